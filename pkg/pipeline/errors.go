@@ -1,0 +1,58 @@
+package pipeline
+
+import (
+	"errors"
+	"fmt"
+)
+
+// Kind says what an error means for the run; the command line maps it to an exit code.
+type Kind int
+
+const (
+	// KindUnknown: nobody classified the error; reported as "could not tell" (exit 3).
+	KindUnknown Kind = iota
+	// KindRefused: a policy or check said no before anything changed (exit 1).
+	KindRefused
+	// KindInput: the user's input is wrong (exit 2).
+	KindInput
+	// KindUnavailable: a registry, a cluster or GitHub could not be reached or broke (exit 3).
+	KindUnavailable
+)
+
+// Error is an error with a kind and a stable code such as "sign/no-signature".
+// Each code has a heading in docs/errors.md.
+type Error struct {
+	Kind Kind
+	Code string
+	Err  error
+}
+
+// Error gives the message, with the code in brackets at its end.
+func (e *Error) Error() string { return fmt.Sprintf("%v [%s]", e.Err, e.Code) }
+
+// Unwrap gives the error without its code.
+func (e *Error) Unwrap() error { return e.Err }
+
+// Refused makes an error of [KindRefused].
+func Refused(code, format string, args ...any) error {
+	return &Error{Kind: KindRefused, Code: code, Err: fmt.Errorf(format, args...)}
+}
+
+// BadInput makes an error of [KindInput].
+func BadInput(code, format string, args ...any) error {
+	return &Error{Kind: KindInput, Code: code, Err: fmt.Errorf(format, args...)}
+}
+
+// Unavailable makes an error of [KindUnavailable].
+func Unavailable(code, format string, args ...any) error {
+	return &Error{Kind: KindUnavailable, Code: code, Err: fmt.Errorf(format, args...)}
+}
+
+// KindOf gives the kind of the outermost [Error] in err's chain.
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return KindUnknown
+}

@@ -1,0 +1,102 @@
+package pipeline
+
+import "time"
+
+// RecordSchema is the version of the record's JSON form.
+const RecordSchema = "stagecrew.dev/record/v1"
+
+// Verdict is how a run ended.
+type Verdict string
+
+// The verdicts of a deploy or rollback; the last two are those of the other
+// stages, which share VerdictRefused.
+const (
+	VerdictGood       Verdict = "good"        // the revision is verified-good
+	VerdictRefused    Verdict = "refused"     // a check said no before anything changed
+	VerdictRolledBack Verdict = "rolled-back" // failed; the last verified-good revision serves again
+	VerdictNeedsHuman Verdict = "needs-human" // failed; the rollback was withheld or failed
+	VerdictCancelled  Verdict = "cancelled"   // stopped by a signal; the state is recorded
+	VerdictUnknown    Verdict = "unknown"     // could not tell; the cluster was not left half-way
+	VerdictOK         Verdict = "ok"
+	VerdictError      Verdict = "error"
+)
+
+// Cause names the first specific thing that made a deploy fail.
+type Cause struct {
+	Code      string `json:"code"`      // stable, for example "rollout/image-not-found"
+	Object    string `json:"object"`    // "Pod/backstage-7d9", "" when no object is to blame
+	Container string `json:"container"` // "" when no container is to blame
+	Reason    string `json:"reason"`    // Kubernetes' word, for example ErrImagePull
+	Message   string `json:"message"`   // the runtime's own words; untrusted
+}
+
+// String gives the cause for people: "Pod/x container y: Reason: message [code]".
+func (c Cause) String() string {
+	s := c.Object
+	if c.Container != "" {
+		s += " container " + c.Container
+	}
+	for _, part := range []string{c.Reason, c.Message} {
+		if part == "" {
+			continue
+		}
+		if s != "" {
+			s += ": "
+		}
+		s += part
+	}
+	return s + " [" + c.Code + "]"
+}
+
+// Release is a Helm release as a deploy saw it. Revisions are Helm's numbers;
+// 0 means there is none.
+type Release struct {
+	Name         string `json:"name"`
+	Namespace    string `json:"namespace"`
+	Revision     int    `json:"revision"`     // what this run made
+	PreviousGood int    `json:"previousGood"` // the rollback target
+	Live         int    `json:"live"`         // what serves at the end of the run
+}
+
+// Phase is one step of a run.
+type Phase struct {
+	Name   string    `json:"name"`
+	Start  time.Time `json:"start"`
+	End    time.Time `json:"end"`
+	Result string    `json:"result"` // "ok", "failed", "skipped"
+}
+
+// Check is one smoke request (or another check) and how it ended.
+type Check struct {
+	Name    string  `json:"name"`
+	Target  string  `json:"target"` // "Pod/x", "Service/y", or a URL
+	Result  string  `json:"result"` // "passed", "failed", "inconclusive"
+	Detail  string  `json:"detail"` // why; untrusted, bounded
+	Seconds float64 `json:"seconds"`
+}
+
+// Run identifies the run that wrote a record. On a laptop ID and Attempt are empty.
+type Run struct {
+	ID      string `json:"id"`
+	Attempt string `json:"attempt"`
+	Actor   string `json:"actor"`
+	Commit  string `json:"commit"`
+}
+
+// Record is what a command did, as one JSON document.
+type Record struct {
+	Schema   string   `json:"schema"`
+	Command  string   `json:"command"`
+	Verdict  Verdict  `json:"verdict"`
+	Image    Image    `json:"image"`
+	Release  *Release `json:"release"` // null when no release is concerned
+	Cause    *Cause   `json:"cause"`   // null when good
+	Phases   []Phase  `json:"phases"`
+	Checks   []Check  `json:"checks"`
+	Evidence []string `json:"evidence"` // paths of files
+	Run      Run      `json:"run"`
+	// Scan is the scan's result where there was one.
+	Scan *ScanReport `json:"scan,omitempty"`
+	// Error is the message of the error that ended the run, "" without one.
+	Error string `json:"error,omitempty"`
+}
