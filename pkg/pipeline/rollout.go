@@ -1,0 +1,66 @@
+package pipeline
+
+import "time"
+
+// Revision is one entry of a Helm release's history with stagecrew's verdict about it.
+type Revision struct {
+	Number   int       `json:"revision"`
+	Status   string    `json:"status"` // Helm's word: deployed, superseded, failed, pending-upgrade, …
+	Image    string    `json:"image"`  // "REPOSITORY@sha256:…", "" when the values hold no digest
+	Verdict  Mark      `json:"verdict"`
+	MarkedAt time.Time `json:"verdictAt,omitzero"` // when the verdict was given; zero without one
+	Deployed time.Time `json:"deployed"`           // when Helm applied it
+	Chart    string    `json:"chart"`              // name-version
+}
+
+// Mark is the verdict label of a revision, stagecrew.dev/verdict on Helm's release record.
+type Mark string
+
+// The marks. A revision that stagecrew never judged has none.
+const (
+	MarkNone    Mark = ""
+	MarkPending Mark = "pending"
+	MarkGood    Mark = "good"
+	MarkBad     Mark = "bad"
+)
+
+// Workload names one object whose rollout is watched.
+type Workload struct {
+	Kind      string // Deployment, StatefulSet, DaemonSet or Job
+	Namespace string
+	Name      string
+}
+
+// String gives "Kind/name".
+func (w Workload) String() string { return w.Kind + "/" + w.Name }
+
+// Service names one port of a Service that the smoke checks go through.
+type Service struct {
+	Namespace string
+	Name      string
+	Port      int // the Service's own port number
+}
+
+// Applied is what Helm put into the cluster: the revision and what in its
+// manifest is worth watching.
+type Applied struct {
+	Revision  Revision
+	Workloads []Workload
+	Services  []Service
+}
+
+// Pod is one pod of the new revision that smoke checks are sent to.
+type Pod struct {
+	Namespace string
+	Name      string
+	Port      int // container port of the application
+}
+
+// Rollout is the watcher's verdict about one applied revision.
+type Rollout struct {
+	// Cause says why the rollout failed; nil when it is complete and ready.
+	Cause *Cause
+	// Pods are the ready pods of the new revision that belong to Deployments,
+	// empty when the rollout failed.
+	Pods []Pod
+}
