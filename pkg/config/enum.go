@@ -1,0 +1,48 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+)
+
+// Output is the form of a command's result on stdout.
+type Output string
+
+// The outputs.
+const (
+	OutputText Output = "text" // nothing but what a person wants to read
+	OutputJSON Output = "json" // the record of the run as one JSON document
+)
+
+// Severity is the lowest severity that blocks, in Trivy's words.
+type Severity string
+
+func (o *Output) String() string   { return string(*o) }
+func (o *Output) Type() string     { return "text|json" }
+func (s *Severity) String() string { return string(*s) }
+func (s *Severity) Type() string   { return "severity" }
+
+// Set parses the value of --output.
+func (o *Output) Set(v string) error { return setEnum(o, v, OutputText, OutputJSON) }
+
+// Set parses a severity; case does not matter.
+func (s *Severity) Set(v string) error {
+	return setEnum(s, strings.ToUpper(v), "UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
+}
+
+func setEnum[T ~string](target *T, value string, allowed ...T) error {
+	if !slices.Contains(allowed, T(value)) {
+		return fmt.Errorf("allowed are %s", join(allowed))
+	}
+	*target = T(value)
+	return nil
+}
+
+func join[T ~string](values []T) string {
+	quoted := make([]string, len(values))
+	for i, v := range values {
+		quoted[i] = string(v)
+	}
+	return strings.Join(quoted, ", ")
+}

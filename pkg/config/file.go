@@ -1,0 +1,61 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+
+	"go.yaml.in/yaml/v3"
+)
+
+// parse reads the configuration file: one mapping of setting names to a plain
+// value or a list of plain values. Values are kept as they are written, so that
+// the tag 1.10 does not become the number 1.1.
+func parse(content []byte) (map[string][]string, error) {
+	var document yaml.Node
+	if err := yaml.Unmarshal(content, &document); err != nil {
+		return nil, err
+	}
+	values := map[string][]string{}
+	if len(document.Content) == 0 {
+		return values, nil
+	}
+	root := document.Content[0]
+	if root.Kind != yaml.MappingNode {
+		return nil, fmt.Errorf("line %d: want a mapping of settings, such as \"release: backstage\"", root.Line)
+	}
+	var problems []error
+	for i := 0; i+1 < len(root.Content); i += 2 {
+		key, node := root.Content[i], root.Content[i+1]
+		if _, twice := values[key.Value]; twice {
+			problems = append(problems, fmt.Errorf("line %d: key %s is given twice", key.Line, key.Value))
+		}
+		given, err := scalars(node)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("line %d: key %s: %w", node.Line, key.Value, err))
+		}
+		values[key.Value] = given
+	}
+	return values, errors.Join(problems...)
+}
+
+// scalars gives the values of a node; an empty or null value counts as unset.
+func scalars(node *yaml.Node) ([]string, error) {
+	switch {
+	case node.Kind == yaml.AliasNode:
+		return scalars(node.Alias)
+	case node.Kind == yaml.ScalarNode && (node.Value == "" || node.Tag == "!!null"):
+		return []string{}, nil
+	case node.Kind == yaml.ScalarNode:
+		return []string{node.Value}, nil
+	case node.Kind != yaml.SequenceNode:
+		return nil, errors.New("want a plain value or a list of them, not a mapping")
+	}
+	all := []string{}
+	for _, element := range node.Content {
+		if element.Kind != yaml.ScalarNode {
+			return nil, errors.New("a list may hold plain values only")
+		}
+		all = append(all, element.Value)
+	}
+	return all, nil
+}

@@ -1,0 +1,120 @@
+package config
+
+import (
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/spf13/pflag"
+)
+
+// flag is one row of the table of settings.
+type flag struct {
+	name  string
+	usage string
+	add   func(fs *pflag.FlagSet, s *Settings, name, usage string)
+}
+
+// table lists every setting once: its name, its meaning, its type and default.
+func table() []flag {
+	return []flag{
+		{"config", "configuration `FILE`; default stagecrew.yaml if it is there", text(func(s *Settings) *string { return &s.Config }, "")},
+		{"output", "form of the result on stdout: text or json", func(fs *pflag.FlagSet, s *Settings, name, usage string) {
+			s.Output = OutputText
+			fs.Var(&s.Output, name, usage)
+		}},
+		{"record", "write the record of the run to this `FILE`, too", text(func(s *Settings) *string { return &s.Record }, "")},
+
+		{"source", "workspace root of the Backstage `DIR`ectory to build", text(func(s *Settings) *string { return &s.Source }, ".")},
+		{"base-image", "`IMAGE` to put the application on", text(func(s *Settings) *string { return &s.BaseImage }, "docker.io/library/node:22-bookworm-slim")},
+		{"repository", "`HOST/PATH` to push the image to, without a tag", text(func(s *Settings) *string { return &s.Repository }, "")},
+		{"platform", "`OS/ARCH` of the image", text(func(s *Settings) *string { return &s.Platform }, "linux/amd64")},
+		{"version-label", "version of the application, for the image's labels", text(func(s *Settings) *string { return &s.VersionLabel }, "")},
+		{"tag", "`TAG` that moves to the image after everything else succeeded", text(func(s *Settings) *string { return &s.Tag }, "")},
+
+		{"image", "image by digest, `REPOSITORY@sha256:…`", text(func(s *Settings) *string { return &s.Image }, "")},
+
+		{"scan-database", "vulnerability database, an OCI `REFERENCE`", text(func(s *Settings) *string { return &s.ScanDatabase }, "")},
+		{"scan-threshold", "lowest severity that refuses the image: UNKNOWN, LOW, MEDIUM, HIGH or CRITICAL", func(fs *pflag.FlagSet, s *Settings, name, usage string) {
+			s.ScanThreshold = "HIGH"
+			fs.Var(&s.ScanThreshold, name, usage)
+		}},
+		{"scan-fixed-only", "only findings that have a fix refuse the image", boolean(func(s *Settings) *bool { return &s.ScanFixedOnly })},
+		{"scan-cache-dir", "`DIR`ectory that keeps the database between runs; default in the user's cache", text(func(s *Settings) *string { return &s.ScanCacheDir }, "")},
+		{"scan-max-database-age", "refuse to judge with an older database (0: any age)", duration(func(s *Settings) *time.Duration { return &s.ScanMaxDatabaseAge }, 0)},
+
+		{"sign-key", "`FILE` of the private key; its password comes from COSIGN_PASSWORD", text(func(s *Settings) *string { return &s.SignKey }, "")},
+		{"verify-key", "`FILE` of the public key that must have signed the image", text(func(s *Settings) *string { return &s.VerifyKey }, "")},
+		{"verify-identity", "identity that must stand in the signing certificate", text(func(s *Settings) *string { return &s.VerifyIdentity }, "")},
+		{"verify-issuer", "`URL` of the issuer of that identity", text(func(s *Settings) *string { return &s.VerifyIssuer }, "")},
+		{"allow-unsigned-unsafe", "deploy without checking a signature", boolean(func(s *Settings) *bool { return &s.AllowUnsignedUnsafe })},
+
+		{"chart", "Helm chart, a `DIR` or oci:// reference", text(func(s *Settings) *string { return &s.Chart }, "")},
+		{"release", "`NAME` of the Helm release", text(func(s *Settings) *string { return &s.Release }, "")},
+		{"namespace", "namespace of the release; default that of the kube context", text(func(s *Settings) *string { return &s.Namespace }, "")},
+		{"values", "values `FILE`, repeatable, the last wins", list(func(s *Settings) *[]string { return &s.Values })},
+		{"set", "`KEY=VALUE` over the values files, repeatable", list(func(s *Settings) *[]string { return &s.Set })},
+		{"image-values-path", "`PATH` in the chart's values that takes repository and digest", text(func(s *Settings) *string { return &s.ImageValuesPath }, "image")},
+		{"smoke", "`FILE` of smoke checks, or backstage, or none", text(func(s *Settings) *string { return &s.Smoke }, SmokeBackstage)},
+		{"timeout", "time for the whole deploy, the rollback excluded", duration(func(s *Settings) *time.Duration { return &s.Timeout }, 10*time.Minute)},
+		{"rollback-timeout", "time for a rollback and its checks", duration(func(s *Settings) *time.Duration { return &s.RollbackTimeout }, 5*time.Minute)},
+		{"kubeconfig", "kubeconfig `FILE`; default as kubectl", text(func(s *Settings) *string { return &s.Kubeconfig }, "")},
+		{"kube-context", "`NAME` of the context in the kubeconfig", text(func(s *Settings) *string { return &s.KubeContext }, "")},
+
+		{"to", "`REVISION` to roll back to; default the last verified-good one before the live one", func(fs *pflag.FlagSet, s *Settings, name, usage string) {
+			fs.IntVar(&s.To, name, 0, usage)
+		}},
+		{"to-digest", "image `DIGEST` to roll back to, sha256:…", text(func(s *Settings) *string { return &s.ToDigest }, "")},
+		{"reason", "why, for the record", text(func(s *Settings) *string { return &s.Reason }, "")},
+	}
+}
+
+// The values of --smoke that are not files.
+const (
+	SmokeBackstage = "backstage"
+	SmokeNone      = "none"
+)
+
+// Names lists the names of all settings in the order of the documentation.
+func Names() []string {
+	var names []string
+	for _, f := range table() {
+		names = append(names, f.name)
+	}
+	return names
+}
+
+// Define adds the named settings to fs as flags that write into s. It panics on
+// a name that is not in the table: a programming error.
+func Define(fs *pflag.FlagSet, s *Settings, names ...string) {
+	all := table()
+	for _, name := range names {
+		i := slices.IndexFunc(all, func(f flag) bool { return f.name == name })
+		if i < 0 {
+			panic(fmt.Sprintf("config: no setting named %q", name))
+		}
+		all[i].add(fs, s, name, all[i].usage)
+	}
+}
+
+type adder = func(fs *pflag.FlagSet, s *Settings, name, usage string)
+
+func text(field func(*Settings) *string, value string) adder {
+	return func(fs *pflag.FlagSet, s *Settings, name, usage string) { fs.StringVar(field(s), name, value, usage) }
+}
+
+func boolean(field func(*Settings) *bool) adder {
+	return func(fs *pflag.FlagSet, s *Settings, name, usage string) { fs.BoolVar(field(s), name, false, usage) }
+}
+
+func duration(field func(*Settings) *time.Duration, value time.Duration) adder {
+	return func(fs *pflag.FlagSet, s *Settings, name, usage string) {
+		fs.DurationVar(field(s), name, value, usage)
+	}
+}
+
+func list(field func(*Settings) *[]string) adder {
+	return func(fs *pflag.FlagSet, s *Settings, name, usage string) {
+		fs.StringArrayVar(field(s), name, nil, usage)
+	}
+}

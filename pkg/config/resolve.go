@@ -1,0 +1,148 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"slices"
+	"sort"
+	"strings"
+
+	"github.com/spf13/pflag"
+)
+
+const (
+	envPrefix   = "STAGECREW_"
+	defaultFile = "stagecrew.yaml"
+	// maxFile bounds what is read from the configuration file, in bytes.
+	maxFile = 1 << 20
+)
+
+// Resolve completes the flags that the command line did not set: from environ
+// ("KEY=VALUE" lines as of os.Environ), then from the configuration file. It
+// reports every problem at once. An empty variable counts as unset; a variable
+// or key that no command knows is an error.
+func Resolve(flags *pflag.FlagSet, environ []string) error {
+	fromEnv := variables(environ)
+	problems := unknown(fromEnv, "environment variable ", Variable)
+	problems = append(problems, assign(flags, fromEnv, func(name string) string { return "environment variable " + Variable(name) })...)
+
+	file, path, err := readFile(flags)
+	if err != nil {
+		return errors.Join(append(problems, err)...)
+	}
+	problems = append(problems, unknown(file, path+": key ", func(name string) string { return name })...)
+	problems = append(problems, assign(flags, file, func(name string) string { return path + ": key " + name })...)
+	return errors.Join(problems...)
+}
+
+// Variable gives the environment variable of a setting.
+func Variable(name string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
+}
+
+// variables picks the STAGECREW_* variables that are not empty. A list is given
+// with one value per line.
+func variables(environ []string) map[string][]string {
+	found := map[string][]string{}
+	for _, line := range environ {
+		key, value, _ := strings.Cut(line, "=")
+		name, ours := strings.CutPrefix(key, envPrefix)
+		if !ours || value == "" {
+			continue
+		}
+		name = strings.ReplaceAll(strings.ToLower(name), "_", "-")
+		found[name] = nonEmptyLines(value)
+	}
+	return found
+}
+
+func nonEmptyLines(value string) []string {
+	var lines []string
+	for line := range strings.Lines(value) {
+		if line = strings.TrimSpace(line); line != "" {
+			lines = append(lines, line)
+		}
+	}
+	return lines
+}
+
+func unknown(values map[string][]string, where string, write func(string) string) []error {
+	known := Names()
+	var problems []error
+	for name := range values {
+		if !slices.Contains(known, name) {
+			problems = append(problems, fmt.Errorf("%s%s: no such setting%s", where, write(name), suggest(name, known, write)))
+		}
+	}
+	sort.Slice(problems, func(i, j int) bool { return problems[i].Error() < problems[j].Error() })
+	return problems
+}
+
+// assign sets each flag that is not set yet; settings of other commands are left alone.
+func assign(flags *pflag.FlagSet, values map[string][]string, where func(name string) string) []error {
+	var problems []error
+	flags.VisitAll(func(f *pflag.Flag) {
+		given := values[f.Name]
+		if f.Changed || len(given) == 0 {
+			return
+		}
+		if err := set(flags, f, given); err != nil {
+			problems = append(problems, fmt.Errorf("%s: invalid value %q: %w", where(f.Name), strings.Join(given, " "), err))
+		}
+	})
+	return problems
+}
+
+func set(flags *pflag.FlagSet, f *pflag.Flag, given []string) error {
+	_, isList := f.Value.(pflag.SliceValue)
+	if !isList && len(given) > 1 {
+		return errors.New("one value is allowed")
+	}
+	for _, value := range given {
+		if err := flags.Set(f.Name, value); err != nil {
+			// pflag repeats the flag and the value; only the reason is wanted.
+			if cause := errors.Unwrap(err); cause != nil {
+				err = cause
+			}
+			return err
+		}
+	}
+	return nil
+}
+
+// readFile reads the configuration file that --config names, or stagecrew.yaml
+// if it is there.
+func readFile(flags *pflag.FlagSet) (map[string][]string, string, error) {
+	path, explicit := defaultFile, false
+	if f := flags.Lookup("config"); f != nil && f.Value.String() != "" {
+		path, explicit = f.Value.String(), true
+	}
+	content, err := readLimited(path)
+	if errors.Is(err, fs.ErrNotExist) && !explicit {
+		return nil, path, nil
+	}
+	if err != nil {
+		return nil, path, fmt.Errorf("reading configuration: %w", err)
+	}
+	values, err := parse(content)
+	if err != nil {
+		return nil, path, fmt.Errorf("reading configuration %s: %w", path, err)
+	}
+	return values, path, nil
+}
+
+func readLimited(path string) ([]byte, error) {
+	f, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer f.Close()
+	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
+	if err == nil && len(content) > maxFile {
+		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxFile)
+	}
+	return content, err
+}

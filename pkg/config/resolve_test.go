@@ -1,0 +1,102 @@
+package config
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/spf13/pflag"
+	"github.com/stretchr/testify/require"
+)
+
+// resolve runs Resolve over all settings with a configuration file of the given text.
+func resolve(t *testing.T, file string, environ []string, args ...string) (Settings, error) {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), "stagecrew.yaml")
+	require.NoError(t, os.WriteFile(path, []byte(file), 0o600))
+	var s Settings
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	Define(fs, &s, Names()...)
+	require.NoError(t, fs.Parse(append([]string{"--config", path}, args...)))
+	return s, Resolve(fs, environ)
+}
+
+func TestOrderIsFlagEnvironmentFileDefault(t *testing.T) {
+	file := "release: from-file\nnamespace: from-file\nchart: from-file\n"
+	env := []string{"STAGECREW_RELEASE=from-env", "STAGECREW_NAMESPACE=from-env", "STAGECREW_CHART=", "HOME=/x"}
+	s, err := resolve(t, file, env, "--release", "from-flag")
+	require.NoError(t, err)
+	require.Equal(t, "from-flag", s.Release)
+	require.Equal(t, "from-env", s.Namespace)
+	require.Equal(t, "from-file", s.Chart, "an empty variable counts as unset")
+	require.Equal(t, "image", s.ImageValuesPath)
+	require.Equal(t, 10*time.Minute, s.Timeout)
+}
+
+func TestValuesKeepTheirSpelling(t *testing.T) {
+	s, err := resolve(t, "tag: 1.10\nvalues: [a.yaml, b.yaml]\nto: 3\nscan-fixed-only: true\nreason:\n", nil)
+	require.NoError(t, err)
+	require.Equal(t, "1.10", s.Tag)
+	require.Equal(t, []string{"a.yaml", "b.yaml"}, s.Values)
+	require.Equal(t, 3, s.To)
+	require.True(t, s.ScanFixedOnly)
+	require.Empty(t, s.Reason)
+}
+
+func TestAListInTheEnvironmentHasOneValuePerLine(t *testing.T) {
+	s, err := resolve(t, "set: [from=file]\n", []string{"STAGECREW_SET=a=1,2\n\nb=3\n"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"a=1,2", "b=3"}, s.Set)
+}
+
+func TestBadInputNamesKeyValueAndWhatIsAllowed(t *testing.T) {
+	cases := map[string]struct {
+		file string
+		env  string
+		want string
+	}{
+		"unknown variable, near":   {env: "STAGECREW_TIMEOUTT=5m", want: "environment variable STAGECREW_TIMEOUTT: no such setting; did you mean STAGECREW_TIMEOUT?"},
+		"unknown variable, far":    {env: "STAGECREW_COLOUR_SCHEME=x", want: "allowed are STAGECREW_CONFIG, STAGECREW_OUTPUT"},
+		"unknown key":              {file: "relase: x", want: "key relase: no such setting; did you mean release?"},
+		"unknown enum value":       {env: "STAGECREW_OUTPUT=xml", want: `environment variable STAGECREW_OUTPUT: invalid value "xml": allowed are text, json`},
+		"unknown severity in file": {file: "scan-threshold: SEVERE", want: `key scan-threshold: invalid value "SEVERE": allowed are UNKNOWN, LOW, MEDIUM, HIGH, CRITICAL`},
+		"unparsable duration":      {env: "STAGECREW_TIMEOUT=5", want: `environment variable STAGECREW_TIMEOUT: invalid value "5": time: missing unit in duration "5"`},
+		"unparsable boolean":       {env: "STAGECREW_SCAN_FIXED_ONLY=jein", want: `invalid value "jein"`},
+		"a list for one value":     {file: "release: [a, b]", want: "key release: invalid value \"a b\": one value is allowed"},
+		"a mapping for a value":    {file: "release: {name: a}", want: "key release: want a plain value or a list of them, not a mapping"},
+		"a key twice":              {file: "release: a\nrelease: b", want: "line 2: key release is given twice"},
+		"not a mapping":            {file: "- a", want: "want a mapping of settings"},
+		"not YAML":                 {file: "release: [", want: "stagecrew.yaml: yaml:"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			_, err := resolve(t, c.file, []string{c.env})
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+func TestAllProblemsAreReportedAtOnce(t *testing.T) {
+	_, err := resolve(t, "relase: x", []string{"STAGECREW_OUTPUT=xml", "STAGECREW_TIMEOUT=soon"})
+	require.ErrorContains(t, err, "relase")
+	require.ErrorContains(t, err, "xml")
+	require.ErrorContains(t, err, "soon")
+}
+
+func TestAnExplicitFileMustExist(t *testing.T) {
+	var s Settings
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	Define(fs, &s, "config")
+	require.NoError(t, fs.Parse([]string{"--config", filepath.Join(t.TempDir(), "nowhere.yaml")}))
+	require.ErrorContains(t, Resolve(fs, nil), "nowhere.yaml")
+}
+
+func TestSettingsOfOtherCommandsAreLeftAlone(t *testing.T) {
+	var s Settings
+	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	Define(fs, &s, "release")
+	require.NoError(t, fs.Parse(nil))
+	require.NoError(t, Resolve(fs, []string{"STAGECREW_TAG=v1", "STAGECREW_RELEASE=r"}))
+	require.Equal(t, "r", s.Release)
+}
