@@ -5,8 +5,9 @@ import "time"
 // Revision is one entry of a Helm release's history with stagecrew's verdict about it.
 type Revision struct {
 	Number   int       `json:"revision"`
-	Status   string    `json:"status"` // Helm's word: deployed, superseded, failed, pending-upgrade, …
-	Image    string    `json:"image"`  // "REPOSITORY@sha256:…", "" when the values hold no digest
+	Origin   int       `json:"copyOf,omitzero"` // the revision a rollback copied, followed to its first; 0 for an own one
+	Status   string    `json:"status"`          // Helm's word: deployed, superseded, failed, pending-upgrade, …
+	Image    string    `json:"image"`           // "REPOSITORY@sha256:…", "" when the values hold no digest
 	Verdict  Mark      `json:"verdict"`
 	MarkedAt time.Time `json:"verdictAt,omitzero"` // when the verdict was given; zero without one
 	Deployed time.Time `json:"deployed"`           // when Helm applied it

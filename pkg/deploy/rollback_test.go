@@ -1,0 +1,77 @@
+package deploy
+
+import (
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+func (f *fakeCluster) rollback(t *testing.T, to Target) Result {
+	t.Helper()
+	result, err := Rollback(t.Context(), to, f.options())
+	require.NoError(t, err)
+	return result
+}
+
+func TestRollbackGoesToTheLastGoodRevisionBeforeTheLiveOne(t *testing.T) {
+	f := &fakeCluster{}
+	f.deploy(t, "one")
+	f.deploy(t, "crash") // 2 is bad, 3 a copy of 1
+	f.deploy(t, "four")
+	result := f.rollback(t, Target{})
+	require.Equal(t, pipeline.VerdictGood, result.Verdict)
+	require.Equal(t, pipeline.Release{Name: "backstage", Namespace: "prod", Revision: 5, PreviousGood: 3, Live: 5}, result.Release)
+	require.Contains(t, f.history[0].Image, "/one@")
+	require.Equal(t, 1, f.history[0].Origin)
+
+	_, err := Rollback(t.Context(), Target{}, f.options())
+	require.ErrorContains(t, err, "no verified-good revision before revision 1; there are 5 (good), 4 (good), 3 (good), 2 (bad), 1 (good)")
+	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+}
+
+func TestChoosingARollbackTarget(t *testing.T) {
+	bad := time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)
+	history := []pipeline.Revision{
+		{Number: 4, Status: "deployed", Verdict: pipeline.MarkGood, Image: "r.test/a@sha256:dd"},
+		{Number: 3, Verdict: pipeline.MarkBad, MarkedAt: bad, Image: "r.test/a@sha256:cc"},
+		{Number: 2, Verdict: pipeline.MarkNone, Image: "r.test/a@sha256:bb"},
+		{Number: 1, Verdict: pipeline.MarkGood, Image: "r.test/a@sha256:aa"},
+	}
+	cases := map[string]struct {
+		to      Target
+		want    int
+		refusal string
+	}{
+		"default skips the bad and the unjudged": {to: Target{}, want: 1},
+		"a revision that nobody judged":          {to: Target{Revision: 2}, want: 2},
+		"a revision known bad":                   {to: Target{Revision: 3}, refusal: "revision 3 failed its checks at 2026-11-01T08:00:00Z"},
+		"a revision that is not there":           {to: Target{Revision: 9}, refusal: "revision 9 is not in the history; there are 4 (good), 3 (bad), 2 (no verdict), 1 (good)"},
+		"a digest":                               {to: Target{Digest: "sha256:aa"}, want: 1},
+		"a digest known bad":                     {to: Target{Digest: "sha256:cc"}, refusal: "revision 3 failed its checks"},
+		"a digest that is not there":             {to: Target{Digest: "sha256:ee"}, refusal: "no revision has the image digest sha256:ee"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			got, err := choose(history, c.to)
+			if c.refusal != "" {
+				require.ErrorContains(t, err, c.refusal)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, c.want, got.Number)
+		})
+	}
+}
+
+func TestARollbackTargetThatDoesNotPassNeedsAHuman(t *testing.T) {
+	f := &fakeCluster{}
+	f.push(pipeline.Revision{Image: "crash"})
+	f.history[0].Verdict = pipeline.MarkNone
+	f.push(pipeline.Revision{Image: "fine"})
+	result := f.rollback(t, Target{Revision: 1})
+	require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+	require.Equal(t, "rollout/crash-loop", result.Cause.Code)
+}
