@@ -1,0 +1,94 @@
+package cluster
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+)
+
+// hierarchies lists where the kernel's cgroup hierarchies are mounted: one for
+// each controller (v1), one for all (v2), or both kinds side by side.
+func hierarchies() ([]string, error) {
+	content, err := os.ReadFile("/proc/self/mounts")
+	if err != nil {
+		return nil, err
+	}
+	var all []string
+	for line := range strings.Lines(string(content)) {
+		if f := strings.Fields(line); len(f) > 2 && (f[2] == "cgroup" || f[2] == "cgroup2") {
+			all = append(all, f[1])
+		}
+	}
+	return all, nil
+}
+
+// makeCgroups makes the node's cgroup in every hierarchy; the kubelet wants it
+// to be there.
+func makeCgroups(node Node) error {
+	all, err := hierarchies()
+	if err != nil {
+		return err
+	}
+	for _, h := range all {
+		dir := filepath.Join(h, node.Cgroup())
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("making the cgroup %s: %w", dir, err)
+		}
+		// A v1 cpuset starts empty and refuses processes until it is filled.
+		for _, file := range []string{"cpuset.cpus", "cpuset.mems"} {
+			value, err := os.ReadFile(filepath.Join(h, file))
+			if err != nil {
+				continue
+			}
+			if err := os.WriteFile(filepath.Join(dir, file), value, 0o644); err != nil {
+				return fmt.Errorf("filling %s: %w", filepath.Join(dir, file), err)
+			}
+		}
+	}
+	return nil
+}
+
+// removeCgroups removes them with all below. The kernel lets go of an ended
+// process's cgroup a little later, hence the patience.
+func removeCgroups(ctx context.Context, node Node) error {
+	all, err := hierarchies()
+	if err != nil {
+		return err
+	}
+	return until(ctx, func() error {
+		for _, h := range all {
+			if err := removeTree(filepath.Join(h, node.Cgroup())); err != nil {
+				return err
+			}
+		}
+		return nil
+	})
+}
+
+// removeTree removes a cgroup's directories; their files are the kernel's.
+func removeTree(top string) error {
+	var dirs []string
+	err := filepath.WalkDir(top, func(path string, d fs.DirEntry, err error) error {
+		if err == nil && d.IsDir() {
+			dirs = append(dirs, path)
+		}
+		if errors.Is(err, fs.ErrNotExist) {
+			return nil
+		}
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	for _, dir := range slices.Backward(dirs) {
+		if err := os.Remove(dir); err != nil && !errors.Is(err, fs.ErrNotExist) {
+			return fmt.Errorf("removing the cgroup %s: %w", dir, err)
+		}
+	}
+	return nil
+}
