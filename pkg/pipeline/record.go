@@ -97,6 +97,8 @@ type Record struct {
 	Run      Run      `json:"run"`
 	// Scan is the scan's result where there was one.
 	Scan *ScanReport `json:"scan,omitempty"`
+	// Advice is a sentence for the person on call, "" when nothing is to be done.
+	Advice string `json:"advice,omitempty"`
 	// Error is the message of the error that ended the run, "" without one.
 	Error string `json:"error,omitempty"`
 }

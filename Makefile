@@ -1,0 +1,83 @@
+# Everything that a developer or CI runs. `make` alone lists the targets.
+
+include tools.mk
+include cmd/sandbox/sandbox.mk
+
+# One setting for all product builds, so that they share one build cache:
+# static binaries, and the experiment without which Trivy does not compile.
+export CGO_ENABLED  := 0
+export GOEXPERIMENT := jsonv2
+
+TOOLS := $(CURDIR)/bin/tools
+GO_FILES := $(shell git ls-files -co --exclude-standard '*.go' '*.yaml' '*.tmpl' go.mod go.sum 2>/dev/null)
+
+.DEFAULT_GOAL := help
+.PHONY: help build test test-unit test-short e2e lint generate verify bench demo clean
+
+help: ## list the targets
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
+
+build: bin/stagecrew ## build bin/stagecrew
+
+bin/stagecrew: $(GO_FILES)
+	@test -e bin/stagecrew || echo "building stagecrew; the first compile takes about 10 minutes on 2 cores"
+	@# Twice the default garbage collector target halves the collector's work.
+	GOGC=200 go build -ldflags "-s -w" -o bin/stagecrew ./cmd/stagecrew
+
+test: verify lint test-unit e2e-main ## everything CI checks: generated files, lint, unit tests, actions under act, the main path on the sandbox
+
+test-unit: ## unit, script and chart tests, without a cluster
+	go test ./...
+	GOEXPERIMENT= go build ./...
+	GOEXPERIMENT= go test -short ./...
+
+test-short: ## the same, quick: under a minute when warm
+	go test -short ./...
+
+.PHONY: e2e-main
+e2e-main: bin/stagecrew sandbox $(TOOLS)/act ## the main path and the actions, on the sandbox
+	go build -o bin/withstage ./test/withstage
+	ACT_BIN=$(TOOLS)/act E2E_REQUIRED=1 bin/withstage -name e2e -- go test -count=1 -timeout 40m -v ./test/...
+
+e2e: e2e-main ## the end-to-end tests on the sandbox
+
+lint: $(TOOLS)/golangci-lint ## golangci-lint with the room rules
+	$(TOOLS)/golangci-lint run ./...
+	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
+
+generate: ## bring generated files in step with the code
+	go generate ./...
+
+verify: ## fail when generated files are stale
+	go run ./internal/gen/verify
+
+bench: ## run the benchmarks
+	go test -run '^$$' -bench . -benchmem ./pkg/...
+
+demo: bin/stagecrew sandbox ## the main job on a real cluster; KUBECONFIG=FILE REPOSITORY=HOST/PATH for a cluster of yours, KEEP=1 leaves the sandbox running
+	go build -o bin/demo ./test/demo
+	bin/demo $(DEMO_FLAGS)
+
+clean: ## remove what was built
+	rm -rf bin
+
+# Only a KUBECONFIG given to make itself counts: one that lies in the environment
+# may be somebody's production.
+DEMO_FLAGS :=
+ifeq ($(origin KUBECONFIG),command line)
+DEMO_FLAGS += --kubeconfig $(KUBECONFIG)
+endif
+ifeq ($(origin REPOSITORY),command line)
+DEMO_FLAGS += --repository $(REPOSITORY)
+endif
+ifeq ($(origin KEEP),command line)
+DEMO_FLAGS += --keep
+endif
+
+$(TOOLS)/golangci-lint: tools.mk
+	GOEXPERIMENT= GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@touch $@
+
+$(TOOLS)/act: tools.mk
+	GOEXPERIMENT= GOBIN=$(TOOLS) go install github.com/nektos/act@$(ACT_VERSION)
+	@touch $@

@@ -1,0 +1,116 @@
+package house
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+const module = "github.com/stagecrew/stagecrew/"
+
+// packages maps each import path to its direct imports, for the whole module
+// and everything below it.
+func packages(t *testing.T) map[string][]string {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = "../.."
+	var stderr strings.Builder
+	cmd.Stderr = &stderr
+	out, err := cmd.StdoutPipe()
+	require.NoError(t, err)
+	require.NoError(t, cmd.Start())
+	imports := map[string][]string{}
+	for decoder := json.NewDecoder(out); ; {
+		var p struct {
+			ImportPath string
+			Imports    []string
+		}
+		err := decoder.Decode(&p)
+		if errors.Is(err, io.EOF) {
+			break
+		}
+		require.NoError(t, err)
+		imports[p.ImportPath] = p.Imports
+	}
+	require.NoError(t, cmd.Wait(), stderr.String())
+	return imports
+}
+
+// path gives one way from a package to a library that does not lead through the
+// rooms that may use it, nil when there is none.
+func path(imports map[string][]string, from, library string, rooms []string, seen map[string]bool) []string {
+	if strings.HasPrefix(from, library) {
+		return []string{from}
+	}
+	for _, room := range rooms {
+		if from == module+room || strings.HasPrefix(from, module+room+"/") {
+			return nil
+		}
+	}
+	if seen[from] {
+		return nil
+	}
+	seen[from] = true
+	for _, next := range imports[from] {
+		if rest := path(imports, next, library, rooms, seen); rest != nil {
+			return append([]string{from}, rest...)
+		}
+	}
+	return nil
+}
+
+func TestEachHeavyLibraryIsReachedThroughItsRoomOnly(t *testing.T) {
+	imports := packages(t)
+	rooms := map[string][]string{
+		"github.com/aquasecurity/trivy":              {"pkg/scan"},
+		"helm.sh/helm/":                              {"pkg/release"},
+		"github.com/sigstore/cosign":                 {"pkg/sign"},
+		"github.com/sethvargo/go-githubactions":      {"pkg/gha"},
+		"github.com/google/go-containerregistry/pkg": {"pkg/build", "pkg/sign", "pkg/scan", "pkg/release"},
+		"k8s.io/client-go/kubernetes":                {"pkg/kube", "pkg/release", "pkg/rollout", "pkg/sign", "pkg/scan"},
+	}
+	for library, allowed := range rooms {
+		t.Run(library, func(t *testing.T) {
+			reached := false
+			for from := range imports {
+				reached = reached || strings.HasPrefix(from, library)
+				if !strings.HasPrefix(from, module) || strings.HasPrefix(from, module+"test/") {
+					continue
+				}
+				require.Empty(t, path(imports, from, library, allowed, map[string]bool{}), "a way around the room")
+			}
+			// Without Go's json experiment Trivy is not built in at all.
+			if !strings.Contains(library, "aquasecurity") {
+				require.True(t, reached, "nothing reaches the library: the rule checks nothing")
+			}
+		})
+	}
+}
+
+func TestPlainPackagesDependOnTheStandardLibraryOnly(t *testing.T) {
+	imports := packages(t)
+	for _, name := range []string{"pkg/pipeline", "pkg/report", "pkg/smoke"} {
+		require.Contains(t, imports, module+name)
+		for _, next := range imports[module+name] {
+			outside := strings.Contains(strings.Split(next, "/")[0], ".")
+			require.False(t, outside && next != module+"pkg/pipeline", "%s imports %s", name, next)
+		}
+	}
+}
+
+func TestStagesDoNotKnowEachOther(t *testing.T) {
+	imports := packages(t)
+	stages := []string{"build", "scan", "sign", "kube", "release", "rollout", "smoke", "deploy", "backstage", "report", "gha", "config"}
+	allowed := map[string]bool{"pipeline": true}
+	for _, stage := range stages {
+		for _, next := range imports[module+"pkg/"+stage] {
+			other, ours := strings.CutPrefix(next, module+"pkg/")
+			require.False(t, ours && !allowed[other], "pkg/%s imports pkg/%s", stage, other)
+		}
+	}
+}

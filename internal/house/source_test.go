@@ -1,0 +1,97 @@
+package house
+
+import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"os"
+	"path/filepath"
+	"regexp"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// sources calls visit for each Go file of the product that is not a test.
+func sources(t *testing.T, visit func(file string, tree *ast.File)) {
+	t.Helper()
+	for _, top := range []string{"../../pkg", "../../cmd/stagecrew"} {
+		require.NoError(t, filepath.WalkDir(top, func(file string, _ fs.DirEntry, err error) error {
+			if err != nil || !strings.HasSuffix(file, ".go") || strings.HasSuffix(file, "_test.go") {
+				return err
+			}
+			tree, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.SkipObjectResolution)
+			if err == nil {
+				visit(strings.TrimPrefix(file, "../../"), tree)
+			}
+			return err
+		}))
+	}
+}
+
+func TestOnlySignMakesAVerifiedImage(t *testing.T) {
+	used := false
+	sources(t, func(file string, tree *ast.File) {
+		ast.Inspect(tree, func(n ast.Node) bool {
+			selector, ok := n.(*ast.SelectorExpr)
+			if !ok || selector.Sel.Name != "NewVerified" && selector.Sel.Name != "NewUnsignedUnsafe" {
+				return true
+			}
+			used = true
+			require.True(t, strings.HasPrefix(file, "pkg/sign/"), "%s makes a Verified", file)
+			return true
+		})
+	})
+	require.True(t, used, "nothing makes a Verified: the rule checks nothing")
+}
+
+func TestTheEnvironmentIsReadAtTheEdgeOnly(t *testing.T) {
+	sources(t, func(file string, tree *ast.File) {
+		if strings.HasPrefix(file, "pkg/gha/") || strings.HasPrefix(file, "pkg/config/") || file == "cmd/stagecrew/main.go" {
+			return
+		}
+		ast.Inspect(tree, func(n ast.Node) bool {
+			if selector, ok := n.(*ast.SelectorExpr); ok {
+				if x, ok := selector.X.(*ast.Ident); ok && x.Name == "os" {
+					require.NotContains(t, []string{"Getenv", "LookupEnv", "Environ"}, selector.Sel.Name, file)
+				}
+			}
+			return true
+		})
+	})
+}
+
+// code is the form of a stable error code: room/what-happened.
+var code = regexp.MustCompile(`^(build|scan|sign|kube|release|rollout|smoke|deploy|rollback|status|config|cli|gha|report)/[a-z0-9]+(-[a-z0-9]+)*$`)
+
+func TestEveryErrorCodeHasAHeadingInTheDocumentsAndNoneIsLeftOver(t *testing.T) {
+	content, err := os.ReadFile("../../docs/errors.md")
+	require.NoError(t, err)
+	headings := map[string]bool{}
+	for line := range strings.Lines(string(content)) {
+		if name, ok := strings.CutPrefix(strings.TrimSpace(line), "## "); ok {
+			headings[name] = true
+		}
+	}
+	used := map[string]string{}
+	sources(t, func(file string, tree *ast.File) {
+		ast.Inspect(tree, func(n ast.Node) bool {
+			if literal, ok := n.(*ast.BasicLit); ok && literal.Kind == token.STRING {
+				if text, err := strconv.Unquote(literal.Value); err == nil && code.MatchString(text) {
+					used[text] = file
+				}
+			}
+			return true
+		})
+	})
+	require.NotEmpty(t, used)
+	for text, file := range used {
+		require.True(t, headings[text], "docs/errors.md has no heading for %s of %s", text, file)
+	}
+	for text := range headings {
+		require.Contains(t, used, text, "docs/errors.md explains a code that nothing gives")
+	}
+}

@@ -1,0 +1,127 @@
+// Package cli is the command line: the table of commands, their wiring to the
+// stages, the record they leave and their exit codes. It is the only package
+// that writes outputs, annotations and files.
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"os/signal"
+	"syscall"
+
+	"github.com/spf13/cobra"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// command is one row of the command table.
+type command struct {
+	name     string
+	short    string
+	long     string
+	settings []string
+	run      func(context.Context, *session) error
+}
+
+// common are the settings of every command.
+var common = []string{"config", "output", "record"}
+
+var (
+	buildSettings    = []string{"source", "base-image", "repository", "platform", "version-label"}
+	scanSettings     = []string{"scan-database", "scan-threshold", "scan-fixed-only", "scan-cache-dir", "scan-max-database-age"}
+	verifySettings   = []string{"verify-key", "verify-identity", "verify-issuer", "allow-unsigned-unsafe"}
+	clusterSettings  = []string{"release", "namespace", "image-values-path", "kubeconfig", "kube-context"}
+	chartSettings    = []string{"chart", "values", "set"}
+	gateSettings     = []string{"smoke", "rollback-timeout"}
+	rollbackSettings = []string{"to", "to-digest", "reason"}
+)
+
+// commands is the command table, in the order of a release's way.
+func commands() []command {
+	return []command{
+		{"run", "build, scan, sign, verify and deploy in one go",
+			"Run does the whole pipeline in one process: build and push, scan, sign, verify, deploy. The tag moves last.",
+			join(buildSettings, scanSettings, []string{"sign-key"}, verifySettings, clusterSettings, chartSettings, gateSettings, []string{"timeout", "tag"}), runAll},
+		{"build", "build the image and push it by digest",
+			"Build puts an installed Backstage workspace onto the base image, layer by layer, and pushes the result by digest. No tag moves.",
+			buildSettings, runBuild},
+		{"scan", "scan an image for known vulnerabilities",
+			"Scan compares the packages of an image with a vulnerability database. Findings at or above the threshold refuse the image (exit 1); a scan that could not be done is never clean (exit 3).",
+			join([]string{"image"}, scanSettings), runScan},
+		{"sign", "sign an image",
+			"Sign signs the digest of an image with a private key; the password comes from COSIGN_PASSWORD.",
+			[]string{"image", "sign-key"}, runSign},
+		{"verify", "check the signature of an image",
+			"Verify checks that an image was signed by a key or an identity, as deploy does before it touches the cluster.",
+			join([]string{"image"}, verifySettings), runVerify},
+		{"deploy", "deploy an image, prove it, or go back",
+			"Deploy applies the chart with the verified image, watches the rollout, sends the smoke checks to each new pod and through the Service, and marks the revision verified-good. If anything fails, the last verified-good revision comes back.",
+			join([]string{"image"}, verifySettings, clusterSettings, chartSettings, gateSettings, []string{"timeout"}), runDeploy},
+		{"rollback", "go back to an earlier revision and prove it",
+			"Rollback puts the newest verified-good revision before the live one back, or the one that --to or --to-digest names. Revisions known bad are refused.",
+			join(clusterSettings, gateSettings, rollbackSettings), runRollback},
+		{"status", "show the revisions of a release with their verdicts",
+			"Status names, for each revision, the image digest, the verdict and when it was given.",
+			clusterSettings, runStatus},
+	}
+}
+
+func join(groups ...[]string) []string {
+	var all []string
+	for _, group := range groups {
+		all = append(all, group...)
+	}
+	return all
+}
+
+// Main runs the command line and gives its exit code. environ is as of os.Environ.
+func Main(args, environ []string, stdout, stderr io.Writer) int {
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	defer stop()
+	code := exitOK
+	root := &cobra.Command{
+		Use:           "stagecrew",
+		Short:         "Builds, scans, signs, deploys, proves and rolls back a release on Kubernetes",
+		SilenceErrors: true,
+		SilenceUsage:  true,
+		Args:          cobra.NoArgs,
+	}
+	for _, c := range commands() {
+		root.AddCommand(c.cobra(&code, environ, stdout, stderr))
+	}
+	root.AddCommand(versionCommand(stdout))
+	root.SetArgs(args)
+	root.SetOut(stdout)
+	root.SetErr(stderr)
+	if err := root.ExecuteContext(ctx); err != nil {
+		fmt.Fprintf(stderr, "stagecrew: %v\nRun 'stagecrew --help' for the commands.\n", err)
+		return exitUsage
+	}
+	return code
+}
+
+// cobra makes the command that resolves the settings, runs and leaves the record.
+func (c command) cobra(code *int, environ []string, stdout, stderr io.Writer) *cobra.Command {
+	var settings config.Settings
+	cmd := &cobra.Command{Use: c.name, Short: c.short, Long: c.long, Args: cobra.NoArgs}
+	cmd.Flags().SortFlags = false
+	config.Define(cmd.Flags(), &settings, join(c.settings, common)...)
+	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
+		resolveErr := config.Resolve(cmd.Flags(), environ)
+		s := newSession(c.name, settings, environ, stdout, stderr)
+		if resolveErr != nil {
+			*code = s.finish(pipeline.BadInput("config/invalid", "%w", resolveErr))
+			return nil
+		}
+		err := c.run(cmd.Context(), s)
+		if err != nil && errors.Is(cmd.Context().Err(), context.Canceled) {
+			s.record.Verdict = pipeline.VerdictCancelled
+		}
+		*code = s.finish(err)
+		return nil
+	}
+	return cmd
+}

@@ -1,0 +1,85 @@
+package cli
+
+import (
+	"context"
+	"fmt"
+	"io"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync"
+)
+
+// lineHandler writes log records as one line each, for people:
+// "12:00:01 deploy: watch revision=3". Text that is not plain is quoted, so that
+// nothing from a cluster or registry can start a line of its own.
+type lineHandler struct {
+	mu     *sync.Mutex
+	out    io.Writer
+	prefix string
+	attrs  string
+}
+
+func newLog(out io.Writer, name string) *slog.Logger {
+	return slog.New(&lineHandler{mu: &sync.Mutex{}, out: out, prefix: name})
+}
+
+// Enabled leaves out debug messages.
+func (h *lineHandler) Enabled(_ context.Context, level slog.Level) bool {
+	return level >= slog.LevelInfo
+}
+
+// Handle writes one line.
+func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
+	var line strings.Builder
+	fmt.Fprintf(&line, "%s %s: ", r.Time.Format("15:04:05"), h.prefix)
+	if r.Level >= slog.LevelWarn {
+		line.WriteString(strings.ToLower(r.Level.String()) + ": ")
+	}
+	line.WriteString(oneLine(r.Message) + h.attrs)
+	r.Attrs(func(a slog.Attr) bool {
+		line.WriteString(attr(a))
+		return true
+	})
+	h.mu.Lock()
+	defer h.mu.Unlock()
+	_, err := io.WriteString(h.out, line.String()+"\n")
+	return err
+}
+
+// WithAttrs gives a handler that adds attrs to each line.
+func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
+	next := *h
+	for _, a := range attrs {
+		next.attrs += attr(a)
+	}
+	return &next
+}
+
+// WithGroup is not needed for lines: names stay flat.
+func (h *lineHandler) WithGroup(string) slog.Handler { return h }
+
+func attr(a slog.Attr) string {
+	value := a.Value.Resolve().String()
+	if value == "" || strings.ContainsAny(value, " \t\r\n\"") {
+		value = strconv.Quote(value)
+	}
+	return " " + a.Key + "=" + oneLine(value)
+}
+
+// oneLine makes control characters visible.
+func oneLine(s string) string {
+	clean := func(r rune) bool { return r < ' ' || r == 0x7f }
+	if !strings.ContainsFunc(s, clean) {
+		return s
+	}
+	var b strings.Builder
+	for _, r := range s {
+		if clean(r) {
+			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
+			continue
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}

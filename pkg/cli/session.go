@@ -1,0 +1,151 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/gha"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/report"
+)
+
+// session is one run of one command: its settings, its log and the record it fills.
+type session struct {
+	config.Settings
+	log     *slog.Logger
+	stdout  io.Writer
+	stderr  io.Writer
+	actions *gha.Actions
+	record  pipeline.Record
+}
+
+func newSession(name string, settings config.Settings, environ []string, stdout, stderr io.Writer) *session {
+	getenv := lookup(environ)
+	s := &session{Settings: settings, stdout: stdout, stderr: stderr}
+	s.SignPassword = []byte(getenv("COSIGN_PASSWORD"))
+	s.actions = gha.New(getenv, stderr)
+	s.actions.Mask(getenv("COSIGN_PASSWORD"))
+	s.log = newLog(stderr, name)
+	s.record = pipeline.Record{Schema: pipeline.RecordSchema, Command: name, Run: s.actions.Run()}
+	return s
+}
+
+func lookup(environ []string) func(string) string {
+	values := map[string]string{}
+	for _, line := range environ {
+		key, value, _ := strings.Cut(line, "=")
+		values[key] = value
+	}
+	return func(key string) string { return values[key] }
+}
+
+// phase runs one stage and notes its time and result in the record.
+func (s *session) phase(name string, stage func() error) error {
+	s.log.Info(name)
+	p := pipeline.Phase{Name: name, Start: time.Now(), Result: "ok"}
+	err := stage()
+	p.End = time.Now()
+	if err != nil {
+		p.Result = "failed"
+	}
+	s.record.Phases = append(s.record.Phases, p)
+	return err
+}
+
+// finish completes the record, writes it where it belongs and gives the exit code.
+func (s *session) finish(err error) int {
+	if err != nil {
+		s.record.Error = err.Error()
+	}
+	s.record.Verdict = verdictOf(s.record.Verdict, err)
+	code := exitCode(s.record.Verdict, err)
+	s.say(err)
+	if writeErr := s.write(); writeErr != nil {
+		fmt.Fprintf(s.stderr, "stagecrew %s: %v\n", s.record.Command, writeErr)
+		if code == exitOK {
+			return exitUnknown
+		}
+	}
+	return code
+}
+
+// say prints how it ended: for people as the last lines of the log, in Actions
+// as an annotation, too.
+func (s *session) say(err error) {
+	headline := report.Headline(s.record)
+	if err == nil && exitCode(s.record.Verdict, nil) == exitOK {
+		s.log.Info(headline)
+		return
+	}
+	if s.record.Cause != nil {
+		s.log.Error(s.record.Cause.String())
+	}
+	for line := range strings.Lines(s.record.Error) {
+		s.log.Error(strings.TrimRight(line, "\n"))
+	}
+	if s.record.Error == "" {
+		s.log.Error(headline)
+	}
+	if s.actions.Enabled() {
+		s.actions.Error("stagecrew "+s.record.Command, headline)
+	}
+}
+
+// write leaves the record: as a file, on stdout, and as Actions outputs and summary.
+func (s *session) write() error {
+	if s.Record != "" {
+		if err := report.WriteFile(s.Record, s.record); err != nil {
+			return fmt.Errorf("writing record %s: %w", s.Record, err)
+		}
+	}
+	if s.Output == config.OutputJSON {
+		document, err := report.Encode(s.record)
+		if err != nil {
+			return err
+		}
+		if _, err := s.stdout.Write(document); err != nil {
+			return fmt.Errorf("writing the record to stdout: %w", err)
+		}
+	}
+	if !s.actions.Enabled() {
+		return nil
+	}
+	for _, o := range s.outputs() {
+		if err := s.actions.SetOutput(o[0], o[1]); err != nil {
+			return fmt.Errorf("setting output %s: %w", o[0], err)
+		}
+	}
+	return s.actions.Summary(report.Summary(s.record))
+}
+
+// outputs are the step outputs of every command, in a fixed order.
+func (s *session) outputs() [][2]string {
+	r := s.record
+	all := [][2]string{
+		{"verdict", string(r.Verdict)},
+		{"image", r.Image.String()},
+		{"digest", r.Image.Digest},
+		{"record", s.Record},
+	}
+	if r.Release != nil {
+		all = append(all,
+			[2]string{"revision", number(r.Release.Revision)},
+			[2]string{"previous-good", number(r.Release.PreviousGood)},
+			[2]string{"live-revision", number(r.Release.Live)})
+	}
+	if r.Cause != nil {
+		all = append(all, [2]string{"cause-code", r.Cause.Code}, [2]string{"cause", r.Cause.String()})
+	}
+	return all
+}
+
+func number(n int) string {
+	if n == 0 {
+		return ""
+	}
+	return fmt.Sprint(n)
+}

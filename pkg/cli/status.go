@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"text/tabwriter"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// statusSchema is the version of the JSON form of `status`.
+const statusSchema = "stagecrew.dev/status/v1"
+
+// statusDocument is what `status --output json` prints.
+type statusDocument struct {
+	Schema    string              `json:"schema"`
+	Release   string              `json:"release"`
+	Namespace string              `json:"namespace"`
+	Revisions []pipeline.Revision `json:"revisions"` // newest first
+}
+
+func runStatus(ctx context.Context, s *session) error {
+	if s.Release == "" {
+		return pipeline.BadInput("config/no-release", "--release: the name of the Helm release is missing")
+	}
+	cluster, r, err := s.openRelease()
+	if err != nil {
+		return err
+	}
+	history, err := r.History(ctx)
+	if err != nil {
+		return err
+	}
+	s.record.Release = &pipeline.Release{Name: s.Release, Namespace: cluster.Namespace}
+	if len(history) == 0 {
+		return pipeline.Refused("status/no-release", "there is no release %q in namespace %q", s.Release, cluster.Namespace)
+	}
+	if s.Output == config.OutputJSON {
+		s.Output = config.OutputText // the status is the document, not the record
+		encoder := json.NewEncoder(s.stdout)
+		encoder.SetIndent("", "  ")
+		return encoder.Encode(statusDocument{statusSchema, s.Release, cluster.Namespace, history})
+	}
+	return s.statusTable(history)
+}
+
+func (s *session) statusTable(history []pipeline.Revision) error {
+	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "REVISION\tSTATUS\tVERDICT\tWHEN\tIMAGE")
+	for _, r := range history {
+		verdict, when := string(r.Verdict), r.MarkedAt
+		if verdict == "" {
+			verdict, when = "-", r.Deployed
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", r.Number, r.Status, verdict, when.UTC().Format(time.RFC3339), r.Image)
+	}
+	return w.Flush()
+}

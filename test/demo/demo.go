@@ -1,0 +1,187 @@
+package main
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/test/stage"
+)
+
+const (
+	namespace = "stagecrew-demo"
+	release   = "backstage"
+)
+
+// demo runs the steps and keeps what each gave.
+type demo struct {
+	*stage.Stage
+	binary, chart, values string
+	images                string // repository of the application's image
+	results               []result
+	client                *client
+}
+
+// result is one row of the table.
+type result struct {
+	step, title string
+	wantExit    int
+	exit        int
+	live        string // version that must serve afterwards
+	seconds     float64
+	record      pipeline.Record
+	problem     string
+}
+
+func newDemo(ctx context.Context, s *stage.Stage, binary, chart string) (*demo, error) {
+	d := &demo{Stage: s, binary: binary, chart: chart, images: s.Repository + "/demo/backstage-production"}
+	d.values = filepath.Join(s.Work, "values.yaml")
+	if err := os.WriteFile(d.values, []byte(values(s.Password)), 0o600); err != nil {
+		return nil, err
+	}
+	var err error
+	if d.client, err = newClient(s.Kubeconfig); err != nil {
+		return nil, err
+	}
+	return d, d.client.reset(ctx)
+}
+
+// steps is the story. It stops at the first step that cannot be run at all.
+func (d *demo) steps(ctx context.Context) error {
+	broken, err := d.Broken()
+	if err != nil {
+		return err
+	}
+	if err := d.pipeline(ctx, "a", "release 1.0.0: build, scan, sign, verify, deploy", "1.0.0", nil, 0); err != nil {
+		return err
+	}
+	if err := d.client.start(ctx); err != nil {
+		return err
+	}
+	if err := d.pipeline(ctx, "b", "release 1.1.0: signed, but its backend exits at start", "1.1.0", broken, 4); err != nil {
+		return err
+	}
+	d.deploy(ctx, "c", "release 1.2.0: its image was never pushed", d.missing(), 4, "--allow-unsigned-unsafe")
+	if err := d.client.stop(ctx); err != nil {
+		return err
+	}
+	if err := d.unsigned(ctx); err != nil {
+		return err
+	}
+	if err := d.pipeline(ctx, "e", "release 1.3.0: good again", "1.3.0", nil, 0); err != nil {
+		return err
+	}
+	good := d.results[0].record.Image
+	d.stagecrew(ctx, "f", "manual rollback to 1.0.0", 0, "rollback", "--reason", "demo")
+	d.expectLive(good)
+	return ctx.Err()
+}
+
+// pipeline runs `stagecrew run` for one version of the example.
+func (d *demo) pipeline(ctx context.Context, step, title, version string, overlay map[string]string, wantExit int) error {
+	source, err := d.Release(ctx, version, overlay)
+	if err != nil {
+		return err
+	}
+	d.stagecrew(ctx, step, title, wantExit, "run",
+		"--source", source, "--base-image", d.BaseImage, "--repository", d.images, "--version-label", version, "--tag", version,
+		"--scan-database", d.Database, "--scan-cache-dir", filepath.Join(d.Work, "scan"),
+		"--sign-key", d.SignKey, "--verify-key", d.VerifyKey,
+		"--chart", d.chart, "--values", d.values, "--timeout", "5m")
+	return nil
+}
+
+func (d *demo) deploy(ctx context.Context, step, title string, image pipeline.Image, wantExit int, extra ...string) {
+	args := append([]string{"deploy", "--image", image.String(), "--chart", d.chart, "--values", d.values, "--timeout", "5m"}, extra...)
+	d.stagecrew(ctx, step, title, wantExit, args...)
+}
+
+// missing names an image that nobody pushed.
+func (d *demo) missing() pipeline.Image {
+	sum := sha256.Sum256([]byte("release 1.2.0"))
+	return pipeline.Image{Repository: d.images, Digest: "sha256:" + hex.EncodeToString(sum[:])}
+}
+
+// unsigned builds an image that nobody signs and tries to deploy it.
+func (d *demo) unsigned(ctx context.Context) error {
+	source, err := d.Release(ctx, "1.2.1", nil)
+	if err != nil {
+		return err
+	}
+	d.stagecrew(ctx, "d1", "release 1.2.1: built, not signed", 0, "build",
+		"--source", source, "--base-image", d.BaseImage, "--repository", d.images, "--version-label", "1.2.1")
+	built := d.results[len(d.results)-1].record.Image
+	if built == (pipeline.Image{}) {
+		return errors.New("building the image of release 1.2.1 gave no digest")
+	}
+	before, err := d.client.revisions(ctx)
+	if err != nil {
+		return err
+	}
+	d.deploy(ctx, "d2", "its deploy: refused before the cluster is touched", built, 1, "--verify-key", d.VerifyKey)
+	after, err := d.client.revisions(ctx)
+	if err == nil && before != after {
+		d.fail(fmt.Sprintf("the cluster was touched: %d revisions before, %d after", before, after))
+	}
+	return err
+}
+
+// stagecrew runs the command, shows its log and keeps its record.
+func (d *demo) stagecrew(ctx context.Context, step, title string, wantExit int, args ...string) {
+	fmt.Fprintf(os.Stderr, "\n=== (%s) %s\n", step, title)
+	cmd := exec.CommandContext(ctx, d.binary, append(args, "--output", "json")...)
+	if args[0] != "build" {
+		cmd.Args = append(cmd.Args, "--release", release, "--namespace", namespace, "--kubeconfig", d.Kubeconfig)
+	}
+	// The settings of a stagecrew.yaml or of the caller's environment do not belong here.
+	cmd.Dir, cmd.Env, cmd.Stderr = d.Work, d.Env(), os.Stderr
+	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
+	start := time.Now()
+	out, err := cmd.Output()
+	r := result{step: step, title: title, wantExit: wantExit, seconds: time.Since(start).Seconds()}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		r.exit = exit.ExitCode()
+	} else if err != nil {
+		r.exit, r.problem = -1, err.Error()
+	}
+	if err := json.Unmarshal(out, &r.record); err != nil && r.problem == "" {
+		r.problem = "no record on stdout: " + err.Error()
+	}
+	if r.exit != wantExit && r.problem == "" {
+		r.problem = fmt.Sprintf("exit %d, should be %d", r.exit, wantExit)
+	}
+	d.results = append(d.results, r)
+}
+
+func (d *demo) fail(problem string) {
+	last := &d.results[len(d.results)-1]
+	if last.problem == "" {
+		last.problem = problem
+	}
+}
+
+// expectLive checks which image the last step left in production.
+func (d *demo) expectLive(image pipeline.Image) {
+	if got := d.results[len(d.results)-1].record.Image; got != image {
+		d.fail(fmt.Sprintf("image %s is live, should be %s", got, image))
+	}
+}
+
+// values are the demo's settings over the chart's: two replicas that share a small
+// machine, probes that ask sooner than production's, a small database volume.
+func values(password string) string {
+	return `replicaCount: 2
+secrets:
+  postgresUser: backstage
+  postgresPassword: ` + password + `
+`
+}

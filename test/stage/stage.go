@@ -1,0 +1,172 @@
+// Package stage prepares what the demo and the end-to-end tests need: a cluster
+// with a registry, an installed Backstage workspace, a vulnerability database
+// and a pair of signing keys.
+package stage
+
+import (
+	"context"
+	"crypto/rand"
+	"encoding/hex"
+	"encoding/json"
+	"fmt"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/scan/scantest"
+	"github.com/stagecrew/stagecrew/pkg/sign"
+)
+
+// Config says where the stage is to be.
+type Config struct {
+	Root    string    // of the repository
+	Name    string    // of the sandbox
+	Log     io.Writer // progress, for people
+	Sandbox string    // the sandbox binary; default Root/bin/sandbox
+
+	// Kubeconfig and Repository name a cluster and a registry of the user's, in
+	// place of a sandbox. Repository is a prefix: HOST/PATH.
+	Kubeconfig, Repository string
+}
+
+// Stage is ready for a pipeline.
+type Stage struct {
+	Kubeconfig string // file
+	Repository string // prefix for repositories, HOST[:PORT][/PATH]
+	BaseImage  string // reference of the Node base image
+	Database   string // OCI reference of the vulnerability database
+	Source     string // installed example workspace
+	SignKey    string // file
+	VerifyKey  string // file
+	Password   string // of SignKey
+	CABundle   string // file, "" where the system's roots suffice
+	Work       string // directory for temporary files
+
+	config Config
+}
+
+// Up prepares a stage. Call Down when it is no longer needed, also after an error.
+func Up(ctx context.Context, c Config) (*Stage, error) {
+	if c.Sandbox == "" {
+		c.Sandbox = filepath.Join(c.Root, "bin", "sandbox")
+	}
+	s := &Stage{config: c, Kubeconfig: c.Kubeconfig, Repository: c.Repository, BaseImage: "docker.io/library/node:22-bookworm-slim"}
+	var err error
+	if s.Work, err = os.MkdirTemp("", "stagecrew-stage-"); err != nil {
+		return s, err
+	}
+	for _, step := range []struct {
+		name string
+		do   func(context.Context) error
+	}{
+		{"installing the example with npm", s.install},
+		{"starting the cluster", s.cluster},
+		{"making signing keys", s.keys},
+		{"publishing the vulnerability database", s.database},
+	} {
+		start := time.Now()
+		fmt.Fprintf(c.Log, "== %s\n", step.name)
+		if err := step.do(ctx); err != nil {
+			return s, fmt.Errorf("%s: %w", step.name, err)
+		}
+		fmt.Fprintf(c.Log, "== %s: %.1f s\n", step.name, time.Since(start).Seconds())
+	}
+	return s, nil
+}
+
+// Down removes the sandbox (unless the cluster is the user's) and temporary files.
+func (s *Stage) Down(ctx context.Context, keepSandbox bool) error {
+	err := os.RemoveAll(s.Work)
+	if s.config.Kubeconfig != "" || keepSandbox {
+		return err
+	}
+	if downErr := s.run(ctx, s.config.Sandbox, "down", "--name", s.config.Name); downErr != nil {
+		return downErr
+	}
+	return err
+}
+
+// cluster starts the sandbox, unless the user gave a cluster.
+func (s *Stage) cluster(ctx context.Context) error {
+	if s.config.Kubeconfig != "" {
+		if s.Repository == "" {
+			return fmt.Errorf("a cluster of your own needs a registry that it can pull from: give REPOSITORY=HOST/PATH as well")
+		}
+		fmt.Fprintf(s.config.Log, "using the cluster of %s\n", s.config.Kubeconfig)
+		return nil
+	}
+	if err := s.run(ctx, s.config.Sandbox, "up", "--name", s.config.Name); err != nil {
+		return err
+	}
+	out, err := exec.CommandContext(ctx, s.config.Sandbox, "status", "--name", s.config.Name, "--output", "json").Output()
+	if err != nil {
+		return fmt.Errorf("asking the sandbox for its status: %w", err)
+	}
+	var status struct{ Kubeconfig, Registry, CABundle string }
+	if err := json.Unmarshal(out, &status); err != nil {
+		return fmt.Errorf("reading the sandbox's status: %w", err)
+	}
+	s.Kubeconfig, s.CABundle = status.Kubeconfig, status.CABundle
+	s.Repository = status.Registry
+	s.BaseImage = status.Registry + "/library/node:22-bookworm-slim"
+	// This process talks to the registry, too.
+	return os.Setenv("SSL_CERT_FILE", status.CABundle)
+}
+
+func (s *Stage) keys(context.Context) error {
+	random := make([]byte, 16)
+	if _, err := rand.Read(random); err != nil {
+		return err
+	}
+	s.Password = hex.EncodeToString(random)
+	private, public, err := sign.GenerateKeyPair([]byte(s.Password))
+	if err != nil {
+		return err
+	}
+	s.SignKey, s.VerifyKey = filepath.Join(s.Work, "release.key"), filepath.Join(s.Work, "release.pub")
+	if err := os.WriteFile(s.SignKey, private, 0o600); err != nil {
+		return err
+	}
+	return os.WriteFile(s.VerifyKey, public, 0o600)
+}
+
+func (s *Stage) database(ctx context.Context) error {
+	s.Database = s.Repository + "/aquasecurity/trivy-db:2"
+	return scantest.Push(ctx, s.Database)
+}
+
+// Env is the environment for the stagecrew command and the tests: the caller's,
+// without STAGECREW_ variables, and what the stage adds.
+func (s *Stage) Env() []string {
+	env := []string{
+		"COSIGN_PASSWORD=" + s.Password,
+		"E2E_KUBECONFIG=" + s.Kubeconfig,
+		"E2E_REPOSITORY=" + s.Repository,
+		"E2E_REGISTRY=" + s.Repository,
+		"E2E_BASE_IMAGE=" + s.BaseImage,
+		"E2E_DATABASE=" + s.Database,
+		"E2E_SOURCE=" + s.Source,
+		"E2E_SIGN_KEY=" + s.SignKey,
+		"E2E_VERIFY_KEY=" + s.VerifyKey,
+		"E2E_STAGECREW=" + filepath.Join(s.config.Root, "bin", "stagecrew"),
+		"E2E_SANDBOX=" + s.config.Sandbox,
+		"E2E_SANDBOX_NAME=" + s.config.Name,
+		"E2E_ROOT=" + s.config.Root,
+	}
+	if s.CABundle != "" {
+		env = append(env, "SSL_CERT_FILE="+s.CABundle)
+	}
+	return append(os.Environ(), env...)
+}
+
+// run shows the output of a command as it comes.
+func (s *Stage) run(ctx context.Context, name string, args ...string) error {
+	cmd := exec.CommandContext(ctx, name, args...)
+	cmd.Stdout, cmd.Stderr = s.config.Log, s.config.Log
+	if err := cmd.Run(); err != nil {
+		return fmt.Errorf("running %s %v: %w", filepath.Base(name), args, err)
+	}
+	return nil
+}

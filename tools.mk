@@ -1,0 +1,4 @@
+# The versions of the tools that development and CI use; `make` installs them
+# into bin/tools from their Go modules. Libraries are pinned in go.mod.
+GOLANGCI_LINT_VERSION := v2.15.0
+ACT_VERSION           := v0.2.89
