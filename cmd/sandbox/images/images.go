@@ -1,0 +1,171 @@
+// Package images makes the container images that pods of the sandbox need, without any image registry: from Debian's
+// packages (through apt) and from programs that the npm registry carries. The images answer to the names, users, entry
+// points and environment of the official ones, so that charts run as written.
+//
+// What differs from the official images is stated where it is decided (see recipes.go): busybox is Debian's 1.35 under
+// the tag 1.36, the Node image has no npm, and the PostgreSQL image has Debian's version 15 clients.
+package images
+
+import (
+	"context"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"runtime"
+	"sort"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// Image is one image on disk.
+type Image struct {
+	// Names are the full references under which pods ask for the image, host included:
+	// docker.io/library/busybox:1.36.
+	Names []string
+	// Layout is the directory of an OCI image layout that holds exactly this image.
+	Layout string
+	// Digest is the digest of the image's manifest: sha256:….
+	Digest string
+}
+
+// Make returns the images of the sandbox, in a fixed order; those that cacheDir does not hold are made first, which
+// takes about half a minute and needs apt, dpkg-deb, npm and the network. The same versions of the inputs give the same digests.
+// Two processes may call it at once with the same directory: the second waits for the first, as long as ctx allows.
+// A nil log discards.
+func Make(ctx context.Context, cacheDir string, log *slog.Logger) ([]Image, error) {
+	if log == nil {
+		log = slog.New(slog.DiscardHandler)
+	}
+	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
+		return nil, fmt.Errorf("making images on %s/%s: the programs inside are for linux/amd64 only; use KUBECONFIG of a cluster instead of the sandbox", runtime.GOOS, runtime.GOARCH)
+	}
+	cacheDir, err := filepath.Abs(cacheDir)
+	if err != nil {
+		return nil, fmt.Errorf("resolving cache directory: %w", err)
+	}
+	if err := os.MkdirAll(cacheDir, 0o755); err != nil {
+		return nil, fmt.Errorf("creating cache directory: %w", err)
+	}
+	unlock, err := lock(ctx, filepath.Join(cacheDir, "lock"), log)
+	if err != nil {
+		return nil, err
+	}
+	defer unlock()
+
+	k := &kitchen{cache: cacheDir, log: log}
+	if err := k.prepare(); err != nil {
+		return nil, err
+	}
+	defer k.clean()
+	images, err := k.makeAll(ctx)
+	if errors.Is(err, errListsRenewed) {
+		images, err = k.makeAll(ctx)
+	}
+	return images, err
+}
+
+// kitchen is the state of one run of Make.
+type kitchen struct {
+	cache string
+	tmp   string
+	log   *slog.Logger
+
+	base     v1.Layer
+	baseTree *tree
+}
+
+// prepare sets up an empty scratch directory; what a killed run left there is removed.
+func (k *kitchen) prepare() error {
+	k.tmp = filepath.Join(k.cache, "tmp")
+	if err := os.RemoveAll(k.tmp); err != nil {
+		return fmt.Errorf("emptying scratch directory: %w", err)
+	}
+	for _, dir := range []string{k.tmp, k.dir("layouts"), k.dir("debs"), k.dir("npm"), k.dir("resolved")} {
+		if err := os.MkdirAll(dir, 0o755); err != nil {
+			return fmt.Errorf("creating scratch directory: %w", err)
+		}
+	}
+	return nil
+}
+
+// clean drops the scratch directory. Nothing depends on it, so an error would only hide a good result.
+func (k *kitchen) clean() { _ = os.RemoveAll(k.tmp) }
+
+func (k *kitchen) dir(name string) string { return filepath.Join(k.cache, name) }
+
+func (k *kitchen) makeAll(ctx context.Context) ([]Image, error) {
+	versions, err := readNPMVersions()
+	if err != nil {
+		return nil, err
+	}
+	debs, err := k.resolveDebs(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var out []Image
+	for _, r := range recipes(versions) {
+		img, err := k.one(ctx, r, debs)
+		if err != nil {
+			return nil, fmt.Errorf("making image %q: %w", r.names[0], err)
+		}
+		out = append(out, img)
+	}
+	return out, nil
+}
+
+// one returns the image of a recipe, from the cache if it is there.
+func (k *kitchen) one(ctx context.Context, r recipe, debs debSet) (Image, error) {
+	dir := filepath.Join(k.dir("layouts"), r.name+"-"+r.key(debs)[:16])
+	if _, err := os.Stat(dir); err == nil {
+		return openImage(r, dir)
+	}
+	start := time.Now()
+	k.log.Info("making image", "image", r.names[0])
+	img, err := r.make(ctx, k, debs)
+	if err != nil {
+		return Image{}, err
+	}
+	img, err = withConfig(img, r.config)
+	if err != nil {
+		return Image{}, err
+	}
+	if err := writeLayout(img, filepath.Join(k.tmp, r.name), dir); err != nil {
+		return Image{}, err
+	}
+	k.log.Info("made image", "image", r.names[0], "seconds", fmt.Sprintf("%.1f", time.Since(start).Seconds()))
+	return openImage(r, dir)
+}
+
+// key names what an image is made of: the recipe's own text, the packages with their hashes, and the npm lockfile.
+// Change recipeVersion when the code makes something else from the same inputs.
+func (r recipe) key(debs debSet) string {
+	h := sha256.New()
+	config, err := json.Marshal(r.config)
+	if err != nil {
+		panic(err) // plain strings and maps always marshal
+	}
+	fmt.Fprintf(h, "recipe %d %s\n%s\n", recipeVersion, r.name, config)
+	for _, set := range r.sets {
+		for _, d := range debs[set] {
+			fmt.Fprintf(h, "deb %s %s %s\n", d.Name, d.Version, d.SHA256)
+		}
+	}
+	hashFiles(h, r.files)
+	return hex.EncodeToString(h.Sum(nil))
+}
+
+func hashFiles(w io.Writer, names []string) {
+	sorted := append([]string(nil), names...)
+	sort.Strings(sorted)
+	for _, name := range sorted {
+		body := mustFile(name)
+		fmt.Fprintf(w, "file %s %d\n%s\n", name, len(body), body)
+	}
+}
