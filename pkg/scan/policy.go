@@ -1,0 +1,85 @@
+package scan
+
+import (
+	"cmp"
+	"fmt"
+	"slices"
+	"strings"
+	"unicode"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// named is how many findings an error names; the table has them all.
+const named = 5
+
+// decide completes a report: order, counts and what blocks.
+func decide(report *pipeline.ScanReport, o Options) {
+	slices.SortFunc(report.Findings, func(a, b pipeline.Finding) int {
+		return cmp.Or(
+			rank(b.Severity)-rank(a.Severity),
+			cmp.Compare(a.Package, b.Package),
+			cmp.Compare(a.ID, b.ID),
+			cmp.Compare(a.Version, b.Version),
+			cmp.Compare(a.Target, b.Target),
+		)
+	})
+	report.Findings = slices.Compact(report.Findings)
+	report.Blocking = []pipeline.Finding{}
+	report.Counts = map[pipeline.Severity]int{}
+	for _, f := range report.Findings {
+		report.Counts[f.Severity]++
+		if rank(f.Severity) >= rank(o.threshold()) && (f.FixedVersion != "" || !o.FixedOnly) {
+			report.Blocking = append(report.Blocking, f)
+		}
+	}
+}
+
+func rank(s pipeline.Severity) int { return slices.Index(pipeline.Severities(), s) }
+
+// Refuse gives nil for a report without blocking findings, else an error of
+// [pipeline.KindRefused] with the code scan/vulnerable that names the worst ones.
+func Refuse(report pipeline.ScanReport) error {
+	if len(report.Blocking) == 0 {
+		return nil
+	}
+	worst := report.Blocking[:min(named, len(report.Blocking))]
+	words := make([]string, 0, named+1)
+	for _, f := range worst {
+		words = append(words, fmt.Sprintf("%s in %s %s (%s, %s)", f.ID, f.Package, f.Version, f.Severity, remedy(f)))
+	}
+	if more := len(report.Blocking) - len(worst); more > 0 {
+		words = append(words, fmt.Sprintf("and %d more", more))
+	}
+	return pipeline.Refused("scan/vulnerable", "image %q has %s that the policy does not accept: %s; update the packages, or change --scan-threshold or --scan-fixed-only",
+		report.Image, count(len(report.Blocking), "finding"), strings.Join(words, "; "))
+}
+
+func remedy(f pipeline.Finding) string {
+	if f.FixedVersion == "" {
+		return "no fix yet"
+	}
+	return "fixed in " + f.FixedVersion
+}
+
+func count(n int, noun string) string {
+	if n != 1 {
+		noun += "s"
+	}
+	return fmt.Sprintf("%d %s", n, noun)
+}
+
+// clean makes foreign text fit for one line of a log: no control characters, and
+// at most limit characters.
+func clean(text string, limit int) string {
+	printable := strings.Map(func(r rune) rune {
+		if !unicode.IsPrint(r) {
+			return ' '
+		}
+		return r
+	}, text[:min(len(text), 8*limit)])
+	if runes := []rune(printable); len(runes) > limit {
+		return string(runes[:limit-1]) + "…"
+	}
+	return printable
+}

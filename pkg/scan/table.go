@@ -1,0 +1,55 @@
+package scan
+
+import (
+	"fmt"
+	"io"
+	"slices"
+	"strings"
+	"text/tabwriter"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// rows is how many findings a table shows; the record has them all.
+const rows = 100
+
+// Table writes a report as plain text for people: one line of summary, then one
+// line per finding, the most severe first.
+func Table(w io.Writer, report pipeline.ScanReport) error {
+	if _, err := fmt.Fprintln(w, summary(report)); err != nil || len(report.Findings) == 0 {
+		return err
+	}
+	table := tabwriter.NewWriter(w, 0, 0, 2, ' ', 0)
+	_, _ = fmt.Fprintln(table, "SEVERITY\tID\tPACKAGE\tVERSION\tFIXED IN\tBLOCKS\tWHERE")
+	shown := report.Findings[:min(rows, len(report.Findings))]
+	for _, f := range shown {
+		blocks := ""
+		if slices.Contains(report.Blocking, f) {
+			blocks = "yes"
+		}
+		// The tab writer keeps the first error for Flush.
+		_, _ = fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Severity, f.ID, f.Package, f.Version, f.FixedVersion, blocks, f.Target)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	if more := len(report.Findings) - len(shown); more > 0 {
+		_, err := fmt.Fprintf(w, "and %d more\n", more)
+		return err
+	}
+	return nil
+}
+
+func summary(report pipeline.ScanReport) string {
+	var parts []string
+	for _, severity := range slices.Backward(pipeline.Severities()) {
+		if n := report.Counts[severity]; n > 0 {
+			parts = append(parts, fmt.Sprintf("%d %s", n, severity))
+		}
+	}
+	text := fmt.Sprintf("Scanned %s: %s, %s", report.Image, count(report.Packages, "package"), count(len(report.Findings), "finding"))
+	if len(parts) > 0 {
+		text += fmt.Sprintf(" (%s), %d blocking", strings.Join(parts, ", "), len(report.Blocking))
+	}
+	return text + "; database of " + report.DatabaseUpdated.UTC().Format("2006-01-02 15:04 MST")
+}
