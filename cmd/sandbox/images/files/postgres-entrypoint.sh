@@ -109,14 +109,12 @@ run_init_files() {
 	done
 }
 
-# prepare makes the database, with a server that only this script can reach.
+# prepare POSTGRES [OPTION…] makes the database, with a server that only this script can reach.
 prepare() {
+	shift # the word postgres; the rest are the server's options
 	check_settings
 	make_cluster
 	allow_hosts "$@"
-	if [ "${1-}" = postgres ]; then
-		shift
-	fi
 	PGUSER=${PGUSER:-$POSTGRES_USER} pg_ctl -D "$PGDATA" -o "$(printf '%q ' -c listen_addresses= -p "${PGPORT:-5432}" "$@")" -w start
 	make_database
 	run_init_files
@@ -135,7 +133,7 @@ only_asks() {
 	return 1
 }
 
-if [ "${1:0:1}" = - ]; then
+if [[ ${1-} == -* ]]; then
 	set -- postgres "$@"
 fi
 if [ "${1-}" != postgres ] || only_asks "$@"; then
