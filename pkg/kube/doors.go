@@ -1,0 +1,154 @@
+package kube
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/portforward"
+	"k8s.io/client-go/transport/spdy"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// forwardTimeout bounds how long a port-forward may take to stand.
+const forwardTimeout = 15 * time.Second
+
+// PodTransport gives HTTP to one pod, whatever Services select: by a port-forward
+// that is made at the first request. done ends it.
+func (c *Cluster) PodTransport(pod pipeline.Pod) (transport http.RoundTripper, done func()) {
+	f := &forward{cluster: c, pod: pod, stop: make(chan struct{})}
+	t := &http.Transport{DialContext: f.dial, DisableKeepAlives: true}
+	return t, f.close
+}
+
+// forward is a port-forward to one pod that starts when it is first needed.
+type forward struct {
+	cluster *Cluster
+	pod     pipeline.Pod
+	mu      sync.Mutex
+	address string // of the local end, "" before the start
+	stop    chan struct{}
+	once    sync.Once
+}
+
+func (f *forward) close() { f.once.Do(func() { close(f.stop) }) }
+
+// dial connects to the local end; the address that HTTP asks for does not matter.
+func (f *forward) dial(ctx context.Context, _, _ string) (net.Conn, error) {
+	address, err := f.start(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("forwarding a port to pod %s: %w", f.pod.Name, err)
+	}
+	return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+}
+
+func (f *forward) start(ctx context.Context) (string, error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	if f.address != "" {
+		return f.address, nil
+	}
+	dialer, err := f.cluster.podDialer(f.pod)
+	if err != nil {
+		return "", err
+	}
+	ready := make(chan struct{})
+	ports := []string{"0:" + strconv.Itoa(f.pod.Port)}
+	forwarder, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, ports, f.stop, ready, io.Discard, io.Discard)
+	if err != nil {
+		return "", err
+	}
+	failed := make(chan error, 1)
+	go func() {
+		failed <- forwarder.ForwardPorts()
+		f.mu.Lock()
+		defer f.mu.Unlock()
+		f.address = "" // a lost connection: the next request makes a new one
+	}()
+	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
+	defer cancel()
+	select {
+	case <-ready:
+	case err := <-failed:
+		if err == nil {
+			err = errors.New("closed")
+		}
+		return "", err
+	case <-ctx.Done():
+		return "", ctx.Err()
+	}
+	local, err := forwarder.GetPorts()
+	if err != nil {
+		return "", err
+	}
+	f.address = net.JoinHostPort("127.0.0.1", strconv.Itoa(int(local[0].Local)))
+	return f.address, nil
+}
+
+// podDialer prefers WebSockets, which pass more proxies, over the older SPDY.
+func (c *Cluster) podDialer(pod pipeline.Pod) (httpstream.Dialer, error) {
+	target := c.Client.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("portforward").URL()
+	transport, upgrader, err := spdy.RoundTripperFor(c.Config)
+	if err != nil {
+		return nil, err
+	}
+	old := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, target)
+	tunnel, err := portforward.NewSPDYOverWebsocketDialer(target, c.Config)
+	if err != nil {
+		return nil, err
+	}
+	return portforward.NewFallbackDialer(tunnel, old, func(err error) bool {
+		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
+	}), nil
+}
+
+// ServiceTransport gives HTTP through a Service, by the API server's proxy: the
+// request reaches one of the Service's endpoints.
+func (c *Cluster) ServiceTransport(service pipeline.Service) http.RoundTripper {
+	return serviceDoor{cluster: c, prefix: fmt.Sprintf("/api/v1/namespaces/%s/services/http:%s:%d/proxy", service.Namespace, service.Name, service.Port)}
+}
+
+type serviceDoor struct {
+	cluster *Cluster
+	prefix  string
+}
+
+// RoundTrip sends the request to the API server. Links in HTML come back with
+// the proxy's prefix; a path that has it already is left alone.
+func (d serviceDoor) RoundTrip(request *http.Request) (*http.Response, error) {
+	transport, err := rest.TransportFor(d.cluster.Config)
+	if err != nil {
+		return nil, err
+	}
+	base, _, err := rest.DefaultServerUrlFor(d.cluster.Config)
+	if err != nil {
+		return nil, err
+	}
+	return transport.RoundTrip(through(request, base, d.prefix))
+}
+
+// through is the request as the API server wants it. The credentials of the
+// check must not be mistaken for those of the cluster's user, hence they are
+// left out here: such a check is answered by the pods directly.
+func through(request *http.Request, base *url.URL, prefix string) *http.Request {
+	out := request.Clone(request.Context())
+	out.URL.Scheme, out.URL.Host, out.Host = base.Scheme, base.Host, ""
+	path := out.URL.Path
+	if !strings.HasPrefix(path, prefix) {
+		path = prefix + path
+	}
+	out.URL.Path, out.URL.RawPath = strings.TrimSuffix(base.Path, "/")+path, ""
+	out.Header.Del("Authorization")
+	return out
+}

@@ -1,0 +1,128 @@
+// Package kube turns a kubeconfig into clients and into HTTP doors to pods and
+// Services. It is the room where client-go's clients are made.
+package kube
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"slices"
+	"sort"
+	"strings"
+
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/rest"
+	"k8s.io/client-go/tools/clientcmd"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// Options say which cluster is meant.
+type Options struct {
+	// Kubeconfig is a file; "" means what kubectl would use: KUBECONFIG,
+	// ~/.kube/config, or the service account of the pod this runs in.
+	Kubeconfig string
+	// Context is a context of the kubeconfig; "" means its current one.
+	Context string
+	// Namespace is where the release lives; "" means that of the context.
+	Namespace string
+}
+
+// The client-side limits: watches and a few reads, far below what an API server
+// takes from one client; the defaults (5 a second) would slow a deploy down.
+const (
+	requestsPerSecond = 50
+	burst             = 100
+	// requestTimeout bounds each of Helm's requests.
+	requestTimeout = "30s"
+)
+
+// Cluster is one namespace of one cluster, with its clients.
+type Cluster struct {
+	// Namespace is resolved: never empty.
+	Namespace string
+	// Config is the configuration of the REST clients.
+	Config *rest.Config
+	// Client is the typed client.
+	Client kubernetes.Interface
+	// Getter is the form of the configuration that Helm takes.
+	Getter genericclioptions.RESTClientGetter
+}
+
+// Connect reads the kubeconfig and makes the clients. It sends no request; an
+// unreachable API server shows with the first one. A missing file or context is
+// an error of input.
+func Connect(o Options) (*Cluster, error) {
+	if err := check(o); err != nil {
+		return nil, err
+	}
+	flags := genericclioptions.NewConfigFlags(true)
+	timeout := requestTimeout
+	flags.KubeConfig, flags.Context, flags.Timeout = &o.Kubeconfig, &o.Context, &timeout
+	if o.Namespace != "" {
+		flags.Namespace = &o.Namespace
+	}
+	flags.WrapConfigFn = func(c *rest.Config) *rest.Config {
+		c.QPS, c.Burst = requestsPerSecond, burst
+		c.UserAgent = "stagecrew"
+		return c
+	}
+	config, err := flags.ToRESTConfig()
+	if err != nil {
+		return nil, pipeline.BadInput("kube/kubeconfig", "reading the kubeconfig: %w; give --kubeconfig FILE", err)
+	}
+	// The limit is for Helm, which has no contexts; it would also end a watch.
+	config = rest.CopyConfig(config)
+	config.Timeout = 0
+	namespace, _, err := flags.ToRawKubeConfigLoader().Namespace()
+	if err != nil {
+		return nil, pipeline.BadInput("kube/kubeconfig", "reading the namespace of the kubeconfig: %w", err)
+	}
+	client, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, pipeline.BadInput("kube/kubeconfig", "using the kubeconfig: %w", err)
+	}
+	return &Cluster{Namespace: namespace, Config: config, Client: client, Getter: flags}, nil
+}
+
+// check names the file and the contexts there are, which client-go does not.
+func check(o Options) error {
+	rules := clientcmd.NewDefaultClientConfigLoadingRules()
+	rules.ExplicitPath = o.Kubeconfig
+	config, err := rules.Load()
+	if errors.Is(err, fs.ErrNotExist) || os.IsNotExist(err) {
+		return pipeline.BadInput("kube/kubeconfig", "reading the kubeconfig %q: there is no such file", o.Kubeconfig)
+	}
+	if err != nil {
+		return pipeline.BadInput("kube/kubeconfig", "reading the kubeconfig: %w", err)
+	}
+	if o.Context == "" || config.Contexts[o.Context] != nil {
+		return nil
+	}
+	var contexts []string
+	for name := range config.Contexts {
+		contexts = append(contexts, name)
+	}
+	sort.Strings(contexts)
+	return pipeline.BadInput("kube/no-such-context", "the kubeconfig %s has no context %q; there are: %s",
+		strings.Join(files(rules), ", "), o.Context, orNone(contexts))
+}
+
+func files(rules *clientcmd.ClientConfigLoadingRules) []string {
+	if rules.ExplicitPath != "" {
+		return []string{rules.ExplicitPath}
+	}
+	return slices.DeleteFunc(rules.GetLoadingPrecedence(), func(path string) bool {
+		_, err := os.Stat(path)
+		return err != nil
+	})
+}
+
+func orNone(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return fmt.Sprintf("%q", names)
+}
