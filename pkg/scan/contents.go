@@ -5,6 +5,7 @@ package scan
 import (
 	"errors"
 	"fmt"
+	"os"
 	"time"
 
 	"github.com/aquasecurity/trivy-db/pkg/db"
@@ -22,6 +23,9 @@ type database struct {
 
 // errEmpty is returned for a database that is in order but has no advisories.
 var errEmpty = errors.New("it has no advisories")
+
+// errNotADatabase is returned for an artifact that is something else.
+var errNotADatabase = errors.New("it is not a vulnerability database in Trivy's format")
 
 // openWait is how long another process may hold a lock on a database.
 const openWait = 10 * time.Second
@@ -42,7 +46,12 @@ func openDatabase(dir string) (database, error) {
 			return fmt.Errorf("opening it: %w", err)
 		}
 		defer func() { _ = file.Close() }()
-		return file.View(found.inspect)
+		return file.View(func(tx *bbolt.Tx) error {
+			if info, err := os.Stat(db.Path(dir)); err != nil || info.Size() < tx.Size() {
+				return errors.Join(err, errors.New("it was cut off"))
+			}
+			return found.inspect(tx)
+		})
 	})
 	return found, err
 }

@@ -55,7 +55,10 @@ func (s session) databaseFrom(ctx context.Context, reference string) (database, 
 		return s.accept(ref, found)
 	}
 	s.log.Info("fetching vulnerability database", "reference", ref.Name(), "digest", digest.String())
-	if err := store.fetch(image, digest); err != nil {
+	switch err := store.fetch(image, digest); {
+	case errors.Is(err, errNotADatabase):
+		return database{}, describe(ref, err)
+	case err != nil:
 		return database{}, pipeline.Unavailable("scan/database-unreachable", "fetching vulnerability database %q: %w", ref, foreign(err))
 	}
 	found, err := openDatabase(store.path(digest))

@@ -3,129 +3,27 @@
 package scan_test
 
 import (
-	"archive/tar"
 	"bytes"
-	"io"
+	"context"
 	"log"
+	"log/slog"
 	"net/http"
-	"net/http/httptest"
+	"os"
 	"strings"
+	"sync"
 	"testing"
 
+	trivyos "github.com/aquasecurity/trivy/pkg/x/os"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 	"github.com/stagecrew/stagecrew/pkg/scan"
-	"github.com/stagecrew/stagecrew/pkg/scan/scantest"
 )
-
-// site is a registry with a database, and a cache.
-type site struct {
-	host     string
-	database string
-	cache    string
-	// answer, when set, is asked before the registry.
-	answer func(http.ResponseWriter, *http.Request) bool
-}
-
-func newSite(t *testing.T) *site {
-	t.Helper()
-	s := &site{cache: t.TempDir()}
-	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if s.answer == nil || !s.answer(w, r) {
-			inner.ServeHTTP(w, r)
-		}
-	}))
-	t.Cleanup(server.Close)
-	s.host = strings.TrimPrefix(server.URL, "http://")
-	s.database = s.host + "/aquasecurity/trivy-db:2"
-	return s
-}
-
-// withDatabase is a site whose database has all advisories.
-func withDatabase(t *testing.T) *site {
-	t.Helper()
-	s := newSite(t)
-	require.NoError(t, scantest.Push(t.Context(), s.database))
-	return s
-}
-
-func (s *site) options(image pipeline.Image) scan.Options {
-	return scan.Options{Image: image, Database: s.database, CacheDir: s.cache}
-}
-
-// push pushes an image with one layer of the given files.
-func (s *site) push(t *testing.T, files map[string]string) pipeline.Image {
-	t.Helper()
-	return s.pushImage(t, image(t, files))
-}
-
-func (s *site) pushImage(t *testing.T, img v1.Image) pipeline.Image {
-	t.Helper()
-	digest, err := img.Digest()
-	require.NoError(t, err)
-	pushed, err := pipeline.ParseImage(s.host + "/team/app@" + digest.String())
-	require.NoError(t, err)
-	ref, err := name.ParseReference(pushed.String())
-	require.NoError(t, err)
-	require.NoError(t, remote.Write(ref, img, remote.WithContext(t.Context())))
-	return pushed
-}
-
-func image(t *testing.T, files map[string]string) v1.Image {
-	t.Helper()
-	img, err := mutate.AppendLayers(empty.Image, layer(t, files))
-	require.NoError(t, err)
-	return img
-}
-
-func layer(t *testing.T, files map[string]string) v1.Layer {
-	t.Helper()
-	var content bytes.Buffer
-	archive := tar.NewWriter(&content)
-	for path, text := range files {
-		require.NoError(t, archive.WriteHeader(&tar.Header{Name: path, Mode: 0o644, Size: int64(len(text))}))
-		_, err := archive.Write([]byte(text))
-		require.NoError(t, err)
-	}
-	require.NoError(t, archive.Close())
-	l, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) {
-		return io.NopCloser(bytes.NewReader(content.Bytes())), nil
-	})
-	require.NoError(t, err)
-	return l
-}
-
-func npm(name, version string) map[string]string {
-	return map[string]string{"app/node_modules/" + name + "/package.json": `{"name":"` + name + `","version":"` + version + `","license":"MIT"}`}
-}
-
-// debian gives the files by which a Debian with one package is recognised.
-func debian(release, source, name, version string) map[string]string {
-	return map[string]string{
-		"etc/debian_version":      release + "\n",
-		"etc/os-release":          "ID=debian\nVERSION_ID=\"" + strings.Split(release, ".")[0] + "\"\n",
-		"var/lib/dpkg/status.d/x": "Package: " + name + "\nSource: " + source + "\nStatus: install ok installed\nMaintainer: Debian\nArchitecture: amd64\nVersion: " + version + "\n\n",
-	}
-}
-
-func join(all ...map[string]string) map[string]string {
-	joined := map[string]string{}
-	for _, files := range all {
-		for path, text := range files {
-			joined[path] = text
-		}
-	}
-	return joined
-}
 
 func TestAPlantedVulnerablePackageIsFoundWithItsRealIDAndFix(t *testing.T) {
 	s := withDatabase(t)
@@ -149,4 +47,160 @@ func TestAPlantedVulnerablePackageIsFoundWithItsRealIDAndFix(t *testing.T) {
 	require.Equal(t, image, report.Image)
 	require.False(t, report.DatabaseUpdated.IsZero())
 	require.Same(t, before, http.DefaultTransport)
+}
+
+func TestAnImageWithoutKnownVulnerabilitiesIsClean(t *testing.T) {
+	s := withDatabase(t)
+	image := s.push(t, join(npm("minimist", "1.2.8"), npm("lodash", "4.17.21")))
+	report, err := scan.Scan(t.Context(), s.options(image))
+	require.NoError(t, err)
+	require.Empty(t, report.Findings)
+	require.Empty(t, report.Blocking)
+	require.Equal(t, 2, report.Packages)
+	require.NoError(t, scan.Refuse(report))
+}
+
+func TestThePolicyDecidesWhatBlocks(t *testing.T) {
+	s := withDatabase(t)
+	// Two findings each: lodash HIGH and MEDIUM, glibc (a newer one) LOW without a fix,
+	// request MEDIUM without a fix.
+	image := s.push(t, join(npm("lodash", "4.17.20"), npm("request", "2.88.2"), debian("12.11", "glibc", "libc6", "2.36-9+deb12u13")))
+	cases := map[string]struct {
+		threshold pipeline.Severity
+		fixedOnly bool
+		blocking  []string
+	}{
+		"HIGH is the default":                    {blocking: []string{"CVE-2021-23337"}},
+		"a threshold above all findings":         {threshold: pipeline.SeverityCritical},
+		"a threshold includes its own severity":  {threshold: pipeline.SeverityMedium, blocking: []string{"CVE-2021-23337", "CVE-2020-28500", "CVE-2023-28155"}},
+		"findings without a fix can be let pass": {threshold: pipeline.SeverityMedium, fixedOnly: true, blocking: []string{"CVE-2021-23337", "CVE-2020-28500"}},
+		"everything":                             {threshold: pipeline.SeverityUnknown, blocking: []string{"CVE-2021-23337", "CVE-2020-28500", "CVE-2023-28155", "CVE-2010-4756"}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			o := s.options(image)
+			o.Threshold, o.FixedOnly = c.threshold, c.fixedOnly
+			report, err := scan.Scan(t.Context(), o)
+			require.NoError(t, err)
+			require.Equal(t, []string{"CVE-2021-23337", "CVE-2020-28500", "CVE-2023-28155", "CVE-2010-4756"}, ids(report.Findings))
+			require.Equal(t, c.blocking, ids(report.Blocking))
+		})
+	}
+}
+
+func ids(findings []pipeline.Finding) (all []string) {
+	for _, f := range findings {
+		all = append(all, f.ID)
+	}
+	return all
+}
+
+func TestPackagesOfTheOperatingSystemAreCompared(t *testing.T) {
+	s := withDatabase(t)
+	image := s.push(t, debian("12.1", "glibc", "libc6", "2.36-9+deb12u1"))
+	report, err := scan.Scan(t.Context(), s.options(image))
+	require.NoError(t, err)
+	require.Equal(t, []string{"CVE-2023-4911"}, ids(report.Blocking))
+	require.Equal(t, pipeline.Finding{
+		ID:           "CVE-2023-4911",
+		Severity:     pipeline.SeverityHigh,
+		Package:      "libc6",
+		PURL:         "pkg:deb/debian/libc6@2.36-9%2Bdeb12u1?arch=amd64&distro=debian-12.1",
+		Version:      "2.36-9+deb12u1",
+		FixedVersion: "2.36-9+deb12u3",
+		Target:       "debian 12.1",
+		Title:        "glibc: buffer overflow in ld.so leading to privilege escalation",
+	}, report.Blocking[0])
+}
+
+func TestASystemThatTheDatabaseDoesNotKnowIsNamedInTheLog(t *testing.T) {
+	s := withDatabase(t)
+	image := s.push(t, join(debian("13.1", "glibc", "libc6", "2.41-12"), npm("minimist", "1.2.5")))
+	o, log := s.options(image), &strings.Builder{}
+	o.Log = slog.New(slog.NewTextHandler(log, nil))
+	report, err := scan.Scan(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, []string{"CVE-2021-44906"}, ids(report.Findings))
+	require.Contains(t, log.String(), `system="debian 13"`)
+}
+
+func TestAllPlatformsOfAnIndexAreScanned(t *testing.T) {
+	s := withDatabase(t)
+	index := mutate.AppendManifests(empty.Index,
+		platform(image(t, npm("minimist", "1.2.8")), "linux", "amd64"),
+		platform(image(t, npm("minimist", "1.2.5")), "linux", "arm64"),
+		platform(image(t, map[string]string{"attestation": "{}"}), "unknown", "unknown"),
+	)
+	digest, err := index.Digest()
+	require.NoError(t, err)
+	pushed, err := pipeline.ParseImage(s.host + "/team/app@" + digest.String())
+	require.NoError(t, err)
+	ref, err := name.ParseReference(pushed.String())
+	require.NoError(t, err)
+	require.NoError(t, remote.WriteIndex(ref, index))
+	report, err := scan.Scan(t.Context(), s.options(pushed))
+	require.NoError(t, err)
+	require.Equal(t, 2, report.Packages)
+	require.Equal(t, []string{"CVE-2021-44906"}, ids(report.Blocking))
+	require.Equal(t, "linux/arm64: app/node_modules/minimist/package.json", report.Blocking[0].Target)
+}
+
+func platform(img v1.Image, system, architecture string) mutate.IndexAddendum {
+	return mutate.IndexAddendum{Add: img, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: system, Architecture: architecture}}}
+}
+
+func TestScansInOneProcessDoNotDisturbEachOther(t *testing.T) {
+	vulnerable, clean := withDatabase(t), withDatabase(t)
+	bad := vulnerable.push(t, npm("minimist", "1.2.5"))
+	good := clean.push(t, npm("minimist", "1.2.8"))
+	var all sync.WaitGroup
+	for range 3 {
+		all.Go(func() {
+			report, err := scan.Scan(context.Background(), vulnerable.options(bad))
+			if err != nil || len(report.Blocking) != 1 {
+				t.Errorf("want one finding, got %v, %v", report.Blocking, err)
+			}
+		})
+		all.Go(func() {
+			report, err := scan.Scan(context.Background(), clean.options(good))
+			if err != nil || len(report.Findings) != 0 {
+				t.Errorf("want no finding, got %v, %v", report.Findings, err)
+			}
+		})
+	}
+	all.Wait()
+}
+
+func TestAScanLeavesTheProcessAsItWas(t *testing.T) {
+	var standard bytes.Buffer
+	before := log.Writer()
+	log.SetOutput(&standard)
+	t.Cleanup(func() { log.SetOutput(before) })
+	transport, logger, out := http.DefaultTransport, slog.Default(), log.Writer()
+	s := withDatabase(t)
+	_, err := scan.Scan(t.Context(), s.options(s.push(t, npm("minimist", "1.2.5"))))
+	require.NoError(t, err)
+	require.Same(t, transport, http.DefaultTransport)
+	require.Same(t, logger, slog.Default())
+	require.Same(t, out, log.Writer())
+	require.Empty(t, standard.String())
+	require.NoDirExists(t, trivyos.TempDir())
+}
+
+func TestTheImportLeavesTheDefaultLoggersWorking(t *testing.T) {
+	require.IsType(t, &slog.TextHandler{}, slog.Default().Handler(), "Trivy's own default keeps all records in memory")
+	require.Same(t, os.Stderr, log.Writer())
+}
+
+func TestACancelledScanSaysSo(t *testing.T) {
+	s := withDatabase(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	s.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		if strings.Contains(r.URL.Path, "/team/app/blobs/") {
+			cancel()
+		}
+		return false
+	}
+	_, err := scan.Scan(ctx, s.options(s.push(t, npm("minimist", "1.2.5"))))
+	require.ErrorIs(t, err, context.Canceled)
 }

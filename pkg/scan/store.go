@@ -72,10 +72,10 @@ func (s store) fetch(artifact v1.Image, digest v1.Hash) error {
 		return err
 	}
 	if len(layers) != 1 {
-		return fmt.Errorf("it has %s, a database has one", count(len(layers), "layer"))
+		return fmt.Errorf("%w: it has %s, not one", errNotADatabase, count(len(layers), "layer"))
 	}
 	if mediaType, err := layers[0].MediaType(); err != nil || mediaType != databaseMediaType {
-		return errors.Join(err, fmt.Errorf("its layer is of type %q, not %q", mediaType, databaseMediaType))
+		return errors.Join(err, fmt.Errorf("%w: its layer is of type %q, not %q", errNotADatabase, mediaType, databaseMediaType))
 	}
 	if err := os.MkdirAll(s.root, 0o750); err != nil {
 		return err
