@@ -41,7 +41,7 @@ func (k *kitchen) resolveDebs(ctx context.Context) (debSet, error) {
 	}
 	set, err := closures(ctx)
 	if errors.Is(err, errUnknownPackage) {
-		k.log.Info("renewing apt's package lists")
+		k.log("renewing apt's package lists")
 		if err := aptUpdate(ctx); err != nil {
 			return nil, err
 		}
@@ -151,7 +151,7 @@ func (k *kitchen) fetchDebs(ctx context.Context, debs []deb) error {
 	if len(need) == 0 {
 		return nil
 	}
-	k.log.Info("downloading Debian packages", "count", len(need))
+	k.log("downloading %d Debian packages", len(need))
 	if err := aptDownload(ctx, dir, need); err != nil {
 		// A mirror drops a version as soon as a newer one is there; lists that are older then name files that are gone.
 		if uerr := aptUpdate(ctx); uerr != nil {

@@ -14,7 +14,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"runtime"
@@ -38,10 +37,10 @@ type Image struct {
 // Make returns the images of the sandbox, in a fixed order; those that cacheDir does not hold are made first, which
 // takes about half a minute and needs apt, dpkg-deb, npm and the network. The same versions of the inputs give the same digests.
 // Two processes may call it at once with the same directory: the second waits for the first, as long as ctx allows.
-// A nil log discards.
-func Make(ctx context.Context, cacheDir string, log *slog.Logger) ([]Image, error) {
+// log gets one line, without its end, for each thing that takes time; a nil log discards.
+func Make(ctx context.Context, cacheDir string, log func(format string, args ...any)) ([]Image, error) {
 	if log == nil {
-		log = slog.New(slog.DiscardHandler)
+		log = func(string, ...any) {}
 	}
 	if runtime.GOOS != "linux" || runtime.GOARCH != "amd64" {
 		return nil, fmt.Errorf("making images on %s/%s: the programs inside are for linux/amd64 only; use KUBECONFIG of a cluster instead of the sandbox", runtime.GOOS, runtime.GOARCH)
@@ -75,7 +74,7 @@ func Make(ctx context.Context, cacheDir string, log *slog.Logger) ([]Image, erro
 type kitchen struct {
 	cache string
 	tmp   string
-	log   *slog.Logger
+	log   func(format string, args ...any)
 
 	base     v1.Layer
 	baseTree *tree
@@ -127,7 +126,7 @@ func (k *kitchen) one(ctx context.Context, r recipe, debs debSet) (Image, error)
 		return openImage(r, dir)
 	}
 	start := time.Now()
-	k.log.Info("making image", "image", r.names[0])
+	k.log("making image %s", r.names[0])
 	img, err := r.make(ctx, k, debs)
 	if err != nil {
 		return Image{}, err
@@ -139,7 +138,7 @@ func (k *kitchen) one(ctx context.Context, r recipe, debs debSet) (Image, error)
 	if err := writeLayout(img, filepath.Join(k.tmp, r.name), dir); err != nil {
 		return Image{}, err
 	}
-	k.log.Info("made image", "image", r.names[0], "seconds", fmt.Sprintf("%.1f", time.Since(start).Seconds()))
+	k.log("made image %s in %.1f s", r.names[0], time.Since(start).Seconds())
 	return openImage(r, dir)
 }
 

@@ -2,7 +2,6 @@ package images
 
 import (
 	"context"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"testing"
@@ -13,7 +12,7 @@ import (
 
 func TestASecondProcessWaitsForTheFirst(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "lock")
-	log := slog.New(slog.DiscardHandler)
+	log := func(string, ...any) {}
 	unlock, err := lock(t.Context(), path, log)
 	require.NoError(t, err)
 
@@ -49,7 +48,7 @@ func TestADamagedLayoutSaysHowToHealIt(t *testing.T) {
 }
 
 func TestWhatAKilledRunLeftIsRemoved(t *testing.T) {
-	k := &kitchen{cache: t.TempDir(), log: slog.New(slog.DiscardHandler)}
+	k := &kitchen{cache: t.TempDir(), log: func(string, ...any) {}}
 	left := filepath.Join(k.cache, "tmp", "busybox", "blobs")
 	require.NoError(t, os.MkdirAll(left, 0o755))
 	require.NoError(t, k.prepare())
@@ -58,7 +57,7 @@ func TestWhatAKilledRunLeftIsRemoved(t *testing.T) {
 }
 
 func TestPackageVersionsAreKeptForTheSameLists(t *testing.T) {
-	k := &kitchen{cache: t.TempDir(), log: slog.New(slog.DiscardHandler)}
+	k := &kitchen{cache: t.TempDir(), log: func(string, ...any) {}}
 	require.NoError(t, k.prepare())
 	_, ok := k.cachedDebs()
 	require.False(t, ok)

@@ -3,7 +3,6 @@ package images
 import (
 	"context"
 	"fmt"
-	"log/slog"
 	"os"
 	"syscall"
 	"time"
@@ -13,7 +12,7 @@ import (
 const lockPoll = 200 * time.Millisecond
 
 // lock takes an exclusive lock on a file and returns how to release it. The kernel releases it when the process dies.
-func lock(ctx context.Context, path string, log *slog.Logger) (func(), error) {
+func lock(ctx context.Context, path string, log func(format string, args ...any)) (func(), error) {
 	f, err := os.OpenFile(path, os.O_CREATE|os.O_RDWR, 0o644)
 	if err != nil {
 		return nil, fmt.Errorf("opening lock %q: %w", path, err)
@@ -29,7 +28,7 @@ func lock(ctx context.Context, path string, log *slog.Logger) (func(), error) {
 			return nil, fmt.Errorf("locking %q: %w", path, err)
 		}
 		if !told {
-			log.Info("another process is making images, waiting for it", "lock", path)
+			log("another process is making images, waiting for it (lock %s)", path)
 			told = true
 		}
 		select {

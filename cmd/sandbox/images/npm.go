@@ -76,7 +76,7 @@ func (k *kitchen) npmInstall(ctx context.Context) (string, error) {
 	if _, err := os.Stat(dir); err == nil {
 		return modules, nil
 	}
-	k.log.Info("installing Node and PostgreSQL from the npm registry")
+	k.log("installing Node and PostgreSQL from the npm registry")
 	scratch := filepath.Join(k.tmp, "npm")
 	if err := os.MkdirAll(scratch, 0o755); err != nil {
 		return "", fmt.Errorf("creating npm directory: %w", err)
