@@ -1,0 +1,116 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+	"time"
+
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/storage/driver"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// The labels on Helm's release records.
+const (
+	labelVerdict = "stagecrew.dev/verdict"    // pending, good or bad
+	labelWhen    = "stagecrew.dev/verdict-at" // whenFormat
+	labelOrigin  = "stagecrew.dev/copy-of"    // the revision that a rollback copied
+	// whenFormat is RFC 3339's basic form: a label may hold no colons.
+	whenFormat = "20060102T150405Z"
+)
+
+// marking is Helm's storage, but every new record begins with the verdict
+// pending. Helm itself would let a rollback copy the verdict of its target,
+// so that a killed run would leave an unproven revision marked good.
+type marking struct{ driver.Driver }
+
+// Create stores a new record.
+func (m marking) Create(key string, record *helmrelease.Release) error {
+	labels := maps.Clone(record.Labels)
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	delete(labels, labelWhen)
+	if record.Info.Status != helmrelease.StatusPendingRollback {
+		delete(labels, labelOrigin)
+	}
+	labels[labelVerdict] = string(pipeline.MarkPending)
+	record.Labels = labels
+	return m.Driver.Create(key, record)
+}
+
+// History gives all revisions, newest first; none for a release that is not there.
+func (r *Release) History(context.Context) ([]pipeline.Revision, error) {
+	records, err := r.helm.Releases.History(r.Name)
+	if isMissing(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, classify(fmt.Sprintf("reading the history of release %q in namespace %q", r.Name, r.Namespace), err)
+	}
+	slices.SortFunc(records, func(a, b *helmrelease.Release) int { return b.Version - a.Version })
+	history := make([]pipeline.Revision, len(records))
+	for i, record := range records {
+		history[i] = r.revision(record)
+	}
+	return history, nil
+}
+
+func (r *Release) revision(record *helmrelease.Release) pipeline.Revision {
+	revision := pipeline.Revision{
+		Number:   record.Version,
+		Status:   string(record.Info.Status),
+		Image:    imageOf(record.Config, r.ImageValuesPath),
+		Verdict:  pipeline.Mark(record.Labels[labelVerdict]),
+		Deployed: record.Info.LastDeployed.Time,
+	}
+	// Labels of others may hold anything; what does not parse counts as absent.
+	revision.MarkedAt, _ = time.Parse(whenFormat, record.Labels[labelWhen])
+	revision.Origin, _ = strconv.Atoi(record.Labels[labelOrigin])
+	if record.Chart != nil && record.Chart.Metadata != nil {
+		revision.Chart = record.Chart.Metadata.Name + "-" + record.Chart.Metadata.Version
+	}
+	return revision
+}
+
+// imageOf reads the image from a revision's values, "" without a digest.
+func imageOf(values map[string]any, path string) string {
+	at := values
+	for _, key := range strings.Split(path, ".") {
+		at, _ = at[key].(map[string]any)
+	}
+	repository, _ := at["repository"].(string)
+	digest, _ := at["digest"].(string)
+	if digest == "" {
+		return ""
+	}
+	return repository + "@" + digest
+}
+
+// Mark writes the verdict of a revision, and when, on Helm's record.
+func (r *Release) Mark(_ context.Context, revision int, mark pipeline.Mark) error {
+	return r.label(revision, map[string]string{
+		labelVerdict: string(mark),
+		labelWhen:    time.Now().UTC().Format(whenFormat),
+	})
+}
+
+// label adds labels to a record and keeps the others.
+func (r *Release) label(revision int, add map[string]string) error {
+	record, err := r.helm.Releases.Get(r.Name, revision)
+	if err == nil {
+		labels := maps.Clone(record.Labels)
+		if labels == nil {
+			labels = map[string]string{}
+		}
+		maps.Copy(labels, add)
+		record.Labels = labels
+		err = r.helm.Releases.Update(record)
+	}
+	return classify(fmt.Sprintf("marking revision %d", revision), err)
+}

@@ -1,0 +1,110 @@
+package release
+
+import (
+	"fmt"
+	"slices"
+	"sort"
+
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/releaseutil"
+	"sigs.k8s.io/yaml"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// object is what matters here of an object in a manifest. The selector of a
+// Service is a plain map; that of a workload is not looked at.
+type object struct {
+	Kind     string
+	Metadata struct{ Name, Namespace string }
+	Spec     struct {
+		Selector  map[string]any
+		ClusterIP string
+		Ports     []struct {
+			Name string
+			Port int
+		}
+		Template struct {
+			Metadata struct{ Labels map[string]string }
+		}
+	}
+}
+
+// watched are the kinds whose rollout decides about a revision.
+var watched = []string{"Deployment", "StatefulSet", "DaemonSet", "Job"}
+
+// applied lists what in a revision's manifest is worth watching, and the
+// Services that lead to its Deployments.
+func (r *Release) applied(record *helmrelease.Release) (pipeline.Applied, error) {
+	result := pipeline.Applied{Revision: r.revision(record)}
+	objects, err := parse(record.Manifest)
+	if err != nil {
+		return result, fmt.Errorf("reading the manifest of revision %d: %w", record.Version, err)
+	}
+	namespace := func(o object) string {
+		if o.Metadata.Namespace != "" {
+			return o.Metadata.Namespace
+		}
+		return record.Namespace
+	}
+	for _, o := range objects {
+		if slices.Contains(watched, o.Kind) {
+			result.Workloads = append(result.Workloads, pipeline.Workload{Kind: o.Kind, Namespace: namespace(o), Name: o.Metadata.Name})
+		}
+		if o.Kind == "Service" && leadsToDeployment(o, objects) {
+			result.Services = append(result.Services, pipeline.Service{Namespace: namespace(o), Name: o.Metadata.Name, Port: httpPort(o)})
+		}
+	}
+	return result, nil
+}
+
+func parse(manifest string) ([]object, error) {
+	documents := releaseutil.SplitManifests(manifest)
+	names := make([]string, 0, len(documents))
+	for name := range documents {
+		names = append(names, name)
+	}
+	sort.Sort(releaseutil.BySplitManifestsOrder(names))
+	objects := make([]object, len(names))
+	for i, name := range names {
+		// A lenient reader: other kinds use the same names for other things.
+		if err := yaml.Unmarshal([]byte(documents[name]), &objects[i]); err != nil {
+			var head struct{ Kind string }
+			if headErr := yaml.Unmarshal([]byte(documents[name]), &head); headErr != nil {
+				return nil, headErr
+			}
+			if head.Kind == "Service" || slices.Contains(watched, head.Kind) {
+				return nil, fmt.Errorf("%s: %w", head.Kind, err)
+			}
+		}
+	}
+	return objects, nil
+}
+
+// leadsToDeployment tells whether the Service selects the pods of a Deployment.
+func leadsToDeployment(service object, objects []object) bool {
+	if len(service.Spec.Selector) == 0 || service.Spec.ClusterIP == "None" || len(service.Spec.Ports) == 0 {
+		return false
+	}
+	return slices.ContainsFunc(objects, func(o object) bool {
+		if o.Kind != "Deployment" {
+			return false
+		}
+		for key, value := range service.Spec.Selector {
+			if o.Spec.Template.Metadata.Labels[key] != value {
+				return false
+			}
+		}
+		return true
+	})
+}
+
+// httpPort prefers the port named http.
+func httpPort(service object) int {
+	for _, p := range service.Spec.Ports {
+		if p.Name == "http" {
+			return p.Port
+		}
+	}
+	return service.Spec.Ports[0].Port
+}

@@ -1,0 +1,91 @@
+// Package release is the room of Helm: it installs, upgrades and rolls back one
+// release, reads its history, keeps a verdict on each revision and the lock on
+// the whole. It never waits for pods and never rolls back on its own account.
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+
+	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/chartutil"
+	"helm.sh/helm/v3/pkg/storage/driver"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// Options describe a release and the chart to apply.
+type Options struct {
+	// Getter and Client reach the cluster, see pkg/kube.
+	Getter genericclioptions.RESTClientGetter
+	Client kubernetes.Interface
+	// Namespace and Name identify the release.
+	Namespace, Name string
+	// Chart is a directory, a .tgz file or an oci:// reference. Only Apply needs it.
+	Chart string
+	// Values are files and Set are key=value pairs with Helm's meaning.
+	Values, Set []string
+	// ImageValuesPath is where the chart takes repository and digest from;
+	// default "image".
+	ImageValuesPath string
+	Log             *slog.Logger
+}
+
+// Release is one Helm release.
+type Release struct {
+	Options
+	helm   *action.Configuration
+	timing timing
+}
+
+// Open makes the connection to Helm's records. It sends no request.
+func Open(o Options) (*Release, error) {
+	if err := chartutil.ValidateReleaseName(o.Name); err != nil {
+		return nil, pipeline.BadInput("release/name", "release name %q: %w", o.Name, err)
+	}
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.ImageValuesPath == "" {
+		o.ImageValuesPath = "image"
+	}
+	helm := &action.Configuration{}
+	debug := func(format string, args ...any) { o.Log.Debug(fmt.Sprintf(format, args...)) }
+	if err := helm.Init(o.Getter, o.Namespace, "secret", debug); err != nil {
+		return nil, pipeline.BadInput("release/helm", "preparing Helm: %w", err)
+	}
+	helm.Releases.Driver = marking{helm.Releases.Driver}
+	return &Release{Options: o, helm: helm, timing: defaultTiming}, nil
+}
+
+// classify gives an error of a request to the API server its kind.
+func classify(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case apierrors.IsForbidden(err):
+		return pipeline.Refused("release/forbidden", "%s: %w; grant the user of the kubeconfig this permission", doing, err)
+	case apierrors.IsUnauthorized(err):
+		return pipeline.Unavailable("release/unauthorized", "%s: %w; the credentials of the kubeconfig are not accepted", doing, err)
+	}
+	return pipeline.Unavailable("release/unreachable", "%s: %w", doing, err)
+}
+
+// isMissing tells whether Helm says that there is no such release or revision.
+func isMissing(err error) bool {
+	return errors.Is(err, driver.ErrReleaseNotFound) || errors.Is(err, driver.ErrNoDeployedReleases)
+}
+
+// Describe says what an existing revision consists of.
+func (r *Release) Describe(_ context.Context, revision int) (pipeline.Applied, error) {
+	record, err := r.helm.Releases.Get(r.Name, revision)
+	if err != nil {
+		return pipeline.Applied{}, classify(fmt.Sprintf("reading revision %d", revision), err)
+	}
+	return r.applied(record)
+}

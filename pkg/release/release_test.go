@@ -1,0 +1,251 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"io"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/chartutil"
+	helmkube "helm.sh/helm/v3/pkg/kube"
+	kubefake "helm.sh/helm/v3/pkg/kube/fake"
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/storage"
+	"helm.sh/helm/v3/pkg/storage/driver"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
+
+// picky is Helm's fake client; it refuses updates while refuse is set.
+type picky struct {
+	kubefake.PrintingKubeClient
+	refuse error
+}
+
+func (p *picky) Update(current, target helmkube.ResourceList, force bool) (*helmkube.Result, error) {
+	if p.refuse != nil {
+		return &helmkube.Result{}, p.refuse
+	}
+	return p.PrintingKubeClient.Update(current, target, force)
+}
+
+// open gives a release over Helm's own in-memory storage.
+func open(t *testing.T) (*Release, *picky) {
+	t.Helper()
+	client := &picky{PrintingKubeClient: kubefake.PrintingKubeClient{Out: io.Discard}}
+	memory := driver.NewMemory()
+	memory.SetNamespace("portal")
+	return &Release{
+		Options: Options{
+			Namespace: "portal", Name: "backstage", Chart: chartDir(t), ImageValuesPath: "image",
+			Client: fake.NewClientset(), Log: slog.New(slog.DiscardHandler),
+		},
+		helm: &action.Configuration{
+			Releases: storage.Init(marking{memory}), KubeClient: client,
+			Capabilities: chartutil.DefaultCapabilities, Log: func(string, ...any) {},
+		},
+		timing: timing{lease: 200 * time.Millisecond, renew: 20 * time.Millisecond, look: 10 * time.Millisecond},
+	}, client
+}
+
+func chartDir(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"Chart.yaml":  "apiVersion: v2\nname: portal\nversion: 1.2.3\n",
+		"values.yaml": "image: {repository: none}\nreplicas: 1\n",
+		"templates/all.yaml": `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: {{ required "replicas is required" .Values.replicas }}
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web, tier: front}}
+    spec: {containers: [{name: web, image: "{{ .Values.image.repository }}@{{ .Values.image.digest }}"}]}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: data}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web}
+spec: {selector: {app: web}, ports: [{name: metrics, port: 9000}, {name: http, port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: web-headless}
+spec: {clusterIP: None, selector: {app: web}, ports: [{port: 80}]}
+---
+apiVersion: v1
+kind: Service
+metadata: {name: db}
+spec: {selector: {app: db}, ports: [{port: 5432}]}
+`,
+	} {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	}
+	return dir
+}
+
+func image(repository string) pipeline.Verified {
+	return pipeline.NewVerified(pipeline.Image{Repository: "registry.test/" + repository, Digest: digest}, "key")
+}
+
+func apply(t *testing.T, r *Release, repository string) pipeline.Applied {
+	t.Helper()
+	applied, err := r.Apply(t.Context(), image(repository))
+	require.NoError(t, err)
+	return applied
+}
+
+func TestApplyInstallsThenUpgradesAndNamesWhatToWatch(t *testing.T) {
+	r, _ := open(t)
+	first := apply(t, r, "one")
+	require.Equal(t, 1, first.Revision.Number)
+	require.Equal(t, "deployed", first.Revision.Status)
+	require.Equal(t, "registry.test/one@"+digest, first.Revision.Image)
+	require.Equal(t, "portal-1.2.3", first.Revision.Chart)
+	require.Equal(t, pipeline.MarkPending, first.Revision.Verdict, "unproven from its first moment")
+	require.ElementsMatch(t, []pipeline.Workload{
+		{Kind: "Deployment", Namespace: "portal", Name: "web"},
+		{Kind: "StatefulSet", Namespace: "data", Name: "db"},
+	}, first.Workloads)
+	require.Equal(t, []pipeline.Service{{Namespace: "portal", Name: "web", Port: 80}}, first.Services)
+	require.Equal(t, 2, apply(t, r, "two").Revision.Number)
+}
+
+func TestHistoryIsNewestFirstWithVerdicts(t *testing.T) {
+	r, _ := open(t)
+	empty, err := r.History(t.Context())
+	require.NoError(t, err)
+	require.Empty(t, empty)
+	apply(t, r, "one")
+	require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkGood))
+	apply(t, r, "two")
+	history, err := r.History(t.Context())
+	require.NoError(t, err)
+	require.Len(t, history, 2)
+	require.Equal(t, pipeline.MarkPending, history[0].Verdict, "the verdict of an earlier revision is not inherited")
+	require.Zero(t, history[0].MarkedAt)
+	require.Equal(t, pipeline.MarkGood, history[1].Verdict)
+	require.WithinDuration(t, time.Now(), history[1].MarkedAt, time.Minute)
+	require.Equal(t, "superseded", history[1].Status)
+}
+
+func TestARollbackIsAnUnprovenCopyThatKnowsItsOrigin(t *testing.T) {
+	r, _ := open(t)
+	apply(t, r, "one")
+	require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkGood))
+	apply(t, r, "two")
+	for want := 3; want <= 4; want++ {
+		applied, err := r.Rollback(t.Context(), want-2-(want-3))
+		require.NoError(t, err)
+		require.Equal(t, want, applied.Revision.Number)
+		require.Equal(t, pipeline.MarkPending, applied.Revision.Verdict, "Helm would have copied the verdict good")
+		require.Equal(t, 1, applied.Revision.Origin)
+		require.Equal(t, "registry.test/one@"+digest, applied.Revision.Image)
+	}
+	applied, err := r.Rollback(t.Context(), 4)
+	require.NoError(t, err)
+	require.Equal(t, 1, applied.Revision.Origin, "a copy of a copy leads to the first")
+	require.Zero(t, apply(t, r, "six").Revision.Origin)
+}
+
+func TestAStalePendingRevisionDoesNotBlock(t *testing.T) {
+	r, _ := open(t)
+	apply(t, r, "one")
+	record, err := r.helm.Releases.Last("backstage")
+	require.NoError(t, err)
+	pending := *record
+	pending.Version, pending.Info = 2, &helmrelease.Info{Status: helmrelease.StatusPendingUpgrade}
+	require.NoError(t, r.helm.Releases.Create(&pending))
+	require.Equal(t, 3, apply(t, r, "three").Revision.Number)
+	history, err := r.History(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, "failed", history[1].Status)
+}
+
+func TestAnApplyThatIsRejectedNamesTheRevisionThatFailed(t *testing.T) {
+	r, client := open(t)
+	apply(t, r, "one")
+	client.refuse = errors.New(`Deployment.apps "web" is invalid: spec.selector: field is immutable`)
+	applied, err := r.Apply(t.Context(), image("two"))
+	var rejected *ApplyError
+	require.ErrorAs(t, err, &rejected)
+	require.Equal(t, 2, rejected.Revision)
+	require.Equal(t, 2, applied.Revision.Number)
+	require.Equal(t, "release/apply-rejected", rejected.DeployCause().Code)
+	require.Contains(t, rejected.Cause.Message, "field is immutable")
+}
+
+func TestWrongInputChangesNothing(t *testing.T) {
+	values := filepath.Join(t.TempDir(), "values.yaml")
+	require.NoError(t, os.WriteFile(values, []byte("image: text\n"), 0o600))
+	cases := map[string]struct {
+		change func(*Release)
+		want   string
+	}{
+		"no chart":                    {func(r *Release) { r.Chart = "" }, "a chart is missing"},
+		"no such chart":               {func(r *Release) { r.Chart = "nowhere" }, "loading chart nowhere"},
+		"no such values file":         {func(r *Release) { r.Values = []string{"nowhere.yaml"} }, "nowhere.yaml"},
+		"a --set without value":       {func(r *Release) { r.Set = []string{"a"} }, "key \"a\" has no value"},
+		"the chart misses a value":    {func(r *Release) { r.Set = []string{"replicas=null"} }, "replicas is required"},
+		"image path is not a mapping": {func(r *Release) { r.Values = []string{values} }, `"image" is not a mapping`},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r, _ := open(t)
+			c.change(r)
+			_, err := r.Apply(t.Context(), image("one"))
+			require.ErrorContains(t, err, c.want)
+			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+			history, err := r.History(t.Context())
+			require.NoError(t, err)
+			require.Empty(t, history)
+		})
+	}
+}
+
+func TestOneRunAtATimeHoldsTheLock(t *testing.T) {
+	r, _ := open(t)
+	unlock, err := r.Lock(t.Context(), "run 1")
+	require.NoError(t, err)
+	_, err = r.Lock(t.Context(), "run 2")
+	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+	require.ErrorContains(t, err, "is being changed by run 1 since")
+	require.NoError(t, unlock(t.Context()))
+	unlock, err = r.Lock(t.Context(), "run 2")
+	require.NoError(t, err)
+	require.NoError(t, unlock(t.Context()))
+}
+
+func TestADeadHolderIsReplaced(t *testing.T) {
+	r, _ := open(t)
+	dead, die := context.WithCancel(t.Context())
+	lease, err := r.acquire(dead, "run 1") // never renewed
+	require.NoError(t, err)
+	require.Equal(t, "run 1", *lease.Spec.HolderIdentity)
+	die()
+	unlock, err := r.Lock(t.Context(), "run 2")
+	require.NoError(t, err)
+	require.NoError(t, unlock(t.Context()))
+}
+
+func TestBadReleaseNamesAreInput(t *testing.T) {
+	_, err := Open(Options{Name: strings.Repeat("x", 60)})
+	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+}
