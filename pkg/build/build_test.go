@@ -1,0 +1,365 @@
+package build
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"flag"
+	"fmt"
+	"io"
+	"log/slog"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+// backstage is a small installed workspace: content by path, "-> x" is a link,
+// "#!" makes a file executable.
+func backstage() map[string]string {
+	return map[string]string{
+		"package.json":                                `{"workspaces":["packages/*"]}`,
+		"package-lock.json":                           `{"lockfileVersion":3}`,
+		"backstage.json":                              `{"version":"1.55.0"}`,
+		"catalog-info.yaml":                           "kind: Component\n",
+		"app-config.yaml":                             "app: {title: Test}\n",
+		"app-config.production.yaml":                  "backend: {listen: ':7007'}\n",
+		"app-config.local.yaml":                       "token: secret\n",
+		".npmrc":                                      "//registry/:_authToken=secret\n",
+		".env":                                        "TOKEN=secret\n",
+		".git/config":                                 "[core]\n",
+		"notes.txt":                                   "not part of the application\n",
+		"node_modules/pg/package.json":                `{"name":"pg"}`,
+		"node_modules/pg/bin/run.js":                  "#!/usr/bin/env node\n",
+		"node_modules/.bin/run":                       "-> ../pg/bin/run.js",
+		"node_modules/.cache/x":                       "cache\n",
+		"node_modules/app":                            "-> ../packages/app",
+		"node_modules/" + strings.Repeat("n", 120):    "a name too long for the oldest archive format\n",
+		"packages/app/package.json":                   `{"name":"app"}`,
+		"packages/app/dist/index.html":                "<html></html>\n",
+		"packages/app/src/App.tsx":                    "source\n",
+		"packages/backend/package.json":               `{"name":"backend","main":"dist/index.cjs.js"}`,
+		"packages/backend/dist/index.cjs.js":          "'use strict';\n",
+		"packages/backend/dist/bundle.tar.gz":         "packed\n",
+		"packages/backend/node_modules/knex/index.js": "nested\n",
+	}
+}
+
+func workspace(t *testing.T, files map[string]string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range files {
+		path := filepath.Join(dir, name)
+		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
+		if target, ok := strings.CutPrefix(content, "-> "); ok {
+			require.NoError(t, os.Symlink(target, path))
+			continue
+		}
+		mode := os.FileMode(0o644)
+		if strings.HasPrefix(content, "#!") {
+			mode = 0o755
+		}
+		require.NoError(t, os.WriteFile(path, []byte(content), mode))
+	}
+	return dir
+}
+
+// serve starts a registry and gives its host; each request goes to see as well.
+func serve(t *testing.T, see func(*http.Request)) string {
+	t.Helper()
+	handler := registry.New(registry.Logger(discard()))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if see != nil {
+			see(r)
+		}
+		handler.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://")
+}
+
+// pushBase puts a base image there and gives its reference by tag.
+func pushBase(t *testing.T, host string, manifest types.MediaType) string {
+	t.Helper()
+	image, err := random.Image(512, 2, random.WithSource(fixed{}))
+	require.NoError(t, err)
+	image, err = mutate.ConfigFile(image, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: rootFS(t, image), Config: v1.Config{
+		User: "root", Entrypoint: []string{"docker-entrypoint.sh"}, Cmd: []string{"node"},
+		Env: []string{"PATH=/usr/bin", "NODE_ENV=development", "NODE_OPTIONS=--enable-source-maps"},
+	}})
+	require.NoError(t, err)
+	image = mutate.MediaType(image, manifest)
+	ref, err := name.ParseReference(host + "/library/node:24")
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(ref, image))
+	return ref.String()
+}
+
+func rootFS(t *testing.T, image v1.Image) v1.RootFS {
+	t.Helper()
+	config, err := image.ConfigFile()
+	require.NoError(t, err)
+	return config.RootFS
+}
+
+func pull(t *testing.T, image pipeline.Image) v1.Image {
+	t.Helper()
+	ref, err := name.NewDigest(image.String())
+	require.NoError(t, err)
+	got, err := remote.Image(ref)
+	require.NoError(t, err)
+	return got
+}
+
+func options(source, host, base string) Options {
+	return Options{Source: source, BaseImage: base, Repository: host + "/team/backstage", Version: "1.0.0", Revision: "abc", SourceURL: "https://example.com/repo"}
+}
+
+func TestTheLayersHoldWhatTheApplicationNeedsAndNothingElse(t *testing.T) {
+	host := serve(t, nil)
+	result, err := Build(t.Context(), options(workspace(t, backstage()), host, pushBase(t, host, types.OCIManifestSchema1)))
+	require.NoError(t, err)
+
+	layers, err := pull(t, result.Image).Layers()
+	require.NoError(t, err)
+	require.Len(t, layers, len(result.Layers))
+	var listing strings.Builder
+	for i, l := range layers {
+		if result.Layers[i].Name == LayerBase {
+			continue
+		}
+		fmt.Fprintf(&listing, "# %s\n", result.Layers[i].Name)
+		content, err := l.Uncompressed()
+		require.NoError(t, err)
+		list(t, &listing, content)
+	}
+	golden := filepath.Join("testdata", "layers.golden")
+	if *update {
+		require.NoError(t, os.WriteFile(golden, []byte(listing.String()), 0o644))
+	}
+	want, err := os.ReadFile(golden)
+	require.NoError(t, err)
+	require.Equal(t, string(want), listing.String())
+}
+
+func list(t *testing.T, w io.Writer, content io.ReadCloser) {
+	t.Helper()
+	defer content.Close()
+	for r := tar.NewReader(content); ; {
+		h, err := r.Next()
+		if errors.Is(err, io.EOF) {
+			return
+		}
+		require.NoError(t, err)
+		target := ""
+		if h.Linkname != "" {
+			target = " -> " + h.Linkname
+		}
+		fmt.Fprintf(w, "%c %04o %d:%d %s %4d %s%s %s\n", h.Typeflag, h.Mode, h.Uid, h.Gid, h.ModTime.UTC().Format(time.RFC3339), h.Size, h.Name, target, h.Format)
+	}
+}
+
+func TestTheImageSaysHowItRunsAndWhatItIs(t *testing.T) {
+	host := serve(t, nil)
+	for _, dialect := range []types.MediaType{types.OCIManifestSchema1, types.DockerManifestSchema2} {
+		t.Run(string(dialect), func(t *testing.T) {
+			base := pushBase(t, host, dialect)
+			o := options(workspace(t, backstage()), host, base)
+			o.Created = time.Date(2026, 11, 23, 10, 0, 0, 5, time.UTC)
+			result, err := Build(t.Context(), o)
+			require.NoError(t, err)
+
+			image := pull(t, result.Image)
+			config, err := image.ConfigFile()
+			require.NoError(t, err)
+			require.Equal(t, "1000:1000", config.Config.User)
+			require.Equal(t, "/app", config.Config.WorkingDir)
+			require.Equal(t, []string{"docker-entrypoint.sh"}, config.Config.Entrypoint)
+			require.Equal(t, []string{"node", "packages/backend", "--config", "app-config.yaml", "--config", "app-config.production.yaml"}, config.Config.Cmd)
+			require.Equal(t, []string{"PATH=/usr/bin", "NODE_ENV=production", "NODE_OPTIONS=--enable-source-maps --no-node-snapshot"}, config.Config.Env)
+			require.Contains(t, config.Config.ExposedPorts, "7007/tcp")
+			require.Equal(t, "2026-11-23T10:00:00Z", config.Created.UTC().Format(time.RFC3339Nano))
+
+			resolved, err := Resolve(t.Context(), base)
+			require.NoError(t, err)
+			require.Equal(t, resolved, result.Base)
+			labels := map[string]string{
+				"org.opencontainers.image.created":     "2026-11-23T10:00:00Z",
+				"org.opencontainers.image.version":     "1.0.0",
+				"org.opencontainers.image.revision":    "abc",
+				"org.opencontainers.image.source":      "https://example.com/repo",
+				"org.opencontainers.image.base.name":   base,
+				"org.opencontainers.image.base.digest": resolved.Digest,
+			}
+			require.Equal(t, labels, config.Config.Labels)
+			manifest, err := image.Manifest()
+			require.NoError(t, err)
+			require.Equal(t, dialect, manifest.MediaType)
+			if dialect == types.OCIManifestSchema1 {
+				require.Equal(t, labels, manifest.Annotations)
+			}
+			require.Len(t, config.RootFS.DiffIDs, len(manifest.Layers))
+		})
+	}
+}
+
+func TestTheSameInputsGiveTheSameDigest(t *testing.T) {
+	host := serve(t, nil)
+	base := pushBase(t, host, types.OCIManifestSchema1)
+	first := workspace(t, backstage())
+	second := workspace(t, backstage())
+	// The copy has other times and the modes of another umask.
+	require.NoError(t, filepath.WalkDir(second, func(path string, d os.DirEntry, err error) error {
+		if err != nil || d.Type()&os.ModeSymlink != 0 {
+			return err
+		}
+		info, err := d.Info()
+		require.NoError(t, err)
+		require.NoError(t, os.Chtimes(path, time.Time{}, time.Date(2001, 2, 3, 4, 5, 6, 7, time.UTC)))
+		return os.Chmod(path, info.Mode()&^0o077)
+	}))
+	one, err := Build(t.Context(), options(first, host, base))
+	require.NoError(t, err)
+	two, err := Build(t.Context(), options(second, host, base))
+	require.NoError(t, err)
+	require.Equal(t, one.Image, two.Image)
+
+	require.NoError(t, os.Chmod(filepath.Join(second, "catalog-info.yaml"), 0o700))
+	other, err := Build(t.Context(), options(second, host, base))
+	require.NoError(t, err)
+	require.NotEqual(t, one.Image, other.Image, "an executable bit is part of the content")
+}
+
+func TestOnlyMissingBlobsAreSentAndNoTagIsWritten(t *testing.T) {
+	var mu sync.Mutex
+	var puts []string
+	host := serve(t, func(r *http.Request) {
+		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/team/") {
+			mu.Lock()
+			defer mu.Unlock()
+			puts = append(puts, r.URL.Path)
+		}
+	})
+	base := pushBase(t, host, types.OCIManifestSchema1)
+	files := backstage()
+	first, err := Build(t.Context(), options(workspace(t, files), host, base))
+	require.NoError(t, err)
+	for _, l := range first.Layers {
+		require.Equal(t, l.Name != LayerBase, l.Uploaded, "%s: the base's layers are already in this registry", l.Name)
+		require.Positive(t, l.Size)
+	}
+	require.Equal(t, fmt.Sprintf("/v2/team/backstage/manifests/%s", first.Image.Digest), puts[len(puts)-1])
+	for _, path := range puts[:len(puts)-1] {
+		require.Contains(t, path, "/blobs/uploads/")
+	}
+
+	files["app-config.yaml"] += "# changed\n"
+	second, err := Build(t.Context(), options(workspace(t, files), host, base))
+	require.NoError(t, err)
+	require.NotEqual(t, first.Image, second.Image)
+	for i, l := range second.Layers {
+		require.Equal(t, l.Name == LayerConfiguration, l.Uploaded, l.Name)
+		require.Equal(t, l.Name != LayerConfiguration, l.Digest == first.Layers[i].Digest, l.Name)
+	}
+}
+
+func TestABaseFromAnotherRegistryIsCopied(t *testing.T) {
+	here, there := serve(t, nil), serve(t, nil)
+	result, err := Build(t.Context(), options(workspace(t, backstage()), here, pushBase(t, there, types.OCIManifestSchema1)))
+	require.NoError(t, err)
+	for _, l := range result.Layers {
+		require.True(t, l.Uploaded, l.Name)
+	}
+}
+
+func TestATagMovesWithoutChangingTheDigest(t *testing.T) {
+	host := serve(t, nil)
+	base := pushBase(t, host, types.OCIManifestSchema1)
+	o := options(workspace(t, backstage()), host, base)
+	for range 2 {
+		result, err := Build(t.Context(), o)
+		require.NoError(t, err)
+		require.NoError(t, Tag(t.Context(), result.Image, "1.0.0"))
+		resolved, err := Resolve(t.Context(), o.Repository+":1.0.0")
+		require.NoError(t, err)
+		require.Equal(t, result.Image, resolved)
+		o.Version = "1.0.1"
+	}
+	require.ErrorContains(t, Tag(t.Context(), pipeline.Image{Repository: o.Repository, Digest: "latest"}, "1"), "[build/options]")
+	result, err := Build(t.Context(), o)
+	require.NoError(t, err)
+	require.ErrorContains(t, Tag(t.Context(), result.Image, "not a tag"), "[build/options]")
+	require.ErrorContains(t, Tag(t.Context(), pipeline.Image{Repository: o.Repository, Digest: "sha256:" + strings.Repeat("0", 64)}, "1"), "[build/image-not-found]")
+}
+
+func TestAPlatformIsChosenFromAnIndex(t *testing.T) {
+	host := serve(t, nil)
+	var index v1.ImageIndex = empty.Index
+	want := map[string]string{}
+	for _, architecture := range []string{"amd64", "arm64"} {
+		image, err := mutate.ConfigFile(empty.Image, &v1.ConfigFile{OS: "linux", Architecture: architecture})
+		require.NoError(t, err)
+		digest, err := image.Digest()
+		require.NoError(t, err)
+		want[architecture] = digest.String()
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: architecture}}})
+	}
+	ref, err := name.ParseReference(host + "/library/node:24")
+	require.NoError(t, err)
+	require.NoError(t, remote.WriteIndex(ref, index))
+
+	o := options(workspace(t, backstage()), host, ref.String())
+	o.Platform = "linux/arm64"
+	result, err := Build(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, want["arm64"], result.Base.Digest)
+	o.Platform = "linux/riscv64"
+	_, err = Build(t.Context(), o)
+	require.ErrorContains(t, err, "[build/base-platform]")
+	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+}
+
+func TestTheUncompressedLayerIsTheOneInTheConfiguration(t *testing.T) {
+	dir := workspace(t, backstage())
+	root, err := openWorkspace(dir)
+	require.NoError(t, err)
+	defer root.Close()
+	p, err := planLayers(root, nil, slog.New(slog.DiscardHandler))
+	require.NoError(t, err)
+	l, err := archive(t.Context(), root, "x", p.application, archiveOptions{dir: t.TempDir(), created: time.Unix(0, 0), mediaType: types.OCILayer})
+	require.NoError(t, err)
+	plain, err := l.Uncompressed()
+	require.NoError(t, err)
+	defer plain.Close()
+	digest, _, err := v1.SHA256(plain)
+	require.NoError(t, err)
+	require.Equal(t, l.diffID, digest)
+	file, err := os.ReadFile(l.file)
+	require.NoError(t, err)
+	digest, size, err := v1.SHA256(bytes.NewReader(file))
+	require.NoError(t, err)
+	require.Equal(t, l.digest, digest)
+	require.Equal(t, l.size, size)
+	zipped, err := gzip.NewReader(bytes.NewReader(file))
+	require.NoError(t, err)
+	require.True(t, zipped.ModTime.IsZero())
+}

@@ -1,0 +1,149 @@
+package build
+
+import (
+	"io"
+	"log"
+	"net"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// fixed is a source of numbers that makes test images the same each time.
+type fixed struct{}
+
+func (fixed) Int63() int64 { return 4 }
+func (fixed) Seed(int64)   {}
+
+func discard() *log.Logger { return log.New(io.Discard, "", 0) }
+
+func TestAWorkspaceThatCannotRunIsRefusedWithTheCommandThatMendsIt(t *testing.T) {
+	for _, c := range []struct {
+		name   string
+		change func(map[string]string)
+		want   []string
+	}{
+		{"no package.json", func(f map[string]string) { delete(f, "package.json") }, []string{"[build/no-workspace]"}},
+		{"no lockfile", func(f map[string]string) { delete(f, "package-lock.json") }, []string{"[build/no-lockfile]"}},
+		{"no node_modules", func(f map[string]string) { remove(f, "node_modules/") }, []string{"npm ci --omit=dev --ignore-scripts", "[build/no-dependencies]"}},
+		{"no node_modules, installed with yarn", func(f map[string]string) { remove(f, "node_modules/"); f["yarn.lock"] = "" }, []string{"yarn workspaces focus --all --production", "[build/no-dependencies]"}},
+		{"no backend", func(f map[string]string) { remove(f, "packages/backend/") }, []string{"packages/backend/package.json", "[build/no-backend]"}},
+		{"a backend that is not built", func(f map[string]string) { remove(f, "packages/backend/dist/") }, []string{"npm run build", "[build/no-backend]"}},
+		{"a backend whose bundle is still packed", func(f map[string]string) { delete(f, "packages/backend/dist/index.cjs.js") }, []string{"tar -xzf packages/backend/dist/bundle.tar.gz", "[build/no-backend]"}},
+		{"a backend with a broken package.json", func(f map[string]string) { f["packages/backend/package.json"] = "{" }, []string{"[build/no-backend]"}},
+		{"no configuration", func(f map[string]string) { delete(f, "app-config.yaml") }, []string{"app-config.yaml is missing", "[build/no-config]"}},
+		{"several things missing", func(f map[string]string) { delete(f, "app-config.yaml"); remove(f, "node_modules/") }, []string{"[build/no-config]", "[build/no-dependencies]"}},
+		{"an absolute link", func(f map[string]string) { f["packages/app/dist/x"] = "-> /etc/passwd" }, []string{`"/etc/passwd"`, "[build/link-leaves-source]"}},
+		{"a link that climbs out", func(f map[string]string) { f["packages/app/dist/x"] = "-> ../../../../etc" }, []string{"[build/link-leaves-source]"}},
+		{"a link that climbs out through another", func(f map[string]string) {
+			f["packages/app/dist/deep"] = "-> ../.."
+			f["packages/app/dist/x"] = "-> deep/../.."
+		}, []string{"[build/link-leaves-source]"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			files := backstage()
+			c.change(files)
+			// No registry listens there: the workspace is looked at first.
+			_, err := Build(t.Context(), options(workspace(t, files), "127.0.0.1:1", "127.0.0.1:1/node:24"))
+			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+			for _, part := range c.want {
+				require.ErrorContains(t, err, part)
+			}
+		})
+	}
+}
+
+func remove(files map[string]string, prefix string) {
+	for name := range files {
+		if strings.HasPrefix(name, prefix) {
+			delete(files, name)
+		}
+	}
+}
+
+func TestASocketIsRefused(t *testing.T) {
+	files := backstage()
+	dir := workspace(t, files)
+	// A socket's path is short by the system's rule, a test folder's is not.
+	t.Chdir(filepath.Join(dir, "packages"))
+	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", "s")
+	require.NoError(t, err)
+	defer listener.Close()
+	_, err = Build(t.Context(), options(dir, "127.0.0.1:1", "127.0.0.1:1/node:24"))
+	require.ErrorContains(t, err, `"packages/s" is a socket`)
+	require.ErrorContains(t, err, "[build/odd-file]")
+}
+
+func TestFurtherFilesAreIncludedByName(t *testing.T) {
+	host := serve(t, nil)
+	base := pushBase(t, host, types.OCIManifestSchema1)
+	o := options(workspace(t, backstage()), host, base)
+	without, err := Build(t.Context(), o)
+	require.NoError(t, err)
+	o.Include = []string{"notes.txt", "packages/app"}
+	with, err := Build(t.Context(), o)
+	require.NoError(t, err)
+	require.NotEqual(t, without.Image, with.Image)
+	o.Include = []string{"nowhere"}
+	_, err = Build(t.Context(), o)
+	require.ErrorContains(t, err, "[build/no-include]")
+}
+
+func TestAllProblemsOfTheOptionsAreReportedAtOnce(t *testing.T) {
+	err := Options{Platform: "windows/amd64", Include: []string{"../x"}, Timeout: -1}.Validate()
+	for _, part := range []string{"source is missing", "base image is missing", "repository is missing", "windows/amd64", `"../x"`, "negative", "[build/options]"} {
+		require.ErrorContains(t, err, part)
+	}
+	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+	require.NoError(t, Options{Source: ".", BaseImage: "node:24", Repository: "registry.example.com/a/b"}.Validate())
+}
+
+func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
+	for _, c := range []struct {
+		name, body string
+		status     int
+		kind       pipeline.Kind
+		code       string
+	}{
+		{"not there", "", http.StatusNotFound, pipeline.KindInput, "[build/image-not-found]"},
+		{"no credentials", "", http.StatusUnauthorized, pipeline.KindUnavailable, "[build/registry-denied]"},
+		{"not allowed", "", http.StatusForbidden, pipeline.KindUnavailable, "[build/registry-denied]"},
+		{"broken, with a long answer", strings.Repeat("::error::x\n", 1000), http.StatusNotImplemented, pipeline.KindUnavailable, "[build/registry-unavailable]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.URL.Path == "/v2/" {
+					return
+				}
+				http.Error(w, c.body, c.status)
+			}))
+			defer server.Close()
+			_, err := Resolve(t.Context(), strings.TrimPrefix(server.URL, "http://")+"/team/app:1")
+			require.ErrorContains(t, err, c.code)
+			require.Equal(t, c.kind, pipeline.KindOf(err))
+			require.Less(t, len(err.Error()), 1500)
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+func TestARegistryThatIsDownIsUnavailableAndLeavesNoFiles(t *testing.T) {
+	t.Setenv("TMPDIR", t.TempDir())
+	host := serve(t, nil)
+	o := options(workspace(t, backstage()), host, pushBase(t, host, types.OCIManifestSchema1))
+	o.Repository = "127.0.0.1:1/team/backstage"
+	_, err := Build(t.Context(), o)
+	require.ErrorContains(t, err, "[build/registry-unavailable]")
+	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+	left, err := os.ReadDir(os.TempDir())
+	require.NoError(t, err)
+	require.Empty(t, left)
+}
