@@ -38,8 +38,7 @@ func (s session) images(ctx context.Context) ([]*watchedImage, error) {
 		if err != nil {
 			return nil, unreachable(ref.String(), err)
 		}
-		watched, err := watch(image, ref.String(), "")
-		return []*watchedImage{watched}, err
+		return []*watchedImage{watch(image, ref.String(), "")}, nil
 	}
 	index, err := descriptor.ImageIndex()
 	if err != nil {
@@ -70,11 +69,7 @@ func platforms(index v1.ImageIndex, ref name.Digest) ([]*watchedImage, error) {
 		if entry.Platform != nil {
 			platform = entry.Platform.String()
 		}
-		watched, err := watch(image, ref.Context().Digest(entry.Digest.String()).String(), platform)
-		if err != nil {
-			return nil, err
-		}
-		images = append(images, watched)
+		images = append(images, watch(image, ref.Context().Digest(entry.Digest.String()).String(), platform))
 	}
 	if len(images) == 0 {
 		return nil, unusable(ref.String(), errors.New("its index has no images"))
@@ -100,22 +95,10 @@ type watchedImage struct {
 	problem  atomic.Pointer[error]
 }
 
-func watch(image v1.Image, name, platform string) (*watchedImage, error) {
-	config, err := image.ConfigFile()
-	if err != nil {
-		return nil, unreachable(name, err)
-	}
-	layers, err := image.Layers()
-	if err != nil {
-		return nil, unreachable(name, err)
-	}
-	// Trivy goes by the configuration, the container runtime by the manifest.
-	if len(config.RootFS.DiffIDs) != len(layers) {
-		return nil, unusable(name, fmt.Errorf("its manifest has %d layers, its configuration %d", len(layers), len(config.RootFS.DiffIDs)))
-	}
+func watch(image v1.Image, name, platform string) *watchedImage {
 	w := &watchedImage{Image: image, name: name, platform: platform}
 	w.left.Store(maxImage)
-	return w, nil
+	return w
 }
 
 // Name gives the image's reference by digest.

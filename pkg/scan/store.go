@@ -92,14 +92,28 @@ func (s store) fetch(artifact v1.Image, digest v1.Hash) error {
 		return err
 	}
 	target := s.path(digest)
-	if err := os.RemoveAll(target); err != nil {
-		return err
-	}
-	if err := os.Rename(partial, target); err != nil {
+	if err := settle(partial, target); err != nil {
 		return err
 	}
 	s.sweep(target)
 	return nil
+}
+
+// settle puts a fetched database in its place. One that is there already was put
+// there by a scan beside this one, which may be using it, or is broken.
+func settle(partial, target string) error {
+	err := os.Rename(partial, target)
+	if _, there := os.Stat(target); err == nil || there != nil {
+		return err
+	}
+	if _, unusable := openDatabase(target); unusable == nil {
+		return nil
+	}
+	broken := partial + "-broken"
+	if err := os.Rename(target, broken); err != nil {
+		return err
+	}
+	return errors.Join(os.Rename(partial, target), os.RemoveAll(broken))
 }
 
 // unpack writes the two files of a database into dir. The layer is read to its end,
