@@ -47,9 +47,14 @@ type Cluster struct {
 	Config *rest.Config
 	// Client is the typed client.
 	Client kubernetes.Interface
-	// Getter is the form of the configuration that Helm takes.
-	Getter genericclioptions.RESTClientGetter
+	getter genericclioptions.RESTClientGetter
 }
+
+// Getter is the form of the configuration that Helm takes.
+func (c *Cluster) Getter() genericclioptions.RESTClientGetter { return c.getter }
+
+// Clientset is the typed client, for those who take a Cluster by its methods.
+func (c *Cluster) Clientset() kubernetes.Interface { return c.Client }
 
 // Connect reads the kubeconfig and makes the clients. It sends no request; an
 // unreachable API server shows with the first one. A missing file or context is
@@ -84,7 +89,7 @@ func Connect(o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, pipeline.BadInput("kube/kubeconfig", "using the kubeconfig: %w", err)
 	}
-	return &Cluster{Namespace: namespace, Config: config, Client: client, Getter: flags}, nil
+	return &Cluster{Namespace: namespace, Config: config, Client: client, getter: flags}, nil
 }
 
 // check names the file and the contexts there are, which client-go does not.

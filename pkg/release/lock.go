@@ -47,7 +47,7 @@ func (r *Release) Lock(ctx context.Context, holder string) (func(context.Context
 
 // ensureNamespace makes the namespace of a first install: the lease lives there.
 func (r *Release) ensureNamespace(ctx context.Context) error {
-	namespaces := r.Client.CoreV1().Namespaces()
+	namespaces := r.client.CoreV1().Namespaces()
 	_, err := namespaces.Get(ctx, r.Namespace, metav1.GetOptions{})
 	if !apierrors.IsNotFound(err) {
 		// Whoever may not read namespaces can still deploy into an existing one.
@@ -65,7 +65,7 @@ func (r *Release) ensureNamespace(ctx context.Context) error {
 
 // acquire creates the lease, or takes it over when it is free or its holder dead.
 func (r *Release) acquire(ctx context.Context, holder string) (*coordinationv1.Lease, error) {
-	leases := r.Client.CoordinationV1().Leases(r.Namespace)
+	leases := r.client.CoordinationV1().Leases(r.Namespace)
 	var seen *coordinationv1.Lease
 	var seenSince time.Time
 	for {
@@ -133,7 +133,7 @@ func (r *Release) lease(current *coordinationv1.Lease, holder string) *coordinat
 
 // renew keeps the lease alive until ctx ends.
 func (r *Release) renew(ctx context.Context, lease *coordinationv1.Lease) {
-	leases := r.Client.CoordinationV1().Leases(r.Namespace)
+	leases := r.client.CoordinationV1().Leases(r.Namespace)
 	for sleep(ctx, r.timing.renew) == nil {
 		now := metav1.NowMicro()
 		next := lease.DeepCopy()
@@ -151,7 +151,7 @@ func (r *Release) renew(ctx context.Context, lease *coordinationv1.Lease) {
 
 // unlock frees the lease if it is still ours.
 func (r *Release) unlock(ctx context.Context, holder string) error {
-	leases := r.Client.CoordinationV1().Leases(r.Namespace)
+	leases := r.client.CoordinationV1().Leases(r.Namespace)
 	lease, err := leases.Get(ctx, r.leaseName(), metav1.GetOptions{})
 	if err != nil || free(lease) || *lease.Spec.HolderIdentity != holder {
 		return err

@@ -19,11 +19,15 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
+// Cluster reaches the API server.
+type Cluster interface {
+	Getter() genericclioptions.RESTClientGetter
+	Clientset() kubernetes.Interface
+}
+
 // Options describe a release and the chart to apply.
 type Options struct {
-	// Getter and Client reach the cluster, see pkg/kube.
-	Getter genericclioptions.RESTClientGetter
-	Client kubernetes.Interface
+	Cluster Cluster
 	// Namespace and Name identify the release.
 	Namespace, Name string
 	// Chart is a directory, a .tgz file or an oci:// reference. Only Apply needs it.
@@ -40,6 +44,7 @@ type Options struct {
 type Release struct {
 	Options
 	helm   *action.Configuration
+	client kubernetes.Interface
 	timing timing
 }
 
@@ -56,11 +61,11 @@ func Open(o Options) (*Release, error) {
 	}
 	helm := &action.Configuration{}
 	debug := func(format string, args ...any) { o.Log.Debug(fmt.Sprintf(format, args...)) }
-	if err := helm.Init(o.Getter, o.Namespace, "secret", debug); err != nil {
+	if err := helm.Init(o.Cluster.Getter(), o.Namespace, "secret", debug); err != nil {
 		return nil, pipeline.BadInput("release/helm", "preparing Helm: %w", err)
 	}
 	helm.Releases.Driver = marking{helm.Releases.Driver}
-	return &Release{Options: o, helm: helm, timing: defaultTiming}, nil
+	return &Release{Options: o, helm: helm, client: o.Cluster.Clientset(), timing: defaultTiming}, nil
 }
 
 // classify gives an error of a request to the API server its kind.

@@ -48,8 +48,9 @@ func open(t *testing.T) (*Release, *picky) {
 	return &Release{
 		Options: Options{
 			Namespace: "portal", Name: "backstage", Chart: chartDir(t), ImageValuesPath: "image",
-			Client: fake.NewClientset(), Log: slog.New(slog.DiscardHandler),
+			Log: slog.New(slog.DiscardHandler),
 		},
+		client: fake.NewClientset(),
 		helm: &action.Configuration{
 			Releases: storage.Init(marking{memory}), KubeClient: client,
 			Capabilities: chartutil.DefaultCapabilities, Log: func(string, ...any) {},
