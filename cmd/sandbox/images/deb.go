@@ -26,6 +26,8 @@ func (t *tree) addDebs(ctx context.Context, dir string, debs, below []deb) error
 		}
 		t.file("var/lib/dpkg/info/"+d.listName(), 0o644, []byte(strings.Join(files, "\n")+"\n"))
 	}
+	// Without this mark dpkg looks for the lists under names without an architecture.
+	t.file("var/lib/dpkg/info/format", 0o644, []byte("1\n"))
 	all := append(append([]deb(nil), below...), debs...)
 	sort.Slice(all, func(i, j int) bool { return all[i].Name < all[j].Name })
 	var status strings.Builder
