@@ -1,0 +1,177 @@
+package rollout
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"io"
+	"regexp"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+const (
+	// maxLogBytes bounds what is read of one container's log.
+	maxLogBytes = 4 << 20
+	// maxLine bounds a line in a message.
+	maxLine = 300
+	// explainTimeout bounds the reading of a log for an explanation.
+	explainTimeout = 5 * time.Second
+	explainLines   = 40
+)
+
+// container is one run of a container: another restart is another run.
+type container struct {
+	namespace, pod, name string
+	restarts             int32
+}
+
+// logs follows the logs of containers that are not ready and notes the first
+// line that matches a pattern.
+type logs struct {
+	client   kubernetes.Interface
+	patterns []*regexp.Regexp
+	state    *logState
+}
+
+type logState struct {
+	mu       sync.Mutex
+	followed map[container]bool
+	lines    map[container]string
+}
+
+func newLogs(client kubernetes.Interface) logs {
+	return logs{client: client, state: &logState{followed: map[container]bool{}, lines: map[container]string{}}}
+}
+
+func (l logs) matched() map[container]string {
+	l.state.mu.Lock()
+	defer l.state.mu.Unlock()
+	lines := make(map[container]string, len(l.state.lines))
+	for c, line := range l.state.lines {
+		lines[c] = line
+	}
+	return lines
+}
+
+// follow begins to read the log of each running container that is not yet ready.
+func (w *watch) follow(ctx context.Context, containers []container) {
+	if len(w.logs.patterns) == 0 {
+		return
+	}
+	for _, c := range containers {
+		w.logs.state.mu.Lock()
+		known := w.logs.state.followed[c]
+		w.logs.state.followed[c] = true
+		w.logs.state.mu.Unlock()
+		if !known {
+			go w.read(ctx, c)
+		}
+	}
+}
+
+func (w *watch) read(ctx context.Context, c container) {
+	limit := int64(maxLogBytes)
+	stream, err := w.client.CoreV1().Pods(c.namespace).GetLogs(c.pod, &corev1.PodLogOptions{Container: c.name, Follow: true, LimitBytes: &limit}).Stream(ctx)
+	if err != nil {
+		// The log may not be there yet; the next look tries again.
+		w.logs.state.mu.Lock()
+		delete(w.logs.state.followed, c)
+		w.logs.state.mu.Unlock()
+		return
+	}
+	defer stream.Close()
+	lines := bufio.NewScanner(stream)
+	lines.Buffer(nil, 1<<20)
+	for lines.Scan() {
+		if line := lines.Text(); w.logs.matches(line) {
+			w.logs.state.mu.Lock()
+			w.logs.state.lines[c] = shorten(line)
+			w.logs.state.mu.Unlock()
+			select {
+			case w.changed <- struct{}{}:
+			default:
+			}
+			return
+		}
+	}
+}
+
+func (l logs) matches(line string) bool {
+	for _, p := range l.patterns {
+		if p.MatchString(line) {
+			return true
+		}
+	}
+	return false
+}
+
+// crashCodes are the causes that the log of the ended container explains.
+var crashCodes = map[string]bool{codeCrash: true, codeOOM: true, codeTimeout: true}
+
+// explain adds to a crash what the container said before it ended.
+func (w *watch) explain(ctx context.Context, cause *pipeline.Cause) {
+	pod, isPod := strings.CutPrefix(cause.Object, "Pod/")
+	if !isPod || cause.Container == "" || !crashCodes[cause.Code] {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
+	defer cancel()
+	for _, workload := range w.workloads {
+		for _, previous := range []bool{true, false} {
+			if line := w.lastWords(ctx, workload.Namespace, pod, cause.Container, previous); line != "" {
+				cause.Message = fmt.Sprintf("%s; it said: %s", cause.Message, line)
+				return
+			}
+		}
+	}
+}
+
+// lastWords gives the line of a log's end that tells most.
+func (w *watch) lastWords(ctx context.Context, namespace, pod, name string, previous bool) string {
+	tail, limit := int64(explainLines), int64(maxLogBytes)
+	options := &corev1.PodLogOptions{Container: name, Previous: previous, TailLines: &tail, LimitBytes: &limit}
+	stream, err := w.client.CoreV1().Pods(namespace).GetLogs(pod, options).Stream(ctx)
+	if err != nil {
+		return ""
+	}
+	defer stream.Close()
+	content, err := io.ReadAll(io.LimitReader(stream, maxLogBytes))
+	if err != nil {
+		return ""
+	}
+	return telling(string(content))
+}
+
+// errorLine looks like the line that names an error.
+var errorLine = regexp.MustCompile(`(?i)(\b\w*error\b|exception|fatal|panic|cannot|denied|refused|not found)`)
+
+// telling gives the first line that looks like an error, else the last one.
+func telling(log string) string {
+	last := ""
+	for line := range strings.Lines(log) {
+		line = strings.TrimSpace(line)
+		if line == "" {
+			continue
+		}
+		if errorLine.MatchString(line) {
+			return shorten(line)
+		}
+		last = line
+	}
+	return shorten(last)
+}
+
+func shorten(line string) string {
+	line = strings.ToValidUTF8(strings.TrimSpace(line), "?")
+	if runes := []rune(line); len(runes) > maxLine {
+		return string(runes[:maxLine]) + "…"
+	}
+	return line
+}
