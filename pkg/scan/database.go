@@ -21,13 +21,13 @@ import (
 func (s session) database(ctx context.Context) (database, error) {
 	var problem error
 	for _, reference := range s.options.databases() {
+		if problem != nil {
+			s.log.Warn("vulnerability database cannot be used, trying the next", "error", problem, "next", reference)
+		}
 		found, err := s.databaseFrom(ctx, reference)
 		if err == nil {
 			s.log.Debug("vulnerability database", "reference", reference, "updated", found.UpdatedAt)
 			return found, nil
-		}
-		if problem != nil {
-			s.log.Warn("vulnerability database cannot be used", "error", problem)
 		}
 		problem = err
 	}
@@ -43,7 +43,7 @@ func (s session) databaseFrom(ctx context.Context, reference string) (database, 
 	if s.options.Offline {
 		found, err := store.newest()
 		if err != nil {
-			return database{}, pipeline.Unavailable("scan/database-missing", "finding a cached vulnerability database of %q in %q: %w; scan once without --scan-offline to fetch it", ref, s.options.CacheDir, err)
+			return database{}, pipeline.Unavailable("scan/database-missing", "finding a cached vulnerability database of %q in %q: %w; scan once while its registry can be reached", ref, s.options.CacheDir, err)
 		}
 		return s.accept(ref, found)
 	}

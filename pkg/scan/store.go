@@ -77,6 +77,9 @@ func (s store) fetch(artifact v1.Image, digest v1.Hash) error {
 	if mediaType, err := layers[0].MediaType(); err != nil || mediaType != databaseMediaType {
 		return errors.Join(err, fmt.Errorf("%w: its layer is of type %q, not %q", errNotADatabase, mediaType, databaseMediaType))
 	}
+	if size, err := layers[0].Size(); err != nil || size > maxDatabase {
+		return errors.Join(err, fmt.Errorf("%w: it has %d bytes", errNotADatabase, size))
+	}
 	if err := os.MkdirAll(s.root, 0o750); err != nil {
 		return err
 	}
@@ -103,10 +106,10 @@ func (s store) fetch(artifact v1.Image, digest v1.Hash) error {
 // there by a scan beside this one, which may be using it, or is broken.
 func settle(partial, target string) error {
 	err := os.Rename(partial, target)
-	if _, there := os.Stat(target); err == nil || there != nil {
+	if !errors.Is(err, fs.ErrExist) {
 		return err
 	}
-	if _, unusable := openDatabase(target); unusable == nil {
+	if usable(target) {
 		return nil
 	}
 	broken := partial + "-broken"
@@ -114,6 +117,11 @@ func settle(partial, target string) error {
 		return err
 	}
 	return errors.Join(os.Rename(partial, target), os.RemoveAll(broken))
+}
+
+func usable(dir string) bool {
+	_, err := openDatabase(dir)
+	return err == nil
 }
 
 // unpack writes the two files of a database into dir. The layer is read to its end,
