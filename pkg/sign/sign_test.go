@@ -1,0 +1,247 @@
+package sign
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"log"
+	"log/slog"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+const password = "correct horse"
+
+// keys are the files of one key pair.
+type keys struct{ private, public, identity string }
+
+func newKeys(t *testing.T) keys {
+	t.Helper()
+	private, public, err := GenerateKeyPair([]byte(password))
+	require.NoError(t, err)
+	dir := t.TempDir()
+	k := keys{private: filepath.Join(dir, "cosign.key"), public: filepath.Join(dir, "cosign.pub")}
+	require.NoError(t, os.WriteFile(k.private, private, 0o600))
+	require.NoError(t, os.WriteFile(k.public, public, 0o600))
+	verifier, err := loadPublicKey(k.public)
+	require.NoError(t, err)
+	k.identity, err = identityOf(verifier)
+	require.NoError(t, err)
+	return k
+}
+
+func serve(t *testing.T) (host string, server *httptest.Server) {
+	t.Helper()
+	server = httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://"), server
+}
+
+func push(t *testing.T, host string) pipeline.Image {
+	t.Helper()
+	image, err := random.Image(64, 1)
+	require.NoError(t, err)
+	digest, err := image.Digest()
+	require.NoError(t, err)
+	pushed := pipeline.Image{Repository: host + "/team/backstage", Digest: digest.String()}
+	ref, err := name.NewDigest(pushed.String())
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(ref, image))
+	return pushed
+}
+
+func sign(t *testing.T, image pipeline.Image, k keys) Signature {
+	t.Helper()
+	done, err := Sign(t.Context(), SignOptions{Image: image, Key: k.private, Password: []byte(password)})
+	require.NoError(t, err)
+	return done
+}
+
+// stored is the image that holds the signatures.
+func stored(t *testing.T, ref string) v1.Image {
+	t.Helper()
+	tag, err := name.NewTag(ref)
+	require.NoError(t, err)
+	image, err := remote.Image(tag)
+	require.NoError(t, err)
+	return image
+}
+
+func signatureTag(image pipeline.Image) string {
+	return image.Repository + ":" + strings.Replace(image.Digest, ":", "-", 1) + ".sig"
+}
+
+func TestASignedImageIsVerified(t *testing.T) {
+	host, _ := serve(t)
+	image, k := push(t, host), newKeys(t)
+	done := sign(t, image, k)
+	require.Equal(t, Signature{Image: image, Identity: k.identity, Ref: signatureTag(image)}, done)
+
+	verified, err := Verify(t.Context(), VerifyOptions{Image: image, Key: k.public})
+	require.NoError(t, err)
+	require.Equal(t, image, verified.Image())
+	require.Equal(t, k.identity, verified.Identity())
+	require.False(t, verified.Unsafe())
+}
+
+func TestSigningAgainWithTheSameKeyChangesNothing(t *testing.T) {
+	host, _ := serve(t)
+	image, first, second := push(t, host), newKeys(t), newKeys(t)
+	done := sign(t, image, first)
+	before, err := stored(t, done.Ref).Digest()
+	require.NoError(t, err)
+	require.Equal(t, done, sign(t, image, first))
+	after, err := stored(t, done.Ref).Digest()
+	require.NoError(t, err)
+	require.Equal(t, before, after)
+
+	sign(t, image, second)
+	layers, err := stored(t, done.Ref).Layers()
+	require.NoError(t, err)
+	require.Len(t, layers, 2, "a second key adds its own signature")
+	for _, k := range []keys{first, second} {
+		_, err := Verify(t.Context(), VerifyOptions{Image: image, Key: k.public})
+		require.NoError(t, err)
+	}
+}
+
+func TestAnImageWithoutAGoodSignatureIsRefused(t *testing.T) {
+	host, _ := serve(t)
+	trusted, other := newKeys(t), newKeys(t)
+	for _, c := range []struct {
+		name    string
+		prepare func(t *testing.T) pipeline.Image
+		want    []string
+	}{
+		{"not signed", func(t *testing.T) pipeline.Image { return push(t, host) },
+			[]string{"stagecrew sign --image", "cosign sign --key", "[sign/no-signature]"}},
+		{"signed with another key", func(t *testing.T) pipeline.Image {
+			image := push(t, host)
+			sign(t, image, other)
+			return image
+		}, []string{other.identity, trusted.identity, "[sign/key-mismatch]"}},
+		{"the signature of another image, copied", func(t *testing.T) pipeline.Image {
+			signed, image := push(t, host), push(t, host)
+			done := sign(t, signed, trusted)
+			tag, err := name.NewTag(signatureTag(image))
+			require.NoError(t, err)
+			require.NoError(t, remote.Write(tag, stored(t, done.Ref)))
+			return image
+		}, []string{trusted.identity, "sha256:", "[sign/other-digest]"}},
+		{"a text altered to name this image", func(t *testing.T) pipeline.Image {
+			signed, image := push(t, host), push(t, host)
+			forge(t, sign(t, signed, trusted), image, func(text []byte) []byte {
+				return bytes.ReplaceAll(text, []byte(signed.Digest), []byte(image.Digest))
+			})
+			return image
+		}, []string{trusted.identity, "[sign/altered]"}},
+		{"a text that is no text", func(t *testing.T) pipeline.Image {
+			image := push(t, host)
+			forge(t, sign(t, image, trusted), image, func([]byte) []byte { return []byte("::error::\n\x00") })
+			return image
+		}, []string{"a key that it does not name", "[sign/key-mismatch]"}},
+		{"an image that was never pushed", func(*testing.T) pipeline.Image {
+			return pipeline.Image{Repository: host + "/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
+		}, []string{"the registry does not have it", "[sign/image-not-found]"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			image := c.prepare(t)
+			verified, err := Verify(t.Context(), VerifyOptions{Image: image, Key: trusted.public})
+			require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+			require.Zero(t, verified)
+			for _, part := range append(c.want, image.String()) {
+				require.ErrorContains(t, err, part)
+			}
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+// forge puts the signature under the image's tag with another text below it.
+func forge(t *testing.T, done Signature, image pipeline.Image, change func([]byte) []byte) {
+	t.Helper()
+	genuine := stored(t, done.Ref)
+	manifest, err := genuine.Manifest()
+	require.NoError(t, err)
+	layers, err := genuine.Layers()
+	require.NoError(t, err)
+	content, err := layers[0].Compressed()
+	require.NoError(t, err)
+	defer content.Close()
+	text, err := io.ReadAll(content)
+	require.NoError(t, err)
+	config, err := genuine.ConfigFile()
+	require.NoError(t, err)
+	config = config.DeepCopy()
+	config.RootFS.DiffIDs, config.History = nil, nil
+	forged, err := mutate.Append(mutate.MediaType(mutateConfig(t, config), manifest.MediaType), mutate.Addendum{
+		Layer:       static.NewLayer(change(text), manifest.Layers[0].MediaType),
+		Annotations: manifest.Layers[0].Annotations,
+	})
+	require.NoError(t, err)
+	tag, err := name.NewTag(signatureTag(image))
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(tag, forged))
+}
+
+func TestAGoodSignatureAmongBadOnesIsEnough(t *testing.T) {
+	host, _ := serve(t)
+	image, trusted, other := push(t, host), newKeys(t), newKeys(t)
+	forge(t, sign(t, image, other), image, func([]byte) []byte { return []byte("noise") })
+	sign(t, image, trusted)
+	_, err := Verify(t.Context(), VerifyOptions{Image: image, Key: trusted.public})
+	require.NoError(t, err)
+}
+
+func TestARegistryThatIsDownCannotTell(t *testing.T) {
+	host, server := serve(t)
+	image, k := push(t, host), newKeys(t)
+	sign(t, image, k)
+	server.Close()
+	_, err := Verify(t.Context(), VerifyOptions{Image: image, Key: k.public})
+	require.ErrorContains(t, err, "[sign/registry-unavailable]")
+	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+	_, err = Sign(t.Context(), SignOptions{Image: image, Key: k.private, Password: []byte(password)})
+	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = Verify(ctx, VerifyOptions{Image: image, Key: k.public})
+	require.ErrorIs(t, err, context.Canceled)
+}
+
+func TestAnImageThatIsNotThereIsNotSigned(t *testing.T) {
+	host, _ := serve(t)
+	missing := pipeline.Image{Repository: host + "/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
+	_, err := Sign(t.Context(), SignOptions{Image: missing, Key: newKeys(t).private, Password: []byte(password)})
+	require.ErrorContains(t, err, "[sign/image-not-found]")
+	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+}
+
+func TestTheCheckIsWaivedOnlyLoudly(t *testing.T) {
+	var out bytes.Buffer
+	image := pipeline.Image{Repository: "127.0.0.1:1/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
+	for range 2 {
+		out.Reset()
+		verified, err := Verify(t.Context(), VerifyOptions{Image: image, AllowUnsignedUnsafe: true, Log: slog.New(slog.NewTextHandler(&out, nil))})
+		require.NoError(t, err)
+		require.True(t, verified.Unsafe())
+		require.Empty(t, verified.Identity())
+		require.Contains(t, out.String(), "level=WARN")
+		require.Contains(t, out.String(), image.String())
+	}
+}
