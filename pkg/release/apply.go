@@ -2,7 +2,6 @@ package release
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -16,7 +15,6 @@ import (
 	"helm.sh/helm/v3/pkg/getter"
 	"helm.sh/helm/v3/pkg/registry"
 	helmrelease "helm.sh/helm/v3/pkg/release"
-	"helm.sh/helm/v3/pkg/storage/driver"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
@@ -24,24 +22,14 @@ import (
 // hookTimeout bounds the chart's hooks where the context has no deadline.
 const hookTimeout = 5 * time.Minute
 
-// ApplyError is an apply that the API server rejected after Helm had written the
-// new revision: some objects may have changed.
-type ApplyError struct {
-	Cause    pipeline.Cause
-	Revision int
-}
-
-// Error gives the cause.
-func (e *ApplyError) Error() string { return e.Cause.String() }
-
-// DeployCause lets the state machine name the cause without knowing this package.
-func (e *ApplyError) DeployCause() pipeline.Cause { return e.Cause }
-
 // Apply installs or upgrades the release with the image. It returns when the API
 // server has taken all objects; nothing is waited for. The caller holds the lock.
 // When the chart or its values are wrong nothing has changed; an [*ApplyError]
 // means that a revision was written and failed.
 func (r *Release) Apply(ctx context.Context, image pipeline.Verified) (pipeline.Applied, error) {
+	if err := ctx.Err(); err != nil {
+		return pipeline.Applied{}, err
+	}
 	chart, err := r.chart()
 	if err != nil {
 		return pipeline.Applied{}, err
@@ -61,7 +49,7 @@ func (r *Release) Apply(ctx context.Context, image pipeline.Verified) (pipeline.
 		record, err = r.upgrade(ctx, chart, merged)
 	}
 	if err != nil {
-		return r.failed(last, err)
+		return r.failed("applying chart "+r.Chart, last, err)
 	}
 	return r.applied(record)
 }
@@ -69,32 +57,33 @@ func (r *Release) Apply(ctx context.Context, image pipeline.Verified) (pipeline.
 // Rollback makes a new revision that is a copy of an earlier one. The caller
 // holds the lock.
 func (r *Release) Rollback(ctx context.Context, to int) (pipeline.Applied, error) {
+	if err := ctx.Err(); err != nil {
+		return pipeline.Applied{}, err
+	}
+	target, err := r.helm.Releases.Get(r.Name, to)
+	if err != nil {
+		return pipeline.Applied{}, classify(fmt.Sprintf("reading revision %d", to), err)
+	}
 	last, err := r.settle()
 	if err != nil {
 		return pipeline.Applied{}, err
 	}
+	r.marks.copyOf = origin(target)
 	rollback := action.NewRollback(r.helm)
 	rollback.Version = to
 	rollback.Timeout = budget(ctx)
 	if err := rollback.Run(r.Name); err != nil {
-		return r.failed(last, err)
+		return r.failed(fmt.Sprintf("rolling back to revision %d", to), last, err)
 	}
-	if err := r.label(last+1, map[string]string{labelOrigin: strconv.Itoa(r.origin(to))}); err != nil {
-		r.Log.Warn("noting what the rollback is a copy of", "error", err)
-	}
-	return r.Describe(ctx, last+1)
+	return r.Describe(ctx, r.marks.created)
 }
 
 // origin follows copies to the revision that was applied first.
-func (r *Release) origin(revision int) int {
-	record, err := r.helm.Releases.Get(r.Name, revision)
-	if err != nil {
-		return revision
+func origin(record *helmrelease.Release) int {
+	if first, err := strconv.Atoi(record.Labels[labelOrigin]); err == nil && first > 0 {
+		return first
 	}
-	if origin, err := strconv.Atoi(record.Labels[labelOrigin]); err == nil && origin > 0 {
-		return origin
-	}
-	return revision
+	return record.Version
 }
 
 // settle gives the number of the last revision, 0 for none, and ends a pending
@@ -141,22 +130,27 @@ func budget(ctx context.Context) time.Duration {
 	return hookTimeout
 }
 
-// failed says what a failed change left: a revision, or nothing.
-func (r *Release) failed(last int, err error) (pipeline.Applied, error) {
-	record, lastErr := r.helm.Releases.Last(r.Name)
-	if lastErr == nil && record.Version > last {
-		applied := pipeline.Applied{Revision: r.revision(record)}
-		if record.Info.Status.IsPending() {
-			record.SetStatus(helmrelease.StatusFailed, err.Error())
-			err = errors.Join(err, r.helm.Releases.Update(record))
+// failed says what a failed change left: a revision of ours, or nothing. A newer
+// revision that this process did not create is somebody else's and stays as it is.
+func (r *Release) failed(doing string, last int, err error) (pipeline.Applied, error) {
+	if r.marks.created <= last {
+		return pipeline.Applied{}, r.unapplied(doing, err)
+	}
+	rejected := &ApplyError{Cause: r.cause(err), Revision: r.marks.created}
+	applied := pipeline.Applied{Revision: pipeline.Revision{Number: r.marks.created, Verdict: pipeline.MarkPending}}
+	record, readErr := r.helm.Releases.Get(r.Name, r.marks.created)
+	if readErr != nil {
+		r.Log.Warn("reading the revision that failed", "revision", r.marks.created, "error", readErr)
+		return applied, rejected
+	}
+	if record.Info.Status.IsPending() {
+		record.SetStatus(helmrelease.StatusFailed, words(err))
+		if updateErr := r.helm.Releases.Update(record); updateErr != nil {
+			r.Log.Warn("noting that the revision failed; the next run will", "revision", record.Version, "error", updateErr)
 		}
-		cause := pipeline.Cause{Code: "release/apply-rejected", Object: "Release/" + r.Name, Message: err.Error()}
-		return applied, &ApplyError{Cause: cause, Revision: record.Version}
 	}
-	if lastErr != nil && !errors.Is(lastErr, driver.ErrReleaseNotFound) {
-		return pipeline.Applied{}, classify("applying the chart", errors.Join(err, lastErr))
-	}
-	return pipeline.Applied{}, pipeline.BadInput("release/chart", "applying chart %s: %w", r.Chart, err)
+	applied.Revision = r.revision(record)
+	return applied, rejected
 }
 
 // chart loads the chart from a directory, an archive or a registry.

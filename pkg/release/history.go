@@ -27,21 +27,30 @@ const (
 // marking is Helm's storage, but every new record begins with the verdict
 // pending. Helm itself would let a rollback copy the verdict of its target,
 // so that a killed run would leave an unproven revision marked good.
-type marking struct{ driver.Driver }
+type marking struct {
+	driver.Driver
+	copyOf  int // what the next revision made by a rollback is a copy of
+	created int // the last revision that this process created, 0 for none
+}
 
 // Create stores a new record.
-func (m marking) Create(key string, record *helmrelease.Release) error {
+func (m *marking) Create(key string, record *helmrelease.Release) error {
 	labels := maps.Clone(record.Labels)
 	if labels == nil {
 		labels = map[string]string{}
 	}
 	delete(labels, labelWhen)
-	if record.Info.Status != helmrelease.StatusPendingRollback {
-		delete(labels, labelOrigin)
+	delete(labels, labelOrigin)
+	if record.Info.Status == helmrelease.StatusPendingRollback {
+		labels[labelOrigin] = strconv.Itoa(m.copyOf)
 	}
 	labels[labelVerdict] = string(pipeline.MarkPending)
 	record.Labels = labels
-	return m.Driver.Create(key, record)
+	if err := m.Driver.Create(key, record); err != nil {
+		return err
+	}
+	m.created = record.Version
+	return nil
 }
 
 // History gives all revisions, newest first; none for a release that is not there.
@@ -92,23 +101,16 @@ func imageOf(values map[string]any, path string) string {
 	return repository + "@" + digest
 }
 
-// Mark writes the verdict of a revision, and when, on Helm's record.
+// Mark writes the verdict of a revision, and when, on Helm's record; other
+// labels stay.
 func (r *Release) Mark(_ context.Context, revision int, mark pipeline.Mark) error {
-	return r.label(revision, map[string]string{
-		labelVerdict: string(mark),
-		labelWhen:    time.Now().UTC().Format(whenFormat),
-	})
-}
-
-// label adds labels to a record and keeps the others.
-func (r *Release) label(revision int, add map[string]string) error {
 	record, err := r.helm.Releases.Get(r.Name, revision)
 	if err == nil {
 		labels := maps.Clone(record.Labels)
 		if labels == nil {
 			labels = map[string]string{}
 		}
-		maps.Copy(labels, add)
+		labels[labelVerdict], labels[labelWhen] = string(mark), time.Now().UTC().Format(whenFormat)
 		record.Labels = labels
 		err = r.helm.Releases.Update(record)
 	}

@@ -131,35 +131,52 @@ func (r *Release) lease(current *coordinationv1.Lease, holder string) *coordinat
 	return next
 }
 
-// renew keeps the lease alive until ctx ends.
+// renew keeps the lease alive until ctx ends or somebody else has taken it.
 func (r *Release) renew(ctx context.Context, lease *coordinationv1.Lease) {
-	leases := r.client.CoordinationV1().Leases(r.Namespace)
+	holder := *lease.Spec.HolderIdentity
 	for sleep(ctx, r.timing.renew) == nil {
-		now := metav1.NowMicro()
-		next := lease.DeepCopy()
-		next.Spec.RenewTime = &now
-		renewed, err := leases.Update(ctx, next, metav1.UpdateOptions{})
-		if err != nil {
-			if ctx.Err() == nil {
-				r.Log.Warn("renewing the lock", "error", err)
-			}
+		renewed, err := r.renewOnce(ctx, lease)
+		switch {
+		case ctx.Err() != nil:
+			return
+		case err != nil:
+			r.Log.Warn("renewing the lock", "error", err)
 			continue
+		case renewed.Spec.HolderIdentity == nil || *renewed.Spec.HolderIdentity != holder:
+			r.Log.Error("the lock was lost: this run gave no sign of life for too long and another took over", "release", r.Name)
+			return
 		}
 		lease = renewed
 	}
+}
+
+// renewOnce writes the present time into the lease. After a conflict it gives
+// the lease as it stands: the answer to an earlier renewal may have been lost.
+func (r *Release) renewOnce(ctx context.Context, lease *coordinationv1.Lease) (*coordinationv1.Lease, error) {
+	// A request that hangs must not use up the time in which another can succeed.
+	ctx, cancel := context.WithTimeout(ctx, r.timing.renew)
+	defer cancel()
+	leases := r.client.CoordinationV1().Leases(r.Namespace)
+	now := metav1.NowMicro()
+	next := lease.DeepCopy()
+	next.Spec.RenewTime = &now
+	renewed, err := leases.Update(ctx, next, metav1.UpdateOptions{})
+	if apierrors.IsConflict(err) {
+		return leases.Get(ctx, r.leaseName(), metav1.GetOptions{})
+	}
+	return renewed, err
 }
 
 // unlock frees the lease if it is still ours.
 func (r *Release) unlock(ctx context.Context, holder string) error {
 	leases := r.client.CoordinationV1().Leases(r.Namespace)
 	lease, err := leases.Get(ctx, r.leaseName(), metav1.GetOptions{})
-	if err != nil || free(lease) || *lease.Spec.HolderIdentity != holder {
-		return err
+	if err == nil && !free(lease) && *lease.Spec.HolderIdentity == holder {
+		nobody := ""
+		lease.Spec.HolderIdentity = &nobody
+		_, err = leases.Update(ctx, lease, metav1.UpdateOptions{})
 	}
-	nobody := ""
-	lease.Spec.HolderIdentity = &nobody
-	_, err = leases.Update(ctx, lease, metav1.UpdateOptions{})
-	return err
+	return classify("releasing the lock "+r.leaseName(), err)
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"slices"
 	"sort"
+	"strings"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/releaseutil"
@@ -15,9 +16,10 @@ import (
 // object is what matters here of an object in a manifest. The selector of a
 // Service is a plain map; that of a workload is not looked at.
 type object struct {
-	Kind     string
-	Metadata struct{ Name, Namespace string }
-	Spec     struct {
+	APIVersion string
+	Kind       string
+	Metadata   struct{ Name, Namespace string }
+	Spec       struct {
 		Selector  map[string]any
 		ClusterIP string
 		Ports     []struct {
@@ -30,8 +32,20 @@ type object struct {
 	}
 }
 
-// watched are the kinds whose rollout decides about a revision.
-var watched = []string{"Deployment", "StatefulSet", "DaemonSet", "Job"}
+// isWatched tells whether the rollout of an object decides about a revision.
+// Custom resources use the same kinds in other groups.
+func isWatched(apiVersion, kind string) bool {
+	group, _, _ := strings.Cut(apiVersion, "/")
+	switch kind {
+	case "Deployment", "StatefulSet", "DaemonSet":
+		return group == "apps"
+	case "Job":
+		return group == "batch"
+	}
+	return false
+}
+
+func isService(apiVersion, kind string) bool { return apiVersion == "v1" && kind == "Service" }
 
 // applied lists what in a revision's manifest is worth watching, and the
 // Services that lead to its Deployments.
@@ -48,10 +62,10 @@ func (r *Release) applied(record *helmrelease.Release) (pipeline.Applied, error)
 		return record.Namespace
 	}
 	for _, o := range objects {
-		if slices.Contains(watched, o.Kind) {
+		if isWatched(o.APIVersion, o.Kind) {
 			result.Workloads = append(result.Workloads, pipeline.Workload{Kind: o.Kind, Namespace: namespace(o), Name: o.Metadata.Name})
 		}
-		if o.Kind == "Service" && leadsToDeployment(o, objects) {
+		if isService(o.APIVersion, o.Kind) && leadsToDeployment(o, objects) {
 			result.Services = append(result.Services, pipeline.Service{Namespace: namespace(o), Name: o.Metadata.Name, Port: httpPort(o)})
 		}
 	}
@@ -69,11 +83,11 @@ func parse(manifest string) ([]object, error) {
 	for i, name := range names {
 		// A lenient reader: other kinds use the same names for other things.
 		if err := yaml.Unmarshal([]byte(documents[name]), &objects[i]); err != nil {
-			var head struct{ Kind string }
+			var head struct{ APIVersion, Kind string }
 			if headErr := yaml.Unmarshal([]byte(documents[name]), &head); headErr != nil {
 				return nil, headErr
 			}
-			if head.Kind == "Service" || slices.Contains(watched, head.Kind) {
+			if isService(head.APIVersion, head.Kind) || isWatched(head.APIVersion, head.Kind) {
 				return nil, fmt.Errorf("%s: %w", head.Kind, err)
 			}
 		}
@@ -87,7 +101,7 @@ func leadsToDeployment(service object, objects []object) bool {
 		return false
 	}
 	return slices.ContainsFunc(objects, func(o object) bool {
-		if o.Kind != "Deployment" {
+		if o.Kind != "Deployment" || !isWatched(o.APIVersion, o.Kind) {
 			return false
 		}
 		for key, value := range service.Spec.Selector {

@@ -5,14 +5,11 @@ package release
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 
 	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chartutil"
-	"helm.sh/helm/v3/pkg/storage/driver"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/kubernetes"
 
@@ -44,6 +41,7 @@ type Options struct {
 type Release struct {
 	Options
 	helm   *action.Configuration
+	marks  *marking
 	client kubernetes.Interface
 	timing timing
 }
@@ -64,26 +62,9 @@ func Open(o Options) (*Release, error) {
 	if err := helm.Init(o.Cluster.Getter(), o.Namespace, "secret", debug); err != nil {
 		return nil, pipeline.BadInput("release/helm", "preparing Helm: %w", err)
 	}
-	helm.Releases.Driver = marking{helm.Releases.Driver}
-	return &Release{Options: o, helm: helm, client: o.Cluster.Clientset(), timing: defaultTiming}, nil
-}
-
-// classify gives an error of a request to the API server its kind.
-func classify(doing string, err error) error {
-	switch {
-	case err == nil:
-		return nil
-	case apierrors.IsForbidden(err):
-		return pipeline.Refused("release/forbidden", "%s: %w; grant the user of the kubeconfig this permission", doing, err)
-	case apierrors.IsUnauthorized(err):
-		return pipeline.Unavailable("release/unauthorized", "%s: %w; the credentials of the kubeconfig are not accepted", doing, err)
-	}
-	return pipeline.Unavailable("release/unreachable", "%s: %w", doing, err)
-}
-
-// isMissing tells whether Helm says that there is no such release or revision.
-func isMissing(err error) bool {
-	return errors.Is(err, driver.ErrReleaseNotFound) || errors.Is(err, driver.ErrNoDeployedReleases)
+	marks := &marking{Driver: helm.Releases.Driver}
+	helm.Releases.Driver = marks
+	return &Release{Options: o, helm: helm, marks: marks, client: o.Cluster.Clientset(), timing: defaultTiming}, nil
 }
 
 // Describe says what an existing revision consists of.

@@ -45,14 +45,16 @@ func open(t *testing.T) (*Release, *picky) {
 	client := &picky{PrintingKubeClient: kubefake.PrintingKubeClient{Out: io.Discard}}
 	memory := driver.NewMemory()
 	memory.SetNamespace("portal")
+	marks := &marking{Driver: memory}
 	return &Release{
+		marks: marks,
 		Options: Options{
 			Namespace: "portal", Name: "backstage", Chart: chartDir(t), ImageValuesPath: "image",
 			Log: slog.New(slog.DiscardHandler),
 		},
 		client: fake.NewClientset(),
 		helm: &action.Configuration{
-			Releases: storage.Init(marking{memory}), KubeClient: client,
+			Releases: storage.Init(marks), KubeClient: client,
 			Capabilities: chartutil.DefaultCapabilities, Log: func(string, ...any) {},
 		},
 		timing: timing{lease: 200 * time.Millisecond, renew: 20 * time.Millisecond, look: 10 * time.Millisecond},
@@ -78,6 +80,10 @@ spec:
 apiVersion: apps/v1
 kind: StatefulSet
 metadata: {name: db, namespace: data}
+---
+apiVersion: example.com/v1
+kind: Deployment
+metadata: {name: foreign}
 ---
 apiVersion: v1
 kind: Service

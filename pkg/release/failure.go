@@ -1,0 +1,103 @@
+package release
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/storage/driver"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// maxWords bounds what is kept of Helm's and the API server's messages.
+const maxWords = 1000
+
+// ApplyError is an apply that ended after Helm had written the new revision:
+// some objects may have changed.
+type ApplyError struct {
+	Cause    pipeline.Cause
+	Revision int
+}
+
+// Error gives the cause.
+func (e *ApplyError) Error() string { return e.Cause.String() }
+
+// DeployCause lets the state machine name the cause without knowing this package.
+func (e *ApplyError) DeployCause() pipeline.Cause { return e.Cause }
+
+// classify gives an error of a request to the API server its kind.
+func classify(doing string, err error) error {
+	switch {
+	case err == nil:
+		return nil
+	case apierrors.IsForbidden(err):
+		return pipeline.Refused("release/forbidden", "%s: %w; grant the user of the kubeconfig this permission", doing, err)
+	case apierrors.IsUnauthorized(err):
+		return pipeline.Unavailable("release/unauthorized", "%s: %w; the credentials of the kubeconfig are not accepted", doing, err)
+	case isMissing(err):
+		return pipeline.BadInput("release/no-such-revision", "%s: %w; `stagecrew status` lists the revisions", doing, err)
+	}
+	return pipeline.Unavailable("release/unreachable", "%s: %w", doing, err)
+}
+
+// isMissing tells whether Helm says that there is no such release or revision.
+func isMissing(err error) bool {
+	return errors.Is(err, driver.ErrReleaseNotFound) || errors.Is(err, driver.ErrNoDeployedReleases)
+}
+
+// unapplied gives its kind to an error of Helm before anything was written.
+func (r *Release) unapplied(doing string, err error) error {
+	switch {
+	case errors.Is(err, driver.ErrReleaseExists):
+		return pipeline.Refused("release/changed-meanwhile", "%s: somebody else changed release %q at the same time, without stagecrew's lock; look at its history and try again", doing, r.Name)
+	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err), isUnreachable(err):
+		return classify(doing, err)
+	}
+	return pipeline.BadInput("release/chart", "%s: %s", doing, words(err))
+}
+
+// cause names what ended an apply in the middle. The API server says which
+// object it refused and why; its words about a Secret may hold the content.
+func (r *Release) cause(err error) pipeline.Cause {
+	cause := pipeline.Cause{Code: "release/apply-rejected", Object: "Release/" + r.Name, Message: words(err)}
+	if isUnreachable(err) {
+		cause.Code = "release/apply-interrupted"
+	}
+	var status apierrors.APIStatus
+	if !errors.As(err, &status) {
+		return cause
+	}
+	cause.Reason = string(status.Status().Reason)
+	details := status.Status().Details
+	if details == nil || details.Kind == "" || details.Name == "" {
+		return cause
+	}
+	cause.Object = details.Kind + "/" + details.Name
+	if kind := strings.ToLower(details.Kind); kind == "secret" || kind == "secrets" {
+		var fields []string
+		for _, c := range details.Causes {
+			fields = append(fields, c.Field)
+		}
+		cause.Message = fmt.Sprintf("the API server rejected fields %q; its message is withheld because it may hold the Secret's content", fields)
+	}
+	return cause
+}
+
+// isUnreachable tells an API server that cannot be reached or is in trouble from
+// one that has answered.
+func isUnreachable(err error) bool {
+	var network net.Error
+	return errors.As(err, &network) || apierrors.IsTimeout(err) || apierrors.IsServerTimeout(err) ||
+		apierrors.IsServiceUnavailable(err) || apierrors.IsTooManyRequests(err) || apierrors.IsInternalError(err)
+}
+
+func words(err error) string {
+	text := strings.ToValidUTF8(strings.TrimSpace(err.Error()), "?")
+	if runes := []rune(text); len(runes) > maxWords {
+		return string(runes[:maxWords]) + "…"
+	}
+	return text
+}
