@@ -38,9 +38,11 @@ func (d deb) file() string {
 // errUnknownPackage says that apt's lists do not have a package.
 var errUnknownPackage = errors.New("apt knows no such package")
 
-// aptShow describes the candidates of packages.
-func aptShow(ctx context.Context, names []string) (map[string]deb, error) {
-	out, err := run(ctx, "", aptTimeout, "apt-cache", append([]string{"show", "--no-all-versions"}, names...)...)
+// aptShow describes the candidates of packages. index is a file that apt may keep its parsed lists in between calls.
+func aptShow(ctx context.Context, index string, names []string) (map[string]deb, error) {
+	// Container images of Debian switch apt's own index off, and each call would parse all lists anew.
+	args := append([]string{"show", "--no-all-versions", "-o", "Dir::Cache::pkgcache=" + index}, names...)
+	out, err := run(ctx, "", aptTimeout, "apt-cache", args...)
 	var exit *exec.ExitError
 	if err != nil && !errors.As(err, &exit) {
 		return nil, err

@@ -74,7 +74,10 @@ func (t *tree) addDeb(ctx context.Context, file string) (list []string, err erro
 		if !wantedFile(name) {
 			continue
 		}
-		list = append(list, strings.Replace(name, "//", "/", 1))
+		if name == "/" {
+			name = "/." // dpkg's own way to write the root
+		}
+		list = append(list, name)
 		if err := t.addHeader(hdr, tr); err != nil {
 			return nil, err
 		}

@@ -39,13 +39,14 @@ func (k *kitchen) resolveDebs(ctx context.Context) (debSet, error) {
 	if set, ok := k.cachedDebs(); ok {
 		return set, nil
 	}
-	set, err := closures(ctx)
+	index := filepath.Join(k.tmp, "apt-index")
+	set, err := closures(ctx, index)
 	if errors.Is(err, errUnknownPackage) {
 		k.log("renewing apt's package lists")
 		if err := aptUpdate(ctx); err != nil {
 			return nil, err
 		}
-		set, err = closures(ctx)
+		set, err = closures(ctx, index)
 	}
 	if err != nil {
 		return nil, err
@@ -82,7 +83,7 @@ func (k *kitchen) keepDebs(set debSet) error {
 	return nil
 }
 
-func closures(ctx context.Context) (debSet, error) {
+func closures(ctx context.Context, index string) (debSet, error) {
 	set := debSet{}
 	for _, name := range []string{"pause", "busybox", "base", "postgres"} {
 		spec := packageSets[name]
@@ -92,7 +93,7 @@ func closures(ctx context.Context) (debSet, error) {
 				have[d.Name] = true
 			}
 		}
-		debs, err := closure(ctx, spec.want, have)
+		debs, err := closure(ctx, index, spec.want, have)
 		if err != nil {
 			return nil, err
 		}
@@ -102,10 +103,10 @@ func closures(ctx context.Context) (debSet, error) {
 }
 
 // closure finds packages and all that they depend on, except for what is there already, sorted by name.
-func closure(ctx context.Context, want []string, have map[string]bool) ([]deb, error) {
+func closure(ctx context.Context, index string, want []string, have map[string]bool) ([]deb, error) {
 	var out []deb
 	for len(want) > 0 {
-		shown, err := aptShow(ctx, want)
+		shown, err := aptShow(ctx, index, want)
 		if err != nil {
 			return nil, err
 		}

@@ -79,7 +79,8 @@ func TestAPackageIsUnpackedAndRecorded(t *testing.T) {
 	require.NotContains(t, tr.entries, "usr/share/man/man1/d.1")
 	require.NotContains(t, tr.entries, "usr/share/doc/demo/readme")
 	require.Equal(t, "Package: alpha\n\nPackage: demo\n\n", string(tr.read("var/lib/dpkg/status")))
-	require.Contains(t, string(tr.read("var/lib/dpkg/info/demo.list")), "\n/bin/demo\n")
+	require.Equal(t, "/.\n/bin\n/bin/demo\n/usr\n/usr/share\n/usr/share/doc\n/usr/share/doc/demo/copyright\n",
+		string(tr.read("var/lib/dpkg/info/demo.list")))
 
 	err := tr.addDebs(t.Context(), out, []deb{{Name: "absent", Version: "1", Arch: "all"}}, nil)
 	require.ErrorContains(t, err, `unpacking Debian package "absent"`)

@@ -80,17 +80,23 @@ type kitchen struct {
 	baseTree *tree
 }
 
-// prepare sets up an empty scratch directory; what a killed run left there is removed.
+// prepare sets up a scratch directory of this run's own. What killed runs left is removed as far as it can be: a program that
+// such a run started may still be writing there.
 func (k *kitchen) prepare() error {
-	k.tmp = filepath.Join(k.cache, "tmp")
-	if err := os.RemoveAll(k.tmp); err != nil {
-		return fmt.Errorf("emptying scratch directory: %w", err)
+	left, _ := filepath.Glob(filepath.Join(k.cache, "tmp-*"))
+	for _, dir := range left {
+		_ = os.RemoveAll(dir)
 	}
-	for _, dir := range []string{k.tmp, k.dir("layouts"), k.dir("debs"), k.dir("npm"), k.dir("resolved")} {
+	for _, dir := range []string{k.dir("layouts"), k.dir("debs"), k.dir("npm"), k.dir("resolved")} {
 		if err := os.MkdirAll(dir, 0o755); err != nil {
-			return fmt.Errorf("creating scratch directory: %w", err)
+			return fmt.Errorf("creating cache directory: %w", err)
 		}
 	}
+	tmp, err := os.MkdirTemp(k.cache, "tmp-")
+	if err != nil {
+		return fmt.Errorf("creating scratch directory: %w", err)
+	}
+	k.tmp = tmp
 	return nil
 }
 

@@ -49,7 +49,7 @@ func TestADamagedLayoutSaysHowToHealIt(t *testing.T) {
 
 func TestWhatAKilledRunLeftIsRemoved(t *testing.T) {
 	k := &kitchen{cache: t.TempDir(), log: func(string, ...any) {}}
-	left := filepath.Join(k.cache, "tmp", "busybox", "blobs")
+	left := filepath.Join(k.cache, "tmp-1", "busybox", "blobs")
 	require.NoError(t, os.MkdirAll(left, 0o755))
 	require.NoError(t, k.prepare())
 	require.NoDirExists(t, left)
