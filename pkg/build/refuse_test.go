@@ -1,8 +1,6 @@
 package build
 
 import (
-	"io"
-	"log"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -16,14 +14,6 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
-
-// fixed is a source of numbers that makes test images the same each time.
-type fixed struct{}
-
-func (fixed) Int63() int64 { return 4 }
-func (fixed) Seed(int64)   {}
-
-func discard() *log.Logger { return log.New(io.Discard, "", 0) }
 
 func TestAWorkspaceThatCannotRunIsRefusedWithTheCommandThatMendsIt(t *testing.T) {
 	for _, c := range []struct {
