@@ -28,7 +28,7 @@ const (
 	maxLog = 8 << 20
 	// script prints a line a request: "ok", or the time and wget's own words.
 	script = `while true; do
-  if message=$(wget -q -T 5 -O /dev/null "$URL" 2>&1); then echo ok; else echo "failed $(date -u +%T) $message" | tr '\n' ' '; echo; fi
+  if message=$(timeout 5 wget -q -O /dev/null "$URL" 2>&1); then echo ok; else echo "failed $(date -u +%T) $message" | tr '\n' ' '; echo; fi
   sleep 0.1
 done`
 )
