@@ -62,7 +62,7 @@ func archive(ctx context.Context, root *os.Root, name string, entries []entry, o
 	if err != nil {
 		return nil, err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	digest, diffID := sha256.New(), sha256.New()
 	compressed := &counter{w: io.MultiWriter(file, digest)}
 	zipped, err := gzip.NewWriterLevel(compressed, gzipLevel)
@@ -122,7 +122,7 @@ func writeEntry(w *tar.Writer, root *os.Root, e entry, created time.Time) error 
 	if err != nil {
 		return err
 	}
-	defer file.Close()
+	defer func() { _ = file.Close() }()
 	info, err := file.Stat()
 	if err != nil {
 		return err
@@ -187,6 +187,7 @@ func (l *fileLayer) Uncompressed() (io.ReadCloser, error) {
 	}
 	plain, err := gzip.NewReader(file)
 	if err != nil {
+		_ = file.Close()
 		return nil, err
 	}
 	return struct {

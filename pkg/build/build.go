@@ -56,7 +56,7 @@ func Build(ctx context.Context, o Options) (Result, error) {
 	if err != nil {
 		return Result{}, err
 	}
-	defer source.Close()
+	defer func() { _ = source.Close() }()
 	plan, err := planLayers(source, o.Include, o.Log)
 	if err != nil {
 		return Result{}, err

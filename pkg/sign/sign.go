@@ -35,7 +35,7 @@ const defaultTimeout = 2 * time.Minute
 const keyNote = "dev.stagecrew.key"
 
 // SignOptions says what to sign and with which key. Image and Key are required.
-type SignOptions struct {
+type SignOptions struct { //nolint:revive // the pair of VerifyOptions
 	Image pipeline.Image
 	// Key is the file of an encrypted cosign private key (PEM).
 	Key string
@@ -98,7 +98,7 @@ func Sign(ctx context.Context, o SignOptions) (Signature, error) {
 	if err != nil {
 		return Signature{}, err
 	}
-	if _, err := firstGood(ctx, stored, store.hash, keyCheck(key)); err == nil {
+	if err := anyGood(ctx, stored, store.hash, keyCheck(key)); err == nil {
 		log.Info("the image has a signature of this key already", "image", o.Image, "identity", identity)
 		return done, nil
 	}

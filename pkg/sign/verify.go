@@ -93,7 +93,7 @@ func Verify(ctx context.Context, o VerifyOptions) (pipeline.Verified, error) {
 		return pipeline.Verified{}, pipeline.Refused("sign/no-signature",
 			"verifying %q: it has no signature; sign it with `stagecrew sign --image %s --sign-key cosign.key` or `cosign sign --key cosign.key --tlog-upload=false %s`", o.Image, o.Image, o.Image)
 	}
-	if _, err := firstGood(ctx, stored, store.hash, trusted.check); err != nil {
+	if err := anyGood(ctx, stored, store.hash, trusted.check); err != nil {
 		return pipeline.Verified{}, trusted.refuse(o.Image, stored, err)
 	}
 	discardIfNil(o.Log).Debug("signature verified", "image", o.Image, "identity", trusted.identity)
@@ -135,17 +135,17 @@ func keyCheck(key signature.Verifier) *cosign.CheckOpts {
 	}
 }
 
-// firstGood gives the first signature that cosign accepts for the digest.
-func firstGood(ctx context.Context, stored []oci.Signature, digest v1.Hash, check *cosign.CheckOpts) (oci.Signature, error) {
+// anyGood gives nil when cosign accepts one of the signatures for the digest.
+func anyGood(ctx context.Context, stored []oci.Signature, digest v1.Hash, check *cosign.CheckOpts) error {
 	problems := []error{errors.New("no signature fits")}
 	for _, s := range stored {
 		err := verifyOne(ctx, s, digest, check)
 		if err == nil {
-			return s, nil
+			return nil
 		}
 		problems = append(problems, bounded{err})
 	}
-	return nil, errors.Join(problems...)
+	return errors.Join(problems...)
 }
 
 // verifyOne turns a panic into a refusal: cosign takes some parts of a log entry
