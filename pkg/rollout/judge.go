@@ -68,12 +68,13 @@ type verdict struct {
 	trouble  string      // the most specific trouble, "" when all is well
 }
 
-// judge decides from looks; its only memory is since when each trouble lasts and
-// the first specific message about it.
+// judge decides from looks; its only memory is since when each trouble lasts, the
+// first specific message about it, and the restarts before the first look.
 type judge struct {
-	graces Graces
-	seen   map[string]sighting
-	first  *pipeline.Cause // the first specific cause, for a timeout
+	graces  Graces
+	earlier map[life]int32 // from the first look
+	seen    map[string]sighting
+	first   *pipeline.Cause // the first specific cause, for a timeout
 }
 
 func newJudge(g Graces) *judge { return &judge{graces: g, seen: map[string]sighting{}} }
@@ -81,6 +82,9 @@ func newJudge(g Graces) *judge { return &judge{graces: g, seen: map[string]sight
 // decide judges one look.
 func (j *judge) decide(s snapshot, now time.Time) verdict {
 	s.now = now
+	if j.earlier == nil {
+		j.earlier = earlierLives(s.pods)
+	}
 	v := verdict{ready: true}
 	var troubles []trouble
 	var progress []string
@@ -112,7 +116,8 @@ func (j *judge) decide(s snapshot, now time.Time) verdict {
 // grace has run out.
 func (j *judge) remember(troubles []trouble, now time.Time) *pipeline.Cause {
 	next := map[string]sighting{}
-	var failed *pipeline.Cause
+	var failed, specific *pipeline.Cause
+	vague := false
 	for _, t := range troubles {
 		s := sighting{trouble: t, since: now}
 		if before, known := j.seen[t.key()]; known {
@@ -123,16 +128,22 @@ func (j *judge) remember(troubles []trouble, now time.Time) *pipeline.Cause {
 			}
 		}
 		next[t.key()] = s
-		if s.specific && j.first == nil {
-			cause := s.cause
-			j.first = &cause
+		cause := s.cause
+		if s.specific && specific == nil {
+			specific = &cause
 		}
 		if failed == nil && now.Sub(s.since) >= s.grace {
-			cause := s.cause
-			failed = &cause
+			failed, vague = &cause, !s.specific
 		}
 	}
 	j.seen = next
+	if j.first == nil {
+		j.first = specific
+	}
+	if vague && specific != nil {
+		explained := because(*failed, *specific)
+		return &explained
+	}
 	return failed
 }
 

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
@@ -79,8 +80,15 @@ func (w *watch) follow(ctx context.Context, containers []container) {
 func (w *watch) read(ctx context.Context, c container) {
 	limit := int64(maxLogBytes)
 	stream, err := w.client.CoreV1().Pods(c.namespace).GetLogs(c.pod, &corev1.PodLogOptions{Container: c.name, Follow: true, LimitBytes: &limit}).Stream(ctx)
+	if apierrors.IsForbidden(err) {
+		return // asking again would not help
+	}
 	if err != nil {
-		// The log may not be there yet; the next look tries again.
+		// The log may not be there yet; a later look tries again.
+		select {
+		case <-ctx.Done():
+		case <-time.After(retryPause):
+		}
 		w.logs.state.mu.Lock()
 		delete(w.logs.state.followed, c)
 		w.logs.state.mu.Unlock()

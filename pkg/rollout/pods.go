@@ -2,11 +2,13 @@ package rollout
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
@@ -70,7 +72,7 @@ func (j *judge) podTroubles(s snapshot, p *corev1.Pod) []trouble {
 	var all []trouble
 	for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
 		cause := pipeline.Cause{Object: "Pod/" + p.Name, Container: c.Name}
-		if t, found := j.containerTrouble(c, cause); found {
+		if t, found := j.containerTrouble(c, cause, j.crashes(p, c)); found {
 			all = append(all, t)
 		} else if line, found := s.logLines[container{p.Namespace, p.Name, c.Name, c.RestartCount}]; found && !c.Ready {
 			cause.Code, cause.Reason, cause.Message = codeLogPattern, "Log", line
@@ -89,9 +91,9 @@ func (j *judge) podTroubles(s snapshot, p *corev1.Pod) []trouble {
 }
 
 // containerTrouble classifies the state of one container.
-func (j *judge) containerTrouble(c corev1.ContainerStatus, cause pipeline.Cause) (trouble, bool) {
-	if crashes(c) >= crashesToFail {
-		return crash(c, cause), true
+func (j *judge) containerTrouble(c corev1.ContainerStatus, cause pipeline.Cause, crashes int) (trouble, bool) {
+	if crashes >= crashesToFail {
+		return crash(c, cause, crashes), true
 	}
 	if c.State.Waiting == nil {
 		return trouble{}, false
@@ -119,17 +121,25 @@ func (j *judge) containerTrouble(c corev1.ContainerStatus, cause pipeline.Cause)
 	return t, true
 }
 
+var (
+	digestPattern = regexp.MustCompile(`sha256:[0-9a-f]+`)
+	deniedPattern = regexp.MustCompile(`\b40[13]\b`)
+)
+
 // pull tells what is behind a failed pull by the registry's own words. A back-off
 // without them is generic, and the sighting before it holds.
 func (j *judge) pull(t trouble) trouble {
-	words := strings.ToLower(t.cause.Message)
+	// A digest holds 401 or 403 by chance in one of thirty images.
+	words := digestPattern.ReplaceAllString(strings.ToLower(t.cause.Message), "")
 	has := func(parts ...string) bool {
 		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(words, part) })
 	}
 	switch {
+	case has("may require authorization"):
+		t.cause.Code, t.grace = codeDenied, j.graces.Denied
 	case has("not found", "manifest unknown", "name unknown", "does not exist", "no such manifest", "no match for platform"):
 		t.cause.Code, t.grace = codeNotFound, j.graces.NotFound
-	case has("401", "403", "unauthorized", "denied", "forbidden"):
+	case has("unauthorized", "denied", "forbidden", "authorization failed"), deniedPattern.MatchString(words):
 		t.cause.Code, t.grace = codeDenied, j.graces.Denied
 	default:
 		t.cause.Code, t.grace = codePull, j.graces.Pull
@@ -138,23 +148,49 @@ func (j *judge) pull(t trouble) trouble {
 	return t
 }
 
-// crashes counts how often a container has ended when it should not have.
-func crashes(c corev1.ContainerStatus) int {
-	count := int(c.RestartCount)
-	ended := c.State.Terminated != nil && c.State.Terminated.ExitCode != 0
-	if ended || c.State.Waiting != nil && c.State.Waiting.Reason == "CrashLoopBackOff" {
+// crashes counts how often a container has ended when it should not have, without
+// the restarts of an earlier life.
+func (j *judge) crashes(p *corev1.Pod, c corev1.ContainerStatus) int {
+	count := int(c.RestartCount - j.earlier[life{p.UID, c.Name}])
+	if looping(c) {
 		count++
 	}
 	return count
 }
 
-func crash(c corev1.ContainerStatus, cause pipeline.Cause) trouble {
+// looping tells whether a container has just ended and will be started again.
+func looping(c corev1.ContainerStatus) bool {
+	return c.State.Terminated != nil && c.State.Terminated.ExitCode != 0 ||
+		c.State.Waiting != nil && c.State.Waiting.Reason == "CrashLoopBackOff"
+}
+
+// life is one container of one pod, across its restarts.
+type life struct {
+	pod  types.UID
+	name string
+}
+
+// earlierLives are the restarts of containers that run when the watch begins: a
+// database that restarted last month must not look like a crash loop today.
+func earlierLives(pods []*corev1.Pod) map[life]int32 {
+	earlier := map[life]int32{}
+	for _, p := range pods {
+		for _, c := range slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses) {
+			if !looping(c) && c.State.Waiting == nil {
+				earlier[life{p.UID, c.Name}] = c.RestartCount
+			}
+		}
+	}
+	return earlier
+}
+
+func crash(c corev1.ContainerStatus, cause pipeline.Cause, crashes int) trouble {
 	cause.Code, cause.Reason = codeCrash, "CrashLoopBackOff"
 	ended := c.LastTerminationState.Terminated
 	if c.State.Terminated != nil {
 		ended = c.State.Terminated
 	}
-	cause.Message = fmt.Sprintf("it ended %d times", crashes(c))
+	cause.Message = fmt.Sprintf("it ended %d times", crashes)
 	if ended != nil {
 		cause.Message += ", with " + howEnded(ended)
 		if ended.Reason == "OOMKilled" {

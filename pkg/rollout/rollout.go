@@ -90,7 +90,7 @@ func Watch(ctx context.Context, o Options, workloads []pipeline.Workload) (pipel
 	}
 	w.logs.patterns = patterns
 	r := &wait{Options: o, watch: w, judge: newJudge(o.Graces.withDefaults()), start: time.Now()}
-	return r.until(ctx)
+	return r.until(watching)
 }
 
 // wait is one wait for a set of workloads.
@@ -116,6 +116,9 @@ func (r *wait) until(ctx context.Context) (pipeline.Rollout, error) {
 			r.watch.explain(context.WithoutCancel(ctx), verdict.cause)
 			return pipeline.Rollout{Cause: verdict.cause}, nil
 		case verdict.ready:
+			if len(verdict.pods) == 0 {
+				r.Log.Warn("no pod of a Deployment runs: nothing was proven beyond what was applied")
+			}
 			return pipeline.Rollout{Pods: verdict.pods}, nil
 		}
 		r.watch.follow(ctx, verdict.unready)

@@ -2,13 +2,14 @@ package rollout
 
 import (
 	"context"
-	"fmt"
+	"errors"
 	"sync"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/informers"
@@ -18,8 +19,13 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// syncTimeout bounds the first listing of what is watched.
-const syncTimeout = 30 * time.Second
+const (
+	// syncTimeout bounds the first listing of what is watched: longer than an API
+	// server takes to restart.
+	syncTimeout = 2 * time.Minute
+	// retryPause is how long to wait before a failed request is tried again.
+	retryPause = time.Second
+)
 
 // watch keeps what the judge needs to see, by informers: they relist on a lost
 // connection or an expired version by themselves.
@@ -43,14 +49,37 @@ func open(ctx context.Context, client kubernetes.Interface, workloads []pipeline
 		stores: map[string][]cache.Store{}, changed: make(chan struct{}, 1), logs: newLogs(client),
 	}
 	for _, workload := range workloads {
-		generation, err := w.generation(ctx, workload)
-		if err != nil {
+		if err := w.note(ctx, workload); err != nil {
 			return nil, pipeline.Unavailable("rollout/unreadable", "reading %s: %w", workload, err)
 		}
-		w.least[workload] = generation
 	}
 	return w, w.inform(ctx)
 }
+
+// note reads the generation of a workload. An API server that restarts right
+// now must not end a healthy rollout, hence the attempts.
+func (w *watch) note(ctx context.Context, workload pipeline.Workload) error {
+	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
+	defer cancel()
+	for {
+		generation, err := w.generation(ctx, workload)
+		if err == nil {
+			w.least[workload] = generation
+			return nil
+		}
+		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) || errors.Is(err, errKind) {
+			return err
+		}
+		select {
+		case <-ctx.Done():
+			return err
+		case <-time.After(retryPause):
+		}
+	}
+}
+
+// errKind is returned for a workload of a kind that has no rollout.
+var errKind = errors.New("this kind cannot be watched; Deployment, StatefulSet, DaemonSet and Job can")
 
 // generation reads a workload past every cache.
 func (w *watch) generation(ctx context.Context, workload pipeline.Workload) (int64, error) {
@@ -66,7 +95,7 @@ func (w *watch) generation(ctx context.Context, workload pipeline.Workload) (int
 	case "Job":
 		object, err = w.client.BatchV1().Jobs(workload.Namespace).Get(ctx, workload.Name, metav1.GetOptions{})
 	default:
-		return 0, fmt.Errorf("kind %s cannot be watched; Deployment, StatefulSet, DaemonSet and Job can", workload.Kind)
+		return 0, errKind
 	}
 	if err != nil {
 		return 0, err

@@ -149,13 +149,20 @@ func (j *judge) daemonSet(s snapshot, set *appsv1.DaemonSet) status {
 	if set.Status.ObservedGeneration < set.Generation {
 		return status{progress: "not seen by its controller yet"}
 	}
-	result := j.pods(s, func(p *corev1.Pod) bool { return metav1.IsControlledBy(p, set) })
+	result := j.pods(s, func(p *corev1.Pod) bool { return metav1.IsControlledBy(p, set) && !oldDaemon(p, set) })
 	want := set.Status.DesiredNumberScheduled
 	result.progress = fmt.Sprintf("%d of %d new pods ready", set.Status.NumberAvailable, want)
 	result.ready = set.Status.UpdatedNumberScheduled == want && set.Status.NumberAvailable == want
 	result.troubles = append(result.troubles, j.creationEvents(s, "DaemonSet", set.Name)...)
 	result.pods = nil
 	return result
+}
+
+// oldDaemon tells a pod of an earlier template. The API marks both fields as
+// deprecated, but has no other that needs no further watch.
+func oldDaemon(p *corev1.Pod, set *appsv1.DaemonSet) bool {
+	pod, template := p.Labels["pod-template-generation"], set.Annotations[appsv1.DeprecatedTemplateGeneration]
+	return pod != "" && template != "" && pod != template
 }
 
 func (j *judge) job(s snapshot, job *batchv1.Job) status {
