@@ -106,6 +106,7 @@ func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
 		{"not there", "", http.StatusNotFound, pipeline.KindInput, "[build/image-not-found]"},
 		{"no credentials", "", http.StatusUnauthorized, pipeline.KindUnavailable, "[build/registry-denied]"},
 		{"not allowed", "", http.StatusForbidden, pipeline.KindUnavailable, "[build/registry-denied]"},
+		{"a manifest without end", strings.Repeat(" ", maxAnswer+1), http.StatusOK, pipeline.KindUnavailable, "it is too long"},
 		{"broken, with a long answer", strings.Repeat("::error::x\n", 1000), http.StatusNotImplemented, pipeline.KindUnavailable, "[build/registry-unavailable]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -113,7 +114,8 @@ func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
 				if r.URL.Path == "/v2/" {
 					return
 				}
-				http.Error(w, c.body, c.status)
+				w.WriteHeader(c.status)
+				_, _ = w.Write([]byte(c.body))
 			}))
 			defer server.Close()
 			_, err := Resolve(t.Context(), strings.TrimPrefix(server.URL, "http://")+"/team/app:1")
