@@ -7,14 +7,11 @@ import (
 	"io"
 	"net"
 	"net/http"
-	"net/url"
 	"strconv"
-	"strings"
 	"sync"
 	"time"
 
 	"k8s.io/apimachinery/pkg/util/httpstream"
-	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
 
@@ -111,44 +108,4 @@ func (c *Cluster) podDialer(pod pipeline.Pod) (httpstream.Dialer, error) {
 	return portforward.NewFallbackDialer(tunnel, old, func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 	}), nil
-}
-
-// ServiceTransport gives HTTP through a Service, by the API server's proxy: the
-// request reaches one of the Service's endpoints.
-func (c *Cluster) ServiceTransport(service pipeline.Service) http.RoundTripper {
-	return serviceDoor{cluster: c, prefix: fmt.Sprintf("/api/v1/namespaces/%s/services/http:%s:%d/proxy", service.Namespace, service.Name, service.Port)}
-}
-
-type serviceDoor struct {
-	cluster *Cluster
-	prefix  string
-}
-
-// RoundTrip sends the request to the API server. Links in HTML come back with
-// the proxy's prefix; a path that has it already is left alone.
-func (d serviceDoor) RoundTrip(request *http.Request) (*http.Response, error) {
-	transport, err := rest.TransportFor(d.cluster.Config)
-	if err != nil {
-		return nil, err
-	}
-	base, _, err := rest.DefaultServerUrlFor(d.cluster.Config)
-	if err != nil {
-		return nil, err
-	}
-	return transport.RoundTrip(through(request, base, d.prefix))
-}
-
-// through is the request as the API server wants it. The credentials of the
-// check must not be mistaken for those of the cluster's user, hence they are
-// left out here: such a check is answered by the pods directly.
-func through(request *http.Request, base *url.URL, prefix string) *http.Request {
-	out := request.Clone(request.Context())
-	out.URL.Scheme, out.URL.Host, out.Host = base.Scheme, base.Host, ""
-	path := out.URL.Path
-	if !strings.HasPrefix(path, prefix) {
-		path = prefix + path
-	}
-	out.URL.Path, out.URL.RawPath = strings.TrimSuffix(base.Path, "/")+path, ""
-	out.Header.Del("Authorization")
-	return out
 }

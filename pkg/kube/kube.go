@@ -103,6 +103,10 @@ func check(o Options) error {
 	if err != nil {
 		return pipeline.BadInput("kube/kubeconfig", "reading the kubeconfig: %w", err)
 	}
+	if len(config.Clusters) == 0 && !inCluster() {
+		return pipeline.BadInput("kube/no-kubeconfig", "no kubeconfig: %s names no cluster, and this is not a pod; give --kubeconfig FILE or set KUBECONFIG",
+			orNothing(files(rules)))
+	}
 	if o.Context == "" || config.Contexts[o.Context] != nil {
 		return nil
 	}
@@ -123,6 +127,20 @@ func files(rules *clientcmd.ClientConfigLoadingRules) []string {
 		_, err := os.Stat(path)
 		return err != nil
 	})
+}
+
+// inCluster tells whether this runs in a pod with a service account; without a
+// kubeconfig client-go would otherwise try localhost.
+func inCluster() bool {
+	_, err := rest.InClusterConfig()
+	return err == nil
+}
+
+func orNothing(paths []string) string {
+	if len(paths) == 0 {
+		return "there is no file that"
+	}
+	return strings.Join(paths, ", ")
 }
 
 func orNone(names []string) string {

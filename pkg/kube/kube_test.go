@@ -1,9 +1,6 @@
 package kube
 
 import (
-	"encoding/pem"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -71,29 +68,10 @@ func TestBadKubeconfigsSayWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestTheServiceDoorLeadsThroughTheProxyAndKeepsCredentialsApart(t *testing.T) {
-	var got []string
-	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
-		got = append(got, r.URL.String()+" "+r.Header.Get("Authorization"))
-	}))
-	defer server.Close()
-	path := write(t, server.URL+"/base")
-	ca := pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: server.Certificate().Raw})
-	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(path), "CA"), ca, 0o600))
-	cluster, err := Connect(Options{Kubeconfig: path})
-	require.NoError(t, err)
-	door := cluster.ServiceTransport(pipeline.Service{Namespace: "portal", Name: "backstage", Port: 80})
-	const prefix = "/api/v1/namespaces/portal/services/http:backstage:80/proxy"
-	for _, path := range []string{"/healthcheck?x=1", prefix + "/static/main.js"} {
-		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://service"+path, nil)
-		require.NoError(t, err)
-		request.Header.Set("Authorization", "Bearer application")
-		response, err := door.RoundTrip(request)
-		require.NoError(t, err)
-		require.NoError(t, response.Body.Close())
-	}
-	require.Equal(t, []string{
-		"/base" + prefix + "/healthcheck?x=1 Bearer admin",
-		"/base" + prefix + "/static/main.js Bearer admin",
-	}, got)
+func TestWithoutAnyKubeconfigTheErrorSaysSo(t *testing.T) {
+	empty := filepath.Join(t.TempDir(), "config")
+	require.NoError(t, os.WriteFile(empty, []byte("apiVersion: v1\nkind: Config\n"), 0o600))
+	_, err := Connect(Options{Kubeconfig: empty})
+	require.ErrorContains(t, err, "names no cluster")
+	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
 }

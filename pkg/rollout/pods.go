@@ -121,16 +121,13 @@ func (j *judge) containerTrouble(c corev1.ContainerStatus, cause pipeline.Cause,
 	return t, true
 }
 
-var (
-	digestPattern = regexp.MustCompile(`sha256:[0-9a-f]+`)
-	deniedPattern = regexp.MustCompile(`\b40[13]\b`)
-)
+// deniedPattern wants a word: every thirtieth digest has 401 or 403 inside.
+var deniedPattern = regexp.MustCompile(`\b40[13]\b`)
 
 // pull tells what is behind a failed pull by the registry's own words. A back-off
 // without them is generic, and the sighting before it holds.
 func (j *judge) pull(t trouble) trouble {
-	// A digest holds 401 or 403 by chance in one of thirty images.
-	words := digestPattern.ReplaceAllString(strings.ToLower(t.cause.Message), "")
+	words := strings.ToLower(t.cause.Message)
 	has := func(parts ...string) bool {
 		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(words, part) })
 	}
