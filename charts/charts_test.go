@@ -1,0 +1,197 @@
+package charts_test
+
+import (
+	"flag"
+	"maps"
+	"os"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	rbacv1 "k8s.io/api/rbac/v1"
+	"sigs.k8s.io/yaml"
+)
+
+var update = flag.Bool("update", false, "write the golden files")
+
+func TestTheDefaultsRenderAsWrittenDown(t *testing.T) {
+	documents := mustRender(t)
+	var got strings.Builder
+	for _, key := range slices.Sorted(maps.Keys(documents)) {
+		got.WriteString("---\n# " + key + "\n" + strings.TrimSpace(documents[key].text) + "\n")
+	}
+	const golden = "testdata/defaults.yaml"
+	if *update {
+		require.NoError(t, os.WriteFile(golden, []byte(got.String()), 0o600))
+	}
+	want, err := os.ReadFile(golden)
+	require.NoError(t, err)
+	require.Equal(t, string(want), got.String(), "run go test ./charts -update and read the difference")
+}
+
+func TestEveryObjectHasOnlyFieldsThatKubernetesKnows(t *testing.T) {
+	into := map[string]func() any{
+		"Deployment":         func() any { return &appsv1.Deployment{} },
+		"StatefulSet":        func() any { return &appsv1.StatefulSet{} },
+		"Service":            func() any { return &corev1.Service{} },
+		"ConfigMap":          func() any { return &corev1.ConfigMap{} },
+		"Secret":             func() any { return &corev1.Secret{} },
+		"ServiceAccount":     func() any { return &corev1.ServiceAccount{} },
+		"ClusterRole":        func() any { return &rbacv1.ClusterRole{} },
+		"ClusterRoleBinding": func() any { return &rbacv1.ClusterRoleBinding{} },
+	}
+	for name, values := range map[string]string{
+		"defaults": "{}",
+		"everything that is off by default": `
+replicaCount: 3
+image: {tag: v7, pullSecrets: [registry]}
+service: {annotations: {a: b}}
+strategy: {maxUnavailable: "25%"}
+podAnnotations: {a: b}
+nodeSelector: {disk: ssd}
+tolerations: [{key: gpu, operator: Exists}]
+serviceAccount: {annotations: {a: b}}
+rbac: {mode: seed, extraRules: [{apiGroups: [""], resources: [pods/log], verbs: [get]}]}
+postgresql: {nodeSelector: {disk: ssd}, tolerations: [{key: gpu, operator: Exists}]}
+`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			for key, document := range mustRender(t, values) {
+				kind, _, _ := strings.Cut(key, "/")
+				require.Contains(t, into, kind)
+				require.NoError(t, yaml.UnmarshalStrict([]byte(document.text), into[kind]()), key)
+			}
+		})
+	}
+}
+
+func TestBadValuesAreRefusedWithTheReason(t *testing.T) {
+	for name, c := range map[string]struct{ values, message string }{
+		"no image":                    {`{image: {digest: ""}}`, "image.digest is missing: give the sha256:"},
+		"a digest that is a tag":      {`{image: {digest: v7}}`, "/image/digest"},
+		"a digest with capitals":      {`{image: {digest: "` + strings.ToUpper(digest) + `"}}`, "/image/digest"},
+		"no password":                 {`{secrets: {postgresPassword: ""}}`, "secrets.postgresPassword is missing: it has no default"},
+		"no database user":            {`{secrets: {postgresUser: ""}}`, "secrets.postgresUser is missing"},
+		"no database":                 {`{postgresql: {enabled: false}}`, "config.postgresHost is missing"},
+		"a misspelt key":              {`{replicas: 2}`, "'replicas'"},
+		"a misspelt inner key":        {`{image: {sha: x}}`, "'sha'"},
+		"an unknown role":             {`{rbac: {mode: admin}}`, "/rbac/mode"},
+		"replicas as text":            {`{replicaCount: "2"}`, "/replicaCount"},
+		"a port that is none":         {`{service: {port: 70000}}`, "/service/port"},
+		"a path without slash":        {`{probes: {readiness: {path: healthcheck}}}`, "/probes/readiness/path"},
+		"a number in the environment": {`{config: {extra: {LIMIT: 5}}}`, "/config/extra/LIMIT"},
+		"a variable with a dot":       {`{secrets: {extra: {smoke.token: x}}}`, "smoke.token"},
+		"an address without a scheme": {`{config: {backendUrl: backstage.example.com}}`, "/config/backendUrl"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := render(t, needed, c.values)
+			require.ErrorContains(t, err, c.message)
+		})
+	}
+}
+
+func TestTheImageIsNamedByDigestWhereThereIsOne(t *testing.T) {
+	for name, c := range map[string]struct{ values, image, policy string }{
+		"digest":              {`{image: {repository: r.example.com/a/b}}`, "r.example.com/a/b@" + digest, "IfNotPresent"},
+		"digest and tag":      {`{image: {repository: r.example.com/a/b, tag: v7}}`, "r.example.com/a/b@" + digest, "IfNotPresent"},
+		"tag":                 {`{image: {digest: "", tag: v7}}`, "jaimehenao8126/backstage-production:v7", "Always"},
+		"tag and a policy":    {`{image: {digest: "", tag: v7, pullPolicy: Never}}`, "jaimehenao8126/backstage-production:v7", "Never"},
+		"digest and a policy": {`{image: {pullPolicy: Always}}`, "jaimehenao8126/backstage-production@" + digest, "Always"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			deployment := mustRender(t, c.values)["Deployment/backstage"].object
+			require.Equal(t, c.image, at(t, deployment, "spec.template.spec.containers[backstage].image"))
+			require.Equal(t, c.policy, at(t, deployment, "spec.template.spec.containers[backstage].imagePullPolicy"))
+		})
+	}
+}
+
+// template gives what decides whether the pods of an object are replaced.
+func template(t *testing.T, documents map[string]document, key string) any {
+	t.Helper()
+	require.Contains(t, documents, key)
+	return at(t, documents[key].object, "spec.template")
+}
+
+func TestPodsRestartWhenTheirEnvironmentChanges(t *testing.T) {
+	before := mustRender(t)
+	for name, c := range map[string]struct {
+		values   string
+		restarts bool
+	}{
+		"the configuration":        {`{config: {logLevel: debug}}`, true},
+		"a further variable":       {`{config: {extra: {A: b}}}`, true},
+		"a secret":                 {`{secrets: {githubToken: x}}`, true},
+		"the number of pods":       {`{replicaCount: 5}`, false},
+		"the Service":              {`{service: {port: 8080}}`, false},
+		"the size of the database": {`{postgresql: {resources: {limits: {cpu: "2"}}}}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			after := mustRender(t, c.values)
+			same := template(t, before, "Deployment/backstage")
+			if c.restarts {
+				require.NotEqual(t, same, template(t, after, "Deployment/backstage"))
+				require.Equal(t, template(t, before, "StatefulSet/psql-postgresql"), template(t, after, "StatefulSet/psql-postgresql"), "the database restarts, too")
+			} else {
+				require.Equal(t, same, template(t, after, "Deployment/backstage"))
+			}
+		})
+	}
+}
+
+func TestASecretOfTheUsersIsReadAndNoneIsMade(t *testing.T) {
+	own := `{secrets: {existingSecret: vault-made, postgresPassword: ""}}`
+	documents := mustRender(t, own)
+	require.NotContains(t, documents, "Secret/backstage-secrets")
+	require.NotContains(t, documents, "Secret/vault-made")
+	deployment, database := documents["Deployment/backstage"].object, documents["StatefulSet/psql-postgresql"].object
+	require.Equal(t, "vault-made", at(t, deployment, "spec.template.spec.containers[backstage].envFrom[1].secretRef.name"))
+	require.Equal(t, "vault-made", at(t, database, "spec.template.spec.containers[0].env[POSTGRES_PASSWORD].valueFrom.secretKeyRef.name"))
+	again := mustRender(t, own, `{secrets: {existingSecretVersion: "2"}}`)
+	require.NotEqual(t, template(t, documents, "Deployment/backstage"), template(t, again, "Deployment/backstage"))
+}
+
+func TestSecretsReachTheClusterUnchanged(t *testing.T) {
+	awkward := `p"a's\s: #{{ .Values }} ü `
+	text, err := yaml.Marshal(map[string]any{"secrets": map[string]any{
+		"postgresPassword": awkward, "githubToken": "t", "githubClientId": "i", "githubClientSecret": "0123",
+		"extra": map[string]any{"SMOKE_TOKEN": "yes"},
+	}})
+	require.NoError(t, err)
+	var secret corev1.Secret
+	require.NoError(t, yaml.Unmarshal([]byte(mustRender(t, string(text))["Secret/backstage-secrets"].text), &secret))
+	got := map[string]string{}
+	for key, value := range secret.Data {
+		got[key] = string(value)
+	}
+	require.Equal(t, map[string]string{
+		"POSTGRES_USER": "backstage", "POSTGRES_PASSWORD": awkward, "SMOKE_TOKEN": "yes",
+		"GITHUB_TOKEN": "t", "GITHUB_CLIENT_ID": "i", "GITHUB_CLIENT_SECRET": "0123",
+	}, got)
+}
+
+func TestADatabaseElsewhereNeedsNoneOfOurs(t *testing.T) {
+	documents := mustRender(t, `{postgresql: {enabled: false}, config: {postgresHost: db.example.com, postgresPort: 6432}}`)
+	for key := range documents {
+		require.NotContains(t, key, "psql-postgresql")
+	}
+	config := documents["ConfigMap/backstage-env-config"].object
+	require.Equal(t, "db.example.com", at(t, config, "data.POSTGRES_HOST"))
+	require.Equal(t, "6432", at(t, config, "data.POSTGRES_PORT"))
+}
+
+func TestTheReachOfTheRole(t *testing.T) {
+	narrow := mustRender(t)["ClusterRole/backstage-backend"]
+	require.NotContains(t, narrow.text, "secrets")
+	require.NotContains(t, narrow.text, "*")
+	seed := mustRender(t, `{rbac: {mode: seed}}`)["ClusterRole/backstage-backend"].object
+	require.Equal(t, []any{map[string]any{
+		"apiGroups": []any{"*"}, "resources": []any{"*"}, "verbs": []any{"get", "list", "watch"},
+	}}, at(t, seed, "rules"))
+	for key := range mustRender(t, `{rbac: {mode: none}}`) {
+		require.NotContains(t, key, "ClusterRole")
+	}
+}
