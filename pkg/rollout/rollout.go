@@ -4,11 +4,13 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
 	"log/slog"
 	"regexp"
+	"slices"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -56,7 +58,9 @@ func (g Graces) withDefaults() Graces {
 // Options say how to watch.
 type Options struct {
 	Client kubernetes.Interface
-	Graces Graces
+	// Namespace is that of workloads that name none.
+	Namespace string
+	Graces    Graces
 	// LogPatterns are regular expressions; a line of a new pod that matches one,
 	// while the pod is not ready, means that it never will be.
 	LogPatterns []string
@@ -84,6 +88,10 @@ func Watch(ctx context.Context, o Options, workloads []pipeline.Workload) (pipel
 	}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
+	workloads = slices.Clone(workloads)
+	for i := range workloads {
+		workloads[i].Namespace = cmp.Or(workloads[i].Namespace, o.Namespace)
+	}
 	w, err := open(watching, o.Client, workloads)
 	if err != nil {
 		return pipeline.Rollout{}, err

@@ -50,7 +50,8 @@ func TestWatchSeesAChangeAndEnds(t *testing.T) {
 
 func TestWatchNamesTheCause(t *testing.T) {
 	s := deploying(pod("web-new", "new", false, waiting("InvalidImageName", "bad")))
-	result, err := Watch(t.Context(), Options{Client: cluster(t, s)}, s.workloads)
+	unqualified := []pipeline.Workload{{Kind: "Deployment", Name: "web"}}
+	result, err := Watch(t.Context(), Options{Client: cluster(t, s), Namespace: "portal"}, unqualified)
 	require.NoError(t, err)
 	require.Equal(t, codeInvalidName, result.Cause.Code)
 }
