@@ -1,0 +1,189 @@
+// Package gha speaks the workflow commands of GitHub Actions: outputs, masks,
+// annotations, the step summary. It is the room of go-githubactions and adds what
+// that library lacks: delimiters nobody can guess, limits, and a guard around
+// text that is not ours.
+package gha
+
+import (
+	"crypto/rand"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+
+	"github.com/sethvargo/go-githubactions"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+const (
+	// maxAnnotations is how many of each kind GitHub keeps per step.
+	maxAnnotations = 10
+	// maxSummary is the size above which GitHub drops a step's summary, in bytes;
+	// it vanishes silently just below the documented 1 MiB.
+	maxSummary = 1<<20 - 1<<14
+)
+
+// Actions is the runner of a workflow step, or nothing at all on a laptop.
+type Actions struct {
+	getenv  func(string) string
+	out     io.Writer
+	library *githubactions.Action
+
+	mu     sync.Mutex
+	counts map[string]int
+}
+
+// New reads the environment with getenv and writes commands to out, which must
+// be the step's stdout or stderr.
+func New(getenv func(string) string, out io.Writer) *Actions {
+	return &Actions{
+		getenv: getenv, out: out, counts: map[string]int{},
+		library: githubactions.New(githubactions.WithWriter(out), githubactions.WithGetenv(getenv)),
+	}
+}
+
+// Enabled tells whether this is a step of a workflow.
+func (a *Actions) Enabled() bool { return a.getenv("GITHUB_ACTIONS") == "true" }
+
+// Run identifies the workflow run; empty on a laptop.
+func (a *Actions) Run() pipeline.Run {
+	return pipeline.Run{
+		ID:      a.getenv("GITHUB_RUN_ID"),
+		Attempt: a.getenv("GITHUB_RUN_ATTEMPT"),
+		Actor:   a.getenv("GITHUB_ACTOR"),
+		Commit:  a.getenv("GITHUB_SHA"),
+	}
+}
+
+// Mask hides a value in everything the runner prints from now on. Each line of a
+// longer value is hidden by itself, as the runner compares line by line.
+func (a *Actions) Mask(value string) {
+	if !a.Enabled() {
+		return
+	}
+	for line := range strings.Lines(value) {
+		if line = strings.TrimSpace(line); line != "" {
+			a.library.AddMask(line)
+		}
+	}
+}
+
+// SetOutput sets an output of the step. A value that holds the random delimiter
+// is refused; without GITHUB_OUTPUT the output goes nowhere.
+func (a *Actions) SetOutput(name, value string) error {
+	delimiter, err := token("ghadelimiter_")
+	if err != nil {
+		return err
+	}
+	if strings.Contains(value, delimiter) || strings.ContainsAny(name, "\r\n=<") {
+		return fmt.Errorf("output %q cannot be written safely", name)
+	}
+	return a.appendTo("GITHUB_OUTPUT", fmt.Sprintf("%s<<%s\n%s\n%s\n", name, delimiter, value, delimiter))
+}
+
+// Summary adds Markdown to the step's summary. What GitHub would drop for its
+// size is cut, and a last line says so.
+func (a *Actions) Summary(markdown string) error {
+	if len(markdown) > maxSummary {
+		cut := strings.ToValidUTF8(markdown[:maxSummary], "")
+		markdown = cut + "\n\n_The summary was cut: GitHub drops what is larger than 1 MiB. The record holds all._\n"
+	}
+	return a.appendTo("GITHUB_STEP_SUMMARY", markdown)
+}
+
+// appendTo adds text to the file that a variable names.
+func (a *Actions) appendTo(variable, text string) error {
+	path := a.getenv(variable)
+	if path == "" {
+		return nil
+	}
+	f, err := os.OpenFile(path, os.O_APPEND|os.O_CREATE|os.O_WRONLY, 0o600)
+	if err != nil {
+		return fmt.Errorf("opening the file of %s: %w", variable, err)
+	}
+	_, err = f.WriteString(text)
+	return errors.Join(err, f.Close())
+}
+
+// Error makes an error annotation.
+func (a *Actions) Error(title, message string) { a.annotate("error", title, message) }
+
+// Warning makes a warning annotation.
+func (a *Actions) Warning(title, message string) { a.annotate("warning", title, message) }
+
+// annotate prints the annotation; from the eleventh of a kind on GitHub would
+// drop it, so that it becomes a plain line.
+func (a *Actions) annotate(kind, title, message string) {
+	if !a.Enabled() {
+		return
+	}
+	a.mu.Lock()
+	a.counts[kind]++
+	over := a.counts[kind] > maxAnnotations
+	a.mu.Unlock()
+	if over {
+		a.Untrusted(kind + ": " + title + ": " + message)
+		return
+	}
+	with := a.library.WithFieldsMap(map[string]string{"title": title})
+	// The library takes a format; the message is not one.
+	if kind == "error" {
+		with.Errorf("%s", message)
+		return
+	}
+	with.Warningf("%s", message)
+}
+
+// Group starts a group of log lines that the viewer can fold; end closes it.
+func (a *Actions) Group(title string) (end func()) {
+	if !a.Enabled() {
+		return func() {}
+	}
+	a.library.Group(strings.ReplaceAll(title, "\n", " "))
+	return a.library.EndGroup
+}
+
+// Untrusted prints text of somebody else between markers that keep the runner
+// from obeying workflow commands in it.
+func (a *Actions) Untrusted(text string) {
+	marker, err := token("stop-")
+	if err != nil || !a.Enabled() {
+		// Without a marker, no line may look like a command.
+		text = strings.ReplaceAll(strings.ReplaceAll(text, "::", ": :"), "##[", "# #[")
+		fmt.Fprintln(a.out, text)
+		return
+	}
+	fmt.Fprintf(a.out, "::stop-commands::%s\n%s\n::%s::\n", marker, text, marker)
+}
+
+// Guarded is a writer for lines of which parts are somebody else's text.
+func (a *Actions) Guarded(w io.Writer) io.Writer { return guarded{a, w} }
+
+type guarded struct {
+	actions *Actions
+	out     io.Writer
+}
+
+// Write breaks whatever the runner would take for a command.
+func (g guarded) Write(p []byte) (int, error) {
+	if !g.actions.Enabled() {
+		return g.out.Write(p)
+	}
+	text := strings.ReplaceAll(strings.ReplaceAll(string(p), "::", ":\u200b:"), "##[", "#\u200b#[")
+	if _, err := io.WriteString(g.out, text); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}
+
+func token(prefix string) (string, error) {
+	random := make([]byte, 16)
+	if _, err := rand.Read(random); err != nil {
+		return "", fmt.Errorf("making a random delimiter: %w", err)
+	}
+	return prefix + hex.EncodeToString(random), nil
+}

@@ -1,0 +1,96 @@
+package gha
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// step is a workflow step with its files in a directory of the test.
+func step(t *testing.T) (a *Actions, out *strings.Builder, read func(string) string) {
+	t.Helper()
+	dir := t.TempDir()
+	env := map[string]string{
+		"GITHUB_ACTIONS": "true", "GITHUB_OUTPUT": filepath.Join(dir, "output"), "GITHUB_STEP_SUMMARY": filepath.Join(dir, "summary"),
+		"GITHUB_RUN_ID": "7", "GITHUB_RUN_ATTEMPT": "2", "GITHUB_ACTOR": "octocat", "GITHUB_SHA": "abc",
+	}
+	out = &strings.Builder{}
+	return New(func(k string) string { return env[k] }, out), out, func(name string) string {
+		content, err := os.ReadFile(filepath.Join(dir, name))
+		require.NoError(t, err)
+		return string(content)
+	}
+}
+
+func TestAnOutputCannotAddAnother(t *testing.T) {
+	a, _, read := step(t)
+	require.NoError(t, a.SetOutput("cause", "line\n_GitHubActionsFileCommandDelimeter_\nverdict<<x\ngood"))
+	require.NoError(t, a.SetOutput("verdict", "bad"))
+	text := read("output")
+	delimiters := regexp.MustCompile(`ghadelimiter_[0-9a-f]{32}`).FindAllString(text, -1)
+	require.Len(t, delimiters, 4)
+	require.Equal(t, delimiters[0], delimiters[1])
+	require.NotEqual(t, delimiters[0], delimiters[2], "each output has a delimiter of its own")
+	require.Error(t, a.SetOutput("a\nb", "x"))
+}
+
+func TestOnALaptopNothingIsWritten(t *testing.T) {
+	var out strings.Builder
+	a := New(func(string) string { return "" }, &out)
+	require.False(t, a.Enabled())
+	require.NoError(t, a.SetOutput("a", "b"))
+	require.NoError(t, a.Summary("text"))
+	a.Mask("secret")
+	a.Error("title", "message")
+	a.Group("title")()
+	require.Empty(t, out.String())
+	require.Equal(t, pipeline.Run{}, a.Run())
+}
+
+func TestRunIsTheWorkflowRun(t *testing.T) {
+	a, _, _ := step(t)
+	require.Equal(t, pipeline.Run{ID: "7", Attempt: "2", Actor: "octocat", Commit: "abc"}, a.Run())
+}
+
+func TestEachLineOfASecretIsMasked(t *testing.T) {
+	a, out, _ := step(t)
+	a.Mask("first\nsecond\n\n")
+	require.Equal(t, "::add-mask::first\n::add-mask::second\n", out.String())
+}
+
+func TestTheEleventhAnnotationIsAPlainLine(t *testing.T) {
+	a, out, _ := step(t)
+	for range 12 {
+		a.Error("deploy", "100% broken\n::warning::x")
+	}
+	require.Equal(t, 10, strings.Count(out.String(), "::error title=deploy::100%25 broken%0A::warning::x\n"))
+	require.Equal(t, 2, strings.Count(out.String(), "::stop-commands::"))
+}
+
+func TestForeignTextIsNotObeyed(t *testing.T) {
+	a, out, _ := step(t)
+	a.Untrusted("::set-output name=x::y")
+	require.Regexp(t, `^::stop-commands::(stop-[0-9a-f]{32})\n::set-output name=x::y\n::stop-[0-9a-f]{32}::\n$`, out.String())
+
+	var log strings.Builder
+	n, err := a.Guarded(&log).Write([]byte("pod said: ::error::x ##[error]y\n"))
+	require.NoError(t, err)
+	require.Equal(t, len("pod said: ::error::x ##[error]y\n"), n)
+	require.NotContains(t, log.String(), "::")
+	require.NotContains(t, log.String(), "##[")
+}
+
+func TestASummaryThatGitHubWouldDropIsCut(t *testing.T) {
+	a, _, read := step(t)
+	require.NoError(t, a.Summary(strings.Repeat("ä", 1<<20)))
+	text := read("summary")
+	require.Less(t, len(text), 1<<20)
+	require.Contains(t, text, "The summary was cut")
+	require.True(t, strings.HasPrefix(text, "ää"))
+}

@@ -1,0 +1,108 @@
+// Package report turns the record of a run into what people and programs read:
+// a headline, a Markdown summary, a JSON document.
+package report
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io/fs"
+	"os"
+	"path/filepath"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// Headline says in one plain line how the run ended; for a deploy it begins with
+// what is live.
+func Headline(r pipeline.Record) string {
+	if r.Release == nil || r.Release.Name == "" || r.Command == "status" {
+		return stageHeadline(r)
+	}
+	name := fmt.Sprintf("%s in %s", r.Release.Name, r.Release.Namespace)
+	live := "nothing is known to be live"
+	if r.Release.Live > 0 {
+		live = fmt.Sprintf("revision %d is live", r.Release.Live)
+	}
+	switch r.Verdict {
+	case pipeline.VerdictGood:
+		return fmt.Sprintf("%s: revision %d is live and verified good: %s", name, r.Release.Live, r.Image)
+	case pipeline.VerdictRolledBack:
+		return fmt.Sprintf("%s: rolled back: revision %d, a copy of the verified-good revision %d, is live; revision %d is bad",
+			name, r.Release.Live, r.Release.PreviousGood, r.Release.Revision)
+	case pipeline.VerdictNeedsHuman:
+		return fmt.Sprintf("%s: a human is needed: %s (%s)", name, r.Advice, live)
+	case pipeline.VerdictCancelled:
+		return fmt.Sprintf("%s: cancelled; %s", name, live)
+	case pipeline.VerdictRefused:
+		return fmt.Sprintf("%s: refused, nothing was changed; %s", name, live)
+	}
+	return fmt.Sprintf("%s: could not tell; %s", name, live)
+}
+
+func stageHeadline(r pipeline.Record) string {
+	switch {
+	case r.Verdict == pipeline.VerdictOK && r.Image != (pipeline.Image{}):
+		return fmt.Sprintf("%s: done: %s", r.Command, r.Image)
+	case r.Verdict == pipeline.VerdictOK:
+		return r.Command + ": done"
+	case r.Verdict == pipeline.VerdictRefused:
+		return fmt.Sprintf("%s: refused: %s", r.Command, firstLine(r.Error))
+	case r.Verdict == pipeline.VerdictCancelled:
+		return r.Command + ": cancelled; nothing was deployed"
+	}
+	return fmt.Sprintf("%s: %s", r.Command, firstLine(r.Error))
+}
+
+// Encode gives the record as an indented JSON document. Lists are never null.
+func Encode(r pipeline.Record) ([]byte, error) {
+	if r.Phases == nil {
+		r.Phases = []pipeline.Phase{}
+	}
+	if r.Checks == nil {
+		r.Checks = []pipeline.Check{}
+	}
+	if r.Evidence == nil {
+		r.Evidence = []string{}
+	}
+	if r.Scan != nil {
+		scan := *r.Scan
+		if scan.Findings == nil {
+			scan.Findings = []pipeline.Finding{}
+		}
+		if scan.Blocking == nil {
+			scan.Blocking = []pipeline.Finding{}
+		}
+		r.Scan = &scan
+	}
+	var document bytes.Buffer
+	encoder := json.NewEncoder(&document)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	err := encoder.Encode(r)
+	return document.Bytes(), err
+}
+
+// WriteFile writes the record to path in one step: a reader sees the old file or
+// the new one, never a part.
+func WriteFile(path string, r pipeline.Record) (err error) {
+	document, err := Encode(r)
+	if err != nil {
+		return err
+	}
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if removeErr := os.Remove(f.Name()); err == nil && !errors.Is(removeErr, fs.ErrNotExist) {
+			err = removeErr
+		}
+	}()
+	_, err = f.Write(document)
+	if err := errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
+}

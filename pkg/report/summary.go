@@ -1,0 +1,132 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+const (
+	// maxText bounds one piece of somebody else's text in the summary, in runes.
+	maxText = 500
+	// maxRows bounds each table.
+	maxRows = 50
+)
+
+// Summary is the record as Markdown. Its first line says what is live. Texts of
+// registries, clusters and containers are escaped and cut.
+func Summary(r pipeline.Record) string {
+	var b strings.Builder
+	fmt.Fprintf(&b, "**%s**\n\n", escape(Headline(r)))
+	if r.Cause != nil {
+		fmt.Fprintf(&b, "Cause: %s\n\n", escape(r.Cause.String()))
+	}
+	if r.Error != "" {
+		fmt.Fprintf(&b, "Error: %s\n\n", escape(r.Error))
+	}
+	if r.Image != (pipeline.Image{}) {
+		fmt.Fprintf(&b, "Image: `%s`\n\n", r.Image)
+	}
+	scan(&b, r.Scan)
+	phases(&b, r.Phases)
+	checks(&b, r.Checks)
+	for _, path := range r.Evidence {
+		fmt.Fprintf(&b, "- evidence: %s\n", escape(path))
+	}
+	return b.String()
+}
+
+func scan(b *strings.Builder, s *pipeline.ScanReport) {
+	if s == nil {
+		return
+	}
+	var counts []string
+	for _, severity := range slices.Backward(pipeline.Severities()) {
+		counts = append(counts, fmt.Sprintf("%d %s", s.Counts[severity], strings.ToLower(string(severity))))
+	}
+	fmt.Fprintf(b, "Scan: %d packages; %s; %d of them block.\n\n", s.Packages, strings.Join(counts, ", "), len(s.Blocking))
+	if len(s.Blocking) == 0 {
+		return
+	}
+	b.WriteString("| vulnerability | severity | package | version | fixed in |\n|---|---|---|---|---|\n")
+	for _, f := range s.Blocking[:min(len(s.Blocking), maxRows)] {
+		fmt.Fprintf(b, "| %s | %s | %s | %s | %s |\n", escape(f.ID), escape(string(f.Severity)), escape(f.Package), escape(f.Version), escape(f.FixedVersion))
+	}
+	more(b, len(s.Blocking))
+}
+
+func phases(b *strings.Builder, all []pipeline.Phase) {
+	if len(all) == 0 {
+		return
+	}
+	b.WriteString("| phase | result | seconds |\n|---|---|---|\n")
+	for _, p := range all {
+		fmt.Fprintf(b, "| %s | %s | %.1f |\n", escape(p.Name), escape(p.Result), p.End.Sub(p.Start).Seconds())
+	}
+	b.WriteString("\n")
+}
+
+// checks shows the failed ones first.
+func checks(b *strings.Builder, all []pipeline.Check) {
+	if len(all) == 0 {
+		return
+	}
+	sorted := slices.Clone(all)
+	slices.SortStableFunc(sorted, func(a, c pipeline.Check) int { return rank(a.Result) - rank(c.Result) })
+	b.WriteString("| check | target | result | seconds | detail |\n|---|---|---|---|---|\n")
+	for _, c := range sorted[:min(len(sorted), maxRows)] {
+		fmt.Fprintf(b, "| %s | %s | %s | %.2f | %s |\n", escape(c.Name), escape(c.Target), escape(c.Result), c.Seconds, escape(c.Detail))
+	}
+	more(b, len(sorted))
+}
+
+func rank(result string) int {
+	return slices.Index([]string{"failed", "inconclusive", "passed"}, result)
+}
+
+func more(b *strings.Builder, rows int) {
+	if rows > maxRows {
+		fmt.Fprintf(b, "\n_and %d more_\n", rows-maxRows)
+	}
+	b.WriteString("\n")
+}
+
+// escape makes foreign text plain in Markdown: on one line, without markup,
+// HTML, table borders, links or mentions.
+func escape(text string) string {
+	text = strings.ToValidUTF8(text, "?")
+	if runes := []rune(text); len(runes) > maxText {
+		text = string(runes[:maxText]) + "…"
+	}
+	var b strings.Builder
+	for _, r := range text {
+		switch {
+		case r == '\n' || r == '\r' || r == '\t':
+			b.WriteByte(' ')
+		case r < ' ' || r == 0x7f:
+			b.WriteByte('?')
+		case r == '<':
+			b.WriteString("&lt;")
+		case r == '>':
+			b.WriteString("&gt;")
+		case r == '&':
+			b.WriteString("&amp;")
+		case r == '@':
+			// Not followed by a name, so that nobody is called.
+			b.WriteString("@\u200b")
+		case strings.ContainsRune("\\`*_[]|#~!", r):
+			b.WriteByte('\\')
+			b.WriteRune(r)
+		default:
+			b.WriteRune(r)
+		}
+	}
+	return b.String()
+}
+
+func firstLine(text string) string {
+	line, _, _ := strings.Cut(text, "\n")
+	return line
+}
