@@ -1,0 +1,27 @@
+// Package backstage holds what is particular to Backstage: its smoke checks and
+// the log lines after which a backend will never be ready. It is data; the rest
+// of the product does not need Backstage.
+package backstage
+
+import (
+	_ "embed"
+	"slices"
+)
+
+//go:embed smoke.yaml
+var smoke []byte
+
+// SmokeYAML is the suite that --smoke backstage means, as YAML.
+func SmokeYAML() []byte { return slices.Clone(smoke) }
+
+// LogPatterns are regular expressions for lines of a backend's log. Since
+// backend-app-api 1.2.8 a backend whose start failed stays alive and is never
+// ready (backstage/backstage pull request 31337), so that only its log tells.
+func LogPatterns() []string {
+	return []string{
+		`Backend startup failed due to the following errors`,
+		`threw an error during startup`,
+		`The migration directory is corrupt, the following files are missing`,
+		`Migration table is already locked`,
+	}
+}
