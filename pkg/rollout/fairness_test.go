@@ -32,6 +32,17 @@ func TestAPullIsClassifiedByTheRegistrysWordsNotByTheDigest(t *testing.T) {
 	}
 }
 
+func TestTheRegistrysWordsAtTheEndOfALongMessageCount(t *testing.T) {
+	reference := "registry.example.com/a-rather-long-team-name/backstage-production@sha256:" + strings.Repeat("a", 64)
+	message := `rpc error: code = NotFound desc = failed to pull and unpack image "` + reference + `": failed to resolve image: ` + reference +
+		": failed to do request: " + strings.Repeat("x", 300) + ": not found"
+	seconds, cause := after(deploying(pod("web-new", "new", false, waiting("ErrImagePull", message))), 60)
+	require.Equal(t, 3, seconds)
+	require.Equal(t, codeNotFound, cause.Code)
+	require.True(t, strings.HasSuffix(cause.Message, ": not found"))
+	require.LessOrEqual(t, len([]rune(cause.Message)), maxLine+len(" … "))
+}
+
 func restarted(restarts int32, state corev1.ContainerState) corev1.ContainerStatus {
 	return corev1.ContainerStatus{Name: "web", RestartCount: restarts, State: state}
 }

@@ -20,8 +20,8 @@ import (
 const (
 	// maxLogBytes bounds what is read of one container's log.
 	maxLogBytes = 4 << 20
-	// maxLine bounds a line in a message.
-	maxLine = 300
+	// maxLine bounds a message, in characters.
+	maxLine = 500
 	// explainTimeout bounds the reading of a log for an explanation.
 	explainTimeout = 5 * time.Second
 	explainLines   = 40
@@ -176,10 +176,13 @@ func telling(log string) string {
 	return shorten(last)
 }
 
-func shorten(line string) string {
-	line = strings.ToValidUTF8(strings.TrimSpace(line), "?")
-	if runes := []rune(line); len(runes) > maxLine {
-		return string(runes[:maxLine]) + "…"
+// shorten leaves out the middle of a long text: a message begins with what was
+// tried and ends with what went wrong.
+func shorten(text string) string {
+	text = strings.ToValidUTF8(strings.TrimSpace(text), "?")
+	runes := []rune(text)
+	if len(runes) <= maxLine {
+		return text
 	}
-	return line
+	return string(runes[:maxLine/3]) + " … " + string(runes[len(runes)-maxLine*2/3:])
 }

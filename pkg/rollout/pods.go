@@ -106,11 +106,11 @@ func (j *judge) containerTrouble(c corev1.ContainerStatus, cause pipeline.Cause,
 	case "ErrImageNeverPull":
 		t.cause.Code = codeNeverPull
 	case "ErrImagePull", "ImagePullBackOff", "ImageInspectError", "RegistryUnavailable":
-		t = j.pull(t)
+		t = j.pull(t, c.State.Waiting.Message)
 	case "CreateContainerConfigError":
 		t.cause.Code, t.grace = codeConfig, j.graces.Config
 		// The kubelet's own cache may lag behind a Secret that is there.
-		if strings.Contains(cause.Message, "failed to sync") && strings.Contains(cause.Message, "cache") {
+		if message := c.State.Waiting.Message; strings.Contains(message, "failed to sync") && strings.Contains(message, "cache") {
 			return trouble{}, false
 		}
 	case "CreateContainerError", "RunContainerError", "PreCreateHookError", "PreStartHookError", "PostStartHookError":
@@ -126,8 +126,8 @@ var deniedPattern = regexp.MustCompile(`\b40[13]\b`)
 
 // pull tells what is behind a failed pull by the registry's own words. A back-off
 // without them is generic, and the sighting before it holds.
-func (j *judge) pull(t trouble) trouble {
-	words := strings.ToLower(t.cause.Message)
+func (j *judge) pull(t trouble, message string) trouble {
+	words := strings.ToLower(message) // in full: the registry speaks last
 	has := func(parts ...string) bool {
 		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(words, part) })
 	}
