@@ -120,3 +120,18 @@ func TestAKindWithoutARolloutIsAnErrorAtOnce(t *testing.T) {
 	_, err := Watch(t.Context(), Options{Client: cluster(t, deploying())}, []pipeline.Workload{{Kind: "CronJob", Namespace: "portal", Name: "c"}})
 	require.ErrorIs(t, err, errKind)
 }
+
+func TestTheTellingLineComesFromTheLogThatIsThere(t *testing.T) {
+	const gone = `failed to try resolving symlinks in path "/var/log/pods/x/web/1.log": no such file or directory`
+	for name, c := range map[string]struct {
+		logs []string
+		want string
+	}{
+		"the previous log is gone":               {[]string{"starting\n", gone}, "starting"},
+		"the container runs again and is silent": {[]string{"", "TypeError: x is undefined\n"}, "TypeError: x is undefined"},
+		"an error before a mere last line":       {[]string{"starting again\n", "one\nError: no\n"}, "Error: no"},
+		"both are gone":                          {[]string{gone, gone}, ""},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, telling(c.logs...)) })
+	}
+}

@@ -90,7 +90,7 @@ func TestFailuresByWhatAContainerShows(t *testing.T) {
 		"a back-off with the registry's words":    {waiting("ImagePullBackOff", `Back-off pulling image "x": ErrImagePull: `+notFound), 3, codeNotFound, notFound},
 		"access denied may be cured by a Secret":  {waiting("ErrImagePull", "401 Unauthorized"), 45, codeDenied, "401 Unauthorized"},
 		"a registry in trouble gets its time":     {waiting("ErrImagePull", "503 Service Unavailable"), 120, codePull, "503"},
-		"a missing Secret may come late":          {waiting("CreateContainerConfigError", `secret "db" not found`), 20, codeConfig, `secret "db" not found`},
+		"a missing Secret may come late":          {waiting("CreateContainerConfigError", `secret "db" not found`), 15, codeConfig, `secret "db" not found`},
 		"the kubelet's lagging cache is no fault": {waiting("CreateContainerConfigError", "failed to sync secret cache: timed out waiting for the condition"), -1, "", ""},
 		"a container that cannot be made":         {waiting("RunContainerError", `exec: "nod": not found in $PATH`), 30, codeCreate, `exec: "nod"`},
 		"the first crash is tolerated":            {crashed(0, "Error"), -1, "", ""},

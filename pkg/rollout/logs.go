@@ -123,7 +123,9 @@ func (l logs) matches(line string) bool {
 // crashCodes are the causes that the log of the ended container explains.
 var crashCodes = map[string]bool{codeCrash: true, codeOOM: true, codeTimeout: true}
 
-// explain adds to a crash what the container said before it ended.
+// explain adds to a crash what the container said before it ended. The present
+// log is that of the crash while the container waits for its next start; once it
+// runs again the previous one is.
 func (w *watch) explain(ctx context.Context, cause *pipeline.Cause) {
 	pod, isPod := strings.CutPrefix(cause.Object, "Pod/")
 	if !isPod || cause.Container == "" || !crashCodes[cause.Code] {
@@ -131,17 +133,23 @@ func (w *watch) explain(ctx context.Context, cause *pipeline.Cause) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
 	defer cancel()
+	var all []string
+	namespaces := map[string]bool{}
 	for _, workload := range w.workloads {
-		for _, previous := range []bool{true, false} {
-			if line := w.lastWords(ctx, workload.Namespace, pod, cause.Container, previous); line != "" {
-				cause.Message = fmt.Sprintf("%s; it said: %s", cause.Message, line)
-				return
-			}
+		if namespaces[workload.Namespace] {
+			continue
 		}
+		namespaces[workload.Namespace] = true
+		for _, previous := range []bool{false, true} {
+			all = append(all, w.lastWords(ctx, workload.Namespace, pod, cause.Container, previous))
+		}
+	}
+	if line := telling(all...); line != "" {
+		cause.Message = fmt.Sprintf("%s; it said: %s", cause.Message, line)
 	}
 }
 
-// lastWords gives the line of a log's end that tells most.
+// lastWords gives the end of a log, "" when it cannot be read.
 func (w *watch) lastWords(ctx context.Context, namespace, pod, name string, previous bool) string {
 	tail, limit := int64(explainLines), int64(maxLogBytes)
 	options := &corev1.PodLogOptions{Container: name, Previous: previous, TailLines: &tail, LimitBytes: &limit}
@@ -154,24 +162,35 @@ func (w *watch) lastWords(ctx context.Context, namespace, pod, name string, prev
 	if err != nil {
 		return ""
 	}
-	return telling(string(content))
+	return string(content)
 }
 
-// errorLine looks like the line that names an error.
-var errorLine = regexp.MustCompile(`(?i)(\b\w*error\b|exception|fatal|panic|cannot|denied|refused|not found)`)
+var (
+	// errorLine looks like the line that names an error.
+	errorLine = regexp.MustCompile(`(?i)(\b\w*error\b|exception|fatal|panic|cannot|denied|refused|not found)`)
+	// kubeletLine is what the kubelet writes in place of a log that is gone.
+	kubeletLine = regexp.MustCompile(`^(failed to try resolving symlinks in path|unable to retrieve container logs for|failed to open log file)`)
+)
 
-// telling gives the first line that looks like an error, else the last one.
-func telling(log string) string {
+// telling gives the first line that looks like an error, else the last line of
+// the first log that has one.
+func telling(logs ...string) string {
 	last := ""
-	for line := range strings.Lines(log) {
-		line = strings.TrimSpace(line)
-		if line == "" {
-			continue
+	for _, log := range logs {
+		end := ""
+		for line := range strings.Lines(log) {
+			line = strings.TrimSpace(line)
+			if line == "" || kubeletLine.MatchString(line) {
+				continue
+			}
+			if errorLine.MatchString(line) {
+				return shorten(line)
+			}
+			end = line
 		}
-		if errorLine.MatchString(line) {
-			return shorten(line)
+		if last == "" {
+			last = end
 		}
-		last = line
 	}
 	return shorten(last)
 }

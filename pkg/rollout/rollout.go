@@ -24,7 +24,7 @@ type Graces struct {
 	NotFound      time.Duration // the registry does not know the image; default 3 s
 	Denied        time.Duration // the registry refuses access; default 45 s
 	Pull          time.Duration // any other trouble with the registry; default 2 min
-	Config        time.Duration // a missing Secret, ConfigMap or key; default 20 s
+	Config        time.Duration // a missing Secret, ConfigMap or key; default 15 s
 	Create        time.Duration // the runtime cannot make the container; default 30 s
 	Mount         time.Duration // a volume cannot be mounted; default 45 s
 	Unschedulable time.Duration // no node has room; default 2 min
@@ -44,7 +44,7 @@ func (g Graces) withDefaults() Graces {
 		value time.Duration
 	}{
 		{&g.NotFound, 3 * time.Second}, {&g.Denied, 45 * time.Second}, {&g.Pull, 2 * time.Minute},
-		{&g.Config, 20 * time.Second}, {&g.Create, 30 * time.Second}, {&g.Mount, 45 * time.Second},
+		{&g.Config, 15 * time.Second}, {&g.Create, 30 * time.Second}, {&g.Mount, 45 * time.Second},
 		{&g.Unschedulable, 2 * time.Minute}, {&g.Quota, 30 * time.Second}, {&g.Admission, 5 * time.Second},
 		{&g.LogPattern, 8 * time.Second},
 	} {
