@@ -4,6 +4,7 @@ import (
 	"errors"
 	"fmt"
 	"net"
+	"regexp"
 	"strings"
 
 	"helm.sh/helm/v3/pkg/storage/driver"
@@ -66,25 +67,39 @@ func (r *Release) cause(err error) pipeline.Cause {
 	if isUnreachable(err) {
 		cause.Code = "release/apply-interrupted"
 	}
+	kind, name, fields := "", "", []string(nil)
+	// Helm's words name the object where the API server's answer does not.
+	if parts := patched.FindStringSubmatch(err.Error()); parts != nil {
+		kind, name = parts[2], parts[1]
+	}
 	var status apierrors.APIStatus
-	if !errors.As(err, &status) {
-		return cause
-	}
-	cause.Reason = string(status.Status().Reason)
-	details := status.Status().Details
-	if details == nil || details.Kind == "" || details.Name == "" {
-		return cause
-	}
-	cause.Object = details.Kind + "/" + details.Name
-	if kind := strings.ToLower(details.Kind); kind == "secret" || kind == "secrets" {
-		var fields []string
-		for _, c := range details.Causes {
-			fields = append(fields, c.Field)
+	if errors.As(err, &status) {
+		cause.Reason = string(status.Status().Reason)
+		if details := status.Status().Details; details != nil {
+			for _, c := range details.Causes {
+				fields = append(fields, c.Field)
+			}
+			if details.Kind != "" && details.Name != "" {
+				kind, name = details.Kind, details.Name
+			}
 		}
+	}
+	if name != "" {
+		cause.Object = kind + "/" + name
+	}
+	if kind = strings.ToLower(kind); kind == "secret" || kind == "secrets" {
 		cause.Message = fmt.Sprintf("the API server rejected fields %q; its message is withheld because it may hold the Secret's content", fields)
 	}
 	return cause
 }
+
+var (
+	// patched is how Helm names the object of a patch that failed.
+	patched = regexp.MustCompile(`cannot patch "([^"]+)" with kind (\w+)`)
+	// wholeObject is the live object, which the API server repeats when a patch
+	// does not fit its type; what it thinks of it follows.
+	wholeObject = regexp.MustCompile(`(?s)Invalid value: "\{.*\}"`)
+)
 
 // isUnreachable tells an API server that cannot be reached or is in trouble from
 // one that has answered.
@@ -95,7 +110,8 @@ func isUnreachable(err error) bool {
 }
 
 func words(err error) string {
-	text := strings.ToValidUTF8(strings.TrimSpace(err.Error()), "?")
+	text := wholeObject.ReplaceAllString(err.Error(), "Invalid value: (the object, withheld)")
+	text = strings.ToValidUTF8(strings.TrimSpace(text), "?")
 	if runes := []rune(text); len(runes) > maxWords {
 		return string(runes[:maxWords]) + "…"
 	}

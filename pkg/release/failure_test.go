@@ -75,6 +75,25 @@ func TestAMessageAboutASecretIsWithheld(t *testing.T) {
 	require.ErrorContains(t, err, `rejected fields ["data"]`)
 }
 
+// misfit is the API server's answer to a patch that does not fit the type: it
+// repeats the whole object and does not name it.
+func misfit(kind, name string) error {
+	list := field.ErrorList{field.Invalid(field.NewPath("patch"), `{"kind":"`+kind+`","data":{"password":"cGFzc3dvcmQ="}}`, "json: cannot unmarshal string into replicas")}
+	return fmt.Errorf("cannot patch %q with kind %s: %w", name, kind, apierrors.NewInvalid(schema.GroupKind{}, "", list))
+}
+
+func TestAPatchThatDoesNotFitDoesNotShowTheObject(t *testing.T) {
+	for kind, want := range map[string]string{"Secret": "is withheld", "Deployment": "json: cannot unmarshal string into replicas"} {
+		r, client := open(t)
+		apply(t, r, "one")
+		client.refuse = misfit(kind, "db")
+		_, err := r.Apply(t.Context(), image("two"))
+		require.NotContains(t, err.Error(), "cGFzc3dvcmQ=")
+		require.ErrorContains(t, err, kind+"/db: Invalid: ")
+		require.ErrorContains(t, err, want)
+	}
+}
+
 func TestErrorsBeforeAnythingWasWrittenKeepTheirKind(t *testing.T) {
 	r, _ := open(t)
 	for name, c := range map[string]struct {
