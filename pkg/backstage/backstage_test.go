@@ -83,10 +83,14 @@ func TestLogPatternsMatchTheLinesThatBackendsWrite(t *testing.T) {
 		`{"level":"error","message":"Plugin 'app' threw an error during startup, waiting for 1 other plugins to finish before shutting down the process."}`,
 		`{"message":"Unhandled rejection Backend startup failed due to the following errors:\n  Plugin 'app' startup failed","name":"BackendStartupError"}`,
 		`Error: The migration directory is corrupt, the following files are missing: 20260214000000_search_fk_final_entities.js`,
-		`Can't take lock to run migrations: Migration table is already locked`,
 	}
-	matched := func(line string) bool {
-		for _, p := range backstage.LogPatterns() {
+	races := []string{
+		`{"level":"error","message":"Plugin 'catalog' threw an error during startup. Migration table is already locked"}`,
+		`{"message":"Plugin 'app' threw an error during startup, create table \\"x\\" - duplicate key value violates unique constraint \\"pg_type_typname_nsp_index\\""}`,
+		`{"message":"Plugin 'app' threw an error during startup, relation \\"backstage_backend_tasks__knex_migrations\\" already exists"}`,
+	}
+	matched := func(patterns []string, line string) bool {
+		for _, p := range patterns {
 			if regexp.MustCompile(p).MatchString(line) {
 				return true
 			}
@@ -94,7 +98,12 @@ func TestLogPatternsMatchTheLinesThatBackendsWrite(t *testing.T) {
 		return false
 	}
 	for _, line := range lines {
-		require.True(t, matched(line), line)
+		require.True(t, matched(backstage.LogPatterns(), line), line)
+		require.False(t, matched(backstage.PassingPatterns(), line), line)
 	}
-	require.False(t, matched(`{"message":"Plugin initialization complete, newly initialized: 'app', 'catalog'"}`))
+	for _, line := range races {
+		require.True(t, matched(backstage.LogPatterns(), line), line)
+		require.True(t, matched(backstage.PassingPatterns(), line), line)
+	}
+	require.False(t, matched(backstage.LogPatterns(), `{"message":"Plugin initialization complete, newly initialized: 'app', 'catalog'"}`))
 }

@@ -148,7 +148,8 @@ func (s *session) connect(suite *smoke.Suite) (deploy.Cluster, error) {
 	return deploy.Cluster{
 		Releases: r, Applier: r, Locker: r,
 		Watcher: watcher{rollout.Options{
-			Client: cluster.Client, Namespace: cluster.Namespace, LogPatterns: backstage.LogPatterns(), Log: s.log,
+			Client: cluster.Client, Namespace: cluster.Namespace, Log: s.log,
+			LogPatterns: backstage.LogPatterns(), PassingPatterns: backstage.PassingPatterns(),
 		}},
 		Prober: prober{cluster, suite, s.log},
 	}, nil

@@ -231,10 +231,24 @@ func TestATimeoutNamesWhatWasWrong(t *testing.T) {
 
 func TestTheTellingLineOfALog(t *testing.T) {
 	for name, c := range map[string]struct{ log, want string }{
-		"an error before its stack": {"starting\nError: Cannot find module 'x'\n    at main.js:1\n", "Error: Cannot find module 'x'"},
-		"else the last line":        {"one\ntwo\n\n", "two"},
-		"nothing":                   {"", ""},
+		"an error before its stack":  {"starting\nError: Cannot find module 'x'\n    at main.js:1\n", "Error: Cannot find module 'x'"},
+		"the message of a JSON line": {`{"level":"error","message":"Plugin 'app' failed: TypeError"}`, "Plugin 'app' failed: TypeError"},
+		"else the last line":         {"one\ntwo\n\n", "two"},
+		"nothing":                    {"", ""},
 	} {
 		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, telling(c.log)) })
 	}
+}
+
+func TestALineThatARestartHealsDoesNotCount(t *testing.T) {
+	patterns, err := compile([]string{"startup failed"})
+	require.NoError(t, err)
+	passing, err := compile([]string{"already locked"})
+	require.NoError(t, err)
+	l := logs{patterns: patterns, passing: passing}
+	require.True(t, l.matches("startup failed: no route"))
+	require.False(t, l.matches("startup failed: Migration table is already locked"))
+	require.False(t, l.matches("started"))
+	_, err = compile([]string{"("})
+	require.ErrorContains(t, err, `log pattern "("`)
 }

@@ -3,9 +3,11 @@ package rollout
 import (
 	"bufio"
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 	"time"
@@ -38,6 +40,7 @@ type container struct {
 type logs struct {
 	client   kubernetes.Interface
 	patterns []*regexp.Regexp
+	passing  []*regexp.Regexp
 	state    *logState
 }
 
@@ -100,7 +103,7 @@ func (w *watch) read(ctx context.Context, c container) {
 	for lines.Scan() {
 		if line := lines.Text(); w.logs.matches(line) {
 			w.logs.state.mu.Lock()
-			w.logs.state.lines[c] = shorten(line)
+			w.logs.state.lines[c] = shorten(plain(line))
 			w.logs.state.mu.Unlock()
 			select {
 			case w.changed <- struct{}{}:
@@ -112,12 +115,8 @@ func (w *watch) read(ctx context.Context, c container) {
 }
 
 func (l logs) matches(line string) bool {
-	for _, p := range l.patterns {
-		if p.MatchString(line) {
-			return true
-		}
-	}
-	return false
+	match := func(p *regexp.Regexp) bool { return p.MatchString(line) }
+	return slices.ContainsFunc(l.patterns, match) && !slices.ContainsFunc(l.passing, match)
 }
 
 // crashCodes are the causes that the log of the ended container explains.
@@ -184,15 +183,24 @@ func telling(logs ...string) string {
 				continue
 			}
 			if errorLine.MatchString(line) {
-				return shorten(line)
+				return shorten(plain(line))
 			}
-			end = line
+			end = plain(line)
 		}
 		if last == "" {
 			last = end
 		}
 	}
 	return shorten(last)
+}
+
+// plain gives the message of a line that a program logs as a JSON object.
+func plain(line string) string {
+	var entry struct{ Message string }
+	if err := json.Unmarshal([]byte(line), &entry); err == nil && entry.Message != "" {
+		return entry.Message
+	}
+	return line
 }
 
 // shorten leaves out the middle of a long text: a message begins with what was

@@ -215,12 +215,17 @@ func howEnded(t *corev1.ContainerStateTerminated) string {
 	return s
 }
 
+// lagging: the kubelet's own cache may not have an object yet that is there.
+func lagging(message string) bool {
+	return strings.Contains(message, "failed to sync") && strings.Contains(message, "cache")
+}
+
 // mountReasons are events of a pod whose containers cannot be made.
 var mountReasons = []string{"FailedMount", "FailedAttachVolume", "FailedCreatePodSandBox"}
 
 func (j *judge) mountTrouble(s snapshot, p *corev1.Pod) []trouble {
 	for _, e := range s.events {
-		if e.InvolvedObject.UID == p.UID && p.UID != "" && slices.Contains(mountReasons, e.Reason) && waitingForCreation(p) {
+		if e.InvolvedObject.UID == p.UID && p.UID != "" && slices.Contains(mountReasons, e.Reason) && waitingForCreation(p) && !lagging(e.Message) {
 			return []trouble{{pipeline.Cause{Code: codeMount, Object: "Pod/" + p.Name, Reason: e.Reason, Message: shorten(e.Message)}, j.graces.Mount, true}}
 		}
 	}

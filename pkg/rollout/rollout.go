@@ -64,7 +64,10 @@ type Options struct {
 	// LogPatterns are regular expressions; a line of a new pod that matches one,
 	// while the pod is not ready, means that it never will be.
 	LogPatterns []string
-	Log         *slog.Logger
+	// PassingPatterns are regular expressions for lines that do not count although
+	// they match: a restart of the container heals what they tell.
+	PassingPatterns []string
+	Log             *slog.Logger
 }
 
 // heartbeat is how often a wait shows that it lives.
@@ -78,13 +81,13 @@ func Watch(ctx context.Context, o Options, workloads []pipeline.Workload) (pipel
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	var patterns []*regexp.Regexp
-	for _, p := range o.LogPatterns {
-		pattern, err := regexp.Compile(p)
-		if err != nil {
-			return pipeline.Rollout{}, pipeline.BadInput("rollout/log-pattern-invalid", "log pattern %q: %w", p, err)
-		}
-		patterns = append(patterns, pattern)
+	patterns, err := compile(o.LogPatterns)
+	if err != nil {
+		return pipeline.Rollout{}, err
+	}
+	passing, err := compile(o.PassingPatterns)
+	if err != nil {
+		return pipeline.Rollout{}, err
 	}
 	watching, stop := context.WithCancel(ctx)
 	defer stop()
@@ -96,9 +99,21 @@ func Watch(ctx context.Context, o Options, workloads []pipeline.Workload) (pipel
 	if err != nil {
 		return pipeline.Rollout{}, err
 	}
-	w.logs.patterns = patterns
+	w.logs.patterns, w.logs.passing = patterns, passing
 	r := &wait{Options: o, watch: w, judge: newJudge(o.Graces.withDefaults()), start: time.Now()}
 	return r.until(watching)
+}
+
+func compile(expressions []string) ([]*regexp.Regexp, error) {
+	var all []*regexp.Regexp
+	for _, e := range expressions {
+		pattern, err := regexp.Compile(e)
+		if err != nil {
+			return nil, pipeline.BadInput("rollout/log-pattern-invalid", "log pattern %q: %w", e, err)
+		}
+		all = append(all, pattern)
+	}
+	return all, nil
 }
 
 // wait is one wait for a set of workloads.

@@ -63,6 +63,9 @@ func (d *demo) steps(ctx context.Context) error {
 	if err := d.pipeline(ctx, "a", "release 1.0.0: build, scan, sign, verify, deploy", "1.0.0", nil, 0); err != nil {
 		return err
 	}
+	if problem := d.results[0].problem; problem != "" {
+		return fmt.Errorf("without a good release there is nothing to show: %s", problem)
+	}
 	if err := d.client.start(ctx); err != nil {
 		return err
 	}
@@ -176,11 +179,9 @@ func (d *demo) expectLive(image pipeline.Image) {
 	}
 }
 
-// values are the demo's settings over the chart's: two replicas that share a small
-// machine, probes that ask sooner than production's, a small database volume.
+// values are the demo's settings over the chart's: nothing but the secrets.
 func values(password string) string {
-	return `replicaCount: 2
-secrets:
+	return `secrets:
   postgresUser: backstage
   postgresPassword: ` + password + `
 `

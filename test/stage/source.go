@@ -47,7 +47,7 @@ func (s *Stage) npm(ctx context.Context, example, kept string) error {
 	if err := os.CopyFS(partial, os.DirFS(example)); err != nil {
 		return err
 	}
-	if err := s.run(ctx, "npm", "ci", "--prefix", partial, "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund"); err != nil {
+	if err := s.run(ctx, "npm", "ci", "--prefix", partial, "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"); err != nil {
 		return err
 	}
 	return os.Rename(partial, kept)
