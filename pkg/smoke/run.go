@@ -2,48 +2,54 @@ package smoke
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"io"
 	"log/slog"
 	"net/http"
-	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-const (
-	// maxBody is how much of an answer is read, in bytes.
-	maxBody = 1 << 20
-	// maxDetail bounds what a result quotes of an answer, in runes.
-	maxDetail = 300
-)
+// parallel is how many checks are on their way to one target at a time.
+const parallel = 4
 
 // Target is where a suite is sent.
 type Target struct {
 	Name      string // "Pod/x", "Service/y", or the URL
 	BaseURL   string // scheme and host, without a path
 	Transport http.RoundTripper
+	// Outside says that the target may be closed from here although it works, as
+	// a public URL behind a firewall is: no answer at all is then inconclusive.
+	Outside bool
 }
 
-// Run sends every check to the target. Each is asked until it has passed
-// Consecutive times in a row or Attempts are used up. Redirects are not followed:
-// they are answers. A check that ctx cut short is inconclusive.
+// Run sends every check to the target and gives the results in the suite's order.
+// Each is asked until it has passed Consecutive times in a row, or until Attempts
+// or Budget are used up. A check is inconclusive, and not failed, when what it saw
+// says nothing about the application: the transport's error is of
+// [pipeline.KindUnavailable], there is no answer from a target that is Outside,
+// the target answers 429, a ${NAME} was never filled in, or ctx cut it short.
 func Run(ctx context.Context, s Suite, target Target, log *slog.Logger) []pipeline.Check {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	r := runner{suite: s.withDefaults(), target: target, client: &http.Client{
-		Transport:     target.Transport,
-		Timeout:       time.Duration(s.withDefaults().Timeout),
-		CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse },
-	}}
-	results := make([]pipeline.Check, 0, len(r.suite.Checks))
-	for _, c := range r.suite.Checks {
-		result := r.check(ctx, c)
+	r := runner{suite: s.withDefaults(), target: target, log: log.With("target", target.Name)}
+	results := make([]pipeline.Check, len(r.suite.Checks))
+	slots := make(chan struct{}, parallel)
+	var all sync.WaitGroup
+	for i, c := range r.suite.Checks {
+		all.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			results[i] = r.check(ctx, c)
+		})
+	}
+	all.Wait()
+	for _, result := range results {
 		log.Info(fmt.Sprintf("smoke %s on %s: %s", result.Name, result.Target, result.Result), "seconds", fmt.Sprintf("%.2f", result.Seconds), "detail", result.Detail)
-		results = append(results, result)
 	}
 	return results
 }
@@ -51,72 +57,98 @@ func Run(ctx context.Context, s Suite, target Target, log *slog.Logger) []pipeli
 type runner struct {
 	suite  Suite
 	target Target
-	client *http.Client
+	log    *slog.Logger
 }
 
+func (r runner) timeout() time.Duration { return time.Duration(r.suite.Timeout) }
+
 // check asks until the verdict about one check is clear.
-func (r runner) check(ctx context.Context, c Check) pipeline.Check {
+func (r runner) check(parent context.Context, c Check) pipeline.Check {
 	start := time.Now()
-	result := pipeline.Check{Name: c.Name, Target: r.target.Name, Result: "failed"}
-	passed := 0
+	ctx, cancel := context.WithTimeout(parent, time.Duration(r.suite.Budget))
+	defer cancel()
+	passed, err := r.ask(ctx, c)
+	result := pipeline.Check{Name: c.Name, Target: r.target.Name, Result: "passed", Seconds: time.Since(start).Seconds()}
+	if passed {
+		return result
+	}
+	result.Result = "failed"
+	if parent.Err() != nil {
+		result.Result, err = "inconclusive", fmt.Errorf("the time is up: %w", err)
+	} else if r.unclear(err) {
+		result.Result = "inconclusive"
+	}
+	result.Detail = quote(redact(err.Error(), c.credentials()), maxDetail)
+	return result
+}
+
+// ask sends the request until it has passed often enough in a row; the error says
+// why it has not.
+func (r runner) ask(ctx context.Context, c Check) (bool, error) {
+	if missing := c.placeholders(); len(missing) > 0 {
+		return false, notFilled(missing)
+	}
+	row, last := 0, error(nil)
 	for attempt := range r.suite.Attempts {
 		if attempt > 0 && !wait(ctx, time.Duration(r.suite.Interval)) {
 			break
 		}
-		if err := r.once(ctx, c); err != nil {
-			passed, result.Detail = 0, quote(err.Error(), c.Headers)
+		err := r.once(ctx, c)
+		if err == nil {
+			if row++; row == r.suite.Consecutive {
+				return true, nil
+			}
+			last = fmt.Errorf("passed %d times in a row, should be %d", row, r.suite.Consecutive)
 			continue
 		}
-		if passed++; passed == r.suite.Consecutive {
-			result.Result, result.Detail = "passed", ""
-			break
+		r.log.Debug("smoke attempt failed", "check", c.Name, "attempt", attempt+1, "detail", quote(redact(err.Error(), c.credentials()), maxDetail))
+		row = 0
+		// A request that the end of the time cut off says less than the answer before it.
+		if last == nil || ctx.Err() == nil {
+			last = err
 		}
-		// The attempts that are left cannot be enough any more.
-		result.Detail = fmt.Sprintf("passed %d times in a row, should be %d", passed, r.suite.Consecutive)
 	}
-	if result.Result == "failed" && ctx.Err() != nil {
-		result.Result = "inconclusive"
-		result.Detail = strings.TrimSuffix("the time is up: "+result.Detail, ": ")
+	if last == nil {
+		last = ctx.Err()
 	}
-	result.Seconds = time.Since(start).Seconds()
-	return result
+	return false, last
+}
+
+// notFilled names the placeholders of a check that nobody filled in.
+type notFilled []string
+
+func (n notFilled) Error() string { return "${" + strings.Join(n, "}, ${") + "} was not filled in" }
+
+// unclear tells whether an error says nothing about the application.
+func (r runner) unclear(err error) bool {
+	var unanswered noAnswer
+	var unfilled notFilled
+	return errors.Is(err, errTooMany) || errors.As(err, &unfilled) || pipeline.KindOf(err) == pipeline.KindUnavailable ||
+		r.target.Outside && errors.As(err, &unanswered)
 }
 
 // once sends one request and looks at its answer.
 func (r runner) once(ctx context.Context, c Check) error {
 	start := time.Now()
-	response, body, err := r.fetch(ctx, c)
+	response, err := r.fetch(ctx, c, strings.TrimSuffix(r.target.BaseURL, "/")+c.Path)
 	if err != nil {
 		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := readAll(response)
+	if err != nil {
+		return err
+	}
+	if response.StatusCode == http.StatusTooManyRequests && c.Expect.Status != http.StatusTooManyRequests {
+		return errTooMany
 	}
 	if err := c.Expect.judge(response, body, time.Since(start)); err != nil {
 		return err
 	}
 	if c.Assets {
-		return r.assets(ctx, c.Path, body)
+		return r.assets(ctx, c, response.Request.URL, body)
 	}
 	return nil
-}
-
-// fetch reads a whole answer, up to the limit.
-func (r runner) fetch(ctx context.Context, c Check) (*http.Response, []byte, error) {
-	request, err := http.NewRequestWithContext(ctx, c.Method, r.target.BaseURL+c.Path, strings.NewReader(c.Body))
-	if err != nil {
-		return nil, nil, err
-	}
-	for name, value := range c.Headers {
-		request.Header.Set(name, value)
-	}
-	response, err := r.client.Do(request)
-	if err != nil {
-		return nil, nil, err
-	}
-	defer response.Body.Close()
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
-	if err != nil {
-		return nil, nil, fmt.Errorf("reading the answer: %w", err)
-	}
-	return response, body, nil
 }
 
 func wait(ctx context.Context, d time.Duration) bool {
@@ -128,20 +160,4 @@ func wait(ctx context.Context, d time.Duration) bool {
 	case <-timer.C:
 		return true
 	}
-}
-
-// quote makes a detail safe to show: short, on one line, without the values of
-// the check's own headers, which may be credentials.
-func quote(text string, headers map[string]string) string {
-	for _, value := range headers {
-		if len(value) >= 4 {
-			text = strings.ReplaceAll(text, value, "***")
-		}
-	}
-	quoted := strconv.Quote(strings.ToValidUTF8(text, "?"))
-	text = strings.ReplaceAll(quoted[1:len(quoted)-1], `\"`, `"`)
-	if runes := []rune(text); len(runes) > maxDetail {
-		return string(runes[:maxDetail]) + "…"
-	}
-	return text
 }

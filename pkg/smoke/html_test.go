@@ -1,0 +1,75 @@
+package smoke
+
+import (
+	"bufio"
+	"net/http"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestReferencesAreReadAsABrowserReadsThem(t *testing.T) {
+	for name, c := range map[string]struct {
+		page, base string
+		want       []reference
+	}{
+		"what bundlers write": {
+			`<link rel="stylesheet" href="/static/main.css"/><script defer="defer" src="/static/main.js"></script>`, "",
+			[]reference{{"/static/main.css", "css"}, {"/static/main.js", "javascript"}},
+		},
+		"without quotes, in capitals, twice": {
+			`<SCRIPT SRC=/a.js></SCRIPT><script src='/a.js'></script><LINK HREF=/a.css REL="preload StyleSheet">`, "",
+			[]reference{{"/a.js", "javascript"}, {"/a.css", "css"}},
+		},
+		"only text": {
+			`<!-- <script src="/old.js"></script> --><script>var s='<script src="/no.js">'</script><title><link rel=stylesheet href=x></title>`, "", nil,
+		},
+		"configuration with tags inside": {
+			`<script type="backstage.io/config">[{"a":"<link rel='stylesheet' href='/no.css'>"}]</script><script src="/yes.js"></script>`, "",
+			[]reference{{"/yes.js", "javascript"}},
+		},
+		"other links":            {`<link rel="icon" href="/i.ico"><link rel="manifest" href="/m.json"><script>x</script>`, "", nil},
+		"entities":               {`<script src="/a.js?x=1&amp;y=2"></script>`, "", []reference{{"/a.js?x=1&y=2", "javascript"}}},
+		"a base":                 {`<base href="/portal/"><script src="a.js"></script>`, "/portal/", []reference{{"a.js", "javascript"}}},
+		"a > in a value":         {`<script data-x="a>b" src="/a.js"></script>`, "", []reference{{"/a.js", "javascript"}}},
+		"a script without end":   {`<script src="/a.js"><link rel=stylesheet href=/no.css>`, "", []reference{{"/a.js", "javascript"}}},
+		"no markup but brackets": {"a < b > c <", "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base, got := references(c.page)
+			require.Equal(t, c.base, base)
+			require.Equal(t, c.want, got)
+		})
+	}
+}
+
+func TestAssetsBelowABaseAndHalfAFile(t *testing.T) {
+	half := false
+	handler := func(w http.ResponseWriter, r *http.Request) {
+		switch r.URL.Path {
+		case "/":
+			answer(200, "text/html", `<base href="/portal/"><script src="a.js"></script><script src="//cdn.invalid/b.js"></script>`)(w, r)
+		case "/portal/a.js":
+			if !half {
+				answer(200, "text/javascript", "run()")(w, r)
+				return
+			}
+			connection, out, err := http.NewResponseController(w).Hijack()
+			if err == nil {
+				breakOff(out)
+				_ = connection.Close()
+			}
+		}
+	}
+	require.Equal(t, "passed", run(t, handler, Check{Name: "page", Path: "/", Assets: true}).Result)
+	half = true
+	got := run(t, handler, Check{Name: "page", Path: "/", Assets: true})
+	require.Equal(t, "failed", got.Result)
+	require.Contains(t, got.Detail, "asset /portal/a.js: it breaks off after 3 bytes")
+}
+
+// breakOff promises ten bytes and sends three.
+func breakOff(out *bufio.ReadWriter) {
+	_, _ = out.WriteString("HTTP/1.1 200 OK\r\nContent-Type: text/javascript\r\nContent-Length: 10\r\n\r\nrun")
+	_ = out.Flush()
+}
