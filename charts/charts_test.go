@@ -29,7 +29,12 @@ func TestTheDefaultsRenderAsWrittenDown(t *testing.T) {
 	}
 	want, err := os.ReadFile(golden)
 	require.NoError(t, err)
-	require.Equal(t, string(want), got.String(), "run go test ./charts -update and read the difference")
+	// Line by line: the whole text would bury the difference.
+	wanted, lines := strings.Split(string(want), "\n"), strings.Split(got.String(), "\n")
+	for i := range min(len(wanted), len(lines)) {
+		require.Equal(t, wanted[i], lines[i], "line %d of %s; run go test ./charts -update and read the difference", i+1, golden)
+	}
+	require.Len(t, lines, len(wanted))
 }
 
 func TestEveryObjectHasOnlyFieldsThatKubernetesKnows(t *testing.T) {
