@@ -16,11 +16,13 @@ func SmokeYAML() []byte { return slices.Clone(smoke) }
 
 // LogPatterns are regular expressions for lines of a backend's log. Since
 // backend-app-api 1.2.8 a backend whose start failed stays alive and is never
-// ready (backstage/backstage pull request 31337), so that only its log tells.
+// ready (backstage/backstage pull request 31337), so that only its log tells. A
+// plugin whose failure the configuration permits (onPluginBootFailure: continue)
+// writes the same line with other words behind the comma; that one is no failure.
 func LogPatterns() []string {
 	return []string{
 		`Backend startup failed due to the following errors`,
-		`threw an error during startup`,
+		`threw an error during startup(\.|, waiting for )`,
 		`The migration directory is corrupt, the following files are missing`,
 	}
 }

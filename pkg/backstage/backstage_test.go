@@ -82,12 +82,14 @@ func TestLogPatternsMatchTheLinesThatBackendsWrite(t *testing.T) {
 	lines := []string{
 		`{"level":"error","message":"Plugin 'app' threw an error during startup, waiting for 1 other plugins to finish before shutting down the process."}`,
 		`{"message":"Unhandled rejection Backend startup failed due to the following errors:\n  Plugin 'app' startup failed","name":"BackendStartupError"}`,
+		`{"level":"error","message":"Plugin 'catalog' threw an error during startup. Plugin 'catalog' startup failed; caused by Error: …"}`,
+		`{"level":"error","message":"Module github in Plugin 'catalog' threw an error during startup, waiting for 2 other plugins to finish before shutting down the process."}`,
 		`Error: The migration directory is corrupt, the following files are missing: 20260214000000_search_fk_final_entities.js`,
 	}
 	races := []string{
 		`{"level":"error","message":"Plugin 'catalog' threw an error during startup. Migration table is already locked"}`,
-		`{"message":"Plugin 'app' threw an error during startup, create table \\"x\\" - duplicate key value violates unique constraint \\"pg_type_typname_nsp_index\\""}`,
-		`{"message":"Plugin 'app' threw an error during startup, relation \\"backstage_backend_tasks__knex_migrations\\" already exists"}`,
+		`{"message":"Plugin 'app' threw an error during startup, waiting for 1 other plugins to finish before shutting down the process. create table \\"x\\" - duplicate key value violates unique constraint \\"pg_type_typname_nsp_index\\""}`,
+		`{"message":"Plugin 'app' threw an error during startup. relation \\"backstage_backend_tasks__knex_migrations\\" already exists"}`,
 	}
 	matched := func(patterns []string, line string) bool {
 		for _, p := range patterns {
@@ -105,5 +107,11 @@ func TestLogPatternsMatchTheLinesThatBackendsWrite(t *testing.T) {
 		require.True(t, matched(backstage.LogPatterns(), line), line)
 		require.True(t, matched(backstage.PassingPatterns(), line), line)
 	}
-	require.False(t, matched(backstage.LogPatterns(), `{"message":"Plugin initialization complete, newly initialized: 'app', 'catalog'"}`))
+	for _, line := range []string{
+		`{"message":"Plugin initialization complete, newly initialized: 'app', 'catalog'"}`,
+		`{"level":"error","message":"Plugin 'search' threw an error during startup, but boot failure is permitted for this plugin so startup will continue."}`,
+		`{"message":"Plugin initialization in progress, still initializing: 'catalog'"}`,
+	} {
+		require.False(t, matched(backstage.LogPatterns(), line), line)
+	}
 }
