@@ -1,0 +1,151 @@
+// Package actions_test holds the contract of the composite actions: what a run
+// on GitHub would only show too late.
+package actions_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+)
+
+// action is the part of an action.yml that the contract is about.
+type action struct {
+	Name, Description string
+	Inputs            map[string]input
+	Outputs           map[string]struct{ Description, Value string }
+	Runs              struct {
+		Using string
+		Steps []step
+	}
+}
+
+type input struct {
+	Description, Default string
+	Required             bool
+}
+
+type step struct {
+	ID, Name, Shell, Run, Uses string
+	Env                        map[string]string
+}
+
+// files are the actions by path, from this directory.
+func files(t *testing.T) []string {
+	t.Helper()
+	found, err := filepath.Glob("*/action.yml")
+	require.NoError(t, err)
+	require.Len(t, found, 7, "one folder for each stage")
+	return append(found, "../action.yml")
+}
+
+// each runs a test for every action.
+func each(t *testing.T, test func(t *testing.T, file string, a action)) {
+	t.Helper()
+	for _, file := range files(t) {
+		t.Run(file, func(t *testing.T) { test(t, file, read[action](t, file)) })
+	}
+}
+
+func read[T any](t *testing.T, file string) (document T) {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	require.NoError(t, yaml.Unmarshal(content, &document))
+	return document
+}
+
+func TestEveryInputReachesAStepByItsEnvironment(t *testing.T) {
+	reference := regexp.MustCompile(`^\$\{\{ inputs\.([a-z-]+) \}\}$`)
+	each(t, func(t *testing.T, _ string, a action) {
+		mapped := map[string]string{}
+		for _, s := range a.Runs.Steps {
+			for variable, value := range s.Env {
+				match := reference.FindStringSubmatch(value)
+				require.NotNil(t, match, "%s: %q is more than one input", variable, value)
+				require.NotContains(t, mapped, match[1], "mapped twice")
+				mapped[match[1]] = variable
+			}
+		}
+		for name, in := range a.Inputs {
+			require.Contains(t, mapped, name, "a composite action gets no INPUT_ variables")
+			require.NotEmpty(t, in.Description, name)
+			require.Empty(t, in.Default, "defaults belong to the command line: %s", name)
+			require.False(t, in.Required, "stagecrew.yaml may hold it: %s", name)
+		}
+		require.Len(t, mapped, len(a.Inputs), "an input that is not declared is always empty")
+	})
+}
+
+func TestVariablesAreNamedAsTheCommandLineReadsThem(t *testing.T) {
+	others := map[string]string{"binary": "BIN BINARY", "sign-password": "COSIGN_PASSWORD"}
+	each(t, func(t *testing.T, _ string, a action) {
+		for _, s := range a.Runs.Steps {
+			for variable, value := range s.Env {
+				name := strings.TrimSuffix(strings.TrimPrefix(value, "${{ inputs."), " }}")
+				if allowed, other := others[name]; other {
+					require.Contains(t, strings.Fields(allowed), variable)
+					continue
+				}
+				require.Contains(t, config.Names(), name, "no such setting")
+				require.Equal(t, config.Variable(name), variable)
+			}
+		}
+	})
+}
+
+func TestStepsBecomeTheProgramAndHoldNoExpression(t *testing.T) {
+	line := regexp.MustCompile(`^exec "\$GITHUB_ACTION_PATH/[a-z./]+\.sh"( [a-z]+)?$`)
+	each(t, func(t *testing.T, file string, a action) {
+		require.Equal(t, "composite", a.Runs.Using)
+		for _, s := range a.Runs.Steps {
+			require.Empty(t, s.Uses, "actions call no others")
+			require.Equal(t, "bash", s.Shell, "other shells drop variables or signals")
+			require.NotContains(t, s.Run, "${{", "an expression inside a script is an injection")
+			require.Regexp(t, line, s.Run)
+			script := strings.Trim(strings.Fields(s.Run)[1], `"`)
+			path := strings.Replace(script, "$GITHUB_ACTION_PATH", filepath.Dir(file), 1)
+			info, err := os.Stat(path)
+			require.NoError(t, err)
+			require.NotZero(t, info.Mode()&0o111, "%s is not executable", path)
+		}
+	})
+}
+
+func TestTheCommandIsTheOneOfTheFolder(t *testing.T) {
+	each(t, func(t *testing.T, file string, a action) {
+		want := filepath.Base(filepath.Dir(file))
+		switch want {
+		case "setup":
+			return
+		case "..":
+			want = "run"
+		}
+		last := a.Runs.Steps[len(a.Runs.Steps)-1]
+		require.True(t, strings.HasSuffix(last.Run, " "+want), last.Run)
+	})
+}
+
+func TestEveryOutputIsOneThatTheProgramSets(t *testing.T) {
+	set := []string{"verdict", "image", "digest", "record", "revision", "previous-good", "live-revision", "cause-code", "cause"}
+	each(t, func(t *testing.T, file string, a action) {
+		require.NotEmpty(t, a.Outputs)
+		ids := map[string]bool{}
+		for _, s := range a.Runs.Steps {
+			ids[s.ID] = true
+		}
+		require.True(t, ids["run"], "the outputs come from the step run")
+		for name, out := range a.Outputs {
+			require.Equal(t, "${{ steps.run.outputs."+name+" }}", out.Value)
+			require.NotEmpty(t, out.Description, name)
+			require.True(t, slices.Contains(set, name) || strings.HasPrefix(file, "setup/"), name)
+		}
+	})
+}

@@ -1,0 +1,120 @@
+package actions_test
+
+import (
+	"os"
+	"path/filepath"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	"go.yaml.in/yaml/v3"
+)
+
+// workflow is the part of a workflow that the house rules are about.
+type workflow struct {
+	Permissions *yaml.Node
+	Concurrency *concurrency
+	Jobs        map[string]struct {
+		Permissions    map[string]string
+		Concurrency    *concurrency
+		TimeoutMinutes int `yaml:"timeout-minutes"`
+		Steps          []struct {
+			Uses, Run string
+			With      map[string]string
+		}
+	}
+}
+
+type concurrency struct {
+	Group  string
+	Cancel string `yaml:"cancel-in-progress"`
+}
+
+func workflows(t *testing.T, test func(t *testing.T, name string, w workflow)) {
+	t.Helper()
+	found, err := filepath.Glob("../.github/workflows/*.yml")
+	require.NoError(t, err)
+	require.NotEmpty(t, found)
+	for _, file := range found {
+		t.Run(filepath.Base(file), func(t *testing.T) { test(t, filepath.Base(file), read[workflow](t, file)) })
+	}
+}
+
+func TestWorkflowsStartWithoutPermissions(t *testing.T) {
+	workflows(t, func(t *testing.T, _ string, w workflow) {
+		require.NotNil(t, w.Permissions)
+		require.Empty(t, w.Permissions.Content, "permissions: {} at the top, the least in each job")
+		for name, job := range w.Jobs {
+			require.NotEmpty(t, job.Permissions, name)
+			require.NotZero(t, job.TimeoutMinutes, name)
+		}
+	})
+}
+
+func TestForeignActionsArePinnedByCommit(t *testing.T) {
+	pinned := regexp.MustCompile(`^(\./|[A-Za-z0-9._/-]+@[0-9a-f]{40}$)`)
+	workflows(t, func(t *testing.T, _ string, w workflow) {
+		for _, job := range w.Jobs {
+			for _, s := range job.Steps {
+				require.NotContains(t, s.Run, "${{", "an expression inside a script is an injection")
+				if s.Uses == "" {
+					continue
+				}
+				require.Regexp(t, pinned, s.Uses)
+				if strings.HasPrefix(s.Uses, "actions/checkout@") {
+					require.Equal(t, "false", s.With["persist-credentials"], "later steps need no token in .git/config")
+				}
+			}
+		}
+	})
+}
+
+func TestPinsSayTheirVersion(t *testing.T) {
+	use := regexp.MustCompile(`uses: [^./]\S+@\S+(.*)`)
+	comment := regexp.MustCompile(`^ # v\d+\.\d+\.\d+$`)
+	found, err := filepath.Glob("../.github/workflows/*.yml")
+	require.NoError(t, err)
+	for _, file := range found {
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		for _, match := range use.FindAllStringSubmatch(string(content), -1) {
+			require.Regexp(t, comment, match[1], match[0])
+		}
+	}
+}
+
+func TestProductionIsTouchedByOneRunAtATime(t *testing.T) {
+	var groups []string
+	workflows(t, func(t *testing.T, name string, w workflow) {
+		if name == "ci.yml" {
+			t.Skip("touches no production")
+		}
+		for _, job := range w.Jobs {
+			require.NotNil(t, job.Concurrency)
+			require.Equal(t, "false", job.Concurrency.Cancel)
+			groups = append(groups, job.Concurrency.Group)
+		}
+	})
+	require.NotEmpty(t, groups)
+	for _, group := range groups {
+		require.Equal(t, groups[0], group, "a deploy and a rollback must wait for each other")
+	}
+}
+
+func TestWorkflowsGiveActionsOnlyInputsTheyHave(t *testing.T) {
+	workflows(t, func(t *testing.T, _ string, w workflow) {
+		for _, job := range w.Jobs {
+			for _, s := range job.Steps {
+				path, ours := strings.CutPrefix(s.Uses, "./.stagecrew")
+				if !ours {
+					continue
+				}
+				a := read[action](t, filepath.Join("..", path, "action.yml"))
+				for name := range s.With {
+					require.Contains(t, a.Inputs, name, "%s has no such input", s.Uses)
+				}
+			}
+		}
+	})
+}
