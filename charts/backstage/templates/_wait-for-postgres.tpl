@@ -9,7 +9,8 @@
       deadline=$(($(date +%s) + TIMEOUT))
       until nc -z -w 2 "$POSTGRES_HOST" "$POSTGRES_PORT"; do
         if [ "$(date +%s)" -ge "$deadline" ]; then
-          echo "PostgreSQL does not accept connections at $POSTGRES_HOST:$POSTGRES_PORT after $TIMEOUT s: check that the host name resolves, that the server runs, and that no NetworkPolicy is in the way" >&2
+          # The pod's status shows what is written to this file.
+          echo "PostgreSQL does not accept connections at $POSTGRES_HOST:$POSTGRES_PORT after $TIMEOUT s: check that the host name resolves, that the server runs, and that no NetworkPolicy is in the way" | tee /dev/termination-log >&2
           exit 1
         fi
         echo "waiting for $POSTGRES_HOST:$POSTGRES_PORT"
