@@ -23,10 +23,14 @@ import (
 type settings struct {
 	name, parent, kubeconfig, output string
 	timeout                          time.Duration
+	keep                             bool
 }
 
-// errNotRunning makes `status` exit with 1 without a message of its own.
-var errNotRunning = errors.New("the sandbox is not running")
+// errNotRunning makes `status` exit with 1.
+var errNotRunning = errors.New("the sandbox is not running; `sandbox up` starts it")
+
+// downTimeout bounds `down`, which may wait for an `up` that is under way.
+const downTimeout = 10 * time.Minute
 
 func userCommand(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
@@ -35,14 +39,20 @@ func userCommand(args []string) error {
 	root := &cobra.Command{Use: "sandbox", Short: "A real one-node Kubernetes and a registry, from Go modules alone", SilenceErrors: true, SilenceUsage: true}
 	root.PersistentFlags().StringVar(&s.name, "name", "default", "name of the sandbox")
 	root.PersistentFlags().StringVar(&s.parent, "dir", "/var/lib/stagecrew-sandbox", "directory for the state of all sandboxes")
-	root.PersistentPreRunE = func(*cobra.Command, []string) error { return cluster.CheckName(s.name) }
+	root.PersistentPreRunE = func(*cobra.Command, []string) (err error) {
+		if s.parent, err = filepath.Abs(s.parent); err != nil {
+			return err
+		}
+		return cluster.CheckName(s.name)
+	}
 
 	up := &cobra.Command{Use: "up", Short: "start the sandbox, or leave it running", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.up(cmd.Context()) }}
 	up.Flags().StringVar(&s.kubeconfig, "kubeconfig", "", "write the administrator's kubeconfig to this `FILE`, too")
 	up.Flags().DurationVar(&s.timeout, "timeout", 5*time.Minute, "give up after this time")
 	down := &cobra.Command{Use: "down", Short: "stop the sandbox and remove everything of it", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { return cluster.Down(cmd.Context(), s.options()) }}
+		RunE: func(cmd *cobra.Command, _ []string) error { return s.down(cmd.Context()) }}
+	down.Flags().BoolVar(&s.keep, "keep", false, "keep the directory with the logs and the data until the next up or down")
 	status := &cobra.Command{Use: "status", Short: "say what runs; exit 1 when nothing does", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return s.status() }}
 	status.Flags().StringVar(&s.output, "output", "text", "text or json")
@@ -87,8 +97,16 @@ func (s settings) up(ctx context.Context) error {
 		}
 	}
 	fmt.Fprintf(os.Stderr, "sandbox %s is up after %.1f s: Kubernetes %s, registry %s\n  kubectl --kubeconfig %s\n",
-		s.name, time.Since(start).Seconds(), cluster.KubernetesVersion, node.Registry(), node.Kubeconfig())
+		s.name, time.Since(start).Seconds(), cluster.KubernetesVersion(), node.Registry(), node.Kubeconfig())
 	return nil
+}
+
+func (s settings) down(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, downTimeout)
+	defer cancel()
+	o := s.options()
+	o.Keep = s.keep
+	return cluster.Down(ctx, o)
 }
 
 // makeImages makes what is not in the cache yet.
@@ -160,7 +178,7 @@ func (s settings) status() error {
 		if err != nil {
 			return err
 		}
-		d = document{s.name, true, node.Kubeconfig(), node.Registry(), node.Path("ca-bundle.crt"), node.IP().String(), cluster.KubernetesVersion, components}
+		d = document{s.name, true, node.Kubeconfig(), node.Registry(), node.Path("ca-bundle.crt"), node.IP().String(), cluster.KubernetesVersion(), components}
 	}
 	if err := d.print(s.output); err != nil {
 		return err

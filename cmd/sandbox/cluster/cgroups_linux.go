@@ -36,6 +36,12 @@ func makeCgroups(node Node) error {
 	}
 	for _, h := range all {
 		dir := filepath.Join(h, node.Cgroup())
+		if err := removeTree(dir); err != nil {
+			return fmt.Errorf("%w: it belongs to another sandbox of this name; choose another name", err)
+		}
+		if err := delegate(h); err != nil {
+			return err
+		}
 		if err := os.MkdirAll(dir, 0o755); err != nil {
 			return fmt.Errorf("making the cgroup %s: %w", dir, err)
 		}
@@ -48,6 +54,25 @@ func makeCgroups(node Node) error {
 			if err := os.WriteFile(filepath.Join(dir, file), value, 0o644); err != nil {
 				return fmt.Errorf("filling %s: %w", filepath.Join(dir, file), err)
 			}
+		}
+	}
+	return nil
+}
+
+// delegate turns on, for the children of a v2 hierarchy's root, the controllers
+// that the kubelet asks for and the hierarchy has.
+func delegate(hierarchy string) error {
+	content, err := os.ReadFile(filepath.Join(hierarchy, "cgroup.controllers"))
+	if err != nil {
+		return nil // a v1 hierarchy
+	}
+	for controller := range strings.FieldsSeq(string(content)) {
+		if !slices.Contains([]string{"cpu", "cpuset", "memory", "pids", "hugetlb", "io"}, controller) {
+			continue
+		}
+		file := filepath.Join(hierarchy, "cgroup.subtree_control")
+		if err := os.WriteFile(file, []byte("+"+controller), 0o644); err != nil {
+			return fmt.Errorf("turning on the cgroup controller %s: %w", controller, err)
 		}
 	}
 	return nil

@@ -1,19 +1,22 @@
 package cluster
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
+	"time"
 )
 
 // programs are what must lie in the directory of binaries beside the sandbox.
 var programs = []string{"containerd", "containerd-shim-runc-v2", "runc", "bridge", "host-local", "loopback"}
 
 // Check says everything that this machine lacks to run a sandbox.
-func Check(bin string) error {
+func Check(ctx context.Context, bin string) error {
 	var missing []error
 	if os.Geteuid() != 0 {
 		missing = append(missing, errors.New("not root: namespaces, mounts and cgroups need it; try sudo"))
@@ -29,8 +32,8 @@ func Check(bin string) error {
 	if all, err := hierarchies(); err != nil || len(all) == 0 {
 		missing = append(missing, errors.New("no cgroup hierarchy is mounted on /sys/fs/cgroup"))
 	}
-	if _, err := exec.LookPath("nft"); err != nil {
-		missing = append(missing, errors.New("the program nft is missing; kube-proxy needs it: `apt-get install nftables`"))
+	if err := checkNFT(ctx); err != nil {
+		missing = append(missing, err)
 	}
 	for _, p := range programs {
 		if _, err := os.Stat(filepath.Join(bin, p)); err != nil {
@@ -40,5 +43,19 @@ func Check(bin string) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return fmt.Errorf("this machine cannot run the sandbox:\n%w\nAny other cluster will do: give its kubeconfig, KUBECONFIG=FILE, for example one of kind", errors.Join(missing...))
+	return fmt.Errorf("this machine cannot run the sandbox:\n%w\n%s", errors.Join(missing...), alternative)
+}
+
+// checkNFT asks the kernel's nftables, which kube-proxy works with.
+func checkNFT(ctx context.Context) error {
+	path, err := exec.LookPath("nft")
+	if err != nil {
+		return errors.New("the program nft is missing; kube-proxy needs it: `apt-get install nftables`")
+	}
+	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
+	defer cancel()
+	if out, err := exec.CommandContext(ctx, path, "list", "tables").CombinedOutput(); err != nil && os.Geteuid() == 0 {
+		return fmt.Errorf("the kernel's nftables do not answer: %w: %.300s", err, bytes.TrimSpace(out))
+	}
+	return nil
 }

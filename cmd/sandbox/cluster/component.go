@@ -85,7 +85,7 @@ func (s *supervisor) once(c component) error {
 	cmd.Args[0] = c.name
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = s.node.Dir
-	cmd.Env = []string{"PATH=" + s.node.Bin + ":" + os.Getenv("PATH"), "HOME=" + s.node.Dir}
+	cmd.Env = []string{"PATH=" + s.node.Bin + ":" + os.Getenv("PATH"), "HOME=" + s.node.Dir, "TMPDIR=" + s.node.Path("tmp")}
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return err

@@ -48,6 +48,7 @@ func (n Node) controllerManager() component {
 		"--authentication-kubeconfig=" + n.Path("kubeconfig/controller-manager"), "--authorization-kubeconfig=" + n.Path("kubeconfig/controller-manager"),
 		"--service-account-private-key-file=" + n.Path("pki/service-account.key"), "--root-ca-file=" + n.Path("pki/ca.crt"),
 		"--use-service-account-credentials", "--leader-elect=false", "--bind-address=127.0.0.1",
+		"--tls-cert-file=" + n.Path("pki/controller-manager.crt"), "--tls-private-key-file=" + n.Path("pki/controller-manager.key"),
 		"--allocate-node-cidrs=false", "--profiling=false",
 	}, ready: n.httpReady("https://127.0.0.1:10257/healthz")}
 }
@@ -57,6 +58,7 @@ func (n Node) scheduler() component {
 		"--kubeconfig=" + n.Path("kubeconfig/scheduler"),
 		"--authentication-kubeconfig=" + n.Path("kubeconfig/scheduler"), "--authorization-kubeconfig=" + n.Path("kubeconfig/scheduler"),
 		"--leader-elect=false", "--bind-address=127.0.0.1", "--profiling=false",
+		"--tls-cert-file=" + n.Path("pki/scheduler.crt"), "--tls-private-key-file=" + n.Path("pki/scheduler.key"),
 	}, ready: n.httpReady("https://127.0.0.1:10259/healthz")}
 }
 
@@ -93,9 +95,7 @@ func (n Node) containerd() component {
 		}}
 }
 
-// httpReady asks a URL for status 200. The controllers' and the scheduler's own
-// certificates are not of the sandbox's authority, hence only https of the node
-// is verified; theirs never leaves the loopback interface.
+// httpReady asks a URL for status 200; https is verified by the sandbox's authority.
 func (n Node) httpReady(url string) func(context.Context) error {
 	return func(ctx context.Context) error {
 		request, err := http.NewRequestWithContext(ctx, http.MethodGet, url, nil)
@@ -105,9 +105,6 @@ func (n Node) httpReady(url string) func(context.Context) error {
 		transport, err := n.Transport()
 		if err != nil {
 			return err
-		}
-		if host := request.URL.Hostname(); host == "127.0.0.1" {
-			transport.TLSClientConfig.InsecureSkipVerify = true
 		}
 		defer transport.CloseIdleConnections()
 		response, err := transport.RoundTrip(request)

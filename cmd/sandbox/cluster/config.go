@@ -2,6 +2,7 @@ package cluster
 
 import (
 	_ "embed"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -61,11 +62,10 @@ func (n Node) Kubeconfig() string { return n.Path("kubeconfig.yaml") }
 // WriteKubeconfig writes a kubeconfig that holds its certificates, so that it
 // can be copied elsewhere.
 func (n Node) WriteKubeconfig(path, user string) error {
+	var errs []error
 	read := func(file string) []byte {
 		content, err := os.ReadFile(n.Path("pki", file))
-		if err != nil {
-			return nil // an empty certificate is refused by the client with a clear message
-		}
+		errs = append(errs, err)
 		return content
 	}
 	name := "sandbox-" + n.Name
@@ -74,5 +74,8 @@ func (n Node) WriteKubeconfig(path, user string) error {
 	config.AuthInfos[user] = &clientcmdapi.AuthInfo{ClientCertificateData: read(user + ".crt"), ClientKeyData: read(user + ".key")}
 	config.Contexts[name] = &clientcmdapi.Context{Cluster: name, AuthInfo: user}
 	config.CurrentContext = name
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("reading the certificates of %s: %w", user, err)
+	}
 	return clientcmd.WriteToFile(*config, path)
 }

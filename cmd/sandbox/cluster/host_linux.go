@@ -8,8 +8,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"net"
-	"net/netip"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -17,7 +15,6 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/vishvananda/netlink"
 	"golang.org/x/sys/unix"
 )
 
@@ -30,17 +27,25 @@ type Options struct {
 	Bin string
 	// Out gets one line for each component.
 	Out io.Writer
+	// Keep makes Down leave the directory with the logs.
+	Keep bool
 }
+
+// processPrefix begins the first process's name in ps.
+const processPrefix = "stagecrew-sandbox-"
+
+// alternative ends every message that says why no sandbox can run here.
+const alternative = "any other cluster will do: give its kubeconfig, KUBECONFIG=FILE, for example one of kind"
 
 func (o Options) dir() string { return filepath.Join(o.Parent, o.Name) }
 
 // Up starts the sandbox, or does nothing when it runs. seed runs as soon as the
 // registry answers, beside the start of Kubernetes.
 func Up(ctx context.Context, o Options, seed func(context.Context, Node) error) (Node, error) {
-	if err := Check(o.Bin); err != nil {
+	if err := Check(ctx, o.Bin); err != nil {
 		return Node{}, err
 	}
-	unlock, err := lock(o.Parent)
+	unlock, err := lock(ctx, o)
 	if err != nil {
 		return Node{}, err
 	}
@@ -58,7 +63,8 @@ func Up(ctx context.Context, o Options, seed func(context.Context, Node) error) 
 		err = start(ctx, node, o.Out, seed)
 	}
 	if err != nil {
-		return node, errors.Join(err, remove(context.WithoutCancel(ctx), o))
+		o.Keep = true
+		return node, errors.Join(err, fmt.Errorf("the logs are in %s", node.Path("logs")), remove(context.WithoutCancel(ctx), o))
 	}
 	return node, nil
 }
@@ -70,7 +76,7 @@ func create(o Options) (Node, error) {
 		return Node{}, err
 	}
 	node := Node{Name: o.Name, Dir: o.dir(), Bin: o.Bin, Index: index}
-	for _, dir := range []string{"components", "kubeconfig", "logs/pods", "kubelet", "volumes", "cni"} {
+	for _, dir := range []string{"components", "kubeconfig", "logs/pods", "kubelet", "volumes", "cni", "tmp"} {
 		if err := os.MkdirAll(node.Path(dir), 0o755); err != nil {
 			return node, err
 		}
@@ -103,6 +109,9 @@ func start(ctx context.Context, node Node, out io.Writer, seed func(context.Cont
 	}
 	goRead.Close()
 	progressWrite.Close()
+	if errors.Is(err, syscall.EPERM) || errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EINVAL) {
+		return fmt.Errorf("making namespaces for the node: %w: this machine, or the container that this is, does not allow it; %s", err, alternative)
+	}
 	if err != nil {
 		return fmt.Errorf("starting the node's first process: %w", err)
 	}
@@ -127,8 +136,10 @@ func initCommand(node Node, goRead, progressWrite *os.File) (*exec.Cmd, error) {
 	}
 	// Not bound to any context: the node outlives this command.
 	cmd := exec.Command("/proc/self/exe", InitArgument, node.Dir)
-	cmd.Args[0] = "stagecrew-sandbox-" + node.Name
+	cmd.Args[0] = processPrefix + node.Name
 	cmd.Stdout, cmd.Stderr = log, log
+	// What else the caller's environment holds is nobody's business in there.
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + node.Dir}
 	cmd.ExtraFiles = []*os.File{goRead, progressWrite}
 	cmd.Dir = "/"
 	cmd.SysProcAttr = &syscall.SysProcAttr{
@@ -182,7 +193,7 @@ func Down(ctx context.Context, o Options) error {
 	if _, err := os.Stat(o.Parent); errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
-	unlock, err := lock(o.Parent)
+	unlock, err := lock(ctx, o)
 	if err != nil {
 		return err
 	}
@@ -190,18 +201,26 @@ func Down(ctx context.Context, o Options) error {
 	return remove(ctx, o)
 }
 
+// remove ends the processes first. The directory goes last: what cannot be removed
+// now can then be removed by the next attempt.
 func remove(ctx context.Context, o Options) error {
 	node, err := Load(o)
 	if err != nil {
-		// Without its description nothing of it can have been started.
-		return os.RemoveAll(o.dir())
+		// Nobody knows its addresses any more, but the rest follows from the name.
+		node = Node{Name: o.Name, Dir: o.dir()}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
 	if err := kill(ctx, node); err != nil {
 		return err
 	}
-	return errors.Join(removeLink(node), removeCgroups(ctx, node), os.RemoveAll(o.dir()))
+	if err := errors.Join(removeLink(node), removeCgroups(ctx, node)); err != nil {
+		return err
+	}
+	if o.Keep {
+		return nil
+	}
+	return os.RemoveAll(o.dir())
 }
 
 // kill ends the first process; the kernel ends every other one of its namespace
@@ -209,7 +228,13 @@ func remove(ctx context.Context, o Options) error {
 func kill(ctx context.Context, node Node) error {
 	pid, alive := readPid(node)
 	if !alive {
-		return nil
+		if pid = findInit(node.Dir); pid == 0 {
+			return nil
+		}
+	}
+	started, err := startTime(pid)
+	if err != nil {
+		return nil // it ended meanwhile
 	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("ending the node's first process %d: %w", pid, err)
@@ -217,109 +242,29 @@ func kill(ctx context.Context, node Node) error {
 	return until(ctx, func() error {
 		// Where this command is its parent, it must be reaped to be gone.
 		_, _ = syscall.Wait4(pid, nil, syscall.WNOHANG, nil)
-		if _, alive := readPid(node); alive {
-			return fmt.Errorf("process %d is still there", pid)
+		if now, err := startTime(pid); err == nil && now == started {
+			return fmt.Errorf("ending the node's first process: process %d is still there", pid)
 		}
 		return nil
 	})
 }
 
-// freeIndex finds an address block that no interface or route of the host uses.
-func freeIndex() (int, error) {
-	var used []netip.Prefix
-	routes, err := netlink.RouteList(nil, netlink.FAMILY_V4)
-	if err != nil {
-		return 0, fmt.Errorf("listing routes: %w", err)
-	}
-	for _, r := range routes {
-		if p, ok := prefix(r.Dst); ok {
-			used = append(used, p)
-		}
-	}
-	for index := range 256 {
-		node := Node{Index: index}
-		free := true
-		for _, own := range []netip.Prefix{node.Link(), node.Pods(), node.Services()} {
-			for _, other := range used {
-				free = free && !own.Overlaps(other)
-			}
-		}
-		if free {
-			return index, nil
-		}
-	}
-	return 0, errors.New("no free addresses: all of 10.213.0.0/16, 10.214.0.0/16 and 10.215.0.0/16 is routed elsewhere")
-}
-
-// prefix gives a route's destination; the default route does not count.
-func prefix(destination *net.IPNet) (netip.Prefix, bool) {
-	if destination == nil {
-		return netip.Prefix{}, false
-	}
-	address, ok := netip.AddrFromSlice(destination.IP)
-	ones, _ := destination.Mask.Size()
-	return netip.PrefixFrom(address.Unmap(), ones), ok && ones > 0
-}
-
-// makeLink connects host and node and routes pods and Services to the node.
-func makeLink(node Node, pid int) error {
-	attributes := netlink.NewLinkAttrs()
-	attributes.Name = node.HostLink()
-	veth := &netlink.Veth{LinkAttrs: attributes, PeerName: node.NodeLink(), PeerNamespace: netlink.NsPid(pid)}
-	if err := netlink.LinkAdd(veth); err != nil {
-		return fmt.Errorf("making the interface %s: %w", node.HostLink(), err)
-	}
-	link, err := netlink.LinkByName(node.HostLink())
-	if err != nil {
-		return err
-	}
-	if err := netlink.AddrAdd(link, &netlink.Addr{IPNet: ipNet(node.Link())}); err != nil {
-		return fmt.Errorf("giving %s an address: %w", node.HostLink(), err)
-	}
-	if err := netlink.LinkSetUp(link); err != nil {
-		return err
-	}
-	for _, network := range []netip.Prefix{node.Pods(), node.Services()} {
-		route := &netlink.Route{LinkIndex: link.Attrs().Index, Dst: ipNet(network.Masked()), Gw: node.IP().AsSlice()}
-		if err := netlink.RouteAdd(route); err != nil {
-			return fmt.Errorf("routing %s to the node: %w", network, err)
-		}
-	}
-	return nil
-}
-
-func removeLink(node Node) error {
-	link, err := netlink.LinkByName(node.HostLink())
-	var missing netlink.LinkNotFoundError
-	if errors.As(err, &missing) {
-		return nil
-	}
-	if err != nil {
-		return err
-	}
-	// The kernel takes it away with the namespace, at a time of its own.
-	if err := netlink.LinkDel(link); err != nil && !errors.Is(err, unix.ENODEV) {
-		return fmt.Errorf("removing the interface %s: %w", node.HostLink(), err)
-	}
-	return nil
-}
-
-func ipNet(p netip.Prefix) *net.IPNet {
-	return &net.IPNet{IP: p.Addr().AsSlice(), Mask: net.CIDRMask(p.Bits(), p.Addr().BitLen())}
-}
-
-// lock makes commands about sandboxes wait for each other.
-func lock(parent string) (func(), error) {
-	if err := os.MkdirAll(parent, 0o755); err != nil {
+// lock makes commands about sandboxes wait for each other, as long as ctx allows.
+func lock(ctx context.Context, o Options) (func(), error) {
+	if err := os.MkdirAll(o.Parent, 0o755); err != nil {
 		return nil, err
 	}
-	f, err := os.OpenFile(filepath.Join(parent, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
+	f, err := os.OpenFile(filepath.Join(o.Parent, ".lock"), os.O_CREATE|os.O_RDWR, 0o600)
 	if err != nil {
 		return nil, err
 	}
-	if err := syscall.Flock(int(f.Fd()), syscall.LOCK_EX); err != nil {
+	try := func() error { return syscall.Flock(int(f.Fd()), syscall.LOCK_EX|syscall.LOCK_NB) }
+	if err := try(); errors.Is(err, syscall.EWOULDBLOCK) {
+		fmt.Fprintln(o.Out, "waiting for another command about sandboxes to end")
+	}
+	if err := until(ctx, try); err != nil {
 		f.Close()
-		return nil, fmt.Errorf("locking %s: %w", f.Name(), err)
+		return nil, fmt.Errorf("locking %s, which another command about sandboxes holds: %w", f.Name(), err)
 	}
 	return func() { f.Close() }, nil
 }

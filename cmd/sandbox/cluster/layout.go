@@ -4,14 +4,17 @@
 package cluster
 
 import (
+	"crypto/sha256"
 	"fmt"
 	"net/netip"
 	"path/filepath"
 	"regexp"
+
+	"k8s.io/component-base/version"
 )
 
-// KubernetesVersion is the version of the components, as go.mod pins it.
-const KubernetesVersion = "v1.36.3"
+// KubernetesVersion is the version of the components, as the build told the linker.
+func KubernetesVersion() string { return version.Get().GitVersion }
 
 const registryPort = 5000
 
@@ -68,11 +71,15 @@ func (n Node) DNSService() netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 215, byte(n.Index), 10})
 }
 
-// HostLink and NodeLink are the names of the veth's ends.
-func (n Node) HostLink() string { return fmt.Sprintf("stagecrew%d", n.Index) }
+// HostLink is the host's end of the veth. The name follows from the directory, not
+// from the index: another sandbox may have the index of one that was killed.
+func (n Node) HostLink() string {
+	sum := sha256.Sum256([]byte(n.Dir))
+	return fmt.Sprintf("sc-%x", sum[:4])
+}
 
 // NodeLink is the node's end of the veth.
-func (n Node) NodeLink() string { return fmt.Sprintf("node%d", n.Index) }
+func (n Node) NodeLink() string { return "host" }
 
 // Cgroup is the path below each hierarchy that holds the pods.
 func (n Node) Cgroup() string { return "/stagecrew-sandbox-" + n.Name }

@@ -25,8 +25,9 @@ const (
 	SupervisorArgument = "node-supervisor"
 )
 
-// startTimeout bounds the start of the node.
-const startTimeout = 2 * time.Minute
+// startTimeout bounds a start that `sandbox up` does not watch any more; up's own
+// --timeout comes first.
+const startTimeout = 10 * time.Minute
 
 // Init is process 1 of the node. It prepares the namespaces, starts the
 // supervisor and reaps orphans until the supervisor ends; the node ends with it.
@@ -39,7 +40,7 @@ func Init(dir string) error {
 	if _, err := bufio.NewReader(os.NewFile(3, "go")).ReadString('\n'); err != nil {
 		return fmt.Errorf("waiting for the host: %w", err)
 	}
-	if err := errors.Join(unix.Sethostname([]byte(node.Hostname())), mounts(), network(node)); err != nil {
+	if err := errors.Join(unix.Sethostname([]byte(node.Hostname())), mounts(node), network(node)); err != nil {
 		return err
 	}
 	signal.Ignore(syscall.SIGHUP, syscall.SIGINT, syscall.SIGTERM)
@@ -64,25 +65,6 @@ func Init(dir string) error {
 			return fmt.Errorf("the supervisor ended: exit %d, signal %d", status.ExitStatus(), status.Signal())
 		}
 	}
-}
-
-// mounts gives the node a process table and a /run of its own; nothing that it
-// mounts is seen outside.
-func mounts() error {
-	for _, m := range []struct {
-		source, target, kind string
-		flags                uintptr
-	}{
-		{"", "/", "", unix.MS_PRIVATE | unix.MS_REC},
-		{"proc", "/proc", "proc", unix.MS_NOSUID | unix.MS_NODEV | unix.MS_NOEXEC},
-		{"tmpfs", "/run", "tmpfs", unix.MS_NOSUID | unix.MS_NODEV},
-	} {
-		if err := unix.Mount(m.source, m.target, m.kind, m.flags, ""); err != nil {
-			return fmt.Errorf("mounting %s: %w", m.target, err)
-		}
-	}
-	// The kubelet passes mounts on to pods that ask for it.
-	return unix.Mount("", "/", "", unix.MS_SHARED|unix.MS_REC, "")
 }
 
 // network sets up the node's end of the veth.
@@ -144,22 +126,10 @@ func Supervise(dir string) error {
 // start brings the node up: what does not need each other starts side by side.
 func (s *supervisor) start(ctx context.Context) error {
 	n := s.node
-	if err := together(
-		func() error { return s.up(ctx, n.containerd()) },
-		func() error {
-			err := s.up(ctx, n.registry())
-			if err == nil {
-				s.say(lineRegistry)
-			}
-			return err
-		},
-		func() error {
-			if err := s.up(ctx, n.etcd()); err != nil {
-				return err
-			}
-			return s.up(ctx, n.apiserver())
-		},
-	); err != nil {
+	starts := func(c component) func(context.Context) error {
+		return func(ctx context.Context) error { return s.up(ctx, c) }
+	}
+	if err := together(ctx, starts(n.containerd()), s.startRegistry, s.startAPI); err != nil {
 		return err
 	}
 	client, err := n.Client()
@@ -167,24 +137,42 @@ func (s *supervisor) start(ctx context.Context) error {
 		return err
 	}
 	go n.provisionVolumes(context.WithoutCancel(ctx), client)
-	if err := together(
-		func() error { return s.up(ctx, n.controllerManager()) },
-		func() error { return s.up(ctx, n.scheduler()) },
-		func() error { return s.up(ctx, n.kubelet()) },
-		func() error { return s.up(ctx, n.proxy()) },
-		func() error {
-			if err := n.createObjects(ctx, client); err != nil {
-				return err
+	if err := together(ctx,
+		starts(n.controllerManager()), starts(n.scheduler()), starts(n.kubelet()), starts(n.proxy()),
+		func(ctx context.Context) error {
+			// The API server makes the namespaces and the Services' range after it says ready.
+			if err := until(ctx, func() error { return n.createObjects(ctx, client) }); err != nil {
+				return fmt.Errorf("creating the objects of kube-system: %w", err)
 			}
 			return s.up(ctx, n.coredns())
 		},
 	); err != nil {
 		return err
 	}
-	return together(
-		func() error { return s.timed("node Ready", func() error { return n.nodeReady(ctx, client) }) },
-		func() error { return s.timed("cluster DNS", func() error { return n.dnsAnswers(ctx) }) },
+	return together(ctx,
+		func(ctx context.Context) error {
+			return s.timed("node Ready", func() error { return n.nodeReady(ctx, client) })
+		},
+		func(ctx context.Context) error {
+			return s.timed("cluster DNS", func() error { return n.dnsAnswers(ctx) })
+		},
 	)
+}
+
+// startRegistry lets the host fill the registry while the rest starts.
+func (s *supervisor) startRegistry(ctx context.Context) error {
+	if err := s.up(ctx, s.node.registry()); err != nil {
+		return err
+	}
+	s.say(lineRegistry)
+	return nil
+}
+
+func (s *supervisor) startAPI(ctx context.Context) error {
+	if err := s.up(ctx, s.node.etcd()); err != nil {
+		return err
+	}
+	return s.up(ctx, s.node.apiserver())
 }
 
 func (s *supervisor) timed(what string, wait func() error) error {
@@ -196,13 +184,18 @@ func (s *supervisor) timed(what string, wait func() error) error {
 	return err
 }
 
-// together runs the steps side by side and gives all their errors.
-func together(steps ...func() error) error {
-	errs := make([]error, len(steps))
+// together runs the steps side by side and gives the first error; it stops the others.
+func together(ctx context.Context, steps ...func(context.Context) error) error {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
 	var wg sync.WaitGroup
-	for i, step := range steps {
-		wg.Go(func() { errs[i] = step() })
+	for _, step := range steps {
+		wg.Go(func() {
+			if err := step(ctx); err != nil {
+				cancel(err) // only the first counts
+			}
+		})
 	}
 	wg.Wait()
-	return errors.Join(errs...)
+	return context.Cause(ctx)
 }

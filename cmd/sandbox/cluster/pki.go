@@ -42,8 +42,8 @@ func (n Node) subjects() []subject {
 		{file: "registry", name: "registry", addresses: []netip.Addr{n.IP(), loopback}},
 		{file: "apiserver-client", name: "kube-apiserver-client", organization: "system:masters"},
 		{file: "admin", name: "sandbox-admin", organization: "system:masters"},
-		{file: "controller-manager", name: "system:kube-controller-manager"},
-		{file: "scheduler", name: "system:kube-scheduler"},
+		{file: "controller-manager", name: "system:kube-controller-manager", addresses: []netip.Addr{loopback}},
+		{file: "scheduler", name: "system:kube-scheduler", addresses: []netip.Addr{loopback}},
 		{file: "proxy", name: "system:kube-proxy"},
 		{file: "coredns", name: "system:coredns"},
 	}

@@ -78,6 +78,7 @@ func writePid(node Node, pid int) error {
 	return os.WriteFile(node.Path("pid"), fmt.Appendf(nil, "%d %s\n", pid, started), 0o644)
 }
 
+// readPid gives the first process's id and whether it runs.
 func readPid(node Node) (pid int, alive bool) {
 	content, err := os.ReadFile(node.Path("pid"))
 	if err != nil {
@@ -95,21 +96,53 @@ func readPid(node Node) (pid int, alive bool) {
 	return pid, err == nil && started == fields[1]
 }
 
-// startTime reads field 22 of /proc/PID/stat, in clock ticks after boot.
+// errEnded says that a process has ended but was not reaped. The first process of
+// a namespace gets there only when all others are gone.
+var errEnded = errors.New("the process has ended")
+
+// startTime gives when a process was started, in clock ticks after boot.
 func startTime(pid int) (string, error) {
 	content, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
 	if err != nil {
 		return "", err
 	}
-	// The name of the program, in brackets, may hold spaces.
-	_, after, found := strings.Cut(string(content), ") ")
-	if i := strings.LastIndex(string(content), ") "); i >= 0 {
-		after = string(content)[i+2:]
-	}
-	fields := strings.Fields(after)
-	const startField = 22 - 3 // counted after the name
-	if !found || len(fields) <= startField {
+	return parseStat(string(content))
+}
+
+// parseStat reads the state and the start time, fields 3 and 22 of /proc/PID/stat.
+func parseStat(stat string) (started string, err error) {
+	// The name of the program, in brackets, may hold spaces and brackets.
+	fields := strings.Fields(stat[strings.LastIndex(stat, ")")+1:])
+	const stateField, startField = 3 - 3, 22 - 3 // counted after the name
+	if len(fields) <= startField {
 		return "", errors.New("reading the start time of a process: unknown format")
 	}
+	if fields[stateField] == "Z" || fields[stateField] == "X" {
+		return "", errEnded
+	}
 	return fields[startField], nil
+}
+
+// findInit looks for the first process of the sandbox in a directory by its command
+// line, for when its pid file is lost; 0 when there is none.
+func findInit(dir string) int {
+	entries, err := os.ReadDir("/proc")
+	if err != nil {
+		return 0
+	}
+	for _, e := range entries {
+		pid, err := strconv.Atoi(e.Name())
+		if err != nil {
+			continue
+		}
+		content, err := os.ReadFile(filepath.Join("/proc", e.Name(), "cmdline"))
+		if err != nil {
+			continue
+		}
+		args := strings.Split(strings.TrimSuffix(string(content), "\x00"), "\x00")
+		if len(args) == 3 && strings.HasPrefix(args[0], processPrefix) && args[1] == InitArgument && args[2] == dir {
+			return pid
+		}
+	}
+	return 0
 }
