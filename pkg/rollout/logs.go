@@ -143,7 +143,8 @@ func (w *watch) explain(ctx context.Context, cause *pipeline.Cause) {
 			all = append(all, w.lastWords(ctx, workload.Namespace, pod, cause.Container, previous))
 		}
 	}
-	if line := telling(all...); line != "" {
+	// The termination message may have said it already.
+	if line := telling(all...); line != "" && !strings.Contains(cause.Message, line) {
 		cause.Message = fmt.Sprintf("%s; it said: %s", cause.Message, line)
 	}
 }

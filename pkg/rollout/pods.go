@@ -210,7 +210,7 @@ func howEnded(t *corev1.ContainerStateTerminated) string {
 		s += fmt.Sprintf(" after %s", t.FinishedAt.Sub(t.StartedAt.Time).Round(time.Second))
 	}
 	if t.Message != "" {
-		s += ": " + shorten(t.Message)
+		s += "; it said: " + telling(t.Message)
 	}
 	return s
 }

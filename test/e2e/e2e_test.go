@@ -1,0 +1,82 @@
+// Package e2e runs the built stagecrew binary against a real cluster and registry.
+// `make e2e` prepares them; see test/stage.
+package e2e
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// env reads what test/withstage prepared. Without it the test is skipped, and
+// says so; where the stage is promised (E2E_REQUIRED, CI) it fails.
+func env(t *testing.T, name string) string {
+	t.Helper()
+	value := os.Getenv(name)
+	if value != "" {
+		return value
+	}
+	if os.Getenv("E2E_REQUIRED") != "" {
+		t.Fatalf("%s is not set, although a stage is required", name)
+	}
+	t.Skipf("SKIPPED: no stage: %s is not set; `make e2e` runs this test on a sandbox", name)
+	return ""
+}
+
+// outcome is how one command ended.
+type outcome struct {
+	exit   int
+	stdout string
+	stderr string
+	record pipeline.Record
+}
+
+// stagecrew runs the binary with the stage's cluster; values come from a file of
+// the test's own.
+func stagecrew(t *testing.T, args ...string) outcome {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
+	defer cancel()
+	cmd := exec.CommandContext(ctx, env(t, "E2E_STAGECREW"), args...)
+	var stdout, stderr strings.Builder
+	cmd.Stdout, cmd.Stderr, cmd.Dir = &stdout, &stderr, t.TempDir()
+	err := cmd.Run()
+	o := outcome{stdout: stdout.String(), stderr: stderr.String()}
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		o.exit = exit.ExitCode()
+	} else {
+		require.NoError(t, err)
+	}
+	if strings.Contains(strings.Join(args, " "), "--output json") && args[0] != "status" {
+		require.NoError(t, json.Unmarshal([]byte(o.stdout), &o.record), "stdout: %s\nstderr: %s", o.stdout, o.stderr)
+	}
+	t.Logf("stagecrew %s: exit %d\n%s", args[0], o.exit, o.stderr)
+	return o
+}
+
+// kubectl is what a person would use to look at the cluster.
+func kubectl(t *testing.T, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "kubectl", append([]string{"--kubeconfig", env(t, "E2E_KUBECONFIG")}, args...)...).CombinedOutput()
+	require.NoError(t, err, "kubectl %v: %s", args, out)
+	return string(out)
+}
+
+// write puts a file into a directory of the test.
+func write(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}
