@@ -60,6 +60,7 @@ func TestWhatAnAnswerMustBe(t *testing.T) {
 		"a body that must not be":        {ok, Expect{BodyNotRegex: "status"}, "which it must not"},
 		"a header":                       {ok, Expect{Headers: map[string]string{"Content-Type": "charset=utf-8$"}}, ""},
 		"another header":                 {ok, Expect{Headers: map[string]string{"X-Frame-Options": "DENY"}}, `header X-Frame-Options is "", should match "DENY"`},
+		"an absent header":               {ok, Expect{Headers: map[string]string{"X-Frame-Options": ".*"}}, `header X-Frame-Options is ""`},
 		"too slow":                       {func(http.ResponseWriter, *http.Request) { time.Sleep(20 * time.Millisecond) }, Expect{MaxLatency: Duration(time.Millisecond)}, "should take at most 1ms"},
 		"control characters are visible": {answer(500, "", "a\n::error::b\x1b[0m"), Expect{}, `status 500, should be 200: a\n::error::b\x1b[0m`},
 	}
