@@ -1,0 +1,129 @@
+// Package actions_test runs the workflows under act, on this machine and against
+// the stage that test/withstage prepared: what happens on GitHub, without GitHub.
+package actions_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"encoding/json"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"slices"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// env reads what test/withstage prepared. Without it the test is skipped, and
+// says so; where the stage is promised (E2E_REQUIRED, CI) it fails.
+func env(t *testing.T, name string) string {
+	t.Helper()
+	value := os.Getenv(name)
+	if value == "" && (os.Getenv("E2E_REQUIRED") != "" || os.Getenv("CI") == "true") {
+		t.Fatalf("%s is not set, although a stage is required", name)
+	}
+	if value == "" {
+		t.Skipf("SKIPPED: no stage: %s is not set; `make e2e` runs this test on a sandbox", name)
+	}
+	return value
+}
+
+// entry is one line of act's log.
+type entry struct {
+	Job       string
+	JobResult string
+	Step      string
+	StepID    []string
+	Command   string // set-output, summary, error, …
+	Name, Arg string // of set-output
+	Content   string // of summary
+	Message   string `json:"msg"`
+}
+
+// job is how a job ended, as act tells it.
+type job struct {
+	result    string
+	outputs   map[string]string // of the step stagecrew (caller, in the caller's job)
+	summaries []string
+	log       string
+}
+
+// act runs one workflow and gives its jobs by name.
+type act struct {
+	t       *testing.T
+	vars    map[string]string
+	secrets map[string]string
+}
+
+// run runs `act EVENT …` in the repository. It does not judge the result.
+func (a act) run(event string, args ...string) map[string]job {
+	a.t.Helper()
+	ctx, cancel := context.WithTimeout(a.t.Context(), 8*time.Minute)
+	defer cancel()
+	dir := a.t.TempDir()
+	secrets, err := json.Marshal(a.secrets)
+	require.NoError(a.t, err)
+	// act reads YAML here, and JSON is that.
+	file := filepath.Join(dir, "secrets.yml")
+	require.NoError(a.t, os.WriteFile(file, secrets, 0o600))
+	args = append([]string{event, "--json", "--action-cache-path", filepath.Join(dir, "cache"), "--secret-file", file}, args...)
+	for name, value := range a.vars {
+		args = append(args, "--var", name+"="+value)
+	}
+	if bundle := os.Getenv("SSL_CERT_FILE"); bundle != "" {
+		args = append(args, "--env", "SSL_CERT_FILE="+bundle)
+	}
+	cmd := exec.CommandContext(ctx, env(a.t, "ACT_BIN"), args...)
+	cmd.Dir = env(a.t, "E2E_ROOT")
+	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_CACHE_HOME=" + dir}
+	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
+	cmd.WaitDelay = 10 * time.Second
+	out, err := cmd.CombinedOutput()
+	jobs := parse(a.t, out)
+	require.NotEmpty(a.t, jobs, "act %v: %v\n%s", args, err, out)
+	return jobs
+}
+
+func parse(t *testing.T, out []byte) map[string]job {
+	t.Helper()
+	jobs := map[string]job{}
+	lines := bufio.NewScanner(bytes.NewReader(out))
+	lines.Buffer(nil, 4<<20)
+	for lines.Scan() {
+		var e entry
+		if json.Unmarshal(lines.Bytes(), &e) != nil || e.Job == "" {
+			continue
+		}
+		j := jobs[e.Job]
+		if j.outputs == nil {
+			j.outputs = map[string]string{}
+		}
+		j.log += e.Message
+		if e.JobResult != "" {
+			j.result = e.JobResult
+		}
+		switch {
+		case e.Command == "set-output" && (slices.Equal(e.StepID, []string{"stagecrew"}) || slices.Equal(e.StepID, []string{"caller"})):
+			j.outputs[e.Name] = e.Arg
+		case e.Command == "summary" && slices.Equal(e.StepID, []string{"stagecrew"}):
+			j.summaries = append(j.summaries, e.Content)
+		}
+		jobs[e.Job] = j
+	}
+	require.NoError(t, lines.Err())
+	return jobs
+}
+
+// headline is the first line of the job's summary.
+func (j job) headline() string {
+	if len(j.summaries) == 0 {
+		return ""
+	}
+	line, _, _ := strings.Cut(j.summaries[0], "\n")
+	return line
+}
