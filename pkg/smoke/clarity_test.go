@@ -65,7 +65,7 @@ func TestTheBudgetEndsACheckAndTheLastWholeAnswerCounts(t *testing.T) {
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		select {
 		case <-first:
-			w.WriteHeader(503)
+			w.WriteHeader(http.StatusServiceUnavailable)
 		default:
 			<-r.Context().Done()
 		}
@@ -170,7 +170,7 @@ func TestParsedNumbersCompareAsNumbers(t *testing.T) {
 func TestACancelledRunKeepsWhatWasSeen(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(503)
+		w.WriteHeader(http.StatusServiceUnavailable)
 		cancel()
 	}))
 	defer server.Close()

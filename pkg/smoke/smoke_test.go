@@ -48,7 +48,7 @@ func TestWhatAnAnswerMustBe(t *testing.T) {
 		"status 200 is the default":      {ok, Expect{}, ""},
 		"another status":                 {answer(503, "", "starting"), Expect{}, "status 503, should be 200: starting"},
 		"an expected refusal":            {answer(401, "", ""), Expect{Status: 401}, ""},
-		"a redirect is an answer":        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", 302) }, Expect{}, "status 302, should be 200"},
+		"a redirect is an answer":        {func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/x", http.StatusFound) }, Expect{}, "status 302, should be 200"},
 		"content type":                   {ok, Expect{ContentType: "application/json"}, ""},
 		"the HTML fallback is not JSON":  {answer(200, "text/html", "<html>"), Expect{ContentType: "application/json"}, `content type "text/html", should begin with "application/json"`},
 		"JSON value":                     {ok, Expect{JSON: map[string]any{"status": "ok", "items.0.n": 2.0}}, ""},
@@ -120,7 +120,7 @@ func TestAPassMustLast(t *testing.T) {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			n++
 			if !good(n) {
-				w.WriteHeader(500)
+				w.WriteHeader(http.StatusInternalServerError)
 			}
 		}
 	}
@@ -132,7 +132,7 @@ func TestAPassMustLast(t *testing.T) {
 
 func TestCredentialsDoNotShow(t *testing.T) {
 	got := run(t, func(w http.ResponseWriter, r *http.Request) {
-		w.WriteHeader(500)
+		w.WriteHeader(http.StatusInternalServerError)
 		fmt.Fprint(w, "you sent ", r.Header.Get("Authorization"))
 	}, Check{Name: "n", Path: "/", Headers: map[string]string{"Authorization": "Bearer hunter2"}})
 	require.Equal(t, "status 500, should be 200: you sent ***", got.Detail)
@@ -140,7 +140,7 @@ func TestCredentialsDoNotShow(t *testing.T) {
 
 func TestAnEndlessAnswerIsCut(t *testing.T) {
 	got := run(t, func(w http.ResponseWriter, _ *http.Request) {
-		w.WriteHeader(500)
+		w.WriteHeader(http.StatusInternalServerError)
 		for range 3000 {
 			if _, err := w.Write(make([]byte, 1024)); err != nil {
 				return
