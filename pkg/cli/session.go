@@ -25,11 +25,13 @@ type session struct {
 
 func newSession(name string, settings config.Settings, environ []string, stdout, stderr io.Writer) *session {
 	getenv := lookup(environ)
-	s := &session{Settings: settings, stdout: stdout, stderr: stderr}
+	s := &session{Settings: settings, stdout: stdout}
 	s.SignPassword = []byte(getenv("COSIGN_PASSWORD"))
 	s.actions = gha.New(getenv, stderr)
 	s.actions.Mask(getenv("COSIGN_PASSWORD"))
-	s.log = newLog(stderr, name)
+	// Parts of the log are texts of registries, clusters and containers.
+	s.stderr = s.actions.Guarded(stderr)
+	s.log = newLog(s.stderr, name)
 	s.record = pipeline.Record{Schema: pipeline.RecordSchema, Command: name, Run: s.actions.Run()}
 	return s
 }
