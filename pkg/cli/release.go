@@ -118,6 +118,15 @@ func (s *session) suite() (*smoke.Suite, error) {
 	if err != nil {
 		return nil, pipeline.BadInput("config/smoke", "reading smoke checks %s: %w", s.Smoke, err)
 	}
+	// Credentials of the checks come by the environment: "Bearer ${SMOKE_TOKEN}".
+	suite, err = suite.Expand(func(name string) (string, bool) {
+		value := s.getenv(name)
+		s.actions.Mask(value)
+		return value, value != ""
+	})
+	if err != nil {
+		return nil, pipeline.BadInput("config/smoke", "reading smoke checks %s: %w", s.Smoke, err)
+	}
 	return &suite, nil
 }
 

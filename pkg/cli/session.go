@@ -21,11 +21,12 @@ type session struct {
 	stderr  io.Writer
 	actions *gha.Actions
 	record  pipeline.Record
+	getenv  func(string) string
 }
 
 func newSession(name string, settings config.Settings, environ []string, stdout, stderr io.Writer) *session {
 	getenv := lookup(environ)
-	s := &session{Settings: settings, stdout: stdout}
+	s := &session{Settings: settings, stdout: stdout, getenv: getenv}
 	s.SignPassword = []byte(getenv("COSIGN_PASSWORD"))
 	s.actions = gha.New(getenv, stderr)
 	s.actions.Mask(getenv("COSIGN_PASSWORD"))

@@ -18,10 +18,17 @@ const (
 // Severity is the lowest severity that blocks, in Trivy's words.
 type Severity string
 
-func (o *Output) String() string   { return string(*o) }
-func (o *Output) Type() string     { return "text|json" }
+// String gives the value as it is written.
+func (o *Output) String() string { return string(*o) }
+
+// Type is what the help shows in place of the value.
+func (o *Output) Type() string { return "text|json" }
+
+// String gives the value as it is written.
 func (s *Severity) String() string { return string(*s) }
-func (s *Severity) Type() string   { return "severity" }
+
+// Type is what the help shows in place of the value.
+func (s *Severity) Type() string { return "severity" }
 
 // Set parses the value of --output.
 func (o *Output) Set(v string) error { return setEnum(o, v, OutputText, OutputJSON) }

@@ -20,7 +20,7 @@ func TestAGoodReleaseIsMarkedGood(t *testing.T) {
 }
 
 func TestABadReleaseGoesBackToTheLastGoodOne(t *testing.T) {
-	for name, wantCode := range map[string]string{"crash": "rollout/crash-loop", "mute": "smoke/check-failed"} {
+	for name, wantCode := range map[string]string{"crash": "rollout/crash-loop", "mute": "smoke/check-failed", "unheard": "smoke/not-proven"} {
 		t.Run(name, func(t *testing.T) {
 			f := &fakeCluster{}
 			f.deploy(t, "fine")

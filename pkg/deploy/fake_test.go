@@ -115,8 +115,11 @@ func (f *fakeCluster) Watch(_ context.Context, workloads []pipeline.Workload) (p
 
 func (f *fakeCluster) Probe(_ context.Context, pods []pipeline.Pod, _ []pipeline.Service) ([]pipeline.Check, error) {
 	result := "passed"
-	if strings.Contains(pods[0].Name, "mute") {
+	switch {
+	case strings.Contains(pods[0].Name, "mute"):
 		result = "failed"
+	case strings.Contains(pods[0].Name, "unheard"):
+		result = "inconclusive"
 	}
 	return []pipeline.Check{{Name: "readiness", Target: "Pod/a", Result: result, Detail: "status 503"}}, nil
 }

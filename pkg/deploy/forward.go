@@ -121,10 +121,14 @@ func causeOf(cause *pipeline.Cause, err error) *pipeline.Cause {
 	return &pipeline.Cause{Code: "deploy/gate-broken", Message: err.Error()}
 }
 
+// firstFailure prefers a check that failed to one that could not tell; without
+// either, every check passed.
 func firstFailure(checks []pipeline.Check) *pipeline.Cause {
-	for _, c := range checks {
-		if c.Result == "failed" {
-			return &pipeline.Cause{Code: "smoke/check-failed", Object: c.Target, Reason: c.Name, Message: c.Detail}
+	for _, kind := range []struct{ result, code string }{{"failed", "smoke/check-failed"}, {"inconclusive", "smoke/not-proven"}} {
+		for _, c := range checks {
+			if c.Result == kind.result {
+				return &pipeline.Cause{Code: kind.code, Object: c.Target, Reason: c.Name, Message: c.Detail}
+			}
 		}
 	}
 	return nil

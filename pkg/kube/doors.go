@@ -11,7 +11,7 @@ import (
 	"sync"
 	"time"
 
-	"k8s.io/apimachinery/pkg/util/httpstream"
+	"k8s.io/streaming/pkg/httpstream"
 	"k8s.io/client-go/tools/portforward"
 	"k8s.io/client-go/transport/spdy"
 
@@ -62,7 +62,7 @@ func (f *forward) start(ctx context.Context) (string, error) {
 	}
 	ready := make(chan struct{})
 	ports := []string{"0:" + strconv.Itoa(f.pod.Port)}
-	forwarder, err := portforward.NewOnAddresses(dialer, []string{"127.0.0.1"}, ports, f.stop, ready, io.Discard, io.Discard)
+	forwarder, err := portforward.NewOnAddressesForStreaming(dialer, []string{"127.0.0.1"}, ports, f.stop, ready, io.Discard, io.Discard)
 	if err != nil {
 		return "", err
 	}
@@ -100,12 +100,12 @@ func (c *Cluster) podDialer(pod pipeline.Pod) (httpstream.Dialer, error) {
 	if err != nil {
 		return nil, err
 	}
-	old := spdy.NewDialer(upgrader, &http.Client{Transport: transport}, http.MethodPost, target)
-	tunnel, err := portforward.NewSPDYOverWebsocketDialer(target, c.Config)
+	old := spdy.NewDialerForStreaming(upgrader, &http.Client{Transport: transport}, http.MethodPost, target)
+	tunnel, err := portforward.NewSPDYOverWebsocketDialerForStreaming(target, c.Config)
 	if err != nil {
 		return nil, err
 	}
-	return portforward.NewFallbackDialer(tunnel, old, func(err error) bool {
+	return portforward.NewFallbackDialerForStreaming(tunnel, old, func(err error) bool {
 		return httpstream.IsUpgradeFailure(err) || httpstream.IsHTTPSProxyError(err)
 	}), nil
 }

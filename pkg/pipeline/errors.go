@@ -9,13 +9,13 @@ import (
 type Kind int
 
 const (
-	// KindUnknown: nobody classified the error; reported as "could not tell" (exit 3).
+	// KindUnknown means that nobody classified the error; reported as "could not tell" (exit 3).
 	KindUnknown Kind = iota
-	// KindRefused: a policy or check said no before anything changed (exit 1).
+	// KindRefused means that a policy or check said no before anything changed (exit 1).
 	KindRefused
-	// KindInput: the user's input is wrong (exit 2).
+	// KindInput means that the user's input is wrong (exit 2).
 	KindInput
-	// KindUnavailable: a registry, a cluster or GitHub could not be reached or broke (exit 3).
+	// KindUnavailable means that a registry, a cluster or GitHub could not be reached or broke (exit 3).
 	KindUnavailable
 )
 

@@ -171,7 +171,7 @@ func finding(img *watchedImage, system fanal.OS, result types.Result, v types.De
 	if v.PkgIdentifier.PURL != nil {
 		purl = v.PkgIdentifier.PURL.String()
 	}
-	severity := pipeline.Severity(v.Severity)
+	severity := pipeline.Severity(v.Severity) //nolint:staticcheck // Trivy's own choice among the vendors, as its table shows it
 	if rank(severity) < 0 {
 		severity = pipeline.SeverityUnknown
 	}

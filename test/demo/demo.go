@@ -35,7 +35,6 @@ type result struct {
 	step, title string
 	wantExit    int
 	exit        int
-	live        string // version that must serve afterwards
 	seconds     float64
 	record      pipeline.Record
 	problem     string

@@ -60,7 +60,7 @@ func (a advisory) detail() (types.Vulnerability, error) {
 	}
 	return types.Vulnerability{
 		Title:          a.Title,
-		Severity:       highest.String(),
+		Severity:       highest.String(), //nolint:staticcheck // the field of the present database schema, which Trivy's own databases fill
 		CweIDs:         a.CWE,
 		VendorSeverity: severities,
 		References:     references,
