@@ -99,7 +99,9 @@ func parse(t *testing.T, out []byte) map[string]job {
 		if json.Unmarshal(lines.Bytes(), &e) != nil || e.Job == "" {
 			continue
 		}
-		j := jobs[e.Job]
+		// act pads the names to one length.
+		name := strings.TrimSpace(e.Job)
+		j := jobs[name]
 		if j.outputs == nil {
 			j.outputs = map[string]string{}
 		}
@@ -113,7 +115,7 @@ func parse(t *testing.T, out []byte) map[string]job {
 		case e.Command == "summary" && slices.Equal(e.StepID, []string{"stagecrew"}):
 			j.summaries = append(j.summaries, e.Content)
 		}
-		jobs[e.Job] = j
+		jobs[name] = j
 	}
 	require.NoError(t, lines.Err())
 	return jobs
