@@ -82,6 +82,9 @@ func binDir() string {
 func (s settings) up(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
+	if err := cluster.Check(ctx, binDir()); err != nil {
+		return err
+	}
 	start := time.Now()
 	all, err := makeImages(ctx)
 	if err != nil {
@@ -133,7 +136,7 @@ func seed(ctx context.Context, node cluster.Node, all []images.Image) error {
 			return fmt.Errorf("seeding the registry with %s: %w", image.Names[0], err)
 		}
 	}
-	fmt.Fprintf(os.Stderr, "%-24s after %11.1f s\n", "images in the registry", time.Since(start).Seconds())
+	cluster.PrintTime(os.Stderr, "images in the registry", fmt.Sprintf("%.1f", time.Since(start).Seconds()))
 	return nil
 }
 

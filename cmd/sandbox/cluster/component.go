@@ -22,12 +22,13 @@ type component struct {
 
 // supervisor starts components and starts them again when they end.
 type supervisor struct {
-	node    Node
-	self    string
-	say     func(format string, args ...any)
-	mu      sync.Mutex
-	pids    map[string]int
-	stopped bool
+	node Node
+	self string
+	say  func(format string, args ...any)
+	// kept counts the components that are kept running until life ends; that of a
+	// node ends with its namespaces only.
+	life context.Context
+	kept sync.WaitGroup
 }
 
 // restartDelay is what a component that ended waits before its next start.
@@ -40,39 +41,43 @@ func (s *supervisor) up(ctx context.Context, c component) error {
 		return err
 	}
 	died := make(chan error, 1)
-	go s.keep(c, died)
+	s.say("%s%s", lineStart, c.name)
+	s.kept.Go(func() { s.keep(c, died) })
 	for {
 		attempt, cancel := context.WithTimeout(ctx, 2*time.Second)
 		err := c.ready(attempt)
 		cancel()
 		if err == nil {
-			s.say("%-24s ready after %5.1f s", c.name, time.Since(start).Seconds())
+			s.done(c.name, start)
 			return nil
 		}
 		select {
 		case end := <-died:
-			return fmt.Errorf("%s ended at its start: %w\n%s", c.name, end, s.tail(c.name))
+			return fmt.Errorf("%s ended at its start: %w\n%s", c.name, end, s.node.tail(c.name))
 		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready: %w\n%s", c.name, err, s.tail(c.name))
+			return fmt.Errorf("%s is not ready: %w\n%s", c.name, err, s.node.tail(c.name))
 		case <-time.After(50 * time.Millisecond):
 		}
 	}
 }
 
-// keep runs the component for ever; the first end is reported to died.
+// keep runs the component again and again; the first end is reported to died.
 func (s *supervisor) keep(c component, died chan<- error) {
-	for {
+	for s.life.Err() == nil {
 		err := s.once(c)
 		select {
 		case died <- err:
 		default:
 		}
-		time.Sleep(restartDelay)
+		select {
+		case <-s.life.Done():
+		case <-time.After(restartDelay):
+		}
 	}
 }
 
 func (s *supervisor) once(c component) error {
-	log, err := os.OpenFile(s.log(c.name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	log, err := os.OpenFile(s.node.log(c.name), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
 	if err != nil {
 		return err
 	}
@@ -81,7 +86,7 @@ func (s *supervisor) once(c component) error {
 	if path == "" {
 		path = s.self
 	}
-	cmd := exec.Command(path, c.args...)
+	cmd := exec.CommandContext(s.life, path, c.args...)
 	cmd.Args[0] = c.name
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = s.node.Dir
@@ -101,24 +106,21 @@ func (s *supervisor) once(c component) error {
 
 // note keeps the process ids in components/NAME for `sandbox status`.
 func (s *supervisor) note(name string, pid int) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.pids[name] = pid
 	if err := os.WriteFile(s.node.Path("components", name), fmt.Appendf(nil, "%d\n", pid), 0o644); err != nil {
 		fmt.Fprintln(os.Stderr, "noting a process id:", err)
 	}
 }
 
-func (s *supervisor) log(name string) string { return s.node.Path("logs", name+".log") }
+func (n Node) log(name string) string { return n.Path("logs", name+".log") }
 
 // tail gives the last lines of a component's log.
-func (s *supervisor) tail(name string) string {
+func (n Node) tail(name string) string {
 	const lines, limit = 15, 16 << 10
-	content, err := os.ReadFile(s.log(name))
+	content, err := os.ReadFile(n.log(name))
 	if err != nil {
 		return err.Error()
 	}
 	content = content[max(0, len(content)-limit):]
 	all := strings.Split(strings.TrimSpace(string(content)), "\n")
-	return fmt.Sprintf("the end of %s:\n  %s", filepath.Base(s.log(name)), strings.Join(all[max(0, len(all)-lines):], "\n  "))
+	return fmt.Sprintf("the end of %s:\n  %s", filepath.Base(n.log(name)), strings.Join(all[max(0, len(all)-lines):], "\n  "))
 }

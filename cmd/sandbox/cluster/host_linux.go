@@ -1,7 +1,6 @@
 package cluster
 
 import (
-	"bufio"
 	"context"
 	"encoding/json"
 	"errors"
@@ -11,7 +10,6 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strings"
 	"syscall"
 	"time"
 
@@ -39,12 +37,10 @@ const alternative = "any other cluster will do: give its kubeconfig, KUBECONFIG=
 
 func (o Options) dir() string { return filepath.Join(o.Parent, o.Name) }
 
-// Up starts the sandbox, or does nothing when it runs. seed runs as soon as the
-// registry answers, beside the start of Kubernetes.
+// Up starts the sandbox, or does nothing when it runs; whether this machine can run
+// one is for Check to say. seed runs as soon as the registry answers, beside the
+// start of Kubernetes.
 func Up(ctx context.Context, o Options, seed func(context.Context, Node) error) (Node, error) {
-	if err := Check(ctx, o.Bin); err != nil {
-		return Node{}, err
-	}
 	unlock, err := lock(ctx, o)
 	if err != nil {
 		return Node{}, err
@@ -147,44 +143,6 @@ func initCommand(node Node, goRead, progressWrite *os.File) (*exec.Cmd, error) {
 		Cloneflags: unix.CLONE_NEWPID | unix.CLONE_NEWNS | unix.CLONE_NEWNET | unix.CLONE_NEWUTS | unix.CLONE_NEWIPC,
 	}
 	return cmd, nil
-}
-
-// The lines that end a start, after the progress.
-const (
-	lineRegistry = "registry-ready"
-	lineReady    = "node-ready"
-	lineFailed   = "node-failed "
-)
-
-// follow prints the progress, seeds the registry once it answers, and returns
-// when both are done.
-func follow(ctx context.Context, node Node, progress io.ReadCloser, out io.Writer, seed func(context.Context, Node) error) error {
-	stop := context.AfterFunc(ctx, func() { progress.Close() })
-	defer stop()
-	seeded := make(chan error, 1)
-	seeding := false
-	lines := bufio.NewScanner(progress)
-	for lines.Scan() {
-		line := lines.Text()
-		switch {
-		case line == lineRegistry:
-			seeding = true
-			go func() { seeded <- seed(ctx, node) }()
-		case line == lineReady:
-			if !seeding {
-				return errors.New("the node is ready without a registry")
-			}
-			return <-seeded
-		case strings.HasPrefix(line, lineFailed):
-			return errors.New(strings.ReplaceAll(strings.TrimPrefix(line, lineFailed), "\t", "\n"))
-		default:
-			fmt.Fprintln(out, line)
-		}
-	}
-	if ctx.Err() != nil {
-		return fmt.Errorf("waiting for the node: %w", ctx.Err())
-	}
-	return fmt.Errorf("the node's first process ended; see %s", node.Path("logs", "init.log"))
 }
 
 // Down stops the sandbox and removes everything of it. It is no error when there

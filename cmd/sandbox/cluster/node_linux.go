@@ -106,7 +106,7 @@ func Supervise(dir string) error {
 		// Nobody reads any more when `sandbox up` was killed: no reason to stop.
 		_, _ = fmt.Fprintf(progress, format+"\n", args...)
 	}
-	s := &supervisor{node: node, self: "/proc/self/exe", say: say, pids: map[string]int{}}
+	s := &supervisor{node: node, self: "/proc/self/exe", say: say, life: context.Background()}
 	ctx, cancel := context.WithTimeout(context.Background(), startTimeout)
 	defer cancel()
 	if err := s.start(ctx); err != nil {
@@ -151,10 +151,10 @@ func (s *supervisor) start(ctx context.Context) error {
 	}
 	return together(ctx,
 		func(ctx context.Context) error {
-			return s.timed("node Ready", func() error { return n.nodeReady(ctx, client) })
+			return s.timed(nodeReady, func() error { return n.nodeReady(ctx, client) })
 		},
 		func(ctx context.Context) error {
-			return s.timed("cluster DNS", func() error { return n.dnsAnswers(ctx) })
+			return s.timed(clusterDNS, func() error { return n.dnsAnswers(ctx) })
 		},
 	)
 }
@@ -176,12 +176,18 @@ func (s *supervisor) startAPI(ctx context.Context) error {
 }
 
 func (s *supervisor) timed(what string, wait func() error) error {
+	s.say("%s%s", lineStart, what)
 	start := time.Now()
 	err := wait()
 	if err == nil {
-		s.say("%-24s after %11.1f s", what, time.Since(start).Seconds())
+		s.done(what, start)
 	}
 	return err
+}
+
+// done tells that something is ready that was told to start.
+func (s *supervisor) done(what string, start time.Time) {
+	s.say("%s%s\t%.1f", lineDone, what, time.Since(start).Seconds())
 }
 
 // together runs the steps side by side and gives the first error; it stops the others.
