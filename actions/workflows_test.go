@@ -118,3 +118,22 @@ func TestWorkflowsGiveActionsOnlyInputsTheyHave(t *testing.T) {
 		}
 	})
 }
+
+func TestActReplacesExactlyTheForeignActionsThatAWorkflowPins(t *testing.T) {
+	actrc, err := os.ReadFile("../.actrc")
+	require.NoError(t, err)
+	replaced := regexp.MustCompile(`--local-repository (\S+)=(\S+)`).FindAllStringSubmatch(string(actrc), -1)
+	require.NotEmpty(t, replaced)
+	used := map[string]bool{}
+	workflows(t, func(_ *testing.T, _ string, w workflow) {
+		for _, job := range w.Jobs {
+			for _, s := range job.Steps {
+				used[s.Uses] = true
+			}
+		}
+	})
+	for _, match := range replaced {
+		require.Contains(t, used, match[1], "a pin moved: move it in .actrc, too")
+		require.FileExists(t, filepath.Join("..", match[2], "action.yml"))
+	}
+}

@@ -155,3 +155,17 @@ func only(t *testing.T, jobs map[string]job, name string) job {
 	require.FailNow(t, "no such job", "%s: have %v", name, names)
 	return job{}
 }
+
+func TestEachStageIsAnActionOfItsOwn(t *testing.T) {
+	env(t, "E2E_KUBECONFIG")
+	a := house(t)
+	a.vars["STAGECREW_SOURCE"] = env(t, "E2E_SOURCE")
+	a.vars["TEST_KUBECONFIG"], a.vars["TEST_SIGN_KEY"] = env(t, "E2E_KUBECONFIG"), env(t, "E2E_SIGN_KEY")
+	stages := only(t, a.run("push", "-W", "test/actions/testdata/stages.yml"), "stages/stages")
+	require.Equal(t, "success", stages.result, stages.log)
+	require.Regexp(t, `^ok \S+/backstage-production@sha256:[0-9a-f]{64}$`, stages.outputs["build"])
+	require.Equal(t, "ok", stages.outputs["scan"])
+	require.Equal(t, "failure refused ", stages.outputs["unsigned"], "an unsigned image is refused, and no revision is made")
+	require.Equal(t, "ok", stages.outputs["sign"])
+	require.Equal(t, "ok", stages.outputs["verify"])
+}
