@@ -87,7 +87,6 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 		Short:         "Builds, scans, signs, deploys, proves and rolls back a release on Kubernetes",
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
 	}
 	for _, c := range commands() {
 		root.AddCommand(c.cobra(&code, environ, stdout, stderr))
