@@ -13,7 +13,9 @@ bin="${RUNNER_TEMP:?is not set: this runs in a step of GitHub Actions}/stagecrew
 mkdir -p "$(dirname "$bin")"
 
 if [ -n "${BINARY:-}" ]; then
-  [ -f "$BINARY" ] && [ -x "$BINARY" ] || stop "input binary: $BINARY is not a program; give the path of an executable stagecrew"
+  if [ ! -f "$BINARY" ] || [ ! -x "$BINARY" ]; then
+    stop "input binary: $BINARY is not a program; give the path of an executable stagecrew"
+  fi
   ln -sfn "$(realpath "$BINARY")" "$bin"
 elif [ ! -x "$bin" ]; then
   command -v go >/dev/null || stop "building from source needs Go (see go.mod for the version): run actions/setup-go in an earlier step, or give the input binary"
