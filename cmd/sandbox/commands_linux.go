@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
 	"os/signal"
 	"path/filepath"
@@ -60,7 +61,9 @@ func userCommand(args []string) error {
 		RunE: func(cmd *cobra.Command, args []string) error { return s.load(cmd.Context(), args) }}
 	prepare := &cobra.Command{Use: "images", Short: "make the images that every sandbox starts with", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { _, err := makeImages(cmd.Context()); return err }}
-	root.AddCommand(up, down, status, load, prepare)
+	list := &cobra.Command{Use: "list", Short: "print the names of the running sandboxes", Args: cobra.NoArgs,
+		RunE: func(*cobra.Command, []string) error { return s.list() }}
+	root.AddCommand(up, down, status, list, load, prepare)
 	root.SetArgs(args)
 	return root.ExecuteContext(ctx)
 }
@@ -156,6 +159,19 @@ func (s settings) load(ctx context.Context, args []string) error {
 		}
 		if err := images.Load(ctx, path, node.Registry()+"/"+name, transport); err != nil {
 			return fmt.Errorf("loading %s: %w", arg, err)
+		}
+	}
+	return nil
+}
+
+func (s settings) list() error {
+	entries, err := os.ReadDir(s.parent)
+	if err != nil && !errors.Is(err, fs.ErrNotExist) {
+		return err
+	}
+	for _, e := range entries {
+		if _, running := cluster.Running(cluster.Options{Name: e.Name(), Parent: s.parent}); running {
+			fmt.Println(e.Name())
 		}
 	}
 	return nil

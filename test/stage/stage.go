@@ -8,12 +8,16 @@ import (
 	"crypto/rand"
 	"encoding/hex"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"time"
+
+	"k8s.io/client-go/tools/clientcmd"
 
 	"github.com/stagecrew/stagecrew/pkg/scan/scantest"
 	"github.com/stagecrew/stagecrew/pkg/sign"
@@ -91,25 +95,60 @@ func (s *Stage) Down(ctx context.Context, keepSandbox bool) error {
 // cluster starts the sandbox, unless the user gave a cluster.
 func (s *Stage) cluster(ctx context.Context) error {
 	if s.config.Kubeconfig != "" {
-		if s.Repository == "" {
-			return fmt.Errorf("a cluster of your own needs a registry that it can pull from: give REPOSITORY=HOST/PATH as well")
-		}
-		fmt.Fprintf(s.config.Log, "using the cluster of %s\n", s.config.Kubeconfig)
-		return nil
+		return s.given(ctx)
 	}
 	if err := s.run(ctx, s.config.Sandbox, "up", "--name", s.config.Name); err != nil {
 		return err
 	}
-	out, err := exec.CommandContext(ctx, s.config.Sandbox, "status", "--name", s.config.Name, "--output", "json").Output()
+	status, err := s.status(ctx, s.config.Name)
 	if err != nil {
-		return fmt.Errorf("asking the sandbox for its status: %w", err)
+		return err
 	}
-	var status struct{ Kubeconfig, Registry, CABundle string }
-	if err := json.Unmarshal(out, &status); err != nil {
-		return fmt.Errorf("reading the sandbox's status: %w", err)
+	s.Kubeconfig = status.Kubeconfig
+	return s.use(status)
+}
+
+// given uses the user's cluster. Its registry is what the user says, or that of
+// the running sandbox which the cluster turns out to be.
+func (s *Stage) given(ctx context.Context) error {
+	fmt.Fprintf(s.config.Log, "using the cluster of %s\n", s.config.Kubeconfig)
+	if s.Repository != "" {
+		return nil
 	}
-	s.Kubeconfig, s.CABundle = status.Kubeconfig, status.CABundle
-	s.Repository = status.Registry
+	config, err := clientcmd.BuildConfigFromFlags("", s.config.Kubeconfig)
+	if err != nil {
+		return err
+	}
+	running, err := exec.CommandContext(ctx, s.config.Sandbox, "list").Output()
+	if err != nil {
+		return fmt.Errorf("listing the sandboxes: %w", err)
+	}
+	for _, name := range strings.Fields(string(running)) {
+		if status, err := s.status(ctx, name); err == nil && strings.Contains(config.Host, "//"+status.NodeAddress+":") {
+			return s.use(status)
+		}
+	}
+	return errors.New("a cluster of your own needs a registry that it can pull from: give REPOSITORY=HOST/PATH as well")
+}
+
+// sandbox is what `sandbox status` says.
+type sandbox struct{ Kubeconfig, Registry, CABundle, NodeAddress string }
+
+func (s *Stage) status(ctx context.Context, name string) (sandbox, error) {
+	var status sandbox
+	out, err := exec.CommandContext(ctx, s.config.Sandbox, "status", "--name", name, "--output", "json").Output()
+	if err == nil {
+		err = json.Unmarshal(out, &status)
+	}
+	if err != nil {
+		return status, fmt.Errorf("asking sandbox %s for its status: %w", name, err)
+	}
+	return status, nil
+}
+
+// use takes registry, base image and trust from a sandbox.
+func (s *Stage) use(status sandbox) error {
+	s.CABundle, s.Repository = status.CABundle, status.Registry
 	s.BaseImage = status.Registry + "/library/node:22-bookworm-slim"
 	// This process talks to the registry, too.
 	return os.Setenv("SSL_CERT_FILE", status.CABundle)
