@@ -19,7 +19,7 @@ import (
 )
 
 // env reads what test/withstage prepared. Without it the test is skipped, and
-// says so; where the stage is promised (E2E_REQUIRED, CI) it fails.
+// says so; where the stage is promised (E2E_REQUIRED, as in CI) it fails.
 func env(t *testing.T, name string) string {
 	t.Helper()
 	value := os.Getenv(name)
