@@ -41,7 +41,7 @@ test-short: ## the same, quick: under a minute when warm
 .PHONY: e2e-main
 e2e-main: bin/stagecrew sandbox $(TOOLS)/act ## the main path and the actions, on the sandbox
 	go build -o bin/withstage ./test/withstage
-	ACT_BIN=$(TOOLS)/act E2E_REQUIRED=1 bin/withstage -name e2e -- go test -count=1 -timeout 40m -v ./test/...
+	ACT_BIN=$(TOOLS)/act E2E_REQUIRED=1 bin/withstage -name e2e -- go test -p 1 -count=1 -timeout 40m -v ./test/...
 
 e2e: e2e-main ## the end-to-end tests on the sandbox
 
