@@ -26,7 +26,7 @@ sandbox-deps:
 	@command -v apt-get >/dev/null || exit 0; \
 	missing=""; \
 	for package in gcc libc6-dev libseccomp-dev pkg-config nftables; do \
-		dpkg -s $$package >/dev/null 2>&1 || missing="$$missing $$package"; \
+		dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
 	done; \
 	test -n "$$missing" || exit 0; \
 	echo "installing$$missing"; \
