@@ -113,7 +113,7 @@ func startTime(pid int) (string, error) {
 func parseStat(stat string) (started string, err error) {
 	// The name of the program, in brackets, may hold spaces and brackets.
 	fields := strings.Fields(stat[strings.LastIndex(stat, ")")+1:])
-	const stateField, startField = 3 - 3, 22 - 3 // counted after the name
+	const stateField, startField = 0, 22 - 3 // counted after the name, field 2
 	if len(fields) <= startField {
 		return "", errors.New("reading the start time of a process: unknown format")
 	}
