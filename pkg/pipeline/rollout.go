@@ -48,6 +48,10 @@ type Applied struct {
 	Revision  Revision
 	Workloads []Workload
 	Services  []Service
+	// Repairs says in one line each what had to be done beyond Helm's own work so
+	// that the live objects are those of the manifest: leftovers of a failed
+	// revision removed, stuck pods freed.
+	Repairs []string
 }
 
 // Pod is one pod of the new revision that smoke checks are sent to.
@@ -64,4 +68,11 @@ type Rollout struct {
 	// Pods are the ready pods of the new revision that belong to Deployments,
 	// empty when the rollout failed.
 	Pods []Pod
+}
+
+// Sight is how a rollout looks at one moment.
+type Sight struct {
+	Seconds float64 // since the watch began
+	Line    string  // "waiting for Deployment/backstage: 1 of 2 new pods ready"
+	Pods    []PodState
 }

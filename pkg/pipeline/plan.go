@@ -1,0 +1,44 @@
+package pipeline
+
+import "time"
+
+// Plan is what applying a chart, or a rollback, would change.
+type Plan struct {
+	// Manifest is the rendered chart as a YAML stream. It holds Secrets in clear:
+	// it is for checks and never shown.
+	Manifest string
+	// Applied is what would be watched; its revision has the number it would get.
+	Applied Applied
+	// Changes are the objects that would be made, changed or removed, in the order
+	// of the manifest; objects that would stay as they are are left out.
+	Changes []Change
+}
+
+// Change is what would happen to one object.
+type Change struct {
+	Object string `json:"object"` // "Deployment/backstage"
+	Action string `json:"action"` // "create", "update", "delete"
+	// Diff is a unified diff from the live object to what it would be; "" for a
+	// deleted one. The data of Secrets is withheld.
+	Diff string `json:"diff"`
+}
+
+// Concern is something that preflight found.
+type Concern struct {
+	Code    string `json:"code"`   // stable, for example "preflight/forbidden"
+	Object  string `json:"object"` // "" when no object is concerned
+	Message string `json:"message"`
+	Advice  string `json:"advice"` // what to do; may be several lines of YAML
+	// Blocks says that the deploy would certainly fail; others are warnings.
+	Blocks bool `json:"blocks"`
+}
+
+// Journal is what a run writes down in the cluster about itself, so that the
+// next one knows what a dead run was doing.
+type Journal struct {
+	Holder       string    `json:"holder"` // run id and attempt, or host and process
+	Phase        string    `json:"phase"`  // as in [Phase]
+	Revision     int       `json:"revision"`
+	PreviousGood int       `json:"previousGood"`
+	Since        time.Time `json:"since"` // when the phase began
+}
