@@ -186,6 +186,8 @@ type document struct {
 	CABundle          string              `json:"caBundle"`
 	NodeAddress       string              `json:"nodeAddress"`
 	KubernetesVersion string              `json:"kubernetesVersion"`
+	AuditLog          string              `json:"auditLog"`
+	RegistryHosts     string              `json:"registryHosts"`
 	Components        []cluster.Component `json:"components"`
 }
 
@@ -197,7 +199,8 @@ func (s settings) status() error {
 		if err != nil {
 			return err
 		}
-		d = document{s.name, true, node.Kubeconfig(), node.Registry(), node.Path("ca-bundle.crt"), node.IP().String(), cluster.KubernetesVersion(), components}
+		d = document{s.name, true, node.Kubeconfig(), node.Registry(), node.Path("ca-bundle.crt"), node.IP().String(), cluster.KubernetesVersion(),
+			node.AuditLog(), node.RegistryHosts(), components}
 	}
 	if err := d.print(s.output); err != nil {
 		return err

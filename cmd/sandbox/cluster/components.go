@@ -38,6 +38,8 @@ func (n Node) apiserver() component {
 		"--service-cluster-ip-range=" + n.Services().String(),
 		"--service-account-issuer=https://kubernetes.default.svc.cluster.local",
 		"--service-account-signing-key-file=" + n.Path("pki/service-account.key"), "--service-account-key-file=" + n.Path("pki/service-account.key"),
+		"--audit-policy-file=" + n.Path("etc/audit.yaml"), "--audit-log-path=" + n.AuditLog(),
+		"--audit-log-maxsize=50", "--audit-log-maxbackup=1", // MiB, and one older file
 		"--allow-privileged", "--profiling=false",
 	}, ready: n.httpReady(n.Server() + "/readyz")}
 }

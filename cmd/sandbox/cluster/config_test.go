@@ -42,6 +42,10 @@ func TestConfigurationIsReadAsMeant(t *testing.T) {
 	require.Contains(t, string(read("etc/containerd.toml")), "\nroot = \""+node.Path("containerd")+"\"\n")
 	require.Contains(t, string(read("etc/certs.d/_default/hosts.toml")), "\nserver = \"https://10.213.5.2:5000\"\n", "no name is asked of the internet")
 
+	var audit struct{ Rules []struct{ Level string } }
+	require.NoError(t, yaml.Unmarshal(read("etc/audit.yaml"), &audit))
+	require.Equal(t, "Metadata", audit.Rules[len(audit.Rules)-1].Level, "what is not the cluster's own is noted")
+
 	var registry struct {
 		HTTP struct{ Addr string }
 	}

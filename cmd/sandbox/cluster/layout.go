@@ -93,6 +93,14 @@ func (n Node) Server() string { return fmt.Sprintf("https://%s:6443", n.IP()) }
 // Hostname is the node's name, also in Kubernetes.
 func (n Node) Hostname() string { return "sandbox-" + n.Name }
 
+// AuditLog is the file in which the API server notes the requests of users.
+func (n Node) AuditLog() string { return n.Path("logs/audit.log") }
+
+// RegistryHosts is where the directory HOST with a hosts.toml tells containerd, from
+// the next pull on, who answers for images of that host; _default is the sandbox's
+// registry.
+func (n Node) RegistryHosts() string { return n.Path("etc/certs.d") }
+
 // Path gives a path below the sandbox's directory.
 func (n Node) Path(parts ...string) string {
 	return filepath.Join(append([]string{n.Dir}, parts...)...)
