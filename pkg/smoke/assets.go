@@ -4,35 +4,32 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
 	"net/url"
 	"strings"
 )
 
-const (
-	maxAssets = 200      // files of one page
-	maxAsset  = 32 << 20 // bytes of one file
-)
+const maxAssets = 200 // files of one page
 
-// assets fetches what the page needs; each must be there, of the right type,
-// whole and not empty. Assets of other hosts are left out: they are not of this release.
-func (r runner) assets(ctx context.Context, c Check, page *url.URL, body []byte) error {
-	base, all := references(string(body))
-	root := page
-	if u, err := page.Parse(base); base != "" && err == nil {
+// assets fetches what the page needs, one after the other; each must be there, of
+// the right type, whole and not empty. Assets of other hosts are left out: they
+// are not of this release.
+func (s session) assets(ctx context.Context, page answer) error {
+	base, all := references(string(page.body))
+	root := page.url
+	if u, err := page.url.Parse(base); base != "" && err == nil {
 		root = u
 	}
 	own := 0
 	for _, a := range all {
 		u, err := root.Parse(a.address)
-		if err != nil || u.Scheme != page.Scheme || u.Host != page.Host {
+		if err != nil || u.Scheme != page.url.Scheme || host(u) != host(page.url) {
 			continue
 		}
 		if own++; own > maxAssets {
 			return fmt.Errorf("the page has more than %d scripts and style sheets", maxAssets)
 		}
-		if err := r.asset(ctx, c, u, a); err != nil {
+		if err := s.asset(ctx, u, a.kind); err != nil {
 			return fmt.Errorf("asset %s: %w", u.RequestURI(), err)
 		}
 	}
@@ -42,27 +39,23 @@ func (r runner) assets(ctx context.Context, c Check, page *url.URL, body []byte)
 	return nil
 }
 
-func (r runner) asset(ctx context.Context, c Check, u *url.URL, a reference) error {
-	response, err := r.fetch(ctx, Check{Method: http.MethodGet, Headers: c.Headers}, u.String())
+func (s session) asset(ctx context.Context, u *url.URL, kind string) error {
+	// Read to the end: half a script is as bad as none.
+	a, err := s.fetch(ctx, http.MethodGet, u.String(), "", maxAsset, false)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = response.Body.Close() }()
-	// Read to the end: half a script is as bad as none.
-	size, err := io.Copy(io.Discard, io.LimitReader(response.Body, maxAsset))
-	kind := response.Header.Get("Content-Type")
+	got := a.header.Get("Content-Type")
 	switch {
-	case response.StatusCode == http.StatusTooManyRequests:
-		return errTooMany
-	case response.StatusCode != http.StatusOK:
-		return fmt.Errorf("status %d, should be 200", response.StatusCode)
-	case !strings.Contains(kind, a.kind):
-		return fmt.Errorf("content type %q, should be of %s", kind, a.kind)
-	case errors.Is(err, io.ErrUnexpectedEOF):
-		return fmt.Errorf("it breaks off after %d bytes", size)
-	case err != nil:
-		return noAnswer{err}
-	case size == 0:
+	case a.status == http.StatusTooManyRequests:
+		return tooMany(a.header)
+	case a.status != http.StatusOK:
+		return fmt.Errorf("status %d, should be 200", a.status)
+	case !strings.Contains(strings.ToLower(got), kind):
+		return fmt.Errorf("content type \"%s\", should be of %s", got, kind)
+	case a.broken != nil:
+		return a.broken
+	case a.size == 0:
 		return errors.New("it is empty")
 	}
 	return nil

@@ -3,50 +3,214 @@ package smoke
 import (
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
+	"sync"
 )
 
-var placeholder = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)\}`)
+// placeholder is ${NAME} or ${NAME:-default}.
+var placeholder = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)(:-([^}]*))?\}`)
 
-// placeholders lists the names of a check's ${NAME}, sorted.
-func (c Check) placeholders() []string {
-	var names []string
-	for _, text := range append(slices.Collect(maps.Values(c.Headers)), c.Body) {
-		for _, match := range placeholder.FindAllStringSubmatch(text, -1) {
-			names = append(names, match[1])
-		}
-	}
-	slices.Sort(names)
-	return slices.Compact(names)
+// each is the placeholder that a check's list fills in; the environment has no part in it.
+const each = "each"
+
+// eachWord is what may stand for ${each}: it becomes a part of a path.
+var eachWord = regexp.MustCompile(`^[A-Za-z0-9_.~-]+$`)
+
+// variable is one ${NAME} of a check.
+type variable struct {
+	name       string
+	optional   bool // it has a default
+	stands     string
+	defaulting string
 }
 
-// Expand fills in each ${NAME} of headers and bodies with what lookup gives, so
-// that a file of checks needs no credentials inside. All names without a value
-// are reported at once; the values are in no message.
-func (s Suite) Expand(lookup func(name string) (string, bool)) (Suite, error) {
-	var problems []error
-	s.Checks = slices.Clone(s.Checks)
-	for i := range s.Checks {
-		c := &s.Checks[i]
-		for _, name := range c.placeholders() {
-			value, _ := lookup(name)
-			if value == "" || strings.ContainsAny(value, "\r\n\x00") {
-				problems = append(problems, fmt.Errorf("check %q: ${%s}: want a value of one line in the environment", c.Name, name))
+// variables lists the placeholders of some texts, each name once.
+func variables(texts ...string) []variable {
+	var found []variable
+	for _, text := range texts {
+		for _, m := range placeholder.FindAllStringSubmatch(text, -1) {
+			v := variable{name: m[1], optional: m[2] != "", stands: m[0], defaulting: m[3]}
+			if !slices.Contains(found, v) {
+				found = append(found, v)
 			}
 		}
-		fill := func(text string) string {
-			return placeholder.ReplaceAllStringFunc(text, func(found string) string {
-				value, _ := lookup(found[2 : len(found)-1])
-				return value
-			})
-		}
-		c.Body, c.Headers = fill(c.Body), maps.Clone(c.Headers)
-		for name, value := range c.Headers {
-			c.Headers[name] = fill(value)
+	}
+	return found
+}
+
+// filled are the texts of a check that the environment fills in.
+func (c Check) filled() []string {
+	texts := append(slices.Clone(c.Each), c.Body)
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		texts = append(texts, c.Headers[name])
+	}
+	return texts
+}
+
+// unfilled names the placeholders of a check that is about to be sent.
+func (c Check) unfilled() []string {
+	var names []string
+	if !c.expanded {
+		for _, v := range variables(append(c.filled(), c.Name, c.Path)...) {
+			names = append(names, v.stands)
 		}
 	}
-	return s, errors.Join(problems...)
+	return names
+}
+
+// checkVariables looks at where a check has placeholders.
+func (c Check) checkVariables(report reporter) {
+	usesEach := map[string]bool{}
+	for field, text := range map[string]string{"name": c.Name, "path": c.Path} {
+		for _, v := range variables(text) {
+			if v.name != each {
+				report(field, "%s: only ${each} may stand here", v.stands)
+			}
+			usesEach[field] = usesEach[field] || v.name == each
+		}
+	}
+	switch {
+	case len(c.Each) > 0 && !usesEach["name"]:
+		report("each", "the name has no ${each}: every check needs a name of its own")
+	case len(c.Each) == 0 && len(usesEach) > 0 && (usesEach["name"] || usesEach["path"]):
+		report("each", "it is missing, and there is a ${each} to fill in")
+	}
+	for _, word := range c.Each {
+		if v := variables(word); !eachWord.MatchString(word) && (len(v) != 1 || v[0].stands != word || v[0].name == each) {
+			report("each", "%q is neither letters, digits, \"_\", \".\", \"~\" and \"-\" nor one ${NAME}", word)
+		}
+	}
+	if !c.Optional || c.expanded {
+		return
+	}
+	for _, v := range variables(c.filled()...) {
+		if v.name != each && !v.optional {
+			return
+		}
+	}
+	report("optional", "true; the check has no ${NAME} that could be missing")
+}
+
+// Expand fills in each ${NAME} of headers, bodies and lists with what lookup
+// gives, so that a file of checks needs no credentials inside, and makes the
+// checks of each list. A check that is optional is left out when a name of it has
+// no value; [Run] says so once. All other names without a value are reported at
+// once; the values are in no message.
+func (s Suite) Expand(lookup func(name string) (string, bool)) (Suite, error) {
+	var problems []error
+	out := s
+	out.Checks, out.skipped = nil, &skipped{}
+	for _, c := range s.Checks {
+		missing, bad := c.look(lookup)
+		switch {
+		case len(bad) > 0:
+			problems = append(problems, fmt.Errorf("check %q: %s: want a value of one line in the environment", c.Name, strings.Join(bad, ", ")))
+		case len(missing) > 0 && !c.Optional:
+			problems = append(problems, fmt.Errorf("check %q: %s: want a value of one line in the environment", c.Name, strings.Join(missing, ", ")))
+		case len(missing) > 0:
+			out.skipped.add(c.Name, missing)
+		default:
+			checks, err := c.expand(lookup)
+			out.Checks = append(out.Checks, checks...)
+			problems = append(problems, err)
+		}
+	}
+	if err := errors.Join(problems...); err != nil {
+		return Suite{}, err
+	}
+	return out, out.Validate()
+}
+
+// look finds the placeholders without a value and those with an unusable one.
+func (c Check) look(lookup func(string) (string, bool)) (missing, bad []string) {
+	for _, v := range variables(c.filled()...) {
+		if v.name == each {
+			continue
+		}
+		value, _ := lookup(v.name)
+		switch {
+		case strings.ContainsAny(value, "\r\n\x00"):
+			bad = append(bad, v.stands)
+		case value == "" && !v.optional:
+			missing = append(missing, v.stands)
+		}
+	}
+	return missing, bad
+}
+
+// expand makes the checks of one that has everything it needs.
+func (c Check) expand(lookup func(string) (string, bool)) ([]Check, error) {
+	fill := func(text, word string) string {
+		return placeholder.ReplaceAllStringFunc(text, func(found string) string {
+			v := variables(found)[0]
+			if v.name == each {
+				return word
+			}
+			if value, _ := lookup(v.name); value != "" {
+				return value
+			}
+			return v.defaulting
+		})
+	}
+	words := []string{""}
+	if len(c.Each) > 0 {
+		words = nil
+		for _, text := range c.Each {
+			words = append(words, strings.FieldsFunc(fill(text, ""), func(r rune) bool { return r == ',' || r == ' ' })...)
+		}
+		if len(words) == 0 || slices.ContainsFunc(words, func(w string) bool { return !eachWord.MatchString(w) }) {
+			return nil, fmt.Errorf("check %q: each: %s: want words of letters, digits, \"_\", \".\", \"~\" and \"-\" with commas between them", c.Name, strings.Join(c.Each, ", "))
+		}
+	}
+	var made []Check
+	for _, word := range words {
+		one := c
+		one.Each, one.expanded = nil, true
+		one.Name, one.Path, one.Body = fill(c.Name, word), fill(c.Path, word), fill(c.Body, word)
+		one.Headers = maps.Clone(c.Headers)
+		for name, value := range one.Headers {
+			one.Headers[name] = fill(value, word)
+		}
+		one.secrets = c.values(lookup)
+		if !slices.ContainsFunc(made, func(other Check) bool { return other.Name == one.Name }) {
+			made = append(made, one)
+		}
+	}
+	return made, nil
+}
+
+// values are what the environment puts into a check, apart from its list.
+func (c Check) values(lookup func(string) (string, bool)) (values []string) {
+	c.Each = nil
+	for _, v := range variables(c.filled()...) {
+		if value, _ := lookup(v.name); value != "" && v.name != each {
+			values = append(values, value)
+		}
+	}
+	return values
+}
+
+// skipped are the checks that were left out; it is said once, however often the suite runs.
+type skipped struct {
+	once  sync.Once
+	lines []string
+}
+
+func (s *skipped) add(name string, missing []string) {
+	s.lines = append(s.lines, fmt.Sprintf("smoke check %q is SKIPPED: %s has no value", name, strings.Join(missing, ", ")))
+}
+
+func (s *skipped) announce(log *slog.Logger) {
+	if s == nil {
+		return
+	}
+	s.once.Do(func() {
+		for _, line := range s.lines {
+			log.Warn(line)
+		}
+	})
 }

@@ -10,7 +10,7 @@ import (
 // reference is a file that a page needs.
 type reference struct {
 	address string // as the page writes it
-	kind    string // part of its content type
+	kind    string // part of its content type, "" for any
 }
 
 var (
@@ -21,6 +21,27 @@ var (
 
 // textElements hold text and no markup.
 var textElements = []string{"script", "style", "textarea", "title", "noscript"}
+
+// linked is what a <link> needs for the page to work; icons and the like are not that.
+func linked(values map[string]string) reference {
+	rel, as := values["rel"], strings.ToLower(values["as"])
+	switch {
+	case hasWord(rel, "stylesheet"), hasWord(rel, "preload") && as == "style":
+		return reference{values["href"], "css"}
+	case hasWord(rel, "modulepreload") && (as == "" || as == "script"), hasWord(rel, "preload") && as == "script":
+		return reference{values["href"], "javascript"}
+	}
+	return reference{}
+}
+
+// scriptKind is the content type of a script; one that is only data may have any.
+func scriptKind(written string) string {
+	written = strings.ToLower(written)
+	if written == "" || written == "module" || strings.Contains(written, "javascript") {
+		return "javascript"
+	}
+	return ""
+}
 
 // references lists the scripts and stylesheets of a page, each once and in its
 // order, and the address of <base>, "" without one.
@@ -52,11 +73,9 @@ func references(page string) (base string, found []reference) {
 				base = values["href"]
 			}
 		case "link":
-			if hasWord(values["rel"], "stylesheet") {
-				add(reference{values["href"], "css"})
-			}
+			add(linked(values))
 		case "script":
-			add(reference{values["src"], "javascript"})
+			add(reference{values["src"], scriptKind(values["type"])})
 		}
 		if slices.Contains(textElements, name) {
 			page = after(page, "</"+name)

@@ -28,6 +28,10 @@ func TestReferencesAreReadAsABrowserReadsThem(t *testing.T) {
 			`<script type="backstage.io/config">[{"a":"<link rel='stylesheet' href='/no.css'>"}]</script><script src="/yes.js"></script>`, "",
 			[]reference{{"/yes.js", "javascript"}},
 		},
+		"what modern bundlers add": {
+			`<link rel="modulepreload" href="/chunk.js"><link rel="preload" as="style" href="/a.css"><link rel=preload as=font href=/f.woff2><script type="module" src="/m.js"></script><script type="importmap" src="/map.json"></script>`, "",
+			[]reference{{"/chunk.js", "javascript"}, {"/a.css", "css"}, {"/m.js", "javascript"}, {"/map.json", ""}},
+		},
 		"other links":            {`<link rel="icon" href="/i.ico"><link rel="manifest" href="/m.json"><script>x</script>`, "", nil},
 		"entities":               {`<script src="/a.js?x=1&amp;y=2"></script>`, "", []reference{{"/a.js?x=1&y=2", "javascript"}}},
 		"a base":                 {`<base href="/portal/"><script src="a.js"></script>`, "/portal/", []reference{{"a.js", "javascript"}}},
@@ -48,10 +52,10 @@ func TestAssetsBelowABaseAndHalfAFile(t *testing.T) {
 	handler := func(w http.ResponseWriter, r *http.Request) {
 		switch r.URL.Path {
 		case "/":
-			answer(200, "text/html", `<base href="/portal/"><script src="a.js"></script><script src="//cdn.invalid/b.js"></script>`)(w, r)
+			reply(200, "text/html", `<base href="/portal/"><script src="a.js"></script><script src="//cdn.invalid/b.js"></script>`)(w, r)
 		case "/portal/a.js":
 			if !half {
-				answer(200, "text/javascript", "run()")(w, r)
+				reply(200, "text/javascript", "run()")(w, r)
 				return
 			}
 			connection, out, err := http.NewResponseController(w).Hijack()
@@ -65,7 +69,7 @@ func TestAssetsBelowABaseAndHalfAFile(t *testing.T) {
 	half = true
 	got := run(t, handler, Check{Name: "page", Path: "/", Assets: true})
 	require.Equal(t, "failed", got.Result)
-	require.Contains(t, got.Detail, "asset /portal/a.js: it breaks off after 3 bytes")
+	require.Contains(t, got.Detail, "asset /portal/a.js: the answer breaks off after 3 bytes")
 }
 
 // breakOff promises ten bytes and sends three.

@@ -1,65 +1,96 @@
 package smoke
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"maps"
-	"net/http"
-	"reflect"
+	"mime"
 	"regexp"
 	"slices"
-	"strconv"
 	"strings"
 	"time"
 )
 
-// judge gives an error that says what is not as expected.
-func (e Expect) judge(response *http.Response, body []byte, latency time.Duration) error {
-	if response.StatusCode != e.Status {
-		return fmt.Errorf("status %d, should be %d: %s", response.StatusCode, e.Status, body)
+// judge gives an error that says what is not as expected. Its texts are quoted and
+// redacted when they become a result's detail, and not before.
+func (e Expect) judge(a answer) error {
+	if !e.Status.allow(a.status) {
+		to := ""
+		if location := a.header.Get("Location"); location != "" {
+			to = " to " + location
+		}
+		return fmt.Errorf("status %d%s, should be %s: %s", a.status, to, e.Status, excerpt(a.body))
 	}
-	if got := response.Header.Get("Content-Type"); !strings.HasPrefix(got, e.ContentType) {
-		return fmt.Errorf("content type %q, should begin with %q", got, e.ContentType)
+	if a.broken != nil {
+		return a.broken
+	}
+	if got := a.header.Get("Content-Type"); !e.allowsType(got) {
+		return fmt.Errorf("content type \"%s\", should be \"%s\"", got, e.ContentType)
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
-		pattern := e.Headers[name]
-		if got := response.Header.Get(name); len(response.Header.Values(name)) == 0 || !matches(pattern, got) {
-			return fmt.Errorf("header %s is %q, should match %q", name, got, pattern)
-		}
-	}
-	if e.BodyRegex != "" && !matches(e.BodyRegex, string(body)) {
-		return fmt.Errorf("the body does not match %q: %s", e.BodyRegex, body)
-	}
-	if e.BodyNotRegex != "" && matches(e.BodyNotRegex, string(body)) {
-		return fmt.Errorf("the body matches %q, which it must not: %s", e.BodyNotRegex, body)
-	}
-	if len(e.JSON) > 0 {
-		if err := e.judgeJSON(body); err != nil {
+		if err := judgeHeader(name, e.Headers[name], a.header.Values(name)); err != nil {
 			return err
 		}
 	}
-	if limit := time.Duration(e.MaxLatency); limit > 0 && latency > limit {
-		return fmt.Errorf("the answer took %s, should take at most %s", latency.Round(time.Millisecond), limit)
+	for _, pattern := range e.BodyRegex {
+		if !matches(pattern, string(a.body)) {
+			return fmt.Errorf("the body does not match \"%s\": %s", pattern, excerpt(a.body))
+		}
+	}
+	for _, pattern := range e.BodyNotRegex {
+		if matches(pattern, string(a.body)) {
+			return fmt.Errorf("the body matches \"%s\", which it must not: %s", pattern, excerpt(a.body))
+		}
+	}
+	if len(e.JSON) > 0 {
+		if a.over {
+			return fmt.Errorf("the body is longer than %d bytes, which is what is read of it: %s", maxBody, excerpt(a.body))
+		}
+		if err := e.judgeJSON(a.body); err != nil {
+			return err
+		}
+	}
+	if e.MaxLatency > 0 && a.latency > e.MaxLatency {
+		return fmt.Errorf("the answer took %s, should take at most %s", a.latency.Round(time.Millisecond), e.MaxLatency)
 	}
 	return nil
 }
 
-func (e Expect) judgeJSON(body []byte) error {
-	var document any
-	if err := json.Unmarshal(body, &document); err != nil {
-		return fmt.Errorf("the body is not JSON: %s", body)
+// allowsType compares media types: names without regard to case, and parameters
+// as far as they are expected.
+func (e Expect) allowsType(got string) bool {
+	if e.ContentType == "" {
+		return true
 	}
-	var problems []error
-	for _, path := range slices.Sorted(maps.Keys(e.JSON)) {
-		got, found := lookup(document, path)
-		if !found {
-			problems = append(problems, fmt.Errorf("the body has no %q: %s", path, body))
-		} else if !equal(e.JSON[path], got) {
-			problems = append(problems, fmt.Errorf("%q is %v, should be %v", path, got, e.JSON[path]))
+	want, parameters, err := mime.ParseMediaType(e.ContentType)
+	if err != nil {
+		return false
+	}
+	kind, found, err := mime.ParseMediaType(got)
+	if err != nil && !errors.Is(err, mime.ErrInvalidMediaParameter) || kind != want {
+		return false
+	}
+	for name, value := range parameters {
+		if !strings.EqualFold(found[name], value) {
+			return false
 		}
 	}
-	return errors.Join(problems...)
+	return true
+}
+
+// judgeHeader wants one of a header's values to match.
+func judgeHeader(name, pattern string, values []string) error {
+	if len(values) == 0 {
+		return fmt.Errorf("there is no header %s, should match \"%s\"", name, pattern)
+	}
+	if slices.ContainsFunc(values, func(value string) bool { return matches(pattern, value) }) {
+		return nil
+	}
+	got := `"` + strings.Join(values, `", "`) + `"`
+	if sensitive.MatchString(name) {
+		got = hidden
+	}
+	return fmt.Errorf("header %s is %s, should match \"%s\"", name, got, pattern)
 }
 
 // matches tells whether a pattern matches; one that Validate would refuse never does.
@@ -68,35 +99,5 @@ func matches(pattern, text string) bool {
 	return err == nil && compiled.MatchString(text)
 }
 
-// equal compares as JSON does: 1 and 1.0 are the same number.
-func equal(want, got any) bool {
-	text, err := json.Marshal(want)
-	if err != nil {
-		return false
-	}
-	var plain any
-	return json.Unmarshal(text, &plain) == nil && reflect.DeepEqual(plain, got)
-}
-
-// lookup follows "items.0.kind" through objects and lists.
-func lookup(document any, path string) (any, bool) {
-	for _, key := range strings.Split(path, ".") {
-		switch at := document.(type) {
-		case map[string]any:
-			next, found := at[key]
-			if !found {
-				return nil, false
-			}
-			document = next
-		case []any:
-			i, err := strconv.Atoi(key)
-			if err != nil || i < 0 || i >= len(at) {
-				return nil, false
-			}
-			document = at[i]
-		default:
-			return nil, false
-		}
-	}
-	return document, true
-}
+// excerpt is more of a body than a message can show.
+func excerpt(body []byte) []byte { return body[:min(len(body), 64<<10)] }

@@ -1,11 +1,8 @@
 package smoke
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -16,56 +13,78 @@ import (
 const maxSuite = 1 << 20
 
 // Parse reads a suite from JSON, with durations as texts such as "1m30s". It
-// reports all problems of a kind at once: first unknown keys and wrong types,
-// then what [Suite.Validate] finds.
+// reports everything that is wrong at once: unknown keys, wrong types, and what
+// [Suite.Validate] finds.
 func Parse(text []byte) (Suite, error) {
 	if len(text) > maxSuite {
 		return Suite{}, fmt.Errorf("smoke checks: they have %d bytes; allowed are %d", len(text), maxSuite)
 	}
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	var document any
-	if err := decoder.Decode(&document); err != nil {
+	document, err := decode(text)
+	if err != nil {
 		return Suite{}, fmt.Errorf("smoke checks: %w", err)
 	}
-	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
-		return Suite{}, errors.New("smoke checks: there is more after the first JSON value")
-	}
-	p := &parser{}
+	p := &parser{told: map[place]bool{}}
 	suite := p.suite(document).withDefaults()
-	if len(p.problems) > 0 {
-		return Suite{}, errors.Join(p.problems...)
+	for _, found := range suite.problems() {
+		// A field that could not be read has no value to judge.
+		if !p.told[place{found.check, found.field}] && !p.told[place{found.check, ""}] {
+			p.problems = append(p.problems, found)
+		}
 	}
-	return suite, suite.validate()
+	if len(p.problems) > 0 {
+		return Suite{}, suite.join(p.problems)
+	}
+	return suite, nil
+}
+
+// place is a field of a check, or a whole check where field is "".
+type place struct {
+	check int
+	field string
 }
 
 // parser takes JSON values apart and collects what is wrong with them.
-type parser struct{ problems []error }
+type parser struct {
+	problems []problem
+	told     map[place]bool
+}
 
-func (p *parser) report(format string, args ...any) {
-	p.problems = append(p.problems, fmt.Errorf(format, args...))
+func (p *parser) report(check int, field, format string, args ...any) {
+	p.problems = append(p.problems, problem{check, field, fmt.Sprintf(format, args...)})
+	p.told[place{check, field}] = true
 }
 
 // node is one JSON object; take removes the keys that are known.
 type node struct {
 	parser *parser
-	label  string // for messages, "" or with ": " at its end
+	check  int
+	prefix string // of its fields, "" or with "." at its end
 	values map[string]any
 	known  []string
 }
 
-func (p *parser) object(label string, value any) *node {
+func (p *parser) object(check int, field string, value any) *node {
 	values, ok := value.(map[string]any)
 	if !ok && value != nil {
-		p.report("%swant an object, got %s", label, show(value))
+		p.report(check, field, "want an object, got %s", show(value))
 	}
-	return &node{p, label, maps.Clone(values), nil}
+	n := &node{parser: p, check: check, values: maps.Clone(values)}
+	if field != "" {
+		n.prefix = field + "."
+	}
+	return n
 }
 
 // end reports the keys that nobody took.
 func (n *node) end() {
 	for _, key := range slices.Sorted(maps.Keys(n.values)) {
-		n.parser.report("%sunknown field %q; known are %s", n.label, key, strings.Join(n.known, ", "))
+		hint := "; known are "
+		if meant := nearest(key, n.known); meant != "" {
+			hint = fmt.Sprintf("; did you mean %q? known are ", meant)
+			n.parser.told[place{n.check, n.prefix + meant}] = true
+		}
+		n.parser.problems = append(n.parser.problems, problem{n.check, strings.TrimSuffix(n.prefix, "."),
+			"unknown field " + show(key) + hint + strings.Join(n.known, ", ")})
 	}
 }
 
@@ -79,7 +98,8 @@ func take[T any](n *node, key, want string, convert func(any) (T, bool)) T {
 	}
 	got, ok := convert(value)
 	if !ok {
-		n.parser.report("%s%s: want %s, got %s", n.label, key, want, show(value))
+		n.parser.report(n.check, n.prefix+key, "want %s, got %s", want, show(value))
+		return zero
 	}
 	return got
 }
@@ -94,18 +114,37 @@ func (n *node) flag(key string) bool   { return take(n, key, "true or false", as
 func (n *node) any(key string) any     { return take(n, key, "", as[any]) }
 
 func (n *node) number(key string) int {
-	return take(n, key, "a whole number", func(value any) (int, bool) {
+	return take(n, key, "a whole number above 0", func(value any) (int, bool) {
 		number, ok := value.(json.Number)
 		whole, err := number.Int64()
-		return int(whole), ok && err == nil
+		return int(whole), ok && err == nil && whole > 0
 	})
 }
 
-func (n *node) duration(key string) Duration {
-	return take(n, key, `a duration such as "5s"`, func(value any) (Duration, bool) {
+func (n *node) duration(key string) time.Duration {
+	return take(n, key, `a duration such as "5s"`, func(value any) (time.Duration, bool) {
 		text, ok := value.(string)
 		d, err := time.ParseDuration(text)
-		return Duration(d), ok && err == nil && d >= 0
+		return d, ok && err == nil && d > 0
+	})
+}
+
+// list takes one value or a list of them.
+func (n *node) list(key, want string, convert func(any) (string, bool)) []string {
+	return take(n, key, want+", or a list of them", func(value any) ([]string, bool) {
+		entries, many := value.([]any)
+		if !many {
+			entries = []any{value}
+		}
+		var out []string
+		for _, entry := range entries {
+			text, ok := convert(entry)
+			if !ok {
+				return nil, false
+			}
+			out = append(out, text)
+		}
+		return out, len(out) > 0
 	})
 }
 
@@ -119,52 +158,4 @@ func (n *node) texts(key string) map[string]string {
 		}
 		return out, ok
 	})
-}
-
-func (p *parser) suite(value any) Suite {
-	n := p.object("", value)
-	s := Suite{
-		Consecutive: n.number("consecutive"), Attempts: n.number("attempts"),
-		Interval: n.duration("interval"), Timeout: n.duration("timeout"), Budget: n.duration("budget"),
-	}
-	for i, check := range take(n, "checks", "a list", as[[]any]) {
-		s.Checks = append(s.Checks, p.check(i, check))
-	}
-	n.end()
-	return s
-}
-
-func (p *parser) check(i int, value any) Check {
-	n := p.object(fmt.Sprintf("check number %d: ", i+1), value)
-	c := Check{Name: n.text("name")}
-	if c.Name != "" {
-		n.label = fmt.Sprintf("check %q: ", c.Name)
-	}
-	c.Method, c.Path, c.Body = n.text("method"), n.text("path"), n.text("body")
-	c.Headers = n.texts("headers")
-	c.Assets, c.FollowRedirects = n.flag("assets"), n.flag("followRedirects")
-	c.Expect = p.expect(n.label+"expect.", n.any("expect"))
-	n.end()
-	return c
-}
-
-func (p *parser) expect(label string, value any) Expect {
-	n := p.object(label, value)
-	e := Expect{
-		Status: n.number("status"), ContentType: n.text("contentType"),
-		BodyRegex: n.text("bodyRegex"), BodyNotRegex: n.text("bodyNotRegex"),
-		JSON: take(n, "json", "an object of dotted paths", as[map[string]any]), Headers: n.texts("headers"),
-		MaxLatency: n.duration("maxLatency"),
-	}
-	n.end()
-	return e
-}
-
-// show gives a JSON value for a message.
-func show(value any) string {
-	text, err := json.Marshal(value)
-	if err != nil {
-		return "something that is no JSON"
-	}
-	return quote(string(text), 60)
 }

@@ -1,86 +1,185 @@
 package smoke
 
 import (
+	"bytes"
+	"compress/gzip"
 	"context"
 	"errors"
 	"fmt"
 	"io"
 	"net/http"
+	"net/http/httptrace"
 	"net/url"
 	"strings"
+	"sync"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
 const (
-	maxBody      = 1 << 20 // bytes of an answer that is looked into
+	maxBody      = 1 << 20 // bytes of an answer that are looked into
+	maxAsset     = 32 << 20
+	maxHeader    = 1 << 20
 	maxRedirects = 5
 )
 
-// newClient makes the client of one check: a redirect may leave neither the check nor the host.
-func (r runner) newClient(c Check) *http.Client {
-	return &http.Client{
-		Transport: r.target.Transport,
-		Timeout:   r.timeout(),
-		CheckRedirect: func(next *http.Request, before []*http.Request) error {
-			switch {
-			case !c.FollowRedirects:
-				return http.ErrUseLastResponse
-			case next.URL.Host != before[0].URL.Host:
-				return errors.New("the answer redirects to another host")
-			case len(before) > maxRedirects:
-				return fmt.Errorf("the answer redirects more than %d times", maxRedirects)
-			}
-			return nil
-		},
-	}
+// session is one attempt of one check: its requests share connections, and no
+// other's do, so that each attempt may reach another backend, and a new one.
+type session struct {
+	check   Check
+	timeout time.Duration
+	client  *http.Client
+	close   func()
 }
 
-// fetch sends a check's request to an address of the target and gives the answer.
-// The caller closes its body.
-func (r runner) fetch(ctx context.Context, c Check, address string) (*http.Response, error) {
-	request, err := http.NewRequestWithContext(ctx, c.Method, address, strings.NewReader(c.Body))
-	if err != nil {
-		return nil, err
+func (r runner) open(c Check) session {
+	s := session{check: c, timeout: min(r.suite.Timeout, r.suite.Budget), close: func() {}}
+	transport := r.target.Transport
+	if transport == nil {
+		own := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: maxHeader}
+		transport, s.close = own, own.CloseIdleConnections
 	}
+	s.client = &http.Client{Transport: transport, Timeout: s.timeout, CheckRedirect: s.redirect}
+	return s
+}
+
+// redirect lets a request leave neither the check nor the host, nor encryption.
+func (s session) redirect(next *http.Request, before []*http.Request) error {
+	from, to := before[len(before)-1].URL, next.URL
+	switch {
+	case !s.check.FollowRedirects:
+		return http.ErrUseLastResponse
+	case host(to) != host(from) && !(from.Scheme == "http" && to.Scheme == "https" && to.Hostname() == from.Hostname() && from.Port() == "" && to.Port() == ""):
+		return badRedirect(fmt.Sprintf("the answer redirects to another host, %s", to.Host))
+	case from.Scheme == "https" && to.Scheme != "https":
+		return badRedirect("the answer redirects from https to " + to.Scheme)
+	case len(before) > maxRedirects:
+		return badRedirect(fmt.Sprintf("the answer redirects more than %d times", maxRedirects))
+	}
+	return nil
+}
+
+// host is where a URL leads, with its port.
+func host(u *url.URL) string {
+	port := u.Port()
+	if port == "" {
+		port = map[string]string{"http": "80", "https": "443"}[u.Scheme]
+	}
+	return strings.ToLower(u.Hostname()) + ":" + port
+}
+
+// answer is a response whose body was read, as far as it goes.
+type answer struct {
+	status  int
+	header  http.Header
+	url     *url.URL // after redirects
+	body    []byte
+	size    int64 // of the body, decompressed
+	over    bool  // the body goes on behind the limit
+	latency time.Duration
+	broken  error // why the body is not whole, nil when it is
+}
+
+// fetch sends a check's request to an address and reads the answer; keep says
+// whether its body is wanted. An error means that there is none.
+func (s session) fetch(ctx context.Context, method, address, text string, limit int64, keep bool) (answer, error) {
+	clock := &stopwatch{began: time.Now()}
+	request, err := http.NewRequestWithContext(clock.trace(ctx), method, address, strings.NewReader(text))
+	if err != nil {
+		return answer{}, err
+	}
+	// Asked for here and not by the transport, the header of the answer stays as it is.
+	request.Header.Set("Accept-Encoding", "gzip")
 	request.Header.Set("User-Agent", "stagecrew-smoke")
-	for name, value := range c.Headers {
+	for name, value := range s.check.Headers {
 		if http.CanonicalHeaderKey(name) == "Host" {
 			request.Host = value
 			continue
 		}
 		request.Header.Set(name, value)
 	}
-	response, err := r.newClient(c).Do(request)
+	response, err := s.client.Do(request)
 	if err != nil {
-		return nil, noAnswer{err}
+		return answer{}, unanswered(err, s.timeout)
 	}
-	return response, nil
+	defer func() { _ = response.Body.Close() }()
+	a := answer{status: response.StatusCode, header: response.Header, url: response.Request.URL}
+	var kept bytes.Buffer
+	into := io.Discard
+	if keep {
+		into = &kept
+	}
+	a.size, err = io.Copy(into, io.LimitReader(plain(response), limit+1))
+	a.latency, a.body = clock.read(), kept.Bytes()
+	if a.over = a.size > limit; a.over && keep {
+		a.body = a.body[:limit]
+	}
+	if pipeline.KindOf(err) != pipeline.KindUnknown {
+		return answer{}, noAnswer{err}
+	}
+	a.broken = s.broken(err, a.size)
+	return a, nil
 }
 
-// readAll reads a whole answer, up to the limit.
-func readAll(response *http.Response) ([]byte, error) {
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxBody))
-	if err != nil {
-		return nil, noAnswer{fmt.Errorf("reading the answer: %w", err)}
+// broken says in words why a body is not whole.
+func (s session) broken(err error, size int64) error {
+	switch {
+	case err == nil:
+		return nil
+	case errors.Is(err, io.ErrUnexpectedEOF):
+		return fmt.Errorf("the answer breaks off after %d bytes", size)
+	case isTimeout(err):
+		return fmt.Errorf("the answer was not whole within %s; %d bytes had come", s.timeout, size)
 	}
-	return body, nil
+	return fmt.Errorf("reading the answer: %w", err)
 }
 
-// noAnswer is the error of a request that got no whole answer.
-type noAnswer struct{ err error }
-
-// Error leaves out the method and the URL that net/http puts before its errors.
-func (n noAnswer) Error() string {
-	var wrapped *url.Error
-	if !errors.As(n.err, &wrapped) {
-		return n.err.Error()
+// plain gives the body without its compression.
+func plain(response *http.Response) io.Reader {
+	if !strings.EqualFold(response.Header.Get("Content-Encoding"), "gzip") || response.Uncompressed {
+		return response.Body
 	}
-	if wrapped.Timeout() {
-		return "no answer in time: " + wrapped.Err.Error()
-	}
-	return wrapped.Err.Error()
+	return &unzip{body: response.Body}
 }
 
-func (n noAnswer) Unwrap() error { return n.err }
+// unzip starts at the first read; an empty body is not compressed, whatever its header says.
+type unzip struct {
+	body io.Reader
+	zip  *gzip.Reader
+}
 
-// errTooMany is the answer of a target that protects itself from us.
-var errTooMany = errors.New("status 429, too many requests")
+func (u *unzip) Read(p []byte) (int, error) {
+	if u.zip == nil {
+		var err error
+		if u.zip, err = gzip.NewReader(u.body); err != nil {
+			u.zip = nil
+			return 0, err
+		}
+	}
+	return u.zip.Read(p)
+}
+
+// stopwatch measures from when the connection stands: making a port-forward is
+// no work of the application's.
+type stopwatch struct {
+	mu    sync.Mutex
+	once  sync.Once
+	began time.Time
+}
+
+func (w *stopwatch) trace(ctx context.Context) context.Context {
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
+		w.once.Do(func() {
+			w.mu.Lock()
+			defer w.mu.Unlock()
+			w.began = time.Now()
+		})
+	}})
+}
+
+func (w *stopwatch) read() time.Duration {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	return time.Since(w.began)
+}

@@ -2,7 +2,6 @@ package smoke
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net/http"
@@ -18,24 +17,43 @@ const parallel = 4
 
 // Target is where a suite is sent.
 type Target struct {
-	Name      string // "Pod/x", "Service/y", or the URL
-	BaseURL   string // scheme and host, without a path
+	Name    string // "Pod/x", "Service/y", or the URL
+	BaseURL string // scheme and host, and what stands before each check's path
+	// Transport is the way there. Without one it is net/http's usual way, with
+	// connections of its own for each attempt. An error of it that is a
+	// [pipeline.Error] says nothing about the application.
 	Transport http.RoundTripper
 	// Outside says that the target may be closed from here although it works, as
-	// a public URL behind a firewall is: no answer at all is then inconclusive.
+	// a public URL behind a firewall is: no answer at all is then inconclusive. A
+	// certificate that does not hold is an answer.
 	Outside bool
 }
+
+// The results of a check.
+const (
+	resultPassed       = "passed"
+	resultFailed       = "failed"
+	resultInconclusive = "inconclusive"
+)
+
+// unreachable begins the detail of a target that is Outside and gave no answer;
+// [Against] looks for it.
+const unreachable = "unreachable: "
 
 // Run sends every check to the target and gives the results in the suite's order.
 // Each is asked until it has passed Consecutive times in a row, or until Attempts
 // or Budget are used up. A check is inconclusive, and not failed, when what it saw
-// says nothing about the application: the transport's error is of
-// [pipeline.KindUnavailable], there is no answer from a target that is Outside,
-// the target answers 429, a ${NAME} was never filled in, or ctx cut it short.
+// says nothing about the application: the transport's error is a [pipeline.Error]
+// (one of [pipeline.KindUnavailable] is tried again until Budget is over and uses
+// up no attempt, as does an answer 429, whose Retry-After is kept), a target that
+// is Outside never answered, a ${NAME} was never filled in, the row of passes was
+// not long enough when Budget was over, or ctx cut it short. Several Runs may go
+// on at once.
 func Run(ctx context.Context, s Suite, target Target, log *slog.Logger) []pipeline.Check {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
+	s.skipped.announce(log)
 	r := runner{suite: s.withDefaults(), target: target, log: log.With("target", target.Name)}
 	results := make([]pipeline.Check, len(r.suite.Checks))
 	slots := make(chan struct{}, parallel)
@@ -60,104 +78,44 @@ type runner struct {
 	log    *slog.Logger
 }
 
-func (r runner) timeout() time.Duration { return time.Duration(r.suite.Timeout) }
-
 // check asks until the verdict about one check is clear.
 func (r runner) check(parent context.Context, c Check) pipeline.Check {
 	start := time.Now()
-	ctx, cancel := context.WithTimeout(parent, time.Duration(r.suite.Budget))
+	ctx, cancel := context.WithTimeout(parent, r.suite.Budget)
 	defer cancel()
-	passed, err := r.ask(ctx, c)
-	result := pipeline.Check{Name: c.Name, Target: r.target.Name, Result: "passed", Seconds: time.Since(start).Seconds()}
-	if passed {
-		return result
+	seen := r.ask(ctx, c)
+	result, why := seen.verdict(r.suite)
+	if result != resultPassed && parent.Err() != nil {
+		result, why = resultInconclusive, "the time is up: "+why
 	}
-	result.Result = "failed"
-	if parent.Err() != nil {
-		result.Result, err = "inconclusive", fmt.Errorf("the time is up: %w", err)
-	} else if r.unclear(err) {
-		result.Result = "inconclusive"
+	return pipeline.Check{
+		Name: c.Name, Target: r.target.Name, Result: result,
+		Seconds: time.Since(start).Seconds(), Detail: c.safe(why),
 	}
-	result.Detail = quote(redact(err.Error(), c.credentials()), maxDetail)
-	return result
 }
 
-// ask sends the request until it has passed often enough in a row; the error says
-// why it has not.
-func (r runner) ask(ctx context.Context, c Check) (bool, error) {
-	if missing := c.placeholders(); len(missing) > 0 {
-		return false, notFilled(missing)
-	}
-	row, last := 0, error(nil)
-	for attempt := range r.suite.Attempts {
-		if attempt > 0 && !wait(ctx, time.Duration(r.suite.Interval)) {
-			break
-		}
-		err := r.once(ctx, c)
-		if err == nil {
-			if row++; row == r.suite.Consecutive {
-				return true, nil
-			}
-			last = fmt.Errorf("passed %d times in a row, should be %d", row, r.suite.Consecutive)
-			continue
-		}
-		r.log.Debug("smoke attempt failed", "check", c.Name, "attempt", attempt+1, "detail", quote(redact(err.Error(), c.credentials()), maxDetail))
-		row = 0
-		// A request that the end of the time cut off says less than the answer before it.
-		if last == nil || ctx.Err() == nil {
-			last = err
-		}
-	}
-	if last == nil {
-		last = ctx.Err()
-	}
-	return false, last
-}
-
-// notFilled names the placeholders of a check that nobody filled in.
-type notFilled []string
-
-func (n notFilled) Error() string { return "${" + strings.Join(n, "}, ${") + "} was not filled in" }
-
-// unclear tells whether an error says nothing about the application.
-func (r runner) unclear(err error) bool {
-	var unanswered noAnswer
-	var unfilled notFilled
-	return errors.Is(err, errTooMany) || errors.As(err, &unfilled) || pipeline.KindOf(err) == pipeline.KindUnavailable ||
-		r.target.Outside && errors.As(err, &unanswered)
-}
+// safe makes a text fit for a result.
+func (c Check) safe(text string) string { return quote(redact(text, c.credentials()), maxDetail) }
 
 // once sends one request and looks at its answer.
 func (r runner) once(ctx context.Context, c Check) error {
-	start := time.Now()
-	response, err := r.fetch(ctx, c, strings.TrimSuffix(r.target.BaseURL, "/")+c.Path)
+	if missing := c.unfilled(); len(missing) > 0 {
+		return notFilled(missing)
+	}
+	s := r.open(c)
+	defer s.close()
+	a, err := s.fetch(ctx, c.Method, strings.TrimSuffix(r.target.BaseURL, "/")+c.Path, c.Body, maxBody, true)
 	if err != nil {
 		return err
 	}
-	defer func() { _ = response.Body.Close() }()
-	body, err := readAll(response)
-	if err != nil {
-		return err
+	if a.status == http.StatusTooManyRequests && !c.Expect.Status.allow(a.status) {
+		return tooMany(a.header)
 	}
-	if response.StatusCode == http.StatusTooManyRequests && c.Expect.Status != http.StatusTooManyRequests {
-		return errTooMany
-	}
-	if err := c.Expect.judge(response, body, time.Since(start)); err != nil {
+	if err := c.Expect.judge(a); err != nil {
 		return err
 	}
 	if c.Assets {
-		return r.assets(ctx, c, response.Request.URL, body)
+		return s.assets(ctx, a)
 	}
 	return nil
-}
-
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

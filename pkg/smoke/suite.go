@@ -6,8 +6,6 @@ package smoke
 
 import (
 	"cmp"
-	"encoding/json"
-	"fmt"
 	"net/http"
 	"slices"
 	"time"
@@ -16,84 +14,106 @@ import (
 // Suite is a list of checks and how patiently they are asked.
 type Suite struct {
 	// Consecutive is how often in a row each check must pass; default 1.
-	Consecutive int `json:"consecutive"`
-	// Attempts is how often a check is asked at most; default 5.
-	Attempts int `json:"attempts"`
+	Consecutive int
+	// Attempts is how often a check is asked at most, but a row of passes that has
+	// begun is finished; default 5. What says nothing about the application, as
+	// an API server that is away or an answer 429, is not counted.
+	Attempts int
 	// Interval lies between two attempts; default 1 s.
-	Interval Duration `json:"interval"`
-	// Timeout bounds each request; default 10 s. A frozen database never answers.
-	Timeout Duration `json:"timeout"`
+	Interval time.Duration
+	// Timeout bounds each request with its whole answer; default 10 s. A frozen
+	// database never answers.
+	Timeout time.Duration
 	// Budget bounds a check with all its attempts; default 60 s.
-	Budget Duration `json:"budget"`
-	Checks []Check  `json:"checks"`
+	Budget time.Duration
+	Checks []Check
+
+	skipped *skipped // what Expand left out
 }
 
 // Check is one request and what its answer must be.
 type Check struct {
-	Name   string `json:"name"`
-	Method string `json:"method"` // default GET
-	Path   string `json:"path"`   // begins with "/"
-	// Headers and Body may hold ${NAME}, which [Suite.Expand] fills in.
-	Headers map[string]string `json:"headers"`
-	Body    string            `json:"body"`
-	Expect  Expect            `json:"expect"`
+	Name   string // may hold ${each}
+	Method string // default GET
+	Path   string // begins with "/"; may hold ${each}
+	// Each makes one check of each of its words, which stands for ${each}. A word
+	// may be "${NAME}" or "${NAME:-a,b}" and is then a list itself, with commas.
+	Each []string
+	// Headers and Body may hold ${NAME} and ${NAME:-default}; [Suite.Expand] fills them in.
+	Headers map[string]string
+	Body    string
+	Expect  Expect
+	// Optional leaves the check out, with a warning, while a ${NAME} of it has no value.
+	Optional bool
 	// Assets also fetches every script and style sheet of the HTML that comes back,
 	// as far as they are on the same host: each must be there, whole and not empty.
-	Assets bool `json:"assets"`
+	Assets bool
 	// FollowRedirects follows up to 5 redirects on the same host; by default a
 	// redirect is an answer.
-	FollowRedirects bool `json:"followRedirects"`
+	FollowRedirects bool
+
+	expanded bool     // Expand has filled everything in
+	secrets  []string // the values it has filled in
 }
 
 // Expect is what an answer must be; the zero value of a field asks nothing, that
 // of Status asks for 200. A header that is absent matches no pattern.
 type Expect struct {
-	Status       int               `json:"status"`
-	ContentType  string            `json:"contentType"`  // its beginning, for example "application/json"
-	Headers      map[string]string `json:"headers"`      // regular expressions
-	BodyRegex    string            `json:"bodyRegex"`    // must match
-	BodyNotRegex string            `json:"bodyNotRegex"` // must not match
-	JSON         map[string]any    `json:"json"`         // dotted path -> value
-	MaxLatency   Duration          `json:"maxLatency"`   // of the whole answer
-}
-
-// Duration is a time.Duration that JSON writes as "1.5s".
-type Duration time.Duration
-
-// UnmarshalJSON reads "300ms", "5s", "1m".
-func (d *Duration) UnmarshalJSON(text []byte) error {
-	var s string
-	if err := json.Unmarshal(text, &s); err != nil {
-		return fmt.Errorf("want a duration such as \"5s\", got %s", text)
-	}
-	parsed, err := time.ParseDuration(s)
-	if err != nil || parsed < 0 {
-		return fmt.Errorf("want a duration such as \"5s\", got %q", s)
-	}
-	*d = Duration(parsed)
-	return nil
+	Status      Statuses
+	ContentType string            // media type, for example "application/json"; parameters count where they are given
+	Headers     map[string]string // regular expressions
+	// BodyRegex must all match the first MiB of the body, BodyNotRegex must not.
+	BodyRegex    []string
+	BodyNotRegex []string
+	JSON         map[string]any // dotted path -> value; `\.` is a dot within a key
+	MaxLatency   time.Duration  // of the whole answer, without the time to connect
 }
 
 // The defaults of a suite.
 const (
 	defaultConsecutive = 1
 	defaultAttempts    = 5
-	defaultInterval    = Duration(time.Second)
-	defaultTimeout     = Duration(10 * time.Second)
-	defaultBudget      = Duration(time.Minute)
+	defaultInterval    = time.Second
+	defaultTimeout     = 10 * time.Second
+	defaultBudget      = time.Minute
 )
 
 func (s Suite) withDefaults() Suite {
 	s.Consecutive = cmp.Or(s.Consecutive, defaultConsecutive)
 	s.Attempts = cmp.Or(s.Attempts, max(defaultAttempts, s.Consecutive))
 	s.Interval = cmp.Or(s.Interval, defaultInterval)
-	s.Timeout = cmp.Or(s.Timeout, defaultTimeout)
 	s.Budget = cmp.Or(s.Budget, defaultBudget)
+	s.Timeout = cmp.Or(s.Timeout, min(defaultTimeout, s.Budget))
 	s.Checks = slices.Clone(s.Checks)
 	for i := range s.Checks {
 		c := &s.Checks[i]
 		c.Method = cmp.Or(c.Method, http.MethodGet)
-		c.Expect.Status = cmp.Or(c.Expect.Status, http.StatusOK)
+		if len(c.Expect.Status) == 0 {
+			c.Expect.Status = Statuses{"200"}
+		}
 	}
+	return s
+}
+
+// What a quick look may cost.
+const (
+	quickAttempts = 3
+	quickBudget   = 5 * time.Second
+)
+
+// Quick is the same suite for a short look at what serves already: one pass is
+// enough, at most 3 attempts, and at most 5 s for a check, or as much as the
+// longest MaxLatency of the suite.
+func (s Suite) Quick() Suite {
+	s = s.withDefaults()
+	bound := quickBudget
+	for _, c := range s.Checks {
+		bound = max(bound, c.Expect.MaxLatency)
+	}
+	s.Consecutive = 1
+	s.Attempts = min(s.Attempts, quickAttempts)
+	s.Interval = min(s.Interval, defaultInterval)
+	s.Budget = min(s.Budget, bound)
+	s.Timeout = min(s.Timeout, s.Budget)
 	return s
 }

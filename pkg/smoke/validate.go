@@ -4,90 +4,194 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"mime"
 	"net/http"
+	"net/textproto"
 	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+	"time"
+	"unicode"
+	"unicode/utf8"
 )
 
 const (
 	maxChecks   = 100
 	maxAttempts = 1000
+	maxName     = 100
+	maxBudget   = time.Hour
 )
 
 var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 
-// Validate reports all problems of a suite at once, each with the check's name,
-// the field and what is allowed.
-func (s Suite) Validate() error { return s.withDefaults().validate() }
+// problem is what is wrong with one field; check is -1 for a field of the suite.
+type problem struct {
+	check int
+	field string
+	text  string
+}
 
-func (s Suite) validate() error {
-	var problems []error
-	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+// Validate reports all problems of a suite at once, each with the check's name,
+// the field, its value and what is allowed.
+func (s Suite) Validate() error {
+	s = s.withDefaults()
+	return s.join(s.problems())
+}
+
+// join makes one error of problems, in the order of the suite.
+func (s Suite) join(problems []problem) error {
+	slices.SortStableFunc(problems, func(a, b problem) int { return a.check - b.check })
+	var all []error
+	for _, p := range problems {
+		where := ""
+		if p.check >= 0 {
+			where = fmt.Sprintf("check number %d: ", p.check+1)
+			if p.check < len(s.Checks) && s.Checks[p.check].Name != "" {
+				where = fmt.Sprintf("check %q: ", s.Checks[p.check].Name)
+			}
+		}
+		if p.field != "" {
+			where += p.field + ": "
+		}
+		all = append(all, errors.New(where+p.text))
+	}
+	return errors.Join(all...)
+}
+
+// problems looks at a suite with its defaults.
+func (s Suite) problems() []problem {
+	found := s.patience()
+	suite := func(field, format string, args ...any) {
+		found = append(found, problem{-1, field, fmt.Sprintf(format, args...)})
+	}
 	if len(s.Checks) == 0 {
-		problem("checks: there is none; a suite without checks proves nothing")
+		suite("checks", "there is none; a suite without checks proves nothing")
 	}
 	if len(s.Checks) > maxChecks {
-		problem("checks: there are %d; allowed are %d", len(s.Checks), maxChecks)
-	}
-	if s.Attempts > maxAttempts {
-		problem("attempts: %d; allowed are %d", s.Attempts, maxAttempts)
-	}
-	if s.Consecutive < 1 || s.Attempts < s.Consecutive {
-		problem("attempts is %d, consecutive is %d: both must be at least 1, and attempts not below consecutive", s.Attempts, s.Consecutive)
+		suite("checks", "there are %d; allowed are %d", len(s.Checks), maxChecks)
 	}
 	names := map[string]bool{}
 	for i, c := range s.Checks {
-		where := fmt.Sprintf("check %q", c.Name)
-		if c.Name == "" {
-			where = fmt.Sprintf("check number %d", i+1)
-			problem("%s: name: it needs one", where)
+		report := func(field, format string, args ...any) {
+			found = append(found, problem{i, field, fmt.Sprintf(format, args...)})
 		}
-		if names[c.Name] {
-			problem("%s: name: it is given twice", where)
+		if c.Name != "" && names[c.Name] {
+			report("name", "it is given twice")
 		}
 		names[c.Name] = true
-		for _, err := range c.validate() {
-			problem("%s: %w", where, err)
+		if c.Expect.MaxLatency > s.Timeout {
+			report("expect.maxLatency", "%s; allowed is up to the timeout, %s", c.Expect.MaxLatency, s.Timeout)
 		}
+		c.request(report)
+		c.checkVariables(report)
+		c.Expect.check(c.Method, report)
 	}
-	return errors.Join(problems...)
+	return found
+}
+
+// patience looks at how often and how long a suite asks.
+func (s Suite) patience() (found []problem) {
+	report := func(field, format string, args ...any) {
+		found = append(found, problem{-1, field, fmt.Sprintf(format, args...)})
+	}
+	if s.Consecutive < 1 {
+		report("consecutive", "%d; allowed is 1 or more", s.Consecutive)
+	}
+	if s.Attempts < s.Consecutive || s.Attempts > maxAttempts {
+		report("attempts", "%d; allowed are consecutive, which is %d, to %d", s.Attempts, s.Consecutive, maxAttempts)
+	}
+	if s.Budget < 0 || s.Budget > maxBudget {
+		report("budget", "%s; allowed is up to %s", s.Budget, maxBudget)
+	}
+	if s.Timeout < 0 || s.Timeout > s.Budget {
+		report("timeout", "%s; allowed is up to the budget, %s", s.Timeout, s.Budget)
+	}
+	if s.Interval < 0 || s.Interval >= s.Budget {
+		report("interval", "%s; allowed is less than the budget, %s", s.Interval, s.Budget)
+	} else if row := time.Duration(min(s.Consecutive, maxAttempts)-1) * s.Interval; row >= s.Budget {
+		report("consecutive", "%d; with an interval of %s they take %s, which is not within the budget, %s", s.Consecutive, s.Interval, row, s.Budget)
+	}
+	return found
 }
 
 // methods are what a check may send: it must not be able to change much.
 var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions}
 
-func (c Check) validate() []error {
-	var problems []error
-	problem := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+// framing are headers that HTTP itself decides.
+var framing = []string{"Connection", "Content-Length", "Trailer", "Transfer-Encoding", "Upgrade"}
+
+type reporter func(field, format string, args ...any)
+
+// request looks at what a check sends.
+func (c Check) request(report reporter) {
+	switch {
+	case c.Name == "":
+		report("name", "it needs one")
+	case utf8.RuneCountInString(c.Name) > maxName || strings.ContainsFunc(c.Name, func(r rune) bool { return !unicode.IsPrint(r) }):
+		report("name", "allowed are up to %d characters that can be printed", maxName)
+	}
 	if !strings.HasPrefix(c.Path, "/") {
-		problem("path: %q does not begin with \"/\"", c.Path)
+		report("path", "%q does not begin with \"/\"", c.Path)
 	} else if _, err := url.ParseRequestURI(c.Path); err != nil || strings.Contains(c.Path, "#") {
-		problem("path: %q is not a path with a query", c.Path)
-	}
-	for name, value := range c.Headers {
-		if !headerName.MatchString(name) || strings.ContainsAny(value, "\r\n\x00") {
-			problem("headers: %q is not the name of a header with a value of one line", name)
-		}
-	}
-	if c.Assets && c.Method != http.MethodGet {
-		problem("assets: the answer to %s names none; allowed is GET", c.Method)
+		report("path", "%q is not a path with a query", c.Path)
 	}
 	if !slices.Contains(methods, c.Method) {
-		problem("method: %q; allowed are %s", c.Method, strings.Join(methods, ", "))
+		report("method", "%q; allowed are %s", c.Method, strings.Join(methods, ", "))
 	}
-	if c.Expect.Status < 100 || c.Expect.Status > 599 {
-		problem("expect.status: %d; allowed are 100 to 599", c.Expect.Status)
+	if c.Assets && c.Method != http.MethodGet {
+		report("assets", "the answer to %s names none; allowed is GET", c.Method)
 	}
-	patterns := map[string]string{"bodyRegex": c.Expect.BodyRegex, "bodyNotRegex": c.Expect.BodyNotRegex}
-	for name, pattern := range c.Expect.Headers {
-		patterns["headers."+name] = pattern
+	seen := map[string]bool{}
+	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
+		canonical := textproto.CanonicalMIMEHeaderKey(name)
+		switch {
+		case !headerName.MatchString(name) || strings.ContainsAny(c.Headers[name], "\r\n\x00"):
+			report("headers", "%q is not the name of a header with a value of one line", name)
+		case slices.Contains(framing, canonical):
+			report("headers", "%q is not for a check to set", name)
+		case seen[canonical]:
+			report("headers", "%q is given twice", canonical)
+		}
+		seen[canonical] = true
 	}
-	for _, field := range slices.Sorted(maps.Keys(patterns)) {
-		if _, err := regexp.Compile(patterns[field]); err != nil {
-			problem("expect.%s: %w", field, err)
+}
+
+// check looks at what an answer must be.
+func (e Expect) check(method string, report reporter) {
+	for _, status := range e.Status {
+		if !statusForm.MatchString(status) {
+			report("expect.status", "%s; allowed are 100 to 599 and classes such as 2xx", status)
 		}
 	}
-	return problems
+	if e.ContentType != "" {
+		if kind, _, err := mime.ParseMediaType(e.ContentType); err != nil || !strings.Contains(kind, "/") {
+			report("expect.contentType", "%q is not a media type such as application/json", e.ContentType)
+		}
+	}
+	if e.MaxLatency < 0 {
+		report("expect.maxLatency", "%s; allowed is 0 or more", e.MaxLatency)
+	}
+	compile := func(field, pattern string) {
+		if _, err := regexp.Compile(pattern); err != nil {
+			report(field, "%v", err)
+		}
+	}
+	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
+		compile("expect.headers."+name, e.Headers[name])
+	}
+	for _, pattern := range e.BodyRegex {
+		compile("expect.bodyRegex", pattern)
+	}
+	for _, pattern := range e.BodyNotRegex {
+		compile("expect.bodyNotRegex", pattern)
+	}
+	for _, path := range slices.Sorted(maps.Keys(e.JSON)) {
+		if slices.Contains(keys(path), "") {
+			report("expect.json", "%q is not keys with dots between them", path)
+		}
+	}
+	if method == http.MethodHead && len(e.BodyRegex)+len(e.BodyNotRegex)+len(e.JSON) > 0 {
+		report("expect", "the answer to HEAD has no body to look at")
+	}
 }

@@ -1,0 +1,63 @@
+package smoke
+
+import (
+	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// question is what a check asks of a kind of target: pods have other names after
+// a deploy, so all of them are one.
+type question struct{ check, target string }
+
+func questionOf(c pipeline.Check) question {
+	if kind, _, _ := strings.Cut(c.Target, "/"); kind == "Pod" {
+		return question{c.Name, kind}
+	}
+	return question{c.Name, c.Target}
+}
+
+// earlier is how a question was answered before the deploy.
+type earlier struct {
+	passed bool   // by at least one target
+	detail string // why one did not
+}
+
+// Against judges the results after a deploy in the light of those before it. It
+// changes two kinds of them:
+//   - failed, and before the deploy the check had failed or its target was
+//     unreachable: inconclusive, because the deploy need not be the reason;
+//   - unreachable at a target that is Outside, and before the deploy the check had
+//     passed there: failed.
+//
+// A check counts as passed before when one pod passed it. What was inconclusive
+// before for another reason tells nothing, nor do checks that were not made.
+func Against(before, after []pipeline.Check) []pipeline.Check {
+	known := map[question]earlier{}
+	for _, c := range before {
+		e, found := known[questionOf(c)]
+		switch {
+		case c.Result == resultPassed:
+			e.passed = true
+		case c.Result != resultFailed && !strings.HasPrefix(c.Detail, unreachable):
+			continue
+		case !found || e.detail == "":
+			e.detail = c.Detail
+		}
+		known[questionOf(c)] = e
+	}
+	var out []pipeline.Check
+	for _, c := range after {
+		e, found := known[questionOf(c)]
+		switch {
+		case found && !e.passed && c.Result == resultFailed:
+			c.Result = resultInconclusive
+			c.Detail = limited("was already failing before: "+limited(e.detail, maxDetail/2)+"; now: "+c.Detail, 2*maxDetail)
+		case found && e.passed && c.Result == resultInconclusive && strings.HasPrefix(c.Detail, unreachable):
+			c.Result = resultFailed
+			c.Detail = "it was reachable before: " + c.Detail
+		}
+		out = append(out, c)
+	}
+	return out
+}

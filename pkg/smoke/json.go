@@ -1,0 +1,120 @@
+package smoke
+
+import (
+	"bytes"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+func (e Expect) judgeJSON(body []byte) error {
+	document, err := decode(body)
+	if err != nil {
+		return fmt.Errorf("the body is not JSON: %s", excerpt(body))
+	}
+	var problems []error
+	for _, path := range slices.Sorted(maps.Keys(e.JSON)) {
+		got, found := lookup(document, path)
+		switch {
+		case !found:
+			problems = append(problems, fmt.Errorf("the body has nothing at \"%s\", it is %s", path, excerpt(body)))
+		case !equal(e.JSON[path], got) && sensitive.MatchString(path):
+			problems = append(problems, fmt.Errorf("\"%s\" is not what it should be", path))
+		case !equal(e.JSON[path], got):
+			problems = append(problems, fmt.Errorf("\"%s\" is %s, should be %s", path, show(got), show(e.JSON[path])))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// decode reads one JSON value and leaves its numbers as they are written.
+func decode(text []byte) (document any, err error) {
+	decoder := json.NewDecoder(bytes.NewReader(text))
+	decoder.UseNumber()
+	if err := decoder.Decode(&document); err != nil {
+		return nil, err
+	}
+	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("there is more after the first JSON value")
+	}
+	return document, nil
+}
+
+// equal compares as JSON does: 1 and 1.0 are the same number. want may be any Go
+// value that JSON can write.
+func equal(want, got any) bool {
+	text, err := json.Marshal(want)
+	if err != nil {
+		return false
+	}
+	plain, err := decode(text)
+	return err == nil && same(plain, got)
+}
+
+func same(a, b any) bool {
+	switch a := a.(type) {
+	case json.Number:
+		b, ok := b.(json.Number)
+		return ok && sameNumber(a, b)
+	case []any:
+		b, ok := b.([]any)
+		return ok && slices.EqualFunc(a, b, same)
+	case map[string]any:
+		b, ok := b.(map[string]any)
+		return ok && maps.EqualFunc(a, b, same)
+	}
+	return a == b
+}
+
+// sameNumber tells large whole numbers apart, which a float64 cannot.
+func sameNumber(a, b json.Number) bool {
+	i, errA := a.Int64()
+	j, errB := b.Int64()
+	if errA == nil && errB == nil {
+		return i == j
+	}
+	x, errA := a.Float64()
+	y, errB := b.Float64()
+	return errA == nil && errB == nil && x == y
+}
+
+// lookup follows "items.0.kind" through objects and lists.
+func lookup(document any, path string) (any, bool) {
+	for _, key := range keys(path) {
+		switch at := document.(type) {
+		case map[string]any:
+			next, found := at[key]
+			if !found {
+				return nil, false
+			}
+			document = next
+		case []any:
+			i, err := strconv.Atoi(key)
+			if err != nil || i < 0 || i >= len(at) {
+				return nil, false
+			}
+			document = at[i]
+		default:
+			return nil, false
+		}
+	}
+	return document, true
+}
+
+// keys splits a path at its dots, except where a backslash stands before one.
+func keys(path string) []string {
+	var out []string
+	for _, part := range strings.Split(path, ".") {
+		if last := len(out) - 1; last >= 0 && strings.HasSuffix(out[last], `\`) {
+			out[last] = strings.TrimSuffix(out[last], `\`) + "." + part
+			continue
+		}
+		out = append(out, part)
+	}
+	return out
+}

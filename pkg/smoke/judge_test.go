@@ -1,0 +1,159 @@
+package smoke
+
+import (
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// run sends one check, asked once, to a handler.
+func run(t *testing.T, handler http.HandlerFunc, c Check) pipeline.Check {
+	t.Helper()
+	return runSuite(t, handler, Suite{Attempts: 1, Checks: []Check{c}})
+}
+
+func runSuite(t *testing.T, handler http.HandlerFunc, s Suite) pipeline.Check {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	defer server.Close()
+	s.Interval = time.Millisecond
+	results := Run(t.Context(), s, Target{Name: "Pod/a", BaseURL: server.URL, Transport: server.Client().Transport}, nil)
+	require.Len(t, results, 1)
+	require.Equal(t, "Pod/a", results[0].Target)
+	return results[0]
+}
+
+func reply(status int, contentType, body string) http.HandlerFunc {
+	return func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Type", contentType)
+		w.WriteHeader(status)
+		fmt.Fprint(w, body)
+	}
+}
+
+func TestWhatAnAnswerMustBe(t *testing.T) {
+	ok := reply(200, "application/json; charset=utf-8", `{"status":"ok","items":[{"kind":"API","n":2}],"a.b":{"c":null},"id":9007199254740993}`)
+	long := reply(200, "text/plain", strings.Repeat("x", maxBody)+"end")
+	slow := func(http.ResponseWriter, *http.Request) { time.Sleep(20 * time.Millisecond) }
+	redirect := func(w http.ResponseWriter, r *http.Request) { http.Redirect(w, r, "/login", http.StatusFound) }
+	cookies := func(w http.ResponseWriter, _ *http.Request) {
+		w.Header()["Set-Cookie"] = []string{"a=1", "sid=2; HttpOnly"}
+		w.Header().Set("X-Empty", "")
+	}
+	json := func(path string, value any) Expect { return Expect{JSON: map[string]any{path: value}} }
+	header := func(name, pattern string) Expect { return Expect{Headers: map[string]string{name: pattern}} }
+	cases := map[string]struct {
+		handler http.HandlerFunc
+		expect  Expect
+		detail  string // "" when it must pass
+	}{
+		"status 200 is the default":      {ok, Expect{}, ""},
+		"201 is not 200":                 {reply(201, "", ""), Expect{}, "status 201, should be 200"},
+		"another status":                 {reply(503, "", "starting"), Expect{}, "status 503, should be 200: starting"},
+		"an expected refusal":            {reply(401, "", ""), Expect{Status: Statuses{"401"}}, ""},
+		"one of several":                 {reply(404, "", ""), Expect{Status: Statuses{"401", "404"}}, ""},
+		"none of several":                {reply(500, "", ""), Expect{Status: Statuses{"401", "2xx"}}, "status 500, should be 401 or 2xx"},
+		"one of a class":                 {reply(204, "", ""), Expect{Status: Statuses{"2xx"}}, ""},
+		"429 where it is wanted":         {reply(429, "", ""), Expect{Status: Statuses{"4xx"}}, ""},
+		"a redirect is an answer":        {redirect, Expect{}, "status 302 to /login, should be 200"},
+		"content type":                   {ok, Expect{ContentType: "application/json"}, ""},
+		"content type in other letters":  {reply(200, "Text/HTML;charset=UTF-8", ""), Expect{ContentType: "text/html; charset=utf-8"}, ""},
+		"another charset":                {reply(200, "text/html; charset=latin1", ""), Expect{ContentType: "text/html; charset=utf-8"}, `content type "text/html; charset=latin1", should be "text/html; charset=utf-8"`},
+		"a longer content type":          {reply(200, "application/json-seq", ""), Expect{ContentType: "application/json"}, "should be"},
+		"the HTML fallback is not JSON":  {reply(200, "text/html", "<html>"), Expect{ContentType: "application/json"}, `content type "text/html", should be "application/json"`},
+		"JSON value":                     {ok, Expect{JSON: map[string]any{"status": "ok", "items.0.n": 2.0}}, ""},
+		"another JSON value":             {ok, json("status", "up"), `"status" is "ok", should be "up"`},
+		"a JSON object":                  {ok, json("items.0", map[string]any{"n": 2, "kind": "API"}), ""},
+		"a JSON list":                    {ok, json("items", []any{map[string]any{"n": 2, "kind": "API"}}), ""},
+		"a shorter JSON list":            {ok, json("items", []any{}), "should be []"},
+		"null":                           {ok, json(`a\.b.c`, nil), ""},
+		"null is not absent":             {ok, json(`a\.b.d`, nil), `the body has nothing at "a\.b.d"`},
+		"a number is no text":            {ok, json("items.0.n", "2"), `"items.0.n" is 2, should be "2"`},
+		"large numbers differ":           {ok, json("id", int64(9007199254740992)), `"id" is 9007199254740993, should be 9007199254740992`},
+		"a JSON path that is not there":  {ok, json("items.3.kind", "API"), `the body has nothing at "items.3.kind"`},
+		"a JSON path through a text":     {ok, json("status.x", "API"), `the body has nothing at "status.x"`},
+		"a negative index":               {ok, json("items.-1", 1), "nothing at"},
+		"not JSON at all":                {reply(200, "", "<html>"), json("a", 1.0), "the body is not JSON: <html>"},
+		"two JSON values":                {reply(200, "", "{}{}"), json("a", 1.0), "the body is not JSON"},
+		"no body":                        {reply(200, "", ""), json("a", 1.0), "the body is not JSON"},
+		"JSON that is too long to read":  {reply(200, "", "["+strings.Repeat("1,", maxBody)+"1]"), json("0", 1.0), "the body is longer than 1048576 bytes"},
+		"body":                           {ok, Expect{BodyRegex: []string{`"kind":"API"`, "^{"}}, ""},
+		"another body":                   {ok, Expect{BodyRegex: []string{"status", "nothing"}}, `the body does not match "nothing"`},
+		"a body that must not be":        {ok, Expect{BodyNotRegex: []string{"nothing", "status"}}, `the body matches "status", which it must not`},
+		"the end of a long body":         {long, Expect{BodyRegex: []string{"end"}}, `the body does not match "end"`},
+		"the beginning of a long body":   {long, Expect{BodyRegex: []string{"^x"}}, ""},
+		"a header":                       {ok, header("Content-Type", "charset=utf-8$"), ""},
+		"another header":                 {ok, header("content-type", "^text/"), `header content-type is "application/json; charset=utf-8", should match "^text/"`},
+		"an absent header":               {ok, header("X-Frame-Options", ".*"), "there is no header X-Frame-Options"},
+		"an empty header is there":       {cookies, header("X-Empty", "^$"), ""},
+		"the second of two headers":      {cookies, header("Set-Cookie", "HttpOnly"), ""},
+		"neither of two headers":         {cookies, header("Set-Cookie", "Secure"), `header Set-Cookie is ***, should match "Secure"`},
+		"fast enough":                    {slow, Expect{MaxLatency: 5 * time.Second}, ""},
+		"too slow":                       {slow, Expect{MaxLatency: 15 * time.Millisecond}, "ms, should take at most 15ms"},
+		"control characters are visible": {reply(500, "", "a\n::error::b\x1b[0m\u202e"), Expect{}, `status 500, should be 200: a\n::error::b\x1b[0m\u202e`},
+		"text that is not UTF-8":         {reply(500, "", "a\xff\xfeb"), Expect{}, `status 500, should be 200: a?b`},
+		"an endless word":                {reply(500, "", strings.Repeat("é", 5000)), Expect{}, "é…"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := run(t, c.handler, Check{Name: "n", Path: "/", Expect: c.expect})
+			require.LessOrEqual(t, len([]rune(got.Detail)), maxDetail+1)
+			if c.detail == "" {
+				require.Equal(t, "passed", got.Result, got.Detail)
+				return
+			}
+			require.Equal(t, "failed", got.Result)
+			require.Contains(t, got.Detail, c.detail)
+		})
+	}
+}
+
+func TestParsedNumbersCompareAsNumbers(t *testing.T) {
+	suite, err := Parse([]byte(`{"attempts":1,"checks":[{"name":"a","path":"/","expect":{"json":{"n":2,"list.0":1.5,"deep":{"x":[1]},"none":null}}}]}`))
+	require.NoError(t, err)
+	require.Equal(t, "passed", runSuite(t, reply(200, "", `{"n":2.0,"list":[1.5],"deep":{"x":[1]},"none":null}`), suite).Result)
+}
+
+func TestAssetsOfAPage(t *testing.T) {
+	const page = `<html><head><link rel="stylesheet" href="/static/main.css"><link rel="icon" href="/none.ico">
+<script defer="defer" src="static/main.js?v=1&amp;w=2"></script><script src="https://elsewhere.test/x.js"></script></head></html>`
+	site := func(change map[string]http.HandlerFunc) http.HandlerFunc {
+		return func(w http.ResponseWriter, r *http.Request) {
+			pages := map[string]http.HandlerFunc{
+				"/": reply(200, "text/html", page), "/static/main.css": reply(200, "text/css", "x"), "/static/main.js?v=1&w=2": reply(200, "application/javascript; charset=UTF-8", "x"),
+			}
+			for path, handler := range change {
+				pages[path] = handler
+			}
+			if handler := pages[r.URL.RequestURI()]; handler != nil {
+				handler(w, r)
+				return
+			}
+			http.NotFound(w, r)
+		}
+	}
+	cases := map[string]struct {
+		change map[string]http.HandlerFunc
+		detail string
+	}{
+		"complete":                          {nil, ""},
+		"one is missing":                    {map[string]http.HandlerFunc{"/static/main.css": http.NotFound}, "asset /static/main.css: status 404"},
+		"the HTML fallback in place of one": {map[string]http.HandlerFunc{"/static/main.js?v=1&w=2": reply(200, "text/html", page)}, `content type "text/html", should be of javascript`},
+		"one is empty":                      {map[string]http.HandlerFunc{"/static/main.css": reply(200, "text/css", "")}, "it is empty"},
+		"a page without any":                {map[string]http.HandlerFunc{"/": reply(200, "text/html", "<html>")}, "no scripts or style sheets"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			got := run(t, site(c.change), Check{Name: "page", Path: "/", Assets: true})
+			require.Contains(t, got.Detail, c.detail)
+			require.Equal(t, c.detail == "", got.Result == "passed", got.Detail)
+		})
+	}
+}
