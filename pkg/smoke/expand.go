@@ -5,95 +5,10 @@ import (
 	"fmt"
 	"log/slog"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"sync"
 )
-
-// placeholder is ${NAME} or ${NAME:-default}.
-var placeholder = regexp.MustCompile(`\$\{([A-Za-z_][A-Za-z0-9_]*)(:-([^}]*))?\}`)
-
-// each is the placeholder that a check's list fills in; the environment has no part in it.
-const each = "each"
-
-// eachWord is what may stand for ${each}: it becomes a part of a path.
-var eachWord = regexp.MustCompile(`^[A-Za-z0-9_.~-]+$`)
-
-// variable is one ${NAME} of a check.
-type variable struct {
-	name       string
-	optional   bool // it has a default
-	stands     string
-	defaulting string
-}
-
-// variables lists the placeholders of some texts, each name once.
-func variables(texts ...string) []variable {
-	var found []variable
-	for _, text := range texts {
-		for _, m := range placeholder.FindAllStringSubmatch(text, -1) {
-			v := variable{name: m[1], optional: m[2] != "", stands: m[0], defaulting: m[3]}
-			if !slices.Contains(found, v) {
-				found = append(found, v)
-			}
-		}
-	}
-	return found
-}
-
-// filled are the texts of a check that the environment fills in.
-func (c Check) filled() []string {
-	texts := append(slices.Clone(c.Each), c.Body)
-	for _, name := range slices.Sorted(maps.Keys(c.Headers)) {
-		texts = append(texts, c.Headers[name])
-	}
-	return texts
-}
-
-// unfilled names the placeholders of a check that is about to be sent.
-func (c Check) unfilled() []string {
-	var names []string
-	if !c.expanded {
-		for _, v := range variables(append(c.filled(), c.Name, c.Path)...) {
-			names = append(names, v.stands)
-		}
-	}
-	return names
-}
-
-// checkVariables looks at where a check has placeholders.
-func (c Check) checkVariables(report reporter) {
-	usesEach := map[string]bool{}
-	for field, text := range map[string]string{"name": c.Name, "path": c.Path} {
-		for _, v := range variables(text) {
-			if v.name != each {
-				report(field, "%s: only ${each} may stand here", v.stands)
-			}
-			usesEach[field] = usesEach[field] || v.name == each
-		}
-	}
-	switch {
-	case len(c.Each) > 0 && !usesEach["name"]:
-		report("each", "the name has no ${each}: every check needs a name of its own")
-	case len(c.Each) == 0 && len(usesEach) > 0 && (usesEach["name"] || usesEach["path"]):
-		report("each", "it is missing, and there is a ${each} to fill in")
-	}
-	for _, word := range c.Each {
-		if v := variables(word); !eachWord.MatchString(word) && (len(v) != 1 || v[0].stands != word || v[0].name == each) {
-			report("each", "%q is neither letters, digits, \"_\", \".\", \"~\" and \"-\" nor one ${NAME}", word)
-		}
-	}
-	if !c.Optional || c.expanded {
-		return
-	}
-	for _, v := range variables(c.filled()...) {
-		if v.name != each && !v.optional {
-			return
-		}
-	}
-	report("optional", "true; the check has no ${NAME} that could be missing")
-}
 
 // Expand fills in each ${NAME} of headers, bodies and lists with what lookup
 // gives, so that a file of checks needs no credentials inside, and makes the
@@ -134,9 +49,9 @@ func (c Check) look(lookup func(string) (string, bool)) (missing, bad []string) 
 		value, _ := lookup(v.name)
 		switch {
 		case strings.ContainsAny(value, "\r\n\x00"):
-			bad = append(bad, v.stands)
-		case value == "" && !v.optional:
-			missing = append(missing, v.stands)
+			bad = append(bad, v.text)
+		case value == "" && !v.hasDefault:
+			missing = append(missing, v.text)
 		}
 	}
 	return missing, bad
@@ -153,7 +68,7 @@ func (c Check) expand(lookup func(string) (string, bool)) ([]Check, error) {
 			if value, _ := lookup(v.name); value != "" {
 				return value
 			}
-			return v.defaulting
+			return v.value
 		})
 	}
 	words := []string{""}

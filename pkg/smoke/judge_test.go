@@ -21,13 +21,19 @@ func run(t *testing.T, handler http.HandlerFunc, c Check) pipeline.Check {
 
 func runSuite(t *testing.T, handler http.HandlerFunc, s Suite) pipeline.Check {
 	t.Helper()
-	server := httptest.NewServer(handler)
-	defer server.Close()
 	s.Interval = time.Millisecond
-	results := Run(t.Context(), s, Target{Name: "Pod/a", BaseURL: server.URL, Transport: server.Client().Transport}, nil)
+	results := Run(t.Context(), s, serve(t, handler), nil)
 	require.Len(t, results, 1)
 	require.Equal(t, "Pod/a", results[0].Target)
 	return results[0]
+}
+
+// serve is a target that a handler answers for.
+func serve(t *testing.T, handler http.HandlerFunc) Target {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	return Target{Name: "Pod/a", BaseURL: server.URL}
 }
 
 func reply(status int, contentType, body string) http.HandlerFunc {

@@ -24,8 +24,8 @@ const (
 	maxRedirects = 5
 )
 
-// session is one attempt of one check: its requests share connections, and no
-// other's do, so that each attempt may reach another backend, and a new one.
+// session is one attempt of one check. Its page and assets share a connection, and
+// no other attempt does, so that each may reach another backend, and a new one.
 type session struct {
 	check   Check
 	timeout time.Duration
@@ -37,7 +37,10 @@ func (r runner) open(c Check) session {
 	s := session{check: c, timeout: min(r.suite.Timeout, r.suite.Budget), close: func() {}}
 	transport := r.target.Transport
 	if transport == nil {
-		own := &http.Transport{Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: maxHeader}
+		own := &http.Transport{
+			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: maxHeader,
+			DisableKeepAlives: !c.Assets,
+		}
 		transport, s.close = own, own.CloseIdleConnections
 	}
 	s.client = &http.Client{Transport: transport, Timeout: s.timeout, CheckRedirect: s.redirect}

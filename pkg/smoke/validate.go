@@ -70,6 +70,7 @@ func (s Suite) problems() []problem {
 	}
 	if len(s.Checks) > maxChecks {
 		suite("checks", "there are %d; allowed are %d", len(s.Checks), maxChecks)
+		return found
 	}
 	names := map[string]bool{}
 	for i, c := range s.Checks {
