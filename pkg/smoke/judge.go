@@ -15,11 +15,7 @@ import (
 // redacted when they become a result's detail, and not before.
 func (e Expect) judge(a answer) error {
 	if !e.Status.allow(a.status) {
-		to := ""
-		if location := a.header.Get("Location"); location != "" {
-			to = " to " + location
-		}
-		return fmt.Errorf("status %d%s, should be %s: %s", a.status, to, e.Status, excerpt(a.body))
+		return e.wrongStatus(a)
 	}
 	if a.broken != nil {
 		return a.broken
@@ -54,6 +50,17 @@ func (e Expect) judge(a answer) error {
 		return fmt.Errorf("the answer took %s, should take at most %s", a.latency.Round(time.Millisecond), e.MaxLatency)
 	}
 	return nil
+}
+
+func (e Expect) wrongStatus(a answer) error {
+	to, words := "", ""
+	if location := a.header.Get("Location"); location != "" {
+		to = " to " + location
+	}
+	if len(a.body) > 0 {
+		words = ": " + string(excerpt(a.body))
+	}
+	return fmt.Errorf("status %d%s, should be %s%s", a.status, to, e.Status, words)
 }
 
 // allowsType compares media types: names without regard to case, and parameters
