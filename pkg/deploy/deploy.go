@@ -33,9 +33,10 @@ type Applier interface {
 	Rollback(ctx context.Context, to int) (pipeline.Applied, error)
 }
 
-// Locker makes sure that one run at a time changes a release.
+// Locker makes sure that one run at a time changes a release. held is cancelled
+// when another run has taken the lock over.
 type Locker interface {
-	Lock(ctx context.Context, holder string) (unlock func(context.Context) error, err error)
+	Lock(ctx context.Context, holder string) (held context.Context, unlock func(context.Context) error, err error)
 }
 
 // Watcher waits until a rollout is complete or certain to fail; ctx's deadline
@@ -138,9 +139,10 @@ func (r *run) phase(name string, step func() error) error {
 
 // locked runs body while holding the release's lock.
 func (r *run) locked(ctx context.Context, body func(context.Context) error) error {
+	var held context.Context
 	var unlock func(context.Context) error
 	err := r.phase("lock", func() (err error) {
-		unlock, err = r.cluster.Locker.Lock(ctx, r.Holder)
+		held, unlock, err = r.cluster.Locker.Lock(ctx, r.Holder)
 		return err
 	})
 	if err != nil {
@@ -153,5 +155,5 @@ func (r *run) locked(ctx context.Context, body func(context.Context) error) erro
 			r.Log.Warn("releasing the lock", "error", err)
 		}
 	}()
-	return body(ctx)
+	return body(held)
 }

@@ -58,9 +58,9 @@ func (f *fakeCluster) Mark(_ context.Context, revision int, mark pipeline.Mark) 
 	return errors.New("no such revision")
 }
 
-func (f *fakeCluster) Lock(_ context.Context, holder string) (func(context.Context) error, error) {
+func (f *fakeCluster) Lock(ctx context.Context, holder string) (context.Context, func(context.Context) error, error) {
 	f.holder = holder
-	return func(context.Context) error { f.holder = ""; return nil }, f.lockErr
+	return ctx, func(context.Context) error { f.holder = ""; return nil }, f.lockErr
 }
 
 func (f *fakeCluster) Apply(_ context.Context, image pipeline.Verified) (pipeline.Applied, error) {

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"regexp"
+	"slices"
 	"strings"
 
 	"helm.sh/helm/v3/pkg/storage/driver"
@@ -57,7 +58,21 @@ func (r *Release) unapplied(doing string, err error) error {
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err), isUnreachable(err):
 		return classify(doing, err)
 	}
+	if kinds := missingKinds(err); kinds != "" {
+		return pipeline.Refused("release/no-such-kind", "%s: the cluster has no %s; install the CustomResourceDefinition first, or leave the object out", doing, kinds)
+	}
 	return pipeline.BadInput("release/chart", "%s: %s", doing, words(err))
+}
+
+// missingKinds names the kinds that the cluster does not have, "" for none.
+func missingKinds(err error) string {
+	var names []string
+	for _, parts := range noKind.FindAllStringSubmatch(err.Error(), -1) {
+		if name := fmt.Sprintf("kind %s in %s", parts[1], parts[2]); !slices.Contains(names, name) {
+			names = append(names, name)
+		}
+	}
+	return strings.Join(names, ", ")
 }
 
 // cause names what ended an apply in the middle. The API server says which
@@ -99,6 +114,9 @@ var (
 	// wholeObject is the live object, which the API server repeats when a patch
 	// does not fit its type; what it thinks of it follows.
 	wholeObject = regexp.MustCompile(`(?s)Invalid value: "\{.*\}"`)
+	anyValue    = regexp.MustCompile(`Invalid value: "(\\.|[^"\\])*"`)
+	// noKind is how the REST mapper names a kind that the cluster does not have.
+	noKind = regexp.MustCompile(`no matches for kind "([^"]*)" in version "([^"]*)"`)
 )
 
 // isUnreachable tells an API server that cannot be reached or is in trouble from
@@ -111,9 +129,19 @@ func isUnreachable(err error) bool {
 
 func words(err error) string {
 	text := wholeObject.ReplaceAllString(err.Error(), "Invalid value: (the object, withheld)")
-	text = strings.ToValidUTF8(strings.TrimSpace(text), "?")
+	return bounded(strings.ToValidUTF8(strings.TrimSpace(text), "?"))
+}
+
+func bounded(text string) string {
 	if runes := []rune(text); len(runes) > maxWords {
 		return string(runes[:maxWords]) + "…"
 	}
 	return text
+}
+
+// withoutValues is a message of Helm for its debug log: the API server repeats
+// values that it does not like, and Helm its whole answer about a Secret.
+func withoutValues(text string) string {
+	text = wholeObject.ReplaceAllString(text, "Invalid value: (withheld)")
+	return bounded(anyValue.ReplaceAllString(text, "Invalid value: (withheld)"))
 }

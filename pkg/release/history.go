@@ -7,6 +7,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 	"time"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
@@ -29,12 +30,37 @@ const (
 // so that a killed run would leave an unproven revision marked good.
 type marking struct {
 	driver.Driver
-	copyOf  int // what the next revision made by a rollback is a copy of
-	created int // the last revision that this process created, 0 for none
+	mu      sync.Mutex
+	copyOf  int                  // what the next revision made by a rollback is a copy of
+	created int                  // the last revision of the running change, 0 for none
+	record  *helmrelease.Release // the same, as Helm goes on changing it
+}
+
+// copies says what the next revision made by a rollback is a copy of.
+func (m *marking) copies(origin int) {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.copyOf = origin
+}
+
+// last is the revision that the running change created, 0 for none.
+func (m *marking) last() int {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.created
+}
+
+// forget begins a change.
+func (m *marking) forget() {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	m.copyOf, m.created, m.record = 0, 0, nil
 }
 
 // Create stores a new record.
 func (m *marking) Create(key string, record *helmrelease.Release) error {
+	m.mu.Lock()
+	defer m.mu.Unlock()
 	labels := maps.Clone(record.Labels)
 	if labels == nil {
 		labels = map[string]string{}
@@ -49,13 +75,13 @@ func (m *marking) Create(key string, record *helmrelease.Release) error {
 	if err := m.Driver.Create(key, record); err != nil {
 		return err
 	}
-	m.created = record.Version
+	m.created, m.record = record.Version, record
 	return nil
 }
 
 // History gives all revisions, newest first; none for a release that is not there.
 func (r *Release) History(context.Context) ([]pipeline.Revision, error) {
-	records, err := r.helm.Releases.History(r.Name)
+	records, err := r.helm.config.Releases.History(r.Name)
 	if isMissing(err) {
 		return nil, nil
 	}
@@ -102,9 +128,9 @@ func imageOf(values map[string]any, path string) string {
 }
 
 // Mark writes the verdict of a revision, and when, on Helm's record; other
-// labels stay.
-func (r *Release) Mark(_ context.Context, revision int, mark pipeline.Mark) error {
-	record, err := r.helm.Releases.Get(r.Name, revision)
+// labels stay. A good one makes older records superfluous, see [Release.Prune].
+func (r *Release) Mark(ctx context.Context, revision int, mark pipeline.Mark) error {
+	record, err := r.helm.config.Releases.Get(r.Name, revision)
 	if err == nil {
 		labels := maps.Clone(record.Labels)
 		if labels == nil {
@@ -112,7 +138,16 @@ func (r *Release) Mark(_ context.Context, revision int, mark pipeline.Mark) erro
 		}
 		labels[labelVerdict], labels[labelWhen] = string(mark), time.Now().UTC().Format(whenFormat)
 		record.Labels = labels
-		err = r.helm.Releases.Update(record)
+		err = r.helm.config.Releases.Update(record)
 	}
-	return classify(fmt.Sprintf("marking revision %d", revision), err)
+	if err != nil {
+		return classify(fmt.Sprintf("marking revision %d", revision), err)
+	}
+	if mark != pipeline.MarkGood {
+		return nil
+	}
+	if err := r.Prune(ctx); err != nil {
+		r.Log.Warn("deleting the records of old revisions", "error", err)
+	}
+	return nil
 }

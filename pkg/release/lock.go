@@ -27,21 +27,31 @@ var defaultTiming = timing{lease: 15 * time.Second, renew: 5 * time.Second, look
 // Lock takes the Lease "stagecrew-NAME" for holder and renews it until unlock.
 // A live holder is refused by name; a holder that gives no sign of life for the
 // lease's duration is replaced. Clocks of different machines are not compared.
-func (r *Release) Lock(ctx context.Context, holder string) (func(context.Context) error, error) {
+//
+// held is ctx while the lock is held: it is cancelled, with a cause of the code
+// release/lock-lost, when another run has taken the lock over.
+func (r *Release) Lock(ctx context.Context, holder string) (held context.Context, unlock func(context.Context) error, err error) {
 	if err := r.ensureNamespace(ctx); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	lease, err := r.acquire(ctx, holder)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
+	r.held.set(lease)
+	held, lose := context.WithCancelCause(ctx)
 	renewing, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
-	wg.Go(func() { r.renew(renewing, lease) })
-	return func(ctx context.Context) error {
+	wg.Go(func() {
+		if err := r.renew(renewing); err != nil {
+			lose(err)
+		}
+	})
+	return held, func(ctx context.Context) error {
 		cancel()
 		wg.Wait()
-		return r.unlock(ctx, holder)
+		lose(nil)
+		return r.unlock(ctx)
 	}, nil
 }
 
@@ -105,16 +115,19 @@ func (r *Release) locked(lease *coordinationv1.Lease) error {
 	if lease.Spec.AcquireTime != nil {
 		since = lease.Spec.AcquireTime.UTC().Format(time.RFC3339)
 	}
-	holder := "nobody known"
-	if lease.Spec.HolderIdentity != nil {
-		holder = *lease.Spec.HolderIdentity
-	}
 	return pipeline.Refused("release/locked", "release %q in namespace %q is being changed by %s since %s; wait for it to end",
-		r.Name, r.Namespace, holder, since)
+		r.Name, r.Namespace, holderOf(lease), since)
 }
 
 func free(lease *coordinationv1.Lease) bool {
 	return lease.Spec.HolderIdentity == nil || *lease.Spec.HolderIdentity == ""
+}
+
+func holderOf(lease *coordinationv1.Lease) string {
+	if free(lease) {
+		return "nobody known"
+	}
+	return *lease.Spec.HolderIdentity
 }
 
 func (r *Release) leaseName() string { return "stagecrew-" + r.Name }
@@ -131,52 +144,96 @@ func (r *Release) lease(current *coordinationv1.Lease, holder string) *coordinat
 	return next
 }
 
-// renew keeps the lease alive until ctx ends or somebody else has taken it.
-func (r *Release) renew(ctx context.Context, lease *coordinationv1.Lease) {
-	holder := *lease.Spec.HolderIdentity
+// renew keeps the lease alive until ctx ends, or somebody else has taken it: that
+// is the error.
+func (r *Release) renew(ctx context.Context) error {
 	for sleep(ctx, r.timing.renew) == nil {
-		renewed, err := r.renewOnce(ctx, lease)
+		err := r.renewOnce(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return
+			return nil
+		case pipeline.KindOf(err) == pipeline.KindUnavailable && r.isLost():
+			r.Log.Error(err.Error())
+			return err
 		case err != nil:
 			r.Log.Warn("renewing the lock", "error", err)
-			continue
-		case renewed.Spec.HolderIdentity == nil || *renewed.Spec.HolderIdentity != holder:
-			r.Log.Error("the lock was lost: this run gave no sign of life for too long and another took over", "release", r.Name)
-			return
 		}
-		lease = renewed
 	}
+	return nil
 }
 
-// renewOnce writes the present time into the lease. After a conflict it gives
-// the lease as it stands: the answer to an earlier renewal may have been lost.
-func (r *Release) renewOnce(ctx context.Context, lease *coordinationv1.Lease) (*coordinationv1.Lease, error) {
+// renewOnce writes the present time into the lease.
+func (r *Release) renewOnce(ctx context.Context) error {
 	// A request that hangs must not use up the time in which another can succeed.
 	ctx, cancel := context.WithTimeout(ctx, r.timing.renew)
 	defer cancel()
-	leases := r.client.CoordinationV1().Leases(r.Namespace)
-	now := metav1.NowMicro()
-	next := lease.DeepCopy()
-	next.Spec.RenewTime = &now
-	renewed, err := leases.Update(ctx, next, metav1.UpdateOptions{})
-	if apierrors.IsConflict(err) {
-		return leases.Get(ctx, r.leaseName(), metav1.GetOptions{})
+	r.held.mu.Lock()
+	defer r.held.mu.Unlock()
+	if r.held.lease == nil {
+		return r.lost("nobody known")
 	}
-	return renewed, err
+	renewed, err := r.write(ctx, r.held.lease, func(*coordinationv1.Lease) {})
+	if err == nil {
+		r.held.lease = renewed
+	}
+	return err
+}
+
+// write changes the lease that this run holds, and renews it. After a conflict
+// the lease as it stands decides: the answer to an earlier write may have been
+// lost, or another run has taken over. The caller has locked r.held.
+func (r *Release) write(ctx context.Context, lease *coordinationv1.Lease, change func(*coordinationv1.Lease)) (*coordinationv1.Lease, error) {
+	leases := r.client.CoordinationV1().Leases(r.Namespace)
+	ours := lease
+	for {
+		next, now := lease.DeepCopy(), metav1.NowMicro()
+		next.Spec.RenewTime = &now
+		change(next)
+		renewed, err := leases.Update(ctx, next, metav1.UpdateOptions{})
+		if !apierrors.IsConflict(err) {
+			return renewed, classify("renewing the lock "+r.leaseName(), err)
+		}
+		if lease, err = leases.Get(ctx, r.leaseName(), metav1.GetOptions{}); err != nil {
+			return nil, classify("reading the lock "+r.leaseName(), err)
+		}
+		if !sameHolding(lease, ours) {
+			r.held.lease = nil
+			return nil, r.lost(holderOf(lease))
+		}
+	}
+}
+
+// sameHolding tells whether a lease is held by the one who took it then: two
+// jobs of one run have the same name, but not the same moment.
+func sameHolding(lease, ours *coordinationv1.Lease) bool {
+	return holderOf(lease) == holderOf(ours) && lease.Spec.AcquireTime.Equal(ours.Spec.AcquireTime)
+}
+
+func (r *Release) isLost() bool {
+	r.held.mu.Lock()
+	defer r.held.mu.Unlock()
+	return r.held.lease == nil
+}
+
+func (r *Release) lost(to string) error {
+	return pipeline.Unavailable("release/lock-lost",
+		"the lock of release %q in namespace %q is held by %s: this run gave no sign of life for too long", r.Name, r.Namespace, to)
 }
 
 // unlock frees the lease if it is still ours.
-func (r *Release) unlock(ctx context.Context, holder string) error {
-	leases := r.client.CoordinationV1().Leases(r.Namespace)
-	lease, err := leases.Get(ctx, r.leaseName(), metav1.GetOptions{})
-	if err == nil && !free(lease) && *lease.Spec.HolderIdentity == holder {
-		nobody := ""
-		lease.Spec.HolderIdentity = &nobody
-		_, err = leases.Update(ctx, lease, metav1.UpdateOptions{})
+func (r *Release) unlock(ctx context.Context) error {
+	r.held.mu.Lock()
+	defer r.held.mu.Unlock()
+	if r.held.lease == nil {
+		return nil
 	}
-	return classify("releasing the lock "+r.leaseName(), err)
+	nobody := ""
+	_, err := r.write(ctx, r.held.lease, func(next *coordinationv1.Lease) { next.Spec.HolderIdentity = &nobody })
+	if r.held.lease == nil {
+		return nil // another run has it
+	}
+	r.held.lease = nil
+	return err
 }
 
 func sleep(ctx context.Context, d time.Duration) error {

@@ -8,6 +8,8 @@ import (
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/releaseutil"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
@@ -73,18 +75,13 @@ func (r *Release) applied(record *helmrelease.Release) (pipeline.Applied, error)
 }
 
 func parse(manifest string) ([]object, error) {
-	documents := releaseutil.SplitManifests(manifest)
-	names := make([]string, 0, len(documents))
-	for name := range documents {
-		names = append(names, name)
-	}
-	sort.Sort(releaseutil.BySplitManifestsOrder(names))
-	objects := make([]object, len(names))
-	for i, name := range names {
+	texts := split(manifest)
+	objects := make([]object, len(texts))
+	for i, text := range texts {
 		// A lenient reader: other kinds use the same names for other things.
-		if err := yaml.Unmarshal([]byte(documents[name]), &objects[i]); err != nil {
+		if err := yaml.Unmarshal([]byte(text), &objects[i]); err != nil {
 			var head struct{ APIVersion, Kind string }
-			if headErr := yaml.Unmarshal([]byte(documents[name]), &head); headErr != nil {
+			if headErr := yaml.Unmarshal([]byte(text), &head); headErr != nil {
 				return nil, headErr
 			}
 			if isService(head.APIVersion, head.Kind) || isWatched(head.APIVersion, head.Kind) {
@@ -93,6 +90,52 @@ func parse(manifest string) ([]object, error) {
 		}
 	}
 	return objects, nil
+}
+
+// split gives the documents of a YAML stream in their order.
+func split(manifest string) []string {
+	documents := releaseutil.SplitManifests(manifest)
+	names := make([]string, 0, len(documents))
+	for name := range documents {
+		names = append(names, name)
+	}
+	sort.Sort(releaseutil.BySplitManifestsOrder(names))
+	texts := make([]string, len(names))
+	for i, name := range names {
+		texts[i] = documents[name]
+	}
+	return texts
+}
+
+// documents gives the objects of a manifest with all their fields; those of a
+// List count as its own.
+func documents(manifest string) ([]*unstructured.Unstructured, error) {
+	var result []*unstructured.Unstructured
+	for _, text := range split(manifest) {
+		asJSON, err := yaml.YAMLToJSON([]byte(text))
+		if err != nil {
+			return nil, err
+		}
+		if string(asJSON) == "null" {
+			continue
+		}
+		object := &unstructured.Unstructured{}
+		if err := object.UnmarshalJSON(asJSON); err != nil {
+			return nil, err
+		}
+		if !object.IsList() {
+			result = append(result, object)
+			continue
+		}
+		if err := object.EachListItem(func(item runtime.Object) error {
+			u, err := content(item)
+			result = append(result, u)
+			return err
+		}); err != nil {
+			return nil, err
+		}
+	}
+	return result, nil
 }
 
 // leadsToDeployment tells whether the Service selects the pods of a Deployment.

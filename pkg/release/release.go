@@ -5,10 +5,8 @@ package release
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 
-	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/kubernetes"
@@ -34,16 +32,20 @@ type Options struct {
 	// ImageValuesPath is where the chart takes repository and digest from;
 	// default "image".
 	ImageValuesPath string
-	Log             *slog.Logger
+	// HistoryMax is how many of Helm's records are kept; default 20. Records that
+	// a rollback may need are kept beyond it, see [Release.Prune].
+	HistoryMax int
+	Log        *slog.Logger
 }
 
-// Release is one Helm release.
+// Release is one Helm release. It makes one change at a time.
 type Release struct {
 	Options
-	helm   *action.Configuration
-	marks  *marking
+	helm   *engine
 	client kubernetes.Interface
 	timing timing
+	busy   chan struct{} // holds one token while a change runs
+	held   holding
 }
 
 // Open makes the connection to Helm's records. It sends no request.
@@ -57,21 +59,20 @@ func Open(o Options) (*Release, error) {
 	if o.ImageValuesPath == "" {
 		o.ImageValuesPath = "image"
 	}
-	helm := &action.Configuration{}
-	debug := func(format string, args ...any) { o.Log.Debug(fmt.Sprintf(format, args...)) }
-	if err := helm.Init(o.Cluster.Getter(), o.Namespace, "secret", debug); err != nil {
-		return nil, pipeline.BadInput("release/helm", "preparing Helm: %w", err)
+	if o.HistoryMax <= 0 {
+		o.HistoryMax = defaultHistory
 	}
-	marks := &marking{Driver: helm.Releases.Driver}
-	helm.Releases.Driver = marks
-	return &Release{Options: o, helm: helm, marks: marks, client: o.Cluster.Clientset(), timing: defaultTiming}, nil
+	r := &Release{Options: o, client: o.Cluster.Clientset(), timing: defaultTiming, busy: make(chan struct{}, 1)}
+	var err error
+	r.helm, err = r.connect(nil)
+	return r, err
 }
 
 // Describe says what an existing revision consists of.
 func (r *Release) Describe(_ context.Context, revision int) (pipeline.Applied, error) {
-	record, err := r.helm.Releases.Get(r.Name, revision)
+	record, err := r.record(revision)
 	if err != nil {
-		return pipeline.Applied{}, classify(fmt.Sprintf("reading revision %d", revision), err)
+		return pipeline.Applied{}, err
 	}
 	return r.applied(record)
 }

@@ -1,10 +1,6 @@
 package release
 
 import (
-	"context"
-	"errors"
-	"io"
-	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -12,62 +8,30 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-	"helm.sh/helm/v3/pkg/action"
-	"helm.sh/helm/v3/pkg/chartutil"
-	helmkube "helm.sh/helm/v3/pkg/kube"
-	kubefake "helm.sh/helm/v3/pkg/kube/fake"
 	helmrelease "helm.sh/helm/v3/pkg/release"
-	"helm.sh/helm/v3/pkg/storage"
-	"helm.sh/helm/v3/pkg/storage/driver"
-	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
 const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
-// picky is Helm's fake client; it refuses updates while refuse is set.
-type picky struct {
-	kubefake.PrintingKubeClient
-	refuse error
-}
-
-func (p *picky) Update(current, target helmkube.ResourceList, force bool) (*helmkube.Result, error) {
-	if p.refuse != nil {
-		return &helmkube.Result{}, p.refuse
-	}
-	return p.PrintingKubeClient.Update(current, target, force)
-}
-
-// open gives a release over Helm's own in-memory storage.
-func open(t *testing.T) (*Release, *picky) {
+// open gives a release in an API server of its own.
+func open(t *testing.T) (*Release, *api) {
 	t.Helper()
-	client := &picky{PrintingKubeClient: kubefake.PrintingKubeClient{Out: io.Discard}}
-	memory := driver.NewMemory()
-	memory.SetNamespace("portal")
-	marks := &marking{Driver: memory}
-	return &Release{
-		marks: marks,
-		Options: Options{
-			Namespace: "portal", Name: "backstage", Chart: chartDir(t), ImageValuesPath: "image",
-			Log: slog.New(slog.DiscardHandler),
-		},
-		client: fake.NewClientset(),
-		helm: &action.Configuration{
-			Releases: storage.Init(marks), KubeClient: client,
-			Capabilities: chartutil.DefaultCapabilities, Log: func(string, ...any) {},
-		},
-		timing: timing{lease: 200 * time.Millisecond, renew: 20 * time.Millisecond, look: 10 * time.Millisecond},
-	}, client
+	cluster := newAPI(t)
+	return reopen(t, cluster), cluster
 }
 
-func chartDir(t *testing.T) string {
+// reopen is what the next run would see of the same cluster.
+func reopen(t *testing.T, cluster *api) *Release {
 	t.Helper()
-	dir := t.TempDir()
-	for name, content := range map[string]string{
-		"Chart.yaml":  "apiVersion: v2\nname: portal\nversion: 1.2.3\n",
-		"values.yaml": "image: {repository: none}\nreplicas: 1\n",
-		"templates/all.yaml": `apiVersion: apps/v1
+	r, err := Open(Options{Cluster: cluster, Namespace: "portal", Name: "backstage", Chart: chartDir(t)})
+	require.NoError(t, err)
+	r.timing = timing{lease: 200 * time.Millisecond, renew: 20 * time.Millisecond, look: 10 * time.Millisecond}
+	return r
+}
+
+const web = `apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
 spec:
@@ -79,11 +43,8 @@ spec:
 ---
 apiVersion: apps/v1
 kind: StatefulSet
-metadata: {name: db, namespace: data}
----
-apiVersion: example.com/v1
-kind: Deployment
-metadata: {name: foreign}
+metadata: {name: db}
+spec: {serviceName: db, selector: {matchLabels: {app: db}}, template: {metadata: {labels: {app: db}}, spec: {containers: [{name: db, image: postgres}]}}}
 ---
 apiVersion: v1
 kind: Service
@@ -99,7 +60,21 @@ apiVersion: v1
 kind: Service
 metadata: {name: db}
 spec: {selector: {app: db}, ports: [{port: 5432}]}
-`,
+`
+
+func chartDir(t *testing.T) string {
+	t.Helper()
+	return chartOf(t, web)
+}
+
+// chartOf makes a chart of templates.
+func chartOf(t *testing.T, templates string) string {
+	t.Helper()
+	dir := t.TempDir()
+	for name, content := range map[string]string{
+		"Chart.yaml":         "apiVersion: v2\nname: portal\nversion: 1.2.3\n",
+		"values.yaml":        "image: {repository: none}\nreplicas: 1\n",
+		"templates/all.yaml": templates,
 	} {
 		path := filepath.Join(dir, name)
 		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
@@ -129,10 +104,25 @@ func TestApplyInstallsThenUpgradesAndNamesWhatToWatch(t *testing.T) {
 	require.Equal(t, pipeline.MarkPending, first.Revision.Verdict, "unproven from its first moment")
 	require.ElementsMatch(t, []pipeline.Workload{
 		{Kind: "Deployment", Namespace: "portal", Name: "web"},
-		{Kind: "StatefulSet", Namespace: "data", Name: "db"},
+		{Kind: "StatefulSet", Namespace: "portal", Name: "db"},
 	}, first.Workloads)
 	require.Equal(t, []pipeline.Service{{Namespace: "portal", Name: "web", Port: 80}}, first.Services)
 	require.Equal(t, 2, apply(t, r, "two").Revision.Number)
+}
+
+func TestOnlyKubernetesOwnKindsAreWatched(t *testing.T) {
+	r := &Release{}
+	applied, err := r.applied(&helmrelease.Release{Namespace: "portal", Info: &helmrelease.Info{}, Manifest: `apiVersion: example.com/v1
+kind: Deployment
+metadata: {name: foreign}
+spec: {selector: text}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db, namespace: data}
+`})
+	require.NoError(t, err)
+	require.Equal(t, []pipeline.Workload{{Kind: "StatefulSet", Namespace: "data", Name: "db"}}, applied.Workloads)
 }
 
 func TestHistoryIsNewestFirstWithVerdicts(t *testing.T) {
@@ -172,33 +162,6 @@ func TestARollbackIsAnUnprovenCopyThatKnowsItsOrigin(t *testing.T) {
 	require.Zero(t, apply(t, r, "six").Revision.Origin)
 }
 
-func TestAStalePendingRevisionDoesNotBlock(t *testing.T) {
-	r, _ := open(t)
-	apply(t, r, "one")
-	record, err := r.helm.Releases.Last("backstage")
-	require.NoError(t, err)
-	pending := *record
-	pending.Version, pending.Info = 2, &helmrelease.Info{Status: helmrelease.StatusPendingUpgrade}
-	require.NoError(t, r.helm.Releases.Create(&pending))
-	require.Equal(t, 3, apply(t, r, "three").Revision.Number)
-	history, err := r.History(t.Context())
-	require.NoError(t, err)
-	require.Equal(t, "failed", history[1].Status)
-}
-
-func TestAnApplyThatIsRejectedNamesTheRevisionThatFailed(t *testing.T) {
-	r, client := open(t)
-	apply(t, r, "one")
-	client.refuse = errors.New(`Deployment.apps "web" is invalid: spec.selector: field is immutable`)
-	applied, err := r.Apply(t.Context(), image("two"))
-	var rejected *ApplyError
-	require.ErrorAs(t, err, &rejected)
-	require.Equal(t, 2, rejected.Revision)
-	require.Equal(t, 2, applied.Revision.Number)
-	require.Equal(t, "release/apply-rejected", rejected.DeployCause().Code)
-	require.Contains(t, rejected.Cause.Message, "field is immutable")
-}
-
 func TestWrongInputChangesNothing(t *testing.T) {
 	values := filepath.Join(t.TempDir(), "values.yaml")
 	require.NoError(t, os.WriteFile(values, []byte("image: text\n"), 0o600))
@@ -225,31 +188,6 @@ func TestWrongInputChangesNothing(t *testing.T) {
 			require.Empty(t, history)
 		})
 	}
-}
-
-func TestOneRunAtATimeHoldsTheLock(t *testing.T) {
-	r, _ := open(t)
-	unlock, err := r.Lock(t.Context(), "run 1")
-	require.NoError(t, err)
-	_, err = r.Lock(t.Context(), "run 2")
-	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
-	require.ErrorContains(t, err, "is being changed by run 1 since")
-	require.NoError(t, unlock(t.Context()))
-	unlock, err = r.Lock(t.Context(), "run 2")
-	require.NoError(t, err)
-	require.NoError(t, unlock(t.Context()))
-}
-
-func TestADeadHolderIsReplaced(t *testing.T) {
-	r, _ := open(t)
-	dead, die := context.WithCancel(t.Context())
-	lease, err := r.acquire(dead, "run 1") // never renewed
-	require.NoError(t, err)
-	require.Equal(t, "run 1", *lease.Spec.HolderIdentity)
-	die()
-	unlock, err := r.Lock(t.Context(), "run 2")
-	require.NoError(t, err)
-	require.NoError(t, unlock(t.Context()))
 }
 
 func TestBadReleaseNamesAreInput(t *testing.T) {

@@ -1,0 +1,167 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"sync"
+	"time"
+
+	helmkube "helm.sh/helm/v3/pkg/kube"
+	"helm.sh/helm/v3/pkg/storage"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/cli-runtime/pkg/resource"
+	"k8s.io/client-go/kubernetes"
+)
+
+// client is Helm's client, which starts from what earlier revisions may have left
+// in the cluster, leaves to an autoscaler what is its own, and ends with the
+// change that it works for.
+type client struct {
+	*helmkube.Client
+	typed           kubernetes.Interface // its requests pass the door
+	logs            kubernetes.Interface // its requests do not end with a change
+	door            *door
+	log             *slog.Logger
+	name, namespace string // of the release
+	records         *storage.Storage
+
+	ctx  context.Context //nolint:containedctx // Helm's interface passes none
+	back bool            // whether the change is a rollback
+	work work
+	mu   sync.Mutex
+	hook string // the last words of the hook that failed
+}
+
+// work is what Helm's update of all objects came to.
+type work struct {
+	wanted  helmkube.ResourceList // the manifest's objects as they were sent, in its order
+	updated helmkube.ResourceList // those that were there before, as they are now
+	target  helmkube.ResourceList // all, as they are now
+	earlier []earlier             // revisions whose objects may be in the cluster
+	scaled  map[string]bool       // keys of the objects whose number of replicas an autoscaler owns
+}
+
+// begin forgets the last change.
+func (c *client) begin(ctx context.Context) { c.ctx, c.back, c.work, c.hook = ctx, false, work{}, "" }
+
+// Update brings the objects into the cluster, see [helmkube.Client.Update].
+func (c *client) Update(original, target helmkube.ResourceList, force bool) (*helmkube.Result, error) {
+	// Helm reads the result of a failure, too.
+	none := &helmkube.Result{}
+	if err := c.ctx.Err(); err != nil {
+		return none, err
+	}
+	original, err := c.prepare(original, target)
+	if err != nil {
+		return none, err
+	}
+	result, err := c.Client.Update(original, target, force)
+	c.work.updated, c.work.target = result.Updated, target
+	return result, err
+}
+
+// prepare gives the objects that Helm's patches start from.
+func (c *client) prepare(original, target helmkube.ResourceList) (helmkube.ResourceList, error) {
+	var err error
+	if c.work.earlier, err = c.earlierRevisions(); err != nil {
+		return nil, err
+	}
+	bases := c.bases(original, target)
+	if c.work.scaled, err = c.leaveReplicas(bases, target); err != nil {
+		return nil, err
+	}
+	c.work.wanted = copies(target)
+	return bases, nil
+}
+
+// Create makes objects, see [helmkube.Client.Create].
+func (c *client) Create(resources helmkube.ResourceList) (*helmkube.Result, error) {
+	if err := c.ctx.Err(); err != nil {
+		return nil, err
+	}
+	return c.Client.Create(resources)
+}
+
+// WatchUntilReady waits for a hook, but no longer than the change may take, and
+// remembers what the hook said at its end.
+func (c *client) WatchUntilReady(resources helmkube.ResourceList, timeout time.Duration) error {
+	ctx := c.ctx
+	if deadline, ok := ctx.Deadline(); ok {
+		timeout = min(timeout, time.Until(deadline))
+	}
+	done := make(chan error, 1)
+	go func() { done <- c.Client.WatchUntilReady(resources, max(timeout, time.Millisecond)) }()
+	var err error
+	select {
+	case err = <-done:
+	case <-ctx.Done():
+		err = fmt.Errorf("it did not end in time: %w", ctx.Err())
+	}
+	if err != nil {
+		words := c.lastWords(resources)
+		c.mu.Lock()
+		c.hook = words
+		c.mu.Unlock()
+	}
+	return err
+}
+
+// hookWords is what a hook that failed said at its end, "" for none.
+func (c *client) hookWords() string {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.hook
+}
+
+// helper sends requests about one object.
+func helper(info *resource.Info) *resource.Helper {
+	return resource.NewHelper(info.Client, info.Mapping).WithFieldManager(fieldManager)
+}
+
+// live reads an object as it is in the cluster.
+func live(info *resource.Info) (*unstructured.Unstructured, error) {
+	object, err := helper(info).Get(info.Namespace, info.Name)
+	if err != nil {
+		return nil, err
+	}
+	return content(object)
+}
+
+var errNoContent = errors.New("the object has no fields")
+
+func content(object runtime.Object) (*unstructured.Unstructured, error) {
+	u, ok := object.(*unstructured.Unstructured)
+	if !ok {
+		return nil, errNoContent
+	}
+	return u, nil
+}
+
+// copies are independent of the originals, which Helm changes.
+func copies(list helmkube.ResourceList) helmkube.ResourceList {
+	result := make(helmkube.ResourceList, len(list))
+	for i, info := range list {
+		result[i] = with(info, info.Object.DeepCopyObject())
+	}
+	return result
+}
+
+// with is the same place with another object.
+func with(info *resource.Info, object runtime.Object) *resource.Info {
+	next := *info
+	next.Object = object
+	return &next
+}
+
+// key identifies an object whatever the version of its kind.
+func key(info *resource.Info) string {
+	return info.Mapping.GroupVersionKind.GroupKind().String() + "/" + info.Namespace + "/" + info.Name
+}
+
+// named is how an object is called to people: "Deployment/web".
+func named(info *resource.Info) string {
+	return info.Mapping.GroupVersionKind.Kind + "/" + info.Name
+}

@@ -1,0 +1,217 @@
+package release
+
+import (
+	"encoding/json"
+	"maps"
+	"reflect"
+	"slices"
+	"strings"
+)
+
+// comparison finds where a live object differs from what the API server would
+// make of its manifest. Three things count: what the manifest names and the live
+// object has otherwise, what it names and the live object lacks, and what the
+// live object has beyond it that Helm or kubectl wrote. What controllers and the
+// API server itself fill in does not count.
+type comparison struct {
+	// paths are where they differ, for example "spec.template.spec.containers[extra]".
+	paths []string
+}
+
+// compare gives the live object as it should be. manifest is what was asked
+// for, would what the API server makes of it; all are an object's whole content.
+func (c *comparison) compare(manifest, would, live map[string]any, writers owners) map[string]any {
+	result := maps.Clone(live)
+	for _, k := range keys(would, live) {
+		switch k {
+		case "apiVersion", "kind", "status":
+		case "metadata":
+			result[k] = c.metadata(mapOf(manifest[k]), mapOf(would[k]), mapOf(live[k]), writers.field(k))
+		default:
+			c.key(result, k, k, manifest, would, live, writers)
+		}
+	}
+	return result
+}
+
+// metadata compares labels and annotations; the rest is the API server's.
+func (c *comparison) metadata(manifest, would, live map[string]any, writers owners) map[string]any {
+	result := maps.Clone(live)
+	for _, k := range []string{"labels", "annotations"} {
+		c.key(result, "metadata."+k, k, manifest, would, live, writers)
+	}
+	return result
+}
+
+// key compares one key of a mapping and puts what it should be into result.
+func (c *comparison) key(result map[string]any, path, k string, manifest, would, live map[string]any, writers owners) {
+	writers = writers.field(k)
+	if strings.HasSuffix(path, "metadata.labels") || strings.HasSuffix(path, "metadata.annotations") {
+		writers = writers.helmOnly() // kubectl rollout restart, for example
+	}
+	m, isNamed := manifest[k]
+	w, isWanted := would[k]
+	l, isThere := live[k]
+	switch {
+	case k == "caBundle", path == "spec.replicas" && !isNamed:
+		// An injector's and an autoscaler's.
+	case isWanted && isThere:
+		result[k] = c.value(path, m, w, l, isNamed, writers)
+	case isWanted && isNamed:
+		c.paths = append(c.paths, path)
+		result[k] = w
+	case isThere && writers.any():
+		// A mapping may hold entries of several writers.
+		if inner, ok := l.(map[string]any); ok && !writers.whole() {
+			rest := maps.Clone(inner)
+			for _, each := range keys(inner) {
+				c.key(rest, path+"."+each, each, nil, nil, inner, writers)
+			}
+			if result[k] = rest; len(rest) == 0 {
+				delete(result, k)
+			}
+			return
+		}
+		c.paths = append(c.paths, path)
+		delete(result, k)
+	}
+}
+
+// value compares what is on both sides.
+func (c *comparison) value(path string, manifest, would, live any, isNamed bool, writers owners) any {
+	if reflect.DeepEqual(would, live) {
+		return live
+	}
+	if w, ok := would.(map[string]any); ok {
+		if l, ok := live.(map[string]any); ok {
+			result := maps.Clone(l)
+			for _, k := range keys(w, l) {
+				c.key(result, path+"."+k, k, mapOf(manifest), w, l, writers)
+			}
+			return result
+		}
+	}
+	if w, l, ids, ok := items(would, live); ok {
+		return c.list(path, manifest, w, l, ids, writers)
+	}
+	if !isNamed && !writers.any() {
+		return live
+	}
+	c.paths = append(c.paths, path)
+	return would
+}
+
+// list compares lists whose items have an identity.
+func (c *comparison) list(path string, manifest any, would, live []map[string]any, identity []string, writers owners) []any {
+	named, _ := manifest.([]any)
+	at := func(list []map[string]any, id string) map[string]any {
+		for _, item := range list {
+			if identify(item, identity) == id {
+				return item
+			}
+		}
+		return nil
+	}
+	asked := map[string]map[string]any{}
+	for _, item := range named {
+		asked[identify(mapOf(item), identity)] = mapOf(item)
+	}
+	var result []any
+	for _, w := range would {
+		id := identify(w, identity)
+		l, m := at(live, id), asked[id]
+		here := path + "[" + strings.TrimSuffix(id, "/") + "]"
+		switch {
+		case l != nil:
+			result = append(result, c.value(here, m, w, l, m != nil, writers.item(l)))
+		case m != nil:
+			c.paths = append(c.paths, here)
+			result = append(result, w)
+		}
+	}
+	for _, l := range live {
+		id := identify(l, identity)
+		if at(would, id) != nil {
+			continue
+		}
+		if writers.item(l).any() {
+			c.paths = append(c.paths, path+"["+strings.TrimSuffix(id, "/")+"]")
+			continue
+		}
+		result = append(result, l)
+	}
+	return result
+}
+
+// identities are the fields by which the API's lists tell their items apart.
+var identities = [][]string{
+	{"name"}, {"containerPort", "protocol"}, {"port", "protocol"}, {"mountPath"}, {"devicePath"}, {"ip"},
+	{"topologyKey", "whenUnsatisfiable"}, {"type"},
+}
+
+// items gives both lists when all their items are mappings with an identity.
+func items(would, live any) (w, l []map[string]any, identity []string, ok bool) {
+	for _, identity := range identities {
+		w, ok := identified(would, identity)
+		if !ok {
+			continue
+		}
+		if l, ok := identified(live, identity); ok {
+			return w, l, identity, true
+		}
+	}
+	return nil, nil, nil, false
+}
+
+func identified(list any, identity []string) ([]map[string]any, bool) {
+	values, ok := list.([]any)
+	if !ok || len(values) == 0 {
+		return nil, false
+	}
+	seen := map[string]bool{}
+	result := make([]map[string]any, len(values))
+	for i, v := range values {
+		item, ok := v.(map[string]any)
+		if !ok || item[identity[0]] == nil || seen[identify(item, identity)] {
+			return nil, false
+		}
+		seen[identify(item, identity)], result[i] = true, item
+	}
+	return result, true
+}
+
+// identify is the value of the identity's fields. The protocol's default is TCP.
+func identify(item map[string]any, identity []string) string {
+	id := ""
+	for _, field := range identity {
+		value := item[field]
+		if field == "protocol" && value == nil {
+			value = "TCP"
+		}
+		if s, ok := value.(string); ok {
+			id += s + "/"
+			continue
+		}
+		number, err := json.Marshal(value)
+		if err != nil {
+			return ""
+		}
+		id += string(number) + "/"
+	}
+	return id
+}
+
+func mapOf(value any) map[string]any {
+	m, _ := value.(map[string]any)
+	return m
+}
+
+func keys(mappings ...map[string]any) []string {
+	all := map[string]bool{}
+	for _, m := range mappings {
+		for k := range m {
+			all[k] = true
+		}
+	}
+	return slices.Sorted(maps.Keys(all))
+}

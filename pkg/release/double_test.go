@@ -1,0 +1,328 @@
+package release
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	"k8s.io/apimachinery/pkg/api/meta"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/version"
+	"k8s.io/cli-runtime/pkg/genericclioptions"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/kubernetes/scheme"
+	"k8s.io/client-go/rest"
+)
+
+// api is a small API server: real requests over HTTP, real patches and real
+// field managers, but few kinds and no controllers.
+type api struct {
+	t      *testing.T
+	server *httptest.Server
+
+	mu      sync.Mutex
+	objects map[string]runtime.Object // by path
+	version int
+	sent    []string // writes that were not dry runs, "PATCH /apis/…"
+	tried   []string // dry runs
+	changed chan struct{}
+	// refuse may refuse a write; it sees the object as it would become.
+	refuse func(verb string, object runtime.Object) *metav1.Status
+	// meet sees each request first and may answer it.
+	meet func(http.ResponseWriter, *http.Request) bool
+}
+
+type apiKind struct {
+	group, version, kind, plural string
+	cluster                      bool
+}
+
+var apiKinds = []apiKind{
+	{"", "v1", "Namespace", "namespaces", true},
+	{"", "v1", "Secret", "secrets", false},
+	{"", "v1", "ConfigMap", "configmaps", false},
+	{"", "v1", "Service", "services", false},
+	{"", "v1", "Pod", "pods", false},
+	{"", "v1", "PersistentVolumeClaim", "persistentvolumeclaims", false},
+	{"apps", "v1", "Deployment", "deployments", false},
+	{"apps", "v1", "StatefulSet", "statefulsets", false},
+	{"batch", "v1", "Job", "jobs", false},
+	{"autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", false},
+	{"coordination.k8s.io", "v1", "Lease", "leases", false},
+}
+
+func (k apiKind) gvk() schema.GroupVersionKind {
+	return schema.GroupVersionKind{Group: k.group, Version: k.version, Kind: k.kind}
+}
+
+func (k apiKind) base() string {
+	if k.group == "" {
+		return "/api/" + k.version
+	}
+	return "/apis/" + k.group + "/" + k.version
+}
+
+func newAPI(t *testing.T) *api {
+	t.Helper()
+	a := &api{t: t, objects: map[string]runtime.Object{}, changed: make(chan struct{})}
+	a.server = httptest.NewServer(http.HandlerFunc(a.serve))
+	t.Cleanup(a.server.Close)
+	t.Cleanup(a.server.CloseClientConnections)
+	a.put("/api/v1/namespaces/portal", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"portal"}}`)
+	a.put("/api/v1/namespaces/default", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"default"}}`)
+	return a
+}
+
+func (a *api) config() *rest.Config {
+	return &rest.Config{Host: a.server.URL, QPS: 1000, Burst: 1000, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
+}
+
+// Getter and Clientset make it a Cluster.
+func (a *api) Getter() genericclioptions.RESTClientGetter {
+	flags := genericclioptions.NewConfigFlags(false)
+	flags.WrapConfigFn = func(*rest.Config) *rest.Config { return a.config() }
+	flags.APIServer = &a.server.URL
+	return flags
+}
+
+func (a *api) Clientset() kubernetes.Interface {
+	client, err := kubernetes.NewForConfig(a.config())
+	require.NoError(a.t, err)
+	return client
+}
+
+func (a *api) serve(w http.ResponseWriter, request *http.Request) {
+	if a.meet != nil && a.meet(w, request) {
+		return
+	}
+	if request.URL.Path == "/openapi/v2" {
+		return // the empty document, in protobuf
+	}
+	if document := discovered(request.URL.Path); document != nil {
+		reply(w, http.StatusOK, document)
+		return
+	}
+	for _, kind := range apiKinds {
+		rest, found := strings.CutPrefix(request.URL.Path, kind.base()+"/")
+		if !found {
+			continue
+		}
+		parts := strings.Split(rest, "/")
+		namespace := ""
+		if !kind.cluster && len(parts) > 2 && parts[0] == "namespaces" {
+			namespace, parts = parts[1], parts[2:]
+		}
+		if parts[0] != kind.plural || kind.cluster && len(parts) > 2 {
+			continue
+		}
+		switch {
+		case len(parts) == 1 && request.Method == http.MethodGet && request.URL.Query().Get("watch") != "":
+			a.watch(w, request, kind, namespace)
+		case len(parts) == 1 && request.Method == http.MethodGet:
+			a.list(w, request, kind, namespace)
+		case len(parts) == 1:
+			a.write(w, request, kind, namespace, "")
+		case len(parts) == 3 && parts[2] == "log":
+			_, _ = fmt.Fprintf(w, "words of %s\n", parts[1])
+		case request.Method == http.MethodGet:
+			a.get(w, request)
+		default:
+			a.write(w, request, kind, namespace, parts[1])
+		}
+		return
+	}
+	refusal(w, metav1.Status{Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound, Message: "no such path " + request.URL.Path})
+}
+
+// discovered answers questions about the API itself.
+func discovered(path string) any {
+	switch path {
+	case "/version":
+		return version.Info{Major: "1", Minor: "36", GitVersion: "v1.36.0"}
+	case "/api":
+		return metav1.APIVersions{TypeMeta: metav1.TypeMeta{Kind: "APIVersions", APIVersion: "v1"}, Versions: []string{"v1"}}
+	case "/apis":
+		list := metav1.APIGroupList{TypeMeta: metav1.TypeMeta{Kind: "APIGroupList", APIVersion: "v1"}}
+		for _, k := range apiKinds {
+			if k.group != "" && !slices.ContainsFunc(list.Groups, func(g metav1.APIGroup) bool { return g.Name == k.group }) {
+				version := metav1.GroupVersionForDiscovery{GroupVersion: k.group + "/" + k.version, Version: k.version}
+				list.Groups = append(list.Groups, metav1.APIGroup{Name: k.group, Versions: []metav1.GroupVersionForDiscovery{version}, PreferredVersion: version})
+			}
+		}
+		return list
+	case "/openapi/v3":
+		paths := map[string]any{}
+		for _, k := range apiKinds {
+			paths[strings.TrimPrefix(k.base(), "/")] = map[string]string{"serverRelativeURL": "/openapi/v3" + k.base()}
+		}
+		return map[string]any{"paths": paths}
+	}
+	schemas := map[string]any{}
+	resources := metav1.APIResourceList{TypeMeta: metav1.TypeMeta{Kind: "APIResourceList", APIVersion: "v1"}}
+	for _, k := range apiKinds {
+		if base, found := strings.CutPrefix(path, "/openapi/v3"); found && base == k.base() {
+			schemas[k.base()+"/"+k.plural+"/{name}"] = map[string]any{"patch": map[string]any{
+				"parameters":                      []any{map[string]any{"name": "fieldValidation", "in": "query"}},
+				"x-kubernetes-group-version-kind": map[string]string{"group": k.group, "version": k.version, "kind": k.kind},
+			}}
+		}
+		if path == k.base() {
+			resources.GroupVersion = k.gvk().GroupVersion().String()
+			resources.APIResources = append(resources.APIResources, metav1.APIResource{Name: k.plural, Namespaced: !k.cluster, Kind: k.kind,
+				Verbs: metav1.Verbs{"create", "delete", "get", "list", "patch", "update", "watch"}})
+		}
+	}
+	switch {
+	case len(schemas) > 0:
+		return map[string]any{"openapi": "3.0.0", "info": map[string]string{"title": "t", "version": "1"}, "paths": schemas}
+	case len(resources.APIResources) > 0:
+		return resources
+	}
+	return nil
+}
+
+func reply(w http.ResponseWriter, code int, body any) {
+	w.Header().Set("Content-Type", "application/json")
+	w.WriteHeader(code)
+	_ = json.NewEncoder(w).Encode(body)
+}
+
+func refusal(w http.ResponseWriter, status metav1.Status) {
+	status.TypeMeta = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}
+	status.Status = metav1.StatusFailure
+	reply(w, int(status.Code), status)
+}
+
+func (a *api) get(w http.ResponseWriter, request *http.Request) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	object, found := a.objects[request.URL.Path]
+	if !found {
+		refusal(w, missing(request.URL.Path))
+		return
+	}
+	reply(w, http.StatusOK, object)
+}
+
+func missing(path string) metav1.Status {
+	return metav1.Status{Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound, Message: path + " not found"}
+}
+
+// selected gives the objects of a collection that the request asks for.
+func (a *api) selected(request *http.Request, kind apiKind, namespace string) []runtime.Object {
+	query := request.URL.Query()
+	selector, err := labels.Parse(query.Get("labelSelector"))
+	require.NoError(a.t, err)
+	name := strings.TrimPrefix(query.Get("fieldSelector"), "metadata.name=")
+	var items []runtime.Object
+	for _, path := range slices.Sorted(mapsKeys(a.objects)) {
+		object := a.objects[path]
+		accessor, err := meta.Accessor(object)
+		require.NoError(a.t, err)
+		if object.GetObjectKind().GroupVersionKind() == kind.gvk() && (namespace == "" || accessor.GetNamespace() == namespace) &&
+			selector.Matches(labels.Set(accessor.GetLabels())) && (name == "" || name == accessor.GetName()) {
+			items = append(items, object)
+		}
+	}
+	return items
+}
+
+func (a *api) list(w http.ResponseWriter, request *http.Request, kind apiKind, namespace string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	reply(w, http.StatusOK, map[string]any{
+		"apiVersion": kind.gvk().GroupVersion().String(), "kind": kind.kind + "List",
+		"metadata": map[string]string{"resourceVersion": strconv.Itoa(a.version)}, "items": a.selected(request, kind, namespace),
+	})
+}
+
+// watch sends the state of all selected objects at each change.
+func (a *api) watch(w http.ResponseWriter, request *http.Request, kind apiKind, namespace string) {
+	if request.URL.Query().Get("sendInitialEvents") != "" {
+		refusal(w, metav1.Status{Code: http.StatusUnprocessableEntity, Reason: metav1.StatusReasonInvalid, Message: "sendInitialEvents is not known"})
+		return
+	}
+	w.WriteHeader(http.StatusOK)
+	w.(http.Flusher).Flush()
+	for {
+		a.mu.Lock()
+		items, changed := a.selected(request, kind, namespace), a.changed
+		for _, item := range items {
+			_ = json.NewEncoder(w).Encode(map[string]any{"type": "MODIFIED", "object": item})
+		}
+		a.mu.Unlock()
+		w.(http.Flusher).Flush()
+		select {
+		case <-changed:
+		case <-request.Context().Done():
+			return
+		case <-time.After(10 * time.Second):
+			return
+		}
+	}
+}
+
+// put stores an object without a request.
+func (a *api) put(path, text string) {
+	a.t.Helper()
+	object, _, err := scheme.Codecs.UniversalDeserializer().Decode([]byte(text), nil, nil)
+	require.NoError(a.t, err)
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.store(path, object)
+}
+
+// amend changes an object without a request.
+func amend[T runtime.Object](a *api, path string, change func(T)) {
+	a.t.Helper()
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	object, ok := a.objects[path].DeepCopyObject().(T)
+	require.True(a.t, ok, path)
+	change(object)
+	a.store(path, object)
+}
+
+// object reads what is stored, nil for nothing.
+func (a *api) object(path string) runtime.Object {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if object := a.objects[path]; object != nil {
+		return object.DeepCopyObject()
+	}
+	return nil
+}
+
+func (a *api) store(path string, object runtime.Object) {
+	a.version++
+	accessor, err := meta.Accessor(object)
+	require.NoError(a.t, err)
+	accessor.SetResourceVersion(strconv.Itoa(a.version))
+	if accessor.GetUID() == "" {
+		accessor.SetUID(types.UID("uid-" + strconv.Itoa(a.version)))
+	}
+	a.objects[path] = object
+	close(a.changed)
+	a.changed = make(chan struct{})
+}
+
+// writes gives the writes since the last call whose path has the part.
+func (a *api) writes(part string) []string {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	result := slices.DeleteFunc(slices.Clone(a.sent), func(line string) bool { return !strings.Contains(line, part) })
+	a.sent, a.tried = nil, nil
+	return result
+}

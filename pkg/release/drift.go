@@ -1,0 +1,134 @@
+package release
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"slices"
+
+	helmkube "helm.sh/helm/v3/pkg/kube"
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// Drift says how the live objects differ from the manifest of a revision, as the
+// changes that would make them equal; none when they are. What controllers and
+// the API server fill in, the number of replicas under an autoscaler, and Jobs
+// that were removed after their end do not count. An object that an earlier or
+// later revision left is to be deleted.
+func (r *Release) Drift(ctx context.Context, revision int) ([]pipeline.Change, error) {
+	record, err := r.record(revision)
+	if err != nil {
+		return nil, err
+	}
+	var changes []pipeline.Change
+	_, err = r.change(ctx, func() (pipeline.Applied, error) {
+		changes, err = r.helm.client.drift(ctx, record)
+		return pipeline.Applied{}, err
+	})
+	if err != nil {
+		return nil, classify(fmt.Sprintf("comparing the live objects with revision %d", revision), err)
+	}
+	secret := secretValues(record.Manifest)
+	for i := range changes {
+		changes[i].Diff = withhold(changes[i].Diff, secret)
+	}
+	return changes, nil
+}
+
+func (c *client) drift(ctx context.Context, record *helmrelease.Release) ([]pipeline.Change, error) {
+	wanted, err := c.Build(bytes.NewBufferString(record.Manifest), false)
+	if err != nil {
+		return nil, err
+	}
+	for _, info := range wanted {
+		if object, err := content(info.Object); err == nil {
+			c.claim(object)
+		}
+	}
+	// Only the targets are changed: these are not sent anywhere.
+	if _, err := c.leaveReplicas(copies(wanted), wanted); err != nil {
+		return nil, err
+	}
+	found := make([]*pipeline.Change, len(wanted))
+	err = each(ctx, wanted, func(i int, info *resource.Info) (err error) {
+		found[i], err = c.driftOf(ctx, info)
+		return err
+	})
+	if err != nil {
+		return nil, err
+	}
+	var changes []pipeline.Change
+	for _, change := range found {
+		if change != nil {
+			changes = append(changes, *change)
+		}
+	}
+	left, err := c.left(record, wanted)
+	return append(changes, left...), err
+}
+
+func (c *client) driftOf(ctx context.Context, info *resource.Info) (*pipeline.Change, error) {
+	d, err := c.difference(ctx, info)
+	switch {
+	case apierrors.IsNotFound(err) && expires(info):
+		return nil, nil
+	case apierrors.IsNotFound(err):
+		object, err := content(info.Object)
+		return &pipeline.Change{Object: named(info), Action: "create", Diff: objectDiff("live", "manifest", nil, object)}, err
+	case err != nil:
+		return nil, fmt.Errorf("comparing %s: %w", named(info), err)
+	case len(d.paths) == 0:
+		return nil, nil
+	}
+	return &pipeline.Change{Object: named(info), Action: "update", Diff: objectDiff("live", "manifest", d.live, d.repaired)}, nil
+}
+
+// expires tells whether Kubernetes removes the object after its end.
+func expires(info *resource.Info) bool {
+	object, err := content(info.Object)
+	if err != nil || object.GetKind() != "Job" {
+		return false
+	}
+	_, found, _ := unstructured.NestedFieldNoCopy(object.Object, "spec", "ttlSecondsAfterFinished") //nolint:errcheck // another type counts as none
+	return found
+}
+
+// left are the changes that would remove what other revisions left.
+func (c *client) left(record *helmrelease.Release, wanted helmkube.ResourceList) ([]pipeline.Change, error) {
+	var err error
+	if c.work.earlier, err = c.revisions(func(all []*helmrelease.Release) []*helmrelease.Release {
+		others := all[complete(all):]
+		return slices.DeleteFunc(others, func(other *helmrelease.Release) bool { return other.Version == record.Version })
+	}); err != nil {
+		return nil, err
+	}
+	c.work.target = wanted
+	found, err := c.leftovers()
+	var changes []pipeline.Change
+	for _, l := range found {
+		if !l.data {
+			changes = append(changes, pipeline.Change{Object: named(l.info), Action: "delete"})
+		}
+	}
+	return changes, err
+}
+
+// claim writes into an object what Helm writes into all objects of a release.
+func (c *client) claim(object *unstructured.Unstructured) {
+	labels, annotations := object.GetLabels(), object.GetAnnotations()
+	if labels == nil {
+		labels = map[string]string{}
+	}
+	if annotations == nil {
+		annotations = map[string]string{}
+	}
+	labels[labelManagedBy] = "Helm"
+	annotations[annotationName], annotations[annotationNamespace] = c.name, c.namespace
+	object.SetLabels(labels)
+	object.SetAnnotations(annotations)
+}

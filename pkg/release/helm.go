@@ -1,0 +1,170 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"time"
+
+	"helm.sh/helm/v3/pkg/action"
+	"helm.sh/helm/v3/pkg/chart"
+	helmkube "helm.sh/helm/v3/pkg/kube"
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/storage"
+	"helm.sh/helm/v3/pkg/storage/driver"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// fieldManager is who the API server notes as the writer of what Helm writes.
+const fieldManager = "stagecrew"
+
+// Helm would take the name of the file that this program is started from.
+func init() { helmkube.ManagedFieldsManager = fieldManager } //nolint:gochecknoinits // Helm offers a variable only
+
+const (
+	// hookTimeout bounds the chart's hooks where the context has no deadline.
+	hookTimeout = 5 * time.Minute
+	// windDown is how long a change that was ended may take to note that.
+	windDown = 2 * time.Second
+)
+
+// engine is Helm with its storage and its client.
+type engine struct {
+	config  *action.Configuration
+	records *marking
+	client  *client
+	door    *door
+}
+
+// connect makes an engine. With records it plans: all writes are dry runs, and
+// Helm's records go there.
+func (r *Release) connect(records driver.Driver) (*engine, error) {
+	door := newDoor(r.Log, records != nil)
+	get := &getter{RESTClientGetter: r.Cluster.Getter(), door: door}
+	config, err := get.ToRESTConfig()
+	if err != nil {
+		return nil, pipeline.BadInput("release/helm", "preparing Helm: %w", err)
+	}
+	typed, err := kubernetes.NewForConfig(config)
+	if err != nil {
+		return nil, pipeline.BadInput("release/helm", "preparing Helm: %w", err)
+	}
+	debug := func(format string, args ...any) { r.Log.Debug(withoutValues(fmt.Sprintf(format, args...))) }
+	helm := helmkube.New(get)
+	helm.Log, helm.Namespace = debug, r.Namespace
+	if records == nil {
+		records = driver.NewSecrets(typed.CoreV1().Secrets(r.Namespace))
+	}
+	marks := &marking{Driver: records}
+	e := &engine{records: marks, door: door}
+	e.config = &action.Configuration{
+		RESTClientGetter: get, Releases: storage.Init(marks), Log: debug,
+		HookOutputFunc: func(_, _, _ string) io.Writer { return io.Discard },
+	}
+	e.client = &client{Client: helm, typed: typed, logs: r.client, door: door, log: r.Log, name: r.Name, namespace: r.Namespace, records: e.config.Releases}
+	e.config.KubeClient = e.client
+	return e, nil
+}
+
+// install and upgrade give Helm a context that does not end: its own cancelling
+// leaves a goroutine that goes on. The client and the door end a change instead.
+func (e *engine) install(ctx context.Context, r *Release, c *chart.Chart, merged map[string]any) (*helmrelease.Release, error) {
+	install := action.NewInstall(e.config)
+	install.ReleaseName, install.Namespace = r.Name, r.Namespace
+	install.Timeout = budget(ctx)
+	return install.RunWithContext(context.WithoutCancel(ctx), c, merged)
+}
+
+func (e *engine) upgrade(ctx context.Context, r *Release, c *chart.Chart, merged map[string]any) (*helmrelease.Release, error) {
+	upgrade := action.NewUpgrade(e.config)
+	upgrade.Namespace, upgrade.ResetValues = r.Namespace, true
+	upgrade.Timeout = budget(ctx)
+	return upgrade.RunWithContext(context.WithoutCancel(ctx), r.Name, c, merged)
+}
+
+// apply installs when there is no last revision and upgrades else.
+func (e *engine) apply(ctx context.Context, r *Release, c *chart.Chart, merged map[string]any, last int) (*helmrelease.Release, error) {
+	if last == 0 {
+		return e.install(ctx, r, c, merged)
+	}
+	return e.upgrade(ctx, r, c, merged)
+}
+
+func (e *engine) rollback(ctx context.Context, r *Release, target *helmrelease.Release) (*helmrelease.Release, error) {
+	e.records.copies(origin(target))
+	e.client.back = true
+	rollback := action.NewRollback(e.config)
+	rollback.Version = target.Version
+	rollback.Timeout = budget(ctx)
+	if err := rollback.Run(r.Name); err != nil {
+		return nil, err
+	}
+	return e.config.Releases.Get(r.Name, e.records.last())
+}
+
+// budget is the time left for hooks.
+func budget(ctx context.Context) time.Duration {
+	if deadline, ok := ctx.Deadline(); ok {
+		return time.Until(deadline)
+	}
+	return hookTimeout
+}
+
+// outcome is what a change gives.
+type outcome struct {
+	applied pipeline.Applied
+	err     error
+}
+
+// change runs body, whose requests end with ctx. When ctx has ended and body
+// does not return in time, it is left behind: it can do nothing more than note
+// its failure on Helm's record.
+func (r *Release) change(ctx context.Context, body func() (pipeline.Applied, error)) (pipeline.Applied, error) {
+	select {
+	case r.busy <- struct{}{}:
+	case <-ctx.Done():
+		return pipeline.Applied{}, ctx.Err()
+	}
+	e := r.helm
+	e.begin(ctx)
+	done := make(chan outcome, 1)
+	go func() {
+		applied, err := body()
+		e.begin(nil)
+		<-r.busy
+		done <- outcome{applied, err}
+	}()
+	select {
+	case o := <-done:
+		return o.applied, ended(ctx, o.err)
+	case <-ctx.Done():
+	}
+	select {
+	case o := <-done:
+		return o.applied, ended(ctx, o.err)
+	case <-time.After(windDown):
+		applied := pipeline.Applied{Revision: pipeline.Revision{Number: e.records.last(), Verdict: pipeline.MarkPending}}
+		return applied, fmt.Errorf("changing release %q was stopped before it was complete: %w", r.Name, ctx.Err())
+	}
+}
+
+// begin ties the engine's requests to ctx; nil frees them.
+func (e *engine) begin(ctx context.Context) {
+	if ctx != nil {
+		e.records.forget()
+		e.client.begin(ctx)
+	}
+	e.door.during(ctx)
+}
+
+// ended makes an error after the end of ctx say so to errors.Is. Helm passes
+// some errors on as text only.
+func ended(ctx context.Context, err error) error {
+	if err == nil || ctx.Err() == nil || errors.Is(err, ctx.Err()) {
+		return err
+	}
+	return fmt.Errorf("%w (%w)", err, ctx.Err())
+}

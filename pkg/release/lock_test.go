@@ -1,0 +1,162 @@
+package release
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+const leasePath = "/apis/coordination.k8s.io/v1/namespaces/portal/leases/stagecrew-backstage"
+
+func TestOneRunAtATimeHoldsTheLock(t *testing.T) {
+	r, cluster := open(t)
+	held, unlock, err := r.Lock(t.Context(), "run 1")
+	require.NoError(t, err)
+	other := reopen(t, cluster)
+	_, _, err = other.Lock(t.Context(), "run 2")
+	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+	require.ErrorContains(t, err, "is being changed by run 1 since")
+	require.NoError(t, held.Err())
+	require.NoError(t, unlock(t.Context()))
+	require.ErrorIs(t, held.Err(), context.Canceled)
+	_, unlock, err = other.Lock(t.Context(), "run 2")
+	require.NoError(t, err)
+	require.NoError(t, unlock(t.Context()))
+}
+
+func TestADeadHolderIsReplaced(t *testing.T) {
+	r, cluster := open(t)
+	lease, err := r.acquire(t.Context(), "run 1") // never renewed
+	require.NoError(t, err)
+	require.Equal(t, "run 1", *lease.Spec.HolderIdentity)
+	_, unlock, err := reopen(t, cluster).Lock(t.Context(), "run 2")
+	require.NoError(t, err)
+	require.NoError(t, unlock(t.Context()))
+}
+
+func TestTheNamespaceOfAFirstInstallIsMade(t *testing.T) {
+	r, cluster := open(t)
+	r.Namespace = "new"
+	_, unlock, err := r.Lock(t.Context(), "run 1")
+	require.NoError(t, err)
+	require.NotNil(t, cluster.object("/api/v1/namespaces/new"))
+	require.NoError(t, unlock(t.Context()))
+}
+
+// takeOver makes another run the holder.
+func takeOver(cluster *api, holder string) {
+	amend(cluster, leasePath, func(l *coordinationv1.Lease) {
+		now := metav1.NewMicroTime(time.Now().Add(time.Second))
+		l.Spec.HolderIdentity, l.Spec.AcquireTime = &holder, &now
+	})
+}
+
+func TestWhoLosesTheLockIsToldAndDoesNotTakeItBack(t *testing.T) {
+	for name, holder := range map[string]string{"to another run": "run 2", "to another job of the same run": "run 1"} {
+		t.Run(name, func(t *testing.T) {
+			r, cluster := open(t)
+			held, unlock, err := r.Lock(t.Context(), "run 1")
+			require.NoError(t, err)
+			takeOver(cluster, holder)
+			<-held.Done()
+			var lost *pipeline.Error
+			require.ErrorAs(t, context.Cause(held), &lost)
+			require.Equal(t, "release/lock-lost", lost.Code)
+			require.ErrorContains(t, lost, "is held by "+holder)
+			require.ErrorAs(t, r.Note(t.Context(), pipeline.Journal{Phase: "watch"}), &lost)
+			require.NoError(t, unlock(t.Context()))
+			lease := cluster.object(leasePath).(*coordinationv1.Lease)
+			require.Equal(t, holder, *lease.Spec.HolderIdentity)
+		})
+	}
+}
+
+func TestARenewalWhoseAnswerWasLostDoesNotCostTheLock(t *testing.T) {
+	r, cluster := open(t)
+	held, unlock, err := r.Lock(t.Context(), "run 1")
+	require.NoError(t, err)
+	// As after a lost answer: the lease has a newer version than this run knows.
+	amend(cluster, leasePath, func(*coordinationv1.Lease) {})
+	before := cluster.object(leasePath).(*coordinationv1.Lease).Spec.RenewTime
+	require.Eventually(t, func() bool {
+		return cluster.object(leasePath).(*coordinationv1.Lease).Spec.RenewTime.After(before.Time)
+	}, 5*time.Second, 10*time.Millisecond)
+	require.NoError(t, held.Err())
+	require.NoError(t, unlock(t.Context()))
+}
+
+func TestAnAPIServerInTroubleDoesNotCostTheLock(t *testing.T) {
+	r, cluster := open(t)
+	held, unlock, err := r.Lock(t.Context(), "run 1")
+	require.NoError(t, err)
+	var failures atomic.Int32
+	cluster.mu.Lock()
+	cluster.refuse = func(_ string, object runtime.Object) *metav1.Status {
+		if _, isLease := object.(*coordinationv1.Lease); isLease && failures.Add(1) < 3 {
+			return &metav1.Status{Code: http.StatusInternalServerError, Message: "etcd has no leader"}
+		}
+		return nil
+	}
+	cluster.mu.Unlock()
+	require.Eventually(t, func() bool { return failures.Load() > 4 }, 5*time.Second, 10*time.Millisecond)
+	require.NoError(t, held.Err())
+	require.NoError(t, unlock(t.Context()))
+}
+
+func TestTheJournalOutlivesItsRun(t *testing.T) {
+	r, cluster := open(t)
+	none, err := r.Journal(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, none)
+	require.Error(t, r.Note(t.Context(), pipeline.Journal{Phase: "apply"}), "only while the lock is held")
+
+	_, unlock, err := r.Lock(t.Context(), "run 1")
+	require.NoError(t, err)
+	want := pipeline.Journal{Holder: "run 1", Phase: "watch", Revision: 4, PreviousGood: 3, Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	require.NoError(t, r.Note(t.Context(), want))
+	require.NoError(t, unlock(t.Context()))
+
+	next := reopen(t, cluster)
+	_, unlock, err = next.Lock(t.Context(), "run 2")
+	require.NoError(t, err)
+	got, err := next.Journal(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, want, got)
+	require.NoError(t, next.Note(t.Context(), pipeline.Journal{}))
+	got, err = next.Journal(t.Context())
+	require.NoError(t, err)
+	require.Zero(t, got)
+	require.NoError(t, unlock(t.Context()))
+}
+
+func TestAJournalThatCannotBeReadCountsAsNone(t *testing.T) {
+	r, cluster := open(t)
+	_, unlock, err := r.Lock(t.Context(), "run 1")
+	require.NoError(t, err)
+	require.NoError(t, unlock(t.Context()))
+	for _, text := range []string{"{", `{"holder":"` + strings.Repeat("x", maxJournal) + `"}`, `{"revision":"one"}`} {
+		amend(cluster, leasePath, func(l *coordinationv1.Lease) { l.Annotations = map[string]string{annotationJournal: text} })
+		journal, err := r.Journal(t.Context())
+		require.NoError(t, err)
+		require.Zero(t, journal)
+	}
+}
+
+func TestALockThatIsAskedForTooLateIsNotTaken(t *testing.T) {
+	r, _ := open(t)
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, err := r.Lock(ctx, "run 1")
+	require.True(t, errors.Is(err, context.Canceled), err)
+}

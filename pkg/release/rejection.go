@@ -1,0 +1,195 @@
+package release
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"regexp"
+	"slices"
+	"strings"
+
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// maxValue bounds a value of a field in a message.
+const maxValue = 120
+
+// rejection is the API server's refusal of one object.
+type rejection struct {
+	info   *resource.Info             // what was asked for
+	live   *unstructured.Unstructured // what is there, nil for none
+	status metav1.Status
+}
+
+// answer finds what the API server said. Of a refused patch Helm keeps the words only.
+func (t *trial) answer(info *resource.Info, err error) (metav1.Status, bool) {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		return status.Status(), true
+	}
+	path := info.Client.Get().NamespaceIfScoped(info.Namespace, info.Namespace != "").
+		Resource(info.Mapping.Resource.Resource).Name(info.Name).URL().Path
+	return t.door.refusal(path)
+}
+
+// rejected makes one error of all refusals.
+func rejected(doing string, rejections []rejection) error {
+	slices.SortFunc(rejections, func(a, b rejection) int { return strings.Compare(key(a.info), key(b.info)) })
+	var lines []string
+	fixed := false
+	for _, r := range rejections {
+		line, isFixed := r.explain()
+		lines = append(lines, named(r.info)+": "+line)
+		fixed = fixed || isFixed
+	}
+	what := "the API server would reject " + strings.Join(lines, "; ")
+	if len(lines) > 1 {
+		what = fmt.Sprintf("the API server would reject %d objects:\n  %s", len(lines), strings.Join(lines, "\n  "))
+	}
+	if fixed {
+		return pipeline.Refused("release/immutable-field", "%s: %s", doing, what)
+	}
+	return pipeline.Refused("release/rejected", "%s: %s", doing, what)
+}
+
+// explain says why an object was refused, and whether because a field of it
+// cannot be changed.
+func (r rejection) explain() (string, bool) {
+	var paths []string
+	if details := r.status.Details; details != nil && r.live != nil {
+		for _, cause := range details.Causes {
+			if immutable.MatchString(cause.Message) {
+				paths = append(paths, r.changed(cause)...)
+			}
+		}
+	}
+	if len(paths) == 0 && !(r.live != nil && immutable.MatchString(r.status.Message)) {
+		return r.words(), false
+	}
+	if len(paths) == 0 {
+		return r.words() + "; " + r.advice(), true
+	}
+	return strings.Join(paths, ", ") + " cannot be changed; " + r.advice(), true
+}
+
+// immutable are the API server's ways to say that a field keeps its first value.
+var immutable = regexp.MustCompile(`(?i)is immutable|field is forbidden to change|may not change once set|cannot change roleRef|` +
+	`updates to statefulset spec for fields other than|may not be (changed|updated)|are immutable|must not be changed`)
+
+// words are the API server's, without what may be a Secret's content.
+func (r rejection) words() string {
+	if r.info.Mapping.GroupVersionKind.Kind != "Secret" {
+		return words(errors.New(r.status.Message))
+	}
+	var paths []string
+	if r.status.Details != nil {
+		for _, cause := range r.status.Details.Causes {
+			paths = append(paths, cause.Field)
+		}
+	}
+	return fmt.Sprintf("rejected fields %q; the message is withheld because it may hold the Secret's content", paths)
+}
+
+// changed names the fields that a cause is about, with their values on both sides.
+func (r rejection) changed(cause metav1.StatusCause) []string {
+	wanted, err := content(r.info.Object)
+	if err != nil {
+		return []string{cause.Field}
+	}
+	from, to := at(r.live.Object, cause.Field), at(wanted.Object, cause.Field)
+	allowed := quoted.FindAllStringSubmatch(cause.Message, -1)
+	if cause.Field == "spec" && len(allowed) > 0 {
+		return r.changedBeyond(mapOf(from), mapOf(to), allowed)
+	}
+	c := comparison{}
+	c.value(cause.Field, to, to, from, true, owners{})
+	if len(c.paths) == 0 || r.info.Mapping.GroupVersionKind.Kind == "Secret" {
+		return []string{cause.Field}
+	}
+	if len(c.paths) > 1 {
+		return []string{cause.Field + " (" + short(from) + " -> " + short(to) + ")"}
+	}
+	return []string{c.paths[0] + " (" + short(at(r.live.Object, c.paths[0])) + " -> " + short(at(wanted.Object, c.paths[0])) + ")"}
+}
+
+// quoted are the names of the fields that a StatefulSet lets one change.
+var quoted = regexp.MustCompile(`'([a-zA-Z]+)'`)
+
+// changedBeyond names what differs besides the fields that may.
+func (r rejection) changedBeyond(from, to map[string]any, allowed [][]string) []string {
+	var result []string
+	for _, k := range keys(to) {
+		if slices.ContainsFunc(allowed, func(name []string) bool { return name[1] == k }) {
+			continue
+		}
+		c := comparison{}
+		c.value("spec."+k, to[k], to[k], from[k], true, owners{})
+		for _, path := range c.paths {
+			wanted := mapOf(r.info.Object.(*unstructured.Unstructured).Object) //nolint:forcetypeassert // the caller has looked
+			result = append(result, path+" ("+short(at(r.live.Object, path))+" -> "+short(at(wanted, path))+")")
+		}
+	}
+	return result
+}
+
+// at reads a field by its path; an item of a list is named in brackets, by its
+// number or its identity.
+func at(object any, path string) any {
+	for _, step := range steps.FindAllStringSubmatch(path, -1) {
+		if step[1] != "" {
+			object = mapOf(object)[step[1]]
+			continue
+		}
+		list, _ := object.([]any)
+		object = nil
+		for i, item := range list {
+			if step[2] == fmt.Sprint(i) || slices.ContainsFunc(identities, func(identity []string) bool {
+				return strings.TrimSuffix(identify(mapOf(item), identity), "/") == step[2]
+			}) {
+				object = item
+				break
+			}
+		}
+	}
+	return object
+}
+
+var steps = regexp.MustCompile(`([^.\[\]]+)|\[([^\]]*)\]`)
+
+// short is a value for a message.
+func short(value any) string {
+	if value == nil {
+		return "nothing"
+	}
+	out, err := json.Marshal(value)
+	if err != nil {
+		return "?"
+	}
+	if len(out) > maxValue {
+		return strings.ToValidUTF8(string(out[:maxValue]), "") + "…"
+	}
+	return string(out)
+}
+
+// advice says what to do about a field that cannot be changed.
+func (r rejection) advice() string {
+	kind, where := strings.ToLower(r.info.Mapping.GroupVersionKind.Kind), ""
+	if r.info.Namespace != "" {
+		where = " --namespace " + r.info.Namespace
+	}
+	command := "kubectl delete " + kind + " " + r.info.Name + where
+	switch r.info.Mapping.GroupVersionKind.Kind {
+	case "PersistentVolumeClaim", "PersistentVolume":
+		return "undo the change, or use another name and move the data"
+	case "StatefulSet":
+		return "undo the change, or let the pods run on while the object is made anew: " + command + " --cascade=orphan"
+	case "Deployment", "DaemonSet":
+		return "undo the change, give the object another name, or delete it before the deploy (its pods stop): " + command
+	}
+	return "undo the change, give the object another name, or delete it before the deploy: " + command
+}

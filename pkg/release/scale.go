@@ -1,0 +1,105 @@
+package release
+
+import (
+	"fmt"
+	"maps"
+	"slices"
+
+	helmkube "helm.sh/helm/v3/pkg/kube"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/cli-runtime/pkg/resource"
+)
+
+// leaveReplicas takes spec.replicas out of objects that exist and that an
+// autoscaler scales, on both sides of Helm's patch, so that the live number
+// stays. It gives their keys.
+func (c *client) leaveReplicas(bases, target helmkube.ResourceList) (map[string]bool, error) {
+	targets, err := c.scaleTargets(target)
+	if err != nil {
+		return nil, err
+	}
+	scaled := map[string]bool{}
+	for _, info := range target {
+		if !targets[scaleKey(info)] {
+			continue
+		}
+		_, err := live(info)
+		if apierrors.IsNotFound(err) {
+			continue
+		}
+		if err != nil {
+			return nil, fmt.Errorf("reading %s: %w", named(info), err)
+		}
+		scaled[key(info)] = true
+		for _, side := range []*resource.Info{info, bases.Get(info)} {
+			if object, err := content(side.Object); err == nil {
+				unstructured.RemoveNestedField(object.Object, "spec", "replicas")
+			}
+		}
+	}
+	return scaled, nil
+}
+
+// scaleTargets are the objects that the autoscalers of the chart, and those that
+// others made in the same namespaces, scale.
+func (c *client) scaleTargets(target helmkube.ResourceList) (map[string]bool, error) {
+	targets, namespaces := map[string]bool{}, map[string]bool{}
+	for _, info := range target {
+		object, err := content(info.Object)
+		if err != nil {
+			continue
+		}
+		if info.Mapping.GroupVersionKind.GroupKind() == (schema.GroupKind{Group: "autoscaling", Kind: "HorizontalPodAutoscaler"}) {
+			ref, _, _ := unstructured.NestedStringMap(object.Object, "spec", "scaleTargetRef")
+			targets[refKey(info.Namespace, ref["apiVersion"], ref["kind"], ref["name"])] = true
+		}
+		if _, found, _ := unstructured.NestedFieldNoCopy(object.Object, "spec", "template"); found {
+			namespaces[info.Namespace] = true
+		}
+	}
+	for namespace := range namespaces {
+		live, err := c.liveScaleTargets(namespace, target)
+		if err != nil {
+			return nil, err
+		}
+		maps.Copy(targets, live)
+	}
+	return targets, nil
+}
+
+// liveScaleTargets reads the autoscalers of a namespace; KEDA's are among them.
+// One that the release has made and makes no more is about to go.
+func (c *client) liveScaleTargets(namespace string, target helmkube.ResourceList) (map[string]bool, error) {
+	targets := map[string]bool{}
+	list, err := c.typed.AutoscalingV2().HorizontalPodAutoscalers(namespace).List(c.ctx, metav1.ListOptions{})
+	if apierrors.IsForbidden(err) {
+		c.log.Warn("horizontal pod autoscalers may not be listed: only those of the chart are respected", "namespace", namespace)
+		return targets, nil
+	}
+	if err != nil {
+		return nil, fmt.Errorf("listing the autoscalers of namespace %q: %w", namespace, err)
+	}
+	for _, scaler := range list.Items {
+		if c.owns(&scaler) && !slices.ContainsFunc(target, func(i *resource.Info) bool {
+			return i.Mapping.GroupVersionKind.Kind == "HorizontalPodAutoscaler" && i.Name == scaler.Name && i.Namespace == namespace
+		}) {
+			continue
+		}
+		ref := scaler.Spec.ScaleTargetRef
+		targets[refKey(namespace, ref.APIVersion, ref.Kind, ref.Name)] = true
+	}
+	return targets, nil
+}
+
+func scaleKey(info *resource.Info) string {
+	kind := info.Mapping.GroupVersionKind
+	return refKey(info.Namespace, kind.GroupVersion().String(), kind.Kind, info.Name)
+}
+
+func refKey(namespace, apiVersion, kind, name string) string {
+	group := schema.FromAPIVersionAndKind(apiVersion, kind).Group
+	return namespace + "/" + group + "/" + kind + "/" + name
+}

@@ -1,0 +1,225 @@
+package release
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	utilnet "k8s.io/apimachinery/pkg/util/net"
+)
+
+const (
+	// patience is how long a request is repeated while the API server does not
+	// answer: a restart takes 3 to 8 seconds.
+	patience = 20 * time.Second
+	// firstPause and longestPause bound the growing time between two attempts.
+	firstPause, longestPause = 100 * time.Millisecond, 2 * time.Second
+	// maxStatus bounds what is read of the API server's refusal of a dry run.
+	maxStatus = 1 << 20
+)
+
+// door is where all of Helm's requests pass. Helm takes no context and gives up
+// at the first refused connection; the door ends its requests with the change
+// that they belong to and repeats those that an API server's restart broke.
+type door struct {
+	log      *slog.Logger
+	patience time.Duration
+	// dry turns every write into a server-side dry run.
+	dry bool
+
+	mu       sync.Mutex
+	change   context.Context // of the running change, nil between changes
+	refusals map[string]metav1.Status
+}
+
+func newDoor(log *slog.Logger, dry bool) *door {
+	return &door{log: log, patience: patience, dry: dry, refusals: map[string]metav1.Status{}}
+}
+
+// during makes all requests end with ctx, until the next call.
+func (d *door) during(ctx context.Context) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.change = ctx
+}
+
+// refusal gives the API server's answer to the last write to a path that it
+// refused. Helm keeps only the words.
+func (d *door) refusal(path string) (metav1.Status, bool) {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	status, found := d.refusals[path]
+	return status, found
+}
+
+func (d *door) wrap(next http.RoundTripper) http.RoundTripper { return passage{d, next} }
+
+type passage struct {
+	*door
+	next http.RoundTripper
+}
+
+// RoundTrip sends the request, again where that is safe.
+func (p passage) RoundTrip(request *http.Request) (*http.Response, error) {
+	ctx, done := p.bound(request)
+	request = request.Clone(ctx)
+	if p.dry {
+		if err := dryRun(request); err != nil {
+			done()
+			return nil, err
+		}
+	}
+	response, err := p.insist(request)
+	if err != nil {
+		done()
+		return nil, err
+	}
+	if p.dry && response.StatusCode >= http.StatusBadRequest && request.Method != http.MethodGet {
+		p.note(request.URL.Path, response)
+	}
+	response.Body = closing{response.Body, done}
+	return response, nil
+}
+
+// bound makes the request end with the change. A record of Helm's can still be
+// read and closed after that: this is how a change that was ended is noted.
+func (p passage) bound(request *http.Request) (context.Context, func()) {
+	p.mu.Lock()
+	change := p.change
+	p.mu.Unlock()
+	if change == nil || isRecord(request) {
+		return request.Context(), func() {}
+	}
+	ctx, cancel := context.WithCancelCause(request.Context())
+	stop := context.AfterFunc(change, func() { cancel(context.Cause(change)) })
+	return ctx, func() { stop(); cancel(nil) }
+}
+
+func isRecord(request *http.Request) bool {
+	return strings.Contains(request.URL.Path, "/secrets/sh.helm.release.v1.") &&
+		(request.Method == http.MethodGet || request.Method == http.MethodPut)
+}
+
+// insist repeats the request until it was answered or patience ends.
+func (p passage) insist(request *http.Request) (*http.Response, error) {
+	ctx, deadline, pause := request.Context(), time.Now().Add(p.patience), firstPause
+	for {
+		response, err := p.next.RoundTrip(request)
+		if ctx.Err() != nil || !again(request, response, err) || time.Now().Add(pause).After(deadline) {
+			return response, err
+		}
+		body, bodyErr := rewound(request)
+		if bodyErr != nil {
+			return response, err
+		}
+		p.tell(request, response, err)
+		if response != nil {
+			_, _ = io.CopyN(io.Discard, response.Body, maxStatus)
+			_ = response.Body.Close()
+		}
+		if sleep(ctx, pause) != nil {
+			return nil, context.Cause(ctx)
+		}
+		request, pause = request.Clone(ctx), min(2*pause, longestPause)
+		request.Body = body
+	}
+}
+
+// tell logs why a request is repeated.
+func (p passage) tell(request *http.Request, response *http.Response, err error) {
+	why := "no answer"
+	if err != nil {
+		why = err.Error()
+	} else if response != nil {
+		why = response.Status
+	}
+	p.log.Debug("the API server did not answer; asking again", "method", request.Method, "path", request.URL.Path, "why", why)
+}
+
+var errNoReplay = errors.New("the body cannot be sent twice")
+
+// rewound gives the body for one more attempt.
+func rewound(request *http.Request) (io.ReadCloser, error) {
+	if request.Body == nil || request.Body == http.NoBody {
+		return request.Body, nil
+	}
+	if request.GetBody == nil {
+		return nil, errNoReplay
+	}
+	return request.GetBody()
+}
+
+// again tells whether the request can be repeated without doing its work twice.
+// What creates is repeated only when no connection was made.
+func again(request *http.Request, response *http.Response, err error) bool {
+	var dial *net.OpError
+	var name *net.DNSError
+	if errors.As(err, &name) && name.IsNotFound {
+		return false
+	}
+	if errors.As(err, &dial) && dial.Op == "dial" {
+		return true
+	}
+	if request.Method == http.MethodPost {
+		return false
+	}
+	if err != nil {
+		return utilnet.IsConnectionReset(err) || utilnet.IsProbableEOF(err) || utilnet.IsHTTP2ConnectionLost(err)
+	}
+	switch response.StatusCode {
+	case http.StatusTooManyRequests, http.StatusBadGateway, http.StatusServiceUnavailable, http.StatusGatewayTimeout:
+		// With this header client-go repeats the request itself.
+		return response.Header.Get("Retry-After") == ""
+	}
+	return false
+}
+
+// dryRun makes a write one that changes nothing.
+func dryRun(request *http.Request) error {
+	switch request.Method {
+	case http.MethodGet:
+	case http.MethodPost, http.MethodPut, http.MethodPatch:
+		query := request.URL.Query()
+		query.Set("dryRun", metav1.DryRunAll)
+		request.URL.RawQuery = query.Encode()
+	default:
+		// The API server ignores the parameter when a deletion has a body.
+		return errors.New("a dry run sends no " + request.Method)
+	}
+	return nil
+}
+
+// note remembers a refusal and leaves the response readable.
+func (p passage) note(path string, response *http.Response) {
+	body, err := io.ReadAll(io.LimitReader(response.Body, maxStatus))
+	_ = response.Body.Close()
+	response.Body = io.NopCloser(bytes.NewReader(body))
+	status := metav1.Status{}
+	if err != nil || json.Unmarshal(body, &status) != nil || status.Kind != "Status" {
+		status = metav1.Status{Code: int32(response.StatusCode), Message: response.Status} //nolint:gosec // an HTTP status code is small
+	}
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.refusals[path] = status
+}
+
+// closing frees what belongs to a request when its answer was read.
+type closing struct {
+	io.ReadCloser
+	done func()
+}
+
+// Close ends the response.
+func (c closing) Close() error {
+	defer c.done()
+	return c.ReadCloser.Close()
+}

@@ -1,0 +1,187 @@
+package release
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	helmkube "helm.sh/helm/v3/pkg/kube"
+	"k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// trial is Helm's client for a plan: it tries all objects, each for itself, and
+// keeps what the API server says instead of stopping at the first refusal.
+type trial struct {
+	*client
+	mu         sync.Mutex
+	changes    []pipeline.Change
+	rejections []rejection
+}
+
+// Update tries to create or patch all objects.
+func (t *trial) Update(original, target helmkube.ResourceList, _ bool) (*helmkube.Result, error) {
+	none := &helmkube.Result{}
+	bases, err := t.prepare(original, target)
+	if err != nil {
+		return none, err
+	}
+	changes := make([]*pipeline.Change, len(target))
+	if err := each(t.ctx, target, func(i int, info *resource.Info) (err error) {
+		changes[i], err = t.try(bases.Get(info), info)
+		return err
+	}); err != nil {
+		return none, err
+	}
+	for _, change := range changes {
+		if change != nil {
+			t.changes = append(t.changes, *change)
+		}
+	}
+	t.work.target = target
+	return none, t.deletions(bases, target)
+}
+
+// try sends what Helm would send for one object.
+func (t *trial) try(base, info *resource.Info) (*pipeline.Change, error) {
+	before, err := live(info)
+	if errors.IsNotFound(err) {
+		object, err := content(info.Object)
+		if err != nil {
+			return nil, err
+		}
+		change := &pipeline.Change{Object: named(info), Action: "create", Diff: objectDiff("live", "planned", nil, object)}
+		return change, t.tryCreate(info)
+	}
+	if err != nil {
+		return nil, fmt.Errorf("reading %s: %w", named(info), err)
+	}
+	wanted := with(info, info.Object.DeepCopyObject())
+	if _, err := t.Client.Update(helmkube.ResourceList{base}, helmkube.ResourceList{info}, false); err != nil {
+		return nil, t.reject(wanted, before, err)
+	}
+	after, err := content(info.Object)
+	if err != nil {
+		return nil, err
+	}
+	if diff := objectDiff("live", "planned", before, after); diff != "" {
+		return &pipeline.Change{Object: named(info), Action: "update", Diff: diff}, nil
+	}
+	return nil, nil
+}
+
+// tryCreate tries an object that is not there. When its namespace is not there
+// either, its form is checked in another one.
+func (t *trial) tryCreate(info *resource.Info) error {
+	_, err := t.Client.Create(helmkube.ResourceList{with(info, info.Object.DeepCopyObject())})
+	if !errors.IsNotFound(err) || info.Namespace == "" {
+		return t.reject(info, nil, err)
+	}
+	object, contentErr := content(info.Object.DeepCopyObject())
+	if contentErr != nil {
+		return contentErr
+	}
+	object.SetNamespace(elsewhere)
+	there := with(info, object)
+	there.Namespace = elsewhere
+	if _, err = t.Client.Create(helmkube.ResourceList{there}); errors.IsInvalid(err) || errors.IsBadRequest(err) {
+		return t.reject(info, nil, err)
+	}
+	return nil
+}
+
+// elsewhere is a namespace that every cluster has.
+const elsewhere = "default"
+
+// reject keeps a refusal; an error that is none is given back.
+func (t *trial) reject(info *resource.Info, before *unstructured.Unstructured, err error) error {
+	if err == nil {
+		return nil
+	}
+	status, isAnswer := t.answer(info, err)
+	switch {
+	case !isAnswer, isUnreachable(&errors.StatusError{ErrStatus: status}):
+		return err
+	case strings.Contains(status.Message, "does not support dry run"):
+		t.log.Warn("an admission webhook cannot be asked in a dry run; the object was not tried", "object", named(info))
+		return nil
+	}
+	t.mu.Lock()
+	defer t.mu.Unlock()
+	t.rejections = append(t.rejections, rejection{info: info, live: before, status: status})
+	return nil
+}
+
+// deletions lists what Helm would remove.
+func (t *trial) deletions(original, target helmkube.ResourceList) error {
+	for _, info := range original.Difference(target) {
+		found, err := live(info)
+		if errors.IsNotFound(err) || err == nil && found.GetAnnotations()[helmkube.ResourcePolicyAnno] == helmkube.KeepPolicy {
+			continue
+		}
+		if err != nil {
+			return fmt.Errorf("reading %s: %w", named(info), err)
+		}
+		t.changes = append(t.changes, pipeline.Change{Object: named(info), Action: "delete"})
+	}
+	left, err := t.leftovers()
+	for _, l := range left {
+		change := pipeline.Change{Object: named(l.info), Action: "delete"}
+		if !l.data && !slices.Contains(t.changes, change) {
+			t.changes = append(t.changes, change)
+		}
+	}
+	return err
+}
+
+// Create tries objects of a first install and hooks. A hook that ran before is
+// there; Helm would delete it first.
+func (t *trial) Create(resources helmkube.ResourceList) (*helmkube.Result, error) {
+	isHook := func(info *resource.Info) bool {
+		object, err := content(info.Object)
+		return err == nil && object.GetAnnotations()["helm.sh/hook"] != ""
+	}
+	for _, info := range resources {
+		if isHook(info) {
+			if err := t.tryHook(info); err != nil {
+				return nil, err
+			}
+			continue
+		}
+		change, err := t.try(info, info)
+		if err != nil {
+			return nil, err
+		}
+		if change != nil {
+			t.changes = append(t.changes, *change)
+		}
+	}
+	return &helmkube.Result{Created: resources}, nil
+}
+
+func (t *trial) tryHook(info *resource.Info) error {
+	_, err := t.Client.Create(helmkube.ResourceList{with(info, info.Object.DeepCopyObject())})
+	if errors.IsAlreadyExists(err) || errors.IsNotFound(err) {
+		return nil
+	}
+	return t.reject(info, nil, err)
+}
+
+// Delete changes nothing.
+func (t *trial) Delete(helmkube.ResourceList) (*helmkube.Result, []error) {
+	return &helmkube.Result{}, nil
+}
+
+// Wait waits for nothing: nothing was changed.
+func (t *trial) Wait(helmkube.ResourceList, time.Duration) error { return nil }
+
+// WaitForDelete waits for nothing.
+func (t *trial) WaitForDelete(helmkube.ResourceList, time.Duration) error { return nil }
+
+// WatchUntilReady waits for nothing.
+func (t *trial) WatchUntilReady(helmkube.ResourceList, time.Duration) error { return nil }
