@@ -1,0 +1,100 @@
+package scenarios
+
+import (
+	"encoding/json"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/test/scenarios/result"
+)
+
+// helmTimeout is what the comparison gives helm: long enough for every healthy
+// release of the table, and short enough to wait for.
+const helmTimeout = "60s"
+
+// helmProgram is the helm command, for the comparison that only `make e2e` makes.
+func helmProgram(t *testing.T) string {
+	t.Helper()
+	program := os.Getenv("E2E_HELM")
+	if program == "" {
+		t.Skip("SKIPPED: E2E_HELM names no helm command to compare with; `make e2e` does")
+	}
+	return program
+}
+
+// helm does with the helm command what deploy does.
+func (s *site) helm(program, image string, version int, values string) *process {
+	s.t.Helper()
+	repository, digest, _ := strings.Cut(image, "@")
+	return start(s.t, program, []string{"HELM_CACHE_HOME=" + s.t.TempDir(), "HELM_CONFIG_HOME=" + s.t.TempDir()},
+		"upgrade", release, filepath.Join(env(s.t, "E2E_ROOT"), "test", "scenarios", "chart"), "--install", "--atomic", "--timeout", helmTimeout,
+		"--kubeconfig", env(s.t, "E2E_KUBECONFIG"), "--namespace", s.namespace, "--values", s.write("values.yaml", values),
+		"--set", fmt.Sprintf("version=%d,image.repository=%s,image.digest=%s", version, repository, digest))
+}
+
+// helmResult looks at how helm left the release.
+func (s *site) helmResult(o outcome) *result.Result {
+	s.t.Helper()
+	s.t.Logf("helm: exit %d after %.1f s\n%s", o.exit, o.seconds, o.stderr)
+	r := &result.Result{Exit: o.exit, Seconds: o.seconds, Cause: lastLine(o.stderr), End: s.page()}
+	out, err := exec.CommandContext(s.ctx, helmProgram(s.t), "status", release, "--kubeconfig", env(s.t, "E2E_KUBECONFIG"),
+		"--namespace", s.namespace, "--output", "json").Output()
+	require.NoError(s.t, err)
+	var status struct{ Info struct{ Status string } }
+	require.NoError(s.t, json.Unmarshal(out, &status))
+	r.Verdict = status.Info.Status
+	return r
+}
+
+func lastLine(text string) string {
+	lines := strings.Split(strings.TrimSpace(text), "\n")
+	return lines[len(lines)-1]
+}
+
+// TestHelmWithTheSameReleases asserts nothing about helm: its results stand beside
+// stagecrew's in the document.
+func TestHelmWithTheSameReleases(t *testing.T) {
+	program := helmProgram(t)
+	for i, c := range failing {
+		if c.alone {
+			continue
+		}
+		t.Run(c.name, func(t *testing.T) {
+			waiting(t)
+			s := newSite(t, "helm "+c.name)
+			if c.before != nil {
+				c.before(s)
+			}
+			require.Zero(t, s.helm(program, s.image, 1, c.first).wait().exit)
+			if c.between != nil {
+				c.between(s)
+			}
+			image := s.image
+			if c.image != nil {
+				image = c.image(s)
+			}
+			p := s.helm(program, image, 2, c.second)
+			if c.during != nil {
+				c.during(s, p)
+			}
+			r := s.helmResult(p.wait())
+			r.Group, r.Name, r.Order = result.Helm, c.name, i
+			report(t, r)
+		})
+	}
+}
+
+// helms bound the runs of helm, which do nothing but wait.
+var helms = make(chan struct{}, 8)
+
+func waiting(t *testing.T) {
+	t.Parallel()
+	helms <- struct{}{}
+	t.Cleanup(func() { <-helms })
+}

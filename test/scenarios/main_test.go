@@ -1,0 +1,54 @@
+// Package scenarios shows on a real cluster how a deploy ends: for releases that
+// cannot work, for healthy ones that look bad, and for runs that are killed.
+// `make e2e` prepares the cluster; see test/stage. What is measured goes to
+// E2E_RESULTS, from where test/scenarios/table makes docs/scenarios.md.
+package scenarios
+
+import (
+	"flag"
+	"os"
+	"testing"
+
+	"github.com/stagecrew/stagecrew/test/scenarios/result"
+)
+
+func TestMain(m *testing.M) {
+	flag.Parse()
+	// Tests that run side by side bound themselves, see beside.
+	if err := flag.Set("test.parallel", "1000"); err != nil {
+		panic(err)
+	}
+	os.Exit(m.Run())
+}
+
+// env reads what test/withstage prepared. Without it the test is skipped, and
+// says so; where the stage is promised (E2E_REQUIRED, as in CI) it fails.
+func env(t *testing.T, name string) string {
+	t.Helper()
+	value := os.Getenv(name)
+	if value != "" {
+		return value
+	}
+	if os.Getenv("E2E_REQUIRED") != "" {
+		t.Fatalf("%s is not set, although a stage is required", name)
+	}
+	t.Skipf("SKIPPED: no stage: %s is not set; `make e2e` runs this test on a sandbox", name)
+	return ""
+}
+
+// report keeps a result for the document when the test ends, with the test's own
+// judgement.
+func report(t *testing.T, r *result.Result) {
+	dir := os.Getenv("E2E_RESULTS")
+	if dir == "" {
+		return
+	}
+	t.Cleanup(func() {
+		if t.Failed() && r.Problem == "" {
+			r.Problem = "not as it should be; see the log of the test"
+		}
+		if err := r.Save(dir); err != nil {
+			t.Errorf("keeping the result: %v", err)
+		}
+	})
+}

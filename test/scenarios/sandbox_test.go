@@ -1,0 +1,106 @@
+package scenarios
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"net"
+	"net/http"
+	"net/http/httputil"
+	"net/url"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"sync"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+// sandbox is what `sandbox status` says about the stage's cluster.
+type sandbox struct{ Kubeconfig, Registry, AuditLog, RegistryHosts string }
+
+func stageSandbox(t *testing.T) sandbox {
+	t.Helper()
+	var status sandbox
+	out, err := exec.CommandContext(t.Context(), env(t, "E2E_SANDBOX"), "status", "--name", env(t, "E2E_SANDBOX_NAME"), "--output", "json").Output()
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(out, &status))
+	return status
+}
+
+// flakyRegistry puts a proxy before the sandbox's registry that answers 503 from
+// the first request on for a while. It gives the host's name in image references.
+func (s *site) flakyRegistry(broken time.Duration) (host string) {
+	s.t.Helper()
+	status := stageSandbox(s.t)
+	// The address of the host as the node sees it.
+	connection, err := net.Dial("tcp", status.Registry)
+	require.NoError(s.t, err)
+	address := connection.LocalAddr().(*net.TCPAddr).IP.String()
+	connection.Close()
+	listener, err := net.Listen("tcp", address+":0")
+	require.NoError(s.t, err)
+	server := &http.Server{Handler: flaky(status.Registry, broken), ReadHeaderTimeout: 10 * time.Second}
+	go func() { _ = server.Serve(listener) }()
+
+	host = "flaky.test"
+	dir := filepath.Join(status.RegistryHosts, host)
+	require.NoError(s.t, os.MkdirAll(dir, 0o755))
+	hosts := fmt.Sprintf("server = %[1]q\n[host.%[1]q]\ncapabilities = [\"pull\", \"resolve\"]\n", "http://"+listener.Addr().String())
+	require.NoError(s.t, os.WriteFile(filepath.Join(dir, "hosts.toml"), []byte(hosts), 0o644))
+	s.atEnd(func(context.Context) error {
+		server.Close()
+		return os.RemoveAll(dir)
+	})
+	return host
+}
+
+func flaky(registry string, broken time.Duration) http.Handler {
+	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "https", Host: registry})
+	direct := proxy.Director
+	proxy.Director = func(r *http.Request) {
+		direct(r)
+		r.Host = registry
+	}
+	first := sync.OnceValue(time.Now)
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if time.Since(first()) < broken {
+			http.Error(w, "upstream connect error", http.StatusServiceUnavailable)
+			return
+		}
+		proxy.ServeHTTP(w, r)
+	})
+}
+
+// kill ends a process of the sandbox's node; its supervisor starts it again. The
+// test does not end before the API server answers.
+func (s *site) kill(name string) {
+	t := s.t
+	t.Helper()
+	dir := filepath.Dir(stageSandbox(t).Kubeconfig) + "/"
+	s.atEnd(func(ctx context.Context) error {
+		s.until("the API server", func() bool {
+			return s.kube.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error() == nil
+		})
+		return nil
+	})
+	commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
+	require.NoError(t, err)
+	killed := 0
+	for _, file := range commands {
+		content, err := os.ReadFile(file)
+		if err != nil || !strings.HasPrefix(string(content), name+"\x00") || !strings.Contains(string(content), dir) {
+			continue
+		}
+		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
+		require.NoError(t, err)
+		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
+		killed++
+	}
+	require.Equal(t, 1, killed, "processes %s of the sandbox", name)
+}
