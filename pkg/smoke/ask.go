@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"time"
 )
 
@@ -31,7 +32,7 @@ func (r runner) ask(ctx context.Context, c Check) seen {
 			return s
 		}
 		s.note(r.weigh(err), err)
-		if err != nil {
+		if err != nil && r.log.Enabled(ctx, slog.LevelDebug) {
 			r.log.Debug("smoke attempt without a pass", "check", c.Name, "attempt", s.asked, "detail", c.safe(err.Error()))
 		}
 		pause := r.pause(s)

@@ -1,11 +1,13 @@
 package smoke
 
 import (
+	"context"
 	"errors"
 	"io"
 	"net/http"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"testing/synctest"
 	"time"
 
@@ -19,6 +21,7 @@ type step struct {
 	status     int // 0 gives err
 	retryAfter string
 	err        error
+	body       error // that ends the body, nil for a whole one
 	takes      time.Duration
 }
 
@@ -45,11 +48,16 @@ func (s *scripted) RoundTrip(r *http.Request) (*http.Response, error) {
 	if at.retryAfter != "" {
 		header.Set("Retry-After", at.retryAfter)
 	}
-	return &http.Response{StatusCode: at.status, Header: header, Body: io.NopCloser(strings.NewReader("")), Request: r}, nil
+	body := io.Reader(strings.NewReader("hello"))
+	if at.body != nil {
+		body = io.MultiReader(body, iotest.ErrReader(at.body))
+	}
+	return &http.Response{StatusCode: at.status, Header: header, Body: io.NopCloser(body), Request: r}, nil
 }
 
 func TestHowLongACheckIsAsked(t *testing.T) {
 	away := pipeline.Unavailable("kube/unreachable", "no API server")
+	late := pipeline.Unavailable("kube/unreachable", "forwarding a port: %w", context.DeadlineExceeded)
 	denied := pipeline.Refused("kube/forbidden", "pods/portforward is forbidden")
 	reset := errors.New("connection reset")
 	const odd = 59500 * time.Millisecond // no two timers end at once
@@ -79,6 +87,8 @@ func TestHowLongACheckIsAsked(t *testing.T) {
 		"an API server that goes away":          {Suite{Budget: odd}, append(times(bad, 2), gone), false, "inconclusive", "no API server [kube/unreachable]; before that: status 500, should be 200", 60, 59},
 		"trouble on the way breaks no row":      {Suite{Consecutive: 2}, []step{good, gone, good}, false, "passed", "", 3, 2},
 		"no permission is not asked for again":  {Suite{}, []step{{err: denied}}, false, "inconclusive", "is forbidden", 1, 0},
+		"an API server that is slow":            {Suite{Budget: odd}, []step{{err: late}, good}, false, "passed", "", 2, 1},
+		"a way that breaks during the answer":   {Suite{Attempts: 1}, []step{{status: 200, body: away}, good}, false, "passed", "", 2, 1},
 		"429 with the time to wait":             {Suite{Attempts: 1}, []step{{status: 429, retryAfter: "7"}, good}, false, "passed", "", 2, 7},
 		"429 with a date":                       {Suite{Attempts: 1}, []step{{status: 429, retryAfter: "Sat, 01 Jan 2000 00:00:09 GMT"}, good}, false, "passed", "", 2, 9},
 		"429 with more time than there is":      {Suite{}, []step{{status: 429, retryAfter: "120"}}, false, "inconclusive", "status 429, too many requests; the next is welcome in 2m0s", 1, 0},
@@ -110,6 +120,20 @@ func TestHowLongACheckIsAsked(t *testing.T) {
 			})
 		})
 	}
+}
+
+func TestARunThatIsCutShortIsInconclusiveAndSaysWhatWasSeen(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithTimeout(t.Context(), 2500*time.Millisecond)
+		defer cancel()
+		transport := &scripted{steps: []step{{status: 503}}, began: time.Now()}
+		target := Target{BaseURL: "http://target.invalid", Transport: transport}
+		suite := Suite{Checks: []Check{{Name: "n", Path: "/"}}}
+		got := Run(ctx, suite, target, nil)[0]
+		require.Equal(t, []any{"inconclusive", "the time is up: status 503, should be 200: hello"}, []any{got.Result, got.Detail})
+		got = Run(ctx, suite, target, nil)[0]
+		require.Equal(t, "inconclusive", got.Result, "nor does a request that was never made count")
+	})
 }
 
 func TestAQuickLookWaitsAsLongAsAnAnswerMayTake(t *testing.T) {
@@ -148,5 +172,5 @@ func (c crowd) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.most <- max(n, <-c.most)
 	time.Sleep(time.Second)
 	c.now <- <-c.now - 1
-	return &http.Response{StatusCode: 200, Body: http.NoBody, Request: r}, nil
+	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
 }

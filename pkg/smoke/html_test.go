@@ -1,8 +1,6 @@
 package smoke
 
 import (
-	"bufio"
-	"net/http"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -45,35 +43,4 @@ func TestReferencesAreReadAsABrowserReadsThem(t *testing.T) {
 			require.Equal(t, c.want, got)
 		})
 	}
-}
-
-func TestAssetsBelowABaseAndHalfAFile(t *testing.T) {
-	half := false
-	handler := func(w http.ResponseWriter, r *http.Request) {
-		switch r.URL.Path {
-		case "/":
-			reply(200, "text/html", `<base href="/portal/"><script src="a.js"></script><script src="//cdn.invalid/b.js"></script>`)(w, r)
-		case "/portal/a.js":
-			if !half {
-				reply(200, "text/javascript", "run()")(w, r)
-				return
-			}
-			connection, out, err := http.NewResponseController(w).Hijack()
-			if err == nil {
-				breakOff(out)
-				_ = connection.Close()
-			}
-		}
-	}
-	require.Equal(t, "passed", run(t, handler, Check{Name: "page", Path: "/", Assets: true}).Result)
-	half = true
-	got := run(t, handler, Check{Name: "page", Path: "/", Assets: true})
-	require.Equal(t, "failed", got.Result)
-	require.Contains(t, got.Detail, "asset /portal/a.js: the answer breaks off after 3 bytes")
-}
-
-// breakOff promises ten bytes and sends three.
-func breakOff(out *bufio.ReadWriter) {
-	_, _ = out.WriteString("HTTP/1.1 200 OK\r\nContent-Type: text/javascript\r\nContent-Length: 10\r\n\r\nrun")
-	_ = out.Flush()
 }

@@ -107,4 +107,4 @@ func matches(pattern, text string) bool {
 }
 
 // excerpt is more of a body than a message can show.
-func excerpt(body []byte) []byte { return body[:min(len(body), 64<<10)] }
+func excerpt(body []byte) []byte { return body[:min(len(body), 16<<10)] }

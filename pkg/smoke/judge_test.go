@@ -81,6 +81,7 @@ func TestWhatAnAnswerMustBe(t *testing.T) {
 		"a shorter JSON list":            {ok, json("items", []any{}), "should be []"},
 		"null":                           {ok, json(`a\.b.c`, nil), ""},
 		"null is not absent":             {ok, json(`a\.b.d`, nil), `the body has nothing at "a\.b.d"`},
+		"a token":                        {reply(200, "", `{"accessToken":"hunter2"}`), json("accessToken", "x"), `"accessToken" is not what it should be`},
 		"a number is no text":            {ok, json("items.0.n", "2"), `"items.0.n" is 2, should be "2"`},
 		"large numbers differ":           {ok, json("id", int64(9007199254740992)), `"id" is 9007199254740993, should be 9007199254740992`},
 		"a JSON path that is not there":  {ok, json("items.3.kind", "API"), `the body has nothing at "items.3.kind"`},
@@ -125,41 +126,4 @@ func TestParsedNumbersCompareAsNumbers(t *testing.T) {
 	suite, err := Parse([]byte(`{"attempts":1,"checks":[{"name":"a","path":"/","expect":{"json":{"n":2,"list.0":1.5,"deep":{"x":[1]},"none":null}}}]}`))
 	require.NoError(t, err)
 	require.Equal(t, "passed", runSuite(t, reply(200, "", `{"n":2.0,"list":[1.5],"deep":{"x":[1]},"none":null}`), suite).Result)
-}
-
-func TestAssetsOfAPage(t *testing.T) {
-	const page = `<html><head><link rel="stylesheet" href="/static/main.css"><link rel="icon" href="/none.ico">
-<script defer="defer" src="static/main.js?v=1&amp;w=2"></script><script src="https://elsewhere.test/x.js"></script></head></html>`
-	site := func(change map[string]http.HandlerFunc) http.HandlerFunc {
-		return func(w http.ResponseWriter, r *http.Request) {
-			pages := map[string]http.HandlerFunc{
-				"/": reply(200, "text/html", page), "/static/main.css": reply(200, "text/css", "x"), "/static/main.js?v=1&w=2": reply(200, "application/javascript; charset=UTF-8", "x"),
-			}
-			for path, handler := range change {
-				pages[path] = handler
-			}
-			if handler := pages[r.URL.RequestURI()]; handler != nil {
-				handler(w, r)
-				return
-			}
-			http.NotFound(w, r)
-		}
-	}
-	cases := map[string]struct {
-		change map[string]http.HandlerFunc
-		detail string
-	}{
-		"complete":                          {nil, ""},
-		"one is missing":                    {map[string]http.HandlerFunc{"/static/main.css": http.NotFound}, "asset /static/main.css: status 404"},
-		"the HTML fallback in place of one": {map[string]http.HandlerFunc{"/static/main.js?v=1&w=2": reply(200, "text/html", page)}, `content type "text/html", should be of javascript`},
-		"one is empty":                      {map[string]http.HandlerFunc{"/static/main.css": reply(200, "text/css", "")}, "it is empty"},
-		"a page without any":                {map[string]http.HandlerFunc{"/": reply(200, "text/html", "<html>")}, "no scripts or style sheets"},
-	}
-	for name, c := range cases {
-		t.Run(name, func(t *testing.T) {
-			got := run(t, site(c.change), Check{Name: "page", Path: "/", Assets: true})
-			require.Contains(t, got.Detail, c.detail)
-			require.Equal(t, c.detail == "", got.Result == "passed", got.Detail)
-		})
-	}
 }

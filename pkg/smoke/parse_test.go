@@ -113,6 +113,15 @@ func TestParseReadsWhatCanBeSaid(t *testing.T) {
 	require.Equal(t, 5*time.Second, short.Timeout, "the default of the timeout bows to the budget")
 }
 
+func TestTheWordThatWasMeant(t *testing.T) {
+	known := []string{"path", "body", "bodyRegex", "followRedirects"}
+	for word, want := range map[string]string{
+		"pth": "path", "paath": "path", "pahs": "path", "BODY": "body", "body_regex": "bodyRegex", "followRedirect": "followRedirects", "url": "", "": "", "é": "",
+	} {
+		require.Equal(t, want, nearest(word, known), word)
+	}
+}
+
 func FuzzParse(f *testing.F) {
 	f.Add(`{"consecutive": 1, "checks": [{"name": "${each}", "path": "/${each}", "each": "${X:-a}", "expect": {"status": ["2xx"], "json": {"a\\.b": 1}}}]}`)
 	f.Fuzz(func(t *testing.T, text string) {

@@ -34,7 +34,7 @@ type session struct {
 }
 
 func (r runner) open(c Check) session {
-	s := session{check: c, timeout: min(r.suite.Timeout, r.suite.Budget), close: func() {}}
+	s := session{check: c, timeout: r.suite.Timeout, close: func() {}}
 	transport := r.target.Transport
 	if transport == nil {
 		own := &http.Transport{
@@ -53,7 +53,7 @@ func (s session) redirect(next *http.Request, before []*http.Request) error {
 	switch {
 	case !s.check.FollowRedirects:
 		return http.ErrUseLastResponse
-	case host(to) != host(from) && !(from.Scheme == "http" && to.Scheme == "https" && to.Hostname() == from.Hostname() && from.Port() == "" && to.Port() == ""):
+	case host(to) != host(from) && !isUpgrade(from, to):
 		return badRedirect(fmt.Sprintf("the answer redirects to another host, %s", to.Host))
 	case from.Scheme == "https" && to.Scheme != "https":
 		return badRedirect("the answer redirects from https to " + to.Scheme)
@@ -61,6 +61,11 @@ func (s session) redirect(next *http.Request, before []*http.Request) error {
 		return badRedirect(fmt.Sprintf("the answer redirects more than %d times", maxRedirects))
 	}
 	return nil
+}
+
+// isUpgrade tells whether a redirect leads from plain HTTP to HTTPS of the same name.
+func isUpgrade(from, to *url.URL) bool {
+	return from.Scheme == "http" && to.Scheme == "https" && host(&url.URL{Scheme: "https", Host: from.Hostname()}) == host(to) && from.Port() == ""
 }
 
 // host is where a URL leads, with its port.

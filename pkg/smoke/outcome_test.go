@@ -1,0 +1,46 @@
+package smoke
+
+import (
+	"net/url"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestSilenceSpeaksAgainstAPodAndNotAgainstAPublicAddress(t *testing.T) {
+	once := Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/"}}}
+	nobody := Target{BaseURL: "http://127.0.0.1:1"}
+	got := Run(t.Context(), once, nobody, nil)[0]
+	require.Equal(t, []any{"failed", "dial tcp [address]: connect: connection refused"}, []any{got.Result, got.Detail})
+	nobody.Outside = true
+	got = Run(t.Context(), once, nobody, nil)[0]
+	require.Equal(t, []any{"inconclusive", "unreachable: dial tcp [address]: connect: connection refused"}, []any{got.Result, got.Detail})
+	answering := serve(t, reply(502, "", "gateway"))
+	answering.Outside = true
+	require.Equal(t, "failed", Run(t.Context(), once, answering, nil)[0].Result)
+}
+
+func TestATokenThatNobodyFilledInIsNotSent(t *testing.T) {
+	got := run(t, reply(200, "", ""), Check{Name: "n", Path: "/", Headers: map[string]string{"Authorization": "Bearer ${TOKEN}"}})
+	require.Equal(t, []any{"inconclusive", "${TOKEN} was not filled in"}, []any{got.Result, got.Detail})
+}
+
+func TestWhereARedirectMayLead(t *testing.T) {
+	for _, c := range []struct {
+		from, to string
+		upgrade  bool
+	}{
+		{"http://portal.example.com/", "https://portal.example.com/", true},
+		{"http://portal.example.com/", "https://PORTAL.example.com:443/x", true},
+		{"http://portal.example.com/", "https://other.example.com/", false},
+		{"http://portal.example.com/", "https://portal.example.com:8443/", false},
+		{"http://portal.example.com:8080/", "https://portal.example.com/", false},
+		{"https://portal.example.com/", "http://portal.example.com/", false},
+	} {
+		from, err := url.Parse(c.from)
+		require.NoError(t, err)
+		to, err := url.Parse(c.to)
+		require.NoError(t, err)
+		require.Equal(t, c.upgrade, isUpgrade(from, to), c)
+	}
+}
