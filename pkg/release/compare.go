@@ -2,6 +2,7 @@ package release
 
 import (
 	"encoding/json"
+	"fmt"
 	"maps"
 	"reflect"
 	"slices"
@@ -94,6 +95,18 @@ func (c *comparison) value(path string, manifest, would, live any, isNamed bool,
 	if w, l, ids, ok := items(would, live); ok {
 		return c.list(path, manifest, w, l, ids, writers)
 	}
+	if w, l, ok := sameLength(would, live); ok {
+		named, _ := manifest.([]any)
+		result := make([]any, len(w))
+		for i := range w {
+			m := any(nil)
+			if i < len(named) {
+				m = named[i]
+			}
+			result[i] = c.value(fmt.Sprintf("%s[%d]", path, i), m, w[i], l[i], isNamed, writers)
+		}
+		return result
+	}
 	if !isNamed && !writers.any() {
 		return live
 	}
@@ -161,6 +174,22 @@ func items(would, live any) (w, l []map[string]any, identity []string, ok bool) 
 		}
 	}
 	return nil, nil, nil, false
+}
+
+// sameLength gives both lists when their items can be compared one by one:
+// mappings without an identity, whose order the API server keeps.
+func sameLength(would, live any) (w, l []any, ok bool) {
+	w, isList := would.([]any)
+	l, _ = live.([]any)
+	if !isList || len(w) != len(l) {
+		return nil, nil, false
+	}
+	for _, item := range append(slices.Clone(w), l...) {
+		if _, isMapping := item.(map[string]any); !isMapping {
+			return nil, nil, false
+		}
+	}
+	return w, l, true
 }
 
 func identified(list any, identity []string) ([]map[string]any, bool) {

@@ -114,7 +114,9 @@ var (
 	// wholeObject is the live object, which the API server repeats when a patch
 	// does not fit its type; what it thinks of it follows.
 	wholeObject = regexp.MustCompile(`(?s)Invalid value: "\{.*\}"`)
-	anyValue    = regexp.MustCompile(`Invalid value: "(\\.|[^"\\])*"`)
+	// counted is what a list of errors puts around one.
+	counted  = regexp.MustCompile(`\d+ errors? occurred:\s*\*\s*`)
+	anyValue = regexp.MustCompile(`Invalid value: "(\\.|[^"\\])*"`)
 	// noKind is how the REST mapper names a kind that the cluster does not have.
 	noKind = regexp.MustCompile(`no matches for kind "([^"]*)" in version "([^"]*)"`)
 )
@@ -129,6 +131,7 @@ func isUnreachable(err error) bool {
 
 func words(err error) string {
 	text := wholeObject.ReplaceAllString(err.Error(), "Invalid value: (the object, withheld)")
+	text = counted.ReplaceAllString(text, "")
 	return bounded(strings.ToValidUTF8(strings.TrimSpace(text), "?"))
 }
 

@@ -24,12 +24,8 @@ const fieldManager = "stagecrew"
 // Helm would take the name of the file that this program is started from.
 func init() { helmkube.ManagedFieldsManager = fieldManager } //nolint:gochecknoinits // Helm offers a variable only
 
-const (
-	// hookTimeout bounds the chart's hooks where the context has no deadline.
-	hookTimeout = 5 * time.Minute
-	// windDown is how long a change that was ended may take to note that.
-	windDown = 2 * time.Second
-)
+// hookTimeout bounds the chart's hooks where the context has no deadline.
+const hookTimeout = 5 * time.Minute
 
 // engine is Helm with its storage and its client.
 type engine struct {
@@ -145,7 +141,7 @@ func (r *Release) change(ctx context.Context, body func() (pipeline.Applied, err
 	select {
 	case o := <-done:
 		return o.applied, ended(ctx, o.err)
-	case <-time.After(windDown):
+	case <-time.After(r.timing.windDown):
 		applied := pipeline.Applied{Revision: pipeline.Revision{Number: e.records.last(), Verdict: pipeline.MarkPending}}
 		return applied, fmt.Errorf("changing release %q was stopped before it was complete: %w", r.Name, ctx.Err())
 	}

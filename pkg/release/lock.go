@@ -14,15 +14,17 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// timing says how quickly a lock's holder must show that it lives.
+// timing says how quickly a lock's holder must show that it lives, and a change end.
 type timing struct {
 	lease time.Duration // how long a holder may be silent before it counts as dead
 	renew time.Duration // how often the holder shows itself
 	look  time.Duration // how often a waiting run looks for it
+	// windDown is how long a change that was ended may take to note that.
+	windDown time.Duration
 }
 
 // defaultTiming leaves a holder two attempts to renew before its lease runs out.
-var defaultTiming = timing{lease: 15 * time.Second, renew: 5 * time.Second, look: time.Second}
+var defaultTiming = timing{lease: 15 * time.Second, renew: 5 * time.Second, look: time.Second, windDown: 2 * time.Second}
 
 // Lock takes the Lease "stagecrew-NAME" for holder and renews it until unlock.
 // A live holder is refused by name; a holder that gives no sign of life for the

@@ -71,6 +71,10 @@ type passage struct {
 // RoundTrip sends the request, again where that is safe.
 func (p passage) RoundTrip(request *http.Request) (*http.Response, error) {
 	ctx, done := p.bound(request)
+	if ctx.Err() != nil {
+		done()
+		return nil, context.Cause(ctx)
+	}
 	request = request.Clone(ctx)
 	if p.dry {
 		if err := dryRun(request); err != nil {
@@ -100,6 +104,9 @@ func (p passage) bound(request *http.Request) (context.Context, func()) {
 		return request.Context(), func() {}
 	}
 	ctx, cancel := context.WithCancelCause(request.Context())
+	if change.Err() != nil {
+		cancel(context.Cause(change))
+	}
 	stop := context.AfterFunc(change, func() { cancel(context.Cause(change)) })
 	return ctx, func() { stop(); cancel(nil) }
 }

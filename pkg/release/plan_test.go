@@ -1,0 +1,144 @@
+package release
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+func actions(changes []pipeline.Change) map[string]string {
+	result := map[string]string{}
+	for _, c := range changes {
+		result[c.Object] = c.Action
+	}
+	return result
+}
+
+func TestAPlanShowsWhatWouldChangeAndChangesNothing(t *testing.T) {
+	r, cluster := open(t)
+	r.Chart = chartOf(t, growing+"---\n"+withSecret)
+	apply(t, r, "good")
+	cluster.writes("")
+	plan, err := r.Plan(t.Context(), image("bad").Image())
+	require.NoError(t, err)
+	require.Empty(t, cluster.writes(""))
+	require.Equal(t, map[string]string{
+		"ConfigMap/settings": "update", "ConfigMap/added": "create", "ConfigMap/keep": "create", "PersistentVolumeClaim/files": "create",
+		"Deployment/web": "update", "Secret/db": "update",
+	}, actions(plan.Changes))
+	require.Equal(t, 2, plan.Applied.Revision.Number)
+	require.Equal(t, []pipeline.Workload{{Kind: "Deployment", Namespace: "portal", Name: "web"}}, plan.Applied.Workloads)
+	require.Contains(t, plan.Manifest, "name: added")
+	for _, change := range plan.Changes {
+		switch change.Object {
+		case "ConfigMap/settings":
+			require.Contains(t, change.Diff, "+  extra: \"1\"\n")
+		case "Secret/db":
+			require.Contains(t, change.Diff, "-  password: (withheld)\n+  password: (withheld, changed)\n")
+		}
+		require.NotContains(t, change.Diff, "registry.test/bad")
+	}
+
+	apply(t, r, "bad")
+	back, err := r.PlanRollback(t.Context(), 1)
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{
+		"ConfigMap/settings": "update", "ConfigMap/added": "delete", "Deployment/web": "update", "Secret/db": "update",
+	}, actions(back.Changes), "what is kept, and data, stays")
+	require.Equal(t, 3, back.Applied.Revision.Number)
+	same, err := r.Plan(t.Context(), image("bad").Image())
+	require.NoError(t, err)
+	require.Empty(t, same.Changes)
+}
+
+func TestAPlanOfAFirstInstall(t *testing.T) {
+	for name, namespace := range map[string]string{"in an empty namespace": "portal", "in one that does not exist": "new"} {
+		t.Run(name, func(t *testing.T) {
+			r, cluster := open(t)
+			r.Namespace, r.helm.client.namespace = namespace, namespace
+			r.helm, _ = r.connect(nil)
+			plan, err := r.Plan(t.Context(), image("one").Image())
+			require.NoError(t, err)
+			require.Equal(t, map[string]string{
+				"Deployment/web": "create", "StatefulSet/db": "create", "Service/web": "create", "Service/web-headless": "create", "Service/db": "create",
+			}, actions(plan.Changes))
+			require.Equal(t, 1, plan.Applied.Revision.Number)
+			require.Empty(t, cluster.writes(""))
+			require.Nil(t, cluster.object("/api/v1/namespaces/new"))
+			cluster.refusing("web", invalid("Deployment", "web", "spec.template", "x", "required"))
+			_, err = r.Plan(t.Context(), image("one").Image())
+			require.ErrorContains(t, err, "[release/rejected]", "its form is wrong anywhere")
+			require.ErrorContains(t, err, "Deployment/web")
+		})
+	}
+}
+
+func TestImmutableFieldsAreNamedBeforeAnythingChanges(t *testing.T) {
+	r, cluster := open(t)
+	const chart = `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec: {selector: {matchLabels: {app: APP}}, template: {metadata: {labels: {app: APP}}, spec: {containers: [{name: web, image: web}]}}}
+---
+apiVersion: apps/v1
+kind: StatefulSet
+metadata: {name: db}
+spec:
+  serviceName: db
+  selector: {matchLabels: {app: db}}
+  template: {metadata: {labels: {app: db}}, spec: {containers: [{name: db, image: db}]}}
+  volumeClaimTemplates: [{metadata: {name: data}, spec: {resources: {requests: {storage: SIZE}}}}]
+---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: denied}
+data: {app: APP}
+`
+	replace := func(app, size string) string {
+		return chartOf(t, strings.NewReplacer("APP", app, "SIZE", size).Replace(chart))
+	}
+	r.Chart = replace("web", "8Gi")
+	apply(t, r, "one")
+	cluster.refusing("denied", &apierrors.StatusError{ErrStatus: metav1.Status{
+		Code: 422, Reason: metav1.StatusReasonInvalid, Message: `ValidatingAdmissionPolicy 'p' denied request: no portal here`,
+	}})
+	r.Chart = replace("portal", "9Gi")
+	cluster.writes("")
+	_, err := r.Plan(t.Context(), image("one").Image())
+	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+	require.ErrorContains(t, err, "[release/immutable-field]")
+	require.ErrorContains(t, err, `would reject 3 objects`)
+	require.ErrorContains(t, err, `Deployment/web: spec.selector.matchLabels.app ("web" -> "portal") cannot be changed`)
+	require.ErrorContains(t, err, `kubectl delete deployment web --namespace portal`)
+	require.ErrorContains(t, err, `StatefulSet/db: spec.volumeClaimTemplates[0].spec.resources.requests.storage ("8Gi" -> "9Gi") cannot be changed`)
+	require.ErrorContains(t, err, `kubectl delete statefulset db --namespace portal --cascade=orphan`)
+	require.ErrorContains(t, err, `ConfigMap/denied: ValidatingAdmissionPolicy 'p' denied request: no portal here`)
+	require.Empty(t, cluster.writes(""))
+	require.Equal(t, "web", cluster.object(configPath + "denied").(*corev1.ConfigMap).Data["app"])
+}
+
+func TestAPlanTriesHooks(t *testing.T) {
+	r, cluster := open(t)
+	r.Chart = migrating(t, "pre-install,pre-upgrade", "hang")
+	plan, err := r.Plan(t.Context(), image("one").Image())
+	require.NoError(t, err, "it is not waited for")
+	require.Equal(t, map[string]string{"Secret/db": "create"}, actions(plan.Changes))
+	require.Contains(t, plan.Manifest, "kind: Job")
+	cluster.refusing("hang", apierrors.NewBadRequest("no such field"))
+	_, err = r.Plan(t.Context(), image("one").Image())
+	require.ErrorContains(t, err, "Job/hang: no such field")
+	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+}
+
+func TestAPlanWithoutAnAPIServerIsNoRefusal(t *testing.T) {
+	r, cluster := open(t)
+	cluster.refusing("web", apierrors.NewInternalError(apierrors.NewBadRequest("failed calling webhook")))
+	_, err := r.Plan(t.Context(), image("one").Image())
+	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err), err)
+}
