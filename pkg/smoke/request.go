@@ -123,9 +123,6 @@ func (s session) fetch(ctx context.Context, method, address, text string, limit 
 	if a.over = a.size > limit; a.over && keep {
 		a.body = a.body[:limit]
 	}
-	if pipeline.KindOf(err) != pipeline.KindUnknown {
-		return answer{}, noAnswer{err}
-	}
 	a.broken = s.broken(err, a.size)
 	return a, nil
 }
@@ -133,8 +130,8 @@ func (s session) fetch(ctx context.Context, method, address, text string, limit 
 // broken says in words why a body is not whole.
 func (s session) broken(err error, size int64) error {
 	switch {
-	case err == nil:
-		return nil
+	case err == nil || pipeline.KindOf(err) != pipeline.KindUnknown:
+		return err // nothing, or trouble on the way
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("the answer breaks off after %d bytes", size)
 	case isTimeout(err):
