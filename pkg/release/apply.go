@@ -97,7 +97,7 @@ func (r *Release) complete(ctx context.Context, record *helmrelease.Release, isR
 		}
 	}
 	for _, line := range applied.Repairs {
-		r.Log.Warn("repaired: " + line)
+		r.Log.Warn(line)
 	}
 	return applied, nil
 }

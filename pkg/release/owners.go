@@ -3,16 +3,18 @@ package release
 import (
 	"encoding/json"
 	"reflect"
+	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-// owners are the fields that Helm and kubectl wrote, at one place of an object,
-// as the API server keeps them: "f:NAME" is a field, "k:{…}" an item of a list,
-// an empty mapping all that is beneath.
+// owners are the fields that Helm, kubectl and others wrote, at one place of an
+// object, as the API server keeps them: "f:NAME" is a field, "k:{…}" an item of a
+// list. An empty mapping is a thing that is written as a whole or, when others
+// have something beneath it, only the place.
 // See https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
-type owners struct{ helm, kubectl []map[string]any }
+type owners struct{ helm, kubectl, others []map[string]any }
 
 // writersOf reads who wrote an object. Writes of the status or the scale are not
 // about what a manifest says.
@@ -28,25 +30,32 @@ func writersOf(entries []metav1.ManagedFieldsEntry) owners {
 			result.helm = append(result.helm, tree)
 		case strings.HasPrefix(entry.Manager, "kubectl"):
 			result.kubectl = append(result.kubectl, tree)
+		default:
+			result.others = append(result.others, tree)
 		}
 	}
 	return result
 }
 
-// any tells whether one of them wrote here or beneath.
+// any tells whether Helm or kubectl wrote here or beneath.
 func (o owners) any() bool { return len(o.helm)+len(o.kubectl) > 0 }
 
-// whole tells whether one of them wrote all that is beneath as one thing.
+// whole tells whether what is here is written as one thing.
 func (o owners) whole() bool {
-	for _, tree := range append(append([]map[string]any{}, o.helm...), o.kubectl...) {
-		if len(tree) == 0 {
-			return true
+	for _, trees := range [][]map[string]any{o.helm, o.kubectl, o.others} {
+		for _, tree := range trees {
+			if len(tree) > 0 {
+				return false
+			}
 		}
 	}
-	return false
+	return o.any()
 }
 
-func (o owners) helmOnly() owners { return owners{helm: o.helm} }
+// helmOnly counts kubectl among the others.
+func (o owners) helmOnly() owners {
+	return owners{helm: o.helm, others: slices.Concat(o.kubectl, o.others)}
+}
 
 func (o owners) field(name string) owners {
 	return o.down(func(tree map[string]any) any { return tree["f:"+name] })
@@ -66,18 +75,21 @@ func (o owners) item(item map[string]any) owners {
 }
 
 func (o owners) down(step func(map[string]any) any) owners {
+	whole := o.whole()
 	walk := func(trees []map[string]any) []map[string]any {
 		var result []map[string]any
 		for _, tree := range trees {
 			if len(tree) == 0 {
-				result = append(result, tree)
+				if whole {
+					result = append(result, tree)
+				}
 			} else if beneath, ok := step(tree).(map[string]any); ok {
 				result = append(result, beneath)
 			}
 		}
 		return result
 	}
-	return owners{helm: walk(o.helm), kubectl: walk(o.kubectl)}
+	return owners{helm: walk(o.helm), kubectl: walk(o.kubectl), others: walk(o.others)}
 }
 
 // holds tells whether an item has the identity; JSON's numbers have two types here.
