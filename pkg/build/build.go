@@ -1,15 +1,16 @@
-// Package build makes an image of an installed Backstage workspace and pushes it
-// by digest, without a container daemon: the base image, then one layer each for
-// dependencies, application and configuration. The same inputs give the same
-// digest. It is the only stage that imports go-containerregistry for itself.
+// Package build makes an image of a Backstage workspace and pushes it by digest.
+// The layers builder needs no container daemon: it puts one layer each for
+// dependencies, application and configuration on the base image, and takes the
+// dependencies from an earlier build where what determines them is the same. The
+// same inputs give the same digest. The dockerfile builder drives BuildKit. The
+// package also names, copies and looks at images: see [Images].
 package build
 
 import (
 	"cmp"
 	"context"
-	"fmt"
 	"log/slog"
-	"os"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -17,33 +18,59 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// Names of the layers in [Result]. An image has as many base layers as its base.
+// Names of the layers in [Result]. An image has as many base layers as its base;
+// those of the dockerfile builder all have its name.
 const (
 	LayerBase          = "base"
 	LayerDependencies  = "dependencies"
 	LayerApplication   = "application"
 	LayerConfiguration = "configuration"
+	LayerDockerfile    = "dockerfile"
 )
 
 // Layer is one layer of a built image.
 type Layer struct {
+	Platform string // "linux/amd64"
 	Name     string // LayerBase, LayerDependencies, LayerApplication or LayerConfiguration
 	Digest   string // of the compressed bytes, "sha256:…"
 	Size     int64  // compressed bytes
 	Uploaded bool   // its bytes were sent; false when the registry had them already
+	Mounted  bool   // the registry linked it from another of its repositories
+	Reused   bool   // taken from an earlier build, without its bytes
+	Key      string // what determines it, for dependencies; "" when that is not known
+}
+
+// Platform is the image of one platform.
+type Platform struct {
+	Name  string // "linux/amd64"
+	Image pipeline.Image
+	Base  pipeline.Image // the manifest of the base image for it; zero for a Dockerfile
 }
 
 // Result is a pushed image.
 type Result struct {
+	// Image is what was built: an index when there are several platforms.
 	Image pipeline.Image
-	// Base is the manifest of the base image for the platform that was built.
-	Base   pipeline.Image
-	Layers []Layer // bottom to top
+	// Base is the base image of the first platform.
+	Base      pipeline.Image
+	Platforms []Platform
+	Layers    []Layer // of each platform, bottom to top
+	// Builder is the one that was used, and Reason why.
+	Builder, Reason string
+	// Sent counts the bytes that went to the registries, also in vain; 0 for a
+	// Dockerfile, whose builder does not tell. Retries counts the requests that were
+	// tried again.
+	Sent    int64
+	Retries int
+	// Phases are the steps with their times.
+	Phases []pipeline.Phase
+	// Warnings are what went wrong without an effect on the image.
+	Warnings []string
 }
 
-// Build makes the image and pushes it by digest; no tag is written, see [Tag].
-// Errors about the workspace or the options are of kind input, errors of a
-// registry of kind unavailable.
+// Build makes the image and pushes it by digest; no tag of a release is written,
+// see [Images.MoveTags]. Errors about the workspace or the options are of kind
+// input, errors of a registry of kind unavailable.
 func Build(ctx context.Context, o Options) (Result, error) {
 	if err := o.Validate(); err != nil {
 		return Result{}, err
@@ -51,68 +78,42 @@ func Build(ctx context.Context, o Options) (Result, error) {
 	o = o.withDefaults()
 	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
 	defer cancel()
-
-	source, err := openWorkspace(o.Source)
+	builder, reason := choose(o)
+	o.Log.Info("builder chosen", "builder", builder, "reason", reason)
+	var result Result
+	var err error
+	if builder == BuilderDockerfile {
+		result, err = buildDockerfile(ctx, o)
+	} else {
+		result, err = buildLayers(ctx, o)
+	}
 	if err != nil {
 		return Result{}, err
 	}
-	defer func() { _ = source.Close() }()
-	plan, err := planLayers(source, o.Include, o.Log)
-	if err != nil {
-		return Result{}, err
-	}
-	registry := newSession(ctx)
-	base, err := registry.base(o.BaseImage, o.Platform)
-	if err != nil {
-		return Result{}, err
-	}
-	o.Log.Info("base image resolved", "reference", o.BaseImage, "digest", base.ref.Digest)
-
-	dir, err := os.MkdirTemp("", "stagecrew-build-")
-	if err != nil {
-		return Result{}, fmt.Errorf("making a folder for layers: %w", err)
-	}
-	defer func() { _ = os.RemoveAll(dir) }()
-	layers, err := archiveAll(ctx, source, plan, archiveOptions{dir: dir, created: o.Created, mediaType: base.layerType}, o.Log)
-	if err != nil {
-		return Result{}, err
-	}
-	image, err := assemble(base, layers, plan, o)
-	if err != nil {
-		return Result{}, fmt.Errorf("assembling the image: %w", err)
-	}
-	pushed, err := registry.push(o.Repository, image)
-	if err != nil {
-		return Result{}, err
-	}
-	result := Result{Image: pushed, Base: base.ref}
-	if result.Layers, err = describe(image, layers, registry.uploads); err != nil {
-		return Result{}, err
-	}
+	result.Builder, result.Reason = builder, reason
 	for _, l := range result.Layers {
-		o.Log.Debug("layer", "name", l.Name, "digest", l.Digest, "bytes", l.Size, "uploaded", l.Uploaded)
+		o.Log.Debug("layer", "platform", l.Platform, "name", l.Name, "digest", l.Digest, "bytes", l.Size, "uploaded", l.Uploaded, "mounted", l.Mounted, "reused", l.Reused)
 	}
-	o.Log.Info("image pushed by digest", "image", pushed)
+	o.Log.Info("image pushed by digest", "image", result.Image, "sent-bytes", result.Sent, "retries", result.Retries)
 	return result, nil
 }
 
-// describe lists the layers of an image; those that are not ours are the base's.
-func describe(image v1.Image, ours []*fileLayer, sent *uploads) ([]Layer, error) {
-	manifest, err := image.Manifest()
-	if err != nil {
-		return nil, fmt.Errorf("listing layers: %w", err)
+// phase runs one step and notes its time.
+func (r *Result) phase(name string, step func() error) error {
+	p := pipeline.Phase{Name: name, Start: time.Now(), Result: "ok"}
+	err := step()
+	if p.End = time.Now(); err != nil {
+		p.Result = "failed"
 	}
-	// By position, because a layer of ours may have the very bytes of a base layer.
-	first := len(manifest.Layers) - len(ours)
-	layers := make([]Layer, 0, len(manifest.Layers))
-	for i, d := range manifest.Layers {
-		name := LayerBase
-		if i >= first {
-			name = ours[i-first].name
-		}
-		layers = append(layers, Layer{Name: name, Digest: d.Digest.String(), Size: d.Size, Uploaded: sent.has(d.Digest.String())})
-	}
-	return layers, nil
+	r.Phases = append(r.Phases, p)
+	return err
+}
+
+// warn notes something that the image does not suffer from.
+func (r *Result) warn(log *slog.Logger, what string, err error) {
+	text := what + ": " + bounded{err}.Error()
+	log.Warn(text)
+	r.Warnings = append(r.Warnings, text)
 }
 
 // platformOf reads "os/architecture[/variant]".

@@ -8,7 +8,6 @@ import (
 	"flag"
 	"fmt"
 	"io"
-	"log/slog"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -32,7 +31,7 @@ var update = flag.Bool("update", false, "write the golden files")
 
 func TestTheLayersHoldWhatTheApplicationNeedsAndNothingElse(t *testing.T) {
 	host := serve(t, nil)
-	result, err := Build(t.Context(), options(workspace(t, backstage()), host, pushBase(t, host, types.OCIManifestSchema1)))
+	result, err := Build(t.Context(), options(writeTree(t, backstage()), host, pushBase(t, host, types.OCIManifestSchema1)))
 	require.NoError(t, err)
 
 	layers, err := pull(t, result.Image).Layers()
@@ -79,7 +78,7 @@ func TestTheImageSaysHowItRunsAndWhatItIs(t *testing.T) {
 	for _, dialect := range []types.MediaType{types.OCIManifestSchema1, types.DockerManifestSchema2} {
 		t.Run(string(dialect), func(t *testing.T) {
 			base := pushBase(t, host, dialect)
-			o := options(workspace(t, backstage()), host, base)
+			o := options(writeTree(t, backstage()), host, base)
 			o.Created = time.Date(2026, 11, 23, 10, 0, 0, 5, time.UTC)
 			result, err := Build(t.Context(), o)
 			require.NoError(t, err)
@@ -121,8 +120,8 @@ func TestTheImageSaysHowItRunsAndWhatItIs(t *testing.T) {
 func TestTheSameInputsGiveTheSameDigest(t *testing.T) {
 	host := serve(t, nil)
 	base := pushBase(t, host, types.OCIManifestSchema1)
-	first := workspace(t, backstage())
-	second := workspace(t, backstage())
+	first := writeTree(t, backstage())
+	second := writeTree(t, backstage())
 	// The copy has other times and the modes of another umask.
 	require.NoError(t, filepath.WalkDir(second, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.Type()&os.ModeSymlink != 0 {
@@ -157,7 +156,7 @@ func TestOnlyMissingBlobsAreSentAndNoTagIsWritten(t *testing.T) {
 	})
 	base := pushBase(t, host, types.OCIManifestSchema1)
 	files := backstage()
-	first, err := Build(t.Context(), options(workspace(t, files), host, base))
+	first, err := Build(t.Context(), options(writeTree(t, files), host, base))
 	require.NoError(t, err)
 	for _, l := range first.Layers {
 		require.Equal(t, l.Name != LayerBase, l.Uploaded, "%s: the base's layers are already in this registry", l.Name)
@@ -169,7 +168,7 @@ func TestOnlyMissingBlobsAreSentAndNoTagIsWritten(t *testing.T) {
 	}
 
 	files["app-config.yaml"] += "# changed\n"
-	second, err := Build(t.Context(), options(workspace(t, files), host, base))
+	second, err := Build(t.Context(), options(writeTree(t, files), host, base))
 	require.NoError(t, err)
 	require.NotEqual(t, first.Image, second.Image)
 	for i, l := range second.Layers {
@@ -180,7 +179,7 @@ func TestOnlyMissingBlobsAreSentAndNoTagIsWritten(t *testing.T) {
 
 func TestABaseFromAnotherRegistryIsCopied(t *testing.T) {
 	here, there := serve(t, nil), serve(t, nil)
-	result, err := Build(t.Context(), options(workspace(t, backstage()), here, pushBase(t, there, types.OCIManifestSchema1)))
+	result, err := Build(t.Context(), options(writeTree(t, backstage()), here, pushBase(t, there, types.OCIManifestSchema1)))
 	require.NoError(t, err)
 	for _, l := range result.Layers {
 		require.True(t, l.Uploaded, l.Name)
@@ -190,7 +189,7 @@ func TestABaseFromAnotherRegistryIsCopied(t *testing.T) {
 func TestATagMovesWithoutChangingTheDigest(t *testing.T) {
 	host := serve(t, nil)
 	base := pushBase(t, host, types.OCIManifestSchema1)
-	o := options(workspace(t, backstage()), host, base)
+	o := options(writeTree(t, backstage()), host, base)
 	for range 2 {
 		result, err := Build(t.Context(), o)
 		require.NoError(t, err)
@@ -223,7 +222,7 @@ func TestAPlatformIsChosenFromAnIndex(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, remote.WriteIndex(ref, index))
 
-	o := options(workspace(t, backstage()), host, ref.String())
+	o := options(writeTree(t, backstage()), host, ref.String())
 	o.Platform = "linux/arm64"
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
@@ -235,21 +234,22 @@ func TestAPlatformIsChosenFromAnIndex(t *testing.T) {
 }
 
 func TestTheUncompressedLayerIsTheOneInTheConfiguration(t *testing.T) {
-	dir := workspace(t, backstage())
-	root, err := openWorkspace(dir)
+	dir := writeTree(t, backstage())
+	root, err := os.OpenRoot(dir)
 	require.NoError(t, err)
 	defer root.Close()
-	p, err := planLayers(root, nil, slog.New(slog.DiscardHandler))
+	p := plan{}
+	require.NoError(t, p.read(root, []string{"packages"}, application))
+	l, err := newFileLayer(t.TempDir(), "x")
 	require.NoError(t, err)
-	l, err := archive(t.Context(), root, "x", p.application, archiveOptions{dir: t.TempDir(), created: time.Unix(0, 0), mediaType: types.OCILayer})
-	require.NoError(t, err)
+	require.NoError(t, l.pack(t.Context(), p.entries(application), epoch))
 	plain, err := l.Uncompressed()
 	require.NoError(t, err)
 	defer plain.Close()
 	digest, _, err := v1.SHA256(plain)
 	require.NoError(t, err)
 	require.Equal(t, l.diffID, digest)
-	file, err := os.ReadFile(l.file)
+	file, err := os.ReadFile(l.spool.file.Name())
 	require.NoError(t, err)
 	digest, size, err := v1.SHA256(bytes.NewReader(file))
 	require.NoError(t, err)

@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
@@ -59,7 +60,7 @@ func backstage() map[string]string {
 	}
 }
 
-func workspace(t *testing.T, files map[string]string) string {
+func writeTree(t *testing.T, files map[string]string) string {
 	t.Helper()
 	dir := t.TempDir()
 	for name, content := range files {
@@ -125,6 +126,9 @@ func pull(t *testing.T, image pipeline.Image) v1.Image {
 	return got
 }
 
+// hasty does not make a test wait.
+var hasty = Images{Retry: Retry{Attempts: 3, First: time.Millisecond, Longest: 5 * time.Millisecond}}
+
 func options(source, host, base string) Options {
-	return Options{Source: source, BaseImage: base, Repository: host + "/team/backstage", Version: "1.0.0", Revision: "abc", SourceURL: "https://example.com/repo"}
+	return Options{Images: hasty, Source: source, BaseImage: base, Repository: host + "/team/backstage", Version: "1.0.0", Revision: "abc", SourceURL: "https://example.com/repo"}
 }

@@ -7,6 +7,7 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 )
@@ -17,15 +18,36 @@ const (
 	// newer before its version 4; it is without effect elsewhere.
 	nodeOptions        = "NODE_OPTIONS"
 	nodeOptionsDefault = "--no-node-snapshot"
+
+	labelCreated    = "org.opencontainers.image.created"
+	labelVersion    = "org.opencontainers.image.version"
+	labelRevision   = "org.opencontainers.image.revision"
+	labelSource     = "org.opencontainers.image.source"
+	labelBaseName   = "org.opencontainers.image.base.name"
+	labelBaseDigest = "org.opencontainers.image.base.digest"
 )
 
+// namedLayer is a layer of ours, with the key of its content where it has one.
+type namedLayer struct {
+	v1.Layer
+	name, key string
+}
+
 // assemble puts our layers on the base and writes the configuration.
-func assemble(base *baseImage, layers []*fileLayer, p *plan, o Options) (v1.Image, error) {
+func assemble(base *baseImage, layers []namedLayer, p plan, o Options) (v1.Image, error) {
+	labels := imageLabels(base.name, base.ref.Digest, o)
 	additions := make([]mutate.Addendum, len(layers))
 	for i, l := range layers {
-		additions[i] = mutate.Addendum{Layer: l, MediaType: l.mediaType, History: v1.History{
+		additions[i] = mutate.Addendum{Layer: l.Layer, MediaType: base.layerType, History: v1.History{
 			Created: v1.Time{Time: o.Created}, CreatedBy: "stagecrew build: " + l.name,
 		}}
+		if l.key != "" {
+			additions[i].Annotations = map[string]string{keyAnnotation: l.key}
+			labels[keyAnnotation] = l.key
+		}
+		if base.manifestType != types.OCIManifestSchema1 {
+			additions[i].Annotations = nil // Docker's older manifest has none
+		}
 	}
 	image, err := mutate.Append(base.image, additions...)
 	if err != nil {
@@ -36,21 +58,36 @@ func assemble(base *baseImage, layers []*fileLayer, p *plan, o Options) (v1.Imag
 		return nil, err
 	}
 	file = file.DeepCopy()
-	labels := imageLabels(base, o)
 	file.Config = runConfig(file.Config, labels, p)
 	file.Created = v1.Time{Time: o.Created}
 	if image, err = mutate.ConfigFile(image, file); err != nil {
 		return nil, err
 	}
-	// Docker's older manifest has no annotations.
 	if base.manifestType == types.OCIManifestSchema1 {
 		image = mutate.Annotations(image, labels).(v1.Image)
 	}
 	return image, nil
 }
 
+// assembleIndex joins the images of several platforms.
+func assembleIndex(bases []*baseImage, images []v1.Image, o Options) v1.ImageIndex {
+	mediaType := types.OCIImageIndex
+	additions := make([]mutate.IndexAddendum, len(images))
+	for i, image := range images {
+		if bases[i].manifestType != types.OCIManifestSchema1 {
+			mediaType = types.DockerManifestList
+		}
+		additions[i] = mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: bases[i].platform}}
+	}
+	index := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, mediaType), additions...)
+	if mediaType == types.OCIImageIndex {
+		index = mutate.Annotations(index, imageLabels(bases[0].name, bases[0].index, o)).(v1.ImageIndex)
+	}
+	return index
+}
+
 // runConfig says how the image runs. The base's entry point stays.
-func runConfig(c v1.Config, labels map[string]string, p *plan) v1.Config {
+func runConfig(c v1.Config, labels map[string]string, p plan) v1.Config {
 	// Numbers, because Kubernetes cannot tell that a named user is not root.
 	c.User = "1000:1000"
 	c.WorkingDir = "/" + workDir
@@ -89,15 +126,16 @@ func setEnv(env []string, name string, value func(old string) string) []string {
 	return append(env, name+"="+value(""))
 }
 
-func imageLabels(base *baseImage, o Options) map[string]string {
+func imageLabels(baseName, baseDigest string, o Options) map[string]string {
 	labels := map[string]string{
-		"org.opencontainers.image.created":     o.Created.Format(time.RFC3339),
-		"org.opencontainers.image.version":     o.Version,
-		"org.opencontainers.image.revision":    o.Revision,
-		"org.opencontainers.image.source":      o.SourceURL,
-		"org.opencontainers.image.base.name":   base.name,
-		"org.opencontainers.image.base.digest": base.ref.Digest,
+		labelCreated:    o.Created.Format(time.RFC3339),
+		labelVersion:    o.Version,
+		labelRevision:   o.Revision,
+		labelSource:     o.SourceURL,
+		labelBaseName:   baseName,
+		labelBaseDigest: baseDigest,
 	}
+	maps.Copy(labels, o.Labels)
 	maps.DeleteFunc(labels, func(_, value string) bool { return value == "" })
 	return labels
 }

@@ -25,87 +25,106 @@ var (
 	configs = "app-config*.yaml"
 	// excluded is matched against the base name of each path below the included ones.
 	excluded = []string{".git", ".npmrc", ".yarnrc.yml", ".env", ".env.*", "*.local.yaml"}
-	// excludedPaths is matched against whole paths.
+	// excludedPaths is matched against whole paths. The installers' notes about what
+	// they did hold versions of the workspace's own packages, which would make
+	// another layer of the same dependencies.
 	excludedPaths = []string{
-		"node_modules/.cache",
+		"node_modules/.cache", "node_modules/.package-lock.json", "node_modules/.yarn-state.yml",
 		"packages/*/dist/bundle.tar.gz", "packages/*/dist/skeleton.tar.gz",
 	}
 	// sources are left out where a dist folder stands beside them.
 	sources = []string{"packages/*/src", "plugins/*/src"}
 )
 
-// entry is one file, folder or symbolic link of the workspace.
+// entry is one file, folder or symbolic link of a tree.
 type entry struct {
-	path string // relative to the workspace, slashes
+	root *os.Root
+	path string // relative to the root, slashes
 	mode fs.FileMode
+	size int64
 	link string // target of a symbolic link
 }
 
-// plan is what each layer of ours holds, sorted by path.
-type plan struct {
-	dependencies, application, configuration []entry
-}
+// part is what an entry belongs to.
+type part int
 
-// hasConfig tells whether the image has the named configuration file.
-func (p *plan) hasConfig(name string) bool {
-	return slices.ContainsFunc(p.configuration, func(e entry) bool { return e.path == name })
-}
+const (
+	dependencies part = 1 << iota
+	application
+	configuration
+)
 
-// planLayers walks the workspace and says which entry belongs to which layer.
-func planLayers(root *os.Root, include []string, log *slog.Logger) (*plan, error) {
-	tops, err := topEntries(root, include)
-	if err != nil {
-		return nil, err
+// partOf tells which layer a path belongs to. Packages that npm could not hoist
+// lie in packages/*/node_modules; they change as seldom as the others.
+func partOf(name string) part {
+	isConfig, _ := path.Match(configs, name)
+	switch {
+	case !strings.Contains(name, "/") && isConfig:
+		return configuration
+	case name == modules || strings.HasPrefix(name, modules+"/") || strings.Contains(name, "/"+modules+"/") || strings.HasSuffix(name, "/"+modules):
+		return dependencies
 	}
-	p, all := &plan{}, map[string]bool{}
+	return application
+}
+
+const modules = "node_modules"
+
+// plan is what each layer of ours holds. A path that is read twice counts as it was
+// read last.
+type plan map[part]map[string]entry
+
+// read adds those entries of a tree, below the given tops, that belong to the
+// wanted parts.
+func (p plan) read(root *os.Root, tops []string, wanted part) error {
 	for _, top := range tops {
 		err := fs.WalkDir(root.FS(), top, func(name string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return err
 			}
-			if leftOut(root, name) {
+			kind := partOf(name)
+			if leftOut(root, name) || kind == dependencies && wanted&dependencies == 0 {
 				if d.IsDir() {
 					return fs.SkipDir
 				}
 				return nil
 			}
-			if all[name] {
-				return nil // named twice: by the list and by Include
+			if kind&wanted == 0 || name == "." {
+				return nil
 			}
 			e, err := newEntry(root, name, d)
 			if err != nil {
 				return err
 			}
-			all[name] = true
-			p.add(e)
+			if p[kind] == nil {
+				p[kind] = map[string]entry{}
+			}
+			p[kind][name] = e
 			return nil
 		})
 		if err != nil {
-			return nil, fmt.Errorf("reading %q: %w", top, err)
+			return fmt.Errorf("reading %q: %w", top, err)
 		}
 	}
-	for _, entries := range [][]entry{p.dependencies, p.application, p.configuration} {
-		slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.path, b.path) })
-		warnDangling(entries, all, log)
-	}
-	return p, nil
+	return nil
 }
 
-// add files an entry under its layer. Packages that npm could not hoist lie in
-// packages/*/node_modules; they change as seldom as the others.
-func (p *plan) add(e entry) {
-	top := !strings.Contains(e.path, "/")
-	isConfig, _ := path.Match(configs, e.path)
-	switch {
-	case top && isConfig:
-		p.configuration = append(p.configuration, e)
-	case slices.Contains(strings.Split(e.path, "/"), "node_modules"):
-		p.dependencies = append(p.dependencies, e)
-	default:
-		p.application = append(p.application, e)
+// entries gives one part, sorted by path.
+func (p plan) entries(kind part) []entry {
+	entries := make([]entry, 0, len(p[kind]))
+	for _, e := range p[kind] {
+		entries = append(entries, e)
 	}
+	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.path, b.path) })
+	return entries
 }
 
+// hasConfig tells whether the image has the named configuration file.
+func (p plan) hasConfig(name string) bool {
+	_, ok := p[configuration][name]
+	return ok
+}
+
+// topEntries are the places of a workspace to read.
 func topEntries(root *os.Root, include []string) ([]string, error) {
 	var tops []string
 	for _, name := range included {
@@ -141,16 +160,19 @@ func newEntry(root *os.Root, name string, d fs.DirEntry) (entry, error) {
 	if err != nil {
 		return entry{}, err
 	}
-	e := entry{path: name, mode: info.Mode()}
+	e := entry{root: root, path: name, mode: info.Mode()}
 	switch e.mode.Type() {
-	case 0, fs.ModeDir:
+	case 0:
+		e.size = info.Size()
+		return e, nil
+	case fs.ModeDir:
 		return e, nil
 	case fs.ModeSymlink:
 		e.link, err = root.Readlink(name)
 		if err != nil {
 			return entry{}, err
 		}
-		return e, checkLink(root, e)
+		return e, checkLink(e)
 	}
 	return entry{}, pipeline.BadInput("build/odd-file",
 		"%q is a %s: an image of an application holds files, folders and symbolic links only; remove it", name, kindName(e.mode))
@@ -158,12 +180,12 @@ func newEntry(root *os.Root, name string, d fs.DirEntry) (entry, error) {
 
 // checkLink refuses a link that leads out of the workspace: in the image it would
 // lead to the base image's files, and it would tell about the build machine.
-func checkLink(root *os.Root, e entry) error {
+func checkLink(e entry) error {
 	inside := !path.IsAbs(e.link) && fs.ValidPath(path.Join(path.Dir(e.path), e.link))
 	if inside {
 		// The system decides, because a link can lead through other links. A link
 		// to nothing stays: npm leaves some behind.
-		_, err := root.Stat(e.path)
+		_, err := e.root.Stat(e.path)
 		inside = err == nil || errors.Is(err, fs.ErrNotExist)
 	}
 	if inside {
@@ -175,14 +197,18 @@ func checkLink(root *os.Root, e entry) error {
 
 // warnDangling tells about links whose target is in the workspace but not in the
 // image, such as a workspace package outside packages/ and plugins/.
-func warnDangling(entries []entry, all map[string]bool, log *slog.Logger) {
-	for _, e := range entries {
-		if e.link == "" {
-			continue
-		}
-		target := path.Join(path.Dir(e.path), e.link)
-		if target != "." && !all[target] && !strings.Contains(e.path, "/.bin/") {
-			log.Warn("a symbolic link leads to a path that is not part of the image; name it in the build's includes if the application needs it", "link", e.path, "target", target)
+func (p plan) warnDangling(log *slog.Logger) {
+	for _, kind := range []part{dependencies, application, configuration} {
+		for _, e := range p.entries(kind) {
+			if e.link == "" || strings.Contains(e.path, "/.bin/") {
+				continue
+			}
+			target := path.Join(path.Dir(e.path), e.link)
+			_, known := p[partOf(target)][target]
+			// The dependencies are not read when their layer is reused.
+			if target != "." && !known && (partOf(target) != dependencies || p[dependencies] != nil) {
+				log.Warn("a symbolic link leads to a path that is not part of the image; name it in the build's includes if the application needs it", "link", e.path, "target", target)
+			}
 		}
 	}
 }

@@ -1,78 +1,151 @@
 package build
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// Options says what to build and where it goes. Source, BaseImage and Repository
-// are required.
+// The builders.
+const (
+	BuilderAuto       = "auto"       // chooses, and says why in [Result]
+	BuilderLayers     = "layers"     // needs no daemon and no Dockerfile, for Node backends
+	BuilderDockerfile = "dockerfile" // drives docker buildx or buildctl
+)
+
+// Options says what to build and where it goes. Source and Repository are
+// required, for the layers builder also BaseImage.
 type Options struct {
-	// Source is the root of the workspace: package.json, a lockfile, node_modules
-	// (production only), packages/backend (built) and app-config.yaml.
+	// Builder is one of the constants above; auto when empty.
+	Builder string
+	// Source is the root of the workspace. For the layers builder: package.json, a
+	// lockfile, app-config.yaml, and either packages/backend/dist with the two
+	// archives of `yarn build:backend`, or a built packages/backend and (without
+	// Prepare) node_modules for production.
 	Source string
 	// BaseImage is a reference by tag or digest, by Docker's rules. It is resolved
 	// to a digest once, and that digest is recorded in the image.
 	BaseImage string
-	// Repository is HOST[:PORT]/PATH to push to.
+	// Repository is HOST[:PORT]/PATH to push to. Capitals become small letters.
 	Repository string
-	// Platform is "linux/amd64" when empty. The base image must have it.
+	// Platform is one platform or several, separated by commas; "linux/amd64" when
+	// empty. Several make an index. The base image must have them.
 	Platform string
-	// Created is the time of every file and of the image, in whole seconds; zero
-	// means the Unix epoch. It is what SOURCE_DATE_EPOCH means elsewhere.
+	// Created is the time of the image and of the application's files, in whole
+	// seconds; zero means the Unix epoch. It is what SOURCE_DATE_EPOCH means
+	// elsewhere. Dependencies and configuration have the epoch always, so that their
+	// layers stay the same from commit to commit.
 	Created time.Time
 	// Version, Revision and SourceURL become the labels (and, on an OCI base, the
 	// annotations) org.opencontainers.image.version, .revision and .source.
 	Version, Revision, SourceURL string
+	// Labels are further labels and annotations; they win over the ones above.
+	Labels map[string]string
 	// Include names further files or folders of Source that the application needs,
 	// for example "templates". See the list in layers.go for what is always there.
 	Include []string
+
+	// Prepare runs the package manager's install, `tsc` and `build:backend` in
+	// Source where its package.json has such scripts, and installs the production
+	// dependencies in a folder of its own rather than to take Source's.
+	Prepare bool
+	// InstallFlags are added to the command that installs the production
+	// dependencies, for example "--ignore-scripts".
+	InstallFlags []string
+	// InstallInputs names further files of Source that the install reads, for
+	// example a script that package.json's postinstall runs.
+	InstallInputs []string
+	// Trees are folders with the dependencies installed for one platform each, where
+	// native modules make one tree for all impossible: "linux/arm64" to a folder.
+	Trees map[string]string
+	// CacheRepository keeps the layers of dependencies, under tags of the form
+	// stagecrew-cache-KEY; Repository when empty. Whoever may push there decides what
+	// a later build takes from it.
+	CacheRepository string
+	// NoCache neither takes a layer from there nor leaves one.
+	NoCache bool
+
+	// Dockerfile is for the builder of that name.
+	Dockerfile Dockerfile
+
+	// Images has the credentials and the patience for registries.
+	Images Images
+	// Inspect, when given, is called for the image of each platform, and Build fails
+	// with its error. The layers builder calls it while it pushes, with bytes that are
+	// still on this machine (those of the base image and of a reused layer are read
+	// from the registry); the dockerfile builder afterwards.
+	Inspect func(ctx context.Context, image pipeline.Image, local LocalImage) error
 	// Timeout bounds the whole build with its transfers; 30 minutes when zero.
 	Timeout time.Duration
 	// Log gets progress; nil discards it.
 	Log *slog.Logger
 }
 
+// LocalImage is an image whose layers can be read before it is pushed.
+type LocalImage = v1.Image
+
 const (
 	defaultPlatform = "linux/amd64"
 	defaultTimeout  = 30 * time.Minute
 )
+
+// RepositoryName is HOST[:PORT]/PATH in lower case, as registries want it: the name
+// of a GitHub repository may have capitals.
+func RepositoryName(s string) (string, error) {
+	repository, err := pipeline.ParseRepository(strings.ToLower(s))
+	if err != nil {
+		return "", pipeline.BadInput("build/options", "%w", err)
+	}
+	return repository, nil
+}
 
 // Validate reports all problems of the options at once. It does not look at the
 // file system or the network.
 func (o Options) Validate() error {
 	var problems []error
 	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
+	if o.Builder != "" && !slices.Contains([]string{BuilderAuto, BuilderLayers, BuilderDockerfile}, o.Builder) {
+		add("builder %q: want %s, %s or %s", o.Builder, BuilderAuto, BuilderLayers, BuilderDockerfile)
+	}
 	if o.Source == "" {
 		add("source is missing: give the root folder of the Backstage workspace")
 	}
-	if o.BaseImage == "" {
+	if o.BaseImage == "" && o.Builder != BuilderDockerfile {
 		add("base image is missing: give an image with Node.js, for example node:24-trixie-slim")
-	} else if _, err := parseReference(o.BaseImage); err != nil {
+	} else if _, err := parseReference(o.BaseImage); o.BaseImage != "" && err != nil {
 		add("parsing base image %q: %w", o.BaseImage, err)
 	}
 	if o.Repository == "" {
 		add("repository is missing: give HOST[:PORT]/PATH to push to")
-	} else if _, err := pipeline.ParseRepository(o.Repository); err != nil {
-		problems = append(problems, err)
 	}
-	if p, err := platformOf(o.withDefaults().Platform); err != nil {
-		add("parsing platform %q: %w", o.Platform, err)
-	} else if p.OS != "linux" || p.Architecture == "" {
-		add("platform %q: want linux/ARCHITECTURE, for example linux/amd64 or linux/arm64", o.Platform)
+	for _, repository := range []string{o.Repository, o.CacheRepository} {
+		if repository == "" {
+			continue
+		}
+		if _, err := RepositoryName(repository); err != nil {
+			problems = append(problems, err)
+		} else if _, err := name.NewRepository(strings.ToLower(repository)); err != nil {
+			add("parsing repository %q: %w", repository, err)
+		}
 	}
+	problems = append(problems, o.checkPlatforms()...)
 	if !o.Created.IsZero() && o.Created.Unix() < 0 {
 		add("created %s is before 1970, which the archive format cannot hold", o.Created.Format(time.RFC3339))
 	}
 	if o.Timeout < 0 {
 		add("timeout %s is negative", o.Timeout)
 	}
-	for _, path := range o.Include {
+	for _, path := range slices.Concat(o.Include, o.InstallInputs) {
 		if !fs.ValidPath(path) || path == "." {
 			add("include %q: want a path inside the source, with forward slashes and without . or ..", path)
 		}
@@ -83,17 +156,59 @@ func (o Options) Validate() error {
 	return pipeline.BadInput("build/options", "checking the options of the build: %w", errors.Join(problems...))
 }
 
-func (o Options) withDefaults() Options {
+func (o Options) checkPlatforms() (problems []error) {
+	platforms := o.platforms()
+	for i, platform := range platforms {
+		p, err := platformOf(platform)
+		switch {
+		case err != nil:
+			problems = append(problems, fmt.Errorf("parsing platform %q: %w", platform, err))
+		case p.OS != "linux" || p.Architecture == "":
+			problems = append(problems, fmt.Errorf("platform %q: want linux/ARCHITECTURE, for example linux/amd64 or linux/arm64", platform))
+		case slices.Contains(platforms[:i], platform):
+			problems = append(problems, fmt.Errorf("platform %q is named twice", platform))
+		}
+	}
+	for platform := range o.Trees {
+		if !slices.Contains(platforms, platform) {
+			problems = append(problems, fmt.Errorf("there are dependencies for platform %q, which is not built", platform))
+		}
+	}
+	return problems
+}
+
+// platforms are those to build, in the order they were given.
+func (o Options) platforms() []string {
 	if o.Platform == "" {
-		o.Platform = defaultPlatform
+		return []string{defaultPlatform}
+	}
+	platforms := strings.Split(o.Platform, ",")
+	for i, p := range platforms {
+		platforms[i] = strings.TrimSpace(p)
+	}
+	return platforms
+}
+
+func (o Options) withDefaults() Options {
+	if o.Builder == "" {
+		o.Builder = BuilderAuto
 	}
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout
 	}
 	if o.Created.IsZero() {
-		o.Created = time.Unix(0, 0)
+		o.Created = epoch
 	}
+	if o.CacheRepository == "" {
+		o.CacheRepository = o.Repository
+	}
+	o.Repository, o.CacheRepository = strings.ToLower(o.Repository), strings.ToLower(o.CacheRepository)
 	o.Created = o.Created.UTC().Truncate(time.Second)
 	o.Log = discardIfNil(o.Log)
+	if o.Images.Log == nil {
+		o.Images.Log = o.Log
+	}
 	return o
 }
+
+var epoch = time.Unix(0, 0).UTC()

@@ -42,7 +42,7 @@ func TestAWorkspaceThatCannotRunIsRefusedWithTheCommandThatMendsIt(t *testing.T)
 			files := backstage()
 			c.change(files)
 			// No registry listens there: the workspace is looked at first.
-			_, err := Build(t.Context(), options(workspace(t, files), "127.0.0.1:1", "127.0.0.1:1/node:24"))
+			_, err := Build(t.Context(), options(writeTree(t, files), "127.0.0.1:1", "127.0.0.1:1/node:24"))
 			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
 			for _, part := range c.want {
 				require.ErrorContains(t, err, part)
@@ -61,7 +61,7 @@ func remove(files map[string]string, prefix string) {
 
 func TestASocketIsRefused(t *testing.T) {
 	files := backstage()
-	dir := workspace(t, files)
+	dir := writeTree(t, files)
 	// A socket's path is short by the system's rule, a test folder's is not.
 	t.Chdir(filepath.Join(dir, "packages"))
 	listener, err := (&net.ListenConfig{}).Listen(t.Context(), "unix", "s")
@@ -75,7 +75,7 @@ func TestASocketIsRefused(t *testing.T) {
 func TestFurtherFilesAreIncludedByName(t *testing.T) {
 	host := serve(t, nil)
 	base := pushBase(t, host, types.OCIManifestSchema1)
-	o := options(workspace(t, backstage()), host, base)
+	o := options(writeTree(t, backstage()), host, base)
 	without, err := Build(t.Context(), o)
 	require.NoError(t, err)
 	o.Include = []string{"notes.txt", "packages/app"}
@@ -130,7 +130,7 @@ func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
 func TestARegistryThatIsDownIsUnavailableAndLeavesNoFiles(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	host := serve(t, nil)
-	o := options(workspace(t, backstage()), host, pushBase(t, host, types.OCIManifestSchema1))
+	o := options(writeTree(t, backstage()), host, pushBase(t, host, types.OCIManifestSchema1))
 	o.Repository = "127.0.0.1:1/team/backstage"
 	_, err := Build(t.Context(), o)
 	require.ErrorContains(t, err, "[build/registry-unavailable]")

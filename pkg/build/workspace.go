@@ -8,54 +8,72 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"slices"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
 const (
 	backend            = "packages/backend"
+	skeletonArchive    = backend + "/dist/skeleton.tar.gz"
+	bundleArchive      = backend + "/dist/bundle.tar.gz"
 	appConfig          = "app-config.yaml"
 	productionConfig   = "app-config.production.yaml"
 	maxPackageJSONSize = 1 << 20
+	maxLockfileSize    = 64 << 20
 )
 
+// workspace is the source of a build.
+type workspace struct {
+	dir  string
+	root *os.Root
+	// packed says that the application is in the two archives of `yarn
+	// build:backend` rather than unpacked beside them.
+	packed bool
+	// install says that the production dependencies are to be installed by us;
+	// otherwise they are in node_modules.
+	install bool
+	manager manager
+}
+
 // openWorkspace opens the source as a root that no path can leave and checks
-// that it is an installed, built Backstage workspace. It reports every missing
-// part at once, each with the command that makes it.
-func openWorkspace(dir string) (*os.Root, error) {
+// that it is a built Backstage workspace. It reports every missing part at once,
+// each with the command that makes it.
+func openWorkspace(dir string, prepare bool) (*workspace, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, pipeline.BadInput("build/no-workspace", "opening source %q: %w; give the root folder of the Backstage workspace", dir, err)
 	}
-	if err := checkWorkspace(root); err != nil {
-		_ = root.Close()
+	w := &workspace{dir: dir, root: root, manager: managerOf(root)}
+	if err := w.check(prepare); err != nil {
+		w.close()
 		return nil, fmt.Errorf("checking workspace %q: %w", dir, err)
 	}
-	return root, nil
+	return w, nil
 }
 
-func checkWorkspace(root *os.Root) error {
-	if !exists(root, "package.json") {
+func (w *workspace) close() { _ = w.root.Close() }
+
+func (w *workspace) check(prepare bool) error {
+	if !exists(w.root, "package.json") {
 		return pipeline.BadInput("build/no-workspace", "package.json is missing: it is not the root of a Backstage workspace")
 	}
-	install, build := "npm ci --omit=dev --ignore-scripts", "npm run build"
-	yarn := exists(root, "yarn.lock")
-	if yarn {
-		install, build = "yarn workspaces focus --all --production", "yarn build:backend"
-	}
 	var problems []error
-	if !yarn && !exists(root, "package-lock.json") {
+	if !exists(w.root, w.manager.lockfile) {
 		problems = append(problems, pipeline.BadInput("build/no-lockfile",
 			"neither package-lock.json nor yarn.lock is there: without one the same source gives another image tomorrow; commit the one that `npm install` or `yarn install` writes"))
 	}
-	if !exists(root, "node_modules") {
-		problems = append(problems, pipeline.BadInput("build/no-dependencies",
-			"node_modules is missing: run `%s` there first", install))
-	}
-	if err := checkBackend(root, build); err != nil {
+	err := checkBackend(w.root, w.manager.build)
+	w.packed = err != nil && exists(w.root, skeletonArchive) && exists(w.root, bundleArchive)
+	w.install = w.packed || prepare
+	if err != nil && !w.packed {
 		problems = append(problems, err)
 	}
-	if !exists(root, appConfig) {
+	if !w.install && !exists(w.root, modules) {
+		problems = append(problems, pipeline.BadInput("build/no-dependencies",
+			"node_modules is missing: run `%s` there first, or let the build do it with --prepare", w.manager.hint))
+	}
+	if !exists(w.root, appConfig) {
 		problems = append(problems, pipeline.BadInput("build/no-config",
 			"%s is missing: the backend starts with it; settings of production go to %s", appConfig, productionConfig))
 	}
@@ -88,12 +106,42 @@ func checkBackend(root *os.Root, build string) error {
 			return nil
 		}
 	}
-	if bundle := backend + "/dist/bundle.tar.gz"; exists(root, bundle) {
+	if exists(root, bundleArchive) {
 		return pipeline.BadInput("build/no-backend",
-			"%s, the entry of the backend, is still packed: run `tar -xzf %s` in the workspace", entry, bundle)
+			"%s, the entry of the backend, is still packed, and %s, which `%s` writes beside it, is missing: build again, or run `tar -xzf %s` in the workspace", entry, skeletonArchive, build, bundleArchive)
 	}
 	return pipeline.BadInput("build/no-backend",
 		"%s, the entry of the backend, is missing: build it first (`%s`)", entry, build)
+}
+
+// packageFiles are the package.json of the workspace's packages, by the patterns
+// of the root's, sorted.
+func packageFiles(root *os.Root) ([]string, error) {
+	text, err := readLimited(root, "package.json", maxPackageJSONSize)
+	if err != nil {
+		return nil, err
+	}
+	var manifest struct {
+		Workspaces any `json:"workspaces"`
+	}
+	if err := json.Unmarshal(text, &manifest); err != nil {
+		return nil, pipeline.BadInput("build/no-workspace", "reading package.json: %w", err)
+	}
+	patterns, _ := manifest.Workspaces.([]any)
+	if object, ok := manifest.Workspaces.(map[string]any); ok {
+		patterns, _ = object["packages"].([]any)
+	}
+	files := []string{"package.json"}
+	for _, pattern := range patterns {
+		text, _ := pattern.(string)
+		found, err := fs.Glob(root.FS(), path.Join(text, "package.json"))
+		if err != nil {
+			return nil, pipeline.BadInput("build/no-workspace", "reading the workspaces of package.json: pattern %q: %w", text, err)
+		}
+		files = append(files, found...)
+	}
+	slices.Sort(files)
+	return slices.Compact(files), nil
 }
 
 func exists(root *os.Root, name string) bool {

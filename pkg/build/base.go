@@ -1,0 +1,120 @@
+package build
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// maxConfigSize bounds the configuration of an image, in bytes.
+const maxConfigSize = 8 << 20
+
+// baseImage is the image to build upon, for one platform.
+type baseImage struct {
+	name         string // as the user wrote it
+	index        string // digest of what the name leads to
+	ref          pipeline.Image
+	image        v1.Image
+	platform     *v1.Platform
+	manifestType types.MediaType
+	layerType    types.MediaType // of the layers to add, in the base's dialect
+	// What native modules are made for: the version of Node, or the digest of a
+	// base that does not say it, and the C library.
+	node, libc string
+}
+
+// base resolves the base image to its digest and to the platform's manifest.
+func (s *session) base(ctx context.Context, reference, platform string) (*baseImage, error) {
+	ref, err := parseReference(reference)
+	if err != nil {
+		return nil, pipeline.BadInput("build/options", "parsing base image %q: %w", reference, err)
+	}
+	want, err := platformOf(platform)
+	if err != nil {
+		return nil, pipeline.BadInput("build/options", "parsing platform %q: %w", platform, err)
+	}
+	descriptor, err := s.get(ctx, ref)
+	if err != nil {
+		return nil, registryError(err, "getting base image %q", reference)
+	}
+	image, err := s.imageFor(ctx, ref.Context(), descriptor, want)
+	if err != nil {
+		if descriptor.MediaType.IsIndex() && !fromNetwork(err) {
+			return nil, pipeline.BadInput("build/base-platform", "choosing %s from base image %q: %w", platform, reference, bounded{err})
+		}
+		return nil, registryError(err, "getting base image %q", reference)
+	}
+	config, err := checkBase(image, want)
+	if err != nil {
+		return nil, fmt.Errorf("checking base image %q: %w", reference, err)
+	}
+	digest, err := image.Digest()
+	if err != nil {
+		return nil, registryError(err, "getting base image %q", reference)
+	}
+	mediaType, err := image.MediaType()
+	if err != nil {
+		return nil, registryError(err, "getting base image %q", reference)
+	}
+	base := &baseImage{name: reference, index: descriptor.Digest.String(), image: image, platform: want, manifestType: mediaType, layerType: types.OCILayer,
+		ref: pipeline.Image{Repository: ref.Context().Name(), Digest: digest.String()}}
+	if mediaType == types.DockerManifestSchema2 {
+		base.layerType = types.DockerLayer
+	}
+	base.node, base.libc = nodeOf(config, digest.String()), libcOf(config)
+	return base, nil
+}
+
+// nodeOf reads the version as Node's official images tell it.
+func nodeOf(config *v1.ConfigFile, digest string) string {
+	for _, pair := range config.Config.Env {
+		if version, ok := strings.CutPrefix(pair, "NODE_VERSION="); ok && version != "" {
+			return version
+		}
+	}
+	return digest
+}
+
+// libcOf tells Alpine, whose C library is another one, by how the image was made.
+func libcOf(config *v1.ConfigFile) string {
+	for _, step := range config.History {
+		if strings.Contains(step.CreatedBy, "alpine-minirootfs") || strings.Contains(step.CreatedBy, "apk add") {
+			return "musl"
+		}
+	}
+	return "glibc"
+}
+
+// checkBase refuses an image for another platform, which the registry does not
+// look at when the reference leads to a single image.
+func checkBase(image v1.Image, want *v1.Platform) (*v1.ConfigFile, error) {
+	config, err := configOf(image)
+	if err != nil {
+		return nil, err
+	}
+	if config.OS != want.OS || config.Architecture != want.Architecture {
+		return nil, pipeline.BadInput("build/base-platform", "it is for %q, the build is for %q", config.OS+"/"+config.Architecture, want.String())
+	}
+	return config, nil
+}
+
+// configOf reads the configuration of an image, of bounded size.
+func configOf(image v1.Image) (*v1.ConfigFile, error) {
+	manifest, err := image.Manifest()
+	if err != nil {
+		return nil, registryError(err, "reading its manifest")
+	}
+	if manifest.Config.Size > maxConfigSize {
+		return nil, pipeline.BadInput("build/base-platform", "its configuration has %d bytes, the limit is %d", manifest.Config.Size, maxConfigSize)
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return nil, registryError(err, "reading its configuration")
+	}
+	return config, nil
+}

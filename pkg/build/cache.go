@@ -1,0 +1,122 @@
+package build
+
+import (
+	"context"
+	"fmt"
+	"io"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+)
+
+const (
+	// keyAnnotation is at the descriptor of a layer of dependencies, at the manifest
+	// that keeps it, and as a label in the configuration of an image with it.
+	keyAnnotation = "dev.stagecrew.dependencies.key"
+	cacheTag      = "stagecrew-cache-"
+)
+
+// cachedLayer is a layer that an earlier build left in a registry, known without
+// its bytes. It implements [v1.Layer].
+type cachedLayer struct {
+	repo           name.Repository
+	digest, diffID v1.Hash
+	size           int64
+	// fetch reads the compressed bytes, for whom needs them after all.
+	fetch func() (io.ReadCloser, error)
+}
+
+// cached looks for the layer with a key: an image of that one layer, under a tag
+// that names the key, which any registry can hold and none clears away while the
+// tag is there. It gives nil when there is none.
+func (s *session) cached(ctx context.Context, repo name.Repository, key string) (*cachedLayer, error) {
+	descriptor, err := s.get(ctx, repo.Tag(cacheTag+key))
+	if isNotFound(err) {
+		return nil, nil
+	}
+	if err != nil {
+		return nil, err
+	}
+	image, err := descriptor.Image()
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := image.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	if manifest.Annotations[keyAnnotation] != key || len(manifest.Layers) != 1 {
+		return nil, fmt.Errorf("reading %s: it is not a layer with that key", repo.Tag(cacheTag+key))
+	}
+	config, err := configOf(image)
+	if err != nil {
+		return nil, err
+	}
+	if len(config.RootFS.DiffIDs) != 1 {
+		return nil, fmt.Errorf("reading %s: its configuration does not fit its layer", repo.Tag(cacheTag+key))
+	}
+	layer := manifest.Layers[0]
+	return &cachedLayer{repo: repo, digest: layer.Digest, diffID: config.RootFS.DiffIDs[0], size: layer.Size, fetch: func() (io.ReadCloser, error) {
+		puller, err := s.read(ctx)
+		if err != nil {
+			return nil, err
+		}
+		remote, err := puller.Layer(ctx, repo.Digest(layer.Digest.String()))
+		if err != nil {
+			return nil, err
+		}
+		return remote.Compressed()
+	}}, nil
+}
+
+// keep leaves a layer under its key for the next build. The layer is in the
+// repository that from names.
+func (s *session) keep(ctx context.Context, repo, from name.Repository, key string, layer v1.Layer) error {
+	image := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
+	image, err := mutate.Append(image, mutate.Addendum{Layer: layer, MediaType: types.OCILayer, Annotations: map[string]string{keyAnnotation: key}})
+	if err != nil {
+		return err
+	}
+	// Not for any platform: nobody can run it.
+	config, err := image.ConfigFile()
+	if err != nil {
+		return err
+	}
+	config = config.DeepCopy()
+	config.OS, config.Architecture = "unknown", "unknown"
+	if image, err = mutate.ConfigFile(image, config); err != nil {
+		return err
+	}
+	image = mutate.Annotations(image, map[string]string{keyAnnotation: key}).(v1.Image)
+	to, err := s.pushTo(ctx, repo, from)
+	if err != nil {
+		return err
+	}
+	blobs, err := imageBlobs(image, from)
+	if err != nil {
+		return err
+	}
+	_, err = to.image(ctx, image, blobs, cacheTag+key)
+	return err
+}
+
+// Digest implements [v1.Layer].
+func (c *cachedLayer) Digest() (v1.Hash, error) { return c.digest, nil }
+
+// DiffID implements [v1.Layer].
+func (c *cachedLayer) DiffID() (v1.Hash, error) { return c.diffID, nil }
+
+// Size implements [v1.Layer].
+func (c *cachedLayer) Size() (int64, error) { return c.size, nil }
+
+// MediaType implements [v1.Layer].
+func (c *cachedLayer) MediaType() (types.MediaType, error) { return types.OCILayer, nil }
+
+// Compressed implements [v1.Layer].
+func (c *cachedLayer) Compressed() (io.ReadCloser, error) { return c.fetch() }
+
+// Uncompressed implements [v1.Layer].
+func (c *cachedLayer) Uncompressed() (io.ReadCloser, error) { return unzipped(c.Compressed()) }

@@ -1,0 +1,133 @@
+package build
+
+import (
+	"archive/tar"
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"maps"
+	"path"
+	"slices"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// contents are the files of an image that tell something, after all its layers.
+type contents struct {
+	compilers, secrets, privileged, strangers found
+	files                                     int
+}
+
+// found maps paths to what is to be said about them.
+type found map[string]string
+
+func (f found) list() []string {
+	list := make([]string, 0, len(f))
+	for _, name := range slices.Sorted(maps.Keys(f)) {
+		list = append(list, f[name])
+	}
+	return list
+}
+
+// readContents goes through the layers from the lowest to the highest.
+func readContents(ctx context.Context, image v1.Image) (*contents, error) {
+	layers, err := image.Layers()
+	if err != nil {
+		return nil, err
+	}
+	c := &contents{compilers: found{}, secrets: found{}, privileged: found{}, strangers: found{}}
+	for _, layer := range layers {
+		if err := c.read(ctx, layer); err != nil {
+			return nil, err
+		}
+	}
+	return c, nil
+}
+
+func (c *contents) read(ctx context.Context, layer v1.Layer) error {
+	plain, err := layer.Uncompressed()
+	if err != nil {
+		return err
+	}
+	defer func() { _ = plain.Close() }()
+	reader := tar.NewReader(io.LimitReader(plain, maxBlob))
+	for {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		h, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return fmt.Errorf("reading a layer: %w", err)
+		}
+		c.add(h)
+	}
+}
+
+// add notes one entry. A layer takes away a file of those below it by an entry with
+// the prefix .wh., and all of a folder by .wh..wh..opq in it.
+func (c *contents) add(h *tar.Header) {
+	c.files++
+	name := strings.TrimPrefix(path.Clean("/"+h.Name), "/")
+	if gone, ok := strings.CutPrefix(path.Base(name), ".wh."); ok {
+		if gone == ".wh..opq" {
+			c.remove(path.Dir(name) + "/")
+		} else {
+			c.remove(path.Join(path.Dir(name), gone))
+		}
+		return
+	}
+	c.forget(name)
+	if compilers.MatchString(name) {
+		c.compilers[name] = "/" + name
+	}
+	// What a published package brings along is nobody's secret.
+	if secrets.MatchString(name) && partOf(name) != dependencies {
+		c.secrets[name] = "/" + name
+	}
+	if name != workDir && !strings.HasPrefix(name, workDir+"/") {
+		return
+	}
+	if h.Mode&0o6000 != 0 && h.Typeflag == tar.TypeReg {
+		c.privileged[name] = fmt.Sprintf("/%s has mode %o", name, h.Mode)
+	}
+	if h.Uid != owner && h.Mode&0o004 == 0 && h.Typeflag != tar.TypeSymlink {
+		c.strangers[name] = fmt.Sprintf("/%s belongs to %d and cannot be read by others", name, h.Uid)
+	}
+}
+
+func (c *contents) all() []found {
+	return []found{c.compilers, c.secrets, c.privileged, c.strangers}
+}
+
+func (c *contents) forget(name string) {
+	for _, f := range c.all() {
+		delete(f, name)
+	}
+}
+
+func (c *contents) remove(name string) {
+	for _, f := range c.all() {
+		for known := range f {
+			if known == name || strings.HasPrefix(known, strings.TrimSuffix(name, "/")+"/") {
+				delete(f, known)
+			}
+		}
+	}
+}
+
+func (c *contents) checks() []pipeline.Check {
+	looked := fmt.Sprintf("none among %d files", c.files)
+	return []pipeline.Check{
+		verdict("compilers", c.compilers.list(), looked),
+		verdict("secrets", c.secrets.list(), looked),
+		verdict("privileges", c.privileged.list(), looked),
+		verdict("ownership", c.strangers.list(), "all files of the application can be read by the user"),
+	}
+}

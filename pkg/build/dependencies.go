@@ -1,0 +1,250 @@
+package build
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// installed is one tree of dependencies, of one platform or for all.
+type installed struct {
+	entries []entry
+	native  nativeModules
+	layer   *fileLayer // nil until it is needed
+}
+
+// lookUp computes the key of each platform's dependencies and asks the registry
+// for a layer with it.
+func (b *layering) lookUp(ctx context.Context) error {
+	if err := b.findTrees(); err != nil {
+		return err
+	}
+	for _, t := range b.targets {
+		var entries []entry
+		if t.tree != nil {
+			entries = t.tree.entries
+		}
+		key, err := b.source.dependencyKey(t.platform, t.base, b.Options, entries)
+		if err != nil {
+			return fmt.Errorf("reading what determines the dependencies: %w", err)
+		}
+		if t.key = key; key == "" {
+			b.Log.Info("dependencies: the installer left no list of them, so that their layer cannot be found again", "platform", t.platform)
+			continue
+		}
+		if !b.NoCache {
+			b.reuse(ctx, t)
+		}
+		b.Log.Info("dependencies", "platform", t.platform, "key", t.key, "reused", t.reused != nil)
+	}
+	return nil
+}
+
+// findTrees says where the dependencies of each platform are, unless they are yet
+// to be installed.
+func (b *layering) findTrees() error {
+	if b.source.install && len(b.Trees) == 0 {
+		return nil
+	}
+	shared := &installed{entries: b.plan.entries(dependencies)}
+	for _, t := range b.targets {
+		dir, own := b.Trees[t.platform]
+		if !own {
+			t.tree = shared
+			if len(b.Trees) > 0 {
+				return pipeline.BadInput("build/options", "there are dependencies for some platforms, but not for %s", t.platform)
+			}
+			continue
+		}
+		tree, err := b.readTree(dir)
+		if err != nil {
+			return pipeline.BadInput("build/no-dependencies", "reading the dependencies for %s in %q: %w", t.platform, dir, err)
+		}
+		t.tree = tree
+	}
+	return nil
+}
+
+// readTree lists the dependencies that are installed in a folder.
+func (b *layering) readTree(dir string) (*installed, error) {
+	root, err := b.openRoot(dir)
+	if err != nil {
+		return nil, err
+	}
+	tops, err := topEntries(root, nil)
+	if err != nil {
+		return nil, err
+	}
+	if !slices.Contains(tops, modules) {
+		return nil, fmt.Errorf("it has no node_modules")
+	}
+	p := plan{}
+	if err := p.read(root, tops, dependencies); err != nil {
+		return nil, err
+	}
+	return &installed{entries: p.entries(dependencies)}, nil
+}
+
+// reuse takes the layer of an earlier build by reference. Trouble with it is no
+// trouble for the image: the layer is made then.
+func (b *layering) reuse(ctx context.Context, t *target) {
+	found, err := b.session.cached(ctx, b.keepIn, t.key)
+	if err != nil {
+		b.result.warn(b.Log, "looking for an earlier layer of dependencies", err)
+		return
+	}
+	if found == nil {
+		return
+	}
+	d := v1.Descriptor{Digest: found.digest, Size: found.size}
+	sent, err := b.pusher.blob(ctx, layerBlob(d, found, []name.Repository{b.keepIn}))
+	if err != nil {
+		b.result.warn(b.Log, "taking an earlier layer of dependencies", err)
+		return
+	}
+	b.sent[found.digest.String()] = sent
+	t.reused = found
+}
+
+// install has the package manager install the dependencies, unless each platform's
+// layer is there or its tree was given. One install serves all platforms.
+func (b *layering) install(ctx context.Context) error {
+	var missing []*target
+	for _, t := range b.targets {
+		if t.reused == nil {
+			missing = append(missing, t)
+		}
+	}
+	if len(missing) > 0 && missing[0].tree == nil {
+		dir, err := os.MkdirTemp("", "stagecrew-install-")
+		if err != nil {
+			return err
+		}
+		b.installDir = dir
+		if err := b.source.installTo(ctx, dir, b.InstallFlags, b.InstallInputs, b.Log); err != nil {
+			return err
+		}
+		tree, err := b.readTree(dir)
+		if err != nil {
+			return err
+		}
+		for _, t := range missing {
+			t.tree = tree
+		}
+	}
+	for _, t := range missing {
+		if t.tree.native == nil {
+			native, err := findNative(ctx, t.tree.entries)
+			if err != nil {
+				return err
+			}
+			t.tree.native = native
+		}
+		if err := t.tree.native.refuse(t.platform); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// pack writes the layers side by side. A layer of dependencies that no earlier
+// build has left goes to the registry while it is being packed.
+func (b *layering) pack(ctx context.Context) error {
+	var tasks []func(context.Context) error
+	add := func(file, name string, entries []entry, times time.Time) (*fileLayer, error) {
+		layer, err := newFileLayer(b.dir, file)
+		if err != nil {
+			return nil, err
+		}
+		layer.name = name
+		b.finished = append(b.finished, layer)
+		tasks = append(tasks, func(ctx context.Context) error {
+			b.Log.Debug("packing layer", "name", name, "entries", len(entries))
+			if err := layer.pack(ctx, entries, times); err != nil {
+				return err
+			}
+			b.Log.Info("layer packed", "name", name, "entries", layer.entries, "bytes", layer.size)
+			return nil
+		})
+		return layer, nil
+	}
+	for i, t := range b.targets {
+		if t.reused != nil || t.tree.layer != nil {
+			continue
+		}
+		layer, err := add(fmt.Sprintf("%s-%d", LayerDependencies, i), LayerDependencies, t.tree.entries, epoch)
+		if err != nil {
+			return err
+		}
+		t.tree.layer = layer
+		if t.key != "" && !b.NoCache {
+			tasks = append(tasks, func(ctx context.Context) error { return b.stream(ctx, layer) })
+		}
+	}
+	var err error
+	if b.app, err = add(LayerApplication, LayerApplication, b.plan.entries(application), b.Created); err != nil {
+		return err
+	}
+	if b.config, err = add(LayerConfiguration, LayerConfiguration, b.plan.entries(configuration), epoch); err != nil {
+		return err
+	}
+	defer b.clearInstalled()
+	return parallel(ctx, len(tasks), tasks...)
+}
+
+// clearInstalled removes what was installed, which takes a while and which nobody
+// waits for before the image is pushed.
+func (b *layering) clearInstalled() {
+	if b.installDir == "" {
+		return
+	}
+	dir := b.installDir
+	b.installDir = ""
+	b.clearing.Go(func() { _ = os.RemoveAll(dir) })
+}
+
+// stream uploads a layer while it is being packed. What goes wrong with that is
+// seen again, and told, when the image is pushed.
+func (b *layering) stream(ctx context.Context, layer *fileLayer) error {
+	sent, err := b.pusher.blob(ctx, blob{size: -1, finish: layer.wait, open: layer.spool.open})
+	if err != nil {
+		if <-layer.packed; layer.err != nil || ctx.Err() != nil {
+			return layer.err
+		}
+		return registryError(err, "pushing to %q", b.Repository)
+	}
+	<-layer.packed
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sent[layer.digest.String()] = sent
+	return nil
+}
+
+// layer is the one with the dependencies.
+func (t *target) layer() v1.Layer {
+	if t.reused != nil {
+		return t.reused
+	}
+	return t.tree.layer
+}
+
+// keep leaves new layers of dependencies for the next build. That it cannot is no
+// reason to fail.
+func (b *layering) keep(ctx context.Context) error {
+	for _, t := range b.targets {
+		if t.key == "" || t.reused != nil || b.NoCache {
+			continue
+		}
+		if err := b.session.keep(ctx, b.keepIn, b.repo, t.key, t.tree.layer); err != nil {
+			b.result.warn(b.Log, "keeping the layer of dependencies for the next build", err)
+		}
+	}
+	return nil
+}

@@ -1,0 +1,167 @@
+package build
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"slices"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// Dockerfile is what the dockerfile builder needs besides the common options. Its
+// lists have BuildKit's own syntax.
+type Dockerfile struct {
+	// File is the path in Source; "Dockerfile" when empty.
+	File string
+	// Target is the stage to build; the last one when empty.
+	Target string
+	// Args are the build arguments. They are not secret: they stay in the image.
+	// BASE_IMAGE and SOURCE_DATE_EPOCH are set by themselves.
+	Args map[string]string
+	// Secrets are "id=NAME,src=FILE" or "id=NAME,env=VARIABLE".
+	Secrets []string
+	// CacheFrom and CacheTo replace the cache in CacheRepository, whose tag is
+	// stagecrew-buildcache and whose export never fails a build.
+	CacheFrom, CacheTo []string
+	// Tool is the program to drive, docker (with buildx) or buildctl, by name or
+	// path; the first one of them that is there when empty.
+	Tool string
+}
+
+const buildCacheTag = "stagecrew-buildcache"
+
+// buildDockerfile has BuildKit build and push by digest.
+func buildDockerfile(ctx context.Context, o Options) (Result, error) {
+	var r Result
+	dir, err := os.MkdirTemp("", "stagecrew-build-")
+	if err != nil {
+		return r, fmt.Errorf("making a folder for the builder's answer: %w", err)
+	}
+	defer func() { _ = os.RemoveAll(dir) }()
+	file := filepath.Join(o.Source, filepath.FromSlash(o.Dockerfile.file()))
+	if _, err := os.Stat(file); err != nil {
+		return r, pipeline.BadInput("build/no-dockerfile", "looking for the Dockerfile: %w", err)
+	}
+	tool, err := findTool(ctx, o)
+	if err != nil {
+		return r, err
+	}
+	metadata := filepath.Join(dir, "metadata.json")
+	if err := r.phase("build and push", func() error { return tool.run(ctx, o, metadata) }); err != nil {
+		return r, err
+	}
+	digest, err := readDigest(metadata)
+	if err != nil {
+		return r, err
+	}
+	r.Image = pipeline.Image{Repository: o.Repository, Digest: digest}
+	session := o.Images.session()
+	if err := r.phase("check", func() error { return r.examine(ctx, session, o) }); err != nil {
+		return r, err
+	}
+	r.Retries = int(session.retry.count.Load())
+	return r, nil
+}
+
+func (d Dockerfile) file() string {
+	if d.File == "" {
+		return "Dockerfile"
+	}
+	return d.File
+}
+
+// readDigest reads what the builder says about the image it pushed.
+func readDigest(file string) (string, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return "", pipeline.Unavailable("build/no-digest", "reading the builder's answer: %w", err)
+	}
+	var answer struct {
+		Digest string `json:"containerimage.digest"`
+	}
+	if err := json.Unmarshal(text, &answer); err != nil {
+		return "", pipeline.Unavailable("build/no-digest", "reading the builder's answer: %w", err)
+	}
+	if _, err := v1.NewHash(answer.Digest); err != nil {
+		return "", pipeline.Unavailable("build/no-digest", "reading the builder's answer: it names no digest, so that nobody knows what was pushed")
+	}
+	return answer.Digest, nil
+}
+
+// examine checks that the registry has the image, for each platform, and lists it.
+func (r *Result) examine(ctx context.Context, s *session, o Options) error {
+	ref, err := name.NewDigest(r.Image.String())
+	if err != nil {
+		return pipeline.BadInput("build/options", "parsing repository %q: %w", o.Repository, err)
+	}
+	descriptor, err := s.get(ctx, ref)
+	if err != nil {
+		return registryError(err, "looking for what the builder pushed, %q", r.Image)
+	}
+	for _, platform := range o.platforms() {
+		want, err := platformOf(platform)
+		if err != nil {
+			return pipeline.BadInput("build/options", "parsing platform %q: %w", platform, err)
+		}
+		image, err := s.imageFor(ctx, ref.Context(), descriptor, want)
+		if err != nil {
+			return registryError(err, "reading %q for %s", r.Image, platform)
+		}
+		if _, err := checkBase(image, want); err != nil {
+			return fmt.Errorf("checking what the builder pushed, %q: %w", r.Image, err)
+		}
+		if err := r.list(image, platform); err != nil {
+			return registryError(err, "reading %q for %s", r.Image, platform)
+		}
+		if o.Inspect == nil {
+			continue
+		}
+		if err := o.Inspect(ctx, r.Platforms[len(r.Platforms)-1].Image, image); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (r *Result) list(image v1.Image, platform string) error {
+	digest, err := image.Digest()
+	if err != nil {
+		return err
+	}
+	manifest, err := image.Manifest()
+	if err != nil {
+		return err
+	}
+	r.Platforms = append(r.Platforms, Platform{Name: platform, Image: pipeline.Image{Repository: r.Image.Repository, Digest: digest.String()}})
+	for _, d := range manifest.Layers {
+		r.Layers = append(r.Layers, Layer{Platform: platform, Name: LayerDockerfile, Digest: d.Digest.String(), Size: d.Size})
+	}
+	return nil
+}
+
+// buildArgs are the arguments, sorted, as NAME=VALUE.
+func (o Options) buildArgs() []string {
+	args := map[string]string{"SOURCE_DATE_EPOCH": fmt.Sprint(o.Created.Unix())}
+	if o.BaseImage != "" {
+		args["BASE_IMAGE"] = o.BaseImage
+	}
+	for name, value := range o.Dockerfile.Args {
+		args[name] = value
+	}
+	return pairs(args)
+}
+
+func pairs(m map[string]string) []string {
+	list := make([]string, 0, len(m))
+	for name, value := range m {
+		list = append(list, name+"="+value)
+	}
+	slices.Sort(list)
+	return list
+}

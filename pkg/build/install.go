@@ -1,0 +1,89 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io/fs"
+	"log/slog"
+	"os"
+	"path"
+	"slices"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// installerFiles are those, besides package.json and the lockfile, that decide what
+// an install does. Folders count with all they hold.
+var installerFiles = []string{
+	".yarnrc.yml", ".npmrc", ".yarn/releases", ".yarn/patches", ".yarn/plugins", "patches", "backstage.json",
+}
+
+// prepare builds the application in the source, as its scripts say.
+func (w *workspace) prepare(ctx context.Context, log *slog.Logger) error {
+	for _, step := range w.manager.steps(w.root) {
+		if err := w.manager.run(ctx, w.dir, step, log); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// installTo installs the production dependencies in an empty folder: from the
+// lockfile, the installer's own files, and each package.json, without the sources.
+func (w *workspace) installTo(ctx context.Context, dir string, flags, inputs []string, log *slog.Logger) error {
+	target, err := os.OpenRoot(dir)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = target.Close() }()
+	files := slices.Concat([]string{"package.json", w.manager.lockfile}, installerFiles, inputs)
+	// Yarn takes the few packages of the skeleton, which lacks what only the browser
+	// needs; npm wants all that the lockfile names.
+	if !w.packed || w.manager.name == "npm" {
+		packages, err := packageFiles(w.root)
+		if err != nil {
+			return err
+		}
+		files = append(files, packages...)
+	}
+	for _, name := range files {
+		if err := copyTree(target, w.root, name); err != nil {
+			return fmt.Errorf("copying %q for the installer: %w", name, err)
+		}
+	}
+	if w.packed {
+		if err := unpack(target, w.root, skeletonArchive); err != nil {
+			return err
+		}
+	}
+	if err := w.manager.run(ctx, dir, append(slices.Clone(w.manager.install), flags...), log); err != nil {
+		return err
+	}
+	if !exists(target, modules) {
+		return pipeline.BadInput("build/no-dependencies",
+			"installing with %s wrote no node_modules: set `nodeLinker: node-modules` in .yarnrc.yml", w.manager.name)
+	}
+	return nil
+}
+
+// copyTree copies a file or folder; one that is not there is left out.
+func copyTree(target, source *os.Root, name string) error {
+	err := fs.WalkDir(source.FS(), name, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := readLimited(source, name, maxLockfileSize)
+		if err != nil {
+			return err
+		}
+		if err := target.MkdirAll(path.Dir(name), 0o755); err != nil {
+			return err
+		}
+		return target.WriteFile(name, text, 0o644)
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}

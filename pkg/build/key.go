@@ -1,0 +1,215 @@
+package build
+
+import (
+	"archive/tar"
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"io/fs"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// keyFormat changes when the same inputs would give another layer.
+const keyFormat = "stagecrew dependencies 1 " + gzipFormat
+
+// keyHash collects what determines a layer of dependencies. Names and lengths go
+// in as well, so that no two sets of inputs look the same.
+type keyHash struct{ hash.Hash }
+
+func (k keyHash) add(name string, content []byte) {
+	fmt.Fprintf(k, "%d %s %d\n", len(name), name, len(content))
+	_, _ = k.Write(content)
+}
+
+// dependencyKey is what the dependencies of one platform are known by: everything
+// that decides what the installer writes. It is "" when that cannot be known: the
+// dependencies were installed by somebody else who left no list of them.
+func (w *workspace) dependencyKey(platform string, base *baseImage, o Options, installed []entry) (string, error) {
+	k := keyHash{sha256.New()}
+	k.add("format", []byte(keyFormat))
+	k.add("platform", []byte(platform))
+	k.add("node", []byte(base.node))
+	k.add("libc", []byte(base.libc))
+	if w.install {
+		k.add("command", []byte(strings.Join(slices.Concat([]string{w.manager.name}, w.manager.install, o.InstallFlags), " ")))
+	} else if known, err := k.addInstalled(w.root, installed); !known || err != nil {
+		return "", err
+	}
+	if err := k.addInputs(w, o.InstallInputs); err != nil {
+		return "", err
+	}
+	return hex.EncodeToString(k.Sum(nil)), nil
+}
+
+func (k keyHash) addInputs(w *workspace, further []string) error {
+	text, err := readLimited(w.root, w.manager.lockfile, maxLockfileSize)
+	if err != nil {
+		return pipeline.BadInput("build/no-lockfile", "reading %s: %w", w.manager.lockfile, err)
+	}
+	k.add(w.manager.lockfile, lockInputs(text))
+	for _, name := range slices.Concat(installerFiles, further) {
+		if err := k.addTree(w.root, name); err != nil {
+			return err
+		}
+	}
+	packages, err := packageFiles(w.root)
+	if err != nil {
+		return err
+	}
+	if w.packed {
+		// The skeleton holds the packages that count.
+		packages = []string{"package.json"}
+		if err := k.addSkeleton(w.root); err != nil {
+			return err
+		}
+	}
+	for _, name := range packages {
+		text, err := readLimited(w.root, name, maxPackageJSONSize)
+		if err != nil {
+			return err
+		}
+		k.add(name, packageInputs(text))
+	}
+	return nil
+}
+
+// addTree adds a file, or each file of a folder.
+func (k keyHash) addTree(root *os.Root, name string) error {
+	err := fs.WalkDir(root.FS(), name, func(name string, d fs.DirEntry, err error) error {
+		if err != nil || d.IsDir() {
+			return err
+		}
+		text, err := readLimited(root, name, maxLockfileSize)
+		if err != nil {
+			return err
+		}
+		switch path.Base(name) {
+		case ".npmrc", ".yarnrc.yml":
+			text = secretLine.ReplaceAll(text, nil)
+		case "backstage.json":
+			return nil // Yarn's plugin reads the versions that stand in the lockfile anyway
+		}
+		k.add(name, text)
+		return nil
+	})
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
+// secretLine is a line of a configuration that says who installs, not what.
+var secretLine = regexp.MustCompile(`(?im)^.*(_auth|_password|authtoken|authident).*$`)
+
+func (k keyHash) addSkeleton(root *os.Root) error {
+	files := map[string][]byte{}
+	err := eachPacked(root, skeletonArchive, func(h *tar.Header, content io.Reader) error {
+		if h.Typeflag != tar.TypeReg {
+			return nil
+		}
+		text, err := io.ReadAll(io.LimitReader(content, maxPackageJSONSize))
+		files[h.Name] = text
+		return err
+	})
+	if err != nil {
+		return err
+	}
+	names := make([]string, 0, len(files))
+	for name := range files {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		k.add("skeleton/"+name, packageInputs(files[name]))
+	}
+	return nil
+}
+
+// addInstalled adds what a finished node_modules says about itself: the installer's
+// own list, and the names and sizes of its files, which tell of what somebody
+// removed afterwards. The contents are not read.
+func (k keyHash) addInstalled(root *os.Root, installed []entry) (known bool, err error) {
+	for _, name := range []string{modules + "/.package-lock.json", modules + "/.yarn-state.yml"} {
+		text, err := readLimited(root, name, maxLockfileSize)
+		if errors.Is(err, fs.ErrNotExist) {
+			continue
+		}
+		if err != nil {
+			return false, err
+		}
+		known = true
+		k.add(name, lockInputs(text))
+	}
+	for _, e := range installed {
+		fmt.Fprintf(k, "%q %o %d %q\n", e.path, e.mode&(fs.ModeType|0o100), e.size, e.link)
+	}
+	return known, nil
+}
+
+// installFields are the fields of a package.json that an install looks at. The
+// others, above all the version, change without any effect on it.
+var installFields = []string{
+	"name", "bin", "directories", "workspaces", "packageManager", "engines", "os", "cpu", "libc", "type", "overrides", "resolutions",
+	"dependencies", "devDependencies", "optionalDependencies", "peerDependencies", "peerDependenciesMeta", "dependenciesMeta",
+	"bundleDependencies", "bundledDependencies", "installConfig", "bundled",
+}
+
+func packageInputs(text []byte) []byte {
+	var all map[string]any
+	if json.Unmarshal(text, &all) != nil {
+		return text
+	}
+	kept := map[string]any{}
+	for _, name := range installFields {
+		if value, ok := all[name]; ok {
+			kept[name] = value
+		}
+	}
+	if scripts, ok := all["scripts"].(map[string]any); ok {
+		for _, name := range []string{"preinstall", "install", "postinstall", "prepublish", "preprepare", "prepare", "postprepare"} {
+			if value, ok := scripts[name]; ok {
+				kept["script "+name] = value
+			}
+		}
+	}
+	out, err := json.Marshal(kept)
+	if err != nil {
+		return text
+	}
+	return out
+}
+
+// lockInputs is a lockfile without the versions of the workspace's own packages,
+// which npm repeats there.
+func lockInputs(text []byte) []byte {
+	if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
+		return text
+	}
+	var lock map[string]any
+	if json.Unmarshal(text, &lock) != nil {
+		return text
+	}
+	delete(lock, "version")
+	packages, _ := lock["packages"].(map[string]any)
+	for name, p := range packages {
+		if fields, ok := p.(map[string]any); ok && !strings.Contains(name, modules) {
+			delete(fields, "version")
+		}
+	}
+	out, err := json.Marshal(lock)
+	if err != nil {
+		return text
+	}
+	return out
+}

@@ -1,0 +1,69 @@
+package build
+
+import (
+	"encoding/json"
+	"os"
+	"slices"
+	"strings"
+)
+
+// manager is the package manager of a workspace.
+type manager struct {
+	name, lockfile string
+	command        []string // that starts it
+	install        []string // arguments that install for production
+	hint, build    string   // what a person would type
+}
+
+// managerOf tells the package manager by the lockfile. A Yarn that the workspace
+// brings along is the one to run.
+func managerOf(root *os.Root) manager {
+	if !exists(root, "yarn.lock") {
+		return manager{
+			name: "npm", lockfile: "package-lock.json", command: []string{"npm"},
+			install: []string{"ci", "--omit=dev", "--no-audit", "--no-fund"},
+			hint:    "npm ci --omit=dev --ignore-scripts", build: "npm run build",
+		}
+	}
+	m := manager{
+		name: "yarn", lockfile: "yarn.lock", command: []string{"yarn"},
+		install: []string{"workspaces", "focus", "--all", "--production"},
+		hint:    "yarn workspaces focus --all --production", build: "yarn build:backend",
+	}
+	if text, err := readLimited(root, ".yarnrc.yml", maxPackageJSONSize); err == nil {
+		for line := range strings.Lines(string(text)) {
+			if file, ok := strings.CutPrefix(strings.TrimSpace(line), "yarnPath:"); ok {
+				m.command = []string{"node", strings.Trim(strings.TrimSpace(file), `"'`)}
+			}
+		}
+	}
+	return m
+}
+
+// steps are the commands that build the application from its source: all
+// dependencies, types, bundle. A workspace without a script to build has none.
+func (m manager) steps(root *os.Root) [][]string {
+	text, err := readLimited(root, "package.json", maxPackageJSONSize)
+	if err != nil {
+		return nil
+	}
+	var manifest struct {
+		Scripts map[string]string `json:"scripts"`
+	}
+	if json.Unmarshal(text, &manifest) != nil {
+		return nil
+	}
+	names := []string{"build:backend", "build"}
+	i := slices.IndexFunc(names, func(name string) bool { return manifest.Scripts[name] != "" })
+	if i < 0 {
+		return nil
+	}
+	steps := [][]string{{"install", "--immutable"}}
+	if m.name == "npm" {
+		steps = [][]string{{"ci", "--no-audit", "--no-fund"}}
+	}
+	if manifest.Scripts["tsc"] != "" {
+		steps = append(steps, []string{"run", "tsc"})
+	}
+	return append(steps, []string{"run", names[i]})
+}

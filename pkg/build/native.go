@@ -1,0 +1,168 @@
+package build
+
+import (
+	"context"
+	"debug/elf"
+	"debug/macho"
+	"encoding/binary"
+	"encoding/json"
+	"fmt"
+	"io"
+	"maps"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// nativeModules are the compiled modules (*.node) of a dependency tree: for each
+// package the platforms that it has code for.
+type nativeModules map[string]map[string]bool
+
+// platformWord is the part of a package's name that says for which processor or
+// system it was made: @swc/core-linux-arm64-gnu is one of several packages that do
+// the same.
+var platformWord = regexp.MustCompile(`(linux|linuxmusl|darwin|win32|freebsd|android|x64|x86_64|amd64|arm64|aarch64|ia32|arm|armv[67]l?|armhf|s390x|ppc64le|ppc64|riscv64|loong64|gnu|musl|gnueabihf|musleabihf|msvc)`)
+
+var platformWords = regexp.MustCompile(`(^|[-_.])` + platformWord.String() + `($|[-_.])`)
+
+// findNative looks at the compiled modules among the dependencies.
+func findNative(ctx context.Context, entries []entry) (nativeModules, error) {
+	found := nativeModules{}
+	for _, e := range entries {
+		if !e.mode.IsRegular() || path.Ext(e.path) != ".node" {
+			continue
+		}
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		platform, err := platformOfModule(e)
+		if err != nil {
+			return nil, fmt.Errorf("looking at native module %q: %w", e.path, err)
+		}
+		folder, family := packageOf(e.path)
+		if platform == "" || forOtherSystems(e.root, folder) {
+			continue
+		}
+		if found[family] == nil {
+			found[family] = map[string]bool{}
+		}
+		found[family][platform] = true
+	}
+	return found, nil
+}
+
+// platformOfModule reads the head of a compiled module; "" means that it is none.
+func platformOfModule(e entry) (string, error) {
+	file, err := e.root.Open(e.path)
+	if err != nil {
+		return "", err
+	}
+	defer func() { _ = file.Close() }()
+	head := make([]byte, 20)
+	if _, err := io.ReadFull(file, head); err != nil {
+		return "", nil //nolint:nilerr // too short for a module
+	}
+	if string(head[:4]) == elf.ELFMAG {
+		order := binary.ByteOrder(binary.LittleEndian)
+		if head[elf.EI_DATA] == byte(elf.ELFDATA2MSB) {
+			order = binary.BigEndian
+		}
+		return "linux/" + architectureOf(elf.Machine(order.Uint16(head[18:]))), nil
+	}
+	switch binary.LittleEndian.Uint32(head) {
+	case macho.Magic64, macho.Magic32, 0xbebafeca:
+		return "darwin", nil
+	}
+	if string(head[:2]) == "MZ" {
+		return "windows", nil
+	}
+	return "", nil
+}
+
+func architectureOf(machine elf.Machine) string {
+	switch machine {
+	case elf.EM_X86_64:
+		return "amd64"
+	case elf.EM_AARCH64:
+		return "arm64"
+	case elf.EM_386:
+		return "386"
+	case elf.EM_ARM:
+		return "arm"
+	case elf.EM_S390:
+		return "s390x"
+	case elf.EM_PPC64:
+		return "ppc64le"
+	case elf.EM_RISCV:
+		return "riscv64"
+	}
+	return machine.String()
+}
+
+// packageOf gives the folder of the package that a file belongs to, and the name
+// that it shares with its siblings for other platforms.
+func packageOf(name string) (folder, family string) {
+	parts := strings.Split(name, "/")
+	last := len(parts) - 1
+	for i, p := range parts {
+		if p == modules && i+1 < len(parts) {
+			last = i + 1
+			if strings.HasPrefix(parts[last], "@") && last+1 < len(parts) {
+				last++
+			}
+		}
+	}
+	folder = strings.Join(parts[:last+1], "/")
+	family = folder
+	for i := 0; i < 4; i++ { // words share their separators, so that one pass misses neighbours
+		family = platformWords.ReplaceAllString(family, "$1*$3")
+	}
+	return folder, family
+}
+
+// forOtherSystems tells whether a package says that it is not for Linux, as
+// fsevents does, which is for macOS.
+func forOtherSystems(root *os.Root, folder string) bool {
+	text, err := readLimited(root, folder+"/package.json", maxPackageJSONSize)
+	if err != nil {
+		return false
+	}
+	var manifest struct {
+		OS []string `json:"os"`
+	}
+	if json.Unmarshal(text, &manifest) != nil || len(manifest.OS) == 0 {
+		return false
+	}
+	return !slices.Contains(manifest.OS, "linux") && !slices.ContainsFunc(manifest.OS, func(s string) bool {
+		return strings.HasPrefix(s, "!") && s != "!linux"
+	})
+}
+
+// refuse tells which packages have no code for a platform.
+func (n nativeModules) refuse(platform string) error {
+	p, err := platformOf(platform)
+	if err != nil {
+		return err
+	}
+	var missing []string
+	for _, family := range slices.Sorted(maps.Keys(n)) {
+		if !n[family][p.OS+"/"+p.Architecture] {
+			has := strings.Join(slices.Sorted(maps.Keys(n[family])), ", ")
+			missing = append(missing, fmt.Sprintf("%s has code for %s only", family, has))
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	const shown = 5
+	if len(missing) > shown {
+		missing = append(missing[:shown], fmt.Sprintf("and %d more", len(missing)-shown))
+	}
+	return pipeline.BadInput("build/native-modules",
+		"checking the dependencies for %s: %s: install them on a machine of that platform and give the folder as the platform's tree, or build each platform on its own machine and join the images",
+		platform, strings.Join(missing, "; "))
+}

@@ -1,0 +1,85 @@
+package build
+
+import (
+	"archive/tar"
+	"compress/gzip"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"path"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// Limits of the archives that `yarn build:backend` writes.
+const (
+	maxUnpacked = 8 << 30
+	maxFiles    = 500_000
+)
+
+// eachPacked calls visit for each entry of a .tar.gz of the workspace. The names
+// are cleaned and lie inside; the content is that of the entry only.
+func eachPacked(root *os.Root, name string, visit func(h *tar.Header, content io.Reader) error) error {
+	file, err := root.Open(name)
+	if err != nil {
+		return pipeline.BadInput("build/no-backend", "opening %s: %w", name, err)
+	}
+	defer func() { _ = file.Close() }()
+	plain, err := gzip.NewReader(file)
+	if err != nil {
+		return pipeline.BadInput("build/no-backend", "reading %s: %w; build again", name, err)
+	}
+	reader := tar.NewReader(io.LimitReader(plain, maxUnpacked))
+	for range maxFiles {
+		h, err := reader.Next()
+		if errors.Is(err, io.EOF) {
+			return nil
+		}
+		if err != nil {
+			return pipeline.BadInput("build/no-backend", "reading %s: %w; build again", name, err)
+		}
+		h.Name = path.Clean(h.Name)
+		if h.Name == "." {
+			continue
+		}
+		if err := visit(h, reader); err != nil {
+			return fmt.Errorf("reading %s: %q: %w", name, h.Name, err)
+		}
+	}
+	return pipeline.BadInput("build/no-backend", "reading %s: it has more than %d files", name, maxFiles)
+}
+
+// unpack writes what an archive of the workspace holds below a root, which no name
+// and no link can leave.
+func unpack(target, source *os.Root, name string) error {
+	return eachPacked(source, name, func(h *tar.Header, content io.Reader) error {
+		if h.Typeflag == tar.TypeDir {
+			return target.MkdirAll(h.Name, 0o755)
+		}
+		if err := target.MkdirAll(path.Dir(h.Name), 0o755); err != nil {
+			return err
+		}
+		switch h.Typeflag {
+		case tar.TypeReg:
+			return unpackFile(target, h, content)
+		case tar.TypeSymlink:
+			return target.Symlink(h.Linkname, h.Name)
+		}
+		return pipeline.BadInput("build/odd-file", "the archive holds something that is no file, folder or symbolic link")
+	})
+}
+
+func unpackFile(target *os.Root, h *tar.Header, content io.Reader) error {
+	mode := os.FileMode(0o644)
+	if h.Mode&0o100 != 0 {
+		mode = 0o755
+	}
+	// The skeleton's files come again in the bundle.
+	file, err := target.OpenFile(h.Name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, mode)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(file, content)
+	return errors.Join(err, file.Close())
+}

@@ -1,0 +1,174 @@
+package build
+
+import (
+	"context"
+	"fmt"
+	"regexp"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// The results of a [pipeline.Check].
+const (
+	passed       = "passed"
+	failed       = "failed"
+	inconclusive = "inconclusive"
+)
+
+// Validate looks at a pushed image, of each of its platforms, as a cluster with
+// strict rules would: does it run without root, does it start Backstage the way it
+// is meant to, does it say what it is, and is there nothing in it that does not
+// belong into production. The layers are read, but not kept. The error is for an
+// image that could not be read; what is wrong with one is in the checks.
+func (i Images) Validate(ctx context.Context, image pipeline.Image) ([]pipeline.Check, error) {
+	ref, err := name.NewDigest(image.String())
+	if err != nil {
+		return nil, pipeline.BadInput("build/options", "validating: %w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
+	defer cancel()
+	s := i.session()
+	descriptor, err := s.get(ctx, ref)
+	if err != nil {
+		return nil, registryError(err, "getting %q", image)
+	}
+	platforms, err := s.platforms(descriptor)
+	if err != nil {
+		return nil, registryError(err, "reading %q", image)
+	}
+	var checks []pipeline.Check
+	for _, platform := range platforms {
+		want, err := platformOf(platform)
+		if err != nil {
+			return nil, pipeline.BadInput("build/base-platform", "reading %q: platform %q: %w", image, platform, err)
+		}
+		one, err := s.imageFor(ctx, ref.Context(), descriptor, want)
+		if err != nil {
+			return nil, registryError(err, "reading %q for %s", image, platform)
+		}
+		found, err := validate(ctx, one)
+		if err != nil {
+			return nil, registryError(err, "reading %q for %s", image, platform)
+		}
+		for n := range found {
+			found[n].Target = platform
+		}
+		checks = append(checks, found...)
+	}
+	return checks, nil
+}
+
+// verdict makes a check out of what is wrong, if anything, and what there is.
+func verdict(name string, wrong []string, there string) pipeline.Check {
+	c := pipeline.Check{Name: name, Result: passed, Detail: there}
+	if len(wrong) > 0 {
+		const shown = 5
+		if more := len(wrong) - shown; more > 0 {
+			wrong = append(wrong[:shown:shown], fmt.Sprintf("and %d more", more))
+		}
+		c.Result, c.Detail = failed, strings.Join(wrong, "; ")
+	}
+	c.Detail = bounded{fmt.Errorf("%s", c.Detail)}.Error()
+	return c
+}
+
+func validate(ctx context.Context, image v1.Image) ([]pipeline.Check, error) {
+	file, err := configOf(image)
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := image.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	contents, err := readContents(ctx, image)
+	if err != nil {
+		return nil, err
+	}
+	c := file.Config
+	return append([]pipeline.Check{
+		checkUser(c), checkStart(c), checkWorkDir(c), checkNodeOptions(c), checkLabels(c), checkSizes(manifest),
+	}, contents.checks()...), nil
+}
+
+func checkUser(c v1.Config) pipeline.Check {
+	user, _, _ := strings.Cut(c.User, ":")
+	id, err := strconv.Atoi(user)
+	var wrong []string
+	switch {
+	case c.User == "":
+		wrong = append(wrong, "no user is set: it runs as root")
+	case err != nil:
+		wrong = append(wrong, fmt.Sprintf("user %q is a name: Kubernetes cannot tell that it is not root; set a number", c.User))
+	case id == 0:
+		wrong = append(wrong, fmt.Sprintf("user %q is root", c.User))
+	}
+	return verdict("user", wrong, c.User)
+}
+
+// checkStart looks for Node and the backend in what is started. The official image
+// leaves the entry point to the base, whose script starts the command.
+func checkStart(c v1.Config) pipeline.Check {
+	start := slices.Concat(c.Entrypoint, c.Cmd)
+	var wrong []string
+	if !slices.ContainsFunc(start, func(s string) bool { return s == "node" || strings.HasSuffix(s, "/node") }) {
+		wrong = append(wrong, fmt.Sprintf("%q does not start node", start))
+	}
+	if !slices.ContainsFunc(start, func(s string) bool { return strings.Contains(s, backend) }) {
+		wrong = append(wrong, fmt.Sprintf("%q does not name %s", start, backend))
+	}
+	return verdict("entrypoint", wrong, strings.Join(start, " "))
+}
+
+func checkWorkDir(c v1.Config) pipeline.Check {
+	var wrong []string
+	if c.WorkingDir != "/"+workDir {
+		wrong = append(wrong, fmt.Sprintf("the working directory is %q: the paths in app-config.yaml are meant from /%s", c.WorkingDir, workDir))
+	}
+	return verdict("working directory", wrong, c.WorkingDir)
+}
+
+func checkNodeOptions(c v1.Config) pipeline.Check {
+	for _, pair := range c.Env {
+		if value, ok := strings.CutPrefix(pair, nodeOptions+"="); ok && slices.Contains(strings.Fields(value), nodeOptionsDefault) {
+			return verdict("node options", nil, value)
+		}
+	}
+	check := verdict("node options", nil, nodeOptions+" lacks "+nodeOptionsDefault+", which the scaffolder of Backstage before 1.55 needs")
+	check.Result = inconclusive
+	return check
+}
+
+func checkLabels(c v1.Config) pipeline.Check {
+	var wrong, there []string
+	for _, label := range []string{labelCreated, labelVersion, labelRevision} {
+		if c.Labels[label] == "" {
+			wrong = append(wrong, label+" is missing")
+		} else {
+			there = append(there, label+"="+c.Labels[label])
+		}
+	}
+	return verdict("labels", wrong, strings.Join(there, " "))
+}
+
+func checkSizes(manifest *v1.Manifest) pipeline.Check {
+	total, sizes := int64(0), make([]string, len(manifest.Layers))
+	for i, l := range manifest.Layers {
+		total += l.Size
+		sizes[i] = fmt.Sprintf("%.1f", float64(l.Size)/1e6)
+	}
+	return verdict("layers", nil, fmt.Sprintf("%d, %.1f MB compressed: %s", len(sizes), float64(total)/1e6, strings.Join(sizes, " + ")))
+}
+
+var (
+	// compilers are the programs that a build needs and production does not.
+	compilers = regexp.MustCompile(`^(usr/)?(local/)?s?bin/([a-z0-9_]+-linux-(gnu|musl)[a-z]*-)?(gcc|g\+\+|c\+\+|cc|clang|clang\+\+|tcc|make|ld|rustc|go)(-[0-9.]+)?$`)
+	// secrets are files of the application that hold credentials, or may.
+	secrets = regexp.MustCompile(`^app/((.*/)?(\.npmrc|\.env|\.env\.[^/]*|\.git|\.netrc|id_rsa|id_ed25519|[^/]*\.local\.yaml)|\.yarnrc\.yml)$`)
+)
