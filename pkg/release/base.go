@@ -3,6 +3,7 @@ package release
 import (
 	"encoding/json"
 	"fmt"
+	"reflect"
 	"slices"
 
 	helmkube "helm.sh/helm/v3/pkg/kube"
@@ -99,7 +100,7 @@ func (c *client) base(original helmkube.ResourceList, info *resource.Info) runti
 	for _, revision := range c.work.earlier {
 		object := find(revision.objects, info)
 		switch {
-		case object == nil:
+		case object == nil, sum != nil && reflect.DeepEqual(sum, object):
 		case sum == nil:
 			sum = object
 		default:

@@ -61,6 +61,7 @@ var apiKinds = []apiKind{
 	{"batch", "v1", "Job", "jobs", false},
 	{"autoscaling", "v2", "HorizontalPodAutoscaler", "horizontalpodautoscalers", false},
 	{"coordination.k8s.io", "v1", "Lease", "leases", false},
+	{"apiextensions.k8s.io", "v1", "CustomResourceDefinition", "customresourcedefinitions", true},
 }
 
 func (k apiKind) gvk() schema.GroupVersionKind {

@@ -81,7 +81,7 @@ func (c *client) driftOf(ctx context.Context, info *resource.Info) (*pipeline.Ch
 		object, err := content(info.Object)
 		return &pipeline.Change{Object: named(info), Action: "create", Diff: objectDiff("live", "manifest", nil, object)}, err
 	case err != nil:
-		return nil, fmt.Errorf("comparing %s: %w", named(info), err)
+		return nil, fmt.Errorf("comparing %s: %w", named(info), discreet(info, err))
 	case len(d.paths) == 0:
 		return nil, nil
 	}

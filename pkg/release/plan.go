@@ -7,6 +7,7 @@ import (
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage/driver"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
@@ -27,7 +28,7 @@ func (r *Release) Plan(ctx context.Context, image pipeline.Image) (pipeline.Plan
 	if err != nil {
 		return pipeline.Plan{}, err
 	}
-	return r.plan(ctx, "planning to apply chart "+r.Chart, func(e *engine, last int) (*helmrelease.Release, error) {
+	return r.plan(ctx, "planning to apply chart "+r.Chart, kindsOf(chart.CRDObjects()), func(e *engine, last int) (*helmrelease.Release, error) {
 		return e.apply(ctx, r, chart, merged, last)
 	})
 }
@@ -38,13 +39,15 @@ func (r *Release) PlanRollback(ctx context.Context, to int) (pipeline.Plan, erro
 	if err != nil {
 		return pipeline.Plan{}, err
 	}
-	return r.plan(ctx, fmt.Sprintf("planning to roll back to revision %d", to), func(e *engine, _ int) (*helmrelease.Release, error) {
+	return r.plan(ctx, fmt.Sprintf("planning to roll back to revision %d", to), nil, func(e *engine, _ int) (*helmrelease.Release, error) {
 		return e.rollback(ctx, r, target)
 	})
 }
 
 // plan runs a change in an engine that only tries.
-func (r *Release) plan(ctx context.Context, doing string, change func(*engine, int) (*helmrelease.Release, error)) (pipeline.Plan, error) {
+func (r *Release) plan(
+	ctx context.Context, doing string, coming []schema.GroupKind, change func(*engine, int) (*helmrelease.Release, error),
+) (pipeline.Plan, error) {
 	memory, last, err := r.copyOfRecords()
 	if err != nil {
 		return pipeline.Plan{}, err
@@ -53,7 +56,7 @@ func (r *Release) plan(ctx context.Context, doing string, change func(*engine, i
 	if err != nil {
 		return pipeline.Plan{}, err
 	}
-	trial := &trial{client: e.client}
+	trial := &trial{client: e.client, coming: coming}
 	e.config.KubeClient = trial
 	e.begin(ctx)
 	record, err := change(e, last)
@@ -69,6 +72,7 @@ func (r *Release) plan(ctx context.Context, doing string, change func(*engine, i
 	if err != nil {
 		return pipeline.Plan{}, err
 	}
+	trial.changes = append(trial.changes, trial.untried...)
 	secret := secretValues(record.Manifest, hooksOf(record))
 	for i := range trial.changes {
 		trial.changes[i].Diff = withhold(trial.changes[i].Diff, secret)

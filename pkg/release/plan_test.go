@@ -1,6 +1,8 @@
 package release
 
 import (
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 
@@ -121,6 +123,26 @@ data: {app: APP}
 	require.ErrorContains(t, err, `ConfigMap/denied: ValidatingAdmissionPolicy 'p' denied request: no portal here`)
 	require.Empty(t, cluster.writes(""))
 	require.Equal(t, "web", cluster.object(configPath + "denied").(*corev1.ConfigMap).Data["app"])
+}
+
+func TestAPlanKnowsTheKindsThatTheChartBrings(t *testing.T) {
+	r, cluster := open(t)
+	r.Chart = chartOf(t, "apiVersion: example.com/v1\nkind: Widget\nmetadata: {name: w}\n---\n"+withSecret)
+	const definition = `apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.com}
+spec: {group: example.com, scope: Namespaced, names: {kind: Widget, plural: widgets}, versions: [{name: v1, served: true, storage: true}]}
+`
+	_, err := r.Plan(t.Context(), image("one").Image())
+	require.ErrorContains(t, err, "[release/no-such-kind]")
+	require.NoError(t, os.Mkdir(filepath.Join(r.Chart, "crds"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(r.Chart, "crds", "widget.yaml"), []byte(definition), 0o600))
+	plan, err := r.Plan(t.Context(), image("one").Image())
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{
+		"CustomResourceDefinition/widgets.example.com": "create", "Widget/w": "create", "Secret/db": "create",
+	}, actions(plan.Changes))
+	require.Empty(t, cluster.writes(""))
 }
 
 func TestAPlanTriesHooks(t *testing.T) {

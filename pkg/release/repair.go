@@ -140,7 +140,7 @@ func (c *client) repairOne(ctx context.Context, info *resource.Info) (string, er
 			return "", nil // somebody removed it meanwhile: the rollout's matter
 		}
 		if err != nil {
-			return "", fmt.Errorf("comparing %s with its manifest: %w", named(info), err)
+			return "", fmt.Errorf("comparing %s with its manifest: %w", named(info), discreet(info, err))
 		}
 		what := named(info) + ": " + strings.Join(d.paths, ", ")
 		switch {
@@ -154,9 +154,19 @@ func (c *client) repairOne(ctx context.Context, info *resource.Info) (string, er
 			return what + ": made as in the manifest again", nil
 		}
 		if !apierrors.IsConflict(err) || attempt == attempts {
-			return "", fmt.Errorf("repairing %s: %w", named(info), err)
+			return "", fmt.Errorf("repairing %s: %w", named(info), discreet(info, err))
 		}
 	}
+}
+
+// discreet is an error without the API server's words when the object is a
+// Secret: they may repeat its content.
+func discreet(info *resource.Info, err error) error {
+	reason := apierrors.ReasonForError(err)
+	if info.Mapping.GroupVersionKind.Kind != "Secret" || reason == metav1.StatusReasonUnknown {
+		return err
+	}
+	return fmt.Errorf("the API server refused it as %s; its message is withheld", reason) //nolint:err113 // made of an error
 }
 
 // each calls do for all objects, a few side by side, and gives all errors.

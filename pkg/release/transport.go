@@ -112,8 +112,14 @@ func (p passage) bound(request *http.Request) (context.Context, func()) {
 }
 
 func isRecord(request *http.Request) bool {
-	return strings.Contains(request.URL.Path, "/secrets/sh.helm.release.v1.") &&
-		(request.Method == http.MethodGet || request.Method == http.MethodPut)
+	path := request.URL.Path
+	switch request.Method {
+	case http.MethodGet:
+		return strings.Contains(path, "/secrets/sh.helm.release.v1.") || strings.HasSuffix(path, "/secrets")
+	case http.MethodPut:
+		return strings.Contains(path, "/secrets/sh.helm.release.v1.")
+	}
+	return false
 }
 
 // insist repeats the request until it was answered or patience ends.
