@@ -80,7 +80,7 @@ func (c *client) bases(original, target helmkube.ResourceList) helmkube.Resource
 	var result helmkube.ResourceList
 	for _, info := range original {
 		// What is in no target Helm deletes. Going back must not cost data.
-		if !target.Contains(info) && !(c.back && holdsData(info.Mapping.GroupVersionKind.Kind)) {
+		if isData := holdsData(info.Mapping.GroupVersionKind.Kind); !target.Contains(info) && (!c.back || !isData) {
 			result = append(result, info)
 		}
 	}

@@ -127,9 +127,9 @@ func (r *Release) change(ctx context.Context, body func() (pipeline.Applied, err
 	e := r.helm
 	e.begin(ctx)
 	done := make(chan outcome, 1)
-	go func() {
+	go func() { //nolint:contextcheck // the door has ctx
 		applied, err := body()
-		e.begin(nil)
+		e.door.free()
 		<-r.busy
 		done <- outcome{applied, err}
 	}()
@@ -147,12 +147,10 @@ func (r *Release) change(ctx context.Context, body func() (pipeline.Applied, err
 	}
 }
 
-// begin ties the engine's requests to ctx; nil frees them.
+// begin ties the engine's requests to ctx.
 func (e *engine) begin(ctx context.Context) {
-	if ctx != nil {
-		e.records.forget()
-		e.client.begin(ctx)
-	}
+	e.records.forget()
+	e.client.begin(ctx)
 	e.door.during(ctx)
 }
 

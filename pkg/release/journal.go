@@ -75,9 +75,9 @@ func (r *Release) Journal(ctx context.Context) (pipeline.Journal, error) {
 	if text == "" {
 		return journal, nil
 	}
-	if len(text) > maxJournal || json.Unmarshal([]byte(text), &journal) != nil {
+	if err := json.Unmarshal([]byte(text), &journal); err != nil || len(text) > maxJournal {
 		r.Log.Warn("the journal of the last run cannot be read and counts as none", "lease", r.leaseName())
-		return pipeline.Journal{}, nil
+		return pipeline.Journal{}, nil //nolint:nilerr // a broken journal must not stop a repair
 	}
 	return journal, nil
 }

@@ -153,7 +153,7 @@ func (r *Release) renew(ctx context.Context) error {
 		err := r.renewOnce(ctx)
 		switch {
 		case ctx.Err() != nil:
-			return nil
+			return nil //nolint:nilerr // unlocked meanwhile
 		case pipeline.KindOf(err) == pipeline.KindUnavailable && r.isLost():
 			r.Log.Error(err.Error())
 			return err

@@ -68,7 +68,7 @@ func (r rejection) explain() (string, bool) {
 			}
 		}
 	}
-	if len(paths) == 0 && !(r.live != nil && immutable.MatchString(r.status.Message)) {
+	if len(paths) == 0 && (r.live == nil || !immutable.MatchString(r.status.Message)) {
 		return r.words(), false
 	}
 	if len(paths) == 0 {

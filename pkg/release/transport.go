@@ -45,11 +45,18 @@ func newDoor(log *slog.Logger, dry bool) *door {
 	return &door{log: log, patience: patience, dry: dry, refusals: map[string]metav1.Status{}}
 }
 
-// during makes all requests end with ctx, until the next call.
+// during makes all requests end with ctx, until free.
 func (d *door) during(ctx context.Context) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.change = ctx
+}
+
+// free lets requests take as long as they may.
+func (d *door) free() {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	d.change = nil
 }
 
 // refusal gives the API server's answer to the last write to a path that it

@@ -119,7 +119,7 @@ func TestRequestsEndWithTheChangeTheyBelongTo(t *testing.T) {
 	require.ErrorIs(t, send(http.MethodPatch, "/b"), ended)
 	require.NoError(t, send(http.MethodPut, "/secrets/sh.helm.release.v1.web.v2"), "Helm can still note the failure")
 	require.ErrorIs(t, send(http.MethodPost, "/secrets/sh.helm.release.v1.web.v2"), ended)
-	d.during(nil)
+	d.free()
 	require.NoError(t, send(http.MethodPatch, "/c"))
 	require.Equal(t, []string{"PATCH /a", "PUT /secrets/sh.helm.release.v1.web.v2", "PATCH /c"}, reached)
 }

@@ -209,7 +209,7 @@ func (t *trial) Create(resources helmkube.ResourceList) (*helmkube.Result, error
 		}
 		// Helm leaves a definition alone that is there.
 		isDefinition := info.Mapping.GroupVersionKind.Kind == "CustomResourceDefinition"
-		if change != nil && !(isDefinition && change.Action != "create") {
+		if change != nil && (!isDefinition || change.Action == "create") {
 			t.changes = append(t.changes, *change)
 		}
 	}
