@@ -38,10 +38,18 @@ func (s *site) helm(program, image string, version int, values string) *process 
 		"--set", fmt.Sprintf("version=%d,image.repository=%s,image.digest=%s", version, repository, digest))
 }
 
-// helmResult looks at how helm left the release.
+// helmInstalls installs the first, good release.
+func (s *site) helmInstalls(program, values string) {
+	s.t.Helper()
+	o := s.helm(program, s.image, 1, values).wait()
+	require.Zero(s.t, o.exit, o.stderr)
+}
+
+// helmResult looks at how helm left the release, when the pods that it ended are gone.
 func (s *site) helmResult(o outcome) *result.Result {
 	s.t.Helper()
 	s.t.Logf("helm: exit %d after %.1f s\n%s", o.exit, o.seconds, o.stderr)
+	s.until("the old pods to end", func() bool { return len(s.terminating()) == 0 })
 	r := &result.Result{Exit: o.exit, Seconds: o.seconds, Cause: lastLine(o.stderr), End: s.page()}
 	out, err := exec.CommandContext(s.ctx, helmProgram(s.t), "status", release, "--kubeconfig", env(s.t, "E2E_KUBECONFIG"),
 		"--namespace", s.namespace, "--output", "json").Output()
@@ -71,7 +79,7 @@ func TestHelmWithTheSameReleases(t *testing.T) {
 			if c.before != nil {
 				c.before(s)
 			}
-			require.Zero(t, s.helm(program, s.image, 1, c.first).wait().exit)
+			s.helmInstalls(program, c.first)
 			if c.between != nil {
 				c.between(s)
 			}

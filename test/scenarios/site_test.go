@@ -147,9 +147,14 @@ func (s *site) remove(ctx context.Context) error {
 	return errors.Join(err, s.kube.CoreV1().Pods(s.namespace).DeleteCollection(ctx, metav1.DeleteOptions{GracePeriodSeconds: &now}, metav1.ListOptions{}))
 }
 
-// write puts a file into a directory of the test.
+// write puts a file into a directory of its own. Helm takes a comma for the end of
+// a file's name, so that the test's own directory, named like the test, will not do.
 func (s *site) write(name, content string) string {
-	path := filepath.Join(s.t.TempDir(), name)
+	s.t.Helper()
+	dir, err := os.MkdirTemp("", "scenario-")
+	require.NoError(s.t, err)
+	s.t.Cleanup(func() { os.RemoveAll(dir) })
+	path := filepath.Join(dir, name)
 	require.NoError(s.t, os.WriteFile(path, []byte(content), 0o600))
 	return path
 }
