@@ -15,6 +15,7 @@ import (
 
 // installed is one tree of dependencies, of one platform or for all.
 type installed struct {
+	root    *os.Root
 	entries []entry
 	native  nativeModules
 	layer   *fileLayer // nil until it is needed
@@ -27,11 +28,7 @@ func (b *layering) lookUp(ctx context.Context) error {
 		return err
 	}
 	for _, t := range b.targets {
-		var entries []entry
-		if t.tree != nil {
-			entries = t.tree.entries
-		}
-		key, err := b.source.dependencyKey(t.platform, t.base, b.Options, entries)
+		key, err := b.source.dependencyKey(t.platform, t.base, b.Options, t.tree)
 		if err != nil {
 			return fmt.Errorf("reading what determines the dependencies: %w", err)
 		}
@@ -53,7 +50,7 @@ func (b *layering) findTrees() error {
 	if b.source.install && len(b.Trees) == 0 {
 		return nil
 	}
-	shared := &installed{entries: b.plan.entries(dependencies)}
+	shared := &installed{root: b.source.root, entries: b.plan.entries(dependencies)}
 	for _, t := range b.targets {
 		dir, own := b.Trees[t.platform]
 		if !own {
@@ -89,7 +86,7 @@ func (b *layering) readTree(dir string) (*installed, error) {
 	if err := p.read(root, tops, dependencies); err != nil {
 		return nil, err
 	}
-	return &installed{entries: p.entries(dependencies)}, nil
+	return &installed{root: root, entries: p.entries(dependencies)}, nil
 }
 
 // reuse takes the layer of an earlier build by reference. Trouble with it is no

@@ -79,10 +79,29 @@ func writeTree(t *testing.T, files map[string]string) string {
 	return dir
 }
 
+func registryHandler() http.Handler {
+	return registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+}
+
+func emptyImage(t *testing.T) v1.Image {
+	t.Helper()
+	image, err := random.Image(64, 1, random.WithSource(fixed{}))
+	require.NoError(t, err)
+	return mutate.MediaType(image, types.OCIManifestSchema1)
+}
+
+// tee copies what is read of a body.
+func tee(body io.ReadCloser, w io.Writer) io.ReadCloser {
+	return struct {
+		io.Reader
+		io.Closer
+	}{io.TeeReader(body, w), body}
+}
+
 // serve starts a registry and gives its host; each request goes to see as well.
 func serve(t *testing.T, see func(*http.Request)) string {
 	t.Helper()
-	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
+	handler := registryHandler()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if see != nil {
 			see(r)

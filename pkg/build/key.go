@@ -33,17 +33,18 @@ func (k keyHash) add(name string, content []byte) {
 }
 
 // dependencyKey is what the dependencies of one platform are known by: everything
-// that decides what the installer writes. It is "" when that cannot be known: the
-// dependencies were installed by somebody else who left no list of them.
-func (w *workspace) dependencyKey(platform string, base *baseImage, o Options, installed []entry) (string, error) {
+// that decides what the installer writes, or, for a tree that is there already, what
+// it says about itself. It is "" when that cannot be known: the dependencies were
+// installed by somebody else who left no list of them.
+func (w *workspace) dependencyKey(platform string, base *baseImage, o Options, tree *installed) (string, error) {
 	k := keyHash{sha256.New()}
 	k.add("format", []byte(keyFormat))
 	k.add("platform", []byte(platform))
 	k.add("node", []byte(base.node))
 	k.add("libc", []byte(base.libc))
-	if w.install {
+	if tree == nil {
 		k.add("command", []byte(strings.Join(slices.Concat([]string{w.manager.name}, w.manager.install, o.InstallFlags), " ")))
-	} else if known, err := k.addInstalled(w.root, installed); !known || err != nil {
+	} else if known, err := k.addInstalled(tree); !known || err != nil {
 		return "", err
 	}
 	if err := k.addInputs(w, o.InstallInputs); err != nil {
@@ -139,9 +140,9 @@ func (k keyHash) addSkeleton(root *os.Root) error {
 // addInstalled adds what a finished node_modules says about itself: the installer's
 // own list, and the names and sizes of its files, which tell of what somebody
 // removed afterwards. The contents are not read.
-func (k keyHash) addInstalled(root *os.Root, installed []entry) (known bool, err error) {
+func (k keyHash) addInstalled(tree *installed) (known bool, err error) {
 	for _, name := range []string{modules + "/.package-lock.json", modules + "/.yarn-state.yml"} {
-		text, err := readLimited(root, name, maxLockfileSize)
+		text, err := readLimited(tree.root, name, maxLockfileSize)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -151,7 +152,7 @@ func (k keyHash) addInstalled(root *os.Root, installed []entry) (known bool, err
 		known = true
 		k.add(name, lockInputs(text))
 	}
-	for _, e := range installed {
+	for _, e := range tree.entries {
 		fmt.Fprintf(k, "%q %o %d %q\n", e.path, e.mode&(fs.ModeType|0o100), e.size, e.link)
 	}
 	return known, nil

@@ -104,7 +104,7 @@ func (b *layering) open(ctx context.Context) error {
 			return err
 		}
 	}
-	source, err := openWorkspace(b.Source, b.Prepare)
+	source, err := openWorkspace(b.Source, b.Prepare, len(b.Trees) > 0)
 	if err != nil {
 		return err
 	}

@@ -107,16 +107,10 @@ func (p *pusher) blob(ctx context.Context, b blob) (transfer, error) {
 		return from.RegistryStr() != p.repo.RegistryStr() || from.Name() == p.repo.Name()
 	})
 	u := &upload{blob: &b, pusher: p}
-	what := "upload of " + b.digest
-	var err error
-	// An attempt that brought the upload forward starts the count anew.
-	for before := int64(-1); before < u.offset; {
-		before = u.offset
-		err = p.session.retry.do(ctx, what, func() error { return u.try(ctx, &sent) })
-		if err == nil || !temporary(err) {
-			break
-		}
-	}
+	err := p.session.retry.whileMoving(ctx, "upload of "+b.digest, func() (int64, error) {
+		err := u.try(ctx, &sent)
+		return u.offset, err
+	})
 	p.bytes.Add(sent.bytes)
 	sent.uploaded = err == nil && !sent.mounted && sent.bytes > 0
 	return sent, err

@@ -54,10 +54,19 @@ type retrier struct {
 
 // do calls try until it succeeds, fails for good, or the attempts are used up.
 func (r *retrier) do(ctx context.Context, what string, try func() error) error {
-	for attempt := 1; ; attempt++ {
-		err := try()
+	return r.whileMoving(ctx, what, func() (int64, error) { return 0, try() })
+}
+
+// whileMoving is do for something that can come nearer to its end with each attempt,
+// which try tells: the attempts count anew when it did.
+func (r *retrier) whileMoving(ctx context.Context, what string, try func() (reached int64, err error)) error {
+	for attempt, furthest := 1, int64(0); ; attempt++ {
+		reached, err := try()
 		if err == nil || !temporary(err) {
 			return err
+		}
+		if reached > furthest {
+			attempt, furthest = 1, reached
 		}
 		if attempt >= r.policy.Attempts {
 			if attempt > 1 {
@@ -65,7 +74,7 @@ func (r *retrier) do(ctx context.Context, what string, try func() error) error {
 			}
 			return err
 		}
-		if waited := r.wait(ctx, what, attempt, err); waited != nil {
+		if r.wait(ctx, what, attempt, err) != nil {
 			return err
 		}
 	}

@@ -39,13 +39,16 @@ type workspace struct {
 // openWorkspace opens the source as a root that no path can leave and checks
 // that it is a built Backstage workspace. It reports every missing part at once,
 // each with the command that makes it.
-func openWorkspace(dir string, prepare bool) (*workspace, error) {
+//
+// The production dependencies are somewhere else when it is prepared for us, or
+// when there are trees of them.
+func openWorkspace(dir string, prepare, trees bool) (*workspace, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
 		return nil, pipeline.BadInput("build/no-workspace", "opening source %q: %w; give the root folder of the Backstage workspace", dir, err)
 	}
 	w := &workspace{dir: dir, root: root, manager: managerOf(root)}
-	if err := w.check(prepare); err != nil {
+	if err := w.check(prepare, trees); err != nil {
 		w.close()
 		return nil, fmt.Errorf("checking workspace %q: %w", dir, err)
 	}
@@ -54,7 +57,7 @@ func openWorkspace(dir string, prepare bool) (*workspace, error) {
 
 func (w *workspace) close() { _ = w.root.Close() }
 
-func (w *workspace) check(prepare bool) error {
+func (w *workspace) check(prepare, trees bool) error {
 	if !exists(w.root, "package.json") {
 		return pipeline.BadInput("build/no-workspace", "package.json is missing: it is not the root of a Backstage workspace")
 	}
@@ -69,7 +72,7 @@ func (w *workspace) check(prepare bool) error {
 	if err != nil && !w.packed {
 		problems = append(problems, err)
 	}
-	if !w.install && !exists(w.root, modules) {
+	if !w.install && !trees && !exists(w.root, modules) {
 		problems = append(problems, pipeline.BadInput("build/no-dependencies",
 			"node_modules is missing: run `%s` there first, or let the build do it with --prepare", w.manager.hint))
 	}

@@ -1,0 +1,162 @@
+package build
+
+import (
+	"debug/elf"
+	"encoding/binary"
+	"fmt"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// module is the head of a compiled module.
+func module(machine elf.Machine) string {
+	head := make([]byte, 64)
+	copy(head, elf.ELFMAG)
+	head[elf.EI_CLASS], head[elf.EI_DATA] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB)
+	binary.LittleEndian.PutUint16(head[18:], uint16(machine))
+	return string(head)
+}
+
+const appleModule = "\xcf\xfa\xed\xfe\x07\x00\x00\x01 a module for macOS"
+
+func TestNativeModulesDecideWhichPlatformsATreeServes(t *testing.T) {
+	x64, arm := module(elf.EM_X86_64), module(elf.EM_AARCH64)
+	for _, c := range []struct {
+		name    string
+		files   map[string]string
+		refused map[string]string // platform to what the message names
+	}{
+		{"none", map[string]string{"node_modules/pg/index.js": "x"}, nil},
+		{"a name, but no module", map[string]string{"node_modules/x/a.node": "text of more than twenty bytes", "node_modules/x/b.node": ""}, nil},
+		{"compiled here", map[string]string{"node_modules/better-sqlite3/build/Release/better_sqlite3.node": x64},
+			map[string]string{"linux/arm64": "node_modules/better-sqlite3 has code for linux/amd64 only"}},
+		{"with code for both", map[string]string{"node_modules/bufferutil/prebuilds/linux-x64/b.node": x64, "node_modules/bufferutil/prebuilds/linux-arm64/b.node": arm, "node_modules/bufferutil/prebuilds/darwin-arm64/b.node": appleModule}, nil},
+		{"a package for each platform", map[string]string{"node_modules/@swc/core-linux-x64-gnu/swc.linux-x64-gnu.node": x64, "node_modules/@swc/core-linux-arm64-gnu/swc.linux-arm64-gnu.node": arm}, nil},
+		{"the package of one platform", map[string]string{"node_modules/@swc/core-linux-x64-gnu/swc.linux-x64-gnu.node": x64},
+			map[string]string{"linux/arm64": "node_modules/@swc/core-"}},
+		{"installed on a Mac", map[string]string{"node_modules/better-sqlite3/build/Release/better_sqlite3.node": appleModule},
+			map[string]string{"linux/amd64": "has code for darwin only", "linux/arm64": "has code for darwin only"}},
+		{"a package that is for macOS", map[string]string{"node_modules/fsevents/fsevents.node": appleModule, "node_modules/fsevents/package.json": `{"os":["darwin"]}`}, nil},
+		{"nested in another package", map[string]string{"node_modules/a/node_modules/b/build/b.node": arm},
+			map[string]string{"linux/amd64": "node_modules/a/node_modules/b has code for linux/arm64 only"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			host := serve(t, nil)
+			base := pushPlatforms(t, host, "amd64", "arm64")
+			for _, platform := range []string{"linux/amd64", "linux/arm64"} {
+				files := backstage()
+				for name, content := range c.files {
+					files[name] = content
+				}
+				o := options(writeTree(t, files), host, base)
+				o.Platform = platform
+				_, err := Build(t.Context(), o)
+				if want := c.refused[platform]; want != "" {
+					require.ErrorContains(t, err, want)
+					require.ErrorContains(t, err, "[build/native-modules]")
+					require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+				} else {
+					require.NoError(t, err, platform)
+				}
+			}
+		})
+	}
+}
+
+// pushPlatforms puts a base image of several platforms there.
+func pushPlatforms(t *testing.T, host string, architectures ...string) string {
+	t.Helper()
+	var index v1.ImageIndex = mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	for _, architecture := range architectures {
+		image, err := mutate.ConfigFile(emptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: architecture, RootFS: rootFS(t, emptyImage(t)), Config: v1.Config{Env: []string{"NODE_VERSION=24.1.0"}}})
+		require.NoError(t, err)
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: architecture}}})
+	}
+	ref, err := name.ParseReference(host + "/library/node:many")
+	require.NoError(t, err)
+	require.NoError(t, remote.WriteIndex(ref, index))
+	return ref.String()
+}
+
+func TestSeveralPlatformsShareATreeWithoutNativeModules(t *testing.T) {
+	called := installer(t, "npm", "package-lock.json")
+	host := serve(t, nil)
+	o := prepared(writeTree(t, unprepared()), host, pushPlatforms(t, host, "amd64", "arm64", "s390x"))
+	o.Platform = "linux/amd64, linux/arm64"
+	result, err := Build(t.Context(), o)
+	require.NoError(t, err)
+	require.Len(t, called(), 1, "one install for both")
+	require.Len(t, result.Platforms, 2)
+
+	ref, err := name.NewDigest(result.Image.String())
+	require.NoError(t, err)
+	index, err := remote.Index(ref)
+	require.NoError(t, err)
+	manifest, err := index.IndexManifest()
+	require.NoError(t, err)
+	require.Equal(t, "1.0.0", manifest.Annotations[labelVersion])
+	layers := map[string]bool{}
+	for i, m := range manifest.Manifests {
+		require.Equal(t, result.Platforms[i].Name, m.Platform.String())
+		require.Equal(t, result.Platforms[i].Image.Digest, m.Digest.String())
+		image, err := index.Image(m.Digest)
+		require.NoError(t, err)
+		config, err := image.ConfigFile()
+		require.NoError(t, err)
+		require.Equal(t, m.Platform.Architecture, config.Architecture)
+		for _, l := range result.Layers {
+			if l.Name != LayerBase && l.Platform == m.Platform.String() {
+				layers[l.Digest] = true
+			}
+		}
+	}
+	require.Len(t, layers, 3, "dependencies, application and configuration, each stored once")
+
+	again, err := Build(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, result.Image, again.Image)
+	require.Len(t, called(), 1)
+	platforms, err := hasty.Platforms(t.Context(), result.Image.String(), nil)
+	require.NoError(t, err)
+	require.Equal(t, []string{"linux/amd64", "linux/arm64"}, platforms)
+}
+
+func TestEachPlatformCanHaveATreeOfItsOwn(t *testing.T) {
+	host := serve(t, nil)
+	base := pushPlatforms(t, host, "amd64", "arm64")
+	source := unprepared()
+	o := options("", host, base)
+	o.Platform, o.Trees = "linux/amd64,linux/arm64", map[string]string{}
+	for platform, machine := range map[string]elf.Machine{"linux/amd64": elf.EM_X86_64, "linux/arm64": elf.EM_AARCH64} {
+		o.Trees[platform] = writeTree(t, map[string]string{"node_modules/a/a.node": module(machine), "node_modules/.package-lock.json": fmt.Sprintf(`{"packages":{"node_modules/a":{"cpu":%q}}}`, machine)})
+	}
+	o.Source = writeTree(t, source)
+	result, err := Build(t.Context(), o)
+	require.NoError(t, err)
+	digests := map[string]bool{}
+	for _, l := range result.Layers {
+		if l.Name == LayerDependencies {
+			digests[l.Digest] = true
+		}
+	}
+	require.Len(t, digests, 2)
+	again, err := Build(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, result.Image, again.Image)
+
+	o.Trees["linux/arm64"] = o.Trees["linux/amd64"]
+	_, err = Build(t.Context(), o)
+	require.ErrorContains(t, err, "[build/native-modules]")
+	delete(o.Trees, "linux/arm64")
+	_, err = Build(t.Context(), o)
+	require.ErrorContains(t, err, "not for linux/arm64")
+}

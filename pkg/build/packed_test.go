@@ -1,0 +1,250 @@
+package build
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"errors"
+	"io"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// packFiles makes a .tar.gz; "-> x" is a link. The order is that of the names.
+func packFiles(t *testing.T, files map[string]string) string {
+	t.Helper()
+	var out bytes.Buffer
+	zipped := gzip.NewWriter(&out)
+	w := tar.NewWriter(zipped)
+	names := make([]string, 0, len(files))
+	for name := range files {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		h := &tar.Header{Name: name, Mode: 0o644, Typeflag: tar.TypeReg, Size: int64(len(files[name]))}
+		if target, ok := strings.CutPrefix(files[name], "-> "); ok {
+			h.Typeflag, h.Linkname, h.Size = tar.TypeSymlink, target, 0
+		}
+		if files[name] == "device" {
+			h.Typeflag, h.Size = tar.TypeChar, 0
+		}
+		require.NoError(t, w.WriteHeader(h))
+		if h.Size > 0 {
+			_, err := w.Write([]byte(files[name]))
+			require.NoError(t, err)
+		}
+	}
+	require.NoError(t, w.Close())
+	require.NoError(t, zipped.Close())
+	return out.String()
+}
+
+// packed is what `yarn build:backend` leaves in a workspace whose dependencies are
+// installed for development.
+func packed(t *testing.T) map[string]string {
+	t.Helper()
+	skeleton := map[string]string{
+		"package.json":                  `{"workspaces":["packages/*"],"name":"root"}`,
+		"packages/backend/package.json": `{"name":"backend","main":"dist/index.cjs.js"}`,
+		"packages/app/package.json":     `{"name":"app"}`,
+	}
+	bundle := map[string]string{
+		"packages/backend/package.json":      `{"name":"backend","main":"dist/index.cjs.js"}`,
+		"packages/backend/dist/index.cjs.js": "'use strict';\n",
+		"packages/app/package.json":          `{"name":"app"}`,
+		"packages/app/dist/index.html":       "<html></html>\n",
+		"yarn.lock":                          "# bundled\n",
+	}
+	return map[string]string{
+		"package.json":                      `{"workspaces":["packages/*"],"name":"root"}`,
+		"yarn.lock":                         "# locked\n",
+		"backstage.json":                    `{"version":"1.55.0"}`,
+		".yarnrc.yml":                       "nodeLinker: node-modules\n",
+		"app-config.yaml":                   "app: {}\n",
+		"node_modules/typescript/index.js":  "for development\n",
+		"packages/backend/package.json":     `{"name":"backend","main":"dist/index.cjs.js","devDependencies":{"x":"1"}}`,
+		"packages/backend/src/index.ts":     "source\n",
+		"packages/app/package.json":         `{"name":"app","dependencies":{"react":"1"}}`,
+		"packages/app/dist/index.html":      "stale\n",
+		"packages/app/dist/left-over.html":  "stale\n",
+		"packages/backend/templates/a.yaml": "a: b\n",
+		skeletonArchive:                     packFiles(t, skeleton),
+		bundleArchive:                       packFiles(t, bundle),
+	}
+}
+
+// filesOf reads the files of our layers; a later one wins.
+func filesOf(t *testing.T, r Result) map[string]string {
+	t.Helper()
+	layers, err := pull(t, r.Image).Layers()
+	require.NoError(t, err)
+	files := map[string]string{}
+	for i, l := range layers {
+		if r.Layers[i].Name == LayerBase {
+			continue
+		}
+		plain, err := l.Uncompressed()
+		require.NoError(t, err)
+		for reader := tar.NewReader(plain); ; {
+			h, err := reader.Next()
+			if errors.Is(err, io.EOF) {
+				break
+			}
+			require.NoError(t, err)
+			if h.Typeflag == tar.TypeReg {
+				text, err := io.ReadAll(reader)
+				require.NoError(t, err)
+				files[h.Name] = string(text)
+			}
+		}
+	}
+	return files
+}
+
+func TestTheArchivesOfTheBackendsBuildBecomeTheOfficialImage(t *testing.T) {
+	called := installer(t, "yarn", "yarn.lock")
+	host := serve(t, nil)
+	o := options(writeTree(t, packed(t)), host, pushBase(t, host, types.OCIManifestSchema1))
+	o.Include = []string{"packages/backend/templates"}
+	result, err := Build(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, []string{"yarn workspaces focus --all --production"}, called())
+	require.Equal(t, map[string]string{
+		"app/package.json":                                `{"workspaces":["packages/*"],"name":"root"}`,
+		"app/yarn.lock":                                   "# bundled\n",
+		"app/backstage.json":                              `{"version":"1.55.0"}`,
+		"app/app-config.yaml":                             "app: {}\n",
+		"app/node_modules/pg/index.js":                    "# locked\n",
+		"app/packages/backend/node_modules/knex/index.js": "nested\n",
+		"app/packages/backend/package.json":               `{"name":"backend","main":"dist/index.cjs.js"}`,
+		"app/packages/backend/dist/index.cjs.js":          "'use strict';\n",
+		"app/packages/backend/templates/a.yaml":           "a: b\n",
+		"app/packages/app/package.json":                   `{"name":"app"}`,
+		"app/packages/app/dist/index.html":                "<html></html>\n",
+	}, filesOf(t, result))
+
+	again, err := Build(t.Context(), o)
+	require.NoError(t, err)
+	require.Len(t, called(), 1)
+	require.Equal(t, result.Image, again.Image)
+}
+
+func TestTheSkeletonDecidesWhatIsInstalled(t *testing.T) {
+	key := func(files map[string]string) string {
+		w, err := openWorkspace(writeTree(t, files), false, false)
+		require.NoError(t, err)
+		defer w.close()
+		require.True(t, w.packed && w.install)
+		key, err := w.dependencyKey("linux/amd64", &baseImage{}, Options{}, nil)
+		require.NoError(t, err)
+		return key
+	}
+	files := packed(t)
+	want := key(files)
+	files["packages/app/package.json"] = `{"name":"app","dependencies":{"react":"2"}}`
+	require.Equal(t, want, key(files), "what only the browser needs")
+	files[skeletonArchive] = packFiles(t, map[string]string{"packages/backend/package.json": `{"dependencies":{"pg":"2"}}`})
+	require.NotEqual(t, want, key(files))
+}
+
+func TestAnArchiveCannotLeaveItsFolder(t *testing.T) {
+	for _, c := range []struct {
+		name  string
+		files map[string]string
+		want  string
+	}{
+		{"a name that climbs out", map[string]string{"../../outside": "x"}, "outside"},
+		{"an absolute name", map[string]string{"/outside": "x"}, "outside"},
+		{"a link that climbs out, and a file through it", map[string]string{"a": "-> ../..", "a/outside": "x"}, "outside"},
+		{"a device", map[string]string{"x": "device"}, "[build/odd-file]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			dir := t.TempDir()
+			require.NoError(t, os.Mkdir(filepath.Join(dir, "a"), 0o755))
+			source, err := os.OpenRoot(writeTree(t, map[string]string{"x.tar.gz": packFiles(t, c.files)}))
+			require.NoError(t, err)
+			defer source.Close()
+			target, err := os.OpenRoot(filepath.Join(dir, "a"))
+			require.NoError(t, err)
+			defer target.Close()
+			require.ErrorContains(t, unpack(target, source, "x.tar.gz"), c.want)
+			left, err := filepath.Glob(filepath.Join(dir, "outside"))
+			require.NoError(t, err)
+			require.Empty(t, left)
+		})
+	}
+}
+
+func TestABrokenArchiveIsRefused(t *testing.T) {
+	installer(t, "yarn", "yarn.lock")
+	host := serve(t, nil)
+	files := packed(t)
+	files[bundleArchive] = files[bundleArchive][:len(files[bundleArchive])/2]
+	_, err := Build(t.Context(), options(writeTree(t, files), host, pushBase(t, host, types.OCIManifestSchema1)))
+	require.ErrorContains(t, err, "[build/no-backend]")
+	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+}
+
+func TestPreparingRunsTheWorkspacesOwnScripts(t *testing.T) {
+	for _, c := range []struct {
+		name, program, lockfile, scripts string
+		want                             []string
+	}{
+		{"npm", "npm", "package-lock.json", `{"tsc":"tsc","build:backend":"x"}`, []string{"npm ci --no-audit --no-fund", "npm run tsc", "npm run build:backend", "npm ci --omit=dev --no-audit --no-fund --ignore-scripts"}},
+		{"yarn without types", "yarn", "yarn.lock", `{"build":"x"}`, []string{"yarn install --immutable", "yarn run build", "yarn workspaces focus --all --production --ignore-scripts"}},
+		{"nothing to build", "npm", "package-lock.json", `{"start":"x"}`, []string{"npm ci --omit=dev --no-audit --no-fund --ignore-scripts"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			called := installer(t, c.program, c.lockfile)
+			host := serve(t, nil)
+			files := unprepared()
+			delete(files, "package-lock.json")
+			files[c.lockfile] = `{}`
+			files["package.json"] = `{"workspaces":{"packages":["packages/*"]},"scripts":` + c.scripts + `}`
+			o := prepared(writeTree(t, files), host, pushBase(t, host, types.OCIManifestSchema1))
+			o.InstallFlags = []string{"--ignore-scripts"}
+			_, err := Build(t.Context(), o)
+			require.NoError(t, err)
+			require.Equal(t, c.want, called())
+		})
+	}
+}
+
+func TestTheYarnOfTheWorkspaceIsTheOneToRun(t *testing.T) {
+	root, err := os.OpenRoot(writeTree(t, map[string]string{"yarn.lock": "", ".yarnrc.yml": "nodeLinker: node-modules\nyarnPath: \".yarn/releases/yarn-4.13.0.cjs\"\n"}))
+	require.NoError(t, err)
+	defer root.Close()
+	require.Equal(t, []string{"node", ".yarn/releases/yarn-4.13.0.cjs"}, managerOf(root).command)
+}
+
+func TestAnInstallThatFailsShowsItsLastLines(t *testing.T) {
+	dir := t.TempDir()
+	script := "#!/bin/sh\nfor i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo line $i; done\nprintf 'E404 no such package'\nexit 3\n"
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "npm"), []byte(script), 0o755))
+	t.Setenv("PATH", dir+":/usr/bin:/bin")
+	t.Setenv("TMPDIR", t.TempDir())
+	host := serve(t, nil)
+	_, err := Build(t.Context(), prepared(writeTree(t, unprepared()), host, pushBase(t, host, types.OCIManifestSchema1)))
+	require.ErrorContains(t, err, "`npm ci --omit=dev --no-audit --no-fund`")
+	require.ErrorContains(t, err, "exit status 3")
+	require.ErrorContains(t, err, "line 20\nE404 no such package")
+	require.NotContains(t, err.Error(), "line 3\n")
+	require.ErrorContains(t, err, "[build/command]")
+	left, err := os.ReadDir(os.TempDir())
+	require.NoError(t, err)
+	require.Empty(t, left, "nothing stays behind")
+
+	t.Setenv("PATH", t.TempDir())
+	_, err = Build(t.Context(), prepared(writeTree(t, unprepared()), host, host+"/library/node:24"))
+	require.ErrorContains(t, err, "npm is not installed")
+	require.ErrorContains(t, err, "[build/no-tool]")
+}
