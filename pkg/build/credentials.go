@@ -89,7 +89,9 @@ func secretMatches(address string, resource authn.Resource) bool {
 	if host == "docker.io" {
 		host = name.DefaultRegistry // Docker Hub has two names
 	}
-	if ok, err := path.Match(host, resource.RegistryStr()); err != nil || !ok {
+	// A star stands for one part of the host's name.
+	ok, err := path.Match(strings.ReplaceAll(host, ".", "/"), strings.ReplaceAll(resource.RegistryStr(), ".", "/"))
+	if err != nil || !ok {
 		return false
 	}
 	repository := strings.TrimPrefix(resource.String(), resource.RegistryStr()+"/")

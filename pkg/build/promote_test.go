@@ -1,0 +1,69 @@
+package build
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+func TestPromotingChangesNoDigestAndTakesTheSignaturesAlong(t *testing.T) {
+	seen := &traffic{}
+	here, there := serve(t, seen.see), serve(t, nil)
+	o := options(writeTree(t, backstage()), here, pushPlatforms(t, here, "amd64", "arm64"))
+	o.Platform = "linux/amd64,linux/arm64"
+	built, err := Build(t.Context(), o)
+	require.NoError(t, err)
+
+	// A signature of either kind, as cosign leaves it.
+	ref, err := name.NewDigest(built.Image.String())
+	require.NoError(t, err)
+	signature := ref.Context().Tag(strings.Replace(built.Image.Digest, ":", "-", 1) + ".sig")
+	require.NoError(t, remote.Write(signature, emptyImage(t)))
+	index, err := remote.Get(ref)
+	require.NoError(t, err)
+	attestation := mutate.Subject(emptyImage(t), index.Descriptor).(v1.Image)
+	digest, err := attestation.Digest()
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(ref.Context().Digest(digest.String()), attestation))
+
+	for _, target := range []string{there + "/Prod/Backstage", here + "/prod/backstage"} {
+		t.Run(strings.Split(target, "/")[1], func(t *testing.T) {
+			seen.reset()
+			promoted, err := hasty.Promote(t.Context(), built.Image, target)
+			require.NoError(t, err)
+			require.Equal(t, pipeline.Image{Repository: strings.ToLower(target), Digest: built.Image.Digest}, promoted)
+			for _, p := range built.Platforms {
+				complete(t, Result{Image: pipeline.Image{Repository: promoted.Repository, Digest: p.Image.Digest}})
+			}
+			copied, err := name.NewDigest(promoted.String())
+			require.NoError(t, err)
+			_, err = remote.Head(copied.Context().Tag(signature.TagStr()))
+			require.NoError(t, err)
+			referrers, err := remote.Referrers(copied)
+			require.NoError(t, err)
+			manifest, err := referrers.IndexManifest()
+			require.NoError(t, err)
+			require.Len(t, manifest.Manifests, 1)
+			require.Equal(t, digest, manifest.Manifests[0].Digest)
+			_, err = remote.Image(copied.Context().Digest(digest.String()))
+			require.NoError(t, err)
+			tags, err := remote.List(copied.Context())
+			require.NoError(t, err)
+			for _, tag := range tags {
+				require.True(t, strings.HasPrefix(tag, "sha256-"), "no tag of a release: %s", tag)
+			}
+		})
+	}
+	same, err := hasty.Promote(t.Context(), built.Image, built.Image.Repository)
+	require.NoError(t, err)
+	require.Equal(t, built.Image, same)
+	_, err = hasty.Promote(t.Context(), pipeline.Image{Repository: here + "/team/none", Digest: built.Image.Digest[:70] + "0"}, there+"/x/y")
+	require.Error(t, err)
+}
