@@ -8,8 +8,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"os"
 	"os/signal"
 	"syscall"
+	"time"
 
 	"github.com/spf13/cobra"
 
@@ -35,8 +37,10 @@ var (
 	verifySettings   = []string{"verify-key", "verify-identity", "verify-issuer", "allow-unsigned-unsafe"}
 	clusterSettings  = []string{"release", "namespace", "image-values-path", "kubeconfig", "kube-context"}
 	chartSettings    = []string{"chart", "values", "set"}
-	gateSettings     = []string{"smoke", "rollback-timeout"}
-	rollbackSettings = []string{"to", "to-digest", "reason"}
+	smokeSettings    = []string{"smoke", "public-url"}
+	gateSettings     = join(smokeSettings, []string{"soak", "rollout-rule", "log-pattern", "evidence-dir"})
+	changeSettings   = []string{"rollback-timeout", "history-max"}
+	rollbackSettings = []string{"to", "to-digest", "force-bad-unsafe", "reason"}
 )
 
 // commands is the command table, in the order of a release's way.
@@ -44,7 +48,7 @@ func commands() []command {
 	return []command{
 		{"run", "build, scan, sign, verify and deploy in one go",
 			"Run does the whole pipeline in one process: build and push, scan, sign, verify, deploy. The tag moves last.",
-			join(buildSettings, scanSettings, []string{"sign-key"}, verifySettings, clusterSettings, chartSettings, gateSettings, []string{"timeout", "tag"}), runAll},
+			join(buildSettings, scanSettings, []string{"sign-key"}, verifySettings, clusterSettings, chartSettings, gateSettings, changeSettings, []string{"timeout", "tag"}), runAll},
 		{"build", "build the image and push it by digest",
 			"Build puts an installed Backstage workspace onto the base image, layer by layer, and pushes the result by digest. No tag moves.",
 			buildSettings, runBuild},
@@ -57,12 +61,24 @@ func commands() []command {
 		{"verify", "check the signature of an image",
 			"Verify checks that an image was signed by a key or an identity, as deploy does before it touches the cluster.",
 			join([]string{"image"}, verifySettings), runVerify},
+		{"preflight", "look for what would make a deploy fail",
+			"Preflight renders the chart, asks the API server by a dry run, and checks permissions, quota, images and time budgets. It changes nothing. What would certainly fail refuses (exit 1).",
+			join([]string{"image"}, clusterSettings, chartSettings, smokeSettings, []string{"timeout", "rollback-timeout"}), runPreflight},
 		{"deploy", "deploy an image, prove it, or go back",
-			"Deploy applies the chart with the verified image, watches the rollout, sends the smoke checks to each new pod and through the Service, and marks the revision verified-good. If anything fails, the last verified-good revision comes back.",
-			join([]string{"image"}, verifySettings, clusterSettings, chartSettings, gateSettings, []string{"timeout"}), runDeploy},
+			"Deploy applies the chart with the verified image, watches the rollout, sends the smoke checks to each new pod, through the Service and to the public URL, and marks the revision verified-good. If anything fails, the last verified-good revision comes back.",
+			join([]string{"image"}, verifySettings, clusterSettings, chartSettings, gateSettings, changeSettings, []string{"timeout", "dry-run"}), runDeploy},
+		{"gate", "judge a rollout that somebody else started",
+			"Gate watches the newest revision of a release, sends the smoke checks and writes the verdict on it. It changes nothing else; a revision that is bad is refused (exit 1).",
+			join(clusterSettings, gateSettings, []string{"timeout"}), runGate},
+		{"smoke", "send the smoke checks",
+			"Smoke sends the checks to the pods of a release, through its Services and to the public URL, or to the public URL alone. A check that fails refuses (exit 1); one that cannot be answered leaves the question open (exit 3).",
+			join(smokeSettings, clusterSettings), runSmoke},
 		{"rollback", "go back to an earlier revision and prove it",
 			"Rollback puts the newest verified-good revision before the live one back, or the one that --to or --to-digest names. Revisions known bad are refused.",
-			join(clusterSettings, gateSettings, rollbackSettings), runRollback},
+			join(clusterSettings, gateSettings, changeSettings, rollbackSettings, []string{"dry-run"}), runRollback},
+		{"recover", "finish what a dead or cancelled run left",
+			"Recover judges a live revision that nobody has judged, and replaces one that is bad or was applied in part by the last verified-good one.",
+			join(clusterSettings, gateSettings, changeSettings, []string{"timeout"}), runRecover},
 		{"status", "show the revisions of a release with their verdicts",
 			"Status names, for each revision, the image digest, the verdict and when it was given.",
 			clusterSettings, runStatus},
@@ -115,6 +131,13 @@ func (c command) cobra(code *int, environ []string, stdout, stderr io.Writer) *c
 			*code = s.finish(pipeline.BadInput("config/invalid", "%w", resolveErr))
 			return nil
 		}
+		defer context.AfterFunc(cmd.Context(), func() {
+			time.AfterFunc(giveUpAfter, func() {
+				if code, ended := s.giveUp(); ended {
+					os.Exit(code)
+				}
+			})
+		})()
 		err := c.run(cmd.Context(), s)
 		if err != nil && errors.Is(cmd.Context().Err(), context.Canceled) {
 			s.record.Verdict = pipeline.VerdictCancelled

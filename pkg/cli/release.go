@@ -3,20 +3,14 @@ package cli
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"net/http"
 	"os"
+	"path/filepath"
+	"time"
 
-	"sigs.k8s.io/yaml"
-
-	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/deploy"
-	"github.com/stagecrew/stagecrew/pkg/kube"
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
-	"github.com/stagecrew/stagecrew/pkg/release"
-	"github.com/stagecrew/stagecrew/pkg/rollout"
-	"github.com/stagecrew/stagecrew/pkg/smoke"
+	"github.com/stagecrew/stagecrew/pkg/report"
 )
 
 func runDeploy(ctx context.Context, s *session) error {
@@ -31,44 +25,67 @@ func runDeploy(ctx context.Context, s *session) error {
 }
 
 func (s *session) deploy(ctx context.Context, image pipeline.Verified) error {
-	options, err := s.deployOptions()
-	if err != nil {
-		return err
-	}
-	result, err := deploy.Deploy(ctx, image, options)
-	s.keep(result)
-	return err
+	return s.engage(func(o deploy.Options) (deploy.Result, error) { return deploy.Deploy(ctx, image, o) })
+}
+
+func runGate(ctx context.Context, s *session) error {
+	return s.engage(func(o deploy.Options) (deploy.Result, error) { return deploy.Gate(ctx, o) })
+}
+
+func runRecover(ctx context.Context, s *session) error {
+	return s.engage(func(o deploy.Options) (deploy.Result, error) { return deploy.Recover(ctx, o) })
 }
 
 func runRollback(ctx context.Context, s *session) error {
+	if s.Reason != "" {
+		s.log.Info("rollback by hand", "reason", s.Reason)
+	}
+	to := deploy.Target{Revision: s.To, Digest: s.ToDigest, ForceBadUnsafe: s.ForceBadUnsafe}
+	return s.engage(func(o deploy.Options) (deploy.Result, error) {
+		o.Timeout = s.RollbackTimeout
+		return deploy.Rollback(ctx, to, o)
+	})
+}
+
+// engage runs the state machine and keeps its result.
+func (s *session) engage(run func(deploy.Options) (deploy.Result, error)) error {
 	options, err := s.deployOptions()
 	if err != nil {
 		return err
 	}
-	if s.Reason != "" {
-		s.log.Info("rollback by hand", "reason", s.Reason)
-	}
-	result, err := deploy.Rollback(ctx, deploy.Target{Revision: s.To, Digest: s.ToDigest}, options)
+	result, err := run(options)
 	s.keep(result)
+	if result.Plan != nil && s.Output == config.OutputText {
+		report.Changes(s.stdout, result.Plan.Changes)
+	}
 	return err
 }
 
 // keep moves a deployment's result into the record.
 func (s *session) keep(result deploy.Result) {
-	s.record.Verdict = result.Verdict
-	s.record.Image = result.Image
-	s.record.Release = &result.Release
-	s.record.Cause = result.Cause
-	s.record.Advice = result.Advice
-	s.record.Phases = append(s.record.Phases, result.Phases...)
-	s.record.Checks = append(s.record.Checks, result.Checks...)
+	s.record = s.with(result)
+	s.snapshot(s.record)
+}
+
+// with is the record with a deployment's result.
+func (s *session) with(result deploy.Result) pipeline.Record {
+	r := s.record
+	r.Verdict, r.Image, r.Release = result.Verdict, result.Image, &result.Release
+	r.Cause, r.Advice = result.Cause, result.Advice
+	r.Phases = append(r.Phases[:len(r.Phases):len(r.Phases)], result.Phases...)
+	r.Checks = append(r.Checks[:len(r.Checks):len(r.Checks)], result.Checks...)
+	r.Concerns, r.Repairs, r.Evidence, r.Diagnosis = result.Concerns, result.Repairs, result.Files, result.Evidence
+	if result.Plan != nil {
+		r.Changes = result.Plan.Changes
+	}
+	return r
 }
 
 func (s *session) deployOptions() (deploy.Options, error) {
-	if s.Release == "" {
-		return deploy.Options{}, pipeline.BadInput("config/no-release", "--release: the name of the Helm release is missing")
+	if err := s.needsRelease(); err != nil {
+		return deploy.Options{}, err
 	}
-	suite, err := s.suite()
+	gate, err := s.gate()
 	if err != nil {
 		return deploy.Options{}, err
 	}
@@ -77,124 +94,43 @@ func (s *session) deployOptions() (deploy.Options, error) {
 		Namespace:       s.Namespace,
 		Timeout:         s.Timeout,
 		RollbackTimeout: s.RollbackTimeout,
+		Soak:            s.Soak,
+		DryRun:          s.DryRun,
 		Holder:          s.holder(),
-		Connect:         func() (deploy.Cluster, error) { return s.connect(suite) },
+		Withhold:        gate.secrets,
+		Connect:         func() (deploy.Cluster, error) { return s.connect(gate) },
+		Keep:            s.keepEvidence,
+		Report:          func(r deploy.Result) { s.snapshot(s.with(r)) },
 		Log:             s.log,
 	}, nil
+}
+
+func (s *session) needsRelease() error {
+	if s.Release == "" {
+		return pipeline.BadInput("config/no-release", "--release: the name of the Helm release is missing")
+	}
+	return nil
+}
+
+// keepEvidence writes evidence into a directory of its own.
+func (s *session) keepEvidence(e pipeline.Evidence) ([]string, error) {
+	dir := filepath.Join(s.EvidenceDir, fmt.Sprintf("%s-%s", s.Release, time.Now().UTC().Format("20060102T150405Z")))
+	files, err := report.WriteEvidence(dir, e)
+	if err == nil {
+		s.log.Info("evidence kept", "directory", dir, "files", len(files))
+	}
+	return files, err
 }
 
 // holder names this run in the lock: the Actions run, or host and process.
 func (s *session) holder() string {
-	if s.record.Run.ID != "" {
-		return fmt.Sprintf("run %s attempt %s", s.record.Run.ID, s.record.Run.Attempt)
-	}
 	host, err := os.Hostname()
 	if err != nil {
 		host = "unknown host"
 	}
-	return fmt.Sprintf("%s pid %d", host, os.Getpid())
-}
-
-// suite reads the smoke checks that --smoke names; nil for none.
-func (s *session) suite() (*smoke.Suite, error) {
-	var text []byte
-	switch s.Smoke {
-	case config.SmokeNone:
-		s.log.Warn("no smoke checks: ready pods count as proof")
-		return nil, nil
-	case config.SmokeBackstage:
-		text = backstage.SmokeYAML()
-	default:
-		var err error
-		if text, err = os.ReadFile(s.Smoke); err != nil {
-			return nil, pipeline.BadInput("config/smoke", "--smoke: %w; give a file of checks, backstage or none", err)
-		}
+	process := fmt.Sprintf("%s pid %d", host, os.Getpid())
+	if s.record.Run.ID != "" {
+		return fmt.Sprintf("run %s attempt %s on %s", s.record.Run.ID, s.record.Run.Attempt, process)
 	}
-	document, err := yaml.YAMLToJSONStrict(text)
-	if err != nil {
-		return nil, pipeline.BadInput("config/smoke", "reading smoke checks %s: %w", s.Smoke, err)
-	}
-	suite, err := smoke.Parse(document)
-	if err != nil {
-		return nil, pipeline.BadInput("config/smoke", "reading smoke checks %s: %w", s.Smoke, err)
-	}
-	// Credentials of the checks come by the environment: "Bearer ${SMOKE_TOKEN}".
-	suite, err = suite.Expand(func(name string) (string, bool) {
-		value := s.getenv(name)
-		s.actions.Mask(value)
-		return value, value != ""
-	})
-	if err != nil {
-		return nil, pipeline.BadInput("config/smoke", "reading smoke checks %s: %w", s.Smoke, err)
-	}
-	return &suite, nil
-}
-
-// openRelease connects to the cluster and opens the release.
-func (s *session) openRelease() (*kube.Cluster, *release.Release, error) {
-	cluster, err := kube.Connect(kube.Options{Kubeconfig: s.Kubeconfig, Context: s.KubeContext, Namespace: s.Namespace})
-	if err != nil {
-		return nil, nil, err
-	}
-	r, err := release.Open(release.Options{
-		Cluster:         cluster,
-		Namespace:       cluster.Namespace,
-		Name:            s.Release,
-		Chart:           s.Chart,
-		Values:          s.Values,
-		Set:             s.Set,
-		ImageValuesPath: s.ImageValuesPath,
-		Log:             s.log,
-	})
-	return cluster, r, err
-}
-
-func (s *session) connect(suite *smoke.Suite) (deploy.Cluster, error) {
-	cluster, r, err := s.openRelease()
-	if err != nil {
-		return deploy.Cluster{}, err
-	}
-	return deploy.Cluster{
-		Releases: r, Applier: r, Locker: r,
-		Watcher: watcher{rollout.Options{
-			Client: cluster.Client, Namespace: cluster.Namespace, Log: s.log,
-			LogPatterns: backstage.LogPatterns(), PassingPatterns: backstage.PassingPatterns(),
-		}},
-		Prober: prober{cluster, suite, s.log},
-	}, nil
-}
-
-// watcher gives the rollout package the form that deploy wants.
-type watcher struct{ rollout.Options }
-
-func (w watcher) Watch(ctx context.Context, workloads []pipeline.Workload) (pipeline.Rollout, error) {
-	return rollout.Watch(ctx, w.Options, workloads)
-}
-
-// prober sends the suite to each pod and through each Service.
-type prober struct {
-	cluster *kube.Cluster
-	suite   *smoke.Suite
-	log     *slog.Logger
-}
-
-func (p prober) Probe(ctx context.Context, pods []pipeline.Pod, services []pipeline.Service) ([]pipeline.Check, error) {
-	if p.suite == nil {
-		return nil, nil
-	}
-	var checks []pipeline.Check
-	for _, pod := range pods {
-		transport, done := p.cluster.PodTransport(pod)
-		checks = append(checks, p.send(ctx, "Pod/"+pod.Name, transport)...)
-		done()
-	}
-	for _, service := range services {
-		checks = append(checks, p.send(ctx, "Service/"+service.Name, p.cluster.ServiceTransport(service))...)
-	}
-	return checks, ctx.Err()
-}
-
-func (p prober) send(ctx context.Context, name string, transport http.RoundTripper) []pipeline.Check {
-	target := smoke.Target{Name: name, BaseURL: "http://" + "target.invalid", Transport: transport}
-	return smoke.Run(ctx, *p.suite, target, p.log)
+	return process
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"log/slog"
 	"strings"
+	"sync"
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
@@ -19,9 +20,14 @@ type session struct {
 	log     *slog.Logger
 	stdout  io.Writer
 	stderr  io.Writer
+	screen  *screen
 	actions *gha.Actions
 	record  pipeline.Record
 	getenv  func(string) string
+
+	mu   sync.Mutex // guards what follows
+	last pipeline.Record
+	over bool
 }
 
 func newSession(name string, settings config.Settings, environ []string, stdout, stderr io.Writer) *session {
@@ -31,9 +37,11 @@ func newSession(name string, settings config.Settings, environ []string, stdout,
 	s.actions = gha.New(getenv, stderr)
 	s.actions.Mask(getenv("COSIGN_PASSWORD"))
 	// Parts of the log are texts of registries, clusters and containers.
-	s.stderr = s.actions.Guarded(stderr)
+	s.screen = newScreen(stderr)
+	s.stderr = s.actions.Guarded(s.screen)
 	s.log = newLog(s.stderr, name)
 	s.record = pipeline.Record{Schema: pipeline.RecordSchema, Command: name, Run: s.actions.Run()}
+	s.snapshot(s.record)
 	return s
 }
 
@@ -56,11 +64,46 @@ func (s *session) phase(name string, stage func() error) error {
 		p.Result = "failed"
 	}
 	s.record.Phases = append(s.record.Phases, p)
+	s.snapshot(s.record)
 	return err
+}
+
+// snapshot keeps the record as it stands, for a process that must end at once.
+func (s *session) snapshot(r pipeline.Record) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.last = r
+}
+
+// giveUpAfter is how long after a signal the process ends in any case: GitHub
+// kills it after ten seconds, and what it did must be on record by then.
+const giveUpAfter = 7500 * time.Millisecond
+
+// giveUp ends a command that did not stop by itself after a signal; false when it
+// is ending already.
+func (s *session) giveUp() (code int, ended bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.over {
+		return 0, false
+	}
+	s.over = true
+	s.record = s.last
+	s.record.Verdict = pipeline.VerdictCancelled
+	s.record.Advice = "stopped by a signal in the middle of its work; `stagecrew recover` or the next deploy finishes it"
+	return s.leave(nil), true
 }
 
 // finish completes the record, writes it where it belongs and gives the exit code.
 func (s *session) finish(err error) int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.over = true
+	return s.leave(err)
+}
+
+func (s *session) leave(err error) int {
+	s.screen.clear()
 	if err != nil {
 		s.record.Error = err.Error()
 	}
@@ -133,6 +176,7 @@ func (s *session) outputs() [][2]string {
 		{"image", r.Image.String()},
 		{"digest", r.Image.Digest},
 		{"record", s.Record},
+		{"evidence", s.evidence()},
 	}
 	if r.Release != nil {
 		all = append(all,
@@ -144,6 +188,14 @@ func (s *session) outputs() [][2]string {
 		all = append(all, [2]string{"cause-code", r.Cause.Code}, [2]string{"cause", r.Cause.String()})
 	}
 	return all
+}
+
+// evidence is the directory of the evidence, "" without any.
+func (s *session) evidence() string {
+	if len(s.record.Evidence) == 0 {
+		return ""
+	}
+	return s.EvidenceDir
 }
 
 func number(n int) string {

@@ -23,9 +23,6 @@ type statusDocument struct {
 }
 
 func runStatus(ctx context.Context, s *session) error {
-	if s.Release == "" {
-		return pipeline.BadInput("config/no-release", "--release: the name of the Helm release is missing")
-	}
 	cluster, r, err := s.openRelease()
 	if err != nil {
 		return err
@@ -36,7 +33,7 @@ func runStatus(ctx context.Context, s *session) error {
 	}
 	s.record.Release = &pipeline.Release{Name: s.Release, Namespace: cluster.Namespace}
 	if len(history) == 0 {
-		return pipeline.Refused("status/no-release", "there is no release %q in namespace %q", s.Release, cluster.Namespace)
+		return noRelease(s.Release, cluster.Namespace)
 	}
 	if s.Output == config.OutputJSON {
 		s.Output = config.OutputText // the status is the document, not the record
@@ -45,6 +42,10 @@ func runStatus(ctx context.Context, s *session) error {
 		return encoder.Encode(statusDocument{statusSchema, s.Release, cluster.Namespace, history})
 	}
 	return s.statusTable(history)
+}
+
+func noRelease(name, namespace string) error {
+	return pipeline.Refused("status/no-release", "there is no release %q in namespace %q", name, namespace)
 }
 
 func (s *session) statusTable(history []pipeline.Revision) error {

@@ -56,6 +56,15 @@ func table() []flag {
 		{"set", "`KEY=VALUE` over the values files, repeatable", list(func(s *Settings) *[]string { return &s.Set })},
 		{"image-values-path", "`PATH` in the chart's values that takes repository and digest", text(func(s *Settings) *string { return &s.ImageValuesPath }, "image")},
 		{"smoke", "`FILE` of smoke checks, or backstage, or none", text(func(s *Settings) *string { return &s.Smoke }, SmokeBackstage)},
+		{"public-url", "`URL` at which users reach the application; the smoke checks are sent there, too", text(func(s *Settings) *string { return &s.PublicURL }, "")},
+		{"soak", "how long the new revision must stay well after its smoke checks have passed", duration(func(s *Settings) *time.Duration { return &s.Soak }, 0)},
+		{"rollout-rule", "`CODE=RULE` for a condition of a rollout, repeatable; RULE is terminal, ignore or a grace such as 90s", list(func(s *Settings) *[]string { return &s.RolloutRules })},
+		{"log-pattern", "`REGEX` of a log line after which a pod will never be ready, repeatable; backstage means the preset, which --smoke backstage brings along", list(func(s *Settings) *[]string { return &s.LogPatterns })},
+		{"evidence-dir", "`DIR`ectory for what is known of a failed revision", text(func(s *Settings) *string { return &s.EvidenceDir }, "stagecrew-evidence")},
+		{"history-max", "revisions to keep in the history; verified-good ones that a rollback may need always stay", func(fs *pflag.FlagSet, s *Settings, name, usage string) {
+			fs.IntVar(&s.HistoryMax, name, 20, usage)
+		}},
+		{"dry-run", "show what would change and change nothing", boolean(func(s *Settings) *bool { return &s.DryRun })},
 		{"timeout", "time for the whole deploy, the rollback excluded", duration(func(s *Settings) *time.Duration { return &s.Timeout }, 10*time.Minute)},
 		{"rollback-timeout", "time for a rollback and its checks", duration(func(s *Settings) *time.Duration { return &s.RollbackTimeout }, 5*time.Minute)},
 		{"kubeconfig", "kubeconfig `FILE`; default as kubectl", text(func(s *Settings) *string { return &s.Kubeconfig }, "")},
@@ -65,6 +74,7 @@ func table() []flag {
 			fs.IntVar(&s.To, name, 0, usage)
 		}},
 		{"to-digest", "image `DIGEST` to roll back to, sha256:…", text(func(s *Settings) *string { return &s.ToDigest }, "")},
+		{"force-bad-unsafe", "go back to a revision although it failed its checks", boolean(func(s *Settings) *bool { return &s.ForceBadUnsafe })},
 		{"reason", "why, for the record", text(func(s *Settings) *string { return &s.Reason }, "")},
 	}
 }

@@ -41,6 +41,13 @@ type Settings struct {
 	Set             []string // key=value, after the files
 	ImageValuesPath string   // where the chart takes the image from
 	Smoke           string   // file of checks, or "backstage", or "none"
+	PublicURL       string   // where users reach the application, "" for nowhere
+	Soak            time.Duration
+	RolloutRules    []string // CODE=RULE, see pkg/rollout
+	LogPatterns     []string // regular expressions, or "backstage"
+	EvidenceDir     string   // where evidence is kept
+	HistoryMax      int      // revisions to keep
+	DryRun          bool     // change nothing
 	Timeout         time.Duration
 	RollbackTimeout time.Duration
 	Kubeconfig      string
@@ -48,7 +55,9 @@ type Settings struct {
 
 	To       int    // revision to roll back to, 0 for the last verified-good one
 	ToDigest string // image digest to roll back to
-	Reason   string // why, for the record
+	// ForceBadUnsafe allows a revision that is known bad.
+	ForceBadUnsafe bool
+	Reason         string // why, for the record
 
 	// Secrets come from the environment only, never from a flag or the file.
 	SignPassword []byte // COSIGN_PASSWORD

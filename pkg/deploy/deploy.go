@@ -1,10 +1,6 @@
-// Package deploy is the state machine of a deployment:
-//
-//	preflight -> lock -> baseline -> apply -> watch -> smoke -> good
-//	on failure: rolling-back -> re-gating -> rolled-back | needs-human
-//
-// It decides; Helm, the watcher and the smoke checks do. They stand behind the
-// small interfaces of this package.
+// Package deploy is the state machine of a deployment, see table.go. It decides;
+// Helm, the watcher and the smoke checks do. They stand behind the small
+// interfaces of this package.
 package deploy
 
 import (
@@ -25,44 +21,89 @@ type Releases interface {
 	Mark(ctx context.Context, revision int, mark pipeline.Mark) error
 }
 
+// Manifests compares what revisions consist of.
+type Manifests interface {
+	// Drift says how the live objects differ from those of a revision.
+	Drift(ctx context.Context, revision int) ([]pipeline.Change, error)
+	// Diff is a unified diff of two revisions' manifests, without Secrets' data; a
+	// revision 0 is empty.
+	Diff(ctx context.Context, from, to int) (string, error)
+	// Secrets are the values that must not be shown of a revision.
+	Secrets(ctx context.Context, revision int) ([]string, error)
+}
+
+// Planner says what a change would do, without doing it.
+type Planner interface {
+	Plan(ctx context.Context, image pipeline.Image) (pipeline.Plan, error)
+	PlanRollback(ctx context.Context, to int) (pipeline.Plan, error)
+}
+
+// Checker looks for what will make a plan fail, certainly or probably.
+type Checker interface {
+	Check(ctx context.Context, plan pipeline.Plan) ([]pipeline.Concern, error)
+}
+
 // Applier changes the cluster. Both methods return when the API server has taken
 // the objects, without waiting for pods, and mark the new revision pending. When
-// an error comes with a revision, that revision stands in the history.
+// an error comes with a revision, that revision stands in the history. When ctx is
+// cancelled they return soon with its error, although Helm may still be at work:
+// the process must then end without touching the release again.
 type Applier interface {
 	Apply(ctx context.Context, image pipeline.Verified) (pipeline.Applied, error)
 	Rollback(ctx context.Context, to int) (pipeline.Applied, error)
 }
 
-// Locker makes sure that one run at a time changes a release. held is cancelled
-// when another run has taken the lock over.
+// Locker makes sure that one run at a time changes a release.
 type Locker interface {
+	// Lock gives a context that is cancelled, with the cause, when the lock is lost.
 	Lock(ctx context.Context, holder string) (held context.Context, unlock func(context.Context) error, err error)
+	// Note writes down what the holder is doing, for the next run if this one dies.
+	Note(ctx context.Context, journal pipeline.Journal) error
+	// Journal is what was noted last; the zero value when there is nothing.
+	Journal(ctx context.Context) (pipeline.Journal, error)
 }
 
-// Watcher waits until a rollout is complete or certain to fail; ctx's deadline
-// is its budget.
+// Watcher looks at pods.
 type Watcher interface {
-	Watch(ctx context.Context, workloads []pipeline.Workload) (pipeline.Rollout, error)
+	// Watch waits until a rollout is complete or certain to fail; ctx's deadline is
+	// its budget.
+	Watch(ctx context.Context, applied pipeline.Applied) (pipeline.Rollout, error)
+	// Hold watches a complete rollout for a while; the cause says how it broke.
+	Hold(ctx context.Context, applied pipeline.Applied, d time.Duration) (*pipeline.Cause, error)
+	// Collect gathers what is known about a failed rollout, as far as it can be had.
+	Collect(ctx context.Context, applied pipeline.Applied, cause pipeline.Cause) pipeline.Evidence
 }
 
-// Prober sends the smoke checks to each pod and through each Service.
+// Targets are where smoke checks are sent, besides the public URL.
+type Targets struct {
+	Pods     []pipeline.Pod
+	Services []pipeline.Service
+	// Quick asks only a few times: for a look at the live release.
+	Quick bool
+}
+
+// Prober sends the smoke checks.
 type Prober interface {
-	Probe(ctx context.Context, pods []pipeline.Pod, services []pipeline.Service) ([]pipeline.Check, error)
+	// Probe sends them to each pod, through each Service and to the public URL.
+	Probe(ctx context.Context, to Targets) ([]pipeline.Check, error)
+	// Against makes of the checks that failed those inconclusive that had failed
+	// before the deploy, too.
+	Against(before, after []pipeline.Check) []pipeline.Check
 }
 
 // Cluster is everything a deployment needs of one cluster.
 type Cluster struct {
-	Releases Releases
-	Applier  Applier
-	Locker   Locker
-	Watcher  Watcher
-	Prober   Prober
+	Releases  Releases
+	Manifests Manifests
+	Planner   Planner
+	Checker   Checker
+	Applier   Applier
+	Locker    Locker
+	Watcher   Watcher
+	Prober    Prober
 }
 
-// causer is an error that names what made an apply fail, see [pipeline.Cause].
-type causer interface{ DeployCause() pipeline.Cause }
-
-// Options describe one deployment or rollback.
+// Options describe one deployment, rollback, gate or recovery.
 type Options struct {
 	// Release and Namespace are for messages and the result only.
 	Release, Namespace string
@@ -70,19 +111,28 @@ type Options struct {
 	Timeout time.Duration
 	// RollbackTimeout bounds a rollback with its checks; default 5 minutes.
 	RollbackTimeout time.Duration
+	// Soak is how long the new revision must stay well after its smoke checks have
+	// passed; default not at all.
+	Soak time.Duration
+	// DryRun ends after the preflight and changes nothing.
+	DryRun bool
 	// Holder names this run in the lock.
 	Holder string
+	// Withhold are secret values that must not appear in evidence.
+	Withhold []string
 	// Connect makes fresh clients; a rollback does not use those of the deploy.
 	Connect func() (Cluster, error)
-	Log     *slog.Logger
+	// Keep stores evidence before anything is rolled back and says where; may be nil.
+	Keep func(pipeline.Evidence) ([]string, error)
+	// Report gets the result as it stands at the begin of each phase, so that a
+	// process that must end at once can tell what it did; may be nil.
+	Report func(Result)
+	Log    *slog.Logger
 }
 
 const (
 	defaultTimeout         = 10 * time.Minute
 	defaultRollbackTimeout = 5 * time.Minute
-	// actAfterCancel is how long a cancelled run may still take: GitHub kills a
-	// step ten seconds after the first signal.
-	actAfterCancel = 7 * time.Second
 )
 
 // Result is how a deployment ended.
@@ -93,67 +143,15 @@ type Result struct {
 	Cause   *pipeline.Cause
 	Phases  []pipeline.Phase
 	Checks  []pipeline.Check
+	// Concerns are what preflight found and let pass.
+	Concerns []pipeline.Concern
+	// Plan is what would change, of a dry run only.
+	Plan *pipeline.Plan
+	// Evidence is what was known of the failed revision, and Files where it was kept.
+	Evidence *pipeline.Evidence
+	Files    []string
+	// Repairs are what had to be done beyond Helm's own work, see [pipeline.Applied].
+	Repairs []string
 	// Advice is a sentence for the person on call, "" when nothing is to be done.
 	Advice string
-}
-
-// run is the state of one deployment or rollback.
-type run struct {
-	Options
-	cluster Cluster
-	result  Result
-}
-
-func newRun(o Options) (*run, error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = defaultTimeout
-	}
-	if o.RollbackTimeout <= 0 {
-		o.RollbackTimeout = defaultRollbackTimeout
-	}
-	cluster, err := o.Connect()
-	if err != nil {
-		return nil, err
-	}
-	r := &run{Options: o, cluster: cluster}
-	r.result.Verdict = pipeline.VerdictUnknown
-	r.result.Release = pipeline.Release{Name: o.Release, Namespace: o.Namespace}
-	return r, nil
-}
-
-// phase runs one step and notes its time and result.
-func (r *run) phase(name string, step func() error) error {
-	r.Log.Info(name)
-	start := time.Now()
-	err := step()
-	p := pipeline.Phase{Name: name, Start: start, End: time.Now(), Result: "ok"}
-	if err != nil {
-		p.Result = "failed"
-	}
-	r.result.Phases = append(r.result.Phases, p)
-	return err
-}
-
-// locked runs body while holding the release's lock.
-func (r *run) locked(ctx context.Context, body func(context.Context) error) error {
-	var held context.Context
-	var unlock func(context.Context) error
-	err := r.phase("lock", func() (err error) {
-		held, unlock, err = r.cluster.Locker.Lock(ctx, r.Holder)
-		return err
-	})
-	if err != nil {
-		return err
-	}
-	defer func() {
-		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), actAfterCancel)
-		defer cancel()
-		if err := unlock(after); err != nil {
-			r.Log.Warn("releasing the lock", "error", err)
-		}
-	}()
-	return body(held)
 }

@@ -3,7 +3,9 @@ package deploy
 import (
 	"context"
 	"errors"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -11,44 +13,78 @@ import (
 )
 
 func TestAGoodReleaseIsMarkedGood(t *testing.T) {
-	f := &fakeCluster{}
+	f := installed(t)
 	result := f.deploy(t, "fine")
 	require.Equal(t, pipeline.VerdictGood, result.Verdict)
 	require.Equal(t, pipeline.MarkGood, f.history[0].Verdict)
 	require.Equal(t, pipeline.Release{Name: "backstage", Namespace: "prod", Revision: 1, Live: 1}, result.Release)
 	require.Nil(t, result.Cause)
+	require.Empty(t, result.Advice)
+	require.Equal(t, []string{"preflight", "lock", "baseline", "apply", "watch", "smoke", "soak"}, phases(result))
+}
+
+func phases(r Result) []string {
+	var names []string
+	for _, p := range r.Phases {
+		names = append(names, p.Name)
+	}
+	return names
 }
 
 func TestABadReleaseGoesBackToTheLastGoodOne(t *testing.T) {
-	for name, wantCode := range map[string]string{"crash": "rollout/crash-loop", "mute": "smoke/check-failed", "unheard": "smoke/not-proven"} {
+	for name, code := range map[string]string{"crash": "rollout/crash-loop", "mute": "smoke/check-failed", "shaky": "rollout/not-stable"} {
 		t.Run(name, func(t *testing.T) {
-			f := &fakeCluster{}
-			f.deploy(t, "fine")
-			result := f.deploy(t, name)
+			f := installed(t, "fine")
+			o := f.options()
+			o.Soak = time.Millisecond
+			var kept pipeline.Evidence
+			o.Keep = func(e pipeline.Evidence) ([]string, error) {
+				require.NotContains(t, f.calls, "rollback", "evidence comes before the rollback")
+				kept = e
+				return []string{"evidence/cause.txt"}, nil
+			}
+			result, err := Deploy(t.Context(), image(name), o)
+			require.NoError(t, err)
 			require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
-			require.Equal(t, wantCode, result.Cause.Code)
-			require.Equal(t, 2, result.Release.Revision)
-			require.Equal(t, 1, result.Release.PreviousGood)
-			require.Equal(t, 3, result.Release.Live)
+			require.Equal(t, code, result.Cause.Code)
+			require.Equal(t, pipeline.Release{Name: "backstage", Namespace: "prod", Revision: 2, PreviousGood: 1, Live: 3}, result.Release)
 			require.Equal(t, pipeline.MarkBad, f.history[1].Verdict)
 			require.Equal(t, pipeline.MarkGood, f.history[0].Verdict, "the copy was gated, too")
-			require.Equal(t, 3, f.connects, "the rollback has clients of its own")
+			require.GreaterOrEqual(t, f.connects, 2, "the rollback has clients of its own")
+			require.Equal(t, []string{"evidence/cause.txt"}, result.Files)
+			require.Equal(t, kept, *result.Evidence)
+			require.Contains(t, kept.Diff, "+image: new")
+			require.Empty(t, result.Advice)
 		})
 	}
 }
 
+func TestSecretsAreInNoEvidence(t *testing.T) {
+	f := installed(t, "fine")
+	result := f.deploy(t, "crash")
+	require.Equal(t, "exit code 1: ***", result.Cause.Message)
+	require.Equal(t, "connecting with ***", result.Evidence.Logs[0].Text)
+	require.NotContains(t, result.Evidence.Diff, "open-sesame")
+
+	f = installed(t, "fine")
+	f.errs["secrets"] = errors.New("forbidden")
+	result = f.deploy(t, "crash")
+	require.Empty(t, result.Evidence.Logs, "nobody knows what is secret in them")
+}
+
 func TestAFailedFirstInstallIsKeptForInspection(t *testing.T) {
-	f := &fakeCluster{}
+	f := installed(t)
 	result := f.deploy(t, "crash")
 	require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
 	require.Contains(t, result.Advice, "helm uninstall backstage --namespace prod")
-	require.Equal(t, []string{"apply"}, f.calls)
+	require.NotContains(t, f.calls, "rollback")
 	require.Equal(t, pipeline.MarkBad, f.history[0].Verdict)
+	require.NotNil(t, result.Evidence)
 }
 
 func TestALiveRevisionOfSomebodyElseBecomesTheBaseline(t *testing.T) {
-	f := &fakeCluster{}
-	f.push(pipeline.Revision{Image: "fine"})
+	f := installed(t)
+	f.push(pipeline.Revision{Image: "fine"}, nil)
 	f.history[0].Verdict = pipeline.MarkNone
 	result := f.deploy(t, "crash")
 	require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
@@ -56,79 +92,260 @@ func TestALiveRevisionOfSomebodyElseBecomesTheBaseline(t *testing.T) {
 }
 
 func TestWithoutAProvenRevisionNothingFurtherIsTouched(t *testing.T) {
-	f := &fakeCluster{}
-	f.push(pipeline.Revision{Image: "crash"})
+	f := installed(t)
+	f.push(pipeline.Revision{Image: "crash"}, nil)
 	f.history[0].Verdict = pipeline.MarkNone
 	result := f.deploy(t, "crash")
 	require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
-	require.Equal(t, []string{"apply"}, f.calls)
+	require.NotContains(t, f.calls, "rollback")
 	require.Equal(t, pipeline.MarkNone, f.history[1].Verdict, "a baseline that failed gets no verdict")
 }
 
-func TestARollbackThatFailsNeedsAHuman(t *testing.T) {
-	f := &fakeCluster{}
-	f.push(pipeline.Revision{Image: "crash"})
-	f.history[0].Verdict = pipeline.MarkGood // it was good once
-	result := f.deploy(t, "mute")
-	require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
-	require.Contains(t, result.Advice, "revision 3, the rollback to 1, did not pass")
+func TestWhatFailedBeforeTheDeployDoesNotCountAgainstIt(t *testing.T) {
+	f := installed(t, "fine")
+	f.push(pipeline.Revision{Image: "sick"}, nil) // one of its checks fails
+	result := f.deploy(t, "sick2")
+	require.Equal(t, pipeline.VerdictGood, result.Verdict)
+	require.True(t, f.probed[0].Quick, "the live release is only looked at")
+	require.False(t, f.probed[1].Quick)
+
+	f = installed(t, "fine")
+	require.Equal(t, pipeline.VerdictRolledBack, f.deploy(t, "sick2").Verdict, "it passed before")
 }
 
-type rejected struct{ pipeline.Cause }
+func TestWhatCannotBeAskedIsNeitherGoodNorRolledBack(t *testing.T) {
+	f := installed(t, "fine")
+	result := f.deploy(t, "unheard")
+	require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+	require.Equal(t, "smoke/not-proven", result.Cause.Code)
+	require.Contains(t, result.Advice, "stagecrew recover")
+	require.NotContains(t, f.calls, "rollback")
+	require.Equal(t, pipeline.MarkPending, f.history[0].Verdict)
+}
 
-func (r rejected) Error() string               { return r.Message }
-func (r rejected) DeployCause() pipeline.Cause { return r.Cause }
+func TestARollbackIsProvenOrNeedsAHuman(t *testing.T) {
+	t.Run("the copy does not pass", func(t *testing.T) {
+		f := installed(t)
+		f.push(pipeline.Revision{Image: "crash"}, nil)
+		f.history[0].Verdict = pipeline.MarkGood // it was good once
+		result := f.deploy(t, "mute")
+		require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+		require.Contains(t, result.Advice, "revision 3, the rollback to 1, did not pass: Pod/a: Error: exit code 1")
+	})
+	t.Run("live objects differ", func(t *testing.T) {
+		f := installed(t, "fine")
+		f.drift = []pipeline.Change{{Object: "Deployment/backstage", Action: "update"}}
+		result := f.deploy(t, "mute")
+		require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+		require.Contains(t, result.Advice, "live objects differ from its manifest: Deployment/backstage (update)")
+	})
+	t.Run("Helm fails", func(t *testing.T) {
+		f := installed(t, "fine")
+		f.errs["rollback"] = errors.New("no route")
+		result := f.deploy(t, "mute")
+		require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+		require.Contains(t, result.Advice, "rolling back to revision 1: no route")
+	})
+}
 
 func TestAnApplyThatTheAPIServerRejectsIsAFailedDeploy(t *testing.T) {
-	f := &fakeCluster{}
-	f.deploy(t, "fine")
-	f.applyErr = rejected{pipeline.Cause{Code: "release/apply-rejected", Message: "field is immutable"}}
+	f := installed(t, "fine")
+	f.errs["apply"] = rejected{pipeline.Cause{Code: "release/apply-rejected", Message: "admission says no"}}
 	result := f.deploy(t, "fine2")
 	require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
 	require.Equal(t, "release/apply-rejected", result.Cause.Code)
+	require.Equal(t, 2, result.Release.Revision)
 }
 
-func TestAnApplyThatChangedNothingIsAnError(t *testing.T) {
-	f := &fakeCluster{applyErr: pipeline.Unavailable("kube/unreachable", "no route")}
-	result, err := Deploy(t.Context(), image("fine"), f.options())
-	require.ErrorContains(t, err, "no route")
-	require.Equal(t, pipeline.VerdictUnknown, result.Verdict)
-	require.Empty(t, f.history)
+func TestAnErrorBeforeAnythingChangedIsNoVerdict(t *testing.T) {
+	for _, what := range []string{"connect", "history", "plan", "check", "lock", "apply"} {
+		t.Run(what, func(t *testing.T) {
+			f := installed(t, "fine")
+			f.errs[what] = pipeline.Unavailable("kube/unreachable", "no route")
+			result, err := Deploy(t.Context(), image("fine2"), f.options())
+			require.ErrorContains(t, err, "no route")
+			require.Equal(t, pipeline.VerdictUnknown, result.Verdict)
+			require.Len(t, f.history, 1)
+			require.Empty(t, f.holder)
+		})
+	}
 }
 
-func TestALockHeldByAnotherRunStopsBeforeAnything(t *testing.T) {
-	f := &fakeCluster{lockErr: pipeline.Refused("release/locked", "held by run 7")}
-	_, err := Deploy(t.Context(), image("fine"), f.options())
+func TestPreflightRefusesWhatWouldFailAndLetsWarningsPass(t *testing.T) {
+	f := installed(t, "fine")
+	f.concerns = []pipeline.Concern{{Code: "preflight/budget", Message: "the startup probe may take longer"}}
+	result := f.deploy(t, "fine2")
+	require.Equal(t, pipeline.VerdictGood, result.Verdict)
+	require.Equal(t, f.concerns, result.Concerns)
+
+	f.calls = nil
+	f.concerns = []pipeline.Concern{
+		{Code: "preflight/forbidden", Object: "secrets", Message: "may not be listed", Advice: "add a Role", Blocks: true},
+		{Code: "preflight/quota", Message: "no pod fits", Blocks: true},
+	}
+	_, err := Deploy(t.Context(), image("fine3"), f.options())
 	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
-	require.Empty(t, f.calls)
+	require.ErrorContains(t, err, "secrets: may not be listed; add a Role [preflight/forbidden]")
+	require.ErrorContains(t, err, "no pod fits [preflight/quota]")
+	require.Equal(t, []string{"check"}, f.calls)
 }
 
-func TestASignalAfterApplyStartsTheRollbackAndRecordsIt(t *testing.T) {
-	f := &fakeCluster{}
-	f.deploy(t, "fine")
-	ctx, cancel := context.WithCancel(t.Context())
-	f.cancel = cancel
-	result, err := Deploy(ctx, image("signal"), f.options())
+func TestADryRunChangesNothing(t *testing.T) {
+	f := installed(t, "fine")
+	o := f.options()
+	o.DryRun = true
+	result, err := Deploy(t.Context(), image("fine2"), o)
 	require.NoError(t, err)
-	require.Equal(t, pipeline.VerdictCancelled, result.Verdict)
-	require.Equal(t, 3, result.Release.Live)
-	require.Equal(t, pipeline.MarkPending, f.history[0].Verdict, "the rollback is not proven yet")
-	require.Equal(t, pipeline.MarkBad, f.history[1].Verdict)
+	require.Equal(t, pipeline.VerdictOK, result.Verdict)
+	require.Len(t, result.Plan.Changes, 1)
+	require.Equal(t, []string{"check"}, f.calls)
+	result, err = Rollback(t.Context(), Target{Revision: 1}, o)
+	require.NoError(t, err)
+	require.NotNil(t, result.Plan)
+	require.Equal(t, []string{"check", "check"}, f.calls)
 }
 
-func TestASignalBeforeApplyTouchesNothing(t *testing.T) {
-	f := &fakeCluster{lockErr: context.Canceled}
+func TestWhatADeadRunAppliedInPartIsUndoneFirst(t *testing.T) {
+	f := installed(t, "fine")
+	f.push(pipeline.Revision{Image: "half"}, errors.New("killed"))
+	f.history[0].Status = "pending-upgrade"
+	result := f.deploy(t, "fine2")
+	require.Equal(t, pipeline.VerdictGood, result.Verdict)
+	require.Less(t, index(f.calls, "rollback"), index(f.calls, "apply"))
+	require.Equal(t, 4, result.Release.Live)
+}
+
+func index(calls []string, what string) int {
+	for i, c := range calls {
+		if c == what {
+			return i
+		}
+	}
+	return -1
+}
+
+func TestTheClusterKnowsWhereARunStands(t *testing.T) {
+	f := installed(t, "fine")
+	f.deploy(t, "crash")
+	var noted []string
+	for _, j := range f.journals {
+		noted = append(noted, j.Phase)
+		require.Equal(t, "test", j.Holder)
+	}
+	require.Equal(t, "baseline apply watch evidence rolling-back re-gating", strings.Join(noted, " "))
+	last := f.journals[len(f.journals)-1]
+	require.Equal(t, 2, last.Revision)
+	require.Equal(t, 1, last.PreviousGood)
+}
+
+// A signal in each phase, and what is done about it.
+func TestSignals(t *testing.T) {
+	for _, c := range []struct {
+		during, image string
+		helmEnds      bool // Helm ends its work before the run has to
+		calls         string
+		live          int
+		advice        string
+	}{
+		{during: "check", image: "fine2", live: 1, advice: "before anything was changed"},
+		{during: "lock", image: "fine2", live: 1, advice: "before anything was changed"},
+		{during: "probe", image: "fine2", live: 1, advice: "before anything was changed"},
+		{during: "apply", image: "fine2", live: 1, advice: "while the release was being changed"},
+		{during: "apply", image: "fine2", helmEnds: true, calls: "rollback", live: 3, advice: "the rollback to revision 1 was applied but not checked"},
+		{during: "hold", image: "fine2", calls: "rollback", live: 3, advice: "the rollback to revision 1 was applied but not checked"},
+		{during: "collect", image: "crash", calls: "rollback", live: 3, advice: "the rollback to revision 1 was applied but not checked"},
+		{during: "rollback", image: "crash", live: 2, advice: "while the release was being changed"},
+		{during: "rollback", image: "crash", helmEnds: true, calls: "rollback", live: 3, advice: "the rollback to revision 1 was applied but not checked"},
+	} {
+		t.Run(c.during+" "+c.image, func(t *testing.T) {
+			f := installed(t, "fine")
+			ctx, cancel := context.WithCancel(t.Context())
+			f.on = func(what string) {
+				if what == c.during && ctx.Err() == nil {
+					cancel()
+					if !c.helmEnds {
+						f.errs[what] = context.Canceled
+					}
+				}
+			}
+			o := f.options()
+			o.Soak = time.Minute
+			result, err := Deploy(ctx, image(c.image), o)
+			require.NoError(t, err)
+			require.Equal(t, pipeline.VerdictCancelled, result.Verdict)
+			require.Contains(t, result.Advice, c.advice)
+			require.Equal(t, c.calls == "rollback", f.history[0].Origin == 1, "%v", f.calls)
+			require.Equal(t, c.live, result.Release.Live)
+			require.Equal(t, pipeline.MarkGood == f.history[0].Verdict, len(f.history) == 1, "what is not proven is not good")
+			require.Empty(t, f.holder)
+		})
+	}
+}
+
+func TestASignalWhileReGatingLeavesTheRestToTheNextRun(t *testing.T) {
+	f := installed(t, "fine")
 	ctx, cancel := context.WithCancel(t.Context())
-	cancel()
-	result, err := Deploy(ctx, image("fine"), f.options())
+	rolled := false
+	f.on = func(what string) {
+		rolled = rolled || what == "rollback"
+		if rolled && what == "watch" {
+			cancel()
+		}
+	}
+	result, err := Deploy(ctx, image("crash"), f.options())
 	require.NoError(t, err)
 	require.Equal(t, pipeline.VerdictCancelled, result.Verdict)
-	require.Empty(t, f.calls)
+	require.Equal(t, "rollout/crash-loop", result.Cause.Code)
+	f.on = nil
+	result, err = Recover(t.Context(), f.options())
+	require.NoError(t, err)
+	require.Equal(t, pipeline.VerdictGood, result.Verdict)
+	require.Equal(t, pipeline.MarkGood, f.history[0].Verdict)
+}
+
+func TestASignalDoesNotLoseACompleteProof(t *testing.T) {
+	f := installed(t, "fine")
+	ctx, cancel := context.WithCancel(t.Context())
+	f.on = func(what string) {
+		if what == "mark good" {
+			cancel()
+		}
+	}
+	result, err := Deploy(ctx, image("fine2"), f.options())
+	require.NoError(t, err)
+	require.Equal(t, pipeline.VerdictGood, result.Verdict)
+	require.Equal(t, pipeline.MarkGood, f.history[0].Verdict)
+}
+
+func TestARunThatLosesItsLockTouchesNothingFurther(t *testing.T) {
+	f := installed(t, "fine")
+	f.on = func(what string) {
+		if what == "watch" && len(f.history) == 2 {
+			f.lose(pipeline.Unavailable("release/lock-lost", "another run has taken over"))
+		}
+	}
+	result, err := Deploy(t.Context(), image("crash"), f.options())
+	require.ErrorContains(t, err, "another run has taken over")
+	require.Equal(t, pipeline.VerdictUnknown, result.Verdict)
+	require.NotContains(t, f.calls, "rollback")
+	require.NotContains(t, f.calls, "mark bad")
+	require.Equal(t, "test", f.holder, "nor the lock, which is another's")
 }
 
 func TestAVerdictThatCannotBeWrittenIsNotGood(t *testing.T) {
-	f := &fakeCluster{markErr: errors.New("forbidden")}
+	f := installed(t)
+	f.errs["mark good"] = errors.New("forbidden")
 	result := f.deploy(t, "fine")
 	require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
 	require.Equal(t, "deploy/verdict-not-written", result.Cause.Code)
+}
+
+func TestTheStateIsReportedAsItGoes(t *testing.T) {
+	f := installed(t, "fine")
+	o := f.options()
+	var seen []int
+	o.Report = func(r Result) { seen = append(seen, len(r.Phases)) }
+	_, err := Deploy(t.Context(), image("fine2"), o)
+	require.NoError(t, err)
+	require.Equal(t, []int{0, 1, 2, 3, 4, 5, 6}, seen)
 }

@@ -13,27 +13,39 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// fakeCluster keeps a history as Helm does and answers for pods by image: an
-// image whose name holds "crash" never becomes ready, one with "mute" is ready
-// but fails its smoke check.
+// fakeCluster keeps a history as Helm does and behaves by the name of the image:
+// "crash" never becomes ready, "mute" fails its smoke check, "unheard" cannot be
+// asked, "shaky" breaks while soaking, "sick" fails one check of two. on is called
+// with the name of each thing that happens.
 type fakeCluster struct {
 	history  []pipeline.Revision // newest first
-	applyErr error
-	markErr  error
-	lockErr  error
-	cancel   context.CancelFunc // called while watching an image named "signal"
+	on       func(what string)
+	errs     map[string]error // by what happens
+	concerns []pipeline.Concern
+	drift    []pipeline.Change
+	journals []pipeline.Journal
+	probed   []Targets
 	calls    []string
 	holder   string
+	lose     context.CancelCauseFunc
 	connects int
 }
 
 func (f *fakeCluster) connect() (Cluster, error) {
 	f.connects++
-	return Cluster{Releases: f, Applier: f, Locker: f, Watcher: f, Prober: f}, nil
+	return Cluster{Releases: f, Manifests: f, Planner: f, Checker: f, Applier: f, Locker: f, Watcher: f, Prober: f}, f.errs["connect"]
 }
 
-func (f *fakeCluster) History(context.Context) ([]pipeline.Revision, error) {
-	return slices.Clone(f.history), nil
+func (f *fakeCluster) happens(what string) error {
+	f.calls = append(f.calls, what)
+	if f.on != nil {
+		f.on(what)
+	}
+	return f.errs[what]
+}
+
+func (f *fakeCluster) History(ctx context.Context) ([]pipeline.Revision, error) {
+	return slices.Clone(f.history), errors.Join(ctx.Err(), f.errs["history"])
 }
 
 func (f *fakeCluster) Describe(_ context.Context, revision int) (pipeline.Applied, error) {
@@ -46,8 +58,8 @@ func (f *fakeCluster) Describe(_ context.Context, revision int) (pipeline.Applie
 }
 
 func (f *fakeCluster) Mark(_ context.Context, revision int, mark pipeline.Mark) error {
-	if f.markErr != nil {
-		return f.markErr
+	if err := f.happens("mark " + string(mark)); err != nil {
+		return err
 	}
 	for i := range f.history {
 		if f.history[i].Number == revision {
@@ -58,70 +70,161 @@ func (f *fakeCluster) Mark(_ context.Context, revision int, mark pipeline.Mark) 
 	return errors.New("no such revision")
 }
 
+func (f *fakeCluster) Drift(context.Context, int) ([]pipeline.Change, error) { return f.drift, nil }
+
+func (f *fakeCluster) Diff(context.Context, int, int) (string, error) {
+	return "-image: old\n+image: new\n+password: open-sesame\n", nil
+}
+
+func (f *fakeCluster) Secrets(context.Context, int) ([]string, error) {
+	return []string{"open-sesame"}, f.errs["secrets"]
+}
+
+func (f *fakeCluster) Plan(_ context.Context, image pipeline.Image) (pipeline.Plan, error) {
+	return pipeline.Plan{Changes: []pipeline.Change{{Object: image.String(), Action: "update"}}}, f.errs["plan"]
+}
+
+func (f *fakeCluster) PlanRollback(_ context.Context, to int) (pipeline.Plan, error) {
+	return pipeline.Plan{Changes: []pipeline.Change{{Object: "Deployment/backstage", Action: "update"}}, Applied: pipeline.Applied{Revision: pipeline.Revision{Number: to}}}, f.errs["plan"]
+}
+
+func (f *fakeCluster) Check(context.Context, pipeline.Plan) ([]pipeline.Concern, error) {
+	return f.concerns, f.happens("check")
+}
+
 func (f *fakeCluster) Lock(ctx context.Context, holder string) (context.Context, func(context.Context) error, error) {
+	if err := f.happens("lock"); err != nil {
+		return nil, nil, err
+	}
 	f.holder = holder
-	return ctx, func(context.Context) error { f.holder = ""; return nil }, f.lockErr
+	held, lose := context.WithCancelCause(ctx)
+	f.lose = lose
+	return held, func(context.Context) error { f.holder = ""; return nil }, nil
+}
+
+func (f *fakeCluster) Note(_ context.Context, j pipeline.Journal) error {
+	f.journals = append(f.journals, j)
+	return nil
+}
+
+func (f *fakeCluster) Journal(context.Context) (pipeline.Journal, error) {
+	if len(f.journals) == 0 {
+		return pipeline.Journal{}, nil
+	}
+	return f.journals[len(f.journals)-1], nil
 }
 
 func (f *fakeCluster) Apply(_ context.Context, image pipeline.Verified) (pipeline.Applied, error) {
-	f.calls = append(f.calls, "apply")
-	if f.applyErr != nil {
-		return pipeline.Applied{}, f.applyErr
+	err := f.happens("apply")
+	if err != nil && !errors.As(err, new(rejected)) {
+		return pipeline.Applied{}, err
 	}
-	return f.push(pipeline.Revision{Image: image.Image().String()}), nil
+	return f.push(pipeline.Revision{Image: image.Image().String()}, err), err
 }
 
 func (f *fakeCluster) Rollback(_ context.Context, to int) (pipeline.Applied, error) {
-	f.calls = append(f.calls, "rollback")
+	if err := f.happens("rollback"); err != nil {
+		return pipeline.Applied{}, err
+	}
 	for _, r := range f.history {
 		if r.Number == to {
 			origin := to
 			if r.Origin != 0 {
 				origin = r.Origin
 			}
-			return f.push(pipeline.Revision{Image: r.Image, Origin: origin}), nil
+			return f.push(pipeline.Revision{Image: r.Image, Origin: origin}, nil), nil
 		}
 	}
 	return pipeline.Applied{}, errors.New("no such revision")
 }
 
-func (f *fakeCluster) push(r pipeline.Revision) pipeline.Applied {
-	for i := range f.history {
-		if f.history[i].Status == "deployed" {
-			f.history[i].Status = "superseded"
+func (f *fakeCluster) push(r pipeline.Revision, err error) pipeline.Applied {
+	r.Number, r.Status, r.Verdict = len(f.history)+1, "failed", pipeline.MarkPending
+	if err == nil {
+		r.Status = "deployed"
+		for i := range f.history {
+			if f.history[i].Status == "deployed" {
+				f.history[i].Status = "superseded"
+			}
 		}
 	}
-	r.Number, r.Status, r.Verdict = len(f.history)+1, "deployed", pipeline.MarkPending
 	f.history = append([]pipeline.Revision{r}, f.history...)
 	return applied(r)
 }
 
 // applied names the workload after the image, so that Watch can tell them apart.
 func applied(r pipeline.Revision) pipeline.Applied {
-	return pipeline.Applied{Revision: r, Workloads: []pipeline.Workload{{Kind: "Deployment", Name: r.Image}}}
-}
-
-func (f *fakeCluster) Watch(_ context.Context, workloads []pipeline.Workload) (pipeline.Rollout, error) {
-	name := workloads[0].Name
-	switch {
-	case strings.Contains(name, "crash"):
-		return pipeline.Rollout{Cause: &pipeline.Cause{Code: "rollout/crash-loop", Object: "Pod/a", Reason: "Error", Message: "exit code 1"}}, nil
-	case strings.Contains(name, "signal"):
-		f.cancel()
-		return pipeline.Rollout{}, context.Canceled
+	return pipeline.Applied{
+		Revision:  r,
+		Workloads: []pipeline.Workload{{Kind: "Deployment", Name: r.Image}},
+		Services:  []pipeline.Service{{Name: r.Image, Port: 80}},
 	}
-	return pipeline.Rollout{Pods: []pipeline.Pod{{Name: name}}}, nil
 }
 
-func (f *fakeCluster) Probe(_ context.Context, pods []pipeline.Pod, _ []pipeline.Service) ([]pipeline.Check, error) {
-	result := "passed"
+func (f *fakeCluster) Watch(ctx context.Context, a pipeline.Applied) (pipeline.Rollout, error) {
+	if err := f.happens("watch"); err != nil {
+		return pipeline.Rollout{}, err
+	}
+	name := a.Workloads[0].Name
+	if strings.Contains(name, "crash") {
+		return pipeline.Rollout{Cause: &pipeline.Cause{Code: "rollout/crash-loop", Object: "Pod/a", Reason: "Error", Message: "exit code 1: open-sesame"}}, nil
+	}
+	return pipeline.Rollout{Pods: []pipeline.Pod{{Name: name}}}, ctx.Err()
+}
+
+func (f *fakeCluster) Hold(ctx context.Context, a pipeline.Applied, d time.Duration) (*pipeline.Cause, error) {
+	if err := f.happens("hold"); err != nil {
+		return nil, err
+	}
+	if strings.Contains(a.Workloads[0].Name, "shaky") {
+		return &pipeline.Cause{Code: "rollout/not-stable", Object: "Pod/a"}, nil
+	}
+	select {
+	case <-ctx.Done():
+		return nil, ctx.Err()
+	case <-time.After(d):
+		return nil, nil
+	}
+}
+
+func (f *fakeCluster) Collect(_ context.Context, a pipeline.Applied, cause pipeline.Cause) pipeline.Evidence {
+	_ = f.happens("collect")
+	return pipeline.Evidence{Cause: cause, Pods: []pipeline.PodState{{Name: a.Workloads[0].Name}},
+		Logs: []pipeline.Log{{Pod: "a", Text: "connecting with open-sesame"}}}
+}
+
+func (f *fakeCluster) Probe(ctx context.Context, to Targets) ([]pipeline.Check, error) {
+	if err := f.happens("probe"); err != nil {
+		return nil, err
+	}
+	f.probed = append(f.probed, to)
+	if len(to.Pods) == 0 {
+		return nil, ctx.Err()
+	}
+	name, result := to.Pods[0].Name, "passed"
 	switch {
-	case strings.Contains(pods[0].Name, "mute"):
+	case strings.Contains(name, "mute"):
 		result = "failed"
-	case strings.Contains(pods[0].Name, "unheard"):
+	case strings.Contains(name, "unheard"):
 		result = "inconclusive"
 	}
-	return []pipeline.Check{{Name: "readiness", Target: "Pod/a", Result: result, Detail: "status 503"}}, nil
+	checks := []pipeline.Check{{Name: "readiness", Target: "Pod/a", Result: result, Detail: "status 503"}}
+	if strings.Contains(name, "sick") {
+		checks = append(checks, pipeline.Check{Name: "page", Target: "Pod/a", Result: "failed", Detail: "status 404"})
+	}
+	return checks, ctx.Err()
+}
+
+func (f *fakeCluster) Against(before, after []pipeline.Check) []pipeline.Check {
+	after = slices.Clone(after)
+	for i, a := range after {
+		for _, b := range before {
+			if a.Name == b.Name && b.Result == "failed" && a.Result == "failed" {
+				after[i].Result = "inconclusive"
+			}
+		}
+	}
+	return after
 }
 
 func image(name string) pipeline.Verified {
@@ -139,3 +242,20 @@ func (f *fakeCluster) deploy(t *testing.T, name string) Result {
 	require.Empty(t, f.holder, "the lock is released")
 	return result
 }
+
+// installed is a cluster on which an image was deployed and proven.
+func installed(t *testing.T, names ...string) *fakeCluster {
+	t.Helper()
+	f := &fakeCluster{errs: map[string]error{}}
+	for _, name := range names {
+		f.deploy(t, name)
+	}
+	f.calls, f.journals, f.probed, f.connects = nil, nil, nil, 0
+	return f
+}
+
+// rejected is an apply that the API server refused in the middle.
+type rejected struct{ pipeline.Cause }
+
+func (r rejected) Error() string               { return r.Message }
+func (r rejected) DeployCause() pipeline.Cause { return r.Cause }

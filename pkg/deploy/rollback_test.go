@@ -17,7 +17,7 @@ func (f *fakeCluster) rollback(t *testing.T, to Target) Result {
 }
 
 func TestRollbackGoesToTheLastGoodRevisionBeforeTheLiveOne(t *testing.T) {
-	f := &fakeCluster{}
+	f := installed(t)
 	f.deploy(t, "one")
 	f.deploy(t, "crash") // 2 is bad, 3 a copy of 1
 	f.deploy(t, "four")
@@ -48,6 +48,8 @@ func TestChoosingARollbackTarget(t *testing.T) {
 		"default skips the bad and the unjudged": {to: Target{}, want: 1},
 		"a revision that nobody judged":          {to: Target{Revision: 2}, want: 2},
 		"a revision known bad":                   {to: Target{Revision: 3}, refusal: "revision 3 failed its checks at 2026-11-01T08:00:00Z"},
+		"a revision known bad, by force":         {to: Target{Revision: 3, ForceBadUnsafe: true}, want: 3},
+		"a digest known bad, by force":           {to: Target{Digest: "sha256:cc", ForceBadUnsafe: true}, want: 3},
 		"a revision that is not there":           {to: Target{Revision: 9}, refusal: "revision 9 is not in the history; there are 4 (good), 3 (bad), 2 (no verdict), 1 (good)"},
 		"a digest":                               {to: Target{Digest: "sha256:aa"}, want: 1},
 		"a digest known bad":                     {to: Target{Digest: "sha256:cc"}, refusal: "revision 3 failed its checks"},
@@ -67,10 +69,10 @@ func TestChoosingARollbackTarget(t *testing.T) {
 }
 
 func TestARollbackTargetThatDoesNotPassNeedsAHuman(t *testing.T) {
-	f := &fakeCluster{}
-	f.push(pipeline.Revision{Image: "crash"})
+	f := installed(t)
+	f.push(pipeline.Revision{Image: "crash"}, nil)
 	f.history[0].Verdict = pipeline.MarkNone
-	f.push(pipeline.Revision{Image: "fine"})
+	f.push(pipeline.Revision{Image: "fine"}, nil)
 	result := f.rollback(t, Target{Revision: 1})
 	require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
 	require.Equal(t, "rollout/crash-loop", result.Cause.Code)

@@ -27,6 +27,14 @@ func deployed(history []pipeline.Revision) (pipeline.Revision, bool) {
 	return pipeline.Revision{}, false
 }
 
+// newest gives the newest revision, whatever became of it.
+func newest(history []pipeline.Revision) (pipeline.Revision, bool) {
+	if len(history) == 0 {
+		return pipeline.Revision{}, false
+	}
+	return history[0], true
+}
+
 // choose picks the target of a manual rollback, or refuses.
 func choose(history []pipeline.Revision, to Target) (pipeline.Revision, error) {
 	if len(history) == 0 {
@@ -34,45 +42,49 @@ func choose(history []pipeline.Revision, to Target) (pipeline.Revision, error) {
 	}
 	switch {
 	case to.Revision != 0:
-		return byNumber(history, to.Revision)
+		return byNumber(history, to)
 	case to.Digest != "":
-		return byDigest(history, to.Digest)
+		return byDigest(history, to)
 	}
 	return before(history)
 }
 
-func byNumber(history []pipeline.Revision, number int) (pipeline.Revision, error) {
+func byNumber(history []pipeline.Revision, to Target) (pipeline.Revision, error) {
 	for _, r := range history {
-		if r.Number == number {
-			return r, notBad(r)
+		if r.Number == to.Revision {
+			return r, to.allows(r)
 		}
 	}
 	return pipeline.Revision{}, pipeline.Refused("rollback/no-such-revision",
-		"revision %d is not in the history; there are %s", number, list(history))
+		"revision %d is not in the history; there are %s", to.Revision, list(history))
 }
 
-func byDigest(history []pipeline.Revision, digest string) (pipeline.Revision, error) {
+func byDigest(history []pipeline.Revision, to Target) (pipeline.Revision, error) {
 	var refusal error
 	for _, r := range history {
-		if !strings.HasSuffix(r.Image, "@"+digest) {
+		if !strings.HasSuffix(r.Image, "@"+to.Digest) {
 			continue
 		}
-		if err := notBad(r); err != nil {
+		if err := to.allows(r); err != nil {
 			refusal = err
 			continue
 		}
 		return r, nil
 	}
 	if refusal == nil {
-		refusal = pipeline.Refused("rollback/no-such-revision", "no revision has the image digest %s; there are %s", digest, list(history))
+		refusal = pipeline.Refused("rollback/no-such-revision", "no revision has the image digest %s; there are %s", to.Digest, list(history))
 	}
 	return pipeline.Revision{}, refusal
 }
 
-func notBad(r pipeline.Revision) error {
-	if r.Verdict == pipeline.MarkBad {
-		return pipeline.Refused("rollback/known-bad", "revision %d failed its checks at %s; choose a good one",
-			r.Number, r.MarkedAt.UTC().Format("2006-01-02T15:04:05Z"))
+// timeFormat is how messages show a time.
+const timeFormat = "2006-01-02T15:04:05Z"
+
+// allows refuses a revision that is known bad, unless that is wanted.
+func (t Target) allows(r pipeline.Revision) error {
+	if r.Verdict == pipeline.MarkBad && !t.ForceBadUnsafe {
+		return pipeline.Refused("rollback/known-bad", "revision %d failed its checks at %s; choose a good one, or give --force-bad-unsafe",
+			r.Number, r.MarkedAt.UTC().Format(timeFormat))
 	}
 	return nil
 }
@@ -106,11 +118,14 @@ func list(history []pipeline.Revision) string {
 			parts = append(parts, "…")
 			break
 		}
-		verdict := string(r.Verdict)
-		if verdict == "" {
-			verdict = "no verdict"
-		}
-		parts = append(parts, fmt.Sprintf("%d (%s)", r.Number, verdict))
+		parts = append(parts, fmt.Sprintf("%d (%s)", r.Number, verdictWord(r)))
 	}
 	return strings.Join(parts, ", ")
+}
+
+func verdictWord(r pipeline.Revision) string {
+	if r.Verdict == pipeline.MarkNone {
+		return "no verdict"
+	}
+	return string(r.Verdict)
 }

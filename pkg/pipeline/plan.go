@@ -42,3 +42,15 @@ type Journal struct {
 	PreviousGood int       `json:"previousGood"`
 	Since        time.Time `json:"since"` // when the phase began
 }
+
+// String gives the concern for people: "Role/x: message; advice [code]".
+func (c Concern) String() string {
+	s := c.Message
+	if c.Object != "" {
+		s = c.Object + ": " + s
+	}
+	if c.Advice != "" {
+		s += "; " + c.Advice
+	}
+	return s + " [" + c.Code + "]"
+}

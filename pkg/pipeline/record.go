@@ -63,7 +63,7 @@ type Phase struct {
 	Name   string    `json:"name"`
 	Start  time.Time `json:"start"`
 	End    time.Time `json:"end"`
-	Result string    `json:"result"` // "ok", "failed", "skipped"
+	Result string    `json:"result"` // "ok", "failed", "cancelled"
 }
 
 // Check is one smoke request (or another check) and how it ended.
@@ -97,6 +97,14 @@ type Record struct {
 	Run      Run      `json:"run"`
 	// Scan is the scan's result where there was one.
 	Scan *ScanReport `json:"scan,omitempty"`
+	// Concerns are what preflight found.
+	Concerns []Concern `json:"concerns,omitempty"`
+	// Changes are what a dry run would change.
+	Changes []Change `json:"changes,omitempty"`
+	// Repairs are what had to be done beyond Helm's own work, see [Applied].
+	Repairs []string `json:"repairs,omitempty"`
+	// Diagnosis is what was known of a failed revision before its rollback.
+	Diagnosis *Evidence `json:"diagnosis,omitempty"`
 	// Advice is a sentence for the person on call, "" when nothing is to be done.
 	Advice string `json:"advice,omitempty"`
 	// Error is the message of the error that ended the run, "" without one.

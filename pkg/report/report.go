@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
@@ -17,7 +18,7 @@ import (
 // Headline says in one plain line how the run ended; for a deploy it begins with
 // what is live.
 func Headline(r pipeline.Record) string {
-	if r.Release == nil || r.Release.Name == "" || r.Command == "status" {
+	if r.Release == nil || r.Release.Name == "" || slices.Contains([]string{"status", "smoke", "preflight"}, r.Command) {
 		return stageHeadline(r)
 	}
 	name := fmt.Sprintf("%s in %s", r.Release.Name, r.Release.Namespace)
@@ -37,6 +38,8 @@ func Headline(r pipeline.Record) string {
 		return fmt.Sprintf("%s: cancelled; %s", name, live)
 	case pipeline.VerdictRefused:
 		return fmt.Sprintf("%s: refused, nothing was changed; %s", name, live)
+	case pipeline.VerdictOK:
+		return fmt.Sprintf("%s: %s: nothing was changed; %s", name, r.Command, live)
 	}
 	return fmt.Sprintf("%s: could not tell; %s", name, live)
 }

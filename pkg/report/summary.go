@@ -29,13 +29,29 @@ func Summary(r pipeline.Record) string {
 	if r.Image != (pipeline.Image{}) {
 		fmt.Fprintf(&b, "Image: `%s`\n\n", r.Image)
 	}
+	if r.Advice != "" {
+		fmt.Fprintf(&b, "What to do: %s\n\n", escape(r.Advice))
+	}
 	scan(&b, r.Scan)
+	concerns(&b, r.Concerns)
 	phases(&b, r.Phases)
 	checks(&b, r.Checks)
+	for _, repair := range r.Repairs {
+		fmt.Fprintf(&b, "- repaired: %s\n", escape(repair))
+	}
 	for _, path := range r.Evidence {
 		fmt.Fprintf(&b, "- evidence: %s\n", escape(path))
 	}
 	return b.String()
+}
+
+func concerns(b *strings.Builder, all []pipeline.Concern) {
+	for _, c := range all[:min(len(all), maxRows)] {
+		fmt.Fprintf(b, "- preflight: %s\n", escape(c.String()))
+	}
+	if len(all) > 0 {
+		b.WriteString("\n")
+	}
 }
 
 func scan(b *strings.Builder, s *pipeline.ScanReport) {

@@ -1,0 +1,205 @@
+package cli
+
+import (
+	"context"
+	"os"
+	"time"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/deploy"
+	"github.com/stagecrew/stagecrew/pkg/kube"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/preflight"
+	"github.com/stagecrew/stagecrew/pkg/release"
+	"github.com/stagecrew/stagecrew/pkg/rollout"
+	"github.com/stagecrew/stagecrew/pkg/smoke"
+)
+
+// gate is how a revision is judged, read from the settings.
+type gate struct {
+	suite       *smoke.Suite // nil for none
+	secrets     []string     // credentials in it
+	rules       map[string]rollout.Rule
+	logPatterns []string
+	passing     []string
+}
+
+func (s *session) gate() (gate, error) {
+	var g gate
+	err := s.publicURL()
+	if err != nil {
+		return g, err
+	}
+	if g.rules, err = rollout.ParseRules(s.RolloutRules); err != nil {
+		return g, err
+	}
+	patterns := s.LogPatterns
+	if len(patterns) == 0 && s.Smoke == config.SmokeBackstage {
+		patterns = []string{config.SmokeBackstage}
+	}
+	for _, pattern := range patterns {
+		if pattern != config.SmokeBackstage {
+			g.logPatterns = append(g.logPatterns, pattern)
+			continue
+		}
+		g.logPatterns = append(g.logPatterns, backstage.LogPatterns()...)
+		g.passing = backstage.PassingPatterns()
+	}
+	g.suite, g.secrets, err = s.suite()
+	return g, err
+}
+
+// suite reads the smoke checks that --smoke names, nil for none, and the
+// credentials in them.
+func (s *session) suite() (*smoke.Suite, []string, error) {
+	var text []byte
+	switch s.Smoke {
+	case config.SmokeNone:
+		s.log.Warn("no smoke checks: ready pods count as proof")
+		return nil, nil, nil
+	case config.SmokeBackstage:
+		text = backstage.SmokeYAML()
+	default:
+		var err error
+		if text, err = os.ReadFile(s.Smoke); err != nil {
+			return nil, nil, pipeline.BadInput("config/smoke", "--smoke: %w; give a file of checks, backstage or none", err)
+		}
+	}
+	document, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		return nil, nil, pipeline.BadInput("config/smoke", "reading smoke checks %s: %w", s.Smoke, err)
+	}
+	suite, err := smoke.Parse(document)
+	if err != nil {
+		return nil, nil, pipeline.BadInput("config/smoke", "reading smoke checks %s: %w", s.Smoke, err)
+	}
+	// Credentials of the checks come by the environment: "Bearer ${SMOKE_TOKEN}".
+	var secrets []string
+	suite, err = suite.Expand(func(name string) (string, bool) {
+		value := s.getenv(name)
+		if value != "" {
+			s.actions.Mask(value)
+			secrets = append(secrets, value)
+		}
+		return value, value != ""
+	})
+	if err != nil {
+		return nil, nil, pipeline.BadInput("config/smoke", "reading smoke checks %s: %w", s.Smoke, err)
+	}
+	return &suite, secrets, nil
+}
+
+// openRelease connects to the cluster and opens the release.
+func (s *session) openRelease() (*kube.Cluster, *release.Release, error) {
+	if err := s.needsRelease(); err != nil {
+		return nil, nil, err
+	}
+	cluster, err := kube.Connect(kube.Options{Kubeconfig: s.Kubeconfig, Context: s.KubeContext, Namespace: s.Namespace})
+	if err != nil {
+		return nil, nil, err
+	}
+	r, err := release.Open(release.Options{
+		Cluster:         cluster,
+		Namespace:       cluster.Namespace,
+		Name:            s.Release,
+		Chart:           s.Chart,
+		Values:          s.Values,
+		Set:             s.Set,
+		ImageValuesPath: s.ImageValuesPath,
+		HistoryMax:      s.HistoryMax,
+		Log:             s.log,
+	})
+	return cluster, r, err
+}
+
+func (s *session) connect(g gate) (deploy.Cluster, error) {
+	cluster, r, err := s.openRelease()
+	if err != nil {
+		return deploy.Cluster{}, err
+	}
+	return deploy.Cluster{
+		Releases: r, Manifests: r, Planner: r, Applier: r, Locker: r,
+		Checker: s.checker(cluster, g),
+		Watcher: s.watcher(cluster, g),
+		Prober:  prober{cluster, g.suite, s.PublicURL, s.log},
+	}, nil
+}
+
+func (s *session) watcher(cluster *kube.Cluster, g gate) watcher {
+	return watcher{rollout.Options{
+		Client: cluster.Client, Namespace: cluster.Namespace, Rules: g.rules,
+		LogPatterns: g.logPatterns, PassingPatterns: g.passing,
+		Show: s.screen.show, Log: s.log,
+	}}
+}
+
+// watcher gives the rollout package the form that deploy wants.
+type watcher struct{ rollout.Options }
+
+func (w watcher) Watch(ctx context.Context, applied pipeline.Applied) (pipeline.Rollout, error) {
+	return rollout.Watch(ctx, w.Options, applied)
+}
+
+func (w watcher) Hold(ctx context.Context, applied pipeline.Applied, d time.Duration) (*pipeline.Cause, error) {
+	return rollout.Hold(ctx, w.Options, applied, d)
+}
+
+func (w watcher) Collect(ctx context.Context, applied pipeline.Applied, cause pipeline.Cause) pipeline.Evidence {
+	return rollout.Collect(ctx, w.Options, applied, cause)
+}
+
+// checker gives the preflight package the form that deploy wants.
+type checker struct{ preflight.Options }
+
+func (c checker) Check(ctx context.Context, plan pipeline.Plan) ([]pipeline.Concern, error) {
+	return preflight.Check(ctx, c.Options, plan)
+}
+
+func (s *session) checker(cluster *kube.Cluster, g gate) checker {
+	return checker{preflight.Options{
+		Client: cluster.Client, Namespace: cluster.Namespace, Release: s.Release,
+		Timeout: s.Timeout, RollbackTimeout: s.RollbackTimeout, Forwarding: g.suite != nil, Log: s.log,
+	}}
+}
+
+func runPreflight(ctx context.Context, s *session) error {
+	if err := s.givenImage(); err != nil {
+		return err
+	}
+	g, err := s.gate()
+	if err != nil {
+		return err
+	}
+	cluster, r, err := s.openRelease()
+	if err != nil {
+		return err
+	}
+	s.record.Release = &pipeline.Release{Name: s.Release, Namespace: cluster.Namespace}
+	return s.phase("preflight", func() error {
+		plan, err := r.Plan(ctx, s.record.Image)
+		if err != nil {
+			return err
+		}
+		s.record.Concerns, err = s.checker(cluster, g).Check(ctx, plan)
+		if err != nil {
+			return err
+		}
+		return s.weigh(s.record.Concerns)
+	})
+}
+
+// weigh shows the warnings and refuses for the rest.
+func (s *session) weigh(concerns []pipeline.Concern) error {
+	var blocking []pipeline.Concern
+	for _, c := range concerns {
+		if c.Blocks {
+			blocking = append(blocking, c)
+		} else {
+			s.log.Warn(c.String())
+		}
+	}
+	return deploy.Refuse(blocking)
+}

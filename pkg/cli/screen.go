@@ -1,0 +1,106 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"sync"
+	"text/tabwriter"
+	"time"
+
+	"golang.org/x/term"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// screen is where the log goes. On a terminal a table of the pods stands below
+// the last line and is drawn anew as they change.
+type screen struct {
+	mu    sync.Mutex
+	out   io.Writer
+	width int // columns of the terminal, 0 for no terminal
+	table string
+	lines int
+}
+
+func newScreen(out io.Writer) *screen {
+	s := &screen{out: out}
+	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
+		s.width, _, _ = term.GetSize(int(file.Fd()))
+	}
+	return s
+}
+
+// Write puts lines of the log above the table.
+func (s *screen) Write(p []byte) (int, error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.erase()
+	n, err := s.out.Write(p)
+	s.draw()
+	return n, err
+}
+
+// show draws the pods of a rollout; it does nothing without a terminal.
+func (s *screen) show(sight pipeline.Sight) {
+	if s.width == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.erase()
+	s.table = podTable(sight, s.width)
+	s.draw()
+}
+
+// clear removes the table.
+func (s *screen) clear() {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.erase()
+	s.table = ""
+}
+
+func (s *screen) erase() {
+	if s.lines > 0 {
+		fmt.Fprintf(s.out, "\x1b[%dA\x1b[J", s.lines)
+		s.lines = 0
+	}
+}
+
+func (s *screen) draw() {
+	if s.table != "" {
+		_, _ = io.WriteString(s.out, s.table)
+		s.lines = strings.Count(s.table, "\n")
+	}
+}
+
+// maxRows bounds the table on the terminal.
+const maxRows = 20
+
+func podTable(sight pipeline.Sight, width int) string {
+	var b strings.Builder
+	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "POD\tNEW\tREADY\tSTATUS\tRESTARTS\tAGE\t")
+	for i, p := range sight.Pods {
+		if i == maxRows {
+			fmt.Fprintf(w, "and %d more\n", len(sight.Pods)-maxRows)
+			break
+		}
+		fresh := ""
+		if p.New {
+			fresh = "yes"
+		}
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", p.Name, fresh, p.Ready, p.Status, p.Restarts, time.Duration(p.Seconds)*time.Second, oneLine(p.Message))
+	}
+	_ = w.Flush()
+	lines := strings.SplitAfter(b.String(), "\n")
+	for i, line := range lines {
+		// A line that wraps would be erased in part only.
+		if runes := []rune(line); len(runes) > width {
+			lines[i] = string(runes[:width-1]) + "\n"
+		}
+	}
+	return strings.Join(lines, "")
+}

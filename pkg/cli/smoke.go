@@ -1,0 +1,169 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"net/http"
+	"net/url"
+	"sync"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/deploy"
+	"github.com/stagecrew/stagecrew/pkg/kube"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/smoke"
+)
+
+// parallelTargets bounds how many pods and Services are asked at a time.
+const parallelTargets = 4
+
+// inCluster stands for a host where the transport knows the way.
+const inCluster = "http://target.invalid"
+
+// prober sends the suite to each pod, through each Service and to the public URL.
+type prober struct {
+	cluster *kube.Cluster // nil for the public URL alone
+	suite   *smoke.Suite
+	url     string
+	log     *slog.Logger
+}
+
+func (p prober) Probe(ctx context.Context, to deploy.Targets) ([]pipeline.Check, error) {
+	if p.suite == nil {
+		return nil, nil
+	}
+	suite := *p.suite
+	if to.Quick {
+		suite = suite.Quick()
+	}
+	var targets []smoke.Target
+	for _, pod := range to.Pods {
+		transport, done := p.cluster.PodTransport(pod)
+		defer done()
+		targets = append(targets, smoke.Target{Name: "Pod/" + pod.Name, BaseURL: inCluster, Transport: transport})
+	}
+	for _, service := range to.Services {
+		targets = append(targets, smoke.Target{Name: "Service/" + service.Name, BaseURL: inCluster, Transport: p.cluster.ServiceTransport(service)})
+	}
+	if p.url != "" {
+		targets = append(targets, smoke.Target{Name: p.url, BaseURL: p.url, Transport: http.DefaultTransport, Outside: true})
+	}
+	return p.send(ctx, suite, targets), ctx.Err()
+}
+
+// send asks the targets side by side; the results keep their order.
+func (p prober) send(ctx context.Context, suite smoke.Suite, targets []smoke.Target) []pipeline.Check {
+	results := make([][]pipeline.Check, len(targets))
+	slots := make(chan struct{}, parallelTargets)
+	var all sync.WaitGroup
+	for i, target := range targets {
+		all.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			results[i] = smoke.Run(ctx, suite, target, p.log)
+		})
+	}
+	all.Wait()
+	var checks []pipeline.Check
+	for _, result := range results {
+		checks = append(checks, result...)
+	}
+	return checks
+}
+
+func (p prober) Against(before, after []pipeline.Check) []pipeline.Check {
+	return smoke.Against(before, after)
+}
+
+// findTime bounds the look for the pods of a release whose rollout is not complete.
+const findTime = 10 * time.Second
+
+func runSmoke(ctx context.Context, s *session) error {
+	g, err := s.gate()
+	if err != nil {
+		return err
+	}
+	if g.suite == nil {
+		return pipeline.BadInput("config/smoke", "--smoke none: there is nothing to send")
+	}
+	p := prober{suite: g.suite, url: s.PublicURL, log: s.log}
+	var to deploy.Targets
+	switch {
+	case s.Release != "":
+		if to, err = s.targets(ctx, g, &p); err != nil {
+			return err
+		}
+	case s.PublicURL == "":
+		return pipeline.BadInput("config/no-target", "give --release for the pods and Services of a release, or --public-url")
+	}
+	return s.phase("smoke", func() error {
+		checks, err := p.Probe(ctx, to)
+		s.record.Checks = checks
+		if err != nil {
+			return err
+		}
+		return answer(checks)
+	})
+}
+
+// targets are the pods and Services of the live revision.
+func (s *session) targets(ctx context.Context, g gate, p *prober) (deploy.Targets, error) {
+	cluster, r, err := s.openRelease()
+	if err != nil {
+		return deploy.Targets{}, err
+	}
+	p.cluster = cluster
+	history, err := r.History(ctx)
+	if err != nil {
+		return deploy.Targets{}, err
+	}
+	if len(history) == 0 {
+		return deploy.Targets{}, noRelease(s.Release, cluster.Namespace)
+	}
+	applied, err := r.Describe(ctx, history[0].Number)
+	if err != nil {
+		return deploy.Targets{}, err
+	}
+	s.record.Release = &pipeline.Release{Name: s.Release, Namespace: cluster.Namespace, Live: history[0].Number}
+	ctx, cancel := context.WithTimeout(ctx, findTime)
+	defer cancel()
+	rolled, err := s.watcher(cluster, g).Watch(ctx, applied)
+	if err == nil && rolled.Cause != nil {
+		s.log.Warn("the rollout is not complete; the checks go through the Services only", "cause", rolled.Cause.String())
+	}
+	return deploy.Targets{Pods: rolled.Pods, Services: applied.Services}, err
+}
+
+// answer makes of the checks what the command says: one that failed refuses, one
+// that told nothing leaves the question open.
+func answer(checks []pipeline.Check) error {
+	if len(checks) == 0 {
+		return pipeline.Unavailable("smoke/not-proven", "there was nothing to send the checks to: no ready pod, no Service")
+	}
+	for _, c := range checks {
+		if c.Result == "failed" {
+			return pipeline.Refused("smoke/check-failed", "%s on %s: %s", c.Name, c.Target, c.Detail)
+		}
+	}
+	for _, c := range checks {
+		if c.Result != "passed" {
+			return pipeline.Unavailable("smoke/not-proven", "%s on %s: %s", c.Name, c.Target, c.Detail)
+		}
+	}
+	return nil
+}
+
+// publicURL checks --public-url.
+func (s *session) publicURL() error {
+	if s.PublicURL == "" {
+		return nil
+	}
+	u, err := url.Parse(s.PublicURL)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return pipeline.BadInput("config/public-url", "--public-url %q: want http:// or https:// with a host", s.PublicURL)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return pipeline.BadInput("config/public-url", "--public-url: want no user, query or fragment; the checks bring their own")
+	}
+	return nil
+}

@@ -1,0 +1,274 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"slices"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// run is the state of one deployment, rollback, gate or recovery.
+type run struct {
+	Options
+	table   table
+	image   pipeline.Verified // what a deploy deploys
+	target  Target            // what a rollback by hand wants
+	gating  bool              // only the verdict is written
+	cluster Cluster
+	locker  Locker // the one that holds the lock, whatever cluster becomes
+	locked  bool
+	started time.Time
+	retreat time.Time // when the rollback began
+
+	history []pipeline.Revision
+	applied pipeline.Applied // what is judged
+	rollout pipeline.Rollout
+	before  []pipeline.Check // of the live release, before the deploy
+	result  Result
+	err     error // with which the run ends where there is no verdict
+}
+
+// action is what a run does in a state.
+type action struct {
+	do func(*run, context.Context) event
+	// budget bounds it.
+	budget func(*run) time.Time
+	// always runs it after a signal, too.
+	always bool
+	// silent keeps it out of the record's phases.
+	silent bool
+}
+
+// actAfterCancel is how long a run may go on after a signal: GitHub kills a step
+// ten seconds after the first one, and the lock is to be released, too.
+const (
+	actAfterCancel = 5 * time.Second
+	unlockAfter    = time.Second
+)
+
+// noteTime bounds the noting of a phase.
+const noteTime = 2 * time.Second
+
+// evidenceTime bounds the gathering of evidence: production waits for the rollback.
+const evidenceTime = 10 * time.Second
+
+func (r *run) forward() time.Time  { return r.started.Add(r.Timeout) }
+func (r *run) backward() time.Time { return r.retreat.Add(r.RollbackTimeout) }
+func soon(d time.Duration) func(*run) time.Time {
+	return func(*run) time.Time { return time.Now().Add(d) }
+}
+
+func actions() map[state]action {
+	return map[state]action{
+		preflight:   {do: (*run).preflight, budget: (*run).forward},
+		locking:     {}, // see acquire
+		settling:    {do: (*run).settle, budget: (*run).forward, silent: true},
+		baseline:    {do: (*run).baseline, budget: (*run).forward},
+		surveying:   {do: (*run).survey, budget: (*run).forward},
+		applying:    {do: (*run).apply, budget: (*run).forward},
+		watching:    {do: (*run).watch, budget: (*run).forward},
+		smoking:     {do: (*run).smoke, budget: (*run).forward},
+		soaking:     {do: (*run).soak, budget: (*run).forward},
+		marking:     {do: (*run).mark, budget: soon(actAfterCancel), always: true, silent: true},
+		evidence:    {do: (*run).evidence, budget: soon(evidenceTime)},
+		deciding:    {do: (*run).decide, budget: soon(evidenceTime), silent: true},
+		rollingBack: {do: (*run).rollBack, budget: (*run).backward},
+		regating:    {do: (*run).regate, budget: (*run).backward},
+		hurrying:    {do: (*run).hurry, budget: soon(actAfterCancel), always: true},
+	}
+}
+
+// start runs the table from a state to its end.
+func start(ctx context.Context, o Options, t table, first state, prepare func(*run)) (Result, error) {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.RollbackTimeout <= 0 {
+		o.RollbackTimeout = defaultRollbackTimeout
+	}
+	r := &run{Options: o, table: t, started: time.Now()}
+	r.result.Verdict = pipeline.VerdictUnknown
+	r.result.Release = pipeline.Release{Name: o.Release, Namespace: o.Namespace}
+	prepare(r)
+	cluster, err := o.Connect()
+	if err != nil {
+		return r.result, err
+	}
+	r.cluster, r.locker = cluster, cluster.Locker
+	held, unlock := ctx, func(context.Context) error { return nil }
+	at := first
+	for do := actions(); ; {
+		a, found := do[at]
+		if !found {
+			break
+		}
+		var on event
+		if at == locking {
+			on, held, unlock = r.acquire(ctx, a)
+		} else {
+			on = r.step(held, at, a)
+		}
+		next, known := t.next(at, on)
+		if !known {
+			return r.result, fmt.Errorf("the state machine has no way from %q on %q", at, on)
+		}
+		at = next
+	}
+	r.finish(at)
+	if r.locked {
+		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockAfter)
+		defer cancel()
+		if err := unlock(after); err != nil {
+			r.Log.Warn("releasing the lock; it runs out by itself", "error", err)
+		}
+	}
+	return r.result, r.err
+}
+
+// step runs one action within its budget. What happened to the context counts
+// more than what the action made of it.
+func (r *run) step(held context.Context, at state, a action) event {
+	if held.Err() != nil && !a.always {
+		return r.interrupted(held)
+	}
+	base := held
+	if a.always {
+		base = context.WithoutCancel(held)
+	}
+	if at == rollingBack {
+		r.retreat = time.Now()
+	}
+	ctx, cancel := context.WithDeadline(base, a.budget(r))
+	defer cancel()
+	r.note(ctx, at, a)
+	on := r.phase(at, a, func() event { return a.do(r, ctx) })
+	if held.Err() != nil && !a.always && on != passed && on != abandoned {
+		return r.interrupted(held)
+	}
+	return on
+}
+
+// acquire is the step that takes the lock.
+func (r *run) acquire(ctx context.Context, a action) (on event, held context.Context, unlock func(context.Context) error) {
+	if ctx.Err() != nil {
+		return stopped, ctx, nil
+	}
+	on = r.phase(locking, a, func() event {
+		// The lock outlives the budget of the deploy: a rollback needs it, too.
+		var err error
+		if held, unlock, err = r.locker.Lock(ctx, r.Holder); err != nil {
+			return r.breaks(err)
+		}
+		r.locked = true
+		return passed
+	})
+	if on != passed && ctx.Err() != nil {
+		on = stopped
+	}
+	if held == nil {
+		held = ctx
+	}
+	return on, held, unlock
+}
+
+// interrupted tells a signal from a lost lock.
+func (r *run) interrupted(held context.Context) event {
+	cause := context.Cause(held)
+	if errors.Is(cause, context.Canceled) {
+		return stopped
+	}
+	r.err, r.locked = cause, false
+	return lost
+}
+
+// breaks ends the run with an error: nothing was changed.
+func (r *run) breaks(err error) event {
+	r.err = err
+	return broken
+}
+
+// phase runs one step and notes its time and result.
+func (r *run) phase(at state, a action, step func() event) event {
+	if a.silent {
+		return step()
+	}
+	r.Log.Info(string(at))
+	r.report()
+	p := pipeline.Phase{Name: string(at), Start: time.Now(), Result: "ok"}
+	on := step()
+	p.End = time.Now()
+	switch on {
+	case passed, untouched, undo:
+	case stopped, abandoned:
+		p.Result = "cancelled"
+	default:
+		p.Result = "failed"
+	}
+	r.result.Phases = append(r.result.Phases, p)
+	return on
+}
+
+// report hands out the result as it stands.
+func (r *run) report() {
+	if r.Report == nil {
+		return
+	}
+	snapshot := r.result
+	snapshot.Phases, snapshot.Checks = slices.Clone(snapshot.Phases), slices.Clone(snapshot.Checks)
+	r.Report(snapshot)
+}
+
+// note writes the phase into the cluster. It is for the next run's information
+// only: what it decides from is the history.
+func (r *run) note(ctx context.Context, at state, a action) {
+	if !r.locked || a.silent {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, noteTime)
+	defer cancel()
+	err := r.locker.Note(ctx, pipeline.Journal{
+		Holder: r.Holder, Phase: string(at), Since: time.Now().UTC(),
+		Revision: r.result.Release.Revision, PreviousGood: r.result.Release.PreviousGood,
+	})
+	if err != nil {
+		r.Log.Warn("noting the phase in the cluster", "phase", string(at), "error", err)
+	}
+}
+
+// finish completes the result of a run that has come to its end.
+func (r *run) finish(at state) {
+	switch at {
+	case good:
+		r.result.Verdict = pipeline.VerdictGood
+	case rolledBack:
+		r.result.Verdict = pipeline.VerdictRolledBack
+	case needsHuman:
+		r.result.Verdict = pipeline.VerdictNeedsHuman
+		r.Log.Error("a human is needed: " + r.result.Advice)
+	case refused:
+		r.result.Verdict = pipeline.VerdictRefused
+	case planned, nothing:
+		r.result.Verdict = pipeline.VerdictOK
+	case cancelled:
+		r.cancelled()
+	}
+}
+
+// cancelled says what a run did that was stopped by a signal.
+func (r *run) cancelled() {
+	r.result.Verdict, r.err = pipeline.VerdictCancelled, nil
+	if r.result.Advice == "" {
+		r.result.Advice = "stopped by a signal before anything was changed"
+	}
+	if r.result.Release.Revision > 0 && r.result.Cause == nil {
+		r.result.Cause = &pipeline.Cause{Code: "deploy/cancelled", Message: "stopped by a signal after the new revision was applied"}
+	}
+	r.Log.Warn(r.result.Advice)
+}

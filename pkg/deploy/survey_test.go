@@ -1,0 +1,96 @@
+package deploy
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+func TestRecoverFinishesWhatADeadRunLeft(t *testing.T) {
+	half := errors.New("killed")
+	for name, c := range map[string]struct {
+		image   string
+		applied error // the apply did not come to its end
+		status  string
+		mark    pipeline.Mark
+		verdict pipeline.Verdict
+		live    int
+		rolled  bool
+	}{
+		"nothing":                               {verdict: pipeline.VerdictOK, live: 1},
+		"killed while watching a healthy one":   {image: "fine2", mark: pipeline.MarkPending, verdict: pipeline.VerdictGood, live: 2},
+		"killed while watching a broken one":    {image: "crash", mark: pipeline.MarkPending, verdict: pipeline.VerdictRolledBack, live: 3, rolled: true},
+		"killed while applying":                 {image: "fine2", applied: half, status: "pending-upgrade", mark: pipeline.MarkPending, verdict: pipeline.VerdictRolledBack, live: 3, rolled: true},
+		"killed before the rollback began":      {image: "crash", mark: pipeline.MarkBad, verdict: pipeline.VerdictRolledBack, live: 3, rolled: true},
+		"a failed apply that nobody undid":      {image: "crash", applied: half, status: "failed", mark: pipeline.MarkBad, verdict: pipeline.VerdictRolledBack, live: 3, rolled: true},
+		"a revision that somebody else applied": {image: "crash", mark: pipeline.MarkNone, verdict: pipeline.VerdictOK, live: 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := installed(t, "fine")
+			if c.image != "" {
+				f.push(pipeline.Revision{Image: c.image}, c.applied)
+				f.history[0].Verdict = c.mark
+				if c.status != "" {
+					f.history[0].Status = c.status
+				}
+			}
+			result, err := Recover(t.Context(), f.options())
+			require.NoError(t, err)
+			require.Equal(t, c.verdict, result.Verdict, result.Advice)
+			require.Equal(t, c.live, result.Release.Live)
+			require.Equal(t, c.rolled, f.history[0].Origin == 1)
+			if c.verdict != pipeline.VerdictOK {
+				require.Equal(t, pipeline.MarkGood, f.history[0].Verdict)
+			}
+			require.Empty(t, f.holder)
+		})
+	}
+}
+
+func TestRecoverCompletesAFirstInstallThatWasInterrupted(t *testing.T) {
+	f := installed(t)
+	f.push(pipeline.Revision{Image: "fine"}, errors.New("killed"))
+	f.history[0].Status = "pending-install"
+	result, err := Recover(t.Context(), f.options())
+	require.NoError(t, err)
+	require.Equal(t, pipeline.VerdictGood, result.Verdict)
+	require.Equal(t, 2, result.Release.Live)
+}
+
+func TestRecoverWithoutAnythingProvenSaysSo(t *testing.T) {
+	f := installed(t)
+	f.push(pipeline.Revision{Image: "crash"}, nil)
+	result, err := Recover(t.Context(), f.options())
+	require.NoError(t, err)
+	require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+	require.Contains(t, result.Advice, "no verified-good revision to go back to")
+	_, err = Recover(t.Context(), installed(t).options())
+	require.ErrorContains(t, err, `there is no release "backstage"`)
+}
+
+func TestGateJudgesWhatSomebodyElseApplied(t *testing.T) {
+	for image, want := range map[string]struct {
+		verdict pipeline.Verdict
+		mark    pipeline.Mark
+	}{
+		"fine2":   {pipeline.VerdictGood, pipeline.MarkGood},
+		"crash":   {pipeline.VerdictRefused, pipeline.MarkBad},
+		"mute":    {pipeline.VerdictRefused, pipeline.MarkBad},
+		"unheard": {pipeline.VerdictRefused, pipeline.MarkNone},
+	} {
+		t.Run(image, func(t *testing.T) {
+			f := installed(t, "fine")
+			f.push(pipeline.Revision{Image: image}, nil)
+			f.history[0].Verdict = pipeline.MarkNone
+			result, err := Gate(t.Context(), f.options())
+			require.NoError(t, err)
+			require.Equal(t, want.verdict, result.Verdict)
+			require.Equal(t, want.mark, f.history[0].Verdict)
+			require.NotContains(t, f.calls, "rollback")
+			require.Len(t, f.history, 2)
+		})
+	}
+}

@@ -1,0 +1,195 @@
+package deploy
+
+// state is where a run stands. Those that do something have an action of the
+// same name in actions.
+type state string
+
+// The states, in the order in which a deploy meets them.
+const (
+	preflight   state = "preflight"
+	locking     state = "lock"
+	settling    state = "settle"   // a half-applied revision of a dead run is undone
+	baseline    state = "baseline" // the rollback target is found, the live release looked at
+	surveying   state = "survey"   // what a dead run, or somebody else, left
+	applying    state = "apply"
+	watching    state = "watch"
+	smoking     state = "smoke"
+	soaking     state = "soak"
+	marking     state = "mark"
+	evidence    state = "evidence"
+	deciding    state = "decide"
+	rollingBack state = "rolling-back"
+	regating    state = "re-gating"
+	hurrying    state = "rolling-back at once" // after a signal: started, not waited for
+
+	// The ends.
+	good       state = "good"
+	rolledBack state = "rolled-back"
+	needsHuman state = "needs-human"
+	refused    state = "refused"
+	cancelled  state = "cancelled"
+	planned    state = "planned"
+	nothing    state = "nothing to do"
+	ended      state = "ended" // with an error: nothing was changed, or somebody else took over
+)
+
+// event is how an action ended.
+type event string
+
+const (
+	passed    event = "passed"
+	failed    event = "failed"    // the revision, or the rollback, is not good
+	unproven  event = "unproven"  // nothing speaks against the revision, but nothing for it
+	broken    event = "broken"    // an error before anything was changed
+	stopped   event = "stopped"   // a signal came
+	abandoned event = "abandoned" // a signal came while Helm was at work, and it has not ended
+	lost      event = "lost"      // another run has taken the lock over
+	untouched event = "untouched" // there is nothing to do
+	undo      event = "undo"      // the live revision is to be rolled back
+)
+
+// row says where a run goes from a state on an event.
+type row struct {
+	in state
+	on event
+	to state
+}
+
+// table is a list of rows. What is in no row cannot happen, which the tests prove.
+type table []row
+
+// prove is how every revision is judged.
+var prove = table{
+	{watching, passed, smoking},
+	{smoking, passed, soaking},
+	{soaking, passed, marking},
+	{marking, passed, good},
+	{marking, failed, needsHuman}, // it serves, but the verdict could not be written
+}
+
+// undoing is how a bad revision is replaced by the last verified-good one.
+var undoing = table{
+	{evidence, passed, deciding},
+	{evidence, stopped, hurrying},
+	{deciding, passed, rollingBack},
+	{deciding, failed, needsHuman}, // no verified-good revision: nothing further is touched
+	{deciding, stopped, hurrying},
+	{rollingBack, passed, regating},
+	{rollingBack, failed, needsHuman},
+	{rollingBack, stopped, cancelled},
+	{rollingBack, abandoned, cancelled},
+	{regating, passed, rolledBack},
+	{regating, failed, needsHuman},
+	{regating, unproven, needsHuman},
+	{regating, stopped, cancelled},
+	{hurrying, passed, cancelled},
+	{hurrying, failed, cancelled},
+	{hurrying, abandoned, cancelled},
+	{evidence, lost, ended},
+	{deciding, lost, ended},
+	{rollingBack, lost, ended},
+	{regating, lost, ended},
+}
+
+// judging is what follows when the revision that is judged is bad, a signal
+// stops the judging, or nothing could be told.
+func judging(onStop, onUnproven state) table {
+	return table{
+		{watching, failed, evidence},
+		{watching, stopped, onStop},
+		{watching, lost, ended},
+		{smoking, failed, evidence},
+		{smoking, unproven, onUnproven},
+		{smoking, stopped, onStop},
+		{smoking, lost, ended},
+		{soaking, failed, evidence},
+		{soaking, stopped, onStop},
+		{soaking, lost, ended},
+	}
+}
+
+// entering is how every run takes the lock.
+func entering(first state) table {
+	return table{
+		{locking, passed, first},
+		{locking, broken, ended},
+		{locking, stopped, cancelled},
+	}
+}
+
+// changing is a preflight and an apply, of a chart or of an earlier revision.
+func changing(onFailed state) table {
+	return table{
+		{preflight, passed, locking},
+		{preflight, untouched, planned}, // a dry run
+		{preflight, broken, ended},
+		{preflight, stopped, cancelled},
+		{applying, passed, watching},
+		{applying, failed, onFailed},
+		{applying, broken, ended},
+		{applying, stopped, cancelled},
+		{applying, abandoned, cancelled},
+		{applying, lost, ended},
+	}
+}
+
+var deployTable = join(changing(evidence), entering(settling), table{
+	{settling, passed, baseline},
+	{settling, broken, ended},
+	{settling, stopped, cancelled},
+	{settling, abandoned, cancelled},
+	{settling, lost, ended},
+	{baseline, passed, applying},
+	{baseline, broken, ended},
+	{baseline, stopped, cancelled},
+	{baseline, lost, ended},
+}, judging(hurrying, needsHuman), prove, undoing)
+
+// rollbackTable is a rollback by hand: there is no second one behind it.
+var rollbackTable = join(changing(needsHuman), entering(applying), judging(cancelled, needsHuman), table{
+	{evidence, passed, needsHuman},
+	{evidence, stopped, needsHuman},
+	{evidence, lost, ended},
+}, prove)
+
+// recoverTable finishes what a dead run left.
+var recoverTable = join(entering(surveying), table{
+	{surveying, untouched, nothing},
+	{surveying, passed, watching}, // a revision without a verdict: judge it
+	{surveying, undo, deciding},   // one that is bad or was applied in part
+	{surveying, broken, ended},
+	{surveying, failed, needsHuman},
+	{surveying, stopped, cancelled},
+	{surveying, abandoned, cancelled},
+	{surveying, lost, ended},
+}, judging(cancelled, needsHuman), prove, undoing)
+
+// gateTable judges a rollout that somebody else started and changes nothing but
+// the verdict.
+var gateTable = join(entering(surveying), table{
+	{surveying, passed, watching},
+	{surveying, broken, ended},
+	{surveying, stopped, cancelled},
+	{surveying, lost, ended},
+	{evidence, passed, refused},
+	{evidence, stopped, refused},
+	{evidence, lost, ended},
+}, judging(cancelled, refused), prove)
+
+func join(tables ...table) table {
+	var all table
+	for _, t := range tables {
+		all = append(all, t...)
+	}
+	return all
+}
+
+// next gives the state that follows; false for an event that no row expects.
+func (t table) next(in state, on event) (state, bool) {
+	for _, r := range t {
+		if r.in == in && r.on == on {
+			return r.to, true
+		}
+	}
+	return "", false
+}

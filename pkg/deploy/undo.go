@@ -1,0 +1,147 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// evidence gathers what is known of the failed revision before anything else is
+// touched, and marks it bad: whatever happens to this run, it is not taken for a
+// target.
+func (r *run) evidence(ctx context.Context) event {
+	revision := r.applied.Revision.Number
+	r.Log.Error(fmt.Sprintf("revision %d is bad: %s", revision, r.result.Cause))
+	r.fresh()
+	if err := r.cluster.Releases.Mark(ctx, revision, pipeline.MarkBad); err != nil {
+		r.Log.Warn("marking the revision bad", "revision", revision, "error", err)
+	}
+	if len(r.applied.Workloads) == 0 {
+		// An apply that failed says only which revision it made.
+		if described, err := r.cluster.Releases.Describe(ctx, revision); err == nil {
+			r.applied = described
+		}
+	}
+	known := r.cluster.Watcher.Collect(ctx, r.applied, *r.result.Cause)
+	diff, err := r.cluster.Manifests.Diff(ctx, r.result.Release.PreviousGood, revision)
+	if err != nil {
+		r.Log.Warn("comparing the manifests", "error", err)
+	}
+	known.Diff = diff
+	secrets, err := r.cluster.Manifests.Secrets(ctx, revision)
+	if err != nil {
+		r.Log.Warn("reading which values are secret; the logs are left out of the evidence", "error", err)
+		known.Logs = nil
+	}
+	hide := pipeline.NewRedactor(append(secrets, r.Withhold...))
+	known = hide.Evidence(known)
+	*r.result.Cause = known.Cause
+	r.result.Evidence = &known
+	if r.Keep != nil {
+		if r.result.Files, err = r.Keep(known); err != nil {
+			r.Log.Warn("keeping the evidence", "error", err)
+		}
+	}
+	r.result.Advice = fmt.Sprintf("revision %d did not pass: %s", revision, r.result.Cause)
+	return passed
+}
+
+// fresh connects anew: the clients of the deploy may be the very thing that failed.
+func (r *run) fresh() {
+	cluster, err := r.Connect()
+	if err != nil {
+		r.Log.Warn("connecting anew for the rollback; the old connection is used", "error", err)
+		return
+	}
+	r.cluster = cluster
+}
+
+// decide looks for a revision to go back to.
+func (r *run) decide(context.Context) event {
+	if r.result.Release.PreviousGood > 0 {
+		r.result.Advice = ""
+		return passed
+	}
+	r.result.Advice = "no verified-good revision to go back to; nothing further was touched"
+	if len(r.history) == 0 {
+		r.result.Advice = fmt.Sprintf("the first install failed; its objects are kept for inspection, `helm uninstall %s --namespace %s` removes them",
+			r.Release, r.Namespace)
+	}
+	return failed
+}
+
+// rollBack puts the last verified-good revision back.
+func (r *run) rollBack(ctx context.Context) event {
+	target := r.result.Release.PreviousGood
+	r.fresh()
+	applied, err := r.cluster.Applier.Rollback(ctx, target)
+	r.repaired(applied)
+	if isAbandoned(err) {
+		return r.leave()
+	}
+	if err != nil {
+		r.result.Advice = fmt.Sprintf("rolling back to revision %d: %v", target, err)
+		return failed
+	}
+	r.applied, r.result.Release.Live = applied, applied.Revision.Number
+	r.result.Advice = fmt.Sprintf("the rollback to revision %d was applied but not checked; `stagecrew recover` or the next deploy finishes it", target)
+	return passed
+}
+
+// regate proves the rollback as a deploy is proven, and that the live objects are
+// those of its manifest.
+func (r *run) regate(ctx context.Context) event {
+	number, target := r.applied.Revision.Number, r.result.Release.PreviousGood
+	not := func(why string) event {
+		r.result.Advice = fmt.Sprintf("revision %d, the rollback to %d, did not pass: %s", number, target, why)
+		return failed
+	}
+	rollout, err := r.cluster.Watcher.Watch(ctx, r.applied)
+	if rollout.Cause != nil || err != nil {
+		return not(causeOf(rollout.Cause, err).String())
+	}
+	checks, err := r.cluster.Prober.Probe(ctx, Targets{Pods: rollout.Pods, Services: r.applied.Services})
+	checks = r.cluster.Prober.Against(r.before, checks)
+	r.result.Checks = append(r.result.Checks, checks...)
+	if cause := failure(checks); cause != nil || err != nil {
+		return not(causeOf(cause, err).String())
+	}
+	if !isProven(checks) {
+		not(doubt(checks).String())
+		return unproven
+	}
+	drift, err := r.cluster.Manifests.Drift(ctx, number)
+	if err != nil {
+		return not("comparing the live objects with its manifest: " + err.Error())
+	}
+	if len(drift) > 0 {
+		return not("live objects differ from its manifest: " + names(drift))
+	}
+	if err := r.cluster.Releases.Mark(ctx, number, pipeline.MarkGood); err != nil {
+		return not("it serves, but its verdict could not be written: " + err.Error())
+	}
+	r.result.Advice = ""
+	r.Log.Info("rolled back: the last verified-good revision serves again", "revision", number, "copy-of", target)
+	return passed
+}
+
+func names(changes []pipeline.Change) string {
+	all := make([]string, len(changes))
+	for i, c := range changes {
+		all[i] = c.Object + " (" + c.Action + ")"
+	}
+	return strings.Join(all, ", ")
+}
+
+// hurry starts the rollback after a signal without waiting for pods; the next run
+// finishes it.
+func (r *run) hurry(ctx context.Context) event {
+	if r.result.Release.PreviousGood == 0 {
+		r.result.Advice = fmt.Sprintf("stopped by a signal; revision %d runs unproven and there is none to go back to; `stagecrew recover` or the next deploy judges it",
+			r.result.Release.Revision)
+		return failed
+	}
+	return r.rollBack(ctx)
+}
