@@ -13,4 +13,5 @@ if [ -z "${STAGECREW_RECORD:-}" ]; then
   mkdir -p "$default"
   export STAGECREW_RECORD="$default/$1.json"
 fi
+export STAGECREW_EVIDENCE_DIR="${STAGECREW_EVIDENCE_DIR:-$default/evidence}"
 exec "$bin" "$@"

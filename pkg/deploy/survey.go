@@ -27,7 +27,7 @@ func (r *run) survey(ctx context.Context) event {
 	}
 	newest, found := newest(r.history)
 	if !found {
-		return r.breaks(pipeline.Refused("deploy/no-release", "there is no release %q in namespace %q", r.Release, r.Namespace))
+		return r.breaks(pipeline.Refused("status/no-release", "there is no release %q in namespace %q", r.Release, r.Namespace))
 	}
 	r.result.Release.Revision = newest.Number
 	// An older record may lack a digest; the field then stays empty.
