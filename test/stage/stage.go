@@ -14,6 +14,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 
@@ -197,7 +198,9 @@ func (s *Stage) Env() []string {
 	if s.CABundle != "" {
 		env = append(env, "SSL_CERT_FILE="+s.CABundle)
 	}
-	return append(os.Environ(), env...)
+	// A setting in the caller's environment would change what is tested.
+	ours := func(line string) bool { return strings.HasPrefix(line, "STAGECREW_") }
+	return append(slices.DeleteFunc(os.Environ(), ours), env...)
 }
 
 // run shows the output of a command as it comes.
