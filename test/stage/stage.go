@@ -184,7 +184,6 @@ func (s *Stage) Env() []string {
 		"COSIGN_PASSWORD=" + s.Password,
 		"E2E_KUBECONFIG=" + s.Kubeconfig,
 		"E2E_REPOSITORY=" + s.Repository,
-		"E2E_REGISTRY=" + s.Repository,
 		"E2E_BASE_IMAGE=" + s.BaseImage,
 		"E2E_DATABASE=" + s.Database,
 		"E2E_SOURCE=" + s.Source,
