@@ -24,17 +24,17 @@ func (r *run) smoke(ctx context.Context) event {
 	checks, err := r.cluster.Prober.Probe(ctx, Targets{Pods: r.rollout.Pods, Services: r.applied.Services})
 	checks = r.cluster.Prober.Against(r.before, checks)
 	r.result.Checks = append(r.result.Checks, checks...)
-	if cause := failure(checks); cause != nil || err != nil {
+	cause := failure(checks)
+	if cause == nil && ctx.Err() != nil {
+		cause = doubt(checks) // the time is up
+	}
+	if cause != nil || err != nil {
 		return r.fails(cause, err)
 	}
 	if isProven(checks) {
 		return passed
 	}
-	cause := doubt(checks)
-	if ctx.Err() != nil {
-		return r.fails(cause, nil)
-	}
-	r.result.Cause = cause
+	r.result.Cause = doubt(checks)
 	r.result.Advice = fmt.Sprintf("revision %d runs and nothing speaks against it, but no smoke check could be answered; `stagecrew recover` judges it again", r.applied.Revision.Number)
 	return unproven
 }
