@@ -3,7 +3,6 @@ package cli
 import (
 	"context"
 	"log/slog"
-	"net/http"
 	"net/url"
 	"sync"
 	"time"
@@ -46,7 +45,7 @@ func (p prober) Probe(ctx context.Context, to deploy.Targets) ([]pipeline.Check,
 		targets = append(targets, smoke.Target{Name: "Service/" + service.Name, BaseURL: inCluster, Transport: p.cluster.ServiceTransport(service)})
 	}
 	if p.url != "" {
-		targets = append(targets, smoke.Target{Name: p.url, BaseURL: p.url, Transport: http.DefaultTransport, Outside: true})
+		targets = append(targets, smoke.Target{Name: p.url, BaseURL: p.url, Outside: true})
 	}
 	return p.send(ctx, suite, targets), ctx.Err()
 }
