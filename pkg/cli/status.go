@@ -54,7 +54,10 @@ func (s *session) statusTable(history []pipeline.Revision) error {
 	for _, r := range history {
 		verdict, when := string(r.Verdict), r.MarkedAt
 		if verdict == "" {
-			verdict, when = "-", r.Deployed
+			verdict = "-"
+		}
+		if when.IsZero() {
+			when = r.Deployed
 		}
 		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", r.Number, r.Status, verdict, when.UTC().Format(time.RFC3339), r.Image)
 	}

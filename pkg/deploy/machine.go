@@ -196,7 +196,7 @@ func (r *run) breaks(err error) event {
 
 // phase runs one step and notes its time and result.
 func (r *run) phase(at state, a action, step func() event) event {
-	if a.silent {
+	if a.silent || at == soaking && r.Soak <= 0 {
 		return step()
 	}
 	r.Log.Info(string(at))

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -76,9 +77,12 @@ func (r *run) soak(ctx context.Context) event {
 	}
 }
 
-// fails keeps why the revision is not good. The first cause counts.
+// fails keeps why the revision is not good. That a signal ended the asking is no
+// reason.
 func (r *run) fails(cause *pipeline.Cause, err error) event {
-	r.result.Cause = causeOf(cause, err)
+	if cause != nil || !errors.Is(err, context.Canceled) {
+		r.result.Cause = causeOf(cause, err)
+	}
 	return failed
 }
 
