@@ -8,6 +8,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/build"
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/kube"
@@ -161,7 +162,7 @@ func (c checker) Check(ctx context.Context, plan pipeline.Plan) ([]pipeline.Conc
 func (s *session) checker(cluster *kube.Cluster, g gate) checker {
 	return checker{preflight.Options{
 		Client: cluster.Client, Namespace: cluster.Namespace, Release: s.Release,
-		Timeout: s.Timeout, RollbackTimeout: s.RollbackTimeout, Forwarding: g.suite != nil, Log: s.log,
+		Timeout: s.Timeout, RollbackTimeout: s.RollbackTimeout, Images: build.Images{}, Forwarding: g.suite != nil, Log: s.log,
 	}}
 }
 

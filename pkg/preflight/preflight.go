@@ -1,0 +1,101 @@
+// Package preflight looks for what will make a deploy fail, certainly or
+// probably, before anything is changed. It reads the cluster and never writes.
+package preflight
+
+import (
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// Images knows what a registry has.
+type Images interface {
+	// Platforms lists the platforms of an image, "linux/amd64", with the credentials
+	// of the given .dockerconfigjson documents and the environment's. An error of
+	// [pipeline.KindUnavailable] means that it cannot be told from here.
+	Platforms(ctx context.Context, reference string, dockerconfigjson [][]byte) ([]string, error)
+}
+
+// Options say what is checked and how long the deploy may take.
+type Options struct {
+	Client             kubernetes.Interface
+	Namespace, Release string
+	Timeout            time.Duration // of the deploy
+	RollbackTimeout    time.Duration
+	Images             Images // nil leaves the images out
+	// Forwarding says that smoke checks will be sent to pods and Services.
+	Forwarding bool
+	Log        *slog.Logger
+}
+
+// limit bounds all checks together.
+const limit = 20 * time.Second
+
+// Check gives what was found, what blocks first. What could not be read is left
+// out with a warning; an error means that nothing could be checked.
+func Check(ctx context.Context, o Options, plan pipeline.Plan) ([]pipeline.Concern, error) {
+	ctx, cancel := context.WithTimeout(ctx, limit)
+	defer cancel()
+	objects, err := parse(plan.Manifest, o.Namespace)
+	if err != nil {
+		return nil, err
+	}
+	c := &check{Options: o, plan: plan, objects: objects}
+	var all sync.WaitGroup
+	for _, look := range []func(context.Context){c.permissions, c.quotas, c.pullable, c.references, c.nodes} {
+		all.Go(func() { look(ctx) })
+	}
+	all.Wait()
+	if c.err != nil {
+		return nil, c.err
+	}
+	c.workloads()
+	slices.SortStableFunc(c.found, func(a, b pipeline.Concern) int {
+		if a.Blocks != b.Blocks {
+			if a.Blocks {
+				return -1
+			}
+			return 1
+		}
+		return strings.Compare(a.Code+a.Object+a.Message, b.Code+b.Object+b.Message)
+	})
+	return c.found, nil
+}
+
+// check is one run of all checks.
+type check struct {
+	Options
+	plan    pipeline.Plan
+	objects []object
+
+	mu    sync.Mutex
+	found []pipeline.Concern
+	err   error
+}
+
+func (c *check) add(concern pipeline.Concern) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.found = append(c.found, concern)
+}
+
+// broken keeps an error that leaves everything open.
+func (c *check) broken(err error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	if c.err == nil {
+		c.err = err
+	}
+}
+
+// unread notes that something could not be looked at.
+func (c *check) unread(what string, err error) {
+	c.add(pipeline.Concern{Code: "preflight/not-checked", Object: what, Message: "it could not be read, so nothing is known about it: " + err.Error()})
+}

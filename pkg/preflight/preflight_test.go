@@ -1,0 +1,259 @@
+package preflight
+
+import (
+	"context"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	fakediscovery "k8s.io/client-go/discovery/fake"
+	"k8s.io/client-go/kubernetes/fake"
+	k8stesting "k8s.io/client-go/testing"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// deployment is a chart's Deployment; tests replace parts of it.
+const deployment = `
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  replicas: 2
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      containers:
+      - name: web
+        image: registry.test/web@sha256:aa
+        resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {cpu: 200m, memory: 128Mi}}
+`
+
+// cluster is a fake API server on which everything is allowed but what is denied.
+func cluster(denied func(*authorizationv1.ResourceAttributes) bool, objects ...runtime.Object) *fake.Clientset {
+	client := fake.NewClientset(objects...)
+	client.Discovery().(*fakediscovery.FakeDiscovery).Resources = []*metav1.APIResourceList{
+		{GroupVersion: "apps/v1", APIResources: []metav1.APIResource{{Name: "deployments", Kind: "Deployment", Namespaced: true}, {Name: "deployments/scale", Kind: "Scale", Namespaced: true}}},
+		{GroupVersion: "rbac.authorization.k8s.io/v1", APIResources: []metav1.APIResource{{Name: "clusterroles", Kind: "ClusterRole"}}},
+	}
+	client.PrependReactor("create", "selfsubjectaccessreviews", func(a k8stesting.Action) (bool, runtime.Object, error) {
+		review := a.(k8stesting.CreateAction).GetObject().(*authorizationv1.SelfSubjectAccessReview).DeepCopy()
+		review.Status.Allowed = denied == nil || !denied(review.Spec.ResourceAttributes)
+		return true, review, nil
+	})
+	return client
+}
+
+func checked(t *testing.T, client *fake.Clientset, manifest string, change ...func(*Options)) []pipeline.Concern {
+	t.Helper()
+	o := Options{Client: client, Namespace: "prod", Release: "web", Timeout: 10 * time.Minute, RollbackTimeout: 5 * time.Minute}
+	for _, c := range change {
+		c(&o)
+	}
+	found, err := Check(t.Context(), o, pipeline.Plan{Manifest: manifest})
+	require.NoError(t, err)
+	return found
+}
+
+func TestAnOrdinaryDeployRaisesNoConcern(t *testing.T) {
+	require.Empty(t, checked(t, cluster(nil), deployment))
+}
+
+func TestMissingPermissionsNameTheRuleToAdd(t *testing.T) {
+	client := cluster(func(a *authorizationv1.ResourceAttributes) bool {
+		return a.Resource == "secrets" && (a.Verb == "list" || a.Verb == "create") || a.Resource == "leases" && a.Verb == "update" ||
+			a.Resource == "clusterroles" && a.Verb == "patch" || a.Resource == "events" || a.Subresource == "portforward"
+	})
+	manifest := deployment + "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: web}\n"
+	found := checked(t, client, manifest)
+	require.Len(t, found, 3)
+	role, global, optional := found[1], found[0], found[2]
+	if strings.Contains(role.Message, "whole cluster") {
+		role, global = global, role
+	}
+	require.True(t, role.Blocks)
+	require.Contains(t, role.Message, "in namespace prod: list secrets (Helm keeps its records in Secrets)")
+	require.Equal(t, "add to its Role:\nrules:\n- apiGroups: [\"\"]\n  resources: [secrets]\n  verbs: [create, list]\n- apiGroups: [\"coordination.k8s.io\"]\n  resources: [leases]\n  verbs: [update]", role.Advice)
+	require.True(t, global.Blocks)
+	require.Contains(t, global.Advice, "ClusterRole:\nrules:\n- apiGroups: [\"rbac.authorization.k8s.io\"]\n  resources: [clusterroles]\n  verbs: [patch]")
+	require.False(t, optional.Blocks, "events only explain")
+	require.Contains(t, optional.Advice, "resources: [events]")
+
+	found = checked(t, client, deployment, func(o *Options) { o.Forwarding = true })
+	require.Contains(t, found[0].Advice, "pods/portforward", "smoke checks go that way")
+}
+
+func quota(hard, used map[corev1.ResourceName]string) *corev1.ResourceQuota {
+	list := func(m map[corev1.ResourceName]string) corev1.ResourceList {
+		l := corev1.ResourceList{}
+		for k, v := range m {
+			l[k] = resource.MustParse(v)
+		}
+		return l
+	}
+	return &corev1.ResourceQuota{ObjectMeta: metav1.ObjectMeta{Name: "q", Namespace: "prod"},
+		Spec: corev1.ResourceQuotaSpec{Hard: list(hard)}, Status: corev1.ResourceQuotaStatus{Hard: list(hard), Used: list(used)}}
+}
+
+func TestQuotaIsComparedWithTheSurge(t *testing.T) {
+	type amounts = map[corev1.ResourceName]string
+	noUnavailable := strings.Replace(deployment, "replicas: 2", "replicas: 2\n  strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}", 1)
+	bare := strings.Replace(deployment, "        resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {cpu: 200m, memory: 128Mi}}\n", "", 1)
+	for name, c := range map[string]struct {
+		manifest   string
+		hard, used amounts
+		extra      runtime.Object
+		want       string
+		blocks     bool
+	}{
+		"room enough":           {deployment, amounts{"requests.cpu": "1"}, amounts{"requests.cpu": "200m"}, nil, "", false},
+		"no room for one":       {noUnavailable, amounts{"pods": "2"}, amounts{"pods": "2"}, nil, "no room for one new pod: a new pod needs 1, the surge of 2 2, used are 2 of 2", true},
+		"it waits for old ones": {strings.Replace(noUnavailable, "maxUnavailable: 0", "maxUnavailable: 1", 1), amounts{"limits.memory": "256Mi"}, amounts{"limits.memory": "256Mi"}, nil, "", false},
+		"no request given":      {bare, amounts{"requests.cpu": "1"}, nil, nil, "a container sets no requests.cpu", true},
+		"a default is given": {bare, amounts{"requests.cpu": "1"}, nil, &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Name: "l", Namespace: "prod"},
+			Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: "Container", DefaultRequest: corev1.ResourceList{"cpu": resource.MustParse("50m")}}}}}, "", false},
+		"other resources": {deployment, amounts{"services.loadbalancers": "0"}, nil, nil, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects := []runtime.Object{quota(c.hard, c.used)}
+			if c.extra != nil {
+				objects = append(objects, c.extra)
+			}
+			found := checked(t, cluster(nil, objects...), c.manifest)
+			if c.want == "" {
+				for _, f := range found {
+					require.False(t, f.Blocks, f)
+				}
+				return
+			}
+			require.NotEmpty(t, found)
+			require.Equal(t, "preflight/quota", found[0].Code)
+			require.Contains(t, found[0].Message, c.want)
+			require.Equal(t, c.blocks, found[0].Blocks)
+		})
+	}
+}
+
+// registry answers for images by name.
+type registry map[string]error
+
+func (r registry) Platforms(_ context.Context, reference string, _ [][]byte) ([]string, error) {
+	for part, err := range r {
+		if strings.Contains(reference, part) {
+			return nil, err
+		}
+	}
+	return []string{"linux/amd64"}, nil
+}
+
+func node(arch string) *corev1.Node {
+	return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: arch}, Status: corev1.NodeStatus{
+		NodeInfo:    corev1.NodeSystemInfo{OperatingSystem: "linux", Architecture: arch},
+		Allocatable: corev1.ResourceList{"cpu": resource.MustParse("2"), "memory": resource.MustParse("4Gi")}}}
+}
+
+func TestImages(t *testing.T) {
+	for name, c := range map[string]struct {
+		registry registry
+		nodes    []runtime.Object
+		manifest string
+		code     string
+		blocks   bool
+	}{
+		"there":                         {registry: registry{}, nodes: []runtime.Object{node("amd64")}},
+		"not there":                     {registry: registry{"web": pipeline.Refused("build/image-not-found", "manifest unknown")}, code: "preflight/image-not-pullable", blocks: true},
+		"not reachable from here":       {registry: registry{"web": pipeline.Unavailable("build/registry-unavailable", "timeout")}, code: "preflight/image-not-pullable"},
+		"a tag that is not there (yet)": {registry: registry{"web": pipeline.Refused("build/image-not-found", "manifest unknown")}, manifest: strings.Replace(deployment, "@sha256:aa", ":1.0", 1), code: "preflight/image-not-pullable"},
+		"for no node":                   {registry: registry{}, nodes: []runtime.Object{node("arm64")}, code: "preflight/image-platform", blocks: true},
+		"for some nodes":                {registry: registry{}, nodes: []runtime.Object{node("arm64"), node("amd64")}, code: "preflight/image-platform"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			manifest := deployment
+			if c.manifest != "" {
+				manifest = c.manifest
+			}
+			found := checked(t, cluster(nil, c.nodes...), manifest, func(o *Options) { o.Images = c.registry })
+			if c.code == "" {
+				require.Empty(t, found)
+				return
+			}
+			require.Len(t, found, 1)
+			require.Equal(t, c.code, found[0].Code)
+			require.Equal(t, c.blocks, found[0].Blocks)
+		})
+	}
+}
+
+func TestWhatAChartContradictsItselfIn(t *testing.T) {
+	with := func(old, new string) string {
+		require.Contains(t, deployment, old)
+		return strings.Replace(deployment, old, new, 1)
+	}
+	probe := func(failures string) string {
+		return with("        resources:", "        startupProbe: {httpGet: {path: /, port: 80}, initialDelaySeconds: 5, failureThreshold: "+failures+"}\n        resources:")
+	}
+	claim := "---\napiVersion: v1\nkind: PersistentVolumeClaim\nmetadata: {name: data}\nspec: {accessModes: [ReadWriteOnce]}\n"
+	for name, c := range map[string]struct {
+		manifest string
+		codes    []string
+		words    string
+	}{
+		"a startup probe longer than the deploy": {probe("90"), []string{"preflight/budget", "preflight/budget", "preflight/budget"}, "may take 15m6s to start by its startup probe, the deploy ends after 10m0s"},
+		"a startup probe that fits":              {probe("20"), nil, ""},
+		"minReadySeconds above the deadline":     {with("replicas: 2", "replicas: 2\n  minReadySeconds: 30\n  progressDeadlineSeconds: 20"), []string{"preflight/budget"}, "it can never complete"},
+		"one replica that may be unavailable":    {with("replicas: 2", "replicas: 1\n  strategy: {rollingUpdate: {maxUnavailable: 1}}"), []string{"preflight/downtime"}, "with 1 replicas and maxUnavailable 1"},
+		"surge and unavailable both nothing":     {with("replicas: 2", "replicas: 1\n  strategy: {rollingUpdate: {maxSurge: 0, maxUnavailable: 0}}"), []string{"preflight/downtime"}, ""},
+		"one replica with the defaults":          {with("replicas: 2", "replicas: 1"), nil, ""},
+		"Recreate":                               {with("replicas: 2", "replicas: 2\n  strategy: {type: Recreate}"), []string{"preflight/downtime"}, "Recreate"},
+		"paused":                                 {with("replicas: 2", "replicas: 2\n  paused: true"), []string{"preflight/paused"}, ""},
+		"no replicas":                            {with("replicas: 2", "replicas: 0"), []string{"preflight/no-pods"}, ""},
+		"a volume for one node":                  {with("      containers:", "      volumes: [{name: d, persistentVolumeClaim: {claimName: data}}]\n      containers:") + claim, []string{"preflight/shared-volume"}, "PersistentVolumeClaim/data is ReadWriteOnce"},
+		"a Secret that nobody made":              {with("        resources:", "        envFrom: [{secretRef: {name: creds}}]\n        resources:"), []string{"preflight/reference"}, "Secret/creds, which is not there"},
+		"a key that the Secret lacks":            {with("        resources:", "        env: [{name: A, valueFrom: {secretKeyRef: {name: there, key: b}}}]\n        resources:"), []string{"preflight/reference"}, `the key "b" of Secret/there`},
+		"an optional Secret":                     {with("        resources:", "        envFrom: [{secretRef: {name: creds, optional: true}}]\n        resources:"), nil, ""},
+		"a Secret that the chart brings":         {with("        resources:", "        envFrom: [{secretRef: {name: creds}}]\n        resources:") + "---\napiVersion: v1\nkind: Secret\nmetadata: {name: creds}\n", nil, ""},
+		"a pod larger than every node":           {with("cpu: 100m", "cpu: 64"), []string{"preflight/unschedulable"}, "requests.cpu 64"},
+		"a chart without anything to watch":      {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", []string{"preflight/no-workload"}, ""},
+		"a list of objects":                      {"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n", []string{"preflight/no-workload"}, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "there", Namespace: "prod"}, Data: map[string][]byte{"a": nil}}
+			found := checked(t, cluster(nil, secret, node("amd64")), c.manifest)
+			var codes []string
+			words := ""
+			for _, f := range found {
+				codes = append(codes, f.Code)
+				words += f.Message + "\n"
+				require.Equal(t, f.Code == "preflight/paused", f.Blocks, f)
+			}
+			require.Equal(t, c.codes, codes)
+			require.Contains(t, words, c.words)
+		})
+	}
+}
+
+func TestWhatCannotBeReadIsSaid(t *testing.T) {
+	client := cluster(nil)
+	client.PrependReactor("list", "resourcequotas", func(k8stesting.Action) (bool, runtime.Object, error) {
+		return true, nil, context.DeadlineExceeded
+	})
+	found := checked(t, client, deployment)
+	require.Len(t, found, 1)
+	require.Equal(t, "preflight/not-checked", found[0].Code)
+	require.False(t, found[0].Blocks)
+
+	client.PrependReactor("create", "selfsubjectaccessreviews", func(k8stesting.Action) (bool, runtime.Object, error) {
+		return true, nil, context.DeadlineExceeded
+	})
+	_, err := Check(t.Context(), Options{Client: client, Namespace: "prod"}, pipeline.Plan{Manifest: deployment})
+	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+	_, err = Check(t.Context(), Options{Client: client}, pipeline.Plan{Manifest: "a: [\n"})
+	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+}

@@ -1,0 +1,160 @@
+package preflight
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// quotas compares what the rollout needs on top of what runs with what the
+// namespace still has.
+func (c *check) quotas(ctx context.Context) {
+	quotas, err := c.Client.CoreV1().ResourceQuotas(c.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil || len(quotas.Items) == 0 {
+		if err != nil && !apierrors.IsNotFound(err) {
+			c.unread("ResourceQuotas of namespace "+c.Namespace, err)
+		}
+		return
+	}
+	limits, err := c.Client.CoreV1().LimitRanges(c.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		c.unread("LimitRanges of namespace "+c.Namespace, err)
+		limits = &corev1.LimitRangeList{}
+	}
+	for _, quota := range quotas.Items {
+		if len(quota.Spec.Scopes) > 0 || quota.Spec.ScopeSelector != nil {
+			continue // which pods it counts is not told by their templates alone
+		}
+		for _, t := range c.templates() {
+			if t.object.GetNamespace() == c.Namespace {
+				c.quota(ctx, quota, t, defaults(limits.Items))
+			}
+		}
+	}
+}
+
+// quota looks whether one new pod fits, and whether the surge does. An existing
+// Deployment needs its surge on top, a new one all its pods.
+func (c *check) quota(ctx context.Context, quota corev1.ResourceQuota, t template, given corev1.ResourceRequirements) {
+	surge := t.surge
+	if !c.exists(ctx, t) {
+		surge = t.replicas
+	}
+	for name, hard := range quota.Spec.Hard {
+		one, counted, set := usage(t.pod.Spec, name, given)
+		if !counted {
+			continue
+		}
+		object := fmt.Sprintf("%s of ResourceQuota/%s", name, quota.Name)
+		if !set {
+			c.add(pipeline.Concern{Code: "preflight/quota", Object: t.object.name(), Blocks: true,
+				Message: fmt.Sprintf("a container sets no %s, which ResourceQuota/%s demands: no pod will be admitted", name, quota.Name),
+				Advice:  "set it in the chart's values"})
+			continue
+		}
+		used := quota.Status.Used[name]
+		free := hard.DeepCopy()
+		free.Sub(used)
+		needs := resource.NewQuantity(0, one.Format)
+		for range surge {
+			needs.Add(one)
+		}
+		figures := fmt.Sprintf("a new pod needs %s, the surge of %d %s, used are %s of %s", one.String(), surge, needs.String(), used.String(), hard.String())
+		switch {
+		case surge > 0 && one.Cmp(free) > 0 && t.canShrink():
+			c.add(pipeline.Concern{Code: "preflight/quota", Object: t.object.name(), Message: object + " has no room for the surge: " + figures + "; the rollout waits for old pods to end"})
+		case surge > 0 && one.Cmp(free) > 0:
+			c.add(pipeline.Concern{Code: "preflight/quota", Object: t.object.name(), Message: object + " has no room for one new pod: " + figures,
+				Advice: "raise the quota, or allow maxUnavailable", Blocks: true})
+		case needs.Cmp(free) > 0:
+			c.add(pipeline.Concern{Code: "preflight/quota", Object: t.object.name(), Message: object + " has no room for the whole surge: " + figures + "; the rollout takes longer"})
+		}
+	}
+}
+
+// canShrink tells whether old pods may end before new ones are ready.
+func (t template) canShrink() bool {
+	if t.deploy == nil {
+		return true
+	}
+	_, unavailable := rolling(t.deploy)
+	return unavailable > 0
+}
+
+// exists tells whether a workload runs already; in doubt it does, which needs less.
+func (c *check) exists(ctx context.Context, t template) bool {
+	if t.deploy == nil {
+		return true
+	}
+	_, err := c.Client.AppsV1().Deployments(t.object.GetNamespace()).Get(ctx, t.object.GetName(), metav1.GetOptions{})
+	return !apierrors.IsNotFound(err)
+}
+
+// usage is what one pod counts for a resource of a quota: counted is false for
+// resources that are no matter of pods, set for a container that names none.
+func usage(pod corev1.PodSpec, name corev1.ResourceName, given corev1.ResourceRequirements) (sum resource.Quantity, counted, set bool) {
+	if name == corev1.ResourcePods || name == "count/pods" {
+		return *resource.NewQuantity(1, resource.DecimalSI), true, true
+	}
+	kind, wanted := "requests", strings.TrimPrefix(string(name), "requests.")
+	if rest, limits := strings.CutPrefix(string(name), "limits."); limits {
+		kind, wanted = "limits", rest
+	}
+	key := corev1.ResourceName(wanted)
+	if key != corev1.ResourceCPU && key != corev1.ResourceMemory && key != corev1.ResourceEphemeralStorage {
+		return sum, false, false
+	}
+	set = true
+	of := func(c corev1.Container) resource.Quantity {
+		own, fallback := c.Resources.Requests, given.Requests
+		if kind == "limits" {
+			own, fallback = c.Resources.Limits, given.Limits
+		}
+		if q, found := own[key]; found {
+			return q
+		}
+		// The API server takes a limit for the request where there is none.
+		if q, found := c.Resources.Limits[key]; found && kind == "requests" {
+			return q
+		}
+		q, found := fallback[key]
+		set = set && (found || key == corev1.ResourceEphemeralStorage)
+		return q
+	}
+	for _, c := range pod.Containers {
+		sum.Add(of(c))
+	}
+	for _, c := range pod.InitContainers {
+		if q := of(c); q.Cmp(sum) > 0 {
+			sum = q
+		}
+	}
+	return sum, true, set
+}
+
+// defaults are what LimitRanges give containers that name nothing.
+func defaults(ranges []corev1.LimitRange) corev1.ResourceRequirements {
+	given := corev1.ResourceRequirements{Requests: corev1.ResourceList{}, Limits: corev1.ResourceList{}}
+	for _, r := range ranges {
+		for _, l := range r.Spec.Limits {
+			if l.Type != corev1.LimitTypeContainer {
+				continue
+			}
+			for name, q := range l.Default {
+				given.Limits[name] = q
+				given.Requests[name] = q
+			}
+			for name, q := range l.DefaultRequest {
+				given.Requests[name] = q
+			}
+		}
+	}
+	return given
+}

@@ -1,0 +1,123 @@
+package preflight
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// reference is something that a pod names and cannot start without.
+type reference struct {
+	kind, name, key string // key "" for the whole
+}
+
+// references looks for what pods name and nobody has made. Operators may make it
+// late, so that it never blocks.
+func (c *check) references(ctx context.Context) {
+	for _, t := range c.templates() {
+		for _, r := range unmade(c, t) {
+			c.reference(ctx, t, r)
+		}
+	}
+}
+
+// unmade are the references that the manifest itself does not satisfy.
+func unmade(c *check, t template) []reference {
+	return slices.DeleteFunc(named(t.pod.Spec), func(r reference) bool {
+		return slices.ContainsFunc(c.objects, func(o object) bool {
+			return o.GetKind() == r.kind && o.GetName() == r.name && o.GetNamespace() == t.object.GetNamespace()
+		})
+	})
+}
+
+func named(pod corev1.PodSpec) []reference {
+	var all []reference
+	add := func(kind, name, key string, optional *bool) {
+		r := reference{kind, name, key}
+		if name != "" && (optional == nil || !*optional) && !slices.Contains(all, r) {
+			all = append(all, r)
+		}
+	}
+	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
+		for _, e := range c.EnvFrom {
+			if e.SecretRef != nil {
+				add("Secret", e.SecretRef.Name, "", e.SecretRef.Optional)
+			}
+			if e.ConfigMapRef != nil {
+				add("ConfigMap", e.ConfigMapRef.Name, "", e.ConfigMapRef.Optional)
+			}
+		}
+		for _, e := range c.Env {
+			if e.ValueFrom != nil && e.ValueFrom.SecretKeyRef != nil {
+				add("Secret", e.ValueFrom.SecretKeyRef.Name, e.ValueFrom.SecretKeyRef.Key, e.ValueFrom.SecretKeyRef.Optional)
+			}
+			if e.ValueFrom != nil && e.ValueFrom.ConfigMapKeyRef != nil {
+				add("ConfigMap", e.ValueFrom.ConfigMapKeyRef.Name, e.ValueFrom.ConfigMapKeyRef.Key, e.ValueFrom.ConfigMapKeyRef.Optional)
+			}
+		}
+	}
+	for _, v := range pod.Volumes {
+		if v.Secret != nil {
+			add("Secret", v.Secret.SecretName, "", v.Secret.Optional)
+		}
+		if v.ConfigMap != nil {
+			add("ConfigMap", v.ConfigMap.Name, "", v.ConfigMap.Optional)
+		}
+		if v.PersistentVolumeClaim != nil {
+			add("PersistentVolumeClaim", v.PersistentVolumeClaim.ClaimName, "", nil)
+		}
+	}
+	add("ServiceAccount", pod.ServiceAccountName, "", nil)
+	add("PriorityClass", pod.PriorityClassName, "", nil)
+	return all
+}
+
+func (c *check) reference(ctx context.Context, t template, r reference) {
+	namespace := t.object.GetNamespace()
+	keys := map[string]bool{}
+	var err error
+	core := c.Client.CoreV1()
+	switch r.kind {
+	case "Secret":
+		var s *corev1.Secret
+		if s, err = core.Secrets(namespace).Get(ctx, r.name, metav1.GetOptions{}); err == nil {
+			for key := range s.Data {
+				keys[key] = true
+			}
+		}
+	case "ConfigMap":
+		var m *corev1.ConfigMap
+		if m, err = core.ConfigMaps(namespace).Get(ctx, r.name, metav1.GetOptions{}); err == nil {
+			for key := range m.Data {
+				keys[key] = true
+			}
+			for key := range m.BinaryData {
+				keys[key] = true
+			}
+		}
+	case "PersistentVolumeClaim":
+		_, err = core.PersistentVolumeClaims(namespace).Get(ctx, r.name, metav1.GetOptions{})
+	case "ServiceAccount":
+		_, err = core.ServiceAccounts(namespace).Get(ctx, r.name, metav1.GetOptions{})
+	case "PriorityClass":
+		_, err = c.Client.SchedulingV1().PriorityClasses().Get(ctx, r.name, metav1.GetOptions{})
+	}
+	message := ""
+	switch {
+	case apierrors.IsNotFound(err):
+		message = fmt.Sprintf("its pods name %s/%s, which is not there and not in the chart", r.kind, r.name)
+	case err != nil:
+		return // who may not read it cannot tell
+	case r.key != "" && !keys[r.key]:
+		message = fmt.Sprintf("its pods name the key %q of %s/%s, which has no such key", r.key, r.kind, r.name)
+	default:
+		return
+	}
+	c.add(pipeline.Concern{Code: "preflight/reference", Object: t.object.name(), Message: message + "; they will not start unless somebody makes it meanwhile"})
+}

@@ -1,0 +1,153 @@
+package preflight
+
+import (
+	"fmt"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// workloads looks for contradictions that need no question to the cluster.
+func (c *check) workloads() {
+	all := c.templates()
+	if len(all) == 0 {
+		c.add(pipeline.Concern{Code: "preflight/no-workload", Message: "the chart holds no Deployment, StatefulSet, DaemonSet or Job: there is nothing to watch"})
+	}
+	for _, t := range all {
+		c.budgets(t)
+		if t.deploy != nil {
+			c.deployment(t)
+		}
+	}
+}
+
+// defaultProgressDeadline is the API server's, in seconds.
+const defaultProgressDeadline = 600
+
+// budgets compares the times that a workload may need with those that it has.
+func (c *check) budgets(t template) {
+	warn := func(format string, args ...any) {
+		c.add(pipeline.Concern{Code: "preflight/budget", Object: t.object.name(), Message: fmt.Sprintf(format, args...)})
+	}
+	for _, container := range t.pod.Spec.Containers {
+		start := startBudget(container)
+		if c.Timeout > 0 && start > c.Timeout {
+			warn("container %s may take %s to start by its startup probe, the deploy ends after %s; raise --timeout or lower the probe's failureThreshold", container.Name, start, c.Timeout)
+		}
+		if c.RollbackTimeout > 0 && start > c.RollbackTimeout {
+			warn("container %s may take %s to start by its startup probe, a rollback ends after %s; raise --rollback-timeout", container.Name, start, c.RollbackTimeout)
+		}
+		if d := t.deploy; d != nil {
+			if deadline := progressDeadline(d); start > deadline {
+				warn("container %s may take %s to start by its startup probe, progressDeadlineSeconds gives it %s", container.Name, start, deadline)
+			}
+		}
+	}
+	if d := t.deploy; d != nil {
+		ready := time.Duration(d.Spec.MinReadySeconds) * time.Second
+		if deadline := progressDeadline(d); ready >= deadline {
+			warn("minReadySeconds is %s, not below progressDeadlineSeconds %s: it can never complete", ready, deadline)
+		}
+		if c.Timeout > 0 && ready >= c.Timeout {
+			warn("minReadySeconds is %s, the deploy ends after %s", ready, c.Timeout)
+		}
+	}
+}
+
+// startBudget is how long a container may take until the kubelet restarts it.
+func startBudget(c corev1.Container) time.Duration {
+	p := c.StartupProbe
+	if p == nil {
+		return 0
+	}
+	or := func(n, value int32) int32 {
+		if n == 0 {
+			return value
+		}
+		return n
+	}
+	seconds := p.InitialDelaySeconds + or(p.PeriodSeconds, 10)*or(p.FailureThreshold, 3) + or(p.TimeoutSeconds, 1)
+	return time.Duration(seconds) * time.Second
+}
+
+func progressDeadline(d *appsv1.Deployment) time.Duration {
+	if d.Spec.ProgressDeadlineSeconds == nil {
+		return defaultProgressDeadline * time.Second
+	}
+	return time.Duration(*d.Spec.ProgressDeadlineSeconds) * time.Second
+}
+
+// rolling gives how many pods a Deployment may have on top of, and below, its
+// number while it rolls out.
+func rolling(d *appsv1.Deployment) (surge, unavailable int64) {
+	replicas := int(count(d.Spec.Replicas))
+	quarter := intstr.FromString("25%")
+	maxSurge, maxUnavailable := &quarter, &quarter
+	if r := d.Spec.Strategy.RollingUpdate; r != nil {
+		if r.MaxSurge != nil {
+			maxSurge = r.MaxSurge
+		}
+		if r.MaxUnavailable != nil {
+			maxUnavailable = r.MaxUnavailable
+		}
+	}
+	up, errUp := intstr.GetScaledValueFromIntOrPercent(maxSurge, replicas, true)
+	down, errDown := intstr.GetScaledValueFromIntOrPercent(maxUnavailable, replicas, false)
+	if errUp != nil || errDown != nil || d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType {
+		return 0, int64(replicas)
+	}
+	if up == 0 && down == 0 {
+		down = 1 // as the controller does: it could not roll otherwise
+	}
+	return int64(up), int64(down)
+}
+
+func (c *check) deployment(t template) {
+	d, name := t.deploy, t.object.name()
+	if d.Spec.Paused {
+		c.add(pipeline.Concern{Code: "preflight/paused", Object: name, Message: "spec.paused is true: Kubernetes will not roll it out", Advice: "take it out of the chart", Blocks: true})
+	}
+	if t.replicas == 0 {
+		c.add(pipeline.Concern{Code: "preflight/no-pods", Object: name, Message: "spec.replicas is 0: nothing will run, so nothing can be proven"})
+		return
+	}
+	surge, unavailable := rolling(d)
+	switch {
+	case d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType:
+		c.add(pipeline.Concern{Code: "preflight/downtime", Object: name, Message: "strategy Recreate ends all old pods before a new one starts: nobody is served meanwhile"})
+	case unavailable >= t.replicas:
+		c.add(pipeline.Concern{Code: "preflight/downtime", Object: name,
+			Message: fmt.Sprintf("with %d replicas and maxUnavailable %d no pod needs to be ready during a rollout: nobody may be served meanwhile", t.replicas, unavailable),
+			Advice:  "set maxUnavailable: 0 and maxSurge: 1"})
+	}
+	if surge > 0 {
+		c.sharedVolumes(t)
+	}
+}
+
+// sharedVolumes: a volume for one node at a time keeps a new pod waiting when the
+// scheduler puts it elsewhere than the old one.
+func (c *check) sharedVolumes(t template) {
+	for _, v := range t.pod.Spec.Volumes {
+		if v.PersistentVolumeClaim == nil {
+			continue
+		}
+		for _, o := range c.objects {
+			claim, ok := as[corev1.PersistentVolumeClaim](o)
+			if o.GetKind() != "PersistentVolumeClaim" || o.GetName() != v.PersistentVolumeClaim.ClaimName || !ok {
+				continue
+			}
+			for _, mode := range claim.Spec.AccessModes {
+				if mode == corev1.ReadWriteOnce || mode == corev1.ReadWriteOncePod {
+					c.add(pipeline.Concern{Code: "preflight/shared-volume", Object: t.object.name(),
+						Message: fmt.Sprintf("its volume %s is %s: a new pod on another node waits until the old one, which a rolling update keeps, has ended", o.name(), mode),
+						Advice:  "use strategy Recreate, or a volume that several nodes can mount"})
+				}
+			}
+		}
+	}
+}
