@@ -184,7 +184,9 @@ func runPreflight(ctx context.Context, s *session) error {
 		if err != nil {
 			return err
 		}
-		s.record.Concerns, err = s.checker(cluster, g).Check(ctx, plan)
+		strict := s.checker(cluster, g)
+		strict.ImagesBlock = true
+		s.record.Concerns, err = strict.Check(ctx, plan)
 		if err != nil {
 			return err
 		}

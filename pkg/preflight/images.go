@@ -64,7 +64,7 @@ func (c *check) image(ctx context.Context, u use, nodes []string) {
 	kind := pipeline.KindOf(err)
 	switch {
 	case err != nil && byDigest && (kind == pipeline.KindRefused || kind == pipeline.KindInput):
-		c.add(pipeline.Concern{Code: "preflight/image-not-pullable", Object: u.image, Message: err.Error(), Blocks: true,
+		c.add(pipeline.Concern{Code: "preflight/image-not-pullable", Object: u.image, Message: err.Error(), Blocks: c.ImagesBlock,
 			Advice: "push it, or give the pods a pull secret that may read it"})
 		return
 	case err != nil:
@@ -88,7 +88,7 @@ func (c *check) image(ctx context.Context, u use, nodes []string) {
 	c.add(pipeline.Concern{Code: "preflight/image-platform", Object: u.image,
 		Message: fmt.Sprintf("it is made for %s; the cluster has nodes of %s", strings.Join(has, ", "), strings.Join(missing, ", ")),
 		Advice:  "build it for them, or give the pods a nodeSelector kubernetes.io/arch",
-		Blocks:  byDigest && len(missing) == len(wanted)})
+		Blocks:  c.ImagesBlock && byDigest && len(missing) == len(wanted)})
 }
 
 // credentials are the pull secrets of the pod and of its service account, as far

@@ -30,6 +30,10 @@ type Options struct {
 	Timeout            time.Duration // of the deploy
 	RollbackTimeout    time.Duration
 	Images             Images // nil leaves the images out
+	// ImagesBlock makes an image that the registry does not know, or not for these
+	// nodes, block. The nodes may have it from elsewhere: a deploy finds that out in
+	// seconds and goes back.
+	ImagesBlock bool
 	// Forwarding says that smoke checks will be sent to pods and Services.
 	Forwarding bool
 	Log        *slog.Logger

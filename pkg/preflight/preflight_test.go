@@ -179,7 +179,7 @@ func TestImages(t *testing.T) {
 			if c.manifest != "" {
 				manifest = c.manifest
 			}
-			found := checked(t, cluster(nil, c.nodes...), manifest, func(o *Options) { o.Images = c.registry })
+			found := checked(t, cluster(nil, c.nodes...), manifest, func(o *Options) { o.Images, o.ImagesBlock = c.registry, true })
 			if c.code == "" {
 				require.Empty(t, found)
 				return
