@@ -72,7 +72,7 @@ func TestEachHeavyLibraryIsReachedThroughItsRoomOnly(t *testing.T) {
 		"github.com/sigstore/cosign":                 {"pkg/sign"},
 		"github.com/sethvargo/go-githubactions":      {"pkg/gha"},
 		"github.com/google/go-containerregistry/pkg": {"pkg/build", "pkg/sign", "pkg/scan", "pkg/release"},
-		"k8s.io/client-go/kubernetes":                {"pkg/kube", "pkg/release", "pkg/rollout", "pkg/sign", "pkg/scan"},
+		"k8s.io/client-go/kubernetes":                {"pkg/kube", "pkg/preflight", "pkg/release", "pkg/rollout", "pkg/sign", "pkg/scan"},
 	}
 	for library, allowed := range rooms {
 		t.Run(library, func(t *testing.T) {
@@ -105,7 +105,7 @@ func TestPlainPackagesDependOnTheStandardLibraryOnly(t *testing.T) {
 
 func TestStagesDoNotKnowEachOther(t *testing.T) {
 	imports := packages(t)
-	stages := []string{"build", "scan", "sign", "kube", "release", "rollout", "smoke", "deploy", "backstage", "report", "gha", "config"}
+	stages := []string{"build", "scan", "sign", "kube", "preflight", "release", "rollout", "smoke", "deploy", "backstage", "report", "gha", "config"}
 	allowed := map[string]bool{"pipeline": true}
 	for _, stage := range stages {
 		for _, next := range imports[module+"pkg/"+stage] {
