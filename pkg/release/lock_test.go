@@ -69,7 +69,7 @@ func TestWhoLosesTheLockIsToldAndDoesNotTakeItBack(t *testing.T) {
 			held, unlock, err := r.Lock(t.Context(), "run 1")
 			require.NoError(t, err)
 			takeOver(cluster, holder)
-			<-held.Done()
+			require.Eventually(t, func() bool { return held.Err() != nil }, 10*time.Second, 10*time.Millisecond)
 			var lost *pipeline.Error
 			require.ErrorAs(t, context.Cause(held), &lost)
 			require.Equal(t, "release/lock-lost", lost.Code)
@@ -80,6 +80,16 @@ func TestWhoLosesTheLockIsToldAndDoesNotTakeItBack(t *testing.T) {
 			require.Equal(t, holder, *lease.Spec.HolderIdentity)
 		})
 	}
+}
+
+func TestALockThatSomebodyFreedByHandIsLost(t *testing.T) {
+	r, cluster := open(t)
+	held, unlock, err := r.Lock(t.Context(), "run 1")
+	require.NoError(t, err)
+	amend(cluster, leasePath, func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = nil })
+	require.Eventually(t, func() bool { return held.Err() != nil }, 10*time.Second, 10*time.Millisecond)
+	require.ErrorContains(t, context.Cause(held), "is held by nobody known")
+	require.NoError(t, unlock(t.Context()))
 }
 
 func TestARenewalWhoseAnswerWasLostDoesNotCostTheLock(t *testing.T) {
