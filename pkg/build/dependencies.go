@@ -207,8 +207,7 @@ func (b *layering) clearInstalled() {
 	b.clearing.Go(func() { _ = os.RemoveAll(dir) })
 }
 
-// stream uploads a layer while it is being packed. What goes wrong with that is
-// seen again, and told, when the image is pushed.
+// stream uploads a layer while it is being packed.
 func (b *layering) stream(ctx context.Context, layer *fileLayer) error {
 	sent, err := b.pusher.blob(ctx, blob{size: -1, finish: layer.wait, open: layer.spool.open})
 	if err != nil {

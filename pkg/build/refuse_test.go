@@ -1,6 +1,7 @@
 package build
 
 import (
+	"errors"
 	"net"
 	"net/http"
 	"net/http/httptest"
@@ -138,4 +139,9 @@ func TestARegistryThatIsDownIsUnavailableAndLeavesNoFiles(t *testing.T) {
 	left, err := os.ReadDir(os.TempDir())
 	require.NoError(t, err)
 	require.Empty(t, left)
+}
+
+func TestAddressesAreShownWithoutTheirSignatures(t *testing.T) {
+	err := errors.New(`Patch "https://storage.example.com/u/1?X-Amz-Signature=abc&x=y": broken` + "\n" + `and http://registry/v2/?_state=s3cret too`)
+	require.Equal(t, `Patch "https://storage.example.com/u/1?…": broken and http://registry/v2/?… too`, bounded{err}.Error())
 }

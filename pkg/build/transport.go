@@ -8,6 +8,7 @@ import (
 	"io"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 	"time"
 	"unicode"
@@ -154,7 +155,11 @@ func (c *movingConn) explain(err error) error {
 	return err
 }
 
-// bounded shows at most maxText characters of a foreign message, on one line.
+// queries are the ends of addresses that can let others in: registries sign them.
+var queries = regexp.MustCompile(`(https?://[^\s"'?]+)\?[^\s"']*`)
+
+// bounded shows at most maxText characters of a foreign message, on one line, and
+// of addresses no query.
 type bounded struct{ error }
 
 func (b bounded) Error() string {
@@ -163,7 +168,7 @@ func (b bounded) Error() string {
 			return ' '
 		}
 		return r
-	}, b.error.Error()))
+	}, queries.ReplaceAllString(b.error.Error(), "$1?…")))
 	if len(text) > maxText {
 		return string(text[:maxText]) + "…"
 	}
