@@ -23,10 +23,14 @@ const forwardTimeout = 15 * time.Second
 
 // PodTransport gives HTTP to one pod, whatever Services select: by a port-forward
 // that is made at the first request. done ends it.
+//
+// An error of the tunnel, which says nothing about the application, is of
+// [pipeline.KindUnavailable]; the next request makes a new tunnel. That nothing
+// listens in the pod is an error of the application.
 func (c *Cluster) PodTransport(pod pipeline.Pod) (transport http.RoundTripper, done func()) {
-	f := &forward{cluster: c, pod: pod, stop: make(chan struct{})}
+	f := &forward{cluster: c, pod: pod, stop: make(chan struct{}), lost: make(chan struct{})}
 	t := &http.Transport{DialContext: f.dial, DisableKeepAlives: true}
-	return t, f.close
+	return tunnelled{t, f}, f.close
 }
 
 // forward is a port-forward to one pod that starts when it is first needed.
@@ -34,7 +38,8 @@ type forward struct {
 	cluster *Cluster
 	pod     pipeline.Pod
 	mu      sync.Mutex
-	address string // of the local end, "" before the start
+	address string        // of the local end, "" before the start
+	lost    chan struct{} // closed when the present tunnel breaks
 	stop    chan struct{}
 	once    sync.Once
 }
@@ -45,9 +50,67 @@ func (f *forward) close() { f.once.Do(func() { close(f.stop) }) }
 func (f *forward) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 	address, err := f.start(ctx)
 	if err != nil {
-		return nil, fmt.Errorf("forwarding a port to pod %s: %w", f.pod.Name, err)
+		return nil, unavailable(fmt.Errorf("forwarding a port to pod %s: %w", f.pod.Name, err))
 	}
 	return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+}
+
+// unavailable marks an error that says nothing about the application.
+func unavailable(err error) error { return pipeline.Unavailable("kube/tunnel", "%w", err) }
+
+// tunnel is the present one: lost tells when it breaks.
+func (f *forward) tunnel() <-chan struct{} {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.lost
+}
+
+// breakTime is how long after a connection the tunnel under it may take to break.
+const breakTime = 300 * time.Millisecond
+
+// blame tells an error of the tunnel from one of the application: when the tunnel
+// breaks, every connection in it does, a moment before or after.
+func blame(err error, lost <-chan struct{}) error {
+	select {
+	case <-lost:
+		return unavailable(fmt.Errorf("the port-forward broke: %w", err))
+	case <-time.After(breakTime):
+		return err
+	}
+}
+
+// tunnelled is HTTP through a port-forward.
+type tunnelled struct {
+	*http.Transport
+	forward *forward
+}
+
+// RoundTrip sends the request through the tunnel.
+func (t tunnelled) RoundTrip(request *http.Request) (*http.Response, error) {
+	lost := t.forward.tunnel()
+	response, err := t.Transport.RoundTrip(request)
+	if err != nil {
+		if pipeline.KindOf(err) == pipeline.KindUnavailable || request.Context().Err() != nil {
+			return nil, err
+		}
+		return nil, blame(err, lost)
+	}
+	response.Body = tunnelledBody{response.Body, lost}
+	return response, nil
+}
+
+type tunnelledBody struct {
+	io.ReadCloser
+	lost <-chan struct{}
+}
+
+// Read reads what comes through the tunnel.
+func (b tunnelledBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = blame(err, b.lost)
+	}
+	return n, err
 }
 
 func (f *forward) start(ctx context.Context) (string, error) {
@@ -72,6 +135,8 @@ func (f *forward) start(ctx context.Context) (string, error) {
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.address = "" // a lost connection: the next request makes a new one
+		close(f.lost)
+		f.lost = make(chan struct{})
 	}()
 	ctx, cancel := context.WithTimeout(ctx, forwardTimeout)
 	defer cancel()

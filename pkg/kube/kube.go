@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"slices"
 	"sort"
@@ -15,6 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
 	"k8s.io/client-go/tools/clientcmd"
+	"k8s.io/klog/v2"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
@@ -55,6 +57,9 @@ func (c *Cluster) Getter() genericclioptions.RESTClientGetter { return c.getter 
 
 // Clientset is the typed client, for those who take a Cluster by its methods.
 func (c *Cluster) Clientset() kubernetes.Interface { return c.Client }
+
+// client-go logs by itself to stderr; what matters comes back as an error.
+func init() { klog.SetSlogLogger(slog.New(slog.DiscardHandler)) } //nolint:gochecknoinits // client-go offers a variable only
 
 // Connect reads the kubeconfig and makes the clients. It sends no request; an
 // unreachable API server shows with the first one. A missing file or context is

@@ -1,7 +1,10 @@
 package kube
 
 import (
+	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"net/http"
@@ -10,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
@@ -47,7 +51,61 @@ func (d serviceDoor) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	return transport.RoundTrip(through(request, base, d.prefix))
+	response, err := transport.RoundTrip(through(request, base, d.prefix))
+	if err != nil {
+		return nil, unavailable(fmt.Errorf("reaching Service/%s by the API server: %w", d.service.Name, err))
+	}
+	if err := refusedByAPIServer(response); err != nil {
+		return nil, unavailable(fmt.Errorf("reaching Service/%s by the API server: %w", d.service.Name, err))
+	}
+	d.home(response, request.URL, base)
+	return response, nil
+}
+
+// home makes an address of the API server's proxy one of the Service again, as the
+// application meant it.
+func (d serviceDoor) home(response *http.Response, asked, base *url.URL) {
+	location, err := url.Parse(response.Header.Get("Location"))
+	if err != nil || location.Host != base.Host {
+		return
+	}
+	path, found := strings.CutPrefix(location.Path, strings.TrimSuffix(base.Path, "/")+d.prefix)
+	if !found {
+		return
+	}
+	location.Scheme, location.Host, location.Path, location.RawPath = asked.Scheme, asked.Host, path, ""
+	response.Header.Set("Location", location.String())
+}
+
+// aboutTheService are the API server's words when it could not reach the
+// application, which is an answer about the application.
+var aboutTheService = []string{"error trying to reach service", "no endpoints available for service"}
+
+// maxStatus bounds an answer of the API server itself, in bytes.
+const maxStatus = 8 << 10
+
+// refusedByAPIServer tells an answer of the API server itself, shutting down or
+// without permission, from one of the application. The body stays whole.
+func refusedByAPIServer(response *http.Response) error {
+	if response.StatusCode < 400 || !strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
+		return nil
+	}
+	head, err := io.ReadAll(io.LimitReader(response.Body, maxStatus))
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(head), response.Body), response.Body}
+	var status metav1.Status
+	if err != nil || json.Unmarshal(head, &status) != nil || status.Kind != "Status" || status.APIVersion != "v1" || status.Status != metav1.StatusFailure {
+		return nil
+	}
+	for _, words := range aboutTheService {
+		if strings.Contains(status.Message, words) {
+			return nil
+		}
+	}
+	_ = response.Body.Close()
+	return &apierrors.StatusError{ErrStatus: status}
 }
 
 // through is the request as the API server wants it.
@@ -69,7 +127,11 @@ func through(request *http.Request, base *url.URL, prefix string) *http.Request 
 func (d serviceDoor) direct(request *http.Request) (*http.Response, error) {
 	pod, err := d.endpoint(request.Context())
 	if err != nil {
-		return nil, fmt.Errorf("finding an endpoint of Service/%s: %w", d.service.Name, err)
+		err = fmt.Errorf("finding an endpoint of Service/%s: %w", d.service.Name, err)
+		if !errors.Is(err, errNoEndpoint) {
+			err = unavailable(err)
+		}
+		return nil, err
 	}
 	transport, done := d.cluster.PodTransport(pod)
 	out := request.Clone(request.Context())
@@ -83,6 +145,10 @@ func (d serviceDoor) direct(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
+// errNoEndpoint is returned for a Service that leads nowhere. It has no words of
+// its own.
+var errNoEndpoint = errors.New("")
+
 // endpoint gives a ready pod behind the Service's port.
 func (d serviceDoor) endpoint(ctx context.Context) (pipeline.Pod, error) {
 	service, err := d.cluster.Client.CoreV1().Services(d.service.Namespace).Get(ctx, d.service.Name, metav1.GetOptions{})
@@ -91,7 +157,7 @@ func (d serviceDoor) endpoint(ctx context.Context) (pipeline.Pod, error) {
 	}
 	name, found := portName(service, d.service.Port)
 	if !found {
-		return pipeline.Pod{}, fmt.Errorf("it has no port %d", d.service.Port)
+		return pipeline.Pod{}, fmt.Errorf("it has no port %d%w", d.service.Port, errNoEndpoint)
 	}
 	slices, err := d.cluster.Client.DiscoveryV1().EndpointSlices(d.service.Namespace).List(ctx,
 		metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + d.service.Name})
@@ -103,7 +169,7 @@ func (d serviceDoor) endpoint(ctx context.Context) (pipeline.Pod, error) {
 			return pod, nil
 		}
 	}
-	return pipeline.Pod{}, fmt.Errorf("none is ready on port %d", d.service.Port)
+	return pipeline.Pod{}, fmt.Errorf("none is ready on port %d%w", d.service.Port, errNoEndpoint)
 }
 
 // portName is how endpoint slices call a Service's port; "" is a name, too.

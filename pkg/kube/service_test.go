@@ -2,10 +2,13 @@ package kube
 
 import (
 	"encoding/pem"
+	"io"
 	"net/http"
 	"net/http/httptest"
+	"net/url"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -72,4 +75,79 @@ func TestARequestWithItsOwnCredentialsGoesToAReadyEndpoint(t *testing.T) {
 	door = serviceDoor{cluster: &Cluster{Client: fake.NewClientset(slice, service)}, service: pipeline.Service{Namespace: "portal", Name: "backstage", Port: 80}}
 	_, err = door.endpoint(t.Context())
 	require.ErrorContains(t, err, "none is ready on port 80")
+}
+
+func TestAnAnswerOfTheAPIServerItselfIsNoneOfTheApplication(t *testing.T) {
+	status := func(message string) string {
+		return `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"` + message + `","code":503}`
+	}
+	for name, c := range map[string]struct {
+		kind, body string
+		server     bool
+	}{
+		"the API server shuts down":           {"application/json", status("apiserver is shutting down"), true},
+		"it may not be asked":                 {"application/json", status(`services \"web\" is forbidden`), true},
+		"nothing listens in the pod":          {"application/json", status("error trying to reach service: dial tcp 10.0.0.1:80: connect: connection refused"), false},
+		"the Service leads nowhere":           {"application/json", status(`no endpoints available for service \"web\"`), false},
+		"the application answers 503":         {"text/plain", "down", false},
+		"the application answers 503 as JSON": {"application/json; charset=utf-8", `{"error":{"name":"ServiceUnavailable"}}`, false},
+		"the application answers a long JSON": {"application/json", `{"text":"` + strings.Repeat("x", 2*maxStatus) + `"}`, false},
+		"the application talks of a status":   {"application/json", `{"status":"Failure"}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			response := &http.Response{StatusCode: 503, Header: http.Header{"Content-Type": {c.kind}}, Body: io.NopCloser(strings.NewReader(c.body))}
+			err := refusedByAPIServer(response)
+			require.Equal(t, c.server, err != nil)
+			if !c.server {
+				body, err := io.ReadAll(response.Body)
+				require.NoError(t, err)
+				require.Equal(t, c.body, string(body), "the body stays whole")
+			}
+		})
+	}
+}
+
+func TestARedirectThroughTheProxyLeadsBackToTheService(t *testing.T) {
+	base, err := url.Parse("https://api:6443/base")
+	require.NoError(t, err)
+	asked, err := url.Parse("http://target.invalid/login")
+	require.NoError(t, err)
+	door := serviceDoor{prefix: "/api/v1/namespaces/n/services/http:web:80/proxy"}
+	for from, to := range map[string]string{
+		"https://api:6443/base" + door.prefix + "/home?x=1": "http://target.invalid/home?x=1",
+		"https://elsewhere/home":                            "https://elsewhere/home",
+		"":                                                  "",
+	} {
+		response := &http.Response{Header: http.Header{}}
+		if from != "" {
+			response.Header.Set("Location", from)
+		}
+		door.home(response, asked, base)
+		require.Equal(t, to, response.Header.Get("Location"))
+	}
+}
+
+func TestWhoBrokeAConnection(t *testing.T) {
+	lost := make(chan struct{})
+	require.Equal(t, pipeline.KindUnknown, pipeline.KindOf(blame(io.ErrUnexpectedEOF, lost)), "the tunnel stands: the application did")
+	close(lost)
+	err := blame(io.ErrUnexpectedEOF, lost)
+	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
+}
+
+func TestAnAPIServerThatCannotBeReachedIsNoAnswer(t *testing.T) {
+	cluster, err := Connect(Options{Kubeconfig: write(t, "http://127.0.0.1:1")})
+	require.NoError(t, err)
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://target.invalid/", nil)
+	require.NoError(t, err)
+	pod, done := cluster.PodTransport(pipeline.Pod{Namespace: "n", Name: "a", Port: 80})
+	defer done()
+	for name, door := range map[string]http.RoundTripper{"pod": pod, "service": cluster.ServiceTransport(pipeline.Service{Namespace: "n", Name: "a", Port: 80})} {
+		response, err := door.RoundTrip(request)
+		if err == nil {
+			_ = response.Body.Close()
+		}
+		require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err), name)
+	}
 }
