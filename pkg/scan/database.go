@@ -29,7 +29,9 @@ func (s session) database(ctx context.Context) (database, error) {
 			s.log.Debug("vulnerability database", "reference", reference, "updated", found.UpdatedAt)
 			return found, nil
 		}
-		problem = err
+		if problem = err; ctx.Err() != nil {
+			break
+		}
 	}
 	return database{}, problem
 }
@@ -40,6 +42,9 @@ func (s session) databaseFrom(ctx context.Context, reference string) (database, 
 		return database{}, pipeline.BadInput("scan/bad-options", "parsing database reference %q: %w", reference, err)
 	}
 	store := newStore(s.options.CacheDir, ref)
+	if pinned, err := openPinned(ref, store); err == nil {
+		return s.accept(ref, pinned)
+	}
 	if s.options.Offline {
 		found, err := store.newest()
 		if err != nil {
@@ -66,6 +71,19 @@ func (s session) databaseFrom(ctx context.Context, reference string) (database, 
 		return database{}, describe(ref, err)
 	}
 	return s.accept(ref, found)
+}
+
+// openPinned opens the cached database of a reference by digest, which cannot change.
+func openPinned(ref name.Reference, store store) (database, error) {
+	digest, ok := ref.(name.Digest)
+	if !ok {
+		return database{}, errors.New("not by digest")
+	}
+	hash, err := v1.NewHash(digest.DigestStr())
+	if err != nil {
+		return database{}, err
+	}
+	return openDatabase(store.path(hash))
 }
 
 func (s session) resolve(ctx context.Context, ref name.Reference) (v1.Image, v1.Hash, error) {
@@ -110,10 +128,3 @@ func describe(ref name.Reference, err error) error {
 	}
 	return pipeline.Unavailable("scan/database-unusable", "using vulnerability database %q: %w", ref, foreign(err))
 }
-
-// foreignError is an error with words of a registry or library, made fit for a log.
-type foreignError struct{ error }
-
-func foreign(err error) error        { return foreignError{err} }
-func (e foreignError) Error() string { return clean(e.error.Error(), 400) }
-func (e foreignError) Unwrap() error { return e.error }

@@ -9,12 +9,12 @@ import (
 	"net"
 	"net/http"
 	"runtime/debug"
+	"strings"
+	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
 // session is one scan on its way.
@@ -22,31 +22,60 @@ type session struct {
 	options Options
 	log     *slog.Logger
 	client  *http.Transport
+	ignores *ignores
+	started time.Time
 }
 
-func run(ctx context.Context, o Options) (pipeline.ScanReport, error) {
-	s := session{options: o, log: o.log(), client: newClient()}
+func run(ctx context.Context, o Options) (Result, error) {
+	s := session{options: o, log: o.log(), client: newClient(), started: wholeSeconds(time.Now())}
 	defer s.client.CloseIdleConnections()
-	base, err := s.database(ctx)
-	if err != nil {
-		return pipeline.ScanReport{}, err
+	var err error
+	if s.ignores, err = readIgnores(o.IgnoreFile, s.started); err != nil {
+		return Result{}, err
 	}
-	images, err := s.images(ctx)
-	if err != nil {
-		return pipeline.ScanReport{}, err
+	if err := checkVEX(o.VEX); err != nil {
+		return Result{}, err
 	}
-	report := pipeline.ScanReport{Image: o.Image, Findings: []pipeline.Finding{}, DatabaseUpdated: base.UpdatedAt}
-	for _, image := range images {
-		s.log.Debug("scanning", "image", image.Name())
-		found, err := analyze(ctx, base, image, s.log)
+	base, found, err := s.prepare(ctx)
+	if err != nil {
+		return Result{}, err
+	}
+	reports, err := s.compare(ctx, base, found)
+	if err != nil {
+		return Result{}, err
+	}
+	results := make([]Result, 0, len(reports))
+	for i, report := range reports {
+		result, err := s.result(found[i].image, report, base.UpdatedAt)
 		if err != nil {
-			return pipeline.ScanReport{}, err
+			return Result{}, err
 		}
-		report.Packages += found.packages
-		report.Findings = append(report.Findings, found.findings...)
+		results = append(results, result)
 	}
-	decide(&report, o)
-	return report, nil
+	if len(results) == 1 && results[0].Report.Image == o.Image {
+		return results[0], nil
+	}
+	return Combine(o.Image, results...), nil
+}
+
+// prepare fetches the database and reads the image, side by side. The first error
+// ends both.
+func (s session) prepare(parent context.Context) (base database, found []analysis, err error) {
+	ctx, cancel := context.WithCancelCause(parent)
+	defer cancel(nil)
+	var side sync.WaitGroup
+	side.Go(func() {
+		var problem error
+		if base, problem = s.database(ctx); problem != nil {
+			cancel(problem)
+		}
+	})
+	found, problem := s.analyze(ctx)
+	if problem != nil {
+		cancel(problem)
+	}
+	side.Wait()
+	return base, found, context.Cause(ctx)
 }
 
 // newClient gives a transport of our own: Trivy's command line replaces
@@ -69,6 +98,18 @@ func (s session) remote(ctx context.Context) []remote.Option {
 		remote.WithAuthFromKeychain(authn.DefaultKeychain),
 		remote.WithUserAgent("stagecrew"),
 	}
+}
+
+// version is Trivy's, of which its own code knows nothing when it is a library.
+func version() string {
+	if info, ok := debug.ReadBuildInfo(); ok {
+		for _, m := range info.Deps {
+			if m.Path == "github.com/aquasecurity/trivy" {
+				return strings.TrimPrefix(m.Version, "v")
+			}
+		}
+	}
+	return "unknown"
 }
 
 // guarded turns a panic of work into an error. A database that is cut off shows as

@@ -3,11 +3,10 @@
 package scan
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
-	"io"
-	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -16,12 +15,11 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-const (
-	// maxImage is how many unpacked bytes an image may have.
-	maxImage = 32 << 30
-	// maxPlatforms is how many images an index may have.
-	maxPlatforms = 32
-)
+// maxPlatforms is how many images an index may have.
+const maxPlatforms = 32
+
+// errAltered is returned for an image that is not what its digest says.
+var errAltered = errors.New("it is not what its digest says")
 
 // images gives the image, or all images of a multi-platform index.
 func (s session) images(ctx context.Context) ([]*watchedImage, error) {
@@ -29,28 +27,56 @@ func (s session) images(ctx context.Context) ([]*watchedImage, error) {
 	if err != nil {
 		return nil, pipeline.BadInput("scan/bad-options", "parsing image %q: %w", s.options.Image, err)
 	}
+	switch local := s.options.Local.(type) {
+	case nil:
+		return s.pulled(ctx, ref)
+	case v1.Image:
+		return single(local, ref)
+	case v1.ImageIndex:
+		return platforms(local, ref)
+	default:
+		return nil, pipeline.BadInput("scan/bad-options", "the local image is a %T, neither an image nor an index", local)
+	}
+}
+
+func (s session) pulled(ctx context.Context, ref name.Digest) ([]*watchedImage, error) {
 	descriptor, err := remote.Get(ref, s.remote(ctx)...)
 	if err != nil {
-		return nil, unreachable(ref.String(), err)
+		return nil, unreadable(ref, err)
 	}
-	if !descriptor.MediaType.IsIndex() {
-		image, err := descriptor.Image()
+	if descriptor.MediaType.IsIndex() {
+		index, err := descriptor.ImageIndex()
 		if err != nil {
-			return nil, unreachable(ref.String(), err)
+			return nil, unreadable(ref, err)
 		}
-		return []*watchedImage{watch(image, ref.String(), "")}, nil
+		return platforms(index, ref)
 	}
-	index, err := descriptor.ImageIndex()
+	image, err := descriptor.Image()
 	if err != nil {
-		return nil, unreachable(ref.String(), err)
+		return nil, unreadable(ref, err)
 	}
-	return platforms(index, ref)
+	return single(image, ref)
+}
+
+func single(image v1.Image, ref name.Digest) ([]*watchedImage, error) {
+	watched, err := watch(image, ref)
+	if err != nil {
+		return nil, err
+	}
+	return []*watchedImage{watched}, nil
 }
 
 func platforms(index v1.ImageIndex, ref name.Digest) ([]*watchedImage, error) {
-	manifest, err := index.IndexManifest()
+	raw, err := index.RawManifest()
 	if err != nil {
-		return nil, unreachable(ref.String(), err)
+		return nil, unreadable(ref, err)
+	}
+	if err := proven(raw, ref.DigestStr()); err != nil {
+		return nil, unreadable(ref, err)
+	}
+	manifest, err := v1.ParseIndexManifest(bytes.NewReader(raw))
+	if err != nil {
+		return nil, unusable(ref.String(), err)
 	}
 	var images []*watchedImage
 	for _, entry := range manifest.Manifests {
@@ -61,15 +87,19 @@ func platforms(index v1.ImageIndex, ref name.Digest) ([]*watchedImage, error) {
 		if !entry.MediaType.IsImage() || len(images) == maxPlatforms {
 			return nil, unusable(ref.String(), fmt.Errorf("its index holds something of type %q, or more than %d images", entry.MediaType, maxPlatforms))
 		}
+		child := ref.Context().Digest(entry.Digest.String())
 		image, err := index.Image(entry.Digest)
 		if err != nil {
-			return nil, unreachable(ref.String(), err)
+			return nil, unreadable(child, err)
 		}
-		platform := entry.Digest.String()
+		watched, err := watch(image, child)
+		if err != nil {
+			return nil, err
+		}
 		if entry.Platform != nil {
-			platform = entry.Platform.String()
+			watched.platform = entry.Platform.String()
 		}
-		images = append(images, watch(image, ref.Context().Digest(entry.Digest.String()).String(), platform))
+		images = append(images, watched)
 	}
 	if len(images) == 0 {
 		return nil, unusable(ref.String(), errors.New("its index has no images"))
@@ -77,94 +107,17 @@ func platforms(index v1.ImageIndex, ref name.Digest) ([]*watchedImage, error) {
 	return images, nil
 }
 
-func unreachable(image string, err error) error {
-	return pipeline.Unavailable("scan/image-unreachable", "pulling image %q: %w", image, foreign(err))
-}
-
-func unusable(image string, err error) error {
-	return pipeline.Unavailable("scan/image-unusable", "reading image %q: %w", image, foreign(err))
-}
-
-// watchedImage notices what Trivy does not tell: an error after a layer's last
-// file, which is where a layer that is not what its digest says shows.
-type watchedImage struct {
-	v1.Image
-	name     string
-	platform string // "" for a single image
-	left     atomic.Int64
-	problem  atomic.Pointer[error]
-}
-
-func watch(image v1.Image, name, platform string) *watchedImage {
-	w := &watchedImage{Image: image, name: name, platform: platform}
-	w.left.Store(maxImage)
-	return w
-}
-
-// Name gives the image's reference by digest.
-func (w *watchedImage) Name() string { return w.name }
-
-// ID gives the digest of the image's configuration.
-func (w *watchedImage) ID() (string, error) {
-	hash, err := w.ConfigName()
-	return hash.String(), err
-}
-
-// RepoTags gives nothing: the pipeline knows no tags.
-func (w *watchedImage) RepoTags() []string { return nil }
-
-// RepoDigests gives the image's reference by digest.
-func (w *watchedImage) RepoDigests() []string { return []string{w.name} }
-
-// LayerByDiffID gives a layer that is watched, too.
-func (w *watchedImage) LayerByDiffID(hash v1.Hash) (v1.Layer, error) {
-	layer, err := w.Image.LayerByDiffID(hash)
-	if err != nil {
-		w.fail(err)
-		return nil, err
+// proven compares bytes with their digest.
+func proven(content []byte, digest string) error {
+	if got, _, err := v1.SHA256(bytes.NewReader(content)); err != nil || got.String() != digest {
+		return errors.Join(err, fmt.Errorf("%w: it has the digest %s", errAltered, got))
 	}
-	return &watchedLayer{Layer: layer, image: w}, nil
+	return nil
 }
 
-// fail keeps the first problem.
-func (w *watchedImage) fail(err error) { w.problem.CompareAndSwap(nil, &err) }
-
-type watchedLayer struct {
-	v1.Layer
-	image *watchedImage
-}
-
-// Uncompressed gives a reader that reads the layer to its end when closed.
-func (l *watchedLayer) Uncompressed() (io.ReadCloser, error) {
-	reader, err := l.Layer.Uncompressed()
-	if err != nil {
-		l.image.fail(err)
-		return nil, err
+func unreadable(image name.Digest, err error) error {
+	if errors.Is(err, errAltered) {
+		return unusable(image.String(), err)
 	}
-	return &watchedReader{ReadCloser: reader, image: l.image}, nil
-}
-
-type watchedReader struct {
-	io.ReadCloser
-	image *watchedImage
-}
-
-// Read fails when the whole image is larger than allowed.
-func (r *watchedReader) Read(p []byte) (int, error) {
-	n, err := r.ReadCloser.Read(p)
-	if r.image.left.Add(-int64(n)) < 0 {
-		err = fmt.Errorf("it has more than %d bytes unpacked", int64(maxImage))
-	}
-	if err != nil && !errors.Is(err, io.EOF) {
-		r.image.fail(err)
-	}
-	return n, err
-}
-
-// Close reads what is left, so that the digest is checked.
-func (r *watchedReader) Close() error {
-	if r.image.problem.Load() == nil {
-		_, _ = io.Copy(io.Discard, r)
-	}
-	return r.ReadCloser.Close()
+	return pipeline.Unavailable("scan/image-unreachable", "pulling image %q: %w", image.String(), foreign(err))
 }

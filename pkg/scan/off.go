@@ -4,11 +4,19 @@ package scan
 
 import (
 	"context"
+	"io"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-func run(_ context.Context, o Options) (pipeline.ScanReport, error) {
-	return pipeline.ScanReport{}, pipeline.Unavailable("scan/not-built-in",
-		"scanning image %q: this stagecrew was built without its scanner, because Trivy needs Go's json experiment; build it with GOEXPERIMENT=jsonv2 go build ./cmd/stagecrew", o.Image)
+// inventory is nothing here.
+type inventory struct{}
+
+func run(_ context.Context, o Options) (Result, error) { return Result{}, notBuiltIn(o.Image) }
+
+func (r Result) document(context.Context, io.Writer, Format) error { return notBuiltIn(r.Report.Image) }
+
+func notBuiltIn(image pipeline.Image) error {
+	return pipeline.Unavailable("scan/not-built-in",
+		"scanning image %q: this stagecrew was built without its scanner, because Trivy needs Go's json experiment; build it with GOEXPERIMENT=jsonv2 go build ./cmd/stagecrew", image)
 }

@@ -8,7 +8,9 @@
 // Compared are OS packages and installed language packages (node_modules, Python
 // site-packages, gems, Go and Rust binaries, …). Java archives are not, as they
 // would need a second database. Nothing is downloaded but the image and the
-// vulnerability database, and nothing is reported to anyone.
+// vulnerability database, and nothing is reported to anyone. What was found in a
+// layer is kept in the cache, so that a layer is read once and not for each image
+// that has it.
 package scan
 
 import (
@@ -28,17 +30,37 @@ type Options struct {
 	// Image is the image by digest; a multi-platform index is scanned on all its
 	// platforms. It is pulled with the credentials of Docker's configuration.
 	Image pipeline.Image
+	// Local, when given, has the bytes of Image, so that nothing is pulled. They are
+	// checked against the digest. See [OpenLayout] and [ReadArchive].
+	Local Local
 	// Database is the OCI reference of a vulnerability database in Trivy's format,
 	// by tag or digest. Empty means Trivy's public one: its mirror at
 	// mirror.gcr.io/aquasec/trivy-db:2, then ghcr.io/aquasecurity/trivy-db:2.
+	// A digest pins the database: once it is in the cache, no registry is asked.
 	Database string
-	// CacheDir is a directory that keeps databases between runs; required. It is
-	// created if needed and may be shared by scans that run at the same time.
+	// DatabaseFallbacks are further references, tried in order when the ones before
+	// cannot be reached or used.
+	DatabaseFallbacks []string
+	// CacheDir is a directory that keeps databases and what was found in layers
+	// between runs; required. It is created if needed and may be shared by scans that
+	// run at the same time. Whoever can write there decides what a scan finds.
 	CacheDir string
 	// Threshold is the lowest severity that blocks; empty means HIGH.
 	Threshold pipeline.Severity
-	// FixedOnly lets findings pass for which no fixed version exists.
+	// FixedOnly lets vulnerabilities pass for which no fixed version exists.
 	FixedOnly bool
+	// IgnoreFile is a YAML file of findings to ignore, in the format of Trivy's
+	// .trivyignore.yaml. Each entry needs a statement (why) and expired_at (a date).
+	IgnoreFile string
+	// VEX are files with statements about what does not affect the image, as OpenVEX
+	// or CSAF documents.
+	VEX []string
+	// Secrets also looks for credentials in the files and the configuration of the
+	// image, but not in what seems to be its base image.
+	Secrets bool
+	// Misconfigurations also checks the image's configuration, such as its user and
+	// how it was built, by the rules that are built into Trivy.
+	Misconfigurations bool
 	// MaxDatabaseAge refuses databases made longer ago; 0 accepts any age.
 	MaxDatabaseAge time.Duration
 	// Offline uses the database of an earlier run in CacheDir and does not ask for
@@ -83,12 +105,13 @@ func (o Options) threshold() pipeline.Severity {
 }
 
 func (o Options) databases() []string {
-	if o.Database != "" {
-		return []string{o.Database}
-	}
 	// The mirror first: ghcr.io limits how often anonymous clients may ask
 	// (aquasecurity/trivy-action#389).
-	return []string{"mirror.gcr.io/aquasec/trivy-db:2", "ghcr.io/aquasecurity/trivy-db:2"}
+	first := []string{"mirror.gcr.io/aquasec/trivy-db:2", "ghcr.io/aquasecurity/trivy-db:2"}
+	if o.Database != "" {
+		first = []string{o.Database}
+	}
+	return append(first, o.DatabaseFallbacks...)
 }
 
 func (o Options) log() *slog.Logger {

@@ -13,26 +13,28 @@ import (
 // named is how many findings an error names; the table has them all.
 const named = 5
 
-// decide completes a report: order, counts and what blocks.
-func decide(report *pipeline.ScanReport, o Options) {
-	slices.SortFunc(report.Findings, func(a, b pipeline.Finding) int {
-		return cmp.Or(
-			rank(b.Severity)-rank(a.Severity),
-			cmp.Compare(a.Package, b.Package),
-			cmp.Compare(a.ID, b.ID),
-			cmp.Compare(a.Version, b.Version),
-			cmp.Compare(a.Target, b.Target),
-		)
-	})
-	report.Findings = slices.Compact(report.Findings)
-	report.Blocking = []pipeline.Finding{}
-	report.Counts = map[pipeline.Severity]int{}
-	for _, f := range report.Findings {
-		report.Counts[f.Severity]++
-		if rank(f.Severity) >= rank(o.threshold()) && (f.FixedVersion != "" || !o.FixedOnly) {
-			report.Blocking = append(report.Blocking, f)
-		}
-	}
+// blocks says whether the policy accepts a finding. FixedOnly is about packages: there
+// is always something to do about a secret or a misconfiguration.
+func (o Options) blocks(f pipeline.Finding) bool {
+	return rank(f.Severity) >= rank(o.threshold()) && (f.FixedVersion != "" || f.Package == "" || !o.FixedOnly)
+}
+
+// sorted gives the findings without repetitions, the most severe first.
+func sorted(findings []pipeline.Finding) []pipeline.Finding {
+	findings = append([]pipeline.Finding{}, findings...)
+	slices.SortFunc(findings, order)
+	return slices.Compact(findings)
+}
+
+func order(a, b pipeline.Finding) int {
+	return cmp.Or(
+		rank(b.Severity)-rank(a.Severity),
+		cmp.Compare(a.Package, b.Package),
+		cmp.Compare(a.ID, b.ID),
+		cmp.Compare(a.Version, b.Version),
+		cmp.Compare(a.Target, b.Target),
+		cmp.Compare(a.Title, b.Title),
+	)
 }
 
 func rank(s pipeline.Severity) int { return slices.Index(pipeline.Severities(), s) }
@@ -46,13 +48,20 @@ func Refuse(report pipeline.ScanReport) error {
 	worst := report.Blocking[:min(named, len(report.Blocking))]
 	words := make([]string, 0, named+1)
 	for _, f := range worst {
-		words = append(words, fmt.Sprintf("%s in %s %s (%s, %s)", f.ID, f.Package, f.Version, f.Severity, remedy(f)))
+		words = append(words, describeFinding(f))
 	}
 	if more := len(report.Blocking) - len(worst); more > 0 {
 		words = append(words, fmt.Sprintf("and %d more", more))
 	}
 	return pipeline.Refused("scan/vulnerable", "image %q has %s that the policy does not accept: %s; update the packages, or change --scan-threshold or --scan-fixed-only",
 		report.Image, count(len(report.Blocking), "finding"), strings.Join(words, "; "))
+}
+
+func describeFinding(f pipeline.Finding) string {
+	if f.Package == "" {
+		return fmt.Sprintf("%s in %s (%s, %s)", f.ID, f.Target, f.Severity, f.Title)
+	}
+	return fmt.Sprintf("%s in %s %s (%s, %s)", f.ID, f.Package, f.Version, f.Severity, remedy(f))
 }
 
 func remedy(f pipeline.Finding) string {

@@ -75,8 +75,8 @@ func legible(a slog.Attr) slog.Attr {
 }
 
 // warn says what of an image was not compared, and what a comparison is worth.
-func warn(log *slog.Logger, base database, response types.ScanResponse) {
-	system := response.OS
+func warn(log *slog.Logger, base database, report types.Report) {
+	system := system(report)
 	if !system.Detected() {
 		return
 	}

@@ -12,30 +12,36 @@ import (
 // timeout ends a scan that hangs; a large image on a slow line takes minutes.
 const timeout = 30 * time.Minute
 
-// Scan pulls the image and the database, compares them and decides. Findings are
-// not an error: [Refuse] turns a report into one. Whatever keeps the scan from being
-// complete is an error of [pipeline.KindUnavailable], never a clean report: a
+// Scan is [Run] for who wants the decision only.
+func Scan(ctx context.Context, o Options) (pipeline.ScanReport, error) {
+	result, err := Run(ctx, o)
+	return result.Report, err
+}
+
+// Run reads the image, fetches the database meanwhile, compares them and decides.
+// Findings are not an error: [Refuse] turns a report into one. Whatever keeps the scan
+// from being complete is an error of [pipeline.KindUnavailable], never a clean report: a
 // database that is missing, empty, broken or too old, an image that cannot be read
 // or in which no package was recognised.
 //
-// One scan runs at a time in a process, others wait for it, because Trivy keeps
-// its database and logger in variables of the process; for that time
+// Scans in one process take turns with Trivy's engine, because Trivy keeps its
+// database and logger in variables of the process; while it works,
 // [log/slog.Default] goes to o.Log.
-func Scan(ctx context.Context, o Options) (pipeline.ScanReport, error) {
+func Run(ctx context.Context, o Options) (Result, error) {
 	if err := o.Validate(); err != nil {
-		return pipeline.ScanReport{}, err
+		return Result{}, err
 	}
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	report, err := run(limited, o)
+	result, err := run(limited, o)
 	switch {
 	case err == nil:
-		return report, nil
+		return result, nil
 	case ctx.Err() != nil:
-		return pipeline.ScanReport{}, fmt.Errorf("scanning image %q: %w", o.Image, context.Cause(ctx))
+		return Result{}, fmt.Errorf("scanning image %q: %w", o.Image, context.Cause(ctx))
 	case errors.Is(limited.Err(), context.DeadlineExceeded):
-		return pipeline.ScanReport{}, pipeline.Unavailable("scan/timeout", "scanning image %q: not done after %s: %w", o.Image, timeout, err)
+		return Result{}, pipeline.Unavailable("scan/timeout", "scanning image %q: not done after %s: %w", o.Image, timeout, err)
 	default:
-		return pipeline.ScanReport{}, err
+		return Result{}, err
 	}
 }

@@ -162,18 +162,6 @@ func unpack(layer v1.Layer, dir string) error {
 	return err
 }
 
-func write(path string, from io.Reader, limit int64) error {
-	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
-	if err != nil {
-		return err
-	}
-	written, err := io.Copy(file, io.LimitReader(from, limit+1))
-	if err == nil && written > limit {
-		err = fmt.Errorf("%s is larger than %d bytes", filepath.Base(path), limit)
-	}
-	return errors.Join(err, file.Close())
-}
-
 // stamp records when the database was fetched, where Trivy keeps it, too.
 func stamp(dir string) error {
 	client := metadata.NewClient(dir)

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 	"text/tabwriter"
+	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
@@ -38,6 +39,28 @@ func Table(w io.Writer, report pipeline.ScanReport) error {
 		return err
 	}
 	return nil
+}
+
+// table writes the report, and what the policy made of the findings.
+func (r Result) table(w io.Writer) error {
+	if err := Table(w, r.Report); err != nil {
+		return err
+	}
+	var lines strings.Builder
+	for _, s := range r.Suppressed[:min(rows, len(r.Suppressed))] {
+		fmt.Fprintf(&lines, "%s: %s (%s: %s)\n", s.Status, describeFinding(s.Finding), s.Source, s.Reason)
+	}
+	if more := len(r.Suppressed) - rows; more > 0 {
+		fmt.Fprintf(&lines, "and %d more that do not count\n", more)
+	}
+	for _, entry := range r.Expired {
+		fmt.Fprintf(&lines, "expired ignore entry: %s since %s: %s\n", entry.ID, entry.Expires.Format(time.DateOnly), entry.Reason)
+	}
+	for _, entry := range r.Unmatched {
+		fmt.Fprintf(&lines, "ignore entry without a finding, remove it: %s until %s: %s\n", entry.ID, entry.Expires.Format(time.DateOnly), entry.Reason)
+	}
+	_, err := io.WriteString(w, lines.String())
+	return err
 }
 
 func summary(report pipeline.ScanReport) string {

@@ -7,15 +7,19 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"time"
 
 	trivydb "github.com/aquasecurity/trivy-db/pkg/db"
 	dbtypes "github.com/aquasecurity/trivy-db/pkg/types"
-	"github.com/aquasecurity/trivy/pkg/cache"
+	"github.com/aquasecurity/trivy/pkg/clock"
 	"github.com/aquasecurity/trivy/pkg/fanal/analyzer"
 	"github.com/aquasecurity/trivy/pkg/fanal/applier"
 	"github.com/aquasecurity/trivy/pkg/fanal/artifact"
 	"github.com/aquasecurity/trivy/pkg/fanal/artifact/image"
 	fanal "github.com/aquasecurity/trivy/pkg/fanal/types"
+	"github.com/aquasecurity/trivy/pkg/iac/rego"
+	"github.com/aquasecurity/trivy/pkg/misconf"
+	trivyscan "github.com/aquasecurity/trivy/pkg/scan"
 	"github.com/aquasecurity/trivy/pkg/scan/langpkg"
 	"github.com/aquasecurity/trivy/pkg/scan/local"
 	"github.com/aquasecurity/trivy/pkg/scan/ospkg"
@@ -25,12 +29,6 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
-
-// inventory is what was found in one image.
-type inventory struct {
-	packages int
-	findings []pipeline.Finding
-}
 
 // turn is the right to use what Trivy keeps in variables of the process.
 type turn struct {
@@ -47,37 +45,21 @@ func newEngine() chan turn {
 	return e
 }
 
-// analyze takes the turn and runs Trivy's engine on one image.
-func analyze(ctx context.Context, base database, img *watchedImage, log *slog.Logger) (inventory, error) {
+// inTurn takes the turn for work with Trivy's engine.
+func (s session) inTurn(ctx context.Context, work func() error) error {
 	var mine turn
 	select {
 	case mine = <-engine:
 	case <-ctx.Done():
-		return inventory{}, fmt.Errorf("waiting for another scan: %w", ctx.Err())
+		return fmt.Errorf("waiting for another scan: %w", ctx.Err())
 	}
 	defer func() { engine <- mine }()
-	defer redirect(log)()
+	defer redirect(s.log)()
 	if err := mine.prepare(); err != nil {
-		return inventory{}, pipeline.Unavailable("scan/engine-failed", "making a temporary directory: %w", err)
+		return pipeline.Unavailable("scan/engine-failed", "making a temporary directory: %w", err)
 	}
-	defer mine.sweep(log)
-	if err := trivydb.Init(base.dir, trivydb.WithBoltOptions(readOnly())); err != nil {
-		return inventory{}, pipeline.Unavailable("scan/database-unusable", "opening vulnerability database %q: %w", base.dir, foreign(err))
-	}
-	defer func() { _ = trivydb.Close() }()
-	var response types.ScanResponse
-	err := guarded(func() (err error) {
-		response, err = inspect(ctx, img)
-		return err
-	})
-	if problem := img.problem.Load(); problem != nil {
-		return inventory{}, unusable(img.name, *problem)
-	}
-	if err != nil {
-		return inventory{}, pipeline.Unavailable("scan/engine-failed", "analyzing image %q: %w", img.name, foreign(err))
-	}
-	warn(log, base, response)
-	return collect(img, response)
+	defer mine.sweep(s.log)
+	return work()
 }
 
 // prepare makes Trivy's temporary directory again, which Trivy itself does only once
@@ -97,92 +79,139 @@ func (t *turn) sweep(log *slog.Logger) {
 	}
 }
 
-// inspect finds the packages of an image and compares them.
-func inspect(ctx context.Context, img fanal.Image) (types.ScanResponse, error) {
-	memory := cache.NewMemoryCache()
-	source, err := image.NewArtifact(img, memory, artifact.Option{
-		DisabledAnalyzers: unwanted(),
+// analysis is what an image holds, not yet compared with a database. To Trivy it is an
+// artifact that was inspected before.
+type analysis struct {
+	image     *watchedImage
+	layers    *layerCache
+	reference artifact.Reference
+}
+
+// Inspect gives what was found.
+func (a analysis) Inspect(context.Context) (artifact.Reference, error) { return a.reference, nil }
+
+// Clean has nothing to do.
+func (a analysis) Clean(artifact.Reference) error { return nil }
+
+// analyze looks for packages (and secrets) in the layers and the configuration of all
+// images.
+func (s session) analyze(ctx context.Context) ([]analysis, error) {
+	images, err := s.images(ctx)
+	if err != nil {
+		return nil, err
+	}
+	var found []analysis
+	err = s.inTurn(ctx, func() error {
+		for _, img := range images {
+			s.log.Debug("scanning", "image", img.name)
+			a := analysis{image: img, layers: s.layersOf(img)}
+			err := guarded(func() (err error) {
+				a.reference, err = s.inspect(ctx, a)
+				return err
+			})
+			if problem := img.problem.Load(); problem != nil {
+				return unusable(img.name, *problem)
+			}
+			if err != nil {
+				return pipeline.Unavailable("scan/engine-failed", "analyzing image %q: %w", img.name, foreign(err))
+			}
+			found = append(found, a)
+		}
+		return nil
+	})
+	return found, err
+}
+
+func (s session) inspect(ctx context.Context, a analysis) (artifact.Reference, error) {
+	option := artifact.Option{
+		DisabledAnalyzers: s.unwanted(),
 		NoProgress:        true,
 		Offline:           true,
-	})
-	if err != nil {
-		return types.ScanResponse{}, err
+		FileChecksum:      true, // for SBOMs; the files are small
 	}
-	found, err := source.Inspect(ctx)
-	if err != nil {
-		return types.ScanResponse{}, err
+	if s.options.Misconfigurations {
+		rules := misconf.ScannerOption{Namespaces: rego.BuiltinNamespaces()}
+		var err error
+		if rules.RegoScanner, err = misconf.InitRegoScanner(rules); err != nil {
+			return artifact.Reference{}, err
+		}
+		option.MisconfScannerOption = rules
 	}
-	service := local.NewService(applier.NewApplier(memory), ospkg.NewScanner(), langpkg.NewScanner(), vulnerability.NewClient(trivydb.Config{}))
-	return service.Scan(ctx, found.Name, found.ID, found.BlobIDs, types.ScanOptions{
-		PkgTypes:            types.PkgTypes,
-		PkgRelationships:    fanal.Relationships,
-		Scanners:            types.Scanners{types.VulnerabilityScanner},
-		IncludeDevDeps:      true,
-		VulnSeveritySources: []dbtypes.SourceID{"auto"},
-	})
+	source, err := image.NewArtifact(a.image, a.layers, option)
+	if err != nil {
+		return artifact.Reference{}, err
+	}
+	return source.Inspect(ctx)
 }
 
 // unwanted lists the analyzers that are off: lock files, which say what could be
-// installed and not what is; secrets, licenses and misconfiguration, which are not
-// asked for; and those that need a network or Trivy's Java database.
-func unwanted() []analyzer.Type {
+// installed and not what is; configuration files, which say nothing about how this
+// image runs; those that need a network or Trivy's Java database; and what the options
+// do not ask for.
+func (s session) unwanted() []analyzer.Type {
 	off := []analyzer.Type{
 		analyzer.TypeApkCommand,
-		analyzer.TypeSecret,
 		analyzer.TypeLicenseFile,
-		analyzer.TypeHistoryDockerfile,
 		analyzer.TypeExecutable,
 		analyzer.TypeRpmArchive,
 		analyzer.TypeJar,
+	}
+	if !s.options.Secrets {
+		off = append(off, analyzer.TypeSecret, analyzer.TypeImageConfigSecret)
+	}
+	if !s.options.Misconfigurations {
+		off = append(off, analyzer.TypeHistoryDockerfile)
 	}
 	off = append(off, analyzer.TypeLockfiles...)
 	return append(off, analyzer.TypeConfigFiles...)
 }
 
-// collect turns Trivy's results into ours. An image in which nothing was recognised
-// was not scanned: it may be hidden from the analyzers, or simply the wrong one.
-func collect(img *watchedImage, response types.ScanResponse) (inventory, error) {
-	var all inventory
-	for _, result := range response.Results {
-		all.packages += len(result.Packages)
-		for _, v := range result.Vulnerabilities {
-			all.findings = append(all.findings, finding(img, response.OS, result, v))
+// compare compares what was found with the database.
+func (s session) compare(ctx context.Context, base database, found []analysis) ([]types.Report, error) {
+	var reports []types.Report
+	err := s.inTurn(ctx, func() error {
+		if err := trivydb.Init(base.dir, trivydb.WithBoltOptions(readOnly())); err != nil {
+			return pipeline.Unavailable("scan/database-unusable", "opening vulnerability database %q: %w", base.dir, foreign(err))
 		}
-	}
-	if all.packages == 0 {
-		return inventory{}, pipeline.Unavailable("scan/nothing-to-scan", "scanning image %q: no package was recognised in it, so nothing could be compared; check that it is the right image and that its package lists (such as /var/lib/dpkg or package.json files) are in it", img.name)
-	}
-	return all, nil
+		defer func() { _ = trivydb.Close() }()
+		for _, a := range found {
+			var report types.Report
+			err := guarded(func() (err error) {
+				if report, err = s.detect(ctx, a); err != nil {
+					return err
+				}
+				return s.applyVEX(ctx, &report)
+			})
+			if err != nil {
+				return pipeline.Unavailable("scan/engine-failed", "comparing image %q: %w", a.image.name, foreign(err))
+			}
+			warn(s.log, base, report)
+			reports = append(reports, report)
+		}
+		return nil
+	})
+	return reports, err
 }
 
-func finding(img *watchedImage, system fanal.OS, result types.Result, v types.DetectedVulnerability) pipeline.Finding {
-	const short, long = 120, 240
-	where := result.Target
-	switch {
-	case result.Class == types.ClassOSPkg:
-		where = string(system.Family) + " " + system.Name
-	case v.PkgPath != "":
-		where = v.PkgPath
+func (s session) detect(ctx context.Context, a analysis) (types.Report, error) {
+	wanted := types.Scanners{types.VulnerabilityScanner}
+	if s.options.Secrets {
+		wanted = append(wanted, types.SecretScanner)
 	}
-	if img.platform != "" {
-		where = img.platform + ": " + where
+	if s.options.Misconfigurations {
+		wanted = append(wanted, types.MisconfigScanner)
 	}
-	purl := ""
-	if v.PkgIdentifier.PURL != nil {
-		purl = v.PkgIdentifier.PURL.String()
-	}
-	severity := pipeline.Severity(v.Severity) //nolint:staticcheck // Trivy's own choice among the vendors, as its table shows it
-	if rank(severity) < 0 {
-		severity = pipeline.SeverityUnknown
-	}
-	return pipeline.Finding{
-		ID:           clean(v.VulnerabilityID, short),
-		Severity:     severity,
-		Package:      clean(v.PkgName, short),
-		PURL:         clean(purl, long),
-		Version:      clean(v.InstalledVersion, short),
-		FixedVersion: clean(v.FixedVersion, short),
-		Target:       clean(where, long),
-		Title:        clean(v.Title, long),
-	}
+	backend := local.NewService(applier.NewApplier(a.layers), ospkg.NewScanner(), langpkg.NewScanner(), vulnerability.NewClient(trivydb.Config{}))
+	report, err := trivyscan.NewService(backend, a).ScanArtifact(clock.With(ctx, s.started), types.ScanOptions{
+		PkgTypes:            types.PkgTypes,
+		PkgRelationships:    fanal.Relationships,
+		Scanners:            wanted,
+		IncludeDevDeps:      true,
+		VulnSeveritySources: []dbtypes.SourceID{"auto"},
+	})
+	report.Trivy.Version = version()
+	return report, err
 }
+
+// wholeSeconds is how exact the times in documents are.
+func wholeSeconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }

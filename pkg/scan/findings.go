@@ -1,0 +1,157 @@
+//go:build goexperiment.jsonv2
+
+package scan
+
+import (
+	"fmt"
+	"time"
+
+	fanal "github.com/aquasecurity/trivy/pkg/fanal/types"
+	"github.com/aquasecurity/trivy/pkg/types"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// inventory is what was found in one image, in Trivy's words, after VEX and ignores.
+type inventory struct {
+	report types.Report
+	at     time.Time
+}
+
+// The longest texts of findings.
+const short, long = 120, 240
+
+// result turns Trivy's report into ours. An image in which nothing was recognised
+// was not scanned: it may be hidden from the analyzers, or simply the wrong one.
+func (s session) result(img *watchedImage, report types.Report, updated time.Time) (Result, error) {
+	packages := 0
+	for _, r := range report.Results {
+		packages += len(r.Packages)
+	}
+	if packages == 0 {
+		return Result{}, pipeline.Unavailable("scan/nothing-to-scan", "scanning image %q: no package was recognised in it, so nothing could be compared; check that it is the right image and that its package lists (such as /var/lib/dpkg or package.json files) are in it", img.name)
+	}
+	image, err := pipeline.ParseImage(img.name)
+	if err != nil {
+		return Result{}, unusable(img.name, err)
+	}
+	passed := dropPassed(report.Results)
+	unmatched := s.ignores.apply(passed)
+	report.Results = passed
+	all := Result{
+		Report:    pipeline.ScanReport{Image: image, Packages: packages, DatabaseUpdated: updated},
+		Platform:  img.platform,
+		Expired:   s.ignores.expired,
+		Unmatched: unmatched,
+		inventory: inventory{report: report, at: s.started},
+	}
+	for _, r := range report.Results {
+		for _, f := range found(report, r) {
+			all.Report.Findings = append(all.Report.Findings, f)
+			if s.options.blocks(f) {
+				all.Report.Blocking = append(all.Report.Blocking, f)
+			}
+		}
+		for _, m := range r.ModifiedFindings {
+			if f, ok := convert(report, r, m.Finding); ok {
+				all.Suppressed = append(all.Suppressed, Suppressed{Finding: f, Status: string(m.Status), Reason: clean(m.Statement, long), Source: clean(m.Source, long)})
+			}
+		}
+	}
+	all.complete()
+	return all, nil
+}
+
+// dropPassed leaves out the checks that an image passed.
+func dropPassed(results types.Results) types.Results {
+	for i := range results {
+		var failed []types.DetectedMisconfiguration
+		for _, m := range results[i].Misconfigurations {
+			if m.Status == types.MisconfStatusFailure {
+				failed = append(failed, m)
+			}
+		}
+		results[i].Misconfigurations = failed
+	}
+	return results
+}
+
+func found(report types.Report, r types.Result) []pipeline.Finding {
+	var all []pipeline.Finding
+	add := func(f types.Finding) {
+		if f, ok := convert(report, r, f); ok {
+			all = append(all, f)
+		}
+	}
+	for _, v := range r.Vulnerabilities {
+		add(v)
+	}
+	for _, secret := range r.Secrets {
+		add(secret)
+	}
+	for _, m := range r.Misconfigurations {
+		add(m)
+	}
+	return all
+}
+
+func convert(report types.Report, r types.Result, finding types.Finding) (pipeline.Finding, bool) {
+	switch f := finding.(type) {
+	case types.DetectedVulnerability:
+		return vulnerable(report, r, f), true
+	case types.DetectedSecret:
+		return located(r, f.RuleID, f.Severity, f.StartLine, f.Title), true
+	case types.DetectedMisconfiguration:
+		return located(r, f.ID, f.Severity, f.CauseMetadata.StartLine, f.Title+": "+f.Message), true
+	default:
+		return pipeline.Finding{}, false
+	}
+}
+
+func vulnerable(report types.Report, r types.Result, v types.DetectedVulnerability) pipeline.Finding {
+	where := r.Target
+	switch {
+	case r.Class == types.ClassOSPkg && report.Metadata.OS != nil:
+		where = string(report.Metadata.OS.Family) + " " + report.Metadata.OS.Name
+	case v.PkgPath != "":
+		where = v.PkgPath
+	}
+	purl := ""
+	if v.PkgIdentifier.PURL != nil {
+		purl = v.PkgIdentifier.PURL.String()
+	}
+	return pipeline.Finding{
+		ID:           clean(v.VulnerabilityID, short),
+		Severity:     severity(v.Severity), //nolint:staticcheck // Trivy's own choice among the vendors, as its table shows it
+		Package:      clean(v.PkgName, short),
+		PURL:         clean(purl, long),
+		Version:      clean(v.InstalledVersion, short),
+		FixedVersion: clean(v.FixedVersion, short),
+		Target:       clean(where, long),
+		Title:        clean(v.Title, long),
+	}
+}
+
+// located is a finding in a file or in the image's configuration.
+func located(r types.Result, id, level string, line int, title string) pipeline.Finding {
+	where := r.Target
+	if line > 0 {
+		where = fmt.Sprintf("%s:%d", r.Target, line)
+	}
+	return pipeline.Finding{ID: clean(id, short), Severity: severity(level), Target: clean(where, long), Title: clean(title, long)}
+}
+
+func severity(name string) pipeline.Severity {
+	if s := pipeline.Severity(name); rank(s) >= 0 {
+		return s
+	}
+	return pipeline.SeverityUnknown
+}
+
+// system is the operating system of a report's image; the zero value when unknown.
+func system(report types.Report) fanal.OS {
+	if report.Metadata.OS == nil {
+		return fanal.OS{}
+	}
+	return *report.Metadata.OS
+}

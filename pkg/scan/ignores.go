@@ -1,0 +1,208 @@
+//go:build goexperiment.jsonv2
+
+package scan
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/aquasecurity/trivy/pkg/purl"
+	trivyresult "github.com/aquasecurity/trivy/pkg/result"
+	"github.com/aquasecurity/trivy/pkg/types"
+	"sigs.k8s.io/yaml"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// maxIgnores is how large an ignore file may be.
+const maxIgnores = 4 << 20
+
+// ignoreFile is the format of Trivy's .trivyignore.yaml.
+type ignoreFile struct {
+	Vulnerabilities   []ignoreEntry `json:"vulnerabilities"`
+	Misconfigurations []ignoreEntry `json:"misconfigurations"`
+	Secrets           []ignoreEntry `json:"secrets"`
+}
+
+type ignoreEntry struct {
+	ID        string   `json:"id"`
+	PURLs     []string `json:"purls"`
+	Paths     []string `json:"paths"`
+	ExpiredAt string   `json:"expired_at"`
+	Statement string   `json:"statement"`
+}
+
+// rule is an entry in force.
+type rule struct {
+	Ignore
+	kind    types.FindingType
+	matcher trivyresult.IgnoreFindings // one, by which Trivy compares
+}
+
+// ignores is an ignore file, read and checked.
+type ignores struct {
+	source  string
+	rules   []rule
+	expired []Ignore
+}
+
+// readIgnores reads an ignore file and reports all that is wrong with it; "" is none.
+func readIgnores(path string, now time.Time) (*ignores, error) {
+	all := &ignores{source: path}
+	if path == "" {
+		return all, nil
+	}
+	content, err := readLimited(path, maxIgnores)
+	if err != nil {
+		return nil, pipeline.BadInput("scan/bad-ignores", "reading ignore file: %w", err)
+	}
+	var file ignoreFile
+	if err := yaml.UnmarshalStrict(content, &file); err != nil {
+		return nil, pipeline.BadInput("scan/bad-ignores", "parsing ignore file %q: %w", path, err)
+	}
+	problems := []error{
+		all.add(types.FindingTypeVulnerability, file.Vulnerabilities, now),
+		all.add(types.FindingTypeMisconfiguration, file.Misconfigurations, now),
+		all.add(types.FindingTypeSecret, file.Secrets, now),
+	}
+	if err := errors.Join(problems...); err != nil {
+		return nil, pipeline.BadInput("scan/bad-ignores", "ignore file %q: %w", path, oneLine(err))
+	}
+	return all, nil
+}
+
+func (i *ignores) add(kind types.FindingType, entries []ignoreEntry, now time.Time) error {
+	var problems []error
+	for n, entry := range entries {
+		parsed, err := entry.parse(kind)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("%s entry %d (%q): %w", kind, n+1, entry.ID, err))
+			continue
+		}
+		if !now.Before(parsed.Expires) {
+			i.expired = append(i.expired, parsed.Ignore)
+			continue
+		}
+		i.rules = append(i.rules, parsed)
+	}
+	return errors.Join(problems...)
+}
+
+func (e ignoreEntry) parse(kind types.FindingType) (rule, error) {
+	var problems []error
+	if strings.TrimSpace(e.ID) == "" {
+		problems = append(problems, errors.New("id is missing"))
+	}
+	if strings.TrimSpace(e.Statement) == "" {
+		problems = append(problems, errors.New("statement is missing: say why the finding is acceptable"))
+	}
+	expires, err := parseDate(e.ExpiredAt)
+	if err != nil {
+		problems = append(problems, err)
+	}
+	if len(e.PURLs) > 0 && kind != types.FindingTypeVulnerability {
+		problems = append(problems, errors.New("purls are for vulnerabilities only"))
+	}
+	match := trivyresult.IgnoreFinding{ID: e.ID, Paths: e.Paths}
+	for _, text := range e.PURLs {
+		parsed, err := purl.FromString(text)
+		if err != nil {
+			problems = append(problems, fmt.Errorf("purl %q: %w", text, err))
+			continue
+		}
+		match.PURLs = append(match.PURLs, parsed)
+	}
+	return rule{
+		Ignore:  Ignore{ID: e.ID, PURLs: e.PURLs, Paths: e.Paths, Reason: clean(e.Statement, long), Expires: expires},
+		kind:    kind,
+		matcher: trivyresult.IgnoreFindings{match},
+	}, errors.Join(problems...)
+}
+
+func parseDate(text string) (time.Time, error) {
+	if text == "" {
+		return time.Time{}, errors.New("expired_at is missing: give the date from which it counts again, as 2027-01-31")
+	}
+	for _, format := range []string{time.DateOnly, time.RFC3339} {
+		if date, err := time.Parse(format, text); err == nil {
+			return date, nil
+		}
+	}
+	return time.Time{}, fmt.Errorf("expired_at %q is no date such as 2027-01-31", text)
+}
+
+// readLimited reads a file of the user that is small.
+func readLimited(path string, limit int64) ([]byte, error) {
+	file, err := os.Open(path)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	content, err := io.ReadAll(io.LimitReader(file, limit+1))
+	if err == nil && int64(len(content)) > limit {
+		err = fmt.Errorf("%s is larger than %d bytes", path, limit)
+	}
+	return content, err
+}
+
+// oneLine joins the lines of joined errors.
+func oneLine(err error) error {
+	return errors.New(strings.ReplaceAll(err.Error(), "\n", "; "))
+}
+
+// apply takes out what the rules match, and gives the entries that matched nothing.
+func (i *ignores) apply(results types.Results) []Ignore {
+	used := make([]bool, len(i.rules))
+	for n := range results {
+		r := &results[n]
+		r.Vulnerabilities = kept(i, used, r, r.Vulnerabilities, func(m rule, v types.DetectedVulnerability) bool {
+			if v.PkgIdentifier.PURL == nil && len(m.PURLs) > 0 {
+				return false
+			}
+			return m.matches(v.VulnerabilityID, r.Target, v) || m.matches(v.VulnerabilityID, v.PkgPath, v)
+		})
+		r.Misconfigurations = kept(i, used, r, r.Misconfigurations, func(m rule, f types.DetectedMisconfiguration) bool {
+			return m.matcher.Match(f.ID, r.Target, nil) != nil || m.matcher.Match(f.AVDID, r.Target, nil) != nil
+		})
+		r.Secrets = kept(i, used, r, r.Secrets, func(m rule, f types.DetectedSecret) bool {
+			return m.matcher.Match(f.RuleID, r.Target, nil) != nil || m.matcher.Match(f.RuleID, strings.TrimPrefix(r.Target, "/"), nil) != nil
+		})
+	}
+	var unmatched []Ignore
+	for n, m := range i.rules {
+		if !used[n] {
+			unmatched = append(unmatched, m.Ignore)
+		}
+	}
+	return unmatched
+}
+
+func (m rule) matches(id, path string, v types.DetectedVulnerability) bool {
+	return m.matcher.Match(id, path, v.PkgIdentifier.PURL) != nil
+}
+
+// kept gives the findings that no rule of their kind matches; the others are moved to
+// the result's modified ones.
+func kept[F types.Finding](i *ignores, used []bool, r *types.Result, all []F, matches func(rule, F) bool) []F {
+	var rest []F
+	for _, f := range all {
+		taken := false
+		for n, m := range i.rules {
+			if m.kind != f.FindingType() || !matches(m, f) {
+				continue
+			}
+			if used[n] = true; !taken {
+				r.ModifiedFindings = append(r.ModifiedFindings, types.NewModifiedFinding(f, types.FindingStatusIgnored, m.Reason, i.source))
+			}
+			taken = true
+		}
+		if !taken {
+			rest = append(rest, f)
+		}
+	}
+	return rest
+}

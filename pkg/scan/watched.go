@@ -1,0 +1,144 @@
+//go:build goexperiment.jsonv2
+
+package scan
+
+import (
+	"bytes"
+	"crypto/sha256"
+	"encoding/hex"
+	"errors"
+	"fmt"
+	"hash"
+	"io"
+	"sync/atomic"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+)
+
+// watchedImage notices what Trivy does not tell: an error after a layer's last
+// file, which is where a layer that is not what its digest says shows.
+type watchedImage struct {
+	v1.Image
+	name     string
+	platform string // "linux/amd64"
+	config   *v1.ConfigFile
+	left     atomic.Int64
+	problem  atomic.Pointer[error]
+}
+
+// watch checks the manifest and the configuration of an image. Its layers are checked
+// while they are read.
+func watch(image v1.Image, ref name.Digest) (*watchedImage, error) {
+	raw, err := image.RawManifest()
+	if err != nil {
+		return nil, unreadable(ref, err)
+	}
+	if err := proven(raw, ref.DigestStr()); err != nil {
+		return nil, unreadable(ref, err)
+	}
+	manifest, err := v1.ParseManifest(bytes.NewReader(raw))
+	if err != nil {
+		return nil, unusable(ref.String(), err)
+	}
+	if raw, err = image.RawConfigFile(); err != nil {
+		return nil, unreadable(ref, err)
+	}
+	if err := proven(raw, manifest.Config.Digest.String()); err != nil {
+		return nil, unreadable(ref, fmt.Errorf("its configuration: %w", err))
+	}
+	config, err := v1.ParseConfigFile(bytes.NewReader(raw))
+	if err != nil {
+		return nil, unusable(ref.String(), err)
+	}
+	if layers, known := len(manifest.Layers), len(config.RootFS.DiffIDs); layers != known {
+		return nil, unusable(ref.String(), fmt.Errorf("it has %s, but its configuration knows %d", count(layers, "layer"), known))
+	}
+	w := &watchedImage{Image: image, name: ref.String(), config: config}
+	if p := config.Platform(); p != nil {
+		w.platform = p.String()
+	}
+	w.left.Store(maxImage)
+	return w, nil
+}
+
+// ConfigFile gives the configuration that was checked.
+func (w *watchedImage) ConfigFile() (*v1.ConfigFile, error) { return w.config, nil }
+
+// Name gives the image's reference by digest.
+func (w *watchedImage) Name() string { return w.name }
+
+// ID gives the digest of the image's configuration.
+func (w *watchedImage) ID() (string, error) {
+	hash, err := w.ConfigName()
+	return hash.String(), err
+}
+
+// RepoTags gives nothing: the pipeline knows no tags.
+func (w *watchedImage) RepoTags() []string { return nil }
+
+// RepoDigests gives the image's reference by digest.
+func (w *watchedImage) RepoDigests() []string { return []string{w.name} }
+
+// LayerByDiffID gives a layer that is watched, too.
+func (w *watchedImage) LayerByDiffID(hash v1.Hash) (v1.Layer, error) {
+	layer, err := w.Image.LayerByDiffID(hash)
+	if err != nil {
+		w.fail(err)
+		return nil, err
+	}
+	return &watchedLayer{Layer: layer, diffID: hash, image: w}, nil
+}
+
+// fail keeps the first problem.
+func (w *watchedImage) fail(err error) { w.problem.CompareAndSwap(nil, &err) }
+
+type watchedLayer struct {
+	v1.Layer
+	diffID v1.Hash
+	image  *watchedImage
+}
+
+// Uncompressed gives a reader that reads the layer to its end when closed, and compares
+// it with its diff ID: what is found in a layer is kept under that name.
+func (l *watchedLayer) Uncompressed() (io.ReadCloser, error) {
+	reader, err := l.Layer.Uncompressed()
+	if err != nil {
+		l.image.fail(err)
+		return nil, err
+	}
+	return &watchedReader{ReadCloser: reader, layer: l, sum: sha256.New()}, nil
+}
+
+type watchedReader struct {
+	io.ReadCloser
+	layer *watchedLayer
+	sum   hash.Hash
+}
+
+// Read fails when the whole image is larger than allowed.
+func (r *watchedReader) Read(p []byte) (int, error) {
+	image := r.layer.image
+	n, err := r.ReadCloser.Read(p)
+	_, _ = r.sum.Write(p[:n])
+	if image.left.Add(-int64(n)) < 0 {
+		err = fmt.Errorf("it has more than %d bytes unpacked", int64(maxImage))
+	}
+	if errors.Is(err, io.EOF) {
+		if got := hex.EncodeToString(r.sum.Sum(nil)); got != r.layer.diffID.Hex {
+			err = fmt.Errorf("%w: layer %s has sha256:%s unpacked", errAltered, r.layer.diffID, got)
+		}
+	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		image.fail(err)
+	}
+	return n, err
+}
+
+// Close reads what is left, so that the digest is checked.
+func (r *watchedReader) Close() error {
+	if r.layer.image.problem.Load() == nil {
+		_, _ = io.Copy(io.Discard, r)
+	}
+	return r.ReadCloser.Close()
+}
