@@ -112,6 +112,8 @@ func (s session) fetch(ctx context.Context, method, address, text string, limit 
 		return answer{}, unanswered(err, s.timeout)
 	}
 	defer func() { _ = response.Body.Close() }()
+	clock.note(&clock.last)
+	response.Body = clock.timed(response.Body)
 	a := answer{status: response.StatusCode, header: response.Header, url: response.Request.URL}
 	var kept bytes.Buffer
 	into := io.Discard
@@ -165,26 +167,44 @@ func (u *unzip) Read(p []byte) (int, error) {
 	return u.zip.Read(p)
 }
 
-// stopwatch measures from when the connection stands: making a port-forward is
-// no work of the application's.
+// stopwatch measures from when the connection stands, because making a
+// port-forward is no work of the application's, to the last byte: a tunnel may
+// pass on the end of a connection a second later.
 type stopwatch struct {
-	mu    sync.Mutex
-	once  sync.Once
-	began time.Time
+	mu          sync.Mutex
+	once        sync.Once
+	began, last time.Time
 }
 
 func (w *stopwatch) trace(ctx context.Context) context.Context {
-	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{GotConn: func(httptrace.GotConnInfo) {
-		w.once.Do(func() {
-			w.mu.Lock()
-			defer w.mu.Unlock()
-			w.began = time.Now()
-		})
-	}})
+	return httptrace.WithClientTrace(ctx, &httptrace.ClientTrace{
+		GotConn: func(httptrace.GotConnInfo) { w.once.Do(func() { w.note(&w.began) }) },
+	})
+}
+
+func (w *stopwatch) note(when *time.Time) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	*when = time.Now()
 }
 
 func (w *stopwatch) read() time.Duration {
 	w.mu.Lock()
 	defer w.mu.Unlock()
-	return time.Since(w.began)
+	return w.last.Sub(w.began)
+}
+
+func (w *stopwatch) timed(body io.ReadCloser) io.ReadCloser { return timedBody{body, w} }
+
+type timedBody struct {
+	io.ReadCloser
+	clock *stopwatch
+}
+
+func (b timedBody) Read(p []byte) (int, error) {
+	n, err := b.ReadCloser.Read(p)
+	if n > 0 {
+		b.clock.note(&b.clock.last)
+	}
+	return n, err
 }

@@ -288,3 +288,21 @@ func TestWhatIsSent(t *testing.T) {
 	}}}, target, nil)[0]
 	require.Equal(t, "passed", got.Result, got.Detail)
 }
+
+func TestTheEndOfAConnectionThatComesLateIsNoLatency(t *testing.T) {
+	const held = 300 * time.Millisecond
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		connection, buffer, err := http.NewResponseController(w).Hijack()
+		if err != nil {
+			return
+		}
+		_, _ = buffer.WriteString("HTTP/1.0 200 OK\r\n\r\nall there is")
+		_ = buffer.Flush()
+		time.Sleep(held)
+		_ = connection.Close()
+	}))
+	defer server.Close()
+	suite := Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/", Expect: Expect{MaxLatency: held / 2}}}}
+	got := Run(t.Context(), suite, Target{Name: "Pod/a", BaseURL: server.URL}, nil)[0]
+	require.Equal(t, "passed", got.Result, got.Detail)
+}
