@@ -27,7 +27,7 @@ bin/stagecrew: $(GO_FILES)
 test: verify lint test-unit e2e-main ## everything CI checks: generated files, lint, unit tests, actions under act, the main path on the sandbox
 
 # The tests below test/ need a stage; e2e-main runs them.
-UNIT_PACKAGES = $$(go list ./... | grep -v '/test/')
+UNIT_PACKAGES = $$(go list ./... | grep -v '/test/') ./test/scenarios/table
 
 test-unit: ## unit, script and chart tests, without a cluster, with Trivy and without
 	go test $(UNIT_PACKAGES)
@@ -39,11 +39,19 @@ test-short: ## the same, quick: under a minute when warm
 	go test -short $(UNIT_PACKAGES)
 
 .PHONY: e2e-main
-e2e-main: bin/stagecrew sandbox $(TOOLS)/act ## the main path and the actions, on the sandbox
-	go build -o bin/withstage ./test/withstage
-	ACT_BIN=$(TOOLS)/act E2E_REQUIRED=1 bin/withstage -name e2e -- go test -p 1 -count=1 -timeout 40m -v ./test/...
+e2e-main: bin/stagecrew sandbox bin/withstage $(TOOLS)/act ## the main path and the actions, on the sandbox
+	ACT_BIN=$(TOOLS)/act E2E_REQUIRED=1 bin/withstage -name e2e -- go test -p 1 -count=1 -timeout 40m -v ./test/e2e ./test/actions
 
-e2e: e2e-main ## the end-to-end tests on the sandbox
+# What was measured, for the document; it is written after a failure, too.
+SCENARIOS := $(CURDIR)/bin/scenarios
+
+e2e: bin/stagecrew sandbox bin/withstage $(TOOLS)/helm ## the scenario suite and the kill matrix on the sandbox, beside helm; writes docs/scenarios.md
+	rm -rf $(SCENARIOS) && mkdir -p $(SCENARIOS)
+	E2E_RESULTS=$(SCENARIOS) E2E_HELM=$(TOOLS)/helm E2E_REQUIRED=1 bin/withstage -name scenarios -- go test -count=1 -timeout 60m -v ./test/scenarios; \
+		code=$$?; go run ./test/scenarios/table $(SCENARIOS) > $(SCENARIOS)/scenarios.md && mv $(SCENARIOS)/scenarios.md docs/scenarios.md && exit $$code
+
+bin/withstage: $(GO_FILES)
+	go build -o bin/withstage ./test/withstage
 
 lint: $(TOOLS)/golangci-lint ## golangci-lint with the room rules
 	$(TOOLS)/golangci-lint run ./...
@@ -81,6 +89,10 @@ endif
 
 $(TOOLS)/golangci-lint: tools.mk
 	GOEXPERIMENT= GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	@touch $@
+
+$(TOOLS)/helm: tools.mk
+	GOEXPERIMENT= GOBIN=$(TOOLS) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 	@touch $@
 
 $(TOOLS)/act: tools.mk

@@ -2,3 +2,4 @@
 # into bin/tools from their Go modules. Libraries are pinned in go.mod.
 GOLANGCI_LINT_VERSION := v2.15.0
 ACT_VERSION           := v0.2.89
+HELM_VERSION          := v3.22.0

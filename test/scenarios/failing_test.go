@@ -13,7 +13,7 @@ var failing = []scenario{
 	{
 		name:  "an image digest that does not exist",
 		image: func(s *site) string { return strings.Split(s.image, "@")[0] + "@sha256:" + strings.Repeat("1", 64) },
-		exit:  1, code: "preflight/image-not-pullable", words: []string{"sha256:1111"}, soon: true,
+		exit:  4, code: "rollout/image-not-found", words: []string{"app", "ErrImagePull", "sha256:1111", "not found"}, soon: true,
 	},
 	{
 		name:   "an image name that cannot be parsed",
