@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -203,6 +204,32 @@ func TestAnAPIServerThatIsAwayForAMomentDoesNotFailAnApply(t *testing.T) {
 	}
 	apply(t, r, "two")
 	require.Zero(t, left)
+}
+
+func TestARecordWhoseCreationGotNoAnswerIsLookedFor(t *testing.T) {
+	for name, arrives := range map[string]bool{"it had arrived": true, "it had not": false} {
+		t.Run(name, func(t *testing.T) {
+			r, cluster := open(t)
+			lost := false
+			cluster.meet = func(w http.ResponseWriter, request *http.Request) bool {
+				if lost || request.Method != http.MethodPost || !strings.HasSuffix(request.URL.Path, "/secrets") {
+					return false
+				}
+				if lost = true; arrives {
+					cluster.serve(httptest.NewRecorder(), request)
+				}
+				connection, _, err := w.(http.Hijacker).Hijack()
+				require.NoError(t, err)
+				require.NoError(t, connection.Close())
+				return true
+			}
+			require.Equal(t, 1, apply(t, r, "one").Revision.Number)
+			history, err := r.History(t.Context())
+			require.NoError(t, err)
+			require.Len(t, history, 1)
+			require.Equal(t, "deployed", history[0].Status)
+		})
+	}
 }
 
 func TestARollbackThatFailsSaysWhatItLeft(t *testing.T) {

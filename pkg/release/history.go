@@ -72,10 +72,27 @@ func (m *marking) Create(key string, record *helmrelease.Release) error {
 	}
 	labels[labelVerdict] = string(pipeline.MarkPending)
 	record.Labels = labels
-	if err := m.Driver.Create(key, record); err != nil {
-		return err
+	err := m.Driver.Create(key, record)
+	if err != nil && isUnreachable(err) {
+		err = m.createAgain(key, record, err)
 	}
-	m.created, m.record = record.Version, record
+	if err == nil {
+		m.created, m.record = record.Version, record
+	}
+	return err
+}
+
+// createAgain stores a record whose creation got no answer, unless it is there.
+func (m *marking) createAgain(key string, record *helmrelease.Release, noAnswer error) error {
+	stored, err := m.Get(key)
+	switch {
+	case isMissing(err):
+		return m.Driver.Create(key, record)
+	case err != nil:
+		return noAnswer
+	case !stored.Info.LastDeployed.Equal(record.Info.LastDeployed):
+		return driver.ErrReleaseExists
+	}
 	return nil
 }
 
