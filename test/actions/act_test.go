@@ -17,21 +17,9 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
-)
 
-// env reads what test/withstage prepared. Without it the test is skipped, and
-// says so; where the stage is promised (E2E_REQUIRED, as in CI) it fails.
-func env(t *testing.T, name string) string {
-	t.Helper()
-	value := os.Getenv(name)
-	if value == "" && os.Getenv("E2E_REQUIRED") != "" {
-		t.Fatalf("%s is not set, although a stage is required", name)
-	}
-	if value == "" {
-		t.Skipf("SKIPPED: no stage: %s is not set; `make e2e` runs this test on a sandbox", name)
-	}
-	return value
-}
+	"github.com/stagecrew/stagecrew/test/staged"
+)
 
 // entry is one line of act's log.
 type entry struct {
@@ -78,8 +66,8 @@ func (a act) run(event string, args ...string) map[string]job {
 	if bundle := os.Getenv("SSL_CERT_FILE"); bundle != "" {
 		args = append(args, "--env", "SSL_CERT_FILE="+bundle)
 	}
-	cmd := exec.CommandContext(ctx, env(a.t, "ACT_BIN"), args...)
-	cmd.Dir = env(a.t, "E2E_ROOT")
+	cmd := exec.CommandContext(ctx, staged.Env(a.t, "ACT_BIN"), args...)
+	cmd.Dir = staged.Env(a.t, "E2E_ROOT")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_CACHE_HOME=" + dir}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second

@@ -16,22 +16,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/test/staged"
 )
-
-// env reads what test/withstage prepared. Without it the test is skipped, and
-// says so; where the stage is promised (E2E_REQUIRED, as in CI) it fails.
-func env(t *testing.T, name string) string {
-	t.Helper()
-	value := os.Getenv(name)
-	if value != "" {
-		return value
-	}
-	if os.Getenv("E2E_REQUIRED") != "" {
-		t.Fatalf("%s is not set, although a stage is required", name)
-	}
-	t.Skipf("SKIPPED: no stage: %s is not set; `make e2e` runs this test on a sandbox", name)
-	return ""
-}
 
 // outcome is how one command ended.
 type outcome struct {
@@ -47,7 +33,7 @@ func stagecrew(t *testing.T, args ...string) outcome {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, env(t, "E2E_STAGECREW"), args...)
+	cmd := exec.CommandContext(ctx, staged.Env(t, "E2E_STAGECREW"), args...)
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr, cmd.Dir = &stdout, &stderr, t.TempDir()
 	err := cmd.Run()
@@ -68,7 +54,7 @@ func stagecrew(t *testing.T, args ...string) outcome {
 // kubectl is what a person would use to look at the cluster.
 func kubectl(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "kubectl", append([]string{"--kubeconfig", env(t, "E2E_KUBECONFIG")}, args...)...).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "kubectl", append([]string{"--kubeconfig", staged.Env(t, "E2E_KUBECONFIG")}, args...)...).CombinedOutput()
 	require.NoError(t, err, "kubectl %v: %s", args, out)
 	return string(out)
 }

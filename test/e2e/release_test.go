@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/test/staged"
 )
 
 // house is the target system of the tests below, in a namespace of its own.
@@ -22,26 +23,26 @@ type house struct {
 }
 
 func newHouse(t *testing.T, namespace string) house {
-	env(t, "E2E_KUBECONFIG")
-	h := house{t: t, namespace: namespace, images: env(t, "E2E_REPOSITORY") + "/" + namespace + "/backstage-production"}
+	staged.Env(t, "E2E_KUBECONFIG")
+	h := house{t: t, namespace: namespace, images: staged.Env(t, "E2E_REPOSITORY") + "/" + namespace + "/backstage-production"}
 	h.values = write(t, "values.yaml", "secrets:\n  postgresPassword: e2e-password\n")
 	return h
 }
 
 func (h house) cluster() []string {
-	return []string{"--release", "backstage", "--namespace", h.namespace, "--kubeconfig", env(h.t, "E2E_KUBECONFIG"), "--output", "json"}
+	return []string{"--release", "backstage", "--namespace", h.namespace, "--kubeconfig", staged.Env(h.t, "E2E_KUBECONFIG"), "--output", "json"}
 }
 
 func (h house) chart() []string {
-	return append(h.cluster(), "--chart", filepath.Join(env(h.t, "E2E_ROOT"), "charts", "backstage"), "--values", h.values)
+	return append(h.cluster(), "--chart", filepath.Join(staged.Env(h.t, "E2E_ROOT"), "charts", "backstage"), "--values", h.values)
 }
 
 // run is the whole pipeline for a workspace.
 func (h house) run(source, version string) outcome {
 	return stagecrew(h.t, append([]string{"run",
-		"--source", source, "--base-image", env(h.t, "E2E_BASE_IMAGE"), "--repository", h.images, "--version-label", version, "--tag", version,
-		"--scan-database", env(h.t, "E2E_DATABASE"), "--scan-cache-dir", h.t.TempDir(),
-		"--sign-key", env(h.t, "E2E_SIGN_KEY"), "--verify-key", env(h.t, "E2E_VERIFY_KEY")}, h.chart()...)...)
+		"--source", source, "--base-image", staged.Env(h.t, "E2E_BASE_IMAGE"), "--repository", h.images, "--version-label", version, "--tag", version,
+		"--scan-database", staged.Env(h.t, "E2E_DATABASE"), "--scan-cache-dir", h.t.TempDir(),
+		"--sign-key", staged.Env(h.t, "E2E_SIGN_KEY"), "--verify-key", staged.Env(h.t, "E2E_VERIFY_KEY")}, h.chart()...)...)
 }
 
 // deploy is what the deploy stage does alone.
@@ -62,7 +63,7 @@ func (h house) status() []pipeline.Revision {
 func workspace(t *testing.T, overlay map[string]string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "source")
-	out, err := exec.CommandContext(t.Context(), "cp", "-al", env(t, "E2E_SOURCE"), dir).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "cp", "-al", staged.Env(t, "E2E_SOURCE"), dir).CombinedOutput()
 	require.NoError(t, err, string(out))
 	for name, content := range overlay {
 		path := filepath.Join(dir, name)
@@ -156,19 +157,19 @@ func TestWhatIsRefusedDoesNotTouchTheCluster(t *testing.T) {
 	require.Len(t, vulnerable.record.Scan.Blocking, 1)
 	require.Equal(t, "1.2.6, 0.2.4", vulnerable.record.Scan.Blocking[0].FixedVersion)
 
-	built := stagecrew(t, "build", "--source", workspace(t, nil), "--base-image", env(t, "E2E_BASE_IMAGE"), "--repository", h.images, "--output", "json")
+	built := stagecrew(t, "build", "--source", workspace(t, nil), "--base-image", staged.Env(t, "E2E_BASE_IMAGE"), "--repository", h.images, "--output", "json")
 	require.Equal(t, 0, built.exit)
 	image := built.record.Image.String()
-	clean := stagecrew(t, "scan", "--image", image, "--scan-database", env(t, "E2E_DATABASE"), "--scan-cache-dir", t.TempDir(), "--output", "json")
+	clean := stagecrew(t, "scan", "--image", image, "--scan-database", staged.Env(t, "E2E_DATABASE"), "--scan-cache-dir", t.TempDir(), "--output", "json")
 	require.Equal(t, 0, clean.exit)
 	require.Empty(t, clean.record.Scan.Blocking)
-	nowhere := stagecrew(t, "scan", "--image", image, "--scan-database", env(t, "E2E_REPOSITORY")+"/nowhere:2", "--scan-cache-dir", t.TempDir())
+	nowhere := stagecrew(t, "scan", "--image", image, "--scan-database", staged.Env(t, "E2E_REPOSITORY")+"/nowhere:2", "--scan-cache-dir", t.TempDir())
 	require.Equal(t, 3, nowhere.exit, "no database is not clean")
 
-	unsigned := h.deploy(image, "--verify-key", env(t, "E2E_VERIFY_KEY"))
+	unsigned := h.deploy(image, "--verify-key", staged.Env(t, "E2E_VERIFY_KEY"))
 	require.Equal(t, 1, unsigned.exit)
 	require.Contains(t, unsigned.record.Error, "sign/no-signature")
-	tag := h.deploy(h.images+":1.0.0", "--verify-key", env(t, "E2E_VERIFY_KEY"))
+	tag := h.deploy(h.images+":1.0.0", "--verify-key", staged.Env(t, "E2E_VERIFY_KEY"))
 	require.Equal(t, 2, tag.exit, "a tag is no input")
 	require.NotContains(t, kubectl(t, "get", "namespaces", "-o", "name"), h.namespace)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/test/scenarios/result"
+	"github.com/stagecrew/stagecrew/test/staged"
 )
 
 // helmTimeout is what the comparison gives helm: long enough for every healthy
@@ -33,8 +34,8 @@ func (s *site) helm(program, image string, version int, values string) *process 
 	s.t.Helper()
 	repository, digest, _ := strings.Cut(image, "@")
 	return start(s.t, program, []string{"HELM_CACHE_HOME=" + s.t.TempDir(), "HELM_CONFIG_HOME=" + s.t.TempDir()},
-		"upgrade", release, filepath.Join(env(s.t, "E2E_ROOT"), "test", "scenarios", "chart"), "--install", "--atomic", "--timeout", helmTimeout,
-		"--kubeconfig", env(s.t, "E2E_KUBECONFIG"), "--namespace", s.namespace, "--values", s.write("values.yaml", values),
+		"upgrade", release, filepath.Join(staged.Env(s.t, "E2E_ROOT"), "test", "scenarios", "chart"), "--install", "--atomic", "--timeout", helmTimeout,
+		"--kubeconfig", staged.Env(s.t, "E2E_KUBECONFIG"), "--namespace", s.namespace, "--values", s.write("values.yaml", values),
 		"--set", fmt.Sprintf("version=%d,image.repository=%s,image.digest=%s", version, repository, digest))
 }
 
@@ -51,7 +52,7 @@ func (s *site) helmResult(o outcome) *result.Result {
 	s.t.Logf("helm: exit %d after %.1f s\n%s", o.exit, o.seconds, o.stderr)
 	s.until("the old pods to end", func() bool { return len(s.terminating()) == 0 })
 	r := &result.Result{Exit: o.exit, Seconds: o.seconds, Cause: lastLine(o.stderr), End: s.page()}
-	out, err := exec.CommandContext(s.ctx, helmProgram(s.t), "status", release, "--kubeconfig", env(s.t, "E2E_KUBECONFIG"),
+	out, err := exec.CommandContext(s.ctx, helmProgram(s.t), "status", release, "--kubeconfig", staged.Env(s.t, "E2E_KUBECONFIG"),
 		"--namespace", s.namespace, "--output", "json").Output()
 	require.NoError(s.t, err)
 	var status struct{ Info struct{ Status string } }

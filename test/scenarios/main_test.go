@@ -21,21 +21,6 @@ func TestMain(m *testing.M) {
 	os.Exit(m.Run())
 }
 
-// env reads what test/withstage prepared. Without it the test is skipped, and
-// says so; where the stage is promised (E2E_REQUIRED, as in CI) it fails.
-func env(t *testing.T, name string) string {
-	t.Helper()
-	value := os.Getenv(name)
-	if value != "" {
-		return value
-	}
-	if os.Getenv("E2E_REQUIRED") != "" {
-		t.Fatalf("%s is not set, although a stage is required", name)
-	}
-	t.Skipf("SKIPPED: no stage: %s is not set; `make e2e` runs this test on a sandbox", name)
-	return ""
-}
-
 // report keeps a result for the document when the test ends, with the test's own
 // judgement.
 func report(t *testing.T, r *result.Result) {

@@ -19,6 +19,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/test/staged"
 )
 
 // sandbox is what `sandbox status` says about the stage's cluster.
@@ -27,7 +29,7 @@ type sandbox struct{ Kubeconfig, Registry, AuditLog, RegistryHosts string }
 func stageSandbox(t *testing.T) sandbox {
 	t.Helper()
 	var status sandbox
-	out, err := exec.CommandContext(t.Context(), env(t, "E2E_SANDBOX"), "status", "--name", env(t, "E2E_SANDBOX_NAME"), "--output", "json").Output()
+	out, err := exec.CommandContext(t.Context(), staged.Env(t, "E2E_SANDBOX"), "status", "--name", staged.Env(t, "E2E_SANDBOX_NAME"), "--output", "json").Output()
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(out, &status))
 	return status

@@ -32,6 +32,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 	"github.com/stagecrew/stagecrew/test/scenarios/result"
+	"github.com/stagecrew/stagecrew/test/staged"
 )
 
 // release is the name of the release, the workload and the Service.
@@ -55,7 +56,7 @@ type site struct {
 // cluster gives a client of the stage's cluster.
 func cluster(t *testing.T) (*rest.Config, kubernetes.Interface) {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", env(t, "E2E_KUBECONFIG"))
+	config, err := clientcmd.BuildConfigFromFlags("", staged.Env(t, "E2E_KUBECONFIG"))
 	require.NoError(t, err)
 	config.QPS, config.Burst, config.UserAgent = 200, 400, "scenarios"
 	client, err := kubernetes.NewForConfig(config)
@@ -75,7 +76,7 @@ func newSite(t *testing.T, name string) *site {
 	digest, err := busybox()
 	require.NoError(t, err)
 	s := &site{t: t, ctx: t.Context(), kube: client, config: config, smoke: "none",
-		namespace: namespaceFor(name), image: env(t, "E2E_REPOSITORY") + "/library/busybox@" + digest}
+		namespace: namespaceFor(name), image: staged.Env(t, "E2E_REPOSITORY") + "/library/busybox@" + digest}
 	// On a cluster that is kept, an earlier run's namespace may still be on its way out.
 	s.until("namespace "+s.namespace+" to be free", func() bool {
 		meta := metav1.ObjectMeta{Name: s.namespace}
@@ -160,7 +161,7 @@ func (s *site) write(name, content string) string {
 }
 
 func (s *site) flags() []string {
-	return []string{"--release", release, "--namespace", s.namespace, "--kubeconfig", env(s.t, "E2E_KUBECONFIG"), "--output", "json"}
+	return []string{"--release", release, "--namespace", s.namespace, "--kubeconfig", staged.Env(s.t, "E2E_KUBECONFIG"), "--output", "json"}
 }
 
 // deploy starts `stagecrew deploy` of a version with these values.
@@ -171,16 +172,16 @@ func (s *site) deploy(version int, values string, extra ...string) *process {
 func (s *site) deployImage(image string, version int, values string, extra ...string) *process {
 	s.t.Helper()
 	args := slices.Concat([]string{"deploy", "--image", image, "--allow-unsigned-unsafe", "--smoke", s.smoke,
-		"--chart", filepath.Join(env(s.t, "E2E_ROOT"), "test", "scenarios", "chart"),
+		"--chart", filepath.Join(staged.Env(s.t, "E2E_ROOT"), "test", "scenarios", "chart"),
 		"--values", s.write("values.yaml", values), "--set", fmt.Sprintf("version=%d", version),
 		"--timeout", "2m", "--rollback-timeout", "2m"}, s.flags(), s.args, extra)
-	return start(s.t, env(s.t, "E2E_STAGECREW"), nil, args...)
+	return start(s.t, staged.Env(s.t, "E2E_STAGECREW"), nil, args...)
 }
 
 // command starts another stagecrew command for the release.
 func (s *site) command(name string, extra ...string) *process {
 	s.t.Helper()
-	return start(s.t, env(s.t, "E2E_STAGECREW"), nil, slices.Concat([]string{name}, s.flags(), extra)...)
+	return start(s.t, staged.Env(s.t, "E2E_STAGECREW"), nil, slices.Concat([]string{name}, s.flags(), extra)...)
 }
 
 // revisions gives what `stagecrew status` says, newest first.
