@@ -134,13 +134,17 @@ func (s *session) watcher(cluster *kube.Cluster, g gate) watcher {
 		Client: cluster.Client, Namespace: cluster.Namespace, Rules: g.rules,
 		LogPatterns: g.logPatterns, PassingPatterns: g.passing,
 		Show: s.screen.show, Log: s.log,
-	}}
+	}, s.screen}
 }
 
 // watcher gives the rollout package the form that deploy wants.
-type watcher struct{ rollout.Options }
+type watcher struct {
+	rollout.Options
+	screen *screen
+}
 
 func (w watcher) Watch(ctx context.Context, applied pipeline.Applied) (pipeline.Rollout, error) {
+	defer w.screen.clear() // what follows is not about pods
 	return rollout.Watch(ctx, w.Options, applied)
 }
 
