@@ -5,83 +5,53 @@ import (
 	"strings"
 	"time"
 
+	"k8s.io/apimachinery/pkg/types"
+
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
-
-// The codes of causes. Each has a heading in docs/errors.md.
-const (
-	codeInvalidName   = "rollout/invalid-image-name"
-	codeNeverPull     = "rollout/image-never-pull"
-	codeNotFound      = "rollout/image-not-found"
-	codeDenied        = "rollout/image-pull-denied"
-	codePull          = "rollout/image-pull-failed"
-	codeConfig        = "rollout/config-missing"
-	codeCreate        = "rollout/container-not-created"
-	codeCrash         = "rollout/crash-loop"
-	codeOOM           = "rollout/oom-killed"
-	codeLogPattern    = "rollout/log-pattern"
-	codeMount         = "rollout/mount-failed"
-	codeUnschedulable = "rollout/unschedulable"
-	codeQuota         = "rollout/quota-exceeded"
-	codeAdmission     = "rollout/admission-denied"
-	codePodCreate     = "rollout/pod-not-created"
-	codeDeadline      = "rollout/progress-deadline"
-	codePaused        = "rollout/paused"
-	codeJob           = "rollout/job-failed"
-	codeTimeout       = "rollout/timeout"
-)
-
-// trouble is one condition that may turn out to be a failure.
-type trouble struct {
-	cause    pipeline.Cause
-	grace    time.Duration // how long it must last; 0 means at once
-	specific bool          // the message is the runtime's own, not a generic one
-}
-
-// key tells whether two looks see the same trouble. A pull that alternates
-// between an error and a back-off is one trouble.
-func (t trouble) key() string {
-	return strings.Join([]string{t.cause.Object, t.cause.Container, group(t.cause.Code)}, "|")
-}
-
-func group(code string) string {
-	switch code {
-	case codeNotFound, codeDenied, codePull:
-		return "pull"
-	}
-	return code
-}
-
-// sighting is a trouble with its history.
-type sighting struct {
-	trouble
-	since time.Time
-}
 
 // verdict is the judge's answer to one look.
 type verdict struct {
 	ready    bool
-	cause    *pipeline.Cause
+	failed   *trouble
 	pods     []pipeline.Pod
-	unready  []container // running containers of new pods that are not ready
-	progress string      // "Deployment/backstage: 1 of 2 new pods ready"
-	trouble  string      // the most specific trouble, "" when all is well
+	follow   []container   // containers whose log may tell why a pod is not ready
+	progress string        // "waiting for Deployment/backstage: 1 of 2 new pods ready"
+	trouble  string        // the worst trouble, "" when all is well
+	again    time.Duration // when time alone may change the verdict; 0 is never
+	statuses []status      // one for each workload
 }
 
-// judge decides from looks; its only memory is since when each trouble lasts, the
-// first specific message about it, and the restarts before the first look.
+// judge decides from looks. Its memory is what a single look cannot tell.
 type judge struct {
-	graces  Graces
-	earlier map[life]int32 // from the first look
-	seen    map[string]sighting
-	first   *pipeline.Cause // the first specific cause, for a timeout
+	rules  map[string]Rule
+	memory memory
+	now    time.Time // of the last look
+
+	earlier   map[life]int32                // ends before the first look
+	proven    map[string]map[types.UID]bool // pods that were ever ready, by revision
+	ours      map[types.UID]bool            // pods of any revision of the workloads
+	readiness map[types.UID]readiness       // of new pods
+	finished  map[pipeline.Workload]bool    // Jobs that were complete
+	endings   map[pipeline.Workload]*ended  // how a Job's pod failed last
 }
 
-func newJudge(g Graces) *judge { return &judge{graces: g, seen: map[string]sighting{}} }
+func newJudge(rules map[string]Rule) *judge {
+	j := &judge{
+		rules: defaults(), memory: memory{stories: map[string]*story{}},
+		proven: map[string]map[types.UID]bool{}, ours: map[types.UID]bool{}, readiness: map[types.UID]readiness{},
+		finished: map[pipeline.Workload]bool{}, endings: map[pipeline.Workload]*ended{},
+	}
+	for code, rule := range rules {
+		j.rules[code] = rule
+	}
+	return j
+}
 
 // decide judges one look.
 func (j *judge) decide(s snapshot, now time.Time) verdict {
-	s.now = now
+	s.now, j.now = now, now
+	s.index()
 	if j.earlier == nil {
 		j.earlier = earlierLives(s.pods)
 	}
@@ -92,79 +62,86 @@ func (j *judge) decide(s snapshot, now time.Time) verdict {
 		status := j.examine(s, workload)
 		v.ready = v.ready && status.ready
 		v.pods = append(v.pods, status.pods...)
-		v.unready = append(v.unready, status.unready...)
+		v.follow = append(v.follow, status.follow...)
+		v.statuses = append(v.statuses, status)
+		v.again = soonest(v.again, status.settles)
 		troubles = append(troubles, status.troubles...)
 		if !status.ready {
 			progress = append(progress, fmt.Sprintf("%s: %s", workload, status.progress))
 		}
 	}
+	if v.ready {
+		outdated := j.services(s, v.statuses)
+		v.ready = len(outdated) == 0
+		for _, t := range outdated {
+			progress = append(progress, fmt.Sprintf("%s: %s", t.cause.Object, t.cause.Message))
+		}
+		troubles = append(troubles, outdated...)
+	}
 	v.progress = "all workloads ready"
 	if len(progress) > 0 {
 		v.progress = "waiting for " + strings.Join(progress, ", ")
 	}
-	v.cause = j.remember(troubles, now)
-	if v.cause != nil {
-		v.ready = false
-	}
-	if len(troubles) > 0 {
-		v.trouble = j.seen[troubles[0].key()].cause.String()
-	}
+	j.memory.note(troubles, now, j.forbids)
+	j.weigh(&v)
 	return v
 }
 
-// remember keeps the troubles that are still there and gives the first one whose
-// grace has run out.
-func (j *judge) remember(troubles []trouble, now time.Time) *pipeline.Cause {
-	next := map[string]sighting{}
-	var failed, specific *pipeline.Cause
-	vague := false
-	for _, t := range troubles {
-		s := sighting{trouble: t, since: now}
-		if before, known := j.seen[t.key()]; known {
-			s.since = before.since
-			// A later message is often generic: keep the first specific one.
-			if before.specific && !t.specific {
-				s.trouble = before.trouble
-			}
-		}
-		next[t.key()] = s
-		cause := s.cause
-		if s.specific && specific == nil {
-			specific = &cause
-		}
-		if failed == nil && now.Sub(s.since) >= s.grace {
-			failed, vague = &cause, !s.specific
-		}
+// weigh looks for the first trouble whose grace has run out; else it says how
+// long until the next one's does.
+func (j *judge) weigh(v *verdict) {
+	all := j.memory.inSight(j.now)
+	if len(all) > 0 {
+		v.trouble = all[0].cause.String()
 	}
-	j.seen = next
-	if j.first == nil {
-		j.first = specific
+	for _, s := range all {
+		if s.due.IsZero() {
+			continue
+		}
+		if left := j.grace(s) - j.now.Sub(s.due); left > 0 {
+			v.again = soonest(v.again, left)
+			continue
+		}
+		failed := s.trouble
+		if !failed.specific && all[0].specific {
+			failed = because(failed, all[0].trouble)
+		}
+		v.failed, v.ready = &failed, false
+		return
 	}
-	if vague && specific != nil {
-		explained := because(*failed, *specific)
-		return &explained
+}
+
+// forbids tells whether the rule lets the clock of a trouble run.
+func (j *judge) forbids(t trouble) bool {
+	rule := j.rules[t.cause.Code]
+	return !rule.Wait && t.ends >= rule.Ends
+}
+
+func (j *judge) grace(s *sighting) time.Duration {
+	rule := j.rules[s.cause.Code]
+	if s.shared {
+		return rule.Shared
 	}
-	return failed
+	return rule.Grace
 }
 
 // timeout is the cause when the budget has run out: what is still wrong, or the
 // first specific thing that was.
-func (j *judge) timeout(progress string, after time.Duration) pipeline.Cause {
-	cause := pipeline.Cause{Code: codeTimeout, Message: fmt.Sprintf("%s after %.0fs", progress, after.Seconds())}
-	for _, s := range j.seen {
-		if s.specific {
-			return because(cause, s.cause)
-		}
+func (j *judge) timeout(progress string, after time.Duration) trouble {
+	t := trouble{cause: pipeline.Cause{Code: codeTimeout, Message: fmt.Sprintf("%s after %.0fs", progress, after.Seconds())}}
+	if all := j.memory.inSight(j.now); len(all) > 0 && all[0].specific {
+		return because(t, all[0].trouble)
 	}
-	if j.first != nil {
-		return because(cause, *j.first)
+	if j.memory.first != nil {
+		return because(t, *j.memory.first)
 	}
-	return cause
+	return t
 }
 
-// because adds to a general cause the specific one behind it.
-func because(general, specific pipeline.Cause) pipeline.Cause {
-	general.Object, general.Container, general.Reason = specific.Object, specific.Container, specific.Reason
-	general.Message += ": " + specific.Message
-	return general
+// soonest is the smaller of two durations of which 0 means none.
+func soonest(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
 }

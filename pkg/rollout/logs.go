@@ -3,8 +3,7 @@ package rollout
 import (
 	"bufio"
 	"context"
-	"encoding/json"
-	"fmt"
+	"errors"
 	"io"
 	"regexp"
 	"slices"
@@ -14,6 +13,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
@@ -22,195 +22,214 @@ import (
 const (
 	// maxLogBytes bounds what is read of one container's log.
 	maxLogBytes = 4 << 20
-	// maxLine bounds a message, in characters.
-	maxLine = 500
-	// explainTimeout bounds the reading of a log for an explanation.
-	explainTimeout = 5 * time.Second
-	explainLines   = 40
+	// maxFollowed bounds how many logs are followed at once.
+	maxFollowed = 32
+	// maxAttempts bounds how often the log of one run is asked for.
+	maxAttempts = 4
+	// tailLines and tailBytes bound what is kept of a log.
+	tailLines, tailBytes = 40, 16 << 10
 )
 
 // container is one run of a container: another restart is another run.
 type container struct {
-	namespace, pod, name string
-	restarts             int32
+	namespace, pod string
+	uid            types.UID
+	name           string
+	restarts       int32
 }
 
-// logs follows the logs of containers that are not ready and notes the first
-// line that matches a pattern.
+// logs follows the containers that are not ready, one request for each run. It
+// notes the first line that matches a pattern, and keeps the last words for when
+// the pod is gone.
 type logs struct {
-	client   kubernetes.Interface
-	patterns []*regexp.Regexp
-	passing  []*regexp.Regexp
-	state    *logState
+	client            kubernetes.Interface
+	patterns, passing []*regexp.Regexp
+	changed           func()
+
+	mu   sync.Mutex
+	runs map[container]*run
+	live int
 }
 
-type logState struct {
-	mu       sync.Mutex
-	followed map[container]bool
-	lines    map[container]string
+// run is what is known of the log of one run.
+type run struct {
+	stop  context.CancelFunc
+	found line
+	tail  []string
+	bytes int
+	done  chan struct{} // closed when nothing more is read
 }
 
-func newLogs(client kubernetes.Interface) logs {
-	return logs{client: client, state: &logState{followed: map[container]bool{}, lines: map[container]string{}}}
+func newLogs(o Options) (*logs, error) {
+	patterns, err := compile(o.LogPatterns)
+	if err != nil {
+		return nil, err
+	}
+	passing, err := compile(o.PassingPatterns)
+	if err != nil {
+		return nil, err
+	}
+	return &logs{client: o.Client, patterns: patterns, passing: passing, changed: func() {}, runs: map[container]*run{}}, nil
 }
 
-func (l logs) matched() map[container]string {
-	l.state.mu.Lock()
-	defer l.state.mu.Unlock()
-	lines := make(map[container]string, len(l.state.lines))
-	for c, line := range l.state.lines {
-		lines[c] = line
+func compile(expressions []string) ([]*regexp.Regexp, error) {
+	var all []*regexp.Regexp
+	for _, e := range expressions {
+		pattern, err := regexp.Compile(e)
+		if err != nil {
+			return nil, pipeline.BadInput("rollout/log-pattern-invalid", "log pattern %q: %w", e, err)
+		}
+		all = append(all, pattern)
+	}
+	return all, nil
+}
+
+// matched are the telling lines by run.
+func (l *logs) matched() map[container]line {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	lines := map[container]line{}
+	for c, r := range l.runs {
+		if r.found.text != "" {
+			lines[c] = r.found
+		}
 	}
 	return lines
 }
 
-// follow begins to read the log of each running container that is not yet ready.
-func (w *watch) follow(ctx context.Context, containers []container) {
-	if len(w.logs.patterns) == 0 {
-		return
-	}
-	for _, c := range containers {
-		w.logs.state.mu.Lock()
-		known := w.logs.state.followed[c]
-		w.logs.state.followed[c] = true
-		w.logs.state.mu.Unlock()
-		if !known {
-			go w.read(ctx, c)
-		}
-	}
-}
-
-func (w *watch) read(ctx context.Context, c container) {
-	limit := int64(maxLogBytes)
-	stream, err := w.client.CoreV1().Pods(c.namespace).GetLogs(c.pod, &corev1.PodLogOptions{Container: c.name, Follow: true, LimitBytes: &limit}).Stream(ctx)
-	if apierrors.IsForbidden(err) {
-		return // asking again would not help
-	}
-	if err != nil {
-		// The log may not be there yet; a later look tries again.
-		select {
-		case <-ctx.Done():
-		case <-time.After(retryPause):
-		}
-		w.logs.state.mu.Lock()
-		delete(w.logs.state.followed, c)
-		w.logs.state.mu.Unlock()
-		return
-	}
-	defer stream.Close()
-	lines := bufio.NewScanner(stream)
-	lines.Buffer(nil, 1<<20)
-	for lines.Scan() {
-		if line := lines.Text(); w.logs.matches(line) {
-			w.logs.state.mu.Lock()
-			w.logs.state.lines[c] = shorten(plain(line))
-			w.logs.state.mu.Unlock()
-			select {
-			case w.changed <- struct{}{}:
-			default:
-			}
-			return
-		}
-	}
-}
-
-func (l logs) matches(line string) bool {
-	match := func(p *regexp.Regexp) bool { return p.MatchString(line) }
-	return slices.ContainsFunc(l.patterns, match) && !slices.ContainsFunc(l.passing, match)
-}
-
-// crashCodes are the causes that the log of the ended container explains.
-var crashCodes = map[string]bool{codeCrash: true, codeOOM: true, codeTimeout: true}
-
-// explain adds to a crash what the container said before it ended. The present
-// log is that of the crash while the container waits for its next start; once it
-// runs again the previous one is.
-func (w *watch) explain(ctx context.Context, cause *pipeline.Cause) {
-	pod, isPod := strings.CutPrefix(cause.Object, "Pod/")
-	if !isPod || cause.Container == "" || !crashCodes[cause.Code] {
-		return
-	}
-	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
-	defer cancel()
-	var all []string
-	namespaces := map[string]bool{}
-	for _, workload := range w.workloads {
-		if namespaces[workload.Namespace] {
+// follow begins to read the runs that are new, and stops with containers that are
+// no longer wanted: they are ready. An earlier run ends by itself.
+func (l *logs) follow(ctx context.Context, wanted []container) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	speaking := map[life]bool{}
+	for _, c := range wanted {
+		speaking[life{c.uid, c.name}] = true
+		if l.runs[c] != nil || l.live >= maxFollowed {
 			continue
 		}
-		namespaces[workload.Namespace] = true
-		for _, previous := range []bool{false, true} {
-			all = append(all, w.lastWords(ctx, workload.Namespace, pod, cause.Container, previous))
-		}
+		reading, stop := context.WithCancel(ctx)
+		r := &run{stop: stop, done: make(chan struct{})}
+		l.runs[c] = r
+		l.live++
+		go l.read(reading, c, r)
 	}
-	// The termination message may have said it already.
-	if line := telling(all...); line != "" && !strings.Contains(cause.Message, line) {
-		cause.Message = fmt.Sprintf("%s; it said: %s", cause.Message, line)
+	for c, r := range l.runs {
+		if !speaking[life{c.uid, c.name}] {
+			r.stop()
+		}
 	}
 }
 
-// lastWords gives the end of a log, "" when it cannot be read.
-func (w *watch) lastWords(ctx context.Context, namespace, pod, name string, previous bool) string {
-	tail, limit := int64(explainLines), int64(maxLogBytes)
-	options := &corev1.PodLogOptions{Container: name, Previous: previous, TailLines: &tail, LimitBytes: &limit}
-	stream, err := w.client.CoreV1().Pods(namespace).GetLogs(pod, options).Stream(ctx)
+// read follows one run until it ends. A stream that breaks is asked for again, a
+// few times.
+func (l *logs) read(ctx context.Context, c container, r *run) {
+	defer func() {
+		l.mu.Lock()
+		defer l.mu.Unlock()
+		l.live--
+		r.stop()
+		close(r.done)
+	}()
+	for range maxAttempts {
+		err := l.stream(ctx, c, r)
+		if err == nil || ctx.Err() != nil || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
+			return
+		}
+		select {
+		case <-ctx.Done():
+			return
+		case <-time.After(retryPause):
+		}
+	}
+}
+
+func (l *logs) stream(ctx context.Context, c container, r *run) error {
+	limit := int64(maxLogBytes)
+	stream, err := l.client.CoreV1().Pods(c.namespace).GetLogs(c.pod, &corev1.PodLogOptions{Container: c.name, Follow: true, LimitBytes: &limit}).Stream(ctx)
 	if err != nil {
-		return ""
+		return err
 	}
 	defer stream.Close()
-	content, err := io.ReadAll(io.LimitReader(stream, maxLogBytes))
-	if err != nil {
-		return ""
-	}
-	return string(content)
-}
-
-var (
-	// errorLine looks like the line that names an error.
-	errorLine = regexp.MustCompile(`(?i)(\b\w*error\b|exception|fatal|panic|cannot|denied|refused|not found)`)
-	// kubeletLine is what the kubelet writes in place of a log that is gone.
-	kubeletLine = regexp.MustCompile(`^(failed to try resolving symlinks in path|unable to retrieve container logs for|failed to open log file)`)
-)
-
-// telling gives the first line that looks like an error, else the last line of
-// the first log that has one.
-func telling(logs ...string) string {
-	last := ""
-	for _, log := range logs {
-		end := ""
-		for line := range strings.Lines(log) {
-			line = strings.TrimSpace(line)
-			if line == "" || kubeletLine.MatchString(line) {
-				continue
-			}
-			if errorLine.MatchString(line) {
-				return shorten(plain(line))
-			}
-			end = plain(line)
+	l.mu.Lock()
+	r.tail, r.bytes = nil, 0
+	l.mu.Unlock()
+	lines := bufio.NewReaderSize(stream, 64<<10)
+	for {
+		// A line longer than the buffer comes in pieces; each is judged for itself.
+		piece, err := lines.ReadSlice('\n')
+		if len(piece) > 0 {
+			l.take(r, strings.TrimRight(string(piece), "\r\n"))
 		}
-		if last == "" {
-			last = end
+		switch {
+		case errors.Is(err, io.EOF):
+			return nil
+		case err != nil && !errors.Is(err, bufio.ErrBufferFull):
+			return err
 		}
 	}
-	return shorten(last)
 }
 
-// plain gives the message of a line that a program logs as a JSON object.
-func plain(line string) string {
-	var entry struct{ Message string }
-	if err := json.Unmarshal([]byte(line), &entry); err == nil && entry.Message != "" {
-		return entry.Message
+// take keeps a line, and tells the judge when it is the first telling one. One that
+// a restart may heal gives way to one that it does not.
+func (l *logs) take(r *run, text string) {
+	found, matches := l.match(text)
+	l.mu.Lock()
+	news := matches && (r.found.text == "" || r.found.passing && !found.passing)
+	if news {
+		r.found = found
 	}
-	return line
+	if len(text) > maxLine*4 {
+		text = shorten(text)
+	}
+	r.tail, r.bytes = append(r.tail, text), r.bytes+len(text)
+	for len(r.tail) > tailLines || r.bytes > tailBytes && len(r.tail) > 1 {
+		r.bytes -= len(r.tail[0])
+		r.tail = r.tail[1:]
+	}
+	l.mu.Unlock()
+	if news {
+		l.changed()
+	}
 }
 
-// shorten leaves out the middle of a long text: a message begins with what was
-// tried and ends with what went wrong.
-func shorten(text string) string {
-	text = strings.ToValidUTF8(strings.TrimSpace(text), "?")
-	runes := []rune(text)
-	if len(runes) <= maxLine {
-		return text
+func (l *logs) match(text string) (line, bool) {
+	match := func(p *regexp.Regexp) bool { return p.MatchString(text) }
+	if !slices.ContainsFunc(l.patterns, match) && !wrongMachine.MatchString(text) {
+		return line{}, false
 	}
-	return string(runes[:maxLine/3]) + " … " + string(runes[len(runes)-maxLine*2/3:])
+	return line{text: shorten(plain(text)), passing: slices.ContainsFunc(l.passing, match)}, true
 }
+
+// wrongMachine is the whole of what a container says whose program is for another
+// architecture; a longer text would be an application that talks about it.
+var wrongMachine = regexp.MustCompile(`^exec [^ ]+: ` + execFormat + `$`)
+
+// words are the last lines of a run, or of the one before while it has said nothing.
+// It waits a moment for a run that has ended and is still being read.
+func (l *logs) words(ctx context.Context, c container) string {
+	for restarts := c.restarts; restarts >= max(0, c.restarts-1); restarts-- {
+		c.restarts = restarts
+		l.mu.Lock()
+		r := l.runs[c]
+		l.mu.Unlock()
+		if r == nil {
+			continue
+		}
+		select {
+		case <-r.done:
+		case <-ctx.Done():
+		case <-time.After(settleLog):
+		}
+		l.mu.Lock()
+		text := strings.Join(r.tail, "\n")
+		l.mu.Unlock()
+		if text != "" {
+			return text
+		}
+	}
+	return ""
+}
+
+// settleLog is how long the last lines of a log may take to arrive.
+const settleLog = 300 * time.Millisecond

@@ -3,76 +3,107 @@ package rollout
 import (
 	"context"
 	"errors"
-	"sync"
+	"strings"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/informers"
+	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
-	"k8s.io/client-go/tools/cache"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
 const (
-	// syncTimeout bounds the first listing of what is watched: longer than an API
+	// syncTimeout bounds the first reading of what is watched: longer than an API
 	// server takes to restart.
 	syncTimeout = 2 * time.Minute
 	// retryPause is how long to wait before a failed request is tried again.
 	retryPause = time.Second
 )
 
-// watch keeps what the judge needs to see, by informers: they relist on a lost
-// connection or an expired version by themselves.
+// watch keeps what the judge needs to see.
 type watch struct {
-	client    kubernetes.Interface
-	workloads []pipeline.Workload
-	// least is the generation of each workload as it was applied. A cache that lags
-	// behind must not show the previous generation as the one that is complete.
-	least   map[pipeline.Workload]int64
-	stores  map[string][]cache.Store // by kind, one per namespace
-	changed chan struct{}
-	logs    logs
-
-	mu      sync.Mutex
-	lastErr error
+	client   kubernetes.Interface
+	targets  []target
+	services []service
+	sources  []*source
+	changed  chan struct{}
+	logs     *logs
 }
 
-func open(ctx context.Context, client kubernetes.Interface, workloads []pipeline.Workload) (*watch, error) {
-	w := &watch{
-		client: client, workloads: workloads, least: map[pipeline.Workload]int64{},
-		stores: map[string][]cache.Store{}, changed: make(chan struct{}, 1), logs: newLogs(client),
-	}
-	for _, workload := range workloads {
-		if err := w.note(ctx, workload); err != nil {
+// open reads what was applied and starts to watch it.
+func open(ctx context.Context, client kubernetes.Interface, applied pipeline.Applied, l *logs) (*watch, error) {
+	w := &watch{client: client, changed: make(chan struct{}, 1), logs: l}
+	l.changed = w.notify
+	reading, cancel := context.WithTimeout(ctx, syncTimeout)
+	defer cancel()
+	for _, workload := range applied.Workloads {
+		t, err := retried(reading, func() (target, error) { return readTarget(reading, client, workload) })
+		if err != nil {
 			return nil, pipeline.Unavailable("rollout/unreadable", "reading %s: %w", workload, err)
 		}
+		w.targets = append(w.targets, t)
 	}
-	return w, w.inform(ctx)
+	for _, s := range distinct(applied.Services) {
+		found, err := retried(reading, func() (*service, error) { return readService(reading, client, s) })
+		if err != nil {
+			return nil, pipeline.Unavailable("rollout/unreadable", "reading Service/%s: %w", s.Name, err)
+		}
+		if found != nil {
+			w.services = append(w.services, *found)
+		}
+	}
+	if err := w.plan(); err != nil {
+		return nil, err
+	}
+	for _, s := range w.sources {
+		go s.run(ctx)
+	}
+	for _, s := range w.sources {
+		if err := s.synced(reading); err != nil {
+			return nil, pipeline.Unavailable("rollout/unreadable", "watching %ss: %w", s.kind, err)
+		}
+	}
+	return w, nil
 }
 
-// note reads the generation of a workload. An API server that restarts right
-// now must not end a healthy rollout, hence the attempts.
-func (w *watch) note(ctx context.Context, workload pipeline.Workload) error {
-	ctx, cancel := context.WithTimeout(ctx, syncTimeout)
-	defer cancel()
-	for {
-		generation, err := w.generation(ctx, workload)
-		if err == nil {
-			w.least[workload] = generation
-			return nil
+// distinct leaves one entry for each Service: they are listed once for each port.
+func distinct(services []pipeline.Service) []pipeline.Service {
+	seen := map[string]bool{}
+	var all []pipeline.Service
+	for _, s := range services {
+		if key := s.Namespace + "/" + s.Name; !seen[key] {
+			seen[key] = true
+			all = append(all, s)
 		}
-		if apierrors.IsNotFound(err) || apierrors.IsForbidden(err) || errors.Is(err, errKind) {
-			return err
+	}
+	return all
+}
+
+// retried reads again after an error that an API server gives which restarts right
+// now: that must not end a healthy rollout. What is a clear no ends it.
+func retried[T any](ctx context.Context, read func() (T, error)) (T, error) {
+	var refused time.Time
+	for {
+		value, err := read()
+		switch {
+		case err == nil, apierrors.IsNotFound(err), errors.Is(err, errKind):
+			return value, err
+		case !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err):
+			refused = time.Time{}
+		case refused.IsZero():
+			refused = time.Now()
+		case time.Since(refused) >= patience:
+			return value, err
 		}
 		select {
 		case <-ctx.Done():
-			return err
+			return value, err
 		case <-time.After(retryPause):
 		}
 	}
@@ -81,154 +112,169 @@ func (w *watch) note(ctx context.Context, workload pipeline.Workload) error {
 // errKind is returned for a workload of a kind that has no rollout.
 var errKind = errors.New("this kind cannot be watched; Deployment, StatefulSet, DaemonSet and Job can")
 
-// generation reads a workload past every cache.
-func (w *watch) generation(ctx context.Context, workload pipeline.Workload) (int64, error) {
-	var object metav1.Object
-	var err error
-	switch workload.Kind {
+// readTarget reads a workload past every cache.
+func readTarget(ctx context.Context, client kubernetes.Interface, w pipeline.Workload) (target, error) {
+	get := metav1.GetOptions{}
+	switch w.Kind {
 	case "Deployment":
-		object, err = w.client.AppsV1().Deployments(workload.Namespace).Get(ctx, workload.Name, metav1.GetOptions{})
+		d, err := client.AppsV1().Deployments(w.Namespace).Get(ctx, w.Name, get)
+		if err != nil {
+			return target{}, err
+		}
+		return newTarget(w, d.Generation, d.Spec.Selector, mountsClaims(d.Spec.Template.Spec))
 	case "StatefulSet":
-		object, err = w.client.AppsV1().StatefulSets(workload.Namespace).Get(ctx, workload.Name, metav1.GetOptions{})
+		s, err := client.AppsV1().StatefulSets(w.Namespace).Get(ctx, w.Name, get)
+		if err != nil {
+			return target{}, err
+		}
+		return newTarget(w, s.Generation, s.Spec.Selector, mountsClaims(s.Spec.Template.Spec) || len(s.Spec.VolumeClaimTemplates) > 0)
 	case "DaemonSet":
-		object, err = w.client.AppsV1().DaemonSets(workload.Namespace).Get(ctx, workload.Name, metav1.GetOptions{})
+		d, err := client.AppsV1().DaemonSets(w.Namespace).Get(ctx, w.Name, get)
+		if err != nil {
+			return target{}, err
+		}
+		return newTarget(w, d.Generation, d.Spec.Selector, mountsClaims(d.Spec.Template.Spec))
 	case "Job":
-		object, err = w.client.BatchV1().Jobs(workload.Namespace).Get(ctx, workload.Name, metav1.GetOptions{})
-	default:
-		return 0, errKind
+		j, err := client.BatchV1().Jobs(w.Namespace).Get(ctx, w.Name, get)
+		if err != nil {
+			return target{}, err
+		}
+		return newTarget(w, j.Generation, j.Spec.Selector, mountsClaims(j.Spec.Template.Spec))
 	}
-	if err != nil {
-		return 0, err
-	}
-	return object.GetGeneration(), nil
+	return target{}, errKind
 }
 
-// inform starts one informer for each kind that is needed, in each namespace.
-func (w *watch) inform(ctx context.Context) error {
-	factories := map[string]informers.SharedInformerFactory{}
+func newTarget(w pipeline.Workload, generation int64, selector *metav1.LabelSelector, claims bool) (target, error) {
+	parsed, err := selectorOf(selector)
+	return target{Workload: w, generation: generation, selector: parsed, claims: claims}, err
+}
+
+// selectorOf gives "" for a selector that is not set.
+func selectorOf(selector *metav1.LabelSelector) (string, error) {
+	if selector == nil {
+		return "", nil
+	}
+	parsed, err := metav1.LabelSelectorAsSelector(selector)
+	if err != nil {
+		return "", err
+	}
+	return parsed.String(), nil
+}
+
+// readService gives nil for a Service whose endpoints do not follow the readiness of pods.
+func readService(ctx context.Context, client kubernetes.Interface, s pipeline.Service) (*service, error) {
+	found, err := client.CoreV1().Services(s.Namespace).Get(ctx, s.Name, metav1.GetOptions{})
+	if err != nil {
+		return nil, err
+	}
+	if len(found.Spec.Selector) == 0 || found.Spec.PublishNotReadyAddresses || found.Spec.Type == corev1.ServiceTypeExternalName {
+		return nil, nil
+	}
+	return &service{s.Namespace, s.Name, labels.SelectorFromSet(found.Spec.Selector)}, nil
+}
+
+// plan decides which informers are needed: of each workload itself, what it owns by
+// its own selector, and what explains it.
+func (w *watch) plan() error {
 	started := map[string]bool{}
-	for _, workload := range w.workloads {
-		factory := factories[workload.Namespace]
-		if factory == nil {
-			factory = informers.NewSharedInformerFactoryWithOptions(w.client, 0, informers.WithNamespace(workload.Namespace), informers.WithTransform(slim))
-			factories[workload.Namespace] = factory
+	var failed error
+	add := func(kind, namespace string, at where, optional bool) {
+		key := strings.Join([]string{kind, namespace, at.labels, at.fields}, "|")
+		if started[key] || failed != nil {
+			return
 		}
-		for kind, informer := range needed(factory, workload.Kind) {
-			if key := workload.Namespace + "/" + kind; !started[key] {
-				started[key] = true
-				if err := w.add(kind, informer); err != nil {
-					return err
-				}
-			}
+		started[key] = true
+		s, err := newSource(w.client, kind, namespace, at, optional, w.see)
+		w.sources, failed = append(w.sources, s), err
+	}
+	for _, t := range w.targets {
+		add(t.Kind, t.Namespace, where{fields: "metadata.name=" + t.Name}, false)
+		add("Pod", t.Namespace, where{labels: t.selector}, false)
+		if t.Kind == "Deployment" {
+			add("ReplicaSet", t.Namespace, where{labels: t.selector}, false)
 		}
-	}
-	syncing, cancel := context.WithTimeout(ctx, syncTimeout)
-	defer cancel()
-	for _, factory := range factories {
-		factory.Start(ctx.Done())
-		for kind, synced := range factory.WaitForCacheSync(syncing.Done()) {
-			if !synced {
-				return pipeline.Unavailable("rollout/unreadable", "watching %s: %w", kind, w.why(syncing.Err()))
-			}
+		add("Event", t.Namespace, where{fields: "type=" + corev1.EventTypeWarning}, true)
+		reasons := normalReasons
+		if t.claims {
+			add("PersistentVolumeClaim", t.Namespace, where{}, true)
+			reasons = append(reasons[:len(reasons):len(reasons)], claimReasons...)
 		}
-	}
-	return nil
-}
-
-// needed are the informers for a workload of that kind.
-func needed(factory informers.SharedInformerFactory, kind string) map[string]cache.SharedIndexInformer {
-	all := map[string]cache.SharedIndexInformer{
-		"Pod":   factory.Core().V1().Pods().Informer(),
-		"Event": factory.Core().V1().Events().Informer(),
-	}
-	switch kind {
-	case "Deployment":
-		all["Deployment"] = factory.Apps().V1().Deployments().Informer()
-		all["ReplicaSet"] = factory.Apps().V1().ReplicaSets().Informer()
-	case "StatefulSet":
-		all["StatefulSet"] = factory.Apps().V1().StatefulSets().Informer()
-	case "DaemonSet":
-		all["DaemonSet"] = factory.Apps().V1().DaemonSets().Informer()
-	case "Job":
-		all["Job"] = factory.Batch().V1().Jobs().Informer()
-	}
-	return all
-}
-
-// slim drops what nobody here reads and what is often the largest part.
-func slim(object any) (any, error) {
-	if accessor, err := meta.Accessor(object); err == nil {
-		accessor.SetManagedFields(nil)
-	}
-	return object, nil
-}
-
-func (w *watch) add(kind string, informer cache.SharedIndexInformer) error {
-	notify := func(any) {
-		select {
-		case w.changed <- struct{}{}:
-		default:
+		for _, reason := range reasons {
+			add("Event", t.Namespace, where{fields: "type=" + corev1.EventTypeNormal + ",reason=" + reason}, true)
 		}
 	}
-	_, err := informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: notify, DeleteFunc: notify, UpdateFunc: func(_, next any) { notify(next) },
-	})
-	if err != nil {
-		return err
+	for _, s := range w.services {
+		add("EndpointSlice", s.namespace, serviceSlices(s.name), false)
 	}
-	w.stores[kind] = append(w.stores[kind], informer.GetStore())
-	return informer.SetWatchErrorHandler(func(_ *cache.Reflector, err error) {
-		w.mu.Lock()
-		defer w.mu.Unlock()
-		w.lastErr = err
-	})
+	return failed
 }
 
-// why prefers what the API server said over "deadline exceeded".
-func (w *watch) why(fallback error) error {
-	w.mu.Lock()
-	defer w.mu.Unlock()
-	if w.lastErr != nil {
-		return w.lastErr
+// see wakes the judge, unless what changed is an event about somebody else: a noisy
+// neighbour must not keep it busy.
+func (w *watch) see(object any) {
+	if e, ok := object.(*corev1.Event); ok && !w.concerns(e) {
+		return
 	}
-	return fallback
+	w.notify()
 }
 
-// snapshot is one look at everything.
-type snapshot struct {
-	now          time.Time
-	workloads    []pipeline.Workload
-	least        map[pipeline.Workload]int64
-	deployments  []*appsv1.Deployment
-	replicaSets  []*appsv1.ReplicaSet
-	statefulSets []*appsv1.StatefulSet
-	daemonSets   []*appsv1.DaemonSet
-	jobs         []*batchv1.Job
-	pods         []*corev1.Pod
-	events       []*corev1.Event
-	logLines     map[container]string // lines that matched a log pattern
+// concerns goes by names only: those of what a workload owns begin with its own,
+// those of claims end with it and a number.
+func (w *watch) concerns(e *corev1.Event) bool {
+	if e.InvolvedObject.Kind == "PersistentVolumeClaim" {
+		return true
+	}
+	for _, t := range w.targets {
+		// Long names are cut before the random end of a pod's name.
+		if strings.HasPrefix(e.InvolvedObject.Name, t.Name[:min(len(t.Name), 50)]) {
+			return true
+		}
+	}
+	return false
 }
 
+func (w *watch) notify() {
+	select {
+	case w.changed <- struct{}{}:
+	default:
+	}
+}
+
+// snapshot is a look at the present state.
 func (w *watch) snapshot() snapshot {
-	return snapshot{
-		workloads:    w.workloads,
-		least:        w.least,
-		deployments:  list[*appsv1.Deployment](w.stores["Deployment"]),
-		replicaSets:  list[*appsv1.ReplicaSet](w.stores["ReplicaSet"]),
-		statefulSets: list[*appsv1.StatefulSet](w.stores["StatefulSet"]),
-		daemonSets:   list[*appsv1.DaemonSet](w.stores["DaemonSet"]),
-		jobs:         list[*batchv1.Job](w.stores["Job"]),
-		pods:         list[*corev1.Pod](w.stores["Pod"]),
-		events:       list[*corev1.Event](w.stores["Event"]),
-		logLines:     w.logs.matched(),
+	s := snapshot{
+		least:        map[pipeline.Workload]int64{},
+		deployments:  list[*appsv1.Deployment](w, "Deployment"),
+		replicaSets:  list[*appsv1.ReplicaSet](w, "ReplicaSet"),
+		statefulSets: list[*appsv1.StatefulSet](w, "StatefulSet"),
+		daemonSets:   list[*appsv1.DaemonSet](w, "DaemonSet"),
+		jobs:         list[*batchv1.Job](w, "Job"),
+		pods:         list[*corev1.Pod](w, "Pod"),
+		claims:       list[*corev1.PersistentVolumeClaim](w, "PersistentVolumeClaim"),
+		events:       list[*corev1.Event](w, "Event"),
+		slices:       list[*discoveryv1.EndpointSlice](w, "EndpointSlice"),
+		services:     w.services,
+		lines:        w.logs.matched(),
 	}
+	for _, t := range w.targets {
+		s.workloads = append(s.workloads, t.Workload)
+		s.least[t.Workload] = t.generation
+	}
+	return s
 }
 
-func list[T any](stores []cache.Store) []T {
+// list gives each object of a kind once, also if several informers have it.
+func list[T metav1.Object](w *watch, kind string) []T {
 	var all []T
-	for _, store := range stores {
-		for _, object := range store.List() {
-			if typed, ok := object.(T); ok {
+	seen := map[string]bool{}
+	for _, source := range w.sources {
+		if source.kind != kind {
+			continue
+		}
+		for _, object := range source.informer.GetStore().List() {
+			typed, ok := object.(T)
+			if key := typed.GetNamespace() + "/" + typed.GetName(); ok && !seen[key] {
+				seen[key] = true
 				all = append(all, typed)
 			}
 		}

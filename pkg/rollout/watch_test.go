@@ -1,11 +1,18 @@
 package rollout
 
 import (
+	"bytes"
 	"context"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
@@ -25,23 +32,34 @@ func cluster(t *testing.T, s snapshot) *fake.Clientset {
 	for _, p := range s.pods {
 		require.NoError(t, client.Tracker().Add(p))
 	}
+	for _, e := range s.events {
+		require.NoError(t, client.Tracker().Add(e))
+	}
 	return client
 }
 
-func TestWatchSeesAChangeAndEnds(t *testing.T) {
-	s := deploying(pod("web-new", "new", false))
-	client := cluster(t, s)
+var applied = pipeline.Applied{Workloads: []pipeline.Workload{web}}
+
+// begun starts to watch and gives where the result will be.
+func begun(ctx context.Context, t *testing.T, o Options, what pipeline.Applied) chan pipeline.Rollout {
+	t.Helper()
 	done := make(chan pipeline.Rollout, 1)
 	go func() {
-		result, err := Watch(t.Context(), Options{Client: client}, s.workloads)
-		require.NoError(t, err)
+		result, err := Watch(ctx, o, what)
+		if err != nil {
+			result.Cause = &pipeline.Cause{Message: err.Error()}
+		}
 		done <- result
 	}()
+	return done
+}
+
+func TestWatchSeesAChangeAndEnds(t *testing.T) {
+	client := cluster(t, deploying(pod("web-new", "new", false)))
+	done := begun(t.Context(), t, Options{Client: client}, applied)
 	_, err := client.CoreV1().Pods("portal").UpdateStatus(t.Context(), pod("web-new", "new", true), metav1.UpdateOptions{})
 	require.NoError(t, err)
-	d := s.deployments[0].DeepCopy()
-	d.Status.Replicas = 1
-	_, err = client.AppsV1().Deployments("portal").UpdateStatus(t.Context(), d, metav1.UpdateOptions{})
+	_, err = client.AppsV1().Deployments("portal").UpdateStatus(t.Context(), deployed().deployments[0], metav1.UpdateOptions{})
 	require.NoError(t, err)
 	result := <-done
 	require.Nil(t, result.Cause)
@@ -50,31 +68,139 @@ func TestWatchSeesAChangeAndEnds(t *testing.T) {
 
 func TestWatchNamesTheCause(t *testing.T) {
 	s := deploying(pod("web-new", "new", false, waiting("InvalidImageName", "bad")))
-	unqualified := []pipeline.Workload{{Kind: "Deployment", Name: "web"}}
+	unqualified := pipeline.Applied{Workloads: []pipeline.Workload{{Kind: "Deployment", Name: "web"}}}
 	result, err := Watch(t.Context(), Options{Client: cluster(t, s), Namespace: "portal"}, unqualified)
 	require.NoError(t, err)
 	require.Equal(t, codeInvalidName, result.Cause.Code)
 }
 
-func TestTheBudgetEndsTheWaitAsAFailure(t *testing.T) {
-	s := deploying(pod("web-new", "new", false))
-	ctx, cancel := context.WithTimeout(t.Context(), 200*time.Millisecond)
-	defer cancel()
-	result, err := Watch(ctx, Options{Client: cluster(t, s)}, s.workloads)
-	require.NoError(t, err)
-	require.Equal(t, codeTimeout, result.Cause.Code)
-}
-
 func TestASignalEndsTheWaitWithoutAVerdict(t *testing.T) {
-	s := deploying(pod("web-new", "new", false))
 	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(100*time.Millisecond, cancel)
-	_, err := Watch(ctx, Options{Client: cluster(t, s)}, s.workloads)
+	time.AfterFunc(50*time.Millisecond, cancel)
+	_, err := Watch(ctx, Options{Client: cluster(t, deploying(pod("web-new", "new", false)))}, applied)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
 func TestAWorkloadThatIsNotThereIsAnError(t *testing.T) {
-	_, err := Watch(t.Context(), Options{Client: fake.NewClientset()}, []pipeline.Workload{web})
+	_, err := Watch(t.Context(), Options{Client: fake.NewClientset()}, applied)
 	require.ErrorContains(t, err, `deployments.apps "web" not found`)
 	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+}
+
+func TestAKindWithoutARolloutIsAnErrorAtOnce(t *testing.T) {
+	cron := pipeline.Applied{Workloads: []pipeline.Workload{{Kind: "CronJob", Namespace: "portal", Name: "c"}}}
+	_, err := Watch(t.Context(), Options{Client: cluster(t, deploying())}, cron)
+	require.ErrorIs(t, err, errKind)
+}
+
+func TestGracesRunOutToTheSecondWithoutAnyEvent(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := cluster(t, deploying(pod("web-new", "new", false, waiting("ErrImagePull", "503 Service Unavailable"))))
+		start := time.Now()
+		result, err := Watch(t.Context(), Options{Client: client}, applied)
+		require.NoError(t, err)
+		require.Equal(t, codePull, result.Cause.Code)
+		require.Equal(t, 2*time.Minute, time.Since(start).Truncate(time.Second))
+	})
+}
+
+func TestTheBudgetEndsTheWaitAsAFailure(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := deploying(pod("web-new", "new", false, running(0)))
+		probe := event("Pod", "web-new", "Unhealthy", "Readiness probe failed: 503")
+		probe.LastTimestamp = metav1.Now()
+		s.events = []*corev1.Event{probe}
+		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+		defer cancel()
+		result, err := Watch(ctx, Options{Client: cluster(t, s)}, applied)
+		require.NoError(t, err)
+		require.Equal(t, codeTimeout, result.Cause.Code)
+		require.Equal(t, "web", result.Cause.Container)
+		require.Contains(t, result.Cause.Message, "after 60s: Readiness probe failed: 503; it said: fake logs")
+	})
+}
+
+func TestAWaitShowsEachChangeAndThatItLives(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var text bytes.Buffer
+		var sights []pipeline.Sight
+		client := cluster(t, deploying(pod("web-new", "new", false, waiting("ContainerCreating", ""))))
+		ctx, cancel := context.WithTimeout(t.Context(), 35*time.Second)
+		defer cancel()
+		time.AfterFunc(12*time.Second, func() {
+			p := pod("web-new", "new", false, waiting("ErrImagePull", "503 Service Unavailable"))
+			_, err := client.CoreV1().Pods("portal").UpdateStatus(ctx, p, metav1.UpdateOptions{})
+			require.NoError(t, err)
+		})
+		_, err := Watch(ctx, Options{Client: client, Log: slog.New(slog.NewTextHandler(&text, nil)), Show: func(s pipeline.Sight) { sights = append(sights, s) }}, applied)
+		require.NoError(t, err)
+		var seconds []string
+		for _, s := range sights {
+			seconds = append(seconds, fmt.Sprintf("%.0f", s.Seconds))
+		}
+		require.Equal(t, []string{"0", "10", "12", "22", "32"}, seconds)
+		require.Equal(t, len(sights), strings.Count(text.String(), "msg="))
+		require.Equal(t, "waiting for Deployment/web: 0 of 1 new pods ready, 1 old", sights[0].Line)
+		require.Contains(t, sights[2].Line, "; Pod/web-new container web: ErrImagePull: 503 Service Unavailable [rollout/image-pull-failed]")
+		require.Len(t, sights[2].Pods, 2)
+		require.Equal(t, "ErrImagePull", sights[2].Pods[0].Status)
+		require.Equal(t, "ErrImagePull: 503 Service Unavailable", sights[2].Pods[0].Message)
+	})
+}
+
+func TestNothingRanIsSaidAloud(t *testing.T) {
+	var text bytes.Buffer
+	s, none := deployed(), int32(0)
+	s.pods, s.deployments[0].Spec.Replicas = nil, &none
+	s.deployments[0].Status.Replicas, s.deployments[0].Status.UpdatedReplicas, s.deployments[0].Status.AvailableReplicas = 0, 0, 0
+	result, err := Watch(t.Context(), Options{Client: cluster(t, s), Log: slog.New(slog.NewTextHandler(&text, nil))}, applied)
+	require.NoError(t, err)
+	require.Empty(t, result.Pods)
+	require.Contains(t, text.String(), "level=WARN msg=\"Deployment/web has 0 replicas: nothing ran")
+}
+
+func webService() *corev1.Service {
+	return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "portal"}, Spec: corev1.ServiceSpec{Selector: map[string]string{"app": "web"}}}
+}
+
+func TestWatchWaitsForTheService(t *testing.T) {
+	server := newAPIServer(t)
+	server.all(deployed())
+	server.put(webService())
+	var once sync.Once
+	waited := make(chan struct{})
+	o := Options{Client: server.client(t), Namespace: "portal", Show: func(s pipeline.Sight) {
+		if strings.Contains(s.Line, "Service/web: 0 of 1 new pods in its EndpointSlices") {
+			once.Do(func() { close(waited) })
+		}
+	}}
+	both := []pipeline.Service{{Name: "web", Port: 80}, {Name: "web", Port: 9090}}
+	done := begun(t.Context(), t, o, pipeline.Applied{Workloads: applied.Workloads, Services: both})
+	<-waited
+	changed := time.Now()
+	server.put(serving("web-new"))
+	require.Nil(t, (<-done).Cause)
+	require.Less(t, time.Since(changed), time.Second)
+	require.Equal(t, 1, server.count("services"), "two ports are one Service")
+}
+
+func TestServicesThatDoNotFollowReadinessAreLeftOut(t *testing.T) {
+	for name, change := range map[string]func(*corev1.Service){
+		"no selector":       func(s *corev1.Service) { s.Spec.Selector = nil },
+		"unready pods, too": func(s *corev1.Service) { s.Spec.PublishNotReadyAddresses = true },
+		"another's name":    func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeExternalName },
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := newAPIServer(t)
+			server.all(deployed())
+			service := webService()
+			change(service)
+			server.put(service)
+			what := pipeline.Applied{Workloads: applied.Workloads, Services: []pipeline.Service{{Namespace: "portal", Name: "web"}}}
+			result, err := Watch(t.Context(), Options{Client: server.client(t)}, what)
+			require.NoError(t, err)
+			require.Nil(t, result.Cause)
+			require.Zero(t, server.count("endpointslices"))
+		})
+	}
 }

@@ -1,0 +1,257 @@
+package rollout
+
+import (
+	"cmp"
+	"context"
+	"log/slog"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+const (
+	// collectTimeout bounds all the reading for an evidence.
+	collectTimeout = 8 * time.Second
+	maxEvents      = 60
+	maxLogs        = 16
+	logLines       = 200
+	logBytes       = 64 << 10
+	// maxTail is what a log is read of at most; LimitBytes counts from its beginning.
+	maxTail = 1 << 20
+)
+
+// Collect gathers what there is to see of a failed rollout: the table of pods, the
+// logs of the new pods that are not ready, and the warnings about all of them. What
+// cannot be read within a few seconds is left out. Texts are bounded but not
+// redacted, and Diff is left empty: both are the caller's.
+func Collect(ctx context.Context, o Options, applied pipeline.Applied, cause pipeline.Cause) pipeline.Evidence {
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
+	ctx, cancel := context.WithTimeout(ctx, collectTimeout)
+	defer cancel()
+	r := reader{ctx: ctx, client: o.Client, log: o.Log}
+	s := r.snapshot(o.qualified(applied))
+	look := newJudge(o.Rules).decide(s, time.Now())
+	return pipeline.Evidence{
+		Cause:  cause,
+		Pods:   podTable(time.Now(), look.statuses, s.workloads),
+		Events: warnings(s, look),
+		Logs:   r.logs(wantedLogs(look, cause)),
+	}
+}
+
+// reader reads once, without a watch, and goes on when something cannot be read.
+type reader struct {
+	ctx    context.Context //nolint:containedctx // lives as long as one call of Collect
+	client kubernetes.Interface
+	log    *slog.Logger
+}
+
+func (r reader) snapshot(applied pipeline.Applied) snapshot {
+	s := snapshot{workloads: applied.Workloads, least: map[pipeline.Workload]int64{}, lines: map[container]line{}}
+	seen, read := map[string]bool{}, map[string]bool{}
+	for _, w := range applied.Workloads {
+		selector := r.workload(&s, w)
+		if key := w.Namespace + "|" + selector; selector != "" && !read[key] {
+			read[key] = true
+			r.owned(&s, w, selector, seen)
+		}
+		if !read[w.Namespace] {
+			read[w.Namespace] = true
+			events, err := r.client.CoreV1().Events(w.Namespace).List(r.ctx, metav1.ListOptions{FieldSelector: "type=" + corev1.EventTypeWarning})
+			if r.could(err, "events") {
+				for i := range events.Items {
+					s.events = append(s.events, slimEvent(&events.Items[i]))
+				}
+			}
+		}
+	}
+	return s
+}
+
+// could tells whether something was read.
+func (r reader) could(err error, what string) bool {
+	if err != nil {
+		r.log.Warn("evidence: not readable", "what", what, "error", err)
+	}
+	return err == nil
+}
+
+// workload reads one workload and gives the selector of its pods.
+func (r reader) workload(s *snapshot, w pipeline.Workload) string {
+	get := metav1.GetOptions{}
+	var selector *metav1.LabelSelector
+	var err error
+	switch w.Kind {
+	case "Deployment":
+		d, failed := r.client.AppsV1().Deployments(w.Namespace).Get(r.ctx, w.Name, get)
+		if err = failed; err == nil {
+			s.deployments, selector = append(s.deployments, d), d.Spec.Selector
+		}
+	case "StatefulSet":
+		d, failed := r.client.AppsV1().StatefulSets(w.Namespace).Get(r.ctx, w.Name, get)
+		if err = failed; err == nil {
+			s.statefulSets, selector = append(s.statefulSets, d), d.Spec.Selector
+		}
+	case "DaemonSet":
+		d, failed := r.client.AppsV1().DaemonSets(w.Namespace).Get(r.ctx, w.Name, get)
+		if err = failed; err == nil {
+			s.daemonSets, selector = append(s.daemonSets, d), d.Spec.Selector
+		}
+	case "Job":
+		d, failed := r.client.BatchV1().Jobs(w.Namespace).Get(r.ctx, w.Name, get)
+		if err = failed; err == nil {
+			s.jobs, selector = append(s.jobs, d), d.Spec.Selector
+		}
+	}
+	if !r.could(err, w.String()) {
+		return ""
+	}
+	parsed, err := selectorOf(selector)
+	r.could(err, "selector of "+w.String())
+	return parsed
+}
+
+// owned reads what a workload owns.
+func (r reader) owned(s *snapshot, w pipeline.Workload, selector string, seen map[string]bool) {
+	selected := metav1.ListOptions{LabelSelector: selector}
+	if pods, err := r.client.CoreV1().Pods(w.Namespace).List(r.ctx, selected); r.could(err, "pods") {
+		for i := range pods.Items {
+			if key := w.Namespace + "/" + pods.Items[i].Name; !seen[key] {
+				seen[key] = true
+				s.pods = append(s.pods, slimPod(&pods.Items[i]))
+			}
+		}
+	}
+	if w.Kind != "Deployment" {
+		return
+	}
+	if sets, err := r.client.AppsV1().ReplicaSets(w.Namespace).List(r.ctx, selected); r.could(err, "replicasets") {
+		for i := range sets.Items {
+			s.replicaSets = append(s.replicaSets, &sets.Items[i])
+		}
+	}
+}
+
+// warnings are the events about the workloads and what they own, newest first.
+func warnings(s snapshot, look verdict) []pipeline.Event {
+	ours := map[string]bool{}
+	for _, w := range s.workloads {
+		ours[w.Namespace+"/"+w.String()] = true
+	}
+	for _, rs := range s.replicaSets {
+		ours[rs.Namespace+"/ReplicaSet/"+rs.Name] = true
+	}
+	for _, status := range look.statuses {
+		for _, m := range status.members {
+			ours[m.pod.Namespace+"/Pod/"+m.pod.Name] = true
+			for _, v := range m.pod.Spec.Volumes {
+				ours[m.pod.Namespace+"/PersistentVolumeClaim/"+claimOf(m.pod, v)] = true
+			}
+		}
+	}
+	events := slices.Clone(s.events)
+	slices.SortStableFunc(events, func(a, b *corev1.Event) int { return seenAt(b).Compare(seenAt(a)) })
+	all := []pipeline.Event{}
+	for _, e := range events {
+		object := e.InvolvedObject.Kind + "/" + e.InvolvedObject.Name
+		if e.Type == corev1.EventTypeWarning && ours[e.InvolvedObject.Namespace+"/"+object] && len(all) < maxEvents {
+			all = append(all, pipeline.Event{Object: object, Reason: e.Reason, Message: shorten(e.Message),
+				Count: max(1, int(e.Count)), Seconds: int(max(0, time.Since(seenAt(e))).Seconds())})
+		}
+	}
+	return all
+}
+
+// wanted is one log to read.
+type wanted struct {
+	container
+	previous bool
+	ended    string
+}
+
+// wantedLogs are those of new pods that are not ready, the one of the cause first.
+// Of a container that runs again both runs are wanted; in a back-off the present
+// log is that of the run that ended.
+func wantedLogs(look verdict, cause pipeline.Cause) []wanted {
+	var all []wanted
+	for _, status := range look.statuses {
+		for _, m := range status.members {
+			named := cause.Object == "Pod/"+m.pod.Name
+			if !m.fresh || ready(m.pod) && !named {
+				continue
+			}
+			for _, c := range statuses(m.pod) {
+				all = append(all, logsOf(m.pod, c, named)...)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b wanted) int {
+		return cmp.Compare(distance(a, cause), distance(b, cause))
+	})
+	return all[:min(len(all), maxLogs)]
+}
+
+func logsOf(p *corev1.Pod, c corev1.ContainerStatus, named bool) []wanted {
+	key, end := containerKey(p, c), c.LastTerminationState.Terminated
+	switch {
+	case c.State.Terminated != nil && c.State.Terminated.ExitCode == 0 && isInit(p, c.Name):
+		return nil
+	case c.State.Terminated != nil:
+		return []wanted{{key, false, exit(*c.State.Terminated)}}
+	case c.State.Running != nil && c.Ready && !named:
+		return nil
+	case c.State.Running != nil && end != nil:
+		return []wanted{{key, false, ""}, {key, true, exit(*end)}}
+	case c.State.Running != nil:
+		return []wanted{{key, false, ""}}
+	case end != nil:
+		return []wanted{{key, false, exit(*end)}}
+	}
+	return nil
+}
+
+func distance(w wanted, cause pipeline.Cause) int {
+	n := 0
+	if cause.Object != "Pod/"+w.pod {
+		n += 2
+	}
+	if cause.Container != w.name {
+		n++
+	}
+	return n
+}
+
+// logs reads them at the same time.
+func (r reader) logs(all []wanted) []pipeline.Log {
+	found := make([]pipeline.Log, len(all))
+	var reading sync.WaitGroup
+	for i, w := range all {
+		reading.Go(func() {
+			text, err := readLog(r.ctx, r.client, w.container, w.previous, logLines)
+			if r.could(err, "log of "+w.pod) {
+				found[i] = pipeline.Log{Pod: w.pod, Container: w.name, Previous: w.previous, Ended: w.ended, Text: lastBytes(strings.TrimRight(text, "\n"), logBytes)}
+			}
+		})
+	}
+	reading.Wait()
+	return slices.DeleteFunc(found, func(l pipeline.Log) bool { return l.Pod == "" })
+}
+
+// lastBytes keeps the end of a text, from the beginning of a line where there is one.
+func lastBytes(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	text = text[len(text)-limit:]
+	if _, rest, found := strings.Cut(text, "\n"); found {
+		text = rest
+	}
+	return strings.ToValidUTF8(text, "?")
+}

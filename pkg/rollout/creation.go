@@ -1,0 +1,55 @@
+package rollout
+
+import (
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// refused classifies why a controller could not make something; other is the code
+// for what has no name of its own.
+func refused(object, reason, message, other string) trouble {
+	code, has := other, func(part string) bool { return strings.Contains(message, part) }
+	switch {
+	case has("exceeded quota"), has("failed quota"), has("insufficient quota"):
+		code = codeQuota
+	case has("failed calling webhook"), has("failed calling admission webhook"):
+		code = codeWebhook
+	case has("denied the request"), has("denied request"), has("violates PodSecurity"):
+		code = codeAdmission
+	case has("error looking up service account"):
+		code = codeServiceAccount
+	}
+	return trouble{specific: true, cause: pipeline.Cause{Code: code, Object: object, Reason: reason, Message: shorten(message)}}
+}
+
+// creation are the reasons why a ReplicaSet cannot make its pods. While a new pod
+// starts there is nothing to worry about: an old one goes when it is ready, and
+// makes room.
+func creation(rs *appsv1.ReplicaSet, starting bool) []trouble {
+	for _, c := range rs.Status.Conditions {
+		if c.Type == appsv1.ReplicaSetReplicaFailure && c.Status == corev1.ConditionTrue && !starting {
+			return []trouble{refused("ReplicaSet/"+rs.Name, c.Reason, c.Message, codePodCreate)}
+		}
+	}
+	return nil
+}
+
+// recent is how old the event of a controller may be that cannot make a pod. It
+// tries again at growing intervals.
+const recent = 3 * time.Minute
+
+// creationEvents: a StatefulSet, DaemonSet or Job tells only by events that it
+// cannot make a pod. They count while a pod is missing.
+func creationEvents(s *snapshot, kind string, o metav1.Object, complete bool) []trouble {
+	e := s.about(kind, o.GetNamespace(), o.GetName(), "FailedCreate")
+	if e == nil || complete || s.now.Sub(seenAt(e)) > recent || e.InvolvedObject.UID != "" && e.InvolvedObject.UID != o.GetUID() {
+		return nil
+	}
+	return []trouble{refused(kind+"/"+o.GetName(), e.Reason, e.Message, codePodCreate)}
+}

@@ -1,0 +1,166 @@
+package rollout
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// life is one container of one pod, across its restarts.
+type life struct {
+	pod  types.UID
+	name string
+}
+
+// earlierLives are the restarts of containers that run when the watch begins: a
+// database that restarted last month must not look like a crash loop today.
+func earlierLives(pods []*corev1.Pod) map[life]int32 {
+	earlier := map[life]int32{}
+	for _, p := range pods {
+		for _, c := range statuses(p) {
+			if !looping(c) && c.State.Waiting == nil {
+				earlier[life{p.UID, c.Name}] = c.RestartCount
+			}
+		}
+	}
+	return earlier
+}
+
+// statuses are those of all containers, init containers first.
+func statuses(p *corev1.Pod) []corev1.ContainerStatus {
+	return slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses)
+}
+
+// ends counts how often a container has ended when it should not have, without
+// the restarts of an earlier life.
+func (j *judge) ends(p *corev1.Pod, c corev1.ContainerStatus) int {
+	count := int(c.RestartCount - j.earlier[life{p.UID, c.Name}])
+	if looping(c) || c.State.Terminated != nil && !isInit(p, c.Name) {
+		count++
+	}
+	return count
+}
+
+// loopReasons are those of containers that have ended, or never began to run, and
+// will be started again.
+var loopReasons = []string{"CrashLoopBackOff", "RunContainerError", "PostStartHookError"}
+
+// looping tells whether a container has just ended and will be started again.
+func looping(c corev1.ContainerStatus) bool {
+	return c.State.Terminated != nil && c.State.Terminated.ExitCode != 0 ||
+		c.State.Waiting != nil && slices.Contains(loopReasons, c.State.Waiting.Reason)
+}
+
+// isInit tells an init container that has to end, which a sidecar has not.
+func isInit(p *corev1.Pod, name string) bool {
+	for _, c := range p.Spec.InitContainers {
+		if c.Name == name {
+			return c.RestartPolicy == nil || *c.RestartPolicy != corev1.ContainerRestartPolicyAlways
+		}
+	}
+	return false
+}
+
+// endTrouble is how a container ended, as often as it did.
+func (j *judge) endTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus) (trouble, bool) {
+	n := j.ends(p, c)
+	if n < 1 {
+		return trouble{}, false
+	}
+	t := trouble{specific: true, ends: n, about: containerKey(p, c), cause: pipeline.Cause{
+		Code: codeCrash, Object: "Pod/" + p.Name, Container: c.Name, Reason: "CrashLoopBackOff", Message: "it ended once"}}
+	if n > 1 {
+		t.cause.Message = fmt.Sprintf("it ended %d times", n)
+	}
+	if w := c.State.Waiting; w != nil && w.Reason != "CrashLoopBackOff" && slices.Contains(loopReasons, w.Reason) {
+		t.cause.Reason = w.Reason
+	}
+	end := lastEnd(c)
+	if end == nil {
+		if w := c.State.Waiting; w != nil && w.Message != "" {
+			t.cause.Message += ": " + shorten(w.Message)
+		}
+		return t, true
+	}
+	t.cause.Message += ", with " + howEnded(*end)
+	code, reason, more := whyEnded(s, p, c, *end)
+	t.cause.Code = code
+	if reason != "" {
+		t.cause.Reason = reason
+	}
+	t.cause.Message += more
+	return t, true
+}
+
+// lastEnd is how the container ended last, nil when that is not known.
+func lastEnd(c corev1.ContainerStatus) *corev1.ContainerStateTerminated {
+	if c.State.Terminated != nil {
+		return c.State.Terminated
+	}
+	return c.LastTerminationState.Terminated
+}
+
+// whyEnded looks for a better name than "crash": memory, a start that never was,
+// the wrong architecture, or a probe that killed it.
+func whyEnded(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus, end corev1.ContainerStateTerminated) (code, reason, more string) {
+	said := s.lines[containerKey(p, c)].text + end.Message
+	switch {
+	case strings.Contains(said, execFormat):
+		return codeArchitecture, end.Reason, "; the image is made for another architecture: " + execFormat
+	case end.Reason == "OOMKilled":
+		if limit := memoryLimit(p, c.Name); limit != "" {
+			return codeOOM, end.Reason, fmt.Sprintf("; its memory limit is %s, raise it", limit)
+		}
+		return codeOOM, end.Reason, "; it has no memory limit of its own: the node or the pod ran out"
+	case end.Reason == "StartError" || end.Reason == "ContainerCannotRun" || end.ExitCode >= 126 && end.ExitCode <= 128:
+		return codeStart, startReason(c, end), ""
+	}
+	kill := s.latest(p, c.Name, "Killing")
+	if kill == nil || !during(kill, end) {
+		return codeCrash, "", ""
+	}
+	words := ""
+	if probe := s.latest(p, c.Name, "Unhealthy"); probe != nil {
+		words = ": " + shorten(probe.Message)
+	}
+	switch {
+	case strings.Contains(kill.Message, "failed startup probe"):
+		return codeStartupProbe, kill.Reason, "; it was killed because its startup probe failed" + words
+	case strings.Contains(kill.Message, "failed liveness probe"):
+		return codeLivenessProbe, kill.Reason, "; it was killed because its liveness probe failed" + words
+	}
+	return codeCrash, "", ""
+}
+
+// startReason prefers what the status says now.
+func startReason(c corev1.ContainerStatus, end corev1.ContainerStateTerminated) string {
+	if w := c.State.Waiting; w != nil && w.Reason == "RunContainerError" {
+		return w.Reason
+	}
+	if end.Reason == "Error" {
+		return ""
+	}
+	return end.Reason
+}
+
+// during tells whether an event belongs to the run that ended; the kubelet gives
+// both times, to the second.
+func during(e *corev1.Event, end corev1.ContainerStateTerminated) bool {
+	at := seenAt(e)
+	return !at.Before(end.StartedAt.Time.Truncate(time.Second)) && !at.After(end.FinishedAt.Add(2*time.Second))
+}
+
+func memoryLimit(p *corev1.Pod, name string) string {
+	for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
+		if limit, ok := c.Resources.Limits[corev1.ResourceMemory]; ok && c.Name == name {
+			return limit.String()
+		}
+	}
+	return ""
+}

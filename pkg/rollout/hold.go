@@ -1,0 +1,169 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// unreadyGrace is how long a pod may lose its readiness while it is being held.
+const unreadyGrace = 10 * time.Second
+
+// Hold watches a complete rollout for that long. A new pod that ends, crashes, or is
+// not ready for more than ten seconds is a cause with the code rollout/not-stable. A
+// pod that somebody takes away (an autoscaler, a drained node, an eviction) is none,
+// once as many new pods are ready as were when the hold began, or as are still wanted;
+// when the time is over Hold waits on for that, until the deadline of ctx. An error
+// means that the watch did not work, that ctx was cancelled, or that its deadline
+// passed before the time was over without anything having gone wrong.
+func Hold(ctx context.Context, o Options, applied pipeline.Applied, duration time.Duration) (*pipeline.Cause, error) {
+	v, stop, err := begin(ctx, o, applied)
+	if err != nil {
+		return nil, err
+	}
+	defer stop()
+	return v.hold(duration)
+}
+
+func (v *vigil) hold(duration time.Duration) (*pipeline.Cause, error) {
+	h := holding{judge: v.judge, ends: map[types.UID]int{}, unready: map[types.UID]time.Time{}}
+	for {
+		look := v.look()
+		t, again := h.judged(look)
+		left := duration - time.Since(v.start)
+		switch {
+		case t != nil:
+			return v.explained(*t), nil
+		case left <= 0 && h.short(look) == "":
+			return nil, nil
+		}
+		if left > 0 {
+			again = soonest(again, left)
+		}
+		err := v.sleep(soonest(again, look.again))
+		if short := h.short(look); errors.Is(err, context.DeadlineExceeded) && short != "" {
+			t := v.judge.timeout(short+" when the time was over", time.Since(v.start))
+			t.cause.Code = codeUnstable
+			return v.explained(t), nil
+		}
+		if err != nil {
+			return nil, err
+		}
+	}
+}
+
+// holding is what must stay as it was when the hold began.
+type holding struct {
+	judge   *judge
+	first   []int                   // new pods that each workload must keep
+	ends    map[types.UID]int       // ends of a pod's containers when it was first ready
+	unready map[types.UID]time.Time // since when a pod is not ready
+}
+
+// judged gives what is not stable, or when time alone may make it so.
+func (h *holding) judged(look verdict) (*trouble, time.Duration) {
+	if h.first == nil {
+		for _, s := range look.statuses {
+			h.first = append(h.first, s.want)
+		}
+	}
+	var again time.Duration
+	for _, status := range look.statuses {
+		for _, m := range status.members {
+			if !m.fresh || status.batch || m.pod.DeletionTimestamp != nil || leaving(m.pod) {
+				continue
+			}
+			t, left := h.pod(m.pod)
+			if t != nil {
+				return t, 0
+			}
+			again = soonest(again, left)
+		}
+	}
+	if t := look.failed; t != nil && h.short(look) != "" {
+		t.cause.Message += " [" + t.cause.Code + "]"
+		t.cause.Code = codeUnstable
+		return t, 0
+	}
+	return nil, again
+}
+
+// pod judges one new pod. One that was never ready has only just been made:
+// whether enough pods are there counts, and the judge's own rules.
+func (h *holding) pod(p *corev1.Pod) (*trouble, time.Duration) {
+	before, known := h.ends[p.UID]
+	count := 0
+	for _, c := range statuses(p) {
+		count += h.judge.ends(p, c)
+	}
+	switch {
+	case known && count > before:
+		return h.ended(p), 0
+	case ready(p):
+		delete(h.unready, p.UID)
+		if !known {
+			h.ends[p.UID] = count
+		}
+		return nil, 0
+	case !known || containersReady(p):
+		return nil, 0 // containers that are ready have lost their node or a readiness gate
+	}
+	since, known := h.unready[p.UID]
+	if !known {
+		since = h.judge.now
+		h.unready[p.UID] = since
+	}
+	if left := unreadyGrace - h.judge.now.Sub(since); left > 0 {
+		return nil, left
+	}
+	return unstable(p, corev1.ContainerStatus{}, "NotReady", fmt.Sprintf("it was ready and has not been for %.0fs", unreadyGrace.Seconds())), 0
+}
+
+// ended names the container that ended last.
+func (h *holding) ended(p *corev1.Pod) *trouble {
+	var last corev1.ContainerStatus
+	for _, c := range statuses(p) {
+		end := lastEnd(c)
+		if end != nil && h.judge.ends(p, c) > 0 && (lastEnd(last) == nil || end.FinishedAt.After(lastEnd(last).FinishedAt.Time)) {
+			last = c
+		}
+	}
+	message := "it ended"
+	if end := lastEnd(last); end != nil {
+		message += " with " + howEnded(*end)
+	}
+	return unstable(p, last, firstOf(stateWord(last), "Restarted"), message)
+}
+
+func unstable(p *corev1.Pod, c corev1.ContainerStatus, reason, message string) *trouble {
+	t := podTrouble(p, codeUnstable, reason, message)
+	t.cause.Container = c.Name
+	if c.Name != "" {
+		t.about = containerKey(p, c)
+	}
+	return &t
+}
+
+// leaving tells a pod that somebody takes away.
+func leaving(p *corev1.Pod) bool {
+	if c := condition(p, corev1.DisruptionTarget); c != nil && c.Status == corev1.ConditionTrue {
+		return true
+	}
+	return p.Status.Phase == corev1.PodFailed && p.Status.Reason != ""
+}
+
+// short says which workload has fewer new pods than it must keep, "" when none has.
+func (h *holding) short(look verdict) string {
+	for i, s := range look.statuses {
+		if least := min(h.first[i], s.want); s.have < least {
+			return s.progress
+		}
+	}
+	return ""
+}

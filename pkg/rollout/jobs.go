@@ -1,0 +1,86 @@
+package rollout
+
+import (
+	"fmt"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+func (j *judge) job(s snapshot, w pipeline.Workload, job *batchv1.Job) status {
+	pods := owned(s, job)
+	result := j.pods(s, pods, string(job.UID), func(*corev1.Pod) bool { return true })
+	j.failures(&s, w, pods)
+	result.pods, result.serving, result.ready, result.batch = nil, nil, false, true
+	result.progress = fmt.Sprintf("%d active, %d failed", job.Status.Active, job.Status.Failed)
+	for _, c := range job.Status.Conditions {
+		if c.Status != corev1.ConditionTrue {
+			continue
+		}
+		switch c.Type {
+		case batchv1.JobComplete, batchv1.JobSuccessCriteriaMet:
+			j.finished[w] = true
+			return status{ready: true, progress: "complete", batch: true, members: result.members}
+		case batchv1.JobFailed, batchv1.JobFailureTarget:
+			return status{progress: "failed", batch: true, members: result.members, troubles: []trouble{j.jobFailed(w, c)}}
+		}
+	}
+	if job.Spec.Suspend != nil && *job.Spec.Suspend {
+		result.progress = "suspended"
+	}
+	// A Job's pods end by design, and its own limit counts their failures; what
+	// keeps them from running at all it does not count.
+	var kept []trouble
+	for _, t := range result.troubles {
+		if t.ends == 0 && t.cause.Code != codeEvicted {
+			kept = append(kept, t)
+		}
+	}
+	result.troubles = kept
+	if !result.starting {
+		result.troubles = append(result.troubles, creationEvents(&s, "Job", job, len(pods) > 0)...)
+	}
+	return result
+}
+
+// ended is how one run of a Job's container ended.
+type ended struct {
+	at    time.Time
+	about container
+	text  string
+}
+
+// failures remembers how a pod of the Job failed last: the controller deletes some
+// of them when it gives up.
+func (j *judge) failures(s *snapshot, w pipeline.Workload, pods []*corev1.Pod) {
+	for _, p := range pods {
+		for _, c := range statuses(p) {
+			end := lastEnd(c)
+			if end == nil || end.ExitCode == 0 {
+				continue
+			}
+			known := j.endings[w]
+			if known != nil && !end.FinishedAt.After(known.at) {
+				continue
+			}
+			_, _, more := whyEnded(s, p, c, *end)
+			about := containerKey(p, c)
+			if c.State.Running != nil && about.restarts > 0 {
+				about.restarts--
+			}
+			j.endings[w] = &ended{at: end.FinishedAt.Time, about: about, text: fmt.Sprintf("pod %s container %s ended with %s%s", p.Name, c.Name, howEnded(*end), more)}
+		}
+	}
+}
+
+func (j *judge) jobFailed(w pipeline.Workload, c batchv1.JobCondition) trouble {
+	t := trouble{specific: true, cause: pipeline.Cause{Code: codeJob, Object: w.String(), Reason: c.Reason, Message: shorten(c.Message)}}
+	if end := j.endings[w]; end != nil {
+		t.about = end.about
+		t.cause.Message += "; " + end.text
+	}
+	return t
+}

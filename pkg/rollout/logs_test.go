@@ -1,0 +1,142 @@
+package rollout
+
+import (
+	"context"
+	"fmt"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+func TestOnlyALineThatNoRestartHealsIsFinal(t *testing.T) {
+	l, err := newLogs(Options{LogPatterns: []string{"startup failed"}, PassingPatterns: []string{"already locked"}})
+	require.NoError(t, err)
+	for text, want := range map[string]line{
+		"startup failed: no route":                          {"startup failed: no route", false},
+		"startup failed: Migration table is already locked": {"startup failed: Migration table is already locked", true},
+		"exec /usr/local/bin/node: exec format error":       {"exec /usr/local/bin/node: exec format error", false},
+		"started": {},
+		"we translate the kernel's words: exec format error": {},
+	} {
+		found, _ := l.match(text)
+		require.Equal(t, want, found)
+	}
+}
+
+func TestAWrongLogPatternIsWrongInput(t *testing.T) {
+	for _, o := range []Options{{LogPatterns: []string{"("}}, {PassingPatterns: []string{"("}}} {
+		_, err := Watch(t.Context(), o, pipeline.Applied{})
+		require.ErrorContains(t, err, `log pattern "("`)
+		require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+	}
+}
+
+func TestTheTailOfALogIsBounded(t *testing.T) {
+	l, err := newLogs(Options{})
+	require.NoError(t, err)
+	r := &run{}
+	for i := range 1000 {
+		l.take(r, fmt.Sprintf("%d %s", i, strings.Repeat("x", i*10)))
+	}
+	require.LessOrEqual(t, len(r.tail), tailLines)
+	require.LessOrEqual(t, r.bytes, tailBytes)
+	require.True(t, strings.HasPrefix(r.tail[len(r.tail)-1], "999 "))
+}
+
+// logServer is an API server whose containers say what say writes.
+func logServer(t *testing.T, say func(http.ResponseWriter, *http.Request)) (l *logs, requests func() int) {
+	t.Helper()
+	server := newAPIServer(t)
+	server.logs = say
+	l, err := newLogs(Options{Client: server.client(t), LogPatterns: []string{"never"}})
+	require.NoError(t, err)
+	return l, func() int { return server.count("pods/log") }
+}
+
+var c0 = container{"portal", "web-new", "u", "web", 0}
+
+func TestEachRunIsAskedForOnce(t *testing.T) {
+	var once sync.Once
+	said := make(chan struct{})
+	l, requests := logServer(t, func(w http.ResponseWriter, r *http.Request) {
+		require.Equal(t, "true", r.URL.Query().Get("follow"))
+		fmt.Fprintf(w, "hello\n%s\nthis will never work\n", strings.Repeat("long ", 100_000))
+	})
+	l.changed = func() { once.Do(func() { close(said) }) }
+	c1 := c0
+	c1.restarts = 1
+	for range 5 {
+		l.follow(t.Context(), []container{c0})
+		l.follow(t.Context(), []container{c1}) // the one before ends by itself
+	}
+	<-said
+	require.Eventually(t, func() bool { return len(l.matched()) == 2 }, 5*time.Second, time.Millisecond)
+	require.Equal(t, line{text: "this will never work"}, l.matched()[c1])
+	require.Contains(t, l.words(t.Context(), c1), "hello")
+	require.Equal(t, 2, requests())
+}
+
+func TestALogThatBreaksIsAskedForAgainAFewTimes(t *testing.T) {
+	l, requests := logServer(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "starting", http.StatusServiceUnavailable) })
+	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
+	defer cancel()
+	l.follow(ctx, []container{c0})
+	<-l.runs[c0].done
+	require.GreaterOrEqual(t, requests(), 2)
+	require.LessOrEqual(t, requests(), maxAttempts)
+}
+
+func TestALogOfAPodThatIsReadyIsNoLongerRead(t *testing.T) {
+	l, _ := logServer(t, func(w http.ResponseWriter, r *http.Request) {
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	})
+	l.follow(t.Context(), []container{c0})
+	l.follow(t.Context(), nil)
+	<-l.runs[c0].done
+	require.Zero(t, l.live)
+}
+
+func TestTheLastWordsAreThoseOfTheRunThatEnded(t *testing.T) {
+	l, _ := logServer(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "TypeError: x") })
+	l.follow(t.Context(), []container{c0})
+	<-l.runs[c0].done
+	next := c0
+	next.restarts = 1
+	w := &watch{logs: l}
+	end := trouble{cause: pipeline.Cause{Code: codeCrash, Message: "it ended once"}, about: next}
+	w.explain(t.Context(), &end)
+	require.Equal(t, "it ended once; it said: TypeError: x", end.cause.Message)
+	w.explain(t.Context(), &end)
+	require.Equal(t, "it ended once; it said: TypeError: x", end.cause.Message, "once is enough")
+	other := trouble{cause: pipeline.Cause{Code: codeNotFound}, about: next}
+	w.explain(t.Context(), &other)
+	require.Empty(t, other.cause.Message)
+}
+
+func TestContainersWhoseLogMayTellSomething(t *testing.T) {
+	ready := running(0)
+	ready.Ready = true
+	over := corev1.ContainerStatus{Name: "web", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}}
+	failed := corev1.ContainerStatus{Name: "web", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}}
+	for name, c := range map[string]struct {
+		status corev1.ContainerStatus
+		speaks bool
+	}{
+		"one that runs":          {running(0), true},
+		"one that is ready":      {ready, false},
+		"one that is done":       {over, false},
+		"one that ended":         {failed, true},
+		"one in its back-off":    {crashed(1, 1, "Error"), true},
+		"one that was not begun": {waiting("ContainerCreating", ""), false},
+	} {
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.speaks, len(speaking(pod("p", "new", false, c.status))) == 1) })
+	}
+}

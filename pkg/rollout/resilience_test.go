@@ -1,0 +1,177 @@
+package rollout
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	goruntime "runtime"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/apimachinery/pkg/types"
+	clienttesting "k8s.io/client-go/testing"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// watching starts a watch of one unready pod and waits until all its streams are open.
+func watching(t *testing.T, server *apiServer, o Options) chan pipeline.Rollout {
+	t.Helper()
+	server.all(deploying(pod("web-new", "new", false, running(0))))
+	o.Client = server.client(t)
+	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+	t.Cleanup(cancel)
+	done := begun(ctx, t, o, applied)
+	// The Deployment, its ReplicaSets and pods, warnings, and four kinds of other events.
+	require.Eventually(t, func() bool { return streams(server) == 8 }, 5*time.Second, time.Millisecond)
+	return done
+}
+
+func streams(server *apiServer) int {
+	server.mu.Lock()
+	defer server.mu.Unlock()
+	return len(server.watchers)
+}
+
+// complete makes the rollout complete.
+func complete(server *apiServer) {
+	server.remove(pod("web-old", "old", true))
+	server.all(deployed())
+}
+
+func TestAnAPIServerThatRestartsDoesNotEndTheWatch(t *testing.T) {
+	server := newAPIServer(t)
+	done := watching(t, server, Options{})
+	over := server.outage()
+	complete(server) // nobody is told
+	time.Sleep(50 * time.Millisecond)
+	over()
+	require.Nil(t, (<-done).Cause)
+}
+
+func TestAVersionThatIsGoneIsListedAgain(t *testing.T) {
+	server := newAPIServer(t)
+	done := watching(t, server, Options{})
+	lists := server.count("pods")
+	server.expire()
+	complete(server)
+	require.Nil(t, (<-done).Cause)
+	require.Greater(t, server.count("pods"), lists)
+}
+
+func TestTheFirstReadingOutlastsAnAPIServerThatStarts(t *testing.T) {
+	server := newAPIServer(t)
+	server.all(deployed())
+	server.denied["deployments"] = true // it does not know its own rules yet
+	over := server.outage()
+	done := begun(t.Context(), t, Options{Client: server.client(t)}, applied)
+	require.Eventually(t, func() bool { return server.count("deployments") > 0 }, 5*time.Second, time.Millisecond)
+	over()
+	require.Eventually(t, func() bool { return server.count("deployments") > 1 }, 5*time.Second, time.Millisecond)
+	server.mu.Lock()
+	server.denied["deployments"] = false
+	server.mu.Unlock()
+	require.Nil(t, (<-done).Cause)
+}
+
+func TestWithoutTheRightToReadEventsTheRolloutIsWatchedAllTheSame(t *testing.T) {
+	server := newAPIServer(t)
+	server.denied["events"] = true
+	server.all(deployed())
+	result, err := Watch(t.Context(), Options{Client: server.client(t)}, applied)
+	require.NoError(t, err)
+	require.Nil(t, result.Cause)
+}
+
+func TestWithoutTheRightToReadPodsItIsNot(t *testing.T) {
+	for resource, words := range map[string]string{"pods": "watching Pods: ", "deployments": "reading Deployment/web: "} {
+		synctest.Test(t, func(t *testing.T) {
+			client := cluster(t, deployed())
+			client.PrependReactor("*", resource, func(clienttesting.Action) (bool, runtime.Object, error) {
+				return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: resource}, "", errors.New("RBAC"))
+			})
+			start := time.Now()
+			_, err := Watch(t.Context(), Options{Client: client}, applied)
+			require.ErrorContains(t, err, words)
+			require.ErrorContains(t, err, "RBAC")
+			require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+			require.GreaterOrEqual(t, time.Since(start), patience, "an API server that has just started says no, too")
+			require.Less(t, time.Since(start), 3*patience)
+		})
+	}
+}
+
+func TestRequestsDoNotGrowWithTime(t *testing.T) {
+	server := newAPIServer(t)
+	server.logs = func(w http.ResponseWriter, r *http.Request) {
+		w.(http.Flusher).Flush()
+		<-r.Context().Done()
+	}
+	done := watching(t, server, Options{LogPatterns: []string{"never"}})
+	require.Eventually(t, func() bool { return server.count("pods/log") == 1 }, 5*time.Second, time.Millisecond)
+	before := server.total()
+	for i := range 200 { // a noisy neighbour, and our own pod
+		e := event("Pod", fmt.Sprintf("foreign-%d", i), "BackOff", "noise")
+		server.put(e, pod("web-new", "new", false, running(0)))
+	}
+	time.Sleep(200 * time.Millisecond)
+	require.Equal(t, before, server.total())
+	complete(server)
+	require.Nil(t, (<-done).Cause)
+}
+
+// foreign puts pods into the namespace that are somebody else's.
+func foreign(server *apiServer, n int) {
+	for i := range n {
+		p := pod(fmt.Sprintf("foreign-%d", i), "foreign", true, running(0))
+		p.UID, p.Labels = types.UID(p.Name), map[string]string{"app": "foreign"}
+		p.Annotations = map[string]string{"notes": fmt.Sprintf("%02000d", i)}
+		p.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "SETTINGS", Value: fmt.Sprintf("%01000d", i)}}
+		server.put(p)
+	}
+}
+
+// BenchmarkForeignPods is what it costs to watch a Deployment of one pod in a
+// namespace with 1 000 pods that are somebody else's; beside it the same with all
+// pods of the namespace. retained-B is memory in use, both with the test's own server.
+func BenchmarkForeignPods(b *testing.B) {
+	for _, c := range []struct {
+		name     string
+		selector string
+	}{{"with the workload's selector", "app=web"}, {"with all pods of the namespace", ""}} {
+		b.Run(c.name, func(b *testing.B) {
+			server := newAPIServer(b)
+			foreign(server, 1000)
+			server.all(deployed())
+			client := server.client(b)
+			var retained, objects uint64
+			for b.Loop() {
+				before := inUse()
+				ctx, stop := context.WithCancel(b.Context())
+				s, err := newSource(client, "Pod", "portal", where{labels: c.selector}, false, func(any) {})
+				require.NoError(b, err)
+				go s.run(ctx)
+				require.NoError(b, s.synced(ctx))
+				retained, objects = inUse()-before, uint64(len(s.informer.GetStore().List()))
+				stop()
+			}
+			b.ReportMetric(float64(int64(retained)), "retained-B")
+			b.ReportMetric(float64(objects), "pods")
+		})
+	}
+}
+
+func inUse() uint64 {
+	goruntime.GC()
+	goruntime.GC()
+	var m goruntime.MemStats
+	goruntime.ReadMemStats(&m)
+	return m.HeapAlloc
+}

@@ -1,0 +1,117 @@
+package rollout
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+func (j *judge) statefulSet(s snapshot, set *appsv1.StatefulSet) status {
+	if unseen(set.Generation, set.Status.ObservedGeneration, s.least[pipeline.Workload{Kind: "StatefulSet", Namespace: set.Namespace, Name: set.Name}]) {
+		return notSeen
+	}
+	fresh := func(p *corev1.Pod) bool {
+		return p.Labels[appsv1.ControllerRevisionHashLabelKey] == set.Status.UpdateRevision
+	}
+	pods := owned(s, set)
+	result := j.pods(s, pods, set.Namespace+"/"+set.Status.UpdateRevision, fresh)
+	want := replicas(set.Spec.Replicas)
+	result.want = max(0, want-partition(set))
+	result.progress = fmt.Sprintf("%d of %d new pods ready", result.have, result.want)
+	result.ready = int(set.Status.ReadyReplicas) == want && int(set.Status.AvailableReplicas) == want &&
+		int(set.Status.Replicas) == want && int(set.Status.UpdatedReplicas) >= result.want && result.have >= result.want
+	if set.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
+		// Somebody else replaces the pods: the old ones are right.
+		result.want, result.progress = 0, fmt.Sprintf("%d of %d pods ready", set.Status.ReadyReplicas, want)
+		result.ready = int(set.Status.ReadyReplicas) == want
+	}
+	if want == 0 {
+		result.note = "StatefulSet/" + set.Name + " has 0 replicas: nothing ran and nothing was proven"
+	} else if result.have < want && result.ready {
+		result.note = fmt.Sprintf("StatefulSet/%s: %d of %d pods are of the revision before, as its update strategy wants it", set.Name, want-result.have, want)
+	}
+	result.troubles = append(result.troubles, j.stuck(&s, set, pods, fresh)...)
+	if !result.starting {
+		result.troubles = append(result.troubles, creationEvents(&s, "StatefulSet", set, len(pods) >= want)...)
+	}
+	result.pods = nil // smoke checks are for the application's Deployments
+	result.serving = readyOf(pods)
+	return result
+}
+
+// partition is how many pods keep their revision.
+func partition(set *appsv1.StatefulSet) int {
+	if r := set.Spec.UpdateStrategy.RollingUpdate; r != nil && r.Partition != nil {
+		return int(*r.Partition)
+	}
+	return 0
+}
+
+// stuck finds the pod of an earlier revision that a StatefulSet waits for and that
+// will never be ready (kubernetes/kubernetes issue 67250).
+func (j *judge) stuck(s *snapshot, set *appsv1.StatefulSet, pods []*corev1.Pod, fresh func(*corev1.Pod) bool) []trouble {
+	if set.Spec.PodManagementPolicy == appsv1.ParallelPodManagement || set.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
+		return nil
+	}
+	for _, p := range pods {
+		if fresh(p) || ready(p) || p.DeletionTimestamp != nil {
+			continue
+		}
+		for _, t := range j.podTroubles(s, p, readiness{}) {
+			if rule := j.rules[t.cause.Code]; rule.Wait || t.ends > 0 && t.ends < rule.Ends {
+				continue
+			}
+			t.cause.Message = shorten(fmt.Sprintf("StatefulSet/%s waits for this pod of an earlier revision and does not replace it (%s: %s); deleting it, as a rollback does, frees the rollout",
+				set.Name, t.cause.Reason, t.cause.Message))
+			t.cause.Code, t.cause.Reason, t.ends = codeStuck, "OrderedReady", 0
+			return []trouble{t}
+		}
+	}
+	return nil
+}
+
+func (j *judge) daemonSet(s snapshot, set *appsv1.DaemonSet) status {
+	if unseen(set.Generation, set.Status.ObservedGeneration, s.least[pipeline.Workload{Kind: "DaemonSet", Namespace: set.Namespace, Name: set.Name}]) {
+		return notSeen
+	}
+	pods := owned(s, set)
+	template := set.Annotations[appsv1.DeprecatedTemplateGeneration]
+	result := j.pods(s, pods, string(set.UID)+"/"+template, func(p *corev1.Pod) bool { return !oldDaemon(p, template) })
+	want := int(set.Status.DesiredNumberScheduled)
+	result.want = want
+	result.progress = fmt.Sprintf("%d of %d new pods ready", result.have, want)
+	result.ready = int(set.Status.UpdatedNumberScheduled) == want && int(set.Status.NumberAvailable) == want && result.have >= want
+	if set.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType {
+		result.want, result.progress = 0, fmt.Sprintf("%d of %d pods ready", set.Status.NumberAvailable, want)
+		result.ready = int(set.Status.NumberAvailable) == want
+	}
+	if want == 0 {
+		result.note = "DaemonSet/" + set.Name + " fits no node: nothing ran and nothing was proven"
+	}
+	if !result.starting {
+		result.troubles = append(result.troubles, creationEvents(&s, "DaemonSet", set, len(pods) >= want)...)
+	}
+	result.pods = nil
+	result.serving = readyOf(pods)
+	return result
+}
+
+// oldDaemon tells a pod of an earlier template. The API marks both fields as
+// deprecated, but has no other that needs no further watch.
+func oldDaemon(p *corev1.Pod, template string) bool {
+	pod := p.Labels["pod-template-generation"]
+	return pod != "" && template != "" && pod != template
+}
+
+func readyOf(pods []*corev1.Pod) []*corev1.Pod {
+	var all []*corev1.Pod
+	for _, p := range pods {
+		if ready(p) && p.DeletionTimestamp == nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}

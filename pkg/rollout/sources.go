@@ -1,0 +1,172 @@
+package rollout
+
+import (
+	"context"
+	"sync"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	discoveryv1 "k8s.io/api/discovery/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	appsinformers "k8s.io/client-go/informers/apps/v1"
+	batchinformers "k8s.io/client-go/informers/batch/v1"
+	coreinformers "k8s.io/client-go/informers/core/v1"
+	discoveryinformers "k8s.io/client-go/informers/discovery/v1"
+	"k8s.io/client-go/kubernetes"
+	"k8s.io/client-go/tools/cache"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// patience is how long a refusal is taken for that of an API server that has just
+// started and does not know its own rules yet.
+const patience = 10 * time.Second
+
+// normalReasons are the events that are no warnings and tell something: a probe's
+// kill, the autoscalers' plans, a claim that nobody serves.
+var normalReasons = []string{"Killing", "TriggerScaleUp", "NotTriggerScaleUp", "Nominated"}
+
+// claimReasons are those about claims.
+var claimReasons = []string{"FailedBinding", "WaitForFirstConsumer", "ExternalProvisioning"}
+
+// source is one informer: it lists, watches, and lists again by itself after a
+// lost connection or an expired version.
+type source struct {
+	kind     string
+	informer cache.SharedIndexInformer
+	// optional says that what it shows only explains: without the right to read it
+	// the rollout is watched all the same.
+	optional bool
+	refused  chan struct{} // closed when the API server refuses it for good
+
+	mu    sync.Mutex
+	err   error
+	since time.Time // of the first refusal
+	over  bool
+}
+
+// where limits a list or a watch to what is needed of a kind.
+type where struct{ labels, fields string }
+
+func (w where) tweak(o *metav1.ListOptions) {
+	o.LabelSelector, o.FieldSelector = w.labels, w.fields
+}
+
+// newInformer is the informer for a kind. Foreign objects never leave the API server.
+func newInformer(client kubernetes.Interface, kind, namespace string, w where) cache.SharedIndexInformer {
+	none := cache.Indexers{}
+	switch kind {
+	case "Deployment":
+		return appsinformers.NewFilteredDeploymentInformer(client, namespace, 0, none, w.tweak)
+	case "ReplicaSet":
+		return appsinformers.NewFilteredReplicaSetInformer(client, namespace, 0, none, w.tweak)
+	case "StatefulSet":
+		return appsinformers.NewFilteredStatefulSetInformer(client, namespace, 0, none, w.tweak)
+	case "DaemonSet":
+		return appsinformers.NewFilteredDaemonSetInformer(client, namespace, 0, none, w.tweak)
+	case "Job":
+		return batchinformers.NewFilteredJobInformer(client, namespace, 0, none, w.tweak)
+	case "PersistentVolumeClaim":
+		return coreinformers.NewFilteredPersistentVolumeClaimInformer(client, namespace, 0, none, w.tweak)
+	case "EndpointSlice":
+		return discoveryinformers.NewFilteredEndpointSliceInformer(client, namespace, 0, none, w.tweak)
+	case "Event":
+		return coreinformers.NewFilteredEventInformer(client, namespace, 0, none, w.tweak)
+	default:
+		return coreinformers.NewFilteredPodInformer(client, namespace, 0, none, w.tweak)
+	}
+}
+
+func newSource(client kubernetes.Interface, kind, namespace string, w where, optional bool, changed func(any)) (*source, error) {
+	s := &source{kind: kind, informer: newInformer(client, kind, namespace, w), optional: optional, refused: make(chan struct{})}
+	if err := s.informer.SetTransform(slim); err != nil {
+		return nil, err
+	}
+	if err := s.informer.SetWatchErrorHandler(func(_ *cache.Reflector, err error) { s.failed(err) }); err != nil {
+		return nil, err
+	}
+	_, err := s.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
+		AddFunc: changed, DeleteFunc: changed, UpdateFunc: func(_, next any) { changed(next) },
+	})
+	return s, err
+}
+
+// failed notes what the API server said.
+func (s *source) failed(err error) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.err = err
+	if !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) {
+		s.since = time.Time{}
+		return
+	}
+	if s.since.IsZero() {
+		s.since = time.Now()
+	}
+	if !s.over && (s.optional || time.Since(s.since) >= patience) {
+		s.over = true
+		close(s.refused)
+	}
+}
+
+// run watches until ctx ends, or until the API server refuses for good.
+func (s *source) run(ctx context.Context) {
+	ctx, stop := context.WithCancel(ctx)
+	go func() {
+		defer stop()
+		select {
+		case <-ctx.Done():
+		case <-s.refused:
+		}
+	}()
+	s.informer.RunWithContext(ctx)
+}
+
+// synced waits for the first list.
+func (s *source) synced(ctx context.Context) error {
+	select {
+	case <-s.informer.HasSyncedChecker().Done():
+		return nil
+	case <-s.refused:
+		if s.optional {
+			return nil
+		}
+		return s.why(apierrors.NewUnauthorized("refused"))
+	case <-ctx.Done():
+		return s.why(ctx.Err())
+	}
+}
+
+// why prefers what the API server said over "deadline exceeded".
+func (s *source) why(fallback error) error {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	if s.err != nil {
+		return s.err
+	}
+	return fallback
+}
+
+// target is a workload as it was read first: what tells which objects are its own.
+type target struct {
+	pipeline.Workload
+	generation int64
+	selector   string
+	claims     bool // its pods mount claims
+}
+
+// mountsClaims tells whether pods of that template may wait for a claim.
+func mountsClaims(spec corev1.PodSpec) bool {
+	for _, v := range spec.Volumes {
+		if v.PersistentVolumeClaim != nil || v.Ephemeral != nil {
+			return true
+		}
+	}
+	return false
+}
+
+// serviceSlices selects the EndpointSlices of one Service.
+func serviceSlices(name string) where {
+	return where{labels: discoveryv1.LabelServiceName + "=" + name}
+}
