@@ -38,7 +38,7 @@ func (s *session) gate() (gate, error) {
 		return g, err
 	}
 	patterns := s.LogPatterns
-	if len(patterns) == 0 && s.Smoke == config.SmokeBackstage {
+	if len(patterns) == 0 {
 		patterns = []string{config.SmokeBackstage}
 	}
 	for _, pattern := range patterns {

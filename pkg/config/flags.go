@@ -59,7 +59,7 @@ func table() []flag {
 		{"public-url", "`URL` at which users reach the application; the smoke checks are sent there, too", text(func(s *Settings) *string { return &s.PublicURL }, "")},
 		{"soak", "how long the new revision must stay well after its smoke checks have passed", duration(func(s *Settings) *time.Duration { return &s.Soak }, 0)},
 		{"rollout-rule", "`CODE=RULE` for a condition of a rollout, repeatable; RULE is terminal, ignore or a grace such as 90s", list(func(s *Settings) *[]string { return &s.RolloutRules })},
-		{"log-pattern", "`REGEX` of a log line after which a pod will never be ready, repeatable; backstage means the preset, which --smoke backstage brings along", list(func(s *Settings) *[]string { return &s.LogPatterns })},
+		{"log-pattern", "`REGEX` of a log line after which a pod will never be ready, repeatable; backstage means the preset, which alone holds when none is given", list(func(s *Settings) *[]string { return &s.LogPatterns })},
 		{"evidence-dir", "`DIR`ectory for what is known of a failed revision", text(func(s *Settings) *string { return &s.EvidenceDir }, "stagecrew-evidence")},
 		{"history-max", "revisions to keep in the history; verified-good ones that a rollback may need always stay", func(fs *pflag.FlagSet, s *Settings, name, usage string) {
 			fs.IntVar(&s.HistoryMax, name, 20, usage)

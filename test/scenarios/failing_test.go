@@ -52,12 +52,12 @@ objects: [{apiVersion: v1, kind: Secret, metadata: {name: database}, stringData:
 		second: `
 pod: {volumes: [{name: settings, configMap: {name: settings}}]}
 container: {volumeMounts: [{name: settings, mountPath: /settings}]}`,
-		exit: 4, code: "rollout/mount-failed", words: []string{`configmap "settings" not found`}, soon: true,
+		exit: 4, code: "rollout/volume-source-missing", words: []string{`configmap "settings" not found`}, soon: true,
 	},
 	{
 		name:   "a program that the image does not have",
 		second: `container: {command: [/opt/server, --listen]}`,
-		exit:   4, code: "rollout/container-not-created", words: []string{"/opt/server", "no such file or directory"}, soon: true,
+		exit:   4, code: "rollout/container-not-started", words: []string{"/opt/server", "no such file or directory"}, soon: true,
 	},
 	{
 		name:   "an init container that fails",
@@ -74,7 +74,7 @@ container: {volumeMounts: [{name: settings, mountPath: /settings}]}`,
 		name: "a startup probe that never passes",
 		second: `
 container: {startupProbe: {httpGet: {path: /started, port: http}, periodSeconds: 1, failureThreshold: 3}}`,
-		exit: 4, code: "rollout/crash-loop", words: []string{"container app", "startup probe", "404"}, soon: true,
+		exit: 4, code: "rollout/startup-probe-failed", words: []string{"container app", "startup probe", "404"}, soon: true,
 	},
 	{
 		name: "a readiness that comes and goes",
@@ -200,7 +200,7 @@ objects: [{apiVersion: batch/v1, kind: Job, metadata: {name: import}, spec: {bac
 container:
   readinessProbe: {initialDelaySeconds: 60}
   livenessProbe: {httpGet: {path: /alive, port: http}, periodSeconds: 1, failureThreshold: 2}`,
-		exit: 4, code: "rollout/crash-loop", words: []string{"container app", "iveness probe", "404"}, soon: true,
+		exit: 4, code: "rollout/liveness-probe-failed", words: []string{"container app", "iveness probe", "404"}, soon: true,
 	},
 	{
 		name:   "a process that ends soon after it was ready",
