@@ -8,6 +8,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net/url"
 	"slices"
 	"time"
 
@@ -39,6 +40,7 @@ func (r Result) document(ctx context.Context, w io.Writer, format Format) error 
 func writer(w io.Writer, format Format, report *types.Report) trivyreport.Writer {
 	switch format {
 	case FormatSARIF:
+		escapePaths(report)
 		return &trivyreport.SarifWriter{Output: w, Version: version()}
 	case FormatCycloneDX:
 		onlyPackages(report)
@@ -51,6 +53,25 @@ func writer(w io.Writer, format Format, report *types.Report) trivyreport.Writer
 		return predicate.NewVulnWriter(w, version())
 	default:
 		return trivyreport.JSONWriter{Output: w, ShowSuppressed: true}
+	}
+}
+
+// escapePaths makes paths in the image fit to be part of a URI, on which Trivy's writer
+// depends: a file's name may be anything.
+func escapePaths(report *types.Report) {
+	escape := func(path string) string { return (&url.URL{Path: path}).String() }
+	for i := range report.Results {
+		r := &report.Results[i]
+		if r.Class == types.ClassOSPkg {
+			continue
+		}
+		r.Target = escape(r.Target)
+		r.Vulnerabilities = slices.Clone(r.Vulnerabilities)
+		for n := range r.Vulnerabilities {
+			if path := &r.Vulnerabilities[n].PkgPath; *path != "" {
+				*path = escape(*path)
+			}
+		}
 	}
 }
 
@@ -86,6 +107,9 @@ func (r Result) whole() (types.Report, time.Time) {
 	all.Results = nil
 	for _, p := range r.Platforms {
 		one, _ := p.whole()
+		if all.Metadata.OS == nil {
+			all.Metadata.OS = one.Metadata.OS
+		}
 		for _, result := range one.Results {
 			if result.Class != types.ClassOSPkg {
 				result.Target += " (" + p.Platform + ")"

@@ -4,10 +4,14 @@ package scan
 
 import (
 	"fmt"
+	"slices"
+	"sort"
+	"strings"
 	"time"
 
 	fanal "github.com/aquasecurity/trivy/pkg/fanal/types"
 	"github.com/aquasecurity/trivy/pkg/types"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
@@ -35,9 +39,8 @@ func (s session) result(img *watchedImage, report types.Report, updated time.Tim
 	if err != nil {
 		return Result{}, unusable(img.name, err)
 	}
-	passed := dropPassed(report.Results)
-	unmatched := s.ignores.apply(passed)
-	report.Results = passed
+	tidy(&report)
+	unmatched := s.ignores.apply(report.Results)
 	all := Result{
 		Report:    pipeline.ScanReport{Image: image, Packages: packages, DatabaseUpdated: updated},
 		Platform:  img.platform,
@@ -62,18 +65,43 @@ func (s session) result(img *watchedImage, report types.Report, updated time.Tim
 	return all, nil
 }
 
-// dropPassed leaves out the checks that an image passed.
-func dropPassed(results types.Results) types.Results {
-	for i := range results {
-		var failed []types.DetectedMisconfiguration
-		for _, m := range results[i].Misconfigurations {
-			if m.Status == types.MisconfStatusFailure {
-				failed = append(failed, m)
-			}
-		}
-		results[i].Misconfigurations = failed
+// tidy sorts and leaves out what no report should have: repetitions, checks that the
+// image passed, and what could hold a secret, because reports are published: the
+// environment of the image, the commands that built it, and the lines around a finding.
+func tidy(report *types.Report) {
+	config := report.Metadata.ImageConfig
+	report.Metadata.ImageConfig = v1.ConfigFile{
+		Architecture: config.Architecture, Variant: config.Variant, OS: config.OS, OSVersion: config.OSVersion,
+		Created: config.Created, RootFS: config.RootFS,
+		Config: v1.Config{Labels: config.Config.Labels, User: config.Config.User},
 	}
-	return results
+	for i := range report.Results {
+		r := &report.Results[i]
+		if r.Target == report.ArtifactName {
+			r.Target = "image configuration"
+		}
+		if r.Class == types.ClassSecret {
+			r.Target = strings.TrimPrefix(r.Target, "/")
+		}
+		for n := range r.Vulnerabilities {
+			v := &r.Vulnerabilities[n]
+			v.Severity = string(severity(v.Severity)) //nolint:staticcheck // as below
+		}
+		sort.Stable(types.BySeverity(r.Vulnerabilities))
+		r.Vulnerabilities = slices.CompactFunc(r.Vulnerabilities, func(a, b types.DetectedVulnerability) bool {
+			return a.VulnerabilityID == b.VulnerabilityID && a.PkgID == b.PkgID && a.PkgName == b.PkgName &&
+				a.InstalledVersion == b.InstalledVersion && a.FixedVersion == b.FixedVersion && a.PkgPath == b.PkgPath
+		})
+		r.Misconfigurations = slices.DeleteFunc(r.Misconfigurations, func(m types.DetectedMisconfiguration) bool {
+			return m.Status != types.MisconfStatusFailure
+		})
+		for n := range r.Misconfigurations {
+			r.Misconfigurations[n].CauseMetadata.Code = fanal.Code{}
+		}
+		for n := range r.Secrets {
+			r.Secrets[n].Code, r.Secrets[n].Match = fanal.Code{}, ""
+		}
+	}
 }
 
 func found(report types.Report, r types.Result) []pipeline.Finding {

@@ -169,7 +169,7 @@ func (i *ignores) apply(results types.Results) []Ignore {
 			return m.matcher.Match(f.ID, r.Target, nil) != nil || m.matcher.Match(f.AVDID, r.Target, nil) != nil
 		})
 		r.Secrets = kept(i, used, r, r.Secrets, func(m rule, f types.DetectedSecret) bool {
-			return m.matcher.Match(f.RuleID, r.Target, nil) != nil || m.matcher.Match(f.RuleID, strings.TrimPrefix(r.Target, "/"), nil) != nil
+			return m.matcher.Match(f.RuleID, r.Target, nil) != nil
 		})
 	}
 	var unmatched []Ignore

@@ -10,7 +10,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -199,23 +198,11 @@ func swap(t *testing.T, s *site, asked, served v1.Image) {
 	}
 }
 
-// fetched counts the downloads of a site's database.
-func fetched(s *site) *atomic.Int32 {
-	n := new(atomic.Int32)
-	s.answer = func(_ http.ResponseWriter, r *http.Request) bool {
-		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, "/trivy-db/blobs/") {
-			n.Add(1)
-		}
-		return false
-	}
-	return n
-}
-
 func TestTheDatabaseIsFetchedWhenItChanged(t *testing.T) {
 	s := newSite(t)
 	require.NoError(t, scantest.Database{UpdatedAt: time.Now().Add(-time.Hour)}.Push(t.Context(), s.database))
 	o := s.options(s.push(t, npm("minimist", "1.2.5")))
-	downloads := fetched(s)
+	downloads := s.requests("/trivy-db/blobs/")
 	old, err := scan.Scan(t.Context(), o)
 	require.NoError(t, err)
 	after := downloads.Load()

@@ -14,11 +14,9 @@ import (
 	"testing"
 
 	trivyos "github.com/aquasecurity/trivy/pkg/x/os"
-	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
@@ -131,14 +129,7 @@ func TestAllPlatformsOfAnIndexAreScanned(t *testing.T) {
 		platform(image(t, npm("minimist", "1.2.5")), "linux", "arm64"),
 		platform(image(t, map[string]string{"attestation": "{}"}), "unknown", "unknown"),
 	)
-	digest, err := index.Digest()
-	require.NoError(t, err)
-	pushed, err := pipeline.ParseImage(s.host + "/team/app@" + digest.String())
-	require.NoError(t, err)
-	ref, err := name.ParseReference(pushed.String())
-	require.NoError(t, err)
-	require.NoError(t, remote.WriteIndex(ref, index))
-	report, err := scan.Scan(t.Context(), s.options(pushed))
+	report, err := scan.Scan(t.Context(), s.options(s.pushIndex(t, index)))
 	require.NoError(t, err)
 	require.Equal(t, 2, report.Packages)
 	require.Equal(t, []string{"CVE-2021-44906"}, ids(report.Blocking))

@@ -10,6 +10,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
+	"sync/atomic"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -80,6 +81,30 @@ func (s *site) pushImage(t *testing.T, img v1.Image) pipeline.Image {
 	require.NoError(t, err)
 	require.NoError(t, remote.Write(ref, img, remote.WithContext(t.Context())))
 	return pushed
+}
+
+func (s *site) pushIndex(t *testing.T, index v1.ImageIndex) pipeline.Image {
+	t.Helper()
+	digest, err := index.Digest()
+	require.NoError(t, err)
+	pushed, err := pipeline.ParseImage(s.host + "/team/app@" + digest.String())
+	require.NoError(t, err)
+	ref, err := name.ParseReference(pushed.String())
+	require.NoError(t, err)
+	require.NoError(t, remote.WriteIndex(ref, index))
+	return pushed
+}
+
+// requests counts the requests for a path that has part in it.
+func (s *site) requests(part string) *atomic.Int32 {
+	n := new(atomic.Int32)
+	s.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		if r.Method == http.MethodGet && strings.Contains(r.URL.Path, part) {
+			n.Add(1)
+		}
+		return false
+	}
+	return n
 }
 
 func image(t *testing.T, files map[string]string) v1.Image {

@@ -7,8 +7,10 @@ import (
 	"fmt"
 	"log/slog"
 	"os"
+	"sync"
 	"time"
 
+	checks "github.com/aquasecurity/trivy-checks"
 	trivydb "github.com/aquasecurity/trivy-db/pkg/db"
 	dbtypes "github.com/aquasecurity/trivy-db/pkg/types"
 	"github.com/aquasecurity/trivy/pkg/clock"
@@ -130,12 +132,11 @@ func (s session) inspect(ctx context.Context, a analysis) (artifact.Reference, e
 		FileChecksum:      true, // for SBOMs; the files are small
 	}
 	if s.options.Misconfigurations {
-		rules := misconf.ScannerOption{Namespaces: rego.BuiltinNamespaces()}
-		var err error
-		if rules.RegoScanner, err = misconf.InitRegoScanner(rules); err != nil {
-			return artifact.Reference{}, err
+		rules, err := rules()
+		if err != nil {
+			return artifact.Reference{}, fmt.Errorf("compiling rules: %w", err)
 		}
-		option.MisconfScannerOption = rules
+		option.MisconfScannerOption = misconf.ScannerOption{Namespaces: rego.BuiltinNamespaces(), RegoScanner: rules}
 	}
 	source, err := image.NewArtifact(a.image, a.layers, option)
 	if err != nil {
@@ -143,6 +144,18 @@ func (s session) inspect(ctx context.Context, a analysis) (artifact.Reference, e
 	}
 	return source.Inspect(ctx)
 }
+
+// rules are Trivy's for how an image is built and run. The others, for clouds and
+// clusters, take seconds to compile.
+var rules = sync.OnceValues(func() (*rego.Scanner, error) {
+	scanner := rego.NewScanner(
+		rego.WithEmbeddedPolicies(false),
+		rego.WithEmbeddedLibraries(true),
+		rego.WithPolicyFilesystem(checks.EmbeddedPolicyFileSystem),
+		rego.WithPolicyDirs("checks/docker"),
+	)
+	return scanner, scanner.LoadPolicies(nil)
+})
 
 // unwanted lists the analyzers that are off: lock files, which say what could be
 // installed and not what is; configuration files, which say nothing about how this

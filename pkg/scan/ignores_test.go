@@ -1,0 +1,134 @@
+//go:build goexperiment.jsonv2
+
+package scan_test
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/scan"
+)
+
+func file(t *testing.T, name, content string) string {
+	t.Helper()
+	path := filepath.Join(t.TempDir(), name)
+	require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
+	return path
+}
+
+func TestIgnoreEntriesDecideUntilTheyExpire(t *testing.T) {
+	const lodash, ssl = "CVE-2021-23337", "CVE-2023-5363"
+	s := withDatabase(t)
+	image := s.push(t, join(npm("lodash", "4.17.20"), debian("12.1", "openssl", "libssl3", "3.0.9-1")))
+	cases := map[string]struct {
+		entry      string
+		suppressed []string
+		expired    int
+		unmatched  int
+	}{
+		"by id":                                 {entry: "{id: CVE-2021-23337, ", suppressed: []string{lodash}},
+		"by id and package":                     {entry: "{id: CVE-2021-23337, purls: ['pkg:npm/lodash'], ", suppressed: []string{lodash}},
+		"by id and one of several packages":     {entry: "{id: CVE-2021-23337, purls: ['pkg:npm/x', 'pkg:npm/lodash@4.17.20'], ", suppressed: []string{lodash}},
+		"by a package of the system":            {entry: "{id: CVE-2023-5363, purls: ['pkg:deb/debian/libssl3'], ", suppressed: []string{ssl}},
+		"by id and path":                        {entry: "{id: CVE-2021-23337, paths: ['app/**/package.json'], ", suppressed: []string{lodash}},
+		"another version of the package":        {entry: "{id: CVE-2021-23337, purls: ['pkg:npm/lodash@4.17.19'], ", unmatched: 1},
+		"another package":                       {entry: "{id: CVE-2021-23337, purls: ['pkg:npm/lodash-es'], ", unmatched: 1},
+		"another path":                          {entry: "{id: CVE-2021-23337, paths: ['opt/**'], ", unmatched: 1},
+		"another id":                            {entry: "{id: CVE-2021-44906, ", unmatched: 1},
+		"expired, although it would match":      {entry: "{id: CVE-2021-23337, expired_at: 2020-01-31, ", expired: 1},
+		"on the day on which it expires":        {entry: "{id: CVE-2021-23337, expired_at: " + time.Now().UTC().Format(time.DateOnly) + ", ", expired: 1},
+		"with a time, quoted and in the future": {entry: "{id: CVE-2021-23337, expired_at: '2100-01-01T00:00:00Z', ", suppressed: []string{lodash}},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			entry := c.entry + "statement: not reachable, "
+			if !bytes.Contains([]byte(entry), []byte("expired_at")) {
+				entry += "expired_at: 2100-01-01"
+			}
+			o := s.options(image)
+			o.IgnoreFile = file(t, "ignores.yaml", "vulnerabilities:\n- "+entry+"}\n")
+			r, err := scan.Run(t.Context(), o)
+			require.NoError(t, err)
+			var suppressed []string
+			for _, one := range r.Suppressed {
+				require.Equal(t, "ignored", one.Status)
+				require.Equal(t, "not reachable", one.Reason)
+				require.Equal(t, o.IgnoreFile, one.Source)
+				suppressed = append(suppressed, one.Finding.ID)
+			}
+			require.Equal(t, c.suppressed, suppressed)
+			require.Len(t, r.Expired, c.expired)
+			require.Len(t, r.Unmatched, c.unmatched)
+			require.Len(t, r.Report.Blocking, 2-len(suppressed))
+			require.Len(t, at(t, written(t, r, scan.FormatSARIF), "runs", 0, "results"), 3-len(suppressed))
+		})
+	}
+}
+
+func TestAnIgnoreFileThatIsNotHonestIsRefused(t *testing.T) {
+	cases := map[string]struct{ content, want string }{
+		"no reason":        {"vulnerabilities: [{id: CVE-1, expired_at: 2100-01-01}]", `vulnerability entry 1 ("CVE-1"): statement is missing`},
+		"no end":           {"secrets: [{id: aws, statement: test data}]", `secret entry 1 ("aws"): expired_at is missing`},
+		"no id":            {"misconfigurations: [{statement: x, expired_at: 2100-01-01}]", "id is missing"},
+		"no date":          {"vulnerabilities: [{id: CVE-1, statement: x, expired_at: never}]", `expired_at "never" is no date`},
+		"no package":       {"vulnerabilities: [{id: CVE-1, statement: x, expired_at: 2100-01-01, purls: [lodash]}]", `purl "lodash"`},
+		"a secret's purl":  {"secrets: [{id: aws, statement: x, expired_at: 2100-01-01, purls: ['pkg:npm/a']}]", "purls are for vulnerabilities only"},
+		"an unknown key":   {"vulnerabilities: [{id: CVE-1, statment: x, expired_at: 2100-01-01}]", `unknown field "statment"`},
+		"all at once":      {"vulnerabilities: [{id: CVE-1}, {statement: x}]", "expired_at is missing: give the date from which it counts again, as 2027-01-31; vulnerability entry 2"},
+		"not YAML":         {"CVE-1 exp:2100-01-01\nCVE-2", "parsing ignore file"},
+		"a file not there": {"", "reading ignore file"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			o := scan.Options{Image: report(nil).Image, CacheDir: t.TempDir(), IgnoreFile: file(t, "ignores.yaml", c.content)}
+			if c.content == "" {
+				o.IgnoreFile += ".gone"
+			}
+			_, err := scan.Run(t.Context(), o)
+			require.ErrorContains(t, err, c.want)
+			require.ErrorContains(t, err, "[scan/bad-ignores]")
+			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+func TestAnEntryForOnePlatformIsNotSuperfluousForTheIndex(t *testing.T) {
+	s := withDatabase(t)
+	index := mutate.AppendManifests(empty.Index,
+		platform(image(t, npm("minimist", "1.2.8")), "linux", "amd64"),
+		platform(image(t, npm("minimist", "1.2.5")), "linux", "arm64"),
+	)
+	o := s.options(s.pushIndex(t, index))
+	o.IgnoreFile = file(t, "ignores.yaml", `vulnerabilities:
+- {id: CVE-2021-44906, statement: only on arm64, expired_at: 2100-01-01}
+- {id: CVE-2020-28500, statement: nowhere, expired_at: 2100-01-01}
+- {id: CVE-2020-28500, statement: past, expired_at: 2000-01-01}
+`)
+	r, err := scan.Run(t.Context(), o)
+	require.NoError(t, err)
+	require.Empty(t, r.Report.Findings)
+	require.Len(t, r.Suppressed, 1)
+	require.Equal(t, "linux/arm64: app/node_modules/minimist/package.json", r.Suppressed[0].Finding.Target)
+	require.Len(t, r.Unmatched, 1)
+	require.Equal(t, "nowhere", r.Unmatched[0].Reason)
+	require.Len(t, r.Expired, 1)
+
+	var table bytes.Buffer
+	require.NoError(t, r.Write(t.Context(), &table, scan.FormatTable))
+	for _, line := range []string{
+		"ignored: CVE-2021-44906 in minimist 1.2.5 (CRITICAL, fixed in 1.2.6, 0.2.4) (" + o.IgnoreFile + ": only on arm64)\n",
+		"expired ignore entry: CVE-2020-28500 since 2000-01-01: past\n",
+		"ignore entry without a finding, remove it: CVE-2020-28500 until 2100-01-01: nowhere\n",
+	} {
+		require.Contains(t, table.String(), line)
+	}
+}
