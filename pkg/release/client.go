@@ -41,7 +41,6 @@ type work struct {
 	updated helmkube.ResourceList // those that were there before, as they are now
 	target  helmkube.ResourceList // all, as they are now
 	earlier []earlier             // revisions whose objects may be in the cluster
-	scaled  map[string]bool       // keys of the objects whose number of replicas an autoscaler owns
 }
 
 // begin forgets the last change.
@@ -70,7 +69,7 @@ func (c *client) prepare(original, target helmkube.ResourceList) (helmkube.Resou
 		return nil, err
 	}
 	bases := c.bases(original, target)
-	if c.work.scaled, err = c.leaveReplicas(bases, target); err != nil {
+	if err := c.leaveReplicas(bases, target); err != nil {
 		return nil, err
 	}
 	c.work.wanted = copies(target)

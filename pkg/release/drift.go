@@ -51,7 +51,7 @@ func (c *client) drift(ctx context.Context, record *helmrelease.Release) ([]pipe
 		}
 	}
 	// Only the targets are changed: these are not sent anywhere.
-	if _, err := c.leaveReplicas(copies(wanted), wanted); err != nil {
+	if err := c.leaveReplicas(copies(wanted), wanted); err != nil {
 		return nil, err
 	}
 	found := make([]*pipeline.Change, len(wanted))

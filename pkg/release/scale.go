@@ -15,13 +15,12 @@ import (
 
 // leaveReplicas takes spec.replicas out of objects that exist and that an
 // autoscaler scales, on both sides of Helm's patch, so that the live number
-// stays. It gives their keys.
-func (c *client) leaveReplicas(bases, target helmkube.ResourceList) (map[string]bool, error) {
+// stays.
+func (c *client) leaveReplicas(bases, target helmkube.ResourceList) error {
 	targets, err := c.scaleTargets(target)
 	if err != nil {
-		return nil, err
+		return err
 	}
-	scaled := map[string]bool{}
 	for _, info := range target {
 		if !targets[scaleKey(info)] {
 			continue
@@ -31,16 +30,15 @@ func (c *client) leaveReplicas(bases, target helmkube.ResourceList) (map[string]
 			continue
 		}
 		if err != nil {
-			return nil, fmt.Errorf("reading %s: %w", named(info), err)
+			return fmt.Errorf("reading %s: %w", named(info), err)
 		}
-		scaled[key(info)] = true
 		for _, side := range []*resource.Info{info, bases.Get(info)} {
 			if object, err := content(side.Object); err == nil {
 				unstructured.RemoveNestedField(object.Object, "spec", "replicas")
 			}
 		}
 	}
-	return scaled, nil
+	return nil
 }
 
 // scaleTargets are the objects that the autoscalers of the chart, and those that
