@@ -65,7 +65,7 @@ func TestTheEnvironmentIsReadAtTheEdgeOnly(t *testing.T) {
 }
 
 // code is the form of a stable error code: room/what-happened.
-var code = regexp.MustCompile(`^(build|scan|sign|kube|release|rollout|smoke|deploy|rollback|status|config|cli|gha|report)/[a-z0-9]+(-[a-z0-9]+)*$`)
+var code = regexp.MustCompile(`^(build|scan|sign|kube|preflight|release|rollout|smoke|deploy|rollback|status|config|cli|gha|report)/[a-z0-9]+(-[a-z0-9]+)*$`)
 
 func TestEveryErrorCodeHasAHeadingInTheDocumentsAndNoneIsLeftOver(t *testing.T) {
 	content, err := os.ReadFile("../../docs/errors.md")
