@@ -37,7 +37,7 @@ type site struct {
 	answer func(http.ResponseWriter, *http.Request) bool
 }
 
-func newSite(t *testing.T) *site {
+func newSite(t testing.TB) *site {
 	t.Helper()
 	s := &site{cache: t.TempDir()}
 	inner := registry.New(registry.Logger(log.New(io.Discard, "", 0)))
@@ -54,7 +54,7 @@ func newSite(t *testing.T) *site {
 }
 
 // withDatabase is a site whose database has all advisories.
-func withDatabase(t *testing.T) *site {
+func withDatabase(t testing.TB) *site {
 	t.Helper()
 	s := newSite(t)
 	require.NoError(t, scantest.Push(t.Context(), s.database))
@@ -66,12 +66,12 @@ func (s *site) options(image pipeline.Image) scan.Options {
 }
 
 // push pushes an image with one layer of the given files.
-func (s *site) push(t *testing.T, files map[string]string) pipeline.Image {
+func (s *site) push(t testing.TB, files map[string]string) pipeline.Image {
 	t.Helper()
 	return s.pushImage(t, image(t, files))
 }
 
-func (s *site) pushImage(t *testing.T, img v1.Image) pipeline.Image {
+func (s *site) pushImage(t testing.TB, img v1.Image) pipeline.Image {
 	t.Helper()
 	digest, err := img.Digest()
 	require.NoError(t, err)
@@ -107,14 +107,14 @@ func (s *site) requests(part string) *atomic.Int32 {
 	return n
 }
 
-func image(t *testing.T, files map[string]string) v1.Image {
+func image(t testing.TB, files map[string]string) v1.Image {
 	t.Helper()
 	img, err := mutate.AppendLayers(empty.Image, layer(t, files))
 	require.NoError(t, err)
 	return img
 }
 
-func layer(t *testing.T, files map[string]string) v1.Layer {
+func layer(t testing.TB, files map[string]string) v1.Layer {
 	t.Helper()
 	var content bytes.Buffer
 	archive := tar.NewWriter(&content)
