@@ -152,6 +152,7 @@ func TestLogPatternsMatchTheLinesThatBackendsWrite(t *testing.T) {
 		`Error: The migration directory is corrupt, the following files are missing: 20260214000000_search_fk_final_entities.js`,
 	}
 	races := []string{
+		`Can't take lock to run migrations: Migration table is already locked`,
 		`{"level":"error","message":"Plugin 'catalog' threw an error during startup. Migration table is already locked"}`,
 		`{"message":"Plugin 'app' threw an error during startup, waiting for 1 other plugins to finish before shutting down the process. create table \\"x\\" - duplicate key value violates unique constraint \\"pg_type_typname_nsp_index\\""}`,
 		`{"message":"Plugin 'app' threw an error during startup. relation \\"backstage_backend_tasks__knex_migrations\\" already exists"}`,

@@ -40,15 +40,15 @@ func (v *vigil) hold(duration time.Duration) (*pipeline.Cause, error) {
 		switch {
 		case t != nil:
 			return v.explained(*t), nil
-		case left <= 0 && h.short(look) == "":
+		case left <= 0 && !h.short(look):
 			return nil, nil
 		}
 		if left > 0 {
 			again = soonest(again, left)
 		}
 		err := v.sleep(soonest(again, look.again))
-		if short := h.short(look); errors.Is(err, context.DeadlineExceeded) && short != "" {
-			t := v.judge.timeout(short+" when the time was over", time.Since(v.start))
+		if errors.Is(err, context.DeadlineExceeded) && h.short(look) {
+			t := v.judge.timeout(look.progress, time.Since(v.start))
 			t.cause.Code = codeUnstable
 			return v.explained(t), nil
 		}
@@ -86,7 +86,7 @@ func (h *holding) judged(look verdict) (*trouble, time.Duration) {
 			again = soonest(again, left)
 		}
 	}
-	if t := look.failed; t != nil && h.short(look) != "" {
+	if t := look.failed; t != nil && h.short(look) {
 		t.cause.Message += " [" + t.cause.Code + "]"
 		t.cause.Code = codeUnstable
 		return t, 0
@@ -158,12 +158,12 @@ func leaving(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodFailed && p.Status.Reason != ""
 }
 
-// short says which workload has fewer new pods than it must keep, "" when none has.
-func (h *holding) short(look verdict) string {
+// short tells whether a workload has fewer new pods than it must keep.
+func (h *holding) short(look verdict) bool {
 	for i, s := range look.statuses {
-		if least := min(h.first[i], s.want); s.have < least {
-			return s.progress
+		if s.have < min(h.first[i], s.want) {
+			return true
 		}
 	}
-	return ""
+	return false
 }

@@ -1,0 +1,112 @@
+package rollout
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/client-go/kubernetes/fake"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// failedCluster has a new pod that crashed twice and runs again, one that waits for its
+// image, an old one that is fine, and events of all of them and of a stranger.
+func failedCluster(t *testing.T) *apiServer {
+	server := newAPIServer(t)
+	crashing := running(2)
+	crashing.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error",
+		StartedAt: metav1.NewTime(noon), FinishedAt: metav1.NewTime(noon.Add(3 * time.Second))}
+	s := deploying(pod("web-a", "new", false, waiting("ErrImagePull", "not found")), pod("web-b", "new", false, crashing))
+	server.all(s)
+	ago := func(e *corev1.Event, age time.Duration) *corev1.Event {
+		e.LastTimestamp, e.Count = metav1.NewTime(time.Now().Add(-age)), 3
+		return e
+	}
+	normal := event("Pod", "web-a", "Pulling", "Pulling image")
+	normal.Type = corev1.EventTypeNormal
+	server.put(normal, ago(event("Pod", "web-a", "Failed", "Failed to pull image"), time.Minute), ago(event("Pod", "web-b", "BackOff", strings.Repeat("x", 2000)), 5*time.Second),
+		ago(event("ReplicaSet", "new", "FailedCreate", "quota"), 2*time.Minute), ago(event("Pod", "stranger", "BackOff", "noise"), 0))
+	return server
+}
+
+func TestEvidenceOfAFailedRollout(t *testing.T) {
+	server := failedCluster(t)
+	server.logs = func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Query().Get("previous") != "" {
+			fmt.Fprintln(w, "TypeError: x is undefined")
+			return
+		}
+		fmt.Fprint(w, strings.Repeat("0123456789 starting\n", logBytes/10))
+	}
+	cause := pipeline.Cause{Code: codeCrash, Object: "Pod/web-b", Container: "web"}
+	evidence := Collect(t.Context(), Options{Client: server.client(t), Namespace: "portal"}, pipeline.Applied{Workloads: []pipeline.Workload{{Kind: "Deployment", Name: "web"}}}, cause)
+	require.Equal(t, cause, evidence.Cause)
+
+	var pods []string
+	for _, p := range evidence.Pods {
+		pods = append(pods, fmt.Sprintf("%s %t %s %s", p.Name, p.New, p.Owner, p.Status))
+	}
+	require.Equal(t, []string{"web-a true Deployment/web ErrImagePull", "web-b true Deployment/web Running", "web-old false Deployment/web Running"}, pods)
+
+	require.Len(t, evidence.Logs, 2)
+	current, previous := evidence.Logs[0], evidence.Logs[1]
+	require.Equal(t, pipeline.Log{Pod: "web-b", Container: "web", Previous: true, Ended: "exit code 1 after 3s", Text: "TypeError: x is undefined"}, previous)
+	require.Empty(t, current.Ended, "it runs")
+	require.LessOrEqual(t, len(current.Text), logBytes)
+	require.True(t, strings.HasPrefix(current.Text, "0123456789"), "whole lines")
+
+	var events []string
+	for _, e := range evidence.Events {
+		events = append(events, fmt.Sprintf("%s %s %d", e.Object, e.Reason, e.Count))
+		require.LessOrEqual(t, len([]rune(e.Message)), maxLine+len(" … "))
+	}
+	require.Equal(t, []string{"Pod/web-b BackOff 3", "Pod/web-a Failed 3", "ReplicaSet/new FailedCreate 3"}, events)
+	require.InDelta(t, 60, evidence.Events[1].Seconds, 2)
+}
+
+func TestEvidenceIsWhatCanBeRead(t *testing.T) {
+	server := failedCluster(t)
+	server.logs = func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "gone", http.StatusNotFound) }
+	server.denied["events"] = true
+	evidence := Collect(t.Context(), Options{Client: server.client(t)}, applied, pipeline.Cause{})
+	require.Len(t, evidence.Pods, 3)
+	require.Empty(t, evidence.Logs)
+	require.Empty(t, evidence.Events)
+	require.NotNil(t, evidence.Events, "a list in JSON")
+
+	evidence = Collect(t.Context(), Options{Client: fake.NewClientset()}, applied, pipeline.Cause{Code: "x"})
+	require.Equal(t, "x", evidence.Cause.Code)
+	require.Empty(t, evidence.Pods)
+}
+
+func TestWhichLogsAreWanted(t *testing.T) {
+	over := corev1.ContainerStatus{Name: "web", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2}}}
+	ready := running(0)
+	ready.Ready = true
+	for name, c := range map[string]struct {
+		status corev1.ContainerStatus
+		named  bool
+		want   string
+	}{
+		"one that runs":                {running(0), false, "[false ]"},
+		"one that ended":               {over, false, "[false exit code 2]"},
+		"one in its back-off":          {crashed(2, 137, "OOMKilled"), false, "[false exit code 137 (SIGKILL, OOMKilled)]"},
+		"one that was never there":     {waiting("ErrImagePull", "x"), false, ""},
+		"one that is ready":            {ready, false, ""},
+		"one that is ready, but named": {ready, true, "[false ]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := ""
+			for _, w := range logsOf(pod("p", "new", false), c.status, c.named) {
+				got += fmt.Sprintf("[%t %s]", w.previous, w.ended)
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
+}
