@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -103,8 +104,8 @@ func (j *judge) weigh(v *verdict) {
 			continue
 		}
 		failed := s.trouble
-		if !failed.specific && all[0].specific {
-			failed = because(failed, all[0].trouble)
+		if i := slices.IndexFunc(all, func(s *sighting) bool { return s.specific }); !failed.specific && i >= 0 {
+			failed = because(failed, all[i].trouble)
 		}
 		v.failed, v.ready = &failed, false
 		return

@@ -137,6 +137,15 @@ func TestTheProgressDeadlineNamesWhatHeldItUp(t *testing.T) {
 	_, cause := after(s, 0)
 	require.Equal(t, pipeline.Cause{Code: codeDeadline, Object: "Pod/web-new", Container: "web", Reason: "ErrImagePull",
 		Message: "has timed out progressing: 503 Service Unavailable"}, *cause)
+
+	// A probe that fails is waited for; it explains all the same.
+	s = deploying(pod("web-new", "new", false, running(0)))
+	s.deployments[0].Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing,
+		Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded", Message: "has timed out progressing"}}
+	s.events = []*corev1.Event{event("Pod", "web-new", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")}
+	_, cause = after(s, 0)
+	require.Equal(t, "rollout/progress-deadline", cause.Code)
+	require.Contains(t, cause.Message, "statuscode: 503")
 }
 
 var db = pipeline.Workload{Kind: "StatefulSet", Namespace: "portal", Name: "db"}
