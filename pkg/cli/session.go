@@ -3,6 +3,7 @@ package cli
 import (
 	"fmt"
 	"io"
+	"log"
 	"log/slog"
 	"strings"
 	"sync"
@@ -40,6 +41,9 @@ func newSession(name string, settings config.Settings, environ []string, stdout,
 	s.screen = newScreen(stderr)
 	s.stderr = s.actions.Guarded(s.screen)
 	s.log = newLog(s.stderr, name)
+	// Libraries that log by themselves must not get past the guard.
+	log.SetFlags(0)
+	log.SetOutput(s.stderr)
 	s.record = pipeline.Record{Schema: pipeline.RecordSchema, Command: name, Run: s.actions.Run()}
 	s.snapshot(s.record)
 	return s

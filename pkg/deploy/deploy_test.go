@@ -228,6 +228,8 @@ func TestTheClusterKnowsWhereARunStands(t *testing.T) {
 	f := installed(t, "fine")
 	f.deploy(t, "crash")
 	var noted []string
+	require.Zero(t, f.journals[len(f.journals)-1], "nothing is left to finish")
+	f.journals = f.journals[:len(f.journals)-1]
 	for _, j := range f.journals {
 		noted = append(noted, j.Phase)
 		require.Equal(t, "test", j.Holder)

@@ -125,6 +125,9 @@ func start(ctx context.Context, o Options, t table, first state, prepare func(*r
 	if r.locked {
 		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockAfter)
 		defer cancel()
+		if at != cancelled {
+			r.forget(after)
+		}
 		if err := unlock(after); err != nil {
 			r.Log.Warn("releasing the lock; it runs out by itself", "error", err)
 		}
@@ -239,6 +242,13 @@ func (r *run) note(ctx context.Context, at state, a action) {
 	})
 	if err != nil {
 		r.Log.Warn("noting the phase in the cluster", "phase", string(at), "error", err)
+	}
+}
+
+// forget takes the journal away: there is nothing to finish.
+func (r *run) forget(ctx context.Context) {
+	if err := r.locker.Note(ctx, pipeline.Journal{}); err != nil {
+		r.Log.Warn("clearing the journal in the cluster", "error", err)
 	}
 }
 
