@@ -35,6 +35,9 @@ func (s session) result(img *watchedImage, report types.Report, updated time.Tim
 	if packages == 0 {
 		return Result{}, pipeline.Unavailable("scan/nothing-to-scan", "scanning image %q: no package was recognised in it, so nothing could be compared; check that it is the right image and that its package lists (such as /var/lib/dpkg or package.json files) are in it", img.name)
 	}
+	if s.options.Misconfigurations && !slices.ContainsFunc(report.Results, func(r types.Result) bool { return r.Class == types.ClassConfig }) {
+		return Result{}, pipeline.Unavailable("scan/engine-failed", "scanning image %q: its configuration could not be checked for misconfigurations", img.name)
+	}
 	image, err := pipeline.ParseImage(img.name)
 	if err != nil {
 		return Result{}, unusable(img.name, err)

@@ -77,6 +77,27 @@ func targets(findings []pipeline.Finding) (all []string) {
 	return all
 }
 
+func TestAnImageWithoutAUserOrAHistoryRunsAsRoot(t *testing.T) {
+	s := withDatabase(t)
+	for name, c := range map[string]struct {
+		config   v1.Config
+		history  []string
+		blocking []string
+	}{
+		"no user":                       {history: []string{"stagecrew build: configuration"}, blocking: []string{"DS-0002"}},
+		"no user and no history at all": {blocking: []string{"DS-0002"}},
+		"a user":                        {config: v1.Config{User: "1000:1000"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o := s.options(s.pushImage(t, configured(t, npm("minimist", "1.2.8"), c.config, c.history...)))
+			o.Misconfigurations = true
+			r, err := scan.Run(t.Context(), o)
+			require.NoError(t, err)
+			require.Equal(t, c.blocking, ids(r.Report.Blocking))
+		})
+	}
+}
+
 func TestASecretCanBeIgnoredInOneFile(t *testing.T) {
 	s := withDatabase(t)
 	o := s.options(s.push(t, join(npm("minimist", "1.2.8"), map[string]string{

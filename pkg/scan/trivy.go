@@ -136,6 +136,9 @@ func (s session) inspect(ctx context.Context, a analysis) (artifact.Reference, e
 		if err != nil {
 			return artifact.Reference{}, fmt.Errorf("compiling rules: %w", err)
 		}
+		if config := &a.image.config.Config; config.User == "" {
+			config.User = "root" // what no user means; Trivy's rule looks for the word
+		}
 		option.MisconfScannerOption = misconf.ScannerOption{Namespaces: rego.BuiltinNamespaces(), RegoScanner: rules}
 	}
 	source, err := image.NewArtifact(a.image, a.layers, option)
