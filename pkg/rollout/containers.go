@@ -129,7 +129,7 @@ func pullCode(message string) string {
 // lineTrouble is what a running or ended container said about itself.
 func lineTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus) (trouble, bool) {
 	said, found := s.lines[containerKey(p, c)]
-	if !found || c.Ready {
+	if !found || c.Ready && !unprobed(p, c.Name) {
 		return trouble{}, false
 	}
 	t := trouble{specific: true, about: containerKey(p, c), cause: pipeline.Cause{

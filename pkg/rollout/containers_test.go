@@ -185,17 +185,20 @@ func TestALogLineEndsTheWaitUnlessARestartMayHealIt(t *testing.T) {
 		restarts int32
 		passing  bool
 		ready    bool
+		probe    *corev1.Probe
 		seconds  int
 	}{
-		"a line that means never":                 {0, false, false, 8},
-		"a race, in the first run":                {0, true, false, -1},
-		"the same line again, in the second run":  {1, true, false, 8},
-		"a line of a container that became ready": {0, false, true, -1},
+		"a line that means never":                 {0, false, false, &corev1.Probe{}, 8},
+		"a race, in the first run":                {0, true, false, &corev1.Probe{}, -1},
+		"the same line again, in the second run":  {1, true, false, &corev1.Probe{}, 8},
+		"a line of a container that became ready": {0, false, true, &corev1.Probe{}, -1},
+		"the same where no probe vouches for it":  {0, false, true, nil, 8},
 	} {
 		t.Run(name, func(t *testing.T) {
 			status := running(c.restarts)
 			status.Ready = c.ready
-			s := deploying(pod("web-new", "new", false, status))
+			s := deploying(pod("web-new", "new", c.ready, status))
+			s.pods[0].Spec.Containers[0].ReadinessProbe = c.probe
 			s.lines = map[container]line{{"portal", "web-new", "web-new", "web", c.restarts}: {"Migration table is already locked", c.passing}}
 			seconds, cause := after(s, 600)
 			require.Equal(t, c.seconds, seconds)

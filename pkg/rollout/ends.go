@@ -125,17 +125,27 @@ func whyEnded(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus, end corev1.C
 	if kill == nil || !during(kill, end) {
 		return codeCrash, "", ""
 	}
-	words := ""
-	if probe := s.latest(p, c.Name, "Unhealthy"); probe != nil {
-		words = ": " + shorten(probe.Message)
-	}
 	switch {
 	case strings.Contains(kill.Message, "failed startup probe"):
-		return codeStartupProbe, kill.Reason, "; it was killed because its startup probe failed" + words
+		return codeStartupProbe, kill.Reason, "; it was killed because its startup probe failed" + probeWords(s, p, c.Name, "Startup")
 	case strings.Contains(kill.Message, "failed liveness probe"):
-		return codeLivenessProbe, kill.Reason, "; it was killed because its liveness probe failed" + words
+		return codeLivenessProbe, kill.Reason, "; it was killed because its liveness probe failed" + probeWords(s, p, c.Name, "Liveness")
 	}
 	return codeCrash, "", ""
+}
+
+// probeWords is what one kind of probe said last, with a colon before it.
+func probeWords(s *snapshot, p *corev1.Pod, name, kind string) string {
+	var found *corev1.Event
+	for _, e := range s.byUID[p.UID] {
+		if e.Reason == "Unhealthy" && containerOf(e) == name && strings.HasPrefix(e.Message, kind) && (found == nil || seenAt(e).After(seenAt(found))) {
+			found = e
+		}
+	}
+	if found == nil {
+		return ""
+	}
+	return ": " + shorten(found.Message)
 }
 
 // startReason prefers what the status says now.

@@ -33,6 +33,7 @@ type judge struct {
 	proven    map[string]map[types.UID]bool // pods that were ever ready, by revision
 	ours      map[types.UID]bool            // pods of any revision of the workloads
 	readiness map[types.UID]readiness       // of new pods
+	running   map[container]time.Time       // since when, of containers without a readiness probe
 	finished  map[pipeline.Workload]bool    // Jobs that were complete
 	endings   map[pipeline.Workload]*ended  // how a Job's pod failed last
 }
@@ -40,7 +41,7 @@ type judge struct {
 func newJudge(rules map[string]Rule) *judge {
 	j := &judge{
 		rules: defaults(), memory: memory{stories: map[string]*story{}},
-		proven: map[string]map[types.UID]bool{}, ours: map[types.UID]bool{}, readiness: map[types.UID]readiness{},
+		proven: map[string]map[types.UID]bool{}, ours: map[types.UID]bool{}, readiness: map[types.UID]readiness{}, running: map[container]time.Time{},
 		finished: map[pipeline.Workload]bool{}, endings: map[pipeline.Workload]*ended{},
 	}
 	for code, rule := range rules {

@@ -74,8 +74,8 @@ func (j *judge) pod(result *status, s snapshot, p *corev1.Pod, shared bool) stri
 		return t.cause.Message
 	}
 	history := j.track(p)
-	settled, left := j.settled(p, history)
-	if history.ready && settled {
+	settled, left := j.settled(&s, p, history)
+	if settled {
 		result.have++
 		result.serving = append(result.serving, p)
 		result.pods = append(result.pods, pipeline.Pod{Namespace: p.Namespace, Name: p.Name, Port: httpPort(p)})
@@ -95,19 +95,6 @@ func (j *judge) pod(result *status, s snapshot, p *corev1.Pod, shared bool) stri
 		return ""
 	}
 	return fmt.Sprintf("%s: %s", troubles[0].cause.Reason, troubles[0].cause.Message)
-}
-
-// settled tells whether a ready pod may count: one that lost its readiness
-// repeatedly, or ended repeatedly, has to stay ready for a while first.
-func (j *judge) settled(p *corev1.Pod, r readiness) (bool, time.Duration) {
-	unsteady := r.losses >= 2
-	for _, c := range statuses(p) {
-		unsteady = unsteady || j.ends(p, c) >= 3
-	}
-	if left := settleTime - j.now.Sub(r.since); r.ready && unsteady && left > 0 {
-		return false, left
-	}
-	return r.ready, 0
 }
 
 // podTroubles are what is wrong with one pod: what its containers show, then
@@ -180,7 +167,7 @@ func speaking(p *corev1.Pod) []container {
 	var all []container
 	for _, c := range statuses(p) {
 		done := c.State.Terminated != nil && c.State.Terminated.ExitCode == 0
-		if !c.Ready && !done && (c.State.Running != nil || c.State.Terminated != nil || c.State.Waiting != nil && c.State.Waiting.Reason == "CrashLoopBackOff") {
+		if (!c.Ready || unprobed(p, c.Name)) && !done && (c.State.Running != nil || c.State.Terminated != nil || c.State.Waiting != nil && c.State.Waiting.Reason == "CrashLoopBackOff") {
 			all = append(all, containerKey(p, c))
 		}
 	}

@@ -123,6 +123,7 @@ func TestAProbesKillIsNamedWithItsWords(t *testing.T) {
 			StartedAt: metav1.NewTime(noon.Add(-time.Minute)), FinishedAt: metav1.NewTime(noon)}
 		s := deploying(pod("web-new", "new", false, c))
 		s.events = []*corev1.Event{event("Pod", "web-new", "Unhealthy", "Startup probe failed: connection refused"),
+			event("Pod", "web-new", "Unhealthy", "Readiness probe failed: another one"),
 			event("Pod", "web-new", "Killing", "Container web failed startup probe, will be restarted")}
 		return s
 	}
@@ -138,11 +139,11 @@ func TestAProbesKillIsNamedWithItsWords(t *testing.T) {
 	require.Equal(t, "it ended 2 times, with exit code 137 (SIGKILL) after 1m0s; it was killed because its startup probe failed: Startup probe failed: connection refused", cause.Message)
 
 	liveness := killed(3)
-	liveness.events[1].Message = "Container web failed liveness probe, will be restarted"
+	liveness.events[2].Message = "Container web failed liveness probe, will be restarted"
 	require.Equal(t, codeLivenessProbe, judge(liveness, start).cause.Code)
 
 	earlier := killed(3)
-	earlier.events[1].LastTimestamp = metav1.NewTime(noon.Add(-time.Hour))
+	earlier.events[2].LastTimestamp = metav1.NewTime(noon.Add(-time.Hour))
 	require.Equal(t, codeCrash, judge(earlier, start).cause.Code, "a kill of another run")
 }
 
@@ -191,4 +192,26 @@ func TestAPodThatLosesItsReadinessHasToStayReadyBeforeItCounts(t *testing.T) {
 	require.Contains(t, j.timeout(v.progress, time.Minute).cause.Message, "lost its readiness 2 times")
 	require.False(t, look(19, true).ready)
 	require.True(t, look(20, true).ready)
+}
+
+func TestWithoutAReadinessProbeAContainerHasToRunForAWhile(t *testing.T) {
+	look := func(j *judge, second int, restarts int32, probe *corev1.Probe, started time.Time) verdict {
+		s := deployed()
+		s.pods[0].Spec.Containers[0].ReadinessProbe = probe
+		c := running(restarts)
+		c.State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(started)}
+		s.pods[0].Status.ContainerStatuses = []corev1.ContainerStatus{c}
+		return j.decide(s, noon.Add(time.Duration(second)*time.Second))
+	}
+	require.True(t, look(newJudge(nil), 0, 0, &corev1.Probe{}, noon).ready, "a probe vouches for it")
+	require.True(t, look(newJudge(nil), 0, 0, nil, noon.Add(-time.Hour)).ready, "it runs since an hour")
+	for name, started := range map[string]time.Time{"its node's clock is right": noon, "its node's clock leads": noon.Add(time.Hour)} {
+		t.Run(name, func(t *testing.T) {
+			j := newJudge(nil)
+			require.Equal(t, bareTime, look(j, 0, 0, nil, started).again)
+			require.False(t, look(j, 4, 0, nil, started).ready)
+			require.False(t, look(j, 6, 1, nil, started.Add(6*time.Second)).ready, "a restart begins anew")
+			require.True(t, look(j, 11, 1, nil, started.Add(6*time.Second)).ready)
+		})
+	}
 }

@@ -7,8 +7,13 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 )
 
-// settleTime is how long a pod must stay ready that was not steady before.
-const settleTime = 15 * time.Second
+const (
+	// settleTime is how long a pod must stay ready that was not steady before.
+	settleTime = 15 * time.Second
+	// bareTime is how long a container without a readiness probe must run: Kubernetes
+	// calls it ready as soon as it is started, also one that is about to crash.
+	bareTime = 5 * time.Second
+)
 
 // readiness is how steady a pod has been.
 type readiness struct {
@@ -28,6 +33,67 @@ func (j *judge) track(p *corev1.Pod) readiness {
 		j.readiness[p.UID] = r
 	}
 	return r
+}
+
+// settled tells whether a ready pod may count, or how long until it may: one that
+// lost its readiness or ended repeatedly has to stay ready for a while first, and
+// one whose readiness says nothing has to run for a while.
+func (j *judge) settled(s *snapshot, p *corev1.Pod, r readiness) (bool, time.Duration) {
+	if !r.ready || doubted(s, p) {
+		return false, 0
+	}
+	left := j.bare(p)
+	unsteady := r.losses >= 2
+	for _, c := range statuses(p) {
+		unsteady = unsteady || j.ends(p, c) >= 3
+	}
+	if unsteady {
+		left = max(left, settleTime-j.now.Sub(r.since))
+	}
+	return left <= 0, max(left, 0)
+}
+
+// bare is how long until the last container without a readiness probe has run for
+// long enough. A node's clock may lag behind ours or lead: the earlier of its own
+// time and of the look that first had the container running counts.
+func (j *judge) bare(p *corev1.Pod) time.Duration {
+	var left time.Duration
+	for _, c := range p.Status.ContainerStatuses {
+		if c.State.Running == nil || !unprobed(p, c.Name) {
+			continue
+		}
+		key := containerKey(p, c)
+		since, known := j.running[key]
+		if !known {
+			since = j.now
+			if at := c.State.Running.StartedAt.Time; at.Before(since) {
+				since = at
+			}
+			j.running[key] = since
+		}
+		left = max(left, bareTime-j.now.Sub(since))
+	}
+	return left
+}
+
+// unprobed tells a container whose readiness only says that it runs.
+func unprobed(p *corev1.Pod, name string) bool {
+	for _, c := range p.Spec.Containers {
+		if c.Name == name {
+			return c.ReadinessProbe == nil
+		}
+	}
+	return false
+}
+
+// doubted: nothing vouches for a container without a probe against its own words.
+func doubted(s *snapshot, p *corev1.Pod) bool {
+	for _, c := range p.Status.ContainerStatuses {
+		if _, said := s.lines[containerKey(p, c)]; said && unprobed(p, c.Name) {
+			return true
+		}
+	}
+	return false
 }
 
 // prove notes that a pod of a revision has been ready, and tells whether another

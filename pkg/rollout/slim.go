@@ -51,7 +51,7 @@ func slimPod(p *corev1.Pod) *corev1.Pod {
 func slimContainers(all []corev1.Container) []corev1.Container {
 	small := make([]corev1.Container, len(all))
 	for i, c := range all {
-		small[i] = corev1.Container{Name: c.Name, Image: c.Image, Ports: c.Ports, RestartPolicy: c.RestartPolicy, StartupProbe: c.StartupProbe}
+		small[i] = corev1.Container{Name: c.Name, Image: c.Image, Ports: c.Ports, RestartPolicy: c.RestartPolicy, ReadinessProbe: c.ReadinessProbe}
 		if limit, ok := c.Resources.Limits[corev1.ResourceMemory]; ok {
 			small[i].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: limit}
 		}
