@@ -121,11 +121,11 @@ func (j *judge) podTroubles(s *snapshot, p *corev1.Pod, history readiness) []tro
 		all = slices.Concat(claims, schedulingTroubles(s, p, len(claims) > 0), volumeTroubles(s, p))
 	}
 	if history.losses >= 2 {
-		message := fmt.Sprintf("it was ready and lost its readiness %d times", history.losses)
+		t := podTrouble(p, codeFlapping, "NotReady", fmt.Sprintf("it was ready and lost its readiness %d times", history.losses))
 		if e := s.latest(p, "", "Unhealthy"); e != nil {
-			message += ": " + e.Message
+			t.cause.Container, t.cause.Message = containerOf(e), shorten(t.cause.Message+": "+e.Message)
 		}
-		all = append(all, podTrouble(p, codeFlapping, "NotReady", message))
+		all = append([]trouble{t}, all...)
 	}
 	return append(all, patienceTroubles(p)...)
 }

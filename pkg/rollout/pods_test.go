@@ -182,16 +182,16 @@ func TestAPodThatLosesItsReadinessHasToStayReadyBeforeItCounts(t *testing.T) {
 		return j.decide(s, noon.Add(time.Duration(second)*time.Second))
 	}
 	require.False(t, look(0, false).ready)
-	for _, second := range []int{1, 3} {
+	for _, second := range []int{1, 3, 5} {
 		look(second, true)
 		look(second+1, false)
 	}
-	v := look(5, true)
-	require.False(t, v.ready, "twice lost")
+	v := look(7, true)
+	require.False(t, v.ready, "three times lost")
 	require.Equal(t, settleTime, v.again)
-	require.Contains(t, j.timeout(v.progress, time.Minute).cause.Message, "lost its readiness 2 times")
-	require.False(t, look(19, true).ready)
-	require.True(t, look(20, true).ready)
+	require.Contains(t, j.timeout(v.progress, time.Minute).cause.Message, "lost its readiness 3 times")
+	require.False(t, look(21, true).ready)
+	require.True(t, look(22, true).ready)
 }
 
 func TestWithoutAReadinessProbeAContainerHasToRunForAWhile(t *testing.T) {

@@ -93,12 +93,14 @@ func (s *story) see(t trouble, order int, now time.Time, forbids func(trouble) b
 		known = &sighting{trouble: t}
 		s.sightings[t.cause.Code] = known
 	}
-	if !known.specific || t.ends > 0 {
+	// The first words are kept, but what is counted or merely waited for goes on.
+	forbidden := forbids(t)
+	if !known.specific || t.ends > 0 || !forbidden {
 		known.trouble = t
 	}
 	known.shared, known.last, known.order = t.shared, now, order
 	switch {
-	case !forbids(t):
+	case !forbidden:
 		known.due = time.Time{}
 	case known.due.IsZero():
 		known.due = now
