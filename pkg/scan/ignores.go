@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"time"
 
@@ -166,7 +167,7 @@ func (i *ignores) apply(results types.Results) []Ignore {
 			return m.matches(v.VulnerabilityID, r.Target, v) || m.matches(v.VulnerabilityID, v.PkgPath, v)
 		})
 		r.Misconfigurations = kept(i, used, r, r.Misconfigurations, func(m rule, f types.DetectedMisconfiguration) bool {
-			return m.matcher.Match(f.ID, r.Target, nil) != nil || m.matcher.Match(f.AVDID, r.Target, nil) != nil
+			return slices.ContainsFunc(append([]string{f.ID}, f.Aliases...), func(id string) bool { return m.matcher.Match(id, r.Target, nil) != nil })
 		})
 		r.Secrets = kept(i, used, r, r.Secrets, func(m rule, f types.DetectedSecret) bool {
 			return m.matcher.Match(f.RuleID, r.Target, nil) != nil

@@ -81,7 +81,7 @@ func TestAnIgnoreFileThatIsNotHonestIsRefused(t *testing.T) {
 		"no date":          {"vulnerabilities: [{id: CVE-1, statement: x, expired_at: never}]", `expired_at "never" is no date`},
 		"no package":       {"vulnerabilities: [{id: CVE-1, statement: x, expired_at: 2100-01-01, purls: [lodash]}]", `purl "lodash"`},
 		"a secret's purl":  {"secrets: [{id: aws, statement: x, expired_at: 2100-01-01, purls: ['pkg:npm/a']}]", "purls are for vulnerabilities only"},
-		"an unknown key":   {"vulnerabilities: [{id: CVE-1, statment: x, expired_at: 2100-01-01}]", `unknown field "statment"`},
+		"an unknown key":   {"vulnerabilities: [{id: CVE-1, why: x, expired_at: 2100-01-01}]", `unknown field "why"`},
 		"all at once":      {"vulnerabilities: [{id: CVE-1}, {statement: x}]", "expired_at is missing: give the date from which it counts again, as 2027-01-31; vulnerability entry 2"},
 		"not YAML":         {"CVE-1 exp:2100-01-01\nCVE-2", "parsing ignore file"},
 		"a file not there": {"", "reading ignore file"},

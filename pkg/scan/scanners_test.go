@@ -98,6 +98,17 @@ func TestAnImageWithoutAUserOrAHistoryRunsAsRoot(t *testing.T) {
 	}
 }
 
+func TestAMisconfigurationCanBeIgnored(t *testing.T) {
+	s := withDatabase(t)
+	o := s.options(s.pushImage(t, configured(t, npm("minimist", "1.2.8"), v1.Config{})))
+	o.Misconfigurations = true
+	o.IgnoreFile = file(t, "ignores.yaml", "misconfigurations: [{id: DS-0002, statement: an init image, expired_at: 2100-01-01}]")
+	r, err := scan.Run(t.Context(), o)
+	require.NoError(t, err)
+	require.Empty(t, r.Report.Blocking)
+	require.Equal(t, "DS-0002", r.Suppressed[0].Finding.ID)
+}
+
 func TestASecretCanBeIgnoredInOneFile(t *testing.T) {
 	s := withDatabase(t)
 	o := s.options(s.push(t, join(npm("minimist", "1.2.8"), map[string]string{

@@ -10,6 +10,7 @@ import (
 
 	"github.com/aquasecurity/trivy/pkg/types"
 	"github.com/aquasecurity/trivy/pkg/vex"
+	"github.com/sirupsen/logrus"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
@@ -55,5 +56,8 @@ func (s session) applyVEX(ctx context.Context, report *types.Report) error {
 	if len(options.Sources) == 0 {
 		return nil
 	}
+	// Trivy silences this logger for the whole process when it reads OpenVEX.
+	output := logrus.StandardLogger().Out
+	defer logrus.SetOutput(output)
 	return vex.Filter(ctx, report, options)
 }

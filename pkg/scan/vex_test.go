@@ -6,6 +6,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
@@ -37,6 +38,7 @@ func TestVEXStatementsTakeFindingsOut(t *testing.T) {
 		"the second of two":            {documents: []string{replaced("affected"), csaf}, status: "not_affected"},
 		"another product":              {documents: []string{strings.ReplaceAll(replaced("fixed"), "4.17.20", "4.17.19")}},
 	}
+	before := logrus.StandardLogger().Out
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			o := s.options(image)
@@ -45,6 +47,7 @@ func TestVEXStatementsTakeFindingsOut(t *testing.T) {
 			}
 			r, err := scan.Run(t.Context(), o)
 			require.NoError(t, err)
+			require.Same(t, before, logrus.StandardLogger().Out)
 			if c.status == "" {
 				require.Empty(t, r.Suppressed)
 				require.Equal(t, []string{"CVE-2021-44906", "CVE-2021-23337"}, ids(r.Report.Blocking))
