@@ -30,6 +30,7 @@ func installer(t *testing.T, program, lockfile string) func() []string {
 		"env | grep -E '^(COSIGN|STAGECREW|REGISTRY|ACTIONS)_' >> " + called + " || true\n" +
 		"mkdir -p node_modules/pg packages/backend/node_modules/knex\n" +
 		"cp " + lockfile + " node_modules/pg/index.js\n" +
+		"find . -name package.json -not -path './node_modules/*' | sort > node_modules/pg/packages\n" +
 		"echo nested > packages/backend/node_modules/knex/index.js\n" +
 		"date +%N > node_modules/.package-lock.json\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, program), []byte(script), 0o755))
@@ -110,6 +111,12 @@ func TestUnchangedDependenciesAreTakenByReference(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"npm ci --omit=dev --no-audit --no-fund"}, called(), "one install, which sees no secrets")
 	layer := dependenciesOf(t, first)
+	var steps []string
+	for _, p := range first.Phases {
+		require.False(t, p.End.Before(p.Start))
+		steps = append(steps, p.Name+" "+p.Result)
+	}
+	require.Equal(t, []string{"prepare ok", "resolve ok", "look up dependencies ok", "install dependencies ok", "pack ok", "assemble ok", "push ok", "keep dependencies ok"}, steps)
 	require.True(t, layer.Uploaded)
 	require.False(t, layer.Reused)
 	require.Len(t, layer.Key, 64)
@@ -342,4 +349,36 @@ func TestTroubleWithEarlierLayersIsNoTroubleForTheImage(t *testing.T) {
 			require.Contains(t, strings.Join(append(first.Warnings, second.Warnings...), "\n"), c.warning)
 		})
 	}
+}
+
+func TestALayerOfAnotherRepositoryIsLinkedByTheRegistry(t *testing.T) {
+	installer(t, "npm", "package-lock.json")
+	registry := registryHandler()
+	seen := &traffic{}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		seen.see(r)
+		here := strings.Contains(r.URL.Path, "/two/")
+		switch {
+		case here && r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/blobs/"):
+			w.WriteHeader(http.StatusNotFound)
+		case here && r.Method == http.MethodPost && r.URL.Query().Get("from") == "team/cache":
+			w.WriteHeader(http.StatusCreated)
+		default:
+			registry.ServeHTTP(w, r)
+		}
+	}))
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	o := prepared(writeTree(t, unprepared()), host, pushBase(t, host, types.OCIManifestSchema1))
+	o.Repository, o.CacheRepository = host+"/one/app", host+"/team/cache"
+	first, err := Build(t.Context(), o)
+	require.NoError(t, err)
+	o.Repository = host + "/two/app"
+	seen.reset()
+	second, err := Build(t.Context(), o)
+	require.NoError(t, err)
+	layer := dependenciesOf(t, second)
+	require.Equal(t, dependenciesOf(t, first).Digest, layer.Digest)
+	require.True(t, layer.Mounted && layer.Reused && !layer.Uploaded)
+	require.Empty(t, seen.with("GET", layer.Digest), "its bytes do not travel")
 }

@@ -74,7 +74,7 @@ type tail struct {
 	lines []string
 }
 
-const tailLines = 15
+const tailLines = 30
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.part = append(t.part, p...)

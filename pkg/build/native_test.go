@@ -75,7 +75,7 @@ func TestNativeModulesDecideWhichPlatformsATreeServes(t *testing.T) {
 // pushPlatforms puts a base image of several platforms there.
 func pushPlatforms(t *testing.T, host string, architectures ...string) string {
 	t.Helper()
-	var index v1.ImageIndex = mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, architecture := range architectures {
 		image, err := mutate.ConfigFile(emptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: architecture, RootFS: rootFS(t, emptyImage(t)), Config: v1.Config{Env: []string{"NODE_VERSION=24.1.0"}}})
 		require.NoError(t, err)

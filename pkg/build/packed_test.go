@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -18,7 +19,8 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// packFiles makes a .tar.gz; "-> x" is a link. The order is that of the names.
+// packFiles makes a .tar.gz; "-> x" is a link, "mode 755" a file with that mode. The
+// order is that of the names.
 func packFiles(t *testing.T, files map[string]string) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -33,6 +35,11 @@ func packFiles(t *testing.T, files map[string]string) string {
 		h := &tar.Header{Name: name, Mode: 0o644, Typeflag: tar.TypeReg, Size: int64(len(files[name]))}
 		if target, ok := strings.CutPrefix(files[name], "-> "); ok {
 			h.Typeflag, h.Linkname, h.Size = tar.TypeSymlink, target, 0
+		}
+		if mode, ok := strings.CutPrefix(files[name], "mode "); ok {
+			bits, err := strconv.ParseInt(mode, 8, 64)
+			require.NoError(t, err)
+			h.Mode = bits
 		}
 		if files[name] == "device" {
 			h.Typeflag, h.Size = tar.TypeChar, 0
@@ -77,6 +84,7 @@ func packed(t *testing.T) map[string]string {
 		"packages/app/dist/index.html":      "stale\n",
 		"packages/app/dist/left-over.html":  "stale\n",
 		"packages/backend/templates/a.yaml": "a: b\n",
+		"packages/ui/package.json":          `{"name":"ui"}`,
 		skeletonArchive:                     packFiles(t, skeleton),
 		bundleArchive:                       packFiles(t, bundle),
 	}
@@ -124,6 +132,7 @@ func TestTheArchivesOfTheBackendsBuildBecomeTheOfficialImage(t *testing.T) {
 		"app/backstage.json":                              `{"version":"1.55.0"}`,
 		"app/app-config.yaml":                             "app: {}\n",
 		"app/node_modules/pg/index.js":                    "# locked\n",
+		"app/node_modules/pg/packages":                    "./package.json\n./packages/app/package.json\n./packages/backend/package.json\n",
 		"app/packages/backend/node_modules/knex/index.js": "nested\n",
 		"app/packages/backend/package.json":               `{"name":"backend","main":"dist/index.cjs.js"}`,
 		"app/packages/backend/dist/index.cjs.js":          "'use strict';\n",
@@ -136,6 +145,30 @@ func TestTheArchivesOfTheBackendsBuildBecomeTheOfficialImage(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, called(), 1)
 	require.Equal(t, result.Image, again.Image)
+}
+
+func TestNpmIsGivenEachPackageThatItsLockfileNames(t *testing.T) {
+	called := installer(t, "npm", "package-lock.json")
+	host := serve(t, nil)
+	files := packed(t)
+	delete(files, "yarn.lock")
+	files["package-lock.json"] = "{}"
+	result, err := Build(t.Context(), options(writeTree(t, files), host, pushBase(t, host, types.OCIManifestSchema1)))
+	require.NoError(t, err)
+	require.Len(t, called(), 1)
+	require.Contains(t, filesOf(t, result)["app/node_modules/pg/packages"], "./packages/ui/package.json\n")
+}
+
+func TestUnpackedFilesStayExecutable(t *testing.T) {
+	root, err := os.OpenRoot(writeTree(t, map[string]string{"x.tar.gz": packFiles(t, map[string]string{"run": "mode 755", "read": "mode 444", "link": "-> run"})}))
+	require.NoError(t, err)
+	defer root.Close()
+	require.NoError(t, unpack(root, root, "x.tar.gz"))
+	for name, want := range map[string]bool{"run": true, "read": false, "link": true} {
+		info, err := root.Stat(name)
+		require.NoError(t, err)
+		require.Equal(t, want, info.Mode()&0o100 != 0, name)
+	}
 }
 
 func TestTheSkeletonDecidesWhatIsInstalled(t *testing.T) {
@@ -228,7 +261,7 @@ func TestTheYarnOfTheWorkspaceIsTheOneToRun(t *testing.T) {
 
 func TestAnInstallThatFailsShowsItsLastLines(t *testing.T) {
 	dir := t.TempDir()
-	script := "#!/bin/sh\nfor i in 1 2 3 4 5 6 7 8 9 10 11 12 13 14 15 16 17 18 19 20; do echo line $i; done\nprintf 'E404 no such package'\nexit 3\n"
+	script := "#!/bin/sh\ni=0; while [ $i -lt 40 ]; do i=$((i+1)); echo line $i; done\nprintf 'E404 no such package'\nexit 3\n"
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "npm"), []byte(script), 0o755))
 	t.Setenv("PATH", dir+":/usr/bin:/bin")
 	t.Setenv("TMPDIR", t.TempDir())
@@ -236,7 +269,7 @@ func TestAnInstallThatFailsShowsItsLastLines(t *testing.T) {
 	_, err := Build(t.Context(), prepared(writeTree(t, unprepared()), host, pushBase(t, host, types.OCIManifestSchema1)))
 	require.ErrorContains(t, err, "`npm ci --omit=dev --no-audit --no-fund`")
 	require.ErrorContains(t, err, "exit status 3")
-	require.ErrorContains(t, err, "line 20\nE404 no such package")
+	require.ErrorContains(t, err, "line 40\nE404 no such package")
 	require.NotContains(t, err.Error(), "line 3\n")
 	require.ErrorContains(t, err, "[build/command]")
 	left, err := os.ReadDir(os.TempDir())

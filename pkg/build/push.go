@@ -26,6 +26,7 @@ type pusher struct {
 	repo    name.Repository
 	client  *http.Client
 	bytes   atomic.Int64 // that were sent, also in vain
+	there   sync.Map     // digests of the blobs that this pusher has seen to
 }
 
 // transfer tells how one blob got there.
@@ -74,7 +75,7 @@ type upstream struct {
 	again  func() (io.ReadCloser, error)
 }
 
-func (p *pusher) do(ctx context.Context, method string, target *url.URL, up *upstream, accept []string) (*http.Response, error) {
+func (p *pusher) do(ctx context.Context, method string, target *url.URL, up *upstream) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, target.String(), nil)
 	if err != nil {
 		return nil, err
@@ -82,14 +83,11 @@ func (p *pusher) do(ctx context.Context, method string, target *url.URL, up *ups
 	if up != nil {
 		request.Header, request.Body, request.ContentLength, request.GetBody = up.header, up.body, up.size, up.again
 	}
-	for _, a := range accept {
-		request.Header.Add("Accept", a)
-	}
 	return p.client.Do(request)
 }
 
 func (p *pusher) hasBlob(ctx context.Context, digest string) (bool, error) {
-	response, err := p.do(ctx, http.MethodHead, p.url("/blobs/"+digest, nil), nil, nil)
+	response, err := p.do(ctx, http.MethodHead, p.url("/blobs/"+digest, nil), nil)
 	if err != nil {
 		return false, err
 	}
@@ -103,6 +101,9 @@ func (p *pusher) hasBlob(ctx context.Context, digest string) (bool, error) {
 // blob brings one blob into the repository.
 func (p *pusher) blob(ctx context.Context, b blob) (transfer, error) {
 	var sent transfer
+	if _, there := p.there.Load(b.digest); there && !b.again {
+		return sent, nil
+	}
 	b.from = slices.DeleteFunc(slices.Clone(b.from), func(from name.Repository) bool {
 		return from.RegistryStr() != p.repo.RegistryStr() || from.Name() == p.repo.Name()
 	})
@@ -113,6 +114,9 @@ func (p *pusher) blob(ctx context.Context, b blob) (transfer, error) {
 	})
 	p.bytes.Add(sent.bytes)
 	sent.uploaded = err == nil && !sent.mounted && sent.bytes > 0
+	if err == nil {
+		p.there.Store(b.digest, true)
+	}
 	return sent, err
 }
 
@@ -124,7 +128,7 @@ func (p *pusher) manifest(ctx context.Context, reference string, mediaType types
 			body:   io.NopCloser(bytes.NewReader(raw)), size: int64(len(raw)),
 			again: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil },
 		}
-		response, err := p.do(ctx, http.MethodPut, p.url("/manifests/"+reference, nil), up, nil)
+		response, err := p.do(ctx, http.MethodPut, p.url("/manifests/"+reference, nil), up)
 		p.bytes.Add(int64(len(raw)))
 		if err != nil {
 			return err

@@ -179,7 +179,7 @@ func TestTheVersionOfAnIndexIsRead(t *testing.T) {
 		require.NoError(t, err)
 		image, err := remote.Image(ref)
 		require.NoError(t, err)
-		var index v1.ImageIndex = mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), mutate.IndexAddendum{Add: image})
+		index := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), mutate.IndexAddendum{Add: image})
 		if annotated {
 			index = mutate.Annotations(index, map[string]string{labelVersion: "3.0.0"}).(v1.ImageIndex)
 		}

@@ -91,7 +91,7 @@ func (u *upload) begin(ctx context.Context, sent *transfer) (done bool, err erro
 			u.mounts++
 		}
 	}
-	response, err := u.pusher.do(ctx, http.MethodPost, u.pusher.url("/blobs/uploads/", query), nil, nil)
+	response, err := u.pusher.do(ctx, http.MethodPost, u.pusher.url("/blobs/uploads/", query), nil)
 	if err != nil {
 		return false, err
 	}
@@ -114,7 +114,7 @@ func (u *upload) begin(ctx context.Context, sent *transfer) (done bool, err erro
 // resume asks how much of a broken upload has arrived. A registry that does not
 // say so gets it all again.
 func (u *upload) resume(ctx context.Context) {
-	response, err := u.pusher.do(ctx, http.MethodGet, u.location, nil, nil)
+	response, err := u.pusher.do(ctx, http.MethodGet, u.location, nil)
 	u.location = nil
 	if err != nil {
 		return
@@ -152,7 +152,7 @@ func (u *upload) stream(ctx context.Context, sent *transfer) error {
 	if u.digest != "" {
 		request.size = u.size - u.offset
 	}
-	response, err := u.pusher.do(ctx, http.MethodPatch, u.location, request, nil)
+	response, err := u.pusher.do(ctx, http.MethodPatch, u.location, request)
 	sent.bytes += counted.n.Load()
 	if err != nil {
 		return err
@@ -177,7 +177,7 @@ func (u *upload) commit(ctx context.Context, digest string) error {
 	query := target.Query()
 	query.Set("digest", digest)
 	target.RawQuery = query.Encode()
-	response, err := u.pusher.do(ctx, http.MethodPut, &target, nil, nil)
+	response, err := u.pusher.do(ctx, http.MethodPut, &target, nil)
 	if err != nil {
 		return err
 	}

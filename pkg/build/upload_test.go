@@ -185,7 +185,7 @@ func TestLayersAreMountedFromRepositoriesOfTheSameRegistry(t *testing.T) {
 			b := bytesBlob(v1.Descriptor{Digest: digest, Size: size}, []byte("layer"))
 			elsewhere, err := name.NewRepository("registry.example.com/library/node")
 			require.NoError(t, err)
-			b.from = []name.Repository{elsewhere, p.repo, p.repo.Registry.Repo("library/node")}
+			b.from = []name.Repository{elsewhere, p.repo, p.repo.Repo("library/node")}
 			sent, err := p.blob(t.Context(), b)
 			require.NoError(t, err)
 			require.Equal(t, c.mounted, sent.mounted)

@@ -81,6 +81,9 @@ func TestValidatingNamesWhatIsWrong(t *testing.T) {
 		{name: "many compilers", layers: []map[string]string{{"bin/gcc": "", "bin/g++": "", "bin/cc": "", "bin/c++": "", "bin/ld": "", "bin/make": "", "bin/go": ""}}, check: "compilers", want: "failed: /bin/c++; /bin/cc; /bin/g++; /bin/gcc; /bin/go; and 2 more"},
 		{name: "an npm configuration", layers: []map[string]string{{"app/.npmrc": "x"}}, check: "secrets", want: "failed: /app/.npmrc"},
 		{name: "local settings", layers: []map[string]string{{"app/app-config.local.yaml": "x"}}, check: "secrets", want: "failed: /app/app-config.local.yaml"},
+		{name: "a program with the rights of its owner", layers: []map[string]string{{"app/run": "mode 4755"}}, check: "privileges", want: "failed: /app/run has mode 4755"},
+		{name: "a program that a later layer replaces", layers: []map[string]string{{"app/run": "mode 4755"}, {"app/run": "x"}}, check: "privileges", want: "passed"},
+		{name: "a file that the user cannot read", layers: []map[string]string{{"app/key": "mode 600"}}, check: "ownership", want: "failed: /app/key belongs to 0"},
 		{name: "what a package was published with", layers: []map[string]string{{"app/node_modules/x/.env": "x"}}, check: "secrets", want: "passed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
