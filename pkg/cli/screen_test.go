@@ -1,0 +1,66 @@
+package cli
+
+import (
+	"bytes"
+	"encoding/json"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+func TestTheTableOfPodsStandsBelowTheLog(t *testing.T) {
+	var out bytes.Buffer
+	s := newScreen(&out)
+	s.width = 60
+	s.show(pipeline.Sight{Pods: []pipeline.PodState{{Name: "web-1", New: true, Ready: "0/1", Status: "ErrImagePull", Seconds: 65, Message: strings.Repeat("long ", 20) + "\x1b[2J"}}})
+	table := out.String()
+	require.Contains(t, table, "web-1")
+	require.Contains(t, table, "1m5s")
+	for line := range strings.Lines(table) {
+		require.LessOrEqual(t, len([]rune(line)), 60, "a line that wraps could not be erased")
+	}
+	out.Reset()
+	_, err := s.Write([]byte("a line\n"))
+	require.NoError(t, err)
+	require.Equal(t, "\x1b[2A\x1b[Ja line\n"+table, out.String(), "erased, the line, drawn again")
+	out.Reset()
+	s.clear()
+	s.clear()
+	require.Equal(t, "\x1b[2A\x1b[J", out.String())
+
+	out.Reset()
+	s = newScreen(&out)
+	s.show(pipeline.Sight{Pods: []pipeline.PodState{{Name: "web-1"}}})
+	require.Empty(t, out.String(), "no terminal, no table")
+}
+
+// A process that hangs after a signal still leaves its record.
+func TestARunThatMustEndLeavesTheRecordOfWhatItDid(t *testing.T) {
+	path := filepath.Join(t.TempDir(), "record.json")
+	var out bytes.Buffer
+	s := newSession("deploy", config.Settings{Record: path, Output: config.OutputText}, nil, &out, &out)
+	s.snapshot(pipeline.Record{Command: "deploy", Release: &pipeline.Release{Name: "web", Namespace: "prod", Revision: 3},
+		Phases: []pipeline.Phase{{Name: "apply", Result: "ok"}}})
+	code, ended := s.giveUp()
+	require.True(t, ended)
+	require.Equal(t, exitCancelled, code)
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	var record pipeline.Record
+	require.NoError(t, json.Unmarshal(content, &record))
+	require.Equal(t, pipeline.VerdictCancelled, record.Verdict)
+	require.Equal(t, 3, record.Release.Revision)
+	require.Len(t, record.Phases, 1)
+	require.Contains(t, record.Advice, "stagecrew recover")
+
+	s = newSession("deploy", config.Settings{}, nil, &out, &out)
+	require.Zero(t, s.finish(nil))
+	_, ended = s.giveUp()
+	require.False(t, ended, "it has ended by itself")
+}
