@@ -85,6 +85,7 @@ func packed(t *testing.T) map[string]string {
 		"packages/app/dist/left-over.html":  "stale\n",
 		"packages/backend/templates/a.yaml": "a: b\n",
 		"packages/ui/package.json":          `{"name":"ui"}`,
+		"packages/ui/fixture":               "-> /somewhere/else",
 		skeletonArchive:                     packFiles(t, skeleton),
 		bundleArchive:                       packFiles(t, bundle),
 	}

@@ -1,0 +1,80 @@
+package build
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"time"
+)
+
+// pack writes the layers side by side. A layer of dependencies that no earlier
+// build has left goes to the registry while it is being packed.
+func (b *layering) pack(ctx context.Context) error {
+	var tasks []func(context.Context) error
+	add := func(file, name string, entries []entry, times time.Time) (*fileLayer, error) {
+		layer, err := newFileLayer(b.dir, file)
+		if err != nil {
+			return nil, err
+		}
+		layer.name = name
+		b.finished = append(b.finished, layer)
+		tasks = append(tasks, func(ctx context.Context) error {
+			b.Log.Debug("packing layer", "name", name, "entries", len(entries))
+			if err := layer.pack(ctx, entries, times); err != nil {
+				return err
+			}
+			b.Log.Info("layer packed", "name", name, "entries", layer.entries, "bytes", layer.size)
+			return nil
+		})
+		return layer, nil
+	}
+	for i, t := range b.targets {
+		if t.reused != nil || t.tree.layer != nil {
+			continue
+		}
+		layer, err := add(fmt.Sprintf("%s-%d", LayerDependencies, i), LayerDependencies, t.tree.entries, epoch)
+		if err != nil {
+			return err
+		}
+		t.tree.layer = layer
+		if t.key != "" && !b.NoCache {
+			tasks = append(tasks, func(ctx context.Context) error { return b.stream(ctx, layer) })
+		}
+	}
+	var err error
+	if b.app, err = add(LayerApplication, LayerApplication, b.plan.entries(application), b.Created); err != nil {
+		return err
+	}
+	if b.config, err = add(LayerConfiguration, LayerConfiguration, b.plan.entries(configuration), epoch); err != nil {
+		return err
+	}
+	defer b.clearInstalled()
+	return parallel(ctx, len(tasks), tasks...)
+}
+
+// clearInstalled removes what was installed, which takes a while and which nobody
+// waits for before the image is pushed.
+func (b *layering) clearInstalled() {
+	if b.installDir == "" {
+		return
+	}
+	dir := b.installDir
+	b.installDir = ""
+	b.clearing.Go(func() { _ = os.RemoveAll(dir) })
+}
+
+// stream uploads a layer while it is being packed.
+func (b *layering) stream(ctx context.Context, layer *fileLayer) error {
+	sent, err := b.pusher.blob(ctx, blob{size: -1, finish: layer.wait, open: layer.spool.open})
+	if err != nil {
+		if <-layer.packed; layer.err != nil || ctx.Err() != nil {
+			return layer.err
+		}
+		return registryError(err, "pushing to %q", b.Repository)
+	}
+	<-layer.packed
+	b.mu.Lock()
+	defer b.mu.Unlock()
+	b.sent[layer.digest.String()] = sent
+	return nil
+}
