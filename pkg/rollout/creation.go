@@ -28,16 +28,34 @@ func refused(object, reason, message, other string) trouble {
 	return trouble{specific: true, cause: pipeline.Cause{Code: code, Object: object, Reason: reason, Message: shorten(message)}}
 }
 
-// creation are the reasons why a ReplicaSet cannot make its pods. While a new pod
-// starts there is nothing to worry about: an old one goes when it is ready, and
-// makes room.
-func creation(rs *appsv1.ReplicaSet, starting bool) []trouble {
+// roomTime is how long a controller may take to notice that a pod of another one is
+// gone: it tries again at growing intervals.
+const roomTime = time.Minute
+
+// hope tells whether room may come by itself for a pod that cannot be made: one is
+// going, or went just now. A new pod that starts without trouble is a hope, too: when
+// it is ready, an old one goes.
+func (j *judge) hope(w pipeline.Workload) bool {
+	at, known := j.left[w]
+	return known && j.now.Sub(at) < roomTime
+}
+
+// creation are the reasons why a ReplicaSet cannot make its pods.
+func creation(rs *appsv1.ReplicaSet) []trouble {
 	for _, c := range rs.Status.Conditions {
-		if c.Type == appsv1.ReplicaSetReplicaFailure && c.Status == corev1.ConditionTrue && !starting {
+		if c.Type == appsv1.ReplicaSetReplicaFailure && c.Status == corev1.ConditionTrue {
 			return []trouble{refused("ReplicaSet/"+rs.Name, c.Reason, c.Message, codePodCreate)}
 		}
 	}
 	return nil
+}
+
+// cannot adds why pods cannot be made.
+func (s *status) cannot(troubles []trouble) {
+	for _, t := range troubles {
+		t.hopeful = s.hopeful
+		s.troubles = append(s.troubles, t)
+	}
 }
 
 // recent is how old the event of a controller may be that cannot make a pod. It

@@ -12,7 +12,7 @@ import (
 
 func (j *judge) job(s snapshot, w pipeline.Workload, job *batchv1.Job) status {
 	pods := owned(s, job)
-	result := j.pods(s, pods, string(job.UID), func(*corev1.Pod) bool { return true })
+	result := j.pods(s, w, pods, string(job.UID), func(*corev1.Pod) bool { return true })
 	j.failures(&s, w, pods)
 	result.pods, result.serving, result.ready, result.batch = nil, nil, false, true
 	result.progress = fmt.Sprintf("%d active, %d failed", job.Status.Active, job.Status.Failed)
@@ -40,9 +40,7 @@ func (j *judge) job(s snapshot, w pipeline.Workload, job *batchv1.Job) status {
 		}
 	}
 	result.troubles = kept
-	if !result.starting {
-		result.troubles = append(result.troubles, creationEvents(&s, "Job", job, len(pods) > 0)...)
-	}
+	result.cannot(creationEvents(&s, "Job", job, len(pods) > 0))
 	return result
 }
 

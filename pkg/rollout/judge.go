@@ -29,20 +29,21 @@ type judge struct {
 	memory memory
 	now    time.Time // of the last look
 
-	earlier   map[life]int32                // ends before the first look
-	proven    map[string]map[types.UID]bool // pods that were ever ready, by revision
-	ours      map[types.UID]bool            // pods of any revision of the workloads
-	readiness map[types.UID]readiness       // of new pods
-	running   map[container]time.Time       // since when, of containers without a readiness probe
-	finished  map[pipeline.Workload]bool    // Jobs that were complete
-	endings   map[pipeline.Workload]*ended  // how a Job's pod failed last
+	earlier   map[life]int32                  // ends before the first look
+	proven    map[string]map[types.UID]bool   // pods that were ever ready, by revision
+	ours      map[types.UID]bool              // pods of any revision of the workloads
+	readiness map[types.UID]readiness         // of new pods
+	running   map[container]time.Time         // since when, of containers without a readiness probe
+	left      map[pipeline.Workload]time.Time // when a pod was last seen going
+	finished  map[pipeline.Workload]bool      // Jobs that were complete
+	endings   map[pipeline.Workload]*ended    // how a Job's pod failed last
 }
 
 func newJudge(rules map[string]Rule) *judge {
 	j := &judge{
 		rules: defaults(), memory: memory{stories: map[string]*story{}},
 		proven: map[string]map[types.UID]bool{}, ours: map[types.UID]bool{}, readiness: map[types.UID]readiness{}, running: map[container]time.Time{},
-		finished: map[pipeline.Workload]bool{}, endings: map[pipeline.Workload]*ended{},
+		left: map[pipeline.Workload]time.Time{}, finished: map[pipeline.Workload]bool{}, endings: map[pipeline.Workload]*ended{},
 	}
 	for code, rule := range rules {
 		j.rules[code] = rule
@@ -116,7 +117,7 @@ func (j *judge) weigh(v *verdict) {
 // forbids tells whether the rule lets the clock of a trouble run.
 func (j *judge) forbids(t trouble) bool {
 	rule := j.rules[t.cause.Code]
-	return !rule.Wait && t.ends >= rule.Ends
+	return !rule.Wait && !t.hopeful && t.ends >= rule.Ends
 }
 
 func (j *judge) grace(s *sighting) time.Duration {

@@ -24,7 +24,7 @@ type status struct {
 	follow   []container
 	troubles []trouble
 	batch    bool          // its pods end by design
-	starting bool          // a new pod is on its way and nothing is wrong with it
+	hopeful  bool          // room for another pod may come: see [judge.hope]
 	settles  time.Duration // when a pod that was not steady will be, 0 for none
 }
 
@@ -37,7 +37,7 @@ type member struct {
 
 // pods examines the pods that a workload owns. fresh picks those of the revision
 // that is rolled out; revision names it.
-func (j *judge) pods(s snapshot, owned []*corev1.Pod, revision string, fresh func(*corev1.Pod) bool) status {
+func (j *judge) pods(s snapshot, w pipeline.Workload, owned []*corev1.Pod, revision string, fresh func(*corev1.Pod) bool) status {
 	var result status
 	slices.SortFunc(owned, func(a, b *corev1.Pod) int { return strings.Compare(a.Name, b.Name) })
 	// Which pods were ever ready counts for all of them.
@@ -48,12 +48,16 @@ func (j *judge) pods(s snapshot, owned []*corev1.Pod, revision string, fresh fun
 	}
 	for _, p := range owned {
 		j.ours[p.UID] = true
+		if p.DeletionTimestamp != nil {
+			j.left[w] = j.now
+		}
 		m := member{pod: p, fresh: fresh(p)}
 		if m.fresh && p.DeletionTimestamp == nil {
 			m.message = j.pod(&result, s, p, j.prove(revision, p))
 		}
 		result.members = append(result.members, m)
 	}
+	result.hopeful = result.hopeful || j.hope(w)
 	slices.SortStableFunc(result.members, func(a, b member) int {
 		switch {
 		case a.fresh == b.fresh:
@@ -89,7 +93,7 @@ func (j *judge) pod(result *status, s snapshot, p *corev1.Pod, shared bool) stri
 		troubles[i].shared = shared
 		failing = failing || !j.rules[troubles[i].cause.Code].Wait
 	}
-	result.starting = result.starting || !failing
+	result.hopeful = result.hopeful || !failing
 	result.troubles = append(result.troubles, troubles...)
 	if len(troubles) == 0 {
 		return ""

@@ -9,15 +9,15 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-func (j *judge) statefulSet(s snapshot, set *appsv1.StatefulSet) status {
-	if unseen(set.Generation, set.Status.ObservedGeneration, s.least[pipeline.Workload{Kind: "StatefulSet", Namespace: set.Namespace, Name: set.Name}]) {
+func (j *judge) statefulSet(s snapshot, w pipeline.Workload, set *appsv1.StatefulSet) status {
+	if unseen(set.Generation, set.Status.ObservedGeneration, s.least[w]) {
 		return notSeen
 	}
 	fresh := func(p *corev1.Pod) bool {
 		return p.Labels[appsv1.ControllerRevisionHashLabelKey] == set.Status.UpdateRevision
 	}
 	pods := owned(s, set)
-	result := j.pods(s, pods, set.Namespace+"/"+set.Status.UpdateRevision, fresh)
+	result := j.pods(s, w, pods, set.Namespace+"/"+set.Status.UpdateRevision, fresh)
 	want := replicas(set.Spec.Replicas)
 	result.want = max(0, want-partition(set))
 	result.progress = fmt.Sprintf("%d of %d new pods ready", result.have, result.want)
@@ -34,9 +34,7 @@ func (j *judge) statefulSet(s snapshot, set *appsv1.StatefulSet) status {
 		result.note = fmt.Sprintf("StatefulSet/%s: %d of %d pods are of the revision before, as its update strategy wants it", set.Name, want-result.have, want)
 	}
 	result.troubles = append(result.troubles, j.stuck(&s, set, pods, fresh)...)
-	if !result.starting {
-		result.troubles = append(result.troubles, creationEvents(&s, "StatefulSet", set, len(pods) >= want)...)
-	}
+	result.cannot(creationEvents(&s, "StatefulSet", set, len(pods) >= want))
 	result.pods = nil // smoke checks are for the application's Deployments
 	result.serving = readyOf(pods)
 	return result
@@ -73,13 +71,13 @@ func (j *judge) stuck(s *snapshot, set *appsv1.StatefulSet, pods []*corev1.Pod, 
 	return nil
 }
 
-func (j *judge) daemonSet(s snapshot, set *appsv1.DaemonSet) status {
-	if unseen(set.Generation, set.Status.ObservedGeneration, s.least[pipeline.Workload{Kind: "DaemonSet", Namespace: set.Namespace, Name: set.Name}]) {
+func (j *judge) daemonSet(s snapshot, w pipeline.Workload, set *appsv1.DaemonSet) status {
+	if unseen(set.Generation, set.Status.ObservedGeneration, s.least[w]) {
 		return notSeen
 	}
 	pods := owned(s, set)
 	template := set.Annotations[appsv1.DeprecatedTemplateGeneration]
-	result := j.pods(s, pods, string(set.UID)+"/"+template, func(p *corev1.Pod) bool { return !oldDaemon(p, template) })
+	result := j.pods(s, w, pods, string(set.UID)+"/"+template, func(p *corev1.Pod) bool { return !oldDaemon(p, template) })
 	want := int(set.Status.DesiredNumberScheduled)
 	result.want = want
 	result.progress = fmt.Sprintf("%d of %d new pods ready", result.have, want)
@@ -91,9 +89,7 @@ func (j *judge) daemonSet(s snapshot, set *appsv1.DaemonSet) status {
 	if want == 0 {
 		result.note = "DaemonSet/" + set.Name + " fits no node: nothing ran and nothing was proven"
 	}
-	if !result.starting {
-		result.troubles = append(result.troubles, creationEvents(&s, "DaemonSet", set, len(pods) >= want)...)
-	}
+	result.cannot(creationEvents(&s, "DaemonSet", set, len(pods) >= want))
 	result.pods = nil
 	result.serving = readyOf(pods)
 	return result

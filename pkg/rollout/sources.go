@@ -148,24 +148,6 @@ func (s *source) why(fallback error) error {
 	return fallback
 }
 
-// target is a workload as it was read first: what tells which objects are its own.
-type target struct {
-	pipeline.Workload
-	generation int64
-	selector   string
-	claims     bool // its pods mount claims
-}
-
-// mountsClaims tells whether pods of that template may wait for a claim.
-func mountsClaims(spec corev1.PodSpec) bool {
-	for _, v := range spec.Volumes {
-		if v.PersistentVolumeClaim != nil || v.Ephemeral != nil {
-			return true
-		}
-	}
-	return false
-}
-
 // serviceSlices selects the EndpointSlices of one Service.
 func serviceSlices(name string) where {
 	return where{labels: discoveryv1.LabelServiceName + "=" + name}

@@ -19,6 +19,7 @@ type trouble struct {
 	specific bool // the message is the runtime's own, not a generic one
 	shared   bool // another pod of the same revision has been ready
 	ends     int  // how often the container has ended; 0 where that does not count
+	hopeful  bool // its clock stands still: it is about to heal
 	about    container
 }
 

@@ -21,15 +21,15 @@ func (j *judge) examine(s snapshot, w pipeline.Workload) status {
 	switch w.Kind {
 	case "Deployment":
 		if d, ok := find(s.deployments, w, &found); ok {
-			result = j.deployment(s, d)
+			result = j.deployment(s, w, d)
 		}
 	case "StatefulSet":
 		if set, ok := find(s.statefulSets, w, &found); ok {
-			result = j.statefulSet(s, set)
+			result = j.statefulSet(s, w, set)
 		}
 	case "DaemonSet":
 		if set, ok := find(s.daemonSets, w, &found); ok {
-			result = j.daemonSet(s, set)
+			result = j.daemonSet(s, w, set)
 		}
 	case "Job":
 		if job, ok := find(s.jobs, w, &found); ok {
@@ -86,9 +86,9 @@ func unseen(generation, observed, least int64) bool {
 
 var notSeen = status{progress: "not seen by its controller yet"}
 
-func (j *judge) deployment(s snapshot, d *appsv1.Deployment) status {
-	object := "Deployment/" + d.Name
-	if unseen(d.Generation, d.Status.ObservedGeneration, s.least[pipeline.Workload{Kind: "Deployment", Namespace: d.Namespace, Name: d.Name}]) {
+func (j *judge) deployment(s snapshot, w pipeline.Workload, d *appsv1.Deployment) status {
+	object := w.String()
+	if unseen(d.Generation, d.Status.ObservedGeneration, s.least[w]) {
 		return notSeen
 	}
 	var sets []metav1.Object
@@ -101,7 +101,7 @@ func (j *judge) deployment(s snapshot, d *appsv1.Deployment) status {
 	if current == nil {
 		return status{progress: "no ReplicaSet yet", troubles: conditionTroubles(object, d, true)}
 	}
-	result := j.pods(s, owned(s, sets...), string(current.UID), func(p *corev1.Pod) bool { return metav1.IsControlledBy(p, current) })
+	result := j.pods(s, w, owned(s, sets...), string(current.UID), func(p *corev1.Pod) bool { return metav1.IsControlledBy(p, current) })
 	result.want = replicas(d.Spec.Replicas)
 	result.progress = fmt.Sprintf("%d of %d new pods ready", result.have, result.want)
 	if old := d.Status.Replicas - d.Status.UpdatedReplicas; old > 0 {
@@ -117,7 +117,7 @@ func (j *judge) deployment(s snapshot, d *appsv1.Deployment) status {
 	if want == 0 {
 		result.note = object + " has 0 replicas: nothing ran and nothing was proven"
 	}
-	result.troubles = append(result.troubles, creation(current, result.starting)...)
+	result.cannot(creation(current))
 	result.troubles = append(result.troubles, conditionTroubles(object, d, false)...)
 	return result
 }

@@ -104,6 +104,10 @@ func TestWhatControllersSay(t *testing.T) {
 			failure(`exceeded quota: q`)(s)
 			s.pods = append(s.pods, creatingPod())
 		}, -1, ""},
+		"while an old pod goes there is room soon": {func(s *snapshot) {
+			failure(`exceeded quota: q`)(s)
+			s.pods[0].DeletionTimestamp = &metav1.Time{Time: noon}
+		}, -1, ""},
 		"the ReplicaSet cannot be made": {func(s *snapshot) {
 			progressing("ReplicaSetCreateError", "replicasets is forbidden")(s)
 			s.replicaSets = s.replicaSets[:1]
@@ -324,4 +328,18 @@ func TestJobs(t *testing.T) {
 	seconds, cause := after(stuck, 60)
 	require.Equal(t, 3, seconds, "no limit of a Job counts what never starts")
 	require.Equal(t, codeNotFound, cause.Code)
+}
+
+func TestRoomForAPodMayComeALittleAfterAnotherHasGone(t *testing.T) {
+	j := newJudge(nil)
+	s := deploying()
+	s.replicaSets[1].Status.Conditions = []appsv1.ReplicaSetCondition{{Type: appsv1.ReplicaSetReplicaFailure, Status: corev1.ConditionTrue, Message: "exceeded quota: q"}}
+	s.pods[0].DeletionTimestamp = &metav1.Time{Time: noon}
+	v := j.decide(s, noon)
+	require.Nil(t, v.failed)
+	require.Contains(t, j.timeout(v.progress, time.Minute).cause.Message, "exceeded quota", "but it is named")
+	s.pods = nil
+	seconds, cause := afterBy(j, s, 600)
+	require.Equal(t, 90, seconds, "a minute to notice and half a minute of grace")
+	require.Equal(t, codeQuota, cause.Code)
 }

@@ -1,0 +1,99 @@
+package rollout
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"sync"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// wanted is one log to read.
+type wanted struct {
+	container
+	previous bool
+	ended    string
+}
+
+// wantedLogs are those of new pods that are not ready, the one of the cause first.
+// Of a container that runs again both runs are wanted; in a back-off the present
+// log is that of the run that ended.
+func wantedLogs(look verdict, cause pipeline.Cause) []wanted {
+	var all []wanted
+	for _, status := range look.statuses {
+		for _, m := range status.members {
+			named := cause.Object == "Pod/"+m.pod.Name
+			if !m.fresh || ready(m.pod) && !named {
+				continue
+			}
+			for _, c := range statuses(m.pod) {
+				all = append(all, logsOf(m.pod, c, named)...)
+			}
+		}
+	}
+	slices.SortStableFunc(all, func(a, b wanted) int {
+		return cmp.Compare(distance(a, cause), distance(b, cause))
+	})
+	return all[:min(len(all), maxLogs)]
+}
+
+func logsOf(p *corev1.Pod, c corev1.ContainerStatus, named bool) []wanted {
+	key, end := containerKey(p, c), c.LastTerminationState.Terminated
+	switch {
+	case c.State.Terminated != nil && c.State.Terminated.ExitCode == 0 && isInit(p, c.Name):
+		return nil
+	case c.State.Terminated != nil:
+		return []wanted{{key, false, exit(*c.State.Terminated)}}
+	case c.State.Running != nil && c.Ready && !named:
+		return nil
+	case c.State.Running != nil && end != nil:
+		return []wanted{{key, false, ""}, {key, true, exit(*end)}}
+	case c.State.Running != nil:
+		return []wanted{{key, false, ""}}
+	case end != nil:
+		return []wanted{{key, false, exit(*end)}}
+	}
+	return nil
+}
+
+func distance(w wanted, cause pipeline.Cause) int {
+	n := 0
+	if cause.Object != "Pod/"+w.pod {
+		n += 2
+	}
+	if cause.Container != w.name {
+		n++
+	}
+	return n
+}
+
+// logs reads them at the same time.
+func (r reader) logs(all []wanted) []pipeline.Log {
+	found := make([]pipeline.Log, len(all))
+	var reading sync.WaitGroup
+	for i, w := range all {
+		reading.Go(func() {
+			text, err := readLog(r.ctx, r.client, w.container, w.previous, logLines)
+			if r.could(err, "log of "+w.pod) {
+				found[i] = pipeline.Log{Pod: w.pod, Container: w.name, Previous: w.previous, Ended: w.ended, Text: lastBytes(strings.TrimRight(text, "\n"), logBytes)}
+			}
+		})
+	}
+	reading.Wait()
+	return slices.DeleteFunc(found, func(l pipeline.Log) bool { return l.Pod == "" })
+}
+
+// lastBytes keeps the end of a text, from the beginning of a line where there is one.
+func lastBytes(text string, limit int) string {
+	if len(text) <= limit {
+		return text
+	}
+	text = text[len(text)-limit:]
+	if _, rest, found := strings.Cut(text, "\n"); found {
+		text = rest
+	}
+	return strings.ToValidUTF8(text, "?")
+}
