@@ -222,7 +222,7 @@ container:
 	{
 		name:   "a start that takes longer than the progress deadline",
 		second: `{spec: {progressDeadlineSeconds: 8}, script: "sleep 40; exec httpd -f -p 8080 -h $www"}`,
-		exit:   4, code: "rollout/progress-deadline", words: []string{"Deployment/app", "Readiness probe failed"}, soon: true,
+		exit:   4, code: "rollout/progress-deadline", words: []string{"has timed out progressing", "Readiness probe failed"}, soon: true,
 	},
 	{
 		name:   "a service account that does not exist",
