@@ -7,6 +7,7 @@ package scenarios
 import (
 	"flag"
 	"os"
+	"strings"
 	"testing"
 
 	"github.com/stagecrew/stagecrew/test/scenarios/result"
@@ -22,7 +23,7 @@ func TestMain(m *testing.M) {
 }
 
 // report keeps a result for the document when the test ends, with the test's own
-// judgement.
+// judgement and without what is of this machine only.
 func report(t *testing.T, r *result.Result) {
 	dir := os.Getenv("E2E_RESULTS")
 	if dir == "" {
@@ -32,6 +33,8 @@ func report(t *testing.T, r *result.Result) {
 		if t.Failed() && r.Problem == "" {
 			r.Problem = "not as it should be; see the log of the test"
 		}
+		here := strings.NewReplacer(os.Getenv("E2E_ROOT")+"/", "", os.Getenv("E2E_REPOSITORY"), "registry")
+		r.Cause, r.End = here.Replace(r.Cause), here.Replace(r.End)
 		if err := r.Save(dir); err != nil {
 			t.Errorf("keeping the result: %v", err)
 		}
