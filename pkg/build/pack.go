@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
 )
 
@@ -88,10 +89,16 @@ func removeTree(dir string) {
 	if err != nil {
 		folders = nil // the whole goes below
 	}
-	tasks := make([]func(context.Context) error, len(folders))
-	for i, folder := range folders {
-		tasks[i] = func(context.Context) error { return os.RemoveAll(folder) }
+	// Not ended by the context: a build that was cancelled leaves nothing behind either.
+	var wait sync.WaitGroup
+	room := make(chan struct{}, 8)
+	for _, folder := range folders {
+		room <- struct{}{}
+		wait.Go(func() {
+			_ = os.RemoveAll(folder)
+			<-room
+		})
 	}
-	_ = parallel(context.Background(), 8, tasks...)
+	wait.Wait()
 	_ = os.RemoveAll(dir)
 }
