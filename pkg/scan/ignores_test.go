@@ -101,6 +101,16 @@ func TestAnIgnoreFileThatIsNotHonestIsRefused(t *testing.T) {
 	}
 }
 
+func TestAnEntryIsForFindingsOfItsKind(t *testing.T) {
+	s := withDatabase(t)
+	o := s.options(s.push(t, npm("minimist", "1.2.5")))
+	o.IgnoreFile = file(t, "ignores.yaml", "secrets: [{id: CVE-2021-44906, statement: x, expired_at: 2100-01-01}]")
+	r, err := scan.Run(t.Context(), o)
+	require.NoError(t, err)
+	require.Len(t, r.Report.Blocking, 1)
+	require.Len(t, r.Unmatched, 1)
+}
+
 func TestAnEntryForOnePlatformIsNotSuperfluousForTheIndex(t *testing.T) {
 	s := withDatabase(t)
 	index := mutate.AppendManifests(empty.Index,

@@ -143,6 +143,14 @@ func blob(t *testing.T, dir string, img v1.Image) string {
 	return filepath.Join(dir, "blobs", digest.Algorithm, digest.Hex)
 }
 
+// swapped is one image with the configuration of another.
+type swapped struct {
+	v1.Image
+	other v1.Image
+}
+
+func (s swapped) RawConfigFile() ([]byte, error) { return s.other.RawConfigFile() }
+
 func TestBytesThatAreNotThoseOfTheDigestAreRefused(t *testing.T) {
 	s := withDatabase(t)
 	vulnerable, harmless := image(t, npm("minimist", "1.2.5")), image(t, npm("minimist", "1.2.8"))
@@ -153,10 +161,23 @@ func TestBytesThatAreNotThoseOfTheDigestAreRefused(t *testing.T) {
 	require.NoError(t, os.WriteFile(blob(t, dir, vulnerable), content, fs.FileMode(0o600)))
 	altered, err := scan.OpenLayout(dir, wanted)
 	require.NoError(t, err)
+	// A layer that the configuration does not know would not be looked at.
+	two, err := mutate.AppendLayers(harmless, layer(t, npm("minimist", "1.2.5")))
+	require.NoError(t, err)
+	known, err := harmless.ConfigFile()
+	require.NoError(t, err)
+	hidden, err := mutate.ConfigFile(two, known)
+	require.NoError(t, err)
+	o := s.options(s.named(t, hidden))
+	o.Local = hidden
+	_, err = scan.Run(t.Context(), o)
+	requireCode(t, "scan/image-unusable", err)
+
 	for name, local := range map[string]scan.Local{
 		"another image":             harmless,
-		"another index":             empty.Index,
+		"another index":             mutate.AppendManifests(empty.Index, platform(harmless, "linux", "amd64")),
 		"another layer in a layout": altered,
+		"another configuration":     swapped{vulnerable, running(t, vulnerable, "arm64")},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := s.options(wanted)

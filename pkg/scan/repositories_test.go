@@ -49,7 +49,9 @@ func TestDatabasesAreTriedInOrder(t *testing.T) {
 }
 
 func TestAPinnedDatabaseStaysAndNeedsNoRegistryOnceItIsThere(t *testing.T) {
-	images, databases := newSite(t), withDatabase(t)
+	images, databases := newSite(t), newSite(t)
+	// So old that its maker promised a newer one meanwhile.
+	require.NoError(t, scantest.Database{UpdatedAt: time.Now().Add(-25 * time.Hour)}.Push(t.Context(), databases.database))
 	ref, err := name.ParseReference(databases.database)
 	require.NoError(t, err)
 	descriptor, err := remote.Head(ref)
@@ -59,7 +61,7 @@ func TestAPinnedDatabaseStaysAndNeedsNoRegistryOnceItIsThere(t *testing.T) {
 	first, err := scan.Run(t.Context(), o)
 	require.NoError(t, err)
 
-	require.NoError(t, scantest.Database{UpdatedAt: time.Now().Add(time.Minute)}.Push(t.Context(), databases.database))
+	require.NoError(t, scantest.Push(t.Context(), databases.database))
 	databases.close()
 	again, err := scan.Run(t.Context(), o)
 	require.NoError(t, err)

@@ -70,7 +70,8 @@ func Formats() []Format {
 }
 
 // Write writes a report. Those of an index have the findings and packages of all its
-// platforms; an SBOM of one platform comes from its entry in Platforms.
+// platforms; an SBOM of one platform comes from its entry in Platforms. Several reports
+// may be written at the same time.
 func (r Result) Write(ctx context.Context, w io.Writer, format Format) error {
 	if !slices.Contains(Formats(), format) {
 		return pipeline.BadInput("scan/bad-options", "report format %q is none of %q", format, Formats())

@@ -61,6 +61,7 @@ func TestSecretsAndMisconfigurationsAreFoundWhenAskedFor(t *testing.T) {
 				var content bytes.Buffer
 				require.NoError(t, r.Write(t.Context(), &content, format))
 				require.NotContains(t, content.String(), token[8:], "%s shows the secret", format)
+				require.NotContains(t, content.String(), "settings", "%s shows what is around the secret", format)
 			}
 			if c.secrets {
 				require.Contains(t, targets(r.Report.Blocking), "app/config.txt:2")
