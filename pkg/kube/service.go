@@ -90,13 +90,14 @@ func refusedByAPIServer(response *http.Response) error {
 	if response.StatusCode < 400 || !strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
 		return nil
 	}
-	head, err := io.ReadAll(io.LimitReader(response.Body, maxStatus))
+	// An error comes again when the rest of the body is read.
+	head, _ := io.ReadAll(io.LimitReader(response.Body, maxStatus))
 	response.Body = struct {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(head), response.Body), response.Body}
 	var status metav1.Status
-	if err != nil || json.Unmarshal(head, &status) != nil || status.Kind != "Status" || status.APIVersion != "v1" || status.Status != metav1.StatusFailure {
+	if json.Unmarshal(head, &status) != nil || status.Kind != "Status" || status.APIVersion != "v1" || status.Status != metav1.StatusFailure {
 		return nil
 	}
 	for _, words := range aboutTheService {

@@ -95,7 +95,7 @@ func TestAnAnswerOfTheAPIServerItselfIsNoneOfTheApplication(t *testing.T) {
 		"the application talks of a status":   {"application/json", `{"status":"Failure"}`, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			response := &http.Response{StatusCode: 503, Header: http.Header{"Content-Type": {c.kind}}, Body: io.NopCloser(strings.NewReader(c.body))}
+			response := &http.Response{StatusCode: http.StatusServiceUnavailable, Header: http.Header{"Content-Type": {c.kind}}, Body: io.NopCloser(strings.NewReader(c.body))}
 			err := refusedByAPIServer(response)
 			require.Equal(t, c.server, err != nil)
 			if !c.server {

@@ -37,21 +37,23 @@ func parse(manifest, namespace string) ([]object, error) {
 		if len(content) == 0 {
 			continue
 		}
-		each := func(u *unstructured.Unstructured) error {
+		add := func(u *unstructured.Unstructured) {
 			if u.GetNamespace() == "" {
 				u.SetNamespace(namespace)
 			}
 			objects = append(objects, object{u})
-			return nil
 		}
 		u := &unstructured.Unstructured{Object: content}
-		if u.IsList() {
-			err = u.EachListItem(func(item runtime.Object) error { return each(item.(*unstructured.Unstructured)) })
-		} else {
-			err = each(u)
+		if !u.IsList() {
+			add(u)
+			continue
 		}
+		list, err := u.ToList()
 		if err != nil {
 			return nil, pipeline.BadInput("preflight/manifest", "reading the rendered chart: %w", err)
+		}
+		for i := range list.Items {
+			add(&list.Items[i])
 		}
 	}
 }

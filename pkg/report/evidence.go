@@ -39,10 +39,10 @@ func WriteEvidence(dir string, e pipeline.Evidence) ([]string, error) {
 			continue
 		}
 		path := filepath.Join(dir, f.name)
-		if err := os.MkdirAll(filepath.Dir(path), 0o755); err != nil {
+		if err := os.MkdirAll(filepath.Dir(path), 0o750); err != nil {
 			return paths, err
 		}
-		if err := os.WriteFile(path, []byte(f.text), 0o644); err != nil {
+		if err := os.WriteFile(path, []byte(f.text), 0o600); err != nil {
 			return paths, err
 		}
 		paths = append(paths, path)

@@ -163,7 +163,7 @@ func startReason(c corev1.ContainerStatus, end corev1.ContainerStateTerminated) 
 // both times, to the second.
 func during(e *corev1.Event, end corev1.ContainerStateTerminated) bool {
 	at := seenAt(e)
-	return !at.Before(end.StartedAt.Time.Truncate(time.Second)) && !at.After(end.FinishedAt.Add(2*time.Second))
+	return !at.Before(end.StartedAt.Truncate(time.Second)) && !at.After(end.FinishedAt.Add(2*time.Second))
 }
 
 func memoryLimit(p *corev1.Pod, name string) string {

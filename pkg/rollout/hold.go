@@ -28,7 +28,7 @@ func Hold(ctx context.Context, o Options, applied pipeline.Applied, duration tim
 		return nil, err
 	}
 	defer stop()
-	return v.hold(duration)
+	return v.hold(duration) //nolint:contextcheck // a vigil has the context of the call that made it
 }
 
 func (v *vigil) hold(duration time.Duration) (*pipeline.Cause, error) {

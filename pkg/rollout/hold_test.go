@@ -33,9 +33,9 @@ func create(p *corev1.Pod) func(kubernetes.Interface) error {
 	}
 }
 
-func remove(name string) func(kubernetes.Interface) error {
+func remove() func(kubernetes.Interface) error {
 	return func(client kubernetes.Interface) error {
-		return client.CoreV1().Pods("portal").Delete(context.Background(), name, metav1.DeleteOptions{})
+		return client.CoreV1().Pods("portal").Delete(context.Background(), "web-new", metav1.DeleteOptions{})
 	}
 }
 
@@ -80,12 +80,12 @@ func TestAHoldWatchesOn(t *testing.T) {
 		"a pod is not ready any more":                 {[]step{{5 * time.Second, put(unready("web-new"))}}, "it was ready and has not been for 10s", 15},
 		"an autoscaler wants more than there is room for": {[]step{{5 * time.Second, scale(3)},
 			{6 * time.Second, create(with(pod("web-2", "new", false), corev1.PodScheduled, corev1.ConditionFalse, "Unschedulable", "0/1 nodes"))}}, "", 60},
-		"an autoscaler wants less":       {[]step{{5 * time.Second, scale(0)}, {6 * time.Second, remove("web-new")}}, "", 60},
-		"a node is drained":              {[]step{{50 * time.Second, remove("web-new")}, {51 * time.Second, create(pod("web-next", "new", false))}, {80 * time.Second, put(alive("web-next", 0))}}, "", 80},
-		"a replacement crashes once":     {[]step{{5 * time.Second, remove("web-new")}, {6 * time.Second, create(pod("web-next", "new", false, crashed(0, 1, "Error")))}, {20 * time.Second, put(alive("web-next", 1))}}, "", 60},
+		"an autoscaler wants less":       {[]step{{5 * time.Second, scale(0)}, {6 * time.Second, remove()}}, "", 60},
+		"a node is drained":              {[]step{{50 * time.Second, remove()}, {51 * time.Second, create(pod("web-next", "new", false))}, {80 * time.Second, put(alive("web-next", 0))}}, "", 80},
+		"a replacement crashes once":     {[]step{{5 * time.Second, remove()}, {6 * time.Second, create(pod("web-next", "new", false, crashed(0, 1, "Error")))}, {20 * time.Second, put(alive("web-next", 1))}}, "", 60},
 		"a pod is evicted and replaced":  {[]step{{5 * time.Second, put(evicted)}, {6 * time.Second, create(alive("web-next", 0))}}, "", 60},
-		"its replacement cannot be made": {[]step{{5 * time.Second, remove("web-new")}, {6 * time.Second, create(failing)}}, "not found [rollout/image-not-found]", 66},
-		"a pod goes and none comes":      {[]step{{5 * time.Second, remove("web-new")}}, "waiting for Deployment/web: 0 of 1 new pods ready after 300s", 300},
+		"its replacement cannot be made": {[]step{{5 * time.Second, remove()}, {6 * time.Second, create(failing)}}, "not found [rollout/image-not-found]", 66},
+		"a pod goes and none comes":      {[]step{{5 * time.Second, remove()}}, "waiting for Deployment/web: 0 of 1 new pods ready after 300s", 300},
 		"a node is lost and comes back":  {[]step{{5 * time.Second, put(cut)}, {40 * time.Second, put(alive("web-new", 0))}}, "", 60},
 		"a node is lost and stays away":  {[]step{{5 * time.Second, put(cut)}}, "waiting for Deployment/web: 0 of 1 new pods ready after 300s: node", 300},
 	}

@@ -52,7 +52,7 @@ func Watch(ctx context.Context, o Options, applied pipeline.Applied) (pipeline.R
 		return pipeline.Rollout{}, err
 	}
 	defer stop()
-	return v.untilComplete()
+	return v.untilComplete() //nolint:contextcheck // a vigil has the context of the call that made it
 }
 
 // begin starts to watch; stop ends it.

@@ -159,7 +159,7 @@ func databases() snapshot {
 	two := int32(2)
 	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: "db", Namespace: "portal", UID: "s", Generation: 2}, Spec: appsv1.StatefulSetSpec{Replicas: &two}}
 	set.Status = appsv1.StatefulSetStatus{ObservedGeneration: 2, Replicas: 2, ReadyReplicas: 2, AvailableReplicas: 2, UpdatedReplicas: 1, CurrentRevision: "r1", UpdateRevision: "r2"}
-	return snapshot{workloads: []pipeline.Workload{db}, statefulSets: []*appsv1.StatefulSet{set}, pods: []*corev1.Pod{member0("r1", true), member1("r2", true)}}
+	return snapshot{workloads: []pipeline.Workload{db}, statefulSets: []*appsv1.StatefulSet{set}, pods: []*corev1.Pod{member0("r1"), member1("r2", true)}}
 }
 
 func setPod(name, revision string, ready bool, statuses ...corev1.ContainerStatus) *corev1.Pod {
@@ -169,7 +169,7 @@ func setPod(name, revision string, ready bool, statuses ...corev1.ContainerStatu
 	return p
 }
 
-func member0(revision string, ready bool) *corev1.Pod { return setPod("db-0", revision, ready) }
+func member0(revision string) *corev1.Pod             { return setPod("db-0", revision, true) }
 func member1(revision string, ready bool) *corev1.Pod { return setPod("db-1", revision, ready) }
 
 func TestStatefulSets(t *testing.T) {
@@ -181,10 +181,10 @@ func TestStatefulSets(t *testing.T) {
 	}{
 		"one pod is old": {func(*appsv1.StatefulSet, *snapshot) {}, false, ""},
 		"both are new": {func(set *appsv1.StatefulSet, s *snapshot) {
-			set.Status.UpdatedReplicas, s.pods[0] = 2, member0("r2", true)
+			set.Status.UpdatedReplicas, s.pods[0] = 2, member0("r2")
 		}, true, ""},
 		"both are new, one only just": {func(set *appsv1.StatefulSet, s *snapshot) {
-			set.Status.UpdatedReplicas, s.pods[0], set.Status.AvailableReplicas = 2, member0("r2", true), 1
+			set.Status.UpdatedReplicas, s.pods[0], set.Status.AvailableReplicas = 2, member0("r2"), 1
 		}, false, ""},
 		"a partition keeps the first one": {func(set *appsv1.StatefulSet, _ *snapshot) {
 			set.Spec.UpdateStrategy.RollingUpdate = &appsv1.RollingUpdateStatefulSetStrategy{Partition: &one}
@@ -193,7 +193,7 @@ func TestStatefulSets(t *testing.T) {
 			set.Spec.UpdateStrategy.Type = appsv1.OnDeleteStatefulSetStrategyType
 		}, true, "StatefulSet/db: 1 of 2 pods are of the revision before, as its update strategy wants it"},
 		"its controller has not seen it": {func(set *appsv1.StatefulSet, s *snapshot) {
-			set.Status.UpdatedReplicas, s.pods[0], set.Generation = 2, member0("r2", true), 3
+			set.Status.UpdatedReplicas, s.pods[0], set.Generation = 2, member0("r2"), 3
 		}, false, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

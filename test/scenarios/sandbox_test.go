@@ -63,12 +63,8 @@ func (s *site) flakyRegistry(broken time.Duration) (host string) {
 }
 
 func flaky(registry string, broken time.Duration) http.Handler {
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "https", Host: registry})
-	direct := proxy.Director
-	proxy.Director = func(r *http.Request) {
-		direct(r)
-		r.Host = registry
-	}
+	// SetURL also asks for the registry by its own name.
+	proxy := &httputil.ReverseProxy{Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "https", Host: registry}) }}
 	first := sync.OnceValue(time.Now)
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if time.Since(first()) < broken {
