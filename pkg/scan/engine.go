@@ -27,7 +27,7 @@ type session struct {
 }
 
 func run(ctx context.Context, o Options) (Result, error) {
-	s := session{options: o, log: o.log(), client: newClient(), started: wholeSeconds(time.Now())}
+	s := session{options: o, log: o.log(), client: newClient(), started: time.Now().UTC().Truncate(time.Second)}
 	defer s.client.CloseIdleConnections()
 	var err error
 	if s.ignores, err = readIgnores(o.IgnoreFile, s.started); err != nil {
@@ -39,6 +39,11 @@ func run(ctx context.Context, o Options) (Result, error) {
 	base, found, err := s.prepare(ctx)
 	if err != nil {
 		return Result{}, err
+	}
+	if !usable(base.dir) { // another process got a newer one and removed it
+		if base, err = s.database(ctx); err != nil {
+			return Result{}, err
+		}
 	}
 	reports, err := s.compare(ctx, base, found)
 	if err != nil {

@@ -4,7 +4,10 @@ package scan_test
 
 import (
 	"net/http"
+	"os"
+	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -70,6 +73,28 @@ func TestAPinnedDatabaseStaysAndNeedsNoRegistryOnceItIsThere(t *testing.T) {
 	o.MaxDatabaseAge = time.Nanosecond
 	_, err = scan.Run(t.Context(), o)
 	requireCode(t, "scan/database-stale", err)
+}
+
+func TestADatabaseThatIsReplacedDuringAScanIsFetchedAgain(t *testing.T) {
+	s := withDatabase(t)
+	_, err := scan.Run(t.Context(), s.options(s.push(t, npm("minimist", "1.2.8"))))
+	require.NoError(t, err)
+	image := s.push(t, npm("minimist", "1.2.5"))
+	opened := make(chan struct{})
+	var once sync.Once
+	s.answer = func(_ http.ResponseWriter, r *http.Request) bool {
+		switch {
+		case strings.Contains(r.URL.Path, "/trivy-db/manifests/"):
+			once.Do(func() { time.AfterFunc(300*time.Millisecond, func() { close(opened) }) })
+		case strings.Contains(r.URL.Path, "/team/app/blobs/"):
+			<-opened
+			_ = os.RemoveAll(filepath.Join(s.cache, "databases"))
+		}
+		return false
+	}
+	r, err := scan.Run(t.Context(), s.options(image))
+	require.NoError(t, err)
+	require.Len(t, r.Report.Blocking, 1)
 }
 
 func TestTheFirstErrorEndsBothTheDownloadAndTheReading(t *testing.T) {

@@ -5,10 +5,7 @@ package scan
 import (
 	"context"
 	"fmt"
-	"log/slog"
-	"os"
 	"sync"
-	"time"
 
 	checks "github.com/aquasecurity/trivy-checks"
 	trivydb "github.com/aquasecurity/trivy-db/pkg/db"
@@ -27,59 +24,9 @@ import (
 	"github.com/aquasecurity/trivy/pkg/scan/ospkg"
 	"github.com/aquasecurity/trivy/pkg/types"
 	"github.com/aquasecurity/trivy/pkg/vulnerability"
-	trivyos "github.com/aquasecurity/trivy/pkg/x/os"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
-
-// turn is the right to use what Trivy keeps in variables of the process.
-type turn struct {
-	// swept: an earlier scan removed Trivy's temporary directory.
-	swept bool
-}
-
-// engine holds the one turn while nobody scans.
-var engine = newEngine()
-
-func newEngine() chan turn {
-	e := make(chan turn, 1)
-	e <- turn{}
-	return e
-}
-
-// inTurn takes the turn for work with Trivy's engine.
-func (s session) inTurn(ctx context.Context, work func() error) error {
-	var mine turn
-	select {
-	case mine = <-engine:
-	case <-ctx.Done():
-		return fmt.Errorf("waiting for another scan: %w", ctx.Err())
-	}
-	defer func() { engine <- mine }()
-	defer redirect(s.log)()
-	if err := mine.prepare(); err != nil {
-		return pipeline.Unavailable("scan/engine-failed", "making a temporary directory: %w", err)
-	}
-	defer mine.sweep(s.log)
-	return work()
-}
-
-// prepare makes Trivy's temporary directory again, which Trivy itself does only once
-// in a process. It must not exist: somebody else could have taken the name.
-func (t turn) prepare() error {
-	dir := trivyos.TempDir()
-	if !t.swept {
-		return nil
-	}
-	return os.Mkdir(dir, 0o700)
-}
-
-func (t *turn) sweep(log *slog.Logger) {
-	t.swept = true
-	if err := trivyos.Cleanup(); err != nil {
-		log.Warn("removing the scanner's temporary files", "error", err)
-	}
-}
 
 // analysis is what an image holds, not yet compared with a database. To Trivy it is an
 // artifact that was inspected before.
@@ -228,6 +175,3 @@ func (s session) detect(ctx context.Context, a analysis) (types.Report, error) {
 	report.Trivy.Version = version()
 	return report, err
 }
-
-// wholeSeconds is how exact the times in documents are.
-func wholeSeconds(t time.Time) time.Time { return t.UTC().Truncate(time.Second) }
