@@ -96,8 +96,8 @@ func refusedByAPIServer(response *http.Response) error {
 		io.Reader
 		io.Closer
 	}{io.MultiReader(bytes.NewReader(head), response.Body), response.Body}
-	var status metav1.Status
-	if json.Unmarshal(head, &status) != nil || status.Kind != "Status" || status.APIVersion != "v1" || status.Status != metav1.StatusFailure {
+	status, its := asStatus(head)
+	if !its {
 		return nil
 	}
 	for _, words := range aboutTheService {
@@ -208,4 +208,11 @@ type closing struct {
 func (c closing) Close() error {
 	defer c.done()
 	return c.ReadCloser.Close()
+}
+
+// asStatus reads a failure in the API server's own words; false for other text.
+func asStatus(text []byte) (metav1.Status, bool) {
+	var status metav1.Status
+	err := json.Unmarshal(text, &status)
+	return status, err == nil && status.Kind == "Status" && status.APIVersion == "v1" && status.Status == metav1.StatusFailure
 }
