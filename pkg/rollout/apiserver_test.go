@@ -54,6 +54,7 @@ type query struct {
 
 func newAPIServer(t testing.TB) *apiServer {
 	s := &apiServer{objects: map[string]map[string]metav1.Object{}, watchers: map[chan change]query{}, requests: map[string]int{}, denied: map[string]bool{}, version: 1}
+	s.logs = func(http.ResponseWriter, *http.Request) {}
 	s.Server = httptest.NewServer(s)
 	t.Cleanup(func() {
 		s.CloseClientConnections()
@@ -89,10 +90,7 @@ func (s *apiServer) put(objects ...metav1.Object) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, o := range objects {
-		typed := o.(runtime.Object)
-		if kinds, _, err := scheme.Scheme.ObjectKinds(typed); err == nil {
-			typed.GetObjectKind().SetGroupVersionKind(kinds[0]) // a watch names the kind of each object
-		}
+		nameKind(o)
 		resource, key := resourceOf(o), o.GetNamespace()+"/"+o.GetName()
 		s.version++
 		o.SetResourceVersion(strconv.Itoa(s.version))
@@ -108,7 +106,16 @@ func (s *apiServer) put(objects ...metav1.Object) {
 	}
 }
 
+// nameKind fills in what a watch tells with each object.
+func nameKind(o metav1.Object) {
+	typed := o.(runtime.Object)
+	if kinds, _, err := scheme.Scheme.ObjectKinds(typed); err == nil {
+		typed.GetObjectKind().SetGroupVersionKind(kinds[0])
+	}
+}
+
 func (s *apiServer) remove(o metav1.Object) {
+	nameKind(o)
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	delete(s.objects[resourceOf(o)], o.GetNamespace()+"/"+o.GetName())

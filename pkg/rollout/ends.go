@@ -73,7 +73,7 @@ func (j *judge) endTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus)
 	if n < 1 {
 		return trouble{}, false
 	}
-	t := trouble{specific: true, ends: n, about: containerKey(p, c), cause: pipeline.Cause{
+	t := trouble{specific: true, ends: n, about: endedRun(p, c), cause: pipeline.Cause{
 		Code: codeCrash, Object: "Pod/" + p.Name, Container: c.Name, Reason: "CrashLoopBackOff", Message: "it ended once"}}
 	if n > 1 {
 		t.cause.Message = fmt.Sprintf("it ended %d times", n)
@@ -98,6 +98,15 @@ func (j *judge) endTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus)
 	return t, true
 }
 
+// endedRun names the run that ended last.
+func endedRun(p *corev1.Pod, c corev1.ContainerStatus) container {
+	key := containerKey(p, c)
+	if c.State.Running != nil && key.restarts > 0 {
+		key.restarts--
+	}
+	return key
+}
+
 // lastEnd is how the container ended last, nil when that is not known.
 func lastEnd(c corev1.ContainerStatus) *corev1.ContainerStateTerminated {
 	if c.State.Terminated != nil {
@@ -109,7 +118,7 @@ func lastEnd(c corev1.ContainerStatus) *corev1.ContainerStateTerminated {
 // whyEnded looks for a better name than "crash": memory, a start that never was,
 // the wrong architecture, or a probe that killed it.
 func whyEnded(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus, end corev1.ContainerStateTerminated) (code, reason, more string) {
-	said := s.lines[containerKey(p, c)].text + end.Message
+	said := s.lines[endedRun(p, c)].text + end.Message
 	switch {
 	case strings.Contains(said, execFormat):
 		return codeArchitecture, end.Reason, "; the image is made for another architecture: " + execFormat

@@ -32,7 +32,7 @@ func (w *watch) explain(ctx context.Context, t *trouble) {
 	defer cancel()
 	said := telling(w.logs.words(ctx, t.about))
 	if said == "" {
-		// The present log is that of the crash while the container waits for its next
+		// The present log is that of the end while the container waits for its next
 		// start; once it runs again the previous one is.
 		said = telling(lastWords(ctx, w.client, t.about, false), lastWords(ctx, w.client, t.about, true))
 	}

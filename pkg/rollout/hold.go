@@ -145,7 +145,7 @@ func unstable(p *corev1.Pod, c corev1.ContainerStatus, reason, message string) *
 	t := podTrouble(p, codeUnstable, reason, message)
 	t.cause.Container = c.Name
 	if c.Name != "" {
-		t.about = containerKey(p, c)
+		t.about = endedRun(p, c)
 	}
 	return &t
 }

@@ -65,11 +65,7 @@ func (j *judge) failures(s *snapshot, w pipeline.Workload, pods []*corev1.Pod) {
 				continue
 			}
 			_, _, more := whyEnded(s, p, c, *end)
-			about := containerKey(p, c)
-			if c.State.Running != nil && about.restarts > 0 {
-				about.restarts--
-			}
-			j.endings[w] = &ended{at: end.FinishedAt.Time, about: about, text: fmt.Sprintf("pod %s container %s ended with %s%s", p.Name, c.Name, howEnded(*end), more)}
+			j.endings[w] = &ended{at: end.FinishedAt.Time, about: endedRun(p, c), text: fmt.Sprintf("pod %s container %s ended with %s%s", p.Name, c.Name, howEnded(*end), more)}
 		}
 	}
 }

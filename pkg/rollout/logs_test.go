@@ -144,3 +144,23 @@ func TestContainersWhoseLogMayTellSomething(t *testing.T) {
 		})
 	}
 }
+
+func TestAFinalLineTakesThePlaceOfOneThatARestartMayHeal(t *testing.T) {
+	l, err := newLogs(Options{LogPatterns: []string{"failed"}, PassingPatterns: []string{"locked"}})
+	require.NoError(t, err)
+	news := 0
+	l.changed = func() { news++ }
+	r := &run{}
+	for _, text := range []string{"failed: locked", "failed: locked again", "failed: corrupt", "failed: later"} {
+		l.take(r, text)
+	}
+	require.Equal(t, line{text: "failed: corrupt"}, r.found)
+	require.Equal(t, 2, news)
+}
+
+func TestTheRunThatEndedIsTheOneWhoseWordsCount(t *testing.T) {
+	p := pod("p", "new", false)
+	require.EqualValues(t, 1, endedRun(p, running(2)).restarts, "it runs again")
+	require.EqualValues(t, 2, endedRun(p, crashed(2, 1, "Error")).restarts)
+	require.EqualValues(t, 0, endedRun(p, running(0)).restarts)
+}

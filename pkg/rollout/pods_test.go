@@ -215,3 +215,11 @@ func TestWithoutAReadinessProbeAContainerHasToRunForAWhile(t *testing.T) {
 		})
 	}
 }
+
+func TestAProbeThatFailedBeforeTheContainerWasStartedAnewIsOld(t *testing.T) {
+	c := running(1)
+	c.State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(noon.Add(time.Minute))}
+	s := deploying(pod("web-new", "new", false, c))
+	s.events = []*corev1.Event{event("Pod", "web-new", "Unhealthy", "Readiness probe failed")}
+	require.NotContains(t, timedOut(s).Message, "Readiness probe failed")
+}

@@ -104,3 +104,15 @@ func TestATimeoutNamesTheFirstTroubleWhenNoneIsLeft(t *testing.T) {
 	v := j.decide(deploying(pod("web-new", "new", false)), noon.Add(20*time.Second))
 	require.Equal(t, "waiting for Deployment/web: 0 of 1 new pods ready, 1 old after 90s: 503 Service Unavailable", j.timeout(v.progress, 90*time.Second).cause.Message)
 }
+
+func TestATroubleThatWasGoneForLongStartsAnewAlsoWithoutALookInBetween(t *testing.T) {
+	j := newJudge(nil)
+	look := func(second int, status corev1.ContainerStatus) *trouble {
+		return j.decide(deploying(pod("web-new", "new", false, status)), noon.Add(time.Duration(second)*time.Second)).failed
+	}
+	noSecret := waiting("CreateContainerConfigError", `secret "db" not found`)
+	require.Nil(t, look(0, noSecret))
+	require.Nil(t, look(10, waiting("ContainerCreating", "")))
+	require.Nil(t, look(30, noSecret), "twenty seconds without it")
+	require.NotNil(t, look(45, noSecret))
+}

@@ -20,37 +20,54 @@ type vigil struct {
 	judge *judge
 	start time.Time
 
-	shown string
-	table []pipeline.PodState
-	at    time.Time
+	shown  string
+	table  []pipeline.PodState
+	logged time.Time
 }
 
 // untilComplete looks again at each change until there is a verdict.
 func (v *vigil) untilComplete() (pipeline.Rollout, error) {
 	for {
 		look := v.look()
-		switch {
-		case look.failed != nil:
-			return pipeline.Rollout{Cause: v.explained(*look.failed)}, nil
-		case look.ready:
-			for _, status := range look.statuses {
-				if status.note != "" {
-					v.Log.Warn(status.note)
-				}
-			}
-			return pipeline.Rollout{Pods: look.pods}, nil
+		if result, over := v.concluded(look); over {
+			return result, nil
 		}
-		if err := v.sleep(look.again); errors.Is(err, context.DeadlineExceeded) {
-			// What arrived together with the deadline counts.
-			look = v.look()
-			if look.ready {
-				return pipeline.Rollout{Pods: look.pods}, nil
-			}
-			return pipeline.Rollout{Cause: v.explained(v.judge.timeout(look.progress, time.Since(v.start)))}, nil
-		} else if err != nil {
+		err := v.sleep(look.again)
+		if errors.Is(err, context.DeadlineExceeded) {
+			return v.expired(), nil
+		}
+		if err != nil {
 			return pipeline.Rollout{}, err
 		}
 	}
+}
+
+// concluded tells whether a look decides the rollout.
+func (v *vigil) concluded(look verdict) (pipeline.Rollout, bool) {
+	if look.failed != nil {
+		return pipeline.Rollout{Cause: v.explained(*look.failed)}, true
+	}
+	if !look.ready {
+		return pipeline.Rollout{}, false
+	}
+	for _, status := range look.statuses {
+		if status.note != "" {
+			v.Log.Warn(status.note)
+		}
+	}
+	if len(look.statuses) == 0 {
+		v.Log.Warn("there is no workload: nothing ran and nothing was proven")
+	}
+	return pipeline.Rollout{Pods: look.pods}, true
+}
+
+// expired is the end of the budget; what arrived together with it still counts.
+func (v *vigil) expired() pipeline.Rollout {
+	look := v.look()
+	if result, over := v.concluded(look); over {
+		return result
+	}
+	return pipeline.Rollout{Cause: v.explained(v.judge.timeout(look.progress, time.Since(v.start)))}
 }
 
 // look judges the present state and shows it.
@@ -63,9 +80,9 @@ func (v *vigil) look() verdict {
 }
 
 // sleep waits for a change in the cluster, at most until time alone may change the
-// verdict.
+// verdict, or until it has to show that it lives.
 func (v *vigil) sleep(again time.Duration) error {
-	timer := time.NewTimer(soonest(heartbeat, again))
+	timer := time.NewTimer(soonest(heartbeat-time.Since(v.logged), again))
 	defer timer.Stop()
 	select {
 	case <-v.ctx.Done():
@@ -92,16 +109,15 @@ func (v *vigil) show(s snapshot, look verdict) {
 	if v.Show != nil {
 		table = podTable(v.judge.now, look.statuses, s.workloads)
 	}
-	news := text != v.shown
-	if !news && sameTable(table, v.table) && time.Since(v.at) < heartbeat {
-		return
-	}
+	news := text != v.shown || time.Since(v.logged) >= heartbeat
+	changed := !sameTable(table, v.table)
 	seconds := time.Since(v.start).Seconds()
-	if news || time.Since(v.at) >= heartbeat {
+	v.shown, v.table = text, table
+	if news {
+		v.logged = time.Now()
 		v.Log.Info(fmt.Sprintf("%s after %.0fs", text, seconds))
 	}
-	v.shown, v.table, v.at = text, table, time.Now()
-	if v.Show != nil {
+	if v.Show != nil && (news || changed) {
 		v.Show(pipeline.Sight{Seconds: seconds, Line: text, Pods: table})
 	}
 }

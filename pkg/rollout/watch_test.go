@@ -127,6 +127,12 @@ func TestAWaitShowsEachChangeAndThatItLives(t *testing.T) {
 		client := cluster(t, deploying(pod("web-new", "new", false, waiting("ContainerCreating", ""))))
 		ctx, cancel := context.WithTimeout(t.Context(), 35*time.Second)
 		defer cancel()
+		time.AfterFunc(5*time.Second, func() { // the table changes, but no word about the rollout
+			old := pod("web-old", "old", true)
+			old.Spec.NodeName = "node-2"
+			_, err := client.CoreV1().Pods("portal").Update(ctx, old, metav1.UpdateOptions{})
+			require.NoError(t, err)
+		})
 		time.AfterFunc(12*time.Second, func() {
 			p := pod("web-new", "new", false, waiting("ErrImagePull", "503 Service Unavailable"))
 			_, err := client.CoreV1().Pods("portal").UpdateStatus(ctx, p, metav1.UpdateOptions{})
@@ -138,13 +144,13 @@ func TestAWaitShowsEachChangeAndThatItLives(t *testing.T) {
 		for _, s := range sights {
 			seconds = append(seconds, fmt.Sprintf("%.0f", s.Seconds))
 		}
-		require.Equal(t, []string{"0", "10", "12", "22", "32"}, seconds)
-		require.Equal(t, len(sights), strings.Count(text.String(), "msg="))
+		require.Equal(t, []string{"0", "5", "10", "12", "22", "32"}, seconds)
+		require.Equal(t, len(sights)-1, strings.Count(text.String(), "msg="))
 		require.Equal(t, "waiting for Deployment/web: 0 of 1 new pods ready, 1 old", sights[0].Line)
-		require.Contains(t, sights[2].Line, "; Pod/web-new container web: ErrImagePull: 503 Service Unavailable [rollout/image-pull-failed]")
-		require.Len(t, sights[2].Pods, 2)
-		require.Equal(t, "ErrImagePull", sights[2].Pods[0].Status)
-		require.Equal(t, "ErrImagePull: 503 Service Unavailable", sights[2].Pods[0].Message)
+		require.Contains(t, sights[3].Line, "; Pod/web-new container web: ErrImagePull: 503 Service Unavailable [rollout/image-pull-failed]")
+		require.Len(t, sights[3].Pods, 2)
+		require.Equal(t, "ErrImagePull", sights[3].Pods[0].Status)
+		require.Equal(t, "ErrImagePull: 503 Service Unavailable", sights[3].Pods[0].Message)
 	})
 }
 
@@ -203,4 +209,50 @@ func TestServicesThatDoNotFollowReadinessAreLeftOut(t *testing.T) {
 			require.Zero(t, server.count("endpointslices"))
 		})
 	}
+}
+
+func TestEventsAboutSomebodyElseWakeNobody(t *testing.T) {
+	long := strings.Repeat("a", 60)
+	w := &watch{changed: make(chan struct{}, 1), targets: []target{{Workload: web}, {Workload: pipeline.Workload{Name: long}}}}
+	woken := func(object any) bool {
+		w.see(object)
+		select {
+		case <-w.changed:
+			return true
+		default:
+			return false
+		}
+	}
+	require.False(t, woken(event("Pod", "noisy-neighbour", "BackOff", "x")))
+	require.True(t, woken(event("Pod", "web-7d9", "BackOff", "x")))
+	require.True(t, woken(event("Pod", long[:58]+"x2x4z", "BackOff", "x")), "long names are cut")
+	require.True(t, woken(event("PersistentVolumeClaim", "data", "ProvisioningFailed", "x")))
+	require.True(t, woken(pod("any", "new", true)))
+}
+
+func TestWhatIsKeptOfAPodIsEnough(t *testing.T) {
+	s := deploying(pod("web-new", "new", true), creatingPod())
+	s.pods[0].Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "web", Ready: true, RestartCount: 2, State: runs}}
+	s.pods[1].Name, s.pods[1].Spec.NodeName = "web-next", "node-1"
+	small := s
+	small.pods = nil
+	for _, p := range s.pods {
+		p.Annotations = map[string]string{"notes": "long"}
+		p.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "A"}}
+		kept, err := slim(p)
+		require.NoError(t, err)
+		require.Empty(t, kept.(*corev1.Pod).Annotations)
+		require.Empty(t, kept.(*corev1.Pod).Spec.Containers[0].Env)
+		small.pods = append(small.pods, kept.(*corev1.Pod))
+	}
+	whole, kept := newJudge(nil).decide(s, noon.Add(time.Minute)), newJudge(nil).decide(small, noon.Add(time.Minute))
+	require.Equal(t, whole.pods, kept.pods)
+	require.Equal(t, podTable(noon, whole.statuses, s.workloads), podTable(noon, kept.statuses, s.workloads))
+}
+
+func TestNoWorkloadIsSaidAloud(t *testing.T) {
+	var text bytes.Buffer
+	_, err := Watch(t.Context(), Options{Client: fake.NewClientset(), Log: slog.New(slog.NewTextHandler(&text, nil))}, pipeline.Applied{})
+	require.NoError(t, err)
+	require.Contains(t, text.String(), "there is no workload: nothing ran")
 }

@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"strings"
 	"time"
+	"unicode"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -55,10 +56,15 @@ func plain(line string) string {
 	return line
 }
 
-// shorten leaves out the middle of a long text: a message begins with what was
-// tried and ends with what went wrong.
+// shorten makes one line of a text and leaves out the middle of a long one: a message
+// begins with what was tried and ends with what went wrong.
 func shorten(text string) string {
-	text = strings.ToValidUTF8(strings.TrimSpace(text), "?")
+	text = strings.Map(func(r rune) rune {
+		if unicode.IsControl(r) {
+			return ' '
+		}
+		return r
+	}, strings.ToValidUTF8(strings.TrimSpace(text), "?"))
 	runes := []rune(text)
 	if len(runes) <= maxLine {
 		return text

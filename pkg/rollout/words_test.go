@@ -42,3 +42,7 @@ func TestHowAContainerEnded(t *testing.T) {
 		require.Equal(t, want, howEnded(end))
 	}
 }
+
+func TestAMessageIsOneLineWithoutControlCharacters(t *testing.T) {
+	require.Equal(t, "probe failed: a b  [31mred", shorten("probe failed: a\nb\t\x1b[31mred\n"))
+}

@@ -343,3 +343,19 @@ func TestRoomForAPodMayComeALittleAfterAnotherHasGone(t *testing.T) {
 	require.Equal(t, 90, seconds, "a minute to notice and half a minute of grace")
 	require.Equal(t, codeQuota, cause.Code)
 }
+
+func TestAReplicaSetWhoseRevisionIsNotTheDeploymentsYetIsWaitedFor(t *testing.T) {
+	s := deployed()
+	s.deployments[0].Annotations[revisionAnnotation] = "3" // a rollback takes up an old ReplicaSet
+	require.False(t, newJudge(nil).decide(s, noon).ready)
+	s.replicaSets[1].Annotations[revisionAnnotation] = "3"
+	require.True(t, newJudge(nil).decide(s, noon).ready)
+}
+
+func TestABrokenNewPodDoesNotMakeAStatefulSetStuck(t *testing.T) {
+	s := databases()
+	s.pods[1] = setPod("db-1", "r2", false, waiting("ErrImagePull", "not found"))
+	seconds, cause := afterBy(newJudge(map[string]Rule{codeNotFound: {Grace: 90 * time.Second}}), s, 600)
+	require.Equal(t, 90, seconds)
+	require.Equal(t, codeNotFound, cause.Code)
+}
