@@ -80,6 +80,10 @@ type Rule struct {
 // (kapp pull request 994 and Skaffold issue 8032 tell what happens without).
 const sharedGrace = time.Minute
 
+// configGrace is longer than the kubelet takes to try again, 10 to 15 s: a Secret
+// that came a little late must have its chance.
+const configGrace = 17 * time.Second
+
 func lasting(grace time.Duration) Rule { return Rule{Grace: grace, Shared: max(grace, sharedGrace)} }
 func ending(n int) Rule                { return Rule{Ends: n, Shared: sharedGrace} }
 
@@ -102,7 +106,7 @@ var table = []struct {
 	{codeArchitecture, Rule{Ends: 1, Shared: sharedGrace}}, // "exec format error"
 
 	// The container.
-	{codeConfig, lasting(15 * time.Second)},    // CreateContainerConfigError, unless the kubelet's cache lags
+	{codeConfig, lasting(configGrace)},         // CreateContainerConfigError, unless the kubelet's cache lags
 	{codeCreate, lasting(30 * time.Second)},    // CreateContainerError, PreCreateHookError, PreStartHookError
 	{codeStart, ending(2)},                     // RunContainerError, StartError, ContainerCannotRun, exit 126-128
 	{codeOOM, ending(2)},                       // OOMKilled
