@@ -62,7 +62,7 @@ func TestABadReleaseGoesBackToTheLastGoodOne(t *testing.T) {
 func TestSecretsAreInNoEvidence(t *testing.T) {
 	f := installed(t, "fine")
 	result := f.deploy(t, "crash")
-	require.Equal(t, "exit code 1: ***", result.Cause.Message)
+	require.Equal(t, "backstage: exit code 1: ***", result.Cause.Message, "the name of the release is no secret")
 	require.Equal(t, "connecting with ***", result.Evidence.Logs[0].Text)
 	require.NotContains(t, result.Evidence.Diff, "open-sesame")
 
@@ -130,7 +130,7 @@ func TestARollbackIsProvenOrNeedsAHuman(t *testing.T) {
 		f.history[0].Verdict = pipeline.MarkGood // it was good once
 		result := f.deploy(t, "mute")
 		require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
-		require.Contains(t, result.Advice, "revision 3, the rollback to 1, did not pass: Pod/a: Error: exit code 1")
+		require.Contains(t, result.Advice, "revision 3, the rollback to 1, did not pass: Pod/a: Error: backstage: exit code 1")
 	})
 	t.Run("live objects differ", func(t *testing.T) {
 		f := installed(t, "fine")

@@ -77,7 +77,7 @@ func (f *fakeCluster) Diff(context.Context, int, int) (string, error) {
 }
 
 func (f *fakeCluster) Secrets(context.Context, int) ([]string, error) {
-	return []string{"open-sesame"}, f.errs["secrets"]
+	return []string{"open-sesame", "backstage"}, f.errs["secrets"]
 }
 
 func (f *fakeCluster) Plan(_ context.Context, image pipeline.Image) (pipeline.Plan, error) {
@@ -167,7 +167,7 @@ func (f *fakeCluster) Watch(ctx context.Context, a pipeline.Applied) (pipeline.R
 	}
 	name := a.Workloads[0].Name
 	if strings.Contains(name, "crash") {
-		return pipeline.Rollout{Cause: &pipeline.Cause{Code: "rollout/crash-loop", Object: "Pod/a", Reason: "Error", Message: "exit code 1: open-sesame"}}, nil
+		return pipeline.Rollout{Cause: &pipeline.Cause{Code: "rollout/crash-loop", Object: "Pod/a", Reason: "Error", Message: "backstage: exit code 1: open-sesame"}}, nil
 	}
 	return pipeline.Rollout{Pods: []pipeline.Pod{{Name: name}}}, ctx.Err()
 }

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
@@ -35,7 +36,7 @@ func (r *run) evidence(ctx context.Context) event {
 		r.Log.Warn("reading which values are secret; the logs are left out of the evidence", "error", err)
 		known.Logs = nil
 	}
-	hide := pipeline.NewRedactor(append(secrets, r.Withhold...))
+	hide := pipeline.NewRedactor(append(slices.DeleteFunc(secrets, r.public), r.Withhold...))
 	known = hide.Evidence(known)
 	*r.result.Cause = known.Cause
 	r.result.Evidence = &known
@@ -46,6 +47,12 @@ func (r *run) evidence(ctx context.Context) event {
 	}
 	r.result.Advice = fmt.Sprintf("revision %d did not pass: %s", revision, r.result.Cause)
 	return passed
+}
+
+// public tells whether a value of a Secret is known anyway, such as a user's name
+// that is the release's: without it a cause could not be read.
+func (r *run) public(value string) bool {
+	return strings.Contains(strings.Join([]string{r.Release, r.Namespace, r.result.Image.String()}, " "), value)
 }
 
 // fresh connects anew: the clients of the deploy may be the very thing that failed.
