@@ -194,19 +194,6 @@ func runPreflight(ctx context.Context, s *session) error {
 		if err != nil {
 			return err
 		}
-		return s.weigh(s.record.Concerns)
+		return deploy.Weigh(s.log, s.record.Concerns)
 	})
-}
-
-// weigh shows the warnings and refuses for the rest.
-func (s *session) weigh(concerns []pipeline.Concern) error {
-	var blocking []pipeline.Concern
-	for _, c := range concerns {
-		if c.Blocks {
-			blocking = append(blocking, c)
-		} else {
-			s.log.Warn(c.String())
-		}
-	}
-	return deploy.Refuse(blocking)
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"strings"
 	"time"
 
@@ -28,11 +29,10 @@ func (r *run) preflight(ctx context.Context) event {
 	if err != nil {
 		return r.breaks(err)
 	}
-	concerns, err := r.cluster.Checker.Check(ctx, plan)
-	if err != nil {
+	if r.result.Concerns, err = r.cluster.Checker.Check(ctx, plan); err != nil {
 		return r.breaks(err)
 	}
-	if err := r.weigh(concerns); err != nil {
+	if err := Weigh(r.Log, r.result.Concerns); err != nil {
 		return r.breaks(err)
 	}
 	if r.DryRun {
@@ -70,30 +70,21 @@ func (r *run) plan(ctx context.Context) (pipeline.Plan, error) {
 	return r.cluster.Planner.PlanRollback(ctx, target.Number)
 }
 
-// weigh lets warnings pass and refuses for the rest, all at once.
-func (r *run) weigh(concerns []pipeline.Concern) error {
-	r.result.Concerns = concerns
-	var blocking []pipeline.Concern
+// Weigh warns of the concerns that do not block and refuses for the rest, all at
+// once.
+func Weigh(log *slog.Logger, concerns []pipeline.Concern) error {
+	var blocking []string
 	for _, c := range concerns {
 		if c.Blocks {
-			blocking = append(blocking, c)
+			blocking = append(blocking, c.String())
 			continue
 		}
-		r.Log.Warn(c.String())
+		log.Warn(c.String())
 	}
-	return Refuse(blocking)
-}
-
-// Refuse makes one refusal of all concerns that block; nil for none.
-func Refuse(blocking []pipeline.Concern) error {
 	if len(blocking) == 0 {
 		return nil
 	}
-	lines := make([]string, len(blocking))
-	for i, c := range blocking {
-		lines[i] = c.String()
-	}
-	return pipeline.Refused("deploy/preflight", "the deploy would fail:\n%s", strings.Join(lines, "\n"))
+	return pipeline.Refused("deploy/preflight", "the deploy would fail:\n%s", strings.Join(blocking, "\n"))
 }
 
 // settle undoes what a dead run applied in part. Helm takes the last complete
