@@ -23,6 +23,8 @@ import (
 	"github.com/google/certificate-transparency-go/tls"
 	ctx509 "github.com/google/certificate-transparency-go/x509"
 	"github.com/sigstore/cosign/v2/pkg/cosign/bundle"
+	"github.com/sigstore/cosign/v2/pkg/oci/mutate"
+	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	"github.com/sigstore/sigstore/pkg/signature/payload"
@@ -178,5 +180,7 @@ func (a *authority) sign(image pipeline.Image, how spoiled) {
 	}
 	signature, err := static.NewSignature(text, base64.StdEncoding.EncodeToString(signed), extras...)
 	require.NoError(a.t, err)
-	require.NoError(a.t, store.add(signature))
+	entity, err := mutate.AttachSignatureToEntity(ociremote.SignedUnknown(store.digest), signature)
+	require.NoError(a.t, err)
+	require.NoError(a.t, ociremote.WriteSignatures(store.digest.Repository, entity))
 }

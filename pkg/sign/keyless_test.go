@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"regexp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -20,25 +21,33 @@ func TestAKeylessSignatureIsVerifiedAgainstItsExactIdentity(t *testing.T) {
 		refusal          string // "" when it is good
 	}{
 		{"the identity that signed", spoiled{}, workflow, issuer, trusted, ""},
-		{"another identity", spoiled{}, workflow + "0", issuer, trusted, "none of the expected identities"},
-		{"an identity that is a part of the one that signed", spoiled{}, "https://github.com/org/repo/", issuer, trusted, "none of the expected identities"},
-		{"the same identity of another issuer", spoiled{}, workflow, "https://accounts.example.com", trusted, "none of the expected identities"},
-		{"another authority is trusted", spoiled{}, workflow, issuer, newAuthority(t).trustedRoot(), "public key not found"},
-		{"a certificate that no log has promised", spoiled{noPromise: true}, workflow, issuer, trusted, "required embedded SCT"},
-		{"a signature without an entry in the log", spoiled{noLog: true}, workflow, issuer, trusted, "offline verification failed"},
+		{"another identity", spoiled{}, workflow + "0", issuer, trusted, "no matching CertificateIdentity found"},
+		{"an identity that is a part of the one that signed", spoiled{}, "https://github.com/org/repo/", issuer, trusted, "no matching CertificateIdentity found"},
+		{"the same identity of another issuer", spoiled{}, workflow, "https://accounts.example.com", trusted, "no matching CertificateIdentity found"},
+		{"another authority is trusted", spoiled{}, workflow, issuer, newAuthority(t).trustedRoot(), "not enough verified log entries"},
+		{"a certificate that no log has promised", spoiled{noPromise: true}, workflow, issuer, trusted, "only able to verify 0 SCT entries"},
+		{"a signature without an entry in the log", spoiled{noLog: true}, workflow, issuer, trusted, "not enough verified log entries"},
 		{"a signature with a log entry of the wrong form", spoiled{oddLog: true}, workflow, issuer, trusted, "malformed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			image := push(t, host)
 			a.sign(image, c.how)
 			verified, err := Verify(t.Context(), VerifyOptions{Image: image, Identity: c.identity, Issuer: c.issuer, TrustedRoot: c.root})
+			pattern, patternErr := Verify(t.Context(), VerifyOptions{Image: image, IdentityPattern: regexp.QuoteMeta(c.identity), Issuer: c.issuer, TrustedRoot: c.root})
+			require.Equal(t, verified, pattern, "a pattern for exactly this identity says the same")
+			require.Equal(t, err == nil, patternErr == nil)
 			if c.refusal == "" {
 				require.NoError(t, err)
 				require.Equal(t, workflow, verified.Identity())
 				return
 			}
 			require.ErrorContains(t, err, c.refusal)
-			require.ErrorContains(t, err, "[sign/identity-mismatch]")
+			if c.how == (spoiled{}) && c.root == trusted {
+				require.ErrorContains(t, err, "[sign/identity-mismatch]")
+				require.ErrorContains(t, err, "is signed by "+workflow)
+			} else {
+				require.ErrorContains(t, err, "[sign/not-verified]")
+			}
 			require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
 			require.Zero(t, verified)
 		})
@@ -50,5 +59,6 @@ func TestAKeySignatureIsNoKeylessOne(t *testing.T) {
 	image := push(t, host)
 	sign(t, image, newKeys(t))
 	_, err := Verify(t.Context(), VerifyOptions{Image: image, Identity: workflow, Issuer: issuer, TrustedRoot: newAuthority(t).trustedRoot()})
-	require.ErrorContains(t, err, "[sign/identity-mismatch]")
+	require.ErrorContains(t, err, "[sign/not-verified]")
+	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
 }

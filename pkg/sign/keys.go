@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"context"
 	"crypto"
 	"crypto/sha256"
 	"crypto/x509"
@@ -9,16 +10,24 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
 	"github.com/sigstore/sigstore/pkg/signature"
+	"github.com/sigstore/sigstore/pkg/signature/kms"
+	_ "github.com/sigstore/sigstore/pkg/signature/kms/aws"        // keys at awskms://
+	_ "github.com/sigstore/sigstore/pkg/signature/kms/azure"      // keys at azurekms://
+	_ "github.com/sigstore/sigstore/pkg/signature/kms/gcp"        // keys at gcpkms://
+	_ "github.com/sigstore/sigstore/pkg/signature/kms/hashivault" // keys at hashivault://
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
 const (
+	keyPrefix          = "key sha256:"
 	maxKeySize         = 64 << 10
 	maxTrustedRootSize = 4 << 20
 )
@@ -33,59 +42,90 @@ func GenerateKeyPair(password []byte) (private, public []byte, err error) {
 	return pair.PrivateBytes, pair.PublicBytes, nil
 }
 
-func loadPrivateKey(file string, password []byte) (signature.SignerVerifier, error) {
-	text, err := readFile(file, maxKeySize)
+// schemes of keys that a KMS holds.
+var kmsSchemes = []string{"awskms", "azurekms", "gcpkms", "hashivault"}
+
+// inKMS tells whether the key is the URI of one in a KMS.
+func inKMS(key string) bool {
+	scheme, _, found := strings.Cut(key, "://")
+	return found && slices.Contains(kmsSchemes, scheme)
+}
+
+// openKMS connects to the KMS that holds the key; its credentials come from where
+// the cloud's own tools take them.
+func openKMS(ctx context.Context, uri string) (signature.SignerVerifier, error) {
+	key, err := kms.Get(ctx, uri, crypto.SHA256)
+	if err != nil {
+		return nil, pipeline.Unavailable("sign/key-unavailable", "opening the key %q: %w", uri, bounded{err})
+	}
+	return key, nil
+}
+
+// loadPrivateKey opens a key in a KMS, in a file, or given as text.
+func loadPrivateKey(ctx context.Context, key string, text, password []byte) (signature.SignerVerifier, error) {
+	if inKMS(key) {
+		return openKMS(ctx, key)
+	}
+	key, text, err := keyText(key, text)
 	if err != nil {
 		return nil, pipeline.BadInput("sign/key-file", "reading the private key: %w", err)
 	}
 	block, _ := pem.Decode(text)
 	if block == nil || (block.Type != cosign.CosignPrivateKeyPemType && block.Type != cosign.SigstorePrivateKeyPemType) {
 		return nil, pipeline.BadInput("sign/key-file",
-			"reading the private key %q: it is not an encrypted cosign key; make one with `cosign generate-key-pair`, or convert one with `cosign import-key-pair`", file)
+			"reading the private key %s: it is not an encrypted cosign key; make one with `cosign generate-key-pair`, or convert one with `cosign import-key-pair`", key)
 	}
-	key, err := cosign.LoadPrivateKey(text, password, nil)
+	private, err := cosign.LoadPrivateKey(text, password, nil)
 	if err != nil {
 		return nil, pipeline.BadInput("sign/key-password",
-			"opening the private key %q: %w; give its password in COSIGN_PASSWORD", file, bounded{err})
+			"opening the private key %s: %w; give its password in COSIGN_PASSWORD", key, bounded{err})
 	}
-	return key, nil
+	return private, nil
 }
 
-func loadPublicKey(file string) (signature.Verifier, error) {
-	text, err := readFile(file, maxKeySize)
+func loadPublicKey(ctx context.Context, key string, text []byte) (signature.Verifier, error) {
+	if inKMS(key) {
+		return openKMS(ctx, key)
+	}
+	key, text, err := keyText(key, text)
 	if err != nil {
 		return nil, pipeline.BadInput("sign/key-file", "reading the public key: %w", err)
 	}
 	if block, _ := pem.Decode(text); block != nil && strings.HasSuffix(block.Type, "PRIVATE KEY") {
 		return nil, pipeline.BadInput("sign/key-file",
-			"reading the public key %q: it is a private key; give the public one (cosign.pub)", file)
+			"reading the public key %s: it is a private key; give the public one (cosign.pub)", key)
 	}
 	public, err := cryptoutils.UnmarshalPEMToPublicKey(text)
 	if err != nil {
-		return nil, pipeline.BadInput("sign/key-file", "reading the public key %q: %w", file, bounded{err})
+		return nil, pipeline.BadInput("sign/key-file", "reading the public key %s: %w", key, bounded{err})
 	}
-	// As for private keys: cosign signs with the pre-hashed form of Ed25519.
-	verifier, err := signature.LoadDefaultVerifier(public, *cosign.GetDefaultLoadOptions(nil)...)
+	verifier, err := signature.LoadDefaultVerifier(public, loadOptions()...)
 	if err != nil {
-		return nil, pipeline.BadInput("sign/key-file", "reading the public key %q: %w", file, bounded{err})
+		return nil, pipeline.BadInput("sign/key-file", "reading the public key %s: %w", key, bounded{err})
 	}
 	return verifier, nil
 }
 
-// identityOf names a key: "key sha256:…" of the public key's DER form.
-func identityOf(key interface {
-	PublicKey(...signature.PublicKeyOption) (crypto.PublicKey, error)
-}) (string, error) {
-	public, err := key.PublicKey()
-	if err != nil {
-		return "", fmt.Errorf("taking the public key: %w", err)
+// keyText is the text of a key and how messages call it.
+func keyText(file string, text []byte) (string, []byte, error) {
+	if len(text) > 0 {
+		return "from the environment", text, nil
 	}
+	text, err := readFile(file, maxKeySize)
+	return strconv.Quote(file), text, err
+}
+
+// loadOptions are cosign's: it signs with the pre-hashed form of Ed25519.
+func loadOptions() []signature.LoadOption { return *cosign.GetDefaultLoadOptions(nil) }
+
+// identityOf names a key: "key sha256:…" of the public key's DER form.
+func identityOf(public crypto.PublicKey) (string, error) {
 	der, err := x509.MarshalPKIXPublicKey(public)
 	if err != nil {
 		return "", fmt.Errorf("taking the fingerprint of the public key: %w", err)
 	}
 	sum := sha256.Sum256(der)
-	return "key sha256:" + hex.EncodeToString(sum[:]), nil
+	return keyPrefix + hex.EncodeToString(sum[:]), nil
 }
 
 func readFile(name string, limit int64) ([]byte, error) {

@@ -56,7 +56,7 @@ func TestTooManySignaturesAreRefused(t *testing.T) {
 	}
 	heap, err := mutate.Append(heap, all...)
 	require.NoError(t, err)
-	tag, err := name.NewTag(signatureTag(image))
+	tag, err := name.NewTag(tagOf(image))
 	require.NoError(t, err)
 	require.NoError(t, remote.Write(tag, heap))
 	_, err = Verify(t.Context(), VerifyOptions{Image: image, Key: k.public})

@@ -1,16 +1,12 @@
 package sign
 
 import (
-	"bytes"
-	"encoding/base64"
-	"encoding/json"
+	"errors"
 	"regexp"
 	"slices"
 	"strings"
 
-	"github.com/sigstore/cosign/v2/pkg/oci"
-	"github.com/sigstore/sigstore/pkg/signature"
-	"github.com/sigstore/sigstore/pkg/signature/payload"
+	"github.com/sigstore/sigstore-go/pkg/verify"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
@@ -20,63 +16,47 @@ var (
 	digestPattern = regexp.MustCompile(`^sha256:[0-9a-f]{64}$`)
 )
 
-// refuseKey finds out why no signature fits the key: made for another digest,
-// altered, or made with another key.
-func refuseKey(image pipeline.Image, stored []oci.Signature, key signature.Verifier, identity string) error {
+// refuse finds out why none of the signatures will do: there is none, or it was
+// made for another digest, altered, or made by somebody else.
+func (t *trust) refuse(image pipeline.Image, tried []failed) error {
+	if len(tried) == 0 {
+		return pipeline.Refused("sign/no-signature",
+			"verifying %q: it has no signature; sign it with `stagecrew sign --image %s` or `cosign sign %s`", image, image, image)
+	}
 	var others []string
-	altered := false
-	for _, s := range stored {
-		claim := readClaim(s)
-		switch {
-		case signedBy(s, key):
+	var altered error
+	var problems []error
+	for _, f := range tried {
+		if f.err == nil {
 			return pipeline.Refused("sign/other-digest",
-				"verifying %q: its signature by %s is about %s, not about this image; somebody copied it here: do not deploy, sign the image that was built", image, identity, claim.digest)
-		case claim.key == identity:
-			altered = true
-		case !slices.Contains(others, claim.key):
-			others = append(others, claim.key)
+				"verifying %q: its signature by %s is about %s, not about this image; somebody copied it here: do not deploy, sign the image that was built", image, t.name, f.said.subjects())
+		}
+		problems = append(problems, bounded{f.err})
+		who := f.signer()
+		switch {
+		case t.key && who == t.name:
+			altered = bounded{f.err}
+		case slices.Contains(others, who):
+		case t.key:
+			others = append(others, who)
+		default:
+			if _, err := t.check(f.entry, verify.WithoutIdentitiesUnsafe()); err == nil {
+				others = append(others, who)
+			}
 		}
 	}
-	if altered {
+	switch {
+	case altered != nil:
 		return pipeline.Refused("sign/altered",
-			"verifying %q: a signature names %s, but its text was altered after signing: do not deploy, sign the image that was built", image, identity)
+			"verifying %q: a signature names %s, but its text was altered after signing (%w): do not deploy, sign the image that was built", image, t.name, altered)
+	case len(others) > 0 && t.key:
+		return pipeline.Refused("sign/key-mismatch",
+			"verifying %q: it is signed by %s, but %s is trusted; give the public key that belongs to the signing key, or sign with the key that is trusted", image, strings.Join(others, ", "), t.name)
+	case len(others) > 0:
+		return pipeline.Refused("sign/identity-mismatch",
+			"verifying %q: it is signed by %s, but the identity %s of issuer %s is trusted: %w", image, strings.Join(others, ", "), t.name, t.issuer, problems[0])
+	default:
+		return pipeline.Refused("sign/not-verified",
+			"verifying %q: it has signatures, but none that holds for %s: %w", image, t.name, bounded{errors.Join(problems...)})
 	}
-	return pipeline.Refused("sign/key-mismatch",
-		"verifying %q: it is signed by %s, but %s is trusted; give the public key that belongs to the signing key, or sign with the key that is trusted", image, strings.Join(others, ", "), strings.TrimSpace(identity))
-}
-
-// signedBy tells whether the key made the signature, whatever it is about.
-func signedBy(s oci.Signature, key signature.Verifier) bool {
-	text, err := s.Payload()
-	if err != nil {
-		return false
-	}
-	encoded, err := s.Base64Signature()
-	if err != nil {
-		return false
-	}
-	signed, err := base64.StdEncoding.DecodeString(encoded)
-	return err == nil && key.VerifySignature(bytes.NewReader(signed), bytes.NewReader(text)) == nil
-}
-
-// claim is what a signature says about itself, for messages only.
-type claim struct{ digest, key string }
-
-func readClaim(s oci.Signature) claim {
-	c := claim{digest: "something else", key: "a key that it does not name"}
-	text, err := s.Payload()
-	if err != nil {
-		return c
-	}
-	var simple payload.SimpleContainerImage
-	if json.Unmarshal(text, &simple) != nil {
-		return c
-	}
-	if digest := simple.Critical.Image.DockerManifestDigest; digestPattern.MatchString(digest) {
-		c.digest = digest
-	}
-	if key, ok := simple.Optional[keyNote].(string); ok && keyPattern.MatchString(key) {
-		c.key = key
-	}
-	return c
 }

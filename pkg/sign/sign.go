@@ -1,141 +1,244 @@
-// Package sign signs images by digest with a cosign key pair and verifies such
-// signatures, or keyless ones against an exact identity. Signatures lie beside
-// the image in its registry, where `cosign verify` finds them and from where
-// those of `cosign sign` are read. It is the only package that imports cosign,
-// and the only one that makes a [pipeline.Verified].
+// Package sign signs images by digest, attests what is known about them, and
+// verifies both: with a key pair, or keyless by a certificate for an identity.
+// Signatures and attestations lie beside the image in its registry, in the two
+// formats of cosign, which accepts ours and whose own are accepted. It is the only
+// package that imports Sigstore's libraries, and the only one that makes a
+// [pipeline.Verified].
 package sign
 
 import (
-	"bytes"
 	"cmp"
 	"context"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
+	"strings"
 	"time"
-
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/sigstore/cosign/v2/pkg/oci"
-	"github.com/sigstore/cosign/v2/pkg/oci/mutate"
-	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
-	"github.com/sigstore/cosign/v2/pkg/oci/static"
-	"github.com/sigstore/sigstore/pkg/signature"
-	"github.com/sigstore/sigstore/pkg/signature/options"
-	"github.com/sigstore/sigstore/pkg/signature/payload"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// defaultTimeout bounds one call of Sign or Verify.
-const defaultTimeout = 2 * time.Minute
+// Format is how signatures and attestations are stored.
+type Format string
 
-// keyNote is the name under which the signed text says which key signed, so that
-// a refusal can name both keys. Nothing is ever accepted because of it.
-const keyNote = "dev.stagecrew.key"
+// The formats. Legacy is what every version of cosign and every policy controller
+// reads: tags "sha256-….sig" and "sha256-….att" beside the image. Bundle is
+// Sigstore's bundle v0.3 as an OCI referrer of the image, the default of cosign 3.
+const (
+	FormatLegacy Format = "legacy"
+	FormatBundle Format = "bundle"
+	FormatBoth   Format = "both"
+)
 
-// SignOptions says what to sign and with which key. Image and Key are required.
+// Formats are the names of all formats.
+func Formats() []string {
+	return []string{string(FormatLegacy), string(FormatBundle), string(FormatBoth)}
+}
+
+// defaultSignTimeout is long, because an outage of Sigstore for some minutes is
+// ridden out: the image is built, and a failed step would build it again.
+const defaultSignTimeout = 10 * time.Minute
+
+// SignOptions says what to sign and as whom: with Key or KeyPEM, or else keyless,
+// as the identity that IdentityToken proves. Image is required.
 type SignOptions struct { //nolint:revive // the pair of VerifyOptions
 	Image pipeline.Image
-	// Key is the file of an encrypted cosign private key (PEM).
+	// Key is the file of an encrypted cosign private key (PEM), or the URI of a key
+	// in a KMS: awskms://…, azurekms://…, gcpkms://…, hashivault://….
 	Key string
+	// KeyPEM is the private key itself, instead of its file.
+	KeyPEM []byte
 	// Password decrypts the key; empty when it was made with an empty one.
 	Password []byte
-	// Timeout bounds the call; 2 minutes when zero.
+	// IdentityToken gives an OIDC token for the audience "sigstore". An error of kind
+	// unavailable is tried again. Only used without a key.
+	IdentityToken func(ctx context.Context) (string, error)
+	// SigningConfig is a file (Sigstore's signing_config.json) with the certificate
+	// authority, log and timestamp authorities to use. Empty means those of the public
+	// Sigstore; with a key, none.
+	SigningConfig string
+	// TrustedRoot is a file with the roots of these authorities (trusted_root.json),
+	// against which every signature is checked before it is stored. Empty means those
+	// of the public Sigstore, by network.
+	TrustedRoot string
+	// Format is FormatBoth when empty.
+	Format Format
+	// Attestations are signed and stored with the signature.
+	Attestations []Attestation
+	// Timeout bounds the call; 10 minutes when zero.
 	Timeout time.Duration
 	// Log gets progress; nil discards it.
 	Log *slog.Logger
 }
 
-// Signature is a signature that is stored in the registry.
+// Signature is what Sign and Attest stored in the registry, or found there.
 type Signature struct {
 	Image pipeline.Image
-	// Identity is "key sha256:…", the hash of the public key's DER (SPKI) form.
+	// Identity is the identity in the certificate, or "key sha256:…", the hash of the
+	// public key's DER (SPKI) form.
 	Identity string
-	// Ref is the tag under which the image's signatures are stored.
-	Ref string
+	// Issuer is who vouched for the identity; empty for a key.
+	Issuer string
+	// Stored is how many objects were new; 0 when all of them were there already.
+	Stored int
 }
 
-// Validate reports all problems of the options at once, without reading the key.
+// Validate reports all problems of the options at once, without reading files.
 func (o SignOptions) Validate() error {
 	var problems []error
+	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
 	if _, err := pipeline.ParseImage(o.Image.String()); err != nil {
 		problems = append(problems, err)
 	}
-	if o.Key == "" {
-		problems = append(problems, errors.New("no key: give the file of a cosign private key, as `cosign generate-key-pair` makes it"))
+	if o.Key != "" && len(o.KeyPEM) > 0 {
+		add("a key and the file of a key are given: only one can sign")
+	}
+	if !o.withKey() && o.IdentityToken == nil {
+		add("no key and no identity: give --sign-key FILE of a cosign private key, or sign keyless in a GitHub Actions job with\n  permissions:\n    id-token: write")
+	}
+	if o.Format != "" && !slices.Contains(Formats(), string(o.Format)) {
+		add("format %q: allowed are %s", o.Format, strings.Join(Formats(), ", "))
+	}
+	if o.withKey() && o.TrustedRoot != "" && o.SigningConfig == "" {
+		add("a trusted root is given for a key without a signing config: there is nothing that it could vouch for")
+	}
+	for _, a := range o.Attestations {
+		if err := a.validate(); err != nil {
+			problems = append(problems, err)
+		}
 	}
 	if o.Timeout < 0 {
-		problems = append(problems, fmt.Errorf("timeout %s is negative", o.Timeout))
+		add("timeout %s is negative", o.Timeout)
 	}
 	return badOptions("signing", problems)
 }
 
-// Sign signs the image and stores the signature beside it. The image must be in
-// its registry. Signing again with the same key changes nothing. Nothing is sent
-// to a transparency log.
-func Sign(ctx context.Context, o SignOptions) (Signature, error) {
+func (o SignOptions) withKey() bool { return o.Key != "" || len(o.KeyPEM) > 0 }
+
+// Sign signs the image and its attestations and stores them beside it. The image
+// must be in its registry. What is there already is not stored again, so that a run
+// that was interrupted can be repeated.
+func Sign(ctx context.Context, o SignOptions) (Signature, error) { return o.store(ctx, true) }
+
+// Attest is Sign without the signature: it adds the attestations alone.
+func Attest(ctx context.Context, o SignOptions) (Signature, error) { return o.store(ctx, false) }
+
+func (o SignOptions) store(ctx context.Context, signature bool) (Signature, error) {
 	if err := o.Validate(); err != nil {
 		return Signature{}, err
 	}
-	log := discardIfNil(o.Log)
-	key, err := loadPrivateKey(o.Key, o.Password)
-	if err != nil {
-		return Signature{}, err
-	}
-	identity, err := identityOf(key)
-	if err != nil {
-		return Signature{}, err
-	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(o.Timeout, defaultTimeout))
+	o.Log = discardIfNil(o.Log)
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(o.Timeout, defaultSignTimeout))
 	defer cancel()
+	signer, err := newSigner(ctx, o)
+	if err != nil {
+		return Signature{}, err
+	}
 	store, err := openStore(ctx, o.Image)
 	if err != nil {
 		return Signature{}, err
 	}
-	done := Signature{Image: o.Image, Identity: identity, Ref: store.tag.String()}
-	stored, err := store.signatures(ctx)
+	if err := signer.certify(ctx, o.IdentityToken); err != nil {
+		return Signature{}, err
+	}
+	done := Signature{Image: o.Image, Identity: signer.trust.name, Issuer: signer.trust.issuer}
+	drafts, err := o.drafts(store, signature, signer)
 	if err != nil {
 		return Signature{}, err
 	}
-	if err := anyGood(ctx, stored, store.hash, keyCheck(key)); err == nil {
-		log.Info("the image has a signature of this key already", "image", o.Image, "identity", identity)
-		return done, nil
+	for _, d := range drafts {
+		there, err := signer.has(ctx, store, d)
+		if err != nil {
+			return done, err
+		}
+		if there {
+			o.Log.Info("it is there already", "image", o.Image, "what", d.what(), "by", signer.trust.name)
+			continue
+		}
+		made, err := signer.sign(ctx, d)
+		if err != nil {
+			return done, err
+		}
+		if err := store.add(d, made, signer.chain); err != nil {
+			return done, err
+		}
+		done.Stored++
+		o.Log.Debug("stored", "image", o.Image, "what", d.what(), "by", signer.trust.name)
 	}
-	fresh, err := newSignature(ctx, store.digest, key, identity)
-	if err != nil {
-		return Signature{}, fmt.Errorf("signing %q: %w", o.Image, err)
-	}
-	if err := store.add(fresh); err != nil {
-		return Signature{}, err
-	}
-	log.Debug("signature stored", "image", o.Image, "identity", identity, "ref", done.Ref)
 	return done, nil
 }
 
-// newSignature signs cosign's text ("simple signing") about the digest.
-func newSignature(ctx context.Context, digest name.Digest, key signature.Signer, identity string) (oci.Signature, error) {
-	text, err := payload.Cosign{Image: digest, Annotations: map[string]any{keyNote: identity}}.MarshalJSON()
-	if err != nil {
-		return nil, err
-	}
-	signed, err := key.SignMessage(bytes.NewReader(text), options.WithContext(ctx))
-	if err != nil {
-		return nil, err
-	}
-	return static.NewSignature(text, base64.StdEncoding.EncodeToString(signed))
+// draft is one object to sign and store: a signature or an attestation in one of
+// the formats.
+type draft struct {
+	format        Format // legacy or bundle
+	predicateType string // signPredicate for a signature
+	text          []byte // a simple signing text for a signature in the legacy format, else an in-toto statement
 }
 
-// add stores one more signature beside those that are there.
-func (s *store) add(fresh oci.Signature) error {
-	entity, err := mutate.AttachSignatureToEntity(ociremote.SignedUnknown(s.digest, s.options...), fresh)
-	if err != nil {
-		return registryError(err, "storing a signature for %q", s.digest)
+func (d draft) signature() bool { return d.predicateType == signPredicate }
+
+// message tells that the text is signed as it is, not as the payload of an envelope.
+func (d draft) message() bool { return d.signature() && d.format == FormatLegacy }
+
+func (d draft) statement() (statement, error) {
+	if d.message() {
+		return readSimpleSigning(d.text)
 	}
-	if err := ociremote.WriteSignatures(s.digest.Repository, entity, s.options...); err != nil {
-		return registryError(err, "storing a signature for %q", s.digest)
+	return readStatement(d.text)
+}
+
+// place is where the registry keeps the object.
+func (d draft) place() place {
+	switch {
+	case d.format == FormatBundle:
+		return referrers
+	case d.signature():
+		return signatureTag
+	default:
+		return attestationTag
 	}
-	return nil
+}
+
+func (d draft) what() string {
+	if d.signature() {
+		return fmt.Sprintf("signature (%s)", d.format)
+	}
+	return fmt.Sprintf("attestation %s (%s)", d.predicateType, d.format)
+}
+
+// drafts are all objects that the options ask for; the signature comes last, so
+// that an image with a signature has its attestations, too.
+func (o SignOptions) drafts(store *store, signature bool, by *signer) ([]draft, error) {
+	var all []draft
+	formats := []Format{o.Format}
+	if o.Format == "" || o.Format == FormatBoth {
+		formats = []Format{FormatLegacy, FormatBundle}
+	}
+	for _, a := range o.Attestations {
+		text, err := newStatement(store.digest, a.Type, a.Predicate)
+		if err != nil {
+			return nil, pipeline.BadInput("sign/options", "making the attestation %s: %w", a.Type, err)
+		}
+		for _, f := range formats {
+			all = append(all, draft{f, a.Type, text})
+		}
+	}
+	if !signature {
+		return all, nil
+	}
+	for _, f := range formats {
+		text, err := newStatement(store.digest, signPredicate, nil)
+		if f == FormatLegacy {
+			text, err = newSimpleSigning(store.digest, by.trust.name)
+		}
+		if err != nil {
+			return nil, fmt.Errorf("signing %q: %w", o.Image, err)
+		}
+		all = append(all, draft{f, signPredicate, text})
+	}
+	return all, nil
 }
 
 func badOptions(doing string, problems []error) error {

@@ -26,20 +26,22 @@ import (
 
 const password = "correct horse"
 
-// keys are the files of one key pair.
-type keys struct{ private, public, identity string }
+// pair are the files of one key pair.
+type pair struct{ private, public, identity string }
 
-func newKeys(t *testing.T) keys {
+func newKeys(t *testing.T) pair {
 	t.Helper()
 	private, public, err := GenerateKeyPair([]byte(password))
 	require.NoError(t, err)
 	dir := t.TempDir()
-	k := keys{private: filepath.Join(dir, "cosign.key"), public: filepath.Join(dir, "cosign.pub")}
+	k := pair{private: filepath.Join(dir, "cosign.key"), public: filepath.Join(dir, "cosign.pub")}
 	require.NoError(t, os.WriteFile(k.private, private, 0o600))
 	require.NoError(t, os.WriteFile(k.public, public, 0o600))
-	verifier, err := loadPublicKey(k.public)
+	verifier, err := loadPublicKey(t.Context(), k.public, nil)
 	require.NoError(t, err)
-	k.identity, err = identityOf(verifier)
+	der, err := verifier.PublicKey()
+	require.NoError(t, err)
+	k.identity, err = identityOf(der)
 	require.NoError(t, err)
 	return k
 }
@@ -64,11 +66,17 @@ func push(t *testing.T, host string) pipeline.Image {
 	return pushed
 }
 
-func sign(t *testing.T, image pipeline.Image, k keys) Signature {
+func sign(t *testing.T, image pipeline.Image, k pair) Signature {
 	t.Helper()
 	done, err := Sign(t.Context(), SignOptions{Image: image, Key: k.private, Password: []byte(password)})
 	require.NoError(t, err)
 	return done
+}
+
+func signLegacy(t *testing.T, image pipeline.Image, k pair) {
+	t.Helper()
+	_, err := Sign(t.Context(), SignOptions{Image: image, Key: k.private, Password: []byte(password), Format: FormatLegacy})
+	require.NoError(t, err)
 }
 
 // stored is the image that holds the signatures.
@@ -81,7 +89,7 @@ func stored(t *testing.T, ref string) v1.Image {
 	return image
 }
 
-func signatureTag(image pipeline.Image) string {
+func tagOf(image pipeline.Image) string {
 	return image.Repository + ":" + strings.Replace(image.Digest, ":", "-", 1) + ".sig"
 }
 
@@ -89,7 +97,7 @@ func TestASignedImageIsVerified(t *testing.T) {
 	host, _ := serve(t)
 	image, k := push(t, host), newKeys(t)
 	done := sign(t, image, k)
-	require.Equal(t, Signature{Image: image, Identity: k.identity, Ref: signatureTag(image)}, done)
+	require.Equal(t, Signature{Image: image, Identity: k.identity, Stored: 2}, done)
 
 	verified, err := Verify(t.Context(), VerifyOptions{Image: image, Key: k.public})
 	require.NoError(t, err)
@@ -101,19 +109,19 @@ func TestASignedImageIsVerified(t *testing.T) {
 func TestSigningAgainWithTheSameKeyChangesNothing(t *testing.T) {
 	host, _ := serve(t)
 	image, first, second := push(t, host), newKeys(t), newKeys(t)
-	done := sign(t, image, first)
-	before, err := stored(t, done.Ref).Digest()
+	sign(t, image, first)
+	before, err := stored(t, tagOf(image)).Digest()
 	require.NoError(t, err)
-	require.Equal(t, done, sign(t, image, first))
-	after, err := stored(t, done.Ref).Digest()
+	require.Equal(t, Signature{Image: image, Identity: first.identity}, sign(t, image, first))
+	after, err := stored(t, tagOf(image)).Digest()
 	require.NoError(t, err)
 	require.Equal(t, before, after)
 
 	sign(t, image, second)
-	layers, err := stored(t, done.Ref).Layers()
+	layers, err := stored(t, tagOf(image)).Layers()
 	require.NoError(t, err)
 	require.Len(t, layers, 2, "a second key adds its own signature")
-	for _, k := range []keys{first, second} {
+	for _, k := range []pair{first, second} {
 		_, err := Verify(t.Context(), VerifyOptions{Image: image, Key: k.public})
 		require.NoError(t, err)
 	}
@@ -128,7 +136,7 @@ func TestAnImageWithoutAGoodSignatureIsRefused(t *testing.T) {
 		want    []string
 	}{
 		{"not signed", func(t *testing.T) pipeline.Image { return push(t, host) },
-			[]string{"stagecrew sign --image", "cosign sign --key", "[sign/no-signature]"}},
+			[]string{"stagecrew sign --image", "cosign sign", "[sign/no-signature]"}},
 		{"signed with another key", func(t *testing.T) pipeline.Image {
 			image := push(t, host)
 			sign(t, image, other)
@@ -136,22 +144,24 @@ func TestAnImageWithoutAGoodSignatureIsRefused(t *testing.T) {
 		}, []string{other.identity, trusted.identity, "[sign/key-mismatch]"}},
 		{"the signature of another image, copied", func(t *testing.T) pipeline.Image {
 			signed, image := push(t, host), push(t, host)
-			done := sign(t, signed, trusted)
-			tag, err := name.NewTag(signatureTag(image))
+			sign(t, signed, trusted)
+			tag, err := name.NewTag(tagOf(image))
 			require.NoError(t, err)
-			require.NoError(t, remote.Write(tag, stored(t, done.Ref)))
+			require.NoError(t, remote.Write(tag, stored(t, tagOf(signed))))
 			return image
 		}, []string{trusted.identity, "sha256:", "[sign/other-digest]"}},
 		{"a text altered to name this image", func(t *testing.T) pipeline.Image {
 			signed, image := push(t, host), push(t, host)
-			forge(t, sign(t, signed, trusted), image, func(text []byte) []byte {
+			sign(t, signed, trusted)
+			forge(t, signed, image, func(text []byte) []byte {
 				return bytes.ReplaceAll(text, []byte(signed.Digest), []byte(image.Digest))
 			})
 			return image
 		}, []string{trusted.identity, "[sign/altered]"}},
 		{"a text that is no text", func(t *testing.T) pipeline.Image {
 			image := push(t, host)
-			forge(t, sign(t, image, trusted), image, func([]byte) []byte { return []byte("::error::\n\x00") })
+			signLegacy(t, image, trusted)
+			forge(t, image, image, func([]byte) []byte { return []byte("::error::\n\x00") })
 			return image
 		}, []string{"a key that it does not name", "[sign/key-mismatch]"}},
 		{"an image that was never pushed", func(*testing.T) pipeline.Image {
@@ -171,10 +181,10 @@ func TestAnImageWithoutAGoodSignatureIsRefused(t *testing.T) {
 	}
 }
 
-// forge puts the signature under the image's tag with another text below it.
-func forge(t *testing.T, done Signature, image pipeline.Image, change func([]byte) []byte) {
+// forge puts the signature of one image under another's tag with another text below it.
+func forge(t *testing.T, from, image pipeline.Image, change func([]byte) []byte) {
 	t.Helper()
-	genuine := stored(t, done.Ref)
+	genuine := stored(t, tagOf(from))
 	manifest, err := genuine.Manifest()
 	require.NoError(t, err)
 	layers, err := genuine.Layers()
@@ -193,7 +203,7 @@ func forge(t *testing.T, done Signature, image pipeline.Image, change func([]byt
 		Annotations: manifest.Layers[0].Annotations,
 	})
 	require.NoError(t, err)
-	tag, err := name.NewTag(signatureTag(image))
+	tag, err := name.NewTag(tagOf(image))
 	require.NoError(t, err)
 	require.NoError(t, remote.Write(tag, forged))
 }
@@ -201,7 +211,8 @@ func forge(t *testing.T, done Signature, image pipeline.Image, change func([]byt
 func TestAGoodSignatureAmongBadOnesIsEnough(t *testing.T) {
 	host, _ := serve(t)
 	image, trusted, other := push(t, host), newKeys(t), newKeys(t)
-	forge(t, sign(t, image, other), image, func([]byte) []byte { return []byte("noise") })
+	sign(t, image, other)
+	forge(t, image, image, func([]byte) []byte { return []byte("noise") })
 	sign(t, image, trusted)
 	_, err := Verify(t.Context(), VerifyOptions{Image: image, Key: trusted.public})
 	require.NoError(t, err)

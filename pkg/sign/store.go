@@ -2,21 +2,24 @@ package sign
 
 import (
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
 	"strings"
 	"unicode"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-	"github.com/sigstore/cosign/v2/pkg/oci"
+	"github.com/sigstore/cosign/v2/pkg/oci/mutate"
 	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
+	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
@@ -26,14 +29,24 @@ const (
 	maxAnswer     = 4 << 20
 	maxSignatures = 200
 	maxText       = 500 // characters of a foreign message
+
+	bundleArtifact = "application/vnd.dev.sigstore.bundle"
 )
 
-// store is the place of one image's signatures in its registry.
+// place is where the registry keeps signatures and attestations of an image.
+type place string
+
+const (
+	signatureTag   place = "signatures"             // the tag sha256-….sig
+	attestationTag place = "attestations"           // the tag sha256-….att
+	referrers      place = "signatures and bundles" // OCI referrers of the image
+)
+
+// store is one image's signatures and attestations in its registry.
 type store struct {
 	digest  name.Digest
-	hash    v1.Hash
-	tag     name.Tag // sha256-….sig
 	options []ociremote.Option
+	have    map[place][]entry // what was read already
 }
 
 // openStore also makes sure that the image itself is there: a signature of an
@@ -43,20 +56,13 @@ func openStore(ctx context.Context, image pipeline.Image) (*store, error) {
 	if err != nil {
 		return nil, pipeline.BadInput("sign/options", "parsing image %q: %w", image, err)
 	}
-	hash, err := v1.NewHash(image.Digest)
-	if err != nil {
-		return nil, pipeline.BadInput("sign/options", "parsing image %q: %w", image, err)
-	}
 	registry := []remote.Option{
 		remote.WithContext(ctx),
 		remote.WithAuthFromKeychain(authn.DefaultKeychain),
 		remote.WithTransport(limited{remote.DefaultTransport}),
 		remote.WithUserAgent("stagecrew"),
 	}
-	s := &store{digest: digest, hash: hash, options: []ociremote.Option{ociremote.WithRemoteOptions(registry...)}}
-	if s.tag, err = ociremote.SignatureTag(digest, s.options...); err != nil {
-		return nil, pipeline.BadInput("sign/options", "parsing image %q: %w", image, err)
-	}
+	s := &store{digest: digest, options: []ociremote.Option{ociremote.WithRemoteOptions(registry...)}, have: map[place][]entry{}}
 	// GET, because the checksum of the answer is compared with the digest.
 	if _, err := remote.Get(digest, registry...); err != nil {
 		if notFound(err) {
@@ -68,50 +74,135 @@ func openStore(ctx context.Context, image pipeline.Image) (*store, error) {
 	return s, nil
 }
 
-// signatures reads all signatures of the image into memory, so that what is
-// checked cannot change under the check and a network error is never taken for
-// a bad signature.
-func (s *store) signatures(ctx context.Context) ([]oci.Signature, error) {
-	list, err := ociremote.Signatures(s.tag, s.options...)
+// read gives all entries of one place. They are read into memory, so that what is
+// checked cannot change under the check and a network error is never taken for a
+// bad signature.
+func (s *store) read(ctx context.Context, from place) ([]entry, error) {
+	if entries, have := s.have[from]; have {
+		return entries, nil
+	}
+	entries, err := s.fetch(ctx, from)
+	switch {
+	case errors.Is(err, errTooMany):
+		return nil, pipeline.Refused("sign/too-many", "reading the %s of %q: %w; remove those that nobody needs", from, s.digest, err)
+	case err != nil:
+		return nil, registryError(err, "reading the %s of %q", from, s.digest)
+	}
+	s.have[from] = entries
+	return entries, nil
+}
+
+var errTooMany = fmt.Errorf("there are more than %d", maxSignatures)
+
+func (s *store) fetch(ctx context.Context, from place) ([]entry, error) {
+	switch from {
+	case referrers:
+		return s.bundles(ctx)
+	case attestationTag:
+		tag, err := ociremote.AttestationTag(s.digest, s.options...)
+		if err != nil {
+			return nil, err
+		}
+		return s.legacy(ctx, tag, true)
+	default:
+		tag, err := ociremote.SignatureTag(s.digest, s.options...)
+		if err != nil {
+			return nil, err
+		}
+		return s.legacy(ctx, tag, false)
+	}
+}
+
+func (s *store) legacy(ctx context.Context, tag name.Tag, attestations bool) ([]entry, error) {
+	list, err := ociremote.Signatures(tag, s.options...)
 	if err != nil {
-		return nil, registryError(err, "reading the signatures of %q", s.digest)
+		return nil, err
 	}
 	remotes, err := list.Get()
 	if err != nil {
-		return nil, registryError(err, "reading the signatures of %q", s.digest)
+		return nil, err
 	}
 	if len(remotes) > maxSignatures {
-		return nil, pipeline.Refused("sign/too-many", "reading the signatures of %q: there are %d, the limit is %d; remove the tag %s", s.digest, len(remotes), maxSignatures, s.tag)
+		return nil, errTooMany
 	}
-	var stored []oci.Signature
+	var all []entry
 	for _, r := range remotes {
 		if err := ctx.Err(); err != nil {
-			return nil, registryError(err, "reading the signatures of %q", s.digest)
+			return nil, err
 		}
 		// The content first: only then can an error of the copy be about the form.
 		if _, err := r.Payload(); err != nil {
-			return nil, registryError(err, "reading a signature of %q", s.digest)
+			return nil, err
 		}
-		signature, err := static.Copy(r)
+		copied, err := static.Copy(r)
 		if err != nil {
-			signature = broken{r, err}
+			all = append(all, entry{format: FormatLegacy, problem: err})
+			continue
 		}
-		stored = append(stored, signature)
+		all = append(all, fromLegacy(copied, attestations))
 	}
-	return stored, nil
+	return all, nil
 }
 
-// broken stands for a signature whose form is wrong; it never verifies.
-type broken struct {
-	anySignature
-	reason error
+func (s *store) bundles(ctx context.Context) ([]entry, error) {
+	index, err := ociremote.Referrers(s.digest, "", s.options...)
+	if err != nil {
+		return nil, err
+	}
+	var all []entry
+	for _, m := range index.Manifests {
+		if err := ctx.Err(); err != nil {
+			return nil, err
+		}
+		if !strings.HasPrefix(m.ArtifactType, bundleArtifact) {
+			continue
+		}
+		if len(all) == maxSignatures {
+			return nil, errTooMany
+		}
+		e := entry{format: FormatBundle}
+		if e.bundle, e.problem = ociremote.Bundle(s.digest.Digest(m.Digest.String()), s.options...); e.problem != nil {
+			var answer *transport.Error
+			var network net.Error
+			if errors.As(e.problem, &answer) || errors.As(e.problem, &network) || ctx.Err() != nil {
+				return nil, e.problem
+			}
+		}
+		all = append(all, e)
+	}
+	return all, nil
 }
 
-// anySignature keeps the embedded field from hiding the method Signature.
-type anySignature = oci.Signature
+// add stores one more object beside those that are there.
+func (s *store) add(d draft, made *protobundle.Bundle, chain []*x509.Certificate) error {
+	if err := s.write(d, made, chain); err != nil {
+		return registryError(err, "storing the %s of %q", d.what(), s.digest)
+	}
+	return nil
+}
 
-func (b broken) Payload() ([]byte, error)         { return nil, b.reason }
-func (b broken) Base64Signature() (string, error) { return "", b.reason }
+func (s *store) write(d draft, made *protobundle.Bundle, chain []*x509.Certificate) error {
+	if d.format == FormatBundle {
+		text, err := protojson.Marshal(made)
+		if err != nil {
+			return err
+		}
+		return ociremote.WriteAttestationNewBundleFormat(s.digest, text, d.predicateType, s.options...)
+	}
+	legacy, err := toLegacy(made, d.text, chain)
+	if err != nil {
+		return err
+	}
+	attach, write := mutate.AttachAttestationToEntity, ociremote.WriteAttestations
+	if d.signature() {
+		attach, write = mutate.AttachSignatureToEntity, ociremote.WriteSignatures
+	}
+	entity, err := attach(ociremote.SignedUnknown(s.digest, s.options...), legacy)
+	if err != nil {
+		return err
+	}
+	return write(s.digest.Repository, entity, s.options...)
+}
 
 func notFound(err error) bool {
 	var answer *transport.Error

@@ -8,28 +8,36 @@ import (
 	"log/slog"
 	"time"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/sigstore/cosign/v2/pkg/cosign"
-	"github.com/sigstore/cosign/v2/pkg/oci"
-	"github.com/sigstore/sigstore/pkg/signature"
-
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// VerifyOptions says what to verify and whom to trust: either Key, or Identity
-// with Issuer. The zero value trusts nobody.
+// defaultVerifyTimeout bounds one call of Verify.
+const defaultVerifyTimeout = 2 * time.Minute
+
+// VerifyOptions says what to verify, whom to trust and what must be attested.
+// Trusted is either a key, or an identity with its issuer. The zero value trusts
+// nobody.
 type VerifyOptions struct {
 	Image pipeline.Image
-	// Key is the file of the public key (PEM) that must have signed.
+	// Key is the file of the public key (PEM) that must have signed, or the URI of a
+	// key in a KMS, as in SignOptions.
 	Key string
+	// KeyPEM is the public key itself, instead of its file.
+	KeyPEM []byte
 	// Identity and Issuer must stand, exactly, in the certificate of a keyless
 	// signature, for example
 	// "https://github.com/org/repo/.github/workflows/release.yml@refs/tags/v1" and
 	// "https://token.actions.githubusercontent.com".
 	Identity, Issuer string
+	// IdentityPattern is a regular expression that must match the whole identity,
+	// instead of Identity.
+	IdentityPattern string
 	// TrustedRoot is a file with the roots of keyless signatures (Sigstore's
-	// trusted_root.json); empty means those of the public Sigstore, by network.
+	// trusted_root.json): with it, nothing but the registry is asked. Empty means those
+	// of the public Sigstore, by network.
 	TrustedRoot string
+	// Policy is what has to be attested besides the signature, by the same signer.
+	Policy Policy
 	// AllowUnsignedUnsafe lets any image through without looking at it, whatever
 	// else is given. Each use is logged as a warning.
 	AllowUnsignedUnsafe bool
@@ -39,6 +47,8 @@ type VerifyOptions struct {
 	Log *slog.Logger
 }
 
+func (o VerifyOptions) withKey() bool { return o.Key != "" || len(o.KeyPEM) > 0 }
+
 // Validate reports all problems of the options at once, without reading files.
 func (o VerifyOptions) Validate() error {
 	var problems []error
@@ -46,17 +56,28 @@ func (o VerifyOptions) Validate() error {
 	if _, err := pipeline.ParseImage(o.Image.String()); err != nil {
 		problems = append(problems, err)
 	}
-	keyless := o.Identity != "" || o.Issuer != ""
+	named := o.Identity != "" || o.IdentityPattern != ""
+	keyless := named || o.Issuer != ""
 	switch {
 	case o.AllowUnsignedUnsafe:
-	case o.Key == "" && !keyless:
+	case !o.withKey() && !keyless:
 		add("nobody is trusted yet: give --verify-key FILE of a public key, or --verify-identity with --verify-issuer; --allow-unsigned-unsafe deploys without a check")
-	case o.Key != "" && keyless:
+	case o.withKey() && keyless:
 		add("a key and an identity are given: only one of --verify-key and --verify-identity can decide")
-	case keyless && (o.Identity == "" || o.Issuer == ""):
-		add("--verify-identity and --verify-issuer belong together: the same name at another issuer is somebody else")
+	case o.Key != "" && len(o.KeyPEM) > 0:
+		add("a key and the file of a key are given: only one can decide")
+	case o.Identity != "" && o.IdentityPattern != "":
+		add("an identity and a pattern for it are given: only one of --verify-identity and --verify-identity-regexp can decide")
+	case keyless && (!named || o.Issuer == ""):
+		add("--verify-identity (or --verify-identity-regexp) and --verify-issuer belong together: the same name at another issuer is somebody else")
 	case o.TrustedRoot != "" && !keyless:
 		add("a trusted root is given without an identity: it is for keyless signatures only")
+	}
+	if _, err := wholly(o.IdentityPattern); err != nil {
+		problems = append(problems, fmt.Errorf("--verify-identity-regexp: %w", err))
+	}
+	if err := o.Policy.validate(); err != nil {
+		problems = append(problems, err)
 	}
 	if o.Timeout < 0 {
 		problems = append(problems, fmt.Errorf("timeout %s is negative", o.Timeout))
@@ -64,18 +85,20 @@ func (o VerifyOptions) Validate() error {
 	return badOptions("verifying", problems)
 }
 
-// Verify checks that the image is in its registry and has a good signature of
-// the trusted key or identity. One good signature is enough. Without one the
-// error is of kind refused; when the registry cannot tell, of kind unavailable.
+// Verify checks that the image is in its registry, has a good signature of the
+// trusted key or identity, in either format, and has the attestations that the
+// policy wants. One good signature is enough. Without one the error is of kind
+// refused; when the registry cannot tell, of kind unavailable.
 func Verify(ctx context.Context, o VerifyOptions) (pipeline.Verified, error) {
 	if err := o.Validate(); err != nil {
 		return pipeline.Verified{}, err
 	}
+	log := discardIfNil(o.Log)
 	if o.AllowUnsignedUnsafe {
-		discardIfNil(o.Log).Warn("the signature of the image is NOT checked, because --allow-unsigned-unsafe is set", "image", o.Image)
+		log.Warn("the signature of the image is NOT checked, because --allow-unsigned-unsafe is set", "image", o.Image)
 		return pipeline.NewUnsignedUnsafe(o.Image), nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, cmp.Or(o.Timeout, defaultTimeout))
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(o.Timeout, defaultVerifyTimeout))
 	defer cancel()
 	trusted, err := o.trusted(ctx)
 	if err != nil {
@@ -85,77 +108,71 @@ func Verify(ctx context.Context, o VerifyOptions) (pipeline.Verified, error) {
 	if err != nil {
 		return pipeline.Verified{}, err
 	}
-	stored, err := store.signatures(ctx)
+	by, err := trusted.signature(ctx, store, o.Image)
 	if err != nil {
 		return pipeline.Verified{}, err
 	}
-	if len(stored) == 0 {
-		return pipeline.Verified{}, pipeline.Refused("sign/no-signature",
-			"verifying %q: it has no signature; sign it with `stagecrew sign --image %s --sign-key cosign.key` or `cosign sign --key cosign.key --tlog-upload=false %s`", o.Image, o.Image, o.Image)
+	if err := o.Policy.check(ctx, trusted, store, o.Image); err != nil {
+		return pipeline.Verified{}, err
 	}
-	if err := anyGood(ctx, stored, store.hash, trusted.check); err != nil {
-		return pipeline.Verified{}, trusted.refuse(o.Image, stored, err)
-	}
-	discardIfNil(o.Log).Debug("signature verified", "image", o.Image, "identity", trusted.identity)
-	return pipeline.NewVerified(o.Image, trusted.identity), nil
-}
-
-// trust is whom a verification trusts, and how it says no.
-type trust struct {
-	identity string
-	check    *cosign.CheckOpts
-	refuse   func(image pipeline.Image, stored []oci.Signature, err error) error
+	log.Debug("signature verified", "image", o.Image, "identity", by)
+	return pipeline.NewVerified(o.Image, by), nil
 }
 
 func (o VerifyOptions) trusted(ctx context.Context) (*trust, error) {
-	if o.Key == "" {
-		return keyless(ctx, o)
+	if o.withKey() {
+		key, err := loadPublicKey(ctx, o.Key, o.KeyPEM)
+		if err != nil {
+			return nil, err
+		}
+		return trustKey(key)
 	}
-	key, err := loadPublicKey(o.Key)
+	roots, err := trustedRoot(ctx, o.TrustedRoot)
 	if err != nil {
 		return nil, err
 	}
-	identity, err := identityOf(key)
+	pattern, err := wholly(o.IdentityPattern)
 	if err != nil {
 		return nil, err
 	}
-	return &trust{identity: identity, check: keyCheck(key), refuse: func(image pipeline.Image, stored []oci.Signature, _ error) error {
-		return refuseKey(image, stored, key, identity)
-	}}, nil
+	return trustIdentity(roots, identity{san: o.Identity, pattern: pattern, issuer: o.Issuer})
 }
 
-// keyCheck is cosign's check with a key. A key needs no transparency log: nothing
-// about it expires.
-func keyCheck(key signature.Verifier) *cosign.CheckOpts {
-	return &cosign.CheckOpts{
-		SigVerifier:   key,
-		ClaimVerifier: cosign.SimpleClaimVerifier,
-		IgnoreTlog:    true,
-		Offline:       true,
-	}
-}
-
-// anyGood gives nil when cosign accepts one of the signatures for the digest.
-func anyGood(ctx context.Context, stored []oci.Signature, digest v1.Hash, check *cosign.CheckOpts) error {
-	problems := []error{errors.New("no signature fits")}
-	for _, s := range stored {
-		err := verifyOne(ctx, s, digest, check)
-		if err == nil {
-			return nil
+// signature looks for a good signature and gives who signed. The legacy format
+// comes first: it takes fewer requests.
+func (t *trust) signature(ctx context.Context, store *store, image pipeline.Image) (string, error) {
+	var tried []failed
+	for _, from := range []place{signatureTag, referrers} {
+		entries, err := store.read(ctx, from)
+		if err != nil {
+			return "", err
 		}
-		problems = append(problems, bounded{err})
+		for _, e := range entries {
+			said, err := t.check(e, t.who)
+			switch {
+			case err == nil && said.PredicateType != signPredicate:
+				continue
+			case err == nil && said.about(image.Digest):
+				return cmp.Or(said.by, t.name), nil
+			case isAttestation(e):
+				continue
+			}
+			tried = append(tried, failed{e, said, err})
+		}
 	}
-	return errors.Join(problems...)
+	return "", t.refuse(image, tried)
 }
 
-// verifyOne turns a panic into a refusal: cosign takes some parts of a log entry
-// for given, and a registry can serve an entry without them.
-func verifyOne(ctx context.Context, s oci.Signature, digest v1.Hash, check *cosign.CheckOpts) (err error) {
-	defer func() {
-		if p := recover(); p != nil {
-			err = fmt.Errorf("the signature is malformed: %v", p)
-		}
-	}()
-	_, err = cosign.VerifyImageSignature(ctx, s, digest, check)
-	return err
+// isAttestation tells that the entry does not claim to be a signature.
+func isAttestation(e entry) bool {
+	said, err := e.statement()
+	return err == nil && said.PredicateType != signPredicate
+}
+
+// failed is an entry that is not a good signature of the image: signed by who is
+// trusted but about something else, or not verified.
+type failed struct {
+	entry
+	said statement // without problem
+	err  error
 }

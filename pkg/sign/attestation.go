@@ -1,0 +1,153 @@
+package sign
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+	"time"
+)
+
+// The predicate types of the attestations that have a short name.
+const (
+	PredicateProvenance = "https://slsa.dev/provenance/v1"
+	PredicateVuln       = "https://cosign.sigstore.dev/attestation/vuln/v1"
+	PredicateCycloneDX  = "https://cyclonedx.org/bom"
+	PredicateSPDX       = "https://spdx.dev/Document"
+	// PredicateVerdict says how a deploy of the image ended; its predicate is the
+	// record of the run.
+	PredicateVerdict = "https://stagecrew.dev/attestation/verdict/v1"
+)
+
+// shortNames are in the order in which messages list them.
+var shortNames = [][2]string{
+	{"provenance", PredicateProvenance},
+	{"vuln", PredicateVuln},
+	{"cyclonedx", PredicateCycloneDX},
+	{"spdx", PredicateSPDX},
+	{"verdict", PredicateVerdict},
+}
+
+// PredicateType gives the predicate type (a URI) for a short name: provenance,
+// vuln, cyclonedx, spdx or verdict. A URI stands for itself.
+func PredicateType(name string) (string, error) {
+	var names []string
+	for _, pair := range shortNames {
+		if pair[0] == name {
+			return pair[1], nil
+		}
+		names = append(names, pair[0])
+	}
+	if address, err := url.Parse(name); err == nil && address.Scheme != "" && address.Host != "" {
+		return name, nil
+	}
+	return "", fmt.Errorf("attestation %q: allowed are %s, and the URI of a predicate type", name, strings.Join(names, ", "))
+}
+
+// shortName is the reverse of PredicateType.
+func shortName(predicateType string) string {
+	for _, pair := range shortNames {
+		if pair[1] == predicateType {
+			return pair[0]
+		}
+	}
+	return predicateType
+}
+
+// Attestation is a claim about an image, to be signed.
+type Attestation struct {
+	// Type is the URI of the predicate type.
+	Type string
+	// Predicate is the claim: a JSON document in the form that Type names.
+	Predicate json.RawMessage
+}
+
+func (a Attestation) validate() error {
+	if address, err := url.Parse(a.Type); err != nil || address.Scheme == "" {
+		return fmt.Errorf("attestation of type %q: the type has to be a URI", a.Type)
+	}
+	if a.Type == signPredicate {
+		return fmt.Errorf("attestation of type %q: this is a signature", a.Type)
+	}
+	var object map[string]any
+	if err := json.Unmarshal(a.Predicate, &object); err != nil {
+		return fmt.Errorf("attestation %s: the predicate has to be a JSON object: %w", shortName(a.Type), bounded{err})
+	}
+	return nil
+}
+
+// Provenance says where and from what an image was built, as GitHub's own build
+// type of SLSA provenance v1 has it. All fields but the times are required.
+type Provenance struct {
+	// Repository is the URL of the source, for example "https://github.com/org/repo".
+	Repository string
+	// Ref is the git ref, for example "refs/tags/v1.2.3"; Commit the full SHA-1.
+	Ref, Commit string
+	// Workflow is the path of the workflow file in the repository.
+	Workflow string
+	// Builder is the URI of what is trusted to have built: the workflow with its ref.
+	Builder string
+	// Invocation is the URL of the run and its attempt.
+	Invocation string
+	// Event is the name of the event that started the run.
+	Event string
+	// Started and Finished are when the build did.
+	Started, Finished time.Time
+}
+
+// buildType is GitHub's: https://actions.github.io/buildtypes/workflow/v1.
+const buildType = "https://actions.github.io/buildtypes/workflow/v1"
+
+// Attestation is the provenance as SLSA provenance v1.
+func (p Provenance) Attestation() (Attestation, error) {
+	type object = map[string]any
+	metadata := object{"invocationId": p.Invocation}
+	if !p.Started.IsZero() {
+		metadata["startedOn"] = p.Started.UTC().Format(time.RFC3339)
+	}
+	if !p.Finished.IsZero() {
+		metadata["finishedOn"] = p.Finished.UTC().Format(time.RFC3339)
+	}
+	predicate, err := json.Marshal(object{
+		"buildDefinition": object{
+			"buildType":          buildType,
+			"externalParameters": object{"workflow": object{"ref": p.Ref, "repository": p.Repository, "path": p.Workflow}},
+			"internalParameters": object{"github": object{"event_name": p.Event}},
+			"resolvedDependencies": []object{{
+				"uri":    "git+" + p.Repository + "@" + p.Ref,
+				"digest": object{"gitCommit": p.Commit},
+			}},
+		},
+		"runDetails": object{"builder": object{"id": p.Builder}, "metadata": metadata},
+	})
+	return Attestation{PredicateProvenance, predicate}, err
+}
+
+// builtFrom is the repository that a provenance names; "" when it names none.
+func builtFrom(predicate json.RawMessage) string {
+	var p struct {
+		BuildDefinition struct {
+			ExternalParameters struct {
+				Workflow struct{ Repository string }
+			}
+		}
+	}
+	if json.Unmarshal(predicate, &p) != nil {
+		return ""
+	}
+	return p.BuildDefinition.ExternalParameters.Workflow.Repository
+}
+
+// scannedAt is when the scan of a vulnerability attestation ended.
+func scannedAt(predicate json.RawMessage) (time.Time, error) {
+	var p struct {
+		Metadata struct{ ScanFinishedOn time.Time }
+	}
+	if err := json.Unmarshal(predicate, &p); err != nil {
+		return time.Time{}, fmt.Errorf("reading when the scan ended: %w", err)
+	}
+	if p.Metadata.ScanFinishedOn.IsZero() {
+		return time.Time{}, fmt.Errorf("reading when the scan ended: metadata.scanFinishedOn is missing")
+	}
+	return p.Metadata.ScanFinishedOn, nil
+}

@@ -1,0 +1,171 @@
+package sign
+
+import (
+	"encoding/json"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+const repository = "https://github.com/org/repo"
+
+func scanned(at time.Time) Attestation {
+	return Attestation{PredicateVuln, json.RawMessage(fmt.Sprintf(`{"scanner":{"uri":"pkg:github/aquasecurity/trivy"},"metadata":{"scanFinishedOn":%q}}`, at.UTC().Format(time.RFC3339)))}
+}
+
+func provenance(t *testing.T, from string) Attestation {
+	t.Helper()
+	a, err := Provenance{Repository: from, Ref: "refs/tags/v1.2.3", Commit: "0123456789012345678901234567890123456789", Workflow: ".github/workflows/release.yml",
+		Builder: workflow, Invocation: from + "/actions/runs/1/attempts/1", Event: "push", Started: time.Now()}.Attestation()
+	require.NoError(t, err)
+	return a
+}
+
+func attest(t *testing.T, image pipeline.Image, k pair, format Format, all ...Attestation) Signature {
+	t.Helper()
+	done, err := Attest(t.Context(), SignOptions{Image: image, Key: k.private, Password: []byte(password), Format: format, Attestations: all})
+	require.NoError(t, err)
+	return done
+}
+
+// copyAttestations puts what is attested about one image beside another.
+func copyAttestations(t *testing.T, from, to pipeline.Image) {
+	t.Helper()
+	tag := func(image pipeline.Image) name.Tag {
+		one, err := name.NewTag(tagOf(image)[:len(tagOf(image))-len("sig")] + "att")
+		require.NoError(t, err)
+		return one
+	}
+	genuine, err := remote.Image(tag(from))
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(tag(to), genuine))
+}
+
+func TestAPolicyIsMetInEitherFormat(t *testing.T) {
+	host, _ := serve(t)
+	k := newKeys(t)
+	for _, format := range []Format{FormatLegacy, FormatBundle, FormatBoth} {
+		t.Run(string(format), func(t *testing.T) {
+			image := push(t, host)
+			done, err := Sign(t.Context(), SignOptions{Image: image, Key: k.private, Password: []byte(password), Format: format,
+				Attestations: []Attestation{scanned(time.Now()), provenance(t, repository), {PredicateCycloneDX, json.RawMessage(`{"bomFormat":"CycloneDX"}`)}}})
+			require.NoError(t, err)
+			require.Equal(t, map[Format]int{FormatLegacy: 4, FormatBundle: 4, FormatBoth: 8}[format], done.Stored)
+			verified, err := Verify(t.Context(), VerifyOptions{Image: image, Key: k.public, Policy: Policy{
+				Attestations: []string{PredicateCycloneDX}, MaxScanAge: time.Hour, Repository: repository + ".git"}})
+			require.NoError(t, err)
+			require.Equal(t, k.identity, verified.Identity())
+		})
+	}
+}
+
+func TestARuleThatIsNotMetIsNamed(t *testing.T) {
+	host, _ := serve(t)
+	k, other := newKeys(t), newKeys(t)
+	for _, c := range []struct {
+		name   string
+		attest func(t *testing.T, image pipeline.Image)
+		policy Policy
+		want   []string
+	}{
+		{"nothing is attested", func(*testing.T, pipeline.Image) {}, Policy{Attestations: []string{PredicateSPDX}}, []string{"no spdx attestation", "[sign/attestation-missing]"}},
+		{"something else is attested", func(t *testing.T, image pipeline.Image) { attest(t, image, k, "", scanned(time.Now())) },
+			Policy{Repository: repository}, []string{"no provenance attestation", "[sign/attestation-missing]"}},
+		{"it is attested by somebody else", func(t *testing.T, image pipeline.Image) { attest(t, image, other, "", scanned(time.Now())) },
+			Policy{MaxScanAge: time.Hour}, []string{other.identity, k.identity, "[sign/attestation-untrusted]"}},
+		{"the attestation of another image, copied", func(t *testing.T, image pipeline.Image) {
+			clean := push(t, host)
+			attest(t, clean, k, FormatLegacy, scanned(time.Now()))
+			copyAttestations(t, clean, image)
+		}, Policy{MaxScanAge: time.Hour}, []string{"not about this image", "[sign/attestation-other-digest]"}},
+		{"the scan is old", func(t *testing.T, image pipeline.Image) {
+			attest(t, image, k, "", scanned(time.Now().Add(-2*time.Hour)))
+		}, Policy{MaxScanAge: time.Hour}, []string{"at most 1h0m0s old", "[sign/scan-stale]"}},
+		{"the scan is dated tomorrow", func(t *testing.T, image pipeline.Image) {
+			attest(t, image, k, "", scanned(time.Now().Add(24*time.Hour)))
+		}, Policy{MaxScanAge: time.Hour}, []string{"in the future", "[sign/scan-stale]"}},
+		{"the scan does not say when it was", func(t *testing.T, image pipeline.Image) {
+			attest(t, image, k, "", Attestation{PredicateVuln, json.RawMessage(`{"metadata":{}}`)})
+		}, Policy{MaxScanAge: time.Hour}, []string{"scanFinishedOn", "[sign/scan-unreadable]"}},
+		{"it was built from another repository", func(t *testing.T, image pipeline.Image) {
+			attest(t, image, k, "", provenance(t, "https://github.com/else/repo"))
+		}, Policy{Repository: repository}, []string{"https://github.com/else/repo", "[sign/provenance-repository]"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			image := push(t, host)
+			sign(t, image, k)
+			c.attest(t, image)
+			_, err := Verify(t.Context(), VerifyOptions{Image: image, Key: k.public})
+			require.NoError(t, err, "without the policy the image is good")
+			verified, err := Verify(t.Context(), VerifyOptions{Image: image, Key: k.public, Policy: c.policy})
+			require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+			require.Zero(t, verified)
+			for _, part := range c.want {
+				require.ErrorContains(t, err, part)
+			}
+		})
+	}
+}
+
+func TestTheNewestScanDecides(t *testing.T) {
+	host, _ := serve(t)
+	image, k := push(t, host), newKeys(t)
+	sign(t, image, k)
+	attest(t, image, k, "", scanned(time.Now().Add(-48*time.Hour)), scanned(time.Now()))
+	_, err := Verify(t.Context(), VerifyOptions{Image: image, Key: k.public, Policy: Policy{MaxScanAge: time.Hour}})
+	require.NoError(t, err)
+}
+
+func TestAnAttestationIsNoSignature(t *testing.T) {
+	host, _ := serve(t)
+	image, k := push(t, host), newKeys(t)
+	attest(t, image, k, "", scanned(time.Now()))
+	_, err := Verify(t.Context(), VerifyOptions{Image: image, Key: k.public})
+	require.ErrorContains(t, err, "[sign/no-signature]")
+}
+
+func TestWhatIsAttestedAlreadyIsNotStoredAgain(t *testing.T) {
+	host, _ := serve(t)
+	image, k := push(t, host), newKeys(t)
+	at := time.Now()
+	require.Equal(t, 2, attest(t, image, k, "", scanned(at)).Stored)
+	require.Equal(t, 0, attest(t, image, k, "", scanned(at)).Stored)
+	require.Equal(t, 2, attest(t, image, k, "", scanned(at.Add(time.Minute))).Stored, "another scan is another claim")
+}
+
+func TestAttestationsThatCannotBeMade(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		a    Attestation
+		want string
+	}{
+		{"no type", Attestation{"", []byte("{}")}, "has to be a URI"},
+		{"a word for a type", Attestation{"vuln", []byte("{}")}, "has to be a URI"},
+		{"a signature", Attestation{signPredicate, []byte("{}")}, "this is a signature"},
+		{"no predicate", Attestation{PredicateVuln, nil}, "has to be a JSON object"},
+		{"a list", Attestation{PredicateVuln, []byte("[]")}, "has to be a JSON object"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := Attest(t.Context(), SignOptions{Image: anImage, Key: "k", Attestations: []Attestation{c.a}})
+			require.ErrorContains(t, err, c.want)
+			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+		})
+	}
+}
+
+func TestNamesOfPredicateTypes(t *testing.T) {
+	for short, whole := range map[string]string{"vuln": PredicateVuln, "provenance": PredicateProvenance, "https://example.com/x/v1": "https://example.com/x/v1"} {
+		got, err := PredicateType(short)
+		require.NoError(t, err)
+		require.Equal(t, whole, got)
+		require.Equal(t, short, shortName(whole))
+	}
+	_, err := PredicateType("sbom")
+	require.ErrorContains(t, err, "allowed are provenance, vuln, cyclonedx, spdx, verdict")
+}

@@ -1,0 +1,151 @@
+package sign
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// aheadOfUs is how far the clock of a scanner may be ahead of ours.
+const aheadOfUs = 5 * time.Minute
+
+// Policy is what has to be attested about an image. The zero value wants nothing.
+type Policy struct {
+	// Attestations are the predicate types (URIs) of which one attestation must be
+	// there, about this digest and by the trusted signer.
+	Attestations []string
+	// MaxScanAge is how long ago the newest attested vulnerability scan may have
+	// ended. Zero means any time; otherwise PredicateVuln is required.
+	MaxScanAge time.Duration
+	// Repository is the URL of the repository that a provenance must name as the
+	// source. Empty means any; otherwise PredicateProvenance is required.
+	Repository string
+}
+
+func (p Policy) validate() error {
+	var problems []error
+	for _, predicateType := range p.Attestations {
+		if err := (Attestation{predicateType, []byte("{}")}).validate(); err != nil {
+			problems = append(problems, err)
+		}
+	}
+	if p.MaxScanAge < 0 {
+		problems = append(problems, fmt.Errorf("the maximum age %s of a scan is negative", p.MaxScanAge))
+	}
+	return errors.Join(problems...)
+}
+
+// check refuses, with the name of the rule, an image that lacks what is wanted.
+func (p Policy) check(ctx context.Context, t *trust, store *store, image pipeline.Image) error {
+	wanted := slices.Clone(p.Attestations)
+	if p.MaxScanAge > 0 {
+		wanted = append(wanted, PredicateVuln)
+	}
+	if p.Repository != "" {
+		wanted = append(wanted, PredicateProvenance)
+	}
+	slices.Sort(wanted)
+	for _, predicateType := range slices.Compact(wanted) {
+		good, err := t.attested(ctx, store, image, predicateType)
+		if err != nil {
+			return err
+		}
+		if predicateType == PredicateVuln && p.MaxScanAge > 0 {
+			err = p.recent(image, good)
+		}
+		if predicateType == PredicateProvenance && p.Repository != "" {
+			err = p.source(image, good)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// attested are the attestations of the type that are good: never an empty list
+// without an error.
+func (t *trust) attested(ctx context.Context, store *store, image pipeline.Image, predicateType string) ([]statement, error) {
+	var good, other []statement
+	var bad []failed
+	for _, from := range []place{attestationTag, referrers} {
+		entries, err := store.read(ctx, from)
+		if err != nil {
+			return nil, err
+		}
+		for _, e := range entries {
+			claimed, err := e.statement()
+			if err != nil || claimed.PredicateType != predicateType {
+				continue
+			}
+			said, err := t.check(e, t.who)
+			switch {
+			case err != nil:
+				bad = append(bad, failed{e, claimed, err})
+			case said.about(image.Digest):
+				good = append(good, said)
+			default:
+				other = append(other, said)
+			}
+		}
+	}
+	name := shortName(predicateType)
+	switch {
+	case len(good) > 0:
+		return good, nil
+	case len(other) > 0:
+		return nil, pipeline.Refused("sign/attestation-other-digest",
+			"verifying %q: its %s attestation by %s is about %s, not about this image; somebody copied it here: do not deploy, attest the image that was built", image, name, t.name, other[0].subjects())
+	case len(bad) > 0:
+		last := bad[len(bad)-1] // a bundle, if there is one: it names the key
+		return nil, pipeline.Refused("sign/attestation-untrusted",
+			"verifying %q: its %s attestation is signed by %s, but %s is trusted: %w", image, name, last.signer(), t.name, bounded{last.err})
+	default:
+		return nil, pipeline.Refused("sign/attestation-missing",
+			"verifying %q: it has no %s attestation, but the policy wants one; sign it with `stagecrew sign --attest %s…`", image, name, name)
+	}
+}
+
+func (p Policy) recent(image pipeline.Image, scans []statement) error {
+	var newest time.Time
+	for _, scan := range scans {
+		at, err := scannedAt(scan.Predicate)
+		if err != nil {
+			return pipeline.Refused("sign/scan-unreadable", "verifying %q: its vuln attestation: %w", image, err)
+		}
+		if at.After(newest) && time.Until(at) < aheadOfUs {
+			newest = at
+		}
+	}
+	if newest.IsZero() {
+		return pipeline.Refused("sign/scan-stale", "verifying %q: its scan is dated in the future; check the clocks, and scan and attest it again", image)
+	}
+	if age := time.Since(newest); age > p.MaxScanAge {
+		return pipeline.Refused("sign/scan-stale", "verifying %q: its newest scan ended at %s, %s ago, and may be at most %s old; scan and attest it again",
+			image, newest.UTC().Format(time.RFC3339), age.Round(time.Second), p.MaxScanAge)
+	}
+	return nil
+}
+
+func (p Policy) source(image pipeline.Image, provenances []statement) error {
+	var found []string
+	for _, one := range provenances {
+		from := builtFrom(one.Predicate)
+		// A certificate names the repository of its workflow: the claim has to fit.
+		if sameRepository(from, p.Repository) && (one.repository == "" || sameRepository(one.repository, p.Repository)) {
+			return nil
+		}
+		found = append(found, fmt.Sprintf("%q", oneLine(from)))
+	}
+	return pipeline.Refused("sign/provenance-repository", "verifying %q: its provenance names the repository %s, but %q is wanted", image, strings.Join(found, ", "), p.Repository)
+}
+
+func sameRepository(a, b string) bool {
+	trim := func(s string) string { return strings.TrimSuffix(strings.TrimSuffix(s, "/"), ".git") }
+	return strings.EqualFold(trim(a), trim(b))
+}

@@ -1,0 +1,167 @@
+package sign
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+	"time"
+
+	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/sigstore/sigstore-go/pkg/verify"
+	"github.com/sigstore/sigstore/pkg/signature"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// trust is whom a verification trusts.
+type trust struct {
+	name     string // the identity or "key sha256:…"
+	issuer   string // of the identity
+	verifier *verify.Verifier
+	who      verify.PolicyOption
+	key      bool
+}
+
+// trustKey trusts one public key. A key needs no transparency log and no
+// timestamp: nothing about it expires.
+func trustKey(key signature.Verifier) (*trust, error) {
+	public, err := key.PublicKey()
+	if err != nil {
+		return nil, fmt.Errorf("taking the public key: %w", err)
+	}
+	name, err := identityOf(public)
+	if err != nil {
+		return nil, err
+	}
+	always := root.NewExpiringKey(key, time.Time{}, time.Time{})
+	material := root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) { return always, nil })
+	verifier, err := verify.NewVerifier(material, verify.WithNoObserverTimestamps())
+	return &trust{name: name, verifier: verifier, who: verify.WithKey(), key: true}, err
+}
+
+// identity is whom certificates must name: exactly, or by a pattern for the whole.
+type identity struct{ san, pattern, issuer string }
+
+func (i identity) String() string {
+	if i.pattern != "" {
+		return "matching " + i.pattern
+	}
+	return i.san
+}
+
+// trustIdentity trusts certificates of one identity that the roots vouch for, all
+// checked offline: the certificate; that it stands in a certificate transparency
+// log, when the roots name one; that the signature stands in a transparency log,
+// when the roots name one; and a time from the log or a timestamp authority.
+func trustIdentity(roots root.TrustedMaterial, who identity) (*trust, error) {
+	checks := []verify.VerifierOption{verify.WithObserverTimestamps(1)}
+	if len(roots.CTLogs()) > 0 {
+		checks = append(checks, verify.WithSignedCertificateTimestamps(1))
+	}
+	if len(roots.RekorLogs()) > 0 {
+		checks = append(checks, verify.WithTransparencyLog(1))
+	}
+	verifier, err := verify.NewVerifier(roots, checks...)
+	if err != nil {
+		return nil, fmt.Errorf("preparing the verification: %w", err)
+	}
+	named, err := verify.NewShortCertificateIdentity(who.issuer, "", who.san, who.pattern)
+	if err != nil {
+		return nil, pipeline.BadInput("sign/options", "verifying by identity %q of issuer %q: %w", who, who.issuer, err)
+	}
+	return &trust{name: who.String(), issuer: who.issuer, verifier: verifier, who: verify.WithCertificateIdentity(named)}, nil
+}
+
+// check gives what the entry says when it is signed, in order, by who.
+func (t *trust) check(e entry, who verify.PolicyOption) (statement, error) {
+	said, err := e.statement()
+	if err != nil {
+		return statement{}, err
+	}
+	// What an envelope is about is compared by the caller, so that the message can say it.
+	artifact := verify.WithoutArtifactUnsafe()
+	if e.message != nil {
+		artifact = verify.WithArtifact(bytes.NewReader(e.message))
+	}
+	result, err := t.verifier.Verify(e.entity(), verify.NewPolicy(artifact, who))
+	if err != nil {
+		return statement{}, err
+	}
+	if result.Signature != nil && result.Signature.Certificate != nil {
+		said.by = result.Signature.Certificate.SubjectAlternativeName
+		said.repository = result.Signature.Certificate.SourceRepositoryURI
+	}
+	return said, nil
+}
+
+// wholly makes a pattern match whole identities only.
+func wholly(pattern string) (string, error) {
+	if pattern == "" {
+		return "", nil
+	}
+	if _, err := regexp.Compile(pattern); err != nil {
+		return "", err
+	}
+	return "^(?:" + pattern + ")$", nil
+}
+
+func trustedRoot(ctx context.Context, file string) (root.TrustedMaterial, error) {
+	if file == "" {
+		return publicTrustedRoot(ctx)
+	}
+	text, err := readFile(file, maxTrustedRootSize)
+	if err != nil {
+		return nil, pipeline.BadInput("sign/trusted-root", "reading the trusted root: %w", err)
+	}
+	material, err := root.NewTrustedRootFromJSON(text)
+	if err == nil {
+		err = complete(material)
+	}
+	if err != nil {
+		return nil, pipeline.BadInput("sign/trusted-root", "reading the trusted root %q: %w", file, bounded{err})
+	}
+	return material, nil
+}
+
+// complete refuses roots with which no keyless signature could ever be verified.
+func complete(roots root.TrustedMaterial) error {
+	var missing []string
+	if len(roots.FulcioCertificateAuthorities()) == 0 {
+		missing = append(missing, "no certificate authority")
+	}
+	if len(roots.RekorLogs()) == 0 && len(roots.TimestampingAuthorities()) == 0 {
+		missing = append(missing, "neither a transparency log nor a timestamp authority")
+	}
+	if missing == nil {
+		return nil
+	}
+	return errors.New("it names " + strings.Join(missing, " and "))
+}
+
+// publicTrustedRoot fetches the roots of the public Sigstore, checked against the
+// root of trust that is built in. The library takes no context.
+func publicTrustedRoot(ctx context.Context) (root.TrustedMaterial, error) {
+	type answer struct {
+		material *root.TrustedRoot
+		err      error
+	}
+	got := make(chan answer, 1)
+	go func() {
+		material, err := root.FetchTrustedRoot()
+		got <- answer{material, err}
+	}()
+	var a answer
+	select {
+	case a = <-got:
+	case <-ctx.Done():
+		a.err = ctx.Err()
+	}
+	if a.err != nil {
+		return nil, pipeline.Unavailable("sign/trusted-root-unavailable",
+			"fetching the roots of the public Sigstore: %w; without access to it, give a trusted_root.json", bounded{a.err})
+	}
+	return a.material, nil
+}
