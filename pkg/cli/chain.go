@@ -8,7 +8,6 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/build"
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 	"github.com/stagecrew/stagecrew/pkg/scan"
-	"github.com/stagecrew/stagecrew/pkg/sign"
 )
 
 func runBuild(ctx context.Context, s *session) error { return s.build(ctx) }
@@ -57,7 +56,7 @@ func (s *session) build(ctx context.Context) error {
 	}
 	return s.phase("build", func() error {
 		result, err := build.Build(ctx, options)
-		s.record.Image = result.Image
+		s.record.Image, s.built = result.Image, err == nil
 		return err
 	})
 }
@@ -93,37 +92,11 @@ func (s *session) scan(ctx context.Context) error {
 	})
 }
 
-func (s *session) sign(ctx context.Context) error {
-	return s.phase("sign", func() error {
-		signature, err := sign.Sign(ctx, sign.SignOptions{Image: s.record.Image, Key: s.SignKey, Password: s.SignPassword, Log: s.log})
-		if err == nil {
-			s.log.Info("signed", "image", s.record.Image, "by", signature.Identity)
-		}
-		return err
-	})
-}
-
-func (s *session) verify(ctx context.Context) (pipeline.Verified, error) {
-	var verified pipeline.Verified
-	err := s.phase("verify", func() (err error) {
-		verified, err = sign.Verify(ctx, sign.VerifyOptions{
-			Image:               s.record.Image,
-			Key:                 s.VerifyKey,
-			Identity:            s.VerifyIdentity,
-			Issuer:              s.VerifyIssuer,
-			AllowUnsignedUnsafe: s.AllowUnsignedUnsafe,
-			Log:                 s.log,
-		})
-		if err == nil && !verified.Unsafe() {
-			s.log.Info("signature verified", "image", s.record.Image, "signed-by", verified.Identity())
-		}
-		return err
-	})
-	return verified, err
-}
-
 // runAll is the whole pipeline. The tag moves when everything else has succeeded.
 func runAll(ctx context.Context, s *session) error {
+	if err := s.canSign(); err != nil {
+		return err
+	}
 	for _, stage := range []func(context.Context) error{s.build, s.scan, s.sign} {
 		if err := stage(ctx); err != nil {
 			return err
@@ -133,7 +106,9 @@ func runAll(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	if err := s.deploy(ctx, verified); err != nil || s.record.Verdict != pipeline.VerdictGood || s.Tag == "" {
+	err = s.deploy(ctx, verified)
+	s.attestVerdict(ctx)
+	if err != nil || s.record.Verdict != pipeline.VerdictGood || s.Tag == "" {
 		return err
 	}
 	return s.phase("tag", func() error { return build.Tag(ctx, s.record.Image, s.Tag) })

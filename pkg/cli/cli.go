@@ -34,7 +34,8 @@ var common = []string{"config", "output", "record"}
 var (
 	buildSettings    = []string{"source", "base-image", "repository", "platform", "version-label"}
 	scanSettings     = []string{"scan-database", "scan-threshold", "scan-fixed-only", "scan-cache-dir", "scan-max-database-age"}
-	verifySettings   = []string{"verify-key", "verify-identity", "verify-issuer", "allow-unsigned-unsafe"}
+	signSettings     = []string{"sign-key", "sign-format", "signing-config", "attest"}
+	verifySettings   = []string{"verify-key", "verify-identity", "verify-identity-regexp", "verify-issuer", "trusted-root", "require-attestation", "max-scan-age", "verify-repository", "allow-unsigned-unsafe"}
 	clusterSettings  = []string{"release", "namespace", "image-values-path", "kubeconfig", "kube-context"}
 	chartSettings    = []string{"chart", "values", "set"}
 	smokeSettings    = []string{"smoke", "public-url"}
@@ -48,7 +49,7 @@ func commands() []command {
 	return []command{
 		{"run", "build, scan, sign, verify and deploy in one go",
 			"Run does the whole pipeline in one process: build and push, scan, sign, verify, deploy. The tag moves last.",
-			join(buildSettings, scanSettings, []string{"sign-key"}, verifySettings, clusterSettings, chartSettings, gateSettings, changeSettings, []string{"timeout", "tag"}), runAll},
+			join(buildSettings, scanSettings, signSettings, verifySettings, clusterSettings, chartSettings, gateSettings, changeSettings, []string{"timeout", "tag"}), runAll},
 		{"build", "build the image and push it by digest",
 			"Build puts an installed Backstage workspace onto the base image, layer by layer, and pushes the result by digest. No tag moves.",
 			buildSettings, runBuild},
@@ -56,10 +57,10 @@ func commands() []command {
 			"Scan compares the packages of an image with a vulnerability database. Findings at or above the threshold refuse the image (exit 1); a scan that could not be done is never clean (exit 3).",
 			join([]string{"image"}, scanSettings), runScan},
 		{"sign", "sign an image",
-			"Sign signs the digest of an image with a private key; the password comes from COSIGN_PASSWORD.",
-			[]string{"image", "sign-key"}, runSign},
+			"Sign signs the digest of an image and what is to be attested about it: with a key, whose password comes from COSIGN_PASSWORD, or keyless, as the workflow that runs.",
+			join([]string{"image"}, signSettings, []string{"trusted-root"}), runSign},
 		{"verify", "check the signature of an image",
-			"Verify checks that an image was signed by a key or an identity, as deploy does before it touches the cluster.",
+			"Verify checks that an image was signed by a key or an identity and has the attestations that are wanted, as deploy does before it touches the cluster.",
 			join([]string{"image"}, verifySettings), runVerify},
 		{"preflight", "look for what would make a deploy fail",
 			"Preflight renders the chart, asks the API server by a dry run, and checks permissions, quota, images and time budgets. It changes nothing. What would certainly fail refuses (exit 1).",

@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/json"
 	"fmt"
 	"io"
 	"log"
@@ -25,6 +26,9 @@ type session struct {
 	actions *gha.Actions
 	record  pipeline.Record
 	getenv  func(string) string
+	// documents are what the scan of this run found, by the kind of attestation.
+	documents map[string]json.RawMessage
+	built     bool // by this run
 
 	mu   sync.Mutex // guards what follows
 	last pipeline.Record

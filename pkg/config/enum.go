@@ -18,6 +18,9 @@ const (
 // Severity is the lowest severity that blocks, in Trivy's words.
 type Severity string
 
+// Format is how signatures and attestations are stored.
+type Format string
+
 // String gives the value as it is written.
 func (o *Output) String() string { return string(*o) }
 
@@ -29,6 +32,15 @@ func (s *Severity) String() string { return string(*s) }
 
 // Type is what the help shows in place of the value.
 func (s *Severity) Type() string { return "severity" }
+
+// String gives the value as it is written.
+func (f *Format) String() string { return string(*f) }
+
+// Type is what the help shows in place of the value.
+func (f *Format) Type() string { return "legacy|bundle|both" }
+
+// Set parses the value of --sign-format.
+func (f *Format) Set(v string) error { return setEnum(f, v, "legacy", "bundle", "both") }
 
 // Set parses the value of --output.
 func (o *Output) Set(v string) error { return setEnum(o, v, OutputText, OutputJSON) }

@@ -43,10 +43,21 @@ func table() []flag {
 		{"scan-cache-dir", "`DIR`ectory that keeps the database between runs; default in the user's cache", text(func(s *Settings) *string { return &s.ScanCacheDir }, "")},
 		{"scan-max-database-age", "refuse to judge with an older database (0: any age)", duration(func(s *Settings) *time.Duration { return &s.ScanMaxDatabaseAge }, 0)},
 
-		{"sign-key", "`FILE` of the private key; its password comes from COSIGN_PASSWORD", text(func(s *Settings) *string { return &s.SignKey }, "")},
-		{"verify-key", "`FILE` of the public key that must have signed the image", text(func(s *Settings) *string { return &s.VerifyKey }, "")},
+		{"sign-key", "private `KEY`: a file, whose password comes from COSIGN_PASSWORD, env://NAME, or the URI of a KMS; without it the workflow signs keyless", text(func(s *Settings) *string { return &s.SignKey }, "")},
+		{"sign-format", "how signatures are stored: legacy, which every version of cosign reads, bundle, or both", func(fs *pflag.FlagSet, s *Settings, name, usage string) {
+			s.SignFormat = "both"
+			fs.Var(&s.SignFormat, name, usage)
+		}},
+		{"signing-config", "`FILE` with the authorities of keyless signatures (signing_config.json); default the public Sigstore", text(func(s *Settings) *string { return &s.SigningConfig }, "")},
+		{"trusted-root", "`FILE` with the roots of keyless signatures (trusted_root.json); default the public Sigstore", text(func(s *Settings) *string { return &s.TrustedRoot }, "")},
+		{"attest", "what to attest, `KIND` or KIND=FILE, repeatable; KIND is provenance, vuln, cyclonedx, spdx, verdict, a predicate type or none; default what the run knows", list(func(s *Settings) *[]string { return &s.Attest })},
+		{"verify-key", "public `KEY` that must have signed the image: a file, env://NAME or the URI of a KMS", text(func(s *Settings) *string { return &s.VerifyKey }, "")},
 		{"verify-identity", "identity that must stand in the signing certificate", text(func(s *Settings) *string { return &s.VerifyIdentity }, "")},
+		{"verify-identity-regexp", "`REGEX` that must match the whole identity in the signing certificate", text(func(s *Settings) *string { return &s.VerifyIdentityRegexp }, "")},
 		{"verify-issuer", "`URL` of the issuer of that identity", text(func(s *Settings) *string { return &s.VerifyIssuer }, "")},
+		{"require-attestation", "`KIND` of attestation that the image must have, repeatable: provenance, vuln, cyclonedx, spdx, verdict or a predicate type", list(func(s *Settings) *[]string { return &s.RequireAttestations })},
+		{"max-scan-age", "refuse an image whose newest attested scan is older (0: any age, and none is needed)", duration(func(s *Settings) *time.Duration { return &s.MaxScanAge }, 0)},
+		{"verify-repository", "`URL` of the repository that the attested provenance must name", text(func(s *Settings) *string { return &s.VerifyRepository }, "")},
 		{"allow-unsigned-unsafe", "deploy without checking a signature", boolean(func(s *Settings) *bool { return &s.AllowUnsignedUnsafe })},
 
 		{"chart", "Helm chart, a `DIR` or oci:// reference", text(func(s *Settings) *string { return &s.Chart }, "")},

@@ -28,11 +28,19 @@ type Settings struct {
 	ScanCacheDir       string        // where the database is kept between runs
 	ScanMaxDatabaseAge time.Duration // 0 for any age
 
-	SignKey             string // file of the private key
-	VerifyKey           string // file of the public key
-	VerifyIdentity      string // identity in the signing certificate
-	VerifyIssuer        string // issuer of that identity
-	AllowUnsignedUnsafe bool   // deploy without checking a signature
+	SignKey              string        // private key: a file, env://NAME or a KMS; "" for keyless
+	SignFormat           Format        // how signatures are stored
+	SigningConfig        string        // file with the authorities of keyless signatures
+	TrustedRoot          string        // file with the roots of keyless signatures
+	Attest               []string      // KIND or KIND=FILE; empty for what the run knows
+	VerifyKey            string        // public key: a file, env://NAME or a KMS
+	VerifyIdentity       string        // identity in the signing certificate
+	VerifyIdentityRegexp string        // the same, as a pattern
+	VerifyIssuer         string        // issuer of that identity
+	RequireAttestations  []string      // kinds that must be attested
+	MaxScanAge           time.Duration // of the attested scan; 0 for any age
+	VerifyRepository     string        // that the provenance must name; "" for any
+	AllowUnsignedUnsafe  bool          // deploy without checking a signature
 
 	Chart           string   // directory or oci:// reference
 	Release         string   // name of the Helm release

@@ -1,0 +1,92 @@
+package gha
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/sethvargo/go-githubactions"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// permission is the YAML that a job without an identity token lacks.
+const permission = "permissions:\n  id-token: write"
+
+// IdentityToken gets an OIDC token that proves which workflow runs, for the
+// audience. It is masked. Without the permission the error is of kind input and
+// names the YAML to add; when GitHub does not answer it is of kind unavailable,
+// and it may be tried again.
+func (a *Actions) IdentityToken(ctx context.Context, audience string) (string, error) {
+	if err := a.CanIdentify(); err != nil {
+		return "", err
+	}
+	token, err := a.library.GetIDToken(ctx, audience)
+	var refused *githubactions.RequestFailedError
+	switch {
+	case errors.As(err, &refused) && refused.StatusCode < http.StatusInternalServerError && refused.StatusCode != http.StatusTooManyRequests:
+		return "", pipeline.BadInput("gha/identity-refused", "getting an identity token: GitHub answered %d; does the job have\n%s", refused.StatusCode, permission)
+	case err != nil:
+		return "", pipeline.Unavailable("gha/identity-unavailable", "getting an identity token: %w", quiet(err))
+	case strings.Count(token, ".") != 2:
+		return "", pipeline.Unavailable("gha/identity-unavailable", "getting an identity token: GitHub's answer holds none")
+	}
+	a.Mask(token)
+	return token, nil
+}
+
+// CanIdentify tells by its error, of kind input, that this job cannot get an
+// identity token, and names the YAML to add.
+func (a *Actions) CanIdentify() error {
+	for _, name := range []string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"} {
+		if a.getenv(name) == "" {
+			return pipeline.BadInput("gha/no-identity", "there is no key to sign with and no identity: give --sign-key or, in a job of GitHub Actions, add\n%s\n(%s is not set)", permission, name)
+		}
+	}
+	return nil
+}
+
+// quiet drops the URL of a failed request and the body of an answer: nothing in
+// them helps, and both are foreign.
+func quiet(err error) error {
+	var request *url.Error
+	if errors.As(err, &request) {
+		return request.Err
+	}
+	var refused *githubactions.RequestFailedError
+	if errors.As(err, &refused) {
+		return fmt.Errorf("GitHub answered %d", refused.StatusCode)
+	}
+	return err
+}
+
+// Source says which workflow runs from what source, in the words of the runner's
+// environment. All fields are empty on a laptop.
+type Source struct {
+	Repository string // https://github.com/org/repo
+	Ref        string // refs/tags/v1.2.3
+	Commit     string // full SHA-1
+	Workflow   string // path of the workflow file in the repository
+	Builder    string // https://github.com/org/repo/.github/workflows/release.yml@refs/tags/v1.2.3
+	Invocation string // https://github.com/org/repo/actions/runs/1/attempts/1
+	Event      string // push, release, workflow_dispatch
+}
+
+// Source reads the environment of the step.
+func (a *Actions) Source() Source {
+	server, repository := a.getenv("GITHUB_SERVER_URL"), a.getenv("GITHUB_REPOSITORY")
+	if !a.Enabled() || server == "" || repository == "" {
+		return Source{}
+	}
+	home := server + "/" + repository
+	workflow := a.getenv("GITHUB_WORKFLOW_REF")
+	path, _, _ := strings.Cut(strings.TrimPrefix(workflow, repository+"/"), "@")
+	return Source{
+		Repository: home, Ref: a.getenv("GITHUB_REF"), Commit: a.getenv("GITHUB_SHA"), Event: a.getenv("GITHUB_EVENT_NAME"),
+		Workflow: path, Builder: server + "/" + workflow,
+		Invocation: fmt.Sprintf("%s/actions/runs/%s/attempts/%s", home, a.getenv("GITHUB_RUN_ID"), a.getenv("GITHUB_RUN_ATTEMPT")),
+	}
+}

@@ -1,0 +1,72 @@
+package gha
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// issuer answers as GitHub does to a job with the permission.
+func issuer(t *testing.T, status int, body string) map[string]string {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Header.Get("Authorization") != "Bearer request-token" || r.URL.Query().Get("audience") != "sigstore" || r.URL.Query().Get("api-version") != "2.0" {
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		w.WriteHeader(status)
+		_, _ = w.Write([]byte(body))
+	}))
+	t.Cleanup(server.Close)
+	return map[string]string{"GITHUB_ACTIONS": "true", "ACTIONS_ID_TOKEN_REQUEST_URL": server.URL + "/token?api-version=2.0", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-token"}
+}
+
+func TestTheIdentityTokenIsMaskedAndItsAbsenceExplained(t *testing.T) {
+	wrong := issuer(t, http.StatusOK, `{"value":"a.b.c"}`)
+	wrong["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = "stale"
+	down := issuer(t, http.StatusOK, "")
+	down["ACTIONS_ID_TOKEN_REQUEST_URL"] = "http://127.0.0.1:1/token"
+	for _, c := range []struct {
+		name        string
+		environment map[string]string
+		want        string
+		kind        pipeline.Kind
+	}{
+		{"a job with the permission", issuer(t, http.StatusOK, `{"value":"a.b.c"}`), "", 0},
+		{"a job without it", map[string]string{"GITHUB_ACTIONS": "true"}, "id-token: write", pipeline.KindInput},
+		{"a request token that does not hold", wrong, "[gha/identity-refused]", pipeline.KindInput},
+		{"GitHub is down", issuer(t, http.StatusServiceUnavailable, "secret words"), "GitHub answered 503", pipeline.KindUnavailable},
+		{"GitHub cannot be reached", down, "connection refused", pipeline.KindUnavailable},
+		{"an answer without a token", issuer(t, http.StatusOK, `{}`), "[gha/identity-unavailable]", pipeline.KindUnavailable},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var out strings.Builder
+			token, err := New(func(key string) string { return c.environment[key] }, &out).IdentityToken(t.Context(), "sigstore")
+			if c.want == "" {
+				require.NoError(t, err)
+				require.Equal(t, "a.b.c", token)
+				require.Contains(t, out.String(), "::add-mask::a.b.c")
+				return
+			}
+			require.ErrorContains(t, err, c.want)
+			require.Equal(t, c.kind, pipeline.KindOf(err))
+			require.NotContains(t, err.Error(), "secret words")
+		})
+	}
+}
+
+func TestTheSourceIsThatOfTheWorkflow(t *testing.T) {
+	environment := map[string]string{
+		"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "org/repo", "GITHUB_REF": "refs/tags/v1", "GITHUB_SHA": "abc",
+		"GITHUB_WORKFLOW_REF": "org/repo/.github/workflows/release.yml@refs/tags/v1", "GITHUB_RUN_ID": "7", "GITHUB_RUN_ATTEMPT": "2", "GITHUB_EVENT_NAME": "push",
+	}
+	require.Equal(t, Source{
+		Repository: "https://github.com/org/repo", Ref: "refs/tags/v1", Commit: "abc", Workflow: ".github/workflows/release.yml", Event: "push",
+		Builder: "https://github.com/org/repo/.github/workflows/release.yml@refs/tags/v1", Invocation: "https://github.com/org/repo/actions/runs/7/attempts/2",
+	}, New(func(key string) string { return environment[key] }, &strings.Builder{}).Source())
+	require.Zero(t, New(func(string) string { return "" }, &strings.Builder{}).Source())
+}
