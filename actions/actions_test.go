@@ -42,7 +42,7 @@ func files(t *testing.T) []string {
 	t.Helper()
 	found, err := filepath.Glob("*/action.yml")
 	require.NoError(t, err)
-	require.Len(t, found, 8, "one folder for each stage")
+	require.Len(t, found, 9, "one folder for each stage")
 	return append(found, "../action.yml")
 }
 
@@ -134,7 +134,8 @@ func TestTheCommandIsTheOneOfTheFolder(t *testing.T) {
 }
 
 func TestEveryOutputIsOneThatTheProgramSets(t *testing.T) {
-	set := []string{"verdict", "image", "digest", "record", "revision", "previous-good", "live-revision", "cause-code", "cause", "evidence"}
+	set := []string{"verdict", "image", "digest", "record", "revision", "previous-good", "live-revision", "cause-code", "cause", "evidence",
+		"tags", "blocking", "critical", "high", "medium", "low", "unknown"}
 	each(t, func(t *testing.T, file string, a action) {
 		require.NotEmpty(t, a.Outputs)
 		ids := map[string]bool{}

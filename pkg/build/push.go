@@ -173,11 +173,15 @@ func parallel(ctx context.Context, limit int, tasks ...func(context.Context) err
 // countedBody counts what was read of it.
 type countedBody struct {
 	io.ReadCloser
-	n atomic.Int64
+	n   atomic.Int64
+	all *atomic.Int64 // of the whole build, nil when nobody wants to know
 }
 
 func (c *countedBody) Read(p []byte) (int, error) {
 	n, err := c.ReadCloser.Read(p)
 	c.n.Add(int64(n))
+	if c.all != nil {
+		c.all.Add(int64(n))
+	}
 	return n, err
 }

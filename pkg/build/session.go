@@ -8,6 +8,7 @@ import (
 	"net/http"
 	"net/url"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -26,6 +27,8 @@ type Images struct {
 	Credentials []Credentials
 	// Retry says how a request is tried again.
 	Retry Retry
+	// Sent, when given, counts the bytes of layers while they go, for a progress bar.
+	Sent *atomic.Int64
 	// Log gets progress and each retry; nil discards it.
 	Log *slog.Logger
 }
@@ -36,6 +39,7 @@ type session struct {
 	wire  http.RoundTripper
 	keys  authn.Keychain
 	log   *slog.Logger
+	sent  *atomic.Int64
 
 	mu      sync.Mutex
 	puller  *remote.Puller
@@ -45,7 +49,7 @@ type session struct {
 func (i Images) session() *session {
 	log := discardIfNil(i.Log)
 	retry := &retrier{policy: i.Retry.withDefaults(), log: log}
-	return &session{retry: retry, wire: newWire(retry, stalled), keys: keychain(i.Credentials), log: log, pushers: map[string]*pusher{}}
+	return &session{retry: retry, wire: newWire(retry, stalled), keys: keychain(i.Credentials), log: log, sent: i.Sent, pushers: map[string]*pusher{}}
 }
 
 // options for the library's own requests; those are tried again below it.

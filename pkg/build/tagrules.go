@@ -62,16 +62,20 @@ func (r TagRules) Moves() ([]TagMove, error) {
 		}
 		moves = append(moves, TagMove{Tag: tag[:min(len(tag), 128)]})
 	}
-	for _, tag := range r.Further {
-		moves = append(moves, TagMove{Tag: tag})
-	}
+	var release []TagMove
 	if r.Version != "" {
-		release, err := releaseMoves(r.Version)
-		if err != nil {
+		var err error
+		if release, err = releaseMoves(r.Version); err != nil {
 			return nil, err
 		}
-		moves = append(moves, release...)
 	}
+	for _, tag := range r.Further {
+		// The stricter rule holds for a tag that is named twice.
+		if !slices.ContainsFunc(slices.Concat(moves, release), func(m TagMove) bool { return m.Tag == tag }) {
+			moves = append(moves, TagMove{Tag: tag})
+		}
+	}
+	moves = append(moves, release...)
 	for _, m := range moves {
 		if err := checkTag(m.Tag); err != nil {
 			return nil, err

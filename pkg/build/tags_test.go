@@ -223,3 +223,10 @@ func TestARepositorysNameIsWrittenSmall(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, host+"/team/backstage", result.Image.Repository)
 }
+
+func TestAFurtherTagThatTheVersionGivesAnywayKeepsItsRule(t *testing.T) {
+	moves, err := TagRules{Version: "1.2.3", Further: []string{"1.2.3", "latest", "blue", "blue"}}.Moves()
+	require.NoError(t, err)
+	require.Equal(t, []TagMove{{Tag: "blue"}, {Tag: "1.2.3", Fixed: true, Version: "1.2.3"}, {Tag: "1.2", Forward: true, Version: "1.2.3"},
+		{Tag: "1", Forward: true, Version: "1.2.3"}, {Tag: "latest", Forward: true, Version: "1.2.3"}}, moves)
+}

@@ -147,7 +147,7 @@ func (u *upload) stream(ctx context.Context, sent *transfer) error {
 	if err != nil {
 		return err
 	}
-	counted := &countedBody{ReadCloser: body}
+	counted := &countedBody{ReadCloser: body, all: u.pusher.session.sent}
 	request := &upstream{header: header, body: counted, size: -1, again: func() (io.ReadCloser, error) { return u.open(u.offset) }}
 	if u.digest != "" {
 		request.size = u.size - u.offset

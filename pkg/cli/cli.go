@@ -32,8 +32,13 @@ type command struct {
 var common = []string{"config", "output", "record"}
 
 var (
-	buildSettings    = []string{"source", "base-image", "repository", "platform", "version-label"}
-	scanSettings     = []string{"scan-database", "scan-threshold", "scan-fixed-only", "scan-cache-dir", "scan-max-database-age"}
+	buildSettings = []string{"source", "base-image", "repository", "platform", "version-label", "builder", "prepare", "install-flag", "install-input",
+		"build-include", "dependency-tree", "cache-repository", "no-cache", "dockerfile", "dockerfile-target", "build-arg", "build-secret", "build-tool",
+		"label", "source-url", "push-attempts"}
+	scanSettings = []string{"scan-database", "scan-threshold", "scan-fixed-only", "scan-cache-dir", "scan-max-database-age", "scan-database-fallback",
+		"scan-offline", "scan-ignore-file", "scan-vex", "scan-secrets", "scan-misconfigurations",
+		"scan-json", "scan-sarif", "scan-cyclonedx", "scan-spdx", "scan-cosign-vuln"}
+	tagSettings      = []string{"tag", "branch"}
 	signSettings     = []string{"sign-key", "sign-format", "signing-config", "attest"}
 	verifySettings   = []string{"verify-key", "verify-identity", "verify-identity-regexp", "verify-issuer", "trusted-root", "require-attestation", "max-scan-age", "verify-repository", "allow-unsigned-unsafe"}
 	clusterSettings  = []string{"release", "namespace", "image-values-path", "kubeconfig", "kube-context"}
@@ -48,10 +53,10 @@ var (
 func commands() []command {
 	return []command{
 		{"run", "build, scan, sign, verify and deploy in one go",
-			"Run does the whole pipeline in one process: build and push, scan, sign, verify, deploy. The tag moves last.",
-			join(buildSettings, scanSettings, signSettings, verifySettings, clusterSettings, chartSettings, gateSettings, changeSettings, []string{"timeout", "tag"}), runAll},
+			"Run does the whole pipeline in one process: it builds and pushes the image while it scans it and looks whether the cluster would take it, then signs, verifies and deploys it. Tags move last.",
+			join(buildSettings, scanSettings, signSettings, verifySettings, clusterSettings, chartSettings, gateSettings, changeSettings, []string{"timeout"}, tagSettings), runAll},
 		{"build", "build the image and push it by digest",
-			"Build puts an installed Backstage workspace onto the base image, layer by layer, and pushes the result by digest. No tag moves.",
+			"Build puts a Backstage workspace onto the base image, layer by layer, or drives BuildKit, and pushes the result by digest. No tag moves.",
 			buildSettings, runBuild},
 		{"scan", "scan an image for known vulnerabilities",
 			"Scan compares the packages of an image with a vulnerability database. Findings at or above the threshold refuse the image (exit 1); a scan that could not be done is never clean (exit 3).",
@@ -62,6 +67,12 @@ func commands() []command {
 		{"verify", "check the signature of an image",
 			"Verify checks that an image was signed by a key or an identity and has the attestations that are wanted, as deploy does before it touches the cluster.",
 			join([]string{"image"}, verifySettings), runVerify},
+		{"validate", "check that an image is fit for production",
+			"Validate looks at a pushed image as a strict cluster would: its user, its entry point, its labels, and what should not be in it. It changes nothing.",
+			[]string{"image", "push-attempts"}, runValidate},
+		{"promote", "give a verified image its tags, also in another repository",
+			"Promote copies a verified image with its signatures and attestations to another repository, also of another registry, with its digest unchanged, and moves the tags there by the same rules as run.",
+			join([]string{"image", "to-repository", "version-label", "push-attempts"}, tagSettings, verifySettings), runPromote},
 		{"preflight", "look for what would make a deploy fail",
 			"Preflight renders the chart, asks the API server by a dry run, and checks permissions, quota, images and time budgets. It changes nothing. What would certainly fail refuses (exit 1).",
 			join([]string{"image"}, clusterSettings, chartSettings, smokeSettings, []string{"timeout", "rollback-timeout"}), runPreflight},

@@ -54,6 +54,18 @@ func (s *screen) show(sight pipeline.Sight) {
 	s.draw()
 }
 
+// line draws one line in place of the table; it does nothing without a terminal.
+func (s *screen) line(text string) {
+	if s.width == 0 {
+		return
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	s.erase()
+	s.table = oneLine(text) + "\n"
+	s.draw()
+}
+
 // clear removes the table.
 func (s *screen) clear() {
 	s.mu.Lock()

@@ -30,7 +30,9 @@ type session struct {
 	documents map[string]json.RawMessage
 	built     bool // by this run
 
-	mu   sync.Mutex // guards what follows
+	groups sync.Mutex // held while a group of log lines is written
+
+	mu   sync.Mutex // guards record where stages run side by side, and what follows
 	last pipeline.Record
 	over bool
 }
@@ -40,7 +42,10 @@ func newSession(name string, settings config.Settings, environ []string, stdout,
 	s := &session{Settings: settings, stdout: stdout, getenv: getenv}
 	s.SignPassword = []byte(getenv("COSIGN_PASSWORD"))
 	s.actions = gha.New(getenv, stderr)
-	s.actions.Mask(getenv("COSIGN_PASSWORD"))
+	s.RegistryUsername, s.RegistryPassword = getenv("REGISTRY_USERNAME"), getenv("REGISTRY_PASSWORD")
+	for _, secret := range []string{"COSIGN_PASSWORD", "REGISTRY_PASSWORD"} {
+		s.actions.Mask(getenv(secret))
+	}
 	// Parts of the log are texts of registries, clusters and containers.
 	s.screen = newScreen(stderr)
 	s.stderr = s.actions.Guarded(s.screen)
@@ -63,17 +68,26 @@ func lookup(environ []string) func(string) string {
 }
 
 // phase runs one stage and notes its time and result in the record.
-func (s *session) phase(name string, stage func() error) error {
-	s.log.Info(name)
+func (s *session) phase(name string, stage func() error) error { return s.noted(name, s.log, stage) }
+
+func (s *session) noted(name string, log *slog.Logger, stage func() error) error {
+	log.Info(name)
 	p := pipeline.Phase{Name: name, Start: time.Now(), Result: "ok"}
 	err := stage()
 	p.End = time.Now()
 	if err != nil {
 		p.Result = "failed"
 	}
-	s.record.Phases = append(s.record.Phases, p)
-	s.snapshot(s.record)
+	s.update(func(r *pipeline.Record) { r.Phases = append(r.Phases, p) })
 	return err
+}
+
+// update changes the record, also from stages that run side by side.
+func (s *session) update(change func(*pipeline.Record)) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	change(&s.record)
+	s.last = s.record
 }
 
 // snapshot keeps the record as it stands, for a process that must end at once.
@@ -191,6 +205,15 @@ func (s *session) outputs() [][2]string {
 			[2]string{"revision", number(r.Release.Revision)},
 			[2]string{"previous-good", number(r.Release.PreviousGood)},
 			[2]string{"live-revision", number(r.Release.Live)})
+	}
+	if r.Scan != nil {
+		all = append(all, [2]string{"blocking", fmt.Sprint(len(r.Scan.Blocking))})
+		for _, severity := range pipeline.Severities() {
+			all = append(all, [2]string{strings.ToLower(string(severity)), fmt.Sprint(r.Scan.Counts[severity])})
+		}
+	}
+	if tags := r.TagsHere(); len(tags) > 0 {
+		all = append(all, [2]string{"tags", strings.Join(tags, ",")})
 	}
 	if r.Cause != nil {
 		all = append(all, [2]string{"cause-code", r.Cause.Code}, [2]string{"cause", r.Cause.String()})

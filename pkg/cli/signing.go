@@ -106,6 +106,25 @@ func (s *session) attestations() ([]sign.Attestation, error) {
 	return all, nil
 }
 
+// wantsAttested tells whether the report of this kind is to be signed.
+func (s *session) wantsAttested(kind string) bool {
+	if kind == "" || s.record.Command != "run" {
+		return false
+	}
+	return len(s.Attest) == 0 && kind != "spdx" || slices.Contains(s.Attest, kind)
+}
+
+// knownKinds finds a kind of attestation that there is not.
+func (s *session) knownKinds() error {
+	for _, one := range s.Attest {
+		kind, _, _ := strings.Cut(one, "=")
+		if _, err := sign.PredicateType(kind); err != nil && kind != attestNone {
+			return pipeline.BadInput("config/invalid", "--attest: %w", err)
+		}
+	}
+	return nil
+}
+
 // known are the kinds of attestations for which this run has what they claim.
 func (s *session) known() []string {
 	var kinds []string

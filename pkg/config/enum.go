@@ -18,6 +18,9 @@ const (
 // Severity is the lowest severity that blocks, in Trivy's words.
 type Severity string
 
+// Builder is what makes an image.
+type Builder string
+
 // Format is how signatures and attestations are stored.
 type Format string
 
@@ -32,6 +35,15 @@ func (s *Severity) String() string { return string(*s) }
 
 // Type is what the help shows in place of the value.
 func (s *Severity) Type() string { return "severity" }
+
+// String gives the value as it is written.
+func (b *Builder) String() string { return string(*b) }
+
+// Type is what the help shows in place of the value.
+func (b *Builder) Type() string { return "auto|layers|dockerfile" }
+
+// Set parses the value of --builder.
+func (b *Builder) Set(v string) error { return setEnum(b, v, "auto", "layers", "dockerfile") }
 
 // String gives the value as it is written.
 func (f *Format) String() string { return string(*f) }

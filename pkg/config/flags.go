@@ -28,9 +28,32 @@ func table() []flag {
 		{"source", "workspace root of the Backstage `DIR`ectory to build", text(func(s *Settings) *string { return &s.Source }, ".")},
 		{"base-image", "`IMAGE` to put the application on", text(func(s *Settings) *string { return &s.BaseImage }, "docker.io/library/node:22-bookworm-slim")},
 		{"repository", "`HOST/PATH` to push the image to, without a tag", text(func(s *Settings) *string { return &s.Repository }, "")},
-		{"platform", "`OS/ARCH` of the image", text(func(s *Settings) *string { return &s.Platform }, "linux/amd64")},
-		{"version-label", "version of the application, for the image's labels", text(func(s *Settings) *string { return &s.VersionLabel }, "")},
-		{"tag", "`TAG` that moves to the image after everything else succeeded", text(func(s *Settings) *string { return &s.Tag }, "")},
+		{"platform", "`OS/ARCH` of the image; several, separated by commas, make an index", text(func(s *Settings) *string { return &s.Platform }, "linux/amd64")},
+		{"version-label", "version of the application, for the image's labels; a semantic one also for its tags; default that of the Git tag in GitHub Actions", text(func(s *Settings) *string { return &s.VersionLabel }, "")},
+		{"builder", "what makes the image: layers, for Node backends, needs no daemon; dockerfile drives BuildKit; auto chooses and says why", func(fs *pflag.FlagSet, s *Settings, name, usage string) {
+			s.Builder = "auto"
+			fs.Var(&s.Builder, name, usage)
+		}},
+		{"prepare", "install, compile and bundle the workspace before its image is built", boolean(func(s *Settings) *bool { return &s.Prepare })},
+		{"install-flag", "`FLAG` for the installation of the production dependencies, repeatable", list(func(s *Settings) *[]string { return &s.InstallFlags })},
+		{"install-input", "further `FILE` of the source that this installation reads, repeatable", list(func(s *Settings) *[]string { return &s.InstallInputs })},
+		{"build-include", "further `FILE` or folder of the source that the application needs, repeatable", list(func(s *Settings) *[]string { return &s.BuildInclude })},
+		{"dependency-tree", "`PLATFORM=DIR` with the dependencies installed for one platform, repeatable", list(func(s *Settings) *[]string { return &s.DependencyTrees })},
+		{"cache-repository", "`HOST/PATH` that keeps the layers of dependencies; default the image's own repository", text(func(s *Settings) *string { return &s.CacheRepository }, "")},
+		{"no-cache", "take no layer of an earlier build and leave none", boolean(func(s *Settings) *bool { return &s.NoCache })},
+		{"dockerfile", "`FILE` in the source for the builder dockerfile; default Dockerfile", text(func(s *Settings) *string { return &s.Dockerfile }, "")},
+		{"dockerfile-target", "`STAGE` of the Dockerfile to build; default the last one", text(func(s *Settings) *string { return &s.DockerfileStage }, "")},
+		{"build-arg", "`KEY=VALUE` for the Dockerfile, repeatable; it stays in the image", list(func(s *Settings) *[]string { return &s.BuildArgs })},
+		{"build-secret", "`id=NAME,src=FILE` or id=NAME,env=VARIABLE for the Dockerfile, repeatable; it does not stay in the image", list(func(s *Settings) *[]string { return &s.BuildSecrets })},
+		{"build-tool", "`PROGRAM` that builds the Dockerfile: docker (with buildx) or buildctl; default what is there", text(func(s *Settings) *string { return &s.BuildTool }, "")},
+		{"label", "`KEY=VALUE` of the image, repeatable", list(func(s *Settings) *[]string { return &s.Labels })},
+		{"source-url", "`URL` of the source, for the image's labels; default the repository in GitHub Actions", text(func(s *Settings) *string { return &s.SourceURL }, "")},
+		{"push-attempts", "how often each request to a registry is tried", func(fs *pflag.FlagSet, s *Settings, name, usage string) {
+			fs.IntVar(&s.PushAttempts, name, 8, usage)
+		}},
+		{"tag", "further `TAG` that moves to the image after everything else succeeded, repeatable", list(func(s *Settings) *[]string { return &s.Tags })},
+		{"branch", "`BRANCH` whose name becomes a tag, too; default the branch in GitHub Actions", text(func(s *Settings) *string { return &s.Branch }, "")},
+		{"to-repository", "`HOST/PATH` to promote the image to; default its own repository", text(func(s *Settings) *string { return &s.ToRepository }, "")},
 
 		{"image", "image by digest, `REPOSITORY@sha256:…`", text(func(s *Settings) *string { return &s.Image }, "")},
 
@@ -42,6 +65,18 @@ func table() []flag {
 		{"scan-fixed-only", "only findings that have a fix refuse the image", boolean(func(s *Settings) *bool { return &s.ScanFixedOnly })},
 		{"scan-cache-dir", "`DIR`ectory that keeps the database between runs; default in the user's cache", text(func(s *Settings) *string { return &s.ScanCacheDir }, "")},
 		{"scan-max-database-age", "refuse to judge with an older database (0: any age)", duration(func(s *Settings) *time.Duration { return &s.ScanMaxDatabaseAge }, 0)},
+
+		{"scan-database-fallback", "further database `REFERENCE`, for when those before cannot be reached, repeatable", list(func(s *Settings) *[]string { return &s.ScanFallbacks })},
+		{"scan-offline", "use the database that is in the cache", boolean(func(s *Settings) *bool { return &s.ScanOffline })},
+		{"scan-ignore-file", "YAML `FILE` of findings to ignore, each with a statement and expired_at", text(func(s *Settings) *string { return &s.ScanIgnoreFile }, "")},
+		{"scan-vex", "`FILE` of VEX statements (OpenVEX or CSAF), repeatable", list(func(s *Settings) *[]string { return &s.ScanVEX })},
+		{"scan-secrets", "look for credentials in the image, too", boolean(func(s *Settings) *bool { return &s.ScanSecrets })},
+		{"scan-misconfigurations", "check the configuration of the image, too", boolean(func(s *Settings) *bool { return &s.ScanMisconfig })},
+		{"scan-json", "write Trivy's JSON report to this `FILE`", text(func(s *Settings) *string { return &s.ScanReports.JSON }, "")},
+		{"scan-sarif", "write a SARIF report to this `FILE`", text(func(s *Settings) *string { return &s.ScanReports.SARIF }, "")},
+		{"scan-cyclonedx", "write a CycloneDX SBOM to this `FILE`", text(func(s *Settings) *string { return &s.ScanReports.CycloneDX }, "")},
+		{"scan-spdx", "write an SPDX SBOM to this `FILE`", text(func(s *Settings) *string { return &s.ScanReports.SPDX }, "")},
+		{"scan-cosign-vuln", "write the predicate of a vulnerability attestation to this `FILE`", text(func(s *Settings) *string { return &s.ScanReports.CosignVuln }, "")},
 
 		{"sign-key", "private `KEY`: a file, whose password comes from COSIGN_PASSWORD, env://NAME, or the URI of a KMS; without it the workflow signs keyless", text(func(s *Settings) *string { return &s.SignKey }, "")},
 		{"sign-format", "how signatures are stored: legacy, which every version of cosign reads, bundle, or both", func(fs *pflag.FlagSet, s *Settings, name, usage string) {

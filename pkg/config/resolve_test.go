@@ -37,7 +37,7 @@ func TestOrderIsFlagEnvironmentFileDefault(t *testing.T) {
 func TestValuesKeepTheirSpelling(t *testing.T) {
 	s, err := resolve(t, "tag: 1.10\nvalues: [a.yaml, b.yaml]\nto: 3\nscan-fixed-only: true\nreason:\n", nil)
 	require.NoError(t, err)
-	require.Equal(t, "1.10", s.Tag)
+	require.Equal(t, []string{"1.10"}, s.Tags)
 	require.Equal(t, []string{"a.yaml", "b.yaml"}, s.Values)
 	require.Equal(t, 3, s.To)
 	require.True(t, s.ScanFixedOnly)

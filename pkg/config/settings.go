@@ -6,6 +6,9 @@ package config
 
 import "time"
 
+// ScanReports are the files of a scan's reports, "" for none.
+type ScanReports struct{ JSON, SARIF, CycloneDX, SPDX, CosignVuln string }
+
 // Settings holds every setting of every command. A command fills only the ones
 // whose flags it defines; see [Define].
 type Settings struct {
@@ -16,9 +19,29 @@ type Settings struct {
 	Source       string // workspace root to build
 	BaseImage    string // image to put the application on
 	Repository   string // HOST/PATH to push to
-	Platform     string // os/architecture
-	VersionLabel string // version of the application, for the image's labels
-	Tag          string // tag that moves to the image once it is proven, "" for none
+	Platform     string // os/architecture, several with commas
+	VersionLabel string // version of the application, for the image's labels and tags
+	Branch       string // branch that gives a tag, "" for none
+
+	Builder         Builder
+	Prepare         bool     // install, compile and bundle first
+	InstallFlags    []string // for the package manager
+	InstallInputs   []string // further files that the install reads
+	BuildInclude    []string // further files for the image
+	DependencyTrees []string // PLATFORM=DIR
+	CacheRepository string   // where layers of dependencies are kept
+	NoCache         bool
+	Dockerfile      string   // path in the source
+	DockerfileStage string   // stage to build
+	BuildArgs       []string // KEY=VALUE
+	BuildSecrets    []string // id=NAME,src=FILE or id=NAME,env=VARIABLE
+	BuildTool       string   // docker or buildctl
+	Labels          []string // KEY=VALUE
+	SourceURL       string   // for the image's labels
+	PushAttempts    int      // of each request
+
+	Tags         []string // further tags that move to the image once it is proven
+	ToRepository string   // HOST/PATH to promote to
 
 	Image string // REPOSITORY@sha256:…
 
@@ -27,6 +50,13 @@ type Settings struct {
 	ScanFixedOnly      bool          // only findings with a fix block
 	ScanCacheDir       string        // where the database is kept between runs
 	ScanMaxDatabaseAge time.Duration // 0 for any age
+	ScanFallbacks      []string      // further databases
+	ScanOffline        bool          // do not ask for a newer database
+	ScanIgnoreFile     string        // findings to ignore
+	ScanVEX            []string      // statements about what does not matter
+	ScanSecrets        bool          // look for credentials, too
+	ScanMisconfig      bool          // check the image's configuration, too
+	ScanReports        ScanReports   // files to write
 
 	SignKey              string        // private key: a file, env://NAME or a KMS; "" for keyless
 	SignFormat           Format        // how signatures are stored
@@ -68,5 +98,7 @@ type Settings struct {
 	Reason         string // why, for the record
 
 	// Secrets come from the environment only, never from a flag or the file.
-	SignPassword []byte // COSIGN_PASSWORD
+	SignPassword     []byte // COSIGN_PASSWORD
+	RegistryUsername string // REGISTRY_USERNAME
+	RegistryPassword string // REGISTRY_PASSWORD
 }

@@ -63,6 +63,21 @@ func quiet(err error) error {
 	return err
 }
 
+// The types of a Git reference, as GITHUB_REF_TYPE names them.
+const (
+	RefTag    = "tag"
+	RefBranch = "branch"
+)
+
+// RefName is the name of the tag or branch that the workflow runs for, "" when it
+// runs for something else, such as a pull request.
+func (a *Actions) RefName(kind string) string {
+	if !a.Enabled() || a.getenv("GITHUB_REF_TYPE") != kind || strings.HasPrefix(a.getenv("GITHUB_REF"), "refs/pull/") {
+		return ""
+	}
+	return a.getenv("GITHUB_REF_NAME")
+}
+
 // Source says which workflow runs from what source, in the words of the runner's
 // environment. All fields are empty on a laptop.
 type Source struct {

@@ -63,7 +63,8 @@ type Phase struct {
 	Name   string    `json:"name"`
 	Start  time.Time `json:"start"`
 	End    time.Time `json:"end"`
-	Result string    `json:"result"` // "ok", "failed", "cancelled"
+	Result string    `json:"result"`          // "ok", "failed", "cancelled"
+	Bytes  int64     `json:"bytes,omitempty"` // that were sent
 }
 
 // Check is one smoke request (or another check) and how it ended.
@@ -95,6 +96,10 @@ type Record struct {
 	Checks   []Check  `json:"checks"`
 	Evidence []string `json:"evidence"` // paths of files
 	Run      Run      `json:"run"`
+	// Built says how the image was made, when this run made it.
+	Built *Built `json:"built,omitempty"`
+	// Tags are what became of the tags that were to move.
+	Tags []MovedTag `json:"tags,omitempty"`
 	// Scan is the scan's result where there was one.
 	Scan *ScanReport `json:"scan,omitempty"`
 	// Concerns are what preflight found.

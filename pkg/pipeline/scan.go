@@ -43,4 +43,11 @@ type ScanReport struct {
 	Packages int `json:"packages"`
 	// DatabaseUpdated is when the vulnerability database was made.
 	DatabaseUpdated time.Time `json:"databaseUpdated"`
+	// Suppressed are findings that an ignore entry or a VEX statement took out; their
+	// texts are for people.
+	Suppressed []string `json:"suppressed,omitempty"`
+	// Expired are ignore entries without effect, because their date has passed;
+	// Unmatched are those for which there is no finding.
+	Expired   []string `json:"expired,omitempty"`
+	Unmatched []string `json:"unmatched,omitempty"`
 }

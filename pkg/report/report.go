@@ -89,11 +89,16 @@ func Encode(r pipeline.Record) ([]byte, error) {
 
 // WriteFile writes the record to path in one step: a reader sees the old file or
 // the new one, never a part.
-func WriteFile(path string, r pipeline.Record) (err error) {
+func WriteFile(path string, r pipeline.Record) error {
 	document, err := Encode(r)
 	if err != nil {
 		return err
 	}
+	return WriteText(path, document)
+}
+
+// WriteText writes a file that is there as a whole or not at all.
+func WriteText(path string, text []byte) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
@@ -103,7 +108,7 @@ func WriteFile(path string, r pipeline.Record) (err error) {
 			err = removeErr
 		}
 	}()
-	_, err = f.Write(document)
+	_, err = f.Write(text)
 	if err := errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
 		return err
 	}

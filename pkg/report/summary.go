@@ -32,6 +32,8 @@ func Summary(r pipeline.Record) string {
 	if r.Advice != "" {
 		fmt.Fprintf(&b, "What to do: %s\n\n", escape(r.Advice))
 	}
+	built(&b, r.Built)
+	tags(&b, r.Tags)
 	scan(&b, r.Scan)
 	concerns(&b, r.Concerns)
 	phases(&b, r.Phases)
@@ -54,6 +56,39 @@ func concerns(b *strings.Builder, all []pipeline.Concern) {
 	}
 }
 
+func built(b *strings.Builder, made *pipeline.Built) {
+	if made == nil {
+		return
+	}
+	fmt.Fprintf(b, "Built by %s (%s); %s sent, %d requests tried again.\n\n", escape(made.Builder), escape(made.Reason), megabytes(made.Sent), made.Retries)
+	b.WriteString("| layer | platform | size | origin |\n|---|---|---|---|\n")
+	for _, l := range made.Layers[:min(len(made.Layers), maxRows)] {
+		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", escape(l.Name), escape(l.Platform), megabytes(l.Size), escape(l.Origin))
+	}
+	more(b, len(made.Layers))
+	for _, warning := range made.Warnings {
+		fmt.Fprintf(b, "- build: %s\n", escape(warning))
+	}
+}
+
+func megabytes(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes)/1e6) }
+
+func tags(b *strings.Builder, all []pipeline.MovedTag) {
+	for _, t := range all {
+		switch {
+		case t.Moved:
+			fmt.Fprintf(b, "- tag `%s` moved here\n", t.Tag)
+		case t.Here:
+			fmt.Fprintf(b, "- tag `%s` was here already\n", t.Tag)
+		default:
+			fmt.Fprintf(b, "- tag `%s` stays where it is: %s\n", t.Tag, escape(t.Why))
+		}
+	}
+	if len(all) > 0 {
+		b.WriteString("\n")
+	}
+}
+
 func scan(b *strings.Builder, s *pipeline.ScanReport) {
 	if s == nil {
 		return
@@ -63,6 +98,14 @@ func scan(b *strings.Builder, s *pipeline.ScanReport) {
 		counts = append(counts, fmt.Sprintf("%d %s", s.Counts[severity], strings.ToLower(string(severity))))
 	}
 	fmt.Fprintf(b, "Scan: %d packages; %s; %d of them block.\n\n", s.Packages, strings.Join(counts, ", "), len(s.Blocking))
+	for _, entries := range []struct {
+		what  string
+		texts []string
+	}{{"does not count", s.Suppressed}, {"ignore entry has expired", s.Expired}, {"ignore entry fits nothing", s.Unmatched}} {
+		for _, text := range entries.texts[:min(len(entries.texts), maxRows)] {
+			fmt.Fprintf(b, "- %s: %s\n", entries.what, escape(text))
+		}
+	}
 	if len(s.Blocking) == 0 {
 		return
 	}
@@ -77,9 +120,13 @@ func phases(b *strings.Builder, all []pipeline.Phase) {
 	if len(all) == 0 {
 		return
 	}
-	b.WriteString("| phase | result | seconds |\n|---|---|---|\n")
+	b.WriteString("| phase | result | seconds | sent |\n|---|---|---|---|\n")
 	for _, p := range all {
-		fmt.Fprintf(b, "| %s | %s | %.1f |\n", escape(p.Name), escape(p.Result), p.End.Sub(p.Start).Seconds())
+		sent := ""
+		if p.Bytes > 0 {
+			sent = megabytes(p.Bytes)
+		}
+		fmt.Fprintf(b, "| %s | %s | %.1f | %s |\n", escape(p.Name), escape(p.Result), p.End.Sub(p.Start).Seconds(), sent)
 	}
 	b.WriteString("\n")
 }

@@ -1,7 +1,9 @@
 package scan
 
 import (
+	"cmp"
 	"context"
+	"fmt"
 	"io"
 	"reflect"
 	"slices"
@@ -138,4 +140,18 @@ func (r *Result) complete() {
 	r.Suppressed = append([]Suppressed{}, slices.Compact(r.Suppressed)...)
 	r.Expired = append([]Ignore{}, r.Expired...)
 	r.Unmatched = append([]Ignore{}, r.Unmatched...)
+	for _, s := range r.Suppressed[:min(rows, len(r.Suppressed))] {
+		r.Report.Suppressed = append(r.Report.Suppressed, fmt.Sprintf("%s in %s: %s: %s (%s)", s.Finding.ID, cmp.Or(s.Finding.Package, s.Finding.Target), s.Status, s.Reason, s.Source))
+	}
+	for _, entry := range r.Expired {
+		r.Report.Expired = append(r.Report.Expired, entry.String())
+	}
+	for _, entry := range r.Unmatched {
+		r.Report.Unmatched = append(r.Report.Unmatched, entry.String())
+	}
+}
+
+// String gives the entry for people.
+func (i Ignore) String() string {
+	return fmt.Sprintf("%s until %s: %s", i.ID, i.Expires.Format(time.DateOnly), i.Reason)
 }

@@ -94,7 +94,7 @@ func (d *demo) pipeline(ctx context.Context, step, title, version string, overla
 		return err
 	}
 	d.stagecrew(ctx, step, title, wantExit, "run",
-		"--source", source, "--base-image", d.BaseImage, "--repository", d.images, "--version-label", version, "--tag", version,
+		"--source", source, "--base-image", d.BaseImage, "--repository", d.images, "--version-label", version,
 		"--scan-database", d.Database, "--scan-cache-dir", filepath.Join(d.Work, "scan"),
 		"--sign-key", d.SignKey, "--verify-key", d.VerifyKey,
 		"--chart", d.chart, "--values", d.values, "--timeout", "5m")

@@ -1,0 +1,177 @@
+package cli
+
+import (
+	"context"
+	"log/slog"
+	"strconv"
+	"strings"
+	"sync/atomic"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/build"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+func runBuild(ctx context.Context, s *session) error {
+	return s.phase("build", func() error { return s.build(ctx, s.log, nil) })
+}
+
+// images talk to registries with the credentials and the patience of the settings.
+func (s *session) images(log *slog.Logger) build.Images {
+	images := build.Images{Retry: build.Retry{Attempts: s.PushAttempts}, Log: log}
+	if s.RegistryUsername != "" || s.RegistryPassword != "" {
+		for _, repository := range []string{s.Repository, s.ToRepository, s.record.Image.Repository} {
+			host, _, found := strings.Cut(repository, "/")
+			if found {
+				images.Credentials = append(images.Credentials, build.Credentials{Host: host, Username: s.RegistryUsername, Password: s.RegistryPassword})
+			}
+		}
+	}
+	return images
+}
+
+// build makes and pushes the image and puts it on the record. inspect may look at
+// it before it has arrived, and refuse it.
+func (s *session) build(ctx context.Context, log *slog.Logger, inspect func(context.Context, pipeline.Image, build.LocalImage) error) error {
+	options, err := s.buildOptions(log)
+	if err != nil {
+		return err
+	}
+	options.Inspect = inspect
+	options.Images.Sent = new(atomic.Int64)
+	defer s.progress(options.Images.Sent)()
+	result, err := build.Build(ctx, options)
+	if err != nil {
+		return err
+	}
+	s.update(func(r *pipeline.Record) {
+		r.Image, r.Built = result.Image, built(result)
+		for _, p := range result.Phases {
+			p.Name = "build: " + p.Name
+			if p.Name == "build: push" {
+				p.Bytes = result.Sent
+			}
+			r.Phases = append(r.Phases, p)
+		}
+	})
+	s.built = true
+	return nil
+}
+
+func (s *session) buildOptions(log *slog.Logger) (build.Options, error) {
+	source := s.actions.Source()
+	labels, err := pairs("label", s.Labels)
+	if err != nil {
+		return build.Options{}, err
+	}
+	arguments, err := pairs("build-arg", s.BuildArgs)
+	if err != nil {
+		return build.Options{}, err
+	}
+	trees, err := pairs("dependency-tree", s.DependencyTrees)
+	if err != nil {
+		return build.Options{}, err
+	}
+	created, err := s.created()
+	if err != nil {
+		return build.Options{}, err
+	}
+	return build.Options{
+		Builder:         string(s.Builder),
+		Source:          s.Source,
+		BaseImage:       s.BaseImage,
+		Repository:      s.Repository,
+		Platform:        s.Platform,
+		Created:         created,
+		Version:         s.version(),
+		Revision:        s.record.Run.Commit,
+		SourceURL:       or(s.SourceURL, source.Repository),
+		Labels:          labels,
+		Include:         s.BuildInclude,
+		Prepare:         s.Prepare,
+		InstallFlags:    s.InstallFlags,
+		InstallInputs:   s.InstallInputs,
+		Trees:           trees,
+		CacheRepository: s.CacheRepository,
+		NoCache:         s.NoCache,
+		Dockerfile: build.Dockerfile{
+			File: s.Dockerfile, Target: s.DockerfileStage, Args: arguments, Secrets: s.BuildSecrets, Tool: s.BuildTool,
+		},
+		Images: s.images(log),
+		Log:    log,
+	}, nil
+}
+
+// created is SOURCE_DATE_EPOCH, in seconds since 1970; zero without it.
+func (s *session) created() (time.Time, error) {
+	text := s.getenv("SOURCE_DATE_EPOCH")
+	if text == "" {
+		return time.Time{}, nil
+	}
+	seconds, err := strconv.ParseInt(text, 10, 64)
+	if err != nil || seconds < 0 {
+		return time.Time{}, pipeline.BadInput("config/invalid", "SOURCE_DATE_EPOCH %q: want whole seconds since 1970", text)
+	}
+	return time.Unix(seconds, 0), nil
+}
+
+func built(r build.Result) *pipeline.Built {
+	b := &pipeline.Built{Builder: r.Builder, Reason: r.Reason, Base: r.Base, Sent: r.Sent, Retries: r.Retries, Warnings: r.Warnings}
+	for _, l := range r.Layers {
+		origin := "present"
+		switch {
+		case l.Reused:
+			origin = "reused"
+		case l.Mounted:
+			origin = "mounted"
+		case l.Uploaded:
+			origin = "sent"
+		}
+		b.Layers = append(b.Layers, pipeline.BuiltLayer{Platform: l.Platform, Name: l.Name, Digest: l.Digest, Size: l.Size, Origin: origin})
+	}
+	return b
+}
+
+// pairs reads KEY=VALUE settings.
+func pairs(setting string, all []string) (map[string]string, error) {
+	m := map[string]string{}
+	for _, one := range all {
+		key, value, found := strings.Cut(one, "=")
+		if !found || key == "" {
+			return nil, pipeline.BadInput("config/invalid", "--%s %q: want KEY=VALUE", setting, one)
+		}
+		m[key] = value
+	}
+	return m, nil
+}
+
+func or(a, b string) string {
+	if a != "" {
+		return a
+	}
+	return b
+}
+
+func runValidate(ctx context.Context, s *session) error {
+	if err := s.givenImage(); err != nil {
+		return err
+	}
+	return s.phase("validate", func() error {
+		checks, err := s.images(s.log).Validate(ctx, s.record.Image)
+		s.update(func(r *pipeline.Record) { r.Checks = checks })
+		if err != nil {
+			return err
+		}
+		var failed []string
+		for _, c := range checks {
+			s.log.Info(c.Result, "check", c.Name, "platform", c.Target, "detail", c.Detail)
+			if c.Result == "failed" {
+				failed = append(failed, c.Name)
+			}
+		}
+		if len(failed) > 0 {
+			return pipeline.Refused("build/not-valid", "image %q fails the checks %s", s.record.Image, strings.Join(failed, ", "))
+		}
+		return nil
+	})
+}

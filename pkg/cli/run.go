@@ -1,0 +1,202 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"errors"
+	"fmt"
+	"log/slog"
+	"strings"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/deploy"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/scan"
+)
+
+// notYet stands for the image of a run before it is built.
+var notYet = pipeline.Image{Repository: "localhost/not-built-yet", Digest: "sha256:" + strings.Repeat("0", 64)}
+
+// runAll is the whole pipeline: build with push, scan and preflight side by side,
+// then one after the other sign, verify, deploy. Tags move when everything else has
+// succeeded.
+func runAll(ctx context.Context, s *session) error {
+	if err := s.valid(); err != nil {
+		return err
+	}
+	if err := s.prepare(ctx); err != nil {
+		return err
+	}
+	var verified pipeline.Verified
+	if err := s.folded("sign and verify", func() (err error) {
+		if err = s.sign(ctx); err == nil {
+			verified, err = s.verify(ctx)
+		}
+		return err
+	}); err != nil {
+		return err
+	}
+	err := s.folded("deploy", func() error { return s.deploy(ctx, verified) })
+	s.attestVerdict(ctx)
+	if err != nil || s.record.Verdict != pipeline.VerdictGood {
+		return err
+	}
+	return s.moveTags(ctx)
+}
+
+// valid finds everything that is wrong with the settings before any work is done.
+func (s *session) valid() error {
+	problems := []error{s.canSign(), s.knownKinds()}
+	add := func(err error, validate func() error) {
+		if err == nil {
+			err = validate()
+		}
+		problems = append(problems, err)
+	}
+	building, err := s.buildOptions(s.log)
+	add(err, building.Validate)
+	scanning, err := s.scanOptions(s.log)
+	scanning.Image = notYet
+	add(err, scanning.Validate)
+	signing, err := s.signOptions()
+	signing.Image = notYet
+	add(err, signing.Validate)
+	verifying, err := s.verifyOptions()
+	verifying.Image = notYet
+	add(err, verifying.Validate)
+	_, err = s.moves()
+	problems = append(problems, err)
+	_, err = s.deployOptions()
+	return errors.Join(append(problems, err)...)
+}
+
+// prepare builds, pushes and scans the image, and meanwhile looks whether the
+// cluster would take it. The first that says no ends the others.
+func (s *session) prepare(ctx context.Context) error {
+	scanner := &inspector{session: s}
+	return together(ctx,
+		func(ctx context.Context) error {
+			return s.aside("preflight", func(log *slog.Logger) error { return s.ahead(ctx, log) })
+		},
+		func(ctx context.Context) error {
+			err := s.aside("build", func(log *slog.Logger) error { return s.build(ctx, log, scanner.inspect) })
+			if len(scanner.results) == 0 {
+				return err
+			}
+			result := scanner.results[0]
+			if len(scanner.results) > 1 {
+				result = scan.Combine(s.record.Image, scanner.results...)
+			}
+			if judged := s.judge(ctx, result); judged != nil {
+				return judged
+			}
+			return err
+		})
+}
+
+// ahead is the preflight of a deploy whose image does not exist yet.
+func (s *session) ahead(ctx context.Context, log *slog.Logger) error {
+	g, err := s.gate()
+	if err != nil {
+		return err
+	}
+	cluster, r, err := s.openRelease()
+	if err != nil {
+		return err
+	}
+	plan, err := r.Plan(ctx, notYet)
+	if err != nil {
+		return err
+	}
+	checker := s.checker(cluster, g)
+	checker.Images, checker.Log = nil, log
+	concerns, err := checker.Check(ctx, plan)
+	if err != nil {
+		return err
+	}
+	s.update(func(r *pipeline.Record) { r.Concerns = concerns })
+	return deploy.Weigh(log, concerns)
+}
+
+// together runs the tasks side by side. The first error ends the others; of the
+// errors, those that only say so are left out, and the rest is in the order of the
+// tasks.
+func together(ctx context.Context, tasks ...func(context.Context) error) error {
+	inner, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	problems := make([]error, len(tasks))
+	var all sync.WaitGroup
+	for i, task := range tasks {
+		all.Go(func() {
+			err := task(inner)
+			if err == nil || inner.Err() != nil && ctx.Err() == nil && errors.Is(err, context.Canceled) {
+				return
+			}
+			problems[i] = err
+			cancel(err)
+		})
+	}
+	all.Wait()
+	return errors.Join(problems...)
+}
+
+// aside runs a stage beside others, with a log of its own: on a terminal its lines
+// have its name; in GitHub Actions they come as one folded group when it is over.
+func (s *session) aside(name string, stage func(*slog.Logger) error) error {
+	if !s.actions.Enabled() {
+		log := newLog(s.stderr, s.record.Command+" "+name)
+		return s.noted(name, log, func() error { return stage(log) })
+	}
+	lines := &kept{}
+	err := s.noted(name, s.log, func() error { return stage(newLog(lines, s.record.Command+" "+name)) })
+	return errors.Join(err, s.folded(name, func() error {
+		_, err := s.stderr.Write(lines.text.Bytes())
+		return err
+	}))
+}
+
+// kept collects the lines of a stage; its log writes one at a time.
+type kept struct{ text bytes.Buffer }
+
+func (k *kept) Write(p []byte) (int, error) { return k.text.Write(p) }
+
+// folded puts what a stage logs into a group that the viewer can fold.
+func (s *session) folded(name string, stage func() error) error {
+	s.groups.Lock()
+	defer s.groups.Unlock()
+	defer s.actions.Group(name)()
+	return stage()
+}
+
+// quietFor is how long a stage may say nothing in the log of a job.
+const quietFor = 10 * time.Second
+
+// progress tells how much was sent until it is stopped: on a terminal as a line that
+// changes, otherwise as a line of the log now and then.
+func (s *session) progress(sent *atomic.Int64) (stop func()) {
+	began, done := time.Now(), make(chan struct{})
+	every, tell := quietFor, func(text string) { s.log.Info(text) }
+	if s.screen.width > 0 {
+		every, tell = quietFor/50, s.screen.line
+	}
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		tick := time.NewTicker(every)
+		defer tick.Stop()
+		for {
+			select {
+			case <-done:
+				s.screen.clear()
+				return
+			case <-tick.C:
+				tell(fmt.Sprintf("building for %s, %.1f MB sent", time.Since(began).Round(time.Second), float64(sent.Load())/1e6))
+			}
+		}
+	})
+	return func() {
+		close(done)
+		ended.Wait()
+	}
+}

@@ -1,0 +1,124 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"log/slog"
+	"os"
+	"path/filepath"
+
+	"github.com/stagecrew/stagecrew/pkg/build"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/report"
+	"github.com/stagecrew/stagecrew/pkg/scan"
+)
+
+func runScan(ctx context.Context, s *session) error {
+	if err := s.givenImage(); err != nil {
+		return err
+	}
+	return s.phase("scan", func() error {
+		result, err := s.scan(ctx, s.log, s.record.Image, nil)
+		if err != nil {
+			return err
+		}
+		return s.judge(ctx, result)
+	})
+}
+
+func (s *session) scan(ctx context.Context, log *slog.Logger, image pipeline.Image, local scan.Local) (scan.Result, error) {
+	options, err := s.scanOptions(log)
+	if err != nil {
+		return scan.Result{}, err
+	}
+	options.Image, options.Local = image, local
+	return scan.Run(ctx, options)
+}
+
+func (s *session) scanOptions(log *slog.Logger) (scan.Options, error) {
+	cache := s.ScanCacheDir
+	if cache == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return scan.Options{}, pipeline.BadInput("config/no-cache-dir", "finding a place for the vulnerability database: %w; give --scan-cache-dir", err)
+		}
+		cache = filepath.Join(user, "stagecrew", "scan")
+	}
+	return scan.Options{
+		Database:          s.ScanDatabase,
+		DatabaseFallbacks: s.ScanFallbacks,
+		CacheDir:          cache,
+		Threshold:         pipeline.Severity(s.ScanThreshold),
+		FixedOnly:         s.ScanFixedOnly,
+		IgnoreFile:        s.ScanIgnoreFile,
+		VEX:               s.ScanVEX,
+		Secrets:           s.ScanSecrets,
+		Misconfigurations: s.ScanMisconfig,
+		MaxDatabaseAge:    s.ScanMaxDatabaseAge,
+		Offline:           s.ScanOffline,
+		Log:               log,
+	}, nil
+}
+
+// judge puts the result on the record, writes its reports, and refuses what the
+// policy does not accept. The reports are written in either case.
+func (s *session) judge(ctx context.Context, result scan.Result) error {
+	s.update(func(r *pipeline.Record) { r.Scan = &result.Report })
+	var table bytes.Buffer
+	if err := result.Write(ctx, &table, scan.FormatTable); err != nil {
+		return err
+	}
+	if _, err := s.stderr.Write(table.Bytes()); err != nil {
+		return err
+	}
+	s.documents = map[string]json.RawMessage{}
+	var problems []error
+	for _, document := range []struct {
+		format     scan.Format
+		file, kind string
+	}{
+		{scan.FormatJSON, s.ScanReports.JSON, ""},
+		{scan.FormatSARIF, s.ScanReports.SARIF, ""},
+		{scan.FormatCycloneDX, s.ScanReports.CycloneDX, "cyclonedx"},
+		{scan.FormatSPDX, s.ScanReports.SPDX, "spdx"},
+		{scan.FormatCosignVuln, s.ScanReports.CosignVuln, "vuln"},
+	} {
+		if document.file == "" && !s.wantsAttested(document.kind) {
+			continue
+		}
+		var text bytes.Buffer
+		err := result.Write(ctx, &text, document.format)
+		if err == nil && document.file != "" {
+			err = report.WriteText(document.file, text.Bytes())
+		}
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		if document.kind != "" {
+			s.documents[document.kind] = text.Bytes()
+		}
+	}
+	return errors.Join(append(problems, scan.Refuse(result.Report))...)
+}
+
+// inspector scans the images of a build, one per platform, while they are pushed.
+type inspector struct {
+	*session
+	results []scan.Result
+}
+
+func (i *inspector) inspect(ctx context.Context, image pipeline.Image, local build.LocalImage) error {
+	return i.aside("scan", func(log *slog.Logger) error {
+		result, err := i.scan(ctx, log, image, local)
+		if err != nil {
+			return err
+		}
+		i.mu.Lock()
+		i.results = append(i.results, result)
+		i.mu.Unlock()
+		return scan.Refuse(result.Report)
+	})
+}
