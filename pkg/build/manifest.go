@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"io"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -83,7 +84,7 @@ func (p *pusher) image(ctx context.Context, image described, blobs []blob, refer
 			t.mounted = t.mounted || all[digest].mounted
 			all[digest] = t
 		}
-		if err == nil {
+		if err == nil && !p.hasManifest(ctx, reference) {
 			err = p.manifest(ctx, reference, mediaType, raw)
 		}
 		// A registry that has lost, or not yet found, what it said to have.
@@ -97,6 +98,16 @@ func (p *pusher) image(ctx context.Context, image described, blobs []blob, refer
 			blobs[i].again = attempt > 1
 		}
 	}
+}
+
+// hasManifest tells whether a manifest is there already; one that is wanted under a
+// tag is written in any case.
+func (p *pusher) hasManifest(ctx context.Context, reference string) bool {
+	if !strings.HasPrefix(reference, "sha256:") {
+		return false
+	}
+	_, err := p.session.head(ctx, p.repo.Digest(reference))
+	return err == nil
 }
 
 // blobs uploads what the repository lacks, several at a time.

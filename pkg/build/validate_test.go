@@ -72,7 +72,7 @@ func TestValidatingNamesWhatIsWrong(t *testing.T) {
 		}, check: "entrypoint", want: "passed"},
 		{name: "another folder", change: func(c *v1.Config) { c.WorkingDir = "/" }, check: "working directory", want: "failed: the working directory is"},
 		{name: "no switch for the scaffolder", change: func(c *v1.Config) { c.Env = nil }, check: "node options", want: "inconclusive: NODE_OPTIONS lacks"},
-		{name: "no labels", change: func(c *v1.Config) { c.Labels = nil }, check: "labels", want: "failed: org.opencontainers.image.created is missing"},
+		{name: "no labels", change: func(c *v1.Config) { c.Labels = nil }, check: "labels", want: "inconclusive: org.opencontainers.image.created is missing"},
 		{name: "a compiler", layers: []map[string]string{{"usr/bin/x86_64-linux-gnu-gcc-12": "x"}}, check: "compilers", want: "failed: /usr/bin/x86_64-linux-gnu-gcc-12"},
 		{name: "make", layers: []map[string]string{{"./usr/bin/make": "x"}}, check: "compilers", want: "failed: /usr/bin/make"},
 		{name: "a compiler that a later layer removes", layers: []map[string]string{{"usr/bin/gcc": "x"}, {"usr/bin/.wh.gcc": ""}}, check: "compilers", want: "passed"},

@@ -84,7 +84,7 @@ func (s *session) buildOptions(log *slog.Logger) (build.Options, error) {
 		Platform:        s.Platform,
 		Created:         created,
 		Version:         s.version(),
-		Revision:        s.record.Run.Commit,
+		Revision:        or(s.Revision, s.record.Run.Commit),
 		SourceURL:       or(s.SourceURL, source.Repository),
 		Labels:          labels,
 		Include:         s.BuildInclude,
@@ -164,7 +164,11 @@ func runValidate(ctx context.Context, s *session) error {
 		}
 		var failed []string
 		for _, c := range checks {
-			s.log.Info(c.Result, "check", c.Name, "platform", c.Target, "detail", c.Detail)
+			level := slog.LevelInfo
+			if c.Result != "passed" {
+				level = slog.LevelWarn
+			}
+			s.log.Log(ctx, level, c.Result, "check", c.Name, "platform", c.Target, "detail", c.Detail)
 			if c.Result == "failed" {
 				failed = append(failed, c.Name)
 			}

@@ -32,7 +32,7 @@ type command struct {
 var common = []string{"config", "output", "record"}
 
 var (
-	buildSettings = []string{"source", "base-image", "repository", "platform", "version-label", "builder", "prepare", "install-flag", "install-input",
+	buildSettings = []string{"source", "base-image", "repository", "platform", "version-label", "revision", "builder", "prepare", "install-flag", "install-input",
 		"build-include", "dependency-tree", "cache-repository", "no-cache", "dockerfile", "dockerfile-target", "build-arg", "build-secret", "build-tool",
 		"label", "source-url", "push-attempts"}
 	scanSettings = []string{"scan-database", "scan-threshold", "scan-fixed-only", "scan-cache-dir", "scan-max-database-age", "scan-database-fallback",
@@ -72,7 +72,7 @@ func commands() []command {
 			[]string{"image", "push-attempts"}, runValidate},
 		{"promote", "give a verified image its tags, also in another repository",
 			"Promote copies a verified image with its signatures and attestations to another repository, also of another registry, with its digest unchanged, and moves the tags there by the same rules as run.",
-			join([]string{"image", "to-repository", "version-label", "push-attempts"}, tagSettings, verifySettings), runPromote},
+			join([]string{"image", "to-repository", "version-label", "revision", "push-attempts"}, tagSettings, verifySettings), runPromote},
 		{"preflight", "look for what would make a deploy fail",
 			"Preflight renders the chart, asks the API server by a dry run, and checks permissions, quota, images and time budgets. It changes nothing. What would certainly fail refuses (exit 1).",
 			join([]string{"image"}, clusterSettings, chartSettings, smokeSettings, []string{"timeout", "rollback-timeout"}), runPreflight},

@@ -29,7 +29,7 @@ func (s *session) moves() ([]build.TagMove, error) {
 	}
 	return build.TagRules{
 		Version: version,
-		Commit:  s.record.Run.Commit,
+		Commit:  or(s.Revision, s.record.Run.Commit),
 		Branch:  or(s.Branch, s.actions.RefName(gha.RefBranch)),
 		Further: s.Tags,
 	}.Moves()

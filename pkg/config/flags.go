@@ -30,6 +30,7 @@ func table() []flag {
 		{"repository", "`HOST/PATH` to push the image to, without a tag", text(func(s *Settings) *string { return &s.Repository }, "")},
 		{"platform", "`OS/ARCH` of the image; several, separated by commas, make an index", text(func(s *Settings) *string { return &s.Platform }, "linux/amd64")},
 		{"version-label", "version of the application, for the image's labels; a semantic one also for its tags; default that of the Git tag in GitHub Actions", text(func(s *Settings) *string { return &s.VersionLabel }, "")},
+		{"revision", "`COMMIT` that is built, for the image's labels and tags; default the one in GitHub Actions", text(func(s *Settings) *string { return &s.Revision }, "")},
 		{"builder", "what makes the image: layers, for Node backends, needs no daemon; dockerfile drives BuildKit; auto chooses and says why", func(fs *pflag.FlagSet, s *Settings, name, usage string) {
 			s.Builder = "auto"
 			fs.Var(&s.Builder, name, usage)

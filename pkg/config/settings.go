@@ -21,6 +21,7 @@ type Settings struct {
 	Repository   string // HOST/PATH to push to
 	Platform     string // os/architecture, several with commas
 	VersionLabel string // version of the application, for the image's labels and tags
+	Revision     string // commit that is built, for the image's labels and tags
 	Branch       string // branch that gives a tag, "" for none
 
 	Builder         Builder

@@ -40,7 +40,7 @@ func (h house) chart() []string {
 // run is the whole pipeline for a workspace.
 func (h house) run(source, version string) outcome {
 	return stagecrew(h.t, append([]string{"run",
-		"--source", source, "--base-image", staged.Env(h.t, "E2E_BASE_IMAGE"), "--repository", h.images, "--version-label", version, "--tag", version,
+		"--source", source, "--base-image", staged.Env(h.t, "E2E_BASE_IMAGE"), "--repository", h.images, "--version-label", version,
 		"--scan-database", staged.Env(h.t, "E2E_DATABASE"), "--scan-cache-dir", h.t.TempDir(),
 		"--sign-key", staged.Env(h.t, "E2E_SIGN_KEY"), "--verify-key", staged.Env(h.t, "E2E_VERIFY_KEY")}, h.chart()...)...)
 }
