@@ -238,7 +238,7 @@ func toLegacy(b *protobundle.Bundle, message []byte, chain []*x509.Certificate) 
 	}
 	for _, e := range b.GetVerificationMaterial().GetTlogEntries() {
 		if e.GetInclusionPromise() == nil {
-			return nil, errors.New("the log gives no inclusion promise (SET), as Rekor v2 does not; the legacy format needs one: use --sign-format bundle")
+			return nil, errors.New("the log gave no inclusion promise, which the legacy format needs")
 		}
 		options = append(options, static.WithBundle(&cosignbundle.RekorBundle{
 			SignedEntryTimestamp: e.GetInclusionPromise().GetSignedEntryTimestamp(),

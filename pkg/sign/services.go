@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"slices"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -62,6 +63,11 @@ func loadServices(o SignOptions) (services, error) {
 	chosen, err := choose(config, !o.withKey())
 	if err != nil {
 		return services{}, pipeline.BadInput("sign/signing-config", "reading the signing config %q: %w", o.SigningConfig, bounded{err})
+	}
+	for _, one := range chosen.logs {
+		if one.MajorAPIVersion > 1 && slices.Contains(o.formats(), FormatLegacy) {
+			return services{}, pipeline.BadInput("sign/format", "signing in the legacy format: the log %s is Rekor v%d, which gives no inclusion promises, and the legacy format needs them; use --sign-format bundle", one.URL, one.MajorAPIVersion)
+		}
 	}
 	return chosen, nil
 }

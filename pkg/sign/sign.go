@@ -114,6 +114,14 @@ func (o SignOptions) Validate() error {
 	return badOptions("signing", problems)
 }
 
+// formats are those to store, one by one.
+func (o SignOptions) formats() []Format {
+	if o.Format == "" || o.Format == FormatBoth {
+		return []Format{FormatLegacy, FormatBundle}
+	}
+	return []Format{o.Format}
+}
+
 func (o SignOptions) withKey() bool { return o.Key != "" || len(o.KeyPEM) > 0 }
 
 // Sign signs the image and its attestations and stores them beside it. The image
@@ -212,10 +220,7 @@ func (d draft) what() string {
 // that an image with a signature has its attestations, too.
 func (o SignOptions) drafts(store *store, signature bool, by *signer) ([]draft, error) {
 	var all []draft
-	formats := []Format{o.Format}
-	if o.Format == "" || o.Format == FormatBoth {
-		formats = []Format{FormatLegacy, FormatBundle}
-	}
+	formats := o.formats()
 	for _, a := range o.Attestations {
 		text, err := newStatement(store.digest, a.Type, a.Predicate)
 		if err != nil {

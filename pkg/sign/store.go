@@ -6,19 +6,20 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
 	"strings"
 	"unicode"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/sigstore/cosign/v2/pkg/oci/mutate"
 	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
@@ -30,7 +31,7 @@ const (
 	maxSignatures = 200
 	maxText       = 500 // characters of a foreign message
 
-	bundleArtifact = "application/vnd.dev.sigstore.bundle"
+	bundleLayer = "application/vnd.dev.sigstore.bundle"
 )
 
 // place is where the registry keeps signatures and attestations of an image.
@@ -56,15 +57,10 @@ func openStore(ctx context.Context, image pipeline.Image) (*store, error) {
 	if err != nil {
 		return nil, pipeline.BadInput("sign/options", "parsing image %q: %w", image, err)
 	}
-	registry := []remote.Option{
-		remote.WithContext(ctx),
-		remote.WithAuthFromKeychain(authn.DefaultKeychain),
-		remote.WithTransport(limited{remote.DefaultTransport}),
-		remote.WithUserAgent("stagecrew"),
-	}
-	s := &store{digest: digest, options: []ociremote.Option{ociremote.WithRemoteOptions(registry...)}, have: map[place][]entry{}}
+	s := &store{digest: digest, have: map[place][]entry{}}
+	s.options = []ociremote.Option{ociremote.WithRemoteOptions(s.registry(ctx)...)}
 	// GET, because the checksum of the answer is compared with the digest.
-	if _, err := remote.Get(digest, registry...); err != nil {
+	if _, err := remote.Get(digest, s.registry(ctx)...); err != nil {
 		if notFound(err) {
 			return nil, pipeline.Refused("sign/image-not-found",
 				"looking up image %q: the registry does not have it: %w; push it first (`stagecrew build`), or check repository and digest", image, bounded{err})
@@ -72,6 +68,16 @@ func openStore(ctx context.Context, image pipeline.Image) (*store, error) {
 		return nil, registryError(err, "looking up image %q", image)
 	}
 	return s, nil
+}
+
+// registry are the options of every request.
+func (s *store) registry(ctx context.Context) []remote.Option {
+	return []remote.Option{
+		remote.WithContext(ctx),
+		remote.WithAuthFromKeychain(authn.DefaultKeychain),
+		remote.WithTransport(limited{remote.DefaultTransport}),
+		remote.WithUserAgent("stagecrew"),
+	}
 }
 
 // read gives all entries of one place. They are read into memory, so that what is
@@ -154,23 +160,46 @@ func (s *store) bundles(ctx context.Context) ([]entry, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		if !strings.HasPrefix(m.ArtifactType, bundleArtifact) {
-			continue
-		}
 		if len(all) == maxSignatures {
 			return nil, errTooMany
 		}
-		e := entry{format: FormatBundle}
-		if e.bundle, e.problem = ociremote.Bundle(s.digest.Digest(m.Digest.String()), s.options...); e.problem != nil {
-			var answer *transport.Error
-			var network net.Error
-			if errors.As(e.problem, &answer) || errors.As(e.problem, &network) || ctx.Err() != nil {
-				return nil, e.problem
-			}
+		e, isBundle, err := s.referrer(ctx, m.Digest)
+		if err != nil {
+			return nil, err
 		}
-		all = append(all, e)
+		if isBundle {
+			all = append(all, e)
+		}
 	}
 	return all, nil
+}
+
+// referrer reads a manifest that refers to the image. What kind it is of is told by
+// its layer: not all registries list the type of an artifact as it was written.
+func (s *store) referrer(ctx context.Context, digest v1.Hash) (e entry, isBundle bool, err error) {
+	image, err := remote.Image(s.digest.Digest(digest.String()), s.registry(ctx)...)
+	if err != nil {
+		return e, false, err
+	}
+	manifest, err := image.Manifest()
+	if err != nil || len(manifest.Layers) != 1 || !strings.HasPrefix(string(manifest.Layers[0].MediaType), bundleLayer) {
+		return e, false, err
+	}
+	layer, err := image.LayerByDigest(manifest.Layers[0].Digest)
+	if err != nil {
+		return e, false, err
+	}
+	content, err := layer.Compressed()
+	if err != nil {
+		return e, false, err
+	}
+	defer content.Close()
+	text, err := io.ReadAll(content)
+	if err != nil {
+		return e, false, err
+	}
+	whole := &bundle.Bundle{}
+	return entry{format: FormatBundle, bundle: whole, problem: whole.UnmarshalJSON(text)}, true, nil
 }
 
 // add stores one more object beside those that are there.
