@@ -14,28 +14,37 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 	"github.com/stagecrew/stagecrew/pkg/scan"
+	"github.com/stagecrew/stagecrew/pkg/sign"
 )
 
 // notYet stands for the image of a run before it is built.
 var notYet = pipeline.Image{Repository: "localhost/not-built-yet", Digest: "sha256:" + strings.Repeat("0", 64)}
 
-// runAll is the whole pipeline: build with push, scan and preflight side by side,
-// then one after the other sign, verify, deploy. Tags move when everything else has
-// succeeded.
+// runAll is the whole pipeline. While the image is built, pushed, scanned, signed and
+// verified, the cluster is asked whether it would take it; then it is deployed. Tags
+// move when everything else has succeeded.
 func runAll(ctx context.Context, s *session) error {
 	if err := s.valid(); err != nil {
 		return err
 	}
-	if err := s.prepare(ctx); err != nil {
-		return err
-	}
 	var verified pipeline.Verified
-	if err := s.folded("sign and verify", func() (err error) {
-		if err = s.sign(ctx); err == nil {
-			verified, err = s.verify(ctx)
-		}
-		return err
-	}); err != nil {
+	if err := together(ctx,
+		func(ctx context.Context) error {
+			return s.aside("preflight", func(log *slog.Logger) error { return s.ahead(ctx, log) })
+		},
+		func(ctx context.Context) error {
+			options, err := s.signOptions()
+			options.Image = notYet
+			if err != nil {
+				return err
+			}
+			return sign.Check(ctx, options)
+		},
+		func(ctx context.Context) (err error) {
+			verified, err = s.makeImage(ctx)
+			return err
+		},
+	); err != nil {
 		return err
 	}
 	err := s.folded("deploy", func() error { return s.deploy(ctx, verified) })
@@ -72,28 +81,30 @@ func (s *session) valid() error {
 	return errors.Join(append(problems, err)...)
 }
 
-// prepare builds, pushes and scans the image, and meanwhile looks whether the
-// cluster would take it. The first that says no ends the others.
-func (s *session) prepare(ctx context.Context) error {
+// makeImage builds the image, scans it while it is pushed, and signs what the scan
+// accepts.
+func (s *session) makeImage(ctx context.Context) (verified pipeline.Verified, err error) {
 	scanner := &inspector{session: s}
-	return together(ctx,
-		func(ctx context.Context) error {
-			return s.aside("preflight", func(log *slog.Logger) error { return s.ahead(ctx, log) })
-		},
-		func(ctx context.Context) error {
-			err := s.aside("build", func(log *slog.Logger) error { return s.build(ctx, log, scanner.inspect) })
-			if len(scanner.results) == 0 {
-				return err
-			}
-			result := scanner.results[0]
-			if len(scanner.results) > 1 {
-				result = scan.Combine(s.record.Image, scanner.results...)
-			}
-			if judged := s.judge(ctx, result); judged != nil {
-				return judged
-			}
-			return err
-		})
+	err = s.aside("build", func(log *slog.Logger) error { return s.build(ctx, log, scanner.inspect) })
+	if len(scanner.results) > 0 {
+		result := scanner.results[0]
+		if len(scanner.results) > 1 {
+			result = scan.Combine(s.record.Image, scanner.results...)
+		}
+		if refused := s.judge(ctx, result); refused != nil {
+			return verified, refused
+		}
+	}
+	if err != nil {
+		return verified, err
+	}
+	err = s.folded("sign and verify", func() (err error) {
+		if err = s.sign(ctx); err == nil {
+			verified, err = s.verify(ctx)
+		}
+		return err
+	})
+	return verified, err
 }
 
 // ahead is the preflight of a deploy whose image does not exist yet.

@@ -76,6 +76,7 @@ func TestKeyFilesThatDoNotServe(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Sign(t.Context(), SignOptions{Image: anImage, Key: c.private, Password: []byte(c.password)})
 			require.ErrorContains(t, err, c.want)
+			require.Equal(t, err, Check(t.Context(), SignOptions{Image: anImage, Key: c.private, Password: []byte(c.password)}), "it is found out before there is an image")
 			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
 			require.NotContains(t, err.Error(), password)
 			if c.public != "" {

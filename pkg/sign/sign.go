@@ -124,6 +124,18 @@ func (o SignOptions) formats() []Format {
 
 func (o SignOptions) withKey() bool { return o.Key != "" || len(o.KeyPEM) > 0 }
 
+// Check tells whether the key, the trusted root and the signing config can be used,
+// before there is something to sign. It does not ask for a certificate.
+func Check(ctx context.Context, o SignOptions) error {
+	if err := o.Validate(); err != nil {
+		return err
+	}
+	ctx, cancel := context.WithTimeout(ctx, cmp.Or(o.Timeout, defaultSignTimeout))
+	defer cancel()
+	_, err := newSigner(ctx, o)
+	return err
+}
+
 // Sign signs the image and its attestations and stores them beside it. The image
 // must be in its registry. What is there already is not stored again, so that a run
 // that was interrupted can be repeated.
