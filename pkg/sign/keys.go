@@ -42,19 +42,18 @@ func GenerateKeyPair(password []byte) (private, public []byte, err error) {
 	return pair.PrivateBytes, pair.PublicBytes, nil
 }
 
-// schemes of keys that a KMS holds.
-var kmsSchemes = []string{"awskms", "azurekms", "gcpkms", "hashivault"}
-
 // inKMS tells whether the key is the URI of one in a KMS.
 func inKMS(key string) bool {
-	scheme, _, found := strings.Cut(key, "://")
-	return found && slices.Contains(kmsSchemes, scheme)
+	return slices.ContainsFunc(kms.SupportedProviders(), func(scheme string) bool { return strings.HasPrefix(key, scheme) })
 }
 
 // openKMS connects to the KMS that holds the key; its credentials come from where
 // the cloud's own tools take them.
 func openKMS(ctx context.Context, uri string) (signature.SignerVerifier, error) {
 	key, err := kms.Get(ctx, uri, crypto.SHA256)
+	if err == nil {
+		_, err = key.PublicKey() // some connect only now
+	}
 	if err != nil {
 		return nil, pipeline.Unavailable("sign/key-unavailable", "opening the key %q: %w", uri, bounded{err})
 	}
