@@ -113,14 +113,14 @@ func digestOf(t *testing.T, reference string) string {
 }
 
 // make builds, scans, signs and attests an image without deploying it.
-func (h house) make(version string, scan ...string) pipeline.Image {
+func (h house) make(version string) pipeline.Image {
 	built := stagecrew(h.t, "build", "--source", workspace(h.t, map[string]string{"catalog/version.txt": version}), "--base-image", staged.Env(h.t, "E2E_BASE_IMAGE"),
 		"--repository", h.images, "--version-label", version, "--output", "json")
 	require.Equal(h.t, 0, built.exit)
 	image := built.record.Image
 	vuln := filepath.Join(h.t.TempDir(), "vuln.json")
-	require.Equal(h.t, 0, stagecrew(h.t, append([]string{"scan", "--image", image.String(), "--scan-database", staged.Env(h.t, "E2E_DATABASE"),
-		"--scan-cache-dir", h.t.TempDir(), "--scan-cosign-vuln", vuln}, scan...)...).exit)
+	require.Equal(h.t, 0, stagecrew(h.t, "scan", "--image", image.String(), "--scan-database", staged.Env(h.t, "E2E_DATABASE"),
+		"--scan-cache-dir", h.t.TempDir(), "--scan-cosign-vuln", vuln).exit)
 	require.Equal(h.t, 0, stagecrew(h.t, "sign", "--image", image.String(), "--sign-key", staged.Env(h.t, "E2E_SIGN_KEY"), "--attest", "vuln="+vuln).exit)
 	return image
 }
@@ -219,14 +219,14 @@ type uploads struct {
 func countUploads(t *testing.T, registry string) (*uploads, string) {
 	t.Helper()
 	u := &uploads{}
-	proxy := httputil.NewSingleHostReverseProxy(&url.URL{Scheme: "https", Host: registry})
-	direct := proxy.Director
-	proxy.Director = func(r *http.Request) { direct(r); r.Host = registry }
-	proxy.ModifyResponse = func(r *http.Response) error {
-		if location := r.Header.Get("Location"); location != "" {
-			r.Header.Set("Location", strings.Replace(location, "https://"+registry, "", 1))
-		}
-		return nil
+	proxy := &httputil.ReverseProxy{
+		Rewrite: func(r *httputil.ProxyRequest) { r.SetURL(&url.URL{Scheme: "https", Host: registry}) },
+		ModifyResponse: func(r *http.Response) error {
+			if location := r.Header.Get("Location"); location != "" {
+				r.Header.Set("Location", strings.Replace(location, "https://"+registry, "", 1))
+			}
+			return nil
+		},
 	}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPatch || r.Method == http.MethodPut {

@@ -37,7 +37,7 @@ func newBench(t *testing.T, withLog bool) *bench {
 	t.Cleanup(server.Close)
 	b.registry = strings.TrimPrefix(server.URL, "http://")
 	dir := t.TempDir()
-	b.cosign(t, 0, dir, "generate-key-pair")
+	b.cosign(t, dir, "generate-key-pair")
 	b.key, b.public = filepath.Join(dir, "cosign.key"), filepath.Join(dir, "cosign.pub")
 	return b
 }
@@ -94,9 +94,9 @@ func (b *bench) job(t *testing.T, exit int, environment []string, args ...string
 	return o
 }
 
-func (b *bench) cosign(t *testing.T, exit int, dir string, args ...string) outcome {
+func (b *bench) cosign(t *testing.T, dir string, args ...string) outcome {
 	t.Helper()
-	return run(t, exit, dir, nil, filepath.Join(staged.Env(t, "E2E_TOOLS"), "cosign"), args...)
+	return run(t, 0, dir, nil, filepath.Join(staged.Env(t, "E2E_TOOLS"), "cosign"), args...)
 }
 
 // keyless are the flags of a keyless signature.
@@ -149,9 +149,9 @@ func TestKeylessSignaturesAndAttestations(t *testing.T) {
 
 			policy := []string{"--require-attestation", "vuln", "--max-scan-age", "1h", "--verify-repository", "https://github.com/org/repo"}
 			b.stagecrew(t, 0, Release, slices.Concat([]string{"verify", "--image", image}, b.trusting(Release), policy)...)
-			b.cosign(t, 0, "", slices.Concat([]string{"verify"}, b.cosignTrusting(c.found), []string{image})...)
-			b.cosign(t, 0, "", slices.Concat([]string{"verify-attestation", "--type", "vuln"}, b.cosignTrusting(c.found), []string{image})...)
-			b.cosign(t, 0, "", slices.Concat([]string{"verify-attestation", "--type", "slsaprovenance1"}, b.cosignTrusting(c.found), []string{image})...)
+			b.cosign(t, "", slices.Concat([]string{"verify"}, b.cosignTrusting(c.found), []string{image})...)
+			b.cosign(t, "", slices.Concat([]string{"verify-attestation", "--type", "vuln"}, b.cosignTrusting(c.found), []string{image})...)
+			b.cosign(t, "", slices.Concat([]string{"verify-attestation", "--type", "slsaprovenance1"}, b.cosignTrusting(c.found), []string{image})...)
 
 			stranger := Release
 			stranger.Repository = "else/fork"
@@ -175,16 +175,16 @@ func TestWhatCosignSignsIsVerified(t *testing.T) {
 	require.NoError(t, err)
 	stamps := b.Stamps.URL + "/api/v1/timestamp"
 	legacyKey, bundleKey := b.push(t), b.push(t)
-	b.cosign(t, 0, "", "sign", "--yes", "--key", b.key, "--tlog-upload=false", legacyKey)
-	b.cosign(t, 0, "", "sign", "--yes", "--key", b.key, "--tlog-upload=false", "--new-bundle-format", bundleKey)
+	b.cosign(t, "", "sign", "--yes", "--key", b.key, "--tlog-upload=false", legacyKey)
+	b.cosign(t, "", "sign", "--yes", "--key", b.key, "--tlog-upload=false", "--new-bundle-format", bundleKey)
 	for _, image := range []string{legacyKey, bundleKey} {
 		b.stagecrew(t, 0, Release, "verify", "--image", image, "--verify-key", b.public)
 	}
 	predicate := write(t, t.TempDir(), "sbom.json", []byte(`{"bomFormat":"CycloneDX","specVersion":"1.5"}`))
 	for _, bundle := range []string{"--new-bundle-format=false", "--new-bundle-format=true"} {
 		image := b.push(t)
-		b.cosign(t, 0, "", "sign", "--yes", "--fulcio-url", b.Fulcio.URL, "--identity-token", token, "--timestamp-server-url", stamps, "--tlog-upload=false", "--insecure-skip-verify=true", bundle, image)
-		b.cosign(t, 0, "", "attest", "--yes", "--fulcio-url", b.Fulcio.URL, "--identity-token", token, "--timestamp-server-url", stamps, "--tlog-upload=false", "--insecure-skip-verify=true", bundle,
+		b.cosign(t, "", "sign", "--yes", "--fulcio-url", b.Fulcio.URL, "--identity-token", token, "--timestamp-server-url", stamps, "--tlog-upload=false", "--insecure-skip-verify=true", bundle, image)
+		b.cosign(t, "", "attest", "--yes", "--fulcio-url", b.Fulcio.URL, "--identity-token", token, "--timestamp-server-url", stamps, "--tlog-upload=false", "--insecure-skip-verify=true", bundle,
 			"--type", "cyclonedx", "--predicate", predicate, image)
 		b.stagecrew(t, 0, Release, slices.Concat([]string{"verify", "--image", image, "--require-attestation", "cyclonedx"}, b.trusting(Release))...)
 	}
@@ -200,8 +200,8 @@ func TestCosignAcceptsWhatAKeySigned(t *testing.T) {
 	}{{"legacy", nil}, {"bundle", []string{"--new-bundle-format", "--trusted-root", b.TrustedRoot}}, {"both", []string{"--trusted-root", b.TrustedRoot}}} {
 		image = b.push(t)
 		b.job(t, 0, nil, "sign", "--image", image, "--sign-key", b.key, "--attest", "cyclonedx="+sbom, "--sign-format", c.format)
-		b.cosign(t, 0, "", slices.Concat([]string{"verify", "--key", b.public, "--insecure-ignore-tlog"}, c.flags, []string{image})...)
-		b.cosign(t, 0, "", slices.Concat([]string{"verify-attestation", "--key", b.public, "--insecure-ignore-tlog", "--type", "cyclonedx"}, c.flags, []string{image})...)
+		b.cosign(t, "", slices.Concat([]string{"verify", "--key", b.public, "--insecure-ignore-tlog"}, c.flags, []string{image})...)
+		b.cosign(t, "", slices.Concat([]string{"verify-attestation", "--key", b.public, "--insecure-ignore-tlog", "--type", "cyclonedx"}, c.flags, []string{image})...)
 	}
 	text, err := os.ReadFile(b.key)
 	require.NoError(t, err)
