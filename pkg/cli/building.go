@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"strconv"
@@ -23,7 +24,8 @@ func (s *session) images(log *slog.Logger) build.Images {
 		for _, repository := range []string{s.Repository, s.ToRepository, s.record.Image.Repository} {
 			host, _, found := strings.Cut(repository, "/")
 			if found {
-				images.Credentials = append(images.Credentials, build.Credentials{Host: host, Username: s.RegistryUsername, Password: s.RegistryPassword})
+				// Names of hosts are compared as registries write them.
+				images.Credentials = append(images.Credentials, build.Credentials{Host: strings.ToLower(host), Username: s.RegistryUsername, Password: s.RegistryPassword})
 			}
 		}
 	}
@@ -59,7 +61,6 @@ func (s *session) build(ctx context.Context, log *slog.Logger, inspect func(cont
 }
 
 func (s *session) buildOptions(log *slog.Logger) (build.Options, error) {
-	source := s.actions.Source()
 	labels, err := pairs("label", s.Labels)
 	if err != nil {
 		return build.Options{}, err
@@ -84,8 +85,8 @@ func (s *session) buildOptions(log *slog.Logger) (build.Options, error) {
 		Platform:        s.Platform,
 		Created:         created,
 		Version:         s.version(),
-		Revision:        or(s.Revision, s.record.Run.Commit),
-		SourceURL:       or(s.SourceURL, source.Repository),
+		Revision:        cmp.Or(s.Revision, s.record.Run.Commit),
+		SourceURL:       cmp.Or(s.SourceURL, s.actions.Source().Repository),
 		Labels:          labels,
 		Include:         s.BuildInclude,
 		Prepare:         s.Prepare,
@@ -143,13 +144,6 @@ func pairs(setting string, all []string) (map[string]string, error) {
 		m[key] = value
 	}
 	return m, nil
-}
-
-func or(a, b string) string {
-	if a != "" {
-		return a
-	}
-	return b
 }
 
 func runValidate(ctx context.Context, s *session) error {

@@ -28,7 +28,8 @@ type gate struct {
 	passing     []string
 }
 
-func (s *session) gate() (gate, error) {
+// readGate is for newSession: the settings are read once, and warned of once.
+func (s *session) readGate() (gate, error) {
 	var g gate
 	err := s.publicURL()
 	if err != nil {

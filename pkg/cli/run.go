@@ -2,6 +2,7 @@ package cli
 
 import (
 	"bytes"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -13,7 +14,6 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
-	"github.com/stagecrew/stagecrew/pkg/scan"
 	"github.com/stagecrew/stagecrew/pkg/sign"
 )
 
@@ -24,7 +24,8 @@ var notYet = pipeline.Image{Repository: "localhost/not-built-yet", Digest: "sha2
 // verified, the cluster is asked whether it would take it; then it is deployed. Tags
 // move when everything else has succeeded.
 func runAll(ctx context.Context, s *session) error {
-	if err := s.valid(); err != nil {
+	moves, err := s.moves()
+	if err := errors.Join(err, s.valid()); err != nil {
 		return err
 	}
 	var verified pipeline.Verified
@@ -47,12 +48,12 @@ func runAll(ctx context.Context, s *session) error {
 	); err != nil {
 		return err
 	}
-	err := s.folded("deploy", func() error { return s.deploy(ctx, verified) })
+	err = s.folded("deploy", func() error { return s.deploy(ctx, verified) })
 	s.attestVerdict(ctx)
 	if err != nil || s.record.Verdict != pipeline.VerdictGood {
 		return err
 	}
-	return s.moveTags(ctx)
+	return s.moveTags(ctx, moves)
 }
 
 // valid finds everything that is wrong with the settings before any work is done.
@@ -75,8 +76,6 @@ func (s *session) valid() error {
 	verifying, err := s.verifyOptions()
 	verifying.Image = notYet
 	add(err, verifying.Validate)
-	_, err = s.moves()
-	problems = append(problems, err)
 	_, err = s.deployOptions()
 	return errors.Join(append(problems, err)...)
 }
@@ -86,14 +85,10 @@ func (s *session) valid() error {
 func (s *session) makeImage(ctx context.Context) (verified pipeline.Verified, err error) {
 	scanner := &inspector{session: s}
 	err = s.aside("build", func(log *slog.Logger) error { return s.build(ctx, log, scanner.inspect) })
-	if len(scanner.results) > 0 {
-		result := scanner.results[0]
-		if len(scanner.results) > 1 {
-			result = scan.Combine(s.record.Image, scanner.results...)
-		}
-		if refused := s.judge(ctx, result); refused != nil {
-			return verified, refused
-		}
+	// A part of the platforms says nothing, unless it says no.
+	refused := pipeline.KindOf(err) == pipeline.KindRefused
+	if result, scanned := scanner.result(); scanned && (err == nil || refused) {
+		err = cmp.Or(s.judge(ctx, result), err)
 	}
 	if err != nil {
 		return verified, err
@@ -131,22 +126,25 @@ func (s *session) ahead(ctx context.Context, log *slog.Logger) error {
 	return deploy.Weigh(log, concerns)
 }
 
-// together runs the tasks side by side. The first error ends the others; of the
-// errors, those that only say so are left out, and the rest is in the order of the
-// tasks.
+// together runs the tasks side by side. The first error ends the others; what that
+// did to them is left out, unless they have a no of their own. The errors are in the
+// order of the tasks.
 func together(ctx context.Context, tasks ...func(context.Context) error) error {
-	inner, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
+	// Without a cause: it would come back as the error of every task.
+	inner, cancel := context.WithCancel(ctx)
+	defer cancel()
 	problems := make([]error, len(tasks))
 	var all sync.WaitGroup
 	for i, task := range tasks {
 		all.Go(func() {
 			err := task(inner)
-			if err == nil || inner.Err() != nil && ctx.Err() == nil && errors.Is(err, context.Canceled) {
+			late := inner.Err() != nil && ctx.Err() == nil
+			cancelled := errors.Is(err, context.Canceled) || pipeline.KindOf(err) == pipeline.KindUnavailable
+			if err == nil || late && cancelled {
 				return
 			}
 			problems[i] = err
-			cancel(err)
+			cancel()
 		})
 	}
 	all.Wait()

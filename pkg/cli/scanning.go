@@ -5,9 +5,12 @@ import (
 	"context"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"log/slog"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/build"
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
@@ -110,8 +113,28 @@ type inspector struct {
 	results []scan.Result
 }
 
+// result joins what was found; false when no scan came to an end.
+func (i *inspector) result() (scan.Result, bool) {
+	switch len(i.results) {
+	case 0:
+		return scan.Result{}, false
+	case 1:
+		return i.results[0], true
+	}
+	slices.SortFunc(i.results, func(a, b scan.Result) int { return strings.Compare(a.Platform, b.Platform) })
+	return scan.Combine(i.record.Image, i.results...), true
+}
+
 func (i *inspector) inspect(ctx context.Context, image pipeline.Image, local build.LocalImage) error {
-	return i.aside("scan", func(log *slog.Logger) error {
+	name := "scan"
+	if strings.Contains(i.Platform, ",") {
+		config, err := local.ConfigFile()
+		if err != nil {
+			return fmt.Errorf("reading the image to scan: %w", err)
+		}
+		name += " " + config.Platform().String()
+	}
+	return i.aside(name, func(log *slog.Logger) error {
 		result, err := i.scan(ctx, log, image, local)
 		if err != nil {
 			return err

@@ -26,6 +26,8 @@ type session struct {
 	actions *gha.Actions
 	record  pipeline.Record
 	getenv  func(string) string
+	// gate is how revisions are judged.
+	gate func() (gate, error)
 	// documents are what the scan of this run found, by the kind of attestation.
 	documents map[string]json.RawMessage
 	built     bool // by this run
@@ -55,6 +57,7 @@ func newSession(name string, settings config.Settings, environ []string, stdout,
 	log.SetOutput(s.stderr)
 	s.record = pipeline.Record{Schema: pipeline.RecordSchema, Command: name, Run: s.actions.Run()}
 	s.snapshot(s.record)
+	s.gate = sync.OnceValues(s.readGate)
 	return s
 }
 

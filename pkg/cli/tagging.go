@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/stagecrew/stagecrew/pkg/build"
@@ -21,25 +22,35 @@ func (s *session) version() string {
 	return version
 }
 
-// moves are the tags that are to point to the image, by the rules.
-func (s *session) moves() ([]build.TagMove, error) {
+// given are the rules for the tags that were asked for.
+func (s *session) given() build.TagRules {
 	version := s.version()
 	if _, err := build.ParseVersion(version); err != nil {
 		version = "" // a label of another kind names no tag
 	}
-	return build.TagRules{
-		Version: version,
-		Commit:  or(s.Revision, s.record.Run.Commit),
-		Branch:  or(s.Branch, s.actions.RefName(gha.RefBranch)),
-		Further: s.Tags,
-	}.Moves()
+	return build.TagRules{Version: version, Commit: s.Revision, Branch: s.Branch, Further: s.Tags}
+}
+
+// moves are the tags of an image that this run builds: in GitHub Actions also those
+// of the commit and the branch that the workflow runs for.
+func (s *session) moves() ([]build.TagMove, error) {
+	rules := s.given()
+	rules.Commit = cmp.Or(rules.Commit, s.record.Run.Commit)
+	if branch := s.actions.RefName(gha.RefBranch); rules.Branch == "" && branch != "" {
+		// Nobody asked for this one: that it makes no tag must not stop a release.
+		if _, err := (build.TagRules{Branch: branch}).Moves(); err != nil {
+			s.log.Warn("the branch gives no tag", "because", err)
+		} else {
+			rules.Branch = branch
+		}
+	}
+	return rules.Moves()
 }
 
 // moveTags lets the tags point to the image, after everything else.
-func (s *session) moveTags(ctx context.Context) error {
-	moves, err := s.moves()
-	if err != nil || len(moves) == 0 {
-		return err
+func (s *session) moveTags(ctx context.Context, moves []build.TagMove) error {
+	if len(moves) == 0 {
+		return nil
 	}
 	return s.phase("tag", func() error {
 		moved, err := s.images(s.log).MoveTags(ctx, s.record.Image, moves)
@@ -53,13 +64,18 @@ func (s *session) moveTags(ctx context.Context) error {
 }
 
 // runPromote brings a verified image to another repository, or gives it tags where
-// it is.
+// it is. The commit and the branch of the workflow that does this may be others than
+// those of the image: they give no tags.
 func runPromote(ctx context.Context, s *session) error {
 	if err := s.givenImage(); err != nil {
 		return err
 	}
-	if _, err := s.moves(); err != nil {
+	moves, err := s.given().Moves()
+	if err != nil {
 		return err
+	}
+	if len(moves) == 0 && s.ToRepository == "" {
+		return pipeline.BadInput("config/nothing-to-promote", "there is nothing to do: give --to-repository, --version-label, --revision, --branch or --tag")
 	}
 	if _, err := s.verify(ctx); err != nil {
 		return err
@@ -75,5 +91,5 @@ func runPromote(ctx context.Context, s *session) error {
 			return err
 		}
 	}
-	return s.moveTags(ctx)
+	return s.moveTags(ctx, moves)
 }

@@ -36,7 +36,7 @@ func records() map[string]pipeline.Record {
 				Layers: []pipeline.BuiltLayer{{Platform: "linux/amd64", Name: "dependencies", Size: 86_400_000, Origin: "reused"}, {Platform: "linux/amd64", Name: "application", Size: 90_000, Origin: "sent"}}},
 			Tags:   []pipeline.MovedTag{{Tag: "1.2.3", Moved: true, Here: true}, {Tag: "sha-0123456", Here: true}, {Tag: "latest", Why: "its image is version 2.0.0, higher than 1.2.3"}},
 			Phases: []pipeline.Phase{{Name: "build: push", Start: at(0), End: at(2), Result: "ok", Bytes: 92_000}},
-			Scan:   &pipeline.ScanReport{Packages: 9, Suppressed: []string{"CVE-1 in x: ignored: not reachable (ignore.yaml)"}, Expired: []string{"CVE-2 until 2026-01-01: old"}, Unmatched: []string{"CVE-3 until 2027-01-01: gone"}}},
+			Scan:   &pipeline.ScanReport{Packages: 9, DatabaseUpdated: at(0), Suppressed: []string{"CVE-1 in x: ignored: not reachable (ignore.yaml)"}, Expired: []string{"CVE-2 until 2026-01-01: old"}, Unmatched: []string{"CVE-3 until 2027-01-01: gone"}}},
 		"rolled-back": {Command: "run", Verdict: pipeline.VerdictRolledBack, Image: image(), Release: release(2, 1, 3),
 			Cause:  &pipeline.Cause{Code: "rollout/crash-loop", Object: "Pod/a", Container: "web", Reason: "Error", Message: "Cannot find <b>module</b> | @octocat `x`\n::error::y"},
 			Phases: []pipeline.Phase{{Name: "watch", Start: at(0), End: at(9), Result: "failed"}},

@@ -51,9 +51,7 @@ func concerns(b *strings.Builder, all []pipeline.Concern) {
 	for _, c := range all[:min(len(all), maxRows)] {
 		fmt.Fprintf(b, "- preflight: %s\n", escape(c.String()))
 	}
-	if len(all) > 0 {
-		b.WriteString("\n")
-	}
+	endList(b, len(all))
 }
 
 func built(b *strings.Builder, made *pipeline.Built) {
@@ -68,6 +66,14 @@ func built(b *strings.Builder, made *pipeline.Built) {
 	more(b, len(made.Layers))
 	for _, warning := range made.Warnings {
 		fmt.Fprintf(b, "- build: %s\n", escape(warning))
+	}
+	endList(b, len(made.Warnings))
+}
+
+// endList keeps what follows a list from being read as a part of it.
+func endList(b *strings.Builder, entries int) {
+	if entries > 0 {
+		b.WriteString("\n")
 	}
 }
 
@@ -84,9 +90,7 @@ func tags(b *strings.Builder, all []pipeline.MovedTag) {
 			fmt.Fprintf(b, "- tag `%s` stays where it is: %s\n", t.Tag, escape(t.Why))
 		}
 	}
-	if len(all) > 0 {
-		b.WriteString("\n")
-	}
+	endList(b, len(all))
 }
 
 func scan(b *strings.Builder, s *pipeline.ScanReport) {
@@ -97,15 +101,22 @@ func scan(b *strings.Builder, s *pipeline.ScanReport) {
 	for _, severity := range slices.Backward(pipeline.Severities()) {
 		counts = append(counts, fmt.Sprintf("%d %s", s.Counts[severity], strings.ToLower(string(severity))))
 	}
-	fmt.Fprintf(b, "Scan: %d packages; %s; %d of them block.\n\n", s.Packages, strings.Join(counts, ", "), len(s.Blocking))
+	fmt.Fprintf(b, "Scan: %d packages; %s; %d of them block", s.Packages, strings.Join(counts, ", "), len(s.Blocking))
+	if !s.DatabaseUpdated.IsZero() {
+		fmt.Fprintf(b, "; database of %s", s.DatabaseUpdated.UTC().Format("2006-01-02 15:04 MST"))
+	}
+	b.WriteString(".\n\n")
+	notes := 0
 	for _, entries := range []struct {
 		what  string
 		texts []string
 	}{{"does not count", s.Suppressed}, {"ignore entry has expired", s.Expired}, {"ignore entry fits nothing", s.Unmatched}} {
 		for _, text := range entries.texts[:min(len(entries.texts), maxRows)] {
 			fmt.Fprintf(b, "- %s: %s\n", entries.what, escape(text))
+			notes++
 		}
 	}
+	endList(b, notes)
 	if len(s.Blocking) == 0 {
 		return
 	}
