@@ -19,6 +19,9 @@ type Credentials struct {
 	Username, Password string
 }
 
+// Keychain has the same credentials for the libraries of other stages.
+func (i Images) Keychain() authn.Keychain { return keychain(i.Credentials) }
+
 // keychain asks in order: what was given, the Docker configuration with its
 // credential helpers (which is how Amazon's and Azure's registries come in),
 // GITHUB_TOKEN for ghcr.io, and Google's ambient credentials for its registries.

@@ -3,6 +3,7 @@ package cli
 import (
 	"cmp"
 	"context"
+	"errors"
 	"log/slog"
 	"strconv"
 	"strings"
@@ -61,22 +62,10 @@ func (s *session) build(ctx context.Context, log *slog.Logger, inspect func(cont
 }
 
 func (s *session) buildOptions(log *slog.Logger) (build.Options, error) {
-	labels, err := pairs("label", s.Labels)
-	if err != nil {
-		return build.Options{}, err
-	}
-	arguments, err := pairs("build-arg", s.BuildArgs)
-	if err != nil {
-		return build.Options{}, err
-	}
-	trees, err := pairs("dependency-tree", s.DependencyTrees)
-	if err != nil {
-		return build.Options{}, err
-	}
-	created, err := s.created()
-	if err != nil {
-		return build.Options{}, err
-	}
+	labels, labelsErr := pairs("label", s.Labels)
+	arguments, argumentsErr := pairs("build-arg", s.BuildArgs)
+	trees, treesErr := pairs("dependency-tree", s.DependencyTrees)
+	created, createdErr := s.created()
 	return build.Options{
 		Builder:         string(s.Builder),
 		Source:          s.Source,
@@ -100,7 +89,7 @@ func (s *session) buildOptions(log *slog.Logger) (build.Options, error) {
 		},
 		Images: s.images(log),
 		Log:    log,
-	}, nil
+	}, errors.Join(labelsErr, argumentsErr, treesErr, createdErr)
 }
 
 // created is SOURCE_DATE_EPOCH, in seconds since 1970; zero without it.

@@ -66,7 +66,7 @@ func (s *session) valid() error {
 		problems = append(problems, err)
 	}
 	building, err := s.buildOptions(s.log)
-	add(err, building.Validate)
+	problems = append(problems, err, building.Validate())
 	scanning, err := s.scanOptions(s.log)
 	scanning.Image = notYet
 	add(err, scanning.Validate)

@@ -50,6 +50,7 @@ func (s *session) scanOptions(log *slog.Logger) (scan.Options, error) {
 		cache = filepath.Join(user, "stagecrew", "scan")
 	}
 	return scan.Options{
+		Keychain:          s.images(log).Keychain(),
 		Database:          s.ScanDatabase,
 		DatabaseFallbacks: s.ScanFallbacks,
 		CacheDir:          cache,

@@ -30,6 +30,7 @@ func (s *session) signOptions() (sign.SignOptions, error) {
 	key, text, err := s.keyOf("sign-key", s.SignKey)
 	return sign.SignOptions{
 		Image:    s.record.Image,
+		Keychain: s.images(s.log).Keychain(),
 		Key:      key,
 		KeyPEM:   text,
 		Password: s.SignPassword,
@@ -236,6 +237,7 @@ func (s *session) verifyOptions() (sign.VerifyOptions, error) {
 	}
 	return sign.VerifyOptions{
 		Image:               s.record.Image,
+		Keychain:            s.images(s.log).Keychain(),
 		Key:                 key,
 		KeyPEM:              text,
 		Identity:            s.VerifyIdentity,

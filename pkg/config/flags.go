@@ -30,7 +30,7 @@ func table() []flag {
 		{"repository", "`HOST/PATH` to push the image to, without a tag", text(func(s *Settings) *string { return &s.Repository }, "")},
 		{"platform", "`OS/ARCH` of the image; several, separated by commas, make an index", text(func(s *Settings) *string { return &s.Platform }, "linux/amd64")},
 		{"version-label", "version of the application, for the image's labels; a semantic one also for its tags; default that of the Git tag in GitHub Actions", text(func(s *Settings) *string { return &s.VersionLabel }, "")},
-		{"revision", "`COMMIT` that is built, for the image's labels and tags; default the one in GitHub Actions", text(func(s *Settings) *string { return &s.Revision }, "")},
+		{"revision", "`COMMIT` that is built, for the image's labels and tags; default for build and run the one in GitHub Actions", text(func(s *Settings) *string { return &s.Revision }, "")},
 		{"builder", "what makes the image: layers, for Node backends, needs no daemon; dockerfile drives BuildKit; auto chooses and says why", func(fs *pflag.FlagSet, s *Settings, name, usage string) {
 			s.Builder = "auto"
 			fs.Var(&s.Builder, name, usage)
@@ -53,7 +53,7 @@ func table() []flag {
 			fs.IntVar(&s.PushAttempts, name, 8, usage)
 		}},
 		{"tag", "further `TAG` that moves to the image after everything else succeeded, repeatable", list(func(s *Settings) *[]string { return &s.Tags })},
-		{"branch", "`BRANCH` whose name becomes a tag, too; default the branch in GitHub Actions", text(func(s *Settings) *string { return &s.Branch }, "")},
+		{"branch", "`BRANCH` whose name becomes a tag, too; default for run the branch in GitHub Actions", text(func(s *Settings) *string { return &s.Branch }, "")},
 		{"to-repository", "`HOST/PATH` to promote the image to; default its own repository", text(func(s *Settings) *string { return &s.ToRepository }, "")},
 
 		{"image", "image by digest, `REPOSITORY@sha256:…`", text(func(s *Settings) *string { return &s.Image }, "")},

@@ -20,6 +20,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
@@ -28,8 +29,11 @@ import (
 // Options says what to scan, against which database, and what to accept.
 type Options struct {
 	// Image is the image by digest; a multi-platform index is scanned on all its
-	// platforms. It is pulled with the credentials of Docker's configuration.
+	// platforms.
 	Image pipeline.Image
+	// Keychain has the credentials for pulling; nil means those of Docker's
+	// configuration.
+	Keychain authn.Keychain
 	// Local, when given, has the bytes of Image, so that nothing is pulled. They are
 	// checked against the digest. See [OpenLayout] and [ReadArchive].
 	Local Local
@@ -112,6 +116,13 @@ func (o Options) databases() []string {
 		first = []string{o.Database}
 	}
 	return append(first, o.DatabaseFallbacks...)
+}
+
+func (o Options) keychain() authn.Keychain {
+	if o.Keychain == nil {
+		return authn.DefaultKeychain
+	}
+	return o.Keychain
 }
 
 func (o Options) log() *slog.Logger {

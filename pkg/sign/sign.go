@@ -16,6 +16,8 @@ import (
 	"strings"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
+
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
@@ -66,6 +68,8 @@ type SignOptions struct { //nolint:revive // the pair of VerifyOptions
 	Format Format
 	// Attestations are signed and stored with the signature.
 	Attestations []Attestation
+	// Keychain has the credentials of the registry; nil means those of `docker login`.
+	Keychain authn.Keychain
 	// Timeout bounds the call; 10 minutes when zero.
 	Timeout time.Duration
 	// Log gets progress; nil discards it.
@@ -155,7 +159,7 @@ func (o SignOptions) store(ctx context.Context, signature bool) (Signature, erro
 	if err != nil {
 		return Signature{}, err
 	}
-	store, err := openStore(ctx, o.Image)
+	store, err := openStore(ctx, o.Image, o.Keychain)
 	if err != nil {
 		return Signature{}, err
 	}

@@ -46,18 +46,23 @@ const (
 // store is one image's signatures and attestations in its registry.
 type store struct {
 	digest  name.Digest
+	keys    authn.Keychain
 	options []ociremote.Option
 	have    map[place][]entry // what was read already
 }
 
 // openStore also makes sure that the image itself is there: a signature of an
-// image that is missing is worth nothing. Credentials are those of `docker login`.
-func openStore(ctx context.Context, image pipeline.Image) (*store, error) {
+// image that is missing is worth nothing. Without keys the credentials are those of
+// `docker login`.
+func openStore(ctx context.Context, image pipeline.Image, keys authn.Keychain) (*store, error) {
 	digest, err := name.NewDigest(image.String())
 	if err != nil {
 		return nil, pipeline.BadInput("sign/options", "parsing image %q: %w", image, err)
 	}
-	s := &store{digest: digest, have: map[place][]entry{}}
+	if keys == nil {
+		keys = authn.DefaultKeychain
+	}
+	s := &store{digest: digest, keys: keys, have: map[place][]entry{}}
 	s.options = []ociremote.Option{ociremote.WithRemoteOptions(s.registry(ctx)...)}
 	// GET, because the checksum of the answer is compared with the digest.
 	if _, err := remote.Get(digest, s.registry(ctx)...); err != nil {
@@ -74,7 +79,7 @@ func openStore(ctx context.Context, image pipeline.Image) (*store, error) {
 func (s *store) registry(ctx context.Context) []remote.Option {
 	return []remote.Option{
 		remote.WithContext(ctx),
-		remote.WithAuthFromKeychain(authn.DefaultKeychain),
+		remote.WithAuthFromKeychain(s.keys),
 		remote.WithTransport(limited{remote.DefaultTransport}),
 		remote.WithUserAgent("stagecrew"),
 	}

@@ -8,6 +8,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/google/go-containerregistry/pkg/authn"
+
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
@@ -41,6 +43,8 @@ type VerifyOptions struct {
 	// AllowUnsignedUnsafe lets any image through without looking at it, whatever
 	// else is given. Each use is logged as a warning.
 	AllowUnsignedUnsafe bool
+	// Keychain has the credentials of the registry; nil means those of `docker login`.
+	Keychain authn.Keychain
 	// Timeout bounds the call; 2 minutes when zero.
 	Timeout time.Duration
 	// Log gets progress and warnings; nil discards them.
@@ -104,7 +108,7 @@ func Verify(ctx context.Context, o VerifyOptions) (pipeline.Verified, error) {
 	if err != nil {
 		return pipeline.Verified{}, err
 	}
-	store, err := openStore(ctx, o.Image)
+	store, err := openStore(ctx, o.Image, o.Keychain)
 	if err != nil {
 		return pipeline.Verified{}, err
 	}
