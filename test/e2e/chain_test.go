@@ -278,6 +278,7 @@ func TestARunThatIsKilledBetweenPushAndSignSignsTheSameImageLater(t *testing.T) 
 	for _, l := range again.record.Built.Layers {
 		require.NotEqual(t, "sent", l.Origin, l)
 	}
+	require.Zero(t, again.record.Built.Sent)
 	for _, written := range counted.written[before:] {
 		require.NotContains(t, written, "/manifests/"+image.Digest, "the image is not written twice")
 	}
