@@ -13,6 +13,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/scan"
 )
 
 // at starts a session whose log the test can read.
@@ -104,4 +105,16 @@ func TestALineSaysHowFarTheBuildIs(t *testing.T) {
 	}, quietFor, quietFor/1000)
 	stop()
 	require.Zero(t, s.screen.lines, "the line is gone when the build is over")
+}
+
+func TestTheResultDoesNotDependOnWhichScanEndsFirst(t *testing.T) {
+	s, _ := at(t, config.Settings{})
+	none, scanned := (&inspector{session: s}).result()
+	require.False(t, scanned, none)
+	one := scan.Result{Platform: "linux/amd64"}
+	alone, scanned := (&inspector{session: s, results: []scan.Result{one}}).result()
+	require.True(t, scanned)
+	require.Equal(t, one, alone)
+	both, _ := (&inspector{session: s, results: []scan.Result{{Platform: "linux/arm64"}, one}}).result()
+	require.Equal(t, "linux/amd64", both.Platforms[0].Platform)
 }

@@ -199,7 +199,7 @@ func TestWhatTheVerificationRefusesIsNamed(t *testing.T) {
 }
 
 func TestAScanThatRefusesLeavesNoTagAndNoSignature(t *testing.T) {
-	h := newHouse(t, "e2e-no-tag")
+	h := newHouse(t, "e2e-no-tag").alone()
 	o := h.run(workspace(t, map[string]string{
 		"node_modules/minimist/package.json": `{"name": "minimist", "version": "1.2.5", "license": "MIT"}`,
 	}), "1.0.0")
@@ -241,7 +241,7 @@ func countUploads(t *testing.T, registry string) (*uploads, string) {
 }
 
 func TestARunThatIsKilledBetweenPushAndSignSignsTheSameImageLater(t *testing.T) {
-	h := newHouse(t, "e2e-killed")
+	h := newHouse(t, "e2e-killed").alone()
 	registry, path, _ := strings.Cut(h.images, "/")
 	counted, host := countUploads(t, registry)
 	source := workspace(t, map[string]string{"catalog/version.txt": "1.0.0"})
