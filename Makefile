@@ -27,7 +27,7 @@ bin/stagecrew: $(GO_FILES)
 test: verify lint test-unit test-sigstore e2e-main ## everything CI checks: generated files, lint, unit tests, actions under act, the main path on the sandbox
 
 # The tests below test/ need a stage; e2e-main runs them.
-UNIT_PACKAGES = $$(go list ./... | grep -v '/test/') ./test/scenarios/table
+UNIT_PACKAGES = $$(go list ./... | grep -v '/test/') ./test/scenarios/table ./test/benchmarks
 
 test-unit: ## unit, script and chart tests, without a cluster, with Trivy and without
 	go test $(UNIT_PACKAGES)
@@ -73,7 +73,7 @@ verify: ## fail when generated files are stale
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./pkg/...
 
-BENCHMARK_TOOLS := $(addprefix $(TOOLS)/,buildkitd buildctl buildx trivy cosign)
+BENCHMARK_TOOLS := $(addprefix $(TOOLS)/,buildkitd buildx trivy cosign)
 BENCHMARKS      := $(CURDIR)/bin/benchmarks.json
 
 .PHONY: benchmarks
@@ -117,10 +117,10 @@ define build-in-module
 		cd "$$dir" && go build -modfile=$@.mod -tags no_btrfs -ldflags "-s -w" -o $@ $(2) && rm $@.mod $@.sum
 endef
 
-$(TOOLS)/buildkitd $(TOOLS)/buildctl: tools.mk
-	$(call build-in-module,github.com/moby/buildkit@$(BUILDKIT_VERSION),./cmd/$(@F))
+$(TOOLS)/buildkitd: tools.mk
+	$(call build-in-module,github.com/moby/buildkit@$(BUILDKIT_VERSION),./cmd/buildkitd)
 
-$(TOOLS)/buildkitd $(TOOLS)/buildctl $(TOOLS)/buildx: export GOEXPERIMENT =
+$(TOOLS)/buildkitd $(TOOLS)/buildx: export GOEXPERIMENT =
 
 $(TOOLS)/buildx: tools.mk
 	$(call build-in-module,github.com/docker/buildx@$(BUILDX_VERSION),./cmd/buildx)

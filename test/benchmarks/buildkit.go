@@ -1,22 +1,15 @@
 package main
 
 import (
-	"archive/tar"
-	"bytes"
 	"context"
+	"encoding/json"
+	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
 	"strings"
 	"time"
-
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
 )
 
 // daemon is a buildkitd with its own state.
@@ -24,8 +17,9 @@ type daemon struct {
 	lab     *lab
 	dir     string
 	builder string // its name for buildx
+	npmrc   string // file
 	cmd     *exec.Cmd
-	words   *bytes.Buffer
+	ended   chan struct{}
 }
 
 const daemonConfig = `
@@ -42,149 +36,126 @@ root = "%[1]s/state"
   enabled = false
 [registry."%[3]s"]
   http = true
-[registry."%[4]s"]
-  ca = ["%[5]s"]
 `
 
 // startDaemon starts a buildkitd without any state, and makes it known to buildx.
 func (l *lab) startDaemon(ctx context.Context) (*daemon, error) {
-	d := &daemon{lab: l, dir: filepath.Join(l.dir, l.fresh("buildkit")), words: &bytes.Buffer{}}
-	d.builder = filepath.Base(d.dir)
-	if err := os.Mkdir(d.dir, 0o755); err != nil {
+	d := &daemon{lab: l, dir: filepath.Join(l.dir, l.fresh("buildkit")), ended: make(chan struct{})}
+	d.builder, d.npmrc = filepath.Base(d.dir), filepath.Join(d.dir, "npmrc")
+	if err := os.Mkdir(d.dir, 0o750); err != nil {
 		return nil, err
 	}
-	runc := filepath.Join(setting("E2E_ROOT"), "bin", "sandbox.d", "runc")
-	config := filepath.Join(d.dir, "buildkitd.toml")
-	if err := os.WriteFile(config, fmt.Appendf(nil, daemonConfig, d.dir, runc, l.proxied, direct(), setting("SSL_CERT_FILE")), 0o644); err != nil {
+	// Without the variable npm trusts what it brings along, in the build as well.
+	authorities, err := os.ReadFile(os.Getenv("NODE_EXTRA_CA_CERTS"))
+	if err != nil {
+		authorities = nil
+	}
+	if err := os.WriteFile(d.npmrc, []byte(npmrc(authorities)), 0o600); err != nil {
 		return nil, err
 	}
-	d.cmd = exec.CommandContext(ctx, l.tool("buildkitd"), "--config", config)
-	d.cmd.Stdout, d.cmd.Stderr = d.words, d.words
+	config, runc := filepath.Join(d.dir, "buildkitd.toml"), filepath.Join(setting("E2E_ROOT"), "bin", "sandbox.d", "runc")
+	if err := os.WriteFile(config, fmt.Appendf(nil, daemonConfig, d.dir, runc, l.registry), 0o600); err != nil {
+		return nil, err
+	}
+	if err := d.start(ctx, config); err != nil {
+		return nil, err
+	}
+	if err := d.listens(ctx); err != nil {
+		d.stop()
+		return nil, err
+	}
+	return d, nil
+}
+
+func (d *daemon) start(ctx context.Context, config string) error {
+	log, err := os.Create(filepath.Join(d.dir, "log"))
+	if err != nil {
+		return err
+	}
+	defer func() { _ = log.Close() }()
+	d.cmd = exec.CommandContext(ctx, tool("buildkitd"), "--config", config)
+	d.cmd.Stdout, d.cmd.Stderr = log, log
+	d.cmd.Cancel = func() error { return d.cmd.Process.Signal(os.Interrupt) }
+	d.cmd.WaitDelay = time.Minute
 	if err := d.cmd.Start(); err != nil {
-		return nil, err
+		return err
 	}
+	go func() {
+		_ = d.cmd.Wait()
+		close(d.ended)
+	}()
+	return nil
+}
+
+// listens waits for the daemon's socket.
+func (d *daemon) listens(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
 	socket := filepath.Join(d.dir, "socket")
-	for range 600 {
+	for {
 		if _, err := os.Stat(socket); err == nil {
 			_, err := d.buildx(ctx, "create", "--name", d.builder, "--driver", "remote", "unix://"+socket)
-			return d, err
+			return err
 		}
-		time.Sleep(50 * time.Millisecond)
+		select {
+		case <-ctx.Done():
+			return fmt.Errorf("waiting for buildkitd: %w\n%s", ctx.Err(), d.words())
+		case <-d.ended:
+			return fmt.Errorf("buildkitd has ended\n%s", d.words())
+		case <-time.After(20 * time.Millisecond):
+		}
 	}
-	d.stop()
-	return nil, fmt.Errorf("buildkitd does not listen: %s", d.words)
 }
 
 func (d *daemon) stop() {
 	_ = d.cmd.Process.Signal(os.Interrupt)
-	_ = d.cmd.Wait()
+	<-d.ended
 	_ = os.RemoveAll(d.dir)
 }
 
+// words are the last ones of its log.
+func (d *daemon) words() string {
+	text, err := os.ReadFile(filepath.Join(d.dir, "log"))
+	if err != nil {
+		return err.Error()
+	}
+	return end(string(text))
+}
+
 func (d *daemon) buildx(ctx context.Context, args ...string) ([]byte, error) {
-	return d.lab.command(ctx, d.dir, []string{"BUILDX_CONFIG=" + filepath.Join(d.lab.dir, "buildx")}, d.lab.tool("buildx"), args...)
+	return d.lab.command(ctx, d.dir, tool("buildx"), args...)
 }
 
 // build builds the example and pushes it, with the registry cache where one is named.
-func (d *daemon) build(ctx context.Context, repository, cache string) (string, error) {
-	l := d.lab
-	metadata := filepath.Join(d.dir, "metadata.json")
-	args := []string{"build", "--builder", d.builder, "--provenance=false", "--build-arg", "BASE_IMAGE=" + l.base, "--build-arg", "BUILD_IMAGE=" + l.buildBase,
-		"--build-arg", "BUILD_PACKAGES=", "--build-arg", "INSTALL_FLAGS=--ignore-scripts", "--secret", "id=npmrc,src=" + l.npmrc(),
-		"--output", "type=image,name=" + repository + ",push-by-digest=true,push=true,oci-mediatypes=true", "--metadata-file", metadata}
+func (d *daemon) build(ctx context.Context, repository, cache string) (image string, err error) {
+	l, metadata := d.lab, filepath.Join(d.dir, "metadata.json")
+	args := []string{"build", "--builder", d.builder, "--provenance=false", "--metadata-file", metadata,
+		"--build-arg", "BASE_IMAGE=" + l.base, "--build-arg", "BUILD_IMAGE=" + l.buildBase, "--build-arg", "BUILD_PACKAGES=",
+		"--build-arg", "INSTALL_FLAGS=--ignore-scripts", "--secret", "id=npmrc,src=" + d.npmrc,
+		"--output", "type=image,name=" + repository + ",push-by-digest=true,push=true,oci-mediatypes=true"}
 	if cache != "" {
 		args = append(args, "--cache-from", "type=registry,ref="+cache, "--cache-to", "type=registry,mode=max,image-manifest=true,oci-mediatypes=true,ref="+cache)
 	}
+	for _, proxy := range []string{"HTTP_PROXY", "HTTPS_PROXY", "NO_PROXY", "http_proxy", "https_proxy", "no_proxy"} {
+		if os.Getenv(proxy) != "" {
+			args = append(args, "--build-arg", proxy)
+		}
+	}
 	if _, err := d.buildx(ctx, append(args, l.source)...); err != nil {
-		return "", fmt.Errorf("%w\n%s", err, d.words.Bytes()[max(0, d.words.Len()-2000):])
+		return "", fmt.Errorf("%w\nbuildkitd: %s", err, d.words())
 	}
 	text, err := os.ReadFile(metadata)
 	if err != nil {
 		return "", err
 	}
-	_, after, _ := strings.Cut(string(text), `"containerimage.digest": "`)
-	digest, _, found := strings.Cut(after, `"`)
-	if !found {
-		return "", fmt.Errorf("buildx gave no digest: %s", text)
+	var result struct {
+		Digest string `json:"containerimage.digest"`
 	}
-	return repository + "@" + digest, nil
-}
-
-// npmrc lets npm in the build trust whom npm on this machine trusts.
-func (l *lab) npmrc() string {
-	file := filepath.Join(l.dir, "npmrc")
-	if _, err := os.Stat(file); err == nil {
-		return file
+	if err = json.Unmarshal(text, &result); err == nil && !strings.HasPrefix(result.Digest, "sha256:") {
+		err = errors.New("there is no digest in it")
 	}
-	text := ""
-	if authorities, err := os.ReadFile(os.Getenv("NODE_EXTRA_CA_CERTS")); err == nil {
-		for _, one := range strings.SplitAfter(string(authorities), "-----END CERTIFICATE-----") {
-			if _, certificate, found := strings.Cut(one, "-----BEGIN CERTIFICATE-----"); found {
-				text += `ca[]="-----BEGIN CERTIFICATE-----` + strings.ReplaceAll(certificate, "\n", `\n`) + "\"\n"
-			}
-		}
-	}
-	if err := os.WriteFile(file, []byte(text), 0o600); err != nil {
-		panic(err) // the directory was made by this program
-	}
-	return file
-}
-
-// withNPM pushes the base image with the npm of this machine on it: the stage's image
-// of Node.js has none.
-func (l *lab) withNPM(ctx context.Context) (string, error) {
-	out, err := exec.CommandContext(ctx, "npm", "root", "--global").Output()
 	if err != nil {
-		return "", fmt.Errorf("looking for npm: %w", err)
+		return "", fmt.Errorf("reading what buildx says of its build: %w: %s", err, text)
 	}
-	var content bytes.Buffer
-	archive := tar.NewWriter(&content)
-	npm := filepath.Join(strings.TrimSpace(string(out)), "npm")
-	if npm, err = filepath.EvalSymlinks(npm); err != nil {
-		return "", err
-	}
-	const at = "usr/local/lib/node_modules/npm"
-	if err := filepath.WalkDir(npm, func(path string, d fs.DirEntry, err error) error {
-		if err != nil || !d.Type().IsRegular() {
-			return err
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		if err := archive.WriteHeader(&tar.Header{Name: at + strings.TrimPrefix(path, npm), Mode: 0o755, Size: int64(len(text)), Typeflag: tar.TypeReg}); err != nil {
-			return err
-		}
-		_, err = archive.Write(text)
-		return err
-	}); err != nil {
-		return "", err
-	}
-	if err := archive.WriteHeader(&tar.Header{Name: "usr/local/bin/npm", Linkname: "/" + at + "/bin/npm-cli.js", Typeflag: tar.TypeSymlink, Mode: 0o777}); err != nil {
-		return "", err
-	}
-	if err := archive.Close(); err != nil {
-		return "", err
-	}
-	ref, err := name.ParseReference(l.base)
-	if err != nil {
-		return "", err
-	}
-	var base v1.Image
-	if base, err = remote.Image(ref, remote.WithContext(ctx)); err != nil {
-		return "", err
-	}
-	layer, err := tarball.LayerFromReader(&content)
-	if err != nil {
-		return "", err
-	}
-	image, err := mutate.AppendLayers(base, layer)
-	if err != nil {
-		return "", err
-	}
-	to, err := name.NewTag(l.registry + "/benchmarks/node-npm:22")
-	if err != nil {
-		return "", err
-	}
-	return to.String(), remote.Write(to, image, remote.WithContext(ctx))
+	return repository + "@" + result.Digest, nil
 }

@@ -5,11 +5,6 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"net"
-	"net/http"
-	"net/http/httputil"
-	"net/url"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -22,19 +17,22 @@ import (
 
 // lab is where the comparisons take place.
 type lab struct {
-	dir       string // temporary
-	source    string // the example without its dependencies
-	registry  string // HOST:PORT to push to, as a rule that of proxied
-	proxied   string // the proxy before the stage's registry, HOST:PORT
-	base      string // image that runs
-	buildBase string // image that builds: the same with npm
-	tools     string
-	server    *http.Server
-	daemon    *daemon // that keeps its state
-	sent      atomic.Int64
-	took      time.Duration // of the last run, when it is not that of its process
-	next      int           // for names that were not used yet
+	dir        string // temporary
+	source     string // the example without its dependencies
+	registry   string // the proxy that counts, HOST:PORT
+	base       string // image that runs
+	buildBase  string // image that builds: the same with npm
+	conditions conditions
+	pause      time.Duration
+
+	shut   func()
+	daemon *daemon // that keeps its state
+	sent   atomic.Int64
+	next   int // for names that were not used yet
 }
+
+// setting is a variable that the stage sets.
+func setting(name string) string { return os.Getenv(name) }
 
 // direct is the stage's registry itself, HOST:PORT.
 func direct() string {
@@ -42,87 +40,68 @@ func direct() string {
 	return host
 }
 
-// setting is a variable that the stage sets.
-func setting(name string) string { return os.Getenv(name) }
+func tool(name string) string { return filepath.Join(setting("BENCHMARK_TOOLS"), name) }
 
-func open(ctx context.Context) (*lab, error) {
-	if setting("E2E_REPOSITORY") == "" {
-		return nil, errors.New("there is no stage: run make benchmarks")
+func open(ctx context.Context, o options) (*lab, error) {
+	for _, name := range []string{"E2E_REPOSITORY", "BENCHMARK_TOOLS"} {
+		if setting(name) == "" {
+			return nil, fmt.Errorf("%s is not set: run make benchmarks", name)
+		}
 	}
 	dir, err := os.MkdirTemp("", "stagecrew-benchmarks-")
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{dir: dir, tools: setting("BENCHMARK_TOOLS"), source: filepath.Join(dir, "source")}
-	if err := os.CopyFS(l.source, os.DirFS(filepath.Join(setting("E2E_ROOT"), "examples", "backstage"))); err != nil {
+	l := &lab{dir: dir, pause: o.pause, source: filepath.Join(dir, "source"), shut: func() {}}
+	if err := l.furnish(ctx); err != nil {
+		l.close()
 		return nil, err
 	}
-	// The example of a developer may have its dependencies installed.
+	return l, nil
+}
+
+func (l *lab) furnish(ctx context.Context) (err error) {
+	root := setting("E2E_ROOT")
+	if l.conditions, err = conditionsOf(ctx, root); err != nil {
+		return err
+	}
+	if err := copySource(filepath.Join(root, "examples", "backstage"), l.source); err != nil {
+		return fmt.Errorf("copying the example: %w", err)
+	}
 	for _, name := range []string{"Dockerfile", ".dockerignore"} {
-		text, err := os.ReadFile(filepath.Join(setting("E2E_ROOT"), name))
-		if err != nil {
-			return nil, err
+		text, err := os.ReadFile(filepath.Join(root, name))
+		if err == nil {
+			err = os.WriteFile(filepath.Join(l.source, name), text, 0o600)
 		}
-		if err := os.WriteFile(filepath.Join(l.source, name), text, 0o644); err != nil {
-			return nil, err
+		if err != nil {
+			return err
 		}
 	}
 	if err := l.serve(ctx); err != nil {
-		return nil, err
+		return fmt.Errorf("starting the proxy that counts: %w", err)
 	}
 	l.base = strings.Replace(setting("E2E_BASE_IMAGE"), direct(), l.registry, 1)
-	l.buildBase, err = l.withNPM(ctx)
-	return l, err
+	if l.buildBase, err = l.withNPM(ctx); err != nil {
+		return fmt.Errorf("making an image with npm: %w", err)
+	}
+	return nil
+}
+
+// copySource copies a workspace without the dependencies that a developer may have
+// installed in it.
+func copySource(from, to string) error {
+	if err := os.CopyFS(to, os.DirFS(from)); err != nil {
+		return err
+	}
+	return os.RemoveAll(filepath.Join(to, "node_modules"))
 }
 
 func (l *lab) close() {
 	if l.daemon != nil {
 		l.daemon.stop()
 	}
-	if l.server != nil {
-		_ = l.server.Close()
-	}
+	l.shut()
 	_ = os.RemoveAll(l.dir)
-}
-
-// serve starts the proxy that counts what is sent to the registry.
-func (l *lab) serve(ctx context.Context) error {
-	host := direct()
-	proxy := &httputil.ReverseProxy{
-		Rewrite: func(r *httputil.ProxyRequest) {
-			r.SetURL(&url.URL{Scheme: "https", Host: host})
-		},
-		ModifyResponse: func(r *http.Response) error {
-			if location := r.Header.Get("Location"); location != "" {
-				r.Header.Set("Location", strings.Replace(location, "https://"+host, "http://"+l.proxied, 1))
-			}
-			return nil
-		},
-		FlushInterval: -1,
-	}
-	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
-	if err != nil {
-		return err
-	}
-	l.proxied = listener.Addr().String()
-	l.registry = l.proxied
-	l.server = &http.Server{ReadHeaderTimeout: time.Minute, Handler: http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		r.Body = &counted{r.Body, &l.sent}
-		proxy.ServeHTTP(w, r)
-	})}
-	go func() { _ = l.server.Serve(listener) }()
-	return nil
-}
-
-type counted struct {
-	io.ReadCloser
-	to *atomic.Int64
-}
-
-func (c *counted) Read(p []byte) (int, error) {
-	n, err := c.ReadCloser.Read(p)
-	c.to.Add(int64(n))
-	return n, err
 }
 
 // fresh is a name that was not used before.
@@ -131,32 +110,39 @@ func (l *lab) fresh(what string) string {
 	return fmt.Sprintf("%s-%d", what, l.next)
 }
 
+// repository is one that has nothing yet.
+func (l *lab) repository(what string) string {
+	return l.registry + "/benchmarks/" + l.fresh(what)
+}
+
 // home is a new home directory: no cache of npm or of anything else.
 func (l *lab) home() (string, error) {
 	home := filepath.Join(l.dir, l.fresh("home"))
-	return home, os.Mkdir(home, 0o755)
+	return home, os.Mkdir(home, 0o750)
 }
 
 // change makes another version of the application, as a commit of code does.
 func (l *lab) change() error {
 	file := filepath.Join(l.source, "packages", "backend", "dist", "index.cjs.js")
-	text, err := os.ReadFile(filepath.Join(setting("E2E_ROOT"), "examples", "backstage", "packages", "backend", "dist", "index.cjs.js"))
+	out, err := os.OpenFile(file, os.O_APPEND|os.O_WRONLY, 0)
 	if err != nil {
 		return err
 	}
-	return os.WriteFile(file, fmt.Appendf(text, "\n// change %s\n", l.fresh("number")), 0o644)
+	_, err = fmt.Fprintf(out, "// %s\n", l.fresh("change"))
+	return errors.Join(err, out.Close())
 }
 
 // command runs a program with a home of its own and gives its output.
-func (l *lab) command(ctx context.Context, home string, environment []string, program string, args ...string) ([]byte, error) {
+func (l *lab) command(ctx context.Context, home, program string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	var words strings.Builder
 	cmd.Stderr, cmd.Dir = &words, l.dir
-	cmd.Env = append(append(os.Environ(), "HOME="+home, "XDG_CACHE_HOME="+filepath.Join(home, "cache"), "npm_config_cache="+filepath.Join(home, ".npm")), environment...)
+	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CACHE_HOME="+filepath.Join(home, "cache"), "npm_config_cache="+filepath.Join(home, "npm"),
+		"BUILDX_CONFIG="+filepath.Join(l.dir, "buildx"))
+	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(os.Interrupt) }, time.Minute
 	out, err := cmd.Output()
 	if err != nil {
-		text := words.String()
-		return out, fmt.Errorf("%s %s: %w\n%s", filepath.Base(program), args[0], err, text[max(0, len(text)-3000):])
+		return out, fmt.Errorf("running %s %s: %w\n%s", filepath.Base(program), args[0], err, end(words.String()))
 	}
 	return out, nil
 }
@@ -164,11 +150,12 @@ func (l *lab) command(ctx context.Context, home string, environment []string, pr
 // stagecrew runs the program and reads its record.
 func (l *lab) stagecrew(ctx context.Context, home string, args ...string) (pipeline.Record, error) {
 	var record pipeline.Record
-	out, err := l.command(ctx, home, nil, setting("E2E_STAGECREW"), append(args, "--output", "json")...)
+	out, err := l.command(ctx, home, setting("E2E_STAGECREW"), append(args, "--output", "json")...)
 	if err != nil {
 		return record, err
 	}
 	return record, json.Unmarshal(out, &record)
 }
 
-func (l *lab) tool(name string) string { return filepath.Join(l.tools, name) }
+// end is what of a long text is likely to say why.
+func end(text string) string { return text[max(0, len(text)-3000):] }

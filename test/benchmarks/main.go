@@ -3,25 +3,28 @@
 // (bin/withstage), with the other tools in bin/tools:
 //
 //	make benchmarks
+//	bin/benchmarks -table -results bin/benchmarks.json -document docs/benchmarks.md
 package main
 
 import (
 	"context"
-	"encoding/json"
+	"errors"
 	"flag"
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"strings"
 	"syscall"
+	"time"
 )
 
 func main() {
 	var o options
 	flag.IntVar(&o.warm, "warm", 7, "pairs of quick runs")
 	flag.IntVar(&o.cold, "cold", 3, "pairs of cold builds")
+	flag.DurationVar(&o.pause, "pause", 3*time.Second, "before each run, for what the one before left to do")
 	flag.StringVar(&o.only, "only", "", "letters of the comparisons to run, such as ab; default all")
+	flag.BoolVar(&o.table, "table", false, "measure nothing: write the document again")
 	flag.StringVar(&o.results, "results", "", "file for what was measured, as JSON; what it has of other comparisons is kept")
 	flag.StringVar(&o.document, "document", "", "Markdown file to write")
 	flag.Parse()
@@ -35,51 +38,60 @@ func main() {
 
 type options struct {
 	warm, cold        int
+	pause             time.Duration
 	only              string
+	table             bool
 	results, document string
 }
 
-func run(ctx context.Context, o options) error {
-	all := map[string]comparison{}
-	if text, err := os.ReadFile(o.results); err == nil {
-		if err := json.Unmarshal(text, &all); err != nil {
-			return fmt.Errorf("reading %q: %w", o.results, err)
-		}
-	}
-	l, err := open(ctx)
-	if err != nil {
-		return err
-	}
-	defer l.close()
-	for _, c := range []struct {
-		letter string
-		run    func(context.Context, options) (comparison, error)
-	}{{"a", l.warmBuild}, {"b", l.coldBuild}, {"c", l.scans}, {"d", l.chain}} {
-		if o.only != "" && !strings.Contains(o.only, c.letter) {
-			continue
-		}
-		result, err := c.run(ctx, o)
-		if err != nil {
-			return fmt.Errorf("comparison %s: %w", c.letter, err)
-		}
-		all[c.letter] = result
-		if err := save(o, all); err != nil {
-			return err
-		}
+func (o options) check() error {
+	switch {
+	case o.results == "" || o.document == "":
+		return errors.New("give -results and -document")
+	case o.warm < 1 || o.cold < 1:
+		return errors.New("give at least one pair with -warm and -cold")
+	case strings.Trim(o.only, "abcd") != "":
+		return fmt.Errorf("-only %q: want letters of a, b, c, d", o.only)
 	}
 	return nil
 }
 
-func save(o options, all map[string]comparison) error {
-	text, err := json.MarshalIndent(all, "", "  ")
+func run(ctx context.Context, o options) error {
+	if err := o.check(); err != nil {
+		return err
+	}
+	all, err := load(o.results)
 	if err != nil {
 		return err
 	}
-	if err := os.MkdirAll(filepath.Dir(o.results), 0o755); err != nil {
+	if o.table {
+		return all.writeDocument(o.document)
+	}
+	l, err := open(ctx, o)
+	if err != nil {
 		return err
 	}
-	if err := os.WriteFile(o.results, append(text, '\n'), 0o644); err != nil {
-		return err
+	defer l.close()
+	all.under(l.conditions)
+	for _, c := range []struct {
+		letter string
+		make   func(context.Context) (comparison, error)
+		pairs  int
+	}{{"a", l.warmBuild, o.warm}, {"b", l.coldBuild, o.cold}, {"c", l.scans, o.warm}, {"d", l.chain, o.warm}} {
+		if o.only != "" && !strings.Contains(o.only, c.letter) {
+			continue
+		}
+		result, err := c.make(ctx)
+		if err == nil {
+			err = l.measure(ctx, &result, c.pairs)
+		}
+		if err != nil {
+			return fmt.Errorf("comparison %s: %w", c.letter, err)
+		}
+		all.Comparisons[c.letter] = result
+		if err := all.write(o.results, o.document); err != nil {
+			return err
+		}
 	}
-	return os.WriteFile(o.document, []byte(document(all)), 0o644)
+	return nil
 }

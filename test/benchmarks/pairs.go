@@ -4,73 +4,144 @@ import (
 	"context"
 	"fmt"
 	"os"
+	"os/exec"
 	"slices"
 	"time"
 )
+
+// comparison is a table of the document.
+type comparison struct {
+	Title string  `json:"title"`
+	Notes string  `json:"notes"`
+	Load  float64 `json:"load"` // average of the minute before it began
+	Sides []side  `json:"sides"`
+
+	rehearse bool // run each side once before, so that everything is warm
+	// exact says that the first side must not send more than what its image has of
+	// its own.
+	exact bool
+}
+
+// side is one of the things that are compared.
+type side struct {
+	Name    string    `json:"name"`
+	What    string    `json:"what"`    // the command, for people
+	Against int       `json:"against"` // the side that it is compared with
+	Runs    []measure `json:"runs"`
+
+	run  func(ctx context.Context) (outcome, error)
+	last string // the image of the run before
+}
+
+// outcome is what a run did.
+type outcome struct {
+	took  time.Duration
+	image string // by digest, when it pushed one
+}
 
 // measure is one run of one side.
 type measure struct {
 	Seconds float64 `json:"seconds"`
 	Sent    int64   `json:"sentBytes"` // to the registry
+	// New counts the layers, the configuration and the manifest of the image that the
+	// image before (or the base image) has not: less cannot be sent.
+	New int64 `json:"newBytes,omitempty"`
 }
 
-// side is one of the things that are compared.
-type side struct {
-	Name string    `json:"name"`
-	What string    `json:"what"` // the command, for people
-	Runs []measure `json:"runs"`
-
-	run func(ctx context.Context, n int) error
-}
-
-// comparison is a table of the document: the first side is stagecrew.
-type comparison struct {
-	Title string `json:"title"`
-	Notes string `json:"notes"`
-	Sides []side `json:"sides"`
-}
-
-// measureAll lets the sides take turns, beginning with another one each time.
-func (l *lab) measureAll(ctx context.Context, c *comparison, n int) error {
-	for i := range n {
+// measure lets the sides take turns, beginning with another one each time.
+func (l *lab) measure(ctx context.Context, c *comparison, pairs int) error {
+	c.Load = load1()
+	if c.rehearse {
+		for i := range c.Sides {
+			if _, err := l.once(ctx, &c.Sides[i]); err != nil {
+				return fmt.Errorf("rehearsal: %w", err)
+			}
+		}
+	}
+	for i := range pairs {
 		for j := range c.Sides {
 			s := &c.Sides[(i+j)%len(c.Sides)]
-			before, start := l.sent.Load(), time.Now()
-			if err := s.run(ctx, i); err != nil {
-				return fmt.Errorf("%s: %w", s.Name, err)
-			}
-			m := measure{time.Since(start).Seconds(), l.sent.Load() - before}
-			if l.took > 0 {
-				m.Seconds, l.took = l.took.Seconds(), 0
+			m, err := l.once(ctx, s)
+			if err != nil {
+				return err
 			}
 			s.Runs = append(s.Runs, m)
-			fmt.Fprintf(os.Stderr, "== %s %d: %s: %.2f s, %.2f MB\n", c.Title, i+1, s.Name, m.Seconds, float64(m.Sent)/1e6)
+			fmt.Fprintf(os.Stderr, "== %s %d: %s: %.2f s, %.3f MB\n", c.Title, i+1, s.Name, m.Seconds, float64(m.Sent)/1e6)
+		}
+	}
+	return c.check()
+}
+
+// check holds the first side to what it must not exceed.
+func (c comparison) check() error {
+	for i, m := range c.Sides[0].Runs {
+		if c.exact && m.Sent > m.New {
+			return fmt.Errorf("%s sent %d bytes in run %d, although only %d were new", c.Sides[0].Name, m.Sent, i+1, m.New)
 		}
 	}
 	return nil
 }
 
+// once runs one side.
+func (l *lab) once(ctx context.Context, s *side) (measure, error) {
+	if err := l.settle(ctx); err != nil {
+		return measure{}, err
+	}
+	before := l.sent.Load()
+	out, err := s.run(ctx)
+	if err != nil {
+		return measure{}, fmt.Errorf("%s: %w", s.Name, err)
+	}
+	m := measure{Seconds: out.took.Seconds(), Sent: l.sent.Load() - before}
+	if out.image == "" {
+		return m, nil
+	}
+	if s.last == "" {
+		s.last = l.base
+	}
+	m.New, err = newBytes(ctx, out.image, s.last)
+	s.last = out.image
+	return m, err
+}
+
+// settle lets the disk, and pods that end, get done with the run before: its work
+// would count for the next one.
+func (l *lab) settle(ctx context.Context) error {
+	if err := exec.CommandContext(ctx, "sync").Run(); err != nil {
+		return fmt.Errorf("writing to disk what the run before left: %w", err)
+	}
+	select {
+	case <-ctx.Done():
+		return ctx.Err()
+	case <-time.After(l.pause):
+		return nil
+	}
+}
+
+// clock measures how long something takes.
+func clock(do func() error) (time.Duration, error) {
+	start := time.Now()
+	err := do()
+	return time.Since(start), err
+}
+
 func (s side) seconds() []float64 {
-	var all []float64
-	for _, r := range s.Runs {
-		all = append(all, r.Seconds)
-	}
-	return all
+	return each(s.Runs, func(m measure) float64 { return m.Seconds })
 }
 
-func (s side) megabytes() []float64 {
-	var all []float64
-	for _, r := range s.Runs {
-		all = append(all, float64(r.Sent)/1e6)
+// ratios are those of the pairs: how many times as long as the other side.
+func (s side) ratios(other side) []float64 {
+	ratios := s.seconds()
+	for i := range ratios {
+		ratios[i] /= other.Runs[i].Seconds
 	}
-	return all
+	return ratios
 }
 
-// ratios are those of the pairs: how many times as long as the first side.
-func (s side) ratios(first side) []float64 {
+func each(runs []measure, value func(measure) float64) []float64 {
 	var all []float64
-	for i, r := range s.Runs {
-		all = append(all, r.Seconds/first.Runs[i].Seconds)
+	for _, m := range runs {
+		all = append(all, value(m))
 	}
 	return all
 }
