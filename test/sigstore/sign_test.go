@@ -94,9 +94,9 @@ func (b *bench) job(t *testing.T, exit int, environment []string, args ...string
 	return o
 }
 
-func (b *bench) cosign(t *testing.T, dir string, args ...string) outcome {
+func (b *bench) cosign(t *testing.T, dir string, args ...string) {
 	t.Helper()
-	return run(t, 0, dir, nil, filepath.Join(staged.Env(t, "E2E_TOOLS"), "cosign"), args...)
+	run(t, 0, dir, nil, filepath.Join(staged.Env(t, "E2E_TOOLS"), "cosign"), args...)
 }
 
 // keyless are the flags of a keyless signature.
