@@ -163,6 +163,6 @@ func (n nativeModules) refuse(platform string) error {
 		missing = append(missing[:shown], fmt.Sprintf("and %d more", len(missing)-shown))
 	}
 	return pipeline.BadInput("build/native-modules",
-		"checking the dependencies for %s: %s: install them on a machine of that platform and give the folder as the platform's tree, or build each platform on its own machine and join the images",
+		"checking the dependencies for %s: %s: install them on a machine of that platform and give the folder as the platform's tree (--dependency-tree)",
 		platform, strings.Join(missing, "; "))
 }
