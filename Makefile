@@ -34,6 +34,7 @@ test-unit: ## unit, script and chart tests, without a cluster, with Trivy and wi
 	GOEXPERIMENT= go build ./...
 	GOEXPERIMENT= go test -short $(UNIT_PACKAGES)
 	cd cmd/sandbox && GOEXPERIMENT= go vet ./... && GOEXPERIMENT= go test ./...
+	cd test/sigstore/server && GOEXPERIMENT= go vet ./... && GOEXPERIMENT= go test ./...
 
 test-short: ## the same, quick: under a minute when warm
 	go test -short $(UNIT_PACKAGES)
@@ -58,6 +59,10 @@ e2e: bin/stagecrew sandbox bin/withstage $(TOOLS)/helm ## the scenario suite and
 
 bin/withstage: $(GO_FILES)
 	go build -o bin/withstage ./test/withstage
+
+bin/sigstore: $(shell find test/sigstore/server -type f ! -name '*_test.go')
+	@test -e $@ || echo "building a private Sigstore; the first compile takes about 5 minutes on 2 cores"
+	cd test/sigstore/server && GOEXPERIMENT= go build -ldflags "-s -w" -o $(CURDIR)/$@ .
 
 lint: $(TOOLS)/golangci-lint ## golangci-lint with the room rules
 	$(TOOLS)/golangci-lint run ./...
