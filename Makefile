@@ -39,11 +39,9 @@ test-unit: ## unit, script and chart tests, without a cluster, with Trivy and wi
 test-short: ## the same, quick: under a minute when warm
 	go test -short $(UNIT_PACKAGES)
 
-SIGSTORE := $(addprefix $(TOOLS)/,cosign fulcio rekor-server timestamp-server)
-
 .PHONY: test-sigstore
-test-sigstore: bin/stagecrew $(SIGSTORE) ## keyless signatures with a private Sigstore, beside the cosign CLI
-	E2E_REQUIRED=1 E2E_TOOLS=$(TOOLS) E2E_STAGECREW=$(CURDIR)/bin/stagecrew go test -count=1 -v ./test/sigstore
+test-sigstore: bin/stagecrew bin/sigstore $(TOOLS)/cosign ## keyless signatures with a private Sigstore, beside the cosign CLI
+	E2E_REQUIRED=1 E2E_SIGSTORE=$(CURDIR)/bin/sigstore E2E_TOOLS=$(TOOLS) E2E_STAGECREW=$(CURDIR)/bin/stagecrew go test -count=1 -v ./test/sigstore
 
 .PHONY: e2e-main
 e2e-main: bin/stagecrew sandbox bin/withstage $(TOOLS)/act ## the main path and the actions, on the sandbox
@@ -135,18 +133,6 @@ $(TOOLS)/trivy: tools.mk
 
 $(TOOLS)/cosign: tools.mk
 	GOEXPERIMENT= GOBIN=$(TOOLS) go install github.com/sigstore/cosign/v2/cmd/cosign@$(COSIGN_VERSION)
-	@touch $@
-
-$(TOOLS)/fulcio: tools.mk
-	GOEXPERIMENT= GOBIN=$(TOOLS) go install github.com/sigstore/fulcio@$(FULCIO_VERSION)
-	@touch $@
-
-$(TOOLS)/rekor-server: tools.mk
-	GOEXPERIMENT= GOBIN=$(TOOLS) go install github.com/sigstore/rekor-tiles/v2/cmd/rekor-server/posix@$(REKOR_TILES_VERSION)
-	mv $(TOOLS)/posix $@
-
-$(TOOLS)/timestamp-server: tools.mk
-	GOEXPERIMENT= GOBIN=$(TOOLS) go install github.com/sigstore/timestamp-authority/v2/cmd/timestamp-server@$(TIMESTAMP_VERSION)
 	@touch $@
 
 $(TOOLS)/act: tools.mk

@@ -26,13 +26,14 @@ import (
 
 // bench is what the tests share: a Sigstore, a registry and a key.
 type bench struct {
-	*Sigstore
+	Sigstore
+	withLog     bool
 	registry    string
 	key, public string
 }
 
 func newBench(t *testing.T, withLog bool) *bench {
-	b := &bench{Sigstore: Start(t, staged.Env(t, "E2E_TOOLS"), withLog)}
+	b := &bench{Sigstore: Start(t, staged.Env(t, "E2E_SIGSTORE"), withLog), withLog: withLog}
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true)))
 	t.Cleanup(server.Close)
 	b.registry = strings.TrimPrefix(server.URL, "http://")
@@ -80,7 +81,7 @@ func run(t *testing.T, exit int, dir string, environment []string, program strin
 // stagecrew runs the program as a job of the workflow that has the permission.
 func (b *bench) stagecrew(t *testing.T, exit int, w Workflow, args ...string) outcome {
 	t.Helper()
-	return b.job(t, exit, slices.Concat(w.Environment(), b.Issuer.Environment(w)), args...)
+	return b.job(t, exit, slices.Concat(w.Environment(), b.Environment(w)), args...)
 }
 
 func (b *bench) job(t *testing.T, exit int, environment []string, args ...string) outcome {
@@ -96,28 +97,30 @@ func (b *bench) job(t *testing.T, exit int, environment []string, args ...string
 
 func (b *bench) cosign(t *testing.T, dir string, args ...string) {
 	t.Helper()
-	run(t, 0, dir, nil, filepath.Join(staged.Env(t, "E2E_TOOLS"), "cosign"), args...)
+	// The legacy format takes no trusted root, and so no key of a log of certificates.
+	run(t, 0, dir, []string{"SIGSTORE_CT_LOG_PUBLIC_KEY_FILE=" + b.Sigstore["CTLOG_KEY"]}, filepath.Join(staged.Env(t, "E2E_TOOLS"), "cosign"), args...)
 }
 
 // keyless are the flags of a keyless signature.
 func (b *bench) keyless() []string {
-	return []string{"--signing-config", b.SigningConfig, "--trusted-root", b.TrustedRoot}
+	return []string{"--signing-config", b.Sigstore["SIGNING_CONFIG"], "--trusted-root", b.Sigstore["TRUSTED_ROOT"]}
 }
 
 // trusting are the flags of a verification that trusts the workflow.
 func (b *bench) trusting(w Workflow) []string {
-	return []string{"--verify-identity", w.Identity(), "--verify-issuer", b.Issuer.URL, "--trusted-root", b.TrustedRoot}
+	return []string{"--verify-identity", w.Identity(), "--verify-issuer", b.Sigstore["ISSUER_URL"], "--trusted-root", b.Sigstore["TRUSTED_ROOT"]}
 }
 
 // cosignTrusting are the same for cosign, whose defaults ask for the public logs.
 func (b *bench) cosignTrusting(format string) []string {
-	flags := []string{"--certificate-identity", Release.Identity(), "--certificate-oidc-issuer", b.Issuer.URL, "--use-signed-timestamps", "--insecure-ignore-sct"}
+	flags := []string{"--certificate-identity", Release.Identity(), "--certificate-oidc-issuer", b.Sigstore["ISSUER_URL"], "--use-signed-timestamps"}
 	if format == "bundle" {
-		flags = append(flags, "--new-bundle-format", "--trusted-root", b.TrustedRoot)
+		flags = append(flags, "--new-bundle-format", "--trusted-root", b.Sigstore["TRUSTED_ROOT"])
 	} else {
-		flags = append(flags, "--new-bundle-format=false", "--ca-roots", b.FulcioChain, "--timestamp-certificate-chain", b.StampsChain)
+		flags = append(flags, "--new-bundle-format=false", "--ca-roots", b.Sigstore["FULCIO_ROOT"], "--ca-intermediates", b.Sigstore["FULCIO_INTERMEDIATE"],
+			"--timestamp-certificate-chain", b.Sigstore["TIMESTAMP_CHAIN"])
 	}
-	if b.Log == nil {
+	if !b.withLog {
 		flags = append(flags, "--insecure-ignore-tlog")
 	}
 	return flags
@@ -164,16 +167,14 @@ func TestKeylessSignaturesAndAttestations(t *testing.T) {
 			require.Contains(t, refused.record.Error, stranger.Identity())
 			require.Equal(t, pipeline.VerdictRefused, refused.record.Verdict)
 			b.stagecrew(t, 0, Release, "verify", "--image", image, "--verify-identity-regexp", `https://github\.com/org/repo/\.github/workflows/release\.yml@refs/tags/v.*`,
-				"--verify-issuer", b.Issuer.URL, "--trusted-root", b.TrustedRoot)
+				"--verify-issuer", b.Sigstore["ISSUER_URL"], "--trusted-root", b.Sigstore["TRUSTED_ROOT"])
 		})
 	}
 }
 
 func TestWhatCosignSignsIsVerified(t *testing.T) {
 	b := newBench(t, false)
-	token, err := b.Issuer.sign(Release, "sigstore")
-	require.NoError(t, err)
-	stamps := b.Stamps.URL + "/api/v1/timestamp"
+	token, stamps := b.Token(t, Release), b.Sigstore["TIMESTAMP_URL"]
 	legacyKey, bundleKey := b.push(t), b.push(t)
 	b.cosign(t, "", "sign", "--yes", "--key", b.key, "--tlog-upload=false", legacyKey)
 	b.cosign(t, "", "sign", "--yes", "--key", b.key, "--tlog-upload=false", "--new-bundle-format", bundleKey)
@@ -183,11 +184,24 @@ func TestWhatCosignSignsIsVerified(t *testing.T) {
 	predicate := write(t, t.TempDir(), "sbom.json", []byte(`{"bomFormat":"CycloneDX","specVersion":"1.5"}`))
 	for _, bundle := range []string{"--new-bundle-format=false", "--new-bundle-format=true"} {
 		image := b.push(t)
-		b.cosign(t, "", "sign", "--yes", "--fulcio-url", b.Fulcio.URL, "--identity-token", token, "--timestamp-server-url", stamps, "--tlog-upload=false", "--insecure-skip-verify=true", bundle, image)
-		b.cosign(t, "", "attest", "--yes", "--fulcio-url", b.Fulcio.URL, "--identity-token", token, "--timestamp-server-url", stamps, "--tlog-upload=false", "--insecure-skip-verify=true", bundle,
+		b.cosign(t, "", "sign", "--yes", "--fulcio-url", b.Sigstore["FULCIO_URL"], "--identity-token", token, "--timestamp-server-url", stamps, "--tlog-upload=false", bundle, image)
+		b.cosign(t, "", "attest", "--yes", "--fulcio-url", b.Sigstore["FULCIO_URL"], "--identity-token", token, "--timestamp-server-url", stamps, "--tlog-upload=false", bundle,
 			"--type", "cyclonedx", "--predicate", predicate, image)
 		b.stagecrew(t, 0, Release, slices.Concat([]string{"verify", "--image", image, "--require-attestation", "cyclonedx"}, b.trusting(Release))...)
 	}
+}
+
+// The CLI asks for its token itself, as in a job. What it enters in Rekor v2 (dsse
+// 0.0.2), sigstore-go cannot read since v1.2: so the CLI alone verifies it.
+func TestCosignEntersWhatAJobSignsInTheLog(t *testing.T) {
+	b := newBench(t, true)
+	image := b.push(t)
+	predicate := write(t, t.TempDir(), "sbom.json", []byte(`{"bomFormat":"CycloneDX","specVersion":"1.5"}`))
+	for _, command := range [][]string{{"sign"}, {"attest", "--type", "cyclonedx", "--predicate", predicate}} {
+		run(t, 0, "", b.Environment(Release), filepath.Join(staged.Env(t, "E2E_TOOLS"), "cosign"), slices.Concat(command, []string{"--yes", "--new-bundle-format"}, b.keyless(), []string{image})...)
+	}
+	b.cosign(t, "", slices.Concat([]string{"verify"}, b.cosignTrusting("bundle"), []string{image})...)
+	b.cosign(t, "", slices.Concat([]string{"verify-attestation", "--type", "cyclonedx"}, b.cosignTrusting("bundle"), []string{image})...)
 }
 
 func TestCosignAcceptsWhatAKeySigned(t *testing.T) {
@@ -197,7 +211,7 @@ func TestCosignAcceptsWhatAKeySigned(t *testing.T) {
 	for _, c := range []struct {
 		format string
 		flags  []string
-	}{{"legacy", nil}, {"bundle", []string{"--new-bundle-format", "--trusted-root", b.TrustedRoot}}, {"both", []string{"--trusted-root", b.TrustedRoot}}} {
+	}{{"legacy", nil}, {"bundle", []string{"--new-bundle-format", "--trusted-root", b.Sigstore["TRUSTED_ROOT"]}}, {"both", []string{"--trusted-root", b.Sigstore["TRUSTED_ROOT"]}}} {
 		image = b.push(t)
 		b.job(t, 0, nil, "sign", "--image", image, "--sign-key", b.key, "--attest", "cyclonedx="+sbom, "--sign-format", c.format)
 		b.cosign(t, "", slices.Concat([]string{"verify", "--key", b.public, "--insecure-ignore-tlog"}, c.flags, []string{image})...)
@@ -211,10 +225,9 @@ func TestCosignAcceptsWhatAKeySigned(t *testing.T) {
 func TestAnOutageIsRiddenOut(t *testing.T) {
 	b := newBench(t, true)
 	image := b.push(t)
-	b.Issuer.Fail(2)
-	b.Fulcio.Fail(2)
-	b.Stamps.Fail(2)
-	b.Log.Fail(2)
+	for _, server := range []string{"issuer", "fulcio", "stamps", "rekor"} {
+		b.Fail(t, server, 2)
+	}
 	signed := b.stagecrew(t, 0, Release, slices.Concat([]string{"sign", "--image", image, "--sign-format", "bundle"}, b.keyless())...)
 	require.Equal(t, 8, strings.Count(signed.stderr, "no answer yet; trying again"))
 	b.stagecrew(t, 0, Release, slices.Concat([]string{"verify", "--image", image}, b.trusting(Release))...)
@@ -233,7 +246,7 @@ func TestAJobWithoutThePermissionIsToldWhatToAdd(t *testing.T) {
 	refused := b.job(t, 2, Release.Environment(), slices.Concat([]string{"sign", "--image", image}, b.keyless())...)
 	require.Contains(t, refused.record.Error, "id-token: write")
 	require.Contains(t, refused.record.Error, "[gha/no-identity]")
-	fork := append(Release.Environment(), "ACTIONS_ID_TOKEN_REQUEST_URL="+b.Issuer.URL+"/token/org/repo", "ACTIONS_ID_TOKEN_REQUEST_TOKEN=another")
+	fork := append(Release.Environment(), "ACTIONS_ID_TOKEN_REQUEST_URL="+b.Sigstore["ACTIONS_ID_TOKEN_REQUEST_URL"], "ACTIONS_ID_TOKEN_REQUEST_TOKEN=another")
 	refused = b.job(t, 2, fork, slices.Concat([]string{"sign", "--image", image}, b.keyless())...)
 	require.Contains(t, refused.record.Error, "[gha/identity-refused]")
 }

@@ -80,7 +80,7 @@ func folder(dir string) (path string, remove func() error, err error) {
 	}
 	entries, err := os.ReadDir(path)
 	if err == nil && len(entries) > 0 {
-		err = fmt.Errorf("folder %q is not empty: remove it, or give another --dir", path)
+		err = fmt.Errorf("folder %q is not empty: give --dir another one", path)
 	}
 	return path, func() error { return nil }, err
 }

@@ -71,6 +71,7 @@ func signed(t *testing.T, s *Stack, content sign.Content, token string) (*bundle
 	return b, nil
 }
 
+// verified wants proof of all that the stack has.
 func verified(t *testing.T, s *Stack, b *bundle.Bundle, artifact []byte, identity string) (*verify.VerificationResult, error) {
 	trusted, err := root.NewTrustedRootFromPath(s.path(trustedRoot))
 	require.NoError(t, err)
@@ -142,6 +143,15 @@ func TestTheServersRefuse(t *testing.T) {
 	require.NoError(t, err)
 	_, err = verified(t, s, fork, artifact, issuer.Identity())
 	require.ErrorContains(t, err, "else/fork", "another workflow's certificate is another identity's")
+}
+
+func TestACertificateWithoutAPromiseIsRefusedWhereOneIsWanted(t *testing.T) {
+	s := start(t, Options{WithoutCTLog: true})
+	b, err := signed(t, s, &sign.PlainData{Data: artifact}, token(t, s.Issuer, ""))
+	require.NoError(t, err)
+	s.options.WithoutCTLog = false
+	_, err = verified(t, s, b, artifact, issuer.Identity())
+	require.ErrorContains(t, err, "SCT")
 }
 
 func TestAnOutageIsRiddenOut(t *testing.T) {
