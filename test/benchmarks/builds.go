@@ -73,7 +73,7 @@ func (l *lab) warmBuild(ctx context.Context) (comparison, error) {
 	return comparison{
 		Title: "Build after a change of the application, caches warm",
 		Notes: "Each run changes the bundle only. What stagecrew knows of earlier builds is in the registry. BuildKit has its registry cache, which it writes anew as well; " +
-			"in one of the two also the state of its daemon.",
+			"in one of the two also the state of its daemon. The lockfile is in stagecrew's layer of the application and in BuildKit's layer of the dependencies.",
 		rehearse: true, exact: true,
 		Sides: []side{
 			{Name: "stagecrew", What: buildCommand, run: l.changing(func(ctx context.Context) (outcome, error) { return l.build(ctx, ours) })},
@@ -91,7 +91,7 @@ func (l *lab) coldBuild(context.Context) (comparison, error) {
 	return comparison{
 		Title: "Cold build",
 		Notes: "No cache anywhere, a repository that has nothing yet: both install the production dependencies from the npm registry, pack them and push what the repository lacks. " +
-			"Nothing is compiled: the example has no script for it.",
+			"Nothing is compiled: the example has no script for it. stagecrew has the registry link the layers of the base image.",
 		Sides: []side{
 			{Name: "stagecrew", What: buildCommand, run: func(ctx context.Context) (outcome, error) {
 				return l.build(ctx, l.repository("cold-stagecrew"))
