@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -28,7 +29,8 @@ type lab struct {
 	shut   func()
 	daemon *daemon // that keeps its state
 	sent   atomic.Int64
-	next   int // for names that were not used yet
+	mark   string // of this run, for names that no run before has used either
+	next   int
 }
 
 // setting is a variable that the stage sets.
@@ -52,7 +54,7 @@ func open(ctx context.Context, o options) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	l := &lab{dir: dir, pause: o.pause, source: filepath.Join(dir, "source"), shut: func() {}}
+	l := &lab{dir: dir, pause: o.pause, source: filepath.Join(dir, "source"), mark: strconv.FormatInt(time.Now().UnixMilli(), 36), shut: func() {}}
 	if err := l.furnish(ctx); err != nil {
 		l.close()
 		return nil, err
@@ -104,10 +106,11 @@ func (l *lab) close() {
 	_ = os.RemoveAll(l.dir)
 }
 
-// fresh is a name that was not used before.
+// fresh is a name that was not used before, not by another run either: a registry
+// that was kept would have the very bytes already.
 func (l *lab) fresh(what string) string {
 	l.next++
-	return fmt.Sprintf("%s-%d", what, l.next)
+	return fmt.Sprintf("%s-%s-%d", what, l.mark, l.next)
 }
 
 // repository is one that has nothing yet.
