@@ -1,6 +1,7 @@
 package main
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"os"
@@ -29,8 +30,9 @@ type side struct {
 	Against int       `json:"against"` // the side that it is compared with
 	Runs    []measure `json:"runs"`
 
-	run  func(ctx context.Context) (outcome, error)
-	last string // the image of the run before
+	run     func(ctx context.Context) (outcome, error)
+	follows bool   // each image goes where the one before it is
+	last    string // the image of the run before, when it follows
 }
 
 // outcome is what a run did.
@@ -53,6 +55,7 @@ func (l *lab) measure(ctx context.Context, c *comparison, pairs int) error {
 	c.Load = load1()
 	if c.rehearse {
 		for i := range c.Sides {
+			c.Sides[i].follows = true
 			if _, err := l.once(ctx, &c.Sides[i]); err != nil {
 				return fmt.Errorf("rehearsal: %w", err)
 			}
@@ -96,11 +99,9 @@ func (l *lab) once(ctx context.Context, s *side) (measure, error) {
 	if out.image == "" {
 		return m, nil
 	}
-	if s.last == "" {
-		s.last = l.base
+	if m.New, err = newBytes(ctx, out.image, cmp.Or(s.last, l.base)); s.follows {
+		s.last = out.image
 	}
-	m.New, err = newBytes(ctx, out.image, s.last)
-	s.last = out.image
 	return m, err
 }
 

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"context"
 	"io"
 	"log"
 	"net/http/httptest"
@@ -12,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -70,4 +72,23 @@ func TestNPMInTheBuildTrustsEachAuthorityOfThisMachine(t *testing.T) {
 	require.Equal(t, `ca[]="-----BEGIN CERTIFICATE-----\nAAA\nBBB\n-----END CERTIFICATE-----"`+"\n"+
 		`ca[]="-----BEGIN CERTIFICATE-----\nCCC\nBBB\n-----END CERTIFICATE-----"`+"\n", text)
 	require.Empty(t, npmrc(nil))
+}
+
+func TestNewIsWhatTheImageBeforeHasNotAndInAColdBuildTheBaseImage(t *testing.T) {
+	var sent atomic.Int64
+	l := &lab{}
+	l.base = push(t, countedRegistry(t, &sent)+"/base:1", empty.Image)
+	image, err := random.Image(5000, 1)
+	require.NoError(t, err)
+	host, _, _ := strings.Cut(l.base, "/")
+	same := push(t, host+"/app:1", image)
+	for name, warm := range map[string]bool{"warm": true, "cold": false} {
+		t.Run(name, func(t *testing.T) {
+			compared := comparison{rehearse: warm, Sides: []side{{Name: "A", run: func(context.Context) (outcome, error) { return outcome{image: same}, nil }}}}
+			require.NoError(t, l.measure(t.Context(), &compared, 2))
+			for _, m := range compared.Sides[0].Runs {
+				require.Equal(t, warm, m.New < 5000, m.New)
+			}
+		})
+	}
 }
