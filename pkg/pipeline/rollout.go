@@ -35,11 +35,12 @@ type Workload struct {
 // String gives "Kind/name".
 func (w Workload) String() string { return w.Kind + "/" + w.Name }
 
-// Service names one port of a Service that the smoke checks go through.
+// Service names a Service of a release, and the port that the smoke checks go through.
 type Service struct {
 	Namespace string
 	Name      string
-	Port      int // the Service's own port number
+	Port      int  // the Service's own port number
+	HTTPS     bool // whether the port speaks TLS
 }
 
 // Applied is what Helm put into the cluster: the revision and what in its
@@ -58,7 +59,8 @@ type Applied struct {
 type Pod struct {
 	Namespace string
 	Name      string
-	Port      int // container port of the application
+	Port      int  // container port of the application
+	HTTPS     bool // whether the port speaks TLS
 }
 
 // Rollout is the watcher's verdict about one applied revision.
@@ -68,6 +70,13 @@ type Rollout struct {
 	// Pods are the ready pods of the new revision that belong to Deployments,
 	// empty when the rollout failed.
 	Pods []Pod
+	// Services lead to these pods, each with the port that the smoke checks ask.
+	Services []Service
+	// Unproven says in a line each what of the revision could not be watched.
+	Unproven []string
+	// Idle says that the revision is complete and wants no pod: zero replicas on
+	// purpose.
+	Idle bool
 }
 
 // Sight is how a rollout looks at one moment.

@@ -35,7 +35,13 @@ type Options struct {
 	// HistoryMax is how many of Helm's records are kept; default 20. Records that
 	// a rollback may need are kept beyond it, see [Release.Prune].
 	HistoryMax int
-	Log        *slog.Logger
+	// Watch judges pods, as pkg/rollout does, where Helm must wait: for a hook, and
+	// before hooks that need the application. nil waits as Helm does.
+	Watch func(context.Context, pipeline.Applied) (pipeline.Rollout, error)
+	// Withhold is told secret values as soon as they are known, so that nothing
+	// shows them; may be nil.
+	Withhold func(values ...string)
+	Log      *slog.Logger
 }
 
 // Release is one Helm release. It makes one change at a time.
