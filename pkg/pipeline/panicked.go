@@ -3,8 +3,10 @@ package pipeline
 import (
 	"fmt"
 	"runtime/debug"
+	"slices"
 	"strconv"
 	"strings"
+	"sync"
 )
 
 // Panicked is a panic that [Guard] has made an error: a bug of this program or of
@@ -12,9 +14,9 @@ import (
 type Panicked struct {
 	// Value is what was panicked with, on one line and bounded; it may hold text of
 	// somebody else.
-	Value string
+	Value string `json:"value"`
 	// Stack is where, bounded. It is for a file, never for the log.
-	Stack string
+	Stack string `json:"stack"`
 }
 
 // The bounds of what is kept of a panic, in bytes.
@@ -23,9 +25,25 @@ const (
 	maxPanicStack = 32 << 10
 )
 
-// Error says what it is and what to do; the stack is not in it.
+// Error says what it is; the stack is not in it.
 func (p *Panicked) Error() string {
-	return fmt.Sprintf("a bug of stagecrew, not of what it looked at: %s; please report it with the stack that the run keeps", p.Value)
+	return "a bug of stagecrew, which says nothing about what it looked at: panic: " + p.Value
+}
+
+// maxPanics bounds how many panics of a process are kept.
+const maxPanics = 10
+
+var panics struct {
+	sync.Mutex
+	kept []Panicked
+}
+
+// Panics are those that this process has made errors of, the first ten: whoever
+// gets such an error may show it as a few words only.
+func Panics() []Panicked {
+	panics.Lock()
+	defer panics.Unlock()
+	return slices.Clone(panics.kept)
 }
 
 // Guard does work and makes a panic of it a *[Panicked]. Every goroutine needs one
@@ -43,7 +61,13 @@ func Guard(work func() error) (err error) {
 func NewPanicked(recovered any) *Panicked {
 	value := strconv.QuoteToGraphic(strings.ToValidUTF8(fmt.Sprint(recovered), "?"))
 	stack := debug.Stack()
-	return &Panicked{Value: clipped(value[1:len(value)-1], maxPanicValue), Stack: clipped(string(stack), maxPanicStack)}
+	p := Panicked{Value: clipped(value[1:len(value)-1], maxPanicValue), Stack: clipped(string(stack), maxPanicStack)}
+	panics.Lock()
+	defer panics.Unlock()
+	if len(panics.kept) < maxPanics {
+		panics.kept = append(panics.kept, p)
+	}
+	return &p
 }
 
 func clipped(text string, limit int) string {

@@ -110,6 +110,8 @@ type Record struct {
 	Repairs []string `json:"repairs,omitempty"`
 	// Diagnosis is what was known of a failed revision before its rollback.
 	Diagnosis *Evidence `json:"diagnosis,omitempty"`
+	// Panics are bugs of this program that the run survived, see [Guard].
+	Panics []Panicked `json:"panics,omitempty"`
 	// Advice is a sentence for the person on call, "" when nothing is to be done.
 	Advice string `json:"advice,omitempty"`
 	// Error is the message of the error that ended the run, "" without one.

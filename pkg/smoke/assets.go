@@ -9,13 +9,20 @@ import (
 	"strings"
 )
 
-const maxAssets = 200 // files of one page
+const (
+	maxAssets = 200 // files of one page
+	// maxReferences bounds what is read of a page with those of other hosts.
+	maxReferences = 10 * maxAssets
+)
 
 // assets fetches what the page needs, one after the other; each must be there, of
 // the right type, whole and not empty. Assets of other hosts are left out: they
 // are not of this release.
 func (s session) assets(ctx context.Context, page answer) error {
-	base, all := references(string(page.body))
+	base, all, err := references(ctx, page.body, page.header.Get("Content-Type"), maxReferences)
+	if err != nil {
+		return fmt.Errorf("reading the page: %w", err)
+	}
 	root := page.url
 	if u, err := page.url.Parse(base); base != "" && err == nil {
 		root = u

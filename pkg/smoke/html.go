@@ -1,10 +1,15 @@
 package smoke
 
 import (
-	"html"
-	"regexp"
+	"bytes"
+	"context"
+	"errors"
+	"io"
 	"slices"
 	"strings"
+
+	"golang.org/x/net/html"
+	"golang.org/x/net/html/charset"
 )
 
 // reference is a file that a page needs.
@@ -12,15 +17,6 @@ type reference struct {
 	address string // as the page writes it
 	kind    string // part of its content type, "" for any
 }
-
-var (
-	// token is a comment or a start tag; quoted values may hold anything.
-	token     = regexp.MustCompile(`(?s)<!--.*?-->|<([A-Za-z][A-Za-z0-9-]*)((?:\s+|/|[^\s"'>/=]+|=\s*"[^"]*"|=\s*'[^']*'|=\s*[^\s"'>]+)*)>`)
-	attribute = regexp.MustCompile(`(?s)([^\s"'>/=]+)(?:\s*=\s*(?:"([^"]*)"|'([^']*)'|([^\s"'>]+)))?`)
-)
-
-// textElements hold text and no markup.
-var textElements = []string{"script", "style", "textarea", "title", "noscript"}
 
 // linked is what a <link> needs for the page to work; icons and the like are not that.
 func linked(values map[string]string) reference {
@@ -43,66 +39,76 @@ func scriptKind(written string) string {
 	return ""
 }
 
-// references lists the scripts and stylesheets of a page, each once and in its
-// order, and the address of <base>, "" without one.
-func references(page string) (base string, found []reference) {
+// references lists the scripts and style sheets of a page, each once and in its
+// order, at most limit of them, and the address of <base>, "" without one. The page
+// may be in any encoding that its content type, its byte order mark or its <meta>
+// names, and hold any bytes. An error is that of ctx.
+func references(ctx context.Context, page []byte, contentType string, limit int) (base string, found []reference, err error) {
+	text, err := charset.NewReader(bytes.NewReader(page), contentType)
+	if err != nil {
+		text = bytes.NewReader(page) // an empty page
+	}
 	seen := map[reference]bool{}
-	add := func(r reference) {
+	tokens := html.NewTokenizer(untilDone{ctx, text})
+	for len(found) < limit {
+		switch tokens.Next() {
+		case html.ErrorToken:
+			if err := tokens.Err(); !errors.Is(err, io.EOF) {
+				return "", nil, err
+			}
+			return base, found, ctx.Err()
+		case html.StartTagToken, html.SelfClosingTagToken:
+		default:
+			continue
+		}
+		r := reference{}
+		switch name, more := tokens.TagName(); {
+		case string(name) == "base" && base == "":
+			base = attributes(tokens, more)["href"]
+		case string(name) == "link":
+			r = linked(attributes(tokens, more))
+		case string(name) == "script":
+			values := attributes(tokens, more)
+			r = reference{values["src"], scriptKind(values["type"])}
+		}
 		if r.address != "" && !seen[r] {
 			seen[r] = true
 			found = append(found, r)
 		}
 	}
-	for len(page) > 0 {
-		at := token.FindStringSubmatchIndex(page)
-		if at == nil {
-			break
-		}
-		name := ""
-		if at[2] >= 0 {
-			name = strings.ToLower(page[at[2]:at[3]])
-		}
-		values := map[string]string{}
-		if name != "" {
-			values = attributes(page[at[4]:at[5]])
-		}
-		page = page[at[1]:]
-		switch name {
-		case "base":
-			if base == "" {
-				base = values["href"]
-			}
-		case "link":
-			add(linked(values))
-		case "script":
-			add(reference{values["src"], scriptKind(values["type"])})
-		}
-		if slices.Contains(textElements, name) {
-			page = after(page, "</"+name)
-		}
-	}
-	return base, found
+	return base, found, ctx.Err()
 }
 
-func attributes(text string) map[string]string {
+// untilDone is a reader that ends with ctx.
+type untilDone struct {
+	ctx context.Context //nolint:containedctx // a reader passes none
+	io.Reader
+}
+
+func (u untilDone) Read(p []byte) (int, error) {
+	if err := u.ctx.Err(); err != nil {
+		return 0, err
+	}
+	return u.Reader.Read(p)
+}
+
+// attributes are those of the tag that the tokenizer has come to; the first of a
+// name counts. An address may have white space around it and line ends within.
+func attributes(tokens *html.Tokenizer, more bool) map[string]string {
 	values := map[string]string{}
-	for _, m := range attribute.FindAllStringSubmatch(text, -1) {
-		name := strings.ToLower(m[1])
-		if _, twice := values[name]; !twice {
-			values[name] = strings.TrimSpace(html.UnescapeString(m[2] + m[3] + m[4]))
+	for more {
+		var name, value []byte
+		name, value, more = tokens.TagAttr()
+		if _, twice := values[string(name)]; !twice {
+			values[string(name)] = strings.TrimSpace(lineEnds.Replace(string(value)))
 		}
 	}
 	return values
 }
 
+// lineEnds are what a browser takes out of an address.
+var lineEnds = strings.NewReplacer("\n", "", "\r", "", "\t", "")
+
 func hasWord(list, word string) bool {
 	return slices.Contains(strings.Fields(strings.ToLower(list)), word)
-}
-
-// after gives what follows the first end tag; everything is text without one.
-func after(page, end string) string {
-	if i := strings.Index(strings.ToLower(page), end); i >= 0 {
-		return page[i+len(end):]
-	}
-	return ""
 }

@@ -38,7 +38,8 @@ func TestReferencesAreReadAsABrowserReadsThem(t *testing.T) {
 		"no markup but brackets": {"a < b > c <", "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
-			base, got := references(c.page)
+			base, got, err := references(t.Context(), []byte(c.page), "text/html", maxReferences)
+			require.NoError(t, err)
 			require.Equal(t, c.base, base)
 			require.Equal(t, c.want, got)
 		})

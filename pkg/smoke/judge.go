@@ -1,8 +1,11 @@
 package smoke
 
 import (
+	"bytes"
+	"context"
 	"errors"
 	"fmt"
+	"io"
 	"maps"
 	"mime"
 	"regexp"
@@ -12,8 +15,17 @@ import (
 )
 
 // judge gives an error that says what is not as expected. Its texts are quoted and
-// redacted when they become a result's detail, and not before.
-func (e Expect) judge(a answer) error {
+// redacted when they become a result's detail, and not before. What ctx cut short is
+// no judgement: its error comes back.
+func (e Expect) judge(ctx context.Context, a answer) error {
+	err := e.judged(ctx, a)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+func (e Expect) judged(ctx context.Context, a answer) error {
 	if !e.Status.allow(a.status) {
 		return e.wrongStatus(a)
 	}
@@ -24,17 +36,17 @@ func (e Expect) judge(a answer) error {
 		return fmt.Errorf("content type \"%s\", should be \"%s\"", got, e.ContentType)
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
-		if err := judgeHeader(name, e.Headers[name], a.header.Values(name)); err != nil {
+		if err := judgeHeader(ctx, name, e.Headers[name], a.header.Values(name)); err != nil {
 			return err
 		}
 	}
 	for _, pattern := range e.BodyRegex {
-		if !matches(pattern, string(a.body)) {
+		if !matches(ctx, pattern, a.body) {
 			return fmt.Errorf("the body does not match \"%s\": %s", pattern, excerpt(a.body))
 		}
 	}
 	for _, pattern := range e.BodyNotRegex {
-		if matches(pattern, string(a.body)) {
+		if matches(ctx, pattern, a.body) {
 			return fmt.Errorf("the body matches \"%s\", which it must not: %s", pattern, excerpt(a.body))
 		}
 	}
@@ -86,11 +98,11 @@ func (e Expect) allowsType(got string) bool {
 }
 
 // judgeHeader wants one of a header's values to match.
-func judgeHeader(name, pattern string, values []string) error {
+func judgeHeader(ctx context.Context, name, pattern string, values []string) error {
 	if len(values) == 0 {
 		return fmt.Errorf("there is no header %s, should match \"%s\"", name, pattern)
 	}
-	if slices.ContainsFunc(values, func(value string) bool { return matches(pattern, value) }) {
+	if slices.ContainsFunc(values, func(value string) bool { return matches(ctx, pattern, []byte(value)) }) {
 		return nil
 	}
 	got := `"` + strings.Join(values, `", "`) + `"`
@@ -101,9 +113,24 @@ func judgeHeader(name, pattern string, values []string) error {
 }
 
 // matches tells whether a pattern matches; one that Validate would refuse never does.
-func matches(pattern, text string) bool {
+// A long pattern and a long body take minutes together: the text ends with ctx.
+func matches(ctx context.Context, pattern string, text []byte) bool {
 	compiled, err := regexp.Compile(pattern)
-	return err == nil && compiled.MatchString(text)
+	return err == nil && compiled.MatchReader(runesUntilDone{ctx, bytes.NewReader(text)})
+}
+
+// runesUntilDone is a text that ends with ctx.
+type runesUntilDone struct {
+	ctx context.Context //nolint:containedctx // a reader passes none
+	*bytes.Reader
+}
+
+// ReadRune gives the next rune.
+func (r runesUntilDone) ReadRune() (rune, int, error) {
+	if r.ctx.Err() != nil {
+		return 0, 0, io.EOF
+	}
+	return r.Reader.ReadRune()
 }
 
 // excerpt is more of a body than a message can show.

@@ -83,8 +83,7 @@ func (r runner) check(parent context.Context, c Check) pipeline.Check {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(parent, r.suite.Budget)
 	defer cancel()
-	seen := r.ask(ctx, c)
-	result, why := seen.verdict(r.suite)
+	result, why := r.judgement(ctx, c)
 	if result != resultPassed && parent.Err() != nil {
 		result, why = resultInconclusive, "the time is up: "+why
 	}
@@ -92,6 +91,19 @@ func (r runner) check(parent context.Context, c Check) pipeline.Check {
 		Name: c.Name, Target: r.target.Name, Result: result,
 		Seconds: time.Since(start).Seconds(), Detail: c.safe(why),
 	}
+}
+
+// judgement is the result of a check and the reason for it. A panic while an answer
+// was read says nothing about the application.
+func (r runner) judgement(ctx context.Context, c Check) (result, why string) {
+	err := pipeline.Guard(func() error {
+		result, why = r.ask(ctx, c).verdict(r.suite)
+		return nil
+	})
+	if err != nil {
+		return resultInconclusive, pipeline.Unavailable("smoke/panicked", "%s", limited(err.Error(), maxDetail/2)).Error()
+	}
+	return result, why
 }
 
 // safe makes a text fit for a result.
@@ -111,7 +123,7 @@ func (r runner) once(ctx context.Context, c Check) error {
 	if a.status == http.StatusTooManyRequests && !c.Expect.Status.allow(a.status) {
 		return tooMany(a.header)
 	}
-	if err := c.Expect.judge(a); err != nil {
+	if err := c.Expect.judge(ctx, a); err != nil {
 		return err
 	}
 	if c.Assets {

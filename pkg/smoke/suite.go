@@ -1,7 +1,8 @@
 // Package smoke sends HTTP requests that prove something: each check says what
 // the answer must look like, not only that there is one. Answers are untrusted:
 // they are read up to a limit, and what of them reaches a result is short, on one
-// line, and free of credentials. The package needs the standard library only.
+// line, and free of credentials. Besides the standard library it needs
+// golang.org/x/net/html only, which reads HTML as browsers do.
 package smoke
 
 import (

@@ -1,0 +1,137 @@
+package smoke
+
+import (
+	"context"
+	"encoding/binary"
+	"io"
+	"log/slog"
+	"net/http"
+	"regexp"
+	"strings"
+	"testing"
+	"time"
+	"unicode/utf16"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+func utf16Of(text string, order binary.AppendByteOrder) []byte {
+	var out []byte
+	for _, unit := range utf16.Encode([]rune("\ufeff" + text)) {
+		out = order.AppendUint16(out, unit)
+	}
+	return out
+}
+
+// A Latin-1 title panicked in the middle of a deploy, and in each one after it.
+func TestReferencesOfPagesInAnyEncoding(t *testing.T) {
+	want := []reference{{"/a.js", "javascript"}, {"/b.css", "css"}}
+	const files = `<script src="/a.js"></script><link rel="stylesheet" href="/b.css">`
+	for name, c := range map[string]struct{ page, contentType string }{
+		"Latin-1 that says so nowhere":            {files + "<title>\xdcbersicht f\xfcr \xc4rzte</title>", "text/html"},
+		"Latin-1 before the files":                {"<title>\xdcbersicht f\xfcr \xc4rzte</title>" + files, "text/html; charset=iso-8859-1"},
+		"letters that grow when they are lowered": {"<title>ȺȾİẞK</title>" + files + "<title>ȺȾ", "text/html; charset=utf-8"},
+		"a meta element names it":                 {`<meta charset="windows-1251"><title>` + "\xcf\xf0\xe8\xe2\xe5\xf2</title>" + files, "text/html"},
+		"UTF-16, little end first":                {string(utf16Of("<title>ü</title>"+files, binary.LittleEndian)), "text/html"},
+		"UTF-16, big end first":                   {string(utf16Of("<title>ü</title>"+files, binary.BigEndian)), "text/html"},
+		"a charset that nobody knows":             {"<title>x</title>" + files, "text/html; charset=x-nobody"},
+		"Shift JIS":                               {"<title>\x83\x65\x83\x58\x83\x67</title>" + files, "text/html; charset=shift_jis"},
+		"zero bytes and half a rune":              {"\x00\xe2\x82<title>\x00</title>" + files, "text/html"},
+		"no content type":                         {files, ""},
+		"addresses with white space":              {"<script src=' /a\n.js\t'></script><link rel=stylesheet href=\"\n/b.css \">", "text/html"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, got, err := references(t.Context(), []byte(c.page), c.contentType, maxReferences)
+			require.NoError(t, err)
+			require.Equal(t, want, got)
+		})
+	}
+}
+
+// The time that these took grew with the square of their length: minutes for 1 MiB.
+func TestLargePagesAreReadInOneGo(t *testing.T) {
+	for name, piece := range map[string]string{
+		"empty scripts": "<script></script>", "scripts that do not end": "<script>", "opened only": "<", "comments": "<!--", "attributes": "<a b='",
+		"ends": "</script", "titles": "<title>", "many attributes": " a=b", "entities": "&amp", "declarations": "<!DOCTYPE", "end of comments": "<!-- -->",
+		"one file": "<script src=/a.js></script>",
+	} {
+		t.Run(name, func(t *testing.T) {
+			page := "<p" + strings.Repeat(piece, maxBody/len(piece))
+			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+			defer cancel()
+			_, found, err := references(ctx, []byte(page), "text/html", maxReferences)
+			require.NoError(t, err, "not in time")
+			require.LessOrEqual(t, len(found), 1)
+		})
+	}
+}
+
+func TestAPageMayNameAnyNumberOfFilesOfOthers(t *testing.T) {
+	var page strings.Builder
+	for i := range 3 * maxReferences {
+		page.WriteString(`<script src="https://elsewhere.test/` + strings.Repeat("x", i) + `"></script>`)
+		if page.Len() > maxBody {
+			break
+		}
+	}
+	_, found, err := references(t.Context(), []byte(page.String()), "", 100)
+	require.NoError(t, err)
+	require.Len(t, found, 100)
+}
+
+func TestTheEndOfTheBudgetEndsTheReadingOfAnAnswer(t *testing.T) {
+	ended, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, _, err := references(ended, []byte("<script src=/a.js></script>"), "", maxReferences)
+	require.ErrorIs(t, err, context.Canceled)
+
+	// Nearly as expensive as a pattern can be: each byte costs milliseconds.
+	pattern := `(?:x?y?){1000}(?:x?y?){1000}(?:x?y?){1000}z`
+	_, err = regexp.Compile(pattern)
+	require.NoError(t, err)
+	e := Expect{Status: Statuses{"200"}, BodyRegex: []string{pattern}}
+	body := []byte(strings.Repeat("xy", maxBody/2))
+	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	require.ErrorIs(t, e.judge(short, answer{status: 200, body: body}), context.DeadlineExceeded)
+	require.ErrorIs(t, Expect{Status: Statuses{"200"}, BodyNotRegex: []string{"x"}}.judge(ended, answer{status: 200, body: body}), context.Canceled, "what was not read does not pass")
+}
+
+// breaking is a way to the application on which something of ours breaks.
+type breaking struct{ in io.ReadCloser }
+
+func (b breaking) RoundTrip(*http.Request) (*http.Response, error) {
+	if b.in == nil {
+		panic("on the way\n::error::out")
+	}
+	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: b.in, Request: &http.Request{}}, nil
+}
+
+type breakingBody struct{}
+
+func (breakingBody) Read([]byte) (int, error) { panic("in the body") }
+func (breakingBody) Close() error             { return nil }
+
+func TestAPanicWhileAnAnswerIsReadSaysNothingAboutTheApplication(t *testing.T) {
+	for name, c := range map[string]struct {
+		transport http.RoundTripper
+		want      string
+	}{
+		"on the way":  {breaking{}, `panic: on the way\n::error::out [smoke/panicked]`},
+		"in the body": {breaking{breakingBody{}}, "panic: in the body [smoke/panicked]"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			suite := Suite{Checks: []Check{{Name: "one", Path: "/"}, {Name: "two", Path: "/"}}}
+			results := Run(t.Context(), suite, Target{Name: "Pod/a", BaseURL: "http://target.invalid", Transport: c.transport}, slog.New(slog.DiscardHandler))
+			require.Len(t, results, 2, "the other check has its result, too")
+			for _, r := range results {
+				require.Equal(t, resultInconclusive, r.Result)
+				require.Contains(t, r.Detail, c.want)
+				require.NotContains(t, r.Detail, "\n")
+			}
+			require.NotEmpty(t, pipeline.Panics(), "where it happened is kept")
+		})
+	}
+}
