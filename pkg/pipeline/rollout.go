@@ -1,6 +1,9 @@
 package pipeline
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // Revision is one entry of a Helm release's history with stagecrew's verdict about it.
 type Revision struct {
@@ -27,9 +30,29 @@ const (
 
 // Workload names one object whose rollout is watched.
 type Workload struct {
-	Kind      string // Deployment, StatefulSet, DaemonSet or Job
+	Kind      string // one that [IsWatched]
 	Namespace string
 	Name      string
+	// Expires says that Kubernetes removes it some time after its end, as a Job with
+	// ttlSecondsAfterFinished.
+	Expires bool
+}
+
+// watchedKinds are the kinds that make pods and can be watched, with their group.
+var watchedKinds = map[string]string{
+	"Deployment": "apps", "StatefulSet": "apps", "DaemonSet": "apps", "ReplicaSet": "apps",
+	"Job": "batch", "Pod": "", "ReplicationController": "",
+}
+
+// IsWatched reports whether the rollout of an object of that kind can be watched.
+// Custom resources use the same kinds in other groups.
+func IsWatched(apiVersion, kind string) bool {
+	group, _, grouped := strings.Cut(apiVersion, "/")
+	if !grouped {
+		group = ""
+	}
+	want, known := watchedKinds[kind]
+	return known && group == want
 }
 
 // String gives "Kind/name".
@@ -41,6 +64,9 @@ type Service struct {
 	Name      string
 	Port      int  // the Service's own port number
 	HTTPS     bool // whether the port speaks TLS
+	// Led are the ports that led to pods of the revision before, as "name/number":
+	// they must lead somewhere now, too.
+	Led []string
 }
 
 // Applied is what Helm put into the cluster: the revision and what in its
@@ -49,6 +75,8 @@ type Applied struct {
 	Revision  Revision
 	Workloads []Workload
 	Services  []Service
+	// Unwatched says in a line each what makes pods and cannot be, or is not to be, watched.
+	Unwatched []string
 	// Repairs says in one line each what had to be done beyond Helm's own work so
 	// that the live objects are those of the manifest: leftovers of a failed
 	// revision removed, stuck pods freed.
@@ -67,10 +95,11 @@ type Pod struct {
 type Rollout struct {
 	// Cause says why the rollout failed; nil when it is complete and ready.
 	Cause *Cause
-	// Pods are the ready pods of the new revision that belong to Deployments,
+	// Pods are the ready pods of the new revision that the smoke checks are sent to,
 	// empty when the rollout failed.
 	Pods []Pod
-	// Services lead to these pods, each with the port that the smoke checks ask.
+	// Services lead to such pods, each with the port that the smoke checks ask; also
+	// when the rollout failed.
 	Services []Service
 	// Unproven says in a line each what of the revision could not be watched.
 	Unproven []string

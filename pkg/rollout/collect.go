@@ -5,6 +5,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -55,10 +56,10 @@ func (r reader) snapshot(applied pipeline.Applied) snapshot {
 	s := snapshot{workloads: applied.Workloads, least: map[pipeline.Workload]int64{}, lines: map[container]line{}}
 	seen, read := map[string]bool{}, map[string]bool{}
 	for _, w := range applied.Workloads {
-		selector := r.workload(&s, w)
-		if key := w.Namespace + "|" + selector; selector != "" && !read[key] {
+		pods, found := r.workload(&s, w)
+		if key := strings.Join([]string{w.Namespace, pods.labels, pods.fields}, "|"); found && !read[key] {
 			read[key] = true
-			r.owned(&s, w, selector, seen)
+			r.owned(&s, w, pods, seen)
 		}
 		if !read[w.Namespace] {
 			read[w.Namespace] = true
@@ -81,44 +82,28 @@ func (r reader) could(err error, what string) bool {
 	return err == nil
 }
 
-// workload reads one workload and gives the selector of its pods.
-func (r reader) workload(s *snapshot, w pipeline.Workload) string {
-	get := metav1.GetOptions{}
-	var selector *metav1.LabelSelector
-	var err error
-	switch w.Kind {
-	case "Deployment":
-		d, failed := r.client.AppsV1().Deployments(w.Namespace).Get(r.ctx, w.Name, get)
-		if err = failed; err == nil {
-			s.deployments, selector = append(s.deployments, d), d.Spec.Selector
-		}
-	case "StatefulSet":
-		d, failed := r.client.AppsV1().StatefulSets(w.Namespace).Get(r.ctx, w.Name, get)
-		if err = failed; err == nil {
-			s.statefulSets, selector = append(s.statefulSets, d), d.Spec.Selector
-		}
-	case "DaemonSet":
-		d, failed := r.client.AppsV1().DaemonSets(w.Namespace).Get(r.ctx, w.Name, get)
-		if err = failed; err == nil {
-			s.daemonSets, selector = append(s.daemonSets, d), d.Spec.Selector
-		}
-	case "Job":
-		d, failed := r.client.BatchV1().Jobs(w.Namespace).Get(r.ctx, w.Name, get)
-		if err = failed; err == nil {
-			s.jobs, selector = append(s.jobs, d), d.Spec.Selector
-		}
+// workload reads one workload and says which pods may be its own.
+func (r reader) workload(s *snapshot, w pipeline.Workload) (where, bool) {
+	k, known := kinds[w.Kind]
+	if !known {
+		return where{}, false
 	}
+	object, err := k.get(r.ctx, r.client, w)
 	if !r.could(err, w.String()) {
-		return ""
+		return where{}, false
 	}
-	parsed, err := selectorOf(selector)
-	r.could(err, "selector of "+w.String())
-	return parsed
+	if w.Kind == "Pod" {
+		return where{fields: "metadata.name=" + w.Name}, true
+	}
+	k.keep(s, object)
+	selected, err := selectorOf(k.template(object).selector)
+	return where{labels: selected}, r.could(err, "selector of "+w.String()) && selected != ""
 }
 
 // owned reads what a workload owns.
-func (r reader) owned(s *snapshot, w pipeline.Workload, selector string, seen map[string]bool) {
-	selected := metav1.ListOptions{LabelSelector: selector}
+func (r reader) owned(s *snapshot, w pipeline.Workload, of where, seen map[string]bool) {
+	selected := metav1.ListOptions{}
+	of.tweak(&selected)
 	if pods, err := r.client.CoreV1().Pods(w.Namespace).List(r.ctx, selected); r.could(err, "pods") {
 		for i := range pods.Items {
 			if key := w.Namespace + "/" + pods.Items[i].Name; !seen[key] {

@@ -20,7 +20,7 @@ const (
 // spoken are the causes that the log of a container explains.
 var spoken = map[string]bool{
 	codeCrash: true, codeOOM: true, codeStart: true, codeArchitecture: true, codeStartupProbe: true, codeLivenessProbe: true,
-	codeTimeout: true, codeJob: true, codeDeadline: true, codeStuck: true, codeUnstable: true,
+	codeTimeout: true, codeJob: true, codePodEnded: true, codeDeadline: true, codeStuck: true, codeUnstable: true,
 }
 
 // explain adds to a cause what its container said last.

@@ -14,7 +14,7 @@ func (j *judge) job(s snapshot, w pipeline.Workload, job *batchv1.Job) status {
 	pods := owned(s, job)
 	result := j.pods(s, w, pods, string(job.UID), func(*corev1.Pod) bool { return true })
 	j.failures(&s, w, pods)
-	result.pods, result.serving, result.ready, result.batch = nil, nil, false, true
+	result.proven, result.serving, result.ready, result.batch = nil, nil, false, true
 	result.progress = fmt.Sprintf("%d active, %d failed", job.Status.Active, job.Status.Failed)
 	for _, c := range job.Status.Conditions {
 		if c.Status != corev1.ConditionTrue {

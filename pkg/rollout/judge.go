@@ -15,7 +15,6 @@ import (
 type verdict struct {
 	ready    bool
 	failed   *trouble
-	pods     []pipeline.Pod
 	follow   []container   // containers whose log may tell why a pod is not ready
 	progress string        // "waiting for Deployment/backstage: 1 of 2 new pods ready"
 	trouble  string        // the worst trouble, "" when all is well
@@ -64,7 +63,6 @@ func (j *judge) decide(s snapshot, now time.Time) verdict {
 	for _, workload := range s.workloads {
 		status := j.examine(s, workload)
 		v.ready = v.ready && status.ready
-		v.pods = append(v.pods, status.pods...)
 		v.follow = append(v.follow, status.follow...)
 		v.statuses = append(v.statuses, status)
 		v.again = soonest(v.again, status.settles)

@@ -15,14 +15,15 @@ import (
 type status struct {
 	ready    bool
 	progress string
-	note     string // what its completeness does not prove, "" without reservation
-	have     int    // new pods that are ready
-	want     int    // new pods that there should be
-	pods     []pipeline.Pod
+	note     string        // what its completeness does not prove, "" without reservation
+	have     int           // new pods that are ready
+	want     int           // new pods that there should be
 	serving  []*corev1.Pod // pods that a Service should lead to
+	proven   []*corev1.Pod // new pods that are ready
 	members  []member
 	follow   []container
 	troubles []trouble
+	idle     bool          // it wants no pod
 	batch    bool          // its pods end by design
 	hopeful  bool          // room for another pod may come: see [judge.hope]
 	settles  time.Duration // when a pod that was not steady will be, 0 for none
@@ -82,7 +83,7 @@ func (j *judge) pod(result *status, s snapshot, p *corev1.Pod, shared bool) stri
 	if settled {
 		result.have++
 		result.serving = append(result.serving, p)
-		result.pods = append(result.pods, pipeline.Pod{Namespace: p.Namespace, Name: p.Name, Port: httpPort(p)})
+		result.proven = append(result.proven, p)
 		return ""
 	}
 	result.settles = soonest(result.settles, left)
@@ -147,22 +148,6 @@ func firstOf(texts ...string) string {
 		}
 	}
 	return ""
-}
-
-// httpPort prefers the port named http, then the first.
-func httpPort(p *corev1.Pod) int {
-	first := 0
-	for _, c := range p.Spec.Containers {
-		for _, port := range c.Ports {
-			if port.Name == "http" {
-				return int(port.ContainerPort)
-			}
-			if first == 0 {
-				first = int(port.ContainerPort)
-			}
-		}
-	}
-	return first
 }
 
 // speaking are the containers of a pod whose log may say why it is not ready: they

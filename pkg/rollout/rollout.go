@@ -35,6 +35,9 @@ type Options struct {
 	// first run of a container although they match: a restart heals what they tell.
 	// What a later run says again counts.
 	PassingPatterns []string
+	// SmokeServices are the Services that the smoke checks go through, as NAME or
+	// NAME:PORT; none leaves the choice to the watcher, see [choose].
+	SmokeServices []string
 	// Log gets a line for each change, and at least one every ten seconds.
 	Log *slog.Logger
 	// Show is called as often as Log, with the pods; nil shows nothing.
@@ -63,12 +66,13 @@ func begin(ctx context.Context, o Options, applied pipeline.Applied) (v *vigil, 
 		return nil, nil, err
 	}
 	ctx, stop = context.WithCancel(ctx)
-	w, err := open(ctx, o.Client, o.qualified(applied), l)
+	w, err := open(ctx, o, o.qualified(applied), l)
 	if err != nil {
 		stop()
 		return nil, nil, err
 	}
-	return &vigil{Options: o, ctx: ctx, watch: w, judge: newJudge(o.Rules), start: time.Now()}, stop, nil
+	unproven := slices.Concat(applied.Unwatched, w.asked.lost)
+	return &vigil{Options: o, ctx: ctx, watch: w, judge: newJudge(o.Rules), start: time.Now(), unproven: unproven}, stop, nil
 }
 
 // qualified fills in the namespace where none is named.

@@ -47,6 +47,7 @@ const (
 	codeDeleted        = "rollout/workload-deleted"
 	codeStuck          = "rollout/stuck-statefulset"
 	codeJob            = "rollout/job-failed"
+	codePodEnded       = "rollout/pod-ended"
 	codeProbe          = "rollout/probe-failing"
 	codeFlapping       = "rollout/readiness-flapping"
 	codeInit           = "rollout/init-running"
@@ -146,6 +147,7 @@ var table = []struct {
 	{codeDeleted, lasting(10 * time.Second)},        // the workload is gone
 	{codeStuck, lasting(30 * time.Second)},          // a broken pod of the old revision holds the StatefulSet up
 	{codeJob, lasting(0)},                           // BackoffLimitExceeded, DeadlineExceeded
+	{codePodEnded, lasting(0)},                      // a pod without a controller that has ended
 	{codeEndpoints, waits},                          // EndpointSlices lag behind the pods
 }
 

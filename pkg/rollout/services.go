@@ -16,6 +16,9 @@ import (
 func (j *judge) services(s snapshot, statuses []status) []trouble {
 	var all []trouble
 	for _, service := range s.services {
+		if service.loose || service.gone {
+			continue
+		}
 		wanted := map[types.UID]bool{}
 		for _, status := range statuses {
 			for _, p := range status.serving {

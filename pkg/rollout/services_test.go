@@ -47,7 +47,7 @@ func TestAServiceMustLeadToTheNewPodsAndToNoOldOne(t *testing.T) {
 			old := pod("web-old", "old", true)
 			old.DeletionTimestamp = &metav1.Time{Time: noon}
 			s.pods = append(s.pods, old)
-			s.services = []service{{"portal", "web", labels.SelectorFromSet(labels.Set{"app": c.selects})}}
+			s.services = []service{{namespace: "portal", name: "web", selector: labels.SelectorFromSet(labels.Set{"app": c.selects})}}
 			s.slices = c.slices
 			v := newJudge(nil).decide(s, noon)
 			require.Equal(t, c.missing == "", v.ready)
@@ -60,7 +60,7 @@ func TestAServiceMustLeadToTheNewPodsAndToNoOldOne(t *testing.T) {
 func TestAnOldPodThatIsGoneMustAlsoBeGoneFromTheService(t *testing.T) {
 	j := newJudge(nil)
 	s := deploying(pod("web-new", "new", true))
-	s.services = []service{{"portal", "web", labels.SelectorFromSet(labels.Set{"app": "web"})}}
+	s.services = []service{{namespace: "portal", name: "web", selector: labels.SelectorFromSet(labels.Set{"app": "web"})}}
 	require.False(t, j.decide(s, noon).ready)
 	s.deployments[0].Status.Replicas, s.pods = 1, s.pods[:1]
 	s.slices = []*discoveryv1.EndpointSlice{serving("web-new", "web-old")}

@@ -29,13 +29,12 @@ func (j *judge) statefulSet(s snapshot, w pipeline.Workload, set *appsv1.Statefu
 		result.ready = int(set.Status.ReadyReplicas) == want
 	}
 	if want == 0 {
-		result.note = "StatefulSet/" + set.Name + " has 0 replicas: nothing ran and nothing was proven"
+		result.idle, result.note = true, "StatefulSet/"+set.Name+" has 0 replicas: nothing ran and nothing was proven"
 	} else if result.have < want && result.ready {
 		result.note = fmt.Sprintf("StatefulSet/%s: %d of %d pods are of the revision before, as its update strategy wants it", set.Name, want-result.have, want)
 	}
 	result.troubles = append(result.troubles, j.stuck(&s, set, pods, fresh)...)
 	result.cannot(creationEvents(&s, "StatefulSet", set, len(pods) >= want))
-	result.pods = nil // smoke checks are for the application's Deployments
 	result.serving = readyOf(pods)
 	return result
 }
@@ -87,10 +86,9 @@ func (j *judge) daemonSet(s snapshot, w pipeline.Workload, set *appsv1.DaemonSet
 		result.ready = int(set.Status.NumberAvailable) == want
 	}
 	if want == 0 {
-		result.note = "DaemonSet/" + set.Name + " fits no node: nothing ran and nothing was proven"
+		result.idle, result.note = true, "DaemonSet/"+set.Name+" fits no node: nothing ran and nothing was proven"
 	}
 	result.cannot(creationEvents(&s, "DaemonSet", set, len(pods) >= want))
-	result.pods = nil
 	result.serving = readyOf(pods)
 	return result
 }

@@ -24,6 +24,7 @@ type snapshot struct {
 	statefulSets []*appsv1.StatefulSet
 	daemonSets   []*appsv1.DaemonSet
 	jobs         []*batchv1.Job
+	controllers  []*corev1.ReplicationController
 	pods         []*corev1.Pod
 	claims       []*corev1.PersistentVolumeClaim
 	events       []*corev1.Event
@@ -35,10 +36,16 @@ type snapshot struct {
 	byName map[string][]*corev1.Event // "Kind/namespace/name"
 }
 
-// service is a Service whose endpoints must be the new pods.
+// service is a Service of the release.
 type service struct {
 	namespace, name string
 	selector        labels.Selector
+	ports           []corev1.ServicePort
+	headless        bool
+	loose           bool // its endpoints do not follow the readiness of pods
+	gone            bool
+	smoke           string   // annotation [annotationSmoke]
+	led             []string // ports that led to pods of the revision before
 }
 
 // line is what a container said that matched a log pattern.

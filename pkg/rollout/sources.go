@@ -8,8 +8,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	appsinformers "k8s.io/client-go/informers/apps/v1"
-	batchinformers "k8s.io/client-go/informers/batch/v1"
 	coreinformers "k8s.io/client-go/informers/core/v1"
 	discoveryinformers "k8s.io/client-go/informers/discovery/v1"
 	"k8s.io/client-go/kubernetes"
@@ -51,27 +49,16 @@ func (w where) tweak(o *metav1.ListOptions) {
 }
 
 // newInformer is the informer for a kind. Foreign objects never leave the API server.
-func newInformer(client kubernetes.Interface, kind, namespace string, w where) cache.SharedIndexInformer {
-	none := cache.Indexers{}
-	switch kind {
-	case "Deployment":
-		return appsinformers.NewFilteredDeploymentInformer(client, namespace, 0, none, w.tweak)
-	case "ReplicaSet":
-		return appsinformers.NewFilteredReplicaSetInformer(client, namespace, 0, none, w.tweak)
-	case "StatefulSet":
-		return appsinformers.NewFilteredStatefulSetInformer(client, namespace, 0, none, w.tweak)
-	case "DaemonSet":
-		return appsinformers.NewFilteredDaemonSetInformer(client, namespace, 0, none, w.tweak)
-	case "Job":
-		return batchinformers.NewFilteredJobInformer(client, namespace, 0, none, w.tweak)
+func newInformer(client kubernetes.Interface, name, namespace string, w where) cache.SharedIndexInformer {
+	switch name {
 	case "PersistentVolumeClaim":
-		return coreinformers.NewFilteredPersistentVolumeClaimInformer(client, namespace, 0, none, w.tweak)
+		return coreinformers.NewFilteredPersistentVolumeClaimInformer(client, namespace, 0, cache.Indexers{}, w.tweak)
 	case "EndpointSlice":
-		return discoveryinformers.NewFilteredEndpointSliceInformer(client, namespace, 0, none, w.tweak)
+		return discoveryinformers.NewFilteredEndpointSliceInformer(client, namespace, 0, cache.Indexers{}, w.tweak)
 	case "Event":
-		return coreinformers.NewFilteredEventInformer(client, namespace, 0, none, w.tweak)
+		return coreinformers.NewFilteredEventInformer(client, namespace, 0, cache.Indexers{}, w.tweak)
 	default:
-		return coreinformers.NewFilteredPodInformer(client, namespace, 0, none, w.tweak)
+		return kinds[name].informer(client, namespace, w)
 	}
 }
 

@@ -3,6 +3,7 @@ package rollout
 import (
 	"context"
 	"errors"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -17,19 +18,19 @@ import (
 // target is a workload as it was read first: what tells which objects are its own.
 type target struct {
 	pipeline.Workload
+	podSource
 	generation int64
-	selector   string
-	claims     bool // its pods mount claims
+	pods       where // which pods may be its own
 }
 
-// mountsClaims tells whether pods of that template may wait for a claim.
-func mountsClaims(spec corev1.PodSpec) bool {
-	for _, v := range spec.Volumes {
+// mountsClaims reports whether its pods may wait for a claim.
+func (t podSource) mountsClaims() bool {
+	for _, v := range t.spec.Volumes {
 		if v.PersistentVolumeClaim != nil || v.Ephemeral != nil {
 			return true
 		}
 	}
-	return false
+	return t.claims
 }
 
 // retried reads again after an error that an API server gives which restarts right
@@ -57,43 +58,24 @@ func retried[T any](ctx context.Context, read func() (T, error)) (T, error) {
 }
 
 // errKind is returned for a workload of a kind that has no rollout.
-var errKind = errors.New("this kind cannot be watched; Deployment, StatefulSet, DaemonSet and Job can")
+var errKind = errors.New("this kind cannot be watched")
 
 // readTarget reads a workload past every cache.
 func readTarget(ctx context.Context, client kubernetes.Interface, w pipeline.Workload) (target, error) {
-	get := metav1.GetOptions{}
-	switch w.Kind {
-	case "Deployment":
-		d, err := client.AppsV1().Deployments(w.Namespace).Get(ctx, w.Name, get)
-		if err != nil {
-			return target{}, err
-		}
-		return newTarget(w, d.Generation, d.Spec.Selector, mountsClaims(d.Spec.Template.Spec))
-	case "StatefulSet":
-		s, err := client.AppsV1().StatefulSets(w.Namespace).Get(ctx, w.Name, get)
-		if err != nil {
-			return target{}, err
-		}
-		return newTarget(w, s.Generation, s.Spec.Selector, mountsClaims(s.Spec.Template.Spec) || len(s.Spec.VolumeClaimTemplates) > 0)
-	case "DaemonSet":
-		d, err := client.AppsV1().DaemonSets(w.Namespace).Get(ctx, w.Name, get)
-		if err != nil {
-			return target{}, err
-		}
-		return newTarget(w, d.Generation, d.Spec.Selector, mountsClaims(d.Spec.Template.Spec))
-	case "Job":
-		j, err := client.BatchV1().Jobs(w.Namespace).Get(ctx, w.Name, get)
-		if err != nil {
-			return target{}, err
-		}
-		return newTarget(w, j.Generation, j.Spec.Selector, mountsClaims(j.Spec.Template.Spec))
+	k, known := kinds[w.Kind]
+	if !known {
+		return target{}, errKind
 	}
-	return target{}, errKind
-}
-
-func newTarget(w pipeline.Workload, generation int64, selector *metav1.LabelSelector, claims bool) (target, error) {
-	parsed, err := selectorOf(selector)
-	return target{Workload: w, generation: generation, selector: parsed, claims: claims}, err
+	object, err := k.get(ctx, client, w)
+	if err != nil {
+		return target{}, err
+	}
+	t := target{Workload: w, generation: object.GetGeneration(), podSource: k.template(object)}
+	t.pods.labels, err = selectorOf(t.selector)
+	if w.Kind == "Pod" {
+		t.pods.fields = "metadata.name=" + w.Name
+	}
+	return t, err
 }
 
 // selectorOf gives "" for a selector that is not set.
@@ -108,14 +90,24 @@ func selectorOf(selector *metav1.LabelSelector) (string, error) {
 	return parsed.String(), nil
 }
 
-// readService gives nil for a Service whose endpoints do not follow the readiness of pods.
+// annotationSmoke on a Service says whether the smoke checks go through it: "true",
+// "false", or the name or number of the port to ask.
+const annotationSmoke = "stagecrew.dev/smoke"
+
+// readService gives nil for a Service that selects no pods by itself.
 func readService(ctx context.Context, client kubernetes.Interface, s pipeline.Service) (*service, error) {
 	found, err := client.CoreV1().Services(s.Namespace).Get(ctx, s.Name, metav1.GetOptions{})
-	if err != nil {
+	switch {
+	case apierrors.IsNotFound(err):
+		return &service{namespace: s.Namespace, name: s.Name, selector: labels.Nothing(), gone: true}, nil
+	case err != nil:
 		return nil, err
-	}
-	if len(found.Spec.Selector) == 0 || found.Spec.PublishNotReadyAddresses || found.Spec.Type == corev1.ServiceTypeExternalName {
+	case len(found.Spec.Selector) == 0 || found.Spec.Type == corev1.ServiceTypeExternalName:
 		return nil, nil
 	}
-	return &service{s.Namespace, s.Name, labels.SelectorFromSet(found.Spec.Selector)}, nil
+	return &service{
+		namespace: s.Namespace, name: s.Name, selector: labels.SelectorFromSet(found.Spec.Selector), ports: found.Spec.Ports,
+		headless: found.Spec.ClusterIP == corev1.ClusterIPNone, loose: found.Spec.PublishNotReadyAddresses,
+		smoke: strings.TrimSpace(found.Annotations[annotationSmoke]), led: s.Led,
+	}, nil
 }

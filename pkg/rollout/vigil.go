@@ -19,6 +19,8 @@ type vigil struct {
 	watch *watch
 	judge *judge
 	start time.Time
+	// unproven are what could not be watched.
+	unproven []string
 
 	shown  string
 	table  []pipeline.PodState
@@ -45,20 +47,12 @@ func (v *vigil) untilComplete() (pipeline.Rollout, error) {
 // concluded tells whether a look decides the rollout.
 func (v *vigil) concluded(look verdict) (pipeline.Rollout, bool) {
 	if look.failed != nil {
-		return pipeline.Rollout{Cause: v.explained(*look.failed)}, true
+		return v.failed(*look.failed), true
 	}
 	if !look.ready {
 		return pipeline.Rollout{}, false
 	}
-	for _, status := range look.statuses {
-		if status.note != "" {
-			v.Log.Warn(status.note)
-		}
-	}
-	if len(look.statuses) == 0 {
-		v.Log.Warn("there is no workload: nothing ran and nothing was proven")
-	}
-	return pipeline.Rollout{Pods: look.pods}, true
+	return v.complete(look), true
 }
 
 // expired is the end of the budget; what arrived together with it still counts.
@@ -67,7 +61,7 @@ func (v *vigil) expired() pipeline.Rollout {
 	if result, over := v.concluded(look); over {
 		return result
 	}
-	return pipeline.Rollout{Cause: v.explained(v.judge.timeout(look.progress, time.Since(v.start)))}
+	return v.failed(v.judge.timeout(look.progress, time.Since(v.start)))
 }
 
 // look judges the present state and shows it.

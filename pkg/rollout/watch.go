@@ -5,8 +5,6 @@ import (
 	"strings"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -28,13 +26,16 @@ type watch struct {
 	client   kubernetes.Interface
 	targets  []target
 	services []service
+	asked    asked
+	image    string // of the revision, "" where it is not known
 	sources  []*source
 	changed  chan struct{}
 	logs     *logs
 }
 
 // open reads what was applied and starts to watch it.
-func open(ctx context.Context, client kubernetes.Interface, applied pipeline.Applied, l *logs) (*watch, error) {
+func open(ctx context.Context, o Options, applied pipeline.Applied, l *logs) (*watch, error) {
+	client := o.Client
 	w := &watch{client: client, changed: make(chan struct{}, 1), logs: l}
 	l.changed = w.notify
 	reading, cancel := context.WithTimeout(ctx, syncTimeout)
@@ -55,6 +56,8 @@ func open(ctx context.Context, client kubernetes.Interface, applied pipeline.App
 			w.services = append(w.services, *found)
 		}
 	}
+	w.image = applied.Revision.Image
+	w.asked = choose(o.SmokeServices, applied.Revision.Image, w.targets, w.services)
 	if err := w.plan(); err != nil {
 		return nil, err
 	}
@@ -98,13 +101,13 @@ func (w *watch) plan() error {
 	}
 	for _, t := range w.targets {
 		add(t.Kind, t.Namespace, where{fields: "metadata.name=" + t.Name}, false)
-		add("Pod", t.Namespace, where{labels: t.selector}, false)
+		add("Pod", t.Namespace, t.pods, false)
 		if t.Kind == "Deployment" {
-			add("ReplicaSet", t.Namespace, where{labels: t.selector}, false)
+			add("ReplicaSet", t.Namespace, t.pods, false)
 		}
 		add("Event", t.Namespace, where{fields: "type=" + corev1.EventTypeWarning}, true)
 		reasons := normalReasons
-		if t.claims {
+		if t.mountsClaims() {
 			add("PersistentVolumeClaim", t.Namespace, where{}, true)
 			reasons = append(reasons[:len(reasons):len(reasons)], claimReasons...)
 		}
@@ -113,6 +116,9 @@ func (w *watch) plan() error {
 		}
 	}
 	for _, s := range w.services {
+		if s.loose {
+			continue
+		}
 		add("EndpointSlice", s.namespace, serviceSlices(s.name), false)
 	}
 	return failed
@@ -152,18 +158,15 @@ func (w *watch) notify() {
 // snapshot is a look at the present state.
 func (w *watch) snapshot() snapshot {
 	s := snapshot{
-		least:        map[pipeline.Workload]int64{},
-		deployments:  list[*appsv1.Deployment](w, "Deployment"),
-		replicaSets:  list[*appsv1.ReplicaSet](w, "ReplicaSet"),
-		statefulSets: list[*appsv1.StatefulSet](w, "StatefulSet"),
-		daemonSets:   list[*appsv1.DaemonSet](w, "DaemonSet"),
-		jobs:         list[*batchv1.Job](w, "Job"),
-		pods:         list[*corev1.Pod](w, "Pod"),
-		claims:       list[*corev1.PersistentVolumeClaim](w, "PersistentVolumeClaim"),
-		events:       list[*corev1.Event](w, "Event"),
-		slices:       list[*discoveryv1.EndpointSlice](w, "EndpointSlice"),
-		services:     w.services,
-		lines:        w.logs.matched(),
+		least:    map[pipeline.Workload]int64{},
+		claims:   list[*corev1.PersistentVolumeClaim](w, "PersistentVolumeClaim"),
+		events:   list[*corev1.Event](w, "Event"),
+		slices:   list[*discoveryv1.EndpointSlice](w, "EndpointSlice"),
+		services: w.services,
+		lines:    w.logs.matched(),
+	}
+	for _, k := range kinds {
+		k.list(w, &s)
 	}
 	for _, t := range w.targets {
 		s.workloads = append(s.workloads, t.Workload)

@@ -16,45 +16,14 @@ const revisionAnnotation = "deployment.kubernetes.io/revision"
 
 // examine looks at one workload.
 func (j *judge) examine(s snapshot, w pipeline.Workload) status {
-	var result status
-	found := false
-	switch w.Kind {
-	case "Deployment":
-		if d, ok := find(s.deployments, w, &found); ok {
-			result = j.deployment(s, w, d)
-		}
-	case "StatefulSet":
-		if set, ok := find(s.statefulSets, w, &found); ok {
-			result = j.statefulSet(s, w, set)
-		}
-	case "DaemonSet":
-		if set, ok := find(s.daemonSets, w, &found); ok {
-			result = j.daemonSet(s, w, set)
-		}
-	case "Job":
-		if job, ok := find(s.jobs, w, &found); ok {
-			result = j.job(s, w, job)
-		} else if j.finished[w] {
-			return status{ready: true, progress: "complete"} // its time to live is over
-		}
+	if result, found := kinds[w.Kind].examine(j, s, w); found {
+		return result
 	}
-	if !found {
-		return status{progress: "not there", troubles: []trouble{{specific: true, cause: pipeline.Cause{
-			Code: codeDeleted, Object: w.String(), Reason: "NotFound", Message: "somebody has deleted it"}}}}
+	if j.finished[w] {
+		return status{ready: true, progress: "complete", batch: true} // its time to live is over
 	}
-	return result
-}
-
-// find gives the workload where it is there, and notes that it is.
-func find[T metav1.Object](objects []T, w pipeline.Workload, found *bool) (T, bool) {
-	for _, o := range objects {
-		if o.GetName() == w.Name && o.GetNamespace() == w.Namespace {
-			*found = true
-			return o, true
-		}
-	}
-	var none T
-	return none, false
+	return status{progress: "not there", troubles: []trouble{{specific: true, cause: pipeline.Cause{
+		Code: codeDeleted, Object: w.String(), Reason: "NotFound", Message: "somebody has deleted it"}}}}
 }
 
 // replicas is 1 when it is not set, as the API server's default.
@@ -115,7 +84,7 @@ func (j *judge) deployment(s snapshot, w pipeline.Workload, d *appsv1.Deployment
 		result.progress += fmt.Sprintf(", %d of them for %ds", d.Status.AvailableReplicas, d.Spec.MinReadySeconds)
 	}
 	if want == 0 {
-		result.note = object + " has 0 replicas: nothing ran and nothing was proven"
+		result.idle, result.note = true, object+" has 0 replicas: nothing ran and nothing was proven"
 	}
 	result.cannot(creation(current))
 	result.troubles = append(result.troubles, conditionTroubles(object, d, false)...)
