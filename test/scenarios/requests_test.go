@@ -34,7 +34,7 @@ func TestRequestsOfAWaitDoNotGrowWithTime(t *testing.T) {
 	r := &result.Result{Group: result.Requests, Name: "a wait of two minutes", Limit: moreRequests}
 	report(t, r)
 	s := scenario{name: "requests"}.prepare(t)
-	user, kubeconfig := s.ownUser()
+	user, kubeconfig := s.ownUser("cluster-admin")
 	s.args = []string{"--kubeconfig", kubeconfig, "--timeout", "4m"}
 	o := s.deploy(2, `{spec: {replicas: 1}, container: {readinessProbe: {initialDelaySeconds: 130}}}`).recorded()
 	require.Zero(t, o.exit)
@@ -74,18 +74,14 @@ func words(counts map[string]int) (text string) {
 	return text
 }
 
-// ownUser makes a user for this deploy alone, so that its requests can be told
-// from those of others. It gives the user's name and kubeconfig.
-func (s *site) ownUser() (user, kubeconfig string) {
+// ownUser makes a user for this deploy alone, with a ClusterRole in the namespace, so
+// that its requests can be told from those of others. It gives the user's name and kubeconfig.
+func (s *site) ownUser(role string) (user, kubeconfig string) {
 	s.t.Helper()
 	account := &corev1.ServiceAccount{ObjectMeta: metav1.ObjectMeta{Name: "deployer"}}
 	_, err := s.kube.CoreV1().ServiceAccounts(s.namespace).Create(s.ctx, account, metav1.CreateOptions{})
 	require.NoError(s.t, err)
-	binding := &rbacv1.RoleBinding{ObjectMeta: metav1.ObjectMeta{Name: "deployer"},
-		RoleRef:  rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: "cluster-admin"},
-		Subjects: []rbacv1.Subject{{Kind: "ServiceAccount", Name: "deployer", Namespace: s.namespace}}}
-	_, err = s.kube.RbacV1().RoleBindings(s.namespace).Create(s.ctx, binding, metav1.CreateOptions{})
-	require.NoError(s.t, err)
+	s.bind(rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "ClusterRole", Name: role})
 	token, err := s.kube.CoreV1().ServiceAccounts(s.namespace).CreateToken(s.ctx, "deployer", &authenticationv1.TokenRequest{}, metav1.CreateOptions{})
 	require.NoError(s.t, err)
 

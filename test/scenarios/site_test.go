@@ -51,6 +51,10 @@ type site struct {
 	smoke string
 	// further flags of every deploy
 	args []string
+	// last is how the last command of a reported case ended.
+	last outcome
+	// helm runs beside, in the cases in which it does.
+	helmRun *process
 }
 
 // cluster gives a client of the stage's cluster.
@@ -172,9 +176,9 @@ func (s *site) deploy(version int, values string, extra ...string) *process {
 func (s *site) deployImage(image string, version int, values string, extra ...string) *process {
 	s.t.Helper()
 	args := slices.Concat([]string{"deploy", "--image", image, "--allow-unsigned-unsafe", "--smoke", s.smoke,
-		"--chart", filepath.Join(staged.Env(s.t, "E2E_ROOT"), "test", "scenarios", "chart"),
+		"--chart", ownChart(s),
 		"--values", s.write("values.yaml", values), "--set", fmt.Sprintf("version=%d", version),
-		"--timeout", "2m", "--rollback-timeout", "2m"}, s.flags(), s.args, extra)
+		"--timeout", "2m", "--rollback-timeout", "2m", "--soak", "0s"}, s.flags(), s.args, extra)
 	return start(s.t, staged.Env(s.t, "E2E_STAGECREW"), nil, args...)
 }
 

@@ -15,16 +15,20 @@ import (
 const (
 	Failing = "failing" // a release that cannot work
 	Healthy = "healthy" // a release that only looks as if it could not
-	Kill    = "kill"    // a signal in a phase, then the next run
-	Random  = "random"  // SIGKILL at a random moment, then the same command again
+	// What people met and wrote down in public: several commands; the verdict and
+	// the seconds are those of the last one, End is how each ended.
+	Reported = "reported"
+	Kill     = "kill"   // a signal in a phase, then the next run
+	Random   = "random" // SIGKILL at a random moment, then the same command again
 	// The helm command with the same releases; the verdict is the status that it
 	// gives the release, the cause its last words.
-	Helm       = "helm"
-	HelmRandom = "helm-random"
-	Speed      = "speed"     // seconds from apply to the verdict, several times
-	Tail       = "tail"      // what a healthy deploy takes after the last pod is Ready
-	Requests   = "requests"  // requests of a long wait
-	Available  = "available" // requests of a client meanwhile
+	Helm         = "helm"
+	HelmRandom   = "helm-random"
+	HelmReported = "helm-reported"
+	Speed        = "speed"     // seconds from apply to the verdict, several times
+	Tail         = "tail"      // what a healthy deploy takes after the last pod is Ready
+	Requests     = "requests"  // requests of a long wait
+	Available    = "available" // requests of a client meanwhile
 )
 
 // Result is one measurement. Fields that a group does not use are left out.
@@ -32,6 +36,8 @@ type Result struct {
 	Group string `json:"group"`
 	Name  string `json:"name"`  // in prose, unique in its group
 	Order int    `json:"order"` // in the document
+	// Source is the public thread that a reported case comes from, repository#number.
+	Source string `json:"source,omitempty"`
 
 	Exit    int    `json:"exit"`
 	Verdict string `json:"verdict,omitempty"`

@@ -45,6 +45,7 @@ func (d *document) write(out io.Writer) error {
 	d.summary()
 	d.failing()
 	d.healthy()
+	d.reported()
 	d.killed()
 	d.random()
 	d.speed()

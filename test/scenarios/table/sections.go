@@ -23,6 +23,7 @@ func (d *document) summary() {
 	d.row("---", "---")
 	d.row("releases that cannot work: found out, cause named, last good release serves", as(result.Failing))
 	d.row("healthy releases that look bad: verified good, no rollback", as(result.Healthy))
+	d.row("what people reported of Helm, its charts and Kubernetes: every command ends as it must", as(result.Reported))
 	d.row("runs killed in a phase: finished by the next run, without a human", as(result.Kill))
 	d.row("runs killed at a random moment: finished by the same command", as(result.Random))
 	d.row("verdicts within their promised time", as(result.Speed))
@@ -30,10 +31,7 @@ func (d *document) summary() {
 }
 
 func (d *document) failing() {
-	helm := map[string]result.Result{}
-	for _, r := range d.groups[result.Helm] {
-		helm[r.Name] = r
-	}
+	helm := d.byName(result.Helm)
 	d.section("Releases that cannot work",
 		"Verdict after: seconds from the start of the command until the cause was certain; ended after: with evidence, rollback and its checks.\n"+
 			"Beside it `helm upgrade --install --atomic --timeout 60s` with the same chart and values: its seconds, its exit code, the status of the release and what the Service answers then\n"+
@@ -57,6 +55,30 @@ func (d *document) healthy() {
 	d.end()
 }
 
+func (d *document) reported() {
+	helm := d.byName(result.HelmReported)
+	d.section("What people reported",
+		"Cases of public issue threads, each made anew with a small chart: some commands one after another (deploys, where nothing else is said), and what people, controllers and\n"+
+			"`helm` did between them. Beside some of them the same deploys with `helm upgrade --install --atomic --timeout 60s`: how the last one ended, and what the Service answers then.",
+		"case", "reported in", "how the commands ended", "cause named last", "helm", "helm's last words")
+	for _, r := range d.groups[result.Reported] {
+		beside, words := "", ""
+		if h, ok := helm[r.Name]; ok {
+			beside, words = fmt.Sprintf("exit %d, %s, %s", h.Exit, h.Verdict, h.End), quote(h.Cause)
+		}
+		d.row(name(r), r.Source, r.End, quote(r.Cause), beside, words)
+	}
+	d.end()
+}
+
+func (d *document) byName(group string) map[string]result.Result {
+	results := map[string]result.Result{}
+	for _, r := range d.groups[group] {
+		results[r.Name] = r
+	}
+	return results
+}
+
 func (d *document) killed() {
 	d.section("Runs that are killed in a phase",
 		"A signal is sent when the log names the phase. After SIGINT and SIGTERM the process must be gone within 8 s and say what it did. Then the next run finishes the release:\n"+
@@ -76,10 +98,9 @@ func (d *document) random() {
 	d.section("SIGKILL at a random moment, then the same command again",
 		"Good and bad releases in turn, killed at the same moments (of a fixed seed). The second run's end, and what serves after it.",
 		"moment", "stagecrew", "helm")
-	helm := map[string]result.Result{}
+	helm := d.byName(result.HelmRandom)
 	stuck := 0
-	for _, r := range d.groups[result.HelmRandom] {
-		helm[r.Name] = r
+	for _, r := range helm {
 		if strings.HasPrefix(r.Verdict, "pending") {
 			stuck++
 		}
