@@ -112,6 +112,14 @@ func (s *session) openRelease() (*kube.Cluster, *release.Release, error) {
 		Set:             s.Set,
 		ImageValuesPath: s.ImageValuesPath,
 		HistoryMax:      s.HistoryMax,
+		VerdictKey:      s.VerdictKey,
+		Watch: func(ctx context.Context, applied pipeline.Applied) (pipeline.Rollout, error) {
+			g, err := s.gate()
+			if err != nil {
+				return pipeline.Rollout{}, err
+			}
+			return s.watcher(cluster, g).Watch(ctx, applied)
+		},
 		Log:             s.log,
 	})
 	return cluster, r, err

@@ -42,10 +42,10 @@ type session struct {
 func newSession(name string, settings config.Settings, environ []string, stdout, stderr io.Writer) *session {
 	getenv := lookup(environ)
 	s := &session{Settings: settings, stdout: stdout, getenv: getenv}
-	s.SignPassword = []byte(getenv("COSIGN_PASSWORD"))
+	s.SignPassword, s.VerdictKey = []byte(getenv("COSIGN_PASSWORD")), []byte(getenv(config.VerdictKeyVariable))
 	s.actions = gha.New(getenv, stderr)
 	s.RegistryUsername, s.RegistryPassword = getenv("REGISTRY_USERNAME"), getenv("REGISTRY_PASSWORD")
-	for _, secret := range []string{"COSIGN_PASSWORD", "REGISTRY_PASSWORD"} {
+	for _, secret := range []string{"COSIGN_PASSWORD", "REGISTRY_PASSWORD", config.VerdictKeyVariable} {
 		s.actions.Mask(getenv(secret))
 	}
 	// Parts of the log are texts of registries, clusters and containers.

@@ -18,6 +18,9 @@ const (
 	defaultFile = "stagecrew.yaml"
 	// maxFile bounds what is read from the configuration file, in bytes.
 	maxFile = 1 << 20
+	// VerdictKeyVariable holds a secret and is no setting: no flag and no file may
+	// give it.
+	VerdictKeyVariable = "STAGECREW_VERDICT_KEY"
 )
 
 // Resolve completes the flags that the command line did not set: from environ
@@ -50,7 +53,7 @@ func variables(environ []string) map[string][]string {
 	for _, line := range environ {
 		key, value, _ := strings.Cut(line, "=")
 		name, ours := strings.CutPrefix(key, envPrefix)
-		if !ours || value == "" {
+		if !ours || value == "" || key == VerdictKeyVariable {
 			continue
 		}
 		name = strings.ReplaceAll(strings.ToLower(name), "_", "-")

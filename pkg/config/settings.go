@@ -100,6 +100,7 @@ type Settings struct {
 
 	// Secrets come from the environment only, never from a flag or the file.
 	SignPassword     []byte // COSIGN_PASSWORD
+	VerdictKey       []byte // STAGECREW_VERDICT_KEY
 	RegistryUsername string // REGISTRY_USERNAME
 	RegistryPassword string // REGISTRY_PASSWORD
 }

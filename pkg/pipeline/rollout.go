@@ -15,6 +15,19 @@ type Revision struct {
 	MarkedAt time.Time `json:"verdictAt,omitzero"` // when the verdict was given; zero without one
 	Deployed time.Time `json:"deployed"`           // when Helm applied it
 	Chart    string    `json:"chart"`              // name-version
+	// Changed means that Helm's record is not the one that a verdict was given
+	// about; the verdict counts as none.
+	Changed bool `json:"changed,omitzero"`
+	// Foreign means that the status is pending and that another program than
+	// stagecrew made it so less than an hour ago: somebody's helm is at work.
+	Foreign bool `json:"foreign,omitzero"`
+}
+
+// IsTarget reports whether a rollback may go to the revision without anybody
+// saying so: it is proven, and Helm applied it as a whole. A failed, uninstalled
+// or pending revision is none, whatever its verdict.
+func (r Revision) IsTarget() bool {
+	return r.Verdict == MarkGood && (r.Status == "deployed" || r.Status == "superseded")
 }
 
 // Mark is the verdict label of a revision, stagecrew.dev/verdict on Helm's release record.

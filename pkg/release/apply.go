@@ -3,7 +3,8 @@ package release
 import (
 	"context"
 	"fmt"
-	"strconv"
+	"strings"
+	"time"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
@@ -40,11 +41,11 @@ func (r *Release) Apply(ctx context.Context, image pipeline.Verified) (pipeline.
 		if err != nil {
 			return pipeline.Applied{}, err
 		}
-		record, err := r.helm.apply(ctx, r, chart, merged, last)
+		record, err := r.helm.apply(ctx, r, chart, merged)
 		if err != nil {
 			return r.failed("applying chart "+r.Chart, last, err)
 		}
-		return r.complete(ctx, record, false)
+		return r.complete(ctx, record)
 	})
 }
 
@@ -61,6 +62,9 @@ func (r *Release) Rollback(ctx context.Context, to int) (pipeline.Applied, error
 	if err != nil {
 		return pipeline.Applied{}, err
 	}
+	if err := r.notary().check(target); err != nil {
+		return pipeline.Applied{}, err
+	}
 	return r.change(ctx, func() (pipeline.Applied, error) {
 		last, err := r.settle()
 		if err != nil {
@@ -70,36 +74,60 @@ func (r *Release) Rollback(ctx context.Context, to int) (pipeline.Applied, error
 		if err != nil {
 			return r.failed(fmt.Sprintf("rolling back to revision %d", to), last, err)
 		}
-		return r.complete(ctx, record, true)
+		return r.complete(ctx, record)
 	})
 }
 
 // complete does what Helm leaves undone. The objects are applied by now: what
 // goes wrong here is for the gate to judge, not a reason to call them rejected.
-func (r *Release) complete(ctx context.Context, record *helmrelease.Release, isRollback bool) (pipeline.Applied, error) {
+func (r *Release) complete(ctx context.Context, record *helmrelease.Release) (pipeline.Applied, error) {
 	applied, err := r.applied(record)
 	if err != nil {
 		return applied, err
 	}
-	c := r.helm.client
-	for _, step := range []func() ([]string, error){
-		c.removeLeftovers,
-		func() ([]string, error) { return c.repair(ctx) },
-		func() ([]string, error) { return c.freeStuckPods(ctx, isRollback) },
-	} {
-		lines, err := step()
-		applied.Repairs = append(applied.Repairs, lines...)
-		if ctx.Err() != nil {
-			return applied, fmt.Errorf("completing revision %d: %w", record.Version, ctx.Err())
-		}
-		if err != nil {
-			r.Log.Warn("making the live objects those of the manifest", "revision", record.Version, "error", words(err))
-		}
-	}
-	for _, line := range applied.Repairs {
-		r.Log.Warn(line)
+	r.helm.client.finish(record)
+	applied.Repairs = r.helm.client.work.repairs
+	if ctx.Err() != nil {
+		return applied, fmt.Errorf("completing revision %d: %w", record.Version, ctx.Err())
 	}
 	return applied, nil
+}
+
+// finish makes the live objects those of the manifest, once in a change.
+func (c *client) finish(record *helmrelease.Release) {
+	if c.work.finished {
+		return
+	}
+	c.work.finished = true
+	for _, step := range []func() ([]string, error){
+		func() ([]string, error) { return nil, c.reinstalled(record) },
+		c.removeLeftovers,
+		func() ([]string, error) { return c.repair(c.ctx) },
+		func() ([]string, error) { return c.freeStuckPods(c.ctx, c.back) },
+	} {
+		lines, err := step()
+		c.note(lines...)
+		if c.ctx.Err() != nil {
+			return
+		}
+		if err != nil {
+			c.log.Warn("making the live objects those of the manifest", "revision", record.Version, "error", words(err))
+		}
+	}
+}
+
+// reinstalled finds what a failed first install may have left: Helm's second one
+// only creates.
+func (c *client) reinstalled(record *helmrelease.Release) error {
+	if c.work.target != nil || record.Version == 1 {
+		return nil
+	}
+	var err error
+	if c.work.target, err = c.Build(strings.NewReader(record.Manifest), false); err != nil {
+		return err
+	}
+	c.work.earlier, err = c.earlierRevisions()
+	return err
 }
 
 // record reads a revision.
@@ -111,17 +139,9 @@ func (r *Release) record(revision int) (*helmrelease.Release, error) {
 	return record, nil
 }
 
-// origin follows copies to the revision that was applied first.
-func origin(record *helmrelease.Release) int {
-	if first, err := strconv.Atoi(record.Labels[labelOrigin]); err == nil && first > 0 {
-		return first
-	}
-	return record.Version
-}
-
 // settle gives the number of the last revision, 0 for none, and ends a pending
-// one: the lock is held, so whoever left it pending is gone, and Helm would
-// refuse every further change.
+// one that this program made: the lock is held, so whoever left it pending is
+// gone, and Helm would refuse every further change.
 func (r *Release) settle() (int, error) {
 	records := r.helm.config.Releases
 	last, err := records.Last(r.Name)
@@ -130,6 +150,9 @@ func (r *Release) settle() (int, error) {
 	}
 	if err != nil {
 		return 0, classify("reading the last revision", err)
+	}
+	if err := r.mayChange(last); err != nil {
+		return 0, err
 	}
 	if last.Info.Status.IsPending() {
 		r.Log.Warn("an earlier run was ended in the middle of a change", "revision", last.Version, "status", last.Info.Status)
@@ -141,6 +164,35 @@ func (r *Release) settle() (int, error) {
 	return last.Version, nil
 }
 
+// foreignLimit is how long a helm that somebody else started counts as alive.
+// Helm gives no sign of life; its own default timeout is five minutes, and an
+// hour is longer than people give it.
+const foreignLimit = time.Hour
+
+// isForeign reports whether somebody else's helm is at work on the revision.
+func isForeign(record *helmrelease.Release, said statement) bool {
+	isOurs := said.mark != pipeline.MarkNone || said.changed
+	return record.Info.Status.IsPending() && !isOurs && time.Since(record.Info.LastDeployed.Time) < foreignLimit
+}
+
+// mayChange refuses to change a release that another program is changing.
+func (r *Release) mayChange(last *helmrelease.Release) error {
+	status := last.Info.Status
+	if status == helmrelease.StatusUninstalling {
+		return pipeline.Refused("release/uninstalling",
+			"release %q in namespace %q is being uninstalled, or an uninstall of it was interrupted; `helm uninstall %s --namespace %s` completes it",
+			r.Name, r.Namespace, r.Name, r.Namespace)
+	}
+	if !isForeign(last, r.notary().read(last)) {
+		return nil
+	}
+	age := time.Since(last.Info.LastDeployed.Time).Round(time.Second)
+	return pipeline.Refused("release/locked",
+		"release %q in namespace %q is being changed by a helm that stagecrew did not start: revision %d is %s since %s (%s ago): %q; wait for it to end. "+
+			"When it is known to be dead, `helm rollback %s --namespace %s` ends it; after %s stagecrew takes over",
+		r.Name, r.Namespace, last.Version, status, last.Info.LastDeployed.UTC().Format(time.RFC3339), age, last.Info.Description, r.Name, r.Namespace, foreignLimit)
+}
+
 // failed says what a failed change left: a revision of ours, or nothing. A newer
 // revision that this process did not create is somebody else's and stays as it is.
 func (r *Release) failed(doing string, last int, err error) (pipeline.Applied, error) {
@@ -149,14 +201,17 @@ func (r *Release) failed(doing string, last int, err error) (pipeline.Applied, e
 		return pipeline.Applied{}, r.unapplied(doing, err)
 	}
 	rejected := &ApplyError{Cause: r.cause(err), Revision: created}
-	applied := pipeline.Applied{Revision: pipeline.Revision{Number: created, Verdict: pipeline.MarkPending}}
+	applied := pipeline.Applied{Revision: pipeline.Revision{Number: created, Verdict: pipeline.MarkPending}, Repairs: r.helm.client.work.repairs}
 	record, readErr := r.helm.config.Releases.Get(r.Name, created)
 	if readErr != nil {
 		r.Log.Warn("reading the revision that failed", "revision", created, "error", readErr)
 		return applied, rejected
 	}
-	if hook := failedHook(r.helm.records.record); hook != nil {
+	if hook := failedHook(r.helm.records.current()); hook != nil {
 		rejected.Cause = r.hookCause(hook, record, err)
+	} else if stopped := r.helm.client.whyStopped(); stopped != nil {
+		rejected.Cause = *stopped
+		rejected.Cause.Message = withhold(stopped.Message, secretValues(record.Manifest, hooksOf(record)))
 	}
 	if record.Info.Status.IsPending() {
 		record.SetStatus(helmrelease.StatusFailed, words(err))

@@ -28,7 +28,7 @@ type earlier struct {
 func (c *client) earlierRevisions() ([]earlier, error) {
 	return c.revisions(func(records []*helmrelease.Release) []*helmrelease.Release {
 		records = records[:max(len(records)-1, 0)]
-		return records[complete(records):]
+		return records[c.complete(records):]
 	})
 }
 
@@ -57,8 +57,9 @@ func (c *client) revisions(choose func([]*helmrelease.Release) []*helmrelease.Re
 // complete is the index of the newest record whose objects are all in the
 // cluster and behind which nothing is left: proven good or, of a release that
 // was never judged, deployed.
-func complete(records []*helmrelease.Release) int {
-	proven := func(r *helmrelease.Release) bool { return r.Labels[labelVerdict] == string(pipeline.MarkGood) }
+func (c *client) complete(records []*helmrelease.Release) int {
+	said := c.notary.statements(records)
+	proven := func(r *helmrelease.Release) bool { return said[r.Version].mark == pipeline.MarkGood }
 	deployed := func(r *helmrelease.Release) bool { return r.Info.Status == helmrelease.StatusDeployed }
 	start := 0
 	for _, is := range []func(*helmrelease.Release) bool{deployed, proven} {
@@ -76,18 +77,22 @@ func complete(records []*helmrelease.Release) int {
 // them left half-way would survive (https://github.com/helm/helm/issues/13346).
 // Where Helm finds no original it takes the live object, and its patch would
 // remove what the API server filled in.
-func (c *client) bases(original, target helmkube.ResourceList) helmkube.ResourceList {
-	var result helmkube.ResourceList
+func (c *client) bases(original, target helmkube.ResourceList) (helmkube.ResourceList, error) {
+	var going helmkube.ResourceList
 	for _, info := range original {
 		// What is in no target Helm deletes. Going back must not cost data.
 		if isData := holdsData(info.Mapping.GroupVersionKind.Kind); !target.Contains(info) && (!c.back || !isData) {
-			result = append(result, info)
+			going = append(going, info)
 		}
+	}
+	result, err := c.withoutForeign(going)
+	if err != nil {
+		return nil, err
 	}
 	for _, info := range target {
 		result = append(result, with(info, c.base(original, info)))
 	}
-	return result
+	return result, nil
 }
 
 // base is one object as all earlier revisions together may have made it.

@@ -3,17 +3,19 @@ package release
 import (
 	"context"
 	"errors"
-	"fmt"
 	"log/slog"
 	"sync"
 	"time"
 
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	"helm.sh/helm/v3/pkg/storage"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/resource"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
 // client is Helm's client, which starts from what earlier revisions may have left
@@ -27,12 +29,16 @@ type client struct {
 	log             *slog.Logger
 	name, namespace string // of the release
 	records         *storage.Storage
+	marks           *marking
+	notary          notary
 
-	ctx  context.Context //nolint:containedctx // Helm's interface passes none
-	back bool            // whether the change is a rollback
-	work work
-	mu   sync.Mutex
-	hook string // the last words of the hook that failed
+	ctx     context.Context //nolint:containedctx // Helm's interface passes none
+	back    bool            // whether the change is a rollback
+	work    work
+	gate    gate
+	mu      sync.Mutex
+	hook    string          // the last words of the hook that failed
+	stopped *pipeline.Cause // why waiting for pods or a hook was pointless
 }
 
 // work is what Helm's update of all objects came to.
@@ -41,10 +47,21 @@ type work struct {
 	updated helmkube.ResourceList // those that were there before, as they are now
 	target  helmkube.ResourceList // all, as they are now
 	earlier []earlier             // revisions whose objects may be in the cluster
+	// repairs say what was done beyond Helm's own work, finished that it was.
+	repairs  []string
+	finished bool
 }
 
+// note keeps what was done beyond Helm's own work.
+func (c *client) note(lines ...string) { c.work.repairs = append(c.work.repairs, lines...) }
+
 // begin forgets the last change.
-func (c *client) begin(ctx context.Context) { c.ctx, c.back, c.work, c.hook = ctx, false, work{}, "" }
+func (c *client) begin(ctx context.Context) {
+	c.ctx, c.back, c.work = ctx, false, work{}
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.hook, c.stopped = "", nil
+}
 
 // Update brings the objects into the cluster, see [helmkube.Client.Update].
 func (c *client) Update(original, target helmkube.ResourceList, force bool) (*helmkube.Result, error) {
@@ -68,7 +85,10 @@ func (c *client) prepare(original, target helmkube.ResourceList) (helmkube.Resou
 	if c.work.earlier, err = c.earlierRevisions(); err != nil {
 		return nil, err
 	}
-	bases := c.bases(original, target)
+	bases, err := c.bases(original, target)
+	if err != nil {
+		return nil, err
+	}
 	if err := c.leaveReplicas(bases, target); err != nil {
 		return nil, err
 	}
@@ -84,21 +104,14 @@ func (c *client) Create(resources helmkube.ResourceList) (*helmkube.Result, erro
 	return c.Client.Create(resources)
 }
 
-// WatchUntilReady waits for a hook, but no longer than the change may take, and
-// remembers what the hook said at its end.
+// WatchUntilReady waits for a hook, but no longer than the change may take and
+// than it can succeed, and remembers what the hook said at its end.
 func (c *client) WatchUntilReady(resources helmkube.ResourceList, timeout time.Duration) error {
-	ctx := c.ctx
-	if deadline, ok := ctx.Deadline(); ok {
-		timeout = min(timeout, time.Until(deadline))
-	}
-	done := make(chan error, 1)
-	go func() { done <- c.Client.WatchUntilReady(resources, max(timeout, time.Millisecond)) }()
-	var err error
-	select {
-	case err = <-done:
-	case <-ctx.Done():
-		err = fmt.Errorf("it did not end in time: %w", ctx.Err())
-	}
+	ctx, cancel := context.WithCancel(c.ctx)
+	defer cancel()
+	err := c.bounded(timeout, c.judged(ctx, resources), func(timeout time.Duration) error {
+		return c.Client.WatchUntilReady(resources, timeout)
+	})
 	if err != nil {
 		words := c.lastWords(resources)
 		c.mu.Lock()
@@ -137,6 +150,14 @@ func content(object runtime.Object) (*unstructured.Unstructured, error) {
 		return nil, errNoContent
 	}
 	return u, nil
+}
+
+// ignoreMissing makes of an object that is not there no error.
+func ignoreMissing(err error) error {
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
 }
 
 // copies are independent of the originals, which Helm changes.

@@ -21,7 +21,7 @@ func (t *trial) Build(manifest io.Reader, validate bool) (helmkube.ResourceList,
 	if err != nil {
 		return nil, err
 	}
-	infos, err := t.Client.Build(bytes.NewReader(text), validate)
+	infos, err := t.client.Build(bytes.NewReader(text), validate)
 	if err == nil || len(t.coming) == 0 || missingKinds(err) == "" {
 		return infos, err
 	}
@@ -37,7 +37,7 @@ func (t *trial) Build(manifest io.Reader, validate bool) (helmkube.ResourceList,
 		}
 		known = append(known, document)
 	}
-	infos, err = t.Client.Build(strings.NewReader(strings.Join(known, "\n---\n")), validate)
+	infos, err = t.client.Build(strings.NewReader(strings.Join(known, "\n---\n")), validate)
 	if err == nil {
 		t.untried = untried
 	}

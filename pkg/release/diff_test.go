@@ -111,7 +111,7 @@ func TestDeployedAndPendingRecordsAreNeverPruned(t *testing.T) {
 	old := superfluous([]*helmrelease.Release{
 		record(1, helmrelease.StatusSuperseded), record(2, helmrelease.StatusDeployed), record(3, helmrelease.StatusPendingUpgrade),
 		record(4, helmrelease.StatusFailed), record(5, helmrelease.StatusFailed),
-	}, 1)
+	}, nil, 1)
 	require.Len(t, old, 2)
 	require.Equal(t, 1, old[0].Version)
 	require.Equal(t, 4, old[1].Version)

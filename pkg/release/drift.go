@@ -102,7 +102,7 @@ func expires(info *resource.Info) bool {
 func (c *client) left(record *helmrelease.Release, wanted helmkube.ResourceList) ([]pipeline.Change, error) {
 	var err error
 	if c.work.earlier, err = c.revisions(func(all []*helmrelease.Release) []*helmrelease.Release {
-		others := all[complete(all):]
+		others := all[c.complete(all):]
 		return slices.DeleteFunc(others, func(other *helmrelease.Release) bool { return other.Version == record.Version })
 	}); err != nil {
 		return nil, err

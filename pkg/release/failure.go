@@ -32,9 +32,12 @@ func (e *ApplyError) DeployCause() pipeline.Cause { return e.Cause }
 
 // classify gives an error of a request to the API server its kind.
 func classify(doing string, err error) error {
+	var known *pipeline.Error
 	switch {
 	case err == nil:
 		return nil
+	case errors.As(err, &known):
+		return known // it says all
 	case apierrors.IsForbidden(err):
 		return pipeline.Refused("release/forbidden", "%s: %w; grant the user of the kubeconfig this permission", doing, err)
 	case apierrors.IsUnauthorized(err):
@@ -52,7 +55,10 @@ func isMissing(err error) bool {
 
 // unapplied gives its kind to an error of Helm before anything was written.
 func (r *Release) unapplied(doing string, err error) error {
+	var known *pipeline.Error
 	switch {
+	case errors.As(err, &known):
+		return known
 	case errors.Is(err, driver.ErrReleaseExists):
 		return pipeline.Refused("release/changed-meanwhile", "%s: somebody else changed release %q at the same time, without stagecrew's lock; look at its history and try again", doing, r.Name)
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err), isUnreachable(err):

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 	"time"
 
 	"helm.sh/helm/v3/pkg/action"
@@ -54,47 +55,73 @@ func (r *Release) connect(records driver.Driver) (*engine, error) {
 	if records == nil {
 		records = driver.NewSecrets(typed.CoreV1().Secrets(r.Namespace))
 	}
-	marks := &marking{Driver: records}
+	marks := &marking{Driver: records, notary: notary{r.VerdictKey}}
 	e := &engine{records: marks, door: door}
 	e.config = &action.Configuration{
 		RESTClientGetter: get, Releases: storage.Init(marks), Log: debug,
 		HookOutputFunc: func(_, _, _ string) io.Writer { return io.Discard },
 	}
-	e.client = &client{Client: helm, typed: typed, logs: r.client, door: door, log: r.Log, name: r.Name, namespace: r.Namespace, records: e.config.Releases}
+	e.client = &client{Client: helm, typed: typed, logs: r.client, door: door, log: r.Log, name: r.Name, namespace: r.Namespace, records: e.config.Releases, marks: marks, notary: marks.notary}
+	e.client.gate = gate{watch: r.Watch, describe: r.applied}
 	e.config.KubeClient = e.client
 	return e, nil
 }
 
 // install and upgrade give Helm a context that does not end: its own cancelling
 // leaves a goroutine that goes on. The client and the door end a change instead.
-func (e *engine) install(ctx context.Context, r *Release, c *chart.Chart, merged map[string]any) (*helmrelease.Release, error) {
+func (e *engine) install(ctx context.Context, r *Release, c *chart.Chart, merged map[string]any, again bool) (*helmrelease.Release, error) {
 	install := action.NewInstall(e.config)
 	install.ReleaseName, install.Namespace = r.Name, r.Namespace
-	install.Timeout = budget(ctx)
+	install.Timeout, install.Wait, install.Replace = budget(ctx), true, again
 	return install.RunWithContext(context.WithoutCancel(ctx), c, merged)
 }
 
 func (e *engine) upgrade(ctx context.Context, r *Release, c *chart.Chart, merged map[string]any) (*helmrelease.Release, error) {
 	upgrade := action.NewUpgrade(e.config)
 	upgrade.Namespace, upgrade.ResetValues = r.Namespace, true
-	upgrade.Timeout = budget(ctx)
+	upgrade.Timeout, upgrade.Wait = budget(ctx), true
 	return upgrade.RunWithContext(context.WithoutCancel(ctx), r.Name, c, merged)
 }
 
-// apply installs when there is no last revision and upgrades else.
-func (e *engine) apply(ctx context.Context, r *Release, c *chart.Chart, merged map[string]any, last int) (*helmrelease.Release, error) {
-	if last == 0 {
-		return e.install(ctx, r, c, merged)
+// apply upgrades a release of which a revision was complete once, and installs
+// else: what was uninstalled, and a first install that failed, whose hooks must
+// run (https://github.com/helm/helm/issues/8401).
+func (e *engine) apply(ctx context.Context, r *Release, c *chart.Chart, merged map[string]any) (*helmrelease.Release, error) {
+	records, err := e.config.Releases.History(r.Name)
+	if err != nil && !isMissing(err) {
+		return nil, err
 	}
-	return e.upgrade(ctx, r, c, merged)
+	if wasComplete(records) {
+		return e.upgrade(ctx, r, c, merged)
+	}
+	return e.install(ctx, r, c, merged, len(records) > 0)
+}
+
+// wasComplete reports whether a revision since the last uninstall was applied as
+// a whole.
+func wasComplete(records []*helmrelease.Release) bool {
+	records = slices.Clone(records)
+	slices.SortFunc(records, func(a, b *helmrelease.Release) int { return b.Version - a.Version })
+	for _, record := range records {
+		switch record.Info.Status {
+		case helmrelease.StatusUninstalled:
+			return false
+		case helmrelease.StatusDeployed:
+			return true
+		case helmrelease.StatusSuperseded:
+			// What Helm writes on an uninstalled one when it installs again.
+			return record.Info.Description != "superseded by new release"
+		}
+	}
+	return false
 }
 
 func (e *engine) rollback(ctx context.Context, r *Release, target *helmrelease.Release) (*helmrelease.Release, error) {
-	e.records.copies(origin(target))
+	e.records.copies(target)
 	e.client.back = true
 	rollback := action.NewRollback(e.config)
 	rollback.Version = target.Version
-	rollback.Timeout = budget(ctx)
+	rollback.Timeout, rollback.Wait = budget(ctx), true
 	if err := rollback.Run(r.Name); err != nil {
 		return nil, err
 	}

@@ -2,11 +2,9 @@ package release
 
 import (
 	"context"
+	"errors"
 	"fmt"
-	"maps"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
 	"time"
 
@@ -16,31 +14,27 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// The labels on Helm's release records.
-const (
-	labelVerdict = "stagecrew.dev/verdict"    // pending, good or bad
-	labelWhen    = "stagecrew.dev/verdict-at" // whenFormat
-	labelOrigin  = "stagecrew.dev/copy-of"    // the revision that a rollback copied
-	// whenFormat is RFC 3339's basic form: a label may hold no colons.
-	whenFormat = "20060102T150405Z"
-)
-
 // marking is Helm's storage, but every new record begins with the verdict
 // pending. Helm itself would let a rollback copy the verdict of its target,
 // so that a killed run would leave an unproven revision marked good.
 type marking struct {
 	driver.Driver
+	notary
 	mu      sync.Mutex
 	copyOf  int                  // what the next revision made by a rollback is a copy of
+	content string               // the digest that such a copy must have
 	created int                  // the last revision of the running change, 0 for none
 	record  *helmrelease.Release // the same, as Helm goes on changing it
 }
 
 // copies says what the next revision made by a rollback is a copy of.
-func (m *marking) copies(origin int) {
+func (m *marking) copies(target *helmrelease.Release) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.copyOf = origin
+	m.copyOf, m.content = target.Version, digestOf(target)
+	if first := m.read(target).origin; first > 0 {
+		m.copyOf = first
+	}
 }
 
 // last is the revision that the running change created, 0 for none.
@@ -50,28 +44,63 @@ func (m *marking) last() int {
 	return m.created
 }
 
+// current is the record of the running change, nil for none.
+func (m *marking) current() *helmrelease.Release {
+	m.mu.Lock()
+	defer m.mu.Unlock()
+	return m.record
+}
+
 // forget begins a change.
 func (m *marking) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	m.copyOf, m.created, m.record = 0, 0, nil
+	m.copyOf, m.content, m.created, m.record = 0, "", 0, nil
+}
+
+// Get reads a record.
+func (m *marking) Get(key string) (*helmrelease.Release, error) {
+	record, err := m.Driver.Get(key)
+	if err != nil {
+		return nil, err
+	}
+	return record, sound(record)
+}
+
+// Query reads the records that have the labels.
+func (m *marking) Query(labels map[string]string) ([]*helmrelease.Release, error) {
+	records, err := m.Driver.Query(labels)
+	for _, record := range records {
+		err = errors.Join(err, sound(record))
+	}
+	return records, err
+}
+
+// sound refuses a record that lacks what Helm takes for granted: it would panic.
+func sound(record *helmrelease.Release) error {
+	if record == nil || record.Info == nil {
+		version := 0
+		if record != nil {
+			version = record.Version
+		}
+		return pipeline.Unavailable("release/record", "Helm's record of revision %d is damaged: it has no info; restore or delete the Secret", version)
+	}
+	record.Hooks = slices.DeleteFunc(record.Hooks, func(hook *helmrelease.Hook) bool { return hook == nil })
+	return nil
 }
 
 // Create stores a new record.
 func (m *marking) Create(key string, record *helmrelease.Release) error {
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	labels := maps.Clone(record.Labels)
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	delete(labels, labelWhen)
-	delete(labels, labelOrigin)
+	said := statement{mark: pipeline.MarkPending}
 	if record.Info.Status == helmrelease.StatusPendingRollback {
-		labels[labelOrigin] = strconv.Itoa(m.copyOf)
+		// Helm reads the target again; it must be the one that was checked.
+		if said.origin = m.copyOf; m.content != digestOf(record) {
+			return pipeline.Refused("release/target-changed", "revision %d was changed in this moment by somebody else; nothing of it is applied", m.copyOf)
+		}
 	}
-	labels[labelVerdict] = string(pipeline.MarkPending)
-	record.Labels = labels
+	m.state(record, said)
 	err := m.Driver.Create(key, record)
 	if err != nil && isUnreachable(err) {
 		err = m.createAgain(key, record, err)
@@ -106,55 +135,49 @@ func (r *Release) History(context.Context) ([]pipeline.Revision, error) {
 		return nil, classify(fmt.Sprintf("reading the history of release %q in namespace %q", r.Name, r.Namespace), err)
 	}
 	slices.SortFunc(records, func(a, b *helmrelease.Release) int { return b.Version - a.Version })
+	said := r.notary().statements(records)
 	history := make([]pipeline.Revision, len(records))
 	for i, record := range records {
-		history[i] = r.revision(record)
+		history[i] = r.described(record, said[record.Version])
 	}
 	return history, nil
 }
 
 func (r *Release) revision(record *helmrelease.Release) pipeline.Revision {
-	revision := pipeline.Revision{
-		Number:   record.Version,
-		Status:   string(record.Info.Status),
-		Image:    imageOf(record.Config, r.ImageValuesPath),
-		Verdict:  pipeline.Mark(record.Labels[labelVerdict]),
-		Deployed: record.Info.LastDeployed.Time,
-	}
-	// Labels of others may hold anything; what does not parse counts as absent.
-	revision.MarkedAt, _ = time.Parse(whenFormat, record.Labels[labelWhen])
-	revision.Origin, _ = strconv.Atoi(record.Labels[labelOrigin])
-	if record.Chart != nil && record.Chart.Metadata != nil {
-		revision.Chart = record.Chart.Metadata.Name + "-" + record.Chart.Metadata.Version
-	}
-	return revision
+	return r.described(record, r.notary().read(record))
 }
 
-// imageOf reads the image from a revision's values, "" without a digest.
-func imageOf(values map[string]any, path string) string {
-	at := values
-	for _, key := range strings.Split(path, ".") {
-		at, _ = at[key].(map[string]any)
+func (r *Release) described(record *helmrelease.Release, said statement) pipeline.Revision {
+	return pipeline.Revision{
+		Number:   record.Version,
+		Origin:   said.origin,
+		Status:   string(record.Info.Status),
+		Image:    imageOf(record, r.ImageValuesPath),
+		Verdict:  said.mark,
+		MarkedAt: said.at,
+		Deployed: record.Info.LastDeployed.Time,
+		Chart:    chartName(record),
+		Changed:  said.changed,
+		Foreign:  isForeign(record, said),
 	}
-	repository, _ := at["repository"].(string)
-	digest, _ := at["digest"].(string)
-	if digest == "" {
+}
+
+func chartName(record *helmrelease.Release) string {
+	if record.Chart == nil || record.Chart.Metadata == nil {
 		return ""
 	}
-	return repository + "@" + digest
+	return record.Chart.Metadata.Name + "-" + record.Chart.Metadata.Version
 }
 
-// Mark writes the verdict of a revision, and when, on Helm's record; other
-// labels stay. A good one makes older records superfluous, see [Release.Prune].
+// Mark writes the verdict of a revision on Helm's record: when, about which
+// number and which content, with a MAC when there is a key; other labels stay. A good one makes older records superfluous, see [Release.Prune].
 func (r *Release) Mark(ctx context.Context, revision int, mark pipeline.Mark) error {
 	record, err := r.helm.config.Releases.Get(r.Name, revision)
+	if err == nil && mark == pipeline.MarkGood {
+		err = r.notary().intact(record)
+	}
 	if err == nil {
-		labels := maps.Clone(record.Labels)
-		if labels == nil {
-			labels = map[string]string{}
-		}
-		labels[labelVerdict], labels[labelWhen] = string(mark), time.Now().UTC().Format(whenFormat)
-		record.Labels = labels
+		r.notary().state(record, statement{mark: mark, at: time.Now(), origin: r.notary().read(record).origin})
 		err = r.helm.config.Releases.Update(record)
 	}
 	if err != nil {
@@ -168,3 +191,5 @@ func (r *Release) Mark(ctx context.Context, revision int, mark pipeline.Mark) er
 	}
 	return nil
 }
+
+func (r *Release) notary() notary { return notary{r.VerdictKey} }

@@ -10,6 +10,7 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
@@ -87,12 +88,25 @@ func (r *Release) hookCause(hook *helmrelease.Hook, record *helmrelease.Release,
 	for i, event := range hook.Events {
 		events[i] = event.String()
 	}
-	message := "the hook (" + strings.Join(events, ", ") + ") failed: " + words(err)
+	cause := pipeline.Cause{Code: "release/hook-failed", Object: hook.Kind + "/" + hook.Name}
+	message := "the hook (" + strings.Join(events, ", ") + ") failed: "
+	if stopped := r.helm.client.whyStopped(); stopped != nil {
+		cause.Container, cause.Reason = stopped.Container, stopped.Reason
+		message += strings.Trim(stopped.Object+": "+stopped.Message, ": ")
+	} else {
+		message += words(err)
+	}
 	if log := r.helm.client.hookWords(); log != "" {
 		message += "; the end of its log: " + bounded(strings.ToValidUTF8(log, "?"))
 	}
-	return pipeline.Cause{
-		Code: "release/hook-failed", Object: hook.Kind + "/" + hook.Name,
-		Message: withhold(message, secretValues(record.Manifest, hooksOf(record))),
-	}
+	cause.Message = withhold(message, secretValues(record.Manifest, hooksOf(record)))
+	return cause
+}
+
+func isJob(info *resource.Info) bool {
+	return info.Mapping.GroupVersionKind.GroupKind() == schema.GroupKind{Group: "batch", Kind: "Job"}
+}
+
+func isPod(info *resource.Info) bool {
+	return info.Mapping.GroupVersionKind.GroupKind() == schema.GroupKind{Kind: "Pod"}
 }

@@ -93,7 +93,7 @@ func (c *client) place(object *unstructured.Unstructured) (*resource.Info, error
 	if err != nil {
 		return nil, err
 	}
-	infos, err := c.Build(bytes.NewReader(asJSON), false)
+	infos, err := c.Client.Build(bytes.NewReader(asJSON), false)
 	if err != nil {
 		return nil, err
 	}

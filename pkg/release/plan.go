@@ -28,8 +28,8 @@ func (r *Release) Plan(ctx context.Context, image pipeline.Image) (pipeline.Plan
 	if err != nil {
 		return pipeline.Plan{}, err
 	}
-	return r.plan(ctx, "planning to apply chart "+r.Chart, kindsOf(chart.CRDObjects()), func(e *engine, last int) (*helmrelease.Release, error) {
-		return e.apply(ctx, r, chart, merged, last)
+	return r.plan(ctx, "planning to apply chart "+r.Chart, kindsOf(chart.CRDObjects()), func(e *engine) (*helmrelease.Release, error) {
+		return e.apply(ctx, r, chart, merged)
 	})
 }
 
@@ -39,16 +39,19 @@ func (r *Release) PlanRollback(ctx context.Context, to int) (pipeline.Plan, erro
 	if err != nil {
 		return pipeline.Plan{}, err
 	}
-	return r.plan(ctx, fmt.Sprintf("planning to roll back to revision %d", to), nil, func(e *engine, _ int) (*helmrelease.Release, error) {
+	if err := r.notary().check(target); err != nil {
+		return pipeline.Plan{}, err
+	}
+	return r.plan(ctx, fmt.Sprintf("planning to roll back to revision %d", to), nil, func(e *engine) (*helmrelease.Release, error) {
 		return e.rollback(ctx, r, target)
 	})
 }
 
 // plan runs a change in an engine that only tries.
 func (r *Release) plan(
-	ctx context.Context, doing string, coming []schema.GroupKind, change func(*engine, int) (*helmrelease.Release, error),
+	ctx context.Context, doing string, coming []schema.GroupKind, change func(*engine) (*helmrelease.Release, error),
 ) (pipeline.Plan, error) {
-	memory, last, err := r.copyOfRecords()
+	memory, err := r.copyOfRecords()
 	if err != nil {
 		return pipeline.Plan{}, err
 	}
@@ -59,7 +62,7 @@ func (r *Release) plan(
 	trial := &trial{client: e.client, coming: coming}
 	e.config.KubeClient = trial
 	e.begin(ctx)
-	record, err := change(e, last)
+	record, err := change(e)
 	switch {
 	case ctx.Err() != nil:
 		return pipeline.Plan{}, ctx.Err()
@@ -81,28 +84,31 @@ func (r *Release) plan(
 }
 
 // copyOfRecords gives Helm's records in memory, as they would be after an
-// interrupted change was settled, and the number of the last one.
-func (r *Release) copyOfRecords() (driver.Driver, int, error) {
+// interrupted change was settled.
+func (r *Release) copyOfRecords() (driver.Driver, error) {
 	memory := driver.NewMemory()
 	memory.SetNamespace(r.Namespace)
 	records, err := r.helm.config.Releases.History(r.Name)
 	if isMissing(err) {
-		return memory, 0, nil
+		return memory, nil
 	}
 	if err != nil {
-		return nil, 0, classify("reading the history", err)
+		return nil, classify("reading the history", err)
 	}
 	slices.SortFunc(records, func(a, b *helmrelease.Release) int { return a.Version - b.Version })
-	last := 0
+	if len(records) > 0 {
+		if err := r.mayChange(records[len(records)-1]); err != nil {
+			return nil, err
+		}
+	}
 	for _, record := range records {
 		record, info := *record, *record.Info
 		if record.Info = &info; info.Status.IsPending() {
 			info.Status = helmrelease.StatusFailed
 		}
 		if err := memory.Create(fmt.Sprintf("sh.helm.release.v1.%s.v%d", record.Name, record.Version), &record); err != nil {
-			return nil, 0, err
+			return nil, err
 		}
-		last = record.Version
 	}
-	return memory, last, nil
+	return memory, nil
 }

@@ -28,7 +28,7 @@ func (r *Release) Prune(ctx context.Context) error {
 	if err != nil {
 		return classify("reading the history", err)
 	}
-	for _, record := range superfluous(records, r.HistoryMax) {
+	for _, record := range superfluous(records, r.notary().statements(records), r.HistoryMax) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -41,13 +41,13 @@ func (r *Release) Prune(ctx context.Context) error {
 }
 
 // superfluous are the records to delete, oldest first.
-func superfluous(records []*helmrelease.Release, most int) []*helmrelease.Release {
+func superfluous(records []*helmrelease.Release, said map[int]statement, most int) []*helmrelease.Release {
 	records = slices.Clone(records)
 	slices.SortFunc(records, func(a, b *helmrelease.Release) int { return b.Version - a.Version })
 	good := 0
 	var old []*helmrelease.Release
 	for i, record := range records {
-		isGood := record.Labels[labelVerdict] == string(pipeline.MarkGood)
+		isGood := said[record.Version].mark == pipeline.MarkGood
 		if isGood {
 			good++
 		}

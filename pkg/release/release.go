@@ -20,6 +20,9 @@ type Cluster interface {
 	Clientset() kubernetes.Interface
 }
 
+// minKey is what a key must have at least to be worth its name.
+const minKey = 16
+
 // Options describe a release and the chart to apply.
 type Options struct {
 	Cluster Cluster
@@ -38,6 +41,9 @@ type Options struct {
 	// Watch judges pods, as pkg/rollout does, where Helm must wait: for a hook, and
 	// before hooks that need the application. nil waits as Helm does.
 	Watch func(context.Context, pipeline.Applied) (pipeline.Rollout, error)
+	// VerdictKey makes and checks the MAC of verdicts; at least 16 bytes, or nil for
+	// verdicts that everybody can write who may write the release's Secrets.
+	VerdictKey []byte
 	// Withhold is told secret values as soon as they are known, so that nothing
 	// shows them; may be nil.
 	Withhold func(values ...string)
@@ -58,6 +64,9 @@ type Release struct {
 func Open(o Options) (*Release, error) {
 	if err := chartutil.ValidateReleaseName(o.Name); err != nil {
 		return nil, pipeline.BadInput("release/name", "release name %q: %w", o.Name, err)
+	}
+	if len(o.VerdictKey) > 0 && len(o.VerdictKey) < minKey {
+		return nil, pipeline.BadInput("release/verdict-key", "STAGECREW_VERDICT_KEY is shorter than %d bytes; `openssl rand -hex 32` makes a good one", minKey)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)

@@ -1,0 +1,77 @@
+package release
+
+import (
+	"strings"
+
+	helmrelease "helm.sh/helm/v3/pkg/release"
+)
+
+// imageOf is the image that a revision runs: the one that its values name, if its
+// manifest or a hook has it by that digest; "" else.
+func imageOf(record *helmrelease.Release, path string) string {
+	repository, digest := imageValues(record.Config, path)
+	if digest == "" || !strings.HasPrefix(digest, "sha256:") {
+		return ""
+	}
+	for _, manifest := range []string{record.Manifest, hooksOf(record)} {
+		for _, text := range split(manifest) {
+			// Reading YAML is slow, and a history may have twenty large manifests.
+			if !strings.Contains(text, digest) {
+				continue
+			}
+			objects, _ := documents(text) //nolint:errcheck // what cannot be read runs nothing
+			for _, object := range objects {
+				if runs(object.Object, repository, digest) {
+					return repository + "@" + digest
+				}
+			}
+		}
+	}
+	return ""
+}
+
+// imageValues reads repository and digest from a revision's values.
+func imageValues(values map[string]any, path string) (repository, digest string) {
+	at := values
+	for _, key := range strings.Split(path, ".") {
+		at, _ = at[key].(map[string]any)
+	}
+	repository, _ = at["repository"].(string)
+	digest, _ = at["digest"].(string)
+	return repository, digest
+}
+
+// runs reports whether a field "image", at any depth, is this image; custom
+// resources have it in other places than pods. A tag before the digest is only
+// for the eye.
+func runs(value any, repository, digest string) bool {
+	switch v := value.(type) {
+	case map[string]any:
+		for k, inner := range v {
+			name, found := strings.CutSuffix(text(inner), "@"+digest)
+			if k == "image" && found && (name == repository || isTagOf(name, repository)) {
+				return true
+			}
+			if runs(inner, repository, digest) {
+				return true
+			}
+		}
+	case []any:
+		for _, inner := range v {
+			if runs(inner, repository, digest) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+func isTagOf(name, repository string) bool {
+	tag, found := strings.CutPrefix(name, repository+":")
+	return found && !strings.Contains(tag, "/")
+}
+
+func text(value any) string {
+	s, _ := value.(string)
+	return s
+}

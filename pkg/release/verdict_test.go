@@ -1,0 +1,195 @@
+package release
+
+import (
+	"maps"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	helmrelease "helm.sh/helm/v3/pkg/release"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// plainHelm makes the revision that a plain helm upgrade would: with the labels
+// of the last one (helm/helm#32404).
+func plainHelm(t *testing.T, r *Release, status helmrelease.Status, change func(*helmrelease.Release)) {
+	t.Helper()
+	last, err := r.helm.config.Releases.Last(r.Name)
+	require.NoError(t, err)
+	next, info := *last, *last.Info
+	next.Info, next.Version, next.Labels = &info, last.Version+1, maps.Clone(last.Labels)
+	next.Info.Status, next.Info.Description = status, "Preparing upgrade"
+	if change != nil {
+		change(&next)
+	}
+	// Past the driver that writes labels of its own.
+	require.NoError(t, r.helm.records.Driver.Create("sh.helm.release.v1."+r.Name+".v"+string(rune('0'+next.Version)), &next))
+	if status == helmrelease.StatusDeployed {
+		last.Info.Status = helmrelease.StatusSuperseded
+		require.NoError(t, r.helm.config.Releases.Update(last))
+	}
+}
+
+func TestAVerdictSpeaksOfOneRevisionOnly(t *testing.T) {
+	forget := func(record *helmrelease.Release) { delete(record.Labels, labelOf); delete(record.Labels, labelManifest) }
+	cases := map[string]struct {
+		status helmrelease.Status
+		change func(*helmrelease.Release)
+		want   bool // whether it is a target
+	}{
+		"an upgrade by plain helm":       {status: helmrelease.StatusDeployed},
+		"one that failed":                {status: helmrelease.StatusFailed},
+		"a copy of an old record's":      {status: helmrelease.StatusDeployed, change: forget},
+		"an old record's own later mark": {helmrelease.StatusDeployed, func(record *helmrelease.Release) { forget(record); record.Labels[labelWhen] = "20990101T000000Z" }, true},
+		"an old record's, given before it was deployed": {helmrelease.StatusDeployed, func(record *helmrelease.Release) {
+			forget(record)
+			record.Labels[labelWhen] = "20010101T000000Z"
+		}, false},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r, _ := open(t)
+			apply(t, r, "one")
+			require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkGood))
+			if name == "a copy of an old record's" {
+				record, err := r.record(1)
+				require.NoError(t, err)
+				forget(record)
+				require.NoError(t, r.helm.config.Releases.Update(record))
+			}
+			plainHelm(t, r, c.status, c.change)
+			history, err := r.History(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, c.want, history[0].IsTarget(), "%+v", history[0])
+			require.Equal(t, pipeline.MarkGood, history[1].Verdict)
+			require.True(t, history[1].IsTarget())
+		})
+	}
+}
+
+func TestARevisionThatWasEditedIsNoTarget(t *testing.T) {
+	edits := map[string]struct {
+		edit  func(*helmrelease.Release)
+		keyed bool // is seen with a key only
+	}{
+		"its manifest":        {edit: func(r *helmrelease.Release) { r.Manifest += "\n---\nkind: ClusterRoleBinding\n" }},
+		"its hooks":           {edit: func(r *helmrelease.Release) { r.Hooks = append(r.Hooks, &helmrelease.Hook{Name: "evil"}) }},
+		"manifest and digest": {func(r *helmrelease.Release) { r.Manifest += "\n# more"; r.Labels[labelManifest] = digestOf(r) }, true},
+		"its values":          {func(r *helmrelease.Release) { r.Config["image"] = map[string]any{"repository": "evil"} }, true},
+		"its verdict":         {func(r *helmrelease.Release) { r.Labels[labelVerdict] = "bad" }, true},
+		"its MAC":             {func(r *helmrelease.Release) { r.Labels[labelMAC] = "aaaa" }, true},
+		"its MAC, taken away": {func(r *helmrelease.Release) { delete(r.Labels, labelMAC) }, true},
+		"all its labels":      {func(r *helmrelease.Release) { r.Labels = nil }, true},
+	}
+	for name, c := range edits {
+		for _, key := range []string{"", "0123456789abcdef"} {
+			t.Run(name+", key "+key, func(t *testing.T) {
+				r, cluster := open(t)
+				r = keyed(t, cluster, r.Chart, key)
+				apply(t, r, "one")
+				require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkGood))
+				apply(t, r, "two")
+				history, err := r.History(t.Context())
+				require.NoError(t, err)
+				require.True(t, history[1].IsTarget())
+
+				record, err := r.record(1)
+				require.NoError(t, err)
+				c.edit(record)
+				require.NoError(t, r.helm.config.Releases.Update(record))
+				cluster.writes("")
+				_, planErr := r.PlanRollback(t.Context(), 1)
+				_, err = r.Rollback(t.Context(), 1)
+				if c.keyed && key == "" {
+					require.NoError(t, err)
+					return
+				}
+				for _, err := range []error{planErr, err} {
+					require.ErrorContains(t, err, "[release/target-changed]")
+					require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+				}
+				require.Empty(t, cluster.writes(""))
+				history, err = r.History(t.Context())
+				require.NoError(t, err)
+				require.False(t, history[1].IsTarget())
+				require.Equal(t, pipeline.MarkNone, history[1].Verdict)
+			})
+		}
+	}
+}
+
+func keyed(t *testing.T, cluster *api, chart, key string) *Release {
+	t.Helper()
+	r, err := Open(Options{Cluster: cluster, Namespace: "portal", Name: "backstage", Chart: chart, VerdictKey: []byte(key)})
+	require.NoError(t, err)
+	return r
+}
+
+func TestWhatWasEditedMeanwhileIsNotMarkedGood(t *testing.T) {
+	r, _ := open(t)
+	apply(t, r, "one")
+	record, err := r.record(1)
+	require.NoError(t, err)
+	record.Manifest += "\n---\nkind: ClusterRoleBinding\n"
+	require.NoError(t, r.helm.config.Releases.Update(record))
+	require.ErrorContains(t, r.Mark(t.Context(), 1, pipeline.MarkGood), "release/target-changed")
+	require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkBad))
+}
+
+func TestAShortKeyIsRefused(t *testing.T) {
+	_, err := Open(Options{Name: "x", VerdictKey: []byte("short")})
+	require.ErrorContains(t, err, "[release/verdict-key]")
+}
+
+func TestARunningHelmOfSomebodyElseIsLeftAlone(t *testing.T) {
+	cases := map[string]struct {
+		age    time.Duration
+		ours   bool
+		locked bool
+	}{
+		"that has just begun":          {age: 2 * time.Second, locked: true},
+		"whose clock is ahead":         {age: -time.Minute, locked: true},
+		"that must be dead":            {age: 2 * time.Hour},
+		"ours: the lock says it died ": {age: 2 * time.Second, ours: true},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r, _ := open(t)
+			apply(t, r, "one")
+			require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkGood))
+			plainHelm(t, r, helmrelease.StatusPendingUpgrade, func(record *helmrelease.Release) {
+				record.Info.LastDeployed.Time = time.Now().Add(-c.age)
+				if c.ours {
+					r.notary().state(record, statement{mark: pipeline.MarkPending})
+				}
+			})
+			history, err := r.History(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, c.locked, history[0].Foreign)
+			_, planErr := r.Plan(t.Context(), image("two").Image())
+			_, err = r.Apply(t.Context(), image("two"))
+			_, backErr := r.Rollback(t.Context(), 1)
+			for _, err := range []error{planErr, err, backErr} {
+				if !c.locked {
+					require.NoError(t, err)
+					continue
+				}
+				require.ErrorContains(t, err, "Preparing upgrade")
+				require.ErrorContains(t, err, "[release/locked]")
+				require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+			}
+		})
+	}
+}
+
+func TestADamagedRecordIsNamed(t *testing.T) {
+	r, _ := open(t)
+	apply(t, r, "one")
+	record, err := r.record(1)
+	require.NoError(t, err)
+	record.Info = nil
+	// The driver itself needs the status for a label.
+	require.ErrorContains(t, sound(record), "revision 1 is damaged")
+	require.Error(t, sound(nil))
+}

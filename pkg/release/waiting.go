@@ -1,0 +1,155 @@
+package release
+
+import (
+	"context"
+	"fmt"
+	"slices"
+	"time"
+
+	helmkube "helm.sh/helm/v3/pkg/kube"
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// gate judges pods where Helm waits for them.
+type gate struct {
+	watch    func(context.Context, pipeline.Applied) (pipeline.Rollout, error) // nil for none
+	describe func(*helmrelease.Release) (pipeline.Applied, error)
+}
+
+// afterwards are the hooks that Helm runs when it has waited, by what it is doing.
+var afterwards = map[helmrelease.Status]helmrelease.HookEvent{
+	helmrelease.StatusPendingInstall:  helmrelease.HookPostInstall,
+	helmrelease.StatusPendingUpgrade:  helmrelease.HookPostUpgrade,
+	helmrelease.StatusPendingRollback: helmrelease.HookPostRollback,
+}
+
+// Wait waits for the pods only when hooks follow that may need them: the caller
+// watches the rollout anyway.
+func (c *client) Wait(resources helmkube.ResourceList, timeout time.Duration) error {
+	record := c.marks.current()
+	if record == nil || !hasHooks(record, afterwards[record.Info.Status]) {
+		return nil
+	}
+	// What keeps pods from becoming ready must not wait for the end of this.
+	c.finish(record)
+	if c.gate.watch == nil {
+		return c.bounded(timeout, nil, func(timeout time.Duration) error { return c.Client.Wait(resources, timeout) })
+	}
+	applied, err := c.gate.describe(record)
+	if err != nil {
+		return err
+	}
+	rollout, err := c.gate.watch(c.ctx, applied)
+	if err != nil {
+		return fmt.Errorf("waiting for the pods before the hooks: %w", err)
+	}
+	if rollout.Cause != nil {
+		c.stop(rollout.Cause)
+		return fmt.Errorf("waiting for the pods before the hooks: %s", rollout.Cause) //nolint:err113 // made of a cause
+	}
+	return nil
+}
+
+func hasHooks(record *helmrelease.Release, event helmrelease.HookEvent) bool {
+	return slices.ContainsFunc(record.Hooks, func(hook *helmrelease.Hook) bool { return slices.Contains(hook.Events, event) })
+}
+
+// bounded runs what Helm waits with, which takes no context, no longer than the
+// change may take, and not when it is known to be hopeless.
+func (c *client) bounded(timeout time.Duration, hopeless <-chan *pipeline.Cause, wait func(time.Duration) error) error {
+	if deadline, ok := c.ctx.Deadline(); ok {
+		timeout = min(timeout, time.Until(deadline))
+	}
+	done := make(chan error, 1)
+	go func() { done <- wait(max(timeout, time.Millisecond)) }()
+	hopelessly := func(cause *pipeline.Cause) error {
+		c.stop(cause)
+		return fmt.Errorf("it cannot succeed: %s", cause) //nolint:err113 // made of a cause
+	}
+	select {
+	case err := <-done:
+		return err
+	case cause := <-hopeless:
+		return hopelessly(cause)
+	case <-c.ctx.Done():
+	}
+	if hopeless != nil && c.ctx.Err() == context.DeadlineExceeded {
+		select { // the judge says at the end what was missing
+		case cause := <-hopeless:
+			return hopelessly(cause)
+		case <-time.After(lastLook):
+		}
+	}
+	return fmt.Errorf("it did not end in time: %w", c.ctx.Err())
+}
+
+// lastLook is how long a judge may take to say what it saw.
+const lastLook = 500 * time.Millisecond
+
+// judged watches the pods of a hook; the channel gets why it cannot succeed.
+func (c *client) judged(ctx context.Context, resources helmkube.ResourceList) <-chan *pipeline.Cause {
+	applied := pipeline.Applied{}
+	for _, info := range resources {
+		if kind := info.Mapping.GroupVersionKind; isJob(info) || isPod(info) {
+			applied.Workloads = append(applied.Workloads, pipeline.Workload{Kind: kind.Kind, Namespace: info.Namespace, Name: info.Name})
+		}
+	}
+	if c.gate.watch == nil || len(applied.Workloads) == 0 {
+		return nil
+	}
+	result := make(chan *pipeline.Cause, 1)
+	go func() {
+		rollout, err := c.gate.watch(ctx, applied)
+		switch {
+		case err != nil:
+			c.log.Debug("watching a hook", "error", err) // Helm watches it, too
+		case rollout.Cause != nil && !c.isOver(resources):
+			result <- rollout.Cause
+		}
+	}()
+	return result
+}
+
+// isOver reports whether all of a hook has come to its end, or is gone because it
+// had: a judge may have seen the gap only.
+func (c *client) isOver(resources helmkube.ResourceList) bool {
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), lastLook)
+	defer cancel()
+	for _, info := range resources {
+		over := true
+		switch {
+		case isJob(info):
+			job, err := c.logs.BatchV1().Jobs(info.Namespace).Get(ctx, info.Name, metav1.GetOptions{})
+			over = apierrors.IsNotFound(err) || err == nil && slices.ContainsFunc(job.Status.Conditions, func(condition batchv1.JobCondition) bool {
+				return condition.Type == batchv1.JobComplete && condition.Status == corev1.ConditionTrue
+			})
+		case isPod(info):
+			pod, err := c.logs.CoreV1().Pods(info.Namespace).Get(ctx, info.Name, metav1.GetOptions{})
+			over = apierrors.IsNotFound(err) || err == nil && pod.Status.Phase == corev1.PodSucceeded
+		}
+		if !over {
+			return false
+		}
+	}
+	return true
+}
+
+// stop keeps why waiting was pointless.
+func (c *client) stop(cause *pipeline.Cause) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.stopped = cause
+}
+
+// whyStopped is the cause of the end of a wait, nil for none.
+func (c *client) whyStopped() *pipeline.Cause {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.stopped
+}
