@@ -22,7 +22,7 @@ func runBuild(ctx context.Context, s *session) error {
 func (s *session) images(log *slog.Logger) build.Images {
 	images := build.Images{Retry: build.Retry{Attempts: s.PushAttempts}, Log: log}
 	if s.RegistryUsername != "" || s.RegistryPassword != "" {
-		for _, repository := range []string{s.Repository, s.ToRepository, s.record.Image.Repository} {
+		for _, repository := range []string{s.Repository, s.ToRepository, s.read().Image.Repository} {
 			host, _, found := strings.Cut(repository, "/")
 			if found {
 				// Names of hosts are compared as registries write them.
@@ -74,7 +74,7 @@ func (s *session) buildOptions(log *slog.Logger) (build.Options, error) {
 		Platform:        s.Platform,
 		Created:         created,
 		Version:         s.version(),
-		Revision:        cmp.Or(s.Revision, s.record.Run.Commit),
+		Revision:        cmp.Or(s.Revision, s.read().Run.Commit),
 		SourceURL:       cmp.Or(s.SourceURL, s.actions.Source().Repository),
 		Labels:          labels,
 		Include:         s.BuildInclude,
@@ -140,7 +140,7 @@ func runValidate(ctx context.Context, s *session) error {
 		return err
 	}
 	return s.phase("validate", func() error {
-		checks, err := s.images(s.log).Validate(ctx, s.record.Image)
+		checks, err := s.images(s.log).Validate(ctx, s.read().Image)
 		s.update(func(r *pipeline.Record) { r.Checks = checks })
 		if err != nil {
 			return err
@@ -157,7 +157,7 @@ func runValidate(ctx context.Context, s *session) error {
 			}
 		}
 		if len(failed) > 0 {
-			return pipeline.Refused("build/not-valid", "image %q fails the checks %s", s.record.Image, strings.Join(failed, ", "))
+			return pipeline.Refused("build/not-valid", "image %q fails the checks %s", s.read().Image, strings.Join(failed, ", "))
 		}
 		return nil
 	})

@@ -27,6 +27,6 @@ func (s *session) givenImage() error {
 	if err != nil {
 		return pipeline.BadInput("config/image", "--image: %w", err)
 	}
-	s.record.Image = image
+	s.update(func(r *pipeline.Record) { r.Image = image })
 	return nil
 }

@@ -8,10 +8,8 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"os"
 	"os/signal"
 	"syscall"
-	"time"
 
 	"github.com/spf13/cobra"
 
@@ -143,16 +141,11 @@ func (c command) cobra(code *int, environ []string, stdout, stderr io.Writer) *c
 			*code = s.finish(pipeline.BadInput("config/invalid", "%w", resolveErr))
 			return nil
 		}
-		defer context.AfterFunc(cmd.Context(), func() {
-			time.AfterFunc(giveUpAfter, func() {
-				if code, ended := s.giveUp(); ended {
-					os.Exit(code)
-				}
-			})
-		})()
-		err := c.run(cmd.Context(), s)
+		defer guard(cmd.Context(), s)()
+		err := attempt(cmd.Context(), s, c.run)
 		if err != nil && errors.Is(cmd.Context().Err(), context.Canceled) {
-			s.record.Verdict = pipeline.VerdictCancelled
+			*code = s.cancel(err)
+			return nil
 		}
 		*code = s.finish(err)
 		return nil

@@ -94,12 +94,17 @@ func (s *session) suite() (*smoke.Suite, []string, error) {
 	return &suite, secrets, nil
 }
 
+// place is the cluster and the namespace of the release.
+func (s *session) place() kube.Options {
+	return kube.Options{Kubeconfig: s.Kubeconfig, Context: s.KubeContext, Namespace: s.Namespace}
+}
+
 // openRelease connects to the cluster and opens the release.
 func (s *session) openRelease() (*kube.Cluster, *release.Release, error) {
 	if err := s.needsRelease(); err != nil {
 		return nil, nil, err
 	}
-	cluster, err := kube.Connect(kube.Options{Kubeconfig: s.Kubeconfig, Context: s.KubeContext, Namespace: s.Namespace})
+	cluster, err := kube.Connect(s.place())
 	if err != nil {
 		return nil, nil, err
 	}
@@ -191,18 +196,19 @@ func runPreflight(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	s.record.Release = &pipeline.Release{Name: s.Release, Namespace: cluster.Namespace}
+	s.update(func(r *pipeline.Record) { r.Release = &pipeline.Release{Name: s.Release, Namespace: cluster.Namespace} })
 	return s.phase("preflight", func() error {
-		plan, err := r.Plan(ctx, s.record.Image)
+		plan, err := r.Plan(ctx, s.read().Image)
 		if err != nil {
 			return err
 		}
 		strict := s.checker(cluster, g)
 		strict.ImagesBlock = true
-		s.record.Concerns, err = strict.Check(ctx, plan)
+		concerns, err := strict.Check(ctx, plan)
+		s.update(func(r *pipeline.Record) { r.Concerns = concerns })
 		if err != nil {
 			return err
 		}
-		return deploy.Weigh(s.log, s.record.Concerns)
+		return deploy.Weigh(s.log, concerns)
 	})
 }

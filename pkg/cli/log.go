@@ -8,6 +8,8 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+
+	"github.com/stagecrew/stagecrew/pkg/gha"
 )
 
 // lineHandler writes log records as one line each, for people:
@@ -18,10 +20,33 @@ type lineHandler struct {
 	out    io.Writer
 	prefix string
 	attrs  string
+	warn   func(text string) // told the warnings, too; may be nil
 }
 
-func newLog(out io.Writer, name string) *slog.Logger {
-	return slog.New(&lineHandler{mu: &sync.Mutex{}, out: out, prefix: name})
+func newLog(out io.Writer, name string, warn func(string)) *slog.Logger {
+	return slog.New(&lineHandler{mu: &sync.Mutex{}, out: out, prefix: name, warn: warn})
+}
+
+// maxWarnings is how many warnings become annotations: GitHub shows ten of a step.
+const maxWarnings = 10
+
+// annotator gives what makes annotations of warnings in GitHub Actions, each once,
+// nil elsewhere.
+func annotator(actions *gha.Actions, title string) func(string) {
+	if !actions.Enabled() {
+		return nil
+	}
+	var mu sync.Mutex
+	told := map[string]bool{}
+	return func(text string) {
+		mu.Lock()
+		defer mu.Unlock()
+		if told[text] || len(told) == maxWarnings {
+			return
+		}
+		told[text] = true
+		actions.Warning(title, text)
+	}
 }
 
 // Enabled leaves out debug messages.
@@ -41,6 +66,10 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 		line.WriteString(attr(a))
 		return true
 	})
+	if r.Level == slog.LevelWarn && h.warn != nil {
+		_, text, _ := strings.Cut(line.String(), "warn: ")
+		h.warn(text)
+	}
 	h.mu.Lock()
 	defer h.mu.Unlock()
 	_, err := io.WriteString(h.out, line.String()+"\n")

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/deploy"
+	"github.com/stagecrew/stagecrew/pkg/kube"
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 	"github.com/stagecrew/stagecrew/pkg/report"
 )
@@ -63,13 +64,11 @@ func (s *session) engage(run func(deploy.Options) (deploy.Result, error)) error 
 
 // keep moves a deployment's result into the record.
 func (s *session) keep(result deploy.Result) {
-	s.record = s.with(result)
-	s.snapshot(s.record)
+	s.update(func(r *pipeline.Record) { fill(r, result) })
 }
 
-// with is the record with a deployment's result.
-func (s *session) with(result deploy.Result) pipeline.Record {
-	r := s.record
+// fill completes the record with a deployment's result.
+func fill(r *pipeline.Record, result deploy.Result) {
 	r.Verdict, r.Image, r.Release = result.Verdict, result.Image, &result.Release
 	r.Cause, r.Advice = result.Cause, result.Advice
 	r.Phases = append(r.Phases[:len(r.Phases):len(r.Phases)], result.Phases...)
@@ -78,11 +77,14 @@ func (s *session) with(result deploy.Result) pipeline.Record {
 	if result.Plan != nil {
 		r.Changes = result.Plan.Changes
 	}
-	return r
 }
 
 func (s *session) deployOptions() (deploy.Options, error) {
 	if err := s.needsRelease(); err != nil {
+		return deploy.Options{}, err
+	}
+	namespace, err := kube.Namespace(s.place())
+	if err != nil {
 		return deploy.Options{}, err
 	}
 	gate, err := s.gate()
@@ -91,7 +93,7 @@ func (s *session) deployOptions() (deploy.Options, error) {
 	}
 	return deploy.Options{
 		Release:         s.Release,
-		Namespace:       s.Namespace,
+		Namespace:       namespace,
 		Timeout:         s.Timeout,
 		RollbackTimeout: s.RollbackTimeout,
 		Soak:            s.Soak,
@@ -100,7 +102,7 @@ func (s *session) deployOptions() (deploy.Options, error) {
 		Withhold:        gate.secrets,
 		Connect:         func() (deploy.Cluster, error) { return s.connect(gate) },
 		Keep:            s.keepEvidence,
-		Report:          func(r deploy.Result) { s.snapshot(s.with(r)) },
+		Report:          func(r deploy.Result) { s.sketch(func(record *pipeline.Record) { fill(record, r) }) },
 		Log:             s.log,
 	}, nil
 }
@@ -129,8 +131,8 @@ func (s *session) holder() string {
 		host = "unknown host"
 	}
 	process := fmt.Sprintf("%s pid %d", host, os.Getpid())
-	if s.record.Run.ID != "" {
-		return fmt.Sprintf("run %s attempt %s on %s", s.record.Run.ID, s.record.Run.Attempt, process)
+	if run := s.read().Run; run.ID != "" {
+		return fmt.Sprintf("run %s attempt %s on %s", run.ID, run.Attempt, process)
 	}
 	return process
 }

@@ -88,7 +88,7 @@ func TestStagesSideBySideKeepTheirLinesTogether(t *testing.T) {
 	require.NotContains(t, log.String(), "::group::")
 	require.Regexp(t, `(?m)^\S+ run build: begins$`, log.String())
 	require.Regexp(t, `(?m)^\S+ run scan: ends`, log.String())
-	require.Len(t, s.record.Phases, 2)
+	require.Len(t, s.read().Phases, 2)
 }
 
 func TestALineSaysHowFarTheBuildIs(t *testing.T) {

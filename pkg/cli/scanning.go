@@ -23,7 +23,7 @@ func runScan(ctx context.Context, s *session) error {
 		return err
 	}
 	return s.phase("scan", func() error {
-		result, err := s.scan(ctx, s.log, s.record.Image, nil)
+		result, err := s.scan(ctx, s.log, s.read().Image, nil)
 		if err != nil {
 			return err
 		}
@@ -123,7 +123,7 @@ func (i *inspector) result() (scan.Result, bool) {
 		return i.results[0], true
 	}
 	slices.SortFunc(i.results, func(a, b scan.Result) int { return strings.Compare(a.Platform, b.Platform) })
-	return scan.Combine(i.record.Image, i.results...), true
+	return scan.Combine(i.read().Image, i.results...), true
 }
 
 func (i *inspector) inspect(ctx context.Context, image pipeline.Image, local build.LocalImage) error {

@@ -20,12 +20,15 @@ import (
 type session struct {
 	config.Settings
 	log     *slog.Logger
+	warn    func(string) // makes annotations, nil outside of GitHub Actions
 	stdout  io.Writer
 	stderr  io.Writer
 	screen  *screen
 	actions *gha.Actions
-	record  pipeline.Record
-	getenv  func(string) string
+	name    string // of the command
+	ledger
+	ending
+	getenv func(string) string
 	// gate is how revisions are judged.
 	gate func() (gate, error)
 	// documents are what the scan of this run found, by the kind of attestation.
@@ -33,15 +36,11 @@ type session struct {
 	built     bool // by this run
 
 	groups sync.Mutex // held while a group of log lines is written
-
-	mu   sync.Mutex // guards record where stages run side by side, and what follows
-	last pipeline.Record
-	over bool
 }
 
 func newSession(name string, settings config.Settings, environ []string, stdout, stderr io.Writer) *session {
 	getenv := lookup(environ)
-	s := &session{Settings: settings, stdout: stdout, getenv: getenv}
+	s := &session{Settings: settings, name: name, stdout: stdout, getenv: getenv}
 	s.SignPassword, s.VerdictKey = []byte(getenv("COSIGN_PASSWORD")), []byte(getenv(config.VerdictKeyVariable))
 	s.actions = gha.New(getenv, stderr)
 	s.RegistryUsername, s.RegistryPassword = getenv("REGISTRY_USERNAME"), getenv("REGISTRY_PASSWORD")
@@ -51,12 +50,14 @@ func newSession(name string, settings config.Settings, environ []string, stdout,
 	// Parts of the log are texts of registries, clusters and containers.
 	s.screen = newScreen(stderr)
 	s.stderr = s.actions.Guarded(s.screen)
-	s.log = newLog(s.stderr, name)
+	s.warn = annotator(s.actions, "stagecrew "+name)
+	s.log = newLog(s.stderr, name, s.warn)
 	// Libraries that log by themselves must not get past the guard.
 	log.SetFlags(0)
 	log.SetOutput(s.stderr)
-	s.record = pipeline.Record{Schema: pipeline.RecordSchema, Command: name, Run: s.actions.Run()}
-	s.snapshot(s.record)
+	s.update(func(r *pipeline.Record) {
+		*r = pipeline.Record{Schema: pipeline.RecordSchema, Command: name, Run: s.actions.Run()}
+	})
 	s.gate = sync.OnceValues(s.readGate)
 	return s
 }
@@ -85,96 +86,15 @@ func (s *session) noted(name string, log *slog.Logger, stage func() error) error
 	return err
 }
 
-// update changes the record, also from stages that run side by side.
-func (s *session) update(change func(*pipeline.Record)) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	change(&s.record)
-	s.last = s.record
-}
-
-// snapshot keeps the record as it stands, for a process that must end at once.
-func (s *session) snapshot(r pipeline.Record) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.last = r
-}
-
-// giveUpAfter is how long after a signal the process ends in any case: GitHub
-// kills it after ten seconds, and what it did must be on record by then.
-const giveUpAfter = 7500 * time.Millisecond
-
-// giveUp ends a command that did not stop by itself after a signal; false when it
-// is ending already.
-func (s *session) giveUp() (code int, ended bool) {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	if s.over {
-		return 0, false
-	}
-	s.over = true
-	s.record = s.last
-	s.record.Verdict = pipeline.VerdictCancelled
-	s.record.Advice = "stopped by a signal in the middle of its work; `stagecrew recover` or the next deploy finishes it"
-	return s.leave(nil), true
-}
-
-// finish completes the record, writes it where it belongs and gives the exit code.
-func (s *session) finish(err error) int {
-	s.mu.Lock()
-	defer s.mu.Unlock()
-	s.over = true
-	return s.leave(err)
-}
-
-func (s *session) leave(err error) int {
-	s.screen.clear()
-	if err != nil {
-		s.record.Error = err.Error()
-	}
-	s.record.Verdict = verdictOf(s.record.Verdict, err)
-	code := exitCode(s.record.Verdict, err)
-	s.say(err)
-	if writeErr := s.write(); writeErr != nil {
-		fmt.Fprintf(s.stderr, "stagecrew %s: %v\n", s.record.Command, writeErr)
-		if code == exitOK {
-			return exitUnknown
-		}
-	}
-	return code
-}
-
-// say prints how it ended: for people as the last lines of the log, in Actions
-// as an annotation, too.
-func (s *session) say(err error) {
-	headline := report.Headline(s.record)
-	if err == nil && exitCode(s.record.Verdict, nil) == exitOK {
-		s.log.Info(headline)
-		return
-	}
-	if s.record.Cause != nil {
-		s.log.Error(s.record.Cause.String())
-	}
-	for line := range strings.Lines(s.record.Error) {
-		s.log.Error(strings.TrimRight(line, "\n"))
-	}
-	if s.record.Error == "" {
-		s.log.Error(headline)
-	}
-	if s.actions.Enabled() {
-		s.actions.Error("stagecrew "+s.record.Command, headline)
-	}
-}
-
 // write leaves the record: as a file, on stdout, and as Actions outputs and summary.
-func (s *session) write() error {
+func (s *session) write(record pipeline.Record) error {
 	if s.Record != "" {
-		if err := report.WriteFile(s.Record, s.record); err != nil {
+		if err := report.WriteFile(s.Record, record); err != nil {
 			return fmt.Errorf("writing record %s: %w", s.Record, err)
 		}
 	}
 	if s.Output == config.OutputJSON {
-		document, err := report.Encode(s.record)
+		document, err := report.Encode(record)
 		if err != nil {
 			return err
 		}
@@ -185,23 +105,22 @@ func (s *session) write() error {
 	if !s.actions.Enabled() {
 		return nil
 	}
-	for _, o := range s.outputs() {
+	for _, o := range s.outputs(record) {
 		if err := s.actions.SetOutput(o[0], o[1]); err != nil {
 			return fmt.Errorf("setting output %s: %w", o[0], err)
 		}
 	}
-	return s.actions.Summary(report.Summary(s.record))
+	return s.actions.Summary(report.Summary(record))
 }
 
 // outputs are the step outputs of every command, in a fixed order.
-func (s *session) outputs() [][2]string {
-	r := s.record
+func (s *session) outputs(r pipeline.Record) [][2]string {
 	all := [][2]string{
 		{"verdict", string(r.Verdict)},
 		{"image", r.Image.String()},
 		{"digest", r.Image.Digest},
 		{"record", s.Record},
-		{"evidence", s.evidence()},
+		{"evidence", s.evidence(r)},
 	}
 	if r.Release != nil {
 		all = append(all,
@@ -225,8 +144,8 @@ func (s *session) outputs() [][2]string {
 }
 
 // evidence is the directory of the evidence, "" without any.
-func (s *session) evidence() string {
-	if len(s.record.Evidence) == 0 {
+func (s *session) evidence(r pipeline.Record) string {
+	if len(r.Evidence) == 0 {
 		return ""
 	}
 	return s.EvidenceDir

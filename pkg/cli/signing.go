@@ -29,7 +29,7 @@ const (
 func (s *session) signOptions() (sign.SignOptions, error) {
 	key, text, err := s.keyOf("sign-key", s.SignKey)
 	return sign.SignOptions{
-		Image:    s.record.Image,
+		Image:    s.read().Image,
 		Keychain: s.images(s.log).Keychain(),
 		Key:      key,
 		KeyPEM:   text,
@@ -79,7 +79,7 @@ func (s *session) sign(ctx context.Context) error {
 		}
 		signature, err := sign.Sign(ctx, options)
 		if err == nil {
-			s.log.Info("signed", "image", s.record.Image, "by", signature.Identity, "stored", signature.Stored)
+			s.log.Info("signed", "image", s.read().Image, "by", signature.Identity, "stored", signature.Stored)
 		}
 		return err
 	})
@@ -109,7 +109,7 @@ func (s *session) attestations() ([]sign.Attestation, error) {
 
 // wantsAttested tells whether the report of this kind is to be signed.
 func (s *session) wantsAttested(kind string) bool {
-	if kind == "" || s.record.Command != "run" {
+	if kind == "" || s.name != "run" {
 		return false
 	}
 	return len(s.Attest) == 0 && kind != "spdx" || slices.Contains(s.Attest, kind)
@@ -193,7 +193,7 @@ func (s *session) attestVerdict(ctx context.Context) {
 		if err != nil {
 			return err
 		}
-		document, err := report.Encode(s.record)
+		document, err := report.Encode(s.read())
 		if err != nil {
 			return err
 		}
@@ -215,7 +215,7 @@ func (s *session) verify(ctx context.Context) (pipeline.Verified, error) {
 		}
 		verified, err = sign.Verify(ctx, options)
 		if err == nil && !verified.Unsafe() {
-			s.log.Info("signature verified", "image", s.record.Image, "signed-by", verified.Identity())
+			s.log.Info("signature verified", "image", s.read().Image, "signed-by", verified.Identity())
 		}
 		return err
 	})
@@ -236,7 +236,7 @@ func (s *session) verifyOptions() (sign.VerifyOptions, error) {
 		policy.Attestations = append(policy.Attestations, predicateType)
 	}
 	return sign.VerifyOptions{
-		Image:               s.record.Image,
+		Image:               s.read().Image,
 		Keychain:            s.images(s.log).Keychain(),
 		Key:                 key,
 		KeyPEM:              text,

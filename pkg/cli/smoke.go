@@ -97,7 +97,7 @@ func runSmoke(ctx context.Context, s *session) error {
 	}
 	return s.phase("smoke", func() error {
 		checks, err := p.Probe(ctx, to)
-		s.record.Checks = checks
+		s.update(func(r *pipeline.Record) { r.Checks = checks })
 		if err != nil {
 			return err
 		}
@@ -123,7 +123,9 @@ func (s *session) targets(ctx context.Context, g gate, p *prober) (deploy.Target
 	if err != nil {
 		return deploy.Targets{}, err
 	}
-	s.record.Release = &pipeline.Release{Name: s.Release, Namespace: cluster.Namespace, Live: history[0].Number}
+	s.update(func(r *pipeline.Record) {
+		r.Release = &pipeline.Release{Name: s.Release, Namespace: cluster.Namespace, Live: history[0].Number}
+	})
 	ctx, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()
 	rolled, err := s.watcher(cluster, g).Watch(ctx, applied)

@@ -31,7 +31,7 @@ func runStatus(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	s.record.Release = &pipeline.Release{Name: s.Release, Namespace: cluster.Namespace}
+	s.update(func(r *pipeline.Record) { r.Release = &pipeline.Release{Name: s.Release, Namespace: cluster.Namespace} })
 	if len(history) == 0 {
 		return noRelease(s.Release, cluster.Namespace)
 	}

@@ -35,7 +35,7 @@ func (s *session) given() build.TagRules {
 // of the commit and the branch that the workflow runs for.
 func (s *session) moves() ([]build.TagMove, error) {
 	rules := s.given()
-	rules.Commit = cmp.Or(rules.Commit, s.record.Run.Commit)
+	rules.Commit = cmp.Or(rules.Commit, s.read().Run.Commit)
 	if branch := s.actions.RefName(gha.RefBranch); rules.Branch == "" && branch != "" {
 		// Nobody asked for this one: that it makes no tag must not stop a release.
 		if _, err := (build.TagRules{Branch: branch}).Moves(); err != nil {
@@ -53,7 +53,7 @@ func (s *session) moveTags(ctx context.Context, moves []build.TagMove) error {
 		return nil
 	}
 	return s.phase("tag", func() error {
-		moved, err := s.images(s.log).MoveTags(ctx, s.record.Image, moves)
+		moved, err := s.images(s.log).MoveTags(ctx, s.read().Image, moves)
 		s.update(func(r *pipeline.Record) {
 			for _, m := range moved {
 				r.Tags = append(r.Tags, pipeline.MovedTag(m))
@@ -82,7 +82,7 @@ func runPromote(ctx context.Context, s *session) error {
 	}
 	if s.ToRepository != "" {
 		if err := s.phase("promote", func() error {
-			image, err := s.images(s.log).Promote(ctx, s.record.Image, s.ToRepository)
+			image, err := s.images(s.log).Promote(ctx, s.read().Image, s.ToRepository)
 			if err == nil {
 				s.update(func(r *pipeline.Record) { r.Image = image })
 			}

@@ -84,7 +84,7 @@ func Weigh(log *slog.Logger, concerns []pipeline.Concern) error {
 	if len(blocking) == 0 {
 		return nil
 	}
-	return pipeline.Refused("deploy/preflight", "the deploy would fail:\n%s", strings.Join(blocking, "\n"))
+	return pipeline.Refused("deploy/preflight", "the deploy would fail:\n%s\nnothing was changed", strings.Join(blocking, "\n"))
 }
 
 // settle undoes what a dead run applied in part. Helm takes the last complete

@@ -97,8 +97,22 @@ func Connect(o Options) (*Cluster, error) {
 	return &Cluster{Namespace: namespace, Config: config, Client: client, getter: flags}, nil
 }
 
+// Namespace is where a release lives that nobody named a namespace for: that of
+// the context, of the pod that this runs in, or "default". It sends no request.
+func Namespace(o Options) (string, error) {
+	cluster, err := Connect(o)
+	if err != nil {
+		return "", err
+	}
+	return cluster.Namespace, nil
+}
+
 // check names the file and the contexts there are, which client-go does not.
 func check(o Options) error {
+	// A content in place of a path is the usual mistake, and not for any log.
+	if strings.ContainsAny(o.Kubeconfig, "\r\n") {
+		return pipeline.BadInput("kube/kubeconfig", "--kubeconfig has several lines: give the path of the file, not its content")
+	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = o.Kubeconfig
 	config, err := rules.Load()

@@ -3,6 +3,7 @@ package pipeline
 import (
 	"errors"
 	"fmt"
+	"strings"
 )
 
 // Kind says what an error means for the run; the command line maps it to an exit code.
@@ -27,8 +28,37 @@ type Error struct {
 	Err  error
 }
 
-// Error gives the message, with the code in brackets at its end.
-func (e *Error) Error() string { return fmt.Sprintf("%v [%s]", e.Err, e.Code) }
+// Error gives the message, with the code in brackets at its end and no other: the
+// codes of the errors that it wraps are left out, except where each stands on a
+// line of its own.
+func (e *Error) Error() string {
+	text := e.Err.Error()
+	if strings.Contains(text, "\n") {
+		return text + " [" + e.Code + "]"
+	}
+	for _, code := range codes(e.Err) {
+		text = strings.ReplaceAll(text, " ["+code+"]", "")
+	}
+	return text + " [" + e.Code + "]"
+}
+
+// codes are those of all errors in a tree.
+func codes(err error) (found []string) {
+	if e, ok := err.(*Error); ok { //nolint:errorlint // each one of the tree is looked at
+		found = append(found, e.Code)
+	}
+	switch wrapping := err.(type) { //nolint:errorlint // see above
+	case interface{ Unwrap() error }:
+		if next := wrapping.Unwrap(); next != nil {
+			found = append(found, codes(next)...)
+		}
+	case interface{ Unwrap() []error }:
+		for _, next := range wrapping.Unwrap() {
+			found = append(found, codes(next)...)
+		}
+	}
+	return found
+}
 
 // Unwrap gives the error without its code.
 func (e *Error) Unwrap() error { return e.Err }

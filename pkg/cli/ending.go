@@ -1,0 +1,182 @@
+package cli
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"strings"
+	"sync"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/report"
+)
+
+const (
+	// giveUpAfter is how long after a signal the process ends in any case: GitHub
+	// kills it after ten seconds, and what it did must be on record by then.
+	giveUpAfter = 7500 * time.Millisecond
+	// dropAfter is the same for a command that changes nothing: there is nothing to
+	// bring to an end.
+	dropAfter = 700 * time.Millisecond
+	// writeTime bounds the writing of the record and the outputs after a signal.
+	writeTime = 1500 * time.Millisecond
+)
+
+// ending is how a run ends: once, by its own end or by a signal.
+type ending struct {
+	once sync.Once
+	code int
+}
+
+// finish completes the record, writes it where it belongs and gives the exit code.
+// Whoever comes second waits for the first and gets its code.
+func (s *session) finish(err error) int {
+	return s.end(err, func(r *pipeline.Record) {
+		r.Verdict = verdictOf(r.Verdict, err)
+		if err != nil {
+			r.Error = err.Error()
+		}
+		var panicked *pipeline.Panicked
+		if errors.As(err, &panicked) && s.changesRelease() && r.Release != nil && r.Advice == "" {
+			r.Advice = "stagecrew itself failed in the middle of its work; `stagecrew recover` or the next deploy finishes it"
+		}
+	})
+}
+
+// cancel is finish for a run that a signal has ended.
+func (s *session) cancel(err error) int {
+	s.update(func(r *pipeline.Record) { r.Verdict = pipeline.VerdictCancelled })
+	return s.finish(err)
+}
+
+// giveUp ends a command that did not stop by itself after a signal.
+func (s *session) giveUp() int {
+	return s.end(nil, func(r *pipeline.Record) {
+		r.Verdict = pipeline.VerdictCancelled
+		r.Advice = "stopped by a signal in the middle of its work; `stagecrew recover` or the next deploy finishes it"
+		if !s.changesRelease() {
+			r.Advice = "stopped by a signal; nothing in the cluster was changed"
+		}
+	})
+}
+
+func (s *session) end(err error, complete func(*pipeline.Record)) int {
+	s.ending.once.Do(func() {
+		record := s.ledger.end(func(r *pipeline.Record) {
+			complete(r)
+			r.Panics = pipeline.Panics()
+		})
+		s.code = s.leave(record, err)
+	})
+	return s.code
+}
+
+// changesRelease reports whether the command may change a release.
+func (s *session) changesRelease() bool {
+	switch s.name {
+	case "deploy", "rollback":
+		return !s.DryRun
+	case "run", "gate", "recover":
+		return true
+	}
+	return false
+}
+
+// changes reports whether the command may change anything that would be left
+// half-way.
+func (s *session) changes() bool {
+	switch s.name {
+	case "status", "preflight", "smoke", "verify", "validate", "scan":
+		return false
+	case "deploy", "rollback":
+		return !s.DryRun
+	}
+	return true
+}
+
+// leave writes the record and says how it ended. A bug in that must not cost the
+// exit code.
+func (s *session) leave(record pipeline.Record, err error) int {
+	s.screen.clear()
+	code := exitCode(record.Verdict, err)
+	problem := errors.Join(
+		pipeline.Guard(func() error { s.say(record, err); return nil }),
+		pipeline.Guard(func() error { return s.write(record) }),
+		s.keepPanics(record),
+	)
+	if problem != nil {
+		fmt.Fprintf(s.stderr, "stagecrew %s: %s\n", s.name, oneLine(problem.Error()))
+		if code == exitOK {
+			return exitUnknown
+		}
+	}
+	return code
+}
+
+// keepPanics writes down where this program broke, unless the record is kept.
+func (s *session) keepPanics(record pipeline.Record) error {
+	if len(record.Panics) == 0 || s.Record != "" || s.Output == config.OutputJSON {
+		return nil
+	}
+	f, err := os.CreateTemp("", "stagecrew-panic-*.txt")
+	if err != nil {
+		return fmt.Errorf("keeping the stack of a panic: %w", err)
+	}
+	for _, p := range record.Panics {
+		_, writeErr := fmt.Fprintf(f, "panic: %s\n\n%s\n", p.Value, p.Stack)
+		err = errors.Join(err, writeErr)
+	}
+	s.log.Error("stagecrew itself failed; please report it with this file", "file", f.Name())
+	return errors.Join(err, f.Close())
+}
+
+// guard ends the process when a run does not end by itself after a signal. It
+// returns what takes the guard away.
+func guard(ctx context.Context, s *session) (release func() bool) {
+	after := giveUpAfter
+	if !s.changes() {
+		after = dropAfter
+	}
+	return context.AfterFunc(ctx, func() {
+		time.AfterFunc(after, func() {
+			// What cannot be written in time must not keep the process.
+			time.AfterFunc(writeTime, func() { os.Exit(exitCancelled) })
+			os.Exit(s.giveUp())
+		})
+	})
+}
+
+// attempt runs a command; a panic of it is an error like others.
+func attempt(ctx context.Context, s *session, run func(context.Context, *session) error) error {
+	err := pipeline.Guard(func() error { return run(ctx, s) })
+	var panicked *pipeline.Panicked
+	if !errors.As(err, &panicked) || pipeline.KindOf(err) != pipeline.KindUnknown {
+		return err
+	}
+	return pipeline.Unavailable("cli/panicked", "%w", err)
+}
+
+// say prints how it ended: for people as the last lines of the log, in Actions
+// as an annotation, too.
+func (s *session) say(record pipeline.Record, err error) {
+	headline := report.Headline(record)
+	if err == nil && exitCode(record.Verdict, nil) == exitOK {
+		s.log.Info(headline)
+		return
+	}
+	if record.Cause != nil {
+		s.log.Error(record.Cause.String())
+	}
+	for line := range strings.Lines(record.Error) {
+		s.log.Error(strings.TrimRight(line, "\n"))
+	}
+	if record.Error == "" {
+		s.log.Error(headline)
+	}
+	if s.actions.Enabled() {
+		s.actions.Error("stagecrew "+record.Command, headline)
+	}
+}

@@ -1,0 +1,127 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"io"
+	"os"
+	"path/filepath"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// counting counts the documents that are written to it.
+type counting struct {
+	mu    sync.Mutex
+	texts []string
+}
+
+func (c *counting) Write(p []byte) (int, error) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.texts = append(c.texts, string(p))
+	return len(p), nil
+}
+
+func TestARunEndsOnceHoweverManyEndIt(t *testing.T) {
+	var stdout counting
+	s := newSession("deploy", config.Settings{Output: config.OutputJSON}, nil, &stdout, io.Discard)
+	var all sync.WaitGroup
+	codes := make([]int, 8)
+	for i := range codes {
+		all.Go(func() {
+			s.update(func(r *pipeline.Record) { r.Phases = append(r.Phases, pipeline.Phase{Name: "beside"}) })
+			s.sketch(func(r *pipeline.Record) { r.Advice = "a draft" })
+			if i%2 == 0 {
+				codes[i] = s.giveUp()
+				return
+			}
+			codes[i] = s.finish(nil)
+		})
+	}
+	all.Wait()
+	require.Len(t, stdout.texts, 1, "one record")
+	for _, code := range codes {
+		require.Equal(t, codes[0], code, "whoever comes second has the code of the first")
+	}
+	before := s.read()
+	s.update(func(r *pipeline.Record) { r.Error = "too late" })
+	require.Equal(t, before, s.read())
+}
+
+func TestAPanicOfACommandLeavesRecordOutputsAndSummary(t *testing.T) {
+	dir := t.TempDir()
+	file := func(name string) string { return filepath.Join(dir, name) }
+	var log bytes.Buffer
+	s := newSession("deploy", config.Settings{Record: file("record.json")}, []string{
+		"GITHUB_ACTIONS=true", "GITHUB_OUTPUT=" + file("out"), "GITHUB_STEP_SUMMARY=" + file("summary"),
+	}, io.Discard, &log)
+	err := attempt(t.Context(), s, func(context.Context, *session) error {
+		s.sketch(func(r *pipeline.Record) {
+			r.Verdict, r.Release = pipeline.VerdictUnknown, &pipeline.Release{Name: "web", Namespace: "prod", Revision: 3, Live: 3}
+		})
+		var broken map[string]int
+		broken["\n::error::x"] = 1
+		return nil
+	})
+	require.Equal(t, exitUnknown, s.finish(err))
+
+	var record pipeline.Record
+	content, err := os.ReadFile(file("record.json"))
+	require.NoError(t, err)
+	require.NoError(t, json.Unmarshal(content, &record))
+	require.Equal(t, pipeline.VerdictUnknown, record.Verdict)
+	require.Equal(t, 3, record.Release.Revision, "as the state machine had reported it")
+	require.Contains(t, record.Error, "assignment to entry in nil map [cli/panicked]")
+	require.Contains(t, record.Advice, "stagecrew recover")
+	require.NotEmpty(t, record.Panics)
+	require.Contains(t, record.Panics[len(record.Panics)-1].Stack, "ending_test.go")
+	outputs, err := os.ReadFile(file("out"))
+	require.NoError(t, err)
+	require.Contains(t, string(outputs), "unknown")
+	require.FileExists(t, file("summary"))
+	require.NotContains(t, log.String(), "goroutine ", "the stack is not for the log")
+}
+
+func TestWhatIsToDoAfterASignalDependsOnTheCommand(t *testing.T) {
+	for name, c := range map[string]struct {
+		settings config.Settings
+		changes  bool
+		advice   string
+	}{
+		"status": {advice: "nothing in the cluster was changed"}, "preflight": {advice: "nothing in the cluster was changed"},
+		"smoke": {advice: "nothing in the cluster was changed"}, "build": {changes: true, advice: "nothing in the cluster was changed"},
+		"deploy": {changes: true, advice: "stagecrew recover"}, "rollback": {config.Settings{DryRun: true}, false, "nothing in the cluster was changed"},
+	} {
+		s := newSession(name, c.settings, nil, io.Discard, io.Discard)
+		require.Equal(t, c.changes, s.changes(), name)
+		require.Equal(t, exitCancelled, s.giveUp(), name)
+		require.Contains(t, s.read().Advice, c.advice, name)
+	}
+}
+
+func TestWarningsBecomeAnnotations(t *testing.T) {
+	var log bytes.Buffer
+	s := newSession("deploy", config.Settings{}, []string{"GITHUB_ACTIONS=true"}, io.Discard, &log)
+	s.log.Warn("the quota is nearly used up\n::error::x", "quota", "pods")
+	s.log.Warn("the quota is nearly used up\n::error::x", "quota", "pods")
+	s.log.Error("no warning")
+	require.Equal(t, 1, strings.Count(log.String(), "::warning title=stagecrew deploy::the quota is nearly used up"), log.String())
+	require.NotContains(t, log.String(), "\n::error::")
+	for i := range 20 {
+		s.log.Warn("another", "number", i)
+	}
+	require.Equal(t, maxWarnings, strings.Count(log.String(), "::warning "), "GitHub would drop more")
+
+	log.Reset()
+	s = newSession("deploy", config.Settings{}, nil, io.Discard, &log)
+	s.log.Warn("on a laptop")
+	require.NotContains(t, log.String(), "::warning")
+}

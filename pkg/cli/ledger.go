@@ -1,0 +1,57 @@
+package cli
+
+import (
+	"sync"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// ledger holds the record of a run. It is the only place where the record is kept
+// and changed: stages run side by side, and a signal may end the run at any time.
+type ledger struct {
+	mu       sync.Mutex
+	contents pipeline.Record
+	// draft is the record as a stage that is still at work would leave it.
+	draft *pipeline.Record
+	ended bool
+}
+
+// read gives the record as it stands.
+func (l *ledger) read() pipeline.Record {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.contents
+}
+
+// update changes the record; after the end of the run it does nothing.
+func (l *ledger) update(change func(*pipeline.Record)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return
+	}
+	change(&l.contents)
+	l.draft = nil
+}
+
+// sketch notes how the record would look if the run ended now; the next update
+// takes its place.
+func (l *ledger) sketch(change func(*pipeline.Record)) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	draft := l.contents
+	change(&draft)
+	l.draft = &draft
+}
+
+// end closes the record, with what was sketched and a last change, and gives it.
+func (l *ledger) end(change func(*pipeline.Record)) pipeline.Record {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.draft != nil {
+		l.contents, l.draft = *l.draft, nil
+	}
+	change(&l.contents)
+	l.ended = true
+	return l.contents
+}
