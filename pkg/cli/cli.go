@@ -40,7 +40,7 @@ var (
 	signSettings     = []string{"sign-key", "sign-format", "signing-config", "attest"}
 	verifySettings   = []string{"verify-key", "verify-identity", "verify-identity-regexp", "verify-issuer", "trusted-root", "require-attestation", "max-scan-age", "verify-repository", "allow-unsigned-unsafe"}
 	clusterSettings  = []string{"release", "namespace", "image-values-path", "kubeconfig", "kube-context"}
-	chartSettings    = []string{"chart", "values", "set"}
+	chartSettings    = []string{"chart", "values", "set", "require-digests", "allow-delete"}
 	smokeSettings    = []string{"smoke", "public-url"}
 	gateSettings     = join(smokeSettings, []string{"soak", "rollout-rule", "log-pattern", "evidence-dir"})
 	changeSettings   = []string{"rollback-timeout", "history-max"}

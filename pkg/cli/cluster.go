@@ -113,6 +113,7 @@ func (s *session) openRelease() (*kube.Cluster, *release.Release, error) {
 		Namespace:       cluster.Namespace,
 		Name:            s.Release,
 		Chart:           s.Chart,
+		Charts:          &s.charts,
 		Values:          s.Values,
 		Set:             s.Set,
 		ImageValuesPath: s.ImageValuesPath,
@@ -181,6 +182,7 @@ func (s *session) checker(cluster *kube.Cluster, g gate) checker {
 	return checker{preflight.Options{
 		Client: cluster.Client, Namespace: cluster.Namespace, Release: s.Release,
 		Timeout: s.Timeout, RollbackTimeout: s.RollbackTimeout, Images: build.Images{}, Forwarding: g.suite != nil, Log: s.log,
+		ImageValuesPath: s.ImageValuesPath, RequireDigests: s.RequireDigests, AllowDelete: s.AllowDelete,
 	}}
 }
 

@@ -7,7 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -18,7 +17,7 @@ import (
 )
 
 // notYet stands for the image of a run before it is built.
-var notYet = pipeline.Image{Repository: "localhost/not-built-yet", Digest: "sha256:" + strings.Repeat("0", 64)}
+var notYet = pipeline.NotBuilt("localhost/not-built-yet")
 
 // runAll is the whole pipeline. While the image is built, pushed, scanned, signed and
 // verified, the cluster is asked whether it would take it; then it is deployed. Tags
@@ -112,7 +111,8 @@ func (s *session) ahead(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	plan, err := r.Plan(ctx, notYet)
+	// Policies of the cluster may allow the registry only that the image will be in.
+	plan, err := r.Plan(ctx, pipeline.NotBuilt(cmp.Or(s.Repository, notYet.Repository)))
 	if err != nil {
 		return err
 	}

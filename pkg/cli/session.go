@@ -13,6 +13,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/gha"
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/release"
 	"github.com/stagecrew/stagecrew/pkg/report"
 )
 
@@ -34,6 +35,7 @@ type session struct {
 	// documents are what the scan of this run found, by the kind of attestation.
 	documents map[string]json.RawMessage
 	built     bool // by this run
+	charts    release.Charts
 
 	groups sync.Mutex // held while a group of log lines is written
 }

@@ -102,6 +102,8 @@ func table() []flag {
 		{"values", "values `FILE`, repeatable, the last wins", list(func(s *Settings) *[]string { return &s.Values })},
 		{"set", "`KEY=VALUE` over the values files, repeatable", list(func(s *Settings) *[]string { return &s.Set })},
 		{"image-values-path", "`PATH` in the chart's values that takes repository and digest", text(func(s *Settings) *string { return &s.ImageValuesPath }, "image")},
+		{"require-digests", "refuse a chart that runs any image by a tag; without it that is a warning", boolean(func(s *Settings) *bool { return &s.RequireDigests })},
+		{"allow-delete", "`KIND/NAME` that a deploy may delete although data or running pods go with it, repeatable; all for any", list(func(s *Settings) *[]string { return &s.AllowDelete })},
 		{"smoke", "`FILE` of smoke checks, or backstage, or none", text(func(s *Settings) *string { return &s.Smoke }, SmokeBackstage)},
 		{"public-url", "`URL` at which users reach the application; the smoke checks are sent there, too", text(func(s *Settings) *string { return &s.PublicURL }, "")},
 		{"soak", "how long the new revision must stay well after its smoke checks have passed", duration(func(s *Settings) *time.Duration { return &s.Soak }, 0)},

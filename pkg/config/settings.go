@@ -79,6 +79,8 @@ type Settings struct {
 	Values          []string // files, the last wins
 	Set             []string // key=value, after the files
 	ImageValuesPath string   // where the chart takes the image from
+	RequireDigests  bool     // no image of the chart by a tag
+	AllowDelete     []string // KIND/NAME that may go although data or pods go with them
 	Smoke           string   // file of checks, or "backstage", or "none"
 	PublicURL       string   // where users reach the application, "" for nowhere
 	Soak            time.Duration

@@ -74,3 +74,14 @@ func (i *Image) UnmarshalText(text []byte) error {
 	*i = parsed
 	return nil
 }
+
+// NotBuilt stands for an image of the repository before it is built.
+func NotBuilt(repository string) Image {
+	return Image{Repository: repository, Digest: unbuiltDigest}
+}
+
+// unbuiltDigest is of no content that anybody can find.
+var unbuiltDigest = "sha256:" + strings.Repeat("0", 64)
+
+// IsBuilt reports whether the image is more than a placeholder, see [NotBuilt].
+func (i Image) IsBuilt() bool { return i.Digest != unbuiltDigest }

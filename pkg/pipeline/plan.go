@@ -12,7 +12,25 @@ type Plan struct {
 	// Changes are the objects that would be made, changed or removed, in the order
 	// of the manifest; objects that would stay as they are are left out.
 	Changes []Change
+	// Image is what the release is to run; zero for a rollback.
+	Image Image
+	// Deletions are the objects that would go, with what would be lost with them.
+	Deletions []Deletion
+	// Denied is the API server's first no to a question that a plan must ask; ""
+	// for none. With one the plan is not complete.
+	Denied string
 }
+
+// Deletion is an object that a plan would delete.
+type Deletion struct {
+	Group, Kind, Namespace, Name string
+	// Loss is what ends with it: "its 2 ready pods"; "" for nothing that runs or
+	// cannot be made again.
+	Loss string
+}
+
+// Object gives "Kind/name".
+func (d Deletion) Object() string { return d.Kind + "/" + d.Name }
 
 // Change is what would happen to one object.
 type Change struct {
@@ -21,6 +39,8 @@ type Change struct {
 	// Diff is a unified diff from the live object to what it would be; "" for a
 	// deleted one. The data of Secrets is withheld.
 	Diff string `json:"diff"`
+	// OneWay says why a rollback could not undo it, "" when it can.
+	OneWay string `json:"oneWay,omitempty"`
 }
 
 // Concern is something that preflight found.

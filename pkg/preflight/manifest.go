@@ -37,25 +37,35 @@ func parse(manifest, namespace string) ([]object, error) {
 		if len(content) == 0 {
 			continue
 		}
-		add := func(u *unstructured.Unstructured) {
-			if u.GetNamespace() == "" {
-				u.SetNamespace(namespace)
-			}
-			objects = append(objects, object{u})
-		}
-		u := &unstructured.Unstructured{Object: content}
-		if !u.IsList() {
-			add(u)
-			continue
-		}
-		list, err := u.ToList()
+		found, err := flat(&unstructured.Unstructured{Object: content}, namespace)
 		if err != nil {
 			return nil, pipeline.BadInput("preflight/manifest", "reading the rendered chart: %w", err)
 		}
-		for i := range list.Items {
-			add(&list.Items[i])
-		}
+		objects = append(objects, found...)
 	}
+}
+
+// flat gives an object, or those of a list, also of lists in it.
+func flat(u *unstructured.Unstructured, namespace string) ([]object, error) {
+	if !u.IsList() {
+		if u.GetNamespace() == "" {
+			u.SetNamespace(namespace)
+		}
+		return []object{{u}}, nil
+	}
+	list, err := u.ToList()
+	if err != nil {
+		return nil, err
+	}
+	var all []object
+	for i := range list.Items {
+		found, err := flat(&list.Items[i], namespace)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, found...)
+	}
+	return all, nil
 }
 
 // as reads an object into a typed one; false for one that does not fit, which the
@@ -73,9 +83,10 @@ type template struct {
 	replicas int64
 	surge    int64 // pods on top while it rolls out
 	deploy   *appsv1.Deployment
+	later    bool // whether the pods come at another time
 }
 
-// templates are the pods that the manifest makes, hooks aside.
+// templates are the pods that the manifest makes.
 func (c *check) templates() []template {
 	var all []template
 	for _, o := range c.objects {
@@ -103,6 +114,15 @@ func templateOf(o object) (template, bool) {
 	case "Job.batch":
 		j, ok := as[batchv1.Job](o)
 		return template{pod: j.Spec.Template, replicas: count(j.Spec.Parallelism)}, ok
+	case "ReplicaSet.apps":
+		s, ok := as[appsv1.ReplicaSet](o)
+		return template{pod: s.Spec.Template, replicas: count(s.Spec.Replicas)}, ok
+	case "Pod":
+		p, ok := as[corev1.Pod](o)
+		return template{pod: corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}, replicas: 1}, ok
+	case "CronJob.batch":
+		j, ok := as[batchv1.CronJob](o)
+		return template{pod: j.Spec.JobTemplate.Spec.Template, later: true}, ok
 	}
 	return template{}, false
 }

@@ -76,8 +76,13 @@ func (c *check) writes() []need {
 	return all
 }
 
-// resources finds how the API calls the kinds of the manifest.
+// resources is how the API calls the kinds of the manifest.
 func (c *check) resources() map[schema.GroupVersionKind]metav1.APIResource {
+	c.once.Do(func() { c.kinds = c.discover() })
+	return c.kinds
+}
+
+func (c *check) discover() map[schema.GroupVersionKind]metav1.APIResource {
 	found := map[schema.GroupVersionKind]metav1.APIResource{}
 	asked := map[schema.GroupVersion]bool{}
 	for _, o := range c.objects {
@@ -120,6 +125,16 @@ func (c *check) permissions(ctx context.Context) {
 				c.add(forbidden(part, optional, namespaced))
 			}
 		}
+	}
+}
+
+// refused makes sure that a plan that the API server did not let come to its end
+// is never taken for a whole one.
+func (c *check) refused() {
+	named := slices.ContainsFunc(c.found, func(f pipeline.Concern) bool { return f.Code == "preflight/forbidden" && f.Blocks })
+	if c.plan.Denied != "" && !named {
+		c.add(pipeline.Concern{Code: "preflight/forbidden", Message: "the API server refuses what a plan needs: " + c.plan.Denied,
+			Advice: "grant the user of the kubeconfig this permission", Blocks: true})
 	}
 }
 

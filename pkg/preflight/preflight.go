@@ -10,6 +10,8 @@ import (
 	"sync"
 	"time"
 
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
@@ -36,7 +38,14 @@ type Options struct {
 	ImagesBlock bool
 	// Forwarding says that smoke checks will be sent to pods and Services.
 	Forwarding bool
-	Log        *slog.Logger
+	// ImageValuesPath is where the chart takes the image from, for messages.
+	ImageValuesPath string
+	// RequireDigests makes every image by tag block.
+	RequireDigests bool
+	// AllowDelete are objects, KIND/NAME, that a deploy may delete although data or
+	// running pods go with them; "all" for any.
+	AllowDelete []string
+	Log         *slog.Logger
 }
 
 // limit bounds all checks together.
@@ -53,14 +62,18 @@ func Check(ctx context.Context, o Options, plan pipeline.Plan) ([]pipeline.Conce
 	}
 	c := &check{Options: o, plan: plan, objects: objects}
 	var all sync.WaitGroup
-	for _, look := range []func(context.Context){c.permissions, c.quotas, c.pullable, c.references, c.nodes} {
+	for _, look := range []func(context.Context){c.permissions, c.terminating, c.quotas, c.room, c.pullable, c.references, c.nodes} {
 		all.Go(func() { look(ctx) })
 	}
 	all.Wait()
 	if c.err != nil {
 		return nil, c.err
 	}
+	c.refused()
 	c.workloads()
+	c.digests()
+	c.deletions()
+	c.oneWay()
 	slices.SortStableFunc(c.found, func(a, b pipeline.Concern) int {
 		if a.Blocks != b.Blocks {
 			if a.Blocks {
@@ -78,6 +91,9 @@ type check struct {
 	Options
 	plan    pipeline.Plan
 	objects []object
+
+	once  sync.Once
+	kinds map[schema.GroupVersionKind]metav1.APIResource
 
 	mu    sync.Mutex
 	found []pipeline.Concern

@@ -80,6 +80,12 @@ func named(pod corev1.PodSpec) []reference {
 
 func (c *check) reference(ctx context.Context, t template, r reference) {
 	namespace := t.object.GetNamespace()
+	if gone, found := c.deletes(namespace, r); found {
+		c.add(pipeline.Concern{Code: "preflight/reference", Object: t.object.name(), Blocks: !c.mayDelete(gone) && !c.remade(r.name),
+			Message: fmt.Sprintf("its pods need %s/%s, which this very deploy deletes, because the chart no longer makes it; they will not start", r.kind, r.name),
+			Advice:  fmt.Sprintf("let the chart make it with upgrades, too, or take it out of the release with the annotation helm.sh/resource-policy: keep on the live object; --allow-delete %s if something else makes it", gone.Object())})
+		return
+	}
 	keys := map[string]bool{}
 	var err error
 	core := c.Client.CoreV1()

@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
@@ -14,10 +15,13 @@ import (
 // workloads looks for contradictions that need no question to the cluster.
 func (c *check) workloads() {
 	all := c.templates()
-	if len(all) == 0 {
-		c.add(pipeline.Concern{Code: "preflight/no-workload", Message: "the chart holds no Deployment, StatefulSet, DaemonSet or Job: there is nothing to watch"})
+	if !slices.ContainsFunc(all, func(t template) bool { return !t.later }) {
+		c.add(pipeline.Concern{Code: "preflight/no-workload", Message: "the chart holds nothing that makes pods now, no Deployment, StatefulSet, DaemonSet, Job, ReplicaSet or Pod: there is nothing to watch"})
 	}
 	for _, t := range all {
+		if t.later {
+			continue
+		}
 		c.budgets(t)
 		if t.deploy != nil {
 			c.deployment(t)

@@ -28,11 +28,7 @@ func (r *Release) Apply(ctx context.Context, image pipeline.Verified) (pipeline.
 	if err := ctx.Err(); err != nil {
 		return pipeline.Applied{}, err
 	}
-	chart, err := r.chart()
-	if err != nil {
-		return pipeline.Applied{}, err
-	}
-	merged, err := r.values(image.Image())
+	chart, merged, err := r.prepare(ctx, image.Image())
 	if err != nil {
 		return pipeline.Applied{}, err
 	}
@@ -41,6 +37,7 @@ func (r *Release) Apply(ctx context.Context, image pipeline.Verified) (pipeline.
 		if err != nil {
 			return pipeline.Applied{}, err
 		}
+		r.guard.expect(r.images[image.Image()])
 		record, err := r.helm.apply(ctx, r, chart, merged)
 		if err != nil {
 			return r.failed("applying chart "+r.Chart, last, err)

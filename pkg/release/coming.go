@@ -2,6 +2,7 @@ package release
 
 import (
 	"bytes"
+	"fmt"
 	"io"
 	"slices"
 	"strings"
@@ -14,6 +15,18 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
+// definition is a CustomResourceDefinition of a chart.
+type definition struct {
+	name     string // of the object
+	kind     schema.GroupKind
+	versions []string // that are served
+	file     string   // that it stands in
+}
+
+func (d definition) brings(kind schema.GroupVersionKind) bool {
+	return d.kind == kind.GroupKind() && slices.Contains(d.versions, kind.Version)
+}
+
 // Build reads a manifest. Objects of kinds that the chart brings itself cannot be
 // tried before that; they count as created.
 func (t *trial) Build(manifest io.Reader, validate bool) (helmkube.ResourceList, error) {
@@ -22,14 +35,28 @@ func (t *trial) Build(manifest io.Reader, validate bool) (helmkube.ResourceList,
 		return nil, err
 	}
 	infos, err := t.client.Build(bytes.NewReader(text), validate)
-	if err == nil || len(t.coming) == 0 || missingKinds(err) == "" {
+	if validate {
+		t.manifest, t.built = string(text), infos
+	} else {
+		t.current = infos
+	}
+	// What is validated is the chart's; the rest are records of Helm's.
+	if err == nil || !validate || missingKinds(err) == "" {
 		return infos, err
 	}
+	if err := t.unknown(string(text), err); err != nil {
+		return nil, err
+	}
+	return t.buildKnown(string(text))
+}
+
+// buildKnown leaves out what is of kinds that are coming.
+func (t *trial) buildKnown(text string) (helmkube.ResourceList, error) {
 	var known []string
 	var untried []pipeline.Change
-	for _, document := range split(string(text)) {
-		objects, docErr := documents(document)
-		if docErr == nil && len(objects) == 1 && slices.Contains(t.coming, objects[0].GroupVersionKind().GroupKind()) {
+	for _, document := range split(text) {
+		objects, err := documents(document)
+		if err == nil && len(objects) == 1 && t.isComing(objects[0].GroupVersionKind()) {
 			untried = append(untried, pipeline.Change{
 				Object: objects[0].GetKind() + "/" + objects[0].GetName(), Action: "create", Diff: objectDiff("live", "planned", nil, objects[0]),
 			})
@@ -37,23 +64,90 @@ func (t *trial) Build(manifest io.Reader, validate bool) (helmkube.ResourceList,
 		}
 		known = append(known, document)
 	}
-	infos, err = t.client.Build(strings.NewReader(strings.Join(known, "\n---\n")), validate)
+	infos, err := t.client.Build(strings.NewReader(strings.Join(known, "\n---\n")), true)
 	if err == nil {
-		t.untried = untried
+		t.untried, t.built = untried, infos
 	}
 	return infos, err
 }
 
-// kindsOf are the kinds that the definitions in a chart's folder crds bring.
-func kindsOf(definitions []chart.CRD) []schema.GroupKind {
-	var kinds []schema.GroupKind
-	for _, definition := range definitions {
-		objects, _ := documents(string(definition.File.Data)) //nolint:errcheck // Helm will say it
-		for _, object := range objects {
-			group, _, _ := unstructured.NestedString(object.Object, "spec", "group")        //nolint:errcheck // "" is no kind
-			kind, _, _ := unstructured.NestedString(object.Object, "spec", "names", "kind") //nolint:errcheck // "" is no kind
-			kinds = append(kinds, schema.GroupKind{Group: group, Kind: kind})
+// isComing reports whether the chart's folder crds will bring the kind: Helm
+// makes what is there with the first install only, and never changes what exists.
+func (t *trial) isComing(kind schema.GroupVersionKind) bool {
+	return t.first && slices.ContainsFunc(t.crds, func(d definition) bool {
+		return d.brings(kind) && !slices.Contains(t.existing, d.name)
+	})
+}
+
+// unknown says why the cluster will not have the kinds of some objects when they
+// are applied; nil when it will.
+func (t *trial) unknown(text string, err error) error {
+	var problems []string
+	templates := definitions(text)
+	for _, parts := range noKind.FindAllStringSubmatch(err.Error(), -1) {
+		kind := schema.FromAPIVersionAndKind(parts[2], parts[1])
+		if t.isComing(kind) {
+			continue
+		}
+		problem := fmt.Sprintf("the cluster has no kind %s in %s; %s", parts[1], parts[2], t.whence(kind, templates))
+		if !slices.Contains(problems, problem) {
+			problems = append(problems, problem)
 		}
 	}
-	return kinds
+	if len(problems) == 0 {
+		return nil
+	}
+	return pipeline.Refused("release/no-such-kind", "%s", strings.Join(problems, "\n"))
+}
+
+// whence is what to do about a kind that the cluster does not have.
+func (t *trial) whence(kind schema.GroupVersionKind, templates []definition) string {
+	same := func(d definition) bool { return d.kind == kind.GroupKind() }
+	if i := slices.IndexFunc(templates, same); i >= 0 {
+		return fmt.Sprintf("its CustomResourceDefinition/%s is in this very chart, in %s, and Helm asks for the kinds of all objects before it makes the first: move it to the chart's folder crds, or into a release of its own that is deployed before",
+			templates[i].name, templates[i].file)
+	}
+	i := slices.IndexFunc(t.crds, same)
+	switch {
+	case i < 0:
+		return "install the CustomResourceDefinition first, or leave the object out"
+	case !t.crds[i].brings(kind):
+		return fmt.Sprintf("%s of the chart does not serve this version either", t.crds[i].file)
+	}
+	return fmt.Sprintf("the chart has it in %s, but Helm makes what is in crds with the first install only and never updates it: apply it first (kubectl apply --server-side -f %s)",
+		t.crds[i].file, t.crds[i].file)
+}
+
+// folderCRDs are the definitions in a chart's folder crds, and in those of its
+// dependencies.
+func folderCRDs(c *chart.Chart) []definition {
+	var all []definition
+	for _, crd := range c.CRDObjects() {
+		for _, d := range definitions(string(crd.File.Data)) {
+			_, d.file, _ = strings.Cut(crd.Filename, "/")
+			all = append(all, d)
+		}
+	}
+	return all
+}
+
+// definitions are those of a YAML stream.
+func definitions(text string) []definition {
+	var all []definition
+	for _, o := range sourced(text) {
+		if o.GetKind() != "CustomResourceDefinition" {
+			continue
+		}
+		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")        //nolint:errcheck // "" is no kind
+		kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind") //nolint:errcheck // "" is no kind
+		versions, _, _ := unstructured.NestedSlice(o.Object, "spec", "versions")   //nolint:errcheck // none are none
+		d := definition{name: o.GetName(), kind: schema.GroupKind{Group: group, Kind: kind}, file: o.source}
+		for _, version := range versions {
+			if name, _ := mapOf(version)["name"].(string); mapOf(version)["served"] == true {
+				d.versions = append(d.versions, name)
+			}
+		}
+		all = append(all, d)
+	}
+	return all
 }

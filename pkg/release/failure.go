@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"helm.sh/helm/v3/pkg/storage/driver"
+	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
@@ -30,7 +31,8 @@ func (e *ApplyError) Error() string { return e.Cause.String() }
 // DeployCause lets the state machine name the cause without knowing this package.
 func (e *ApplyError) DeployCause() pipeline.Cause { return e.Cause }
 
-// classify gives an error of a request to the API server its kind.
+// classify gives an error of a request to the API server its kind. What Helm
+// keeps as words only is known by them.
 func classify(doing string, err error) error {
 	var known *pipeline.Error
 	switch {
@@ -38,6 +40,12 @@ func classify(doing string, err error) error {
 		return nil
 	case errors.As(err, &known):
 		return known // it says all
+	case isTerminating(err):
+		return pipeline.Refused("release/namespace-terminating", "%s: the namespace is being deleted, and nothing new can be made in it; wait until it is gone, or deploy to another one: %s", doing, words(err))
+	case isOverQuota(err):
+		return pipeline.Refused("release/quota-exceeded", "%s: a ResourceQuota has no room: %s; raise it, or remove what nobody needs", doing, words(err))
+	case isWebhookDown(err):
+		return pipeline.Unavailable("release/webhook-unreachable", "%s: an admission webhook cannot be called, and the API server takes no object without it: %s; repair the service that it names, or delete its configuration if nobody needs it", doing, words(err))
 	case apierrors.IsForbidden(err):
 		return pipeline.Refused("release/forbidden", "%s: %w; grant the user of the kubeconfig this permission", doing, err)
 	case apierrors.IsUnauthorized(err):
@@ -61,7 +69,9 @@ func (r *Release) unapplied(doing string, err error) error {
 		return known
 	case errors.Is(err, driver.ErrReleaseExists):
 		return pipeline.Refused("release/changed-meanwhile", "%s: somebody else changed release %q at the same time, without stagecrew's lock; look at its history and try again", doing, r.Name)
-	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err), isUnreachable(err):
+	case notOurs.MatchString(err.Error()):
+		return pipeline.Refused("release/not-ours", "%s: %s", doing, words(err))
+	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err), isUnreachable(err), isTerminating(err), isOverQuota(err), isWebhookDown(err):
 		return classify(doing, err)
 	}
 	if kinds := missingKinds(err); kinds != "" {
@@ -69,6 +79,21 @@ func (r *Release) unapplied(doing string, err error) error {
 	}
 	return pipeline.BadInput("release/chart", "%s: %s", doing, words(err))
 }
+
+// isDenied reports whether the user of the kubeconfig lacks a permission; the API
+// server's word "forbidden" is also that of policies and quotas.
+func isDenied(err error) bool {
+	return mayNot.MatchString(err.Error())
+}
+
+// isTerminating reports whether the namespace is being deleted.
+func isTerminating(err error) bool {
+	return apierrors.HasStatusCause(err, corev1.NamespaceTerminatingCause) || strings.Contains(err.Error(), "because it is being terminated")
+}
+
+func isOverQuota(err error) bool { return strings.Contains(err.Error(), "exceeded quota: ") }
+
+func isWebhookDown(err error) bool { return strings.Contains(err.Error(), "failed calling webhook") }
 
 // missingKinds names the kinds that the cluster does not have, "" for none.
 func missingKinds(err error) string {
@@ -123,6 +148,8 @@ var (
 	// counted is what a list of errors puts around one.
 	counted  = regexp.MustCompile(`\d+ errors? occurred:\s*\*\s*`)
 	anyValue = regexp.MustCompile(`Invalid value: "(\\.|[^"\\])*"`)
+	// notOurs is how Helm says that an object belongs to somebody else.
+	notOurs = regexp.MustCompile(`exists and cannot be imported into the current release`)
 	// noKind is how the REST mapper names a kind that the cluster does not have.
 	noKind = regexp.MustCompile(`no matches for kind "([^"]*)" in version "([^"]*)"`)
 )

@@ -7,7 +7,6 @@ import (
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage/driver"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
@@ -17,20 +16,24 @@ import (
 // writes is a server-side dry run; hooks are tried, too, but not waited for.
 // All objects that the API server would reject are in one error: immutable
 // fields under release/immutable-field with what to do, others under
-// release/rejected. In a namespace that does not exist yet objects count as
+// release/rejected. What the user of the kubeconfig may not do is in Denied: the
+// manifest is given all the same, so that everything that is missing can be
+// looked for at once. In a namespace that does not exist yet objects count as
 // created and only their form is checked.
 func (r *Release) Plan(ctx context.Context, image pipeline.Image) (pipeline.Plan, error) {
-	chart, err := r.chart()
+	chart, merged, err := r.prepare(ctx, image)
 	if err != nil {
 		return pipeline.Plan{}, err
 	}
-	merged, err := r.values(image)
-	if err != nil {
-		return pipeline.Plan{}, err
-	}
-	return r.plan(ctx, "planning to apply chart "+r.Chart, kindsOf(chart.CRDObjects()), func(e *engine) (*helmrelease.Release, error) {
+	trial := &trial{crds: folderCRDs(chart), unbuilt: !image.IsBuilt()}
+	plan, record, err := r.plan(ctx, "planning to apply chart "+r.Chart, trial, func(e *engine) (*helmrelease.Release, error) {
 		return e.apply(ctx, r, chart, merged)
 	})
+	if record != nil {
+		r.planned(image, imagesOf(record))
+	}
+	plan.Image = image
+	return plan, err
 }
 
 // PlanRollback says what [Release.Rollback] would change, see [Release.Plan].
@@ -42,45 +45,76 @@ func (r *Release) PlanRollback(ctx context.Context, to int) (pipeline.Plan, erro
 	if err := r.notary().check(target); err != nil {
 		return pipeline.Plan{}, err
 	}
-	return r.plan(ctx, fmt.Sprintf("planning to roll back to revision %d", to), nil, func(e *engine) (*helmrelease.Release, error) {
+	plan, _, err := r.plan(ctx, fmt.Sprintf("planning to roll back to revision %d", to), &trial{}, func(e *engine) (*helmrelease.Release, error) {
 		return e.rollback(ctx, r, target)
 	})
+	return plan, err
 }
 
 // plan runs a change in an engine that only tries.
 func (r *Release) plan(
-	ctx context.Context, doing string, coming []schema.GroupKind, change func(*engine) (*helmrelease.Release, error),
-) (pipeline.Plan, error) {
+	ctx context.Context, doing string, trial *trial, change func(*engine) (*helmrelease.Release, error),
+) (pipeline.Plan, *helmrelease.Release, error) {
 	memory, err := r.copyOfRecords()
-	if err != nil {
-		return pipeline.Plan{}, err
+	if err != nil && !isDenied(err) {
+		return pipeline.Plan{}, nil, err
 	}
-	e, err := r.connect(memory)
 	if err != nil {
-		return pipeline.Plan{}, err
+		// What else is missing is found by going on as if there were no record.
+		trial.denied = append(trial.denied, words(err))
+		memory = driver.NewMemory()
 	}
-	trial := &trial{client: e.client, coming: coming}
+	e, err := r.connect(&guarded{Driver: memory})
+	if err != nil {
+		return pipeline.Plan{}, nil, err
+	}
+	// Helm makes the definitions of crds when it installs.
+	records, _ := e.config.Releases.History(r.Name) //nolint:errcheck // they are in memory
+	trial.client, trial.first = e.client, !wasComplete(records)
 	e.config.KubeClient = trial
 	e.begin(ctx)
 	record, err := change(e)
 	switch {
 	case ctx.Err() != nil:
-		return pipeline.Plan{}, ctx.Err()
+		return pipeline.Plan{}, nil, ctx.Err()
+	case err != nil && isDenied(err) && trial.manifest != "":
+		trial.denied = append(trial.denied, words(err))
+		return pipeline.Plan{Manifest: trial.manifest, Denied: trial.denied[0]}, nil, nil
 	case len(trial.rejections) > 0:
-		return pipeline.Plan{}, rejected(doing, trial.rejections)
+		return pipeline.Plan{}, nil, rejected(doing, trial.rejections)
+	case err != nil && notOurs.MatchString(err.Error()):
+		return pipeline.Plan{}, nil, trial.foreign(doing, err)
 	case err != nil:
-		return pipeline.Plan{}, r.unapplied(doing, err)
+		return pipeline.Plan{}, nil, r.unapplied(doing, err)
 	}
+	plan, err := r.found(record, trial)
+	return plan, record, err
+}
+
+// found is what a trial that came to its end says.
+func (r *Release) found(record *helmrelease.Release, trial *trial) (pipeline.Plan, error) {
 	applied, err := r.applied(record)
 	if err != nil {
 		return pipeline.Plan{}, err
 	}
-	trial.changes = append(trial.changes, trial.untried...)
+	changes := slices.Concat(trial.changes, trial.untried)
 	secret := secretValues(record.Manifest, hooksOf(record))
-	for i := range trial.changes {
-		trial.changes[i].Diff = withhold(trial.changes[i].Diff, secret)
+	for i := range changes {
+		changes[i].Diff = withhold(changes[i].Diff, secret)
 	}
-	return pipeline.Plan{Manifest: record.Manifest + hooksOf(record), Applied: applied, Changes: trial.changes}, nil
+	plan := pipeline.Plan{Manifest: record.Manifest + hooksOf(record), Applied: applied, Changes: changes, Deletions: trial.deleted}
+	if len(trial.denied) > 0 {
+		plan.Denied = trial.denied[0]
+	}
+	return plan, nil
+}
+
+// planned remembers the images that a chart renders.
+func (r *Release) planned(image pipeline.Image, images []string) {
+	if r.images == nil {
+		r.images = map[pipeline.Image][]string{}
+	}
+	r.images[image] = images
 }
 
 // copyOfRecords gives Helm's records in memory, as they would be after an

@@ -137,6 +137,7 @@ spec: {group: example.com, scope: Namespaced, names: {kind: Widget, plural: widg
 	require.ErrorContains(t, err, "[release/no-such-kind]")
 	require.NoError(t, os.Mkdir(filepath.Join(r.Chart, "crds"), 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(r.Chart, "crds", "widget.yaml"), []byte(definition), 0o600))
+	r.Charts = &Charts{}
 	plan, err := r.Plan(t.Context(), image("one").Image())
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{

@@ -26,6 +26,13 @@ type rejection struct {
 	status metav1.Status
 }
 
+var (
+	// mayNot is how the API server says that it is a matter of permissions.
+	mayNot = regexp.MustCompile(`is forbidden: User "[^"]*" cannot \w+ resource`)
+	// denial is how it says that a policy does not want an object.
+	denial = regexp.MustCompile(`(?i)admission webhook "[^"]*" denied|ValidatingAdmissionPolicy '[^']*'`)
+)
+
 // answer finds what the API server said. Of a refused patch Helm keeps the words only.
 func (t *trial) answer(info *resource.Info, err error) (metav1.Status, bool) {
 	var status apierrors.APIStatus

@@ -30,6 +30,8 @@ type Options struct {
 	Namespace, Name string
 	// Chart is a directory, a .tgz file or an oci:// reference. Only Apply needs it.
 	Chart string
+	// Charts keeps the chart between the Releases of one run; nil for one of its own.
+	Charts *Charts
 	// Values are files and Set are key=value pairs with Helm's meaning.
 	Values, Set []string
 	// ImageValuesPath is where the chart takes repository and digest from;
@@ -58,6 +60,8 @@ type Release struct {
 	timing timing
 	busy   chan struct{} // holds one token while a change runs
 	held   holding
+	guard  *guarded
+	images map[pipeline.Image][]string // that were planned with an image
 }
 
 // Open makes the connection to Helm's records. It sends no request.
@@ -73,6 +77,9 @@ func Open(o Options) (*Release, error) {
 	}
 	if o.ImageValuesPath == "" {
 		o.ImageValuesPath = "image"
+	}
+	if o.Charts == nil {
+		o.Charts = &Charts{}
 	}
 	if o.HistoryMax <= 0 {
 		o.HistoryMax = defaultHistory

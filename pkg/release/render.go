@@ -1,42 +1,28 @@
 package release
 
 import (
-	"fmt"
+	"context"
 	"strings"
 
-	"helm.sh/helm/v3/pkg/action"
 	"helm.sh/helm/v3/pkg/chart"
-	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/cli"
 	"helm.sh/helm/v3/pkg/cli/values"
 	helmgetter "helm.sh/helm/v3/pkg/getter"
-	"helm.sh/helm/v3/pkg/registry"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// chart loads the chart from a directory, an archive or a registry.
-func (r *Release) chart() (*chart.Chart, error) {
-	if r.Chart == "" {
-		return nil, pipeline.BadInput("release/no-chart", "--chart: a chart is missing; give a directory or an oci:// reference")
-	}
-	path := r.Chart
-	if registry.IsOCI(path) {
-		client, err := registry.NewClient()
-		if err != nil {
-			return nil, fmt.Errorf("preparing the chart registry's client: %w", err)
-		}
-		install := action.NewInstall(r.helm.config)
-		install.SetRegistryClient(client)
-		if path, err = install.LocateChart(path, cli.New()); err != nil {
-			return nil, pipeline.Unavailable("release/chart-unreachable", "fetching chart %s: %w", r.Chart, err)
-		}
-	}
-	c, err := loader.Load(path)
+// prepare gives the chart and the values that it is rendered with.
+func (r *Release) prepare(ctx context.Context, image pipeline.Image) (*chart.Chart, map[string]any, error) {
+	c, err := r.chart(ctx)
 	if err != nil {
-		return nil, pipeline.BadInput("release/chart", "loading chart %s: %w", r.Chart, err)
+		return nil, nil, err
 	}
-	return c, nil
+	merged, err := r.values(image)
+	if err != nil {
+		return nil, nil, err
+	}
+	return c, merged, r.nested(c, merged)
 }
 
 // values merges files, --set and the image.

@@ -10,7 +10,6 @@ import (
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	"k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
@@ -20,11 +19,21 @@ import (
 // keeps what the API server says instead of stopping at the first refusal.
 type trial struct {
 	*client
-	coming     []schema.GroupKind // kinds that the chart itself will bring
+	first   bool         // whether the release is not there yet
+	unbuilt bool         // whether the image is a placeholder
+	crds    []definition // in the chart's folder crds
+
+	manifest string                // of the chart, as far as Helm came
+	built    helmkube.ResourceList // its objects
+	current  helmkube.ResourceList // those of the record that is upgraded
+	existing []string              // the definitions of crds that are there
+
 	mu         sync.Mutex
 	changes    []pipeline.Change
+	deleted    []pipeline.Deletion
 	untried    []pipeline.Change // of kinds that are coming
 	rejections []rejection
+	denied     []string // what the user of the kubeconfig may not do
 }
 
 // Update tries to create or patch all objects.
@@ -73,7 +82,7 @@ func (t *trial) try(base, info *resource.Info) (*pipeline.Change, error) {
 		return nil, err
 	}
 	if diff := objectDiff("live", "planned", before, after); diff != "" {
-		return &pipeline.Change{Object: named(info), Action: "update", Diff: diff}, nil
+		return &pipeline.Change{Object: named(info), Action: "update", Diff: diff, OneWay: oneWay(before, after)}, nil
 	}
 	return nil, nil
 }
@@ -107,9 +116,21 @@ func (t *trial) reject(info *resource.Info, before *unstructured.Unstructured, e
 		return nil
 	}
 	status, isAnswer := t.answer(info, err)
-	switch {
-	case !isAnswer, isUnreachable(&errors.StatusError{ErrStatus: status}):
+	if !isAnswer {
 		return err
+	}
+	answer := &errors.StatusError{ErrStatus: status}
+	switch {
+	case isUnreachable(answer), isTerminating(answer):
+		return fmt.Errorf("%s: %w", named(info), answer)
+	case mayNot.MatchString(status.Message):
+		t.mu.Lock()
+		defer t.mu.Unlock()
+		t.denied = append(t.denied, named(info)+": "+words(answer))
+		return nil
+	case t.unbuilt && denial.MatchString(status.Message):
+		t.log.Warn("a policy of the cluster refuses the object with an image that is not built yet; it is asked again with the image", "object", named(info), "policy", words(answer))
+		return nil
 	case strings.Contains(status.Message, "does not support dry run"):
 		t.log.Warn("an admission webhook cannot be asked in a dry run; the object was not tried", "object", named(info))
 		return nil
@@ -131,12 +152,19 @@ func (t *trial) deletions(original, target helmkube.ResourceList) error {
 			return fmt.Errorf("reading %s: %w", named(info), err)
 		}
 		t.changes = append(t.changes, pipeline.Change{Object: named(info), Action: "delete"})
+		if found.GetDeletionTimestamp() == nil {
+			t.deleted = append(t.deleted, t.deletion(found))
+		}
 	}
 	left, err := t.leftovers()
 	for _, l := range left {
 		change := pipeline.Change{Object: named(l.info), Action: "delete"}
-		if !l.data && !slices.Contains(t.changes, change) {
-			t.changes = append(t.changes, change)
+		if l.data || slices.Contains(t.changes, change) {
+			continue
+		}
+		t.changes = append(t.changes, change)
+		if found, contentErr := content(l.info.Object); contentErr == nil {
+			t.deleted = append(t.deleted, t.deletion(found))
 		}
 	}
 	return err
@@ -162,7 +190,10 @@ func (t *trial) Create(resources helmkube.ResourceList) (*helmkube.Result, error
 		}
 		// Helm leaves a definition alone that is there.
 		isDefinition := info.Mapping.GroupVersionKind.Kind == "CustomResourceDefinition"
-		if change != nil && (!isDefinition || change.Action == "create") {
+		switch {
+		case isDefinition && (change == nil || change.Action != "create"):
+			t.existing = append(t.existing, info.Name)
+		case change != nil:
 			t.changes = append(t.changes, *change)
 		}
 	}

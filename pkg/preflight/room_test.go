@@ -1,0 +1,75 @@
+package preflight
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	authorizationv1 "k8s.io/api/authorization/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	fakediscovery "k8s.io/client-go/discovery/fake"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// https://github.com/zilliztech/milvus-operator/issues/145
+func TestTheQuotaMustHoldTheRecordsOfADeployAndOfItsRollback(t *testing.T) {
+	type amounts = map[corev1.ResourceName]string
+	secret := "---\napiVersion: v1\nkind: Secret\nmetadata: {name: creds}\n"
+	created := []pipeline.Change{{Object: "Secret/creds", Action: "create"}}
+	for name, c := range map[string]struct {
+		hard, used amounts
+		revision   int
+		more       string
+		changes    []pipeline.Change
+		want       string // "" for enough
+	}{
+		"room for both":               {amounts{"count/secrets": "5"}, amounts{"count/secrets": "3"}, 2, "", nil, ""},
+		"room for the deploy only":    {amounts{"count/secrets": "4"}, amounts{"count/secrets": "3"}, 2, "", nil, "the record of a rollback: used are 3 of 4"},
+		"a first install":             {amounts{"count/secrets": "4"}, amounts{"count/secrets": "3"}, 1, "", nil, ""},
+		"room for none":               {amounts{"secrets": "3"}, amounts{"secrets": "3"}, 1, "", nil, "secrets of ResourceQuota/q: it has no room for Helm's record"},
+		"the chart makes one, too":    {amounts{"count/secrets": "5"}, amounts{"count/secrets": "3"}, 2, secret, created, "the record of a rollback, Secret/creds"},
+		"the chart's one is there":    {amounts{"count/secrets": "5"}, amounts{"count/secrets": "3"}, 2, secret, nil, ""},
+		"other objects of the chart":  {amounts{"count/deployments.apps": "3"}, amounts{"count/deployments.apps": "3"}, 2, "", []pipeline.Change{{Object: "Deployment/web", Action: "create"}}, "no room for Deployment/web"},
+		"a quota that is not counted": {amounts{"count/secrets": "2"}, nil, 2, "", nil, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := cluster(nil, quota(c.hard, c.used))
+			fake := client.Discovery().(*fakediscovery.FakeDiscovery)
+			fake.Resources = append(fake.Resources, &metav1.APIResourceList{GroupVersion: "v1", APIResources: []metav1.APIResource{{Name: "secrets", Kind: "Secret", Namespaced: true}}})
+			plan := pipeline.Plan{Manifest: deployment + c.more, Changes: c.changes, Image: pipeline.Image{Repository: "registry.test/web", Digest: "sha256:aa"}}
+			plan.Applied.Revision.Number = c.revision
+			found, err := Check(t.Context(), Options{Client: client, Namespace: "prod", Release: "web"}, plan)
+			require.NoError(t, err)
+			if c.want == "" {
+				require.Empty(t, found)
+				return
+			}
+			require.NotEmpty(t, found)
+			require.Equal(t, "preflight/quota", found[0].Code)
+			require.True(t, found[0].Blocks)
+			require.Contains(t, found[0].String(), c.want)
+		})
+	}
+}
+
+func TestANamespaceOnItsWayOutBlocks(t *testing.T) {
+	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "prod"}, Status: corev1.NamespaceStatus{Phase: corev1.NamespaceTerminating}}
+	found := checked(t, cluster(nil, namespace), deployment)
+	require.Len(t, found, 1)
+	require.Equal(t, "preflight/namespace-terminating", found[0].Code)
+	require.True(t, found[0].Blocks)
+}
+
+func TestAPlanThatWasNotAllowedToEndNeverPasses(t *testing.T) {
+	plan := pipeline.Plan{Manifest: deployment, Denied: "clusterroles is forbidden"}
+	codes, text := foundBy(t, plan)
+	require.Equal(t, []string{"forbidden blocks"}, codes)
+	require.Contains(t, text, "clusterroles is forbidden")
+	client := cluster(func(a *authorizationv1.ResourceAttributes) bool { return a.Verb == "patch" || a.Resource == "leases" }, []runtime.Object{}...)
+	codes, text = foundBy(t, plan, func(o *Options) { o.Client = client })
+	require.Equal(t, []string{"forbidden blocks"}, codes, "everything that is missing, once")
+	require.NotContains(t, text, "clusterroles is forbidden")
+	require.Contains(t, text, "leases")
+}

@@ -1,0 +1,86 @@
+package release
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+func TestAPlanSaysWhatIsLostWithWhatItDeletes(t *testing.T) {
+	r, cluster := open(t)
+	r.Chart = chartOf(t, web+`---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: kept, annotations: {helm.sh/resource-policy: keep}}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+---
+apiVersion: batch/v1
+kind: Job
+metadata: {name: migrate-1}
+spec: {template: {spec: {restartPolicy: Never, containers: [{name: migrate, image: migrate}]}}}
+`)
+	apply(t, r, "one")
+	amend(cluster, deploymentPath, func(d *appsv1.Deployment) { d.Status.ReadyReplicas = 2 })
+	r.Chart = chartOf(t, withSecret)
+	plan, err := r.Plan(t.Context(), image("two").Image())
+	require.NoError(t, err)
+	loss := map[string]string{}
+	for _, d := range plan.Deletions {
+		require.Equal(t, "portal", d.Namespace)
+		loss[d.Object()] = d.Loss
+	}
+	require.Equal(t, map[string]string{
+		"Deployment/web": "its 2 ready pods", "PersistentVolumeClaim/data": "the data in it",
+		"StatefulSet/db": "", "Service/web": "", "Service/web-headless": "", "Service/db": "", "Job/migrate-1": "",
+	}, loss, "a finished Job and what has no ready pod is no loss, and what is kept does not go")
+	require.Contains(t, plan.Deletions, pipeline.Deletion{Group: "apps", Kind: "Deployment", Namespace: "portal", Name: "web", Loss: "its 2 ready pods"})
+}
+
+func TestWhatGoesOneWayOnly(t *testing.T) {
+	claim := func(size string) string {
+		return "apiVersion: v1\nkind: PersistentVolumeClaim\nspec: {resources: {requests: {storage: " + size + "}}}"
+	}
+	const definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nspec: {versions: "
+	for name, c := range map[string]struct{ before, after, want string }{
+		// https://github.com/helm/helm/issues/11359
+		"a claim grows":                 {claim("1Gi"), claim("2Gi"), "it grows from 1Gi to 2Gi, and a claim cannot shrink"},
+		"a claim is written otherwise":  {claim("1Gi"), claim("1024Mi"), ""},
+		"a definition stores otherwise": {definition + "[{name: v1, storage: true}]}", definition + "[{name: v1, storage: false}, {name: v2, storage: true}]}", "objects are stored as v2 from now on"},
+		"a definition has one more":     {definition + "[{name: v1, storage: true}]}", definition + "[{name: v1, storage: true}, {name: v2, storage: false}]}", ""},
+		"a ConfigMap becomes immutable": {"apiVersion: v1\nkind: ConfigMap", "apiVersion: v1\nkind: ConfigMap\nimmutable: true", "it becomes immutable"},
+		"a Deployment":                  {"apiVersion: apps/v1\nkind: Deployment", "apiVersion: apps/v1\nkind: Deployment\nspec: {replicas: 2}", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			object := func(text string) *unstructured.Unstructured {
+				content := map[string]any{}
+				require.NoError(t, yaml.Unmarshal([]byte(text), &content))
+				return &unstructured.Unstructured{Object: content}
+			}
+			got := oneWay(object(c.before), object(c.after))
+			if c.want == "" {
+				require.Empty(t, got)
+				return
+			}
+			require.Contains(t, got, c.want)
+		})
+	}
+}
+
+func TestAPlanOfARollbackNamesNoImage(t *testing.T) {
+	r, _ := open(t)
+	apply(t, r, "one")
+	apply(t, r, "two")
+	plan, err := r.PlanRollback(t.Context(), 1)
+	require.NoError(t, err)
+	require.Equal(t, pipeline.Image{}, plan.Image)
+}

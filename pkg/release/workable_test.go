@@ -1,0 +1,77 @@
+package release
+
+import (
+	"crypto/rand"
+	"encoding/base64"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+func TestAChartThatContradictsItselfIsRefusedByPlanAndApply(t *testing.T) {
+	service := func(name, spec string) string {
+		return "apiVersion: v1\nkind: Service\nmetadata: {name: " + name + "}\nspec: {" + spec + "}\n---\n"
+	}
+	settings := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n---\n"
+	for name, c := range map[string]struct{ templates, want string }{
+		// https://github.com/helm/helm/issues/2947
+		"an object twice":               {settings + settings, "ConfigMap/settings is in it twice, from portal/templates/all.yaml and portal/templates/all.yaml"},
+		"twice, once with a namespace":  {settings + strings.Replace(settings, "name: settings", "name: settings, namespace: portal", 1), "twice"},
+		"twice, once in a List":         {settings + "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}]\n", "twice"},
+		"in two namespaces":             {settings + strings.Replace(settings, "name: settings", "name: settings, namespace: default", 1), ""},
+		"two kinds of one name":         {settings + strings.Replace(settings, "ConfigMap", "Secret", 1), ""},
+		"hooks of one name":             {settings + strings.Replace(settings, "name: settings", "name: settings, annotations: {helm.sh/hook: pre-install}", 1), ""},
+		"one nodePort for two Services": {service("a", "ports: [{port: 80, nodePort: 30080}]") + service("b", "ports: [{port: 81, nodePort: 30080, protocol: UDP}]"), "Service/a (portal/templates/all.yaml) and Service/b (portal/templates/all.yaml) both want the nodePort 30080"},
+		"one for two protocols":         {service("a", "ports: [{name: t, port: 80, nodePort: 30080}, {name: u, port: 80, nodePort: 30080, protocol: UDP}]"), ""},
+		"one clusterIP":                 {service("a", "clusterIP: 10.0.0.9, ports: [{port: 80}]") + service("b", "clusterIP: 10.0.0.9, ports: [{port: 80}]"), "both want the clusterIP 10.0.0.9"},
+		"headless ones":                 {service("a", "clusterIP: None, ports: [{port: 80}]") + service("b", "clusterIP: None, ports: [{port: 80}]"), ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, cluster := open(t)
+			r.Chart = chartOf(t, c.templates)
+			_, err := r.Plan(t.Context(), image("one").Image())
+			if c.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, c.want)
+			require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+			_, err = r.Apply(t.Context(), image("one"))
+			require.ErrorContains(t, err, c.want)
+			require.Empty(t, cluster.writes(""))
+		})
+	}
+}
+
+// https://github.com/helm/helm/issues/9788, https://github.com/werf/nelm/issues/57
+func TestARecordThatNoSecretHoldsIsRefusedWithTheLargestFiles(t *testing.T) {
+	noise := make([]byte, 900<<10)
+	_, err := rand.Read(noise)
+	require.NoError(t, err)
+	r, cluster := open(t)
+	filesOf(t, r.Chart, map[string]string{"dump.sql": base64.StdEncoding.EncodeToString(noise)})
+	for name, do := range map[string]func() error{
+		"plan":  func() error { _, err := r.Plan(t.Context(), image("one").Image()); return err },
+		"apply": func() error { _, err := r.Apply(t.Context(), image("one")); return err },
+	} {
+		err := do()
+		require.ErrorContains(t, err, "The largest: dump.sql (1228800 bytes), ", name)
+		require.ErrorContains(t, err, ".helmignore")
+		require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+		require.Empty(t, cluster.writes(""))
+	}
+}
+
+func TestImagesThatWereNotPlannedAreNotApplied(t *testing.T) {
+	r, cluster := open(t)
+	r.Chart = chartOf(t, strings.Replace(web, "image: postgres", "image: postgres:{{ randNumeric 9 }}", 1))
+	_, err := r.Plan(t.Context(), image("one").Image())
+	require.NoError(t, err)
+	_, err = r.Apply(t.Context(), image("one"))
+	require.ErrorContains(t, err, "[release/other-images]")
+	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+	require.Empty(t, cluster.writes(""))
+}
