@@ -189,11 +189,11 @@ func upgradeEnds(s *site) {
 	require.Zero(s.t, o.exit, o.stderr)
 }
 
-// meanwhile does something when a pod of the new release is there.
+// meanwhile does something when a pod of the new release runs, and is not ready yet.
 func meanwhile(deeds ...deed) func(*site, *process) {
 	return func(s *site, _ *process) {
 		s.t.Helper()
-		s.awaits("a new pod", isNew)
+		s.awaits("a new pod that runs", func(p *corev1.Pod) bool { return isNew(p) && p.Status.Phase == corev1.PodRunning })
 		for _, do := range deeds {
 			do(s)
 		}

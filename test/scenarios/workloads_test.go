@@ -96,8 +96,8 @@ var ofWorkloads = []reported{
 			{},
 			{values: autoscaled + "\n" + crash, exits: rolledBack, serves: 1, after: []deed{gone("horizontalpodautoscalers.autoscaling/app"), becomes("deployments.apps/app", "{.spec.replicas}", "2")}},
 			{values: autoscaled, after: []deed{becomes("deployments.apps/app", "{.spec.replicas}", "3")}},
-			{values: autoscaled, serves: 3, after: []deed{has("deployments.apps/app", "{.spec.replicas}", "3")}},
-			{serves: 4, after: []deed{has("deployments.apps/app", "{.spec.replicas}", "2"), gone("horizontalpodautoscalers.autoscaling/app")}},
+			{values: autoscaled, serves: 4, after: []deed{has("deployments.apps/app", "{.spec.replicas}", "3")}},
+			{serves: 5, after: []deed{becomes("deployments.apps/app", "{.spec.replicas}", "2"), gone("horizontalpodautoscalers.autoscaling/app")}},
 		},
 	},
 	{
