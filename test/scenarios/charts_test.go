@@ -77,6 +77,10 @@ var ofCharts = []reported{
 			exits: refused, words: []string{"ghcr.io/"}, after: []deed{gone("deployments.apps/app")}}},
 	},
 	{
+		name: "images by tag where every image must have a digest", source: "fluent/helm-charts#356",
+		steps: []step{{values: "objects:\n" + worker, args: []string{"--require-digests"}, exits: []int{1}, words: []string{"Deployment/worker", "busybox:1.36"}, after: []deed{gone("deployments.apps/worker")}}},
+	},
+	{
 		name: "a ConfigMap of more than a mebibyte", source: "VictoriaMetrics/helm-charts#424", beside: true,
 		steps: []step{
 			{},

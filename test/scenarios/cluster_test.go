@@ -25,7 +25,8 @@ import (
 )
 
 // What follows is for people, controllers and kubectl: objects of any kind by
-// their resource and name, as in "deployments.apps/app".
+// their resource and name, as in "deployments.apps/app". Fields are written in the name of
+// kubectl, since who wrote a field decides whether it may be written over.
 
 // resource gives the means to reach objects of a kind, in the site's namespace
 // where the kind has one.
@@ -121,7 +122,7 @@ func patches(id, patch string) deed {
 func (s *site) patch(id string, kind types.PatchType, patch string) {
 	s.t.Helper()
 	client, name := s.object(id)
-	_, err := client.Patch(s.ctx, name, kind, []byte(patch), metav1.PatchOptions{})
+	_, err := client.Patch(s.ctx, name, kind, []byte(patch), metav1.PatchOptions{FieldManager: "kubectl-patch"})
 	require.NoError(s.t, err)
 }
 
@@ -136,7 +137,7 @@ func creates(text string) deed {
 		client := s.resource(kind.GroupResource())
 		// What belongs to no namespace may be left of an earlier run.
 		s.until(o.GetKind()+" "+o.GetName(), func() bool {
-			_, err := client.Create(s.ctx, o, metav1.CreateOptions{})
+			_, err := client.Create(s.ctx, o, metav1.CreateOptions{FieldManager: "kubectl-create"})
 			if apierrors.IsAlreadyExists(err) {
 				err = errors.Join(err, client.Delete(s.ctx, o.GetName(), metav1.DeleteOptions{}))
 			}

@@ -1,6 +1,9 @@
 package scenarios
 
-import "fmt"
+import (
+	"fmt"
+	"strings"
+)
 
 // ofHooks are hooks and Jobs.
 var ofHooks = []reported{
@@ -35,6 +38,21 @@ var ofHooks = []reported{
 		steps: []step{
 			{values: installs("echo no database >&2; exit 1"), exits: human, words: []string{"Job/init", "no database"}},
 			{values: installs("true"), serves: 2, after: []deed{isGood, there("configmaps/made-by-hook")}},
+		},
+	},
+	{
+		name: "a hook after the upgrade that takes too long for its own deadline", source: "sentry-kubernetes/charts#753", beside: true,
+		steps: []step{
+			{},
+			{values: strings.Replace(onHook("post-upgrade", "sleep 100"), "backoffLimit: 0,", "backoffLimit: 0, activeDeadlineSeconds: 4,", 1), exits: rolledBack, words: []string{"Job/check", "DeadlineExceeded"}, serves: 1},
+		},
+	},
+	{
+		name: "a failed hook that stays in the way of the next one", source: "useparagon/enterprise-installer#211", beside: true,
+		steps: []step{
+			{},
+			{values: inTheWay("echo no migration 42 >&2; exit 1"), exits: rolledBack, words: []string{"Job/check", "no migration 42"}, serves: 1},
+			{values: inTheWay("true"), exits: []int{0, 1, 4}, lies: []string{"no migration 42"}},
 		},
 	},
 	{
@@ -105,6 +123,11 @@ objects: [{apiVersion: batch/v1, kind: Job, metadata: {name: check, annotations:
 
 func asksAfter(version int) string {
 	return onHook("post-install,post-upgrade", fmt.Sprintf("timeout 5 wget -qO- http://app/ | grep 'release %d'", version))
+}
+
+// inTheWay are the values of a hook that only its success removes.
+func inTheWay(script string) string {
+	return strings.Replace(onHook("pre-upgrade", script), "before-hook-creation", "hook-succeeded", 1)
 }
 
 // hookPod are the values of a Job before the upgrade whose pod has this spec.

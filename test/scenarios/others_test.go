@@ -101,6 +101,20 @@ var ofOthers = []reported{
 		},
 	},
 	{
+		name: "another image of a revision that is to be judged", source: "OriginProtocol/dshop#388",
+		steps: []step{
+			{},
+			{command: "gate", before: []deed{upgrades(7, "", "--wait"), setsImage("busybox:1.36"), rolledOut}, exits: []int{1, 3}, words: []string{"Deployment/app", "image"}, after: []deed{isNotGood}},
+		},
+	},
+	{
+		name: "a rollout that somebody restarts meanwhile", source: "fluxcd/flux2#2526", beside: true,
+		steps: []step{
+			{},
+			{values: slowly, during: meanwhile(patches("deployments.apps/app", `{"spec":{"template":{"metadata":{"annotations":{"kubectl.kubernetes.io/restartedAt":"2026-11-26T01:00:00Z"}}}}}`)), serves: 2, after: []deed{isGood}},
+		},
+	},
+	{
 		name: "a rollout that somebody paused", source: "helm/helm#5789",
 		steps: []step{
 			{},
@@ -205,6 +219,12 @@ func setsImage(image string) deed {
 		s.t.Helper()
 		s.patch("deployments.apps/app", types.StrategicMergePatchType, fmt.Sprintf(`{"spec":{"template":{"spec":{"containers":[{"name":"app","image":%q}]}}}}`, image))
 	}
+}
+
+// rolledOut waits until all of the Deployment's pods are of its present template.
+func rolledOut(s *site) {
+	s.t.Helper()
+	becomes("deployments.apps/app", "{.status.updatedReplicas}{.status.availableReplicas}{.status.replicas}", "222")(s)
 }
 
 // undoes does what `kubectl rollout undo` does.

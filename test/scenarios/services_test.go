@@ -35,8 +35,8 @@ var ofServices = []reported{
 		name: "a cache and a worker beside the application", source: "SigNoz/signoz#358",
 		steps: []step{
 			{smoke: checks},
-			{values: cacheAndWorker, serves: 2, after: []deed{isGood}},
-			{values: "objects:\n" + worker, serves: 3, after: []deed{isGood}},
+			{values: "objects:\n" + worker, serves: 2, after: []deed{isGood}},
+			{values: cacheAndWorker, serves: 3, after: []deed{isGood}},
 		},
 	},
 	{

@@ -31,6 +31,21 @@ var ofWorkloads = []reported{
 		},
 	},
 	{
+		name: "a ReplicationController that crashes", source: "helm/helm#7693", beside: true,
+		steps: []step{
+			{},
+			{values: "objects: [{apiVersion: v1, kind: ReplicationController, metadata: {name: api}, spec: {selector: {part: api}, template: {metadata: {labels: {part: api}}, spec: " + crashingPod + "}}}]",
+				exits: rolledBack, words: []string{"no config"}, serves: 1, after: []deed{gone("replicationcontrollers/api")}},
+		},
+	},
+	{
+		name: "a bare Pod that does its work and ends", source: "helm/helm#9959", beside: true,
+		steps: []step{
+			{},
+			{values: `objects: [{apiVersion: v1, kind: Pod, metadata: {name: once}, spec: {restartPolicy: Never, containers: [{name: once, image: "busybox:1.36", command: [sh, -c, "sleep 3"]}]}}]`, serves: 2, after: []deed{isGood}},
+		},
+	},
+	{
 		name: "a DaemonSet whose new image does not exist", source: "confidential-containers/cloud-api-adaptor#2790", beside: true,
 		steps: []step{
 			{values: "kind: DaemonSet\nspec: {replicas: null}"},
@@ -48,7 +63,7 @@ var ofWorkloads = []reported{
 		name: "a Deployment with another name", source: "helm/helm#4090", beside: true,
 		steps: []step{
 			{},
-			{values: "name: portal\n" + crash, exits: rolledBack, words: []string{"Deployment/app", "cannot open the database"}, serves: 1, after: []deed{there("deployments.apps/app"), gone("deployments.apps/portal")}},
+			{values: "name: portal\n" + crash, exits: []int{1, 4}, words: []string{"Deployment/app"}, serves: 1, after: []deed{there("deployments.apps/app"), gone("deployments.apps/portal")}},
 		},
 	},
 	{
@@ -71,6 +86,13 @@ var ofWorkloads = []reported{
 		steps: []step{
 			{values: "kind: StatefulSet"},
 			{values: "kind: StatefulSet\nserviceName: other", exits: refused, words: []string{"StatefulSet/app"}, serves: 1, after: []deed{revisionsAre(1)}},
+		},
+	},
+	{
+		name: "a StatefulSet whose claims carry the chart's version", source: "groundhog2k/helm-charts#191", beside: true,
+		steps: []step{
+			{values: labelled("1")},
+			{values: labelled("2"), exits: refused, words: []string{"StatefulSet/app", "volumeClaimTemplates"}, serves: 1, after: []deed{revisionsAre(1)}},
 		},
 	},
 	{
@@ -142,6 +164,12 @@ const (
 )
 
 func stateful(spec string) string { return "kind: StatefulSet\nspec: {" + spec + "}" }
+
+// labelled are the values of a StatefulSet whose claims have a label.
+func labelled(version string) string {
+	return stateful(`replicas: 1, volumeClaimTemplates: [{metadata: {name: data, labels: {version: "`+version+`"}}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}}]`) + `
+container: {volumeMounts: [{name: data, mountPath: /data}]}`
+}
 
 // odd are values with much that charts have seldom; the sidecar begins with a script.
 func odd(version int, sidecar string) string {
