@@ -192,7 +192,7 @@ objects:
 // other ways than the chart.
 func sink(version int) string {
 	return strings.NewReplacer("VERSION", fmt.Sprint(version), "CPU", []string{"", "100m", "0.25"}[version]).Replace(`
-container: {env: [{name: V, value: "VERSION"}, {name: CPU, valueFrom: {resourceFieldRef: {resource: limits.cpu}}}], resources: {limits: {cpu: CPU, memory: 0.125Gi}}}
+container: {env: [{name: NUMBER, value: "VERSION"}, {name: LIMIT, valueFrom: {resourceFieldRef: {resource: limits.cpu}}}], resources: {limits: {cpu: CPU, memory: 0.125Gi}}}
 pod: {securityContext: {}, tolerations: [{key: a, operator: Exists}], volumes: [{name: empty, emptyDir: {sizeLimit: 1024Ki}}]}
 objects:
 - {apiVersion: v1, kind: ConfigMap, metadata: {name: the-c, annotations: {v: "VERSION"}}, data: {vVERSION: "1", same: ""}, binaryData: {b: AAE=}}
