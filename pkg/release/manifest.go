@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -15,81 +16,61 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// object is what matters here of an object in a manifest. The selector of a
-// Service is a plain map; that of a workload is not looked at.
-type object struct {
-	APIVersion string
-	Kind       string
-	Metadata   struct{ Name, Namespace string }
-	Spec       struct {
-		Selector  map[string]any
-		ClusterIP string
-		Ports     []struct {
-			Name string
-			Port int
-		}
-		Template struct {
-			Metadata struct{ Labels map[string]string }
-		}
-	}
-}
+// annotationWait on a Job with the value "false" says that its end is not waited for.
+const annotationWait = "stagecrew.dev/wait"
 
-// isWatched tells whether the rollout of an object decides about a revision.
-// Custom resources use the same kinds in other groups.
-func isWatched(apiVersion, kind string) bool {
-	group, _, _ := strings.Cut(apiVersion, "/")
-	switch kind {
-	case "Deployment", "StatefulSet", "DaemonSet":
-		return group == "apps"
-	case "Job":
-		return group == "batch"
-	}
-	return false
-}
-
-func isService(apiVersion, kind string) bool { return apiVersion == "v1" && kind == "Service" }
-
-// applied lists what in a revision's manifest is worth watching, and the
-// Services that lead to its Deployments.
+// applied lists what in a revision's manifest is worth watching.
 func (r *Release) applied(record *helmrelease.Release) (pipeline.Applied, error) {
 	result := pipeline.Applied{Revision: r.revision(record)}
-	objects, err := parse(record.Manifest)
+	objects, err := documents(record.Manifest)
 	if err != nil {
 		return result, fmt.Errorf("reading the manifest of revision %d: %w", record.Version, err)
 	}
-	namespace := func(o object) string {
-		if o.Metadata.Namespace != "" {
-			return o.Metadata.Namespace
-		}
-		return record.Namespace
-	}
+	before := r.before(record)
 	for _, o := range objects {
-		if isWatched(o.APIVersion, o.Kind) {
-			result.Workloads = append(result.Workloads, pipeline.Workload{Kind: o.Kind, Namespace: namespace(o), Name: o.Metadata.Name})
-		}
-		if isService(o.APIVersion, o.Kind) && leadsToDeployment(o, objects) {
-			result.Services = append(result.Services, pipeline.Service{Namespace: namespace(o), Name: o.Metadata.Name, Port: httpPort(o)})
+		namespace := cmp.Or(o.GetNamespace(), record.Namespace)
+		switch named := o.GetKind() + "/" + o.GetName(); {
+		case o.GetKind() == "Job" && o.GetAnnotations()[annotationWait] == "false":
+			result.Unwatched = append(result.Unwatched, named+" is not waited for, as its annotation "+annotationWait+" says")
+		case pipeline.IsWatched(o.GetAPIVersion(), o.GetKind()):
+			result.Workloads = append(result.Workloads, pipeline.Workload{Kind: o.GetKind(), Namespace: namespace, Name: o.GetName(), Expires: expiring(o)})
+		case makesPods(o):
+			group, _, _ := strings.Cut(o.GetAPIVersion(), "/")
+			result.Unwatched = append(result.Unwatched, fmt.Sprintf("%s.%s/%s makes pods, and its rollout cannot be watched", o.GetKind(), group, o.GetName()))
+		case isService(o) && len(selector(o)) > 0:
+			result.Services = append(result.Services, pipeline.Service{Namespace: namespace, Name: o.GetName(), Port: httpPort(o), Led: led(o, before)})
 		}
 	}
 	return result, nil
 }
 
-func parse(manifest string) ([]object, error) {
-	texts := split(manifest)
-	objects := make([]object, len(texts))
-	for i, text := range texts {
-		// A lenient reader: other kinds use the same names for other things.
-		if err := yaml.Unmarshal([]byte(text), &objects[i]); err != nil {
-			var head struct{ APIVersion, Kind string }
-			if headErr := yaml.Unmarshal([]byte(text), &head); headErr != nil {
-				return nil, headErr
-			}
-			if isService(head.APIVersion, head.Kind) || isWatched(head.APIVersion, head.Kind) {
-				return nil, fmt.Errorf("%s: %w", head.Kind, err)
-			}
+// before are the objects of the last revision before this one that Helm could apply.
+func (r *Release) before(record *helmrelease.Release) []*unstructured.Unstructured {
+	if r.helm == nil {
+		return nil
+	}
+	records, err := r.helm.config.Releases.History(r.Name)
+	if err != nil {
+		return nil // then the Services are judged by themselves
+	}
+	var last *helmrelease.Release
+	for _, other := range records {
+		done := other.Info.Status == helmrelease.StatusSuperseded || other.Info.Status == helmrelease.StatusDeployed
+		if done && other.Version < record.Version && (last == nil || other.Version > last.Version) {
+			last = other
 		}
 	}
-	return objects, nil
+	if last == nil {
+		return nil
+	}
+	objects, _ := documents(last.Manifest) //nolint:errcheck // Helm has applied it
+	return objects
+}
+
+// expiring reports whether Kubernetes removes an object after its end.
+func expiring(o *unstructured.Unstructured) bool {
+	_, found, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "ttlSecondsAfterFinished") //nolint:errcheck // another type counts as none
+	return found && o.GetKind() == "Job"
 }
 
 // split gives the documents of a YAML stream in their order.
@@ -138,30 +119,100 @@ func documents(manifest string) ([]*unstructured.Unstructured, error) {
 	return result, nil
 }
 
-// leadsToDeployment tells whether the Service selects the pods of a Deployment.
-func leadsToDeployment(service object, objects []object) bool {
-	if len(service.Spec.Selector) == 0 || service.Spec.ClusterIP == "None" || len(service.Spec.Ports) == 0 {
-		return false
+func isService(o *unstructured.Unstructured) bool {
+	return o.GetAPIVersion() == "v1" && o.GetKind() == "Service"
+}
+
+// selector is that of a Service, nil for one that selects no pods.
+func selector(service *unstructured.Unstructured) map[string]string {
+	kind, _, _ := unstructured.NestedString(service.Object, "spec", "type") //nolint:errcheck // the API server says it
+	if kind == "ExternalName" {
+		return nil
 	}
-	return slices.ContainsFunc(objects, func(o object) bool {
-		if o.Kind != "Deployment" || !isWatched(o.APIVersion, o.Kind) {
-			return false
+	selector, _, _ := unstructured.NestedStringMap(service.Object, "spec", "selector") //nolint:errcheck // see above
+	return selector
+}
+
+// ports are those of a Service.
+func ports(service *unstructured.Unstructured) []map[string]any {
+	list, _, _ := unstructured.NestedSlice(service.Object, "spec", "ports") //nolint:errcheck // see above
+	var all []map[string]any
+	for _, item := range list {
+		if port, ok := item.(map[string]any); ok {
+			all = append(all, port)
 		}
-		for key, value := range service.Spec.Selector {
-			if o.Spec.Template.Metadata.Labels[key] != value {
-				return false
-			}
-		}
-		return true
-	})
+	}
+	return all
 }
 
 // httpPort prefers the port named http.
-func httpPort(service object) int {
-	for _, p := range service.Spec.Ports {
-		if p.Name == "http" {
-			return p.Port
+func httpPort(service *unstructured.Unstructured) int {
+	first := 0
+	for _, p := range ports(service) {
+		number, _ := p["port"].(int64)
+		if p["name"] == "http" {
+			return int(number)
+		}
+		if first == 0 {
+			first = int(number)
 		}
 	}
-	return service.Spec.Ports[0].Port
+	return first
+}
+
+// led are the ports of a Service that led to pods of an earlier manifest, as
+// "80/TCP".
+func led(service *unstructured.Unstructured, before []*unstructured.Unstructured) []string {
+	i := slices.IndexFunc(before, func(o *unstructured.Unstructured) bool {
+		return isService(o) && o.GetName() == service.GetName() && o.GetNamespace() == service.GetNamespace()
+	})
+	if i < 0 || len(selector(before[i])) == 0 {
+		return nil
+	}
+	var to []map[string]any
+	for _, o := range before {
+		if template := podTemplate(o); pipeline.IsWatched(o.GetAPIVersion(), o.GetKind()) && selects(selector(before[i]), template) {
+			to = append(to, template)
+		}
+	}
+	var all []string
+	for _, p := range ports(before[i]) {
+		protocol, _ := p["protocol"].(string)
+		if slices.ContainsFunc(to, func(template map[string]any) bool { return offers(template, p["targetPort"]) }) {
+			all = append(all, fmt.Sprintf("%v/%s", p["port"], cmp.Or(protocol, "TCP")))
+		}
+	}
+	return all
+}
+
+func selects(selector map[string]string, template map[string]any) bool {
+	labels, _, _ := unstructured.NestedStringMap(template, "metadata", "labels") //nolint:errcheck // see above
+	for key, value := range selector {
+		if have, found := labels[key]; !found || have != value {
+			return false
+		}
+	}
+	return true
+}
+
+// offers reports whether pods have a port of that name; a number is there always.
+func offers(template map[string]any, target any) bool {
+	name, named := target.(string)
+	if !named {
+		return true
+	}
+	for _, field := range []string{"containers", "initContainers"} {
+		containers, _, _ := unstructured.NestedSlice(template, "spec", field) //nolint:errcheck // see above
+		for _, c := range containers {
+			container, _ := c.(map[string]any)
+			list, _ := container["ports"].([]any)
+			if slices.ContainsFunc(list, func(p any) bool {
+				port, _ := p.(map[string]any)
+				return port["name"] == name
+			}) {
+				return true
+			}
+		}
+	}
+	return false
 }

@@ -106,8 +106,11 @@ func TestApplyInstallsThenUpgradesAndNamesWhatToWatch(t *testing.T) {
 		{Kind: "Deployment", Namespace: "portal", Name: "web"},
 		{Kind: "StatefulSet", Namespace: "portal", Name: "db"},
 	}, first.Workloads)
-	require.Equal(t, []pipeline.Service{{Namespace: "portal", Name: "web", Port: 80}}, first.Services)
-	require.Equal(t, 2, apply(t, r, "two").Revision.Number)
+	require.Equal(t, []pipeline.Service{{Namespace: "portal", Name: "web", Port: 80},
+		{Namespace: "portal", Name: "web-headless", Port: 80}, {Namespace: "portal", Name: "db", Port: 5432}}, first.Services)
+	second := apply(t, r, "two")
+	require.Equal(t, 2, second.Revision.Number)
+	require.Equal(t, []string{"9000/TCP", "80/TCP"}, second.Services[0].Led, "it led to pods of the revision before")
 }
 
 func TestOnlyKubernetesOwnKindsAreWatched(t *testing.T) {

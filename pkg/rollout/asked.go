@@ -159,6 +159,39 @@ func named(wanted []string, services []service, serving []target, digest string,
 	return all
 }
 
+// mark notes in the Services what was chosen, and one that seems to be meant for
+// what runs the image where none leads there.
+func (w *watch) mark() {
+	var running []target
+	for _, t := range w.targets {
+		if w.asked.runs[t.Workload] {
+			running = append(running, t)
+		}
+	}
+	led := slices.ContainsFunc(w.services, func(s service) bool { return len(s.leadsTo(running)) > 0 })
+	for i := range w.services {
+		s := &w.services[i]
+		for _, a := range w.asked.services {
+			if a.Name == s.name && a.Namespace == s.namespace {
+				s.asked = a.Port
+			}
+		}
+		s.sole = !led && slices.ContainsFunc(running, s.nearly)
+	}
+}
+
+// nearly reports whether all labels but one of its selector are those of the pods.
+func (s service) nearly(t target) bool {
+	requirements, _ := s.selector.Requirements()
+	same := 0
+	for _, r := range requirements {
+		if r.Matches(labels.Set(t.labels)) {
+			same++
+		}
+	}
+	return t.Namespace == s.namespace && len(requirements) > 1 && same == len(requirements)-1
+}
+
 // leadsTo are the targets whose pods the Service selects.
 func (s service) leadsTo(targets []target) []target {
 	var all []target

@@ -44,6 +44,19 @@ func (j *judge) job(s snapshot, w pipeline.Workload, job *batchv1.Job) status {
 	return result
 }
 
+// jobFailures are the events of a Job that has failed.
+var jobFailures = []string{"BackoffLimitExceeded", "DeadlineExceeded", "PodFailurePolicy", "FailedIndexes", "MaxFailedIndexesExceeded"}
+
+// expired is a Job whose time to live after its end is over. That it failed only its
+// event tells.
+func (j *judge) expired(s snapshot, w pipeline.Workload) status {
+	e := s.about(w.Kind, w.Namespace, w.Name, jobFailures...)
+	if e != nil && !j.finished[w] && !s.since.IsZero() && !seenAt(e).Before(s.since.Truncate(time.Second)) {
+		return status{progress: "failed", batch: true, troubles: []trouble{j.jobFailed(w, batchv1.JobCondition{Reason: e.Reason, Message: e.Message})}}
+	}
+	return status{ready: true, progress: "complete, and removed since", batch: true}
+}
+
 // ended is how one run of a Job's container ended.
 type ended struct {
 	at    time.Time

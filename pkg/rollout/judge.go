@@ -19,6 +19,7 @@ type verdict struct {
 	progress string        // "waiting for Deployment/backstage: 1 of 2 new pods ready"
 	trouble  string        // the worst trouble, "" when all is well
 	again    time.Duration // when time alone may change the verdict; 0 is never
+	notes    []string      // what leads nowhere and need not
 	statuses []status      // one for each workload
 }
 
@@ -34,6 +35,7 @@ type judge struct {
 	readiness map[types.UID]readiness         // of new pods
 	running   map[container]time.Time         // since when, of containers without a readiness probe
 	left      map[pipeline.Workload]time.Time // when a pod was last seen going
+	ready     map[pipeline.Workload]bool      // in the last look
 	finished  map[pipeline.Workload]bool      // Jobs that were complete
 	endings   map[pipeline.Workload]*ended    // how a Job's pod failed last
 }
@@ -42,7 +44,7 @@ func newJudge(rules map[string]Rule) *judge {
 	j := &judge{
 		rules: defaults(), memory: memory{stories: map[string]*story{}},
 		proven: map[string]map[types.UID]bool{}, ours: map[types.UID]bool{}, readiness: map[types.UID]readiness{}, running: map[container]time.Time{},
-		left: map[pipeline.Workload]time.Time{}, finished: map[pipeline.Workload]bool{}, endings: map[pipeline.Workload]*ended{},
+		left: map[pipeline.Workload]time.Time{}, ready: map[pipeline.Workload]bool{}, finished: map[pipeline.Workload]bool{}, endings: map[pipeline.Workload]*ended{},
 	}
 	for code, rule := range rules {
 		j.rules[code] = rule
@@ -62,17 +64,24 @@ func (j *judge) decide(s snapshot, now time.Time) verdict {
 	var progress []string
 	for _, workload := range s.workloads {
 		status := j.examine(s, workload)
+		j.ready[workload] = status.ready
 		v.ready = v.ready && status.ready
 		v.follow = append(v.follow, status.follow...)
 		v.statuses = append(v.statuses, status)
 		v.again = soonest(v.again, status.settles)
-		troubles = append(troubles, status.troubles...)
-		if !status.ready {
+		for _, t := range status.troubles {
+			t.of = workload
+			troubles = append(troubles, t)
+		}
+		if status.ready {
+			j.memory.heal(workload)
+		} else {
 			progress = append(progress, fmt.Sprintf("%s: %s", workload, status.progress))
 		}
 	}
 	if v.ready {
-		outdated := j.services(s, v.statuses)
+		var outdated []trouble
+		outdated, v.notes = j.services(s, v.statuses)
 		v.ready = len(outdated) == 0
 		for _, t := range outdated {
 			progress = append(progress, fmt.Sprintf("%s: %s", t.cause.Object, t.cause.Message))
@@ -130,11 +139,13 @@ func (j *judge) grace(s *sighting) time.Duration {
 // first specific thing that was.
 func (j *judge) timeout(progress string, after time.Duration) trouble {
 	t := trouble{cause: pipeline.Cause{Code: codeTimeout, Message: fmt.Sprintf("%s after %.0fs", progress, after.Seconds())}}
-	if all := j.memory.inSight(j.now); len(all) > 0 && all[0].specific {
-		return because(t, all[0].trouble)
+	for _, s := range j.memory.inSight(j.now) {
+		if s.specific && !j.ready[s.of] {
+			return because(t, s.trouble)
+		}
 	}
-	if j.memory.first != nil {
-		return because(t, *j.memory.first)
+	if len(j.memory.first) > 0 {
+		return because(t, j.memory.first[0])
 	}
 	return t
 }

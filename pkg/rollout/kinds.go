@@ -26,6 +26,7 @@ type kind struct {
 	template func(metav1.Object) podSource
 	list     func(*watch, *snapshot)        // puts what the informers have into a snapshot
 	keep     func(*snapshot, metav1.Object) // puts one object into it
+	has      func(snapshot, pipeline.Workload) bool
 	examine  func(*judge, snapshot, pipeline.Workload) (status, bool)
 }
 
@@ -132,6 +133,15 @@ func row[T metav1.Object, G interface {
 	read func(T) podSource,
 	judged func(*judge, snapshot, pipeline.Workload, T) status,
 ) kind {
+	find := func(s snapshot, w pipeline.Workload) (T, bool) {
+		for _, o := range *in(&s) {
+			if o.GetName() == w.Name && o.GetNamespace() == w.Namespace {
+				return o, true
+			}
+		}
+		var none T
+		return none, false
+	}
 	return kind{
 		informer: informer,
 		get: func(ctx context.Context, c kubernetes.Interface, w pipeline.Workload) (metav1.Object, error) {
@@ -141,12 +151,12 @@ func row[T metav1.Object, G interface {
 		list:     func(w *watch, s *snapshot) { *in(s) = list[T](w, name) },
 		keep:     func(s *snapshot, o metav1.Object) { *in(s) = append(*in(s), o.(T)) }, //nolint:forcetypeassert // what get gave
 		examine: func(j *judge, s snapshot, w pipeline.Workload) (status, bool) {
-			for _, o := range *in(&s) {
-				if o.GetName() == w.Name && o.GetNamespace() == w.Namespace {
-					return judged(j, s, w, o), true
-				}
+			o, found := find(s, w)
+			if !found {
+				return status{}, false
 			}
-			return status{}, false
+			return judged(j, s, w, o), true
 		},
+		has: func(s snapshot, w pipeline.Workload) bool { _, found := find(s, w); return found },
 	}
 }

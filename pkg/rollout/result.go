@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"slices"
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
@@ -14,14 +15,14 @@ func (v *vigil) failed(t trouble) pipeline.Rollout {
 // complete is the result of a rollout that is ready.
 func (v *vigil) complete(look verdict) pipeline.Rollout {
 	a := v.watch.asked
-	result := pipeline.Rollout{Services: a.services, Unproven: v.unproven, Idle: a.idle(look.statuses, v.watch.targets)}
+	result := pipeline.Rollout{Services: a.services, Unproven: slices.Concat(v.unproven, look.notes), Idle: a.idle(look.statuses, v.watch.targets)}
 	for _, status := range look.statuses {
 		if status.note != "" {
 			v.Log.Warn(status.note)
 		}
 	}
 	if len(look.statuses) == 0 {
-		result.Unproven = append(result.Unproven, "there is no workload: nothing ran and nothing was proven")
+		v.Log.Warn("there is no workload: nothing ran and nothing was proven")
 	}
 	for _, line := range result.Unproven {
 		v.Log.Warn("not proven: " + line)

@@ -66,13 +66,14 @@ func begin(ctx context.Context, o Options, applied pipeline.Applied) (v *vigil, 
 		return nil, nil, err
 	}
 	ctx, stop = context.WithCancel(ctx)
-	w, err := open(ctx, o, o.qualified(applied), l)
+	applied = o.qualified(applied)
+	w, err := open(ctx, o, applied, l)
 	if err != nil {
 		stop()
 		return nil, nil, err
 	}
 	unproven := slices.Concat(applied.Unwatched, w.asked.lost)
-	return &vigil{Options: o, ctx: ctx, watch: w, judge: newJudge(o.Rules), start: time.Now(), unproven: unproven}, stop, nil
+	return &vigil{Options: o, ctx: ctx, watch: w, judge: newJudge(o.Rules), start: time.Now(), applied: applied, unproven: unproven}, stop, nil
 }
 
 // qualified fills in the namespace where none is named.

@@ -58,6 +58,7 @@ const (
 	codeClaimWait      = "rollout/volume-claim-waiting"
 	codeEvicted        = "rollout/pod-replaced"
 	codeNode           = "rollout/node-lost"
+	codeNowhere        = "rollout/service-without-pods"
 	codeEndpoints      = "rollout/endpoints-outdated"
 	codeTimeout        = "rollout/timeout"
 	codeUnstable       = "rollout/not-stable"
@@ -148,6 +149,7 @@ var table = []struct {
 	{codeStuck, lasting(30 * time.Second)},          // a broken pod of the old revision holds the StatefulSet up
 	{codeJob, lasting(0)},                           // BackoffLimitExceeded, DeadlineExceeded
 	{codePodEnded, lasting(0)},                      // a pod without a controller that has ended
+	{codeNowhere, lasting(15 * time.Second)},        // a Service whose selector or targetPort matches no pod any more
 	{codeEndpoints, waits},                          // EndpointSlices lag behind the pods
 }
 

@@ -9,6 +9,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
 // serving is a slice of the Service "web" with these pods ready.
@@ -67,4 +69,109 @@ func TestAnOldPodThatIsGoneMustAlsoBeGoneFromTheService(t *testing.T) {
 	require.False(t, j.decide(s, noon).ready)
 	s.slices = []*discoveryv1.EndpointSlice{serving("web-new")}
 	require.True(t, j.decide(s, noon).ready)
+}
+
+// offering is a pod with a named port.
+func offering(name, port string) *corev1.Pod {
+	p := pod(name, "new", true)
+	p.Spec.Containers[0].Ports = []corev1.ContainerPort{{Name: port, ContainerPort: 8080}}
+	return p
+}
+
+func TestServices_EachPortMustLeadToPods(t *testing.T) {
+	http, metrics := port("http", 80, "http"), port("metrics", 9464, "metrics")
+	slice := func(ports ...string) *discoveryv1.EndpointSlice {
+		s := serving("web-new")
+		for _, p := range ports {
+			s.Ports = append(s.Ports, discoveryv1.EndpointPort{Name: &p})
+		}
+		return s
+	}
+	for name, c := range map[string]struct {
+		service service
+		slice   *discoveryv1.EndpointSlice
+		code    string // "" when the rollout is complete
+		note    string
+	}{
+		"it does":                               {service{ports: []corev1.ServicePort{http}, asked: 80}, slice("http"), "", ""},
+		"the slice has no port yet":             {service{ports: []corev1.ServicePort{http}, asked: 80}, slice(), codeEndpoints, ""},
+		"no pod has the port any more":          {service{ports: []corev1.ServicePort{metrics}, led: []string{"9464/TCP"}}, slice(), codeNowhere, ""},
+		"no pod has the port that is asked":     {service{ports: []corev1.ServicePort{http, metrics}, asked: 9464}, slice("http"), codeNowhere, ""},
+		"no pod has the only port":              {service{ports: []corev1.ServicePort{metrics}}, slice(), codeNowhere, ""},
+		"a port that an option would have made": {service{ports: []corev1.ServicePort{http, metrics}, asked: 80}, slice("http"), "", `Service/web: port metrics (9464) leads nowhere: no container of its pods has a port named "metrics"`},
+		"it may be so":                          {service{ports: []corev1.ServicePort{metrics}, led: []string{"9464/TCP"}, smoke: "false"}, slice(), "", `Service/web: port metrics (9464) leads nowhere: no container of its pods has a port named "metrics"`},
+		"a headless one":                        {service{ports: []corev1.ServicePort{metrics}, headless: true}, slice(), "", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := deployed()
+			s.pods = []*corev1.Pod{offering("web-new", "http")}
+			c.service.namespace, c.service.name, c.service.selector = "portal", "web", labels.SelectorFromSet(labels.Set{"app": "web"})
+			s.services, s.slices = []service{c.service}, []*discoveryv1.EndpointSlice{c.slice}
+			v := newJudge(nil).decide(s, noon)
+			require.Equal(t, c.code == "", v.ready)
+			if c.code != "" {
+				require.Contains(t, newJudgeMemory(s), c.code)
+			}
+			if c.note != "" {
+				require.Equal(t, []string{c.note}, v.notes)
+			}
+		})
+	}
+}
+
+// newJudgeMemory are the codes of what is wrong in one look.
+func newJudgeMemory(s snapshot) []string {
+	j := newJudge(nil)
+	j.decide(s, noon)
+	var codes []string
+	for _, one := range j.memory.inSight(noon) {
+		codes = append(codes, one.cause.Code)
+	}
+	return codes
+}
+
+// devops-ia/helm-opencti#258, helm/charts#21508, restatedev/restate#3905: after an
+// upgrade the Service selects no pod.
+func TestServices_OneThatSelectsNoPodAnyMoreIsAFailure(t *testing.T) {
+	typo := service{namespace: "portal", name: "web", selector: labels.SelectorFromSet(labels.Set{"app": "web", "component": "backend"})}
+	before, sole, meant, idle := typo, typo, typo, typo
+	before.led, sole.sole, meant.led = []string{"80/TCP"}, true, []string{"80/TCP"}
+	meant.smoke = "false"
+	idle.selector, idle.led = labels.SelectorFromSet(labels.Set{"app": "idle"}), []string{"80/TCP"}
+	for name, c := range map[string]struct {
+		service service
+		slices  []*discoveryv1.EndpointSlice
+		seconds int
+		note    bool
+	}{
+		"it led to pods before":                {before, nil, 15, false},
+		"none leads to the application":        {sole, nil, 15, false},
+		"pods of somebody else are behind it":  {before, []*discoveryv1.EndpointSlice{serving("operators-pod")}, -1, false},
+		"it never led to a pod":                {typo, nil, -1, true}, // hashicorp/vault-helm: vault-standby of one server
+		"it is meant to be so":                 {meant, nil, -1, true},
+		"its workload has no pods, on purpose": {idle, nil, -1, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := deployed()
+			s.services, s.slices = []service{c.service}, c.slices
+			s.workloads = append(s.workloads, pipeline.Workload{Kind: "Job", Namespace: "portal", Name: "done", Expires: true})
+			s.templates = map[pipeline.Workload]podSource{s.workloads[1]: {labels: map[string]string{"app": "idle"}}}
+			seconds, cause := after(s, 60)
+			require.Equal(t, c.seconds, seconds)
+			if cause != nil {
+				require.Equal(t, codeNowhere, cause.Code)
+				require.Equal(t, "Service/web", cause.Object)
+				return
+			}
+			require.Equal(t, c.note, len(newJudge(nil).decide(s, noon).notes) == 1)
+		})
+	}
+}
+
+// helm/helm#3275: what somebody has deleted is named, not an error.
+func TestServices_OneThatIsGoneIsNamed(t *testing.T) {
+	s := deployed()
+	s.services = []service{{namespace: "portal", name: "web", selector: labels.Nothing(), gone: true}}
+	_, cause := after(s, 20)
+	require.Equal(t, pipeline.Cause{Code: codeDeleted, Object: "Service/web", Reason: "NotFound", Message: "somebody has deleted it"}, *cause)
 }

@@ -17,8 +17,10 @@ import (
 // snapshot is one look at everything.
 type snapshot struct {
 	now          time.Time
+	since        time.Time // when the revision was applied
 	workloads    []pipeline.Workload
-	least        map[pipeline.Workload]int64 // generation of each workload as it was applied
+	least        map[pipeline.Workload]int64     // generation of each workload as it was applied
+	templates    map[pipeline.Workload]podSource // what each says about its pods
 	deployments  []*appsv1.Deployment
 	replicaSets  []*appsv1.ReplicaSet
 	statefulSets []*appsv1.StatefulSet
@@ -46,6 +48,8 @@ type service struct {
 	gone            bool
 	smoke           string   // annotation [annotationSmoke]
 	led             []string // ports that led to pods of the revision before
+	asked           int      // the port that the smoke checks go through, 0 for none
+	sole            bool     // no other leads to what runs the image, and it nearly does
 }
 
 // line is what a container said that matched a log pattern.

@@ -16,10 +16,11 @@ const linger = 10 * time.Second
 // trouble is one condition that may turn out to be a failure.
 type trouble struct {
 	cause    pipeline.Cause
-	specific bool // the message is the runtime's own, not a generic one
-	shared   bool // another pod of the same revision has been ready
-	ends     int  // how often the container has ended; 0 where that does not count
-	hopeful  bool // its clock stands still: it is about to heal
+	specific bool              // the message is the runtime's own, not a generic one
+	shared   bool              // another pod of the same revision has been ready
+	ends     int               // how often the container has ended; 0 where that does not count
+	of       pipeline.Workload // whose it is; a Service's is nobody's
+	hopeful  bool              // its clock stands still: it is about to heal
 	about    container
 }
 
@@ -51,7 +52,19 @@ type sighting struct {
 // memory is what was seen in earlier looks.
 type memory struct {
 	stories map[string]*story
-	first   *trouble // the first specific one, for a timeout
+	first   []trouble // the first specific one of each workload that is not ready, for a timeout
+}
+
+// keep remembers a trouble where it is the first of its workload.
+func (m *memory) keep(t trouble) {
+	if t.specific && !slices.ContainsFunc(m.first, func(known trouble) bool { return known.of == t.of }) {
+		m.first = append(m.first, t)
+	}
+}
+
+// heal forgets the troubles of a workload that is ready.
+func (m *memory) heal(w pipeline.Workload) {
+	m.first = slices.DeleteFunc(m.first, func(t trouble) bool { return t.of == w })
 }
 
 // note takes the troubles of a look and forgets those that are over. forbids
@@ -67,9 +80,7 @@ func (m *memory) note(troubles []trouble, now time.Time, forbids func(trouble) b
 		}
 		s.gone, present[title] = time.Time{}, true
 		s.see(t, order, now, forbids)
-		if t.specific && m.first == nil {
-			m.first = &t
-		}
+		m.keep(t)
 	}
 	for title, s := range m.stories {
 		switch {

@@ -5,7 +5,11 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
 // replay judges one pod's states, each from its second on, and says when and why
@@ -115,4 +119,22 @@ func TestATroubleThatWasGoneForLongStartsAnewAlsoWithoutALookInBetween(t *testin
 	require.Nil(t, look(10, waiting("ContainerCreating", "")))
 	require.Nil(t, look(30, noSecret), "twenty seconds without it")
 	require.NotNil(t, look(47, noSecret))
+}
+
+// rancher/fleet#364: a Job of hours beside an application whose probe failed once.
+func TestMemory_WhatHasHealedIsNoCauseOfATimeout(t *testing.T) {
+	job := pipeline.Workload{Kind: "Job", Namespace: "portal", Name: "reindex"}
+	with := func(s snapshot) snapshot {
+		j := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "reindex", Namespace: "portal", UID: "j"}, Status: batchv1.JobStatus{Active: 1}}
+		s.jobs, s.workloads = []*batchv1.Job{j}, append(s.workloads, job)
+		return s
+	}
+	s := with(deploying(pod("web-new", "new", false, running(0))))
+	s.events = []*corev1.Event{event("Pod", "web-new", "Unhealthy", "Readiness probe failed")}
+	j := newJudge(nil)
+	j.decide(s, noon)
+	v := j.decide(with(deployed()), noon.Add(20*time.Second))
+	cause := j.timeout(v.progress, time.Minute).cause
+	require.Equal(t, "waiting for Job/reindex: 1 active, 0 failed after 60s", cause.Message)
+	require.Empty(t, cause.Object)
 }

@@ -21,6 +21,7 @@ type target struct {
 	podSource
 	generation int64
 	pods       where // which pods may be its own
+	absent     bool  // it was not there
 }
 
 // mountsClaims reports whether its pods may wait for a claim.
@@ -67,7 +68,10 @@ func readTarget(ctx context.Context, client kubernetes.Interface, w pipeline.Wor
 		return target{}, errKind
 	}
 	object, err := k.get(ctx, client, w)
-	if err != nil {
+	switch {
+	case apierrors.IsNotFound(err):
+		return target{Workload: w, absent: true}, nil
+	case err != nil:
 		return target{}, err
 	}
 	t := target{Workload: w, generation: object.GetGeneration(), podSource: k.template(object)}

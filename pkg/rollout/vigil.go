@@ -19,6 +19,8 @@ type vigil struct {
 	watch *watch
 	judge *judge
 	start time.Time
+	// applied is what is watched.
+	applied pipeline.Applied
 	// unproven are what could not be watched.
 	unproven []string
 
@@ -67,10 +69,25 @@ func (v *vigil) expired() pipeline.Rollout {
 // look judges the present state and shows it.
 func (v *vigil) look() verdict {
 	s := v.watch.snapshot()
+	if v.watch.appeared(s) {
+		s = v.again(s)
+	}
 	look := v.judge.decide(s, time.Now())
 	v.watch.logs.follow(v.ctx, look.follow)
 	v.show(s, look)
 	return look
+}
+
+// again opens the watch once more: what a workload makes is found by its selector,
+// which is known only now.
+func (v *vigil) again(s snapshot) snapshot {
+	w, err := open(v.ctx, v.Options, v.applied, v.watch.logs)
+	if err != nil {
+		v.Log.Warn("watching what has appeared", "error", err)
+		return s
+	}
+	v.watch = w
+	return w.snapshot()
 }
 
 // sleep waits for a change in the cluster, at most until time alone may change the

@@ -27,6 +27,7 @@ type watch struct {
 	targets  []target
 	services []service
 	asked    asked
+	since    time.Time
 	image    string // of the revision, "" where it is not known
 	sources  []*source
 	changed  chan struct{}
@@ -56,8 +57,9 @@ func open(ctx context.Context, o Options, applied pipeline.Applied, l *logs) (*w
 			w.services = append(w.services, *found)
 		}
 	}
-	w.image = applied.Revision.Image
+	w.image, w.since = applied.Revision.Image, applied.Revision.Deployed
 	w.asked = choose(o.SmokeServices, applied.Revision.Image, w.targets, w.services)
+	w.mark()
 	if err := w.plan(); err != nil {
 		return nil, err
 	}
@@ -101,8 +103,10 @@ func (w *watch) plan() error {
 	}
 	for _, t := range w.targets {
 		add(t.Kind, t.Namespace, where{fields: "metadata.name=" + t.Name}, false)
-		add("Pod", t.Namespace, t.pods, false)
-		if t.Kind == "Deployment" {
+		if !t.absent {
+			add("Pod", t.Namespace, t.pods, false)
+		}
+		if t.Kind == "Deployment" && !t.absent {
 			add("ReplicaSet", t.Namespace, t.pods, false)
 		}
 		add("Event", t.Namespace, where{fields: "type=" + corev1.EventTypeWarning}, true)
@@ -155,14 +159,25 @@ func (w *watch) notify() {
 	}
 }
 
+// appeared reports whether a workload that was not there is there now.
+func (w *watch) appeared(s snapshot) bool {
+	for _, t := range w.targets {
+		if t.absent && kinds[t.Kind].has(s, t.Workload) {
+			return true
+		}
+	}
+	return false
+}
+
 // snapshot is a look at the present state.
 func (w *watch) snapshot() snapshot {
 	s := snapshot{
-		least:    map[pipeline.Workload]int64{},
+		least: map[pipeline.Workload]int64{}, templates: map[pipeline.Workload]podSource{},
 		claims:   list[*corev1.PersistentVolumeClaim](w, "PersistentVolumeClaim"),
 		events:   list[*corev1.Event](w, "Event"),
 		slices:   list[*discoveryv1.EndpointSlice](w, "EndpointSlice"),
 		services: w.services,
+		since:    w.since,
 		lines:    w.logs.matched(),
 	}
 	for _, k := range kinds {
@@ -170,7 +185,7 @@ func (w *watch) snapshot() snapshot {
 	}
 	for _, t := range w.targets {
 		s.workloads = append(s.workloads, t.Workload)
-		s.least[t.Workload] = t.generation
+		s.least[t.Workload], s.templates[t.Workload] = t.generation, t.podSource
 	}
 	return s
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
@@ -81,10 +82,64 @@ func TestASignalEndsTheWaitWithoutAVerdict(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestAWorkloadThatIsNotThereIsAnError(t *testing.T) {
-	_, err := Watch(t.Context(), Options{Client: fake.NewClientset()}, applied)
-	require.ErrorContains(t, err, `deployments.apps "web" not found`)
-	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+// helm/helm#3275: somebody has deleted it. That is an answer, not an error.
+func TestWatch_AWorkloadThatIsNotThereIsNamed(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		result, err := Watch(t.Context(), Options{Client: fake.NewClientset()}, applied)
+		require.NoError(t, err)
+		require.Equal(t, pipeline.Cause{Code: codeDeleted, Object: "Deployment/web", Reason: "NotFound", Message: "somebody has deleted it"}, *result.Cause)
+	})
+}
+
+func TestWatch_AWorkloadThatAppearsIsWatchedFromThenOn(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := fake.NewClientset()
+		time.AfterFunc(5*time.Second, func() {
+			s := deployed()
+			for _, o := range []runtime.Object{s.replicaSets[1], s.pods[0]} {
+				require.NoError(t, client.Tracker().Add(o))
+			}
+			_, err := client.AppsV1().Deployments("portal").Create(t.Context(), s.deployments[0], metav1.CreateOptions{})
+			require.NoError(t, err)
+		})
+		result, err := Watch(t.Context(), Options{Client: client}, applied)
+		require.NoError(t, err)
+		require.Nil(t, result.Cause)
+		require.Len(t, result.Pods, 1)
+	})
+}
+
+// helm/helm#10576, haproxytech/helm-charts#213, grafana/oncall#841
+func TestWatch_AJobThatKubernetesHasRemovedIsComplete(t *testing.T) {
+	job := pipeline.Workload{Kind: "Job", Namespace: "portal", Name: "migrate", Expires: true}
+	began := pipeline.Revision{Deployed: noon}
+	failed := event("Job", "migrate", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
+	before := event("Job", "migrate", "BackoffLimitExceeded", "x")
+	before.LastTimestamp = metav1.NewTime(noon.Add(-time.Minute))
+	for name, c := range map[string]struct {
+		event *corev1.Event
+		code  string
+	}{
+		"nothing is known of it":          {nil, ""},
+		"it has failed":                   {failed, codeJob},
+		"that of an earlier revision did": {before, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := deployed()
+				if c.event != nil {
+					s.events = []*corev1.Event{c.event}
+				}
+				result, err := Watch(t.Context(), Options{Client: cluster(t, s)}, pipeline.Applied{Revision: began, Workloads: []pipeline.Workload{web, job}})
+				require.NoError(t, err)
+				if c.code == "" {
+					require.Nil(t, result.Cause)
+					return
+				}
+				require.Equal(t, c.code, result.Cause.Code)
+			})
+		})
+	}
 }
 
 func TestAKindWithoutARolloutIsAnErrorAtOnce(t *testing.T) {

@@ -19,8 +19,8 @@ func (j *judge) examine(s snapshot, w pipeline.Workload) status {
 	if result, found := kinds[w.Kind].examine(j, s, w); found {
 		return result
 	}
-	if j.finished[w] {
-		return status{ready: true, progress: "complete", batch: true} // its time to live is over
+	if j.finished[w] || w.Expires && w.Kind == "Job" {
+		return j.expired(s, w)
 	}
 	return status{progress: "not there", troubles: []trouble{{specific: true, cause: pipeline.Cause{
 		Code: codeDeleted, Object: w.String(), Reason: "NotFound", Message: "somebody has deleted it"}}}}
