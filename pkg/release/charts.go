@@ -135,7 +135,8 @@ func fetch(ctx context.Context, reference string) (archive []byte, digest string
 			done <- answer{nil, err}
 			return
 		}
-		result, err := client.Pull(resolved.Host + resolved.Path)
+		// A resolved path may lack its first slash; only String puts it back.
+		result, err := client.Pull(strings.TrimPrefix(resolved.String(), registry.OCIScheme+"://"))
 		done <- answer{result, err}
 	}()
 	select {
