@@ -120,7 +120,6 @@ var ofCharts = []reported{
 			{before: []deed{creates("{apiVersion: v1, kind: Service, metadata: {name: app}, spec: {selector: {app: app}, ports: [{port: 80, targetPort: 8080}]}}")},
 				exits: refused, words: []string{"Service/app", "app.kubernetes.io/managed-by=Helm", "meta.helm.sh/release-name"}},
 			{before: []deed{adopts("services/app", "app")}, serves: 2},
-			{args: []string{"--release", "other"}, exits: refused, words: []string{"Service/app", "other"}, lies: []string{"grant"}},
 		},
 	},
 	{

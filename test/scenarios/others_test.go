@@ -1,6 +1,7 @@
 package scenarios
 
 import (
+	"context"
 	"encoding/json"
 	"fmt"
 	"strings"
@@ -265,7 +266,10 @@ func ending(s *site) {
 	s.t.Helper()
 	creates(`{apiVersion: v1, kind: ConfigMap, metadata: {name: hold, finalizers: [example.com/hold]}}`)(s)
 	require.NoError(s.t, s.kube.CoreV1().Namespaces().Delete(s.ctx, s.namespace, metav1.DeleteOptions{}))
-	s.t.Cleanup(func() { patches("configmaps/hold", `{"metadata":{"finalizers":null}}`)(s) })
+	s.atEnd(func(ctx context.Context) error {
+		_, err := s.kube.CoreV1().ConfigMaps(s.namespace).Patch(ctx, "hold", types.MergePatchType, []byte(`{"metadata":{"finalizers":null}}`), metav1.PatchOptions{})
+		return err
+	})
 	becomes("namespaces/"+s.namespace, "{.status.phase}", "Terminating")(s)
 }
 
