@@ -38,10 +38,11 @@ var (
 		"scan-json", "scan-sarif", "scan-cyclonedx", "scan-spdx", "scan-cosign-vuln"}
 	tagSettings      = []string{"tag", "branch"}
 	signSettings     = []string{"sign-key", "sign-format", "signing-config", "attest"}
-	verifySettings   = []string{"verify-key", "verify-identity", "verify-identity-regexp", "verify-issuer", "trusted-root", "require-attestation", "max-scan-age", "verify-repository", "allow-unsigned-unsafe"}
+	trustSettings    = []string{"verify-key", "verify-identity", "verify-identity-regexp", "verify-issuer", "trusted-root", "require-attestation", "verify-repository", "allow-unsigned-unsafe"}
+	verifySettings   = join(trustSettings, []string{"max-scan-age"})
 	clusterSettings  = []string{"release", "namespace", "image-values-path", "kubeconfig", "kube-context"}
 	chartSettings    = []string{"chart", "values", "set", "require-digests", "allow-delete"}
-	smokeSettings    = []string{"smoke", "public-url"}
+	smokeSettings    = []string{"smoke", "smoke-service", "public-url"}
 	gateSettings     = join(smokeSettings, []string{"soak", "rollout-rule", "log-pattern", "evidence-dir"})
 	changeSettings   = []string{"rollback-timeout", "history-max"}
 	rollbackSettings = []string{"to", "to-digest", "force-bad-unsafe", "reason"}
@@ -84,11 +85,11 @@ func commands() []command {
 			"Smoke sends the checks to the pods of a release, through its Services and to the public URL, or to the public URL alone. A check that fails refuses (exit 1); one that cannot be answered leaves the question open (exit 3).",
 			join(smokeSettings, clusterSettings), runSmoke},
 		{"rollback", "go back to an earlier revision and prove it",
-			"Rollback puts the newest verified-good revision before the live one back, or the one that --to or --to-digest names. Revisions known bad are refused.",
-			join(clusterSettings, gateSettings, changeSettings, rollbackSettings, []string{"dry-run"}), runRollback},
+			"Rollback puts the newest verified-good revision before the live one back, or the one that --to or --to-digest names. Revisions known bad are refused, and with signature settings those whose image is not signed as they say.",
+			join(trustSettings, clusterSettings, gateSettings, changeSettings, rollbackSettings, []string{"dry-run"}), runRollback},
 		{"recover", "finish what a dead or cancelled run left",
 			"Recover judges a live revision that nobody has judged, and replaces one that is bad or was applied in part by the last verified-good one.",
-			join(clusterSettings, gateSettings, changeSettings, []string{"timeout"}), runRecover},
+			join(trustSettings, clusterSettings, gateSettings, changeSettings, []string{"timeout"}), runRecover},
 		{"status", "show the revisions of a release with their verdicts",
 			"Status names, for each revision, the image digest, the verdict and when it was given.",
 			clusterSettings, runStatus},

@@ -137,7 +137,8 @@ func (s *session) connect(g gate) (deploy.Cluster, error) {
 		return deploy.Cluster{}, err
 	}
 	return deploy.Cluster{
-		Releases: r, Manifests: r, Planner: r, Applier: r, Locker: r,
+		Namespace: cluster.Namespace,
+		Releases:  r, Manifests: r, Planner: r, Applier: r, Locker: r,
 		Checker: s.checker(cluster, g),
 		Watcher: s.watcher(cluster, g),
 		Prober:  prober{cluster, g.suite, s.PublicURL, s.log},
@@ -164,6 +165,9 @@ func (w watcher) Watch(ctx context.Context, applied pipeline.Applied) (pipeline.
 }
 
 func (w watcher) Hold(ctx context.Context, applied pipeline.Applied, d time.Duration) (*pipeline.Cause, error) {
+	if d == 0 {
+		d = 10 * time.Second
+	}
 	return rollout.Hold(ctx, w.Options, applied, d)
 }
 

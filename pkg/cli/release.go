@@ -12,6 +12,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/kube"
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 	"github.com/stagecrew/stagecrew/pkg/report"
+	"github.com/stagecrew/stagecrew/pkg/sign"
 )
 
 func runDeploy(ctx context.Context, s *session) error {
@@ -40,6 +41,7 @@ func runRecover(ctx context.Context, s *session) error {
 func runRollback(ctx context.Context, s *session) error {
 	if s.Reason != "" {
 		s.log.Info("rollback by hand", "reason", s.Reason)
+		s.record.Reason = s.Reason
 	}
 	to := deploy.Target{Revision: s.To, Digest: s.ToDigest, ForceBadUnsafe: s.ForceBadUnsafe}
 	return s.engage(func(o deploy.Options) (deploy.Result, error) {
@@ -73,6 +75,7 @@ func fill(r *pipeline.Record, result deploy.Result) {
 	r.Cause, r.Advice = result.Cause, result.Advice
 	r.Phases = append(r.Phases[:len(r.Phases):len(r.Phases)], result.Phases...)
 	r.Checks = append(r.Checks[:len(r.Checks):len(r.Checks)], result.Checks...)
+	r.Soak = result.Soak.Seconds()
 	r.Concerns, r.Repairs, r.Evidence, r.Diagnosis = result.Concerns, result.Repairs, result.Files, result.Evidence
 	if result.Plan != nil {
 		r.Changes = result.Plan.Changes
@@ -91,12 +94,18 @@ func (s *session) deployOptions() (deploy.Options, error) {
 	if err != nil {
 		return deploy.Options{}, err
 	}
+	verify, err := s.verifyTarget()
+	if err != nil {
+		return deploy.Options{}, err
+	}
 	return deploy.Options{
 		Release:         s.Release,
 		Namespace:       namespace,
 		Timeout:         s.Timeout,
 		RollbackTimeout: s.RollbackTimeout,
-		Soak:            s.Soak,
+		Soak:            soak(s.Soak),
+		Asks:            gate.suite != nil,
+		Verify:          verify,
 		DryRun:          s.DryRun,
 		Holder:          s.holder(),
 		Withhold:        gate.secrets,
@@ -104,6 +113,39 @@ func (s *session) deployOptions() (deploy.Options, error) {
 		Keep:            s.keepEvidence,
 		Report:          func(r deploy.Result) { s.sketch(func(record *pipeline.Record) { fill(record, r) }) },
 		Log:             s.log,
+	}, nil
+}
+
+// soak is the setting as the state machine takes it.
+func soak(setting config.Soak) time.Duration {
+	switch setting {
+	case config.SoakAuto:
+		return 0
+	case 0:
+		return -1
+	}
+	return time.Duration(setting)
+}
+
+// verifyTarget checks the image of a rollback target as that of a deploy, except for
+// the age of its scan: what is gone back to is old. nil without signature settings.
+func (s *session) verifyTarget() (func(context.Context, pipeline.Image) error, error) {
+	options, err := s.verifyOptions()
+	if err != nil {
+		return nil, err
+	}
+	if s.AllowUnsignedUnsafe || s.VerifyKey == "" && s.VerifyIdentity == "" && s.VerifyIdentityRegexp == "" {
+		if s.record.Command == "rollback" || s.record.Command == "recover" {
+			s.log.Warn("the signature of the image that is gone back to is not checked; --verify-key, or --verify-identity and --verify-issuer, say how")
+		}
+		return nil, nil
+	}
+	options.Policy.MaxScanAge = 0
+	return func(ctx context.Context, image pipeline.Image) error {
+		options := options
+		options.Image = image
+		_, err := sign.Verify(ctx, options)
+		return err
 	}, nil
 }
 

@@ -17,7 +17,12 @@ import (
 const parallelTargets = 4
 
 // inCluster stands for a host where the transport knows the way.
-const inCluster = "http://target.invalid"
+func inCluster(secure bool) string {
+	if secure {
+		return "https://target.invalid"
+	}
+	return "http://target.invalid"
+}
 
 // prober sends the suite to each pod, through each Service and to the public URL.
 type prober struct {
@@ -39,10 +44,10 @@ func (p prober) Probe(ctx context.Context, to deploy.Targets) ([]pipeline.Check,
 	for _, pod := range to.Pods {
 		transport, done := p.cluster.PodTransport(pod)
 		defer done()
-		targets = append(targets, smoke.Target{Name: "Pod/" + pod.Name, BaseURL: inCluster, Transport: transport})
+		targets = append(targets, smoke.Target{Name: "Pod/" + pod.Name, BaseURL: inCluster(pod.HTTPS), Transport: transport})
 	}
 	for _, service := range to.Services {
-		targets = append(targets, smoke.Target{Name: "Service/" + service.Name, BaseURL: inCluster, Transport: p.cluster.ServiceTransport(service)})
+		targets = append(targets, smoke.Target{Name: "Service/" + service.Name, BaseURL: inCluster(service.HTTPS), Transport: p.cluster.ServiceTransport(service)})
 	}
 	if p.url != "" {
 		targets = append(targets, smoke.Target{Name: p.url, BaseURL: p.url, Outside: true})
@@ -132,7 +137,7 @@ func (s *session) targets(ctx context.Context, g gate, p *prober) (deploy.Target
 	if err == nil && rolled.Cause != nil {
 		s.log.Warn("the rollout is not complete; the checks go through the Services only", "cause", rolled.Cause.String())
 	}
-	return deploy.Targets{Pods: rolled.Pods, Services: applied.Services}, err
+	return deploy.Targets{Pods: rolled.Pods, Services: rolled.Services}, err
 }
 
 // answer makes of the checks what the command says: one that failed refuses, one

@@ -1,9 +1,11 @@
 package config
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
+	"time"
 )
 
 // Output is the form of a command's result on stdout.
@@ -23,6 +25,39 @@ type Builder string
 
 // Format is how signatures and attestations are stored.
 type Format string
+
+// Soak is how long new pods are watched after they are ready.
+type Soak time.Duration
+
+// SoakAuto leaves the length to the watcher.
+const SoakAuto Soak = -1
+
+const soakAuto = "auto"
+
+// String gives the value as it is written.
+func (s *Soak) String() string {
+	if *s == SoakAuto {
+		return soakAuto
+	}
+	return time.Duration(*s).String()
+}
+
+// Type is what the help shows in place of the value.
+func (s *Soak) Type() string { return "auto|duration" }
+
+// Set parses the value of --soak; 0 needs no unit.
+func (s *Soak) Set(v string) error {
+	if v == soakAuto {
+		*s = SoakAuto
+		return nil
+	}
+	d, err := time.ParseDuration(v)
+	if err != nil || d < 0 {
+		return errors.New("allowed are auto and a duration such as 90s")
+	}
+	*s = Soak(d)
+	return nil
+}
 
 // String gives the value as it is written.
 func (o *Output) String() string { return string(*o) }

@@ -106,7 +106,11 @@ func table() []flag {
 		{"allow-delete", "`KIND/NAME` that a deploy may delete although data or running pods go with it, repeatable; all for any", list(func(s *Settings) *[]string { return &s.AllowDelete })},
 		{"smoke", "`FILE` of smoke checks, or backstage, or none", text(func(s *Settings) *string { return &s.Smoke }, SmokeBackstage)},
 		{"public-url", "`URL` at which users reach the application; the smoke checks are sent there, too", text(func(s *Settings) *string { return &s.PublicURL }, "")},
-		{"soak", "how long the new revision must stay well after its smoke checks have passed", duration(func(s *Settings) *time.Duration { return &s.Soak }, 0)},
+		{"smoke-service", "`NAME[:PORT]` of a Service that the smoke checks go through, repeatable; default those that lead to what runs the image", list(func(s *Settings) *[]string { return &s.SmokeServices })},
+		{"soak", "how long new pods must stay well once all are ready, while the smoke checks run: auto is 10 to 30 seconds, by their liveness probes; 0 is for tests", func(fs *pflag.FlagSet, s *Settings, name, usage string) {
+			s.Soak = SoakAuto
+			fs.Var(&s.Soak, name, usage)
+		}},
 		{"rollout-rule", "`CODE=RULE` for a condition of a rollout, repeatable; RULE is terminal, ignore or a grace such as 90s", list(func(s *Settings) *[]string { return &s.RolloutRules })},
 		{"log-pattern", "`REGEX` of a log line after which a pod will never be ready, repeatable; backstage means the preset, which alone holds when none is given", list(func(s *Settings) *[]string { return &s.LogPatterns })},
 		{"evidence-dir", "`DIR`ectory for what is known of a failed revision", text(func(s *Settings) *string { return &s.EvidenceDir }, "stagecrew-evidence")},

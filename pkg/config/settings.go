@@ -83,7 +83,8 @@ type Settings struct {
 	AllowDelete     []string // KIND/NAME that may go although data or pods go with them
 	Smoke           string   // file of checks, or "backstage", or "none"
 	PublicURL       string   // where users reach the application, "" for nowhere
-	Soak            time.Duration
+	SmokeServices   []string // NAME or NAME:PORT, to be asked instead of what is found
+	Soak            Soak
 	RolloutRules    []string // CODE=RULE, see pkg/rollout
 	LogPatterns     []string // regular expressions, or "backstage"
 	EvidenceDir     string   // where evidence is kept

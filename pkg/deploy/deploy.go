@@ -1,6 +1,6 @@
 // Package deploy is the state machine of a deployment, see table.go. It decides;
 // Helm, the watcher and the smoke checks do. They stand behind the small
-// interfaces of this package.
+// interfaces of cluster.go.
 package deploy
 
 import (
@@ -11,109 +11,26 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// Releases is Helm's record of a release, with a verdict for each revision.
-type Releases interface {
-	// History gives the revisions, newest first; none for a new release.
-	History(ctx context.Context) ([]pipeline.Revision, error)
-	// Describe says what an existing revision consists of.
-	Describe(ctx context.Context, revision int) (pipeline.Applied, error)
-	// Mark writes the verdict of a revision into the cluster.
-	Mark(ctx context.Context, revision int, mark pipeline.Mark) error
-}
-
-// Manifests compares what revisions consist of.
-type Manifests interface {
-	// Drift says how the live objects differ from those of a revision.
-	Drift(ctx context.Context, revision int) ([]pipeline.Change, error)
-	// Diff is a unified diff of two revisions' manifests, without Secrets' data; a
-	// revision 0 is empty.
-	Diff(ctx context.Context, from, to int) (string, error)
-	// Secrets are the values that must not be shown of a revision.
-	Secrets(ctx context.Context, revision int) ([]string, error)
-}
-
-// Planner says what a change would do, without doing it.
-type Planner interface {
-	Plan(ctx context.Context, image pipeline.Image) (pipeline.Plan, error)
-	PlanRollback(ctx context.Context, to int) (pipeline.Plan, error)
-}
-
-// Checker looks for what will make a plan fail, certainly or probably.
-type Checker interface {
-	Check(ctx context.Context, plan pipeline.Plan) ([]pipeline.Concern, error)
-}
-
-// Applier changes the cluster. Both methods return when the API server has taken
-// the objects, without waiting for pods, and mark the new revision pending. When
-// an error comes with a revision, that revision stands in the history. When ctx is
-// cancelled they return soon with its error, although Helm may still be at work:
-// the process must then end without touching the release again.
-type Applier interface {
-	Apply(ctx context.Context, image pipeline.Verified) (pipeline.Applied, error)
-	Rollback(ctx context.Context, to int) (pipeline.Applied, error)
-}
-
-// Locker makes sure that one run at a time changes a release.
-type Locker interface {
-	// Lock gives a context that is cancelled, with the cause, when the lock is lost.
-	Lock(ctx context.Context, holder string) (held context.Context, unlock func(context.Context) error, err error)
-	// Note writes down what the holder is doing, for the next run if this one dies.
-	Note(ctx context.Context, journal pipeline.Journal) error
-	// Journal is what was noted last; the zero value when there is nothing.
-	Journal(ctx context.Context) (pipeline.Journal, error)
-}
-
-// Watcher looks at pods.
-type Watcher interface {
-	// Watch waits until a rollout is complete or certain to fail; ctx's deadline is
-	// its budget.
-	Watch(ctx context.Context, applied pipeline.Applied) (pipeline.Rollout, error)
-	// Hold watches a complete rollout for a while; the cause says how it broke.
-	Hold(ctx context.Context, applied pipeline.Applied, d time.Duration) (*pipeline.Cause, error)
-	// Collect gathers what is known about a failed rollout, as far as it can be had.
-	Collect(ctx context.Context, applied pipeline.Applied, cause pipeline.Cause) pipeline.Evidence
-}
-
-// Targets are where smoke checks are sent, besides the public URL.
-type Targets struct {
-	Pods     []pipeline.Pod
-	Services []pipeline.Service
-	// Quick asks only a few times: for a look at the live release.
-	Quick bool
-}
-
-// Prober sends the smoke checks.
-type Prober interface {
-	// Probe sends them to each pod, through each Service and to the public URL.
-	Probe(ctx context.Context, to Targets) ([]pipeline.Check, error)
-	// Against makes of the checks that failed those inconclusive that had failed
-	// before the deploy, too.
-	Against(before, after []pipeline.Check) []pipeline.Check
-}
-
-// Cluster is everything a deployment needs of one cluster.
-type Cluster struct {
-	Releases  Releases
-	Manifests Manifests
-	Planner   Planner
-	Checker   Checker
-	Applier   Applier
-	Locker    Locker
-	Watcher   Watcher
-	Prober    Prober
-}
-
 // Options describe one deployment, rollback, gate or recovery.
 type Options struct {
-	// Release and Namespace are for messages and the result only.
+	// Release and Namespace are for messages and the result only; the namespace is
+	// that of the cluster where it is known there.
 	Release, Namespace string
-	// Timeout bounds a deploy without its rollback; default 10 minutes.
+	// Timeout bounds a deploy without its soak and its rollback; default 10 minutes.
 	Timeout time.Duration
 	// RollbackTimeout bounds a rollback with its checks; default 5 minutes.
 	RollbackTimeout time.Duration
-	// Soak is how long the new revision must stay well after its smoke checks have
-	// passed; default not at all.
+	// Soak is how long the new pods must stay well after the last of them was ready,
+	// while the smoke checks run: 0 leaves it to the watcher, which knows their
+	// liveness probes, and a negative value leaves it out.
 	Soak time.Duration
+	// Asks says that there are smoke checks: a revision that none of them was sent to
+	// is not proven.
+	Asks bool
+	// Verify checks the signature of an image that is to be gone back to, as that of a
+	// deploy was. An error of [pipeline.KindRefused] makes a revision no target; with
+	// any other the image could not be looked at. nil checks nothing.
+	Verify func(context.Context, pipeline.Image) error
 	// DryRun ends after the preflight and changes nothing.
 	DryRun bool
 	// Holder names this run in the lock.
@@ -135,6 +52,20 @@ const (
 	defaultRollbackTimeout = 5 * time.Minute
 )
 
+// withDefaults fills in what was left out.
+func (o Options) withDefaults() Options {
+	if o.Log == nil {
+		o.Log = slog.New(slog.DiscardHandler)
+	}
+	if o.Timeout <= 0 {
+		o.Timeout = defaultTimeout
+	}
+	if o.RollbackTimeout <= 0 {
+		o.RollbackTimeout = defaultRollbackTimeout
+	}
+	return o
+}
+
 // Result is how a deployment ended.
 type Result struct {
 	Verdict pipeline.Verdict
@@ -143,7 +74,10 @@ type Result struct {
 	Cause   *pipeline.Cause
 	Phases  []pipeline.Phase
 	Checks  []pipeline.Check
-	// Concerns are what preflight found and let pass.
+	// Soak is for how long the new pods were watched after they were ready.
+	Soak time.Duration
+	// Concerns are what preflight found and let pass, and what was not proven of the
+	// revision.
 	Concerns []pipeline.Concern
 	// Plan is what would change, of a dry run only.
 	Plan *pipeline.Plan
@@ -154,4 +88,33 @@ type Result struct {
 	Repairs []string
 	// Advice is a sentence for the person on call, "" when nothing is to be done.
 	Advice string
+}
+
+// Deploy brings image into production and proves it, or puts the last
+// verified-good revision back. An error means that the run ended without a
+// verdict about the new revision: refused, unreachable or wrong input.
+func Deploy(ctx context.Context, image pipeline.Verified, o Options) (Result, error) {
+	if image.Image() == (pipeline.Image{}) {
+		return Result{Verdict: pipeline.VerdictUnknown}, pipeline.BadInput("deploy/no-image", "deploying release %q: there is no image; a verified one is wanted, by digest", o.Release)
+	}
+	return start(ctx, o, deploying, func(r *run) { r.image, r.result.Image = image, image.Image() })
+}
+
+// Rollback puts an earlier revision back by hand and proves it. The verdict is
+// good when it serves and passed; an error means that nothing was changed.
+func Rollback(ctx context.Context, to Target, o Options) (Result, error) {
+	return start(ctx, o, goingBack, func(r *run) { r.target = to })
+}
+
+// Recover finishes what a dead or cancelled run left: it judges a live revision
+// without a verdict, and replaces one that is bad or was applied in part by the
+// last verified-good one.
+func Recover(ctx context.Context, o Options) (Result, error) {
+	return start(ctx, o, recovering, func(*run) {})
+}
+
+// Gate judges the newest revision, which somebody else applied, and writes the
+// verdict. It changes nothing else. The verdict refused says that it is bad.
+func Gate(ctx context.Context, o Options) (Result, error) {
+	return start(ctx, o, gating, func(*run) {})
 }

@@ -20,7 +20,7 @@ func TestAGoodReleaseIsMarkedGood(t *testing.T) {
 	require.Equal(t, pipeline.Release{Name: "backstage", Namespace: "prod", Revision: 1, Live: 1}, result.Release)
 	require.Nil(t, result.Cause)
 	require.Empty(t, result.Advice)
-	require.Equal(t, []string{"preflight", "lock", "baseline", "apply", "watch", "smoke"}, phases(result))
+	require.Equal(t, []string{"preflight", "lock", "baseline", "apply", "watch", "smoke", "soak", "compare"}, phases(result))
 }
 
 func phases(r Result) []string {
@@ -36,7 +36,6 @@ func TestABadReleaseGoesBackToTheLastGoodOne(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := installed(t, "fine")
 			o := f.options()
-			o.Soak = time.Millisecond
 			var kept pipeline.Evidence
 			o.Keep = func(e pipeline.Evidence) ([]string, error) {
 				require.NotContains(t, f.calls, "rollback", "evidence comes before the rollback")
@@ -104,6 +103,7 @@ func TestWithoutAProvenRevisionNothingFurtherIsTouched(t *testing.T) {
 func TestWhatFailedBeforeTheDeployDoesNotCountAgainstIt(t *testing.T) {
 	f := installed(t, "fine")
 	f.push(pipeline.Revision{Image: "sick"}, nil) // one of its checks fails
+	f.history[0].Verdict = pipeline.MarkGood      // it did not when it was deployed
 	result := f.deploy(t, "sick2")
 	require.Equal(t, pipeline.VerdictGood, result.Verdict)
 	require.True(t, f.probed[0].Quick, "the live release is only looked at")
@@ -134,10 +134,10 @@ func TestARollbackIsProvenOrNeedsAHuman(t *testing.T) {
 	})
 	t.Run("live objects differ", func(t *testing.T) {
 		f := installed(t, "fine")
-		f.drift = []pipeline.Change{{Object: "Deployment/backstage", Action: "update"}}
+		f.drift = []pipeline.Change{{Object: "Deployment/backstage", Action: "update", Fields: "spec.replicas"}}
 		result := f.deploy(t, "mute")
 		require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
-		require.Contains(t, result.Advice, "live objects differ from its manifest: Deployment/backstage (update)")
+		require.Contains(t, result.Advice, "somebody else changed them: Deployment/backstage (spec.replicas)")
 	})
 	t.Run("Helm fails", func(t *testing.T) {
 		f := installed(t, "fine")
@@ -266,7 +266,7 @@ func TestSignals(t *testing.T) {
 				if what == c.during && ctx.Err() == nil {
 					cancel()
 					if !c.helmEnds {
-						f.errs[what] = context.Canceled
+						f.fails(what, context.Canceled)
 					}
 				}
 			}
@@ -352,5 +352,5 @@ func TestTheStateIsReportedAsItGoes(t *testing.T) {
 	o.Report = func(r Result) { seen = append(seen, len(r.Phases)) }
 	_, err := Deploy(t.Context(), image("fine2"), o)
 	require.NoError(t, err)
-	require.Equal(t, []int{0, 1, 2, 3, 4, 5}, seen)
+	require.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 7}, seen)
 }

@@ -23,13 +23,12 @@ func TestTheDocumentShowsTheTables(t *testing.T) {
 <!-- generated from pkg/deploy/table.go by make generate -->
 
 Each command that changes or judges a release runs through one table. A row says: in this phase, when this happens, go there. A signal
-is "stopped" (or "abandoned" while Helm is still at work); a lock that another run has taken over is "lost". Nothing else can happen: a
-test walks every table.
+is "stopped" (or "abandoned" while Helm is still at work); a lock that another run has taken over is "lost". "Could not tell" is an error of
+the watch or of the API server, which says nothing about the revision; "unproven" is a revision that nothing speaks against, and nothing
+for. Nothing else can happen: a test walks every table. A panic takes the way of a revision that failed after the apply, and ends the run
+with an error before it.
 `)
-	for _, c := range []struct {
-		name  string
-		table table
-	}{{"deploy", deployTable}, {"rollback", rollbackTable}, {"recover", recoverTable}, {"gate", gateTable}} {
+	for _, c := range []operation{deploying, goingBack, recovering, gating} {
 		fmt.Fprintf(&b, "\n## stagecrew %s\n\n| in | when | then |\n|---|---|---|\n", c.name)
 		for _, r := range c.table {
 			fmt.Fprintf(&b, "| %s | %s | %s |\n", r.in, r.on, r.to)

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 	"time"
 
@@ -15,9 +16,12 @@ import (
 
 // fakeCluster keeps a history as Helm does and behaves by the name of the image:
 // "crash" never becomes ready, "mute" fails its smoke check, "unheard" cannot be
-// asked, "shaky" breaks while soaking, "sick" fails one check of two. on is called
-// with the name of each thing that happens.
+// asked, "shaky" breaks while soaking, "sick" fails one check of two, "zero" wants no
+// pod, "config" has no workload, "custom" has one that cannot be watched, "worker"
+// answers no HTTP, "rollout" is worker and custom, "gone" was deleted by hand. on is
+// called with the name of each thing that happens, several at a time.
 type fakeCluster struct {
+	mu       sync.Mutex
 	history  []pipeline.Revision // newest first
 	on       func(what string)
 	errs     map[string]error // by what happens
@@ -33,15 +37,26 @@ type fakeCluster struct {
 
 func (f *fakeCluster) connect() (Cluster, error) {
 	f.connects++
-	return Cluster{Releases: f, Manifests: f, Planner: f, Checker: f, Applier: f, Locker: f, Watcher: f, Prober: f}, f.errs["connect"]
+	return Cluster{Namespace: "prod", Releases: f, Manifests: f, Planner: f, Checker: f, Applier: f, Locker: f, Watcher: f, Prober: f}, f.errs["connect"]
 }
 
 func (f *fakeCluster) happens(what string) error {
+	f.mu.Lock()
 	f.calls = append(f.calls, what)
+	f.mu.Unlock()
 	if f.on != nil {
 		f.on(what)
 	}
+	f.mu.Lock()
+	defer f.mu.Unlock()
 	return f.errs[what]
+}
+
+// fails makes something fail from now on.
+func (f *fakeCluster) fails(what string, err error) {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	f.errs[what] = err
 }
 
 func (f *fakeCluster) History(ctx context.Context) ([]pipeline.Revision, error) {
@@ -70,7 +85,10 @@ func (f *fakeCluster) Mark(_ context.Context, revision int, mark pipeline.Mark) 
 	return errors.New("no such revision")
 }
 
-func (f *fakeCluster) Drift(context.Context, int) ([]pipeline.Change, error) { return f.drift, nil }
+func (f *fakeCluster) Drift(context.Context, int) ([]pipeline.Change, error) {
+	err := f.happens("drift")
+	return f.drift, err
+}
 
 func (f *fakeCluster) Diff(context.Context, int, int) (string, error) {
 	return "-image: old\n+image: new\n+password: open-sesame\n", nil
@@ -154,29 +172,45 @@ func (f *fakeCluster) push(r pipeline.Revision, err error) pipeline.Applied {
 
 // applied names the workload after the image, so that Watch can tell them apart.
 func applied(r pipeline.Revision) pipeline.Applied {
-	return pipeline.Applied{
-		Revision:  r,
-		Workloads: []pipeline.Workload{{Kind: "Deployment", Name: r.Image}},
-		Services:  []pipeline.Service{{Name: r.Image, Port: 80}},
+	a := pipeline.Applied{Revision: r, Workloads: []pipeline.Workload{{Kind: "Deployment", Name: r.Image}}}
+	if has(r.Image, "config", "custom") {
+		a.Workloads = nil
 	}
+	return a
+}
+
+func has(name string, words ...string) bool {
+	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(name, word) })
 }
 
 func (f *fakeCluster) Watch(ctx context.Context, a pipeline.Applied) (pipeline.Rollout, error) {
 	if err := f.happens("watch"); err != nil {
 		return pipeline.Rollout{}, err
 	}
-	name := a.Workloads[0].Name
-	if strings.Contains(name, "crash") {
-		return pipeline.Rollout{Cause: &pipeline.Cause{Code: "rollout/crash-loop", Object: "Pod/a", Reason: "Error", Message: "backstage: exit code 1: open-sesame"}}, nil
+	name := a.Revision.Image
+	var result pipeline.Rollout
+	if has(name, "custom", "rollout") {
+		result.Unproven = []string{"Rollout.argoproj.io/web cannot be watched"}
 	}
-	return pipeline.Rollout{Pods: []pipeline.Pod{{Name: name}}}, ctx.Err()
+	switch {
+	case has(name, "crash"):
+		return pipeline.Rollout{Cause: &pipeline.Cause{Code: "rollout/crash-loop", Object: "Pod/a", Reason: "Error", Message: "backstage: exit code 1: open-sesame"}}, nil
+	case has(name, "gone"):
+		return pipeline.Rollout{Cause: &pipeline.Cause{Code: "rollout/deleted", Object: "Deployment/backstage", Reason: "NotFound"}}, nil
+	case has(name, "zero"):
+		result.Idle = true
+	case !has(name, "worker", "config", "custom", "rollout"):
+		result.Pods = []pipeline.Pod{{Name: name}}
+		result.Services = []pipeline.Service{{Name: name, Port: 80}}
+	}
+	return result, ctx.Err()
 }
 
 func (f *fakeCluster) Hold(ctx context.Context, a pipeline.Applied, d time.Duration) (*pipeline.Cause, error) {
 	if err := f.happens("hold"); err != nil {
 		return nil, err
 	}
-	if strings.Contains(a.Workloads[0].Name, "shaky") {
+	if has(a.Revision.Image, "shaky") {
 		return &pipeline.Cause{Code: "rollout/not-stable", Object: "Pod/a"}, nil
 	}
 	select {
@@ -189,7 +223,7 @@ func (f *fakeCluster) Hold(ctx context.Context, a pipeline.Applied, d time.Durat
 
 func (f *fakeCluster) Collect(_ context.Context, a pipeline.Applied, cause pipeline.Cause) pipeline.Evidence {
 	_ = f.happens("collect")
-	return pipeline.Evidence{Cause: cause, Pods: []pipeline.PodState{{Name: a.Workloads[0].Name}},
+	return pipeline.Evidence{Cause: cause, Pods: []pipeline.PodState{{Name: a.Revision.Image}},
 		Logs: []pipeline.Log{{Pod: "a", Text: "connecting with open-sesame"}}}
 }
 
@@ -197,7 +231,9 @@ func (f *fakeCluster) Probe(ctx context.Context, to Targets) ([]pipeline.Check, 
 	if err := f.happens("probe"); err != nil {
 		return nil, err
 	}
+	f.mu.Lock()
 	f.probed = append(f.probed, to)
+	f.mu.Unlock()
 	if len(to.Pods) == 0 {
 		return nil, ctx.Err()
 	}
@@ -232,7 +268,7 @@ func image(name string) pipeline.Verified {
 }
 
 func (f *fakeCluster) options() Options {
-	return Options{Release: "backstage", Namespace: "prod", Holder: "test", Connect: f.connect, Timeout: time.Minute}
+	return Options{Release: "backstage", Namespace: "prod", Holder: "test", Connect: f.connect, Timeout: time.Minute, Asks: true}
 }
 
 func (f *fakeCluster) deploy(t *testing.T, name string) Result {

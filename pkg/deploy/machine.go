@@ -1,10 +1,10 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
-	"log/slog"
 	"slices"
 	"time"
 
@@ -14,19 +14,22 @@ import (
 // run is the state of one deployment, rollback, gate or recovery.
 type run struct {
 	Options
-	table   table
+	op      operation
 	image   pipeline.Verified // what a deploy deploys
 	target  Target            // what a rollback by hand wants
-	gating  bool              // only the verdict is written
 	cluster Cluster
 	locker  Locker // the one that holds the lock, whatever cluster becomes
 	locked  bool
+	unlock  func(context.Context) error
+	held    context.Context //nolint:containedctx // while the lock is held; the soak goes on from step to step
 	started time.Time
 	retreat time.Time // when the rollback began
 
 	history []pipeline.Revision
+	vouched map[string]error // what the verification of an image said, by reference
 	applied pipeline.Applied // what is judged
-	rollout pipeline.Rollout
+	trial   *trial           // its judging
+	partial bool             // it was applied in part only
 	before  []pipeline.Check // of the live release, before the deploy
 	result  Result
 	err     error // with which the run ends where there is no verdict
@@ -62,82 +65,94 @@ func soon(d time.Duration) func(*run) time.Time {
 	return func(*run) time.Time { return time.Now().Add(d) }
 }
 
+// compareTime is what the comparison has in any case, also when the deploy's time
+// has gone by.
+const compareTime = 30 * time.Second
+
 func actions() map[state]action {
 	return map[state]action{
 		preflight:   {do: (*run).preflight, budget: (*run).forward},
-		locking:     {}, // see acquire
+		locking:     {do: (*run).lock, budget: (*run).forward},
 		settling:    {do: (*run).settle, budget: (*run).forward, silent: true},
-		baseline:    {do: (*run).baseline, budget: (*run).forward},
+		baseline:    {do: (*run).baseline, budget: func(r *run) time.Time { return later(r.forward(), r.adoption()) }},
 		surveying:   {do: (*run).survey, budget: (*run).forward},
 		applying:    {do: (*run).apply, budget: (*run).forward},
 		watching:    {do: (*run).watch, budget: (*run).forward},
 		smoking:     {do: (*run).smoke, budget: (*run).forward},
-		soaking:     {do: (*run).soak, budget: (*run).forward},
+		soaking:     {do: (*run).soak, budget: func(r *run) time.Time { return r.afterSoak(r.forward()) }},
+		comparing:   {do: (*run).compare, budget: func(r *run) time.Time { return later(r.forward(), time.Now().Add(compareTime)) }},
 		marking:     {do: (*run).mark, budget: soon(actAfterCancel), always: true, silent: true},
 		evidence:    {do: (*run).evidence, budget: soon(evidenceTime)},
 		deciding:    {do: (*run).decide, budget: soon(evidenceTime), silent: true},
 		rollingBack: {do: (*run).rollBack, budget: (*run).backward},
-		regating:    {do: (*run).regate, budget: (*run).backward},
+		regating:    {do: (*run).regate, budget: func(r *run) time.Time { return r.afterSoak(r.backward()) }},
 		hurrying:    {do: (*run).hurry, budget: soon(actAfterCancel), always: true},
 	}
 }
 
-// start runs the table from a state to its end.
-func start(ctx context.Context, o Options, t table, first state, prepare func(*run)) (Result, error) {
-	if o.Log == nil {
-		o.Log = slog.New(slog.DiscardHandler)
-	}
-	if o.Timeout <= 0 {
-		o.Timeout = defaultTimeout
-	}
-	if o.RollbackTimeout <= 0 {
-		o.RollbackTimeout = defaultRollbackTimeout
-	}
-	r := &run{Options: o, table: t, started: time.Now()}
+// start runs the operation's table from its first state to an end.
+func start(ctx context.Context, o Options, op operation, prepare func(*run)) (Result, error) {
+	r := &run{Options: o.withDefaults(), op: op, started: time.Now(), held: ctx, vouched: map[string]error{}}
 	r.result.Verdict = pipeline.VerdictUnknown
 	r.result.Release = pipeline.Release{Name: o.Release, Namespace: o.Namespace}
 	prepare(r)
-	cluster, err := o.Connect()
-	if err != nil {
+	var err error
+	if r.cluster, err = r.Connect(); err != nil {
 		return r.result, err
 	}
-	r.cluster, r.locker = cluster, cluster.Locker
-	held, unlock := ctx, func(context.Context) error { return nil }
-	at := first
+	r.locker = r.cluster.Locker
+	r.Namespace = cmp.Or(r.cluster.Namespace, r.Namespace)
+	r.result.Release.Namespace = r.Namespace
+	at := r.walk()
+	r.finish(at)
+	r.release(ctx, at)
+	return r.result, r.err
+}
+
+// walk goes through the table and gives the end.
+func (r *run) walk() state {
+	at := r.op.first
 	for do := actions(); ; {
 		a, found := do[at]
 		if !found {
-			break
+			return at
 		}
-		var on event
-		if at == locking {
-			on, held, unlock = r.acquire(ctx, a)
-		} else {
-			on = r.step(held, at, a)
-		}
-		next, known := t.next(at, on)
+		on := r.step(at, a)
+		next, known := r.op.table.next(at, on)
 		if !known {
-			return r.result, fmt.Errorf("the state machine has no way from %q on %q", at, on)
+			// A bug: what holds the lock must give it back all the same.
+			r.err = fmt.Errorf("the state machine of %s has no way from %q on %q", r.op.name, at, on)
+			return ended
 		}
 		at = next
 	}
-	r.finish(at)
-	if r.locked {
-		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockAfter)
-		defer cancel()
+}
+
+// release gives the lock back.
+func (r *run) release(ctx context.Context, at state) {
+	if r.trial != nil {
+		r.trial.end()
+	}
+	if !r.locked {
+		return
+	}
+	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockAfter)
+	defer cancel()
+	err := pipeline.Guard(func() error {
 		if at != cancelled {
 			r.forget(after)
 		}
-		if err := unlock(after); err != nil {
-			r.Log.Warn("releasing the lock; it runs out by itself", "error", err)
-		}
+		return r.unlock(after)
+	})
+	if err != nil {
+		r.Log.Warn("releasing the lock; it runs out by itself", "error", err)
 	}
-	return r.result, r.err
 }
 
 // step runs one action within its budget. What happened to the context counts
 // more than what the action made of it.
-func (r *run) step(held context.Context, at state, a action) event {
+func (r *run) step(at state, a action) event {
+	held := r.held
 	if held.Err() != nil && !a.always {
 		return r.interrupted(held)
 	}
@@ -151,34 +166,22 @@ func (r *run) step(held context.Context, at state, a action) event {
 	ctx, cancel := context.WithDeadline(base, a.budget(r))
 	defer cancel()
 	r.note(ctx, at, a)
-	on := r.phase(at, a, func() event { return a.do(r, ctx) })
+	on := r.phase(at, a, func() event { return r.guarded(at, func() event { return a.do(r, ctx) }) })
 	if held.Err() != nil && !a.always && on != passed && on != abandoned {
 		return r.interrupted(held)
 	}
 	return on
 }
 
-// acquire is the step that takes the lock.
-func (r *run) acquire(ctx context.Context, a action) (on event, held context.Context, unlock func(context.Context) error) {
-	if ctx.Err() != nil {
-		return stopped, ctx, nil
+// lock takes the lock. It outlives the budget of the deploy: a rollback needs it,
+// too.
+func (r *run) lock(context.Context) event {
+	held, unlock, err := r.locker.Lock(r.held, r.Holder)
+	if err != nil {
+		return r.breaks(err)
 	}
-	on = r.phase(locking, a, func() event {
-		// The lock outlives the budget of the deploy: a rollback needs it, too.
-		var err error
-		if held, unlock, err = r.locker.Lock(ctx, r.Holder); err != nil {
-			return r.breaks(err)
-		}
-		r.locked = true
-		return passed
-	})
-	if on != passed && ctx.Err() != nil {
-		on = stopped
-	}
-	if held == nil {
-		held = ctx
-	}
-	return on, held, unlock
+	r.held, r.unlock, r.locked = held, unlock, true
+	return passed
 }
 
 // interrupted tells a signal from a lost lock.
@@ -199,7 +202,7 @@ func (r *run) breaks(err error) event {
 
 // phase runs one step and notes its time and result.
 func (r *run) phase(at state, a action, step func() event) event {
-	if a.silent || at == soaking && r.Soak <= 0 {
+	if a.silent || at == soaking && r.Soak < 0 {
 		return step()
 	}
 	r.Log.Info(string(at))
@@ -208,7 +211,7 @@ func (r *run) phase(at state, a action, step func() event) event {
 	on := step()
 	p.End = time.Now()
 	switch on {
-	case passed, untouched, undo:
+	case passed, idle, untouched, undo:
 	case stopped, abandoned:
 		p.Result = "cancelled"
 	default:
@@ -264,7 +267,7 @@ func (r *run) finish(at state) {
 		r.Log.Error("a human is needed: " + r.result.Advice)
 	case refused:
 		r.result.Verdict = pipeline.VerdictRefused
-	case planned, nothing:
+	case planned, nothing, atRest:
 		r.result.Verdict = pipeline.VerdictOK
 	case cancelled:
 		r.cancelled()

@@ -4,146 +4,86 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
+// judges reports whether this run judges what somebody else applied: what it could
+// not find out says nothing about that.
+func (r *run) judges() bool { return r.op.name == gating.name || r.op.name == recovering.name }
+
 // watch waits until the revision is rolled out.
 func (r *run) watch(ctx context.Context) event {
-	var err error
-	r.rollout, err = r.cluster.Watcher.Watch(ctx, r.applied)
-	if r.rollout.Cause != nil || err != nil {
-		return r.fails(r.rollout.Cause, err)
+	r.trial = r.judge(r.held, r.applied, r.before)
+	on := r.trial.watch(ctx)
+	for _, line := range r.trial.rollout.Unproven {
+		r.Log.Warn("not proven: " + line)
+		r.result.Concerns = append(r.result.Concerns, pipeline.Concern{Code: "deploy/not-proven", Message: line})
 	}
-	return passed
+	return r.told(on, r.trial.cause, r.trial.err)
 }
 
 // smoke sends the checks to what was rolled out.
 func (r *run) smoke(ctx context.Context) event {
-	checks, err := r.cluster.Prober.Probe(ctx, Targets{Pods: r.rollout.Pods, Services: r.applied.Services})
-	checks = r.cluster.Prober.Against(r.before, checks)
-	r.result.Checks = append(r.result.Checks, checks...)
-	cause := failure(checks)
-	if cause == nil && ctx.Err() != nil {
-		cause = doubt(checks) // the time is up
-	}
-	if cause != nil || err != nil {
-		return r.fails(cause, err)
-	}
-	if isProven(checks) {
-		return passed
-	}
-	r.result.Cause = doubt(checks)
-	r.result.Advice = fmt.Sprintf("revision %d runs and nothing speaks against it, but no smoke check could be answered; `stagecrew recover` judges it again", r.applied.Revision.Number)
-	return unproven
+	on := r.trial.smoke(ctx)
+	r.result.Checks = append(r.result.Checks, r.trial.checks...)
+	return r.told(on, r.trial.cause, r.trial.err)
 }
 
-// soakPause lies between two rounds of smoke checks while soaking.
-const soakPause = 5 * time.Second
-
-// soak keeps watching the pods and repeats the checks for a while.
+// soak keeps watching the pods for a while.
 func (r *run) soak(ctx context.Context) event {
-	if r.Soak <= 0 {
-		return passed
-	}
-	ctx, cancel := context.WithCancel(ctx)
-	defer cancel()
-	type held struct {
-		cause *pipeline.Cause
-		err   error
-	}
-	pods := make(chan held, 1)
-	go func() {
-		cause, err := r.cluster.Watcher.Hold(ctx, r.applied, r.Soak)
-		pods <- held{cause, err}
-	}()
-	for {
-		select {
-		case h := <-pods:
-			if h.cause != nil || h.err != nil {
-				return r.fails(h.cause, h.err)
-			}
-			return passed
-		case <-time.After(min(soakPause, r.Soak)):
-		}
-		checks, err := r.cluster.Prober.Probe(ctx, Targets{Services: r.applied.Services, Quick: true})
-		checks = r.cluster.Prober.Against(r.before, checks)
-		if cause := failure(checks); cause != nil || err != nil {
-			r.result.Checks = append(r.result.Checks, checks...)
-			return r.fails(cause, err)
-		}
-	}
+	asked := len(r.trial.checks)
+	on := r.trial.soak(ctx)
+	r.result.Soak = r.trial.hold.length()
+	r.result.Checks = append(r.result.Checks, r.trial.checks[asked:]...)
+	return r.told(on, r.trial.cause, r.trial.err)
 }
 
-// fails keeps why the revision is not good. That a signal ended the asking is no
-// reason.
-func (r *run) fails(cause *pipeline.Cause, err error) event {
-	if cause != nil || !errors.Is(err, context.Canceled) {
-		r.result.Cause = causeOf(cause, err)
-	}
-	return failed
+// compare makes sure that what was judged is what was applied.
+func (r *run) compare(ctx context.Context) event {
+	on := r.trial.compare(ctx)
+	return r.told(on, r.trial.cause, r.trial.err)
 }
 
-// causeOf prefers the named cause; an error alone (a broken watch, say) becomes one.
-func causeOf(cause *pipeline.Cause, err error) *pipeline.Cause {
+// told keeps why a revision is not good, not proven, or could not be judged.
+func (r *run) told(on event, cause *pipeline.Cause, err error) event {
+	number := r.applied.Revision.Number
 	switch {
-	case cause != nil:
-		return cause
-	case err == nil:
-		return &pipeline.Cause{Code: "smoke/not-proven", Message: "no smoke check could be answered"}
+	case on == failed:
+		r.result.Cause = cause
+	case on == unproven:
+		r.result.Cause = cause
+		r.result.Advice = fmt.Sprintf("revision %d runs and nothing speaks against it, but nothing proves it: %s; `stagecrew recover` judges it again", number, cause.Message)
+	case on == unclear && errors.Is(err, context.Canceled):
+		// A signal, which is no reason.
+	case on == unclear && r.judges():
+		r.err = fmt.Errorf("judging revision %d: %w", number, err)
+	case on == unclear:
+		r.result.Cause = &pipeline.Cause{Code: "deploy/gate-broken", Message: err.Error()}
+		r.result.Advice = fmt.Sprintf("revision %d was applied, but it could not be judged: %v; `stagecrew recover` or the next deploy judges it", number, err)
 	}
-	return &pipeline.Cause{Code: "deploy/gate-broken", Message: err.Error()}
+	return on
 }
 
-// failure names the first check that failed, nil without one.
-func failure(checks []pipeline.Check) *pipeline.Cause {
-	for _, c := range checks {
-		if c.Result == "failed" {
-			return &pipeline.Cause{Code: "smoke/check-failed", Object: c.Target, Reason: c.Name, Message: c.Detail}
-		}
-	}
-	return nil
-}
-
-// doubt names the first check that told nothing.
-func doubt(checks []pipeline.Check) *pipeline.Cause {
-	for _, c := range checks {
-		if c.Result == "inconclusive" {
-			return &pipeline.Cause{Code: "smoke/not-proven", Object: c.Target, Reason: c.Name, Message: c.Detail}
-		}
-	}
-	return causeOf(nil, nil)
-}
-
-// isProven tells whether every pod and every Service has passed a check. Checks
-// of the public URL prove nothing by themselves: it may be closed from here.
-func isProven(checks []pipeline.Check) bool {
-	passed := map[string]bool{}
-	for _, c := range checks {
-		if strings.HasPrefix(c.Target, "Pod/") || strings.HasPrefix(c.Target, "Service/") {
-			passed[c.Target] = passed[c.Target] || c.Result == "passed"
-		}
-	}
-	for _, ok := range passed {
-		if !ok {
-			return false
-		}
-	}
-	return true
-}
-
-// mark writes the verdict good. The proof is complete: a signal that comes now
-// must not lose it.
+// mark writes the verdict. The proof is complete: a signal that comes now must not
+// lose it.
 func (r *run) mark(ctx context.Context) event {
-	revision := r.applied.Revision.Number
-	if err := r.cluster.Releases.Mark(ctx, revision, pipeline.MarkGood); err != nil {
+	revision, verdict, on := r.applied.Revision.Number, pipeline.MarkGood, passed
+	if r.trial.idle() {
+		verdict, on = pipeline.MarkIdle, idle
+	}
+	if err := r.cluster.Releases.Mark(ctx, revision, verdict); err != nil {
 		r.result.Cause = &pipeline.Cause{Code: "deploy/verdict-not-written", Message: err.Error()}
 		r.result.Advice = fmt.Sprintf("revision %d serves and passed every check, but its verdict could not be written; `stagecrew recover` tries again", revision)
 		return failed
 	}
 	r.result.Release.Live, r.result.Cause, r.result.Advice = revision, nil, ""
-	r.Log.Info("verified good", "revision", revision)
-	return passed
+	if on == idle {
+		r.result.Release.Idle = true
+		r.Log.Warn("applied; nothing runs, on purpose, and so nothing is proven: this revision is no rollback target", "revision", revision)
+		return on
+	}
+	r.Log.Info("verified good", "revision", revision, "soaked", r.result.Soak.Round(100*time.Millisecond))
+	return on
 }

@@ -38,7 +38,7 @@ func TestChoosingARollbackTarget(t *testing.T) {
 		{Number: 4, Status: "deployed", Verdict: pipeline.MarkGood, Image: "r.test/a@sha256:dd"},
 		{Number: 3, Verdict: pipeline.MarkBad, MarkedAt: bad, Image: "r.test/a@sha256:cc"},
 		{Number: 2, Verdict: pipeline.MarkNone, Image: "r.test/a@sha256:bb"},
-		{Number: 1, Verdict: pipeline.MarkGood, Image: "r.test/a@sha256:aa"},
+		{Number: 1, Status: "superseded", Verdict: pipeline.MarkGood, Image: "r.test/a@sha256:aa"},
 	}
 	cases := map[string]struct {
 		to      Target
@@ -57,13 +57,13 @@ func TestChoosingARollbackTarget(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			got, err := choose(history, c.to)
+			got, err := candidates(history, c.to)
 			if c.refusal != "" {
 				require.ErrorContains(t, err, c.refusal)
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, c.want, got.Number)
+			require.Equal(t, c.want, got[0].Number)
 		})
 	}
 }

@@ -7,19 +7,6 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// Recover finishes what a dead or cancelled run left: it judges a live revision
-// without a verdict, and replaces one that is bad or was applied in part by the
-// last verified-good one.
-func Recover(ctx context.Context, o Options) (Result, error) {
-	return start(ctx, o, recoverTable, locking, func(*run) {})
-}
-
-// Gate judges the newest revision, which somebody else applied, and writes the
-// verdict. It changes nothing else. The verdict refused says that it is bad.
-func Gate(ctx context.Context, o Options) (Result, error) {
-	return start(ctx, o, gateTable, locking, func(r *run) { r.gating = true })
-}
-
 // survey finds out what there is to judge or to undo.
 func (r *run) survey(ctx context.Context) event {
 	if err := r.look(ctx); err != nil {
@@ -32,17 +19,19 @@ func (r *run) survey(ctx context.Context) event {
 	r.result.Release.Revision = newest.Number
 	// An older record may lack a digest; the field then stays empty.
 	r.result.Image, _ = pipeline.ParseImage(newest.Image)
-	if r.gating {
-		return r.judge(ctx, newest)
+	if r.op.name == gating.name {
+		return r.examine(ctx, newest)
 	}
 	if journal, err := r.locker.Journal(ctx); err == nil && journal.Phase != "" && newest.Verdict != pipeline.MarkGood {
 		r.Log.Warn("an earlier run did not come to its end", "holder", journal.Holder, "phase", journal.Phase, "since", journal.Since)
 	}
 	switch {
+	case isUninstalled(newest):
+		return r.uninstalled(newest)
 	case newest.Status != "deployed":
 		return r.undoPart(ctx, newest)
 	case newest.Verdict == pipeline.MarkPending:
-		return r.judge(ctx, newest)
+		return r.examine(ctx, newest)
 	case newest.Verdict == pipeline.MarkBad:
 		r.result.Cause = &pipeline.Cause{Code: "deploy/known-bad", Object: "Release/" + r.Release,
 			Message: fmt.Sprintf("revision %d failed its checks at %s and was not replaced", newest.Number, newest.MarkedAt.UTC().Format(timeFormat))}
@@ -50,11 +39,36 @@ func (r *run) survey(ctx context.Context) event {
 	}
 	r.result.Release.Live = newest.Number
 	r.Log.Info("nothing to recover", "revision", newest.Number, "verdict", verdictWord(newest))
+	r.compareLive(ctx, newest)
 	return untouched
 }
 
-// judge makes a revision the one that is watched and smoked.
-func (r *run) judge(ctx context.Context, revision pipeline.Revision) event {
+// uninstalled leaves a release that somebody took away.
+func (r *run) uninstalled(newest pipeline.Revision) event {
+	r.result.Release.Live = 0
+	r.result.Advice = fmt.Sprintf("the release was uninstalled after revision %d (%s); the next deploy installs it again", newest.Number, newest.Status)
+	if newest.Status == "uninstalling" {
+		r.result.Advice = fmt.Sprintf("`helm uninstall` of the release did not come to its end; `helm uninstall %s --namespace %s` finishes it", r.Release, r.Namespace)
+	}
+	r.Log.Warn("nothing to recover: " + r.result.Advice)
+	return untouched
+}
+
+// compareLive says when a revision that needs no recovery is not what is live.
+func (r *run) compareLive(ctx context.Context, live pipeline.Revision) {
+	drift, err := r.cluster.Manifests.Drift(ctx, live.Number)
+	if err != nil {
+		r.Log.Warn("comparing the live objects with the revision", "revision", live.Number, "error", err)
+	}
+	if len(drift) == 0 {
+		return
+	}
+	r.result.Advice = fmt.Sprintf("%s; `stagecrew rollback --to %d` or the next deploy puts that right", changedMeanwhile(live.Number, drift).Message, live.Number)
+	r.Log.Warn(r.result.Advice)
+}
+
+// examine makes a revision the one that is watched and smoked.
+func (r *run) examine(ctx context.Context, revision pipeline.Revision) event {
 	r.Log.Info("judging a revision", "revision", revision.Number, "status", revision.Status, "verdict", verdictWord(revision))
 	applied, err := r.cluster.Releases.Describe(ctx, revision.Number)
 	if err != nil {
@@ -68,17 +82,19 @@ func (r *run) judge(ctx context.Context, revision pipeline.Revision) event {
 // one replaces it; where there is none it is completed and judged.
 func (r *run) undoPart(ctx context.Context, part pipeline.Revision) event {
 	r.Log.Warn("a revision was applied in part", "revision", part.Number, "status", part.Status)
-	if r.result.Release.PreviousGood > 0 {
+	if len(proven(r.history)) > 0 {
 		r.result.Cause = &pipeline.Cause{Code: "deploy/interrupted", Object: "Release/" + r.Release,
 			Message: fmt.Sprintf("revision %d was applied in part: its status is %s", part.Number, part.Status)}
 		return undo
 	}
 	applied, err := r.cluster.Applier.Rollback(ctx, part.Number)
 	r.repaired(applied)
-	if isAbandoned(err) {
+	switch {
+	case isAbandoned(err):
 		return r.leave()
-	}
-	if err != nil {
+	case pipeline.KindOf(err) == pipeline.KindRefused:
+		return r.breaks(err)
+	case err != nil:
 		r.result.Advice = fmt.Sprintf("completing revision %d: %v", part.Number, err)
 		return failed
 	}

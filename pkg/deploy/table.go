@@ -13,8 +13,9 @@ const (
 	surveying   state = "survey"   // what a dead run, or somebody else, left
 	applying    state = "apply"
 	watching    state = "watch"
-	smoking     state = "smoke"
+	smoking     state = "smoke" // the soak runs beside it
 	soaking     state = "soak"
+	comparing   state = "compare" // the live objects with the manifest
 	marking     state = "mark"
 	evidence    state = "evidence"
 	deciding    state = "decide"
@@ -24,6 +25,7 @@ const (
 
 	// The ends.
 	good       state = "good"
+	atRest     state = "applied, nothing runs" // on purpose; not proven
 	rolledBack state = "rolled-back"
 	needsHuman state = "needs-human"
 	refused    state = "refused"
@@ -38,14 +40,16 @@ type event string
 
 const (
 	passed    event = "passed"
-	failed    event = "failed"    // the revision, or the rollback, is not good
-	unproven  event = "unproven"  // nothing speaks against the revision, but nothing for it
-	broken    event = "broken"    // an error before anything was changed
-	stopped   event = "stopped"   // a signal came
-	abandoned event = "abandoned" // a signal came while Helm was at work, and it has not ended
-	lost      event = "lost"      // another run has taken the lock over
-	untouched event = "untouched" // there is nothing to do
-	undo      event = "undo"      // the live revision is to be rolled back
+	idle      event = "idle"           // the revision wants no pod: there is nothing to prove
+	failed    event = "failed"         // the revision, or the rollback, is not good
+	unproven  event = "unproven"       // nothing speaks against the revision, but nothing for it
+	unclear   event = "could not tell" // the cluster could not be asked
+	broken    event = "broken"         // an error before anything was changed
+	stopped   event = "stopped"        // a signal came
+	abandoned event = "abandoned"      // a signal came while Helm was at work, and it has not ended
+	lost      event = "lost"           // another run has taken the lock over
+	untouched event = "untouched"      // there is nothing to do
+	undo      event = "undo"           // the live revision is to be rolled back
 )
 
 // row says where a run goes from a state on an event.
@@ -58,12 +62,30 @@ type row struct {
 // table is a list of rows. What is in no row cannot happen, which the tests prove.
 type table []row
 
+// operation is what a run is about.
+type operation struct {
+	name  string
+	table table
+	first state
+}
+
+// The operations, one for each command.
+var (
+	deploying  = operation{"deploy", deployTable, preflight}
+	goingBack  = operation{"rollback", rollbackTable, preflight}
+	recovering = operation{"recover", recoverTable, locking}
+	gating     = operation{"gate", gateTable, locking}
+)
+
 // prove is how every revision is judged.
 var prove = table{
 	{watching, passed, smoking},
+	{watching, idle, comparing},
 	{smoking, passed, soaking},
-	{soaking, passed, marking},
+	{soaking, passed, comparing},
+	{comparing, passed, marking},
 	{marking, passed, good},
+	{marking, idle, atRest},
 	{marking, failed, needsHuman}, // it serves, but the verdict could not be written
 }
 
@@ -92,19 +114,26 @@ var undoing = table{
 }
 
 // judging is what follows when the revision that is judged is bad, a signal
-// stops the judging, or nothing could be told.
-func judging(onStop, onUnproven state) table {
+// stops the judging, nothing was proven, or the cluster could not be asked.
+func judging(onStop, onUnproven, onUnclear state) table {
 	return table{
 		{watching, failed, evidence},
+		{watching, unclear, onUnclear},
 		{watching, stopped, onStop},
 		{watching, lost, ended},
 		{smoking, failed, evidence},
 		{smoking, unproven, onUnproven},
+		{smoking, unclear, onUnclear},
 		{smoking, stopped, onStop},
 		{smoking, lost, ended},
 		{soaking, failed, evidence},
+		{soaking, unclear, onUnclear},
 		{soaking, stopped, onStop},
 		{soaking, lost, ended},
+		{comparing, failed, evidence},
+		{comparing, unclear, onUnclear},
+		{comparing, stopped, onStop},
+		{comparing, lost, ended},
 	}
 }
 
@@ -143,10 +172,10 @@ var deployTable = join(changing(evidence), entering(settling), table{
 	{baseline, broken, ended},
 	{baseline, stopped, cancelled},
 	{baseline, lost, ended},
-}, judging(hurrying, needsHuman), prove, undoing)
+}, judging(hurrying, needsHuman, needsHuman), prove, undoing)
 
 // rollbackTable is a rollback by hand: there is no second one behind it.
-var rollbackTable = join(changing(needsHuman), entering(applying), judging(cancelled, needsHuman), table{
+var rollbackTable = join(changing(needsHuman), entering(applying), judging(cancelled, needsHuman, needsHuman), table{
 	{evidence, passed, needsHuman},
 	{evidence, stopped, needsHuman},
 	{evidence, lost, ended},
@@ -162,7 +191,7 @@ var recoverTable = join(entering(surveying), table{
 	{surveying, stopped, cancelled},
 	{surveying, abandoned, cancelled},
 	{surveying, lost, ended},
-}, judging(cancelled, needsHuman), prove, undoing)
+}, judging(cancelled, needsHuman, ended), prove, undoing)
 
 // gateTable judges a rollout that somebody else started and changes nothing but
 // the verdict.
@@ -174,7 +203,7 @@ var gateTable = join(entering(surveying), table{
 	{evidence, passed, refused},
 	{evidence, stopped, refused},
 	{evidence, lost, ended},
-}, judging(cancelled, refused), prove)
+}, judging(cancelled, refused, ended), prove)
 
 func join(tables ...table) table {
 	var all table

@@ -7,14 +7,42 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// newestGood gives the newest verified-good revision of a history, newest first.
-func newestGood(history []pipeline.Revision) (pipeline.Revision, bool) {
+// Target says where a manual rollback goes. The zero value means the newest
+// verified-good revision before the live one.
+type Target struct {
+	Revision int    // Helm revision, 0 for any
+	Digest   string // image digest "sha256:…", "" for any
+	// ForceBadUnsafe allows a revision that is known bad.
+	ForceBadUnsafe bool
+}
+
+// proven gives the verified-good revisions of a history that can be gone back to by
+// itself, newest first as it is: of those that Helm applied as a whole, and of none
+// that is older than an uninstall.
+func proven(history []pipeline.Revision) []pipeline.Revision {
+	var all []pipeline.Revision
 	for _, r := range history {
-		if r.Verdict == pipeline.MarkGood {
-			return r, true
+		if isUninstalled(r) {
+			break
+		}
+		if r.IsTarget() {
+			all = append(all, r)
 		}
 	}
-	return pipeline.Revision{}, false
+	return all
+}
+
+// isUninstalled reports whether a revision was taken away, or is about to be.
+func isUninstalled(r pipeline.Revision) bool {
+	return r.Status == "uninstalled" || r.Status == "uninstalling"
+}
+
+// originOf is the revision that was applied first of those that r is a copy of.
+func originOf(r pipeline.Revision) int {
+	if r.Origin != 0 {
+		return r.Origin
+	}
+	return r.Number
 }
 
 // deployed gives the revision that Helm calls deployed.
@@ -35,10 +63,10 @@ func newest(history []pipeline.Revision) (pipeline.Revision, bool) {
 	return history[0], true
 }
 
-// choose picks the target of a manual rollback, or refuses.
-func choose(history []pipeline.Revision, to Target) (pipeline.Revision, error) {
+// candidates are the targets of a manual rollback, the best first, or a refusal.
+func candidates(history []pipeline.Revision, to Target) ([]pipeline.Revision, error) {
 	if len(history) == 0 {
-		return pipeline.Revision{}, pipeline.Refused("rollback/no-release", "the release has no revisions; deploy one first")
+		return nil, pipeline.Refused("rollback/no-release", "the release has no revisions; deploy one first")
 	}
 	switch {
 	case to.Revision != 0:
@@ -49,18 +77,19 @@ func choose(history []pipeline.Revision, to Target) (pipeline.Revision, error) {
 	return before(history)
 }
 
-func byNumber(history []pipeline.Revision, to Target) (pipeline.Revision, error) {
+func byNumber(history []pipeline.Revision, to Target) ([]pipeline.Revision, error) {
 	for _, r := range history {
 		if r.Number == to.Revision {
-			return r, to.allows(r)
+			return []pipeline.Revision{r}, to.allows(r)
 		}
 	}
-	return pipeline.Revision{}, pipeline.Refused("rollback/no-such-revision",
+	return nil, pipeline.Refused("rollback/no-such-revision",
 		"revision %d is not in the history; there are %s", to.Revision, list(history))
 }
 
-func byDigest(history []pipeline.Revision, to Target) (pipeline.Revision, error) {
+func byDigest(history []pipeline.Revision, to Target) ([]pipeline.Revision, error) {
 	var refusal error
+	var all []pipeline.Revision
 	for _, r := range history {
 		if !strings.HasSuffix(r.Image, "@"+to.Digest) {
 			continue
@@ -69,12 +98,15 @@ func byDigest(history []pipeline.Revision, to Target) (pipeline.Revision, error)
 			refusal = err
 			continue
 		}
-		return r, nil
+		all = append(all, r)
+	}
+	if len(all) > 0 {
+		return all, nil
 	}
 	if refusal == nil {
 		refusal = pipeline.Refused("rollback/no-such-revision", "no revision has the image digest %s; there are %s", to.Digest, list(history))
 	}
-	return pipeline.Revision{}, refusal
+	return nil, refusal
 }
 
 // timeFormat is how messages show a time.
@@ -89,24 +121,25 @@ func (t Target) allows(r pipeline.Revision) error {
 	return nil
 }
 
-// before gives the newest verified-good revision that is older than what is live.
-// A live copy counts as old as its origin: going back twice goes further back,
-// never forward again to what was just left.
-func before(history []pipeline.Revision) (pipeline.Revision, error) {
+// before gives the verified-good revisions that are older than what is live. A live
+// copy counts as old as its origin: going back twice goes further back, never
+// forward again to what was just left.
+func before(history []pipeline.Revision) ([]pipeline.Revision, error) {
 	origin := history[0].Number
 	if live, found := deployed(history); found {
-		origin = live.Number
-		if live.Origin != 0 {
-			origin = live.Origin
+		origin = originOf(live)
+	}
+	var all []pipeline.Revision
+	for _, r := range proven(history) {
+		if r.Number < origin {
+			all = append(all, r)
 		}
 	}
-	for _, r := range history {
-		if r.Verdict == pipeline.MarkGood && r.Number < origin {
-			return r, nil
-		}
+	if len(all) == 0 {
+		return nil, pipeline.Refused("rollback/no-target",
+			"no verified-good revision before revision %d; there are %s", origin, list(history))
 	}
-	return pipeline.Revision{}, pipeline.Refused("rollback/no-target",
-		"no verified-good revision before revision %d; there are %s", origin, list(history))
+	return all, nil
 }
 
 // list names the revisions for a message: "3 (good), 2 (bad), 1 (no verdict)".

@@ -14,11 +14,9 @@ import (
 // target.
 func (r *run) evidence(ctx context.Context) event {
 	revision := r.applied.Revision.Number
-	r.Log.Error(fmt.Sprintf("revision %d is bad: %s", revision, r.result.Cause))
+	r.Log.Error(fmt.Sprintf("revision %d did not pass: %s", revision, r.result.Cause))
 	r.fresh()
-	if err := r.cluster.Releases.Mark(ctx, revision, pipeline.MarkBad); err != nil {
-		r.Log.Warn("marking the revision bad", "revision", revision, "error", err)
-	}
+	r.markBad(ctx, revision)
 	if len(r.applied.Workloads) == 0 {
 		// An apply that failed says only which revision it made.
 		if described, err := r.cluster.Releases.Describe(ctx, revision); err == nil {
@@ -49,7 +47,42 @@ func (r *run) evidence(ctx context.Context) event {
 	return passed
 }
 
-// public tells whether a value of a Secret is known anyway, such as a user's name
+// markBad writes the verdict, unless what failed was not the revision: somebody else
+// changed or deleted what it had applied.
+func (r *run) markBad(ctx context.Context, revision int) {
+	if r.isInnocent(ctx, revision) {
+		r.Log.Warn("the revision gets no verdict: what runs is not what it applied", "revision", revision)
+		return
+	}
+	if err := r.cluster.Releases.Mark(ctx, revision, pipeline.MarkBad); err != nil {
+		r.Log.Warn("marking the revision bad", "revision", revision, "error", err)
+	}
+}
+
+// isInnocent reports whether a revision failed because somebody else changed what it
+// had applied. Where nobody waits for a rollback, that is looked for also when
+// something else failed.
+func (r *run) isInnocent(ctx context.Context, revision int) bool {
+	if r.partial {
+		return false
+	}
+	if r.result.Cause.Code == codeChanged || isGone(r.result.Cause) {
+		return true
+	}
+	if !r.judges() {
+		return false
+	}
+	drift, err := r.cluster.Manifests.Drift(ctx, revision)
+	if err != nil || len(drift) == 0 {
+		return false
+	}
+	changed := changedMeanwhile(revision, drift)
+	changed.Message += "; and so: " + r.result.Cause.String()
+	r.result.Cause = changed
+	return true
+}
+
+// public reports whether a value of a Secret is known anyway, such as a user's name
 // that is the release's: without it a cause could not be read.
 func (r *run) public(value string) bool {
 	return strings.Contains(strings.Join([]string{r.Release, r.Namespace, r.result.Image.String()}, " "), value)
@@ -66,12 +99,18 @@ func (r *run) fresh() {
 }
 
 // decide looks for a revision to go back to.
-func (r *run) decide(context.Context) event {
-	if r.result.Release.PreviousGood > 0 {
+func (r *run) decide(ctx context.Context) event {
+	target, found := r.trusted(ctx)
+	if found {
+		r.result.Release.PreviousGood = target.Number
 		r.result.Advice = ""
 		return passed
 	}
+	r.result.Release.PreviousGood = 0
 	r.result.Advice = "no verified-good revision to go back to; nothing further was touched"
+	if len(r.vouched) > 0 {
+		r.result.Advice = "no verified-good revision to go back to whose image has a signature that holds; nothing further was touched"
+	}
 	if len(r.history) == 0 {
 		r.result.Advice = fmt.Sprintf("the first install failed; its objects are kept for inspection, `helm uninstall %s --namespace %s` removes them",
 			r.Release, r.Namespace)
@@ -97,49 +136,34 @@ func (r *run) rollBack(ctx context.Context) event {
 	return passed
 }
 
-// regate proves the rollback as a deploy is proven, and that the live objects are
-// those of its manifest.
+// regate proves the rollback as a deploy is proven.
 func (r *run) regate(ctx context.Context) event {
 	number, target := r.applied.Revision.Number, r.result.Release.PreviousGood
-	not := func(why string) event {
+	not := func(why string) {
 		r.result.Advice = fmt.Sprintf("revision %d, the rollback to %d, did not pass: %s", number, target, why)
+	}
+	t := r.judge(ctx, r.applied, r.before)
+	on := t.all(ctx)
+	r.result.Checks = append(r.result.Checks, t.checks...)
+	switch on {
+	case passed:
+	case idle:
+		not("nothing runs: it wants no pod")
 		return failed
-	}
-	rollout, err := r.cluster.Watcher.Watch(ctx, r.applied)
-	if rollout.Cause != nil || err != nil {
-		return not(causeOf(rollout.Cause, err).String())
-	}
-	checks, err := r.cluster.Prober.Probe(ctx, Targets{Pods: rollout.Pods, Services: r.applied.Services})
-	checks = r.cluster.Prober.Against(r.before, checks)
-	r.result.Checks = append(r.result.Checks, checks...)
-	if cause := failure(checks); cause != nil || err != nil {
-		return not(causeOf(cause, err).String())
-	}
-	if !isProven(checks) {
-		not(doubt(checks).String())
+	case unclear:
+		not(t.err.Error())
 		return unproven
-	}
-	drift, err := r.cluster.Manifests.Drift(ctx, number)
-	if err != nil {
-		return not("comparing the live objects with its manifest: " + err.Error())
-	}
-	if len(drift) > 0 {
-		return not("live objects differ from its manifest: " + names(drift))
+	default:
+		not(t.cause.String())
+		return on
 	}
 	if err := r.cluster.Releases.Mark(ctx, number, pipeline.MarkGood); err != nil {
-		return not("it serves, but its verdict could not be written: " + err.Error())
+		not("it serves, but its verdict could not be written: " + err.Error())
+		return failed
 	}
 	r.result.Advice = ""
 	r.Log.Info("rolled back: the last verified-good revision serves again", "revision", number, "copy-of", target)
 	return passed
-}
-
-func names(changes []pipeline.Change) string {
-	all := make([]string, len(changes))
-	for i, c := range changes {
-		all[i] = c.Object + " (" + c.Action + ")"
-	}
-	return strings.Join(all, ", ")
 }
 
 // hurry starts the rollback after a signal without waiting for pods; the next run

@@ -2,6 +2,7 @@ package kube
 
 import (
 	"context"
+	"crypto/tls"
 	"errors"
 	"fmt"
 	"io"
@@ -26,10 +27,11 @@ const forwardTimeout = 15 * time.Second
 //
 // An error of the tunnel, which says nothing about the application, is of
 // [pipeline.KindUnavailable]; the next request makes a new tunnel. That nothing
-// listens in the pod is an error of the application.
+// listens in the pod is an error of the application. A request by https speaks TLS
+// with the pod; its certificate is not verified, it names no pod.
 func (c *Cluster) PodTransport(pod pipeline.Pod) (transport http.RoundTripper, done func()) {
 	f := &forward{cluster: c, pod: pod, stop: make(chan struct{}), lost: make(chan struct{})}
-	t := &http.Transport{DialContext: f.dial, DisableKeepAlives: true}
+	t := &http.Transport{DialContext: f.dial, DialTLSContext: f.dialTLS, DisableKeepAlives: true}
 	return tunnelled{t, f}, f.close
 }
 
@@ -53,6 +55,21 @@ func (f *forward) dial(ctx context.Context, _, _ string) (net.Conn, error) {
 		return nil, unavailable(fmt.Errorf("forwarding a port to pod %s: %w", f.pod.Name, err))
 	}
 	return (&net.Dialer{}).DialContext(ctx, "tcp", address)
+}
+
+// dialTLS speaks TLS through the tunnel. No name is asked for: a server that has
+// several certificates gives its first.
+func (f *forward) dialTLS(ctx context.Context, network, address string) (net.Conn, error) {
+	raw, err := f.dial(ctx, network, address)
+	if err != nil {
+		return nil, err
+	}
+	secure := tls.Client(raw, &tls.Config{InsecureSkipVerify: true, MinVersion: tls.VersionTLS12}) //nolint:gosec // pods have certificates of their own making; the way there is the API server's
+	if err := secure.HandshakeContext(ctx); err != nil {
+		_ = raw.Close()
+		return nil, fmt.Errorf("speaking TLS with pod %s: %w", f.pod.Name, err)
+	}
+	return secure, nil
 }
 
 // unavailable marks an error that says nothing about the application.

@@ -23,11 +23,16 @@ import (
 // ServiceTransport gives HTTP through a Service, by the API server's proxy: the
 // request reaches one of the Service's endpoints. A request with credentials of
 // its own goes to a ready endpoint by a port-forward instead: the API server
-// takes the Authorization header for its own and does not pass it on.
+// takes the Authorization header for its own and does not pass it on. Nobody checks
+// the certificate of a Service that speaks TLS: it need not name the Service.
 func (c *Cluster) ServiceTransport(service pipeline.Service) http.RoundTripper {
+	scheme := "http"
+	if service.HTTPS {
+		scheme = "https"
+	}
 	return serviceDoor{
 		cluster: c, service: service,
-		prefix: fmt.Sprintf("/api/v1/namespaces/%s/services/http:%s:%d/proxy", service.Namespace, service.Name, service.Port),
+		prefix: fmt.Sprintf("/api/v1/namespaces/%s/services/%s:%s:%d/proxy", service.Namespace, scheme, service.Name, service.Port),
 	}
 }
 
@@ -137,6 +142,10 @@ func (d serviceDoor) direct(request *http.Request) (*http.Response, error) {
 	transport, done := d.cluster.PodTransport(pod)
 	out := request.Clone(request.Context())
 	out.URL.Path, out.URL.RawPath = strings.TrimPrefix(out.URL.Path, d.prefix), strings.TrimPrefix(out.URL.RawPath, d.prefix)
+	out.URL.Scheme = "http"
+	if pod.HTTPS {
+		out.URL.Scheme = "https"
+	}
 	response, err := transport.RoundTrip(out)
 	if err != nil {
 		done()
@@ -167,6 +176,7 @@ func (d serviceDoor) endpoint(ctx context.Context) (pipeline.Pod, error) {
 	}
 	for _, slice := range slices.Items {
 		if pod, found := readyPod(slice, name); found {
+			pod.HTTPS = d.service.HTTPS
 			return pod, nil
 		}
 	}

@@ -41,6 +41,9 @@ type Change struct {
 	Diff string `json:"diff"`
 	// OneWay says why a rollback could not undo it, "" when it can.
 	OneWay string `json:"oneWay,omitempty"`
+	// Fields are what differs of an object that is there, with commas between them:
+	// "spec.replicas, spec.template.spec.containers[app].image". Known of a drift only.
+	Fields string `json:"fields,omitempty"`
 }
 
 // Concern is something that preflight found.

@@ -56,6 +56,8 @@ type Release struct {
 	Revision     int    `json:"revision"`     // what this run made
 	PreviousGood int    `json:"previousGood"` // the rollback target
 	Live         int    `json:"live"`         // what serves at the end of the run
+	// Idle says that the revision runs nothing on purpose: applied, and not proven.
+	Idle bool `json:"idle,omitempty"`
 }
 
 // Phase is one step of a run.
@@ -108,6 +110,10 @@ type Record struct {
 	Changes []Change `json:"changes,omitempty"`
 	// Repairs are what had to be done beyond Helm's own work, see [Applied].
 	Repairs []string `json:"repairs,omitempty"`
+	// Soak is for how long the new pods were watched after the last of them was ready.
+	Soak float64 `json:"soakSeconds,omitempty"`
+	// Reason is why somebody rolled back by hand, in their own words.
+	Reason string `json:"reason,omitempty"`
 	// Diagnosis is what was known of a failed revision before its rollback.
 	Diagnosis *Evidence `json:"diagnosis,omitempty"`
 	// Panics are bugs of this program that the run survived, see [Guard].

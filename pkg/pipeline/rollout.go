@@ -39,6 +39,9 @@ const (
 	MarkPending Mark = "pending"
 	MarkGood    Mark = "good"
 	MarkBad     Mark = "bad"
+	// MarkIdle is that of a revision that runs nothing on purpose: it was applied,
+	// and nothing could be proven of it.
+	MarkIdle Mark = "idle"
 )
 
 // Workload names one object whose rollout is watched.

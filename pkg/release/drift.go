@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	helmrelease "helm.sh/helm/v3/pkg/release"
@@ -85,7 +86,7 @@ func (c *client) driftOf(ctx context.Context, info *resource.Info) (*pipeline.Ch
 	case len(d.paths) == 0:
 		return nil, nil
 	}
-	return &pipeline.Change{Object: named(info), Action: "update", Diff: objectDiff("live", "manifest", d.live, d.repaired)}, nil
+	return &pipeline.Change{Object: named(info), Action: "update", Diff: objectDiff("live", "manifest", d.live, d.repaired), Fields: strings.Join(d.paths, ", ")}, nil
 }
 
 // expires tells whether Kubernetes removes the object after its end.

@@ -39,6 +39,9 @@ func Headline(r pipeline.Record) string {
 	case pipeline.VerdictRefused:
 		return fmt.Sprintf("%s: refused, nothing was changed; %s", name, live)
 	case pipeline.VerdictOK:
+		if r.Release.Idle {
+			return fmt.Sprintf("%s: revision %d is applied; nothing runs, on purpose, and so nothing is proven", name, r.Release.Live)
+		}
 		return fmt.Sprintf("%s: %s: nothing was changed; %s", name, r.Command, live)
 	}
 	return fmt.Sprintf("%s: could not tell; %s", name, live)

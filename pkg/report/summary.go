@@ -29,6 +29,9 @@ func Summary(r pipeline.Record) string {
 	if r.Image != (pipeline.Image{}) {
 		fmt.Fprintf(&b, "Image: `%s`\n\n", r.Image)
 	}
+	if r.Reason != "" {
+		fmt.Fprintf(&b, "Reason: %s\n\n", escape(r.Reason))
+	}
 	if r.Advice != "" {
 		fmt.Fprintf(&b, "What to do: %s\n\n", escape(r.Advice))
 	}
@@ -38,6 +41,9 @@ func Summary(r pipeline.Record) string {
 	concerns(&b, r.Concerns)
 	phases(&b, r.Phases)
 	checks(&b, r.Checks)
+	if r.Soak > 0 {
+		fmt.Fprintf(&b, "Watched for %.0f s after the last new pod was ready.\n\n", r.Soak)
+	}
 	for _, repair := range r.Repairs {
 		fmt.Fprintf(&b, "- repaired: %s\n", escape(repair))
 	}
@@ -49,7 +55,8 @@ func Summary(r pipeline.Record) string {
 
 func concerns(b *strings.Builder, all []pipeline.Concern) {
 	for _, c := range all[:min(len(all), maxRows)] {
-		fmt.Fprintf(b, "- preflight: %s\n", escape(c.String()))
+		stage, _, _ := strings.Cut(c.Code, "/")
+		fmt.Fprintf(b, "- %s: %s\n", escape(stage), escape(c.String()))
 	}
 	endList(b, len(all))
 }

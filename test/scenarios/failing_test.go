@@ -205,7 +205,7 @@ container:
 	{
 		name:   "a process that ends soon after it was ready",
 		second: `script: "httpd -p 8080 -h $www; sleep 6; echo lost the lease >&2; exit 1"`,
-		args:   []string{"--soak", "15s"},
+		args:   []string{"--soak", "auto"},
 		exit:   4, code: "rollout/", words: []string{"lost the lease"}, soon: true,
 	},
 	{

@@ -111,7 +111,7 @@ func (s *site) stopped(o outcome, after time.Duration) {
 func (s *site) finish(next string, m moment) outcome {
 	s.t.Helper()
 	if next == "recover" {
-		return s.command("recover", "--smoke", s.smoke, "--rollback-timeout", "2m").recorded()
+		return s.command("recover", "--smoke", s.smoke, "--rollback-timeout", "2m", "--soak", "0").recorded()
 	}
 	return s.deploy(3, m.first).recorded()
 }

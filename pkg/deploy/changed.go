@@ -1,0 +1,48 @@
+package deploy
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// codeChanged is the cause when somebody else changed what a revision applied.
+const codeChanged = "deploy/changed-meanwhile"
+
+func changedMeanwhile(revision int, drift []pipeline.Change) *pipeline.Cause {
+	return &pipeline.Cause{Code: codeChanged, Object: drift[0].Object,
+		Message: fmt.Sprintf("the live objects are not those of revision %d, somebody else changed them: %s", revision, names(drift))}
+}
+
+// names lists what differs, for a message.
+func names(changes []pipeline.Change) string {
+	const most = 5
+	var all []string
+	for i, c := range changes {
+		if i == most {
+			all = append(all, fmt.Sprintf("and %d more", len(changes)-most))
+			break
+		}
+		all = append(all, c.Object+" ("+howDiffers(c)+")")
+	}
+	return strings.Join(all, ", ")
+}
+
+// maxFields bounds what a message tells of one object, in bytes.
+const maxFields = 300
+
+// howDiffers says what the drift's change would mend.
+func howDiffers(c pipeline.Change) string {
+	switch {
+	case len(c.Fields) > maxFields:
+		return strings.ToValidUTF8(c.Fields[:maxFields], "") + "…"
+	case c.Fields != "":
+		return c.Fields
+	case c.Action == "create":
+		return "it is gone"
+	case c.Action == "delete":
+		return "it is of another revision"
+	}
+	return c.Action
+}

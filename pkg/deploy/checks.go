@@ -1,0 +1,63 @@
+package deploy
+
+import (
+	"fmt"
+	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// failure names the first check that failed, nil without one.
+func failure(checks []pipeline.Check) *pipeline.Cause {
+	for _, c := range checks {
+		if c.Result == "failed" {
+			return &pipeline.Cause{Code: "smoke/check-failed", Object: c.Target, Reason: c.Name, Message: c.Detail}
+		}
+	}
+	return nil
+}
+
+// doubt names the first check that told nothing.
+func doubt(checks []pipeline.Check) *pipeline.Cause {
+	for _, c := range checks {
+		if c.Result == "inconclusive" {
+			return &pipeline.Cause{Code: "smoke/not-proven", Object: c.Target, Reason: c.Name, Message: c.Detail}
+		}
+	}
+	return &pipeline.Cause{Code: "smoke/not-proven", Message: "no smoke check could be answered"}
+}
+
+func anyPassed(checks []pipeline.Check) bool {
+	for _, c := range checks {
+		if c.Result == "passed" {
+			return true
+		}
+	}
+	return false
+}
+
+// isProven reports whether every pod and every Service has passed a check. Checks
+// of the public URL prove nothing of them: it may be closed from here.
+func isProven(checks []pipeline.Check) bool {
+	passed := map[string]bool{}
+	for _, c := range checks {
+		if strings.HasPrefix(c.Target, "Pod/") || strings.HasPrefix(c.Target, "Service/") {
+			passed[c.Target] = passed[c.Target] || c.Result == "passed"
+		}
+	}
+	for _, ok := range passed {
+		if !ok {
+			return false
+		}
+	}
+	return true
+}
+
+// say warns of checks that did not pass.
+func (r *run) say(when string, checks []pipeline.Check) {
+	for _, c := range checks {
+		if c.Result != "passed" {
+			r.Log.Warn(fmt.Sprintf("%s, smoke %s on %s: %s", when, c.Name, c.Target, c.Result), "detail", c.Detail)
+		}
+	}
+}

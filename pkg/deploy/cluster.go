@@ -1,0 +1,104 @@
+package deploy
+
+import (
+	"context"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// Releases is Helm's record of a release, with a verdict for each revision.
+type Releases interface {
+	// History gives the revisions, newest first; none for a new release.
+	History(ctx context.Context) ([]pipeline.Revision, error)
+	// Describe says what an existing revision consists of.
+	Describe(ctx context.Context, revision int) (pipeline.Applied, error)
+	// Mark writes the verdict of a revision into the cluster.
+	Mark(ctx context.Context, revision int, mark pipeline.Mark) error
+}
+
+// Manifests compares what revisions consist of.
+type Manifests interface {
+	// Drift says how the live objects differ from those of a revision.
+	Drift(ctx context.Context, revision int) ([]pipeline.Change, error)
+	// Diff is a unified diff of two revisions' manifests, without Secrets' data; a
+	// revision 0 is empty.
+	Diff(ctx context.Context, from, to int) (string, error)
+	// Secrets are the values that must not be shown of a revision.
+	Secrets(ctx context.Context, revision int) ([]string, error)
+}
+
+// Planner says what a change would do, without doing it.
+type Planner interface {
+	Plan(ctx context.Context, image pipeline.Image) (pipeline.Plan, error)
+	PlanRollback(ctx context.Context, to int) (pipeline.Plan, error)
+}
+
+// Checker looks for what will make a plan fail, certainly or probably.
+type Checker interface {
+	Check(ctx context.Context, plan pipeline.Plan) ([]pipeline.Concern, error)
+}
+
+// Applier changes the cluster. Both methods return when the API server has taken
+// the objects, without waiting for pods, and mark the new revision pending. When
+// an error comes with a revision, that revision stands in the history. When ctx is
+// cancelled they return soon with its error, although Helm may still be at work:
+// the process must then end without touching the release again. Repairs are told
+// in the log by whoever does them.
+type Applier interface {
+	Apply(ctx context.Context, image pipeline.Verified) (pipeline.Applied, error)
+	Rollback(ctx context.Context, to int) (pipeline.Applied, error)
+}
+
+// Locker makes sure that one run at a time changes a release.
+type Locker interface {
+	// Lock gives a context that is cancelled, with the cause, when the lock is lost.
+	Lock(ctx context.Context, holder string) (held context.Context, unlock func(context.Context) error, err error)
+	// Note writes down what the holder is doing, for the next run if this one dies.
+	Note(ctx context.Context, journal pipeline.Journal) error
+	// Journal is what was noted last; the zero value when there is nothing.
+	Journal(ctx context.Context) (pipeline.Journal, error)
+}
+
+// Watcher looks at pods. An error of its methods says nothing about them.
+type Watcher interface {
+	// Watch waits until a rollout is complete or certain to fail; ctx's deadline is
+	// its budget.
+	Watch(ctx context.Context, applied pipeline.Applied) (pipeline.Rollout, error)
+	// Hold watches a complete rollout for a while, for 0 as long as its pods need to
+	// show that they live; the cause says how it broke.
+	Hold(ctx context.Context, applied pipeline.Applied, d time.Duration) (*pipeline.Cause, error)
+	// Collect gathers what is known about a failed rollout, as far as it can be had.
+	Collect(ctx context.Context, applied pipeline.Applied, cause pipeline.Cause) pipeline.Evidence
+}
+
+// Targets are where smoke checks are sent, besides the public URL.
+type Targets struct {
+	Pods     []pipeline.Pod
+	Services []pipeline.Service
+	// Quick asks only a few times: for a look at the live release.
+	Quick bool
+}
+
+// Prober sends the smoke checks.
+type Prober interface {
+	// Probe sends them to each pod, through each Service and to the public URL.
+	Probe(ctx context.Context, to Targets) ([]pipeline.Check, error)
+	// Against makes of the checks that failed those inconclusive that had failed
+	// before the deploy, too.
+	Against(before, after []pipeline.Check) []pipeline.Check
+}
+
+// Cluster is everything a deployment needs of one cluster.
+type Cluster struct {
+	// Namespace is that of the release, resolved; "" where it is not known.
+	Namespace string
+	Releases  Releases
+	Manifests Manifests
+	Planner   Planner
+	Checker   Checker
+	Applier   Applier
+	Locker    Locker
+	Watcher   Watcher
+	Prober    Prober
+}
