@@ -126,7 +126,7 @@ func (s *session) openRelease() (*kube.Cluster, *release.Release, error) {
 			}
 			return s.watcher(cluster, g).Watch(ctx, applied)
 		},
-		Log:             s.log,
+		Log: s.log,
 	})
 	return cluster, r, err
 }
@@ -148,7 +148,7 @@ func (s *session) connect(g gate) (deploy.Cluster, error) {
 func (s *session) watcher(cluster *kube.Cluster, g gate) watcher {
 	return watcher{rollout.Options{
 		Client: cluster.Client, Namespace: cluster.Namespace, Rules: g.rules,
-		LogPatterns: g.logPatterns, PassingPatterns: g.passing,
+		LogPatterns: g.logPatterns, PassingPatterns: g.passing, SmokeServices: s.SmokeServices,
 		Show: s.screen.show, Log: s.log,
 	}, s.screen}
 }

@@ -176,6 +176,9 @@ func applied(r pipeline.Revision) pipeline.Applied {
 	if has(r.Image, "config", "custom") {
 		a.Workloads = nil
 	}
+	if has(r.Image, "custom", "rollout") {
+		a.Unwatched = []string{"Rollout.argoproj.io/web cannot be watched"}
+	}
 	return a
 }
 
@@ -189,9 +192,7 @@ func (f *fakeCluster) Watch(ctx context.Context, a pipeline.Applied) (pipeline.R
 	}
 	name := a.Revision.Image
 	var result pipeline.Rollout
-	if has(name, "custom", "rollout") {
-		result.Unproven = []string{"Rollout.argoproj.io/web cannot be watched"}
-	}
+	result.Unproven = a.Unwatched
 	switch {
 	case has(name, "crash"):
 		return pipeline.Rollout{Cause: &pipeline.Cause{Code: "rollout/crash-loop", Object: "Pod/a", Reason: "Error", Message: "backstage: exit code 1: open-sesame"}}, nil

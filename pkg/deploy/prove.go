@@ -18,7 +18,6 @@ func (r *run) watch(ctx context.Context) event {
 	r.trial = r.judge(r.held, r.applied, r.before)
 	on := r.trial.watch(ctx)
 	for _, line := range r.trial.rollout.Unproven {
-		r.Log.Warn("not proven: " + line)
 		r.result.Concerns = append(r.result.Concerns, pipeline.Concern{Code: "deploy/not-proven", Message: line})
 	}
 	return r.told(on, r.trial.cause, r.trial.err)

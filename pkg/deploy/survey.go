@@ -26,6 +26,9 @@ func (r *run) survey(ctx context.Context) event {
 		r.Log.Warn("an earlier run did not come to its end", "holder", journal.Holder, "phase", journal.Phase, "since", journal.Since)
 	}
 	switch {
+	case newest.Foreign:
+		return r.breaks(pipeline.Refused("release/locked", "revision %d is %s since %s, and not by stagecrew: somebody's helm is at work; wait for it to end",
+			newest.Number, newest.Status, newest.Deployed.UTC().Format(timeFormat)))
 	case isUninstalled(newest):
 		return r.uninstalled(newest)
 	case newest.Status != "deployed":

@@ -118,7 +118,7 @@ func (t *trial) smoke(ctx context.Context) (on event) {
 // doubt says what keeps a revision that nothing speaks against from being proven.
 func (t *trial) doubt() *pipeline.Cause {
 	switch {
-	case len(t.applied.Workloads) == 0 && len(t.rollout.Unproven) > 0:
+	case len(t.applied.Workloads) == 0:
 		return &pipeline.Cause{Code: "deploy/not-proven", Message: "nothing that runs could be watched: " + strings.Join(t.rollout.Unproven, "; ")}
 	case t.run.Asks && !anyPassed(t.checks):
 		return t.unasked()
@@ -214,5 +214,5 @@ func (t *trial) compare(ctx context.Context) event {
 
 // idle reports whether the revision wants no pod.
 func (t *trial) idle() bool {
-	return t.rollout.Idle || len(t.applied.Workloads) == 0 && len(t.rollout.Unproven) == 0
+	return t.rollout.Idle || len(t.applied.Workloads) == 0 && len(t.applied.Unwatched) == 0
 }
