@@ -41,7 +41,7 @@ func runRecover(ctx context.Context, s *session) error {
 func runRollback(ctx context.Context, s *session) error {
 	if s.Reason != "" {
 		s.log.Info("rollback by hand", "reason", s.Reason)
-		s.record.Reason = s.Reason
+		s.update(func(r *pipeline.Record) { r.Reason = s.Reason })
 	}
 	to := deploy.Target{Revision: s.To, Digest: s.ToDigest, ForceBadUnsafe: s.ForceBadUnsafe}
 	return s.engage(func(o deploy.Options) (deploy.Result, error) {
@@ -135,7 +135,7 @@ func (s *session) verifyTarget() (func(context.Context, pipeline.Image) error, e
 		return nil, err
 	}
 	if s.AllowUnsignedUnsafe || s.VerifyKey == "" && s.VerifyIdentity == "" && s.VerifyIdentityRegexp == "" {
-		if s.record.Command == "rollback" || s.record.Command == "recover" {
+		if command := s.read().Command; command == "rollback" || command == "recover" {
 			s.log.Warn("the signature of the image that is gone back to is not checked; --verify-key, or --verify-identity and --verify-issuer, say how")
 		}
 		return nil, nil
