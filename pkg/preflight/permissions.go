@@ -112,7 +112,7 @@ const parallelReviews = 8
 
 // permissions asks the API server for everything that a deploy does.
 func (c *check) permissions(ctx context.Context) {
-	missing := c.denied(ctx, unique(append(c.needs(), c.writes()...)))
+	missing := c.denied(ctx, unique(slices.Concat(c.needs(), c.writes(), c.grants(ctx))))
 	for _, optional := range []bool{false, true} {
 		for _, namespaced := range []bool{true, false} {
 			var part []need
@@ -187,19 +187,37 @@ func forbidden(missing []need, optional, namespaced bool) pipeline.Concern {
 	if namespaced {
 		role, where = "Role", "in namespace "+missing[0].namespace
 	}
-	var what []string
-	for _, n := range missing {
-		what = append(what, fmt.Sprintf("%s %s (%s)", n.verb, path(n), n.why))
-	}
-	const shown = 5
+	what := reasons(missing)
+	const shown = 8
 	if len(what) > shown {
-		what = append(what[:shown], fmt.Sprintf("and %d more", len(missing)-shown))
+		what = append(what[:shown:shown], fmt.Sprintf("and %d more", len(what)-shown))
 	}
 	message := fmt.Sprintf("the user of the kubeconfig may not, %s: %s", where, strings.Join(what, ", "))
 	if optional {
 		message += "; a deploy works without, but tells less about what goes wrong"
 	}
 	return pipeline.Concern{Code: "preflight/forbidden", Message: message, Advice: fmt.Sprintf("add to its %s:\n%s", role, rules(missing)), Blocks: !optional}
+}
+
+// reasons are what is missing, the verbs of one resource together.
+func reasons(missing []need) []string {
+	type subject struct{ resource, why string }
+	verbs := map[subject][]string{}
+	var order []subject
+	for _, n := range missing {
+		s := subject{path(n), n.why}
+		if verbs[s] == nil {
+			order = append(order, s)
+		}
+		if !slices.Contains(verbs[s], n.verb) {
+			verbs[s] = append(verbs[s], n.verb)
+		}
+	}
+	var all []string
+	for _, s := range order {
+		all = append(all, fmt.Sprintf("%s %s (%s)", strings.Join(verbs[s], "/"), s.resource, s.why))
+	}
+	return all
 }
 
 func path(n need) string {

@@ -79,7 +79,7 @@ func TestMissingPermissionsNameTheRuleToAdd(t *testing.T) {
 		role, global = global, role
 	}
 	require.True(t, role.Blocks)
-	require.Contains(t, role.Message, "in namespace prod: list secrets (Helm keeps its records in Secrets)")
+	require.Contains(t, role.Message, "in namespace prod: list/create secrets (Helm keeps its records in Secrets)")
 	require.Equal(t, "add to its Role:\nrules:\n- apiGroups: [\"\"]\n  resources: [secrets]\n  verbs: [create, list]\n- apiGroups: [\"coordination.k8s.io\"]\n  resources: [leases]\n  verbs: [update]", role.Advice)
 	require.True(t, global.Blocks)
 	require.Contains(t, global.Advice, "ClusterRole:\nrules:\n- apiGroups: [\"rbac.authorization.k8s.io\"]\n  resources: [clusterroles]\n  verbs: [patch]")

@@ -73,3 +73,28 @@ func TestAPlanThatWasNotAllowedToEndNeverPasses(t *testing.T) {
 	require.NotContains(t, text, "clusterroles is forbidden")
 	require.Contains(t, text, "leases")
 }
+
+// A deployer for one namespace, and a chart with a ClusterRole.
+func TestWhatTheRolesOfAChartGrantMustBeHeld(t *testing.T) {
+	role := "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: reader}\nrules: [{apiGroups: [''], resources: [nodes], verbs: [get, list]}]\n"
+	for name, c := range map[string]struct {
+		mayEscalate bool
+		changes     []pipeline.Change
+		want        []string
+	}{
+		"it is made":      {false, []pipeline.Change{{Object: "ClusterRole/reader", Action: "create"}}, []string{"forbidden blocks"}},
+		"it is there":     {false, nil, nil},
+		"it may escalate": {true, []pipeline.Change{{Object: "ClusterRole/reader", Action: "create"}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			client := cluster(func(a *authorizationv1.ResourceAttributes) bool {
+				return a.Resource == "nodes" || a.Verb == "escalate" && !c.mayEscalate
+			})
+			codes, text := foundBy(t, pipeline.Plan{Manifest: deployment + role, Changes: c.changes}, func(o *Options) { o.Client = client })
+			require.Equal(t, c.want, codes)
+			if c.want != nil {
+				require.Contains(t, text, "get/list nodes (ClusterRole/reader grants it, and nobody may grant what they do not have)")
+			}
+		})
+	}
+}
