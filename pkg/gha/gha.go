@@ -6,6 +6,7 @@ package gha
 
 import (
 	"crypto/rand"
+	"encoding/base64"
 	"encoding/hex"
 	"errors"
 	"fmt"
@@ -35,13 +36,14 @@ type Actions struct {
 
 	mu     sync.Mutex
 	counts map[string]int
+	masked map[string]bool
 }
 
 // New reads the environment with getenv and writes commands to out, which must
 // be the step's stdout or stderr.
 func New(getenv func(string) string, out io.Writer) *Actions {
 	return &Actions{
-		getenv: getenv, out: out, counts: map[string]int{},
+		getenv: getenv, out: out, counts: map[string]int{}, masked: map[string]bool{},
 		library: githubactions.New(githubactions.WithWriter(out), githubactions.WithGetenv(getenv)),
 	}
 }
@@ -59,17 +61,40 @@ func (a *Actions) Run() pipeline.Run {
 	}
 }
 
-// Mask hides a value in everything the runner prints from now on. Each line of a
-// longer value is hidden by itself, as the runner compares line by line.
+// maxMasks bounds how many masks a step makes: each is a line of its log, and the
+// runner compares each with every line from then on.
+const maxMasks = 400
+
+// shortestMask is how many bytes a line must have: a mask hides it in every word of
+// every later step.
+const shortestMask = 6
+
+// Mask hides a value in everything the runner prints from now on, also in base64.
+// Each line of a longer value is hidden by itself, as the runner compares line by
+// line. Beyond 400 lines nothing is masked: they are hidden where they are written.
 func (a *Actions) Mask(value string) {
 	if !a.Enabled() {
 		return
 	}
 	for line := range strings.Lines(value) {
-		if line = strings.TrimSpace(line); line != "" {
-			a.library.AddMask(line)
-		}
+		a.mask(strings.TrimSpace(line))
 	}
+	if len(value) >= shortestMask && len(value) <= maxMasked {
+		a.mask(base64.StdEncoding.EncodeToString([]byte(value)))
+	}
+}
+
+// maxMasked bounds the values whose base64 is masked.
+const maxMasked = 4 << 10
+
+func (a *Actions) mask(line string) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if len(line) < shortestMask || a.masked[line] || len(a.masked) >= maxMasks {
+		return
+	}
+	a.masked[line] = true
+	a.library.AddMask(line)
 }
 
 // SetOutput sets an output of the step. A value that holds the random delimiter
@@ -153,31 +178,57 @@ func (a *Actions) Untrusted(text string) {
 	marker, err := token("stop-")
 	if err != nil || !a.Enabled() {
 		// Without a marker, no line may look like a command.
-		text = strings.ReplaceAll(strings.ReplaceAll(text, "::", ": :"), "##[", "# #[")
-		fmt.Fprintln(a.out, text)
+		fmt.Fprintln(a.out, Harmless(text))
 		return
 	}
 	fmt.Fprintf(a.out, "::stop-commands::%s\n%s\n::%s::\n", marker, text, marker)
 }
 
 // Guarded is a writer for lines of which parts are somebody else's text.
-func (a *Actions) Guarded(w io.Writer) io.Writer { return guarded{a, w} }
-
-type guarded struct {
-	actions *Actions
-	out     io.Writer
+func (a *Actions) Guarded(w io.Writer) io.Writer {
+	if !a.Enabled() {
+		return w
+	}
+	return &guarded{out: w}
 }
 
-// Write breaks whatever the runner would take for a command.
-func (g guarded) Write(p []byte) (int, error) {
-	if !g.actions.Enabled() {
-		return g.out.Write(p)
-	}
-	text := strings.ReplaceAll(strings.ReplaceAll(string(p), "::", ":\u200b:"), "##[", "#\u200b#[")
+type guarded struct {
+	mu   sync.Mutex
+	out  io.Writer
+	last string // what a command could have begun with
+}
+
+// Write breaks whatever the runner would take for a command, also when it comes in
+// two parts.
+func (g *guarded) Write(p []byte) (int, error) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	whole := g.last + string(p)
+	text := Harmless(whole)[len(g.last):]
+	g.last = beginning(whole)
 	if _, err := io.WriteString(g.out, text); err != nil {
 		return 0, err
 	}
 	return len(p), nil
+}
+
+// beginning is what at the end of a text could become a command.
+func beginning(text string) string {
+	for _, end := range []string{":", "##", "#"} {
+		if strings.HasSuffix(text, end) {
+			return end
+		}
+	}
+	return ""
+}
+
+// Harmless breaks what the runner takes for a command: "::" at the begin of a line
+// and "##[" anywhere (actions/runner, ActionCommand.TryParseV2 and TryParse).
+func Harmless(text string) string {
+	for strings.Contains(text, "::") {
+		text = strings.ReplaceAll(text, "::", ":\u200b:")
+	}
+	return strings.ReplaceAll(text, "##[", "##\u200b[")
 }
 
 func token(prefix string) (string, error) {

@@ -87,21 +87,31 @@ func Encode(r pipeline.Record) ([]byte, error) {
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
 	err := encoder.Encode(r)
-	return document.Bytes(), err
+	return Unspoken(document.Bytes()), err
+}
+
+// Unspoken writes what GitHub's runner would take for a command otherwise in the
+// texts of a JSON document, which somebody may print in a step.
+func Unspoken(document []byte) []byte {
+	document = bytes.ReplaceAll(document, []byte("::"), []byte(`\u003a\u003a`))
+	return bytes.ReplaceAll(document, []byte("##["), []byte(`\u0023\u0023[`))
 }
 
 // WriteFile writes the record to path in one step: a reader sees the old file or
-// the new one, never a part.
+// the new one, never a part. It holds logs of pods: only its owner may read it.
 func WriteFile(path string, r pipeline.Record) error {
 	document, err := Encode(r)
 	if err != nil {
 		return err
 	}
-	return WriteText(path, document)
+	return writeWhole(path, document, 0o600)
 }
 
-// WriteText writes a file that is there as a whole or not at all.
-func WriteText(path string, text []byte) (err error) {
+// WriteText writes a file that is there as a whole or not at all, and for everybody
+// to read.
+func WriteText(path string, text []byte) error { return writeWhole(path, text, 0o644) }
+
+func writeWhole(path string, text []byte, mode fs.FileMode) (err error) {
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
@@ -112,7 +122,7 @@ func WriteText(path string, text []byte) (err error) {
 		}
 	}()
 	_, err = f.Write(text)
-	if err := errors.Join(err, f.Chmod(0o644), f.Close()); err != nil {
+	if err := errors.Join(err, f.Chmod(mode), f.Close()); err != nil {
 		return err
 	}
 	return os.Rename(f.Name(), path)

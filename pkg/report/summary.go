@@ -2,6 +2,7 @@ package report
 
 import (
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -178,6 +179,9 @@ func more(b *strings.Builder, rows int) {
 // HTML, table borders, links or mentions.
 func escape(text string) string {
 	text = strings.ToValidUTF8(text, "?")
+	for _, link := range links {
+		text = link.ReplaceAllString(text, "${1}\u200b${2}")
+	}
 	if runes := []rune(text); len(runes) > maxText {
 		text = string(runes[:maxText]) + "…"
 	}
@@ -206,6 +210,9 @@ func escape(text string) string {
 	}
 	return b.String()
 }
+
+// links are what GitHub makes a link of although nobody marked it as one.
+var links = []*regexp.Regexp{regexp.MustCompile(`(:)(//)`), regexp.MustCompile(`(?i)(www)(\.)`), regexp.MustCompile(`(?i)((?:mailto|xmpp|javascript|data))(:)`)}
 
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(text, "\n")

@@ -1,0 +1,125 @@
+// Package redact keeps secret values out of what a run shows: its log, its record,
+// its summary, its outputs and its files. It is the only place that decides which
+// values count and how they are found. It needs the standard library only.
+//
+// A value of 8 characters or more counts wherever it stands; of 4 to 7 characters,
+// or of one kind of letters only, it counts as a whole word; shorter ones, words
+// that everybody uses ("true", "postgres"), numbers up to 5 digits and what was
+// named [Redactor.Public] never do. A value is found as it is, in base64 (also
+// within something longer, as "user:value"), in hex, and however URLs, JSON, Go,
+// shells and HTML escape it. Of a value of several lines each line counts, of a
+// connection URL its password, of a document what stands under a secret's name.
+package redact
+
+import (
+	"io"
+	"strings"
+	"sync"
+)
+
+// Hidden stands for what is not shown.
+const Hidden = "***"
+
+// Redactor takes secret values out of texts. Its zero value knows none. Values may
+// be added at any time, also while others use it.
+type Redactor struct {
+	mu     sync.RWMutex
+	index  index
+	public []string
+	seen   map[string]bool
+}
+
+// Of makes a redactor that knows the values.
+func Of(values ...string) *Redactor {
+	r := &Redactor{}
+	r.Add(values...)
+	return r
+}
+
+// Add makes values secret, and what is known to be secret in them.
+func (r *Redactor) Add(values ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.seen == nil {
+		r.seen = map[string]bool{}
+	}
+	for _, value := range values {
+		if len(value) > maxValue {
+			value = value[:maxValue]
+		}
+		if value == "" || r.seen[value] {
+			continue
+		}
+		r.seen[value] = true
+		for _, part := range parts(value) {
+			// The lines of a key or a certificate.
+			bare := !strings.Contains(part, "\n") && strings.Count(value, "\n") > manyLines
+			r.index.add(part, bare, r.isPublic(part))
+		}
+	}
+}
+
+// manyLines are more than somebody encodes one by one.
+const manyLines = 16
+
+// maxValue bounds a value: no Secret of Kubernetes is larger.
+const maxValue = 1 << 20
+
+// Public names texts that everybody knows, such as the name of a release and the
+// image: a value that is a part of one is not secret, or no cause could be read.
+func (r *Redactor) Public(texts ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, text := range texts {
+		if text != "" {
+			r.public = append(r.public, text)
+		}
+	}
+	for i := range r.index.patterns {
+		if p := &r.index.patterns[i]; r.isPublic(p.value) {
+			p.off = true
+		}
+	}
+}
+
+func (r *Redactor) isPublic(value string) bool {
+	for _, text := range r.public {
+		if strings.Contains(text, value) {
+			return true
+		}
+	}
+	return false
+}
+
+// Text gives a text without the secret values, and without what looks like a
+// credential whoever made it.
+func (r *Redactor) Text(text string) string {
+	if text == "" {
+		return text
+	}
+	r.mu.RLock()
+	found := r.index.find(text)
+	r.mu.RUnlock()
+	found = append(found, shapes(text)...)
+	if len(found) == 0 {
+		return text
+	}
+	return cover(text, found)
+}
+
+// Writer is out without the secret values. Each Write is looked at by itself: it
+// should hold whole lines.
+func (r *Redactor) Writer(out io.Writer) io.Writer { return writer{r, out} }
+
+type writer struct {
+	redactor *Redactor
+	out      io.Writer
+}
+
+// Write passes on what may be shown.
+func (w writer) Write(p []byte) (int, error) {
+	if _, err := io.WriteString(w.out, w.redactor.Text(string(p))); err != nil {
+		return 0, err
+	}
+	return len(p), nil
+}

@@ -1,0 +1,272 @@
+package redact
+
+import (
+	"bytes"
+	"crypto/rand"
+	"encoding/base64"
+	"encoding/hex"
+	"encoding/json"
+	"encoding/pem"
+	"fmt"
+	"html"
+	"net/url"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+// awkward is a password with everything that somebody escapes.
+const awkward = `p@ss/w0rd&"x y'<z>\` + "`$é+%41"
+
+// ways are how programs write a value.
+var ways = map[string]func(string) string{
+	"as it is":           func(s string) string { return s },
+	"base64":             func(s string) string { return base64.StdEncoding.EncodeToString([]byte(s)) },
+	"base64 of URLs":     func(s string) string { return base64.RawURLEncoding.EncodeToString([]byte(s)) },
+	"base64 with a user": func(s string) string { return base64.StdEncoding.EncodeToString([]byte("joe:" + s)) },
+	"base64 with a u":    func(s string) string { return base64.StdEncoding.EncodeToString([]byte("u:" + s + "\n")) },
+	"base64 within JSON": func(s string) string { return base64.StdEncoding.EncodeToString([]byte(`{"a":1,"p":"` + s + `"}`)) },
+	"hexadecimal":        func(s string) string { return hex.EncodeToString([]byte(s)) },
+	"query":              url.QueryEscape,
+	"path":               url.PathEscape,
+	"userinfo":           func(s string) string { return url.UserPassword("joe", s).String() },
+	"lower case escapes": func(s string) string { return lowerEscapes(url.QueryEscape(s)) },
+	"encodeURIComponent": func(s string) string { return strings.ReplaceAll(url.QueryEscape(s), "+", "%20") },
+	"JSON":               asJSON,
+	"JSON within JSON":   func(s string) string { return asJSON(asJSON(s)) },
+	"JSON with plain HTML": func(s string) string {
+		return strings.NewReplacer(`\u0026`, "&", `\u003c`, "<", `\u003e`, ">").Replace(asJSON(s))
+	},
+	"JSON in a query":     func(s string) string { return url.QueryEscape(asJSON(s)) },
+	"Go":                  strconv.Quote,
+	"Go in ASCII":         strconv.QuoteToASCII,
+	"printf %q":           shell,
+	"single quotes":       func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'\''`) + "'" },
+	"other single quotes": func(s string) string { return "'" + strings.ReplaceAll(s, "'", `'"'"'`) + "'" },
+	"YAML":                func(s string) string { return "'" + strings.ReplaceAll(s, "'", "''") + "'" },
+	"CSV":                 func(s string) string { return `"` + strings.ReplaceAll(s, `"`, `""`) + `"` },
+	"HTML":                html.EscapeString,
+	"double quotes": func(s string) string {
+		return strings.NewReplacer("`", "\\`", `"`, `\"`, "$", `\$`, `\`, `\\`).Replace(s)
+	},
+}
+
+func asJSON(s string) string {
+	text, _ := json.Marshal(s) //nolint:errcheck // a string
+	return string(text[1 : len(text)-1])
+}
+
+func lowerEscapes(s string) string {
+	for i := 0; i+2 < len(s); i++ {
+		if s[i] == '%' {
+			s = s[:i] + strings.ToLower(s[i:i+3]) + s[i+3:]
+		}
+	}
+	return s
+}
+
+func shell(s string) string {
+	var b strings.Builder
+	for _, r := range s {
+		if strings.ContainsRune("@/&\"' <>\\`$+%", r) {
+			b.WriteByte('\\')
+		}
+		b.WriteRune(r)
+	}
+	return b.String()
+}
+
+func TestAValueIsFoundHoweverItIsWritten(t *testing.T) {
+	for _, secret := range []string{awkward, "HUNTER2-Secret!9", "hunter2xyzzy", "Tr0ub4dor&3", "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"} {
+		r := Of(secret)
+		for name, write := range ways {
+			for _, around := range [][2]string{{"", ""}, {"password=", " and more"}, {"[", "]"}} {
+				text := around[0] + write(secret) + around[1]
+				got := r.Text(text)
+				require.Contains(t, got, Hidden, "%s: %s", name, text)
+				rest := strings.ReplaceAll(got, Hidden, "")
+				require.LessOrEqual(t, len(rest), len(around[0]+around[1])+len(`'joe:@'`), "%s: %q leaves %q", name, text, got)
+			}
+		}
+	}
+}
+
+func TestWhatCountsAndWhatDoesNot(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		secrets []string
+		text    string
+		want    string
+	}{
+		{"a short password is a word", []string{"k7Rq"}, "login with k7Rq failed; k7Rqx, xk7Rq", "login with *** failed; k7Rqx, xk7Rq"},
+		{"three characters are nothing", []string{"abc"}, "abc", "abc"},
+		{"words and numbers of everyday", []string{"true", "postgres", "5432", "Admin", "8080", "password"}, "true postgres 5432 Admin 8080 password", "true postgres 5432 Admin 8080 password"},
+		{"a word of small letters stays within others", []string{"tiger"}, "tigers and tiger, \\ntiger, %20tiger", "tigers and ***, \\n***, %20***"},
+		{"long numbers", []string{"982451653"}, "pin 982451653, 1982451653", "pin ***, 1982451653"},
+		{"a value in another", []string{"hunter2-a", "hunter2-a-and-b"}, "hunter2-a-and-b hunter2-a", "*** ***"},
+		{"two that overlap", []string{"abcdefgh-1", "gh-1xyzzy9"}, "abcdefgh-1xyzzy9", "***"},
+		{"spaces around", []string{"  hunter2-x \n"}, "pw hunter2-x", "pw ***"},
+		{"what was cut", []string{"HUNTER2-Secret!9"}, "it said HUNTER2-Sec…, and HUNTER2-Secr", "it said ***…, and ***"},
+		{"what was cut short", []string{"HUNTER2-Secret!9"}, "it said HUNTE…", "it said ***…"},
+		{"a part of a key", []string{"AbCdEf0123456789GhIjKlMnOpQrStUvWxYz98765"}, "…f0123456789GhIjKlMnOpQrStUvWxYz…", "…***…"},
+		{"a connection URL", []string{"postgres://joe:h%2Fnt3r@db:5432/x"}, "joe h/nt3r h%2Fnt3r db:5432 postgres://joe:h%2Fnt3r@db:5432/x", "joe *** *** db:5432 ***"},
+		{"a connection string", []string{"Server=db;User Id=joe;Password=h#nt3r;Timeout=30"}, "joe h#nt3r on db", "joe *** on db"},
+		{"a DSN of words", []string{"host=db user=joe password='h#nt3r x' port=5432"}, "joe h#nt3r x on db", "joe *** on db"},
+		{"a token in a URL", []string{"https://t0kent0ken@git.example.com/x"}, "t0kent0ken", "***"},
+		{"Docker's configuration", []string{`{"auths":{"reg.example.com":{"username":"joe","auth":"am9lOmh1bnRlcjJ4"}}}`}, "joe hunter2x am9lOmh1bnRlcjJ4 reg.example.com", "joe *** *** reg.example.com"},
+		{"lines", []string{"first-Line-1\n second-Line-2\r\n\nthird-Line-3"}, "x first-Line-1 y\nsecond-Line-2\nthird-Line-3", "x *** y\n***\n***"},
+		{"lines in one", []string{"first-Line-1\nsecond-Line-2"}, `first-Line-1\nsecond-Line-2`, "***"},
+		{"a configuration file", []string{"backend:\n  auth:\n    secret: h#nt3r-x\n  port: 7007\n  title: Portal"}, "backend: listening on port: 7007, title: Portal, h#nt3r-x", "backend: listening on port: 7007, title: Portal, ***"},
+		{"properties", []string{"db.user=joe\ndb.password=h#nt3r\n"}, "db.user=joe h#nt3r", "db.user=joe ***"},
+		{"base64 in lines", []string{strings.Repeat("Hunter2 and more. ", 8)}, "data:\n  " + wrap(base64.StdEncoding.EncodeToString([]byte(strings.Repeat("Hunter2 and more. ", 8))), "\n  ") + "\nend", "data:\n  ***\nend"},
+		{"nothing known: a URL", nil, "postgres://joe:h%2Fnt3r@db:5432/x, https://joe@host/x", "postgres://joe:***@db:5432/x, https://joe@host/x"},
+		{"nothing known: tokens", nil, "ghp_abcdefghijklmnopqrstuvwxyz0123456789 AKIAIOSFODNN7EXAMPLE", "*** ***"},
+		{"nothing known: an image", nil, "docker://repo@sha256:aaaa oci://r.example.com:5000/a@sha256:bb", "docker://repo@sha256:aaaa oci://r.example.com:5000/a@sha256:bb"},
+	} {
+		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, Of(c.secrets...).Text(c.text)) })
+	}
+}
+
+func wrap(text, with string) string {
+	var lines []string
+	for len(text) > 76 {
+		lines, text = append(lines, text[:76]), text[76:]
+	}
+	return strings.Join(append(lines, text), with)
+}
+
+func TestWhatEverybodyKnowsStays(t *testing.T) {
+	r := Of("portal-prod", "h#nt3r-xx")
+	r.Public("portal-prod", "registry.example.com/team/webshop@sha256:aaaa")
+	r.Add("webshop", "sha256:aaaa")
+	require.Equal(t, "portal-prod webshop sha256:aaaa ***", r.Text("portal-prod webshop sha256:aaaa h#nt3r-xx"))
+}
+
+func TestAKeyIsFoundInParts(t *testing.T) {
+	random := make([]byte, 3000)
+	_, err := rand.Read(random)
+	require.NoError(t, err)
+	key := string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: random}))
+	r := Of(key)
+	require.Equal(t, "-----BEGIN CERTIFICATE-----", r.Text("-----BEGIN CERTIFICATE-----"), "every certificate has this line")
+	encoded := base64.StdEncoding.EncodeToString([]byte(key))
+	for _, text := range []string{key, encoded, encoded[100:200], "x" + encoded[1000:1040], strings.ReplaceAll(key, "\n", `\n`), strings.ReplaceAll(key, "\n", ""), wrap(encoded, "\n")} {
+		got := r.Text(text)
+		require.Contains(t, got, Hidden)
+		require.Less(t, len(got), 100, got)
+	}
+}
+
+func TestADocumentKeepsItsForm(t *testing.T) {
+	type named string
+	type inner struct {
+		Text string
+		Kind named
+		any  string
+	}
+	type outer struct {
+		List []inner
+		Map  map[string]any
+		Ptr  *inner
+		None *inner
+	}
+	secret := "h#nt3r-xx"
+	in := outer{List: []inner{{Text: "a " + secret, Kind: named(secret), any: "x"}}, Map: map[string]any{"k " + secret: []any{secret, 1}}, Ptr: &inner{Text: secret}}
+	got := Copy(Of(secret), in)
+	require.Equal(t, outer{List: []inner{{Text: "a ***", Kind: named(secret), any: "x"}}, Map: map[string]any{"k ***": []any{"***", 1}}, Ptr: &inner{Text: "***"}}, got)
+	require.Equal(t, secret, in.Ptr.Text, "the original stays")
+
+	document := []byte("{\n \"h#nt3r-xx\": [\"a\\\"h#nt3r-xx\\n\", 1.50, null], \"n\": 12345678\n}\n")
+	require.Equal(t, "{\n \"***\": [\"a\\\"***\\n\", 1.50, null], \"n\": 12345678\n}\n", string(Of(secret, "12345678").JSON(document)))
+	require.Equal(t, `{"broken": "x`, string(Of(secret).JSON([]byte(`{"broken": "x`))))
+}
+
+func TestSecretsOfSettings(t *testing.T) {
+	r := Of(Assignment("auth.password=pa,HUNTER2-Secret!9")...)
+	require.Equal(t, `key "***" has no value`, r.Text(`key "HUNTER2-Secret!9" has no value`))
+	require.Empty(t, Assignment("image.tag=abcdefgh,replicas=2"))
+	require.Equal(t, "***", Of(Assignment(`a.b=x,db.password=pa\,ss-word`)...).Text("pa,ss-word"))
+
+	found := Values(map[string]any{
+		"auth":     map[string]any{"password": "one-one-1", "existingSecret": "name-of-it"},
+		"database": map[string]any{"url": "postgres://joe:two-two-2@db/x", "host": "db.example.com"},
+		"secrets":  map[string]any{"GITHUB_APP": "three-3-3", "username": "octocat"},
+		"extra":    []any{map[string]any{"name": "API_KEY", "value": "not known as such"}},
+	})
+	require.ElementsMatch(t, []string{"one-one-1", "two-two-2", "three-3-3"}, found)
+	for _, open := range []string{"username", "POSTGRES_USER", "db-host", "PGPORT_port", "databaseName", "LOG_LEVEL"} {
+		require.True(t, NameIsOpen(open), open)
+	}
+	for _, secret := range []string{"password", "POSTGRES_PASSWORD", "apiKey", "clientSecret", "token", "DATABASE_URL", "connectionString", "tls.key", "credentials", "GITHUB_PAT", "dsn"} {
+		require.True(t, NameIsSecret(secret), secret)
+		require.False(t, NameIsOpen(secret), secret)
+	}
+}
+
+func TestValuesMayComeWhileOthersAreShown(t *testing.T) {
+	r := &Redactor{}
+	var out bytes.Buffer
+	var all sync.WaitGroup
+	for i := range 8 {
+		all.Go(func() {
+			for j := range 50 {
+				secret := fmt.Sprintf("secret-%d-%d-xyz", i, j)
+				r.Add(secret)
+				if got := r.Text("a " + secret); got != "a ***" {
+					t.Errorf("%s: %s", secret, got)
+				}
+			}
+		})
+	}
+	all.Wait()
+	n, err := r.Writer(&out).Write([]byte("a secret-1-1-xyz\n"))
+	require.NoError(t, err)
+	require.Equal(t, 17, n)
+	require.Equal(t, "a ***\n", out.String())
+}
+
+func FuzzNoValueGetsThrough(f *testing.F) {
+	f.Add("HUNTER2-Secret!9", "before ", " after")
+	f.Add("k7Rq", "\\n", "%")
+	f.Fuzz(func(t *testing.T, secret, before, after string) {
+		secret = strings.TrimSpace(secret)
+		r := Of(secret)
+		text := before + secret + after
+		got := r.Text(text)
+		if len([]rune(secret)) >= 2*long && kinds(secret) > 1 && !isCommon(secret) && !strings.Contains(before+Hidden+after, secret) && !strings.Contains(Hidden+Hidden+Hidden, secret) {
+			require.NotContains(t, got, secret)
+		}
+	})
+}
+
+// many are 200 certificates of 4 KB.
+func many(b *testing.B) *Redactor {
+	b.Helper()
+	r := &Redactor{}
+	random := make([]byte, 3000)
+	for range 200 {
+		_, err := rand.Read(random)
+		require.NoError(b, err)
+		r.Add(string(pem.EncodeToMemory(&pem.Block{Type: "CERTIFICATE", Bytes: random})))
+	}
+	return r
+}
+
+func BenchmarkALineOfALog(b *testing.B) {
+	r := many(b)
+	line := `12:00:01 deploy: waiting for Deployment/backstage: 1 of 2 new pods ready after 12s: pod backstage-7d9f8b6c5-x2x4z container backstage: running, not ready detail="the readiness probe fails: HTTP probe failed with statuscode: 503"`
+	b.SetBytes(int64(len(line)))
+	b.ReportAllocs()
+	for b.Loop() {
+		r.Text(line)
+	}
+}
+
+func BenchmarkLearning(b *testing.B) {
+	for b.Loop() {
+		many(b)
+	}
+}
