@@ -123,7 +123,7 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	root.SetOut(stdout)
 	root.SetErr(stderr)
 	if err := root.ExecuteContext(ctx); err != nil {
-		fmt.Fprintf(stderr, "stagecrew: %v\nRun 'stagecrew --help' for the commands.\n", err)
+		fmt.Fprintf(stderr, "stagecrew: %s\nRun 'stagecrew --help' for the commands.\n", stray(environ, err.Error()))
 		return exitUsage
 	}
 	return code
@@ -138,6 +138,11 @@ func (c command) cobra(code *int, environ []string, stdout, stderr io.Writer) *c
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		resolveErr := config.Resolve(cmd.Flags(), environ)
 		s := newSession(c.name, settings, environ, stdout, stderr)
+		if err := s.misplaced(); err != nil {
+			s.Record = ""
+			*code = s.finish(err)
+			return nil
+		}
 		if resolveErr != nil {
 			*code = s.finish(pipeline.BadInput("config/invalid", "%w", resolveErr))
 			return nil

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"os"
+	"sync"
 	"time"
 
 	"sigs.k8s.io/yaml"
@@ -83,7 +84,7 @@ func (s *session) suite() (*smoke.Suite, []string, error) {
 	suite, err = suite.Expand(func(name string) (string, bool) {
 		value := s.getenv(name)
 		if value != "" {
-			s.actions.Mask(value)
+			s.withhold(value)
 			secrets = append(secrets, value)
 		}
 		return value, value != ""
@@ -108,7 +109,10 @@ func (s *session) openRelease() (*kube.Cluster, *release.Release, error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	r, err := release.Open(release.Options{
+	s.redactor.Public(cluster.Namespace)
+	s.withhold(cluster.Config.BearerToken, cluster.Config.Password, string(cluster.Config.KeyData))
+	var r *release.Release
+	r, err = release.Open(release.Options{
 		Cluster:         cluster,
 		Namespace:       cluster.Namespace,
 		Name:            s.Release,
@@ -124,9 +128,11 @@ func (s *session) openRelease() (*kube.Cluster, *release.Release, error) {
 			if err != nil {
 				return pipeline.Rollout{}, err
 			}
-			return s.watcher(cluster, g).Watch(ctx, applied)
+			return s.watcher(cluster, r, g).Watch(ctx, applied)
 		},
-		Log: s.log,
+		Withhold: s.withhold,
+		Unread:   s.unread,
+		Log:      s.log,
 	})
 	return cluster, r, err
 }
@@ -140,31 +146,62 @@ func (s *session) connect(g gate) (deploy.Cluster, error) {
 		Namespace: cluster.Namespace,
 		Releases:  r, Manifests: r, Planner: r, Applier: r, Locker: r,
 		Checker: s.checker(cluster, g),
-		Watcher: s.watcher(cluster, g),
-		Prober:  prober{cluster, g.suite, s.PublicURL, s.log},
+		Watcher: s.watcher(cluster, r, g),
+		Prober:  prober{cluster, g.suite, s.PublicURL, s.log, s.answered},
 	}, nil
 }
 
-func (s *session) watcher(cluster *kube.Cluster, g gate) watcher {
+func (s *session) watcher(cluster *kube.Cluster, r *release.Release, g gate) watcher {
 	return watcher{rollout.Options{
 		Client: cluster.Client, Namespace: cluster.Namespace, Rules: g.rules,
 		LogPatterns: g.logPatterns, PassingPatterns: g.passing, SmokeServices: s.SmokeServices,
 		Show: s.screen.show, Log: s.log,
-	}, s.screen}
+	}, s.screen, r}
 }
 
 // watcher gives the rollout package the form that deploy wants.
 type watcher struct {
 	rollout.Options
 	screen *screen
+	secrets
+}
+
+// secrets learns those that pods will get and that were not there yet.
+type secrets interface{ Learn(ctx context.Context) }
+
+// learnEvery is more often than a kubelet tries again to start a container whose
+// Secret was missing.
+const learnEvery = 2 * time.Second
+
+// learning looks for Secrets while pods are watched; stop ends it.
+func (w watcher) learning(ctx context.Context) (stop func()) {
+	ctx, cancel := context.WithCancel(ctx)
+	var ended sync.WaitGroup
+	ended.Go(func() {
+		for tick := time.NewTicker(learnEvery); ; {
+			select {
+			case <-ctx.Done():
+				tick.Stop()
+				return
+			case <-tick.C:
+				w.Learn(ctx)
+			}
+		}
+	})
+	return func() {
+		cancel()
+		ended.Wait()
+	}
 }
 
 func (w watcher) Watch(ctx context.Context, applied pipeline.Applied) (pipeline.Rollout, error) {
+	defer w.learning(ctx)()
 	defer w.screen.clear() // what follows is not about pods
 	return rollout.Watch(ctx, w.Options, applied)
 }
 
 func (w watcher) Hold(ctx context.Context, applied pipeline.Applied, d time.Duration) (*pipeline.Cause, error) {
+	defer w.learning(ctx)()
 	if d == 0 {
 		d = 10 * time.Second
 	}
@@ -172,6 +209,7 @@ func (w watcher) Hold(ctx context.Context, applied pipeline.Applied, d time.Dura
 }
 
 func (w watcher) Collect(ctx context.Context, applied pipeline.Applied, cause pipeline.Cause) pipeline.Evidence {
+	w.Learn(ctx)
 	return rollout.Collect(ctx, w.Options, applied, cause)
 }
 

@@ -69,7 +69,7 @@ func (s *session) end(err error, complete func(*pipeline.Record)) int {
 			complete(r)
 			r.Panics = pipeline.Panics()
 		})
-		s.code = s.leave(record, err)
+		s.code = s.leave(s.hidden(record), err)
 	})
 	return s.code
 }

@@ -20,11 +20,12 @@ type lineHandler struct {
 	out    io.Writer
 	prefix string
 	attrs  string
-	warn   func(text string) // told the warnings, too; may be nil
+	warn   func(text string)   // told the warnings, too; may be nil
+	hide   func(string) string // takes secret values out of one text
 }
 
-func newLog(out io.Writer, name string, warn func(string)) *slog.Logger {
-	return slog.New(&lineHandler{mu: &sync.Mutex{}, out: out, prefix: name, warn: warn})
+func newLog(out io.Writer, name string, warn func(string), hide func(string) string) *slog.Logger {
+	return slog.New(&lineHandler{mu: &sync.Mutex{}, out: out, prefix: name, warn: warn, hide: hide})
 }
 
 // maxWarnings is how many warnings become annotations: GitHub shows ten of a step.
@@ -61,9 +62,9 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelWarn {
 		line.WriteString(strings.ToLower(r.Level.String()) + ": ")
 	}
-	line.WriteString(oneLine(r.Message) + h.attrs)
+	line.WriteString(oneLine(h.hide(r.Message)) + h.attrs)
 	r.Attrs(func(a slog.Attr) bool {
-		line.WriteString(attr(a))
+		line.WriteString(h.attr(a))
 		return true
 	})
 	if r.Level == slog.LevelWarn && h.warn != nil {
@@ -80,7 +81,7 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 	next := *h
 	for _, a := range attrs {
-		next.attrs += attr(a)
+		next.attrs += h.attr(a)
 	}
 	return &next
 }
@@ -88,23 +89,25 @@ func (h *lineHandler) WithAttrs(attrs []slog.Attr) slog.Handler {
 // WithGroup is not needed for lines: names stay flat.
 func (h *lineHandler) WithGroup(string) slog.Handler { return h }
 
-func attr(a slog.Attr) string {
-	value := a.Value.Resolve().String()
+func (h *lineHandler) attr(a slog.Attr) string {
+	value := h.hide(a.Value.Resolve().String())
 	if value == "" || strings.ContainsAny(value, " \t\r\n\"") {
 		value = strconv.Quote(value)
 	}
 	return " " + a.Key + "=" + oneLine(value)
 }
 
-// oneLine makes control characters visible.
+// oneLine makes visible what is not: control characters, what steers a terminal,
+// and what changes how the text around it looks.
 func oneLine(s string) string {
-	clean := func(r rune) bool { return r < ' ' || r == 0x7f }
-	if !strings.ContainsFunc(s, clean) {
+	hidden := func(r rune) bool { return !strconv.IsPrint(r) }
+	s = strings.ToValidUTF8(s, "?")
+	if !strings.ContainsFunc(s, hidden) {
 		return s
 	}
 	var b strings.Builder
 	for _, r := range s {
-		if clean(r) {
+		if hidden(r) {
 			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
 			continue
 		}

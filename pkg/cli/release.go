@@ -11,6 +11,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/kube"
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/redact"
 	"github.com/stagecrew/stagecrew/pkg/report"
 	"github.com/stagecrew/stagecrew/pkg/sign"
 )
@@ -159,7 +160,10 @@ func (s *session) needsRelease() error {
 // keepEvidence writes evidence into a directory of its own.
 func (s *session) keepEvidence(e pipeline.Evidence) ([]string, error) {
 	dir := filepath.Join(s.EvidenceDir, fmt.Sprintf("%s-%s", s.Release, time.Now().UTC().Format("20060102T150405Z")))
-	files, err := report.WriteEvidence(dir, e)
+	if s.redactor.Muted() {
+		e.Logs = nil
+	}
+	files, err := report.WriteEvidence(dir, redact.Copy(s.redactor, e))
 	if err == nil {
 		s.log.Info("evidence kept", "directory", dir, "files", len(files))
 	}

@@ -155,11 +155,11 @@ func together(ctx context.Context, tasks ...func(context.Context) error) error {
 // have its name; in GitHub Actions they come as one folded group when it is over.
 func (s *session) aside(name string, stage func(*slog.Logger) error) error {
 	if !s.actions.Enabled() {
-		log := newLog(s.stderr, s.name+" "+name, s.warn)
+		log := newLog(s.stderr, s.name+" "+name, s.warn, s.redactor.Text)
 		return s.noted(name, log, func() error { return stage(log) })
 	}
 	lines := &kept{}
-	err := s.noted(name, s.log, func() error { return stage(newLog(lines, s.name+" "+name, s.warn)) })
+	err := s.noted(name, s.log, func() error { return stage(newLog(lines, s.name+" "+name, s.warn, s.redactor.Text)) })
 	return errors.Join(err, s.folded(name, func() error {
 		_, err := s.stderr.Write(lines.text.Bytes())
 		return err

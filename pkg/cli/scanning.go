@@ -94,15 +94,16 @@ func (s *session) judge(ctx context.Context, result scan.Result) error {
 		}
 		var text bytes.Buffer
 		err := result.Write(ctx, &text, document.format)
+		shown := s.redactor.JSON(text.Bytes())
 		if err == nil && document.file != "" {
-			err = report.WriteText(document.file, text.Bytes())
+			err = report.WriteText(document.file, shown)
 		}
 		if err != nil {
 			problems = append(problems, err)
 			continue
 		}
 		if document.kind != "" {
-			s.documents[document.kind] = text.Bytes()
+			s.documents[document.kind] = shown
 		}
 	}
 	return errors.Join(append(problems, scan.Refuse(result.Report))...)

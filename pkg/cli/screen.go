@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"io"
 	"os"
+	"slices"
 	"strings"
 	"sync"
 	"text/tabwriter"
@@ -19,13 +20,14 @@ import (
 type screen struct {
 	mu    sync.Mutex
 	out   io.Writer
-	width int // columns of the terminal, 0 for no terminal
+	width int                 // columns of the terminal, 0 for no terminal
+	hide  func(string) string // takes secret values out of a text
 	table string
 	lines int
 }
 
 func newScreen(out io.Writer) *screen {
-	s := &screen{out: out}
+	s := &screen{out: out, hide: func(text string) string { return text }}
 	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
 		s.width, _, _ = term.GetSize(int(file.Fd()))
 	}
@@ -50,7 +52,7 @@ func (s *screen) show(sight pipeline.Sight) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.erase()
-	s.table = podTable(sight, s.width)
+	s.table = podTable(redacted(sight, s.hide), s.width)
 	s.draw()
 }
 
@@ -62,7 +64,7 @@ func (s *screen) line(text string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.erase()
-	s.table = oneLine(text) + "\n"
+	s.table = oneLine(s.hide(text)) + "\n"
 	s.draw()
 }
 
@@ -90,6 +92,15 @@ func (s *screen) draw() {
 
 // maxRows bounds the table on the terminal.
 const maxRows = 20
+
+// redacted takes secrets out before a message is cut to the width of the terminal.
+func redacted(sight pipeline.Sight, hide func(string) string) pipeline.Sight {
+	sight.Pods = slices.Clone(sight.Pods)
+	for i := range sight.Pods {
+		sight.Pods[i].Message = hide(sight.Pods[i].Message)
+	}
+	return sight
+}
 
 func podTable(sight pipeline.Sight, width int) string {
 	var b strings.Builder

@@ -10,9 +10,12 @@ import (
 	"sync"
 	"time"
 
+	"github.com/sirupsen/logrus"
+
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/gha"
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/redact"
 	"github.com/stagecrew/stagecrew/pkg/release"
 	"github.com/stagecrew/stagecrew/pkg/report"
 )
@@ -27,6 +30,11 @@ type session struct {
 	screen  *screen
 	actions *gha.Actions
 	name    string // of the command
+	// redactor knows the secrets; rawStdout is stdout without it and the guard, for
+	// documents that have passed them.
+	redactor  *redact.Redactor
+	rawStdout io.Writer
+	muted     sync.Once // told that something is left out
 	ledger
 	ending
 	getenv func(string) string
@@ -42,21 +50,23 @@ type session struct {
 
 func newSession(name string, settings config.Settings, environ []string, stdout, stderr io.Writer) *session {
 	getenv := lookup(environ)
-	s := &session{Settings: settings, name: name, stdout: stdout, getenv: getenv}
+	s := &session{Settings: settings, name: name, rawStdout: stdout, getenv: getenv, redactor: &redact.Redactor{}}
 	s.SignPassword, s.VerdictKey = []byte(getenv("COSIGN_PASSWORD")), []byte(getenv(config.VerdictKeyVariable))
 	s.actions = gha.New(getenv, stderr)
 	s.RegistryUsername, s.RegistryPassword = getenv("REGISTRY_USERNAME"), getenv("REGISTRY_PASSWORD")
-	for _, secret := range []string{"COSIGN_PASSWORD", "REGISTRY_PASSWORD", config.VerdictKeyVariable} {
-		s.actions.Mask(getenv(secret))
-	}
+	s.ownSecrets(environ)
 	// Parts of the log are texts of registries, clusters and containers.
 	s.screen = newScreen(stderr)
-	s.stderr = s.actions.Guarded(s.screen)
+	s.screen.hide = s.redactor.Text
+	s.stdout = s.redactor.Writer(s.actions.Guarded(stdout))
+	s.stderr = s.redactor.Writer(s.actions.Guarded(s.screen))
 	s.warn = annotator(s.actions, "stagecrew "+name)
-	s.log = newLog(s.stderr, name, s.warn)
+	s.log = newLog(s.stderr, name, s.warn, s.redactor.Text)
 	// Libraries that log by themselves must not get past the guard.
+	slog.SetDefault(s.log)
 	log.SetFlags(0)
 	log.SetOutput(s.stderr)
+	logrus.SetOutput(s.stderr)
 	s.update(func(r *pipeline.Record) {
 		*r = pipeline.Record{Schema: pipeline.RecordSchema, Command: name, Run: s.actions.Run()}
 	})
@@ -100,8 +110,8 @@ func (s *session) write(record pipeline.Record) error {
 		if err != nil {
 			return err
 		}
-		if _, err := s.stdout.Write(document); err != nil {
-			return fmt.Errorf("writing the record to stdout: %w", err)
+		if err := s.document(document); err != nil {
+			return err
 		}
 	}
 	if !s.actions.Enabled() {

@@ -54,6 +54,9 @@ func (s *session) keyOf(setting, key string) (string, []byte, error) {
 	if value == "" {
 		return "", nil, pipeline.BadInput("config/invalid", "--%s %s: the environment has no %s", setting, key, name)
 	}
+	if setting == "sign-key" {
+		s.withhold(value)
+	}
 	return "", []byte(value), nil
 }
 
@@ -193,7 +196,7 @@ func (s *session) attestVerdict(ctx context.Context) {
 		if err != nil {
 			return err
 		}
-		document, err := report.Encode(s.read())
+		document, err := report.Encode(s.hidden(s.read()))
 		if err != nil {
 			return err
 		}

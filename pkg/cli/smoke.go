@@ -30,6 +30,7 @@ type prober struct {
 	suite   *smoke.Suite
 	url     string
 	log     *slog.Logger
+	hide    func(string) string // makes what a target answered fit to be shown
 }
 
 func (p prober) Probe(ctx context.Context, to deploy.Targets) ([]pipeline.Check, error) {
@@ -64,6 +65,7 @@ func (p prober) send(ctx context.Context, suite smoke.Suite, targets []smoke.Tar
 		all.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
+			target.Hide = p.hide
 			results[i] = smoke.Run(ctx, suite, target, p.log)
 		})
 	}
@@ -90,7 +92,7 @@ func runSmoke(ctx context.Context, s *session) error {
 	if g.suite == nil {
 		return pipeline.BadInput("config/smoke", "--smoke none: there is nothing to send")
 	}
-	p := prober{suite: g.suite, url: s.PublicURL, log: s.log}
+	p := prober{suite: g.suite, url: s.PublicURL, log: s.log, hide: s.answered}
 	var to deploy.Targets
 	switch {
 	case s.Release != "":
@@ -133,7 +135,7 @@ func (s *session) targets(ctx context.Context, g gate, p *prober) (deploy.Target
 	})
 	ctx, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()
-	rolled, err := s.watcher(cluster, g).Watch(ctx, applied)
+	rolled, err := s.watcher(cluster, r, g).Watch(ctx, applied)
 	if err == nil && rolled.Cause != nil {
 		s.log.Warn("the rollout is not complete; the checks go through the Services only", "cause", rolled.Cause.String())
 	}

@@ -37,9 +37,11 @@ func runStatus(ctx context.Context, s *session) error {
 	}
 	if s.Output == config.OutputJSON {
 		s.Output = config.OutputText // the status is the document, not the record
-		encoder := json.NewEncoder(s.stdout)
-		encoder.SetIndent("", "  ")
-		return encoder.Encode(statusDocument{statusSchema, s.Release, cluster.Namespace, history})
+		text, err := json.MarshalIndent(statusDocument{statusSchema, s.Release, cluster.Namespace, history}, "", "  ")
+		if err != nil {
+			return err
+		}
+		return s.document(append(text, '\n'))
 	}
 	return s.statusTable(history)
 }
@@ -59,7 +61,7 @@ func (s *session) statusTable(history []pipeline.Revision) error {
 		if when.IsZero() {
 			when = r.Deployed
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", r.Number, r.Status, verdict, when.UTC().Format(time.RFC3339), r.Image)
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", r.Number, oneLine(r.Status), oneLine(verdict), when.UTC().Format(time.RFC3339), oneLine(r.Image))
 	}
 	return w.Flush()
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -93,16 +94,19 @@ func assign(flags *pflag.FlagSet, values map[string][]string, where func(name st
 			return
 		}
 		if err := set(flags, f, given); err != nil {
-			problems = append(problems, fmt.Errorf("%s: invalid value %q: %w", where(f.Name), strings.Join(given, " "), err))
+			problems = append(problems, fmt.Errorf("%s: %w", where(f.Name), err))
 		}
 	})
 	return problems
 }
 
 func set(flags *pflag.FlagSet, f *pflag.Flag, given []string) error {
-	_, isList := f.Value.(pflag.SliceValue)
-	if !isList && len(given) > 1 {
-		return errors.New("one value is allowed")
+	all := strings.Join(given, " ")
+	if _, isList := f.Value.(pflag.SliceValue); !isList && len(given) > 1 {
+		if document.MatchString(all) {
+			return fmt.Errorf("it has %d lines, and one value is allowed; where a file is wanted give its path", len(given))
+		}
+		return fmt.Errorf("invalid value %q: one value is allowed", all)
 	}
 	for _, value := range given {
 		if err := flags.Set(f.Name, value); err != nil {
@@ -110,11 +114,15 @@ func set(flags *pflag.FlagSet, f *pflag.Flag, given []string) error {
 			if cause := errors.Unwrap(err); cause != nil {
 				err = cause
 			}
-			return err
+			return fmt.Errorf("invalid value %q: %w", all, err)
 		}
 	}
 	return nil
 }
+
+// document is what the text of a file has and a value has not. It is not repeated:
+// it may be a kubeconfig or a key.
+var document = regexp.MustCompile(`[\w"']:\s|-----BEGIN |[{}]`)
 
 // readFile reads the configuration file that --config names, or stagecrew.yaml
 // if it is there.

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/redact"
 )
 
 // evidence gathers what is known of the failed revision before anything else is
@@ -34,8 +35,7 @@ func (r *run) evidence(ctx context.Context) event {
 		r.Log.Warn("reading which values are secret; the logs are left out of the evidence", "error", err)
 		known.Logs = nil
 	}
-	hide := pipeline.NewRedactor(append(slices.DeleteFunc(secrets, r.public), r.Withhold...))
-	known = hide.Evidence(known)
+	known = redact.Copy(redact.Of(append(slices.DeleteFunc(secrets, r.public), r.Withhold...)...), known)
 	*r.result.Cause = known.Cause
 	r.result.Evidence = &known
 	if r.Keep != nil {

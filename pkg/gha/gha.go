@@ -65,10 +65,6 @@ func (a *Actions) Run() pipeline.Run {
 // runner compares each with every line from then on.
 const maxMasks = 400
 
-// shortestMask is how many bytes a line must have: a mask hides it in every word of
-// every later step.
-const shortestMask = 6
-
 // Mask hides a value in everything the runner prints from now on, also in base64.
 // Each line of a longer value is hidden by itself, as the runner compares line by
 // line. Beyond 400 lines nothing is masked: they are hidden where they are written.
@@ -79,18 +75,19 @@ func (a *Actions) Mask(value string) {
 	for line := range strings.Lines(value) {
 		a.mask(strings.TrimSpace(line))
 	}
-	if len(value) >= shortestMask && len(value) <= maxMasked {
+	if len(value) >= minMasked && len(value) <= maxMasked {
 		a.mask(base64.StdEncoding.EncodeToString([]byte(value)))
 	}
 }
 
-// maxMasked bounds the values whose base64 is masked.
-const maxMasked = 4 << 10
+// The bounds of the values whose base64 is masked: that of a few bytes is in other
+// words, too.
+const minMasked, maxMasked = 6, 4 << 10
 
 func (a *Actions) mask(line string) {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	if len(line) < shortestMask || a.masked[line] || len(a.masked) >= maxMasks {
+	if line == "" || a.masked[line] || len(a.masked) >= maxMasks {
 		return
 	}
 	a.masked[line] = true

@@ -61,7 +61,7 @@ func TestRunIsTheWorkflowRun(t *testing.T) {
 func TestEachLineOfASecretIsMasked(t *testing.T) {
 	a, out, _ := step(t)
 	a.Mask("first\nsecond\n\n")
-	require.Equal(t, "::add-mask::first\n::add-mask::second\n", out.String())
+	require.Equal(t, "::add-mask::first\n::add-mask::second\n::add-mask::Zmlyc3QKc2Vjb25kCgo=\n", out.String())
 }
 
 func TestTheEleventhAnnotationIsAPlainLine(t *testing.T) {

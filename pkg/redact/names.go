@@ -50,7 +50,8 @@ var common = func() map[string]bool {
 		host port path file files config data main master primary replica kubernetes cluster default-scheduler helm docker registry image images
 		github gitlab google azure amazon basic bearer json yaml text utf8 utf-8 ascii base64 plain standard normal build deploy deployment release
 		rollback gate smoke scan sign verify status preflight recover watch apply good refused rolled-back cancelled unknown pending failed running ready
-		pods node nodes event events container containers revision manifest chart charts`) {
+		pods node nodes event events container containers revision manifest chart charts
+		baseline survey evidence regate hurry soak settle attest promote validate preflight applying`) {
 		words[word] = true
 	}
 	return words

@@ -13,6 +13,7 @@ package redact
 
 import (
 	"io"
+	"regexp"
 	"strings"
 	"sync"
 )
@@ -27,6 +28,7 @@ type Redactor struct {
 	index  index
 	public []string
 	seen   map[string]bool
+	mute   []string
 }
 
 // Of makes a redactor that knows the values.
@@ -36,8 +38,9 @@ func Of(values ...string) *Redactor {
 	return r
 }
 
-// Add makes values secret, and what is known to be secret in them.
-func (r *Redactor) Add(values ...string) {
+// Add makes values secret, and what is known to be secret in them. It gives what
+// became secret by it.
+func (r *Redactor) Add(values ...string) (added []string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	if r.seen == nil {
@@ -54,9 +57,14 @@ func (r *Redactor) Add(values ...string) {
 		for _, part := range parts(value) {
 			// The lines of a key or a certificate.
 			bare := !strings.Contains(part, "\n") && strings.Count(value, "\n") > manyLines
-			r.index.add(part, bare, r.isPublic(part))
+			public := r.isPublic(part)
+			r.index.add(part, bare, public)
+			if !public {
+				added = append(added, part)
+			}
 		}
 	}
+	return added
 }
 
 // manyLines are more than somebody encodes one by one.
@@ -98,6 +106,7 @@ func (r *Redactor) Text(text string) string {
 		return text
 	}
 	r.mu.RLock()
+	text = silent(text, r.mute)
 	found := r.index.find(text)
 	r.mu.RUnlock()
 	found = append(found, shapes(text)...)
@@ -106,6 +115,35 @@ func (r *Redactor) Text(text string) string {
 	}
 	return cover(text, found)
 }
+
+// Mute leaves out what stands behind one of the marks, such as "it said: ", in each
+// text from now on: it may hold secrets that nobody could name.
+func (r *Redactor) Mute(marks ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.mute = marks
+}
+
+// Muted reports whether something is left out.
+func (r *Redactor) Muted() bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return len(r.mute) > 0
+}
+
+// code ends the message of an error.
+var code = regexp.MustCompile(` \[[a-z]+/[a-z0-9-]+\]\s*$`)
+
+func silent(text string, marks []string) string {
+	for _, mark := range marks {
+		if before, _, found := strings.Cut(text, mark); found && !strings.HasPrefix(text[len(before)+len(mark):], leftOut) {
+			text = before + mark + leftOut + code.FindString(text)
+		}
+	}
+	return text
+}
+
+const leftOut = "(left out)"
 
 // Writer is out without the secret values. Each Write is looked at by itself: it
 // should hold whole lines.

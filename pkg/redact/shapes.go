@@ -19,7 +19,7 @@ var known = []shape{
 	{"glpat-", regexp.MustCompile(`\bglpat-[\w-]{16,}`), 0},
 	{"IA", regexp.MustCompile(`\bA(?:KIA|SIA)[0-9A-Z]{16}\b`), 0},
 	{"xox", regexp.MustCompile(`\bxox[a-z]-[\w-]{10,}`), 0},
-	{"PRIVATE KEY-----", regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----([\s\S]*?)(?:-----END [A-Z ]*PRIVATE KEY-----|$)`), 1},
+	{"PRIVATE KEY-----", regexp.MustCompile(`-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)`), 0},
 	{"://", regexp.MustCompile(`://[^/\s:@"'<>]*:([^/\s"'<>]+)@`), 1}, // a URL with a password
 }
 

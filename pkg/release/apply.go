@@ -133,6 +133,7 @@ func (r *Release) record(revision int) (*helmrelease.Release, error) {
 	if err != nil {
 		return nil, classify(fmt.Sprintf("reading revision %d", revision), err)
 	}
+	r.learn(record)
 	return record, nil
 }
 

@@ -53,7 +53,7 @@ items:
 - {apiVersion: v1, kind: Secret, data: {a: aHVudGVyMg==, b: c2hvcnQ=, c: "not base64 at all"}}
 - {apiVersion: v1, kind: ConfigMap, data: {a: plain text}}
 `, "apiVersion: v1\nkind: Secret\nstringData: {d: \"hunter2 and more\", n: 1234567}\n", ": no yaml")
-	require.Equal(t, []string{"not base64 at all", "hunter2 and more", "aHVudGVyMg==", "c2hvcnQ=", "1234567", "hunter2"}, values)
+	require.Equal(t, []string{"not base64 at all", "hunter2 and more", "aHVudGVyMg==", "c2hvcnQ=", "1234567", "hunter2", "short"}, values)
 }
 
 func TestUnifiedDiffs(t *testing.T) {

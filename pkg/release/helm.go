@@ -56,7 +56,7 @@ func (r *Release) connect(records driver.Driver) (*engine, error) {
 		r.guard = &guarded{Driver: driver.NewSecrets(typed.CoreV1().Secrets(r.Namespace))}
 		records = r.guard
 	}
-	marks := &marking{Driver: records, notary: notary{r.VerdictKey}}
+	marks := &marking{Driver: records, notary: notary{r.VerdictKey}, renders: r.learn, reads: r.learnRecord}
 	e := &engine{records: marks, door: door}
 	e.config = &action.Configuration{
 		RESTClientGetter: get, Releases: storage.Init(marks), Log: debug,

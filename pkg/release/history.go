@@ -25,6 +25,9 @@ type marking struct {
 	content string               // the digest that such a copy must have
 	created int                  // the last revision of the running change, 0 for none
 	record  *helmrelease.Release // the same, as Helm goes on changing it
+
+	// renders and reads are told of records, see [Release.learn]; may be nil.
+	renders, reads func(*helmrelease.Release)
 }
 
 // copies says what the next revision made by a rollback is a copy of.
@@ -64,7 +67,10 @@ func (m *marking) Get(key string) (*helmrelease.Release, error) {
 	if err != nil {
 		return nil, err
 	}
-	return record, sound(record)
+	if err = sound(record); err == nil {
+		m.learned(record)
+	}
+	return record, err
 }
 
 // Query reads the records that have the labels.
@@ -72,6 +78,9 @@ func (m *marking) Query(labels map[string]string) ([]*helmrelease.Release, error
 	records, err := m.Driver.Query(labels)
 	for _, record := range records {
 		err = errors.Join(err, sound(record))
+	}
+	if err == nil {
+		m.learned(records...)
 	}
 	return records, err
 }
@@ -91,6 +100,9 @@ func sound(record *helmrelease.Release) error {
 
 // Create stores a new record.
 func (m *marking) Create(key string, record *helmrelease.Release) error {
+	if m.renders != nil {
+		m.renders(record)
+	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	said := statement{mark: pipeline.MarkPending}

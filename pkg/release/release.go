@@ -49,7 +49,10 @@ type Options struct {
 	// Withhold is told secret values as soon as they are known, so that nothing
 	// shows them; may be nil.
 	Withhold func(values ...string)
-	Log      *slog.Logger
+	// Unread is told of a Secret that pods use and that may not be read, so that
+	// nobody can tell its values from what the pods say; may be nil.
+	Unread func(name string, err error)
+	Log    *slog.Logger
 }
 
 // Release is one Helm release. It makes one change at a time.
@@ -62,6 +65,8 @@ type Release struct {
 	held   holding
 	guard  *guarded
 	images map[pipeline.Image][]string // that were planned with an image
+
+	lessons lessons
 }
 
 // Open makes the connection to Helm's records. It sends no request.

@@ -10,6 +10,7 @@ import (
 	helmgetter "helm.sh/helm/v3/pkg/getter"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/redact"
 )
 
 // prepare gives the chart and the values that it is rendered with.
@@ -31,6 +32,9 @@ func (r *Release) values(image pipeline.Image) (map[string]any, error) {
 	merged, err := options.MergeValues(helmgetter.All(cli.New()))
 	if err != nil {
 		return nil, pipeline.BadInput("release/values", "reading the chart's values: %w", err)
+	}
+	if r.Withhold != nil {
+		r.Withhold(redact.Values(merged)...)
 	}
 	at := merged
 	for _, key := range strings.Split(r.ImageValuesPath, ".") {

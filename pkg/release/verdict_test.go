@@ -32,7 +32,10 @@ func plainHelm(t *testing.T, r *Release, status helmrelease.Status, change func(
 }
 
 func TestAVerdictSpeaksOfOneRevisionOnly(t *testing.T) {
-	forget := func(record *helmrelease.Release) { delete(record.Labels, labelOf); delete(record.Labels, labelManifest) }
+	forget := func(record *helmrelease.Release) {
+		delete(record.Labels, labelOf)
+		delete(record.Labels, labelManifest)
+	}
 	cases := map[string]struct {
 		status helmrelease.Status
 		change func(*helmrelease.Release)

@@ -10,12 +10,11 @@ import (
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/stagecrew/stagecrew/pkg/redact"
 )
 
 const (
-	// minSecret is the length from which a value counts as secret: shorter ones
-	// are found everywhere.
-	minSecret = 6
 	// hidden stands for what is not shown.
 	hidden = "(withheld)"
 	// hiddenChange stands for what is not shown and differs from before.
@@ -23,8 +22,7 @@ const (
 )
 
 // Secrets gives the decoded values of the Secrets in a revision's manifest and
-// hooks, longest first, each at least 6 characters long: what must not be seen
-// in logs and messages.
+// hooks, longest first: what must not be seen in logs and messages.
 func (r *Release) Secrets(_ context.Context, revision int) ([]string, error) {
 	record, err := r.record(revision)
 	if err != nil {
@@ -52,10 +50,15 @@ func secretValues(manifests ...string) []string {
 			if !isSecret(object) {
 				continue
 			}
-			for _, value := range mapOf(object.Object["stringData"]) {
-				seen[fmt.Sprint(value)] = true
+			for name, value := range mapOf(object.Object["stringData"]) {
+				if !redact.NameIsOpen(name) {
+					seen[fmt.Sprint(value)] = true
+				}
 			}
-			for _, value := range mapOf(object.Object["data"]) {
+			for name, value := range mapOf(object.Object["data"]) {
+				if redact.NameIsOpen(name) {
+					continue
+				}
 				encoded := strings.TrimSpace(fmt.Sprint(value))
 				seen[encoded] = true
 				if plain, err := base64.StdEncoding.DecodeString(encoded); err == nil {
@@ -64,7 +67,7 @@ func secretValues(manifests ...string) []string {
 			}
 		}
 	}
-	values := slices.DeleteFunc(slices.Collect(maps.Keys(seen)), func(v string) bool { return len([]rune(v)) < minSecret })
+	values := slices.Collect(maps.Keys(seen))
 	slices.SortFunc(values, func(a, b string) int {
 		if len(a) != len(b) {
 			return len(b) - len(a)
@@ -76,10 +79,7 @@ func secretValues(manifests ...string) []string {
 
 // withhold takes the values out of a text.
 func withhold(text string, values []string) string {
-	for _, value := range values {
-		text = strings.ReplaceAll(text, value, hidden)
-	}
-	return text
+	return redact.Of(values...).Text(text)
 }
 
 func isSecret(object *unstructured.Unstructured) bool {

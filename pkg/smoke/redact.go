@@ -2,17 +2,17 @@ package smoke
 
 import (
 	"encoding/base64"
-	"encoding/json"
 	"net/http"
 	"net/netip"
-	"net/url"
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/redact"
 )
 
 // hidden stands for what is not shown.
-const hidden = "***"
+const hidden = redact.Hidden
 
 // secretName is a part of a name whose value is not shown. The words are those of
 // JSON keys, query parameters and headers.
@@ -24,24 +24,17 @@ var (
 	// JSON text, in a query or in a line of a log.
 	assignment = regexp.MustCompile(`(?i)([\w.-]*` + secretName + `[\w.-]*\\*["']?\s*[:=]\s*)` +
 		`(\\+"[^"]*"?|"(?:[^"\\]|\\.)*"?|'[^']*'?|\[[^\]]*\]?|\{[^}]*\}?|(?:bearer|basic)\s+[^\s,;&"']+|[^\s,;&}"'\\]+)`)
-	cookies = regexp.MustCompile(`(?i)\b((?:set-)?cookie:)[^\r\n]*`)
-	scheme  = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}`)
-	// shapes are credentials that tell by their look: JWT, tokens of GitHub, GitLab,
-	// AWS and Slack, private keys, and user and password in a URL.
-	shapes = regexp.MustCompile(`\beyJ[\w-]{5,}\.[\w-]*(?:\.[\w-]*)?|\bgh[pousr]_\w{20,}|\bgithub_pat_\w{20,}|\bglpat-[\w-]{16,}|\bA(?:KIA|SIA)[0-9A-Z]{16}\b|\bxox[a-z]-[\w-]{10,}` +
-		`|-----BEGIN [A-Z ]*PRIVATE KEY-----[\s\S]*?(?:-----END [A-Z ]*PRIVATE KEY-----|$)`)
+	cookies  = regexp.MustCompile(`(?i)\b((?:set-)?cookie:)[^\r\n]*`)
+	scheme   = regexp.MustCompile(`(?i)\b(bearer|basic)\s+[A-Za-z0-9._~+/=-]{8,}`)
 	userinfo = regexp.MustCompile(`://[^/\s"'<>]+@`)
 	code     = regexp.MustCompile(`([?&](?:code|state|sig|key)=)[^&\s"']+`)
 	address  = regexp.MustCompile(`[0-9A-Za-z:.]*[.:][0-9A-Za-z:.]+`)
 )
 
-// redact takes credentials and addresses out of a text.
-func redact(text string, secrets []string) string {
-	for _, secret := range secrets {
-		text = strings.ReplaceAll(text, secret, hidden)
-	}
+// redacted takes credentials and addresses out of a text.
+func redacted(text string, secrets *redact.Redactor) string {
+	text = secrets.Text(text)
 	text = userinfo.ReplaceAllString(text, "://"+hidden+"@")
-	text = shapes.ReplaceAllString(text, hidden)
 	text = cookies.ReplaceAllString(text, "$1 "+hidden)
 	text = assignment.ReplaceAllString(text, "${1}"+hidden)
 	text = scheme.ReplaceAllString(text, "$1 "+hidden)
@@ -70,9 +63,8 @@ var harmless = []string{"Accept", "Accept-Encoding", "Accept-Language", "Content
 
 // credentials are what a check may send and must not show: the values of its
 // headers, their words (a server may repeat a token without the word before it),
-// and what came from the environment, each as it looks in JSON and in a URL, too.
-// The longest come first.
-func (c Check) credentials() []string {
+// and what came from the environment.
+func (c Check) credentials() *redact.Redactor {
 	plain := slices.Clone(c.secrets)
 	for name, value := range c.Headers {
 		if slices.Contains(harmless, http.CanonicalHeaderKey(name)) {
@@ -85,16 +77,5 @@ func (c Check) credentials() []string {
 			plain = append(plain, string(text), password)
 		}
 	}
-	var secrets []string
-	for _, secret := range plain {
-		if len(secret) < 4 || placeholder.MatchString(secret) {
-			continue
-		}
-		secrets = append(secrets, secret, url.QueryEscape(secret), url.PathEscape(secret))
-		if text, err := json.Marshal(secret); err == nil {
-			secrets = append(secrets, string(text[1:len(text)-1]))
-		}
-	}
-	slices.SortFunc(secrets, func(a, b string) int { return len(b) - len(a) })
-	return slices.Compact(secrets)
+	return redact.Of(slices.DeleteFunc(plain, placeholder.MatchString)...)
 }

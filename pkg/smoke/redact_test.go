@@ -6,6 +6,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/redact"
 )
 
 func TestWhatABodyMayNotTellStrangers(t *testing.T) {
@@ -36,7 +38,7 @@ func TestWhatABodyMayNotTellStrangers(t *testing.T) {
 		{"an ordinary answer", `{"error":{"name":"AuthenticationError","message":"Missing credentials"}}`, `{"error":{"name":"AuthenticationError","message":"Missing credentials"}}`},
 		{"HTML", `<title>Portal</title><link href="/static/a.css">`, `<title>Portal</title><link href="/static/a.css">`},
 	} {
-		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, redact(c.text, nil)) })
+		t.Run(c.name, func(t *testing.T) { require.Equal(t, c.want, redacted(c.text, redact.Of())) })
 	}
 }
 

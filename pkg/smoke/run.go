@@ -27,6 +27,8 @@ type Target struct {
 	// a public URL behind a firewall is: no answer at all is then inconclusive. A
 	// certificate that does not hold is an answer.
 	Outside bool
+	// Hide takes out of a text about an answer what must not be shown; may be nil.
+	Hide func(string) string
 }
 
 // The results of a check.
@@ -89,7 +91,7 @@ func (r runner) check(parent context.Context, c Check) pipeline.Check {
 	}
 	return pipeline.Check{
 		Name: c.Name, Target: r.target.Name, Result: result,
-		Seconds: time.Since(start).Seconds(), Detail: c.safe(why),
+		Seconds: time.Since(start).Seconds(), Detail: c.safe(r.target.hide(why)),
 	}
 }
 
@@ -106,8 +108,15 @@ func (r runner) judgement(ctx context.Context, c Check) (result, why string) {
 	return result, why
 }
 
+func (t Target) hide(text string) string {
+	if t.Hide == nil {
+		return text
+	}
+	return t.Hide(text)
+}
+
 // safe makes a text fit for a result.
-func (c Check) safe(text string) string { return quote(redact(text, c.credentials()), maxDetail) }
+func (c Check) safe(text string) string { return quote(redacted(text, c.credentials()), maxDetail) }
 
 // once sends one request and looks at its answer.
 func (r runner) once(ctx context.Context, c Check) error {

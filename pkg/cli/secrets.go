@@ -1,0 +1,150 @@
+package cli
+
+import (
+	"fmt"
+	"io"
+	"os"
+	"regexp"
+	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/gha"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/redact"
+	"github.com/stagecrew/stagecrew/pkg/report"
+)
+
+// withhold makes values secret: nothing that this run writes shows them, and in
+// Actions nothing that a later step of the job prints.
+func (s *session) withhold(values ...string) {
+	for _, secret := range s.redactor.Add(values...) {
+		if len(secret) >= shortestMask {
+			s.actions.Mask(secret)
+		}
+	}
+}
+
+// shortestMask is how many bytes a value must have for the runner to hide it: it
+// does so in every word of every later step.
+const shortestMask = 6
+
+// ownSecrets are those that the run knows before it does anything: its credentials,
+// what its settings give to the chart, and files that were given in place of their
+// names.
+func (s *session) ownSecrets(environ []string) {
+	// What everybody knows; without it no line could be read.
+	s.redactor.Public(s.Release, s.Namespace, s.Image, s.Repository, s.ToRepository, s.Chart, s.PublicURL)
+	s.withhold(s.getenv("COSIGN_PASSWORD"), s.getenv("REGISTRY_PASSWORD"), s.getenv(config.VerdictKeyVariable))
+	for _, line := range environ {
+		name, value, _ := strings.Cut(line, "=")
+		isPath := strings.HasPrefix(value, "/") || strings.HasPrefix(value, "./")
+		if redact.NameIsSecret(name) && !strings.HasPrefix(name, "STAGECREW_") && !isPath {
+			s.redactor.Add(value) // the runner has masked it already, if it is one
+		}
+	}
+	for _, one := range append(append([]string{}, s.Set...), s.BuildArgs...) {
+		s.withhold(redact.Assignment(one)...)
+	}
+	if s.misplaced() == nil {
+		return
+	}
+	for _, path := range s.paths() {
+		s.withhold(path.value + "\n") // a line of a document, whatever it is
+	}
+}
+
+// path is a setting that names a file.
+type path struct{ setting, value string }
+
+func (s *session) paths() []path {
+	all := []path{
+		{"config", s.Config}, {"record", s.Record}, {"kubeconfig", s.Kubeconfig}, {"sign-key", s.SignKey}, {"verify-key", s.VerifyKey},
+		{"signing-config", s.SigningConfig}, {"trusted-root", s.TrustedRoot}, {"smoke", s.Smoke}, {"chart", s.Chart},
+		{"scan-ignore-file", s.ScanIgnoreFile}, {"evidence-dir", s.EvidenceDir}, {"dockerfile", s.Dockerfile},
+	}
+	for _, value := range s.Values {
+		all = append(all, path{"values", value})
+	}
+	for _, value := range s.ScanVEX {
+		all = append(all, path{"scan-vex", value})
+	}
+	return all
+}
+
+// document begins like the text of a file: YAML, JSON or PEM, also in base64.
+var document = regexp.MustCompile(`^\s*(\{|-----BEGIN |---|["']?[\w.-]+["']?:(\s|$)|#)|-----BEGIN |^(LS0tLS1CRUdJTi|YXBpVmVyc2lvbj)`)
+
+const (
+	// maxPath and maxName are Linux' limits.
+	maxPath, maxName = 4096, 255
+)
+
+// isContent tells whether a value is the text of a file instead of its name.
+func isContent(value string) bool {
+	if _, err := os.Stat(value); value == "" || err == nil {
+		return false
+	}
+	if strings.ContainsAny(value, "\r\n") || len(value) > maxPath || document.MatchString(value) {
+		return true
+	}
+	for part := range strings.SplitSeq(value, "/") {
+		if len(part) > maxName {
+			return true
+		}
+	}
+	return false
+}
+
+// misplaced refuses the text of a file where its name is wanted, and does not
+// repeat it: it may be a kubeconfig with a token.
+func (s *session) misplaced() error {
+	for _, path := range s.paths() {
+		if isContent(path.value) {
+			return pipeline.BadInput("config/not-a-path", "--%s: this is the text of a file; give the path of the file", path.setting)
+		}
+	}
+	return nil
+}
+
+// hidden is the record as it may leave this process.
+func (s *session) hidden(r pipeline.Record) pipeline.Record { return redact.Copy(s.redactor, r) }
+
+// document writes a JSON document to stdout.
+func (s *session) document(text []byte) error {
+	if _, err := s.rawStdout.Write(report.Unspoken(s.redactor.JSON(text))); err != nil {
+		return fmt.Errorf("writing to stdout: %w", err)
+	}
+	return nil
+}
+
+// unread is told of a Secret that pods use and this run cannot read. What they say
+// may hold its values, so that it is left out from now on.
+func (s *session) unread(name string, err error) {
+	s.redactor.Mute(saying...)
+	s.muted.Do(func() {
+		s.log.Warn("a Secret that the pods use cannot be read, so that its values cannot be hidden: logs, last words and answers of pods are left out; grant the verb get on secrets",
+			"secret", name, "because", err)
+	})
+}
+
+// saying begins what a pod said.
+var saying = []string{"it said: ", "the end of its log: "}
+
+// answered is a text about the answer of a pod as it may be shown.
+func (s *session) answered(text string) string {
+	if s.redactor.Muted() {
+		if end := strings.IndexAny(text, `:"`); end >= 0 {
+			return text[:end] + " (the rest is left out)"
+		}
+	}
+	return s.redactor.Text(text)
+}
+
+// stray makes a text fit to be shown that comes before there is a session.
+func stray(environ []string, text string) string {
+	text = (&redact.Redactor{}).Text(text)
+	if gha.New(lookup(environ), io.Discard).Enabled() {
+		return gha.Harmless(text)
+	}
+	return text
+}

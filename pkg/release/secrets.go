@@ -1,0 +1,196 @@
+package release
+
+import (
+	"context"
+	"crypto/sha256"
+	"maps"
+	"slices"
+	"strings"
+	"sync"
+	"time"
+
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/stagecrew/stagecrew/pkg/redact"
+)
+
+// learnTime bounds the reading of the Secrets that a release uses.
+const learnTime = 10 * time.Second
+
+// lessons are what was told about secrets, so that it is told once.
+type lessons struct {
+	mu      sync.Mutex
+	records map[[sha256.Size]byte]bool
+	read    map[secretKey]bool
+	absent  map[secretKey]bool
+}
+
+type secretKey struct{ namespace, name string }
+
+// learn tells the secret values of a record, and those in the cluster that its pods
+// use: what is rendered before anything is sent, what is read before it is shown.
+func (r *Release) learn(record *helmrelease.Release) {
+	if r.Withhold == nil {
+		return
+	}
+	r.learnRecord(record)
+	ctx, cancel := context.WithTimeout(context.Background(), learnTime)
+	defer cancel()
+	r.learnLive(ctx, used(record))
+}
+
+// learnRecord tells what the record itself holds.
+func (r *Release) learnRecord(record *helmrelease.Release) {
+	if r.Withhold == nil {
+		return
+	}
+	hooks := hooksOf(record)
+	sum := sha256.Sum256([]byte(record.Manifest + "\x00" + hooks))
+	r.lessons.mu.Lock()
+	known := r.lessons.records[sum]
+	if r.lessons.records == nil {
+		r.lessons.records = map[[sha256.Size]byte]bool{}
+	}
+	r.lessons.records[sum] = true
+	r.lessons.mu.Unlock()
+	if known {
+		return
+	}
+	r.Withhold(secretValues(record.Manifest, hooks)...)
+	r.Withhold(redact.Values(map[string]any(record.Config))...)
+}
+
+// Learn looks again for the Secrets that pods use and that were not there yet.
+func (r *Release) Learn(ctx context.Context) {
+	r.lessons.mu.Lock()
+	missing := slices.Collect(maps.Keys(r.lessons.absent))
+	r.lessons.mu.Unlock()
+	if len(missing) == 0 || r.Withhold == nil {
+		return
+	}
+	ctx, cancel := context.WithTimeout(ctx, learnTime)
+	defer cancel()
+	r.learnLive(ctx, missing)
+}
+
+// learnLive reads Secrets. One that cannot be read is told as such: what the pods
+// say is not to be shown then.
+func (r *Release) learnLive(ctx context.Context, secrets []secretKey) {
+	for _, key := range secrets {
+		r.lessons.mu.Lock()
+		known := r.lessons.read[key]
+		r.lessons.mu.Unlock()
+		if known {
+			continue
+		}
+		secret, err := r.client.CoreV1().Secrets(key.namespace).Get(ctx, key.name, metav1.GetOptions{})
+		if err == nil {
+			r.Withhold(dataOf(secret)...)
+		}
+		denied := apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)
+		if denied && r.Unread != nil {
+			r.Unread(key.name, err)
+		}
+		r.lessons.note(key, err == nil || denied)
+	}
+}
+
+// note keeps whether a Secret need not be asked for again.
+func (l *lessons) note(key secretKey, done bool) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.read == nil {
+		l.read, l.absent = map[secretKey]bool{}, map[secretKey]bool{}
+	}
+	if done {
+		l.read[key] = true
+		delete(l.absent, key)
+		return
+	}
+	l.absent[key] = true
+}
+
+// dataOf are the values of a Secret that are not to be shown.
+func dataOf(secret *corev1.Secret) []string {
+	var values []string
+	for name, value := range secret.Data {
+		if !redact.NameIsOpen(name) {
+			values = append(values, string(value))
+		}
+	}
+	return values
+}
+
+// used are the Secrets that a record makes or that its objects name, in any kind of
+// object: pods' environments and volumes, pull secrets, TLS of an Ingress.
+func used(record *helmrelease.Release) []secretKey {
+	found := map[secretKey]bool{}
+	objects, _ := documents(record.Manifest + "\n" + hooksOf(record)) //nolint:errcheck // what cannot be read was never applied
+	for _, object := range objects {
+		namespace := object.GetNamespace()
+		if namespace == "" {
+			namespace = record.Namespace
+		}
+		if isSecret(object) {
+			found[secretKey{namespace, object.GetName()}] = true
+		}
+		for _, name := range names(object) {
+			found[secretKey{namespace, name}] = true
+		}
+	}
+	return slices.SortedFunc(maps.Keys(found), func(a, b secretKey) int {
+		return strings.Compare(a.namespace+"/"+a.name, b.namespace+"/"+b.name)
+	})
+}
+
+// names are the Secrets that an object names.
+func names(object *unstructured.Unstructured) (found []string) {
+	add := func(value any) {
+		if name, ok := value.(string); ok && name != "" {
+			found = append(found, name)
+		}
+	}
+	var walk func(key string, node any)
+	walk = func(key string, node any) {
+		switch node := node.(type) {
+		case map[string]any:
+			switch lower := strings.ToLower(key); {
+			case strings.HasSuffix(lower, "secretref"), strings.HasSuffix(lower, "secretkeyref"), lower == "secret", lower == "imagepullsecrets":
+				add(node["name"])
+			}
+			for next, value := range node {
+				if next == "secretName" {
+					add(value)
+				}
+				walk(next, value)
+			}
+		case []any:
+			for _, value := range node {
+				walk(key, value)
+			}
+		}
+	}
+	walk("", object.Object)
+	return found
+}
+
+// recent is how many of the newest records tell their secrets: the live one, the
+// last one, and one to go back to.
+const recent = 3
+
+// learned tells the secrets of the newest of some records and of the live one.
+func (m *marking) learned(records ...*helmrelease.Release) {
+	if m.reads == nil {
+		return
+	}
+	newest := slices.SortedFunc(slices.Values(records), func(a, b *helmrelease.Release) int { return b.Version - a.Version })
+	for i, record := range newest {
+		if i < recent || record.Info.Status == helmrelease.StatusDeployed {
+			m.reads(record)
+		}
+	}
+}
