@@ -35,6 +35,8 @@ const maxFields = 300
 // howDiffers says what the drift's change would mend.
 func howDiffers(c pipeline.Change) string {
 	switch {
+	case c.Note != "":
+		return "it " + c.Note
 	case len(c.Fields) > maxFields:
 		return strings.ToValidUTF8(c.Fields[:maxFields], "") + "…"
 	case c.Fields != "":

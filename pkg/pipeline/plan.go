@@ -1,6 +1,8 @@
 package pipeline
 
-import "time"
+import (
+	"time"
+)
 
 // Plan is what applying a chart, or a rollback, would change.
 type Plan struct {
@@ -44,6 +46,20 @@ type Change struct {
 	// Fields are what differs of an object that is there, with commas between them:
 	// "spec.replicas, spec.template.spec.containers[app].image". Known of a drift only.
 	Fields string `json:"fields,omitempty"`
+	// Note says what else there is to know: "is being deleted".
+	Note string `json:"note,omitempty"`
+}
+
+// String gives the change for people: "Deployment/web (update: spec.replicas)".
+func (c Change) String() string {
+	what := c.Action
+	if c.Note != "" {
+		what = c.Note
+	}
+	if c.Fields != "" {
+		what += ": " + c.Fields
+	}
+	return c.Object + " (" + what + ")"
 }
 
 // Concern is something that preflight found.

@@ -39,6 +39,8 @@ type client struct {
 	mu      sync.Mutex
 	hook    string          // the last words of the hook that failed
 	stopped *pipeline.Cause // why waiting for pods or a hook was pointless
+	// approved are objects that were what their manifests say, see untouched.
+	approved map[string]stamp
 }
 
 // work is what Helm's update of all objects came to.
@@ -70,30 +72,41 @@ func (c *client) Update(original, target helmkube.ResourceList, force bool) (*he
 	if err := c.ctx.Err(); err != nil {
 		return none, err
 	}
-	original, err := c.prepare(original, target)
+	bases, sent, anew, err := c.prepare(original, target)
+	if err == nil {
+		err = c.makeRoom(anew)
+	}
 	if err != nil {
 		return none, err
 	}
-	result, err := c.Client.Update(original, target, force)
+	result, err := c.Client.Update(bases, sent, force)
 	c.work.updated, c.work.target = result.Updated, target
+	c.approveAll(c.work.wanted, result.Created)
 	return result, err
 }
 
-// prepare gives the objects that Helm's patches start from.
-func (c *client) prepare(original, target helmkube.ResourceList) (helmkube.ResourceList, error) {
-	var err error
+// prepare gives the objects that Helm's patches start from, those to be sent, and
+// those that must be deleted before.
+func (c *client) prepare(original, target helmkube.ResourceList) (bases, sent, anew helmkube.ResourceList, err error) {
 	if c.work.earlier, err = c.earlierRevisions(); err != nil {
-		return nil, err
+		return nil, nil, nil, err
 	}
-	bases, err := c.bases(original, target)
-	if err != nil {
-		return nil, err
+	if bases, err = c.bases(original, target); err != nil {
+		return nil, nil, nil, err
 	}
-	if err := c.leaveReplicas(bases, target); err != nil {
-		return nil, err
+	if err = c.leaveReplicas(bases, target); err != nil {
+		return nil, nil, nil, err
 	}
-	c.work.wanted = copies(target)
-	return bases, nil
+	sent = target
+	if c.back {
+		stuck, err := c.stuck(bases, target)
+		if err != nil {
+			return nil, nil, nil, err
+		}
+		bases, sent, anew = stuck.without(bases), stuck.without(target), stuck.anew
+	}
+	c.work.wanted = copies(sent)
+	return bases, sent, anew, nil
 }
 
 // Create makes objects, see [helmkube.Client.Create].
@@ -101,7 +114,23 @@ func (c *client) Create(resources helmkube.ResourceList) (*helmkube.Result, erro
 	if err := c.ctx.Err(); err != nil {
 		return nil, err
 	}
-	return c.Client.Create(resources)
+	wanted := copies(resources)
+	result, err := c.Client.Create(resources)
+	if err == nil {
+		c.approveAll(wanted, resources)
+	}
+	return result, err
+}
+
+// approveAll approves objects that were just made of their manifests.
+func (c *client) approveAll(wanted, made helmkube.ResourceList) {
+	for _, info := range wanted {
+		if now := made.Get(info); now != nil {
+			if found, err := content(now.Object); err == nil && found.GetUID() != "" {
+				c.approve(info, found)
+			}
+		}
+	}
 }
 
 // WatchUntilReady waits for a hook, but no longer than the change may take and

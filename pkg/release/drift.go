@@ -19,7 +19,9 @@ import (
 // Drift says how the live objects differ from the manifest of a revision, as the
 // changes that would make them equal; none when they are. What controllers and
 // the API server fill in, the number of replicas under an autoscaler, and Jobs
-// that were removed after their end do not count. An object that an earlier or
+// that were removed after their end do not count, nor do volumes and definitions
+// that cannot be made what the manifest says any more. An object that is being
+// deleted counts. An object that an earlier or
 // later revision left is to be deleted.
 func (r *Release) Drift(ctx context.Context, revision int) ([]pipeline.Change, error) {
 	record, err := r.record(revision)
@@ -55,9 +57,10 @@ func (c *client) drift(ctx context.Context, record *helmrelease.Release) ([]pipe
 	if err := c.leaveReplicas(copies(wanted), wanted); err != nil {
 		return nil, err
 	}
+	there := c.read(ctx, wanted)
 	found := make([]*pipeline.Change, len(wanted))
 	err = each(ctx, wanted, func(i int, info *resource.Info) (err error) {
-		found[i], err = c.driftOf(ctx, info)
+		found[i], err = c.driftOf(ctx, info, there[i])
 		return err
 	})
 	if err != nil {
@@ -73,17 +76,26 @@ func (c *client) drift(ctx context.Context, record *helmrelease.Release) ([]pipe
 	return append(changes, left...), err
 }
 
-func (c *client) driftOf(ctx context.Context, info *resource.Info) (*pipeline.Change, error) {
-	d, err := c.difference(ctx, info)
+func (c *client) driftOf(ctx context.Context, info *resource.Info, found *unstructured.Unstructured) (*pipeline.Change, error) {
+	if found != nil && c.untouched(info, found) {
+		return nil, nil
+	}
+	d, err := c.difference(ctx, info, found)
 	switch {
 	case apierrors.IsNotFound(err) && expires(info):
 		return nil, nil
 	case apierrors.IsNotFound(err):
 		object, err := content(info.Object)
-		return &pipeline.Change{Object: named(info), Action: "create", Diff: objectDiff("live", "manifest", nil, object)}, err
+		return &pipeline.Change{Object: named(info), Action: "create", Note: "is gone", Diff: objectDiff("live", "manifest", nil, object)}, err
 	case err != nil:
 		return nil, fmt.Errorf("comparing %s: %w", named(info), discreet(info, err))
+	case d.going:
+		return &pipeline.Change{Object: named(info), Action: "create", Note: "is being deleted, and " + whatGoes(info)}, nil
 	case len(d.paths) == 0:
+		c.approve(info, d.live)
+		return nil, nil
+	case d.refused && holdsData(info.Mapping.GroupVersionKind.Kind):
+		// It goes one way only: a larger volume, say. A rollback has named it.
 		return nil, nil
 	}
 	return &pipeline.Change{Object: named(info), Action: "update", Diff: objectDiff("live", "manifest", d.live, d.repaired), Fields: strings.Join(d.paths, ", ")}, nil

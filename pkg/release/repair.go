@@ -31,45 +31,85 @@ type difference struct {
 	live, repaired *unstructured.Unstructured
 	paths          []string
 	// fixed means that the API server would not take the manifest as a whole:
-	// some of its fields cannot be changed any more.
-	fixed bool
+	// some of its fields cannot be changed any more; refused that it would not take
+	// even what differs.
+	fixed, refused bool
+	// going means that the object is being deleted.
+	going bool
 }
 
 // difference compares the live object with what the API server would make of
-// the manifest's, by a dry run of replacing it.
-func (c *client) difference(ctx context.Context, wanted *resource.Info) (difference, error) {
+// the manifest's, by a dry run of replacing it. found is the object as it was
+// read, nil to read it.
+func (c *client) difference(ctx context.Context, wanted *resource.Info, found *unstructured.Unstructured) (difference, error) {
 	for attempt := 1; ; attempt++ {
-		result, err := differenceOnce(wanted)
+		result, err := differenceOnce(wanted, found)
 		if !apierrors.IsConflict(err) || attempt == attempts || ctx.Err() != nil {
 			return result, err
 		}
+		found = nil
 	}
 }
 
-func differenceOnce(wanted *resource.Info) (difference, error) {
-	found, err := live(wanted)
-	if err != nil {
-		return difference{}, err
+func differenceOnce(wanted *resource.Info, found *unstructured.Unstructured) (difference, error) {
+	var err error
+	if found == nil {
+		if found, err = live(wanted); err != nil {
+			return difference{}, err
+		}
 	}
 	manifest, err := content(wanted.Object)
 	if err != nil {
 		return difference{}, err
 	}
-	result := difference{live: found, repaired: found}
+	result := difference{live: found, repaired: found, going: found.GetDeletionTimestamp() != nil}
+	if result.going {
+		return result, nil
+	}
+	named, writers := asStored(manifest.Object), writersOf(found.GetManagedFields())
 	would, err := replaced(wanted, manifest, found)
-	if apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || apierrors.IsMethodNotSupported(err) {
+	if isRefusal(err) {
 		result.fixed = true
 		would, err = applied(wanted, manifest)
+	}
+	if isRefusal(err) {
+		// What the manifest names can still be compared.
+		result.refused, writers = true, owners{}
+		would, err = &unstructured.Unstructured{Object: named}, nil
 	}
 	if err != nil {
 		return result, err
 	}
-	named := asStored(manifest.Object)
-	c := comparison{}
-	repaired := c.compare(named, would.Object, found.Object, writersOf(found.GetManagedFields()))
-	result.paths = c.paths
-	result.repaired = &unstructured.Unstructured{Object: repaired}
+	result.look(named, would.Object, writers)
+	if len(result.paths) > 0 {
+		// Admission may have done to the new object what it does not do to a change.
+		if made, err := created(wanted, manifest); err == nil {
+			fresh := difference{live: found}
+			if fresh.look(named, made.Object, writers); len(fresh.paths) < len(result.paths) {
+				result.paths, result.repaired = fresh.paths, fresh.repaired
+			}
+		}
+	}
 	return result, nil
+}
+
+// look finds the fields that differ.
+func (d *difference) look(manifest, would map[string]any, writers owners) {
+	c := comparison{}
+	repaired := c.compare(manifest, would, d.live.Object, writers)
+	d.paths, d.repaired = c.paths, &unstructured.Unstructured{Object: repaired}
+}
+
+// created is what the API server would make of the manifest as a new object.
+func created(info *resource.Info, manifest *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	const longest = 40 // of a name that fits everywhere
+	next := manifest.DeepCopy()
+	next.SetName(strings.TrimRight(info.Name[:min(len(info.Name), longest)], "-.") + "-compared")
+	object, err := helper(info).DryRun(true).Create(info.Namespace, false, next)
+	if err != nil {
+		return nil, err
+	}
+	return content(object)
 }
 
 // replaced is what the API server would make of the manifest's object.
@@ -135,7 +175,7 @@ func (c *client) repair(ctx context.Context) ([]string, error) {
 
 func (c *client) repairOne(ctx context.Context, info *resource.Info) (string, error) {
 	for attempt := 1; ; attempt++ {
-		d, err := c.difference(ctx, info)
+		d, err := c.difference(ctx, info, nil)
 		if apierrors.IsNotFound(err) {
 			return "", nil // somebody removed it meanwhile: the rollout's matter
 		}
@@ -144,7 +184,10 @@ func (c *client) repairOne(ctx context.Context, info *resource.Info) (string, er
 		}
 		what := named(info) + ": " + strings.Join(d.paths, ", ")
 		switch {
+		case d.going:
+			return named(info) + " is being deleted: " + whatGoes(info), nil
 		case len(d.paths) == 0:
+			c.approve(info, d.live)
 			return "", nil
 		case d.fixed || holdsData(info.Mapping.GroupVersionKind.Kind) || !c.owns(d.live):
 			return what + ": not as in the manifest, and left so: it cannot be changed in place", nil
@@ -157,6 +200,14 @@ func (c *client) repairOne(ctx context.Context, info *resource.Info) (string, er
 			return "", fmt.Errorf("repairing %s: %w", named(info), discreet(info, err))
 		}
 	}
+}
+
+// whatGoes says what the end of an object means.
+func whatGoes(info *resource.Info) string {
+	if holdsData(info.Mapping.GroupVersionKind.Kind) {
+		return "its data goes with it as soon as nothing uses it"
+	}
+	return "it will have to be made again"
 }
 
 // discreet is an error without the API server's words when the object is a

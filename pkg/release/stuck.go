@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/cli-runtime/pkg/resource"
+	"k8s.io/client-go/tools/cache"
+	watchtools "k8s.io/client-go/tools/watch"
 )
 
 // observeTimeout bounds the wait for the controller to see a changed StatefulSet.
@@ -79,19 +81,22 @@ func (c *client) observed(ctx context.Context, info *resource.Info) (*appsv1.Sta
 	if err != nil || seen(set) {
 		return set, err
 	}
-	watching, err := sets.Watch(ctx, metav1.ListOptions{
-		FieldSelector: fields.OneTermEqualSelector("metadata.name", info.Name).String(), ResourceVersion: set.ResourceVersion,
+	watcher := &cache.ListWatch{WatchFuncWithContext: func(ctx context.Context, options metav1.ListOptions) (watch.Interface, error) {
+		options.FieldSelector = fields.OneTermEqualSelector("metadata.name", info.Name).String()
+		return sets.Watch(ctx, options)
+	}}
+	_, err = watchtools.Until(ctx, set.ResourceVersion, watcher, func(event watch.Event) (bool, error) {
+		next, ok := event.Object.(*appsv1.StatefulSet)
+		if !ok || event.Type == watch.Deleted {
+			return false, nil
+		}
+		set = next
+		return seen(next), nil
 	})
 	if err != nil {
-		return nil, err
+		return nil, fmt.Errorf("the controller did not see the change within %s: %w", observeTimeout, err)
 	}
-	defer watching.Stop()
-	for event := range watching.ResultChan() {
-		if next, ok := event.Object.(*appsv1.StatefulSet); ok && event.Type != watch.Deleted && seen(next) {
-			return next, nil
-		}
-	}
-	return nil, fmt.Errorf("the controller did not see the change within %s: %w", observeTimeout, context.Cause(ctx))
+	return set, nil
 }
 
 func seen(set *appsv1.StatefulSet) bool { return set.Status.ObservedGeneration >= set.Generation }

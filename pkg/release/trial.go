@@ -39,12 +39,16 @@ type trial struct {
 // Update tries to create or patch all objects.
 func (t *trial) Update(original, target helmkube.ResourceList, _ bool) (*helmkube.Result, error) {
 	none := &helmkube.Result{}
-	bases, err := t.prepare(original, target)
+	bases, sent, anew, err := t.prepare(original, target)
 	if err != nil {
 		return none, err
 	}
-	changes := make([]*pipeline.Change, len(target))
-	if err := each(t.ctx, target, func(i int, info *resource.Info) (err error) {
+	changes := make([]*pipeline.Change, len(sent))
+	if err := each(t.ctx, sent, func(i int, info *resource.Info) (err error) {
+		if anew.Contains(info) {
+			changes[i] = &pipeline.Change{Object: named(info), Action: "update", Note: "is made anew"}
+			return nil
+		}
 		changes[i], err = t.try(bases.Get(info), info)
 		return err
 	}); err != nil {
@@ -56,7 +60,7 @@ func (t *trial) Update(original, target helmkube.ResourceList, _ bool) (*helmkub
 		}
 	}
 	t.work.target = target
-	return none, t.deletions(bases, target)
+	return none, t.deletions(bases, sent)
 }
 
 // try sends what Helm would send for one object.

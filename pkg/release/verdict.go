@@ -118,7 +118,7 @@ func (n notary) intact(record *helmrelease.Release) error {
 	isForged := len(n.key) > 0 && labels[labelMAC] != "" && !n.vouches(record)
 	if labels[labelManifest] != digestOf(record) || isForged {
 		return pipeline.Refused("release/target-changed",
-			"Helm's record of revision %d was changed since stagecrew wrote on it: it is not what was judged; choose another revision, or deploy", record.Version)
+			"Helm's record of revision %d was changed since stagecrew wrote on it: it is not what was judged; choose another revision, or make a new one by a deploy", record.Version)
 	}
 	return nil
 }
@@ -130,7 +130,7 @@ func (n notary) check(record *helmrelease.Release) error {
 	}
 	if record.Labels[labelOf] != strconv.Itoa(record.Version) || record.Labels[labelMAC] == "" {
 		return pipeline.Refused("release/target-changed",
-			"revision %d carries no verdict that was made with STAGECREW_VERDICT_KEY: anybody may have written it; choose another revision, or deploy", record.Version)
+			"revision %d carries no verdict that was made with STAGECREW_VERDICT_KEY: anybody may have written it; choose another revision, or make a new one by a deploy", record.Version)
 	}
 	return nil
 }

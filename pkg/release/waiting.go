@@ -2,6 +2,7 @@ package release
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"time"
@@ -12,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/wait"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
@@ -62,31 +64,32 @@ func hasHooks(record *helmrelease.Release, event helmrelease.HookEvent) bool {
 
 // bounded runs what Helm waits with, which takes no context, no longer than the
 // change may take, and not when it is known to be hopeless.
-func (c *client) bounded(timeout time.Duration, hopeless <-chan *pipeline.Cause, wait func(time.Duration) error) error {
+func (c *client) bounded(timeout time.Duration, hopeless <-chan *pipeline.Cause, waiting func(time.Duration) error) error {
 	if deadline, ok := c.ctx.Deadline(); ok {
 		timeout = min(timeout, time.Until(deadline))
 	}
 	done := make(chan error, 1)
-	go func() { done <- wait(max(timeout, time.Millisecond)) }()
+	go func() { done <- waiting(max(timeout, time.Millisecond)) }()
 	hopelessly := func(cause *pipeline.Cause) error {
 		c.stop(cause)
 		return fmt.Errorf("it cannot succeed: %s", cause) //nolint:err113 // made of a cause
 	}
+	var err error
 	select {
-	case err := <-done:
-		return err
+	case err = <-done:
 	case cause := <-hopeless:
 		return hopelessly(cause)
 	case <-c.ctx.Done():
+		err = fmt.Errorf("it did not end in time: %w", c.ctx.Err())
 	}
-	if hopeless != nil && c.ctx.Err() == context.DeadlineExceeded {
-		select { // the judge says at the end what was missing
+	if hopeless != nil && (wait.Interrupted(err) || errors.Is(c.ctx.Err(), context.DeadlineExceeded)) {
+		select { // when the time is up the judge says what was missing
 		case cause := <-hopeless:
 			return hopelessly(cause)
 		case <-time.After(lastLook):
 		}
 	}
-	return fmt.Errorf("it did not end in time: %w", c.ctx.Err())
+	return err
 }
 
 // lastLook is how long a judge may take to say what it saw.
