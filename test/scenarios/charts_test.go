@@ -41,7 +41,7 @@ var ofCharts = []reported{
 	{
 		name: "a definition among the templates, with an object of it", source: "prometheus-operator/prometheus-operator#1866", beside: true,
 		steps: []step{{values: "objects:\n- " + indented(definition("Gauge")) + "\n- {apiVersion: " + apiGroup + "/v1, kind: Gauge, metadata: {name: mine}}",
-			before: []deed{forgets("Gauge")}, exits: refused, words: []string{"Gauge", "crds/"}}},
+			before: []deed{forgets("Gauge")}, exits: refused, words: []string{"Gauge", "crds"}}},
 	},
 	{
 		name: "a definition in crds/ and an object of it", source: "prometheus-operator/prometheus-operator#1866",

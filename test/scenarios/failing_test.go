@@ -155,7 +155,7 @@ objects: [{apiVersion: batch/v1, kind: Job, metadata: {name: import}, spec: {bac
 	{
 		name:   "a StatefulSet whose image does not exist",
 		first:  `kind: StatefulSet`,
-		second: `{kind: StatefulSet, container: {image: "busybox:9.99"}}`,
+		second: `{kind: StatefulSet, containers: [{name: sidecar, image: "busybox:9.99"}]}`,
 		exit:   4, code: "rollout/image-not-found", words: []string{"Pod/app-1", "busybox:9.99", "not found"}, soon: true,
 	},
 	{

@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"strings"
+	"syscall"
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
@@ -30,6 +31,14 @@ var ofOthers = []reported{
 			{},
 			{command: "recover", before: []deed{plainHelm("uninstall", release, "--keep-history")}, after: []deed{gone("deployments.apps/app")}},
 			{serves: 2, after: []deed{isGood}},
+		},
+	},
+	{
+		name: "a release whose removal was killed", source: "helm/helm#9274",
+		steps: []step{
+			{values: onHook("pre-delete", "sleep 100")},
+			{before: []deed{killedUninstall}, exits: []int{0, 1}, lies: []string{"has no deployed releases"}},
+			{command: "recover", exits: []int{0, 1, 4, 5}, lies: []string{"has no deployed releases"}},
 		},
 	},
 	{
@@ -142,8 +151,8 @@ var ofOthers = []reported{
 	{
 		name: "a first install of a StatefulSet that fails, and the next tries", source: "kubernetes/kubernetes#67250", beside: true,
 		steps: []step{
-			{values: "kind: StatefulSet\ncontainer: {image: \"busybox:9.99\"}", exits: human, words: []string{"busybox:9.99"}},
-			{values: "kind: StatefulSet\ncontainer: {image: \"busybox:9.98\"}", exits: human, words: []string{"busybox:9.98"}},
+			{values: "kind: StatefulSet\ncontainers: [{name: sidecar, image: \"busybox:9.99\"}]", exits: human, words: []string{"busybox:9.99"}},
+			{values: "kind: StatefulSet\ncontainers: [{name: sidecar, image: \"busybox:9.98\"}]", exits: human, words: []string{"busybox:9.98"}},
 			{values: "kind: StatefulSet", serves: 3, after: []deed{isGood}},
 		},
 	},
@@ -196,6 +205,18 @@ func startsUpgrade(version int, values string) deed {
 			return err == nil && len(records.Items) > 0
 		})
 	}
+}
+
+// killedUninstall kills helm while it waits for a hook of the removal.
+func killedUninstall(s *site) {
+	s.t.Helper()
+	p := s.helmCommand(helmProgram(s.t), "uninstall", release)
+	s.until("helm to be at work", func() bool {
+		records, err := s.kube.CoreV1().Secrets(s.namespace).List(s.ctx, metav1.ListOptions{LabelSelector: "owner=helm,status=uninstalling"})
+		return err == nil && len(records.Items) > 0
+	})
+	p.signal(syscall.SIGKILL)
+	p.wait()
 }
 
 func upgradeEnds(s *site) {
