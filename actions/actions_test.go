@@ -85,7 +85,7 @@ func TestEveryInputReachesAStepByItsEnvironment(t *testing.T) {
 }
 
 func TestVariablesAreNamedAsTheCommandLineReadsThem(t *testing.T) {
-	others := map[string]string{"binary": "BIN BINARY", "sign-password": "COSIGN_PASSWORD"}
+	others := map[string]string{"binary": "BIN BINARY", "binary-checksum": "BIN_SHA256", "sign-password": "COSIGN_PASSWORD"}
 	each(t, func(t *testing.T, _ string, a action) {
 		for _, s := range a.Runs.Steps {
 			for variable, value := range s.Env {

@@ -2,7 +2,9 @@ package actions_test
 
 import (
 	"os"
+	"os/exec"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -52,4 +54,57 @@ func TestSecretsThatAreNotGivenHaveNoOutput(t *testing.T) {
 	code, out := run(t, temp, []string{"REGISTRY=ghcr.io"}, "secrets.sh", "write")
 	require.Zero(t, code, out)
 	require.NoFileExists(t, filepath.Join(temp, "output"))
+}
+
+func TestWhatAnEarlierStepPlantedIsNotFollowed(t *testing.T) {
+	for name, plant := range map[string]string{
+		"a link in place of a file":          `mkdir -p "$secrets" && ln -s "$evil/stolen" "$secrets/kubeconfig"`,
+		"a link in place of the folder":      `mkdir -p "$(dirname "$secrets")" && ln -s "$evil" "$secrets"`,
+		"a link in place of Docker's folder": `mkdir -p "$secrets" && ln -s "$evil" "$secrets/docker"`,
+		"a folder that all can read":         `mkdir -p "$secrets" && chmod 777 "$secrets"`,
+		"a file that all can read":           `mkdir -p "$secrets" && touch "$secrets/kubeconfig" && chmod 666 "$secrets/kubeconfig"`,
+		"a pipe in place of a file":          `mkdir -p "$secrets" && mkfifo "$secrets/kubeconfig"`,
+		"a link in place of the whole place": `ln -s "$evil" "$(dirname "$secrets")"`,
+	} {
+		t.Run(name, func(t *testing.T) {
+			temp, evil := t.TempDir(), t.TempDir()
+			secrets := filepath.Join(temp, "stagecrew", "secrets")
+			step := exec.CommandContext(t.Context(), "bash", "-euc", plant)
+			step.Env = append(os.Environ(), "evil="+evil, "secrets="+secrets)
+			text, err := step.CombinedOutput()
+			require.NoError(t, err, string(text))
+			code, out := run(t, temp, []string{"KUBECONFIG_CONTENT=config", "REGISTRY=ghcr.io", "REGISTRY_USERNAME=u", "REGISTRY_PASSWORD=p"}, "secrets.sh", "write")
+			left, err := os.ReadDir(evil)
+			require.NoError(t, err)
+			require.Empty(t, left, "a secret went elsewhere")
+			if strings.Contains(name, "whole place") {
+				require.Equal(t, 2, code, out)
+				return
+			}
+			require.Zero(t, code, out)
+			info, err := os.Lstat(secrets)
+			require.NoError(t, err)
+			require.Equal(t, os.ModeDir|0o700, info.Mode())
+			info, err = os.Lstat(filepath.Join(secrets, "kubeconfig"))
+			require.NoError(t, err)
+			require.Equal(t, os.FileMode(0o600), info.Mode())
+		})
+	}
+}
+
+func TestARegistryIsANameAndNoJSON(t *testing.T) {
+	for _, registry := range []string{`x":{"auth":"eA=="},"y`, "x\ny", "a b", ""} {
+		code, out := run(t, t.TempDir(), []string{"REGISTRY=" + registry, "REGISTRY_USERNAME=u", "REGISTRY_PASSWORD=p"}, "secrets.sh", "write")
+		require.Equal(t, 2, code, registry)
+		require.Contains(t, out, "the registry is not HOST[:PORT]")
+	}
+}
+
+func TestSecretsOfAStepBeforeAreGone(t *testing.T) {
+	temp := t.TempDir()
+	code, out := run(t, temp, []string{"SIGN_KEY=key"}, "secrets.sh", "write")
+	require.Zero(t, code, out)
+	code, out = run(t, temp, []string{"KUBECONFIG_CONTENT=config"}, "secrets.sh", "write")
+	require.Zero(t, code, out)
+	require.NoFileExists(t, filepath.Join(temp, "stagecrew", "secrets", "sign-key"))
 }

@@ -1,10 +1,26 @@
 #!/usr/bin/env bash
 # Puts the secrets of a workflow into files that only this user reads (write), or
-# removes them (remove). A secret that is not given has no file and no output.
+# removes them (remove). A secret that is not given has no file and no output. An
+# earlier step may have run code of others: what it left here is not followed.
 set -euo pipefail
+set -o noclobber
 umask 077
 
-dir="${RUNNER_TEMP:?is not set: this runs in a step of GitHub Actions}/stagecrew/secrets"
+base="${RUNNER_TEMP:?is not set: this runs in a step of GitHub Actions}/stagecrew"
+dir="$base/secrets"
+
+stop() {
+  printf '::error title=stagecrew secrets::%s\n' "$1" >&2
+  exit 2
+}
+
+# clear removes the folder, or the link that somebody put in its place.
+clear() {
+  if [ -L "$base" ]; then
+    stop "RUNNER_TEMP/stagecrew is a symbolic link, which an earlier step has left: run what others wrote in a job of its own"
+  fi
+  rm -rf -- "$dir"
+}
 
 # put NAME CONTENT writes a file and names it in the step's output.
 put() {
@@ -22,21 +38,27 @@ login() {
     user="${GHCR_USERNAME:-}" password="${GHCR_PASSWORD:-}"
   fi
   [ -n "$password" ] || return 0
+  # It becomes a part of a JSON document.
+  if ! [[ "${REGISTRY:-}" =~ ^[A-Za-z0-9._:/-]+$ ]]; then
+    stop "the registry is not HOST[:PORT]"
+  fi
   auth="$(printf '%s:%s' "$user" "$password" | base64 | tr -d '\n')"
   echo "::add-mask::$auth"
-  mkdir -p "$dir/docker"
+  mkdir -m 700 -- "$dir/docker"
   printf '{"auths":{"%s":{"auth":"%s"}}}\n' "$REGISTRY" "$auth" >"$dir/docker/config.json"
   printf 'docker-config=%s\n' "$dir/docker" >>"$GITHUB_OUTPUT"
 }
 
 case "${1:-}" in
 write)
-  mkdir -p "$dir"
+  clear
+  mkdir -p -- "$base"
+  mkdir -m 700 -- "$dir"
   put kubeconfig "${KUBECONFIG_CONTENT:-}"
   put sign-key "${SIGN_KEY:-}"
   login
   ;;
-remove) rm -rf "$dir" ;;
+remove) clear ;;
 *)
   echo "usage: secrets.sh write|remove" >&2
   exit 2

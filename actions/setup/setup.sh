@@ -3,9 +3,20 @@
 # given, or one built from the sources that this script lies in.
 set -euo pipefail
 
+# stop MESSAGE: the message is one line of data to the runner.
 stop() {
-  echo "::error title=stagecrew setup::$1" >&2
+  local text="${1//'%'/%25}"
+  text="${text//$'\r'/%0D}"
+  printf '::error title=stagecrew setup::%s\n' "${text//$'\n'/%0A}" >&2
   exit 2
+}
+
+checksum() {
+  if command -v sha256sum >/dev/null; then
+    sha256sum <"$1" | cut -d ' ' -f 1
+  else
+    shasum -a 256 <"$1" | cut -d ' ' -f 1
+  fi
 }
 
 root="$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)"
@@ -23,5 +34,12 @@ elif [ ! -x "$bin" ]; then
   (cd "$root" && CGO_ENABLED=0 GOEXPERIMENT=jsonv2 GOFLAGS='' go build -buildvcs=false -ldflags '-s -w' -o "$bin" ./cmd/stagecrew)
 fi
 
+sum="$(checksum "$bin")"
+if [ -n "${BIN_SHA256:-}" ] && [ "$sum" != "$BIN_SHA256" ]; then
+  stop "$bin is not the program that an earlier setup left: a step in between has replaced it; do not trust this job, and run what others wrote in a job of its own"
+fi
 "$bin" version || stop "$bin does not run on this machine"
-printf 'path=%s\n' "$bin" >>"${GITHUB_OUTPUT:?is not set: this runs in a step of GitHub Actions}"
+# Later steps run what was seen here, and nothing that was put in its place.
+rm -f -- "$bin.sha256"
+printf '%s\n' "$sum" >"$bin.sha256"
+printf 'path=%s\nchecksum=%s\n' "$bin" "$sum" >>"${GITHUB_OUTPUT:?is not set: this runs in a step of GitHub Actions}"
