@@ -38,7 +38,8 @@ var (
 		"scan-json", "scan-sarif", "scan-cyclonedx", "scan-spdx", "scan-cosign-vuln"}
 	tagSettings      = []string{"tag", "branch"}
 	signSettings     = []string{"sign-key", "sign-format", "signing-config", "attest"}
-	trustSettings    = []string{"verify-key", "verify-identity", "verify-identity-regexp", "verify-issuer", "trusted-root", "require-attestation", "verify-repository", "allow-unsigned-unsafe"}
+	signerSettings   = []string{"verify-key", "verify-identity", "verify-identity-regexp", "verify-issuer", "trusted-root", "require-attestation", "verify-repository"}
+	trustSettings    = join(signerSettings, []string{"allow-unsigned-unsafe"})
 	verifySettings   = join(trustSettings, []string{"max-scan-age"})
 	clusterSettings  = []string{"release", "namespace", "image-values-path", "kubeconfig", "kube-context"}
 	chartSettings    = []string{"chart", "values", "set", "require-digests", "allow-delete"}
@@ -65,7 +66,7 @@ func commands() []command {
 			join([]string{"image"}, signSettings, []string{"trusted-root"}), runSign},
 		{"verify", "check the signature of an image",
 			"Verify checks that an image was signed by a key or an identity and has the attestations that are wanted, as deploy does before it touches the cluster.",
-			join([]string{"image"}, verifySettings), runVerify},
+			join([]string{"image", "max-scan-age"}, signerSettings), runVerify},
 		{"validate", "check that an image is fit for production",
 			"Validate looks at a pushed image as a strict cluster would: its user, its entry point, its labels, and what should not be in it. It changes nothing.",
 			[]string{"image", "push-attempts"}, runValidate},

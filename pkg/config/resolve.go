@@ -5,11 +5,13 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
+	"maps"
 	"os"
 	"regexp"
 	"slices"
 	"sort"
 	"strings"
+	"syscall"
 
 	"github.com/spf13/pflag"
 )
@@ -22,6 +24,8 @@ const (
 	// VerdictKeyVariable holds a secret and is no setting: no flag and no file may
 	// give it.
 	VerdictKeyVariable = "STAGECREW_VERDICT_KEY"
+	// unsafeSuffix ends the names of settings that switch a check off.
+	unsafeSuffix = "-unsafe"
 )
 
 // Resolve completes the flags that the command line did not set: from environ
@@ -38,8 +42,24 @@ func Resolve(flags *pflag.FlagSet, environ []string) error {
 		return errors.Join(append(problems, err)...)
 	}
 	problems = append(problems, unknown(file, path+": key ", func(name string) string { return name })...)
+	problems = append(problems, unsafeKeys(file, path)...)
 	problems = append(problems, assign(flags, file, func(name string) string { return path + ": key " + name })...)
 	return errors.Join(problems...)
+}
+
+// unsafeKeys takes out of the file, and reports, what switches a check off: the file
+// lies in the repository of the application, and who may change that is not who is
+// to decide it.
+func unsafeKeys(file map[string][]string, path string) []error {
+	var problems []error
+	for _, name := range slices.Sorted(maps.Keys(file)) {
+		if !strings.HasSuffix(name, unsafeSuffix) || !slices.Contains(Names(), name) {
+			continue
+		}
+		delete(file, name)
+		problems = append(problems, fmt.Errorf("%s: key %s: a setting that switches a check off is not taken from a file; give the flag --%s or the variable %s for the run that needs it", path, name, name, Variable(name)))
+	}
+	return problems
 }
 
 // Variable gives the environment variable of a setting.
@@ -146,11 +166,19 @@ func readFile(flags *pflag.FlagSet) (map[string][]string, string, error) {
 }
 
 func readLimited(path string) ([]byte, error) {
-	f, err := os.Open(path)
+	// Opening a named pipe would wait, deaf to signals, for somebody to write to it.
+	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
 	if err != nil {
 		return nil, err
 	}
 	defer f.Close()
+	info, err := f.Stat()
+	if err != nil {
+		return nil, err
+	}
+	if !info.Mode().IsRegular() {
+		return nil, fmt.Errorf("%s is no regular file", path)
+	}
 	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
 	if err == nil && len(content) > maxFile {
 		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxFile)

@@ -3,6 +3,8 @@ package config
 import (
 	"os"
 	"path/filepath"
+	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -64,6 +66,8 @@ func TestBadInputNamesKeyValueAndWhatIsAllowed(t *testing.T) {
 		"unparsable duration":      {env: "STAGECREW_TIMEOUT=5", want: `environment variable STAGECREW_TIMEOUT: invalid value "5": time: missing unit in duration "5"`},
 		"unparsable boolean":       {env: "STAGECREW_SCAN_FIXED_ONLY=jein", want: `invalid value "jein"`},
 		"a list for one value":     {file: "release: [a, b]", want: "key release: invalid value \"a b\": one value is allowed"},
+		"a check switched off":     {file: "allow-unsigned-unsafe: true", want: "stagecrew.yaml: key allow-unsigned-unsafe: a setting that switches a check off is not taken from a file; give the flag --allow-unsigned-unsafe or the variable STAGECREW_ALLOW_UNSIGNED_UNSAFE"},
+		"and set to no":            {file: "force-bad-unsafe: false", want: "key force-bad-unsafe: a setting that switches a check off"},
 		"a mapping for a value":    {file: "release: {name: a}", want: "key release: want a plain value or a list of them, not a mapping"},
 		"a key twice":              {file: "release: a\nrelease: b", want: "line 2: key release is given twice"},
 		"not a mapping":            {file: "- a", want: "want a mapping of settings"},
@@ -99,4 +103,35 @@ func TestSettingsOfOtherCommandsAreLeftAlone(t *testing.T) {
 	require.NoError(t, fs.Parse(nil))
 	require.NoError(t, Resolve(fs, []string{"STAGECREW_TAG=v1", "STAGECREW_RELEASE=r"}))
 	require.Equal(t, "r", s.Release)
+}
+
+func TestWhatSwitchesACheckOffComesFromWhoRunsIt(t *testing.T) {
+	for _, name := range Names() {
+		if !strings.HasSuffix(name, "-unsafe") {
+			continue
+		}
+		s, err := resolve(t, name+": true", nil)
+		require.ErrorContains(t, err, name)
+		require.False(t, s.AllowUnsignedUnsafe || s.ForceBadUnsafe, "although it is an error")
+		_, err = resolve(t, "", []string{Variable(name) + "=true"})
+		require.NoError(t, err)
+		_, err = resolve(t, "", nil, "--"+name)
+		require.NoError(t, err)
+	}
+}
+
+// TestTheConfigurationIsARegularFile: a pipe that nobody writes to took every signal
+// but the last one away.
+func TestTheConfigurationIsARegularFile(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "stagecrew.yaml")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	link := filepath.Join(t.TempDir(), "link.yaml")
+	require.NoError(t, os.Symlink(pipe, link))
+	for _, path := range []string{pipe, link, "/dev/zero", "/dev/null", t.TempDir()} {
+		var s Settings
+		fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
+		Define(fs, &s, "config")
+		require.NoError(t, fs.Parse([]string{"--config", path}))
+		require.ErrorContains(t, Resolve(fs, nil), "is no regular file", path)
+	}
 }

@@ -38,6 +38,8 @@ func TestWrongOptionsOfAVerificationAreNeverAPass(t *testing.T) {
 		{"a tag", VerifyOptions{Image: tag, Key: "k"}, "latest"},
 		{"a tag, unsafe", VerifyOptions{Image: tag, AllowUnsignedUnsafe: true}, "latest"},
 		{"no image", VerifyOptions{Key: "k"}, "parsing image"},
+		{"a key and no check", VerifyOptions{Image: anImage, Key: "k", AllowUnsignedUnsafe: true}, "switches off the check"},
+		{"an identity and no check", VerifyOptions{Image: anImage, Identity: "i", Issuer: "u", AllowUnsignedUnsafe: true}, "switches off the check"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			verified, err := Verify(t.Context(), c.options)

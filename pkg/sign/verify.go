@@ -40,8 +40,8 @@ type VerifyOptions struct {
 	TrustedRoot string
 	// Policy is what has to be attested besides the signature, by the same signer.
 	Policy Policy
-	// AllowUnsignedUnsafe lets any image through without looking at it, whatever
-	// else is given. Each use is logged as a warning.
+	// AllowUnsignedUnsafe lets any image through without looking at it. It is refused
+	// beside a key or an identity. Each use is logged as a warning.
 	AllowUnsignedUnsafe bool
 	// Keychain has the credentials of the registry; nil means those of `docker login`.
 	Keychain authn.Keychain
@@ -63,6 +63,8 @@ func (o VerifyOptions) Validate() error {
 	named := o.Identity != "" || o.IdentityPattern != ""
 	keyless := named || o.Issuer != ""
 	switch {
+	case o.AllowUnsignedUnsafe && (o.withKey() || keyless):
+		add("--allow-unsigned-unsafe switches off the check that --verify-key or --verify-identity asks for: give only one of them (--verify-key \"\" takes back what a configuration file says)")
 	case o.AllowUnsignedUnsafe:
 	case !o.withKey() && !keyless:
 		add("nobody is trusted yet: give --verify-key FILE of a public key, or --verify-identity with --verify-issuer; --allow-unsigned-unsafe deploys without a check")
