@@ -3,11 +3,17 @@
 package main
 
 import (
+	"fmt"
 	"os"
 
 	"github.com/stagecrew/stagecrew/pkg/cli"
+	"github.com/stagecrew/stagecrew/pkg/process"
 )
 
 func main() {
+	// Before anything else: a build runs code of others, which must not see secrets.
+	if err := process.Seclude(); err != nil {
+		fmt.Fprintf(os.Stderr, "stagecrew: the environment of this process stays readable for the programs of a build: %v\n", err)
+	}
 	os.Exit(cli.Main(os.Args[1:], os.Environ(), os.Stdout, os.Stderr))
 }

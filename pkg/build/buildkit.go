@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
@@ -34,7 +35,9 @@ func findTool(ctx context.Context, o Options) (*tool, error) {
 		if strings.HasPrefix(filepath.Base(path), "buildctl") {
 			return &tool{path, buildctlArguments}, nil
 		}
-		if exec.CommandContext(ctx, path, "buildx", "version").Run() == nil {
+		version := exec.CommandContext(ctx, path, "buildx", "version")
+		version.Env = o.forImageBuilder()
+		if version.Run() == nil {
 			return &tool{path, buildxArguments}, nil
 		}
 	}
@@ -42,7 +45,7 @@ func findTool(ctx context.Context, o Options) (*tool, error) {
 }
 
 func (t *tool) run(ctx context.Context, o Options, metadata string) error {
-	c := command{path: t.path, args: t.arguments(o, metadata), dir: o.Source, log: o.Log}
+	c := command{path: t.path, args: t.arguments(o, metadata), dir: o.Source, log: o.Log, env: o.forImageBuilder()}
 	// The arguments can hold what somebody took for a secret: they are not shown.
 	c.shown = filepath.Base(t.path) + " build of " + o.Dockerfile.file()
 	if auths := dockerAuth(o.Images.Credentials); auths != "" {
@@ -51,10 +54,21 @@ func (t *tool) run(ctx context.Context, o Options, metadata string) error {
 	return c.run(ctx)
 }
 
+// forImageBuilder is the environment of docker and buildctl.
+func (o Options) forImageBuilder() []string {
+	return allowed(o.Environ, imageBuilders, slices.Concat(o.Environment, secretVariables(o.Dockerfile.Secrets)))
+}
+
 // output says to push the image by digest, without a tag, with the files' times no
 // later than SOURCE_DATE_EPOCH.
 func output(o Options) string {
-	return "type=image,name=" + o.Repository + ",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true,rewrite-timestamp=true"
+	out := "type=image,name=" + o.Repository + ",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true,rewrite-timestamp=true"
+	host, _, _ := strings.Cut(o.Repository, "/")
+	name, _, _ := strings.Cut(host, ":")
+	if slices.Contains(o.Images.Insecure, host) || slices.Contains(o.Images.Insecure, name) {
+		out += ",registry.insecure=true"
+	}
+	return out
 }
 
 func buildxArguments(o Options, metadata string) []string {

@@ -19,20 +19,15 @@ type command struct {
 	path  string
 	args  []string
 	dir   string
-	env   []string // in addition to this process' own
-	hide  []string // prefixes of variables that it does not get
+	env   []string // all of it
 	shown string   // what the log calls it
 	log   *slog.Logger
 }
 
-// hidden are kept from the programs of the workspace and its dependencies, which
-// have no use for the secrets of later stages.
-var hidden = []string{"STAGECREW_", "COSIGN_", "REGISTRY_", "ACTIONS_ID_TOKEN_REQUEST_", "ACTIONS_RUNTIME_", "KUBECONFIG="}
-
 // run starts the package manager.
-func (m manager) run(ctx context.Context, dir string, args []string, log *slog.Logger) error {
-	c := command{path: m.command[0], args: slices.Concat(m.command[1:], args), dir: dir, hide: hidden, log: log,
-		env: []string{"YARN_ENABLE_TELEMETRY=0", "NPM_CONFIG_UPDATE_NOTIFIER=false", "CI=true"}}
+func (m manager) run(ctx context.Context, dir string, args, env []string, log *slog.Logger) error {
+	c := command{path: m.command[0], args: slices.Concat(m.command[1:], args), dir: dir, log: log,
+		env: append(env, "YARN_ENABLE_TELEMETRY=0", "NPM_CONFIG_UPDATE_NOTIFIER=false", "CI=true")}
 	c.shown = strings.Join(append([]string{c.path}, c.args...), " ")
 	return c.run(ctx)
 }
@@ -44,7 +39,7 @@ func (c command) run(ctx context.Context) error {
 	start := time.Now()
 	cmd := exec.CommandContext(ctx, c.path, c.args...)
 	cmd.Dir = c.dir
-	cmd.Env = append(slices.DeleteFunc(cmd.Environ(), c.hides), c.env...)
+	cmd.Env = append(c.env, "PWD="+c.dir)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
 	output := &tail{log: c.log}
@@ -61,10 +56,6 @@ func (c command) run(ctx context.Context) error {
 		return pipeline.BadInput("build/no-tool", "running `%s`: %s is not installed", c.shown, c.path)
 	}
 	return pipeline.BadInput("build/command", "running `%s` in %q: %w; its last lines:\n%s", c.shown, c.dir, err, output)
-}
-
-func (c command) hides(variable string) bool {
-	return slices.ContainsFunc(c.hide, func(prefix string) bool { return strings.HasPrefix(variable, prefix) })
 }
 
 // tail shows lines to the log and keeps the last ones. The text is foreign.

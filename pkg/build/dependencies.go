@@ -124,11 +124,14 @@ func (b *layering) install(ctx context.Context) error {
 			return err
 		}
 		b.installDir = dir
-		if err := b.source.installTo(ctx, dir, b.InstallFlags, b.InstallInputs, b.Log); err != nil {
+		if err := b.source.installTo(ctx, dir, b.Options); err != nil {
 			return err
 		}
 		tree, err := b.readTree(dir)
 		if err != nil {
+			return err
+		}
+		if err := b.source.checkBuilt(tree, b.InstallScripts); err != nil {
 			return err
 		}
 		for _, t := range missing {

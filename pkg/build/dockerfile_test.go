@@ -60,7 +60,7 @@ func TestBuildxIsToldToPushByDigest(t *testing.T) {
 	o.Images.Credentials = []Credentials{{Host: host, Username: "me", Password: "secret"}}
 	tool := fakeTool(t, "docker", []string{
 		"buildx", "build", "--file", o.Source + "/deploy/Dockerfile", "--platform", "linux/amd64,linux/arm64",
-		"--output", "type=image,name=" + o.Repository + ",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true,rewrite-timestamp=true",
+		"--output", "type=image,name=" + o.Repository + ",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true,rewrite-timestamp=true,registry.insecure=true",
 		"--metadata-file", "METADATA", "--progress", "plain", "--provenance", "false", "--sbom", "false", "--target", "run",
 		"--build-arg", "A=1", "--build-arg", "B=2", "--build-arg", "SOURCE_DATE_EPOCH=1700000000",
 		"--label", "org.opencontainers.image.created=2023-11-14T22:13:20Z", "--annotation", "manifest:org.opencontainers.image.created=2023-11-14T22:13:20Z", "--annotation", "index:org.opencontainers.image.created=2023-11-14T22:13:20Z",
@@ -102,7 +102,7 @@ func TestBuildctlIsToldTheSame(t *testing.T) {
 		"--opt", "filename=Dockerfile", "--opt", "platform=linux/amd64,linux/arm64", "--opt", "target=run",
 		"--opt", "build-arg:A=1", "--opt", "build-arg:B=2", "--opt", "build-arg:BASE_IMAGE=node:22", "--opt", "build-arg:SOURCE_DATE_EPOCH=1700000000",
 		"--opt", "label:org.opencontainers.image.created=2023-11-14T22:13:20Z", "--opt", "label:org.opencontainers.image.version=1.0.0", "--opt", "label:team=a,b",
-		"--output", "type=image,name=" + o.Repository + ",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true,rewrite-timestamp=true" +
+		"--output", "type=image,name=" + o.Repository + ",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true,rewrite-timestamp=true,registry.insecure=true" +
 			",annotation.org.opencontainers.image.created=2023-11-14T22:13:20Z,annotation-index.org.opencontainers.image.created=2023-11-14T22:13:20Z" +
 			",annotation.org.opencontainers.image.version=1.0.0,annotation-index.org.opencontainers.image.version=1.0.0" +
 			`,"annotation.team=a,b","annotation-index.team=a,b"`,

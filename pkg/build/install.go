@@ -5,7 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
-	"log/slog"
 	"os"
 	"path"
 	"slices"
@@ -20,9 +19,16 @@ var installerFiles = []string{
 }
 
 // prepare builds the application in the source, as its scripts say.
-func (w *workspace) prepare(ctx context.Context, log *slog.Logger) error {
-	for _, step := range w.manager.steps(w.root) {
-		if err := w.manager.run(ctx, w.dir, step, log); err != nil {
+func (w *workspace) prepare(ctx context.Context, o Options) error {
+	install, build := w.manager.steps(w.root)
+	if build == nil {
+		return nil
+	}
+	if err := w.manager.installIn(ctx, w.dir, w.root, install, o); err != nil {
+		return err
+	}
+	for _, step := range build {
+		if err := w.manager.run(ctx, w.dir, step, forScripts(o.Environ, o.Environment), o.Log); err != nil {
 			return err
 		}
 	}
@@ -31,13 +37,13 @@ func (w *workspace) prepare(ctx context.Context, log *slog.Logger) error {
 
 // installTo installs the production dependencies in an empty folder: from the
 // lockfile, the installer's own files, and each package.json, without the sources.
-func (w *workspace) installTo(ctx context.Context, dir string, flags, inputs []string, log *slog.Logger) error {
+func (w *workspace) installTo(ctx context.Context, dir string, o Options) error {
 	target, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = target.Close() }()
-	files := slices.Concat([]string{"package.json", w.manager.lockfile}, installerFiles, inputs)
+	files := slices.Concat([]string{"package.json", w.manager.lockfile}, installerFiles, o.InstallInputs)
 	// Yarn takes the few packages of the skeleton, which lacks what only the browser
 	// needs; npm wants all that the lockfile names.
 	if !w.packed || w.manager.name == "npm" {
@@ -57,7 +63,7 @@ func (w *workspace) installTo(ctx context.Context, dir string, flags, inputs []s
 			return err
 		}
 	}
-	if err := w.manager.run(ctx, dir, append(slices.Clone(w.manager.install), flags...), log); err != nil {
+	if err := w.manager.installIn(ctx, dir, target, slices.Concat(w.manager.install, o.InstallFlags), o); err != nil {
 		return err
 	}
 	if !exists(target, modules) {

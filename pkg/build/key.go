@@ -42,6 +42,7 @@ func (w *workspace) dependencyKey(platform string, base *baseImage, o Options, t
 	k.add("libc", []byte(base.libc))
 	if tree == nil {
 		k.add("command", []byte(strings.Join(slices.Concat([]string{w.manager.name}, w.manager.install, o.InstallFlags), " ")))
+		k.add("install scripts", []byte(strings.Join(o.InstallScripts, " ")))
 	} else if known, err := k.addInstalled(tree); !known || err != nil {
 		return "", err
 	}

@@ -40,9 +40,8 @@ func managerOf(root *os.Root) manager {
 	return m
 }
 
-// steps are the commands that build the application from its source: all
-// dependencies, types, bundle. A workspace without a script to build has none.
-func (m manager) steps(root *os.Root) [][]string {
+// packageScripts are those of the workspace's package.json.
+func packageScripts(root *os.Root) map[string]string {
 	text, err := readLimited(root, "package.json", maxPackageJSONSize)
 	if err != nil {
 		return nil
@@ -53,17 +52,25 @@ func (m manager) steps(root *os.Root) [][]string {
 	if json.Unmarshal(text, &manifest) != nil {
 		return nil
 	}
+	return manifest.Scripts
+}
+
+// steps are the commands that build the application from its source: the arguments
+// that install all dependencies, and then types and bundle. A workspace without a
+// script to build has none.
+func (m manager) steps(root *os.Root) (install []string, build [][]string) {
+	scripts := packageScripts(root)
 	names := []string{"build:backend", "build"}
-	i := slices.IndexFunc(names, func(name string) bool { return manifest.Scripts[name] != "" })
+	i := slices.IndexFunc(names, func(name string) bool { return scripts[name] != "" })
 	if i < 0 {
-		return nil
+		return nil, nil
 	}
-	steps := [][]string{{"install", "--immutable"}}
+	install = []string{"install", "--immutable"}
 	if m.name == "npm" {
-		steps = [][]string{{"ci", "--no-audit", "--no-fund"}}
+		install = []string{"ci", "--no-audit", "--no-fund"}
 	}
-	if manifest.Scripts["tsc"] != "" {
-		steps = append(steps, []string{"run", "tsc"})
+	if scripts["tsc"] != "" {
+		build = append(build, []string{"run", "tsc"})
 	}
-	return append(steps, []string{"run", names[i]})
+	return install, append(build, []string{"run", names[i]})
 }

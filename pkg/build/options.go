@@ -59,8 +59,17 @@ type Options struct {
 	// Source where its package.json has such scripts, and installs the production
 	// dependencies in a folder of its own rather than to take Source's.
 	Prepare bool
+	// InstallScripts are the packages whose install scripts may run, "*" for all. Such a
+	// script is code of somebody else that runs when its package is installed; without
+	// it native modules are not built. Of a Yarn workspace, dependenciesMeta says which
+	// may run (built: true), and only "*" is taken here.
+	InstallScripts []string
+	// Environ is the environment of this process, as of os.Environ. The programs of the
+	// build get little of it, because it also holds the secrets of later stages;
+	// Environment names further variables that they get.
+	Environ, Environment []string
 	// InstallFlags are added to the command that installs the production
-	// dependencies, for example "--ignore-scripts".
+	// dependencies, for example "--legacy-peer-deps".
 	InstallFlags []string
 	// InstallInputs names further files of Source that the install reads, for
 	// example a script that package.json's postinstall runs.
@@ -139,6 +148,11 @@ func (o Options) Validate() error {
 		}
 	}
 	problems = append(problems, o.checkPlatforms()...)
+	for _, name := range o.InstallScripts {
+		if name != allScripts && !packageName.MatchString(name) {
+			add("install scripts of %q: want the name of a package, such as better-sqlite3, or * for all", name)
+		}
+	}
 	if !o.Created.IsZero() && o.Created.Unix() < 0 {
 		add("created %s is before 1970, which the archive format cannot hold", o.Created.Format(time.RFC3339))
 	}

@@ -126,7 +126,7 @@ func TestTheArchivesOfTheBackendsBuildBecomeTheOfficialImage(t *testing.T) {
 	o.Include = []string{"packages/backend/templates"}
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
-	require.Equal(t, []string{"yarn workspaces focus --all --production"}, called())
+	require.Equal(t, []string{"yarn workspaces focus --all --production", "YARN_ENABLE_SCRIPTS=false"}, called())
 	require.Equal(t, map[string]string{
 		"app/package.json":                                `{"workspaces":["packages/*"],"name":"root"}`,
 		"app/yarn.lock":                                   "# bundled\n",
@@ -144,7 +144,7 @@ func TestTheArchivesOfTheBackendsBuildBecomeTheOfficialImage(t *testing.T) {
 
 	again, err := Build(t.Context(), o)
 	require.NoError(t, err)
-	require.Len(t, called(), 1)
+	require.Len(t, called(), 2)
 	require.Equal(t, result.Image, again.Image)
 }
 
@@ -233,8 +233,9 @@ func TestPreparingRunsTheWorkspacesOwnScripts(t *testing.T) {
 		name, program, lockfile, scripts string
 		want                             []string
 	}{
-		{"npm", "npm", "package-lock.json", `{"tsc":"tsc","build:backend":"x"}`, []string{"npm ci --no-audit --no-fund", "npm run tsc", "npm run build:backend", "npm ci --omit=dev --no-audit --no-fund --ignore-scripts"}},
-		{"yarn without types", "yarn", "yarn.lock", `{"build":"x"}`, []string{"yarn install --immutable", "yarn run build", "yarn workspaces focus --all --production --ignore-scripts"}},
+		{"npm", "npm", "package-lock.json", `{"tsc":"tsc","build:backend":"x"}`, []string{"npm ci --no-audit --no-fund --ignore-scripts", "npm run tsc", "npm run build:backend", "npm ci --omit=dev --no-audit --no-fund --ignore-scripts"}},
+		{"yarn without types", "yarn", "yarn.lock", `{"build":"x"}`, []string{"yarn install --immutable", "YARN_ENABLE_SCRIPTS=false", "yarn run build", "yarn workspaces focus --all --production --ignore-scripts", "YARN_ENABLE_SCRIPTS=false"}},
+		{"a script after the install", "npm", "package-lock.json", `{"postinstall":"x"}`, []string{"npm ci --omit=dev --no-audit --no-fund --ignore-scripts", "npm run postinstall"}},
 		{"nothing to build", "npm", "package-lock.json", `{"start":"x"}`, []string{"npm ci --omit=dev --no-audit --no-fund --ignore-scripts"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -268,7 +269,7 @@ func TestAnInstallThatFailsShowsItsLastLines(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	host := serve(t, nil)
 	_, err := Build(t.Context(), prepared(writeTree(t, unprepared()), host, pushBase(t, host, types.OCIManifestSchema1)))
-	require.ErrorContains(t, err, "`npm ci --omit=dev --no-audit --no-fund`")
+	require.ErrorContains(t, err, "`npm ci --omit=dev --no-audit --no-fund --ignore-scripts`")
 	require.ErrorContains(t, err, "exit status 3")
 	require.ErrorContains(t, err, "line 40\nE404 no such package")
 	require.NotContains(t, err.Error(), "line 3\n")

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 func TestAWorkspaceThatCannotRunIsRefusedWithTheCommandThatMendsIt(t *testing.T) {
@@ -107,7 +108,7 @@ func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
 		{"not there", "", http.StatusNotFound, pipeline.KindInput, "[build/image-not-found]"},
 		{"no credentials", "", http.StatusUnauthorized, pipeline.KindUnavailable, "[build/registry-denied]"},
 		{"not allowed", "", http.StatusForbidden, pipeline.KindUnavailable, "[build/registry-denied]"},
-		{"a manifest without end", strings.Repeat(" ", maxAnswer+1), http.StatusOK, pipeline.KindUnavailable, "it is too long"},
+		{"a manifest without end", strings.Repeat(" ", registry.MaxAnswer+1), http.StatusOK, pipeline.KindUnavailable, "it is too long"},
 		{"broken, with a long answer", strings.Repeat("::error::x\n", 1000), http.StatusNotImplemented, pipeline.KindUnavailable, "[build/registry-unavailable]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -119,7 +120,7 @@ func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
 				_, _ = w.Write([]byte(c.body))
 			}))
 			defer server.Close()
-			_, err := Resolve(t.Context(), strings.TrimPrefix(server.URL, "http://")+"/team/app:1")
+			_, err := hasty.Resolve(t.Context(), strings.TrimPrefix(server.URL, "http://")+"/team/app:1")
 			require.ErrorContains(t, err, c.code)
 			require.Equal(t, c.kind, pipeline.KindOf(err))
 			require.Less(t, len(err.Error()), 1500)

@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // Retry says how a request that a registry did not answer well is tried again.
@@ -133,7 +135,7 @@ var passing = map[int]bool{
 
 // temporary tells whether another attempt makes sense.
 func temporary(err error) bool {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || errors.Is(err, errTooLong) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || registry.Final(err) {
 		return false
 	}
 	var answer *transport.Error

@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // Images reads, names and copies images in registries. The zero value uses the
@@ -27,6 +28,9 @@ type Images struct {
 	Credentials []Credentials
 	// Retry says how a request is tried again.
 	Retry Retry
+	// Insecure names registries, as HOST or HOST:PORT, that may be asked without
+	// encryption.
+	Insecure []string
 	// Sent, when given, counts the bytes of layers while they go, for a progress bar.
 	Sent *atomic.Int64
 	// Log gets progress and each retry; nil discards it.
@@ -49,7 +53,7 @@ type session struct {
 func (i Images) session() *session {
 	log := discardIfNil(i.Log)
 	retry := &retrier{policy: i.Retry.withDefaults(), log: log}
-	return &session{retry: retry, wire: newWire(retry, stalled), keys: keychain(i.Credentials), log: log, sent: i.Sent, pushers: map[string]*pusher{}}
+	return &session{retry: retry, wire: newWire(retry, registry.Options{Insecure: i.Insecure}), keys: keychain(i.Credentials), log: log, sent: i.Sent, pushers: map[string]*pusher{}}
 }
 
 // options for the library's own requests; those are tried again below it.

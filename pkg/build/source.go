@@ -17,7 +17,7 @@ func (b *layering) open(ctx context.Context) error {
 			return pipeline.BadInput("build/no-workspace", "opening source %q: %w; give the root folder of the Backstage workspace", b.Source, err)
 		}
 		w := &workspace{dir: b.Source, root: root, manager: managerOf(root)}
-		err = w.prepare(ctx, b.Log)
+		err = w.prepare(ctx, b.Options)
 		w.close()
 		if err != nil {
 			return err

@@ -15,6 +15,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
+
+	wires "github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // uploading is a registry that keeps what arrived of a broken upload, unless it is
@@ -86,8 +88,8 @@ func start(t *testing.T, handler http.Handler, retry Retry, stall time.Duration)
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	s := Images{Retry: retry}.session()
-	s.wire = newWire(s.retry, stall)
+	s := Images{Retry: retry, Insecure: open}.session()
+	s.wire = newWire(s.retry, wires.Options{Stall: stall, Insecure: open})
 	repo, err := name.NewRepository(strings.TrimPrefix(server.URL, "http://") + "/team/app")
 	require.NoError(t, err)
 	p, err := s.pushTo(t.Context(), repo)
@@ -117,7 +119,7 @@ func TestABrokenUploadGoesOnWhereItBrokeOff(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			registry := &uploading{blobs: map[string][]byte{}, breaks: c.breaks, forgetful: c.forgetful}
-			s, p := start(t, registry, Retry{Attempts: 2, First: time.Millisecond}, stalled)
+			s, p := start(t, registry, Retry{Attempts: 2, First: time.Millisecond}, wires.Stall)
 			registry.lines = nil
 			sent, err := p.blob(t.Context(), c.blob)
 			require.NoError(t, err)
@@ -181,7 +183,7 @@ func TestLayersAreMountedFromRepositoriesOfTheSameRegistry(t *testing.T) {
 					return
 				}
 				registry.ServeHTTP(w, r)
-			}), hasty.Retry, stalled)
+			}), hasty.Retry, wires.Stall)
 			b := bytesBlob(v1.Descriptor{Digest: digest, Size: size}, []byte("layer"))
 			elsewhere, err := name.NewRepository("registry.example.com/library/node")
 			require.NoError(t, err)
@@ -263,7 +265,7 @@ func TestRetriesWaitAsLongAsTheRegistryAsks(t *testing.T) {
 			return
 		}
 		w.WriteHeader(http.StatusCreated)
-	}), Retry{First: time.Millisecond, Longest: 40 * time.Millisecond}, stalled)
+	}), Retry{First: time.Millisecond, Longest: 40 * time.Millisecond}, wires.Stall)
 	before := time.Now()
 	require.NoError(t, p.manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
 	require.GreaterOrEqual(t, time.Since(before), 40*time.Millisecond, "a second, but no longer than we are willing to")
@@ -278,7 +280,7 @@ func TestWhatIsWrongForGoodIsNotTriedAgain(t *testing.T) {
 				asked++
 				w.WriteHeader(status)
 			}
-		}), hasty.Retry, stalled)
+		}), hasty.Retry, wires.Stall)
 		require.Error(t, p.manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
 		require.Equal(t, 1, asked, "status %d", status)
 	}

@@ -20,7 +20,7 @@ func runBuild(ctx context.Context, s *session) error {
 
 // images talk to registries with the credentials and the patience of the settings.
 func (s *session) images(log *slog.Logger) build.Images {
-	images := build.Images{Retry: build.Retry{Attempts: s.PushAttempts}, Log: log}
+	images := build.Images{Retry: build.Retry{Attempts: s.PushAttempts}, Insecure: s.InsecureRegistries, Log: log}
 	if s.RegistryUsername != "" || s.RegistryPassword != "" {
 		for _, repository := range []string{s.Repository, s.ToRepository, s.read().Image.Repository} {
 			host, _, found := strings.Cut(repository, "/")
@@ -81,6 +81,9 @@ func (s *session) buildOptions(log *slog.Logger) (build.Options, error) {
 		Prepare:         s.Prepare,
 		InstallFlags:    s.InstallFlags,
 		InstallInputs:   s.InstallInputs,
+		InstallScripts:  s.InstallScripts,
+		Environ:         s.environ,
+		Environment:     s.BuildEnv,
 		Trees:           trees,
 		CacheRepository: s.CacheRepository,
 		NoCache:         s.NoCache,

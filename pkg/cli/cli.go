@@ -9,6 +9,7 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
+	"slices"
 	"syscall"
 
 	"github.com/spf13/cobra"
@@ -30,15 +31,15 @@ type command struct {
 var common = []string{"config", "output", "record"}
 
 var (
-	buildSettings = []string{"source", "base-image", "repository", "platform", "version-label", "revision", "builder", "prepare", "install-flag", "install-input",
+	buildSettings = []string{"insecure-registry", "source", "base-image", "repository", "platform", "version-label", "revision", "builder", "prepare", "install-flag", "install-input", "allow-install-scripts", "build-env",
 		"build-include", "dependency-tree", "cache-repository", "no-cache", "dockerfile", "dockerfile-target", "build-arg", "build-secret", "build-tool",
 		"label", "source-url", "push-attempts"}
-	scanSettings = []string{"scan-database", "scan-threshold", "scan-fixed-only", "scan-cache-dir", "scan-max-database-age", "scan-database-fallback",
-		"scan-offline", "scan-ignore-file", "scan-vex", "scan-secrets", "scan-misconfigurations",
+	scanSettings = []string{"insecure-registry", "scan-database", "scan-threshold", "scan-fixed-only", "scan-cache-dir", "scan-max-database-age", "scan-database-fallback",
+		"scan-offline", "scan-timeout", "scan-require-all", "scan-ignore-file", "scan-vex", "scan-secrets", "scan-misconfigurations",
 		"scan-json", "scan-sarif", "scan-cyclonedx", "scan-spdx", "scan-cosign-vuln"}
 	tagSettings      = []string{"tag", "branch"}
-	signSettings     = []string{"sign-key", "sign-format", "signing-config", "attest"}
-	signerSettings   = []string{"verify-key", "verify-identity", "verify-identity-regexp", "verify-issuer", "trusted-root", "require-attestation", "verify-repository"}
+	signSettings     = []string{"insecure-registry", "sign-key", "sign-format", "signing-config", "attest"}
+	signerSettings   = []string{"insecure-registry", "verify-key", "verify-identity", "verify-identity-regexp", "verify-issuer", "trusted-root", "require-attestation", "verify-repository"}
 	trustSettings    = join(signerSettings, []string{"allow-unsigned-unsafe"})
 	verifySettings   = join(trustSettings, []string{"max-scan-age"})
 	clusterSettings  = []string{"release", "namespace", "image-values-path", "kubeconfig", "kube-context"}
@@ -69,13 +70,13 @@ func commands() []command {
 			join([]string{"image", "max-scan-age"}, signerSettings), runVerify},
 		{"validate", "check that an image is fit for production",
 			"Validate looks at a pushed image as a strict cluster would: its user, its entry point, its labels, and what should not be in it. It changes nothing.",
-			[]string{"image", "push-attempts"}, runValidate},
+			[]string{"image", "push-attempts", "insecure-registry"}, runValidate},
 		{"promote", "give a verified image its tags, also in another repository",
 			"Promote copies a verified image with its signatures and attestations to another repository, also of another registry, with its digest unchanged, and moves the tags there by the same rules as run.",
 			join([]string{"image", "to-repository", "version-label", "revision", "push-attempts"}, tagSettings, verifySettings), runPromote},
 		{"preflight", "look for what would make a deploy fail",
 			"Preflight renders the chart, asks the API server by a dry run, and checks permissions, quota, images and time budgets. It changes nothing. What would certainly fail refuses (exit 1).",
-			join([]string{"image"}, clusterSettings, chartSettings, smokeSettings, []string{"timeout", "rollback-timeout"}), runPreflight},
+			join([]string{"image", "insecure-registry"}, clusterSettings, chartSettings, smokeSettings, []string{"timeout", "rollback-timeout"}), runPreflight},
 		{"deploy", "deploy an image, prove it, or go back",
 			"Deploy applies the chart with the verified image, watches the rollout, sends the smoke checks to each new pod, through the Service and to the public URL, and marks the revision verified-good. If anything fails, the last verified-good revision comes back.",
 			join([]string{"image"}, verifySettings, clusterSettings, chartSettings, gateSettings, changeSettings, []string{"timeout", "dry-run"}), runDeploy},
@@ -97,10 +98,15 @@ func commands() []command {
 	}
 }
 
+// join puts the groups together; a setting of several groups counts once.
 func join(groups ...[]string) []string {
 	var all []string
 	for _, group := range groups {
-		all = append(all, group...)
+		for _, name := range group {
+			if !slices.Contains(all, name) {
+				all = append(all, name)
+			}
+		}
 	}
 	return all
 }

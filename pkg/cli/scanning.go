@@ -51,6 +51,9 @@ func (s *session) scanOptions(log *slog.Logger) (scan.Options, error) {
 	}
 	return scan.Options{
 		Keychain:          s.images(log).Keychain(),
+		Insecure:          s.InsecureRegistries,
+		Timeout:           s.ScanTimeout,
+		RequireAll:        s.ScanRequireAll,
 		Database:          s.ScanDatabase,
 		DatabaseFallbacks: s.ScanFallbacks,
 		CacheDir:          cache,

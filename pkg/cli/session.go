@@ -37,7 +37,8 @@ type session struct {
 	muted     sync.Once // told that something is left out
 	ledger
 	ending
-	getenv func(string) string
+	getenv  func(string) string
+	environ []string // as of os.Environ
 	// gate is how revisions are judged.
 	gate func() (gate, error)
 	// documents are what the scan of this run found, by the kind of attestation.
@@ -50,7 +51,7 @@ type session struct {
 
 func newSession(name string, settings config.Settings, environ []string, stdout, stderr io.Writer) *session {
 	getenv := lookup(environ)
-	s := &session{Settings: settings, name: name, rawStdout: stdout, getenv: getenv, redactor: &redact.Redactor{}}
+	s := &session{Settings: settings, name: name, rawStdout: stdout, getenv: getenv, environ: environ, redactor: &redact.Redactor{}}
 	s.SignPassword, s.VerdictKey = []byte(getenv("COSIGN_PASSWORD")), []byte(getenv(config.VerdictKeyVariable))
 	s.actions = gha.New(getenv, stderr)
 	s.RegistryUsername, s.RegistryPassword = getenv("REGISTRY_USERNAME"), getenv("REGISTRY_PASSWORD")

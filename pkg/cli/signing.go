@@ -14,9 +14,8 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/sign"
 )
 
-// maxPredicate bounds the file of an attestation; the SBOM of a large image has a
-// few megabytes.
-const maxPredicate = 64 << 20
+// maxPredicate bounds the file of an attestation: what can be verified again.
+const maxPredicate = sign.MaxPredicate
 
 // The attestations that need no file.
 const (
@@ -31,6 +30,7 @@ func (s *session) signOptions() (sign.SignOptions, error) {
 	return sign.SignOptions{
 		Image:    s.read().Image,
 		Keychain: s.images(s.log).Keychain(),
+		Insecure: s.InsecureRegistries,
 		Key:      key,
 		KeyPEM:   text,
 		Password: s.SignPassword,
@@ -241,6 +241,7 @@ func (s *session) verifyOptions() (sign.VerifyOptions, error) {
 	return sign.VerifyOptions{
 		Image:               s.read().Image,
 		Keychain:            s.images(s.log).Keychain(),
+		Insecure:            s.InsecureRegistries,
 		Key:                 key,
 		KeyPEM:              text,
 		Identity:            s.VerifyIdentity,

@@ -38,6 +38,8 @@ func table() []flag {
 		{"prepare", "install, compile and bundle the workspace before its image is built", boolean(func(s *Settings) *bool { return &s.Prepare })},
 		{"install-flag", "`FLAG` for the installation of the production dependencies, repeatable", list(func(s *Settings) *[]string { return &s.InstallFlags })},
 		{"install-input", "further `FILE` of the source that this installation reads, repeatable", list(func(s *Settings) *[]string { return &s.InstallInputs })},
+		{"allow-install-scripts", "`PACKAGE` whose install scripts may run during the installation, repeatable; * for all (the only value for Yarn, where dependenciesMeta in package.json names packages)", list(func(s *Settings) *[]string { return &s.InstallScripts })},
+		{"build-env", "`NAME` of a variable that the programs of the build get, too, repeatable", list(func(s *Settings) *[]string { return &s.BuildEnv })},
 		{"build-include", "further `FILE` or folder of the source that the application needs, repeatable", list(func(s *Settings) *[]string { return &s.BuildInclude })},
 		{"dependency-tree", "`PLATFORM=DIR` with the dependencies installed for one platform, repeatable", list(func(s *Settings) *[]string { return &s.DependencyTrees })},
 		{"cache-repository", "`HOST/PATH` that keeps the layers of dependencies; default the image's own repository", text(func(s *Settings) *string { return &s.CacheRepository }, "")},
@@ -52,6 +54,7 @@ func table() []flag {
 		{"push-attempts", "how often each request to a registry is tried", func(fs *pflag.FlagSet, s *Settings, name, usage string) {
 			fs.IntVar(&s.PushAttempts, name, 8, usage)
 		}},
+		{"insecure-registry", "`HOST` or HOST:PORT of a registry that may be asked without encryption, repeatable; credentials go there in clear text", list(func(s *Settings) *[]string { return &s.InsecureRegistries })},
 		{"tag", "further `TAG` that moves to the image after everything else succeeded, repeatable", list(func(s *Settings) *[]string { return &s.Tags })},
 		{"branch", "`BRANCH` whose name becomes a tag, too; default for run the branch in GitHub Actions", text(func(s *Settings) *string { return &s.Branch }, "")},
 		{"to-repository", "`HOST/PATH` to promote the image to; default its own repository", text(func(s *Settings) *string { return &s.ToRepository }, "")},
@@ -67,6 +70,8 @@ func table() []flag {
 		{"scan-cache-dir", "`DIR`ectory that keeps the database between runs; default in the user's cache", text(func(s *Settings) *string { return &s.ScanCacheDir }, "")},
 		{"scan-max-database-age", "refuse to judge with an older database (0: any age)", duration(func(s *Settings) *time.Duration { return &s.ScanMaxDatabaseAge }, 0)},
 
+		{"scan-timeout", "how long the whole scan may take", duration(func(s *Settings) *time.Duration { return &s.ScanTimeout }, 30*time.Minute)},
+		{"scan-require-all", "refuse to judge an image of which packages could not be compared", boolean(func(s *Settings) *bool { return &s.ScanRequireAll })},
 		{"scan-database-fallback", "further database `REFERENCE`, for when those before cannot be reached, repeatable", list(func(s *Settings) *[]string { return &s.ScanFallbacks })},
 		{"scan-offline", "use the database that is in the cache", boolean(func(s *Settings) *bool { return &s.ScanOffline })},
 		{"scan-ignore-file", "YAML `FILE` of findings to ignore, each with a statement and expired_at", text(func(s *Settings) *string { return &s.ScanIgnoreFile }, "")},

@@ -28,6 +28,8 @@ type Settings struct {
 	Prepare         bool     // install, compile and bundle first
 	InstallFlags    []string // for the package manager
 	InstallInputs   []string // further files that the install reads
+	InstallScripts  []string // packages whose install scripts may run, or *
+	BuildEnv        []string // variables that the programs of the build get, too
 	BuildInclude    []string // further files for the image
 	DependencyTrees []string // PLATFORM=DIR
 	CacheRepository string   // where layers of dependencies are kept
@@ -40,6 +42,8 @@ type Settings struct {
 	Labels          []string // KEY=VALUE
 	SourceURL       string   // for the image's labels
 	PushAttempts    int      // of each request
+	// InsecureRegistries are HOST or HOST:PORT that may be asked without encryption.
+	InsecureRegistries []string
 
 	Tags         []string // further tags that move to the image once it is proven
 	ToRepository string   // HOST/PATH to promote to
@@ -51,6 +55,8 @@ type Settings struct {
 	ScanFixedOnly      bool          // only findings with a fix block
 	ScanCacheDir       string        // where the database is kept between runs
 	ScanMaxDatabaseAge time.Duration // 0 for any age
+	ScanTimeout        time.Duration // of the whole scan
+	ScanRequireAll     bool          // refuse an image of which packages could not be compared
 	ScanFallbacks      []string      // further databases
 	ScanOffline        bool          // do not ask for a newer database
 	ScanIgnoreFile     string        // findings to ignore

@@ -6,27 +6,27 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"net"
-	"net/http"
 	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // session is one scan on its way.
 type session struct {
 	options Options
 	log     *slog.Logger
-	client  *http.Transport
+	client  *registry.Transport // of our own: Trivy replaces http.DefaultTransport
 	ignores *ignores
 	started time.Time
 }
 
 func run(ctx context.Context, o Options) (Result, error) {
-	s := session{options: o, log: o.log(), client: newClient(), started: time.Now().UTC().Truncate(time.Second)}
+	s := session{options: o, log: o.log(), client: registry.New(registry.Options{Insecure: o.Insecure, Stall: stall}), started: time.Now().UTC().Truncate(time.Second)}
 	defer s.client.CloseIdleConnections()
 	var err error
 	if s.ignores, err = readIgnores(o.IgnoreFile, s.started); err != nil {
@@ -82,18 +82,8 @@ func (s session) prepare(parent context.Context) (base database, found []analysi
 	return base, found, context.Cause(ctx)
 }
 
-// newClient gives a transport of our own: Trivy's command line replaces
-// http.DefaultTransport for the whole process, which this package must not.
-func newClient() *http.Transport {
-	return &http.Transport{
-		Proxy:                 http.ProxyFromEnvironment,
-		DialContext:           (&net.Dialer{Timeout: 15 * time.Second}).DialContext,
-		ForceAttemptHTTP2:     true,
-		TLSHandshakeTimeout:   10 * time.Second,
-		ResponseHeaderTimeout: time.Minute,
-		MaxIdleConnsPerHost:   10,
-	}
-}
+// stall is shorter than that of a push: another database may serve.
+const stall = time.Minute
 
 func (s session) remote(ctx context.Context) []remote.Option {
 	return []remote.Option{

@@ -34,6 +34,14 @@ type Options struct {
 	// Keychain has the credentials for pulling; nil means those of Docker's
 	// configuration.
 	Keychain authn.Keychain
+	// Insecure names registries, as HOST or HOST:PORT, that may be asked without
+	// encryption.
+	Insecure []string
+	// Timeout bounds the whole scan; 30 minutes when zero.
+	Timeout time.Duration
+	// RequireAll makes a package that could not be compared an error. Otherwise such
+	// packages are counted in the report.
+	RequireAll bool
 	// Local, when given, has the bytes of Image, so that nothing is pulled. They are
 	// checked against the digest. See [OpenLayout] and [ReadArchive].
 	Local Local
@@ -91,6 +99,9 @@ func (o Options) Validate() error {
 	}
 	if !slices.Contains(pipeline.Severities(), o.threshold()) {
 		problems = append(problems, fmt.Errorf("threshold %q is none of %q", o.Threshold, pipeline.Severities()))
+	}
+	if o.Timeout < 0 {
+		problems = append(problems, fmt.Errorf("timeout %s is negative", o.Timeout))
 	}
 	if o.MaxDatabaseAge < 0 {
 		problems = append(problems, fmt.Errorf("maximal database age %s is negative", o.MaxDatabaseAge))

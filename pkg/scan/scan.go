@@ -1,6 +1,7 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,8 +10,8 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// timeout ends a scan that hangs; a large image on a slow line takes minutes.
-const timeout = 30 * time.Minute
+// defaultTimeout ends a scan that hangs; a large image on a slow line takes minutes.
+const defaultTimeout = 30 * time.Minute
 
 // Scan is [Run] for who wants the decision only.
 func Scan(ctx context.Context, o Options) (pipeline.ScanReport, error) {
@@ -31,6 +32,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if err := o.Validate(); err != nil {
 		return Result{}, err
 	}
+	timeout := cmp.Or(o.Timeout, defaultTimeout)
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	result, err := run(limited, o)
@@ -40,7 +42,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	case ctx.Err() != nil:
 		return Result{}, fmt.Errorf("scanning image %q: %w", o.Image, context.Cause(ctx))
 	case errors.Is(limited.Err(), context.DeadlineExceeded):
-		return Result{}, pipeline.Unavailable("scan/timeout", "scanning image %q: not done after %s: %w", o.Image, timeout, err)
+		return Result{}, pipeline.Unavailable("scan/timeout", "scanning image %q: not done after %s: %w; give it more time with --scan-timeout", o.Image, timeout, err)
 	default:
 		return Result{}, err
 	}

@@ -29,6 +29,9 @@ type watchedImage struct {
 	problem  atomic.Pointer[error]
 }
 
+// maxConfig bounds the configuration of an image, in bytes.
+const maxConfig = 8 << 20
+
 // watch checks the manifest and the configuration of an image. Its layers are checked
 // while they are read.
 func watch(image v1.Image, ref name.Digest) (*watchedImage, error) {
@@ -42,6 +45,9 @@ func watch(image v1.Image, ref name.Digest) (*watchedImage, error) {
 	manifest, err := v1.ParseManifest(bytes.NewReader(raw))
 	if err != nil {
 		return nil, unusable(ref.String(), err)
+	}
+	if manifest.Config.Size > maxConfig {
+		return nil, unusable(ref.String(), fmt.Errorf("its configuration has %d bytes, the limit is %d", manifest.Config.Size, maxConfig))
 	}
 	if raw, err = image.RawConfigFile(); err != nil {
 		return nil, unreadable(ref, err)

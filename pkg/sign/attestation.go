@@ -69,6 +69,9 @@ func (a Attestation) validate() error {
 	if a.Type == signPredicate {
 		return fmt.Errorf("attestation of type %q: this is a signature", a.Type)
 	}
+	if len(a.Predicate) > MaxPredicate {
+		return fmt.Errorf("attestation %s: the predicate has %d bytes, the limit is %d: nobody could verify it", shortName(a.Type), len(a.Predicate), MaxPredicate)
+	}
 	var object map[string]any
 	if err := json.Unmarshal(a.Predicate, &object); err != nil {
 		return fmt.Errorf("attestation %s: the predicate has to be a JSON object: %w", shortName(a.Type), bounded{err})

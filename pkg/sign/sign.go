@@ -70,6 +70,9 @@ type SignOptions struct { //nolint:revive // the pair of VerifyOptions
 	Attestations []Attestation
 	// Keychain has the credentials of the registry; nil means those of `docker login`.
 	Keychain authn.Keychain
+	// Insecure names registries, as HOST or HOST:PORT, that may be asked without
+	// encryption.
+	Insecure []string
 	// Timeout bounds the call; 10 minutes when zero.
 	Timeout time.Duration
 	// Log gets progress; nil discards it.
@@ -159,7 +162,7 @@ func (o SignOptions) store(ctx context.Context, signature bool) (Signature, erro
 	if err != nil {
 		return Signature{}, err
 	}
-	store, err := openStore(ctx, o.Image, o.Keychain)
+	store, err := openStore(ctx, o.Image, o.Keychain, o.Insecure)
 	if err != nil {
 		return Signature{}, err
 	}

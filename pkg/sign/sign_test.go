@@ -46,6 +46,9 @@ func newKeys(t *testing.T) pair {
 	return k
 }
 
+// open are the hosts of the registries of tests, which do not encrypt.
+var open = []string{"127.0.0.1"}
+
 func serve(t *testing.T) (host string, server *httptest.Server) {
 	t.Helper()
 	server = httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
@@ -68,14 +71,14 @@ func push(t *testing.T, host string) pipeline.Image {
 
 func sign(t *testing.T, image pipeline.Image, k pair) Signature {
 	t.Helper()
-	done, err := Sign(t.Context(), SignOptions{Image: image, Key: k.private, Password: []byte(password)})
+	done, err := Sign(t.Context(), SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password)})
 	require.NoError(t, err)
 	return done
 }
 
 func signLegacy(t *testing.T, image pipeline.Image, k pair) {
 	t.Helper()
-	_, err := Sign(t.Context(), SignOptions{Image: image, Key: k.private, Password: []byte(password), Format: FormatLegacy})
+	_, err := Sign(t.Context(), SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Format: FormatLegacy})
 	require.NoError(t, err)
 }
 
@@ -99,7 +102,7 @@ func TestASignedImageIsVerified(t *testing.T) {
 	done := sign(t, image, k)
 	require.Equal(t, Signature{Image: image, Identity: k.identity, Stored: 2}, done)
 
-	verified, err := Verify(t.Context(), VerifyOptions{Image: image, Key: k.public})
+	verified, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
 	require.NoError(t, err)
 	require.Equal(t, image, verified.Image())
 	require.Equal(t, k.identity, verified.Identity())
@@ -122,7 +125,7 @@ func TestSigningAgainWithTheSameKeyChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, layers, 2, "a second key adds its own signature")
 	for _, k := range []pair{first, second} {
-		_, err := Verify(t.Context(), VerifyOptions{Image: image, Key: k.public})
+		_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
 		require.NoError(t, err)
 	}
 }
@@ -170,7 +173,7 @@ func TestAnImageWithoutAGoodSignatureIsRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			image := c.prepare(t)
-			verified, err := Verify(t.Context(), VerifyOptions{Image: image, Key: trusted.public})
+			verified, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: trusted.public})
 			require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
 			require.Zero(t, verified)
 			for _, part := range append(c.want, image.String()) {
@@ -214,7 +217,7 @@ func TestAGoodSignatureAmongBadOnesIsEnough(t *testing.T) {
 	sign(t, image, other)
 	forge(t, image, image, func([]byte) []byte { return []byte("noise") })
 	sign(t, image, trusted)
-	_, err := Verify(t.Context(), VerifyOptions{Image: image, Key: trusted.public})
+	_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: trusted.public})
 	require.NoError(t, err)
 }
 
@@ -223,22 +226,22 @@ func TestARegistryThatIsDownCannotTell(t *testing.T) {
 	image, k := push(t, host), newKeys(t)
 	sign(t, image, k)
 	server.Close()
-	_, err := Verify(t.Context(), VerifyOptions{Image: image, Key: k.public})
+	_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
 	require.ErrorContains(t, err, "[sign/registry-unavailable]")
 	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
-	_, err = Sign(t.Context(), SignOptions{Image: image, Key: k.private, Password: []byte(password)})
+	_, err = Sign(t.Context(), SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password)})
 	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = Verify(ctx, VerifyOptions{Image: image, Key: k.public})
+	_, err = Verify(ctx, VerifyOptions{Insecure: open, Image: image, Key: k.public})
 	require.ErrorIs(t, err, context.Canceled)
 }
 
 func TestAnImageThatIsNotThereIsNotSigned(t *testing.T) {
 	host, _ := serve(t)
 	missing := pipeline.Image{Repository: host + "/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
-	_, err := Sign(t.Context(), SignOptions{Image: missing, Key: newKeys(t).private, Password: []byte(password)})
+	_, err := Sign(t.Context(), SignOptions{Insecure: open, Image: missing, Key: newKeys(t).private, Password: []byte(password)})
 	require.ErrorContains(t, err, "[sign/image-not-found]")
 	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
 }
@@ -248,7 +251,7 @@ func TestTheCheckIsWaivedOnlyLoudly(t *testing.T) {
 	image := pipeline.Image{Repository: "127.0.0.1:1/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
 	for range 2 {
 		out.Reset()
-		verified, err := Verify(t.Context(), VerifyOptions{Image: image, AllowUnsignedUnsafe: true, Log: slog.New(slog.NewTextHandler(&out, nil))})
+		verified, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, AllowUnsignedUnsafe: true, Log: slog.New(slog.NewTextHandler(&out, nil))})
 		require.NoError(t, err)
 		require.True(t, verified.Unsafe())
 		require.Empty(t, verified.Identity())

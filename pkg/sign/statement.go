@@ -11,8 +11,9 @@ import (
 )
 
 const (
-	statementType   = "https://in-toto.io/Statement/v1"
-	statementFormat = "application/vnd.in-toto+json"
+	statementType       = "https://in-toto.io/Statement/v1"
+	statementTypeBefore = "https://in-toto.io/Statement/v0.1"
+	statementFormat     = "application/vnd.in-toto+json"
 	// signPredicate is the predicate type of a signature in the bundle format.
 	signPredicate = "https://sigstore.dev/cosign/sign/v1"
 	// keyNote is the name under which the signed text says which key signed, so that
@@ -71,6 +72,10 @@ func readStatement(text []byte) (statement, error) {
 	var s statement
 	if err := json.Unmarshal(text, &s); err != nil {
 		return statement{}, fmt.Errorf("reading an in-toto statement: %w", err)
+	}
+	// Version 0.1 has the same fields; cosign 2 and GitHub's attestations have it.
+	if s.Type != statementType && s.Type != statementTypeBefore {
+		return statement{}, fmt.Errorf("reading an in-toto statement: its _type is %q, not %q", oneLine(s.Type), statementType)
 	}
 	if s.PredicateType == "" || len(s.Subject) == 0 {
 		return statement{}, errors.New("reading an in-toto statement: it has no predicate type or no subject")

@@ -6,7 +6,9 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"net"
 	"net/http"
+	"net/url"
 	"strings"
 	"unicode"
 
@@ -15,6 +17,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+	"github.com/sigstore/cosign/v2/pkg/oci"
 	"github.com/sigstore/cosign/v2/pkg/oci/mutate"
 	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
@@ -23,13 +26,23 @@ import (
 	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 const (
-	// A signature is about 1 KiB; with certificate and log entry below 20 KiB.
+	// Manifests and lists. A signature is about 1 KiB; with certificate and log entry,
+	// which lie in the manifest, below 20 KiB.
 	maxAnswer     = 4 << 20
 	maxSignatures = 200
-	maxText       = 500 // characters of a foreign message
+	// MaxPredicate is how large the claim of an attestation may be, in bytes; the SBOM
+	// of an image with 2000 packages has 4 MB to 10 MB.
+	MaxPredicate = 32 << 20
+	// maxEntry is a signature or an attestation as it is stored: the largest predicate
+	// in base64, with what belongs to it. What is larger is passed over.
+	maxEntry = MaxPredicate/3*4 + 1<<20
+	// maxEntries is what all of one place may have together.
+	maxEntries = 8 * maxEntry
+	maxText    = 500 // characters of a foreign message
 
 	bundleLayer = "application/vnd.dev.sigstore.bundle"
 )
@@ -47,6 +60,7 @@ const (
 type store struct {
 	digest  name.Digest
 	keys    authn.Keychain
+	wire    http.RoundTripper
 	options []ociremote.Option
 	have    map[place][]entry // what was read already
 }
@@ -54,7 +68,7 @@ type store struct {
 // openStore also makes sure that the image itself is there: a signature of an
 // image that is missing is worth nothing. Without keys the credentials are those of
 // `docker login`.
-func openStore(ctx context.Context, image pipeline.Image, keys authn.Keychain) (*store, error) {
+func openStore(ctx context.Context, image pipeline.Image, keys authn.Keychain, insecure []string) (*store, error) {
 	digest, err := name.NewDigest(image.String())
 	if err != nil {
 		return nil, pipeline.BadInput("sign/options", "parsing image %q: %w", image, err)
@@ -63,6 +77,7 @@ func openStore(ctx context.Context, image pipeline.Image, keys authn.Keychain) (
 		keys = authn.DefaultKeychain
 	}
 	s := &store{digest: digest, keys: keys, have: map[place][]entry{}}
+	s.wire = registry.New(registry.Options{Insecure: insecure, MaxAnswer: maxAnswer, MaxBlob: maxEntry})
 	s.options = []ociremote.Option{ociremote.WithRemoteOptions(s.registry(ctx)...)}
 	// GET, because the checksum of the answer is compared with the digest.
 	if _, err := remote.Get(digest, s.registry(ctx)...); err != nil {
@@ -80,7 +95,7 @@ func (s *store) registry(ctx context.Context) []remote.Option {
 	return []remote.Option{
 		remote.WithContext(ctx),
 		remote.WithAuthFromKeychain(s.keys),
-		remote.WithTransport(limited{remote.DefaultTransport}),
+		remote.WithTransport(s.wire),
 		remote.WithUserAgent("stagecrew"),
 	}
 }
@@ -137,22 +152,61 @@ func (s *store) legacy(ctx context.Context, tag name.Tag, attestations bool) ([]
 		return nil, errTooMany
 	}
 	var all []entry
+	left := int64(maxEntries)
 	for _, r := range remotes {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		// The content first: only then can an error of the copy be about the form.
-		if _, err := r.Payload(); err != nil {
+		one, err := readLegacy(r, attestations, &left)
+		if err != nil {
 			return nil, err
 		}
-		copied, err := static.Copy(r)
-		if err != nil {
-			all = append(all, entry{format: FormatLegacy, problem: err})
-			continue
-		}
-		all = append(all, fromLegacy(copied, attestations))
+		all = append(all, one)
 	}
 	return all, nil
+}
+
+// readLegacy reads one entry. What somebody put there that cannot be one has a
+// problem: whoever may push must not be able to hide the signatures beside it.
+func readLegacy(r oci.Signature, attestation bool, left *int64) (entry, error) {
+	size, err := r.Size()
+	if err == nil {
+		err = fits(size, left)
+	}
+	if err != nil {
+		return entry{format: FormatLegacy, problem: err}, nil
+	}
+	// The content first: only then can an error of the copy be about the form.
+	if _, err := r.Payload(); err != nil {
+		return entry{format: FormatLegacy, problem: err}, unanswered(err)
+	}
+	copied, err := static.Copy(r)
+	if err != nil {
+		return entry{format: FormatLegacy, problem: err}, nil
+	}
+	return fromLegacy(copied, attestation), nil
+}
+
+// fits takes the size of an entry from what is left for all.
+func fits(size int64, left *int64) error {
+	if size > maxEntry || size > *left {
+		return fmt.Errorf("it has %d bytes, and is not read: the limit is %d for one, and %d for all that are beside an image", size, maxEntry, maxEntries)
+	}
+	*left -= size
+	return nil
+}
+
+// unanswered gives an error that says nothing about what is stored, and nil for one
+// that does: a size or a digest that is not the one of the manifest.
+func unanswered(err error) error {
+	var answer *transport.Error
+	var network net.Error
+	var request *url.Error
+	if registry.Final(err) || errors.As(err, &answer) || errors.As(err, &network) || errors.As(err, &request) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
 }
 
 func (s *store) bundles(ctx context.Context) ([]entry, error) {
@@ -161,6 +215,7 @@ func (s *store) bundles(ctx context.Context) ([]entry, error) {
 		return nil, err
 	}
 	var all []entry
+	left := int64(maxEntries)
 	for _, m := range index.Manifests {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -168,7 +223,11 @@ func (s *store) bundles(ctx context.Context) ([]entry, error) {
 		if len(all) == maxSignatures {
 			return nil, errTooMany
 		}
-		e, isBundle, err := s.referrer(ctx, m.Digest)
+		if m.Size > maxAnswer {
+			all = append(all, entry{format: FormatBundle, problem: fmt.Errorf("its manifest has %d bytes", m.Size)})
+			continue
+		}
+		e, isBundle, err := s.referrer(ctx, m.Digest, &left)
 		if err != nil {
 			return nil, err
 		}
@@ -181,7 +240,7 @@ func (s *store) bundles(ctx context.Context) ([]entry, error) {
 
 // referrer reads a manifest that refers to the image. What kind it is of is told by
 // its layer: not all registries list the type of an artifact as it was written.
-func (s *store) referrer(ctx context.Context, digest v1.Hash) (e entry, isBundle bool, err error) {
+func (s *store) referrer(ctx context.Context, digest v1.Hash, left *int64) (e entry, isBundle bool, err error) {
 	image, err := remote.Image(s.digest.Digest(digest.String()), s.registry(ctx)...)
 	if err != nil {
 		return e, false, err
@@ -189,6 +248,9 @@ func (s *store) referrer(ctx context.Context, digest v1.Hash) (e entry, isBundle
 	manifest, err := image.Manifest()
 	if err != nil || len(manifest.Layers) != 1 || !strings.HasPrefix(string(manifest.Layers[0].MediaType), bundleLayer) {
 		return e, false, err
+	}
+	if err := fits(manifest.Layers[0].Size, left); err != nil {
+		return entry{format: FormatBundle, problem: err}, true, nil
 	}
 	layer, err := image.LayerByDigest(manifest.Layers[0].Digest)
 	if err != nil {
@@ -201,7 +263,7 @@ func (s *store) referrer(ctx context.Context, digest v1.Hash) (e entry, isBundle
 	defer content.Close()
 	text, err := io.ReadAll(content)
 	if err != nil {
-		return e, false, err
+		return entry{format: FormatBundle, problem: err}, true, unanswered(err)
 	}
 	whole := &bundle.Bundle{}
 	return entry{format: FormatBundle, bundle: whole, problem: whole.UnmarshalJSON(text)}, true, nil
@@ -257,17 +319,6 @@ func registryError(err error, format string, args ...any) error {
 	}
 	return pipeline.Unavailable("sign/registry-unavailable",
 		"%s: %w; check the address and that the registry is reachable from here", doing, bounded{err})
-}
-
-// limited is a transport that bounds how much a registry can make us read.
-type limited struct{ next http.RoundTripper }
-
-func (l limited) RoundTrip(request *http.Request) (*http.Response, error) {
-	response, err := l.next.RoundTrip(request)
-	if err == nil {
-		response.Body = &limitedBody{response.Body, maxAnswer}
-	}
-	return response, err
 }
 
 // limitedBody fails, rather than ends, when a body is too long.

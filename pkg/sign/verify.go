@@ -45,6 +45,9 @@ type VerifyOptions struct {
 	AllowUnsignedUnsafe bool
 	// Keychain has the credentials of the registry; nil means those of `docker login`.
 	Keychain authn.Keychain
+	// Insecure names registries, as HOST or HOST:PORT, that may be asked without
+	// encryption.
+	Insecure []string
 	// Timeout bounds the call; 2 minutes when zero.
 	Timeout time.Duration
 	// Log gets progress and warnings; nil discards them.
@@ -110,7 +113,7 @@ func Verify(ctx context.Context, o VerifyOptions) (pipeline.Verified, error) {
 	if err != nil {
 		return pipeline.Verified{}, err
 	}
-	store, err := openStore(ctx, o.Image, o.Keychain)
+	store, err := openStore(ctx, o.Image, o.Keychain, o.Insecure)
 	if err != nil {
 		return pipeline.Verified{}, err
 	}

@@ -247,7 +247,7 @@ func TestARunThatIsKilledBetweenPushAndSignSignsTheSameImageLater(t *testing.T) 
 	source := workspace(t, map[string]string{"catalog/version.txt": "1.0.0"})
 	cache := t.TempDir()
 	// The run never gets as far as a cluster: it is about the chain before it.
-	arguments := append([]string{"run", "--source", source, "--base-image", staged.Env(t, "E2E_BASE_IMAGE"), "--repository", host + "/" + path,
+	arguments := append([]string{"run", "--source", source, "--base-image", staged.Env(t, "E2E_BASE_IMAGE"), "--repository", host + "/" + path, "--insecure-registry", host,
 		"--version-label", "1.0.0", "--scan-database", staged.Env(t, "E2E_DATABASE"), "--scan-cache-dir", cache,
 		"--sign-key", staged.Env(t, "E2E_SIGN_KEY"), "--verify-key", staged.Env(t, "E2E_VERIFY_KEY"), "--require-attestation", "provenance"}, h.chart()...)
 

@@ -87,6 +87,7 @@ func (b *bench) stagecrew(t *testing.T, exit int, w Workflow, args ...string) ou
 func (b *bench) job(t *testing.T, exit int, environment []string, args ...string) outcome {
 	t.Helper()
 	dir := t.TempDir()
+	environment = append(environment, "STAGECREW_INSECURE_REGISTRY="+b.registry)
 	for _, file := range []string{"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"} {
 		environment = append(environment, file+"="+write(t, dir, file, nil))
 	}

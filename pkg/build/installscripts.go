@@ -1,0 +1,138 @@
+package build
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path"
+	"regexp"
+	"slices"
+	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// allScripts stands for every package in [Options.InstallScripts].
+const allScripts = "*"
+
+var packageName = regexp.MustCompile(`^(@[a-z0-9~._-]+/)?[a-z0-9~_][a-z0-9~._-]*$`)
+
+// installIn installs, without the scripts of packages but for those that may run.
+// Scripts of dependencies are how worms travel (the ones of September and November
+// 2025 took the credentials of the jobs that installed them); the scripts of the
+// workspace itself are its own code.
+func (m manager) installIn(ctx context.Context, dir string, root *os.Root, args []string, o Options) error {
+	env := allowed(o.Environ, installers, o.Environment)
+	every := slices.Contains(o.InstallScripts, allScripts)
+	if m.name == "yarn" {
+		if len(o.InstallScripts) > 0 && !every {
+			return pipeline.BadInput("build/install-scripts",
+				"installing with Yarn: name the packages whose install scripts may run in dependenciesMeta of package.json (\"better-sqlite3\": {\"built\": true}) rather than by --allow-install-scripts, which takes only * here")
+		}
+		if !every {
+			env = append(env, "YARN_ENABLE_SCRIPTS=false")
+		}
+		return m.run(ctx, dir, args, env, o.Log)
+	}
+	if every {
+		return m.run(ctx, dir, args, env, o.Log)
+	}
+	const off = "--ignore-scripts"
+	if !slices.Contains(args, off) {
+		args = append(slices.Clone(args), off)
+	}
+	if err := m.run(ctx, dir, args, env, o.Log); err != nil {
+		return err
+	}
+	further := [][]string{}
+	if len(o.InstallScripts) > 0 {
+		further = append(further, append([]string{"rebuild"}, o.InstallScripts...))
+	}
+	if packageScripts(root)["postinstall"] != "" {
+		further = append(further, []string{"run", "postinstall"})
+	}
+	for _, step := range further {
+		if err := m.run(ctx, dir, step, forScripts(o.Environ, o.Environment), o.Log); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// checkBuilt refuses dependencies whose native code nobody has built because their
+// install scripts did not run: the application would find out in production. What is
+// optional to all that use it may be missing.
+func (w *workspace) checkBuilt(tree *installed, mayRun []string) error {
+	if slices.Contains(mayRun, allScripts) {
+		return nil
+	}
+	sources, built := map[string]string{}, map[string]bool{}
+	for _, e := range tree.entries {
+		folder, _ := packageOf(e.path)
+		if path.Base(e.path) == "binding.gyp" && path.Dir(e.path) == folder {
+			sources[folder] = folder[strings.LastIndex(folder, modules+"/")+len(modules+"/"):]
+		}
+		if path.Ext(e.path) == ".node" {
+			built[folder] = true
+		}
+	}
+	var missing []string
+	for folder, name := range sources {
+		if !built[folder] && !forOtherSystems(tree.root, folder) {
+			missing = append(missing, name)
+		}
+	}
+	if len(missing) == 0 {
+		return nil
+	}
+	missing = w.needed(tree, missing)
+	if len(missing) == 0 {
+		return nil
+	}
+	return pipeline.BadInput("build/install-scripts",
+		"checking the dependencies: %s: native code that install scripts build or download is missing, because they did not run; "+
+			"let those that you trust run (%s), or install elsewhere and give the tree (--dependency-tree)",
+		strings.Join(missing, ", "), w.manager.allow(missing))
+}
+
+// allow says how install scripts are let run.
+func (m manager) allow(names []string) string {
+	if m.name == "yarn" {
+		return "in package.json: \"dependenciesMeta\": {\"" + strings.Join(names, "\": {\"built\": true}, \"") + "\": {\"built\": true}}"
+	}
+	return "--allow-install-scripts " + strings.Join(names, " --allow-install-scripts ")
+}
+
+// needed keeps those packages that something in the tree, or the workspace, cannot do
+// without; sorted.
+func (w *workspace) needed(tree *installed, names []string) []string {
+	var needed []string
+	note := func(root *os.Root, file string) {
+		text, err := readLimited(root, file, maxPackageJSONSize)
+		if err != nil {
+			return
+		}
+		var manifest struct{ Dependencies, OptionalDependencies map[string]any }
+		if json.Unmarshal(text, &manifest) != nil {
+			return
+		}
+		for _, name := range names {
+			_, wants := manifest.Dependencies[name]
+			if _, optional := manifest.OptionalDependencies[name]; wants && !optional {
+				needed = append(needed, name)
+			}
+		}
+	}
+	for _, e := range tree.entries {
+		if path.Base(e.path) == "package.json" {
+			note(tree.root, e.path)
+		}
+	}
+	if own, err := packageFiles(tree.root); err == nil {
+		for _, file := range own {
+			note(tree.root, file)
+		}
+	}
+	slices.Sort(needed)
+	return slices.Compact(needed)
+}

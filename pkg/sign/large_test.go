@@ -1,0 +1,170 @@
+package sign
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// bom is an SBOM with as many components as a large Backstage has packages, and with
+// what scanners note about each.
+func bom(components int) Attestation {
+	var text strings.Builder
+	text.WriteString(`{"bomFormat":"CycloneDX","specVersion":"1.6","components":[`)
+	for i := range components {
+		if i > 0 {
+			text.WriteString(",")
+		}
+		fmt.Fprintf(&text, `{"type":"library","name":"package-%d","version":"1.%d.0","purl":"pkg:npm/package-%d@1.%d.0","properties":[{"name":"path","value":"%s"}]}`, i, i, i, i, strings.Repeat("node_modules/", 300))
+	}
+	text.WriteString(`]}`)
+	return Attestation{PredicateCycloneDX, json.RawMessage(text.String())}
+}
+
+// TestALargeSBOMIsSignedAndVerified: what sign stores verify reads
+// (sigstore/cosign#2923, kyverno/kyverno#9512: attestations of large images).
+func TestALargeSBOMIsSignedAndVerified(t *testing.T) {
+	host, _ := serve(t)
+	image, k := push(t, host), newKeys(t)
+	large := bom(1900)
+	require.Greater(t, len(large.Predicate), 7<<20)
+	o := SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Attestations: []Attestation{large, scanned(time.Now())}}
+	done, err := Sign(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, 6, done.Stored)
+	done, err = Sign(t.Context(), o)
+	require.NoError(t, err)
+	require.Zero(t, done.Stored, "a repeated sign reads it")
+	_, err = Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public, Policy: Policy{MaxScanAge: time.Hour, Attestations: []string{PredicateCycloneDX}}})
+	require.NoError(t, err)
+}
+
+func TestWhatNobodyCouldVerifyIsNotSigned(t *testing.T) {
+	huge := Attestation{PredicateSPDX, json.RawMessage(`{"a":"` + strings.Repeat("x", MaxPredicate) + `"}`)}
+	_, err := Attest(t.Context(), SignOptions{Image: anImage, Key: "k", Attestations: []Attestation{huge}})
+	require.ErrorContains(t, err, "nobody could verify it")
+	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+}
+
+// planted is something that anybody who may push has put beside an image.
+type planted struct{ size, real int64 }
+
+// Digest implements [v1.Layer]; so do those that follow.
+func (p planted) layer(mediaType types.MediaType) v1.Layer {
+	return static.NewLayer(bytes.Repeat([]byte("x"), int(p.real)), mediaType)
+}
+
+func TestWhatOthersPutBesideAnImageHidesNothing(t *testing.T) {
+	host, _ := serve(t)
+	k := newKeys(t)
+	for name, c := range map[string]struct {
+		place string
+		lie   int64 // about the size, 0 for none
+		size  int64
+	}{
+		"an attestation that is too large": {place: "att", size: maxEntry + 1},
+		"a signature that is too large":    {place: "sig", size: maxEntry + 1},
+		"an attestation with another size": {place: "att", size: 100, lie: 10},
+		"a signature with another size":    {place: "sig", size: 100, lie: 10},
+		"a bundle that is too large":       {place: "referrer", size: maxEntry + 1},
+		"a bundle with another size":       {place: "referrer", size: 100, lie: 10},
+	} {
+		t.Run(name, func(t *testing.T) {
+			image := push(t, host)
+			signed := SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Attestations: []Attestation{scanned(time.Now())}}
+			_, err := Sign(t.Context(), signed)
+			require.NoError(t, err)
+			plant(t, image, c.place, planted{c.lie, c.size})
+			_, err = Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public, Policy: Policy{MaxScanAge: time.Hour}})
+			require.NoError(t, err)
+			done, err := Sign(t.Context(), signed)
+			require.NoError(t, err)
+			require.Zero(t, done.Stored)
+		})
+	}
+}
+
+// plant adds a layer, with a size that may be wrong, to what lies beside an image.
+func plant(t *testing.T, image pipeline.Image, where string, p planted) {
+	t.Helper()
+	mediaType := types.MediaType("application/vnd.dsse.envelope.v1+json")
+	var ref name.Reference
+	base := v1.Image(mutate.MediaType(empty.Image, types.OCIManifestSchema1))
+	digest, err := name.NewDigest(image.String())
+	require.NoError(t, err)
+	switch where {
+	case "referrer":
+		mediaType = "application/vnd.dev.sigstore.bundle.v0.3+json"
+		subject, err := remote.Head(digest)
+		require.NoError(t, err)
+		base = mutate.Subject(base, *subject).(v1.Image)
+	default:
+		tag := tagOf(image)
+		ref, err = name.NewTag(tag[:len(tag)-len("sig")] + where)
+		require.NoError(t, err)
+		base, err = remote.Image(ref)
+		require.NoError(t, err)
+	}
+	layer := p.layer(mediaType)
+	require.NoError(t, remote.WriteLayer(digest.Context(), layer))
+	full, err := mutate.AppendLayers(base, layer)
+	require.NoError(t, err)
+	raw, err := full.RawManifest()
+	require.NoError(t, err)
+	if p.size > 0 {
+		sum, err := layer.Digest()
+		require.NoError(t, err)
+		var manifest v1.Manifest
+		require.NoError(t, json.Unmarshal(raw, &manifest))
+		for i := range manifest.Layers {
+			if manifest.Layers[i].Digest == sum {
+				manifest.Layers[i].Size = p.size
+			}
+		}
+		raw, err = json.Marshal(manifest)
+		require.NoError(t, err)
+	}
+	config, err := full.RawConfigFile()
+	require.NoError(t, err)
+	require.NoError(t, remote.WriteLayer(digest.Context(), static.NewLayer(config, types.OCIConfigJSON)))
+	if ref == nil {
+		sum, _, err := v1.SHA256(bytes.NewReader(raw))
+		require.NoError(t, err)
+		ref = digest.Digest(sum.String())
+	}
+	require.NoError(t, remote.Put(ref, rawManifest(raw)))
+}
+
+type rawManifest []byte
+
+func (r rawManifest) RawManifest() ([]byte, error) { return r, nil }
+
+func (r rawManifest) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
+
+func TestAStatementIsOneOfInToto(t *testing.T) {
+	text := func(kind string) []byte {
+		return []byte(`{"_type":"` + kind + `","predicateType":"https://example.com/x","subject":[{"digest":{"sha256":"00"}}]}`)
+	}
+	for _, kind := range []string{statementType, statementTypeBefore} {
+		_, err := readStatement(text(kind))
+		require.NoError(t, err)
+	}
+	for _, kind := range []string{"", "https://in-toto.io/Statement/v2", "https://example.com/Statement/v1"} {
+		_, err := readStatement(text(kind))
+		require.ErrorContains(t, err, "its _type is")
+	}
+}
