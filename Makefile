@@ -26,15 +26,38 @@ bin/stagecrew: $(GO_FILES)
 
 test: verify lint test-unit test-sigstore e2e-main ## everything CI checks: generated files, lint, unit tests, actions under act, the main path on the sandbox
 
+# The folders with Go code of this module: ./... would find caches below bin/, too.
+GO_DIRS := ./actions/... ./charts/... ./cmd/... ./internal/... ./pkg/... ./test/...
+
 # The tests below test/ need a stage; e2e-main runs them.
-UNIT_PACKAGES = $$(go list ./... | grep -v '/test/') ./test/scenarios/table ./test/benchmarks
+UNIT_PACKAGES = $$(go list $(GO_DIRS) | grep -v '/test/') ./test/scenarios/table ./test/benchmarks
 
 test-unit: ## unit, script and chart tests, without a cluster, with Trivy and without
 	go test $(UNIT_PACKAGES)
-	GOEXPERIMENT= go build ./...
+	GOEXPERIMENT= go build $(GO_DIRS)
 	GOEXPERIMENT= go test -short $(UNIT_PACKAGES)
 	cd cmd/sandbox && GOEXPERIMENT= go vet ./... && GOEXPERIMENT= go test ./...
 	cd test/sigstore/server && GOEXPERIMENT= go vet ./... && GOEXPERIMENT= go test ./...
+
+# Packages whose fuzz targets read what others wrote, and how long each is fuzzed.
+FUZZTIME ?= 60s
+
+.PHONY: fuzz race
+fuzz: ## each fuzz target for a minute (FUZZTIME=10s; FUZZ=FuzzReferences for one of them)
+	@grep -rhoE '^func (Fuzz\w+)' --include='*_test.go' -r pkg --with-filename | sed -E 's/:func / /' | while read -r file target; do \
+		case "$$target" in $(or $(FUZZ),Fuzz)*) ;; *) continue ;; esac; \
+		echo "$$target in $$(dirname "$$file")"; \
+		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" || exit 1; \
+	done
+
+# Trivy is left out: compiled for the race detector it takes longer than all else.
+RACE_PACKAGES ?= ./pkg/... ./internal/...
+RACE_COUNT    ?= 1
+
+race: export CGO_ENABLED = 1
+race: export GOEXPERIMENT =
+race: ## unit tests of the product under the race detector, in random order (RACE_COUNT=10, RACE_PACKAGES=./pkg/release)
+	go test -race -shuffle=on -short -count=$(RACE_COUNT) $(RACE_PACKAGES)
 
 test-short: ## the same, quick: under a minute when warm
 	go test -short $(UNIT_PACKAGES)
@@ -54,6 +77,14 @@ e2e: bin/stagecrew sandbox bin/withstage $(TOOLS)/helm ## the scenario suite and
 	rm -rf $(SCENARIOS) && mkdir -p $(SCENARIOS)
 	E2E_RESULTS=$(SCENARIOS) E2E_HELM=$(TOOLS)/helm E2E_REQUIRED=1 bin/withstage -name scenarios -- go test -count=1 -timeout 60m -v ./test/scenarios; \
 		code=$$?; go run ./test/scenarios/table $(SCENARIOS) > $(SCENARIOS)/scenarios.md && mv $(SCENARIOS)/scenarios.md docs/scenarios.md && exit $$code
+
+# Every night: far more kills than the table in docs/scenarios.md has.
+KILLS ?= 100
+
+.PHONY: e2e-kills
+e2e-kills: bin/stagecrew sandbox bin/withstage ## KILLS=100 deploys killed at random moments; SEED=N repeats a run
+	E2E_KILLS=$(KILLS) E2E_SEED=$(SEED) E2E_REQUIRED=1 bin/withstage -name scenarios -- \
+		go test -count=1 -timeout 6h -v -run '^TestAfterSIGKILLAtARandomMomentTheSameCommandEndsWell$$' ./test/scenarios
 
 bin/withstage: $(GO_FILES)
 	go build -o bin/withstage ./test/withstage

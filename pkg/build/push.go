@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
 // parallelTransfers is how many blobs travel at the same time.
@@ -154,7 +156,7 @@ func parallel(ctx context.Context, limit int, tasks ...func(context.Context) err
 		room <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-room }()
-			if errs[i] = task(ctx); errs[i] != nil {
+			if errs[i] = pipeline.Guard(func() error { return task(ctx) }); errs[i] != nil {
 				cancel(errs[i])
 			}
 		})

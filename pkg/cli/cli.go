@@ -42,7 +42,7 @@ var (
 	signerSettings   = []string{"insecure-registry", "verify-key", "verify-identity", "verify-identity-regexp", "verify-issuer", "trusted-root", "require-attestation", "verify-repository"}
 	trustSettings    = join(signerSettings, []string{"allow-unsigned-unsafe"})
 	verifySettings   = join(trustSettings, []string{"max-scan-age"})
-	clusterSettings  = []string{"release", "namespace", "image-values-path", "kubeconfig", "kube-context"}
+	clusterSettings  = []string{"release", "namespace", "image-values-path", "kubeconfig", "kube-context", "api-patience"}
 	chartSettings    = []string{"chart", "values", "set", "require-digests", "allow-delete"}
 	smokeSettings    = []string{"smoke", "smoke-service", "public-url"}
 	gateSettings     = join(smokeSettings, []string{"soak", "rollout-rule", "log-pattern", "evidence-dir"})

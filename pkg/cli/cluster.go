@@ -97,7 +97,7 @@ func (s *session) suite() (*smoke.Suite, []string, error) {
 
 // place is the cluster and the namespace of the release.
 func (s *session) place() kube.Options {
-	return kube.Options{Kubeconfig: s.Kubeconfig, Context: s.KubeContext, Namespace: s.Namespace}
+	return kube.Options{Kubeconfig: s.Kubeconfig, Context: s.KubeContext, Namespace: s.Namespace, Patience: s.APIPatience, Log: s.log}
 }
 
 // openRelease connects to the cluster and opens the release.

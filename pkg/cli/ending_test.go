@@ -10,6 +10,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -124,4 +125,36 @@ func TestWarningsBecomeAnnotations(t *testing.T) {
 	s = newSession("deploy", config.Settings{}, nil, io.Discard, &log)
 	s.log.Warn("on a laptop")
 	require.NotContains(t, log.String(), "::warning")
+}
+
+// watching is a log that calls a function when a text comes by.
+type watching struct {
+	text string
+	call func()
+}
+
+func (w watching) Write(p []byte) (int, error) {
+	if strings.Contains(string(p), w.text) {
+		w.call()
+	}
+	return len(p), nil
+}
+
+// Helm's storage takes no context: a signal was noticed when the wait was over.
+func TestASignalEndsAReadWhileTheAPIServerIsAway(t *testing.T) {
+	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, os.WriteFile(kubeconfig, []byte(`{apiVersion: v1, kind: Config, clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}],
+users: [{name: u, user: {token: t}}], contexts: [{name: prod, context: {cluster: c, user: u}}], current-context: prod}`), 0o600))
+	for name, run := range map[string]func(context.Context, *session) error{"status": runStatus, "rollback": runRollback, "smoke": runSmoke, "gate": runGate} {
+		t.Run(name, func(t *testing.T) {
+			ctx, cancel := context.WithCancel(t.Context())
+			settings := config.Settings{Release: "web", Kubeconfig: kubeconfig, APIPatience: time.Hour, Smoke: "backstage", RollbackTimeout: time.Hour, Timeout: time.Hour}
+			s := newSession(name, settings, []string{"BACKSTAGE_SMOKE_TOKEN=x"}, io.Discard, watching{"waiting for the API server: dial tcp 127.0.0.1:1", cancel})
+			err := attempt(ctx, s, run)
+			if err != nil {
+				require.ErrorIs(t, err, context.Canceled)
+			}
+			require.Equal(t, exitCancelled, s.cancel(err))
+		})
+	}
 }

@@ -137,7 +137,7 @@ func together(ctx context.Context, tasks ...func(context.Context) error) error {
 	var all sync.WaitGroup
 	for i, task := range tasks {
 		all.Go(func() {
-			err := task(inner)
+			err := pipeline.Guard(func() error { return task(inner) })
 			late := inner.Err() != nil && ctx.Err() == nil
 			cancelled := errors.Is(err, context.Canceled) || pipeline.KindOf(err) == pipeline.KindUnavailable
 			if err == nil || late && cancelled {

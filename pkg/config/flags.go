@@ -127,6 +127,7 @@ func table() []flag {
 		{"rollback-timeout", "time for a rollback and its checks", duration(func(s *Settings) *time.Duration { return &s.RollbackTimeout }, 5*time.Minute)},
 		{"kubeconfig", "kubeconfig `FILE`; default as kubectl", text(func(s *Settings) *string { return &s.Kubeconfig }, "")},
 		{"kube-context", "`NAME` of the context in the kubeconfig", text(func(s *Settings) *string { return &s.KubeContext }, "")},
+		{"api-patience", "how long requests are repeated while the API server does not answer", duration(func(s *Settings) *time.Duration { return &s.APIPatience }, 20*time.Second)},
 
 		{"to", "`REVISION` to roll back to; default the last verified-good one before the live one", func(fs *pflag.FlagSet, s *Settings, name, usage string) {
 			fs.IntVar(&s.To, name, 0, usage)

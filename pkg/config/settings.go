@@ -100,6 +100,7 @@ type Settings struct {
 	RollbackTimeout time.Duration
 	Kubeconfig      string
 	KubeContext     string
+	APIPatience     time.Duration // for an API server that does not answer
 
 	To       int    // revision to roll back to, 0 for the last verified-good one
 	ToDigest string // image digest to roll back to

@@ -148,7 +148,7 @@ func (f *forward) start(ctx context.Context) (string, error) {
 	}
 	failed := make(chan error, 1)
 	go func() {
-		failed <- forwarder.ForwardPorts()
+		failed <- pipeline.Guard(forwarder.ForwardPorts)
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.address = "" // a lost connection: the next request makes a new one

@@ -3,6 +3,7 @@
 package kube
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -11,7 +12,9 @@ import (
 	"slices"
 	"sort"
 	"strings"
+	"time"
 
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -30,6 +33,11 @@ type Options struct {
 	Context string
 	// Namespace is where the release lives; "" means that of the context.
 	Namespace string
+	// Patience is how long a request is repeated while the API server does not
+	// answer; default 20 s.
+	Patience time.Duration
+	// Log is told of such a wait; may be nil.
+	Log *slog.Logger
 }
 
 // The client-side limits: watches and a few reads, far below what an API server
@@ -45,9 +53,10 @@ const (
 type Cluster struct {
 	// Namespace is resolved: never empty.
 	Namespace string
-	// Config is the configuration of the REST clients.
+	// Config is the configuration of the REST clients, without their patience: it is
+	// the way to the application, too.
 	Config *rest.Config
-	// Client is the typed client.
+	// Client is the typed client; it waits for an API server that is away.
 	Client kubernetes.Interface
 	getter genericclioptions.RESTClientGetter
 }
@@ -58,8 +67,17 @@ func (c *Cluster) Getter() genericclioptions.RESTClientGetter { return c.getter 
 // Clientset is the typed client, for those who take a Cluster by its methods.
 func (c *Cluster) Clientset() kubernetes.Interface { return c.Client }
 
-// client-go logs by itself to stderr; what matters comes back as an error.
-func init() { klog.SetSlogLogger(slog.New(slog.DiscardHandler)) } //nolint:gochecknoinits // client-go offers a variable only
+// client-go logs by itself to stderr; what matters comes back as an error. It would
+// also end the process: by a panic in a goroutine of its own, after which it works on
+// just as well, and by a fatal line in the log.
+func init() { //nolint:gochecknoinits // client-go offers variables only
+	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
+	klog.OsExit = func(code int) { panic(fmt.Sprintf("client-go wants to end the process with code %d", code)) }
+	utilruntime.ReallyCrash = false
+	utilruntime.PanicHandlers = append(utilruntime.PanicHandlers, func(_ context.Context, recovered any) {
+		pipeline.NewPanicked(recovered)
+	})
+}
 
 // Connect reads the kubeconfig and makes the clients. It sends no request; an
 // unreachable API server shows with the first one. A missing file or context is
@@ -74,9 +92,11 @@ func Connect(o Options) (*Cluster, error) {
 	if o.Namespace != "" {
 		flags.Namespace = &o.Namespace
 	}
+	waits := newPatient(o.Log, o.Patience)
 	flags.WrapConfigFn = func(c *rest.Config) *rest.Config {
 		c.QPS, c.Burst = requestsPerSecond, burst
 		c.UserAgent = "stagecrew"
+		c.Wrap(waits.wrap)
 		return c
 	}
 	config, err := flags.ToRESTConfig()
@@ -94,7 +114,9 @@ func Connect(o Options) (*Cluster, error) {
 	if err != nil {
 		return nil, pipeline.BadInput("kube/kubeconfig", "using the kubeconfig: %w", err)
 	}
-	return &Cluster{Namespace: namespace, Config: config, Client: client, getter: flags}, nil
+	direct := rest.CopyConfig(config)
+	direct.WrapTransport = nil
+	return &Cluster{Namespace: namespace, Config: direct, Client: client, getter: flags}, nil
 }
 
 // Namespace is where a release lives that nobody named a namespace for: that of

@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/klog/v2"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
@@ -56,16 +58,32 @@ func TestBadKubeconfigsSayWhatIsWrong(t *testing.T) {
 		options Options
 		want    string
 	}{
-		"no such file":    {Options{Kubeconfig: path + "x"}, "there is no such file"},
-		"not a config":    {Options{Kubeconfig: broken}, "reading the kubeconfig"},
-		"no such context": {Options{Kubeconfig: path, Context: "staging"}, `has no context "staging"; there are: ["prod" "test"]`},
+		"no such file":                     {Options{Kubeconfig: path + "x"}, "there is no such file"},
+		"its content in place of the file": {Options{Kubeconfig: "apiVersion: v1\nusers: [{user: {token: SECRET}}]"}, "give the path of the file, not its content"},
+		"not a config":                     {Options{Kubeconfig: broken}, "reading the kubeconfig"},
+		"no such context":                  {Options{Kubeconfig: path, Context: "staging"}, `has no context "staging"; there are: ["prod" "test"]`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Connect(c.options)
 			require.ErrorContains(t, err, c.want)
 			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+			require.NotContains(t, err.Error(), "SECRET")
 		})
 	}
+}
+
+func TestClientGoDoesNotEndTheProcess(t *testing.T) {
+	before := len(pipeline.Panics())
+	done := make(chan struct{})
+	go func() {
+		defer close(done)
+		defer utilruntime.HandleCrash()
+		panic("in an informer")
+	}()
+	<-done
+	require.Len(t, pipeline.Panics(), before+1, "it is kept")
+	var panicked *pipeline.Panicked
+	require.ErrorAs(t, pipeline.Guard(func() error { klog.Fatal("no way on"); return nil }), &panicked)
 }
 
 func TestWithoutAnyKubeconfigTheErrorSaysSo(t *testing.T) {

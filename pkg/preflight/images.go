@@ -32,7 +32,11 @@ func (c *check) pullable(ctx context.Context) {
 	}
 	var all sync.WaitGroup
 	for _, u := range c.uses() {
-		all.Go(func() { c.image(ctx, u, platforms) })
+		all.Go(func() {
+			if err := pipeline.Guard(func() error { c.image(ctx, u, platforms); return nil }); err != nil {
+				c.broken(err)
+			}
+		})
 	}
 	all.Wait()
 }

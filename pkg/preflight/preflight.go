@@ -63,7 +63,11 @@ func Check(ctx context.Context, o Options, plan pipeline.Plan) ([]pipeline.Conce
 	c := &check{Options: o, plan: plan, objects: objects}
 	var all sync.WaitGroup
 	for _, look := range []func(context.Context){c.permissions, c.terminating, c.quotas, c.room, c.pullable, c.references, c.nodes} {
-		all.Go(func() { look(ctx) })
+		all.Go(func() {
+			if err := pipeline.Guard(func() error { look(ctx); return nil }); err != nil {
+				c.broken(err)
+			}
+		})
 	}
 	all.Wait()
 	if c.err != nil {

@@ -55,7 +55,7 @@ func (r *Release) Rollback(ctx context.Context, to int) (pipeline.Applied, error
 	if err := ctx.Err(); err != nil {
 		return pipeline.Applied{}, err
 	}
-	target, err := r.record(to)
+	target, err := r.record(ctx, to)
 	if err != nil {
 		return pipeline.Applied{}, err
 	}
@@ -128,8 +128,8 @@ func (c *client) reinstalled(record *helmrelease.Release) error {
 }
 
 // record reads a revision.
-func (r *Release) record(revision int) (*helmrelease.Release, error) {
-	record, err := r.helm.config.Releases.Get(r.Name, revision)
+func (r *Release) record(ctx context.Context, revision int) (*helmrelease.Release, error) {
+	record, err := until(ctx, func() (*helmrelease.Release, error) { return r.helm.config.Releases.Get(r.Name, revision) })
 	if err != nil {
 		return nil, classify(fmt.Sprintf("reading revision %d", revision), err)
 	}

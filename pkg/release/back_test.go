@@ -126,7 +126,7 @@ func TestARecordMayHoldKindsThatTheClusterHasNoMore(t *testing.T) {
 	r, cluster := open(t)
 	r.Chart = chartOf(t, changing)
 	apply(t, r, "one")
-	record, err := r.record(1)
+	record, err := r.record(t.Context(), 1)
 	require.NoError(t, err)
 	record.Manifest += "\n---\napiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: web}\nspec: {minAvailable: 1}\n"
 	r.notary().state(record, statement{mark: pipeline.MarkGood, at: time.Now()})

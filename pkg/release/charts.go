@@ -123,31 +123,22 @@ func fetch(ctx context.Context, reference string) (archive []byte, digest string
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, fetchTimeout, errors.New("the registry did not answer in time"))
 	defer cancel()
-	type answer struct {
-		result *registry.PullResult
-		err    error
-	}
-	done := make(chan answer, 1)
-	go func() {
+	got, err := until(ctx, func() (*registry.PullResult, error) {
 		// Without a tag it is the newest version.
 		resolved, err := client.ValidateReference(reference, "", at)
 		if err != nil {
-			done <- answer{nil, err}
-			return
+			return nil, err
 		}
 		// A resolved path may lack its first slash; only String puts it back.
-		result, err := client.Pull(strings.TrimPrefix(resolved.String(), registry.OCIScheme+"://"))
-		done <- answer{result, err}
-	}()
-	select {
-	case <-ctx.Done():
+		return client.Pull(strings.TrimPrefix(resolved.String(), registry.OCIScheme+"://"))
+	})
+	switch {
+	case ctx.Err() != nil:
 		return nil, "", pipeline.Unavailable("release/chart-unreachable", "fetching chart %s: %w", reference, context.Cause(ctx))
-	case got := <-done:
-		if got.err != nil {
-			return nil, "", unfetched(reference, got.err)
-		}
-		return got.result.Chart.Data, got.result.Manifest.Digest, nil
+	case err != nil:
+		return nil, "", unfetched(reference, err)
 	}
+	return got.Chart.Data, got.Manifest.Digest, nil
 }
 
 // answered is how the registry's client words a status code.

@@ -15,14 +15,14 @@ import (
 // Diff compares the manifests of two revisions, object by object, as a unified
 // diff; "" when they are equal. From 0 means from nothing. The data of Secrets is
 // withheld, wherever it appears.
-func (r *Release) Diff(_ context.Context, from, to int) (string, error) {
+func (r *Release) Diff(ctx context.Context, from, to int) (string, error) {
 	var before, after []*unstructured.Unstructured
 	var secret []string
 	for revision, objects := range map[int]*[]*unstructured.Unstructured{from: &before, to: &after} {
 		if revision == 0 {
 			continue
 		}
-		record, err := r.record(revision)
+		record, err := r.record(ctx, revision)
 		if err != nil {
 			return "", err
 		}

@@ -24,6 +24,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+
+	"github.com/stagecrew/stagecrew/pkg/kube"
 )
 
 // api is a small API server: real requests over HTTP, real patches and real
@@ -87,7 +89,7 @@ func newAPI(t *testing.T) *api {
 }
 
 func (a *api) config() *rest.Config {
-	return &rest.Config{Host: a.server.URL, QPS: 1000, Burst: 1000, ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
+	return &rest.Config{Host: a.server.URL, QPS: 1000, Burst: 1000, WrapTransport: kube.Patience(nil, 2*time.Second), ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
 }
 
 // Getter and Clientset make it a Cluster.

@@ -24,7 +24,7 @@ import (
 // deleted counts. An object that an earlier or
 // later revision left is to be deleted.
 func (r *Release) Drift(ctx context.Context, revision int) ([]pipeline.Change, error) {
-	record, err := r.record(revision)
+	record, err := r.record(ctx, revision)
 	if err != nil {
 		return nil, err
 	}

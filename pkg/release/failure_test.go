@@ -178,7 +178,6 @@ func TestARollbackToAMissingRevisionIsInput(t *testing.T) {
 
 func TestAnAPIServerThatIsNotThereIsUnavailable(t *testing.T) {
 	r, cluster := open(t)
-	r.helm.door.patience = 0
 	cluster.meet = func(w http.ResponseWriter, _ *http.Request) bool {
 		w.WriteHeader(http.StatusBadGateway)
 		return true

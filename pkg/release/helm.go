@@ -39,7 +39,7 @@ type engine struct {
 // connect makes an engine. With records it plans: all writes are dry runs, and
 // Helm's records go there.
 func (r *Release) connect(records driver.Driver) (*engine, error) {
-	door := newDoor(r.Log, records != nil)
+	door := newDoor(records != nil)
 	get := &getter{RESTClientGetter: r.Cluster.Getter(), door: door}
 	config, err := get.ToRESTConfig()
 	if err != nil {
@@ -156,7 +156,9 @@ func (r *Release) change(ctx context.Context, body func() (pipeline.Applied, err
 	e.begin(ctx)
 	done := make(chan outcome, 1)
 	go func() { //nolint:contextcheck // the door has ctx
-		applied, err := body()
+		var applied pipeline.Applied
+		// The chart's templates run in here, too.
+		err := pipeline.Guard(func() (err error) { applied, err = body(); return err })
 		e.door.free()
 		<-r.busy
 		done <- outcome{applied, err}

@@ -138,8 +138,8 @@ func (m *marking) createAgain(key string, record *helmrelease.Release, noAnswer 
 }
 
 // History gives all revisions, newest first; none for a release that is not there.
-func (r *Release) History(context.Context) ([]pipeline.Revision, error) {
-	records, err := r.helm.config.Releases.History(r.Name)
+func (r *Release) History(ctx context.Context) ([]pipeline.Revision, error) {
+	records, err := until(ctx, func() ([]*helmrelease.Release, error) { return r.helm.config.Releases.History(r.Name) })
 	if isMissing(err) {
 		return nil, nil
 	}

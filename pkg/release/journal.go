@@ -71,13 +71,18 @@ func (r *Release) Journal(ctx context.Context) (pipeline.Journal, error) {
 	if err != nil {
 		return pipeline.Journal{}, classify("reading the journal", err)
 	}
+	return r.journal(lease), nil
+}
+
+// journal reads the journal on a lease. A broken one must not stop a repair.
+func (r *Release) journal(lease *coordinationv1.Lease) pipeline.Journal {
 	journal, text := pipeline.Journal{}, lease.Annotations[annotationJournal]
 	if text == "" {
-		return journal, nil
+		return journal
 	}
-	if err := json.Unmarshal([]byte(text), &journal); err != nil || len(text) > maxJournal {
+	if len(text) > maxJournal || json.Unmarshal([]byte(text), &journal) != nil {
 		r.Log.Warn("the journal of the last run cannot be read and counts as none", "lease", r.leaseName())
-		return pipeline.Journal{}, nil //nolint:nilerr // a broken journal must not stop a repair
+		return pipeline.Journal{}
 	}
-	return journal, nil
+	return journal
 }

@@ -45,7 +45,7 @@ func (r *Release) Lock(ctx context.Context, holder string) (held context.Context
 	renewing, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := r.renew(renewing); err != nil {
+		if err := pipeline.Guard(func() error { return r.renew(renewing) }); err != nil {
 			lose(err)
 		}
 	})

@@ -38,7 +38,7 @@ func (r *Release) Plan(ctx context.Context, image pipeline.Image) (pipeline.Plan
 
 // PlanRollback says what [Release.Rollback] would change, see [Release.Plan].
 func (r *Release) PlanRollback(ctx context.Context, to int) (pipeline.Plan, error) {
-	target, err := r.record(to)
+	target, err := r.record(ctx, to)
 	if err != nil {
 		return pipeline.Plan{}, err
 	}
@@ -55,7 +55,7 @@ func (r *Release) PlanRollback(ctx context.Context, to int) (pipeline.Plan, erro
 func (r *Release) plan(
 	ctx context.Context, doing string, trial *trial, change func(*engine) (*helmrelease.Release, error),
 ) (pipeline.Plan, *helmrelease.Release, error) {
-	memory, err := r.copyOfRecords()
+	memory, err := r.copyOfRecords(ctx)
 	if err != nil && !isDenied(err) {
 		return pipeline.Plan{}, nil, err
 	}
@@ -73,7 +73,11 @@ func (r *Release) plan(
 	trial.client, trial.first = e.client, !wasComplete(records)
 	e.config.KubeClient = trial
 	e.begin(ctx)
-	record, err := change(e)
+	var record *helmrelease.Release
+	// The chart's templates run in here.
+	if err := pipeline.Guard(func() error { record, err = change(e); return nil }); err != nil {
+		return pipeline.Plan{}, nil, err
+	}
 	switch {
 	case ctx.Err() != nil:
 		return pipeline.Plan{}, nil, ctx.Err()
@@ -119,10 +123,10 @@ func (r *Release) planned(image pipeline.Image, images []string) {
 
 // copyOfRecords gives Helm's records in memory, as they would be after an
 // interrupted change was settled.
-func (r *Release) copyOfRecords() (driver.Driver, error) {
+func (r *Release) copyOfRecords(ctx context.Context) (driver.Driver, error) {
 	memory := driver.NewMemory()
 	memory.SetNamespace(r.Namespace)
-	records, err := r.helm.config.Releases.History(r.Name)
+	records, err := until(ctx, func() ([]*helmrelease.Release, error) { return r.helm.config.Releases.History(r.Name) })
 	if isMissing(err) {
 		return memory, nil
 	}

@@ -96,8 +96,8 @@ func Open(o Options) (*Release, error) {
 }
 
 // Describe says what an existing revision consists of.
-func (r *Release) Describe(_ context.Context, revision int) (pipeline.Applied, error) {
-	record, err := r.record(revision)
+func (r *Release) Describe(ctx context.Context, revision int) (pipeline.Applied, error) {
+	record, err := r.record(ctx, revision)
 	if err != nil {
 		return pipeline.Applied{}, err
 	}

@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
 const (
@@ -232,7 +234,7 @@ func each(ctx context.Context, infos helmkube.ResourceList, do func(int, *resour
 		}
 		wg.Go(func() {
 			defer func() { <-free }()
-			errs[i] = do(i, info)
+			errs[i] = pipeline.Guard(func() error { return do(i, info) })
 		})
 	}
 	wg.Wait()

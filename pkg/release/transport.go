@@ -6,31 +6,20 @@ import (
 	"encoding/json"
 	"errors"
 	"io"
-	"log/slog"
 	"net/http"
 	"strings"
 	"sync"
-	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
-const (
-	// patience is how long a request is repeated while the API server does not
-	// answer: a restart takes 3 to 8 seconds.
-	patience = 20 * time.Second
-	// firstPause and longestPause bound the growing time between two attempts.
-	firstPause, longestPause = 100 * time.Millisecond, 2 * time.Second
-	// maxStatus bounds what is read of the API server's refusal of a dry run.
-	maxStatus = 1 << 20
-)
+// maxStatus bounds what is read of the API server's refusal of a dry run.
+const maxStatus = 1 << 20
 
-// door is where all of Helm's requests pass. Helm takes no context and gives up
-// at the first refused connection; the door ends its requests with the change
-// that they belong to and repeats those that an API server's restart broke.
+// door is where all of Helm's requests pass. Helm takes no context; the door ends
+// its requests with the change that they belong to. That requests are repeated which
+// an API server's restart broke is the work of the [Cluster].
 type door struct {
-	log      *slog.Logger
-	patience time.Duration
 	// dry turns every write into a server-side dry run.
 	dry bool
 
@@ -39,8 +28,8 @@ type door struct {
 	refusals map[string]metav1.Status
 }
 
-func newDoor(log *slog.Logger, dry bool) *door {
-	return &door{log: log, patience: patience, dry: dry, refusals: map[string]metav1.Status{}}
+func newDoor(dry bool) *door {
+	return &door{dry: dry, refusals: map[string]metav1.Status{}}
 }
 
 // during makes all requests end with ctx, until free.
@@ -73,7 +62,7 @@ type passage struct {
 	next http.RoundTripper
 }
 
-// RoundTrip sends the request, again where that is safe.
+// RoundTrip sends the request.
 func (p passage) RoundTrip(request *http.Request) (*http.Response, error) {
 	ctx, done := p.bound(request)
 	if ctx.Err() != nil {
@@ -87,7 +76,7 @@ func (p passage) RoundTrip(request *http.Request) (*http.Response, error) {
 			return nil, err
 		}
 	}
-	response, err := p.insist(request)
+	response, err := p.next.RoundTrip(request)
 	if err != nil {
 		done()
 		return nil, err

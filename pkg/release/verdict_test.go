@@ -56,7 +56,7 @@ func TestAVerdictSpeaksOfOneRevisionOnly(t *testing.T) {
 			apply(t, r, "one")
 			require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkGood))
 			if name == "a copy of an old record's" {
-				record, err := r.record(1)
+				record, err := r.record(t.Context(), 1)
 				require.NoError(t, err)
 				forget(record)
 				require.NoError(t, r.helm.config.Releases.Update(record))
@@ -97,7 +97,7 @@ func TestARevisionThatWasEditedIsNoTarget(t *testing.T) {
 				require.NoError(t, err)
 				require.True(t, history[1].IsTarget())
 
-				record, err := r.record(1)
+				record, err := r.record(t.Context(), 1)
 				require.NoError(t, err)
 				c.edit(record)
 				require.NoError(t, r.helm.config.Releases.Update(record))
@@ -132,7 +132,7 @@ func keyed(t *testing.T, cluster *api, chart, key string) *Release {
 func TestWhatWasEditedMeanwhileIsNotMarkedGood(t *testing.T) {
 	r, _ := open(t)
 	apply(t, r, "one")
-	record, err := r.record(1)
+	record, err := r.record(t.Context(), 1)
 	require.NoError(t, err)
 	record.Manifest += "\n---\nkind: ClusterRoleBinding\n"
 	require.NoError(t, r.helm.config.Releases.Update(record))
@@ -189,7 +189,7 @@ func TestARunningHelmOfSomebodyElseIsLeftAlone(t *testing.T) {
 func TestADamagedRecordIsNamed(t *testing.T) {
 	r, _ := open(t)
 	apply(t, r, "one")
-	record, err := r.record(1)
+	record, err := r.record(t.Context(), 1)
 	require.NoError(t, err)
 	record.Info = nil
 	// The driver itself needs the status for a label.

@@ -69,7 +69,9 @@ func (c *client) bounded(timeout time.Duration, hopeless <-chan *pipeline.Cause,
 		timeout = min(timeout, time.Until(deadline))
 	}
 	done := make(chan error, 1)
-	go func() { done <- waiting(max(timeout, time.Millisecond)) }()
+	go func() {
+		done <- pipeline.Guard(func() error { return waiting(max(timeout, time.Millisecond)) })
+	}()
 	hopelessly := func(cause *pipeline.Cause) error {
 		c.stop(cause)
 		return fmt.Errorf("it cannot succeed: %s", cause) //nolint:err113 // made of a cause
@@ -108,7 +110,8 @@ func (c *client) judged(ctx context.Context, resources helmkube.ResourceList) <-
 	}
 	result := make(chan *pipeline.Cause, 1)
 	go func() {
-		rollout, err := c.gate.watch(ctx, applied)
+		var rollout pipeline.Rollout
+		err := pipeline.Guard(func() (err error) { rollout, err = c.gate.watch(ctx, applied); return err })
 		switch {
 		case err != nil:
 			c.log.Debug("watching a hook", "error", err) // Helm watches it, too

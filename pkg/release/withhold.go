@@ -23,8 +23,8 @@ const (
 
 // Secrets gives the decoded values of the Secrets in a revision's manifest and
 // hooks, longest first: what must not be seen in logs and messages.
-func (r *Release) Secrets(_ context.Context, revision int) ([]string, error) {
-	record, err := r.record(revision)
+func (r *Release) Secrets(ctx context.Context, revision int) ([]string, error) {
+	record, err := r.record(ctx, revision)
 	if err != nil {
 		return nil, err
 	}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
@@ -69,8 +70,7 @@ func (s session) prepare(parent context.Context) (base database, found []analysi
 	defer cancel(nil)
 	var side sync.WaitGroup
 	side.Go(func() {
-		var problem error
-		if base, problem = s.database(ctx); problem != nil {
+		if problem := pipeline.Guard(func() (err error) { base, err = s.database(ctx); return err }); problem != nil {
 			cancel(problem)
 		}
 	})

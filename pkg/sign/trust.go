@@ -150,8 +150,9 @@ func publicTrustedRoot(ctx context.Context) (root.TrustedMaterial, error) {
 	}
 	got := make(chan answer, 1)
 	go func() {
-		material, err := root.FetchTrustedRoot()
-		got <- answer{material, err}
+		var a answer
+		a.err = pipeline.Guard(func() (err error) { a.material, err = root.FetchTrustedRoot(); return err })
+		got <- a
 	}()
 	var a answer
 	select {

@@ -71,8 +71,12 @@ func same(a, b any) bool {
 	return a == b
 }
 
-// sameNumber tells large whole numbers apart, which a float64 cannot.
+// sameNumber tells large whole numbers apart, which a float64 cannot, and knows one
+// that no float64 can hold when it is written the same.
 func sameNumber(a, b json.Number) bool {
+	if a == b {
+		return true
+	}
 	i, errA := a.Int64()
 	j, errB := b.Int64()
 	if errA == nil && errB == nil {
