@@ -22,6 +22,7 @@ import (
 // called with the name of each thing that happens, several at a time.
 type fakeCluster struct {
 	mu       sync.Mutex
+	slow     time.Duration       // of the smoke checks
 	history  []pipeline.Revision // newest first
 	on       func(what string)
 	errs     map[string]error // by what happens
@@ -235,6 +236,10 @@ func (f *fakeCluster) Probe(ctx context.Context, to Targets) ([]pipeline.Check, 
 	f.mu.Lock()
 	f.probed = append(f.probed, to)
 	f.mu.Unlock()
+	select {
+	case <-ctx.Done():
+	case <-time.After(f.slow):
+	}
 	if len(to.Pods) == 0 {
 		return nil, ctx.Err()
 	}

@@ -1,0 +1,434 @@
+package deploy
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// unjudged puts a revision of somebody else's on top.
+func (f *fakeCluster) unjudged(name string) {
+	f.push(pipeline.Revision{Image: name}, nil)
+	f.history[0].Verdict = pipeline.MarkNone
+}
+
+// A plain `helm upgrade` after a verified-good revision (helm/helm#32404).
+func TestALiveRevisionThatNobodyJudgedIsJudgedFirst(t *testing.T) {
+	t.Run("a hotfix that works is what a failing deploy goes back to", func(t *testing.T) {
+		f := installed(t, "fine")
+		f.unjudged("hotfix")
+		result := f.deploy(t, "crash")
+		require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
+		require.Equal(t, 2, result.Release.PreviousGood)
+		require.Equal(t, pipeline.MarkGood, f.history[2].Verdict)
+	})
+	t.Run("one that does not work is none", func(t *testing.T) {
+		f := installed(t, "fine")
+		f.unjudged("mute")
+		result := f.deploy(t, "crash")
+		require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
+		require.Equal(t, 1, result.Release.PreviousGood)
+		require.Equal(t, pipeline.MarkNone, f.history[2].Verdict)
+	})
+	t.Run("one that could not be looked at leaves everything as it is", func(t *testing.T) {
+		f := installed(t, "fine")
+		f.unjudged("hotfix")
+		f.errs["watch"] = pipeline.Unavailable("rollout/unreadable", "no route")
+		_, err := Deploy(t.Context(), image("fine2"), f.options())
+		require.ErrorContains(t, err, "no route")
+		require.NotContains(t, f.calls, "apply")
+	})
+	t.Run("one that was changed since is no target", func(t *testing.T) {
+		f := installed(t, "fine")
+		f.unjudged("hotfix")
+		f.drift = []pipeline.Change{{Object: "Deployment/backstage", Action: "update", Fields: "spec.replicas"}}
+		f.on = func(what string) {
+			if what == "apply" {
+				f.drift = nil
+			}
+		}
+		result := f.deploy(t, "crash")
+		require.Equal(t, 1, result.Release.PreviousGood)
+	})
+}
+
+// A failed `helm upgrade` of somebody else copies the verdict of its predecessor.
+func TestARevisionThatNeverCameToItsEndIsNoTarget(t *testing.T) {
+	for _, status := range []string{"failed", "pending-upgrade", "pending-rollback", "uninstalling"} {
+		history := []pipeline.Revision{
+			{Number: 2, Status: status, Verdict: pipeline.MarkGood},
+			{Number: 1, Status: "deployed", Verdict: pipeline.MarkGood},
+		}
+		if status == "uninstalling" {
+			require.Empty(t, proven(history), "what was taken away does not come back by itself")
+			continue
+		}
+		require.Equal(t, 1, proven(history)[0].Number, status)
+	}
+	f := installed(t, "fine")
+	f.push(pipeline.Revision{Image: "crash"}, errors.New("context deadline exceeded"))
+	f.history[0].Verdict = pipeline.MarkGood
+	result := f.deploy(t, "crash2")
+	require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
+	require.Contains(t, f.history[0].Image, "/fine@")
+}
+
+func TestWhatSomebodyElseChangedIsNotGood(t *testing.T) {
+	changed := []pipeline.Change{
+		{Object: "Deployment/backstage", Action: "update", Fields: "spec.template.spec.containers[app].image"},
+		{Object: "Service/backstage", Action: "create"},
+	}
+	for name, c := range map[string]struct {
+		do      func(*fakeCluster) (Result, error)
+		verdict pipeline.Verdict
+		mark    pipeline.Mark
+	}{
+		"deploy goes back": {func(f *fakeCluster) (Result, error) {
+			f.on = func(what string) { f.changes(what == "rollback", nil) }
+			return Deploy(t.Context(), image("fine2"), f.options())
+		}, pipeline.VerdictRolledBack, pipeline.MarkPending},
+		"gate refuses": {func(f *fakeCluster) (Result, error) {
+			f.unjudged("fine2")
+			return Gate(t.Context(), f.options())
+		}, pipeline.VerdictRefused, pipeline.MarkNone},
+		"recover goes back": {func(f *fakeCluster) (Result, error) {
+			f.push(pipeline.Revision{Image: "fine2"}, nil)
+			f.on = func(what string) { f.changes(what == "rollback", nil) }
+			return Recover(t.Context(), f.options())
+		}, pipeline.VerdictRolledBack, pipeline.MarkPending},
+		"a rollback by hand needs a human": {func(f *fakeCluster) (Result, error) {
+			return Rollback(t.Context(), Target{Revision: 1}, f.options())
+		}, pipeline.VerdictNeedsHuman, pipeline.MarkPending},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := installed(t, "fine")
+			f.drift = changed
+			result, err := c.do(f)
+			require.NoError(t, err)
+			require.Equal(t, c.verdict, result.Verdict)
+			require.Equal(t, codeChanged, result.Cause.Code)
+			require.Equal(t, "Deployment/backstage", result.Cause.Object)
+			require.Contains(t, result.Cause.Message, "containers[app].image), Service/backstage (it is gone)")
+			judged := slices.IndexFunc(f.history, func(r pipeline.Revision) bool { return r.Number == 2 })
+			require.Equal(t, c.mark, f.history[judged].Verdict, "neither good nor bad")
+		})
+	}
+}
+
+// changes sets the drift from some moment on.
+func (f *fakeCluster) changes(now bool, drift []pipeline.Change) {
+	if now {
+		f.drift = drift
+	}
+}
+
+func TestGateBlamesNoRevisionForWhatSomebodyElseDid(t *testing.T) {
+	f := installed(t, "fine")
+	f.unjudged("crash")
+	f.drift = []pipeline.Change{{Object: "Deployment/backstage", Action: "update", Fields: "spec.template"}}
+	result, err := Gate(t.Context(), f.options())
+	require.NoError(t, err)
+	require.Equal(t, pipeline.VerdictRefused, result.Verdict)
+	require.Equal(t, codeChanged, result.Cause.Code)
+	require.Contains(t, result.Cause.Message, "exit code 1", "what came of it")
+	require.Equal(t, pipeline.MarkNone, f.history[0].Verdict)
+
+	f = installed(t, "fine")
+	f.push(pipeline.Revision{Image: "gone"}, nil)
+	f.history[0].Verdict = pipeline.MarkGood // somebody deleted its Deployment by hand
+	result, err = Gate(t.Context(), f.options())
+	require.NoError(t, err)
+	require.Equal(t, pipeline.VerdictRefused, result.Verdict)
+	require.Equal(t, pipeline.MarkGood, f.history[0].Verdict)
+}
+
+func TestWhatCouldNotBeToldMarksNothing(t *testing.T) {
+	away := pipeline.Unavailable("rollout/unreadable", "no route")
+	for _, what := range []string{"watch", "hold", "drift"} {
+		t.Run(what, func(t *testing.T) {
+			f := installed(t, "fine")
+			f.unjudged("fine2")
+			f.errs[what] = away
+			result, err := Gate(t.Context(), f.options())
+			require.ErrorContains(t, err, "no route")
+			require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+			require.Equal(t, pipeline.VerdictUnknown, result.Verdict)
+			require.Equal(t, pipeline.MarkNone, f.history[0].Verdict)
+
+			f.history[0].Verdict = pipeline.MarkPending
+			result, err = Recover(t.Context(), f.options())
+			require.ErrorContains(t, err, "no route")
+			require.Equal(t, pipeline.VerdictUnknown, result.Verdict)
+			require.Equal(t, pipeline.MarkPending, f.history[0].Verdict)
+			require.Len(t, f.history, 2)
+
+			f = installed(t, "fine")
+			f.on = func(step string) {
+				if step == "apply" {
+					f.fails(what, away)
+				}
+			}
+			result = f.deploy(t, "fine2")
+			require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+			require.Equal(t, "deploy/gate-broken", result.Cause.Code)
+			require.Contains(t, result.Advice, "stagecrew recover")
+			require.Equal(t, pipeline.MarkPending, f.history[0].Verdict)
+			require.NotContains(t, f.calls, "rollback")
+		})
+	}
+}
+
+func TestNothingThatRunsIsNotGood(t *testing.T) {
+	for _, name := range []string{"zero", "config"} {
+		t.Run(name, func(t *testing.T) {
+			f := installed(t, "fine")
+			result := f.deploy(t, name)
+			require.Equal(t, pipeline.VerdictOK, result.Verdict)
+			require.True(t, result.Release.Idle)
+			require.Equal(t, 2, result.Release.Live)
+			require.Equal(t, pipeline.MarkIdle, f.history[0].Verdict)
+			require.Empty(t, result.Checks, "nobody is asked")
+			require.Len(t, f.probed, 1, "but the live release before it")
+
+			result = f.deploy(t, "crash")
+			require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
+			require.Equal(t, 1, result.Release.PreviousGood, "never back to what runs nothing")
+
+			result = f.rollback(t, Target{Revision: 2})
+			require.Equal(t, pipeline.VerdictOK, result.Verdict)
+			require.Equal(t, pipeline.MarkIdle, f.history[0].Verdict)
+		})
+	}
+	t.Run("somebody scaled it down in the middle", func(t *testing.T) {
+		f := installed(t, "fine")
+		f.drift = []pipeline.Change{{Object: "Deployment/backstage", Action: "update", Fields: "spec.replicas"}}
+		f.on = func(what string) { f.changes(what == "rollback", nil) }
+		require.Equal(t, codeChanged, f.deploy(t, "zero").Cause.Code)
+	})
+	t.Run("a good revision that runs nothing any more is no rollback that serves", func(t *testing.T) {
+		f := installed(t)
+		f.push(pipeline.Revision{Image: "zero"}, nil)
+		f.history[0].Verdict = pipeline.MarkGood // by an older stagecrew
+		result := f.deploy(t, "crash")
+		require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+		require.Contains(t, result.Advice, "nothing runs")
+	})
+}
+
+func TestWhatWasNotAskedIsNotProven(t *testing.T) {
+	for name, c := range map[string]struct {
+		asks    bool
+		verdict pipeline.Verdict
+		words   string
+	}{
+		"worker":  {true, pipeline.VerdictNeedsHuman, "no smoke check was sent: no pod with an HTTP port"},
+		"rollout": {true, pipeline.VerdictNeedsHuman, "Rollout.argoproj.io/web"},
+		"custom":  {false, pipeline.VerdictNeedsHuman, "nothing that runs could be watched: Rollout.argoproj.io/web"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			f := installed(t, "fine")
+			o := f.options()
+			o.Asks = c.asks
+			result, err := Deploy(t.Context(), image(name), o)
+			require.NoError(t, err)
+			require.Equal(t, c.verdict, result.Verdict)
+			require.Contains(t, result.Cause.Message, c.words)
+			require.Equal(t, pipeline.MarkPending, f.history[0].Verdict)
+			require.NotContains(t, f.calls, "rollback")
+		})
+	}
+	f := installed(t)
+	o := f.options()
+	o.Asks = false
+	result, err := Deploy(t.Context(), image("rollout"), o)
+	require.NoError(t, err)
+	require.Equal(t, pipeline.VerdictGood, result.Verdict, "one workload was proven")
+	require.Equal(t, []pipeline.Concern{{Code: "deploy/not-proven", Message: "Rollout.argoproj.io/web cannot be watched"}}, result.Concerns)
+}
+
+func TestTheSoakRunsBesideTheChecks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := installed(t)
+		o := f.options()
+		o.Soak = 20 * time.Second
+		began := time.Now()
+		f.on = func(what string) {
+			if what == "probe" && len(f.probed) == 0 {
+				time.Sleep(15 * time.Second)
+			}
+		}
+		result, err := Deploy(t.Context(), image("fine"), o)
+		require.NoError(t, err)
+		require.Equal(t, pipeline.VerdictGood, result.Verdict)
+		require.Equal(t, 20*time.Second, time.Since(began), "not one after the other")
+		require.Equal(t, 20*time.Second, result.Soak)
+	})
+	synctest.Test(t, func(t *testing.T) {
+		f := installed(t, "fine")
+		o := f.options()
+		o.Timeout = 10 * time.Second
+		o.Soak = time.Minute
+		result, err := Deploy(t.Context(), image("fine2"), o)
+		require.NoError(t, err)
+		require.Equal(t, pipeline.VerdictGood, result.Verdict, "the time of the soak is its own")
+	})
+	f := installed(t, "fine")
+	o := f.options()
+	o.Soak = -1
+	result, err := Deploy(t.Context(), image("shaky"), o)
+	require.NoError(t, err)
+	require.Equal(t, pipeline.VerdictGood, result.Verdict, "left out")
+	require.NotContains(t, f.calls, "hold")
+}
+
+// A process that ends soon after it was ready, before the checks have ended.
+func TestPodsThatDoNotLastEndTheChecks(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		f := installed(t, "fine")
+		f.on = func(what string) {
+			switch what {
+			case "apply":
+				f.slow = 50 * time.Second
+			case "rollback":
+				f.slow = 0
+			}
+		}
+		began := time.Now()
+		result := f.deploy(t, "shaky")
+		require.Less(t, time.Since(began), 50*time.Second)
+		require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
+		require.Equal(t, "rollout/not-stable", result.Cause.Code)
+	})
+}
+
+func TestAPanicEndsWellWhereverItComes(t *testing.T) {
+	for during, c := range map[string]struct {
+		verdict pipeline.Verdict
+		image   string
+		failed  bool // with an error, and nothing changed
+	}{
+		"check":       {failed: true},
+		"lock":        {failed: true},
+		"watch":       {failed: true},                        // of the live release
+		"apply":       {failed: true},                        // no revision came of it
+		"hold":        {verdict: pipeline.VerdictNeedsHuman}, // what judges, could not tell
+		"drift":       {verdict: pipeline.VerdictRolledBack}, // after the apply
+		"mark good":   {verdict: pipeline.VerdictNeedsHuman}, // it serves
+		"collect":     {verdict: pipeline.VerdictRolledBack, image: "crash"},
+		"rollback":    {verdict: pipeline.VerdictNeedsHuman, image: "crash"},
+		"mark bad":    {verdict: pipeline.VerdictRolledBack, image: "crash"},
+		"watch again": {verdict: pipeline.VerdictRolledBack},
+		"probe again": {verdict: pipeline.VerdictRolledBack},
+	} {
+		t.Run(during, func(t *testing.T) {
+			f := installed(t, "fine")
+			once := false
+			f.on = func(what string) {
+				applied := len(f.history) > 1
+				if !once && (what == during || applied && what+" again" == during) {
+					once = true
+					panic("index out of range")
+				}
+			}
+			name := c.image
+			if name == "" {
+				name = "fine2"
+			}
+			result, err := Deploy(t.Context(), image(name), f.options())
+			require.Empty(t, f.holder, "the lock is released")
+			if c.failed {
+				require.ErrorContains(t, err, "a bug of stagecrew")
+				require.Len(t, f.history, 1)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, c.verdict, result.Verdict)
+			require.NotNil(t, result.Cause)
+			if c.verdict == pipeline.VerdictRolledBack {
+				require.Equal(t, pipeline.MarkGood, f.history[0].Verdict)
+			}
+		})
+	}
+}
+
+func TestADeployWithoutAnImageIsNoRollback(t *testing.T) {
+	f := installed(t, "fine")
+	_, err := Deploy(t.Context(), pipeline.Verified{}, f.options())
+	require.ErrorContains(t, err, "there is no image")
+	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+	require.Empty(t, f.calls)
+}
+
+func TestATargetIsVerifiedLikeADeploy(t *testing.T) {
+	refuse := func(names ...string) func(context.Context, pipeline.Image) error {
+		return func(_ context.Context, i pipeline.Image) error {
+			if has(i.Repository, names...) {
+				return pipeline.Refused("sign/no-signature", "nobody signed %s", i)
+			}
+			return nil
+		}
+	}
+	away := func(context.Context, pipeline.Image) error {
+		return pipeline.Unavailable("sign/registry-unavailable", "no route")
+	}
+	t.Run("the next older one is taken", func(t *testing.T) {
+		f := installed(t, "one", "two")
+		o := f.options()
+		o.Verify = refuse("two")
+		result, err := Deploy(t.Context(), image("crash"), o)
+		require.NoError(t, err)
+		require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
+		require.Equal(t, 1, result.Release.PreviousGood)
+		require.Contains(t, fmt.Sprint(result.Concerns), "revision 2 is no rollback target")
+	})
+	t.Run("without one a human is needed", func(t *testing.T) {
+		f := installed(t, "one")
+		o := f.options()
+		o.Verify = refuse("one")
+		result, err := Deploy(t.Context(), image("crash"), o)
+		require.NoError(t, err)
+		require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+		require.Contains(t, result.Advice, "signature")
+		require.NotContains(t, f.calls, "rollback")
+	})
+	t.Run("a registry that is away leaves nothing broken", func(t *testing.T) {
+		f := installed(t, "one")
+		o := f.options()
+		o.Verify = away
+		result, err := Deploy(t.Context(), image("crash"), o)
+		require.NoError(t, err)
+		require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
+	})
+	t.Run("by hand", func(t *testing.T) {
+		f := installed(t, "one", "two", "three")
+		o := f.options()
+		o.Verify = refuse("two")
+		_, err := Rollback(t.Context(), Target{Revision: 2}, o)
+		require.ErrorContains(t, err, "nobody signed")
+		require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+		o.Verify = away
+		_, err = Rollback(t.Context(), Target{}, o)
+		require.ErrorContains(t, err, "--allow-unsigned-unsafe")
+		require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+		require.Len(t, f.history, 3)
+		o.Verify = refuse("two")
+		result, err := Rollback(t.Context(), Target{}, o)
+		require.NoError(t, err)
+		require.Equal(t, 1, result.Release.PreviousGood)
+	})
+}
+
+func TestWhatIsGoneIsMadeAgain(t *testing.T) {
+	f := installed(t, "fine")
+	f.push(pipeline.Revision{Image: "gone"}, nil)
+	f.history[0].Verdict = pipeline.MarkGood
+	require.Equal(t, pipeline.VerdictGood, f.deploy(t, "fine2").Verdict)
+}
