@@ -154,7 +154,7 @@ func (s *session) connect(g gate) (deploy.Cluster, error) {
 func (s *session) watcher(cluster *kube.Cluster, r *release.Release, g gate) watcher {
 	return watcher{rollout.Options{
 		Client: cluster.Client, Namespace: cluster.Namespace, Rules: g.rules,
-		LogPatterns: g.logPatterns, PassingPatterns: g.passing, SmokeServices: s.SmokeServices,
+		LogPatterns: g.logPatterns, PassingPatterns: g.passing, SmokeServices: s.SmokeServices, Seen: &rollout.Seen{},
 		Show: s.screen.show, Log: s.log,
 	}, s.screen, r}
 }

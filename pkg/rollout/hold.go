@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -15,13 +16,14 @@ import (
 // unreadyGrace is how long a pod may lose its readiness while it is being held.
 const unreadyGrace = 10 * time.Second
 
-// Hold watches a complete rollout for that long. A new pod that ends, crashes, or is
-// not ready for more than ten seconds is a cause with the code rollout/not-stable. A
-// pod that somebody takes away (an autoscaler, a drained node, an eviction) is none,
-// once as many new pods are ready as were when the hold began, or as are still wanted;
-// when the time is over Hold waits on for that, until the deadline of ctx. An error
-// means that the watch did not work, that ctx was cancelled, or that its deadline
-// passed before the time was over without anything having gone wrong.
+// Hold watches a complete rollout for that long, or as long as [SoakAuto] says. A new
+// pod that ends, crashes, is killed for its liveness, or is not ready for more than
+// ten seconds is a cause with the code rollout/not-stable. A pod that somebody takes
+// away (an autoscaler, a drained node, an eviction) is none, once as many new pods are
+// ready as were when the hold began, or as are still wanted; when the time is over
+// Hold waits on for that, until the deadline of ctx. An error means that the watch did
+// not work, that ctx was cancelled, or that its deadline passed before the time was
+// over without anything having gone wrong.
 func Hold(ctx context.Context, o Options, applied pipeline.Applied, duration time.Duration) (*pipeline.Cause, error) {
 	v, stop, err := begin(ctx, o, applied)
 	if err != nil {
@@ -32,11 +34,14 @@ func Hold(ctx context.Context, o Options, applied pipeline.Applied, duration tim
 }
 
 func (v *vigil) hold(duration time.Duration) (*pipeline.Cause, error) {
-	h := holding{judge: v.judge, ends: map[types.UID]int{}, unready: map[types.UID]time.Time{}}
+	h := holding{judge: v.judge, seen: v.Seen, ends: map[types.UID]int{}, unready: map[types.UID]time.Time{}}
 	for {
-		look := v.look()
-		t, again := h.judged(look)
+		s, look := v.both()
+		t, again := h.judged(s, look)
 		left := duration - time.Since(v.start)
+		if duration == SoakAuto {
+			left = v.judge.lives(s, look)
+		}
 		switch {
 		case t != nil:
 			return v.explained(*t), nil
@@ -61,13 +66,14 @@ func (v *vigil) hold(duration time.Duration) (*pipeline.Cause, error) {
 // holding is what must stay as it was when the hold began.
 type holding struct {
 	judge   *judge
+	seen    *Seen
 	first   []int                   // new pods that each workload must keep
 	ends    map[types.UID]int       // ends of a pod's containers when it was first ready
 	unready map[types.UID]time.Time // since when a pod is not ready
 }
 
 // judged gives what is not stable, or when time alone may make it so.
-func (h *holding) judged(look verdict) (*trouble, time.Duration) {
+func (h *holding) judged(s snapshot, look verdict) (*trouble, time.Duration) {
 	if h.first == nil {
 		for _, s := range look.statuses {
 			h.first = append(h.first, s.want)
@@ -79,7 +85,7 @@ func (h *holding) judged(look verdict) (*trouble, time.Duration) {
 			if !m.fresh || status.batch || m.pod.DeletionTimestamp != nil || leaving(m.pod) {
 				continue
 			}
-			t, left := h.pod(m.pod)
+			t, left := h.pod(&s, m.pod)
 			if t != nil {
 				return t, 0
 			}
@@ -96,15 +102,21 @@ func (h *holding) judged(look verdict) (*trouble, time.Duration) {
 
 // pod judges one new pod. One that was never ready has only just been made:
 // whether enough pods are there counts, and the judge's own rules.
-func (h *holding) pod(p *corev1.Pod) (*trouble, time.Duration) {
+func (h *holding) pod(s *snapshot, p *corev1.Pod) (*trouble, time.Duration) {
 	before, known := h.ends[p.UID]
 	count := 0
 	for _, c := range statuses(p) {
 		count += h.judge.ends(p, c)
+		if n, seen := h.seen.known(p.UID, c.Name); seen && (c.RestartCount > n || looping(c)) {
+			return h.ended(s, p), 0
+		}
+		if t := h.killed(s, p, c); t != nil {
+			return t, 0
+		}
 	}
 	switch {
 	case known && count > before:
-		return h.ended(p), 0
+		return h.ended(s, p), 0
 	case ready(p):
 		delete(h.unready, p.UID)
 		if !known {
@@ -125,20 +137,37 @@ func (h *holding) pod(p *corev1.Pod) (*trouble, time.Duration) {
 	return unstable(p, corev1.ContainerStatus{}, "NotReady", fmt.Sprintf("it was ready and has not been for %.0fs", unreadyGrace.Seconds())), 0
 }
 
+// killed is a container that is being killed for its liveness: it may take half a
+// minute to end.
+func (h *holding) killed(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus) *trouble {
+	e := s.latest(p, c.Name, "Killing")
+	if e == nil || c.State.Running == nil || !seenAt(e).After(c.State.Running.StartedAt.Time) || !strings.Contains(e.Message, "failed liveness probe") {
+		return nil
+	}
+	return unstable(p, c, e.Reason, "it is killed because its liveness probe failed"+probeWords(s, p, c.Name, "Liveness"))
+}
+
 // ended names the container that ended last.
-func (h *holding) ended(p *corev1.Pod) *trouble {
+func (h *holding) ended(s *snapshot, p *corev1.Pod) *trouble {
 	var last corev1.ContainerStatus
 	for _, c := range statuses(p) {
 		end := lastEnd(c)
-		if end != nil && h.judge.ends(p, c) > 0 && (lastEnd(last) == nil || end.FinishedAt.After(lastEnd(last).FinishedAt.Time)) {
+		if end != nil && (h.judge.ends(p, c) > 0 || h.restarted(p, c)) && (lastEnd(last) == nil || end.FinishedAt.After(lastEnd(last).FinishedAt.Time)) {
 			last = c
 		}
 	}
 	message := "it ended"
 	if end := lastEnd(last); end != nil {
-		message += " with " + howEnded(*end)
+		_, _, more := whyEnded(s, p, last, *end)
+		message += " with " + howEnded(*end) + more
 	}
 	return unstable(p, last, firstOf(stateWord(last), "Restarted"), message)
+}
+
+// restarted reports whether a container has been since the Watch before.
+func (h *holding) restarted(p *corev1.Pod, c corev1.ContainerStatus) bool {
+	n, seen := h.seen.known(p.UID, c.Name)
+	return seen && c.RestartCount > n
 }
 
 func unstable(p *corev1.Pod, c corev1.ContainerStatus, reason, message string) *trouble {

@@ -129,9 +129,9 @@ func TestAJobsPodThatEndsIsNoBadSignInAHold(t *testing.T) {
 	over := pod("migrate-1", "x", false, crashed(0, 0, "Completed"))
 	over.UID = "a"
 	v := verdict{statuses: []status{{batch: true, members: []member{{pod: over, fresh: true}}}}}
-	found, _ := h.judged(v)
+	found, _ := h.judged(snapshot{}, v)
 	require.Nil(t, found)
 	v.statuses[0].batch = false
-	found, _ = h.judged(v)
+	found, _ = h.judged(snapshot{}, v)
 	require.NotNil(t, found)
 }

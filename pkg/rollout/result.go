@@ -15,6 +15,7 @@ func (v *vigil) failed(t trouble) pipeline.Rollout {
 // complete is the result of a rollout that is ready.
 func (v *vigil) complete(look verdict) pipeline.Rollout {
 	a := v.watch.asked
+	v.Seen.keep(look)
 	result := pipeline.Rollout{Services: a.services, Unproven: slices.Concat(v.unproven, look.notes), Idle: a.idle(look.statuses, v.watch.targets)}
 	for _, status := range look.statuses {
 		if status.note != "" {

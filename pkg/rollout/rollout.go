@@ -38,6 +38,8 @@ type Options struct {
 	// SmokeServices are the Services that the smoke checks go through, as NAME or
 	// NAME:PORT; none leaves the choice to the watcher, see [choose].
 	SmokeServices []string
+	// Seen is the same for a Watch and the Hold after it; nil when there is none.
+	Seen *Seen
 	// Log gets a line for each change, and at least one every ten seconds.
 	Log *slog.Logger
 	// Show is called as often as Log, with the pods; nil shows nothing.

@@ -51,7 +51,8 @@ func slimPod(p *corev1.Pod) *corev1.Pod {
 func slimContainers(all []corev1.Container) []corev1.Container {
 	small := make([]corev1.Container, len(all))
 	for i, c := range all {
-		small[i] = corev1.Container{Name: c.Name, Image: c.Image, Ports: c.Ports, RestartPolicy: c.RestartPolicy, ReadinessProbe: c.ReadinessProbe}
+		small[i] = corev1.Container{Name: c.Name, Image: c.Image, Ports: c.Ports, RestartPolicy: c.RestartPolicy, ReadinessProbe: c.ReadinessProbe,
+			LivenessProbe: c.LivenessProbe, StartupProbe: c.StartupProbe}
 		if limit, ok := c.Resources.Limits[corev1.ResourceMemory]; ok {
 			small[i].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: limit}
 		}
@@ -63,7 +64,7 @@ func slimStatuses(all []corev1.ContainerStatus) []corev1.ContainerStatus {
 	small := make([]corev1.ContainerStatus, len(all))
 	for i, c := range all {
 		small[i] = corev1.ContainerStatus{
-			Name: c.Name, State: c.State, LastTerminationState: c.LastTerminationState,
+			Name: c.Name, ImageID: c.ImageID, State: c.State, LastTerminationState: c.LastTerminationState,
 			Ready: c.Ready, Started: c.Started, RestartCount: c.RestartCount,
 		}
 	}

@@ -68,14 +68,22 @@ func (v *vigil) expired() pipeline.Rollout {
 
 // look judges the present state and shows it.
 func (v *vigil) look() verdict {
+	_, look := v.both()
+	return look
+}
+
+// both gives the state with its judgement.
+func (v *vigil) both() (snapshot, verdict) {
 	s := v.watch.snapshot()
 	if v.watch.appeared(s) {
 		s = v.again(s)
 	}
 	look := v.judge.decide(s, time.Now())
+	s.index()
 	v.watch.logs.follow(v.ctx, look.follow)
 	v.show(s, look)
-	return look
+	s.now = v.judge.now
+	return s, look
 }
 
 // again opens the watch once more: what a workload makes is found by its selector,

@@ -1,0 +1,130 @@
+package rollout
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// born is a pod that became ready that long ago, and whose container started a
+// second before.
+func born(ago time.Duration, liveness *corev1.Probe) *corev1.Pod {
+	p := alive("web-new", 0)
+	now := time.Now()
+	p.Status.Conditions[0].LastTransitionTime = metav1.NewTime(now.Add(-ago))
+	p.Status.ContainerStatuses[0].State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(now.Add(-ago - time.Second))}
+	p.Spec.Containers[0].LivenessProbe = liveness
+	return p
+}
+
+func TestHold_AnAutomaticSoakLastsUntilTheFirstBudgetOfTheLivenessIsOver(t *testing.T) {
+	probe := func(delay, period, threshold int32) *corev1.Probe {
+		return &corev1.Probe{InitialDelaySeconds: delay, PeriodSeconds: period, FailureThreshold: threshold, TimeoutSeconds: 1}
+	}
+	failing := func(p *corev1.Pod) *corev1.Event {
+		e := event("Pod", p.Name, "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500")
+		e.LastTimestamp = metav1.NewTime(time.Now().Add(25 * time.Second))
+		return e
+	}
+	for name, c := range map[string]struct {
+		pod     func() *corev1.Pod
+		event   func(*corev1.Pod) *corev1.Event
+		seconds int
+	}{
+		"no liveness probe":                       {func() *corev1.Pod { return born(0, nil) }, nil, 10},
+		"ready for a while":                       {func() *corev1.Pod { return born(4*time.Second, nil) }, nil, 6},
+		"ready for days":                          {func() *corev1.Pod { return born(48*time.Hour, probe(0, 10, 3)) }, nil, 0},
+		"a quick probe":                           {func() *corev1.Pod { return born(0, probe(0, 2, 1)) }, nil, 10},
+		"a budget of 18 s":                        {func() *corev1.Pod { return born(0, probe(2, 5, 3)) }, nil, 19},
+		"a long budget":                           {func() *corev1.Pod { return born(0, probe(60, 10, 6)) }, nil, 30},
+		"a long budget of a probe that fails now": {func() *corev1.Pod { return born(0, probe(10, 10, 4)) }, failing, 44},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := deployed()
+				s.pods = []*corev1.Pod{c.pod()}
+				if c.event != nil {
+					s.events = []*corev1.Event{c.event(s.pods[0])}
+				}
+				start := time.Now()
+				cause, err := Hold(t.Context(), Options{Client: cluster(t, s)}, applied, SoakAuto)
+				require.NoError(t, err)
+				require.Nil(t, cause)
+				require.Equal(t, c.seconds, int(time.Since(start).Seconds()))
+			})
+		})
+	}
+}
+
+func TestHold_WhatEndsSoonAfterItWasReadyIsFound(t *testing.T) {
+	sidecar := func(restarts int32) *corev1.Pod {
+		p := born(0, nil)
+		always := corev1.ContainerRestartPolicyAlways
+		p.Spec.InitContainers = []corev1.Container{{Name: "proxy", RestartPolicy: &always}}
+		p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "proxy", RestartCount: restarts, State: runs, Ready: true}}
+		return p
+	}
+	exited := func() *corev1.Pod {
+		p := born(0, nil)
+		p.Status.ContainerStatuses[0].RestartCount = 1
+		p.Status.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 0, Reason: "Completed"}
+		return p
+	}
+	for name, c := range map[string]struct {
+		first, then func() *corev1.Pod
+		kill        bool
+		message     string
+	}{
+		"a process that ends well":         {func() *corev1.Pod { return born(0, nil) }, exited, false, "it ended with exit code 0 (Completed)"},
+		"a sidecar that is started again":  {func() *corev1.Pod { return sidecar(0) }, func() *corev1.Pod { return sidecar(1) }, false, "it ended"},
+		"a kill that takes its grace time": {func() *corev1.Pod { return born(0, nil) }, nil, true, "it is killed because its liveness probe failed"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := deployed()
+				s.pods = []*corev1.Pod{c.first()}
+				client := cluster(t, s)
+				time.AfterFunc(4*time.Second, func() {
+					if c.kill {
+						e := event("Pod", "web-new", "Killing", "Container web failed liveness probe, will be restarted")
+						e.Type, e.LastTimestamp = corev1.EventTypeNormal, metav1.Now()
+						_, err := client.CoreV1().Events("portal").Create(context.Background(), e, metav1.CreateOptions{})
+						require.NoError(t, err)
+						return
+					}
+					require.NoError(t, put(c.then())(client))
+				})
+				cause, err := Hold(t.Context(), Options{Client: client}, applied, SoakAuto)
+				require.NoError(t, err)
+				require.NotNil(t, cause)
+				require.Equal(t, codeUnstable, cause.Code)
+				require.Contains(t, cause.Message, c.message)
+			})
+		})
+	}
+}
+
+// Between a Watch and the Hold after it a container may end and run again.
+func TestHold_WhatEndedBetweenTheWatchAndTheHoldCounts(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := deployed()
+		s.pods = []*corev1.Pod{alive("web-new", 2)}
+		client := cluster(t, s)
+		o := Options{Client: client, Seen: &Seen{}}
+		result, err := Watch(t.Context(), o, applied)
+		require.NoError(t, err)
+		require.Nil(t, result.Cause)
+		require.NoError(t, put(alive("web-new", 3))(client))
+		cause, err := Hold(t.Context(), o, applied, SoakAuto)
+		require.NoError(t, err)
+		require.NotNil(t, cause)
+		cause, err = Hold(t.Context(), Options{Client: client}, applied, SoakAuto)
+		require.NoError(t, err)
+		require.Nil(t, cause, "restarts from before are of no account")
+	})
+}
