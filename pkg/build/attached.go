@@ -42,6 +42,12 @@ func (c *copying) attachments(ctx context.Context, digest v1.Hash) error {
 		return fmt.Errorf("%d things are attached to it, the limit is %d", len(manifest.Manifests), maxIndexed)
 	}
 	for _, m := range manifest.Manifests {
+		// Signatures and attestations are manifests with a blob. An index leads to more,
+		// which nobody has verified.
+		if c.seen[m.Digest.String()] || m.MediaType.IsIndex() {
+			c.session.log.Debug("not copied", "attached", m.Digest, "type", m.MediaType)
+			continue
+		}
 		if err := c.manifest(ctx, c.from.Digest(m.Digest.String()), ""); err != nil {
 			return err
 		}

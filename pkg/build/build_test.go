@@ -239,7 +239,7 @@ func TestTheUncompressedLayerIsTheOneInTheConfiguration(t *testing.T) {
 	require.NoError(t, err)
 	defer root.Close()
 	p := plan{}
-	require.NoError(t, p.read(root, []string{"packages"}, application))
+	require.NoError(t, p.read(root, []string{"packages"}, application, &omitted{}))
 	l, err := newFileLayer(t.TempDir(), "x")
 	require.NoError(t, err)
 	require.NoError(t, l.pack(t.Context(), p.entries(application), epoch))

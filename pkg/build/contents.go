@@ -66,13 +66,15 @@ func (c *contents) read(ctx context.Context, layer v1.Layer) error {
 		if err != nil {
 			return fmt.Errorf("reading a layer: %w", err)
 		}
-		c.add(h)
+		if err := c.add(h, reader); err != nil {
+			return fmt.Errorf("reading a layer: %w", err)
+		}
 	}
 }
 
 // add notes one entry. A layer takes away a file of those below it by an entry with
 // the prefix .wh., and all of a folder by .wh..wh..opq in it.
-func (c *contents) add(h *tar.Header) {
+func (c *contents) add(h *tar.Header, content io.Reader) error {
 	c.files++
 	name := strings.TrimPrefix(path.Clean("/"+h.Name), "/")
 	if gone, ok := strings.CutPrefix(path.Base(name), ".wh."); ok {
@@ -81,18 +83,20 @@ func (c *contents) add(h *tar.Header) {
 		} else {
 			c.remove(path.Join(path.Dir(name), gone))
 		}
-		return
+		return nil
 	}
 	c.forget(name)
 	if compilers.MatchString(name) {
 		c.compilers[name] = "/" + name
 	}
-	// What a published package brings along is nobody's secret.
-	if secrets.MatchString(name) && partOf(name) != dependencies {
-		c.secrets[name] = "/" + name
+	if why, err := secretAt(name, h, content); why != "" || err != nil {
+		c.secrets[name] = "/" + name + " (" + why + ")"
+		if err != nil {
+			return err
+		}
 	}
 	if name != workDir && !strings.HasPrefix(name, workDir+"/") {
-		return
+		return nil
 	}
 	if h.Mode&0o6000 != 0 && h.Typeflag == tar.TypeReg {
 		c.privileged[name] = fmt.Sprintf("/%s has mode %o", name, h.Mode)
@@ -100,6 +104,27 @@ func (c *contents) add(h *tar.Header) {
 	if h.Uid != owner && h.Mode&0o004 == 0 && h.Typeflag != tar.TypeSymlink {
 		c.strangers[name] = fmt.Sprintf("/%s belongs to %d and cannot be read by others", name, h.Uid)
 	}
+	return nil
+}
+
+// secretAt says why a file of the application does not belong into an image, "" for
+// one that does. What a published package brings along is nobody's secret.
+func secretAt(name string, h *tar.Header, content io.Reader) (string, error) {
+	inside, ours := strings.CutPrefix(name, workDir+"/")
+	if !ours || partOf(inside) == dependencies || h.Typeflag == tar.TypeDir {
+		return "", nil
+	}
+	if why := unwelcomeAt(inside, nil); why != "" {
+		return why, nil
+	}
+	if h.Typeflag != tar.TypeReg || !mayBeKey(inside) {
+		return "", nil
+	}
+	found, err := isKey(content)
+	if found {
+		return "private key", err
+	}
+	return "", err
 }
 
 func (c *contents) all() []found {

@@ -82,7 +82,7 @@ func (b *layering) readTree(dir string) (*installed, error) {
 		return nil, fmt.Errorf("it has no node_modules")
 	}
 	p := plan{}
-	if err := p.read(root, tops, dependencies); err != nil {
+	if err := p.read(root, tops, dependencies, &omitted{}); err != nil {
 		return nil, err
 	}
 	return &installed{root: root, entries: p.entries(dependencies)}, nil

@@ -23,6 +23,7 @@ type layering struct {
 	pusher   *pusher
 	targets  []*target
 	plan     plan
+	omitted  omitted
 	app      *fileLayer
 	config   *fileLayer
 	mu       sync.Mutex          // for sent, while layers are packed

@@ -14,7 +14,8 @@ import (
 )
 
 // What goes into the image. Everything else at the top of a workspace stays out,
-// so that a file with secrets that happens to lie there never travels.
+// so that a file with secrets that happens to lie there never travels; so does what
+// never.go lists.
 var (
 	included = []string{
 		"package.json", "package-lock.json", "yarn.lock", "backstage.json",
@@ -23,8 +24,6 @@ var (
 	}
 	// configs is matched against names at the top.
 	configs = "app-config*.yaml"
-	// excluded is matched against the base name of each path below the included ones.
-	excluded = []string{".git", ".npmrc", ".yarnrc.yml", ".env", ".env.*", "*.local.yaml"}
 	// excludedPaths is matched against whole paths. The installers' notes about what
 	// they did hold versions of the workspace's own packages, which would make
 	// another layer of the same dependencies.
@@ -75,14 +74,14 @@ type plan map[part]map[string]entry
 
 // read adds those entries of a tree, below the given tops, that belong to the
 // wanted parts.
-func (p plan) read(root *os.Root, tops []string, wanted part) error {
+func (p plan) read(root *os.Root, tops []string, wanted part, out *omitted) error {
 	for _, top := range tops {
 		err := fs.WalkDir(root.FS(), top, func(name string, d fs.DirEntry, err error) error {
 			if err != nil {
 				return err
 			}
 			kind := partOf(name)
-			if leftOut(root, name) || kind == dependencies && wanted&dependencies == 0 {
+			if leftOut(root, name) || out.unwelcome(root, name, name == top) || kind == dependencies && wanted&dependencies == 0 {
 				if d.IsDir() {
 					return fs.SkipDir
 				}
@@ -149,7 +148,7 @@ func leftOut(root *os.Root, name string) bool {
 			return ok
 		})
 	}
-	if matches(excluded, path.Base(name)) || matches(excludedPaths, name) {
+	if matches(excludedPaths, name) {
 		return true
 	}
 	return matches(sources, name) && exists(root, path.Join(path.Dir(name), "dist"))

@@ -18,6 +18,9 @@ import (
 // maxIndexed bounds the manifests of one index, and what is attached to one image.
 const maxIndexed = 200
 
+// maxCopied bounds all manifests of one promotion.
+const maxCopied = 1000
+
 // Promote copies an image to another repository, also of another registry, with
 // its digest unchanged, and with its signatures and attestations. Layers that the
 // target has, or can link, do not travel. It writes no tag of a release.
@@ -45,7 +48,7 @@ func (i Images) Promote(ctx context.Context, image pipeline.Image, repository st
 	if err != nil {
 		return pipeline.Image{}, registryError(err, "logging in to push to %q", repository)
 	}
-	c := &copying{session: s, from: from.Context(), to: target}
+	c := &copying{session: s, from: from.Context(), to: target, seen: map[string]bool{}}
 	if err := c.manifest(ctx, from, ""); err != nil {
 		return pipeline.Image{}, registryError(err, "copying %q to %q", image, repository)
 	}
@@ -65,6 +68,20 @@ type copying struct {
 	session *session
 	from    name.Repository
 	to      *pusher
+	seen    map[string]bool // digests and tags that were copied, or are on their way
+}
+
+// once reports whether a manifest is still to be copied. Whoever may push can attach
+// indexes that name each other a thousand times.
+func (c *copying) once(reference string) (bool, error) {
+	if c.seen[reference] {
+		return false, nil
+	}
+	if len(c.seen) == maxCopied {
+		return false, pipeline.Refused("build/too-much-attached", "copying from %q: the image has more than %d manifests with what is attached to it; remove what nobody needs", c.from, maxCopied)
+	}
+	c.seen[reference] = true
+	return true, nil
 }
 
 // manifest copies a manifest with all it names, and what is attached to it. It is
@@ -72,6 +89,13 @@ type copying struct {
 func (c *copying) manifest(ctx context.Context, ref name.Reference, tag string) error {
 	descriptor, err := c.session.get(ctx, ref)
 	if err != nil {
+		return err
+	}
+	known := descriptor.Digest.String()
+	if tag != "" {
+		known = tag
+	}
+	if first, err := c.once(known); !first {
 		return err
 	}
 	blobs, err := c.below(ctx, descriptor)
@@ -112,6 +136,9 @@ func (c *copying) below(ctx context.Context, descriptor *remote.Descriptor) ([]b
 			return nil, fmt.Errorf("it has %d manifests, the limit is %d", len(index.Manifests), maxIndexed)
 		}
 		for _, m := range index.Manifests {
+			if c.seen[m.Digest.String()] {
+				continue
+			}
 			if err := c.manifest(ctx, c.from.Digest(m.Digest.String()), ""); err != nil {
 				return nil, err
 			}

@@ -2,6 +2,7 @@ package build
 
 import (
 	"context"
+	"maps"
 	"os"
 	"path/filepath"
 	"slices"
@@ -28,7 +29,24 @@ func (b *layering) open(ctx context.Context) error {
 		return err
 	}
 	b.source = source
-	return b.readApplication()
+	b.omitted.include = b.Include
+	if err := b.readApplication(); err != nil {
+		return err
+	}
+	b.tellOmitted()
+	return nil
+}
+
+// tellOmitted logs what was left out of the image because of what it is.
+func (b *layering) tellOmitted() {
+	names := slices.Sorted(maps.Keys(b.omitted.paths))
+	const shown = 20
+	for _, name := range names[:min(shown, len(names))] {
+		b.Log.Info("left out of the image; name it in the build's includes if the application needs it", "path", name, "reason", b.omitted.paths[name])
+	}
+	if more := len(names) - shown; more > 0 {
+		b.Log.Info("and more that is left out of the image", "paths", more)
+	}
 }
 
 // readApplication plans the application and the configuration, and, where they lie
@@ -46,7 +64,7 @@ func (b *layering) readApplication() error {
 		// The archives decide what of the packages belongs to the application.
 		tops = slices.DeleteFunc(tops, func(top string) bool { return top == "packages" || top == "plugins" })
 	}
-	if err := b.plan.read(b.source.root, tops, wanted); err != nil || !b.source.packed {
+	if err := b.plan.read(b.source.root, tops, wanted, &b.omitted); err != nil || !b.source.packed {
 		return err
 	}
 	unpacked, err := b.folder("bundle")
@@ -58,7 +76,7 @@ func (b *layering) readApplication() error {
 			return err
 		}
 	}
-	return b.plan.read(unpacked, []string{"."}, application)
+	return b.plan.read(unpacked, []string{"."}, application, &b.omitted)
 }
 
 // folder makes a folder of the build's own.

@@ -6,8 +6,10 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"io/fs"
 	"os"
 	"path"
+	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
@@ -43,11 +45,34 @@ func eachPacked(root *os.Root, name string, visit func(h *tar.Header, content io
 		if h.Name == "." {
 			continue
 		}
-		if err := visit(h, reader); err != nil {
+		err = fit(h)
+		if err == nil {
+			err = visit(h, reader)
+		}
+		if err != nil && strings.Contains(err.Error(), "path escapes from parent") { // as os.Root has it
+			err = pipeline.BadInput("build/odd-file", "it leads out of the archive: %w", err)
+		}
+		if err != nil {
 			return fmt.Errorf("reading %s: %q: %w", name, h.Name, err)
 		}
 	}
 	return pipeline.BadInput("build/no-backend", "reading %s: it has more than %d files", name, maxFiles)
+}
+
+// fit refuses what would be another thing unpacked than it is in the archive: files
+// with holes, of which a few bytes can stand for more than any disk has.
+func fit(h *tar.Header) error {
+	if !fs.ValidPath(h.Name) {
+		return pipeline.BadInput("build/odd-file", "its name leads out of the archive")
+	}
+	sparse := h.Typeflag == tar.TypeGNUSparse
+	for key := range h.PAXRecords {
+		sparse = sparse || strings.HasPrefix(key, "GNU.sparse.")
+	}
+	if sparse {
+		return pipeline.BadInput("build/odd-file", "it is a file with holes, which `yarn build:backend` does not write")
+	}
+	return nil
 }
 
 // unpack writes what an archive of the workspace holds below a root, which no name

@@ -172,9 +172,5 @@ func checkSizes(manifest *v1.Manifest) pipeline.Check {
 	return verdict("layers", nil, fmt.Sprintf("%d, %.1f MB compressed: %s", len(sizes), float64(total)/1e6, strings.Join(sizes, " + ")))
 }
 
-var (
-	// compilers are the programs that a build needs and production does not.
-	compilers = regexp.MustCompile(`^(usr/)?(local/)?s?bin/([a-z0-9_]+-linux-(gnu|musl)[a-z]*-)?(gcc|g\+\+|c\+\+|cc|clang|clang\+\+|tcc|make|ld|rustc|go)(-[0-9.]+)?$`)
-	// secrets are files of the application that hold credentials, or may.
-	secrets = regexp.MustCompile(`^app/((.*/)?(\.npmrc|\.env|\.env\.[^/]*|\.git|\.netrc|id_rsa|id_ed25519|[^/]*\.local\.yaml)|\.yarnrc\.yml)$`)
-)
+// compilers are the programs that a build needs and production does not.
+var compilers = regexp.MustCompile(`^(usr/)?(local/)?s?bin/([a-z0-9_]+-linux-(gnu|musl)[a-z]*-)?(gcc|g\+\+|c\+\+|cc|clang|clang\+\+|tcc|make|ld|rustc|go)(-[0-9.]+)?$`)
