@@ -354,3 +354,14 @@ func TestTheStateIsReportedAsItGoes(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 7}, seen)
 }
+
+func TestAHistoryThatMayNotBeReadDoesNotHideWhatElseIsMissing(t *testing.T) {
+	f := installed(t, "fine")
+	f.fails("history", pipeline.Refused("release/forbidden", "secrets is forbidden"))
+	f.concerns = []pipeline.Concern{{Code: "preflight/forbidden", Message: "list secrets, get leases", Blocks: true}}
+	_, err := Deploy(t.Context(), image("fine2"), f.options())
+	require.ErrorContains(t, err, "list secrets, get leases")
+	f.concerns = nil
+	_, err = Deploy(t.Context(), image("fine2"), f.options())
+	require.ErrorContains(t, err, "secrets is forbidden", "whatever the checks say")
+}

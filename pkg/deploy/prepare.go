@@ -10,8 +10,9 @@ import (
 
 // preflight looks for what would make the change fail, without changing anything.
 func (r *run) preflight(ctx context.Context) event {
-	if err := r.look(ctx); err != nil {
-		return r.breaks(err)
+	lookErr := r.look(ctx)
+	if lookErr != nil && !r.goesOn(lookErr) {
+		return r.breaks(lookErr)
 	}
 	plan, err := r.plan(ctx)
 	if err != nil {
@@ -23,11 +24,20 @@ func (r *run) preflight(ctx context.Context) event {
 	if err := Weigh(r.Log, r.result.Concerns); err != nil {
 		return r.breaks(err)
 	}
+	if lookErr != nil {
+		return r.breaks(lookErr)
+	}
 	if r.DryRun {
 		r.result.Plan = &plan
 		return untouched
 	}
 	return passed
+}
+
+// goesOn reports whether there is more to find out although the history may not be
+// read: the checks name everything else that is missing, too.
+func (r *run) goesOn(lookErr error) bool {
+	return pipeline.KindOf(lookErr) == pipeline.KindRefused && r.op.name == deploying.name
 }
 
 // look reads the history. After the lock it is read again: another run may have

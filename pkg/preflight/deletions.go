@@ -19,7 +19,7 @@ func (c *check) deletions() {
 		if d.Loss == "" {
 			continue
 		}
-		concern := pipeline.Concern{Code: "preflight/deletes", Object: d.Object(), Message: "the deploy would delete it, and with it " + d.Loss,
+		concern := pipeline.Concern{Code: "preflight/deletes", Object: d.Object(), Message: "it would be deleted, and with it " + d.Loss,
 			Advice: fmt.Sprintf("keep it in the chart, annotate it helm.sh/resource-policy: keep, or allow it: --allow-delete %s", d.Object())}
 		if concern.Blocks = !c.mayDelete(d); !concern.Blocks {
 			concern.Advice = ""
