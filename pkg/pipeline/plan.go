@@ -18,6 +18,8 @@ type Plan struct {
 	Image Image
 	// Deletions are the objects that would go, with what would be lost with them.
 	Deletions []Deletion
+	// Concerns are what the planning itself found.
+	Concerns []Concern
 	// Denied is the API server's first no to a question that a plan must ask; ""
 	// for none. With one the plan is not complete.
 	Denied string

@@ -60,7 +60,7 @@ func Check(ctx context.Context, o Options, plan pipeline.Plan) ([]pipeline.Conce
 	if err != nil {
 		return nil, err
 	}
-	c := &check{Options: o, plan: plan, objects: objects}
+	c := &check{Options: o, plan: plan, objects: objects, found: slices.Clone(plan.Concerns)}
 	var all sync.WaitGroup
 	for _, look := range []func(context.Context){c.permissions, c.terminating, c.quotas, c.room, c.pullable, c.references, c.nodes} {
 		all.Go(func() {

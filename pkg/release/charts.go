@@ -87,7 +87,6 @@ func (r *Release) load(ctx context.Context) (*chart.Chart, error) {
 	if names := lacking(c); len(names) > 0 {
 		return nil, r.incomplete("", names)
 	}
-	r.warnOfVersions(c)
 	return c, nil
 }
 

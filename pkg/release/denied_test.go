@@ -1,6 +1,7 @@
 package release
 
 import (
+	"encoding/json"
 	"net/http"
 	"os"
 	"path/filepath"
@@ -12,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"sigs.k8s.io/yaml"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
@@ -173,6 +175,40 @@ spec: {group: example.com, scope: Namespaced, names: {kind: Widget, plural: widg
 			require.ErrorContains(t, err, c.want)
 			require.ErrorContains(t, err, "[release/no-such-kind]")
 			require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+		})
+	}
+}
+
+func TestADefinitionThatHelmDoesNotUpdateIsSaid(t *testing.T) {
+	const crd = `apiVersion: apiextensions.k8s.io/v1
+kind: CustomResourceDefinition
+metadata: {name: widgets.example.com}
+spec: {group: example.com, scope: Namespaced, names: {kind: Widget, plural: widgets}, versions: [{name: v1, served: true, storage: true, schema: {openAPIV3Schema: {type: object, properties: {size: {type: integer}}}}}]}
+`
+	for name, c := range map[string]struct {
+		live string
+		want int
+	}{
+		"the same":             {crd, 0},
+		"an older schema":      {strings.Replace(crd, "{size: {type: integer}}", "{}", 1), 1},
+		"without the version":  {strings.Replace(crd, "name: v1,", "name: v1beta1,", 1), 1},
+		"with a status of its": {strings.Replace(crd, "\nspec:", "\nstatus: {storedVersions: [v1]}\nspec:", 1), 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, cluster := open(t)
+			filesOf(t, r.Chart, map[string]string{"crds/widget.yaml": crd})
+			cluster.meet = func(w http.ResponseWriter, request *http.Request) bool {
+				if request.Method != http.MethodGet || !strings.HasSuffix(request.URL.Path, "/widgets.example.com") {
+					return false
+				}
+				asJSON, err := yaml.YAMLToJSON([]byte(c.live))
+				require.NoError(t, err)
+				reply(w, http.StatusOK, json.RawMessage(asJSON))
+				return true
+			}
+			plan, err := r.Plan(t.Context(), image("one").Image())
+			require.NoError(t, err)
+			require.Len(t, plan.Concerns, c.want)
 		})
 	}
 }

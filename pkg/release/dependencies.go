@@ -1,6 +1,8 @@
 package release
 
 import (
+	"fmt"
+	"slices"
 	"strings"
 
 	"helm.sh/helm/v3/pkg/chart"
@@ -37,18 +39,108 @@ func has(c *chart.Chart, name string) bool {
 // and Helm's commands do not miss them; those that a condition or tag leaves out
 // may be absent, as with Helm.
 func (r *Release) nested(c *chart.Chart, merged map[string]any) error {
-	if path, _ := deeper(c, ""); path == "" {
+	if r.fits(c) && !lacksBelow(c) {
 		return nil
 	}
-	files := r.Charts.of(r.Chart)
-	enabled, err := files.load()
-	if err != nil || chartutil.ProcessDependenciesWithMerge(enabled, chartutil.Values(merged)) != nil {
+	enabled, err := r.processed(merged, func(*chart.Chart) {})
+	if err != nil {
 		return nil // Helm will say it
 	}
 	if path, names := deeper(enabled, ""); path != "" {
 		return r.incomplete(path, names)
 	}
-	return nil
+	// What Chart.yaml means, were the versions right.
+	meant, err := r.processed(merged, asThere)
+	if err != nil || slices.Equal(tree(enabled, ""), tree(meant, "")) {
+		return nil
+	}
+	return pipeline.BadInput("release/dependencies", "chart %s: charts/ holds dependencies in other versions than Chart.yaml wants (%s). Helm would render them without their alias, condition and tags: %s instead of %s; run `helm dependency build %s` before the deploy",
+		r.Chart, strings.Join(misfits(c), ", "), list(tree(enabled, "")), list(tree(meant, "")), r.Chart)
+}
+
+func list(names []string) string {
+	if len(names) == 0 {
+		return "none"
+	}
+	return strings.Join(names, ", ")
+}
+
+// processed is the chart with the dependencies that the values choose.
+func (r *Release) processed(merged map[string]any, change func(*chart.Chart)) (*chart.Chart, error) {
+	c, err := r.Charts.of(r.Chart).load()
+	if err != nil {
+		return nil, err
+	}
+	change(c)
+	return c, chartutil.ProcessDependenciesWithMerge(c, chartutil.Values(merged))
+}
+
+// tree names the dependencies of a chart as they would be rendered.
+func tree(c *chart.Chart, path string) []string {
+	var names []string
+	for _, d := range c.Dependencies() {
+		names = append(names, path+d.Name())
+		names = append(names, tree(d, path+d.Name()+"/")...)
+	}
+	slices.Sort(names)
+	return names
+}
+
+// asThere makes Chart.yaml want the versions that are there.
+func asThere(c *chart.Chart) {
+	for _, wanted := range c.Metadata.Dependencies {
+		if there := versions(c, wanted); len(there) > 0 && !fit(wanted, there) {
+			wanted.Version = there[0]
+		}
+	}
+	for _, d := range c.Dependencies() {
+		asThere(d)
+	}
+}
+
+// versions are those of a dependency that charts/ holds.
+func versions(c *chart.Chart, wanted *chart.Dependency) []string {
+	var there []string
+	for _, d := range c.Dependencies() {
+		if wanted != nil && d.Name() == wanted.Name {
+			there = append(there, d.Metadata.Version)
+		}
+	}
+	return there
+}
+
+func fit(wanted *chart.Dependency, there []string) bool {
+	return slices.ContainsFunc(there, func(version string) bool { return chartutil.IsCompatibleRange(wanted.Version, version) })
+}
+
+// misfits are the dependencies that charts/ holds in another version only. Helm
+// then renders them as if Chart.yaml did not name them
+// (https://github.com/helm/helm/issues/11936, also without a version: #10116).
+func misfits(c *chart.Chart) []string {
+	var names []string
+	for _, wanted := range c.Metadata.Dependencies {
+		if there := versions(c, wanted); len(there) > 0 && !fit(wanted, there) {
+			names = append(names, fmt.Sprintf("%s %s for %q", wanted.Name, strings.Join(there, ", "), wanted.Version))
+		}
+	}
+	for _, d := range c.Dependencies() {
+		names = append(names, misfits(d)...)
+	}
+	return names
+}
+
+// fits reports whether all versions are as wanted, and warns of the others.
+func (r *Release) fits(c *chart.Chart) bool {
+	names := misfits(c)
+	if len(names) > 0 {
+		r.Log.Warn("charts/ holds dependencies in other versions than Chart.yaml wants", "chart", r.Chart, "there", strings.Join(names, "; "))
+	}
+	return len(names) == 0
+}
+
+func lacksBelow(c *chart.Chart) bool {
+	path, _ := deeper(c, "")
+	return path != ""
 }
 
 // deeper finds a chart below c that lacks dependencies.
@@ -72,27 +164,4 @@ func (r *Release) incomplete(below string, names []string) error {
 	}
 	return pipeline.BadInput("release/dependencies", "chart %s%s: Chart.yaml names dependencies that charts/ does not hold: %s. "+
 		"They would not be deployed, and what runs of them would be deleted; %s", r.Chart, below, strings.Join(names, ", "), advice)
-}
-
-// warnOfVersions tells of dependencies in another version than Chart.yaml wants:
-// Helm renders them as if Chart.yaml did not name them, whatever their alias,
-// condition or tags say.
-func (r *Release) warnOfVersions(c *chart.Chart) {
-	for _, wanted := range c.Metadata.Dependencies {
-		if wanted == nil || wanted.Version == "" {
-			continue
-		}
-		var there []string
-		fits := false
-		for _, d := range c.Dependencies() {
-			if d.Name() == wanted.Name {
-				there = append(there, d.Metadata.Version)
-				fits = fits || chartutil.IsCompatibleRange(wanted.Version, d.Metadata.Version)
-			}
-		}
-		if !fits && len(there) > 0 {
-			r.Log.Warn("charts/ holds another version of a dependency than Chart.yaml wants; Helm ignores its alias, condition and tags then; run `helm dependency build`",
-				"dependency", wanted.Name, "wanted", wanted.Version, "there", strings.Join(there, ", "))
-		}
-	}
 }

@@ -16,7 +16,7 @@ func (t *trial) foreign(doing string, err error) error {
 	var lines []string
 	for _, info := range t.built {
 		found, getErr := live(info)
-		if getErr != nil || t.owns(found) || t.current.Contains(info) {
+		if getErr != nil || t.owns(found) || t.had(info) {
 			continue
 		}
 		lines = append(lines, fmt.Sprintf("%s %s. If this release is to have it:\n%s", named(info), ownerOf(found), t.adoption(info)))
@@ -25,6 +25,13 @@ func (t *trial) foreign(doing string, err error) error {
 		lines = []string{words(err)} // somebody was faster
 	}
 	return pipeline.Refused("release/not-ours", "%s: objects of the chart are there already and do not belong to the release:\n%s", doing, strings.Join(lines, "\n"))
+}
+
+// had reports whether the upgraded record has the object, in the same version of
+// its kind: what Helm calls another object (https://github.com/helm/helm/issues/9125).
+func (t *trial) had(info *resource.Info) bool {
+	before := t.current.Get(info)
+	return before != nil && before.Mapping.GroupVersionKind == info.Mapping.GroupVersionKind
 }
 
 // ownerOf says whose an object is, as far as it tells.

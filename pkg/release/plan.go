@@ -31,6 +31,7 @@ func (r *Release) Plan(ctx context.Context, image pipeline.Image) (pipeline.Plan
 	})
 	if record != nil {
 		r.planned(image, imagesOf(record))
+		plan.Concerns = trial.outdated(chart)
 	}
 	plan.Image = image
 	return plan, err

@@ -188,16 +188,18 @@ func (t *trial) Create(resources helmkube.ResourceList) (*helmkube.Result, error
 			}
 			continue
 		}
+		// Helm leaves a definition alone that is there.
+		if info.Mapping.GroupVersionKind.Kind == "CustomResourceDefinition" {
+			if _, err := live(info); err == nil {
+				t.existing = append(t.existing, info.Name)
+				continue
+			}
+		}
 		change, err := t.try(info, info)
 		if err != nil {
 			return nil, err
 		}
-		// Helm leaves a definition alone that is there.
-		isDefinition := info.Mapping.GroupVersionKind.Kind == "CustomResourceDefinition"
-		switch {
-		case isDefinition && (change == nil || change.Action != "create"):
-			t.existing = append(t.existing, info.Name)
-		case change != nil:
+		if change != nil {
 			t.changes = append(t.changes, *change)
 		}
 	}

@@ -1,0 +1,57 @@
+package release
+
+import (
+	"fmt"
+	"reflect"
+	"strings"
+
+	"helm.sh/helm/v3/pkg/chart"
+	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// outdated are the definitions of a chart's folder crds that the cluster has in
+// another form. Helm never updates them, and fields that the live one does not
+// know are dropped without a word (https://github.com/kumahq/kuma/issues/6201).
+func (t *trial) outdated(c *chart.Chart) []pipeline.Concern {
+	var all []pipeline.Concern
+	for _, crd := range c.CRDObjects() {
+		objects, _ := documents(string(crd.File.Data)) //nolint:errcheck // Helm will say it
+		for _, object := range objects {
+			info, err := t.place(object)
+			if err != nil || object.GetKind() != "CustomResourceDefinition" {
+				continue
+			}
+			found, err := live(info) // who may not read it cannot tell
+			if err != nil || sameSchemas(object, found) {
+				continue
+			}
+			_, file, _ := strings.Cut(crd.Filename, "/")
+			all = append(all, pipeline.Concern{Code: "preflight/definition-differs", Object: named(info),
+				Message: fmt.Sprintf("the cluster has another form of it than %s of the chart, and Helm does not update it: fields that it does not know are dropped", file),
+				Advice:  "look which is newer, and apply the chart's first if it is: kubectl apply --server-side -f " + file})
+		}
+	}
+	return all
+}
+
+// sameSchemas compares the served versions of two definitions.
+func sameSchemas(a, b *unstructured.Unstructured) bool {
+	schemas := func(object *unstructured.Unstructured) map[string]any {
+		definition := &apiextensionsv1.CustomResourceDefinition{}
+		if runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, definition) != nil {
+			return nil
+		}
+		served := map[string]any{}
+		for _, version := range definition.Spec.Versions {
+			if version.Served {
+				served[version.Name] = version.Schema
+			}
+		}
+		return served
+	}
+	return reflect.DeepEqual(schemas(a), schemas(b))
+}
