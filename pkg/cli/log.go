@@ -8,6 +8,7 @@ import (
 	"strconv"
 	"strings"
 	"sync"
+	"unicode"
 
 	"github.com/stagecrew/stagecrew/pkg/gha"
 )
@@ -95,6 +96,23 @@ func (h *lineHandler) attr(a slog.Attr) string {
 		value = strconv.Quote(value)
 	}
 	return " " + a.Key + "=" + oneLine(value)
+}
+
+// legible is a writer of lines without what steers a terminal.
+type legible struct{ out io.Writer }
+
+// Write passes on what a person can read.
+func (l legible) Write(p []byte) (int, error) {
+	text := strings.Map(func(r rune) rune {
+		if r != '\n' && r != '\t' && unicode.IsControl(r) {
+			return '?'
+		}
+		return r
+	}, string(p))
+	if _, err := io.WriteString(l.out, text); err != nil {
+		return 0, err
+	}
+	return len(p), nil
 }
 
 // oneLine makes visible what is not: control characters, what steers a terminal,

@@ -59,8 +59,8 @@ func newSession(name string, settings config.Settings, environ []string, stdout,
 	// Parts of the log are texts of registries, clusters and containers.
 	s.screen = newScreen(stderr)
 	s.screen.hide = s.redactor.Text
-	s.stdout = s.redactor.Writer(s.actions.Guarded(stdout))
-	s.stderr = s.redactor.Writer(s.actions.Guarded(s.screen))
+	s.stdout = s.redactor.Writer(legible{s.actions.Guarded(stdout)})
+	s.stderr = s.redactor.Writer(legible{s.actions.Guarded(s.screen)})
 	s.warn = annotator(s.actions, "stagecrew "+name)
 	s.log = newLog(s.stderr, name, s.warn, s.redactor.Text)
 	// Libraries that log by themselves must not get past the guard.
@@ -119,7 +119,8 @@ func (s *session) write(record pipeline.Record) error {
 		return nil
 	}
 	for _, o := range s.outputs(record) {
-		if err := s.actions.SetOutput(o[0], o[1]); err != nil {
+		// A later step may print it.
+		if err := s.actions.SetOutput(o[0], gha.Harmless(o[1])); err != nil {
 			return fmt.Errorf("setting output %s: %w", o[0], err)
 		}
 	}

@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"encoding/base64"
 	"slices"
 	"strings"
 	"unicode/utf8"
@@ -113,7 +114,59 @@ func (x *index) find(text string) []span {
 			found = append(found, v.original(s))
 		}
 	}
+	return append(found, x.within(text)...)
+}
+
+// within finds base64 texts that have a value in them, however short it is and
+// however it is escaped there. Each is hidden as a whole.
+func (x *index) within(text string) (found []span) {
+	for from := 0; from < len(text); {
+		if !isBase64(text[from]) {
+			from++
+			continue
+		}
+		to := from
+		for to < len(text) && isBase64(text[to]) {
+			to++
+		}
+		if plain, ok := decoded(text[from:to]); ok && x.has(plain) {
+			found = append(found, span{from, to})
+		}
+		from = to
+	}
 	return found
+}
+
+func (x *index) has(text string) bool {
+	return len(x.scan(view{text: text})) > 0 ||
+		slices.ContainsFunc(views(text), func(v view) bool { return len(x.scan(v)) > 0 })
+}
+
+// decoded reads a base64 text that stands for a text. Most words do not.
+func decoded(token string) (string, bool) {
+	token = strings.TrimRight(token, "=")
+	if len(token) < long || len(token)%4 == 1 {
+		return "", false
+	}
+	encoding := base64.RawStdEncoding
+	if strings.ContainsAny(token, "-_") {
+		encoding = base64.RawURLEncoding
+	}
+	var start [6]byte
+	if n, err := encoding.Decode(start[:], []byte(token[:long])); err != nil || !isText(start[:n]) {
+		return "", false
+	}
+	plain, err := encoding.DecodeString(token)
+	return string(plain), err == nil && isText(plain) && utf8.Valid(plain)
+}
+
+func isText(b []byte) bool {
+	for _, c := range b {
+		if c < ' ' && c != '\n' && c != '\t' && c != '\r' || c == 0x7f {
+			return false
+		}
+	}
+	return true
 }
 
 func (x *index) scan(v view) (found []span) {

@@ -1,0 +1,341 @@
+package cli
+
+import (
+	"bytes"
+	"context"
+	"encoding/base64"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log"
+	"log/slog"
+	"net/url"
+	"os"
+	"path/filepath"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/sirupsen/logrus"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/report"
+)
+
+// step is a step of a workflow whose sinks a test can read.
+type step struct {
+	*session
+	dir            string
+	stdout, stderr bytes.Buffer
+}
+
+func newStep(t *testing.T, settings config.Settings, environ ...string) *step {
+	t.Helper()
+	s := &step{dir: t.TempDir()}
+	in := func(name string) string { return filepath.Join(s.dir, name) }
+	settings.Record, settings.EvidenceDir = in("record.json"), in("evidence")
+	if settings.Output == "" {
+		settings.Output = config.OutputJSON
+	}
+	before := slog.Default()
+	t.Cleanup(func() {
+		slog.SetDefault(before)
+		log.SetOutput(os.Stderr)
+		logrus.SetOutput(os.Stderr)
+	})
+	s.session = newSession("deploy", settings, append(environ, "GITHUB_ACTIONS=true", "GITHUB_OUTPUT="+in("output"), "GITHUB_STEP_SUMMARY="+in("summary.md")), &s.stdout, &s.stderr)
+	return s
+}
+
+// sinks are what left the process. Masks are for the runner, which shows none.
+func (s *step) sinks(t *testing.T) map[string]string {
+	t.Helper()
+	all := map[string]string{"stdout": s.stdout.String(), "stderr": withoutMasks(s.stderr.String())}
+	require.NoError(t, filepath.WalkDir(s.dir, func(path string, entry os.DirEntry, err error) error {
+		if err != nil || entry.IsDir() {
+			return err
+		}
+		text, err := os.ReadFile(path)
+		all[strings.TrimPrefix(path, s.dir)] = string(text)
+		return err
+	}))
+	return all
+}
+
+func withoutMasks(text string) string {
+	var kept strings.Builder
+	for line := range strings.Lines(text) {
+		if !strings.HasPrefix(line, "::add-mask::") {
+			kept.WriteString(line)
+		}
+	}
+	return kept.String()
+}
+
+const kubeconfigText = "apiVersion: v1\nkind: Config\nusers:\n- name: ci\n  user:\n    token: KCTOKEN-abcdef123\n"
+
+// secretsOfARun are the kinds of secrets that a run meets, and how it learns of them.
+func secretsOfARun(s *session) map[string]string {
+	all := map[string]string{
+		"chart":      `p@ss/w0rd&"x y`,
+		"hook":       "Hook-S3cret-Value",
+		"envFrom":    "ExtTok3n-zzzz-9876",
+		"docker":     "D0cker-pull-pw",
+		"TLS":        "MIIEvQIBADANBgkqhkiG9w0BAQEFAASCBKcwggSjAgEAAoIBAQC7VJTUt9Us8cKj",
+		"connection": "h%2Fnt3r-conn",
+		"kubeconfig": "eyJrdWJlIjoiY29uZmlnIn0-token-1",
+		"lines":      "second-Line-of-Secret",
+		"short":      "k7Rq",
+		// Known from the settings and the environment, see settingsOfARun.
+		"--set": "HUNTER2-Secret!9", "registry": "REGPW-clear-1", "smoke": "Smoke-T0ken-11", "build argument": "npm_T0kenOfBuild",
+	}
+	s.withhold(all["chart"], all["hook"], all["envFrom"], all["kubeconfig"], all["short"])
+	s.withhold(`{"auths":{"r.example.com":{"auth":"` + base64.StdEncoding.EncodeToString([]byte("joe:"+all["docker"])) + `"}}}`)
+	s.withhold("-----BEGIN PRIVATE KEY-----\n" + all["TLS"] + "\n-----END PRIVATE KEY-----\n")
+	s.withhold("postgres://joe:" + all["connection"] + "@db:5432/x")
+	s.withhold("first-Line-of-Secret\n" + all["lines"] + "\n")
+	return all
+}
+
+func settingsOfARun() (config.Settings, []string) {
+	return config.Settings{
+		Release: "portal", Namespace: "prod", Set: []string{"auth.password=pa,HUNTER2-Secret!9"}, BuildArgs: []string{"NPM_TOKEN=npm_T0kenOfBuild"},
+	}, []string{"REGISTRY_PASSWORD=REGPW-clear-1", "BACKSTAGE_SMOKE_TOKEN=Smoke-T0ken-11"}
+}
+
+// spoken is how an application may write a value.
+func spoken(secret string) []string {
+	asJSON, _ := json.Marshal(secret) //nolint:errcheck // a string
+	return []string{
+		secret, "joe " + base64.StdEncoding.EncodeToString([]byte("joe:"+secret)), url.QueryEscape(secret), "'" + url.PathEscape(secret) + "'",
+		string(asJSON), strconv.Quote(secret), base64.StdEncoding.EncodeToString([]byte(secret)), "line\n" + secret + "\nline", "cut " + secret[:len(secret)-2] + "…",
+	}
+}
+
+// leaks are what of a secret must be nowhere.
+func leaks(secret string) []string {
+	all := []string{secret}
+	if len(secret) > 8 {
+		all = append(all, secret[:len(secret)-2]+"…")
+	}
+	for _, form := range []string{url.QueryEscape(secret), url.PathEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)), strings.Trim(strconv.Quote(secret), `"`)} {
+		all = append(all, form)
+	}
+	if plain, err := url.PathUnescape(secret); err == nil {
+		all = append(all, plain)
+	}
+	return append(all, base64.StdEncoding.EncodeToString([]byte("joe:" + secret))[4:])
+}
+
+func TestNoSecretLeavesByAnySinkHoweverARunEnds(t *testing.T) {
+	ends := map[string]func(*session, error) int{
+		"good":   func(s *session, _ error) int { return s.finish(nil) },
+		"failed": func(s *session, err error) int { return s.finish(err) },
+		"cancelled": func(s *session, err error) int {
+			return s.cancel(errors.Join(err, context.Canceled))
+		},
+		"given up": func(s *session, _ error) int { return s.giveUp() },
+		"panicked": func(s *session, err error) int {
+			return s.finish(attempt(context.Background(), s, func(context.Context, *session) error { panic(err.Error()) }))
+		},
+	}
+	for name, end := range ends {
+		for _, output := range []config.Output{config.OutputJSON, config.OutputText} {
+			t.Run(name+" "+string(output), func(t *testing.T) {
+				settings, environ := settingsOfARun()
+				settings.Output = output
+				s := newStep(t, settings, environ...)
+				secrets := secretsOfARun(s.session)
+				var said []string
+				for _, secret := range secrets {
+					said = append(said, spoken(secret)...)
+				}
+				s.says(t, said)
+				end(s.session, errors.New(strings.Join(said, " and ")))
+				for sink, text := range s.sinks(t) {
+					require.NotEmpty(t, text, sink)
+					for kind, secret := range secrets {
+						for _, leak := range leaks(secret) {
+							require.NotContains(t, text, leak, "%s in %s", kind, sink)
+						}
+					}
+				}
+				require.Contains(t, s.sinks(t)["/summary.md"], "portal in prod", "what is no secret can be read")
+			})
+		}
+	}
+}
+
+// says lets everything that takes somebody's words have some.
+func (s *step) says(t *testing.T, all []string) {
+	t.Helper()
+	cause := &pipeline.Cause{Code: "rollout/crash-loop", Object: "Pod/portal-1", Message: strings.Join(all, "; ")}
+	evidence := pipeline.Evidence{Cause: *cause}
+	var record pipeline.Record
+	for _, text := range all {
+		s.log.Info("the pod said: "+text, "text", text, "error", errors.New(text))
+		s.log.With("text", text).Warn("warned: " + text)
+		slog.Error("of a library: "+text, "uri", text)
+		log.Print(text)
+		logrus.Error(text)
+		s.screen.width = 0
+		fmt.Fprintln(s.session.stdout, text)
+		fmt.Fprintln(s.session.stderr, text)
+		evidence.Logs = append(evidence.Logs, pipeline.Log{Pod: "portal-1", Container: "app", Text: text, Ended: text})
+		evidence.Events = append(evidence.Events, pipeline.Event{Message: text})
+		evidence.Pods = append(evidence.Pods, pipeline.PodState{Message: text})
+		record.Checks = append(record.Checks, pipeline.Check{Name: "readiness", Target: text, Result: "failed", Detail: text})
+		record.Concerns = append(record.Concerns, pipeline.Concern{Code: "preflight/reference", Message: text, Advice: text})
+		record.Changes = append(record.Changes, pipeline.Change{Object: "ConfigMap/x", Action: "update", Diff: "+  a: " + text + "\n"})
+		record.Repairs = append(record.Repairs, text)
+	}
+	evidence.Diff = strings.Join(all, "\n")
+	report.Changes(s.session.stdout, record.Changes)
+	files, err := s.keepEvidence(evidence)
+	require.NoError(t, err)
+	s.update(func(r *pipeline.Record) {
+		r.Release, r.Cause, r.Diagnosis, r.Evidence = &pipeline.Release{Name: "portal", Namespace: "prod", Revision: 2}, cause, &evidence, files
+		r.Checks, r.Concerns, r.Changes, r.Repairs, r.Advice = record.Checks, record.Concerns, record.Changes, record.Repairs, "advice: "+all[0]
+		r.Tags = []pipeline.MovedTag{{Tag: "x", Why: all[0]}}
+	})
+	for _, revision := range []pipeline.Revision{{Number: 1, Status: all[0], Verdict: pipeline.Mark(all[1]), Image: all[2]}} {
+		require.NoError(t, s.statusTable([]pipeline.Revision{revision}))
+	}
+	document, err := json.Marshal(map[string]any{"all": all})
+	require.NoError(t, err)
+	require.NoError(t, s.document(document))
+}
+
+// hostile are texts that look for a way out, with the commands of the runner.
+func hostile() []string {
+	var all []string
+	commands := []string{"set-output name=verdict", "set-env name=PATH", "add-path", "add-mask", "save-state name=x", "stop-commands", "error", "warning file=x,line=1", "group", "endgroup", "debug", "echo", "add-matcher", "remove-matcher owner=x", "notice", "internal-set-repo-path repoFullName=x"}
+	for _, command := range commands {
+		all = append(all,
+			"::"+command+"::good", " \t::"+command+"::good", "x\n::"+command+"::good", "x\r::"+command+"::good", "x\r\n\u00a0::"+command+"::good",
+			":::"+command+"::good", "##["+command+";]good", "text ##["+command+"]good", "###["+command+"]good", "x\u2028::"+command+"::y",
+			"\x1b[2K\r::"+command+"::good", "::\u200b"+command+"::good", "\u200b::"+command+"::x")
+	}
+	return append(all, ":", ":set-output name=a::b", "#", "##", "[error]x", "<script>", "[x](javascript:alert(1))", "https://evil.example", "a|b|c\n|---|", "_GitHubActionsFileCommandDelimeter_\nx<<y", "\x9b31m", "\u202eright")
+}
+
+func TestNothingThatSomebodySaysIsACommand(t *testing.T) {
+	texts := hostile()
+	require.Greater(t, len(texts), 200)
+	for _, output := range []config.Output{config.OutputJSON, config.OutputText} {
+		s := newStep(t, config.Settings{Release: "portal", Output: output})
+		s.says(t, texts)
+		// In two parts, as a writer with a buffer passes them on.
+		for _, parts := range [][2]string{{"x\n:", ":error::y\n"}, {"#", "#[error]x\n"}, {"##", "[error]x\n"}} {
+			w := s.actions.Guarded(&s.stdout)
+			for _, part := range parts {
+				_, err := w.Write([]byte(part))
+				require.NoError(t, err)
+			}
+		}
+		s.finish(errors.New(strings.Join(texts, "\n")))
+		sinks := s.sinks(t)
+		for sink, text := range sinks {
+			if strings.HasPrefix(sink, "/evidence") {
+				continue // files that nobody prints
+			}
+			for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
+				command := commandOf(line)
+				ours := sink == "stderr" && (strings.HasPrefix(line, "::error title=stagecrew deploy::") || strings.HasPrefix(line, "::warning title=stagecrew deploy::"))
+				require.True(t, command == "" || ours, "%s obeys %q in %s", command, line, sink)
+			}
+		}
+		require.NotContains(t, sinks["/summary.md"], "https://", "no link")
+		require.NotContains(t, sinks["/summary.md"], "<script")
+		require.Equal(t, strings.Count(sinks["/output"], "<<ghadelimiter_"), strings.Count(sinks["/output"], "ghadelimiter_")/2, "no output within another")
+		require.NotContains(t, strings.Join([]string{sinks["stdout"], sinks["stderr"], sinks["/summary.md"]}, ""), "\x1b", "nothing steers a terminal")
+	}
+}
+
+// commandOf is the command that the runner finds in a line, "" for none: as
+// ActionCommand.TryParseV2 and TryParse of actions/runner.
+func commandOf(line string) string {
+	if trimmed := strings.TrimSpace(line); strings.HasPrefix(trimmed, "::") {
+		if end := strings.Index(trimmed[2:], "::"); end >= 0 && registered(trimmed[2:2+end]) {
+			return trimmed[2 : 2+end]
+		}
+	}
+	if start := strings.Index(line, "##["); start >= 0 {
+		if end := strings.Index(line[start:], "]"); end >= 0 && registered(line[start+3:start+end]) {
+			return line[start+3 : start+end]
+		}
+	}
+	return ""
+}
+
+func registered(info string) bool {
+	name, _, _ := strings.Cut(info, " ")
+	return slices.Contains(runnerCommands, strings.ToLower(strings.TrimSuffix(name, ";")))
+}
+
+// runnerCommands are those of actions/runner, ActionCommandManager.
+var runnerCommands = []string{
+	"set-output", "set-env", "add-path", "add-mask", "save-state", "stop-commands", "error", "warning", "group", "endgroup", "debug", "echo",
+	"add-matcher", "remove-matcher", "notice", "internal-set-repo-path",
+}
+
+func TestTheTextOfAFileInPlaceOfItsNameIsNotRepeated(t *testing.T) {
+	key := "-----BEGIN ENCRYPTED SIGSTORE PRIVATE KEY-----\nKCTOKEN-abcdef123\n-----END ENCRYPTED SIGSTORE PRIVATE KEY-----\n"
+	for name, args := range map[string][]string{
+		"a kubeconfig":               {"status", "--release", "x", "--kubeconfig", kubeconfigText},
+		"a kubeconfig in base64":     {"status", "--release", "x", "--kubeconfig", base64.StdEncoding.EncodeToString([]byte(strings.Repeat(kubeconfigText, 4)))},
+		"a kubeconfig in JSON":       {"status", "--release", "x", "--kubeconfig", `{"users":[{"user":{"token":"KCTOKEN-abcdef123"}}]}`},
+		"values":                     {"preflight", "--release", "x", "--image", "a@sha256:" + strings.Repeat("a", 64), "--values", "auth:\n  password: KCTOKEN-abcdef123\n"},
+		"a line of values":           {"preflight", "--release", "x", "--image", "a@sha256:" + strings.Repeat("a", 64), "--values", "password: KCTOKEN-abcdef123"},
+		"a key":                      {"sign", "--image", "a@sha256:" + strings.Repeat("a", 64), "--sign-key", key},
+		"a key without line breaks":  {"verify", "--image", "a@sha256:" + strings.Repeat("a", 64), "--verify-key", strings.ReplaceAll(key, "\n", `\n`)},
+		"the place of the record":    {"status", "--release", "x", "--record", kubeconfigText},
+		"in the environment":         {"status", "--release", "x"},
+		"a path that is one, but no": {"status", "--release", "x", "--kubeconfig", strings.Repeat("KCTOKEN-abcdef123", 30)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			summary := filepath.Join(dir, "summary")
+			environ := []string{"GITHUB_ACTIONS=true", "GITHUB_STEP_SUMMARY=" + summary, "HOME=" + dir}
+			if name == "in the environment" {
+				environ = append(environ, "STAGECREW_KUBECONFIG="+kubeconfigText)
+			}
+			var stdout, stderr bytes.Buffer
+			require.Equal(t, exitUsage, Main(append(args, "--output", "json"), environ, &stdout, &stderr))
+			text, err := os.ReadFile(summary)
+			require.NoError(t, err)
+			for sink, shown := range map[string]string{"stdout": stdout.String(), "stderr": withoutMasks(stderr.String()), "summary": string(text)} {
+				require.NotContains(t, shown, "KCTOKEN-abcdef123", sink)
+				require.NotContains(t, shown, "S0NUT0tFTi1", sink)
+			}
+			require.Contains(t, stderr.String(), "give")
+		})
+	}
+}
+
+func TestWhatCannotBeReadSilencesThePods(t *testing.T) {
+	s := newStep(t, config.Settings{Release: "portal"})
+	s.unread("database", errors.New("forbidden"))
+	s.unread("other", errors.New("forbidden"))
+	require.Equal(t, 1, strings.Count(s.stderr.String(), "warn: a Secret that the pods use"))
+	s.log.Info("waiting: exit code 1; it said: token unknown-to-us [rollout/crash-loop]")
+	require.Contains(t, s.stderr.String(), "exit code 1; it said: (left out) [rollout/crash-loop]")
+	require.Equal(t, "status 500, should be 200 (the rest is left out)", s.answered("status 500, should be 200: token unknown-to-us"))
+	require.Equal(t, "status 500, should be 200 (the rest is left out)", s.answered(s.answered("status 500, should be 200: token unknown-to-us")))
+	_, err := s.keepEvidence(pipeline.Evidence{Cause: pipeline.Cause{Message: "it said: unknown-to-us"}, Logs: []pipeline.Log{{Pod: "a", Text: "unknown-to-us"}}})
+	require.NoError(t, err)
+	for sink, text := range s.sinks(t) {
+		require.NotContains(t, text, "unknown-to-us", sink)
+	}
+}
+
+func TestTheRecordIsForItsOwnerOnly(t *testing.T) {
+	s := newStep(t, config.Settings{})
+	s.finish(nil)
+	info, err := os.Stat(s.Record)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
+}

@@ -1,0 +1,132 @@
+package release
+
+import (
+	"encoding/base64"
+	"net/http"
+	"slices"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+)
+
+// pupil keeps what a release tells of secrets.
+type pupil struct {
+	mu     sync.Mutex
+	told   []string
+	unread []string
+}
+
+func taught(r *Release) *pupil {
+	p := &pupil{}
+	r.Withhold = func(values ...string) {
+		p.mu.Lock()
+		defer p.mu.Unlock()
+		p.told = append(p.told, values...)
+	}
+	r.Unread = func(name string, _ error) { p.unread = append(p.unread, name) }
+	r.helm, _ = r.connect(nil)
+	return p
+}
+
+func (p *pupil) knows(value string) bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return slices.Contains(p.told, value)
+}
+
+const manySecrets = `apiVersion: v1
+kind: Secret
+metadata: {name: db}
+stringData: {password: Chart-S3cret, username: octocat, url: "postgres://octocat:Url-S3cret@db/x"}
+data: {key: S2V5LVMzY3JldA==}
+---
+apiVersion: v1
+kind: Secret
+metadata: {name: hook, annotations: {helm.sh/hook: pre-upgrade}}
+stringData: {token: Hook-S3cret}
+---
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  selector: {matchLabels: {app: web}}
+  template:
+    metadata: {labels: {app: web}}
+    spec:
+      imagePullSecrets: [{name: pull}]
+      containers:
+      - {name: web, image: web, envFrom: [{secretRef: {name: ext}}], env: [{name: A, valueFrom: {secretKeyRef: {name: one, key: a}}}]}
+      volumes: [{name: v, secret: {secretName: mounted}}, {name: p, projected: {sources: [{secret: {name: projected}}]}}]
+`
+
+func TestSecretsAreToldBeforeAnythingIsSent(t *testing.T) {
+	r, cluster := open(t)
+	r.Chart = chartOf(t, manySecrets)
+	r.Set = append(r.Set, "auth.password=Set-S3cret,auth.user=octocat")
+	for _, name := range []string{"pull", "ext", "one", "mounted", "projected"} {
+		cluster.put("/api/v1/namespaces/portal/secrets/"+name, "apiVersion: v1\nkind: Secret\nmetadata: {name: "+name+", namespace: portal}\ndata: {value: "+b64("Live-"+name)+", host: "+b64("db.example.com")+"}\n")
+	}
+	p := taught(r)
+	_, err := r.Plan(t.Context(), image("one").Image())
+	require.NoError(t, err)
+	for _, value := range []string{"Chart-S3cret", "postgres://octocat:Url-S3cret@db/x", "Key-S3cret", "Hook-S3cret", "Live-pull", "Live-ext", "Live-one", "Live-mounted", "Live-projected", "Set-S3cret"} {
+		require.True(t, p.knows(value), value)
+	}
+	for _, value := range []string{"octocat", "db.example.com"} {
+		require.False(t, p.knows(value), value)
+	}
+	require.Empty(t, p.unread)
+
+	// The next run knows what the last one deployed, before it renders anything.
+	apply(t, r, "one")
+	r.Chart = chartOf(t, strings.ReplaceAll(manySecrets, "Chart-S3cret", "New-S3cret"))
+	next := reopen(t, cluster)
+	next.Chart = r.Chart
+	p = taught(next)
+	_, err = next.History(t.Context())
+	require.NoError(t, err)
+	require.True(t, p.knows("Chart-S3cret"))
+	_, err = next.Plan(t.Context(), image("one").Image())
+	require.NoError(t, err)
+	require.True(t, p.knows("New-S3cret"))
+}
+
+func TestALateSecretIsLearnedAndAForbiddenOneTold(t *testing.T) {
+	r, cluster := open(t)
+	r.Chart = chartOf(t, manySecrets)
+	cluster.meet = func(w http.ResponseWriter, request *http.Request) bool {
+		if !strings.HasSuffix(request.URL.Path, "/secrets/projected") {
+			return false
+		}
+		refusal(w, metav1.Status{Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: "no"})
+		return true
+	}
+	p := taught(r)
+	_, err := r.Plan(t.Context(), image("one").Image())
+	require.NoError(t, err)
+	require.False(t, p.knows("Live-ext"))
+	cluster.put("/api/v1/namespaces/portal/secrets/ext", "apiVersion: v1\nkind: Secret\nmetadata: {name: ext, namespace: portal}\ndata: {value: "+b64("Live-ext")+"}\n")
+	r.Learn(t.Context())
+	require.True(t, p.knows("Live-ext"))
+	require.Equal(t, []string{"projected"}, p.unread, "once")
+}
+
+func TestSecretsAreNamedInAnyKindOfObject(t *testing.T) {
+	record := &helmrelease.Release{Namespace: "portal", Manifest: `apiVersion: networking.k8s.io/v1
+kind: Ingress
+metadata: {name: web, namespace: edge}
+spec: {tls: [{secretName: tls}]}
+---
+apiVersion: v1
+kind: PersistentVolume
+metadata: {name: v}
+spec: {csi: {nodePublishSecretRef: {name: csi}}}
+`}
+	require.Equal(t, []secretKey{{"edge", "tls"}, {"portal", "csi"}}, used(record))
+}
+
+func b64(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
