@@ -1,0 +1,153 @@
+package release
+
+import (
+	"fmt"
+	"net/http"
+	"strings"
+	"sync/atomic"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+// wrote notes that a manager wrote fields of a Deployment.
+func wrote(d *appsv1.Deployment, manager, subresource, fields string) {
+	d.ManagedFields = append(d.ManagedFields, metav1.ManagedFieldsEntry{
+		Manager: manager, Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "apps/v1", FieldsType: "FieldsV1",
+		FieldsV1: metav1.NewFieldsV1(fields), Subresource: subresource,
+	})
+	d.Generation++
+}
+
+func TestDriftNamesWhatSomebodyChangedAndNothingElse(t *testing.T) {
+	const template = `{"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"web\"}":{`
+	cases := map[string]struct {
+		change func(*appsv1.Deployment)
+		want   string
+	}{
+		// helm/helm#12768
+		"kubectl set image": {func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.Containers[0].Image = "busybox:1.36"
+			wrote(d, "kubectl-set", "", template+`"f:image":{}}}}}}}`)
+		}, "spec.template.spec.containers[web].image"},
+		"kubectl set env": {func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "HOTFIX", Value: "1"}}
+			wrote(d, "kubectl-set", "", template+`"f:env":{".":{},"k:{\"name\":\"HOTFIX\"}":{".":{},"f:name":{},"f:value":{}}}}}}}}}`)
+		}, "spec.template.spec.containers[web].env"},
+		"kubectl scale": {func(d *appsv1.Deployment) {
+			d.Spec.Replicas = new(int32(0))
+			wrote(d, "kubectl", "scale", `{"f:spec":{"f:replicas":{}}}`)
+		}, "spec.replicas"},
+		"kube-downscaler": {func(d *appsv1.Deployment) {
+			d.Spec.Replicas = new(int32(0))
+			wrote(d, "kube-downscaler", "", `{"f:spec":{"f:replicas":{}}}`)
+		}, "spec.replicas"},
+		"kubectl rollout undo": {func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.Containers[0].Image = "registry.test/older"
+			d.Spec.Template.Spec.TerminationGracePeriodSeconds = new(int64(5))
+			wrote(d, "kubectl-rollout", "", `{"f:spec":{"f:template":{"f:spec":{"f:terminationGracePeriodSeconds":{}}}}}`)
+		}, "spec.template.spec.containers[web].image, spec.template.spec.terminationGracePeriodSeconds"},
+		"kubectl rollout pause": {func(d *appsv1.Deployment) {
+			d.Spec.Paused = true
+			wrote(d, "kubectl-rollout", "", `{"f:spec":{"f:paused":{}}}`)
+		}, "spec.paused"},
+		"another container beside it, by kubectl edit": {func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.Containers = append(d.Spec.Template.Spec.Containers, corev1.Container{Name: "debug", Image: "x"})
+			wrote(d, "kubectl-edit", "", `{"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"debug\"}":{".":{},"f:name":{},"f:image":{}}}}}}}`)
+		}, "spec.template.spec.containers[debug]"},
+		"kubectl rollout restart": {func(d *appsv1.Deployment) {
+			d.Spec.Template.Annotations = map[string]string{"kubectl.kubernetes.io/restartedAt": "2026-11-26T00:00:00Z"}
+			wrote(d, "kubectl-rollout", "", `{"f:spec":{"f:template":{"f:metadata":{"f:annotations":{".":{},"f:kubectl.kubernetes.io/restartedAt":{}}}}}}`)
+		}, ""},
+		// stakater/Reloader
+		"a controller that restarts pods by an annotation": {func(d *appsv1.Deployment) {
+			d.Spec.Template.Annotations = map[string]string{"reloader.stakater.com/last-reloaded-from": "x"}
+			wrote(d, "Reloader", "", `{"f:spec":{"f:template":{"f:metadata":{"f:annotations":{".":{},"f:reloader.stakater.com/last-reloaded-from":{}}}}}}`)
+		}, ""},
+		"one that does it by a variable": {func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "STAKATER_X", Value: "1"}}
+			wrote(d, "Reloader", "", template+`"f:env":{".":{},"k:{\"name\":\"STAKATER_X\"}":{".":{},"f:name":{},"f:value":{}}}}}}}}}`)
+		}, ""},
+		"the controller's own annotation": {func(d *appsv1.Deployment) {
+			d.Annotations["deployment.kubernetes.io/revision"] = "7"
+			d.Status.ReadyReplicas = 1
+		}, ""},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r, cluster := open(t)
+			r.Chart = chartOf(t, growing)
+			apply(t, r, "one")
+			amend(cluster, deploymentPath, c.change)
+			for _, reader := range []*Release{r, reopen(t, cluster)} { // with and without what the apply knows
+				drift, err := reader.Drift(t.Context(), 1)
+				require.NoError(t, err)
+				if c.want == "" {
+					require.Empty(t, drift)
+					continue
+				}
+				require.Len(t, drift, 1)
+				require.Equal(t, "Deployment/web (update: "+c.want+")", drift[0].String())
+			}
+		})
+	}
+}
+
+// A webhook that acts on CREATE only: its sidecar is no leftover, and its other
+// image no edit. The API server notes the creator as the writer of both.
+func TestWhatAdmissionDoesToNewObjectsIsNoDrift(t *testing.T) {
+	r, cluster := open(t)
+	r.Chart = chartOf(t, growing)
+	cluster.refuse = func(verb string, object runtime.Object) *metav1.Status {
+		if d, ok := object.(*appsv1.Deployment); ok && verb == http.MethodPost {
+			d.Spec.Template.Spec.Containers[0].Image = "mirror/" + d.Spec.Template.Spec.Containers[0].Image
+			d.Spec.Template.Spec.Containers = append(d.Spec.Template.Spec.Containers, corev1.Container{Name: "sidecar", Image: "mesh"})
+			d.ManagedFields[0].FieldsV1 = metav1.NewFieldsV1(strings.Replace(string(d.ManagedFields[0].FieldsV1.GetRawBytes()), `"f:containers":{`,
+				`"f:containers":{"k:{\"name\":\"sidecar\"}":{".":{},"f:name":{},"f:image":{}},`, 1))
+		}
+		return nil
+	}
+	apply(t, r, "one")
+	require.Len(t, only(cluster.object(deploymentPath).(*appsv1.Deployment)).Containers, 2)
+	for _, reader := range []*Release{r, reopen(t, cluster)} {
+		drift, err := reader.Drift(t.Context(), 1)
+		require.NoError(t, err)
+		require.Empty(t, drift)
+	}
+	amend(cluster, deploymentPath, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "debug" })
+	drift, err := reopen(t, cluster).Drift(t.Context(), 1)
+	require.NoError(t, err)
+	require.Len(t, drift, 1)
+	require.Equal(t, "spec.template.spec.containers[web].image", drift[0].Fields)
+}
+
+func TestDriftAfterAnApplyTakesOneRequestForEachKind(t *testing.T) {
+	r, cluster := open(t)
+	var chart strings.Builder
+	for i := range 60 {
+		fmt.Fprintf(&chart, "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c%d}\ndata: {a: b}\n", i)
+	}
+	r.Chart = chartOf(t, chart.String())
+	apply(t, r, "one")
+	apply(t, r, "one")
+	var requests atomic.Int32
+	cluster.meet = func(_ http.ResponseWriter, request *http.Request) bool {
+		if strings.Contains(request.URL.Path, "/configmaps") {
+			requests.Add(1)
+		}
+		return false
+	}
+	drift, err := r.Drift(t.Context(), 2)
+	require.NoError(t, err)
+	require.Empty(t, drift)
+	require.EqualValues(t, 1, requests.Load())
+	amend(cluster, configPath+"c7", func(c *corev1.ConfigMap) { c.Data["a"] = "c" })
+	drift, err = r.Drift(t.Context(), 2)
+	require.NoError(t, err)
+	require.Len(t, drift, 1)
+	require.Equal(t, "ConfigMap/c7 (update: data.a)", drift[0].String())
+}
