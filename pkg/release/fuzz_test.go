@@ -12,7 +12,7 @@ func FuzzARecordsManifest(f *testing.F) {
 	for _, seed := range []string{
 		web, growing, changing, withSecret, scaler, "", "---", "null", "[]", "- 1", "a: &a [*a]", "kind: List\nitems: [1, null, {kind: Pod}]",
 		"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, data: {a: '!!!'}, stringData: [x]}\n",
-		"apiVersion: v1\nkind: Secret\ndata: text\n", "kind: Service\nmetadata: 7\nspec: {selector: [a], ports: {a: b}}", "{", "a: b: c", "\x00\xff---\n\t",
+		"apiVersion: v1\nkind: Secret\ndata: text\n", "apiVersion: v1\nkind: Secret\nstringData: {password: {a: b}}\n", "kind: Service\nmetadata: 7\nspec: {selector: [a], ports: {a: b}}", "{", "a: b: c", "\x00\xff---\n\t",
 		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: [x]}\nspec: {template: {spec: {containers: [1, {image: 2}, {image: 'a@sha256:b'}]}}}\n",
 	} {
 		f.Add(seed, "image", "a", "sha256:b")

@@ -5,6 +5,7 @@ import (
 	"encoding/base64"
 	"fmt"
 	"maps"
+	"reflect"
 	"slices"
 	"strings"
 
@@ -116,7 +117,7 @@ func hide(before, after map[string]any) {
 	for k, value := range after {
 		old, found := before[k]
 		after[k] = hidden
-		if found && old != value {
+		if found && !reflect.DeepEqual(old, value) {
 			after[k] = hiddenChange
 		}
 	}
