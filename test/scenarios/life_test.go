@@ -44,14 +44,14 @@ var ofLife = []reported{
 		},
 	},
 	{
-		name: "a Secret that comes twenty seconds late", source: "external-secrets/kubernetes-external-secrets#154",
+		name: "a Secret that comes while the kubelet waits for its next try", source: "external-secrets/kubernetes-external-secrets#154",
 		steps: []step{
 			{},
-			{values: passwordFrom("late"), during: late("CreateContainerConfigError", creates(`{apiVersion: v1, kind: Secret, metadata: {name: late}, stringData: {PASSWORD: late-password}}`)), serves: 2, after: []deed{isGood}},
+			{values: passwordFrom("late"), during: late("CreateContainerConfigError", 14*time.Second, creates(`{apiVersion: v1, kind: Secret, metadata: {name: late}, stringData: {PASSWORD: late-password}}`)), serves: 2, after: []deed{isGood}},
 		},
 	},
 	{
-		name: "a ServiceAccount that comes twenty seconds late", source: "external-secrets/kubernetes-external-secrets#154",
+		name: "a ServiceAccount that comes late", source: "external-secrets/kubernetes-external-secrets#154",
 		steps: []step{
 			{},
 			{values: `pod: {serviceAccountName: late}`, during: func(s *site, p *process) {
@@ -62,11 +62,11 @@ var ofLife = []reported{
 		},
 	},
 	{
-		name: "a ConfigMap for a volume that comes twenty seconds late", source: "helm/charts#14014",
+		name: "a ConfigMap for a volume that comes while the kubelet waits for its next try", source: "helm/charts#14014",
 		steps: []step{
 			{},
 			{values: "pod: {volumes: [{name: settings, configMap: {name: late}}]}\ncontainer: {volumeMounts: [{name: settings, mountPath: /settings}]}",
-				during: late("ContainerCreating", creates(`{apiVersion: v1, kind: ConfigMap, metadata: {name: late}, data: {a: "1"}}`)), serves: 2, after: []deed{isGood}},
+				during: late("ContainerCreating", 20*time.Second, creates(`{apiVersion: v1, kind: ConfigMap, metadata: {name: late}, data: {a: "1"}}`)), serves: 2, after: []deed{isGood}},
 		},
 	},
 	{
@@ -82,12 +82,12 @@ var ofLife = []reported{
 	},
 }
 
-// late does something twenty seconds after a new pod began to wait.
-func late(reason string, do deed) func(*site, *process) {
+// late does something some time after a new pod began to wait.
+func late(reason string, after time.Duration, do deed) func(*site, *process) {
 	return func(s *site, _ *process) {
 		s.t.Helper()
 		pod := s.awaits("a new pod that waits", func(p *corev1.Pod) bool { return isNew(p) && waits(p, reason) })
-		time.Sleep(20 * time.Second) // this is what the scenario is about
+		time.Sleep(after) // this is what the scenario is about
 		do(s)
 		_, err := s.kube.CoreV1().Pods(s.namespace).Get(s.ctx, pod.Name, metav1.GetOptions{})
 		require.NoError(s.t, err, "the pod was not waited for")
