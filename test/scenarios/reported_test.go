@@ -38,9 +38,9 @@ type step struct {
 	during func(*site, *process)
 
 	// exits are the codes that are right, default 0; words must stand in what the
-	// record says, lies must not.
-	exits       []int
-	words, lies []string
+	// record says, lies must not; told is what the log says.
+	exits             []int
+	words, lies, told []string
 	// serves is the version that answers afterwards; 0 asks nothing.
 	serves int
 	after  []deed
@@ -156,6 +156,9 @@ func (st step) judge(s *site, o outcome, what string) {
 	require.Contains(s.t, exits, o.exit, "exit code of %s, which said: %s", what, said)
 	for _, word := range st.words {
 		require.Contains(s.t, said, word, what)
+	}
+	for _, word := range st.told {
+		require.Contains(s.t, o.stderr, word, what)
 	}
 	for _, lie := range st.lies {
 		require.NotContains(s.t, said, lie, what)

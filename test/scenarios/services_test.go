@@ -17,18 +17,19 @@ var ofServices = []reported{
 		},
 	},
 	{
-		name: "a Service of two ports, one of which leads nowhere", source: "kubernetes/kubernetes#109627", beside: true,
+		name: "a Service of two ports, one of which leads nowhere any more", source: "kubernetes/kubernetes#109627", beside: true,
 		steps: []step{
-			{},
-			{values: `service: {ports: [{name: http, port: 80, targetPort: http}, {name: admin, port: 81, targetPort: admin}]}`, exits: []int{1, 4}, words: []string{"Service/app", "admin"}, serves: 1},
+			{values: twoPorts + "container: {ports: [{name: http, containerPort: 8080}, {name: admin, containerPort: 8081}]}"},
+			{values: twoPorts, exits: []int{1, 4}, words: []string{"Service/app", "admin"}, serves: 1},
 		},
 	},
 	{
-		name: "a second Service that fits no pod", source: "helm/charts#21508", beside: true,
+		// Charts often name what only an option adds, or what an operator makes.
+		name: "a second Service that fits no pod, and never did", source: "helm/charts#21508", beside: true,
 		steps: []step{
 			{},
 			{values: `objects: [{apiVersion: v1, kind: Service, metadata: {name: admin}, spec: {selector: {app: app, tier: admin}, ports: [{port: 80, targetPort: 8080}]}}]`,
-				exits: []int{1, 4}, words: []string{"Service/admin"}, serves: 1},
+				exits: []int{0, 1, 4}, told: []string{"Service/admin"}},
 		},
 	},
 	{
@@ -98,6 +99,8 @@ const metrics = `
 container: {ports: [{name: http, containerPort: 8080}, {name: metrics, containerPort: 9464}]}
 script: mkdir -p /tmp/m; echo 'up 1' > /tmp/m/metrics; httpd -p 9464 -h /tmp/m; exec httpd -f -p 8080 -h $www
 objects: [{apiVersion: v1, kind: Service, metadata: {name: app-metrics}, spec: {selector: {app: app}, ports: [{name: metrics, port: 9464, targetPort: metrics}]}}]`
+
+const twoPorts = "service: {ports: [{name: http, port: 80, targetPort: http}, {name: admin, port: 81, targetPort: admin}]}\n"
 
 func dns(more string) string {
 	return `objects: [{apiVersion: v1, kind: Service, metadata: {name: dns}, spec: {selector: {app: app}, ports: [{name: tcp, port: 80, targetPort: 8080}` + more + `]}}]`
