@@ -195,6 +195,8 @@ func (r rejection) advice() string {
 		return "undo the change, or use another name and move the data"
 	case "StatefulSet":
 		return "undo the change, or let the pods run on while the object is made anew: " + command + " --cascade=orphan"
+	case "Job":
+		return "make it a hook (helm.sh/hook: pre-upgrade with helm.sh/hook-delete-policy: before-hook-creation), give it another name in each revision, or delete it before the deploy: " + command
 	case "Deployment", "DaemonSet":
 		return "undo the change, give the object another name, or delete it before the deploy (its pods stop): " + command
 	}
