@@ -99,9 +99,9 @@ var ofWorkloads = []reported{
 		name: "native sidecars, a disruption budget and a CronJob's pods", source: "RedHatInsights/clowder#1783",
 		steps: []step{
 			{values: odd(1, "")},
-			{values: odd(2, ""), serves: 2},
-			{values: odd(3, "") + "\n" + crash, exits: rolledBack, words: []string{"cannot open the database"}, serves: 2},
-			{values: odd(4, "echo no upstream >&2; exit 1;"), exits: rolledBack, words: []string{"container proxy", "no upstream"}, serves: 2},
+			{values: odd(2, ""), after: []deed{isGood, twoReady}},
+			{values: odd(3, "") + "\n" + crash, exits: rolledBack, words: []string{"cannot open the database"}, after: []deed{twoReady}},
+			{values: odd(4, "echo no upstream >&2; exit 1;"), exits: rolledBack, words: []string{"container proxy", "no upstream"}, after: []deed{twoReady}},
 		},
 	},
 	{
@@ -170,6 +170,10 @@ func labelled(version string) string {
 	return stateful(`replicas: 1, volumeClaimTemplates: [{metadata: {name: data, labels: {version: "`+version+`"}}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Mi}}}}]`) + `
 container: {volumeMounts: [{name: data, mountPath: /data}]}`
 }
+
+// twoReady takes the place of a look at the Service where the pods of a CronJob are
+// among its endpoints, too.
+var twoReady = becomes("deployments.apps/app", "{.status.readyReplicas}{.status.updatedReplicas}", "22")
 
 // odd are values with much that charts have seldom; the sidecar begins with a script.
 func odd(version int, sidecar string) string {
