@@ -75,8 +75,8 @@ func (r *Release) plan(
 	e.config.KubeClient = trial
 	e.begin(ctx)
 	var record *helmrelease.Release
-	// The chart's templates run in here.
-	if err := pipeline.Guard(func() error { record, err = change(e); return nil }); err != nil {
+	// The chart's templates run in here, before any change does.
+	if err := sparing(func() error { record, err = change(e); return nil }); err != nil {
 		return pipeline.Plan{}, nil, err
 	}
 	switch {
