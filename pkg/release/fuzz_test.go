@@ -1,41 +1,42 @@
 package release
 
 import (
+	"log/slog"
 	"testing"
 
-	helmrelease "helm.sh/helm/v3/pkg/release"
+	"github.com/stretchr/testify/require"
+	coordinationv1 "k8s.io/api/coordination/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// FuzzARecordsManifest reads what may stand in a record of Helm's, which others
-// can write: nothing of it may end the program.
-func FuzzARecordsManifest(f *testing.F) {
-	for _, seed := range []string{
-		web, growing, changing, withSecret, scaler, "", "---", "null", "[]", "- 1", "a: &a [*a]", "kind: List\nitems: [1, null, {kind: Pod}]",
-		"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: Secret, data: {a: '!!!'}, stringData: [x]}\n",
-		"apiVersion: v1\nkind: Secret\ndata: text\n", "apiVersion: v1\nkind: Secret\nstringData: {password: {a: b}}\n", "kind: Service\nmetadata: 7\nspec: {selector: [a], ports: {a: b}}", "{", "a: b: c", "\x00\xff---\n\t",
-		"apiVersion: apps/v1\nkind: Deployment\nmetadata: {name: [x]}\nspec: {template: {spec: {containers: [1, {image: 2}, {image: 'a@sha256:b'}]}}}\n",
-	} {
-		f.Add(seed, "image", "a", "sha256:b")
-	}
-	f.Fuzz(func(t *testing.T, manifest, path, repository, digest string) {
-		record := &helmrelease.Release{
-			Name: "r", Version: 1, Info: &helmrelease.Info{}, Manifest: manifest,
-			Hooks:  []*helmrelease.Hook{{Manifest: manifest}},
-			Config: map[string]any{"image": map[string]any{"repository": repository, "digest": digest}},
+// FuzzLease reads what anybody who may write Leases can put there.
+func FuzzLease(f *testing.F) {
+	f.Add(`{"holder":"run 1","phase":"watch","since":"2026-01-02T03:04:05Z","revision":4}`, "run 1", true)
+	f.Add(`{"revision":1e400}`, "\n::error::", false)
+	f.Add(`[`, "", true)
+	f.Fuzz(func(t *testing.T, journal, holder string, acquired bool) {
+		r := &Release{Options: Options{Name: "web", Namespace: "portal", Log: slog.New(slog.DiscardHandler)}, timing: defaultTiming}
+		lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{annotationJournal: journal}}}
+		lease.Spec.HolderIdentity = &holder
+		if acquired {
+			now := metav1.NowMicro()
+			lease.Spec.AcquireTime = &now
 		}
-		r := &Release{Options: Options{Name: "r", Namespace: "n", ImageValuesPath: path, VerdictKey: []byte(repository)}}
-		objects, err := documents(manifest)
-		if err == nil {
-			for _, object := range objects {
-				_ = object.GetKind() + object.GetName() + object.GetNamespace()
-				withheld(object, object)
-			}
-		}
-		_, _ = r.applied(record)
-		secretValues(manifest, hooksOf(record))
-		r.notary().state(record, statement{mark: "good"})
-		if said := r.notary().read(record); said.mark != "good" {
-			t.Fatalf("a statement that was just made counts as %+v", said)
-		}
+		require.LessOrEqual(t, len(r.journal(lease).Phase), maxJournal)
+		require.Equal(t, pipeline.KindRefused, pipeline.KindOf(r.locked(lease)))
+		require.True(t, sameHolding(lease, lease.DeepCopy()))
+		next := r.lease(lease, "us")
+		require.Equal(t, "us", *next.Spec.HolderIdentity)
+	})
+}
+
+func FuzzWords(f *testing.F) {
+	f.Add(`1 error occurred: * cannot patch "x" with kind Secret: Invalid value: "{\"a\":1}": no`)
+	f.Add("no matches for kind \"A\" in version \"\xff\"")
+	f.Fuzz(func(t *testing.T, text string) {
+		require.LessOrEqual(t, len([]rune(withoutValues(text))), maxWords+1)
+		require.LessOrEqual(t, len([]rune(bounded(text))), maxWords+1)
 	})
 }
