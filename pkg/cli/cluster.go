@@ -123,6 +123,7 @@ func (s *session) openRelease() (*kube.Cluster, *release.Release, error) {
 		ImageValuesPath: s.ImageValuesPath,
 		HistoryMax:      s.HistoryMax,
 		VerdictKey:      s.VerdictKey,
+		Reason:          s.Reason,
 		Watch: func(ctx context.Context, applied pipeline.Applied) (pipeline.Rollout, error) {
 			g, err := s.gate()
 			if err != nil {

@@ -71,8 +71,20 @@ func (r *Release) Rollback(ctx context.Context, to int) (pipeline.Applied, error
 		if err != nil {
 			return r.failed(fmt.Sprintf("rolling back to revision %d", to), last, err)
 		}
+		r.explain(record)
 		return r.complete(ctx, record)
 	})
+}
+
+// explain notes why somebody went back where Helm describes a revision.
+func (r *Release) explain(record *helmrelease.Release) {
+	if r.Reason == "" {
+		return
+	}
+	record.Info.Description += ": " + r.Reason
+	if err := r.helm.config.Releases.Update(record); err != nil {
+		r.Log.Warn("noting the reason of the rollback", "revision", record.Version, "error", err)
+	}
 }
 
 // complete does what Helm leaves undone. The objects are applied by now: what

@@ -243,3 +243,17 @@ func TestARollbackThatFailsSaysWhatItLeft(t *testing.T) {
 	require.Equal(t, 3, applied.Revision.Number)
 	require.Equal(t, "failed", applied.Revision.Status)
 }
+
+func TestRelease_Rollback_TheReasonStandsInHelmsHistory(t *testing.T) {
+	r, _ := open(t)
+	apply(t, r, "one")
+	apply(t, r, "two")
+	r.Reason = "the login page is blank"
+	applied, err := r.Rollback(t.Context(), 1)
+	require.NoError(t, err)
+	record, err := r.record(t.Context(), applied.Revision.Number)
+	require.NoError(t, err)
+	require.Equal(t, "Rollback to 1: the login page is blank", record.Info.Description)
+	require.Equal(t, helmrelease.StatusDeployed, record.Info.Status)
+	require.Equal(t, 1, applied.Revision.Origin)
+}

@@ -40,6 +40,9 @@ type Options struct {
 	// HistoryMax is how many of Helm's records are kept; default 20. Records that
 	// a rollback may need are kept beyond it, see [Release.Prune].
 	HistoryMax int
+	// Reason is why somebody goes back by hand; Helm's description of the revision that
+	// a rollback makes ends with it. "" for none.
+	Reason string
 	// Watch judges pods, as pkg/rollout does, where Helm must wait: for a hook, and
 	// before hooks that need the application. nil waits as Helm does.
 	Watch func(context.Context, pipeline.Applied) (pipeline.Rollout, error)
