@@ -203,9 +203,6 @@ func (w watcher) Watch(ctx context.Context, applied pipeline.Applied) (pipeline.
 
 func (w watcher) Hold(ctx context.Context, applied pipeline.Applied, d time.Duration) (*pipeline.Cause, error) {
 	defer w.learning(ctx)()
-	if d == 0 {
-		d = 10 * time.Second
-	}
 	return rollout.Hold(ctx, w.Options, applied, d)
 }
 
