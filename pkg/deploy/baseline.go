@@ -124,12 +124,18 @@ func (r *run) adoption() time.Time {
 	return r.afterSoak(time.Now().Add(min(r.RollbackTimeout, r.Timeout/2)))
 }
 
-// markLive writes the verdict of the live revision, here too.
+// markLive writes the verdict of the live revision, here too. A record that
+// somebody edited takes none; the deploy makes a new one.
 func (r *run) markLive(ctx context.Context, number int, verdict pipeline.Mark) error {
+	err := r.cluster.Releases.Mark(ctx, number, verdict)
+	if pipeline.KindOf(err) == pipeline.KindRefused {
+		r.Log.Warn("the live revision is no revision to go back to", "revision", number, "error", err)
+		return nil
+	}
 	for i := range r.history {
-		if r.history[i].Number == number {
+		if r.history[i].Number == number && err == nil {
 			r.history[i].Verdict = verdict
 		}
 	}
-	return r.cluster.Releases.Mark(ctx, number, verdict)
+	return err
 }

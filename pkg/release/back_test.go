@@ -34,7 +34,8 @@ spec:
   template: {metadata: {labels: {app: web}}, spec: {containers: [{name: web, image: "{{ .Values.image.repository }}"}]}}
 `
 
-// stackrox/stackrox#22513, helm/helm#11359: the other objects go back all the same.
+// stackrox/stackrox#22513, helm/helm#11359, grafana/helm-charts#3125 (its manifest
+// has another volumeName): the other objects go back all the same.
 func TestARollbackLeavesAVolumeThatCannotShrink(t *testing.T) {
 	r, cluster := open(t)
 	r.Chart = chartOf(t, changing)

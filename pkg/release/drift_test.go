@@ -151,3 +151,31 @@ func TestDriftAfterAnApplyTakesOneRequestForEachKind(t *testing.T) {
 	require.Len(t, drift, 1)
 	require.Equal(t, "ConfigMap/c7 (update: data.a)", drift[0].String())
 }
+
+// fluxcd/helm-controller#643: a webhook that is not called in a dry run, or that
+// makes it fail, has left its mark on the object.
+func TestAWebhookThatCannotBeTriedHidesOnlyWhatTheManifestDoesNotName(t *testing.T) {
+	r, cluster := open(t)
+	r.Chart = chartOf(t, growing)
+	apply(t, r, "one")
+	cluster.meet = func(w http.ResponseWriter, request *http.Request) bool {
+		if request.URL.Query().Get("dryRun") == "" {
+			return false
+		}
+		refusal(w, metav1.Status{Code: http.StatusBadRequest, Reason: metav1.StatusReasonBadRequest, Message: `admission webhook "w" does not support dry run`})
+		return true
+	}
+	amend(cluster, deploymentPath, func(d *appsv1.Deployment) {
+		d.Annotations["prometheus-operator-validated"], d.Generation = "true", d.Generation+1
+	})
+	drift, err := r.Drift(t.Context(), 1)
+	require.NoError(t, err)
+	require.Empty(t, drift)
+	amend(cluster, deploymentPath, func(d *appsv1.Deployment) {
+		d.Spec.Template.Spec.Containers[0].Image, d.Generation = "debug", d.Generation+1
+	})
+	drift, err = r.Drift(t.Context(), 1)
+	require.NoError(t, err)
+	require.Len(t, drift, 1)
+	require.Equal(t, "spec.template.spec.containers[web].image", drift[0].Fields)
+}
