@@ -41,6 +41,9 @@ type ScanReport struct {
 	Blocking []Finding `json:"blocking"`
 	// Packages is how many packages were found and compared.
 	Packages int `json:"packages"`
+	// NotCompared tells of packages and advisories whose version the scanner does not
+	// understand; what they would have found is not in Findings.
+	NotCompared []string `json:"notCompared,omitempty"`
 	// DatabaseUpdated is when the vulnerability database was made.
 	DatabaseUpdated time.Time `json:"databaseUpdated"`
 	// Suppressed are findings that an ignore entry or a VEX statement took out; their

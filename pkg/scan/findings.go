@@ -38,6 +38,12 @@ func (s session) result(img *watchedImage, report types.Report, updated time.Tim
 	if s.options.Misconfigurations && !slices.ContainsFunc(report.Results, func(r types.Result) bool { return r.Class == types.ClassConfig }) {
 		return Result{}, pipeline.Unavailable("scan/engine-failed", "scanning image %q: its configuration could not be checked for misconfigurations", img.name)
 	}
+	if n := len(img.missed); n > 0 {
+		s.log.Warn("versions that the scanner does not understand were not compared", "image", img.name, "comparisons", n, "first", img.missed[0])
+		if s.options.RequireAll {
+			return Result{}, pipeline.Unavailable("scan/not-compared", "scanning image %q: %s could not be made, the first: %s; without --scan-require-all such packages are counted, not refused", img.name, count(n, "comparison"), img.missed[0])
+		}
+	}
 	image, err := pipeline.ParseImage(img.name)
 	if err != nil {
 		return Result{}, unusable(img.name, err)
@@ -45,7 +51,7 @@ func (s session) result(img *watchedImage, report types.Report, updated time.Tim
 	tidy(&report)
 	unmatched := s.ignores.apply(report.Results)
 	all := Result{
-		Report:    pipeline.ScanReport{Image: image, Packages: packages, DatabaseUpdated: updated},
+		Report:    pipeline.ScanReport{Image: image, Packages: packages, DatabaseUpdated: updated, NotCompared: img.missed},
 		Platform:  img.platform,
 		Expired:   s.ignores.expired,
 		Unmatched: unmatched,

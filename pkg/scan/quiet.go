@@ -23,7 +23,7 @@ func init() {
 }
 
 // redirect sends what Trivy logs to log until the returned function is called.
-func redirect(log *slog.Logger) (restore func()) {
+func redirect(log *slog.Logger, missed *missed) (restore func()) {
 	before, out, flags := slog.Default(), stdlog.Writer(), stdlog.Flags()
 	set := func(l *slog.Logger) {
 		slog.SetDefault(l)
@@ -31,13 +31,16 @@ func redirect(log *slog.Logger) (restore func()) {
 		stdlog.SetOutput(out)
 		stdlog.SetFlags(flags)
 	}
-	set(slog.New(bridge{log}))
+	set(slog.New(bridge{log, missed}))
 	return func() { set(before) }
 }
 
 // bridge passes on Trivy's warnings as such and all else as debug messages, with
 // its foreign text made fit for a log.
-type bridge struct{ log *slog.Logger }
+type bridge struct {
+	log    *slog.Logger
+	missed *missed
+}
 
 func level(l slog.Level) slog.Level {
 	if l >= slog.LevelWarn {
@@ -46,11 +49,15 @@ func level(l slog.Level) slog.Level {
 	return slog.LevelDebug
 }
 
-func (b bridge) Enabled(ctx context.Context, l slog.Level) bool {
-	return b.log.Enabled(ctx, level(l))
+func (b bridge) Enabled(context.Context, slog.Level) bool {
+	return true // for what was missed, which Trivy tells on all levels
 }
 
 func (b bridge) Handle(ctx context.Context, r slog.Record) error {
+	b.missed.see(r)
+	if !b.log.Enabled(ctx, level(r.Level)) {
+		return nil
+	}
 	attrs := []slog.Attr{slog.String("from", "trivy")}
 	r.Attrs(func(a slog.Attr) bool {
 		attrs = append(attrs, legible(a))
@@ -65,10 +72,10 @@ func (b bridge) WithAttrs(attrs []slog.Attr) slog.Handler {
 	for _, a := range attrs {
 		with = append(with, legible(a))
 	}
-	return bridge{b.log.With(with...)}
+	return bridge{b.log.With(with...), b.missed}
 }
 
-func (b bridge) WithGroup(name string) slog.Handler { return bridge{b.log.WithGroup(name)} }
+func (b bridge) WithGroup(name string) slog.Handler { return bridge{b.log.WithGroup(name), b.missed} }
 
 func legible(a slog.Attr) slog.Attr {
 	return slog.String(a.Key, clean(a.Value.String(), 300))

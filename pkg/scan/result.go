@@ -90,6 +90,7 @@ func Combine(index pipeline.Image, platforms ...Result) Result {
 	all := Result{Report: pipeline.ScanReport{Image: index}, Platforms: platforms}
 	for i, p := range platforms {
 		all.Report.Packages += p.Report.Packages
+		all.Report.NotCompared = append(all.Report.NotCompared, p.Report.NotCompared...)
 		if i == 0 || p.Report.DatabaseUpdated.Before(all.Report.DatabaseUpdated) {
 			all.Report.DatabaseUpdated = p.Report.DatabaseUpdated
 		}

@@ -71,6 +71,9 @@ func summary(report pipeline.ScanReport) string {
 		}
 	}
 	text := fmt.Sprintf("Scanned %s: %s, %s", report.Image, count(report.Packages, "package"), count(len(report.Findings), "finding"))
+	if n := len(report.NotCompared); n > 0 {
+		text += fmt.Sprintf(" (%s not made)", count(n, "comparison"))
+	}
 	if len(parts) > 0 {
 		text += fmt.Sprintf(" (%s), %d blocking", strings.Join(parts, ", "), len(report.Blocking))
 	}

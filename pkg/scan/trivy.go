@@ -139,6 +139,7 @@ func (s session) compare(ctx context.Context, base database, found []analysis) (
 		defer func() { _ = trivydb.Close() }()
 		for _, a := range found {
 			var report types.Report
+			s.missed.take()
 			err := guarded(func() (err error) {
 				if report, err = s.detect(ctx, a); err != nil {
 					return err
@@ -148,6 +149,7 @@ func (s session) compare(ctx context.Context, base database, found []analysis) (
 			if err != nil {
 				return pipeline.Unavailable("scan/engine-failed", "comparing image %q: %w", a.image.name, foreign(err))
 			}
+			a.image.missed = s.missed.take()
 			warn(s.log, base, report)
 			reports = append(reports, report)
 		}

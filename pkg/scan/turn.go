@@ -37,7 +37,7 @@ func (s session) inTurn(ctx context.Context, work func() error) error {
 		return fmt.Errorf("waiting for another scan: %w", ctx.Err())
 	}
 	defer func() { engine <- mine }()
-	defer redirect(s.log)()
+	defer redirect(s.log, s.missed)()
 	if err := mine.prepare(); err != nil {
 		return pipeline.Unavailable("scan/engine-failed", "making a temporary directory: %w", err)
 	}

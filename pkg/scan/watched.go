@@ -26,7 +26,9 @@ type watchedImage struct {
 	platform string // "linux/amd64"
 	config   *v1.ConfigFile
 	left     atomic.Int64
-	problem  atomic.Pointer[error]
+	// missed are the comparisons that could not be made.
+	missed  []string
+	problem atomic.Pointer[error]
 }
 
 // maxConfig bounds the configuration of an image, in bytes.
@@ -115,7 +117,7 @@ func (l *watchedLayer) Uncompressed() (io.ReadCloser, error) {
 		l.image.fail(err)
 		return nil, err
 	}
-	return &watchedReader{ReadCloser: reader, layer: l, sum: sha256.New()}, nil
+	return &watchedReader{ReadCloser: reader, layer: l, sum: sha256.New(), gate: newGate()}, nil
 }
 
 // unpacked reads a layer with a decompressor twice as fast as the one of
@@ -144,6 +146,7 @@ type watchedReader struct {
 	io.ReadCloser
 	layer *watchedLayer
 	sum   hash.Hash
+	gate  *gate
 }
 
 // Read fails when the whole image is larger than allowed.
@@ -153,6 +156,10 @@ func (r *watchedReader) Read(p []byte) (int, error) {
 	_, _ = r.sum.Write(p[:n])
 	if image.left.Add(-int64(n)) < 0 {
 		err = fmt.Errorf("it has more than %d bytes unpacked", int64(maxImage))
+	}
+	if refused := r.gate.pass(p[:n]); refused != nil {
+		image.fail(refused)
+		return 0, refused // nothing of it reaches Trivy
 	}
 	if errors.Is(err, io.EOF) {
 		if got := hex.EncodeToString(r.sum.Sum(nil)); got != r.layer.diffID.Hex {
