@@ -80,6 +80,7 @@ func TestOnlyInstallScriptsThatWereNamedRun(t *testing.T) {
 		allow                   []string
 		want                    []string
 	}{
+		// A script of the workspace itself, such as patch-package, runs (Automattic/studio#2918).
 		{"none", "npm", "package-lock.json", nil, []string{"npm ci --omit=dev --no-audit --no-fund --ignore-scripts"}},
 		{"two", "npm", "package-lock.json", []string{"better-sqlite3", "@scope/isolated-vm"}, []string{"npm ci --omit=dev --no-audit --no-fund --ignore-scripts", "npm rebuild better-sqlite3 @scope/isolated-vm"}},
 		{"all", "npm", "package-lock.json", []string{"*"}, []string{"npm ci --omit=dev --no-audit --no-fund"}},

@@ -54,6 +54,9 @@ var secretsOf = []struct{ path, content, why string }{
 	{"tls.PEM", "some words\n" + pemKey, "key"},
 }
 
+// TestWhatHoldsCredentialsIsLeftOutAndTold: a checkout in which somebody works has
+// them (immich-power-tools/immich-power-tools#304), and .git/config has a token
+// (SwissDataScienceCenter/renku-python#2269).
 func TestWhatHoldsCredentialsIsLeftOutAndTold(t *testing.T) {
 	host := serve(t, nil)
 	files := backstage()

@@ -6,8 +6,10 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
@@ -66,4 +68,37 @@ func TestPromotingChangesNoDigestAndTakesTheSignaturesAlong(t *testing.T) {
 	require.Equal(t, built.Image, same)
 	_, err = hasty.Promote(t.Context(), pipeline.Image{Repository: here + "/team/none", Digest: built.Image.Digest[:70] + "0"}, there+"/x/y")
 	require.Error(t, err)
+}
+
+// TestWhatIsAttachedWithoutEndIsNotCopied: an index that names the same index 200
+// times, and so on, is five small manifests and 200^5 requests.
+func TestWhatIsAttachedWithoutEndIsNotCopied(t *testing.T) {
+	seen := &traffic{}
+	here, there := serve(t, seen.see), serve(t, nil)
+	built, err := Build(t.Context(), options(writeTree(t, backstage()), here, pushBase(t, here, types.OCIManifestSchema1)))
+	require.NoError(t, err)
+	ref, err := name.NewDigest(built.Image.String())
+	require.NoError(t, err)
+	subject, err := remote.Head(ref)
+	require.NoError(t, err)
+	nested := v1.ImageIndex(mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: emptyImage(t)}))
+	for range 4 {
+		var again []mutate.IndexAddendum
+		for range maxIndexed {
+			again = append(again, mutate.IndexAddendum{Add: nested})
+		}
+		nested = mutate.AppendManifests(empty.Index, again...)
+	}
+	attached := mutate.Subject(nested, *subject).(v1.ImageIndex)
+	digest, err := attached.Digest()
+	require.NoError(t, err)
+	require.NoError(t, remote.WriteIndex(ref.Context().Digest(digest.String()), nested))
+	require.NoError(t, remote.Put(ref.Context().Digest(digest.String()), attached))
+	// The same below a tag of cosign, which is copied.
+	tag := ref.Context().Tag(strings.Replace(built.Image.Digest, ":", "-", 1) + ".att")
+	require.NoError(t, remote.Put(tag, nested))
+	seen.reset()
+	_, err = hasty.Promote(t.Context(), built.Image, there+"/prod/app")
+	require.NoError(t, err)
+	require.Less(t, len(seen.with("/manifests/")), 50)
 }

@@ -65,8 +65,8 @@ func holes() []byte {
 	return append(head, append([]byte(body), make([]byte, 512-len(body))...)...)
 }
 
-// TestALayerIsLookedAtBeforeItIsScanned: what blew Trivy up (aquasecurity/trivy#4022,
-// #6308: files that are read whole) never reaches it.
+// TestALayerIsLookedAtBeforeItIsScanned: what blew Trivy up (aquasecurity/trivy#1242,
+// #1284: files that are read whole) never reaches it.
 func TestALayerIsLookedAtBeforeItIsScanned(t *testing.T) {
 	long := strings.Repeat("deep/", 60) + "package.json"
 	for name, c := range map[string]struct {

@@ -197,7 +197,7 @@ func TestACancelledScanSaysSo(t *testing.T) {
 }
 
 // TestWhatCannotBeComparedIsCounted: the scanner passes such a package over with a
-// warning (aquasecurity/trivy#2135).
+// warning (aquasecurity/trivy#6542).
 func TestWhatCannotBeComparedIsCounted(t *testing.T) {
 	s := withDatabase(t)
 	image := s.push(t, join(npm("minimist", "1.2.5 beta"), npm("express", "4.21.0")))

@@ -36,7 +36,7 @@ func bom(components int) Attestation {
 }
 
 // TestALargeSBOMIsSignedAndVerified: what sign stores verify reads
-// (sigstore/cosign#2923, kyverno/kyverno#9512: attestations of large images).
+// (actions/attest#262, chainguard-dev/terraform-provider-cosign#537: SBOMs of large images).
 func TestALargeSBOMIsSignedAndVerified(t *testing.T) {
 	host, _ := serve(t)
 	image, k := push(t, host), newKeys(t)
