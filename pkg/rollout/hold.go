@@ -30,7 +30,12 @@ func Hold(ctx context.Context, o Options, applied pipeline.Applied, duration tim
 		return nil, err
 	}
 	defer stop()
-	return v.hold(duration) //nolint:contextcheck // a vigil has the context of the call that made it
+	var cause *pipeline.Cause
+	err = pipeline.Guard(func() (err error) {
+		cause, err = v.hold(duration) //nolint:contextcheck // a vigil has the context of the call that made it
+		return err
+	})
+	return cause, panicked(err)
 }
 
 func (v *vigil) hold(duration time.Duration) (*pipeline.Cause, error) {

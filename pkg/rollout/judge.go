@@ -27,6 +27,9 @@ type verdict struct {
 type judge struct {
 	rules  map[string]Rule
 	memory memory
+	// found asks whether what a trouble misses has come; nil asks nobody.
+	found  func(trouble) bool
+	digest string    // of the deployed image, "" where it is not known
 	now    time.Time // of the last look
 
 	earlier   map[life]int32                  // ends before the first look
@@ -112,6 +115,11 @@ func (j *judge) weigh(v *verdict) {
 			v.again = soonest(v.again, left)
 			continue
 		}
+		if !s.excused && j.found != nil && nextTry[s.cause.Code] > 0 && j.found(s.trouble) {
+			s.excused, s.due = true, j.now
+			v.again = soonest(v.again, j.grace(s))
+			continue
+		}
 		failed := s.trouble
 		if i := slices.IndexFunc(all, func(s *sighting) bool { return s.specific }); !failed.specific && i >= 0 {
 			failed = because(failed, all[i].trouble)
@@ -129,7 +137,10 @@ func (j *judge) forbids(t trouble) bool {
 
 func (j *judge) grace(s *sighting) time.Duration {
 	rule := j.rules[s.cause.Code]
-	if s.shared {
+	switch {
+	case s.excused:
+		return nextTry[s.cause.Code]
+	case s.shared:
 		return rule.Shared
 	}
 	return rule.Grace

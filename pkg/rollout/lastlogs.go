@@ -76,6 +76,7 @@ func (r reader) logs(all []wanted) []pipeline.Log {
 	var reading sync.WaitGroup
 	for i, w := range all {
 		reading.Go(func() {
+			defer func() { _ = recover() }() // one log less
 			text, err := readLog(r.ctx, r.client, w.container, w.previous, logLines)
 			if r.could(err, "log of "+w.pod) {
 				found[i] = pipeline.Log{Pod: w.pod, Container: w.name, Previous: w.previous, Ended: w.ended, Text: lastBytes(strings.TrimRight(text, "\n"), logBytes)}

@@ -44,6 +44,7 @@ type logs struct {
 	client            kubernetes.Interface
 	patterns, passing []*regexp.Regexp
 	changed           func()
+	guarded           func(func())
 
 	mu   sync.Mutex
 	runs map[container]*run
@@ -68,7 +69,7 @@ func newLogs(o Options) (*logs, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &logs{client: o.Client, patterns: patterns, passing: passing, changed: func() {}, runs: map[container]*run{}}, nil
+	return &logs{client: o.Client, patterns: patterns, passing: passing, changed: func() {}, guarded: func(work func()) { work() }, runs: map[container]*run{}}, nil
 }
 
 func compile(expressions []string) ([]*regexp.Regexp, error) {
@@ -111,7 +112,7 @@ func (l *logs) follow(ctx context.Context, wanted []container) {
 		r := &run{stop: stop, done: make(chan struct{})}
 		l.runs[c] = r
 		l.live++
-		go l.read(reading, c, r)
+		go l.guarded(func() { l.read(reading, c, r) })
 	}
 	for c, r := range l.runs {
 		if !speaking[life{c.uid, c.name}] {

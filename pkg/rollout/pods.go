@@ -55,6 +55,7 @@ func (j *judge) pods(s snapshot, w pipeline.Workload, owned []*corev1.Pod, revis
 		m := member{pod: p, fresh: fresh(p)}
 		if m.fresh && p.DeletionTimestamp == nil {
 			m.message = j.pod(&result, s, p, j.prove(revision, p))
+			result.troubles = append(result.troubles, j.differing(s, w, p)...)
 		}
 		result.members = append(result.members, m)
 	}

@@ -155,7 +155,7 @@ func BenchmarkForeignPods(b *testing.B) {
 			for b.Loop() {
 				before := inUse()
 				ctx, stop := context.WithCancel(b.Context())
-				s, err := newSource(client, "Pod", "portal", where{labels: c.selector}, false, func(any) {})
+				s, err := newSource(&watch{client: client, changed: make(chan struct{}, 1)}, "Pod", "portal", where{labels: c.selector}, false)
 				require.NoError(b, err)
 				go s.run(ctx)
 				require.NoError(b, s.synced(ctx))

@@ -14,6 +14,7 @@ import (
 	"context"
 	"log/slog"
 	"slices"
+	"strings"
 	"time"
 
 	"k8s.io/client-go/kubernetes"
@@ -38,6 +39,9 @@ type Options struct {
 	// SmokeServices are the Services that the smoke checks go through, as NAME or
 	// NAME:PORT; none leaves the choice to the watcher, see [choose].
 	SmokeServices []string
+	// ImageExists reports whether the registry has an image by now that a node could not
+	// find; nil asks nobody.
+	ImageExists func(ctx context.Context, reference string) bool
 	// Seen is the same for a Watch and the Hold after it; nil when there is none.
 	Seen *Seen
 	// Log gets a line for each change, and at least one every ten seconds.
@@ -57,7 +61,12 @@ func Watch(ctx context.Context, o Options, applied pipeline.Applied) (pipeline.R
 		return pipeline.Rollout{}, err
 	}
 	defer stop()
-	return v.untilComplete() //nolint:contextcheck // a vigil has the context of the call that made it
+	var result pipeline.Rollout
+	err = pipeline.Guard(func() (err error) {
+		result, err = v.untilComplete() //nolint:contextcheck // a vigil has the context of the call that made it
+		return err
+	})
+	return result, panicked(err)
 }
 
 // begin starts to watch; stop ends it.
@@ -75,7 +84,10 @@ func begin(ctx context.Context, o Options, applied pipeline.Applied) (v *vigil, 
 		return nil, nil, err
 	}
 	unproven := slices.Concat(applied.Unwatched, w.asked.lost)
-	return &vigil{Options: o, ctx: ctx, watch: w, judge: newJudge(o.Rules), start: time.Now(), applied: applied, unproven: unproven}, stop, nil
+	v = &vigil{Options: o, ctx: ctx, watch: w, judge: newJudge(o.Rules), start: time.Now(), applied: applied, unproven: unproven}
+	v.judge.found = v.found
+	_, v.judge.digest, _ = strings.Cut(w.image, "@")
+	return v, stop, nil
 }
 
 // qualified fills in the namespace where none is named.

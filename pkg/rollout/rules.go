@@ -58,6 +58,7 @@ const (
 	codeClaimWait      = "rollout/volume-claim-waiting"
 	codeEvicted        = "rollout/pod-replaced"
 	codeNode           = "rollout/node-lost"
+	codeDiffers        = "rollout/image-differs"
 	codeNowhere        = "rollout/service-without-pods"
 	codeEndpoints      = "rollout/endpoints-outdated"
 	codeTimeout        = "rollout/timeout"
@@ -98,6 +99,7 @@ var table = []struct {
 }{
 	// The image.
 	{codeInvalidName, lasting(0)},                          // InvalidImageName
+	{codeDiffers, lasting(0)},                              // the pod's image is not the verified one
 	{codeNeverPull, lasting(0)},                            // ErrImageNeverPull
 	{codeSignature, lasting(0)},                            // SignatureValidationFailed
 	{codeNotFound, lasting(3 * time.Second)},               // ErrImagePull, ImagePullBackOff: not found, manifest unknown

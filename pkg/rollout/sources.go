@@ -62,16 +62,21 @@ func newInformer(client kubernetes.Interface, name, namespace string, w where) c
 	}
 }
 
-func newSource(client kubernetes.Interface, kind, namespace string, w where, optional bool, changed func(any)) (*source, error) {
-	s := &source{kind: kind, informer: newInformer(client, kind, namespace, w), optional: optional, refused: make(chan struct{})}
-	if err := s.informer.SetTransform(slim); err != nil {
+func newSource(w *watch, kind, namespace string, at where, optional bool) (*source, error) {
+	s := &source{kind: kind, informer: newInformer(w.client, kind, namespace, at), optional: optional, refused: make(chan struct{})}
+	transform := func(object any) (small any, err error) {
+		small = object
+		w.guarded(func() { small, err = slim(object) })
+		return small, err
+	}
+	if err := s.informer.SetTransform(transform); err != nil {
 		return nil, err
 	}
 	if err := s.informer.SetWatchErrorHandler(func(_ *cache.Reflector, err error) { s.failed(err) }); err != nil {
 		return nil, err
 	}
 	_, err := s.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: changed, DeleteFunc: changed, UpdateFunc: func(_, next any) { changed(next) },
+		AddFunc: w.see, DeleteFunc: w.see, UpdateFunc: func(_, next any) { w.see(next) },
 	})
 	return s, err
 }

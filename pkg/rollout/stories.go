@@ -47,6 +47,8 @@ type sighting struct {
 	due   time.Time // since when it is what its rule forbids; zero while it is not
 	last  time.Time // the last look that had it
 	order int       // its place in that look
+	// excused says that what it misses has come: whoever misses it has yet to try again.
+	excused bool
 }
 
 // memory is what was seen in earlier looks.
@@ -105,6 +107,10 @@ func (s *story) see(t trouble, order int, now time.Time, forbids func(trouble) b
 		known = &sighting{trouble: t}
 		s.sightings[t.cause.Code] = known
 	}
+	if known.excused && known.cause.Message != t.cause.Message {
+		// It is another thing that is missing now.
+		known.trouble, known.due, known.excused = t, time.Time{}, false
+	}
 	// The first words are kept, but what is counted or merely waited for goes on.
 	forbidden := forbids(t)
 	if !known.specific || t.ends > 0 || !forbidden {
@@ -113,7 +119,7 @@ func (s *story) see(t trouble, order int, now time.Time, forbids func(trouble) b
 	known.shared, known.last, known.order = t.shared, now, order
 	switch {
 	case !forbidden:
-		known.due = time.Time{}
+		known.due, known.excused = time.Time{}, false
 	case known.due.IsZero():
 		known.due = now
 	}

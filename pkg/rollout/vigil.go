@@ -109,7 +109,7 @@ func (v *vigil) sleep(again time.Duration) error {
 	case <-v.watch.changed:
 	case <-timer.C:
 	}
-	return nil
+	return v.watch.broke()
 }
 
 // explained is the cause with the last words of its container.

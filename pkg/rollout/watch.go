@@ -3,6 +3,7 @@ package rollout
 import (
 	"context"
 	"strings"
+	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
@@ -32,13 +33,16 @@ type watch struct {
 	sources  []*source
 	changed  chan struct{}
 	logs     *logs
+
+	mu     sync.Mutex
+	broken error
 }
 
 // open reads what was applied and starts to watch it.
 func open(ctx context.Context, o Options, applied pipeline.Applied, l *logs) (*watch, error) {
 	client := o.Client
 	w := &watch{client: client, changed: make(chan struct{}, 1), logs: l}
-	l.changed = w.notify
+	l.changed, l.guarded = w.notify, w.guarded
 	reading, cancel := context.WithTimeout(ctx, syncTimeout)
 	defer cancel()
 	for _, workload := range applied.Workloads {
@@ -64,7 +68,7 @@ func open(ctx context.Context, o Options, applied pipeline.Applied, l *logs) (*w
 		return nil, err
 	}
 	for _, s := range w.sources {
-		go s.run(ctx)
+		go w.guarded(func() { s.run(ctx) })
 	}
 	for _, s := range w.sources {
 		if err := s.synced(reading); err != nil {
@@ -98,7 +102,7 @@ func (w *watch) plan() error {
 			return
 		}
 		started[key] = true
-		s, err := newSource(w.client, kind, namespace, at, optional, w.see)
+		s, err := newSource(w, kind, namespace, at, optional)
 		w.sources, failed = append(w.sources, s), err
 	}
 	for _, t := range w.targets {
@@ -131,6 +135,10 @@ func (w *watch) plan() error {
 // see wakes the judge, unless what changed is an event about somebody else: a noisy
 // neighbour must not keep it busy.
 func (w *watch) see(object any) {
+	w.guarded(func() { w.seen(object) })
+}
+
+func (w *watch) seen(object any) {
 	if e, ok := object.(*corev1.Event); ok && !w.concerns(e) {
 		return
 	}

@@ -289,6 +289,8 @@ func TestWhatIsKeptOfAPodIsEnough(t *testing.T) {
 	s := deploying(pod("web-new", "new", true), creatingPod())
 	s.pods[0].Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "web", Ready: true, RestartCount: 2, State: runs}}
 	s.pods[1].Name, s.pods[1].Spec.NodeName = "web-next", "node-1"
+	s.pods[0].Spec.Containers[0].LivenessProbe, s.pods[0].Spec.Containers[0].StartupProbe = &corev1.Probe{PeriodSeconds: 3}, &corev1.Probe{PeriodSeconds: 4}
+	s.pods[0].Spec.Containers[0].Image, s.pods[0].Status.ContainerStatuses[0].ImageID = released, released
 	small := s
 	small.pods = nil
 	for _, p := range s.pods {
@@ -299,7 +301,12 @@ func TestWhatIsKeptOfAPodIsEnough(t *testing.T) {
 		require.Empty(t, kept.(*corev1.Pod).Annotations)
 		require.Empty(t, kept.(*corev1.Pod).Spec.Containers[0].Env)
 		small.pods = append(small.pods, kept.(*corev1.Pod))
+		require.Equal(t, p.Spec.Containers[0].LivenessProbe, kept.(*corev1.Pod).Spec.Containers[0].LivenessProbe)
+		require.Equal(t, p.Spec.Containers[0].StartupProbe, kept.(*corev1.Pod).Spec.Containers[0].StartupProbe)
+		require.Equal(t, p.Spec.Containers[0].Image, kept.(*corev1.Pod).Spec.Containers[0].Image)
+		require.Equal(t, p.Spec.Containers[0].Ports, kept.(*corev1.Pod).Spec.Containers[0].Ports)
 	}
+	require.Equal(t, digest, idOf(small.pods[0], "web"))
 	whole, kept := newJudge(nil).decide(s, noon.Add(time.Minute)), newJudge(nil).decide(small, noon.Add(time.Minute))
 	require.Len(t, kept.statuses[0].proven, len(whole.statuses[0].proven))
 	require.Equal(t, podTable(noon, whole.statuses, s.workloads), podTable(noon, kept.statuses, s.workloads))

@@ -1,0 +1,54 @@
+package rollout
+
+import (
+	"testing"
+	"testing/synctest"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// A panic anywhere in the watch is an error that tells nothing of the rollout.
+func TestWatch_APanicIsAnErrorAndNoVerdict(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		o := Options{Client: cluster(t, deploying()), Show: func(pipeline.Sight) { panic("in the judge's goroutine") }}
+		_, err := Watch(t.Context(), o, applied)
+		require.ErrorContains(t, err, "[rollout/panicked]")
+		require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+		_, err = Hold(t.Context(), o, applied, SoakAuto)
+		require.ErrorContains(t, err, "[rollout/panicked]")
+	})
+	w := &watch{changed: make(chan struct{}, 1)}
+	w.guarded(func() { panic("in a goroutine of its own") })
+	<-w.changed
+	require.ErrorContains(t, w.broke(), "[rollout/panicked]")
+}
+
+func TestJudge_APodThatRunsAnotherImageThanTheVerifiedOne(t *testing.T) {
+	for name, c := range map[string]struct {
+		image, id string
+		fails     bool
+	}{
+		"the same":                               {released, released, false},
+		"through a mirror":                       {"mirror.test/portal@" + digest, "", false},
+		"the kubelet names the index's manifest": {released, "registry.test/portal@sha256:0000000000000000000000000000000000000000000000000000000000000000", false},
+		"by a tag that is the same":              {"registry.test/portal:1", released, false},
+		"by a tag":                               {"busybox:1.36", "docker.io/library/busybox@sha256:0000000000000000000000000000000000000000000000000000000000000000", true},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := deployed()
+			s.pods[0].Spec.Containers[0].Image = c.image
+			s.pods[0].Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "web", Ready: true, State: runs, ImageID: c.id}}
+			s.templates = map[pipeline.Workload]podSource{web: {spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: released}}}}}
+			j := newJudge(nil)
+			j.digest = digest
+			_, cause := afterBy(j, s, 60)
+			require.Equal(t, c.fails, cause != nil)
+			if cause != nil {
+				require.Equal(t, codeDiffers, cause.Code)
+			}
+		})
+	}
+}

@@ -1,0 +1,113 @@
+package rollout
+
+import (
+	"context"
+	"testing"
+	"testing/synctest"
+	"time"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	storagev1 "k8s.io/api/storage/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/fake"
+	k8stesting "k8s.io/client-go/testing"
+)
+
+func TestMissing_WhatTheWordsOfKubernetesName(t *testing.T) {
+	for message, want := range map[string]*lack{
+		`secret "db" not found`: {"secret", "portal", "db", ""},
+		`MountVolume.SetUp failed for volume "config" : configmap "settings" not found`:                         {"configmap", "portal", "settings", ""},
+		`couldn't find key password in Secret portal/db`:                                                        {"secret", "portal", "db", "password"},
+		`couldn't find key a.yaml in ConfigMap other/settings.`:                                                 {"configmap", "other", "settings", "a.yaml"},
+		`pods "web-" is forbidden: error looking up service account portal/web: serviceaccount "web" not found`: {"serviceaccount", "portal", "web", ""},
+		`0/1 nodes are available: persistentvolumeclaim "data" not found. not found`:                            {"persistentvolumeclaim", "portal", "data", ""},
+		`storageclass.storage.k8s.io "fast" not found`:                                                          {"storageclass", "portal", "fast", ""},
+		`references non-existent secret key: a`:                                                                 nil,
+		`back-off 10s`:                                                                                          nil,
+	} {
+		require.Equal(t, want, lackIn("portal", message), message)
+	}
+}
+
+func TestMissing_WhatIsThereNowIsNotMissing(t *testing.T) {
+	named := func(namespace, name string) metav1.ObjectMeta {
+		return metav1.ObjectMeta{Namespace: namespace, Name: name}
+	}
+	client := fake.NewClientset(
+		&corev1.Secret{ObjectMeta: named("portal", "db"), Data: map[string][]byte{"user": nil}},
+		&corev1.ConfigMap{ObjectMeta: named("portal", "settings"), Data: map[string]string{"a": ""}, BinaryData: map[string][]byte{"b": nil}},
+		&corev1.ServiceAccount{ObjectMeta: named("portal", "web")},
+		&corev1.PersistentVolumeClaim{ObjectMeta: named("portal", "data")},
+		&storagev1.StorageClass{ObjectMeta: named("", "fast")},
+	)
+	for _, m := range []lack{{"secret", "portal", "db", ""}, {"secret", "portal", "db", "user"}, {"configmap", "portal", "settings", "a"}, {"configmap", "portal", "settings", "b"},
+		{"serviceaccount", "portal", "web", ""}, {"persistentvolumeclaim", "portal", "data", ""}, {"storageclass", "", "fast", ""}} {
+		require.True(t, there(t.Context(), client, m), m)
+	}
+	for _, m := range []lack{{"secret", "portal", "db", "password"}, {"secret", "other", "db", ""}, {"configmap", "portal", "settings", "c"}, {"node", "", "a", ""}} {
+		require.False(t, there(t.Context(), client, m), m)
+	}
+	client.PrependReactor("get", "secrets", func(k8stesting.Action) (bool, runtime.Object, error) {
+		return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "db", nil)
+	})
+	require.False(t, there(t.Context(), client, lack{"secret", "portal", "db", ""}), "without the right to read it")
+}
+
+// A Secret of an operator came after a while and was there while the kubelet waited for
+// its next try.
+func TestWatch_ASecretThatCameLateIsWaitedForUntilTheKubeletTriesAgain(t *testing.T) {
+	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "db", Namespace: "portal"}}
+	for name, c := range map[string]struct {
+		comes, starts time.Duration // when the Secret comes and the pod is ready; 0 is never
+		seconds       int
+		code          string
+	}{
+		"it comes and the kubelet tries again": {10 * time.Second, 50 * time.Second, 50, ""},
+		"it comes too late":                    {20 * time.Second, 0, 17, codeConfig},
+		"it comes and helps nothing":           {10 * time.Second, 0, 137, codeConfig},
+		"it never comes":                       {0, 0, 17, codeConfig},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				client := cluster(t, deploying(pod("web-new", "new", false, waiting("CreateContainerConfigError", `secret "db" not found`))))
+				if c.comes > 0 {
+					time.AfterFunc(c.comes, func() { require.NoError(t, client.Tracker().Add(secret.DeepCopy())) })
+				}
+				if c.starts > 0 {
+					time.AfterFunc(c.starts, func() {
+						require.NoError(t, put(pod("web-new", "new", true))(client))
+						require.NoError(t, client.CoreV1().Pods("portal").Delete(context.Background(), "web-old", metav1.DeleteOptions{}))
+						_, err := client.AppsV1().Deployments("portal").Update(context.Background(), deployed().deployments[0], metav1.UpdateOptions{})
+						require.NoError(t, err)
+					})
+				}
+				start := time.Now()
+				result, err := Watch(t.Context(), Options{Client: client}, applied)
+				require.NoError(t, err)
+				require.Equal(t, c.seconds, int(time.Since(start).Seconds()))
+				require.Equal(t, c.code == "", result.Cause == nil)
+				if result.Cause != nil {
+					require.Equal(t, c.code, result.Cause.Code)
+				}
+			})
+		})
+	}
+}
+
+func TestWatch_AnImageThatIsThereByNowIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := cluster(t, deploying(pod("web-new", "new", false, waiting("ErrImagePull", "manifest unknown"))))
+		asked := ""
+		o := Options{Client: client, ImageExists: func(_ context.Context, reference string) bool { asked = reference; return true }}
+		start := time.Now()
+		result, err := Watch(t.Context(), o, applied)
+		require.NoError(t, err)
+		require.Equal(t, codeNotFound, result.Cause.Code)
+		require.Equal(t, 333, int(time.Since(start).Seconds()))
+		require.Equal(t, "new", asked)
+	})
+}
