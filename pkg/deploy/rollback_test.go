@@ -1,6 +1,7 @@
 package deploy
 
 import (
+	"errors"
 	"testing"
 	"time"
 
@@ -76,4 +77,14 @@ func TestARollbackTargetThatDoesNotPassNeedsAHuman(t *testing.T) {
 	result := f.rollback(t, Target{Revision: 1})
 	require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
 	require.Equal(t, "rollout/crash-loop", result.Cause.Code)
+}
+
+// A plain `helm upgrade` that failed after a good revision (helm/helm#32404).
+func TestRollbackLeavesWhatWasAppliedInPart(t *testing.T) {
+	f := installed(t, "fine")
+	f.push(pipeline.Revision{Image: "crash"}, errors.New("context deadline exceeded"))
+	f.history[0].Verdict = pipeline.MarkNone
+	result := f.rollback(t, Target{})
+	require.Equal(t, pipeline.VerdictGood, result.Verdict)
+	require.Equal(t, 1, result.Release.PreviousGood)
 }

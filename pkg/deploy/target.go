@@ -123,11 +123,12 @@ func (t Target) allows(r pipeline.Revision) error {
 
 // before gives the verified-good revisions that are older than what is live. A live
 // copy counts as old as its origin: going back twice goes further back, never
-// forward again to what was just left.
+// forward again to what was just left. A newer revision that Helm did not bring to
+// its end is live in part: what Helm calls deployed is before it.
 func before(history []pipeline.Revision) ([]pipeline.Revision, error) {
 	origin := history[0].Number
-	if live, found := deployed(history); found {
-		origin = originOf(live)
+	if history[0].Status == "deployed" {
+		origin = originOf(history[0])
 	}
 	var all []pipeline.Revision
 	for _, r := range proven(history) {
