@@ -70,6 +70,10 @@ test-sigstore: bin/stagecrew bin/sigstore $(TOOLS)/cosign ## keyless signatures 
 e2e-main: bin/stagecrew sandbox bin/withstage $(TOOLS)/act ## the main path and the actions, on the sandbox
 	ACT_BIN=$(TOOLS)/act E2E_REQUIRED=1 bin/withstage -name e2e -- go test -p 1 -count=1 -timeout 40m -v ./test/e2e ./test/actions
 
+.PHONY: e2e-secrets
+e2e-secrets: bin/stagecrew sandbox bin/withstage ## a release that shows all its secrets: none leaves, on the sandbox
+	E2E_REQUIRED=1 bin/withstage -name e2e -- go test -count=1 -timeout 20m -v -run TestNoSecretLeaves ./test/e2e
+
 # What was measured, for the document; it is written after a failure, too.
 SCENARIOS := $(CURDIR)/bin/scenarios
 

@@ -121,18 +121,46 @@ func (x *index) find(text string) []span {
 // however it is escaped there. Each is hidden as a whole.
 func (x *index) within(text string) (found []span) {
 	for from := 0; from < len(text); {
-		if !isBase64(text[from]) {
+		to := from
+		for to < len(text) && isBase64(text[to]) && text[to] != '=' {
+			to++
+		}
+		if to == from {
 			from++
 			continue
 		}
-		to := from
-		for to < len(text) && isBase64(text[to]) {
+		found = append(found, x.inToken(text, from, to)...)
+		from = to
+	}
+	return found
+}
+
+// inToken looks into a word as a whole and into what stands between the characters
+// that are both base64 and punctuation.
+func (x *index) inToken(text string, from, to int) (found []span) {
+	hide := func(from, to int) bool {
+		plain, ok := decoded(text[from:to])
+		if !ok || !x.has(plain) {
+			return false
+		}
+		for to < len(text) && text[to] == '=' {
 			to++
 		}
-		if plain, ok := decoded(text[from:to]); ok && x.has(plain) {
-			found = append(found, span{from, to})
+		found = append(found, span{from, to})
+		return true
+	}
+	if hide(from, to) {
+		return found
+	}
+	for start := from; start < to; {
+		end := start
+		for end < to && isWord(text[end]) && text[end] != '_' {
+			end++
 		}
-		from = to
+		if end-start < to-from {
+			hide(start, end)
+		}
+		start = end + 1
 	}
 	return found
 }
@@ -144,7 +172,6 @@ func (x *index) has(text string) bool {
 
 // decoded reads a base64 text that stands for a text. Most words do not.
 func decoded(token string) (string, bool) {
-	token = strings.TrimRight(token, "=")
 	if len(token) < long || len(token)%4 == 1 {
 		return "", false
 	}
@@ -224,7 +251,7 @@ func (x *index) match(at place, v view, i int) (span, bool) {
 		return span{}, false
 	}
 	if p.token && !v.joined {
-		for from > 0 && isBase64(text[from-1]) {
+		for from > 0 && isBase64(text[from-1]) && text[from-1] != '=' {
 			from--
 		}
 		for to < len(text) && isBase64(text[to]) {

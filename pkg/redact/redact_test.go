@@ -102,7 +102,7 @@ func TestWhatCountsAndWhatDoesNot(t *testing.T) {
 		want    string
 	}{
 		{"a short password is a word", []string{"k7Rq"}, "login with k7Rq failed; k7Rqx, xk7Rq", "login with *** failed; k7Rqx, xk7Rq"},
-		{"a short password in base64", []string{"k7Rq"}, "auth am9lOms3UnE= and azdScQ, " + base64.StdEncoding.EncodeToString([]byte(`{"p":"k7Rq"}`)), "auth *** and ***, ***"},
+		{"a short password in base64", []string{"k7Rq"}, "auth=am9lOms3UnE= and azdScQ, x-am9lOms3UnE=, " + base64.StdEncoding.EncodeToString([]byte(`{"p":"k7Rq"}`)), "auth=*** and ***, x-***, ***"},
 		{"three characters are nothing", []string{"abc"}, "abc", "abc"},
 		{"words and numbers of everyday", []string{"true", "postgres", "5432", "Admin", "8080", "password"}, "true postgres 5432 Admin 8080 password", "true postgres 5432 Admin 8080 password"},
 		{"a word of small letters stays within others", []string{"tiger"}, "tigers and tiger, \\ntiger, %20tiger", "tigers and ***, \\n***, %20***"},
