@@ -1,6 +1,7 @@
 package cli
 
 import (
+	"encoding/base64"
 	"fmt"
 	"io"
 	"os"
@@ -18,7 +19,12 @@ import (
 // Actions nothing that a later step of the job prints.
 func (s *session) withhold(values ...string) {
 	for _, secret := range s.redactor.Add(values...) {
-		if len(secret) >= shortestMask {
+		switch {
+		case strings.Contains(secret, "\n"):
+			// Its lines are secrets of their own, as far as they are: the runner would hide
+			// every "{" of the job (actions/runner#326).
+			s.actions.Mask(base64.StdEncoding.EncodeToString([]byte(secret)))
+		case len(secret) >= shortestMask:
 			s.actions.Mask(secret)
 		}
 	}

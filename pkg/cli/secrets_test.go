@@ -339,3 +339,13 @@ func TestTheRecordIsForItsOwnerOnly(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 }
+
+func TestMasksAreOfSecretsOnly(t *testing.T) {
+	s := newStep(t, config.Settings{})
+	s.withhold("{\n  \"password\": \"hunter2-xyz\"\n}\n", "true", "k7Rq")
+	masks := s.stderr.String()
+	require.Contains(t, masks, "::add-mask::hunter2-xyz\n")
+	for _, innocent := range []string{"::add-mask::{\n", "::add-mask::}\n", "::add-mask::true\n", "::add-mask::k7Rq\n"} {
+		require.NotContains(t, masks, innocent, "it would be hidden in every line of the job")
+	}
+}

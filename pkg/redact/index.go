@@ -172,7 +172,7 @@ func (x *index) has(text string) bool {
 
 // decoded reads a base64 text that stands for a text. Most words do not.
 func decoded(token string) (string, bool) {
-	if len(token) < long || len(token)%4 == 1 {
+	if len(token) < short+2 || len(token)%4 == 1 {
 		return "", false
 	}
 	encoding := base64.RawStdEncoding
@@ -180,7 +180,7 @@ func decoded(token string) (string, bool) {
 		encoding = base64.RawURLEncoding
 	}
 	var start [6]byte
-	if n, err := encoding.Decode(start[:], []byte(token[:long])); err != nil || !isText(start[:n]) {
+	if n, err := encoding.Decode(start[:], []byte(token[:min(len(token)/4*4, long)])); err != nil || !isText(start[:n]) {
 		return "", false
 	}
 	plain, err := encoding.DecodeString(token)
