@@ -19,7 +19,7 @@ import (
 )
 
 // learnTime bounds the reading of the Secrets that a release uses.
-const learnTime = 10 * time.Second
+const learnTime = 3 * time.Second
 
 // lessons are what was told about secrets, so that it is told once.
 type lessons struct {
@@ -29,7 +29,10 @@ type lessons struct {
 	absent  map[secretKey]bool
 }
 
-type secretKey struct{ namespace, name string }
+type secretKey struct {
+	namespace, name string
+	pods            bool // whether pods get it; what they say may hold it
+}
 
 // learn tells the secret values of a record, and those in the cluster that its pods
 // use: what is rendered before anything is sent, what is read before it is shown.
@@ -92,7 +95,7 @@ func (r *Release) learnLive(ctx context.Context, secrets []secretKey) {
 			r.Withhold(dataOf(secret)...)
 		}
 		denied := apierrors.IsForbidden(err) || apierrors.IsUnauthorized(err)
-		if denied && r.Unread != nil {
+		if denied && key.pods && r.Unread != nil {
 			r.Unread(key.name, err)
 		}
 		r.lessons.note(key, err == nil || denied)
@@ -136,15 +139,33 @@ func used(record *helmrelease.Release) []secretKey {
 			namespace = record.Namespace
 		}
 		if isSecret(object) {
-			found[secretKey{namespace, object.GetName()}] = true
+			found[secretKey{namespace: namespace, name: object.GetName()}] = true
 		}
 		for _, name := range names(object) {
-			found[secretKey{namespace, name}] = true
+			found[secretKey{namespace, name, hasContainers(object.Object)}] = true
 		}
 	}
 	return slices.SortedFunc(maps.Keys(found), func(a, b secretKey) int {
 		return strings.Compare(a.namespace+"/"+a.name, b.namespace+"/"+b.name)
 	})
+}
+
+// hasContainers tells whether an object has containers in it, whatever its kind.
+func hasContainers(node any) bool {
+	switch node := node.(type) {
+	case map[string]any:
+		if _, found := node["containers"].([]any); found {
+			return true
+		}
+		for _, value := range node {
+			if hasContainers(value) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(node, hasContainers)
+	}
+	return false
 }
 
 // names are the Secrets that an object names.

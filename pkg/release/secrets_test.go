@@ -126,7 +126,7 @@ kind: PersistentVolume
 metadata: {name: v}
 spec: {csi: {nodePublishSecretRef: {name: csi}}}
 `}
-	require.Equal(t, []secretKey{{"edge", "tls"}, {"portal", "csi"}}, used(record))
+	require.Equal(t, []secretKey{{"edge", "tls", false}, {"portal", "csi", false}}, used(record))
 }
 
 func b64(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
