@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/wait"
+	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
@@ -34,6 +35,11 @@ var afterwards = map[helmrelease.Status]helmrelease.HookEvent{
 // Wait waits for the pods only when hooks follow that may need them: the caller
 // watches the rollout anyway.
 func (c *client) Wait(resources helmkube.ResourceList, timeout time.Duration) error {
+	if len(resources) > 0 && !slices.ContainsFunc(resources, func(info *resource.Info) bool { return !isDefinition(info) }) {
+		// What the folder crds brought: without this the cluster may not know the kinds
+		// of the objects that come next.
+		return c.bounded(timeout, nil, func(timeout time.Duration) error { return c.Client.Wait(resources, timeout) })
+	}
 	record := c.marks.current()
 	if record == nil || !hasHooks(record, afterwards[record.Info.Status]) {
 		return nil
@@ -56,6 +62,10 @@ func (c *client) Wait(resources helmkube.ResourceList, timeout time.Duration) er
 		return fmt.Errorf("waiting for the pods before the hooks: %s", rollout.Cause) //nolint:err113 // made of a cause
 	}
 	return nil
+}
+
+func isDefinition(info *resource.Info) bool {
+	return info.Mapping.GroupVersionKind.Kind == "CustomResourceDefinition"
 }
 
 func hasHooks(record *helmrelease.Release, event helmrelease.HookEvent) bool {
