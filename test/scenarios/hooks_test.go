@@ -94,7 +94,8 @@ var ofHooks = []reported{
 		name: "a Job of hours beside the application", source: "rancher/fleet#364", beside: true,
 		steps: []step{
 			{},
-			{values: job("reindex", "", "sleep 300"), args: []string{"--timeout", "30s"}, lies: []string{"Readiness probe failed"}, serves: 2},
+			{values: notWaited(job("reindex", "", "sleep 300")), args: []string{"--timeout", "60s"}, serves: 2, after: []deed{isGood}},
+			{values: job("rebuild", "", "sleep 300"), args: []string{"--timeout", "30s", "--allow-delete", "all"}, exits: rolledBack, words: []string{"Job/rebuild"}, lies: []string{"Readiness probe failed"}, serves: 2},
 		},
 	},
 	{
@@ -165,6 +166,11 @@ objects:
 func job(name, fields, script string) string {
 	return fmt.Sprintf(`objects: [{apiVersion: batch/v1, kind: Job, metadata: {name: %s}, spec: {%s template: {spec: {restartPolicy: Never, terminationGracePeriodSeconds: 1, containers: [
   {name: %s, image: "busybox:1.36", command: [sh, -c, %q]}]}}}}]`, name, fields, name, script)
+}
+
+// notWaited says of a Job that nobody waits for it.
+func notWaited(values string) string {
+	return strings.Replace(values, "metadata: {", `metadata: {annotations: {stagecrew.dev/wait: "false"}, `, 1)
 }
 
 // passing is a Job that goes some seconds after its end.
