@@ -82,8 +82,8 @@ func (c *client) driftOf(ctx context.Context, info *resource.Info, found *unstru
 	}
 	d, err := c.difference(ctx, info, found)
 	switch {
-	case apierrors.IsNotFound(err) && expires(info):
-		return nil, nil
+	case (apierrors.IsNotFound(err) || err == nil && d.going) && expires(info):
+		return nil, nil // its time is over
 	case apierrors.IsNotFound(err):
 		object, err := content(info.Object)
 		return &pipeline.Change{Object: named(info), Action: "create", Note: "is gone", Diff: objectDiff("live", "manifest", nil, object)}, err

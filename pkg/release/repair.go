@@ -186,6 +186,8 @@ func (c *client) repairOne(ctx context.Context, info *resource.Info) (string, er
 		}
 		what := named(info) + ": " + strings.Join(d.paths, ", ")
 		switch {
+		case d.going && expires(info):
+			return "", nil
 		case d.going:
 			return named(info) + " is being deleted: " + whatGoes(info), nil
 		case len(d.paths) == 0:
