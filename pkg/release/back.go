@@ -54,9 +54,9 @@ func (o stranded) without(list helmkube.ResourceList) helmkube.ResourceList {
 // not keep the others from it (https://github.com/helm/helm/issues/11359). What
 // is neither data nor can be made anew is left to Helm, which says why it fails.
 func (c *client) stuck(bases, target helmkube.ResourceList) (stranded, error) {
-	verdicts := make([]func(*stranded), len(target))
+	verdicts, there := make([]func(*stranded), len(target)), c.read(c.ctx, target)
 	err := each(c.ctx, target, func(i int, info *resource.Info) error {
-		found, refusal := tryBack(bases.Get(info), info)
+		found, refusal := tryBack(bases.Get(info), info, there[i])
 		_, canBeMade := remakeable[info.Mapping.GroupVersionKind.GroupKind()]
 		switch {
 		case !isRefusal(refusal):
@@ -89,14 +89,16 @@ func isRefusal(err error) bool {
 }
 
 // tryBack sends what Helm would send for one object as a dry run, and gives the
-// object as it is.
-func tryBack(base, info *resource.Info) (*unstructured.Unstructured, error) {
-	found, err := live(info)
-	if err != nil {
-		return nil, ignoreMissing(err)
+// object as it is. found is the object as it was read, nil to read it.
+func tryBack(base, info *resource.Info, found *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	if found == nil {
+		var err error
+		if found, err = live(info); err != nil {
+			return nil, ignoreMissing(err)
+		}
 	}
 	patch, kind, err := patchOf(base.Object, info, found)
-	if err != nil {
+	if err != nil || string(patch) == "{}" {
 		return found, nil //nolint:nilerr // Helm will say it
 	}
 	_, err = helper(info).DryRun(true).Patch(info.Namespace, info.Name, kind, patch, nil)
