@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"testing"
@@ -94,4 +95,44 @@ func TestEveryErrorCodeHasAHeadingInTheDocumentsAndNoneIsLeftOver(t *testing.T) 
 	for text := range headings {
 		require.Contains(t, used, text, "docs/errors.md explains a code that nothing gives")
 	}
+}
+
+// alone are files whose goroutines only wait, or work on bytes that are ours.
+var alone = []string{"pkg/deploy/trial.go", "pkg/rollout/sources.go", "pkg/build/pack.go", "pkg/build/gzip.go", "pkg/cli/run.go"}
+
+// A panic ends the process from whatever goroutine it happens in.
+func TestEveryGoroutineSurvivesAPanicOfItsWork(t *testing.T) {
+	guards := func(body ast.Node) (found bool) {
+		ast.Inspect(body, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.SelectorExpr:
+				x, isName := n.X.(*ast.Ident)
+				found = found || isName && x.Name == "pipeline" && n.Sel.Name == "Guard" || n.Sel.Name == "guarded"
+			case *ast.Ident:
+				found = found || n.Name == "recover"
+			}
+			return true
+		})
+		return found
+	}
+	seen := 0
+	sources(t, func(file string, tree *ast.File) {
+		ast.Inspect(tree, func(n ast.Node) bool {
+			var started ast.Node
+			switch n := n.(type) {
+			case *ast.GoStmt:
+				started = n.Call
+			case *ast.CallExpr:
+				if selector, ok := n.Fun.(*ast.SelectorExpr); ok && selector.Sel.Name == "Go" {
+					started = n
+				}
+			}
+			if started != nil && !slices.Contains(alone, file) {
+				seen++
+				require.True(t, guards(started), "%s starts a goroutine that a panic of its work would end the process from", file)
+			}
+			return true
+		})
+	})
+	require.NotZero(t, seen)
 }

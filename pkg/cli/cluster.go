@@ -185,7 +185,9 @@ func (w watcher) learning(ctx context.Context) (stop func()) {
 				tick.Stop()
 				return
 			case <-tick.C:
-				w.Learn(ctx)
+				if err := pipeline.Guard(func() error { w.Learn(ctx); return nil }); err != nil {
+					w.Log.Warn("looking for Secrets while pods are watched", "error", err)
+				}
 			}
 		}
 	})

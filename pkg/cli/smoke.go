@@ -66,7 +66,9 @@ func (p prober) send(ctx context.Context, suite smoke.Suite, targets []smoke.Tar
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			target.Hide = p.hide
-			results[i] = smoke.Run(ctx, suite, target, p.log)
+			if err := pipeline.Guard(func() error { results[i] = smoke.Run(ctx, suite, target, p.log); return nil }); err != nil {
+				results[i] = []pipeline.Check{{Name: "all", Target: target.Name, Result: "inconclusive", Detail: err.Error()}}
+			}
 		})
 	}
 	all.Wait()

@@ -162,7 +162,11 @@ func (c *check) denied(ctx context.Context, needs []need) []need {
 					Namespace: n.namespace, Verb: n.verb, Group: n.group, Resource: n.resource, Subresource: n.subresource, Name: n.name,
 				},
 			}}
-			answer, err := c.Client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+			var answer *authorizationv1.SelfSubjectAccessReview
+			err := pipeline.Guard(func() (err error) {
+				answer, err = c.Client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
+				return err
+			})
 			if err != nil {
 				c.broken(pipeline.Unavailable("preflight/unreachable", "asking the API server for permissions: %w", err))
 				return

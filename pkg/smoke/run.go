@@ -64,7 +64,9 @@ func Run(ctx context.Context, s Suite, target Target, log *slog.Logger) []pipeli
 		all.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			results[i] = r.check(ctx, c)
+			if err := pipeline.Guard(func() error { results[i] = r.check(ctx, c); return nil }); err != nil {
+				results[i] = r.broke(c, err)
+			}
 		})
 	}
 	all.Wait()
@@ -85,7 +87,7 @@ func (r runner) check(parent context.Context, c Check) pipeline.Check {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(parent, r.suite.Budget)
 	defer cancel()
-	result, why := r.judgement(ctx, c)
+	result, why := r.ask(ctx, c).verdict(r.suite)
 	if result != resultPassed && parent.Err() != nil {
 		result, why = resultInconclusive, "the time is up: "+why
 	}
@@ -95,24 +97,18 @@ func (r runner) check(parent context.Context, c Check) pipeline.Check {
 	}
 }
 
-// judgement is the result of a check and the reason for it. A panic while an answer
-// was read says nothing about the application.
-func (r runner) judgement(ctx context.Context, c Check) (result, why string) {
-	err := pipeline.Guard(func() error {
-		result, why = r.ask(ctx, c).verdict(r.suite)
-		return nil
-	})
-	if err != nil {
-		return resultInconclusive, pipeline.Unavailable("smoke/panicked", "%s", limited(err.Error(), maxDetail/2)).Error()
-	}
-	return result, why
-}
-
 func (t Target) hide(text string) string {
 	if t.Hide == nil {
 		return text
 	}
 	return t.Hide(text)
+}
+
+// broke is the result of a check during which this program panicked: it says
+// nothing about the application.
+func (r runner) broke(c Check, err error) pipeline.Check {
+	why := pipeline.Unavailable("smoke/panicked", "%s", limited(err.Error(), maxDetail/2)).Error()
+	return pipeline.Check{Name: c.Name, Target: r.target.Name, Result: resultInconclusive, Detail: why}
 }
 
 // safe makes a text fit for a result.
