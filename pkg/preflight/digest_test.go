@@ -107,6 +107,7 @@ func TestWhatADeployWouldTakeAwayBlocksUnlessItIsAllowed(t *testing.T) {
 		"nothing is lost":                 {deployment, []pipeline.Deletion{password}, nil, false, nil},
 		"a Secret that pods need":         {needy, []pipeline.Deletion{password}, nil, false, []string{"reference blocks"}},
 		"a Secret that an operator makes": {needy + external, []pipeline.Deletion{password}, nil, false, []string{"reference"}},
+		"a Secret that a hook makes":      {needy + "---\napiVersion: v1\nkind: Secret\nmetadata: {name: password, annotations: {helm.sh/hook: pre-upgrade}}\n", []pipeline.Deletion{password}, nil, false, []string{"reference blocks"}},
 		"a Secret that somebody makes":    {needy, []pipeline.Deletion{password}, []string{"Secret/password"}, false, []string{"reference"}},
 	} {
 		t.Run(name, func(t *testing.T) {

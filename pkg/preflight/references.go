@@ -21,10 +21,23 @@ type reference struct {
 // late, so that it never blocks.
 func (c *check) references(ctx context.Context) {
 	for _, t := range c.templates() {
+		for _, r := range named(t.pod.Spec) {
+			if gone, found := c.deletes(t.object.GetNamespace(), r); found {
+				c.deleted(t, r, gone)
+			}
+		}
 		for _, r := range unmade(c, t) {
 			c.reference(ctx, t, r)
 		}
 	}
+}
+
+// deleted tells of a reference that this very plan deletes; a hook may have made
+// the object a moment before.
+func (c *check) deleted(t template, r reference, gone pipeline.Deletion) {
+	c.add(pipeline.Concern{Code: "preflight/reference", Object: t.object.name(), Blocks: !c.mayDelete(gone) && !c.remade(r.name),
+		Message: fmt.Sprintf("its pods need %s/%s, which this very deploy deletes, because the chart no longer makes it; they will not start", r.kind, r.name),
+		Advice:  fmt.Sprintf("let the chart make it with upgrades, too, and not as a hook, or annotate the live object helm.sh/resource-policy: keep; --allow-delete %s if something else makes it", gone.Object())})
 }
 
 // unmade are the references that the manifest itself does not satisfy.
@@ -80,10 +93,7 @@ func named(pod corev1.PodSpec) []reference {
 
 func (c *check) reference(ctx context.Context, t template, r reference) {
 	namespace := t.object.GetNamespace()
-	if gone, found := c.deletes(namespace, r); found {
-		c.add(pipeline.Concern{Code: "preflight/reference", Object: t.object.name(), Blocks: !c.mayDelete(gone) && !c.remade(r.name),
-			Message: fmt.Sprintf("its pods need %s/%s, which this very deploy deletes, because the chart no longer makes it; they will not start", r.kind, r.name),
-			Advice:  fmt.Sprintf("let the chart make it with upgrades, too, or take it out of the release with the annotation helm.sh/resource-policy: keep on the live object; --allow-delete %s if something else makes it", gone.Object())})
+	if _, found := c.deletes(namespace, r); found {
 		return
 	}
 	keys := map[string]bool{}

@@ -84,3 +84,31 @@ func TestAPlanOfARollbackNamesNoImage(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, pipeline.Image{}, plan.Image)
 }
+
+func TestAHookThatIsMadeAnewLosesItsData(t *testing.T) {
+	claim := func(more string) string {
+		return web + `---
+apiVersion: v1
+kind: PersistentVolumeClaim
+metadata: {name: data, annotations: {helm.sh/hook: "pre-install,pre-upgrade"` + more + `}}
+spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
+`
+	}
+	for name, c := range map[string]struct {
+		chart string
+		want  int
+	}{
+		"by default":                 {claim(""), 1},
+		"with another policy":        {claim(", helm.sh/hook-delete-policy: hook-failed"), 0},
+		"with the policy, by itself": {claim(", helm.sh/hook-delete-policy: before-hook-creation"), 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, cluster := open(t)
+			r.Chart = chartOf(t, c.chart)
+			cluster.put("/api/v1/namespaces/portal/persistentvolumeclaims/data", `{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"data","namespace":"portal"}}`)
+			plan, err := r.Plan(t.Context(), image("one").Image())
+			require.NoError(t, err)
+			require.Len(t, plan.Deletions, c.want)
+		})
+	}
+}

@@ -67,6 +67,7 @@ type Release struct {
 	busy   chan struct{} // holds one token while a change runs
 	held   holding
 	guard  *guarded
+	merged map[string]any              // the values without the image, once they were read
 	images map[pipeline.Image][]string // that were planned with an image
 
 	lessons lessons

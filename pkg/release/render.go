@@ -28,11 +28,15 @@ func (r *Release) prepare(ctx context.Context, image pipeline.Image) (*chart.Cha
 
 // values merges files, --set and the image.
 func (r *Release) values(image pipeline.Image) (map[string]any, error) {
-	options := values.Options{ValueFiles: r.Values, Values: r.Set}
-	merged, err := options.MergeValues(helmgetter.All(cli.New()))
-	if err != nil {
-		return nil, pipeline.BadInput("release/values", "reading the chart's values: %w", err)
+	if r.merged == nil {
+		options := values.Options{ValueFiles: r.Values, Values: r.Set}
+		merged, err := options.MergeValues(helmgetter.All(cli.New()))
+		if err != nil {
+			return nil, pipeline.BadInput("release/values", "reading the chart's values: %w", err)
+		}
+		r.merged = merged
 	}
+	merged := copied(r.merged)
 	if r.Withhold != nil {
 		r.Withhold(redact.Values(merged)...)
 	}
@@ -50,4 +54,17 @@ func (r *Release) values(image pipeline.Image) (map[string]any, error) {
 	}
 	at["repository"], at["digest"] = image.Repository, image.Digest
 	return merged, nil
+}
+
+// copied is a mapping whose mappings can be changed: the values are read once, so
+// that what was planned is what is applied.
+func copied(mapping map[string]any) map[string]any {
+	result := make(map[string]any, len(mapping))
+	for k, value := range mapping {
+		if inner, ok := value.(map[string]any); ok {
+			value = copied(inner)
+		}
+		result[k] = value
+	}
+	return result
 }

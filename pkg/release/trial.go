@@ -8,6 +8,7 @@ import (
 	"time"
 
 	helmkube "helm.sh/helm/v3/pkg/kube"
+	helmrelease "helm.sh/helm/v3/pkg/release"
 	"k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
@@ -208,10 +209,26 @@ func (t *trial) Create(resources helmkube.ResourceList) (*helmkube.Result, error
 
 func (t *trial) tryHook(info *resource.Info) error {
 	_, err := t.Client.Create(helmkube.ResourceList{with(info, info.Object.DeepCopyObject())})
+	if errors.IsAlreadyExists(err) && holdsData(info.Mapping.GroupVersionKind.Kind) && anew(info) {
+		if found, liveErr := live(info); liveErr == nil {
+			t.deleted = append(t.deleted, t.deletion(found))
+		}
+	}
 	if errors.IsAlreadyExists(err) || errors.IsNotFound(err) {
 		return nil
 	}
 	return t.reject(info, nil, err)
+}
+
+// anew reports whether Helm deletes a hook that is there before it makes it again:
+// unless another policy is given.
+func anew(info *resource.Info) bool {
+	object, err := content(info.Object)
+	if err != nil {
+		return false
+	}
+	policy := object.GetAnnotations()[helmrelease.HookDeleteAnnotation]
+	return policy == "" || strings.Contains(policy, helmrelease.HookBeforeHookCreation.String())
 }
 
 // Delete changes nothing.
