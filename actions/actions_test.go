@@ -134,7 +134,7 @@ func TestTheCommandIsTheOneOfTheFolder(t *testing.T) {
 
 // That the program sets them is tested with the program, in pkg/cli.
 func TestOutputsComeFromTheStepThatRuns(t *testing.T) {
-	each(t, func(t *testing.T, file string, a action) {
+	each(t, func(t *testing.T, _ string, a action) {
 		require.NotEmpty(t, a.Outputs)
 		ids := map[string]bool{}
 		for _, s := range a.Runs.Steps {

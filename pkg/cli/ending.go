@@ -64,7 +64,7 @@ func (s *session) giveUp() int {
 }
 
 func (s *session) end(err error, complete func(*pipeline.Record)) int {
-	s.ending.once.Do(func() {
+	s.once.Do(func() {
 		record := s.ledger.end(func(r *pipeline.Record) {
 			complete(r)
 			r.Panics = pipeline.Panics()

@@ -121,9 +121,7 @@ func leaks(secret string) []string {
 	if len(secret) > 8 {
 		all = append(all, secret[:len(secret)-2]+"…")
 	}
-	for _, form := range []string{url.QueryEscape(secret), url.PathEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)), strings.Trim(strconv.Quote(secret), `"`)} {
-		all = append(all, form)
-	}
+	all = append(all, url.QueryEscape(secret), url.PathEscape(secret), base64.StdEncoding.EncodeToString([]byte(secret)), strings.Trim(strconv.Quote(secret), `"`))
 	if plain, err := url.PathUnescape(secret); err == nil {
 		all = append(all, plain)
 	}

@@ -98,9 +98,10 @@ func (s *hold) length() time.Duration {
 	}
 }
 
-// end ends the soak; it is not waited for.
+// end ends the soak.
 func (t *trial) end() {
 	if t.hold != nil {
 		t.hold.stop()
+		<-t.hold.over
 	}
 }

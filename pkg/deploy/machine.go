@@ -103,7 +103,7 @@ func start(ctx context.Context, o Options, op operation, prepare func(*run)) (Re
 	r.locker = r.cluster.Locker
 	r.Namespace = cmp.Or(r.cluster.Namespace, r.Namespace)
 	r.result.Release.Namespace = r.Namespace
-	at := r.walk()
+	at := r.walk() //nolint:contextcheck // the run has ctx, and the one that ends with the lock
 	r.finish(at)
 	r.release(ctx, at)
 	return r.result, r.err

@@ -15,7 +15,7 @@ func (r *run) judges() bool { return r.op.name == gating.name || r.op.name == re
 
 // watch waits until the revision is rolled out.
 func (r *run) watch(ctx context.Context) event {
-	r.trial = r.judge(r.held, r.applied, r.before)
+	r.trial = r.judge(r.held, r.applied, r.before) //nolint:contextcheck // the soak outlives this step
 	on := r.trial.watch(ctx)
 	for _, line := range r.trial.rollout.Unproven {
 		r.result.Concerns = append(r.result.Concerns, pipeline.Concern{Code: "deploy/not-proven", Message: line})

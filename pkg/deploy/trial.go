@@ -77,7 +77,7 @@ func (t *trial) targets() Targets {
 // smoke sends the checks to what was rolled out while the soak has begun; when that
 // shows a pod that does not last, they need not end.
 func (t *trial) smoke(ctx context.Context) (on event) {
-	t.keep()
+	t.keep() //nolint:contextcheck // the soak outlives this step
 	defer func() {
 		if on != passed {
 			t.end()

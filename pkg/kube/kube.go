@@ -75,7 +75,7 @@ func init() { //nolint:gochecknoinits // client-go offers variables only
 	klog.OsExit = func(code int) { panic(fmt.Sprintf("client-go wants to end the process with code %d", code)) }
 	utilruntime.ReallyCrash = false
 	utilruntime.PanicHandlers = append(utilruntime.PanicHandlers, func(_ context.Context, recovered any) {
-		pipeline.NewPanicked(recovered)
+		_ = pipeline.NewPanicked(recovered)
 	})
 }
 

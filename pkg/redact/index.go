@@ -247,7 +247,7 @@ func (x *index) match(at place, v view, i int) (span, bool) {
 	if !whole && !cut && (!p.opaque || to-from < least) {
 		return span{}, false
 	}
-	if p.word && !(isEdge(text, i) && (cut || isEnd(text, to))) {
+	if p.word && (!isEdge(text, i) || !cut && !isEnd(text, to)) {
 		return span{}, false
 	}
 	if p.token && !v.joined {

@@ -21,17 +21,18 @@ func client(o Options) *http.Client {
 }
 
 // get asks and reads the whole answer.
-func get(t *testing.T, c *http.Client, address string) (int64, error) {
+func get(t *testing.T, c *http.Client, address string) error {
 	t.Helper()
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, address, nil)
 	require.NoError(t, err)
 	request.SetBasicAuth("robot", "word")
 	response, err := c.Do(request)
 	if err != nil {
-		return 0, err
+		return err
 	}
 	defer func() { _ = response.Body.Close() }()
-	return io.Copy(io.Discard, response.Body)
+	_, err = io.Copy(io.Discard, response.Body)
+	return err
 }
 
 func TestNothingGoesInClearTextUnasked(t *testing.T) {
@@ -40,13 +41,13 @@ func TestNothingGoesInClearTextUnasked(t *testing.T) {
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "http://")
 	for _, insecure := range [][]string{nil, {"registry.example.com"}, {"127.0.0.1:1"}, {"127.0.0"}} {
-		_, err := get(t, client(Options{Insecure: insecure}), server.URL+"/v2/")
+		err := get(t, client(Options{Insecure: insecure}), server.URL+"/v2/")
 		require.ErrorContains(t, err, "give --insecure-registry "+host)
 		require.True(t, Final(err))
 	}
 	require.Zero(t, asked, "not even to find out")
 	for _, insecure := range []string{host, "127.0.0.1"} {
-		_, err := get(t, client(Options{Insecure: []string{insecure}}), server.URL+"/v2/")
+		err := get(t, client(Options{Insecure: []string{insecure}}), server.URL+"/v2/")
 		require.NoError(t, err)
 	}
 }
@@ -58,10 +59,10 @@ func TestAnEncryptedRegistryCannotSendToAnOpenHost(t *testing.T) {
 	defer server.Close()
 	c := client(Options{})
 	c.Transport.(*Transport).next.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig
-	_, err := get(t, c, server.URL+"/v2/a/blobs/x")
+	err := get(t, c, server.URL+"/v2/a/blobs/x")
 	require.ErrorContains(t, err, "without encryption")
 
-	_, err = get(t, client(Options{}), server.URL+"/v2/")
+	err = get(t, client(Options{}), server.URL+"/v2/")
 	var unknown x509.UnknownAuthorityError
 	require.ErrorAs(t, err, &unknown, "encrypted means to a known one")
 }
@@ -73,7 +74,7 @@ func TestRedirectsEnd(t *testing.T) {
 		http.Redirect(w, r, r.URL.Path, http.StatusFound)
 	}))
 	defer server.Close()
-	_, err := get(t, client(Options{Insecure: []string{"127.0.0.1"}}), server.URL+"/v2/a/manifests/x")
+	err := get(t, client(Options{Insecure: []string{"127.0.0.1"}}), server.URL+"/v2/a/manifests/x")
 	require.ErrorContains(t, err, "redirects more than 10 times")
 	require.True(t, Final(err))
 	require.Equal(t, 11, asked)
@@ -93,7 +94,7 @@ func TestAnswersAreBounded(t *testing.T) {
 		"/v2/a/manifests/x": false, "/v2/a/manifests/x?away": false, "/v2/": false,
 		"/v2/a/blobs/x": true, "/v2/a/blobs/x?away": true,
 	} {
-		_, err := get(t, c, server.URL+address)
+		err := get(t, c, server.URL+address)
 		require.Equal(t, fits, err == nil, "%s: %v", address, err)
 	}
 }

@@ -145,7 +145,7 @@ func (r *Release) record(ctx context.Context, revision int) (*helmrelease.Releas
 	if err != nil {
 		return nil, classify(fmt.Sprintf("reading revision %d", revision), err)
 	}
-	r.learn(record)
+	r.learn(record) //nolint:contextcheck // what it reads has a limit of its own
 	return record, nil
 }
 

@@ -44,7 +44,7 @@ func (r *Release) nested(c *chart.Chart, merged map[string]any) error {
 	}
 	enabled, err := r.processed(merged, func(*chart.Chart) {})
 	if err != nil {
-		return nil // Helm will say it
+		return nil //nolint:nilerr // Helm will say it
 	}
 	if path, names := deeper(enabled, ""); path != "" {
 		return r.incomplete(path, names)
@@ -52,7 +52,7 @@ func (r *Release) nested(c *chart.Chart, merged map[string]any) error {
 	// What Chart.yaml means, were the versions right.
 	meant, err := r.processed(merged, asThere)
 	if err != nil || slices.Equal(tree(enabled, ""), tree(meant, "")) {
-		return nil
+		return nil //nolint:nilerr // Helm will say it
 	}
 	return pipeline.BadInput("release/dependencies", "chart %s: charts/ holds dependencies in other versions than Chart.yaml wants (%s). Helm would render them without their alias, condition and tags: %s instead of %s; run `helm dependency build %s` before the deploy",
 		r.Chart, strings.Join(misfits(c), ", "), list(tree(enabled, "")), list(tree(meant, "")), r.Chart)

@@ -64,7 +64,7 @@ func (r *Release) learnRecord(record *helmrelease.Release) {
 		return
 	}
 	r.Withhold(secretValues(record.Manifest, hooks)...)
-	r.Withhold(redact.Values(map[string]any(record.Config))...)
+	r.Withhold(redact.Values(record.Config)...)
 }
 
 // Learn looks again for the Secrets that pods use and that were not there yet.

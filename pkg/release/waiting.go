@@ -125,7 +125,7 @@ func (c *client) judged(ctx context.Context, resources helmkube.ResourceList) <-
 		switch {
 		case err != nil:
 			c.log.Debug("watching a hook", "error", err) // Helm watches it, too
-		case rollout.Cause != nil && !c.isOver(resources):
+		case rollout.Cause != nil && !c.isOver(resources): //nolint:contextcheck // the last look outlives ctx
 			result <- rollout.Cause
 		}
 	}()

@@ -177,7 +177,7 @@ const (
 func tooLarge(record *helmrelease.Release) error {
 	size, err := encodedSize(record)
 	if err != nil || size <= maxRecord {
-		return nil // Helm will say it
+		return nil //nolint:nilerr // Helm will say it
 	}
 	return pipeline.Refused("release/too-large", "Helm's record of the release would be %d bytes, more than the %d that a Secret may hold: it holds the packed chart and what it renders. "+
 		"The largest: %s; list files that the chart does not need in .helmignore, or split the release", size, corev1.MaxSecretSize, strings.Join(heavy(record), ", "))

@@ -31,8 +31,8 @@ func Hold(ctx context.Context, o Options, applied pipeline.Applied, duration tim
 	}
 	defer stop()
 	var cause *pipeline.Cause
-	err = pipeline.Guard(func() (err error) {
-		cause, err = v.hold(duration) //nolint:contextcheck // a vigil has the context of the call that made it
+	err = pipeline.Guard(func() (err error) { //nolint:contextcheck // a vigil has the context of the call that made it
+		cause, err = v.hold(duration)
 		return err
 	})
 	return cause, panicked(err)

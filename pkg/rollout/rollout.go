@@ -62,8 +62,8 @@ func Watch(ctx context.Context, o Options, applied pipeline.Applied) (pipeline.R
 	}
 	defer stop()
 	var result pipeline.Rollout
-	err = pipeline.Guard(func() (err error) {
-		result, err = v.untilComplete() //nolint:contextcheck // a vigil has the context of the call that made it
+	err = pipeline.Guard(func() (err error) { //nolint:contextcheck // a vigil has the context of the call that made it
+		result, err = v.untilComplete()
 		return err
 	})
 	return result, panicked(err)

@@ -10,19 +10,19 @@ import (
 const maxEvent = 2 << 10
 
 // slim drops what nobody here reads and what is often the largest part.
-func slim(object any) (any, error) {
+func slim(object any) any {
 	switch o := object.(type) {
 	case *corev1.Pod:
-		return slimPod(o), nil
+		return slimPod(o)
 	case *corev1.Event:
-		return slimEvent(o), nil
+		return slimEvent(o)
 	case *corev1.PersistentVolumeClaim:
-		return &corev1.PersistentVolumeClaim{ObjectMeta: name(o.ObjectMeta), Status: corev1.PersistentVolumeClaimStatus{Phase: o.Status.Phase}}, nil
+		return &corev1.PersistentVolumeClaim{ObjectMeta: name(o.ObjectMeta), Status: corev1.PersistentVolumeClaimStatus{Phase: o.Status.Phase}}
 	}
 	if accessor, err := meta.Accessor(object); err == nil {
 		accessor.SetManagedFields(nil)
 	}
-	return object, nil
+	return object
 }
 
 // name is what identifies an object and its owner.

@@ -64,10 +64,10 @@ func newInformer(client kubernetes.Interface, name, namespace string, w where) c
 
 func newSource(w *watch, kind, namespace string, at where, optional bool) (*source, error) {
 	s := &source{kind: kind, informer: newInformer(w.client, kind, namespace, at), optional: optional, refused: make(chan struct{})}
-	transform := func(object any) (small any, err error) {
+	transform := func(object any) (small any, _ error) {
 		small = object
-		w.guarded(func() { small, err = slim(object) })
-		return small, err
+		w.guarded(func() { small = slim(object) })
+		return small, nil
 	}
 	if err := s.informer.SetTransform(transform); err != nil {
 		return nil, err

@@ -103,7 +103,7 @@ func plant(t *testing.T, image pipeline.Image, where string, p planted) {
 	t.Helper()
 	mediaType := types.MediaType("application/vnd.dsse.envelope.v1+json")
 	var ref name.Reference
-	base := v1.Image(mutate.MediaType(empty.Image, types.OCIManifestSchema1))
+	base := mutate.MediaType(empty.Image, types.OCIManifestSchema1)
 	digest, err := name.NewDigest(image.String())
 	require.NoError(t, err)
 	switch where {

@@ -174,7 +174,7 @@ func readLegacy(r oci.Signature, attestation bool, left *int64) (entry, error) {
 		err = fits(size, left)
 	}
 	if err != nil {
-		return entry{format: FormatLegacy, problem: err}, nil
+		return entry{format: FormatLegacy, problem: err}, nil //nolint:nilerr // the entry has it
 	}
 	// The content first: only then can an error of the copy be about the form.
 	if _, err := r.Payload(); err != nil {
@@ -182,7 +182,7 @@ func readLegacy(r oci.Signature, attestation bool, left *int64) (entry, error) {
 	}
 	copied, err := static.Copy(r)
 	if err != nil {
-		return entry{format: FormatLegacy, problem: err}, nil
+		return entry{format: FormatLegacy, problem: err}, nil //nolint:nilerr // the entry has it
 	}
 	return fromLegacy(copied, attestation), nil
 }

@@ -106,7 +106,7 @@ func (b breaking) RoundTrip(*http.Request) (*http.Response, error) {
 	if b.in == nil {
 		panic("on the way\n::error::out")
 	}
-	return &http.Response{StatusCode: 200, Header: http.Header{}, Body: b.in, Request: &http.Request{}}, nil
+	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: b.in, Request: &http.Request{}}, nil
 }
 
 type breakingBody struct{}

@@ -148,7 +148,7 @@ type leaky struct {
 func newLeaky(t *testing.T) leaky {
 	l := leaky{t: t, namespace: "e2e-secrets", root: t.TempDir()}
 	kubectl(t, "create", "namespace", l.namespace)
-	in := func(args ...string) string { return kubectl(t, append([]string{"-n", l.namespace}, args...)...) }
+	in := func(args ...string) { kubectl(t, append([]string{"-n", l.namespace}, args...)...) }
 	in("create", "secret", "generic", "ext", "--from-literal=ext="+leaked["a Secret made by hand"])
 	in("create", "secret", "docker-registry", "pull", "--docker-server=r.example.com", "--docker-username=joe", "--docker-password="+leaked["Docker's credentials"])
 	in("create", "secret", "generic", "tls", "--from-literal=tls.key=-----BEGIN PRIVATE KEY-----\n"+leaked["a TLS key"]+"\n-----END PRIVATE KEY-----\n")

@@ -35,7 +35,7 @@ var ofCharts = []reported{
 		steps: []step{
 			{},
 			{command: "preflight", chart: withLargeFile, exits: refused, words: []string{"dump.sql", ".helmignore"}},
-			{chart: withLargeFile, exits: refused, words: []string{"dump.sql", ".helmignore"}, serves: 1, after: []deed{revisionsAre(1)}},
+			{chart: withLargeFile, exits: refused, words: []string{"dump.sql", ".helmignore"}, serves: 1, after: []deed{onlyOneRevision}},
 		},
 	},
 	{
@@ -56,7 +56,7 @@ var ofCharts = []reported{
 		steps: []step{
 			{before: []deed{forgets("Dial")}},
 			{command: "preflight", chart: withDefinition("Dial"), values: custom("Dial"), exits: refused, words: []string{"crds/dial.yaml"}},
-			{chart: withDefinition("Dial"), values: custom("Dial"), exits: refused, words: []string{"crds/dial.yaml"}, serves: 1, after: []deed{revisionsAre(1)}},
+			{chart: withDefinition("Dial"), values: custom("Dial"), exits: refused, words: []string{"crds/dial.yaml"}, serves: 1, after: []deed{onlyOneRevision}},
 		},
 	},
 	{
@@ -85,7 +85,7 @@ var ofCharts = []reported{
 		steps: []step{
 			{},
 			{values: "objects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: big}, data: {text: " + strings.Repeat("x", 1<<20+1) + "}}]",
-				exits: refused, words: []string{"ConfigMap/big", "1048576"}, serves: 1, after: []deed{revisionsAre(1)}},
+				exits: refused, words: []string{"ConfigMap/big", "1048576"}, serves: 1, after: []deed{onlyOneRevision}},
 		},
 	},
 	{

@@ -102,7 +102,7 @@ var ofHooks = []reported{
 		name: "a migration Job that changes with the image", source: "fleetdm/fleet#21354", beside: true,
 		steps: []step{
 			{values: job("migrate", "", "echo 1")},
-			{values: job("migrate", "", "echo 2"), exits: refused, words: []string{"Job/migrate", "immutable", "hook"}, serves: 1, after: []deed{revisionsAre(1)}},
+			{values: job("migrate", "", "echo 2"), exits: refused, words: []string{"Job/migrate", "immutable", "hook"}, serves: 1, after: []deed{onlyOneRevision}},
 		},
 	},
 	{

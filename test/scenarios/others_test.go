@@ -167,7 +167,7 @@ var ofOthers = []reported{
 		name: "an admission webhook that is down", source: "prometheus-community/helm-charts#1041",
 		steps: []step{
 			{},
-			{before: []deed{webhook}, exits: []int{1, 3}, words: []string{"policy.example.com"}, after: []deed{revisionsAre(1)}},
+			{before: []deed{webhook}, exits: []int{1, 3}, words: []string{"policy.example.com"}, after: []deed{onlyOneRevision}},
 			{before: []deed{deletes("validatingwebhookconfigurations.admissionregistration.k8s.io/scenario-webhook")}, values: `script: "sleep 5; echo cannot open the database >&2; exit 3"`,
 				args: []string{"--rollback-timeout", "15s"}, during: func(s *site, p *process) { p.reaches("watch"); webhook(s) }, exits: human, words: []string{"policy.example.com"}},
 			{command: "recover", before: []deed{deletes("validatingwebhookconfigurations.admissionregistration.k8s.io/scenario-webhook")}, exits: rolledBack, serves: 1},

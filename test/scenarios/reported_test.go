@@ -212,12 +212,10 @@ func isNotBad(s *site) {
 	}
 }
 
-// revisionsAre requires how many records there are.
-func revisionsAre(n int) deed {
-	return func(s *site) {
-		s.t.Helper()
-		require.Len(s.t, s.revisions(), n)
-	}
+// onlyOneRevision requires that nothing was recorded since the first one.
+func onlyOneRevision(s *site) {
+	s.t.Helper()
+	require.Len(s.t, s.revisions(), 1)
 }
 
 // TestHelmWithWhatOthersReported asserts nothing about helm: its results stand
