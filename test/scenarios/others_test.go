@@ -93,7 +93,7 @@ var ofOthers = []reported{
 		steps: []step{
 			{},
 			{values: slowly, during: meanwhile(patches("deployments.apps/app", `{"metadata":{"annotations":{"by":"hand"}},"spec":{"template":{"metadata":{"annotations":{"hotfix":"1"}}}}}`), setsImage("busybox:1.36")),
-				exits: []int{3, 4, 5}, words: []string{"Deployment/app"}},
+				exits: []int{3, 4, 5}, words: []string{"mage"}},
 		},
 	},
 	{
