@@ -154,11 +154,20 @@ func (s *session) connect(g gate) (deploy.Cluster, error) {
 
 func (s *session) watcher(cluster *kube.Cluster, r *release.Release, g gate) watcher {
 	return watcher{rollout.Options{
-		Client: cluster.Client, Namespace: cluster.Namespace, Rules: g.rules,
+		Client: cluster.Client, Namespace: cluster.Namespace, Rules: g.rules, ImageExists: s.imageExists,
 		LogPatterns: g.logPatterns, PassingPatterns: g.passing, SmokeServices: s.SmokeServices, Seen: &rollout.Seen{},
 		Show: s.screen.show, Log: s.log,
 	}, s.screen, r}
 }
+
+// imageExists reports whether the registry has an image by now that a node missed.
+func (s *session) imageExists(ctx context.Context, reference string) bool {
+	_, err := s.lookedUp().Platforms(ctx, reference, nil)
+	return err == nil
+}
+
+// lookedUp asks registries about images that are there already, or should be.
+func (s *session) lookedUp() build.Images { return build.Images{Insecure: s.InsecureRegistries} }
 
 // watcher gives the rollout package the form that deploy wants.
 type watcher struct {
@@ -223,7 +232,7 @@ func (c checker) Check(ctx context.Context, plan pipeline.Plan) ([]pipeline.Conc
 func (s *session) checker(cluster *kube.Cluster, g gate) checker {
 	return checker{preflight.Options{
 		Client: cluster.Client, Namespace: cluster.Namespace, Release: s.Release,
-		Timeout: s.Timeout, RollbackTimeout: s.RollbackTimeout, Images: build.Images{}, Forwarding: g.suite != nil, Log: s.log,
+		Timeout: s.Timeout, RollbackTimeout: s.RollbackTimeout, Images: s.lookedUp(), Forwarding: g.suite != nil, Log: s.log,
 		ImageValuesPath: s.ImageValuesPath, RequireDigests: s.RequireDigests, AllowDelete: s.AllowDelete,
 	}}
 }

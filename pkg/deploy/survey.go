@@ -42,6 +42,10 @@ func (r *run) survey(ctx context.Context) event {
 	}
 	r.result.Release.Live = newest.Number
 	r.Log.Info("nothing to recover", "revision", newest.Number, "verdict", verdictWord(newest))
+	if newest.Verdict == pipeline.MarkNone {
+		r.result.Advice = fmt.Sprintf("nobody has judged revision %d, which somebody else applied; `stagecrew gate` or the next deploy does", newest.Number)
+		r.Log.Warn(r.result.Advice)
+	}
 	r.compareLive(ctx, newest)
 	return untouched
 }

@@ -16,7 +16,8 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// annotationWait on a Job with the value "false" says that its end is not waited for.
+// annotationWait with the value "false" says of a Job that its end is not waited for,
+// and of a hook that the pods' readiness is not.
 const annotationWait = "stagecrew.dev/wait"
 
 // applied lists what in a revision's manifest is worth watching.

@@ -130,6 +130,23 @@ metadata: {name: after, annotations: {helm.sh/hook: `+event+`}}
 	}
 }
 
+// helm/charts#6964: the pods need what the hook makes, as charts expect that were
+// written for helm without --wait.
+func TestAHookThatThePodsNeedSaysSo(t *testing.T) {
+	_, cluster := open(t)
+	r := watched(t, cluster, chartOf(t, web+`---
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: after, annotations: {helm.sh/hook: post-install, stagecrew.dev/wait: "false"}}
+`), func(context.Context, pipeline.Applied) (pipeline.Rollout, error) {
+		t.Error("pods were waited for")
+		return pipeline.Rollout{}, nil
+	})
+	_, err := r.Apply(t.Context(), image("one"))
+	require.NoError(t, err)
+	require.NotNil(t, cluster.object(configPath+"after"))
+}
+
 // SUSE/suse-ai-up#26: "pre-upgrade hooks failed: context deadline exceeded".
 func TestAHookThatCannotStartEndsTheChangeAtOnce(t *testing.T) {
 	_, cluster := open(t)

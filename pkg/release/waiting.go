@@ -68,8 +68,18 @@ func isDefinition(info *resource.Info) bool {
 	return info.Mapping.GroupVersionKind.Kind == "CustomResourceDefinition"
 }
 
+// hasHooks reports whether hooks follow that may need the pods. One that the pods need
+// says so by the annotation of [annotationWait], as with `helm upgrade` without --wait
+// (https://github.com/helm/charts/issues/6964).
 func hasHooks(record *helmrelease.Release, event helmrelease.HookEvent) bool {
-	return slices.ContainsFunc(record.Hooks, func(hook *helmrelease.Hook) bool { return slices.Contains(hook.Events, event) })
+	return slices.ContainsFunc(record.Hooks, func(hook *helmrelease.Hook) bool {
+		return slices.Contains(hook.Events, event) && !goesAhead(hook)
+	})
+}
+
+func goesAhead(hook *helmrelease.Hook) bool {
+	objects, err := documents(hook.Manifest)
+	return err == nil && len(objects) > 0 && objects[0].GetAnnotations()[annotationWait] == "false"
 }
 
 // bounded runs what Helm waits with, which takes no context, no longer than the

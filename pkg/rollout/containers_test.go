@@ -34,8 +34,8 @@ func TestFailuresByWhatAContainerShows(t *testing.T) {
 		"an image that cannot be inspected":       {waiting("ImageInspectError", "broken"), 60, codeInspect, "broken"},
 		"an image volume":                         {waiting("ImageVolumeMountFailed", "no"), 60, codeImageVolume, "no"},
 		"a mount that cannot be read-only":        {waiting("RROUnsupported", "no"), 60, codeImageVolume, "no"},
-		"a missing Secret may come late":          {waiting("CreateContainerConfigError", `secret "db" not found`), 17, codeConfig, `secret "db" not found`},
-		"a missing key":                           {waiting("CreateContainerConfigError", `couldn't find key x in Secret portal/db`), 17, codeConfig, `key x`},
+		"a missing Secret may come late":          {waiting("CreateContainerConfigError", `secret "db" not found`), 25, codeConfig, `secret "db" not found`},
+		"a missing key":                           {waiting("CreateContainerConfigError", `couldn't find key x in Secret portal/db`), 25, codeConfig, `key x`},
 		"the kubelet's lagging cache is no fault": {waiting("CreateContainerConfigError", "failed to sync secret cache: timed out waiting for the condition"), -1, "", ""},
 		"a container that cannot be made":         {waiting("CreateContainerError", "name is reserved"), 30, codeCreate, "reserved"},
 		"a hook before the making":                {waiting("PreCreateHookError", "no"), 30, codeCreate, "no"},
@@ -127,7 +127,7 @@ func TestAnEventStandsInForAStatusThatComesLate(t *testing.T) {
 		code    string
 	}{
 		"a failed pull":               {event("Pod", "web-new", "Failed", `Failed to pull image "x": `+notFound), 0, 3, codeNotFound},
-		"a missing Secret":            {event("Pod", "web-new", "Failed", `Error: secret "db" not found`), 0, 17, codeConfig},
+		"a missing Secret":            {event("Pod", "web-new", "Failed", `Error: secret "db" not found`), 0, 25, codeConfig},
 		"an invalid name":             {event("Pod", "web-new", "InspectFailed", `couldn't parse image name "A:b:c"`), 0, 0, codeInvalidName},
 		"an image that must be there": {event("Pod", "web-new", "ErrImageNeverPull", "not present"), 0, 0, codeNeverPull},
 		"the generic word":            {event("Pod", "web-new", "Failed", "Error: ErrImagePull"), 0, -1, ""},

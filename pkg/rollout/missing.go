@@ -46,7 +46,7 @@ func lackIn(namespace, message string) *lack {
 // controllers, and the back-off of a pull.
 var nextTry = map[string]time.Duration{
 	codeConfig: 2 * time.Minute, codeVolumeSource: 150 * time.Second, codeServiceAccount: 3 * time.Minute,
-	codeClaim: 2 * time.Minute, codeUnschedulable: time.Minute, codeNotFound: 330 * time.Second,
+	codeClaim: 2 * time.Minute, codeUnschedulable: time.Minute, codeNotFound: time.Minute,
 }
 
 // there reports whether a thing that was missing is there now. Without the right to

@@ -66,10 +66,10 @@ func TestWatch_ASecretThatCameLateIsWaitedForUntilTheKubeletTriesAgain(t *testin
 		seconds       int
 		code          string
 	}{
-		"it comes and the kubelet tries again": {10 * time.Second, 50 * time.Second, 50, ""},
-		"it comes too late":                    {20 * time.Second, 0, 17, codeConfig},
-		"it comes and helps nothing":           {10 * time.Second, 0, 137, codeConfig},
-		"it never comes":                       {0, 0, 17, codeConfig},
+		"it comes and the kubelet tries again": {20 * time.Second, 50 * time.Second, 50, ""},
+		"it comes too late":                    {30 * time.Second, 0, 25, codeConfig},
+		"it comes and helps nothing":           {10 * time.Second, 0, 145, codeConfig},
+		"it never comes":                       {0, 0, 25, codeConfig},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -107,7 +107,7 @@ func TestWatch_AnImageThatIsThereByNowIsWaitedFor(t *testing.T) {
 		result, err := Watch(t.Context(), o, applied)
 		require.NoError(t, err)
 		require.Equal(t, codeNotFound, result.Cause.Code)
-		require.Equal(t, 333, int(time.Since(start).Seconds()))
+		require.Equal(t, 63, int(time.Since(start).Seconds()))
 		require.Equal(t, "new", asked)
 	})
 }

@@ -83,9 +83,10 @@ type Rule struct {
 // (kapp pull request 994 and Skaffold issue 8032 tell what happens without).
 const sharedGrace = time.Minute
 
-// configGrace is longer than the kubelet takes to try again, 10 to 15 s: a Secret
-// that came a little late must have its chance.
-const configGrace = 17 * time.Second
+// configGrace is longer than what makes Secrets beside a release takes to make one,
+// 20 s and more (https://github.com/external-secrets/kubernetes-external-secrets/issues/154),
+// and than the kubelet takes to try again, 10 to 15 s.
+const configGrace = 25 * time.Second
 
 func lasting(grace time.Duration) Rule { return Rule{Grace: grace, Shared: max(grace, sharedGrace)} }
 func ending(n int) Rule                { return Rule{Ends: n, Shared: sharedGrace} }

@@ -43,7 +43,7 @@ func TestOneTroubleKeepsItsClockWhileItChangesItsLooks(t *testing.T) {
 		"a pull that is tried again goes on":              {map[int]corev1.ContainerStatus{0: missing, 1: creating, 4: missing}, 4, "manifest unknown"},
 		"errors and back-offs of a busy registry":         {map[int]corev1.ContainerStatus{0: busy, 30: backOff, 60: busy, 90: backOff}, 120, "503 Service Unavailable"},
 		"a busy registry that then knows no image":        {map[int]corev1.ContainerStatus{0: busy, 100: missing}, 103, "manifest unknown"},
-		"a trouble that went away starts anew":            {map[int]corev1.ContainerStatus{0: noSecret, 14: creating, 30: noSecret}, 47, `secret "db" not found`},
+		"a trouble that went away starts anew":            {map[int]corev1.ContainerStatus{0: noSecret, 14: creating, 30: noSecret}, 55, `secret "db" not found`},
 		"a busy registry that recovers after 40 s":        {map[int]corev1.ContainerStatus{0: busy, 20: backOff, 40: running(0)}, -1, ""},
 		"a Secret that comes after five seconds":          {map[int]corev1.ContainerStatus{0: noSecret, 5: running(0)}, -1, ""},
 		"one crash and then fine":                         {map[int]corev1.ContainerStatus{0: crashed(0, 1, "Error"), 10: running(1)}, -1, ""},
@@ -91,8 +91,8 @@ func TestOneBadNodeNeedsLongerOnceAnotherPodWasReady(t *testing.T) {
 func TestAVerdictSaysWhenTimeAloneMayChangeIt(t *testing.T) {
 	j := newJudge(nil)
 	s := deploying(pod("web-a", "new", false, waiting("ErrImagePull", "503")), pod("web-b", "new", false, waiting("CreateContainerConfigError", "x")))
-	require.Equal(t, 17*time.Second, j.decide(s, noon).again)
-	require.Equal(t, 7*time.Second, j.decide(s, noon.Add(10*time.Second)).again)
+	require.Equal(t, 25*time.Second, j.decide(s, noon).again)
+	require.Equal(t, 15*time.Second, j.decide(s, noon.Add(10*time.Second)).again)
 	require.Zero(t, newJudge(nil).decide(deploying(), noon).again)
 }
 
@@ -118,7 +118,7 @@ func TestATroubleThatWasGoneForLongStartsAnewAlsoWithoutALookInBetween(t *testin
 	require.Nil(t, look(0, noSecret))
 	require.Nil(t, look(10, waiting("ContainerCreating", "")))
 	require.Nil(t, look(30, noSecret), "twenty seconds without it")
-	require.NotNil(t, look(47, noSecret))
+	require.NotNil(t, look(55, noSecret))
 }
 
 // rancher/fleet#364: a Job of hours beside an application whose probe failed once.

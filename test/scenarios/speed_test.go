@@ -26,7 +26,7 @@ var promises = []struct {
 	{"invalid image name", `containers: [{name: sidecar, image: "Busybox:1.36"}]`, 5},
 	{"missing key of a Secret", `
 container: {env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: database, key: password}}}]}
-objects: [{apiVersion: v1, kind: Secret, metadata: {name: database}, stringData: {user: app}}]`, 20},
+objects: [{apiVersion: v1, kind: Secret, metadata: {name: database}, stringData: {user: app}}]`, 28},
 	{"crash at the start", `script: "echo cannot open the database >&2; exit 3"`, 45},
 }
 
