@@ -81,7 +81,7 @@ func TestWhatIsAttachedWithoutEndIsNotCopied(t *testing.T) {
 	require.NoError(t, err)
 	subject, err := remote.Head(ref)
 	require.NoError(t, err)
-	var nested v1.ImageIndex = mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: emptyImage(t)})
+	nested := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: emptyImage(t)})
 	for range 4 {
 		var again []mutate.IndexAddendum
 		for range maxIndexed {
