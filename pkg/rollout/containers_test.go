@@ -211,3 +211,29 @@ func TestALogLineEndsTheWaitUnlessARestartMayHealIt(t *testing.T) {
 		})
 	}
 }
+
+// A release that mends only a Secret or a ConfigMap makes no new pod: the one that
+// crashed for it is to be started again.
+func TestEarlierLives_CrashesBeforeTheRevisionSayNothingAboutIt(t *testing.T) {
+	for name, c := range map[string]struct {
+		applied  time.Time
+		restarts int32 // when it fails
+	}{
+		"a pod of the revision":             {noon, 2},
+		"a pod that is older":               {noon.Add(time.Minute), 5},
+		"when it was applied is not known":  {time.Time{}, 2},
+		"a pod of the revision's own start": {noon.Add(900 * time.Millisecond).Truncate(time.Second), 2},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := newJudge(nil)
+			j.applied = c.applied
+			for restarts := int32(2); restarts < c.restarts; restarts++ {
+				v := j.decide(deploying(pod("web-new", "new", false, crashed(restarts, 1, "Error"))), noon.Add(time.Duration(restarts)*time.Second))
+				require.Nil(t, v.failed, restarts)
+			}
+			v := j.decide(deploying(pod("web-new", "new", false, crashed(c.restarts, 1, "Error"))), noon.Add(time.Minute))
+			require.NotNil(t, v.failed)
+			require.Equal(t, codeCrash, v.failed.cause.Code)
+		})
+	}
+}

@@ -18,18 +18,32 @@ type life struct {
 	name string
 }
 
-// earlierLives are the restarts of containers that run when the watch begins: a
-// database that restarted last month must not look like a crash loop today.
-func earlierLives(pods []*corev1.Pod) map[life]int32 {
+// earlierLives are the ends of containers before the watch began that say nothing
+// about what is judged: a database that restarted last month must not look like a
+// crash loop today, and a pod that is older than the revision may have crashed for
+// what the revision mends, a Secret or a ConfigMap.
+func earlierLives(pods []*corev1.Pod, applied time.Time) map[life]int32 {
 	earlier := map[life]int32{}
 	for _, p := range pods {
 		for _, c := range statuses(p) {
-			if !looping(c) && c.State.Waiting == nil {
+			switch {
+			case p.CreationTimestamp.Time.Before(applied):
+				earlier[life{p.UID, c.Name}] = c.RestartCount + int32(isOver(p, c))
+			case !looping(c) && c.State.Waiting == nil:
 				earlier[life{p.UID, c.Name}] = c.RestartCount
 			}
 		}
 	}
 	return earlier
+}
+
+// isOver is 1 for a container that has ended when it should not have and has not been
+// started again, so that its restarts do not count this end.
+func isOver(p *corev1.Pod, c corev1.ContainerStatus) int {
+	if looping(c) || c.State.Terminated != nil && !isInit(p, c.Name) {
+		return 1
+	}
+	return 0
 }
 
 // statuses are those of all containers, init containers first.
@@ -40,11 +54,7 @@ func statuses(p *corev1.Pod) []corev1.ContainerStatus {
 // ends counts how often a container has ended when it should not have, without
 // the restarts of an earlier life.
 func (j *judge) ends(p *corev1.Pod, c corev1.ContainerStatus) int {
-	count := int(c.RestartCount - j.earlier[life{p.UID, c.Name}])
-	if looping(c) || c.State.Terminated != nil && !isInit(p, c.Name) {
-		count++
-	}
-	return count
+	return int(c.RestartCount-j.earlier[life{p.UID, c.Name}]) + isOver(p, c)
 }
 
 // loopReasons are those of containers that have ended, or never began to run, and

@@ -31,6 +31,8 @@ type judge struct {
 	found  func(trouble) bool
 	digest string    // of the deployed image, "" where it is not known
 	now    time.Time // of the last look
+	// applied is when the revision was; the zero time where it is not known.
+	applied time.Time
 
 	earlier   map[life]int32                  // ends before the first look
 	proven    map[string]map[types.UID]bool   // pods that were ever ready, by revision
@@ -60,7 +62,7 @@ func (j *judge) decide(s snapshot, now time.Time) verdict {
 	s.now, j.now = now, now
 	s.index()
 	if j.earlier == nil {
-		j.earlier = earlierLives(s.pods)
+		j.earlier = earlierLives(s.pods, j.applied)
 	}
 	v := verdict{ready: true}
 	var troubles []trouble

@@ -86,6 +86,8 @@ func begin(ctx context.Context, o Options, applied pipeline.Applied) (v *vigil, 
 	unproven := slices.Concat(applied.Unwatched, w.asked.lost)
 	v = &vigil{Options: o, ctx: ctx, watch: w, judge: newJudge(o.Rules), start: time.Now(), applied: applied, unproven: unproven}
 	v.judge.found = v.found
+	// Kubernetes knows when a pod was made to the second.
+	v.judge.applied = applied.Revision.Deployed.Truncate(time.Second)
 	_, v.judge.digest, _ = strings.Cut(w.image, "@")
 	return v, stop, nil
 }
