@@ -51,6 +51,9 @@ func (s *session) readGate() (gate, error) {
 		g.logPatterns = append(g.logPatterns, backstage.LogPatterns()...)
 		g.passing = backstage.PassingPatterns()
 	}
+	if _, err = rollout.ParsePatterns(g.logPatterns); err != nil {
+		return g, err
+	}
 	g.suite, g.secrets, err = s.suite()
 	return g, err
 }

@@ -61,18 +61,20 @@ type run struct {
 }
 
 func newLogs(o Options) (*logs, error) {
-	patterns, err := compile(o.LogPatterns)
+	patterns, err := ParsePatterns(o.LogPatterns)
 	if err != nil {
 		return nil, err
 	}
-	passing, err := compile(o.PassingPatterns)
+	passing, err := ParsePatterns(o.PassingPatterns)
 	if err != nil {
 		return nil, err
 	}
 	return &logs{client: o.Client, patterns: patterns, passing: passing, changed: func() {}, guarded: func(work func()) { work() }, runs: map[container]*run{}}, nil
 }
 
-func compile(expressions []string) ([]*regexp.Regexp, error) {
+// ParsePatterns reads Options.LogPatterns and PassingPatterns, each a regular
+// expression.
+func ParsePatterns(expressions []string) ([]*regexp.Regexp, error) {
 	var all []*regexp.Regexp
 	for _, e := range expressions {
 		pattern, err := regexp.Compile(e)

@@ -1,0 +1,28 @@
+package cli
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// What a revision is judged by is read before anything is applied.
+func TestAWrongGateIsWrongInput(t *testing.T) {
+	for name, c := range map[string]struct {
+		settings config.Settings
+		want     string
+	}{
+		"a log pattern that is no expression": {config.Settings{LogPatterns: []string{"backstage", "("}}, "rollout/log-pattern-invalid"},
+		"a rule without a code":               {config.Settings{RolloutRules: []string{"terminal"}}, "rollout/"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			c.settings.Smoke = config.SmokeNone
+			_, err := newStep(t, c.settings).gate()
+			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
