@@ -62,7 +62,7 @@ func Check(ctx context.Context, o Options, plan pipeline.Plan) ([]pipeline.Conce
 	}
 	c := &check{Options: o, plan: plan, objects: objects, found: slices.Clone(plan.Concerns)}
 	var all sync.WaitGroup
-	for _, look := range []func(context.Context){c.permissions, c.terminating, c.quotas, c.room, c.pullable, c.references, c.nodes} {
+	for _, look := range []func(context.Context){c.permissions, c.namespace, c.quotas, c.room, c.pullable, c.references, c.nodes} {
 		all.Go(func() {
 			if err := pipeline.Guard(func() error { look(ctx); return nil }); err != nil {
 				c.broken(err)

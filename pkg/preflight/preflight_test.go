@@ -2,6 +2,7 @@ package preflight
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -36,8 +37,12 @@ spec:
         resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {cpu: 200m, memory: 128Mi}}
 `
 
-// cluster is a fake API server on which everything is allowed but what is denied.
+// cluster is a fake API server on which everything is allowed but what is denied. It
+// has the namespace, unless the test brings its own.
 func cluster(denied func(*authorizationv1.ResourceAttributes) bool, objects ...runtime.Object) *fake.Clientset {
+	if !slices.ContainsFunc(objects, func(o runtime.Object) bool { _, ok := o.(*corev1.Namespace); return ok }) {
+		objects = append(slices.Clone(objects), &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "prod"}})
+	}
 	client := fake.NewClientset(objects...)
 	client.Discovery().(*fakediscovery.FakeDiscovery).Resources = []*metav1.APIResourceList{
 		{GroupVersion: "apps/v1", APIResources: []metav1.APIResource{{Name: "deployments", Kind: "Deployment", Namespaced: true}, {Name: "deployments/scale", Kind: "Scale", Namespaced: true}}},

@@ -7,15 +7,21 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
 
-// terminating looks whether the namespace is on its way out.
-func (c *check) terminating(ctx context.Context) {
+// namespace looks whether the namespace is there, and not on its way out.
+func (c *check) namespace(ctx context.Context) {
 	namespace, err := c.Client.CoreV1().Namespaces().Get(ctx, c.Namespace, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) {
+		c.add(pipeline.Concern{Code: "preflight/namespace-new", Object: "Namespace/" + c.Namespace,
+			Message: "it is not there: the deploy makes it, with nothing in it but what the chart makes", Advice: "if another one was meant, correct --namespace"})
+		return
+	}
 	if err == nil && (namespace.DeletionTimestamp != nil || namespace.Status.Phase == corev1.NamespaceTerminating) {
 		c.add(pipeline.Concern{Code: "preflight/namespace-terminating", Object: "Namespace/" + c.Namespace, Blocks: true,
 			Message: "it is being deleted: nothing new can be made in it", Advice: "wait until it is gone and deploy again, or deploy to another one"})

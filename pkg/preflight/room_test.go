@@ -62,6 +62,15 @@ func TestANamespaceOnItsWayOutBlocks(t *testing.T) {
 	require.True(t, found[0].Blocks)
 }
 
+func TestANamespaceThatWillBeMadeIsNamed(t *testing.T) {
+	other := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "production"}}
+	found := checked(t, cluster(nil, other), deployment)
+	require.Len(t, found, 1)
+	require.Equal(t, "preflight/namespace-new", found[0].Code)
+	require.Equal(t, "Namespace/prod", found[0].Object)
+	require.False(t, found[0].Blocks, "a first install makes it")
+}
+
 func TestAPlanThatWasNotAllowedToEndNeverPasses(t *testing.T) {
 	plan := pipeline.Plan{Manifest: deployment, Denied: "clusterroles is forbidden"}
 	codes, text := foundBy(t, plan)
