@@ -78,6 +78,7 @@ func Check(ctx context.Context, o Options, plan pipeline.Plan) ([]pipeline.Conce
 	c.digests()
 	c.deletions()
 	c.oneWay()
+	c.restarts()
 	slices.SortStableFunc(c.found, func(a, b pipeline.Concern) int {
 		if a.Blocks != b.Blocks {
 			if a.Blocks {

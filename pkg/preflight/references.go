@@ -49,14 +49,20 @@ func unmade(c *check, t template) []reference {
 	})
 }
 
+// named are the references that a pod cannot start without.
 func named(pod corev1.PodSpec) []reference {
 	var all []reference
-	add := func(kind, name, key string, optional *bool) {
+	mentioned(pod, func(kind, name, key string, optional *bool) {
 		r := reference{kind, name, key}
 		if name != "" && (optional == nil || !*optional) && !slices.Contains(all, r) {
 			all = append(all, r)
 		}
-	}
+	})
+	return all
+}
+
+// mentioned goes through all references of a pod, the optional ones, too.
+func mentioned(pod corev1.PodSpec, add func(kind, name, key string, optional *bool)) {
 	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
 		for _, e := range c.EnvFrom {
 			if e.SecretRef != nil {
@@ -88,7 +94,6 @@ func named(pod corev1.PodSpec) []reference {
 	}
 	add("ServiceAccount", pod.ServiceAccountName, "", nil)
 	add("PriorityClass", pod.PriorityClassName, "", nil)
-	return all
 }
 
 func (c *check) reference(ctx context.Context, t template, r reference) {
