@@ -26,6 +26,7 @@ type run struct {
 	retreat time.Time // when the rollback began
 
 	history []pipeline.Revision
+	dead    pipeline.Journal // what the run before wrote, which did not come to its end
 	vouched map[string]error // what the verification of an image said, by reference
 	applied pipeline.Applied // what is judged
 	trial   *trial           // its judging
@@ -139,7 +140,7 @@ func (r *run) release(ctx context.Context, at state) {
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockAfter)
 	defer cancel()
 	err := pipeline.Guard(func() error {
-		if at != cancelled {
+		if at != cancelled || r.op.name == gating.name {
 			r.forget(after)
 		}
 		return r.unlock(after)
@@ -175,12 +176,18 @@ func (r *run) step(at state, a action) event {
 
 // lock takes the lock. It outlives the budget of the deploy: a rollback needs it,
 // too.
-func (r *run) lock(context.Context) event {
+func (r *run) lock(ctx context.Context) event {
 	held, unlock, err := r.locker.Lock(r.held, r.Holder)
 	if err != nil {
 		return r.breaks(err)
 	}
 	r.held, r.unlock, r.locked = held, unlock, true
+	if r.op.name == recovering.name {
+		// The first note of this run takes its place.
+		if r.dead, err = r.locker.Journal(ctx); err != nil {
+			r.Log.Warn("reading what the last run noted", "error", err)
+		}
+	}
 	return passed
 }
 

@@ -22,8 +22,8 @@ func (r *run) survey(ctx context.Context) event {
 	if r.op.name == gating.name {
 		return r.examine(ctx, newest)
 	}
-	if journal, err := r.locker.Journal(ctx); err == nil && journal.Phase != "" && newest.Verdict != pipeline.MarkGood {
-		r.Log.Warn("an earlier run did not come to its end", "holder", journal.Holder, "phase", journal.Phase, "since", journal.Since)
+	if r.dead.Phase != "" && newest.Verdict != pipeline.MarkGood {
+		r.Log.Warn("an earlier run did not come to its end", "holder", r.dead.Holder, "phase", r.dead.Phase, "since", r.dead.Since)
 	}
 	switch {
 	case newest.Foreign:

@@ -1,7 +1,10 @@
 package deploy
 
 import (
+	"context"
 	"errors"
+	"log/slog"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -69,6 +72,55 @@ func TestRecoverWithoutAnythingProvenSaysSo(t *testing.T) {
 	require.Contains(t, result.Advice, "no verified-good revision to go back to")
 	_, err = Recover(t.Context(), installed(t).options())
 	require.ErrorContains(t, err, `there is no release "backstage"`)
+}
+
+func TestRecoverWarnsOfTheDeadRunAndNotOfItself(t *testing.T) {
+	const warning = "an earlier run did not come to its end"
+	recovered := func(t *testing.T, f *fakeCluster) string {
+		var said strings.Builder
+		o := f.options()
+		o.Log = slog.New(slog.NewTextHandler(&said, nil))
+		_, err := Recover(t.Context(), o)
+		require.NoError(t, err)
+		return said.String()
+	}
+	unproven := func(t *testing.T) *fakeCluster {
+		f := installed(t, "fine")
+		f.push(pipeline.Revision{Image: "unheard"}, nil)
+		f.history[0].Verdict = pipeline.MarkNone
+		return f
+	}
+	t.Run("a run died", func(t *testing.T) {
+		f := unproven(t)
+		f.journals = []pipeline.Journal{{Holder: "github 17/1", Phase: "smoke"}}
+		said := recovered(t, f)
+		require.Contains(t, said, warning)
+		require.Contains(t, said, `holder="github 17/1" phase=smoke`)
+		require.NotContains(t, recovered(t, f), warning, "this one has ended")
+	})
+	t.Run("nobody was here", func(t *testing.T) {
+		require.NotContains(t, recovered(t, unproven(t)), warning)
+	})
+	t.Run("a gate that could not tell", func(t *testing.T) {
+		f := unproven(t)
+		_, err := Gate(t.Context(), f.options())
+		require.NoError(t, err)
+		require.NotContains(t, recovered(t, f), warning)
+	})
+	t.Run("a gate that a signal stopped", func(t *testing.T) {
+		f := unproven(t)
+		ctx, cancel := context.WithCancel(t.Context())
+		f.on = func(what string) {
+			if what == "watch" {
+				cancel()
+			}
+		}
+		result, err := Gate(ctx, f.options())
+		require.NoError(t, err)
+		require.Equal(t, pipeline.VerdictCancelled, result.Verdict)
+		f.on = nil
+		require.NotContains(t, recovered(t, f), warning, "it has changed nothing")
+	})
 }
 
 func TestGateJudgesWhatSomebodyElseApplied(t *testing.T) {
