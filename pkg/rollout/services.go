@@ -3,6 +3,7 @@ package rollout
 import (
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -34,6 +35,7 @@ func (j *judge) services(s snapshot, statuses []status) (all []trouble, notes []
 		for _, p := range service.watched() {
 			t, note := j.port(&s, service, p, pods)
 			notes = append(notes, note...)
+			notes = append(notes, service.strangers(s.slices, p)...)
 			if t != nil {
 				all = append(all, *t)
 				break
@@ -199,6 +201,23 @@ func endpoints(slices []*discoveryv1.EndpointSlice, s service, p *corev1.Service
 		}
 	}
 	return pods
+}
+
+// strangers notes addresses that get requests of one port and are no pods: slices that
+// somebody else has written beside those of the selector.
+func (s service) strangers(slices []*discoveryv1.EndpointSlice, p *corev1.ServicePort) (notes []string) {
+	for _, slice := range slices {
+		if p == nil || slice.Namespace != s.namespace || slice.Labels[discoveryv1.LabelServiceName] != s.name || !carries(slice, *p) {
+			continue
+		}
+		for _, e := range slice.Endpoints {
+			if e.TargetRef == nil && (e.Conditions.Ready == nil || *e.Conditions.Ready) {
+				notes = append(notes, fmt.Sprintf("Service/%s: port %s also leads to %s, which is no pod: EndpointSlice/%s, which somebody else has written",
+					s.name, portName(*p), strings.Join(e.Addresses, ", "), slice.Name))
+			}
+		}
+	}
+	return notes
 }
 
 // carries reports whether a slice has the port.

@@ -87,12 +87,15 @@ func TestServices_EachPortMustLeadToPods(t *testing.T) {
 		}
 		return s
 	}
+	planted := slice("http")
+	planted.Endpoints = append(planted.Endpoints, discoveryv1.Endpoint{Addresses: []string{"192.0.2.7"}})
 	for name, c := range map[string]struct {
 		service service
 		slice   *discoveryv1.EndpointSlice
 		code    string // "" when the rollout is complete
 		note    string
 	}{
+		"an address that somebody has planted":  {service{ports: []corev1.ServicePort{http}, asked: 80}, planted, "", "Service/web: port http (80) also leads to 192.0.2.7, which is no pod: EndpointSlice/web-1, which somebody else has written"},
 		"it does":                               {service{ports: []corev1.ServicePort{http}, asked: 80}, slice("http"), "", ""},
 		"the slice has no port yet":             {service{ports: []corev1.ServicePort{http}, asked: 80}, slice(), codeEndpoints, ""},
 		"no pod has the port any more":          {service{ports: []corev1.ServicePort{metrics}, led: []string{"9464/TCP"}}, slice(), codeNowhere, ""},
