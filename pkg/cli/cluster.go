@@ -135,6 +135,8 @@ func (s *session) openRelease() (*kube.Cluster, *release.Release, error) {
 			return s.watcher(cluster, r, g).Watch(ctx, applied)
 		},
 		Withhold: s.withhold,
+		Suspect:  s.suspect,
+		Named:    s.redactor.Names,
 		Unread:   s.unread,
 		Log:      s.log,
 	})

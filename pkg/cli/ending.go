@@ -102,6 +102,7 @@ func (s *session) changes() bool {
 func (s *session) leave(record pipeline.Record, err error) int {
 	s.screen.clear()
 	code := exitCode(record.Verdict, err)
+	s.maskSuspects()
 	problem := errors.Join(
 		pipeline.Guard(func() error { s.say(record, err); return nil }),
 		pipeline.Guard(func() error { return s.write(record) }),

@@ -6,7 +6,9 @@ import (
 	"io"
 	"os"
 	"regexp"
+	"slices"
 	"strings"
+	"sync"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/gha"
@@ -18,7 +20,11 @@ import (
 // withhold makes values secret: nothing that this run writes shows them, and in
 // Actions nothing that a later step of the job prints.
 func (s *session) withhold(values ...string) {
-	for _, secret := range s.redactor.Add(values...) {
+	s.mask(s.redactor.Add(values...))
+}
+
+func (s *session) mask(secrets []string) {
+	for _, secret := range secrets {
 		switch {
 		case strings.Contains(secret, "\n"):
 			// Its lines are secrets of their own, as far as they are: the runner would hide
@@ -28,6 +34,36 @@ func (s *session) withhold(values ...string) {
 			s.actions.Mask(secret)
 		}
 	}
+}
+
+// objectName is what Kubernetes takes as the name of an object.
+var objectName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
+
+// suspect withholds values that may turn out to be names of objects. A mask cannot
+// be taken back: these get theirs at the end.
+func (s *session) suspect(values ...string) {
+	for _, secret := range s.redactor.Add(values...) {
+		if !objectName.MatchString(secret) {
+			s.mask([]string{secret})
+			continue
+		}
+		s.suspects.mu.Lock()
+		s.suspects.values = append(s.suspects.values, secret)
+		s.suspects.mu.Unlock()
+	}
+}
+
+// suspects are values that get a mask unless they are names.
+type suspects struct {
+	mu     sync.Mutex
+	values []string
+}
+
+func (s *session) maskSuspects() {
+	s.suspects.mu.Lock()
+	defer s.suspects.mu.Unlock()
+	s.mask(slices.DeleteFunc(s.suspects.values, s.redactor.IsName))
+	s.suspects.values = nil
 }
 
 // shortestMask is how many bytes a value must have for the runner to hide it: it
@@ -48,8 +84,11 @@ func (s *session) ownSecrets(environ []string) {
 			s.redactor.Add(value) // the runner has masked it already, if it is one
 		}
 	}
-	for _, one := range append(append([]string{}, s.Set...), s.BuildArgs...) {
+	for _, one := range s.BuildArgs {
 		s.withhold(redact.Assignment(one)...)
+	}
+	for _, one := range s.Set {
+		s.suspect(redact.Assignment(one)...)
 	}
 	if s.misplaced() == nil {
 		return

@@ -338,6 +338,18 @@ func TestTheRecordIsForItsOwnerOnly(t *testing.T) {
 	require.Equal(t, os.FileMode(0o600), info.Mode().Perm())
 }
 
+func TestANameOfASecretIsNoSecret(t *testing.T) {
+	s := newStep(t, config.Settings{Set: []string{"secret=app-secrte", "session.secret=hunter2-xyz", "db.password=H#nt3r-yz"}})
+	require.Contains(t, s.stderr.String(), "::add-mask::H#nt3r-yz\n")
+	s.redactor.Names("app-secrte")
+	s.suspect("app-secrte")
+	require.Equal(t, `secret "app-secrte" not found, *** ***`, s.redactor.Text(`secret "app-secrte" not found, hunter2-xyz H#nt3r-yz`))
+	require.NotContains(t, s.stderr.String(), "::add-mask::hunter2-xyz\n")
+	s.finish(nil)
+	require.Contains(t, s.stderr.String(), "::add-mask::hunter2-xyz\n")
+	require.NotContains(t, s.stderr.String(), "::add-mask::app-secrte\n")
+}
+
 func TestMasksAreOfSecretsOnly(t *testing.T) {
 	s := newStep(t, config.Settings{})
 	s.withhold("{\n  \"password\": \"hunter2-xyz\"\n}\n", "true", "k7Rq")

@@ -35,6 +35,7 @@ type session struct {
 	redactor  *redact.Redactor
 	rawStdout io.Writer
 	muted     sync.Once // told that something is left out
+	suspects  suspects
 	ledger
 	ending
 	getenv  func(string) string

@@ -27,6 +27,7 @@ type Redactor struct {
 	mu     sync.RWMutex
 	index  index
 	public []string
+	names  map[string]bool
 	seen   map[string]bool
 	mute   []string
 }
@@ -90,7 +91,35 @@ func (r *Redactor) Public(texts ...string) {
 	}
 }
 
+// Names tells names of objects, which no log could be read without: a value that is
+// one of them is not secret, other than a part of one.
+func (r *Redactor) Names(names ...string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	if r.names == nil {
+		r.names = map[string]bool{}
+	}
+	for _, name := range names {
+		r.names[name] = true
+	}
+	for i := range r.index.patterns {
+		if p := &r.index.patterns[i]; r.names[p.value] {
+			p.off = true
+		}
+	}
+}
+
+// IsName reports whether a value is one of the names.
+func (r *Redactor) IsName(value string) bool {
+	r.mu.RLock()
+	defer r.mu.RUnlock()
+	return r.names[value]
+}
+
 func (r *Redactor) isPublic(value string) bool {
+	if r.names[value] {
+		return true
+	}
 	for _, text := range r.public {
 		if strings.Contains(text, value) {
 			return true

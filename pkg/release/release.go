@@ -52,6 +52,10 @@ type Options struct {
 	// Withhold is told secret values as soon as they are known, so that nothing
 	// shows them; may be nil.
 	Withhold func(values ...string)
+	// Suspect is told those of settings that are secret by their name; Named, once the
+	// chart is rendered, which of them only name a Secret. nil: they all stay secret.
+	Suspect func(values ...string)
+	Named   func(names ...string)
 	// Unread is told of a Secret that pods use and that may not be read, so that
 	// nobody can tell its values from what the pods say; may be nil.
 	Unread func(name string, err error)

@@ -38,7 +38,7 @@ func (r *Release) values(image pipeline.Image) (map[string]any, error) {
 	}
 	merged := copied(r.merged)
 	if r.Withhold != nil {
-		r.Withhold(redact.Values(merged)...)
+		r.suspect(redact.Values(merged)...)
 	}
 	at := merged
 	for _, key := range strings.Split(r.ImageValuesPath, ".") {

@@ -63,8 +63,27 @@ func (r *Release) learnRecord(record *helmrelease.Release) {
 	if known {
 		return
 	}
-	r.Withhold(secretValues(record.Manifest, hooks)...)
-	r.Withhold(redact.Values(record.Config)...)
+	secret, settings := secretValues(record.Manifest, hooks), redact.Values(record.Config)
+	r.Withhold(secret...)
+	named := map[string]bool{}
+	for _, key := range used(record) {
+		named[key.name] = slices.Contains(settings, key.name) && !slices.Contains(secret, key.name)
+	}
+	r.suspect(slices.DeleteFunc(settings, func(value string) bool { return named[value] })...)
+	maps.DeleteFunc(named, func(_ string, is bool) bool { return !is })
+	if r.Named != nil && len(named) > 0 {
+		r.Named(slices.Sorted(maps.Keys(named))...)
+	}
+}
+
+// suspect tells values that are secret by the name of their setting only: some are
+// names of Secrets.
+func (r *Release) suspect(values ...string) {
+	if r.Suspect != nil {
+		r.Suspect(values...)
+		return
+	}
+	r.Withhold(values...)
 }
 
 // Learn looks again for the Secrets that pods use and that were not there yet.

@@ -95,6 +95,22 @@ func TestSecretsAreToldBeforeAnythingIsSent(t *testing.T) {
 	require.True(t, p.knows("New-S3cret"))
 }
 
+// A setting may name a Secret: `secret "ext" not found` is to be read.
+func TestASettingMayNameASecret(t *testing.T) {
+	r, _ := open(t)
+	r.Chart = chartOf(t, manySecrets)
+	r.Set = append(r.Set, "auth.secret=ext,auth.password=Set-S3cret,session.secret=just-a-word,other.secret=Chart-S3cret")
+	p := taught(r)
+	var names, suspects []string
+	r.Named = func(all ...string) { names = append(names, all...) }
+	r.Suspect = func(all ...string) { suspects = append(suspects, all...) }
+	_, err := r.Plan(t.Context(), image("one").Image())
+	require.NoError(t, err)
+	require.Equal(t, []string{"ext"}, names)
+	require.Subset(t, suspects, []string{"Set-S3cret", "just-a-word"})
+	require.True(t, p.knows("Chart-S3cret"))
+}
+
 func TestALateSecretIsLearnedAndAForbiddenOneTold(t *testing.T) {
 	r, cluster := open(t)
 	r.Chart = chartOf(t, manySecrets)
