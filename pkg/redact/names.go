@@ -1,6 +1,7 @@
 package redact
 
 import (
+	"net/netip"
 	"regexp"
 	"slices"
 	"strings"
@@ -31,9 +32,41 @@ var (
 	separator = regexp.MustCompile(`[^A-Za-z0-9]+`)
 )
 
+// IsOpen reports whether a value of this name may be shown although it is a part of
+// a Secret: its name says so, and it looks like what the name says.
+func IsOpen(name, value string) bool { return NameIsOpen(name) && isPlain(value) }
+
+// maxOpen is longer than a user, a host or a mode is.
+const maxOpen = 64
+
+// isPlain tells whether a value is one short line that holds no setting, no
+// credentials and no key.
+func isPlain(value string) bool {
+	value = strings.TrimSpace(value)
+	if len(value) > maxOpen || strings.ContainsAny(value, "=\r\n\t") || isToken(value) || len(shapes(value)) > 0 {
+		return false
+	}
+	_, after, found := strings.Cut(value, ":")
+	_, err := netip.ParseAddr(value)
+	return !found || err == nil || len(after) <= len("65535") && strings.Trim(after, "0123456789") == ""
+}
+
+// isToken tells whether a value looks as if it was made by a machine: nobody names
+// a user or a host so.
+func isToken(value string) bool {
+	return isOpaque(value) || len(value) >= long && kinds(value) == 4 && strings.ContainsAny(value, "!#$%&*+?^~|/\\(){}[]<>,;") ||
+		len(value) >= 16 && kinds(value) == 3 && !strings.ContainsAny(value, ".-_@ ")
+}
+
+// fileName is the name of a file with settings or data in it.
+var fileName = regexp.MustCompile(`(?i)\.(env|db|login)$`)
+
 // NameIsOpen reports whether a value of this name may be shown although it is a
-// part of a Secret.
+// part of a Secret, see also [IsOpen].
 func NameIsOpen(name string) bool {
+	if fileName.MatchString(name) {
+		return false
+	}
 	words := separator.Split(strings.ToLower(camel.ReplaceAllString(name, "${1}_${2}")), -1)
 	last := words[len(words)-1]
 	return !NameIsSecret(name) && slices.Contains(openNames, last)

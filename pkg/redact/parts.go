@@ -74,7 +74,7 @@ func (c *collector) line(line string) {
 	case NameIsSecret(m[1]):
 		c.add(value)
 		fallthrough
-	case !NameIsOpen(m[1]) && !isWeak(value):
+	case !IsOpen(m[1], value) && !isWeak(value):
 		c.add(line)
 	}
 	if !NameIsSecret(m[1]) && isOpaque(value) {

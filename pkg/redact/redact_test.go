@@ -207,6 +207,22 @@ func TestSecretsOfSettings(t *testing.T) {
 	}
 }
 
+func TestAnOpenNameNeedsAValueThatLooksLikeIt(t *testing.T) {
+	for name, value := range map[string]string{
+		"DB_USER": "portal_app", "host": "db-0.Example.com:5432", "db": "portal-prod", "auth-mode": "scram-sha-256", "app.name": "My portal", "hostname": "fe80::1",
+		"login": "jane.doe@example.com", "environment": "staging", "type": "kubernetes.io/tls",
+	} {
+		require.True(t, IsOpen(name, value), name)
+	}
+	for name, value := range map[string]string{
+		".env": "Abcd1234", "app.env": "DB_PASSWORD=x", "login": "joe:Login-Pw-77", "session.db": "abcdefgh", "auth-mode": "Basic=Mode-Pw-9",
+		"env": "A=1\nB=2", "host": "https://joe:pw@host", "db": strings.Repeat("x", 65), "mode": "Tr0ub4dor&3-Horse", "name": "AbCdEf0123456789GhIj", "user": "joe:pw",
+	} {
+		require.False(t, IsOpen(name, value), name)
+	}
+	require.Equal(t, "app as *** DB_USER=app", Of("DB_PASSWORD=DotEnvPw-7712x\nDB_USER=app").Text("app as DotEnvPw-7712x DB_USER=app"))
+}
+
 func TestValuesMayComeWhileOthersAreShown(t *testing.T) {
 	r := &Redactor{}
 	var out bytes.Buffer

@@ -140,7 +140,7 @@ func (l *lessons) note(key secretKey, done bool) {
 func dataOf(secret *corev1.Secret) []string {
 	var values []string
 	for name, value := range secret.Data {
-		if !redact.NameIsOpen(name) {
+		if !redact.IsOpen(name, string(value)) {
 			values = append(values, string(value))
 		}
 	}

@@ -52,17 +52,18 @@ func secretValues(manifests ...string) []string {
 				continue
 			}
 			for name, value := range mapOf(object.Object["stringData"]) {
-				if !redact.NameIsOpen(name) {
-					seen[fmt.Sprint(value)] = true
+				if text := fmt.Sprint(value); !redact.IsOpen(name, text) {
+					seen[text] = true
 				}
 			}
 			for name, value := range mapOf(object.Object["data"]) {
-				if redact.NameIsOpen(name) {
+				encoded := strings.TrimSpace(fmt.Sprint(value))
+				plain, err := base64.StdEncoding.DecodeString(encoded)
+				if err == nil && redact.IsOpen(name, string(plain)) {
 					continue
 				}
-				encoded := strings.TrimSpace(fmt.Sprint(value))
 				seen[encoded] = true
-				if plain, err := base64.StdEncoding.DecodeString(encoded); err == nil {
+				if err == nil {
 					seen[string(plain)] = true
 				}
 			}
