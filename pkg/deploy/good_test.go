@@ -213,6 +213,18 @@ func TestNothingThatRunsIsNotGood(t *testing.T) {
 		f.on = func(what string) { f.changes(what == "rollback", nil) }
 		require.Equal(t, codeChanged, f.deploy(t, "zero").Cause.Code)
 	})
+	t.Run("a gate finds that somebody scaled a good revision down", func(t *testing.T) {
+		f := installed(t)
+		f.push(pipeline.Revision{Image: "zero"}, nil)
+		f.history[0].Verdict = pipeline.MarkGood
+		f.drift = []pipeline.Change{{Object: "Deployment/backstage", Action: "update", Fields: "spec.replicas"}}
+		result, err := Gate(t.Context(), f.options())
+		require.NoError(t, err)
+		require.Equal(t, pipeline.VerdictRefused, result.Verdict)
+		require.Equal(t, codeChanged, result.Cause.Code)
+		require.Contains(t, result.Cause.Message, "spec.replicas")
+		require.Equal(t, pipeline.MarkGood, f.history[0].Verdict, "it says nothing about the revision")
+	})
 	t.Run("a good revision that runs nothing any more is no rollback that serves", func(t *testing.T) {
 		f := installed(t)
 		f.push(pipeline.Revision{Image: "zero"}, nil)

@@ -18,8 +18,8 @@ import (
 
 // Drift says how the live objects differ from the manifest of a revision, as the
 // changes that would make them equal; none when they are. What controllers and
-// the API server fill in, the number of replicas under an autoscaler, and Jobs
-// that were removed after their end do not count, nor do volumes and definitions
+// the API server fill in, the number of replicas under an autoscaler that it allows,
+// and Jobs that were removed after their end do not count, nor do volumes and definitions
 // that cannot be made what the manifest says any more. An object that is being
 // deleted counts. An object that an earlier or
 // later revision left is to be deleted.
@@ -53,6 +53,7 @@ func (c *client) drift(ctx context.Context, record *helmrelease.Release) ([]pipe
 			c.claim(object)
 		}
 	}
+	asked := numbers(wanted)
 	// Only the targets are changed: these are not sent anywhere.
 	if err := c.leaveReplicas(copies(wanted), wanted); err != nil {
 		return nil, err
@@ -60,7 +61,14 @@ func (c *client) drift(ctx context.Context, record *helmrelease.Release) ([]pipe
 	there := c.read(ctx, wanted)
 	found := make([]*pipeline.Change, len(wanted))
 	err = each(ctx, wanted, func(i int, info *resource.Info) (err error) {
-		found[i], err = c.driftOf(ctx, info, there[i])
+		number, hasNumber := asked[key(info)]
+		if there[i] == nil && hasNumber {
+			there[i], _ = live(info) //nolint:errcheck // what is wrong with it is said below
+		}
+		if found[i], err = c.driftOf(ctx, info, there[i]); err != nil || !hasNumber {
+			return err
+		}
+		found[i], err = c.emptied(found[i], info, there[i], number, wanted)
 		return err
 	})
 	if err != nil {

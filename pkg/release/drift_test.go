@@ -3,6 +3,7 @@ package release
 import (
 	"fmt"
 	"net/http"
+	"regexp"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -92,6 +93,59 @@ func TestDriftNamesWhatSomebodyChangedAndNothingElse(t *testing.T) {
 				}
 				require.Len(t, drift, 1)
 				require.Equal(t, "Deployment/web (update: "+c.want+")", drift[0].String())
+			}
+		})
+	}
+}
+
+// Helm leaves a number alone that the chart does not give, and one that an autoscaler
+// decides on: that nothing runs is somebody's doing all the same.
+func TestZeroReplicasThatNobodyDeclaredAreDrift(t *testing.T) {
+	without := regexp.MustCompile(`(?m)^ *replicas:.*\n`).ReplaceAllString(web, "")
+	zero := regexp.MustCompile(`(?m)replicas:.*$`).ReplaceAllString(web, "replicas: 0")
+	least := func(n string) string {
+		return strings.Replace(scaler, "maxReplicas: 9", "minReplicas: "+n+", maxReplicas: 9", 1)
+	}
+	live := func(more string) func(*api) {
+		return func(c *api) {
+			c.put(hpaPath+"x", strings.Replace(keda, `"namespace":"portal"`, `"namespace":"portal"`+more, 1))
+		}
+	}
+	for name, c := range map[string]struct {
+		chart   string
+		prepare func(*api)
+		drifts  bool
+	}{
+		"the chart gives no number":     {without, nil, true},
+		"the chart gives one":           {web, nil, true},
+		"the chart wants none":          {zero, nil, false},
+		"an autoscaler of the chart":    {without + "---\n" + scaler, nil, true},
+		"one that never goes below two": {zero + "---\n" + least("2"), nil, true},
+		"one that may go to none":       {without + "---\n" + least("0"), nil, false},
+		"one that somebody else made":   {without, live(""), true},
+		"one that KEDA made":            {without, live(`,"ownerReferences":[{"apiVersion":"keda.sh/v1alpha1","kind":"ScaledObject","name":"web","uid":"1","controller":true}]`), false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, cluster := open(t)
+			r.Chart = chartOf(t, c.chart)
+			apply(t, r, "one")
+			if c.prepare != nil {
+				c.prepare(cluster)
+			}
+			amend(cluster, deploymentPath, func(d *appsv1.Deployment) {
+				d.Spec.Replicas = new(int32(0))
+				wrote(d, "kubectl", "scale", `{"f:spec":{"f:replicas":{}}}`)
+			})
+			for _, reader := range []*Release{r, reopen(t, cluster)} {
+				drift, err := reader.Drift(t.Context(), 1)
+				require.NoError(t, err)
+				if !c.drifts {
+					require.Empty(t, drift)
+					continue
+				}
+				require.Len(t, drift, 1)
+				require.Equal(t, "Deployment/web (update: spec.replicas)", drift[0].String())
+				require.Contains(t, drift[0].Diff, "-  replicas: 0")
 			}
 		})
 	}
