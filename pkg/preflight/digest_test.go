@@ -33,7 +33,7 @@ func foundBy(t *testing.T, plan pipeline.Plan, change ...func(*Options)) (codes 
 
 func TestTheVerifiedImageMustBeTheOneThatRuns(t *testing.T) {
 	web := func(image string, more ...string) string {
-		return strings.Replace(deployment, "registry.test/web@sha256:aa", image, 1) + strings.Join(more, "")
+		return strings.Replace(deployment, "registry.test/web@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", image, 1) + strings.Join(more, "")
 	}
 	job := func(image, annotations string) string {
 		return "---\napiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, annotations: {" + annotations + "}}\nspec: {template: {spec: {containers: [{name: m, image: '" + image + "'}]}}}\n"
@@ -113,7 +113,7 @@ func TestWhatADeployWouldTakeAwayBlocksUnlessItIsAllowed(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			plan := pipeline.Plan{Manifest: c.manifest, Deletions: c.deletes}
 			if !c.back {
-				plan.Image = pipeline.Image{Repository: "registry.test/web", Digest: "sha256:aa"}
+				plan.Image = pipeline.Image{Repository: "registry.test/web", Digest: "sha256:" + strings.Repeat("a", 64)}
 			}
 			codes, text := foundBy(t, plan, func(o *Options) { o.AllowDelete = c.allow })
 			require.Equal(t, c.codes, codes, text)

@@ -3,6 +3,7 @@ package preflight
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 	"sync"
@@ -41,6 +42,24 @@ func (c *check) pullable(ctx context.Context) {
 	all.Wait()
 }
 
+// wellFormed is what a kubelet takes as the name of an image; what has an upper-case
+// letter in its first part and a path is on a host of that name.
+var wellFormed = regexp.MustCompile(`^((localhost|[a-zA-Z0-9-]*[A-Z][a-zA-Z0-9-]*|[a-zA-Z0-9-]+(\.[a-zA-Z0-9-]+)+|\[[a-fA-F0-9:]+\]|[a-zA-Z0-9.-]+:[0-9]+)(:[0-9]+)?/)?` +
+	`[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*(/[a-z0-9]+(([._]|__|-+)[a-z0-9]+)*)*(:\w[\w.-]{0,127})?(@sha256:[a-f0-9]{64}|@sha512:[a-f0-9]{128})?$`)
+
+// named looks for images that no node can have: their pods wait for ever.
+func (c *check) named() {
+	for _, t := range c.templates() {
+		for _, container := range slices.Concat(t.pod.Spec.InitContainers, t.pod.Spec.Containers) {
+			if container.Image != "" && !wellFormed.MatchString(container.Image) {
+				c.add(pipeline.Concern{Code: "preflight/image-invalid", Object: t.object.name(), Blocks: true,
+					Message: fmt.Sprintf("container %s: %q is not the name of an image (InvalidImageName)", container.Name, container.Image),
+					Advice:  "give it as HOST/PATH:TAG or HOST/PATH@sha256:…, the path in lower case and the digest whole"})
+			}
+		}
+	}
+}
+
 func (c *check) uses() []use {
 	seen := map[use]bool{}
 	var all []use
@@ -51,7 +70,7 @@ func (c *check) uses() []use {
 		}
 		for _, container := range slices.Concat(t.pod.Spec.InitContainers, t.pod.Spec.Containers) {
 			u := use{container.Image, t.pod.Spec.ServiceAccountName, strings.Join(names, ","), t.pod.Spec.NodeSelector[corev1.LabelArchStable]}
-			if !seen[u] && container.ImagePullPolicy != corev1.PullNever {
+			if !seen[u] && container.ImagePullPolicy != corev1.PullNever && wellFormed.MatchString(container.Image) {
 				seen[u] = true
 				all = append(all, u)
 			}

@@ -75,6 +75,7 @@ func Check(ctx context.Context, o Options, plan pipeline.Plan) ([]pipeline.Conce
 	}
 	c.refused()
 	c.workloads()
+	c.named()
 	c.digests()
 	c.deletions()
 	c.oneWay()

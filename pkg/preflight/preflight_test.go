@@ -33,7 +33,7 @@ spec:
     spec:
       containers:
       - name: web
-        image: registry.test/web@sha256:aa
+        image: registry.test/web@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa
         resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {cpu: 200m, memory: 128Mi}}
 `
 
@@ -175,7 +175,7 @@ func TestImages(t *testing.T) {
 		"there":                         {registry: registry{}, nodes: []runtime.Object{node("amd64")}},
 		"not there":                     {registry: registry{"web": pipeline.Refused("build/image-not-found", "manifest unknown")}, code: "preflight/image-not-pullable", blocks: true},
 		"not reachable from here":       {registry: registry{"web": pipeline.Unavailable("build/registry-unavailable", "timeout")}, code: "preflight/image-not-pullable"},
-		"a tag that is not there (yet)": {registry: registry{"web": pipeline.Refused("build/image-not-found", "manifest unknown")}, manifest: strings.Replace(deployment, "@sha256:aa", ":1.0", 1), code: "preflight/image-not-pullable"},
+		"a tag that is not there (yet)": {registry: registry{"web": pipeline.Refused("build/image-not-found", "manifest unknown")}, manifest: strings.Replace(deployment, "@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", ":1.0", 1), code: "preflight/image-not-pullable"},
 		"for no node":                   {registry: registry{}, nodes: []runtime.Object{node("arm64")}, code: "preflight/image-platform", blocks: true},
 		"for some nodes":                {registry: registry{}, nodes: []runtime.Object{node("arm64"), node("amd64")}, code: "preflight/image-platform"},
 	} {
@@ -194,6 +194,24 @@ func TestImages(t *testing.T) {
 			require.Equal(t, c.blocks, found[0].Blocks)
 		})
 	}
+}
+
+func TestAnImageThatNoNodeCanHave(t *testing.T) {
+	digest := "@sha256:" + strings.Repeat("a", 64)
+	for image, valid := range map[string]bool{
+		"nginx": true, "a": true, "web:1.0": true, "registry.test:5000/team/web" + digest: true, "registry.test/web:1.0" + digest: true,
+		"localhost/web": true, "Host/web": true, "host:5000/web": true, "[::1]:5000/web:v1": true, "team/a__b--c.d:V1_x": true,
+		"registry.test/Team/web": false, "Web": false, "registry.test/web:": false, "registry.test/web@sha256:abc": false, "registry.test//web:1": false,
+		"https://registry.test/web:1": false, "registry.test/web:1:2": false, "registry.test/web:v1+2": false, "registry.test/web:<no value>": false, "web@latest": false,
+	} {
+		require.Equal(t, valid, wellFormed.MatchString(image), image)
+	}
+	found := checked(t, cluster(nil), strings.Replace(deployment, "registry.test/web"+digest, "registry.test/Web:1", 1), func(o *Options) { o.Images = registry{} })
+	require.Len(t, found, 1)
+	require.Equal(t, "preflight/image-invalid", found[0].Code)
+	require.True(t, found[0].Blocks)
+	require.Contains(t, found[0].Message, `"registry.test/Web:1" is not the name of an image`)
+	require.Contains(t, found[0].Message, "container web")
 }
 
 func TestWhatAChartContradictsItselfIn(t *testing.T) {

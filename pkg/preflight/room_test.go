@@ -38,7 +38,7 @@ func TestTheQuotaMustHoldTheRecordsOfADeployAndOfItsRollback(t *testing.T) {
 			client := cluster(nil, quota(c.hard, c.used))
 			fake := client.Discovery().(*fakediscovery.FakeDiscovery)
 			fake.Resources = append(fake.Resources, &metav1.APIResourceList{GroupVersion: "v1", APIResources: []metav1.APIResource{{Name: "secrets", Kind: "Secret", Namespaced: true}}})
-			plan := pipeline.Plan{Manifest: deployment + c.more, Changes: c.changes, Image: pipeline.Image{Repository: "registry.test/web", Digest: "sha256:aa"}}
+			plan := pipeline.Plan{Manifest: deployment + c.more, Changes: c.changes, Image: pipeline.Image{Repository: "registry.test/web", Digest: "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}}
 			plan.Applied.Revision.Number = c.revision
 			found, err := Check(t.Context(), Options{Client: client, Namespace: "prod", Release: "web"}, plan)
 			require.NoError(t, err)
