@@ -44,7 +44,7 @@ func Resolve(flags *pflag.FlagSet, environ []string) error {
 	problems = append(problems, unknown(file, path+": key ", func(name string) string { return name })...)
 	problems = append(problems, unsafeKeys(file, path)...)
 	problems = append(problems, assign(flags, file, func(name string) string { return path + ": key " + name })...)
-	return errors.Join(problems...)
+	return errors.Join(append(problems, senseless(flags)...)...)
 }
 
 // unsafeKeys takes out of the file, and reports, what switches a check off: the file
