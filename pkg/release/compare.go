@@ -6,6 +6,8 @@ import (
 	"reflect"
 	"slices"
 	"strings"
+
+	appsv1 "k8s.io/api/apps/v1"
 )
 
 // comparison finds where a live object differs from what the API server would
@@ -27,12 +29,20 @@ func (c *comparison) compare(manifest, would, live map[string]any, writers owner
 		case "apiVersion", "kind", "status":
 		case "metadata":
 			result[k] = c.metadata(mapOf(manifest[k]), mapOf(would[k]), mapOf(live[k]), writers.field(k))
+		case "rules":
+			if manifest["aggregationRule"] == nil { // else a controller fills them in
+				c.key(result, k, k, manifest, would, live, writers)
+			}
 		default:
 			c.key(result, k, k, manifest, would, live, writers)
 		}
 	}
 	return result
 }
+
+// templateGeneration is what the API server counts up with each change of a
+// DaemonSet's template, a restart among them.
+const templateGeneration = "metadata.annotations." + appsv1.DeprecatedTemplateGeneration
 
 // metadata compares labels and annotations; the rest is the API server's.
 func (c *comparison) metadata(manifest, would, live map[string]any, writers owners) map[string]any {
@@ -53,8 +63,8 @@ func (c *comparison) key(result map[string]any, path, k string, manifest, would,
 	w, isWanted := would[k]
 	l, isThere := live[k]
 	switch {
-	case k == "caBundle", path == "spec.replicas" && !isNamed:
-		// An injector's and an autoscaler's.
+	case k == "caBundle", path == "spec.replicas" && !isNamed, path == templateGeneration:
+		// An injector's, an autoscaler's, and the API server's.
 	case isWanted && isThere:
 		result[k] = c.value(path, m, w, l, isNamed, writers)
 	case isWanted && isNamed:

@@ -81,7 +81,22 @@ func TestWhatCountsAsADifference(t *testing.T) {
 			would: "spec: {replicas: 1}", live: "spec: {replicas: 5}", writers: map[string]string{"stagecrew": `{"f:spec":{"f:replicas":{}}}`},
 		},
 		"an injected CA bundle": {manifest: "webhooks: [{name: w, caBundle: ''}]", would: "webhooks: [{name: w, caBundle: ''}]", live: "webhooks: [{name: w, caBundle: x}]"},
-		"the status":            {would: "status: {a: 1}", live: "status: {a: 2}"},
+		// What `kubectl rollout restart` of a DaemonSet leads to.
+		"the API server's count of a DaemonSet's templates": {
+			manifest: "spec: {}", would: "metadata: {annotations: {deprecated.daemonset.template.generation: '3'}}",
+			live:    "metadata: {annotations: {deprecated.daemonset.template.generation: '2'}}",
+			writers: map[string]string{"stagecrew": `{"f:metadata":{"f:annotations":{".":{},"f:deprecated.daemonset.template.generation":{}}}}`},
+		},
+		"the rules of an aggregated role": {
+			manifest: "{aggregationRule: {clusterRoleSelectors: []}, rules: []}", would: "{aggregationRule: {clusterRoleSelectors: []}, rules: []}",
+			live: "{aggregationRule: {clusterRoleSelectors: []}, rules: [{verbs: [get]}]}", writers: map[string]string{"stagecrew": `{"f:rules":{}}`},
+		},
+		"the rules of a role that somebody made an aggregated one": {
+			manifest: "{rules: []}", would: "{rules: []}", live: "{aggregationRule: {a: b}, rules: [{verbs: [get]}]}",
+			writers: map[string]string{"kubectl-edit": `{"f:aggregationRule":{}}`},
+			paths:   []string{"aggregationRule", "rules"}, want: "{rules: []}",
+		},
+		"the status": {would: "status: {a: 1}", live: "status: {a: 2}"},
 		"what the API server keeps": {
 			would: "metadata: {resourceVersion: '1'}", live: "metadata: {resourceVersion: '2', finalizers: [x]}",
 			writers: map[string]string{"stagecrew": `{"f:metadata":{"f:finalizers":{}}}`},
