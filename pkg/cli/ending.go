@@ -43,6 +43,9 @@ func (s *session) finish(err error) int {
 		if errors.As(err, &panicked) && s.changesRelease() && r.Release != nil && r.Advice == "" {
 			r.Advice = "stagecrew itself failed in the middle of its work; `stagecrew recover` or the next deploy finishes it"
 		}
+		if r.Verdict != pipeline.VerdictCancelled && err != nil || r.Cause != nil {
+			s.advise(r)
+		}
 	})
 }
 
@@ -176,6 +179,9 @@ func (s *session) say(record pipeline.Record, err error) {
 	}
 	if record.Error == "" {
 		s.log.Error(headline)
+	}
+	if strings.HasSuffix(record.Advice, presetAdvice) {
+		s.log.Warn(presetAdvice)
 	}
 	if s.actions.Enabled() {
 		s.actions.Error("stagecrew "+record.Command, headline)

@@ -40,6 +40,8 @@ type session struct {
 	ending
 	getenv  func(string) string
 	environ []string // as of os.Environ
+	// smokeByDefault says that nobody gave --smoke: the checks are Backstage's.
+	smokeByDefault bool
 	// gate is how revisions are judged.
 	gate func() (gate, error)
 	// documents are what the scan of this run found, by the kind of attestation.

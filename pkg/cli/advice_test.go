@@ -1,0 +1,55 @@
+package cli
+
+import (
+	"context"
+	"io"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+func TestWhoseChecksFailedWhenNobodyAskedForThem(t *testing.T) {
+	check := func(target, result string) pipeline.Check { return pipeline.Check{Target: target, Result: result} }
+	for name, c := range map[string]struct {
+		asked  bool
+		checks []pipeline.Check
+		told   bool
+	}{
+		"every pod fails":                    {false, []pipeline.Check{check("Pod/a", "failed"), check("Pod/b", "failed")}, true},
+		"a pod that passes only some":        {false, []pipeline.Check{check("Pod/a", "passed"), check("Pod/a", "failed")}, true},
+		"a Service answers, the pods do not": {false, []pipeline.Check{check("Pod/a", "failed"), check("Service/a", "passed")}, true},
+		"one pod passes":                     {false, []pipeline.Check{check("Pod/a", "passed"), check("Pod/b", "failed")}, false},
+		"the Service alone is asked":         {false, []pipeline.Check{check("Service/a", "failed")}, true},
+		"the checks were asked for":          {true, []pipeline.Check{check("Pod/a", "failed")}, false},
+		"nothing failed":                     {false, []pipeline.Check{check("Pod/a", "inconclusive")}, false},
+		"no checks":                          {false, nil, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := newStep(t, config.Settings{Smoke: config.SmokeBackstage})
+			s.smokeByDefault = !c.asked
+			s.update(func(r *pipeline.Record) { r.Checks, r.Advice = c.checks, "look" })
+			s.finish(pipeline.Refused("smoke/check-failed", "x"))
+			want := "look"
+			if c.told {
+				want += "; " + presetAdvice
+				require.Contains(t, s.stderr.String(), presetAdvice)
+			}
+			require.Equal(t, want, s.read().Advice)
+		})
+	}
+}
+
+func TestTheSmokeSettingIsKnownToBeTheDefault(t *testing.T) {
+	var told []bool
+	for _, environ := range [][]string{nil, {"STAGECREW_SMOKE=backstage"}} {
+		c := command{"smoke", "x", "x", smokeSettings, nil}
+		c.run = func(_ context.Context, s *session) error { told = append(told, s.smokeByDefault); return nil }
+		cmd := c.cobra(new(int), environ, io.Discard, io.Discard)
+		cmd.SetArgs([]string{})
+		require.NoError(t, cmd.ExecuteContext(t.Context()))
+	}
+	require.Equal(t, []bool{true, false}, told)
+}
