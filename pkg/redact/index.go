@@ -41,7 +41,8 @@ type index struct {
 	places   []place
 	shorts   map[uint32]int32 // the patterns of 4 to 7 bytes
 	longs    map[uint64]int32
-	bits     []uint64 // whether a pattern begins with 4 bytes of this hash
+	bits     []uint64           // whether a pattern begins with 4 bytes of this hash
+	ends     map[uint32][]int32 // the patterns by their last 4 bytes
 	known    map[string]bool
 }
 
@@ -59,7 +60,7 @@ func key8(s string) uint64 { return uint64(key4(s)) | uint64(key4(s[4:]))<<32 }
 func (x *index) add(value string, bare, off bool) {
 	if x.known == nil {
 		x.shorts, x.longs, x.known = map[uint32]int32{}, map[uint64]int32{}, map[string]bool{}
-		x.bits, x.places = make([]uint64, bitCount/64), make([]place, 1)
+		x.bits, x.places, x.ends = make([]uint64, bitCount/64), make([]place, 1), map[uint32][]int32{}
 	}
 	for _, p := range forms(value, bare) {
 		if len(p.text) < short || x.known[p.text] {
@@ -68,6 +69,9 @@ func (x *index) add(value string, bare, off bool) {
 		x.known[p.text] = true
 		p.value, p.off, p.lines = value, off, strings.Contains(p.text, "\n")
 		x.patterns = append(x.patterns, p)
+		if end := key4(p.text[len(p.text)-short:]); !p.lines {
+			x.ends[end] = append(x.ends[end], int32(len(x.patterns)-1))
+		}
 		x.enter(0)
 		if p.opaque {
 			for at := stride; at+long <= len(p.text); at += stride {
@@ -261,27 +265,76 @@ func (x *index) match(at place, v view, i int) (span, bool) {
 	return span{from, to}, true
 }
 
-func isCut(rest string) bool { return strings.HasPrefix(rest, "…") || strings.HasPrefix(rest, "...") }
+// isCut tells whether a text was cut here: at its end, or in its middle.
+func isCut(rest string) bool {
+	return strings.HasPrefix(rest, ellipsis) || strings.HasPrefix(rest, " "+ellipsis) || strings.HasPrefix(rest, "...")
+}
 
-// cuts finds the beginnings of values that are too short for the index, before an
-// ellipsis.
+const ellipsis = "…"
+
+// cuts finds what an ellipsis has left of values: the beginnings before it that are
+// too short for the index, and the ends after it.
 func (x *index) cuts(text string) (found []span) {
+	if strings.HasPrefix(text, "...") {
+		found = x.rest(found, text, len("..."))
+	}
 	const most = 100 // of them in a text
 	for n, at := 0, 0; n < most; n++ {
-		next := strings.Index(text[at:], "…")
+		next := strings.Index(text[at:], ellipsis)
 		if next < 0 {
 			return found
 		}
 		end := at + next
-		at = end + len("…")
-		for size := min(long-1, end); size >= short; size-- {
-			if x.begins(text[end-size:end]) && isEdge(text, end-size) {
-				found = append(found, span{end - size, end})
-				break
-			}
+		at = end + len(ellipsis)
+		found = x.rest(found, text, at)
+		found = x.start(found, text, end)
+		if end > 0 && text[end-1] == ' ' {
+			found = x.start(found, text, end-1)
 		}
 	}
 	return found
+}
+
+// start adds the beginning of a value that stands before an offset.
+func (x *index) start(found []span, text string, end int) []span {
+	for size := min(long-1, end); size >= short; size-- {
+		if x.begins(text[end-size:end]) && isEdge(text, end-size) {
+			return append(found, span{end - size, end})
+		}
+	}
+	return found
+}
+
+// maxRest bounds the end of a value that is looked for.
+const maxRest = 1 << 10
+
+// rest adds the end of a value, half of it or more, that stands behind an offset or a
+// space there.
+func (x *index) rest(found []span, text string, at int) []span {
+	best := span{}
+	for range 2 {
+		for end := at + short; end <= min(len(text), at+maxRest); end++ {
+			if x.ending(text[at:end], isEnd(text, end)) {
+				best = span{at, end}
+			}
+		}
+		if best.to > 0 || at >= len(text) || text[at] != ' ' {
+			break
+		}
+		at++
+	}
+	if best.to > 0 {
+		found = append(found, best)
+	}
+	return found
+}
+
+// ending tells whether a text is the end of a value, and not of a longer word.
+func (x *index) ending(text string, isEnd bool) bool {
+	return slices.ContainsFunc(x.ends[key4(text[len(text)-short:])], func(number int32) bool {
+		p := &x.patterns[number]
+		return !p.off && 2*len(text) >= len(p.text) && (isEnd || !p.word) && strings.HasSuffix(p.text, text)
+	})
 }
 
 func (x *index) begins(start string) bool {
