@@ -145,8 +145,8 @@ func check(o Options) error {
 		return pipeline.BadInput("kube/kubeconfig", "reading the kubeconfig: %w", err)
 	}
 	if len(config.Clusters) == 0 && !inCluster() {
-		return pipeline.BadInput("kube/no-kubeconfig", "no kubeconfig: %s names no cluster, and this is not a pod; give --kubeconfig FILE or set KUBECONFIG",
-			orNothing(files(rules)))
+		return pipeline.BadInput("kube/no-kubeconfig", "no kubeconfig: %s, and this is not a pod; give --kubeconfig FILE or set KUBECONFIG",
+			namesNone(files(rules)))
 	}
 	if o.Context == "" || config.Contexts[o.Context] != nil {
 		return nil
@@ -177,11 +177,11 @@ func inCluster() bool {
 	return err == nil
 }
 
-func orNothing(paths []string) string {
+func namesNone(paths []string) string {
 	if len(paths) == 0 {
-		return "there is no file that"
+		return "no file was found"
 	}
-	return strings.Join(paths, ", ")
+	return strings.Join(paths, ", ") + " names no cluster"
 }
 
 func orNone(names []string) string {

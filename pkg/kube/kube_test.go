@@ -86,6 +86,11 @@ func TestClientGoDoesNotEndTheProcess(t *testing.T) {
 	require.ErrorAs(t, pipeline.Guard(func() error { klog.Fatal("no way on"); return nil }), &panicked)
 }
 
+func TestWhichKubeconfigNamesNoCluster(t *testing.T) {
+	require.Equal(t, "no file was found", namesNone(nil))
+	require.Equal(t, "a, b names no cluster", namesNone([]string{"a", "b"}))
+}
+
 func TestWithoutAnyKubeconfigTheErrorSaysSo(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "config")
 	require.NoError(t, os.WriteFile(empty, []byte("apiVersion: v1\nkind: Config\n"), 0o600))
