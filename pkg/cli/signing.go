@@ -250,6 +250,7 @@ func (s *session) verifyOptions() (sign.VerifyOptions, error) {
 		TrustedRoot:         s.TrustedRoot,
 		Policy:              policy,
 		AllowUnsignedUnsafe: s.AllowUnsignedUnsafe,
+		Deploys:             s.name == "deploy" || s.name == "run",
 		Log:                 s.log,
 	}, nil
 }

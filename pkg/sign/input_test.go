@@ -32,6 +32,8 @@ func TestWrongOptionsOfAVerificationAreNeverAPass(t *testing.T) {
 	}{
 		{"nobody to trust", VerifyOptions{Insecure: open, Image: anImage}, "give --verify-key FILE"},
 		{"a key and an identity", VerifyOptions{Insecure: open, Image: anImage, Key: "k", Identity: "i", Issuer: "u"}, "only one of"},
+		{"nobody", VerifyOptions{Insecure: open, Image: anImage}, "or --verify-identity with --verify-issuer ["},
+		{"nobody, for a deploy", VerifyOptions{Insecure: open, Image: anImage, Deploys: true}, "; --allow-unsigned-unsafe deploys without a check ["},
 		{"an identity without its issuer", VerifyOptions{Insecure: open, Image: anImage, Identity: "i"}, "belong together"},
 		{"an issuer without an identity", VerifyOptions{Insecure: open, Image: anImage, Issuer: "u"}, "belong together"},
 		{"roots without an identity", VerifyOptions{Insecure: open, Image: anImage, Key: "k", TrustedRoot: "r"}, "keyless signatures only"},

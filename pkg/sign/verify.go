@@ -43,6 +43,8 @@ type VerifyOptions struct {
 	// AllowUnsignedUnsafe lets any image through without looking at it. It is refused
 	// beside a key or an identity. Each use is logged as a warning.
 	AllowUnsignedUnsafe bool
+	// Deploys is for messages: only who deploys is told of AllowUnsignedUnsafe.
+	Deploys bool
 	// Keychain has the credentials of the registry; nil means those of `docker login`.
 	Keychain authn.Keychain
 	// Insecure names registries, as HOST or HOST:PORT, that may be asked without
@@ -70,7 +72,11 @@ func (o VerifyOptions) Validate() error {
 		add("--allow-unsigned-unsafe switches off the check that --verify-key or --verify-identity asks for: give only one of them (--verify-key \"\" takes back what a configuration file says)")
 	case o.AllowUnsignedUnsafe:
 	case !o.withKey() && !keyless:
-		add("nobody is trusted yet: give --verify-key FILE of a public key, or --verify-identity with --verify-issuer; --allow-unsigned-unsafe deploys without a check")
+		way := ""
+		if o.Deploys {
+			way = "; --allow-unsigned-unsafe deploys without a check"
+		}
+		add("nobody is trusted yet: give --verify-key FILE of a public key, or --verify-identity with --verify-issuer" + way)
 	case o.withKey() && keyless:
 		add("a key and an identity are given: only one of --verify-key and --verify-identity can decide")
 	case o.Key != "" && len(o.KeyPEM) > 0:
