@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -52,7 +53,7 @@ func noRelease(name, namespace string) error {
 
 func (s *session) statusTable(history []pipeline.Revision) error {
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
-	fmt.Fprintln(w, "REVISION\tSTATUS\tVERDICT\tWHEN\tIMAGE")
+	fmt.Fprintln(w, "REVISION\tSTATUS\tVERDICT\tCOPY OF\tWHEN\tIMAGE")
 	for _, r := range history {
 		verdict, when := string(r.Verdict), r.MarkedAt
 		if verdict == "" {
@@ -61,7 +62,11 @@ func (s *session) statusTable(history []pipeline.Revision) error {
 		if when.IsZero() {
 			when = r.Deployed
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\n", r.Number, oneLine(r.Status), oneLine(verdict), when.UTC().Format(time.RFC3339), oneLine(r.Image))
+		original := "-"
+		if r.Origin > 0 {
+			original = strconv.Itoa(r.Origin)
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", r.Number, oneLine(r.Status), oneLine(verdict), original, when.UTC().Format(time.RFC3339), oneLine(r.Image))
 	}
 	return w.Flush()
 }
