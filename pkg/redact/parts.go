@@ -3,8 +3,11 @@ package redact
 import (
 	"encoding/base64"
 	"encoding/json"
+	"fmt"
 	"net/url"
 	"regexp"
+	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -150,39 +153,100 @@ func (c *collector) login(auth string) {
 	c.add(password)
 }
 
-// Values gives the texts under secret-like names in a document of maps and lists,
-// such as the values of a chart, and the passwords in its connection URLs.
+// Values gives the texts and numbers under secret-like names in a document of maps
+// and lists, such as the values of a chart, also of pairs {name: N, value: V}; the
+// passwords in its connection URLs; and what is secret in texts that are documents.
 func Values(document any) []string {
-	var found []string
-	var walk func(secret bool, node any)
-	walk = func(secret bool, node any) {
-		switch node := node.(type) {
-		case map[string]any:
-			for key, value := range node {
-				walk(NameIsSecret(key) || secret && !NameIsOpen(key) && !notSecret.MatchString(key), value)
-			}
-		case []any:
-			for _, value := range node {
-				walk(secret, value)
-			}
-		case string:
-			if secret {
-				found = append(found, node)
-				return
-			}
-			c := collector{seen: map[string]bool{}}
-			c.urls(node)
-			if isOpaque(node) || strings.Contains(node, "PRIVATE KEY-----") {
-				c.value(node)
-			}
-			found = append(found, c.found...)
-		}
-	}
-	walk(false, document)
-	return found
+	var w walker
+	w.walk("", false, document)
+	return w.found
 }
 
-// Assignment gives the secrets of a setting NAME=VALUE as Helm's --set takes it:
+type walker struct{ found []string }
+
+// walk adds what is secret in a node of a name; secret says that it is within
+// something that is.
+func (w *walker) walk(name string, secret bool, node any) {
+	switch node := node.(type) {
+	case map[string]any:
+		label, pair := pairOf(node)
+		for key, child := range node {
+			inner := secret
+			switch {
+			case pair != "" && key == label:
+				continue
+			case pair != "" && key == "value":
+				key = pair
+			}
+			if child, ok := child.(string); ok && IsOpen(key, child) || NameIsOpen(key) && !ok || notSecret.MatchString(key) {
+				inner = false
+			}
+			w.walk(key, NameIsSecret(key) || inner, child)
+		}
+	case []any:
+		for _, child := range node {
+			w.walk(name, secret, child)
+		}
+	case string:
+		w.text(secret, node)
+	case int, int64, uint64, float64, json.Number:
+		if secret {
+			w.found = append(w.found, written(node))
+		}
+	}
+}
+
+// pairOf reads the name in a pair as {name: SMTP_PASSWORD, value: X}, and which key
+// has it.
+func pairOf(node map[string]any) (label, name string) {
+	if _, found := node["value"]; !found {
+		return "", ""
+	}
+	for _, label := range []string{"name", "key"} {
+		if name, ok := node[label].(string); ok {
+			return label, name
+		}
+	}
+	return "", ""
+}
+
+func (w *walker) text(secret bool, text string) {
+	if secret {
+		w.found = append(w.found, text)
+		return
+	}
+	c := collector{seen: map[string]bool{}}
+	c.urls(text)
+	switch {
+	case isOpaque(text), strings.Contains(text, "PRIVATE KEY-----"):
+		c.value(text)
+	case strings.Contains(text, "\n"):
+		c.settings(text)
+	}
+	w.found = append(w.found, c.found...)
+}
+
+// written is a number as a person writes it.
+func written(n any) string {
+	if f, ok := n.(float64); ok {
+		return strconv.FormatFloat(f, 'f', -1, 64)
+	}
+	return fmt.Sprint(n)
+}
+
+// settings adds what stands under secret-like names in the lines of a text that is
+// no secret as such.
+func (c *collector) settings(text string) {
+	for line := range strings.Lines(text) {
+		m := setting.FindStringSubmatch(strings.TrimSpace(line))
+		if m != nil && NameIsSecret(m[1]) {
+			c.add(strings.Trim(m[2], `"'`))
+		}
+	}
+	c.assignments(text)
+}
+
+// Assignment gives the secrets of settings NAME=VALUE as Helm's --set takes them:
 // of a secret-like name the whole, and each part between commas, which may be what
 // was meant to be one value.
 func Assignment(text string) []string {
@@ -190,7 +254,7 @@ func Assignment(text string) []string {
 	if !found {
 		return nil
 	}
-	secret := NameIsSecret(name)
+	secret := NameIsSecret(name) || pairIsSecret(text)
 	var all []string
 	for _, part := range append(strings.Split(value, ","), unescaped(value)...) {
 		inner, after, ok := strings.Cut(part, "=")
@@ -206,6 +270,16 @@ func Assignment(text string) []string {
 		return c.found
 	}
 	return append(all, value)
+}
+
+// pairOfSet is the half of a pair that names it, as in a[0].name=SMTP_PASSWORD.
+var pairOfSet = regexp.MustCompile(`(?:^|[.,\]}{])(?:name|key)=([^,=]+)`)
+
+// pairIsSecret tells whether settings name a secret as the name of a pair.
+func pairIsSecret(text string) bool {
+	return slices.ContainsFunc(pairOfSet.FindAllStringSubmatch(text, -1), func(m []string) bool {
+		return NameIsSecret(m[1]) && strings.Contains(text, "value=")
+	})
 }
 
 // unescaped splits at the commas that stand for themselves.

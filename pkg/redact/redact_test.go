@@ -202,9 +202,9 @@ func TestSecretsOfSettings(t *testing.T) {
 		"auth":     map[string]any{"password": "one-one-1", "existingSecret": "name-of-it"},
 		"database": map[string]any{"url": "postgres://joe:two-two-2@db/x", "host": "db.example.com"},
 		"secrets":  map[string]any{"GITHUB_APP": "three-3-3", "username": "octocat"},
-		"extra":    []any{map[string]any{"name": "API_KEY", "value": "not known as such"}},
+		"extra":    []any{map[string]any{"name": "API_KEY", "value": "four-four-4"}},
 	})
-	require.ElementsMatch(t, []string{"one-one-1", "two-two-2", "three-3-3"}, found)
+	require.ElementsMatch(t, []string{"one-one-1", "two-two-2", "three-3-3", "four-four-4"}, found)
 	for _, open := range []string{"username", "POSTGRES_USER", "db-host", "PGPORT_port", "databaseName", "LOG_LEVEL"} {
 		require.True(t, NameIsOpen(open), open)
 	}
@@ -212,6 +212,32 @@ func TestSecretsOfSettings(t *testing.T) {
 		require.True(t, NameIsSecret(secret), secret)
 		require.False(t, NameIsOpen(secret), secret)
 	}
+}
+
+func TestSecretsInValuesHoweverTheyAreWritten(t *testing.T) {
+	for name, document := range map[string]map[string]any{
+		"a pair":             {"env": []any{map[string]any{"name": "SMTP_PASSWORD", "value": "S3cret-One"}, map[string]any{"name": "SMTP_HOST", "value": "mail"}}},
+		"a pair with a key":  {"env": []any{map[string]any{"key": "apiToken", "value": "S3cret-One"}}},
+		"YAML in a text":     {"appConfig": "server:\n  port: 80\nauth:\n  secret: S3cret-One\n"},
+		"a dotenv in a text": {"envFile": "HOST=db\nexport API_TOKEN='S3cret-One'\n"},
+		"a list":             {"tokens": []any{"S3cret-One"}},
+	} {
+		require.Equal(t, "a *** b", Of(Values(document)...).Text("a S3cret-One b"), name)
+	}
+	require.Equal(t, []string{"87654321"}, Values(map[string]any{"auth": map[string]any{"password": 87654321, "port": 80}}))
+	require.Equal(t, []string{"87654321"}, Values(map[string]any{"auth": map[string]any{"password": 87654321.0}}))
+	for name, document := range map[string]map[string]any{
+		"open names":  {"auth": map[string]any{"username": "octocat", "database": "portal"}},
+		"a document":  {"appConfig": "server:\n  port: 80\n  title: My portal\n"},
+		"other pairs": {"env": []any{map[string]any{"name": "LOG_LEVEL", "value": "debug-all"}}},
+		"a reference": {"auth": map[string]any{"secretName": "portal-db", "existingSecret": "portal-db"}},
+	} {
+		require.Empty(t, Values(document), name)
+	}
+	for _, set := range []string{"a[0].name=DB_PASSWORD,a[0].value=S3cret-One", "a[0].value=S3cret-One,a[0].name=DB_PASSWORD"} {
+		require.Equal(t, "x *** y", Of(Assignment(set)...).Text("x S3cret-One y"), set)
+	}
+	require.Empty(t, Assignment("a[0].name=LOG_LEVEL,a[0].value=debug-all"))
 }
 
 func TestAnOpenNameNeedsAValueThatLooksLikeIt(t *testing.T) {

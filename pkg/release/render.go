@@ -23,6 +23,9 @@ func (r *Release) prepare(ctx context.Context, image pipeline.Image) (*chart.Cha
 	if err != nil {
 		return nil, nil, err
 	}
+	if r.Withhold != nil {
+		r.suspect(redact.Values(over(defaults(c), merged))...)
+	}
 	return c, merged, r.nested(c, merged)
 }
 

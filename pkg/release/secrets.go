@@ -9,6 +9,7 @@ import (
 	"sync"
 	"time"
 
+	"helm.sh/helm/v3/pkg/chart"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -63,7 +64,8 @@ func (r *Release) learnRecord(record *helmrelease.Release) {
 	if known {
 		return
 	}
-	secret, settings := secretValues(record.Manifest, hooks), redact.Values(record.Config)
+	secret, settings := secretValues(record.Manifest, hooks), redact.Values(over(defaults(record.Chart), record.Config))
+	settings = append(settings, environments(record.Manifest, hooks)...)
 	r.Withhold(secret...)
 	named := map[string]bool{}
 	for _, key := range used(record) {
@@ -74,6 +76,62 @@ func (r *Release) learnRecord(record *helmrelease.Release) {
 	if r.Named != nil && len(named) > 0 {
 		r.Named(slices.Sorted(maps.Keys(named))...)
 	}
+}
+
+// defaults are the values of a chart and, under their names, of those in it.
+func defaults(c *chart.Chart) map[string]any {
+	if c == nil {
+		return nil
+	}
+	values := map[string]any{}
+	for _, inner := range c.Dependencies() {
+		values[inner.Name()] = defaults(inner)
+	}
+	return over(values, c.Values)
+}
+
+// over gives values with others over them.
+func over(below, above map[string]any) map[string]any {
+	merged := maps.Clone(below)
+	if merged == nil {
+		merged = map[string]any{}
+	}
+	for key, value := range above {
+		lower, isMap := merged[key].(map[string]any)
+		if upper, ok := value.(map[string]any); ok && isMap {
+			value = over(lower, upper)
+		}
+		merged[key] = value
+	}
+	return merged
+}
+
+// environments are the secret values that stand in the environments of rendered
+// containers as they are.
+func environments(manifests ...string) (found []string) {
+	var walk func(node any)
+	walk = func(node any) {
+		switch node := node.(type) {
+		case map[string]any:
+			if env, ok := node["env"].([]any); ok {
+				found = append(found, redact.Values(map[string]any{"env": env})...)
+			}
+			for _, value := range node {
+				walk(value)
+			}
+		case []any:
+			for _, value := range node {
+				walk(value)
+			}
+		}
+	}
+	for _, manifest := range manifests {
+		objects, _ := documents(manifest) //nolint:errcheck // what cannot be read was never applied
+		for _, object := range objects {
+			walk(object.Object)
+		}
+	}
+	return found
 }
 
 // suspect tells values that are secret by the name of their setting only: some are

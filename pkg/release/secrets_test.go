@@ -9,6 +9,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	"helm.sh/helm/v3/pkg/chart"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
@@ -157,6 +158,30 @@ data: {app.env: ` + b64("A_TOKEN=x\nB=y") + `, login: ` + b64("joe:Login-Pw-77")
 	require.Contains(t, values, "joe:Login-Pw-77")
 	require.NotContains(t, values, "octocat")
 	require.NotContains(t, values, "db.example.com")
+}
+
+func TestSecretsOfARecordThatNoSecretHolds(t *testing.T) {
+	r, _ := open(t)
+	p := taught(r)
+	inner := &chart.Chart{Metadata: &chart.Metadata{Name: "postgres"}, Values: map[string]any{"auth": map[string]any{"password": "Inner-S3cret", "username": "octocat"}}}
+	outer := &chart.Chart{Metadata: &chart.Metadata{Name: "portal"}, Values: map[string]any{
+		"session": map[string]any{"secret": "Default-S3cret", "token": "Replaced-S3cret"}, "postgres": map[string]any{"host": "db.example.com"}}}
+	outer.AddDependency(inner)
+	r.learnRecord(&helmrelease.Release{Chart: outer, Config: map[string]any{"session": map[string]any{"token": "Own-S3cret"}, "pin": 87654321}, Manifest: `apiVersion: apps/v1
+kind: Deployment
+metadata: {name: web}
+spec:
+  template:
+    spec:
+      containers:
+      - {name: web, image: web, env: [{name: SMTP_PASSWORD, value: Env-S3cret}, {name: LOG_LEVEL, value: everything}]}
+`})
+	for _, value := range []string{"Inner-S3cret", "Default-S3cret", "Own-S3cret", "87654321", "Env-S3cret"} {
+		require.True(t, p.knows(value), value)
+	}
+	for _, value := range []string{"octocat", "Replaced-S3cret", "db.example.com", "everything"} {
+		require.False(t, p.knows(value), value)
+	}
 }
 
 func b64(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
