@@ -13,9 +13,13 @@ import (
 // comparison finds where a live object differs from what the API server would
 // make of its manifest. Three things count: what the manifest names and the live
 // object has otherwise, what it names and the live object lacks, and what the
-// live object has beyond it that Helm or kubectl wrote. What controllers and the
-// API server itself fill in does not count.
+// live object has beyond it that Helm or kubectl wrote or, in what runs and where
+// it is reached, anybody. Else what controllers fill in does not count, nor does
+// what the API server does.
 type comparison struct {
+	// shut tells where what goes beyond the manifest counts whoever wrote it, nil
+	// for nowhere.
+	shut func(path string) bool
 	// paths are where they differ, for example "spec.template.spec.containers[extra]".
 	paths []string
 }
@@ -63,13 +67,20 @@ func (c *comparison) key(result map[string]any, path, k string, manifest, would,
 	w, isWanted := would[k]
 	l, isThere := live[k]
 	switch {
-	case k == "caBundle", path == "spec.replicas" && !isNamed, path == templateGeneration:
-		// An injector's, an autoscaler's, and the API server's.
+	case k == "caBundle", !isNamed && (path == "spec.replicas" || path == rolloutHash), path == templateGeneration:
+		// An injector's, an autoscaler's, Argo Rollouts', and the API server's.
 	case isWanted && isThere:
 		result[k] = c.value(path, m, w, l, isNamed, writers)
 	case isWanted && isNamed:
 		c.paths = append(c.paths, path)
 		result[k] = w
+	case isThere && c.isExtra(path, l):
+		if anySpared(path, l) {
+			result[k] = c.list(path, nil, nil, mappings(l), identities[0], writers)
+			return
+		}
+		c.paths = append(c.paths, path)
+		delete(result, k)
 	case isThere && writers.any():
 		// A mapping may hold entries of several writers.
 		if inner, ok := l.(map[string]any); ok && !writers.whole() {
@@ -116,7 +127,7 @@ func (c *comparison) value(path string, manifest, would, live any, isNamed bool,
 		}
 		return result
 	}
-	if !isNamed && !writers.any() {
+	if !isNamed && !writers.any() && !c.isShut(path) {
 		return live
 	}
 	c.paths = append(c.paths, path)
@@ -156,8 +167,9 @@ func (c *comparison) list(path string, manifest any, would, live []map[string]an
 		if at(would, id) != nil {
 			continue
 		}
-		if writers.item(l).any() {
-			c.paths = append(c.paths, path+"["+strings.TrimSuffix(id, "/")+"]")
+		here := path + "[" + strings.TrimSuffix(id, "/") + "]"
+		if writers.item(l).any() || c.isShut(here) && !isSpared(path, l) {
+			c.paths = append(c.paths, here)
 			continue
 		}
 		result = append(result, l)

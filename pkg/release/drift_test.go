@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 )
@@ -72,6 +73,32 @@ func TestDriftNamesWhatSomebodyChangedAndNothingElse(t *testing.T) {
 		"one that does it by a variable": {func(d *appsv1.Deployment) {
 			d.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "STAKATER_X", Value: "1"}}
 			wrote(d, "Reloader", "", template+`"f:env":{".":{},"k:{\"name\":\"STAKATER_X\"}":{".":{},"f:name":{},"f:value":{}}}}}}}}}`)
+		}, ""},
+		"a variable beside that one": {func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "STAKATER_X", Value: "1"}, {Name: "LD_PRELOAD", Value: "/tmp/x"}}
+			wrote(d, "Reloader", "", template+`"f:env":{".":{},"k:{\"name\":\"STAKATER_X\"}":{".":{},"f:name":{},"f:value":{}}}}}}}}}`)
+		}, "spec.template.spec.containers[web].env[LD_PRELOAD]"},
+		// The managers of k9s, Lens and generated clients are neither kubectl's nor Helm's.
+		"another container beside it, by k9s": {func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.Containers = append(d.Spec.Template.Spec.Containers, corev1.Container{Name: "miner", Image: "x"})
+			wrote(d, "k9s", "", `{"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"miner\"}":{".":{},"f:name":{},"f:image":{}}}}}}}`)
+		}, "spec.template.spec.containers[miner]"},
+		"one before it, by nobody that is noted": {func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.InitContainers = []corev1.Container{{Name: "first", Image: "x"}}
+			d.Generation, d.ManagedFields = d.Generation+1, nil
+		}, "spec.template.spec.initContainers"},
+		"the node's network and more rights, by Lens": {func(d *appsv1.Deployment) {
+			spec := &d.Spec.Template.Spec
+			spec.HostPID, spec.HostNetwork, spec.Containers[0].SecurityContext = true, true, &corev1.SecurityContext{Privileged: new(true)}
+			wrote(d, "node-fetch", "", `{"f:spec":{"f:template":{"f:spec":{"f:hostPID":{},"f:hostNetwork":{}}}}}`)
+		}, "spec.template.spec.containers[web].securityContext, spec.template.spec.hostNetwork, spec.template.spec.hostPID"},
+		"paused by a program": {func(d *appsv1.Deployment) {
+			d.Spec.Paused = true
+			wrote(d, "OpenAPI-Generator", "", `{"f:spec":{"f:paused":{}}}`)
+		}, "spec.paused"},
+		"the resources, by an autoscaler": {func(d *appsv1.Deployment) {
+			d.Spec.Template.Spec.Containers[0].Resources.Limits = corev1.ResourceList{"cpu": resource.MustParse("1")}
+			wrote(d, "optimizer", "", template+`"f:resources":{"f:limits":{".":{},"f:cpu":{}}}}}}}}}`)
 		}, ""},
 		"the controller's own annotation": {func(d *appsv1.Deployment) {
 			d.Annotations["deployment.kubernetes.io/revision"] = "7"
@@ -232,4 +259,32 @@ func TestAWebhookThatCannotBeTriedHidesOnlyWhatTheManifestDoesNotName(t *testing
 	require.NoError(t, err)
 	require.Len(t, drift, 1)
 	require.Equal(t, "spec.template.spec.containers[web].image", drift[0].Fields)
+}
+
+func TestWhoeverOpensAServiceIsNamed(t *testing.T) {
+	r, cluster := open(t)
+	r.Chart = chartOf(t, growing)
+	apply(t, r, "one")
+	amend(cluster, "/api/v1/namespaces/portal/services/zz-last", func(s *corev1.Service) {
+		s.Spec.ClusterIP, s.Spec.ClusterIPs, s.Spec.Ports[0].NodePort = "10.0.0.7", []string{"10.0.0.7"}, 30080 // the API server's
+		s.Spec.LoadBalancerIP = "192.0.2.1"                                                                     // kube-vip
+		s.Spec.Selector["rollouts-pod-template-hash"] = "5d8f"                                                  // Argo Rollouts
+	})
+	drift, err := reopen(t, cluster).Drift(t.Context(), 1)
+	require.NoError(t, err)
+	require.Empty(t, drift)
+	amend(cluster, "/api/v1/namespaces/portal/services/zz-last", func(s *corev1.Service) {
+		s.Spec.ExternalIPs, s.Spec.Selector["app"] = []string{"203.0.113.9"}, "other"
+		s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Port: 22})
+	})
+	drift, err = reopen(t, cluster).Drift(t.Context(), 1)
+	require.NoError(t, err)
+	require.Len(t, drift, 1)
+	require.Equal(t, "spec.externalIPs, spec.ports[22/TCP], spec.selector.app", drift[0].Fields)
+	apply(t, r, "one")
+	service := cluster.object("/api/v1/namespaces/portal/services/zz-last").(*corev1.Service)
+	require.Empty(t, service.Spec.ExternalIPs)
+	require.Len(t, service.Spec.Ports, 1)
+	require.Equal(t, "10.0.0.7", service.Spec.ClusterIP)
+	require.Equal(t, map[string]string{"app": "web", "rollouts-pod-template-hash": "5d8f"}, service.Spec.Selector)
 }

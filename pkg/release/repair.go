@@ -86,7 +86,7 @@ func differenceOnce(wanted *resource.Info, found *unstructured.Unstructured) (di
 	if len(result.paths) > 0 {
 		// Admission may have done to the new object what it does not do to a change.
 		if made, err := created(wanted, manifest); err == nil {
-			fresh := difference{live: found}
+			fresh := difference{live: found, refused: result.refused}
 			if fresh.look(named, made.Object, writers); len(fresh.paths) < len(result.paths) {
 				result.paths, result.repaired = fresh.paths, fresh.repaired
 			}
@@ -98,6 +98,9 @@ func differenceOnce(wanted *resource.Info, found *unstructured.Unstructured) (di
 // look finds the fields that differ.
 func (d *difference) look(manifest, would map[string]any, writers owners) {
 	c := comparison{}
+	if !d.refused {
+		c.shut = shutIn(d.live.GetAPIVersion(), d.live.GetKind())
+	}
 	repaired := c.compare(manifest, would, d.live.Object, writers)
 	d.paths, d.repaired = c.paths, &unstructured.Unstructured{Object: repaired}
 }

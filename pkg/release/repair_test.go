@@ -171,10 +171,10 @@ func TestWhatOthersFilledInIsNoDifference(t *testing.T) {
 	amend(cluster, deploymentPath, func(d *appsv1.Deployment) {
 		d.Annotations["deployment.kubernetes.io/revision"] = "1"
 		d.Spec.Template.Annotations = map[string]string{"kubectl.kubernetes.io/restartedAt": "now"}
-		d.Spec.Template.Spec.Containers = append(d.Spec.Template.Spec.Containers, corev1.Container{Name: "injected", Image: "mesh"})
+		d.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "STAKATER_SETTINGS", Value: "sum"}}
 		d.ManagedFields = append(d.ManagedFields, metav1.ManagedFieldsEntry{
-			Manager: "mesh-operator", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "apps/v1", FieldsType: "FieldsV1",
-			FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"injected\"}":{".":{},"f:name":{},"f:image":{}}}}}}}`),
+			Manager: "Reloader", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "apps/v1", FieldsType: "FieldsV1",
+			FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"web\"}":{"f:env":{".":{},"k:{\"name\":\"STAKATER_SETTINGS\"}":{".":{},"f:name":{}}}}}}}}}`),
 		}, metav1.ManagedFieldsEntry{
 			Manager: "kubectl-rollout", Operation: metav1.ManagedFieldsOperationUpdate, APIVersion: "apps/v1", FieldsType: "FieldsV1",
 			FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:template":{"f:metadata":{"f:annotations":{".":{},"f:kubectl.kubernetes.io/restartedAt":{}}}}}}`),
@@ -186,7 +186,32 @@ func TestWhatOthersFilledInIsNoDifference(t *testing.T) {
 	require.Empty(t, drift)
 	applied := apply(t, r, "good")
 	require.Empty(t, applied.Repairs)
-	require.Len(t, only(cluster.object(deploymentPath).(*appsv1.Deployment)).Containers, 2)
+	require.Len(t, only(cluster.object(deploymentPath).(*appsv1.Deployment)).Containers[0].Env, 1)
+}
+
+func TestAContainerThatAnyProgramAddedIsRemoved(t *testing.T) {
+	for name, change := range map[string]func(*Release) (pipeline.Applied, error){
+		"by a rollback": func(r *Release) (pipeline.Applied, error) { return r.Rollback(t.Context(), 1) },
+		"by a deploy":   func(r *Release) (pipeline.Applied, error) { return r.Apply(t.Context(), image("good")) },
+	} {
+		t.Run(name, func(t *testing.T) {
+			r, cluster := open(t)
+			r.Chart = chartOf(t, growing)
+			apply(t, r, "good")
+			apply(t, r, "good")
+			amend(cluster, deploymentPath, func(d *appsv1.Deployment) {
+				d.Spec.Template.Spec.Containers = append(d.Spec.Template.Spec.Containers, corev1.Container{Name: "miner", Image: "x"})
+				wrote(d, "node-fetch", "", `{"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"miner\"}":{".":{},"f:name":{},"f:image":{}}}}}}}`)
+			})
+			applied, err := change(r)
+			require.NoError(t, err)
+			require.Contains(t, applied.Repairs, "Deployment/web: spec.template.spec.containers[miner]: made as in the manifest again")
+			require.Len(t, only(cluster.object(deploymentPath).(*appsv1.Deployment)).Containers, 1)
+			drift, err := r.Drift(t.Context(), applied.Revision.Number)
+			require.NoError(t, err)
+			require.Empty(t, drift)
+		})
+	}
 }
 
 func TestDriftShowsWhatSomebodyChangedByHand(t *testing.T) {

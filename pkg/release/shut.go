@@ -1,0 +1,78 @@
+package release
+
+import (
+	"reflect"
+	"regexp"
+	"strings"
+)
+
+// The places whose content is the manifest's alone: what runs, and how it is
+// reached. A container or an external address that somebody added there is no
+// work of a controller, whatever name it was written under: names are free.
+var (
+	shutWorkload = regexp.MustCompile(`^spec\.(jobTemplate\.spec\.)?template\.spec\.|^spec\.paused$`)
+	// Resources are an autoscaler's, like the number of replicas.
+	openWorkload = regexp.MustCompile(`\]\.resources(\.|$)`)
+	// What the API server and the controllers of clouds fill in.
+	openService = regexp.MustCompile(`^spec\.((clusterIPs?|healthCheckNodePort|ipFamil|loadBalancerIP|loadBalancerClass|allocateLoadBalancer|externalTraffic|internalTraffic|trafficD|externalName).*` +
+		`|ports\[.*\]\.nodePort)$`)
+)
+
+// rolloutHash is by what a progressive rollout narrows a Service
+// (https://github.com/argoproj/argo-rollouts).
+const rolloutHash = "spec.selector.rollouts-pod-template-hash"
+
+// shutIn tells where an object of the kind takes nothing beyond its manifest.
+func shutIn(apiVersion, kind string) func(path string) bool {
+	switch apiVersion + "/" + kind {
+	case "apps/v1/Deployment", "apps/v1/StatefulSet", "apps/v1/DaemonSet", "apps/v1/ReplicaSet", "batch/v1/CronJob", "v1/ReplicationController":
+		return func(path string) bool { return shutWorkload.MatchString(path) && !openWorkload.MatchString(path) }
+	case "v1/Service":
+		return func(path string) bool { return strings.HasPrefix(path, "spec.") && !openService.MatchString(path) }
+	}
+	return nil
+}
+
+func (c *comparison) isShut(path string) bool { return c.shut != nil && c.shut(path) }
+
+// isExtra reports whether a value that nobody asked for counts whoever wrote it.
+// One that says nothing, such as an empty list, does not.
+func (c *comparison) isExtra(path string, value any) bool {
+	if !c.isShut(path) || value == nil {
+		return false
+	}
+	v := reflect.ValueOf(value)
+	if kind := v.Kind(); kind == reflect.Map || kind == reflect.Slice {
+		return v.Len() > 0
+	}
+	return !v.IsZero()
+}
+
+// isSpared reports whether an item is by what a known controller restarts pods
+// (https://github.com/stakater/Reloader).
+func isSpared(path string, item map[string]any) bool {
+	name, _ := item["name"].(string)
+	return strings.HasSuffix(path, ".env") && strings.HasPrefix(name, "STAKATER_")
+}
+
+// anySpared reports whether a list has such an item.
+func anySpared(path string, list any) bool {
+	for _, item := range mappings(list) {
+		if isSpared(path, item) {
+			return true
+		}
+	}
+	return false
+}
+
+// mappings are the mappings in a list.
+func mappings(list any) []map[string]any {
+	values, _ := list.([]any)
+	var result []map[string]any
+	for _, v := range values {
+		if item, ok := v.(map[string]any); ok {
+			result = append(result, item)
+		}
+	}
+	return result
+}
