@@ -162,6 +162,7 @@ func (s *session) keepEvidence(e pipeline.Evidence) ([]string, error) {
 	dir := filepath.Join(s.EvidenceDir, fmt.Sprintf("%s-%s", s.Release, time.Now().UTC().Format("20060102T150405Z")))
 	if s.redactor.Muted() {
 		e.Logs = nil
+		s.silenced(&e.Cause)
 	}
 	files, err := report.WriteEvidence(dir, redact.Copy(s.redactor, e))
 	if err == nil {

@@ -152,7 +152,20 @@ func (s *session) misplaced() error {
 }
 
 // hidden is the record as it may leave this process.
-func (s *session) hidden(r pipeline.Record) pipeline.Record { return redact.Copy(s.redactor, r) }
+func (s *session) hidden(r pipeline.Record) pipeline.Record {
+	r = redact.Copy(s.redactor, r)
+	if r.Cause != nil {
+		s.silenced(r.Cause)
+	}
+	return r
+}
+
+// silenced leaves the message out of a cause that is a line of a log as such.
+func (s *session) silenced(c *pipeline.Cause) {
+	if s.redactor.Muted() && c.Reason == "Log" {
+		c.Message = "(left out)"
+	}
+}
 
 // document writes a JSON document to stdout.
 func (s *session) document(text []byte) error {
@@ -172,8 +185,10 @@ func (s *session) unread(name string, err error) {
 	})
 }
 
-// saying begins what a pod said.
-var saying = []string{"it said: ", "the end of its log: "}
+// saying begins what a pod said, also to a probe or a lifecycle hook, where a kubelet
+// repeats it.
+var saying = []string{"it said: ", ": Log: ", "the end of its log: ", "probe failed: ", "probe errored: ", "probe warning: ", "PostStartHook failed: ", "PreStopHook failed: ",
+	`, message: "`, `, message: \"`}
 
 // answered is a text about the answer of a pod as it may be shown.
 func (s *session) answered(text string) string {

@@ -321,9 +321,18 @@ func TestWhatCannotBeReadSilencesThePods(t *testing.T) {
 	require.Equal(t, 1, strings.Count(s.stderr.String(), "warn: a Secret that the pods use"))
 	s.log.Info("waiting: exit code 1; it said: token unknown-to-us [rollout/crash-loop]")
 	require.Contains(t, s.stderr.String(), "exit code 1; it said: (left out) [rollout/crash-loop]")
+	for _, text := range []string{"Readiness probe failed: token unknown-to-us", "it was killed because its liveness probe failed: Liveness probe failed: unknown-to-us",
+		`Exec lifecycle hook ([a]) for Container "web" failed - error: command 'a' exited with 1: , message: "token unknown-to-us"`, "PostStartHook failed: unknown-to-us",
+		pipeline.Cause{Object: "Pod/a", Container: "web", Reason: "Log", Message: "unknown-to-us", Code: "rollout/log"}.String()} {
+		s.log.Info(text)
+	}
+	require.Contains(t, s.stderr.String(), "Readiness probe failed: (left out)")
+	require.Equal(t, "(left out)", s.hidden(pipeline.Record{Cause: &pipeline.Cause{Reason: "Log", Message: "unknown-to-us"}}).Cause.Message)
+	require.Contains(t, s.stderr.String(), `exited with 1: , message: "(left out)`)
 	require.Equal(t, "status 500, should be 200 (the rest is left out)", s.answered("status 500, should be 200: token unknown-to-us"))
 	require.Equal(t, "status 500, should be 200 (the rest is left out)", s.answered(s.answered("status 500, should be 200: token unknown-to-us")))
-	_, err := s.keepEvidence(pipeline.Evidence{Cause: pipeline.Cause{Message: "it said: unknown-to-us"}, Logs: []pipeline.Log{{Pod: "a", Text: "unknown-to-us"}}})
+	_, err := s.keepEvidence(pipeline.Evidence{Cause: pipeline.Cause{Message: "it said: unknown-to-us"}, Logs: []pipeline.Log{{Pod: "a", Text: "unknown-to-us"}},
+		Events: []pipeline.Event{{Object: "Pod/a", Reason: "Unhealthy", Message: "Startup probe failed: unknown-to-us"}}})
 	require.NoError(t, err)
 	for sink, text := range s.sinks(t) {
 		require.NotContains(t, text, "unknown-to-us", sink)
