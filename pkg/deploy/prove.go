@@ -72,7 +72,13 @@ func (r *run) mark(ctx context.Context) event {
 	if r.trial.idle() {
 		verdict, on = pipeline.MarkIdle, idle
 	}
-	if err := r.cluster.Releases.Mark(ctx, revision, verdict); err != nil {
+	err := r.cluster.Releases.Mark(ctx, revision, verdict)
+	if r.judges() && isNotOurs(err) {
+		r.Log.Warn("judged, but no revision to go back to", "revision", revision, "error", err)
+		r.result.Concerns = append(r.result.Concerns, pipeline.Concern{Code: "release/not-made-here", Object: "Release/" + r.Release, Message: err.Error()})
+		err = nil
+	}
+	if err != nil {
 		r.result.Cause = &pipeline.Cause{Code: "deploy/verdict-not-written", Message: err.Error()}
 		r.result.Advice = fmt.Sprintf("revision %d serves and passed every check, but its verdict could not be written; `stagecrew recover` tries again", revision)
 		return failed
@@ -85,4 +91,10 @@ func (r *run) mark(ctx context.Context) event {
 	}
 	r.Log.Info("verified good", "revision", revision, "soaked", r.result.Soak.Round(100*time.Millisecond))
 	return on
+}
+
+// isNotOurs reports whether a revision takes no verdict because others made it.
+func isNotOurs(err error) bool {
+	var e *pipeline.Error
+	return errors.As(err, &e) && e.Kind == pipeline.KindRefused && e.Code == "release/not-made-here"
 }

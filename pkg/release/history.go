@@ -188,8 +188,12 @@ func (r *Release) Mark(ctx context.Context, revision int, mark pipeline.Mark) er
 	if err == nil && mark == pipeline.MarkGood {
 		err = r.mayProve(record)
 	}
+	var signer notary
 	if err == nil {
-		r.notary().state(record, statement{mark: mark, at: time.Now(), origin: r.notary().read(record).origin})
+		signer, err = r.signer(record, mark)
+	}
+	if err == nil {
+		signer.state(record, statement{mark: mark, at: time.Now(), origin: r.notary().read(record).origin})
 		err = r.helm.config.Releases.Update(record)
 	}
 	if err != nil {
@@ -214,6 +218,36 @@ func (r *Release) mayProve(record *helmrelease.Release) error {
 		return r.notary().intact(record)
 	}
 	return nil
+}
+
+// signer is who writes a verdict. With a key one about a record that others wrote is
+// refused or, when it is bad, carries no MAC, which would make the record ours.
+func (r *Release) signer(record *helmrelease.Release, mark pipeline.Mark) (notary, error) {
+	switch {
+	case len(r.VerdictKey) == 0 || r.notary().made(record):
+		return r.notary(), nil
+	case mark == pipeline.MarkBad:
+		return notary{}, nil
+	}
+	return r.notary(), r.known(record)
+}
+
+// known refuses a record that somebody else wrote, unless what it applies is what a
+// revision with a valid verdict applies: that its pods serve says nothing about its
+// hooks, or about Jobs that are gone, which a rollback would run.
+func (r *Release) known(record *helmrelease.Release) error {
+	records, err := r.helm.config.Releases.History(r.Name)
+	if err != nil {
+		return err
+	}
+	for _, other := range records {
+		isGood := r.notary().made(other) && r.notary().read(other).mark == pipeline.MarkGood
+		if isGood && digestOf(other) == digestOf(record) {
+			return nil
+		}
+	}
+	return pipeline.Refused("release/not-made-here",
+		"revision %d was not made by this pipeline with this STAGECREW_VERDICT_KEY, and no revision with a valid verdict has its manifest and hooks: it gets no verdict and is no rollback target; a deploy makes a revision that is one", record.Version)
 }
 
 func (r *Release) notary() notary { return notary{r.VerdictKey} }

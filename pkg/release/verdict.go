@@ -123,6 +123,13 @@ func (n notary) intact(record *helmrelease.Release) error {
 	return nil
 }
 
+// made reports whether this pipeline wrote the record: with a key nobody else can
+// have written what it carries from its first moment.
+func (n notary) made(record *helmrelease.Release) bool {
+	labels := record.Labels
+	return labels[labelOf] == strconv.Itoa(record.Version) && labels[labelMAC] != "" && n.vouches(record)
+}
+
 // check refuses to go back to a record whose content is not what was judged.
 func (n notary) check(record *helmrelease.Release) error {
 	if err := n.intact(record); err != nil || len(n.key) == 0 {

@@ -129,6 +129,61 @@ func keyed(t *testing.T, cluster *api, chart, key string) *Release {
 	return r
 }
 
+// That a forged live revision serves says nothing about its hooks, which the next
+// rollback to it would run with the pipeline's rights.
+func TestWithAKeyOnlyWhatThisPipelineMadeIsMarkedGood(t *testing.T) {
+	const key = "0123456789abcdef"
+	evil := func(record *helmrelease.Release) {
+		record.Hooks = append(record.Hooks, &helmrelease.Hook{Name: "evil", Kind: "ClusterRoleBinding", Events: []helmrelease.HookEvent{helmrelease.HookPreRollback}})
+	}
+	cases := map[string]struct {
+		key     string
+		change  func(*helmrelease.Release)
+		refused bool
+	}{
+		"without a key it is judged like any other": {change: evil},
+		"with more hooks":                     {key, evil, true},
+		"with another manifest and no labels": {key, func(record *helmrelease.Release) { record.Manifest, record.Labels = record.Manifest+"\n# more", nil }, true},
+		"with forged labels": {key, func(record *helmrelease.Release) {
+			evil(record)
+			notary{}.state(record, statement{mark: pipeline.MarkPending})
+		}, true},
+		"with a MAC of another key": {key, func(record *helmrelease.Release) {
+			evil(record)
+			notary{[]byte("fedcba9876543210")}.state(record, statement{mark: pipeline.MarkPending})
+		}, true},
+		"with the content of a verified-good one": {key: key},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			r, cluster := open(t)
+			r = keyed(t, cluster, r.Chart, c.key)
+			apply(t, r, "one")
+			require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkGood))
+			plainHelm(t, r, helmrelease.StatusDeployed, c.change)
+			for _, mark := range []pipeline.Mark{pipeline.MarkGood, pipeline.MarkIdle, pipeline.MarkBad, pipeline.MarkGood} {
+				err := r.Mark(t.Context(), 2, mark)
+				if !c.refused || mark == pipeline.MarkBad {
+					require.NoError(t, err)
+					continue
+				}
+				require.Regexp(t, `\[release/(not-made-here|target-changed)\]$`, err)
+				require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+			}
+			history, err := r.History(t.Context())
+			require.NoError(t, err)
+			require.Equal(t, !c.refused, history[0].IsTarget())
+			require.True(t, history[1].IsTarget())
+			apply(t, r, "three")
+			require.NoError(t, r.Mark(t.Context(), 3, pipeline.MarkGood))
+			if c.refused {
+				_, err = r.Rollback(t.Context(), 2)
+				require.ErrorContains(t, err, "[release/target-changed]")
+			}
+		})
+	}
+}
+
 func TestWhatWasEditedMeanwhileIsNotMarkedGood(t *testing.T) {
 	r, _ := open(t)
 	apply(t, r, "one")
