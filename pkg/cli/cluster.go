@@ -137,6 +137,7 @@ func (s *session) openRelease() (*kube.Cluster, *release.Release, error) {
 		Withhold: s.withhold,
 		Suspect:  s.suspect,
 		Named:    s.redactor.Names,
+		Public:   s.redactor.Public,
 		Unread:   s.unread,
 		Log:      s.log,
 	})

@@ -14,6 +14,7 @@ package redact
 import (
 	"io"
 	"regexp"
+	"slices"
 	"strings"
 	"sync"
 )
@@ -79,10 +80,14 @@ const maxValue = 1 << 20
 func (r *Redactor) Public(texts ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
+	known := len(r.public)
 	for _, text := range texts {
-		if text != "" {
+		if text != "" && !slices.Contains(r.public, text) {
 			r.public = append(r.public, text)
 		}
+	}
+	if len(r.public) == known {
+		return
 	}
 	for i := range r.index.patterns {
 		if p := &r.index.patterns[i]; r.isPublic(p.value) {

@@ -150,6 +150,7 @@ func (r *Release) History(ctx context.Context) ([]pipeline.Revision, error) {
 	said := r.notary().statements(records)
 	history := make([]pipeline.Revision, len(records))
 	for i, record := range records {
+		r.publish(record)
 		history[i] = r.described(record, said[record.Version])
 	}
 	return history, nil

@@ -56,6 +56,9 @@ type Options struct {
 	// chart is rendered, which of them only name a Secret. nil: they all stay secret.
 	Suspect func(values ...string)
 	Named   func(names ...string)
+	// Public is told what everybody knows of the history: the repositories of its
+	// images. A secret that is a part of one cannot be hidden; may be nil.
+	Public func(texts ...string)
 	// Unread is told of a Secret that pods use and that may not be read, so that
 	// nobody can tell its values from what the pods say; may be nil.
 	Unread func(name string, err error)

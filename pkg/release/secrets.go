@@ -64,6 +64,7 @@ func (r *Release) learnRecord(record *helmrelease.Release) {
 	if known {
 		return
 	}
+	r.publish(record)
 	secret, settings := secretValues(record.Manifest, hooks), redact.Values(over(defaults(record.Chart), record.Config))
 	settings = append(settings, environments(record.Manifest, hooks)...)
 	r.Withhold(secret...)
@@ -75,6 +76,13 @@ func (r *Release) learnRecord(record *helmrelease.Release) {
 	maps.DeleteFunc(named, func(_ string, is bool) bool { return !is })
 	if r.Named != nil && len(named) > 0 {
 		r.Named(slices.Sorted(maps.Keys(named))...)
+	}
+}
+
+// publish tells the repository of a record's image.
+func (r *Release) publish(record *helmrelease.Release) {
+	if repository, _ := imageValues(record.Config, r.ImageValuesPath); r.Public != nil && repository != "" {
+		r.Public(repository)
 	}
 }
 

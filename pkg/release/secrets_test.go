@@ -184,4 +184,19 @@ spec:
 	}
 }
 
+func TestTheRepositoriesOfTheHistoryArePublic(t *testing.T) {
+	r, cluster := open(t)
+	apply(t, r, "one")
+	next := reopen(t, cluster)
+	var order []string
+	next.Withhold = func(...string) { order = append(order, "secrets") }
+	next.Public = func(texts ...string) { order = append(order, texts...) }
+	next.helm, _ = next.connect(nil)
+	history, err := next.History(t.Context())
+	require.NoError(t, err)
+	repository, _, _ := strings.Cut(history[0].Image, "@")
+	require.NotEmpty(t, repository)
+	require.Equal(t, repository, order[0], "before the secrets: a mask cannot be taken back")
+}
+
 func b64(text string) string { return base64.StdEncoding.EncodeToString([]byte(text)) }
