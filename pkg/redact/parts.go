@@ -44,6 +44,7 @@ func (c *collector) value(value string) {
 		}
 	}
 	c.assignments(value)
+	c.files(value)
 	if strings.Contains(value, "\n") {
 		for line := range strings.Lines(value) {
 			c.line(strings.TrimSpace(line))
@@ -118,8 +119,11 @@ func (c *collector) assignments(text string) {
 	}
 }
 
-// leaves adds the texts of a JSON document: what has a secret's name, and what
-// looks like a key.
+// address ends the names of leaves that say where something is.
+var address = regexp.MustCompile(`(?i)(^|[_.-])(ur[il]|path|file|ttl|email|project_id)$`)
+
+// leaves adds the texts of a JSON document that is a secret: all but short ones,
+// those of open names and addresses, unless they have a secret's name.
 func (c *collector) leaves(name string, document any) {
 	switch node := document.(type) {
 	case map[string]any:
@@ -134,11 +138,56 @@ func (c *collector) leaves(name string, document any) {
 			c.leaves(name, value)
 		}
 	case string:
-		if NameIsSecret(name) || isOpaque(node) || strings.Contains(node, "PRIVATE KEY-----") {
+		isWhole := len(node) >= long && !IsOpen(name, node) && !address.MatchString(name)
+		if isWhole || NameIsSecret(name) || isOpaque(node) || strings.Contains(node, "PRIVATE KEY-----") {
 			c.value(node)
 		} else {
 			c.urls(node)
 		}
+	}
+}
+
+// fileShapes are credentials in files and options that no name with "=" or ":" tells.
+var fileShapes = []struct {
+	sign    string
+	pattern *regexp.Regexp
+}{
+	{"password", regexp.MustCompile(`(?m)(?:^|\s)password\s+("[^"]+"|\S+)`)}, // .netrc
+	{"--", regexp.MustCompile(`(?:^|\s)--?([\w-]*(?:pass|pwd|secret|token|key|auth)[\w-]*)\s+("[^"]*"|'[^']*'|[^\s-]\S*)`)},
+	{"</", regexp.MustCompile(`<([\w.:-]+)(?:\s[^<>]*)?>([^<>]+)</`)},
+	// Flow YAML.
+	{"{", regexp.MustCompile(`[{,]\s*["']?([\w.-]+)["']?\s*:\s*("[^"]*"|'[^']*'|[^\s,}{\[][^,}]*)`)},
+}
+
+var (
+	// pgpass is a line host:port:database:user:password.
+	pgpass = regexp.MustCompile(`(?m)^(?:[^:\n\\]|\\.)*:(?:\d+|\*):(?:[^:\n\\]|\\.)*:(?:[^:\n\\]|\\.)*:(.+?)\s*$`)
+	// userAndPassword is a value of one line; not a host with its port.
+	userAndPassword = regexp.MustCompile(`^[\w.@+-]+:(\S+)$`)
+	unescapedColon  = strings.NewReplacer(`\:`, ":", `\\`, `\`)
+)
+
+// files adds the credentials in files of well-known forms.
+func (c *collector) files(text string) {
+	for _, shape := range fileShapes {
+		if !strings.Contains(text, shape.sign) {
+			continue
+		}
+		for _, m := range shape.pattern.FindAllStringSubmatch(text, -1) {
+			if len(m) == 2 || NameIsSecret(m[1]) {
+				c.add(strings.Trim(m[len(m)-1], `"'`))
+			}
+		}
+	}
+	if !strings.Contains(text, ":") {
+		return
+	}
+	for _, m := range pgpass.FindAllStringSubmatch(text, -1) {
+		c.add(m[1])
+		c.add(unescapedColon.Replace(m[1]))
+	}
+	if m := userAndPassword.FindStringSubmatch(strings.TrimSpace(text)); m != nil && !strings.HasPrefix(m[1], "//") {
+		c.add(m[1])
 	}
 }
 
