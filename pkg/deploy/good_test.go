@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"sync/atomic"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -342,11 +343,10 @@ func TestAPanicEndsWellWhereverItComes(t *testing.T) {
 	} {
 		t.Run(during, func(t *testing.T) {
 			f := installed(t, "fine")
-			once := false
+			var once atomic.Bool // the soak runs beside the checks
 			f.on = func(what string) {
 				applied := len(f.history) > 1
-				if !once && (what == during || applied && what+" again" == during) {
-					once = true
+				if (what == during || applied && what+" again" == during) && once.CompareAndSwap(false, true) {
 					panic("index out of range")
 				}
 			}

@@ -193,6 +193,9 @@ func (r *run) lock(ctx context.Context) event {
 
 // interrupted tells a signal from a lost lock.
 func (r *run) interrupted(held context.Context) event {
+	if r.trial != nil {
+		r.trial.end()
+	}
 	cause := context.Cause(held)
 	if errors.Is(cause, context.Canceled) {
 		return stopped

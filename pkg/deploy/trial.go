@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
@@ -100,6 +101,8 @@ func (t *trial) smoke(ctx context.Context) (on event) {
 	switch {
 	case t.cause != nil:
 		return failed
+	case errors.Is(ctx.Err(), context.Canceled): // a signal, or a lost lock
+		return t.cannotTell(ctx.Err())
 	case ctx.Err() != nil && !t.run.judges(): // the time of the change is up
 		t.cause = doubt(t.checks)
 		return failed
