@@ -53,7 +53,7 @@ func (r *Release) connect(records driver.Driver) (*engine, error) {
 	helm := helmkube.New(get)
 	helm.Log, helm.Namespace = debug, r.Namespace
 	if records == nil {
-		r.guard = &guarded{Driver: driver.NewSecrets(typed.CoreV1().Secrets(r.Namespace))}
+		r.guard = &guarded{Driver: filing{driver.NewSecrets(typed.CoreV1().Secrets(r.Namespace))}}
 		records = r.guard
 	}
 	marks := &marking{Driver: records, notary: notary{r.VerdictKey}, renders: r.learn, reads: r.learnRecord}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	helmrelease "helm.sh/helm/v3/pkg/release"
+	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 )
@@ -250,4 +251,32 @@ func TestADamagedRecordIsNamed(t *testing.T) {
 	// The driver itself needs the status for a label.
 	require.ErrorContains(t, sound(record), "revision 1 is damaged")
 	require.Error(t, sound(nil))
+}
+
+func TestARecordOfAnotherRevisionThanItsNameSaysIsNamed(t *testing.T) {
+	edits := map[string]func(*helmrelease.Release){
+		"its version": func(record *helmrelease.Release) { record.Version = 7 },
+		"its name":    func(record *helmrelease.Release) { record.Name = "other" },
+	}
+	for name, edit := range edits {
+		t.Run(name, func(t *testing.T) {
+			r, cluster := open(t)
+			apply(t, r, "one")
+			record, err := r.record(t.Context(), 1)
+			require.NoError(t, err)
+			edit(record)
+			require.NoError(t, r.helm.records.Driver.Update("sh.helm.release.v1.backstage.v1", record))
+			amend(cluster, "/api/v1/namespaces/portal/secrets/sh.helm.release.v1.backstage.v1", func(s *corev1.Secret) {
+				s.Labels["name"], s.Labels["version"] = "backstage", "1"
+			})
+			r = reopen(t, cluster).with(r.Chart)
+			_, err = r.record(t.Context(), 1)
+			_, historyErr := r.History(t.Context())
+			_, applyErr := r.Apply(t.Context(), image("two"))
+			for _, err := range []error{err, historyErr, applyErr, r.Mark(t.Context(), 1, pipeline.MarkGood)} {
+				require.ErrorContains(t, err, "[release/record]")
+				require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+			}
+		})
+	}
 }

@@ -1,0 +1,53 @@
+package release
+
+import (
+	"errors"
+	"strconv"
+
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	"helm.sh/helm/v3/pkg/storage"
+	"helm.sh/helm/v3/pkg/storage/driver"
+
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
+)
+
+// filing is the cluster's store of records, which are what their names say.
+type filing struct{ driver.Driver }
+
+// Get reads a record.
+func (f filing) Get(key string) (*helmrelease.Release, error) {
+	record, err := f.Driver.Get(key)
+	if err == nil {
+		err = filed(record, key)
+	}
+	return record, err
+}
+
+// Query reads the records that have the labels.
+func (f filing) Query(labels map[string]string) ([]*helmrelease.Release, error) {
+	records, err := f.Driver.Query(labels)
+	for _, record := range records {
+		if record == nil {
+			continue // told elsewhere
+		}
+		// The Secret's own labels.
+		if name, version := record.Labels["name"], record.Labels["version"]; name != "" && version != "" {
+			err = errors.Join(err, filed(record, keyOf(name, version)))
+		}
+	}
+	return records, err
+}
+
+// filed refuses a record that is not the one that its key promises: Helm would
+// write it back under another name.
+func filed(record *helmrelease.Release, key string) error {
+	if record == nil || keyOf(record.Name, strconv.Itoa(record.Version)) == key {
+		return nil
+	}
+	return pipeline.Unavailable("release/record", "Helm's record %q is damaged: it holds revision %d of release %q; restore or delete the Secret", key, record.Version, record.Name)
+}
+
+// keyOf is the name under which Helm keeps a revision.
+func keyOf(name, version string) string {
+	return storage.HelmStorageType + "." + name + ".v" + version
+}
