@@ -183,7 +183,11 @@ type watcher struct {
 }
 
 // secrets learns those that pods will get and that were not there yet.
-type secrets interface{ Learn(ctx context.Context) }
+// Relearn reads those again that may have changed, before it is told why pods failed.
+type secrets interface {
+	Learn(ctx context.Context)
+	Relearn(ctx context.Context)
+}
 
 // learnEvery is more often than a kubelet tries again to start a container whose
 // Secret was missing.
@@ -215,17 +219,26 @@ func (w watcher) learning(ctx context.Context) (stop func()) {
 func (w watcher) Watch(ctx context.Context, applied pipeline.Applied) (pipeline.Rollout, error) {
 	defer w.learning(ctx)()
 	defer w.screen.clear() // what follows is not about pods
-	return rollout.Watch(ctx, w.Options, applied)
+	result, err := rollout.Watch(ctx, w.Options, applied)
+	if err != nil || result.Cause != nil {
+		w.Relearn(ctx)
+	}
+	return result, err
 }
 
 func (w watcher) Hold(ctx context.Context, applied pipeline.Applied, d time.Duration) (*pipeline.Cause, error) {
 	defer w.learning(ctx)()
-	return rollout.Hold(ctx, w.Options, applied, d)
+	cause, err := rollout.Hold(ctx, w.Options, applied, d)
+	if err != nil || cause != nil {
+		w.Relearn(ctx)
+	}
+	return cause, err
 }
 
 func (w watcher) Collect(ctx context.Context, applied pipeline.Applied, cause pipeline.Cause) pipeline.Evidence {
-	w.Learn(ctx)
-	return rollout.Collect(ctx, w.Options, applied, cause)
+	known := rollout.Collect(ctx, w.Options, applied, cause)
+	w.Relearn(ctx)
+	return known
 }
 
 // checker gives the preflight package the form that deploy wants.

@@ -99,6 +99,7 @@ func (r *Release) hookCause(hook *helmrelease.Hook, record *helmrelease.Release,
 	if log := r.helm.client.hookWords(); log != "" {
 		message += "; the end of its log: " + bounded(strings.ToValidUTF8(log, "?"))
 	}
+	r.Relearn(r.helm.client.ctx)
 	cause.Message = withhold(message, secretValues(record.Manifest, hooksOf(record)))
 	return cause
 }

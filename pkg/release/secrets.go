@@ -165,16 +165,38 @@ func (r *Release) Learn(ctx context.Context) {
 	r.learnLive(ctx, missing)
 }
 
-// learnLive reads Secrets. One that cannot be read is told as such: what the pods
-// say is not to be shown then.
-func (r *Release) learnLive(ctx context.Context, secrets []secretKey) {
-	for _, key := range secrets {
-		r.lessons.mu.Lock()
-		known := r.lessons.read[key]
-		r.lessons.mu.Unlock()
-		if known {
-			continue
+// Relearn reads the Secrets that pods use once more: one may have changed since, and
+// what is about to be told may hold its new value.
+func (r *Release) Relearn(ctx context.Context) {
+	if r.Withhold == nil {
+		return
+	}
+	r.lessons.mu.Lock()
+	used := slices.Collect(maps.Keys(r.lessons.absent))
+	for key := range r.lessons.read {
+		if key.pods {
+			used = append(used, key)
 		}
+	}
+	r.lessons.mu.Unlock()
+	// The run may be over its time, which is what is told then.
+	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), learnTime)
+	defer cancel()
+	r.ask(ctx, used)
+}
+
+// learnLive reads Secrets that were not read yet.
+func (r *Release) learnLive(ctx context.Context, secrets []secretKey) {
+	r.lessons.mu.Lock()
+	unknown := slices.DeleteFunc(slices.Clone(secrets), func(key secretKey) bool { return r.lessons.read[key] })
+	r.lessons.mu.Unlock()
+	r.ask(ctx, unknown)
+}
+
+// ask reads Secrets. One that cannot be read is told as such: what the pods say is
+// not to be shown then.
+func (r *Release) ask(ctx context.Context, secrets []secretKey) {
+	for _, key := range secrets {
 		secret, err := r.client.CoreV1().Secrets(key.namespace).Get(ctx, key.name, metav1.GetOptions{})
 		if err == nil {
 			r.Withhold(dataOf(secret)...)
@@ -199,6 +221,7 @@ func (l *lessons) note(key secretKey, done bool) {
 		delete(l.absent, key)
 		return
 	}
+	delete(l.read, key)
 	l.absent[key] = true
 }
 

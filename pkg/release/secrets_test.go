@@ -1,6 +1,7 @@
 package release
 
 import (
+	"context"
 	"encoding/base64"
 	"net/http"
 	"slices"
@@ -130,6 +131,26 @@ func TestALateSecretIsLearnedAndAForbiddenOneTold(t *testing.T) {
 	r.Learn(t.Context())
 	require.True(t, p.knows("Live-ext"))
 	require.Equal(t, []string{"projected"}, p.unread, "once")
+}
+
+func TestASecretThatChangesDuringARunIsReadAgain(t *testing.T) {
+	r, cluster := open(t)
+	r.Chart = chartOf(t, manySecrets)
+	put := func(value string) {
+		cluster.put("/api/v1/namespaces/portal/secrets/ext", "apiVersion: v1\nkind: Secret\nmetadata: {name: ext, namespace: portal}\ndata: {value: "+b64(value)+"}\n")
+	}
+	put("Live-ext")
+	p := taught(r)
+	_, err := r.Plan(t.Context(), image("one").Image())
+	require.NoError(t, err)
+	put("Rotated-ext")
+	r.Learn(t.Context())
+	require.False(t, p.knows("Rotated-ext"), "nothing is to be told")
+	over, cancel := context.WithCancel(t.Context())
+	cancel()
+	r.Relearn(over)
+	require.True(t, p.knows("Rotated-ext"))
+	require.True(t, p.knows("Live-ext"))
 }
 
 func TestSecretsAreNamedInAnyKindOfObject(t *testing.T) {
