@@ -207,15 +207,15 @@ func (c *collector) login(auth string) {
 // passwords in its connection URLs; and what is secret in texts that are documents.
 func Values(document any) []string {
 	var w walker
-	w.walk("", false, document)
+	w.walk(false, document)
 	return w.found
 }
 
 type walker struct{ found []string }
 
-// walk adds what is secret in a node of a name; secret says that it is within
-// something that is.
-func (w *walker) walk(name string, secret bool, node any) {
+// walk adds what is secret in a node; secret says that it is within something that
+// is.
+func (w *walker) walk(secret bool, node any) {
 	switch node := node.(type) {
 	case map[string]any:
 		label, pair := pairOf(node)
@@ -230,11 +230,11 @@ func (w *walker) walk(name string, secret bool, node any) {
 			if child, ok := child.(string); ok && IsOpen(key, child) || NameIsOpen(key) && !ok || notSecret.MatchString(key) {
 				inner = false
 			}
-			w.walk(key, NameIsSecret(key) || inner, child)
+			w.walk(NameIsSecret(key) || inner, child)
 		}
 	case []any:
 		for _, child := range node {
-			w.walk(name, secret, child)
+			w.walk(secret, child)
 		}
 	case string:
 		w.text(secret, node)

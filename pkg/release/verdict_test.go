@@ -265,7 +265,7 @@ func TestARecordOfAnotherRevisionThanItsNameSaysIsNamed(t *testing.T) {
 			record, err := r.record(t.Context(), 1)
 			require.NoError(t, err)
 			edit(record)
-			require.NoError(t, r.helm.records.Driver.Update("sh.helm.release.v1.backstage.v1", record))
+			require.NoError(t, r.helm.records.Update("sh.helm.release.v1.backstage.v1", record))
 			amend(cluster, "/api/v1/namespaces/portal/secrets/sh.helm.release.v1.backstage.v1", func(s *corev1.Secret) {
 				s.Labels["name"], s.Labels["version"] = "backstage", "1"
 			})
