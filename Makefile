@@ -67,31 +67,31 @@ test-sigstore: bin/stagecrew bin/sigstore $(TOOLS)/cosign ## keyless signatures 
 	E2E_REQUIRED=1 E2E_SIGSTORE=$(CURDIR)/bin/sigstore E2E_TOOLS=$(TOOLS) E2E_STAGECREW=$(CURDIR)/bin/stagecrew go test -count=1 -v ./test/sigstore
 
 .PHONY: e2e-main
-e2e-main: bin/stagecrew sandbox bin/withstage $(TOOLS)/act ## the main path and the actions, on the sandbox
-	ACT_BIN=$(TOOLS)/act E2E_REQUIRED=1 bin/withstage -name e2e -- go test -p 1 -count=1 -timeout 40m -v ./test/e2e ./test/actions
+e2e-main: bin/stagecrew sandbox bin/withenv $(TOOLS)/act ## the main path and the actions, on the sandbox
+	ACT_BIN=$(TOOLS)/act E2E_REQUIRED=1 bin/withenv -name e2e -- go test -p 1 -count=1 -timeout 40m -v ./test/e2e ./test/actions
 
 .PHONY: e2e-secrets
-e2e-secrets: bin/stagecrew sandbox bin/withstage ## a release that shows all its secrets: none leaves, on the sandbox
-	E2E_REQUIRED=1 bin/withstage -name e2e -- go test -count=1 -timeout 20m -v -run TestNoSecretLeaves ./test/e2e
+e2e-secrets: bin/stagecrew sandbox bin/withenv ## a release that shows all its secrets: none leaves, on the sandbox
+	E2E_REQUIRED=1 bin/withenv -name e2e -- go test -count=1 -timeout 20m -v -run TestNoSecretLeaves ./test/e2e
 
 # What was measured, for the document; it is written after a failure, too.
 SCENARIOS := $(CURDIR)/bin/scenarios
 
-e2e: bin/stagecrew sandbox bin/withstage $(TOOLS)/helm ## the scenario suite and the kill matrix on the sandbox, beside helm; writes docs/scenarios.md
+e2e: bin/stagecrew sandbox bin/withenv $(TOOLS)/helm ## the scenario suite and the kill matrix on the sandbox, beside helm; writes docs/scenarios.md
 	rm -rf $(SCENARIOS) && mkdir -p $(SCENARIOS)
-	E2E_RESULTS=$(SCENARIOS) E2E_HELM=$(TOOLS)/helm E2E_REQUIRED=1 bin/withstage -name scenarios -- go test -count=1 -timeout 60m -v ./test/scenarios; \
+	E2E_RESULTS=$(SCENARIOS) E2E_HELM=$(TOOLS)/helm E2E_REQUIRED=1 bin/withenv -name scenarios -- go test -count=1 -timeout 60m -v ./test/scenarios; \
 		code=$$?; go run ./test/scenarios/table $(SCENARIOS) | sed -E 's|[^ ]*/scenario-[0-9]+|CHART|g' > $(SCENARIOS)/scenarios.md && mv $(SCENARIOS)/scenarios.md docs/scenarios.md && exit $$code
 
 # Every night: far more kills than the table in docs/scenarios.md has.
 KILLS ?= 100
 
 .PHONY: e2e-kills
-e2e-kills: bin/stagecrew sandbox bin/withstage ## KILLS=100 deploys killed at random moments; SEED=N repeats a run
-	E2E_KILLS=$(KILLS) E2E_SEED=$(SEED) E2E_REQUIRED=1 bin/withstage -name scenarios -- \
+e2e-kills: bin/stagecrew sandbox bin/withenv ## KILLS=100 deploys killed at random moments; SEED=N repeats a run
+	E2E_KILLS=$(KILLS) E2E_SEED=$(SEED) E2E_REQUIRED=1 bin/withenv -name scenarios -- \
 		go test -count=1 -timeout 6h -v -run '^TestAfterSIGKILLAtARandomMomentTheSameCommandEndsWell$$' ./test/scenarios
 
-bin/withstage: $(GO_FILES)
-	go build -o bin/withstage ./test/withstage
+bin/withenv: $(GO_FILES)
+	go build -o bin/withenv ./test/withenv
 
 bin/sigstore: $(shell find test/sigstore/server -type f ! -name '*_test.go')
 	@test -e $@ || echo "building a private Sigstore; the first compile takes about 5 minutes on 2 cores"
@@ -115,9 +115,9 @@ BENCHMARK_TOOLS := $(addprefix $(TOOLS)/,buildkitd buildx trivy cosign)
 BENCHMARKS      := $(CURDIR)/bin/benchmarks.json
 
 .PHONY: benchmarks
-benchmarks: bin/stagecrew sandbox bin/withstage $(BENCHMARK_TOOLS) ## stagecrew beside BuildKit, trivy and cosign; writes docs/benchmarks.md (BENCHMARK_FLAGS="-only ab -cold 5")
+benchmarks: bin/stagecrew sandbox bin/withenv $(BENCHMARK_TOOLS) ## stagecrew beside BuildKit, trivy and cosign; writes docs/benchmarks.md (BENCHMARK_FLAGS="-only ab -cold 5")
 	go build -o bin/benchmarks ./test/benchmarks
-	BENCHMARK_TOOLS=$(TOOLS) bin/withstage -name benchmarks -- bin/benchmarks -results $(BENCHMARKS) -document docs/benchmarks.md $(BENCHMARK_FLAGS)
+	BENCHMARK_TOOLS=$(TOOLS) bin/withenv -name benchmarks -- bin/benchmarks -results $(BENCHMARKS) -document docs/benchmarks.md $(BENCHMARK_FLAGS)
 
 demo: bin/stagecrew sandbox ## the main job on a real cluster; KUBECONFIG=FILE REPOSITORY=HOST/PATH for a cluster of yours, KEEP=1 leaves the sandbox running
 	go build -o bin/demo ./test/demo

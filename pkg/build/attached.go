@@ -55,7 +55,7 @@ func (c *copying) attachments(ctx context.Context, digest v1.Hash) error {
 	return nil
 }
 
-// hasSubject tells whether a manifest belongs to another one.
+// hasSubject reports whether a manifest belongs to another one.
 func hasSubject(raw []byte) bool {
 	manifest, err := v1.ParseManifest(bytes.NewReader(raw))
 	return err == nil && manifest.Subject != nil

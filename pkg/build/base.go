@@ -8,7 +8,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // maxConfigSize bounds the configuration of an image, in bytes.
@@ -18,7 +18,7 @@ const maxConfigSize = 8 << 20
 type baseImage struct {
 	name         string // as the user wrote it
 	index        string // digest of what the name leads to
-	ref          pipeline.Image
+	ref          record.Image
 	image        v1.Image
 	platform     *v1.Platform
 	manifestType types.MediaType
@@ -32,11 +32,11 @@ type baseImage struct {
 func (s *session) base(ctx context.Context, reference, platform string) (*baseImage, error) {
 	ref, err := parseReference(reference)
 	if err != nil {
-		return nil, pipeline.BadInput("build/options", "parsing base image %q: %w", reference, err)
+		return nil, record.BadInput("build/options", "parsing base image %q: %w", reference, err)
 	}
 	want, err := platformOf(platform)
 	if err != nil {
-		return nil, pipeline.BadInput("build/options", "parsing platform %q: %w", platform, err)
+		return nil, record.BadInput("build/options", "parsing platform %q: %w", platform, err)
 	}
 	descriptor, err := s.get(ctx, ref)
 	if err != nil {
@@ -45,7 +45,7 @@ func (s *session) base(ctx context.Context, reference, platform string) (*baseIm
 	image, err := s.imageFor(ctx, ref.Context(), descriptor, want)
 	if err != nil {
 		if descriptor.MediaType.IsIndex() && !fromNetwork(err) {
-			return nil, pipeline.BadInput("build/base-platform", "choosing %s from base image %q: %w", platform, reference, bounded{err})
+			return nil, record.BadInput("build/base-platform", "choosing %s from base image %q: %w", platform, reference, bounded{err})
 		}
 		return nil, registryError(err, "getting base image %q", reference)
 	}
@@ -62,7 +62,7 @@ func (s *session) base(ctx context.Context, reference, platform string) (*baseIm
 		return nil, registryError(err, "getting base image %q", reference)
 	}
 	base := &baseImage{name: reference, index: descriptor.Digest.String(), image: image, platform: want, manifestType: mediaType, layerType: types.OCILayer,
-		ref: pipeline.Image{Repository: ref.Context().Name(), Digest: digest.String()}}
+		ref: record.Image{Repository: ref.Context().Name(), Digest: digest.String()}}
 	if mediaType == types.DockerManifestSchema2 {
 		base.layerType = types.DockerLayer
 	}
@@ -98,7 +98,7 @@ func checkBase(image v1.Image, want *v1.Platform) (*v1.ConfigFile, error) {
 		return nil, err
 	}
 	if config.OS != want.OS || config.Architecture != want.Architecture {
-		return nil, pipeline.BadInput("build/base-platform", "it is for %q, the build is for %q", config.OS+"/"+config.Architecture, want.String())
+		return nil, record.BadInput("build/base-platform", "it is for %q, the build is for %q", config.OS+"/"+config.Architecture, want.String())
 	}
 	return config, nil
 }
@@ -110,7 +110,7 @@ func configOf(image v1.Image) (*v1.ConfigFile, error) {
 		return nil, registryError(err, "reading its manifest")
 	}
 	if manifest.Config.Size > maxConfigSize {
-		return nil, pipeline.BadInput("build/base-platform", "its configuration has %d bytes, the limit is %d", manifest.Config.Size, maxConfigSize)
+		return nil, record.BadInput("build/base-platform", "its configuration has %d bytes, the limit is %d", manifest.Config.Size, maxConfigSize)
 	}
 	config, err := image.ConfigFile()
 	if err != nil {

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Names of the layers in [Result]. An image has as many base layers as its base;
@@ -43,16 +43,16 @@ type Layer struct {
 // Platform is the image of one platform.
 type Platform struct {
 	Name  string // "linux/amd64"
-	Image pipeline.Image
-	Base  pipeline.Image // the manifest of the base image for it; zero for a Dockerfile
+	Image record.Image
+	Base  record.Image // the manifest of the base image for it; zero for a Dockerfile
 }
 
 // Result is a pushed image.
 type Result struct {
 	// Image is what was built: an index when there are several platforms.
-	Image pipeline.Image
+	Image record.Image
 	// Base is the base image of the first platform.
-	Base      pipeline.Image
+	Base      record.Image
 	Platforms []Platform
 	Layers    []Layer // of each platform, bottom to top
 	// Builder is the one that was used, and Reason why.
@@ -63,7 +63,7 @@ type Result struct {
 	Sent    int64
 	Retries int
 	// Phases are the steps with their times.
-	Phases []pipeline.Phase
+	Phases []record.Phase
 	// Warnings are what went wrong without an effect on the image.
 	Warnings []string
 }
@@ -100,7 +100,7 @@ func Build(ctx context.Context, o Options) (Result, error) {
 
 // phase runs one step and notes its time.
 func (r *Result) phase(name string, step func() error) error {
-	p := pipeline.Phase{Name: name, Start: time.Now(), Result: "ok"}
+	p := record.Phase{Name: name, Start: time.Now(), Result: "ok"}
 	err := step()
 	if p.End = time.Now(); err != nil {
 		p.Result = "failed"

@@ -24,7 +24,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -199,11 +199,11 @@ func TestATagMovesWithoutChangingTheDigest(t *testing.T) {
 		require.Equal(t, result.Image, resolved)
 		o.Version = "1.0.1"
 	}
-	require.ErrorContains(t, hasty.Tag(t.Context(), pipeline.Image{Repository: o.Repository, Digest: "latest"}, "1"), "[build/options]")
+	require.ErrorContains(t, hasty.Tag(t.Context(), record.Image{Repository: o.Repository, Digest: "latest"}, "1"), "[build/options]")
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
 	require.ErrorContains(t, hasty.Tag(t.Context(), result.Image, "not a tag"), "[build/options]")
-	require.ErrorContains(t, hasty.Tag(t.Context(), pipeline.Image{Repository: o.Repository, Digest: "sha256:" + strings.Repeat("0", 64)}, "1"), "[build/image-not-found]")
+	require.ErrorContains(t, hasty.Tag(t.Context(), record.Image{Repository: o.Repository, Digest: "sha256:" + strings.Repeat("0", 64)}, "1"), "[build/image-not-found]")
 }
 
 func TestAPlatformIsChosenFromAnIndex(t *testing.T) {
@@ -230,7 +230,7 @@ func TestAPlatformIsChosenFromAnIndex(t *testing.T) {
 	o.Platform = "linux/riscv64"
 	_, err = Build(t.Context(), o)
 	require.ErrorContains(t, err, "[build/base-platform]")
-	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+	require.Equal(t, record.KindInput, record.KindOf(err))
 }
 
 func TestTheUncompressedLayerIsTheOneInTheConfiguration(t *testing.T) {

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // tool is a program that talks to BuildKit.
@@ -41,7 +41,7 @@ func findTool(ctx context.Context, o Options) (*tool, error) {
 			return &tool{path, buildxArguments}, nil
 		}
 	}
-	return nil, pipeline.BadInput("build/no-tool", "looking for %s: none of them works: install Docker with buildx (docker/setup-buildx-action), or buildctl and a buildkitd", strings.Join(names, " (with buildx) or "))
+	return nil, record.BadInput("build/no-tool", "looking for %s: none of them works: install Docker with buildx (docker/setup-buildx-action), or buildctl and a buildkitd", strings.Join(names, " (with buildx) or "))
 }
 
 func (t *tool) run(ctx context.Context, o Options, metadata string) error {

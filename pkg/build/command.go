@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // command is a program that does a part of the build.
@@ -53,9 +53,9 @@ func (c command) run(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
-		return pipeline.BadInput("build/no-tool", "running `%s`: %s is not installed", c.shown, c.path)
+		return record.BadInput("build/no-tool", "running `%s`: %s is not installed", c.shown, c.path)
 	}
-	return pipeline.BadInput("build/command", "running `%s` in %q: %w; its last lines:\n%s", c.shown, c.dir, err, output)
+	return record.BadInput("build/command", "running `%s` in %q: %w; its last lines:\n%s", c.shown, c.dir, err, output)
 }
 
 // tail shows lines to the log and keeps the last ones. The text is foreign.

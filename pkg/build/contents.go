@@ -13,7 +13,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // contents are the files of an image that tell something, after all its layers.
@@ -147,9 +147,9 @@ func (c *contents) remove(name string) {
 	}
 }
 
-func (c *contents) checks() []pipeline.Check {
+func (c *contents) checks() []record.Check {
 	looked := fmt.Sprintf("none among %d files", c.files)
-	return []pipeline.Check{
+	return []record.Check{
 		verdict("compilers", c.compilers.list(), looked),
 		verdict("secrets", c.secrets.list(), looked),
 		verdict("privileges", c.privileged.list(), looked),

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // locked is a registry that wants a password.
@@ -59,21 +59,21 @@ func TestWhatAClusterCouldPullIsToldFromWhatNobodyKnows(t *testing.T) {
 	for _, c := range []struct {
 		name, image string
 		secrets     [][]byte
-		kind        pipeline.Kind
+		kind        record.Kind
 		code        string
 	}{
-		{"no such tag", base + "x", nil, pipeline.KindRefused, "[build/image-not-found]"},
-		{"no such repository", host + "/nobody/app:1", nil, pipeline.KindRefused, "[build/image-not-found]"},
-		{"no such digest", host + "/library/node@sha256:" + strings.Repeat("0", 64), nil, pipeline.KindRefused, "[build/image-not-found]"},
-		{"not a reference", "UPPER/case", nil, pipeline.KindRefused, "[build/image-not-found]"},
-		{"without its secret", closed + "/team/app:1", nil, pipeline.KindRefused, "[build/registry-denied]"},
-		{"a secret that is none", base, [][]byte{[]byte("password=hunter2")}, pipeline.KindRefused, "[build/registry-denied]"},
-		{"a registry that is down", "127.0.0.1:1/team/app:1", nil, pipeline.KindUnavailable, "[build/registry-unavailable]"},
+		{"no such tag", base + "x", nil, record.KindRefused, "[build/image-not-found]"},
+		{"no such repository", host + "/nobody/app:1", nil, record.KindRefused, "[build/image-not-found]"},
+		{"no such digest", host + "/library/node@sha256:" + strings.Repeat("0", 64), nil, record.KindRefused, "[build/image-not-found]"},
+		{"not a reference", "UPPER/case", nil, record.KindRefused, "[build/image-not-found]"},
+		{"without its secret", closed + "/team/app:1", nil, record.KindRefused, "[build/registry-denied]"},
+		{"a secret that is none", base, [][]byte{[]byte("password=hunter2")}, record.KindRefused, "[build/registry-denied]"},
+		{"a registry that is down", "127.0.0.1:1/team/app:1", nil, record.KindUnavailable, "[build/registry-unavailable]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := hasty.Platforms(t.Context(), c.image, c.secrets)
 			require.ErrorContains(t, err, c.code)
-			require.Equal(t, c.kind, pipeline.KindOf(err))
+			require.Equal(t, c.kind, record.KindOf(err))
 			require.NotContains(t, err.Error(), "hunter2")
 		})
 	}

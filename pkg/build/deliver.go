@@ -6,7 +6,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // assemble makes the image of each platform.
@@ -28,7 +28,7 @@ func (b *layering) assemble(context.Context) error {
 		}
 		t.image = image
 		b.result.Platforms = append(b.result.Platforms, Platform{
-			Name: t.platform, Image: pipeline.Image{Repository: b.Repository, Digest: digest.String()}, Base: t.base.ref,
+			Name: t.platform, Image: record.Image{Repository: b.Repository, Digest: digest.String()}, Base: t.base.ref,
 		})
 	}
 	return nil

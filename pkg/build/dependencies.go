@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // installed is one tree of dependencies, of one platform or for all.
@@ -55,13 +55,13 @@ func (b *layering) findTrees() error {
 		if !own {
 			t.tree = shared
 			if len(b.Trees) > 0 {
-				return pipeline.BadInput("build/options", "there are dependencies for some platforms, but not for %s", t.platform)
+				return record.BadInput("build/options", "there are dependencies for some platforms, but not for %s", t.platform)
 			}
 			continue
 		}
 		tree, err := b.readTree(dir)
 		if err != nil {
-			return pipeline.BadInput("build/no-dependencies", "reading the dependencies for %s in %q: %w", t.platform, dir, err)
+			return record.BadInput("build/no-dependencies", "reading the dependencies for %s in %q: %w", t.platform, dir, err)
 		}
 		t.tree = tree
 	}

@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Dockerfile is what the dockerfile builder needs besides the common options. Its
@@ -46,7 +46,7 @@ func buildDockerfile(ctx context.Context, o Options) (Result, error) {
 	defer func() { _ = os.RemoveAll(dir) }()
 	file := filepath.Join(o.Source, filepath.FromSlash(o.Dockerfile.file()))
 	if _, err := os.Stat(file); err != nil {
-		return r, pipeline.BadInput("build/no-dockerfile", "looking for the Dockerfile: %w", err)
+		return r, record.BadInput("build/no-dockerfile", "looking for the Dockerfile: %w", err)
 	}
 	tool, err := findTool(ctx, o)
 	if err != nil {
@@ -60,7 +60,7 @@ func buildDockerfile(ctx context.Context, o Options) (Result, error) {
 	if err != nil {
 		return r, err
 	}
-	r.Image = pipeline.Image{Repository: o.Repository, Digest: digest}
+	r.Image = record.Image{Repository: o.Repository, Digest: digest}
 	session := o.Images.session()
 	if err := r.phase("check", func() error { return r.examine(ctx, session, o) }); err != nil {
 		return r, err
@@ -80,16 +80,16 @@ func (d Dockerfile) file() string {
 func readDigest(file string) (string, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return "", pipeline.Unavailable("build/no-digest", "reading the builder's answer: %w", err)
+		return "", record.Unavailable("build/no-digest", "reading the builder's answer: %w", err)
 	}
 	var answer struct {
 		Digest string `json:"containerimage.digest"`
 	}
 	if err := json.Unmarshal(text, &answer); err != nil {
-		return "", pipeline.Unavailable("build/no-digest", "reading the builder's answer: %w", err)
+		return "", record.Unavailable("build/no-digest", "reading the builder's answer: %w", err)
 	}
 	if _, err := v1.NewHash(answer.Digest); err != nil {
-		return "", pipeline.Unavailable("build/no-digest", "reading the builder's answer: it names no digest, so that nobody knows what was pushed")
+		return "", record.Unavailable("build/no-digest", "reading the builder's answer: it names no digest, so that nobody knows what was pushed")
 	}
 	return answer.Digest, nil
 }
@@ -98,7 +98,7 @@ func readDigest(file string) (string, error) {
 func (r *Result) examine(ctx context.Context, s *session, o Options) error {
 	ref, err := name.NewDigest(r.Image.String())
 	if err != nil {
-		return pipeline.BadInput("build/options", "parsing repository %q: %w", o.Repository, err)
+		return record.BadInput("build/options", "parsing repository %q: %w", o.Repository, err)
 	}
 	descriptor, err := s.get(ctx, ref)
 	if err != nil {
@@ -107,7 +107,7 @@ func (r *Result) examine(ctx context.Context, s *session, o Options) error {
 	for _, platform := range o.platforms() {
 		want, err := platformOf(platform)
 		if err != nil {
-			return pipeline.BadInput("build/options", "parsing platform %q: %w", platform, err)
+			return record.BadInput("build/options", "parsing platform %q: %w", platform, err)
 		}
 		image, err := s.imageFor(ctx, ref.Context(), descriptor, want)
 		if err != nil {
@@ -138,7 +138,7 @@ func (r *Result) list(image v1.Image, platform string) error {
 	if err != nil {
 		return err
 	}
-	r.Platforms = append(r.Platforms, Platform{Name: platform, Image: pipeline.Image{Repository: r.Image.Repository, Digest: digest.String()}})
+	r.Platforms = append(r.Platforms, Platform{Name: platform, Image: record.Image{Repository: r.Image.Repository, Digest: digest.String()}})
 	for _, d := range manifest.Layers {
 		r.Layers = append(r.Layers, Layer{Platform: platform, Name: LayerDockerfile, Digest: d.Digest.String(), Size: d.Size})
 	}

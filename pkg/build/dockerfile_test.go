@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // fakeTool stands for docker or buildctl. It fails on any argument that it was not
@@ -41,7 +41,7 @@ cp $here/answer "$metadata"
 	return path
 }
 
-func dockerfileOptions(t *testing.T, host string) (Options, pipeline.Image) {
+func dockerfileOptions(t *testing.T, host string) (Options, record.Image) {
 	t.Helper()
 	pushPlatforms(t, host, "amd64", "arm64")
 	image, err := hasty.Resolve(t.Context(), host+"/library/node:many")
@@ -72,8 +72,8 @@ func TestBuildxIsToldToPushByDigest(t *testing.T) {
 		o.Source,
 	}, fmt.Sprintf(`{"containerimage.digest":%q,"other":{}}`, image.Digest))
 	o.Dockerfile.Tool = tool
-	var inspected []pipeline.Image
-	o.Inspect = func(_ context.Context, i pipeline.Image, local LocalImage) error {
+	var inspected []record.Image
+	o.Inspect = func(_ context.Context, i record.Image, local LocalImage) error {
 		digest, err := local.Digest()
 		require.Equal(t, i.Digest, digest.String())
 		inspected = append(inspected, i)

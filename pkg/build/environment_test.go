@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // recorded are variables of a job, with what each kind of program sees of them.
@@ -131,7 +131,7 @@ func TestNativeCodeThatNobodyBuiltIsNamed(t *testing.T) {
 		err := (&workspace{manager: manager{name: name}}).checkBuilt(tree, nil)
 		require.ErrorContains(t, err, c.want)
 		require.ErrorContains(t, err, "[build/install-scripts]")
-		require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+		require.Equal(t, record.KindInput, record.KindOf(err))
 	}
 	require.NoError(t, (&workspace{}).checkBuilt(tree, []string{"*"}), "who lets all run has them built")
 }

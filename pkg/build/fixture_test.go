@@ -20,7 +20,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // fixed is a source of numbers that makes test images the same each time.
@@ -136,7 +136,7 @@ func rootFS(t *testing.T, image v1.Image) v1.RootFS {
 	return config.RootFS
 }
 
-func pull(t *testing.T, image pipeline.Image) v1.Image {
+func pull(t *testing.T, image record.Image) v1.Image {
 	t.Helper()
 	ref, err := name.NewDigest(image.String())
 	require.NoError(t, err)

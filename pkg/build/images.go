@@ -13,28 +13,28 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Resolve is [Images.Resolve] with the usual credentials.
-func Resolve(ctx context.Context, reference string) (pipeline.Image, error) {
+func Resolve(ctx context.Context, reference string) (record.Image, error) {
 	return Images{}.Resolve(ctx, reference)
 }
 
 // Resolve asks the registry which digest a reference has now. A reference by
 // digest is checked to be there. Of a multi-platform image it is the index.
-func (i Images) Resolve(ctx context.Context, reference string) (pipeline.Image, error) {
+func (i Images) Resolve(ctx context.Context, reference string) (record.Image, error) {
 	ref, err := parseReference(reference)
 	if err != nil {
-		return pipeline.Image{}, pipeline.BadInput("build/options", "parsing image %q: %w", reference, err)
+		return record.Image{}, record.BadInput("build/options", "parsing image %q: %w", reference, err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, smallTimeout)
 	defer cancel()
 	descriptor, err := i.session().get(ctx, ref)
 	if err != nil {
-		return pipeline.Image{}, registryError(err, "resolving %q", reference)
+		return record.Image{}, registryError(err, "resolving %q", reference)
 	}
-	return pipeline.Image{Repository: ref.Context().Name(), Digest: descriptor.Digest.String()}, nil
+	return record.Image{Repository: ref.Context().Name(), Digest: descriptor.Digest.String()}, nil
 }
 
 // Platforms lists the platforms that an image has, such as "linux/amd64", sorted.
@@ -44,11 +44,11 @@ func (i Images) Resolve(ctx context.Context, reference string) (pipeline.Image, 
 func (i Images) Platforms(ctx context.Context, reference string, dockerconfigjson [][]byte) ([]string, error) {
 	ref, err := parseReference(reference)
 	if err != nil {
-		return nil, pipeline.Refused("build/image-not-found", "parsing image %q: %w", reference, err)
+		return nil, record.Refused("build/image-not-found", "parsing image %q: %w", reference, err)
 	}
 	secrets, err := readPullSecrets(dockerconfigjson)
 	if err != nil {
-		return nil, pipeline.Refused("build/registry-denied", "%w", err)
+		return nil, record.Refused("build/registry-denied", "%w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, smallTimeout)
 	defer cancel()
@@ -105,9 +105,9 @@ func pullError(err error, reference string) error {
 	if errors.As(err, &answer) {
 		switch answer.StatusCode {
 		case http.StatusNotFound, http.StatusGone:
-			return pipeline.Refused("build/image-not-found", "looking for image %q: %w", reference, bounded{err})
+			return record.Refused("build/image-not-found", "looking for image %q: %w", reference, bounded{err})
 		case http.StatusUnauthorized, http.StatusForbidden:
-			return pipeline.Refused("build/registry-denied", "looking for image %q with the pull secrets: %w", reference, bounded{err})
+			return record.Refused("build/registry-denied", "looking for image %q with the pull secrets: %w", reference, bounded{err})
 		}
 	}
 	return registryError(err, "looking for image %q", reference)

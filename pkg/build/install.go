@@ -9,7 +9,7 @@ import (
 	"path"
 	"slices"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // installerFiles are those, besides package.json and the lockfile, that decide what
@@ -67,7 +67,7 @@ func (w *workspace) installTo(ctx context.Context, dir string, o Options) error 
 		return err
 	}
 	if !exists(target, modules) {
-		return pipeline.BadInput("build/no-dependencies",
+		return record.BadInput("build/no-dependencies",
 			"installing with %s wrote no node_modules: set `nodeLinker: node-modules` in .yarnrc.yml", w.manager.name)
 	}
 	return nil

@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // allScripts stands for every package in [Options.InstallScripts].
@@ -26,7 +26,7 @@ func (m manager) installIn(ctx context.Context, dir string, root *os.Root, args 
 	every := slices.Contains(o.InstallScripts, allScripts)
 	if m.name == "yarn" {
 		if len(o.InstallScripts) > 0 && !every {
-			return pipeline.BadInput("build/install-scripts",
+			return record.BadInput("build/install-scripts",
 				"installing with Yarn: name the packages whose install scripts may run in dependenciesMeta of package.json (\"better-sqlite3\": {\"built\": true}) rather than by --allow-install-scripts, which takes only * here")
 		}
 		if !every {
@@ -89,7 +89,7 @@ func (w *workspace) checkBuilt(tree *installed, mayRun []string) error {
 	if len(missing) == 0 {
 		return nil
 	}
-	return pipeline.BadInput("build/install-scripts",
+	return record.BadInput("build/install-scripts",
 		"checking the dependencies: %s: native code that install scripts build or download is missing, because they did not run; "+
 			"let those that you trust run (%s), or install elsewhere and give the tree (--dependency-tree)",
 		strings.Join(missing, ", "), w.manager.allow(missing))

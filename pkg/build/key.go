@@ -15,7 +15,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // keyFormat changes when the same inputs would give another layer.
@@ -55,7 +55,7 @@ func (w *workspace) dependencyKey(platform string, base *baseImage, o Options, t
 func (k keyHash) addInputs(w *workspace, further []string) error {
 	text, err := readLimited(w.root, w.manager.lockfile, maxLockfileSize)
 	if err != nil {
-		return pipeline.BadInput("build/no-lockfile", "reading %s: %w", w.manager.lockfile, err)
+		return record.BadInput("build/no-lockfile", "reading %s: %w", w.manager.lockfile, err)
 	}
 	k.add(w.manager.lockfile, lockInputs(text))
 	for _, name := range slices.Concat(installerFiles, further) {

@@ -9,7 +9,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // layering is one build of the layers builder.
@@ -109,10 +109,10 @@ func (b *layering) resolve(ctx context.Context) error {
 	}
 	var err error
 	if b.repo, err = name.NewRepository(b.Repository); err != nil {
-		return pipeline.BadInput("build/options", "parsing repository %q: %w", b.Repository, err)
+		return record.BadInput("build/options", "parsing repository %q: %w", b.Repository, err)
 	}
 	if b.keepIn, err = name.NewRepository(b.CacheRepository); err != nil {
-		return pipeline.BadInput("build/options", "parsing repository %q: %w", b.CacheRepository, err)
+		return record.BadInput("build/options", "parsing repository %q: %w", b.CacheRepository, err)
 	}
 	b.pusher, err = b.session.pushTo(ctx, b.repo, b.baseRepo(), b.keepIn)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // What goes into the image. Everything else at the top of a workspace stays out,
@@ -117,7 +117,7 @@ func (p plan) entries(kind part) []entry {
 	return entries
 }
 
-// hasConfig tells whether the image has the named configuration file.
+// hasConfig reports whether the image has the named configuration file.
 func (p plan) hasConfig(name string) bool {
 	_, ok := p[configuration][name]
 	return ok
@@ -133,7 +133,7 @@ func topEntries(root *os.Root, include []string) ([]string, error) {
 	}
 	for _, name := range include {
 		if !exists(root, name) {
-			return nil, pipeline.BadInput("build/no-include", "reading included path %q: the source does not have it", name)
+			return nil, record.BadInput("build/no-include", "reading included path %q: the source does not have it", name)
 		}
 		tops = append(tops, name)
 	}
@@ -173,7 +173,7 @@ func newEntry(root *os.Root, name string, d fs.DirEntry) (entry, error) {
 		}
 		return e, checkLink(e)
 	}
-	return entry{}, pipeline.BadInput("build/odd-file",
+	return entry{}, record.BadInput("build/odd-file",
 		"%q is a %s: an image of an application holds files, folders and symbolic links only; remove it", name, kindName(e.mode))
 }
 
@@ -190,7 +190,7 @@ func checkLink(e entry) error {
 	if inside {
 		return nil
 	}
-	return pipeline.BadInput("build/link-leaves-source",
+	return record.BadInput("build/link-leaves-source",
 		"symbolic link %q leads to %q, out of the workspace: replace it by its content or by a relative link", e.path, e.link)
 }
 

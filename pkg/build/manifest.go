@@ -100,7 +100,7 @@ func (p *pusher) image(ctx context.Context, image described, blobs []blob, refer
 	}
 }
 
-// hasManifest tells whether a manifest is there already; one that is wanted under a
+// hasManifest reports whether a manifest is there already; one that is wanted under a
 // tag is written in any case.
 func (p *pusher) hasManifest(ctx context.Context, reference string) bool {
 	if !strings.HasPrefix(reference, "sha256:") {

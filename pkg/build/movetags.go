@@ -7,7 +7,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // MovedTag is what became of a [TagMove].
@@ -25,7 +25,7 @@ type MovedTag struct {
 // stays where it is when its image has a higher version, by that image's own label,
 // or, without a label, by the other tags of the repository. The list tells how far
 // it came when there is an error.
-func (i Images) MoveTags(ctx context.Context, image pipeline.Image, moves []TagMove) ([]MovedTag, error) {
+func (i Images) MoveTags(ctx context.Context, image record.Image, moves []TagMove) ([]MovedTag, error) {
 	for _, m := range moves {
 		if err := checkTag(m.Tag); err != nil {
 			return nil, err
@@ -58,11 +58,11 @@ func (i Images) MoveTags(ctx context.Context, image pipeline.Image, moves []TagM
 }
 
 // decide says what is to become of one tag. It writes nothing.
-func (s *session) decide(ctx context.Context, image pipeline.Image, m TagMove) (MovedTag, error) {
+func (s *session) decide(ctx context.Context, image record.Image, m TagMove) (MovedTag, error) {
 	result := MovedTag{Tag: m.Tag}
 	repo, err := name.NewRepository(image.Repository)
 	if err != nil {
-		return result, pipeline.BadInput("build/options", "tagging: %w", err)
+		return result, record.BadInput("build/options", "tagging: %w", err)
 	}
 	found, err := s.get(ctx, repo.Tag(m.Tag))
 	if isNotFound(err) {
@@ -82,7 +82,7 @@ func (s *session) decide(ctx context.Context, image pipeline.Image, m TagMove) (
 		result.Here = true
 		return result, nil
 	case m.Fixed:
-		return result, pipeline.Refused("build/version-taken",
+		return result, record.Refused("build/version-taken",
 			"tagging %q as %q: that version is already %s: a version stays what it was; release a new one", image, m.Tag, result.From)
 	case m.Forward:
 		labelled, err := s.versionOf(ctx, repo, found.Digest)

@@ -15,7 +15,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // nativeModules are the compiled modules (*.node) of a dependency tree: for each
@@ -124,7 +124,7 @@ func packageOf(name string) (folder, family string) {
 	return folder, family
 }
 
-// forOtherSystems tells whether a package says that it is not for Linux, as
+// forOtherSystems reports whether a package says that it is not for Linux, as
 // fsevents does, which is for macOS.
 func forOtherSystems(root *os.Root, folder string) bool {
 	text, err := readLimited(root, folder+"/package.json", maxPackageJSONSize)
@@ -162,7 +162,7 @@ func (n nativeModules) refuse(platform string) error {
 	if len(missing) > shown {
 		missing = append(missing[:shown], fmt.Sprintf("and %d more", len(missing)-shown))
 	}
-	return pipeline.BadInput("build/native-modules",
+	return record.BadInput("build/native-modules",
 		"checking the dependencies for %s: %s: install them on a machine of that platform and give the folder as the platform's tree (--dependency-tree)",
 		platform, strings.Join(missing, "; "))
 }

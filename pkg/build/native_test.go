@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // module is the head of a compiled module.
@@ -63,7 +63,7 @@ func TestNativeModulesDecideWhichPlatformsATreeServes(t *testing.T) {
 				if want := c.refused[platform]; want != "" {
 					require.ErrorContains(t, err, want)
 					require.ErrorContains(t, err, "[build/native-modules]")
-					require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+					require.Equal(t, record.KindInput, record.KindOf(err))
 				} else {
 					require.NoError(t, err, platform)
 				}

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const pemKey = "-----BEGIN EC PRIVATE KEY-----\nMHc=\n-----END EC PRIVATE KEY-----\n"
@@ -165,7 +165,7 @@ func TestFilesWithHolesAreRefused(t *testing.T) {
 				return
 			}
 			require.ErrorContains(t, err, "[build/odd-file]")
-			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+			require.Equal(t, record.KindInput, record.KindOf(err))
 		})
 	}
 	// Go's writer makes none, so that the reader's header stands for one.

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // The builders.
@@ -93,7 +93,7 @@ type Options struct {
 	// with its error. The layers builder calls it while it pushes, with bytes that are
 	// still on this machine (those of the base image and of a reused layer are read
 	// from the registry); the dockerfile builder afterwards.
-	Inspect func(ctx context.Context, image pipeline.Image, local LocalImage) error
+	Inspect func(ctx context.Context, image record.Image, local LocalImage) error
 	// Timeout bounds the whole build with its transfers; 30 minutes when zero.
 	Timeout time.Duration
 	// Log gets progress; nil discards it.
@@ -111,9 +111,9 @@ const (
 // RepositoryName is HOST[:PORT]/PATH in lower case, as registries want it: the name
 // of a GitHub repository may have capitals.
 func RepositoryName(s string) (string, error) {
-	repository, err := pipeline.ParseRepository(strings.ToLower(s))
+	repository, err := record.ParseRepository(strings.ToLower(s))
 	if err != nil {
-		return "", pipeline.BadInput("build/options", "%w", err)
+		return "", record.BadInput("build/options", "%w", err)
 	}
 	return repository, nil
 }
@@ -167,7 +167,7 @@ func (o Options) Validate() error {
 	if len(problems) == 0 {
 		return nil
 	}
-	return pipeline.BadInput("build/options", "checking the options of the build: %w", errors.Join(problems...))
+	return record.BadInput("build/options", "checking the options of the build: %w", errors.Join(problems...))
 }
 
 func (o Options) checkPlatforms() (problems []error) {

@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // packFiles makes a .tar.gz; "-> x" is a link, "mode 755" a file with that mode. The
@@ -225,7 +225,7 @@ func TestABrokenArchiveIsRefused(t *testing.T) {
 	files[bundleArchive] = files[bundleArchive][:len(files[bundleArchive])/2]
 	_, err := Build(t.Context(), options(writeTree(t, files), host, pushBase(t, host, types.OCIManifestSchema1)))
 	require.ErrorContains(t, err, "[build/no-backend]")
-	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+	require.Equal(t, record.KindInput, record.KindOf(err))
 }
 
 func TestPreparingRunsTheWorkspacesOwnScripts(t *testing.T) {

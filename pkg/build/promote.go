@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // maxIndexed bounds the manifests of one index, and what is attached to one image.
@@ -24,20 +24,20 @@ const maxCopied = 1000
 // Promote copies an image to another repository, also of another registry, with
 // its digest unchanged, and with its signatures and attestations. Layers that the
 // target has, or can link, do not travel. It writes no tag of a release.
-func (i Images) Promote(ctx context.Context, image pipeline.Image, repository string) (pipeline.Image, error) {
+func (i Images) Promote(ctx context.Context, image record.Image, repository string) (record.Image, error) {
 	repository, err := RepositoryName(repository)
 	if err != nil {
-		return pipeline.Image{}, err
+		return record.Image{}, err
 	}
 	from, err := name.NewDigest(image.String())
 	if err != nil {
-		return pipeline.Image{}, pipeline.BadInput("build/options", "promoting: %w", err)
+		return record.Image{}, record.BadInput("build/options", "promoting: %w", err)
 	}
 	to, err := name.NewRepository(repository)
 	if err != nil {
-		return pipeline.Image{}, pipeline.BadInput("build/options", "parsing repository %q: %w", repository, err)
+		return record.Image{}, record.BadInput("build/options", "parsing repository %q: %w", repository, err)
 	}
-	promoted := pipeline.Image{Repository: repository, Digest: image.Digest}
+	promoted := record.Image{Repository: repository, Digest: image.Digest}
 	if to.Name() == from.Context().Name() {
 		return promoted, nil
 	}
@@ -46,18 +46,18 @@ func (i Images) Promote(ctx context.Context, image pipeline.Image, repository st
 	s := i.session()
 	target, err := s.pushTo(ctx, to, from.Context())
 	if err != nil {
-		return pipeline.Image{}, registryError(err, "logging in to push to %q", repository)
+		return record.Image{}, registryError(err, "logging in to push to %q", repository)
 	}
 	c := &copying{session: s, from: from.Context(), to: target, seen: map[string]bool{}}
 	if err := c.manifest(ctx, from, ""); err != nil {
-		return pipeline.Image{}, registryError(err, "copying %q to %q", image, repository)
+		return record.Image{}, registryError(err, "copying %q to %q", image, repository)
 	}
 	there, err := s.head(ctx, to.Digest(image.Digest))
 	if err != nil {
-		return pipeline.Image{}, registryError(err, "looking for the copy %q", promoted)
+		return record.Image{}, registryError(err, "looking for the copy %q", promoted)
 	}
 	if there.Digest.String() != image.Digest {
-		return pipeline.Image{}, pipeline.Unavailable("build/digest-changed", "copying %q: the registry of %q has it as %s", image, repository, there.Digest)
+		return record.Image{}, record.Unavailable("build/digest-changed", "copying %q: the registry of %q has it as %s", image, repository, there.Digest)
 	}
 	s.log.Info("image promoted", "image", promoted, "sent-bytes", target.bytes.Load())
 	return promoted, nil
@@ -78,7 +78,7 @@ func (c *copying) once(reference string) (bool, error) {
 		return false, nil
 	}
 	if len(c.seen) == maxCopied {
-		return false, pipeline.Refused("build/too-much-attached", "copying from %q: the image has more than %d manifests with what is attached to it; remove what nobody needs", c.from, maxCopied)
+		return false, record.Refused("build/too-much-attached", "copying from %q: the image has more than %d manifests with what is attached to it; remove what nobody needs", c.from, maxCopied)
 	}
 	c.seen[reference] = true
 	return true, nil

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestPromotingChangesNoDigestAndTakesTheSignaturesAlong(t *testing.T) {
@@ -40,9 +40,9 @@ func TestPromotingChangesNoDigestAndTakesTheSignaturesAlong(t *testing.T) {
 			seen.reset()
 			promoted, err := hasty.Promote(t.Context(), built.Image, target)
 			require.NoError(t, err)
-			require.Equal(t, pipeline.Image{Repository: strings.ToLower(target), Digest: built.Image.Digest}, promoted)
+			require.Equal(t, record.Image{Repository: strings.ToLower(target), Digest: built.Image.Digest}, promoted)
 			for _, p := range built.Platforms {
-				complete(t, Result{Image: pipeline.Image{Repository: promoted.Repository, Digest: p.Image.Digest}})
+				complete(t, Result{Image: record.Image{Repository: promoted.Repository, Digest: p.Image.Digest}})
 			}
 			copied, err := name.NewDigest(promoted.String())
 			require.NoError(t, err)
@@ -66,7 +66,7 @@ func TestPromotingChangesNoDigestAndTakesTheSignaturesAlong(t *testing.T) {
 	same, err := hasty.Promote(t.Context(), built.Image, built.Image.Repository)
 	require.NoError(t, err)
 	require.Equal(t, built.Image, same)
-	_, err = hasty.Promote(t.Context(), pipeline.Image{Repository: here + "/team/none", Digest: built.Image.Digest[:70] + "0"}, there+"/x/y")
+	_, err = hasty.Promote(t.Context(), record.Image{Repository: here + "/team/none", Digest: built.Image.Digest[:70] + "0"}, there+"/x/y")
 	require.Error(t, err)
 }
 

@@ -18,7 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // failing stands before a registry and fails at random, the same way for the same
@@ -149,7 +149,7 @@ func TestAFailingRegistryEndsInTheRightImageOrAClearError(t *testing.T) {
 }
 
 // pushThrough builds and tags through the stormy address and looks at the result
-// through the calm one. It tells whether the build succeeded.
+// through the calm one. It reports whether the build succeeded.
 func pushThrough(t *testing.T, calm, stormy string) bool {
 	t.Helper()
 	before := emptyImage(t)
@@ -195,7 +195,7 @@ func pushThrough(t *testing.T, calm, stormy string) bool {
 
 func clear(t *testing.T, err error) {
 	t.Helper()
-	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err), "%v", err)
+	require.Equal(t, record.KindUnavailable, record.KindOf(err), "%v", err)
 	require.Regexp(t, `\[build/registry-(unavailable|denied)\]$`, err.Error())
 	require.Less(t, len(err.Error()), 1500)
 	require.NotContains(t, err.Error(), "\n")

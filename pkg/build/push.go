@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // parallelTransfers is how many blobs travel at the same time.
@@ -140,7 +140,7 @@ func (p *pusher) manifest(ctx context.Context, reference string, mediaType types
 	})
 }
 
-// blobUnknown tells whether the registry misses something that a manifest names.
+// blobUnknown reports whether the registry misses something that a manifest names.
 func blobUnknown(err error) bool {
 	return hasCode(err, transport.ManifestBlobUnknownErrorCode, transport.BlobUnknownErrorCode, "MANIFEST_REFERENCES_UNKNOWN")
 }
@@ -156,7 +156,7 @@ func parallel(ctx context.Context, limit int, tasks ...func(context.Context) err
 		room <- struct{}{}
 		wait.Go(func() {
 			defer func() { <-room }()
-			if errs[i] = pipeline.Guard(func() error { return task(ctx) }); errs[i] != nil {
+			if errs[i] = record.Guard(func() error { return task(ctx) }); errs[i] != nil {
 				cancel(errs[i])
 			}
 		})

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
@@ -45,7 +45,7 @@ func TestAWorkspaceThatCannotRunIsRefusedWithTheCommandThatMendsIt(t *testing.T)
 			c.change(files)
 			// No registry listens there: the workspace is looked at first.
 			_, err := Build(t.Context(), options(writeTree(t, files), "127.0.0.1:1", "127.0.0.1:1/node:24"))
-			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+			require.Equal(t, record.KindInput, record.KindOf(err))
 			for _, part := range c.want {
 				require.ErrorContains(t, err, part)
 			}
@@ -94,7 +94,7 @@ func TestAllProblemsOfTheOptionsAreReportedAtOnce(t *testing.T) {
 	for _, part := range []string{"source is missing", "base image is missing", "repository is missing", "windows/amd64", `"../x"`, "negative", "[build/options]"} {
 		require.ErrorContains(t, err, part)
 	}
-	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+	require.Equal(t, record.KindInput, record.KindOf(err))
 	require.NoError(t, Options{Source: ".", BaseImage: "node:24", Repository: "registry.example.com/a/b"}.Validate())
 }
 
@@ -102,14 +102,14 @@ func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
 	for _, c := range []struct {
 		name, body string
 		status     int
-		kind       pipeline.Kind
+		kind       record.Kind
 		code       string
 	}{
-		{"not there", "", http.StatusNotFound, pipeline.KindInput, "[build/image-not-found]"},
-		{"no credentials", "", http.StatusUnauthorized, pipeline.KindUnavailable, "[build/registry-denied]"},
-		{"not allowed", "", http.StatusForbidden, pipeline.KindUnavailable, "[build/registry-denied]"},
-		{"a manifest without end", strings.Repeat(" ", registry.MaxAnswer+1), http.StatusOK, pipeline.KindUnavailable, "it is too long"},
-		{"broken, with a long answer", strings.Repeat("::error::x\n", 1000), http.StatusNotImplemented, pipeline.KindUnavailable, "[build/registry-unavailable]"},
+		{"not there", "", http.StatusNotFound, record.KindInput, "[build/image-not-found]"},
+		{"no credentials", "", http.StatusUnauthorized, record.KindUnavailable, "[build/registry-denied]"},
+		{"not allowed", "", http.StatusForbidden, record.KindUnavailable, "[build/registry-denied]"},
+		{"a manifest without end", strings.Repeat(" ", registry.MaxAnswer+1), http.StatusOK, record.KindUnavailable, "it is too long"},
+		{"broken, with a long answer", strings.Repeat("::error::x\n", 1000), http.StatusNotImplemented, record.KindUnavailable, "[build/registry-unavailable]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -122,7 +122,7 @@ func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
 			defer server.Close()
 			_, err := hasty.Resolve(t.Context(), strings.TrimPrefix(server.URL, "http://")+"/team/app:1")
 			require.ErrorContains(t, err, c.code)
-			require.Equal(t, c.kind, pipeline.KindOf(err))
+			require.Equal(t, c.kind, record.KindOf(err))
 			require.Less(t, len(err.Error()), 1500)
 			require.NotContains(t, err.Error(), "\n")
 		})
@@ -136,7 +136,7 @@ func TestARegistryThatIsDownIsUnavailableAndLeavesNoFiles(t *testing.T) {
 	o.Repository = "127.0.0.1:1/team/backstage"
 	_, err := Build(t.Context(), o)
 	require.ErrorContains(t, err, "[build/registry-unavailable]")
-	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+	require.Equal(t, record.KindUnavailable, record.KindOf(err))
 	left, err := os.ReadDir(os.TempDir())
 	require.NoError(t, err)
 	require.Empty(t, left)

@@ -133,7 +133,7 @@ var passing = map[int]bool{
 	499: true, 520: true, 521: true, 522: true, 523: true, 524: true,
 }
 
-// temporary tells whether another attempt makes sense.
+// temporary reports whether another attempt makes sense.
 func temporary(err error) bool {
 	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || registry.Final(err) {
 		return false
@@ -164,7 +164,7 @@ func temporaryConnection(err error) bool {
 	return errors.As(err, &network) || errors.As(err, &request)
 }
 
-// hasCode tells whether the registry gave one of the error codes.
+// hasCode reports whether the registry gave one of the error codes.
 func hasCode(err error, codes ...transport.ErrorCode) bool {
 	var answer *transport.Error
 	if !errors.As(err, &answer) {
@@ -180,7 +180,7 @@ func hasCode(err error, codes ...transport.ErrorCode) bool {
 	return false
 }
 
-// uploadLost tells whether an upload has to begin anew: the registry forgot it, or
+// uploadLost reports whether an upload has to begin anew: the registry forgot it, or
 // the bytes did not arrive as they were sent.
 func uploadLost(err error) bool {
 	return hasCode(err, transport.BlobUploadUnknownErrorCode, transport.BlobUploadInvalidErrorCode, transport.DigestInvalidErrorCode, transport.SizeInvalidErrorCode)

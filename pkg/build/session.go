@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
@@ -127,13 +127,13 @@ func fromNetwork(err error) bool {
 // registryError sorts what a registry answered. The answer is foreign text.
 func registryError(err error, format string, args ...any) error {
 	doing := fmt.Sprintf(format, args...)
-	var sorted *pipeline.Error
+	var sorted *record.Error
 	if errors.As(err, &sorted) {
 		return err
 	}
 	var answer *transport.Error
 	if !errors.As(err, &answer) {
-		return pipeline.Unavailable("build/registry-unavailable",
+		return record.Unavailable("build/registry-unavailable",
 			"%s: %w; check the address and that the registry is reachable from here", doing, bounded{err})
 	}
 	switch answer.StatusCode {
@@ -142,11 +142,11 @@ func registryError(err error, format string, args ...any) error {
 		if answer.Request != nil {
 			host = answer.Request.URL.Host
 		}
-		return pipeline.Unavailable("build/registry-denied",
+		return record.Unavailable("build/registry-denied",
 			"%s: %w; log in first (`docker login %s`) with an account that may do it", doing, bounded{err}, host)
 	case http.StatusNotFound:
-		return pipeline.BadInput("build/image-not-found",
+		return record.BadInput("build/image-not-found",
 			"%s: %w; check the spelling, some registries also hide what the account may not see", doing, bounded{err})
 	}
-	return pipeline.Unavailable("build/registry-unavailable", "%s: %w", doing, bounded{err})
+	return record.Unavailable("build/registry-unavailable", "%s: %w", doing, bounded{err})
 }

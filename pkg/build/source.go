@@ -7,7 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // open runs the workspace's own build if that is wanted, and checks what is there.
@@ -15,7 +15,7 @@ func (b *layering) open(ctx context.Context) error {
 	if b.Prepare {
 		root, err := os.OpenRoot(b.Source)
 		if err != nil {
-			return pipeline.BadInput("build/no-workspace", "opening source %q: %w; give the root folder of the Backstage workspace", b.Source, err)
+			return record.BadInput("build/no-workspace", "opening source %q: %w; give the root folder of the Backstage workspace", b.Source, err)
 		}
 		w := &workspace{dir: b.Source, root: root, manager: managerOf(root)}
 		err = w.prepare(ctx, b.Options)

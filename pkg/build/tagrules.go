@@ -7,7 +7,7 @@ import (
 
 	"golang.org/x/mod/semver"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // TagRules say which tags an image gets. The same rules hold for a pushed tag, a
@@ -51,14 +51,14 @@ func (r TagRules) Moves() ([]TagMove, error) {
 	var moves []TagMove
 	if r.Commit != "" {
 		if !commitPattern.MatchString(r.Commit) {
-			return nil, pipeline.BadInput("build/tag", "commit %q: want the full id, 40 hexadecimal digits", r.Commit)
+			return nil, record.BadInput("build/tag", "commit %q: want the full id, 40 hexadecimal digits", r.Commit)
 		}
 		moves = append(moves, TagMove{Tag: "sha-" + r.Commit[:7]})
 	}
 	if r.Branch != "" {
 		tag := strings.Trim(notInTags.ReplaceAllString(strings.ToLower(strings.TrimPrefix(r.Branch, "refs/heads/")), "-"), "-.")
 		if tag == latest || releaseLike.MatchString(tag) {
-			return nil, pipeline.BadInput("build/tag", "branch %q: its tag %q would be that of a release", r.Branch, tag)
+			return nil, record.BadInput("build/tag", "branch %q: its tag %q would be that of a release", r.Branch, tag)
 		}
 		moves = append(moves, TagMove{Tag: tag[:min(len(tag), 128)]})
 	}
@@ -111,7 +111,7 @@ func ParseVersion(text string) (string, error) {
 	version := strings.TrimPrefix(strings.TrimPrefix(text, "refs/tags/"), "v")
 	core, _, _ := strings.Cut(version, "+")
 	if !semver.IsValid("v"+version) || semver.Canonical("v"+version) != "v"+core {
-		return "", pipeline.BadInput("build/tag", "version %q: want a semantic version such as 1.2.3, v1.2.3 or 1.2.3-rc.1", text)
+		return "", record.BadInput("build/tag", "version %q: want a semantic version such as 1.2.3, v1.2.3 or 1.2.3-rc.1", text)
 	}
 	return version, nil
 }
@@ -122,7 +122,7 @@ func versionTag(tag string) (version string, ok bool) {
 	return version, err == nil
 }
 
-// within tells whether a released version counts for a tag: 1.2.3 for 1.2, 1 and
+// within reports whether a released version counts for a tag: 1.2.3 for 1.2, 1 and
 // latest.
 func within(version, tag string) bool {
 	v := "v" + version
@@ -133,10 +133,10 @@ func compareVersions(a, b string) int { return semver.Compare("v"+a, "v"+b) }
 
 func checkTag(tag string) error {
 	if !tagPattern.MatchString(tag) {
-		return pipeline.BadInput("build/tag", "tag %q: want 1 to 128 letters, digits and _.- with a letter, digit or _ first", tag)
+		return record.BadInput("build/tag", "tag %q: want 1 to 128 letters, digits and _.- with a letter, digit or _ first", tag)
 	}
 	if strings.HasPrefix(tag, cacheTag) || tag == buildCacheTag {
-		return pipeline.BadInput("build/tag", "tag %q: it is one of those that keep layers", tag)
+		return record.BadInput("build/tag", "tag %q: it is one of those that keep layers", tag)
 	}
 	return nil
 }

@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestTheTagsOfAnImageFollowFromWhatIsKnownAboutIt(t *testing.T) {
@@ -62,13 +62,13 @@ func TestTheTagsOfAnImageFollowFromWhatIsKnownAboutIt(t *testing.T) {
 }
 
 // released puts an image with the version as its label there, under no tag.
-func released(t *testing.T, repository, version string) pipeline.Image {
+func released(t *testing.T, repository, version string) record.Image {
 	t.Helper()
 	image, err := mutate.ConfigFile(emptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: rootFS(t, emptyImage(t)), Config: v1.Config{Labels: map[string]string{labelVersion: version, "x": repository}}})
 	require.NoError(t, err)
 	digest, err := image.Digest()
 	require.NoError(t, err)
-	pushed := pipeline.Image{Repository: repository, Digest: digest.String()}
+	pushed := record.Image{Repository: repository, Digest: digest.String()}
 	ref, err := name.NewDigest(pushed.String())
 	require.NoError(t, err)
 	require.NoError(t, remote.Write(ref, image))
@@ -76,7 +76,7 @@ func released(t *testing.T, repository, version string) pipeline.Image {
 }
 
 // release tags an image of the version by the rules.
-func release(t *testing.T, repository, version string) (pipeline.Image, []MovedTag, error) {
+func release(t *testing.T, repository, version string) (record.Image, []MovedTag, error) {
 	t.Helper()
 	image := released(t, repository, version)
 	moves, err := TagRules{Version: version}.Moves()
@@ -137,7 +137,7 @@ func TestAVersionIsNotTakenToAnotherImage(t *testing.T) {
 	require.NoError(t, err)
 	moved, err := hasty.MoveTags(t.Context(), other, moves)
 	require.ErrorContains(t, err, "[build/version-taken]")
-	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+	require.Equal(t, record.KindRefused, record.KindOf(err))
 	require.Empty(t, moved)
 	require.Equal(t, []string{first.Digest, first.Digest, ""}, tagsOf(t, repository, "1.0.0", "latest", "main"), "no tag was moved")
 }

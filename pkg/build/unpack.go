@@ -11,7 +11,7 @@ import (
 	"path"
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Limits of the archives that `yarn build:backend` writes.
@@ -25,12 +25,12 @@ const (
 func eachPacked(root *os.Root, name string, visit func(h *tar.Header, content io.Reader) error) error {
 	file, err := root.Open(name)
 	if err != nil {
-		return pipeline.BadInput("build/no-backend", "opening %s: %w", name, err)
+		return record.BadInput("build/no-backend", "opening %s: %w", name, err)
 	}
 	defer func() { _ = file.Close() }()
 	plain, err := gzip.NewReader(file)
 	if err != nil {
-		return pipeline.BadInput("build/no-backend", "reading %s: %w; build again", name, err)
+		return record.BadInput("build/no-backend", "reading %s: %w; build again", name, err)
 	}
 	reader := tar.NewReader(io.LimitReader(plain, maxUnpacked))
 	for range maxFiles {
@@ -39,7 +39,7 @@ func eachPacked(root *os.Root, name string, visit func(h *tar.Header, content io
 			return nil
 		}
 		if err != nil {
-			return pipeline.BadInput("build/no-backend", "reading %s: %w; build again", name, err)
+			return record.BadInput("build/no-backend", "reading %s: %w; build again", name, err)
 		}
 		h.Name = path.Clean(h.Name)
 		if h.Name == "." {
@@ -50,27 +50,27 @@ func eachPacked(root *os.Root, name string, visit func(h *tar.Header, content io
 			err = visit(h, reader)
 		}
 		if err != nil && strings.Contains(err.Error(), "path escapes from parent") { // as os.Root has it
-			err = pipeline.BadInput("build/odd-file", "it leads out of the archive: %w", err)
+			err = record.BadInput("build/odd-file", "it leads out of the archive: %w", err)
 		}
 		if err != nil {
 			return fmt.Errorf("reading %s: %q: %w", name, h.Name, err)
 		}
 	}
-	return pipeline.BadInput("build/no-backend", "reading %s: it has more than %d files", name, maxFiles)
+	return record.BadInput("build/no-backend", "reading %s: it has more than %d files", name, maxFiles)
 }
 
 // fit refuses what would be another thing unpacked than it is in the archive: files
 // with holes, of which a few bytes can stand for more than any disk has.
 func fit(h *tar.Header) error {
 	if !fs.ValidPath(h.Name) {
-		return pipeline.BadInput("build/odd-file", "its name leads out of the archive")
+		return record.BadInput("build/odd-file", "its name leads out of the archive")
 	}
 	sparse := h.Typeflag == tar.TypeGNUSparse
 	for key := range h.PAXRecords {
 		sparse = sparse || strings.HasPrefix(key, "GNU.sparse.")
 	}
 	if sparse {
-		return pipeline.BadInput("build/odd-file", "it is a file with holes, which `yarn build:backend` does not write")
+		return record.BadInput("build/odd-file", "it is a file with holes, which `yarn build:backend` does not write")
 	}
 	return nil
 }
@@ -91,7 +91,7 @@ func unpack(target, source *os.Root, name string) error {
 		case tar.TypeSymlink:
 			return target.Symlink(h.Linkname, h.Name)
 		}
-		return pipeline.BadInput("build/odd-file", "the archive holds something that is no file, folder or symbolic link")
+		return record.BadInput("build/odd-file", "the archive holds something that is no file, folder or symbolic link")
 	})
 }
 

@@ -11,10 +11,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// The results of a [pipeline.Check].
+// The results of a [record.Check].
 const (
 	passed       = "passed"
 	failed       = "failed"
@@ -26,10 +26,10 @@ const (
 // is meant to, does it say what it is, and is there nothing in it that does not
 // belong into production. The layers are read, but not kept. The error is for an
 // image that could not be read; what is wrong with one is in the checks.
-func (i Images) Validate(ctx context.Context, image pipeline.Image) ([]pipeline.Check, error) {
+func (i Images) Validate(ctx context.Context, image record.Image) ([]record.Check, error) {
 	ref, err := name.NewDigest(image.String())
 	if err != nil {
-		return nil, pipeline.BadInput("build/options", "validating: %w", err)
+		return nil, record.BadInput("build/options", "validating: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
@@ -42,11 +42,11 @@ func (i Images) Validate(ctx context.Context, image pipeline.Image) ([]pipeline.
 	if err != nil {
 		return nil, registryError(err, "reading %q", image)
 	}
-	var checks []pipeline.Check
+	var checks []record.Check
 	for _, platform := range platforms {
 		want, err := platformOf(platform)
 		if err != nil {
-			return nil, pipeline.BadInput("build/base-platform", "reading %q: platform %q: %w", image, platform, err)
+			return nil, record.BadInput("build/base-platform", "reading %q: platform %q: %w", image, platform, err)
 		}
 		one, err := s.imageFor(ctx, ref.Context(), descriptor, want)
 		if err != nil {
@@ -65,8 +65,8 @@ func (i Images) Validate(ctx context.Context, image pipeline.Image) ([]pipeline.
 }
 
 // verdict makes a check out of what is wrong, if anything, and what there is.
-func verdict(name string, wrong []string, there string) pipeline.Check {
-	c := pipeline.Check{Name: name, Result: passed, Detail: there}
+func verdict(name string, wrong []string, there string) record.Check {
+	c := record.Check{Name: name, Result: passed, Detail: there}
 	if len(wrong) > 0 {
 		const shown = 5
 		if more := len(wrong) - shown; more > 0 {
@@ -78,7 +78,7 @@ func verdict(name string, wrong []string, there string) pipeline.Check {
 	return c
 }
 
-func validate(ctx context.Context, image v1.Image) ([]pipeline.Check, error) {
+func validate(ctx context.Context, image v1.Image) ([]record.Check, error) {
 	file, err := configOf(image)
 	if err != nil {
 		return nil, err
@@ -92,12 +92,12 @@ func validate(ctx context.Context, image v1.Image) ([]pipeline.Check, error) {
 		return nil, err
 	}
 	c := file.Config
-	return append([]pipeline.Check{
+	return append([]record.Check{
 		checkUser(c), checkStart(c), checkWorkDir(c), checkNodeOptions(c), checkLabels(c), checkSizes(manifest),
 	}, contents.checks()...), nil
 }
 
-func checkUser(c v1.Config) pipeline.Check {
+func checkUser(c v1.Config) record.Check {
 	user, _, _ := strings.Cut(c.User, ":")
 	id, err := strconv.Atoi(user)
 	var wrong []string
@@ -114,7 +114,7 @@ func checkUser(c v1.Config) pipeline.Check {
 
 // checkStart looks for Node and the backend in what is started. The official image
 // leaves the entry point to the base, whose script starts the command.
-func checkStart(c v1.Config) pipeline.Check {
+func checkStart(c v1.Config) record.Check {
 	start := slices.Concat(c.Entrypoint, c.Cmd)
 	var wrong []string
 	if !slices.ContainsFunc(start, func(s string) bool { return s == "node" || strings.HasSuffix(s, "/node") }) {
@@ -126,7 +126,7 @@ func checkStart(c v1.Config) pipeline.Check {
 	return verdict("entrypoint", wrong, strings.Join(start, " "))
 }
 
-func checkWorkDir(c v1.Config) pipeline.Check {
+func checkWorkDir(c v1.Config) record.Check {
 	var wrong []string
 	if c.WorkingDir != "/"+workDir {
 		wrong = append(wrong, fmt.Sprintf("the working directory is %q: the paths in app-config.yaml are meant from /%s", c.WorkingDir, workDir))
@@ -134,7 +134,7 @@ func checkWorkDir(c v1.Config) pipeline.Check {
 	return verdict("working directory", wrong, c.WorkingDir)
 }
 
-func checkNodeOptions(c v1.Config) pipeline.Check {
+func checkNodeOptions(c v1.Config) record.Check {
 	for _, pair := range c.Env {
 		if value, ok := strings.CutPrefix(pair, nodeOptions+"="); ok && slices.Contains(strings.Fields(value), nodeOptionsDefault) {
 			return verdict("node options", nil, value)
@@ -147,7 +147,7 @@ func checkNodeOptions(c v1.Config) pipeline.Check {
 
 // checkLabels does not fail an image: it runs without them, but nobody can tell later
 // what it was made from.
-func checkLabels(c v1.Config) pipeline.Check {
+func checkLabels(c v1.Config) record.Check {
 	var wrong, there []string
 	for _, label := range []string{labelCreated, labelVersion, labelRevision} {
 		if c.Labels[label] == "" {
@@ -163,7 +163,7 @@ func checkLabels(c v1.Config) pipeline.Check {
 	return check
 }
 
-func checkSizes(manifest *v1.Manifest) pipeline.Check {
+func checkSizes(manifest *v1.Manifest) record.Check {
 	total, sizes := int64(0), make([]string, len(manifest.Layers))
 	for i, l := range manifest.Layers {
 		total += l.Size

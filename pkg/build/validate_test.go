@@ -13,10 +13,10 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-func results(checks []pipeline.Check) map[string]string {
+func results(checks []record.Check) map[string]string {
 	found := map[string]string{}
 	for _, c := range checks {
 		found[c.Name] = c.Result

@@ -10,7 +10,7 @@ import (
 	"path"
 	"slices"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
@@ -45,7 +45,7 @@ type workspace struct {
 func openWorkspace(dir string, prepare, trees bool) (*workspace, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, pipeline.BadInput("build/no-workspace", "opening source %q: %w; give the root folder of the Backstage workspace", dir, err)
+		return nil, record.BadInput("build/no-workspace", "opening source %q: %w; give the root folder of the Backstage workspace", dir, err)
 	}
 	w := &workspace{dir: dir, root: root, manager: managerOf(root)}
 	if err := w.check(prepare, trees); err != nil {
@@ -59,11 +59,11 @@ func (w *workspace) close() { _ = w.root.Close() }
 
 func (w *workspace) check(prepare, trees bool) error {
 	if !exists(w.root, "package.json") {
-		return pipeline.BadInput("build/no-workspace", "package.json is missing: it is not the root of a Backstage workspace")
+		return record.BadInput("build/no-workspace", "package.json is missing: it is not the root of a Backstage workspace")
 	}
 	var problems []error
 	if !exists(w.root, w.manager.lockfile) {
-		problems = append(problems, pipeline.BadInput("build/no-lockfile",
+		problems = append(problems, record.BadInput("build/no-lockfile",
 			"neither package-lock.json nor yarn.lock is there: without one the same source gives another image tomorrow; commit the one that `npm install` or `yarn install` writes"))
 	}
 	err := checkBackend(w.root, w.manager.build)
@@ -73,31 +73,31 @@ func (w *workspace) check(prepare, trees bool) error {
 		problems = append(problems, err)
 	}
 	if !w.install && !trees && !exists(w.root, modules) {
-		problems = append(problems, pipeline.BadInput("build/no-dependencies",
+		problems = append(problems, record.BadInput("build/no-dependencies",
 			"node_modules is missing: run `%s` there first, or let the build do it with --prepare", w.manager.hint))
 	}
 	if !exists(w.root, appConfig) {
-		problems = append(problems, pipeline.BadInput("build/no-config",
+		problems = append(problems, record.BadInput("build/no-config",
 			"%s is missing: the backend starts with it; settings of production go to %s", appConfig, productionConfig))
 	}
 	return errors.Join(problems...)
 }
 
-// checkBackend tells whether `node packages/backend` would find something to run.
+// checkBackend reports whether `node packages/backend` would find something to run.
 func checkBackend(root *os.Root, build string) error {
 	file := backend + "/package.json"
 	text, err := readLimited(root, file, maxPackageJSONSize)
 	if errors.Is(err, fs.ErrNotExist) {
-		return pipeline.BadInput("build/no-backend", "%s is missing: the image starts `node %s`", file, backend)
+		return record.BadInput("build/no-backend", "%s is missing: the image starts `node %s`", file, backend)
 	}
 	if err != nil {
-		return pipeline.BadInput("build/no-backend", "reading %s: %w", file, err)
+		return record.BadInput("build/no-backend", "reading %s: %w", file, err)
 	}
 	var manifest struct {
 		Main string `json:"main"`
 	}
 	if err := json.Unmarshal(text, &manifest); err != nil {
-		return pipeline.BadInput("build/no-backend", "reading %s: %w", file, err)
+		return record.BadInput("build/no-backend", "reading %s: %w", file, err)
 	}
 	if manifest.Main == "" {
 		manifest.Main = "index.js"
@@ -110,10 +110,10 @@ func checkBackend(root *os.Root, build string) error {
 		}
 	}
 	if exists(root, bundleArchive) {
-		return pipeline.BadInput("build/no-backend",
+		return record.BadInput("build/no-backend",
 			"%s, the entry of the backend, is still packed, and %s, which `%s` writes beside it, is missing: build again, or run `tar -xzf %s` in the workspace", entry, skeletonArchive, build, bundleArchive)
 	}
-	return pipeline.BadInput("build/no-backend",
+	return record.BadInput("build/no-backend",
 		"%s, the entry of the backend, is missing: build it first (`%s`)", entry, build)
 }
 
@@ -128,7 +128,7 @@ func packageFiles(root *os.Root) ([]string, error) {
 		Workspaces any `json:"workspaces"`
 	}
 	if err := json.Unmarshal(text, &manifest); err != nil {
-		return nil, pipeline.BadInput("build/no-workspace", "reading package.json: %w", err)
+		return nil, record.BadInput("build/no-workspace", "reading package.json: %w", err)
 	}
 	patterns, _ := manifest.Workspaces.([]any)
 	if object, ok := manifest.Workspaces.(map[string]any); ok {
@@ -139,7 +139,7 @@ func packageFiles(root *os.Root) ([]string, error) {
 		text, _ := pattern.(string)
 		found, err := fs.Glob(root.FS(), path.Join(text, "package.json"))
 		if err != nil {
-			return nil, pipeline.BadInput("build/no-workspace", "reading the workspaces of package.json: pattern %q: %w", text, err)
+			return nil, record.BadInput("build/no-workspace", "reading the workspaces of package.json: pattern %q: %w", text, err)
 		}
 		files = append(files, found...)
 	}

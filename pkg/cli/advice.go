@@ -3,7 +3,7 @@ package cli
 import (
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // presetAdvice is for an application that is perhaps no Backstage.
@@ -12,7 +12,7 @@ const presetAdvice = "these were Backstage's smoke checks, which are the default
 
 // advise adds to the advice what only this package knows: that nobody asked for the
 // checks that failed.
-func (s *session) advise(r *pipeline.Record) {
+func (s *session) advise(r *record.Record) {
 	if !s.smokeByDefault || !noPodPasses(r.Checks) {
 		return
 	}
@@ -24,7 +24,7 @@ func (s *session) advise(r *pipeline.Record) {
 
 // noPodPasses reports whether checks of pods, or of anything where no pod was asked,
 // failed and nothing asked passed all of its own.
-func noPodPasses(checks []pipeline.Check) bool {
+func noPodPasses(checks []record.Check) bool {
 	failed, passed := map[string]bool{}, map[string]bool{}
 	pods := false
 	for _, c := range checks {

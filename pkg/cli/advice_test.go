@@ -8,30 +8,30 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestWhoseChecksFailedWhenNobodyAskedForThem(t *testing.T) {
-	check := func(target, result string) pipeline.Check { return pipeline.Check{Target: target, Result: result} }
+	check := func(target, result string) record.Check { return record.Check{Target: target, Result: result} }
 	for name, c := range map[string]struct {
 		asked  bool
-		checks []pipeline.Check
+		checks []record.Check
 		told   bool
 	}{
-		"every pod fails":                    {false, []pipeline.Check{check("Pod/a", "failed"), check("Pod/b", "failed")}, true},
-		"a pod that passes only some":        {false, []pipeline.Check{check("Pod/a", "passed"), check("Pod/a", "failed")}, true},
-		"a Service answers, the pods do not": {false, []pipeline.Check{check("Pod/a", "failed"), check("Service/a", "passed")}, true},
-		"one pod passes":                     {false, []pipeline.Check{check("Pod/a", "passed"), check("Pod/b", "failed")}, false},
-		"the Service alone is asked":         {false, []pipeline.Check{check("Service/a", "failed")}, true},
-		"the checks were asked for":          {true, []pipeline.Check{check("Pod/a", "failed")}, false},
-		"nothing failed":                     {false, []pipeline.Check{check("Pod/a", "inconclusive")}, false},
+		"every pod fails":                    {false, []record.Check{check("Pod/a", "failed"), check("Pod/b", "failed")}, true},
+		"a pod that passes only some":        {false, []record.Check{check("Pod/a", "passed"), check("Pod/a", "failed")}, true},
+		"a Service answers, the pods do not": {false, []record.Check{check("Pod/a", "failed"), check("Service/a", "passed")}, true},
+		"one pod passes":                     {false, []record.Check{check("Pod/a", "passed"), check("Pod/b", "failed")}, false},
+		"the Service alone is asked":         {false, []record.Check{check("Service/a", "failed")}, true},
+		"the checks were asked for":          {true, []record.Check{check("Pod/a", "failed")}, false},
+		"nothing failed":                     {false, []record.Check{check("Pod/a", "inconclusive")}, false},
 		"no checks":                          {false, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := newStep(t, config.Settings{Smoke: config.SmokeBackstage})
 			s.smokeByDefault = !c.asked
-			s.update(func(r *pipeline.Record) { r.Checks, r.Advice = c.checks, "look" })
-			s.finish(pipeline.Refused("smoke/check-failed", "x"))
+			s.update(func(r *record.Record) { r.Checks, r.Advice = c.checks, "look" })
+			s.finish(record.Refused("smoke/check-failed", "x"))
 			want := "look"
 			if c.told {
 				want += "; " + presetAdvice

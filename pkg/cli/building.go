@@ -11,7 +11,7 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/build"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func runBuild(ctx context.Context, s *session) error {
@@ -35,7 +35,7 @@ func (s *session) images(log *slog.Logger) build.Images {
 
 // build makes and pushes the image and puts it on the record. inspect may look at
 // it before it has arrived, and refuse it.
-func (s *session) build(ctx context.Context, log *slog.Logger, inspect func(context.Context, pipeline.Image, build.LocalImage) error) error {
+func (s *session) build(ctx context.Context, log *slog.Logger, inspect func(context.Context, record.Image, build.LocalImage) error) error {
 	options, err := s.buildOptions(log)
 	if err != nil {
 		return err
@@ -47,7 +47,7 @@ func (s *session) build(ctx context.Context, log *slog.Logger, inspect func(cont
 	if err != nil {
 		return err
 	}
-	s.update(func(r *pipeline.Record) {
+	s.update(func(r *record.Record) {
 		r.Image, r.Built = result.Image, built(result)
 		for _, p := range result.Phases {
 			p.Name = "build: " + p.Name
@@ -103,13 +103,13 @@ func (s *session) created() (time.Time, error) {
 	}
 	seconds, err := strconv.ParseInt(text, 10, 64)
 	if err != nil || seconds < 0 {
-		return time.Time{}, pipeline.BadInput("config/invalid", "SOURCE_DATE_EPOCH %q: want whole seconds since 1970", text)
+		return time.Time{}, record.BadInput("config/invalid", "SOURCE_DATE_EPOCH %q: want whole seconds since 1970", text)
 	}
 	return time.Unix(seconds, 0), nil
 }
 
-func built(r build.Result) *pipeline.Built {
-	b := &pipeline.Built{Builder: r.Builder, Reason: r.Reason, Base: r.Base, Sent: r.Sent, Retries: r.Retries, Warnings: r.Warnings}
+func built(r build.Result) *record.Built {
+	b := &record.Built{Builder: r.Builder, Reason: r.Reason, Base: r.Base, Sent: r.Sent, Retries: r.Retries, Warnings: r.Warnings}
 	for _, l := range r.Layers {
 		origin := "present"
 		switch {
@@ -120,7 +120,7 @@ func built(r build.Result) *pipeline.Built {
 		case l.Uploaded:
 			origin = "sent"
 		}
-		b.Layers = append(b.Layers, pipeline.BuiltLayer{Platform: l.Platform, Name: l.Name, Digest: l.Digest, Size: l.Size, Origin: origin})
+		b.Layers = append(b.Layers, record.BuiltLayer{Platform: l.Platform, Name: l.Name, Digest: l.Digest, Size: l.Size, Origin: origin})
 	}
 	return b
 }
@@ -131,7 +131,7 @@ func pairs(setting string, all []string) (map[string]string, error) {
 	for _, one := range all {
 		key, value, found := strings.Cut(one, "=")
 		if !found || key == "" {
-			return nil, pipeline.BadInput("config/invalid", "--%s %q: want KEY=VALUE", setting, one)
+			return nil, record.BadInput("config/invalid", "--%s %q: want KEY=VALUE", setting, one)
 		}
 		m[key] = value
 	}
@@ -144,7 +144,7 @@ func runValidate(ctx context.Context, s *session) error {
 	}
 	return s.phase("validate", func() error {
 		checks, err := s.images(s.log).Validate(ctx, s.read().Image)
-		s.update(func(r *pipeline.Record) { r.Checks = checks })
+		s.update(func(r *record.Record) { r.Checks = checks })
 		if err != nil {
 			return err
 		}
@@ -160,7 +160,7 @@ func runValidate(ctx context.Context, s *session) error {
 			}
 		}
 		if len(failed) > 0 {
-			return pipeline.Refused("build/not-valid", "image %q fails the checks %s", s.read().Image, strings.Join(failed, ", "))
+			return record.Refused("build/not-valid", "image %q fails the checks %s", s.read().Image, strings.Join(failed, ", "))
 		}
 		return nil
 	})

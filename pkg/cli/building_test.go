@@ -24,7 +24,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/scan/scantest"
 	"github.com/stagecrew/stagecrew/pkg/sign"
 )
@@ -95,14 +95,14 @@ func environOf(dir string) []string {
 }
 
 // call runs the command line and reads its record.
-func call(t *testing.T, environ []string, args ...string) (int, pipeline.Record, string) {
+func call(t *testing.T, environ []string, args ...string) (int, record.Record, string) {
 	t.Helper()
 	var stdout, stderr bytes.Buffer
 	code := Main(append(args, "--output", "json"), environ, &stdout, &stderr)
 	t.Log(stderr.String())
-	var record pipeline.Record
-	require.NoError(t, json.Unmarshal(stdout.Bytes(), &record))
-	return code, record, stderr.String()
+	var rec record.Record
+	require.NoError(t, json.Unmarshal(stdout.Bytes(), &rec))
+	return code, rec, stderr.String()
 }
 
 func TestBuildAndScanInAWorkflow(t *testing.T) {
@@ -131,7 +131,7 @@ func TestBuildAndScanInAWorkflow(t *testing.T) {
 	}
 	require.Equal(t, "layers", built.Built.Builder)
 	require.Positive(t, built.Built.Sent)
-	push := built.Phases[slices.IndexFunc(built.Phases, func(p pipeline.Phase) bool { return p.Name == "build: push" })]
+	push := built.Phases[slices.IndexFunc(built.Phases, func(p record.Phase) bool { return p.Name == "build: push" })]
 	require.Equal(t, built.Built.Sent, push.Bytes)
 	output, err := os.ReadFile(filepath.Join(dir, "output"))
 	require.NoError(t, err)
@@ -173,16 +173,16 @@ func TestBuildAndScanInAWorkflow(t *testing.T) {
 func TestTheAccountIsForItsOwnRegistryOnly(t *testing.T) {
 	host, stranger := guardedRegistry(t), guardedRegistry(t)
 	base := pushNode(t, stranger)
-	code, record, _ := call(t, environOf(t.TempDir()), "build", "--source", backend(t), "--base-image", base, "--repository", host+"/team/app")
+	code, rec, _ := call(t, environOf(t.TempDir()), "build", "--source", backend(t), "--base-image", base, "--repository", host+"/team/app")
 	require.Equal(t, exitUnknown, code)
-	require.Contains(t, record.Error, "[build/registry-denied]")
+	require.Contains(t, rec.Error, "[build/registry-denied]")
 }
 
 func TestARunFindsAllThatIsWrongBeforeItDoesAnything(t *testing.T) {
-	code, record, log := call(t, []string{"SOURCE_DATE_EPOCH=yesterday"}, "run", "--repository", "not a repository", "--label", "nothing", "--branch", "v1", "--scan-threshold", "LOW")
+	code, rec, log := call(t, []string{"SOURCE_DATE_EPOCH=yesterday"}, "run", "--repository", "not a repository", "--label", "nothing", "--branch", "v1", "--scan-threshold", "LOW")
 	require.Equal(t, exitUsage, code)
 	for _, problem := range []string{`--label "nothing": want KEY=VALUE`, `SOURCE_DATE_EPOCH "yesterday": want whole seconds since 1970`, `parsing repository "not a repository"`, `branch "v1"`, "--release", "--sign-key"} {
-		require.Contains(t, record.Error, problem)
+		require.Contains(t, rec.Error, problem)
 	}
 	require.NotContains(t, log, "builder chosen")
 }
@@ -205,11 +205,11 @@ func TestAClusterThatSaysNoEndsTheBuild(t *testing.T) {
 	t.Cleanup(silent.Close)
 	private, _, err := sign.GenerateKeyPair(nil)
 	require.NoError(t, err)
-	code, record, _ := call(t, append(environOf(dir), "KEY="+string(private)), "run", "--source", backend(t), "--base-image", pushNode(t, host), "--repository", host+"/team/app", "--smoke", "none",
+	code, rec, _ := call(t, append(environOf(dir), "KEY="+string(private)), "run", "--source", backend(t), "--base-image", pushNode(t, host), "--repository", host+"/team/app", "--smoke", "none",
 		"--scan-database", strings.TrimPrefix(silent.URL, "http://")+"/trivy-db:2", "--scan-cache-dir", filepath.Join(dir, "cache"),
 		"--sign-key", "env://KEY", "--verify-key", "key.pub", "--release", "app", "--chart", chart, "--kubeconfig", kubeconfig)
 	require.Equal(t, exitRefused, code)
-	require.Contains(t, record.Error, "the robot may not")
-	require.NotContains(t, record.Error, "\n", "what this did to the others is not worth telling")
-	require.Empty(t, record.Tags)
+	require.Contains(t, rec.Error, "the robot may not")
+	require.NotContains(t, rec.Error, "\n", "what this did to the others is not worth telling")
+	require.Empty(t, rec.Tags)
 }

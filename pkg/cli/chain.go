@@ -3,7 +3,7 @@ package cli
 import (
 	"context"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func runSign(ctx context.Context, s *session) error {
@@ -23,10 +23,10 @@ func runVerify(ctx context.Context, s *session) error {
 
 // givenImage reads --image into the record.
 func (s *session) givenImage() error {
-	image, err := pipeline.ParseImage(s.Image)
+	image, err := record.ParseImage(s.Image)
 	if err != nil {
-		return pipeline.BadInput("config/image", "--image: %w", err)
+		return record.BadInput("config/image", "--image: %w", err)
 	}
-	s.update(func(r *pipeline.Record) { r.Image = image })
+	s.update(func(r *record.Record) { r.Image = image })
 	return nil
 }

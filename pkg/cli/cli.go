@@ -15,7 +15,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // command is one row of the command table.
@@ -50,7 +50,7 @@ var (
 	rollbackSettings = []string{"to", "to-digest", "force-bad-unsafe", "reason"}
 )
 
-// commands is the command table, in the order of a release's way.
+// commands is the command table, in pipeline order.
 func commands() []command {
 	return []command{
 		{"run", "build, scan, sign, verify and deploy in one go",
@@ -153,7 +153,7 @@ func (c command) cobra(code *int, environ []string, stdout, stderr io.Writer) *c
 			return nil
 		}
 		if resolveErr != nil {
-			*code = s.finish(pipeline.BadInput("config/invalid", "%w", resolveErr))
+			*code = s.finish(record.BadInput("config/invalid", "%w", resolveErr))
 			return nil
 		}
 		defer guard(cmd.Context(), s)()

@@ -13,8 +13,8 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/kube"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
 	"github.com/stagecrew/stagecrew/pkg/preflight"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release"
 	"github.com/stagecrew/stagecrew/pkg/rollout"
 	"github.com/stagecrew/stagecrew/pkg/smoke"
@@ -71,16 +71,16 @@ func (s *session) suite() (*smoke.Suite, []string, error) {
 	default:
 		var err error
 		if text, err = os.ReadFile(s.Smoke); err != nil {
-			return nil, nil, pipeline.BadInput("config/smoke", "--smoke: %w; give a file of checks, backstage or none", err)
+			return nil, nil, record.BadInput("config/smoke", "--smoke: %w; give a file of checks, backstage or none", err)
 		}
 	}
 	document, err := yaml.YAMLToJSONStrict(text)
 	if err != nil {
-		return nil, nil, pipeline.BadInput("config/smoke", "reading smoke checks %s: %w", s.Smoke, err)
+		return nil, nil, record.BadInput("config/smoke", "reading smoke checks %s: %w", s.Smoke, err)
 	}
 	suite, err := smoke.Parse(document)
 	if err != nil {
-		return nil, nil, pipeline.BadInput("config/smoke", "reading smoke checks %s: %w", s.Smoke, err)
+		return nil, nil, record.BadInput("config/smoke", "reading smoke checks %s: %w", s.Smoke, err)
 	}
 	// Credentials of the checks come by the environment: "Bearer ${SMOKE_TOKEN}".
 	var secrets []string
@@ -93,7 +93,7 @@ func (s *session) suite() (*smoke.Suite, []string, error) {
 		return value, value != ""
 	})
 	if err != nil {
-		return nil, nil, pipeline.BadInput("config/smoke", "reading smoke checks %s: %w", s.Smoke, err)
+		return nil, nil, record.BadInput("config/smoke", "reading smoke checks %s: %w", s.Smoke, err)
 	}
 	return &suite, secrets, nil
 }
@@ -127,10 +127,10 @@ func (s *session) openRelease() (*kube.Cluster, *release.Release, error) {
 		HistoryMax:      s.HistoryMax,
 		VerdictKey:      s.VerdictKey,
 		Reason:          s.Reason,
-		Watch: func(ctx context.Context, applied pipeline.Applied) (pipeline.Rollout, error) {
+		Watch: func(ctx context.Context, applied record.Applied) (record.Rollout, error) {
 			g, err := s.gate()
 			if err != nil {
-				return pipeline.Rollout{}, err
+				return record.Rollout{}, err
 			}
 			return s.watcher(cluster, r, g).Watch(ctx, applied)
 		},
@@ -204,7 +204,7 @@ func (w watcher) learning(ctx context.Context) (stop func()) {
 				tick.Stop()
 				return
 			case <-tick.C:
-				if err := pipeline.Guard(func() error { w.Learn(ctx); return nil }); err != nil {
+				if err := record.Guard(func() error { w.Learn(ctx); return nil }); err != nil {
 					w.Log.Warn("looking for Secrets while pods are watched", "error", err)
 				}
 			}
@@ -216,7 +216,7 @@ func (w watcher) learning(ctx context.Context) (stop func()) {
 	}
 }
 
-func (w watcher) Watch(ctx context.Context, applied pipeline.Applied) (pipeline.Rollout, error) {
+func (w watcher) Watch(ctx context.Context, applied record.Applied) (record.Rollout, error) {
 	defer w.learning(ctx)()
 	defer w.screen.clear() // what follows is not about pods
 	result, err := rollout.Watch(ctx, w.Options, applied)
@@ -226,7 +226,7 @@ func (w watcher) Watch(ctx context.Context, applied pipeline.Applied) (pipeline.
 	return result, err
 }
 
-func (w watcher) Hold(ctx context.Context, applied pipeline.Applied, d time.Duration) (*pipeline.Cause, error) {
+func (w watcher) Hold(ctx context.Context, applied record.Applied, d time.Duration) (*record.Cause, error) {
 	defer w.learning(ctx)()
 	cause, err := rollout.Hold(ctx, w.Options, applied, d)
 	if err != nil || cause != nil {
@@ -235,7 +235,7 @@ func (w watcher) Hold(ctx context.Context, applied pipeline.Applied, d time.Dura
 	return cause, err
 }
 
-func (w watcher) Collect(ctx context.Context, applied pipeline.Applied, cause pipeline.Cause) pipeline.Evidence {
+func (w watcher) Collect(ctx context.Context, applied record.Applied, cause record.Cause) record.Evidence {
 	known := rollout.Collect(ctx, w.Options, applied, cause)
 	w.Relearn(ctx)
 	return known
@@ -244,7 +244,7 @@ func (w watcher) Collect(ctx context.Context, applied pipeline.Applied, cause pi
 // checker gives the preflight package the form that deploy wants.
 type checker struct{ preflight.Options }
 
-func (c checker) Check(ctx context.Context, plan pipeline.Plan) ([]pipeline.Concern, error) {
+func (c checker) Check(ctx context.Context, plan record.Plan) ([]record.Concern, error) {
 	return preflight.Check(ctx, c.Options, plan)
 }
 
@@ -268,7 +268,7 @@ func runPreflight(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	s.update(func(r *pipeline.Record) { r.Release = &pipeline.Release{Name: s.Release, Namespace: cluster.Namespace} })
+	s.update(func(r *record.Record) { r.Release = &record.Release{Name: s.Release, Namespace: cluster.Namespace} })
 	return s.phase("preflight", func() error {
 		plan, err := r.Plan(ctx, s.read().Image)
 		if err != nil {
@@ -277,7 +277,7 @@ func runPreflight(ctx context.Context, s *session) error {
 		strict := s.checker(cluster, g)
 		strict.ImagesBlock = true
 		concerns, err := strict.Check(ctx, plan)
-		s.update(func(r *pipeline.Record) { r.Concerns = concerns })
+		s.update(func(r *record.Record) { r.Concerns = concerns })
 		if err != nil {
 			return err
 		}

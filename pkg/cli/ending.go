@@ -10,7 +10,7 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/report"
 )
 
@@ -34,16 +34,16 @@ type ending struct {
 // finish completes the record, writes it where it belongs and gives the exit code.
 // Whoever comes second waits for the first and gets its code.
 func (s *session) finish(err error) int {
-	return s.end(err, func(r *pipeline.Record) {
+	return s.end(err, func(r *record.Record) {
 		r.Verdict = verdictOf(r.Verdict, err)
 		if err != nil {
 			r.Error = err.Error()
 		}
-		var panicked *pipeline.Panicked
+		var panicked *record.Panicked
 		if errors.As(err, &panicked) && s.changesRelease() && r.Release != nil && r.Advice == "" {
 			r.Advice = "stagecrew itself failed in the middle of its work; `stagecrew recover` or the next deploy finishes it"
 		}
-		if r.Verdict != pipeline.VerdictCancelled && err != nil || r.Cause != nil {
+		if r.Verdict != record.VerdictCancelled && err != nil || r.Cause != nil {
 			s.advise(r)
 		}
 	})
@@ -51,14 +51,14 @@ func (s *session) finish(err error) int {
 
 // cancel is finish for a run that a signal has ended.
 func (s *session) cancel(err error) int {
-	s.update(func(r *pipeline.Record) { r.Verdict = pipeline.VerdictCancelled })
+	s.update(func(r *record.Record) { r.Verdict = record.VerdictCancelled })
 	return s.finish(err)
 }
 
 // giveUp ends a command that did not stop by itself after a signal.
 func (s *session) giveUp() int {
-	return s.end(nil, func(r *pipeline.Record) {
-		r.Verdict = pipeline.VerdictCancelled
+	return s.end(nil, func(r *record.Record) {
+		r.Verdict = record.VerdictCancelled
 		r.Advice = "stopped by a signal in the middle of its work; `stagecrew recover` or the next deploy finishes it"
 		if !s.changesRelease() {
 			r.Advice = "stopped by a signal; nothing in the cluster was changed"
@@ -66,13 +66,13 @@ func (s *session) giveUp() int {
 	})
 }
 
-func (s *session) end(err error, complete func(*pipeline.Record)) int {
+func (s *session) end(err error, complete func(*record.Record)) int {
 	s.once.Do(func() {
-		record := s.ledger.end(func(r *pipeline.Record) {
+		rec := s.ledger.end(func(r *record.Record) {
 			complete(r)
-			r.Panics = pipeline.Panics()
+			r.Panics = record.Panics()
 		})
-		s.code = s.leave(s.hidden(record), err)
+		s.code = s.leave(s.hidden(rec), err)
 	})
 	return s.code
 }
@@ -102,14 +102,14 @@ func (s *session) changes() bool {
 
 // leave writes the record and says how it ended. A bug in that must not cost the
 // exit code.
-func (s *session) leave(record pipeline.Record, err error) int {
+func (s *session) leave(rec record.Record, err error) int {
 	s.screen.clear()
-	code := exitCode(record.Verdict, err)
+	code := exitCode(rec.Verdict, err)
 	s.maskSuspects()
 	problem := errors.Join(
-		pipeline.Guard(func() error { s.say(record, err); return nil }),
-		pipeline.Guard(func() error { return s.write(record) }),
-		s.keepPanics(record),
+		record.Guard(func() error { s.say(rec, err); return nil }),
+		record.Guard(func() error { return s.write(rec) }),
+		s.keepPanics(rec),
 	)
 	if problem != nil {
 		fmt.Fprintf(s.stderr, "stagecrew %s: %s\n", s.name, oneLine(problem.Error()))
@@ -121,15 +121,15 @@ func (s *session) leave(record pipeline.Record, err error) int {
 }
 
 // keepPanics writes down where this program broke, unless the record is kept.
-func (s *session) keepPanics(record pipeline.Record) error {
-	if len(record.Panics) == 0 || s.Record != "" || s.Output == config.OutputJSON {
+func (s *session) keepPanics(rec record.Record) error {
+	if len(rec.Panics) == 0 || s.Record != "" || s.Output == config.OutputJSON {
 		return nil
 	}
 	f, err := os.CreateTemp("", "stagecrew-panic-*.txt")
 	if err != nil {
 		return fmt.Errorf("keeping the stack of a panic: %w", err)
 	}
-	for _, p := range record.Panics {
+	for _, p := range rec.Panics {
 		_, writeErr := fmt.Fprintf(f, "panic: %s\n\n%s\n", p.Value, p.Stack)
 		err = errors.Join(err, writeErr)
 	}
@@ -155,35 +155,35 @@ func guard(ctx context.Context, s *session) (release func() bool) {
 
 // attempt runs a command; a panic of it is an error like others.
 func attempt(ctx context.Context, s *session, run func(context.Context, *session) error) error {
-	err := pipeline.Guard(func() error { return run(ctx, s) })
-	var panicked *pipeline.Panicked
-	if !errors.As(err, &panicked) || pipeline.KindOf(err) != pipeline.KindUnknown {
+	err := record.Guard(func() error { return run(ctx, s) })
+	var panicked *record.Panicked
+	if !errors.As(err, &panicked) || record.KindOf(err) != record.KindUnknown {
 		return err
 	}
-	return pipeline.Unavailable("cli/panicked", "%w", err)
+	return record.Unavailable("cli/panicked", "%w", err)
 }
 
 // say prints how it ended: for people as the last lines of the log, in Actions
 // as an annotation, too.
-func (s *session) say(record pipeline.Record, err error) {
-	headline := report.Headline(record)
-	if err == nil && exitCode(record.Verdict, nil) == exitOK {
+func (s *session) say(rec record.Record, err error) {
+	headline := report.Headline(rec)
+	if err == nil && exitCode(rec.Verdict, nil) == exitOK {
 		s.log.Info(headline)
 		return
 	}
-	if record.Cause != nil {
-		s.log.Error(record.Cause.String())
+	if rec.Cause != nil {
+		s.log.Error(rec.Cause.String())
 	}
-	for line := range strings.Lines(record.Error) {
+	for line := range strings.Lines(rec.Error) {
 		s.log.Error(strings.TrimRight(line, "\n"))
 	}
-	if record.Error == "" {
+	if rec.Error == "" {
 		s.log.Error(headline)
 	}
-	if strings.HasSuffix(record.Advice, presetAdvice) {
+	if strings.HasSuffix(rec.Advice, presetAdvice) {
 		s.log.Warn(presetAdvice)
 	}
 	if s.actions.Enabled() {
-		s.actions.Error("stagecrew "+record.Command, headline)
+		s.actions.Error("stagecrew "+rec.Command, headline)
 	}
 }

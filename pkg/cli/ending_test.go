@@ -15,7 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // counting counts the documents that are written to it.
@@ -38,8 +38,8 @@ func TestARunEndsOnceHoweverManyEndIt(t *testing.T) {
 	codes := make([]int, 8)
 	for i := range codes {
 		all.Go(func() {
-			s.update(func(r *pipeline.Record) { r.Phases = append(r.Phases, pipeline.Phase{Name: "beside"}) })
-			s.sketch(func(r *pipeline.Record) { r.Advice = "a draft" })
+			s.update(func(r *record.Record) { r.Phases = append(r.Phases, record.Phase{Name: "beside"}) })
+			s.sketch(func(r *record.Record) { r.Advice = "a draft" })
 			if i%2 == 0 {
 				codes[i] = s.giveUp()
 				return
@@ -53,7 +53,7 @@ func TestARunEndsOnceHoweverManyEndIt(t *testing.T) {
 		require.Equal(t, codes[0], code, "whoever comes second has the code of the first")
 	}
 	before := s.read()
-	s.update(func(r *pipeline.Record) { r.Error = "too late" })
+	s.update(func(r *record.Record) { r.Error = "too late" })
 	require.Equal(t, before, s.read())
 }
 
@@ -65,23 +65,23 @@ func TestAPanicOfACommandLeavesRecordOutputsAndSummary(t *testing.T) {
 		"GITHUB_ACTIONS=true", "GITHUB_OUTPUT=" + file("out"), "GITHUB_STEP_SUMMARY=" + file("summary"),
 	}, io.Discard, &log)
 	err := attempt(t.Context(), s, func(context.Context, *session) error {
-		s.sketch(func(r *pipeline.Record) {
-			r.Verdict, r.Release = pipeline.VerdictUnknown, &pipeline.Release{Name: "web", Namespace: "prod", Revision: 3, Live: 3}
+		s.sketch(func(r *record.Record) {
+			r.Verdict, r.Release = record.VerdictUnknown, &record.Release{Name: "web", Namespace: "prod", Revision: 3, Live: 3}
 		})
 		panic("assignment to entry in nil map")
 	})
 	require.Equal(t, exitUnknown, s.finish(err))
 
-	var record pipeline.Record
+	var rec record.Record
 	content, err := os.ReadFile(file("record.json"))
 	require.NoError(t, err)
-	require.NoError(t, json.Unmarshal(content, &record))
-	require.Equal(t, pipeline.VerdictUnknown, record.Verdict)
-	require.Equal(t, 3, record.Release.Revision, "as the state machine had reported it")
-	require.Contains(t, record.Error, "assignment to entry in nil map [cli/panicked]")
-	require.Contains(t, record.Advice, "stagecrew recover")
-	require.NotEmpty(t, record.Panics)
-	require.Contains(t, record.Panics[len(record.Panics)-1].Stack, "ending_test.go")
+	require.NoError(t, json.Unmarshal(content, &rec))
+	require.Equal(t, record.VerdictUnknown, rec.Verdict)
+	require.Equal(t, 3, rec.Release.Revision, "as the state machine had reported it")
+	require.Contains(t, rec.Error, "assignment to entry in nil map [cli/panicked]")
+	require.Contains(t, rec.Advice, "stagecrew recover")
+	require.NotEmpty(t, rec.Panics)
+	require.Contains(t, rec.Panics[len(rec.Panics)-1].Stack, "ending_test.go")
 	outputs, err := os.ReadFile(file("out"))
 	require.NoError(t, err)
 	require.Contains(t, string(outputs), "unknown")

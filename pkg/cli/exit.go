@@ -1,6 +1,6 @@
 package cli
 
-import "github.com/stagecrew/stagecrew/pkg/pipeline"
+import "github.com/stagecrew/stagecrew/pkg/record"
 
 // The exit codes of every command.
 const (
@@ -14,37 +14,37 @@ const (
 )
 
 // verdictOf completes the verdict that a command left open.
-func verdictOf(v pipeline.Verdict, err error) pipeline.Verdict {
+func verdictOf(v record.Verdict, err error) record.Verdict {
 	switch {
-	case v == pipeline.VerdictCancelled:
+	case v == record.VerdictCancelled:
 		return v
 	case err == nil && v == "":
-		return pipeline.VerdictOK
+		return record.VerdictOK
 	case err == nil:
 		return v
-	case pipeline.KindOf(err) == pipeline.KindRefused:
-		return pipeline.VerdictRefused
-	case v == pipeline.VerdictUnknown:
+	case record.KindOf(err) == record.KindRefused:
+		return record.VerdictRefused
+	case v == record.VerdictUnknown:
 		return v
 	}
-	return pipeline.VerdictError
+	return record.VerdictError
 }
 
 // exitCode maps a verdict, and for an error its kind, to the exit code.
-func exitCode(v pipeline.Verdict, err error) int {
+func exitCode(v record.Verdict, err error) int {
 	switch v {
-	case pipeline.VerdictGood, pipeline.VerdictOK:
+	case record.VerdictGood, record.VerdictOK:
 		return exitOK
-	case pipeline.VerdictRefused:
+	case record.VerdictRefused:
 		return exitRefused
-	case pipeline.VerdictRolledBack:
+	case record.VerdictRolledBack:
 		return exitRolledBack
-	case pipeline.VerdictNeedsHuman:
+	case record.VerdictNeedsHuman:
 		return exitNeedsHuman
-	case pipeline.VerdictCancelled:
+	case record.VerdictCancelled:
 		return exitCancelled
 	}
-	if pipeline.KindOf(err) == pipeline.KindInput {
+	if record.KindOf(err) == record.KindInput {
 		return exitUsage
 	}
 	return exitUnknown

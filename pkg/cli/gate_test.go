@@ -6,7 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // What a revision is judged by is read before anything is applied.
@@ -21,7 +21,7 @@ func TestAWrongGateIsWrongInput(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			c.settings.Smoke = config.SmokeNone
 			_, err := newStep(t, c.settings).gate()
-			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+			require.Equal(t, record.KindInput, record.KindOf(err))
 			require.ErrorContains(t, err, c.want)
 		})
 	}

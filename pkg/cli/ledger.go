@@ -3,28 +3,28 @@ package cli
 import (
 	"sync"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // ledger holds the record of a run. It is the only place where the record is kept
 // and changed: stages run side by side, and a signal may end the run at any time.
 type ledger struct {
 	mu       sync.Mutex
-	contents pipeline.Record
+	contents record.Record
 	// draft is the record as a stage that is still at work would leave it.
-	draft *pipeline.Record
+	draft *record.Record
 	ended bool
 }
 
 // read gives the record as it stands.
-func (l *ledger) read() pipeline.Record {
+func (l *ledger) read() record.Record {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	return l.contents
 }
 
 // update changes the record; after the end of the run it does nothing.
-func (l *ledger) update(change func(*pipeline.Record)) {
+func (l *ledger) update(change func(*record.Record)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended {
@@ -36,7 +36,7 @@ func (l *ledger) update(change func(*pipeline.Record)) {
 
 // sketch notes how the record would look if the run ended now; the next update
 // takes its place.
-func (l *ledger) sketch(change func(*pipeline.Record)) {
+func (l *ledger) sketch(change func(*record.Record)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	draft := l.contents
@@ -45,7 +45,7 @@ func (l *ledger) sketch(change func(*pipeline.Record)) {
 }
 
 // end closes the record, with what was sketched and a last change, and gives it.
-func (l *ledger) end(change func(*pipeline.Record)) pipeline.Record {
+func (l *ledger) end(change func(*record.Record)) record.Record {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.draft != nil {

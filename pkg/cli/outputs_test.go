@@ -11,15 +11,15 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestEveryOutputOfAnActionIsOneThatTheProgramSets(t *testing.T) {
 	s := newSession("run", config.Settings{}, nil, io.Discard, io.Discard)
 	var set []string
-	for _, o := range s.outputs(pipeline.Record{
-		Release: &pipeline.Release{Revision: 1}, Scan: &pipeline.ScanReport{}, Cause: &pipeline.Cause{},
-		Image: pipeline.Image{Repository: "r.test/a"}, Tags: []pipeline.MovedTag{{Tag: "1", Here: true}},
+	for _, o := range s.outputs(record.Record{
+		Release: &record.Release{Revision: 1}, Scan: &record.ScanReport{}, Cause: &record.Cause{},
+		Image: record.Image{Repository: "r.test/a"}, Tags: []record.MovedTag{{Tag: "1", Here: true}},
 	}) {
 		set = append(set, o[0])
 	}

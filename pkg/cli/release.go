@@ -10,7 +10,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/kube"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/redact"
 	"github.com/stagecrew/stagecrew/pkg/report"
 	"github.com/stagecrew/stagecrew/pkg/sign"
@@ -27,7 +27,7 @@ func runDeploy(ctx context.Context, s *session) error {
 	return s.deploy(ctx, verified)
 }
 
-func (s *session) deploy(ctx context.Context, image pipeline.Verified) error {
+func (s *session) deploy(ctx context.Context, image record.Verified) error {
 	return s.engage(func(o deploy.Options) (deploy.Result, error) { return deploy.Deploy(ctx, image, o) })
 }
 
@@ -42,7 +42,7 @@ func runRecover(ctx context.Context, s *session) error {
 func runRollback(ctx context.Context, s *session) error {
 	if s.Reason != "" {
 		s.log.Info("rollback by hand", "reason", s.Reason)
-		s.update(func(r *pipeline.Record) { r.Reason = s.Reason })
+		s.update(func(r *record.Record) { r.Reason = s.Reason })
 	}
 	to := deploy.Target{Revision: s.To, Digest: s.ToDigest, ForceBadUnsafe: s.ForceBadUnsafe}
 	return s.engage(func(o deploy.Options) (deploy.Result, error) {
@@ -67,11 +67,11 @@ func (s *session) engage(run func(deploy.Options) (deploy.Result, error)) error 
 
 // keep moves a deployment's result into the record.
 func (s *session) keep(result deploy.Result) {
-	s.update(func(r *pipeline.Record) { fill(r, result) })
+	s.update(func(r *record.Record) { fill(r, result) })
 }
 
 // fill completes the record with a deployment's result.
-func fill(r *pipeline.Record, result deploy.Result) {
+func fill(r *record.Record, result deploy.Result) {
 	r.Verdict, r.Image, r.Release = result.Verdict, result.Image, &result.Release
 	r.Cause, r.Advice = result.Cause, result.Advice
 	r.Phases = append(r.Phases[:len(r.Phases):len(r.Phases)], result.Phases...)
@@ -112,7 +112,7 @@ func (s *session) deployOptions() (deploy.Options, error) {
 		Withhold:        gate.secrets,
 		Connect:         func() (deploy.Cluster, error) { return s.connect(gate) },
 		Keep:            s.keepEvidence,
-		Report:          func(r deploy.Result) { s.sketch(func(record *pipeline.Record) { fill(record, r) }) },
+		Report:          func(r deploy.Result) { s.sketch(func(rec *record.Record) { fill(rec, r) }) },
 		Log:             s.log,
 	}, nil
 }
@@ -130,7 +130,7 @@ func soak(setting config.Soak) time.Duration {
 
 // verifyTarget checks the image of a rollback target as that of a deploy, except for
 // the age of its scan: what is gone back to is old. nil without signature settings.
-func (s *session) verifyTarget() (func(context.Context, pipeline.Image) error, error) {
+func (s *session) verifyTarget() (func(context.Context, record.Image) error, error) {
 	options, err := s.verifyOptions()
 	if err != nil {
 		return nil, err
@@ -142,7 +142,7 @@ func (s *session) verifyTarget() (func(context.Context, pipeline.Image) error, e
 		return nil, nil
 	}
 	options.Policy.MaxScanAge = 0
-	return func(ctx context.Context, image pipeline.Image) error {
+	return func(ctx context.Context, image record.Image) error {
 		options := options
 		options.Image = image
 		_, err := sign.Verify(ctx, options)
@@ -152,13 +152,13 @@ func (s *session) verifyTarget() (func(context.Context, pipeline.Image) error, e
 
 func (s *session) needsRelease() error {
 	if s.Release == "" {
-		return pipeline.BadInput("config/no-release", "--release: the name of the Helm release is missing")
+		return record.BadInput("config/no-release", "--release: the name of the Helm release is missing")
 	}
 	return nil
 }
 
 // keepEvidence writes evidence into a directory of its own.
-func (s *session) keepEvidence(e pipeline.Evidence) ([]string, error) {
+func (s *session) keepEvidence(e record.Evidence) ([]string, error) {
 	dir := filepath.Join(s.EvidenceDir, fmt.Sprintf("%s-%s", s.Release, time.Now().UTC().Format("20060102T150405Z")))
 	if s.redactor.Muted() {
 		e.Logs = nil

@@ -12,12 +12,12 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/deploy"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/sign"
 )
 
 // notYet stands for the image of a run before it is built.
-var notYet = pipeline.NotBuilt("localhost/not-built-yet")
+var notYet = record.NotBuilt("localhost/not-built-yet")
 
 // runAll is the whole pipeline. While the image is built, pushed, scanned, signed and
 // verified, the cluster is asked whether it would take it; then it is deployed. Tags
@@ -27,7 +27,7 @@ func runAll(ctx context.Context, s *session) error {
 	if err := errors.Join(err, s.valid()); err != nil {
 		return err
 	}
-	var verified pipeline.Verified
+	var verified record.Verified
 	if err := together(ctx,
 		func(ctx context.Context) error {
 			return s.aside("preflight", func(log *slog.Logger) error { return s.ahead(ctx, log) })
@@ -49,7 +49,7 @@ func runAll(ctx context.Context, s *session) error {
 	}
 	err = s.folded("deploy", func() error { return s.deploy(ctx, verified) })
 	s.attestVerdict(ctx)
-	if err != nil || s.read().Verdict != pipeline.VerdictGood {
+	if err != nil || s.read().Verdict != record.VerdictGood {
 		return err
 	}
 	return s.moveTags(ctx, moves)
@@ -81,11 +81,11 @@ func (s *session) valid() error {
 
 // makeImage builds the image, scans it while it is pushed, and signs what the scan
 // accepts.
-func (s *session) makeImage(ctx context.Context) (verified pipeline.Verified, err error) {
+func (s *session) makeImage(ctx context.Context) (verified record.Verified, err error) {
 	scanner := &inspector{session: s}
 	err = s.aside("build", func(log *slog.Logger) error { return s.build(ctx, log, scanner.inspect) })
 	// A part of the platforms says nothing, unless it says no.
-	refused := pipeline.KindOf(err) == pipeline.KindRefused
+	refused := record.KindOf(err) == record.KindRefused
 	if result, scanned := scanner.result(); scanned && (err == nil || refused) {
 		err = cmp.Or(s.judge(ctx, result), err)
 	}
@@ -112,7 +112,7 @@ func (s *session) ahead(ctx context.Context, log *slog.Logger) error {
 		return err
 	}
 	// Policies of the cluster may allow the registry only that the image will be in.
-	plan, err := r.Plan(ctx, pipeline.NotBuilt(cmp.Or(s.Repository, notYet.Repository)))
+	plan, err := r.Plan(ctx, record.NotBuilt(cmp.Or(s.Repository, notYet.Repository)))
 	if err != nil {
 		return err
 	}
@@ -122,7 +122,7 @@ func (s *session) ahead(ctx context.Context, log *slog.Logger) error {
 	if err != nil {
 		return err
 	}
-	s.update(func(r *pipeline.Record) { r.Concerns = concerns })
+	s.update(func(r *record.Record) { r.Concerns = concerns })
 	return deploy.Weigh(log, concerns)
 }
 
@@ -137,9 +137,9 @@ func together(ctx context.Context, tasks ...func(context.Context) error) error {
 	var all sync.WaitGroup
 	for i, task := range tasks {
 		all.Go(func() {
-			err := pipeline.Guard(func() error { return task(inner) })
+			err := record.Guard(func() error { return task(inner) })
 			late := inner.Err() != nil && ctx.Err() == nil
-			cancelled := errors.Is(err, context.Canceled) || pipeline.KindOf(err) == pipeline.KindUnavailable
+			cancelled := errors.Is(err, context.Canceled) || record.KindOf(err) == record.KindUnavailable
 			if err == nil || late && cancelled {
 				return
 			}

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/scan"
 )
 
@@ -24,8 +24,8 @@ func at(t *testing.T, settings config.Settings, environ ...string) (*session, *b
 }
 
 func TestTheFirstErrorEndsWhatRunsBeside(t *testing.T) {
-	refusal := pipeline.Refused("scan/vulnerable", "one finding")
-	other := pipeline.Refused("deploy/preflight", "no quota")
+	refusal := record.Refused("scan/vulnerable", "one finding")
+	other := record.Refused("deploy/preflight", "no quota")
 	waits := func(give func(context.Context) error) func(context.Context) error {
 		return func(ctx context.Context) error { <-ctx.Done(); return give(ctx) }
 	}
@@ -40,7 +40,7 @@ func TestTheFirstErrorEndsWhatRunsBeside(t *testing.T) {
 		"the other gives the reason that it was ended for": {
 			[]func(context.Context) error{waits(context.Cause), at(refusal)}, []error{refusal}},
 		"the other's connection was cut": {
-			[]func(context.Context) error{waits(func(context.Context) error { return pipeline.Unavailable("build/registry-unavailable", "closed") }), at(refusal)}, []error{refusal}},
+			[]func(context.Context) error{waits(func(context.Context) error { return record.Unavailable("build/registry-unavailable", "closed") }), at(refusal)}, []error{refusal}},
 		"the other has a no of its own, and comes first": {
 			[]func(context.Context) error{waits(func(context.Context) error { return other }), at(refusal)}, []error{other, refusal}},
 	} {

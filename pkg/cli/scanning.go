@@ -13,7 +13,7 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/build"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/report"
 	"github.com/stagecrew/stagecrew/pkg/scan"
 )
@@ -31,7 +31,7 @@ func runScan(ctx context.Context, s *session) error {
 	})
 }
 
-func (s *session) scan(ctx context.Context, log *slog.Logger, image pipeline.Image, local scan.Local) (scan.Result, error) {
+func (s *session) scan(ctx context.Context, log *slog.Logger, image record.Image, local scan.Local) (scan.Result, error) {
 	options, err := s.scanOptions(log)
 	if err != nil {
 		return scan.Result{}, err
@@ -45,7 +45,7 @@ func (s *session) scanOptions(log *slog.Logger) (scan.Options, error) {
 	if cache == "" {
 		user, err := os.UserCacheDir()
 		if err != nil {
-			return scan.Options{}, pipeline.BadInput("config/no-cache-dir", "finding a place for the vulnerability database: %w; give --scan-cache-dir", err)
+			return scan.Options{}, record.BadInput("config/no-cache-dir", "finding a place for the vulnerability database: %w; give --scan-cache-dir", err)
 		}
 		cache = filepath.Join(user, "stagecrew", "scan")
 	}
@@ -57,7 +57,7 @@ func (s *session) scanOptions(log *slog.Logger) (scan.Options, error) {
 		Database:          s.ScanDatabase,
 		DatabaseFallbacks: s.ScanFallbacks,
 		CacheDir:          cache,
-		Threshold:         pipeline.Severity(s.ScanThreshold),
+		Threshold:         record.Severity(s.ScanThreshold),
 		FixedOnly:         s.ScanFixedOnly,
 		IgnoreFile:        s.ScanIgnoreFile,
 		VEX:               s.ScanVEX,
@@ -72,7 +72,7 @@ func (s *session) scanOptions(log *slog.Logger) (scan.Options, error) {
 // judge puts the result on the record, writes its reports, and refuses what the
 // policy does not accept. The reports are written in either case.
 func (s *session) judge(ctx context.Context, result scan.Result) error {
-	s.update(func(r *pipeline.Record) { r.Scan = &result.Report })
+	s.update(func(r *record.Record) { r.Scan = &result.Report })
 	var table bytes.Buffer
 	if err := result.Write(ctx, &table, scan.FormatTable); err != nil {
 		return err
@@ -130,7 +130,7 @@ func (i *inspector) result() (scan.Result, bool) {
 	return scan.Combine(i.read().Image, i.results...), true
 }
 
-func (i *inspector) inspect(ctx context.Context, image pipeline.Image, local build.LocalImage) error {
+func (i *inspector) inspect(ctx context.Context, image record.Image, local build.LocalImage) error {
 	name := "scan"
 	if strings.Contains(i.Platform, ",") {
 		config, err := local.ConfigFile()

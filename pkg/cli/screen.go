@@ -12,7 +12,7 @@ import (
 
 	"golang.org/x/term"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // screen is where the log goes. On a terminal a table of the pods stands below
@@ -45,7 +45,7 @@ func (s *screen) Write(p []byte) (int, error) {
 }
 
 // show draws the pods of a rollout; it does nothing without a terminal.
-func (s *screen) show(sight pipeline.Sight) {
+func (s *screen) show(sight record.Progress) {
 	if s.width == 0 {
 		return
 	}
@@ -94,7 +94,7 @@ func (s *screen) draw() {
 const maxRows = 20
 
 // redacted takes secrets out before a message is cut to the width of the terminal.
-func redacted(sight pipeline.Sight, hide func(string) string) pipeline.Sight {
+func redacted(sight record.Progress, hide func(string) string) record.Progress {
 	sight.Pods = slices.Clone(sight.Pods)
 	for i := range sight.Pods {
 		sight.Pods[i].Message = hide(sight.Pods[i].Message)
@@ -102,7 +102,7 @@ func redacted(sight pipeline.Sight, hide func(string) string) pipeline.Sight {
 	return sight
 }
 
-func podTable(sight pipeline.Sight, width int) string {
+func podTable(sight record.Progress, width int) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "POD\tNEW\tREADY\tSTATUS\tRESTARTS\tAGE\t")

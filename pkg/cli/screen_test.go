@@ -11,14 +11,14 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestTheTableOfPodsStandsBelowTheLog(t *testing.T) {
 	var out bytes.Buffer
 	s := newScreen(&out)
 	s.width = 60
-	s.show(pipeline.Sight{Pods: []pipeline.PodState{{Name: "web-1", New: true, Ready: "0/1", Status: "ErrImagePull", Seconds: 65, Message: strings.Repeat("long ", 20) + "\x1b[2J"}}})
+	s.show(record.Progress{Pods: []record.PodState{{Name: "web-1", New: true, Ready: "0/1", Status: "ErrImagePull", Seconds: 65, Message: strings.Repeat("long ", 20) + "\x1b[2J"}}})
 	table := out.String()
 	require.Contains(t, table, "web-1")
 	require.Contains(t, table, "1m5s")
@@ -36,7 +36,7 @@ func TestTheTableOfPodsStandsBelowTheLog(t *testing.T) {
 
 	out.Reset()
 	s = newScreen(&out)
-	s.show(pipeline.Sight{Pods: []pipeline.PodState{{Name: "web-1"}}})
+	s.show(record.Progress{Pods: []record.PodState{{Name: "web-1"}}})
 	require.Empty(t, out.String(), "no terminal, no table")
 }
 
@@ -45,19 +45,19 @@ func TestARunThatMustEndLeavesTheRecordOfWhatItDid(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "record.json")
 	var out bytes.Buffer
 	s := newSession("deploy", config.Settings{Record: path, Output: config.OutputText}, nil, &out, &out)
-	s.sketch(func(r *pipeline.Record) {
-		r.Release = &pipeline.Release{Name: "web", Namespace: "prod", Revision: 3}
-		r.Phases = []pipeline.Phase{{Name: "apply", Result: "ok"}}
+	s.sketch(func(r *record.Record) {
+		r.Release = &record.Release{Name: "web", Namespace: "prod", Revision: 3}
+		r.Phases = []record.Phase{{Name: "apply", Result: "ok"}}
 	})
 	require.Equal(t, exitCancelled, s.giveUp())
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
-	var record pipeline.Record
-	require.NoError(t, json.Unmarshal(content, &record))
-	require.Equal(t, pipeline.VerdictCancelled, record.Verdict)
-	require.Equal(t, 3, record.Release.Revision)
-	require.Len(t, record.Phases, 1)
-	require.Contains(t, record.Advice, "stagecrew recover")
+	var rec record.Record
+	require.NoError(t, json.Unmarshal(content, &rec))
+	require.Equal(t, record.VerdictCancelled, rec.Verdict)
+	require.Equal(t, 3, rec.Release.Revision)
+	require.Len(t, rec.Phases, 1)
+	require.Contains(t, rec.Advice, "stagecrew recover")
 
 	s = newSession("deploy", config.Settings{}, nil, &out, &out)
 	require.Zero(t, s.finish(nil))

@@ -12,7 +12,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/gha"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/redact"
 	"github.com/stagecrew/stagecrew/pkg/report"
 )
@@ -124,7 +124,7 @@ const (
 	maxPath, maxName = 4096, 255
 )
 
-// isContent tells whether a value is the text of a file instead of its name.
+// isContent reports whether a value is the text of a file instead of its name.
 func isContent(value string) bool {
 	if _, err := os.Stat(value); value == "" || err == nil {
 		return false
@@ -145,14 +145,14 @@ func isContent(value string) bool {
 func (s *session) misplaced() error {
 	for _, path := range s.paths() {
 		if isContent(path.value) {
-			return pipeline.BadInput("config/not-a-path", "--%s: this is the text of a file; give the path of the file", path.setting)
+			return record.BadInput("config/not-a-path", "--%s: this is the text of a file; give the path of the file", path.setting)
 		}
 	}
 	return nil
 }
 
 // hidden is the record as it may leave this process.
-func (s *session) hidden(r pipeline.Record) pipeline.Record {
+func (s *session) hidden(r record.Record) record.Record {
 	r = redact.Copy(s.redactor, r)
 	if r.Cause != nil {
 		s.silenced(r.Cause)
@@ -161,7 +161,7 @@ func (s *session) hidden(r pipeline.Record) pipeline.Record {
 }
 
 // silenced leaves the message out of a cause that is a line of a log as such.
-func (s *session) silenced(c *pipeline.Cause) {
+func (s *session) silenced(c *record.Cause) {
 	if s.redactor.Muted() && c.Reason == "Log" {
 		c.Message = "(left out)"
 	}

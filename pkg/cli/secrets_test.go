@@ -21,7 +21,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/report"
 )
 
@@ -170,9 +170,9 @@ func TestNoSecretLeavesByAnySinkHoweverARunEnds(t *testing.T) {
 // says lets everything that takes somebody's words have some.
 func (s *step) says(t *testing.T, all []string) {
 	t.Helper()
-	cause := &pipeline.Cause{Code: "rollout/crash-loop", Object: "Pod/portal-1", Message: strings.Join(all, "; ")}
-	evidence := pipeline.Evidence{Cause: *cause}
-	var record pipeline.Record
+	cause := &record.Cause{Code: "rollout/crash-loop", Object: "Pod/portal-1", Message: strings.Join(all, "; ")}
+	evidence := record.Evidence{Cause: *cause}
+	var rec record.Record
 	for _, text := range all {
 		s.log.Info("the pod said: "+text, "text", text, "error", errors.New(text))
 		s.log.With("text", text).Warn("warned: " + text)
@@ -182,25 +182,25 @@ func (s *step) says(t *testing.T, all []string) {
 		s.screen.width = 0
 		fmt.Fprintln(s.session.stdout, text)
 		fmt.Fprintln(s.session.stderr, text)
-		evidence.Logs = append(evidence.Logs, pipeline.Log{Pod: "portal-1", Container: "app", Text: text, Ended: text})
-		evidence.Events = append(evidence.Events, pipeline.Event{Message: text})
-		evidence.Pods = append(evidence.Pods, pipeline.PodState{Message: text})
-		record.Checks = append(record.Checks, pipeline.Check{Name: "readiness", Target: text, Result: "failed", Detail: text})
-		record.Concerns = append(record.Concerns, pipeline.Concern{Code: "preflight/reference", Message: text, Advice: text})
-		record.Changes = append(record.Changes, pipeline.Change{Object: "ConfigMap/x", Action: "update", Diff: "+  a: " + text + "\n"})
-		record.Repairs = append(record.Repairs, text)
+		evidence.Logs = append(evidence.Logs, record.Log{Pod: "portal-1", Container: "app", Text: text, Ended: text})
+		evidence.Events = append(evidence.Events, record.Event{Message: text})
+		evidence.Pods = append(evidence.Pods, record.PodState{Message: text})
+		rec.Checks = append(rec.Checks, record.Check{Name: "readiness", Target: text, Result: "failed", Detail: text})
+		rec.Concerns = append(rec.Concerns, record.Concern{Code: "preflight/reference", Message: text, Advice: text})
+		rec.Changes = append(rec.Changes, record.Change{Object: "ConfigMap/x", Action: "update", Diff: "+  a: " + text + "\n"})
+		rec.Repairs = append(rec.Repairs, text)
 	}
 	evidence.Diff = strings.Join(all, "\n")
-	report.Changes(s.session.stdout, record.Changes)
+	report.Changes(s.session.stdout, rec.Changes)
 	files, err := s.keepEvidence(evidence)
 	require.NoError(t, err)
-	s.update(func(r *pipeline.Record) {
-		r.Release, r.Cause, r.Diagnosis, r.Evidence = &pipeline.Release{Name: "portal", Namespace: "prod", Revision: 2}, cause, &evidence, files
-		r.Checks, r.Concerns, r.Changes, r.Repairs, r.Advice = record.Checks, record.Concerns, record.Changes, record.Repairs, "advice: "+all[0]
-		r.Tags = []pipeline.MovedTag{{Tag: "x", Why: all[0]}}
+	s.update(func(r *record.Record) {
+		r.Release, r.Cause, r.Diagnosis, r.Evidence = &record.Release{Name: "portal", Namespace: "prod", Revision: 2}, cause, &evidence, files
+		r.Checks, r.Concerns, r.Changes, r.Repairs, r.Advice = rec.Checks, rec.Concerns, rec.Changes, rec.Repairs, "advice: "+all[0]
+		r.Tags = []record.MovedTag{{Tag: "x", Why: all[0]}}
 	})
-	for _, revision := range []pipeline.Revision{{Number: 1, Status: all[0], Verdict: pipeline.Mark(all[1]), Image: all[2]}} {
-		require.NoError(t, s.statusTable([]pipeline.Revision{revision}))
+	for _, revision := range []record.Revision{{Number: 1, Status: all[0], Verdict: record.Mark(all[1]), Image: all[2]}} {
+		require.NoError(t, s.statusTable([]record.Revision{revision}))
 	}
 	document, err := json.Marshal(map[string]any{"all": all})
 	require.NoError(t, err)
@@ -323,16 +323,16 @@ func TestWhatCannotBeReadSilencesThePods(t *testing.T) {
 	require.Contains(t, s.stderr.String(), "exit code 1; it said: (left out) [rollout/crash-loop]")
 	for _, text := range []string{"Readiness probe failed: token unknown-to-us", "it was killed because its liveness probe failed: Liveness probe failed: unknown-to-us",
 		`Exec lifecycle hook ([a]) for Container "web" failed - error: command 'a' exited with 1: , message: "token unknown-to-us"`, "PostStartHook failed: unknown-to-us",
-		pipeline.Cause{Object: "Pod/a", Container: "web", Reason: "Log", Message: "unknown-to-us", Code: "rollout/log"}.String()} {
+		record.Cause{Object: "Pod/a", Container: "web", Reason: "Log", Message: "unknown-to-us", Code: "rollout/log"}.String()} {
 		s.log.Info(text)
 	}
 	require.Contains(t, s.stderr.String(), "Readiness probe failed: (left out)")
-	require.Equal(t, "(left out)", s.hidden(pipeline.Record{Cause: &pipeline.Cause{Reason: "Log", Message: "unknown-to-us"}}).Cause.Message)
+	require.Equal(t, "(left out)", s.hidden(record.Record{Cause: &record.Cause{Reason: "Log", Message: "unknown-to-us"}}).Cause.Message)
 	require.Contains(t, s.stderr.String(), `exited with 1: , message: "(left out)`)
 	require.Equal(t, "status 500, should be 200 (the rest is left out)", s.answered("status 500, should be 200: token unknown-to-us"))
 	require.Equal(t, "status 500, should be 200 (the rest is left out)", s.answered(s.answered("status 500, should be 200: token unknown-to-us")))
-	_, err := s.keepEvidence(pipeline.Evidence{Cause: pipeline.Cause{Message: "it said: unknown-to-us"}, Logs: []pipeline.Log{{Pod: "a", Text: "unknown-to-us"}},
-		Events: []pipeline.Event{{Object: "Pod/a", Reason: "Unhealthy", Message: "Startup probe failed: unknown-to-us"}}})
+	_, err := s.keepEvidence(record.Evidence{Cause: record.Cause{Message: "it said: unknown-to-us"}, Logs: []record.Log{{Pod: "a", Text: "unknown-to-us"}},
+		Events: []record.Event{{Object: "Pod/a", Reason: "Unhealthy", Message: "Startup probe failed: unknown-to-us"}}})
 	require.NoError(t, err)
 	for sink, text := range s.sinks(t) {
 		require.NotContains(t, text, "unknown-to-us", sink)

@@ -14,7 +14,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/gha"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/redact"
 	"github.com/stagecrew/stagecrew/pkg/release"
 	"github.com/stagecrew/stagecrew/pkg/report"
@@ -71,8 +71,8 @@ func newSession(name string, settings config.Settings, environ []string, stdout,
 	log.SetFlags(0)
 	log.SetOutput(s.stderr)
 	logrus.SetOutput(s.stderr)
-	s.update(func(r *pipeline.Record) {
-		*r = pipeline.Record{Schema: pipeline.RecordSchema, Command: name, Run: s.actions.Run()}
+	s.update(func(r *record.Record) {
+		*r = record.Record{Schema: record.RecordSchema, Command: name, Run: s.actions.Run()}
 	})
 	s.gate = sync.OnceValues(s.readGate)
 	return s
@@ -92,25 +92,25 @@ func (s *session) phase(name string, stage func() error) error { return s.noted(
 
 func (s *session) noted(name string, log *slog.Logger, stage func() error) error {
 	log.Info(name)
-	p := pipeline.Phase{Name: name, Start: time.Now(), Result: "ok"}
+	p := record.Phase{Name: name, Start: time.Now(), Result: "ok"}
 	err := stage()
 	p.End = time.Now()
 	if err != nil {
 		p.Result = "failed"
 	}
-	s.update(func(r *pipeline.Record) { r.Phases = append(r.Phases, p) })
+	s.update(func(r *record.Record) { r.Phases = append(r.Phases, p) })
 	return err
 }
 
 // write leaves the record: as a file, on stdout, and as Actions outputs and summary.
-func (s *session) write(record pipeline.Record) error {
+func (s *session) write(rec record.Record) error {
 	if s.Record != "" {
-		if err := report.WriteFile(s.Record, record); err != nil {
+		if err := report.WriteFile(s.Record, rec); err != nil {
 			return fmt.Errorf("writing record %s: %w", s.Record, err)
 		}
 	}
 	if s.Output == config.OutputJSON {
-		document, err := report.Encode(record)
+		document, err := report.Encode(rec)
 		if err != nil {
 			return err
 		}
@@ -121,17 +121,17 @@ func (s *session) write(record pipeline.Record) error {
 	if !s.actions.Enabled() {
 		return nil
 	}
-	for _, o := range s.outputs(record) {
+	for _, o := range s.outputs(rec) {
 		// A later step may print it.
 		if err := s.actions.SetOutput(o[0], gha.Harmless(o[1])); err != nil {
 			return fmt.Errorf("setting output %s: %w", o[0], err)
 		}
 	}
-	return s.actions.Summary(report.Summary(record))
+	return s.actions.Summary(report.Summary(rec))
 }
 
 // outputs are the step outputs of every command, in a fixed order.
-func (s *session) outputs(r pipeline.Record) [][2]string {
+func (s *session) outputs(r record.Record) [][2]string {
 	all := [][2]string{
 		{"verdict", string(r.Verdict)},
 		{"image", r.Image.String()},
@@ -147,7 +147,7 @@ func (s *session) outputs(r pipeline.Record) [][2]string {
 	}
 	if r.Scan != nil {
 		all = append(all, [2]string{"blocking", fmt.Sprint(len(r.Scan.Blocking))})
-		for _, severity := range pipeline.Severities() {
+		for _, severity := range record.Severities() {
 			all = append(all, [2]string{strings.ToLower(string(severity)), fmt.Sprint(r.Scan.Counts[severity])})
 		}
 	}
@@ -161,7 +161,7 @@ func (s *session) outputs(r pipeline.Record) [][2]string {
 }
 
 // evidence is the directory of the evidence, "" without any.
-func (s *session) evidence(r pipeline.Record) string {
+func (s *session) evidence(r record.Record) string {
 	if len(r.Evidence) == 0 {
 		return ""
 	}

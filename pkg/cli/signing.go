@@ -9,7 +9,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/report"
 	"github.com/stagecrew/stagecrew/pkg/sign"
 )
@@ -52,7 +52,7 @@ func (s *session) keyOf(setting, key string) (string, []byte, error) {
 	}
 	value := s.getenv(name)
 	if value == "" {
-		return "", nil, pipeline.BadInput("config/invalid", "--%s %s: the environment has no %s", setting, key, name)
+		return "", nil, record.BadInput("config/invalid", "--%s %s: the environment has no %s", setting, key, name)
 	}
 	if setting == "sign-key" {
 		s.withhold(value)
@@ -103,14 +103,14 @@ func (s *session) attestations() ([]sign.Attestation, error) {
 		}
 		made, err := s.attestation(kind, file, fromFile)
 		if err != nil {
-			return nil, pipeline.BadInput("config/invalid", "--attest %s: %w", one, err)
+			return nil, record.BadInput("config/invalid", "--attest %s: %w", one, err)
 		}
 		all = append(all, made)
 	}
 	return all, nil
 }
 
-// wantsAttested tells whether the report of this kind is to be signed.
+// wantsAttested reports whether the report of this kind is to be signed.
 func (s *session) wantsAttested(kind string) bool {
 	if kind == "" || s.name != "run" {
 		return false
@@ -123,7 +123,7 @@ func (s *session) knownKinds() error {
 	for _, one := range s.Attest {
 		kind, _, _ := strings.Cut(one, "=")
 		if _, err := sign.PredicateType(kind); err != nil && kind != attestNone {
-			return pipeline.BadInput("config/invalid", "--attest: %w", err)
+			return record.BadInput("config/invalid", "--attest: %w", err)
 		}
 	}
 	return nil
@@ -209,8 +209,8 @@ func (s *session) attestVerdict(ctx context.Context) {
 	}
 }
 
-func (s *session) verify(ctx context.Context) (pipeline.Verified, error) {
-	var verified pipeline.Verified
+func (s *session) verify(ctx context.Context) (record.Verified, error) {
+	var verified record.Verified
 	err := s.phase("verify", func() error {
 		options, err := s.verifyOptions()
 		if err != nil {
@@ -234,7 +234,7 @@ func (s *session) verifyOptions() (sign.VerifyOptions, error) {
 	for _, kind := range s.RequireAttestations {
 		predicateType, err := sign.PredicateType(kind)
 		if err != nil {
-			return sign.VerifyOptions{}, pipeline.BadInput("config/invalid", "--require-attestation: %w", err)
+			return sign.VerifyOptions{}, record.BadInput("config/invalid", "--require-attestation: %w", err)
 		}
 		policy.Attestations = append(policy.Attestations, predicateType)
 	}

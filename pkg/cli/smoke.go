@@ -9,7 +9,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/kube"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/smoke"
 )
 
@@ -33,7 +33,7 @@ type prober struct {
 	hide    func(string) string // makes what a target answered fit to be shown
 }
 
-func (p prober) Probe(ctx context.Context, to deploy.Targets) ([]pipeline.Check, error) {
+func (p prober) Probe(ctx context.Context, to deploy.Targets) ([]record.Check, error) {
 	if p.suite == nil {
 		return nil, nil
 	}
@@ -57,8 +57,8 @@ func (p prober) Probe(ctx context.Context, to deploy.Targets) ([]pipeline.Check,
 }
 
 // send asks the targets side by side; the results keep their order.
-func (p prober) send(ctx context.Context, suite smoke.Suite, targets []smoke.Target) []pipeline.Check {
-	results := make([][]pipeline.Check, len(targets))
+func (p prober) send(ctx context.Context, suite smoke.Suite, targets []smoke.Target) []record.Check {
+	results := make([][]record.Check, len(targets))
 	slots := make(chan struct{}, parallelTargets)
 	var all sync.WaitGroup
 	for i, target := range targets {
@@ -66,20 +66,20 @@ func (p prober) send(ctx context.Context, suite smoke.Suite, targets []smoke.Tar
 			slots <- struct{}{}
 			defer func() { <-slots }()
 			target.Hide = p.hide
-			if err := pipeline.Guard(func() error { results[i] = smoke.Run(ctx, suite, target, p.log); return nil }); err != nil {
-				results[i] = []pipeline.Check{{Name: "all", Target: target.Name, Result: "inconclusive", Detail: err.Error()}}
+			if err := record.Guard(func() error { results[i] = smoke.Run(ctx, suite, target, p.log); return nil }); err != nil {
+				results[i] = []record.Check{{Name: "all", Target: target.Name, Result: "inconclusive", Detail: err.Error()}}
 			}
 		})
 	}
 	all.Wait()
-	var checks []pipeline.Check
+	var checks []record.Check
 	for _, result := range results {
 		checks = append(checks, result...)
 	}
 	return checks
 }
 
-func (p prober) Against(before, after []pipeline.Check) []pipeline.Check {
+func (p prober) Against(before, after []record.Check) []record.Check {
 	return smoke.Against(before, after)
 }
 
@@ -92,7 +92,7 @@ func runSmoke(ctx context.Context, s *session) error {
 		return err
 	}
 	if g.suite == nil {
-		return pipeline.BadInput("config/smoke", "--smoke none: there is nothing to send")
+		return record.BadInput("config/smoke", "--smoke none: there is nothing to send")
 	}
 	p := prober{suite: g.suite, url: s.PublicURL, log: s.log, hide: s.answered}
 	var to deploy.Targets
@@ -102,11 +102,11 @@ func runSmoke(ctx context.Context, s *session) error {
 			return err
 		}
 	case s.PublicURL == "":
-		return pipeline.BadInput("config/no-target", "give --release for the pods and Services of a release, or --public-url")
+		return record.BadInput("config/no-target", "give --release for the pods and Services of a release, or --public-url")
 	}
 	return s.phase("smoke", func() error {
 		checks, err := p.Probe(ctx, to)
-		s.update(func(r *pipeline.Record) { r.Checks = checks })
+		s.update(func(r *record.Record) { r.Checks = checks })
 		if err != nil {
 			return err
 		}
@@ -132,8 +132,8 @@ func (s *session) targets(ctx context.Context, g gate, p *prober) (deploy.Target
 	if err != nil {
 		return deploy.Targets{}, err
 	}
-	s.update(func(r *pipeline.Record) {
-		r.Release = &pipeline.Release{Name: s.Release, Namespace: cluster.Namespace, Live: history[0].Number}
+	s.update(func(r *record.Record) {
+		r.Release = &record.Release{Name: s.Release, Namespace: cluster.Namespace, Live: history[0].Number}
 	})
 	ctx, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()
@@ -146,18 +146,18 @@ func (s *session) targets(ctx context.Context, g gate, p *prober) (deploy.Target
 
 // answer makes of the checks what the command says: one that failed refuses, one
 // that told nothing leaves the question open.
-func answer(checks []pipeline.Check) error {
+func answer(checks []record.Check) error {
 	if len(checks) == 0 {
-		return pipeline.Unavailable("smoke/not-proven", "there was nothing to send the checks to: no ready pod, no Service")
+		return record.Unavailable("smoke/not-proven", "there was nothing to send the checks to: no ready pod, no Service")
 	}
 	for _, c := range checks {
 		if c.Result == "failed" {
-			return pipeline.Refused("smoke/check-failed", "%s on %s: %s", c.Name, c.Target, c.Detail)
+			return record.Refused("smoke/check-failed", "%s on %s: %s", c.Name, c.Target, c.Detail)
 		}
 	}
 	for _, c := range checks {
 		if c.Result != "passed" {
-			return pipeline.Unavailable("smoke/not-proven", "%s on %s: %s", c.Name, c.Target, c.Detail)
+			return record.Unavailable("smoke/not-proven", "%s on %s: %s", c.Name, c.Target, c.Detail)
 		}
 	}
 	return nil
@@ -170,10 +170,10 @@ func (s *session) publicURL() error {
 	}
 	u, err := url.Parse(s.PublicURL)
 	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
-		return pipeline.BadInput("config/public-url", "--public-url %q: want http:// or https:// with a host", s.PublicURL)
+		return record.BadInput("config/public-url", "--public-url %q: want http:// or https:// with a host", s.PublicURL)
 	}
 	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
-		return pipeline.BadInput("config/public-url", "--public-url: want no user, query or fragment; the checks bring their own")
+		return record.BadInput("config/public-url", "--public-url: want no user, query or fragment; the checks bring their own")
 	}
 	return nil
 }

@@ -9,7 +9,7 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // statusSchema is the version of the JSON form of `status`.
@@ -17,10 +17,10 @@ const statusSchema = "stagecrew.dev/status/v1"
 
 // statusDocument is what `status --output json` prints.
 type statusDocument struct {
-	Schema    string              `json:"schema"`
-	Release   string              `json:"release"`
-	Namespace string              `json:"namespace"`
-	Revisions []pipeline.Revision `json:"revisions"` // newest first
+	Schema    string            `json:"schema"`
+	Release   string            `json:"release"`
+	Namespace string            `json:"namespace"`
+	Revisions []record.Revision `json:"revisions"` // newest first
 }
 
 func runStatus(ctx context.Context, s *session) error {
@@ -32,7 +32,7 @@ func runStatus(ctx context.Context, s *session) error {
 	if err != nil {
 		return err
 	}
-	s.update(func(r *pipeline.Record) { r.Release = &pipeline.Release{Name: s.Release, Namespace: cluster.Namespace} })
+	s.update(func(r *record.Record) { r.Release = &record.Release{Name: s.Release, Namespace: cluster.Namespace} })
 	if len(history) == 0 {
 		return noRelease(s.Release, cluster.Namespace)
 	}
@@ -48,10 +48,10 @@ func runStatus(ctx context.Context, s *session) error {
 }
 
 func noRelease(name, namespace string) error {
-	return pipeline.Refused("status/no-release", "there is no release %q in namespace %q", name, namespace)
+	return record.Refused("status/no-release", "there is no release %q in namespace %q", name, namespace)
 }
 
-func (s *session) statusTable(history []pipeline.Revision) error {
+func (s *session) statusTable(history []record.Revision) error {
 	w := tabwriter.NewWriter(s.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "REVISION\tSTATUS\tVERDICT\tCOPY OF\tWHEN\tIMAGE")
 	for _, r := range history {

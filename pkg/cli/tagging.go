@@ -6,7 +6,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/build"
 	"github.com/stagecrew/stagecrew/pkg/gha"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // version is what the image is: as it was given or, in GitHub Actions, what the Git
@@ -54,9 +54,9 @@ func (s *session) moveTags(ctx context.Context, moves []build.TagMove) error {
 	}
 	return s.phase("tag", func() error {
 		moved, err := s.images(s.log).MoveTags(ctx, s.read().Image, moves)
-		s.update(func(r *pipeline.Record) {
+		s.update(func(r *record.Record) {
 			for _, m := range moved {
-				r.Tags = append(r.Tags, pipeline.MovedTag(m))
+				r.Tags = append(r.Tags, record.MovedTag(m))
 			}
 		})
 		return err
@@ -75,7 +75,7 @@ func runPromote(ctx context.Context, s *session) error {
 		return err
 	}
 	if len(moves) == 0 && s.ToRepository == "" {
-		return pipeline.BadInput("config/nothing-to-promote", "there is nothing to do: give --to-repository, --version-label, --revision, --branch or --tag")
+		return record.BadInput("config/nothing-to-promote", "there is nothing to do: give --to-repository, --version-label, --revision, --branch or --tag")
 	}
 	if _, err := s.verify(ctx); err != nil {
 		return err
@@ -84,7 +84,7 @@ func runPromote(ctx context.Context, s *session) error {
 		if err := s.phase("promote", func() error {
 			image, err := s.images(s.log).Promote(ctx, s.read().Image, s.ToRepository)
 			if err == nil {
-				s.update(func(r *pipeline.Record) { r.Image = image })
+				s.update(func(r *record.Record) { r.Image = image })
 			}
 			return err
 		}); err != nil {

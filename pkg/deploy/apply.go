@@ -5,7 +5,7 @@ import (
 	"errors"
 	"fmt"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // apply changes the cluster: by the chart, or by an earlier revision.
@@ -28,25 +28,25 @@ func (r *run) apply(ctx context.Context) event {
 
 // putBack applies the target of a rollback by hand. It is chosen again: another
 // run may have been at work before this one had the lock.
-func (r *run) putBack(ctx context.Context) (pipeline.Applied, error) {
+func (r *run) putBack(ctx context.Context) (record.Applied, error) {
 	if err := r.look(ctx); err != nil {
-		return pipeline.Applied{}, err
+		return record.Applied{}, err
 	}
 	target, err := r.choose(ctx)
 	if err != nil {
-		return pipeline.Applied{}, err
+		return record.Applied{}, err
 	}
 	return r.cluster.Applier.Rollback(ctx, target.Number)
 }
 
-// causer is an error that names what made an apply fail, see [pipeline.Cause].
-type causer interface{ DeployCause() pipeline.Cause }
+// causer is an error that names what made an apply fail, see [record.Cause].
+type causer interface{ DeployCause() record.Cause }
 
 // applyFailed decides about an apply that did not go through: without a revision
 // in the history and without a cause nothing has changed.
 func (r *run) applyFailed(err error) event {
 	var named causer
-	var bug *pipeline.Panicked
+	var bug *record.Panicked
 	switch {
 	case isAbandoned(err):
 		return r.leave()
@@ -56,9 +56,9 @@ func (r *run) applyFailed(err error) event {
 	case r.result.Release.Revision == 0:
 		return r.breaks(err)
 	case errors.As(err, &bug):
-		r.result.Cause = &pipeline.Cause{Code: "deploy/panicked", Message: err.Error()}
+		r.result.Cause = &record.Cause{Code: "deploy/panicked", Message: err.Error()}
 	default:
-		r.result.Cause = &pipeline.Cause{Code: "deploy/apply-failed", Message: err.Error()}
+		r.result.Cause = &record.Cause{Code: "deploy/apply-failed", Message: err.Error()}
 	}
 	r.partial = true
 	r.result.Advice = "the change was applied in part: " + r.result.Cause.String()

@@ -5,7 +5,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // lookTime is how long the live release is looked at when its verdict is known.
@@ -42,8 +42,8 @@ func (r *run) baseline(ctx context.Context) event {
 
 // isUnjudged reports whether the live revision has no verdict. The copy of a good
 // one that a rollback has just made stands for that.
-func (r *run) isUnjudged(live pipeline.Revision) bool {
-	if live.Verdict != pipeline.MarkNone && live.Verdict != pipeline.MarkPending {
+func (r *run) isUnjudged(live record.Revision) bool {
+	if live.Verdict != record.MarkNone && live.Verdict != record.MarkPending {
 		return false
 	}
 	goods := proven(r.history)
@@ -51,7 +51,7 @@ func (r *run) isUnjudged(live pipeline.Revision) bool {
 }
 
 // glance asks a live release whose verdict is known.
-func (r *run) glance(ctx context.Context, applied pipeline.Applied) error {
+func (r *run) glance(ctx context.Context, applied record.Applied) error {
 	brief, cancel := context.WithTimeout(ctx, lookTime)
 	defer cancel()
 	rollout, err := r.cluster.Watcher.Watch(brief, applied)
@@ -68,7 +68,7 @@ func (r *run) glance(ctx context.Context, applied pipeline.Applied) error {
 }
 
 // missing warns of a live release that is not as it should be.
-func (r *run) missing(cause *pipeline.Cause) {
+func (r *run) missing(cause *record.Cause) {
 	switch {
 	case cause == nil:
 	case isGone(cause):
@@ -79,12 +79,12 @@ func (r *run) missing(cause *pipeline.Cause) {
 }
 
 // isGone reports whether a rollout failed because somebody deleted an object.
-func isGone(cause *pipeline.Cause) bool { return cause != nil && cause.Reason == "NotFound" }
+func isGone(cause *record.Cause) bool { return cause != nil && cause.Reason == "NotFound" }
 
 // adopt judges a live revision without a verdict. What it finds is no obstacle: a
 // broken live revision is what the new one may be meant to repair. What could not be
 // found out is.
-func (r *run) adopt(ctx context.Context, applied pipeline.Applied) error {
+func (r *run) adopt(ctx context.Context, applied record.Applied) error {
 	number := applied.Revision.Number
 	r.Log.Info("judging the live revision, which nobody has verified yet", "revision", number)
 	began := time.Now()
@@ -99,9 +99,9 @@ func (r *run) adopt(ctx context.Context, applied pipeline.Applied) error {
 	}
 	switch on {
 	case passed:
-		return r.markLive(ctx, number, pipeline.MarkGood)
+		return r.markLive(ctx, number, record.MarkGood)
 	case idle:
-		return r.markLive(ctx, number, pipeline.MarkIdle)
+		return r.markLive(ctx, number, record.MarkIdle)
 	case unclear:
 		if budget.Err() != nil {
 			r.Log.Warn("the live revision could not be judged in time: it is no revision to go back to", "revision", number, "error", t.err)
@@ -126,9 +126,9 @@ func (r *run) adoption() time.Time {
 
 // markLive writes the verdict of the live revision, here too. A record that
 // somebody edited takes none; the deploy makes a new one.
-func (r *run) markLive(ctx context.Context, number int, verdict pipeline.Mark) error {
+func (r *run) markLive(ctx context.Context, number int, verdict record.Mark) error {
 	err := r.cluster.Releases.Mark(ctx, number, verdict)
-	if pipeline.KindOf(err) == pipeline.KindRefused {
+	if record.KindOf(err) == record.KindRefused {
 		r.Log.Warn("the live revision is no revision to go back to", "revision", number, "error", err)
 		return nil
 	}

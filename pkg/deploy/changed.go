@@ -4,19 +4,19 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // codeChanged is the cause when somebody else changed what a revision applied.
 const codeChanged = "deploy/changed-meanwhile"
 
-func changedMeanwhile(revision int, drift []pipeline.Change) *pipeline.Cause {
-	return &pipeline.Cause{Code: codeChanged, Object: drift[0].Object,
+func changedMeanwhile(revision int, drift []record.Change) *record.Cause {
+	return &record.Cause{Code: codeChanged, Object: drift[0].Object,
 		Message: fmt.Sprintf("the live objects are not those of revision %d, somebody else changed them: %s", revision, names(drift))}
 }
 
 // names lists what differs, for a message.
-func names(changes []pipeline.Change) string {
+func names(changes []record.Change) string {
 	const most = 5
 	var all []string
 	for i, c := range changes {
@@ -33,7 +33,7 @@ func names(changes []pipeline.Change) string {
 const maxFields = 300
 
 // howDiffers says what the drift's change would mend.
-func howDiffers(c pipeline.Change) string {
+func howDiffers(c record.Change) string {
 	switch {
 	case c.Note != "":
 		return "it " + c.Note

@@ -4,30 +4,30 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // failure names the first check that failed, nil without one.
-func failure(checks []pipeline.Check) *pipeline.Cause {
+func failure(checks []record.Check) *record.Cause {
 	for _, c := range checks {
 		if c.Result == "failed" {
-			return &pipeline.Cause{Code: "smoke/check-failed", Object: c.Target, Reason: c.Name, Message: c.Detail}
+			return &record.Cause{Code: "smoke/check-failed", Object: c.Target, Reason: c.Name, Message: c.Detail}
 		}
 	}
 	return nil
 }
 
 // doubt names the first check that told nothing.
-func doubt(checks []pipeline.Check) *pipeline.Cause {
+func doubt(checks []record.Check) *record.Cause {
 	for _, c := range checks {
 		if c.Result == "inconclusive" {
-			return &pipeline.Cause{Code: "smoke/not-proven", Object: c.Target, Reason: c.Name, Message: c.Detail}
+			return &record.Cause{Code: "smoke/not-proven", Object: c.Target, Reason: c.Name, Message: c.Detail}
 		}
 	}
-	return &pipeline.Cause{Code: "smoke/not-proven", Message: "no smoke check could be answered"}
+	return &record.Cause{Code: "smoke/not-proven", Message: "no smoke check could be answered"}
 }
 
-func anyPassed(checks []pipeline.Check) bool {
+func anyPassed(checks []record.Check) bool {
 	for _, c := range checks {
 		if c.Result == "passed" {
 			return true
@@ -38,7 +38,7 @@ func anyPassed(checks []pipeline.Check) bool {
 
 // isProven reports whether every pod and every Service has passed a check. Checks
 // of the public URL prove nothing of them: it may be closed from here.
-func isProven(checks []pipeline.Check) bool {
+func isProven(checks []record.Check) bool {
 	passed := map[string]bool{}
 	for _, c := range checks {
 		if strings.HasPrefix(c.Target, "Pod/") || strings.HasPrefix(c.Target, "Service/") {
@@ -54,7 +54,7 @@ func isProven(checks []pipeline.Check) bool {
 }
 
 // say warns of checks that did not pass.
-func (r *run) say(when string, checks []pipeline.Check) {
+func (r *run) say(when string, checks []record.Check) {
 	for _, c := range checks {
 		if c.Result != "passed" {
 			r.Log.Warn(fmt.Sprintf("%s, smoke %s on %s: %s", when, c.Name, c.Target, c.Result), "detail", c.Detail)

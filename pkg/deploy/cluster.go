@@ -4,23 +4,23 @@ import (
 	"context"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Releases is Helm's record of a release, with a verdict for each revision.
 type Releases interface {
 	// History gives the revisions, newest first; none for a new release.
-	History(ctx context.Context) ([]pipeline.Revision, error)
+	History(ctx context.Context) ([]record.Revision, error)
 	// Describe says what an existing revision consists of.
-	Describe(ctx context.Context, revision int) (pipeline.Applied, error)
+	Describe(ctx context.Context, revision int) (record.Applied, error)
 	// Mark writes the verdict of a revision into the cluster.
-	Mark(ctx context.Context, revision int, mark pipeline.Mark) error
+	Mark(ctx context.Context, revision int, mark record.Mark) error
 }
 
 // Manifests compares what revisions consist of.
 type Manifests interface {
 	// Drift says how the live objects differ from those of a revision.
-	Drift(ctx context.Context, revision int) ([]pipeline.Change, error)
+	Drift(ctx context.Context, revision int) ([]record.Change, error)
 	// Diff is a unified diff of two revisions' manifests, without Secrets' data; a
 	// revision 0 is empty.
 	Diff(ctx context.Context, from, to int) (string, error)
@@ -30,13 +30,13 @@ type Manifests interface {
 
 // Planner says what a change would do, without doing it.
 type Planner interface {
-	Plan(ctx context.Context, image pipeline.Image) (pipeline.Plan, error)
-	PlanRollback(ctx context.Context, to int) (pipeline.Plan, error)
+	Plan(ctx context.Context, image record.Image) (record.Plan, error)
+	PlanRollback(ctx context.Context, to int) (record.Plan, error)
 }
 
 // Checker looks for what will make a plan fail, certainly or probably.
 type Checker interface {
-	Check(ctx context.Context, plan pipeline.Plan) ([]pipeline.Concern, error)
+	Check(ctx context.Context, plan record.Plan) ([]record.Concern, error)
 }
 
 // Applier changes the cluster. Both methods return when the API server has taken
@@ -46,8 +46,8 @@ type Checker interface {
 // the process must then end without touching the release again. Repairs are told
 // in the log by whoever does them.
 type Applier interface {
-	Apply(ctx context.Context, image pipeline.Verified) (pipeline.Applied, error)
-	Rollback(ctx context.Context, to int) (pipeline.Applied, error)
+	Apply(ctx context.Context, image record.Verified) (record.Applied, error)
+	Rollback(ctx context.Context, to int) (record.Applied, error)
 }
 
 // Locker makes sure that one run at a time changes a release.
@@ -55,27 +55,27 @@ type Locker interface {
 	// Lock gives a context that is cancelled, with the cause, when the lock is lost.
 	Lock(ctx context.Context, holder string) (held context.Context, unlock func(context.Context) error, err error)
 	// Note writes down what the holder is doing, for the next run if this one dies.
-	Note(ctx context.Context, journal pipeline.Journal) error
+	Note(ctx context.Context, journal record.Journal) error
 	// Journal is what was noted last; the zero value when there is nothing.
-	Journal(ctx context.Context) (pipeline.Journal, error)
+	Journal(ctx context.Context) (record.Journal, error)
 }
 
 // Watcher looks at pods. An error of its methods says nothing about them.
 type Watcher interface {
 	// Watch waits until a rollout is complete or certain to fail; ctx's deadline is
 	// its budget.
-	Watch(ctx context.Context, applied pipeline.Applied) (pipeline.Rollout, error)
+	Watch(ctx context.Context, applied record.Applied) (record.Rollout, error)
 	// Hold watches a complete rollout for a while, for 0 as long as its pods need to
 	// show that they live; the cause says how it broke.
-	Hold(ctx context.Context, applied pipeline.Applied, d time.Duration) (*pipeline.Cause, error)
+	Hold(ctx context.Context, applied record.Applied, d time.Duration) (*record.Cause, error)
 	// Collect gathers what is known about a failed rollout, as far as it can be had.
-	Collect(ctx context.Context, applied pipeline.Applied, cause pipeline.Cause) pipeline.Evidence
+	Collect(ctx context.Context, applied record.Applied, cause record.Cause) record.Evidence
 }
 
 // Targets are where smoke checks are sent, besides the public URL.
 type Targets struct {
-	Pods     []pipeline.Pod
-	Services []pipeline.Service
+	Pods     []record.Pod
+	Services []record.Service
 	// Quick asks only a few times: for a look at the live release.
 	Quick bool
 }
@@ -83,10 +83,10 @@ type Targets struct {
 // Prober sends the smoke checks.
 type Prober interface {
 	// Probe sends them to each pod, through each Service and to the public URL.
-	Probe(ctx context.Context, to Targets) ([]pipeline.Check, error)
+	Probe(ctx context.Context, to Targets) ([]record.Check, error)
 	// Against makes of the checks that failed those inconclusive that had failed
 	// before the deploy, too.
-	Against(before, after []pipeline.Check) []pipeline.Check
+	Against(before, after []record.Check) []record.Check
 }
 
 // Cluster is everything a deployment needs of one cluster.

@@ -8,7 +8,7 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Options describe one deployment, rollback, gate or recovery.
@@ -28,9 +28,9 @@ type Options struct {
 	// is not proven.
 	Asks bool
 	// Verify checks the signature of an image that is to be gone back to, as that of a
-	// deploy was. An error of [pipeline.KindRefused] makes a revision no target; with
+	// deploy was. An error of [record.KindRefused] makes a revision no target; with
 	// any other the image could not be looked at. nil checks nothing.
-	Verify func(context.Context, pipeline.Image) error
+	Verify func(context.Context, record.Image) error
 	// DryRun ends after the preflight and changes nothing.
 	DryRun bool
 	// Holder names this run in the lock.
@@ -40,7 +40,7 @@ type Options struct {
 	// Connect makes fresh clients; a rollback does not use those of the deploy.
 	Connect func() (Cluster, error)
 	// Keep stores evidence before anything is rolled back and says where; may be nil.
-	Keep func(pipeline.Evidence) ([]string, error)
+	Keep func(record.Evidence) ([]string, error)
 	// Report gets the result as it stands at the begin of each phase, so that a
 	// process that must end at once can tell what it did; may be nil.
 	Report func(Result)
@@ -68,23 +68,23 @@ func (o Options) withDefaults() Options {
 
 // Result is how a deployment ended.
 type Result struct {
-	Verdict pipeline.Verdict
-	Image   pipeline.Image // what was to be deployed, or was rolled back to where known
-	Release pipeline.Release
-	Cause   *pipeline.Cause
-	Phases  []pipeline.Phase
-	Checks  []pipeline.Check
+	Verdict record.Verdict
+	Image   record.Image // what was to be deployed, or was rolled back to where known
+	Release record.Release
+	Cause   *record.Cause
+	Phases  []record.Phase
+	Checks  []record.Check
 	// Soak is for how long the new pods were watched after they were ready.
 	Soak time.Duration
 	// Concerns are what preflight found and let pass, and what was not proven of the
 	// revision.
-	Concerns []pipeline.Concern
+	Concerns []record.Concern
 	// Plan is what would change, of a dry run only.
-	Plan *pipeline.Plan
+	Plan *record.Plan
 	// Evidence is what was known of the failed revision, and Files where it was kept.
-	Evidence *pipeline.Evidence
+	Evidence *record.Evidence
 	Files    []string
-	// Repairs are what had to be done beyond Helm's own work, see [pipeline.Applied].
+	// Repairs are what had to be done beyond Helm's own work, see [record.Applied].
 	Repairs []string
 	// Advice is a sentence for the person on call, "" when nothing is to be done.
 	Advice string
@@ -93,9 +93,9 @@ type Result struct {
 // Deploy brings image into production and proves it, or puts the last
 // verified-good revision back. An error means that the run ended without a
 // verdict about the new revision: refused, unreachable or wrong input.
-func Deploy(ctx context.Context, image pipeline.Verified, o Options) (Result, error) {
-	if image.Image() == (pipeline.Image{}) {
-		return Result{Verdict: pipeline.VerdictUnknown}, pipeline.BadInput("deploy/no-image", "deploying release %q: there is no image; a verified one is wanted, by digest", o.Release)
+func Deploy(ctx context.Context, image record.Verified, o Options) (Result, error) {
+	if image.Image() == (record.Image{}) {
+		return Result{Verdict: record.VerdictUnknown}, record.BadInput("deploy/no-image", "deploying release %q: there is no image; a verified one is wanted, by digest", o.Release)
 	}
 	return start(ctx, o, deploying, func(r *run) { r.image, r.result.Image = image, image.Image() })
 }

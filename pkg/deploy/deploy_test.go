@@ -9,15 +9,15 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestAGoodReleaseIsMarkedGood(t *testing.T) {
 	f := installed(t)
 	result := f.deploy(t, "fine")
-	require.Equal(t, pipeline.VerdictGood, result.Verdict)
-	require.Equal(t, pipeline.MarkGood, f.history[0].Verdict)
-	require.Equal(t, pipeline.Release{Name: "backstage", Namespace: "prod", Revision: 1, Live: 1}, result.Release)
+	require.Equal(t, record.VerdictGood, result.Verdict)
+	require.Equal(t, record.MarkGood, f.history[0].Verdict)
+	require.Equal(t, record.Release{Name: "backstage", Namespace: "prod", Revision: 1, Live: 1}, result.Release)
 	require.Nil(t, result.Cause)
 	require.Empty(t, result.Advice)
 	require.Equal(t, []string{"preflight", "lock", "baseline", "apply", "watch", "smoke", "soak", "compare"}, phases(result))
@@ -36,19 +36,19 @@ func TestABadReleaseGoesBackToTheLastGoodOne(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := installed(t, "fine")
 			o := f.options()
-			var kept pipeline.Evidence
-			o.Keep = func(e pipeline.Evidence) ([]string, error) {
+			var kept record.Evidence
+			o.Keep = func(e record.Evidence) ([]string, error) {
 				require.NotContains(t, f.calls, "rollback", "evidence comes before the rollback")
 				kept = e
 				return []string{"evidence/cause.txt"}, nil
 			}
 			result, err := Deploy(t.Context(), image(name), o)
 			require.NoError(t, err)
-			require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
+			require.Equal(t, record.VerdictRolledBack, result.Verdict)
 			require.Equal(t, code, result.Cause.Code)
-			require.Equal(t, pipeline.Release{Name: "backstage", Namespace: "prod", Revision: 2, PreviousGood: 1, Live: 3}, result.Release)
-			require.Equal(t, pipeline.MarkBad, f.history[1].Verdict)
-			require.Equal(t, pipeline.MarkGood, f.history[0].Verdict, "the copy was gated, too")
+			require.Equal(t, record.Release{Name: "backstage", Namespace: "prod", Revision: 2, PreviousGood: 1, Live: 3}, result.Release)
+			require.Equal(t, record.MarkBad, f.history[1].Verdict)
+			require.Equal(t, record.MarkGood, f.history[0].Verdict, "the copy was gated, too")
 			require.GreaterOrEqual(t, f.connects, 2, "the rollback has clients of its own")
 			require.Equal(t, []string{"evidence/cause.txt"}, result.Files)
 			require.Equal(t, kept, *result.Evidence)
@@ -74,85 +74,85 @@ func TestSecretsAreInNoEvidence(t *testing.T) {
 func TestAFailedFirstInstallIsKeptForInspection(t *testing.T) {
 	f := installed(t)
 	result := f.deploy(t, "crash")
-	require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+	require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
 	require.Contains(t, result.Advice, "helm uninstall backstage --namespace prod")
 	require.NotContains(t, f.calls, "rollback")
-	require.Equal(t, pipeline.MarkBad, f.history[0].Verdict)
+	require.Equal(t, record.MarkBad, f.history[0].Verdict)
 	require.NotNil(t, result.Evidence)
 }
 
 func TestALiveRevisionOfSomebodyElseBecomesTheBaseline(t *testing.T) {
 	f := installed(t)
-	f.push(pipeline.Revision{Image: "fine"}, nil)
-	f.history[0].Verdict = pipeline.MarkNone
+	f.push(record.Revision{Image: "fine"}, nil)
+	f.history[0].Verdict = record.MarkNone
 	result := f.deploy(t, "crash")
-	require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
+	require.Equal(t, record.VerdictRolledBack, result.Verdict)
 	require.Equal(t, 1, result.Release.PreviousGood)
 }
 
 func TestWithoutAProvenRevisionNothingFurtherIsTouched(t *testing.T) {
 	f := installed(t)
-	f.push(pipeline.Revision{Image: "crash"}, nil)
-	f.history[0].Verdict = pipeline.MarkNone
+	f.push(record.Revision{Image: "crash"}, nil)
+	f.history[0].Verdict = record.MarkNone
 	result := f.deploy(t, "crash")
-	require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+	require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
 	require.NotContains(t, f.calls, "rollback")
-	require.Equal(t, pipeline.MarkNone, f.history[1].Verdict, "a baseline that failed gets no verdict")
+	require.Equal(t, record.MarkNone, f.history[1].Verdict, "a baseline that failed gets no verdict")
 }
 
 func TestWhatFailedBeforeTheDeployDoesNotCountAgainstIt(t *testing.T) {
 	f := installed(t, "fine")
-	f.push(pipeline.Revision{Image: "sick"}, nil) // one of its checks fails
-	f.history[0].Verdict = pipeline.MarkGood      // it did not when it was deployed
+	f.push(record.Revision{Image: "sick"}, nil) // one of its checks fails
+	f.history[0].Verdict = record.MarkGood      // it did not when it was deployed
 	result := f.deploy(t, "sick2")
-	require.Equal(t, pipeline.VerdictGood, result.Verdict)
+	require.Equal(t, record.VerdictGood, result.Verdict)
 	require.True(t, f.probed[0].Quick, "the live release is only looked at")
 	require.False(t, f.probed[1].Quick)
 
 	f = installed(t, "fine")
-	require.Equal(t, pipeline.VerdictRolledBack, f.deploy(t, "sick2").Verdict, "it passed before")
+	require.Equal(t, record.VerdictRolledBack, f.deploy(t, "sick2").Verdict, "it passed before")
 }
 
 func TestWhatCannotBeAskedIsNeitherGoodNorRolledBack(t *testing.T) {
 	f := installed(t, "fine")
 	result := f.deploy(t, "unheard")
-	require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+	require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
 	require.Equal(t, "smoke/not-proven", result.Cause.Code)
 	require.Contains(t, result.Advice, "stagecrew recover")
 	require.NotContains(t, f.calls, "rollback")
-	require.Equal(t, pipeline.MarkPending, f.history[0].Verdict)
+	require.Equal(t, record.MarkPending, f.history[0].Verdict)
 }
 
 func TestARollbackIsProvenOrNeedsAHuman(t *testing.T) {
 	t.Run("the copy does not pass", func(t *testing.T) {
 		f := installed(t)
-		f.push(pipeline.Revision{Image: "crash"}, nil)
-		f.history[0].Verdict = pipeline.MarkGood // it was good once
+		f.push(record.Revision{Image: "crash"}, nil)
+		f.history[0].Verdict = record.MarkGood // it was good once
 		result := f.deploy(t, "mute")
-		require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+		require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
 		require.Contains(t, result.Advice, "revision 3, the rollback to 1, did not pass: Pod/a: Error: backstage: exit code 1")
 	})
 	t.Run("live objects differ", func(t *testing.T) {
 		f := installed(t, "fine")
-		f.drift = []pipeline.Change{{Object: "Deployment/backstage", Action: "update", Fields: "spec.replicas"}}
+		f.drift = []record.Change{{Object: "Deployment/backstage", Action: "update", Fields: "spec.replicas"}}
 		result := f.deploy(t, "mute")
-		require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+		require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
 		require.Contains(t, result.Advice, "somebody else changed them: Deployment/backstage (spec.replicas)")
 	})
 	t.Run("Helm fails", func(t *testing.T) {
 		f := installed(t, "fine")
 		f.errs["rollback"] = errors.New("no route")
 		result := f.deploy(t, "mute")
-		require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+		require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
 		require.Contains(t, result.Advice, "rolling back to revision 1: no route")
 	})
 }
 
 func TestAnApplyThatTheAPIServerRejectsIsAFailedDeploy(t *testing.T) {
 	f := installed(t, "fine")
-	f.errs["apply"] = rejected{pipeline.Cause{Code: "release/apply-rejected", Message: "admission says no"}}
+	f.errs["apply"] = rejected{record.Cause{Code: "release/apply-rejected", Message: "admission says no"}}
 	result := f.deploy(t, "fine2")
-	require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
+	require.Equal(t, record.VerdictRolledBack, result.Verdict)
 	require.Equal(t, "release/apply-rejected", result.Cause.Code)
 	require.Equal(t, 2, result.Release.Revision)
 }
@@ -161,10 +161,10 @@ func TestAnErrorBeforeAnythingChangedIsNoVerdict(t *testing.T) {
 	for _, what := range []string{"connect", "history", "plan", "check", "lock", "apply"} {
 		t.Run(what, func(t *testing.T) {
 			f := installed(t, "fine")
-			f.errs[what] = pipeline.Unavailable("kube/unreachable", "no route")
+			f.errs[what] = record.Unavailable("kube/unreachable", "no route")
 			result, err := Deploy(t.Context(), image("fine2"), f.options())
 			require.ErrorContains(t, err, "no route")
-			require.Equal(t, pipeline.VerdictUnknown, result.Verdict)
+			require.Equal(t, record.VerdictUnknown, result.Verdict)
 			require.Len(t, f.history, 1)
 			require.Empty(t, f.holder)
 		})
@@ -173,18 +173,18 @@ func TestAnErrorBeforeAnythingChangedIsNoVerdict(t *testing.T) {
 
 func TestPreflightRefusesWhatWouldFailAndLetsWarningsPass(t *testing.T) {
 	f := installed(t, "fine")
-	f.concerns = []pipeline.Concern{{Code: "preflight/budget", Message: "the startup probe may take longer"}}
+	f.concerns = []record.Concern{{Code: "preflight/budget", Message: "the startup probe may take longer"}}
 	result := f.deploy(t, "fine2")
-	require.Equal(t, pipeline.VerdictGood, result.Verdict)
+	require.Equal(t, record.VerdictGood, result.Verdict)
 	require.Equal(t, f.concerns, result.Concerns)
 
 	f.calls = nil
-	f.concerns = []pipeline.Concern{
+	f.concerns = []record.Concern{
 		{Code: "preflight/forbidden", Object: "secrets", Message: "may not be listed", Advice: "add a Role", Blocks: true},
 		{Code: "preflight/quota", Message: "no pod fits", Blocks: true},
 	}
 	_, err := Deploy(t.Context(), image("fine3"), f.options())
-	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+	require.Equal(t, record.KindRefused, record.KindOf(err))
 	require.ErrorContains(t, err, "secrets: may not be listed; add a Role [preflight/forbidden]")
 	require.ErrorContains(t, err, "no pod fits [preflight/quota]")
 	require.Equal(t, []string{"check"}, f.calls)
@@ -196,7 +196,7 @@ func TestADryRunChangesNothing(t *testing.T) {
 	o.DryRun = true
 	result, err := Deploy(t.Context(), image("fine2"), o)
 	require.NoError(t, err)
-	require.Equal(t, pipeline.VerdictOK, result.Verdict)
+	require.Equal(t, record.VerdictOK, result.Verdict)
 	require.Len(t, result.Plan.Changes, 1)
 	require.Equal(t, []string{"check"}, f.calls)
 	result, err = Rollback(t.Context(), Target{Revision: 1}, o)
@@ -207,10 +207,10 @@ func TestADryRunChangesNothing(t *testing.T) {
 
 func TestWhatADeadRunAppliedInPartIsUndoneFirst(t *testing.T) {
 	f := installed(t, "fine")
-	f.push(pipeline.Revision{Image: "half"}, errors.New("killed"))
+	f.push(record.Revision{Image: "half"}, errors.New("killed"))
 	f.history[0].Status = "pending-upgrade"
 	result := f.deploy(t, "fine2")
-	require.Equal(t, pipeline.VerdictGood, result.Verdict)
+	require.Equal(t, record.VerdictGood, result.Verdict)
 	require.Less(t, index(f.calls, "rollback"), index(f.calls, "apply"))
 	require.Equal(t, 4, result.Release.Live)
 }
@@ -274,14 +274,14 @@ func TestSignals(t *testing.T) {
 			o.Soak = time.Minute
 			result, err := Deploy(ctx, image(c.image), o)
 			require.NoError(t, err)
-			require.Equal(t, pipeline.VerdictCancelled, result.Verdict)
+			require.Equal(t, record.VerdictCancelled, result.Verdict)
 			require.Contains(t, result.Advice, c.advice)
 			if result.Cause != nil {
 				require.Contains(t, []string{"deploy/cancelled", "rollout/crash-loop"}, result.Cause.Code)
 			}
 			require.Equal(t, c.calls == "rollback", f.history[0].Origin == 1, "%v", f.calls)
 			require.Equal(t, c.live, result.Release.Live)
-			require.Equal(t, pipeline.MarkGood == f.history[0].Verdict, len(f.history) == 1, "what is not proven is not good")
+			require.Equal(t, record.MarkGood == f.history[0].Verdict, len(f.history) == 1, "what is not proven is not good")
 			require.Empty(t, f.holder)
 		})
 	}
@@ -299,13 +299,13 @@ func TestASignalWhileReGatingLeavesTheRestToTheNextRun(t *testing.T) {
 	}
 	result, err := Deploy(ctx, image("crash"), f.options())
 	require.NoError(t, err)
-	require.Equal(t, pipeline.VerdictCancelled, result.Verdict)
+	require.Equal(t, record.VerdictCancelled, result.Verdict)
 	require.Equal(t, "rollout/crash-loop", result.Cause.Code)
 	f.on = nil
 	result, err = Recover(t.Context(), f.options())
 	require.NoError(t, err)
-	require.Equal(t, pipeline.VerdictGood, result.Verdict)
-	require.Equal(t, pipeline.MarkGood, f.history[0].Verdict)
+	require.Equal(t, record.VerdictGood, result.Verdict)
+	require.Equal(t, record.MarkGood, f.history[0].Verdict)
 }
 
 func TestASignalDoesNotLoseACompleteProof(t *testing.T) {
@@ -318,20 +318,20 @@ func TestASignalDoesNotLoseACompleteProof(t *testing.T) {
 	}
 	result, err := Deploy(ctx, image("fine2"), f.options())
 	require.NoError(t, err)
-	require.Equal(t, pipeline.VerdictGood, result.Verdict)
-	require.Equal(t, pipeline.MarkGood, f.history[0].Verdict)
+	require.Equal(t, record.VerdictGood, result.Verdict)
+	require.Equal(t, record.MarkGood, f.history[0].Verdict)
 }
 
 func TestARunThatLosesItsLockTouchesNothingFurther(t *testing.T) {
 	f := installed(t, "fine")
 	f.on = func(what string) {
 		if what == "watch" && len(f.history) == 2 {
-			f.lose(pipeline.Unavailable("release/lock-lost", "another run has taken over"))
+			f.lose(record.Unavailable("release/lock-lost", "another run has taken over"))
 		}
 	}
 	result, err := Deploy(t.Context(), image("crash"), f.options())
 	require.ErrorContains(t, err, "another run has taken over")
-	require.Equal(t, pipeline.VerdictUnknown, result.Verdict)
+	require.Equal(t, record.VerdictUnknown, result.Verdict)
 	require.NotContains(t, f.calls, "rollback")
 	require.NotContains(t, f.calls, "mark bad")
 	require.Equal(t, "test", f.holder, "nor the lock, which is another's")
@@ -341,7 +341,7 @@ func TestAVerdictThatCannotBeWrittenIsNotGood(t *testing.T) {
 	f := installed(t)
 	f.errs["mark good"] = errors.New("forbidden")
 	result := f.deploy(t, "fine")
-	require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+	require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
 	require.Equal(t, "deploy/verdict-not-written", result.Cause.Code)
 }
 
@@ -357,8 +357,8 @@ func TestTheStateIsReportedAsItGoes(t *testing.T) {
 
 func TestAHistoryThatMayNotBeReadDoesNotHideWhatElseIsMissing(t *testing.T) {
 	f := installed(t, "fine")
-	f.fails("history", pipeline.Refused("release/forbidden", "secrets is forbidden"))
-	f.concerns = []pipeline.Concern{{Code: "preflight/forbidden", Message: "list secrets, get leases", Blocks: true}}
+	f.fails("history", record.Refused("release/forbidden", "secrets is forbidden"))
+	f.concerns = []record.Concern{{Code: "preflight/forbidden", Message: "list secrets, get leases", Blocks: true}}
 	_, err := Deploy(t.Context(), image("fine2"), f.options())
 	require.ErrorContains(t, err, "list secrets, get leases")
 	f.concerns = nil

@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // fakeCluster keeps a history as Helm does and behaves by the name of the image:
@@ -22,13 +22,13 @@ import (
 // called with the name of each thing that happens, several at a time.
 type fakeCluster struct {
 	mu       sync.Mutex
-	slow     time.Duration       // of the smoke checks
-	history  []pipeline.Revision // newest first
+	slow     time.Duration     // of the smoke checks
+	history  []record.Revision // newest first
 	on       func(what string)
 	errs     map[string]error // by what happens
-	concerns []pipeline.Concern
-	drift    []pipeline.Change
-	journals []pipeline.Journal
+	concerns []record.Concern
+	drift    []record.Change
+	journals []record.Journal
 	probed   []Targets
 	calls    []string
 	holder   string
@@ -60,20 +60,20 @@ func (f *fakeCluster) fails(what string, err error) {
 	f.errs[what] = err
 }
 
-func (f *fakeCluster) History(ctx context.Context) ([]pipeline.Revision, error) {
+func (f *fakeCluster) History(ctx context.Context) ([]record.Revision, error) {
 	return slices.Clone(f.history), errors.Join(ctx.Err(), f.errs["history"])
 }
 
-func (f *fakeCluster) Describe(_ context.Context, revision int) (pipeline.Applied, error) {
+func (f *fakeCluster) Describe(_ context.Context, revision int) (record.Applied, error) {
 	for _, r := range f.history {
 		if r.Number == revision {
 			return applied(r), nil
 		}
 	}
-	return pipeline.Applied{}, errors.New("no such revision")
+	return record.Applied{}, errors.New("no such revision")
 }
 
-func (f *fakeCluster) Mark(_ context.Context, revision int, mark pipeline.Mark) error {
+func (f *fakeCluster) Mark(_ context.Context, revision int, mark record.Mark) error {
 	if err := f.happens("mark " + string(mark)); err != nil {
 		return err
 	}
@@ -86,7 +86,7 @@ func (f *fakeCluster) Mark(_ context.Context, revision int, mark pipeline.Mark) 
 	return errors.New("no such revision")
 }
 
-func (f *fakeCluster) Drift(context.Context, int) ([]pipeline.Change, error) {
+func (f *fakeCluster) Drift(context.Context, int) ([]record.Change, error) {
 	err := f.happens("drift")
 	return f.drift, err
 }
@@ -99,15 +99,15 @@ func (f *fakeCluster) Secrets(context.Context, int) ([]string, error) {
 	return []string{"open-sesame", "backstage"}, f.errs["secrets"]
 }
 
-func (f *fakeCluster) Plan(_ context.Context, image pipeline.Image) (pipeline.Plan, error) {
-	return pipeline.Plan{Changes: []pipeline.Change{{Object: image.String(), Action: "update"}}}, f.errs["plan"]
+func (f *fakeCluster) Plan(_ context.Context, image record.Image) (record.Plan, error) {
+	return record.Plan{Changes: []record.Change{{Object: image.String(), Action: "update"}}}, f.errs["plan"]
 }
 
-func (f *fakeCluster) PlanRollback(_ context.Context, to int) (pipeline.Plan, error) {
-	return pipeline.Plan{Changes: []pipeline.Change{{Object: "Deployment/backstage", Action: "update"}}, Applied: pipeline.Applied{Revision: pipeline.Revision{Number: to}}}, f.errs["plan"]
+func (f *fakeCluster) PlanRollback(_ context.Context, to int) (record.Plan, error) {
+	return record.Plan{Changes: []record.Change{{Object: "Deployment/backstage", Action: "update"}}, Applied: record.Applied{Revision: record.Revision{Number: to}}}, f.errs["plan"]
 }
 
-func (f *fakeCluster) Check(context.Context, pipeline.Plan) ([]pipeline.Concern, error) {
+func (f *fakeCluster) Check(context.Context, record.Plan) ([]record.Concern, error) {
 	return f.concerns, f.happens("check")
 }
 
@@ -121,29 +121,29 @@ func (f *fakeCluster) Lock(ctx context.Context, holder string) (context.Context,
 	return held, func(context.Context) error { f.holder = ""; return nil }, nil
 }
 
-func (f *fakeCluster) Note(_ context.Context, j pipeline.Journal) error {
+func (f *fakeCluster) Note(_ context.Context, j record.Journal) error {
 	f.journals = append(f.journals, j)
 	return nil
 }
 
-func (f *fakeCluster) Journal(context.Context) (pipeline.Journal, error) {
+func (f *fakeCluster) Journal(context.Context) (record.Journal, error) {
 	if len(f.journals) == 0 {
-		return pipeline.Journal{}, nil
+		return record.Journal{}, nil
 	}
 	return f.journals[len(f.journals)-1], nil
 }
 
-func (f *fakeCluster) Apply(_ context.Context, image pipeline.Verified) (pipeline.Applied, error) {
+func (f *fakeCluster) Apply(_ context.Context, image record.Verified) (record.Applied, error) {
 	err := f.happens("apply")
 	if err != nil && !errors.As(err, new(rejected)) {
-		return pipeline.Applied{}, err
+		return record.Applied{}, err
 	}
-	return f.push(pipeline.Revision{Image: image.Image().String()}, err), err
+	return f.push(record.Revision{Image: image.Image().String()}, err), err
 }
 
-func (f *fakeCluster) Rollback(_ context.Context, to int) (pipeline.Applied, error) {
+func (f *fakeCluster) Rollback(_ context.Context, to int) (record.Applied, error) {
 	if err := f.happens("rollback"); err != nil {
-		return pipeline.Applied{}, err
+		return record.Applied{}, err
 	}
 	for _, r := range f.history {
 		if r.Number == to {
@@ -151,14 +151,14 @@ func (f *fakeCluster) Rollback(_ context.Context, to int) (pipeline.Applied, err
 			if r.Origin != 0 {
 				origin = r.Origin
 			}
-			return f.push(pipeline.Revision{Image: r.Image, Origin: origin}, nil), nil
+			return f.push(record.Revision{Image: r.Image, Origin: origin}, nil), nil
 		}
 	}
-	return pipeline.Applied{}, errors.New("no such revision")
+	return record.Applied{}, errors.New("no such revision")
 }
 
-func (f *fakeCluster) push(r pipeline.Revision, err error) pipeline.Applied {
-	r.Number, r.Status, r.Verdict = len(f.history)+1, "failed", pipeline.MarkPending
+func (f *fakeCluster) push(r record.Revision, err error) record.Applied {
+	r.Number, r.Status, r.Verdict = len(f.history)+1, "failed", record.MarkPending
 	if err == nil {
 		r.Status = "deployed"
 		for i := range f.history {
@@ -167,13 +167,13 @@ func (f *fakeCluster) push(r pipeline.Revision, err error) pipeline.Applied {
 			}
 		}
 	}
-	f.history = append([]pipeline.Revision{r}, f.history...)
+	f.history = append([]record.Revision{r}, f.history...)
 	return applied(r)
 }
 
 // applied names the workload after the image, so that Watch can tell them apart.
-func applied(r pipeline.Revision) pipeline.Applied {
-	a := pipeline.Applied{Revision: r, Workloads: []pipeline.Workload{{Kind: "Deployment", Name: r.Image}}}
+func applied(r record.Revision) record.Applied {
+	a := record.Applied{Revision: r, Workloads: []record.Workload{{Kind: "Deployment", Name: r.Image}}}
 	if has(r.Image, "config", "custom") {
 		a.Workloads = nil
 	}
@@ -187,33 +187,33 @@ func has(name string, words ...string) bool {
 	return slices.ContainsFunc(words, func(word string) bool { return strings.Contains(name, word) })
 }
 
-func (f *fakeCluster) Watch(ctx context.Context, a pipeline.Applied) (pipeline.Rollout, error) {
+func (f *fakeCluster) Watch(ctx context.Context, a record.Applied) (record.Rollout, error) {
 	if err := f.happens("watch"); err != nil {
-		return pipeline.Rollout{}, err
+		return record.Rollout{}, err
 	}
 	name := a.Revision.Image
-	var result pipeline.Rollout
+	var result record.Rollout
 	result.Unproven = a.Unwatched
 	switch {
 	case has(name, "crash"):
-		return pipeline.Rollout{Cause: &pipeline.Cause{Code: "rollout/crash-loop", Object: "Pod/a", Reason: "Error", Message: "backstage: exit code 1: open-sesame"}}, nil
+		return record.Rollout{Cause: &record.Cause{Code: "rollout/crash-loop", Object: "Pod/a", Reason: "Error", Message: "backstage: exit code 1: open-sesame"}}, nil
 	case has(name, "gone"):
-		return pipeline.Rollout{Cause: &pipeline.Cause{Code: "rollout/deleted", Object: "Deployment/backstage", Reason: "NotFound"}}, nil
+		return record.Rollout{Cause: &record.Cause{Code: "rollout/deleted", Object: "Deployment/backstage", Reason: "NotFound"}}, nil
 	case has(name, "zero"):
 		result.Idle = true
 	case !has(name, "worker", "config", "custom", "rollout"):
-		result.Pods = []pipeline.Pod{{Name: name}}
-		result.Services = []pipeline.Service{{Name: name, Port: 80}}
+		result.Pods = []record.Pod{{Name: name}}
+		result.Services = []record.Service{{Name: name, Port: 80}}
 	}
 	return result, ctx.Err()
 }
 
-func (f *fakeCluster) Hold(ctx context.Context, a pipeline.Applied, d time.Duration) (*pipeline.Cause, error) {
+func (f *fakeCluster) Hold(ctx context.Context, a record.Applied, d time.Duration) (*record.Cause, error) {
 	if err := f.happens("hold"); err != nil {
 		return nil, err
 	}
 	if has(a.Revision.Image, "shaky") {
-		return &pipeline.Cause{Code: "rollout/not-stable", Object: "Pod/a"}, nil
+		return &record.Cause{Code: "rollout/not-stable", Object: "Pod/a"}, nil
 	}
 	select {
 	case <-ctx.Done():
@@ -223,13 +223,13 @@ func (f *fakeCluster) Hold(ctx context.Context, a pipeline.Applied, d time.Durat
 	}
 }
 
-func (f *fakeCluster) Collect(_ context.Context, a pipeline.Applied, cause pipeline.Cause) pipeline.Evidence {
+func (f *fakeCluster) Collect(_ context.Context, a record.Applied, cause record.Cause) record.Evidence {
 	_ = f.happens("collect")
-	return pipeline.Evidence{Cause: cause, Pods: []pipeline.PodState{{Name: a.Revision.Image}},
-		Logs: []pipeline.Log{{Pod: "a", Text: "connecting with open-sesame"}}}
+	return record.Evidence{Cause: cause, Pods: []record.PodState{{Name: a.Revision.Image}},
+		Logs: []record.Log{{Pod: "a", Text: "connecting with open-sesame"}}}
 }
 
-func (f *fakeCluster) Probe(ctx context.Context, to Targets) ([]pipeline.Check, error) {
+func (f *fakeCluster) Probe(ctx context.Context, to Targets) ([]record.Check, error) {
 	if err := f.happens("probe"); err != nil {
 		return nil, err
 	}
@@ -250,14 +250,14 @@ func (f *fakeCluster) Probe(ctx context.Context, to Targets) ([]pipeline.Check, 
 	case strings.Contains(name, "unheard"):
 		result = "inconclusive"
 	}
-	checks := []pipeline.Check{{Name: "readiness", Target: "Pod/a", Result: result, Detail: "status 503"}}
+	checks := []record.Check{{Name: "readiness", Target: "Pod/a", Result: result, Detail: "status 503"}}
 	if strings.Contains(name, "sick") {
-		checks = append(checks, pipeline.Check{Name: "page", Target: "Pod/a", Result: "failed", Detail: "status 404"})
+		checks = append(checks, record.Check{Name: "page", Target: "Pod/a", Result: "failed", Detail: "status 404"})
 	}
 	return checks, ctx.Err()
 }
 
-func (f *fakeCluster) Against(before, after []pipeline.Check) []pipeline.Check {
+func (f *fakeCluster) Against(before, after []record.Check) []record.Check {
 	after = slices.Clone(after)
 	for i, a := range after {
 		for _, b := range before {
@@ -269,8 +269,8 @@ func (f *fakeCluster) Against(before, after []pipeline.Check) []pipeline.Check {
 	return after
 }
 
-func image(name string) pipeline.Verified {
-	return pipeline.NewVerified(pipeline.Image{Repository: "registry.test/" + name, Digest: "sha256:" + strings.Repeat("0", 64)}, "key")
+func image(name string) record.Verified {
+	return record.NewVerified(record.Image{Repository: "registry.test/" + name, Digest: "sha256:" + strings.Repeat("0", 64)}, "key")
 }
 
 func (f *fakeCluster) options() Options {
@@ -297,7 +297,7 @@ func installed(t *testing.T, names ...string) *fakeCluster {
 }
 
 // rejected is an apply that the API server refused in the middle.
-type rejected struct{ pipeline.Cause }
+type rejected struct{ record.Cause }
 
-func (r rejected) Error() string               { return r.Message }
-func (r rejected) DeployCause() pipeline.Cause { return r.Cause }
+func (r rejected) Error() string             { return r.Message }
+func (r rejected) DeployCause() record.Cause { return r.Cause }

@@ -12,13 +12,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // unjudged puts a revision of somebody else's on top.
 func (f *fakeCluster) unjudged(name string) {
-	f.push(pipeline.Revision{Image: name}, nil)
-	f.history[0].Verdict = pipeline.MarkNone
+	f.push(record.Revision{Image: name}, nil)
+	f.history[0].Verdict = record.MarkNone
 }
 
 // A plain `helm upgrade` after a verified-good revision (helm/helm#32404).
@@ -27,22 +27,22 @@ func TestALiveRevisionThatNobodyJudgedIsJudgedFirst(t *testing.T) {
 		f := installed(t, "fine")
 		f.unjudged("hotfix")
 		result := f.deploy(t, "crash")
-		require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
+		require.Equal(t, record.VerdictRolledBack, result.Verdict)
 		require.Equal(t, 2, result.Release.PreviousGood)
-		require.Equal(t, pipeline.MarkGood, f.history[2].Verdict)
+		require.Equal(t, record.MarkGood, f.history[2].Verdict)
 	})
 	t.Run("one that does not work is none", func(t *testing.T) {
 		f := installed(t, "fine")
 		f.unjudged("mute")
 		result := f.deploy(t, "crash")
-		require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
+		require.Equal(t, record.VerdictRolledBack, result.Verdict)
 		require.Equal(t, 1, result.Release.PreviousGood)
-		require.Equal(t, pipeline.MarkNone, f.history[2].Verdict)
+		require.Equal(t, record.MarkNone, f.history[2].Verdict)
 	})
 	t.Run("one that could not be looked at leaves everything as it is", func(t *testing.T) {
 		f := installed(t, "fine")
 		f.unjudged("hotfix")
-		f.errs["watch"] = pipeline.Unavailable("rollout/unreadable", "no route")
+		f.errs["watch"] = record.Unavailable("rollout/unreadable", "no route")
 		_, err := Deploy(t.Context(), image("fine2"), f.options())
 		require.ErrorContains(t, err, "no route")
 		require.NotContains(t, f.calls, "apply")
@@ -50,7 +50,7 @@ func TestALiveRevisionThatNobodyJudgedIsJudgedFirst(t *testing.T) {
 	t.Run("one that was changed since is no target", func(t *testing.T) {
 		f := installed(t, "fine")
 		f.unjudged("hotfix")
-		f.drift = []pipeline.Change{{Object: "Deployment/backstage", Action: "update", Fields: "spec.replicas"}}
+		f.drift = []record.Change{{Object: "Deployment/backstage", Action: "update", Fields: "spec.replicas"}}
 		f.on = func(what string) {
 			if what == "apply" {
 				f.drift = nil
@@ -64,9 +64,9 @@ func TestALiveRevisionThatNobodyJudgedIsJudgedFirst(t *testing.T) {
 // A failed `helm upgrade` of somebody else copies the verdict of its predecessor.
 func TestARevisionThatNeverCameToItsEndIsNoTarget(t *testing.T) {
 	for _, status := range []string{"failed", "pending-upgrade", "pending-rollback", "uninstalling"} {
-		history := []pipeline.Revision{
-			{Number: 2, Status: status, Verdict: pipeline.MarkGood},
-			{Number: 1, Status: "deployed", Verdict: pipeline.MarkGood},
+		history := []record.Revision{
+			{Number: 2, Status: status, Verdict: record.MarkGood},
+			{Number: 1, Status: "deployed", Verdict: record.MarkGood},
 		}
 		if status == "uninstalling" {
 			require.Empty(t, proven(history), "what was taken away does not come back by itself")
@@ -75,39 +75,39 @@ func TestARevisionThatNeverCameToItsEndIsNoTarget(t *testing.T) {
 		require.Equal(t, 1, proven(history)[0].Number, status)
 	}
 	f := installed(t, "fine")
-	f.push(pipeline.Revision{Image: "crash"}, errors.New("context deadline exceeded"))
-	f.history[0].Verdict = pipeline.MarkGood
+	f.push(record.Revision{Image: "crash"}, errors.New("context deadline exceeded"))
+	f.history[0].Verdict = record.MarkGood
 	result := f.deploy(t, "crash2")
-	require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
+	require.Equal(t, record.VerdictRolledBack, result.Verdict)
 	require.Contains(t, f.history[0].Image, "/fine@")
 }
 
 func TestWhatSomebodyElseChangedIsNotGood(t *testing.T) {
-	changed := []pipeline.Change{
+	changed := []record.Change{
 		{Object: "Deployment/backstage", Action: "update", Fields: "spec.template.spec.containers[app].image"},
 		{Object: "Service/backstage", Action: "create"},
 	}
 	for name, c := range map[string]struct {
 		do      func(*fakeCluster) (Result, error)
-		verdict pipeline.Verdict
-		mark    pipeline.Mark
+		verdict record.Verdict
+		mark    record.Mark
 	}{
 		"deploy goes back": {func(f *fakeCluster) (Result, error) {
 			f.on = func(what string) { f.changes(what == "rollback", nil) }
 			return Deploy(t.Context(), image("fine2"), f.options())
-		}, pipeline.VerdictRolledBack, pipeline.MarkPending},
+		}, record.VerdictRolledBack, record.MarkPending},
 		"gate refuses": {func(f *fakeCluster) (Result, error) {
 			f.unjudged("fine2")
 			return Gate(t.Context(), f.options())
-		}, pipeline.VerdictRefused, pipeline.MarkNone},
+		}, record.VerdictRefused, record.MarkNone},
 		"recover goes back": {func(f *fakeCluster) (Result, error) {
-			f.push(pipeline.Revision{Image: "fine2"}, nil)
+			f.push(record.Revision{Image: "fine2"}, nil)
 			f.on = func(what string) { f.changes(what == "rollback", nil) }
 			return Recover(t.Context(), f.options())
-		}, pipeline.VerdictRolledBack, pipeline.MarkPending},
+		}, record.VerdictRolledBack, record.MarkPending},
 		"a rollback by hand needs a human": {func(f *fakeCluster) (Result, error) {
 			return Rollback(t.Context(), Target{Revision: 1}, f.options())
-		}, pipeline.VerdictNeedsHuman, pipeline.MarkPending},
+		}, record.VerdictNeedsHuman, record.MarkPending},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := installed(t, "fine")
@@ -118,14 +118,14 @@ func TestWhatSomebodyElseChangedIsNotGood(t *testing.T) {
 			require.Equal(t, codeChanged, result.Cause.Code)
 			require.Equal(t, "Deployment/backstage", result.Cause.Object)
 			require.Contains(t, result.Cause.Message, "containers[app].image), Service/backstage (it is gone)")
-			judged := slices.IndexFunc(f.history, func(r pipeline.Revision) bool { return r.Number == 2 })
+			judged := slices.IndexFunc(f.history, func(r record.Revision) bool { return r.Number == 2 })
 			require.Equal(t, c.mark, f.history[judged].Verdict, "neither good nor bad")
 		})
 	}
 }
 
 // changes sets the drift from some moment on.
-func (f *fakeCluster) changes(now bool, drift []pipeline.Change) {
+func (f *fakeCluster) changes(now bool, drift []record.Change) {
 	if now {
 		f.drift = drift
 	}
@@ -134,25 +134,25 @@ func (f *fakeCluster) changes(now bool, drift []pipeline.Change) {
 func TestGateBlamesNoRevisionForWhatSomebodyElseDid(t *testing.T) {
 	f := installed(t, "fine")
 	f.unjudged("crash")
-	f.drift = []pipeline.Change{{Object: "Deployment/backstage", Action: "update", Fields: "spec.template"}}
+	f.drift = []record.Change{{Object: "Deployment/backstage", Action: "update", Fields: "spec.template"}}
 	result, err := Gate(t.Context(), f.options())
 	require.NoError(t, err)
-	require.Equal(t, pipeline.VerdictRefused, result.Verdict)
+	require.Equal(t, record.VerdictRefused, result.Verdict)
 	require.Equal(t, codeChanged, result.Cause.Code)
 	require.Contains(t, result.Cause.Message, "exit code 1", "what came of it")
-	require.Equal(t, pipeline.MarkNone, f.history[0].Verdict)
+	require.Equal(t, record.MarkNone, f.history[0].Verdict)
 
 	f = installed(t, "fine")
-	f.push(pipeline.Revision{Image: "gone"}, nil)
-	f.history[0].Verdict = pipeline.MarkGood // somebody deleted its Deployment by hand
+	f.push(record.Revision{Image: "gone"}, nil)
+	f.history[0].Verdict = record.MarkGood // somebody deleted its Deployment by hand
 	result, err = Gate(t.Context(), f.options())
 	require.NoError(t, err)
-	require.Equal(t, pipeline.VerdictRefused, result.Verdict)
-	require.Equal(t, pipeline.MarkGood, f.history[0].Verdict)
+	require.Equal(t, record.VerdictRefused, result.Verdict)
+	require.Equal(t, record.MarkGood, f.history[0].Verdict)
 }
 
 func TestWhatCouldNotBeToldMarksNothing(t *testing.T) {
-	away := pipeline.Unavailable("rollout/unreadable", "no route")
+	away := record.Unavailable("rollout/unreadable", "no route")
 	for _, what := range []string{"watch", "hold", "drift"} {
 		t.Run(what, func(t *testing.T) {
 			f := installed(t, "fine")
@@ -160,15 +160,15 @@ func TestWhatCouldNotBeToldMarksNothing(t *testing.T) {
 			f.errs[what] = away
 			result, err := Gate(t.Context(), f.options())
 			require.ErrorContains(t, err, "no route")
-			require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
-			require.Equal(t, pipeline.VerdictUnknown, result.Verdict)
-			require.Equal(t, pipeline.MarkNone, f.history[0].Verdict)
+			require.Equal(t, record.KindUnavailable, record.KindOf(err))
+			require.Equal(t, record.VerdictUnknown, result.Verdict)
+			require.Equal(t, record.MarkNone, f.history[0].Verdict)
 
-			f.history[0].Verdict = pipeline.MarkPending
+			f.history[0].Verdict = record.MarkPending
 			result, err = Recover(t.Context(), f.options())
 			require.ErrorContains(t, err, "no route")
-			require.Equal(t, pipeline.VerdictUnknown, result.Verdict)
-			require.Equal(t, pipeline.MarkPending, f.history[0].Verdict)
+			require.Equal(t, record.VerdictUnknown, result.Verdict)
+			require.Equal(t, record.MarkPending, f.history[0].Verdict)
 			require.Len(t, f.history, 2)
 
 			f = installed(t, "fine")
@@ -178,10 +178,10 @@ func TestWhatCouldNotBeToldMarksNothing(t *testing.T) {
 				}
 			}
 			result = f.deploy(t, "fine2")
-			require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+			require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
 			require.Equal(t, "deploy/gate-broken", result.Cause.Code)
 			require.Contains(t, result.Advice, "stagecrew recover")
-			require.Equal(t, pipeline.MarkPending, f.history[0].Verdict)
+			require.Equal(t, record.MarkPending, f.history[0].Verdict)
 			require.NotContains(t, f.calls, "rollback")
 		})
 	}
@@ -192,46 +192,46 @@ func TestNothingThatRunsIsNotGood(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			f := installed(t, "fine")
 			result := f.deploy(t, name)
-			require.Equal(t, pipeline.VerdictOK, result.Verdict)
+			require.Equal(t, record.VerdictOK, result.Verdict)
 			require.True(t, result.Release.Idle)
 			require.Equal(t, 2, result.Release.Live)
-			require.Equal(t, pipeline.MarkIdle, f.history[0].Verdict)
+			require.Equal(t, record.MarkIdle, f.history[0].Verdict)
 			require.Empty(t, result.Checks, "nobody is asked")
 			require.Len(t, f.probed, 1, "but the live release before it")
 
 			result = f.deploy(t, "crash")
-			require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
+			require.Equal(t, record.VerdictRolledBack, result.Verdict)
 			require.Equal(t, 1, result.Release.PreviousGood, "never back to what runs nothing")
 
 			result = f.rollback(t, Target{Revision: 2})
-			require.Equal(t, pipeline.VerdictOK, result.Verdict)
-			require.Equal(t, pipeline.MarkIdle, f.history[0].Verdict)
+			require.Equal(t, record.VerdictOK, result.Verdict)
+			require.Equal(t, record.MarkIdle, f.history[0].Verdict)
 		})
 	}
 	t.Run("somebody scaled it down in the middle", func(t *testing.T) {
 		f := installed(t, "fine")
-		f.drift = []pipeline.Change{{Object: "Deployment/backstage", Action: "update", Fields: "spec.replicas"}}
+		f.drift = []record.Change{{Object: "Deployment/backstage", Action: "update", Fields: "spec.replicas"}}
 		f.on = func(what string) { f.changes(what == "rollback", nil) }
 		require.Equal(t, codeChanged, f.deploy(t, "zero").Cause.Code)
 	})
 	t.Run("a gate finds that somebody scaled a good revision down", func(t *testing.T) {
 		f := installed(t)
-		f.push(pipeline.Revision{Image: "zero"}, nil)
-		f.history[0].Verdict = pipeline.MarkGood
-		f.drift = []pipeline.Change{{Object: "Deployment/backstage", Action: "update", Fields: "spec.replicas"}}
+		f.push(record.Revision{Image: "zero"}, nil)
+		f.history[0].Verdict = record.MarkGood
+		f.drift = []record.Change{{Object: "Deployment/backstage", Action: "update", Fields: "spec.replicas"}}
 		result, err := Gate(t.Context(), f.options())
 		require.NoError(t, err)
-		require.Equal(t, pipeline.VerdictRefused, result.Verdict)
+		require.Equal(t, record.VerdictRefused, result.Verdict)
 		require.Equal(t, codeChanged, result.Cause.Code)
 		require.Contains(t, result.Cause.Message, "spec.replicas")
-		require.Equal(t, pipeline.MarkGood, f.history[0].Verdict, "it says nothing about the revision")
+		require.Equal(t, record.MarkGood, f.history[0].Verdict, "it says nothing about the revision")
 	})
 	t.Run("a good revision that runs nothing any more is no rollback that serves", func(t *testing.T) {
 		f := installed(t)
-		f.push(pipeline.Revision{Image: "zero"}, nil)
-		f.history[0].Verdict = pipeline.MarkGood // by an older stagecrew
+		f.push(record.Revision{Image: "zero"}, nil)
+		f.history[0].Verdict = record.MarkGood // by an older stagecrew
 		result := f.deploy(t, "crash")
-		require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+		require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
 		require.Contains(t, result.Advice, "nothing runs")
 	})
 }
@@ -239,12 +239,12 @@ func TestNothingThatRunsIsNotGood(t *testing.T) {
 func TestWhatWasNotAskedIsNotProven(t *testing.T) {
 	for name, c := range map[string]struct {
 		asks    bool
-		verdict pipeline.Verdict
+		verdict record.Verdict
 		words   string
 	}{
-		"worker":  {true, pipeline.VerdictNeedsHuman, "no smoke check was sent: no pod with an HTTP port"},
-		"rollout": {true, pipeline.VerdictNeedsHuman, "Rollout.argoproj.io/web"},
-		"custom":  {false, pipeline.VerdictNeedsHuman, "nothing that runs could be watched: Rollout.argoproj.io/web"},
+		"worker":  {true, record.VerdictNeedsHuman, "no smoke check was sent: no pod with an HTTP port"},
+		"rollout": {true, record.VerdictNeedsHuman, "Rollout.argoproj.io/web"},
+		"custom":  {false, record.VerdictNeedsHuman, "nothing that runs could be watched: Rollout.argoproj.io/web"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := installed(t, "fine")
@@ -254,7 +254,7 @@ func TestWhatWasNotAskedIsNotProven(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.verdict, result.Verdict)
 			require.Contains(t, result.Cause.Message, c.words)
-			require.Equal(t, pipeline.MarkPending, f.history[0].Verdict)
+			require.Equal(t, record.MarkPending, f.history[0].Verdict)
 			require.NotContains(t, f.calls, "rollback")
 		})
 	}
@@ -263,8 +263,8 @@ func TestWhatWasNotAskedIsNotProven(t *testing.T) {
 	o.Asks = false
 	result, err := Deploy(t.Context(), image("rollout"), o)
 	require.NoError(t, err)
-	require.Equal(t, pipeline.VerdictGood, result.Verdict, "one workload was proven")
-	require.Equal(t, []pipeline.Concern{{Code: "deploy/not-proven", Message: "Rollout.argoproj.io/web cannot be watched"}}, result.Concerns)
+	require.Equal(t, record.VerdictGood, result.Verdict, "one workload was proven")
+	require.Equal(t, []record.Concern{{Code: "deploy/not-proven", Message: "Rollout.argoproj.io/web cannot be watched"}}, result.Concerns)
 }
 
 func TestTheSoakRunsBesideTheChecks(t *testing.T) {
@@ -280,7 +280,7 @@ func TestTheSoakRunsBesideTheChecks(t *testing.T) {
 		}
 		result, err := Deploy(t.Context(), image("fine"), o)
 		require.NoError(t, err)
-		require.Equal(t, pipeline.VerdictGood, result.Verdict)
+		require.Equal(t, record.VerdictGood, result.Verdict)
 		require.Equal(t, 20*time.Second, time.Since(began), "not one after the other")
 		require.Equal(t, 20*time.Second, result.Soak)
 	})
@@ -291,14 +291,14 @@ func TestTheSoakRunsBesideTheChecks(t *testing.T) {
 		o.Soak = time.Minute
 		result, err := Deploy(t.Context(), image("fine2"), o)
 		require.NoError(t, err)
-		require.Equal(t, pipeline.VerdictGood, result.Verdict, "the time of the soak is its own")
+		require.Equal(t, record.VerdictGood, result.Verdict, "the time of the soak is its own")
 	})
 	f := installed(t, "fine")
 	o := f.options()
 	o.Soak = -1
 	result, err := Deploy(t.Context(), image("shaky"), o)
 	require.NoError(t, err)
-	require.Equal(t, pipeline.VerdictGood, result.Verdict, "left out")
+	require.Equal(t, record.VerdictGood, result.Verdict, "left out")
 	require.NotContains(t, f.calls, "hold")
 }
 
@@ -317,29 +317,29 @@ func TestPodsThatDoNotLastEndTheChecks(t *testing.T) {
 		began := time.Now()
 		result := f.deploy(t, "shaky")
 		require.Less(t, time.Since(began), 50*time.Second)
-		require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
+		require.Equal(t, record.VerdictRolledBack, result.Verdict)
 		require.Equal(t, "rollout/not-stable", result.Cause.Code)
 	})
 }
 
 func TestAPanicEndsWellWhereverItComes(t *testing.T) {
 	for during, c := range map[string]struct {
-		verdict pipeline.Verdict
+		verdict record.Verdict
 		image   string
 		failed  bool // with an error, and nothing changed
 	}{
 		"check":       {failed: true},
 		"lock":        {failed: true},
-		"watch":       {failed: true},                        // of the live release
-		"apply":       {failed: true},                        // no revision came of it
-		"hold":        {verdict: pipeline.VerdictNeedsHuman}, // what judges, could not tell
-		"drift":       {verdict: pipeline.VerdictRolledBack}, // after the apply
-		"mark good":   {verdict: pipeline.VerdictNeedsHuman}, // it serves
-		"collect":     {verdict: pipeline.VerdictRolledBack, image: "crash"},
-		"rollback":    {verdict: pipeline.VerdictNeedsHuman, image: "crash"},
-		"mark bad":    {verdict: pipeline.VerdictRolledBack, image: "crash"},
-		"watch again": {verdict: pipeline.VerdictRolledBack},
-		"probe again": {verdict: pipeline.VerdictRolledBack},
+		"watch":       {failed: true},                      // of the live release
+		"apply":       {failed: true},                      // no revision came of it
+		"hold":        {verdict: record.VerdictNeedsHuman}, // what judges, could not tell
+		"drift":       {verdict: record.VerdictRolledBack}, // after the apply
+		"mark good":   {verdict: record.VerdictNeedsHuman}, // it serves
+		"collect":     {verdict: record.VerdictRolledBack, image: "crash"},
+		"rollback":    {verdict: record.VerdictNeedsHuman, image: "crash"},
+		"mark bad":    {verdict: record.VerdictRolledBack, image: "crash"},
+		"watch again": {verdict: record.VerdictRolledBack},
+		"probe again": {verdict: record.VerdictRolledBack},
 	} {
 		t.Run(during, func(t *testing.T) {
 			f := installed(t, "fine")
@@ -364,8 +364,8 @@ func TestAPanicEndsWellWhereverItComes(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.verdict, result.Verdict)
 			require.NotNil(t, result.Cause)
-			if c.verdict == pipeline.VerdictRolledBack {
-				require.Equal(t, pipeline.MarkGood, f.history[0].Verdict)
+			if c.verdict == record.VerdictRolledBack {
+				require.Equal(t, record.MarkGood, f.history[0].Verdict)
 			}
 		})
 	}
@@ -373,23 +373,23 @@ func TestAPanicEndsWellWhereverItComes(t *testing.T) {
 
 func TestADeployWithoutAnImageIsNoRollback(t *testing.T) {
 	f := installed(t, "fine")
-	_, err := Deploy(t.Context(), pipeline.Verified{}, f.options())
+	_, err := Deploy(t.Context(), record.Verified{}, f.options())
 	require.ErrorContains(t, err, "there is no image")
-	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+	require.Equal(t, record.KindInput, record.KindOf(err))
 	require.Empty(t, f.calls)
 }
 
 func TestATargetIsVerifiedLikeADeploy(t *testing.T) {
-	refuse := func(names ...string) func(context.Context, pipeline.Image) error {
-		return func(_ context.Context, i pipeline.Image) error {
+	refuse := func(names ...string) func(context.Context, record.Image) error {
+		return func(_ context.Context, i record.Image) error {
 			if has(i.Repository, names...) {
-				return pipeline.Refused("sign/no-signature", "nobody signed %s", i)
+				return record.Refused("sign/no-signature", "nobody signed %s", i)
 			}
 			return nil
 		}
 	}
-	away := func(context.Context, pipeline.Image) error {
-		return pipeline.Unavailable("sign/registry-unavailable", "no route")
+	away := func(context.Context, record.Image) error {
+		return record.Unavailable("sign/registry-unavailable", "no route")
 	}
 	t.Run("the next older one is taken", func(t *testing.T) {
 		f := installed(t, "one", "two")
@@ -397,7 +397,7 @@ func TestATargetIsVerifiedLikeADeploy(t *testing.T) {
 		o.Verify = refuse("two")
 		result, err := Deploy(t.Context(), image("crash"), o)
 		require.NoError(t, err)
-		require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
+		require.Equal(t, record.VerdictRolledBack, result.Verdict)
 		require.Equal(t, 1, result.Release.PreviousGood)
 		require.Contains(t, fmt.Sprint(result.Concerns), "revision 2 is no rollback target")
 	})
@@ -407,7 +407,7 @@ func TestATargetIsVerifiedLikeADeploy(t *testing.T) {
 		o.Verify = refuse("one")
 		result, err := Deploy(t.Context(), image("crash"), o)
 		require.NoError(t, err)
-		require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+		require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
 		require.Contains(t, result.Advice, "signature")
 		require.NotContains(t, f.calls, "rollback")
 	})
@@ -417,7 +417,7 @@ func TestATargetIsVerifiedLikeADeploy(t *testing.T) {
 		o.Verify = away
 		result, err := Deploy(t.Context(), image("crash"), o)
 		require.NoError(t, err)
-		require.Equal(t, pipeline.VerdictRolledBack, result.Verdict)
+		require.Equal(t, record.VerdictRolledBack, result.Verdict)
 	})
 	t.Run("by hand", func(t *testing.T) {
 		f := installed(t, "one", "two", "three")
@@ -425,11 +425,11 @@ func TestATargetIsVerifiedLikeADeploy(t *testing.T) {
 		o.Verify = refuse("two")
 		_, err := Rollback(t.Context(), Target{Revision: 2}, o)
 		require.ErrorContains(t, err, "nobody signed")
-		require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+		require.Equal(t, record.KindRefused, record.KindOf(err))
 		o.Verify = away
 		_, err = Rollback(t.Context(), Target{}, o)
 		require.ErrorContains(t, err, "--allow-unsigned-unsafe")
-		require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+		require.Equal(t, record.KindUnavailable, record.KindOf(err))
 		require.Len(t, f.history, 3)
 		o.Verify = refuse("two")
 		result, err := Rollback(t.Context(), Target{}, o)
@@ -440,7 +440,7 @@ func TestATargetIsVerifiedLikeADeploy(t *testing.T) {
 
 func TestWhatIsGoneIsMadeAgain(t *testing.T) {
 	f := installed(t, "fine")
-	f.push(pipeline.Revision{Image: "gone"}, nil)
-	f.history[0].Verdict = pipeline.MarkGood
-	require.Equal(t, pipeline.VerdictGood, f.deploy(t, "fine2").Verdict)
+	f.push(record.Revision{Image: "gone"}, nil)
+	f.history[0].Verdict = record.MarkGood
+	require.Equal(t, record.VerdictGood, f.deploy(t, "fine2").Verdict)
 }

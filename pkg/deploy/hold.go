@@ -4,7 +4,7 @@ import (
 	"context"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // hold is the watch over pods that are ready, which runs beside the checks.
@@ -12,7 +12,7 @@ type hold struct {
 	began time.Time
 	stop  func()
 	over  chan struct{} // closed at the end; then these hold:
-	cause *pipeline.Cause
+	cause *record.Cause
 	err   error
 	ended time.Time
 }
@@ -50,7 +50,7 @@ func (t *trial) keep() {
 	watcher := t.run.cluster.Watcher
 	go func() {
 		defer close(s.over)
-		s.err = pipeline.Guard(func() (err error) {
+		s.err = record.Guard(func() (err error) {
 			s.cause, err = watcher.Hold(ctx, t.applied, t.run.Soak)
 			return err
 		})
@@ -73,7 +73,7 @@ func (s *hold) brokeBefore(ctx context.Context) bool {
 }
 
 // broke is why the pods did not last, as far as it is known by now.
-func (s *hold) broke() *pipeline.Cause {
+func (s *hold) broke() *record.Cause {
 	if s == nil {
 		return nil
 	}

@@ -8,15 +8,15 @@ import (
 	"slices"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // run is the state of one deployment, rollback, gate or recovery.
 type run struct {
 	Options
 	op      operation
-	image   pipeline.Verified // what a deploy deploys
-	target  Target            // what a rollback by hand wants
+	image   record.Verified // what a deploy deploys
+	target  Target          // what a rollback by hand wants
 	cluster Cluster
 	locker  Locker // the one that holds the lock, whatever cluster becomes
 	locked  bool
@@ -25,13 +25,13 @@ type run struct {
 	started time.Time
 	retreat time.Time // when the rollback began
 
-	history []pipeline.Revision
-	dead    pipeline.Journal // what the run before wrote, which did not come to its end
+	history []record.Revision
+	dead    record.Journal   // what the run before wrote, which did not come to its end
 	vouched map[string]error // what the verification of an image said, by reference
-	applied pipeline.Applied // what is judged
+	applied record.Applied   // what is judged
 	trial   *trial           // its judging
 	partial bool             // it was applied in part only
-	before  []pipeline.Check // of the live release, before the deploy
+	before  []record.Check   // of the live release, before the deploy
 	result  Result
 	err     error // with which the run ends where there is no verdict
 }
@@ -94,8 +94,8 @@ func actions() map[state]action {
 // start runs the operation's table from its first state to an end.
 func start(ctx context.Context, o Options, op operation, prepare func(*run)) (Result, error) {
 	r := &run{Options: o.withDefaults(), op: op, started: time.Now(), held: ctx, vouched: map[string]error{}}
-	r.result.Verdict = pipeline.VerdictUnknown
-	r.result.Release = pipeline.Release{Name: o.Release, Namespace: o.Namespace}
+	r.result.Verdict = record.VerdictUnknown
+	r.result.Release = record.Release{Name: o.Release, Namespace: o.Namespace}
 	prepare(r)
 	var err error
 	if r.cluster, err = r.Connect(); err != nil {
@@ -139,7 +139,7 @@ func (r *run) release(ctx context.Context, at state) {
 	}
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockAfter)
 	defer cancel()
-	err := pipeline.Guard(func() error {
+	err := record.Guard(func() error {
 		if at != cancelled || r.op.name == gating.name {
 			r.forget(after)
 		}
@@ -217,7 +217,7 @@ func (r *run) phase(at state, a action, step func() event) event {
 	}
 	r.Log.Info(string(at))
 	r.report()
-	p := pipeline.Phase{Name: string(at), Start: time.Now(), Result: "ok"}
+	p := record.Phase{Name: string(at), Start: time.Now(), Result: "ok"}
 	on := step()
 	p.End = time.Now()
 	switch on {
@@ -249,7 +249,7 @@ func (r *run) note(ctx context.Context, at state, a action) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, noteTime)
 	defer cancel()
-	err := r.locker.Note(ctx, pipeline.Journal{
+	err := r.locker.Note(ctx, record.Journal{
 		Holder: r.Holder, Phase: string(at), Since: time.Now().UTC(),
 		Revision: r.result.Release.Revision, PreviousGood: r.result.Release.PreviousGood,
 	})
@@ -260,7 +260,7 @@ func (r *run) note(ctx context.Context, at state, a action) {
 
 // forget takes the journal away: there is nothing to finish.
 func (r *run) forget(ctx context.Context) {
-	if err := r.locker.Note(ctx, pipeline.Journal{}); err != nil {
+	if err := r.locker.Note(ctx, record.Journal{}); err != nil {
 		r.Log.Warn("clearing the journal in the cluster", "error", err)
 	}
 }
@@ -269,16 +269,16 @@ func (r *run) forget(ctx context.Context) {
 func (r *run) finish(at state) {
 	switch at {
 	case good:
-		r.result.Verdict = pipeline.VerdictGood
+		r.result.Verdict = record.VerdictGood
 	case rolledBack:
-		r.result.Verdict = pipeline.VerdictRolledBack
+		r.result.Verdict = record.VerdictRolledBack
 	case needsHuman:
-		r.result.Verdict = pipeline.VerdictNeedsHuman
+		r.result.Verdict = record.VerdictNeedsHuman
 		r.Log.Error("a human is needed: " + r.result.Advice)
 	case refused:
-		r.result.Verdict = pipeline.VerdictRefused
+		r.result.Verdict = record.VerdictRefused
 	case planned, nothing, atRest:
-		r.result.Verdict = pipeline.VerdictOK
+		r.result.Verdict = record.VerdictOK
 	case cancelled:
 		r.cancelled()
 	}
@@ -286,12 +286,12 @@ func (r *run) finish(at state) {
 
 // cancelled says what a run did that was stopped by a signal.
 func (r *run) cancelled() {
-	r.result.Verdict, r.err = pipeline.VerdictCancelled, nil
+	r.result.Verdict, r.err = record.VerdictCancelled, nil
 	if r.result.Advice == "" {
 		r.result.Advice = "stopped by a signal before anything was changed"
 	}
 	if r.result.Release.Revision > 0 && r.result.Cause == nil {
-		r.result.Cause = &pipeline.Cause{Code: "deploy/cancelled", Message: "stopped by a signal after the new revision was applied"}
+		r.result.Cause = &record.Cause{Code: "deploy/cancelled", Message: "stopped by a signal after the new revision was applied"}
 	}
 	r.Log.Warn(r.result.Advice)
 }

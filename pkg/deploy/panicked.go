@@ -3,7 +3,7 @@ package deploy
 import (
 	"fmt"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // guarded does an action; a panic in it becomes the event that leads to where the
@@ -11,7 +11,7 @@ import (
 func (r *run) guarded(at state, do func() event) (on event) {
 	defer func() {
 		if recovered := recover(); recovered != nil {
-			on = r.panicked(at, pipeline.NewPanicked(recovered))
+			on = r.panicked(at, record.NewPanicked(recovered))
 		}
 	}()
 	return do()
@@ -20,7 +20,7 @@ func (r *run) guarded(at state, do func() event) (on event) {
 // panicked decides about a panic. Before the apply nothing has changed; a revision
 // that cannot be judged gives way like a bad one; what only judges could not tell;
 // and without evidence, or a note of it, the rollback goes on.
-func (r *run) panicked(at state, err *pipeline.Panicked) event {
+func (r *run) panicked(at state, err *record.Panicked) event {
 	r.Log.Error(fmt.Sprintf("%s: %v", at, err))
 	r.Log.Debug(err.Stack)
 	switch at {
@@ -30,14 +30,14 @@ func (r *run) panicked(at state, err *pipeline.Panicked) event {
 		if r.judges() {
 			return r.told(unclear, nil, err)
 		}
-		r.result.Cause = &pipeline.Cause{Code: "deploy/panicked", Message: err.Error()}
+		r.result.Cause = &record.Cause{Code: "deploy/panicked", Message: err.Error()}
 		return failed
 	case evidence:
 		return passed
 	case marking, deciding, rollingBack, regating, hurrying:
 		r.result.Advice = fmt.Sprintf("%s: %v; `stagecrew recover` or the next deploy finishes it", at, err)
 		if r.result.Cause == nil {
-			r.result.Cause = &pipeline.Cause{Code: "deploy/panicked", Message: err.Error()}
+			r.result.Cause = &record.Cause{Code: "deploy/panicked", Message: err.Error()}
 		}
 		return failed
 	}
@@ -45,7 +45,7 @@ func (r *run) panicked(at state, err *pipeline.Panicked) event {
 }
 
 // panickedApply asks the history whether the apply came to a revision.
-func (r *run) panickedApply(err *pipeline.Panicked) event {
+func (r *run) panickedApply(err *record.Panicked) event {
 	before := 0
 	if last, found := newest(r.history); found {
 		before = last.Number
@@ -57,7 +57,7 @@ func (r *run) panickedApply(err *pipeline.Panicked) event {
 	if !found || last.Number == before {
 		return r.breaks(err)
 	}
-	r.applied = pipeline.Applied{Revision: last}
+	r.applied = record.Applied{Revision: last}
 	r.result.Release.Revision = last.Number
 	return r.applyFailed(err)
 }

@@ -5,7 +5,7 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // preflight looks for what would make the change fail, without changing anything.
@@ -37,7 +37,7 @@ func (r *run) preflight(ctx context.Context) event {
 // goesOn reports whether there is more to find out although the history may not be
 // read: the checks name everything else that is missing, too.
 func (r *run) goesOn(lookErr error) bool {
-	return pipeline.KindOf(lookErr) == pipeline.KindRefused && r.op.name == deploying.name
+	return record.KindOf(lookErr) == record.KindRefused && r.op.name == deploying.name
 }
 
 // look reads the history. After the lock it is read again: another run may have
@@ -57,20 +57,20 @@ func (r *run) look(ctx context.Context) (err error) {
 }
 
 // plan asks what would change: by the chart, or by the rollback.
-func (r *run) plan(ctx context.Context) (pipeline.Plan, error) {
+func (r *run) plan(ctx context.Context) (record.Plan, error) {
 	if r.op.name == deploying.name {
 		return r.cluster.Planner.Plan(ctx, r.image.Image())
 	}
 	target, err := r.choose(ctx)
 	if err != nil {
-		return pipeline.Plan{}, err
+		return record.Plan{}, err
 	}
 	return r.cluster.Planner.PlanRollback(ctx, target.Number)
 }
 
 // Weigh warns of the concerns that do not block and refuses for the rest, all at
 // once.
-func Weigh(log *slog.Logger, concerns []pipeline.Concern) error {
+func Weigh(log *slog.Logger, concerns []record.Concern) error {
 	var blocking []string
 	for _, c := range concerns {
 		if c.Blocks {
@@ -82,7 +82,7 @@ func Weigh(log *slog.Logger, concerns []pipeline.Concern) error {
 	if len(blocking) == 0 {
 		return nil
 	}
-	return pipeline.Refused("deploy/preflight", "the deploy would fail:\n%s\nnothing was changed", strings.Join(blocking, "\n"))
+	return record.Refused("deploy/preflight", "the deploy would fail:\n%s\nnothing was changed", strings.Join(blocking, "\n"))
 }
 
 // settle undoes what a dead run applied in part. Helm takes the last complete
@@ -106,7 +106,7 @@ func (r *run) settle(ctx context.Context) event {
 	switch {
 	case isAbandoned(err):
 		return r.leave()
-	case pipeline.KindOf(err) == pipeline.KindRefused:
+	case record.KindOf(err) == record.KindRefused:
 		return r.breaks(err) // somebody else's helm is at work, say
 	case err != nil:
 		// The new revision may be what repairs it.
@@ -120,6 +120,6 @@ func (r *run) settle(ctx context.Context) event {
 }
 
 // repaired keeps what an apply or rollback had to do beyond Helm's own work.
-func (r *run) repaired(applied pipeline.Applied) {
+func (r *run) repaired(applied record.Applied) {
 	r.result.Repairs = append(r.result.Repairs, applied.Repairs...)
 }

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // judges reports whether this run judges what somebody else applied: what it could
@@ -18,7 +18,7 @@ func (r *run) watch(ctx context.Context) event {
 	r.trial = r.judge(r.held, r.applied, r.before) //nolint:contextcheck // the soak outlives this step
 	on := r.trial.watch(ctx)
 	for _, line := range r.trial.rollout.Unproven {
-		r.result.Concerns = append(r.result.Concerns, pipeline.Concern{Code: "deploy/not-proven", Message: line})
+		r.result.Concerns = append(r.result.Concerns, record.Concern{Code: "deploy/not-proven", Message: line})
 	}
 	return r.told(on, r.trial.cause, r.trial.err)
 }
@@ -46,7 +46,7 @@ func (r *run) compare(ctx context.Context) event {
 }
 
 // told keeps why a revision is not good, not proven, or could not be judged.
-func (r *run) told(on event, cause *pipeline.Cause, err error) event {
+func (r *run) told(on event, cause *record.Cause, err error) event {
 	number := r.applied.Revision.Number
 	switch {
 	case on == failed:
@@ -59,7 +59,7 @@ func (r *run) told(on event, cause *pipeline.Cause, err error) event {
 	case on == unclear && r.judges():
 		r.err = fmt.Errorf("judging revision %d: %w", number, err)
 	case on == unclear:
-		r.result.Cause = &pipeline.Cause{Code: "deploy/gate-broken", Message: err.Error()}
+		r.result.Cause = &record.Cause{Code: "deploy/gate-broken", Message: err.Error()}
 		r.result.Advice = fmt.Sprintf("revision %d was applied, but it could not be judged: %v; `stagecrew recover` or the next deploy judges it", number, err)
 	}
 	return on
@@ -68,18 +68,18 @@ func (r *run) told(on event, cause *pipeline.Cause, err error) event {
 // mark writes the verdict. The proof is complete: a signal that comes now must not
 // lose it.
 func (r *run) mark(ctx context.Context) event {
-	revision, verdict, on := r.applied.Revision.Number, pipeline.MarkGood, passed
+	revision, verdict, on := r.applied.Revision.Number, record.MarkGood, passed
 	if r.trial.idle() {
-		verdict, on = pipeline.MarkIdle, idle
+		verdict, on = record.MarkIdle, idle
 	}
 	err := r.cluster.Releases.Mark(ctx, revision, verdict)
 	if r.judges() && isNotOurs(err) {
 		r.Log.Warn("judged, but no revision to go back to", "revision", revision, "error", err)
-		r.result.Concerns = append(r.result.Concerns, pipeline.Concern{Code: "release/not-made-here", Object: "Release/" + r.Release, Message: err.Error()})
+		r.result.Concerns = append(r.result.Concerns, record.Concern{Code: "release/not-made-here", Object: "Release/" + r.Release, Message: err.Error()})
 		err = nil
 	}
 	if err != nil {
-		r.result.Cause = &pipeline.Cause{Code: "deploy/verdict-not-written", Message: err.Error()}
+		r.result.Cause = &record.Cause{Code: "deploy/verdict-not-written", Message: err.Error()}
 		r.result.Advice = fmt.Sprintf("revision %d serves and passed every check, but its verdict could not be written; `stagecrew recover` tries again", revision)
 		return failed
 	}
@@ -95,6 +95,6 @@ func (r *run) mark(ctx context.Context) event {
 
 // isNotOurs reports whether a revision takes no verdict because others made it.
 func isNotOurs(err error) bool {
-	var e *pipeline.Error
-	return errors.As(err, &e) && e.Kind == pipeline.KindRefused && e.Code == "release/not-made-here"
+	var e *record.Error
+	return errors.As(err, &e) && e.Kind == record.KindRefused && e.Code == "release/not-made-here"
 }

@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func (f *fakeCluster) rollback(t *testing.T, to Target) Result {
@@ -23,23 +23,23 @@ func TestRollbackGoesToTheLastGoodRevisionBeforeTheLiveOne(t *testing.T) {
 	f.deploy(t, "crash") // 2 is bad, 3 a copy of 1
 	f.deploy(t, "four")
 	result := f.rollback(t, Target{})
-	require.Equal(t, pipeline.VerdictGood, result.Verdict)
-	require.Equal(t, pipeline.Release{Name: "backstage", Namespace: "prod", Revision: 5, PreviousGood: 3, Live: 5}, result.Release)
+	require.Equal(t, record.VerdictGood, result.Verdict)
+	require.Equal(t, record.Release{Name: "backstage", Namespace: "prod", Revision: 5, PreviousGood: 3, Live: 5}, result.Release)
 	require.Contains(t, f.history[0].Image, "/one@")
 	require.Equal(t, 1, f.history[0].Origin)
 
 	_, err := Rollback(t.Context(), Target{}, f.options())
 	require.ErrorContains(t, err, "no verified-good revision before revision 1; there are 5 (good), 4 (good), 3 (good), 2 (bad), 1 (good)")
-	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+	require.Equal(t, record.KindRefused, record.KindOf(err))
 }
 
 func TestChoosingARollbackTarget(t *testing.T) {
 	bad := time.Date(2026, 11, 1, 8, 0, 0, 0, time.UTC)
-	history := []pipeline.Revision{
-		{Number: 4, Status: "deployed", Verdict: pipeline.MarkGood, Image: "r.test/a@sha256:dd"},
-		{Number: 3, Verdict: pipeline.MarkBad, MarkedAt: bad, Image: "r.test/a@sha256:cc"},
-		{Number: 2, Verdict: pipeline.MarkNone, Image: "r.test/a@sha256:bb"},
-		{Number: 1, Status: "superseded", Verdict: pipeline.MarkGood, Image: "r.test/a@sha256:aa"},
+	history := []record.Revision{
+		{Number: 4, Status: "deployed", Verdict: record.MarkGood, Image: "r.test/a@sha256:dd"},
+		{Number: 3, Verdict: record.MarkBad, MarkedAt: bad, Image: "r.test/a@sha256:cc"},
+		{Number: 2, Verdict: record.MarkNone, Image: "r.test/a@sha256:bb"},
+		{Number: 1, Status: "superseded", Verdict: record.MarkGood, Image: "r.test/a@sha256:aa"},
 	}
 	cases := map[string]struct {
 		to      Target
@@ -71,20 +71,20 @@ func TestChoosingARollbackTarget(t *testing.T) {
 
 func TestARollbackTargetThatDoesNotPassNeedsAHuman(t *testing.T) {
 	f := installed(t)
-	f.push(pipeline.Revision{Image: "crash"}, nil)
-	f.history[0].Verdict = pipeline.MarkNone
-	f.push(pipeline.Revision{Image: "fine"}, nil)
+	f.push(record.Revision{Image: "crash"}, nil)
+	f.history[0].Verdict = record.MarkNone
+	f.push(record.Revision{Image: "fine"}, nil)
 	result := f.rollback(t, Target{Revision: 1})
-	require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+	require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
 	require.Equal(t, "rollout/crash-loop", result.Cause.Code)
 }
 
 // A plain `helm upgrade` that failed after a good revision (helm/helm#32404).
 func TestRollbackLeavesWhatWasAppliedInPart(t *testing.T) {
 	f := installed(t, "fine")
-	f.push(pipeline.Revision{Image: "crash"}, errors.New("context deadline exceeded"))
-	f.history[0].Verdict = pipeline.MarkNone
+	f.push(record.Revision{Image: "crash"}, errors.New("context deadline exceeded"))
+	f.history[0].Verdict = record.MarkNone
 	result := f.rollback(t, Target{})
-	require.Equal(t, pipeline.VerdictGood, result.Verdict)
+	require.Equal(t, record.VerdictGood, result.Verdict)
 	require.Equal(t, 1, result.Release.PreviousGood)
 }

@@ -4,7 +4,7 @@ import (
 	"context"
 	"fmt"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // survey finds out what there is to judge or to undo.
@@ -14,35 +14,35 @@ func (r *run) survey(ctx context.Context) event {
 	}
 	newest, found := newest(r.history)
 	if !found {
-		return r.breaks(pipeline.Refused("status/no-release", "there is no release %q in namespace %q", r.Release, r.Namespace))
+		return r.breaks(record.Refused("status/no-release", "there is no release %q in namespace %q", r.Release, r.Namespace))
 	}
 	r.result.Release.Revision = newest.Number
 	// An older record may lack a digest; the field then stays empty.
-	r.result.Image, _ = pipeline.ParseImage(newest.Image)
+	r.result.Image, _ = record.ParseImage(newest.Image)
 	if r.op.name == gating.name {
 		return r.examine(ctx, newest)
 	}
-	if r.dead.Phase != "" && newest.Verdict != pipeline.MarkGood {
+	if r.dead.Phase != "" && newest.Verdict != record.MarkGood {
 		r.Log.Warn("an earlier run did not come to its end", "holder", r.dead.Holder, "phase", r.dead.Phase, "since", r.dead.Since)
 	}
 	switch {
 	case newest.Foreign:
-		return r.breaks(pipeline.Refused("release/locked", "revision %d is %s since %s, and not by stagecrew: somebody's helm is at work; wait for it to end",
+		return r.breaks(record.Refused("release/locked", "revision %d is %s since %s, and not by stagecrew: somebody's helm is at work; wait for it to end",
 			newest.Number, newest.Status, newest.Deployed.UTC().Format(timeFormat)))
 	case isUninstalled(newest):
 		return r.uninstalled(newest)
 	case newest.Status != "deployed":
 		return r.undoPart(ctx, newest)
-	case newest.Verdict == pipeline.MarkPending:
+	case newest.Verdict == record.MarkPending:
 		return r.examine(ctx, newest)
-	case newest.Verdict == pipeline.MarkBad:
-		r.result.Cause = &pipeline.Cause{Code: "deploy/known-bad", Object: "Release/" + r.Release,
+	case newest.Verdict == record.MarkBad:
+		r.result.Cause = &record.Cause{Code: "deploy/known-bad", Object: "Release/" + r.Release,
 			Message: fmt.Sprintf("revision %d failed its checks at %s and was not replaced", newest.Number, newest.MarkedAt.UTC().Format(timeFormat))}
 		return undo
 	}
 	r.result.Release.Live = newest.Number
 	r.Log.Info("nothing to recover", "revision", newest.Number, "verdict", verdictWord(newest))
-	if newest.Verdict == pipeline.MarkNone {
+	if newest.Verdict == record.MarkNone {
 		r.result.Advice = fmt.Sprintf("nobody has judged revision %d, which somebody else applied; `stagecrew gate` or the next deploy does", newest.Number)
 		r.Log.Warn(r.result.Advice)
 	}
@@ -51,7 +51,7 @@ func (r *run) survey(ctx context.Context) event {
 }
 
 // uninstalled leaves a release that somebody took away.
-func (r *run) uninstalled(newest pipeline.Revision) event {
+func (r *run) uninstalled(newest record.Revision) event {
 	r.result.Release.Live = 0
 	r.result.Advice = fmt.Sprintf("the release was uninstalled after revision %d (%s); the next deploy installs it again", newest.Number, newest.Status)
 	if newest.Status == "uninstalling" {
@@ -62,7 +62,7 @@ func (r *run) uninstalled(newest pipeline.Revision) event {
 }
 
 // compareLive says when a revision that needs no recovery is not what is live.
-func (r *run) compareLive(ctx context.Context, live pipeline.Revision) {
+func (r *run) compareLive(ctx context.Context, live record.Revision) {
 	drift, err := r.cluster.Manifests.Drift(ctx, live.Number)
 	if err != nil {
 		r.Log.Warn("comparing the live objects with the revision", "revision", live.Number, "error", err)
@@ -75,7 +75,7 @@ func (r *run) compareLive(ctx context.Context, live pipeline.Revision) {
 }
 
 // examine makes a revision the one that is watched and smoked.
-func (r *run) examine(ctx context.Context, revision pipeline.Revision) event {
+func (r *run) examine(ctx context.Context, revision record.Revision) event {
 	r.Log.Info("judging a revision", "revision", revision.Number, "status", revision.Status, "verdict", verdictWord(revision))
 	applied, err := r.cluster.Releases.Describe(ctx, revision.Number)
 	if err != nil {
@@ -87,10 +87,10 @@ func (r *run) examine(ctx context.Context, revision pipeline.Revision) event {
 
 // undoPart deals with a revision that was applied in part: the last verified-good
 // one replaces it; where there is none it is completed and judged.
-func (r *run) undoPart(ctx context.Context, part pipeline.Revision) event {
+func (r *run) undoPart(ctx context.Context, part record.Revision) event {
 	r.Log.Warn("a revision was applied in part", "revision", part.Number, "status", part.Status)
 	if len(proven(r.history)) > 0 {
-		r.result.Cause = &pipeline.Cause{Code: "deploy/interrupted", Object: "Release/" + r.Release,
+		r.result.Cause = &record.Cause{Code: "deploy/interrupted", Object: "Release/" + r.Release,
 			Message: fmt.Sprintf("revision %d was applied in part: its status is %s", part.Number, part.Status)}
 		return undo
 	}
@@ -99,7 +99,7 @@ func (r *run) undoPart(ctx context.Context, part pipeline.Revision) event {
 	switch {
 	case isAbandoned(err):
 		return r.leave()
-	case pipeline.KindOf(err) == pipeline.KindRefused:
+	case record.KindOf(err) == record.KindRefused:
 		return r.breaks(err)
 	case err != nil:
 		r.result.Advice = fmt.Sprintf("completing revision %d: %v", part.Number, err)

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestRecoverFinishesWhatADeadRunLeft(t *testing.T) {
@@ -18,23 +18,23 @@ func TestRecoverFinishesWhatADeadRunLeft(t *testing.T) {
 		image   string
 		applied error // the apply did not come to its end
 		status  string
-		mark    pipeline.Mark
-		verdict pipeline.Verdict
+		mark    record.Mark
+		verdict record.Verdict
 		live    int
 		rolled  bool
 	}{
-		"nothing":                               {verdict: pipeline.VerdictOK, live: 1},
-		"killed while watching a healthy one":   {image: "fine2", mark: pipeline.MarkPending, verdict: pipeline.VerdictGood, live: 2},
-		"killed while watching a broken one":    {image: "crash", mark: pipeline.MarkPending, verdict: pipeline.VerdictRolledBack, live: 3, rolled: true},
-		"killed while applying":                 {image: "fine2", applied: half, status: "pending-upgrade", mark: pipeline.MarkPending, verdict: pipeline.VerdictRolledBack, live: 3, rolled: true},
-		"killed before the rollback began":      {image: "crash", mark: pipeline.MarkBad, verdict: pipeline.VerdictRolledBack, live: 3, rolled: true},
-		"a failed apply that nobody undid":      {image: "crash", applied: half, status: "failed", mark: pipeline.MarkBad, verdict: pipeline.VerdictRolledBack, live: 3, rolled: true},
-		"a revision that somebody else applied": {image: "crash", mark: pipeline.MarkNone, verdict: pipeline.VerdictOK, live: 2},
+		"nothing":                               {verdict: record.VerdictOK, live: 1},
+		"killed while watching a healthy one":   {image: "fine2", mark: record.MarkPending, verdict: record.VerdictGood, live: 2},
+		"killed while watching a broken one":    {image: "crash", mark: record.MarkPending, verdict: record.VerdictRolledBack, live: 3, rolled: true},
+		"killed while applying":                 {image: "fine2", applied: half, status: "pending-upgrade", mark: record.MarkPending, verdict: record.VerdictRolledBack, live: 3, rolled: true},
+		"killed before the rollback began":      {image: "crash", mark: record.MarkBad, verdict: record.VerdictRolledBack, live: 3, rolled: true},
+		"a failed apply that nobody undid":      {image: "crash", applied: half, status: "failed", mark: record.MarkBad, verdict: record.VerdictRolledBack, live: 3, rolled: true},
+		"a revision that somebody else applied": {image: "crash", mark: record.MarkNone, verdict: record.VerdictOK, live: 2},
 	} {
 		t.Run(name, func(t *testing.T) {
 			f := installed(t, "fine")
 			if c.image != "" {
-				f.push(pipeline.Revision{Image: c.image}, c.applied)
+				f.push(record.Revision{Image: c.image}, c.applied)
 				f.history[0].Verdict = c.mark
 				if c.status != "" {
 					f.history[0].Status = c.status
@@ -45,8 +45,8 @@ func TestRecoverFinishesWhatADeadRunLeft(t *testing.T) {
 			require.Equal(t, c.verdict, result.Verdict, result.Advice)
 			require.Equal(t, c.live, result.Release.Live)
 			require.Equal(t, c.rolled, f.history[0].Origin == 1)
-			if c.verdict != pipeline.VerdictOK {
-				require.Equal(t, pipeline.MarkGood, f.history[0].Verdict)
+			if c.verdict != record.VerdictOK {
+				require.Equal(t, record.MarkGood, f.history[0].Verdict)
 			}
 			require.Empty(t, f.holder)
 		})
@@ -55,20 +55,20 @@ func TestRecoverFinishesWhatADeadRunLeft(t *testing.T) {
 
 func TestRecoverCompletesAFirstInstallThatWasInterrupted(t *testing.T) {
 	f := installed(t)
-	f.push(pipeline.Revision{Image: "fine"}, errors.New("killed"))
+	f.push(record.Revision{Image: "fine"}, errors.New("killed"))
 	f.history[0].Status = "pending-install"
 	result, err := Recover(t.Context(), f.options())
 	require.NoError(t, err)
-	require.Equal(t, pipeline.VerdictGood, result.Verdict)
+	require.Equal(t, record.VerdictGood, result.Verdict)
 	require.Equal(t, 2, result.Release.Live)
 }
 
 func TestRecoverWithoutAnythingProvenSaysSo(t *testing.T) {
 	f := installed(t)
-	f.push(pipeline.Revision{Image: "crash"}, nil)
+	f.push(record.Revision{Image: "crash"}, nil)
 	result, err := Recover(t.Context(), f.options())
 	require.NoError(t, err)
-	require.Equal(t, pipeline.VerdictNeedsHuman, result.Verdict)
+	require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
 	require.Contains(t, result.Advice, "no verified-good revision to go back to")
 	_, err = Recover(t.Context(), installed(t).options())
 	require.ErrorContains(t, err, `there is no release "backstage"`)
@@ -86,13 +86,13 @@ func TestRecoverWarnsOfTheDeadRunAndNotOfItself(t *testing.T) {
 	}
 	unproven := func(t *testing.T) *fakeCluster {
 		f := installed(t, "fine")
-		f.push(pipeline.Revision{Image: "unheard"}, nil)
-		f.history[0].Verdict = pipeline.MarkNone
+		f.push(record.Revision{Image: "unheard"}, nil)
+		f.history[0].Verdict = record.MarkNone
 		return f
 	}
 	t.Run("a run died", func(t *testing.T) {
 		f := unproven(t)
-		f.journals = []pipeline.Journal{{Holder: "github 17/1", Phase: "smoke"}}
+		f.journals = []record.Journal{{Holder: "github 17/1", Phase: "smoke"}}
 		said := recovered(t, f)
 		require.Contains(t, said, warning)
 		require.Contains(t, said, `holder="github 17/1" phase=smoke`)
@@ -117,7 +117,7 @@ func TestRecoverWarnsOfTheDeadRunAndNotOfItself(t *testing.T) {
 		}
 		result, err := Gate(ctx, f.options())
 		require.NoError(t, err)
-		require.Equal(t, pipeline.VerdictCancelled, result.Verdict)
+		require.Equal(t, record.VerdictCancelled, result.Verdict)
 		f.on = nil
 		require.NotContains(t, recovered(t, f), warning, "it has changed nothing")
 	})
@@ -125,18 +125,18 @@ func TestRecoverWarnsOfTheDeadRunAndNotOfItself(t *testing.T) {
 
 func TestGateJudgesWhatSomebodyElseApplied(t *testing.T) {
 	for image, want := range map[string]struct {
-		verdict pipeline.Verdict
-		mark    pipeline.Mark
+		verdict record.Verdict
+		mark    record.Mark
 	}{
-		"fine2":   {pipeline.VerdictGood, pipeline.MarkGood},
-		"crash":   {pipeline.VerdictRefused, pipeline.MarkBad},
-		"mute":    {pipeline.VerdictRefused, pipeline.MarkBad},
-		"unheard": {pipeline.VerdictRefused, pipeline.MarkNone},
+		"fine2":   {record.VerdictGood, record.MarkGood},
+		"crash":   {record.VerdictRefused, record.MarkBad},
+		"mute":    {record.VerdictRefused, record.MarkBad},
+		"unheard": {record.VerdictRefused, record.MarkNone},
 	} {
 		t.Run(image, func(t *testing.T) {
 			f := installed(t, "fine")
-			f.push(pipeline.Revision{Image: image}, nil)
-			f.history[0].Verdict = pipeline.MarkNone
+			f.push(record.Revision{Image: image}, nil)
+			f.history[0].Verdict = record.MarkNone
 			result, err := Gate(t.Context(), f.options())
 			require.NoError(t, err)
 			require.Equal(t, want.verdict, result.Verdict)

@@ -4,7 +4,7 @@ import (
 	"fmt"
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Target says where a manual rollback goes. The zero value means the newest
@@ -19,8 +19,8 @@ type Target struct {
 // proven gives the verified-good revisions of a history that can be gone back to by
 // itself, newest first as it is: of those that Helm applied as a whole, and of none
 // that is older than an uninstall.
-func proven(history []pipeline.Revision) []pipeline.Revision {
-	var all []pipeline.Revision
+func proven(history []record.Revision) []record.Revision {
+	var all []record.Revision
 	for _, r := range history {
 		if isUninstalled(r) {
 			break
@@ -33,12 +33,12 @@ func proven(history []pipeline.Revision) []pipeline.Revision {
 }
 
 // isUninstalled reports whether a revision was taken away, or is about to be.
-func isUninstalled(r pipeline.Revision) bool {
+func isUninstalled(r record.Revision) bool {
 	return r.Status == "uninstalled" || r.Status == "uninstalling"
 }
 
 // originOf is the revision that was applied first of those that r is a copy of.
-func originOf(r pipeline.Revision) int {
+func originOf(r record.Revision) int {
 	if r.Origin != 0 {
 		return r.Origin
 	}
@@ -46,27 +46,27 @@ func originOf(r pipeline.Revision) int {
 }
 
 // deployed gives the revision that Helm calls deployed.
-func deployed(history []pipeline.Revision) (pipeline.Revision, bool) {
+func deployed(history []record.Revision) (record.Revision, bool) {
 	for _, r := range history {
 		if r.Status == "deployed" {
 			return r, true
 		}
 	}
-	return pipeline.Revision{}, false
+	return record.Revision{}, false
 }
 
 // newest gives the newest revision, whatever became of it.
-func newest(history []pipeline.Revision) (pipeline.Revision, bool) {
+func newest(history []record.Revision) (record.Revision, bool) {
 	if len(history) == 0 {
-		return pipeline.Revision{}, false
+		return record.Revision{}, false
 	}
 	return history[0], true
 }
 
 // candidates are the targets of a manual rollback, the best first, or a refusal.
-func candidates(history []pipeline.Revision, to Target) ([]pipeline.Revision, error) {
+func candidates(history []record.Revision, to Target) ([]record.Revision, error) {
 	if len(history) == 0 {
-		return nil, pipeline.Refused("rollback/no-release", "the release has no revisions; deploy one first")
+		return nil, record.Refused("rollback/no-release", "the release has no revisions; deploy one first")
 	}
 	switch {
 	case to.Revision != 0:
@@ -77,19 +77,19 @@ func candidates(history []pipeline.Revision, to Target) ([]pipeline.Revision, er
 	return before(history)
 }
 
-func byNumber(history []pipeline.Revision, to Target) ([]pipeline.Revision, error) {
+func byNumber(history []record.Revision, to Target) ([]record.Revision, error) {
 	for _, r := range history {
 		if r.Number == to.Revision {
-			return []pipeline.Revision{r}, to.allows(r)
+			return []record.Revision{r}, to.allows(r)
 		}
 	}
-	return nil, pipeline.Refused("rollback/no-such-revision",
+	return nil, record.Refused("rollback/no-such-revision",
 		"revision %d is not in the history; there are %s", to.Revision, list(history))
 }
 
-func byDigest(history []pipeline.Revision, to Target) ([]pipeline.Revision, error) {
+func byDigest(history []record.Revision, to Target) ([]record.Revision, error) {
 	var refusal error
-	var all []pipeline.Revision
+	var all []record.Revision
 	for _, r := range history {
 		if !strings.HasSuffix(r.Image, "@"+to.Digest) {
 			continue
@@ -104,7 +104,7 @@ func byDigest(history []pipeline.Revision, to Target) ([]pipeline.Revision, erro
 		return all, nil
 	}
 	if refusal == nil {
-		refusal = pipeline.Refused("rollback/no-such-revision", "no revision has the image digest %s; there are %s", to.Digest, list(history))
+		refusal = record.Refused("rollback/no-such-revision", "no revision has the image digest %s; there are %s", to.Digest, list(history))
 	}
 	return nil, refusal
 }
@@ -113,9 +113,9 @@ func byDigest(history []pipeline.Revision, to Target) ([]pipeline.Revision, erro
 const timeFormat = "2006-01-02T15:04:05Z"
 
 // allows refuses a revision that is known bad, unless that is wanted.
-func (t Target) allows(r pipeline.Revision) error {
-	if r.Verdict == pipeline.MarkBad && !t.ForceBadUnsafe {
-		return pipeline.Refused("rollback/known-bad", "revision %d failed its checks at %s; choose a good one, or give --force-bad-unsafe",
+func (t Target) allows(r record.Revision) error {
+	if r.Verdict == record.MarkBad && !t.ForceBadUnsafe {
+		return record.Refused("rollback/known-bad", "revision %d failed its checks at %s; choose a good one, or give --force-bad-unsafe",
 			r.Number, r.MarkedAt.UTC().Format(timeFormat))
 	}
 	return nil
@@ -125,26 +125,26 @@ func (t Target) allows(r pipeline.Revision) error {
 // copy counts as old as its origin: going back twice goes further back, never
 // forward again to what was just left. A newer revision that Helm did not bring to
 // its end is live in part: what Helm calls deployed is before it.
-func before(history []pipeline.Revision) ([]pipeline.Revision, error) {
+func before(history []record.Revision) ([]record.Revision, error) {
 	origin := history[0].Number
 	if history[0].Status == "deployed" {
 		origin = originOf(history[0])
 	}
-	var all []pipeline.Revision
+	var all []record.Revision
 	for _, r := range proven(history) {
 		if r.Number < origin {
 			all = append(all, r)
 		}
 	}
 	if len(all) == 0 {
-		return nil, pipeline.Refused("rollback/no-target",
+		return nil, record.Refused("rollback/no-target",
 			"no verified-good revision before revision %d; there are %s", origin, list(history))
 	}
 	return all, nil
 }
 
 // list names the revisions for a message: "3 (good), 2 (bad), 1 (no verdict)".
-func list(history []pipeline.Revision) string {
+func list(history []record.Revision) string {
 	const most = 10
 	var parts []string
 	for i, r := range history {
@@ -157,8 +157,8 @@ func list(history []pipeline.Revision) string {
 	return strings.Join(parts, ", ")
 }
 
-func verdictWord(r pipeline.Revision) string {
-	if r.Verdict == pipeline.MarkNone {
+func verdictWord(r record.Revision) string {
+	if r.Verdict == record.MarkNone {
 		return "no verdict"
 	}
 	return string(r.Verdict)

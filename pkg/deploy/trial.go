@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // trial is the judging of one applied revision: a deploy's, that of a rollback, or
@@ -16,18 +16,18 @@ import (
 type trial struct {
 	run     *run
 	life    context.Context //nolint:containedctx // of the soak, which runs beside the checks
-	applied pipeline.Applied
-	before  []pipeline.Check // that the checks are weighed against
+	applied record.Applied
+	before  []record.Check // that the checks are weighed against
 
-	rollout pipeline.Rollout
-	checks  []pipeline.Check
-	cause   *pipeline.Cause // why the revision is not good, or not proven
-	err     error           // why nothing could be told
+	rollout record.Rollout
+	checks  []record.Check
+	cause   *record.Cause // why the revision is not good, or not proven
+	err     error         // why nothing could be told
 	hold    *hold
 }
 
 // judge begins to judge a revision; life is that of the soak.
-func (r *run) judge(life context.Context, applied pipeline.Applied, before []pipeline.Check) *trial {
+func (r *run) judge(life context.Context, applied record.Applied, before []record.Check) *trial {
 	return &trial{run: r, life: life, applied: applied, before: before}
 }
 
@@ -119,10 +119,10 @@ func (t *trial) smoke(ctx context.Context) (on event) {
 }
 
 // doubt says what keeps a revision that nothing speaks against from being proven.
-func (t *trial) doubt() *pipeline.Cause {
+func (t *trial) doubt() *record.Cause {
 	switch {
 	case len(t.applied.Workloads) == 0:
-		return &pipeline.Cause{Code: "deploy/not-proven", Message: "nothing that runs could be watched: " + strings.Join(t.rollout.Unproven, "; ")}
+		return &record.Cause{Code: "deploy/not-proven", Message: "nothing that runs could be watched: " + strings.Join(t.rollout.Unproven, "; ")}
 	case t.run.Asks && !anyPassed(t.checks):
 		return t.unasked()
 	case !isProven(t.checks):
@@ -132,7 +132,7 @@ func (t *trial) doubt() *pipeline.Cause {
 }
 
 // unasked names why no smoke check has passed.
-func (t *trial) unasked() *pipeline.Cause {
+func (t *trial) unasked() *record.Cause {
 	if len(t.checks) > 0 {
 		return doubt(t.checks)
 	}
@@ -140,7 +140,7 @@ func (t *trial) unasked() *pipeline.Cause {
 	if len(t.rollout.Unproven) > 0 {
 		why += "; " + strings.Join(t.rollout.Unproven, "; ")
 	}
-	return &pipeline.Cause{Code: "smoke/not-proven",
+	return &record.Cause{Code: "smoke/not-proven",
 		Message: "no smoke check was sent: " + why + "; name what to ask with --smoke-service, or give --smoke none when nothing answers HTTP"}
 }
 
@@ -188,7 +188,7 @@ func (t *trial) soaked(s *hold) event {
 }
 
 // askAgain repeats the checks; what cannot be asked now was asked before.
-func (t *trial) askAgain(ctx context.Context) *pipeline.Cause {
+func (t *trial) askAgain(ctx context.Context) *record.Cause {
 	checks, err := t.run.cluster.Prober.Probe(ctx, Targets{Services: t.rollout.Services, Quick: true})
 	if err != nil {
 		return nil

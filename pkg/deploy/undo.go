@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/redact"
 )
 
@@ -54,7 +54,7 @@ func (r *run) markBad(ctx context.Context, revision int) {
 		r.Log.Warn("the revision gets no verdict: what runs is not what it applied", "revision", revision)
 		return
 	}
-	if err := r.cluster.Releases.Mark(ctx, revision, pipeline.MarkBad); err != nil {
+	if err := r.cluster.Releases.Mark(ctx, revision, record.MarkBad); err != nil {
 		r.Log.Warn("marking the revision bad", "revision", revision, "error", err)
 	}
 }
@@ -157,7 +157,7 @@ func (r *run) regate(ctx context.Context) event {
 		not(t.cause.String())
 		return on
 	}
-	if err := r.cluster.Releases.Mark(ctx, number, pipeline.MarkGood); err != nil {
+	if err := r.cluster.Releases.Mark(ctx, number, record.MarkGood); err != nil {
 		not("it serves, but its verdict could not be written: " + err.Error())
 		return failed
 	}

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // verifyTime bounds the verification of one target's image in an automatic rollback:
@@ -15,20 +15,20 @@ const verifyTime = 15 * time.Second
 
 // vouch verifies the image of a revision that is to be gone back to. What was found
 // out is remembered; that a registry did not answer is not.
-func (r *run) vouch(ctx context.Context, revision pipeline.Revision) error {
+func (r *run) vouch(ctx context.Context, revision record.Revision) error {
 	if r.Verify == nil {
 		return nil
 	}
 	if err, known := r.vouched[revision.Image]; known {
 		return err
 	}
-	image, err := pipeline.ParseImage(revision.Image)
+	image, err := record.ParseImage(revision.Image)
 	if err != nil {
-		err = pipeline.Refused("rollback/not-verified", "revision %d names no image by digest, so that its signature cannot be checked: %w", revision.Number, err)
+		err = record.Refused("rollback/not-verified", "revision %d names no image by digest, so that its signature cannot be checked: %w", revision.Number, err)
 	} else if err = r.Verify(ctx, image); err != nil {
 		err = fmt.Errorf("verifying the image of revision %d: %w", revision.Number, err)
 	}
-	if err == nil || pipeline.KindOf(err) == pipeline.KindRefused {
+	if err == nil || record.KindOf(err) == record.KindRefused {
 		r.vouched[revision.Image] = err
 	}
 	return err
@@ -37,7 +37,7 @@ func (r *run) vouch(ctx context.Context, revision pipeline.Revision) error {
 // trusted gives the revision that an automatic rollback goes to: the newest
 // verified-good one whose image is not refused. That it cannot be verified now is no
 // reason to leave production broken: its image was verified when it was deployed.
-func (r *run) trusted(ctx context.Context) (pipeline.Revision, bool) {
+func (r *run) trusted(ctx context.Context) (record.Revision, bool) {
 	for _, revision := range proven(r.history) {
 		brief, cancel := context.WithTimeout(ctx, verifyTime)
 		err := r.vouch(brief, revision)
@@ -45,7 +45,7 @@ func (r *run) trusted(ctx context.Context) (pipeline.Revision, bool) {
 		switch {
 		case err == nil:
 			return revision, true
-		case pipeline.KindOf(err) == pipeline.KindRefused:
+		case record.KindOf(err) == record.KindRefused:
 			r.Log.Warn("a verified-good revision is no rollback target", "revision", revision.Number, "error", err)
 			r.concern(revision, err)
 		default:
@@ -53,23 +53,23 @@ func (r *run) trusted(ctx context.Context) (pipeline.Revision, bool) {
 			return revision, true
 		}
 	}
-	return pipeline.Revision{}, false
+	return record.Revision{}, false
 }
 
 // unrefused is the newest verified-good revision whose image was not refused so far;
 // the zero value for none.
-func (r *run) unrefused() pipeline.Revision {
+func (r *run) unrefused() record.Revision {
 	for _, revision := range proven(r.history) {
 		if r.vouched[revision.Image] == nil {
 			return revision
 		}
 	}
-	return pipeline.Revision{}
+	return record.Revision{}
 }
 
 // concern puts a target that is none into the record, once.
-func (r *run) concern(revision pipeline.Revision, err error) {
-	c := pipeline.Concern{Code: "rollback/not-verified", Object: "Release/" + r.Release, Message: fmt.Sprintf("revision %d is no rollback target: %v", revision.Number, err)}
+func (r *run) concern(revision record.Revision, err error) {
+	c := record.Concern{Code: "rollback/not-verified", Object: "Release/" + r.Release, Message: fmt.Sprintf("revision %d is no rollback target: %v", revision.Number, err)}
 	for _, other := range r.result.Concerns {
 		if other.Message == c.Message {
 			return
@@ -80,10 +80,10 @@ func (r *run) concern(revision pipeline.Revision, err error) {
 
 // choose picks the target of a rollback by hand and notes it: the first whose image
 // is verified. A person can waive that; nobody does it for them.
-func (r *run) choose(ctx context.Context) (pipeline.Revision, error) {
+func (r *run) choose(ctx context.Context) (record.Revision, error) {
 	all, err := candidates(r.history, r.target)
 	if err != nil {
-		return pipeline.Revision{}, err
+		return record.Revision{}, err
 	}
 	var refusals []error
 	for _, target := range all {
@@ -91,22 +91,22 @@ func (r *run) choose(ctx context.Context) (pipeline.Revision, error) {
 		switch {
 		case err == nil:
 			return r.chosen(target), nil
-		case pipeline.KindOf(err) != pipeline.KindRefused:
-			return pipeline.Revision{}, fmt.Errorf("%w; --allow-unsigned-unsafe goes back without a look at the signature", err)
+		case record.KindOf(err) != record.KindRefused:
+			return record.Revision{}, fmt.Errorf("%w; --allow-unsigned-unsafe goes back without a look at the signature", err)
 		}
 		r.Log.Warn("no target", "revision", target.Number, "error", err)
 		refusals = append(refusals, err)
 	}
-	return pipeline.Revision{}, errors.Join(refusals...)
+	return record.Revision{}, errors.Join(refusals...)
 }
 
 // chosen notes the target of a rollback by hand.
-func (r *run) chosen(target pipeline.Revision) pipeline.Revision {
-	if target.Verdict == pipeline.MarkBad {
+func (r *run) chosen(target record.Revision) record.Revision {
+	if target.Verdict == record.MarkBad {
 		r.Log.Warn("the target failed its checks; it is put back because --force-bad-unsafe was given", "revision", target.Number, "when", target.MarkedAt)
 	}
 	r.result.Release.PreviousGood = target.Number
 	// An older record may lack a digest; the field then stays empty.
-	r.result.Image, _ = pipeline.ParseImage(target.Image)
+	r.result.Image, _ = record.ParseImage(target.Image)
 	return target
 }

@@ -17,7 +17,7 @@ import (
 
 	"github.com/sethvargo/go-githubactions"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
@@ -48,12 +48,12 @@ func New(getenv func(string) string, out io.Writer) *Actions {
 	}
 }
 
-// Enabled tells whether this is a step of a workflow.
+// Enabled reports whether this is a step of a workflow.
 func (a *Actions) Enabled() bool { return a.getenv("GITHUB_ACTIONS") == "true" }
 
 // Run identifies the workflow run; empty on a laptop.
-func (a *Actions) Run() pipeline.Run {
-	return pipeline.Run{
+func (a *Actions) Run() record.Run {
+	return record.Run{
 		ID:      a.getenv("GITHUB_RUN_ID"),
 		Attempt: a.getenv("GITHUB_RUN_ATTEMPT"),
 		Actor:   a.getenv("GITHUB_ACTOR"),

@@ -9,7 +9,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // step is a workflow step with its files in a directory of the test.
@@ -50,12 +50,12 @@ func TestOnALaptopNothingIsWritten(t *testing.T) {
 	a.Error("title", "message")
 	a.Group("title")()
 	require.Empty(t, out.String())
-	require.Equal(t, pipeline.Run{}, a.Run())
+	require.Equal(t, record.Run{}, a.Run())
 }
 
 func TestRunIsTheWorkflowRun(t *testing.T) {
 	a, _, _ := step(t)
-	require.Equal(t, pipeline.Run{ID: "7", Attempt: "2", Actor: "octocat", Commit: "abc"}, a.Run())
+	require.Equal(t, record.Run{ID: "7", Attempt: "2", Actor: "octocat", Commit: "abc"}, a.Run())
 }
 
 func TestEachLineOfASecretIsMasked(t *testing.T) {

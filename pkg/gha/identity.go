@@ -10,7 +10,7 @@ import (
 
 	"github.com/sethvargo/go-githubactions"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // permission is the YAML that a job without an identity token lacks.
@@ -28,11 +28,11 @@ func (a *Actions) IdentityToken(ctx context.Context, audience string) (string, e
 	var refused *githubactions.RequestFailedError
 	switch {
 	case errors.As(err, &refused) && refused.StatusCode < http.StatusInternalServerError && refused.StatusCode != http.StatusTooManyRequests:
-		return "", pipeline.BadInput("gha/identity-refused", "getting an identity token: GitHub answered %d; does the job have\n%s", refused.StatusCode, permission)
+		return "", record.BadInput("gha/identity-refused", "getting an identity token: GitHub answered %d; does the job have\n%s", refused.StatusCode, permission)
 	case err != nil:
-		return "", pipeline.Unavailable("gha/identity-unavailable", "getting an identity token: %w", quiet(err))
+		return "", record.Unavailable("gha/identity-unavailable", "getting an identity token: %w", quiet(err))
 	case strings.Count(token, ".") != 2:
-		return "", pipeline.Unavailable("gha/identity-unavailable", "getting an identity token: GitHub's answer holds none")
+		return "", record.Unavailable("gha/identity-unavailable", "getting an identity token: GitHub's answer holds none")
 	}
 	a.Mask(token)
 	return token, nil
@@ -43,7 +43,7 @@ func (a *Actions) IdentityToken(ctx context.Context, audience string) (string, e
 func (a *Actions) CanIdentify() error {
 	for _, name := range []string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"} {
 		if a.getenv(name) == "" {
-			return pipeline.BadInput("gha/no-identity", "there is no key to sign with and no identity: give --sign-key or, in a job of GitHub Actions, add\n%s\n(%s is not set)", permission, name)
+			return record.BadInput("gha/no-identity", "there is no key to sign with and no identity: give --sign-key or, in a job of GitHub Actions, add\n%s\n(%s is not set)", permission, name)
 		}
 	}
 	return nil

@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // issuer answers as GitHub does to a job with the permission.
@@ -34,14 +34,14 @@ func TestTheIdentityTokenIsMaskedAndItsAbsenceExplained(t *testing.T) {
 		name        string
 		environment map[string]string
 		want        string
-		kind        pipeline.Kind
+		kind        record.Kind
 	}{
 		{"a job with the permission", issuer(t, http.StatusOK, `{"value":"a.b.c"}`), "", 0},
-		{"a job without it", map[string]string{"GITHUB_ACTIONS": "true"}, "id-token: write", pipeline.KindInput},
-		{"a request token that does not hold", wrong, "[gha/identity-refused]", pipeline.KindInput},
-		{"GitHub is down", issuer(t, http.StatusServiceUnavailable, "secret words"), "GitHub answered 503", pipeline.KindUnavailable},
-		{"GitHub cannot be reached", down, "connection refused", pipeline.KindUnavailable},
-		{"an answer without a token", issuer(t, http.StatusOK, `{}`), "[gha/identity-unavailable]", pipeline.KindUnavailable},
+		{"a job without it", map[string]string{"GITHUB_ACTIONS": "true"}, "id-token: write", record.KindInput},
+		{"a request token that does not hold", wrong, "[gha/identity-refused]", record.KindInput},
+		{"GitHub is down", issuer(t, http.StatusServiceUnavailable, "secret words"), "GitHub answered 503", record.KindUnavailable},
+		{"GitHub cannot be reached", down, "connection refused", record.KindUnavailable},
+		{"an answer without a token", issuer(t, http.StatusOK, `{}`), "[gha/identity-unavailable]", record.KindUnavailable},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var out strings.Builder
@@ -53,7 +53,7 @@ func TestTheIdentityTokenIsMaskedAndItsAbsenceExplained(t *testing.T) {
 				return
 			}
 			require.ErrorContains(t, err, c.want)
-			require.Equal(t, c.kind, pipeline.KindOf(err))
+			require.Equal(t, c.kind, record.KindOf(err))
 			require.NotContains(t, err.Error(), "secret words")
 		})
 	}

@@ -16,7 +16,7 @@ import (
 	"k8s.io/client-go/transport/spdy"
 	"k8s.io/streaming/pkg/httpstream"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // forwardTimeout bounds how long a port-forward may take to stand.
@@ -26,10 +26,10 @@ const forwardTimeout = 15 * time.Second
 // that is made at the first request. done ends it.
 //
 // An error of the tunnel, which says nothing about the application, is of
-// [pipeline.KindUnavailable]; the next request makes a new tunnel. That nothing
+// [record.KindUnavailable]; the next request makes a new tunnel. That nothing
 // listens in the pod is an error of the application. A request by https speaks TLS
 // with the pod; its certificate is not verified, it names no pod.
-func (c *Cluster) PodTransport(pod pipeline.Pod) (transport http.RoundTripper, done func()) {
+func (c *Cluster) PodTransport(pod record.Pod) (transport http.RoundTripper, done func()) {
 	f := &forward{cluster: c, pod: pod, stop: make(chan struct{}), lost: make(chan struct{})}
 	t := &http.Transport{DialContext: f.dial, DialTLSContext: f.dialTLS, DisableKeepAlives: true}
 	return tunnelled{t, f}, f.close
@@ -38,7 +38,7 @@ func (c *Cluster) PodTransport(pod pipeline.Pod) (transport http.RoundTripper, d
 // forward is a port-forward to one pod that starts when it is first needed.
 type forward struct {
 	cluster *Cluster
-	pod     pipeline.Pod
+	pod     record.Pod
 	mu      sync.Mutex
 	address string        // of the local end, "" before the start
 	lost    chan struct{} // closed when the present tunnel breaks
@@ -73,7 +73,7 @@ func (f *forward) dialTLS(ctx context.Context, network, address string) (net.Con
 }
 
 // unavailable marks an error that says nothing about the application.
-func unavailable(err error) error { return pipeline.Unavailable("kube/tunnel", "%w", err) }
+func unavailable(err error) error { return record.Unavailable("kube/tunnel", "%w", err) }
 
 // tunnel is the present one: lost tells when it breaks.
 func (f *forward) tunnel() <-chan struct{} {
@@ -107,7 +107,7 @@ func (t tunnelled) RoundTrip(request *http.Request) (*http.Response, error) {
 	lost := t.forward.tunnel()
 	response, err := t.Transport.RoundTrip(request)
 	if err != nil {
-		if pipeline.KindOf(err) == pipeline.KindUnavailable || request.Context().Err() != nil {
+		if record.KindOf(err) == record.KindUnavailable || request.Context().Err() != nil {
 			return nil, err
 		}
 		return nil, blame(err, lost)
@@ -148,7 +148,7 @@ func (f *forward) start(ctx context.Context) (string, error) {
 	}
 	failed := make(chan error, 1)
 	go func() {
-		failed <- pipeline.Guard(forwarder.ForwardPorts)
+		failed <- record.Guard(forwarder.ForwardPorts)
 		f.mu.Lock()
 		defer f.mu.Unlock()
 		f.address = "" // a lost connection: the next request makes a new one
@@ -176,7 +176,7 @@ func (f *forward) start(ctx context.Context) (string, error) {
 }
 
 // podDialer prefers WebSockets, which pass more proxies, over the older SPDY.
-func (c *Cluster) podDialer(pod pipeline.Pod) (httpstream.Dialer, error) {
+func (c *Cluster) podDialer(pod record.Pod) (httpstream.Dialer, error) {
 	target := c.Client.CoreV1().RESTClient().Post().Resource("pods").Namespace(pod.Namespace).Name(pod.Name).SubResource("portforward").URL()
 	transport, upgrader, err := spdy.RoundTripperFor(c.Config)
 	if err != nil {

@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func FuzzKubeconfig(f *testing.F) {
@@ -26,7 +26,7 @@ func FuzzKubeconfig(f *testing.F) {
 		require.NoError(t, os.WriteFile(path, content, 0o600))
 		cluster, err := Connect(Options{Kubeconfig: path, Context: context})
 		if err != nil {
-			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err), err)
+			require.Equal(t, record.KindInput, record.KindOf(err), err)
 			return
 		}
 		require.NotEmpty(t, cluster.Namespace)

@@ -21,7 +21,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Options say which cluster is meant.
@@ -75,7 +75,7 @@ func init() { //nolint:gochecknoinits // client-go offers variables only
 	klog.OsExit = func(code int) { panic(fmt.Sprintf("client-go wants to end the process with code %d", code)) }
 	utilruntime.ReallyCrash = false
 	utilruntime.PanicHandlers = append(utilruntime.PanicHandlers, func(_ context.Context, recovered any) {
-		_ = pipeline.NewPanicked(recovered)
+		_ = record.NewPanicked(recovered)
 	})
 }
 
@@ -101,18 +101,18 @@ func Connect(o Options) (*Cluster, error) {
 	}
 	config, err := flags.ToRESTConfig()
 	if err != nil {
-		return nil, pipeline.BadInput("kube/kubeconfig", "reading the kubeconfig: %w; give --kubeconfig FILE", err)
+		return nil, record.BadInput("kube/kubeconfig", "reading the kubeconfig: %w; give --kubeconfig FILE", err)
 	}
 	// The limit is for Helm, which has no contexts; it would also end a watch.
 	config = rest.CopyConfig(config)
 	config.Timeout = 0
 	namespace, _, err := flags.ToRawKubeConfigLoader().Namespace()
 	if err != nil {
-		return nil, pipeline.BadInput("kube/kubeconfig", "reading the namespace of the kubeconfig: %w", err)
+		return nil, record.BadInput("kube/kubeconfig", "reading the namespace of the kubeconfig: %w", err)
 	}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return nil, pipeline.BadInput("kube/kubeconfig", "using the kubeconfig: %w", err)
+		return nil, record.BadInput("kube/kubeconfig", "using the kubeconfig: %w", err)
 	}
 	direct := rest.CopyConfig(config)
 	direct.WrapTransport = nil
@@ -133,19 +133,19 @@ func Namespace(o Options) (string, error) {
 func check(o Options) error {
 	// A content in place of a path is the usual mistake, and not for any log.
 	if strings.ContainsAny(o.Kubeconfig, "\r\n") {
-		return pipeline.BadInput("kube/kubeconfig", "--kubeconfig has several lines: give the path of the file, not its content")
+		return record.BadInput("kube/kubeconfig", "--kubeconfig has several lines: give the path of the file, not its content")
 	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = o.Kubeconfig
 	config, err := rules.Load()
 	if errors.Is(err, fs.ErrNotExist) || os.IsNotExist(err) {
-		return pipeline.BadInput("kube/kubeconfig", "reading the kubeconfig %q: there is no such file", o.Kubeconfig)
+		return record.BadInput("kube/kubeconfig", "reading the kubeconfig %q: there is no such file", o.Kubeconfig)
 	}
 	if err != nil {
-		return pipeline.BadInput("kube/kubeconfig", "reading the kubeconfig: %w", err)
+		return record.BadInput("kube/kubeconfig", "reading the kubeconfig: %w", err)
 	}
 	if len(config.Clusters) == 0 && !inCluster() {
-		return pipeline.BadInput("kube/no-kubeconfig", "no kubeconfig: %s, and this is not a pod; give --kubeconfig FILE or set KUBECONFIG",
+		return record.BadInput("kube/no-kubeconfig", "no kubeconfig: %s, and this is not a pod; give --kubeconfig FILE or set KUBECONFIG",
 			namesNone(files(rules)))
 	}
 	if o.Context == "" || config.Contexts[o.Context] != nil {
@@ -156,7 +156,7 @@ func check(o Options) error {
 		contexts = append(contexts, name)
 	}
 	sort.Strings(contexts)
-	return pipeline.BadInput("kube/no-such-context", "the kubeconfig %s has no context %q; there are: %s",
+	return record.BadInput("kube/no-such-context", "the kubeconfig %s has no context %q; there are: %s",
 		strings.Join(files(rules), ", "), o.Context, orNone(contexts))
 }
 
@@ -170,7 +170,7 @@ func files(rules *clientcmd.ClientConfigLoadingRules) []string {
 	})
 }
 
-// inCluster tells whether this runs in a pod with a service account; without a
+// inCluster reports whether this runs in a pod with a service account; without a
 // kubeconfig client-go would otherwise try localhost.
 func inCluster() bool {
 	_, err := rest.InClusterConfig()

@@ -10,7 +10,7 @@ import (
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
 	"k8s.io/klog/v2"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const kubeconfig = `apiVersion: v1
@@ -66,14 +66,14 @@ func TestBadKubeconfigsSayWhatIsWrong(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := Connect(c.options)
 			require.ErrorContains(t, err, c.want)
-			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+			require.Equal(t, record.KindInput, record.KindOf(err))
 			require.NotContains(t, err.Error(), "SECRET")
 		})
 	}
 }
 
 func TestClientGoDoesNotEndTheProcess(t *testing.T) {
-	before := len(pipeline.Panics())
+	before := len(record.Panics())
 	done := make(chan struct{})
 	go func() {
 		defer close(done)
@@ -81,9 +81,9 @@ func TestClientGoDoesNotEndTheProcess(t *testing.T) {
 		panic("in an informer")
 	}()
 	<-done
-	require.Len(t, pipeline.Panics(), before+1, "it is kept")
-	var panicked *pipeline.Panicked
-	require.ErrorAs(t, pipeline.Guard(func() error { klog.Fatal("no way on"); return nil }), &panicked)
+	require.Len(t, record.Panics(), before+1, "it is kept")
+	var panicked *record.Panicked
+	require.ErrorAs(t, record.Guard(func() error { klog.Fatal("no way on"); return nil }), &panicked)
 }
 
 func TestWhichKubeconfigNamesNoCluster(t *testing.T) {
@@ -96,5 +96,5 @@ func TestWithoutAnyKubeconfigTheErrorSaysSo(t *testing.T) {
 	require.NoError(t, os.WriteFile(empty, []byte("apiVersion: v1\nkind: Config\n"), 0o600))
 	_, err := Connect(Options{Kubeconfig: empty})
 	require.ErrorContains(t, err, "names no cluster")
-	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+	require.Equal(t, record.KindInput, record.KindOf(err))
 }

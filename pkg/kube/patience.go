@@ -135,7 +135,7 @@ func rewound(request *http.Request) (io.ReadCloser, error) {
 	return request.GetBody()
 }
 
-// again tells whether the request can be repeated without doing its work twice.
+// again reports whether the request can be repeated without doing its work twice.
 // What creates is repeated only when no connection was made.
 func again(request *http.Request, response *http.Response, err error) bool {
 	var dial *net.OpError

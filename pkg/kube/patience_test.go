@@ -16,7 +16,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // scripted answers with one step after the other, the last one for ever.
@@ -142,7 +142,7 @@ func TestWhatAnApplicationAnswersIsAskedOnce(t *testing.T) {
 	require.NoError(t, err)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://target.invalid/", nil)
 	require.NoError(t, err)
-	response, err := cluster.ServiceTransport(pipeline.Service{Namespace: "n", Name: "a", Port: 80}).RoundTrip(request)
+	response, err := cluster.ServiceTransport(record.Service{Namespace: "n", Name: "a", Port: 80}).RoundTrip(request)
 	require.NoError(t, err)
 	require.NoError(t, response.Body.Close())
 	require.Equal(t, 1, asked)

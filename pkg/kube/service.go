@@ -17,7 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // ServiceTransport gives HTTP through a Service, by the API server's proxy: the
@@ -25,7 +25,7 @@ import (
 // its own goes to a ready endpoint by a port-forward instead: the API server
 // takes the Authorization header for its own and does not pass it on. Nobody checks
 // the certificate of a Service that speaks TLS: it need not name the Service.
-func (c *Cluster) ServiceTransport(service pipeline.Service) http.RoundTripper {
+func (c *Cluster) ServiceTransport(service record.Service) http.RoundTripper {
 	scheme := "http"
 	if service.HTTPS {
 		scheme = "https"
@@ -38,7 +38,7 @@ func (c *Cluster) ServiceTransport(service pipeline.Service) http.RoundTripper {
 
 type serviceDoor struct {
 	cluster *Cluster
-	service pipeline.Service
+	service record.Service
 	prefix  string
 }
 
@@ -160,19 +160,19 @@ func (d serviceDoor) direct(request *http.Request) (*http.Response, error) {
 var errNoEndpoint = errors.New("")
 
 // endpoint gives a ready pod behind the Service's port.
-func (d serviceDoor) endpoint(ctx context.Context) (pipeline.Pod, error) {
+func (d serviceDoor) endpoint(ctx context.Context) (record.Pod, error) {
 	service, err := d.cluster.Client.CoreV1().Services(d.service.Namespace).Get(ctx, d.service.Name, metav1.GetOptions{})
 	if err != nil {
-		return pipeline.Pod{}, err
+		return record.Pod{}, err
 	}
 	name, found := portName(service, d.service.Port)
 	if !found {
-		return pipeline.Pod{}, fmt.Errorf("it has no port %d%w", d.service.Port, errNoEndpoint)
+		return record.Pod{}, fmt.Errorf("it has no port %d%w", d.service.Port, errNoEndpoint)
 	}
 	slices, err := d.cluster.Client.DiscoveryV1().EndpointSlices(d.service.Namespace).List(ctx,
 		metav1.ListOptions{LabelSelector: discoveryv1.LabelServiceName + "=" + d.service.Name})
 	if err != nil {
-		return pipeline.Pod{}, err
+		return record.Pod{}, err
 	}
 	for _, slice := range slices.Items {
 		if pod, found := readyPod(slice, name); found {
@@ -180,7 +180,7 @@ func (d serviceDoor) endpoint(ctx context.Context) (pipeline.Pod, error) {
 			return pod, nil
 		}
 	}
-	return pipeline.Pod{}, fmt.Errorf("none is ready on port %d%w", d.service.Port, errNoEndpoint)
+	return record.Pod{}, fmt.Errorf("none is ready on port %d%w", d.service.Port, errNoEndpoint)
 }
 
 // portName is how endpoint slices call a Service's port; "" is a name, too.
@@ -193,7 +193,7 @@ func portName(service *corev1.Service, number int) (string, bool) {
 	return "", false
 }
 
-func readyPod(slice discoveryv1.EndpointSlice, portName string) (pipeline.Pod, bool) {
+func readyPod(slice discoveryv1.EndpointSlice, portName string) (record.Pod, bool) {
 	for _, port := range slice.Ports {
 		if port.Port == nil || port.Name == nil && portName != "" || port.Name != nil && *port.Name != portName {
 			continue
@@ -201,11 +201,11 @@ func readyPod(slice discoveryv1.EndpointSlice, portName string) (pipeline.Pod, b
 		for _, e := range slice.Endpoints {
 			ready := e.Conditions.Ready == nil || *e.Conditions.Ready
 			if ready && e.TargetRef != nil && e.TargetRef.Kind == "Pod" {
-				return pipeline.Pod{Namespace: slice.Namespace, Name: e.TargetRef.Name, Port: int(*port.Port)}, true
+				return record.Pod{Namespace: slice.Namespace, Name: e.TargetRef.Name, Port: int(*port.Port)}, true
 			}
 		}
 	}
-	return pipeline.Pod{}, false
+	return record.Pod{}, false
 }
 
 // closing ends the port-forward with the response's body.

@@ -17,7 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestTheServiceDoorLeadsThroughTheProxyAsTheClustersUser(t *testing.T) {
@@ -31,7 +31,7 @@ func TestTheServiceDoorLeadsThroughTheProxyAsTheClustersUser(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(file), "CA"), ca, 0o600))
 	cluster, err := Connect(Options{Kubeconfig: file})
 	require.NoError(t, err)
-	door := cluster.ServiceTransport(pipeline.Service{Namespace: "portal", Name: "backstage", Port: 80})
+	door := cluster.ServiceTransport(record.Service{Namespace: "portal", Name: "backstage", Port: 80})
 	const prefix = "/api/v1/namespaces/portal/services/http:backstage:80/proxy"
 	for _, path := range []string{"/healthcheck?x=1", prefix + "/static/main.js", "/by-name/a%2Fb"} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://service"+path, nil)
@@ -62,17 +62,17 @@ func TestARequestWithItsOwnCredentialsGoesToAReadyEndpoint(t *testing.T) {
 		ObjectMeta: metav1.ObjectMeta{Name: "backstage", Namespace: "portal"},
 		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "metrics", Port: 90}, {Name: "http", Port: 80}}},
 	}
-	door := serviceDoor{cluster: &Cluster{Client: fake.NewClientset(slice, service)}, service: pipeline.Service{Namespace: "portal", Name: "backstage", Port: 80}}
+	door := serviceDoor{cluster: &Cluster{Client: fake.NewClientset(slice, service)}, service: record.Service{Namespace: "portal", Name: "backstage", Port: 80}}
 	pod, err := door.endpoint(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, pipeline.Pod{Namespace: "portal", Name: "serving", Port: 7007}, pod)
+	require.Equal(t, record.Pod{Namespace: "portal", Name: "serving", Port: 7007}, pod)
 
 	door.service.Port = 81
 	_, err = door.endpoint(t.Context())
 	require.ErrorContains(t, err, "it has no port 81")
 
 	slice.Endpoints = slice.Endpoints[:1]
-	door = serviceDoor{cluster: &Cluster{Client: fake.NewClientset(slice, service)}, service: pipeline.Service{Namespace: "portal", Name: "backstage", Port: 80}}
+	door = serviceDoor{cluster: &Cluster{Client: fake.NewClientset(slice, service)}, service: record.Service{Namespace: "portal", Name: "backstage", Port: 80}}
 	_, err = door.endpoint(t.Context())
 	require.ErrorContains(t, err, "none is ready on port 80")
 }
@@ -129,10 +129,10 @@ func TestARedirectThroughTheProxyLeadsBackToTheService(t *testing.T) {
 
 func TestWhoBrokeAConnection(t *testing.T) {
 	lost := make(chan struct{})
-	require.Equal(t, pipeline.KindUnknown, pipeline.KindOf(blame(io.ErrUnexpectedEOF, lost)), "the tunnel stands: the application did")
+	require.Equal(t, record.KindUnknown, record.KindOf(blame(io.ErrUnexpectedEOF, lost)), "the tunnel stands: the application did")
 	close(lost)
 	err := blame(io.ErrUnexpectedEOF, lost)
-	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+	require.Equal(t, record.KindUnavailable, record.KindOf(err))
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
 
@@ -141,13 +141,13 @@ func TestAnAPIServerThatCannotBeReachedIsNoAnswer(t *testing.T) {
 	require.NoError(t, err)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://target.invalid/", nil)
 	require.NoError(t, err)
-	pod, done := cluster.PodTransport(pipeline.Pod{Namespace: "n", Name: "a", Port: 80})
+	pod, done := cluster.PodTransport(record.Pod{Namespace: "n", Name: "a", Port: 80})
 	defer done()
-	for name, door := range map[string]http.RoundTripper{"pod": pod, "service": cluster.ServiceTransport(pipeline.Service{Namespace: "n", Name: "a", Port: 80})} {
+	for name, door := range map[string]http.RoundTripper{"pod": pod, "service": cluster.ServiceTransport(record.Service{Namespace: "n", Name: "a", Port: 80})} {
 		response, err := door.RoundTrip(request)
 		if err == nil {
 			_ = response.Body.Close()
 		}
-		require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err), name)
+		require.Equal(t, record.KindUnavailable, record.KindOf(err), name)
 	}
 }

@@ -5,7 +5,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // allowsAll is the value that allows every deletion.
@@ -19,7 +19,7 @@ func (c *check) deletions() {
 		if d.Loss == "" {
 			continue
 		}
-		concern := pipeline.Concern{Code: "preflight/deletes", Object: d.Object(), Message: "it would be deleted, and with it " + d.Loss,
+		concern := record.Concern{Code: "preflight/deletes", Object: d.Object(), Message: "it would be deleted, and with it " + d.Loss,
 			Advice: fmt.Sprintf("keep it in the chart, annotate it helm.sh/resource-policy: keep, or allow it: --allow-delete %s", d.Object())}
 		if concern.Blocks = !c.mayDelete(d); !concern.Blocks {
 			concern.Advice = ""
@@ -30,8 +30,8 @@ func (c *check) deletions() {
 
 // mayDelete reports whether a deletion is allowed; what a rollback removes came
 // with the revision that is left.
-func (c *check) mayDelete(d pipeline.Deletion) bool {
-	return c.plan.Image == (pipeline.Image{}) || slices.ContainsFunc(c.AllowDelete, func(allowed string) bool {
+func (c *check) mayDelete(d record.Deletion) bool {
+	return c.plan.Image == (record.Image{}) || slices.ContainsFunc(c.AllowDelete, func(allowed string) bool {
 		return strings.EqualFold(allowed, d.Object()) || strings.EqualFold(allowed, allowsAll)
 	})
 }
@@ -40,18 +40,18 @@ func (c *check) mayDelete(d pipeline.Deletion) bool {
 func (c *check) oneWay() {
 	for _, change := range c.plan.Changes {
 		if change.OneWay != "" {
-			c.add(pipeline.Concern{Code: "preflight/one-way", Object: change.Object, Message: "a rollback cannot undo this change: " + change.OneWay})
+			c.add(record.Concern{Code: "preflight/one-way", Object: change.Object, Message: "a rollback cannot undo this change: " + change.OneWay})
 		}
 	}
 }
 
 // deletes is the deletion of an object that pods need; false for none.
-func (c *check) deletes(namespace string, r reference) (pipeline.Deletion, bool) {
-	i := slices.IndexFunc(c.plan.Deletions, func(d pipeline.Deletion) bool {
+func (c *check) deletes(namespace string, r reference) (record.Deletion, bool) {
+	i := slices.IndexFunc(c.plan.Deletions, func(d record.Deletion) bool {
 		return d.Kind == r.kind && d.Name == r.name && d.Namespace == namespace && !strings.Contains(d.Group, ".")
 	})
 	if i < 0 {
-		return pipeline.Deletion{}, false
+		return record.Deletion{}, false
 	}
 	return c.plan.Deletions[i], true
 }

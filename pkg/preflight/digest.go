@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // imageRef is how a container names its image.
@@ -40,7 +40,7 @@ func full(repository string) string {
 // running is a container of the plan.
 type running struct {
 	object object
-	pipeline.Container
+	record.Container
 }
 
 func (r running) String() string {
@@ -55,7 +55,7 @@ func (c *check) containers() []running {
 	var all []running
 	for _, o := range c.objects {
 		if !isIdle(o) {
-			for _, container := range pipeline.Containers(o.Object) {
+			for _, container := range record.Containers(o.Object) {
 				all = append(all, running{o, container})
 			}
 		}
@@ -76,7 +76,7 @@ func isIdle(o object) bool {
 // and tells of the others that nobody has looked at.
 func (c *check) digests() {
 	want := c.plan.Image
-	if want == (pipeline.Image{}) {
+	if want == (record.Image{}) {
 		return // going back: what ran before may run again
 	}
 	all, runs := c.containers(), c.isInCustomResource(want)
@@ -88,7 +88,7 @@ func (c *check) digests() {
 		case same && ref.digest == want.Digest:
 			runs = true
 		case same:
-			c.add(pipeline.Concern{Code: "preflight/image-differs", Object: r.object.name(), Blocks: true,
+			c.add(record.Concern{Code: "preflight/image-differs", Object: r.object.name(), Blocks: true,
 				Message: fmt.Sprintf("container %s runs %s, which is not the image that was verified: %s", r.Name, r.Image, want),
 				Advice:  "let the chart give it the same repository@digest, from " + c.imagePath()})
 		case ref.digest == "":
@@ -100,7 +100,7 @@ func (c *check) digests() {
 		c.notRendered(want, all, others)
 	}
 	for _, image := range slices.Sorted(maps.Keys(byTag)) {
-		c.add(pipeline.Concern{Code: "preflight/image-by-tag", Object: image, Blocks: c.RequireDigests,
+		c.add(record.Concern{Code: "preflight/image-by-tag", Object: image, Blocks: c.RequireDigests,
 			Message: strings.Join(byTag[image], ", ") + " would run it by a tag, which may be other content tomorrow; nobody has scanned or verified it here",
 			Advice:  "give it by digest, name:tag@sha256:…"})
 	}
@@ -108,7 +108,7 @@ func (c *check) digests() {
 
 // isInCustomResource reports whether a custom resource names the image: its
 // operator makes the pods.
-func (c *check) isInCustomResource(want pipeline.Image) bool {
+func (c *check) isInCustomResource(want record.Image) bool {
 	return slices.ContainsFunc(c.objects, func(o object) bool {
 		return isCustom(o) && holds(o.Object, func(text string) bool {
 			ref := refer(text)
@@ -149,7 +149,7 @@ func (c *check) imagePath() string {
 }
 
 // notRendered explains a chart that does not run the image.
-func (c *check) notRendered(want pipeline.Image, all []running, others []string) {
+func (c *check) notRendered(want record.Image, all []running, others []string) {
 	advice := fmt.Sprintf("the chart must put %s together as repository@digest; stagecrew sets them in the values, and --image-values-path names another place for them", c.imagePath())
 	for _, r := range all {
 		if ref := refer(r.Image); ref.digest == want.Digest || strings.HasSuffix(ref.repository, "/"+want.Repository) {
@@ -161,6 +161,6 @@ func (c *check) notRendered(want pipeline.Image, all []running, others []string)
 	if len(others) > 0 {
 		found = strings.Join(others, ", ")
 	}
-	c.add(pipeline.Concern{Code: "preflight/image-not-rendered", Blocks: true,
+	c.add(record.Concern{Code: "preflight/image-not-rendered", Blocks: true,
 		Message: fmt.Sprintf("no container of the chart would run the verified image %s: %s", want, found), Advice: advice})
 }

@@ -6,13 +6,13 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const sum = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 // foundBy are the concerns about a plan as "code blocks".
-func foundBy(t *testing.T, plan pipeline.Plan, change ...func(*Options)) (codes []string, text string) {
+func foundBy(t *testing.T, plan record.Plan, change ...func(*Options)) (codes []string, text string) {
 	t.Helper()
 	o := Options{Client: cluster(nil), Namespace: "prod", Release: "web"}
 	for _, c := range change {
@@ -69,17 +69,17 @@ func TestTheVerifiedImageMustBeTheOneThatRuns(t *testing.T) {
 		"another repository's prefix": {repository, web(good, job("registry.test/team/web-tools:1", "a: b")), []string{"image-by-tag"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan := pipeline.Plan{Manifest: c.manifest, Image: pipeline.Image{Repository: c.repository, Digest: sum}}
+			plan := record.Plan{Manifest: c.manifest, Image: record.Image{Repository: c.repository, Digest: sum}}
 			codes, text := foundBy(t, plan)
 			require.Equal(t, c.codes, codes, text)
 			require.Contains(t, text, c.words)
 
-			plan.Image = pipeline.Image{}
+			plan.Image = record.Image{}
 			codes, _ = foundBy(t, plan, func(o *Options) { o.RequireDigests = true })
 			require.NotContains(t, strings.Join(codes, ","), "image", "going back is not refused for images")
 		})
 	}
-	plan := pipeline.Plan{Manifest: web(good, job("busybox:1.36", "a: b")), Image: pipeline.Image{Repository: repository, Digest: sum}}
+	plan := record.Plan{Manifest: web(good, job("busybox:1.36", "a: b")), Image: record.Image{Repository: repository, Digest: sum}}
 	codes, _ := foundBy(t, plan, func(o *Options) { o.RequireDigests = true })
 	require.Equal(t, []string{"image-by-tag blocks"}, codes)
 	plan.Manifest = web(repository + ":1.0")
@@ -88,32 +88,32 @@ func TestTheVerifiedImageMustBeTheOneThatRuns(t *testing.T) {
 }
 
 func TestWhatADeployWouldTakeAwayBlocksUnlessItIsAllowed(t *testing.T) {
-	claim := pipeline.Deletion{Kind: "PersistentVolumeClaim", Namespace: "prod", Name: "data", Loss: "the data in it"}
-	old := pipeline.Deletion{Group: "apps", Kind: "Deployment", Namespace: "prod", Name: "old", Loss: "its ready pod"}
-	password := pipeline.Deletion{Kind: "Secret", Namespace: "prod", Name: "password"}
+	claim := record.Deletion{Kind: "PersistentVolumeClaim", Namespace: "prod", Name: "data", Loss: "the data in it"}
+	old := record.Deletion{Group: "apps", Kind: "Deployment", Namespace: "prod", Name: "old", Loss: "its ready pod"}
+	password := record.Deletion{Kind: "Secret", Namespace: "prod", Name: "password"}
 	needy := strings.Replace(deployment, "        resources:", "        envFrom: [{secretRef: {name: password}}]\n        resources:", 1)
 	external := "---\napiVersion: external-secrets.io/v1\nkind: ExternalSecret\nmetadata: {name: x}\nspec: {target: {name: password}}\n"
 	for name, c := range map[string]struct {
 		manifest string
-		deletes  []pipeline.Deletion
+		deletes  []record.Deletion
 		allow    []string
 		back     bool
 		codes    []string
 	}{
-		"a claim and a workload":          {deployment, []pipeline.Deletion{claim, old}, nil, false, []string{"deletes blocks", "deletes blocks"}},
-		"one is allowed":                  {deployment, []pipeline.Deletion{claim, old}, []string{"deployment/old"}, false, []string{"deletes blocks", "deletes"}},
-		"all is allowed":                  {deployment, []pipeline.Deletion{claim, old}, []string{"all"}, false, []string{"deletes", "deletes"}},
-		"a rollback":                      {deployment, []pipeline.Deletion{old}, nil, true, []string{"deletes"}},
-		"nothing is lost":                 {deployment, []pipeline.Deletion{password}, nil, false, nil},
-		"a Secret that pods need":         {needy, []pipeline.Deletion{password}, nil, false, []string{"reference blocks"}},
-		"a Secret that an operator makes": {needy + external, []pipeline.Deletion{password}, nil, false, []string{"reference"}},
-		"a Secret that a hook makes":      {needy + "---\napiVersion: v1\nkind: Secret\nmetadata: {name: password, annotations: {helm.sh/hook: pre-upgrade}}\n", []pipeline.Deletion{password}, nil, false, []string{"reference blocks"}},
-		"a Secret that somebody makes":    {needy, []pipeline.Deletion{password}, []string{"Secret/password"}, false, []string{"reference"}},
+		"a claim and a workload":          {deployment, []record.Deletion{claim, old}, nil, false, []string{"deletes blocks", "deletes blocks"}},
+		"one is allowed":                  {deployment, []record.Deletion{claim, old}, []string{"deployment/old"}, false, []string{"deletes blocks", "deletes"}},
+		"all is allowed":                  {deployment, []record.Deletion{claim, old}, []string{"all"}, false, []string{"deletes", "deletes"}},
+		"a rollback":                      {deployment, []record.Deletion{old}, nil, true, []string{"deletes"}},
+		"nothing is lost":                 {deployment, []record.Deletion{password}, nil, false, nil},
+		"a Secret that pods need":         {needy, []record.Deletion{password}, nil, false, []string{"reference blocks"}},
+		"a Secret that an operator makes": {needy + external, []record.Deletion{password}, nil, false, []string{"reference"}},
+		"a Secret that a hook makes":      {needy + "---\napiVersion: v1\nkind: Secret\nmetadata: {name: password, annotations: {helm.sh/hook: pre-upgrade}}\n", []record.Deletion{password}, nil, false, []string{"reference blocks"}},
+		"a Secret that somebody makes":    {needy, []record.Deletion{password}, []string{"Secret/password"}, false, []string{"reference"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			plan := pipeline.Plan{Manifest: c.manifest, Deletions: c.deletes}
+			plan := record.Plan{Manifest: c.manifest, Deletions: c.deletes}
 			if !c.back {
-				plan.Image = pipeline.Image{Repository: "registry.test/web", Digest: "sha256:" + strings.Repeat("a", 64)}
+				plan.Image = record.Image{Repository: "registry.test/web", Digest: "sha256:" + strings.Repeat("a", 64)}
 			}
 			codes, text := foundBy(t, plan, func(o *Options) { o.AllowDelete = c.allow })
 			require.Equal(t, c.codes, codes, text)
@@ -122,7 +122,7 @@ func TestWhatADeployWouldTakeAwayBlocksUnlessItIsAllowed(t *testing.T) {
 }
 
 func TestWhatARollbackCannotUndoIsSaid(t *testing.T) {
-	codes, text := foundBy(t, pipeline.Plan{Manifest: deployment, Changes: []pipeline.Change{{Object: "PersistentVolumeClaim/data", Action: "update", OneWay: "it grows"}}})
+	codes, text := foundBy(t, record.Plan{Manifest: deployment, Changes: []record.Change{{Object: "PersistentVolumeClaim/data", Action: "update", OneWay: "it grows"}}})
 	require.Equal(t, []string{"one-way"}, codes)
 	require.Contains(t, text, "PersistentVolumeClaim/data: a rollback cannot undo this change: it grows")
 }

@@ -6,7 +6,7 @@ import (
 
 	rbacv1 "k8s.io/api/rbac/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // maxGrants bounds the questions about what roles grant.
@@ -44,7 +44,7 @@ func (c *check) grants(ctx context.Context) []need {
 // isWritten reports whether the plan makes or changes the object, as far as it
 // came.
 func (c *check) isWritten(o object) bool {
-	return c.plan.Denied != "" || slices.ContainsFunc(c.plan.Changes, func(change pipeline.Change) bool { return change.Object == o.name() })
+	return c.plan.Denied != "" || slices.ContainsFunc(c.plan.Changes, func(change record.Change) bool { return change.Object == o.name() })
 }
 
 func granted(o object, rules []rbacv1.PolicyRule, namespace string) []need {

@@ -12,7 +12,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // use is one image as pods of one kind use it.
@@ -34,7 +34,7 @@ func (c *check) pullable(ctx context.Context) {
 	var all sync.WaitGroup
 	for _, u := range c.uses() {
 		all.Go(func() {
-			if err := pipeline.Guard(func() error { c.image(ctx, u, platforms); return nil }); err != nil {
+			if err := record.Guard(func() error { c.image(ctx, u, platforms); return nil }); err != nil {
 				c.broken(err)
 			}
 		})
@@ -52,7 +52,7 @@ func (c *check) named() {
 	for _, t := range c.templates() {
 		for _, container := range slices.Concat(t.pod.Spec.InitContainers, t.pod.Spec.Containers) {
 			if container.Image != "" && !wellFormed.MatchString(container.Image) {
-				c.add(pipeline.Concern{Code: "preflight/image-invalid", Object: t.object.name(), Blocks: true,
+				c.add(record.Concern{Code: "preflight/image-invalid", Object: t.object.name(), Blocks: true,
 					Message: fmt.Sprintf("container %s: %q is not the name of an image (InvalidImageName)", container.Name, container.Image),
 					Advice:  "give it as HOST/PATH:TAG or HOST/PATH@sha256:…, the path in lower case and the digest whole"})
 			}
@@ -84,14 +84,14 @@ func (c *check) uses() []use {
 func (c *check) image(ctx context.Context, u use, nodes []string) {
 	byDigest := strings.Contains(u.image, "@sha256:")
 	has, err := c.Images.Platforms(ctx, u.image, c.credentials(ctx, u))
-	kind := pipeline.KindOf(err)
+	kind := record.KindOf(err)
 	switch {
-	case err != nil && byDigest && (kind == pipeline.KindRefused || kind == pipeline.KindInput):
-		c.add(pipeline.Concern{Code: "preflight/image-not-pullable", Object: u.image, Message: err.Error(), Blocks: c.ImagesBlock,
+	case err != nil && byDigest && (kind == record.KindRefused || kind == record.KindInput):
+		c.add(record.Concern{Code: "preflight/image-not-pullable", Object: u.image, Message: err.Error(), Blocks: c.ImagesBlock,
 			Advice: "push it, or give the pods a pull secret that may read it"})
 		return
 	case err != nil:
-		c.add(pipeline.Concern{Code: "preflight/image-not-pullable", Object: u.image, Message: "it could not be told from here whether the nodes can pull it: " + err.Error()})
+		c.add(record.Concern{Code: "preflight/image-not-pullable", Object: u.image, Message: "it could not be told from here whether the nodes can pull it: " + err.Error()})
 		return
 	}
 	wanted := nodes
@@ -108,7 +108,7 @@ func (c *check) image(ctx context.Context, u use, nodes []string) {
 	if len(has) == 0 || len(missing) == 0 {
 		return
 	}
-	c.add(pipeline.Concern{Code: "preflight/image-platform", Object: u.image,
+	c.add(record.Concern{Code: "preflight/image-platform", Object: u.image,
 		Message: fmt.Sprintf("it is made for %s; the cluster has nodes of %s", strings.Join(has, ", "), strings.Join(missing, ", ")),
 		Advice:  "build it for them, or give the pods a nodeSelector kubernetes.io/arch",
 		Blocks:  c.ImagesBlock && byDigest && len(missing) == len(wanted)})
@@ -168,7 +168,7 @@ func (c *check) nodes(ctx context.Context) {
 				return one.Cmp(room) <= 0
 			})
 			if !fits {
-				c.add(pipeline.Concern{Code: "preflight/unschedulable", Object: t.object.name(),
+				c.add(record.Concern{Code: "preflight/unschedulable", Object: t.object.name(),
 					Message: fmt.Sprintf("a pod asks for %s %s, more than any of the %d nodes has; it waits unless a larger one is made", name, one.String(), len(nodes.Items))})
 			}
 		}

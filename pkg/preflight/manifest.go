@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/util/yaml"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // object is one object of the manifest with its namespace filled in; that of an
@@ -32,14 +32,14 @@ func parse(manifest, namespace string) ([]object, error) {
 			return objects, nil
 		}
 		if err != nil {
-			return nil, pipeline.BadInput("preflight/manifest", "reading the rendered chart: %w", err)
+			return nil, record.BadInput("preflight/manifest", "reading the rendered chart: %w", err)
 		}
 		if len(content) == 0 {
 			continue
 		}
 		found, err := flat(&unstructured.Unstructured{Object: content}, namespace)
 		if err != nil {
-			return nil, pipeline.BadInput("preflight/manifest", "reading the rendered chart: %w", err)
+			return nil, record.BadInput("preflight/manifest", "reading the rendered chart: %w", err)
 		}
 		objects = append(objects, found...)
 	}

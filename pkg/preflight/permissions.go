@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // need is something that a deploy does.
@@ -131,9 +131,9 @@ func (c *check) permissions(ctx context.Context) {
 // refused makes sure that a plan that the API server did not let come to its end
 // is never taken for a whole one.
 func (c *check) refused() {
-	named := slices.ContainsFunc(c.found, func(f pipeline.Concern) bool { return f.Code == "preflight/forbidden" && f.Blocks })
+	named := slices.ContainsFunc(c.found, func(f record.Concern) bool { return f.Code == "preflight/forbidden" && f.Blocks })
 	if c.plan.Denied != "" && !named {
-		c.add(pipeline.Concern{Code: "preflight/forbidden", Message: "the API server refuses what a plan needs: " + c.plan.Denied,
+		c.add(record.Concern{Code: "preflight/forbidden", Message: "the API server refuses what a plan needs: " + c.plan.Denied,
 			Advice: "grant the user of the kubeconfig this permission", Blocks: true})
 	}
 }
@@ -163,12 +163,12 @@ func (c *check) denied(ctx context.Context, needs []need) []need {
 				},
 			}}
 			var answer *authorizationv1.SelfSubjectAccessReview
-			err := pipeline.Guard(func() (err error) {
+			err := record.Guard(func() (err error) {
 				answer, err = c.Client.AuthorizationV1().SelfSubjectAccessReviews().Create(ctx, review, metav1.CreateOptions{})
 				return err
 			})
 			if err != nil {
-				c.broken(pipeline.Unavailable("preflight/unreachable", "asking the API server for permissions: %w", err))
+				c.broken(record.Unavailable("preflight/unreachable", "asking the API server for permissions: %w", err))
 				return
 			}
 			answers[i] = !answer.Status.Allowed
@@ -185,7 +185,7 @@ func (c *check) denied(ctx context.Context, needs []need) []need {
 }
 
 // forbidden makes one concern of what is missing, with the rules to add.
-func forbidden(missing []need, optional, namespaced bool) pipeline.Concern {
+func forbidden(missing []need, optional, namespaced bool) record.Concern {
 	role := "ClusterRole"
 	where := "in the whole cluster"
 	if namespaced {
@@ -200,7 +200,7 @@ func forbidden(missing []need, optional, namespaced bool) pipeline.Concern {
 	if optional {
 		message += "; a deploy works without, but tells less about what goes wrong"
 	}
-	return pipeline.Concern{Code: "preflight/forbidden", Message: message, Advice: fmt.Sprintf("add to its %s:\n%s", role, rules(missing)), Blocks: !optional}
+	return record.Concern{Code: "preflight/forbidden", Message: message, Advice: fmt.Sprintf("add to its %s:\n%s", role, rules(missing)), Blocks: !optional}
 }
 
 // reasons are what is missing, the verbs of one resource together.

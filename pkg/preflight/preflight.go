@@ -14,14 +14,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Images knows what a registry has.
 type Images interface {
 	// Platforms lists the platforms of an image, "linux/amd64", with the credentials
 	// of the given .dockerconfigjson documents and the environment's. An error of
-	// [pipeline.KindUnavailable] means that it cannot be told from here.
+	// [record.KindUnavailable] means that it cannot be told from here.
 	Platforms(ctx context.Context, reference string, dockerconfigjson [][]byte) ([]string, error)
 }
 
@@ -53,7 +53,7 @@ const limit = 20 * time.Second
 
 // Check gives what was found, what blocks first. What could not be read is left
 // out with a warning; an error means that nothing could be checked.
-func Check(ctx context.Context, o Options, plan pipeline.Plan) ([]pipeline.Concern, error) {
+func Check(ctx context.Context, o Options, plan record.Plan) ([]record.Concern, error) {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	objects, err := parse(plan.Manifest, o.Namespace)
@@ -64,7 +64,7 @@ func Check(ctx context.Context, o Options, plan pipeline.Plan) ([]pipeline.Conce
 	var all sync.WaitGroup
 	for _, look := range []func(context.Context){c.permissions, c.namespace, c.quotas, c.room, c.pullable, c.references, c.nodes} {
 		all.Go(func() {
-			if err := pipeline.Guard(func() error { look(ctx); return nil }); err != nil {
+			if err := record.Guard(func() error { look(ctx); return nil }); err != nil {
 				c.broken(err)
 			}
 		})
@@ -80,7 +80,7 @@ func Check(ctx context.Context, o Options, plan pipeline.Plan) ([]pipeline.Conce
 	c.deletions()
 	c.oneWay()
 	c.restarts()
-	slices.SortStableFunc(c.found, func(a, b pipeline.Concern) int {
+	slices.SortStableFunc(c.found, func(a, b record.Concern) int {
 		if a.Blocks != b.Blocks {
 			if a.Blocks {
 				return -1
@@ -95,18 +95,18 @@ func Check(ctx context.Context, o Options, plan pipeline.Plan) ([]pipeline.Conce
 // check is one run of all checks.
 type check struct {
 	Options
-	plan    pipeline.Plan
+	plan    record.Plan
 	objects []object
 
 	once  sync.Once
 	kinds map[schema.GroupVersionKind]metav1.APIResource
 
 	mu    sync.Mutex
-	found []pipeline.Concern
+	found []record.Concern
 	err   error
 }
 
-func (c *check) add(concern pipeline.Concern) {
+func (c *check) add(concern record.Concern) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.found = append(c.found, concern)
@@ -123,5 +123,5 @@ func (c *check) broken(err error) {
 
 // unread notes that something could not be looked at.
 func (c *check) unread(what string, err error) {
-	c.add(pipeline.Concern{Code: "preflight/not-checked", Object: what, Message: "it could not be read, so nothing is known about it: " + err.Error()})
+	c.add(record.Concern{Code: "preflight/not-checked", Object: what, Message: "it could not be read, so nothing is known about it: " + err.Error()})
 }

@@ -17,7 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 	k8stesting "k8s.io/client-go/testing"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // deployment is a chart's Deployment; tests replace parts of it.
@@ -56,13 +56,13 @@ func cluster(denied func(*authorizationv1.ResourceAttributes) bool, objects ...r
 	return client
 }
 
-func checked(t *testing.T, client *fake.Clientset, manifest string, change ...func(*Options)) []pipeline.Concern {
+func checked(t *testing.T, client *fake.Clientset, manifest string, change ...func(*Options)) []record.Concern {
 	t.Helper()
 	o := Options{Client: client, Namespace: "prod", Release: "web", Timeout: 10 * time.Minute, RollbackTimeout: 5 * time.Minute}
 	for _, c := range change {
 		c(&o)
 	}
-	found, err := Check(t.Context(), o, pipeline.Plan{Manifest: manifest})
+	found, err := Check(t.Context(), o, record.Plan{Manifest: manifest})
 	require.NoError(t, err)
 	return found
 }
@@ -173,9 +173,9 @@ func TestImages(t *testing.T) {
 		blocks   bool
 	}{
 		"there":                         {registry: registry{}, nodes: []runtime.Object{node("amd64")}},
-		"not there":                     {registry: registry{"web": pipeline.Refused("build/image-not-found", "manifest unknown")}, code: "preflight/image-not-pullable", blocks: true},
-		"not reachable from here":       {registry: registry{"web": pipeline.Unavailable("build/registry-unavailable", "timeout")}, code: "preflight/image-not-pullable"},
-		"a tag that is not there (yet)": {registry: registry{"web": pipeline.Refused("build/image-not-found", "manifest unknown")}, manifest: strings.Replace(deployment, "@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", ":1.0", 1), code: "preflight/image-not-pullable"},
+		"not there":                     {registry: registry{"web": record.Refused("build/image-not-found", "manifest unknown")}, code: "preflight/image-not-pullable", blocks: true},
+		"not reachable from here":       {registry: registry{"web": record.Unavailable("build/registry-unavailable", "timeout")}, code: "preflight/image-not-pullable"},
+		"a tag that is not there (yet)": {registry: registry{"web": record.Refused("build/image-not-found", "manifest unknown")}, manifest: strings.Replace(deployment, "@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", ":1.0", 1), code: "preflight/image-not-pullable"},
 		"for no node":                   {registry: registry{}, nodes: []runtime.Object{node("arm64")}, code: "preflight/image-platform", blocks: true},
 		"for some nodes":                {registry: registry{}, nodes: []runtime.Object{node("arm64"), node("amd64")}, code: "preflight/image-platform"},
 	} {
@@ -275,8 +275,8 @@ func TestWhatCannotBeReadIsSaid(t *testing.T) {
 	client.PrependReactor("create", "selfsubjectaccessreviews", func(k8stesting.Action) (bool, runtime.Object, error) {
 		return true, nil, context.DeadlineExceeded
 	})
-	_, err := Check(t.Context(), Options{Client: client, Namespace: "prod"}, pipeline.Plan{Manifest: deployment})
-	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
-	_, err = Check(t.Context(), Options{Client: client}, pipeline.Plan{Manifest: "a: [\n"})
-	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+	_, err := Check(t.Context(), Options{Client: client, Namespace: "prod"}, record.Plan{Manifest: deployment})
+	require.Equal(t, record.KindUnavailable, record.KindOf(err))
+	_, err = Check(t.Context(), Options{Client: client}, record.Plan{Manifest: "a: [\n"})
+	require.Equal(t, record.KindInput, record.KindOf(err))
 }

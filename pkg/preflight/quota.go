@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // quotas compares what the rollout needs on top of what runs with what the
@@ -54,7 +54,7 @@ func (c *check) quota(ctx context.Context, quota corev1.ResourceQuota, t templat
 		}
 		object := fmt.Sprintf("%s of ResourceQuota/%s", name, quota.Name)
 		if !set {
-			c.add(pipeline.Concern{Code: "preflight/quota", Object: t.object.name(), Blocks: true,
+			c.add(record.Concern{Code: "preflight/quota", Object: t.object.name(), Blocks: true,
 				Message: fmt.Sprintf("a container sets no %s, which ResourceQuota/%s demands: no pod will be admitted", name, quota.Name),
 				Advice:  "set it in the chart's values"})
 			continue
@@ -69,17 +69,17 @@ func (c *check) quota(ctx context.Context, quota corev1.ResourceQuota, t templat
 		figures := fmt.Sprintf("a new pod needs %s, the surge of %d %s, used are %s of %s", one.String(), surge, needs.String(), used.String(), hard.String())
 		switch {
 		case surge > 0 && one.Cmp(free) > 0 && t.canShrink():
-			c.add(pipeline.Concern{Code: "preflight/quota", Object: t.object.name(), Message: object + " has no room for the surge: " + figures + "; the rollout waits for old pods to end"})
+			c.add(record.Concern{Code: "preflight/quota", Object: t.object.name(), Message: object + " has no room for the surge: " + figures + "; the rollout waits for old pods to end"})
 		case surge > 0 && one.Cmp(free) > 0:
-			c.add(pipeline.Concern{Code: "preflight/quota", Object: t.object.name(), Message: object + " has no room for one new pod: " + figures,
+			c.add(record.Concern{Code: "preflight/quota", Object: t.object.name(), Message: object + " has no room for one new pod: " + figures,
 				Advice: "raise the quota, or allow maxUnavailable", Blocks: true})
 		case needs.Cmp(free) > 0:
-			c.add(pipeline.Concern{Code: "preflight/quota", Object: t.object.name(), Message: object + " has no room for the whole surge: " + figures + "; the rollout takes longer"})
+			c.add(record.Concern{Code: "preflight/quota", Object: t.object.name(), Message: object + " has no room for the whole surge: " + figures + "; the rollout takes longer"})
 		}
 	}
 }
 
-// canShrink tells whether old pods may end before new ones are ready.
+// canShrink reports whether old pods may end before new ones are ready.
 func (t template) canShrink() bool {
 	if t.deploy == nil {
 		return true
@@ -88,7 +88,7 @@ func (t template) canShrink() bool {
 	return unavailable > 0
 }
 
-// exists tells whether a workload runs already; in doubt it does, which needs less.
+// exists reports whether a workload runs already; in doubt it does, which needs less.
 func (c *check) exists(ctx context.Context, t template) bool {
 	if t.deploy == nil {
 		return true

@@ -9,7 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // reference is something that a pod names and cannot start without.
@@ -34,8 +34,8 @@ func (c *check) references(ctx context.Context) {
 
 // deleted tells of a reference that this very plan deletes; a hook may have made
 // the object a moment before.
-func (c *check) deleted(t template, r reference, gone pipeline.Deletion) {
-	c.add(pipeline.Concern{Code: "preflight/reference", Object: t.object.name(), Blocks: !c.mayDelete(gone) && !c.remade(r.name),
+func (c *check) deleted(t template, r reference, gone record.Deletion) {
+	c.add(record.Concern{Code: "preflight/reference", Object: t.object.name(), Blocks: !c.mayDelete(gone) && !c.remade(r.name),
 		Message: fmt.Sprintf("its pods need %s/%s, which this very deploy deletes, because the chart no longer makes it; they will not start", r.kind, r.name),
 		Advice:  fmt.Sprintf("let the chart make it with upgrades, too, and not as a hook, or annotate the live object helm.sh/resource-policy: keep; --allow-delete %s if something else makes it", gone.Object())})
 }
@@ -140,5 +140,5 @@ func (c *check) reference(ctx context.Context, t template, r reference) {
 	default:
 		return
 	}
-	c.add(pipeline.Concern{Code: "preflight/reference", Object: t.object.name(), Message: message + "; they will not start unless somebody makes it meanwhile"})
+	c.add(record.Concern{Code: "preflight/reference", Object: t.object.name(), Message: message + "; they will not start unless somebody makes it meanwhile"})
 }

@@ -6,7 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // restarts looks for settings that change while the workload that reads them does
@@ -24,7 +24,7 @@ func (c *check) restarts() {
 			if changed[name] != "update" {
 				continue
 			}
-			c.add(pipeline.Concern{Code: "preflight/no-restart", Object: t.object.name(),
+			c.add(record.Concern{Code: "preflight/no-restart", Object: t.object.name(),
 				Message: fmt.Sprintf("%s, which its pods read, changes, and it does not: no pod starts anew, so that nothing is proven of the change", name),
 				Advice:  "let its pod template have an annotation with a checksum of the rendered " + name + ", such as checksum/config"})
 		}

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Pods read the environment once, when they start: a chart without a checksum
@@ -17,16 +17,16 @@ func TestASettingThatNoPodReadsAnewIsNamed(t *testing.T) {
 		return strings.Replace(deployment, "        resources:", "        "+more+"\n        resources:", 1) + made
 	}
 	volume := func(more string) string { return deployment + "      volumes: [{name: v, " + more + "}]\n" + made }
-	update := func(objects ...string) (all []pipeline.Change) {
+	update := func(objects ...string) (all []record.Change) {
 		for _, o := range objects {
-			all = append(all, pipeline.Change{Object: o, Action: "update"})
+			all = append(all, record.Change{Object: o, Action: "update"})
 		}
 		return all
 	}
 	env := container("envFrom: [{configMapRef: {name: app}}]")
 	for name, c := range map[string]struct {
 		manifest string
-		changes  []pipeline.Change
+		changes  []record.Change
 		want     string // the object that the message names; "" for no concern
 	}{
 		"envFrom":                   {env, update("ConfigMap/app"), "ConfigMap/app"},
@@ -36,15 +36,15 @@ func TestASettingThatNoPodReadsAnewIsNamed(t *testing.T) {
 		"a projected volume":        {volume("projected: {sources: [{secret: {name: app}}]}"), update("Secret/app"), "Secret/app"},
 		"the workload changes, too": {env, update("ConfigMap/app", "Deployment/web"), ""},
 		"another kind of that name": {env, update("Secret/app"), ""},
-		"it is made":                {env, []pipeline.Change{{Object: "ConfigMap/app", Action: "create"}}, ""},
+		"it is made":                {env, []record.Change{{Object: "ConfigMap/app", Action: "create"}}, ""},
 		"nothing runs":              {strings.Replace(env, "replicas: 2", "replicas: 0", 1), update("ConfigMap/app"), ""},
 		"nothing changes":           {env, nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o := Options{Client: cluster(nil), Namespace: "prod", Release: "web"}
-			all, err := Check(t.Context(), o, pipeline.Plan{Manifest: c.manifest, Changes: c.changes})
+			all, err := Check(t.Context(), o, record.Plan{Manifest: c.manifest, Changes: c.changes})
 			require.NoError(t, err)
-			var found []pipeline.Concern
+			var found []record.Concern
 			for _, concern := range all {
 				if concern.Code == "preflight/no-restart" {
 					found = append(found, concern)

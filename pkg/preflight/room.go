@@ -11,19 +11,19 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // namespace looks whether the namespace is there, and not on its way out.
 func (c *check) namespace(ctx context.Context) {
 	namespace, err := c.Client.CoreV1().Namespaces().Get(ctx, c.Namespace, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		c.add(pipeline.Concern{Code: "preflight/namespace-new", Object: "Namespace/" + c.Namespace,
+		c.add(record.Concern{Code: "preflight/namespace-new", Object: "Namespace/" + c.Namespace,
 			Message: "it is not there: the deploy makes it, with nothing in it but what the chart makes", Advice: "if another one was meant, correct --namespace"})
 		return
 	}
 	if err == nil && (namespace.DeletionTimestamp != nil || namespace.Status.Phase == corev1.NamespaceTerminating) {
-		c.add(pipeline.Concern{Code: "preflight/namespace-terminating", Object: "Namespace/" + c.Namespace, Blocks: true,
+		c.add(record.Concern{Code: "preflight/namespace-terminating", Object: "Namespace/" + c.Namespace, Blocks: true,
 			Message: "it is being deleted: nothing new can be made in it", Advice: "wait until it is gone and deploy again, or deploy to another one"})
 	}
 }
@@ -50,7 +50,7 @@ func (c *check) room(ctx context.Context) {
 				continue
 			}
 			used := quota.Status.Used[name]
-			c.add(pipeline.Concern{Code: "preflight/quota", Object: fmt.Sprintf("%s of ResourceQuota/%s", name, quota.Name), Blocks: true,
+			c.add(record.Concern{Code: "preflight/quota", Object: fmt.Sprintf("%s of ResourceQuota/%s", name, quota.Name), Blocks: true,
 				Message: fmt.Sprintf("it has no room for %s: used are %s of %s", need, used.String(), hard.String()), Advice: "raise it, or remove what nobody needs"})
 		}
 	}
@@ -81,7 +81,7 @@ func (c *check) creates() map[string]creation {
 		all[resource] = n
 	}
 	add("secrets", "Helm's record of the new revision")
-	if c.plan.Image != (pipeline.Image{}) && c.plan.Applied.Revision.Number > 1 {
+	if c.plan.Image != (record.Image{}) && c.plan.Applied.Revision.Number > 1 {
 		add("secrets", "the record of a rollback")
 	}
 	made := map[string]bool{}

@@ -10,19 +10,19 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	fakediscovery "k8s.io/client-go/discovery/fake"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // https://github.com/zilliztech/milvus-operator/issues/145
 func TestTheQuotaMustHoldTheRecordsOfADeployAndOfItsRollback(t *testing.T) {
 	type amounts = map[corev1.ResourceName]string
 	secret := "---\napiVersion: v1\nkind: Secret\nmetadata: {name: creds}\n"
-	created := []pipeline.Change{{Object: "Secret/creds", Action: "create"}}
+	created := []record.Change{{Object: "Secret/creds", Action: "create"}}
 	for name, c := range map[string]struct {
 		hard, used amounts
 		revision   int
 		more       string
-		changes    []pipeline.Change
+		changes    []record.Change
 		want       string // "" for enough
 	}{
 		"room for both":               {amounts{"count/secrets": "5"}, amounts{"count/secrets": "3"}, 2, "", nil, ""},
@@ -31,14 +31,14 @@ func TestTheQuotaMustHoldTheRecordsOfADeployAndOfItsRollback(t *testing.T) {
 		"room for none":               {amounts{"secrets": "3"}, amounts{"secrets": "3"}, 1, "", nil, "secrets of ResourceQuota/q: it has no room for Helm's record"},
 		"the chart makes one, too":    {amounts{"count/secrets": "5"}, amounts{"count/secrets": "3"}, 2, secret, created, "the record of a rollback, Secret/creds"},
 		"the chart's one is there":    {amounts{"count/secrets": "5"}, amounts{"count/secrets": "3"}, 2, secret, nil, ""},
-		"other objects of the chart":  {amounts{"count/deployments.apps": "3"}, amounts{"count/deployments.apps": "3"}, 2, "", []pipeline.Change{{Object: "Deployment/web", Action: "create"}}, "no room for Deployment/web"},
+		"other objects of the chart":  {amounts{"count/deployments.apps": "3"}, amounts{"count/deployments.apps": "3"}, 2, "", []record.Change{{Object: "Deployment/web", Action: "create"}}, "no room for Deployment/web"},
 		"a quota that is not counted": {amounts{"count/secrets": "2"}, nil, 2, "", nil, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := cluster(nil, quota(c.hard, c.used))
 			fake := client.Discovery().(*fakediscovery.FakeDiscovery)
 			fake.Resources = append(fake.Resources, &metav1.APIResourceList{GroupVersion: "v1", APIResources: []metav1.APIResource{{Name: "secrets", Kind: "Secret", Namespaced: true}}})
-			plan := pipeline.Plan{Manifest: deployment + c.more, Changes: c.changes, Image: pipeline.Image{Repository: "registry.test/web", Digest: "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}}
+			plan := record.Plan{Manifest: deployment + c.more, Changes: c.changes, Image: record.Image{Repository: "registry.test/web", Digest: "sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"}}
 			plan.Applied.Revision.Number = c.revision
 			found, err := Check(t.Context(), Options{Client: client, Namespace: "prod", Release: "web"}, plan)
 			require.NoError(t, err)
@@ -72,7 +72,7 @@ func TestANamespaceThatWillBeMadeIsNamed(t *testing.T) {
 }
 
 func TestAPlanThatWasNotAllowedToEndNeverPasses(t *testing.T) {
-	plan := pipeline.Plan{Manifest: deployment, Denied: "clusterroles is forbidden"}
+	plan := record.Plan{Manifest: deployment, Denied: "clusterroles is forbidden"}
 	codes, text := foundBy(t, plan)
 	require.Equal(t, []string{"forbidden blocks"}, codes)
 	require.Contains(t, text, "clusterroles is forbidden")
@@ -88,18 +88,18 @@ func TestWhatTheRolesOfAChartGrantMustBeHeld(t *testing.T) {
 	role := "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: reader}\nrules: [{apiGroups: [''], resources: [nodes], verbs: [get, list]}]\n"
 	for name, c := range map[string]struct {
 		mayEscalate bool
-		changes     []pipeline.Change
+		changes     []record.Change
 		want        []string
 	}{
-		"it is made":      {false, []pipeline.Change{{Object: "ClusterRole/reader", Action: "create"}}, []string{"forbidden blocks"}},
+		"it is made":      {false, []record.Change{{Object: "ClusterRole/reader", Action: "create"}}, []string{"forbidden blocks"}},
 		"it is there":     {false, nil, nil},
-		"it may escalate": {true, []pipeline.Change{{Object: "ClusterRole/reader", Action: "create"}}, nil},
+		"it may escalate": {true, []record.Change{{Object: "ClusterRole/reader", Action: "create"}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			client := cluster(func(a *authorizationv1.ResourceAttributes) bool {
 				return a.Resource == "nodes" || a.Verb == "escalate" && !c.mayEscalate
 			})
-			codes, text := foundBy(t, pipeline.Plan{Manifest: deployment + role, Changes: c.changes}, func(o *Options) { o.Client = client })
+			codes, text := foundBy(t, record.Plan{Manifest: deployment + role, Changes: c.changes}, func(o *Options) { o.Client = client })
 			require.Equal(t, c.want, codes)
 			if c.want != nil {
 				require.Contains(t, text, "get/list nodes (ClusterRole/reader grants it, and nobody may grant what they do not have)")

@@ -9,14 +9,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // workloads looks for contradictions that need no question to the cluster.
 func (c *check) workloads() {
 	all := c.templates()
 	if !slices.ContainsFunc(all, func(t template) bool { return !t.later }) {
-		c.add(pipeline.Concern{Code: "preflight/no-workload", Message: "the chart holds nothing that makes pods now, no Deployment, StatefulSet, DaemonSet, Job, ReplicaSet or Pod: there is nothing to watch"})
+		c.add(record.Concern{Code: "preflight/no-workload", Message: "the chart holds nothing that makes pods now, no Deployment, StatefulSet, DaemonSet, Job, ReplicaSet or Pod: there is nothing to watch"})
 	}
 	for _, t := range all {
 		if t.later {
@@ -35,7 +35,7 @@ const defaultProgressDeadline = 600
 // budgets compares the times that a workload may need with those that it has.
 func (c *check) budgets(t template) {
 	warn := func(format string, args ...any) {
-		c.add(pipeline.Concern{Code: "preflight/budget", Object: t.object.name(), Message: fmt.Sprintf(format, args...)})
+		c.add(record.Concern{Code: "preflight/budget", Object: t.object.name(), Message: fmt.Sprintf(format, args...)})
 	}
 	for _, container := range t.pod.Spec.Containers {
 		start := startBudget(container)
@@ -113,18 +113,18 @@ func rolling(d *appsv1.Deployment) (surge, unavailable int64) {
 func (c *check) deployment(t template) {
 	d, name := t.deploy, t.object.name()
 	if d.Spec.Paused {
-		c.add(pipeline.Concern{Code: "preflight/paused", Object: name, Message: "spec.paused is true: Kubernetes will not roll it out", Advice: "take it out of the chart", Blocks: true})
+		c.add(record.Concern{Code: "preflight/paused", Object: name, Message: "spec.paused is true: Kubernetes will not roll it out", Advice: "take it out of the chart", Blocks: true})
 	}
 	if t.replicas == 0 {
-		c.add(pipeline.Concern{Code: "preflight/no-pods", Object: name, Message: "spec.replicas is 0: nothing will run, so nothing can be proven"})
+		c.add(record.Concern{Code: "preflight/no-pods", Object: name, Message: "spec.replicas is 0: nothing will run, so nothing can be proven"})
 		return
 	}
 	surge, unavailable := rolling(d)
 	switch {
 	case d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType:
-		c.add(pipeline.Concern{Code: "preflight/downtime", Object: name, Message: "strategy Recreate ends all old pods before a new one starts: nobody is served meanwhile"})
+		c.add(record.Concern{Code: "preflight/downtime", Object: name, Message: "strategy Recreate ends all old pods before a new one starts: nobody is served meanwhile"})
 	case unavailable >= t.replicas:
-		c.add(pipeline.Concern{Code: "preflight/downtime", Object: name,
+		c.add(record.Concern{Code: "preflight/downtime", Object: name,
 			Message: fmt.Sprintf("with %d replicas and maxUnavailable %d no pod needs to be ready during a rollout: nobody may be served meanwhile", t.replicas, unavailable),
 			Advice:  "set maxUnavailable: 0 and maxSurge: 1"})
 	}
@@ -147,7 +147,7 @@ func (c *check) sharedVolumes(t template) {
 			}
 			for _, mode := range claim.Spec.AccessModes {
 				if mode == corev1.ReadWriteOnce || mode == corev1.ReadWriteOncePod {
-					c.add(pipeline.Concern{Code: "preflight/shared-volume", Object: t.object.name(),
+					c.add(record.Concern{Code: "preflight/shared-volume", Object: t.object.name(),
 						Message: fmt.Sprintf("its volume %s is %s: a new pod on another node waits until the old one, which a rolling update keeps, has ended", o.name(), mode),
 						Advice:  "use strategy Recreate, or a volume that several nodes can mount"})
 				}

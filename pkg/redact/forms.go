@@ -61,12 +61,12 @@ func encoded(value string) []pattern {
 	return texts
 }
 
-// isWeak tells whether a value may stand within an innocent word.
+// isWeak reports whether a value may stand within an innocent word.
 func isWeak(value string) bool {
 	return len(value) < long || len(value) < 2*long && kinds(value) < 2
 }
 
-// isOpaque tells whether a value looks like a key or a token, of which a part is
+// isOpaque reports whether a value looks like a key or a token, of which a part is
 // as telling as the whole.
 func isOpaque(value string) bool {
 	if len(value) < 32 {

@@ -265,7 +265,7 @@ func (x *index) match(at place, v view, i int) (span, bool) {
 	return span{from, to}, true
 }
 
-// isCut tells whether a text was cut here: at its end, or in its middle.
+// isCut reports whether a text was cut here: at its end, or in its middle.
 func isCut(rest string) bool {
 	return strings.HasPrefix(rest, ellipsis) || strings.HasPrefix(rest, " "+ellipsis) || strings.HasPrefix(rest, "...")
 }
@@ -329,7 +329,7 @@ func (x *index) rest(found []span, text string, at int) []span {
 	return found
 }
 
-// ending tells whether a text is the end of a value, and not of a longer word.
+// ending reports whether a text is the end of a value, and not of a longer word.
 func (x *index) ending(text string, isEnd bool) bool {
 	return slices.ContainsFunc(x.ends[key4(text[len(text)-short:])], func(number int32) bool {
 		p := &x.patterns[number]
@@ -343,7 +343,7 @@ func (x *index) begins(start string) bool {
 	})
 }
 
-// isEdge tells whether a word can begin here: after no letter and no digit, or
+// isEdge reports whether a word can begin here: after no letter and no digit, or
 // after one that belongs to an escape.
 func isEdge(text string, at int) bool {
 	if at == 0 || !isWord(text[at-1]) {

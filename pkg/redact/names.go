@@ -39,7 +39,7 @@ func IsOpen(name, value string) bool { return NameIsOpen(name) && isPlain(value)
 // maxOpen is longer than a user, a host or a mode is.
 const maxOpen = 64
 
-// isPlain tells whether a value is one short line that holds no setting, no
+// isPlain reports whether a value is one short line that holds no setting, no
 // credentials and no key.
 func isPlain(value string) bool {
 	value = strings.TrimSpace(value)
@@ -51,7 +51,7 @@ func isPlain(value string) bool {
 	return !found || err == nil || len(after) <= len("65535") && strings.Trim(after, "0123456789") == ""
 }
 
-// isToken tells whether a value looks as if it was made by a machine: nobody names
+// isToken reports whether a value looks as if it was made by a machine: nobody names
 // a user or a host so.
 func isToken(value string) bool {
 	return isOpaque(value) || len(value) >= long && kinds(value) == 4 && strings.ContainsAny(value, "!#$%&*+?^~|/\\(){}[]<>,;") ||
@@ -90,7 +90,7 @@ var common = func() map[string]bool {
 	return words
 }()
 
-// isCommon tells whether a value can be no secret: a word or a small number.
+// isCommon reports whether a value can be no secret: a word or a small number.
 func isCommon(value string) bool {
 	return common[strings.ToLower(value)] || len(value) <= 5 && strings.Trim(value, "0123456789") == ""
 }

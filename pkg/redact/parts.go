@@ -324,7 +324,7 @@ func Assignment(text string) []string {
 // pairOfSet is the half of a pair that names it, as in a[0].name=SMTP_PASSWORD.
 var pairOfSet = regexp.MustCompile(`(?:^|[.,\]}{])(?:name|key)=([^,=]+)`)
 
-// pairIsSecret tells whether settings name a secret as the name of a pair.
+// pairIsSecret reports whether settings name a secret as the name of a pair.
 func pairIsSecret(text string) bool {
 	return slices.ContainsFunc(pairOfSet.FindAllStringSubmatch(text, -1), func(m []string) bool {
 		return NameIsSecret(m[1]) && strings.Contains(text, "value=")

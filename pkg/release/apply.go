@@ -8,7 +8,7 @@ import (
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Apply installs or upgrades the release with the image. It returns when the API
@@ -24,25 +24,25 @@ import (
 // and Apply returns within two seconds with an error that wraps ctx.Err() and, if
 // a revision was written, its number; Helm's own work may still go on noting
 // that the revision failed. Another change with the same Release waits for it.
-func (r *Release) Apply(ctx context.Context, image pipeline.Verified) (pipeline.Applied, error) {
+func (r *Release) Apply(ctx context.Context, image record.Verified) (record.Applied, error) {
 	if err := ctx.Err(); err != nil {
-		return pipeline.Applied{}, err
+		return record.Applied{}, err
 	}
 	chart, merged, err := r.prepare(ctx, image.Image())
 	if err != nil {
-		return pipeline.Applied{}, err
+		return record.Applied{}, err
 	}
-	return r.change(ctx, func() (pipeline.Applied, error) {
+	return r.change(ctx, func() (record.Applied, error) {
 		last, err := r.settle()
 		if err != nil {
-			return pipeline.Applied{}, err
+			return record.Applied{}, err
 		}
 		r.guard.expect(r.images[image.Image()])
-		record, err := r.helm.apply(ctx, r, chart, merged)
+		stored, err := r.helm.apply(ctx, r, chart, merged)
 		if err != nil {
 			return r.failed("applying chart "+r.Chart, last, err)
 		}
-		return r.complete(ctx, record)
+		return r.complete(ctx, stored)
 	})
 }
 
@@ -51,65 +51,65 @@ func (r *Release) Apply(ctx context.Context, image pipeline.Verified) (pipeline.
 // [Release.Apply] for repairs and for what the end of ctx does. Pods that keep a
 // StatefulSet from rolling back are deleted. PersistentVolumeClaims and other
 // objects that hold data are never removed, but named in Repairs.
-func (r *Release) Rollback(ctx context.Context, to int) (pipeline.Applied, error) {
+func (r *Release) Rollback(ctx context.Context, to int) (record.Applied, error) {
 	if err := ctx.Err(); err != nil {
-		return pipeline.Applied{}, err
+		return record.Applied{}, err
 	}
 	target, err := r.record(ctx, to)
 	if err != nil {
-		return pipeline.Applied{}, err
+		return record.Applied{}, err
 	}
 	if err := r.notary().check(target); err != nil {
-		return pipeline.Applied{}, err
+		return record.Applied{}, err
 	}
-	return r.change(ctx, func() (pipeline.Applied, error) {
+	return r.change(ctx, func() (record.Applied, error) {
 		last, err := r.settle()
 		if err != nil {
-			return pipeline.Applied{}, err
+			return record.Applied{}, err
 		}
-		record, err := r.helm.rollback(ctx, r, target)
+		stored, err := r.helm.rollback(ctx, r, target)
 		if err != nil {
 			return r.failed(fmt.Sprintf("rolling back to revision %d", to), last, err)
 		}
-		r.explain(record)
-		return r.complete(ctx, record)
+		r.explain(stored)
+		return r.complete(ctx, stored)
 	})
 }
 
 // explain notes why somebody went back where Helm describes a revision.
-func (r *Release) explain(record *helmrelease.Release) {
+func (r *Release) explain(stored *helmrelease.Release) {
 	if r.Reason == "" {
 		return
 	}
-	record.Info.Description += ": " + r.Reason
-	if err := r.helm.config.Releases.Update(record); err != nil {
-		r.Log.Warn("noting the reason of the rollback", "revision", record.Version, "error", err)
+	stored.Info.Description += ": " + r.Reason
+	if err := r.helm.config.Releases.Update(stored); err != nil {
+		r.Log.Warn("noting the reason of the rollback", "revision", stored.Version, "error", err)
 	}
 }
 
 // complete does what Helm leaves undone. The objects are applied by now: what
 // goes wrong here is for the gate to judge, not a reason to call them rejected.
-func (r *Release) complete(ctx context.Context, record *helmrelease.Release) (pipeline.Applied, error) {
-	applied, err := r.applied(record)
+func (r *Release) complete(ctx context.Context, stored *helmrelease.Release) (record.Applied, error) {
+	applied, err := r.applied(stored)
 	if err != nil {
 		return applied, err
 	}
-	r.helm.client.finish(record)
+	r.helm.client.finish(stored)
 	applied.Repairs = r.helm.client.work.repairs
 	if ctx.Err() != nil {
-		return applied, fmt.Errorf("completing revision %d: %w", record.Version, ctx.Err())
+		return applied, fmt.Errorf("completing revision %d: %w", stored.Version, ctx.Err())
 	}
 	return applied, nil
 }
 
 // finish makes the live objects those of the manifest, once in a change.
-func (c *client) finish(record *helmrelease.Release) {
+func (c *client) finish(stored *helmrelease.Release) {
 	if c.work.finished {
 		return
 	}
 	c.work.finished = true
 	for _, step := range []func() ([]string, error){
-		func() ([]string, error) { return nil, c.reinstalled(record) },
+		func() ([]string, error) { return nil, c.reinstalled(stored) },
 		c.removeLeftovers,
 		func() ([]string, error) { return c.repair(c.ctx) },
 		func() ([]string, error) { return c.freeStuckPods(c.ctx, c.back) },
@@ -120,19 +120,19 @@ func (c *client) finish(record *helmrelease.Release) {
 			return
 		}
 		if err != nil {
-			c.log.Warn("making the live objects those of the manifest", "revision", record.Version, "error", words(err))
+			c.log.Warn("making the live objects those of the manifest", "revision", stored.Version, "error", words(err))
 		}
 	}
 }
 
 // reinstalled finds what a failed first install may have left: Helm's second one
 // only creates.
-func (c *client) reinstalled(record *helmrelease.Release) error {
-	if c.work.target != nil || record.Version == 1 {
+func (c *client) reinstalled(stored *helmrelease.Release) error {
+	if c.work.target != nil || stored.Version == 1 {
 		return nil
 	}
 	var err error
-	if c.work.target, err = c.Build(strings.NewReader(record.Manifest), false); err != nil {
+	if c.work.target, err = c.Build(strings.NewReader(stored.Manifest), false); err != nil {
 		return err
 	}
 	c.work.earlier, err = c.earlierRevisions()
@@ -141,12 +141,12 @@ func (c *client) reinstalled(record *helmrelease.Release) error {
 
 // record reads a revision.
 func (r *Release) record(ctx context.Context, revision int) (*helmrelease.Release, error) {
-	record, err := until(ctx, func() (*helmrelease.Release, error) { return r.helm.config.Releases.Get(r.Name, revision) })
+	stored, err := until(ctx, func() (*helmrelease.Release, error) { return r.helm.config.Releases.Get(r.Name, revision) })
 	if err != nil {
 		return nil, classify(fmt.Sprintf("reading revision %d", revision), err)
 	}
-	r.learn(record) //nolint:contextcheck // what it reads has a limit of its own
-	return record, nil
+	r.learn(stored) //nolint:contextcheck // what it reads has a limit of its own
+	return stored, nil
 }
 
 // settle gives the number of the last revision, 0 for none, and ends a pending
@@ -180,16 +180,16 @@ func (r *Release) settle() (int, error) {
 const foreignLimit = time.Hour
 
 // isForeign reports whether somebody else's helm is at work on the revision.
-func isForeign(record *helmrelease.Release, said statement) bool {
-	isOurs := said.mark != pipeline.MarkNone || said.changed
-	return record.Info.Status.IsPending() && !isOurs && time.Since(record.Info.LastDeployed.Time) < foreignLimit
+func isForeign(stored *helmrelease.Release, said statement) bool {
+	isOurs := said.mark != record.MarkNone || said.changed
+	return stored.Info.Status.IsPending() && !isOurs && time.Since(stored.Info.LastDeployed.Time) < foreignLimit
 }
 
 // mayChange refuses to change a release that another program is changing.
 func (r *Release) mayChange(last *helmrelease.Release) error {
 	status := last.Info.Status
 	if status == helmrelease.StatusUninstalling {
-		return pipeline.Refused("release/uninstalling",
+		return record.Refused("release/uninstalling",
 			"release %q in namespace %q is being uninstalled, or an uninstall of it was interrupted; `helm uninstall %s --namespace %s` completes it",
 			r.Name, r.Namespace, r.Name, r.Namespace)
 	}
@@ -197,7 +197,7 @@ func (r *Release) mayChange(last *helmrelease.Release) error {
 		return nil
 	}
 	age := time.Since(last.Info.LastDeployed.Time).Round(time.Second)
-	return pipeline.Refused("release/locked",
+	return record.Refused("release/locked",
 		"release %q in namespace %q is being changed by a helm that stagecrew did not start: revision %d is %s since %s (%s ago): %q; wait for it to end. "+
 			"When it is known to be dead, `helm rollback %s --namespace %s` ends it; after %s stagecrew takes over",
 		r.Name, r.Namespace, last.Version, status, last.Info.LastDeployed.UTC().Format(time.RFC3339), age, last.Info.Description, r.Name, r.Namespace, foreignLimit)
@@ -205,30 +205,30 @@ func (r *Release) mayChange(last *helmrelease.Release) error {
 
 // failed says what a failed change left: a revision of ours, or nothing. A newer
 // revision that this process did not create is somebody else's and stays as it is.
-func (r *Release) failed(doing string, last int, err error) (pipeline.Applied, error) {
+func (r *Release) failed(doing string, last int, err error) (record.Applied, error) {
 	created := r.helm.records.last()
 	if created <= last {
-		return pipeline.Applied{}, r.unapplied(doing, err)
+		return record.Applied{}, r.unapplied(doing, err)
 	}
 	rejected := &ApplyError{Cause: r.cause(err), Revision: created}
-	applied := pipeline.Applied{Revision: pipeline.Revision{Number: created, Verdict: pipeline.MarkPending}, Repairs: r.helm.client.work.repairs}
-	record, readErr := r.helm.config.Releases.Get(r.Name, created)
+	applied := record.Applied{Revision: record.Revision{Number: created, Verdict: record.MarkPending}, Repairs: r.helm.client.work.repairs}
+	stored, readErr := r.helm.config.Releases.Get(r.Name, created)
 	if readErr != nil {
 		r.Log.Warn("reading the revision that failed", "revision", created, "error", readErr)
 		return applied, rejected
 	}
 	if hook := failedHook(r.helm.records.current()); hook != nil {
-		rejected.Cause = r.hookCause(hook, record, err)
+		rejected.Cause = r.hookCause(hook, stored, err)
 	} else if stopped := r.helm.client.whyStopped(); stopped != nil {
 		rejected.Cause = *stopped
-		rejected.Cause.Message = withhold(stopped.Message, secretValues(record.Manifest, hooksOf(record)))
+		rejected.Cause.Message = withhold(stopped.Message, secretValues(stored.Manifest, hooksOf(stored)))
 	}
-	if record.Info.Status.IsPending() {
-		record.SetStatus(helmrelease.StatusFailed, words(err))
-		if updateErr := r.helm.config.Releases.Update(record); updateErr != nil {
-			r.Log.Warn("noting that the revision failed; the next run will", "revision", record.Version, "error", updateErr)
+	if stored.Info.Status.IsPending() {
+		stored.SetStatus(helmrelease.StatusFailed, words(err))
+		if updateErr := r.helm.config.Releases.Update(stored); updateErr != nil {
+			r.Log.Warn("noting that the revision failed; the next run will", "revision", stored.Version, "error", updateErr)
 		}
 	}
-	applied.Revision = r.revision(record)
+	applied.Revision = r.revision(stored)
 	return applied, rejected
 }

@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const claimPath = "/api/v1/namespaces/portal/persistentvolumeclaims/data"
@@ -40,7 +40,7 @@ func TestARollbackLeavesAVolumeThatCannotShrink(t *testing.T) {
 	r, cluster := open(t)
 	r.Chart = chartOf(t, changing)
 	apply(t, r, "one")
-	require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkGood))
+	require.NoError(t, r.Mark(t.Context(), 1, record.MarkGood))
 	amend(cluster, claimPath, func(c *corev1.PersistentVolumeClaim) {
 		c.Spec.Resources.Requests[corev1.ResourceStorage] = resource.MustParse("2Gi")
 	})
@@ -116,7 +116,7 @@ metadata: {name: shared}
 	r.Chart = chartOf(t, changing)
 	plan, err := r.Plan(t.Context(), image("one").Image())
 	require.NoError(t, err)
-	require.NotContains(t, plan.Changes, pipeline.Change{Object: "ConfigMap/shared", Action: "delete"})
+	require.NotContains(t, plan.Changes, record.Change{Object: "ConfigMap/shared", Action: "delete"})
 	applied := apply(t, r, "one")
 	require.NotNil(t, cluster.object(configPath+"shared"))
 	require.Equal(t, []string{`left ConfigMap/shared in place: it belongs to release "other" of namespace "portal" now`}, applied.Repairs)
@@ -127,15 +127,15 @@ func TestARecordMayHoldKindsThatTheClusterHasNoMore(t *testing.T) {
 	r, cluster := open(t)
 	r.Chart = chartOf(t, changing)
 	apply(t, r, "one")
-	record, err := r.record(t.Context(), 1)
+	stored, err := r.record(t.Context(), 1)
 	require.NoError(t, err)
-	record.Manifest += "\n---\napiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: web}\nspec: {minAvailable: 1}\n"
-	r.notary().state(record, statement{mark: pipeline.MarkGood, at: time.Now()})
-	require.NoError(t, r.helm.config.Releases.Update(record))
+	stored.Manifest += "\n---\napiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: web}\nspec: {minAvailable: 1}\n"
+	r.notary().state(stored, statement{mark: record.MarkGood, at: time.Now()})
+	require.NoError(t, r.helm.config.Releases.Update(stored))
 	const line = "left PodDisruptionBudget/web out: the cluster has no policy/v1beta1 of that kind any more"
-	for name, change := range map[string]func(*Release) (pipeline.Applied, error){
-		"apply":    func(r *Release) (pipeline.Applied, error) { return r.Apply(t.Context(), image("one")) },
-		"rollback": func(r *Release) (pipeline.Applied, error) { return r.Rollback(t.Context(), 1) },
+	for name, change := range map[string]func(*Release) (record.Applied, error){
+		"apply":    func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("one")) },
+		"rollback": func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := reopen(t, cluster).with(r.Chart)

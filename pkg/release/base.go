@@ -14,7 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/cli-runtime/pkg/resource"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // earlier is a revision whose objects may be in the cluster, complete or in part.
@@ -43,13 +43,13 @@ func (c *client) revisions(choose func([]*helmrelease.Release) []*helmrelease.Re
 	}
 	slices.SortFunc(records, func(a, b *helmrelease.Release) int { return a.Version - b.Version })
 	var result []earlier
-	for _, record := range choose(records) {
-		objects, err := documents(record.Manifest)
+	for _, stored := range choose(records) {
+		objects, err := documents(stored.Manifest)
 		if err != nil {
-			c.log.Warn("reading the manifest of an earlier revision; what it left is not looked for", "revision", record.Version)
+			c.log.Warn("reading the manifest of an earlier revision; what it left is not looked for", "revision", stored.Version)
 			continue
 		}
-		result = append(result, earlier{record.Version, objects})
+		result = append(result, earlier{stored.Version, objects})
 	}
 	return result, nil
 }
@@ -59,7 +59,7 @@ func (c *client) revisions(choose func([]*helmrelease.Release) []*helmrelease.Re
 // was never judged, deployed.
 func (c *client) complete(records []*helmrelease.Release) int {
 	said := c.notary.statements(records)
-	proven := func(r *helmrelease.Release) bool { return said[r.Version].mark == pipeline.MarkGood }
+	proven := func(r *helmrelease.Release) bool { return said[r.Version].mark == record.MarkGood }
 	deployed := func(r *helmrelease.Release) bool { return r.Info.Status == helmrelease.StatusDeployed }
 	start := 0
 	for _, is := range []func(*helmrelease.Release) bool{deployed, proven} {

@@ -13,29 +13,29 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // killed leaves the last revision as a process that was killed would have.
 func killed(t *testing.T, r *Release, status helmrelease.Status) {
 	t.Helper()
-	record, err := r.helm.config.Releases.Last("backstage")
+	stored, err := r.helm.config.Releases.Last("backstage")
 	require.NoError(t, err)
-	record.Info.Status = status
-	require.NoError(t, r.helm.config.Releases.Update(record))
+	stored.Info.Status = status
+	require.NoError(t, r.helm.config.Releases.Update(stored))
 }
 
 func TestWhatAKilledRunLeftIsCompleted(t *testing.T) {
 	cases := map[string]struct {
 		revisions int
 		status    helmrelease.Status
-		change    func(*Release) (pipeline.Applied, error)
+		change    func(*Release) (record.Applied, error)
 	}{
-		"a first install by the next apply":    {1, helmrelease.StatusPendingInstall, func(r *Release) (pipeline.Applied, error) { return r.Apply(t.Context(), image("x")) }},
-		"a first install by a rollback to it":  {1, helmrelease.StatusPendingInstall, func(r *Release) (pipeline.Applied, error) { return r.Rollback(t.Context(), 1) }},
-		"an upgrade by the next apply":         {2, helmrelease.StatusPendingUpgrade, func(r *Release) (pipeline.Applied, error) { return r.Apply(t.Context(), image("x")) }},
-		"an upgrade by a rollback":             {2, helmrelease.StatusPendingUpgrade, func(r *Release) (pipeline.Applied, error) { return r.Rollback(t.Context(), 1) }},
-		"a rollback by a rollback to the copy": {3, helmrelease.StatusPendingRollback, func(r *Release) (pipeline.Applied, error) { return r.Rollback(t.Context(), 3) }},
+		"a first install by the next apply":    {1, helmrelease.StatusPendingInstall, func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("x")) }},
+		"a first install by a rollback to it":  {1, helmrelease.StatusPendingInstall, func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) }},
+		"an upgrade by the next apply":         {2, helmrelease.StatusPendingUpgrade, func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("x")) }},
+		"an upgrade by a rollback":             {2, helmrelease.StatusPendingUpgrade, func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) }},
+		"a rollback by a rollback to the copy": {3, helmrelease.StatusPendingRollback, func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 3) }},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -143,12 +143,12 @@ func TestAHookThatFailsIsNamedWithItsLastWords(t *testing.T) {
 	const pod = `{"apiVersion":"v1","kind":"Pod","metadata":{"name":"migrate-fail-x","namespace":"portal","labels":{"job-name":"migrate-fail"}}}`
 	cases := map[string]struct {
 		event  string
-		change func(*Release) (pipeline.Applied, error)
+		change func(*Release) (record.Applied, error)
 	}{
-		"before an upgrade": {"pre-upgrade", func(r *Release) (pipeline.Applied, error) { return r.Apply(t.Context(), image("two")) }},
-		"after an upgrade":  {"post-upgrade", func(r *Release) (pipeline.Applied, error) { return r.Apply(t.Context(), image("two")) }},
-		"before a rollback": {"pre-rollback", func(r *Release) (pipeline.Applied, error) { return r.Rollback(t.Context(), 1) }},
-		"after a rollback":  {"post-rollback", func(r *Release) (pipeline.Applied, error) { return r.Rollback(t.Context(), 1) }},
+		"before an upgrade": {"pre-upgrade", func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("two")) }},
+		"after an upgrade":  {"post-upgrade", func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("two")) }},
+		"before a rollback": {"pre-rollback", func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) }},
+		"after a rollback":  {"post-rollback", func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) }},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -251,9 +251,9 @@ func TestRelease_Rollback_TheReasonStandsInHelmsHistory(t *testing.T) {
 	r.Reason = "the login page is blank"
 	applied, err := r.Rollback(t.Context(), 1)
 	require.NoError(t, err)
-	record, err := r.record(t.Context(), applied.Revision.Number)
+	stored, err := r.record(t.Context(), applied.Revision.Number)
 	require.NoError(t, err)
-	require.Equal(t, "Rollback to 1: the login page is blank", record.Info.Description)
-	require.Equal(t, helmrelease.StatusDeployed, record.Info.Status)
+	require.Equal(t, "Rollback to 1: the login page is blank", stored.Info.Description)
+	require.Equal(t, helmrelease.StatusDeployed, stored.Info.Status)
 	require.Equal(t, 1, applied.Revision.Origin)
 }

@@ -15,7 +15,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/registry"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // fetchTimeout bounds a chart registry, whose client takes no context.
@@ -58,7 +58,7 @@ func (c *Charts) keep(reference string, loaded *chart.Chart) {
 // rendering changes it.
 func (r *Release) chart(ctx context.Context) (*chart.Chart, error) {
 	if r.Chart == "" {
-		return nil, pipeline.BadInput("release/no-chart", "--chart: a chart is missing; give a directory or an oci:// reference")
+		return nil, record.BadInput("release/no-chart", "--chart: a chart is missing; give a directory or an oci:// reference")
 	}
 	if known := r.Charts.of(r.Chart); known != nil {
 		return known.load()
@@ -80,7 +80,7 @@ func (r *Release) load(ctx context.Context) (*chart.Chart, error) {
 	}
 	switch {
 	case c.Metadata.Type == "library":
-		return nil, pipeline.BadInput("release/library-chart", "chart %s is a library chart: it makes no objects and cannot be deployed; give the chart that uses it", r.Chart)
+		return nil, record.BadInput("release/library-chart", "chart %s is a library chart: it makes no objects and cannot be deployed; give the chart that uses it", r.Chart)
 	case c.Metadata.Deprecated:
 		r.Log.Warn("the chart says that it is deprecated", "chart", r.Chart)
 	}
@@ -94,7 +94,7 @@ func (r *Release) read(ctx context.Context) (*chart.Chart, error) {
 	if !registry.IsOCI(r.Chart) {
 		c, err := loader.Load(r.Chart)
 		if err != nil {
-			return nil, pipeline.BadInput("release/chart", "loading chart %s: %w", r.Chart, err)
+			return nil, record.BadInput("release/chart", "loading chart %s: %w", r.Chart, err)
 		}
 		return c, nil
 	}
@@ -104,7 +104,7 @@ func (r *Release) read(ctx context.Context) (*chart.Chart, error) {
 	}
 	c, err := loader.LoadArchive(bytes.NewReader(archive))
 	if err != nil {
-		return nil, pipeline.BadInput("release/chart", "loading chart %s: %w", r.Chart, err)
+		return nil, record.BadInput("release/chart", "loading chart %s: %w", r.Chart, err)
 	}
 	r.Log.Info("chart fetched", "chart", r.Chart, "version", c.Metadata.Version, "digest", digest)
 	return c, nil
@@ -118,7 +118,7 @@ func fetch(ctx context.Context, reference string) (archive []byte, digest string
 	}
 	at, err := url.Parse(reference)
 	if err != nil {
-		return nil, "", pipeline.BadInput("release/chart", "--chart %s: %w", reference, err)
+		return nil, "", record.BadInput("release/chart", "--chart %s: %w", reference, err)
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, fetchTimeout, errors.New("the registry did not answer in time"))
 	defer cancel()
@@ -133,7 +133,7 @@ func fetch(ctx context.Context, reference string) (archive []byte, digest string
 	})
 	switch {
 	case ctx.Err() != nil:
-		return nil, "", pipeline.Unavailable("release/chart-unreachable", "fetching chart %s: %w", reference, context.Cause(ctx))
+		return nil, "", record.Unavailable("release/chart-unreachable", "fetching chart %s: %w", reference, context.Cause(ctx))
 	case err != nil:
 		return nil, "", unfetched(reference, err)
 	}
@@ -152,12 +152,12 @@ func unfetched(reference string, err error) error {
 	}
 	switch {
 	case code == "401" || code == "403":
-		return pipeline.Unavailable("release/chart-denied", "fetching chart %s: the registry refuses access: %s; log in with `helm registry login` or `docker login`, or look whether the name is right", reference, bounded(text))
+		return record.Unavailable("release/chart-denied", "fetching chart %s: the registry refuses access: %s; log in with `helm registry login` or `docker login`, or look whether the name is right", reference, bounded(text))
 	case code == "404", strings.HasSuffix(text, ": not found"), strings.Contains(text, "Unable to locate any tags"),
 		strings.Contains(text, "Could not locate a version matching"):
-		return pipeline.BadInput("release/no-such-chart", "--chart %s: the registry has no such chart: %s", reference, bounded(text))
+		return record.BadInput("release/no-such-chart", "--chart %s: the registry has no such chart: %s", reference, bounded(text))
 	case strings.Contains(text, "invalid reference"), strings.Contains(text, "digest mismatch"):
-		return pipeline.BadInput("release/chart", "--chart %s: %s", reference, bounded(text))
+		return record.BadInput("release/chart", "--chart %s: %s", reference, bounded(text))
 	}
-	return pipeline.Unavailable("release/chart-unreachable", "fetching chart %s: %w", reference, err)
+	return record.Unavailable("release/chart-unreachable", "fetching chart %s: %w", reference, err)
 }

@@ -9,7 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // filesOf writes files into the folder of a chart.
@@ -62,7 +62,7 @@ func TestAChartWithoutItsDependenciesIsRefused(t *testing.T) {
 				return
 			}
 			require.ErrorContains(t, err, c.want)
-			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+			require.Equal(t, record.KindInput, record.KindOf(err))
 			_, err = r.Apply(t.Context(), image("one"))
 			require.ErrorContains(t, err, c.want)
 			require.Empty(t, cluster.writes(""))
@@ -82,18 +82,18 @@ func TestWhatWasPlannedIsWhatIsApplied(t *testing.T) {
 }
 
 func TestTheRegistrysAnswerAboutAChartIsUnderstood(t *testing.T) {
-	for text, want := range map[string]pipeline.Kind{
-		`registry.test/charts/app:1.0.0: not found`: pipeline.KindInput,
-		`GET "https://registry.test/v2/charts/app/tags/list?n=1000": response status code 404: name unknown: repository name not known to registry`:       pipeline.KindInput,
-		`Unable to locate any tags in provided repository: oci://registry.test/charts/app`:                                                                pipeline.KindInput,
-		`Could not locate a version matching provided version string 9.9.9`:                                                                               pipeline.KindInput,
-		`invalid reference: invalid repository "Charts"`:                                                                                                  pipeline.KindInput,
-		`HEAD "https://registry.test/v2/charts/app/manifests/1.0.0": response status code 401: Unauthorized`:                                              pipeline.KindUnavailable,
-		`failed to authorize: failed to fetch anonymous token: GET "https://ghcr.io/token": response status code 403: denied: requested access is denied`: pipeline.KindUnavailable,
-		`Head "https://registry.test/v2/": dial tcp: lookup registry.test: no such host`:                                                                  pipeline.KindUnavailable,
+	for text, want := range map[string]record.Kind{
+		`registry.test/charts/app:1.0.0: not found`: record.KindInput,
+		`GET "https://registry.test/v2/charts/app/tags/list?n=1000": response status code 404: name unknown: repository name not known to registry`:       record.KindInput,
+		`Unable to locate any tags in provided repository: oci://registry.test/charts/app`:                                                                record.KindInput,
+		`Could not locate a version matching provided version string 9.9.9`:                                                                               record.KindInput,
+		`invalid reference: invalid repository "Charts"`:                                                                                                  record.KindInput,
+		`HEAD "https://registry.test/v2/charts/app/manifests/1.0.0": response status code 401: Unauthorized`:                                              record.KindUnavailable,
+		`failed to authorize: failed to fetch anonymous token: GET "https://ghcr.io/token": response status code 403: denied: requested access is denied`: record.KindUnavailable,
+		`Head "https://registry.test/v2/": dial tcp: lookup registry.test: no such host`:                                                                  record.KindUnavailable,
 	} {
 		err := unfetched("oci://registry.test/charts/app:1.0.0", errors.New(text))
-		require.Equal(t, want, pipeline.KindOf(err), text)
+		require.Equal(t, want, record.KindOf(err), text)
 		require.ErrorContains(t, err, "registry.test/charts/app")
 	}
 }

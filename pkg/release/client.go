@@ -15,7 +15,7 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // client is Helm's client, which starts from what earlier revisions may have left
@@ -37,8 +37,8 @@ type client struct {
 	work    work
 	gate    gate
 	mu      sync.Mutex
-	hook    string          // the last words of the hook that failed
-	stopped *pipeline.Cause // why waiting for pods or a hook was pointless
+	hook    string        // the last words of the hook that failed
+	stopped *record.Cause // why waiting for pods or a hook was pointless
 	// approved are objects that were what their manifests say, see untouched.
 	approved map[string]stamp
 }

@@ -12,7 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // definition is a CustomResourceDefinition of a chart.
@@ -53,11 +53,11 @@ func (t *trial) Build(manifest io.Reader, validate bool) (helmkube.ResourceList,
 // buildKnown leaves out what is of kinds that are coming.
 func (t *trial) buildKnown(text string) (helmkube.ResourceList, error) {
 	var known []string
-	var untried []pipeline.Change
+	var untried []record.Change
 	for _, document := range split(text) {
 		objects, err := documents(document)
 		if err == nil && len(objects) == 1 && t.isComing(objects[0].GroupVersionKind()) {
-			untried = append(untried, pipeline.Change{
+			untried = append(untried, record.Change{
 				Object: objects[0].GetKind() + "/" + objects[0].GetName(), Action: "create", Diff: objectDiff("live", "planned", nil, objects[0]),
 			})
 			continue
@@ -97,7 +97,7 @@ func (t *trial) unknown(text string, err error) error {
 	if len(problems) == 0 {
 		return nil
 	}
-	return pipeline.Refused("release/no-such-kind", "%s", strings.Join(problems, "\n"))
+	return record.Refused("release/no-such-kind", "%s", strings.Join(problems, "\n"))
 }
 
 // whence is what to do about a kind that the cluster does not have.

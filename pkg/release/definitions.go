@@ -10,14 +10,14 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // outdated are the definitions of a chart's folder crds that the cluster has in
 // another form. Helm never updates them, and fields that the live one does not
 // know are dropped without a word (https://github.com/kumahq/kuma/issues/6201).
-func (t *trial) outdated(c *chart.Chart) []pipeline.Concern {
-	var all []pipeline.Concern
+func (t *trial) outdated(c *chart.Chart) []record.Concern {
+	var all []record.Concern
 	for _, crd := range c.CRDObjects() {
 		objects, _ := documents(string(crd.File.Data)) //nolint:errcheck // Helm will say it
 		for _, object := range objects {
@@ -30,7 +30,7 @@ func (t *trial) outdated(c *chart.Chart) []pipeline.Concern {
 				continue
 			}
 			_, file, _ := strings.Cut(crd.Filename, "/")
-			all = append(all, pipeline.Concern{Code: "preflight/definition-differs", Object: named(info),
+			all = append(all, record.Concern{Code: "preflight/definition-differs", Object: named(info),
 				Message: fmt.Sprintf("the cluster has another form of it than %s of the chart, and Helm does not update it: fields that it does not know are dropped", file),
 				Advice:  "look which is newer, and apply the chart's first if it is: kubectl apply --server-side -f " + file})
 		}

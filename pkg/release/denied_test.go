@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestAMissingPermissionLeavesAManifestToCheck(t *testing.T) {
@@ -63,13 +63,13 @@ func TestWhatTheAPIServerMeansByNoIsSaid(t *testing.T) {
 	for name, c := range map[string]struct {
 		answer *apierrors.StatusError
 		code   string
-		kind   pipeline.Kind
+		kind   record.Kind
 	}{
 		// https://github.com/galaxyproject/galaxy-helm/issues/457
-		"the namespace is being deleted": {terminating, "[release/namespace-terminating]", pipeline.KindRefused},
+		"the namespace is being deleted": {terminating, "[release/namespace-terminating]", record.KindRefused},
 		// https://github.com/prometheus-community/helm-charts/issues/1041
-		"a webhook is down": {apierrors.NewInternalError(errorText(`failed calling webhook "policy.example.com": no endpoints available for service "policy"`)), "[release/webhook-unreachable]", pipeline.KindUnavailable},
-		"a policy denies":   {forbidden(`admission webhook "policy.example.com" denied the request: no`), "[release/rejected]", pipeline.KindRefused},
+		"a webhook is down": {apierrors.NewInternalError(errorText(`failed calling webhook "policy.example.com": no endpoints available for service "policy"`)), "[release/webhook-unreachable]", record.KindUnavailable},
+		"a policy denies":   {forbidden(`admission webhook "policy.example.com" denied the request: no`), "[release/rejected]", record.KindRefused},
 	} {
 		for when, first := range map[string]bool{"at a first install": true, "at an upgrade": false} {
 			t.Run(name+" "+when, func(t *testing.T) {
@@ -80,7 +80,7 @@ func TestWhatTheAPIServerMeansByNoIsSaid(t *testing.T) {
 				cluster.refusing("web", c.answer)
 				_, err := r.Plan(t.Context(), image("one").Image())
 				require.ErrorContains(t, err, c.code)
-				require.Equal(t, c.kind, pipeline.KindOf(err), err)
+				require.Equal(t, c.kind, record.KindOf(err), err)
 				require.NotContains(t, err.Error(), "grant the user")
 			})
 		}
@@ -98,7 +98,7 @@ func (e errorText) Error() string { return string(e) }
 func TestAPolicysNoToAnImageThatIsNotBuiltIsNone(t *testing.T) {
 	r, cluster := open(t)
 	cluster.refusing("web", apierrors.NewForbidden(schema.GroupResource{}, "web", errorText(`admission webhook "policy.sigstore.dev" denied the request: no signature`)))
-	_, err := r.Plan(t.Context(), pipeline.NotBuilt("registry.test/one"))
+	_, err := r.Plan(t.Context(), record.NotBuilt("registry.test/one"))
 	require.NoError(t, err)
 	_, err = r.Plan(t.Context(), image("one").Image())
 	require.ErrorContains(t, err, "[release/rejected]")
@@ -118,7 +118,7 @@ func TestObjectsOfOthersAreNamedAllAtOnceWithTheCommands(t *testing.T) {
 			cluster.put(deploymentPath, `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"portal","labels":{"app.kubernetes.io/managed-by":"Helm"},"annotations":{"meta.helm.sh/release-name":"other","meta.helm.sh/release-namespace":"portal"}}}`)
 			cluster.writes("")
 			_, err := r.Plan(t.Context(), image("one").Image())
-			require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err), err)
+			require.Equal(t, record.KindRefused, record.KindOf(err), err)
 			require.ErrorContains(t, err, "Service/web belongs to no Helm release")
 			require.ErrorContains(t, err, "  kubectl label services web --namespace portal --overwrite app.kubernetes.io/managed-by=Helm\n  kubectl annotate services web --namespace portal --overwrite meta.helm.sh/release-name=backstage meta.helm.sh/release-namespace=portal")
 			require.ErrorContains(t, err, `Deployment/web belongs to the Helm release "other" in namespace "portal"`)
@@ -174,7 +174,7 @@ spec: {group: example.com, scope: Namespaced, names: {kind: Widget, plural: widg
 			}
 			require.ErrorContains(t, err, c.want)
 			require.ErrorContains(t, err, "[release/no-such-kind]")
-			require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+			require.Equal(t, record.KindRefused, record.KindOf(err))
 		})
 	}
 }

@@ -9,7 +9,7 @@ import (
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/registry"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // lacking names the dependencies that Chart.yaml has and charts/ has not. Only
@@ -54,7 +54,7 @@ func (r *Release) nested(c *chart.Chart, merged map[string]any) error {
 	if err != nil || slices.Equal(tree(enabled, ""), tree(meant, "")) {
 		return nil //nolint:nilerr // Helm will say it
 	}
-	return pipeline.BadInput("release/dependencies", "chart %s: charts/ holds dependencies in other versions than Chart.yaml wants (%s). Helm would render them without their alias, condition and tags: %s instead of %s; run `helm dependency build %s` before the deploy",
+	return record.BadInput("release/dependencies", "chart %s: charts/ holds dependencies in other versions than Chart.yaml wants (%s). Helm would render them without their alias, condition and tags: %s instead of %s; run `helm dependency build %s` before the deploy",
 		r.Chart, strings.Join(misfits(c), ", "), list(tree(enabled, "")), list(tree(meant, "")), r.Chart)
 }
 
@@ -162,6 +162,6 @@ func (r *Release) incomplete(below string, names []string) error {
 	if registry.IsOCI(r.Chart) || strings.HasSuffix(r.Chart, ".tgz") {
 		advice = "package the chart again after `helm dependency build`"
 	}
-	return pipeline.BadInput("release/dependencies", "chart %s%s: Chart.yaml names dependencies that charts/ does not hold: %s. "+
+	return record.BadInput("release/dependencies", "chart %s%s: Chart.yaml names dependencies that charts/ does not hold: %s. "+
 		"They would not be deployed, and what runs of them would be deleted; %s", r.Chart, below, strings.Join(names, ", "), advice)
 }

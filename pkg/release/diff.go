@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Diff compares the manifests of two revisions, object by object, as a unified
@@ -22,14 +22,14 @@ func (r *Release) Diff(ctx context.Context, from, to int) (string, error) {
 		if revision == 0 {
 			continue
 		}
-		record, err := r.record(ctx, revision)
+		stored, err := r.record(ctx, revision)
 		if err != nil {
 			return "", err
 		}
-		if *objects, err = documents(record.Manifest); err != nil {
-			return "", pipeline.Unavailable("release/record", "reading the manifest of revision %d: it is no YAML of Kubernetes objects", revision)
+		if *objects, err = documents(stored.Manifest); err != nil {
+			return "", record.Unavailable("release/record", "reading the manifest of revision %d: it is no YAML of Kubernetes objects", revision)
 		}
-		secret = append(secret, secretValues(record.Manifest)...)
+		secret = append(secret, secretValues(stored.Manifest)...)
 	}
 	if from == to {
 		return "", nil

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestDiffComparesRevisionsWithoutSecrets(t *testing.T) {
@@ -88,7 +88,7 @@ func TestOldRecordsGoButNoneThatARollbackMayNeed(t *testing.T) {
 	for i := 1; i <= 5; i++ {
 		apply(t, r, fmt.Sprint("v", i))
 		if i <= 4 {
-			require.NoError(t, r.Mark(t.Context(), i, map[bool]pipeline.Mark{true: pipeline.MarkGood, false: pipeline.MarkBad}[i != 3]))
+			require.NoError(t, r.Mark(t.Context(), i, map[bool]record.Mark{true: record.MarkGood, false: record.MarkBad}[i != 3]))
 		}
 	}
 	numbers := func() (result []int) {
@@ -100,17 +100,17 @@ func TestOldRecordsGoButNoneThatARollbackMayNeed(t *testing.T) {
 		return result
 	}
 	require.Equal(t, []int{5, 4, 3, 2, 1}, numbers(), "1, 2 and 4 are the good ones; 3 was among the newest two")
-	require.NoError(t, r.Mark(t.Context(), 5, pipeline.MarkGood))
+	require.NoError(t, r.Mark(t.Context(), 5, record.MarkGood))
 	require.Equal(t, []int{5, 4, 2}, numbers())
 }
 
 func TestDeployedAndPendingRecordsAreNeverPruned(t *testing.T) {
-	record := func(version int, status helmrelease.Status) *helmrelease.Release {
+	stored := func(version int, status helmrelease.Status) *helmrelease.Release {
 		return &helmrelease.Release{Version: version, Info: &helmrelease.Info{Status: status}}
 	}
 	old := superfluous([]*helmrelease.Release{
-		record(1, helmrelease.StatusSuperseded), record(2, helmrelease.StatusDeployed), record(3, helmrelease.StatusPendingUpgrade),
-		record(4, helmrelease.StatusFailed), record(5, helmrelease.StatusFailed),
+		stored(1, helmrelease.StatusSuperseded), stored(2, helmrelease.StatusDeployed), stored(3, helmrelease.StatusPendingUpgrade),
+		stored(4, helmrelease.StatusFailed), stored(5, helmrelease.StatusFailed),
 	}, nil, 1)
 	require.Len(t, old, 2)
 	require.Equal(t, 1, old[0].Version)

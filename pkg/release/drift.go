@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Drift says how the live objects differ from the manifest of a revision, as the
@@ -23,28 +23,28 @@ import (
 // that cannot be made what the manifest says any more. An object that is being
 // deleted counts. An object that an earlier or
 // later revision left is to be deleted.
-func (r *Release) Drift(ctx context.Context, revision int) ([]pipeline.Change, error) {
-	record, err := r.record(ctx, revision)
+func (r *Release) Drift(ctx context.Context, revision int) ([]record.Change, error) {
+	stored, err := r.record(ctx, revision)
 	if err != nil {
 		return nil, err
 	}
-	var changes []pipeline.Change
-	_, err = r.change(ctx, func() (pipeline.Applied, error) {
-		changes, err = r.helm.client.drift(ctx, record)
-		return pipeline.Applied{}, err
+	var changes []record.Change
+	_, err = r.change(ctx, func() (record.Applied, error) {
+		changes, err = r.helm.client.drift(ctx, stored)
+		return record.Applied{}, err
 	})
 	if err != nil {
 		return nil, classify(fmt.Sprintf("comparing the live objects with revision %d", revision), err)
 	}
-	secret := secretValues(record.Manifest)
+	secret := secretValues(stored.Manifest)
 	for i := range changes {
 		changes[i].Diff = withhold(changes[i].Diff, secret)
 	}
 	return changes, nil
 }
 
-func (c *client) drift(ctx context.Context, record *helmrelease.Release) ([]pipeline.Change, error) {
-	wanted, err := c.Build(bytes.NewBufferString(record.Manifest), false)
+func (c *client) drift(ctx context.Context, stored *helmrelease.Release) ([]record.Change, error) {
+	wanted, err := c.Build(bytes.NewBufferString(stored.Manifest), false)
 	if err != nil {
 		return nil, err
 	}
@@ -59,7 +59,7 @@ func (c *client) drift(ctx context.Context, record *helmrelease.Release) ([]pipe
 		return nil, err
 	}
 	there := c.read(ctx, wanted)
-	found := make([]*pipeline.Change, len(wanted))
+	found := make([]*record.Change, len(wanted))
 	err = each(ctx, wanted, func(i int, info *resource.Info) (err error) {
 		number, hasNumber := asked[key(info)]
 		if there[i] == nil && hasNumber {
@@ -74,17 +74,17 @@ func (c *client) drift(ctx context.Context, record *helmrelease.Release) ([]pipe
 	if err != nil {
 		return nil, err
 	}
-	var changes []pipeline.Change
+	var changes []record.Change
 	for _, change := range found {
 		if change != nil {
 			changes = append(changes, *change)
 		}
 	}
-	left, err := c.left(record, wanted)
+	left, err := c.left(stored, wanted)
 	return append(changes, left...), err
 }
 
-func (c *client) driftOf(ctx context.Context, info *resource.Info, found *unstructured.Unstructured) (*pipeline.Change, error) {
+func (c *client) driftOf(ctx context.Context, info *resource.Info, found *unstructured.Unstructured) (*record.Change, error) {
 	if found != nil && c.untouched(info, found) {
 		return nil, nil
 	}
@@ -94,11 +94,11 @@ func (c *client) driftOf(ctx context.Context, info *resource.Info, found *unstru
 		return nil, nil // its time is over
 	case apierrors.IsNotFound(err):
 		object, err := content(info.Object)
-		return &pipeline.Change{Object: named(info), Action: "create", Note: "is gone", Diff: objectDiff("live", "manifest", nil, object)}, err
+		return &record.Change{Object: named(info), Action: "create", Note: "is gone", Diff: objectDiff("live", "manifest", nil, object)}, err
 	case err != nil:
 		return nil, fmt.Errorf("comparing %s: %w", named(info), discreet(info, err))
 	case d.going:
-		return &pipeline.Change{Object: named(info), Action: "create", Note: "is being deleted, and " + whatGoes(info)}, nil
+		return &record.Change{Object: named(info), Action: "create", Note: "is being deleted, and " + whatGoes(info)}, nil
 	case len(d.paths) == 0:
 		c.approve(info, d.live)
 		return nil, nil
@@ -106,10 +106,10 @@ func (c *client) driftOf(ctx context.Context, info *resource.Info, found *unstru
 		// It goes one way only: a larger volume, say. A rollback has named it.
 		return nil, nil
 	}
-	return &pipeline.Change{Object: named(info), Action: "update", Diff: objectDiff("live", "manifest", d.live, d.repaired), Fields: strings.Join(d.paths, ", ")}, nil
+	return &record.Change{Object: named(info), Action: "update", Diff: objectDiff("live", "manifest", d.live, d.repaired), Fields: strings.Join(d.paths, ", ")}, nil
 }
 
-// expires tells whether Kubernetes removes the object after its end.
+// expires reports whether Kubernetes removes the object after its end.
 func expires(info *resource.Info) bool {
 	object, err := content(info.Object)
 	if err != nil || object.GetKind() != "Job" {
@@ -120,20 +120,20 @@ func expires(info *resource.Info) bool {
 }
 
 // left are the changes that would remove what other revisions left.
-func (c *client) left(record *helmrelease.Release, wanted helmkube.ResourceList) ([]pipeline.Change, error) {
+func (c *client) left(stored *helmrelease.Release, wanted helmkube.ResourceList) ([]record.Change, error) {
 	var err error
 	if c.work.earlier, err = c.revisions(func(all []*helmrelease.Release) []*helmrelease.Release {
 		others := all[c.complete(all):]
-		return slices.DeleteFunc(others, func(other *helmrelease.Release) bool { return other.Version == record.Version })
+		return slices.DeleteFunc(others, func(other *helmrelease.Release) bool { return other.Version == stored.Version })
 	}); err != nil {
 		return nil, err
 	}
 	c.work.target = wanted
 	found, err := c.leftovers()
-	var changes []pipeline.Change
+	var changes []record.Change
 	for _, l := range found {
 		if !l.data {
-			changes = append(changes, pipeline.Change{Object: named(l.info), Action: "delete"})
+			changes = append(changes, record.Change{Object: named(l.info), Action: "delete"})
 		}
 	}
 	return changes, err

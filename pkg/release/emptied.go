@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // fieldReplicas is the number of pods that an object wants.
@@ -33,7 +33,7 @@ func numbers(wanted helmkube.ResourceList) map[string]int64 {
 func hasNumber(o *unstructured.Unstructured) bool {
 	switch o.GetKind() {
 	case "Deployment", "StatefulSet", "ReplicaSet", "ReplicationController":
-		return pipeline.IsWatched(o.GetAPIVersion(), o.GetKind())
+		return record.IsWatched(o.GetAPIVersion(), o.GetKind())
 	}
 	return false
 }
@@ -50,7 +50,7 @@ func number(o *unstructured.Unstructured, unset int64, path ...string) int64 {
 // emptied adds to how a workload differs that somebody took all its pods away: zero
 // replicas that neither the manifest nor an autoscaler says. A number that the
 // manifest leaves open is nobody's otherwise, and would be no difference.
-func (c *client) emptied(change *pipeline.Change, info *resource.Info, found *unstructured.Unstructured, asked int64, target helmkube.ResourceList) (*pipeline.Change, error) {
+func (c *client) emptied(change *record.Change, info *resource.Info, found *unstructured.Unstructured, asked int64, target helmkube.ResourceList) (*record.Change, error) {
 	if found == nil || change != nil && (change.Action != "update" || strings.Contains(change.Fields, fieldReplicas)) || number(found, 1, "spec", "replicas") != 0 {
 		return change, nil
 	}
@@ -72,7 +72,7 @@ func (c *client) emptied(change *pipeline.Change, info *resource.Info, found *un
 	if err := unstructured.SetNestedField(should.Object, asked, "spec", "replicas"); err != nil {
 		return nil, fmt.Errorf("comparing %s: %w", named(info), err)
 	}
-	return &pipeline.Change{Object: named(info), Action: "update", Fields: fieldReplicas, Diff: objectDiff("live", "manifest", found, should)}, nil
+	return &record.Change{Object: named(info), Action: "update", Fields: fieldReplicas, Diff: objectDiff("live", "manifest", found, should)}, nil
 }
 
 // leastPods is the number that the workload's autoscaler never goes below; false

@@ -4,7 +4,7 @@ import (
 	"runtime/metrics"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
@@ -22,7 +22,7 @@ const (
 // process must end soon. A panic is an error.
 func sparing(work func() error) error {
 	done := make(chan error, 1)
-	go func() { done <- pipeline.Guard(work) }()
+	go func() { done <- record.Guard(work) }()
 	tick := time.NewTicker(lookAtStacks)
 	defer tick.Stop()
 	for {
@@ -31,7 +31,7 @@ func sparing(work func() error) error {
 			return err
 		case <-tick.C:
 			if stacks() > maxStacks {
-				return pipeline.BadInput("release/chart", "the chart's templates call each other without end; look for a value that is a template (tpl) and names itself")
+				return record.BadInput("release/chart", "the chart's templates call each other without end; look for a value that is a template (tpl) and names itself")
 			}
 		}
 	}

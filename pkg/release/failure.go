@@ -12,7 +12,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // maxWords bounds what is kept of Helm's and the API server's messages.
@@ -21,7 +21,7 @@ const maxWords = 1000
 // ApplyError is an apply that ended after Helm had written the new revision:
 // some objects may have changed.
 type ApplyError struct {
-	Cause    pipeline.Cause
+	Cause    record.Cause
 	Revision int
 }
 
@@ -29,55 +29,55 @@ type ApplyError struct {
 func (e *ApplyError) Error() string { return e.Cause.String() }
 
 // DeployCause lets the state machine name the cause without knowing this package.
-func (e *ApplyError) DeployCause() pipeline.Cause { return e.Cause }
+func (e *ApplyError) DeployCause() record.Cause { return e.Cause }
 
 // classify gives an error of a request to the API server its kind. What Helm
 // keeps as words only is known by them.
 func classify(doing string, err error) error {
-	var known *pipeline.Error
+	var known *record.Error
 	switch {
 	case err == nil:
 		return nil
 	case errors.As(err, &known):
 		return known // it says all
 	case isTerminating(err):
-		return pipeline.Refused("release/namespace-terminating", "%s: the namespace is being deleted, and nothing new can be made in it; wait until it is gone, or deploy to another one: %s", doing, words(err))
+		return record.Refused("release/namespace-terminating", "%s: the namespace is being deleted, and nothing new can be made in it; wait until it is gone, or deploy to another one: %s", doing, words(err))
 	case isOverQuota(err):
-		return pipeline.Refused("release/quota-exceeded", "%s: a ResourceQuota has no room: %s; raise it, or remove what nobody needs", doing, words(err))
+		return record.Refused("release/quota-exceeded", "%s: a ResourceQuota has no room: %s; raise it, or remove what nobody needs", doing, words(err))
 	case isWebhookDown(err):
-		return pipeline.Unavailable("release/webhook-unreachable", "%s: an admission webhook cannot be called, and the API server takes no object without it: %s; repair the service that it names, or delete its configuration if nobody needs it", doing, words(err))
+		return record.Unavailable("release/webhook-unreachable", "%s: an admission webhook cannot be called, and the API server takes no object without it: %s; repair the service that it names, or delete its configuration if nobody needs it", doing, words(err))
 	case apierrors.IsForbidden(err):
-		return pipeline.Refused("release/forbidden", "%s: %w; grant the user of the kubeconfig this permission", doing, err)
+		return record.Refused("release/forbidden", "%s: %w; grant the user of the kubeconfig this permission", doing, err)
 	case apierrors.IsUnauthorized(err):
-		return pipeline.Unavailable("release/unauthorized", "%s: %w; the credentials of the kubeconfig are not accepted", doing, err)
+		return record.Unavailable("release/unauthorized", "%s: %w; the credentials of the kubeconfig are not accepted", doing, err)
 	case isMissing(err):
-		return pipeline.BadInput("release/no-such-revision", "%s: %w; `stagecrew status` lists the revisions", doing, err)
+		return record.BadInput("release/no-such-revision", "%s: %w; `stagecrew status` lists the revisions", doing, err)
 	}
-	return pipeline.Unavailable("release/unreachable", "%s: %w", doing, err)
+	return record.Unavailable("release/unreachable", "%s: %w", doing, err)
 }
 
-// isMissing tells whether Helm says that there is no such release or revision.
+// isMissing reports whether Helm says that there is no such release or revision.
 func isMissing(err error) bool {
 	return errors.Is(err, driver.ErrReleaseNotFound) || errors.Is(err, driver.ErrNoDeployedReleases)
 }
 
 // unapplied gives its kind to an error of Helm before anything was written.
 func (r *Release) unapplied(doing string, err error) error {
-	var known *pipeline.Error
+	var known *record.Error
 	switch {
 	case errors.As(err, &known):
 		return known
 	case errors.Is(err, driver.ErrReleaseExists):
-		return pipeline.Refused("release/changed-meanwhile", "%s: somebody else changed release %q at the same time, without stagecrew's lock; look at its history and try again", doing, r.Name)
+		return record.Refused("release/changed-meanwhile", "%s: somebody else changed release %q at the same time, without stagecrew's lock; look at its history and try again", doing, r.Name)
 	case notOurs.MatchString(err.Error()):
-		return pipeline.Refused("release/not-ours", "%s: %s", doing, words(err))
+		return record.Refused("release/not-ours", "%s: %s", doing, words(err))
 	case apierrors.IsForbidden(err), apierrors.IsUnauthorized(err), isUnreachable(err), isTerminating(err), isOverQuota(err), isWebhookDown(err):
 		return classify(doing, err)
 	}
 	if kinds := missingKinds(err); kinds != "" {
-		return pipeline.Refused("release/no-such-kind", "%s: the cluster has no %s; install the CustomResourceDefinition first, or leave the object out", doing, kinds)
+		return record.Refused("release/no-such-kind", "%s: the cluster has no %s; install the CustomResourceDefinition first, or leave the object out", doing, kinds)
 	}
-	return pipeline.BadInput("release/chart", "%s: %s", doing, words(err))
+	return record.BadInput("release/chart", "%s: %s", doing, words(err))
 }
 
 // isDenied reports whether the user of the kubeconfig lacks a permission; the API
@@ -108,8 +108,8 @@ func missingKinds(err error) string {
 
 // cause names what ended an apply in the middle. The API server says which
 // object it refused and why; its words about a Secret may hold the content.
-func (r *Release) cause(err error) pipeline.Cause {
-	cause := pipeline.Cause{Code: "release/apply-rejected", Object: "Release/" + r.Name, Message: words(err)}
+func (r *Release) cause(err error) record.Cause {
+	cause := record.Cause{Code: "release/apply-rejected", Object: "Release/" + r.Name, Message: words(err)}
 	if isUnreachable(err) {
 		cause.Code = "release/apply-interrupted"
 	}

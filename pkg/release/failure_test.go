@@ -18,7 +18,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // refusing makes the API server answer writes of the object by that name with err.
@@ -42,16 +42,16 @@ func invalid(kind, name, path, value, why string) *apierrors.StatusError {
 func TestTheCauseNamesWhatTheAPIServerRefused(t *testing.T) {
 	cases := map[string]struct {
 		err  apierrors.APIStatus
-		want pipeline.Cause
+		want record.Cause
 		part string
 	}{
 		"an immutable field": {
 			invalid("Deployment", "web", "spec.selector", "x", "field is immutable"),
-			pipeline.Cause{Code: "release/apply-rejected", Object: "Deployment/web"}, "field is immutable",
+			record.Cause{Code: "release/apply-rejected", Object: "Deployment/web"}, "field is immutable",
 		},
 		"an admission policy": {
 			apierrors.NewForbidden(schema.GroupResource{Resource: "deployments"}, "web", errors.New("policy says no")),
-			pipeline.Cause{Code: "release/apply-rejected", Object: "Deployment/web"}, "policy says no",
+			record.Cause{Code: "release/apply-rejected", Object: "Deployment/web"}, "policy says no",
 		},
 	}
 	for name, c := range cases {
@@ -112,16 +112,16 @@ func TestErrorsBeforeAnythingWasWrittenKeepTheirKind(t *testing.T) {
 	r := &Release{}
 	for name, c := range map[string]struct {
 		err  error
-		want pipeline.Kind
+		want record.Kind
 	}{
-		"no connection":       {fmt.Errorf("Kubernetes cluster unreachable: %w", unreachable), pipeline.KindUnavailable},
-		"API server starting": {apierrors.NewServiceUnavailable("starting"), pipeline.KindUnavailable},
-		"no permission":       {apierrors.NewForbidden(schema.GroupResource{}, "", errors.New("no")), pipeline.KindRefused},
-		"old token":           {apierrors.NewUnauthorized("expired"), pipeline.KindUnavailable},
-		"a bad template":      {errors.New("template: parse error"), pipeline.KindInput},
+		"no connection":       {fmt.Errorf("Kubernetes cluster unreachable: %w", unreachable), record.KindUnavailable},
+		"API server starting": {apierrors.NewServiceUnavailable("starting"), record.KindUnavailable},
+		"no permission":       {apierrors.NewForbidden(schema.GroupResource{}, "", errors.New("no")), record.KindRefused},
+		"old token":           {apierrors.NewUnauthorized("expired"), record.KindUnavailable},
+		"a bad template":      {errors.New("template: parse error"), record.KindInput},
 	} {
 		t.Run(name, func(t *testing.T) {
-			require.Equal(t, c.want, pipeline.KindOf(r.unapplied("applying chart c", c.err)))
+			require.Equal(t, c.want, record.KindOf(r.unapplied("applying chart c", c.err)))
 		})
 	}
 	require.LessOrEqual(t, len(words(errors.New(strings.Repeat("x", 5000)))), maxWords+len("…"))
@@ -136,7 +136,7 @@ func TestAKindThatTheClusterDoesNotHaveIsNamed(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := do()
-			require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err), err)
+			require.Equal(t, record.KindRefused, record.KindOf(err), err)
 			require.ErrorContains(t, err, "no kind ServiceMonitor in monitoring.coreos.com/v1")
 			require.ErrorContains(t, err, "[release/no-such-kind]")
 			require.Empty(t, cluster.writes(""))
@@ -147,14 +147,14 @@ func TestAKindThatTheClusterDoesNotHaveIsNamed(t *testing.T) {
 func TestARevisionOfSomebodyElseIsNotTakenForOurs(t *testing.T) {
 	r, cluster := open(t)
 	apply(t, r, "one")
-	record, err := r.helm.config.Releases.Last("backstage")
+	stored, err := r.helm.config.Releases.Last("backstage")
 	require.NoError(t, err)
-	record.Version, record.Info.Status = 2, helmrelease.StatusPendingUpgrade
-	require.NoError(t, r.helm.records.Driver.Create("sh.helm.release.v1.backstage.v2", record))
+	stored.Version, stored.Info.Status = 2, helmrelease.StatusPendingUpgrade
+	require.NoError(t, r.helm.records.Driver.Create("sh.helm.release.v1.backstage.v2", stored))
 	r = reopen(t, cluster)
 	applied, err := r.failed("applying", 1, errors.New("another operation is in progress"))
 	require.Zero(t, applied.Revision.Number)
-	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+	require.Equal(t, record.KindInput, record.KindOf(err))
 	history, err := r.History(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, "pending-upgrade", history[0].Status, "their change goes on")
@@ -171,7 +171,7 @@ func TestARollbackToAMissingRevisionIsInput(t *testing.T) {
 		func() error { _, err := r.Secrets(t.Context(), 7); return err },
 	} {
 		err := do()
-		require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+		require.Equal(t, record.KindInput, record.KindOf(err))
 		require.ErrorContains(t, err, "[release/no-such-revision]")
 	}
 }
@@ -183,5 +183,5 @@ func TestAnAPIServerThatIsNotThereIsUnavailable(t *testing.T) {
 		return true
 	}
 	_, err := r.History(t.Context())
-	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+	require.Equal(t, record.KindUnavailable, record.KindOf(err))
 }

@@ -8,7 +8,7 @@ import (
 	"helm.sh/helm/v3/pkg/storage"
 	"helm.sh/helm/v3/pkg/storage/driver"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // filing is the cluster's store of records, which are what their names say.
@@ -16,23 +16,23 @@ type filing struct{ driver.Driver }
 
 // Get reads a record.
 func (f filing) Get(key string) (*helmrelease.Release, error) {
-	record, err := f.Driver.Get(key)
+	stored, err := f.Driver.Get(key)
 	if err == nil {
-		err = filed(record, key)
+		err = filed(stored, key)
 	}
-	return record, err
+	return stored, err
 }
 
 // Query reads the records that have the labels.
 func (f filing) Query(labels map[string]string) ([]*helmrelease.Release, error) {
 	records, err := f.Driver.Query(labels)
-	for _, record := range records {
-		if record == nil {
+	for _, stored := range records {
+		if stored == nil {
 			continue // told elsewhere
 		}
 		// The Secret's own labels.
-		if name, version := record.Labels["name"], record.Labels["version"]; name != "" && version != "" {
-			err = errors.Join(err, filed(record, keyOf(name, version)))
+		if name, version := stored.Labels["name"], stored.Labels["version"]; name != "" && version != "" {
+			err = errors.Join(err, filed(stored, keyOf(name, version)))
 		}
 	}
 	return records, err
@@ -40,11 +40,11 @@ func (f filing) Query(labels map[string]string) ([]*helmrelease.Release, error) 
 
 // filed refuses a record that is not the one that its key promises: Helm would
 // write it back under another name.
-func filed(record *helmrelease.Release, key string) error {
-	if record == nil || keyOf(record.Name, strconv.Itoa(record.Version)) == key {
+func filed(stored *helmrelease.Release, key string) error {
+	if stored == nil || keyOf(stored.Name, strconv.Itoa(stored.Version)) == key {
 		return nil
 	}
-	return pipeline.Unavailable("release/record", "Helm's record %q is damaged: it holds revision %d of release %q; restore or delete the Secret", key, record.Version, record.Name)
+	return record.Unavailable("release/record", "Helm's record %q is damaged: it holds revision %d of release %q; restore or delete the Secret", key, stored.Version, stored.Name)
 }
 
 // keyOf is the name under which Helm keeps a revision.

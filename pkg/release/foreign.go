@@ -7,7 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // foreign names all objects of the chart that are there and are not this
@@ -24,7 +24,7 @@ func (t *trial) foreign(doing string, err error) error {
 	if len(lines) == 0 {
 		lines = []string{words(err)} // somebody was faster
 	}
-	return pipeline.Refused("release/not-ours", "%s: objects of the chart are there already and do not belong to the release:\n%s", doing, strings.Join(lines, "\n"))
+	return record.Refused("release/not-ours", "%s: objects of the chart are there already and do not belong to the release:\n%s", doing, strings.Join(lines, "\n"))
 }
 
 // had reports whether the upgraded record has the object, in the same version of

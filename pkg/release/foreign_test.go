@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // planned plans to apply a chart of one file more than the least.
@@ -22,7 +22,7 @@ func planned(t *testing.T, file, content, values string) error {
 	}
 	require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(content), 0o600))
 	r.Chart = dir
-	_, err := r.Plan(t.Context(), pipeline.Image{Repository: "r.test/a", Digest: "sha256:0"})
+	_, err := r.Plan(t.Context(), record.Image{Repository: "r.test/a", Digest: "sha256:0"})
 	return err
 }
 
@@ -55,7 +55,7 @@ func TestAValueThatIsItsOwnTemplateDoesNotEndTheProcess(t *testing.T) {
 		return
 	}
 	err := planned(t, "templates/a.yaml", `{{ tpl .Values.x . }}`, `x: "{{ tpl .Values.x . }}"`)
-	if pipeline.KindOf(err) == pipeline.KindInput {
+	if record.KindOf(err) == record.KindInput {
 		_, _ = os.Stdout.WriteString(err.Error() + "\n")
 		os.Exit(0)
 	}

@@ -8,7 +8,7 @@ import (
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // FuzzLease reads what anybody who may write Leases can put there.
@@ -25,7 +25,7 @@ func FuzzLease(f *testing.F) {
 			lease.Spec.AcquireTime = &now
 		}
 		require.LessOrEqual(t, len(r.journal(lease).Phase), maxJournal)
-		require.Equal(t, pipeline.KindRefused, pipeline.KindOf(r.locked(lease)))
+		require.Equal(t, record.KindRefused, record.KindOf(r.locked(lease)))
 		require.True(t, sameHolding(lease, lease.DeepCopy()))
 		next := r.lease(lease, "us")
 		require.Equal(t, "us", *next.Spec.HolderIdentity)

@@ -16,7 +16,7 @@ import (
 	"helm.sh/helm/v3/pkg/storage/driver"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // fieldManager is who the API server notes as the writer of what Helm writes.
@@ -43,11 +43,11 @@ func (r *Release) connect(records driver.Driver) (*engine, error) {
 	get := &getter{RESTClientGetter: r.Cluster.Getter(), door: door}
 	config, err := get.ToRESTConfig()
 	if err != nil {
-		return nil, pipeline.BadInput("release/helm", "preparing Helm: %w", err)
+		return nil, record.BadInput("release/helm", "preparing Helm: %w", err)
 	}
 	typed, err := kubernetes.NewForConfig(config)
 	if err != nil {
-		return nil, pipeline.BadInput("release/helm", "preparing Helm: %w", err)
+		return nil, record.BadInput("release/helm", "preparing Helm: %w", err)
 	}
 	debug := func(format string, args ...any) { r.Log.Debug(withoutValues(fmt.Sprintf(format, args...))) }
 	helm := helmkube.New(get)
@@ -103,15 +103,15 @@ func (e *engine) apply(ctx context.Context, r *Release, c *chart.Chart, merged m
 func wasComplete(records []*helmrelease.Release) bool {
 	records = slices.Clone(records)
 	slices.SortFunc(records, func(a, b *helmrelease.Release) int { return b.Version - a.Version })
-	for _, record := range records {
-		switch record.Info.Status {
+	for _, stored := range records {
+		switch stored.Info.Status {
 		case helmrelease.StatusUninstalled:
 			return false
 		case helmrelease.StatusDeployed:
 			return true
 		case helmrelease.StatusSuperseded:
 			// What Helm writes on an uninstalled one when it installs again.
-			return record.Info.Description != "superseded by new release"
+			return stored.Info.Description != "superseded by new release"
 		}
 	}
 	return false
@@ -139,26 +139,26 @@ func budget(ctx context.Context) time.Duration {
 
 // outcome is what a change gives.
 type outcome struct {
-	applied pipeline.Applied
+	applied record.Applied
 	err     error
 }
 
 // change runs body, whose requests end with ctx. When ctx has ended and body
 // does not return in time, it is left behind: it can do nothing more than note
 // its failure on Helm's record.
-func (r *Release) change(ctx context.Context, body func() (pipeline.Applied, error)) (pipeline.Applied, error) {
+func (r *Release) change(ctx context.Context, body func() (record.Applied, error)) (record.Applied, error) {
 	select {
 	case r.busy <- struct{}{}:
 	case <-ctx.Done():
-		return pipeline.Applied{}, ctx.Err()
+		return record.Applied{}, ctx.Err()
 	}
 	e := r.helm
 	e.begin(ctx)
 	done := make(chan outcome, 1)
 	go func() { //nolint:contextcheck // the door has ctx
-		var applied pipeline.Applied
+		var applied record.Applied
 		// The chart's templates run in here, too.
-		err := pipeline.Guard(func() (err error) { applied, err = body(); return err })
+		err := record.Guard(func() (err error) { applied, err = body(); return err })
 		e.door.free()
 		<-r.busy
 		done <- outcome{applied, err}
@@ -172,7 +172,7 @@ func (r *Release) change(ctx context.Context, body func() (pipeline.Applied, err
 	case o := <-done:
 		return o.applied, ended(ctx, o.err)
 	case <-time.After(r.timing.windDown):
-		applied := pipeline.Applied{Revision: pipeline.Revision{Number: e.records.last(), Verdict: pipeline.MarkPending}}
+		applied := record.Applied{Revision: record.Revision{Number: e.records.last(), Verdict: record.MarkPending}}
 		return applied, fmt.Errorf("changing release %q was stopped before it was complete: %w", r.Name, ctx.Err())
 	}
 }

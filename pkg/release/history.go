@@ -11,7 +11,7 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage/driver"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // marking is Helm's storage, but every new record begins with the verdict
@@ -63,21 +63,21 @@ func (m *marking) forget() {
 
 // Get reads a record.
 func (m *marking) Get(key string) (*helmrelease.Release, error) {
-	record, err := m.Driver.Get(key)
+	stored, err := m.Driver.Get(key)
 	if err != nil {
 		return nil, err
 	}
-	if err = sound(record); err == nil {
-		m.learned(record)
+	if err = sound(stored); err == nil {
+		m.learned(stored)
 	}
-	return record, err
+	return stored, err
 }
 
 // Query reads the records that have the labels.
 func (m *marking) Query(labels map[string]string) ([]*helmrelease.Release, error) {
 	records, err := m.Driver.Query(labels)
-	for _, record := range records {
-		err = errors.Join(err, sound(record))
+	for _, stored := range records {
+		err = errors.Join(err, sound(stored))
 	}
 	if err == nil {
 		m.learned(records...)
@@ -86,59 +86,59 @@ func (m *marking) Query(labels map[string]string) ([]*helmrelease.Release, error
 }
 
 // sound refuses a record that lacks what Helm takes for granted: it would panic.
-func sound(record *helmrelease.Release) error {
-	if record == nil || record.Info == nil {
+func sound(stored *helmrelease.Release) error {
+	if stored == nil || stored.Info == nil {
 		version := 0
-		if record != nil {
-			version = record.Version
+		if stored != nil {
+			version = stored.Version
 		}
-		return pipeline.Unavailable("release/record", "Helm's record of revision %d is damaged: it has no info; restore or delete the Secret", version)
+		return record.Unavailable("release/record", "Helm's record of revision %d is damaged: it has no info; restore or delete the Secret", version)
 	}
-	record.Hooks = slices.DeleteFunc(record.Hooks, func(hook *helmrelease.Hook) bool { return hook == nil })
+	stored.Hooks = slices.DeleteFunc(stored.Hooks, func(hook *helmrelease.Hook) bool { return hook == nil })
 	return nil
 }
 
 // Create stores a new record.
-func (m *marking) Create(key string, record *helmrelease.Release) error {
+func (m *marking) Create(key string, stored *helmrelease.Release) error {
 	if m.renders != nil {
-		m.renders(record)
+		m.renders(stored)
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	said := statement{mark: pipeline.MarkPending}
-	if record.Info.Status == helmrelease.StatusPendingRollback {
+	said := statement{mark: record.MarkPending}
+	if stored.Info.Status == helmrelease.StatusPendingRollback {
 		// Helm reads the target again; it must be the one that was checked.
-		if said.origin = m.copyOf; m.content != digestOf(record) {
-			return pipeline.Refused("release/target-changed", "revision %d was changed in this moment by somebody else; nothing of it is applied", m.copyOf)
+		if said.origin = m.copyOf; m.content != digestOf(stored) {
+			return record.Refused("release/target-changed", "revision %d was changed in this moment by somebody else; nothing of it is applied", m.copyOf)
 		}
 	}
-	m.state(record, said)
-	err := m.Driver.Create(key, record)
+	m.state(stored, said)
+	err := m.Driver.Create(key, stored)
 	if err != nil && isUnreachable(err) {
-		err = m.createAgain(key, record, err)
+		err = m.createAgain(key, stored, err)
 	}
 	if err == nil {
-		m.created, m.record = record.Version, record
+		m.created, m.record = stored.Version, stored
 	}
 	return err
 }
 
 // createAgain stores a record whose creation got no answer, unless it is there.
-func (m *marking) createAgain(key string, record *helmrelease.Release, noAnswer error) error {
+func (m *marking) createAgain(key string, stored *helmrelease.Release, noAnswer error) error {
 	stored, err := m.Get(key)
 	switch {
 	case isMissing(err):
-		return m.Driver.Create(key, record)
+		return m.Driver.Create(key, stored)
 	case err != nil:
 		return noAnswer
-	case !stored.Info.LastDeployed.Equal(record.Info.LastDeployed):
+	case !stored.Info.LastDeployed.Equal(stored.Info.LastDeployed):
 		return driver.ErrReleaseExists
 	}
 	return nil
 }
 
 // History gives all revisions, newest first; none for a release that is not there.
-func (r *Release) History(ctx context.Context) ([]pipeline.Revision, error) {
+func (r *Release) History(ctx context.Context) ([]record.Revision, error) {
 	records, err := until(ctx, func() ([]*helmrelease.Release, error) { return r.helm.config.Releases.History(r.Name) })
 	if isMissing(err) {
 		return nil, nil
@@ -148,59 +148,59 @@ func (r *Release) History(ctx context.Context) ([]pipeline.Revision, error) {
 	}
 	slices.SortFunc(records, func(a, b *helmrelease.Release) int { return b.Version - a.Version })
 	said := r.notary().statements(records)
-	history := make([]pipeline.Revision, len(records))
-	for i, record := range records {
-		r.publish(record)
-		history[i] = r.described(record, said[record.Version])
+	history := make([]record.Revision, len(records))
+	for i, stored := range records {
+		r.publish(stored)
+		history[i] = r.described(stored, said[stored.Version])
 	}
 	return history, nil
 }
 
-func (r *Release) revision(record *helmrelease.Release) pipeline.Revision {
-	return r.described(record, r.notary().read(record))
+func (r *Release) revision(stored *helmrelease.Release) record.Revision {
+	return r.described(stored, r.notary().read(stored))
 }
 
-func (r *Release) described(record *helmrelease.Release, said statement) pipeline.Revision {
-	return pipeline.Revision{
-		Number:   record.Version,
+func (r *Release) described(stored *helmrelease.Release, said statement) record.Revision {
+	return record.Revision{
+		Number:   stored.Version,
 		Origin:   said.origin,
-		Status:   string(record.Info.Status),
-		Image:    imageOf(record, r.ImageValuesPath),
+		Status:   string(stored.Info.Status),
+		Image:    imageOf(stored, r.ImageValuesPath),
 		Verdict:  said.mark,
 		MarkedAt: said.at,
-		Deployed: record.Info.LastDeployed.Time,
-		Chart:    chartName(record),
+		Deployed: stored.Info.LastDeployed.Time,
+		Chart:    chartName(stored),
 		Changed:  said.changed,
-		Foreign:  isForeign(record, said),
+		Foreign:  isForeign(stored, said),
 	}
 }
 
-func chartName(record *helmrelease.Release) string {
-	if record.Chart == nil || record.Chart.Metadata == nil {
+func chartName(stored *helmrelease.Release) string {
+	if stored.Chart == nil || stored.Chart.Metadata == nil {
 		return ""
 	}
-	return record.Chart.Metadata.Name + "-" + record.Chart.Metadata.Version
+	return stored.Chart.Metadata.Name + "-" + stored.Chart.Metadata.Version
 }
 
 // Mark writes the verdict of a revision on Helm's record: when, about which
 // number and which content, with a MAC when there is a key; other labels stay. A good one makes older records superfluous, see [Release.Prune].
-func (r *Release) Mark(ctx context.Context, revision int, mark pipeline.Mark) error {
-	record, err := r.helm.config.Releases.Get(r.Name, revision)
-	if err == nil && mark == pipeline.MarkGood {
-		err = r.mayProve(record)
+func (r *Release) Mark(ctx context.Context, revision int, mark record.Mark) error {
+	stored, err := r.helm.config.Releases.Get(r.Name, revision)
+	if err == nil && mark == record.MarkGood {
+		err = r.mayProve(stored)
 	}
 	var signer notary
 	if err == nil {
-		signer, err = r.signer(record, mark)
+		signer, err = r.signer(stored, mark)
 	}
 	if err == nil {
-		signer.state(record, statement{mark: mark, at: time.Now(), origin: r.notary().read(record).origin})
-		err = r.helm.config.Releases.Update(record)
+		signer.state(stored, statement{mark: mark, at: time.Now(), origin: r.notary().read(stored).origin})
+		err = r.helm.config.Releases.Update(stored)
 	}
 	if err != nil {
 		return classify(fmt.Sprintf("marking revision %d", revision), err)
 	}
-	if mark != pipeline.MarkGood {
+	if mark != record.MarkGood {
 		return nil
 	}
 	if err := r.Prune(ctx); err != nil {
@@ -212,43 +212,43 @@ func (r *Release) Mark(ctx context.Context, revision int, mark pipeline.Mark) er
 // mayProve refuses to prove a record that somebody edited while this run judged
 // it, or, with a key, since stagecrew wrote on it. Without a key an edited one is
 // judged like one that others made.
-func (r *Release) mayProve(record *helmrelease.Release) error {
+func (r *Release) mayProve(stored *helmrelease.Release) error {
 	made := r.helm.records.current()
-	isOther := made != nil && made.Version == record.Version && digestOf(made) != digestOf(record)
+	isOther := made != nil && made.Version == stored.Version && digestOf(made) != digestOf(stored)
 	if isOther || len(r.VerdictKey) > 0 {
-		return r.notary().intact(record)
+		return r.notary().intact(stored)
 	}
 	return nil
 }
 
 // signer is who writes a verdict. With a key one about a record that others wrote is
 // refused or, when it is bad, carries no MAC, which would make the record ours.
-func (r *Release) signer(record *helmrelease.Release, mark pipeline.Mark) (notary, error) {
+func (r *Release) signer(stored *helmrelease.Release, mark record.Mark) (notary, error) {
 	switch {
-	case len(r.VerdictKey) == 0 || r.notary().made(record):
+	case len(r.VerdictKey) == 0 || r.notary().made(stored):
 		return r.notary(), nil
-	case mark == pipeline.MarkBad:
+	case mark == record.MarkBad:
 		return notary{}, nil
 	}
-	return r.notary(), r.known(record)
+	return r.notary(), r.known(stored)
 }
 
 // known refuses a record that somebody else wrote, unless what it applies is what a
 // revision with a valid verdict applies: that its pods serve says nothing about its
 // hooks, or about Jobs that are gone, which a rollback would run.
-func (r *Release) known(record *helmrelease.Release) error {
+func (r *Release) known(stored *helmrelease.Release) error {
 	records, err := r.helm.config.Releases.History(r.Name)
 	if err != nil {
 		return err
 	}
 	for _, other := range records {
-		isGood := r.notary().made(other) && r.notary().read(other).mark == pipeline.MarkGood
-		if isGood && digestOf(other) == digestOf(record) {
+		isGood := r.notary().made(other) && r.notary().read(other).mark == record.MarkGood
+		if isGood && digestOf(other) == digestOf(stored) {
 			return nil
 		}
 	}
-	return pipeline.Refused("release/not-made-here",
-		"revision %d was not made by this pipeline with this STAGECREW_VERDICT_KEY, and no revision with a valid verdict has its manifest and hooks: it gets no verdict and is no rollback target; a deploy makes a revision that is one", record.Version)
+	return record.Refused("release/not-made-here",
+		"revision %d was not made by this pipeline with this STAGECREW_VERDICT_KEY, and no revision with a valid verdict has its manifest and hooks: it gets no verdict and is no rollback target; a deploy makes a revision that is one", stored.Version)
 }
 
 func (r *Release) notary() notary { return notary{r.VerdictKey} }

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/cli-runtime/pkg/resource"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
@@ -70,12 +70,12 @@ func (c *client) hookPod(ctx context.Context, info *resource.Info) string {
 }
 
 // failedHook is the hook of a record that failed, nil for none.
-func failedHook(record *helmrelease.Release) *helmrelease.Hook {
-	if record == nil {
+func failedHook(stored *helmrelease.Release) *helmrelease.Hook {
+	if stored == nil {
 		return nil
 	}
-	for _, hook := range record.Hooks {
-		if hook.LastRun.Phase == helmrelease.HookPhaseFailed && !hook.LastRun.StartedAt.Before(record.Info.LastDeployed) {
+	for _, hook := range stored.Hooks {
+		if hook.LastRun.Phase == helmrelease.HookPhaseFailed && !hook.LastRun.StartedAt.Before(stored.Info.LastDeployed) {
 			return hook
 		}
 	}
@@ -83,12 +83,12 @@ func failedHook(record *helmrelease.Release) *helmrelease.Hook {
 }
 
 // hookCause names the hook that ended a change.
-func (r *Release) hookCause(hook *helmrelease.Hook, record *helmrelease.Release, err error) pipeline.Cause {
+func (r *Release) hookCause(hook *helmrelease.Hook, stored *helmrelease.Release, err error) record.Cause {
 	events := make([]string, len(hook.Events))
 	for i, event := range hook.Events {
 		events[i] = event.String()
 	}
-	cause := pipeline.Cause{Code: "release/hook-failed", Object: hook.Kind + "/" + hook.Name}
+	cause := record.Cause{Code: "release/hook-failed", Object: hook.Kind + "/" + hook.Name}
 	message := "the hook (" + strings.Join(events, ", ") + ") failed: "
 	if stopped := r.helm.client.whyStopped(); stopped != nil {
 		cause.Container, cause.Reason = stopped.Container, stopped.Reason
@@ -100,7 +100,7 @@ func (r *Release) hookCause(hook *helmrelease.Hook, record *helmrelease.Release,
 		message += "; the end of its log: " + bounded(strings.ToValidUTF8(log, "?"))
 	}
 	r.Relearn(r.helm.client.ctx)
-	cause.Message = withhold(message, secretValues(record.Manifest, hooksOf(record)))
+	cause.Message = withhold(message, secretValues(stored.Manifest, hooksOf(stored)))
 	return cause
 }
 

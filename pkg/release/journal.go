@@ -10,7 +10,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
@@ -35,7 +35,7 @@ func (h *holding) set(lease *coordinationv1.Lease) {
 // Note writes down, in the cluster, what this run is doing; the zero value
 // removes it. Only the run that holds the lock may: others get an error with the
 // code release/lock-lost.
-func (r *Release) Note(ctx context.Context, journal pipeline.Journal) error {
+func (r *Release) Note(ctx context.Context, journal record.Journal) error {
 	text, err := json.Marshal(journal)
 	if err != nil {
 		return fmt.Errorf("writing the journal: %w", err)
@@ -50,7 +50,7 @@ func (r *Release) Note(ctx context.Context, journal pipeline.Journal) error {
 			next.Annotations = map[string]string{}
 		}
 		next.Annotations[annotationJournal] = string(text)
-		if journal == (pipeline.Journal{}) {
+		if journal == (record.Journal{}) {
 			delete(next.Annotations, annotationJournal)
 		}
 	})
@@ -63,26 +63,26 @@ func (r *Release) Note(ctx context.Context, journal pipeline.Journal) error {
 
 // Journal reads what the last run wrote down about itself; the zero value when
 // nothing, or nothing readable, stands there.
-func (r *Release) Journal(ctx context.Context) (pipeline.Journal, error) {
+func (r *Release) Journal(ctx context.Context) (record.Journal, error) {
 	lease, err := r.client.CoordinationV1().Leases(r.Namespace).Get(ctx, r.leaseName(), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
-		return pipeline.Journal{}, nil
+		return record.Journal{}, nil
 	}
 	if err != nil {
-		return pipeline.Journal{}, classify("reading the journal", err)
+		return record.Journal{}, classify("reading the journal", err)
 	}
 	return r.journal(lease), nil
 }
 
 // journal reads the journal on a lease. A broken one must not stop a repair.
-func (r *Release) journal(lease *coordinationv1.Lease) pipeline.Journal {
-	journal, text := pipeline.Journal{}, lease.Annotations[annotationJournal]
+func (r *Release) journal(lease *coordinationv1.Lease) record.Journal {
+	journal, text := record.Journal{}, lease.Annotations[annotationJournal]
 	if text == "" {
 		return journal
 	}
 	if len(text) > maxJournal || json.Unmarshal([]byte(text), &journal) != nil {
 		r.Log.Warn("the journal of the last run cannot be read and counts as none", "lease", r.leaseName())
-		return pipeline.Journal{}
+		return record.Journal{}
 	}
 	return journal
 }

@@ -35,7 +35,7 @@ func holdsData(kind string) bool {
 	return slices.Contains([]string{"PersistentVolumeClaim", "PersistentVolume", "Namespace", "CustomResourceDefinition"}, kind)
 }
 
-// owns tells whether Helm made the object for this release.
+// owns reports whether Helm made the object for this release.
 func (c *client) owns(object metav1.Object) bool {
 	return object.GetLabels()[labelManagedBy] == "Helm" &&
 		object.GetAnnotations()[annotationName] == c.name &&
@@ -81,7 +81,7 @@ func (c *client) leftovers() ([]leftover, error) {
 	return result, nil
 }
 
-// stays tells whether a live object is not this release's to remove.
+// stays reports whether a live object is not this release's to remove.
 func (c *client) stays(object *unstructured.Unstructured) bool {
 	return !c.owns(object) || object.GetDeletionTimestamp() != nil ||
 		object.GetAnnotations()[helmkube.ResourcePolicyAnno] == helmkube.KeepPolicy

@@ -11,7 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // timing says how quickly a lock's holder must show that it lives, and a change end.
@@ -45,7 +45,7 @@ func (r *Release) Lock(ctx context.Context, holder string) (held context.Context
 	renewing, cancel := context.WithCancel(context.WithoutCancel(ctx))
 	var wg sync.WaitGroup
 	wg.Go(func() {
-		if err := pipeline.Guard(func() error { return r.renew(renewing) }); err != nil {
+		if err := record.Guard(func() error { return r.renew(renewing) }); err != nil {
 			lose(err)
 		}
 	})
@@ -117,7 +117,7 @@ func (r *Release) locked(lease *coordinationv1.Lease) error {
 	if lease.Spec.AcquireTime != nil {
 		since = lease.Spec.AcquireTime.UTC().Format(time.RFC3339)
 	}
-	return pipeline.Refused("release/locked", "release %q in namespace %q is being changed by %s since %s; wait for it to end",
+	return record.Refused("release/locked", "release %q in namespace %q is being changed by %s since %s; wait for it to end",
 		r.Name, r.Namespace, holderOf(lease), since)
 }
 

@@ -14,7 +14,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const leasePath = "/apis/coordination.k8s.io/v1/namespaces/portal/leases/stagecrew-backstage"
@@ -25,7 +25,7 @@ func TestOneRunAtATimeHoldsTheLock(t *testing.T) {
 	require.NoError(t, err)
 	other := reopen(t, cluster)
 	_, _, err = other.Lock(t.Context(), "run 2")
-	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+	require.Equal(t, record.KindRefused, record.KindOf(err))
 	require.ErrorContains(t, err, "is being changed by run 1 since")
 	require.NoError(t, held.Err())
 	require.NoError(t, unlock(t.Context()))
@@ -70,11 +70,11 @@ func TestWhoLosesTheLockIsToldAndDoesNotTakeItBack(t *testing.T) {
 			require.NoError(t, err)
 			takeOver(cluster, holder)
 			require.Eventually(t, func() bool { return held.Err() != nil }, 10*time.Second, 10*time.Millisecond)
-			var lost *pipeline.Error
+			var lost *record.Error
 			require.ErrorAs(t, context.Cause(held), &lost)
 			require.Equal(t, "release/lock-lost", lost.Code)
 			require.ErrorContains(t, lost, "is held by "+holder)
-			require.ErrorAs(t, r.Note(t.Context(), pipeline.Journal{Phase: "watch"}), &lost)
+			require.ErrorAs(t, r.Note(t.Context(), record.Journal{Phase: "watch"}), &lost)
 			require.NoError(t, unlock(t.Context()))
 			lease := cluster.object(leasePath).(*coordinationv1.Lease)
 			require.Equal(t, holder, *lease.Spec.HolderIdentity)
@@ -129,11 +129,11 @@ func TestTheJournalOutlivesItsRun(t *testing.T) {
 	none, err := r.Journal(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, none)
-	require.Error(t, r.Note(t.Context(), pipeline.Journal{Phase: "apply"}), "only while the lock is held")
+	require.Error(t, r.Note(t.Context(), record.Journal{Phase: "apply"}), "only while the lock is held")
 
 	_, unlock, err := r.Lock(t.Context(), "run 1")
 	require.NoError(t, err)
-	want := pipeline.Journal{Holder: "run 1", Phase: "watch", Revision: 4, PreviousGood: 3, Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	want := record.Journal{Holder: "run 1", Phase: "watch", Revision: 4, PreviousGood: 3, Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	require.NoError(t, r.Note(t.Context(), want))
 	require.NoError(t, unlock(t.Context()))
 
@@ -143,7 +143,7 @@ func TestTheJournalOutlivesItsRun(t *testing.T) {
 	got, err := next.Journal(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, want, got)
-	require.NoError(t, next.Note(t.Context(), pipeline.Journal{}))
+	require.NoError(t, next.Note(t.Context(), record.Journal{}))
 	got, err = next.Journal(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, got)

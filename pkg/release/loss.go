@@ -10,13 +10,13 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // deletion says what would go with a live object.
-func (t *trial) deletion(object *unstructured.Unstructured) pipeline.Deletion {
+func (t *trial) deletion(object *unstructured.Unstructured) record.Deletion {
 	kind := object.GroupVersionKind()
-	return pipeline.Deletion{
+	return record.Deletion{
 		Group: kind.Group, Kind: kind.Kind, Namespace: object.GetNamespace(), Name: object.GetName(), Loss: t.loss(object),
 	}
 }

@@ -8,7 +8,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestAPlanSaysWhatIsLostWithWhatItDeletes(t *testing.T) {
@@ -43,7 +43,7 @@ spec: {template: {spec: {restartPolicy: Never, containers: [{name: migrate, imag
 		"Deployment/web": "its 2 ready pods", "PersistentVolumeClaim/data": "the data in it",
 		"StatefulSet/db": "", "Service/web": "", "Service/web-headless": "", "Service/db": "", "Job/migrate-1": "",
 	}, loss, "a finished Job and what has no ready pod is no loss, and what is kept does not go")
-	require.Contains(t, plan.Deletions, pipeline.Deletion{Group: "apps", Kind: "Deployment", Namespace: "portal", Name: "web", Loss: "its 2 ready pods"})
+	require.Contains(t, plan.Deletions, record.Deletion{Group: "apps", Kind: "Deployment", Namespace: "portal", Name: "web", Loss: "its 2 ready pods"})
 }
 
 func TestWhatGoesOneWayOnly(t *testing.T) {
@@ -82,7 +82,7 @@ func TestAPlanOfARollbackNamesNoImage(t *testing.T) {
 	apply(t, r, "two")
 	plan, err := r.PlanRollback(t.Context(), 1)
 	require.NoError(t, err)
-	require.Equal(t, pipeline.Image{}, plan.Image)
+	require.Equal(t, record.Image{}, plan.Image)
 }
 
 func TestAHookThatIsMadeAnewLosesItsData(t *testing.T) {

@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"sigs.k8s.io/yaml"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // annotationWait with the value "false" says of a Job that its end is not waited for,
@@ -21,32 +21,32 @@ import (
 const annotationWait = "stagecrew.dev/wait"
 
 // applied lists what in a revision's manifest is worth watching.
-func (r *Release) applied(record *helmrelease.Release) (pipeline.Applied, error) {
-	result := pipeline.Applied{Revision: r.revision(record)}
-	objects, err := documents(record.Manifest)
+func (r *Release) applied(stored *helmrelease.Release) (record.Applied, error) {
+	result := record.Applied{Revision: r.revision(stored)}
+	objects, err := documents(stored.Manifest)
 	if err != nil {
-		return result, fmt.Errorf("reading the manifest of revision %d: %w", record.Version, err)
+		return result, fmt.Errorf("reading the manifest of revision %d: %w", stored.Version, err)
 	}
-	before := r.before(record)
+	before := r.before(stored)
 	for _, o := range objects {
-		namespace := cmp.Or(o.GetNamespace(), record.Namespace)
+		namespace := cmp.Or(o.GetNamespace(), stored.Namespace)
 		switch named := o.GetKind() + "/" + o.GetName(); {
 		case o.GetKind() == "Job" && o.GetAnnotations()[annotationWait] == "false":
 			result.Unwatched = append(result.Unwatched, named+" is not waited for, as its annotation "+annotationWait+" says")
-		case pipeline.IsWatched(o.GetAPIVersion(), o.GetKind()):
-			result.Workloads = append(result.Workloads, pipeline.Workload{Kind: o.GetKind(), Namespace: namespace, Name: o.GetName(), Expires: expiring(o)})
+		case record.IsWatched(o.GetAPIVersion(), o.GetKind()):
+			result.Workloads = append(result.Workloads, record.Workload{Kind: o.GetKind(), Namespace: namespace, Name: o.GetName(), Expires: expiring(o)})
 		case makesPods(o):
 			group, _, _ := strings.Cut(o.GetAPIVersion(), "/")
 			result.Unwatched = append(result.Unwatched, fmt.Sprintf("%s.%s/%s makes pods, and its rollout cannot be watched", o.GetKind(), group, o.GetName()))
 		case isService(o) && len(selector(o)) > 0:
-			result.Services = append(result.Services, pipeline.Service{Namespace: namespace, Name: o.GetName(), Port: httpPort(o), Led: led(o, before)})
+			result.Services = append(result.Services, record.Service{Namespace: namespace, Name: o.GetName(), Port: httpPort(o), Led: led(o, before)})
 		}
 	}
 	return result, nil
 }
 
 // before are the objects of the last revision before this one that Helm could apply.
-func (r *Release) before(record *helmrelease.Release) []*unstructured.Unstructured {
+func (r *Release) before(stored *helmrelease.Release) []*unstructured.Unstructured {
 	if r.helm == nil {
 		return nil
 	}
@@ -57,7 +57,7 @@ func (r *Release) before(record *helmrelease.Release) []*unstructured.Unstructur
 	var last *helmrelease.Release
 	for _, other := range records {
 		done := other.Info.Status == helmrelease.StatusSuperseded || other.Info.Status == helmrelease.StatusDeployed
-		if done && other.Version < record.Version && (last == nil || other.Version > last.Version) {
+		if done && other.Version < stored.Version && (last == nil || other.Version > last.Version) {
 			last = other
 		}
 	}
@@ -172,7 +172,7 @@ func led(service *unstructured.Unstructured, before []*unstructured.Unstructured
 	}
 	var to []map[string]any
 	for _, o := range before {
-		if template := podTemplate(o); pipeline.IsWatched(o.GetAPIVersion(), o.GetKind()) && selects(selector(before[i]), template) {
+		if template := podTemplate(o); record.IsWatched(o.GetAPIVersion(), o.GetKind()) && selects(selector(before[i]), template) {
 			to = append(to, template)
 		}
 	}

@@ -6,10 +6,10 @@ import (
 	"github.com/stretchr/testify/require"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-func manifestOf(t *testing.T, manifest string) pipeline.Applied {
+func manifestOf(t *testing.T, manifest string) record.Applied {
 	t.Helper()
 	applied, err := (&Release{}).applied(&helmrelease.Release{Namespace: "portal", Info: &helmrelease.Info{}, Manifest: manifest})
 	require.NoError(t, err)
@@ -32,10 +32,10 @@ items:
 ---
 # nothing
 `)
-	require.Equal(t, []pipeline.Workload{
+	require.Equal(t, []record.Workload{
 		{Kind: "Deployment", Namespace: "portal", Name: "api"}, {Kind: "Pod", Namespace: "portal", Name: "one"}, {Kind: "ReplicaSet", Namespace: "portal", Name: "set"},
 	}, applied.Workloads)
-	require.Equal(t, []pipeline.Service{{Namespace: "portal", Name: "api", Port: 81}}, applied.Services)
+	require.Equal(t, []record.Service{{Namespace: "portal", Name: "api", Port: 81}}, applied.Services)
 	require.Empty(t, applied.Unwatched)
 }
 
@@ -69,7 +69,7 @@ func TestRelease_AppliedNamesWhatMakesPodsAndCannotBeWatched(t *testing.T) {
 // helm/helm#10576: a Job that Kubernetes has removed is no Job that is missing.
 func TestRelease_AppliedSaysWhichJobsKubernetesRemoves(t *testing.T) {
 	applied := manifestOf(t, "{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {ttlSecondsAfterFinished: 0}}")
-	require.Equal(t, []pipeline.Workload{{Kind: "Job", Namespace: "portal", Name: "j", Expires: true}}, applied.Workloads)
+	require.Equal(t, []record.Workload{{Kind: "Job", Namespace: "portal", Name: "j", Expires: true}}, applied.Workloads)
 }
 
 func TestRelease_LedAreThePortsThatLedToPodsBefore(t *testing.T) {

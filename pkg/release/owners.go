@@ -37,10 +37,10 @@ func writersOf(entries []metav1.ManagedFieldsEntry) owners {
 	return result
 }
 
-// any tells whether Helm or kubectl wrote here or beneath.
+// any reports whether Helm or kubectl wrote here or beneath.
 func (o owners) any() bool { return len(o.helm)+len(o.kubectl) > 0 }
 
-// whole tells whether what is here is written as one thing.
+// whole reports whether what is here is written as one thing.
 func (o owners) whole() bool {
 	for _, trees := range [][]map[string]any{o.helm, o.kubectl, o.others} {
 		for _, tree := range trees {
@@ -92,7 +92,7 @@ func (o owners) down(step func(map[string]any) any) owners {
 	return owners{helm: walk(o.helm), kubectl: walk(o.kubectl), others: walk(o.others)}
 }
 
-// holds tells whether an item has the identity; JSON's numbers have two types here.
+// holds reports whether an item has the identity; JSON's numbers have two types here.
 func holds(item, identity map[string]any) bool {
 	for k, want := range identity {
 		got := item[k]

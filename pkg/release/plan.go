@@ -8,7 +8,7 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage/driver"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Plan says what [Release.Apply] would change with the image, and changes
@@ -20,17 +20,17 @@ import (
 // manifest is given all the same, so that everything that is missing can be
 // looked for at once. In a namespace that does not exist yet objects count as
 // created and only their form is checked.
-func (r *Release) Plan(ctx context.Context, image pipeline.Image) (pipeline.Plan, error) {
+func (r *Release) Plan(ctx context.Context, image record.Image) (record.Plan, error) {
 	chart, merged, err := r.prepare(ctx, image)
 	if err != nil {
-		return pipeline.Plan{}, err
+		return record.Plan{}, err
 	}
 	trial := &trial{crds: folderCRDs(chart), unbuilt: !image.IsBuilt()}
-	plan, record, err := r.plan(ctx, "planning to apply chart "+r.Chart, trial, func(e *engine) (*helmrelease.Release, error) {
+	plan, stored, err := r.plan(ctx, "planning to apply chart "+r.Chart, trial, func(e *engine) (*helmrelease.Release, error) {
 		return e.apply(ctx, r, chart, merged)
 	})
-	if record != nil {
-		r.planned(image, imagesOf(record))
+	if stored != nil {
+		r.planned(image, imagesOf(stored))
 		plan.Concerns = trial.outdated(chart)
 	}
 	plan.Image = image
@@ -38,13 +38,13 @@ func (r *Release) Plan(ctx context.Context, image pipeline.Image) (pipeline.Plan
 }
 
 // PlanRollback says what [Release.Rollback] would change, see [Release.Plan].
-func (r *Release) PlanRollback(ctx context.Context, to int) (pipeline.Plan, error) {
+func (r *Release) PlanRollback(ctx context.Context, to int) (record.Plan, error) {
 	target, err := r.record(ctx, to)
 	if err != nil {
-		return pipeline.Plan{}, err
+		return record.Plan{}, err
 	}
 	if err := r.notary().check(target); err != nil {
-		return pipeline.Plan{}, err
+		return record.Plan{}, err
 	}
 	plan, _, err := r.plan(ctx, fmt.Sprintf("planning to roll back to revision %d", to), &trial{}, func(e *engine) (*helmrelease.Release, error) {
 		return e.rollback(ctx, r, target)
@@ -55,10 +55,10 @@ func (r *Release) PlanRollback(ctx context.Context, to int) (pipeline.Plan, erro
 // plan runs a change in an engine that only tries.
 func (r *Release) plan(
 	ctx context.Context, doing string, trial *trial, change func(*engine) (*helmrelease.Release, error),
-) (pipeline.Plan, *helmrelease.Release, error) {
+) (record.Plan, *helmrelease.Release, error) {
 	memory, err := r.copyOfRecords(ctx)
 	if err != nil && !isDenied(err) {
-		return pipeline.Plan{}, nil, err
+		return record.Plan{}, nil, err
 	}
 	if err != nil {
 		// What else is missing is found by going on as if there were no record.
@@ -67,47 +67,47 @@ func (r *Release) plan(
 	}
 	e, err := r.connect(&guarded{Driver: memory})
 	if err != nil {
-		return pipeline.Plan{}, nil, err
+		return record.Plan{}, nil, err
 	}
 	// Helm makes the definitions of crds when it installs.
 	records, _ := e.config.Releases.History(r.Name) //nolint:errcheck // they are in memory
 	trial.client, trial.first = e.client, !wasComplete(records)
 	e.config.KubeClient = trial
 	e.begin(ctx)
-	var record *helmrelease.Release
+	var stored *helmrelease.Release
 	// The chart's templates run in here, before any change does.
-	if err := sparing(func() error { record, err = change(e); return nil }); err != nil {
-		return pipeline.Plan{}, nil, err
+	if err := sparing(func() error { stored, err = change(e); return nil }); err != nil {
+		return record.Plan{}, nil, err
 	}
 	switch {
 	case ctx.Err() != nil:
-		return pipeline.Plan{}, nil, ctx.Err()
+		return record.Plan{}, nil, ctx.Err()
 	case err != nil && isDenied(err) && trial.manifest != "":
 		trial.denied = append(trial.denied, words(err))
-		return pipeline.Plan{Manifest: trial.manifest, Denied: trial.denied[0]}, nil, nil
+		return record.Plan{Manifest: trial.manifest, Denied: trial.denied[0]}, nil, nil
 	case len(trial.rejections) > 0:
-		return pipeline.Plan{}, nil, rejected(doing, trial.rejections)
+		return record.Plan{}, nil, rejected(doing, trial.rejections)
 	case err != nil && notOurs.MatchString(err.Error()):
-		return pipeline.Plan{}, nil, trial.foreign(doing, err)
+		return record.Plan{}, nil, trial.foreign(doing, err)
 	case err != nil:
-		return pipeline.Plan{}, nil, r.unapplied(doing, err)
+		return record.Plan{}, nil, r.unapplied(doing, err)
 	}
-	plan, err := r.found(record, trial)
-	return plan, record, err
+	plan, err := r.found(stored, trial)
+	return plan, stored, err
 }
 
 // found is what a trial that came to its end says.
-func (r *Release) found(record *helmrelease.Release, trial *trial) (pipeline.Plan, error) {
-	applied, err := r.applied(record)
+func (r *Release) found(stored *helmrelease.Release, trial *trial) (record.Plan, error) {
+	applied, err := r.applied(stored)
 	if err != nil {
-		return pipeline.Plan{}, err
+		return record.Plan{}, err
 	}
 	changes := slices.Concat(trial.changes, trial.untried)
-	secret := secretValues(record.Manifest, hooksOf(record))
+	secret := secretValues(stored.Manifest, hooksOf(stored))
 	for i := range changes {
 		changes[i].Diff = withhold(changes[i].Diff, secret)
 	}
-	plan := pipeline.Plan{Manifest: record.Manifest + hooksOf(record), Applied: applied, Changes: changes, Deletions: trial.deleted}
+	plan := record.Plan{Manifest: stored.Manifest + hooksOf(stored), Applied: applied, Changes: changes, Deletions: trial.deleted}
 	if len(trial.denied) > 0 {
 		plan.Denied = trial.denied[0]
 	}
@@ -115,9 +115,9 @@ func (r *Release) found(record *helmrelease.Release, trial *trial) (pipeline.Pla
 }
 
 // planned remembers the images that a chart renders.
-func (r *Release) planned(image pipeline.Image, images []string) {
+func (r *Release) planned(image record.Image, images []string) {
 	if r.images == nil {
-		r.images = map[pipeline.Image][]string{}
+		r.images = map[record.Image][]string{}
 	}
 	r.images[image] = images
 }
@@ -140,12 +140,12 @@ func (r *Release) copyOfRecords(ctx context.Context) (driver.Driver, error) {
 			return nil, err
 		}
 	}
-	for _, record := range records {
-		record, info := *record, *record.Info
-		if record.Info = &info; info.Status.IsPending() {
+	for _, stored := range records {
+		stored, info := *stored, *stored.Info
+		if stored.Info = &info; info.Status.IsPending() {
 			info.Status = helmrelease.StatusFailed
 		}
-		if err := memory.Create(fmt.Sprintf("sh.helm.release.v1.%s.v%d", record.Name, record.Version), &record); err != nil {
+		if err := memory.Create(fmt.Sprintf("sh.helm.release.v1.%s.v%d", stored.Name, stored.Version), &stored); err != nil {
 			return nil, err
 		}
 	}

@@ -11,10 +11,10 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-func actions(changes []pipeline.Change) map[string]string {
+func actions(changes []record.Change) map[string]string {
 	result := map[string]string{}
 	for _, c := range changes {
 		result[c.Object] = c.Action
@@ -35,7 +35,7 @@ func TestAPlanShowsWhatWouldChangeAndChangesNothing(t *testing.T) {
 		"Deployment/web": "update", "Secret/db": "update",
 	}, actions(plan.Changes))
 	require.Equal(t, 2, plan.Applied.Revision.Number)
-	require.Equal(t, []pipeline.Workload{{Kind: "Deployment", Namespace: "portal", Name: "web"}}, plan.Applied.Workloads)
+	require.Equal(t, []record.Workload{{Kind: "Deployment", Namespace: "portal", Name: "web"}}, plan.Applied.Workloads)
 	require.Contains(t, plan.Manifest, "name: added")
 	for _, change := range plan.Changes {
 		switch change.Object {
@@ -113,7 +113,7 @@ data: {app: APP}
 	r.Chart = replace("portal", "9Gi")
 	cluster.writes("")
 	_, err := r.Plan(t.Context(), image("one").Image())
-	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+	require.Equal(t, record.KindRefused, record.KindOf(err))
 	require.ErrorContains(t, err, "[release/immutable-field]")
 	require.ErrorContains(t, err, `would reject 3 objects`)
 	require.ErrorContains(t, err, `Deployment/web: spec.selector.matchLabels.app ("web" -> "portal") cannot be changed`)
@@ -156,12 +156,12 @@ func TestAPlanTriesHooks(t *testing.T) {
 	cluster.refusing("hang", apierrors.NewBadRequest("no such field"))
 	_, err = r.Plan(t.Context(), image("one").Image())
 	require.ErrorContains(t, err, "Job/hang: no such field")
-	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+	require.Equal(t, record.KindRefused, record.KindOf(err))
 }
 
 func TestAPlanWithoutAnAPIServerIsNoRefusal(t *testing.T) {
 	r, cluster := open(t)
 	cluster.refusing("web", apierrors.NewInternalError(apierrors.NewBadRequest("failed calling webhook")))
 	_, err := r.Plan(t.Context(), image("one").Image())
-	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err), err)
+	require.Equal(t, record.KindUnavailable, record.KindOf(err), err)
 }

@@ -6,7 +6,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // podMakers are kinds of well-known groups that make pods although nothing in them
@@ -40,7 +40,7 @@ var policies = []string{"kyverno.io", "gatekeeper.sh", "admissionregistration.k8
 // What a CronJob makes is not of this revision's rollout.
 func makesPods(o *unstructured.Unstructured) bool {
 	group, _, grouped := strings.Cut(o.GetAPIVersion(), "/")
-	if !grouped || group == "batch" || pipeline.IsWatched(o.GetAPIVersion(), o.GetKind()) {
+	if !grouped || group == "batch" || record.IsWatched(o.GetAPIVersion(), o.GetKind()) {
 		return false
 	}
 	if slices.ContainsFunc(policies, func(p string) bool { return group == p || strings.HasSuffix(group, "."+p) }) {

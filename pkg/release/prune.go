@@ -7,7 +7,7 @@ import (
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
@@ -28,14 +28,14 @@ func (r *Release) Prune(ctx context.Context) error {
 	if err != nil {
 		return classify("reading the history", err)
 	}
-	for _, record := range superfluous(records, r.notary().statements(records), r.HistoryMax) {
+	for _, stored := range superfluous(records, r.notary().statements(records), r.HistoryMax) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if _, err := r.helm.config.Releases.Delete(r.Name, record.Version); err != nil && !isMissing(err) {
-			return classify(fmt.Sprintf("deleting the record of revision %d", record.Version), err)
+		if _, err := r.helm.config.Releases.Delete(r.Name, stored.Version); err != nil && !isMissing(err) {
+			return classify(fmt.Sprintf("deleting the record of revision %d", stored.Version), err)
 		}
-		r.Log.Debug("deleted the record of an old revision", "revision", record.Version)
+		r.Log.Debug("deleted the record of an old revision", "revision", stored.Version)
 	}
 	return nil
 }
@@ -46,16 +46,16 @@ func superfluous(records []*helmrelease.Release, said map[int]statement, most in
 	slices.SortFunc(records, func(a, b *helmrelease.Release) int { return b.Version - a.Version })
 	good := 0
 	var old []*helmrelease.Release
-	for i, record := range records {
-		isGood := said[record.Version].mark == pipeline.MarkGood
+	for i, stored := range records {
+		isGood := said[stored.Version].mark == record.MarkGood
 		if isGood {
 			good++
 		}
 		switch {
 		case i < most, isGood && good <= goodKept:
-		case record.Info.Status == helmrelease.StatusDeployed, record.Info.Status.IsPending():
+		case stored.Info.Status == helmrelease.StatusDeployed, stored.Info.Status.IsPending():
 		default:
-			old = append(old, record)
+			old = append(old, stored)
 		}
 	}
 	slices.Reverse(old)

@@ -3,7 +3,7 @@ package release
 import (
 	"context"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // until does work that only reads and takes no context, as Helm's storage: when ctx
@@ -16,7 +16,7 @@ func until[T any](ctx context.Context, work func() (T, error)) (T, error) {
 	done := make(chan answer, 1)
 	go func() {
 		var a answer
-		if err := pipeline.Guard(func() error { a.value, a.err = work(); return nil }); err != nil {
+		if err := record.Guard(func() error { a.value, a.err = work(); return nil }); err != nil {
 			a.err = err
 		}
 		done <- a

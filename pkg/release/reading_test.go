@@ -7,7 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestUntil_LeavesBehindWhatDoesNotEnd(t *testing.T) {
@@ -18,7 +18,7 @@ func TestUntil_LeavesBehindWhatDoesNotEnd(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 
 	_, err = until(t.Context(), func() (int, error) { panic("broken") })
-	var panicked *pipeline.Panicked
+	var panicked *record.Panicked
 	require.ErrorAs(t, err, &panicked)
 	no := errors.New("no")
 	got, err := until(t.Context(), func() (int, error) { return 7, no })

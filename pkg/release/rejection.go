@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // maxValue bounds a value of a field in a message.
@@ -59,9 +59,9 @@ func rejected(doing string, rejections []rejection) error {
 		what = fmt.Sprintf("the API server would reject %d objects:\n  %s", len(lines), strings.Join(lines, "\n  "))
 	}
 	if fixed {
-		return pipeline.Refused("release/immutable-field", "%s: %s", doing, what)
+		return record.Refused("release/immutable-field", "%s: %s", doing, what)
 	}
-	return pipeline.Refused("release/rejected", "%s: %s", doing, what)
+	return record.Refused("release/rejected", "%s: %s", doing, what)
 }
 
 // explain says why an object was refused, and whether because a field of it

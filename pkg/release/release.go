@@ -11,7 +11,7 @@ import (
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Cluster reaches the API server.
@@ -45,7 +45,7 @@ type Options struct {
 	Reason string
 	// Watch judges pods, as pkg/rollout does, where Helm must wait: for a hook, and
 	// before hooks that need the application. nil waits as Helm does.
-	Watch func(context.Context, pipeline.Applied) (pipeline.Rollout, error)
+	Watch func(context.Context, record.Applied) (record.Rollout, error)
 	// VerdictKey makes and checks the MAC of verdicts; at least 16 bytes, or nil for
 	// verdicts that everybody can write who may write the release's Secrets.
 	VerdictKey []byte
@@ -74,8 +74,8 @@ type Release struct {
 	busy   chan struct{} // holds one token while a change runs
 	held   holding
 	guard  *guarded
-	merged map[string]any              // the values without the image, once they were read
-	images map[pipeline.Image][]string // that were planned with an image
+	merged map[string]any            // the values without the image, once they were read
+	images map[record.Image][]string // that were planned with an image
 
 	lessons lessons
 }
@@ -83,10 +83,10 @@ type Release struct {
 // Open makes the connection to Helm's records. It sends no request.
 func Open(o Options) (*Release, error) {
 	if err := chartutil.ValidateReleaseName(o.Name); err != nil {
-		return nil, pipeline.BadInput("release/name", "release name %q: %w", o.Name, err)
+		return nil, record.BadInput("release/name", "release name %q: %w", o.Name, err)
 	}
 	if len(o.VerdictKey) > 0 && len(o.VerdictKey) < minKey {
-		return nil, pipeline.BadInput("release/verdict-key", "STAGECREW_VERDICT_KEY is shorter than %d bytes; `openssl rand -hex 32` makes a good one", minKey)
+		return nil, record.BadInput("release/verdict-key", "STAGECREW_VERDICT_KEY is shorter than %d bytes; `openssl rand -hex 32` makes a good one", minKey)
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
@@ -107,10 +107,10 @@ func Open(o Options) (*Release, error) {
 }
 
 // Describe says what an existing revision consists of.
-func (r *Release) Describe(ctx context.Context, revision int) (pipeline.Applied, error) {
-	record, err := r.record(ctx, revision)
+func (r *Release) Describe(ctx context.Context, revision int) (record.Applied, error) {
+	stored, err := r.record(ctx, revision)
 	if err != nil {
-		return pipeline.Applied{}, err
+		return record.Applied{}, err
 	}
-	return r.applied(record)
+	return r.applied(stored)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
@@ -83,11 +83,11 @@ func chartOf(t *testing.T, templates string) string {
 	return dir
 }
 
-func image(repository string) pipeline.Verified {
-	return pipeline.NewVerified(pipeline.Image{Repository: "registry.test/" + repository, Digest: digest}, "key")
+func image(repository string) record.Verified {
+	return record.NewVerified(record.Image{Repository: "registry.test/" + repository, Digest: digest}, "key")
 }
 
-func apply(t *testing.T, r *Release, repository string) pipeline.Applied {
+func apply(t *testing.T, r *Release, repository string) record.Applied {
 	t.Helper()
 	applied, err := r.Apply(t.Context(), image(repository))
 	require.NoError(t, err)
@@ -101,12 +101,12 @@ func TestApplyInstallsThenUpgradesAndNamesWhatToWatch(t *testing.T) {
 	require.Equal(t, "deployed", first.Revision.Status)
 	require.Equal(t, "registry.test/one@"+digest, first.Revision.Image)
 	require.Equal(t, "portal-1.2.3", first.Revision.Chart)
-	require.Equal(t, pipeline.MarkPending, first.Revision.Verdict, "unproven from its first moment")
-	require.ElementsMatch(t, []pipeline.Workload{
+	require.Equal(t, record.MarkPending, first.Revision.Verdict, "unproven from its first moment")
+	require.ElementsMatch(t, []record.Workload{
 		{Kind: "Deployment", Namespace: "portal", Name: "web"},
 		{Kind: "StatefulSet", Namespace: "portal", Name: "db"},
 	}, first.Workloads)
-	require.Equal(t, []pipeline.Service{{Namespace: "portal", Name: "web", Port: 80},
+	require.Equal(t, []record.Service{{Namespace: "portal", Name: "web", Port: 80},
 		{Namespace: "portal", Name: "web-headless", Port: 80}, {Namespace: "portal", Name: "db", Port: 5432}}, first.Services)
 	second := apply(t, r, "two")
 	require.Equal(t, 2, second.Revision.Number)
@@ -125,7 +125,7 @@ kind: StatefulSet
 metadata: {name: db, namespace: data}
 `})
 	require.NoError(t, err)
-	require.Equal(t, []pipeline.Workload{{Kind: "StatefulSet", Namespace: "data", Name: "db"}}, applied.Workloads)
+	require.Equal(t, []record.Workload{{Kind: "StatefulSet", Namespace: "data", Name: "db"}}, applied.Workloads)
 }
 
 func TestHistoryIsNewestFirstWithVerdicts(t *testing.T) {
@@ -134,14 +134,14 @@ func TestHistoryIsNewestFirstWithVerdicts(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, empty)
 	apply(t, r, "one")
-	require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkGood))
+	require.NoError(t, r.Mark(t.Context(), 1, record.MarkGood))
 	apply(t, r, "two")
 	history, err := r.History(t.Context())
 	require.NoError(t, err)
 	require.Len(t, history, 2)
-	require.Equal(t, pipeline.MarkPending, history[0].Verdict, "the verdict of an earlier revision is not inherited")
+	require.Equal(t, record.MarkPending, history[0].Verdict, "the verdict of an earlier revision is not inherited")
 	require.Zero(t, history[0].MarkedAt)
-	require.Equal(t, pipeline.MarkGood, history[1].Verdict)
+	require.Equal(t, record.MarkGood, history[1].Verdict)
 	require.WithinDuration(t, time.Now(), history[1].MarkedAt, time.Minute)
 	require.Equal(t, "superseded", history[1].Status)
 }
@@ -149,13 +149,13 @@ func TestHistoryIsNewestFirstWithVerdicts(t *testing.T) {
 func TestARollbackIsAnUnprovenCopyThatKnowsItsOrigin(t *testing.T) {
 	r, _ := open(t)
 	apply(t, r, "one")
-	require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkGood))
+	require.NoError(t, r.Mark(t.Context(), 1, record.MarkGood))
 	apply(t, r, "two")
 	for want := 3; want <= 4; want++ {
 		applied, err := r.Rollback(t.Context(), want-2-(want-3))
 		require.NoError(t, err)
 		require.Equal(t, want, applied.Revision.Number)
-		require.Equal(t, pipeline.MarkPending, applied.Revision.Verdict, "Helm would have copied the verdict good")
+		require.Equal(t, record.MarkPending, applied.Revision.Verdict, "Helm would have copied the verdict good")
 		require.Equal(t, 1, applied.Revision.Origin)
 		require.Equal(t, "registry.test/one@"+digest, applied.Revision.Image)
 	}
@@ -185,7 +185,7 @@ func TestWrongInputChangesNothing(t *testing.T) {
 			c.change(r)
 			_, err := r.Apply(t.Context(), image("one"))
 			require.ErrorContains(t, err, c.want)
-			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+			require.Equal(t, record.KindInput, record.KindOf(err))
 			history, err := r.History(t.Context())
 			require.NoError(t, err)
 			require.Empty(t, history)
@@ -195,5 +195,5 @@ func TestWrongInputChangesNothing(t *testing.T) {
 
 func TestBadReleaseNamesAreInput(t *testing.T) {
 	_, err := Open(Options{Name: strings.Repeat("x", 60)})
-	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+	require.Equal(t, record.KindInput, record.KindOf(err))
 }

@@ -9,12 +9,12 @@ import (
 	"helm.sh/helm/v3/pkg/cli/values"
 	helmgetter "helm.sh/helm/v3/pkg/getter"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/redact"
 )
 
 // prepare gives the chart and the values that it is rendered with.
-func (r *Release) prepare(ctx context.Context, image pipeline.Image) (*chart.Chart, map[string]any, error) {
+func (r *Release) prepare(ctx context.Context, image record.Image) (*chart.Chart, map[string]any, error) {
 	c, err := r.chart(ctx)
 	if err != nil {
 		return nil, nil, err
@@ -30,12 +30,12 @@ func (r *Release) prepare(ctx context.Context, image pipeline.Image) (*chart.Cha
 }
 
 // values merges files, --set and the image.
-func (r *Release) values(image pipeline.Image) (map[string]any, error) {
+func (r *Release) values(image record.Image) (map[string]any, error) {
 	if r.merged == nil {
 		options := values.Options{ValueFiles: r.Values, Values: r.Set}
 		merged, err := options.MergeValues(helmgetter.All(cli.New()))
 		if err != nil {
-			return nil, pipeline.BadInput("release/values", "reading the chart's values: %w", err)
+			return nil, record.BadInput("release/values", "reading the chart's values: %w", err)
 		}
 		r.merged = merged
 	}
@@ -48,7 +48,7 @@ func (r *Release) values(image pipeline.Image) (map[string]any, error) {
 		next, ok := at[key].(map[string]any)
 		if !ok {
 			if at[key] != nil {
-				return nil, pipeline.BadInput("release/values", "--image-values-path %s: %q is not a mapping in the values", r.ImageValuesPath, key)
+				return nil, record.BadInput("release/values", "--image-values-path %s: %q is not a mapping in the values", r.ImageValuesPath, key)
 			}
 			next = map[string]any{}
 			at[key] = next

@@ -7,7 +7,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // renew keeps the lease alive until ctx ends, or somebody else has taken it: that
@@ -18,7 +18,7 @@ func (r *Release) renew(ctx context.Context) error {
 		switch {
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // unlocked meanwhile
-		case pipeline.KindOf(err) == pipeline.KindUnavailable && r.isLost():
+		case record.KindOf(err) == record.KindUnavailable && r.isLost():
 			r.Log.Error(err.Error())
 			return err
 		case err != nil:
@@ -69,7 +69,7 @@ func (r *Release) write(ctx context.Context, lease *coordinationv1.Lease, change
 	}
 }
 
-// sameHolding tells whether a lease is held by the one who took it then: two
+// sameHolding reports whether a lease is held by the one who took it then: two
 // jobs of one run have the same name, but not the same moment.
 func sameHolding(lease, ours *coordinationv1.Lease) bool {
 	return holderOf(lease) == holderOf(ours) && lease.Spec.AcquireTime.Equal(ours.Spec.AcquireTime)
@@ -82,6 +82,6 @@ func (r *Release) isLost() bool {
 }
 
 func (r *Release) lost(to string) error {
-	return pipeline.Unavailable("release/lock-lost",
+	return record.Unavailable("release/lock-lost",
 		"the lock of release %q in namespace %q is held by %s: this run gave no sign of life for too long", r.Name, r.Namespace, to)
 }

@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/resource"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
@@ -239,7 +239,7 @@ func each(ctx context.Context, infos helmkube.ResourceList, do func(int, *resour
 		}
 		wg.Go(func() {
 			defer func() { <-free }()
-			errs[i] = pipeline.Guard(func() error { return do(i, info) })
+			errs[i] = record.Guard(func() error { return do(i, info) })
 		})
 	}
 	wg.Wait()

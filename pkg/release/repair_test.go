@@ -11,7 +11,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
@@ -74,7 +74,7 @@ func halfway(t *testing.T) (*Release, *api) {
 	r, cluster := open(t)
 	r.Chart = chartOf(t, growing)
 	apply(t, r, "good")
-	require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkGood))
+	require.NoError(t, r.Mark(t.Context(), 1, record.MarkGood))
 	cluster.refusing("web", apierrors.NewBadRequest("not now"))
 	_, err := r.Apply(t.Context(), image("bad"))
 	require.Error(t, err)
@@ -88,9 +88,9 @@ func (r *Release) with(chart string) *Release {
 }
 
 func TestWhatAFailedRevisionLeftIsRemoved(t *testing.T) {
-	for name, change := range map[string]func(*Release) (pipeline.Applied, error){
-		"by a rollback":    func(r *Release) (pipeline.Applied, error) { return r.Rollback(t.Context(), 1) },
-		"by the next good": func(r *Release) (pipeline.Applied, error) { return r.Apply(t.Context(), image("good")) },
+	for name, change := range map[string]func(*Release) (record.Applied, error){
+		"by a rollback":    func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) },
+		"by the next good": func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("good")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, cluster := halfway(t)
@@ -124,9 +124,9 @@ func TestALeftoverThatAnotherReleaseOwnsStays(t *testing.T) {
 // Helm's patch starts from the last deployed revision, which has no second
 // container: it would survive (helm #13346).
 func TestFieldsOfAFailedRevisionGoWithTheSamePatch(t *testing.T) {
-	for name, change := range map[string]func(*Release) (pipeline.Applied, error){
-		"by a rollback":    func(r *Release) (pipeline.Applied, error) { return r.Rollback(t.Context(), 1) },
-		"by the next good": func(r *Release) (pipeline.Applied, error) { return r.Apply(t.Context(), image("good")) },
+	for name, change := range map[string]func(*Release) (record.Applied, error){
+		"by a rollback":    func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) },
+		"by the next good": func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("good")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, cluster := open(t)
@@ -190,9 +190,9 @@ func TestWhatOthersFilledInIsNoDifference(t *testing.T) {
 }
 
 func TestAContainerThatAnyProgramAddedIsRemoved(t *testing.T) {
-	for name, change := range map[string]func(*Release) (pipeline.Applied, error){
-		"by a rollback": func(r *Release) (pipeline.Applied, error) { return r.Rollback(t.Context(), 1) },
-		"by a deploy":   func(r *Release) (pipeline.Applied, error) { return r.Apply(t.Context(), image("good")) },
+	for name, change := range map[string]func(*Release) (record.Applied, error){
+		"by a rollback": func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) },
+		"by a deploy":   func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("good")) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, cluster := open(t)
@@ -249,7 +249,7 @@ func TestPodsOfABadRevisionDoNotHoldUpAStatefulSet(t *testing.T) {
 	prepare := func(t *testing.T) (*Release, *api) {
 		r, cluster := open(t)
 		apply(t, r, "one")
-		require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkGood))
+		require.NoError(t, r.Mark(t.Context(), 1, record.MarkGood))
 		apply(t, r, "two")
 		amend(cluster, set, func(s *appsv1.StatefulSet) {
 			s.UID, s.Status.UpdateRevision = "set", "db-good"

@@ -8,7 +8,7 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const scaler = `apiVersion: autoscaling/v2
@@ -25,9 +25,9 @@ const hpaPath = "/apis/autoscaling/v2/namespaces/portal/horizontalpodautoscalers
 
 func TestTheNumberOfReplicasUnderAnAutoscalerStays(t *testing.T) {
 	replicas := func(cluster *api) int32 { return *cluster.object(deploymentPath).(*appsv1.Deployment).Spec.Replicas }
-	changes := map[string]func(*Release) (pipeline.Applied, error){
-		"apply":    func(r *Release) (pipeline.Applied, error) { return r.Apply(t.Context(), image("two")) },
-		"rollback": func(r *Release) (pipeline.Applied, error) { return r.Rollback(t.Context(), 1) },
+	changes := map[string]func(*Release) (record.Applied, error){
+		"apply":    func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("two")) },
+		"rollback": func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) },
 	}
 	cases := map[string]struct {
 		prepare func(*Release, *api)
@@ -92,6 +92,6 @@ func TestAnAutoscalerThatTheChartGivesUpDecidesNoMore(t *testing.T) {
 	require.Nil(t, cluster.object(hpaPath+"web"))
 }
 
-func contains(changes []pipeline.Change, line string) bool {
-	return slices.ContainsFunc(changes, func(c pipeline.Change) bool { return strings.Contains(c.Diff, line) })
+func contains(changes []record.Change, line string) bool {
+	return slices.ContainsFunc(changes, func(c record.Change) bool { return strings.Contains(c.Diff, line) })
 }

@@ -258,7 +258,7 @@ func used(record *helmrelease.Release) []secretKey {
 	})
 }
 
-// hasContainers tells whether an object has containers in it, whatever its kind.
+// hasContainers reports whether an object has containers in it, whatever its kind.
 func hasContainers(node any) bool {
 	switch node := node.(type) {
 	case map[string]any:

@@ -8,7 +8,7 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // helm/helm#11553: Helm installs again from 3.11 on.
@@ -36,7 +36,7 @@ func TestAReleaseThatIsBeingUninstalledIsRefused(t *testing.T) {
 	for _, err := range []error{planErr, err} {
 		require.ErrorContains(t, err, "helm uninstall backstage --namespace portal")
 		require.ErrorContains(t, err, "[release/uninstalling]")
-		require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+		require.Equal(t, record.KindRefused, record.KindOf(err))
 	}
 }
 
@@ -80,7 +80,7 @@ metadata: {name: now}
 }
 
 // watched makes the release judge with this function.
-func watched(t *testing.T, cluster *api, chart string, watch func(context.Context, pipeline.Applied) (pipeline.Rollout, error)) *Release {
+func watched(t *testing.T, cluster *api, chart string, watch func(context.Context, record.Applied) (record.Rollout, error)) *Release {
 	t.Helper()
 	r, err := Open(Options{Cluster: cluster, Namespace: "portal", Name: "backstage", Chart: chart, Watch: watch})
 	require.NoError(t, err)
@@ -90,7 +90,7 @@ func watched(t *testing.T, cluster *api, chart string, watch func(context.Contex
 // helm/helm#11778: with helm --wait they find the application running.
 func TestHooksAfterAChangeRunWhenThePodsAreReady(t *testing.T) {
 	for name, event := range map[string]string{"an install": "post-install", "an upgrade": "post-upgrade", "a rollback": "post-rollback"} {
-		for _, cause := range []*pipeline.Cause{nil, {Code: "rollout/crash", Object: "Pod/web-1", Message: "exit code 3"}} {
+		for _, cause := range []*record.Cause{nil, {Code: "rollout/crash", Object: "Pod/web-1", Message: "exit code 3"}} {
 			t.Run(name, func(t *testing.T) {
 				_, cluster := open(t)
 				asked, made := 0, false
@@ -98,19 +98,19 @@ func TestHooksAfterAChangeRunWhenThePodsAreReady(t *testing.T) {
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: after, annotations: {helm.sh/hook: `+event+`}}
-`), func(_ context.Context, applied pipeline.Applied) (pipeline.Rollout, error) {
+`), func(_ context.Context, applied record.Applied) (record.Rollout, error) {
 					asked++
 					require.NotEmpty(t, applied.Workloads)
 					made = made || cluster.object(configPath+"after") != nil
-					return pipeline.Rollout{Cause: cause}, nil
+					return record.Rollout{Cause: cause}, nil
 				})
-				change := func() (pipeline.Applied, error) { return r.Apply(t.Context(), image("one")) }
+				change := func() (record.Applied, error) { return r.Apply(t.Context(), image("one")) }
 				if event != "post-install" {
 					_, err := change()
 					require.NoError(t, err)
 				}
 				if event == "post-rollback" {
-					change = func() (pipeline.Applied, error) { return r.Rollback(t.Context(), 1) }
+					change = func() (record.Applied, error) { return r.Rollback(t.Context(), 1) }
 				}
 				require.Zero(t, asked, "no hook follows: the caller watches")
 				_, err := change()
@@ -138,9 +138,9 @@ func TestAHookThatThePodsNeedSaysSo(t *testing.T) {
 apiVersion: v1
 kind: ConfigMap
 metadata: {name: after, annotations: {helm.sh/hook: post-install, stagecrew.dev/wait: "false"}}
-`), func(context.Context, pipeline.Applied) (pipeline.Rollout, error) {
+`), func(context.Context, record.Applied) (record.Rollout, error) {
 		t.Error("pods were waited for")
-		return pipeline.Rollout{}, nil
+		return record.Rollout{}, nil
 	})
 	_, err := r.Apply(t.Context(), image("one"))
 	require.NoError(t, err)
@@ -150,16 +150,16 @@ metadata: {name: after, annotations: {helm.sh/hook: post-install, stagecrew.dev/
 // SUSE/suse-ai-up#26: "pre-upgrade hooks failed: context deadline exceeded".
 func TestAHookThatCannotStartEndsTheChangeAtOnce(t *testing.T) {
 	_, cluster := open(t)
-	r := watched(t, cluster, migrating(t, "pre-install", "hang"), func(_ context.Context, applied pipeline.Applied) (pipeline.Rollout, error) {
-		require.Equal(t, []pipeline.Workload{{Kind: "Job", Namespace: "portal", Name: "hang"}}, applied.Workloads)
-		return pipeline.Rollout{Cause: &pipeline.Cause{
+	r := watched(t, cluster, migrating(t, "pre-install", "hang"), func(_ context.Context, applied record.Applied) (record.Rollout, error) {
+		require.Equal(t, []record.Workload{{Kind: "Job", Namespace: "portal", Name: "hang"}}, applied.Workloads)
+		return record.Rollout{Cause: &record.Cause{
 			Code: "rollout/image-not-found", Object: "Pod/hang-x", Container: "migrate", Reason: "ErrImagePull", Message: "manifest unknown",
 		}}, nil
 	})
 	_, err := r.Apply(t.Context(), image("one"))
 	var failed *ApplyError
 	require.ErrorAs(t, err, &failed)
-	require.Equal(t, pipeline.Cause{
+	require.Equal(t, record.Cause{
 		Code: "release/hook-failed", Object: "Job/hang", Container: "migrate", Reason: "ErrImagePull",
 		Message: "the hook (pre-install) failed: Pod/hang-x: manifest unknown",
 	}, failed.Cause)
@@ -167,8 +167,8 @@ func TestAHookThatCannotStartEndsTheChangeAtOnce(t *testing.T) {
 
 func TestASecretsValueInACauseIsWithheld(t *testing.T) {
 	_, cluster := open(t)
-	r := watched(t, cluster, migrating(t, "pre-install", "hang"), func(context.Context, pipeline.Applied) (pipeline.Rollout, error) {
-		return pipeline.Rollout{Cause: &pipeline.Cause{Message: "cannot open registry.test/password"}}, nil
+	r := watched(t, cluster, migrating(t, "pre-install", "hang"), func(context.Context, record.Applied) (record.Rollout, error) {
+		return record.Rollout{Cause: &record.Cause{Message: "cannot open registry.test/password"}}, nil
 	})
 	_, err := r.Apply(t.Context(), image("password"))
 	var failed *ApplyError

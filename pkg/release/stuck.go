@@ -107,7 +107,7 @@ func rollsInOrder(set *appsv1.StatefulSet) bool {
 		(strategy == "" || strategy == appsv1.RollingUpdateStatefulSetStrategyType)
 }
 
-// holdsUp tells whether the pod keeps the set from rolling.
+// holdsUp reports whether the pod keeps the set from rolling.
 func holdsUp(pod *corev1.Pod, set *appsv1.StatefulSet, all bool) bool {
 	if pod.DeletionTimestamp != nil || pod.Labels[appsv1.StatefulSetRevisionLabel] == set.Status.UpdateRevision || below(pod, set) {
 		return false
@@ -120,7 +120,7 @@ func holdsUp(pod *corev1.Pod, set *appsv1.StatefulSet, all bool) bool {
 	return all || cannotStart(pod)
 }
 
-// below tells whether the partition keeps the pod on its revision on purpose.
+// below reports whether the partition keeps the pod on its revision on purpose.
 func below(pod *corev1.Pod, set *appsv1.StatefulSet) bool {
 	rolling := set.Spec.UpdateStrategy.RollingUpdate
 	if rolling == nil || rolling.Partition == nil {
@@ -130,7 +130,7 @@ func below(pod *corev1.Pod, set *appsv1.StatefulSet) bool {
 	return err == nil && ordinal < int(*rolling.Partition)
 }
 
-// cannotStart tells whether a container waits for something else than its turn.
+// cannotStart reports whether a container waits for something else than its turn.
 func cannotStart(pod *corev1.Pod) bool {
 	for _, list := range [][]corev1.ContainerStatus{pod.Status.InitContainerStatuses, pod.Status.ContainerStatuses} {
 		for _, status := range list {

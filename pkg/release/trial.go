@@ -13,7 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // trial is Helm's client for a plan: it tries all objects, each for itself, and
@@ -30,9 +30,9 @@ type trial struct {
 	existing []string              // the definitions of crds that are there
 
 	mu         sync.Mutex
-	changes    []pipeline.Change
-	deleted    []pipeline.Deletion
-	untried    []pipeline.Change // of kinds that are coming
+	changes    []record.Change
+	deleted    []record.Deletion
+	untried    []record.Change // of kinds that are coming
 	rejections []rejection
 	denied     []string // what the user of the kubeconfig may not do
 }
@@ -44,10 +44,10 @@ func (t *trial) Update(original, target helmkube.ResourceList, _ bool) (*helmkub
 	if err != nil {
 		return none, err
 	}
-	changes := make([]*pipeline.Change, len(sent))
+	changes := make([]*record.Change, len(sent))
 	if err := each(t.ctx, sent, func(i int, info *resource.Info) (err error) {
 		if anew.Contains(info) {
-			changes[i] = &pipeline.Change{Object: named(info), Action: "update", Note: "is made anew"}
+			changes[i] = &record.Change{Object: named(info), Action: "update", Note: "is made anew"}
 			return nil
 		}
 		changes[i], err = t.try(bases.Get(info), info)
@@ -65,14 +65,14 @@ func (t *trial) Update(original, target helmkube.ResourceList, _ bool) (*helmkub
 }
 
 // try sends what Helm would send for one object.
-func (t *trial) try(base, info *resource.Info) (*pipeline.Change, error) {
+func (t *trial) try(base, info *resource.Info) (*record.Change, error) {
 	before, err := live(info)
 	if errors.IsNotFound(err) {
 		object, err := content(info.Object)
 		if err != nil {
 			return nil, err
 		}
-		change := &pipeline.Change{Object: named(info), Action: "create", Diff: objectDiff("live", "planned", nil, object)}
+		change := &record.Change{Object: named(info), Action: "create", Diff: objectDiff("live", "planned", nil, object)}
 		return change, t.tryCreate(info)
 	}
 	if err != nil {
@@ -87,7 +87,7 @@ func (t *trial) try(base, info *resource.Info) (*pipeline.Change, error) {
 		return nil, err
 	}
 	if diff := objectDiff("live", "planned", before, after); diff != "" {
-		return &pipeline.Change{Object: named(info), Action: "update", Diff: diff, OneWay: oneWay(before, after)}, nil
+		return &record.Change{Object: named(info), Action: "update", Diff: diff, OneWay: oneWay(before, after)}, nil
 	}
 	return nil, nil
 }
@@ -156,14 +156,14 @@ func (t *trial) deletions(original, target helmkube.ResourceList) error {
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", named(info), err)
 		}
-		t.changes = append(t.changes, pipeline.Change{Object: named(info), Action: "delete"})
+		t.changes = append(t.changes, record.Change{Object: named(info), Action: "delete"})
 		if found.GetDeletionTimestamp() == nil {
 			t.deleted = append(t.deleted, t.deletion(found))
 		}
 	}
 	left, err := t.leftovers()
 	for _, l := range left {
-		change := pipeline.Change{Object: named(l.info), Action: "delete"}
+		change := record.Change{Object: named(l.info), Action: "delete"}
 		if l.data || slices.Contains(t.changes, change) {
 			continue
 		}

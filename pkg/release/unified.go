@@ -56,7 +56,7 @@ func lines(text string) []string {
 	return strings.Split(strings.TrimSuffix(text, "\n"), "\n")
 }
 
-// changes tells whether a change begins within the lines that a hunk shows before it.
+// changes reports whether a change begins within the lines that a hunk shows before it.
 func changes(edits []edit, at int) bool {
 	for _, e := range edits[at:min(at+around+1, len(edits))] {
 		if e.mark != ' ' {
@@ -66,7 +66,7 @@ func changes(edits []edit, at int) bool {
 	return false
 }
 
-// near tells whether a kept line belongs to a hunk: a change is close on a side.
+// near reports whether a kept line belongs to a hunk: a change is close on a side.
 func near(edits []edit, at int) bool {
 	for _, e := range edits[max(at-around, 0):at] {
 		if e.mark != ' ' {

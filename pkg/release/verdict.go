@@ -14,7 +14,7 @@ import (
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // The labels on Helm's release records. Helm itself copies all labels into the
@@ -34,7 +34,7 @@ const (
 
 // statement is what the labels of a record say of its revision.
 type statement struct {
-	mark   pipeline.Mark
+	mark   record.Mark
 	at     time.Time
 	origin int
 	// changed means that the record is not the one that the verdict was given about.
@@ -46,14 +46,14 @@ type statement struct {
 type notary struct{ key []byte }
 
 // state replaces the labels about a revision; those of others stay.
-func (n notary) state(record *helmrelease.Release, s statement) {
-	labels := maps.Clone(record.Labels)
+func (n notary) state(stored *helmrelease.Release, s statement) {
+	labels := maps.Clone(stored.Labels)
 	maps.DeleteFunc(labels, func(name, _ string) bool { return strings.HasPrefix(name, labelPrefix) })
 	if labels == nil {
 		labels = map[string]string{}
 	}
-	labels[labelVerdict], labels[labelOf] = string(s.mark), strconv.Itoa(record.Version)
-	labels[labelManifest] = digestOf(record)
+	labels[labelVerdict], labels[labelOf] = string(s.mark), strconv.Itoa(stored.Version)
+	labels[labelManifest] = digestOf(stored)
 	if !s.at.IsZero() {
 		labels[labelWhen] = s.at.UTC().Format(whenFormat)
 	}
@@ -61,30 +61,30 @@ func (n notary) state(record *helmrelease.Release, s statement) {
 		labels[labelOrigin] = strconv.Itoa(s.origin)
 	}
 	if len(n.key) > 0 {
-		labels[labelMAC] = n.mac(record, labels)
+		labels[labelMAC] = n.mac(stored, labels)
 	}
-	record.Labels = labels
+	stored.Labels = labels
 }
 
 // read gives what the labels of a record say of this very record.
-func (n notary) read(record *helmrelease.Release) statement {
-	labels := record.Labels
+func (n notary) read(stored *helmrelease.Release) statement {
+	labels := stored.Labels
 	// Labels of others may hold anything; what does not parse counts as absent.
-	said := statement{mark: pipeline.Mark(labels[labelVerdict])}
+	said := statement{mark: record.Mark(labels[labelVerdict])}
 	said.at, _ = time.Parse(whenFormat, labels[labelWhen])
 	said.origin, _ = strconv.Atoi(labels[labelOrigin])
 	switch of := labels[labelOf]; {
 	case of == "":
-		return n.old(record, said)
-	case of != strconv.Itoa(record.Version):
+		return n.old(stored, said)
+	case of != strconv.Itoa(stored.Version):
 		return statement{}
-	case labels[labelManifest] != digestOf(record):
+	case labels[labelManifest] != digestOf(stored):
 		return statement{changed: true}
-	case len(n.key) == 0, said.mark == pipeline.MarkPending:
+	case len(n.key) == 0, said.mark == record.MarkPending:
 		return said
 	case labels[labelMAC] == "":
 		return statement{}
-	case !n.vouches(record):
+	case !n.vouches(stored):
 		return statement{changed: true}
 	}
 	return said
@@ -92,62 +92,62 @@ func (n notary) read(record *helmrelease.Release) statement {
 
 // old reads labels of before they named their revision. A copy that Helm made is
 // younger than the verdict in it. "pending" is no proof of anything and stands.
-func (n notary) old(record *helmrelease.Release, said statement) statement {
-	isRollback := strings.HasPrefix(record.Info.Description, "Rollback to ")
+func (n notary) old(stored *helmrelease.Release, said statement) statement {
+	isRollback := strings.HasPrefix(stored.Info.Description, "Rollback to ")
 	if !isRollback {
 		said.origin = 0
 	}
-	isOwn := !said.at.Before(record.Info.LastDeployed.Time.Truncate(time.Second))
-	if said.mark == pipeline.MarkPending || isOwn && len(n.key) == 0 {
+	isOwn := !said.at.Before(stored.Info.LastDeployed.Time.Truncate(time.Second))
+	if said.mark == record.MarkPending || isOwn && len(n.key) == 0 {
 		return said
 	}
 	return statement{origin: said.origin}
 }
 
 // vouches reports whether the MAC is that of this record with these labels.
-func (n notary) vouches(record *helmrelease.Release) bool {
-	return hmac.Equal([]byte(record.Labels[labelMAC]), []byte(n.mac(record, record.Labels)))
+func (n notary) vouches(stored *helmrelease.Release) bool {
+	return hmac.Equal([]byte(stored.Labels[labelMAC]), []byte(n.mac(stored, stored.Labels)))
 }
 
 // intact refuses a record that is not what its own labels were written about.
-func (n notary) intact(record *helmrelease.Release) error {
-	labels := record.Labels
-	if labels[labelOf] != strconv.Itoa(record.Version) {
+func (n notary) intact(stored *helmrelease.Release) error {
+	labels := stored.Labels
+	if labels[labelOf] != strconv.Itoa(stored.Version) {
 		return nil // they speak of another one, or of none
 	}
-	isForged := len(n.key) > 0 && labels[labelMAC] != "" && !n.vouches(record)
-	if labels[labelManifest] != digestOf(record) || isForged {
-		return pipeline.Refused("release/target-changed",
-			"Helm's record of revision %d was changed since stagecrew wrote on it: it is not what was judged; choose another revision, or make a new one by a deploy", record.Version)
+	isForged := len(n.key) > 0 && labels[labelMAC] != "" && !n.vouches(stored)
+	if labels[labelManifest] != digestOf(stored) || isForged {
+		return record.Refused("release/target-changed",
+			"Helm's record of revision %d was changed since stagecrew wrote on it: it is not what was judged; choose another revision, or make a new one by a deploy", stored.Version)
 	}
 	return nil
 }
 
 // made reports whether this pipeline wrote the record: with a key nobody else can
 // have written what it carries from its first moment.
-func (n notary) made(record *helmrelease.Release) bool {
-	labels := record.Labels
-	return labels[labelOf] == strconv.Itoa(record.Version) && labels[labelMAC] != "" && n.vouches(record)
+func (n notary) made(stored *helmrelease.Release) bool {
+	labels := stored.Labels
+	return labels[labelOf] == strconv.Itoa(stored.Version) && labels[labelMAC] != "" && n.vouches(stored)
 }
 
 // check refuses to go back to a record whose content is not what was judged.
-func (n notary) check(record *helmrelease.Release) error {
-	if err := n.intact(record); err != nil || len(n.key) == 0 {
+func (n notary) check(stored *helmrelease.Release) error {
+	if err := n.intact(stored); err != nil || len(n.key) == 0 {
 		return err
 	}
-	if record.Labels[labelOf] != strconv.Itoa(record.Version) || record.Labels[labelMAC] == "" {
-		return pipeline.Refused("release/target-changed",
-			"revision %d carries no verdict that was made with STAGECREW_VERDICT_KEY: anybody may have written it; choose another revision, or make a new one by a deploy", record.Version)
+	if stored.Labels[labelOf] != strconv.Itoa(stored.Version) || stored.Labels[labelMAC] == "" {
+		return record.Refused("release/target-changed",
+			"revision %d carries no verdict that was made with STAGECREW_VERDICT_KEY: anybody may have written it; choose another revision, or make a new one by a deploy", stored.Version)
 	}
 	return nil
 }
 
 // mac binds a verdict to the release, the revision and all that a rollback to it
 // would apply or show.
-func (n notary) mac(record *helmrelease.Release, labels map[string]string) string {
+func (n notary) mac(stored *helmrelease.Release, labels map[string]string) string {
 	h := hmac.New(sha256.New, n.key)
-	values, _ := json.Marshal(plain(record.Config)) //nolint:errcheck // values come from JSON or YAML
-	put(h, "stagecrew verdict v1", record.Namespace, record.Name, strconv.Itoa(record.Version), digestOf(record), string(values), chartName(record))
+	values, _ := json.Marshal(plain(stored.Config)) //nolint:errcheck // values come from JSON or YAML
+	put(h, "stagecrew verdict v1", stored.Namespace, stored.Name, strconv.Itoa(stored.Version), digestOf(stored), string(values), chartName(stored))
 	put(h, labels[labelVerdict], labels[labelWhen], labels[labelOrigin])
 	return sum(h)
 }
@@ -163,10 +163,10 @@ func plain(values map[string]any) any {
 }
 
 // digestOf is the digest of all that a revision applies: its manifest and hooks.
-func digestOf(record *helmrelease.Release) string {
+func digestOf(stored *helmrelease.Release) string {
 	h := sha256.New()
-	put(h, record.Manifest)
-	for _, hook := range record.Hooks {
+	put(h, stored.Manifest)
+	for _, hook := range stored.Hooks {
 		put(h, hook.Kind, hook.Name, hook.Path, hook.Manifest, strconv.Itoa(hook.Weight))
 		for _, event := range hook.Events {
 			put(h, "event", event.String())
@@ -199,20 +199,20 @@ func sum(h hash.Hash) string {
 // also known by the second in which the verdict was given.
 func (n notary) statements(records []*helmrelease.Release) map[int]statement {
 	first := map[string]int{}
-	for _, record := range records {
-		when := record.Labels[labelWhen]
-		if version, known := first[when]; !known || record.Version < version {
-			first[when] = record.Version
+	for _, stored := range records {
+		when := stored.Labels[labelWhen]
+		if version, known := first[when]; !known || stored.Version < version {
+			first[when] = stored.Version
 		}
 	}
 	result := map[int]statement{}
-	for _, record := range records {
-		said := n.read(record)
-		isCopy := record.Labels[labelOf] == "" && said.mark != pipeline.MarkPending && first[record.Labels[labelWhen]] != record.Version
+	for _, stored := range records {
+		said := n.read(stored)
+		isCopy := stored.Labels[labelOf] == "" && said.mark != record.MarkPending && first[stored.Labels[labelWhen]] != stored.Version
 		if isCopy {
 			said = statement{origin: said.origin}
 		}
-		result[record.Version] = said
+		result[stored.Version] = said
 	}
 	return result
 }

@@ -9,7 +9,7 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // plainHelm makes the revision that a plain helm upgrade would: with the labels
@@ -33,9 +33,9 @@ func plainHelm(t *testing.T, r *Release, status helmrelease.Status, change func(
 }
 
 func TestAVerdictSpeaksOfOneRevisionOnly(t *testing.T) {
-	forget := func(record *helmrelease.Release) {
-		delete(record.Labels, labelOf)
-		delete(record.Labels, labelManifest)
+	forget := func(stored *helmrelease.Release) {
+		delete(stored.Labels, labelOf)
+		delete(stored.Labels, labelManifest)
 	}
 	cases := map[string]struct {
 		status helmrelease.Status
@@ -45,28 +45,28 @@ func TestAVerdictSpeaksOfOneRevisionOnly(t *testing.T) {
 		"an upgrade by plain helm":       {status: helmrelease.StatusDeployed},
 		"one that failed":                {status: helmrelease.StatusFailed},
 		"a copy of an old record's":      {status: helmrelease.StatusDeployed, change: forget},
-		"an old record's own later mark": {helmrelease.StatusDeployed, func(record *helmrelease.Release) { forget(record); record.Labels[labelWhen] = "20990101T000000Z" }, true},
-		"an old record's, given before it was deployed": {helmrelease.StatusDeployed, func(record *helmrelease.Release) {
-			forget(record)
-			record.Labels[labelWhen] = "20010101T000000Z"
+		"an old record's own later mark": {helmrelease.StatusDeployed, func(stored *helmrelease.Release) { forget(stored); stored.Labels[labelWhen] = "20990101T000000Z" }, true},
+		"an old record's, given before it was deployed": {helmrelease.StatusDeployed, func(stored *helmrelease.Release) {
+			forget(stored)
+			stored.Labels[labelWhen] = "20010101T000000Z"
 		}, false},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			r, _ := open(t)
 			apply(t, r, "one")
-			require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkGood))
+			require.NoError(t, r.Mark(t.Context(), 1, record.MarkGood))
 			if name == "a copy of an old record's" {
-				record, err := r.record(t.Context(), 1)
+				stored, err := r.record(t.Context(), 1)
 				require.NoError(t, err)
-				forget(record)
-				require.NoError(t, r.helm.config.Releases.Update(record))
+				forget(stored)
+				require.NoError(t, r.helm.config.Releases.Update(stored))
 			}
 			plainHelm(t, r, c.status, c.change)
 			history, err := r.History(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, c.want, history[0].IsTarget(), "%+v", history[0])
-			require.Equal(t, pipeline.MarkGood, history[1].Verdict)
+			require.Equal(t, record.MarkGood, history[1].Verdict)
 			require.True(t, history[1].IsTarget())
 		})
 	}
@@ -92,16 +92,16 @@ func TestARevisionThatWasEditedIsNoTarget(t *testing.T) {
 				r, cluster := open(t)
 				r = keyed(t, cluster, r.Chart, key)
 				apply(t, r, "one")
-				require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkGood))
+				require.NoError(t, r.Mark(t.Context(), 1, record.MarkGood))
 				apply(t, r, "two")
 				history, err := r.History(t.Context())
 				require.NoError(t, err)
 				require.True(t, history[1].IsTarget())
 
-				record, err := r.record(t.Context(), 1)
+				stored, err := r.record(t.Context(), 1)
 				require.NoError(t, err)
-				c.edit(record)
-				require.NoError(t, r.helm.config.Releases.Update(record))
+				c.edit(stored)
+				require.NoError(t, r.helm.config.Releases.Update(stored))
 				cluster.writes("")
 				_, planErr := r.PlanRollback(t.Context(), 1)
 				_, err = r.Rollback(t.Context(), 1)
@@ -111,13 +111,13 @@ func TestARevisionThatWasEditedIsNoTarget(t *testing.T) {
 				}
 				for _, err := range []error{planErr, err} {
 					require.ErrorContains(t, err, "[release/target-changed]")
-					require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+					require.Equal(t, record.KindRefused, record.KindOf(err))
 				}
 				require.Empty(t, cluster.writes(""))
 				history, err = r.History(t.Context())
 				require.NoError(t, err)
 				require.False(t, history[1].IsTarget())
-				require.Equal(t, pipeline.MarkNone, history[1].Verdict)
+				require.Equal(t, record.MarkNone, history[1].Verdict)
 			})
 		}
 	}
@@ -134,8 +134,8 @@ func keyed(t *testing.T, cluster *api, chart, key string) *Release {
 // rollback to it would run with the pipeline's rights.
 func TestWithAKeyOnlyWhatThisPipelineMadeIsMarkedGood(t *testing.T) {
 	const key = "0123456789abcdef"
-	evil := func(record *helmrelease.Release) {
-		record.Hooks = append(record.Hooks, &helmrelease.Hook{Name: "evil", Kind: "ClusterRoleBinding", Events: []helmrelease.HookEvent{helmrelease.HookPreRollback}})
+	evil := func(stored *helmrelease.Release) {
+		stored.Hooks = append(stored.Hooks, &helmrelease.Hook{Name: "evil", Kind: "ClusterRoleBinding", Events: []helmrelease.HookEvent{helmrelease.HookPreRollback}})
 	}
 	cases := map[string]struct {
 		key     string
@@ -144,14 +144,14 @@ func TestWithAKeyOnlyWhatThisPipelineMadeIsMarkedGood(t *testing.T) {
 	}{
 		"without a key it is judged like any other": {change: evil},
 		"with more hooks":                     {key, evil, true},
-		"with another manifest and no labels": {key, func(record *helmrelease.Release) { record.Manifest, record.Labels = record.Manifest+"\n# more", nil }, true},
-		"with forged labels": {key, func(record *helmrelease.Release) {
-			evil(record)
-			notary{}.state(record, statement{mark: pipeline.MarkPending})
+		"with another manifest and no labels": {key, func(stored *helmrelease.Release) { stored.Manifest, stored.Labels = stored.Manifest+"\n# more", nil }, true},
+		"with forged labels": {key, func(stored *helmrelease.Release) {
+			evil(stored)
+			notary{}.state(stored, statement{mark: record.MarkPending})
 		}, true},
-		"with a MAC of another key": {key, func(record *helmrelease.Release) {
-			evil(record)
-			notary{[]byte("fedcba9876543210")}.state(record, statement{mark: pipeline.MarkPending})
+		"with a MAC of another key": {key, func(stored *helmrelease.Release) {
+			evil(stored)
+			notary{[]byte("fedcba9876543210")}.state(stored, statement{mark: record.MarkPending})
 		}, true},
 		"with the content of a verified-good one": {key: key},
 	}
@@ -160,23 +160,23 @@ func TestWithAKeyOnlyWhatThisPipelineMadeIsMarkedGood(t *testing.T) {
 			r, cluster := open(t)
 			r = keyed(t, cluster, r.Chart, c.key)
 			apply(t, r, "one")
-			require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkGood))
+			require.NoError(t, r.Mark(t.Context(), 1, record.MarkGood))
 			plainHelm(t, r, helmrelease.StatusDeployed, c.change)
-			for _, mark := range []pipeline.Mark{pipeline.MarkGood, pipeline.MarkIdle, pipeline.MarkBad, pipeline.MarkGood} {
+			for _, mark := range []record.Mark{record.MarkGood, record.MarkIdle, record.MarkBad, record.MarkGood} {
 				err := r.Mark(t.Context(), 2, mark)
-				if !c.refused || mark == pipeline.MarkBad {
+				if !c.refused || mark == record.MarkBad {
 					require.NoError(t, err)
 					continue
 				}
 				require.Regexp(t, `\[release/(not-made-here|target-changed)\]$`, err)
-				require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+				require.Equal(t, record.KindRefused, record.KindOf(err))
 			}
 			history, err := r.History(t.Context())
 			require.NoError(t, err)
 			require.Equal(t, !c.refused, history[0].IsTarget())
 			require.True(t, history[1].IsTarget())
 			apply(t, r, "three")
-			require.NoError(t, r.Mark(t.Context(), 3, pipeline.MarkGood))
+			require.NoError(t, r.Mark(t.Context(), 3, record.MarkGood))
 			if c.refused {
 				_, err = r.Rollback(t.Context(), 2)
 				require.ErrorContains(t, err, "[release/target-changed]")
@@ -188,12 +188,12 @@ func TestWithAKeyOnlyWhatThisPipelineMadeIsMarkedGood(t *testing.T) {
 func TestWhatWasEditedMeanwhileIsNotMarkedGood(t *testing.T) {
 	r, _ := open(t)
 	apply(t, r, "one")
-	record, err := r.record(t.Context(), 1)
+	stored, err := r.record(t.Context(), 1)
 	require.NoError(t, err)
-	record.Manifest += "\n---\nkind: ClusterRoleBinding\n"
-	require.NoError(t, r.helm.config.Releases.Update(record))
-	require.ErrorContains(t, r.Mark(t.Context(), 1, pipeline.MarkGood), "release/target-changed")
-	require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkBad))
+	stored.Manifest += "\n---\nkind: ClusterRoleBinding\n"
+	require.NoError(t, r.helm.config.Releases.Update(stored))
+	require.ErrorContains(t, r.Mark(t.Context(), 1, record.MarkGood), "release/target-changed")
+	require.NoError(t, r.Mark(t.Context(), 1, record.MarkBad))
 }
 
 func TestAShortKeyIsRefused(t *testing.T) {
@@ -216,11 +216,11 @@ func TestARunningHelmOfSomebodyElseIsLeftAlone(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, _ := open(t)
 			apply(t, r, "one")
-			require.NoError(t, r.Mark(t.Context(), 1, pipeline.MarkGood))
-			plainHelm(t, r, helmrelease.StatusPendingUpgrade, func(record *helmrelease.Release) {
-				record.Info.LastDeployed.Time = time.Now().Add(-c.age)
+			require.NoError(t, r.Mark(t.Context(), 1, record.MarkGood))
+			plainHelm(t, r, helmrelease.StatusPendingUpgrade, func(stored *helmrelease.Release) {
+				stored.Info.LastDeployed.Time = time.Now().Add(-c.age)
 				if c.ours {
-					r.notary().state(record, statement{mark: pipeline.MarkPending})
+					r.notary().state(stored, statement{mark: record.MarkPending})
 				}
 			})
 			history, err := r.History(t.Context())
@@ -236,7 +236,7 @@ func TestARunningHelmOfSomebodyElseIsLeftAlone(t *testing.T) {
 				}
 				require.ErrorContains(t, err, "Preparing upgrade")
 				require.ErrorContains(t, err, "[release/locked]")
-				require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+				require.Equal(t, record.KindRefused, record.KindOf(err))
 			}
 		})
 	}
@@ -245,27 +245,27 @@ func TestARunningHelmOfSomebodyElseIsLeftAlone(t *testing.T) {
 func TestADamagedRecordIsNamed(t *testing.T) {
 	r, _ := open(t)
 	apply(t, r, "one")
-	record, err := r.record(t.Context(), 1)
+	stored, err := r.record(t.Context(), 1)
 	require.NoError(t, err)
-	record.Info = nil
+	stored.Info = nil
 	// The driver itself needs the status for a label.
-	require.ErrorContains(t, sound(record), "revision 1 is damaged")
+	require.ErrorContains(t, sound(stored), "revision 1 is damaged")
 	require.Error(t, sound(nil))
 }
 
 func TestARecordOfAnotherRevisionThanItsNameSaysIsNamed(t *testing.T) {
 	edits := map[string]func(*helmrelease.Release){
-		"its version": func(record *helmrelease.Release) { record.Version = 7 },
-		"its name":    func(record *helmrelease.Release) { record.Name = "other" },
+		"its version": func(stored *helmrelease.Release) { stored.Version = 7 },
+		"its name":    func(stored *helmrelease.Release) { stored.Name = "other" },
 	}
 	for name, edit := range edits {
 		t.Run(name, func(t *testing.T) {
 			r, cluster := open(t)
 			apply(t, r, "one")
-			record, err := r.record(t.Context(), 1)
+			stored, err := r.record(t.Context(), 1)
 			require.NoError(t, err)
-			edit(record)
-			require.NoError(t, r.helm.records.Update("sh.helm.release.v1.backstage.v1", record))
+			edit(stored)
+			require.NoError(t, r.helm.records.Update("sh.helm.release.v1.backstage.v1", stored))
 			amend(cluster, "/api/v1/namespaces/portal/secrets/sh.helm.release.v1.backstage.v1", func(s *corev1.Secret) {
 				s.Labels["name"], s.Labels["version"] = "backstage", "1"
 			})
@@ -273,9 +273,9 @@ func TestARecordOfAnotherRevisionThanItsNameSaysIsNamed(t *testing.T) {
 			_, err = r.record(t.Context(), 1)
 			_, historyErr := r.History(t.Context())
 			_, applyErr := r.Apply(t.Context(), image("two"))
-			for _, err := range []error{err, historyErr, applyErr, r.Mark(t.Context(), 1, pipeline.MarkGood)} {
+			for _, err := range []error{err, historyErr, applyErr, r.Mark(t.Context(), 1, record.MarkGood)} {
 				require.ErrorContains(t, err, "[release/record]")
-				require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+				require.Equal(t, record.KindUnavailable, record.KindOf(err))
 			}
 		})
 	}

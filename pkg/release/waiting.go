@@ -16,13 +16,13 @@ import (
 	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/cli-runtime/pkg/resource"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // gate judges pods where Helm waits for them.
 type gate struct {
-	watch    func(context.Context, pipeline.Applied) (pipeline.Rollout, error) // nil for none
-	describe func(*helmrelease.Release) (pipeline.Applied, error)
+	watch    func(context.Context, record.Applied) (record.Rollout, error) // nil for none
+	describe func(*helmrelease.Release) (record.Applied, error)
 }
 
 // afterwards are the hooks that Helm runs when it has waited, by what it is doing.
@@ -40,16 +40,16 @@ func (c *client) Wait(resources helmkube.ResourceList, timeout time.Duration) er
 		// of the objects that come next.
 		return c.bounded(timeout, nil, func(timeout time.Duration) error { return c.Client.Wait(resources, timeout) })
 	}
-	record := c.marks.current()
-	if record == nil || !hasHooks(record, afterwards[record.Info.Status]) {
+	stored := c.marks.current()
+	if stored == nil || !hasHooks(stored, afterwards[stored.Info.Status]) {
 		return nil
 	}
 	// What keeps pods from becoming ready must not wait for the end of this.
-	c.finish(record)
+	c.finish(stored)
 	if c.gate.watch == nil {
 		return c.bounded(timeout, nil, func(timeout time.Duration) error { return c.Client.Wait(resources, timeout) })
 	}
-	applied, err := c.gate.describe(record)
+	applied, err := c.gate.describe(stored)
 	if err != nil {
 		return err
 	}
@@ -71,8 +71,8 @@ func isDefinition(info *resource.Info) bool {
 // hasHooks reports whether hooks follow that may need the pods. One that the pods need
 // says so by the annotation of [annotationWait], as with `helm upgrade` without --wait
 // (https://github.com/helm/charts/issues/6964).
-func hasHooks(record *helmrelease.Release, event helmrelease.HookEvent) bool {
-	return slices.ContainsFunc(record.Hooks, func(hook *helmrelease.Hook) bool {
+func hasHooks(stored *helmrelease.Release, event helmrelease.HookEvent) bool {
+	return slices.ContainsFunc(stored.Hooks, func(hook *helmrelease.Hook) bool {
 		return slices.Contains(hook.Events, event) && !goesAhead(hook)
 	})
 }
@@ -84,15 +84,15 @@ func goesAhead(hook *helmrelease.Hook) bool {
 
 // bounded runs what Helm waits with, which takes no context, no longer than the
 // change may take, and not when it is known to be hopeless.
-func (c *client) bounded(timeout time.Duration, hopeless <-chan *pipeline.Cause, waiting func(time.Duration) error) error {
+func (c *client) bounded(timeout time.Duration, hopeless <-chan *record.Cause, waiting func(time.Duration) error) error {
 	if deadline, ok := c.ctx.Deadline(); ok {
 		timeout = min(timeout, time.Until(deadline))
 	}
 	done := make(chan error, 1)
 	go func() {
-		done <- pipeline.Guard(func() error { return waiting(max(timeout, time.Millisecond)) })
+		done <- record.Guard(func() error { return waiting(max(timeout, time.Millisecond)) })
 	}()
-	hopelessly := func(cause *pipeline.Cause) error {
+	hopelessly := func(cause *record.Cause) error {
 		c.stop(cause)
 		return fmt.Errorf("it cannot succeed: %s", cause) //nolint:err113 // made of a cause
 	}
@@ -118,20 +118,20 @@ func (c *client) bounded(timeout time.Duration, hopeless <-chan *pipeline.Cause,
 const lastLook = 500 * time.Millisecond
 
 // judged watches the pods of a hook; the channel gets why it cannot succeed.
-func (c *client) judged(ctx context.Context, resources helmkube.ResourceList) <-chan *pipeline.Cause {
-	applied := pipeline.Applied{}
+func (c *client) judged(ctx context.Context, resources helmkube.ResourceList) <-chan *record.Cause {
+	applied := record.Applied{}
 	for _, info := range resources {
 		if kind := info.Mapping.GroupVersionKind; isJob(info) || isPod(info) {
-			applied.Workloads = append(applied.Workloads, pipeline.Workload{Kind: kind.Kind, Namespace: info.Namespace, Name: info.Name})
+			applied.Workloads = append(applied.Workloads, record.Workload{Kind: kind.Kind, Namespace: info.Namespace, Name: info.Name})
 		}
 	}
 	if c.gate.watch == nil || len(applied.Workloads) == 0 {
 		return nil
 	}
-	result := make(chan *pipeline.Cause, 1)
+	result := make(chan *record.Cause, 1)
 	go func() {
-		var rollout pipeline.Rollout
-		err := pipeline.Guard(func() (err error) { rollout, err = c.gate.watch(ctx, applied); return err })
+		var rollout record.Rollout
+		err := record.Guard(func() (err error) { rollout, err = c.gate.watch(ctx, applied); return err })
 		switch {
 		case err != nil:
 			c.log.Debug("watching a hook", "error", err) // Helm watches it, too
@@ -167,14 +167,14 @@ func (c *client) isOver(resources helmkube.ResourceList) bool {
 }
 
 // stop keeps why waiting was pointless.
-func (c *client) stop(cause *pipeline.Cause) {
+func (c *client) stop(cause *record.Cause) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	c.stopped = cause
 }
 
 // whyStopped is the cause of the end of a wait, nil for none.
-func (c *client) whyStopped() *pipeline.Cause {
+func (c *client) whyStopped() *record.Cause {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.stopped

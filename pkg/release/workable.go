@@ -17,7 +17,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // guarded stores no record of a release that cannot work. Helm stores the record
@@ -37,29 +37,29 @@ func (g *guarded) expect(images []string) {
 }
 
 // Create stores a new record.
-func (g *guarded) Create(key string, record *helmrelease.Release) error {
+func (g *guarded) Create(key string, stored *helmrelease.Release) error {
 	// What is gone back to was deployed once.
-	if record.Info.Status != helmrelease.StatusPendingRollback {
-		if err := workable(record); err != nil {
+	if stored.Info.Status != helmrelease.StatusPendingRollback {
+		if err := workable(stored); err != nil {
 			return err
 		}
 		g.mu.Lock()
 		planned := g.images
 		g.mu.Unlock()
-		if got := imagesOf(record); planned != nil && !slices.Equal(planned, got) {
-			return pipeline.Refused("release/other-images", "the chart was planned with the images %s and now renders %s; deploy again, and look what in it depends on the time or the cluster",
+		if got := imagesOf(stored); planned != nil && !slices.Equal(planned, got) {
+			return record.Refused("release/other-images", "the chart was planned with the images %s and now renders %s; deploy again, and look what in it depends on the time or the cluster",
 				strings.Join(planned, ", "), strings.Join(got, ", "))
 		}
 	}
-	return g.Driver.Create(key, record)
+	return g.Driver.Create(key, stored)
 }
 
 // imagesOf lists the images of a record's objects and hooks, each once.
-func imagesOf(record *helmrelease.Release) []string {
+func imagesOf(stored *helmrelease.Release) []string {
 	images := []string{}
-	objects, _ := documents(record.Manifest + "\n" + hooksOf(record)) //nolint:errcheck // Helm has read it
+	objects, _ := documents(stored.Manifest + "\n" + hooksOf(stored)) //nolint:errcheck // Helm has read it
 	for _, object := range objects {
-		for _, container := range pipeline.Containers(object.Object) {
+		for _, container := range record.Containers(object.Object) {
 			images = append(images, container.Image)
 		}
 	}
@@ -69,15 +69,15 @@ func imagesOf(record *helmrelease.Release) []string {
 
 // workable refuses a rendered chart that the API server would take one object at a
 // time and that yet cannot work.
-func workable(record *helmrelease.Release) error {
+func workable(stored *helmrelease.Release) error {
 	var problems []string
-	objects := sourced(record.Manifest)
-	problems = append(problems, twice(objects, record.Namespace)...)
+	objects := sourced(stored.Manifest)
+	problems = append(problems, twice(objects, stored.Namespace)...)
 	problems = append(problems, shared(objects)...)
 	if len(problems) > 0 {
-		return pipeline.Refused("release/contradiction", "chart %s cannot be applied: %s", record.Chart.Name(), strings.Join(problems, "; "))
+		return record.Refused("release/contradiction", "chart %s cannot be applied: %s", stored.Chart.Name(), strings.Join(problems, "; "))
 	}
-	return tooLarge(record)
+	return tooLarge(stored)
 }
 
 // sourcedObject is an object with the template that made it.
@@ -174,18 +174,18 @@ const (
 
 // tooLarge refuses a release whose record Helm could not store, see
 // https://github.com/helm/helm/issues/9788.
-func tooLarge(record *helmrelease.Release) error {
-	size, err := encodedSize(record)
+func tooLarge(stored *helmrelease.Release) error {
+	size, err := encodedSize(stored)
 	if err != nil || size <= maxRecord {
 		return nil //nolint:nilerr // Helm will say it
 	}
-	return pipeline.Refused("release/too-large", "Helm's record of the release would be %d bytes, more than the %d that a Secret may hold: it holds the packed chart and what it renders. "+
-		"The largest: %s; list files that the chart does not need in .helmignore, or split the release", size, corev1.MaxSecretSize, strings.Join(heavy(record), ", "))
+	return record.Refused("release/too-large", "Helm's record of the release would be %d bytes, more than the %d that a Secret may hold: it holds the packed chart and what it renders. "+
+		"The largest: %s; list files that the chart does not need in .helmignore, or split the release", size, corev1.MaxSecretSize, strings.Join(heavy(stored), ", "))
 }
 
 // encodedSize is how large Helm's record is in a Secret: packed and in base64.
-func encodedSize(record *helmrelease.Release) (int, error) {
-	plain, err := json.Marshal(record)
+func encodedSize(stored *helmrelease.Release) (int, error) {
+	plain, err := json.Marshal(stored)
 	// What is small unpacked need not be packed.
 	if err != nil || base64.StdEncoding.EncodedLen(len(plain)) <= maxRecord {
 		return 0, err
@@ -205,22 +205,22 @@ func encodedSize(record *helmrelease.Release) (int, error) {
 }
 
 // heavy names what is largest in a record.
-func heavy(record *helmrelease.Release) []string {
+func heavy(stored *helmrelease.Release) []string {
 	type part struct {
 		name string
 		size int
 	}
-	parts := []part{{"the rendered manifest", len(record.Manifest)}}
+	parts := []part{{"the rendered manifest", len(stored.Manifest)}}
 	var walk func(*chart.Chart)
 	walk = func(c *chart.Chart) {
 		for _, f := range slices.Concat(c.Files, c.Templates) {
-			parts = append(parts, part{strings.TrimPrefix(c.ChartFullPath()+"/"+f.Name, record.Chart.Name()+"/"), len(f.Data)})
+			parts = append(parts, part{strings.TrimPrefix(c.ChartFullPath()+"/"+f.Name, stored.Chart.Name()+"/"), len(f.Data)})
 		}
 		for _, d := range c.Dependencies() {
 			walk(d)
 		}
 	}
-	walk(record.Chart)
+	walk(stored.Chart)
 	slices.SortStableFunc(parts, func(a, b part) int { return b.size - a.size })
 	var names []string
 	for _, p := range parts[:min(largest, len(parts))] {

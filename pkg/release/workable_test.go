@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestAChartThatContradictsItselfIsRefusedByPlanAndApply(t *testing.T) {
@@ -38,7 +38,7 @@ func TestAChartThatContradictsItselfIsRefusedByPlanAndApply(t *testing.T) {
 				return
 			}
 			require.ErrorContains(t, err, c.want)
-			require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+			require.Equal(t, record.KindRefused, record.KindOf(err))
 			_, err = r.Apply(t.Context(), image("one"))
 			require.ErrorContains(t, err, c.want)
 			require.Empty(t, cluster.writes(""))
@@ -60,7 +60,7 @@ func TestARecordThatNoSecretHoldsIsRefusedWithTheLargestFiles(t *testing.T) {
 		err := do()
 		require.ErrorContains(t, err, "The largest: dump.sql (1228800 bytes), ", name)
 		require.ErrorContains(t, err, ".helmignore")
-		require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+		require.Equal(t, record.KindRefused, record.KindOf(err))
 		require.Empty(t, cluster.writes(""))
 	}
 }
@@ -72,6 +72,6 @@ func TestImagesThatWereNotPlannedAreNotApplied(t *testing.T) {
 	require.NoError(t, err)
 	_, err = r.Apply(t.Context(), image("one"))
 	require.ErrorContains(t, err, "[release/other-images]")
-	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+	require.Equal(t, record.KindRefused, record.KindOf(err))
 	require.Empty(t, cluster.writes(""))
 }

@@ -12,13 +12,13 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // WriteEvidence writes what is known of a failed revision as files for people
 // (cause, pods, events, the difference of the manifests, logs) and one for
 // programs (evidence.json) into dir, which it makes. It gives their paths.
-func WriteEvidence(dir string, e pipeline.Evidence) ([]string, error) {
+func WriteEvidence(dir string, e record.Evidence) ([]string, error) {
 	document, err := json.MarshalIndent(e, "", "  ")
 	if err != nil {
 		return nil, err
@@ -53,7 +53,7 @@ func WriteEvidence(dir string, e pipeline.Evidence) ([]string, error) {
 // notInName is what may not stand in a file's name.
 var notInName = regexp.MustCompile(`[^A-Za-z0-9._-]`)
 
-func logName(l pipeline.Log) string {
+func logName(l record.Log) string {
 	name := l.Pod + "-" + l.Container
 	if l.Previous {
 		name += "-previous"
@@ -61,7 +61,7 @@ func logName(l pipeline.Log) string {
 	return filepath.Join("logs", notInName.ReplaceAllString(name, "_")+".log")
 }
 
-func logText(l pipeline.Log) string {
+func logText(l record.Log) string {
 	text := plain(l.Text)
 	if l.Ended != "" {
 		text = strings.TrimRight(text, "\n") + "\n== it ended: " + plain(l.Ended) + "\n"
@@ -80,7 +80,7 @@ func plain(text string) string {
 	}, strings.ToValidUTF8(text, "?"))
 }
 
-func podTable(pods []pipeline.PodState) string {
+func podTable(pods []record.PodState) string {
 	return table(func(w io.Writer) {
 		fmt.Fprintln(w, "POD\tOWNER\tNEW\tREADY\tSTATUS\tRESTARTS\tAGE\tNODE\tMESSAGE")
 		for _, p := range pods {
@@ -89,7 +89,7 @@ func podTable(pods []pipeline.PodState) string {
 	})
 }
 
-func eventTable(events []pipeline.Event) string {
+func eventTable(events []record.Event) string {
 	return table(func(w io.Writer) {
 		fmt.Fprintln(w, "LAST SEEN\tOBJECT\tREASON\tCOUNT\tMESSAGE")
 		for _, e := range events {
@@ -113,7 +113,7 @@ func cell(text string) string { return strings.Join(strings.Fields(plain(text)),
 
 // Changes writes a plan for people: each object with what would happen to it and
 // how it would differ.
-func Changes(w io.Writer, changes []pipeline.Change) {
+func Changes(w io.Writer, changes []record.Change) {
 	if len(changes) == 0 {
 		fmt.Fprintln(w, "nothing would change")
 	}

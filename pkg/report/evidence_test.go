@@ -8,16 +8,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestEvidenceIsKeptAsFiles(t *testing.T) {
 	dir := filepath.Join(t.TempDir(), "evidence", "backstage-2")
-	files, err := WriteEvidence(dir, pipeline.Evidence{
-		Cause:  pipeline.Cause{Code: "rollout/crash-loop", Object: "Pod/a", Message: "exit code 1"},
-		Pods:   []pipeline.PodState{{Name: "a", Ready: "0/1", Status: "CrashLoopBackOff", Restarts: 3, Message: "two\nlines"}},
-		Events: []pipeline.Event{{Object: "Pod/a", Reason: "BackOff", Count: 4}},
-		Logs: []pipeline.Log{
+	files, err := WriteEvidence(dir, record.Evidence{
+		Cause:  record.Cause{Code: "rollout/crash-loop", Object: "Pod/a", Message: "exit code 1"},
+		Pods:   []record.PodState{{Name: "a", Ready: "0/1", Status: "CrashLoopBackOff", Restarts: 3, Message: "two\nlines"}},
+		Events: []record.Event{{Object: "Pod/a", Reason: "BackOff", Count: 4}},
+		Logs: []record.Log{
 			{Pod: "a", Container: "web", Text: "starting\x1b[2J\n"},
 			{Pod: "a", Container: "../web", Previous: true, Text: "panic", Ended: "exit code 1 after 3s"},
 		},
@@ -43,7 +43,7 @@ func TestEvidenceIsKeptAsFiles(t *testing.T) {
 
 func TestChangesAreShownWithTheirDifferences(t *testing.T) {
 	var b strings.Builder
-	Changes(&b, []pipeline.Change{{Object: "Deployment/web", Action: "update", Diff: "-a\n+b\n"}, {Object: "Service/web", Action: "delete"}})
+	Changes(&b, []record.Change{{Object: "Deployment/web", Action: "update", Diff: "-a\n+b\n"}, {Object: "Service/web", Action: "delete"}})
 	require.Equal(t, "update Deployment/web\n    -a\n    +b\ndelete Service/web\n", b.String())
 	b.Reset()
 	Changes(&b, nil)

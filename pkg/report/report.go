@@ -12,12 +12,12 @@ import (
 	"path/filepath"
 	"slices"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Headline says in one plain line how the run ended; for a deploy it begins with
 // what is live.
-func Headline(r pipeline.Record) string {
+func Headline(r record.Record) string {
 	if r.Release == nil || r.Release.Name == "" || slices.Contains([]string{"status", "smoke", "preflight"}, r.Command) {
 		return stageHeadline(r)
 	}
@@ -27,18 +27,18 @@ func Headline(r pipeline.Record) string {
 		live = fmt.Sprintf("revision %d is live", r.Release.Live)
 	}
 	switch r.Verdict {
-	case pipeline.VerdictGood:
+	case record.VerdictGood:
 		return fmt.Sprintf("%s: revision %d is live and verified good: %s", name, r.Release.Live, r.Image)
-	case pipeline.VerdictRolledBack:
+	case record.VerdictRolledBack:
 		return fmt.Sprintf("%s: rolled back: revision %d, a copy of the verified-good revision %d, is live; revision %d is bad",
 			name, r.Release.Live, r.Release.PreviousGood, r.Release.Revision)
-	case pipeline.VerdictNeedsHuman:
+	case record.VerdictNeedsHuman:
 		return fmt.Sprintf("%s: a human is needed: %s (%s)", name, r.Advice, live)
-	case pipeline.VerdictCancelled:
+	case record.VerdictCancelled:
 		return fmt.Sprintf("%s: cancelled; %s", name, live)
-	case pipeline.VerdictRefused:
+	case record.VerdictRefused:
 		return fmt.Sprintf("%s: refused, nothing was changed; %s", name, live)
-	case pipeline.VerdictOK:
+	case record.VerdictOK:
 		if r.Release.Idle {
 			return fmt.Sprintf("%s: revision %d is applied; nothing runs, on purpose, and so nothing is proven", name, r.Release.Live)
 		}
@@ -47,27 +47,27 @@ func Headline(r pipeline.Record) string {
 	return fmt.Sprintf("%s: could not tell; %s", name, live)
 }
 
-func stageHeadline(r pipeline.Record) string {
+func stageHeadline(r record.Record) string {
 	switch {
-	case r.Verdict == pipeline.VerdictOK && r.Image != (pipeline.Image{}):
+	case r.Verdict == record.VerdictOK && r.Image != (record.Image{}):
 		return fmt.Sprintf("%s: done: %s", r.Command, r.Image)
-	case r.Verdict == pipeline.VerdictOK:
+	case r.Verdict == record.VerdictOK:
 		return r.Command + ": done"
-	case r.Verdict == pipeline.VerdictRefused:
+	case r.Verdict == record.VerdictRefused:
 		return fmt.Sprintf("%s: refused: %s", r.Command, firstLine(r.Error))
-	case r.Verdict == pipeline.VerdictCancelled:
+	case r.Verdict == record.VerdictCancelled:
 		return r.Command + ": cancelled; nothing was deployed"
 	}
 	return fmt.Sprintf("%s: %s", r.Command, firstLine(r.Error))
 }
 
 // Encode gives the record as an indented JSON document. Lists are never null.
-func Encode(r pipeline.Record) ([]byte, error) {
+func Encode(r record.Record) ([]byte, error) {
 	if r.Phases == nil {
-		r.Phases = []pipeline.Phase{}
+		r.Phases = []record.Phase{}
 	}
 	if r.Checks == nil {
-		r.Checks = []pipeline.Check{}
+		r.Checks = []record.Check{}
 	}
 	if r.Evidence == nil {
 		r.Evidence = []string{}
@@ -75,10 +75,10 @@ func Encode(r pipeline.Record) ([]byte, error) {
 	if r.Scan != nil {
 		scan := *r.Scan
 		if scan.Findings == nil {
-			scan.Findings = []pipeline.Finding{}
+			scan.Findings = []record.Finding{}
 		}
 		if scan.Blocking == nil {
-			scan.Blocking = []pipeline.Finding{}
+			scan.Blocking = []record.Finding{}
 		}
 		r.Scan = &scan
 	}
@@ -99,7 +99,7 @@ func Unspoken(document []byte) []byte {
 
 // WriteFile writes the record to path in one step: a reader sees the old file or
 // the new one, never a part. It holds logs of pods: only its owner may read it.
-func WriteFile(path string, r pipeline.Record) error {
+func WriteFile(path string, r record.Record) error {
 	document, err := Encode(r)
 	if err != nil {
 		return err

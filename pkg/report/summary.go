@@ -6,7 +6,7 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
@@ -18,7 +18,7 @@ const (
 
 // Summary is the record as Markdown. Its first line says what is live. Texts of
 // registries, clusters and containers are escaped and cut.
-func Summary(r pipeline.Record) string {
+func Summary(r record.Record) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, "**%s**\n\n", escape(Headline(r)))
 	if r.Cause != nil {
@@ -27,7 +27,7 @@ func Summary(r pipeline.Record) string {
 	if r.Error != "" {
 		fmt.Fprintf(&b, "Error: %s\n\n", escape(r.Error))
 	}
-	if r.Image != (pipeline.Image{}) {
+	if r.Image != (record.Image{}) {
 		fmt.Fprintf(&b, "Image: `%s`\n\n", r.Image)
 	}
 	if r.Reason != "" {
@@ -54,7 +54,7 @@ func Summary(r pipeline.Record) string {
 	return b.String()
 }
 
-func concerns(b *strings.Builder, all []pipeline.Concern) {
+func concerns(b *strings.Builder, all []record.Concern) {
 	for _, c := range all[:min(len(all), maxRows)] {
 		stage, _, _ := strings.Cut(c.Code, "/")
 		fmt.Fprintf(b, "- %s: %s\n", escape(stage), escape(c.String()))
@@ -62,7 +62,7 @@ func concerns(b *strings.Builder, all []pipeline.Concern) {
 	endList(b, len(all))
 }
 
-func built(b *strings.Builder, made *pipeline.Built) {
+func built(b *strings.Builder, made *record.Built) {
 	if made == nil {
 		return
 	}
@@ -87,7 +87,7 @@ func endList(b *strings.Builder, entries int) {
 
 func megabytes(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes)/1e6) }
 
-func tags(b *strings.Builder, all []pipeline.MovedTag) {
+func tags(b *strings.Builder, all []record.MovedTag) {
 	for _, t := range all {
 		switch {
 		case t.Moved:
@@ -101,12 +101,12 @@ func tags(b *strings.Builder, all []pipeline.MovedTag) {
 	endList(b, len(all))
 }
 
-func scan(b *strings.Builder, s *pipeline.ScanReport) {
+func scan(b *strings.Builder, s *record.ScanReport) {
 	if s == nil {
 		return
 	}
 	var counts []string
-	for _, severity := range slices.Backward(pipeline.Severities()) {
+	for _, severity := range slices.Backward(record.Severities()) {
 		counts = append(counts, fmt.Sprintf("%d %s", s.Counts[severity], strings.ToLower(string(severity))))
 	}
 	fmt.Fprintf(b, "Scan: %d packages; %s; %d of them block", s.Packages, strings.Join(counts, ", "), len(s.Blocking))
@@ -135,7 +135,7 @@ func scan(b *strings.Builder, s *pipeline.ScanReport) {
 	more(b, len(s.Blocking))
 }
 
-func phases(b *strings.Builder, all []pipeline.Phase) {
+func phases(b *strings.Builder, all []record.Phase) {
 	if len(all) == 0 {
 		return
 	}
@@ -151,12 +151,12 @@ func phases(b *strings.Builder, all []pipeline.Phase) {
 }
 
 // checks shows the failed ones first.
-func checks(b *strings.Builder, all []pipeline.Check) {
+func checks(b *strings.Builder, all []record.Check) {
 	if len(all) == 0 {
 		return
 	}
 	sorted := slices.Clone(all)
-	slices.SortStableFunc(sorted, func(a, c pipeline.Check) int { return rank(a.Result) - rank(c.Result) })
+	slices.SortStableFunc(sorted, func(a, c record.Check) int { return rank(a.Result) - rank(c.Result) })
 	b.WriteString("| check | target | result | seconds | detail |\n|---|---|---|---|---|\n")
 	for _, c := range sorted[:min(len(sorted), maxRows)] {
 		fmt.Fprintf(b, "| %s | %s | %s | %.2f | %s |\n", escape(c.Name), escape(c.Target), escape(c.Result), c.Seconds, escape(c.Detail))

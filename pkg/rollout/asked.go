@@ -9,15 +9,15 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // asked is what the smoke checks are sent to.
 type asked struct {
-	services []pipeline.Service
-	routes   map[pipeline.Workload]route // of the workloads whose pods are asked
-	runs     map[pipeline.Workload]bool  // the workloads that run the deployed image
-	lost     []string                    // what was asked for and is not there
+	services []record.Service
+	routes   map[record.Workload]route // of the workloads whose pods are asked
+	runs     map[record.Workload]bool  // the workloads that run the deployed image
+	lost     []string                  // what was asked for and is not there
 }
 
 // route is the port of a pod that its Service leads to; the zero value means the
@@ -48,7 +48,7 @@ type candidate struct {
 // that their Service leads to, and those Services. Where nothing is known of the
 // image, all Deployments count.
 func choose(wanted []string, image string, targets []target, services []service) asked {
-	a := asked{routes: map[pipeline.Workload]route{}, runs: map[pipeline.Workload]bool{}}
+	a := asked{routes: map[record.Workload]route{}, runs: map[record.Workload]bool{}}
 	_, digest, _ := strings.Cut(image, "@")
 	var serving, running []target
 	for _, t := range targets {
@@ -88,7 +88,7 @@ func (a *asked) take(all []candidate, digest string) {
 			}
 		}
 		if asks && !c.service.headless {
-			a.services = append(a.services, pipeline.Service{Namespace: c.service.namespace, Name: c.service.name,
+			a.services = append(a.services, record.Service{Namespace: c.service.namespace, Name: c.service.name,
 				Port: int(c.port.Port), HTTPS: secure(c.port, c.to[0].spec, digest), Led: c.service.led})
 		}
 	}
@@ -125,7 +125,7 @@ func offers(services []service, serving, running []target, digest string) []cand
 // best leaves, for each workload, the Services whose port is most likely the
 // application's: its metrics and its agents' ports have Services, too.
 func best(all []candidate) []candidate {
-	most, any := map[pipeline.Workload]rank{}, rankNone
+	most, any := map[record.Workload]rank{}, rankNone
 	for _, c := range all {
 		any = max(any, c.rank)
 		for _, t := range c.to {

@@ -9,7 +9,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
@@ -20,7 +20,7 @@ const (
 // making is a workload whose pods have its name as label "app".
 func making(kind, name, image string, probe *corev1.Probe, ports ...corev1.ContainerPort) target {
 	c := corev1.Container{Name: "main", Image: image, Ports: ports, ReadinessProbe: probe}
-	return target{Workload: pipeline.Workload{Kind: kind, Namespace: "portal", Name: name},
+	return target{Workload: record.Workload{Kind: kind, Namespace: "portal", Name: name},
 		podSource: podSource{labels: map[string]string{"app": name}, spec: corev1.PodSpec{Containers: []corev1.Container{c}}}}
 }
 
@@ -133,7 +133,7 @@ func TestChoose_ASettingThatNamesNothingIsSaid(t *testing.T) {
 	require.Len(t, a.lost, 2)
 }
 
-func serviceText(s pipeline.Service) string {
+func serviceText(s record.Service) string {
 	text := fmt.Sprintf("%s:%d", s.Name, s.Port)
 	if s.HTTPS {
 		text += " https"

@@ -3,7 +3,7 @@ package rollout
 import (
 	"errors"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // breaks notes a panic in a goroutine of the watch, and wakes whoever waits for it.
@@ -25,15 +25,15 @@ func (w *watch) broke() error {
 
 // guarded does work in a goroutine of the watch.
 func (w *watch) guarded(work func()) {
-	if err := pipeline.Guard(func() error { work(); return nil }); err != nil {
+	if err := record.Guard(func() error { work(); return nil }); err != nil {
 		w.breaks(err)
 	}
 }
 
 // panicked gives a panic its code: nothing is known of the rollout.
 func panicked(err error) error {
-	if p := (*pipeline.Panicked)(nil); errors.As(err, &p) {
-		return pipeline.Unavailable("rollout/panicked", "watching the rollout: %w", err)
+	if p := (*record.Panicked)(nil); errors.As(err, &p) {
+		return record.Unavailable("rollout/panicked", "watching the rollout: %w", err)
 	}
 	return err
 }

@@ -7,16 +7,16 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // A panic anywhere in the watch is an error that tells nothing of the rollout.
 func TestWatch_APanicIsAnErrorAndNoVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := Options{Client: cluster(t, deploying()), Show: func(pipeline.Sight) { panic("in the judge's goroutine") }}
+		o := Options{Client: cluster(t, deploying()), Show: func(record.Progress) { panic("in the judge's goroutine") }}
 		_, err := Watch(t.Context(), o, applied)
 		require.ErrorContains(t, err, "[rollout/panicked]")
-		require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+		require.Equal(t, record.KindUnavailable, record.KindOf(err))
 		_, err = Hold(t.Context(), o, applied, SoakAuto)
 		require.ErrorContains(t, err, "[rollout/panicked]")
 	})
@@ -41,7 +41,7 @@ func TestJudge_APodThatRunsAnotherImageThanTheVerifiedOne(t *testing.T) {
 			s := deployed()
 			s.pods[0].Spec.Containers[0].Image = c.image
 			s.pods[0].Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "web", Ready: true, State: runs, ImageID: c.id}}
-			s.templates = map[pipeline.Workload]podSource{web: {spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: released}}}}}
+			s.templates = map[record.Workload]podSource{web: {spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: released}}}}}
 			j := newJudge(nil)
 			j.digest = digest
 			_, cause := afterBy(j, s, 60)

@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
@@ -30,14 +30,14 @@ const (
 // logs of the new pods that are not ready, and the warnings about all of them. What
 // cannot be read within a few seconds is left out. Texts are bounded but not
 // redacted, and Diff is left empty: both are the caller's.
-func Collect(ctx context.Context, o Options, applied pipeline.Applied, cause pipeline.Cause) pipeline.Evidence {
+func Collect(ctx context.Context, o Options, applied record.Applied, cause record.Cause) record.Evidence {
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	ctx, cancel := context.WithTimeout(ctx, collectTimeout)
 	defer cancel()
 	r := reader{ctx: ctx, client: o.Client, log: o.Log}
 	s := r.snapshot(o.qualified(applied))
 	look := newJudge(o.Rules).decide(s, time.Now())
-	return pipeline.Evidence{
+	return record.Evidence{
 		Cause:  cause,
 		Pods:   podTable(time.Now(), look.statuses, s.workloads),
 		Events: warnings(s, look),
@@ -52,8 +52,8 @@ type reader struct {
 	log    *slog.Logger
 }
 
-func (r reader) snapshot(applied pipeline.Applied) snapshot {
-	s := snapshot{workloads: applied.Workloads, least: map[pipeline.Workload]int64{}, lines: map[container]line{}}
+func (r reader) snapshot(applied record.Applied) snapshot {
+	s := snapshot{workloads: applied.Workloads, least: map[record.Workload]int64{}, lines: map[container]line{}}
 	seen, read := map[string]bool{}, map[string]bool{}
 	for _, w := range applied.Workloads {
 		pods, found := r.workload(&s, w)
@@ -74,7 +74,7 @@ func (r reader) snapshot(applied pipeline.Applied) snapshot {
 	return s
 }
 
-// could tells whether something was read.
+// could reports whether something was read.
 func (r reader) could(err error, what string) bool {
 	if err != nil {
 		r.log.Warn("evidence: not readable", "what", what, "error", err)
@@ -83,7 +83,7 @@ func (r reader) could(err error, what string) bool {
 }
 
 // workload reads one workload and says which pods may be its own.
-func (r reader) workload(s *snapshot, w pipeline.Workload) (where, bool) {
+func (r reader) workload(s *snapshot, w record.Workload) (where, bool) {
 	k, known := kinds[w.Kind]
 	if !known {
 		return where{}, false
@@ -101,7 +101,7 @@ func (r reader) workload(s *snapshot, w pipeline.Workload) (where, bool) {
 }
 
 // owned reads what a workload owns.
-func (r reader) owned(s *snapshot, w pipeline.Workload, of where, seen map[string]bool) {
+func (r reader) owned(s *snapshot, w record.Workload, of where, seen map[string]bool) {
 	selected := metav1.ListOptions{}
 	of.tweak(&selected)
 	if pods, err := r.client.CoreV1().Pods(w.Namespace).List(r.ctx, selected); r.could(err, "pods") {
@@ -123,7 +123,7 @@ func (r reader) owned(s *snapshot, w pipeline.Workload, of where, seen map[strin
 }
 
 // warnings are the events about the workloads and what they own, newest first.
-func warnings(s snapshot, look verdict) []pipeline.Event {
+func warnings(s snapshot, look verdict) []record.Event {
 	ours := map[string]bool{}
 	for _, w := range s.workloads {
 		ours[w.Namespace+"/"+w.String()] = true
@@ -141,11 +141,11 @@ func warnings(s snapshot, look verdict) []pipeline.Event {
 	}
 	events := slices.Clone(s.events)
 	slices.SortStableFunc(events, func(a, b *corev1.Event) int { return seenAt(b).Compare(seenAt(a)) })
-	all := []pipeline.Event{}
+	all := []record.Event{}
 	for _, e := range events {
 		object := e.InvolvedObject.Kind + "/" + e.InvolvedObject.Name
 		if e.Type == corev1.EventTypeWarning && ours[e.InvolvedObject.Namespace+"/"+object] && len(all) < maxEvents {
-			all = append(all, pipeline.Event{Object: object, Reason: e.Reason, Message: shorten(e.Message),
+			all = append(all, record.Event{Object: object, Reason: e.Reason, Message: shorten(e.Message),
 				Count: max(1, int(e.Count)), Seconds: int(max(0, time.Since(seenAt(e))).Seconds())})
 		}
 	}

@@ -12,7 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes/fake"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // failedCluster has a new pod that crashed twice and runs again, one that waits for its
@@ -44,8 +44,8 @@ func TestEvidenceOfAFailedRollout(t *testing.T) {
 		}
 		fmt.Fprint(w, strings.Repeat("0123456789 starting\n", logBytes/10))
 	}
-	cause := pipeline.Cause{Code: codeCrash, Object: "Pod/web-b", Container: "web"}
-	evidence := Collect(t.Context(), Options{Client: server.client(t), Namespace: "portal"}, pipeline.Applied{Workloads: []pipeline.Workload{{Kind: "Deployment", Name: "web"}}}, cause)
+	cause := record.Cause{Code: codeCrash, Object: "Pod/web-b", Container: "web"}
+	evidence := Collect(t.Context(), Options{Client: server.client(t), Namespace: "portal"}, record.Applied{Workloads: []record.Workload{{Kind: "Deployment", Name: "web"}}}, cause)
 	require.Equal(t, cause, evidence.Cause)
 
 	var pods []string
@@ -56,7 +56,7 @@ func TestEvidenceOfAFailedRollout(t *testing.T) {
 
 	require.Len(t, evidence.Logs, 2)
 	current, previous := evidence.Logs[0], evidence.Logs[1]
-	require.Equal(t, pipeline.Log{Pod: "web-b", Container: "web", Previous: true, Ended: "exit code 1 after 3s", Text: "TypeError: x is undefined"}, previous)
+	require.Equal(t, record.Log{Pod: "web-b", Container: "web", Previous: true, Ended: "exit code 1 after 3s", Text: "TypeError: x is undefined"}, previous)
 	require.Empty(t, current.Ended, "it runs")
 	require.LessOrEqual(t, len(current.Text), logBytes)
 	require.True(t, strings.HasPrefix(current.Text, "0123456789"), "whole lines")
@@ -74,13 +74,13 @@ func TestEvidenceIsWhatCanBeRead(t *testing.T) {
 	server := failedCluster(t)
 	server.logs = func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "gone", http.StatusNotFound) }
 	server.denied["events"] = true
-	evidence := Collect(t.Context(), Options{Client: server.client(t)}, applied, pipeline.Cause{})
+	evidence := Collect(t.Context(), Options{Client: server.client(t)}, applied, record.Cause{})
 	require.Len(t, evidence.Pods, 3)
 	require.Empty(t, evidence.Logs)
 	require.Empty(t, evidence.Events)
 	require.NotNil(t, evidence.Events, "a list in JSON")
 
-	evidence = Collect(t.Context(), Options{Client: fake.NewClientset()}, applied, pipeline.Cause{Code: "x"})
+	evidence = Collect(t.Context(), Options{Client: fake.NewClientset()}, applied, record.Cause{Code: "x"})
 	require.Equal(t, "x", evidence.Cause.Code)
 	require.Empty(t, evidence.Pods)
 }

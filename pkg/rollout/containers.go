@@ -8,7 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // waitingCodes are the reasons why a container waits that need no further reading.
@@ -38,7 +38,7 @@ func waitingTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus) (troub
 			return trouble{}, false
 		}
 	}
-	t := trouble{specific: true, about: containerKey(p, c), cause: pipeline.Cause{
+	t := trouble{specific: true, about: containerKey(p, c), cause: record.Cause{
 		Object: "Pod/" + p.Name, Container: c.Name, Reason: reason, Message: shorten(message)}}
 	switch reason {
 	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable":
@@ -50,7 +50,7 @@ func waitingTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus) (troub
 	return t, t.cause.Code != "" && !lagging(message)
 }
 
-// creating tells whether nothing is known yet about a container.
+// creating reports whether nothing is known yet about a container.
 func creating(c corev1.ContainerStatus) bool {
 	w := c.State.Waiting
 	return w != nil && (w.Reason == "ContainerCreating" || w.Reason == "PodInitializing" || w.Reason == "")
@@ -132,7 +132,7 @@ func lineTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus) (trouble,
 	if !found || c.Ready && !unprobed(p, c.Name) {
 		return trouble{}, false
 	}
-	t := trouble{specific: true, about: containerKey(p, c), cause: pipeline.Cause{
+	t := trouble{specific: true, about: containerKey(p, c), cause: record.Cause{
 		Code: codeLogPattern, Object: "Pod/" + p.Name, Container: c.Name, Reason: "Log", Message: said.text}}
 	// A race at the first start heals by one restart; what a later run says again
 	// does not heal.

@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // refused classifies why a controller could not make something; other is the code
@@ -25,17 +25,17 @@ func refused(object, reason, message, other string) trouble {
 	case has("error looking up service account"):
 		code = codeServiceAccount
 	}
-	return trouble{specific: true, cause: pipeline.Cause{Code: code, Object: object, Reason: reason, Message: shorten(message)}}
+	return trouble{specific: true, cause: record.Cause{Code: code, Object: object, Reason: reason, Message: shorten(message)}}
 }
 
 // roomTime is how long a controller may take to notice that a pod of another one is
 // gone: it tries again at growing intervals.
 const roomTime = time.Minute
 
-// hope tells whether room may come by itself for a pod that cannot be made: one is
+// hope reports whether room may come by itself for a pod that cannot be made: one is
 // going, or went just now. A new pod that starts without trouble is a hope, too: when
 // it is ready, an old one goes.
-func (j *judge) hope(w pipeline.Workload) bool {
+func (j *judge) hope(w record.Workload) bool {
 	at, known := j.left[w]
 	return known && j.now.Sub(at) < roomTime
 }

@@ -9,7 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // life is one container of one pod, across its restarts.
@@ -61,7 +61,7 @@ func (j *judge) ends(p *corev1.Pod, c corev1.ContainerStatus) int {
 // will be started again.
 var loopReasons = []string{"CrashLoopBackOff", "RunContainerError", "PostStartHookError"}
 
-// looping tells whether a container has just ended and will be started again.
+// looping reports whether a container has just ended and will be started again.
 func looping(c corev1.ContainerStatus) bool {
 	return c.State.Terminated != nil && c.State.Terminated.ExitCode != 0 ||
 		c.State.Waiting != nil && slices.Contains(loopReasons, c.State.Waiting.Reason)
@@ -83,7 +83,7 @@ func (j *judge) endTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus)
 	if n < 1 {
 		return trouble{}, false
 	}
-	t := trouble{specific: true, ends: n, about: endedRun(p, c), cause: pipeline.Cause{
+	t := trouble{specific: true, ends: n, about: endedRun(p, c), cause: record.Cause{
 		Code: codeCrash, Object: "Pod/" + p.Name, Container: c.Name, Reason: "CrashLoopBackOff", Message: "it ended once"}}
 	if n > 1 {
 		t.cause.Message = fmt.Sprintf("it ended %d times", n)
@@ -178,7 +178,7 @@ func startReason(c corev1.ContainerStatus, end corev1.ContainerStateTerminated) 
 	return end.Reason
 }
 
-// during tells whether an event belongs to the run that ended; the kubelet gives
+// during reports whether an event belongs to the run that ended; the kubelet gives
 // both times, to the second.
 func during(e *corev1.Event, end corev1.ContainerStateTerminated) bool {
 	at := seenAt(e)

@@ -8,11 +8,11 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 var (
-	web  = pipeline.Workload{Kind: "Deployment", Namespace: "portal", Name: "web"}
+	web  = record.Workload{Kind: "Deployment", Namespace: "portal", Name: "web"}
 	noon = time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
 	runs = corev1.ContainerState{Running: &corev1.ContainerStateRunning{}}
 )
@@ -38,7 +38,7 @@ func deploying(pods ...*corev1.Pod) snapshot {
 		Status:     appsv1.DeploymentStatus{ObservedGeneration: 2, Replicas: 2, UpdatedReplicas: 1, AvailableReplicas: 1},
 	}
 	sets := []*appsv1.ReplicaSet{replicaSet("old", "1"), replicaSet("new", "2")}
-	return snapshot{workloads: []pipeline.Workload{web}, least: map[pipeline.Workload]int64{web: 2},
+	return snapshot{workloads: []record.Workload{web}, least: map[record.Workload]int64{web: 2},
 		deployments: []*appsv1.Deployment{d}, replicaSets: sets, pods: append(pods, pod("web-old", "old", true))}
 }
 
@@ -109,11 +109,11 @@ func event(kind, name, reason, message string) *corev1.Event {
 
 // after judges the same look again and again, once a second, and says after how
 // many seconds the rollout failed; -1 when it did not within limit seconds.
-func after(s snapshot, limit int) (int, *pipeline.Cause) {
+func after(s snapshot, limit int) (int, *record.Cause) {
 	return afterBy(newJudge(nil), s, limit)
 }
 
-func afterBy(j *judge, s snapshot, limit int) (int, *pipeline.Cause) {
+func afterBy(j *judge, s snapshot, limit int) (int, *record.Cause) {
 	for second := range limit + 1 {
 		if v := j.decide(s, noon.Add(time.Duration(second)*time.Second)); v.failed != nil {
 			return second, &v.failed.cause
@@ -123,7 +123,7 @@ func afterBy(j *judge, s snapshot, limit int) (int, *pipeline.Cause) {
 }
 
 // timedOut is the cause when the budget runs out while things are like that.
-func timedOut(s snapshot) pipeline.Cause {
+func timedOut(s snapshot) record.Cause {
 	j := newJudge(nil)
 	v := j.decide(s, noon)
 	return j.timeout(v.progress, 90*time.Second).cause

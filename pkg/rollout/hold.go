@@ -10,7 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // unreadyGrace is how long a pod may lose its readiness while it is being held.
@@ -24,21 +24,21 @@ const unreadyGrace = 10 * time.Second
 // Hold waits on for that, until the deadline of ctx. An error means that the watch did
 // not work, that ctx was cancelled, or that its deadline passed before the time was
 // over without anything having gone wrong.
-func Hold(ctx context.Context, o Options, applied pipeline.Applied, duration time.Duration) (*pipeline.Cause, error) {
+func Hold(ctx context.Context, o Options, applied record.Applied, duration time.Duration) (*record.Cause, error) {
 	v, stop, err := begin(ctx, o, applied)
 	if err != nil {
 		return nil, err
 	}
 	defer stop()
-	var cause *pipeline.Cause
-	err = pipeline.Guard(func() (err error) { //nolint:contextcheck // a vigil has the context of the call that made it
+	var cause *record.Cause
+	err = record.Guard(func() (err error) { //nolint:contextcheck // a vigil has the context of the call that made it
 		cause, err = v.hold(duration)
 		return err
 	})
 	return cause, panicked(err)
 }
 
-func (v *vigil) hold(duration time.Duration) (*pipeline.Cause, error) {
+func (v *vigil) hold(duration time.Duration) (*record.Cause, error) {
 	h := holding{judge: v.judge, seen: v.Seen, ends: map[types.UID]int{}, unready: map[types.UID]time.Time{}}
 	for {
 		s, look := v.both()
@@ -192,7 +192,7 @@ func leaving(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodFailed && p.Status.Reason != ""
 }
 
-// short tells whether a workload has fewer new pods than it must keep.
+// short reports whether a workload has fewer new pods than it must keep.
 func (h *holding) short(look verdict) bool {
 	for i, s := range look.statuses {
 		if s.have < min(h.first[i], s.want) {

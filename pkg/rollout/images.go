@@ -7,7 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // differing are containers of a pod that are to run the deployed digest, by what their
@@ -15,7 +15,7 @@ import (
 // when the pod was made, or somebody into the pod. A node that pulls by digest can run
 // nothing else, so the pod's own words decide; what the kubelet reports as imageID may
 // be another name of the same image, as that of an index for its manifest.
-func (j *judge) differing(s snapshot, w pipeline.Workload, p *corev1.Pod) []trouble {
+func (j *judge) differing(s snapshot, w record.Workload, p *corev1.Pod) []trouble {
 	var all []trouble
 	spec := s.templates[w].spec
 	for _, c := range slices.Concat(spec.InitContainers, spec.Containers) {

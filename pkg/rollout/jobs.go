@@ -7,10 +7,10 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-func (j *judge) job(s snapshot, w pipeline.Workload, job *batchv1.Job) status {
+func (j *judge) job(s snapshot, w record.Workload, job *batchv1.Job) status {
 	pods := owned(s, job)
 	result := j.pods(s, w, pods, string(job.UID), func(*corev1.Pod) bool { return true })
 	j.failures(&s, w, pods)
@@ -49,7 +49,7 @@ var jobFailures = []string{"BackoffLimitExceeded", "DeadlineExceeded", "PodFailu
 
 // expired is a Job whose time to live after its end is over. That it failed only its
 // event tells.
-func (j *judge) expired(s snapshot, w pipeline.Workload) status {
+func (j *judge) expired(s snapshot, w record.Workload) status {
 	e := s.about(w.Kind, w.Namespace, w.Name, jobFailures...)
 	if e != nil && !j.finished[w] && !s.since.IsZero() && !seenAt(e).Before(s.since.Truncate(time.Second)) {
 		return status{progress: "failed", batch: true, troubles: []trouble{j.jobFailed(w, batchv1.JobCondition{Reason: e.Reason, Message: e.Message})}}
@@ -66,7 +66,7 @@ type ended struct {
 
 // failures remembers how a pod of the Job failed last: the controller deletes some
 // of them when it gives up.
-func (j *judge) failures(s *snapshot, w pipeline.Workload, pods []*corev1.Pod) {
+func (j *judge) failures(s *snapshot, w record.Workload, pods []*corev1.Pod) {
 	for _, p := range pods {
 		for _, c := range statuses(p) {
 			end := lastEnd(c)
@@ -83,8 +83,8 @@ func (j *judge) failures(s *snapshot, w pipeline.Workload, pods []*corev1.Pod) {
 	}
 }
 
-func (j *judge) jobFailed(w pipeline.Workload, c batchv1.JobCondition) trouble {
-	t := trouble{specific: true, cause: pipeline.Cause{Code: codeJob, Object: w.String(), Reason: c.Reason, Message: shorten(c.Message)}}
+func (j *judge) jobFailed(w record.Workload, c batchv1.JobCondition) trouble {
+	t := trouble{specific: true, cause: record.Cause{Code: codeJob, Object: w.String(), Reason: c.Reason, Message: shorten(c.Message)}}
 	if end := j.endings[w]; end != nil {
 		t.about = end.about
 		t.cause.Message += "; " + end.text

@@ -8,7 +8,7 @@ import (
 
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // verdict is the judge's answer to one look.
@@ -34,22 +34,22 @@ type judge struct {
 	// applied is when the revision was; the zero time where it is not known.
 	applied time.Time
 
-	earlier   map[life]int32                  // ends before the first look
-	proven    map[string]map[types.UID]bool   // pods that were ever ready, by revision
-	ours      map[types.UID]bool              // pods of any revision of the workloads
-	readiness map[types.UID]readiness         // of new pods
-	running   map[container]time.Time         // since when, of containers without a readiness probe
-	left      map[pipeline.Workload]time.Time // when a pod was last seen going
-	ready     map[pipeline.Workload]bool      // in the last look
-	finished  map[pipeline.Workload]bool      // Jobs that were complete
-	endings   map[pipeline.Workload]*ended    // how a Job's pod failed last
+	earlier   map[life]int32                // ends before the first look
+	proven    map[string]map[types.UID]bool // pods that were ever ready, by revision
+	ours      map[types.UID]bool            // pods of any revision of the workloads
+	readiness map[types.UID]readiness       // of new pods
+	running   map[container]time.Time       // since when, of containers without a readiness probe
+	left      map[record.Workload]time.Time // when a pod was last seen going
+	ready     map[record.Workload]bool      // in the last look
+	finished  map[record.Workload]bool      // Jobs that were complete
+	endings   map[record.Workload]*ended    // how a Job's pod failed last
 }
 
 func newJudge(rules map[string]Rule) *judge {
 	j := &judge{
 		rules: defaults(), memory: memory{stories: map[string]*story{}},
 		proven: map[string]map[types.UID]bool{}, ours: map[types.UID]bool{}, readiness: map[types.UID]readiness{}, running: map[container]time.Time{},
-		left: map[pipeline.Workload]time.Time{}, ready: map[pipeline.Workload]bool{}, finished: map[pipeline.Workload]bool{}, endings: map[pipeline.Workload]*ended{},
+		left: map[record.Workload]time.Time{}, ready: map[record.Workload]bool{}, finished: map[record.Workload]bool{}, endings: map[record.Workload]*ended{},
 	}
 	for code, rule := range rules {
 		j.rules[code] = rule
@@ -131,7 +131,7 @@ func (j *judge) weigh(v *verdict) {
 	}
 }
 
-// forbids tells whether the rule lets the clock of a trouble run.
+// forbids reports whether the rule lets the clock of a trouble run.
 func (j *judge) forbids(t trouble) bool {
 	rule := j.rules[t.cause.Code]
 	return !rule.Wait && !t.hopeful && t.ends >= rule.Ends
@@ -151,7 +151,7 @@ func (j *judge) grace(s *sighting) time.Duration {
 // timeout is the cause when the budget has run out: what is still wrong, or the
 // first specific thing that was.
 func (j *judge) timeout(progress string, after time.Duration) trouble {
-	t := trouble{cause: pipeline.Cause{Code: codeTimeout, Message: fmt.Sprintf("%s after %.0fs", progress, after.Seconds())}}
+	t := trouble{cause: record.Cause{Code: codeTimeout, Message: fmt.Sprintf("%s after %.0fs", progress, after.Seconds())}}
 	for _, s := range j.memory.inSight(j.now) {
 		if s.specific && !j.ready[s.of] {
 			return because(t, s.trouble)

@@ -16,18 +16,18 @@ import (
 	coreclient "k8s.io/client-go/kubernetes/typed/core/v1"
 	"k8s.io/client-go/tools/cache"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // kind is all that is particular to one kind of workload.
 type kind struct {
 	informer func(kubernetes.Interface, string, where) cache.SharedIndexInformer
-	get      func(context.Context, kubernetes.Interface, pipeline.Workload) (metav1.Object, error)
+	get      func(context.Context, kubernetes.Interface, record.Workload) (metav1.Object, error)
 	template func(metav1.Object) podSource
 	list     func(*watch, *snapshot)        // puts what the informers have into a snapshot
 	keep     func(*snapshot, metav1.Object) // puts one object into it
-	has      func(snapshot, pipeline.Workload) bool
-	examine  func(*judge, snapshot, pipeline.Workload) (status, bool)
+	has      func(snapshot, record.Workload) bool
+	examine  func(*judge, snapshot, record.Workload) (status, bool)
 }
 
 // podSource is what a workload says about its pods.
@@ -39,7 +39,7 @@ type podSource struct {
 	replicas *int32
 }
 
-// kinds are the workloads that can be watched, as in [pipeline.IsWatched].
+// kinds are the workloads that can be watched, as in [record.IsWatched].
 var kinds = map[string]kind{
 	"Deployment": row("Deployment",
 		func(c kubernetes.Interface, ns string) appsclient.DeploymentInterface {
@@ -131,9 +131,9 @@ func row[T metav1.Object, G interface {
 	informer func(kubernetes.Interface, string, where) cache.SharedIndexInformer,
 	in func(*snapshot) *[]T,
 	read func(T) podSource,
-	judged func(*judge, snapshot, pipeline.Workload, T) status,
+	judged func(*judge, snapshot, record.Workload, T) status,
 ) kind {
-	find := func(s snapshot, w pipeline.Workload) (T, bool) {
+	find := func(s snapshot, w record.Workload) (T, bool) {
 		for _, o := range *in(&s) {
 			if o.GetName() == w.Name && o.GetNamespace() == w.Namespace {
 				return o, true
@@ -144,19 +144,19 @@ func row[T metav1.Object, G interface {
 	}
 	return kind{
 		informer: informer,
-		get: func(ctx context.Context, c kubernetes.Interface, w pipeline.Workload) (metav1.Object, error) {
+		get: func(ctx context.Context, c kubernetes.Interface, w record.Workload) (metav1.Object, error) {
 			return client(c, w.Namespace).Get(ctx, w.Name, metav1.GetOptions{})
 		},
 		template: func(o metav1.Object) podSource { return read(o.(T)) }, //nolint:forcetypeassert // what get gave
 		list:     func(w *watch, s *snapshot) { *in(s) = list[T](w, name) },
 		keep:     func(s *snapshot, o metav1.Object) { *in(s) = append(*in(s), o.(T)) }, //nolint:forcetypeassert // what get gave
-		examine: func(j *judge, s snapshot, w pipeline.Workload) (status, bool) {
+		examine: func(j *judge, s snapshot, w record.Workload) (status, bool) {
 			o, found := find(s, w)
 			if !found {
 				return status{}, false
 			}
 			return judged(j, s, w, o), true
 		},
-		has: func(s snapshot, w pipeline.Workload) bool { _, found := find(s, w); return found },
+		has: func(s snapshot, w record.Workload) bool { _, found := find(s, w); return found },
 	}
 }

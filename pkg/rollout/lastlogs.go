@@ -8,7 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // wanted is one log to read.
@@ -21,7 +21,7 @@ type wanted struct {
 // wantedLogs are those of new pods that are not ready, the one of the cause first.
 // Of a container that runs again both runs are wanted; in a back-off the present
 // log is that of the run that ended.
-func wantedLogs(look verdict, cause pipeline.Cause) []wanted {
+func wantedLogs(look verdict, cause record.Cause) []wanted {
 	var all []wanted
 	for _, status := range look.statuses {
 		for _, m := range status.members {
@@ -59,7 +59,7 @@ func logsOf(p *corev1.Pod, c corev1.ContainerStatus, named bool) []wanted {
 	return nil
 }
 
-func distance(w wanted, cause pipeline.Cause) int {
+func distance(w wanted, cause record.Cause) int {
 	n := 0
 	if cause.Object != "Pod/"+w.pod {
 		n += 2
@@ -71,20 +71,20 @@ func distance(w wanted, cause pipeline.Cause) int {
 }
 
 // logs reads them at the same time.
-func (r reader) logs(all []wanted) []pipeline.Log {
-	found := make([]pipeline.Log, len(all))
+func (r reader) logs(all []wanted) []record.Log {
+	found := make([]record.Log, len(all))
 	var reading sync.WaitGroup
 	for i, w := range all {
 		reading.Go(func() {
 			defer func() { _ = recover() }() // one log less
 			text, err := readLog(r.ctx, r.client, w.container, w.previous, logLines)
 			if r.could(err, "log of "+w.pod) {
-				found[i] = pipeline.Log{Pod: w.pod, Container: w.name, Previous: w.previous, Ended: w.ended, Text: lastBytes(strings.TrimRight(text, "\n"), logBytes)}
+				found[i] = record.Log{Pod: w.pod, Container: w.name, Previous: w.previous, Ended: w.ended, Text: lastBytes(strings.TrimRight(text, "\n"), logBytes)}
 			}
 		})
 	}
 	reading.Wait()
-	return slices.DeleteFunc(found, func(l pipeline.Log) bool { return l.Pod == "" })
+	return slices.DeleteFunc(found, func(l record.Log) bool { return l.Pod == "" })
 }
 
 // lastBytes keeps the end of a text, from the beginning of a line where there is one.

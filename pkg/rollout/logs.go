@@ -15,7 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
@@ -79,7 +79,7 @@ func ParsePatterns(expressions []string) ([]*regexp.Regexp, error) {
 	for _, e := range expressions {
 		pattern, err := regexp.Compile(e)
 		if err != nil {
-			return nil, pipeline.BadInput("rollout/log-pattern-invalid", "log pattern %q: %w", e, err)
+			return nil, record.BadInput("rollout/log-pattern-invalid", "log pattern %q: %w", e, err)
 		}
 		all = append(all, pattern)
 	}

@@ -12,7 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestOnlyALineThatNoRestartHealsIsFinal(t *testing.T) {
@@ -32,9 +32,9 @@ func TestOnlyALineThatNoRestartHealsIsFinal(t *testing.T) {
 
 func TestAWrongLogPatternIsWrongInput(t *testing.T) {
 	for _, o := range []Options{{LogPatterns: []string{"("}}, {PassingPatterns: []string{"("}}} {
-		_, err := Watch(t.Context(), o, pipeline.Applied{})
+		_, err := Watch(t.Context(), o, record.Applied{})
 		require.ErrorContains(t, err, `log pattern "("`)
-		require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+		require.Equal(t, record.KindInput, record.KindOf(err))
 	}
 }
 
@@ -111,12 +111,12 @@ func TestTheLastWordsAreThoseOfTheRunThatEnded(t *testing.T) {
 	next := c0
 	next.restarts = 1
 	w := &watch{logs: l}
-	end := trouble{cause: pipeline.Cause{Code: codeCrash, Message: "it ended once"}, about: next}
+	end := trouble{cause: record.Cause{Code: codeCrash, Message: "it ended once"}, about: next}
 	w.explain(t.Context(), &end)
 	require.Equal(t, "it ended once; it said: TypeError: x", end.cause.Message)
 	w.explain(t.Context(), &end)
 	require.Equal(t, "it ended once; it said: TypeError: x", end.cause.Message, "once is enough")
-	other := trouble{cause: pipeline.Cause{Code: codeNotFound}, about: next}
+	other := trouble{cause: record.Cause{Code: codeNotFound}, about: next}
 	w.explain(t.Context(), &other)
 	require.Empty(t, other.cause.Message)
 }

@@ -7,13 +7,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // counts are what the controllers that only keep a number of pods tell.
 type counts struct{ ready, available, all int32 }
 
-func (j *judge) replicaSet(s snapshot, w pipeline.Workload, rs *appsv1.ReplicaSet) status {
+func (j *judge) replicaSet(s snapshot, w record.Workload, rs *appsv1.ReplicaSet) status {
 	if unseen(rs.Generation, rs.Status.ObservedGeneration, s.least[w]) {
 		return notSeen
 	}
@@ -22,7 +22,7 @@ func (j *judge) replicaSet(s snapshot, w pipeline.Workload, rs *appsv1.ReplicaSe
 	return result
 }
 
-func (j *judge) replicationController(s snapshot, w pipeline.Workload, rc *corev1.ReplicationController) status {
+func (j *judge) replicationController(s snapshot, w record.Workload, rc *corev1.ReplicationController) status {
 	if unseen(rc.Generation, rc.Status.ObservedGeneration, s.least[w]) {
 		return notSeen
 	}
@@ -37,7 +37,7 @@ func (j *judge) replicationController(s snapshot, w pipeline.Workload, rc *corev
 
 // kept judges pods of a controller that does not replace them when its template
 // changes: all of them count.
-func (j *judge) kept(s snapshot, w pipeline.Workload, o metav1.Object, wanted *int32, is counts) status {
+func (j *judge) kept(s snapshot, w record.Workload, o metav1.Object, wanted *int32, is counts) status {
 	result := j.pods(s, w, owned(s, o), string(o.GetUID()), func(*corev1.Pod) bool { return true })
 	result.want = replicas(wanted)
 	result.progress = fmt.Sprintf("%d of %d pods ready", result.have, result.want)
@@ -51,7 +51,7 @@ func (j *judge) kept(s snapshot, w pipeline.Workload, o metav1.Object, wanted *i
 
 // barePod judges a pod without a controller. One that is not restarted for ever is
 // done when it has ended well; one that is must be ready.
-func (j *judge) barePod(s snapshot, w pipeline.Workload, p *corev1.Pod) status {
+func (j *judge) barePod(s snapshot, w record.Workload, p *corev1.Pod) status {
 	result := j.pods(s, w, []*corev1.Pod{p}, string(p.UID), func(*corev1.Pod) bool { return true })
 	result.want, result.progress = 1, fmt.Sprintf("%d of 1 pods ready", result.have)
 	switch {

@@ -8,7 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // status is what one look says about one workload.
@@ -38,7 +38,7 @@ type member struct {
 
 // pods examines the pods that a workload owns. fresh picks those of the revision
 // that is rolled out; revision names it.
-func (j *judge) pods(s snapshot, w pipeline.Workload, owned []*corev1.Pod, revision string, fresh func(*corev1.Pod) bool) status {
+func (j *judge) pods(s snapshot, w record.Workload, owned []*corev1.Pod, revision string, fresh func(*corev1.Pod) bool) status {
 	var result status
 	slices.SortFunc(owned, func(a, b *corev1.Pod) int { return strings.Compare(a.Name, b.Name) })
 	// Which pods were ever ready counts for all of them.
@@ -138,7 +138,7 @@ func (j *judge) podTroubles(s *snapshot, p *corev1.Pod, history readiness) []tro
 
 // podTrouble is one about a pod as a whole.
 func podTrouble(p *corev1.Pod, code, reason, message string) trouble {
-	return trouble{specific: true, cause: pipeline.Cause{Code: code, Object: "Pod/" + p.Name, Reason: reason, Message: shorten(message)}}
+	return trouble{specific: true, cause: record.Cause{Code: code, Object: "Pod/" + p.Name, Reason: reason, Message: shorten(message)}}
 }
 
 // firstOf is the first that is not empty.

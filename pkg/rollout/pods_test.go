@@ -8,7 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // creatingPod has a node and waits for its containers.
@@ -112,7 +112,7 @@ func TestAnOldMountFailureDoesNotBlameASlowPull(t *testing.T) {
 func TestATimeoutNamesTheProbeAndItsWords(t *testing.T) {
 	s := deploying(pod("web-new", "new", false, running(0)))
 	s.events = []*corev1.Event{event("Pod", "web-new", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")}
-	require.Equal(t, pipeline.Cause{Code: codeTimeout, Object: "Pod/web-new", Container: "web", Reason: "Unhealthy",
+	require.Equal(t, record.Cause{Code: codeTimeout, Object: "Pod/web-new", Container: "web", Reason: "Unhealthy",
 		Message: "waiting for Deployment/web: 0 of 1 new pods ready, 1 old after 90s: Readiness probe failed: HTTP probe failed with statuscode: 503"}, timedOut(s))
 }
 

@@ -35,7 +35,7 @@ func (j *judge) track(p *corev1.Pod) readiness {
 	return r
 }
 
-// settled tells whether a ready pod may count, or how long until it may: one that
+// settled reports whether a ready pod may count, or how long until it may: one that
 // lost its readiness or ended repeatedly has to stay ready for a while first, and
 // one whose readiness says nothing has to run for a while.
 func (j *judge) settled(s *snapshot, p *corev1.Pod, r readiness) (bool, time.Duration) {
@@ -96,7 +96,7 @@ func doubted(s *snapshot, p *corev1.Pod) bool {
 	return false
 }
 
-// prove notes that a pod of a revision has been ready, and tells whether another
+// prove notes that a pod of a revision has been ready, and reports whether another
 // one ever was.
 func (j *judge) prove(revision string, p *corev1.Pod) (shared bool) {
 	pods := j.proven[revision]

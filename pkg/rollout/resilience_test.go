@@ -18,11 +18,11 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	clienttesting "k8s.io/client-go/testing"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // watching starts a watch of one unready pod and waits until all its streams are open.
-func watching(t *testing.T, server *apiServer, o Options) chan pipeline.Rollout {
+func watching(t *testing.T, server *apiServer, o Options) chan record.Rollout {
 	t.Helper()
 	server.all(deploying(pod("web-new", "new", false, running(0))))
 	o.Client = server.client(t)
@@ -101,7 +101,7 @@ func TestWithoutTheRightToReadPodsItIsNot(t *testing.T) {
 			_, err := Watch(t.Context(), Options{Client: client}, applied)
 			require.ErrorContains(t, err, words)
 			require.ErrorContains(t, err, "RBAC")
-			require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+			require.Equal(t, record.KindUnavailable, record.KindOf(err))
 			require.GreaterOrEqual(t, time.Since(start), patience, "an API server that has just started says no, too")
 			require.Less(t, time.Since(start), 3*patience)
 		})

@@ -4,19 +4,19 @@ import (
 	"slices"
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // failed is the result of a rollout that is certain to fail.
-func (v *vigil) failed(t trouble) pipeline.Rollout {
-	return pipeline.Rollout{Cause: v.explained(t), Services: v.watch.asked.services, Unproven: v.unproven}
+func (v *vigil) failed(t trouble) record.Rollout {
+	return record.Rollout{Cause: v.explained(t), Services: v.watch.asked.services, Unproven: v.unproven}
 }
 
 // complete is the result of a rollout that is ready.
-func (v *vigil) complete(look verdict) pipeline.Rollout {
+func (v *vigil) complete(look verdict) record.Rollout {
 	a := v.watch.asked
 	v.Seen.keep(look)
-	result := pipeline.Rollout{Services: a.services, Unproven: slices.Concat(v.unproven, look.notes), Idle: a.idle(look.statuses, v.watch.targets)}
+	result := record.Rollout{Services: a.services, Unproven: slices.Concat(v.unproven, look.notes), Idle: a.idle(look.statuses, v.watch.targets)}
 	for _, status := range look.statuses {
 		if status.note != "" {
 			v.Log.Warn(status.note)
@@ -33,7 +33,7 @@ func (v *vigil) complete(look verdict) pipeline.Rollout {
 		to, isAsked := a.routes[v.watch.targets[i].Workload]
 		for _, p := range status.proven {
 			if port := to.number(p.Spec, digest); isAsked && port > 0 {
-				result.Pods = append(result.Pods, pipeline.Pod{Namespace: p.Namespace, Name: p.Name, Port: port, HTTPS: to.https})
+				result.Pods = append(result.Pods, record.Pod{Namespace: p.Namespace, Name: p.Name, Port: port, HTTPS: to.https})
 			}
 		}
 	}

@@ -19,7 +19,7 @@ import (
 
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Options say how to watch.
@@ -47,7 +47,7 @@ type Options struct {
 	// Log gets a line for each change, and at least one every ten seconds.
 	Log *slog.Logger
 	// Show is called as often as Log, with the pods; nil shows nothing.
-	Show func(pipeline.Sight)
+	Show func(record.Progress)
 }
 
 // Watch waits until all workloads are rolled out and the Services lead to their new
@@ -55,14 +55,14 @@ type Options struct {
 // passes, the rollout has failed with the cause rollout/timeout and the most specific
 // thing seen. An error means that the watch itself did not work, or that ctx was
 // cancelled.
-func Watch(ctx context.Context, o Options, applied pipeline.Applied) (pipeline.Rollout, error) {
+func Watch(ctx context.Context, o Options, applied record.Applied) (record.Rollout, error) {
 	v, stop, err := begin(ctx, o, applied)
 	if err != nil {
-		return pipeline.Rollout{}, err
+		return record.Rollout{}, err
 	}
 	defer stop()
-	var result pipeline.Rollout
-	err = pipeline.Guard(func() (err error) { //nolint:contextcheck // a vigil has the context of the call that made it
+	var result record.Rollout
+	err = record.Guard(func() (err error) { //nolint:contextcheck // a vigil has the context of the call that made it
 		result, err = v.untilComplete()
 		return err
 	})
@@ -70,7 +70,7 @@ func Watch(ctx context.Context, o Options, applied pipeline.Applied) (pipeline.R
 }
 
 // begin starts to watch; stop ends it.
-func begin(ctx context.Context, o Options, applied pipeline.Applied) (v *vigil, stop func(), err error) {
+func begin(ctx context.Context, o Options, applied record.Applied) (v *vigil, stop func(), err error) {
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	l, err := newLogs(o)
 	if err != nil {
@@ -93,7 +93,7 @@ func begin(ctx context.Context, o Options, applied pipeline.Applied) (v *vigil, 
 }
 
 // qualified fills in the namespace where none is named.
-func (o Options) qualified(applied pipeline.Applied) pipeline.Applied {
+func (o Options) qualified(applied record.Applied) record.Applied {
 	applied.Workloads, applied.Services = slices.Clone(applied.Workloads), slices.Clone(applied.Services)
 	for i := range applied.Workloads {
 		applied.Workloads[i].Namespace = cmp.Or(applied.Workloads[i].Namespace, o.Namespace)

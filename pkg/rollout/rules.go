@@ -7,7 +7,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // The codes of causes. Each has a heading in docs/errors.md.
@@ -172,7 +172,7 @@ func ParseRules(lines []string) (map[string]Rule, error) {
 		rules[code] = rule
 	}
 	if len(problems) > 0 {
-		return nil, pipeline.BadInput("rollout/rule-invalid", "%w", errors.Join(problems...))
+		return nil, record.BadInput("rollout/rule-invalid", "%w", errors.Join(problems...))
 	}
 	return rules, nil
 }

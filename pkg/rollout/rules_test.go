@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestRulesAreRead(t *testing.T) {
@@ -22,7 +22,7 @@ func TestRulesAreRead(t *testing.T) {
 
 func TestAllWrongRulesAreNamedAtOnce(t *testing.T) {
 	_, err := ParseRules([]string{"crash=terminal", "crash-loop", "oom-killed=often", "paused=-3s", "timeout=ignore"})
-	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+	require.Equal(t, record.KindInput, record.KindOf(err))
 	for _, words := range []string{`rule "crash=terminal": no such code; there are admission-denied, `, `rule "crash-loop": want CODE=terminal`,
 		`rule "oom-killed=often": want`, `rule "paused=-3s": want`, `rule "timeout=ignore": no such code`} {
 		require.ErrorContains(t, err, words)

@@ -11,7 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // services gives the Services that do not, or not yet, lead to exactly the pods they
@@ -20,7 +20,7 @@ import (
 func (j *judge) services(s snapshot, statuses []status) (all []trouble, notes []string) {
 	for _, service := range s.services {
 		if service.gone {
-			all = append(all, trouble{specific: true, cause: pipeline.Cause{
+			all = append(all, trouble{specific: true, cause: record.Cause{
 				Code: codeDeleted, Object: "Service/" + service.name, Reason: "NotFound", Message: "somebody has deleted it"}})
 		}
 		if service.gone || service.loose {
@@ -85,7 +85,7 @@ func (j *judge) port(s *snapshot, service service, p *corev1.ServicePort, pods [
 		if !service.mustLead(*p, pods) {
 			return nil, []string{object + ": " + words}
 		}
-		return &trouble{specific: true, cause: pipeline.Cause{Code: codeNowhere, Object: object, Reason: "NoSuchPort", Message: words}}, nil
+		return &trouble{specific: true, cause: record.Cause{Code: codeNowhere, Object: object, Reason: "NoSuchPort", Message: words}}, nil
 	}
 	found, old := 0, 0
 	for uid := range endpoints(s.slices, service, p) {
@@ -106,7 +106,7 @@ func (j *judge) port(s *snapshot, service service, p *corev1.ServicePort, pods [
 	if old > 0 {
 		message += fmt.Sprintf(", %d old", old)
 	}
-	return &trouble{specific: true, cause: pipeline.Cause{Code: codeEndpoints, Object: object, Reason: "EndpointsNotReady", Message: message}}, nil
+	return &trouble{specific: true, cause: record.Cause{Code: codeEndpoints, Object: object, Reason: "EndpointsNotReady", Message: message}}, nil
 }
 
 // mustLead reports whether a port without a pod behind it is a failure: it led to pods
@@ -147,7 +147,7 @@ func (s service) nowhere(look *snapshot, statuses []status) (all []trouble, note
 	if len(s.led) > 0 {
 		words += "; that of the revision before did"
 	}
-	return []trouble{{specific: true, cause: pipeline.Cause{Code: codeNowhere, Object: object, Reason: "NoEndpoints", Message: words}}}, nil
+	return []trouble{{specific: true, cause: record.Cause{Code: codeNowhere, Object: object, Reason: "NoEndpoints", Message: words}}}, nil
 }
 
 // offersPort reports whether a pod has the port that the Service leads to: a number
@@ -169,7 +169,7 @@ func offersPort(spec corev1.PodSpec, p corev1.ServicePort) bool {
 	})
 }
 
-// portKey names a port as [pipeline.Service.Led] does.
+// portKey names a port as [record.Service.Led] does.
 func portKey(p corev1.ServicePort) string {
 	return fmt.Sprintf("%d/%s", p.Port, firstOf(string(p.Protocol), string(corev1.ProtocolTCP)))
 }

@@ -10,7 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // serving is a slice of the Service "web" with these pods ready.
@@ -157,8 +157,8 @@ func TestServices_OneThatSelectsNoPodAnyMoreIsAFailure(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := deployed()
 			s.services, s.slices = []service{c.service}, c.slices
-			s.workloads = append(s.workloads, pipeline.Workload{Kind: "Job", Namespace: "portal", Name: "done", Expires: true})
-			s.templates = map[pipeline.Workload]podSource{s.workloads[1]: {labels: map[string]string{"app": "idle"}}}
+			s.workloads = append(s.workloads, record.Workload{Kind: "Job", Namespace: "portal", Name: "done", Expires: true})
+			s.templates = map[record.Workload]podSource{s.workloads[1]: {labels: map[string]string{"app": "idle"}}}
 			seconds, cause := after(s, 60)
 			require.Equal(t, c.seconds, seconds)
 			if cause != nil {
@@ -176,5 +176,5 @@ func TestServices_OneThatIsGoneIsNamed(t *testing.T) {
 	s := deployed()
 	s.services = []service{{namespace: "portal", name: "web", selector: labels.Nothing(), gone: true}}
 	_, cause := after(s, 20)
-	require.Equal(t, pipeline.Cause{Code: codeDeleted, Object: "Service/web", Reason: "NotFound", Message: "somebody has deleted it"}, *cause)
+	require.Equal(t, record.Cause{Code: codeDeleted, Object: "Service/web", Reason: "NotFound", Message: "somebody has deleted it"}, *cause)
 }

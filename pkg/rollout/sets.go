@@ -6,10 +6,10 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-func (j *judge) statefulSet(s snapshot, w pipeline.Workload, set *appsv1.StatefulSet) status {
+func (j *judge) statefulSet(s snapshot, w record.Workload, set *appsv1.StatefulSet) status {
 	if unseen(set.Generation, set.Status.ObservedGeneration, s.least[w]) {
 		return notSeen
 	}
@@ -70,7 +70,7 @@ func (j *judge) stuck(s *snapshot, set *appsv1.StatefulSet, pods []*corev1.Pod, 
 	return nil
 }
 
-func (j *judge) daemonSet(s snapshot, w pipeline.Workload, set *appsv1.DaemonSet) status {
+func (j *judge) daemonSet(s snapshot, w record.Workload, set *appsv1.DaemonSet) status {
 	if unseen(set.Generation, set.Status.ObservedGeneration, s.least[w]) {
 		return notSeen
 	}

@@ -11,16 +11,16 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // snapshot is one look at everything.
 type snapshot struct {
 	now          time.Time
 	since        time.Time // when the revision was applied
-	workloads    []pipeline.Workload
-	least        map[pipeline.Workload]int64     // generation of each workload as it was applied
-	templates    map[pipeline.Workload]podSource // what each says about its pods
+	workloads    []record.Workload
+	least        map[record.Workload]int64     // generation of each workload as it was applied
+	templates    map[record.Workload]podSource // what each says about its pods
 	deployments  []*appsv1.Deployment
 	replicaSets  []*appsv1.ReplicaSet
 	statefulSets []*appsv1.StatefulSet

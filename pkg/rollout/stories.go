@@ -6,7 +6,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // linger is how long a trouble may be out of sight and still be the same one: a
@@ -15,12 +15,12 @@ const linger = 10 * time.Second
 
 // trouble is one condition that may turn out to be a failure.
 type trouble struct {
-	cause    pipeline.Cause
-	specific bool              // the message is the runtime's own, not a generic one
-	shared   bool              // another pod of the same revision has been ready
-	ends     int               // how often the container has ended; 0 where that does not count
-	of       pipeline.Workload // whose it is; a Service's is nobody's
-	hopeful  bool              // its clock stands still: it is about to heal
+	cause    record.Cause
+	specific bool            // the message is the runtime's own, not a generic one
+	shared   bool            // another pod of the same revision has been ready
+	ends     int             // how often the container has ended; 0 where that does not count
+	of       record.Workload // whose it is; a Service's is nobody's
+	hopeful  bool            // its clock stands still: it is about to heal
 	about    container
 }
 
@@ -65,12 +65,12 @@ func (m *memory) keep(t trouble) {
 }
 
 // heal forgets the troubles of a workload that is ready.
-func (m *memory) heal(w pipeline.Workload) {
+func (m *memory) heal(w record.Workload) {
 	m.first = slices.DeleteFunc(m.first, func(t trouble) bool { return t.of == w })
 }
 
 // note takes the troubles of a look and forgets those that are over. forbids
-// tells whether the clock of a trouble runs.
+// reports whether the clock of a trouble runs.
 func (m *memory) note(troubles []trouble, now time.Time, forbids func(trouble) bool) {
 	present := map[string]bool{}
 	for order, t := range troubles {

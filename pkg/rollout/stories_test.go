@@ -9,7 +9,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // replay judges one pod's states, each from its second on, and says when and why
@@ -123,7 +123,7 @@ func TestATroubleThatWasGoneForLongStartsAnewAlsoWithoutALookInBetween(t *testin
 
 // rancher/fleet#364: a Job of hours beside an application whose probe failed once.
 func TestMemory_WhatHasHealedIsNoCauseOfATimeout(t *testing.T) {
-	job := pipeline.Workload{Kind: "Job", Namespace: "portal", Name: "reindex"}
+	job := record.Workload{Kind: "Job", Namespace: "portal", Name: "reindex"}
 	with := func(s snapshot) snapshot {
 		j := &batchv1.Job{ObjectMeta: metav1.ObjectMeta{Name: "reindex", Namespace: "portal", UID: "j"}, Status: batchv1.JobStatus{Active: 1}}
 		s.jobs, s.workloads = []*batchv1.Job{j}, append(s.workloads, job)

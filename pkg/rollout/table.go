@@ -6,12 +6,12 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // podTable is all pods of the workloads, the new ones of each first.
-func podTable(now time.Time, statuses []status, workloads []pipeline.Workload) []pipeline.PodState {
-	var fresh, old []pipeline.PodState
+func podTable(now time.Time, statuses []status, workloads []record.Workload) []record.PodState {
+	var fresh, old []record.PodState
 	for i, status := range statuses {
 		for _, m := range status.members {
 			state := podState(m, now)
@@ -26,9 +26,9 @@ func podTable(now time.Time, statuses []status, workloads []pipeline.Workload) [
 	return append(fresh, old...)
 }
 
-func podState(m member, now time.Time) pipeline.PodState {
+func podState(m member, now time.Time) record.PodState {
 	p := m.pod
-	state := pipeline.PodState{
+	state := record.PodState{
 		Name: p.Name, New: m.fresh, Status: podStatus(p), Node: p.Spec.NodeName, Message: m.message,
 		Seconds: int(max(0, now.Sub(p.CreationTimestamp.Time)).Seconds()),
 	}

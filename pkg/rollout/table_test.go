@@ -8,14 +8,14 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestTheTableShowsWhatKubectlShows(t *testing.T) {
 	s := deploying(pod("web-new", "new", false, crashed(1, 1, "Error")))
 	s.pods[0].Spec.NodeName = "node-1"
 	v := newJudge(nil).decide(s, noon.Add(90*time.Second))
-	require.Equal(t, []pipeline.PodState{
+	require.Equal(t, []record.PodState{
 		{Name: "web-new", Owner: "Deployment/web", New: true, Ready: "0/1", Status: "CrashLoopBackOff", Restarts: 1, Node: "node-1", Seconds: 90,
 			Message: "CrashLoopBackOff: it ended 2 times, with exit code 1"},
 		{Name: "web-old", Owner: "Deployment/web", Ready: "0/1", Status: "Running", Seconds: 90},

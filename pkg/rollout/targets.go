@@ -12,12 +12,12 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // target is a workload as it was read first: what tells which objects are its own.
 type target struct {
-	pipeline.Workload
+	record.Workload
 	podSource
 	generation int64
 	pods       where // which pods may be its own
@@ -62,7 +62,7 @@ func retried[T any](ctx context.Context, read func() (T, error)) (T, error) {
 var errKind = errors.New("this kind cannot be watched")
 
 // readTarget reads a workload past every cache.
-func readTarget(ctx context.Context, client kubernetes.Interface, w pipeline.Workload) (target, error) {
+func readTarget(ctx context.Context, client kubernetes.Interface, w record.Workload) (target, error) {
 	k, known := kinds[w.Kind]
 	if !known {
 		return target{}, errKind
@@ -99,7 +99,7 @@ func selectorOf(selector *metav1.LabelSelector) (string, error) {
 const annotationSmoke = "stagecrew.dev/smoke"
 
 // readService gives nil for a Service that selects no pods by itself.
-func readService(ctx context.Context, client kubernetes.Interface, s pipeline.Service) (*service, error) {
+func readService(ctx context.Context, client kubernetes.Interface, s record.Service) (*service, error) {
 	found, err := client.CoreV1().Services(s.Namespace).Get(ctx, s.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):

@@ -6,7 +6,7 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // heartbeat is how often a wait shows that it lives.
@@ -20,17 +20,17 @@ type vigil struct {
 	judge *judge
 	start time.Time
 	// applied is what is watched.
-	applied pipeline.Applied
+	applied record.Applied
 	// unproven are what could not be watched.
 	unproven []string
 
 	shown  string
-	table  []pipeline.PodState
+	table  []record.PodState
 	logged time.Time
 }
 
 // untilComplete looks again at each change until there is a verdict.
-func (v *vigil) untilComplete() (pipeline.Rollout, error) {
+func (v *vigil) untilComplete() (record.Rollout, error) {
 	for {
 		look := v.look()
 		if result, over := v.concluded(look); over {
@@ -41,24 +41,24 @@ func (v *vigil) untilComplete() (pipeline.Rollout, error) {
 			return v.expired(), nil
 		}
 		if err != nil {
-			return pipeline.Rollout{}, err
+			return record.Rollout{}, err
 		}
 	}
 }
 
-// concluded tells whether a look decides the rollout.
-func (v *vigil) concluded(look verdict) (pipeline.Rollout, bool) {
+// concluded reports whether a look decides the rollout.
+func (v *vigil) concluded(look verdict) (record.Rollout, bool) {
 	if look.failed != nil {
 		return v.failed(*look.failed), true
 	}
 	if !look.ready {
-		return pipeline.Rollout{}, false
+		return record.Rollout{}, false
 	}
 	return v.complete(look), true
 }
 
 // expired is the end of the budget; what arrived together with it still counts.
-func (v *vigil) expired() pipeline.Rollout {
+func (v *vigil) expired() record.Rollout {
 	look := v.look()
 	if result, over := v.concluded(look); over {
 		return result
@@ -113,7 +113,7 @@ func (v *vigil) sleep(again time.Duration) error {
 }
 
 // explained is the cause with the last words of its container.
-func (v *vigil) explained(t trouble) *pipeline.Cause {
+func (v *vigil) explained(t trouble) *record.Cause {
 	v.watch.explain(context.WithoutCancel(v.ctx), &t)
 	return &t.cause
 }
@@ -124,7 +124,7 @@ func (v *vigil) show(s snapshot, look verdict) {
 	if look.trouble != "" {
 		text += "; " + look.trouble
 	}
-	var table []pipeline.PodState
+	var table []record.PodState
 	if v.Show != nil {
 		table = podTable(v.judge.now, look.statuses, s.workloads)
 	}
@@ -137,12 +137,12 @@ func (v *vigil) show(s snapshot, look verdict) {
 		v.Log.Info(fmt.Sprintf("%s after %.0fs", text, seconds))
 	}
 	if v.Show != nil && (news || changed) {
-		v.Show(pipeline.Sight{Seconds: seconds, Line: text, Pods: table})
+		v.Show(record.Progress{Seconds: seconds, Line: text, Pods: table})
 	}
 }
 
 // sameTable leaves the ages out.
-func sameTable(a, b []pipeline.PodState) bool {
+func sameTable(a, b []record.PodState) bool {
 	if len(a) != len(b) {
 		return false
 	}

@@ -5,7 +5,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // noSource are the kubelet's words for a Secret, ConfigMap or key that is not there.
@@ -59,7 +59,7 @@ func claimTroubles(s *snapshot, p *corev1.Pod) []trouble {
 		if e.Reason == "ProvisioningFailed" || e.Reason == "FailedBinding" {
 			code = codeClaim
 		}
-		all = append(all, trouble{specific: true, cause: pipeline.Cause{
+		all = append(all, trouble{specific: true, cause: record.Cause{
 			Code: code, Object: "PersistentVolumeClaim/" + name, Reason: e.Reason, Message: shorten(e.Message)}})
 	}
 	return all

@@ -6,7 +6,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // probeTrouble is a probe that fails while its budget lasts; the kubelet ends the
@@ -19,7 +19,7 @@ func probeTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus) (trouble
 	if e == nil || seenAt(e).Before(c.State.Running.StartedAt.Time) {
 		return trouble{}, false
 	}
-	return trouble{specific: true, about: containerKey(p, c), cause: pipeline.Cause{
+	return trouble{specific: true, about: containerKey(p, c), cause: record.Cause{
 		Code: codeProbe, Object: "Pod/" + p.Name, Container: c.Name, Reason: e.Reason, Message: shorten(e.Message)}}, true
 }
 

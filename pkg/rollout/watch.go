@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
@@ -39,7 +39,7 @@ type watch struct {
 }
 
 // open reads what was applied and starts to watch it.
-func open(ctx context.Context, o Options, applied pipeline.Applied, l *logs) (*watch, error) {
+func open(ctx context.Context, o Options, applied record.Applied, l *logs) (*watch, error) {
 	client := o.Client
 	w := &watch{client: client, changed: make(chan struct{}, 1), logs: l}
 	l.changed, l.guarded = w.notify, w.guarded
@@ -48,14 +48,14 @@ func open(ctx context.Context, o Options, applied pipeline.Applied, l *logs) (*w
 	for _, workload := range applied.Workloads {
 		t, err := retried(reading, func() (target, error) { return readTarget(reading, client, workload) })
 		if err != nil {
-			return nil, pipeline.Unavailable("rollout/unreadable", "reading %s: %w", workload, err)
+			return nil, record.Unavailable("rollout/unreadable", "reading %s: %w", workload, err)
 		}
 		w.targets = append(w.targets, t)
 	}
 	for _, s := range distinct(applied.Services) {
 		found, err := retried(reading, func() (*service, error) { return readService(reading, client, s) })
 		if err != nil {
-			return nil, pipeline.Unavailable("rollout/unreadable", "reading Service/%s: %w", s.Name, err)
+			return nil, record.Unavailable("rollout/unreadable", "reading Service/%s: %w", s.Name, err)
 		}
 		if found != nil {
 			w.services = append(w.services, *found)
@@ -72,16 +72,16 @@ func open(ctx context.Context, o Options, applied pipeline.Applied, l *logs) (*w
 	}
 	for _, s := range w.sources {
 		if err := s.synced(reading); err != nil {
-			return nil, pipeline.Unavailable("rollout/unreadable", "watching %ss: %w", s.kind, err)
+			return nil, record.Unavailable("rollout/unreadable", "watching %ss: %w", s.kind, err)
 		}
 	}
 	return w, nil
 }
 
 // distinct leaves one entry for each Service: they are listed once for each port.
-func distinct(services []pipeline.Service) []pipeline.Service {
+func distinct(services []record.Service) []record.Service {
 	seen := map[string]bool{}
-	var all []pipeline.Service
+	var all []record.Service
 	for _, s := range services {
 		if key := s.Namespace + "/" + s.Name; !seen[key] {
 			seen[key] = true
@@ -180,7 +180,7 @@ func (w *watch) appeared(s snapshot) bool {
 // snapshot is a look at the present state.
 func (w *watch) snapshot() snapshot {
 	s := snapshot{
-		least: map[pipeline.Workload]int64{}, templates: map[pipeline.Workload]podSource{},
+		least: map[record.Workload]int64{}, templates: map[record.Workload]podSource{},
 		claims:   list[*corev1.PersistentVolumeClaim](w, "PersistentVolumeClaim"),
 		events:   list[*corev1.Event](w, "Event"),
 		slices:   list[*discoveryv1.EndpointSlice](w, "EndpointSlice"),

@@ -17,7 +17,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/client-go/kubernetes/fake"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // cluster puts the objects of a look into client-go's fake API server.
@@ -39,16 +39,16 @@ func cluster(t *testing.T, s snapshot) *fake.Clientset {
 	return client
 }
 
-var applied = pipeline.Applied{Workloads: []pipeline.Workload{web}}
+var applied = record.Applied{Workloads: []record.Workload{web}}
 
 // begun starts to watch and gives where the result will be.
-func begun(ctx context.Context, t *testing.T, o Options, what pipeline.Applied) chan pipeline.Rollout {
+func begun(ctx context.Context, t *testing.T, o Options, what record.Applied) chan record.Rollout {
 	t.Helper()
-	done := make(chan pipeline.Rollout, 1)
+	done := make(chan record.Rollout, 1)
 	go func() {
 		result, err := Watch(ctx, o, what)
 		if err != nil {
-			result.Cause = &pipeline.Cause{Message: err.Error()}
+			result.Cause = &record.Cause{Message: err.Error()}
 		}
 		done <- result
 	}()
@@ -69,7 +69,7 @@ func TestWatchSeesAChangeAndEnds(t *testing.T) {
 
 func TestWatchNamesTheCause(t *testing.T) {
 	s := deploying(pod("web-new", "new", false, waiting("InvalidImageName", "bad")))
-	unqualified := pipeline.Applied{Workloads: []pipeline.Workload{{Kind: "Deployment", Name: "web"}}}
+	unqualified := record.Applied{Workloads: []record.Workload{{Kind: "Deployment", Name: "web"}}}
 	result, err := Watch(t.Context(), Options{Client: cluster(t, s), Namespace: "portal"}, unqualified)
 	require.NoError(t, err)
 	require.Equal(t, codeInvalidName, result.Cause.Code)
@@ -87,7 +87,7 @@ func TestWatch_AWorkloadThatIsNotThereIsNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		result, err := Watch(t.Context(), Options{Client: fake.NewClientset()}, applied)
 		require.NoError(t, err)
-		require.Equal(t, pipeline.Cause{Code: codeDeleted, Object: "Deployment/web", Reason: "NotFound", Message: "somebody has deleted it"}, *result.Cause)
+		require.Equal(t, record.Cause{Code: codeDeleted, Object: "Deployment/web", Reason: "NotFound", Message: "somebody has deleted it"}, *result.Cause)
 	})
 }
 
@@ -111,8 +111,8 @@ func TestWatch_AWorkloadThatAppearsIsWatchedFromThenOn(t *testing.T) {
 
 // helm/helm#10576, haproxytech/helm-charts#213, grafana/oncall#841
 func TestWatch_AJobThatKubernetesHasRemovedIsComplete(t *testing.T) {
-	job := pipeline.Workload{Kind: "Job", Namespace: "portal", Name: "migrate", Expires: true}
-	began := pipeline.Revision{Deployed: noon}
+	job := record.Workload{Kind: "Job", Namespace: "portal", Name: "migrate", Expires: true}
+	began := record.Revision{Deployed: noon}
 	failed := event("Job", "migrate", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
 	before := event("Job", "migrate", "BackoffLimitExceeded", "x")
 	before.LastTimestamp = metav1.NewTime(noon.Add(-time.Minute))
@@ -130,7 +130,7 @@ func TestWatch_AJobThatKubernetesHasRemovedIsComplete(t *testing.T) {
 				if c.event != nil {
 					s.events = []*corev1.Event{c.event}
 				}
-				result, err := Watch(t.Context(), Options{Client: cluster(t, s)}, pipeline.Applied{Revision: began, Workloads: []pipeline.Workload{web, job}})
+				result, err := Watch(t.Context(), Options{Client: cluster(t, s)}, record.Applied{Revision: began, Workloads: []record.Workload{web, job}})
 				require.NoError(t, err)
 				if c.code == "" {
 					require.Nil(t, result.Cause)
@@ -143,7 +143,7 @@ func TestWatch_AJobThatKubernetesHasRemovedIsComplete(t *testing.T) {
 }
 
 func TestAKindWithoutARolloutIsAnErrorAtOnce(t *testing.T) {
-	cron := pipeline.Applied{Workloads: []pipeline.Workload{{Kind: "CronJob", Namespace: "portal", Name: "c"}}}
+	cron := record.Applied{Workloads: []record.Workload{{Kind: "CronJob", Namespace: "portal", Name: "c"}}}
 	_, err := Watch(t.Context(), Options{Client: cluster(t, deploying())}, cron)
 	require.ErrorIs(t, err, errKind)
 }
@@ -178,7 +178,7 @@ func TestTheBudgetEndsTheWaitAsAFailure(t *testing.T) {
 func TestAWaitShowsEachChangeAndThatItLives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text bytes.Buffer
-		var sights []pipeline.Sight
+		var sights []record.Progress
 		client := cluster(t, deploying(pod("web-new", "new", false, waiting("ContainerCreating", ""))))
 		ctx, cancel := context.WithTimeout(t.Context(), 35*time.Second)
 		defer cancel()
@@ -193,7 +193,7 @@ func TestAWaitShowsEachChangeAndThatItLives(t *testing.T) {
 			_, err := client.CoreV1().Pods("portal").UpdateStatus(ctx, p, metav1.UpdateOptions{})
 			require.NoError(t, err)
 		})
-		_, err := Watch(ctx, Options{Client: client, Log: slog.New(slog.NewTextHandler(&text, nil)), Show: func(s pipeline.Sight) { sights = append(sights, s) }}, applied)
+		_, err := Watch(ctx, Options{Client: client, Log: slog.New(slog.NewTextHandler(&text, nil)), Show: func(s record.Progress) { sights = append(sights, s) }}, applied)
 		require.NoError(t, err)
 		var seconds []string
 		for _, s := range sights {
@@ -230,13 +230,13 @@ func TestWatchWaitsForTheService(t *testing.T) {
 	server.put(webService())
 	var once sync.Once
 	waited := make(chan struct{})
-	o := Options{Client: server.client(t), Namespace: "portal", Show: func(s pipeline.Sight) {
+	o := Options{Client: server.client(t), Namespace: "portal", Show: func(s record.Progress) {
 		if strings.Contains(s.Line, "Service/web: 0 of 1 new pods in its EndpointSlices") {
 			once.Do(func() { close(waited) })
 		}
 	}}
-	both := []pipeline.Service{{Name: "web", Port: 80}, {Name: "web", Port: 9090}}
-	done := begun(t.Context(), t, o, pipeline.Applied{Workloads: applied.Workloads, Services: both})
+	both := []record.Service{{Name: "web", Port: 80}, {Name: "web", Port: 9090}}
+	done := begun(t.Context(), t, o, record.Applied{Workloads: applied.Workloads, Services: both})
 	<-waited
 	changed := time.Now()
 	server.put(serving("web-new"))
@@ -257,7 +257,7 @@ func TestServicesThatDoNotFollowReadinessAreLeftOut(t *testing.T) {
 			service := webService()
 			change(service)
 			server.put(service)
-			what := pipeline.Applied{Workloads: applied.Workloads, Services: []pipeline.Service{{Namespace: "portal", Name: "web"}}}
+			what := record.Applied{Workloads: applied.Workloads, Services: []record.Service{{Namespace: "portal", Name: "web"}}}
 			result, err := Watch(t.Context(), Options{Client: server.client(t)}, what)
 			require.NoError(t, err)
 			require.Nil(t, result.Cause)
@@ -268,7 +268,7 @@ func TestServicesThatDoNotFollowReadinessAreLeftOut(t *testing.T) {
 
 func TestEventsAboutSomebodyElseWakeNobody(t *testing.T) {
 	long := strings.Repeat("a", 60)
-	w := &watch{changed: make(chan struct{}, 1), targets: []target{{Workload: web}, {Workload: pipeline.Workload{Name: long}}}}
+	w := &watch{changed: make(chan struct{}, 1), targets: []target{{Workload: web}, {Workload: record.Workload{Name: long}}}}
 	woken := func(object any) bool {
 		w.see(object)
 		select {
@@ -313,7 +313,7 @@ func TestWhatIsKeptOfAPodIsEnough(t *testing.T) {
 
 func TestNoWorkloadIsSaidAloud(t *testing.T) {
 	var text bytes.Buffer
-	_, err := Watch(t.Context(), Options{Client: fake.NewClientset(), Log: slog.New(slog.NewTextHandler(&text, nil))}, pipeline.Applied{})
+	_, err := Watch(t.Context(), Options{Client: fake.NewClientset(), Log: slog.New(slog.NewTextHandler(&text, nil))}, record.Applied{})
 	require.NoError(t, err)
 	require.Contains(t, text.String(), "there is no workload: nothing ran")
 }

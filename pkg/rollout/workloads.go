@@ -8,21 +8,21 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // revisionAnnotation is the Deployment controller's number of a template.
 const revisionAnnotation = "deployment.kubernetes.io/revision"
 
 // examine looks at one workload.
-func (j *judge) examine(s snapshot, w pipeline.Workload) status {
+func (j *judge) examine(s snapshot, w record.Workload) status {
 	if result, found := kinds[w.Kind].examine(j, s, w); found {
 		return result
 	}
 	if j.finished[w] || w.Expires && w.Kind == "Job" {
 		return j.expired(s, w)
 	}
-	return status{progress: "not there", troubles: []trouble{{specific: true, cause: pipeline.Cause{
+	return status{progress: "not there", troubles: []trouble{{specific: true, cause: record.Cause{
 		Code: codeDeleted, Object: w.String(), Reason: "NotFound", Message: "somebody has deleted it"}}}}
 }
 
@@ -55,7 +55,7 @@ func unseen(generation, observed, least int64) bool {
 
 var notSeen = status{progress: "not seen by its controller yet"}
 
-func (j *judge) deployment(s snapshot, w pipeline.Workload, d *appsv1.Deployment) status {
+func (j *judge) deployment(s snapshot, w record.Workload, d *appsv1.Deployment) status {
 	object := w.String()
 	if unseen(d.Generation, d.Status.ObservedGeneration, s.least[w]) {
 		return notSeen
@@ -126,7 +126,7 @@ func without(labels map[string]string, key string) map[string]string {
 // conditionTroubles are what the Deployment's controller itself says.
 func conditionTroubles(object string, d *appsv1.Deployment, noReplicaSet bool) []trouble {
 	if d.Spec.Paused {
-		return []trouble{{specific: true, cause: pipeline.Cause{Code: codePaused, Object: object, Reason: "DeploymentPaused",
+		return []trouble{{specific: true, cause: record.Cause{Code: codePaused, Object: object, Reason: "DeploymentPaused",
 			Message: "spec.paused is true: Kubernetes does not roll it out; resume it"}}}
 	}
 	for _, c := range d.Status.Conditions {
@@ -135,7 +135,7 @@ func conditionTroubles(object string, d *appsv1.Deployment, noReplicaSet bool) [
 		}
 		switch {
 		case c.Reason == "ProgressDeadlineExceeded":
-			return []trouble{{cause: pipeline.Cause{Code: codeDeadline, Object: object, Reason: c.Reason, Message: shorten(c.Message)}}}
+			return []trouble{{cause: record.Cause{Code: codeDeadline, Object: object, Reason: c.Reason, Message: shorten(c.Message)}}}
 		case c.Reason == "ReplicaSetCreateError" && noReplicaSet:
 			return []trouble{refused(object, c.Reason, c.Message, codeReplicaSet)}
 		}

@@ -11,7 +11,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestReadyMeansNewPodsOnly(t *testing.T) {
@@ -28,7 +28,7 @@ func TestReadyMeansNewPodsOnly(t *testing.T) {
 		"the pod is going":                          func(s *snapshot) { s.pods[0].DeletionTimestamp = &metav1.Time{Time: noon} },
 		"the Deployment is not in the cache yet":    func(s *snapshot) { s.deployments = nil },
 		"its ReplicaSet is not in the cache yet":    func(s *snapshot) { s.replicaSets = s.replicaSets[:1] },
-		"another workload of the release is waited": func(s *snapshot) { s.workloads = append(s.workloads, pipeline.Workload{Kind: "Job", Name: "j"}) },
+		"another workload of the release is waited": func(s *snapshot) { s.workloads = append(s.workloads, record.Workload{Kind: "Job", Name: "j"}) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := deployed()
@@ -139,7 +139,7 @@ func TestTheProgressDeadlineNamesWhatHeldItUp(t *testing.T) {
 	s.deployments[0].Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing,
 		Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded", Message: "has timed out progressing"}}
 	_, cause := after(s, 0)
-	require.Equal(t, pipeline.Cause{Code: codeDeadline, Object: "Pod/web-new", Container: "web", Reason: "ErrImagePull",
+	require.Equal(t, record.Cause{Code: codeDeadline, Object: "Pod/web-new", Container: "web", Reason: "ErrImagePull",
 		Message: "has timed out progressing: 503 Service Unavailable"}, *cause)
 
 	// A probe that fails is waited for; it explains all the same.
@@ -152,14 +152,14 @@ func TestTheProgressDeadlineNamesWhatHeldItUp(t *testing.T) {
 	require.Contains(t, cause.Message, "statuscode: 503")
 }
 
-var db = pipeline.Workload{Kind: "StatefulSet", Namespace: "portal", Name: "db"}
+var db = record.Workload{Kind: "StatefulSet", Namespace: "portal", Name: "db"}
 
 // databases is a StatefulSet of two whose second pod is of the new revision.
 func databases() snapshot {
 	two := int32(2)
 	set := &appsv1.StatefulSet{ObjectMeta: metav1.ObjectMeta{Name: "db", Namespace: "portal", UID: "s", Generation: 2}, Spec: appsv1.StatefulSetSpec{Replicas: &two}}
 	set.Status = appsv1.StatefulSetStatus{ObservedGeneration: 2, Replicas: 2, ReadyReplicas: 2, AvailableReplicas: 2, UpdatedReplicas: 1, CurrentRevision: "r1", UpdateRevision: "r2"}
-	return snapshot{workloads: []pipeline.Workload{db}, statefulSets: []*appsv1.StatefulSet{set}, pods: []*corev1.Pod{member0("r1"), member1("r2", true)}}
+	return snapshot{workloads: []record.Workload{db}, statefulSets: []*appsv1.StatefulSet{set}, pods: []*corev1.Pod{member0("r1"), member1("r2", true)}}
 }
 
 func setPod(name, revision string, ready bool, statuses ...corev1.ContainerStatus) *corev1.Pod {
@@ -260,13 +260,13 @@ func TestControllersThatTellOnlyByEventsThatTheyCannotMakeAPod(t *testing.T) {
 }
 
 func daemons() snapshot {
-	agent := pipeline.Workload{Kind: "DaemonSet", Namespace: "portal", Name: "agent"}
+	agent := record.Workload{Kind: "DaemonSet", Namespace: "portal", Name: "agent"}
 	set := &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Name: "agent", Namespace: "portal", UID: "a",
 		Annotations: map[string]string{appsv1.DeprecatedTemplateGeneration: "2"}}}
 	set.Status = appsv1.DaemonSetStatus{DesiredNumberScheduled: 1, UpdatedNumberScheduled: 1, NumberAvailable: 1}
 	p := pod("agent-1", "agent", true)
 	p.OwnerReferences, p.Labels["pod-template-generation"] = owner("DaemonSet", "agent", "a"), "2"
-	return snapshot{workloads: []pipeline.Workload{agent}, daemonSets: []*appsv1.DaemonSet{set}, pods: []*corev1.Pod{p}}
+	return snapshot{workloads: []record.Workload{agent}, daemonSets: []*appsv1.DaemonSet{set}, pods: []*corev1.Pod{p}}
 }
 
 func TestDaemonSets(t *testing.T) {
@@ -289,8 +289,8 @@ func TestDaemonSets(t *testing.T) {
 }
 
 func migration(conditions ...batchv1.JobCondition) snapshot {
-	w := pipeline.Workload{Kind: "Job", Namespace: "portal", Name: "migrate"}
-	return snapshot{workloads: []pipeline.Workload{w}, jobs: []*batchv1.Job{{
+	w := record.Workload{Kind: "Job", Namespace: "portal", Name: "migrate"}
+	return snapshot{workloads: []record.Workload{w}, jobs: []*batchv1.Job{{
 		ObjectMeta: metav1.ObjectMeta{Namespace: "portal", Name: "migrate", UID: "m"}, Status: batchv1.JobStatus{Conditions: conditions}}}}
 }
 
@@ -309,7 +309,7 @@ func TestAJobThatGivesUpFailsAtOnceWithItsPodsEnd(t *testing.T) {
 		require.Nil(t, j.decide(running, noon).failed, "its own limit counts")
 		gone := migration(batchv1.JobCondition{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, Reason: reason, Message: "Job has failed"})
 		failed := j.decide(gone, noon).failed
-		require.Equal(t, pipeline.Cause{Code: codeJob, Object: "Job/migrate", Reason: reason, Message: "Job has failed; pod migrate-1 container web ended with exit code 3"}, failed.cause)
+		require.Equal(t, record.Cause{Code: codeJob, Object: "Job/migrate", Reason: reason, Message: "Job has failed; pod migrate-1 container web ended with exit code 3"}, failed.cause)
 		require.Equal(t, "migrate-1", failed.about.pod, "its log is still known")
 	}
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // database gives the first usable database of the options, fresh from its registry
@@ -39,7 +39,7 @@ func (s session) database(ctx context.Context) (database, error) {
 func (s session) databaseFrom(ctx context.Context, reference string) (database, error) {
 	ref, err := name.ParseReference(reference)
 	if err != nil {
-		return database{}, pipeline.BadInput("scan/bad-options", "parsing database reference %q: %w", reference, err)
+		return database{}, record.BadInput("scan/bad-options", "parsing database reference %q: %w", reference, err)
 	}
 	store := newStore(s.options.CacheDir, ref)
 	if pinned, err := openPinned(ref, store); err == nil {
@@ -48,7 +48,7 @@ func (s session) databaseFrom(ctx context.Context, reference string) (database, 
 	if s.options.Offline {
 		found, err := store.newest()
 		if err != nil {
-			return database{}, pipeline.Unavailable("scan/database-missing", "finding a cached vulnerability database of %q in %q: %w; scan once while its registry can be reached", ref, s.options.CacheDir, err)
+			return database{}, record.Unavailable("scan/database-missing", "finding a cached vulnerability database of %q in %q: %w; scan once while its registry can be reached", ref, s.options.CacheDir, err)
 		}
 		return s.accept(ref, found)
 	}
@@ -64,7 +64,7 @@ func (s session) databaseFrom(ctx context.Context, reference string) (database, 
 	case errors.Is(err, errNotADatabase):
 		return database{}, describe(ref, err)
 	case err != nil:
-		return database{}, pipeline.Unavailable("scan/database-unreachable", "fetching vulnerability database %q: %w", ref, foreign(err))
+		return database{}, record.Unavailable("scan/database-unreachable", "fetching vulnerability database %q: %w", ref, foreign(err))
 	}
 	found, err := openDatabase(store.path(digest))
 	if err != nil {
@@ -101,21 +101,21 @@ func (s session) resolve(ctx context.Context, ref name.Reference) (v1.Image, v1.
 func (s session) withoutRegistry(ctx context.Context, ref name.Reference, store store, problem error) (database, error) {
 	refused := &transport.Error{}
 	if errors.As(problem, &refused) && refused.StatusCode == http.StatusNotFound {
-		return database{}, pipeline.Unavailable("scan/database-missing", "finding vulnerability database %q: %w; check --scan-database", ref, foreign(problem))
+		return database{}, record.Unavailable("scan/database-missing", "finding vulnerability database %q: %w; check --scan-database", ref, foreign(problem))
 	}
 	no := errors.As(problem, &refused) && refused.StatusCode < http.StatusInternalServerError && refused.StatusCode != http.StatusTooManyRequests
 	if found, err := store.newest(); err == nil && !no && ctx.Err() == nil && time.Now().Before(found.NextUpdate) {
 		s.log.Warn("vulnerability database is out of reach, using the cached one", "reference", ref.Name(), "updated", found.UpdatedAt, "error", foreign(problem))
 		return s.accept(ref, found)
 	}
-	return database{}, pipeline.Unavailable("scan/database-unreachable", "reaching vulnerability database %q: %w", ref, foreign(problem))
+	return database{}, record.Unavailable("scan/database-unreachable", "reaching vulnerability database %q: %w", ref, foreign(problem))
 }
 
 // accept refuses a database that is older than the options allow.
 func (s session) accept(ref name.Reference, found database) (database, error) {
 	limit := s.options.MaxDatabaseAge
 	if age := time.Since(found.UpdatedAt); limit > 0 && age > limit {
-		return database{}, pipeline.Unavailable("scan/database-stale", "vulnerability database %q was made at %s, %s ago, but only %s is allowed; fetch a newer one or change --scan-max-database-age",
+		return database{}, record.Unavailable("scan/database-stale", "vulnerability database %q was made at %s, %s ago, but only %s is allowed; fetch a newer one or change --scan-max-database-age",
 			ref, found.UpdatedAt.UTC().Format(time.RFC3339), age.Round(time.Minute), limit)
 	}
 	return found, nil
@@ -124,7 +124,7 @@ func (s session) accept(ref name.Reference, found database) (database, error) {
 // describe gives the error of a database that was there but cannot be used.
 func describe(ref name.Reference, err error) error {
 	if errors.Is(err, errEmpty) {
-		return pipeline.Unavailable("scan/database-empty", "using vulnerability database %q: %w, so a scan would find nothing; check --scan-database", ref, err)
+		return record.Unavailable("scan/database-empty", "using vulnerability database %q: %w, so a scan would find nothing; check --scan-database", ref, err)
 	}
-	return pipeline.Unavailable("scan/database-unusable", "using vulnerability database %q: %w", ref, foreign(err))
+	return record.Unavailable("scan/database-unusable", "using vulnerability database %q: %w", ref, foreign(err))
 }

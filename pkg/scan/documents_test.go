@@ -16,7 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/scan"
 )
 
@@ -108,7 +108,7 @@ func TestOneScanGivesEveryReport(t *testing.T) {
 	t.Run("but no other format", func(t *testing.T) {
 		err := r.Write(t.Context(), io.Discard, "html")
 		require.ErrorContains(t, err, `report format "html" is none of`)
-		require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+		require.Equal(t, record.KindInput, record.KindOf(err))
 	})
 	t.Run("and none without a scan", func(t *testing.T) {
 		require.ErrorContains(t, scan.Result{}.Write(t.Context(), io.Discard, scan.FormatSARIF), "nothing was scanned")

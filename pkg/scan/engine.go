@@ -14,7 +14,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
@@ -73,7 +73,7 @@ func (s session) prepare(parent context.Context) (base database, found []analysi
 	defer cancel(nil)
 	var side sync.WaitGroup
 	side.Go(func() {
-		if problem := pipeline.Guard(func() (err error) { base, err = s.database(ctx); return err }); problem != nil {
+		if problem := record.Guard(func() (err error) { base, err = s.database(ctx); return err }); problem != nil {
 			cancel(problem)
 		}
 	})

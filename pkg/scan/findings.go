@@ -13,7 +13,7 @@ import (
 	"github.com/aquasecurity/trivy/pkg/types"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // inventory is what was found in one image, in Trivy's words, after VEX and ignores.
@@ -33,25 +33,25 @@ func (s session) result(img *watchedImage, report types.Report, updated time.Tim
 		packages += len(r.Packages)
 	}
 	if packages == 0 {
-		return Result{}, pipeline.Unavailable("scan/nothing-to-scan", "scanning image %q: no package was recognised in it, so nothing could be compared; check that it is the right image and that its package lists (such as /var/lib/dpkg or package.json files) are in it", img.name)
+		return Result{}, record.Unavailable("scan/nothing-to-scan", "scanning image %q: no package was recognised in it, so nothing could be compared; check that it is the right image and that its package lists (such as /var/lib/dpkg or package.json files) are in it", img.name)
 	}
 	if s.options.Misconfigurations && !slices.ContainsFunc(report.Results, func(r types.Result) bool { return r.Class == types.ClassConfig }) {
-		return Result{}, pipeline.Unavailable("scan/engine-failed", "scanning image %q: its configuration could not be checked for misconfigurations", img.name)
+		return Result{}, record.Unavailable("scan/engine-failed", "scanning image %q: its configuration could not be checked for misconfigurations", img.name)
 	}
 	if n := len(img.missed); n > 0 {
 		s.log.Warn("versions that the scanner does not understand were not compared", "image", img.name, "comparisons", n, "first", img.missed[0])
 		if s.options.RequireAll {
-			return Result{}, pipeline.Unavailable("scan/not-compared", "scanning image %q: %s could not be made, the first: %s; without --scan-require-all such packages are counted, not refused", img.name, count(n, "comparison"), img.missed[0])
+			return Result{}, record.Unavailable("scan/not-compared", "scanning image %q: %s could not be made, the first: %s; without --scan-require-all such packages are counted, not refused", img.name, count(n, "comparison"), img.missed[0])
 		}
 	}
-	image, err := pipeline.ParseImage(img.name)
+	image, err := record.ParseImage(img.name)
 	if err != nil {
 		return Result{}, unusable(img.name, err)
 	}
 	tidy(&report)
 	unmatched := s.ignores.apply(report.Results)
 	all := Result{
-		Report:    pipeline.ScanReport{Image: image, Packages: packages, DatabaseUpdated: updated, NotCompared: img.missed},
+		Report:    record.ScanReport{Image: image, Packages: packages, DatabaseUpdated: updated, NotCompared: img.missed},
 		Platform:  img.platform,
 		Expired:   s.ignores.expired,
 		Unmatched: unmatched,
@@ -113,8 +113,8 @@ func tidy(report *types.Report) {
 	}
 }
 
-func found(report types.Report, r types.Result) []pipeline.Finding {
-	var all []pipeline.Finding
+func found(report types.Report, r types.Result) []record.Finding {
+	var all []record.Finding
 	add := func(f types.Finding) {
 		if f, ok := convert(report, r, f); ok {
 			all = append(all, f)
@@ -132,7 +132,7 @@ func found(report types.Report, r types.Result) []pipeline.Finding {
 	return all
 }
 
-func convert(report types.Report, r types.Result, finding types.Finding) (pipeline.Finding, bool) {
+func convert(report types.Report, r types.Result, finding types.Finding) (record.Finding, bool) {
 	switch f := finding.(type) {
 	case types.DetectedVulnerability:
 		return vulnerable(report, r, f), true
@@ -141,11 +141,11 @@ func convert(report types.Report, r types.Result, finding types.Finding) (pipeli
 	case types.DetectedMisconfiguration:
 		return located(r, f.ID, f.Severity, f.CauseMetadata.StartLine, f.Title+": "+f.Message), true
 	default:
-		return pipeline.Finding{}, false
+		return record.Finding{}, false
 	}
 }
 
-func vulnerable(report types.Report, r types.Result, v types.DetectedVulnerability) pipeline.Finding {
+func vulnerable(report types.Report, r types.Result, v types.DetectedVulnerability) record.Finding {
 	where := r.Target
 	switch {
 	case r.Class == types.ClassOSPkg && report.Metadata.OS != nil:
@@ -157,7 +157,7 @@ func vulnerable(report types.Report, r types.Result, v types.DetectedVulnerabili
 	if v.PkgIdentifier.PURL != nil {
 		purl = v.PkgIdentifier.PURL.String()
 	}
-	return pipeline.Finding{
+	return record.Finding{
 		ID:           clean(v.VulnerabilityID, short),
 		Severity:     severity(v.Severity), //nolint:staticcheck // Trivy's own choice among the vendors, as its table shows it
 		Package:      clean(v.PkgName, short),
@@ -170,19 +170,19 @@ func vulnerable(report types.Report, r types.Result, v types.DetectedVulnerabili
 }
 
 // located is a finding in a file or in the image's configuration.
-func located(r types.Result, id, level string, line int, title string) pipeline.Finding {
+func located(r types.Result, id, level string, line int, title string) record.Finding {
 	where := r.Target
 	if line > 0 {
 		where = fmt.Sprintf("%s:%d", r.Target, line)
 	}
-	return pipeline.Finding{ID: clean(id, short), Severity: severity(level), Target: clean(where, long), Title: clean(title, long)}
+	return record.Finding{ID: clean(id, short), Severity: severity(level), Target: clean(where, long), Title: clean(title, long)}
 }
 
-func severity(name string) pipeline.Severity {
-	if s := pipeline.Severity(name); rank(s) >= 0 {
+func severity(name string) record.Severity {
+	if s := record.Severity(name); rank(s) >= 0 {
 		return s
 	}
-	return pipeline.SeverityUnknown
+	return record.SeverityUnknown
 }
 
 // system is the operating system of a report's image; the zero value when unknown.

@@ -16,7 +16,7 @@ import (
 	"github.com/aquasecurity/trivy/pkg/types"
 	"sigs.k8s.io/yaml"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // maxIgnores is how large an ignore file may be.
@@ -59,11 +59,11 @@ func readIgnores(path string, now time.Time) (*ignores, error) {
 	}
 	content, err := readLimited(path, maxIgnores)
 	if err != nil {
-		return nil, pipeline.BadInput("scan/bad-ignores", "reading ignore file: %w", err)
+		return nil, record.BadInput("scan/bad-ignores", "reading ignore file: %w", err)
 	}
 	var file ignoreFile
 	if err := yaml.UnmarshalStrict(content, &file); err != nil {
-		return nil, pipeline.BadInput("scan/bad-ignores", "parsing ignore file %q: %w", path, err)
+		return nil, record.BadInput("scan/bad-ignores", "parsing ignore file %q: %w", path, err)
 	}
 	problems := []error{
 		all.add(types.FindingTypeVulnerability, file.Vulnerabilities, now),
@@ -71,7 +71,7 @@ func readIgnores(path string, now time.Time) (*ignores, error) {
 		all.add(types.FindingTypeSecret, file.Secrets, now),
 	}
 	if err := errors.Join(problems...); err != nil {
-		return nil, pipeline.BadInput("scan/bad-ignores", "ignore file %q: %w", path, oneLine(err))
+		return nil, record.BadInput("scan/bad-ignores", "ignore file %q: %w", path, oneLine(err))
 	}
 	return all, nil
 }

@@ -13,7 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/scan"
 )
 
@@ -95,7 +95,7 @@ func TestAnIgnoreFileThatIsNotHonestIsRefused(t *testing.T) {
 			_, err := scan.Run(t.Context(), o)
 			require.ErrorContains(t, err, c.want)
 			require.ErrorContains(t, err, "[scan/bad-ignores]")
-			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+			require.Equal(t, record.KindInput, record.KindOf(err))
 			require.NotContains(t, err.Error(), "\n")
 		})
 	}

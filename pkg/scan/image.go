@@ -12,7 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // maxPlatforms is how many images an index may have.
@@ -25,7 +25,7 @@ var errAltered = errors.New("it is not what its digest says")
 func (s session) images(ctx context.Context) ([]*watchedImage, error) {
 	ref, err := name.NewDigest(s.options.Image.String())
 	if err != nil {
-		return nil, pipeline.BadInput("scan/bad-options", "parsing image %q: %w", s.options.Image, err)
+		return nil, record.BadInput("scan/bad-options", "parsing image %q: %w", s.options.Image, err)
 	}
 	switch local := s.options.Local.(type) {
 	case nil:
@@ -35,7 +35,7 @@ func (s session) images(ctx context.Context) ([]*watchedImage, error) {
 	case v1.ImageIndex:
 		return platforms(local, ref)
 	default:
-		return nil, pipeline.BadInput("scan/bad-options", "the local image is a %T, neither an image nor an index", local)
+		return nil, record.BadInput("scan/bad-options", "the local image is a %T, neither an image nor an index", local)
 	}
 }
 
@@ -119,5 +119,5 @@ func unreadable(image name.Digest, err error) error {
 	if errors.Is(err, errAltered) {
 		return unusable(image.String(), err)
 	}
-	return pipeline.Unavailable("scan/image-unreachable", "pulling image %q: %w", image.String(), foreign(err))
+	return record.Unavailable("scan/image-unreachable", "pulling image %q: %w", image.String(), foreign(err))
 }

@@ -15,7 +15,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/layout"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Local is a [v1.Image] or a [v1.ImageIndex] of go-containerregistry.
@@ -37,7 +37,7 @@ var blobPath = regexp.MustCompile(`^blobs/sha256/[0-9a-f]{64}$`)
 
 // OpenLayout gives an image out of an OCI image layout in dir, which must stay until
 // the scan is done. Its errors have the code scan/image-unusable.
-func OpenLayout(dir string, image pipeline.Image) (Local, error) {
+func OpenLayout(dir string, image record.Image) (Local, error) {
 	found, err := fromLayout(dir, image)
 	if err != nil {
 		return nil, unusable(image.String(), fmt.Errorf("opening image layout %q: %w", dir, err))
@@ -45,7 +45,7 @@ func OpenLayout(dir string, image pipeline.Image) (Local, error) {
 	return found, nil
 }
 
-func fromLayout(dir string, image pipeline.Image) (Local, error) {
+func fromLayout(dir string, image record.Image) (Local, error) {
 	want, err := v1.NewHash(image.Digest)
 	if err != nil {
 		return nil, err
@@ -72,7 +72,7 @@ func fromLayout(dir string, image pipeline.Image) (Local, error) {
 // ReadArchive unpacks an OCI image layout from a tar stream into dir and opens it, as
 // [OpenLayout] does: what docker buildx build --output type=oci,dest=- writes, for
 // example. The stream is read to its end.
-func ReadArchive(ctx context.Context, from io.Reader, dir string, image pipeline.Image) (Local, error) {
+func ReadArchive(ctx context.Context, from io.Reader, dir string, image record.Image) (Local, error) {
 	if err := unpackLayout(ctx, from, dir); err != nil {
 		if ctx.Err() != nil {
 			return nil, fmt.Errorf("reading image archive: %w", context.Cause(ctx))
@@ -127,7 +127,7 @@ func write(path string, from io.Reader, limit int64) error {
 }
 
 func unusable(image string, err error) error {
-	return pipeline.Unavailable("scan/image-unusable", "reading image %q: %w", image, foreign(err))
+	return record.Unavailable("scan/image-unusable", "reading image %q: %w", image, foreign(err))
 }
 
 // foreignError is an error with words of a registry or library, made fit for a log.

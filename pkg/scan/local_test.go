@@ -18,16 +18,16 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/scan"
 )
 
 // named gives what an image would be called in the site's registry.
-func (s *site) named(t *testing.T, content interface{ Digest() (v1.Hash, error) }) pipeline.Image {
+func (s *site) named(t *testing.T, content interface{ Digest() (v1.Hash, error) }) record.Image {
 	t.Helper()
 	digest, err := content.Digest()
 	require.NoError(t, err)
-	return pipeline.Image{Repository: s.host + "/team/app", Digest: digest.String()}
+	return record.Image{Repository: s.host + "/team/app", Digest: digest.String()}
 }
 
 // written writes an image layout.
@@ -54,30 +54,30 @@ func TestBytesAtHandAreScannedWithoutARegistry(t *testing.T) {
 	index := mutate.AppendManifests(empty.Index, platform(single, "linux", "amd64"), platform(image(t, npm("lodash", "4.17.20")), "linux", "arm64"))
 	both := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: single}, mutate.IndexAddendum{Add: index})
 	cases := map[string]struct {
-		image    pipeline.Image
-		open     func(*testing.T, pipeline.Image) (scan.Local, error)
+		image    record.Image
+		open     func(*testing.T, record.Image) (scan.Local, error)
 		blocking []string
 	}{
 		"an image": {
 			image:    s.named(t, single),
-			open:     func(*testing.T, pipeline.Image) (scan.Local, error) { return single, nil },
+			open:     func(*testing.T, record.Image) (scan.Local, error) { return single, nil },
 			blocking: []string{"CVE-2021-44906"},
 		},
 		"an index": {
 			image:    s.named(t, index),
-			open:     func(*testing.T, pipeline.Image) (scan.Local, error) { return index, nil },
+			open:     func(*testing.T, record.Image) (scan.Local, error) { return index, nil },
 			blocking: []string{"CVE-2021-44906", "CVE-2021-23337"},
 		},
 		"an image in a layout": {
 			image: s.named(t, single),
-			open: func(t *testing.T, i pipeline.Image) (scan.Local, error) {
+			open: func(t *testing.T, i record.Image) (scan.Local, error) {
 				return scan.OpenLayout(laidOut(t, both), i)
 			},
 			blocking: []string{"CVE-2021-44906"},
 		},
 		"an index in a stream": {
 			image: s.named(t, index),
-			open: func(t *testing.T, i pipeline.Image) (scan.Local, error) {
+			open: func(t *testing.T, i record.Image) (scan.Local, error) {
 				return scan.ReadArchive(t.Context(), archived(t, laidOut(t, both)), t.TempDir(), i)
 			},
 			blocking: []string{"CVE-2021-44906", "CVE-2021-23337"},

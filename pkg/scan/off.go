@@ -6,7 +6,7 @@ import (
 	"context"
 	"io"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // inventory is nothing here.
@@ -16,7 +16,7 @@ func run(_ context.Context, o Options) (Result, error) { return Result{}, notBui
 
 func (r Result) document(context.Context, io.Writer, Format) error { return notBuiltIn(r.Report.Image) }
 
-func notBuiltIn(image pipeline.Image) error {
-	return pipeline.Unavailable("scan/not-built-in",
+func notBuiltIn(image record.Image) error {
+	return record.Unavailable("scan/not-built-in",
 		"scanning image %q: this stagecrew was built without its scanner, because Trivy needs Go's json experiment; build it with GOEXPERIMENT=jsonv2 go build ./cmd/stagecrew", image)
 }

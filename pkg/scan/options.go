@@ -23,14 +23,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Options says what to scan, against which database, and what to accept.
 type Options struct {
 	// Image is the image by digest; a multi-platform index is scanned on all its
 	// platforms.
-	Image pipeline.Image
+	Image record.Image
 	// Keychain has the credentials for pulling; nil means those of Docker's
 	// configuration.
 	Keychain authn.Keychain
@@ -58,7 +58,7 @@ type Options struct {
 	// run at the same time. Whoever can write there decides what a scan finds.
 	CacheDir string
 	// Threshold is the lowest severity that blocks; empty means HIGH.
-	Threshold pipeline.Severity
+	Threshold record.Severity
 	// FixedOnly lets vulnerabilities pass for which no fixed version exists.
 	FixedOnly bool
 	// IgnoreFile is a YAML file of findings to ignore, in the format of Trivy's
@@ -86,7 +86,7 @@ type Options struct {
 // scan/bad-options.
 func (o Options) Validate() error {
 	var problems []error
-	if _, err := pipeline.ParseImage(o.Image.String()); err != nil {
+	if _, err := record.ParseImage(o.Image.String()); err != nil {
 		problems = append(problems, err)
 	}
 	for _, reference := range o.databases() {
@@ -97,8 +97,8 @@ func (o Options) Validate() error {
 	if o.CacheDir == "" {
 		problems = append(problems, errors.New("no cache directory given for the vulnerability database"))
 	}
-	if !slices.Contains(pipeline.Severities(), o.threshold()) {
-		problems = append(problems, fmt.Errorf("threshold %q is none of %q", o.Threshold, pipeline.Severities()))
+	if !slices.Contains(record.Severities(), o.threshold()) {
+		problems = append(problems, fmt.Errorf("threshold %q is none of %q", o.Threshold, record.Severities()))
 	}
 	if o.Timeout < 0 {
 		problems = append(problems, fmt.Errorf("timeout %s is negative", o.Timeout))
@@ -107,14 +107,14 @@ func (o Options) Validate() error {
 		problems = append(problems, fmt.Errorf("maximal database age %s is negative", o.MaxDatabaseAge))
 	}
 	if err := errors.Join(problems...); err != nil {
-		return pipeline.BadInput("scan/bad-options", "%w", err)
+		return record.BadInput("scan/bad-options", "%w", err)
 	}
 	return nil
 }
 
-func (o Options) threshold() pipeline.Severity {
+func (o Options) threshold() record.Severity {
 	if o.Threshold == "" {
-		return pipeline.SeverityHigh
+		return record.SeverityHigh
 	}
 	return o.Threshold
 }

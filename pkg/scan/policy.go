@@ -7,7 +7,7 @@ import (
 	"strings"
 	"unicode"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // named is how many findings an error names; the table has them all.
@@ -15,18 +15,18 @@ const named = 5
 
 // blocks says whether the policy accepts a finding. FixedOnly is about packages: there
 // is always something to do about a secret or a misconfiguration.
-func (o Options) blocks(f pipeline.Finding) bool {
+func (o Options) blocks(f record.Finding) bool {
 	return rank(f.Severity) >= rank(o.threshold()) && (f.FixedVersion != "" || f.Package == "" || !o.FixedOnly)
 }
 
 // sorted gives the findings without repetitions, the most severe first.
-func sorted(findings []pipeline.Finding) []pipeline.Finding {
-	findings = append([]pipeline.Finding{}, findings...)
+func sorted(findings []record.Finding) []record.Finding {
+	findings = append([]record.Finding{}, findings...)
 	slices.SortFunc(findings, order)
 	return slices.Compact(findings)
 }
 
-func order(a, b pipeline.Finding) int {
+func order(a, b record.Finding) int {
 	return cmp.Or(
 		rank(b.Severity)-rank(a.Severity),
 		cmp.Compare(a.Package, b.Package),
@@ -37,11 +37,11 @@ func order(a, b pipeline.Finding) int {
 	)
 }
 
-func rank(s pipeline.Severity) int { return slices.Index(pipeline.Severities(), s) }
+func rank(s record.Severity) int { return slices.Index(record.Severities(), s) }
 
 // Refuse gives nil for a report without blocking findings, else an error of
-// [pipeline.KindRefused] with the code scan/vulnerable that names the worst ones.
-func Refuse(report pipeline.ScanReport) error {
+// [record.KindRefused] with the code scan/vulnerable that names the worst ones.
+func Refuse(report record.ScanReport) error {
 	if len(report.Blocking) == 0 {
 		return nil
 	}
@@ -53,18 +53,18 @@ func Refuse(report pipeline.ScanReport) error {
 	if more := len(report.Blocking) - len(worst); more > 0 {
 		words = append(words, fmt.Sprintf("and %d more", more))
 	}
-	return pipeline.Refused("scan/vulnerable", "image %q has %s that the policy does not accept: %s; update the packages, or change --scan-threshold or --scan-fixed-only",
+	return record.Refused("scan/vulnerable", "image %q has %s that the policy does not accept: %s; update the packages, or change --scan-threshold or --scan-fixed-only",
 		report.Image, count(len(report.Blocking), "finding"), strings.Join(words, "; "))
 }
 
-func describeFinding(f pipeline.Finding) string {
+func describeFinding(f record.Finding) string {
 	if f.Package == "" {
 		return fmt.Sprintf("%s in %s (%s, %s)", f.ID, f.Target, f.Severity, f.Title)
 	}
 	return fmt.Sprintf("%s in %s %s (%s, %s)", f.ID, f.Package, f.Version, f.Severity, remedy(f))
 }
 
-func remedy(f pipeline.Finding) string {
+func remedy(f record.Finding) string {
 	if f.FixedVersion == "" {
 		return "no fix yet"
 	}

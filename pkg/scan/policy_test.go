@@ -7,26 +7,26 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/scan"
 )
 
-var minimist = pipeline.Finding{
-	ID: "CVE-2021-44906", Severity: pipeline.SeverityCritical, Package: "minimist", Version: "1.2.5",
+var minimist = record.Finding{
+	ID: "CVE-2021-44906", Severity: record.SeverityCritical, Package: "minimist", Version: "1.2.5",
 	FixedVersion: "1.2.6, 0.2.4", Target: "app/node_modules/minimist/package.json", Title: "minimist: prototype pollution",
 }
 
-var request = pipeline.Finding{
-	ID: "CVE-2023-28155", Severity: pipeline.SeverityMedium, Package: "request", Version: "2.88.2",
+var request = record.Finding{
+	ID: "CVE-2023-28155", Severity: record.SeverityMedium, Package: "request", Version: "2.88.2",
 	Target: "app/node_modules/request/package.json", Title: "Server-Side Request Forgery in Request",
 }
 
-func report(blocking []pipeline.Finding, findings ...pipeline.Finding) pipeline.ScanReport {
-	r := pipeline.ScanReport{
-		Image:           pipeline.Image{Repository: "registry.example.com/team/app", Digest: "sha256:" + strings.Repeat("a", 64)},
+func report(blocking []record.Finding, findings ...record.Finding) record.ScanReport {
+	r := record.ScanReport{
+		Image:           record.Image{Repository: "registry.example.com/team/app", Digest: "sha256:" + strings.Repeat("a", 64)},
 		Findings:        findings,
 		Blocking:        blocking,
-		Counts:          map[pipeline.Severity]int{},
+		Counts:          map[record.Severity]int{},
 		Packages:        312,
 		DatabaseUpdated: time.Date(2026, 11, 22, 6, 30, 0, 0, time.UTC),
 	}
@@ -39,19 +39,19 @@ func report(blocking []pipeline.Finding, findings ...pipeline.Finding) pipeline.
 func TestARefusalNamesTheWorstFindingsAndTheirFixes(t *testing.T) {
 	require.NoError(t, scan.Refuse(report(nil, request)))
 
-	err := scan.Refuse(report([]pipeline.Finding{minimist, request}, minimist, request))
-	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+	err := scan.Refuse(report([]record.Finding{minimist, request}, minimist, request))
+	require.Equal(t, record.KindRefused, record.KindOf(err))
 	require.EqualError(t, err, `image "registry.example.com/team/app@sha256:`+strings.Repeat("a", 64)+`" has 2 findings that the policy does not accept: `+
 		`CVE-2021-44906 in minimist 1.2.5 (CRITICAL, fixed in 1.2.6, 0.2.4); CVE-2023-28155 in request 2.88.2 (MEDIUM, no fix yet); `+
 		`update the packages, or change --scan-threshold or --scan-fixed-only [scan/vulnerable]`)
 
-	many := make([]pipeline.Finding, 12)
+	many := make([]record.Finding, 12)
 	require.ErrorContains(t, scan.Refuse(report(many, many...)), "; and 7 more; ")
 }
 
 func TestTheTableShowsEachFindingOnALine(t *testing.T) {
 	var text strings.Builder
-	require.NoError(t, scan.Table(&text, report([]pipeline.Finding{minimist}, minimist, request)))
+	require.NoError(t, scan.Table(&text, report([]record.Finding{minimist}, minimist, request)))
 	require.Equal(t, "Scanned registry.example.com/team/app@sha256:"+strings.Repeat("a", 64)+
 		": 312 packages, 2 findings (1 CRITICAL, 1 MEDIUM), 1 blocking; database of 2026-11-22 06:30 UTC\n"+
 		"SEVERITY  ID              PACKAGE   VERSION  FIXED IN      BLOCKS  WHERE\n"+
@@ -68,18 +68,18 @@ func TestTheTableOfACleanImageIsOneLine(t *testing.T) {
 
 func TestALongTableIsCutAndSaysSo(t *testing.T) {
 	var text strings.Builder
-	require.NoError(t, scan.Table(&text, report(nil, make([]pipeline.Finding, 130)...)))
+	require.NoError(t, scan.Table(&text, report(nil, make([]record.Finding, 130)...)))
 	require.Contains(t, text.String(), "\nand 30 more\n")
 }
 
 func TestOptionsReportAllTheirProblemsAtOnce(t *testing.T) {
 	err := scan.Options{
-		Image:          pipeline.Image{Repository: "registry.example.com/team/app"},
+		Image:          record.Image{Repository: "registry.example.com/team/app"},
 		Database:       "not a reference",
 		Threshold:      "SEVERE",
 		MaxDatabaseAge: -time.Hour,
 	}.Validate()
-	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+	require.Equal(t, record.KindInput, record.KindOf(err))
 	for _, part := range []string{"not a reference", "no cache directory", `"SEVERE" is none of`, "-1h0m0s is negative", "sha256", "[scan/bad-options]"} {
 		require.ErrorContains(t, err, part)
 	}

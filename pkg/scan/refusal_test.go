@@ -22,7 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/scan"
 	"github.com/stagecrew/stagecrew/pkg/scan/scantest"
 )
@@ -31,8 +31,8 @@ import (
 func requireCode(t *testing.T, code string, err error) {
 	t.Helper()
 	require.Error(t, err)
-	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err), "%v", err)
-	var e *pipeline.Error
+	require.Equal(t, record.KindUnavailable, record.KindOf(err), "%v", err)
+	var e *record.Error
 	require.True(t, errors.As(err, &e))
 	require.Equal(t, code, e.Code, "%v", err)
 	require.NotContains(t, err.Error(), "\n")
@@ -117,35 +117,35 @@ func TestADatabaseThatCannotBeUsedIsNeverAClean(t *testing.T) {
 
 func TestAnImageThatCannotBeReadIsNeverClean(t *testing.T) {
 	cases := map[string]struct {
-		image func(*testing.T, *site) pipeline.Image
+		image func(*testing.T, *site) record.Image
 		code  string
 	}{
 		"it is not there": {
-			image: func(_ *testing.T, s *site) pipeline.Image {
-				return pipeline.Image{Repository: s.host + "/team/app", Digest: "sha256:" + strings.Repeat("0", 64)}
+			image: func(_ *testing.T, s *site) record.Image {
+				return record.Image{Repository: s.host + "/team/app", Digest: "sha256:" + strings.Repeat("0", 64)}
 			},
 			code: "scan/image-unreachable",
 		},
 		"its registry is gone": {
-			image: func(*testing.T, *site) pipeline.Image {
-				return pipeline.Image{Repository: gone() + "/team/app", Digest: "sha256:" + strings.Repeat("0", 64)}
+			image: func(*testing.T, *site) record.Image {
+				return record.Image{Repository: gone() + "/team/app", Digest: "sha256:" + strings.Repeat("0", 64)}
 			},
 			code: "scan/image-unreachable",
 		},
 		"nothing in it is recognised": {
-			image: func(t *testing.T, s *site) pipeline.Image {
+			image: func(t *testing.T, s *site) record.Image {
 				return s.push(t, map[string]string{"bin/app": "#!/bin/sh\n"})
 			},
 			code: "scan/nothing-to-scan",
 		},
 		"an operating system without a package list": {
-			image: func(t *testing.T, s *site) pipeline.Image {
+			image: func(t *testing.T, s *site) record.Image {
 				return s.push(t, map[string]string{"etc/debian_version": "12.1\n"})
 			},
 			code: "scan/nothing-to-scan",
 		},
 		"its configuration hides a layer": {
-			image: func(t *testing.T, s *site) pipeline.Image {
+			image: func(t *testing.T, s *site) record.Image {
 				img, err := mutate.AppendLayers(image(t, npm("minimist", "1.2.8")), layer(t, npm("minimist", "1.2.5")))
 				require.NoError(t, err)
 				config, err := img.ConfigFile()
@@ -158,7 +158,7 @@ func TestAnImageThatCannotBeReadIsNeverClean(t *testing.T) {
 			code: "scan/image-unusable",
 		},
 		"the registry serves another layer than the digest says": {
-			image: func(t *testing.T, s *site) pipeline.Image {
+			image: func(t *testing.T, s *site) record.Image {
 				vulnerable, harmless := image(t, npm("minimist", "1.2.5")), image(t, npm("minimist", "1.2.8"))
 				swap(t, s, vulnerable, harmless)
 				return s.pushImage(t, vulnerable)

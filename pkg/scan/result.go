@@ -9,14 +9,14 @@ import (
 	"slices"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Result is what one scan found, and what a policy says about it. All reports come
 // from it by [Result.Write], without another scan.
 type Result struct {
 	// Report has the findings that count, and the decision.
-	Report pipeline.ScanReport `json:"report"`
+	Report record.ScanReport `json:"report"`
 	// Platform is the image's, for example "linux/amd64"; "" for an index.
 	Platform string `json:"platform,omitempty"`
 	// Suppressed are findings that an ignore entry or a VEX statement took out.
@@ -33,7 +33,7 @@ type Result struct {
 
 // Suppressed is a finding that does not count.
 type Suppressed struct {
-	Finding pipeline.Finding `json:"finding"`
+	Finding record.Finding `json:"finding"`
 	// Status is "ignored" for an ignore entry, "not_affected" or "fixed" for VEX.
 	Status string `json:"status"`
 	// Reason is the entry's statement or VEX's justification.
@@ -76,7 +76,7 @@ func Formats() []Format {
 // may be written at the same time.
 func (r Result) Write(ctx context.Context, w io.Writer, format Format) error {
 	if !slices.Contains(Formats(), format) {
-		return pipeline.BadInput("scan/bad-options", "report format %q is none of %q", format, Formats())
+		return record.BadInput("scan/bad-options", "report format %q is none of %q", format, Formats())
 	}
 	if format == FormatTable {
 		return r.table(w)
@@ -86,8 +86,8 @@ func (r Result) Write(ctx context.Context, w io.Writer, format Format) error {
 
 // Combine joins the results for the images of one index, scanned one by one with the
 // same options, for example each while it was pushed.
-func Combine(index pipeline.Image, platforms ...Result) Result {
-	all := Result{Report: pipeline.ScanReport{Image: index}, Platforms: platforms}
+func Combine(index record.Image, platforms ...Result) Result {
+	all := Result{Report: record.ScanReport{Image: index}, Platforms: platforms}
 	for i, p := range platforms {
 		all.Report.Packages += p.Report.Packages
 		all.Report.NotCompared = append(all.Report.NotCompared, p.Report.NotCompared...)
@@ -120,7 +120,7 @@ func Combine(index pipeline.Image, platforms ...Result) Result {
 	return all
 }
 
-func on(platform string, f pipeline.Finding) pipeline.Finding {
+func on(platform string, f record.Finding) record.Finding {
 	f.Target = platform + ": " + f.Target
 	return f
 }
@@ -133,7 +133,7 @@ func has(entries []Ignore, entry Ignore) bool {
 func (r *Result) complete() {
 	r.Report.Findings = sorted(r.Report.Findings)
 	r.Report.Blocking = sorted(r.Report.Blocking)
-	r.Report.Counts = map[pipeline.Severity]int{}
+	r.Report.Counts = map[record.Severity]int{}
 	for _, f := range r.Report.Findings {
 		r.Report.Counts[f.Severity]++
 	}

@@ -7,21 +7,21 @@ import (
 	"fmt"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // defaultTimeout ends a scan that hangs; a large image on a slow line takes minutes.
 const defaultTimeout = 30 * time.Minute
 
 // Scan is [Run] for who wants the decision only.
-func Scan(ctx context.Context, o Options) (pipeline.ScanReport, error) {
+func Scan(ctx context.Context, o Options) (record.ScanReport, error) {
 	result, err := Run(ctx, o)
 	return result.Report, err
 }
 
 // Run reads the image, fetches the database meanwhile, compares them and decides.
 // Findings are not an error: [Refuse] turns a report into one. Whatever keeps the scan
-// from being complete is an error of [pipeline.KindUnavailable], never a clean report: a
+// from being complete is an error of [record.KindUnavailable], never a clean report: a
 // database that is missing, empty, broken or too old, an image that cannot be read
 // or in which no package was recognised.
 //
@@ -42,7 +42,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	case ctx.Err() != nil:
 		return Result{}, fmt.Errorf("scanning image %q: %w", o.Image, context.Cause(ctx))
 	case errors.Is(limited.Err(), context.DeadlineExceeded):
-		return Result{}, pipeline.Unavailable("scan/timeout", "scanning image %q: not done after %s: %w; give it more time with --scan-timeout", o.Image, timeout, err)
+		return Result{}, record.Unavailable("scan/timeout", "scanning image %q: not done after %s: %w; give it more time with --scan-timeout", o.Image, timeout, err)
 	default:
 		return Result{}, err
 	}

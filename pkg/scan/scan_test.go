@@ -19,7 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/scan"
 )
 
@@ -29,9 +29,9 @@ func TestAPlantedVulnerablePackageIsFoundWithItsRealIDAndFix(t *testing.T) {
 	before := http.DefaultTransport
 	report, err := scan.Scan(t.Context(), s.options(image))
 	require.NoError(t, err)
-	require.Equal(t, []pipeline.Finding{{
+	require.Equal(t, []record.Finding{{
 		ID:           "CVE-2021-44906",
-		Severity:     pipeline.SeverityCritical,
+		Severity:     record.SeverityCritical,
 		Package:      "minimist",
 		PURL:         "pkg:npm/minimist@1.2.5",
 		Version:      "1.2.5",
@@ -40,7 +40,7 @@ func TestAPlantedVulnerablePackageIsFoundWithItsRealIDAndFix(t *testing.T) {
 		Title:        "minimist: prototype pollution",
 	}}, report.Findings)
 	require.Equal(t, report.Findings, report.Blocking)
-	require.Equal(t, map[pipeline.Severity]int{pipeline.SeverityCritical: 1}, report.Counts)
+	require.Equal(t, map[record.Severity]int{record.SeverityCritical: 1}, report.Counts)
 	require.Equal(t, 2, report.Packages)
 	require.Equal(t, image, report.Image)
 	require.False(t, report.DatabaseUpdated.IsZero())
@@ -64,15 +64,15 @@ func TestThePolicyDecidesWhatBlocks(t *testing.T) {
 	// request MEDIUM without a fix.
 	image := s.push(t, join(npm("lodash", "4.17.20"), npm("request", "2.88.2"), debian("12.11", "glibc", "libc6", "2.36-9+deb12u13")))
 	cases := map[string]struct {
-		threshold pipeline.Severity
+		threshold record.Severity
 		fixedOnly bool
 		blocking  []string
 	}{
 		"HIGH is the default":                    {blocking: []string{"CVE-2021-23337"}},
-		"a threshold above all findings":         {threshold: pipeline.SeverityCritical},
-		"a threshold includes its own severity":  {threshold: pipeline.SeverityMedium, blocking: []string{"CVE-2021-23337", "CVE-2020-28500", "CVE-2023-28155"}},
-		"findings without a fix can be let pass": {threshold: pipeline.SeverityMedium, fixedOnly: true, blocking: []string{"CVE-2021-23337", "CVE-2020-28500"}},
-		"everything":                             {threshold: pipeline.SeverityUnknown, blocking: []string{"CVE-2021-23337", "CVE-2020-28500", "CVE-2023-28155", "CVE-2010-4756"}},
+		"a threshold above all findings":         {threshold: record.SeverityCritical},
+		"a threshold includes its own severity":  {threshold: record.SeverityMedium, blocking: []string{"CVE-2021-23337", "CVE-2020-28500", "CVE-2023-28155"}},
+		"findings without a fix can be let pass": {threshold: record.SeverityMedium, fixedOnly: true, blocking: []string{"CVE-2021-23337", "CVE-2020-28500"}},
+		"everything":                             {threshold: record.SeverityUnknown, blocking: []string{"CVE-2021-23337", "CVE-2020-28500", "CVE-2023-28155", "CVE-2010-4756"}},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -86,7 +86,7 @@ func TestThePolicyDecidesWhatBlocks(t *testing.T) {
 	}
 }
 
-func ids(findings []pipeline.Finding) (all []string) {
+func ids(findings []record.Finding) (all []string) {
 	for _, f := range findings {
 		all = append(all, f.ID)
 	}
@@ -99,9 +99,9 @@ func TestPackagesOfTheOperatingSystemAreCompared(t *testing.T) {
 	report, err := scan.Scan(t.Context(), s.options(image))
 	require.NoError(t, err)
 	require.Equal(t, []string{"CVE-2023-4911"}, ids(report.Blocking))
-	require.Equal(t, pipeline.Finding{
+	require.Equal(t, record.Finding{
 		ID:           "CVE-2023-4911",
-		Severity:     pipeline.SeverityHigh,
+		Severity:     record.SeverityHigh,
 		Package:      "libc6",
 		PURL:         "pkg:deb/debian/libc6@2.36-9%2Bdeb12u1?arch=amd64&distro=debian-12.1",
 		Version:      "2.36-9+deb12u1",

@@ -12,7 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/scan"
 )
 
@@ -71,7 +71,7 @@ func TestSecretsAndMisconfigurationsAreFoundWhenAskedFor(t *testing.T) {
 	}
 }
 
-func targets(findings []pipeline.Finding) (all []string) {
+func targets(findings []record.Finding) (all []string) {
 	for _, f := range findings {
 		all = append(all, f.Target)
 	}

@@ -22,7 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/scan"
 	"github.com/stagecrew/stagecrew/pkg/scan/scantest"
 )
@@ -61,21 +61,21 @@ func withDatabase(t testing.TB) *site {
 	return s
 }
 
-func (s *site) options(image pipeline.Image) scan.Options {
+func (s *site) options(image record.Image) scan.Options {
 	return scan.Options{Insecure: []string{"127.0.0.1"}, Image: image, Database: s.database, CacheDir: s.cache}
 }
 
 // push pushes an image with one layer of the given files.
-func (s *site) push(t testing.TB, files map[string]string) pipeline.Image {
+func (s *site) push(t testing.TB, files map[string]string) record.Image {
 	t.Helper()
 	return s.pushImage(t, image(t, files))
 }
 
-func (s *site) pushImage(t testing.TB, img v1.Image) pipeline.Image {
+func (s *site) pushImage(t testing.TB, img v1.Image) record.Image {
 	t.Helper()
 	digest, err := img.Digest()
 	require.NoError(t, err)
-	pushed, err := pipeline.ParseImage(s.host + "/team/app@" + digest.String())
+	pushed, err := record.ParseImage(s.host + "/team/app@" + digest.String())
 	require.NoError(t, err)
 	ref, err := name.ParseReference(pushed.String())
 	require.NoError(t, err)
@@ -83,11 +83,11 @@ func (s *site) pushImage(t testing.TB, img v1.Image) pipeline.Image {
 	return pushed
 }
 
-func (s *site) pushIndex(t *testing.T, index v1.ImageIndex) pipeline.Image {
+func (s *site) pushIndex(t *testing.T, index v1.ImageIndex) record.Image {
 	t.Helper()
 	digest, err := index.Digest()
 	require.NoError(t, err)
-	pushed, err := pipeline.ParseImage(s.host + "/team/app@" + digest.String())
+	pushed, err := record.ParseImage(s.host + "/team/app@" + digest.String())
 	require.NoError(t, err)
 	ref, err := name.ParseReference(pushed.String())
 	require.NoError(t, err)

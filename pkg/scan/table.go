@@ -8,7 +8,7 @@ import (
 	"text/tabwriter"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // rows is how many findings a table shows; the record has them all.
@@ -16,7 +16,7 @@ const rows = 100
 
 // Table writes a report as plain text for people: one line of summary, then one
 // line per finding, the most severe first.
-func Table(w io.Writer, report pipeline.ScanReport) error {
+func Table(w io.Writer, report record.ScanReport) error {
 	if _, err := fmt.Fprintln(w, summary(report)); err != nil || len(report.Findings) == 0 {
 		return err
 	}
@@ -63,9 +63,9 @@ func (r Result) table(w io.Writer) error {
 	return err
 }
 
-func summary(report pipeline.ScanReport) string {
+func summary(report record.ScanReport) string {
 	var parts []string
-	for _, severity := range slices.Backward(pipeline.Severities()) {
+	for _, severity := range slices.Backward(record.Severities()) {
 		if n := report.Counts[severity]; n > 0 {
 			parts = append(parts, fmt.Sprintf("%d %s", n, severity))
 		}

@@ -25,7 +25,7 @@ import (
 	"github.com/aquasecurity/trivy/pkg/types"
 	"github.com/aquasecurity/trivy/pkg/vulnerability"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // analysis is what an image holds, not yet compared with a database. To Trivy it is an
@@ -62,7 +62,7 @@ func (s session) analyze(ctx context.Context) ([]analysis, error) {
 				return unusable(img.name, *problem)
 			}
 			if err != nil {
-				return pipeline.Unavailable("scan/engine-failed", "analyzing image %q: %w", img.name, foreign(err))
+				return record.Unavailable("scan/engine-failed", "analyzing image %q: %w", img.name, foreign(err))
 			}
 			found = append(found, a)
 		}
@@ -134,7 +134,7 @@ func (s session) compare(ctx context.Context, base database, found []analysis) (
 	var reports []types.Report
 	err := s.inTurn(ctx, func() error {
 		if err := trivydb.Init(base.dir, trivydb.WithBoltOptions(readOnly())); err != nil {
-			return pipeline.Unavailable("scan/database-unusable", "opening vulnerability database %q: %w", base.dir, foreign(err))
+			return record.Unavailable("scan/database-unusable", "opening vulnerability database %q: %w", base.dir, foreign(err))
 		}
 		defer func() { _ = trivydb.Close() }()
 		for _, a := range found {
@@ -147,7 +147,7 @@ func (s session) compare(ctx context.Context, base database, found []analysis) (
 				return s.applyVEX(ctx, &report)
 			})
 			if err != nil {
-				return pipeline.Unavailable("scan/engine-failed", "comparing image %q: %w", a.image.name, foreign(err))
+				return record.Unavailable("scan/engine-failed", "comparing image %q: %w", a.image.name, foreign(err))
 			}
 			a.image.missed = s.missed.take()
 			warn(s.log, base, report)

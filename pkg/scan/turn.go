@@ -10,7 +10,7 @@ import (
 
 	trivyos "github.com/aquasecurity/trivy/pkg/x/os"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // turn is the right to use what Trivy keeps in variables of the process.
@@ -39,7 +39,7 @@ func (s session) inTurn(ctx context.Context, work func() error) error {
 	defer func() { engine <- mine }()
 	defer redirect(s.log, s.missed)()
 	if err := mine.prepare(); err != nil {
-		return pipeline.Unavailable("scan/engine-failed", "making a temporary directory: %w", err)
+		return record.Unavailable("scan/engine-failed", "making a temporary directory: %w", err)
 	}
 	defer mine.sweep(s.log)
 	return work()

@@ -12,7 +12,7 @@ import (
 	"github.com/aquasecurity/trivy/pkg/vex"
 	"github.com/sirupsen/logrus"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // maxVEX is how large a VEX document may be.
@@ -24,7 +24,7 @@ func checkVEX(files []string) error {
 	for _, file := range files {
 		content, err := readLimited(file, maxVEX)
 		if err != nil {
-			return pipeline.BadInput("scan/bad-vex", "reading VEX document: %w", err)
+			return record.BadInput("scan/bad-vex", "reading VEX document: %w", err)
 		}
 		var keys struct {
 			Context         string            `json:"@context"`
@@ -41,7 +41,7 @@ func checkVEX(files []string) error {
 			err = fmt.Errorf("it is neither OpenVEX (with @context) nor CSAF (with vulnerabilities)")
 		}
 		if err != nil {
-			return pipeline.BadInput("scan/bad-vex", "parsing VEX document %q: %w", file, foreign(err))
+			return record.BadInput("scan/bad-vex", "parsing VEX document %q: %w", file, foreign(err))
 		}
 	}
 	return nil

@@ -9,7 +9,7 @@ import (
 	"github.com/sirupsen/logrus"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/scan"
 )
 
@@ -77,7 +77,7 @@ func TestADocumentThatIsNotVEXIsRefusedBeforeAnythingIsFetched(t *testing.T) {
 			_, err := scan.Run(t.Context(), scan.Options{Image: report(nil).Image, CacheDir: t.TempDir(), VEX: []string{path}})
 			require.ErrorContains(t, err, c.want)
 			require.ErrorContains(t, err, "[scan/bad-vex]")
-			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+			require.Equal(t, record.KindInput, record.KindOf(err))
 		})
 	}
 }

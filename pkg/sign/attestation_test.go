@@ -10,7 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const repository = "https://github.com/org/repo"
@@ -27,7 +27,7 @@ func provenance(t *testing.T, from string) Attestation {
 	return a
 }
 
-func attest(t *testing.T, image pipeline.Image, k pair, format Format, all ...Attestation) Signature {
+func attest(t *testing.T, image record.Image, k pair, format Format, all ...Attestation) Signature {
 	t.Helper()
 	done, err := Attest(t.Context(), SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Format: format, Attestations: all})
 	require.NoError(t, err)
@@ -35,9 +35,9 @@ func attest(t *testing.T, image pipeline.Image, k pair, format Format, all ...At
 }
 
 // copyAttestations puts what is attested about one image beside another.
-func copyAttestations(t *testing.T, from, to pipeline.Image) {
+func copyAttestations(t *testing.T, from, to record.Image) {
 	t.Helper()
-	tag := func(image pipeline.Image) name.Tag {
+	tag := func(image record.Image) name.Tag {
 		one, err := name.NewTag(tagOf(image)[:len(tagOf(image))-len("sig")] + "att")
 		require.NoError(t, err)
 		return one
@@ -70,30 +70,30 @@ func TestARuleThatIsNotMetIsNamed(t *testing.T) {
 	k, other := newKeys(t), newKeys(t)
 	for _, c := range []struct {
 		name   string
-		attest func(t *testing.T, image pipeline.Image)
+		attest func(t *testing.T, image record.Image)
 		policy Policy
 		want   []string
 	}{
-		{"nothing is attested", func(*testing.T, pipeline.Image) {}, Policy{Attestations: []string{PredicateSPDX}}, []string{"no spdx attestation", "[sign/attestation-missing]"}},
-		{"something else is attested", func(t *testing.T, image pipeline.Image) { attest(t, image, k, "", scanned(time.Now())) },
+		{"nothing is attested", func(*testing.T, record.Image) {}, Policy{Attestations: []string{PredicateSPDX}}, []string{"no spdx attestation", "[sign/attestation-missing]"}},
+		{"something else is attested", func(t *testing.T, image record.Image) { attest(t, image, k, "", scanned(time.Now())) },
 			Policy{Repository: repository}, []string{"no provenance attestation", "[sign/attestation-missing]"}},
-		{"it is attested by somebody else", func(t *testing.T, image pipeline.Image) { attest(t, image, other, "", scanned(time.Now())) },
+		{"it is attested by somebody else", func(t *testing.T, image record.Image) { attest(t, image, other, "", scanned(time.Now())) },
 			Policy{MaxScanAge: time.Hour}, []string{other.identity, k.identity, "[sign/attestation-untrusted]"}},
-		{"the attestation of another image, copied", func(t *testing.T, image pipeline.Image) {
+		{"the attestation of another image, copied", func(t *testing.T, image record.Image) {
 			clean := push(t, host)
 			attest(t, clean, k, FormatLegacy, scanned(time.Now()))
 			copyAttestations(t, clean, image)
 		}, Policy{MaxScanAge: time.Hour}, []string{"not about this image", "[sign/attestation-other-digest]"}},
-		{"the scan is old", func(t *testing.T, image pipeline.Image) {
+		{"the scan is old", func(t *testing.T, image record.Image) {
 			attest(t, image, k, "", scanned(time.Now().Add(-2*time.Hour)))
 		}, Policy{MaxScanAge: time.Hour}, []string{"at most 1h0m0s old", "[sign/scan-stale]"}},
-		{"the scan is dated tomorrow", func(t *testing.T, image pipeline.Image) {
+		{"the scan is dated tomorrow", func(t *testing.T, image record.Image) {
 			attest(t, image, k, "", scanned(time.Now().Add(24*time.Hour)))
 		}, Policy{MaxScanAge: time.Hour}, []string{"in the future", "[sign/scan-stale]"}},
-		{"the scan does not say when it was", func(t *testing.T, image pipeline.Image) {
+		{"the scan does not say when it was", func(t *testing.T, image record.Image) {
 			attest(t, image, k, "", Attestation{PredicateVuln, json.RawMessage(`{"metadata":{}}`)})
 		}, Policy{MaxScanAge: time.Hour}, []string{"scanFinishedOn", "[sign/scan-unreadable]"}},
-		{"it was built from another repository", func(t *testing.T, image pipeline.Image) {
+		{"it was built from another repository", func(t *testing.T, image record.Image) {
 			attest(t, image, k, "", provenance(t, "https://github.com/else/repo"))
 		}, Policy{Repository: repository}, []string{"https://github.com/else/repo", "[sign/provenance-repository]"}},
 	} {
@@ -104,7 +104,7 @@ func TestARuleThatIsNotMetIsNamed(t *testing.T) {
 			_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
 			require.NoError(t, err, "without the policy the image is good")
 			verified, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public, Policy: c.policy})
-			require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+			require.Equal(t, record.KindRefused, record.KindOf(err))
 			require.Zero(t, verified)
 			for _, part := range c.want {
 				require.ErrorContains(t, err, part)
@@ -154,7 +154,7 @@ func TestAttestationsThatCannotBeMade(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			_, err := Attest(t.Context(), SignOptions{Insecure: open, Image: anImage, Key: "k", Attestations: []Attestation{c.a}})
 			require.ErrorContains(t, err, c.want)
-			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+			require.Equal(t, record.KindInput, record.KindOf(err))
 		})
 	}
 }

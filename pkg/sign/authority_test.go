@@ -30,7 +30,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature/payload"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
@@ -156,7 +156,7 @@ func (a *authority) logged(text, signed, certificate []byte) *bundle.RekorBundle
 // how a keyless signature is spoiled.
 type spoiled struct{ noPromise, noLog, oddLog bool }
 
-func (a *authority) sign(image pipeline.Image, how spoiled) {
+func (a *authority) sign(image record.Image, how spoiled) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(a.t, err)
 	store, err := openStore(a.t.Context(), image, nil, open)

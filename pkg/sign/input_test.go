@@ -11,7 +11,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func mutateConfig(t *testing.T, config *v1.ConfigFile) v1.Image {
@@ -21,10 +21,10 @@ func mutateConfig(t *testing.T, config *v1.ConfigFile) v1.Image {
 	return image
 }
 
-var anImage = pipeline.Image{Repository: "127.0.0.1:1/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
+var anImage = record.Image{Repository: "127.0.0.1:1/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
 
 func TestWrongOptionsOfAVerificationAreNeverAPass(t *testing.T) {
-	tag := pipeline.Image{Repository: "127.0.0.1:1/team/backstage", Digest: "latest"}
+	tag := record.Image{Repository: "127.0.0.1:1/team/backstage", Digest: "latest"}
 	for _, c := range []struct {
 		name    string
 		options VerifyOptions
@@ -47,18 +47,18 @@ func TestWrongOptionsOfAVerificationAreNeverAPass(t *testing.T) {
 			verified, err := Verify(t.Context(), c.options)
 			require.ErrorContains(t, err, c.want)
 			require.ErrorContains(t, err, "[sign/options]")
-			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+			require.Equal(t, record.KindInput, record.KindOf(err))
 			require.Zero(t, verified)
 		})
 	}
 }
 
 func TestATagIsNotSigned(t *testing.T) {
-	_, err := Sign(t.Context(), SignOptions{Insecure: open, Image: pipeline.Image{Repository: "127.0.0.1:1/a/b", Digest: "v1"}, Timeout: -1})
+	_, err := Sign(t.Context(), SignOptions{Insecure: open, Image: record.Image{Repository: "127.0.0.1:1/a/b", Digest: "v1"}, Timeout: -1})
 	for _, part := range []string{"v1", "no key", "negative", "[sign/options]"} {
 		require.ErrorContains(t, err, part)
 	}
-	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+	require.Equal(t, record.KindInput, record.KindOf(err))
 }
 
 func TestKeyFilesThatDoNotServe(t *testing.T) {
@@ -81,12 +81,12 @@ func TestKeyFilesThatDoNotServe(t *testing.T) {
 			_, err := Sign(t.Context(), SignOptions{Insecure: open, Image: anImage, Key: c.private, Password: []byte(c.password)})
 			require.ErrorContains(t, err, c.want)
 			require.Equal(t, err, Check(t.Context(), SignOptions{Insecure: open, Image: anImage, Key: c.private, Password: []byte(c.password)}), "it is found out before there is an image")
-			require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+			require.Equal(t, record.KindInput, record.KindOf(err))
 			require.NotContains(t, err.Error(), password)
 			if c.public != "" {
 				_, err = Verify(t.Context(), VerifyOptions{Insecure: open, Image: anImage, Key: c.public})
 				require.ErrorContains(t, err, c.want)
-				require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+				require.Equal(t, record.KindInput, record.KindOf(err))
 			}
 		})
 	}
@@ -97,5 +97,5 @@ func TestAnUnreadableTrustedRootIsInput(t *testing.T) {
 	require.NoError(t, os.WriteFile(file, []byte("{"), 0o600))
 	_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: anImage, Identity: "i", Issuer: "u", TrustedRoot: file})
 	require.ErrorContains(t, err, "[sign/trusted-root]")
-	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+	require.Equal(t, record.KindInput, record.KindOf(err))
 }

@@ -6,7 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestAKeylessSignatureIsVerifiedAgainstItsExactIdentity(t *testing.T) {
@@ -48,7 +48,7 @@ func TestAKeylessSignatureIsVerifiedAgainstItsExactIdentity(t *testing.T) {
 			} else {
 				require.ErrorContains(t, err, "[sign/not-verified]")
 			}
-			require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+			require.Equal(t, record.KindRefused, record.KindOf(err))
 			require.Zero(t, verified)
 		})
 	}
@@ -60,5 +60,5 @@ func TestAKeySignatureIsNoKeylessOne(t *testing.T) {
 	sign(t, image, newKeys(t))
 	_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Identity: workflow, Issuer: issuer, TrustedRoot: newAuthority(t).trustedRoot()})
 	require.ErrorContains(t, err, "[sign/not-verified]")
-	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+	require.Equal(t, record.KindRefused, record.KindOf(err))
 }

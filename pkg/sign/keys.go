@@ -23,7 +23,7 @@ import (
 	_ "github.com/sigstore/sigstore/pkg/signature/kms/gcp"        // keys at gcpkms://
 	_ "github.com/sigstore/sigstore/pkg/signature/kms/hashivault" // keys at hashivault://
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
@@ -42,7 +42,7 @@ func GenerateKeyPair(password []byte) (private, public []byte, err error) {
 	return pair.PrivateBytes, pair.PublicBytes, nil
 }
 
-// inKMS tells whether the key is the URI of one in a KMS.
+// inKMS reports whether the key is the URI of one in a KMS.
 func inKMS(key string) bool {
 	return slices.ContainsFunc(kms.SupportedProviders(), func(scheme string) bool { return strings.HasPrefix(key, scheme) })
 }
@@ -55,7 +55,7 @@ func openKMS(ctx context.Context, uri string) (signature.SignerVerifier, error) 
 		_, err = key.PublicKey() // some connect only now
 	}
 	if err != nil {
-		return nil, pipeline.Unavailable("sign/key-unavailable", "opening the key %q: %w", uri, bounded{err})
+		return nil, record.Unavailable("sign/key-unavailable", "opening the key %q: %w", uri, bounded{err})
 	}
 	return key, nil
 }
@@ -67,16 +67,16 @@ func loadPrivateKey(ctx context.Context, key string, text, password []byte) (sig
 	}
 	key, text, err := keyText(key, text)
 	if err != nil {
-		return nil, pipeline.BadInput("sign/key-file", "reading the private key: %w", err)
+		return nil, record.BadInput("sign/key-file", "reading the private key: %w", err)
 	}
 	block, _ := pem.Decode(text)
 	if block == nil || (block.Type != cosign.CosignPrivateKeyPemType && block.Type != cosign.SigstorePrivateKeyPemType) {
-		return nil, pipeline.BadInput("sign/key-file",
+		return nil, record.BadInput("sign/key-file",
 			"reading the private key %s: it is not an encrypted cosign key; make one with `cosign generate-key-pair`, or convert one with `cosign import-key-pair`", key)
 	}
 	private, err := cosign.LoadPrivateKey(text, password, nil)
 	if err != nil {
-		return nil, pipeline.BadInput("sign/key-password",
+		return nil, record.BadInput("sign/key-password",
 			"opening the private key %s: %w; give its password in COSIGN_PASSWORD", key, bounded{err})
 	}
 	return private, nil
@@ -88,19 +88,19 @@ func loadPublicKey(ctx context.Context, key string, text []byte) (signature.Veri
 	}
 	key, text, err := keyText(key, text)
 	if err != nil {
-		return nil, pipeline.BadInput("sign/key-file", "reading the public key: %w", err)
+		return nil, record.BadInput("sign/key-file", "reading the public key: %w", err)
 	}
 	if block, _ := pem.Decode(text); block != nil && strings.HasSuffix(block.Type, "PRIVATE KEY") {
-		return nil, pipeline.BadInput("sign/key-file",
+		return nil, record.BadInput("sign/key-file",
 			"reading the public key %s: it is a private key; give the public one (cosign.pub)", key)
 	}
 	public, err := cryptoutils.UnmarshalPEMToPublicKey(text)
 	if err != nil {
-		return nil, pipeline.BadInput("sign/key-file", "reading the public key %s: %w", key, bounded{err})
+		return nil, record.BadInput("sign/key-file", "reading the public key %s: %w", key, bounded{err})
 	}
 	verifier, err := signature.LoadDefaultVerifier(public, loadOptions()...)
 	if err != nil {
-		return nil, pipeline.BadInput("sign/key-file", "reading the public key %s: %w", key, bounded{err})
+		return nil, record.BadInput("sign/key-file", "reading the public key %s: %w", key, bounded{err})
 	}
 	return verifier, nil
 }

@@ -11,7 +11,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature/kms/fake"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestAKeyInAKMSSignsAndVerifies(t *testing.T) {
@@ -40,7 +40,7 @@ func TestAKMSThatDoesNotAnswerCannotTell(t *testing.T) {
 	for _, uri := range []string{"hashivault://release", "azurekms://nowhere.invalid", "awskms://no/alias"} {
 		_, err := Sign(t.Context(), SignOptions{Insecure: open, Image: anImage, Key: uri})
 		require.ErrorContains(t, err, "[sign/key-unavailable]", uri)
-		require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err), uri)
+		require.Equal(t, record.KindUnavailable, record.KindOf(err), uri)
 		require.True(t, inKMS(uri), "all providers are built in")
 	}
 	require.False(t, inKMS("cosign.key"))

@@ -17,7 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // bom is an SBOM with as many components as a large Backstage has packages, and with
@@ -57,7 +57,7 @@ func TestWhatNobodyCouldVerifyIsNotSigned(t *testing.T) {
 	huge := Attestation{PredicateSPDX, json.RawMessage(`{"a":"` + strings.Repeat("x", MaxPredicate) + `"}`)}
 	_, err := Attest(t.Context(), SignOptions{Image: anImage, Key: "k", Attestations: []Attestation{huge}})
 	require.ErrorContains(t, err, "nobody could verify it")
-	require.Equal(t, pipeline.KindInput, pipeline.KindOf(err))
+	require.Equal(t, record.KindInput, record.KindOf(err))
 }
 
 // planted is something that anybody who may push has put beside an image.
@@ -99,7 +99,7 @@ func TestWhatOthersPutBesideAnImageHidesNothing(t *testing.T) {
 }
 
 // plant adds a layer, with a size that may be wrong, to what lies beside an image.
-func plant(t *testing.T, image pipeline.Image, where string, p planted) {
+func plant(t *testing.T, image record.Image, where string, p planted) {
 	t.Helper()
 	mediaType := types.MediaType("application/vnd.dsse.envelope.v1+json")
 	var ref name.Reference

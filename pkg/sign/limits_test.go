@@ -14,7 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestWhatARegistryAnswersIsSortedAndBounded(t *testing.T) {
@@ -36,10 +36,10 @@ func TestWhatARegistryAnswersIsSortedAndBounded(t *testing.T) {
 				}
 			}))
 			defer server.Close()
-			image := pipeline.Image{Repository: strings.TrimPrefix(server.URL, "http://") + "/team/app", Digest: anImage.Digest}
+			image := record.Image{Repository: strings.TrimPrefix(server.URL, "http://") + "/team/app", Digest: anImage.Digest}
 			_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
 			require.ErrorContains(t, err, c.want)
-			require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+			require.Equal(t, record.KindUnavailable, record.KindOf(err))
 			require.Less(t, len(err.Error()), 1500)
 			require.NotContains(t, err.Error(), "\n")
 		})
@@ -61,5 +61,5 @@ func TestTooManySignaturesAreRefused(t *testing.T) {
 	require.NoError(t, remote.Write(tag, heap))
 	_, err = Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
 	require.ErrorContains(t, err, "[sign/too-many]")
-	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+	require.Equal(t, record.KindRefused, record.KindOf(err))
 }

@@ -8,7 +8,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // aheadOfUs is how far the clock of a scanner may be ahead of ours.
@@ -41,7 +41,7 @@ func (p Policy) validate() error {
 }
 
 // check refuses, with the name of the rule, an image that lacks what is wanted.
-func (p Policy) check(ctx context.Context, t *trust, store *store, image pipeline.Image) error {
+func (p Policy) check(ctx context.Context, t *trust, store *store, image record.Image) error {
 	wanted := slices.Clone(p.Attestations)
 	if p.MaxScanAge > 0 {
 		wanted = append(wanted, PredicateVuln)
@@ -70,7 +70,7 @@ func (p Policy) check(ctx context.Context, t *trust, store *store, image pipelin
 
 // attested are the attestations of the type that are good: never an empty list
 // without an error.
-func (t *trust) attested(ctx context.Context, store *store, image pipeline.Image, predicateType string) ([]statement, error) {
+func (t *trust) attested(ctx context.Context, store *store, image record.Image, predicateType string) ([]statement, error) {
 	var good, other []statement
 	var bad []failed
 	for _, from := range []place{attestationTag, referrers} {
@@ -99,40 +99,40 @@ func (t *trust) attested(ctx context.Context, store *store, image pipeline.Image
 	case len(good) > 0:
 		return good, nil
 	case len(other) > 0:
-		return nil, pipeline.Refused("sign/attestation-other-digest",
+		return nil, record.Refused("sign/attestation-other-digest",
 			"verifying %q: its %s attestation by %s is about %s, not about this image; somebody copied it here: do not deploy, attest the image that was built", image, name, t.name, other[0].subjects())
 	case len(bad) > 0:
 		last := bad[len(bad)-1] // a bundle, if there is one: it names the key
-		return nil, pipeline.Refused("sign/attestation-untrusted",
+		return nil, record.Refused("sign/attestation-untrusted",
 			"verifying %q: its %s attestation is signed by %s, but %s is trusted: %w", image, name, last.signer(), t.name, bounded{last.err})
 	default:
-		return nil, pipeline.Refused("sign/attestation-missing",
+		return nil, record.Refused("sign/attestation-missing",
 			"verifying %q: it has no %s attestation, but the policy wants one; sign it with `stagecrew sign --attest %s…`", image, name, name)
 	}
 }
 
-func (p Policy) recent(image pipeline.Image, scans []statement) error {
+func (p Policy) recent(image record.Image, scans []statement) error {
 	var newest time.Time
 	for _, scan := range scans {
 		at, err := scannedAt(scan.Predicate)
 		if err != nil {
-			return pipeline.Refused("sign/scan-unreadable", "verifying %q: its vuln attestation: %w", image, err)
+			return record.Refused("sign/scan-unreadable", "verifying %q: its vuln attestation: %w", image, err)
 		}
 		if at.After(newest) && time.Until(at) < aheadOfUs {
 			newest = at
 		}
 	}
 	if newest.IsZero() {
-		return pipeline.Refused("sign/scan-stale", "verifying %q: its scan is dated in the future; check the clocks, and scan and attest it again", image)
+		return record.Refused("sign/scan-stale", "verifying %q: its scan is dated in the future; check the clocks, and scan and attest it again", image)
 	}
 	if age := time.Since(newest); age > p.MaxScanAge {
-		return pipeline.Refused("sign/scan-stale", "verifying %q: its newest scan ended at %s, %s ago, and may be at most %s old; scan and attest it again",
+		return record.Refused("sign/scan-stale", "verifying %q: its newest scan ended at %s, %s ago, and may be at most %s old; scan and attest it again",
 			image, newest.UTC().Format(time.RFC3339), age.Round(time.Second), p.MaxScanAge)
 	}
 	return nil
 }
 
-func (p Policy) source(image pipeline.Image, provenances []statement) error {
+func (p Policy) source(image record.Image, provenances []statement) error {
 	var found []string
 	for _, one := range provenances {
 		from := builtFrom(one.Predicate)
@@ -142,7 +142,7 @@ func (p Policy) source(image pipeline.Image, provenances []statement) error {
 		}
 		found = append(found, fmt.Sprintf("%q", oneLine(from)))
 	}
-	return pipeline.Refused("sign/provenance-repository", "verifying %q: its provenance names the repository %s, but %q is wanted", image, strings.Join(found, ", "), p.Repository)
+	return record.Refused("sign/provenance-repository", "verifying %q: its provenance names the repository %s, but %q is wanted", image, strings.Join(found, ", "), p.Repository)
 }
 
 func sameRepository(a, b string) bool {

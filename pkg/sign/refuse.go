@@ -8,7 +8,7 @@ import (
 
 	"github.com/sigstore/sigstore-go/pkg/verify"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 var (
@@ -18,9 +18,9 @@ var (
 
 // refuse finds out why none of the signatures will do: there is none, or it was
 // made for another digest, altered, or made by somebody else.
-func (t *trust) refuse(image pipeline.Image, tried []failed) error {
+func (t *trust) refuse(image record.Image, tried []failed) error {
 	if len(tried) == 0 {
-		return pipeline.Refused("sign/no-signature",
+		return record.Refused("sign/no-signature",
 			"verifying %q: it has no signature; sign it with `stagecrew sign --image %s` or `cosign sign %s`", image, image, image)
 	}
 	var others []string
@@ -28,7 +28,7 @@ func (t *trust) refuse(image pipeline.Image, tried []failed) error {
 	var problems []error
 	for _, f := range tried {
 		if f.err == nil {
-			return pipeline.Refused("sign/other-digest",
+			return record.Refused("sign/other-digest",
 				"verifying %q: its signature by %s is about %s, not about this image; somebody copied it here: do not deploy, sign the image that was built", image, t.name, f.said.subjects())
 		}
 		problems = append(problems, bounded{f.err})
@@ -47,16 +47,16 @@ func (t *trust) refuse(image pipeline.Image, tried []failed) error {
 	}
 	switch {
 	case altered != nil:
-		return pipeline.Refused("sign/altered",
+		return record.Refused("sign/altered",
 			"verifying %q: a signature names %s, but its text was altered after signing (%w): do not deploy, sign the image that was built", image, t.name, altered)
 	case len(others) > 0 && t.key:
-		return pipeline.Refused("sign/key-mismatch",
+		return record.Refused("sign/key-mismatch",
 			"verifying %q: it is signed by %s, but %s is trusted; give the public key that belongs to the signing key, or sign with the key that is trusted", image, strings.Join(others, ", "), t.name)
 	case len(others) > 0:
-		return pipeline.Refused("sign/identity-mismatch",
+		return record.Refused("sign/identity-mismatch",
 			"verifying %q: it is signed by %s, but the identity %s of issuer %s is trusted: %w", image, strings.Join(others, ", "), t.name, t.issuer, problems[0])
 	default:
-		return pipeline.Refused("sign/not-verified",
+		return record.Refused("sign/not-verified",
 			"verifying %q: it has signatures, but none that holds for %s: %w", image, t.name, bounded{errors.Join(problems...)})
 	}
 }

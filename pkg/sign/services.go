@@ -19,7 +19,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 	sigstore "github.com/sigstore/sigstore-go/pkg/sign"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // The public Sigstore.
@@ -54,19 +54,19 @@ func loadServices(o SignOptions) (services, error) {
 	}
 	text, err := readFile(o.SigningConfig, maxConfig)
 	if err != nil {
-		return services{}, pipeline.BadInput("sign/signing-config", "reading the signing config: %w", err)
+		return services{}, record.BadInput("sign/signing-config", "reading the signing config: %w", err)
 	}
 	config, err := root.NewSigningConfigFromJSON(text)
 	if err != nil {
-		return services{}, pipeline.BadInput("sign/signing-config", "reading the signing config %q: %w", o.SigningConfig, bounded{err})
+		return services{}, record.BadInput("sign/signing-config", "reading the signing config %q: %w", o.SigningConfig, bounded{err})
 	}
 	chosen, err := choose(config, !o.withKey())
 	if err != nil {
-		return services{}, pipeline.BadInput("sign/signing-config", "reading the signing config %q: %w", o.SigningConfig, bounded{err})
+		return services{}, record.BadInput("sign/signing-config", "reading the signing config %q: %w", o.SigningConfig, bounded{err})
 	}
 	for _, one := range chosen.logs {
 		if one.MajorAPIVersion > 1 && slices.Contains(o.formats(), FormatLegacy) {
-			return services{}, pipeline.BadInput("sign/format", "signing in the legacy format: the log %s is Rekor v%d, which gives no inclusion promises, and the legacy format needs them; use --sign-format bundle", one.URL, one.MajorAPIVersion)
+			return services{}, record.BadInput("sign/format", "signing in the legacy format: the log %s is Rekor v%d, which gives no inclusion promises, and the legacy format needs them; use --sign-format bundle", one.URL, one.MajorAPIVersion)
 		}
 	}
 	return chosen, nil
@@ -169,11 +169,11 @@ func ride[T any](ctx context.Context, log *slog.Logger, doing string, try func()
 	case err == nil:
 		return result, nil
 	case errors.Is(err, context.DeadlineExceeded) && last != nil:
-		return result, pipeline.Unavailable("sign/authority-unavailable", "%s: no answer until the time was over: %w; nothing is lost: run it again, the image is neither built nor uploaded anew", doing, bounded{last})
-	case pipeline.KindOf(err) != pipeline.KindUnknown || ctx.Err() != nil:
+		return result, record.Unavailable("sign/authority-unavailable", "%s: no answer until the time was over: %w; nothing is lost: run it again, the image is neither built nor uploaded anew", doing, bounded{last})
+	case record.KindOf(err) != record.KindUnknown || ctx.Err() != nil:
 		return result, err
 	default:
-		return result, pipeline.Unavailable("sign/authority", "%s: %w", doing, bounded{err})
+		return result, record.Unavailable("sign/authority", "%s: %w", doing, bounded{err})
 	}
 }
 
@@ -209,7 +209,7 @@ func later(status int) bool { return status == http.StatusTooManyRequests || sta
 // The client of Rekor v2 has its status in the text only.
 var laterText = regexp.MustCompile(`unexpected response: (429|5\d\d)\b`)
 
-// passing tells whether a repetition may help.
+// passing reports whether a repetition may help.
 func passing(err error) bool {
 	var (
 		status  answered
@@ -218,6 +218,6 @@ func passing(err error) bool {
 		rekor   interface{ IsServerError() bool }
 	)
 	return errors.As(err, &status) || errors.As(err, &network) || errors.As(err, &request) ||
-		pipeline.KindOf(err) == pipeline.KindUnavailable ||
+		record.KindOf(err) == record.KindUnavailable ||
 		errors.As(err, &rekor) && rekor.IsServerError() || laterText.MatchString(err.Error())
 }

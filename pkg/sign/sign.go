@@ -3,7 +3,7 @@
 // Signatures and attestations lie beside the image in its registry, in the two
 // formats of cosign, which accepts ours and whose own are accepted. It is the only
 // package that imports Sigstore's libraries, and the only one that makes a
-// [pipeline.Verified].
+// [record.Verified].
 package sign
 
 import (
@@ -18,7 +18,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/authn"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Format is how signatures and attestations are stored.
@@ -45,7 +45,7 @@ const defaultSignTimeout = 10 * time.Minute
 // SignOptions says what to sign and as whom: with Key or KeyPEM, or else keyless,
 // as the identity that IdentityToken proves. Image is required.
 type SignOptions struct { //nolint:revive // the pair of VerifyOptions
-	Image pipeline.Image
+	Image record.Image
 	// Key is the file of an encrypted cosign private key (PEM), or the URI of a key
 	// in a KMS: awskms://…, azurekms://…, gcpkms://…, hashivault://….
 	Key string
@@ -81,7 +81,7 @@ type SignOptions struct { //nolint:revive // the pair of VerifyOptions
 
 // Signature is what Sign and Attest stored in the registry, or found there.
 type Signature struct {
-	Image pipeline.Image
+	Image record.Image
 	// Identity is the identity in the certificate, or "key sha256:…", the hash of the
 	// public key's DER (SPKI) form.
 	Identity string
@@ -95,7 +95,7 @@ type Signature struct {
 func (o SignOptions) Validate() error {
 	var problems []error
 	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if _, err := pipeline.ParseImage(o.Image.String()); err != nil {
+	if _, err := record.ParseImage(o.Image.String()); err != nil {
 		problems = append(problems, err)
 	}
 	if o.Key != "" && len(o.KeyPEM) > 0 {
@@ -131,7 +131,7 @@ func (o SignOptions) formats() []Format {
 
 func (o SignOptions) withKey() bool { return o.Key != "" || len(o.KeyPEM) > 0 }
 
-// Check tells whether the key, the trusted root and the signing config can be used,
+// Check reports whether the key, the trusted root and the signing config can be used,
 // before there is something to sign. It does not ask for a certificate.
 func Check(ctx context.Context, o SignOptions) error {
 	if err := o.Validate(); err != nil {
@@ -243,7 +243,7 @@ func (o SignOptions) drafts(store *store, signature bool, by *signer) ([]draft, 
 	for _, a := range o.Attestations {
 		text, err := newStatement(store.digest, a.Type, a.Predicate)
 		if err != nil {
-			return nil, pipeline.BadInput("sign/options", "making the attestation %s: %w", a.Type, err)
+			return nil, record.BadInput("sign/options", "making the attestation %s: %w", a.Type, err)
 		}
 		for _, f := range formats {
 			all = append(all, draft{f, a.Type, text})
@@ -269,7 +269,7 @@ func badOptions(doing string, problems []error) error {
 	if len(problems) == 0 {
 		return nil
 	}
-	return pipeline.BadInput("sign/options", "%s: %w", doing, errors.Join(problems...))
+	return record.BadInput("sign/options", "%s: %w", doing, errors.Join(problems...))
 }
 
 func discardIfNil(log *slog.Logger) *slog.Logger {

@@ -21,7 +21,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const password = "correct horse"
@@ -56,27 +56,27 @@ func serve(t *testing.T) (host string, server *httptest.Server) {
 	return strings.TrimPrefix(server.URL, "http://"), server
 }
 
-func push(t *testing.T, host string) pipeline.Image {
+func push(t *testing.T, host string) record.Image {
 	t.Helper()
 	image, err := random.Image(64, 1)
 	require.NoError(t, err)
 	digest, err := image.Digest()
 	require.NoError(t, err)
-	pushed := pipeline.Image{Repository: host + "/team/backstage", Digest: digest.String()}
+	pushed := record.Image{Repository: host + "/team/backstage", Digest: digest.String()}
 	ref, err := name.NewDigest(pushed.String())
 	require.NoError(t, err)
 	require.NoError(t, remote.Write(ref, image))
 	return pushed
 }
 
-func sign(t *testing.T, image pipeline.Image, k pair) Signature {
+func sign(t *testing.T, image record.Image, k pair) Signature {
 	t.Helper()
 	done, err := Sign(t.Context(), SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password)})
 	require.NoError(t, err)
 	return done
 }
 
-func signLegacy(t *testing.T, image pipeline.Image, k pair) {
+func signLegacy(t *testing.T, image record.Image, k pair) {
 	t.Helper()
 	_, err := Sign(t.Context(), SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Format: FormatLegacy})
 	require.NoError(t, err)
@@ -92,7 +92,7 @@ func stored(t *testing.T, ref string) v1.Image {
 	return image
 }
 
-func tagOf(image pipeline.Image) string {
+func tagOf(image record.Image) string {
 	return image.Repository + ":" + strings.Replace(image.Digest, ":", "-", 1) + ".sig"
 }
 
@@ -135,17 +135,17 @@ func TestAnImageWithoutAGoodSignatureIsRefused(t *testing.T) {
 	trusted, other := newKeys(t), newKeys(t)
 	for _, c := range []struct {
 		name    string
-		prepare func(t *testing.T) pipeline.Image
+		prepare func(t *testing.T) record.Image
 		want    []string
 	}{
-		{"not signed", func(t *testing.T) pipeline.Image { return push(t, host) },
+		{"not signed", func(t *testing.T) record.Image { return push(t, host) },
 			[]string{"stagecrew sign --image", "cosign sign", "[sign/no-signature]"}},
-		{"signed with another key", func(t *testing.T) pipeline.Image {
+		{"signed with another key", func(t *testing.T) record.Image {
 			image := push(t, host)
 			sign(t, image, other)
 			return image
 		}, []string{other.identity, trusted.identity, "[sign/key-mismatch]"}},
-		{"the signature of another image, copied", func(t *testing.T) pipeline.Image {
+		{"the signature of another image, copied", func(t *testing.T) record.Image {
 			signed, image := push(t, host), push(t, host)
 			sign(t, signed, trusted)
 			tag, err := name.NewTag(tagOf(image))
@@ -153,7 +153,7 @@ func TestAnImageWithoutAGoodSignatureIsRefused(t *testing.T) {
 			require.NoError(t, remote.Write(tag, stored(t, tagOf(signed))))
 			return image
 		}, []string{trusted.identity, "sha256:", "[sign/other-digest]"}},
-		{"a text altered to name this image", func(t *testing.T) pipeline.Image {
+		{"a text altered to name this image", func(t *testing.T) record.Image {
 			signed, image := push(t, host), push(t, host)
 			sign(t, signed, trusted)
 			forge(t, signed, image, func(text []byte) []byte {
@@ -161,20 +161,20 @@ func TestAnImageWithoutAGoodSignatureIsRefused(t *testing.T) {
 			})
 			return image
 		}, []string{trusted.identity, "[sign/altered]"}},
-		{"a text that is no text", func(t *testing.T) pipeline.Image {
+		{"a text that is no text", func(t *testing.T) record.Image {
 			image := push(t, host)
 			signLegacy(t, image, trusted)
 			forge(t, image, image, func([]byte) []byte { return []byte("::error::\n\x00") })
 			return image
 		}, []string{"a key that it does not name", "[sign/key-mismatch]"}},
-		{"an image that was never pushed", func(*testing.T) pipeline.Image {
-			return pipeline.Image{Repository: host + "/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
+		{"an image that was never pushed", func(*testing.T) record.Image {
+			return record.Image{Repository: host + "/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
 		}, []string{"the registry does not have it", "[sign/image-not-found]"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			image := c.prepare(t)
 			verified, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: trusted.public})
-			require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+			require.Equal(t, record.KindRefused, record.KindOf(err))
 			require.Zero(t, verified)
 			for _, part := range append(c.want, image.String()) {
 				require.ErrorContains(t, err, part)
@@ -185,7 +185,7 @@ func TestAnImageWithoutAGoodSignatureIsRefused(t *testing.T) {
 }
 
 // forge puts the signature of one image under another's tag with another text below it.
-func forge(t *testing.T, from, image pipeline.Image, change func([]byte) []byte) {
+func forge(t *testing.T, from, image record.Image, change func([]byte) []byte) {
 	t.Helper()
 	genuine := stored(t, tagOf(from))
 	manifest, err := genuine.Manifest()
@@ -228,9 +228,9 @@ func TestARegistryThatIsDownCannotTell(t *testing.T) {
 	server.Close()
 	_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
 	require.ErrorContains(t, err, "[sign/registry-unavailable]")
-	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+	require.Equal(t, record.KindUnavailable, record.KindOf(err))
 	_, err = Sign(t.Context(), SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password)})
-	require.Equal(t, pipeline.KindUnavailable, pipeline.KindOf(err))
+	require.Equal(t, record.KindUnavailable, record.KindOf(err))
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
@@ -240,15 +240,15 @@ func TestARegistryThatIsDownCannotTell(t *testing.T) {
 
 func TestAnImageThatIsNotThereIsNotSigned(t *testing.T) {
 	host, _ := serve(t)
-	missing := pipeline.Image{Repository: host + "/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
+	missing := record.Image{Repository: host + "/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
 	_, err := Sign(t.Context(), SignOptions{Insecure: open, Image: missing, Key: newKeys(t).private, Password: []byte(password)})
 	require.ErrorContains(t, err, "[sign/image-not-found]")
-	require.Equal(t, pipeline.KindRefused, pipeline.KindOf(err))
+	require.Equal(t, record.KindRefused, record.KindOf(err))
 }
 
 func TestTheCheckIsWaivedOnlyLoudly(t *testing.T) {
 	var out bytes.Buffer
-	image := pipeline.Image{Repository: "127.0.0.1:1/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
+	image := record.Image{Repository: "127.0.0.1:1/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
 	for range 2 {
 		out.Reset()
 		verified, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, AllowUnsignedUnsafe: true, Log: slog.New(slog.NewTextHandler(&out, nil))})

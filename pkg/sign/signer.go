@@ -21,7 +21,7 @@ import (
 	"github.com/sigstore/sigstore/pkg/signature"
 	"github.com/sigstore/sigstore/pkg/signature/options"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // signer signs texts as one key or one identity, and knows how to check that the
@@ -52,7 +52,7 @@ func newSigner(ctx context.Context, o SignOptions) (*signer, error) {
 		return nil, err
 	}
 	if s.keys, err = newLongLived(key); err != nil {
-		return nil, pipeline.BadInput("sign/key-file", "opening the private key: %w", bounded{err})
+		return nil, record.BadInput("sign/key-file", "opening the private key: %w", bounded{err})
 	}
 	s.trust, err = trustKey(key)
 	return s, err
@@ -74,14 +74,14 @@ func (s *signer) certify(ctx context.Context, token func(context.Context) (strin
 	}
 	leaf, err := x509.ParseCertificate(s.leaf)
 	if err != nil {
-		return pipeline.Unavailable("sign/authority", "reading the certificate of %s: %w", s.services.fulcio, bounded{err})
+		return record.Unavailable("sign/authority", "reading the certificate of %s: %w", s.services.fulcio, bounded{err})
 	}
 	summary, err := certificate.SummarizeCertificate(leaf)
 	if err != nil {
-		return pipeline.Unavailable("sign/authority", "reading the certificate of %s: %w", s.services.fulcio, bounded{err})
+		return record.Unavailable("sign/authority", "reading the certificate of %s: %w", s.services.fulcio, bounded{err})
 	}
 	if s.chain, err = chainOf(leaf, s.roots); err != nil {
-		return pipeline.BadInput("sign/trusted-root", "checking the certificate of %s: %w; give the trusted root that belongs to the signing config", s.services.fulcio, bounded{err})
+		return record.BadInput("sign/trusted-root", "checking the certificate of %s: %w; give the trusted root that belongs to the signing config", s.services.fulcio, bounded{err})
 	}
 	s.trust, err = trustIdentity(s.roots, identity{san: summary.SubjectAlternativeName, issuer: summary.Issuer})
 	return err
@@ -100,7 +100,7 @@ func chainOf(leaf *x509.Certificate, roots root.TrustedMaterial) ([]*x509.Certif
 	return nil, problem
 }
 
-// has tells whether the registry has the object already, signed by this signer.
+// has reports whether the registry has the object already, signed by this signer.
 func (s *signer) has(ctx context.Context, store *store, d draft) (bool, error) {
 	entries, err := store.read(ctx, d.place())
 	if err != nil {
@@ -128,7 +128,7 @@ func (s *signer) sign(ctx context.Context, d draft) (*protobundle.Bundle, error)
 	}
 	signed, digest, err := s.keys.SignData(ctx, content.PreAuthEncoding())
 	if err != nil {
-		return nil, pipeline.Unavailable("sign/key-unavailable", "signing with %s: %w", s.trust.name, bounded{err})
+		return nil, record.Unavailable("sign/key-unavailable", "signing with %s: %w", s.trust.name, bounded{err})
 	}
 	mediaType, err := bundle.MediaTypeString("0.3")
 	if err != nil {
@@ -170,14 +170,14 @@ func (s *signer) prove(d draft, made *protobundle.Bundle) error {
 	if d.format == FormatLegacy {
 		legacy, err := toLegacy(made, d.text, s.chain)
 		if err != nil {
-			return pipeline.BadInput("sign/format", "signing with format %s: %w", d.format, err)
+			return record.BadInput("sign/format", "signing with format %s: %w", d.format, err)
 		}
 		e = fromLegacy(legacy, !d.message())
 	} else {
 		e.bundle, e.problem = bundle.NewBundle(made)
 	}
 	if _, err := s.trust.check(e, s.trust.who); err != nil {
-		return pipeline.Unavailable("sign/not-verifiable",
+		return record.Unavailable("sign/not-verifiable",
 			"checking the fresh %s before it is stored: %w; is the trusted root that of the authorities in the signing config?", d.what(), bounded{err})
 	}
 	return nil

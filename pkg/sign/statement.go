@@ -39,7 +39,7 @@ type subject struct {
 	Digest map[string]string `json:"digest"`
 }
 
-// about tells whether the image with the digest ("sha256:…") is a subject.
+// about reports whether the image with the digest ("sha256:…") is a subject.
 func (s statement) about(digest string) bool {
 	return slices.ContainsFunc(s.Subject, func(one subject) bool { return "sha256:"+one.Digest["sha256"] == digest })
 }

@@ -25,7 +25,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"google.golang.org/protobuf/encoding/protojson"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
@@ -68,10 +68,10 @@ type store struct {
 // openStore also makes sure that the image itself is there: a signature of an
 // image that is missing is worth nothing. Without keys the credentials are those of
 // `docker login`.
-func openStore(ctx context.Context, image pipeline.Image, keys authn.Keychain, insecure []string) (*store, error) {
+func openStore(ctx context.Context, image record.Image, keys authn.Keychain, insecure []string) (*store, error) {
 	digest, err := name.NewDigest(image.String())
 	if err != nil {
-		return nil, pipeline.BadInput("sign/options", "parsing image %q: %w", image, err)
+		return nil, record.BadInput("sign/options", "parsing image %q: %w", image, err)
 	}
 	if keys == nil {
 		keys = authn.DefaultKeychain
@@ -82,7 +82,7 @@ func openStore(ctx context.Context, image pipeline.Image, keys authn.Keychain, i
 	// GET, because the checksum of the answer is compared with the digest.
 	if _, err := remote.Get(digest, s.registry(ctx)...); err != nil {
 		if notFound(err) {
-			return nil, pipeline.Refused("sign/image-not-found",
+			return nil, record.Refused("sign/image-not-found",
 				"looking up image %q: the registry does not have it: %w; push it first (`stagecrew build`), or check repository and digest", image, bounded{err})
 		}
 		return nil, registryError(err, "looking up image %q", image)
@@ -110,7 +110,7 @@ func (s *store) read(ctx context.Context, from place) ([]entry, error) {
 	entries, err := s.fetch(ctx, from)
 	switch {
 	case errors.Is(err, errTooMany):
-		return nil, pipeline.Refused("sign/too-many", "reading the %s of %q: %w; remove those that nobody needs", from, s.digest, err)
+		return nil, record.Refused("sign/too-many", "reading the %s of %q: %w; remove those that nobody needs", from, s.digest, err)
 	case err != nil:
 		return nil, registryError(err, "reading the %s of %q", from, s.digest)
 	}
@@ -314,10 +314,10 @@ func registryError(err error, format string, args ...any) error {
 		if answer.Request != nil {
 			host = answer.Request.URL.Host
 		}
-		return pipeline.Unavailable("sign/registry-denied",
+		return record.Unavailable("sign/registry-denied",
 			"%s: %w; log in first (`docker login %s`) with an account that may do it", doing, bounded{err}, host)
 	}
-	return pipeline.Unavailable("sign/registry-unavailable",
+	return record.Unavailable("sign/registry-unavailable",
 		"%s: %w; check the address and that the registry is reachable from here", doing, bounded{err})
 }
 

@@ -13,7 +13,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/signature"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // trust is whom a verification trusts.
@@ -70,7 +70,7 @@ func trustIdentity(roots root.TrustedMaterial, who identity) (*trust, error) {
 	}
 	named, err := verify.NewShortCertificateIdentity(who.issuer, "", who.san, who.pattern)
 	if err != nil {
-		return nil, pipeline.BadInput("sign/options", "verifying by identity %q of issuer %q: %w", who, who.issuer, err)
+		return nil, record.BadInput("sign/options", "verifying by identity %q of issuer %q: %w", who, who.issuer, err)
 	}
 	return &trust{name: who.String(), issuer: who.issuer, verifier: verifier, who: verify.WithCertificateIdentity(named)}, nil
 }
@@ -114,14 +114,14 @@ func trustedRoot(ctx context.Context, file string) (root.TrustedMaterial, error)
 	}
 	text, err := readFile(file, maxTrustedRootSize)
 	if err != nil {
-		return nil, pipeline.BadInput("sign/trusted-root", "reading the trusted root: %w", err)
+		return nil, record.BadInput("sign/trusted-root", "reading the trusted root: %w", err)
 	}
 	material, err := root.NewTrustedRootFromJSON(text)
 	if err == nil {
 		err = complete(material)
 	}
 	if err != nil {
-		return nil, pipeline.BadInput("sign/trusted-root", "reading the trusted root %q: %w", file, bounded{err})
+		return nil, record.BadInput("sign/trusted-root", "reading the trusted root %q: %w", file, bounded{err})
 	}
 	return material, nil
 }
@@ -151,7 +151,7 @@ func publicTrustedRoot(ctx context.Context) (root.TrustedMaterial, error) {
 	got := make(chan answer, 1)
 	go func() {
 		var a answer
-		a.err = pipeline.Guard(func() (err error) { a.material, err = root.FetchTrustedRoot(); return err })
+		a.err = record.Guard(func() (err error) { a.material, err = root.FetchTrustedRoot(); return err })
 		got <- a
 	}()
 	var a answer
@@ -161,7 +161,7 @@ func publicTrustedRoot(ctx context.Context) (root.TrustedMaterial, error) {
 		a.err = ctx.Err()
 	}
 	if a.err != nil {
-		return nil, pipeline.Unavailable("sign/trusted-root-unavailable",
+		return nil, record.Unavailable("sign/trusted-root-unavailable",
 			"fetching the roots of the public Sigstore: %w; without access to it, give a trusted_root.json", bounded{a.err})
 	}
 	return a.material, nil

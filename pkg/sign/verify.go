@@ -10,7 +10,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/authn"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // defaultVerifyTimeout bounds one call of Verify.
@@ -20,7 +20,7 @@ const defaultVerifyTimeout = 2 * time.Minute
 // Trusted is either a key, or an identity with its issuer. The zero value trusts
 // nobody.
 type VerifyOptions struct {
-	Image pipeline.Image
+	Image record.Image
 	// Key is the file of the public key (PEM) that must have signed, or the URI of a
 	// key in a KMS, as in SignOptions.
 	Key string
@@ -62,7 +62,7 @@ func (o VerifyOptions) withKey() bool { return o.Key != "" || len(o.KeyPEM) > 0 
 func (o VerifyOptions) Validate() error {
 	var problems []error
 	add := func(text string) { problems = append(problems, errors.New(text)) }
-	if _, err := pipeline.ParseImage(o.Image.String()); err != nil {
+	if _, err := record.ParseImage(o.Image.String()); err != nil {
 		problems = append(problems, err)
 	}
 	named := o.Identity != "" || o.IdentityPattern != ""
@@ -104,34 +104,34 @@ func (o VerifyOptions) Validate() error {
 // trusted key or identity, in either format, and has the attestations that the
 // policy wants. One good signature is enough. Without one the error is of kind
 // refused; when the registry cannot tell, of kind unavailable.
-func Verify(ctx context.Context, o VerifyOptions) (pipeline.Verified, error) {
+func Verify(ctx context.Context, o VerifyOptions) (record.Verified, error) {
 	if err := o.Validate(); err != nil {
-		return pipeline.Verified{}, err
+		return record.Verified{}, err
 	}
 	log := discardIfNil(o.Log)
 	if o.AllowUnsignedUnsafe {
 		log.Warn("the signature of the image is NOT checked, because --allow-unsigned-unsafe is set", "image", o.Image)
-		return pipeline.NewUnsignedUnsafe(o.Image), nil
+		return record.NewUnsignedUnsafe(o.Image), nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, cmp.Or(o.Timeout, defaultVerifyTimeout))
 	defer cancel()
 	trusted, err := o.trusted(ctx)
 	if err != nil {
-		return pipeline.Verified{}, err
+		return record.Verified{}, err
 	}
 	store, err := openStore(ctx, o.Image, o.Keychain, o.Insecure)
 	if err != nil {
-		return pipeline.Verified{}, err
+		return record.Verified{}, err
 	}
 	by, err := trusted.signature(ctx, store, o.Image)
 	if err != nil {
-		return pipeline.Verified{}, err
+		return record.Verified{}, err
 	}
 	if err := o.Policy.check(ctx, trusted, store, o.Image); err != nil {
-		return pipeline.Verified{}, err
+		return record.Verified{}, err
 	}
 	log.Debug("signature verified", "image", o.Image, "identity", by)
-	return pipeline.NewVerified(o.Image, by), nil
+	return record.NewVerified(o.Image, by), nil
 }
 
 func (o VerifyOptions) trusted(ctx context.Context) (*trust, error) {
@@ -155,7 +155,7 @@ func (o VerifyOptions) trusted(ctx context.Context) (*trust, error) {
 
 // signature looks for a good signature and gives who signed. The legacy format
 // comes first: it takes fewer requests.
-func (t *trust) signature(ctx context.Context, store *store, image pipeline.Image) (string, error) {
+func (t *trust) signature(ctx context.Context, store *store, image record.Image) (string, error) {
 	var tried []failed
 	for _, from := range []place{signatureTag, referrers} {
 		entries, err := store.read(ctx, from)

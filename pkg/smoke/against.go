@@ -3,14 +3,14 @@ package smoke
 import (
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // question is what a check asks of a kind of target: pods have other names after
 // a deploy, so all of them are one.
 type question struct{ check, target string }
 
-func questionOf(c pipeline.Check) question {
+func questionOf(c record.Check) question {
 	if kind, _, _ := strings.Cut(c.Target, "/"); kind == "Pod" {
 		return question{c.Name, kind}
 	}
@@ -32,7 +32,7 @@ type earlier struct {
 //
 // A check counts as passed before when one pod passed it. What was inconclusive
 // before for another reason tells nothing, nor do checks that were not made.
-func Against(before, after []pipeline.Check) []pipeline.Check {
+func Against(before, after []record.Check) []record.Check {
 	known := map[question]earlier{}
 	for _, c := range before {
 		e, found := known[questionOf(c)]
@@ -46,7 +46,7 @@ func Against(before, after []pipeline.Check) []pipeline.Check {
 		}
 		known[questionOf(c)] = e
 	}
-	var out []pipeline.Check
+	var out []record.Check
 	for _, c := range after {
 		e, found := known[questionOf(c)]
 		switch {

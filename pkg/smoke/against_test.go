@@ -6,45 +6,45 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestResultsAreSeenAgainstThoseBefore(t *testing.T) {
-	at := func(target, result, detail string) pipeline.Check {
-		return pipeline.Check{Name: "page", Target: target, Result: result, Detail: detail, Seconds: 1}
+	at := func(target, result, detail string) record.Check {
+		return record.Check{Name: "page", Target: target, Result: result, Detail: detail, Seconds: 1}
 	}
 	const url = "https://portal.example.com"
 	cases := map[string]struct {
-		before []pipeline.Check
-		after  pipeline.Check
+		before []record.Check
+		after  record.Check
 		result string
 		detail string
 	}{
 		"nothing is known of before":                     {nil, at("Pod/new", "failed", "status 500"), "failed", "status 500"},
-		"another check failed before":                    {[]pipeline.Check{{Name: "other", Target: "Pod/old", Result: "failed"}}, at("Pod/new", "failed", "status 500"), "failed", "status 500"},
-		"passes as before":                               {[]pipeline.Check{at("Pod/old", "passed", "")}, at("Pod/new", "passed", ""), "passed", ""},
-		"passes now":                                     {[]pipeline.Check{at("Pod/old", "failed", "status 500")}, at("Pod/new", "passed", ""), "passed", ""},
-		"broke now":                                      {[]pipeline.Check{at("Pod/old", "passed", "")}, at("Pod/new", "failed", "status 500"), "failed", "status 500"},
-		"was broken":                                     {[]pipeline.Check{at("Pod/old", "failed", "status 502")}, at("Pod/new", "failed", "status 500"), "inconclusive", "was already failing before: status 502; now: status 500"},
-		"one old pod passed":                             {[]pipeline.Check{at("Pod/a", "failed", "x"), at("Pod/b", "passed", ""), at("Pod/c", "failed", "y")}, at("Pod/new", "failed", "status 500"), "failed", "status 500"},
-		"no old pod passed":                              {[]pipeline.Check{at("Pod/a", "failed", "x"), at("Pod/c", "failed", "y")}, at("Pod/new", "failed", "z"), "inconclusive", "was already failing before: x; now: z"},
-		"a pod says nothing about a Service":             {[]pipeline.Check{at("Pod/a", "failed", "x")}, at("Service/a", "failed", "z"), "failed", "z"},
-		"one Service says nothing about another":         {[]pipeline.Check{at("Service/b", "failed", "x")}, at("Service/a", "failed", "z"), "failed", "z"},
-		"a Service that was broken":                      {[]pipeline.Check{at("Service/a", "failed", "x")}, at("Service/a", "failed", "z"), "inconclusive", "was already failing before"},
-		"a URL that was unreachable":                     {[]pipeline.Check{at(url, "inconclusive", "unreachable: no such host")}, at(url, "failed", "status 502"), "inconclusive", "was already failing before: unreachable: no such host; now: status 502"},
-		"a URL that is and was unreachable":              {[]pipeline.Check{at(url, "inconclusive", "unreachable: refused")}, at(url, "inconclusive", "unreachable: refused"), "inconclusive", "unreachable: refused"},
-		"a URL that is unreachable now":                  {[]pipeline.Check{at(url, "passed", "")}, at(url, "inconclusive", "unreachable: refused"), "failed", "it was reachable before: unreachable: refused"},
-		"a URL that answered badly and is gone":          {[]pipeline.Check{at(url, "failed", "status 502")}, at(url, "inconclusive", "unreachable: refused"), "inconclusive", "unreachable: refused"},
-		"a certificate that was bad before":              {[]pipeline.Check{at(url, "failed", "tls: expired")}, at(url, "failed", "tls: expired"), "inconclusive", "was already failing before: tls: expired"},
-		"too many requests now":                          {[]pipeline.Check{at(url, "passed", "")}, at(url, "inconclusive", "status 429"), "inconclusive", "status 429"},
-		"too many requests before":                       {[]pipeline.Check{at(url, "inconclusive", "status 429")}, at(url, "failed", "status 500"), "failed", "status 500"},
-		"the API server was away before":                 {[]pipeline.Check{at("Pod/a", "inconclusive", "no API server")}, at("Pod/new", "failed", "z"), "failed", "z"},
-		"the API server is away now":                     {[]pipeline.Check{at("Pod/a", "passed", "")}, at("Pod/new", "inconclusive", "no API server"), "inconclusive", "no API server"},
-		"one old pod could not be asked, another failed": {[]pipeline.Check{at("Pod/a", "inconclusive", "no API server"), at("Pod/b", "failed", "y")}, at("Pod/new", "failed", "z"), "inconclusive", "was already failing before: y"},
+		"another check failed before":                    {[]record.Check{{Name: "other", Target: "Pod/old", Result: "failed"}}, at("Pod/new", "failed", "status 500"), "failed", "status 500"},
+		"passes as before":                               {[]record.Check{at("Pod/old", "passed", "")}, at("Pod/new", "passed", ""), "passed", ""},
+		"passes now":                                     {[]record.Check{at("Pod/old", "failed", "status 500")}, at("Pod/new", "passed", ""), "passed", ""},
+		"broke now":                                      {[]record.Check{at("Pod/old", "passed", "")}, at("Pod/new", "failed", "status 500"), "failed", "status 500"},
+		"was broken":                                     {[]record.Check{at("Pod/old", "failed", "status 502")}, at("Pod/new", "failed", "status 500"), "inconclusive", "was already failing before: status 502; now: status 500"},
+		"one old pod passed":                             {[]record.Check{at("Pod/a", "failed", "x"), at("Pod/b", "passed", ""), at("Pod/c", "failed", "y")}, at("Pod/new", "failed", "status 500"), "failed", "status 500"},
+		"no old pod passed":                              {[]record.Check{at("Pod/a", "failed", "x"), at("Pod/c", "failed", "y")}, at("Pod/new", "failed", "z"), "inconclusive", "was already failing before: x; now: z"},
+		"a pod says nothing about a Service":             {[]record.Check{at("Pod/a", "failed", "x")}, at("Service/a", "failed", "z"), "failed", "z"},
+		"one Service says nothing about another":         {[]record.Check{at("Service/b", "failed", "x")}, at("Service/a", "failed", "z"), "failed", "z"},
+		"a Service that was broken":                      {[]record.Check{at("Service/a", "failed", "x")}, at("Service/a", "failed", "z"), "inconclusive", "was already failing before"},
+		"a URL that was unreachable":                     {[]record.Check{at(url, "inconclusive", "unreachable: no such host")}, at(url, "failed", "status 502"), "inconclusive", "was already failing before: unreachable: no such host; now: status 502"},
+		"a URL that is and was unreachable":              {[]record.Check{at(url, "inconclusive", "unreachable: refused")}, at(url, "inconclusive", "unreachable: refused"), "inconclusive", "unreachable: refused"},
+		"a URL that is unreachable now":                  {[]record.Check{at(url, "passed", "")}, at(url, "inconclusive", "unreachable: refused"), "failed", "it was reachable before: unreachable: refused"},
+		"a URL that answered badly and is gone":          {[]record.Check{at(url, "failed", "status 502")}, at(url, "inconclusive", "unreachable: refused"), "inconclusive", "unreachable: refused"},
+		"a certificate that was bad before":              {[]record.Check{at(url, "failed", "tls: expired")}, at(url, "failed", "tls: expired"), "inconclusive", "was already failing before: tls: expired"},
+		"too many requests now":                          {[]record.Check{at(url, "passed", "")}, at(url, "inconclusive", "status 429"), "inconclusive", "status 429"},
+		"too many requests before":                       {[]record.Check{at(url, "inconclusive", "status 429")}, at(url, "failed", "status 500"), "failed", "status 500"},
+		"the API server was away before":                 {[]record.Check{at("Pod/a", "inconclusive", "no API server")}, at("Pod/new", "failed", "z"), "failed", "z"},
+		"the API server is away now":                     {[]record.Check{at("Pod/a", "passed", "")}, at("Pod/new", "inconclusive", "no API server"), "inconclusive", "no API server"},
+		"one old pod could not be asked, another failed": {[]record.Check{at("Pod/a", "inconclusive", "no API server"), at("Pod/b", "failed", "y")}, at("Pod/new", "failed", "z"), "inconclusive", "was already failing before: y"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			given := []pipeline.Check{c.after}
+			given := []record.Check{c.after}
 			got := Against(c.before, given)
 			require.Len(t, got, 1)
 			require.Equal(t, c.result, got[0].Result, got[0].Detail)
@@ -56,15 +56,15 @@ func TestResultsAreSeenAgainstThoseBefore(t *testing.T) {
 }
 
 func TestEachPodIsJudgedForItself(t *testing.T) {
-	before := []pipeline.Check{{Name: "n", Target: "Pod/old", Result: "passed"}}
-	after := []pipeline.Check{{Name: "n", Target: "Pod/a", Result: "passed"}, {Name: "n", Target: "Pod/b", Result: "failed"}, {Name: "n", Target: "Pod/c", Result: "passed"}}
+	before := []record.Check{{Name: "n", Target: "Pod/old", Result: "passed"}}
+	after := []record.Check{{Name: "n", Target: "Pod/a", Result: "passed"}, {Name: "n", Target: "Pod/b", Result: "failed"}, {Name: "n", Target: "Pod/c", Result: "passed"}}
 	require.Equal(t, after, Against(before, after))
 	require.Empty(t, Against(before, nil))
 }
 
 func TestTwoLongDetailsStayShort(t *testing.T) {
 	long := strings.Repeat("é", maxDetail)
-	got := Against([]pipeline.Check{{Name: "n", Target: "Pod/a", Result: "failed", Detail: long}}, []pipeline.Check{{Name: "n", Target: "Pod/b", Result: "failed", Detail: long + "end"}})
+	got := Against([]record.Check{{Name: "n", Target: "Pod/a", Result: "failed", Detail: long}}, []record.Check{{Name: "n", Target: "Pod/b", Result: "failed", Detail: long + "end"}})
 	require.Contains(t, got[0].Detail, "end")
 	require.Less(t, len([]rune(got[0].Detail)), 2*maxDetail)
 }

@@ -13,7 +13,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // step is what a scripted transport does with one request.
@@ -56,9 +56,9 @@ func (s *scripted) RoundTrip(r *http.Request) (*http.Response, error) {
 }
 
 func TestHowLongACheckIsAsked(t *testing.T) {
-	away := pipeline.Unavailable("kube/unreachable", "no API server")
-	late := pipeline.Unavailable("kube/unreachable", "forwarding a port: %w", context.DeadlineExceeded)
-	denied := pipeline.Refused("kube/forbidden", "pods/portforward is forbidden")
+	away := record.Unavailable("kube/unreachable", "no API server")
+	late := record.Unavailable("kube/unreachable", "forwarding a port: %w", context.DeadlineExceeded)
+	denied := record.Refused("kube/forbidden", "pods/portforward is forbidden")
 	reset := errors.New("connection reset")
 	const odd = 59500 * time.Millisecond // no two timers end at once
 	good, bad, gone := step{status: 200}, step{status: 500}, step{err: away}
@@ -88,7 +88,7 @@ func TestHowLongACheckIsAsked(t *testing.T) {
 		"trouble on the way breaks no row":      {Suite{Consecutive: 2}, []step{good, gone, good}, false, "passed", "", 3, 2},
 		"no permission is not asked for again":  {Suite{}, []step{{err: denied}}, false, "inconclusive", "is forbidden", 1, 0},
 		"an API server that is slow":            {Suite{Attempts: 1}, []step{{err: late}, good}, false, "passed", "", 2, 1},
-		"a way that breaks during the answer":   {Suite{Attempts: 1}, []step{{status: 200, body: pipeline.Unavailable("kube/unreachable", "%w", io.ErrUnexpectedEOF)}, good}, false, "passed", "", 2, 1},
+		"a way that breaks during the answer":   {Suite{Attempts: 1}, []step{{status: 200, body: record.Unavailable("kube/unreachable", "%w", io.ErrUnexpectedEOF)}, good}, false, "passed", "", 2, 1},
 		"429 with the time to wait":             {Suite{Attempts: 1}, []step{{status: 429, retryAfter: "7"}, good}, false, "passed", "", 2, 7},
 		"429 with a date":                       {Suite{Attempts: 1}, []step{{status: 429, retryAfter: "Sat, 01 Jan 2000 00:00:09 GMT"}, good}, false, "passed", "", 2, 9},
 		"429 with more time than there is":      {Suite{}, []step{{status: 429, retryAfter: "120"}}, false, "inconclusive", "status 429, too many requests; the next is welcome in 2m0s", 1, 0},

@@ -14,7 +14,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func utf16Of(text string, order binary.AppendByteOrder) []byte {
@@ -131,7 +131,7 @@ func TestAPanicWhileAnAnswerIsReadSaysNothingAboutTheApplication(t *testing.T) {
 				require.Contains(t, r.Detail, c.want)
 				require.NotContains(t, r.Detail, "\n")
 			}
-			require.NotEmpty(t, pipeline.Panics(), "where it happened is kept")
+			require.NotEmpty(t, record.Panics(), "where it happened is kept")
 		})
 	}
 }

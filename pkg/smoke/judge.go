@@ -112,7 +112,7 @@ func judgeHeader(ctx context.Context, name, pattern string, values []string) err
 	return fmt.Errorf("header %s is %s, should match \"%s\"", name, got, pattern)
 }
 
-// matches tells whether a pattern matches; one that Validate would refuse never does.
+// matches reports whether a pattern matches; one that Validate would refuse never does.
 // A long pattern and a long body take minutes together: the text ends with ctx.
 func matches(ctx context.Context, pattern string, text []byte) bool {
 	compiled, err := regexp.Compile(pattern)

@@ -10,16 +10,16 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // run sends one check, asked once, to a handler.
-func run(t *testing.T, handler http.HandlerFunc, c Check) pipeline.Check {
+func run(t *testing.T, handler http.HandlerFunc, c Check) record.Check {
 	t.Helper()
 	return runSuite(t, handler, Suite{Attempts: 1, Checks: []Check{c}})
 }
 
-func runSuite(t *testing.T, handler http.HandlerFunc, s Suite) pipeline.Check {
+func runSuite(t *testing.T, handler http.HandlerFunc, s Suite) record.Check {
 	t.Helper()
 	s.Interval = time.Millisecond
 	results := Run(t.Context(), s, serve(t, handler), nil)

@@ -11,7 +11,7 @@ import (
 	"strings"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // outcome is what one request says about the application.
@@ -38,9 +38,9 @@ func (r runner) weigh(err error) outcome {
 		return barred
 	case errors.As(err, &slowDown):
 		return waiting
-	case pipeline.KindOf(err) == pipeline.KindUnavailable:
+	case record.KindOf(err) == record.KindUnavailable:
 		return waiting
-	case pipeline.KindOf(err) != pipeline.KindUnknown: // no permission for the way there, say
+	case record.KindOf(err) != record.KindUnknown: // no permission for the way there, say
 		return barred
 	case r.target.Outside && errors.As(err, &unanswered):
 		return silent
@@ -70,7 +70,7 @@ func unanswered(err error, within time.Duration) error {
 		return err
 	case errors.As(err, &astray):
 		return astray
-	case isTimeout(err) && pipeline.KindOf(err) == pipeline.KindUnknown:
+	case isTimeout(err) && record.KindOf(err) == record.KindUnknown:
 		return noAnswer{fmt.Errorf("no answer within %s", within)}
 	}
 	return noAnswer{err}

@@ -14,7 +14,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
@@ -63,7 +63,7 @@ func (s session) redirect(next *http.Request, before []*http.Request) error {
 	return nil
 }
 
-// isUpgrade tells whether a redirect leads from plain HTTP to HTTPS of the same name.
+// isUpgrade reports whether a redirect leads from plain HTTP to HTTPS of the same name.
 func isUpgrade(from, to *url.URL) bool {
 	return from.Scheme == "http" && to.Scheme == "https" && host(&url.URL{Scheme: "https", Host: from.Hostname()}) == host(to) && from.Port() == ""
 }
@@ -132,7 +132,7 @@ func (s session) fetch(ctx context.Context, method, address, text string, limit 
 // broken says in words why a body is not whole.
 func (s session) broken(err error, size int64) error {
 	switch {
-	case err == nil || pipeline.KindOf(err) != pipeline.KindUnknown:
+	case err == nil || record.KindOf(err) != record.KindUnknown:
 		return err // nothing, or trouble on the way
 	case errors.Is(err, io.ErrUnexpectedEOF):
 		return fmt.Errorf("the answer breaks off after %d bytes", size)

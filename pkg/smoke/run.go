@@ -9,7 +9,7 @@ import (
 	"sync"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // parallel is how many checks are on their way to one target at a time.
@@ -21,7 +21,7 @@ type Target struct {
 	BaseURL string // scheme and host, and what stands before each check's path
 	// Transport is the way there. Without one it is net/http's usual way, with
 	// connections of its own for each attempt. An error of it that is a
-	// [pipeline.Error] says nothing about the application.
+	// [record.Error] says nothing about the application.
 	Transport http.RoundTripper
 	// Outside says that the target may be closed from here although it works, as
 	// a public URL behind a firewall is: no answer at all is then inconclusive. A
@@ -45,26 +45,26 @@ const unreachable = "unreachable: "
 // Run sends every check to the target and gives the results in the suite's order.
 // Each is asked until it has passed Consecutive times in a row, or until Attempts
 // or Budget are used up. A check is inconclusive, and not failed, when what it saw
-// says nothing about the application: the transport's error is a [pipeline.Error]
-// (one of [pipeline.KindUnavailable] is tried again until Budget is over and uses
+// says nothing about the application: the transport's error is a [record.Error]
+// (one of [record.KindUnavailable] is tried again until Budget is over and uses
 // up no attempt, as does an answer 429, whose Retry-After is kept), a target that
 // is Outside never answered, a ${NAME} was never filled in, the row of passes was
 // not long enough when Budget was over, or ctx cut it short. Several Runs may go
 // on at once.
-func Run(ctx context.Context, s Suite, target Target, log *slog.Logger) []pipeline.Check {
+func Run(ctx context.Context, s Suite, target Target, log *slog.Logger) []record.Check {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
 	s.skipped.announce(log)
 	r := runner{suite: s.withDefaults(), target: target, log: log.With("target", target.Name)}
-	results := make([]pipeline.Check, len(r.suite.Checks))
+	results := make([]record.Check, len(r.suite.Checks))
 	slots := make(chan struct{}, parallel)
 	var all sync.WaitGroup
 	for i, c := range r.suite.Checks {
 		all.Go(func() {
 			slots <- struct{}{}
 			defer func() { <-slots }()
-			if err := pipeline.Guard(func() error { results[i] = r.check(ctx, c); return nil }); err != nil {
+			if err := record.Guard(func() error { results[i] = r.check(ctx, c); return nil }); err != nil {
 				results[i] = r.broke(c, err)
 			}
 		})
@@ -83,7 +83,7 @@ type runner struct {
 }
 
 // check asks until the verdict about one check is clear.
-func (r runner) check(parent context.Context, c Check) pipeline.Check {
+func (r runner) check(parent context.Context, c Check) record.Check {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(parent, r.suite.Budget)
 	defer cancel()
@@ -91,7 +91,7 @@ func (r runner) check(parent context.Context, c Check) pipeline.Check {
 	if result != resultPassed && parent.Err() != nil {
 		result, why = resultInconclusive, "the time is up: "+why
 	}
-	return pipeline.Check{
+	return record.Check{
 		Name: c.Name, Target: r.target.Name, Result: result,
 		Seconds: time.Since(start).Seconds(), Detail: c.safe(r.target.hide(why)),
 	}
@@ -106,9 +106,9 @@ func (t Target) hide(text string) string {
 
 // broke is the result of a check during which this program panicked: it says
 // nothing about the application.
-func (r runner) broke(c Check, err error) pipeline.Check {
-	why := pipeline.Unavailable("smoke/panicked", "%s", limited(err.Error(), maxDetail/2)).Error()
-	return pipeline.Check{Name: c.Name, Target: r.target.Name, Result: resultInconclusive, Detail: why}
+func (r runner) broke(c Check, err error) record.Check {
+	why := record.Unavailable("smoke/panicked", "%s", limited(err.Error(), maxDetail/2)).Error()
+	return record.Check{Name: c.Name, Target: r.target.Name, Result: resultInconclusive, Detail: why}
 }
 
 // safe makes a text fit for a result.

@@ -1,5 +1,5 @@
 // Package actions_test runs the workflows under act, on this machine and against
-// the stage that test/withstage prepared: what happens on GitHub, without GitHub.
+// the stage that test/withenv prepared: what happens on GitHub, without GitHub.
 package actions_test
 
 import (
@@ -18,7 +18,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/test/staged"
+	"github.com/stagecrew/stagecrew/test/envtest"
 )
 
 // entry is one line of act's log.
@@ -66,8 +66,8 @@ func (a act) run(event string, args ...string) map[string]job {
 	if bundle := os.Getenv("SSL_CERT_FILE"); bundle != "" {
 		args = append(args, "--env", "SSL_CERT_FILE="+bundle)
 	}
-	cmd := exec.CommandContext(ctx, staged.Env(a.t, "ACT_BIN"), args...)
-	cmd.Dir = staged.Env(a.t, "E2E_ROOT")
+	cmd := exec.CommandContext(ctx, envtest.Env(a.t, "ACT_BIN"), args...)
+	cmd.Dir = envtest.Env(a.t, "E2E_ROOT")
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_CACHE_HOME=" + dir}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second

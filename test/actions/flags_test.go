@@ -9,14 +9,14 @@ import (
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
 
-	"github.com/stagecrew/stagecrew/test/staged"
+	"github.com/stagecrew/stagecrew/test/envtest"
 )
 
 // Only the command itself knows which settings it has; another command's would
 // be passed over in silence.
 func TestInputsOfAnActionAreTheFlagsOfItsCommand(t *testing.T) {
-	binary := staged.Env(t, "E2E_STAGECREW")
-	root := staged.Env(t, "E2E_ROOT")
+	binary := envtest.Env(t, "E2E_STAGECREW")
+	root := envtest.Env(t, "E2E_ROOT")
 	for command, file := range map[string]string{
 		"run": "action.yml", "build": "actions/build/action.yml", "scan": "actions/scan/action.yml", "sign": "actions/sign/action.yml",
 		"verify": "actions/verify/action.yml", "deploy": "actions/deploy/action.yml", "rollback": "actions/rollback/action.yml",

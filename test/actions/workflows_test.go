@@ -10,7 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/test/staged"
+	"github.com/stagecrew/stagecrew/test/envtest"
 )
 
 const namespace = "stagecrew-actions"
@@ -23,11 +23,11 @@ func configure(t *testing.T) string {
 	// The other tests' releases have the cluster-wide role.
 	require.NoError(t, os.WriteFile(values, []byte("secrets:\n  postgresPassword: actions-password\nrbac:\n  mode: none\n"), 0o600))
 	text, err := json.Marshal(map[string]any{
-		"base-image":     staged.Env(t, "E2E_BASE_IMAGE"),
-		"repository":     staged.Env(t, "E2E_REPOSITORY") + "/" + namespace + "/backstage-production",
-		"scan-database":  staged.Env(t, "E2E_DATABASE"),
+		"base-image":     envtest.Env(t, "E2E_BASE_IMAGE"),
+		"repository":     envtest.Env(t, "E2E_REPOSITORY") + "/" + namespace + "/backstage-production",
+		"scan-database":  envtest.Env(t, "E2E_DATABASE"),
 		"scan-cache-dir": filepath.Join(dir, "scan"),
-		"verify-key":     staged.Env(t, "E2E_VERIFY_KEY"),
+		"verify-key":     envtest.Env(t, "E2E_VERIFY_KEY"),
 		"chart":          "charts/backstage",
 		"release":        "backstage",
 		"namespace":      namespace,
@@ -44,7 +44,7 @@ func configure(t *testing.T) string {
 func workspace(t *testing.T, overlay map[string]string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "source")
-	out, err := exec.CommandContext(t.Context(), "cp", "-al", staged.Env(t, "E2E_SOURCE"), dir).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "cp", "-al", envtest.Env(t, "E2E_SOURCE"), dir).CombinedOutput()
 	require.NoError(t, err, string(out))
 	for name, content := range overlay {
 		path := filepath.Join(dir, name)
@@ -77,18 +77,18 @@ func house(t *testing.T) act {
 	t.Helper()
 	return act{
 		t:    t,
-		vars: map[string]string{"STAGECREW_CONFIG": configure(t), "STAGECREW_BINARY": staged.Env(t, "E2E_STAGECREW")},
+		vars: map[string]string{"STAGECREW_CONFIG": configure(t), "STAGECREW_BINARY": envtest.Env(t, "E2E_STAGECREW")},
 		secrets: map[string]string{
-			"KUBECONFIG":    readFile(t, staged.Env(t, "E2E_KUBECONFIG")),
-			"SIGN_KEY":      readFile(t, staged.Env(t, "E2E_SIGN_KEY")),
-			"SIGN_PASSWORD": staged.Env(t, "COSIGN_PASSWORD"),
+			"KUBECONFIG":    readFile(t, envtest.Env(t, "E2E_KUBECONFIG")),
+			"SIGN_KEY":      readFile(t, envtest.Env(t, "E2E_SIGN_KEY")),
+			"SIGN_PASSWORD": envtest.Env(t, "COSIGN_PASSWORD"),
 		},
 	}
 }
 
 func TestAReleaseABadReleaseAndTheRollbackButton(t *testing.T) {
-	staged.Env(t, "E2E_KUBECONFIG")
-	staged.Env(t, "ACT_BIN")
+	envtest.Env(t, "E2E_KUBECONFIG")
+	envtest.Env(t, "ACT_BIN")
 	a := house(t)
 
 	a.vars["STAGECREW_SOURCE"] = workspace(t, nil)
@@ -103,7 +103,7 @@ func TestAReleaseABadReleaseAndTheRollbackButton(t *testing.T) {
 	require.Contains(t, first.headline(), "revision 1 is live and verified good")
 	require.Contains(t, first.headline(), strings.TrimPrefix(first.outputs["digest"], "sha256:"))
 
-	config := readFile(t, filepath.Join(staged.Env(t, "E2E_SOURCE"), "app-config.yaml"))
+	config := readFile(t, filepath.Join(envtest.Env(t, "E2E_SOURCE"), "app-config.yaml"))
 	caller := house(t)
 	caller.vars["CALLER_CONFIG"], caller.vars["CALLER_BINARY"] = a.vars["STAGECREW_CONFIG"], a.vars["STAGECREW_BINARY"]
 	caller.vars["CALLER_VERSION"], caller.vars["CALLER_SOURCE"] = "v1.1.0", workspace(t, map[string]string{"app-config.yaml": config + "\n# 1.1.0\n"})
@@ -140,7 +140,7 @@ func TestAReleaseABadReleaseAndTheRollbackButton(t *testing.T) {
 func broken(t *testing.T) map[string]string {
 	t.Helper()
 	var manifest struct{ Main string }
-	require.NoError(t, json.Unmarshal([]byte(readFile(t, filepath.Join(staged.Env(t, "E2E_SOURCE"), "packages", "backend", "package.json"))), &manifest))
+	require.NoError(t, json.Unmarshal([]byte(readFile(t, filepath.Join(envtest.Env(t, "E2E_SOURCE"), "packages", "backend", "package.json"))), &manifest))
 	return map[string]string{filepath.Join("packages", "backend", manifest.Main): "'use strict';\nrequire('@backstage/plugin-that-nobody-installed');\n"}
 }
 
@@ -159,10 +159,10 @@ func only(t *testing.T, jobs map[string]job, name string) job {
 }
 
 func TestEachStageIsAnActionOfItsOwn(t *testing.T) {
-	staged.Env(t, "E2E_KUBECONFIG")
+	envtest.Env(t, "E2E_KUBECONFIG")
 	a := house(t)
-	a.vars["STAGECREW_SOURCE"] = staged.Env(t, "E2E_SOURCE")
-	a.vars["TEST_KUBECONFIG"], a.vars["TEST_SIGN_KEY"] = staged.Env(t, "E2E_KUBECONFIG"), staged.Env(t, "E2E_SIGN_KEY")
+	a.vars["STAGECREW_SOURCE"] = envtest.Env(t, "E2E_SOURCE")
+	a.vars["TEST_KUBECONFIG"], a.vars["TEST_SIGN_KEY"] = envtest.Env(t, "E2E_KUBECONFIG"), envtest.Env(t, "E2E_SIGN_KEY")
 	stages := only(t, a.run("push", "-W", "test/actions/testdata/stages.yml"), "stages/stages")
 	require.Equal(t, "success", stages.result, stages.log)
 	require.Regexp(t, `^ok \S+/backstage-production@sha256:[0-9a-f]{64}$`, stages.outputs["build"])

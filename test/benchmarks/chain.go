@@ -8,7 +8,7 @@ import (
 	"slices"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // chain is everything between a commit and an image that may be deployed.
@@ -60,7 +60,7 @@ func (l *lab) runOnce(ctx context.Context, repository, database string) (outcome
 		return outcome{}, err
 	}
 	start := time.Now()
-	record, err := l.stagecrew(ctx, home, slices.Concat([]string{"run"}, l.sourceFlags(repository), []string{
+	rec, err := l.stagecrew(ctx, home, slices.Concat([]string{"run"}, l.sourceFlags(repository), []string{
 		"--scan-database", setting("E2E_DATABASE"), "--scan-cache-dir", database, "--sign-key", setting("E2E_SIGN_KEY"), "--verify-key", setting("E2E_VERIFY_KEY"),
 		"--chart", filepath.Join(setting("E2E_ROOT"), "charts", "backstage"), "--values", values, "--release", "backstage", "--namespace", "benchmarks",
 		"--kubeconfig", setting("E2E_KUBECONFIG"),
@@ -68,11 +68,11 @@ func (l *lab) runOnce(ctx context.Context, repository, database string) (outcome
 	if err != nil {
 		return outcome{}, err
 	}
-	i := slices.IndexFunc(record.Phases, func(p pipeline.Phase) bool { return p.Name == "verify" })
+	i := slices.IndexFunc(rec.Phases, func(p record.Phase) bool { return p.Name == "verify" })
 	if i < 0 {
 		return outcome{}, errors.New("the record of the run has no phase verify")
 	}
-	return outcome{record.Phases[i].End.Sub(start), record.Image.String()}, nil
+	return outcome{rec.Phases[i].End.Sub(start), rec.Image.String()}, nil
 }
 
 func (l *lab) cosign(ctx context.Context, image string) error {

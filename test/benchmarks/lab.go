@@ -13,7 +13,7 @@ import (
 	"sync/atomic"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // lab is where the comparisons take place.
@@ -151,13 +151,13 @@ func (l *lab) command(ctx context.Context, home, program string, args ...string)
 }
 
 // stagecrew runs the program and reads its record.
-func (l *lab) stagecrew(ctx context.Context, home string, args ...string) (pipeline.Record, error) {
-	var record pipeline.Record
+func (l *lab) stagecrew(ctx context.Context, home string, args ...string) (record.Record, error) {
+	var rec record.Record
 	out, err := l.command(ctx, home, setting("E2E_STAGECREW"), append(args, "--output", "json")...)
 	if err != nil {
-		return record, err
+		return rec, err
 	}
-	return record, json.Unmarshal(out, &record)
+	return rec, json.Unmarshal(out, &rec)
 }
 
 // end is what of a long text is likely to say why.

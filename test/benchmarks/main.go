@@ -1,6 +1,6 @@
 // Command benchmarks measures stagecrew beside the tools that teams use for the same
 // work, in pairs that alternate, and writes docs/benchmarks.md. It runs on a stage
-// (bin/withstage), with the other tools in bin/tools:
+// (bin/withenv), with the other tools in bin/tools:
 //
 //	make benchmarks
 //	bin/benchmarks -table -results bin/benchmarks.json -document docs/benchmarks.md

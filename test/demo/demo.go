@@ -12,8 +12,8 @@ import (
 	"path/filepath"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
-	"github.com/stagecrew/stagecrew/test/stage"
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/env"
 )
 
 const (
@@ -23,7 +23,7 @@ const (
 
 // demo runs the steps and keeps what each gave.
 type demo struct {
-	*stage.Stage
+	*env.Stage
 	binary, chart, values string
 	images                string // repository of the application's image
 	results               []result
@@ -36,11 +36,11 @@ type result struct {
 	wantExit    int
 	exit        int
 	seconds     float64
-	record      pipeline.Record
+	record      record.Record
 	problem     string
 }
 
-func newDemo(ctx context.Context, s *stage.Stage, binary, chart string) (*demo, error) {
+func newDemo(ctx context.Context, s *env.Stage, binary, chart string) (*demo, error) {
 	d := &demo{Stage: s, binary: binary, chart: chart, images: s.Repository + "/demo/backstage-production"}
 	d.values = filepath.Join(s.Work, "values.yaml")
 	if err := os.WriteFile(d.values, []byte(values(s.Password)), 0o600); err != nil {
@@ -101,15 +101,15 @@ func (d *demo) pipeline(ctx context.Context, step, title, version string, overla
 	return nil
 }
 
-func (d *demo) deploy(ctx context.Context, step, title string, image pipeline.Image, wantExit int, extra ...string) {
+func (d *demo) deploy(ctx context.Context, step, title string, image record.Image, wantExit int, extra ...string) {
 	args := append([]string{"deploy", "--image", image.String(), "--chart", d.chart, "--values", d.values, "--timeout", "5m"}, extra...)
 	d.stagecrew(ctx, step, title, wantExit, args...)
 }
 
 // missing names an image that nobody pushed.
-func (d *demo) missing() pipeline.Image {
+func (d *demo) missing() record.Image {
 	sum := sha256.Sum256([]byte("release 1.2.0"))
-	return pipeline.Image{Repository: d.images, Digest: "sha256:" + hex.EncodeToString(sum[:])}
+	return record.Image{Repository: d.images, Digest: "sha256:" + hex.EncodeToString(sum[:])}
 }
 
 // unsigned builds an image that nobody signs and tries to deploy it.
@@ -121,7 +121,7 @@ func (d *demo) unsigned(ctx context.Context) error {
 	d.stagecrew(ctx, "d1", "release 1.2.1: built, not signed", 0, "build",
 		"--source", source, "--base-image", d.BaseImage, "--repository", d.images, "--version-label", "1.2.1")
 	built := d.results[len(d.results)-1].record.Image
-	if built == (pipeline.Image{}) {
+	if built == (record.Image{}) {
 		return errors.New("building the image of release 1.2.1 gave no digest")
 	}
 	before, err := d.client.revisions(ctx)
@@ -172,7 +172,7 @@ func (d *demo) fail(problem string) {
 }
 
 // expectLive checks which image the last step left in production.
-func (d *demo) expectLive(image pipeline.Image) {
+func (d *demo) expectLive(image record.Image) {
 	if got := d.results[len(d.results)-1].record.Image; got != image {
 		d.fail(fmt.Sprintf("image %s is live, should be %s", got, image))
 	}

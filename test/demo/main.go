@@ -13,7 +13,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/stagecrew/stagecrew/test/stage"
+	"github.com/stagecrew/stagecrew/test/env"
 )
 
 func main() {
@@ -35,7 +35,7 @@ func run(ctx context.Context, kubeconfig, repository string, keep bool) (err err
 		return err
 	}
 	start := time.Now()
-	s, err := stage.Up(ctx, stage.Config{Root: root, Name: "demo", Log: os.Stderr, Kubeconfig: kubeconfig, Repository: repository})
+	s, err := env.Up(ctx, env.Config{Root: root, Name: "demo", Log: os.Stderr, Kubeconfig: kubeconfig, Repository: repository})
 	defer func() {
 		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()

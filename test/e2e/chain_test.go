@@ -22,8 +22,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
-	"github.com/stagecrew/stagecrew/test/staged"
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/envtest"
 )
 
 // tags are those of a repository that people use; the builder's own are left out.
@@ -49,28 +49,28 @@ func tagged(t *testing.T, repository, tag string) string {
 }
 
 func TestTwoCleanBuildsGiveTheSameDigest(t *testing.T) {
-	repository := staged.Env(t, "E2E_REPOSITORY") + "/e2e-same"
+	repository := envtest.Env(t, "E2E_REPOSITORY") + "/e2e-same"
 	// Not below the test's own directory, which other users may not enter.
 	place, err := os.MkdirTemp("", "stagecrew-same-")
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(place) })
 	require.NoError(t, os.Chmod(place, 0o755))
-	build := func(dir, repository string, user uint32) pipeline.Image {
+	build := func(dir, repository string, user uint32) record.Image {
 		source := filepath.Join(place, dir)
 		require.NoError(t, os.MkdirAll(filepath.Dir(source), 0o755))
-		out, err := exec.CommandContext(t.Context(), "cp", "-r", staged.Env(t, "E2E_SOURCE"), source).CombinedOutput()
+		out, err := exec.CommandContext(t.Context(), "cp", "-r", envtest.Env(t, "E2E_SOURCE"), source).CombinedOutput()
 		require.NoError(t, err, string(out))
 		home := source + "-home"
 		require.NoError(t, os.Mkdir(home, 0o755))
 		binary := filepath.Join(home, "stagecrew")
-		out, err = exec.CommandContext(t.Context(), "cp", staged.Env(t, "E2E_STAGECREW"), binary).CombinedOutput()
+		out, err = exec.CommandContext(t.Context(), "cp", envtest.Env(t, "E2E_STAGECREW"), binary).CombinedOutput()
 		require.NoError(t, err, string(out))
 		authorities, err := os.ReadFile(os.Getenv("SSL_CERT_FILE"))
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(home, "ca.pem"), authorities, 0o600))
 		out, err = exec.CommandContext(t.Context(), "chown", "-R", fmt.Sprint(user), source, home).CombinedOutput()
 		require.NoError(t, err, string(out))
-		cmd := exec.CommandContext(t.Context(), binary, "build", "--source", source, "--base-image", staged.Env(t, "E2E_BASE_IMAGE"),
+		cmd := exec.CommandContext(t.Context(), binary, "build", "--source", source, "--base-image", envtest.Env(t, "E2E_BASE_IMAGE"),
 			"--repository", repository, "--no-cache", "--version-label", "1.0.0", "--output", "json")
 		cmd.Dir, cmd.Env = home, []string{"PATH=" + os.Getenv("PATH"), "HOME=" + home, "TMPDIR=" + home, "SSL_CERT_FILE=" + filepath.Join(home, "ca.pem")}
 		cmd.SysProcAttr = &syscall.SysProcAttr{Credential: &syscall.Credential{Uid: user, Gid: user}}
@@ -83,12 +83,12 @@ func TestTwoCleanBuildsGiveTheSameDigest(t *testing.T) {
 		}()
 		document, err := cmd.Output()
 		require.NoError(t, err)
-		var record pipeline.Record
-		require.NoError(t, json.Unmarshal(document, &record))
-		for _, l := range record.Built.Layers {
+		var rec record.Record
+		require.NoError(t, json.Unmarshal(document, &rec))
+		for _, l := range rec.Built.Layers {
 			require.NotEqual(t, "reused", l.Origin, "a clean build")
 		}
-		return record.Image
+		return rec.Image
 	}
 	first := build("one", repository+"/one", 0)
 	second := build("a/longer/way/to/another", repository+"/two", 65534)
@@ -98,7 +98,7 @@ func TestTwoCleanBuildsGiveTheSameDigest(t *testing.T) {
 	valid := stagecrew(t, "validate", "--image", first.String(), "--output", "json")
 	require.Equal(t, 0, valid.exit)
 	require.NotEmpty(t, valid.record.Checks)
-	base := stagecrew(t, "validate", "--image", digestOf(t, staged.Env(t, "E2E_BASE_IMAGE")), "--output", "json")
+	base := stagecrew(t, "validate", "--image", digestOf(t, envtest.Env(t, "E2E_BASE_IMAGE")), "--output", "json")
 	require.Equal(t, 1, base.exit, "the base image alone is not fit for production")
 	require.Contains(t, base.record.Error, "[build/not-valid]")
 }
@@ -113,23 +113,23 @@ func digestOf(t *testing.T, reference string) string {
 }
 
 // make builds, scans, signs and attests an image without deploying it.
-func (h house) make(version string) pipeline.Image {
-	built := stagecrew(h.t, "build", "--source", workspace(h.t, map[string]string{"catalog/version.txt": version}), "--base-image", staged.Env(h.t, "E2E_BASE_IMAGE"),
+func (h house) make(version string) record.Image {
+	built := stagecrew(h.t, "build", "--source", workspace(h.t, map[string]string{"catalog/version.txt": version}), "--base-image", envtest.Env(h.t, "E2E_BASE_IMAGE"),
 		"--repository", h.images, "--version-label", version, "--output", "json")
 	require.Equal(h.t, 0, built.exit)
 	image := built.record.Image
 	vuln := filepath.Join(h.t.TempDir(), "vuln.json")
-	require.Equal(h.t, 0, stagecrew(h.t, "scan", "--image", image.String(), "--scan-database", staged.Env(h.t, "E2E_DATABASE"),
+	require.Equal(h.t, 0, stagecrew(h.t, "scan", "--image", image.String(), "--scan-database", envtest.Env(h.t, "E2E_DATABASE"),
 		"--scan-cache-dir", h.t.TempDir(), "--scan-cosign-vuln", vuln).exit)
-	require.Equal(h.t, 0, stagecrew(h.t, "sign", "--image", image.String(), "--sign-key", staged.Env(h.t, "E2E_SIGN_KEY"), "--attest", "vuln="+vuln).exit)
+	require.Equal(h.t, 0, stagecrew(h.t, "sign", "--image", image.String(), "--sign-key", envtest.Env(h.t, "E2E_SIGN_KEY"), "--attest", "vuln="+vuln).exit)
 	return image
 }
 
 func TestTagsOfAReleaseGoForwardOnly(t *testing.T) {
 	h := newHouse(t, "e2e-tags")
 	older, newer := h.make("1.9.0"), h.make("2.0.0")
-	promote := func(image pipeline.Image, version string, more ...string) outcome {
-		return stagecrew(t, append([]string{"promote", "--image", image.String(), "--version-label", version, "--verify-key", staged.Env(t, "E2E_VERIFY_KEY"), "--output", "json"}, more...)...)
+	promote := func(image record.Image, version string, more ...string) outcome {
+		return stagecrew(t, append([]string{"promote", "--image", image.String(), "--version-label", version, "--verify-key", envtest.Env(t, "E2E_VERIFY_KEY"), "--output", "json"}, more...)...)
 	}
 	require.Equal(t, 0, promote(newer, "2.0.0").exit)
 	late := promote(older, "1.9.0")
@@ -148,10 +148,10 @@ func TestTagsOfAReleaseGoForwardOnly(t *testing.T) {
 	moved := promote(newer, "2.0.0", "--to-repository", away)
 	require.Equal(t, 0, moved.exit)
 	require.Equal(t, newer.Digest, tagged(t, away, "latest"), "the digest stays the same")
-	require.Equal(t, 0, stagecrew(t, "verify", "--image", away+"@"+newer.Digest, "--verify-key", staged.Env(t, "E2E_VERIFY_KEY"), "--require-attestation", "vuln").exit,
+	require.Equal(t, 0, stagecrew(t, "verify", "--image", away+"@"+newer.Digest, "--verify-key", envtest.Env(t, "E2E_VERIFY_KEY"), "--require-attestation", "vuln").exit,
 		"signature and attestations came along")
 
-	unsigned := promote(pipeline.Image{Repository: h.images, Digest: strings.Split(digestOf(t, staged.Env(t, "E2E_BASE_IMAGE")), "@")[1]}, "3.0.0")
+	unsigned := promote(record.Image{Repository: h.images, Digest: strings.Split(digestOf(t, envtest.Env(t, "E2E_BASE_IMAGE")), "@")[1]}, "3.0.0")
 	require.Equal(t, 1, unsigned.exit)
 	require.NotContains(t, tags(t, h.images), "3.0.0")
 }
@@ -159,14 +159,14 @@ func TestTagsOfAReleaseGoForwardOnly(t *testing.T) {
 func TestWhatTheVerificationRefusesIsNamed(t *testing.T) {
 	h := newHouse(t, "e2e-verify")
 	image, other := h.make("1.0.0"), h.make("1.0.1")
-	key := staged.Env(t, "E2E_VERIFY_KEY")
+	key := envtest.Env(t, "E2E_VERIFY_KEY")
 	require.Equal(t, 0, stagecrew(t, "verify", "--image", image.String(), "--verify-key", key, "--max-scan-age", "1h").exit)
 
 	// A scan of the one is passed off as one of the other.
-	bare := stagecrew(t, "build", "--source", workspace(t, map[string]string{"catalog/version.txt": "1.0.2"}), "--base-image", staged.Env(t, "E2E_BASE_IMAGE"),
+	bare := stagecrew(t, "build", "--source", workspace(t, map[string]string{"catalog/version.txt": "1.0.2"}), "--base-image", envtest.Env(t, "E2E_BASE_IMAGE"),
 		"--repository", h.images, "--output", "json").record.Image
-	require.Equal(t, 0, stagecrew(t, "sign", "--image", bare.String(), "--sign-key", staged.Env(t, "E2E_SIGN_KEY"), "--attest", "none").exit)
-	attestations := func(i pipeline.Image) name.Tag {
+	require.Equal(t, 0, stagecrew(t, "sign", "--image", bare.String(), "--sign-key", envtest.Env(t, "E2E_SIGN_KEY"), "--attest", "none").exit)
+	attestations := func(i record.Image) name.Tag {
 		tag, err := name.NewTag(i.Repository + ":" + strings.Replace(i.Digest, ":", "-", 1) + ".att")
 		require.NoError(t, err)
 		return tag
@@ -181,7 +181,7 @@ func TestWhatTheVerificationRefusesIsNamed(t *testing.T) {
 	time.Sleep(2 * time.Second) // a scan of one second ago is to be stale
 	for _, c := range []struct {
 		name, want string
-		image      pipeline.Image
+		image      record.Image
 		flags      []string
 	}{
 		{"a signature of somebody else", "[sign/key-mismatch]", image, []string{"--verify-key", stranger}},
@@ -192,7 +192,7 @@ func TestWhatTheVerificationRefusesIsNamed(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			o := stagecrew(t, append([]string{"verify", "--image", c.image.String(), "--output", "json"}, c.flags...)...)
 			require.Equal(t, 1, o.exit)
-			require.Equal(t, pipeline.VerdictRefused, o.record.Verdict)
+			require.Equal(t, record.VerdictRefused, o.record.Verdict)
 			require.Contains(t, o.record.Error, c.want)
 		})
 	}
@@ -247,11 +247,11 @@ func TestARunThatIsKilledBetweenPushAndSignSignsTheSameImageLater(t *testing.T) 
 	source := workspace(t, map[string]string{"catalog/version.txt": "1.0.0"})
 	cache := t.TempDir()
 	// The run never gets as far as a cluster: it is about the chain before it.
-	arguments := append([]string{"run", "--source", source, "--base-image", staged.Env(t, "E2E_BASE_IMAGE"), "--repository", host + "/" + path, "--insecure-registry", host,
-		"--version-label", "1.0.0", "--scan-database", staged.Env(t, "E2E_DATABASE"), "--scan-cache-dir", cache,
-		"--sign-key", staged.Env(t, "E2E_SIGN_KEY"), "--verify-key", staged.Env(t, "E2E_VERIFY_KEY"), "--require-attestation", "provenance"}, h.chart()...)
+	arguments := append([]string{"run", "--source", source, "--base-image", envtest.Env(t, "E2E_BASE_IMAGE"), "--repository", host + "/" + path, "--insecure-registry", host,
+		"--version-label", "1.0.0", "--scan-database", envtest.Env(t, "E2E_DATABASE"), "--scan-cache-dir", cache,
+		"--sign-key", envtest.Env(t, "E2E_SIGN_KEY"), "--verify-key", envtest.Env(t, "E2E_VERIFY_KEY"), "--require-attestation", "provenance"}, h.chart()...)
 
-	cmd := exec.CommandContext(t.Context(), staged.Env(t, "E2E_STAGECREW"), arguments...)
+	cmd := exec.CommandContext(t.Context(), envtest.Env(t, "E2E_STAGECREW"), arguments...)
 	log, err := cmd.StderrPipe()
 	require.NoError(t, err)
 	require.NoError(t, cmd.Start())
@@ -265,7 +265,7 @@ func TestARunThatIsKilledBetweenPushAndSignSignsTheSameImageLater(t *testing.T) 
 	}
 	require.Error(t, cmd.Wait())
 	require.NotEmpty(t, pushed)
-	image, err := pipeline.ParseImage(pushed)
+	image, err := record.ParseImage(pushed)
 	require.NoError(t, err)
 	require.NotContains(t, strings.Join(tags(t, h.images), " "), ".sig", "it was killed before it could sign")
 	before := len(counted.written)
@@ -282,5 +282,5 @@ func TestARunThatIsKilledBetweenPushAndSignSignsTheSameImageLater(t *testing.T) 
 	for _, written := range counted.written[before:] {
 		require.NotContains(t, written, "/manifests/"+image.Digest, "the image is not written twice")
 	}
-	require.Equal(t, 0, stagecrew(t, "verify", "--image", h.images+"@"+image.Digest, "--verify-key", staged.Env(t, "E2E_VERIFY_KEY"), "--require-attestation", "vuln").exit)
+	require.Equal(t, 0, stagecrew(t, "verify", "--image", h.images+"@"+image.Digest, "--verify-key", envtest.Env(t, "E2E_VERIFY_KEY"), "--require-attestation", "vuln").exit)
 }

@@ -1,5 +1,5 @@
 // Package e2e runs the built stagecrew binary against a real cluster and registry.
-// `make e2e` prepares them; see test/stage.
+// `make e2e` prepares them; see test/env.
 package e2e
 
 import (
@@ -15,8 +15,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
-	"github.com/stagecrew/stagecrew/test/staged"
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/envtest"
 )
 
 // outcome is how one command ended.
@@ -24,7 +24,7 @@ type outcome struct {
 	exit   int
 	stdout string
 	stderr string
-	record pipeline.Record
+	record record.Record
 }
 
 // stagecrew runs the binary with the stage's cluster; values come from a file of
@@ -33,7 +33,7 @@ func stagecrew(t *testing.T, args ...string) outcome {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), 10*time.Minute)
 	defer cancel()
-	cmd := exec.CommandContext(ctx, staged.Env(t, "E2E_STAGECREW"), args...)
+	cmd := exec.CommandContext(ctx, envtest.Env(t, "E2E_STAGECREW"), args...)
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr, cmd.Dir = &stdout, &stderr, t.TempDir()
 	err := cmd.Run()
@@ -54,7 +54,7 @@ func stagecrew(t *testing.T, args ...string) outcome {
 // kubectl is what a person would use to look at the cluster.
 func kubectl(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "kubectl", append([]string{"--kubeconfig", staged.Env(t, "E2E_KUBECONFIG")}, args...)...).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "kubectl", append([]string{"--kubeconfig", envtest.Env(t, "E2E_KUBECONFIG")}, args...)...).CombinedOutput()
 	require.NoError(t, err, "kubectl %v: %s", args, out)
 	return string(out)
 }

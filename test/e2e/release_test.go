@@ -10,8 +10,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
-	"github.com/stagecrew/stagecrew/test/staged"
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/envtest"
 )
 
 // house is the target system of the tests below, in a namespace of its own.
@@ -23,8 +23,8 @@ type house struct {
 }
 
 func newHouse(t *testing.T, namespace string) house {
-	staged.Env(t, "E2E_KUBECONFIG")
-	h := house{t: t, namespace: namespace, images: staged.Env(t, "E2E_REPOSITORY") + "/" + namespace + "/backstage-production"}
+	envtest.Env(t, "E2E_KUBECONFIG")
+	h := house{t: t, namespace: namespace, images: envtest.Env(t, "E2E_REPOSITORY") + "/" + namespace + "/backstage-production"}
 	h.values = write(t, "values.yaml", "secrets:\n  postgresPassword: e2e-password\n")
 	return h
 }
@@ -37,19 +37,19 @@ func (h house) alone() house {
 }
 
 func (h house) cluster() []string {
-	return []string{"--release", "backstage", "--namespace", h.namespace, "--kubeconfig", staged.Env(h.t, "E2E_KUBECONFIG"), "--output", "json"}
+	return []string{"--release", "backstage", "--namespace", h.namespace, "--kubeconfig", envtest.Env(h.t, "E2E_KUBECONFIG"), "--output", "json"}
 }
 
 func (h house) chart() []string {
-	return append(h.cluster(), "--chart", filepath.Join(staged.Env(h.t, "E2E_ROOT"), "charts", "backstage"), "--values", h.values)
+	return append(h.cluster(), "--chart", filepath.Join(envtest.Env(h.t, "E2E_ROOT"), "charts", "backstage"), "--values", h.values)
 }
 
 // run is the whole pipeline for a workspace.
 func (h house) run(source, version string) outcome {
 	return stagecrew(h.t, append([]string{"run",
-		"--source", source, "--base-image", staged.Env(h.t, "E2E_BASE_IMAGE"), "--repository", h.images, "--version-label", version,
-		"--scan-database", staged.Env(h.t, "E2E_DATABASE"), "--scan-cache-dir", h.t.TempDir(),
-		"--sign-key", staged.Env(h.t, "E2E_SIGN_KEY"), "--verify-key", staged.Env(h.t, "E2E_VERIFY_KEY")}, h.chart()...)...)
+		"--source", source, "--base-image", envtest.Env(h.t, "E2E_BASE_IMAGE"), "--repository", h.images, "--version-label", version,
+		"--scan-database", envtest.Env(h.t, "E2E_DATABASE"), "--scan-cache-dir", h.t.TempDir(),
+		"--sign-key", envtest.Env(h.t, "E2E_SIGN_KEY"), "--verify-key", envtest.Env(h.t, "E2E_VERIFY_KEY")}, h.chart()...)...)
 }
 
 // deploy is what the deploy stage does alone.
@@ -58,10 +58,10 @@ func (h house) deploy(image string, extra ...string) outcome {
 }
 
 // status reads the verdicts of all revisions, newest first.
-func (h house) status() []pipeline.Revision {
+func (h house) status() []record.Revision {
 	o := stagecrew(h.t, append([]string{"status"}, h.cluster()...)...)
 	require.Zero(h.t, o.exit)
-	var document struct{ Revisions []pipeline.Revision }
+	var document struct{ Revisions []record.Revision }
 	require.NoError(h.t, json.Unmarshal([]byte(o.stdout), &document))
 	return document.Revisions
 }
@@ -70,7 +70,7 @@ func (h house) status() []pipeline.Revision {
 func workspace(t *testing.T, overlay map[string]string) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), "source")
-	out, err := exec.CommandContext(t.Context(), "cp", "-al", staged.Env(t, "E2E_SOURCE"), dir).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "cp", "-al", envtest.Env(t, "E2E_SOURCE"), dir).CombinedOutput()
 	require.NoError(t, err, string(out))
 	for name, content := range overlay {
 		path := filepath.Join(dir, name)
@@ -89,8 +89,8 @@ func TestTheMainPath(t *testing.T) {
 
 	first := h.run(workspace(t, map[string]string{"catalog/version.txt": "1.0.0"}), "1.0.0")
 	require.Equal(t, 0, first.exit)
-	require.Equal(t, pipeline.VerdictGood, first.record.Verdict)
-	require.Equal(t, &pipeline.Release{Name: "backstage", Namespace: h.namespace, Revision: 1, Live: 1}, first.record.Release)
+	require.Equal(t, record.VerdictGood, first.record.Verdict)
+	require.Equal(t, &record.Release{Name: "backstage", Namespace: h.namespace, Revision: 1, Live: 1}, first.record.Release)
 	require.Nil(t, first.record.Cause)
 	targets := map[string]bool{}
 	for _, c := range first.record.Checks {
@@ -103,7 +103,7 @@ func TestTheMainPath(t *testing.T) {
 
 	broken := h.run(workspace(t, map[string]string{"packages/backend/dist/index.cjs.js": "require('@backstage/plugin-that-nobody-installed');\n"}), "1.1.0")
 	require.Equal(t, 4, broken.exit)
-	require.Equal(t, pipeline.VerdictRolledBack, broken.record.Verdict)
+	require.Equal(t, record.VerdictRolledBack, broken.record.Verdict)
 	require.Equal(t, "rollout/crash-loop", broken.record.Cause.Code)
 	require.Contains(t, broken.record.Cause.Message, "Cannot find module '@backstage/plugin-that-nobody-installed'")
 	require.Equal(t, 1, broken.record.Release.PreviousGood)
@@ -115,7 +115,7 @@ func TestTheMainPath(t *testing.T) {
 	require.Contains(t, firstError(missing.stderr), "not found", "the registry's cause is in the first error line")
 
 	revisions := h.status()
-	require.Equal(t, []pipeline.Mark{"good", "bad", "good", "bad", "good"}, marks(revisions))
+	require.Equal(t, []record.Mark{"good", "bad", "good", "bad", "good"}, marks(revisions))
 	for _, r := range revisions {
 		require.Regexp(t, `@sha256:[0-9a-f]{64}$`, r.Image)
 		require.NotZero(t, r.MarkedAt)
@@ -127,7 +127,7 @@ func TestTheMainPath(t *testing.T) {
 	require.NotEqual(t, first.record.Image, second.record.Image)
 	back := stagecrew(t, append([]string{"rollback", "--reason", "e2e"}, h.cluster()...)...)
 	require.Equal(t, 0, back.exit)
-	require.Equal(t, pipeline.VerdictGood, back.record.Verdict)
+	require.Equal(t, record.VerdictGood, back.record.Verdict)
 	require.Equal(t, first.record.Image, back.record.Image)
 
 	known := stagecrew(t, append([]string{"rollback", "--to", "2"}, h.cluster()...)...)
@@ -145,8 +145,8 @@ func firstError(log string) string {
 	return ""
 }
 
-func marks(revisions []pipeline.Revision) []pipeline.Mark {
-	var all []pipeline.Mark
+func marks(revisions []record.Revision) []record.Mark {
+	var all []record.Mark
 	for _, r := range revisions {
 		all = append(all, r.Verdict)
 	}
@@ -164,19 +164,19 @@ func TestWhatIsRefusedDoesNotTouchTheCluster(t *testing.T) {
 	require.Len(t, vulnerable.record.Scan.Blocking, 1)
 	require.Equal(t, "1.2.6, 0.2.4", vulnerable.record.Scan.Blocking[0].FixedVersion)
 
-	built := stagecrew(t, "build", "--source", workspace(t, nil), "--base-image", staged.Env(t, "E2E_BASE_IMAGE"), "--repository", h.images, "--output", "json")
+	built := stagecrew(t, "build", "--source", workspace(t, nil), "--base-image", envtest.Env(t, "E2E_BASE_IMAGE"), "--repository", h.images, "--output", "json")
 	require.Equal(t, 0, built.exit)
 	image := built.record.Image.String()
-	clean := stagecrew(t, "scan", "--image", image, "--scan-database", staged.Env(t, "E2E_DATABASE"), "--scan-cache-dir", t.TempDir(), "--output", "json")
+	clean := stagecrew(t, "scan", "--image", image, "--scan-database", envtest.Env(t, "E2E_DATABASE"), "--scan-cache-dir", t.TempDir(), "--output", "json")
 	require.Equal(t, 0, clean.exit)
 	require.Empty(t, clean.record.Scan.Blocking)
-	nowhere := stagecrew(t, "scan", "--image", image, "--scan-database", staged.Env(t, "E2E_REPOSITORY")+"/nowhere:2", "--scan-cache-dir", t.TempDir())
+	nowhere := stagecrew(t, "scan", "--image", image, "--scan-database", envtest.Env(t, "E2E_REPOSITORY")+"/nowhere:2", "--scan-cache-dir", t.TempDir())
 	require.Equal(t, 3, nowhere.exit, "no database is not clean")
 
-	unsigned := h.deploy(image, "--verify-key", staged.Env(t, "E2E_VERIFY_KEY"))
+	unsigned := h.deploy(image, "--verify-key", envtest.Env(t, "E2E_VERIFY_KEY"))
 	require.Equal(t, 1, unsigned.exit)
 	require.Contains(t, unsigned.record.Error, "sign/no-signature")
-	tag := h.deploy(h.images+":1.0.0", "--verify-key", staged.Env(t, "E2E_VERIFY_KEY"))
+	tag := h.deploy(h.images+":1.0.0", "--verify-key", envtest.Env(t, "E2E_VERIFY_KEY"))
 	require.Equal(t, 2, tag.exit, "a tag is no input")
 	require.NotContains(t, kubectl(t, "get", "namespaces", "-o", "name"), h.namespace)
 }

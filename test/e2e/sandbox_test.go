@@ -11,7 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/test/staged"
+	"github.com/stagecrew/stagecrew/test/envtest"
 )
 
 // manifest is an ordinary small application as a chart would have it.
@@ -64,7 +64,7 @@ spec:
 `
 
 func TestTheSandboxIsAKubernetes(t *testing.T) {
-	staged.Env(t, "E2E_SANDBOX")
+	envtest.Env(t, "E2E_SANDBOX")
 	const namespace = "e2e-sandbox"
 	in := func(args ...string) string { return kubectl(t, append([]string{"-n", namespace}, args...)...) }
 	kubectl(t, "create", "namespace", namespace)
@@ -81,7 +81,7 @@ func TestTheSandboxIsAKubernetes(t *testing.T) {
 	ask := "for i in 1 2 3 4 5 6 7 8; do wget -q -O- http://web/; done | sort -u | wc -l"
 	require.Equal(t, "1", strings.TrimSpace(in("exec", "writer", "--", "sh", "-c", ask)))
 
-	forward := exec.CommandContext(t.Context(), "kubectl", "--kubeconfig", staged.Env(t, "E2E_KUBECONFIG"), "-n", namespace, "port-forward", "service/web", ":80")
+	forward := exec.CommandContext(t.Context(), "kubectl", "--kubeconfig", envtest.Env(t, "E2E_KUBECONFIG"), "-n", namespace, "port-forward", "service/web", ":80")
 	out, err := forward.StdoutPipe()
 	require.NoError(t, err)
 	require.NoError(t, forward.Start())
@@ -117,7 +117,7 @@ func footprint(t *testing.T) map[string]string {
 }
 
 func TestDownLeavesNothingAlsoAfterKills(t *testing.T) {
-	binary := staged.Env(t, "E2E_SANDBOX")
+	binary := envtest.Env(t, "E2E_SANDBOX")
 	sandbox := func(args ...string) string {
 		out, err := exec.CommandContext(t.Context(), binary, args...).CombinedOutput()
 		require.NoError(t, err, "sandbox %v: %s", args, out)

@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/test/staged"
+	"github.com/stagecrew/stagecrew/test/envtest"
 )
 
 // leaked are the secrets of the release below, by where stagecrew could know them
@@ -200,7 +200,7 @@ func (l leaky) run(name string, args ...string) (exit int, sinks map[string]stri
 		args = append(args, "--image", image(t), "--chart", filepath.Join(l.root, "chart"), "--allow-unsigned-unsafe",
 			"--smoke", filepath.Join(l.root, "smoke.yaml"), "--evidence-dir", in("evidence"), "--timeout", "90s", "--rollback-timeout", "90s")
 	}
-	cmd := exec.CommandContext(t.Context(), staged.Env(t, "E2E_STAGECREW"), args...)
+	cmd := exec.CommandContext(t.Context(), envtest.Env(t, "E2E_STAGECREW"), args...)
 	cmd.Dir = dir
 	cmd.Env = append(os.Environ(), "GITHUB_ACTIONS=true", "GITHUB_OUTPUT="+in("output"), "GITHUB_STEP_SUMMARY="+in("summary.md"),
 		"REGISTRY_PASSWORD="+leaked["the registry"], "REGISTRY_USERNAME=joe", "BACKSTAGE_SMOKE_TOKEN="+leaked["a smoke token"])
@@ -228,9 +228,9 @@ func (l leaky) run(name string, args ...string) (exit int, sinks map[string]stri
 // image is the busybox of the sandbox's registry, by its digest.
 func image(t *testing.T) string {
 	t.Helper()
-	repository := staged.Env(t, "E2E_REPOSITORY") + "/library/busybox"
+	repository := envtest.Env(t, "E2E_REPOSITORY") + "/library/busybox"
 	host, path, _ := strings.Cut(repository, "/")
-	out, err := exec.CommandContext(t.Context(), "curl", "-sSfI", "--cacert", staged.Env(t, "SSL_CERT_FILE"), "-H", "Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "+
+	out, err := exec.CommandContext(t.Context(), "curl", "-sSfI", "--cacert", envtest.Env(t, "SSL_CERT_FILE"), "-H", "Accept: application/vnd.oci.image.index.v1+json, application/vnd.oci.image.manifest.v1+json, "+
 		"application/vnd.docker.distribution.manifest.list.v2+json, application/vnd.docker.distribution.manifest.v2+json", "https://"+host+"/v2/"+path+"/manifests/1.36").Output()
 	require.NoError(t, err)
 	digest := regexp.MustCompile(`(?i)docker-content-digest: (\S+)`).FindSubmatch(out)
@@ -247,7 +247,7 @@ func forms(secret string) []string {
 }
 
 func TestNoSecretLeaves(t *testing.T) {
-	staged.Env(t, "E2E_KUBECONFIG")
+	envtest.Env(t, "E2E_KUBECONFIG")
 	l := newLeaky(t)
 	defer kubectl(t, "delete", "namespace", l.namespace, "--wait=false")
 	values := []string{"--values", filepath.Join(l.root, "values.yaml"), "--set", "auth.password=" + leaked["--set"]}

@@ -21,7 +21,7 @@ import (
 	"k8s.io/client-go/util/jsonpath"
 	"sigs.k8s.io/yaml"
 
-	"github.com/stagecrew/stagecrew/test/staged"
+	"github.com/stagecrew/stagecrew/test/envtest"
 )
 
 // What follows is for people, controllers and kubectl: objects of any kind by
@@ -205,7 +205,7 @@ func custom(kind string) string {
 }
 
 func ownChart(s *site) string {
-	return filepath.Join(staged.Env(s.t, "E2E_ROOT"), "test", "scenarios", "chart")
+	return filepath.Join(envtest.Env(s.t, "E2E_ROOT"), "test", "scenarios", "chart")
 }
 
 // with is the scenarios' chart with further files, or others in place of its own;

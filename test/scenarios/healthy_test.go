@@ -146,13 +146,13 @@ container: {volumeMounts: [{name: state, mountPath: /state}], %s}
 script: "[ -e /state/tried ] || { touch /state/tried; %s; }; exec httpd -f -p 8080 -h $www"`, strings.Join(container, ","), script)
 }
 
-// isNew tells whether a pod is of the second release.
+// isNew reports whether a pod is of the second release.
 func isNew(p *corev1.Pod) bool {
 	command := p.Spec.Containers[0].Command
 	return strings.HasPrefix(command[len(command)-1], "VERSION=2\n")
 }
 
-// waits tells whether a container waits for a reason.
+// waits reports whether a container waits for a reason.
 func waits(p *corev1.Pod, reason string) bool {
 	for _, c := range p.Status.ContainerStatuses {
 		if c.State.Waiting != nil && c.State.Waiting.Reason == reason {

@@ -11,8 +11,8 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/test/envtest"
 	"github.com/stagecrew/stagecrew/test/scenarios/result"
-	"github.com/stagecrew/stagecrew/test/staged"
 )
 
 // helmTimeout is what the comparison gives helm: long enough for every healthy
@@ -45,7 +45,7 @@ func (s *site) helmUpgrade(program, chart, image string, version int, values str
 func (s *site) helmCommand(program string, args ...string) *process {
 	s.t.Helper()
 	return start(s.t, program, []string{"HELM_CACHE_HOME=" + s.t.TempDir(), "HELM_CONFIG_HOME=" + s.t.TempDir()},
-		append(args, "--kubeconfig", staged.Env(s.t, "E2E_KUBECONFIG"), "--namespace", s.namespace)...)
+		append(args, "--kubeconfig", envtest.Env(s.t, "E2E_KUBECONFIG"), "--namespace", s.namespace)...)
 }
 
 // helmInstalls installs the first, good release.
@@ -61,7 +61,7 @@ func (s *site) helmResult(o outcome) *result.Result {
 	s.t.Logf("helm: exit %d after %.1f s\n%s", o.exit, o.seconds, o.stderr)
 	s.until("the old pods to end", func() bool { return len(s.terminating()) == 0 })
 	r := &result.Result{Exit: o.exit, Seconds: o.seconds, Cause: lastLine(o.stderr), End: s.page()}
-	out, err := exec.CommandContext(s.ctx, helmProgram(s.t), "status", release, "--kubeconfig", staged.Env(s.t, "E2E_KUBECONFIG"),
+	out, err := exec.CommandContext(s.ctx, helmProgram(s.t), "status", release, "--kubeconfig", envtest.Env(s.t, "E2E_KUBECONFIG"),
 		"--namespace", s.namespace, "--output", "json").Output()
 	if err != nil {
 		r.Verdict = "no release"

@@ -13,7 +13,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/test/scenarios/result"
 )
 
@@ -102,7 +102,7 @@ func (s *site) stopped(o outcome, after time.Duration) {
 	s.t.Helper()
 	require.Less(s.t, after, leaves, "time from the signal to the end")
 	require.Equal(s.t, 6, o.exit, "the signal came after the end of the run")
-	require.Equal(s.t, pipeline.VerdictCancelled, o.record.Verdict)
+	require.Equal(s.t, record.VerdictCancelled, o.record.Verdict)
 	require.NotEmpty(s.t, o.record.Advice+o.record.Error, "what was done, and what is to do")
 	require.NotEmpty(s.t, o.record.Phases)
 }

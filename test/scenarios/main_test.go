@@ -1,6 +1,6 @@
 // Package scenarios shows on a real cluster how a deploy ends: for releases that
 // cannot work, for healthy ones that look bad, and for runs that are killed.
-// `make e2e` prepares the cluster; see test/stage. What is measured goes to
+// `make e2e` prepares the cluster; see test/env. What is measured goes to
 // E2E_RESULTS, from where test/scenarios/table makes docs/scenarios.md.
 package scenarios
 

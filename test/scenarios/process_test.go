@@ -15,7 +15,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // runLimit ends a command that hangs; nothing should come near it.
@@ -123,7 +123,7 @@ type outcome struct {
 	stdout  string
 	stderr  string
 	seconds float64
-	record  pipeline.Record // zero for one that was killed
+	record  record.Record // zero for one that was killed
 }
 
 // wait gives the outcome when the process has ended.
@@ -151,7 +151,7 @@ func (p *process) recorded() outcome {
 }
 
 // phase gives one phase of the record, nil when the run did not get there.
-func (o outcome) phase(name string) *pipeline.Phase {
+func (o outcome) phase(name string) *record.Phase {
 	for i := range o.record.Phases {
 		if o.record.Phases[i].Name == name {
 			return &o.record.Phases[i]

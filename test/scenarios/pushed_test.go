@@ -17,11 +17,11 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
-	"github.com/stagecrew/stagecrew/test/staged"
+	"github.com/stagecrew/stagecrew/test/envtest"
 )
 
 // registry is where the stage's images are.
-func (s *site) registry() string { return staged.Env(s.t, "E2E_REPOSITORY") }
+func (s *site) registry() string { return envtest.Env(s.t, "E2E_REPOSITORY") }
 
 // pushedChart pushes the scenarios' chart and gives its reference: with this tag, or
 // with its digest after "@".

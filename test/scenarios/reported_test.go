@@ -8,7 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/test/scenarios/result"
 )
 
@@ -165,9 +165,9 @@ func (st step) judge(s *site, o outcome, what string) {
 	}
 	switch {
 	case o.exit == 1 && st.command != "gate", o.exit == 2:
-		require.NotEqual(s.t, pipeline.VerdictGood, o.record.Verdict, what)
+		require.NotEqual(s.t, record.VerdictGood, o.record.Verdict, what)
 	case o.exit == 4:
-		require.Equal(s.t, pipeline.VerdictRolledBack, o.record.Verdict, what)
+		require.Equal(s.t, record.VerdictRolledBack, o.record.Verdict, what)
 		s.provenGood()
 	}
 	if st.serves > 0 {
@@ -179,7 +179,7 @@ func (st step) judge(s *site, o outcome, what string) {
 }
 
 // said is all that a record says to people.
-func said(r pipeline.Record) string {
+func said(r record.Record) string {
 	var words []string
 	if r.Cause != nil {
 		words = append(words, r.Cause.String())
@@ -201,14 +201,14 @@ func isGood(s *site) { s.t.Helper(); s.provenGood() }
 // isNotGood requires that the newest revision is not.
 func isNotGood(s *site) {
 	s.t.Helper()
-	require.NotEqual(s.t, pipeline.MarkGood, s.revisions()[0].Verdict)
+	require.NotEqual(s.t, record.MarkGood, s.revisions()[0].Verdict)
 }
 
 // isNotBad requires that no revision is called bad.
 func isNotBad(s *site) {
 	s.t.Helper()
 	for _, r := range s.revisions() {
-		require.NotEqual(s.t, pipeline.MarkBad, r.Verdict, "revision %d", r.Number)
+		require.NotEqual(s.t, record.MarkBad, r.Verdict, "revision %d", r.Number)
 	}
 }
 

@@ -20,7 +20,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/test/staged"
+	"github.com/stagecrew/stagecrew/test/envtest"
 )
 
 // sandbox is what `sandbox status` says about the stage's cluster.
@@ -29,7 +29,7 @@ type sandbox struct{ Kubeconfig, Registry, AuditLog, RegistryHosts string }
 func stageSandbox(t *testing.T) sandbox {
 	t.Helper()
 	var status sandbox
-	out, err := exec.CommandContext(t.Context(), staged.Env(t, "E2E_SANDBOX"), "status", "--name", staged.Env(t, "E2E_SANDBOX_NAME"), "--output", "json").Output()
+	out, err := exec.CommandContext(t.Context(), envtest.Env(t, "E2E_SANDBOX"), "status", "--name", envtest.Env(t, "E2E_SANDBOX_NAME"), "--output", "json").Output()
 	require.NoError(t, err)
 	require.NoError(t, json.Unmarshal(out, &status))
 	return status

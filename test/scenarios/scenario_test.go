@@ -5,7 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/test/scenarios/result"
 )
 
@@ -100,13 +100,13 @@ func (c scenario) judge(s *site, o outcome, cause string) {
 	}
 	switch c.exit {
 	case 0:
-		require.Equal(s.t, pipeline.VerdictGood, o.record.Verdict)
+		require.Equal(s.t, record.VerdictGood, o.record.Verdict)
 		require.Nil(s.t, o.phase("rolling-back"), "a healthy release was rolled back")
 	case 1:
-		require.Equal(s.t, pipeline.VerdictRefused, o.record.Verdict)
+		require.Equal(s.t, record.VerdictRefused, o.record.Verdict)
 		require.Equal(s.t, 1, s.revisions()[0].Number, "nothing was applied")
 	case 4:
-		require.Equal(s.t, pipeline.VerdictRolledBack, o.record.Verdict)
+		require.Equal(s.t, record.VerdictRolledBack, o.record.Verdict)
 	}
 	if c.after != nil {
 		c.after(s)

@@ -30,9 +30,9 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	watchtools "k8s.io/client-go/tools/watch"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/envtest"
 	"github.com/stagecrew/stagecrew/test/scenarios/result"
-	"github.com/stagecrew/stagecrew/test/staged"
 )
 
 // release is the name of the release, the workload and the Service.
@@ -60,7 +60,7 @@ type site struct {
 // cluster gives a client of the stage's cluster.
 func cluster(t *testing.T) (*rest.Config, kubernetes.Interface) {
 	t.Helper()
-	config, err := clientcmd.BuildConfigFromFlags("", staged.Env(t, "E2E_KUBECONFIG"))
+	config, err := clientcmd.BuildConfigFromFlags("", envtest.Env(t, "E2E_KUBECONFIG"))
 	require.NoError(t, err)
 	config.QPS, config.Burst, config.UserAgent = 200, 400, "scenarios"
 	client, err := kubernetes.NewForConfig(config)
@@ -80,7 +80,7 @@ func newSite(t *testing.T, name string) *site {
 	digest, err := busybox()
 	require.NoError(t, err)
 	s := &site{t: t, ctx: t.Context(), kube: client, config: config, smoke: "none",
-		namespace: namespaceFor(name), image: staged.Env(t, "E2E_REPOSITORY") + "/library/busybox@" + digest}
+		namespace: namespaceFor(name), image: envtest.Env(t, "E2E_REPOSITORY") + "/library/busybox@" + digest}
 	// On a cluster that is kept, an earlier run's namespace may still be on its way out.
 	s.until("namespace "+s.namespace+" to be free", func() bool {
 		meta := metav1.ObjectMeta{Name: s.namespace}
@@ -165,7 +165,7 @@ func (s *site) write(name, content string) string {
 }
 
 func (s *site) flags() []string {
-	return []string{"--release", release, "--namespace", s.namespace, "--kubeconfig", staged.Env(s.t, "E2E_KUBECONFIG"), "--output", "json"}
+	return []string{"--release", release, "--namespace", s.namespace, "--kubeconfig", envtest.Env(s.t, "E2E_KUBECONFIG"), "--output", "json"}
 }
 
 // deploy starts `stagecrew deploy` of a version with these values.
@@ -179,21 +179,21 @@ func (s *site) deployImage(image string, version int, values string, extra ...st
 		"--chart", ownChart(s),
 		"--values", s.write("values.yaml", values), "--set", fmt.Sprintf("version=%d", version),
 		"--timeout", "2m", "--rollback-timeout", "2m", "--soak", "0s"}, s.flags(), s.args, extra)
-	return start(s.t, staged.Env(s.t, "E2E_STAGECREW"), nil, args...)
+	return start(s.t, envtest.Env(s.t, "E2E_STAGECREW"), nil, args...)
 }
 
 // command starts another stagecrew command for the release.
 func (s *site) command(name string, extra ...string) *process {
 	s.t.Helper()
-	return start(s.t, staged.Env(s.t, "E2E_STAGECREW"), nil, slices.Concat([]string{name}, s.flags(), extra)...)
+	return start(s.t, envtest.Env(s.t, "E2E_STAGECREW"), nil, slices.Concat([]string{name}, s.flags(), extra)...)
 }
 
 // revisions gives what `stagecrew status` says, newest first.
-func (s *site) revisions() []pipeline.Revision {
+func (s *site) revisions() []record.Revision {
 	s.t.Helper()
 	o := s.command("status").wait()
 	require.Zero(s.t, o.exit, o.stderr)
-	var document struct{ Revisions []pipeline.Revision }
+	var document struct{ Revisions []record.Revision }
 	require.NoError(s.t, json.Unmarshal([]byte(o.stdout), &document))
 	return document.Revisions
 }
@@ -203,7 +203,7 @@ func (s *site) provenGood() {
 	s.t.Helper()
 	live := s.revisions()[0]
 	require.Equal(s.t, "deployed", live.Status, "revision %d", live.Number)
-	require.Equal(s.t, pipeline.MarkGood, live.Verdict, "revision %d", live.Number)
+	require.Equal(s.t, record.MarkGood, live.Verdict, "revision %d", live.Number)
 }
 
 // page asks the Service for its page; the answer in words where there is none.

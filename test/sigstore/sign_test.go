@@ -20,8 +20,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
-	"github.com/stagecrew/stagecrew/test/staged"
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/envtest"
 )
 
 // bench is what the tests share: a Sigstore, a registry and a key.
@@ -33,7 +33,7 @@ type bench struct {
 }
 
 func newBench(t *testing.T, withLog bool) *bench {
-	b := &bench{Sigstore: Start(t, staged.Env(t, "E2E_SIGSTORE"), withLog), withLog: withLog}
+	b := &bench{Sigstore: Start(t, envtest.Env(t, "E2E_SIGSTORE"), withLog), withLog: withLog}
 	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true)))
 	t.Cleanup(server.Close)
 	b.registry = strings.TrimPrefix(server.URL, "http://")
@@ -59,7 +59,7 @@ func (b *bench) push(t *testing.T) string {
 // outcome is how a command ended.
 type outcome struct {
 	stdout, stderr string
-	record         pipeline.Record
+	record         record.Record
 }
 
 func run(t *testing.T, exit int, dir string, environment []string, program string, args ...string) outcome {
@@ -91,7 +91,7 @@ func (b *bench) job(t *testing.T, exit int, environment []string, args ...string
 	for _, file := range []string{"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"} {
 		environment = append(environment, file+"="+write(t, dir, file, nil))
 	}
-	o := run(t, exit, dir, environment, staged.Env(t, "E2E_STAGECREW"), append(args, "--output", "json")...)
+	o := run(t, exit, dir, environment, envtest.Env(t, "E2E_STAGECREW"), append(args, "--output", "json")...)
 	require.NoError(t, json.Unmarshal([]byte(o.stdout), &o.record), o.stdout)
 	return o
 }
@@ -99,7 +99,7 @@ func (b *bench) job(t *testing.T, exit int, environment []string, args ...string
 func (b *bench) cosign(t *testing.T, dir string, args ...string) {
 	t.Helper()
 	// The legacy format takes no trusted root, and so no key of a log of certificates.
-	run(t, 0, dir, []string{"SIGSTORE_CT_LOG_PUBLIC_KEY_FILE=" + b.Sigstore["CTLOG_KEY"]}, filepath.Join(staged.Env(t, "E2E_TOOLS"), "cosign"), args...)
+	run(t, 0, dir, []string{"SIGSTORE_CT_LOG_PUBLIC_KEY_FILE=" + b.Sigstore["CTLOG_KEY"]}, filepath.Join(envtest.Env(t, "E2E_TOOLS"), "cosign"), args...)
 }
 
 // keyless are the flags of a keyless signature.
@@ -166,7 +166,7 @@ func TestKeylessSignaturesAndAttestations(t *testing.T) {
 			b.stagecrew(t, 0, stranger, slices.Concat([]string{"sign", "--image", other, "--sign-format", c.format}, b.keyless())...)
 			refused = b.stagecrew(t, 1, Release, slices.Concat([]string{"verify", "--image", other}, b.trusting(Release))...)
 			require.Contains(t, refused.record.Error, stranger.Identity())
-			require.Equal(t, pipeline.VerdictRefused, refused.record.Verdict)
+			require.Equal(t, record.VerdictRefused, refused.record.Verdict)
 			b.stagecrew(t, 0, Release, "verify", "--image", image, "--verify-identity-regexp", `https://github\.com/org/repo/\.github/workflows/release\.yml@refs/tags/v.*`,
 				"--verify-issuer", b.Sigstore["ISSUER_URL"], "--trusted-root", b.Sigstore["TRUSTED_ROOT"])
 		})
@@ -199,7 +199,7 @@ func TestCosignEntersWhatAJobSignsInTheLog(t *testing.T) {
 	image := b.push(t)
 	predicate := write(t, t.TempDir(), "sbom.json", []byte(`{"bomFormat":"CycloneDX","specVersion":"1.5"}`))
 	for _, command := range [][]string{{"sign"}, {"attest", "--type", "cyclonedx", "--predicate", predicate}} {
-		run(t, 0, "", b.Environment(Release), filepath.Join(staged.Env(t, "E2E_TOOLS"), "cosign"), slices.Concat(command, []string{"--yes", "--new-bundle-format"}, b.keyless(), []string{image})...)
+		run(t, 0, "", b.Environment(Release), filepath.Join(envtest.Env(t, "E2E_TOOLS"), "cosign"), slices.Concat(command, []string{"--yes", "--new-bundle-format"}, b.keyless(), []string{image})...)
 	}
 	b.cosign(t, "", slices.Concat([]string{"verify"}, b.cosignTrusting("bundle"), []string{image})...)
 	b.cosign(t, "", slices.Concat([]string{"verify-attestation", "--type", "cyclonedx"}, b.cosignTrusting("bundle"), []string{image})...)

@@ -148,7 +148,7 @@ func aptDownload(ctx context.Context, dir string, debs []deb) error {
 	return nil
 }
 
-// checkDeb tells whether a package's file is there and is the one that apt described.
+// checkDeb reports whether a package's file is there and is the one that apt described.
 func checkDeb(dir string, d deb) error {
 	body, err := os.ReadFile(filepath.Join(dir, d.file()))
 	if err != nil {

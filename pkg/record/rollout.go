@@ -1,4 +1,4 @@
-package pipeline
+package record
 
 import (
 	"strings"
@@ -124,8 +124,8 @@ type Rollout struct {
 	Idle bool
 }
 
-// Sight is how a rollout looks at one moment.
-type Sight struct {
+// Progress is how a rollout looks at one moment.
+type Progress struct {
 	Seconds float64 // since the watch began
 	Line    string  // "waiting for Deployment/backstage: 1 of 2 new pods ready"
 	Pods    []PodState

@@ -1,4 +1,4 @@
-package pipeline
+package record
 
 // Verified is an image whose signature was checked: what deploy wants instead of
 // an [Image]. Its fields are private; values come from [NewVerified], which only
@@ -27,5 +27,5 @@ func (v Verified) Image() Image { return v.image }
 // Identity says who signed, "" when the check was waived.
 func (v Verified) Identity() string { return v.identity }
 
-// Unsafe tells whether the signature check was waived.
+// Unsafe reports whether the signature check was waived.
 func (v Verified) Unsafe() bool { return v.unsafe }

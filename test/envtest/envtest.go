@@ -1,12 +1,12 @@
-// Package staged is for tests that need the stage of test/withstage.
-package staged
+// Package envtest is for tests that need what test/withenv prepared.
+package envtest
 
 import (
 	"os"
 	"testing"
 )
 
-// Env reads what test/withstage prepared. Without it the test is skipped, and says
+// Env reads what test/withenv prepared. Without it the test is skipped, and says
 // so; where the stage is promised (E2E_REQUIRED, as in CI) it fails.
 func Env(t *testing.T, name string) string {
 	t.Helper()

@@ -1,7 +1,7 @@
-// Command withstage runs a command, the end-to-end tests as a rule, on a stage:
+// Command withenv runs a command, the end-to-end tests as a rule, in an environment:
 // a sandbox that is started for it and removed afterwards.
 //
-//	withstage -name e2e -- go test ./test/...
+//	withenv -name e2e -- go test ./test/...
 package main
 
 import (
@@ -15,7 +15,7 @@ import (
 	"syscall"
 	"time"
 
-	"github.com/stagecrew/stagecrew/test/stage"
+	"github.com/stagecrew/stagecrew/test/env"
 )
 
 func main() {
@@ -26,7 +26,7 @@ func main() {
 	defer stop()
 	code, err := run(ctx, *name, *keep, flag.Args())
 	if err != nil {
-		fmt.Fprintln(os.Stderr, "withstage:", err)
+		fmt.Fprintln(os.Stderr, "withenv:", err)
 	}
 	os.Exit(code)
 }
@@ -39,7 +39,7 @@ func run(ctx context.Context, name string, keep bool, args []string) (int, error
 	if err != nil {
 		return 1, err
 	}
-	s, err := stage.Up(ctx, stage.Config{Root: root, Name: name, Log: os.Stderr})
+	s, err := env.Up(ctx, env.Config{Root: root, Name: name, Log: os.Stderr})
 	defer down(s, keep)
 	if err != nil {
 		return 1, err
@@ -58,10 +58,10 @@ func run(ctx context.Context, name string, keep bool, args []string) (int, error
 	return 0, nil
 }
 
-func down(s *stage.Stage, keep bool) {
+func down(s *env.Stage, keep bool) {
 	ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
 	defer cancel()
 	if err := s.Down(ctx, keep); err != nil {
-		fmt.Fprintln(os.Stderr, "withstage:", err)
+		fmt.Fprintln(os.Stderr, "withenv:", err)
 	}
 }

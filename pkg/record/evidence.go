@@ -1,4 +1,4 @@
-package pipeline
+package record
 
 // Evidence is what is known about a failed rollout before anything is rolled
 // back. All texts are untrusted and bounded; known secret values are withheld.

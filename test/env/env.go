@@ -1,7 +1,7 @@
-// Package stage prepares what the demo and the end-to-end tests need: a cluster
+// Package env prepares what the demo and the end-to-end tests need: a cluster
 // with a registry, an installed Backstage workspace, a vulnerability database
 // and a pair of signing keys.
-package stage
+package env
 
 import (
 	"context"

@@ -1,4 +1,4 @@
-package house
+package archtest
 
 import (
 	"encoding/json"
@@ -96,14 +96,14 @@ func TestEachHeavyLibraryIsReachedThroughItsRoomOnly(t *testing.T) {
 func TestPlainPackagesDependOnLittleButTheStandardLibrary(t *testing.T) {
 	imports := packages(t)
 	for name, allowed := range map[string][]string{
-		"pkg/pipeline": nil, "pkg/redact": nil, "pkg/report": nil,
+		"pkg/record": nil, "pkg/redact": nil, "pkg/report": nil,
 		// HTML is read as browsers read it, in any encoding.
 		"pkg/smoke": {"golang.org/x/net/html", "golang.org/x/net/html/charset"},
 	} {
 		require.Contains(t, imports, module+name)
 		for _, next := range imports[module+name] {
 			outside := strings.Contains(strings.Split(next, "/")[0], ".")
-			plain := next == module+"pkg/pipeline" || next == module+"pkg/redact"
+			plain := next == module+"pkg/record" || next == module+"pkg/redact"
 			require.False(t, outside && !plain && !slices.Contains(allowed, next), "%s imports %s", name, next)
 		}
 	}
@@ -112,7 +112,7 @@ func TestPlainPackagesDependOnLittleButTheStandardLibrary(t *testing.T) {
 func TestStagesDoNotKnowEachOther(t *testing.T) {
 	imports := packages(t)
 	stages := []string{"build", "scan", "sign", "kube", "preflight", "release", "rollout", "smoke", "deploy", "backstage", "report", "gha", "config"}
-	allowed := map[string]bool{"pipeline": true, "redact": true, "registry": true}
+	allowed := map[string]bool{"record": true, "redact": true, "registry": true}
 	for _, stage := range stages {
 		for _, next := range imports[module+"pkg/"+stage] {
 			other, ours := strings.CutPrefix(next, module+"pkg/")

@@ -1,4 +1,4 @@
-package pipeline
+package record
 
 // Built says how an image was made and what travelled for it.
 type Built struct {

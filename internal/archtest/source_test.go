@@ -1,4 +1,4 @@
-package house
+package archtest
 
 import (
 	"go/ast"
@@ -107,7 +107,7 @@ func TestEveryGoroutineSurvivesAPanicOfItsWork(t *testing.T) {
 			switch n := n.(type) {
 			case *ast.SelectorExpr:
 				x, isName := n.X.(*ast.Ident)
-				found = found || isName && x.Name == "pipeline" && n.Sel.Name == "Guard" || n.Sel.Name == "guarded"
+				found = found || isName && x.Name == "record" && n.Sel.Name == "Guard" || n.Sel.Name == "guarded"
 			case *ast.Ident:
 				found = found || n.Name == "recover"
 			}

@@ -1,4 +1,0 @@
-// Package house holds tests of the rules of this house: which package may reach
-// which library, where the environment is read, and that every error code is
-// explained. It has no code of its own.
-package house
