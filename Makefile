@@ -26,15 +26,12 @@ bin/stagecrew: $(GO_FILES)
 
 test: verify lint test-unit test-sigstore e2e-main ## everything CI checks: generated files, lint, unit tests, actions under act, the main path on the sandbox
 
-# The folders with Go code of this module: ./... would find caches below bin/, too.
-GO_DIRS := ./actions/... ./charts/... ./cmd/... ./internal/... ./pkg/... ./test/...
-
 # The tests below test/ need a stage; e2e-main runs them.
-UNIT_PACKAGES = $$(go list $(GO_DIRS) | grep -v '/test/') ./test/scenarios/table ./test/benchmarks
+UNIT_PACKAGES = $$(go list ./... | grep -v '/test/') ./test/scenarios/table ./test/benchmarks
 
 test-unit: ## unit, script and chart tests, without a cluster, with Trivy and without
 	go test $(UNIT_PACKAGES)
-	GOEXPERIMENT= go build $(GO_DIRS)
+	GOEXPERIMENT= go build ./...
 	GOEXPERIMENT= go test -short $(UNIT_PACKAGES)
 	cd cmd/sandbox && GOEXPERIMENT= go vet ./... && GOEXPERIMENT= go test ./...
 	cd test/sigstore/server && GOEXPERIMENT= go vet ./... && GOEXPERIMENT= go test ./...

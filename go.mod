@@ -2,6 +2,9 @@ module github.com/stagecrew/stagecrew
 
 go 1.26.3
 
+// What make builds, and what the sandbox and act keep: a node_modules there has Go files.
+ignore ./bin
+
 exclude (
 	github.com/aquasecurity/trivy v0.69.4
 	github.com/aquasecurity/trivy v0.69.5
