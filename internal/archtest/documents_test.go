@@ -1,0 +1,35 @@
+package archtest
+
+import (
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestTheRunbookHasEveryExitCodeOfTheReadmeAndNamesOnlyErrorCodesThatThereAre(t *testing.T) {
+	read := func(file string) string {
+		content, err := os.ReadFile("../../" + file)
+		require.NoError(t, err)
+		return string(content)
+	}
+	runbook, errors := read("docs/runbook.md"), read("docs/errors.md")
+	codes := regexp.MustCompile(`(?m)^\| (\d) \|`).FindAllStringSubmatch(read("README.md"), -1)
+	require.NotEmpty(t, codes)
+	for _, c := range codes {
+		require.Contains(t, runbook, "\n## Exit "+c[1])
+	}
+	named := 0
+	for _, m := range regexp.MustCompile("`([a-z]+/[a-z-]+)`").FindAllStringSubmatch(runbook, -1) {
+		if code.MatchString(m[1]) {
+			named++
+			require.Contains(t, errors, "\n## "+m[1]+"\n")
+		}
+	}
+	require.NotZero(t, named)
+	for _, file := range []string{"rbac.yaml", "errors.md", "deploy.md"} {
+		require.True(t, strings.Contains(runbook, "("+file+")"), file)
+	}
+}
