@@ -28,7 +28,7 @@ func TestWhoseChecksFailedWhenNobodyAskedForThem(t *testing.T) {
 		"no checks":                          {false, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStep(t, config.Settings{Smoke: config.SmokeBackstage})
+			s := newStep(t, config.Settings{Checks: config.Checks{Smoke: config.SmokeBackstage}})
 			s.smokeByDefault = !c.asked
 			s.update(func(r *record.Record) { r.Checks, r.Advice = c.checks, "look" })
 			s.finish(record.Refused("smoke/check-failed", "x"))
@@ -45,8 +45,10 @@ func TestWhoseChecksFailedWhenNobodyAskedForThem(t *testing.T) {
 func TestTheSmokeSettingIsKnownToBeTheDefault(t *testing.T) {
 	var told []bool
 	for _, environ := range [][]string{nil, {"STAGECREW_SMOKE=backstage"}} {
-		c := command{"smoke", "x", "x", smokeSettings, nil}
-		c.run = func(_ context.Context, s *session) error { told = append(told, s.smokeByDefault); return nil }
+		c := command{
+			config.Command{Name: "smoke", Groups: func(s *config.Settings) []any { return []any{&s.Checks} }},
+			func(_ context.Context, s *session) error { told = append(told, s.smokeByDefault); return nil },
+		}
 		cmd := c.cobra(new(int), environ, io.Discard, io.Discard)
 		cmd.SetArgs([]string{})
 		require.NoError(t, cmd.ExecuteContext(t.Context()))

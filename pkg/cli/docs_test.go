@@ -38,11 +38,11 @@ func TestTheCommandsInTheDocumentAreThere(t *testing.T) {
 		for line := range strings.Lines(text) {
 			words := strings.Fields(line)
 			require.Equal(t, "stagecrew", words[0])
-			i := slices.IndexFunc(commands(), func(c command) bool { return c.name == words[1] })
+			i := slices.IndexFunc(config.Commands(), func(c config.Command) bool { return c.Name == words[1] })
 			require.GreaterOrEqual(t, i, 0, line)
 			var settings config.Settings
 			flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-			config.Define(flags, &settings, join(commands()[i].settings, common)...)
+			config.Commands()[i].Define(flags, &settings)
 			require.NoError(t, flags.Parse(words[2:]), line)
 			require.Empty(t, flags.Args(), line)
 		}
@@ -55,5 +55,13 @@ func TestTheSettingsThatTheDocumentNamesAreThere(t *testing.T) {
 	require.NoError(t, err)
 	for _, m := range setting.FindAllStringSubmatch(string(content), -1) {
 		require.Contains(t, config.Names(), m[1])
+	}
+}
+
+func TestEveryCommandDoesSomething(t *testing.T) {
+	all := runs()
+	require.Len(t, all, len(config.Commands()))
+	for _, c := range config.Commands() {
+		require.NotNil(t, all[c.Name], c.Name)
 	}
 }

@@ -33,7 +33,7 @@ func (c *counting) Write(p []byte) (int, error) {
 
 func TestARunEndsOnceHoweverManyEndIt(t *testing.T) {
 	var stdout counting
-	s := newSession("deploy", config.Settings{Output: config.OutputJSON}, nil, &stdout, io.Discard)
+	s := newSession("deploy", config.Settings{Common: config.Common{Output: config.OutputJSON}}, nil, &stdout, io.Discard)
 	var all sync.WaitGroup
 	codes := make([]int, 8)
 	for i := range codes {
@@ -61,7 +61,7 @@ func TestAPanicOfACommandLeavesRecordOutputsAndSummary(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
 	var log bytes.Buffer
-	s := newSession("deploy", config.Settings{Record: file("record.json")}, []string{
+	s := newSession("deploy", config.Settings{Common: config.Common{Record: file("record.json")}}, []string{
 		"GITHUB_ACTIONS=true", "GITHUB_OUTPUT=" + file("out"), "GITHUB_STEP_SUMMARY=" + file("summary"),
 	}, io.Discard, &log)
 	err := attempt(t.Context(), s, func(context.Context, *session) error {
@@ -97,7 +97,7 @@ func TestWhatIsToDoAfterASignalDependsOnTheCommand(t *testing.T) {
 	}{
 		"status": {advice: "nothing in the cluster was changed"}, "preflight": {advice: "nothing in the cluster was changed"},
 		"smoke": {advice: "nothing in the cluster was changed"}, "build": {changes: true, advice: "nothing in the cluster was changed"},
-		"deploy": {changes: true, advice: "stagecrew recover"}, "rollback": {config.Settings{DryRun: true}, false, "nothing in the cluster was changed"},
+		"deploy": {changes: true, advice: "stagecrew recover"}, "rollback": {config.Settings{Trial: config.Trial{DryRun: true}}, false, "nothing in the cluster was changed"},
 	} {
 		s := newSession(name, c.settings, nil, io.Discard, io.Discard)
 		require.Equal(t, c.changes, s.changes(), name)
@@ -146,7 +146,7 @@ users: [{name: u, user: {token: t}}], contexts: [{name: prod, context: {cluster:
 	for name, run := range map[string]func(context.Context, *session) error{"status": runStatus, "rollback": runRollback, "smoke": runSmoke, "gate": runGate} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
-			settings := config.Settings{Release: "web", Kubeconfig: kubeconfig, APIPatience: time.Hour, Smoke: "backstage", RollbackTimeout: time.Hour, Timeout: time.Hour}
+			settings := config.Settings{Cluster: config.Cluster{Release: "web", Kubeconfig: kubeconfig, APIPatience: time.Hour}, Checks: config.Checks{Smoke: "backstage"}, RollbackTime: config.RollbackTime{RollbackTimeout: time.Hour}, Deadline: config.Deadline{Timeout: time.Hour}}
 			s := newSession(name, settings, []string{"BACKSTAGE_SMOKE_TOKEN=x"}, io.Discard, watching{"waiting for the API server: dial tcp 127.0.0.1:1", cancel})
 			err := attempt(ctx, s, run)
 			if err != nil {

@@ -15,8 +15,8 @@ func TestAWrongGateIsWrongInput(t *testing.T) {
 		settings config.Settings
 		want     string
 	}{
-		"a log pattern that is no expression": {config.Settings{LogPatterns: []string{"backstage", "("}}, "rollout/log-pattern-invalid"},
-		"a rule without a code":               {config.Settings{RolloutRules: []string{"terminal"}}, "rollout/"},
+		"a log pattern that is no expression": {config.Settings{Gate: config.Gate{LogPatterns: []string{"backstage", "("}}}, "rollout/log-pattern-invalid"},
+		"a rule without a code":               {config.Settings{Gate: config.Gate{RolloutRules: []string{"terminal"}}}, "rollout/"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.settings.Smoke = config.SmokeNone

@@ -44,7 +44,7 @@ func TestTheTableOfPodsStandsBelowTheLog(t *testing.T) {
 func TestARunThatMustEndLeavesTheRecordOfWhatItDid(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "record.json")
 	var out bytes.Buffer
-	s := newSession("deploy", config.Settings{Record: path, Output: config.OutputText}, nil, &out, &out)
+	s := newSession("deploy", config.Settings{Common: config.Common{Record: path, Output: config.OutputText}}, nil, &out, &out)
 	s.sketch(func(r *record.Record) {
 		r.Release = &record.Release{Name: "web", Namespace: "prod", Revision: 3}
 		r.Phases = []record.Phase{{Name: "apply", Result: "ok"}}

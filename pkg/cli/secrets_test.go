@@ -102,7 +102,7 @@ func secretsOfARun(s *session) map[string]string {
 
 func settingsOfARun() (config.Settings, []string) {
 	return config.Settings{
-		Release: "portal", Namespace: "prod", Set: []string{"auth.password=pa,HUNTER2-Secret!9"}, BuildArgs: []string{"NPM_TOKEN=npm_T0kenOfBuild"},
+		Cluster: config.Cluster{Release: "portal", Namespace: "prod"}, Helm: config.Helm{Set: []string{"auth.password=pa,HUNTER2-Secret!9"}}, Build: config.Build{BuildArgs: []string{"NPM_TOKEN=npm_T0kenOfBuild"}},
 	}, []string{"REGISTRY_PASSWORD=REGPW-clear-1", "BACKSTAGE_SMOKE_TOKEN=Smoke-T0ken-11"}
 }
 
@@ -224,7 +224,7 @@ func TestNothingThatSomebodySaysIsACommand(t *testing.T) {
 	texts := hostile()
 	require.Greater(t, len(texts), 200)
 	for _, output := range []config.Output{config.OutputJSON, config.OutputText} {
-		s := newStep(t, config.Settings{Release: "portal", Output: output})
+		s := newStep(t, config.Settings{Cluster: config.Cluster{Release: "portal"}, Common: config.Common{Output: output}})
 		s.says(t, texts)
 		// In two parts, as a writer with a buffer passes them on.
 		for _, parts := range [][2]string{{"x\n:", ":error::y\n"}, {"#", "#[error]x\n"}, {"##", "[error]x\n"}} {
@@ -315,7 +315,7 @@ func TestTheTextOfAFileInPlaceOfItsNameIsNotRepeated(t *testing.T) {
 }
 
 func TestWhatCannotBeReadSilencesThePods(t *testing.T) {
-	s := newStep(t, config.Settings{Release: "portal"})
+	s := newStep(t, config.Settings{Cluster: config.Cluster{Release: "portal"}})
 	s.unread("database", errors.New("forbidden"))
 	s.unread("other", errors.New("forbidden"))
 	require.Equal(t, 1, strings.Count(s.stderr.String(), "warn: a Secret that the pods use"))
@@ -348,7 +348,7 @@ func TestTheRecordIsForItsOwnerOnly(t *testing.T) {
 }
 
 func TestANameOfASecretIsNoSecret(t *testing.T) {
-	s := newStep(t, config.Settings{Set: []string{"secret=app-secrte", "session.secret=hunter2-xyz", "db.password=H#nt3r-yz"}})
+	s := newStep(t, config.Settings{Helm: config.Helm{Set: []string{"secret=app-secrte", "session.secret=hunter2-xyz", "db.password=H#nt3r-yz"}}})
 	require.Contains(t, s.stderr.String(), "::add-mask::H#nt3r-yz\n")
 	s.redactor.Names("app-secrte")
 	s.suspect("app-secrte")

@@ -33,10 +33,10 @@ func TestTagsFollowTheEvent(t *testing.T) {
 		"a branch that looks like a release": {environ: event("push", "branch", "v1"), want: []string{"sha-0123456"}, warns: "the branch gives no tag"},
 		"a pull request":                     {environ: append(event("pull_request", "branch", "7/merge"), "GITHUB_REF=refs/pull/7/merge"), want: []string{"sha-0123456"}},
 		"settings win": {
-			settings: config.Settings{VersionLabel: "2.0.0-beta", Revision: "f" + commit[1:], Branch: "next", Tags: []string{"edge"}},
+			settings: config.Settings{Version: config.Version{VersionLabel: "2.0.0-beta", Revision: "f" + commit[1:]}, Tagging: config.Tagging{Branch: "next", Tags: []string{"edge"}}},
 			environ:  event("push", "tag", "v1.2.3"), want: []string{"sha-f123456", "next", "edge", "2.0.0-beta"}},
-		"a label that is no version names no tag": {settings: config.Settings{VersionLabel: "build 7"}, environ: event("push", "tag", "v1.2.3"), want: []string{"sha-0123456"}},
-		"a laptop":                       {settings: config.Settings{VersionLabel: "1.2.3"}, want: released[1:]},
+		"a label that is no version names no tag": {settings: config.Settings{Version: config.Version{VersionLabel: "build 7"}}, environ: event("push", "tag", "v1.2.3"), want: []string{"sha-0123456"}},
+		"a laptop":                       {settings: config.Settings{Version: config.Version{VersionLabel: "1.2.3"}}, want: released[1:]},
 		"a laptop with a stray variable": {environ: []string{"GITHUB_REF_TYPE=tag", "GITHUB_REF_NAME=v1.2.3"}},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -54,7 +54,7 @@ func TestTagsFollowTheEvent(t *testing.T) {
 }
 
 func TestABranchThatWasAskedForMustGiveATag(t *testing.T) {
-	s, _ := at(t, config.Settings{Branch: "v1"})
+	s, _ := at(t, config.Settings{Tagging: config.Tagging{Branch: "v1"}})
 	_, err := s.moves()
 	require.ErrorContains(t, err, "[build/tag]")
 }

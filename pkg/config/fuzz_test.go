@@ -26,7 +26,7 @@ func FuzzFile(f *testing.F) {
 		require.NoError(t, os.WriteFile(path, content, 0o600))
 		var settings Settings
 		flags := pflag.NewFlagSet("deploy", pflag.ContinueOnError)
-		Define(flags, &settings, "config", "output", "release", "set", "timeout", "dry-run")
+		Define(flags, &settings)
 		require.NoError(t, flags.Parse([]string{"--config", path}))
 		_ = Resolve(flags, []string{"STAGECREW_SET=" + string(content)})
 	})

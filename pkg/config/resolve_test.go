@@ -19,7 +19,7 @@ func resolve(t *testing.T, file string, environ []string, args ...string) (Setti
 	require.NoError(t, os.WriteFile(path, []byte(file), 0o600))
 	var s Settings
 	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	Define(fs, &s, Names()...)
+	Define(fs, &s)
 	require.NoError(t, fs.Parse(append([]string{"--config", path}, args...)))
 	return s, Resolve(fs, environ)
 }
@@ -97,7 +97,7 @@ func TestAllProblemsAreReportedAtOnce(t *testing.T) {
 func TestAnExplicitFileMustExist(t *testing.T) {
 	var s Settings
 	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	Define(fs, &s, "config")
+	Define(fs, &s.Common)
 	require.NoError(t, fs.Parse([]string{"--config", filepath.Join(t.TempDir(), "nowhere.yaml")}))
 	require.ErrorContains(t, Resolve(fs, nil), "nowhere.yaml")
 }
@@ -105,7 +105,7 @@ func TestAnExplicitFileMustExist(t *testing.T) {
 func TestSettingsOfOtherCommandsAreLeftAlone(t *testing.T) {
 	var s Settings
 	fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
-	Define(fs, &s, "release")
+	Define(fs, &s.Cluster)
 	require.NoError(t, fs.Parse(nil))
 	require.NoError(t, Resolve(fs, []string{"STAGECREW_TAG=v1", "STAGECREW_RELEASE=r"}))
 	require.Equal(t, "r", s.Release)
@@ -136,7 +136,7 @@ func TestTheConfigurationIsARegularFile(t *testing.T) {
 	for _, path := range []string{pipe, link, "/dev/zero", "/dev/null", t.TempDir()} {
 		var s Settings
 		fs := pflag.NewFlagSet("test", pflag.ContinueOnError)
-		Define(fs, &s, "config")
+		Define(fs, &s.Common)
 		require.NoError(t, fs.Parse([]string{"--config", path}))
 		require.ErrorContains(t, Resolve(fs, nil), "is no regular file", path)
 	}

@@ -2,115 +2,238 @@
 // stagecrew.yaml into one [Settings] value. Every setting has one name: the flag
 // --some-flag is the file's key some-flag and the variable STAGECREW_SOME_FLAG.
 // The order is flag, environment, file, default.
+//
+// A setting is one field of a group; its tags say all that there is to say of it
+// (see [Setting]), and [Commands] which command has which groups.
 package config
 
 import "time"
 
-// ScanReports are the files of a scan's reports, "" for none.
-type ScanReports struct{ JSON, SARIF, CycloneDX, SPDX, CosignVuln string }
-
-// Settings holds every setting of every command. A command fills only the ones
-// whose flags it defines; see [Define].
+// Settings holds every setting of every command, group by group. A command fills
+// only the groups that it has.
 type Settings struct {
-	Config string // path of the configuration file
-	Output Output // form of the result on stdout
-	Record string // path the record is written to, "" for none
+	Common
+	ImageRef
+	Build
+	Version
+	Registry
+	Requests
+	Tagging
+	Promotion
+	Scan
+	Sign
+	Trust
+	Roots
+	ScanAge
+	Unsigned
+	Cluster
+	Helm
+	Checks
+	Gate
+	Deadline
+	RollbackTime
+	History
+	Trial
+	Target
+	Secrets
+}
 
-	Source       string // workspace root to build
-	BaseImage    string // image to put the application on
-	Repository   string // HOST/PATH to push to
-	Platform     string // os/architecture, several with commas
-	VersionLabel string // version of the application, for the image's labels and tags
-	Revision     string // commit that is built, for the image's labels and tags
-	Branch       string // branch that gives a tag, "" for none
+// Common are the settings of every command.
+type Common struct {
+	Config string `name:"config" value:"FILE" help:"configuration FILE; default stagecrew.yaml if it is there"`
+	Output Output `name:"output" short:"o" default:"text" help:"form of the result on stdout: text or json"`
+	Record string `name:"record" value:"FILE" help:"also write the run record to FILE"`
+}
 
-	Builder         Builder
-	Prepare         bool     // install, compile and bundle first
-	InstallFlags    []string // for the package manager
-	InstallInputs   []string // further files that the install reads
-	InstallScripts  []string // packages whose install scripts may run, or *
-	BuildEnv        []string // variables that the programs of the build get, too
-	BuildInclude    []string // further files for the image
-	DependencyTrees []string // PLATFORM=DIR
-	CacheRepository string   // where layers of dependencies are kept
-	NoCache         bool
-	Dockerfile      string   // path in the source
-	DockerfileStage string   // stage to build
-	BuildArgs       []string // KEY=VALUE
-	BuildSecrets    []string // id=NAME,src=FILE or id=NAME,env=VARIABLE
-	BuildTool       string   // docker or buildctl
-	Labels          []string // KEY=VALUE
-	SourceURL       string   // for the image's labels
-	PushAttempts    int      // of each request
-	// InsecureRegistries are HOST or HOST:PORT that may be asked without encryption.
-	InsecureRegistries []string
+// ImageRef is the image of a command that does not build one.
+type ImageRef struct {
+	Image string `name:"image" value:"REPOSITORY@sha256:…" help:"image by digest, REPOSITORY@sha256:…"`
+}
 
-	Tags         []string // further tags that move to the image once it is proven
-	ToRepository string   // HOST/PATH to promote to
+// Build is how the image is made and where it is pushed.
+type Build struct {
+	Source          string   `name:"source" value:"DIR" default:"." help:"root DIR of the Backstage workspace to build"`
+	BaseImage       string   `name:"base-image" value:"IMAGE" default:"docker.io/library/node:22-bookworm-slim" help:"IMAGE to put the application on"`
+	Repository      string   `name:"repository" value:"HOST/PATH" help:"HOST/PATH to push the image to, without a tag"`
+	Platform        string   `name:"platform" value:"OS/ARCH" default:"linux/amd64" help:"OS/ARCH of the image; several, separated by commas, make an index"`
+	Builder         Builder  `name:"builder" default:"auto" help:"what makes the image: layers, for Node backends, needs no daemon; dockerfile drives BuildKit; auto chooses and says why"`
+	Prepare         bool     `name:"prepare" help:"install, compile and bundle the workspace before its image is built"`
+	InstallFlags    []string `name:"install-flag" value:"FLAG" help:"FLAG for the installation of the production dependencies, repeatable"`
+	InstallInputs   []string `name:"install-input" value:"FILE" help:"further FILE of the source that this installation reads, repeatable"`
+	InstallScripts  []string `name:"allow-install-scripts" value:"PACKAGE" help:"PACKAGE whose install scripts may run during the installation, repeatable; * for all (the only value for Yarn, where dependenciesMeta in package.json names packages)"`
+	BuildEnv        []string `name:"build-env" value:"NAME" help:"NAME of a variable that the programs of the build get, too, repeatable"`
+	BuildInclude    []string `name:"build-include" value:"FILE" help:"further FILE or folder of the source that the application needs, repeatable"`
+	DependencyTrees []string `name:"dependency-tree" value:"PLATFORM=DIR" help:"PLATFORM=DIR with the dependencies installed for one platform, repeatable"`
+	CacheRepository string   `name:"cache-repository" value:"HOST/PATH" help:"HOST/PATH that keeps the layers of dependencies; default the image's own repository"`
+	NoCache         bool     `name:"no-cache" help:"do not read from or write to the layer cache"`
+	Dockerfile      string   `name:"dockerfile" value:"FILE" help:"FILE in the source for the builder dockerfile; default Dockerfile"`
+	DockerfileStage string   `name:"dockerfile-target" value:"STAGE" help:"STAGE of the Dockerfile to build; default the last one"`
+	BuildArgs       []string `name:"build-arg" value:"KEY=VALUE" help:"KEY=VALUE for the Dockerfile, repeatable; it stays in the image"`
+	BuildSecrets    []string `name:"build-secret" value:"id=NAME,src=FILE" help:"id=NAME,src=FILE or id=NAME,env=VARIABLE for the Dockerfile, repeatable; it does not stay in the image"`
+	BuildTool       string   `name:"build-tool" value:"PROGRAM" help:"PROGRAM that builds the Dockerfile: docker (with buildx) or buildctl; default what is there"`
+	Labels          []string `name:"label" value:"KEY=VALUE" help:"KEY=VALUE of the image, repeatable"`
+	SourceURL       string   `name:"source-url" value:"URL" help:"URL of the source, for the image's labels; default the repository in GitHub Actions"`
+}
 
-	Image string // REPOSITORY@sha256:…
+// Version is what is built, for labels and tags.
+type Version struct {
+	VersionLabel string `name:"version-label" help:"version of the application, for the image's labels; a semantic one also for its tags; default that of the Git tag in GitHub Actions"`
+	Revision     string `name:"revision" value:"COMMIT" help:"COMMIT that is built, for the image's labels and tags; default for build and run the one in GitHub Actions"`
+}
 
-	ScanDatabase       string        // OCI reference of the vulnerability database
-	ScanThreshold      Severity      // findings at or above it block
-	ScanFixedOnly      bool          // only findings with a fix block
-	ScanCacheDir       string        // where the database is kept between runs
-	ScanMaxDatabaseAge time.Duration // 0 for any age
-	ScanTimeout        time.Duration // of the whole scan
-	ScanRequireAll     bool          // refuse an image of which packages could not be compared
-	ScanFallbacks      []string      // further databases
-	ScanOffline        bool          // do not ask for a newer database
-	ScanIgnoreFile     string        // findings to ignore
-	ScanVEX            []string      // statements about what does not matter
-	ScanSecrets        bool          // look for credentials, too
-	ScanMisconfig      bool          // check the image's configuration, too
-	ScanReports        ScanReports   // files to write
+// Registry is how registries may be asked.
+type Registry struct {
+	InsecureRegistries []string `name:"insecure-registry" value:"HOST" help:"HOST or HOST:PORT of a registry that may be asked without encryption, repeatable; credentials go there in clear text"`
+}
 
-	SignKey              string        // private key: a file, env://NAME or a KMS; "" for keyless
-	SignFormat           Format        // how signatures are stored
-	SigningConfig        string        // file with the authorities of keyless signatures
-	TrustedRoot          string        // file with the roots of keyless signatures
-	Attest               []string      // KIND or KIND=FILE; empty for what the run knows
-	VerifyKey            string        // public key: a file, env://NAME or a KMS
-	VerifyIdentity       string        // identity in the signing certificate
-	VerifyIdentityRegexp string        // the same, as a pattern
-	VerifyIssuer         string        // issuer of that identity
-	RequireAttestations  []string      // kinds that must be attested
-	MaxScanAge           time.Duration // of the attested scan; 0 for any age
-	VerifyRepository     string        // that the provenance must name; "" for any
-	AllowUnsignedUnsafe  bool          // deploy without checking a signature
+// Requests is how patiently registries are asked.
+type Requests struct {
+	PushAttempts int `name:"push-attempts" default:"8" help:"how often each request to a registry is tried"`
+}
 
-	Chart           string   // directory or oci:// reference
-	Release         string   // name of the Helm release
-	Namespace       string   // namespace of the release
-	Values          []string // files, the last wins
-	Set             []string // key=value, after the files
-	ImageValuesPath string   // where the chart takes the image from
-	RequireDigests  bool     // no image of the chart by a tag
-	AllowDelete     []string // KIND/NAME that may go although data or pods go with them
-	Smoke           string   // file of checks, or "backstage", or "none"
-	PublicURL       string   // where users reach the application, "" for nowhere
-	SmokeServices   []string // NAME or NAME:PORT, to be asked instead of what is found
-	Soak            Soak
-	RolloutRules    []string // CODE=RULE, see pkg/rollout
-	LogPatterns     []string // regular expressions, or "backstage"
-	EvidenceDir     string   // where evidence is kept
-	HistoryMax      int      // revisions to keep
-	DryRun          bool     // change nothing
-	Timeout         time.Duration
-	RollbackTimeout time.Duration
-	Kubeconfig      string
-	KubeContext     string
-	APIPatience     time.Duration // for an API server that does not answer
+// Tagging is which tags move to the image.
+type Tagging struct {
+	Tags   []string `name:"tag" value:"TAG" help:"further TAG that moves to the image after everything else succeeded, repeatable"`
+	Branch string   `name:"branch" value:"BRANCH" help:"BRANCH whose name becomes a tag, too; default for run the branch in GitHub Actions"`
+}
 
-	To       int    // revision to roll back to, 0 for the last verified-good one
-	ToDigest string // image digest to roll back to
-	// ForceBadUnsafe allows a revision that is known bad.
-	ForceBadUnsafe bool
-	Reason         string // why, for the record
+// Promotion is where a verified image is copied to.
+type Promotion struct {
+	ToRepository string `name:"to-repository" value:"HOST/PATH" help:"HOST/PATH to promote the image to; default its own repository"`
+}
 
-	// Secrets come from the environment only, never from a flag or the file.
+// ScanReports are the files of a scan's reports, "" for none.
+type ScanReports struct {
+	JSON       string `name:"scan-json" value:"FILE" help:"write Trivy's JSON report to this FILE"`
+	SARIF      string `name:"scan-sarif" value:"FILE" help:"write a SARIF report to this FILE"`
+	CycloneDX  string `name:"scan-cyclonedx" value:"FILE" help:"write a CycloneDX SBOM to this FILE"`
+	SPDX       string `name:"scan-spdx" value:"FILE" help:"write an SPDX SBOM to this FILE"`
+	CosignVuln string `name:"scan-cosign-vuln" value:"FILE" help:"write the predicate of a vulnerability attestation to this FILE"`
+}
+
+// Scan is what an image is compared with, and what refuses it.
+type Scan struct {
+	ScanDatabase       string        `name:"scan-database" value:"REFERENCE" help:"vulnerability database, an OCI REFERENCE"`
+	ScanThreshold      Severity      `name:"scan-threshold" default:"HIGH" help:"lowest severity that refuses the image: UNKNOWN, LOW, MEDIUM, HIGH or CRITICAL"`
+	ScanFixedOnly      bool          `name:"scan-fixed-only" help:"only findings that have a fix refuse the image"`
+	ScanCacheDir       string        `name:"scan-cache-dir" value:"DIR" help:"DIR that keeps the database between runs; default in the user's cache"`
+	ScanMaxDatabaseAge time.Duration `name:"scan-max-database-age" help:"refuse to judge with an older database (0: any age)"`
+	ScanFallbacks      []string      `name:"scan-database-fallback" value:"REFERENCE" help:"further database REFERENCE, for when those before cannot be reached, repeatable"`
+	ScanOffline        bool          `name:"scan-offline" help:"use the database that is in the cache"`
+	ScanTimeout        time.Duration `name:"scan-timeout" default:"30m" help:"how long the whole scan may take"`
+	ScanRequireAll     bool          `name:"scan-require-all" help:"refuse to judge an image of which packages could not be compared"`
+	ScanIgnoreFile     string        `name:"scan-ignore-file" value:"FILE" help:"YAML FILE of findings to ignore, each with a statement and expired_at"`
+	ScanVEX            []string      `name:"scan-vex" value:"FILE" help:"FILE of VEX statements (OpenVEX or CSAF), repeatable"`
+	ScanSecrets        bool          `name:"scan-secrets" help:"look for credentials in the image, too"`
+	ScanMisconfig      bool          `name:"scan-misconfigurations" help:"check the configuration of the image, too"`
+	ScanReports        ScanReports
+}
+
+// Sign is how an image is signed, and what is attested with it.
+type Sign struct {
+	SignKey       string   `name:"sign-key" value:"KEY" help:"private KEY: a file, whose password comes from COSIGN_PASSWORD, env://NAME, or the URI of a KMS; without it the workflow signs keyless"`
+	SignFormat    Format   `name:"sign-format" default:"both" help:"how signatures are stored: legacy, which every version of cosign reads, bundle, or both"`
+	SigningConfig string   `name:"signing-config" value:"FILE" help:"FILE with the authorities of keyless signatures (signing_config.json); default the public Sigstore"`
+	Attest        []string `name:"attest" value:"KIND" help:"what to attest, KIND or KIND=FILE, repeatable; KIND is provenance, vuln, cyclonedx, spdx, verdict, a predicate type or none; default what the run knows"`
+}
+
+// Trust is whose signatures and which attestations an image must have.
+type Trust struct {
+	VerifyKey            string   `name:"verify-key" value:"KEY" help:"public KEY that must have signed the image: a file, env://NAME or the URI of a KMS"`
+	VerifyIdentity       string   `name:"verify-identity" help:"identity that must stand in the signing certificate"`
+	VerifyIdentityRegexp string   `name:"verify-identity-regexp" value:"REGEX" help:"REGEX that must match the whole identity in the signing certificate"`
+	VerifyIssuer         string   `name:"verify-issuer" value:"URL" help:"URL of the issuer of that identity"`
+	RequireAttestations  []string `name:"require-attestation" value:"KIND" help:"KIND of attestation that the image must have, repeatable: provenance, vuln, cyclonedx, spdx, verdict or a predicate type"`
+	VerifyRepository     string   `name:"verify-repository" value:"URL" help:"URL of the repository that the attested provenance must name"`
+}
+
+// Roots are what keyless signatures are checked with.
+type Roots struct {
+	TrustedRoot string `name:"trusted-root" value:"FILE" help:"FILE with the roots of keyless signatures (trusted_root.json); default the public Sigstore"`
+}
+
+// ScanAge is how old the attested scan of an image may be.
+type ScanAge struct {
+	MaxScanAge time.Duration `name:"max-scan-age" help:"refuse an image whose newest attested scan is older (0: any age, and none is needed)"`
+}
+
+// Unsigned lets an image pass that nobody has signed.
+type Unsigned struct {
+	AllowUnsignedUnsafe bool `name:"allow-unsigned-unsafe" help:"deploy without checking a signature"`
+}
+
+// Cluster is where the release is.
+type Cluster struct {
+	Release         string        `name:"release" value:"NAME" help:"NAME of the Helm release"`
+	Namespace       string        `name:"namespace" short:"n" help:"namespace of the release; default that of the kube context"`
+	ImageValuesPath string        `name:"image-values-path" value:"PATH" default:"image" help:"PATH in the chart's values that takes repository and digest"`
+	Kubeconfig      string        `name:"kubeconfig" value:"FILE" help:"kubeconfig FILE; default as kubectl"`
+	KubeContext     string        `name:"kube-context" value:"NAME" help:"NAME of the context in the kubeconfig"`
+	APIPatience     time.Duration `name:"api-patience" default:"20s" help:"how long requests are repeated while the API server does not answer"`
+}
+
+// Helm is what is rendered and applied.
+type Helm struct {
+	Chart          string   `name:"chart" value:"DIR" help:"Helm chart, a DIR or oci:// reference"`
+	Values         []string `name:"values" short:"f" value:"FILE" help:"values FILE, repeatable, the last wins"`
+	Set            []string `name:"set" value:"KEY=VALUE" help:"KEY=VALUE over the values files, repeatable"`
+	RequireDigests bool     `name:"require-digests" help:"refuse a chart that runs any image by a tag; without it that is a warning"`
+	AllowDelete    []string `name:"allow-delete" value:"KIND/NAME" help:"KIND/NAME that a deploy may delete although data or running pods go with it, repeatable; all for any"`
+}
+
+// Checks are the smoke checks and where they are sent.
+type Checks struct {
+	Smoke         string   `name:"smoke" value:"FILE" default:"backstage" help:"FILE of smoke checks, or backstage, or none"`
+	SmokeServices []string `name:"smoke-service" value:"NAME[:PORT]" help:"NAME[:PORT] of a Service that the smoke checks go through, repeatable; default those that lead to what runs the image"`
+	PublicURL     string   `name:"public-url" value:"URL" help:"URL at which users reach the application; the smoke checks are sent there, too"`
+}
+
+// Gate is how a rollout is judged.
+type Gate struct {
+	Soak         Soak     `name:"soak" default:"auto" help:"how long new pods must stay well once all are ready, while the smoke checks run: auto is 10 to 30 seconds, by their liveness probes; 0 is for tests"`
+	RolloutRules []string `name:"rollout-rule" value:"CODE=RULE" help:"CODE=RULE for a condition of a rollout, repeatable; RULE is terminal, ignore or a grace such as 90s"`
+	LogPatterns  []string `name:"log-pattern" value:"REGEX" help:"REGEX of a log line after which a pod will never be ready, repeatable; backstage selects the preset, the default when none is given"`
+	EvidenceDir  string   `name:"evidence-dir" value:"DIR" default:"stagecrew-evidence" help:"DIR for what is known of a failed revision"`
+}
+
+// Deadline is how long a deploy may take.
+type Deadline struct {
+	Timeout time.Duration `name:"timeout" default:"10m" help:"time for the whole deploy, the rollback excluded"`
+}
+
+// RollbackTime is how long a rollback may take.
+type RollbackTime struct {
+	RollbackTimeout time.Duration `name:"rollback-timeout" default:"5m" help:"time for a rollback and its checks"`
+}
+
+// History is what is kept of a release.
+type History struct {
+	HistoryMax int `name:"history-max" default:"20" help:"revisions to keep in the history; verified-good ones that a rollback may need always stay"`
+}
+
+// Trial is a change that is only looked at.
+type Trial struct {
+	DryRun bool `name:"dry-run" help:"show what would change and change nothing"`
+}
+
+// Target is what a rollback goes back to.
+type Target struct {
+	To             int    `name:"to" value:"REVISION" help:"REVISION to roll back to; default the last verified-good one before the live one"`
+	ToDigest       string `name:"to-digest" value:"DIGEST" help:"image DIGEST to roll back to, sha256:…"`
+	ForceBadUnsafe bool   `name:"force-bad-unsafe" help:"go back to a revision although it failed its checks"`
+	Reason         string `name:"reason" help:"why, for the record"`
+}
+
+// Secrets come from the environment only, never from a flag or the file.
+type Secrets struct {
 	SignPassword     []byte // COSIGN_PASSWORD
 	VerdictKey       []byte // STAGECREW_VERDICT_KEY
 	RegistryUsername string // REGISTRY_USERNAME
 	RegistryPassword string // REGISTRY_PASSWORD
 }
+
+// The values of --smoke that are not files.
+const (
+	SmokeBackstage = "backstage"
+	SmokeNone      = "none"
+)

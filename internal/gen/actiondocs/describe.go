@@ -14,7 +14,7 @@ import (
 func settings() map[string]string {
 	var s config.Settings
 	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	config.Define(flags, &s, config.Names()...)
+	config.Define(flags, &s)
 	descriptions := map[string]string{}
 	flags.VisitAll(func(f *pflag.Flag) {
 		text := strings.ReplaceAll(f.Usage, "`", "")

@@ -1,0 +1,78 @@
+package config
+
+import "github.com/spf13/pflag"
+
+// Command is a command of the program and the groups of settings that it has.
+type Command struct {
+	Name, Short, Long string
+	// Groups are pointers to groups of the settings, without [Common], which every
+	// command has.
+	Groups func(s *Settings) []any
+}
+
+// Commands are all commands, in pipeline order.
+func Commands() []Command {
+	return []Command{
+		{"run", "build, scan, sign, verify and deploy in one go",
+			"Run does the whole pipeline in one process: it builds and pushes the image while it scans it and looks whether the cluster would take it, then signs, verifies and deploys it. Tags move last.",
+			func(s *Settings) []any {
+				return []any{&s.Build, &s.Version, &s.Registry, &s.Requests, &s.Scan, &s.Sign, &s.Trust, &s.Roots, &s.ScanAge, &s.Unsigned, &s.Cluster, &s.Helm,
+					&s.Checks, &s.Gate, &s.Deadline, &s.RollbackTime, &s.History, &s.Tagging}
+			}},
+		{"build", "build the image and push it by digest",
+			"Build puts a Backstage workspace onto the base image, layer by layer, or drives BuildKit, and pushes the result by digest. No tag moves.",
+			func(s *Settings) []any { return []any{&s.Build, &s.Version, &s.Registry, &s.Requests} }},
+		{"scan", "scan an image for known vulnerabilities",
+			"Scan compares the packages of an image with a vulnerability database. Findings at or above the threshold refuse the image (exit 1); a scan that could not be done is never clean (exit 3).",
+			func(s *Settings) []any { return []any{&s.ImageRef, &s.Registry, &s.Scan} }},
+		{"sign", "sign an image",
+			"Sign signs the digest of an image and what is to be attested about it: with a key, whose password comes from COSIGN_PASSWORD, or keyless, as the workflow that runs.",
+			func(s *Settings) []any { return []any{&s.ImageRef, &s.Registry, &s.Sign, &s.Roots} }},
+		{"verify", "check the signature of an image",
+			"Verify checks that an image was signed by a key or an identity and has the attestations that are wanted, as deploy does before it touches the cluster.",
+			func(s *Settings) []any { return []any{&s.ImageRef, &s.Registry, &s.Trust, &s.Roots, &s.ScanAge} }},
+		{"validate", "check that an image is fit for production",
+			"Validate looks at a pushed image as a strict cluster would: its user, its entry point, its labels, and what should not be in it. It changes nothing.",
+			func(s *Settings) []any { return []any{&s.ImageRef, &s.Registry, &s.Requests} }},
+		{"promote", "give a verified image its tags, also in another repository",
+			"Promote copies a verified image with its signatures and attestations to another repository, also of another registry, with its digest unchanged, and moves the tags there by the same rules as run.",
+			func(s *Settings) []any {
+				return []any{&s.ImageRef, &s.Promotion, &s.Version, &s.Registry, &s.Requests, &s.Tagging, &s.Trust, &s.Roots, &s.ScanAge, &s.Unsigned}
+			}},
+		{"preflight", "look for what would make a deploy fail",
+			"Preflight renders the chart, asks the API server by a dry run, and checks permissions, quota, images and time budgets. It changes nothing. What would certainly fail refuses (exit 1).",
+			func(s *Settings) []any {
+				return []any{&s.ImageRef, &s.Registry, &s.Cluster, &s.Helm, &s.Checks, &s.Deadline, &s.RollbackTime}
+			}},
+		{"deploy", "deploy an image, prove it, or go back",
+			"Deploy applies the chart with the verified image, watches the rollout, sends the smoke checks to each new pod, through the Service and to the public URL, and marks the revision verified-good. If anything fails, the last verified-good revision comes back.",
+			func(s *Settings) []any {
+				return []any{&s.ImageRef, &s.Registry, &s.Trust, &s.Roots, &s.ScanAge, &s.Unsigned, &s.Cluster, &s.Helm, &s.Checks, &s.Gate,
+					&s.Deadline, &s.RollbackTime, &s.History, &s.Trial}
+			}},
+		{"gate", "judge a rollout that somebody else started",
+			"Gate watches the newest revision of a release, sends the smoke checks and writes the verdict on it. It changes nothing else; a revision that is bad is refused (exit 1).",
+			func(s *Settings) []any { return []any{&s.Cluster, &s.Checks, &s.Gate, &s.Deadline} }},
+		{"smoke", "send the smoke checks",
+			"Smoke sends the checks to the pods of a release, through its Services and to the public URL, or to the public URL alone. A check that fails refuses (exit 1); one that cannot be answered leaves the question open (exit 3).",
+			func(s *Settings) []any { return []any{&s.Checks, &s.Cluster} }},
+		{"rollback", "go back to an earlier revision and prove it",
+			"Rollback puts the newest verified-good revision before the live one back, or the one that --to or --to-digest names. Revisions known bad are refused, and with signature settings those whose image is not signed as they say.",
+			func(s *Settings) []any {
+				return []any{&s.Target, &s.Registry, &s.Trust, &s.Roots, &s.Unsigned, &s.Cluster, &s.Checks, &s.Gate, &s.RollbackTime, &s.History, &s.Trial}
+			}},
+		{"recover", "finish what a dead or cancelled run left",
+			"Recover judges a live revision that nobody has judged, and replaces one that is bad or was applied in part by the last verified-good one.",
+			func(s *Settings) []any {
+				return []any{&s.Registry, &s.Trust, &s.Roots, &s.Unsigned, &s.Cluster, &s.Checks, &s.Gate, &s.Deadline, &s.RollbackTime, &s.History}
+			}},
+		{"status", "show the revisions of a release with their verdicts",
+			"Status names, for each revision, the image digest, the verdict and when it was given.",
+			func(s *Settings) []any { return []any{&s.Cluster} }},
+	}
+}
+
+// Define adds the flags of the command, which write into the settings.
+func (c Command) Define(flags *pflag.FlagSet, s *Settings) {
+	Define(flags, append(c.Groups(s), &s.Common)...)
+}
