@@ -125,13 +125,13 @@ func (m *marking) Create(key string, stored *helmrelease.Release) error {
 
 // createAgain stores a record whose creation got no answer, unless it is there.
 func (m *marking) createAgain(key string, stored *helmrelease.Release, noAnswer error) error {
-	stored, err := m.Get(key)
+	found, err := m.Get(key)
 	switch {
 	case isMissing(err):
 		return m.Driver.Create(key, stored)
 	case err != nil:
 		return noAnswer
-	case !stored.Info.LastDeployed.Equal(stored.Info.LastDeployed):
+	case !found.Info.LastDeployed.Equal(stored.Info.LastDeployed):
 		return driver.ErrReleaseExists
 	}
 	return nil
