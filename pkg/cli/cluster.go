@@ -251,7 +251,7 @@ func (c checker) Check(ctx context.Context, plan record.Plan) ([]record.Concern,
 func (s *session) checker(cluster *kube.Cluster, g gate) checker {
 	return checker{preflight.Options{
 		Client: cluster.Client, Namespace: cluster.Namespace, Release: s.Release,
-		Timeout: s.Timeout, RollbackTimeout: s.RollbackTimeout, Images: s.lookedUp(), Forwarding: g.suite != nil, Log: s.log,
+		Timeout: s.Timeout, RollbackTimeout: s.RollbackTimeout, Images: s.lookedUp(), Forwarding: g.suite != nil, SmokeServices: s.SmokeServices, Log: s.log,
 		ImageValuesPath: s.ImageValuesPath, RequireDigests: s.RequireDigests, AllowDelete: s.AllowDelete,
 	}}
 }

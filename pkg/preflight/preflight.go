@@ -38,6 +38,8 @@ type Options struct {
 	ImagesBlock bool
 	// Forwarding says that smoke checks will be sent to pods and Services.
 	Forwarding bool
+	// SmokeServices are the Services that they are to go through, as NAME or NAME:PORT.
+	SmokeServices []string
 	// ImageValuesPath is where the chart takes the image from, for messages.
 	ImageValuesPath string
 	// RequireDigests makes every image by tag block.
@@ -62,7 +64,7 @@ func Check(ctx context.Context, o Options, plan record.Plan) ([]record.Concern, 
 	}
 	c := &check{Options: o, plan: plan, objects: objects, found: slices.Clone(plan.Concerns)}
 	var all sync.WaitGroup
-	for _, look := range []func(context.Context){c.permissions, c.namespace, c.quotas, c.room, c.pullable, c.references, c.nodes} {
+	for _, look := range []func(context.Context){c.permissions, c.namespace, c.quotas, c.room, c.pullable, c.references, c.routes, c.autoscalers, c.asked, c.nodes} {
 		all.Go(func() {
 			if err := record.Guard(func() error { look(ctx); return nil }); err != nil {
 				c.broken(err)

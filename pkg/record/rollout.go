@@ -74,6 +74,10 @@ func IsWatched(apiVersion, kind string) bool {
 // String gives "Kind/name".
 func (w Workload) String() string { return w.Kind + "/" + w.Name }
 
+// AnnotationSmoke on a Service says whether the smoke checks go through it: "true",
+// "false", or the name or number of the port to ask.
+const AnnotationSmoke = "stagecrew.dev/smoke"
+
 // Service names a Service of a release, and the port that the smoke checks go through.
 type Service struct {
 	Namespace string

@@ -46,7 +46,7 @@ type service struct {
 	headless        bool
 	loose           bool // its endpoints do not follow the readiness of pods
 	gone            bool
-	smoke           string   // annotation [annotationSmoke]
+	smoke           string   // annotation [record.AnnotationSmoke]
 	led             []string // ports that led to pods of the revision before
 	asked           int      // the port that the smoke checks go through, 0 for none
 	sole            bool     // no other leads to what runs the image, and it nearly does

@@ -94,10 +94,6 @@ func selectorOf(selector *metav1.LabelSelector) (string, error) {
 	return parsed.String(), nil
 }
 
-// annotationSmoke on a Service says whether the smoke checks go through it: "true",
-// "false", or the name or number of the port to ask.
-const annotationSmoke = "stagecrew.dev/smoke"
-
 // readService gives nil for a Service that selects no pods by itself.
 func readService(ctx context.Context, client kubernetes.Interface, s record.Service) (*service, error) {
 	found, err := client.CoreV1().Services(s.Namespace).Get(ctx, s.Name, metav1.GetOptions{})
@@ -112,6 +108,6 @@ func readService(ctx context.Context, client kubernetes.Interface, s record.Serv
 	return &service{
 		namespace: s.Namespace, name: s.Name, selector: labels.SelectorFromSet(found.Spec.Selector), ports: found.Spec.Ports,
 		headless: found.Spec.ClusterIP == corev1.ClusterIPNone, loose: found.Spec.PublishNotReadyAddresses,
-		smoke: strings.TrimSpace(found.Annotations[annotationSmoke]), led: s.Led,
+		smoke: strings.TrimSpace(found.Annotations[record.AnnotationSmoke]), led: s.Led,
 	}, nil
 }
