@@ -3,6 +3,7 @@ package build
 import (
 	"fmt"
 	"io"
+	"maps"
 	"math/rand/v2"
 	"net"
 	"net/http"
@@ -41,6 +42,14 @@ func (f *failing) choose() string {
 	kind := kinds[f.random.IntN(len(kinds))]
 	f.counts[kind]++
 	return kind
+}
+
+// injected is how often each kind of failure was met; requests that were given up may
+// still be under way.
+func (f *failing) injected() map[string]int {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return maps.Clone(f.counts)
 }
 
 func (f *failing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -135,7 +144,7 @@ func TestAFailingRegistryEndsInTheRightImageOrAClearError(t *testing.T) {
 				} else {
 					wrong++
 				}
-				for kind, n := range proxy.counts {
+				for kind, n := range proxy.injected() {
 					injected[kind] += n
 				}
 			})
