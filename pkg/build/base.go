@@ -28,8 +28,8 @@ type baseImage struct {
 	node, libc string
 }
 
-// base resolves the base image to its digest and to the platform's manifest.
-func (s *session) base(ctx context.Context, reference, platform string) (*baseImage, error) {
+// findBase resolves the base image to its digest and to the platform's manifest.
+func findBase(ctx context.Context, s *session, reference, platform string) (*baseImage, error) {
 	ref, err := parseReference(reference)
 	if err != nil {
 		return nil, record.BadInput("build/options", "parsing base image %q: %w", reference, err)

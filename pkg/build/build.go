@@ -69,7 +69,7 @@ type Result struct {
 }
 
 // Build makes the image and pushes it by digest; no tag of a release is written,
-// see [Images.MoveTags]. Errors about the workspace or the options are of kind
+// see [MoveTags]. Errors about the workspace or the options are of kind
 // input, errors of a registry of kind unavailable.
 func Build(ctx context.Context, o Options) (Result, error) {
 	if err := o.Validate(); err != nil {

@@ -29,10 +29,10 @@ type cachedLayer struct {
 	fetch func() (io.ReadCloser, error)
 }
 
-// cached looks for the layer with a key: an image of that one layer, under a tag
+// findCached looks for the layer with a key: an image of that one layer, under a tag
 // that names the key, which any registry can hold and none clears away while the
 // tag is there. It gives nil when there is none.
-func (s *session) cached(ctx context.Context, repo name.Repository, key string) (*cachedLayer, error) {
+func findCached(ctx context.Context, s *session, repo name.Repository, key string) (*cachedLayer, error) {
 	descriptor, err := s.get(ctx, repo.Tag(cacheTag+key))
 	if isNotFound(err) {
 		return nil, nil
@@ -72,9 +72,9 @@ func (s *session) cached(ctx context.Context, repo name.Repository, key string) 
 	}}, nil
 }
 
-// keep leaves a layer under its key for the next build. The layer is in the
+// keepLayer leaves a layer under its key for the next build. The layer is in the
 // repository that from names.
-func (s *session) keep(ctx context.Context, repo, from name.Repository, key string, layer v1.Layer) error {
+func keepLayer(ctx context.Context, s *pushing, repo, from name.Repository, key string, layer v1.Layer) error {
 	image := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
 	image, err := mutate.Append(image, mutate.Addendum{Layer: layer, MediaType: types.OCILayer, Annotations: map[string]string{keyAnnotation: key}})
 	if err != nil {
@@ -91,7 +91,7 @@ func (s *session) keep(ctx context.Context, repo, from name.Repository, key stri
 		return err
 	}
 	image = mutate.Annotations(image, map[string]string{keyAnnotation: key}).(v1.Image)
-	to, err := s.pushTo(ctx, repo, from)
+	to, err := s.to(ctx, repo, from)
 	if err != nil {
 		return err
 	}

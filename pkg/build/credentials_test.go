@@ -10,6 +10,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
@@ -42,10 +43,9 @@ func TestCredentialsThatWereGivenAreUsedForTheirHost(t *testing.T) {
 	o.Images.Credentials = []Credentials{{Host: "other.example.com", Username: "you", Password: "x"}, {Host: closed, Username: "me", Password: "secret"}}
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
-	require.NoError(t, o.Images.Tag(t.Context(), result.Image, "1"))
-	got, err := o.Images.Resolve(t.Context(), closed+"/team/backstage:1")
+	_, err = MoveTags(t.Context(), o.Images, result.Image, []TagMove{{Tag: "1"}})
 	require.NoError(t, err)
-	require.Equal(t, result.Image, got)
+	require.Equal(t, result.Image, find(t, closed+"/team/backstage:1", remote.WithAuthFromKeychain(o.Images.Keychain())))
 
 	secret := fmt.Appendf(nil, `{"auths":{"http://%s/v2/":{"auth":%q}}}`, closed, base64.StdEncoding.EncodeToString([]byte("me:secret")))
 	platforms, err := hasty.Platforms(t.Context(), result.Image.String(), [][]byte{[]byte(`{}`), secret})

@@ -109,9 +109,5 @@ func (b *layering) describe() {
 		}
 	}
 	b.result.Retries = int(b.session.retry.count.Load())
-	b.session.mu.Lock()
-	defer b.session.mu.Unlock()
-	for _, p := range b.session.pushers {
-		b.result.Sent += p.bytes.Load()
-	}
+	b.result.Sent = b.pushing.sentBytes()
 }

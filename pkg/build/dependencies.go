@@ -91,7 +91,7 @@ func (b *layering) readTree(dir string) (*installed, error) {
 // reuse takes the layer of an earlier build by reference. Trouble with it is no
 // trouble for the image: the layer is made then.
 func (b *layering) reuse(ctx context.Context, t *target) {
-	found, err := b.session.cached(ctx, b.keepIn, t.key)
+	found, err := findCached(ctx, b.session, b.keepIn, t.key)
 	if err != nil {
 		b.result.warn(b.Log, "looking for an earlier layer of dependencies", err)
 		return
@@ -168,7 +168,7 @@ func (b *layering) keep(ctx context.Context) error {
 		if t.key == "" || t.reused != nil || b.NoCache {
 			continue
 		}
-		if err := b.session.keep(ctx, b.keepIn, b.repo, t.key, t.tree.layer); err != nil {
+		if err := keepLayer(ctx, b.pushing, b.keepIn, b.repo, t.key, t.tree.layer); err != nil {
 			b.result.warn(b.Log, "keeping the layer of dependencies for the next build", err)
 		}
 	}

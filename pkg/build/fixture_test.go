@@ -1,6 +1,7 @@
 package build
 
 import (
+	"errors"
 	"io"
 	"log"
 	"net/http"
@@ -17,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
@@ -134,6 +136,20 @@ func rootFS(t *testing.T, image v1.Image) v1.RootFS {
 	config, err := image.ConfigFile()
 	require.NoError(t, err)
 	return config.RootFS
+}
+
+// find gives what a reference leads to now, with no digest when it is not there.
+func find(t *testing.T, reference string, options ...remote.Option) record.Image {
+	t.Helper()
+	ref, err := name.ParseReference(reference)
+	require.NoError(t, err)
+	found, err := remote.Head(ref, options...)
+	var answer *transport.Error
+	if errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound {
+		return record.Image{Repository: ref.Context().Name()}
+	}
+	require.NoError(t, err)
+	return record.Image{Repository: ref.Context().Name(), Digest: found.Digest.String()}
 }
 
 func pull(t *testing.T, image record.Image) v1.Image {

@@ -16,27 +16,6 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// Resolve is [Images.Resolve] with the usual credentials.
-func Resolve(ctx context.Context, reference string) (record.Image, error) {
-	return Images{}.Resolve(ctx, reference)
-}
-
-// Resolve asks the registry which digest a reference has now. A reference by
-// digest is checked to be there. Of a multi-platform image it is the index.
-func (i Images) Resolve(ctx context.Context, reference string) (record.Image, error) {
-	ref, err := parseReference(reference)
-	if err != nil {
-		return record.Image{}, record.BadInput("build/options", "parsing image %q: %w", reference, err)
-	}
-	ctx, cancel := context.WithTimeout(ctx, smallTimeout)
-	defer cancel()
-	descriptor, err := i.session().get(ctx, ref)
-	if err != nil {
-		return record.Image{}, registryError(err, "resolving %q", reference)
-	}
-	return record.Image{Repository: ref.Context().Name(), Digest: descriptor.Digest.String()}, nil
-}
-
 // Platforms lists the platforms that an image has, such as "linux/amd64", sorted.
 // The credentials are those of .dockerconfigjson documents of Kubernetes, and no
 // others. An error is of kind refused when the registry says that there is no such

@@ -16,6 +16,7 @@ import (
 type layering struct {
 	Options
 	session  *session
+	pushing  *pushing
 	source   *workspace
 	dir      string // for layers and unpacked archives
 	repo     name.Repository
@@ -52,7 +53,8 @@ func buildLayers(ctx context.Context, o Options) (Result, error) {
 		return Result{}, fmt.Errorf("making a folder for layers: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	b := &layering{Options: o, session: o.Images.session(), dir: dir, plan: plan{}, sent: map[string]transfer{}}
+	session := o.Images.session()
+	b := &layering{Options: o, session: session, pushing: newPushing(session), dir: dir, plan: plan{}, sent: map[string]transfer{}}
 	defer b.close()
 	for _, step := range []struct {
 		name string
@@ -97,7 +99,7 @@ func (b *layering) resolve(ctx context.Context) error {
 		b.targets = append(b.targets, t)
 		// The base is read later, too, when the context of this step is over.
 		tasks = append(tasks, func(context.Context) (err error) {
-			t.base, err = b.session.base(ctx, b.BaseImage, t.platform)
+			t.base, err = findBase(ctx, b.session, b.BaseImage, t.platform)
 			return err
 		})
 	}
@@ -114,7 +116,7 @@ func (b *layering) resolve(ctx context.Context) error {
 	if b.keepIn, err = name.NewRepository(b.CacheRepository); err != nil {
 		return record.BadInput("build/options", "parsing repository %q: %w", b.CacheRepository, err)
 	}
-	b.pusher, err = b.session.pushTo(ctx, b.repo, b.baseRepo(), b.keepIn)
+	b.pusher, err = b.pushing.to(ctx, b.repo, b.baseRepo(), b.keepIn)
 	if err != nil {
 		return registryError(err, "logging in to push to %q", b.Repository)
 	}

@@ -19,13 +19,19 @@ type MovedTag struct {
 	Why   string // for people: why it stays elsewhere, "" otherwise
 }
 
+// mover lets tags point to images.
+type mover struct {
+	session *session
+	pushing *pushing
+}
+
 // MoveTags lets tags of the image's repository point to the image, in the order
 // given. All tags are looked at before the first one is written: a tag that must
 // not change refuses the whole, with none moved. A tag that may only go forward
 // stays where it is when its image has a higher version, by that image's own label,
 // or, without a label, by the other tags of the repository. The list tells how far
 // it came when there is an error.
-func (i Images) MoveTags(ctx context.Context, image record.Image, moves []TagMove) ([]MovedTag, error) {
+func MoveTags(ctx context.Context, images Images, image record.Image, moves []TagMove) ([]MovedTag, error) {
 	for _, m := range moves {
 		if err := checkTag(m.Tag); err != nil {
 			return nil, err
@@ -33,7 +39,8 @@ func (i Images) MoveTags(ctx context.Context, image record.Image, moves []TagMov
 	}
 	ctx, cancel := context.WithTimeout(ctx, smallTimeout)
 	defer cancel()
-	s := i.session()
+	session := images.session()
+	s := &mover{session: session, pushing: newPushing(session)}
 	plan := make([]MovedTag, len(moves))
 	for n, m := range moves {
 		decided, err := s.decide(ctx, image, m)
@@ -48,23 +55,51 @@ func (i Images) MoveTags(ctx context.Context, image record.Image, moves []TagMov
 			if err := s.tag(ctx, image, m.Tag); err != nil {
 				return done, err
 			}
-			s.log.Info("tag moved", "tag", m.Tag, "from", m.From, "to", image.Digest)
+			s.session.log.Info("tag moved", "tag", m.Tag, "from", m.From, "to", image.Digest)
 		} else if m.Why != "" {
-			s.log.Warn("tag stays", "tag", m.Tag, "at", m.From, "why", m.Why)
+			s.session.log.Warn("tag stays", "tag", m.Tag, "at", m.From, "why", m.Why)
 		}
 		done = append(done, m)
 	}
 	return done, nil
 }
 
+// tag puts the bytes of the manifest again under the name, so that the digest stays the
+// same.
+func (s *mover) tag(ctx context.Context, image record.Image, tag string) error {
+	if _, err := record.ParseImage(image.String()); err != nil {
+		return record.BadInput("build/options", "tagging: %w", err)
+	}
+	target, err := name.NewTag(image.Repository+":"+tag, name.StrictValidation)
+	if err != nil {
+		return record.BadInput("build/options", "parsing tag %q: %w", tag, err)
+	}
+	source, err := name.NewDigest(image.String())
+	if err != nil {
+		return record.BadInput("build/options", "tagging: %w", err)
+	}
+	descriptor, err := s.session.get(ctx, source)
+	if err != nil {
+		return registryError(err, "getting %q to tag it %q", image, tag)
+	}
+	to, err := s.pushing.to(ctx, target.Context())
+	if err == nil {
+		err = to.manifest(ctx, target.TagStr(), descriptor.MediaType, descriptor.Manifest)
+	}
+	if err != nil {
+		return registryError(err, "tagging %q as %q", image, tag)
+	}
+	return nil
+}
+
 // decide says what is to become of one tag. It writes nothing.
-func (s *session) decide(ctx context.Context, image record.Image, m TagMove) (MovedTag, error) {
+func (s *mover) decide(ctx context.Context, image record.Image, m TagMove) (MovedTag, error) {
 	result := MovedTag{Tag: m.Tag}
 	repo, err := name.NewRepository(image.Repository)
 	if err != nil {
 		return result, record.BadInput("build/options", "tagging: %w", err)
 	}
-	found, err := s.get(ctx, repo.Tag(m.Tag))
+	found, err := s.session.get(ctx, repo.Tag(m.Tag))
 	if isNotFound(err) {
 		if m.Forward {
 			// A new 1.2 or latest may still be older than what was released.
@@ -97,7 +132,7 @@ func (s *session) decide(ctx context.Context, image record.Image, m TagMove) (Mo
 
 // forward compares with the version that the tag has now, or, where that is not
 // known, with the highest one among the repository's tags.
-func (s *session) forward(ctx context.Context, repo name.Repository, m TagMove, result MovedTag, now string) (MovedTag, error) {
+func (s *mover) forward(ctx context.Context, repo name.Repository, m TagMove, result MovedTag, now string) (MovedTag, error) {
 	whose := "its image is version " + now
 	if now == "" {
 		highest, err := s.highest(ctx, repo, m.Tag)
@@ -122,8 +157,8 @@ func (s *session) forward(ctx context.Context, repo name.Repository, m TagMove, 
 const maxTags = 100_000
 
 // highest is the highest released version that counts for a tag, "" without one.
-func (s *session) highest(ctx context.Context, repo name.Repository, tag string) (string, error) {
-	puller, err := s.read(ctx)
+func (s *mover) highest(ctx context.Context, repo name.Repository, tag string) (string, error) {
+	puller, err := s.session.read(ctx)
 	if err != nil {
 		return "", err
 	}
@@ -152,8 +187,8 @@ func (s *session) highest(ctx context.Context, repo name.Repository, tag string)
 
 // versionOf reads the version of an image: of an index by its annotation or that of
 // its first image. It is "" when there is none, or one that is not semantic.
-func (s *session) versionOf(ctx context.Context, repo name.Repository, digest v1.Hash) (string, error) {
-	descriptor, err := s.get(ctx, repo.Digest(digest.String()))
+func (s *mover) versionOf(ctx context.Context, repo name.Repository, digest v1.Hash) (string, error) {
+	descriptor, err := s.session.get(ctx, repo.Digest(digest.String()))
 	if err != nil {
 		return "", err
 	}

@@ -24,7 +24,7 @@ const maxCopied = 1000
 // Promote copies an image to another repository, also of another registry, with
 // its digest unchanged, and with its signatures and attestations. Layers that the
 // target has, or can link, do not travel. It writes no tag of a release.
-func (i Images) Promote(ctx context.Context, image record.Image, repository string) (record.Image, error) {
+func Promote(ctx context.Context, images Images, image record.Image, repository string) (record.Image, error) {
 	repository, err := RepositoryName(repository)
 	if err != nil {
 		return record.Image{}, err
@@ -43,8 +43,8 @@ func (i Images) Promote(ctx context.Context, image record.Image, repository stri
 	}
 	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
-	s := i.session()
-	target, err := s.pushTo(ctx, to, from.Context())
+	s := images.session()
+	target, err := newPushing(s).to(ctx, to, from.Context())
 	if err != nil {
 		return record.Image{}, registryError(err, "logging in to push to %q", repository)
 	}

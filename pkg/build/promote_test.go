@@ -38,7 +38,7 @@ func TestPromotingChangesNoDigestAndTakesTheSignaturesAlong(t *testing.T) {
 	for _, target := range []string{there + "/Prod/Backstage", here + "/prod/backstage"} {
 		t.Run(strings.Split(target, "/")[1], func(t *testing.T) {
 			seen.reset()
-			promoted, err := hasty.Promote(t.Context(), built.Image, target)
+			promoted, err := Promote(t.Context(), hasty, built.Image, target)
 			require.NoError(t, err)
 			require.Equal(t, record.Image{Repository: strings.ToLower(target), Digest: built.Image.Digest}, promoted)
 			for _, p := range built.Platforms {
@@ -63,10 +63,10 @@ func TestPromotingChangesNoDigestAndTakesTheSignaturesAlong(t *testing.T) {
 			}
 		})
 	}
-	same, err := hasty.Promote(t.Context(), built.Image, built.Image.Repository)
+	same, err := Promote(t.Context(), hasty, built.Image, built.Image.Repository)
 	require.NoError(t, err)
 	require.Equal(t, built.Image, same)
-	_, err = hasty.Promote(t.Context(), record.Image{Repository: here + "/team/none", Digest: built.Image.Digest[:70] + "0"}, there+"/x/y")
+	_, err = Promote(t.Context(), hasty, record.Image{Repository: here + "/team/none", Digest: built.Image.Digest[:70] + "0"}, there+"/x/y")
 	require.Error(t, err)
 }
 
@@ -98,7 +98,7 @@ func TestWhatIsAttachedWithoutEndIsNotCopied(t *testing.T) {
 	tag := ref.Context().Tag(strings.Replace(built.Image.Digest, ":", "-", 1) + ".att")
 	require.NoError(t, remote.Put(tag, nested))
 	seen.reset()
-	_, err = hasty.Promote(t.Context(), built.Image, there+"/prod/app")
+	_, err = Promote(t.Context(), hasty, built.Image, there+"/prod/app")
 	require.NoError(t, err)
 	require.Less(t, len(seen.with("/manifests/")), 50)
 }

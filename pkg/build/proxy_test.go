@@ -191,7 +191,7 @@ func pushThrough(t *testing.T, calm, stormy string) bool {
 	complete(t, result)
 
 	result.Image.Repository = o.Repository
-	moved, err := o.Images.MoveTags(t.Context(), result.Image, []TagMove{{Tag: "1.0.0", Fixed: true}, {Tag: "latest"}})
+	moved, err := MoveTags(t.Context(), o.Images, result.Image, []TagMove{{Tag: "1.0.0", Fixed: true}, {Tag: "latest"}})
 	if err != nil {
 		clear(t, err)
 		require.Less(t, len(moved), 2)

@@ -22,6 +22,25 @@ import (
 // parallelTransfers is how many blobs travel at the same time.
 const parallelTransfers = 4
 
+// pushing writes to repositories, and keeps its logins.
+type pushing struct {
+	session *session
+	mu      sync.Mutex
+	pushers map[string]*pusher
+}
+
+func newPushing(s *session) *pushing { return &pushing{session: s, pushers: map[string]*pusher{}} }
+
+// sentBytes counts what went to all repositories, also in vain.
+func (s *pushing) sentBytes() (n int64) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for _, p := range s.pushers {
+		n += p.bytes.Load()
+	}
+	return n
+}
+
 // pusher writes to one repository.
 type pusher struct {
 	session *session
@@ -37,15 +56,15 @@ type transfer struct {
 	bytes             int64
 }
 
-// pushTo logs in for writing to a repository, and for reading those of its
-// registry that blobs may be mounted from.
-func (s *session) pushTo(ctx context.Context, repo name.Repository, from ...name.Repository) (*pusher, error) {
+// to logs in for writing to a repository, and for reading those of its registry that
+// blobs may be mounted from.
+func (s *pushing) to(ctx context.Context, repo name.Repository, from ...name.Repository) (*pusher, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if p := s.pushers[repo.Name()]; p != nil {
 		return p, nil
 	}
-	who, err := authn.Resolve(ctx, s.keys, repo)
+	who, err := authn.Resolve(ctx, s.session.keys, repo)
 	if err != nil {
 		return nil, err
 	}
@@ -55,11 +74,11 @@ func (s *session) pushTo(ctx context.Context, repo name.Repository, from ...name
 			scopes = append(scopes, other.Scope(transport.PullScope))
 		}
 	}
-	wire, err := transport.NewWithContext(ctx, repo.Registry, who, transport.NewUserAgent(s.wire, userAgent), scopes)
+	wire, err := transport.NewWithContext(ctx, repo.Registry, who, transport.NewUserAgent(s.session.wire, userAgent), scopes)
 	if err != nil {
 		return nil, err
 	}
-	p := &pusher{session: s, repo: repo, client: &http.Client{Transport: wire}}
+	p := &pusher{session: s.session, repo: repo, client: &http.Client{Transport: wire}}
 	s.pushers[repo.Name()] = p
 	return p, nil
 }

@@ -10,6 +10,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
@@ -120,7 +121,10 @@ func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
 				_, _ = w.Write([]byte(c.body))
 			}))
 			defer server.Close()
-			_, err := hasty.Resolve(t.Context(), strings.TrimPrefix(server.URL, "http://")+"/team/app:1")
+			ref, err := name.ParseReference(strings.TrimPrefix(server.URL, "http://") + "/team/app:1")
+			require.NoError(t, err)
+			_, err = hasty.session().get(t.Context(), ref)
+			err = registryError(err, "getting %q", ref)
 			require.ErrorContains(t, err, c.code)
 			require.Equal(t, c.kind, record.KindOf(err))
 			require.Less(t, len(err.Error()), 1500)

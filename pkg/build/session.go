@@ -45,15 +45,14 @@ type session struct {
 	log   *slog.Logger
 	sent  *atomic.Int64
 
-	mu      sync.Mutex
-	puller  *remote.Puller
-	pushers map[string]*pusher
+	mu     sync.Mutex
+	puller *remote.Puller
 }
 
 func (i Images) session() *session {
 	log := discardIfNil(i.Log)
 	retry := &retrier{policy: i.Retry.withDefaults(), log: log}
-	return &session{retry: retry, wire: newWire(retry, registry.Options{Insecure: i.Insecure}), keys: keychain(i.Credentials), log: log, sent: i.Sent, pushers: map[string]*pusher{}}
+	return &session{retry: retry, wire: newWire(retry, registry.Options{Insecure: i.Insecure}), keys: keychain(i.Credentials), log: log, sent: i.Sent}
 }
 
 // options for the library's own requests; those are tried again below it.

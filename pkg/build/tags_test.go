@@ -81,7 +81,7 @@ func release(t *testing.T, repository, version string) (record.Image, []MovedTag
 	image := released(t, repository, version)
 	moves, err := TagRules{Version: version}.Moves()
 	require.NoError(t, err)
-	moved, err := hasty.MoveTags(t.Context(), image, moves)
+	moved, err := MoveTags(t.Context(), hasty, image, moves)
 	return image, moved, err
 }
 
@@ -89,11 +89,7 @@ func tagsOf(t *testing.T, repository string, tags ...string) []string {
 	t.Helper()
 	var digests []string
 	for _, tag := range tags {
-		image, err := hasty.Resolve(t.Context(), repository+":"+tag)
-		if err != nil {
-			require.ErrorContains(t, err, "[build/image-not-found]")
-		}
-		digests = append(digests, image.Digest)
+		digests = append(digests, find(t, repository+":"+tag).Digest)
 	}
 	return digests
 }
@@ -123,7 +119,7 @@ func TestTagsOfReleasesGoForwardOnly(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{newer.Digest}, tagsOf(t, repository, "2.0"), "10 is more than 9")
 
-	again, err := hasty.MoveTags(t.Context(), newer, []TagMove{{Tag: "latest", Forward: true, Version: "2.0.10"}, {Tag: "2.0.10", Fixed: true}})
+	again, err := MoveTags(t.Context(), hasty, newer, []TagMove{{Tag: "latest", Forward: true, Version: "2.0.10"}, {Tag: "2.0.10", Fixed: true}})
 	require.NoError(t, err)
 	require.Equal(t, []MovedTag{{Tag: "latest", Here: true, From: newer.Digest}, {Tag: "2.0.10", Here: true, From: newer.Digest}}, again, "a second run has nothing to do")
 }
@@ -135,7 +131,7 @@ func TestAVersionIsNotTakenToAnotherImage(t *testing.T) {
 	other := released(t, repository, "1.0.0 but other bytes")
 	moves, err := TagRules{Version: "1.0.0", Branch: "main"}.Moves()
 	require.NoError(t, err)
-	moved, err := hasty.MoveTags(t.Context(), other, moves)
+	moved, err := MoveTags(t.Context(), hasty, other, moves)
 	require.ErrorContains(t, err, "[build/version-taken]")
 	require.Equal(t, record.KindRefused, record.KindOf(err))
 	require.Empty(t, moved)
@@ -229,4 +225,20 @@ func TestAFurtherTagThatTheVersionGivesAnywayKeepsItsRule(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []TagMove{{Tag: "blue"}, {Tag: "1.2.3", Fixed: true, Version: "1.2.3"}, {Tag: "1.2", Forward: true, Version: "1.2.3"},
 		{Tag: "1", Forward: true, Version: "1.2.3"}, {Tag: "latest", Forward: true, Version: "1.2.3"}}, moves)
+}
+
+func TestATagOfWhatIsNotThereIsRefused(t *testing.T) {
+	repository := serve(t, nil) + "/team/app"
+	for _, c := range []struct {
+		name, digest, tag, code string
+	}{
+		{"an image by tag", "latest", "1", "[build/options]"},
+		{"a tag that cannot be one", "sha256:" + strings.Repeat("0", 64), "not a tag", "[build/tag]"},
+		{"an image that is not there", "sha256:" + strings.Repeat("0", 64), "1", "[build/image-not-found]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := MoveTags(t.Context(), hasty, record.Image{Repository: repository, Digest: c.digest}, []TagMove{{Tag: c.tag}})
+			require.ErrorContains(t, err, c.code)
+		})
+	}
 }

@@ -92,7 +92,7 @@ func start(t *testing.T, handler http.Handler, retry Retry, stall time.Duration)
 	s.wire = newWire(s.retry, wires.Options{Stall: stall, Insecure: open})
 	repo, err := name.NewRepository(strings.TrimPrefix(server.URL, "http://") + "/team/app")
 	require.NoError(t, err)
-	p, err := s.pushTo(t.Context(), repo)
+	p, err := newPushing(s).to(t.Context(), repo)
 	require.NoError(t, err)
 	return s, p
 }

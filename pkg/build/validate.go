@@ -26,14 +26,14 @@ const (
 // is meant to, does it say what it is, and is there nothing in it that does not
 // belong into production. The layers are read, but not kept. The error is for an
 // image that could not be read; what is wrong with one is in the checks.
-func (i Images) Validate(ctx context.Context, image record.Image) ([]record.Check, error) {
+func Validate(ctx context.Context, images Images, image record.Image) ([]record.Check, error) {
 	ref, err := name.NewDigest(image.String())
 	if err != nil {
 		return nil, record.BadInput("build/options", "validating: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
-	s := i.session()
+	s := images.session()
 	descriptor, err := s.get(ctx, ref)
 	if err != nil {
 		return nil, registryError(err, "getting %q", image)

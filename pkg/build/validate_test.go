@@ -33,7 +33,7 @@ func TestABuiltImageIsValid(t *testing.T) {
 	o.Platform = "linux/arm64,linux/amd64"
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
-	checks, err := hasty.Validate(t.Context(), result.Image)
+	checks, err := Validate(t.Context(), hasty, result.Image)
 	require.NoError(t, err)
 	require.Len(t, checks, 20)
 	require.Equal(t, "linux/amd64", checks[0].Target)
@@ -103,9 +103,8 @@ func TestValidatingNamesWhatIsWrong(t *testing.T) {
 			ref, err := name.NewTag(serve(t, nil) + "/team/app:x")
 			require.NoError(t, err)
 			require.NoError(t, remote.Write(ref, image))
-			pushed, err := hasty.Resolve(t.Context(), ref.String())
-			require.NoError(t, err)
-			checks, err := hasty.Validate(t.Context(), pushed)
+			pushed := find(t, ref.String())
+			checks, err := Validate(t.Context(), hasty, pushed)
 			require.NoError(t, err)
 			require.Contains(t, results(checks)[c.check], c.want)
 			for _, other := range checks {

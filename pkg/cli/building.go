@@ -143,7 +143,7 @@ func runValidate(ctx context.Context, s *session) error {
 		return err
 	}
 	return s.phase("validate", func() error {
-		checks, err := s.images(s.log).Validate(ctx, s.read().Image)
+		checks, err := build.Validate(ctx, s.images(s.log), s.read().Image)
 		s.update(func(r *record.Record) { r.Checks = checks })
 		if err != nil {
 			return err

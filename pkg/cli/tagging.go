@@ -53,7 +53,7 @@ func (s *session) moveTags(ctx context.Context, moves []build.TagMove) error {
 		return nil
 	}
 	return s.phase("tag", func() error {
-		moved, err := s.images(s.log).MoveTags(ctx, s.read().Image, moves)
+		moved, err := build.MoveTags(ctx, s.images(s.log), s.read().Image, moves)
 		s.update(func(r *record.Record) {
 			for _, m := range moved {
 				r.Tags = append(r.Tags, record.MovedTag(m))
@@ -82,7 +82,7 @@ func runPromote(ctx context.Context, s *session) error {
 	}
 	if s.ToRepository != "" {
 		if err := s.phase("promote", func() error {
-			image, err := s.images(s.log).Promote(ctx, s.read().Image, s.ToRepository)
+			image, err := build.Promote(ctx, s.images(s.log), s.read().Image, s.ToRepository)
 			if err == nil {
 				s.update(func(r *record.Record) { r.Image = image })
 			}
