@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/apiserver"
 )
 
 const claimPath = "/api/v1/namespaces/portal/persistentvolumeclaims/data"
@@ -41,10 +42,10 @@ func TestARollbackLeavesAVolumeThatCannotShrink(t *testing.T) {
 	r.Chart = chartOf(t, changing)
 	apply(t, r, "one")
 	require.NoError(t, r.Mark(t.Context(), 1, record.MarkGood))
-	amend(cluster, claimPath, func(c *corev1.PersistentVolumeClaim) {
+	apiserver.Amend(cluster, claimPath, func(c *corev1.PersistentVolumeClaim) {
 		c.Spec.Resources.Requests[corev1.ResourceStorage] = resource.MustParse("2Gi")
 	})
-	amend(cluster, deploymentPath, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "two" })
+	apiserver.Amend(cluster, deploymentPath, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "two" })
 	plan, err := r.PlanRollback(t.Context(), 1)
 	require.NoError(t, err)
 	require.Len(t, plan.Changes, 1, "%v", plan.Changes)
@@ -52,8 +53,8 @@ func TestARollbackLeavesAVolumeThatCannotShrink(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, applied.Repairs, 1)
 	require.Contains(t, applied.Repairs[0], "left PersistentVolumeClaim/data as it is, because it cannot go back")
-	require.Equal(t, "registry.test/one", only(cluster.object(deploymentPath).(*appsv1.Deployment)).Containers[0].Image)
-	require.Equal(t, "2Gi", cluster.object(claimPath).(*corev1.PersistentVolumeClaim).Spec.Resources.Requests.Storage().String())
+	require.Equal(t, "registry.test/one", only(cluster.Object(deploymentPath).(*appsv1.Deployment)).Containers[0].Image)
+	require.Equal(t, "2Gi", cluster.Object(claimPath).(*corev1.PersistentVolumeClaim).Spec.Resources.Requests.Storage().String())
 	drift, err := r.Drift(t.Context(), 2)
 	require.NoError(t, err)
 	require.Empty(t, drift)
@@ -69,9 +70,9 @@ metadata: {name: migrate}
 spec: {template: {spec: {restartPolicy: Never, containers: [{name: migrate, image: "{{ .Values.image.repository }}"}]}}}
 `)
 	apply(t, r, "one")
-	amend(cluster, jobPath, func(j *batchv1.Job) { j.Spec.Template.Spec.Containers[0].Image = "two" })
-	before := cluster.object(jobPath).(*batchv1.Job).UID
-	cluster.refuse = func(verb string, object runtime.Object) *metav1.Status {
+	apiserver.Amend(cluster, jobPath, func(j *batchv1.Job) { j.Spec.Template.Spec.Containers[0].Image = "two" })
+	before := cluster.Object(jobPath).(*batchv1.Job).UID
+	cluster.Refuse = func(verb string, object runtime.Object) *metav1.Status {
 		job, isJob := object.(*batchv1.Job)
 		if !isJob || verb == http.MethodPost || job.Spec.Template.Spec.Containers[0].Image == "two" {
 			return nil
@@ -85,7 +86,7 @@ spec: {template: {spec: {restartPolicy: Never, containers: [{name: migrate, imag
 	applied, err := r.Rollback(t.Context(), 1)
 	require.NoError(t, err)
 	require.Contains(t, strings.Join(applied.Repairs, "\n"), "made Job/migrate anew, because it cannot be changed back")
-	job := cluster.object(jobPath).(*batchv1.Job)
+	job := cluster.Object(jobPath).(*batchv1.Job)
 	require.NotEqual(t, before, job.UID)
 	require.Equal(t, "registry.test/one", job.Spec.Template.Spec.Containers[0].Image)
 }
@@ -95,7 +96,7 @@ func TestAnObjectThatIsBeingDeletedIsDrift(t *testing.T) {
 	r, cluster := open(t)
 	r.Chart = chartOf(t, changing)
 	apply(t, r, "one")
-	amend(cluster, claimPath, func(c *corev1.PersistentVolumeClaim) {
+	apiserver.Amend(cluster, claimPath, func(c *corev1.PersistentVolumeClaim) {
 		c.DeletionTimestamp, c.Finalizers = &metav1.Time{Time: time.Now()}, []string{"kubernetes.io/pvc-protection"}
 	})
 	drift, err := r.Drift(t.Context(), 1)
@@ -112,13 +113,13 @@ kind: ConfigMap
 metadata: {name: shared}
 `)
 	apply(t, r, "one")
-	amend(cluster, configPath+"shared", func(c *corev1.ConfigMap) { c.Annotations[annotationName] = "other" })
+	apiserver.Amend(cluster, configPath+"shared", func(c *corev1.ConfigMap) { c.Annotations[annotationName] = "other" })
 	r.Chart = chartOf(t, changing)
 	plan, err := r.Plan(t.Context(), image("one").Image())
 	require.NoError(t, err)
 	require.NotContains(t, plan.Changes, record.Change{Object: "ConfigMap/shared", Action: "delete"})
 	applied := apply(t, r, "one")
-	require.NotNil(t, cluster.object(configPath+"shared"))
+	require.NotNil(t, cluster.Object(configPath+"shared"))
 	require.Equal(t, []string{`left ConfigMap/shared in place: it belongs to release "other" of namespace "portal" now`}, applied.Repairs)
 }
 

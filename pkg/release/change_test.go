@@ -14,6 +14,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/apiserver"
 )
 
 // killed leaves the last revision as a process that was killed would have.
@@ -44,9 +45,9 @@ func TestWhatAKilledRunLeftIsCompleted(t *testing.T) {
 				apply(t, r, "x")
 			}
 			killed(t, r, c.status)
-			cluster.mu.Lock()
-			delete(cluster.objects, deploymentPath) // it came no further
-			cluster.mu.Unlock()
+			cluster.Mu.Lock()
+			delete(cluster.Objects, deploymentPath) // it came no further
+			cluster.Mu.Unlock()
 			next := reopen(t, cluster)
 			plan, err := next.Plan(t.Context(), image("x").Image())
 			require.NoError(t, err, "a plan does not mind, and settles nothing")
@@ -59,7 +60,7 @@ func TestWhatAKilledRunLeftIsCompleted(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.revisions+1, applied.Revision.Number)
 			require.Equal(t, "deployed", applied.Revision.Status)
-			require.NotNil(t, cluster.object(deploymentPath))
+			require.NotNil(t, cluster.Object(deploymentPath))
 			history, err = next.History(t.Context())
 			require.NoError(t, err)
 			require.NotContains(t, history[1].Status, "pending")
@@ -68,9 +69,9 @@ func TestWhatAKilledRunLeftIsCompleted(t *testing.T) {
 }
 
 func TestASignalEndsAnApplyInTime(t *testing.T) {
-	hold := func(cluster *api, paths ...string) (reached, release chan struct{}) {
+	hold := func(cluster *apiserver.API, paths ...string) (reached, release chan struct{}) {
 		reached, release = make(chan struct{}, 9), make(chan struct{})
-		cluster.meet = func(_ http.ResponseWriter, request *http.Request) bool {
+		cluster.Meet = func(_ http.ResponseWriter, request *http.Request) bool {
 			for _, path := range paths {
 				if request.Method != http.MethodGet && strings.Contains(request.URL.Path, path) {
 					reached <- struct{}{}
@@ -116,7 +117,7 @@ func TestASignalEndsAnApplyInTime(t *testing.T) {
 		applied, err = r.Rollback(t.Context(), 1)
 		require.NoError(t, err)
 		require.Equal(t, 3, applied.Revision.Number)
-		require.Contains(t, only(cluster.object(deploymentPath).(*appsv1.Deployment)).Containers[0].Image, "/one@")
+		require.Contains(t, only(cluster.Object(deploymentPath).(*appsv1.Deployment)).Containers[0].Image, "/one@")
 	})
 	t.Run("before anything was written", func(t *testing.T) {
 		r, cluster := open(t)
@@ -125,7 +126,7 @@ func TestASignalEndsAnApplyInTime(t *testing.T) {
 		applied, err := r.Apply(ctx, image("one"))
 		require.ErrorIs(t, err, context.Canceled)
 		require.Zero(t, applied.Revision.Number)
-		require.Empty(t, cluster.writes(""))
+		require.Empty(t, cluster.Writes(""))
 	})
 }
 
@@ -154,7 +155,7 @@ func TestAHookThatFailsIsNamedWithItsLastWords(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, cluster := open(t)
 			r.Chart = migrating(t, c.event, "migrate-fail")
-			cluster.put("/api/v1/namespaces/portal/pods/migrate-fail-x", pod)
+			cluster.Put("/api/v1/namespaces/portal/pods/migrate-fail-x", pod)
 			apply(t, r, "one")
 			applied, err := c.change(r)
 			var failed *ApplyError
@@ -174,7 +175,7 @@ func TestAHookEndsWithTheChange(t *testing.T) {
 	r.Chart = migrating(t, "pre-install", "hang")
 	ctx, cancel := context.WithCancel(t.Context())
 	defer cancel()
-	cluster.meet = func(_ http.ResponseWriter, request *http.Request) bool {
+	cluster.Meet = func(_ http.ResponseWriter, request *http.Request) bool {
 		if request.URL.Query().Get("watch") != "" {
 			cancel()
 		}
@@ -192,7 +193,7 @@ func TestAnAPIServerThatIsAwayForAMomentDoesNotFailAnApply(t *testing.T) {
 	r, cluster := open(t)
 	apply(t, r, "one")
 	left := 3
-	cluster.meet = func(w http.ResponseWriter, request *http.Request) bool {
+	cluster.Meet = func(w http.ResponseWriter, request *http.Request) bool {
 		if request.Method != http.MethodPatch || left == 0 {
 			return false
 		}
@@ -211,12 +212,12 @@ func TestARecordWhoseCreationGotNoAnswerIsLookedFor(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, cluster := open(t)
 			lost := false
-			cluster.meet = func(w http.ResponseWriter, request *http.Request) bool {
+			cluster.Meet = func(w http.ResponseWriter, request *http.Request) bool {
 				if lost || request.Method != http.MethodPost || !strings.HasSuffix(request.URL.Path, "/secrets") {
 					return false
 				}
 				if lost = true; arrives {
-					cluster.serve(httptest.NewRecorder(), request)
+					cluster.Serve(httptest.NewRecorder(), request)
 				}
 				connection, _, err := w.(http.Hijacker).Hijack()
 				require.NoError(t, err)
@@ -236,7 +237,7 @@ func TestARollbackThatFailsSaysWhatItLeft(t *testing.T) {
 	r, cluster := open(t)
 	apply(t, r, "one")
 	apply(t, r, "two")
-	cluster.refusing("web", apierrors.NewBadRequest("not now"))
+	cluster.RefuseName("web", apierrors.NewBadRequest("not now"))
 	applied, err := r.Rollback(t.Context(), 1)
 	var failed *ApplyError
 	require.ErrorAs(t, err, &failed)

@@ -65,7 +65,7 @@ func TestAChartWithoutItsDependenciesIsRefused(t *testing.T) {
 			require.Equal(t, record.KindInput, record.KindOf(err))
 			_, err = r.Apply(t.Context(), image("one"))
 			require.ErrorContains(t, err, c.want)
-			require.Empty(t, cluster.writes(""))
+			require.Empty(t, cluster.Writes(""))
 		})
 	}
 }
@@ -78,7 +78,7 @@ func TestWhatWasPlannedIsWhatIsApplied(t *testing.T) {
 	require.NoError(t, err)
 	filesOf(t, r.Chart, map[string]string{"templates/all.yaml": withSecret})
 	apply(t, r, "two")
-	require.Contains(t, only(cluster.object(deploymentPath).(*appsv1.Deployment)).Containers[0].Image, "/two@")
+	require.Contains(t, only(cluster.Object(deploymentPath).(*appsv1.Deployment)).Containers[0].Image, "/two@")
 }
 
 func TestTheRegistrysAnswerAboutAChartIsUnderstood(t *testing.T) {

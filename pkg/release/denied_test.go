@@ -16,6 +16,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/apiserver"
 )
 
 func TestAMissingPermissionLeavesAManifestToCheck(t *testing.T) {
@@ -26,11 +27,11 @@ func TestAMissingPermissionLeavesAManifestToCheck(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, cluster := open(t)
 			r.Chart = chartOf(t, growing)
-			cluster.meet = func(w http.ResponseWriter, request *http.Request) bool {
+			cluster.Meet = func(w http.ResponseWriter, request *http.Request) bool {
 				if request.URL.Path != path || request.Method != http.MethodGet {
 					return false
 				}
-				refusal(w, metav1.Status{Code: 403, Reason: metav1.StatusReasonForbidden, Message: `x is forbidden: User "ci" cannot get resource "x" in API group "" in the namespace "portal"`})
+				apiserver.Refusal(w, metav1.Status{Code: 403, Reason: metav1.StatusReasonForbidden, Message: `x is forbidden: User "ci" cannot get resource "x" in API group "" in the namespace "portal"`})
 				return true
 			}
 			plan, err := r.Plan(t.Context(), image("one").Image())
@@ -44,7 +45,7 @@ func TestAMissingPermissionLeavesAManifestToCheck(t *testing.T) {
 
 func TestAPermissionThatAWriteLacksIsNoRejectionOfTheObject(t *testing.T) {
 	r, cluster := open(t)
-	cluster.refusing("web", &apierrors.StatusError{ErrStatus: metav1.Status{Code: 403, Reason: metav1.StatusReasonForbidden,
+	cluster.RefuseName("web", &apierrors.StatusError{ErrStatus: metav1.Status{Code: 403, Reason: metav1.StatusReasonForbidden,
 		Message: `deployments.apps "web" is forbidden: User "ci" cannot create resource "deployments" in API group "apps" in the namespace "portal"`}})
 	plan, err := r.Plan(t.Context(), image("one").Image())
 	require.NoError(t, err)
@@ -77,7 +78,7 @@ func TestWhatTheAPIServerMeansByNoIsSaid(t *testing.T) {
 				if !first {
 					apply(t, r, "zero")
 				}
-				cluster.refusing("web", c.answer)
+				cluster.RefuseName("web", c.answer)
 				_, err := r.Plan(t.Context(), image("one").Image())
 				require.ErrorContains(t, err, c.code)
 				require.Equal(t, c.kind, record.KindOf(err), err)
@@ -97,7 +98,7 @@ func (e errorText) Error() string { return string(e) }
 // A policy for signatures or registries says no to an image that is not there yet.
 func TestAPolicysNoToAnImageThatIsNotBuiltIsNone(t *testing.T) {
 	r, cluster := open(t)
-	cluster.refusing("web", apierrors.NewForbidden(schema.GroupResource{}, "web", errorText(`admission webhook "policy.sigstore.dev" denied the request: no signature`)))
+	cluster.RefuseName("web", apierrors.NewForbidden(schema.GroupResource{}, "web", errorText(`admission webhook "policy.sigstore.dev" denied the request: no signature`)))
 	_, err := r.Plan(t.Context(), record.NotBuilt("registry.test/one"))
 	require.NoError(t, err)
 	_, err = r.Plan(t.Context(), image("one").Image())
@@ -114,16 +115,16 @@ func TestObjectsOfOthersAreNamedAllAtOnceWithTheCommands(t *testing.T) {
 				apply(t, r, "zero")
 				r.Chart = chartDir(t)
 			}
-			cluster.put("/api/v1/namespaces/portal/services/web", `{"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"portal"}}`)
-			cluster.put(deploymentPath, `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"portal","labels":{"app.kubernetes.io/managed-by":"Helm"},"annotations":{"meta.helm.sh/release-name":"other","meta.helm.sh/release-namespace":"portal"}}}`)
-			cluster.writes("")
+			cluster.Put("/api/v1/namespaces/portal/services/web", `{"apiVersion":"v1","kind":"Service","metadata":{"name":"web","namespace":"portal"}}`)
+			cluster.Put(deploymentPath, `{"apiVersion":"apps/v1","kind":"Deployment","metadata":{"name":"web","namespace":"portal","labels":{"app.kubernetes.io/managed-by":"Helm"},"annotations":{"meta.helm.sh/release-name":"other","meta.helm.sh/release-namespace":"portal"}}}`)
+			cluster.Writes("")
 			_, err := r.Plan(t.Context(), image("one").Image())
 			require.Equal(t, record.KindRefused, record.KindOf(err), err)
 			require.ErrorContains(t, err, "Service/web belongs to no Helm release")
 			require.ErrorContains(t, err, "  kubectl label services web --namespace portal --overwrite app.kubernetes.io/managed-by=Helm\n  kubectl annotate services web --namespace portal --overwrite meta.helm.sh/release-name=backstage meta.helm.sh/release-namespace=portal")
 			require.ErrorContains(t, err, `Deployment/web belongs to the Helm release "other" in namespace "portal"`)
 			require.ErrorContains(t, err, "kubectl label deployments.apps web")
-			require.Empty(t, cluster.writes(""))
+			require.Empty(t, cluster.Writes(""))
 		})
 	}
 }
@@ -164,7 +165,7 @@ spec: {group: example.com, scope: Namespaced, names: {kind: Widget, plural: widg
 				apply(t, r, "zero")
 			}
 			if c.live {
-				cluster.put("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com", `{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"widgets.example.com"}}`)
+				cluster.Put("/apis/apiextensions.k8s.io/v1/customresourcedefinitions/widgets.example.com", `{"apiVersion":"apiextensions.k8s.io/v1","kind":"CustomResourceDefinition","metadata":{"name":"widgets.example.com"}}`)
 			}
 			r.Chart = c.chart(t)
 			_, err := r.Plan(t.Context(), image("one").Image())
@@ -197,13 +198,13 @@ spec: {group: example.com, scope: Namespaced, names: {kind: Widget, plural: widg
 		t.Run(name, func(t *testing.T) {
 			r, cluster := open(t)
 			filesOf(t, r.Chart, map[string]string{"crds/widget.yaml": crd})
-			cluster.meet = func(w http.ResponseWriter, request *http.Request) bool {
+			cluster.Meet = func(w http.ResponseWriter, request *http.Request) bool {
 				if request.Method != http.MethodGet || !strings.HasSuffix(request.URL.Path, "/widgets.example.com") {
 					return false
 				}
 				asJSON, err := yaml.YAMLToJSON([]byte(c.live))
 				require.NoError(t, err)
-				reply(w, http.StatusOK, json.RawMessage(asJSON))
+				apiserver.Reply(w, http.StatusOK, json.RawMessage(asJSON))
 				return true
 			}
 			plan, err := r.Plan(t.Context(), image("one").Image())

@@ -14,6 +14,8 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/stagecrew/stagecrew/test/apiserver"
 )
 
 // wrote notes that a manager wrote fields of a Deployment.
@@ -110,7 +112,7 @@ func TestDriftNamesWhatSomebodyChangedAndNothingElse(t *testing.T) {
 			r, cluster := open(t)
 			r.Chart = chartOf(t, growing)
 			apply(t, r, "one")
-			amend(cluster, deploymentPath, c.change)
+			apiserver.Amend(cluster, deploymentPath, c.change)
 			for _, reader := range []*Release{r, reopen(t, cluster)} { // with and without what the apply knows
 				drift, err := reader.Drift(t.Context(), 1)
 				require.NoError(t, err)
@@ -133,14 +135,14 @@ func TestZeroReplicasThatNobodyDeclaredAreDrift(t *testing.T) {
 	least := func(n string) string {
 		return strings.Replace(scaler, "maxReplicas: 9", "minReplicas: "+n+", maxReplicas: 9", 1)
 	}
-	live := func(more string) func(*api) {
-		return func(c *api) {
-			c.put(hpaPath+"x", strings.Replace(keda, `"namespace":"portal"`, `"namespace":"portal"`+more, 1))
+	live := func(more string) func(*apiserver.API) {
+		return func(c *apiserver.API) {
+			c.Put(hpaPath+"x", strings.Replace(keda, `"namespace":"portal"`, `"namespace":"portal"`+more, 1))
 		}
 	}
 	for name, c := range map[string]struct {
 		chart   string
-		prepare func(*api)
+		prepare func(*apiserver.API)
 		drifts  bool
 	}{
 		"the chart gives no number":     {without, nil, true},
@@ -159,7 +161,7 @@ func TestZeroReplicasThatNobodyDeclaredAreDrift(t *testing.T) {
 			if c.prepare != nil {
 				c.prepare(cluster)
 			}
-			amend(cluster, deploymentPath, func(d *appsv1.Deployment) {
+			apiserver.Amend(cluster, deploymentPath, func(d *appsv1.Deployment) {
 				d.Spec.Replicas = new(int32(0))
 				wrote(d, "kubectl", "scale", `{"f:spec":{"f:replicas":{}}}`)
 			})
@@ -183,7 +185,7 @@ func TestZeroReplicasThatNobodyDeclaredAreDrift(t *testing.T) {
 func TestWhatAdmissionDoesToNewObjectsIsNoDrift(t *testing.T) {
 	r, cluster := open(t)
 	r.Chart = chartOf(t, growing)
-	cluster.refuse = func(verb string, object runtime.Object) *metav1.Status {
+	cluster.Refuse = func(verb string, object runtime.Object) *metav1.Status {
 		if d, ok := object.(*appsv1.Deployment); ok && verb == http.MethodPost {
 			d.Spec.Template.Spec.Containers[0].Image = "mirror/" + d.Spec.Template.Spec.Containers[0].Image
 			d.Spec.Template.Spec.Containers = append(d.Spec.Template.Spec.Containers, corev1.Container{Name: "sidecar", Image: "mesh"})
@@ -193,13 +195,13 @@ func TestWhatAdmissionDoesToNewObjectsIsNoDrift(t *testing.T) {
 		return nil
 	}
 	apply(t, r, "one")
-	require.Len(t, only(cluster.object(deploymentPath).(*appsv1.Deployment)).Containers, 2)
+	require.Len(t, only(cluster.Object(deploymentPath).(*appsv1.Deployment)).Containers, 2)
 	for _, reader := range []*Release{r, reopen(t, cluster)} {
 		drift, err := reader.Drift(t.Context(), 1)
 		require.NoError(t, err)
 		require.Empty(t, drift)
 	}
-	amend(cluster, deploymentPath, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "debug" })
+	apiserver.Amend(cluster, deploymentPath, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "debug" })
 	drift, err := reopen(t, cluster).Drift(t.Context(), 1)
 	require.NoError(t, err)
 	require.Len(t, drift, 1)
@@ -216,7 +218,7 @@ func TestDriftAfterAnApplyTakesOneRequestForEachKind(t *testing.T) {
 	apply(t, r, "one")
 	apply(t, r, "one")
 	var requests atomic.Int32
-	cluster.meet = func(_ http.ResponseWriter, request *http.Request) bool {
+	cluster.Meet = func(_ http.ResponseWriter, request *http.Request) bool {
 		if strings.Contains(request.URL.Path, "/configmaps") {
 			requests.Add(1)
 		}
@@ -226,7 +228,7 @@ func TestDriftAfterAnApplyTakesOneRequestForEachKind(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, drift)
 	require.EqualValues(t, 1, requests.Load())
-	amend(cluster, configPath+"c7", func(c *corev1.ConfigMap) { c.Data["a"] = "c" })
+	apiserver.Amend(cluster, configPath+"c7", func(c *corev1.ConfigMap) { c.Data["a"] = "c" })
 	drift, err = r.Drift(t.Context(), 2)
 	require.NoError(t, err)
 	require.Len(t, drift, 1)
@@ -239,20 +241,20 @@ func TestAWebhookThatCannotBeTriedHidesOnlyWhatTheManifestDoesNotName(t *testing
 	r, cluster := open(t)
 	r.Chart = chartOf(t, growing)
 	apply(t, r, "one")
-	cluster.meet = func(w http.ResponseWriter, request *http.Request) bool {
+	cluster.Meet = func(w http.ResponseWriter, request *http.Request) bool {
 		if request.URL.Query().Get("dryRun") == "" {
 			return false
 		}
-		refusal(w, metav1.Status{Code: http.StatusBadRequest, Reason: metav1.StatusReasonBadRequest, Message: `admission webhook "w" does not support dry run`})
+		apiserver.Refusal(w, metav1.Status{Code: http.StatusBadRequest, Reason: metav1.StatusReasonBadRequest, Message: `admission webhook "w" does not support dry run`})
 		return true
 	}
-	amend(cluster, deploymentPath, func(d *appsv1.Deployment) {
+	apiserver.Amend(cluster, deploymentPath, func(d *appsv1.Deployment) {
 		d.Annotations["prometheus-operator-validated"], d.Generation = "true", d.Generation+1
 	})
 	drift, err := r.Drift(t.Context(), 1)
 	require.NoError(t, err)
 	require.Empty(t, drift)
-	amend(cluster, deploymentPath, func(d *appsv1.Deployment) {
+	apiserver.Amend(cluster, deploymentPath, func(d *appsv1.Deployment) {
 		d.Spec.Template.Spec.Containers[0].Image, d.Generation = "debug", d.Generation+1
 	})
 	drift, err = r.Drift(t.Context(), 1)
@@ -265,7 +267,7 @@ func TestWhoeverOpensAServiceIsNamed(t *testing.T) {
 	r, cluster := open(t)
 	r.Chart = chartOf(t, growing)
 	apply(t, r, "one")
-	amend(cluster, "/api/v1/namespaces/portal/services/zz-last", func(s *corev1.Service) {
+	apiserver.Amend(cluster, "/api/v1/namespaces/portal/services/zz-last", func(s *corev1.Service) {
 		s.Spec.ClusterIP, s.Spec.ClusterIPs, s.Spec.Ports[0].NodePort = "10.0.0.7", []string{"10.0.0.7"}, 30080 // the API server's
 		s.Spec.LoadBalancerIP = "192.0.2.1"                                                                     // kube-vip
 		s.Spec.Selector["rollouts-pod-template-hash"] = "5d8f"                                                  // Argo Rollouts
@@ -273,7 +275,7 @@ func TestWhoeverOpensAServiceIsNamed(t *testing.T) {
 	drift, err := reopen(t, cluster).Drift(t.Context(), 1)
 	require.NoError(t, err)
 	require.Empty(t, drift)
-	amend(cluster, "/api/v1/namespaces/portal/services/zz-last", func(s *corev1.Service) {
+	apiserver.Amend(cluster, "/api/v1/namespaces/portal/services/zz-last", func(s *corev1.Service) {
 		s.Spec.ExternalIPs, s.Spec.Selector["app"] = []string{"203.0.113.9"}, "other"
 		s.Spec.Ports = append(s.Spec.Ports, corev1.ServicePort{Port: 22})
 	})
@@ -282,7 +284,7 @@ func TestWhoeverOpensAServiceIsNamed(t *testing.T) {
 	require.Len(t, drift, 1)
 	require.Equal(t, "spec.externalIPs, spec.ports[22/TCP], spec.selector.app", drift[0].Fields)
 	apply(t, r, "one")
-	service := cluster.object("/api/v1/namespaces/portal/services/zz-last").(*corev1.Service)
+	service := cluster.Object("/api/v1/namespaces/portal/services/zz-last").(*corev1.Service)
 	require.Empty(t, service.Spec.ExternalIPs)
 	require.Len(t, service.Spec.Ports, 1)
 	require.Equal(t, "10.0.0.7", service.Spec.ClusterIP)

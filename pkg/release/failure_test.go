@@ -12,27 +12,11 @@ import (
 	"github.com/stretchr/testify/require"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/api/meta"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
-
-// refusing makes the API server answer writes of the object by that name with err.
-func (a *api) refusing(name string, err apierrors.APIStatus) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	a.refuse = func(_ string, object runtime.Object) *metav1.Status {
-		if accessor, metaErr := meta.Accessor(object); metaErr == nil && accessor.GetName() == name {
-			status := err.Status()
-			return &status
-		}
-		return nil
-	}
-}
 
 func invalid(kind, name, path, value, why string) *apierrors.StatusError {
 	list := field.ErrorList{field.Invalid(field.NewPath(path), value, why)}
@@ -58,7 +42,7 @@ func TestTheCauseNamesWhatTheAPIServerRefused(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			r, cluster := open(t)
 			apply(t, r, "one")
-			cluster.refusing("web", c.err)
+			cluster.RefuseName("web", c.err)
 			applied, err := r.Apply(t.Context(), image("two"))
 			var rejected *ApplyError
 			require.ErrorAs(t, err, &rejected)
@@ -89,7 +73,7 @@ func TestAMessageAboutASecretIsWithheld(t *testing.T) {
 			r, cluster := open(t)
 			r.Chart = chartOf(t, withSecret)
 			apply(t, r, "one")
-			cluster.refusing("db", refusal)
+			cluster.RefuseName("db", refusal)
 			_, err := r.Apply(t.Context(), image("two"))
 			require.ErrorContains(t, err, "Secret/db")
 			require.NotContains(t, err.Error(), "cGFzc3dvcmQ=")
@@ -139,7 +123,7 @@ func TestAKindThatTheClusterDoesNotHaveIsNamed(t *testing.T) {
 			require.Equal(t, record.KindRefused, record.KindOf(err), err)
 			require.ErrorContains(t, err, "no kind ServiceMonitor in monitoring.coreos.com/v1")
 			require.ErrorContains(t, err, "[release/no-such-kind]")
-			require.Empty(t, cluster.writes(""))
+			require.Empty(t, cluster.Writes(""))
 		})
 	}
 }
@@ -178,7 +162,7 @@ func TestARollbackToAMissingRevisionIsInput(t *testing.T) {
 
 func TestAnAPIServerThatIsNotThereIsUnavailable(t *testing.T) {
 	r, cluster := open(t)
-	cluster.meet = func(w http.ResponseWriter, _ *http.Request) bool {
+	cluster.Meet = func(w http.ResponseWriter, _ *http.Request) bool {
 		w.WriteHeader(http.StatusBadGateway)
 		return true
 	}

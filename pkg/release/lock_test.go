@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/apiserver"
 )
 
 const leasePath = "/apis/coordination.k8s.io/v1/namespaces/portal/leases/stagecrew-backstage"
@@ -50,13 +51,13 @@ func TestTheNamespaceOfAFirstInstallIsMade(t *testing.T) {
 	r.Namespace = "new"
 	_, unlock, err := r.Lock(t.Context(), "run 1")
 	require.NoError(t, err)
-	require.NotNil(t, cluster.object("/api/v1/namespaces/new"))
+	require.NotNil(t, cluster.Object("/api/v1/namespaces/new"))
 	require.NoError(t, unlock(t.Context()))
 }
 
 // takeOver makes another run the holder.
-func takeOver(cluster *api, holder string) {
-	amend(cluster, leasePath, func(l *coordinationv1.Lease) {
+func takeOver(cluster *apiserver.API, holder string) {
+	apiserver.Amend(cluster, leasePath, func(l *coordinationv1.Lease) {
 		now := metav1.NewMicroTime(time.Now().Add(time.Second))
 		l.Spec.HolderIdentity, l.Spec.AcquireTime = &holder, &now
 	})
@@ -76,7 +77,7 @@ func TestWhoLosesTheLockIsToldAndDoesNotTakeItBack(t *testing.T) {
 			require.ErrorContains(t, lost, "is held by "+holder)
 			require.ErrorAs(t, r.Note(t.Context(), record.Journal{Phase: "watch"}), &lost)
 			require.NoError(t, unlock(t.Context()))
-			lease := cluster.object(leasePath).(*coordinationv1.Lease)
+			lease := cluster.Object(leasePath).(*coordinationv1.Lease)
 			require.Equal(t, holder, *lease.Spec.HolderIdentity)
 		})
 	}
@@ -86,7 +87,7 @@ func TestALockThatSomebodyFreedByHandIsLost(t *testing.T) {
 	r, cluster := open(t)
 	held, unlock, err := r.Lock(t.Context(), "run 1")
 	require.NoError(t, err)
-	amend(cluster, leasePath, func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = nil })
+	apiserver.Amend(cluster, leasePath, func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = nil })
 	require.Eventually(t, func() bool { return held.Err() != nil }, 10*time.Second, 10*time.Millisecond)
 	require.ErrorContains(t, context.Cause(held), "is held by nobody known")
 	require.NoError(t, unlock(t.Context()))
@@ -97,10 +98,10 @@ func TestARenewalWhoseAnswerWasLostDoesNotCostTheLock(t *testing.T) {
 	held, unlock, err := r.Lock(t.Context(), "run 1")
 	require.NoError(t, err)
 	// As after a lost answer: the lease has a newer version than this run knows.
-	amend(cluster, leasePath, func(*coordinationv1.Lease) {})
-	before := cluster.object(leasePath).(*coordinationv1.Lease).Spec.RenewTime
+	apiserver.Amend(cluster, leasePath, func(*coordinationv1.Lease) {})
+	before := cluster.Object(leasePath).(*coordinationv1.Lease).Spec.RenewTime
 	require.Eventually(t, func() bool {
-		return cluster.object(leasePath).(*coordinationv1.Lease).Spec.RenewTime.After(before.Time)
+		return cluster.Object(leasePath).(*coordinationv1.Lease).Spec.RenewTime.After(before.Time)
 	}, 5*time.Second, 10*time.Millisecond)
 	require.NoError(t, held.Err())
 	require.NoError(t, unlock(t.Context()))
@@ -111,14 +112,14 @@ func TestAnAPIServerInTroubleDoesNotCostTheLock(t *testing.T) {
 	held, unlock, err := r.Lock(t.Context(), "run 1")
 	require.NoError(t, err)
 	var failures atomic.Int32
-	cluster.mu.Lock()
-	cluster.refuse = func(_ string, object runtime.Object) *metav1.Status {
+	cluster.Mu.Lock()
+	cluster.Refuse = func(_ string, object runtime.Object) *metav1.Status {
 		if _, isLease := object.(*coordinationv1.Lease); isLease && failures.Add(1) < 3 {
 			return &metav1.Status{Code: http.StatusInternalServerError, Message: "etcd has no leader"}
 		}
 		return nil
 	}
-	cluster.mu.Unlock()
+	cluster.Mu.Unlock()
 	require.Eventually(t, func() bool { return failures.Load() > 4 }, 5*time.Second, 10*time.Millisecond)
 	require.NoError(t, held.Err())
 	require.NoError(t, unlock(t.Context()))
@@ -156,7 +157,7 @@ func TestAJournalThatCannotBeReadCountsAsNone(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, unlock(t.Context()))
 	for _, text := range []string{"{", `{"holder":"` + strings.Repeat("x", maxJournal) + `"}`, `{"revision":"one"}`} {
-		amend(cluster, leasePath, func(l *coordinationv1.Lease) { l.Annotations = map[string]string{annotationJournal: text} })
+		apiserver.Amend(cluster, leasePath, func(l *coordinationv1.Lease) { l.Annotations = map[string]string{annotationJournal: text} })
 		journal, err := r.Journal(t.Context())
 		require.NoError(t, err)
 		require.Zero(t, journal)

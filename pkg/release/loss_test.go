@@ -9,6 +9,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/apiserver"
 )
 
 func TestAPlanSaysWhatIsLostWithWhatItDeletes(t *testing.T) {
@@ -30,7 +31,7 @@ metadata: {name: migrate-1}
 spec: {template: {spec: {restartPolicy: Never, containers: [{name: migrate, image: migrate}]}}}
 `)
 	apply(t, r, "one")
-	amend(cluster, deploymentPath, func(d *appsv1.Deployment) { d.Status.ReadyReplicas = 2 })
+	apiserver.Amend(cluster, deploymentPath, func(d *appsv1.Deployment) { d.Status.ReadyReplicas = 2 })
 	r.Chart = chartOf(t, withSecret)
 	plan, err := r.Plan(t.Context(), image("two").Image())
 	require.NoError(t, err)
@@ -105,7 +106,7 @@ spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}
 		t.Run(name, func(t *testing.T) {
 			r, cluster := open(t)
 			r.Chart = chartOf(t, c.chart)
-			cluster.put("/api/v1/namespaces/portal/persistentvolumeclaims/data", `{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"data","namespace":"portal"}}`)
+			cluster.Put("/api/v1/namespaces/portal/persistentvolumeclaims/data", `{"apiVersion":"v1","kind":"PersistentVolumeClaim","metadata":{"name":"data","namespace":"portal"}}`)
 			plan, err := r.Plan(t.Context(), image("one").Image())
 			require.NoError(t, err)
 			require.Len(t, plan.Deletions, c.want)

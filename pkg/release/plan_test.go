@@ -26,10 +26,10 @@ func TestAPlanShowsWhatWouldChangeAndChangesNothing(t *testing.T) {
 	r, cluster := open(t)
 	r.Chart = chartOf(t, growing+"---\n"+withSecret)
 	apply(t, r, "good")
-	cluster.writes("")
+	cluster.Writes("")
 	plan, err := r.Plan(t.Context(), image("bad").Image())
 	require.NoError(t, err)
-	require.Empty(t, cluster.writes(""))
+	require.Empty(t, cluster.Writes(""))
 	require.Equal(t, map[string]string{
 		"ConfigMap/settings": "update", "ConfigMap/added": "create", "ConfigMap/keep": "create", "PersistentVolumeClaim/files": "create",
 		"Deployment/web": "update", "Secret/db": "update",
@@ -71,9 +71,9 @@ func TestAPlanOfAFirstInstall(t *testing.T) {
 				"Deployment/web": "create", "StatefulSet/db": "create", "Service/web": "create", "Service/web-headless": "create", "Service/db": "create",
 			}, actions(plan.Changes))
 			require.Equal(t, 1, plan.Applied.Revision.Number)
-			require.Empty(t, cluster.writes(""))
-			require.Nil(t, cluster.object("/api/v1/namespaces/new"))
-			cluster.refusing("web", invalid("Deployment", "web", "spec.template", "x", "required"))
+			require.Empty(t, cluster.Writes(""))
+			require.Nil(t, cluster.Object("/api/v1/namespaces/new"))
+			cluster.RefuseName("web", invalid("Deployment", "web", "spec.template", "x", "required"))
 			_, err = r.Plan(t.Context(), image("one").Image())
 			require.ErrorContains(t, err, "[release/rejected]", "its form is wrong anywhere")
 			require.ErrorContains(t, err, "Deployment/web")
@@ -107,11 +107,11 @@ data: {app: APP}
 	}
 	r.Chart = replace("web", "8Gi")
 	apply(t, r, "one")
-	cluster.refusing("denied", &apierrors.StatusError{ErrStatus: metav1.Status{
+	cluster.RefuseName("denied", &apierrors.StatusError{ErrStatus: metav1.Status{
 		Code: 422, Reason: metav1.StatusReasonInvalid, Message: `ValidatingAdmissionPolicy 'p' denied request: no portal here`,
 	}})
 	r.Chart = replace("portal", "9Gi")
-	cluster.writes("")
+	cluster.Writes("")
 	_, err := r.Plan(t.Context(), image("one").Image())
 	require.Equal(t, record.KindRefused, record.KindOf(err))
 	require.ErrorContains(t, err, "[release/immutable-field]")
@@ -121,8 +121,8 @@ data: {app: APP}
 	require.ErrorContains(t, err, `StatefulSet/db: spec.volumeClaimTemplates[0].spec.resources.requests.storage ("8Gi" -> "9Gi") cannot be changed`)
 	require.ErrorContains(t, err, `kubectl delete statefulset db --namespace portal --cascade=orphan`)
 	require.ErrorContains(t, err, `ConfigMap/denied: ValidatingAdmissionPolicy 'p' denied request: no portal here`)
-	require.Empty(t, cluster.writes(""))
-	require.Equal(t, "web", cluster.object(configPath + "denied").(*corev1.ConfigMap).Data["app"])
+	require.Empty(t, cluster.Writes(""))
+	require.Equal(t, "web", cluster.Object(configPath + "denied").(*corev1.ConfigMap).Data["app"])
 }
 
 func TestAPlanKnowsTheKindsThatTheChartBrings(t *testing.T) {
@@ -143,7 +143,7 @@ spec: {group: example.com, scope: Namespaced, names: {kind: Widget, plural: widg
 	require.Equal(t, map[string]string{
 		"CustomResourceDefinition/widgets.example.com": "create", "Widget/w": "create", "Secret/db": "create",
 	}, actions(plan.Changes))
-	require.Empty(t, cluster.writes(""))
+	require.Empty(t, cluster.Writes(""))
 }
 
 func TestAPlanTriesHooks(t *testing.T) {
@@ -153,7 +153,7 @@ func TestAPlanTriesHooks(t *testing.T) {
 	require.NoError(t, err, "it is not waited for")
 	require.Equal(t, map[string]string{"Secret/db": "create"}, actions(plan.Changes))
 	require.Contains(t, plan.Manifest, "kind: Job")
-	cluster.refusing("hang", apierrors.NewBadRequest("no such field"))
+	cluster.RefuseName("hang", apierrors.NewBadRequest("no such field"))
 	_, err = r.Plan(t.Context(), image("one").Image())
 	require.ErrorContains(t, err, "Job/hang: no such field")
 	require.Equal(t, record.KindRefused, record.KindOf(err))
@@ -161,7 +161,7 @@ func TestAPlanTriesHooks(t *testing.T) {
 
 func TestAPlanWithoutAnAPIServerIsNoRefusal(t *testing.T) {
 	r, cluster := open(t)
-	cluster.refusing("web", apierrors.NewInternalError(apierrors.NewBadRequest("failed calling webhook")))
+	cluster.RefuseName("web", apierrors.NewInternalError(apierrors.NewBadRequest("failed calling webhook")))
 	_, err := r.Plan(t.Context(), image("one").Image())
 	require.Equal(t, record.KindUnavailable, record.KindOf(err), err)
 }

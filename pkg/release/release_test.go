@@ -11,19 +11,20 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/apiserver"
 )
 
 const digest = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789abcdef"
 
 // open gives a release in an API server of its own.
-func open(t *testing.T) (*Release, *api) {
+func open(t *testing.T) (*Release, *apiserver.API) {
 	t.Helper()
-	cluster := newAPI(t)
+	cluster := apiserver.New(t)
 	return reopen(t, cluster), cluster
 }
 
 // reopen is what the next run would see of the same cluster.
-func reopen(t *testing.T, cluster *api) *Release {
+func reopen(t *testing.T, cluster *apiserver.API) *Release {
 	t.Helper()
 	r, err := Open(Options{Cluster: cluster, Namespace: "portal", Name: "backstage", Chart: chartDir(t)})
 	require.NoError(t, err)

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/apiserver"
 )
 
 const (
@@ -69,16 +70,16 @@ spec: {selector: {app: web}, ports: [{port: 80}]}
 `
 
 // halfway applies a good revision and a bad one that fails at its last object.
-func halfway(t *testing.T) (*Release, *api) {
+func halfway(t *testing.T) (*Release, *apiserver.API) {
 	t.Helper()
 	r, cluster := open(t)
 	r.Chart = chartOf(t, growing)
 	apply(t, r, "good")
 	require.NoError(t, r.Mark(t.Context(), 1, record.MarkGood))
-	cluster.refusing("web", apierrors.NewBadRequest("not now"))
+	cluster.RefuseName("web", apierrors.NewBadRequest("not now"))
 	_, err := r.Apply(t.Context(), image("bad"))
 	require.Error(t, err)
-	cluster.refuse = nil
+	cluster.Refuse = nil
 	return reopen(t, cluster).with(r.Chart), cluster
 }
 
@@ -94,13 +95,13 @@ func TestWhatAFailedRevisionLeftIsRemoved(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, cluster := halfway(t)
-			require.NotNil(t, cluster.object(configPath+"added"))
+			require.NotNil(t, cluster.Object(configPath+"added"))
 			applied, err := change(r)
 			require.NoError(t, err)
-			require.Nil(t, cluster.object(configPath+"added"))
-			require.NotNil(t, cluster.object(configPath+"keep"), "the chart said keep")
-			require.NotNil(t, cluster.object("/api/v1/namespaces/portal/persistentvolumeclaims/files"), "data is never removed")
-			require.Equal(t, map[string]string{"color": "red"}, cluster.object(configPath+"settings").(*corev1.ConfigMap).Data)
+			require.Nil(t, cluster.Object(configPath+"added"))
+			require.NotNil(t, cluster.Object(configPath+"keep"), "the chart said keep")
+			require.NotNil(t, cluster.Object("/api/v1/namespaces/portal/persistentvolumeclaims/files"), "data is never removed")
+			require.Equal(t, map[string]string{"color": "red"}, cluster.Object(configPath+"settings").(*corev1.ConfigMap).Data)
 			if strings.Contains(t.Name(), "good") { // a rollback's own patch set has it
 				require.Contains(t, applied.Repairs, "removed ConfigMap/added, left over from revision 2")
 			}
@@ -114,10 +115,10 @@ func TestWhatAFailedRevisionLeftIsRemoved(t *testing.T) {
 
 func TestALeftoverThatAnotherReleaseOwnsStays(t *testing.T) {
 	r, cluster := halfway(t)
-	amend(cluster, configPath+"added", func(c *corev1.ConfigMap) { c.Annotations[annotationName] = "other" })
+	apiserver.Amend(cluster, configPath+"added", func(c *corev1.ConfigMap) { c.Annotations[annotationName] = "other" })
 	applied, err := r.Apply(t.Context(), image("good"))
 	require.NoError(t, err)
-	require.NotNil(t, cluster.object(configPath+"added"))
+	require.NotNil(t, cluster.Object(configPath+"added"))
 	require.NotContains(t, applied.Repairs, "removed ConfigMap/added, left over from revision 2")
 }
 
@@ -132,21 +133,21 @@ func TestFieldsOfAFailedRevisionGoWithTheSamePatch(t *testing.T) {
 			r, cluster := open(t)
 			r.Chart = chartOf(t, growing)
 			apply(t, r, "good")
-			cluster.refusing("settings", apierrors.NewBadRequest("not now"))
+			cluster.RefuseName("settings", apierrors.NewBadRequest("not now"))
 			_, err := r.Apply(t.Context(), image("bad"))
 			require.Error(t, err)
-			cluster.refuse = nil
-			require.Len(t, only(cluster.object(deploymentPath).(*appsv1.Deployment)).Containers, 2)
-			require.Len(t, only(cluster.object(deploymentPath).(*appsv1.Deployment)).Containers[0].Env, 1)
-			cluster.writes("")
+			cluster.Refuse = nil
+			require.Len(t, only(cluster.Object(deploymentPath).(*appsv1.Deployment)).Containers, 2)
+			require.Len(t, only(cluster.Object(deploymentPath).(*appsv1.Deployment)).Containers[0].Env, 1)
+			cluster.Writes("")
 			applied, err := change(r)
 			require.NoError(t, err)
-			pods := only(cluster.object(deploymentPath).(*appsv1.Deployment))
+			pods := only(cluster.Object(deploymentPath).(*appsv1.Deployment))
 			require.Len(t, pods.Containers, 1)
 			require.Empty(t, pods.Containers[0].Env)
 			require.Nil(t, pods.TerminationGracePeriodSeconds)
 			require.NotContains(t, strings.Join(applied.Repairs, "\n"), "Deployment/web")
-			require.Equal(t, []string{"PATCH " + deploymentPath}, cluster.writes("/deployments/"), "one rollout, not two")
+			require.Equal(t, []string{"PATCH " + deploymentPath}, cluster.Writes("/deployments/"), "one rollout, not two")
 		})
 	}
 }
@@ -161,14 +162,14 @@ func TestFieldsThatNoRecordExplainsAreRepaired(t *testing.T) {
 	applied, err := r.Rollback(t.Context(), 1)
 	require.NoError(t, err)
 	require.Equal(t, []string{"ConfigMap/settings: data.extra: made as in the manifest again"}, applied.Repairs)
-	require.Equal(t, map[string]string{"color": "red"}, cluster.object(configPath+"settings").(*corev1.ConfigMap).Data)
+	require.Equal(t, map[string]string{"color": "red"}, cluster.Object(configPath+"settings").(*corev1.ConfigMap).Data)
 }
 
 func TestWhatOthersFilledInIsNoDifference(t *testing.T) {
 	r, cluster := open(t)
 	r.Chart = chartOf(t, growing)
 	apply(t, r, "good")
-	amend(cluster, deploymentPath, func(d *appsv1.Deployment) {
+	apiserver.Amend(cluster, deploymentPath, func(d *appsv1.Deployment) {
 		d.Annotations["deployment.kubernetes.io/revision"] = "1"
 		d.Spec.Template.Annotations = map[string]string{"kubectl.kubernetes.io/restartedAt": "now"}
 		d.Spec.Template.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "STAKATER_SETTINGS", Value: "sum"}}
@@ -180,13 +181,13 @@ func TestWhatOthersFilledInIsNoDifference(t *testing.T) {
 			FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:template":{"f:metadata":{"f:annotations":{".":{},"f:kubectl.kubernetes.io/restartedAt":{}}}}}}`),
 		})
 	})
-	amend(cluster, "/api/v1/namespaces/portal/services/zz-last", func(s *corev1.Service) { s.Spec.ClusterIP = "10.0.0.7" })
+	apiserver.Amend(cluster, "/api/v1/namespaces/portal/services/zz-last", func(s *corev1.Service) { s.Spec.ClusterIP = "10.0.0.7" })
 	drift, err := r.Drift(t.Context(), 1)
 	require.NoError(t, err)
 	require.Empty(t, drift)
 	applied := apply(t, r, "good")
 	require.Empty(t, applied.Repairs)
-	require.Len(t, only(cluster.object(deploymentPath).(*appsv1.Deployment)).Containers[0].Env, 1)
+	require.Len(t, only(cluster.Object(deploymentPath).(*appsv1.Deployment)).Containers[0].Env, 1)
 }
 
 func TestAContainerThatAnyProgramAddedIsRemoved(t *testing.T) {
@@ -199,14 +200,14 @@ func TestAContainerThatAnyProgramAddedIsRemoved(t *testing.T) {
 			r.Chart = chartOf(t, growing)
 			apply(t, r, "good")
 			apply(t, r, "good")
-			amend(cluster, deploymentPath, func(d *appsv1.Deployment) {
+			apiserver.Amend(cluster, deploymentPath, func(d *appsv1.Deployment) {
 				d.Spec.Template.Spec.Containers = append(d.Spec.Template.Spec.Containers, corev1.Container{Name: "miner", Image: "x"})
 				wrote(d, "node-fetch", "", `{"f:spec":{"f:template":{"f:spec":{"f:containers":{"k:{\"name\":\"miner\"}":{".":{},"f:name":{},"f:image":{}}}}}}}`)
 			})
 			applied, err := change(r)
 			require.NoError(t, err)
 			require.Contains(t, applied.Repairs, "Deployment/web: spec.template.spec.containers[miner]: made as in the manifest again")
-			require.Len(t, only(cluster.object(deploymentPath).(*appsv1.Deployment)).Containers, 1)
+			require.Len(t, only(cluster.Object(deploymentPath).(*appsv1.Deployment)).Containers, 1)
 			drift, err := r.Drift(t.Context(), applied.Revision.Number)
 			require.NoError(t, err)
 			require.Empty(t, drift)
@@ -218,11 +219,11 @@ func TestDriftShowsWhatSomebodyChangedByHand(t *testing.T) {
 	r, cluster := open(t)
 	r.Chart = chartOf(t, growing+"---\n"+withSecret)
 	apply(t, r, "password")
-	amend(cluster, deploymentPath, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "debug" })
-	amend(cluster, "/api/v1/namespaces/portal/secrets/db", func(s *corev1.Secret) { s.Data["password"] = []byte("hunter2hunter2") })
-	cluster.mu.Lock()
-	delete(cluster.objects, configPath+"settings")
-	cluster.mu.Unlock()
+	apiserver.Amend(cluster, deploymentPath, func(d *appsv1.Deployment) { d.Spec.Template.Spec.Containers[0].Image = "debug" })
+	apiserver.Amend(cluster, "/api/v1/namespaces/portal/secrets/db", func(s *corev1.Secret) { s.Data["password"] = []byte("hunter2hunter2") })
+	cluster.Mu.Lock()
+	delete(cluster.Objects, configPath+"settings")
+	cluster.Mu.Unlock()
 	drift, err := r.Drift(t.Context(), 1)
 	require.NoError(t, err)
 	got := map[string]string{}
@@ -233,7 +234,7 @@ func TestDriftShowsWhatSomebodyChangedByHand(t *testing.T) {
 	}
 	require.Equal(t, map[string]string{"ConfigMap/settings": "create", "Deployment/web": "update", "Secret/db": "update"}, got)
 	require.Contains(t, drift[1].Diff+drift[2].Diff+drift[0].Diff, "-      - image: debug\n")
-	before := cluster.writes("")
+	before := cluster.Writes("")
 	require.NotContains(t, before, "PUT "+deploymentPath, "looking changes nothing")
 }
 
@@ -246,12 +247,12 @@ func TestPodsOfABadRevisionDoNotHoldUpAStatefulSet(t *testing.T) {
 			"status":{"conditions":[{"type":"Ready","status":"` + ready + `"}],
 			"containerStatuses":[{"name":"db","image":"","imageID":"","ready":false,"restartCount":0,"state":{"waiting":{"reason":"` + waiting + `"}}}]}}`
 	}
-	prepare := func(t *testing.T) (*Release, *api) {
+	prepare := func(t *testing.T) (*Release, *apiserver.API) {
 		r, cluster := open(t)
 		apply(t, r, "one")
 		require.NoError(t, r.Mark(t.Context(), 1, record.MarkGood))
 		apply(t, r, "two")
-		amend(cluster, set, func(s *appsv1.StatefulSet) {
+		apiserver.Amend(cluster, set, func(s *appsv1.StatefulSet) {
 			s.UID, s.Status.UpdateRevision = "set", "db-good"
 		})
 		for name, state := range map[string][3]string{
@@ -259,7 +260,7 @@ func TestPodsOfABadRevisionDoNotHoldUpAStatefulSet(t *testing.T) {
 			"db-2": {"db-bad", "False", "ContainerCreating"}, "db-3": {"db-good", "False", "ImagePullBackOff"},
 		} {
 			path, text := pod(name, state[0], state[1], state[2])
-			cluster.put(path, text)
+			cluster.Put(path, text)
 		}
 		return r, cluster
 	}
@@ -267,35 +268,35 @@ func TestPodsOfABadRevisionDoNotHoldUpAStatefulSet(t *testing.T) {
 		r, cluster := prepare(t)
 		applied, err := r.Rollback(t.Context(), 1)
 		require.NoError(t, err)
-		require.Equal(t, []string{"DELETE /api/v1/namespaces/portal/pods/db-1", "DELETE /api/v1/namespaces/portal/pods/db-2"}, cluster.writes("/pods/"))
+		require.Equal(t, []string{"DELETE /api/v1/namespaces/portal/pods/db-1", "DELETE /api/v1/namespaces/portal/pods/db-2"}, cluster.Writes("/pods/"))
 		require.Len(t, applied.Repairs, 2)
 		require.Contains(t, applied.Repairs[0], "deleted Pod/db-1 of StatefulSet/db")
 	})
 	t.Run("an apply deletes those that cannot start", func(t *testing.T) {
 		r, cluster := prepare(t)
 		apply(t, r, "three")
-		require.Equal(t, []string{"DELETE /api/v1/namespaces/portal/pods/db-1"}, cluster.writes("/pods/"))
+		require.Equal(t, []string{"DELETE /api/v1/namespaces/portal/pods/db-1"}, cluster.Writes("/pods/"))
 	})
 	t.Run("those below the partition stay", func(t *testing.T) {
 		r, cluster := prepare(t)
-		amend(cluster, set, func(s *appsv1.StatefulSet) {
+		apiserver.Amend(cluster, set, func(s *appsv1.StatefulSet) {
 			s.Spec.UpdateStrategy.RollingUpdate = &appsv1.RollingUpdateStatefulSetStrategy{Partition: new(int32(2))}
 		})
 		_, err := r.Rollback(t.Context(), 1)
 		require.NoError(t, err)
-		require.Equal(t, []string{"DELETE /api/v1/namespaces/portal/pods/db-2"}, cluster.writes("/pods/"))
+		require.Equal(t, []string{"DELETE /api/v1/namespaces/portal/pods/db-2"}, cluster.Writes("/pods/"))
 	})
 	t.Run("none before the controller has seen the change", func(t *testing.T) {
 		r, cluster := prepare(t)
-		amend(cluster, set, func(s *appsv1.StatefulSet) { s.Generation, s.Status.UpdateRevision = 2, "db-bad" })
+		apiserver.Amend(cluster, set, func(s *appsv1.StatefulSet) { s.Generation, s.Status.UpdateRevision = 2, "db-bad" })
 		done := make(chan error, 1)
 		go func() {
 			_, err := r.Rollback(t.Context(), 1)
 			done <- err
 		}()
 		require.Never(t, func() bool { return len(done) > 0 }, 300*time.Millisecond, 10*time.Millisecond)
-		amend(cluster, set, func(s *appsv1.StatefulSet) { s.Status.ObservedGeneration, s.Status.UpdateRevision = 2, "db-good" })
+		apiserver.Amend(cluster, set, func(s *appsv1.StatefulSet) { s.Status.ObservedGeneration, s.Status.UpdateRevision = 2, "db-good" })
 		require.NoError(t, <-done)
-		require.Len(t, cluster.writes("/pods/"), 2)
+		require.Len(t, cluster.Writes("/pods/"), 2)
 	})
 }

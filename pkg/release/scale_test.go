@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/apiserver"
 )
 
 const scaler = `apiVersion: autoscaling/v2
@@ -24,20 +25,22 @@ const keda = `{"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","m
 const hpaPath = "/apis/autoscaling/v2/namespaces/portal/horizontalpodautoscalers/"
 
 func TestTheNumberOfReplicasUnderAnAutoscalerStays(t *testing.T) {
-	replicas := func(cluster *api) int32 { return *cluster.object(deploymentPath).(*appsv1.Deployment).Spec.Replicas }
+	replicas := func(cluster *apiserver.API) int32 {
+		return *cluster.Object(deploymentPath).(*appsv1.Deployment).Spec.Replicas
+	}
 	changes := map[string]func(*Release) (record.Applied, error){
 		"apply":    func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("two")) },
 		"rollback": func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) },
 	}
 	cases := map[string]struct {
-		prepare func(*Release, *api)
+		prepare func(*Release, *apiserver.API)
 		want    int32
 	}{
-		"no autoscaler: the chart's number": {func(*Release, *api) {}, 1},
-		"one of the chart":                  {func(r *Release, _ *api) { r.Chart = chartOf(t, web+"---\n"+scaler) }, 5},
-		"one that somebody else made":       {func(_ *Release, c *api) { c.put(hpaPath+"keda-hpa-web", keda) }, 5},
-		"one that somebody else made for others": {func(_ *Release, c *api) {
-			c.put(hpaPath+"x", `{"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"x","namespace":"portal"},"spec":{"maxReplicas":9,"scaleTargetRef":{"apiVersion":"apps/v1","kind":"StatefulSet","name":"web"}}}`)
+		"no autoscaler: the chart's number": {func(*Release, *apiserver.API) {}, 1},
+		"one of the chart":                  {func(r *Release, _ *apiserver.API) { r.Chart = chartOf(t, web+"---\n"+scaler) }, 5},
+		"one that somebody else made":       {func(_ *Release, c *apiserver.API) { c.Put(hpaPath+"keda-hpa-web", keda) }, 5},
+		"one that somebody else made for others": {func(_ *Release, c *apiserver.API) {
+			c.Put(hpaPath+"x", `{"apiVersion":"autoscaling/v2","kind":"HorizontalPodAutoscaler","metadata":{"name":"x","namespace":"portal"},"spec":{"maxReplicas":9,"scaleTargetRef":{"apiVersion":"apps/v1","kind":"StatefulSet","name":"web"}}}`)
 		}, 1},
 	}
 	for name, c := range cases {
@@ -47,7 +50,7 @@ func TestTheNumberOfReplicasUnderAnAutoscalerStays(t *testing.T) {
 				c.prepare(r, cluster)
 				apply(t, r, "one")
 				apply(t, r, "other")
-				amend(cluster, deploymentPath, func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(5)) })
+				apiserver.Amend(cluster, deploymentPath, func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(5)) })
 				plan, err := r.Plan(t.Context(), image("two").Image())
 				require.NoError(t, err)
 				require.Equal(t, c.want == 1, len(plan.Changes) > 0 && contains(plan.Changes, "-  replicas: 5"))
@@ -76,7 +79,7 @@ spec:
 ---
 `+scaler)
 	applied := apply(t, r, "two")
-	require.EqualValues(t, 4, *cluster.object(deploymentPath).(*appsv1.Deployment).Spec.Replicas)
+	require.EqualValues(t, 4, *cluster.Object(deploymentPath).(*appsv1.Deployment).Spec.Replicas)
 	require.Empty(t, applied.Repairs)
 }
 
@@ -85,11 +88,11 @@ func TestAnAutoscalerThatTheChartGivesUpDecidesNoMore(t *testing.T) {
 	chart := r.Chart
 	r.Chart = chartOf(t, web+"---\n"+scaler)
 	apply(t, r, "one")
-	amend(cluster, deploymentPath, func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(5)) })
+	apiserver.Amend(cluster, deploymentPath, func(d *appsv1.Deployment) { d.Spec.Replicas = new(int32(5)) })
 	r.Chart = chart
 	apply(t, r, "two")
-	require.EqualValues(t, 1, *cluster.object(deploymentPath).(*appsv1.Deployment).Spec.Replicas)
-	require.Nil(t, cluster.object(hpaPath+"web"))
+	require.EqualValues(t, 1, *cluster.Object(deploymentPath).(*appsv1.Deployment).Spec.Replicas)
+	require.Nil(t, cluster.Object(hpaPath+"web"))
 }
 
 func contains(changes []record.Change, line string) bool {

@@ -13,6 +13,8 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagecrew/stagecrew/test/apiserver"
 )
 
 // pupil keeps what a release tells of secrets.
@@ -70,7 +72,7 @@ func TestSecretsAreToldBeforeAnythingIsSent(t *testing.T) {
 	r.Chart = chartOf(t, manySecrets)
 	r.Set = append(r.Set, "auth.password=Set-S3cret,auth.user=octocat")
 	for _, name := range []string{"pull", "ext", "one", "mounted", "projected"} {
-		cluster.put("/api/v1/namespaces/portal/secrets/"+name, "apiVersion: v1\nkind: Secret\nmetadata: {name: "+name+", namespace: portal}\ndata: {value: "+b64("Live-"+name)+", host: "+b64("db.example.com")+"}\n")
+		cluster.Put("/api/v1/namespaces/portal/secrets/"+name, "apiVersion: v1\nkind: Secret\nmetadata: {name: "+name+", namespace: portal}\ndata: {value: "+b64("Live-"+name)+", host: "+b64("db.example.com")+"}\n")
 	}
 	p := taught(r)
 	_, err := r.Plan(t.Context(), image("one").Image())
@@ -116,18 +118,18 @@ func TestASettingMayNameASecret(t *testing.T) {
 func TestALateSecretIsLearnedAndAForbiddenOneTold(t *testing.T) {
 	r, cluster := open(t)
 	r.Chart = chartOf(t, manySecrets)
-	cluster.meet = func(w http.ResponseWriter, request *http.Request) bool {
+	cluster.Meet = func(w http.ResponseWriter, request *http.Request) bool {
 		if !strings.HasSuffix(request.URL.Path, "/secrets/projected") {
 			return false
 		}
-		refusal(w, metav1.Status{Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: "no"})
+		apiserver.Refusal(w, metav1.Status{Code: http.StatusForbidden, Reason: metav1.StatusReasonForbidden, Message: "no"})
 		return true
 	}
 	p := taught(r)
 	_, err := r.Plan(t.Context(), image("one").Image())
 	require.NoError(t, err)
 	require.False(t, p.knows("Live-ext"))
-	cluster.put("/api/v1/namespaces/portal/secrets/ext", "apiVersion: v1\nkind: Secret\nmetadata: {name: ext, namespace: portal}\ndata: {value: "+b64("Live-ext")+"}\n")
+	cluster.Put("/api/v1/namespaces/portal/secrets/ext", "apiVersion: v1\nkind: Secret\nmetadata: {name: ext, namespace: portal}\ndata: {value: "+b64("Live-ext")+"}\n")
 	r.Learn(t.Context())
 	require.True(t, p.knows("Live-ext"))
 	require.Equal(t, []string{"projected"}, p.unread, "once")
@@ -137,7 +139,7 @@ func TestASecretThatChangesDuringARunIsReadAgain(t *testing.T) {
 	r, cluster := open(t)
 	r.Chart = chartOf(t, manySecrets)
 	put := func(value string) {
-		cluster.put("/api/v1/namespaces/portal/secrets/ext", "apiVersion: v1\nkind: Secret\nmetadata: {name: ext, namespace: portal}\ndata: {value: "+b64(value)+"}\n")
+		cluster.Put("/api/v1/namespaces/portal/secrets/ext", "apiVersion: v1\nkind: Secret\nmetadata: {name: ext, namespace: portal}\ndata: {value: "+b64(value)+"}\n")
 	}
 	put("Live-ext")
 	p := taught(r)

@@ -9,6 +9,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/apiserver"
 )
 
 // helm/helm#11553: Helm installs again from 3.11 on.
@@ -16,15 +17,15 @@ func TestAnUninstalledReleaseIsInstalledAgain(t *testing.T) {
 	r, cluster := open(t)
 	apply(t, r, "one")
 	killed(t, r, helmrelease.StatusUninstalled)
-	cluster.mu.Lock()
-	delete(cluster.objects, deploymentPath)
-	cluster.mu.Unlock()
+	cluster.Mu.Lock()
+	delete(cluster.Objects, deploymentPath)
+	cluster.Mu.Unlock()
 	_, err := r.Plan(t.Context(), image("two").Image())
 	require.NoError(t, err)
 	applied := apply(t, r, "two")
 	require.Equal(t, 2, applied.Revision.Number)
 	require.Equal(t, "deployed", applied.Revision.Status)
-	require.NotNil(t, cluster.object(deploymentPath))
+	require.NotNil(t, cluster.Object(deploymentPath))
 }
 
 func TestAReleaseThatIsBeingUninstalledIsRefused(t *testing.T) {
@@ -56,14 +57,14 @@ kind: Service
 metadata: {name: zz}
 spec: {ports: [{port: 80}]}
 `)
-	cluster.refusing("zz", apierrors.NewBadRequest("not now"))
+	cluster.RefuseName("zz", apierrors.NewBadRequest("not now"))
 	_, err := r.Apply(t.Context(), image("one"))
 	require.Error(t, err)
-	cluster.refuse = nil
-	cluster.mu.Lock()
-	delete(cluster.objects, configPath+"made-by-hook")
-	cluster.mu.Unlock()
-	require.NotNil(t, cluster.object(configPath+"was"))
+	cluster.Refuse = nil
+	cluster.Mu.Lock()
+	delete(cluster.Objects, configPath+"made-by-hook")
+	cluster.Mu.Unlock()
+	require.NotNil(t, cluster.Object(configPath+"was"))
 	r.Chart = chartOf(t, `apiVersion: v1
 kind: ConfigMap
 metadata: {name: made-by-hook, annotations: {helm.sh/hook: pre-install}}
@@ -74,13 +75,13 @@ metadata: {name: now}
 `)
 	applied := apply(t, r, "one")
 	require.Equal(t, 2, applied.Revision.Number)
-	require.NotNil(t, cluster.object(configPath+"made-by-hook"))
-	require.Nil(t, cluster.object(configPath+"was"))
+	require.NotNil(t, cluster.Object(configPath+"made-by-hook"))
+	require.Nil(t, cluster.Object(configPath+"was"))
 	require.Equal(t, []string{"removed ConfigMap/was, left over from revision 1"}, applied.Repairs)
 }
 
 // watched makes the release judge with this function.
-func watched(t *testing.T, cluster *api, chart string, watch func(context.Context, record.Applied) (record.Rollout, error)) *Release {
+func watched(t *testing.T, cluster *apiserver.API, chart string, watch func(context.Context, record.Applied) (record.Rollout, error)) *Release {
 	t.Helper()
 	r, err := Open(Options{Cluster: cluster, Namespace: "portal", Name: "backstage", Chart: chart, Watch: watch})
 	require.NoError(t, err)
@@ -101,7 +102,7 @@ metadata: {name: after, annotations: {helm.sh/hook: `+event+`}}
 `), func(_ context.Context, applied record.Applied) (record.Rollout, error) {
 					asked++
 					require.NotEmpty(t, applied.Workloads)
-					made = made || cluster.object(configPath+"after") != nil
+					made = made || cluster.Object(configPath+"after") != nil
 					return record.Rollout{Cause: cause}, nil
 				})
 				change := func() (record.Applied, error) { return r.Apply(t.Context(), image("one")) }
@@ -118,13 +119,13 @@ metadata: {name: after, annotations: {helm.sh/hook: `+event+`}}
 				require.False(t, made, "before the pods were ready")
 				if cause == nil {
 					require.NoError(t, err)
-					require.NotNil(t, cluster.object(configPath+"after"))
+					require.NotNil(t, cluster.Object(configPath+"after"))
 					return
 				}
 				var failed *ApplyError
 				require.ErrorAs(t, err, &failed)
 				require.Equal(t, *cause, failed.Cause)
-				require.Nil(t, cluster.object(configPath+"after"))
+				require.Nil(t, cluster.Object(configPath+"after"))
 			})
 		}
 	}
@@ -144,7 +145,7 @@ metadata: {name: after, annotations: {helm.sh/hook: post-install, stagecrew.dev/
 	})
 	_, err := r.Apply(t.Context(), image("one"))
 	require.NoError(t, err)
-	require.NotNil(t, cluster.object(configPath+"after"))
+	require.NotNil(t, cluster.Object(configPath+"after"))
 }
 
 // SUSE/suse-ai-up#26: "pre-upgrade hooks failed: context deadline exceeded".

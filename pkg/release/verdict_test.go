@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/apiserver"
 )
 
 // plainHelm makes the revision that a plain helm upgrade would: with the labels
@@ -102,7 +103,7 @@ func TestARevisionThatWasEditedIsNoTarget(t *testing.T) {
 				require.NoError(t, err)
 				c.edit(stored)
 				require.NoError(t, r.helm.config.Releases.Update(stored))
-				cluster.writes("")
+				cluster.Writes("")
 				_, planErr := r.PlanRollback(t.Context(), 1)
 				_, err = r.Rollback(t.Context(), 1)
 				if c.keyed && key == "" {
@@ -113,7 +114,7 @@ func TestARevisionThatWasEditedIsNoTarget(t *testing.T) {
 					require.ErrorContains(t, err, "[release/target-changed]")
 					require.Equal(t, record.KindRefused, record.KindOf(err))
 				}
-				require.Empty(t, cluster.writes(""))
+				require.Empty(t, cluster.Writes(""))
 				history, err = r.History(t.Context())
 				require.NoError(t, err)
 				require.False(t, history[1].IsTarget())
@@ -123,7 +124,7 @@ func TestARevisionThatWasEditedIsNoTarget(t *testing.T) {
 	}
 }
 
-func keyed(t *testing.T, cluster *api, chart, key string) *Release {
+func keyed(t *testing.T, cluster *apiserver.API, chart, key string) *Release {
 	t.Helper()
 	r, err := Open(Options{Cluster: cluster, Namespace: "portal", Name: "backstage", Chart: chart, VerdictKey: []byte(key)})
 	require.NoError(t, err)
@@ -266,7 +267,7 @@ func TestARecordOfAnotherRevisionThanItsNameSaysIsNamed(t *testing.T) {
 			require.NoError(t, err)
 			edit(stored)
 			require.NoError(t, r.helm.records.Update("sh.helm.release.v1.backstage.v1", stored))
-			amend(cluster, "/api/v1/namespaces/portal/secrets/sh.helm.release.v1.backstage.v1", func(s *corev1.Secret) {
+			apiserver.Amend(cluster, "/api/v1/namespaces/portal/secrets/sh.helm.release.v1.backstage.v1", func(s *corev1.Secret) {
 				s.Labels["name"], s.Labels["version"] = "backstage", "1"
 			})
 			r = reopen(t, cluster).with(r.Chart)

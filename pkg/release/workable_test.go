@@ -41,7 +41,7 @@ func TestAChartThatContradictsItselfIsRefusedByPlanAndApply(t *testing.T) {
 			require.Equal(t, record.KindRefused, record.KindOf(err))
 			_, err = r.Apply(t.Context(), image("one"))
 			require.ErrorContains(t, err, c.want)
-			require.Empty(t, cluster.writes(""))
+			require.Empty(t, cluster.Writes(""))
 		})
 	}
 }
@@ -61,7 +61,7 @@ func TestARecordThatNoSecretHoldsIsRefusedWithTheLargestFiles(t *testing.T) {
 		require.ErrorContains(t, err, "The largest: dump.sql (1228800 bytes), ", name)
 		require.ErrorContains(t, err, ".helmignore")
 		require.Equal(t, record.KindRefused, record.KindOf(err))
-		require.Empty(t, cluster.writes(""))
+		require.Empty(t, cluster.Writes(""))
 	}
 }
 
@@ -73,5 +73,5 @@ func TestImagesThatWereNotPlannedAreNotApplied(t *testing.T) {
 	_, err = r.Apply(t.Context(), image("one"))
 	require.ErrorContains(t, err, "[release/other-images]")
 	require.Equal(t, record.KindRefused, record.KindOf(err))
-	require.Empty(t, cluster.writes(""))
+	require.Empty(t, cluster.Writes(""))
 }

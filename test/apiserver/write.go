@@ -1,4 +1,4 @@
-package release
+package apiserver
 
 import (
 	"encoding/json"
@@ -27,11 +27,11 @@ import (
 func mapsKeys[V any](m map[string]V) iter.Seq[string] { return maps.Keys(m) }
 
 // write answers POST, PUT, PATCH and DELETE.
-func (a *api) write(w http.ResponseWriter, request *http.Request, kind apiKind, namespace, name string) {
+func (a *API) write(w http.ResponseWriter, request *http.Request, kind apiKind, namespace, name string) {
 	body, err := io.ReadAll(request.Body)
 	require.NoError(a.t, err)
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.Mu.Lock()
+	defer a.Mu.Unlock()
 	path, dry := request.URL.Path, request.URL.Query().Get("dryRun") != ""
 	if name == "" {
 		var head metav1.PartialObjectMetadata
@@ -43,16 +43,16 @@ func (a *api) write(w http.ResponseWriter, request *http.Request, kind apiKind, 
 	} else {
 		a.sent = append(a.sent, line)
 	}
-	live := a.objects[path]
+	live := a.Objects[path]
 	switch {
-	case namespace != "" && a.objects["/api/v1/namespaces/"+namespace] == nil:
-		refusal(w, missing("namespaces "+namespace))
+	case namespace != "" && a.Objects["/api/v1/namespaces/"+namespace] == nil:
+		Refusal(w, missing("namespaces "+namespace))
 		return
 	case name == "" && live != nil:
-		refusal(w, metav1.Status{Code: http.StatusConflict, Reason: metav1.StatusReasonAlreadyExists, Message: path + " already exists"})
+		Refusal(w, metav1.Status{Code: http.StatusConflict, Reason: metav1.StatusReasonAlreadyExists, Message: path + " already exists"})
 		return
 	case name != "" && live == nil:
-		refusal(w, missing(path))
+		Refusal(w, missing(path))
 		return
 	}
 	if request.Method == http.MethodDelete {
@@ -63,34 +63,34 @@ func (a *api) write(w http.ResponseWriter, request *http.Request, kind apiKind, 
 	if status == nil {
 		status = rules(live, next)
 	}
-	if status == nil && a.refuse != nil {
-		status = a.refuse(request.Method, next)
+	if status == nil && a.Refuse != nil {
+		status = a.Refuse(request.Method, next)
 	}
 	if status != nil {
-		refusal(w, *status)
+		Refusal(w, *status)
 		return
 	}
 	if !dry {
 		a.store(path, next)
 	}
-	reply(w, http.StatusOK, next)
+	Reply(w, http.StatusOK, next)
 }
 
-func (a *api) remove(w http.ResponseWriter, path string, body []byte) {
+func (a *API) remove(w http.ResponseWriter, path string, body []byte) {
 	var options metav1.DeleteOptions
 	require.NoError(a.t, json.Unmarshal(body, &options))
-	accessor, err := meta.Accessor(a.objects[path])
+	accessor, err := meta.Accessor(a.Objects[path])
 	require.NoError(a.t, err)
 	if p := options.Preconditions; p != nil && p.UID != nil && *p.UID != accessor.GetUID() {
-		refusal(w, metav1.Status{Code: http.StatusConflict, Reason: metav1.StatusReasonConflict, Message: "another uid"})
+		Refusal(w, metav1.Status{Code: http.StatusConflict, Reason: metav1.StatusReasonConflict, Message: "another uid"})
 		return
 	}
-	delete(a.objects, path)
-	reply(w, http.StatusOK, metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess})
+	delete(a.Objects, path)
+	Reply(w, http.StatusOK, metav1.Status{TypeMeta: metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}, Status: metav1.StatusSuccess})
 }
 
 // next is the object as the request would make it, with its field managers.
-func (a *api) next(request *http.Request, kind apiKind, namespace string, live runtime.Object, body []byte) (runtime.Object, *metav1.Status) {
+func (a *API) next(request *http.Request, kind apiKind, namespace string, live runtime.Object, body []byte) (runtime.Object, *metav1.Status) {
 	manager := request.URL.Query().Get("fieldManager")
 	fieldManager, err := managedfields.NewDefaultFieldManager(applyconfigurations.NewTypeConverter(scheme.Scheme),
 		scheme.Scheme, nothing{}, scheme.Scheme, kind.gvk(), kind.gvk().GroupVersion(), "", nil)
@@ -133,7 +133,7 @@ func (a *api) next(request *http.Request, kind apiKind, namespace string, live r
 }
 
 // carryOver does what the API server does to all objects, and some defaults.
-func (a *api) carryOver(method string, live, next runtime.Object, namespace string) *metav1.Status {
+func (a *API) carryOver(method string, live, next runtime.Object, namespace string) *metav1.Status {
 	accessor, err := meta.Accessor(next)
 	require.NoError(a.t, err)
 	if namespace != "" {

@@ -1,4 +1,7 @@
-package release
+// Package apiserver is a small API server for the tests of what talks to one: real
+// requests over HTTP, real patches and real field managers, but few kinds and no
+// controllers. It stands behind the clients of pkg/kube.
+package apiserver
 
 import (
 	"encoding/json"
@@ -13,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
@@ -28,22 +32,22 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/kube"
 )
 
-// api is a small API server: real requests over HTTP, real patches and real
+// API is a small API server: real requests over HTTP, real patches and real
 // field managers, but few kinds and no controllers.
-type api struct {
+type API struct {
 	t      *testing.T
 	server *httptest.Server
 
-	mu      sync.Mutex
-	objects map[string]runtime.Object // by path
+	Mu      sync.Mutex
+	Objects map[string]runtime.Object // by path
 	version int
 	sent    []string // writes that were not dry runs, "PATCH /apis/…"
 	tried   []string // dry runs
 	changed chan struct{}
 	// refuse may refuse a write; it sees the object as it would become.
-	refuse func(verb string, object runtime.Object) *metav1.Status
+	Refuse func(verb string, object runtime.Object) *metav1.Status
 	// meet sees each request first and may answer it.
-	meet func(http.ResponseWriter, *http.Request) bool
+	Meet func(http.ResponseWriter, *http.Request) bool
 }
 
 type apiKind struct {
@@ -77,44 +81,44 @@ func (k apiKind) base() string {
 	return "/apis/" + k.group + "/" + k.version
 }
 
-func newAPI(t *testing.T) *api {
+func New(t *testing.T) *API {
 	t.Helper()
-	a := &api{t: t, objects: map[string]runtime.Object{}, changed: make(chan struct{})}
-	a.server = httptest.NewServer(http.HandlerFunc(a.serve))
+	a := &API{t: t, Objects: map[string]runtime.Object{}, changed: make(chan struct{})}
+	a.server = httptest.NewServer(http.HandlerFunc(a.Serve))
 	t.Cleanup(a.server.Close)
 	t.Cleanup(a.server.CloseClientConnections)
-	a.put("/api/v1/namespaces/portal", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"portal"}}`)
-	a.put("/api/v1/namespaces/default", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"default"}}`)
+	a.Put("/api/v1/namespaces/portal", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"portal"}}`)
+	a.Put("/api/v1/namespaces/default", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"default"}}`)
 	return a
 }
 
-func (a *api) config() *rest.Config {
+func (a *API) config() *rest.Config {
 	return &rest.Config{Host: a.server.URL, QPS: 1000, Burst: 1000, WrapTransport: kube.Patience(nil, 2*time.Second), ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
 }
 
 // Getter and Clientset make it a Cluster.
-func (a *api) Getter() genericclioptions.RESTClientGetter {
+func (a *API) Getter() genericclioptions.RESTClientGetter {
 	flags := genericclioptions.NewConfigFlags(false)
 	flags.WrapConfigFn = func(*rest.Config) *rest.Config { return a.config() }
 	flags.APIServer = &a.server.URL
 	return flags
 }
 
-func (a *api) Clientset() kubernetes.Interface {
+func (a *API) Clientset() kubernetes.Interface {
 	client, err := kubernetes.NewForConfig(a.config())
 	require.NoError(a.t, err)
 	return client
 }
 
-func (a *api) serve(w http.ResponseWriter, request *http.Request) {
-	if a.meet != nil && a.meet(w, request) {
+func (a *API) Serve(w http.ResponseWriter, request *http.Request) {
+	if a.Meet != nil && a.Meet(w, request) {
 		return
 	}
 	if request.URL.Path == "/openapi/v2" {
 		return // the empty document, in protobuf
 	}
 	if document := discovered(request.URL.Path); document != nil {
-		reply(w, http.StatusOK, document)
+		Reply(w, http.StatusOK, document)
 		return
 	}
 	for _, kind := range apiKinds {
@@ -146,7 +150,7 @@ func (a *api) serve(w http.ResponseWriter, request *http.Request) {
 		}
 		return
 	}
-	refusal(w, metav1.Status{Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound, Message: "no such path " + request.URL.Path})
+	Refusal(w, metav1.Status{Code: http.StatusNotFound, Reason: metav1.StatusReasonNotFound, Message: "no such path " + request.URL.Path})
 }
 
 // discovered answers questions about the API itself.
@@ -196,27 +200,27 @@ func discovered(path string) any {
 	return nil
 }
 
-func reply(w http.ResponseWriter, code int, body any) {
+func Reply(w http.ResponseWriter, code int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(body)
 }
 
-func refusal(w http.ResponseWriter, status metav1.Status) {
+func Refusal(w http.ResponseWriter, status metav1.Status) {
 	status.TypeMeta = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}
 	status.Status = metav1.StatusFailure
-	reply(w, int(status.Code), status)
+	Reply(w, int(status.Code), status)
 }
 
-func (a *api) get(w http.ResponseWriter, request *http.Request) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	object, found := a.objects[request.URL.Path]
+func (a *API) get(w http.ResponseWriter, request *http.Request) {
+	a.Mu.Lock()
+	defer a.Mu.Unlock()
+	object, found := a.Objects[request.URL.Path]
 	if !found {
-		refusal(w, missing(request.URL.Path))
+		Refusal(w, missing(request.URL.Path))
 		return
 	}
-	reply(w, http.StatusOK, object)
+	Reply(w, http.StatusOK, object)
 }
 
 func missing(path string) metav1.Status {
@@ -224,14 +228,14 @@ func missing(path string) metav1.Status {
 }
 
 // selected gives the objects of a collection that the request asks for.
-func (a *api) selected(request *http.Request, kind apiKind, namespace string) []runtime.Object {
+func (a *API) selected(request *http.Request, kind apiKind, namespace string) []runtime.Object {
 	query := request.URL.Query()
 	selector, err := labels.Parse(query.Get("labelSelector"))
 	require.NoError(a.t, err)
 	name := strings.TrimPrefix(query.Get("fieldSelector"), "metadata.name=")
 	var items []runtime.Object
-	for _, path := range slices.Sorted(mapsKeys(a.objects)) {
-		object := a.objects[path]
+	for _, path := range slices.Sorted(mapsKeys(a.Objects)) {
+		object := a.Objects[path]
 		accessor, err := meta.Accessor(object)
 		require.NoError(a.t, err)
 		if object.GetObjectKind().GroupVersionKind() == kind.gvk() && (namespace == "" || accessor.GetNamespace() == namespace) &&
@@ -242,30 +246,30 @@ func (a *api) selected(request *http.Request, kind apiKind, namespace string) []
 	return items
 }
 
-func (a *api) list(w http.ResponseWriter, request *http.Request, kind apiKind, namespace string) {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	reply(w, http.StatusOK, map[string]any{
+func (a *API) list(w http.ResponseWriter, request *http.Request, kind apiKind, namespace string) {
+	a.Mu.Lock()
+	defer a.Mu.Unlock()
+	Reply(w, http.StatusOK, map[string]any{
 		"apiVersion": kind.gvk().GroupVersion().String(), "kind": kind.kind + "List",
 		"metadata": map[string]string{"resourceVersion": strconv.Itoa(a.version)}, "items": a.selected(request, kind, namespace),
 	})
 }
 
 // watch sends the state of all selected objects at each change.
-func (a *api) watch(w http.ResponseWriter, request *http.Request, kind apiKind, namespace string) {
+func (a *API) watch(w http.ResponseWriter, request *http.Request, kind apiKind, namespace string) {
 	if request.URL.Query().Get("sendInitialEvents") != "" {
-		refusal(w, metav1.Status{Code: http.StatusUnprocessableEntity, Reason: metav1.StatusReasonInvalid, Message: "sendInitialEvents is not known"})
+		Refusal(w, metav1.Status{Code: http.StatusUnprocessableEntity, Reason: metav1.StatusReasonInvalid, Message: "sendInitialEvents is not known"})
 		return
 	}
 	w.WriteHeader(http.StatusOK)
 	w.(http.Flusher).Flush()
 	for {
-		a.mu.Lock()
+		a.Mu.Lock()
 		items, changed := a.selected(request, kind, namespace), a.changed
 		for _, item := range items {
 			_ = json.NewEncoder(w).Encode(map[string]any{"type": "MODIFIED", "object": item})
 		}
-		a.mu.Unlock()
+		a.Mu.Unlock()
 		w.(http.Flusher).Flush()
 		select {
 		case <-changed:
@@ -277,38 +281,38 @@ func (a *api) watch(w http.ResponseWriter, request *http.Request, kind apiKind, 
 	}
 }
 
-// put stores an object without a request.
-func (a *api) put(path, text string) {
+// Put stores an object without a request.
+func (a *API) Put(path, text string) {
 	a.t.Helper()
 	object, _, err := scheme.Codecs.UniversalDeserializer().Decode([]byte(text), nil, nil)
 	require.NoError(a.t, err)
-	a.mu.Lock()
-	defer a.mu.Unlock()
+	a.Mu.Lock()
+	defer a.Mu.Unlock()
 	a.store(path, object)
 }
 
-// amend changes an object without a request.
-func amend[T runtime.Object](a *api, path string, change func(T)) {
+// Amend changes an object without a request.
+func Amend[T runtime.Object](a *API, path string, change func(T)) {
 	a.t.Helper()
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	object, ok := a.objects[path].DeepCopyObject().(T)
+	a.Mu.Lock()
+	defer a.Mu.Unlock()
+	object, ok := a.Objects[path].DeepCopyObject().(T)
 	require.True(a.t, ok, path)
 	change(object)
 	a.store(path, object)
 }
 
-// object reads what is stored, nil for nothing.
-func (a *api) object(path string) runtime.Object {
-	a.mu.Lock()
-	defer a.mu.Unlock()
-	if object := a.objects[path]; object != nil {
+// Object reads what is stored, nil for nothing.
+func (a *API) Object(path string) runtime.Object {
+	a.Mu.Lock()
+	defer a.Mu.Unlock()
+	if object := a.Objects[path]; object != nil {
 		return object.DeepCopyObject()
 	}
 	return nil
 }
 
-func (a *api) store(path string, object runtime.Object) {
+func (a *API) store(path string, object runtime.Object) {
 	a.version++
 	accessor, err := meta.Accessor(object)
 	require.NoError(a.t, err)
@@ -316,16 +320,29 @@ func (a *api) store(path string, object runtime.Object) {
 	if accessor.GetUID() == "" {
 		accessor.SetUID(types.UID("uid-" + strconv.Itoa(a.version)))
 	}
-	a.objects[path] = object
+	a.Objects[path] = object
 	close(a.changed)
 	a.changed = make(chan struct{})
 }
 
-// writes gives the writes since the last call whose path has the part.
-func (a *api) writes(part string) []string {
-	a.mu.Lock()
-	defer a.mu.Unlock()
+// Writes gives the writes since the last call whose path has the part.
+func (a *API) Writes(part string) []string {
+	a.Mu.Lock()
+	defer a.Mu.Unlock()
 	result := slices.DeleteFunc(slices.Clone(a.sent), func(line string) bool { return !strings.Contains(line, part) })
 	a.sent, a.tried = nil, nil
 	return result
+}
+
+// RefuseName makes the API server answer writes of the object by that name with err.
+func (a *API) RefuseName(name string, err apierrors.APIStatus) {
+	a.Mu.Lock()
+	defer a.Mu.Unlock()
+	a.Refuse = func(_ string, object runtime.Object) *metav1.Status {
+		if accessor, metaErr := meta.Accessor(object); metaErr == nil && accessor.GetName() == name {
+			status := err.Status()
+			return &status
+		}
+		return nil
+	}
 }
