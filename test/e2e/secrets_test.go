@@ -97,6 +97,7 @@ spec:
             cat /tls/tls.key
           }
           say
+          {{ if eq .Values.mode "slow" }}sleep 30{{ end }}
           {{ if eq .Values.mode "crash" }}say >&2; exit 1{{ end }}
           mkdir -p /tmp/w; say > /tmp/w/said
           {{ if eq .Values.mode "answer" }}
@@ -145,9 +146,10 @@ type leaky struct {
 	kubeconfig      string
 }
 
-func newLeaky(t *testing.T) leaky {
-	l := leaky{t: t, namespace: "e2e-secrets", root: t.TempDir()}
+func newLeaky(t *testing.T, namespace string) leaky {
+	l := leaky{t: t, namespace: namespace, root: t.TempDir()}
 	kubectl(t, "create", "namespace", l.namespace)
+	t.Cleanup(func() { kubectl(t, "delete", "namespace", l.namespace, "--wait=false") })
 	in := func(args ...string) { kubectl(t, append([]string{"-n", l.namespace}, args...)...) }
 	in("create", "secret", "generic", "ext", "--from-literal=ext="+leaked["a Secret made by hand"])
 	in("create", "secret", "docker-registry", "pull", "--docker-server=r.example.com", "--docker-username=joe", "--docker-password="+leaked["Docker's credentials"])
@@ -190,8 +192,19 @@ func (l leaky) withToken() string {
 	return path
 }
 
+// deploy are the arguments of a deploy in one of the chart's modes.
+func (l leaky) deploy(mode string, extra ...string) []string {
+	args := []string{"deploy", "--set", "mode=" + mode, "--values", filepath.Join(l.root, "values.yaml"), "--set", "auth.password=" + leaked["--set"]}
+	return append(args, extra...)
+}
+
 // run is one command in a step of a workflow, with all that left it.
 func (l leaky) run(name string, args ...string) (exit int, sinks map[string]string) {
+	return l.disturbed(envtest.Env(l.t, "E2E_STAGECREW"), name, func(*running) {}, args...)
+}
+
+// disturbed is run of a program to which something happens meanwhile.
+func (l leaky) disturbed(program, name string, disturb func(*running), args ...string) (exit int, sinks map[string]string) {
 	t, dir := l.t, filepath.Join(l.root, name)
 	require.NoError(t, os.Mkdir(dir, 0o755))
 	in := func(file string) string { return filepath.Join(dir, file) }
@@ -200,15 +213,20 @@ func (l leaky) run(name string, args ...string) (exit int, sinks map[string]stri
 		args = append(args, "--image", image(t), "--chart", filepath.Join(l.root, "chart"), "--allow-unsigned-unsafe",
 			"--smoke", filepath.Join(l.root, "smoke.yaml"), "--evidence-dir", in("evidence"), "--timeout", "90s", "--rollback-timeout", "90s")
 	}
-	cmd := exec.CommandContext(t.Context(), envtest.Env(t, "E2E_STAGECREW"), args...)
+	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir = dir
+	// Where a stack is kept that no record has.
+	require.NoError(t, os.Mkdir(in("tmp"), 0o755))
 	cmd.Env = append(os.Environ(), "GITHUB_ACTIONS=true", "GITHUB_OUTPUT="+in("output"), "GITHUB_STEP_SUMMARY="+in("summary.md"),
-		"REGISTRY_PASSWORD="+leaked["the registry"], "REGISTRY_USERNAME=joe", "BACKSTAGE_SMOKE_TOKEN="+leaked["a smoke token"])
-	var stdout, stderr strings.Builder
-	cmd.Stdout, cmd.Stderr = &stdout, &stderr
-	_ = cmd.Run()
+		"TMPDIR="+in("tmp"), "REGISTRY_PASSWORD="+leaked["the registry"], "REGISTRY_USERNAME=joe", "BACKSTAGE_SMOKE_TOKEN="+leaked["a smoke token"])
+	var stdout strings.Builder
+	log := &running{cmd: cmd}
+	cmd.Stdout, cmd.Stderr = &stdout, log
+	require.NoError(t, cmd.Start())
+	disturb(log)
+	_ = cmd.Wait()
 	sinks = map[string]string{"stdout": stdout.String()}
-	for line := range strings.Lines(stderr.String()) {
+	for line := range strings.Lines(log.String()) {
 		if !strings.HasPrefix(line, "::add-mask::") { // the runner shows none
 			sinks["stderr"] += line
 		}
@@ -248,12 +266,8 @@ func forms(secret string) []string {
 
 func TestNoSecretLeaves(t *testing.T) {
 	envtest.Env(t, "E2E_KUBECONFIG")
-	l := newLeaky(t)
-	defer kubectl(t, "delete", "namespace", l.namespace, "--wait=false")
-	values := []string{"--values", filepath.Join(l.root, "values.yaml"), "--set", "auth.password=" + leaked["--set"]}
-	deploy := func(mode string, extra ...string) []string {
-		return append(append([]string{"deploy", "--set", "mode=" + mode}, values...), extra...)
-	}
+	l := newLeaky(t, "e2e-secrets")
+	deploy := l.deploy
 	for _, c := range []struct {
 		name string
 		args []string
@@ -279,14 +293,20 @@ func TestNoSecretLeaves(t *testing.T) {
 				run.kubeconfig, args = string(text), deploy("good")
 			}
 			exit, sinks := run.run(strings.ReplaceAll(c.name, " ", "-"), args...)
-			for sink, text := range sinks {
-				for kind, secret := range leaked {
-					for _, form := range forms(secret) {
-						require.NotContains(t, text, form, "%s in %s", kind, sink)
-					}
-				}
-			}
+			noneIn(t, sinks)
 			require.Equal(t, c.exit, exit)
 		})
+	}
+}
+
+// noneIn requires that no sink has a secret, in any form.
+func noneIn(t *testing.T, sinks map[string]string) {
+	t.Helper()
+	for sink, text := range sinks {
+		for kind, secret := range leaked {
+			for _, form := range forms(secret) {
+				require.NotContains(t, text, form, "%s in %s", kind, sink)
+			}
+		}
 	}
 }
