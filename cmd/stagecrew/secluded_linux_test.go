@@ -35,7 +35,7 @@ func TestProgramsOfABuildCannotSeeSecrets(t *testing.T) {
 	require.NoError(t, err)
 	for name, user := range users {
 		t.Run(name, func(t *testing.T) {
-			dir, err := os.MkdirTemp("", "secluded-")
+			dir, err := os.MkdirTemp("", "secluded-") //nolint:usetesting // other users may not enter the test's own
 			require.NoError(t, err)
 			t.Cleanup(func() { _ = os.RemoveAll(dir) })
 			require.NoError(t, os.Chmod(dir, 0o777))

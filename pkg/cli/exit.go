@@ -43,6 +43,7 @@ func exitCode(v record.Verdict, err error) int {
 		return exitNeedsHuman
 	case record.VerdictCancelled:
 		return exitCancelled
+	case record.VerdictUnknown, record.VerdictError: // the error decides
 	}
 	if record.KindOf(err) == record.KindInput {
 		return exitUsage

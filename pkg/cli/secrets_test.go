@@ -108,7 +108,7 @@ func settingsOfARun() (config.Settings, []string) {
 
 // spoken is how an application may write a value.
 func spoken(secret string) []string {
-	asJSON, _ := json.Marshal(secret) //nolint:errcheck // a string
+	asJSON, _ := json.Marshal(secret) // a string
 	return []string{
 		secret, "joe " + base64.StdEncoding.EncodeToString([]byte("joe:"+secret)), url.QueryEscape(secret), "'" + url.PathEscape(secret) + "'",
 		string(asJSON), strconv.Quote(secret), base64.StdEncoding.EncodeToString([]byte(secret)), "line\n" + secret + "\nline", "cut " + secret[:len(secret)-2] + "…",

@@ -108,6 +108,7 @@ func (r *run) adopt(ctx context.Context, applied record.Applied) error {
 			return nil
 		}
 		return fmt.Errorf("judging the live revision %d: %w", number, t.err)
+	default: // it is bad
 	}
 	r.missing(t.rollout.Cause)
 	if len(t.checks) == 0 {

@@ -281,6 +281,7 @@ func (r *run) finish(at state) {
 		r.result.Verdict = record.VerdictOK
 	case cancelled:
 		r.cancelled()
+	default: // ended: the error tells
 	}
 }
 

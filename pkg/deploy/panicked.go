@@ -40,8 +40,9 @@ func (r *run) panicked(at state, err *record.Panicked) event {
 			r.result.Cause = &record.Cause{Code: "deploy/panicked", Message: err.Error()}
 		}
 		return failed
+	default:
+		return r.breaks(err)
 	}
-	return r.breaks(err)
 }
 
 // panickedApply asks the history whether the apply came to a revision.

@@ -70,7 +70,7 @@ func (c *Cluster) Clientset() kubernetes.Interface { return c.Client }
 // client-go logs by itself to stderr; what matters comes back as an error. It would
 // also end the process: by a panic in a goroutine of its own, after which it works on
 // just as well, and by a fatal line in the log.
-func init() { //nolint:gochecknoinits // client-go offers variables only
+func init() { // client-go offers variables only
 	klog.SetSlogLogger(slog.New(slog.DiscardHandler))
 	klog.OsExit = func(code int) { panic(fmt.Sprintf("client-go wants to end the process with code %d", code)) }
 	utilruntime.ReallyCrash = false

@@ -124,7 +124,7 @@ func TestTheWaitForAnAPIServerEndsWithTheContext(t *testing.T) {
 		require.NoError(t, err)
 		began := time.Now()
 		refused := failing(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
-		_, err = Patience(nil, 0)(&scripted{steps: []func() (*http.Response, error){refused}}).RoundTrip(request) //nolint:bodyclose // there is none
+		_, err = Patience(nil, 0)(&scripted{steps: []func() (*http.Response, error){refused}}).RoundTrip(request) // there is none
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, time.Second, time.Since(began))
 	})

@@ -31,7 +31,7 @@ func (c *check) autoscalers(ctx context.Context) {
 // scaled is what a HorizontalPodAutoscaler, or a ScaledObject of KEDA, scales; its
 // name is "" for another object.
 func scaled(o object) (kind, name string) {
-	target, _, _ := unstructured.NestedMap(o.Object, "spec", "scaleTargetRef") //nolint:errcheck // another type counts as none
+	target, _, _ := unstructured.NestedMap(o.Object, "spec", "scaleTargetRef") // another type counts as none
 	name, _ = target["name"].(string)
 	if kind, _ = target["kind"].(string); kind == "" {
 		kind = "Deployment" // KEDA's default

@@ -8,6 +8,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	appsv1 "k8s.io/api/apps/v1"
@@ -196,8 +197,8 @@ func TestAnAPIServerThatIsAwayForAMomentDoesNotFailAnApply(t *testing.T) {
 		}
 		left--
 		connection, _, err := w.(http.Hijacker).Hijack()
-		require.NoError(t, err)
-		require.NoError(t, connection.Close())
+		assert.NoError(t, err)
+		assert.NoError(t, connection.Close())
 		return true
 	}
 	apply(t, r, "two")
@@ -217,8 +218,8 @@ func TestARecordWhoseCreationGotNoAnswerIsLookedFor(t *testing.T) {
 					cluster.Serve(httptest.NewRecorder(), request)
 				}
 				connection, _, err := w.(http.Hijacker).Hijack()
-				require.NoError(t, err)
-				require.NoError(t, connection.Close())
+				assert.NoError(t, err)
+				assert.NoError(t, connection.Close())
 				return true
 			}
 			require.Equal(t, 1, apply(t, r, "one").Revision.Number)

@@ -138,9 +138,9 @@ func definitions(text string) []definition {
 		if o.GetKind() != "CustomResourceDefinition" {
 			continue
 		}
-		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")        //nolint:errcheck // "" is no kind
-		kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind") //nolint:errcheck // "" is no kind
-		versions, _, _ := unstructured.NestedSlice(o.Object, "spec", "versions")   //nolint:errcheck // none are none
+		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")        // "" is no kind
+		kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind") // "" is no kind
+		versions, _, _ := unstructured.NestedSlice(o.Object, "spec", "versions")   // none are none
 		d := definition{name: o.GetName(), kind: schema.GroupKind{Group: group, Kind: kind}, file: o.source}
 		for _, version := range versions {
 			if name, _ := mapOf(version)["name"].(string); mapOf(version)["served"] == true {

@@ -19,7 +19,7 @@ import (
 func (t *trial) outdated(c *chart.Chart) []record.Concern {
 	var all []record.Concern
 	for _, crd := range c.CRDObjects() {
-		objects, _ := documents(string(crd.File.Data)) //nolint:errcheck // Helm will say it
+		objects, _ := documents(string(crd.File.Data)) // Helm will say it
 		for _, object := range objects {
 			info, err := t.place(object)
 			if err != nil || object.GetKind() != "CustomResourceDefinition" {

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
@@ -203,7 +204,7 @@ spec: {group: example.com, scope: Namespaced, names: {kind: Widget, plural: widg
 					return false
 				}
 				asJSON, err := yaml.YAMLToJSON([]byte(c.live))
-				require.NoError(t, err)
+				assert.NoError(t, err)
 				apiserver.Reply(w, http.StatusOK, json.RawMessage(asJSON))
 				return true
 			}

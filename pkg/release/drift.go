@@ -63,7 +63,7 @@ func (c *client) drift(ctx context.Context, stored *helmrelease.Release) ([]reco
 	err = each(ctx, wanted, func(i int, info *resource.Info) (err error) {
 		number, hasNumber := asked[key(info)]
 		if there[i] == nil && hasNumber {
-			there[i], _ = live(info) //nolint:errcheck // what is wrong with it is said below
+			there[i], _ = live(info) // what is wrong with it is said below
 		}
 		if found[i], err = c.driftOf(ctx, info, there[i]); err != nil || !hasNumber {
 			return err
@@ -115,7 +115,7 @@ func expires(info *resource.Info) bool {
 	if err != nil || object.GetKind() != "Job" {
 		return false
 	}
-	_, found, _ := unstructured.NestedFieldNoCopy(object.Object, "spec", "ttlSecondsAfterFinished") //nolint:errcheck // another type counts as none
+	_, found, _ := unstructured.NestedFieldNoCopy(object.Object, "spec", "ttlSecondsAfterFinished") // another type counts as none
 	return found
 }
 

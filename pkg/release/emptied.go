@@ -121,7 +121,7 @@ func (c *client) leastOfChart(info *resource.Info, target helmkube.ResourceList)
 // ScaledObject, an Argo Rollout that took its pods over.
 func takesOver(object *unstructured.Unstructured, info *resource.Info) bool {
 	for _, field := range []string{"scaleTargetRef", "workloadRef"} {
-		ref, _, _ := unstructured.NestedMap(object.Object, "spec", field) //nolint:errcheck // another type names nothing
+		ref, _, _ := unstructured.NestedMap(object.Object, "spec", field) // another type names nothing
 		kind, named := ref["kind"].(string)
 		if ref["name"] == info.Name && (!named || kind == info.Mapping.GroupVersionKind.Kind) {
 			return true

@@ -23,7 +23,7 @@ import (
 const fieldManager = "stagecrew"
 
 // Helm would take the name of the file that this program is started from.
-func init() { helmkube.ManagedFieldsManager = fieldManager } //nolint:gochecknoinits // Helm offers a variable only
+func init() { helmkube.ManagedFieldsManager = fieldManager } // Helm offers a variable only
 
 // hookTimeout bounds the chart's hooks where the context has no deadline.
 const hookTimeout = 5 * time.Minute
@@ -112,6 +112,7 @@ func wasComplete(records []*helmrelease.Release) bool {
 		case helmrelease.StatusSuperseded:
 			// What Helm writes on an uninstalled one when it installs again.
 			return stored.Info.Description != "superseded by new release"
+		default: // an older one tells
 		}
 	}
 	return false
@@ -155,7 +156,7 @@ func (r *Release) change(ctx context.Context, body func() (record.Applied, error
 	e := r.helm
 	e.begin(ctx)
 	done := make(chan outcome, 1)
-	go func() { //nolint:contextcheck // the door has ctx
+	go func() { // the door has ctx
 		var applied record.Applied
 		// The chart's templates run in here, too.
 		err := record.Guard(func() (err error) { applied, err = body(); return err })

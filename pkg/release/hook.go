@@ -40,7 +40,7 @@ func (c *client) lastWords(resources helmkube.ResourceList) string {
 			c.log.Debug("reading the log of a hook", "pod", pod, "error", err)
 			continue
 		}
-		text, _ := io.ReadAll(io.LimitReader(stream, size)) //nolint:errcheck // what came is better than nothing
+		text, _ := io.ReadAll(io.LimitReader(stream, size)) // what came is better than nothing
 		_ = stream.Close()
 		return strings.TrimSpace(string(text))
 	}

@@ -19,7 +19,7 @@ func imageOf(record *helmrelease.Release, path string) string {
 			if !strings.Contains(text, digest) {
 				continue
 			}
-			objects, _ := documents(text) //nolint:errcheck // what cannot be read runs nothing
+			objects, _ := documents(text) // what cannot be read runs nothing
 			for _, object := range objects {
 				if runs(object.Object, repository, digest) {
 					return repository + "@" + digest

@@ -2,7 +2,6 @@ package release
 
 import (
 	"context"
-	"errors"
 	"net/http"
 	"strings"
 	"sync/atomic"
@@ -169,5 +168,5 @@ func TestALockThatIsAskedForTooLateIsNotTaken(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
 	_, _, err := r.Lock(ctx, "run 1")
-	require.True(t, errors.Is(err, context.Canceled), err)
+	require.ErrorIs(t, err, context.Canceled)
 }

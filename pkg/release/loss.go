@@ -33,8 +33,8 @@ func (t *trial) loss(object *unstructured.Unstructured) string {
 	case "CustomResourceDefinition.apiextensions.k8s.io":
 		return "all objects of its kind"
 	case "StatefulSet.apps":
-		retention, _, _ := unstructured.NestedString(object.Object, "spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted") //nolint:errcheck // "" is the default
-		templates, _, _ := unstructured.NestedSlice(object.Object, "spec", "volumeClaimTemplates")                                 //nolint:errcheck // none are none
+		retention, _, _ := unstructured.NestedString(object.Object, "spec", "persistentVolumeClaimRetentionPolicy", "whenDeleted") // "" is the default
+		templates, _, _ := unstructured.NestedSlice(object.Object, "spec", "volumeClaimTemplates")                                 // none are none
 		return joined(pods(status["readyReplicas"]), lossIf(retention == "Delete" && len(templates) > 0, "the data in its claims"))
 	case "Deployment.apps", "ReplicaSet.apps", "ReplicationController":
 		return pods(status["readyReplicas"])
@@ -144,7 +144,7 @@ func oneWay(before, after *unstructured.Unstructured) string {
 // (https://github.com/helm/helm/issues/11359).
 func grown(before, after *unstructured.Unstructured) string {
 	size := func(claim *unstructured.Unstructured) (string, resource.Quantity) {
-		text, _, _ := unstructured.NestedString(claim.Object, "spec", "resources", "requests", "storage") //nolint:errcheck // "" is no size
+		text, _, _ := unstructured.NestedString(claim.Object, "spec", "resources", "requests", "storage") // "" is no size
 		quantity, err := resource.ParseQuantity(text)
 		if err != nil {
 			return "", resource.Quantity{}
@@ -157,7 +157,7 @@ func grown(before, after *unstructured.Unstructured) string {
 }
 
 func storageVersion(definition *unstructured.Unstructured) string {
-	versions, _, _ := unstructured.NestedSlice(definition.Object, "spec", "versions") //nolint:errcheck // none are none
+	versions, _, _ := unstructured.NestedSlice(definition.Object, "spec", "versions") // none are none
 	for _, version := range versions {
 		if fields := mapOf(version); fields["storage"] == true {
 			name, _ := fields["name"].(string)

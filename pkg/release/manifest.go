@@ -64,13 +64,13 @@ func (r *Release) before(stored *helmrelease.Release) []*unstructured.Unstructur
 	if last == nil {
 		return nil
 	}
-	objects, _ := documents(last.Manifest) //nolint:errcheck // Helm has applied it
+	objects, _ := documents(last.Manifest) // Helm has applied it
 	return objects
 }
 
 // expiring reports whether Kubernetes removes an object after its end.
 func expiring(o *unstructured.Unstructured) bool {
-	_, found, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "ttlSecondsAfterFinished") //nolint:errcheck // another type counts as none
+	_, found, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "ttlSecondsAfterFinished") // another type counts as none
 	return found && o.GetKind() == "Job"
 }
 
@@ -126,17 +126,17 @@ func isService(o *unstructured.Unstructured) bool {
 
 // selector is that of a Service, nil for one that selects no pods.
 func selector(service *unstructured.Unstructured) map[string]string {
-	kind, _, _ := unstructured.NestedString(service.Object, "spec", "type") //nolint:errcheck // the API server says it
+	kind, _, _ := unstructured.NestedString(service.Object, "spec", "type") // the API server says it
 	if kind == "ExternalName" {
 		return nil
 	}
-	selector, _, _ := unstructured.NestedStringMap(service.Object, "spec", "selector") //nolint:errcheck // see above
+	selector, _, _ := unstructured.NestedStringMap(service.Object, "spec", "selector") // see above
 	return selector
 }
 
 // ports are those of a Service.
 func ports(service *unstructured.Unstructured) []map[string]any {
-	list, _, _ := unstructured.NestedSlice(service.Object, "spec", "ports") //nolint:errcheck // see above
+	list, _, _ := unstructured.NestedSlice(service.Object, "spec", "ports") // see above
 	var all []map[string]any
 	for _, item := range list {
 		if port, ok := item.(map[string]any); ok {
@@ -187,7 +187,7 @@ func led(service *unstructured.Unstructured, before []*unstructured.Unstructured
 }
 
 func selects(selector map[string]string, template map[string]any) bool {
-	labels, _, _ := unstructured.NestedStringMap(template, "metadata", "labels") //nolint:errcheck // see above
+	labels, _, _ := unstructured.NestedStringMap(template, "metadata", "labels") // see above
 	for key, value := range selector {
 		if have, found := labels[key]; !found || have != value {
 			return false
@@ -203,7 +203,7 @@ func offers(template map[string]any, target any) bool {
 		return true
 	}
 	for _, field := range []string{"containers", "initContainers"} {
-		containers, _, _ := unstructured.NestedSlice(template, "spec", field) //nolint:errcheck // see above
+		containers, _, _ := unstructured.NestedSlice(template, "spec", field) // see above
 		for _, c := range containers {
 			container, _ := c.(map[string]any)
 			list, _ := container["ports"].([]any)

@@ -70,7 +70,7 @@ func (r *Release) plan(
 		return record.Plan{}, nil, err
 	}
 	// Helm makes the definitions of crds when it installs.
-	records, _ := e.config.Releases.History(r.Name) //nolint:errcheck // they are in memory
+	records, _ := e.config.Releases.History(r.Name) // they are in memory
 	trial.client, trial.first = e.client, !wasComplete(records)
 	e.config.KubeClient = trial
 	e.begin(ctx)

@@ -74,7 +74,7 @@ func hasTemplate(value any, depth int) bool {
 
 func isPodTemplate(value any) bool {
 	object, _ := value.(map[string]any)
-	containers, _, _ := unstructured.NestedSlice(object, "spec", "containers") //nolint:errcheck // another type is no template
+	containers, _, _ := unstructured.NestedSlice(object, "spec", "containers") // another type is no template
 	return slices.ContainsFunc(containers, func(c any) bool {
 		container, _ := c.(map[string]any)
 		image, _ := container["image"].(string)
@@ -87,6 +87,6 @@ func podTemplate(o *unstructured.Unstructured) map[string]any {
 	if o.GetKind() == "Pod" {
 		return o.Object
 	}
-	template, _, _ := unstructured.NestedMap(o.Object, "spec", "template") //nolint:errcheck // the API server says it
+	template, _, _ := unstructured.NestedMap(o.Object, "spec", "template") // the API server says it
 	return template
 }

@@ -137,7 +137,7 @@ func (r rejection) changedBeyond(from, to map[string]any, allowed [][]string) []
 		c := comparison{}
 		c.value("spec."+k, to[k], to[k], from[k], true, owners{})
 		for _, path := range c.paths {
-			wanted := mapOf(r.info.Object.(*unstructured.Unstructured).Object) //nolint:forcetypeassert // the caller has looked
+			wanted := mapOf(r.info.Object.(*unstructured.Unstructured).Object) // the caller has looked
 			result = append(result, path+" ("+short(at(r.live.Object, path))+" -> "+short(at(wanted, path))+")")
 		}
 	}

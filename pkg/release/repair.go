@@ -224,7 +224,7 @@ func discreet(info *resource.Info, err error) error {
 	if info.Mapping.GroupVersionKind.Kind != "Secret" || reason == metav1.StatusReasonUnknown {
 		return err
 	}
-	return fmt.Errorf("the API server refused it as %s; its message is withheld", reason) //nolint:err113 // made of an error
+	return fmt.Errorf("the API server refused it as %s; its message is withheld", reason) // made of an error
 }
 
 // each calls do for all objects, a few side by side, and gives all errors.

@@ -134,7 +134,7 @@ func environments(manifests ...string) (found []string) {
 		}
 	}
 	for _, manifest := range manifests {
-		objects, _ := documents(manifest) //nolint:errcheck // what cannot be read was never applied
+		objects, _ := documents(manifest) // what cannot be read was never applied
 		for _, object := range objects {
 			walk(object.Object)
 		}
@@ -240,7 +240,7 @@ func dataOf(secret *corev1.Secret) []string {
 // object: pods' environments and volumes, pull secrets, TLS of an Ingress.
 func used(record *helmrelease.Release) []secretKey {
 	found := map[secretKey]bool{}
-	objects, _ := documents(record.Manifest + "\n" + hooksOf(record)) //nolint:errcheck // what cannot be read was never applied
+	objects, _ := documents(record.Manifest + "\n" + hooksOf(record)) // what cannot be read was never applied
 	for _, object := range objects {
 		namespace := object.GetNamespace()
 		if namespace == "" {

@@ -24,7 +24,7 @@ type door struct {
 	dry bool
 
 	mu       sync.Mutex
-	change   context.Context // of the running change, nil between changes
+	change   context.Context //nolint:containedctx // Helm passes none: that of the running change, nil between changes
 	refusals map[string]metav1.Status
 }
 
@@ -138,7 +138,7 @@ func (p passage) note(path string, response *http.Response) {
 	response.Body = io.NopCloser(bytes.NewReader(body))
 	status := metav1.Status{}
 	if err != nil || json.Unmarshal(body, &status) != nil || status.Kind != "Status" {
-		status = metav1.Status{Code: int32(response.StatusCode), Message: response.Status} //nolint:gosec // an HTTP status code is small
+		status = metav1.Status{Code: int32(response.StatusCode), Message: response.Status} // an HTTP status code is small
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()

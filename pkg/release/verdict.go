@@ -146,7 +146,7 @@ func (n notary) check(stored *helmrelease.Release) error {
 // would apply or show.
 func (n notary) mac(stored *helmrelease.Release, labels map[string]string) string {
 	h := hmac.New(sha256.New, n.key)
-	values, _ := json.Marshal(plain(stored.Config)) //nolint:errcheck // values come from JSON or YAML
+	values, _ := json.Marshal(plain(stored.Config)) // values come from JSON or YAML
 	put(h, "stagecrew verdict v1", stored.Namespace, stored.Name, strconv.Itoa(stored.Version), digestOf(stored), string(values), chartName(stored))
 	put(h, labels[labelVerdict], labels[labelWhen], labels[labelOrigin])
 	return sum(h)

@@ -59,7 +59,7 @@ func (c *client) Wait(resources helmkube.ResourceList, timeout time.Duration) er
 	}
 	if rollout.Cause != nil {
 		c.stop(rollout.Cause)
-		return fmt.Errorf("waiting for the pods before the hooks: %s", rollout.Cause) //nolint:err113 // made of a cause
+		return fmt.Errorf("waiting for the pods before the hooks: %s", rollout.Cause) // made of a cause
 	}
 	return nil
 }
@@ -94,7 +94,7 @@ func (c *client) bounded(timeout time.Duration, hopeless <-chan *record.Cause, w
 	}()
 	hopelessly := func(cause *record.Cause) error {
 		c.stop(cause)
-		return fmt.Errorf("it cannot succeed: %s", cause) //nolint:err113 // made of a cause
+		return fmt.Errorf("it cannot succeed: %s", cause) // made of a cause
 	}
 	var err error
 	select {

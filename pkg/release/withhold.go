@@ -46,7 +46,7 @@ func hooksOf(record *helmrelease.Release) string {
 func secretValues(manifests ...string) []string {
 	seen := map[string]bool{}
 	for _, manifest := range manifests {
-		objects, _ := documents(manifest) //nolint:errcheck // see above
+		objects, _ := documents(manifest) // see above
 		for _, object := range objects {
 			if !isSecret(object) {
 				continue

@@ -57,7 +57,7 @@ func (g *guarded) Create(key string, stored *helmrelease.Release) error {
 // imagesOf lists the images of a record's objects and hooks, each once.
 func imagesOf(stored *helmrelease.Release) []string {
 	images := []string{}
-	objects, _ := documents(stored.Manifest + "\n" + hooksOf(stored)) //nolint:errcheck // Helm has read it
+	objects, _ := documents(stored.Manifest + "\n" + hooksOf(stored)) // Helm has read it
 	for _, object := range objects {
 		for _, container := range record.Containers(object.Object) {
 			images = append(images, container.Image)
@@ -97,7 +97,7 @@ func sourced(manifest string) []sourcedObject {
 		if parts := source.FindStringSubmatch(text); parts != nil {
 			from = parts[1]
 		}
-		objects, _ := documents(text) //nolint:errcheck // Helm will say it
+		objects, _ := documents(text) // Helm will say it
 		for _, object := range objects {
 			all = append(all, sourcedObject{object, from})
 		}

@@ -43,6 +43,7 @@ func Headline(r record.Record) string {
 			return fmt.Sprintf("%s: revision %d is applied; nothing runs, on purpose, and so nothing is proven", name, r.Release.Live)
 		}
 		return fmt.Sprintf("%s: %s: nothing was changed; %s", name, r.Command, live)
+	case record.VerdictUnknown, record.VerdictError:
 	}
 	return fmt.Sprintf("%s: could not tell; %s", name, live)
 }

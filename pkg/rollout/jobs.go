@@ -26,6 +26,7 @@ func (j *judge) job(s snapshot, w record.Workload, job *batchv1.Job) status {
 			return status{ready: true, progress: "complete", batch: true, members: result.members}
 		case batchv1.JobFailed, batchv1.JobFailureTarget:
 			return status{progress: "failed", batch: true, members: result.members, troubles: []trouble{j.jobFailed(w, c)}}
+		case batchv1.JobSuspended: // as its spec says
 		}
 	}
 	if job.Spec.Suspend != nil && *job.Spec.Suspend {

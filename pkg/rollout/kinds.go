@@ -147,9 +147,9 @@ func row[T metav1.Object, G interface {
 		get: func(ctx context.Context, c kubernetes.Interface, w record.Workload) (metav1.Object, error) {
 			return client(c, w.Namespace).Get(ctx, w.Name, metav1.GetOptions{})
 		},
-		template: func(o metav1.Object) podSource { return read(o.(T)) }, //nolint:forcetypeassert // what get gave
+		template: func(o metav1.Object) podSource { return read(o.(T)) }, // what get gave
 		list:     func(w *watch, s *snapshot) { *in(s) = list[T](w, name) },
-		keep:     func(s *snapshot, o metav1.Object) { *in(s) = append(*in(s), o.(T)) }, //nolint:forcetypeassert // what get gave
+		keep:     func(s *snapshot, o metav1.Object) { *in(s) = append(*in(s), o.(T)) }, // what get gave
 		examine: func(j *judge, s snapshot, w record.Workload) (status, bool) {
 			o, found := find(s, w)
 			if !found {

@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 
@@ -66,7 +67,7 @@ func TestEachRunIsAskedForOnce(t *testing.T) {
 	var once sync.Once
 	said := make(chan struct{})
 	l, requests := logServer(t, func(w http.ResponseWriter, r *http.Request) {
-		require.Equal(t, "true", r.URL.Query().Get("follow"))
+		assert.Equal(t, "true", r.URL.Query().Get("follow"))
 		fmt.Fprintf(w, "hello\n%s\nthis will never work\n", strings.Repeat("long ", 100_000))
 	})
 	l.changed = func() { once.Do(func() { close(said) }) }

@@ -3,7 +3,6 @@
 package scan_test
 
 import (
-	"errors"
 	"io"
 	"net/http"
 	"net/http/httptest"
@@ -33,7 +32,7 @@ func requireCode(t *testing.T, code string, err error) {
 	require.Error(t, err)
 	require.Equal(t, record.KindUnavailable, record.KindOf(err), "%v", err)
 	var e *record.Error
-	require.True(t, errors.As(err, &e))
+	require.ErrorAs(t, err, &e)
 	require.Equal(t, code, e.Code, "%v", err)
 	require.NotContains(t, err.Error(), "\n")
 }

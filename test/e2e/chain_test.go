@@ -51,7 +51,7 @@ func tagged(t *testing.T, repository, tag string) string {
 func TestTwoCleanBuildsGiveTheSameDigest(t *testing.T) {
 	repository := envtest.Env(t, "E2E_REPOSITORY") + "/e2e-same"
 	// Not below the test's own directory, which other users may not enter.
-	place, err := os.MkdirTemp("", "stagecrew-same-")
+	place, err := os.MkdirTemp("", "stagecrew-same-") //nolint:usetesting // see above
 	require.NoError(t, err)
 	t.Cleanup(func() { _ = os.RemoveAll(place) })
 	require.NoError(t, os.Chmod(place, 0o755))

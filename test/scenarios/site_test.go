@@ -41,7 +41,7 @@ const release = "app"
 // site is a namespace with one release and the means to look at it.
 type site struct {
 	t         *testing.T
-	ctx       context.Context
+	ctx       context.Context //nolint:containedctx // a site lives as long as its test
 	namespace string
 	kube      kubernetes.Interface
 	config    *rest.Config
