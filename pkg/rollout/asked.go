@@ -176,7 +176,7 @@ func (w *watch) mark() {
 				s.asked = a.Port
 			}
 		}
-		s.sole = !led && slices.ContainsFunc(running, s.nearly)
+		s.onlyNear = !led && slices.ContainsFunc(running, s.nearly)
 	}
 }
 

@@ -6,8 +6,8 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// breaks notes a panic in a goroutine of the watch, and wakes whoever waits for it.
-func (w *watch) breaks(err error) {
+// notePanic notes a panic in a goroutine of the watch, and wakes whoever waits for it.
+func (w *watch) notePanic(err error) {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	if w.broken == nil {
@@ -16,8 +16,8 @@ func (w *watch) breaks(err error) {
 	w.notify()
 }
 
-// broke is the panic that ends the watch, nil for none.
-func (w *watch) broke() error {
+// panicked is the panic that ends the watch, nil for none.
+func (w *watch) panicked() error {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	return panicked(w.broken)
@@ -26,7 +26,7 @@ func (w *watch) broke() error {
 // guarded does work in a goroutine of the watch.
 func (w *watch) guarded(work func()) {
 	if err := record.Guard(func() error { work(); return nil }); err != nil {
-		w.breaks(err)
+		w.notePanic(err)
 	}
 }
 

@@ -23,7 +23,7 @@ func TestWatch_APanicIsAnErrorAndNoVerdict(t *testing.T) {
 	w := &watch{changed: make(chan struct{}, 1)}
 	w.guarded(func() { panic("in a goroutine of its own") })
 	<-w.changed
-	require.ErrorContains(t, w.broke(), "[rollout/panicked]")
+	require.ErrorContains(t, w.panicked(), "[rollout/panicked]")
 }
 
 func TestJudge_APodThatRunsAnotherImageThanTheVerifiedOne(t *testing.T) {

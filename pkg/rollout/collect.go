@@ -66,7 +66,7 @@ func (r reader) snapshot(applied record.Applied) snapshot {
 			events, err := r.client.CoreV1().Events(w.Namespace).List(r.ctx, metav1.ListOptions{FieldSelector: "type=" + corev1.EventTypeWarning})
 			if r.could(err, "events") {
 				for i := range events.Items {
-					s.events = append(s.events, slimEvent(&events.Items[i]))
+					s.events = append(s.events, stripEvent(&events.Items[i]))
 				}
 			}
 		}
@@ -108,7 +108,7 @@ func (r reader) owned(s *snapshot, w record.Workload, of where, seen map[string]
 		for i := range pods.Items {
 			if key := w.Namespace + "/" + pods.Items[i].Name; !seen[key] {
 				seen[key] = true
-				s.pods = append(s.pods, slimPod(&pods.Items[i]))
+				s.pods = append(s.pods, stripPod(&pods.Items[i]))
 			}
 		}
 	}

@@ -38,7 +38,7 @@ func waitingTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus) (troub
 			return trouble{}, false
 		}
 	}
-	t := trouble{specific: true, about: containerKey(p, c), cause: record.Cause{
+	t := trouble{specific: true, run: containerKey(p, c), cause: record.Cause{
 		Object: "Pod/" + p.Name, Container: c.Name, Reason: reason, Message: shorten(message)}}
 	switch reason {
 	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable":
@@ -61,18 +61,18 @@ func lagging(message string) bool {
 	return strings.Contains(message, "failed to sync") && strings.Contains(message, "cache")
 }
 
-// young is how old an event may be that stands in for a status.
-const young = 30 * time.Second
+// maxHintAge is how old an event may be that stands in for a status.
+const maxHintAge = 30 * time.Second
 
-// missing are the kubelet's words for what CreateContainerConfigError will say.
-var missing = regexp.MustCompile(`(?i)(secret|configmap) ".*" not found|couldn't find key`)
+// missingWords are the kubelet's words for what CreateContainerConfigError will say.
+var missingWords = regexp.MustCompile(`(?i)(secret|configmap) ".*" not found|couldn't find key`)
 
 // hint reads a status from the newest event that has one.
 func hint(s *snapshot, p *corev1.Pod, name string) (reason, message string) {
 	var last time.Time
 	for _, e := range s.byUID[p.UID] {
 		at := seenAt(e)
-		if containerOf(e) != name || s.now.Sub(at) > young || at.Before(last) {
+		if containerOf(e) != name || s.now.Sub(at) > maxHintAge || at.Before(last) {
 			continue
 		}
 		if r, m := hinted(e); r != "" {
@@ -94,7 +94,7 @@ func hinted(e *corev1.Event) (reason, message string) {
 		if strings.HasPrefix(e.Message, "Failed to pull image") {
 			return "ErrImagePull", e.Message
 		}
-		if words, ok := strings.CutPrefix(e.Message, "Error: "); ok && missing.MatchString(words) {
+		if words, ok := strings.CutPrefix(e.Message, "Error: "); ok && missingWords.MatchString(words) {
 			return "CreateContainerConfigError", words
 		}
 	}
@@ -104,7 +104,7 @@ func hinted(e *corev1.Event) (reason, message string) {
 // deniedPattern wants a word: every thirtieth digest has 401 or 403 inside.
 var deniedPattern = regexp.MustCompile(`\b40[13]\b`)
 
-// pullCode tells what is behind a failed pull by the registry's own words. The
+// pullCode says what is behind a failed pull by the registry's own words. The
 // whole message counts, the registry speaks last.
 func pullCode(message string) string {
 	words := strings.ToLower(message)
@@ -132,12 +132,12 @@ func lineTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus) (trouble,
 	if !found || c.Ready && !unprobed(p, c.Name) {
 		return trouble{}, false
 	}
-	t := trouble{specific: true, about: containerKey(p, c), cause: record.Cause{
+	t := trouble{specific: true, run: containerKey(p, c), cause: record.Cause{
 		Code: codeLogPattern, Object: "Pod/" + p.Name, Container: c.Name, Reason: "Log", Message: said.text}}
 	// A race at the first start heals by one restart; what a later run says again
 	// does not heal.
-	if said.passing && c.RestartCount == 0 {
-		t.cause.Code = codeLogRace
+	if said.transient && c.RestartCount == 0 {
+		t.cause.Code = codeLogTransient
 	}
 	return t, true
 }

@@ -11,9 +11,9 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// refused classifies why a controller could not make something; other is the code
+// rejected classifies why a controller could not make something; other is the code
 // for what has no name of its own.
-func refused(object, reason, message, other string) trouble {
+func rejected(object, reason, message, other string) trouble {
 	code, has := other, func(part string) bool { return strings.Contains(message, part) }
 	switch {
 	case has("exceeded quota"), has("failed quota"), has("insufficient quota"):
@@ -28,46 +28,46 @@ func refused(object, reason, message, other string) trouble {
 	return trouble{specific: true, cause: record.Cause{Code: code, Object: object, Reason: reason, Message: shorten(message)}}
 }
 
-// roomTime is how long a controller may take to notice that a pod of another one is
+// roomGrace is how long a controller may take to notice that a pod of another one is
 // gone: it tries again at growing intervals.
-const roomTime = time.Minute
+const roomGrace = time.Minute
 
-// hope reports whether room may come by itself for a pod that cannot be made: one is
+// roomMayCome reports whether room may come by itself for a pod that cannot be made: one is
 // going, or went just now. A new pod that starts without trouble is a hope, too: when
 // it is ready, an old one goes.
-func (j *judge) hope(w record.Workload) bool {
-	at, known := j.left[w]
-	return known && j.now.Sub(at) < roomTime
+func (j *judge) roomMayCome(w record.Workload) bool {
+	at, known := j.lastGoing[w]
+	return known && j.now.Sub(at) < roomGrace
 }
 
 // creation are the reasons why a ReplicaSet cannot make its pods.
 func creation(rs *appsv1.ReplicaSet) []trouble {
 	for _, c := range rs.Status.Conditions {
 		if c.Type == appsv1.ReplicaSetReplicaFailure && c.Status == corev1.ConditionTrue {
-			return []trouble{refused("ReplicaSet/"+rs.Name, c.Reason, c.Message, codePodCreate)}
+			return []trouble{rejected("ReplicaSet/"+rs.Name, c.Reason, c.Message, codePodCreate)}
 		}
 	}
 	return nil
 }
 
-// cannot adds why pods cannot be made.
-func (s *status) cannot(troubles []trouble) {
+// addCreation adds why pods cannot be made.
+func (s *status) addCreation(troubles []trouble) {
 	for _, t := range troubles {
-		t.hopeful = s.hopeful
+		t.recovering = s.recovering
 		s.troubles = append(s.troubles, t)
 	}
 }
 
-// recent is how old the event of a controller may be that cannot make a pod. It
+// maxCreationAge is how old the event of a controller may be that cannot make a pod. It
 // tries again at growing intervals.
-const recent = 3 * time.Minute
+const maxCreationAge = 3 * time.Minute
 
 // creationEvents: a StatefulSet, DaemonSet or Job tells only by events that it
 // cannot make a pod. They count while a pod is missing.
 func creationEvents(s *snapshot, kind string, o metav1.Object, complete bool) []trouble {
 	e := s.about(kind, o.GetNamespace(), o.GetName(), "FailedCreate")
-	if e == nil || complete || s.now.Sub(seenAt(e)) > recent || e.InvolvedObject.UID != "" && e.InvolvedObject.UID != o.GetUID() {
+	if e == nil || complete || s.now.Sub(seenAt(e)) > maxCreationAge || e.InvolvedObject.UID != "" && e.InvolvedObject.UID != o.GetUID() {
 		return nil
 	}
-	return []trouble{refused(kind+"/"+o.GetName(), e.Reason, e.Message, codePodCreate)}
+	return []trouble{rejected(kind+"/"+o.GetName(), e.Reason, e.Message, codePodCreate)}
 }

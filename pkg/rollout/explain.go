@@ -17,24 +17,24 @@ const (
 	explainLines   = 40
 )
 
-// spoken are the causes that the log of a container explains.
-var spoken = map[string]bool{
+// explainedByLog are the causes that the log of a container explains.
+var explainedByLog = map[string]bool{
 	codeCrash: true, codeOOM: true, codeStart: true, codeArchitecture: true, codeStartupProbe: true, codeLivenessProbe: true,
 	codeTimeout: true, codeJob: true, codePodEnded: true, codeDeadline: true, codeStuck: true, codeUnstable: true,
 }
 
 // explain adds to a cause what its container said last.
 func (w *watch) explain(ctx context.Context, t *trouble) {
-	if !spoken[t.cause.Code] || t.about.name == "" {
+	if !explainedByLog[t.cause.Code] || t.run.name == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
 	defer cancel()
-	said := telling(w.logs.words(ctx, t.about))
+	said := significantLine(w.logs.tailOf(ctx, t.run))
 	if said == "" {
 		// The present log is that of the end while the container waits for its next
 		// start; once it runs again the previous one is.
-		said = telling(lastWords(ctx, w.client, t.about, false), lastWords(ctx, w.client, t.about, true))
+		said = significantLine(lastLines(ctx, w.client, t.run, false), lastLines(ctx, w.client, t.run, true))
 	}
 	// The termination message may have said it already.
 	if said != "" && !strings.Contains(t.cause.Message, said) {
@@ -42,8 +42,8 @@ func (w *watch) explain(ctx context.Context, t *trouble) {
 	}
 }
 
-// lastWords gives the end of a log, "" when it cannot be read.
-func lastWords(ctx context.Context, client kubernetes.Interface, c container, previous bool) string {
+// lastLines gives the end of a log, "" when it cannot be read.
+func lastLines(ctx context.Context, client kubernetes.Interface, c container, previous bool) string {
 	text, _ := readLog(ctx, client, c, previous, explainLines)
 	return text
 }

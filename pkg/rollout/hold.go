@@ -31,21 +31,21 @@ func Hold(ctx context.Context, o Options, applied record.Applied, duration time.
 	}
 	defer stop()
 	var cause *record.Cause
-	err = record.Guard(func() (err error) { //nolint:contextcheck // a vigil has the context of the call that made it
+	err = record.Guard(func() (err error) { //nolint:contextcheck // a wait has the context of the call that made it
 		cause, err = v.hold(duration)
 		return err
 	})
 	return cause, panicked(err)
 }
 
-func (v *vigil) hold(duration time.Duration) (*record.Cause, error) {
-	h := holding{judge: v.judge, seen: v.Seen, ends: map[types.UID]int{}, unready: map[types.UID]time.Time{}}
+func (v *wait) hold(duration time.Duration) (*record.Cause, error) {
+	h := hold{judge: v.judge, seen: v.Seen, failures: map[types.UID]int{}, unready: map[types.UID]time.Time{}}
 	for {
-		s, look := v.both()
+		s, look := v.observe()
 		t, again := h.judged(s, look)
 		left := duration - time.Since(v.start)
 		if duration == SoakAuto {
-			left = v.judge.lives(s, look)
+			left = v.judge.soakLeft(s, look)
 		}
 		switch {
 		case t != nil:
@@ -68,20 +68,20 @@ func (v *vigil) hold(duration time.Duration) (*record.Cause, error) {
 	}
 }
 
-// holding is what must stay as it was when the hold began.
-type holding struct {
-	judge   *judge
-	seen    *Seen
-	first   []int                   // new pods that each workload must keep
-	ends    map[types.UID]int       // ends of a pod's containers when it was first ready
-	unready map[types.UID]time.Time // since when a pod is not ready
+// hold is what must stay as it was when the hold began.
+type hold struct {
+	judge    *judge
+	seen     *Seen
+	wanted   []int                   // new pods that each workload must keep
+	failures map[types.UID]int       // exits of a pod's containers when it was first ready
+	unready  map[types.UID]time.Time // since when a pod is not ready
 }
 
 // judged gives what is not stable, or when time alone may make it so.
-func (h *holding) judged(s snapshot, look verdict) (*trouble, time.Duration) {
-	if h.first == nil {
+func (h *hold) judged(s snapshot, look verdict) (*trouble, time.Duration) {
+	if h.wanted == nil {
 		for _, s := range look.statuses {
-			h.first = append(h.first, s.want)
+			h.wanted = append(h.wanted, s.want)
 		}
 	}
 	var again time.Duration
@@ -107,13 +107,13 @@ func (h *holding) judged(s snapshot, look verdict) (*trouble, time.Duration) {
 
 // pod judges one new pod. One that was never ready has only just been made:
 // whether enough pods are there counts, and the judge's own rules.
-func (h *holding) pod(s *snapshot, p *corev1.Pod) (*trouble, time.Duration) {
-	before, known := h.ends[p.UID]
+func (h *hold) pod(s *snapshot, p *corev1.Pod) (*trouble, time.Duration) {
+	before, known := h.failures[p.UID]
 	count := 0
 	for _, c := range statuses(p) {
-		count += h.judge.ends(p, c)
+		count += h.judge.failures(p, c)
 		if n, seen := h.seen.known(p.UID, c.Name); seen && (c.RestartCount > n || looping(c)) {
-			return h.ended(s, p), 0
+			return h.exited(s, p), 0
 		}
 		if t := h.killed(s, p, c); t != nil {
 			return t, 0
@@ -121,11 +121,11 @@ func (h *holding) pod(s *snapshot, p *corev1.Pod) (*trouble, time.Duration) {
 	}
 	switch {
 	case known && count > before:
-		return h.ended(s, p), 0
+		return h.exited(s, p), 0
 	case ready(p):
 		delete(h.unready, p.UID)
 		if !known {
-			h.ends[p.UID] = count
+			h.failures[p.UID] = count
 		}
 		return nil, 0
 	case !known || containersReady(p):
@@ -144,7 +144,7 @@ func (h *holding) pod(s *snapshot, p *corev1.Pod) (*trouble, time.Duration) {
 
 // killed is a container that is being killed for its liveness: it may take half a
 // minute to end.
-func (h *holding) killed(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus) *trouble {
+func (h *hold) killed(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus) *trouble {
 	e := s.latest(p, c.Name, "Killing")
 	if e == nil || c.State.Running == nil || !seenAt(e).After(c.State.Running.StartedAt.Time) || !strings.Contains(e.Message, "failed liveness probe") {
 		return nil
@@ -152,25 +152,25 @@ func (h *holding) killed(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus) *
 	return unstable(p, c, e.Reason, "it is killed because its liveness probe failed"+probeWords(s, p, c.Name, "Liveness"))
 }
 
-// ended names the container that ended last.
-func (h *holding) ended(s *snapshot, p *corev1.Pod) *trouble {
+// exited names the container that ended last.
+func (h *hold) exited(s *snapshot, p *corev1.Pod) *trouble {
 	var last corev1.ContainerStatus
 	for _, c := range statuses(p) {
-		end := lastEnd(c)
-		if end != nil && (h.judge.ends(p, c) > 0 || h.restarted(p, c)) && (lastEnd(last) == nil || end.FinishedAt.After(lastEnd(last).FinishedAt.Time)) {
+		end := lastExit(c)
+		if end != nil && (h.judge.failures(p, c) > 0 || h.restarted(p, c)) && (lastExit(last) == nil || end.FinishedAt.After(lastExit(last).FinishedAt.Time)) {
 			last = c
 		}
 	}
 	message := "it ended"
-	if end := lastEnd(last); end != nil {
-		_, _, more := whyEnded(s, p, last, *end)
-		message += " with " + howEnded(*end) + more
+	if end := lastExit(last); end != nil {
+		_, _, more := exitCause(s, p, last, *end)
+		message += " with " + describeExit(*end) + more
 	}
 	return unstable(p, last, firstOf(stateWord(last), "Restarted"), message)
 }
 
 // restarted reports whether a container has been since the Watch before.
-func (h *holding) restarted(p *corev1.Pod, c corev1.ContainerStatus) bool {
+func (h *hold) restarted(p *corev1.Pod, c corev1.ContainerStatus) bool {
 	n, seen := h.seen.known(p.UID, c.Name)
 	return seen && c.RestartCount > n
 }
@@ -179,12 +179,12 @@ func unstable(p *corev1.Pod, c corev1.ContainerStatus, reason, message string) *
 	t := podTrouble(p, codeUnstable, reason, message)
 	t.cause.Container = c.Name
 	if c.Name != "" {
-		t.about = endedRun(p, c)
+		t.run = exitedRun(p, c)
 	}
 	return &t
 }
 
-// leaving tells a pod that somebody takes away.
+// leaving reports whether somebody takes a pod away.
 func leaving(p *corev1.Pod) bool {
 	if c := condition(p, corev1.DisruptionTarget); c != nil && c.Status == corev1.ConditionTrue {
 		return true
@@ -193,9 +193,9 @@ func leaving(p *corev1.Pod) bool {
 }
 
 // short reports whether a workload has fewer new pods than it must keep.
-func (h *holding) short(look verdict) bool {
+func (h *hold) short(look verdict) bool {
 	for i, s := range look.statuses {
-		if s.have < min(h.first[i], s.want) {
+		if s.have < min(h.wanted[i], s.want) {
 			return true
 		}
 	}

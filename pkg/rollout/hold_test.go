@@ -125,7 +125,7 @@ func TestAHoldThatIsInterruptedGivesNoVerdict(t *testing.T) {
 }
 
 func TestAJobsPodThatEndsIsNoBadSignInAHold(t *testing.T) {
-	h := holding{judge: newJudge(nil), ends: map[types.UID]int{"a": 0}}
+	h := hold{judge: newJudge(nil), failures: map[types.UID]int{"a": 0}}
 	over := pod("migrate-1", "x", false, crashed(0, 0, "Completed"))
 	over.UID = "a"
 	v := verdict{statuses: []status{{batch: true, members: []member{{pod: over, fresh: true}}}}}

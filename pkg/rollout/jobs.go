@@ -13,7 +13,7 @@ import (
 func (j *judge) job(s snapshot, w record.Workload, job *batchv1.Job) status {
 	pods := owned(s, job)
 	result := j.pods(s, w, pods, string(job.UID), func(*corev1.Pod) bool { return true })
-	j.failures(&s, w, pods)
+	j.rememberFailures(&s, w, pods)
 	result.proven, result.serving, result.ready, result.batch = nil, nil, false, true
 	result.progress = fmt.Sprintf("%d active, %d failed", job.Status.Active, job.Status.Failed)
 	for _, c := range job.Status.Conditions {
@@ -36,12 +36,12 @@ func (j *judge) job(s snapshot, w record.Workload, job *batchv1.Job) status {
 	// keeps them from running at all it does not count.
 	var kept []trouble
 	for _, t := range result.troubles {
-		if t.ends == 0 && t.cause.Code != codeEvicted {
+		if t.failures == 0 && t.cause.Code != codeEvicted {
 			kept = append(kept, t)
 		}
 	}
 	result.troubles = kept
-	result.cannot(creationEvents(&s, "Job", job, len(pods) > 0))
+	result.addCreation(creationEvents(&s, "Job", job, len(pods) > 0))
 	return result
 }
 
@@ -58,36 +58,36 @@ func (j *judge) expired(s snapshot, w record.Workload) status {
 	return status{ready: true, progress: "complete, and removed since", batch: true}
 }
 
-// ended is how one run of a Job's container ended.
-type ended struct {
-	at    time.Time
-	about container
-	text  string
+// podFailure is how one run of a Job's container ended.
+type podFailure struct {
+	at   time.Time
+	run  container
+	text string
 }
 
-// failures remembers how a pod of the Job failed last: the controller deletes some
+// rememberFailures remembers how a pod of the Job failed last: the controller deletes some
 // of them when it gives up.
-func (j *judge) failures(s *snapshot, w record.Workload, pods []*corev1.Pod) {
+func (j *judge) rememberFailures(s *snapshot, w record.Workload, pods []*corev1.Pod) {
 	for _, p := range pods {
 		for _, c := range statuses(p) {
-			end := lastEnd(c)
+			end := lastExit(c)
 			if end == nil || end.ExitCode == 0 {
 				continue
 			}
-			known := j.endings[w]
+			known := j.podFailures[w]
 			if known != nil && !end.FinishedAt.After(known.at) {
 				continue
 			}
-			_, _, more := whyEnded(s, p, c, *end)
-			j.endings[w] = &ended{at: end.FinishedAt.Time, about: endedRun(p, c), text: fmt.Sprintf("pod %s container %s ended with %s%s", p.Name, c.Name, howEnded(*end), more)}
+			_, _, more := exitCause(s, p, c, *end)
+			j.podFailures[w] = &podFailure{at: end.FinishedAt.Time, run: exitedRun(p, c), text: fmt.Sprintf("pod %s container %s ended with %s%s", p.Name, c.Name, describeExit(*end), more)}
 		}
 	}
 }
 
 func (j *judge) jobFailed(w record.Workload, c batchv1.JobCondition) trouble {
 	t := trouble{specific: true, cause: record.Cause{Code: codeJob, Object: w.String(), Reason: c.Reason, Message: shorten(c.Message)}}
-	if end := j.endings[w]; end != nil {
-		t.about = end.about
+	if end := j.podFailures[w]; end != nil {
+		t.run = end.run
 		t.cause.Message += "; " + end.text
 	}
 	return t

@@ -34,22 +34,22 @@ type judge struct {
 	// applied is when the revision was; the zero time where it is not known.
 	applied time.Time
 
-	earlier   map[life]int32                // ends before the first look
-	proven    map[string]map[types.UID]bool // pods that were ever ready, by revision
-	ours      map[types.UID]bool            // pods of any revision of the workloads
-	readiness map[types.UID]readiness       // of new pods
-	running   map[container]time.Time       // since when, of containers without a readiness probe
-	left      map[record.Workload]time.Time // when a pod was last seen going
-	ready     map[record.Workload]bool      // in the last look
-	finished  map[record.Workload]bool      // Jobs that were complete
-	endings   map[record.Workload]*ended    // how a Job's pod failed last
+	baseline    map[containerID]int32           // exits before the first look
+	proven      map[string]map[types.UID]bool   // pods that were ever ready, by revision
+	ours        map[types.UID]bool              // pods of any revision of the workloads
+	readiness   map[types.UID]readiness         // of new pods
+	running     map[container]time.Time         // since when, of containers without a readiness probe
+	lastGoing   map[record.Workload]time.Time   // when a pod was last seen going
+	ready       map[record.Workload]bool        // in the last look
+	finished    map[record.Workload]bool        // Jobs that were complete
+	podFailures map[record.Workload]*podFailure // how a Job's pod failed last
 }
 
 func newJudge(rules map[string]Rule) *judge {
 	j := &judge{
-		rules: defaults(), memory: memory{stories: map[string]*story{}},
+		rules: defaults(), memory: memory{incidents: map[string]*incident{}},
 		proven: map[string]map[types.UID]bool{}, ours: map[types.UID]bool{}, readiness: map[types.UID]readiness{}, running: map[container]time.Time{},
-		left: map[record.Workload]time.Time{}, ready: map[record.Workload]bool{}, finished: map[record.Workload]bool{}, endings: map[record.Workload]*ended{},
+		lastGoing: map[record.Workload]time.Time{}, ready: map[record.Workload]bool{}, finished: map[record.Workload]bool{}, podFailures: map[record.Workload]*podFailure{},
 	}
 	for code, rule := range rules {
 		j.rules[code] = rule
@@ -61,8 +61,8 @@ func newJudge(rules map[string]Rule) *judge {
 func (j *judge) decide(s snapshot, now time.Time) verdict {
 	s.now, j.now = now, now
 	s.index()
-	if j.earlier == nil {
-		j.earlier = earlierLives(s.pods, j.applied)
+	if j.baseline == nil {
+		j.baseline = restartBaseline(s.pods, j.applied)
 	}
 	v := verdict{ready: true}
 	var troubles []trouble
@@ -75,7 +75,7 @@ func (j *judge) decide(s snapshot, now time.Time) verdict {
 		v.statuses = append(v.statuses, status)
 		v.again = soonest(v.again, status.settles)
 		for _, t := range status.troubles {
-			t.of = workload
+			t.workload = workload
 			troubles = append(troubles, t)
 		}
 		if status.ready {
@@ -97,7 +97,7 @@ func (j *judge) decide(s snapshot, now time.Time) verdict {
 	if len(progress) > 0 {
 		v.progress = "waiting for " + strings.Join(progress, ", ")
 	}
-	j.memory.note(troubles, now, j.forbids)
+	j.memory.update(troubles, now, j.clockRuns)
 	j.weigh(&v)
 	return v
 }
@@ -117,13 +117,13 @@ func (j *judge) weigh(v *verdict) {
 			v.again = soonest(v.again, left)
 			continue
 		}
-		if !s.excused && j.found != nil && nextTry[s.cause.Code] > 0 && j.found(s.trouble) {
+		if !s.excused && j.found != nil && retryAfter[s.cause.Code] > 0 && j.found(s.trouble) {
 			s.excused, s.due = true, j.now
 			v.again = soonest(v.again, j.grace(s))
 			continue
 		}
 		failed := s.trouble
-		if i := slices.IndexFunc(all, func(s *sighting) bool { return s.specific }); !failed.specific && i >= 0 {
+		if i := slices.IndexFunc(all, func(s *observation) bool { return s.specific }); !failed.specific && i >= 0 {
 			failed = because(failed, all[i].trouble)
 		}
 		v.failed, v.ready = &failed, false
@@ -131,17 +131,17 @@ func (j *judge) weigh(v *verdict) {
 	}
 }
 
-// forbids reports whether the rule lets the clock of a trouble run.
-func (j *judge) forbids(t trouble) bool {
+// clockRuns reports whether the rule lets the clock of a trouble run.
+func (j *judge) clockRuns(t trouble) bool {
 	rule := j.rules[t.cause.Code]
-	return !rule.Wait && !t.hopeful && t.ends >= rule.Ends
+	return !rule.Wait && !t.recovering && t.failures >= rule.Failures
 }
 
-func (j *judge) grace(s *sighting) time.Duration {
+func (j *judge) grace(s *observation) time.Duration {
 	rule := j.rules[s.cause.Code]
 	switch {
 	case s.excused:
-		return nextTry[s.cause.Code]
+		return retryAfter[s.cause.Code]
 	case s.shared:
 		return rule.Shared
 	}
@@ -153,7 +153,7 @@ func (j *judge) grace(s *sighting) time.Duration {
 func (j *judge) timeout(progress string, after time.Duration) trouble {
 	t := trouble{cause: record.Cause{Code: codeTimeout, Message: fmt.Sprintf("%s after %.0fs", progress, after.Seconds())}}
 	for _, s := range j.memory.inSight(j.now) {
-		if s.specific && !j.ready[s.of] {
+		if s.specific && !j.ready[s.workload] {
 			return because(t, s.trouble)
 		}
 	}

@@ -46,15 +46,15 @@ func logsOf(p *corev1.Pod, c corev1.ContainerStatus, named bool) []wanted {
 	case c.State.Terminated != nil && c.State.Terminated.ExitCode == 0 && isInit(p, c.Name):
 		return nil
 	case c.State.Terminated != nil:
-		return []wanted{{key, false, exit(*c.State.Terminated)}}
+		return []wanted{{key, false, exitStatus(*c.State.Terminated)}}
 	case c.State.Running != nil && c.Ready && !named:
 		return nil
 	case c.State.Running != nil && end != nil:
-		return []wanted{{key, false, ""}, {key, true, exit(*end)}}
+		return []wanted{{key, false, ""}, {key, true, exitStatus(*end)}}
 	case c.State.Running != nil:
 		return []wanted{{key, false, ""}}
 	case end != nil:
-		return []wanted{{key, false, exit(*end)}}
+		return []wanted{{key, false, exitStatus(*end)}}
 	}
 	return nil
 }

@@ -86,7 +86,7 @@ func ParsePatterns(expressions []string) ([]*regexp.Regexp, error) {
 	return all, nil
 }
 
-// matched are the telling lines by run.
+// matched are the lines that matched a pattern, by run.
 func (l *logs) matched() map[container]line {
 	l.mu.Lock()
 	defer l.mu.Unlock()
@@ -104,9 +104,9 @@ func (l *logs) matched() map[container]line {
 func (l *logs) follow(ctx context.Context, wanted []container) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	speaking := map[life]bool{}
+	speaking := map[containerID]bool{}
 	for _, c := range wanted {
-		speaking[life{c.uid, c.name}] = true
+		speaking[containerID{c.uid, c.name}] = true
 		if l.runs[c] != nil || l.live >= maxFollowed {
 			continue
 		}
@@ -117,7 +117,7 @@ func (l *logs) follow(ctx context.Context, wanted []container) {
 		go l.guarded(func() { l.read(reading, c, r) })
 	}
 	for c, r := range l.runs {
-		if !speaking[life{c.uid, c.name}] {
+		if !speaking[containerID{c.uid, c.name}] {
 			r.stop()
 		}
 	}

@@ -80,7 +80,7 @@ func TestEachRunIsAskedForOnce(t *testing.T) {
 	<-said
 	require.Eventually(t, func() bool { return len(l.matched()) == 2 }, 5*time.Second, time.Millisecond)
 	require.Equal(t, line{text: "this will never work"}, l.matched()[c1])
-	require.Contains(t, l.words(t.Context(), c1), "hello")
+	require.Contains(t, l.tailOf(t.Context(), c1), "hello")
 	require.Equal(t, 2, requests())
 }
 
@@ -112,12 +112,12 @@ func TestTheLastWordsAreThoseOfTheRunThatEnded(t *testing.T) {
 	next := c0
 	next.restarts = 1
 	w := &watch{logs: l}
-	end := trouble{cause: record.Cause{Code: codeCrash, Message: "it ended once"}, about: next}
+	end := trouble{cause: record.Cause{Code: codeCrash, Message: "it ended once"}, run: next}
 	w.explain(t.Context(), &end)
 	require.Equal(t, "it ended once; it said: TypeError: x", end.cause.Message)
 	w.explain(t.Context(), &end)
 	require.Equal(t, "it ended once; it said: TypeError: x", end.cause.Message, "once is enough")
-	other := trouble{cause: record.Cause{Code: codeNotFound}, about: next}
+	other := trouble{cause: record.Cause{Code: codeNotFound}, run: next}
 	w.explain(t.Context(), &other)
 	require.Empty(t, other.cause.Message)
 }
@@ -141,7 +141,7 @@ func TestContainersWhoseLogMayTellSomething(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			p := pod("p", "new", false, c.status)
 			p.Spec.Containers[0].ReadinessProbe = &corev1.Probe{}
-			require.Equal(t, c.speaks, len(speaking(p)) == 1)
+			require.Equal(t, c.speaks, len(logSources(p)) == 1)
 		})
 	}
 }
@@ -161,7 +161,7 @@ func TestAFinalLineTakesThePlaceOfOneThatARestartMayHeal(t *testing.T) {
 
 func TestTheRunThatEndedIsTheOneWhoseWordsCount(t *testing.T) {
 	p := pod("p", "new", false)
-	require.EqualValues(t, 1, endedRun(p, running(2)).restarts, "it runs again")
-	require.EqualValues(t, 2, endedRun(p, crashed(2, 1, "Error")).restarts)
-	require.EqualValues(t, 0, endedRun(p, running(0)).restarts)
+	require.EqualValues(t, 1, exitedRun(p, running(2)).restarts, "it runs again")
+	require.EqualValues(t, 2, exitedRun(p, crashed(2, 1, "Error")).restarts)
+	require.EqualValues(t, 0, exitedRun(p, running(0)).restarts)
 }

@@ -11,8 +11,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 )
 
-// lack is a thing that somebody says is not there.
-type lack struct{ kind, namespace, name, key string }
+// missingObject is a thing that somebody says is not there.
+type missingObject struct{ kind, namespace, name, key string }
 
 // lookTimeout bounds asking for what is missing.
 const lookTimeout = 3 * time.Second
@@ -23,11 +23,11 @@ var (
 	saysNoKey    = regexp.MustCompile(`(?i)couldn't find key (\S+) in (secret|configmap) ([^\s/]+)/(\S+?)[.,;]?(?:\s|$)`)
 )
 
-// lackIn finds in a message what is not there; nil when it names nothing that can be
+// missingIn finds in a message what is not there; nil when it names nothing that can be
 // asked for.
-func lackIn(namespace, message string) *lack {
+func missingIn(namespace, message string) *missingObject {
 	if m := saysNoKey.FindStringSubmatch(message); m != nil {
-		return &lack{kind: strings.ToLower(m[2]), namespace: m[3], name: m[4], key: m[1]}
+		return &missingObject{kind: strings.ToLower(m[2]), namespace: m[3], name: m[4], key: m[1]}
 	}
 	m := saysNotFound.FindStringSubmatch(message)
 	if m == nil {
@@ -38,20 +38,20 @@ func lackIn(namespace, message string) *lack {
 	if ns, rest, found := strings.Cut(name, "/"); found { // "portal/db", as some words have it
 		namespace, name = ns, rest
 	}
-	return &lack{kind: kind, namespace: namespace, name: name}
+	return &missingObject{kind: kind, namespace: namespace, name: name}
 }
 
-// nextTry is how long whoever misses a thing may take until it tries again: the
+// retryAfter is how long whoever misses a thing may take until it tries again: the
 // kubelet's wait between two starts of a container or two mounts, the growing one of
 // controllers, and the back-off of a pull.
-var nextTry = map[string]time.Duration{
+var retryAfter = map[string]time.Duration{
 	codeConfig: 2 * time.Minute, codeVolumeSource: 150 * time.Second, codeServiceAccount: 3 * time.Minute,
 	codeClaim: 2 * time.Minute, codeUnschedulable: time.Minute, codeNotFound: time.Minute,
 }
 
-// there reports whether a thing that was missing is there now. Without the right to
+// exists reports whether a thing that was missing is there now. Without the right to
 // read it, it is missing still.
-func there(ctx context.Context, client kubernetes.Interface, m lack) bool {
+func exists(ctx context.Context, client kubernetes.Interface, m missingObject) bool {
 	ctx, cancel := context.WithTimeout(ctx, lookTimeout)
 	defer cancel()
 	options := metav1.GetOptions{}
@@ -83,10 +83,10 @@ func there(ctx context.Context, client kubernetes.Interface, m lack) bool {
 }
 
 // found asks whether what a trouble complains of has come meanwhile.
-func (v *vigil) found(t trouble) bool {
+func (v *wait) found(t trouble) bool {
 	if t.cause.Code != codeNotFound {
-		m := lackIn(t.of.Namespace, t.cause.Message)
-		return m != nil && there(v.ctx, v.watch.client, *m)
+		m := missingIn(t.workload.Namespace, t.cause.Message)
+		return m != nil && exists(v.ctx, v.watch.client, *m)
 	}
 	image := v.watch.imageOf(t)
 	if v.ImageExists == nil || image == "" {
@@ -100,7 +100,7 @@ func (v *vigil) found(t trouble) bool {
 // imageOf is the reference that the container of a trouble wants, "" for none.
 func (w *watch) imageOf(t trouble) string {
 	for _, target := range w.targets {
-		if target.Workload != t.of {
+		if target.Workload != t.workload {
 			continue
 		}
 		for _, c := range slices.Concat(target.spec.InitContainers, target.spec.Containers) {

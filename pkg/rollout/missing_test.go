@@ -18,7 +18,7 @@ import (
 )
 
 func TestMissing_WhatTheWordsOfKubernetesName(t *testing.T) {
-	for message, want := range map[string]*lack{
+	for message, want := range map[string]*missingObject{
 		`secret "db" not found`: {"secret", "portal", "db", ""},
 		`MountVolume.SetUp failed for volume "config" : configmap "settings" not found`:                         {"configmap", "portal", "settings", ""},
 		`couldn't find key password in Secret portal/db`:                                                        {"secret", "portal", "db", "password"},
@@ -29,7 +29,7 @@ func TestMissing_WhatTheWordsOfKubernetesName(t *testing.T) {
 		`references non-existent secret key: a`:                                                                 nil,
 		`back-off 10s`:                                                                                          nil,
 	} {
-		require.Equal(t, want, lackIn("portal", message), message)
+		require.Equal(t, want, missingIn("portal", message), message)
 	}
 }
 
@@ -44,17 +44,17 @@ func TestMissing_WhatIsThereNowIsNotMissing(t *testing.T) {
 		&corev1.PersistentVolumeClaim{ObjectMeta: named("portal", "data")},
 		&storagev1.StorageClass{ObjectMeta: named("", "fast")},
 	)
-	for _, m := range []lack{{"secret", "portal", "db", ""}, {"secret", "portal", "db", "user"}, {"configmap", "portal", "settings", "a"}, {"configmap", "portal", "settings", "b"},
+	for _, m := range []missingObject{{"secret", "portal", "db", ""}, {"secret", "portal", "db", "user"}, {"configmap", "portal", "settings", "a"}, {"configmap", "portal", "settings", "b"},
 		{"serviceaccount", "portal", "web", ""}, {"persistentvolumeclaim", "portal", "data", ""}, {"storageclass", "", "fast", ""}} {
-		require.True(t, there(t.Context(), client, m), m)
+		require.True(t, exists(t.Context(), client, m), m)
 	}
-	for _, m := range []lack{{"secret", "portal", "db", "password"}, {"secret", "other", "db", ""}, {"configmap", "portal", "settings", "c"}, {"node", "", "a", ""}} {
-		require.False(t, there(t.Context(), client, m), m)
+	for _, m := range []missingObject{{"secret", "portal", "db", "password"}, {"secret", "other", "db", ""}, {"configmap", "portal", "settings", "c"}, {"node", "", "a", ""}} {
+		require.False(t, exists(t.Context(), client, m), m)
 	}
 	client.PrependReactor("get", "secrets", func(k8stesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "db", nil)
 	})
-	require.False(t, there(t.Context(), client, lack{"secret", "portal", "db", ""}), "without the right to read it")
+	require.False(t, exists(t.Context(), client, missingObject{"secret", "portal", "db", ""}), "without the right to read it")
 }
 
 // A Secret of an operator came after a while and was there while the kubelet waited for

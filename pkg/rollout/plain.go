@@ -14,30 +14,30 @@ import (
 type counts struct{ ready, available, all int32 }
 
 func (j *judge) replicaSet(s snapshot, w record.Workload, rs *appsv1.ReplicaSet) status {
-	if unseen(rs.Generation, rs.Status.ObservedGeneration, s.least[w]) {
-		return notSeen
+	if notObserved(rs.Generation, rs.Status.ObservedGeneration, s.least[w]) {
+		return statusNotObserved
 	}
-	result := j.kept(s, w, rs, rs.Spec.Replicas, counts{rs.Status.ReadyReplicas, rs.Status.AvailableReplicas, rs.Status.Replicas})
-	result.cannot(creation(rs))
+	result := j.counted(s, w, rs, rs.Spec.Replicas, counts{rs.Status.ReadyReplicas, rs.Status.AvailableReplicas, rs.Status.Replicas})
+	result.addCreation(creation(rs))
 	return result
 }
 
 func (j *judge) replicationController(s snapshot, w record.Workload, rc *corev1.ReplicationController) status {
-	if unseen(rc.Generation, rc.Status.ObservedGeneration, s.least[w]) {
-		return notSeen
+	if notObserved(rc.Generation, rc.Status.ObservedGeneration, s.least[w]) {
+		return statusNotObserved
 	}
-	result := j.kept(s, w, rc, rc.Spec.Replicas, counts{rc.Status.ReadyReplicas, rc.Status.AvailableReplicas, rc.Status.Replicas})
+	result := j.counted(s, w, rc, rc.Spec.Replicas, counts{rc.Status.ReadyReplicas, rc.Status.AvailableReplicas, rc.Status.Replicas})
 	for _, c := range rc.Status.Conditions {
 		if c.Type == corev1.ReplicationControllerReplicaFailure && c.Status == corev1.ConditionTrue {
-			result.cannot([]trouble{refused(w.String(), c.Reason, c.Message, codePodCreate)})
+			result.addCreation([]trouble{rejected(w.String(), c.Reason, c.Message, codePodCreate)})
 		}
 	}
 	return result
 }
 
-// kept judges pods of a controller that does not replace them when its template
+// counted judges pods of a controller that does not replace them when its template
 // changes: all of them count.
-func (j *judge) kept(s snapshot, w record.Workload, o metav1.Object, wanted *int32, is counts) status {
+func (j *judge) counted(s snapshot, w record.Workload, o metav1.Object, wanted *int32, is counts) status {
 	result := j.pods(s, w, owned(s, o), string(o.GetUID()), func(*corev1.Pod) bool { return true })
 	result.want = replicas(wanted)
 	result.progress = fmt.Sprintf("%d of %d pods ready", result.have, result.want)
@@ -90,13 +90,13 @@ func serves(p *corev1.Pod) bool {
 func (j *judge) podEnded(s *snapshot, p *corev1.Pod) trouble {
 	t := podTrouble(p, codePodEnded, firstOf(p.Status.Reason, string(p.Status.Phase)), firstOf(p.Status.Message, "it has ended, and nothing starts it again"))
 	for _, c := range statuses(p) {
-		end := lastEnd(c)
+		end := lastExit(c)
 		if end == nil || end.ExitCode == 0 && p.Status.Phase == corev1.PodFailed {
 			continue
 		}
-		_, _, more := whyEnded(s, p, c, *end)
-		t.cause.Container, t.about = c.Name, endedRun(p, c)
-		t.cause.Message = shorten(fmt.Sprintf("it ended with %s%s, and nothing starts it again", howEnded(*end), more))
+		_, _, more := exitCause(s, p, c, *end)
+		t.cause.Container, t.run = c.Name, exitedRun(p, c)
+		t.cause.Message = shorten(fmt.Sprintf("it ended with %s%s, and nothing starts it again", describeExit(*end), more))
 	}
 	return t
 }

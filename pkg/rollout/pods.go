@@ -13,20 +13,20 @@ import (
 
 // status is what one look says about one workload.
 type status struct {
-	ready    bool
-	progress string
-	note     string        // what its completeness does not prove, "" without reservation
-	have     int           // new pods that are ready
-	want     int           // new pods that there should be
-	serving  []*corev1.Pod // pods that a Service should lead to
-	proven   []*corev1.Pod // new pods that are ready
-	members  []member
-	follow   []container
-	troubles []trouble
-	idle     bool          // it wants no pod
-	batch    bool          // its pods end by design
-	hopeful  bool          // room for another pod may come: see [judge.hope]
-	settles  time.Duration // when a pod that was not steady will be, 0 for none
+	ready      bool
+	progress   string
+	note       string        // what its completeness does not prove, "" without reservation
+	have       int           // new pods that are ready
+	want       int           // new pods that there should be
+	serving    []*corev1.Pod // pods that a Service should lead to
+	proven     []*corev1.Pod // new pods that are ready
+	members    []member
+	follow     []container
+	troubles   []trouble
+	idle       bool          // it wants no pod
+	batch      bool          // its pods end by design
+	recovering bool          // room for another pod may come: see [judge.hope]
+	settles    time.Duration // when a pod that was not steady will be, 0 for none
 }
 
 // member is one pod of a workload.
@@ -50,7 +50,7 @@ func (j *judge) pods(s snapshot, w record.Workload, owned []*corev1.Pod, revisio
 	for _, p := range owned {
 		j.ours[p.UID] = true
 		if p.DeletionTimestamp != nil {
-			j.left[w] = j.now
+			j.lastGoing[w] = j.now
 		}
 		m := member{pod: p, fresh: fresh(p)}
 		if m.fresh && p.DeletionTimestamp == nil {
@@ -59,7 +59,7 @@ func (j *judge) pods(s snapshot, w record.Workload, owned []*corev1.Pod, revisio
 		}
 		result.members = append(result.members, m)
 	}
-	result.hopeful = result.hopeful || j.hope(w)
+	result.recovering = result.recovering || j.roomMayCome(w)
 	slices.SortStableFunc(result.members, func(a, b member) int {
 		switch {
 		case a.fresh == b.fresh:
@@ -88,14 +88,14 @@ func (j *judge) pod(result *status, s snapshot, p *corev1.Pod, shared bool) stri
 		return ""
 	}
 	result.settles = soonest(result.settles, left)
-	result.follow = append(result.follow, speaking(p)...)
+	result.follow = append(result.follow, logSources(p)...)
 	troubles := j.podTroubles(&s, p, history)
 	failing := false
 	for i := range troubles {
 		troubles[i].shared = shared
 		failing = failing || !j.rules[troubles[i].cause.Code].Wait
 	}
-	result.hopeful = result.hopeful || !failing
+	result.recovering = result.recovering || !failing
 	result.troubles = append(result.troubles, troubles...)
 	if len(troubles) == 0 {
 		return ""
@@ -118,7 +118,7 @@ func (j *judge) podTroubles(s *snapshot, p *corev1.Pod, history readiness) []tro
 		if t, found := probeTrouble(s, p, c); found {
 			all = append(all, t)
 		}
-		if t, found := j.endTrouble(s, p, c); found {
+		if t, found := j.exitTrouble(s, p, c); found {
 			all = append(all, t)
 		}
 	}
@@ -133,7 +133,7 @@ func (j *judge) podTroubles(s *snapshot, p *corev1.Pod, history readiness) []tro
 		}
 		all = append([]trouble{t}, all...)
 	}
-	return append(all, patienceTroubles(p)...)
+	return append(all, waitTroubles(p)...)
 }
 
 // podTrouble is one about a pod as a whole.
@@ -151,9 +151,9 @@ func firstOf(texts ...string) string {
 	return ""
 }
 
-// speaking are the containers of a pod whose log may say why it is not ready: they
+// logSources are the containers of a pod whose log may say why it is not ready: they
 // run, or have just ended.
-func speaking(p *corev1.Pod) []container {
+func logSources(p *corev1.Pod) []container {
 	var all []container
 	for _, c := range statuses(p) {
 		done := c.State.Terminated != nil && c.State.Terminated.ExitCode == 0

@@ -208,7 +208,7 @@ func TestWithoutAReadinessProbeAContainerHasToRunForAWhile(t *testing.T) {
 	for name, started := range map[string]time.Time{"its node's clock is right": noon, "its node's clock leads": noon.Add(time.Hour)} {
 		t.Run(name, func(t *testing.T) {
 			j := newJudge(nil)
-			require.Equal(t, bareTime, look(j, 0, 0, nil, started).again)
+			require.Equal(t, minRunTime, look(j, 0, 0, nil, started).again)
 			require.False(t, look(j, 4, 0, nil, started).ready)
 			require.False(t, look(j, 6, 1, nil, started.Add(6*time.Second)).ready, "a restart begins anew")
 			require.True(t, look(j, 11, 1, nil, started.Add(6*time.Second)).ready)

@@ -10,9 +10,9 @@ import (
 const (
 	// settleTime is how long a pod must stay ready that was not steady before.
 	settleTime = 15 * time.Second
-	// bareTime is how long a container without a readiness probe must run: Kubernetes
+	// minRunTime is how long a container without a readiness probe must run: Kubernetes
 	// calls it ready as soon as it is started, also one that is about to crash.
-	bareTime = 5 * time.Second
+	minRunTime = 5 * time.Second
 )
 
 // readiness is how steady a pod has been.
@@ -42,10 +42,10 @@ func (j *judge) settled(s *snapshot, p *corev1.Pod, r readiness) (bool, time.Dur
 	if !r.ready || doubted(s, p) {
 		return false, 0
 	}
-	left := j.bare(p)
+	left := j.unprobedLeft(p)
 	unsteady := r.losses >= 2
 	for _, c := range statuses(p) {
-		unsteady = unsteady || j.ends(p, c) >= 3
+		unsteady = unsteady || j.failures(p, c) >= 3
 	}
 	if unsteady {
 		left = max(left, settleTime-j.now.Sub(r.since))
@@ -53,10 +53,10 @@ func (j *judge) settled(s *snapshot, p *corev1.Pod, r readiness) (bool, time.Dur
 	return left <= 0, max(left, 0)
 }
 
-// bare is how long until the last container without a readiness probe has run for
+// unprobedLeft is how long until the last container without a readiness probe has run for
 // long enough. A node's clock may lag behind ours or lead: the earlier of its own
 // time and of the look that first had the container running counts.
-func (j *judge) bare(p *corev1.Pod) time.Duration {
+func (j *judge) unprobedLeft(p *corev1.Pod) time.Duration {
 	var left time.Duration
 	for _, c := range p.Status.ContainerStatuses {
 		if c.State.Running == nil || !unprobed(p, c.Name) {
@@ -71,12 +71,12 @@ func (j *judge) bare(p *corev1.Pod) time.Duration {
 			}
 			j.running[key] = since
 		}
-		left = max(left, bareTime-j.now.Sub(since))
+		left = max(left, minRunTime-j.now.Sub(since))
 	}
 	return left
 }
 
-// unprobed tells a container whose readiness only says that it runs.
+// unprobed reports whether a container's readiness only says that it runs.
 func unprobed(p *corev1.Pod, name string) bool {
 	for _, c := range p.Spec.Containers {
 		if c.Name == name {

@@ -102,8 +102,8 @@ func TestWithoutTheRightToReadPodsItIsNot(t *testing.T) {
 			require.ErrorContains(t, err, words)
 			require.ErrorContains(t, err, "RBAC")
 			require.Equal(t, record.KindUnavailable, record.KindOf(err))
-			require.GreaterOrEqual(t, time.Since(start), patience, "an API server that has just started says no, too")
-			require.Less(t, time.Since(start), 3*patience)
+			require.GreaterOrEqual(t, time.Since(start), refusalGrace, "an API server that has just started says no, too")
+			require.Less(t, time.Since(start), 3*refusalGrace)
 		})
 	}
 }

@@ -8,12 +8,12 @@ import (
 )
 
 // failed is the result of a rollout that is certain to fail.
-func (v *vigil) failed(t trouble) record.Rollout {
+func (v *wait) failed(t trouble) record.Rollout {
 	return record.Rollout{Cause: v.explained(t), Services: v.watch.asked.services, Unproven: v.unproven}
 }
 
 // complete is the result of a rollout that is ready.
-func (v *vigil) complete(look verdict) record.Rollout {
+func (v *wait) complete(look verdict) record.Rollout {
 	a := v.watch.asked
 	v.Seen.keep(look)
 	result := record.Rollout{Services: a.services, Unproven: slices.Concat(v.unproven, look.notes), Idle: a.idle(look.statuses, v.watch.targets)}

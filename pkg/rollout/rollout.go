@@ -62,7 +62,7 @@ func Watch(ctx context.Context, o Options, applied record.Applied) (record.Rollo
 	}
 	defer stop()
 	var result record.Rollout
-	err = record.Guard(func() (err error) { //nolint:contextcheck // a vigil has the context of the call that made it
+	err = record.Guard(func() (err error) { //nolint:contextcheck // a wait has the context of the call that made it
 		result, err = v.untilComplete()
 		return err
 	})
@@ -70,7 +70,7 @@ func Watch(ctx context.Context, o Options, applied record.Applied) (record.Rollo
 }
 
 // begin starts to watch; stop ends it.
-func begin(ctx context.Context, o Options, applied record.Applied) (v *vigil, stop func(), err error) {
+func begin(ctx context.Context, o Options, applied record.Applied) (v *wait, stop func(), err error) {
 	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	l, err := newLogs(o)
 	if err != nil {
@@ -84,7 +84,7 @@ func begin(ctx context.Context, o Options, applied record.Applied) (v *vigil, st
 		return nil, nil, err
 	}
 	unproven := slices.Concat(applied.Unwatched, w.asked.lost)
-	v = &vigil{Options: o, ctx: ctx, watch: w, judge: newJudge(o.Rules), start: time.Now(), applied: applied, unproven: unproven}
+	v = &wait{Options: o, ctx: ctx, watch: w, judge: newJudge(o.Rules), start: time.Now(), applied: applied, unproven: unproven}
 	v.judge.found = v.found
 	// Kubernetes knows when a pod was made to the second.
 	v.judge.applied = applied.Revision.Deployed.Truncate(time.Second)

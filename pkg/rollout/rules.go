@@ -52,7 +52,7 @@ const (
 	codeFlapping       = "rollout/readiness-flapping"
 	codeInit           = "rollout/init-running"
 	codeGate           = "rollout/readiness-gate"
-	codeLogRace        = "rollout/log-pattern-first-run"
+	codeLogTransient   = "rollout/log-pattern-first-run"
 	codeGated          = "rollout/scheduling-gated"
 	codeScaleUp        = "rollout/scaling-up"
 	codeClaimWait      = "rollout/volume-claim-waiting"
@@ -66,7 +66,7 @@ const (
 )
 
 // Rule says when a condition counts as a failure of the rollout. Seconds are
-// counted for what heals by waiting, ends for what heals by a restart.
+// counted for what heals by waiting, failures for what heals by a restart.
 type Rule struct {
 	// Wait means never by itself: the deadline decides, and its cause names it.
 	Wait bool
@@ -75,8 +75,8 @@ type Rule struct {
 	// Shared is the grace once another pod of the same revision has been ready: the
 	// revision works somewhere, so that one node may be to blame.
 	Shared time.Duration
-	// Ends is how often the container must have ended since the watch began.
-	Ends int
+	// Failures is how often the container must have ended since the watch began.
+	Failures int
 }
 
 // sharedGrace is the least grace of a condition that other pods do not have
@@ -89,7 +89,7 @@ const sharedGrace = time.Minute
 const configGrace = 25 * time.Second
 
 func lasting(grace time.Duration) Rule { return Rule{Grace: grace, Shared: max(grace, sharedGrace)} }
-func ending(n int) Rule                { return Rule{Ends: n, Shared: sharedGrace} }
+func failing(n int) Rule               { return Rule{Failures: n, Shared: sharedGrace} }
 
 var waits = Rule{Wait: true}
 
@@ -99,27 +99,27 @@ var table = []struct {
 	rule Rule
 }{
 	// The image.
-	{codeInvalidName, lasting(0)},                          // InvalidImageName
-	{codeDiffers, lasting(0)},                              // the pod's image is not the verified one
-	{codeNeverPull, lasting(0)},                            // ErrImageNeverPull
-	{codeSignature, lasting(0)},                            // SignatureValidationFailed
-	{codeNotFound, lasting(3 * time.Second)},               // ErrImagePull, ImagePullBackOff: not found, manifest unknown
-	{codeDenied, lasting(45 * time.Second)},                // … 401, 403, denied: the pull Secret may come late
-	{codePull, lasting(2 * time.Minute)},                   // … 429, 5xx, timeout; RegistryUnavailable
-	{codeInspect, lasting(time.Minute)},                    // ImageInspectError
-	{codeImageVolume, lasting(time.Minute)},                // ImageVolumeMountFailed, RROUnsupported
-	{codeArchitecture, Rule{Ends: 1, Shared: sharedGrace}}, // "exec format error"
+	{codeInvalidName, lasting(0)},                              // InvalidImageName
+	{codeDiffers, lasting(0)},                                  // the pod's image is not the verified one
+	{codeNeverPull, lasting(0)},                                // ErrImageNeverPull
+	{codeSignature, lasting(0)},                                // SignatureValidationFailed
+	{codeNotFound, lasting(3 * time.Second)},                   // ErrImagePull, ImagePullBackOff: not found, manifest unknown
+	{codeDenied, lasting(45 * time.Second)},                    // … 401, 403, denied: the pull Secret may come late
+	{codePull, lasting(2 * time.Minute)},                       // … 429, 5xx, timeout; RegistryUnavailable
+	{codeInspect, lasting(time.Minute)},                        // ImageInspectError
+	{codeImageVolume, lasting(time.Minute)},                    // ImageVolumeMountFailed, RROUnsupported
+	{codeArchitecture, Rule{Failures: 1, Shared: sharedGrace}}, // "exec format error"
 
 	// The container.
 	{codeConfig, lasting(configGrace)},         // CreateContainerConfigError, unless the kubelet's cache lags
 	{codeCreate, lasting(30 * time.Second)},    // CreateContainerError, PreCreateHookError, PreStartHookError
-	{codeStart, ending(2)},                     // RunContainerError, StartError, ContainerCannotRun, exit 126-128
-	{codeOOM, ending(2)},                       // OOMKilled
-	{codeStartupProbe, ending(2)},              // Killing: failed startup probe; its whole budget was used
-	{codeLivenessProbe, ending(3)},             // Killing: failed liveness probe
-	{codeCrash, ending(3)},                     // any other end, PostStartHookError, CrashLoopBackOff
+	{codeStart, failing(2)},                    // RunContainerError, StartError, ContainerCannotRun, exit 126-128
+	{codeOOM, failing(2)},                      // OOMKilled
+	{codeStartupProbe, failing(2)},             // Killing: failed startup probe; its whole budget was used
+	{codeLivenessProbe, failing(3)},            // Killing: failed liveness probe
+	{codeCrash, failing(3)},                    // any other end, PostStartHookError, CrashLoopBackOff
 	{codeLogPattern, lasting(8 * time.Second)}, // a line that means "never ready"
-	{codeLogRace, waits},                       // the same, but the first restart may heal it
+	{codeLogTransient, waits},                  // the same, but the first restart may heal it
 	{codeProbe, waits},                         // Unhealthy: a probe fails within its budget
 	{codeFlapping, waits},                      // ready, not ready, ready, not ready
 	{codeInit, waits},                          // an init container runs
@@ -188,13 +188,13 @@ func parseRule(line string) (string, Rule, error) {
 	case "ignore":
 		return code, waits, nil
 	case "terminal":
-		return code, Rule{Ends: min(rule.Ends, 1)}, nil
+		return code, Rule{Failures: min(rule.Failures, 1)}, nil
 	}
 	grace, err := time.ParseDuration(value)
 	if err != nil || grace < 0 {
 		return "", Rule{}, fmt.Errorf("rule %q: want CODE=terminal, CODE=ignore or a duration as in CODE=90s", line)
 	}
-	return code, Rule{Grace: grace, Shared: grace, Ends: rule.Ends}, nil
+	return code, Rule{Grace: grace, Shared: grace, Failures: rule.Failures}, nil
 }
 
 func defaults() map[string]Rule {

@@ -14,9 +14,9 @@ func TestRulesAreRead(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, map[string]Rule{
 		codeNotFound:      {},
-		codeOOM:           {Ends: 1},
+		codeOOM:           {Failures: 1},
 		codeUnschedulable: {Grace: 90 * time.Second, Shared: 90 * time.Second},
-		codeCrash:         {Grace: 5 * time.Minute, Shared: 5 * time.Minute, Ends: 3},
+		codeCrash:         {Grace: 5 * time.Minute, Shared: 5 * time.Minute, Failures: 3},
 	}, rules)
 }
 

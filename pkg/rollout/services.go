@@ -23,19 +23,19 @@ func (j *judge) services(s snapshot, statuses []status) (all []trouble, notes []
 			all = append(all, trouble{specific: true, cause: record.Cause{
 				Code: codeDeleted, Object: "Service/" + service.name, Reason: "NotFound", Message: "somebody has deleted it"}})
 		}
-		if service.gone || service.loose {
+		if service.gone || service.publishesUnready {
 			continue
 		}
 		pods := service.selected(statuses)
 		if len(pods) == 0 {
-			t, note := service.nowhere(&s, statuses)
+			t, note := service.selectsNone(&s, statuses)
 			all, notes = append(all, t...), append(notes, note...)
 			continue
 		}
 		for _, p := range service.watched() {
 			t, note := j.port(&s, service, p, pods)
 			notes = append(notes, note...)
-			notes = append(notes, service.strangers(s.slices, p)...)
+			notes = append(notes, service.foreignAddresses(s.slices, p)...)
 			if t != nil {
 				all = append(all, *t)
 				break
@@ -122,9 +122,9 @@ func (s service) mustLead(p corev1.ServicePort, pods []*corev1.Pod) bool {
 	return slices.Contains(s.led, portKey(p)) || int(p.Port) == s.asked || !slices.ContainsFunc(s.ports, leads)
 }
 
-// nowhere is a Service that selects no pod that is ready. That is fine while its
+// selectsNone is a Service that selects no pod that is ready. That is fine while its
 // workload wants none, and where others make the pods that it selects.
-func (s service) nowhere(look *snapshot, statuses []status) (all []trouble, notes []string) {
+func (s service) selectsNone(look *snapshot, statuses []status) (all []trouble, notes []string) {
 	for _, w := range look.workloads {
 		if w.Namespace == s.namespace && s.selector.Matches(labels.Set(look.templates[w].labels)) {
 			return nil, nil
@@ -141,7 +141,7 @@ func (s service) nowhere(look *snapshot, statuses []status) (all []trouble, note
 		return nil, nil
 	}
 	object, words := "Service/"+s.name, fmt.Sprintf("its selector %s matches no pod of the release, and no other pod is behind it", s.selector)
-	if len(s.led) == 0 && !s.sole || s.smoke == "false" {
+	if len(s.led) == 0 && !s.onlyNear || s.smoke == "false" {
 		return nil, []string{object + " leads to no pod: " + words}
 	}
 	if len(s.led) > 0 {
@@ -203,9 +203,9 @@ func endpoints(slices []*discoveryv1.EndpointSlice, s service, p *corev1.Service
 	return pods
 }
 
-// strangers notes addresses that get requests of one port and are no pods: slices that
+// foreignAddresses notes addresses that get requests of one port and are no pods: slices that
 // somebody else has written beside those of the selector.
-func (s service) strangers(slices []*discoveryv1.EndpointSlice, p *corev1.ServicePort) (notes []string) {
+func (s service) foreignAddresses(slices []*discoveryv1.EndpointSlice, p *corev1.ServicePort) (notes []string) {
 	for _, slice := range slices {
 		if p == nil || slice.Namespace != s.namespace || slice.Labels[discoveryv1.LabelServiceName] != s.name || !carries(slice, *p) {
 			continue

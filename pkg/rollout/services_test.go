@@ -138,7 +138,7 @@ func newJudgeMemory(s snapshot) []string {
 func TestServices_OneThatSelectsNoPodAnyMoreIsAFailure(t *testing.T) {
 	typo := service{namespace: "portal", name: "web", selector: labels.SelectorFromSet(labels.Set{"app": "web", "component": "backend"})}
 	before, sole, meant, idle := typo, typo, typo, typo
-	before.led, sole.sole, meant.led = []string{"80/TCP"}, true, []string{"80/TCP"}
+	before.led, sole.onlyNear, meant.led = []string{"80/TCP"}, true, []string{"80/TCP"}
 	meant.smoke = "false"
 	idle.selector, idle.led = labels.SelectorFromSet(labels.Set{"app": "idle"}), []string{"80/TCP"}
 	for name, c := range map[string]struct {

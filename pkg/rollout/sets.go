@@ -10,8 +10,8 @@ import (
 )
 
 func (j *judge) statefulSet(s snapshot, w record.Workload, set *appsv1.StatefulSet) status {
-	if unseen(set.Generation, set.Status.ObservedGeneration, s.least[w]) {
-		return notSeen
+	if notObserved(set.Generation, set.Status.ObservedGeneration, s.least[w]) {
+		return statusNotObserved
 	}
 	fresh := func(p *corev1.Pod) bool {
 		return p.Labels[appsv1.ControllerRevisionHashLabelKey] == set.Status.UpdateRevision
@@ -34,7 +34,7 @@ func (j *judge) statefulSet(s snapshot, w record.Workload, set *appsv1.StatefulS
 		result.note = fmt.Sprintf("StatefulSet/%s: %d of %d pods are of the revision before, as its update strategy wants it", set.Name, want-result.have, want)
 	}
 	result.troubles = append(result.troubles, j.stuck(&s, set, pods, fresh)...)
-	result.cannot(creationEvents(&s, "StatefulSet", set, len(pods) >= want))
+	result.addCreation(creationEvents(&s, "StatefulSet", set, len(pods) >= want))
 	result.serving = readyOf(pods)
 	return result
 }
@@ -58,12 +58,12 @@ func (j *judge) stuck(s *snapshot, set *appsv1.StatefulSet, pods []*corev1.Pod, 
 			continue
 		}
 		for _, t := range j.podTroubles(s, p, readiness{}) {
-			if rule := j.rules[t.cause.Code]; rule.Wait || t.ends > 0 && t.ends < rule.Ends {
+			if rule := j.rules[t.cause.Code]; rule.Wait || t.failures > 0 && t.failures < rule.Failures {
 				continue
 			}
 			t.cause.Message = shorten(fmt.Sprintf("StatefulSet/%s waits for this pod of an earlier revision and does not replace it (%s: %s); deleting it, as a rollback does, frees the rollout",
 				set.Name, t.cause.Reason, t.cause.Message))
-			t.cause.Code, t.cause.Reason, t.ends = codeStuck, "OrderedReady", 0
+			t.cause.Code, t.cause.Reason, t.failures = codeStuck, "OrderedReady", 0
 			return []trouble{t}
 		}
 	}
@@ -71,8 +71,8 @@ func (j *judge) stuck(s *snapshot, set *appsv1.StatefulSet, pods []*corev1.Pod, 
 }
 
 func (j *judge) daemonSet(s snapshot, w record.Workload, set *appsv1.DaemonSet) status {
-	if unseen(set.Generation, set.Status.ObservedGeneration, s.least[w]) {
-		return notSeen
+	if notObserved(set.Generation, set.Status.ObservedGeneration, s.least[w]) {
+		return statusNotObserved
 	}
 	pods := owned(s, set)
 	template := set.Annotations[appsv1.DeprecatedTemplateGeneration]
@@ -88,12 +88,12 @@ func (j *judge) daemonSet(s snapshot, w record.Workload, set *appsv1.DaemonSet) 
 	if want == 0 {
 		result.idle, result.note = true, "DaemonSet/"+set.Name+" fits no node: nothing ran and nothing was proven"
 	}
-	result.cannot(creationEvents(&s, "DaemonSet", set, len(pods) >= want))
+	result.addCreation(creationEvents(&s, "DaemonSet", set, len(pods) >= want))
 	result.serving = readyOf(pods)
 	return result
 }
 
-// oldDaemon tells a pod of an earlier template. The API marks both fields as
+// oldDaemon reports whether a pod is of an earlier template. The API marks both fields as
 // deprecated, but has no other that needs no further watch.
 func oldDaemon(p *corev1.Pod, template string) bool {
 	pod := p.Labels["pod-template-generation"]

@@ -40,23 +40,23 @@ type snapshot struct {
 
 // service is a Service of the release.
 type service struct {
-	namespace, name string
-	selector        labels.Selector
-	ports           []corev1.ServicePort
-	headless        bool
-	loose           bool // its endpoints do not follow the readiness of pods
-	gone            bool
-	smoke           string   // annotation [record.AnnotationSmoke]
-	led             []string // ports that led to pods of the revision before
-	asked           int      // the port that the smoke checks go through, 0 for none
-	sole            bool     // no other leads to what runs the image, and it nearly does
+	namespace, name  string
+	selector         labels.Selector
+	ports            []corev1.ServicePort
+	headless         bool
+	publishesUnready bool // its endpoints do not follow the readiness of pods
+	gone             bool
+	smoke            string   // annotation [record.AnnotationSmoke]
+	led              []string // ports that led to pods of the revision before
+	asked            int      // the port that the smoke checks go through, 0 for none
+	onlyNear         bool     // no other leads to what runs the image, and it nearly does
 }
 
 // line is what a container said that matched a log pattern.
 type line struct {
 	text string
-	// passing says that a restart may heal it.
-	passing bool
+	// transient says that a restart may heal it.
+	transient bool
 }
 
 // index sorts the events by what they are about.

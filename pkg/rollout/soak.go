@@ -25,8 +25,8 @@ const (
 // Seen carries from a Watch to the Hold that follows how often the containers of the
 // new pods had ended: what ends between the two counts.
 type Seen struct {
-	mu   sync.Mutex
-	ends map[life]int32
+	mu       sync.Mutex
+	restarts map[containerID]int32
 }
 
 // keep remembers the restarts of pods that are ready.
@@ -36,11 +36,11 @@ func (s *Seen) keep(look verdict) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.ends = map[life]int32{}
+	s.restarts = map[containerID]int32{}
 	for _, status := range look.statuses {
 		for _, p := range status.proven {
 			for _, c := range statuses(p) {
-				s.ends[life{p.UID, c.Name}] = c.RestartCount
+				s.restarts[containerID{p.UID, c.Name}] = c.RestartCount
 			}
 		}
 	}
@@ -53,26 +53,26 @@ func (s *Seen) known(uid types.UID, name string) (int32, bool) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	n, found := s.ends[life{uid, name}]
+	n, found := s.restarts[containerID{uid, name}]
 	return n, found
 }
 
-// lives is how long the new pods of a look must still be watched.
-func (j *judge) lives(s snapshot, look verdict) time.Duration {
+// soakLeft is how long the new pods of a look must still be watched.
+func (j *judge) soakLeft(s snapshot, look verdict) time.Duration {
 	var left time.Duration
 	for _, status := range look.statuses {
 		for _, m := range status.members {
 			if m.fresh && !status.batch && m.pod.DeletionTimestamp == nil && ready(m.pod) {
-				left = max(left, j.life(&s, m.pod))
+				left = max(left, j.podSoakLeft(&s, m.pod))
 			}
 		}
 	}
 	return left
 }
 
-// life is how long a ready pod must still be watched. One whose liveness probe fails
+// podSoakLeft is how long a ready pod must still be watched. One whose liveness probe fails
 // right now is watched until the probe has had its say.
-func (j *judge) life(s *snapshot, p *corev1.Pod) time.Duration {
+func (j *judge) podSoakLeft(s *snapshot, p *corev1.Pod) time.Duration {
 	became := j.now
 	if c := condition(p, corev1.PodReady); c != nil && c.LastTransitionTime.Time.Before(became) {
 		became = c.LastTransitionTime.Time

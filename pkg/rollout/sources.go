@@ -14,9 +14,9 @@ import (
 	"k8s.io/client-go/tools/cache"
 )
 
-// patience is how long a refusal is taken for that of an API server that has just
+// refusalGrace is how long a refusal is taken for that of an API server that has just
 // started and does not know its own rules yet.
-const patience = 10 * time.Second
+const refusalGrace = 10 * time.Second
 
 // normalReasons are the events that are no warnings and tell something: a probe's
 // kill, the autoscalers' plans, a claim that nobody serves.
@@ -66,7 +66,7 @@ func newSource(w *watch, kind, namespace string, at where, optional bool) (*sour
 	s := &source{kind: kind, informer: newInformer(w.client, kind, namespace, at), optional: optional, refused: make(chan struct{})}
 	transform := func(object any) (small any, _ error) {
 		small = object
-		w.guarded(func() { small = slim(object) })
+		w.guarded(func() { small = strip(object) })
 		return small, nil
 	}
 	if err := s.informer.SetTransform(transform); err != nil {
@@ -76,7 +76,7 @@ func newSource(w *watch, kind, namespace string, at where, optional bool) (*sour
 		return nil, err
 	}
 	_, err := s.informer.AddEventHandler(cache.ResourceEventHandlerFuncs{
-		AddFunc: w.see, DeleteFunc: w.see, UpdateFunc: func(_, next any) { w.see(next) },
+		AddFunc: w.onChange, DeleteFunc: w.onChange, UpdateFunc: func(_, next any) { w.onChange(next) },
 	})
 	return s, err
 }
@@ -93,7 +93,7 @@ func (s *source) failed(err error) {
 	if s.since.IsZero() {
 		s.since = time.Now()
 	}
-	if !s.over && (s.optional || time.Since(s.since) >= patience) {
+	if !s.over && (s.optional || time.Since(s.since) >= refusalGrace) {
 		s.over = true
 		close(s.refused)
 	}

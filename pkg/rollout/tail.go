@@ -8,12 +8,12 @@ import (
 	"time"
 )
 
-// take keeps a line, and tells the judge when it is the first telling one. One that
+// take keeps a line, and tells the judge when it is the first that a pattern matches. One that
 // a restart may heal gives way to one that it does not.
 func (l *logs) take(r *run, text string) {
 	found, matches := l.match(text)
 	l.mu.Lock()
-	news := matches && (r.found.text == "" || r.found.passing && !found.passing)
+	news := matches && (r.found.text == "" || r.found.transient && !found.transient)
 	if news {
 		r.found = found
 	}
@@ -33,19 +33,19 @@ func (l *logs) take(r *run, text string) {
 
 func (l *logs) match(text string) (line, bool) {
 	match := func(p *regexp.Regexp) bool { return p.MatchString(text) }
-	if !slices.ContainsFunc(l.patterns, match) && !wrongMachine.MatchString(text) {
+	if !slices.ContainsFunc(l.patterns, match) && !wrongArchitecture.MatchString(text) {
 		return line{}, false
 	}
-	return line{text: shorten(plain(text)), passing: slices.ContainsFunc(l.passing, match)}, true
+	return line{text: shorten(plain(text)), transient: slices.ContainsFunc(l.passing, match)}, true
 }
 
-// wrongMachine is the whole of what a container says whose program is for another
+// wrongArchitecture is the whole of what a container says whose program is for another
 // architecture; a longer text would be an application that talks about it.
-var wrongMachine = regexp.MustCompile(`^exec [^ ]+: ` + execFormat + `$`)
+var wrongArchitecture = regexp.MustCompile(`^exec [^ ]+: ` + execFormat + `$`)
 
-// words are the last lines of a run, or of the one before while it has said nothing.
+// tailOf are the last lines of a run, or of the one before while it has said nothing.
 // It waits a moment for a run that has ended and is still being read.
-func (l *logs) words(ctx context.Context, c container) string {
+func (l *logs) tailOf(ctx context.Context, c container) string {
 	for restarts := c.restarts; restarts >= max(0, c.restarts-1); restarts-- {
 		c.restarts = restarts
 		l.mu.Lock()
@@ -57,7 +57,7 @@ func (l *logs) words(ctx context.Context, c container) string {
 		select {
 		case <-r.done:
 		case <-ctx.Done():
-		case <-time.After(settleLog):
+		case <-time.After(logSettleTime):
 		}
 		l.mu.Lock()
 		text := strings.Join(r.tail, "\n")
@@ -69,5 +69,5 @@ func (l *logs) words(ctx context.Context, c container) string {
 	return ""
 }
 
-// settleLog is how long the last lines of a log may take to arrive.
-const settleLog = 300 * time.Millisecond
+// logSettleTime is how long the last lines of a log may take to arrive.
+const logSettleTime = 300 * time.Millisecond

@@ -47,7 +47,7 @@ func retried[T any](ctx context.Context, read func() (T, error)) (T, error) {
 			refused = time.Time{}
 		case refused.IsZero():
 			refused = time.Now()
-		case time.Since(refused) >= patience:
+		case time.Since(refused) >= refusalGrace:
 			return value, err
 		}
 		select {
@@ -107,7 +107,7 @@ func readService(ctx context.Context, client kubernetes.Interface, s record.Serv
 	}
 	return &service{
 		namespace: s.Namespace, name: s.Name, selector: labels.SelectorFromSet(found.Spec.Selector), ports: found.Spec.Ports,
-		headless: found.Spec.ClusterIP == corev1.ClusterIPNone, loose: found.Spec.PublishNotReadyAddresses,
+		headless: found.Spec.ClusterIP == corev1.ClusterIPNone, publishesUnready: found.Spec.PublishNotReadyAddresses,
 		smoke: strings.TrimSpace(found.Annotations[record.AnnotationSmoke]), led: s.Led,
 	}, nil
 }

@@ -19,13 +19,13 @@ func probeTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus) (trouble
 	if e == nil || seenAt(e).Before(c.State.Running.StartedAt.Time) {
 		return trouble{}, false
 	}
-	return trouble{specific: true, about: containerKey(p, c), cause: record.Cause{
+	return trouble{specific: true, run: containerKey(p, c), cause: record.Cause{
 		Code: codeProbe, Object: "Pod/" + p.Name, Container: c.Name, Reason: e.Reason, Message: shorten(e.Message)}}, true
 }
 
-// patienceTroubles are what a pod waits for that may take its time; they are named
+// waitTroubles are what a pod waits for that may take its time; they are named
 // when the budget has run out.
-func patienceTroubles(p *corev1.Pod) []trouble {
+func waitTroubles(p *corev1.Pod) []trouble {
 	var all []trouble
 	// Only the node controller calls a pod not ready whose containers are.
 	cut := !ready(p) && containersReady(p) && len(p.Spec.ReadinessGates) == 0
@@ -38,7 +38,7 @@ func patienceTroubles(p *corev1.Pod) []trouble {
 	for i, c := range p.Status.InitContainerStatuses {
 		if c.State.Running != nil && isInit(p, c.Name) {
 			t := podTrouble(p, codeInit, "PodInitializing", fmt.Sprintf("init container %d of %d still runs", i+1, len(p.Spec.InitContainers)))
-			t.cause.Container, t.about = c.Name, containerKey(p, c)
+			t.cause.Container, t.run = c.Name, containerKey(p, c)
 			all = append(all, t)
 		}
 	}

@@ -124,7 +124,7 @@ func (w *watch) plan() error {
 		}
 	}
 	for _, s := range w.services {
-		if s.loose {
+		if s.publishesUnready {
 			continue
 		}
 		add("EndpointSlice", s.namespace, serviceSlices(s.name), false)
@@ -132,13 +132,13 @@ func (w *watch) plan() error {
 	return failed
 }
 
-// see wakes the judge, unless what changed is an event about somebody else: a noisy
+// onChange wakes the judge, unless what changed is an event about somebody else: a noisy
 // neighbour must not keep it busy.
-func (w *watch) see(object any) {
-	w.guarded(func() { w.seen(object) })
+func (w *watch) onChange(object any) {
+	w.guarded(func() { w.changedBy(object) })
 }
 
-func (w *watch) seen(object any) {
+func (w *watch) changedBy(object any) {
 	if e, ok := object.(*corev1.Event); ok && !w.concerns(e) {
 		return
 	}

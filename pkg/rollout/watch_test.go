@@ -270,7 +270,7 @@ func TestEventsAboutSomebodyElseWakeNobody(t *testing.T) {
 	long := strings.Repeat("a", 60)
 	w := &watch{changed: make(chan struct{}, 1), targets: []target{{Workload: web}, {Workload: record.Workload{Name: long}}}}
 	woken := func(object any) bool {
-		w.see(object)
+		w.onChange(object)
 		select {
 		case <-w.changed:
 			return true
@@ -296,7 +296,7 @@ func TestWhatIsKeptOfAPodIsEnough(t *testing.T) {
 	for _, p := range s.pods {
 		p.Annotations = map[string]string{"notes": "long"}
 		p.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "A"}}
-		kept := slim(p)
+		kept := strip(p)
 		require.Empty(t, kept.(*corev1.Pod).Annotations)
 		require.Empty(t, kept.(*corev1.Pod).Spec.Containers[0].Env)
 		small.pods = append(small.pods, kept.(*corev1.Pod))

@@ -24,9 +24,9 @@ var (
 	kubeletLine = regexp.MustCompile(`^(failed to try resolving symlinks in path|unable to retrieve container logs for|failed to open log file)`)
 )
 
-// telling gives the first line that looks like an error, else the last line of
+// significantLine gives the first line that looks like an error, else the last line of
 // the first log that has one.
-func telling(logs ...string) string {
+func significantLine(logs ...string) string {
 	last := ""
 	for _, log := range logs {
 		end := ""
@@ -76,15 +76,15 @@ func shorten(text string) string {
 // their number.
 var signals = map[int32]string{4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"}
 
-// howEnded tells exit code, signal, duration and the termination message.
-func howEnded(t corev1.ContainerStateTerminated) string {
+// describeExit gives exit code, signal, duration and the termination message.
+func describeExit(t corev1.ContainerStateTerminated) string {
 	if t.Message == "" {
-		return exit(t)
+		return exitStatus(t)
 	}
-	return exit(t) + "; it said: " + telling(t.Message)
+	return exitStatus(t) + "; it said: " + significantLine(t.Message)
 }
 
-func exit(t corev1.ContainerStateTerminated) string {
+func exitStatus(t corev1.ContainerStateTerminated) string {
 	s := fmt.Sprintf("exit code %d", t.ExitCode)
 	signal := t.Signal
 	if signal == 0 && t.ExitCode > 128 {

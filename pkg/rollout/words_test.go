@@ -24,7 +24,7 @@ func TestTheTellingLineOfALog(t *testing.T) {
 		"an error before a mere last line":       {[]string{"starting again\n", "one\nError: no\n"}, "Error: no"},
 		"both are gone":                          {[]string{gone, gone}, ""},
 	} {
-		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, telling(c.logs...)) })
+		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, significantLine(c.logs...)) })
 	}
 }
 
@@ -39,7 +39,7 @@ func TestHowAContainerEnded(t *testing.T) {
 		"exit code 1 (signal 40)":                        {ExitCode: 1, Signal: 40},
 		"exit code 1 after 3s; it said: Error: no space": {ExitCode: 1, StartedAt: at, FinishedAt: metav1.NewTime(noon.Add(3 * time.Second)), Message: "hm\nError: no space\n"},
 	} {
-		require.Equal(t, want, howEnded(end))
+		require.Equal(t, want, describeExit(end))
 	}
 }
 

@@ -47,18 +47,18 @@ func owned(s snapshot, owners ...metav1.Object) []*corev1.Pod {
 	return all
 }
 
-// unseen is the status of a workload whose controller, or our cache, has not yet
+// notObserved is the status of a workload whose controller, or our cache, has not yet
 // caught up with what was applied.
-func unseen(generation, observed, least int64) bool {
+func notObserved(generation, observed, least int64) bool {
 	return generation < least || observed < generation
 }
 
-var notSeen = status{progress: "not seen by its controller yet"}
+var statusNotObserved = status{progress: "not seen by its controller yet"}
 
 func (j *judge) deployment(s snapshot, w record.Workload, d *appsv1.Deployment) status {
 	object := w.String()
-	if unseen(d.Generation, d.Status.ObservedGeneration, s.least[w]) {
-		return notSeen
+	if notObserved(d.Generation, d.Status.ObservedGeneration, s.least[w]) {
+		return statusNotObserved
 	}
 	var sets []metav1.Object
 	for _, rs := range s.replicaSets {
@@ -86,7 +86,7 @@ func (j *judge) deployment(s snapshot, w record.Workload, d *appsv1.Deployment) 
 	if want == 0 {
 		result.idle, result.note = true, object+" has 0 replicas: nothing ran and nothing was proven"
 	}
-	result.cannot(creation(current))
+	result.addCreation(creation(current))
 	result.troubles = append(result.troubles, conditionTroubles(object, d, false)...)
 	return result
 }
@@ -137,7 +137,7 @@ func conditionTroubles(object string, d *appsv1.Deployment, noReplicaSet bool) [
 		case c.Reason == "ProgressDeadlineExceeded":
 			return []trouble{{cause: record.Cause{Code: codeDeadline, Object: object, Reason: c.Reason, Message: shorten(c.Message)}}}
 		case c.Reason == "ReplicaSetCreateError" && noReplicaSet:
-			return []trouble{refused(object, c.Reason, c.Message, codeReplicaSet)}
+			return []trouble{rejected(object, c.Reason, c.Message, codeReplicaSet)}
 		}
 	}
 	return nil

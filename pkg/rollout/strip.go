@@ -9,15 +9,15 @@ import (
 // maxEvent bounds an event's message, in bytes.
 const maxEvent = 2 << 10
 
-// slim drops what nobody here reads and what is often the largest part.
-func slim(object any) any {
+// strip drops what nobody here reads and what is often the largest part.
+func strip(object any) any {
 	switch o := object.(type) {
 	case *corev1.Pod:
-		return slimPod(o)
+		return stripPod(o)
 	case *corev1.Event:
-		return slimEvent(o)
+		return stripEvent(o)
 	case *corev1.PersistentVolumeClaim:
-		return &corev1.PersistentVolumeClaim{ObjectMeta: name(o.ObjectMeta), Status: corev1.PersistentVolumeClaimStatus{Phase: o.Status.Phase}}
+		return &corev1.PersistentVolumeClaim{ObjectMeta: identity(o.ObjectMeta), Status: corev1.PersistentVolumeClaimStatus{Phase: o.Status.Phase}}
 	}
 	if accessor, err := meta.Accessor(object); err == nil {
 		accessor.SetManagedFields(nil)
@@ -25,30 +25,30 @@ func slim(object any) any {
 	return object
 }
 
-// name is what identifies an object and its owner.
-func name(m metav1.ObjectMeta) metav1.ObjectMeta {
+// identity is what identifies an object and its owner.
+func identity(m metav1.ObjectMeta) metav1.ObjectMeta {
 	return metav1.ObjectMeta{
 		Name: m.Name, Namespace: m.Namespace, UID: m.UID, ResourceVersion: m.ResourceVersion, Labels: m.Labels,
 		OwnerReferences: m.OwnerReferences, CreationTimestamp: m.CreationTimestamp, DeletionTimestamp: m.DeletionTimestamp,
 	}
 }
 
-func slimPod(p *corev1.Pod) *corev1.Pod {
-	small := &corev1.Pod{ObjectMeta: name(p.ObjectMeta), Status: p.Status}
+func stripPod(p *corev1.Pod) *corev1.Pod {
+	small := &corev1.Pod{ObjectMeta: identity(p.ObjectMeta), Status: p.Status}
 	small.Spec.NodeName, small.Spec.RestartPolicy, small.Spec.ReadinessGates = p.Spec.NodeName, p.Spec.RestartPolicy, p.Spec.ReadinessGates
-	small.Spec.InitContainers, small.Spec.Containers = slimContainers(p.Spec.InitContainers), slimContainers(p.Spec.Containers)
+	small.Spec.InitContainers, small.Spec.Containers = stripContainers(p.Spec.InitContainers), stripContainers(p.Spec.Containers)
 	for _, v := range p.Spec.Volumes {
 		if v.PersistentVolumeClaim != nil || v.Ephemeral != nil {
 			small.Spec.Volumes = append(small.Spec.Volumes, v)
 		}
 	}
 	small.Status.EphemeralContainerStatuses, small.Status.PodIPs, small.Status.HostIPs = nil, nil, nil
-	small.Status.InitContainerStatuses = slimStatuses(p.Status.InitContainerStatuses)
-	small.Status.ContainerStatuses = slimStatuses(p.Status.ContainerStatuses)
+	small.Status.InitContainerStatuses = stripStatuses(p.Status.InitContainerStatuses)
+	small.Status.ContainerStatuses = stripStatuses(p.Status.ContainerStatuses)
 	return small
 }
 
-func slimContainers(all []corev1.Container) []corev1.Container {
+func stripContainers(all []corev1.Container) []corev1.Container {
 	small := make([]corev1.Container, len(all))
 	for i, c := range all {
 		small[i] = corev1.Container{Name: c.Name, Image: c.Image, Ports: c.Ports, RestartPolicy: c.RestartPolicy, ReadinessProbe: c.ReadinessProbe,
@@ -60,7 +60,7 @@ func slimContainers(all []corev1.Container) []corev1.Container {
 	return small
 }
 
-func slimStatuses(all []corev1.ContainerStatus) []corev1.ContainerStatus {
+func stripStatuses(all []corev1.ContainerStatus) []corev1.ContainerStatus {
 	small := make([]corev1.ContainerStatus, len(all))
 	for i, c := range all {
 		small[i] = corev1.ContainerStatus{
@@ -71,7 +71,7 @@ func slimStatuses(all []corev1.ContainerStatus) []corev1.ContainerStatus {
 	return small
 }
 
-func slimEvent(e *corev1.Event) *corev1.Event {
+func stripEvent(e *corev1.Event) *corev1.Event {
 	message := e.Message
 	if len(message) > maxEvent {
 		message = message[:maxEvent/2] + message[len(message)-maxEvent/2:]

@@ -12,10 +12,10 @@ import (
 // heartbeat is how often a wait shows that it lives.
 const heartbeat = 10 * time.Second
 
-// vigil is one wait for a set of workloads.
-type vigil struct {
+// wait is one wait for a set of workloads.
+type wait struct {
 	Options
-	ctx   context.Context //nolint:containedctx // a vigil lives as long as the call that made it
+	ctx   context.Context //nolint:containedctx // a wait lives as long as the call that made it
 	watch *watch
 	judge *judge
 	start time.Time
@@ -30,9 +30,9 @@ type vigil struct {
 }
 
 // untilComplete looks again at each change until there is a verdict.
-func (v *vigil) untilComplete() (record.Rollout, error) {
+func (v *wait) untilComplete() (record.Rollout, error) {
 	for {
-		look := v.look()
+		look := v.judged()
 		if result, over := v.concluded(look); over {
 			return result, nil
 		}
@@ -47,7 +47,7 @@ func (v *vigil) untilComplete() (record.Rollout, error) {
 }
 
 // concluded reports whether a look decides the rollout.
-func (v *vigil) concluded(look verdict) (record.Rollout, bool) {
+func (v *wait) concluded(look verdict) (record.Rollout, bool) {
 	if look.failed != nil {
 		return v.failed(*look.failed), true
 	}
@@ -58,25 +58,25 @@ func (v *vigil) concluded(look verdict) (record.Rollout, bool) {
 }
 
 // expired is the end of the budget; what arrived together with it still counts.
-func (v *vigil) expired() record.Rollout {
-	look := v.look()
+func (v *wait) expired() record.Rollout {
+	look := v.judged()
 	if result, over := v.concluded(look); over {
 		return result
 	}
 	return v.failed(v.judge.timeout(look.progress, time.Since(v.start)))
 }
 
-// look judges the present state and shows it.
-func (v *vigil) look() verdict {
-	_, look := v.both()
+// judged judges the present state and shows it.
+func (v *wait) judged() verdict {
+	_, look := v.observe()
 	return look
 }
 
-// both gives the state with its judgement.
-func (v *vigil) both() (snapshot, verdict) {
+// observe gives the state with its judgement.
+func (v *wait) observe() (snapshot, verdict) {
 	s := v.watch.snapshot()
 	if v.watch.appeared(s) {
-		s = v.again(s)
+		s = v.reopened(s)
 	}
 	look := v.judge.decide(s, time.Now())
 	s.index()
@@ -86,9 +86,9 @@ func (v *vigil) both() (snapshot, verdict) {
 	return s, look
 }
 
-// again opens the watch once more: what a workload makes is found by its selector,
+// reopened opens the watch once more: what a workload makes is found by its selector,
 // which is known only now.
-func (v *vigil) again(s snapshot) snapshot {
+func (v *wait) reopened(s snapshot) snapshot {
 	w, err := open(v.ctx, v.Options, v.applied, v.watch.logs)
 	if err != nil {
 		v.Log.Warn("watching what has appeared", "error", err)
@@ -100,7 +100,7 @@ func (v *vigil) again(s snapshot) snapshot {
 
 // sleep waits for a change in the cluster, at most until time alone may change the
 // verdict, or until it has to show that it lives.
-func (v *vigil) sleep(again time.Duration) error {
+func (v *wait) sleep(again time.Duration) error {
 	timer := time.NewTimer(soonest(heartbeat-time.Since(v.logged), again))
 	defer timer.Stop()
 	select {
@@ -109,17 +109,17 @@ func (v *vigil) sleep(again time.Duration) error {
 	case <-v.watch.changed:
 	case <-timer.C:
 	}
-	return v.watch.broke()
+	return v.watch.panicked()
 }
 
 // explained is the cause with the last words of its container.
-func (v *vigil) explained(t trouble) *record.Cause {
+func (v *wait) explained(t trouble) *record.Cause {
 	v.watch.explain(context.WithoutCancel(v.ctx), &t)
 	return &t.cause
 }
 
 // show logs each change, and at least one line every heartbeat.
-func (v *vigil) show(s snapshot, look verdict) {
+func (v *wait) show(s snapshot, look verdict) {
 	text := look.progress
 	if look.trouble != "" {
 		text += "; " + look.trouble

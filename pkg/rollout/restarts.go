@@ -12,25 +12,25 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// life is one container of one pod, across its restarts.
-type life struct {
+// containerID is one container of one pod, across its restarts.
+type containerID struct {
 	pod  types.UID
 	name string
 }
 
-// earlierLives are the ends of containers before the watch began that say nothing
+// restartBaseline are the exits of containers before the watch began that say nothing
 // about what is judged: a database that restarted last month must not look like a
 // crash loop today, and a pod that is older than the revision may have crashed for
 // what the revision mends, a Secret or a ConfigMap.
-func earlierLives(pods []*corev1.Pod, applied time.Time) map[life]int32 {
-	earlier := map[life]int32{}
+func restartBaseline(pods []*corev1.Pod, applied time.Time) map[containerID]int32 {
+	earlier := map[containerID]int32{}
 	for _, p := range pods {
 		for _, c := range statuses(p) {
 			switch {
 			case p.CreationTimestamp.Time.Before(applied):
-				earlier[life{p.UID, c.Name}] = c.RestartCount + int32(isOver(p, c))
+				earlier[containerID{p.UID, c.Name}] = c.RestartCount + int32(isOver(p, c))
 			case !looping(c) && c.State.Waiting == nil:
-				earlier[life{p.UID, c.Name}] = c.RestartCount
+				earlier[containerID{p.UID, c.Name}] = c.RestartCount
 			}
 		}
 	}
@@ -51,10 +51,10 @@ func statuses(p *corev1.Pod) []corev1.ContainerStatus {
 	return slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses)
 }
 
-// ends counts how often a container has ended when it should not have, without
-// the restarts of an earlier life.
-func (j *judge) ends(p *corev1.Pod, c corev1.ContainerStatus) int {
-	return int(c.RestartCount-j.earlier[life{p.UID, c.Name}]) + isOver(p, c)
+// failures counts how often a container has ended when it should not have, without
+// those before the watch began.
+func (j *judge) failures(p *corev1.Pod, c corev1.ContainerStatus) int {
+	return int(c.RestartCount-j.baseline[containerID{p.UID, c.Name}]) + isOver(p, c)
 }
 
 // loopReasons are those of containers that have ended, or never began to run, and
@@ -67,7 +67,8 @@ func looping(c corev1.ContainerStatus) bool {
 		c.State.Waiting != nil && slices.Contains(loopReasons, c.State.Waiting.Reason)
 }
 
-// isInit tells an init container that has to end, which a sidecar has not.
+// isInit reports whether a container is an init container that has to end, which a sidecar
+// has not.
 func isInit(p *corev1.Pod, name string) bool {
 	for _, c := range p.Spec.InitContainers {
 		if c.Name == name {
@@ -77,13 +78,13 @@ func isInit(p *corev1.Pod, name string) bool {
 	return false
 }
 
-// endTrouble is how a container ended, as often as it did.
-func (j *judge) endTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus) (trouble, bool) {
-	n := j.ends(p, c)
+// exitTrouble is how a container ended, as often as it did.
+func (j *judge) exitTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus) (trouble, bool) {
+	n := j.failures(p, c)
 	if n < 1 {
 		return trouble{}, false
 	}
-	t := trouble{specific: true, ends: n, about: endedRun(p, c), cause: record.Cause{
+	t := trouble{specific: true, failures: n, run: exitedRun(p, c), cause: record.Cause{
 		Code: codeCrash, Object: "Pod/" + p.Name, Container: c.Name, Reason: "CrashLoopBackOff", Message: "it ended once"}}
 	if n > 1 {
 		t.cause.Message = fmt.Sprintf("it ended %d times", n)
@@ -91,15 +92,15 @@ func (j *judge) endTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus)
 	if w := c.State.Waiting; w != nil && w.Reason != "CrashLoopBackOff" && slices.Contains(loopReasons, w.Reason) {
 		t.cause.Reason = w.Reason
 	}
-	end := lastEnd(c)
+	end := lastExit(c)
 	if end == nil {
 		if w := c.State.Waiting; w != nil && w.Message != "" {
 			t.cause.Message += ": " + shorten(w.Message)
 		}
 		return t, true
 	}
-	t.cause.Message += ", with " + howEnded(*end)
-	code, reason, more := whyEnded(s, p, c, *end)
+	t.cause.Message += ", with " + describeExit(*end)
+	code, reason, more := exitCause(s, p, c, *end)
 	t.cause.Code = code
 	if reason != "" {
 		t.cause.Reason = reason
@@ -108,8 +109,8 @@ func (j *judge) endTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus)
 	return t, true
 }
 
-// endedRun names the run that ended last.
-func endedRun(p *corev1.Pod, c corev1.ContainerStatus) container {
+// exitedRun names the run that ended last.
+func exitedRun(p *corev1.Pod, c corev1.ContainerStatus) container {
 	key := containerKey(p, c)
 	if c.State.Running != nil && key.restarts > 0 {
 		key.restarts--
@@ -117,18 +118,18 @@ func endedRun(p *corev1.Pod, c corev1.ContainerStatus) container {
 	return key
 }
 
-// lastEnd is how the container ended last, nil when that is not known.
-func lastEnd(c corev1.ContainerStatus) *corev1.ContainerStateTerminated {
+// lastExit is how the container ended last, nil when that is not known.
+func lastExit(c corev1.ContainerStatus) *corev1.ContainerStateTerminated {
 	if c.State.Terminated != nil {
 		return c.State.Terminated
 	}
 	return c.LastTerminationState.Terminated
 }
 
-// whyEnded looks for a better name than "crash": memory, a start that never was,
+// exitCause looks for a better name than "crash": memory, a start that never was,
 // the wrong architecture, or a probe that killed it.
-func whyEnded(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus, end corev1.ContainerStateTerminated) (code, reason, more string) {
-	said := s.lines[endedRun(p, c)].text + end.Message
+func exitCause(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus, end corev1.ContainerStateTerminated) (code, reason, more string) {
+	said := s.lines[exitedRun(p, c)].text + end.Message
 	switch {
 	case strings.Contains(said, execFormat):
 		return codeArchitecture, end.Reason, "; the image is made for another architecture: " + execFormat

@@ -1,0 +1,172 @@
+package rollout
+
+import (
+	"cmp"
+	"slices"
+	"strings"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// keepFor is how long a trouble may be out of sight and still be the same one: a
+// pull that is tried again shows nothing for a moment.
+const keepFor = 10 * time.Second
+
+// trouble is one condition that may turn out to be a failure.
+type trouble struct {
+	cause      record.Cause
+	specific   bool            // the message is the runtime's own, not a generic one
+	shared     bool            // another pod of the same revision has been ready
+	failures   int             // how often the container has ended; 0 where that does not count
+	workload   record.Workload // whose it is; a Service's is nobody's
+	recovering bool            // its clock stands still: it is about to heal
+	run        container
+}
+
+// sameIncident are codes between which one failure may change its looks.
+var sameIncident = map[string]string{
+	codeNotFound: "pull", codeDenied: "pull", codePull: "pull", codeInspect: "pull",
+	codeCrash: "end", codeOOM: "end", codeStart: "end", codeStartupProbe: "end", codeLivenessProbe: "end", codeArchitecture: "end",
+}
+
+// key says which troubles are the same thing seen again.
+func (t trouble) key() string {
+	return strings.Join([]string{t.cause.Object, t.cause.Container, cmp.Or(sameIncident[t.cause.Code], t.cause.Code)}, "|")
+}
+
+// incident is what was seen of one trouble, under one or several codes.
+type incident struct {
+	observations map[string]*observation // by code
+	goneSince    time.Time               // since when it is out of sight; zero while it is not
+}
+
+// observation is a trouble with its history.
+type observation struct {
+	trouble
+	due   time.Time // since when its clock runs; zero while it is not
+	last  time.Time // the last look that had it
+	order int       // its place in that look
+	// excused says that what it misses has come: whoever misses it has yet to try again.
+	excused bool
+}
+
+// memory is what was seen in earlier looks.
+type memory struct {
+	incidents map[string]*incident
+	first     []trouble // the first specific one of each workload that is not ready, for a timeout
+}
+
+// keep remembers a trouble where it is the first of its workload.
+func (m *memory) keep(t trouble) {
+	if t.specific && !slices.ContainsFunc(m.first, func(known trouble) bool { return known.workload == t.workload }) {
+		m.first = append(m.first, t)
+	}
+}
+
+// heal forgets the troubles of a workload that is ready.
+func (m *memory) heal(w record.Workload) {
+	m.first = slices.DeleteFunc(m.first, func(t trouble) bool { return t.workload == w })
+}
+
+// update takes the troubles of a look and forgets those that are over. clockRuns
+// reports whether the clock of a trouble runs.
+func (m *memory) update(troubles []trouble, now time.Time, clockRuns func(trouble) bool) {
+	present := map[string]bool{}
+	for order, t := range troubles {
+		key := t.key()
+		i := m.incidents[key]
+		if i == nil || !i.goneSince.IsZero() && now.Sub(i.goneSince) > keepFor {
+			i = &incident{observations: map[string]*observation{}}
+			m.incidents[key] = i
+		}
+		i.goneSince, present[key] = time.Time{}, true
+		i.see(t, order, now, clockRuns)
+		m.keep(t)
+	}
+	for key, i := range m.incidents {
+		switch {
+		case present[key]:
+		case i.goneSince.IsZero():
+			i.goneSince = now
+		case now.Sub(i.goneSince) > keepFor:
+			delete(m.incidents, key)
+		}
+	}
+}
+
+func (i *incident) see(t trouble, order int, now time.Time, clockRuns func(trouble) bool) {
+	if known := i.specific(); known != nil && !t.specific {
+		// A later message is often generic: the specific one goes on.
+		shared := t.shared
+		t = known.trouble
+		t.shared = shared
+	}
+	known := i.observations[t.cause.Code]
+	if known == nil {
+		known = &observation{trouble: t}
+		i.observations[t.cause.Code] = known
+	}
+	if known.excused && known.cause.Message != t.cause.Message {
+		// It is another thing that is missing now.
+		known.trouble, known.due, known.excused = t, time.Time{}, false
+	}
+	// The first words are kept, but what is counted or merely waited for goes on.
+	running := clockRuns(t)
+	if !known.specific || t.failures > 0 || !running {
+		known.trouble = t
+	}
+	known.shared, known.last, known.order = t.shared, now, order
+	switch {
+	case !running:
+		known.due, known.excused = time.Time{}, false
+	case known.due.IsZero():
+		known.due = now
+	}
+}
+
+// specific is the latest observation with words of its own.
+func (i *incident) specific() *observation {
+	var found *observation
+	for _, one := range i.observations {
+		if one.specific && (found == nil || one.last.After(found.last)) {
+			found = one
+		}
+	}
+	return found
+}
+
+// inSight are the troubles of the look at now: those whose clock runs before those
+// that are only waited for, the runtime's own words before generic ones.
+func (m *memory) inSight(now time.Time) []*observation {
+	var all []*observation
+	for _, s := range m.incidents {
+		for _, one := range s.observations {
+			if s.goneSince.IsZero() && one.last.Equal(now) {
+				all = append(all, one)
+			}
+		}
+	}
+	weight := func(s *observation) int {
+		n := 0
+		if s.due.IsZero() {
+			n += 2
+		}
+		if !s.specific {
+			n++
+		}
+		return n
+	}
+	slices.SortFunc(all, func(a, b *observation) int {
+		return cmp.Or(cmp.Compare(weight(a), weight(b)), cmp.Compare(a.order, b.order))
+	})
+	return all
+}
+
+// because adds to a general trouble the specific one behind it.
+func because(general, specific trouble) trouble {
+	general.cause.Object, general.cause.Container, general.cause.Reason = specific.cause.Object, specific.cause.Container, specific.cause.Reason
+	general.cause.Message += ": " + specific.cause.Message
+	general.run = specific.run
+	return general
+}
