@@ -56,7 +56,8 @@ type Result struct {
 	Platforms []Platform
 	Layers    []Layer // of each platform, bottom to top
 	// Builder is the one that was used, and Reason why.
-	Builder, Reason string
+	Builder record.Builder
+	Reason  string
 	// Sent counts the bytes that went to the registries, also in vain; 0 for a
 	// Dockerfile, whose builder does not tell. Retries counts the requests that were
 	// tried again.
@@ -82,7 +83,7 @@ func Build(ctx context.Context, o Options) (Result, error) {
 	o.Log.Info("builder chosen", "builder", builder, "reason", reason)
 	var result Result
 	var err error
-	if builder == BuilderDockerfile {
+	if builder == record.BuilderDockerfile {
 		result, err = buildDockerfile(ctx, o)
 	} else {
 		result, err = buildLayers(ctx, o)

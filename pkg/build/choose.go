@@ -4,11 +4,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // choose decides between the builders and says why.
-func choose(o Options) (builder, reason string) {
-	if o.Builder != BuilderAuto {
+func choose(o Options) (builder record.Builder, reason string) {
+	if o.Builder != record.BuilderAuto {
 		return o.Builder, "it was asked for"
 	}
 	has := func(name string) bool {
@@ -16,15 +18,15 @@ func choose(o Options) (builder, reason string) {
 		return err == nil
 	}
 	if o.Dockerfile.File != "" {
-		return BuilderDockerfile, fmt.Sprintf("Dockerfile %s was named", o.Dockerfile.File)
+		return record.BuilderDockerfile, fmt.Sprintf("Dockerfile %s was named", o.Dockerfile.File)
 	}
 	isWorkspace := has("package.json") && has(backend)
 	switch {
 	case isWorkspace && has("Dockerfile"):
-		return BuilderLayers, "the source is a Backstage workspace; its Dockerfile is not used, ask for builder dockerfile where it does more than the layers have"
+		return record.BuilderLayers, "the source is a Backstage workspace; its Dockerfile is not used, ask for builder dockerfile where it does more than the layers have"
 	case isWorkspace || !has("Dockerfile"):
 		// Without either the layers builder says what is missing.
-		return BuilderLayers, "the source is a Backstage workspace, whose dependencies need not be built again"
+		return record.BuilderLayers, "the source is a Backstage workspace, whose dependencies need not be built again"
 	}
-	return BuilderDockerfile, "the source has a Dockerfile and is no Backstage workspace"
+	return record.BuilderDockerfile, "the source has a Dockerfile and is no Backstage workspace"
 }

@@ -47,7 +47,7 @@ func dockerfileOptions(t *testing.T, host string) (Options, record.Image) {
 	image := find(t, host+"/library/node:many")
 	dir := writeTree(t, map[string]string{"deploy/Dockerfile": "FROM scratch\n"})
 	return Options{
-		Builder: BuilderDockerfile, Source: dir, Repository: host + "/library/node", Platform: "linux/amd64,linux/arm64", Version: "1.0.0",
+		Builder: record.BuilderDockerfile, Source: dir, Repository: host + "/library/node", Platform: "linux/amd64,linux/arm64", Version: "1.0.0",
 		Created: time.Unix(1700000000, 0), Labels: map[string]string{"team": "a,b"}, Images: hasty,
 		Dockerfile: Dockerfile{File: "deploy/Dockerfile", Target: "run", Args: map[string]string{"B": "2", "A": "1"}, Secrets: []string{"id=npm,env=NPM_TOKEN"}},
 	}, image
@@ -81,7 +81,7 @@ func TestBuildxIsToldToPushByDigest(t *testing.T) {
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
 	require.Equal(t, image, result.Image)
-	require.Equal(t, BuilderDockerfile, result.Builder)
+	require.Equal(t, record.BuilderDockerfile, result.Builder)
 	require.Len(t, result.Platforms, 2)
 	require.Len(t, inspected, 2)
 	require.Equal(t, LayerDockerfile, result.Layers[0].Name)
@@ -121,7 +121,7 @@ func TestABuilderThatDoesNotSayWhatItPushedIsNotBelieved(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			host := serve(t, nil)
 			o, _ := dockerfileOptions(t, host)
-			o = Options{Builder: BuilderDockerfile, Source: o.Source, Repository: o.Repository, Images: hasty, NoCache: true, Dockerfile: Dockerfile{File: "deploy/Dockerfile"}}
+			o = Options{Builder: record.BuilderDockerfile, Source: o.Source, Repository: o.Repository, Images: hasty, NoCache: true, Dockerfile: Dockerfile{File: "deploy/Dockerfile"}}
 			o.Dockerfile.Tool = fakeTool(t, "docker", buildxArguments(o.withDefaults(), "METADATA"), c.answer)
 			_, err := Build(t.Context(), o)
 			require.ErrorContains(t, err, c.want)
@@ -154,15 +154,15 @@ func TestTheBuilderIsChosenAndTheReasonTold(t *testing.T) {
 		name    string
 		options Options
 		files   []string
-		builder string
+		builder record.Builder
 		reason  string
 	}{
-		{"a Backstage workspace", Options{}, []string{"package.json", "packages/backend/package.json"}, BuilderLayers, "need not be built again"},
-		{"with a Dockerfile", Options{}, []string{"package.json", "packages/backend/package.json", "Dockerfile"}, BuilderLayers, "its Dockerfile is not used"},
-		{"a Dockerfile only", Options{}, []string{"Dockerfile", "package.json"}, BuilderDockerfile, "no Backstage workspace"},
-		{"a Dockerfile by name", Options{Dockerfile: Dockerfile{File: "x"}}, []string{"package.json", "packages/backend/package.json"}, BuilderDockerfile, "was named"},
-		{"asked for", Options{Builder: BuilderDockerfile}, nil, BuilderDockerfile, "asked for"},
-		{"nothing", Options{}, nil, BuilderLayers, ""},
+		{"a Backstage workspace", Options{}, []string{"package.json", "packages/backend/package.json"}, record.BuilderLayers, "need not be built again"},
+		{"with a Dockerfile", Options{}, []string{"package.json", "packages/backend/package.json", "Dockerfile"}, record.BuilderLayers, "its Dockerfile is not used"},
+		{"a Dockerfile only", Options{}, []string{"Dockerfile", "package.json"}, record.BuilderDockerfile, "no Backstage workspace"},
+		{"a Dockerfile by name", Options{Dockerfile: Dockerfile{File: "x"}}, []string{"package.json", "packages/backend/package.json"}, record.BuilderDockerfile, "was named"},
+		{"asked for", Options{Builder: record.BuilderDockerfile}, nil, record.BuilderDockerfile, "asked for"},
+		{"nothing", Options{}, nil, record.BuilderLayers, ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			files := map[string]string{}

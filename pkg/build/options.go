@@ -16,18 +16,11 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// The builders.
-const (
-	BuilderAuto       = "auto"       // chooses, and says why in [Result]
-	BuilderLayers     = "layers"     // needs no daemon and no Dockerfile, for Node backends
-	BuilderDockerfile = "dockerfile" // drives docker buildx or buildctl
-)
-
 // Options says what to build and where it goes. Source and Repository are
 // required, for the layers builder also BaseImage.
 type Options struct {
-	// Builder is one of the constants above; auto when empty.
-	Builder string
+	// Builder is auto when empty, which chooses and says why in [Result].
+	Builder record.Builder
 	// Source is the root of the workspace. For the layers builder: package.json, a
 	// lockfile, app-config.yaml, and either packages/backend/dist with the two
 	// archives of `yarn build:backend`, or a built packages/backend and (without
@@ -123,13 +116,13 @@ func RepositoryName(s string) (string, error) {
 func (o Options) Validate() error {
 	var problems []error
 	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if o.Builder != "" && !slices.Contains([]string{BuilderAuto, BuilderLayers, BuilderDockerfile}, o.Builder) {
-		add("builder %q: want %s, %s or %s", o.Builder, BuilderAuto, BuilderLayers, BuilderDockerfile)
+	if err := record.CheckChoice(o.Builder); o.Builder != "" && err != nil {
+		add("builder %w", err)
 	}
 	if o.Source == "" {
 		add("source is missing: give the root folder of the Backstage workspace")
 	}
-	if o.BaseImage == "" && o.Builder != BuilderDockerfile {
+	if o.BaseImage == "" && o.Builder != record.BuilderDockerfile {
 		add("base image is missing: give an image with Node.js, for example node:24-trixie-slim")
 	} else if _, err := parseReference(o.BaseImage); o.BaseImage != "" && err != nil {
 		add("parsing base image %q: %w", o.BaseImage, err)
@@ -205,7 +198,7 @@ func (o Options) platforms() []string {
 
 func (o Options) withDefaults() Options {
 	if o.Builder == "" {
-		o.Builder = BuilderAuto
+		o.Builder = record.BuilderAuto
 	}
 	if o.Timeout == 0 {
 		o.Timeout = defaultTimeout

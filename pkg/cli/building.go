@@ -67,7 +67,7 @@ func (s *session) buildOptions(log *slog.Logger) (build.Options, error) {
 	trees, treesErr := pairs("dependency-tree", s.DependencyTrees)
 	created, createdErr := s.created()
 	return build.Options{
-		Builder:         string(s.Builder),
+		Builder:         s.Builder,
 		Source:          s.Source,
 		BaseImage:       s.BaseImage,
 		Repository:      s.Repository,

@@ -129,7 +129,7 @@ func TestBuildAndScanInAWorkflow(t *testing.T) {
 	for _, tag := range tags {
 		require.Contains(t, tag, "stagecrew-cache-", "a build moves no tag")
 	}
-	require.Equal(t, "layers", built.Built.Builder)
+	require.Equal(t, record.BuilderLayers, built.Built.Builder)
 	require.Positive(t, built.Built.Sent)
 	push := built.Phases[slices.IndexFunc(built.Phases, func(p record.Phase) bool { return p.Name == "build: push" })]
 	require.Equal(t, built.Built.Sent, push.Bytes)

@@ -62,6 +62,7 @@ func (c command) cobra(code *int, environ []string, stdout, stderr io.Writer) *c
 	cmd := &cobra.Command{Use: c.Name, Short: c.Short, Long: c.Long, Args: cobra.NoArgs}
 	cmd.Flags().SortFlags = false
 	c.Define(cmd.Flags(), &settings)
+	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return config.FlagError(cmd.Flags(), err) })
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		resolveErr := config.Resolve(cmd.Flags(), environ)
 		s := newSession(c.Name, settings, environ, stdout, stderr)

@@ -39,7 +39,7 @@ func (s *session) signOptions() (sign.SignOptions, error) {
 		},
 		SigningConfig: s.SigningConfig,
 		TrustedRoot:   s.TrustedRoot,
-		Format:        sign.Format(s.SignFormat),
+		Format:        s.SignFormat,
 		Log:           s.log,
 	}, err
 }

@@ -4,22 +4,32 @@ import (
 	"fmt"
 	"reflect"
 	"strings"
-	"time"
 
 	"github.com/spf13/pflag"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Setting is one setting, as the tags of its field declare it:
 //
 //	Chart string `name:"chart" short:"c" value:"DIR" default:"." help:"Helm chart, a DIR"`
 //
-// A list is repeatable as a flag, and has one value per line in its variable.
+// Everything else is derived: the flag, the variable, the key of the file and its
+// schema, the input of an action, the rows of the documents. The type of the field
+// says what a value may be; a list is repeatable as a flag and has one value per line
+// in its variable.
 type Setting struct {
 	Name    string // of the flag, of the key in the file and of the input of an action
 	Short   string // the letter of the flag, "" for none
 	Value   string // what stands in the help for a value; it is a word of Help
 	Default string
 	Help    string
+	// Pattern is what each value must match, and Want says it in words; "" for any.
+	Pattern, Want string
+	// Choices are the values of an enumeration, or those of an open one that have a
+	// name; nil for other settings. The help has them where it says {choices}, or at
+	// its end.
+	Choices []record.Choice
 
 	field reflect.Value
 }
@@ -30,12 +40,15 @@ func declared(group any) []Setting {
 	value := reflect.ValueOf(group).Elem()
 	var all []Setting
 	for field, at := range value.Fields() {
-		switch name := field.Tag.Get("name"); {
-		case name != "":
-			all = append(all, Setting{
-				Name: name, Short: field.Tag.Get("short"), Value: field.Tag.Get("value"),
-				Default: field.Tag.Get("default"), Help: field.Tag.Get("help"), field: at,
-			})
+		tag := field.Tag.Get
+		switch {
+		case tag("name") != "":
+			s := Setting{
+				Name: tag("name"), Short: tag("short"), Value: tag("value"), Default: tag("default"), Help: tag("help"),
+				Pattern: tag("pattern"), Want: tag("want"), field: at,
+			}
+			s.choose()
+			all = append(all, s)
 		case at.Kind() == reflect.Struct:
 			all = append(all, declared(at.Addr().Interface())...)
 		}
@@ -43,16 +56,52 @@ func declared(group any) []Setting {
 	return all
 }
 
-// Names lists the names of all settings in the order of the documentation.
+// choicesMark stands in a help text for the list of values.
+const choicesMark = "{choices}"
+
+// choose completes the help with the list of values that the type of the field has.
+func (s *Setting) choose() {
+	list, has := s.field.Interface().(chooser)
+	if !has {
+		return
+	}
+	s.Choices = list.Choices()
+	if !strings.Contains(s.Help, choicesMark) {
+		s.Help += ": " + choicesMark
+	}
+	s.Help = strings.Replace(s.Help, choicesMark, spell(s.Choices), 1)
+}
+
+// Text is the help with the default, for a place where a list is given as repeated
+// says: "one per line".
+func (s Setting) Text(repeated string) string {
+	text := strings.Replace(s.Help, "repeatable", repeated, 1)
+	if s.Default != "" {
+		text += "; default " + s.Default
+	}
+	return text
+}
+
+// IsList reports whether the setting may have several values.
+func (s Setting) IsList() bool { return s.field.Kind() == reflect.Slice }
+
+// IsUnsafe reports whether the setting switches a check off: then no file may give it.
+func (s Setting) IsUnsafe() bool { return isUnsafe(s.Name) }
+
+// All are all settings, in the order of the documentation.
+func All() []Setting { return declared(&Settings{}) }
+
+// Names are the names of all settings.
 func Names() []string {
 	var names []string
-	for _, s := range declared(&Settings{}) {
+	for _, s := range All() {
 		names = append(names, s.Name)
 	}
 	return names
 }
 
-// Define adds the settings of the groups to the flags, which write into them.
+// Define adds the settings of the groups to the flags. [Resolve] writes into the
+// groups what was given, and until then they have the defaults.
 func Define(flags *pflag.FlagSet, groups ...any) {
 	for _, group := range groups {
 		for _, s := range declared(group) {
@@ -63,29 +112,19 @@ func Define(flags *pflag.FlagSet, groups ...any) {
 
 // define panics when a tag cannot be right: a programming error.
 func (s Setting) define(flags *pflag.FlagSet) {
+	if s.Default != "" {
+		if err := s.set([]string{s.Default}); err != nil {
+			panic(fmt.Sprintf("config: default of %s: %v", s.Name, err))
+		}
+	}
 	usage := strings.Replace(s.Help, s.Value, "`"+s.Value+"`", min(len(s.Value), 1))
-	switch target := s.field.Addr().Interface().(type) {
-	case pflag.Value:
-		flags.VarP(target, s.Name, s.Short, usage)
-	case *string:
-		flags.StringVarP(target, s.Name, s.Short, "", usage)
-	case *bool:
-		flags.BoolVarP(target, s.Name, s.Short, false, usage)
-	case *int:
-		flags.IntVarP(target, s.Name, s.Short, 0, usage)
-	case *time.Duration:
-		flags.DurationVarP(target, s.Name, s.Short, 0, usage)
-	case *[]string:
-		flags.StringArrayVarP(target, s.Name, s.Short, nil, usage)
-	default:
-		panic(fmt.Sprintf("config: no flag is made of the type of %s", s.Name))
+	flag := flags.VarPF(&input{Setting: s}, s.Name, s.Short, usage)
+	if s.field.Kind() == reflect.Bool {
+		flag.NoOptDefVal = "true"
 	}
-	if s.Default == "" {
-		return
-	}
-	flag := flags.Lookup(s.Name)
-	if err := flag.Value.Set(s.Default); err != nil {
-		panic(fmt.Sprintf("config: default of %s: %v", s.Name, err))
-	}
-	flag.DefValue = flag.Value.String()
+}
+
+// Variable gives the environment variable of a setting.
+func Variable(name string) string {
+	return envPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }

@@ -48,6 +48,6 @@ func TestTheHelpMarksWhatStandsForTheValue(t *testing.T) {
 	require.Contains(t, help, "-f, --values FILE")
 	require.Contains(t, help, "--build-secret id=NAME,src=FILE")
 	require.Contains(t, help, "--timeout duration")
-	require.Contains(t, help, "(default 10m0s)")
+	require.Contains(t, help, "(default 10m)")
 	require.NotContains(t, help, "`")
 }

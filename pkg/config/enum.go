@@ -2,10 +2,10 @@ package config
 
 import (
 	"errors"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Output is the form of a command's result on stdout.
@@ -17,14 +17,34 @@ const (
 	OutputJSON Output = "json" // the record of the run as one JSON document
 )
 
-// Severity is the lowest severity that blocks, in Trivy's words.
-type Severity string
+// Choices are all outputs.
+func (Output) Choices() []record.Choice {
+	return []record.Choice{{Value: string(OutputText)}, {Value: string(OutputJSON)}}
+}
 
-// Builder is what makes an image.
-type Builder string
+// Kinds are attestations by their short names or predicate types, each perhaps with
+// a file: KIND=FILE.
+type Kinds []string
 
-// Format is how signatures and attestations are stored.
-type Format string
+// Choices are the short names.
+func (Kinds) Choices() []record.Choice { return record.AttestationKind("").Choices() }
+
+// chooser is a type with a list of values: all that it may have if it is a string,
+// and those that have a name if it is a list of strings.
+type chooser interface{ Choices() []record.Choice }
+
+// spell gives a list as a part of a sentence: a (what it means), b or c.
+func spell(choices []record.Choice) string {
+	words := make([]string, len(choices))
+	for i, c := range choices {
+		words[i] = c.Value
+		if c.Meaning != "" {
+			words[i] += " (" + c.Meaning + ")"
+		}
+	}
+	last := len(words) - 1
+	return strings.Join(words[:last], ", ") + " or " + words[last]
+}
 
 // Soak is how long new pods are watched after they are ready.
 type Soak time.Duration
@@ -34,81 +54,16 @@ const SoakAuto Soak = -1
 
 const soakAuto = "auto"
 
-// String gives the value as it is written.
-func (s *Soak) String() string {
-	if *s == SoakAuto {
-		return soakAuto
-	}
-	return time.Duration(*s).String()
-}
-
-// Type is what the help shows in place of the value.
-func (s *Soak) Type() string { return "auto|duration" }
-
-// Set parses the value of --soak; 0 needs no unit.
-func (s *Soak) Set(v string) error {
-	if v == soakAuto {
+// UnmarshalText reads auto or a duration.
+func (s *Soak) UnmarshalText(text []byte) error {
+	if string(text) == soakAuto {
 		*s = SoakAuto
 		return nil
 	}
-	d, err := time.ParseDuration(v)
+	d, err := time.ParseDuration(string(text))
 	if err != nil || d < 0 {
 		return errors.New("allowed are auto and a duration such as 90s")
 	}
 	*s = Soak(d)
 	return nil
-}
-
-// String gives the value as it is written.
-func (o *Output) String() string { return string(*o) }
-
-// Type is what the help shows in place of the value.
-func (o *Output) Type() string { return "text|json" }
-
-// String gives the value as it is written.
-func (s *Severity) String() string { return string(*s) }
-
-// Type is what the help shows in place of the value.
-func (s *Severity) Type() string { return "severity" }
-
-// String gives the value as it is written.
-func (b *Builder) String() string { return string(*b) }
-
-// Type is what the help shows in place of the value.
-func (b *Builder) Type() string { return "auto|layers|dockerfile" }
-
-// Set parses the value of --builder.
-func (b *Builder) Set(v string) error { return setEnum(b, v, "auto", "layers", "dockerfile") }
-
-// String gives the value as it is written.
-func (f *Format) String() string { return string(*f) }
-
-// Type is what the help shows in place of the value.
-func (f *Format) Type() string { return "legacy|bundle|both" }
-
-// Set parses the value of --sign-format.
-func (f *Format) Set(v string) error { return setEnum(f, v, "legacy", "bundle", "both") }
-
-// Set parses the value of --output.
-func (o *Output) Set(v string) error { return setEnum(o, v, OutputText, OutputJSON) }
-
-// Set parses a severity; case does not matter.
-func (s *Severity) Set(v string) error {
-	return setEnum(s, strings.ToUpper(v), "UNKNOWN", "LOW", "MEDIUM", "HIGH", "CRITICAL")
-}
-
-func setEnum[T ~string](target *T, value string, allowed ...T) error {
-	if !slices.Contains(allowed, T(value)) {
-		return fmt.Errorf("allowed are %s", join(allowed))
-	}
-	*target = T(value)
-	return nil
-}
-
-func join[T ~string](values []T) string {
-	quoted := make([]string, len(values))
-	for i, v := range values {
-		quoted[i] = string(v)
-	}
-	return strings.Join(quoted, ", ")
 }

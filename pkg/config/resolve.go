@@ -7,7 +7,6 @@ import (
 	"io/fs"
 	"maps"
 	"os"
-	"regexp"
 	"slices"
 	"sort"
 	"strings"
@@ -24,28 +23,65 @@ const (
 	// VerdictKeyVariable holds a secret and is no setting: no flag and no file may
 	// give it.
 	VerdictKeyVariable = "STAGECREW_VERDICT_KEY"
-	// unsafeSuffix ends the names of settings that switch a check off.
-	unsafeSuffix = "-unsafe"
 )
 
-// Resolve completes the flags that the command line did not set: from environ
-// ("KEY=VALUE" lines as of os.Environ), then from the configuration file. It
-// reports every problem at once. An empty variable counts as unset; a variable
-// or key that no command knows is an error.
+// Resolve reads every setting of the flags from the first source that has it: the
+// command line, environ ("KEY=VALUE" lines as of os.Environ), the configuration file.
+// It reports every problem at once, and counts a setting that was given anywhere as
+// changed. An empty variable counts as unset; a variable or key that no command knows
+// is an error.
 func Resolve(flags *pflag.FlagSet, environ []string) error {
 	fromEnv := variables(environ)
 	problems := unknown(fromEnv, "environment variable ", Variable)
-	problems = append(problems, assign(flags, fromEnv, func(name string) string { return "environment variable " + Variable(name) })...)
-
-	file, path, err := readFile(flags)
-	if err != nil {
-		return errors.Join(append(problems, err)...)
-	}
+	file, path, err := readFile(flags, fromEnv)
+	problems = append(problems, err)
 	problems = append(problems, unknown(file, path+": key ", func(name string) string { return name })...)
 	problems = append(problems, unsafeKeys(file, path)...)
-	problems = append(problems, assign(flags, file, func(name string) string { return path + ": key " + name })...)
-	return errors.Join(append(problems, senseless(flags)...)...)
+	flags.VisitAll(func(f *pflag.Flag) {
+		in, ours := f.Value.(*input)
+		if !ours {
+			return
+		}
+		given, where := in.given, "--"+f.Name
+		if !f.Changed {
+			given, where = fromEnv[f.Name], "environment variable "+Variable(f.Name)
+		}
+		if len(given) == 0 {
+			given, where = file[f.Name], path+": key "+f.Name
+		}
+		if len(given) == 0 {
+			return
+		}
+		f.Changed = true
+		if err := in.set(given); err != nil {
+			problems = append(problems, fmt.Errorf("%s: %w", where, err))
+		}
+	})
+	return errors.Join(append(problems, contradictions(flags)...)...)
 }
+
+// FlagError completes the error about a flag that there is not.
+func FlagError(flags *pflag.FlagSet, err error) error {
+	var missing *pflag.NotExistError
+	if !errors.As(err, &missing) || missing.GetSpecifiedShortnames() != "" {
+		return err
+	}
+	var known []string
+	flags.VisitAll(func(f *pflag.Flag) { known = append(known, f.Name) })
+	return fmt.Errorf("%w%s", err, suggest(missing.GetSpecifiedName(), known, func(name string) string { return "--" + name }))
+}
+
+// contradictions are settings that cannot be meant together.
+func contradictions(flags *pflag.FlagSet) []error {
+	given := func(name string) bool { f := flags.Lookup(name); return f != nil && f.Changed }
+	if given("to") && given("to-digest") {
+		return []error{errors.New("--to and --to-digest both name what to go back to: give one of them")}
+	}
+	return nil
+}
+
+// isUnsafe reports whether a setting switches a check off.
+func isUnsafe(name string) bool { return strings.HasSuffix(name, "-unsafe") }
 
 // unsafeKeys takes out of the file, and reports, what switches a check off: the file
 // lies in the repository of the application, and who may change that is not who is
@@ -53,18 +89,13 @@ func Resolve(flags *pflag.FlagSet, environ []string) error {
 func unsafeKeys(file map[string][]string, path string) []error {
 	var problems []error
 	for _, name := range slices.Sorted(maps.Keys(file)) {
-		if !strings.HasSuffix(name, unsafeSuffix) || !slices.Contains(Names(), name) {
+		if !isUnsafe(name) || !slices.Contains(Names(), name) {
 			continue
 		}
 		delete(file, name)
 		problems = append(problems, fmt.Errorf("%s: key %s: a setting that switches a check off is not taken from a file; give the flag --%s or the variable %s for the run that needs it", path, name, name, Variable(name)))
 	}
 	return problems
-}
-
-// Variable gives the environment variable of a setting.
-func Variable(name string) string {
-	return envPrefix + strings.ToUpper(strings.ReplaceAll(name, "-", "_"))
 }
 
 // variables picks the STAGECREW_* variables that are not empty. A list is given
@@ -105,51 +136,16 @@ func unknown(values map[string][]string, where string, write func(string) string
 	return problems
 }
 
-// assign sets each flag that is not set yet; settings of other commands are left alone.
-func assign(flags *pflag.FlagSet, values map[string][]string, where func(name string) string) []error {
-	var problems []error
-	flags.VisitAll(func(f *pflag.Flag) {
-		given := values[f.Name]
-		if f.Changed || len(given) == 0 {
-			return
-		}
-		if err := set(flags, f, given); err != nil {
-			problems = append(problems, fmt.Errorf("%s: %w", where(f.Name), err))
-		}
-	})
-	return problems
-}
-
-func set(flags *pflag.FlagSet, f *pflag.Flag, given []string) error {
-	all := strings.Join(given, " ")
-	if _, isList := f.Value.(pflag.SliceValue); !isList && len(given) > 1 {
-		if document.MatchString(all) {
-			return fmt.Errorf("it has %d lines, and one value is allowed; where a file is wanted give its path", len(given))
-		}
-		return fmt.Errorf("invalid value %q: one value is allowed", all)
-	}
-	for _, value := range given {
-		if err := flags.Set(f.Name, value); err != nil {
-			// pflag repeats the flag and the value; only the reason is wanted.
-			if cause := errors.Unwrap(err); cause != nil {
-				err = cause
-			}
-			return fmt.Errorf("invalid value %q: %w", all, err)
-		}
-	}
-	return nil
-}
-
-// document is what the text of a file has and a value has not. It is not repeated:
-// it may be a kubeconfig or a key.
-var document = regexp.MustCompile(`[\w"']:\s|-----BEGIN |[{}]`)
-
 // readFile reads the configuration file that --config names, or stagecrew.yaml
 // if it is there.
-func readFile(flags *pflag.FlagSet) (map[string][]string, string, error) {
+func readFile(flags *pflag.FlagSet, fromEnv map[string][]string) (map[string][]string, string, error) {
 	path, explicit := defaultFile, false
-	if f := flags.Lookup("config"); f != nil && f.Value.String() != "" {
-		path, explicit = f.Value.String(), true
+	given := fromEnv["config"]
+	if f := flags.Lookup("config"); f != nil && f.Changed {
+		given = f.Value.(*input).given
+	}
+	if len(given) == 1 && given[0] != "" {
+		path, explicit = given[0], true
 	}
 	content, err := readLimited(path)
 	if errors.Is(err, fs.ErrNotExist) && !explicit {

@@ -63,12 +63,12 @@ func TestBadInputNamesKeyValueAndWhatIsAllowed(t *testing.T) {
 		"unknown key":              {file: "relase: x", want: "key relase: no such setting; did you mean release?"},
 		"unknown enum value":       {env: "STAGECREW_OUTPUT=xml", want: `environment variable STAGECREW_OUTPUT: invalid value "xml": allowed are text, json`},
 		"unknown severity in file": {file: "scan-threshold: SEVERE", want: `key scan-threshold: invalid value "SEVERE": allowed are UNKNOWN, LOW, MEDIUM, HIGH, CRITICAL`},
-		"unparsable duration":      {env: "STAGECREW_TIMEOUT=5", want: `environment variable STAGECREW_TIMEOUT: invalid value "5": time: missing unit in duration "5"`},
-		"a negative duration":      {env: "STAGECREW_TIMEOUT=-5m", want: "--timeout: -5m0s is negative; allowed are 0 and more"},
-		"a negative patience":      {file: "api-patience: -1s", want: "--api-patience: -1s is negative"},
-		"a negative rollback time": {file: "rollback-timeout: -1s", want: "--rollback-timeout: -1s is negative"},
-		"a negative number":        {file: "history-max: -1", want: "--history-max: -1 is negative"},
-		"a kind without a name":    {file: "allow-delete: [Deployment/web, ALL, Secret]", want: `--allow-delete: invalid value "Secret": allowed are KIND/NAME, such as PersistentVolumeClaim/data, and all`},
+		"unparsable duration":      {env: "STAGECREW_TIMEOUT=5", want: `environment variable STAGECREW_TIMEOUT: invalid value "5": allowed are 0 and durations with a unit, such as 90s or 5m`},
+		"a negative duration":      {env: "STAGECREW_TIMEOUT=-5m", want: `environment variable STAGECREW_TIMEOUT: invalid value "-5m": allowed are 0 and durations`},
+		"a negative patience":      {file: "api-patience: -1s", want: `key api-patience: invalid value "-1s": allowed are 0 and durations`},
+		"a negative rollback time": {file: "rollback-timeout: -1s", want: `key rollback-timeout: invalid value "-1s": allowed are 0 and durations`},
+		"a negative number":        {file: "history-max: -1", want: `key history-max: invalid value "-1": allowed are whole numbers from 0`},
+		"a kind without a name":    {file: "allow-delete: [Deployment/web, ALL, Secret]", want: `key allow-delete: invalid value "Secret": allowed are KIND/NAME, such as PersistentVolumeClaim/data, and all`},
 		"two targets":              {file: "to: 3\nto-digest: sha256:aa", want: "--to and --to-digest both name what to go back to"},
 		"unparsable boolean":       {env: "STAGECREW_SCAN_FIXED_ONLY=jein", want: `invalid value "jein"`},
 		"a list for one value":     {file: "release: [a, b]", want: "key release: invalid value \"a b\": one value is allowed"},
@@ -88,8 +88,10 @@ func TestBadInputNamesKeyValueAndWhatIsAllowed(t *testing.T) {
 }
 
 func TestAllProblemsAreReportedAtOnce(t *testing.T) {
-	_, err := resolve(t, "relase: x", []string{"STAGECREW_OUTPUT=xml", "STAGECREW_TIMEOUT=soon"})
+	_, err := resolve(t, "relase: x", []string{"STAGECREW_OUTPUT=xml", "STAGECREW_TIMEOUT=soon"}, "--soak", "long", "--history-max=many")
 	require.ErrorContains(t, err, "relase")
+	require.ErrorContains(t, err, `--soak: invalid value "long": allowed are auto and a duration such as 90s`)
+	require.ErrorContains(t, err, `--history-max: invalid value "many": allowed are whole numbers from 0`)
 	require.ErrorContains(t, err, "xml")
 	require.ErrorContains(t, err, "soon")
 }

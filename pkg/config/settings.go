@@ -7,7 +7,11 @@
 // (see [Setting]), and [Commands] which command has which groups.
 package config
 
-import "time"
+import (
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
 
 // Settings holds every setting of every command, group by group. A command fills
 // only the groups that it has.
@@ -41,7 +45,7 @@ type Settings struct {
 // Common are the settings of every command.
 type Common struct {
 	Config string `name:"config" value:"FILE" help:"configuration FILE; default stagecrew.yaml if it is there"`
-	Output Output `name:"output" short:"o" default:"text" help:"form of the result on stdout: text or json"`
+	Output Output `name:"output" short:"o" default:"text" help:"form of the result on stdout"`
 	Record string `name:"record" value:"FILE" help:"also write the run record to FILE"`
 }
 
@@ -52,27 +56,27 @@ type ImageRef struct {
 
 // Build is how the image is made and where it is pushed.
 type Build struct {
-	Source          string   `name:"source" value:"DIR" default:"." help:"root DIR of the Backstage workspace to build"`
-	BaseImage       string   `name:"base-image" value:"IMAGE" default:"docker.io/library/node:22-bookworm-slim" help:"IMAGE to put the application on"`
-	Repository      string   `name:"repository" value:"HOST/PATH" help:"HOST/PATH to push the image to, without a tag"`
-	Platform        string   `name:"platform" value:"OS/ARCH" default:"linux/amd64" help:"OS/ARCH of the image; several, separated by commas, make an index"`
-	Builder         Builder  `name:"builder" default:"auto" help:"what makes the image: layers, for Node backends, needs no daemon; dockerfile drives BuildKit; auto chooses and says why"`
-	Prepare         bool     `name:"prepare" help:"install, compile and bundle the workspace before its image is built"`
-	InstallFlags    []string `name:"install-flag" value:"FLAG" help:"FLAG for the installation of the production dependencies, repeatable"`
-	InstallInputs   []string `name:"install-input" value:"FILE" help:"further FILE of the source that this installation reads, repeatable"`
-	InstallScripts  []string `name:"allow-install-scripts" value:"PACKAGE" help:"PACKAGE whose install scripts may run during the installation, repeatable; * for all (the only value for Yarn, where dependenciesMeta in package.json names packages)"`
-	BuildEnv        []string `name:"build-env" value:"NAME" help:"NAME of a variable that the programs of the build get, too, repeatable"`
-	BuildInclude    []string `name:"build-include" value:"FILE" help:"further FILE or folder of the source that the application needs, repeatable"`
-	DependencyTrees []string `name:"dependency-tree" value:"PLATFORM=DIR" help:"PLATFORM=DIR with the dependencies installed for one platform, repeatable"`
-	CacheRepository string   `name:"cache-repository" value:"HOST/PATH" help:"HOST/PATH that keeps the layers of dependencies; default the image's own repository"`
-	NoCache         bool     `name:"no-cache" help:"do not read from or write to the layer cache"`
-	Dockerfile      string   `name:"dockerfile" value:"FILE" help:"FILE in the source for the builder dockerfile; default Dockerfile"`
-	DockerfileStage string   `name:"dockerfile-target" value:"STAGE" help:"STAGE of the Dockerfile to build; default the last one"`
-	BuildArgs       []string `name:"build-arg" value:"KEY=VALUE" help:"KEY=VALUE for the Dockerfile, repeatable; it stays in the image"`
-	BuildSecrets    []string `name:"build-secret" value:"id=NAME,src=FILE" help:"id=NAME,src=FILE or id=NAME,env=VARIABLE for the Dockerfile, repeatable; it does not stay in the image"`
-	BuildTool       string   `name:"build-tool" value:"PROGRAM" help:"PROGRAM that builds the Dockerfile: docker (with buildx) or buildctl; default what is there"`
-	Labels          []string `name:"label" value:"KEY=VALUE" help:"KEY=VALUE of the image, repeatable"`
-	SourceURL       string   `name:"source-url" value:"URL" help:"URL of the source, for the image's labels; default the repository in GitHub Actions"`
+	Source          string         `name:"source" value:"DIR" default:"." help:"root DIR of the Backstage workspace to build"`
+	BaseImage       string         `name:"base-image" value:"IMAGE" default:"docker.io/library/node:22-bookworm-slim" help:"IMAGE to put the application on"`
+	Repository      string         `name:"repository" value:"HOST/PATH" help:"HOST/PATH to push the image to, without a tag"`
+	Platform        string         `name:"platform" value:"OS/ARCH" default:"linux/amd64" help:"OS/ARCH of the image; several, separated by commas, make an index"`
+	Builder         record.Builder `name:"builder" default:"auto" help:"what makes the image"`
+	Prepare         bool           `name:"prepare" help:"install, compile and bundle the workspace before its image is built"`
+	InstallFlags    []string       `name:"install-flag" value:"FLAG" help:"FLAG for the installation of the production dependencies, repeatable"`
+	InstallInputs   []string       `name:"install-input" value:"FILE" help:"further FILE of the source that this installation reads, repeatable"`
+	InstallScripts  []string       `name:"allow-install-scripts" value:"PACKAGE" help:"PACKAGE whose install scripts may run during the installation, repeatable; * for all (the only value for Yarn, where dependenciesMeta in package.json names packages)"`
+	BuildEnv        []string       `name:"build-env" value:"NAME" help:"NAME of a variable that the programs of the build get, too, repeatable"`
+	BuildInclude    []string       `name:"build-include" value:"FILE" help:"further FILE or folder of the source that the application needs, repeatable"`
+	DependencyTrees []string       `name:"dependency-tree" value:"PLATFORM=DIR" help:"PLATFORM=DIR with the dependencies installed for one platform, repeatable"`
+	CacheRepository string         `name:"cache-repository" value:"HOST/PATH" help:"HOST/PATH that keeps the layers of dependencies; default the image's own repository"`
+	NoCache         bool           `name:"no-cache" help:"do not read from or write to the layer cache"`
+	Dockerfile      string         `name:"dockerfile" value:"FILE" help:"FILE in the source for the builder dockerfile; default Dockerfile"`
+	DockerfileStage string         `name:"dockerfile-target" value:"STAGE" help:"STAGE of the Dockerfile to build; default the last one"`
+	BuildArgs       []string       `name:"build-arg" value:"KEY=VALUE" help:"KEY=VALUE for the Dockerfile, repeatable; it stays in the image"`
+	BuildSecrets    []string       `name:"build-secret" value:"id=NAME,src=FILE" help:"id=NAME,src=FILE or id=NAME,env=VARIABLE for the Dockerfile, repeatable; it does not stay in the image"`
+	BuildTool       string         `name:"build-tool" value:"PROGRAM" help:"PROGRAM that builds the Dockerfile: docker (with buildx) or buildctl; default what is there"`
+	Labels          []string       `name:"label" value:"KEY=VALUE" help:"KEY=VALUE of the image, repeatable"`
+	SourceURL       string         `name:"source-url" value:"URL" help:"URL of the source, for the image's labels; default the repository in GitHub Actions"`
 }
 
 // Version is what is built, for labels and tags.
@@ -113,38 +117,38 @@ type ScanReports struct {
 
 // Scan is what an image is compared with, and what refuses it.
 type Scan struct {
-	ScanDatabase       string        `name:"scan-database" value:"REFERENCE" help:"vulnerability database, an OCI REFERENCE"`
-	ScanThreshold      Severity      `name:"scan-threshold" default:"HIGH" help:"lowest severity that refuses the image: UNKNOWN, LOW, MEDIUM, HIGH or CRITICAL"`
-	ScanFixedOnly      bool          `name:"scan-fixed-only" help:"only findings that have a fix refuse the image"`
-	ScanCacheDir       string        `name:"scan-cache-dir" value:"DIR" help:"DIR that keeps the database between runs; default in the user's cache"`
-	ScanMaxDatabaseAge time.Duration `name:"scan-max-database-age" help:"refuse to judge with an older database (0: any age)"`
-	ScanFallbacks      []string      `name:"scan-database-fallback" value:"REFERENCE" help:"further database REFERENCE, for when those before cannot be reached, repeatable"`
-	ScanOffline        bool          `name:"scan-offline" help:"use the database that is in the cache"`
-	ScanTimeout        time.Duration `name:"scan-timeout" default:"30m" help:"how long the whole scan may take"`
-	ScanRequireAll     bool          `name:"scan-require-all" help:"refuse to judge an image of which packages could not be compared"`
-	ScanIgnoreFile     string        `name:"scan-ignore-file" value:"FILE" help:"YAML FILE of findings to ignore, each with a statement and expired_at"`
-	ScanVEX            []string      `name:"scan-vex" value:"FILE" help:"FILE of VEX statements (OpenVEX or CSAF), repeatable"`
-	ScanSecrets        bool          `name:"scan-secrets" help:"look for credentials in the image, too"`
-	ScanMisconfig      bool          `name:"scan-misconfigurations" help:"check the configuration of the image, too"`
+	ScanDatabase       string          `name:"scan-database" value:"REFERENCE" help:"vulnerability database, an OCI REFERENCE"`
+	ScanThreshold      record.Severity `name:"scan-threshold" default:"HIGH" help:"lowest severity that refuses the image"`
+	ScanFixedOnly      bool            `name:"scan-fixed-only" help:"only findings that have a fix refuse the image"`
+	ScanCacheDir       string          `name:"scan-cache-dir" value:"DIR" help:"DIR that keeps the database between runs; default in the user's cache"`
+	ScanMaxDatabaseAge time.Duration   `name:"scan-max-database-age" help:"refuse to judge with an older database (0: any age)"`
+	ScanFallbacks      []string        `name:"scan-database-fallback" value:"REFERENCE" help:"further database REFERENCE, for when those before cannot be reached, repeatable"`
+	ScanOffline        bool            `name:"scan-offline" help:"use the database that is in the cache"`
+	ScanTimeout        time.Duration   `name:"scan-timeout" default:"30m" help:"how long the whole scan may take"`
+	ScanRequireAll     bool            `name:"scan-require-all" help:"refuse to judge an image of which packages could not be compared"`
+	ScanIgnoreFile     string          `name:"scan-ignore-file" value:"FILE" help:"YAML FILE of findings to ignore, each with a statement and expired_at"`
+	ScanVEX            []string        `name:"scan-vex" value:"FILE" help:"FILE of VEX statements (OpenVEX or CSAF), repeatable"`
+	ScanSecrets        bool            `name:"scan-secrets" help:"look for credentials in the image, too"`
+	ScanMisconfig      bool            `name:"scan-misconfigurations" help:"check the configuration of the image, too"`
 	ScanReports        ScanReports
 }
 
 // Sign is how an image is signed, and what is attested with it.
 type Sign struct {
-	SignKey       string   `name:"sign-key" value:"KEY" help:"private KEY: a file, whose password comes from COSIGN_PASSWORD, env://NAME, or the URI of a KMS; without it the workflow signs keyless"`
-	SignFormat    Format   `name:"sign-format" default:"both" help:"how signatures are stored: legacy, which every version of cosign reads, bundle, or both"`
-	SigningConfig string   `name:"signing-config" value:"FILE" help:"FILE with the authorities of keyless signatures (signing_config.json); default the public Sigstore"`
-	Attest        []string `name:"attest" value:"KIND" help:"what to attest, KIND or KIND=FILE, repeatable; KIND is provenance, vuln, cyclonedx, spdx, verdict, a predicate type or none; default what the run knows"`
+	SignKey       string                 `name:"sign-key" value:"KEY" help:"private KEY: a file, whose password comes from COSIGN_PASSWORD, env://NAME, or the URI of a KMS; without it the workflow signs keyless"`
+	SignFormat    record.SignatureFormat `name:"sign-format" default:"both" help:"how signatures are stored"`
+	SigningConfig string                 `name:"signing-config" value:"FILE" help:"FILE with the authorities of keyless signatures (signing_config.json); default the public Sigstore"`
+	Attest        Kinds                  `name:"attest" value:"KIND" help:"what to attest, KIND or KIND=FILE, repeatable; none, a predicate type, {choices}; default what the run knows"`
 }
 
 // Trust is whose signatures and which attestations an image must have.
 type Trust struct {
-	VerifyKey            string   `name:"verify-key" value:"KEY" help:"public KEY that must have signed the image: a file, env://NAME or the URI of a KMS"`
-	VerifyIdentity       string   `name:"verify-identity" help:"identity that must stand in the signing certificate"`
-	VerifyIdentityRegexp string   `name:"verify-identity-regexp" value:"REGEX" help:"REGEX that must match the whole identity in the signing certificate"`
-	VerifyIssuer         string   `name:"verify-issuer" value:"URL" help:"URL of the issuer of that identity"`
-	RequireAttestations  []string `name:"require-attestation" value:"KIND" help:"KIND of attestation that the image must have, repeatable: provenance, vuln, cyclonedx, spdx, verdict or a predicate type"`
-	VerifyRepository     string   `name:"verify-repository" value:"URL" help:"URL of the repository that the attested provenance must name"`
+	VerifyKey            string `name:"verify-key" value:"KEY" help:"public KEY that must have signed the image: a file, env://NAME or the URI of a KMS"`
+	VerifyIdentity       string `name:"verify-identity" help:"identity that must stand in the signing certificate"`
+	VerifyIdentityRegexp string `name:"verify-identity-regexp" value:"REGEX" help:"REGEX that must match the whole identity in the signing certificate"`
+	VerifyIssuer         string `name:"verify-issuer" value:"URL" help:"URL of the issuer of that identity"`
+	RequireAttestations  Kinds  `name:"require-attestation" value:"KIND" help:"KIND of attestation that the image must have, repeatable: a predicate type, {choices}"`
+	VerifyRepository     string `name:"verify-repository" value:"URL" help:"URL of the repository that the attested provenance must name"`
 }
 
 // Roots are what keyless signatures are checked with.
@@ -178,7 +182,7 @@ type Helm struct {
 	Values         []string `name:"values" short:"f" value:"FILE" help:"values FILE, repeatable, the last wins"`
 	Set            []string `name:"set" value:"KEY=VALUE" help:"KEY=VALUE over the values files, repeatable"`
 	RequireDigests bool     `name:"require-digests" help:"refuse a chart that runs any image by a tag; without it that is a warning"`
-	AllowDelete    []string `name:"allow-delete" value:"KIND/NAME" help:"KIND/NAME that a deploy may delete although data or running pods go with it, repeatable; all for any"`
+	AllowDelete    []string `name:"allow-delete" value:"KIND/NAME" pattern:"^([A-Za-z][A-Za-z0-9.-]*/[^/\\s]+|[Aa][Ll][Ll])$" want:"KIND/NAME, such as PersistentVolumeClaim/data, and all" help:"KIND/NAME that a deploy may delete although data or running pods go with it, repeatable; all for any"`
 }
 
 // Checks are the smoke checks and where they are sent.

@@ -2,7 +2,7 @@ package record
 
 // Built says how an image was made and what travelled for it.
 type Built struct {
-	Builder string       `json:"builder"` // "layers" or "dockerfile"
+	Builder Builder      `json:"builder"` // layers or dockerfile
 	Reason  string       `json:"reason"`  // why this builder, for people
 	Base    Image        `json:"base"`    // of the first platform; empty for a Dockerfile
 	Layers  []BuiltLayer `json:"layers"`  // of each platform, bottom to top

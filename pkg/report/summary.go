@@ -66,7 +66,7 @@ func built(b *strings.Builder, made *record.Built) {
 	if made == nil {
 		return
 	}
-	fmt.Fprintf(b, "Built by %s (%s); %s sent, %d requests tried again.\n\n", escape(made.Builder), escape(made.Reason), megabytes(made.Sent), made.Retries)
+	fmt.Fprintf(b, "Built by %s (%s); %s sent, %d requests tried again.\n\n", escape(string(made.Builder)), escape(made.Reason), megabytes(made.Sent), made.Retries)
 	b.WriteString("| layer | platform | size | origin |\n|---|---|---|---|\n")
 	for _, l := range made.Layers[:min(len(made.Layers), maxRows)] {
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", escape(l.Name), escape(l.Platform), megabytes(l.Size), escape(l.Origin))

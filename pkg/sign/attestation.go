@@ -6,6 +6,8 @@ import (
 	"net/url"
 	"strings"
 	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // The predicate types of the attestations that have a short name.
@@ -19,36 +21,33 @@ const (
 	PredicateVerdict = "https://stagecrew.dev/attestation/verdict/v1"
 )
 
-// shortNames are in the order in which messages list them.
-var shortNames = [][2]string{
-	{"provenance", PredicateProvenance},
-	{"vuln", PredicateVuln},
-	{"cyclonedx", PredicateCycloneDX},
-	{"spdx", PredicateSPDX},
-	{"verdict", PredicateVerdict},
+// predicateTypes are those that have a short name.
+var predicateTypes = map[record.AttestationKind]string{
+	record.AttestProvenance: PredicateProvenance,
+	record.AttestVuln:       PredicateVuln,
+	record.AttestCycloneDX:  PredicateCycloneDX,
+	record.AttestSPDX:       PredicateSPDX,
+	record.AttestVerdict:    PredicateVerdict,
 }
 
-// PredicateType gives the predicate type (a URI) for a short name: provenance,
-// vuln, cyclonedx, spdx or verdict. A URI stands for itself.
+// PredicateType gives the predicate type (a URI) for a short name, see
+// [record.AttestationKind]. A URI stands for itself.
 func PredicateType(name string) (string, error) {
-	var names []string
-	for _, pair := range shortNames {
-		if pair[0] == name {
-			return pair[1], nil
-		}
-		names = append(names, pair[0])
+	kind := record.AttestationKind(name)
+	if predicateType, known := predicateTypes[kind]; known {
+		return predicateType, nil
 	}
 	if address, err := url.Parse(name); err == nil && address.Scheme != "" && address.Host != "" {
 		return name, nil
 	}
-	return "", fmt.Errorf("attestation %q: allowed are %s, and the URI of a predicate type", name, strings.Join(names, ", "))
+	return "", fmt.Errorf("attestation %q: allowed are %s, and the URI of a predicate type", name, strings.Join(record.Values(kind.Choices()), ", "))
 }
 
 // shortName is the reverse of PredicateType.
 func shortName(predicateType string) string {
-	for _, pair := range shortNames {
-		if pair[1] == predicateType {
-			return pair[0]
+	for kind, known := range predicateTypes {
+		if known == predicateType {
+			return string(kind)
 		}
 	}
 	return predicateType

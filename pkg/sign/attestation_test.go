@@ -27,7 +27,7 @@ func provenance(t *testing.T, from string) Attestation {
 	return a
 }
 
-func attest(t *testing.T, image record.Image, k pair, format Format, all ...Attestation) Signature {
+func attest(t *testing.T, image record.Image, k pair, format record.SignatureFormat, all ...Attestation) Signature {
 	t.Helper()
 	done, err := Attest(t.Context(), SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Format: format, Attestations: all})
 	require.NoError(t, err)
@@ -50,13 +50,13 @@ func copyAttestations(t *testing.T, from, to record.Image) {
 func TestAPolicyIsMetInEitherFormat(t *testing.T) {
 	host, _ := serve(t)
 	k := newKeys(t)
-	for _, format := range []Format{FormatLegacy, FormatBundle, FormatBoth} {
+	for _, format := range []record.SignatureFormat{record.SignatureLegacy, record.SignatureBundle, record.SignatureBoth} {
 		t.Run(string(format), func(t *testing.T) {
 			image := push(t, host)
 			done, err := Sign(t.Context(), SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Format: format,
 				Attestations: []Attestation{scanned(time.Now()), provenance(t, repository), {PredicateCycloneDX, json.RawMessage(`{"bomFormat":"CycloneDX"}`)}}})
 			require.NoError(t, err)
-			require.Equal(t, map[Format]int{FormatLegacy: 4, FormatBundle: 4, FormatBoth: 8}[format], done.Stored)
+			require.Equal(t, map[record.SignatureFormat]int{record.SignatureLegacy: 4, record.SignatureBundle: 4, record.SignatureBoth: 8}[format], done.Stored)
 			verified, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public, Policy: Policy{
 				Attestations: []string{PredicateCycloneDX}, MaxScanAge: time.Hour, Repository: repository + ".git"}})
 			require.NoError(t, err)
@@ -81,7 +81,7 @@ func TestARuleThatIsNotMetIsNamed(t *testing.T) {
 			Policy{MaxScanAge: time.Hour}, []string{other.identity, k.identity, "[sign/attestation-untrusted]"}},
 		{"the attestation of another image, copied", func(t *testing.T, image record.Image) {
 			clean := push(t, host)
-			attest(t, clean, k, FormatLegacy, scanned(time.Now()))
+			attest(t, clean, k, record.SignatureLegacy, scanned(time.Now()))
 			copyAttestations(t, clean, image)
 		}, Policy{MaxScanAge: time.Hour}, []string{"not about this image", "[sign/attestation-other-digest]"}},
 		{"the scan is old", func(t *testing.T, image record.Image) {
@@ -168,4 +168,12 @@ func TestNamesOfPredicateTypes(t *testing.T) {
 	}
 	_, err := PredicateType("sbom")
 	require.ErrorContains(t, err, "allowed are provenance, vuln, cyclonedx, spdx, verdict")
+}
+
+func TestEveryKindOfAttestationHasAPredicateType(t *testing.T) {
+	for _, kind := range record.AttestationKind("").Choices() {
+		predicateType, err := PredicateType(kind.Value)
+		require.NoError(t, err)
+		require.Equal(t, kind.Value, shortName(predicateType))
+	}
 }

@@ -21,12 +21,14 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"google.golang.org/protobuf/encoding/protojson"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // entry is a signature or an attestation as it lies in the registry. Both formats
 // are brought into the form of a bundle, so that one verifier checks all of them.
 type entry struct {
-	format  Format
+	format  record.SignatureFormat
 	bundle  *bundle.Bundle
 	message []byte // the signed text where the bundle has none: simple signing
 	stamped []byte // what the timestamps are about, where that is not the signature
@@ -100,10 +102,10 @@ func (e entry) signer() string {
 
 // fromLegacy reads a signature, or an attestation, of the legacy format.
 func fromLegacy(s oci.Signature, attestation bool) entry {
-	e := entry{format: FormatLegacy}
+	e := entry{format: record.SignatureLegacy}
 	text, err := s.Payload()
 	if err != nil {
-		return entry{format: FormatLegacy, problem: err}
+		return entry{format: record.SignatureLegacy, problem: err}
 	}
 	if attestation {
 		e.stamped = text

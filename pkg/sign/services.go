@@ -65,7 +65,7 @@ func loadServices(o SignOptions) (services, error) {
 		return services{}, record.BadInput("sign/signing-config", "reading the signing config %q: %w", o.SigningConfig, bounded{err})
 	}
 	for _, one := range chosen.logs {
-		if one.MajorAPIVersion > 1 && slices.Contains(o.formats(), FormatLegacy) {
+		if one.MajorAPIVersion > 1 && slices.Contains(o.formats(), record.SignatureLegacy) {
 			return services{}, record.BadInput("sign/format", "signing in the legacy format: the log %s is Rekor v%d, which gives no inclusion promises, and the legacy format needs them; use --sign-format bundle", one.URL, one.MajorAPIVersion)
 		}
 	}

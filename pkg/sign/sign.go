@@ -12,31 +12,12 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
-
-// Format is how signatures and attestations are stored.
-type Format string
-
-// The formats. Legacy is what every version of cosign and every policy controller
-// reads: tags "sha256-….sig" and "sha256-….att" beside the image. Bundle is
-// Sigstore's bundle v0.3 as an OCI referrer of the image, the default of cosign 3.
-const (
-	FormatLegacy Format = "legacy"
-	FormatBundle Format = "bundle"
-	FormatBoth   Format = "both"
-)
-
-// Formats are the names of all formats.
-func Formats() []string {
-	return []string{string(FormatLegacy), string(FormatBundle), string(FormatBoth)}
-}
 
 // defaultSignTimeout is long, because an outage of Sigstore for some minutes is
 // ridden out: the image is built, and a failed step would build it again.
@@ -64,8 +45,8 @@ type SignOptions struct { //nolint:revive // the pair of VerifyOptions
 	// against which every signature is checked before it is stored. Empty means those
 	// of the public Sigstore, by network.
 	TrustedRoot string
-	// Format is FormatBoth when empty.
-	Format Format
+	// Format is both when empty.
+	Format record.SignatureFormat
 	// Attestations are signed and stored with the signature.
 	Attestations []Attestation
 	// Keychain has the credentials of the registry; nil means those of `docker login`.
@@ -104,8 +85,8 @@ func (o SignOptions) Validate() error {
 	if !o.withKey() && o.IdentityToken == nil {
 		add("no key and no identity: give --sign-key FILE of a cosign private key, or sign keyless in a GitHub Actions job with\n  permissions:\n    id-token: write")
 	}
-	if o.Format != "" && !slices.Contains(Formats(), string(o.Format)) {
-		add("format %q: allowed are %s", o.Format, strings.Join(Formats(), ", "))
+	if err := record.CheckChoice(o.Format); o.Format != "" && err != nil {
+		add("format %w", err)
 	}
 	if o.withKey() && o.TrustedRoot != "" && o.SigningConfig == "" {
 		add("a trusted root is given for a key without a signing config: there is nothing that it could vouch for")
@@ -122,11 +103,11 @@ func (o SignOptions) Validate() error {
 }
 
 // formats are those to store, one by one.
-func (o SignOptions) formats() []Format {
-	if o.Format == "" || o.Format == FormatBoth {
-		return []Format{FormatLegacy, FormatBundle}
+func (o SignOptions) formats() []record.SignatureFormat {
+	if o.Format == "" || o.Format == record.SignatureBoth {
+		return []record.SignatureFormat{record.SignatureLegacy, record.SignatureBundle}
 	}
-	return []Format{o.Format}
+	return []record.SignatureFormat{o.Format}
 }
 
 func (o SignOptions) withKey() bool { return o.Key != "" || len(o.KeyPEM) > 0 }
@@ -199,15 +180,15 @@ func (o SignOptions) store(ctx context.Context, signature bool) (Signature, erro
 // draft is one object to sign and store: a signature or an attestation in one of
 // the formats.
 type draft struct {
-	format        Format // legacy or bundle
-	predicateType string // signPredicate for a signature
-	text          []byte // a simple signing text for a signature in the legacy format, else an in-toto statement
+	format        record.SignatureFormat // legacy or bundle
+	predicateType string                 // signPredicate for a signature
+	text          []byte                 // a simple signing text for a signature in the legacy format, else an in-toto statement
 }
 
 func (d draft) signature() bool { return d.predicateType == signPredicate }
 
 // message tells that the text is signed as it is, not as the payload of an envelope.
-func (d draft) message() bool { return d.signature() && d.format == FormatLegacy }
+func (d draft) message() bool { return d.signature() && d.format == record.SignatureLegacy }
 
 func (d draft) statement() (statement, error) {
 	if d.message() {
@@ -219,7 +200,7 @@ func (d draft) statement() (statement, error) {
 // place is where the registry keeps the object.
 func (d draft) place() place {
 	switch {
-	case d.format == FormatBundle:
+	case d.format == record.SignatureBundle:
 		return referrers
 	case d.signature():
 		return signatureTag
@@ -254,7 +235,7 @@ func (o SignOptions) drafts(store *store, signature bool, by *signer) ([]draft, 
 	}
 	for _, f := range formats {
 		text, err := newStatement(store.digest, signPredicate, nil)
-		if f == FormatLegacy {
+		if f == record.SignatureLegacy {
 			text, err = newSimpleSigning(store.digest, by.trust.name)
 		}
 		if err != nil {

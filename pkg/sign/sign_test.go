@@ -78,7 +78,7 @@ func sign(t *testing.T, image record.Image, k pair) Signature {
 
 func signLegacy(t *testing.T, image record.Image, k pair) {
 	t.Helper()
-	_, err := Sign(t.Context(), SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Format: FormatLegacy})
+	_, err := Sign(t.Context(), SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Format: record.SignatureLegacy})
 	require.NoError(t, err)
 }
 

@@ -141,7 +141,7 @@ func (s *signer) sign(ctx context.Context, d draft) (*protobundle.Bundle, error)
 		return nil, err
 	}
 	stamped := signed
-	if d.format == FormatLegacy && !d.message() {
+	if d.format == record.SignatureLegacy && !d.message() {
 		if stamped, err = legacyEnvelope(made.GetDsseEnvelope()); err != nil {
 			return nil, err
 		}
@@ -167,7 +167,7 @@ func (s *signer) describe(material *protobundle.VerificationMaterial) (owner []b
 // or log entry that the trusted root does not vouch for.
 func (s *signer) prove(d draft, made *protobundle.Bundle) error {
 	e := entry{format: d.format}
-	if d.format == FormatLegacy {
+	if d.format == record.SignatureLegacy {
 		legacy, err := toLegacy(made, d.text, s.chain)
 		if err != nil {
 			return record.BadInput("sign/format", "signing with format %s: %w", d.format, err)

@@ -174,15 +174,15 @@ func readLegacy(r oci.Signature, attestation bool, left *int64) (entry, error) {
 		err = fits(size, left)
 	}
 	if err != nil {
-		return entry{format: FormatLegacy, problem: err}, nil //nolint:nilerr // the entry has it
+		return entry{format: record.SignatureLegacy, problem: err}, nil //nolint:nilerr // the entry has it
 	}
 	// The content first: only then can an error of the copy be about the form.
 	if _, err := r.Payload(); err != nil {
-		return entry{format: FormatLegacy, problem: err}, unanswered(err)
+		return entry{format: record.SignatureLegacy, problem: err}, unanswered(err)
 	}
 	copied, err := static.Copy(r)
 	if err != nil {
-		return entry{format: FormatLegacy, problem: err}, nil //nolint:nilerr // the entry has it
+		return entry{format: record.SignatureLegacy, problem: err}, nil //nolint:nilerr // the entry has it
 	}
 	return fromLegacy(copied, attestation), nil
 }
@@ -224,7 +224,7 @@ func (s *store) bundles(ctx context.Context) ([]entry, error) {
 			return nil, errTooMany
 		}
 		if m.Size > maxAnswer {
-			all = append(all, entry{format: FormatBundle, problem: fmt.Errorf("its manifest has %d bytes", m.Size)})
+			all = append(all, entry{format: record.SignatureBundle, problem: fmt.Errorf("its manifest has %d bytes", m.Size)})
 			continue
 		}
 		e, isBundle, err := s.referrer(ctx, m.Digest, &left)
@@ -250,7 +250,7 @@ func (s *store) referrer(ctx context.Context, digest v1.Hash, left *int64) (e en
 		return e, false, err
 	}
 	if err := fits(manifest.Layers[0].Size, left); err != nil {
-		return entry{format: FormatBundle, problem: err}, true, nil
+		return entry{format: record.SignatureBundle, problem: err}, true, nil
 	}
 	layer, err := image.LayerByDigest(manifest.Layers[0].Digest)
 	if err != nil {
@@ -263,10 +263,10 @@ func (s *store) referrer(ctx context.Context, digest v1.Hash, left *int64) (e en
 	defer content.Close()
 	text, err := io.ReadAll(content)
 	if err != nil {
-		return entry{format: FormatBundle, problem: err}, true, unanswered(err)
+		return entry{format: record.SignatureBundle, problem: err}, true, unanswered(err)
 	}
 	whole := &bundle.Bundle{}
-	return entry{format: FormatBundle, bundle: whole, problem: whole.UnmarshalJSON(text)}, true, nil
+	return entry{format: record.SignatureBundle, bundle: whole, problem: whole.UnmarshalJSON(text)}, true, nil
 }
 
 // add stores one more object beside those that are there.
@@ -278,7 +278,7 @@ func (s *store) add(d draft, made *protobundle.Bundle, chain []*x509.Certificate
 }
 
 func (s *store) write(d draft, made *protobundle.Bundle, chain []*x509.Certificate) error {
-	if d.format == FormatBundle {
+	if d.format == record.SignatureBundle {
 		text, err := protojson.Marshal(made)
 		if err != nil {
 			return err

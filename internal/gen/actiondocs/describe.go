@@ -4,30 +4,15 @@ import (
 	"bytes"
 	"strings"
 
-	"github.com/spf13/pflag"
-
 	"github.com/stagecrew/stagecrew/pkg/config"
 )
 
-// settings maps the name of each setting of the command line to its description,
-// with its default.
+// settings maps the name of each setting to its description as the input of an action.
 func settings() map[string]string {
-	var s config.Settings
-	flags := pflag.NewFlagSet("", pflag.ContinueOnError)
-	config.Define(flags, &s)
 	descriptions := map[string]string{}
-	flags.VisitAll(func(f *pflag.Flag) {
-		text := strings.ReplaceAll(f.Usage, "`", "")
-		switch f.DefValue {
-		case "", "[]", "0", "0s", "false":
-		default:
-			text += "; default " + f.DefValue
-		}
-		if _, list := f.Value.(pflag.SliceValue); list {
-			text = strings.Replace(text, "repeatable", "one per line", 1)
-		}
-		descriptions[f.Name] = text
-	})
+	for _, s := range config.All() {
+		descriptions[s.Name] = s.Text("one per line")
+	}
 	return descriptions
 }
 

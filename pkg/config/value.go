@@ -1,0 +1,130 @@
+package config
+
+import (
+	"encoding"
+	"errors"
+	"fmt"
+	"reflect"
+	"regexp"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// document is what the text of a file has and a value has not. It is not repeated:
+// it may be a kubeconfig or a key.
+var document = regexp.MustCompile(`[\w"']:\s|-----BEGIN |[{}]`)
+
+// set puts the values that were given into the field. An error says what is allowed.
+func (s Setting) set(given []string) error {
+	if s.IsList() {
+		for _, value := range given {
+			if err := s.match(value); err != nil {
+				return fmt.Errorf("invalid value %q: %w", value, err)
+			}
+		}
+		s.field.Set(reflect.ValueOf(given).Convert(s.field.Type()))
+		return nil
+	}
+	all := strings.Join(given, " ")
+	switch {
+	case len(given) > 1 && document.MatchString(all):
+		return fmt.Errorf("it has %d lines, and one value is allowed; where a file is wanted give its path", len(given))
+	case len(given) > 1:
+		return fmt.Errorf("invalid value %q: one value is allowed", all)
+	}
+	if err := errors.Join(s.match(all), s.parse(all)); err != nil {
+		return fmt.Errorf("invalid value %q: %w", all, err)
+	}
+	return nil
+}
+
+// match applies the pattern of the setting.
+func (s Setting) match(value string) error {
+	if s.Pattern == "" || regexp.MustCompile(s.Pattern).MatchString(value) {
+		return nil
+	}
+	return errors.New("allowed are " + s.Want)
+}
+
+// parse reads one value as the type of the field wants it.
+func (s Setting) parse(text string) error {
+	var err error
+	allowed := ""
+	switch target := s.field.Addr().Interface().(type) {
+	case encoding.TextUnmarshaler:
+		return target.UnmarshalText([]byte(text))
+	case *string:
+		*target = text
+	case *bool:
+		*target, err = strconv.ParseBool(text)
+		allowed = "true and false"
+	case *int:
+		allowed = "whole numbers from 0"
+		if *target, err = strconv.Atoi(text); *target < 0 {
+			err = strconv.ErrRange
+		}
+	case *time.Duration:
+		allowed = "0 and durations with a unit, such as 90s or 5m"
+		if *target, err = time.ParseDuration(text); *target < 0 {
+			err = strconv.ErrRange
+		}
+	default:
+		return s.choice(text)
+	}
+	if err != nil {
+		return errors.New("allowed are " + allowed)
+	}
+	return nil
+}
+
+// choice takes one of the values of an enumeration; case does not matter.
+func (s Setting) choice(text string) error {
+	allowed := record.Values(s.Choices)
+	for _, value := range allowed {
+		if strings.EqualFold(value, text) {
+			s.field.SetString(value)
+			return nil
+		}
+	}
+	return errors.New("allowed are " + strings.Join(allowed, ", "))
+}
+
+// input is the flag of a setting. It keeps what was given: all sources are read in
+// one place, so that everything that is wrong is told at once.
+type input struct {
+	Setting
+	given []string
+}
+
+// String is what the help shows as the default.
+func (i *input) String() string { return i.Default }
+
+// Set keeps a value; of a setting that is no list the last one counts.
+func (i *input) Set(value string) error {
+	if !i.IsList() {
+		i.given = nil
+	}
+	i.given = append(i.given, value)
+	return nil
+}
+
+// Type is what the help shows in place of a value that the text has no word for.
+func (i *input) Type() string {
+	switch i.field.Interface().(type) {
+	case bool:
+		return "bool"
+	case int:
+		return "int"
+	case time.Duration:
+		return "duration"
+	case Soak:
+		return soakAuto + "|duration"
+	}
+	if i.Choices != nil {
+		return strings.Join(record.Values(i.Choices), "|")
+	}
+	return "string"
+}
