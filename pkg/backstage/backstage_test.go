@@ -72,7 +72,7 @@ func results(t *testing.T, handler http.Handler, environment map[string]string) 
 	defer server.Close()
 	found := map[string]string{}
 	for _, result := range smoke.Run(t.Context(), suite, smoke.Target{Name: "x", BaseURL: server.URL}, nil) {
-		found[result.Name] = result.Result
+		found[result.Name] = string(result.Result)
 		t.Log(result.Name, result.Result, result.Detail)
 	}
 	return found

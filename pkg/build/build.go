@@ -101,10 +101,10 @@ func Build(ctx context.Context, o Options) (Result, error) {
 
 // phase runs one step and notes its time.
 func (r *Result) phase(name string, step func() error) error {
-	p := record.Phase{Name: name, Start: time.Now(), Result: "ok"}
+	p := record.Phase{Name: name, Start: time.Now(), Result: record.PhaseOK}
 	err := step()
 	if p.End = time.Now(); err != nil {
-		p.Result = "failed"
+		p.Result = record.PhaseFailed
 	}
 	r.Phases = append(r.Phases, p)
 	return err

@@ -114,7 +114,7 @@ func TestUnchangedDependenciesAreTakenByReference(t *testing.T) {
 	var steps []string
 	for _, p := range first.Phases {
 		require.False(t, p.End.Before(p.Start))
-		steps = append(steps, p.Name+" "+p.Result)
+		steps = append(steps, p.Name+" "+string(p.Result))
 	}
 	require.Equal(t, []string{"prepare ok", "resolve ok", "look up dependencies ok", "install dependencies ok", "pack ok", "assemble ok", "push ok", "keep dependencies ok"}, steps)
 	require.True(t, layer.Uploaded)

@@ -14,13 +14,6 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// The results of a [record.Check].
-const (
-	passed       = "passed"
-	failed       = "failed"
-	inconclusive = "inconclusive"
-)
-
 // Validate looks at a pushed image, of each of its platforms, as a cluster with
 // strict rules would: does it run without root, does it start Backstage the way it
 // is meant to, does it say what it is, and is there nothing in it that does not
@@ -66,13 +59,13 @@ func Validate(ctx context.Context, images Images, image record.Image) ([]record.
 
 // verdict makes a check out of what is wrong, if anything, and what there is.
 func verdict(name string, wrong []string, there string) record.Check {
-	c := record.Check{Name: name, Result: passed, Detail: there}
+	c := record.Check{Name: name, Result: record.CheckPassed, Detail: there}
 	if len(wrong) > 0 {
 		const shown = 5
 		if more := len(wrong) - shown; more > 0 {
 			wrong = append(wrong[:shown:shown], fmt.Sprintf("and %d more", more))
 		}
-		c.Result, c.Detail = failed, strings.Join(wrong, "; ")
+		c.Result, c.Detail = record.CheckFailed, strings.Join(wrong, "; ")
 	}
 	c.Detail = bounded{fmt.Errorf("%s", c.Detail)}.Error()
 	return c
@@ -141,7 +134,7 @@ func checkNodeOptions(c v1.Config) record.Check {
 		}
 	}
 	check := verdict("node options", nil, nodeOptions+" lacks "+nodeOptionsDefault+", which the scaffolder of Backstage before 1.55 needs")
-	check.Result = inconclusive
+	check.Result = record.CheckInconclusive
 	return check
 }
 
@@ -157,8 +150,8 @@ func checkLabels(c v1.Config) record.Check {
 		}
 	}
 	check := verdict("labels", wrong, strings.Join(there, " "))
-	if check.Result == failed {
-		check.Result = inconclusive
+	if check.Result == record.CheckFailed {
+		check.Result = record.CheckInconclusive
 	}
 	return check
 }

@@ -19,8 +19,8 @@ import (
 func results(checks []record.Check) map[string]string {
 	found := map[string]string{}
 	for _, c := range checks {
-		found[c.Name] = c.Result
-		if c.Result != passed {
+		found[c.Name] = string(c.Result)
+		if c.Result != record.CheckPassed {
 			found[c.Name] += ": " + c.Detail
 		}
 	}
@@ -38,7 +38,7 @@ func TestABuiltImageIsValid(t *testing.T) {
 	require.Len(t, checks, 20)
 	require.Equal(t, "linux/amd64", checks[0].Target)
 	for _, c := range checks {
-		require.Equal(t, passed, c.Result, "%+v", c)
+		require.Equal(t, record.CheckPassed, c.Result, "%+v", c)
 	}
 }
 
@@ -108,7 +108,7 @@ func TestValidatingNamesWhatIsWrong(t *testing.T) {
 			require.NoError(t, err)
 			require.Contains(t, results(checks)[c.check], c.want)
 			for _, other := range checks {
-				require.True(t, other.Name == c.check || other.Result == passed, "%+v", other)
+				require.True(t, other.Name == c.check || other.Result == record.CheckPassed, "%+v", other)
 			}
 		})
 	}

@@ -33,9 +33,9 @@ func noPodPasses(checks []record.Check) bool {
 	for _, c := range checks {
 		switch {
 		case pods && !strings.HasPrefix(c.Target, "Pod/"):
-		case c.Result == "failed":
+		case c.Result == record.CheckFailed:
 			failed[c.Target] = true
-		case c.Result == "passed":
+		case c.Result == record.CheckPassed:
 			passed[c.Target] = true
 		}
 	}

@@ -12,7 +12,7 @@ import (
 )
 
 func TestWhoseChecksFailedWhenNobodyAskedForThem(t *testing.T) {
-	check := func(target, result string) record.Check { return record.Check{Target: target, Result: result} }
+	check := func(target string, result record.CheckResult) record.Check { return record.Check{Target: target, Result: result} }
 	for name, c := range map[string]struct {
 		asked  bool
 		checks []record.Check

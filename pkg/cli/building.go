@@ -151,11 +151,11 @@ func runValidate(ctx context.Context, s *session) error {
 		var failed []string
 		for _, c := range checks {
 			level := slog.LevelInfo
-			if c.Result != "passed" {
+			if c.Result != record.CheckPassed {
 				level = slog.LevelWarn
 			}
-			s.log.Log(ctx, level, c.Result, "check", c.Name, "platform", c.Target, "detail", c.Detail)
-			if c.Result == "failed" {
+			s.log.Log(ctx, level, string(c.Result), "check", c.Name, "platform", c.Target, "detail", c.Detail)
+			if c.Result == record.CheckFailed {
 				failed = append(failed, c.Name)
 			}
 		}

@@ -199,7 +199,7 @@ func (s *step) says(t *testing.T, all []string) {
 		r.Checks, r.Concerns, r.Changes, r.Repairs, r.Advice = rec.Checks, rec.Concerns, rec.Changes, rec.Repairs, "advice: "+all[0]
 		r.Tags = []record.MovedTag{{Tag: "x", Why: all[0]}}
 	})
-	for _, revision := range []record.Revision{{Number: 1, Status: all[0], Verdict: record.Mark(all[1]), Image: all[2]}} {
+	for _, revision := range []record.Revision{{Number: 1, Status: record.RevisionStatus(all[0]), Verdict: record.Mark(all[1]), Image: all[2]}} {
 		require.NoError(t, s.statusTable([]record.Revision{revision}))
 	}
 	document, err := json.Marshal(map[string]any{"all": all})

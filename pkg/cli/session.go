@@ -92,11 +92,11 @@ func (s *session) phase(name string, stage func() error) error { return s.noted(
 
 func (s *session) noted(name string, log *slog.Logger, stage func() error) error {
 	log.Info(name)
-	p := record.Phase{Name: name, Start: time.Now(), Result: "ok"}
+	p := record.Phase{Name: name, Start: time.Now(), Result: record.PhaseOK}
 	err := stage()
 	p.End = time.Now()
 	if err != nil {
-		p.Result = "failed"
+		p.Result = record.PhaseFailed
 	}
 	s.update(func(r *record.Record) { r.Phases = append(r.Phases, p) })
 	return err

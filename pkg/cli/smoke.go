@@ -67,7 +67,7 @@ func (p prober) send(ctx context.Context, suite smoke.Suite, targets []smoke.Tar
 			defer func() { <-slots }()
 			target.Hide = p.hide
 			if err := record.Guard(func() error { results[i] = smoke.Run(ctx, suite, target, p.log); return nil }); err != nil {
-				results[i] = []record.Check{{Name: "all", Target: target.Name, Result: "inconclusive", Detail: err.Error()}}
+				results[i] = []record.Check{{Name: "all", Target: target.Name, Result: record.CheckInconclusive, Detail: err.Error()}}
 			}
 		})
 	}
@@ -151,12 +151,12 @@ func answer(checks []record.Check) error {
 		return record.Unavailable("smoke/not-proven", "there was nothing to send the checks to: no ready pod, no Service")
 	}
 	for _, c := range checks {
-		if c.Result == "failed" {
+		if c.Result == record.CheckFailed {
 			return record.Refused("smoke/check-failed", "%s on %s: %s", c.Name, c.Target, c.Detail)
 		}
 	}
 	for _, c := range checks {
-		if c.Result != "passed" {
+		if c.Result != record.CheckPassed {
 			return record.Unavailable("smoke/not-proven", "%s on %s: %s", c.Name, c.Target, c.Detail)
 		}
 	}

@@ -66,7 +66,7 @@ func (s *session) statusTable(history []record.Revision) error {
 		if r.Origin > 0 {
 			original = strconv.Itoa(r.Origin)
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", r.Number, oneLine(r.Status), oneLine(verdict), original, when.UTC().Format(time.RFC3339), oneLine(r.Image))
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", r.Number, oneLine(string(r.Status)), oneLine(verdict), original, when.UTC().Format(time.RFC3339), oneLine(r.Image))
 	}
 	return w.Flush()
 }

@@ -41,10 +41,10 @@ func howDiffers(c record.Change) string {
 		return strings.ToValidUTF8(c.Fields[:maxFields], "") + "…"
 	case c.Fields != "":
 		return c.Fields
-	case c.Action == "create":
+	case c.Action == record.ActionCreate:
 		return "it is gone"
-	case c.Action == "delete":
+	case c.Action == record.ActionDelete:
 		return "it is of another revision"
 	}
-	return c.Action
+	return string(c.Action)
 }

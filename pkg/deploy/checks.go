@@ -10,7 +10,7 @@ import (
 // failure names the first check that failed, nil without one.
 func failure(checks []record.Check) *record.Cause {
 	for _, c := range checks {
-		if c.Result == "failed" {
+		if c.Result == record.CheckFailed {
 			return &record.Cause{Code: "smoke/check-failed", Object: c.Target, Reason: c.Name, Message: c.Detail}
 		}
 	}
@@ -20,7 +20,7 @@ func failure(checks []record.Check) *record.Cause {
 // doubt names the first check that told nothing.
 func doubt(checks []record.Check) *record.Cause {
 	for _, c := range checks {
-		if c.Result == "inconclusive" {
+		if c.Result == record.CheckInconclusive {
 			return &record.Cause{Code: "smoke/not-proven", Object: c.Target, Reason: c.Name, Message: c.Detail}
 		}
 	}
@@ -29,7 +29,7 @@ func doubt(checks []record.Check) *record.Cause {
 
 func anyPassed(checks []record.Check) bool {
 	for _, c := range checks {
-		if c.Result == "passed" {
+		if c.Result == record.CheckPassed {
 			return true
 		}
 	}
@@ -42,7 +42,7 @@ func isProven(checks []record.Check) bool {
 	passed := map[string]bool{}
 	for _, c := range checks {
 		if strings.HasPrefix(c.Target, "Pod/") || strings.HasPrefix(c.Target, "Service/") {
-			passed[c.Target] = passed[c.Target] || c.Result == "passed"
+			passed[c.Target] = passed[c.Target] || c.Result == record.CheckPassed
 		}
 	}
 	for _, ok := range passed {
@@ -56,7 +56,7 @@ func isProven(checks []record.Check) bool {
 // say warns of checks that did not pass.
 func (r *run) say(when string, checks []record.Check) {
 	for _, c := range checks {
-		if c.Result != "passed" {
+		if c.Result != record.CheckPassed {
 			r.Log.Warn(fmt.Sprintf("%s, smoke %s on %s: %s", when, c.Name, c.Target, c.Result), "detail", c.Detail)
 		}
 	}

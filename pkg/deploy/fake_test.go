@@ -160,10 +160,10 @@ func (f *fakeCluster) Rollback(_ context.Context, to int) (record.Applied, error
 func (f *fakeCluster) push(r record.Revision, err error) record.Applied {
 	r.Number, r.Status, r.Verdict = len(f.history)+1, "failed", record.MarkPending
 	if err == nil {
-		r.Status = "deployed"
+		r.Status = record.StatusDeployed
 		for i := range f.history {
-			if f.history[i].Status == "deployed" {
-				f.history[i].Status = "superseded"
+			if f.history[i].Status == record.StatusDeployed {
+				f.history[i].Status = record.StatusSuperseded
 			}
 		}
 	}
@@ -243,16 +243,16 @@ func (f *fakeCluster) Probe(ctx context.Context, to Targets) ([]record.Check, er
 	if len(to.Pods) == 0 {
 		return nil, ctx.Err()
 	}
-	name, result := to.Pods[0].Name, "passed"
+	name, result := to.Pods[0].Name, record.CheckPassed
 	switch {
 	case strings.Contains(name, "mute"):
-		result = "failed"
+		result = record.CheckFailed
 	case strings.Contains(name, "unheard"):
-		result = "inconclusive"
+		result = record.CheckInconclusive
 	}
 	checks := []record.Check{{Name: "readiness", Target: "Pod/a", Result: result, Detail: "status 503"}}
 	if strings.Contains(name, "sick") {
-		checks = append(checks, record.Check{Name: "page", Target: "Pod/a", Result: "failed", Detail: "status 404"})
+		checks = append(checks, record.Check{Name: "page", Target: "Pod/a", Result: record.CheckFailed, Detail: "status 404"})
 	}
 	return checks, ctx.Err()
 }
@@ -261,8 +261,8 @@ func (f *fakeCluster) Against(before, after []record.Check) []record.Check {
 	after = slices.Clone(after)
 	for i, a := range after {
 		for _, b := range before {
-			if a.Name == b.Name && b.Result == "failed" && a.Result == "failed" {
-				after[i].Result = "inconclusive"
+			if a.Name == b.Name && b.Result == record.CheckFailed && a.Result == record.CheckFailed {
+				after[i].Result = record.CheckInconclusive
 			}
 		}
 	}

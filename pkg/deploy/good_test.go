@@ -63,16 +63,16 @@ func TestALiveRevisionThatNobodyJudgedIsJudgedFirst(t *testing.T) {
 
 // A failed `helm upgrade` of somebody else copies the verdict of its predecessor.
 func TestARevisionThatNeverCameToItsEndIsNoTarget(t *testing.T) {
-	for _, status := range []string{"failed", "pending-upgrade", "pending-rollback", "uninstalling"} {
+	for _, status := range []record.RevisionStatus{"failed", "pending-upgrade", "pending-rollback", "uninstalling"} {
 		history := []record.Revision{
 			{Number: 2, Status: status, Verdict: record.MarkGood},
 			{Number: 1, Status: "deployed", Verdict: record.MarkGood},
 		}
-		if status == "uninstalling" {
+		if status == record.StatusUninstalling {
 			require.Empty(t, proven(history), "what was taken away does not come back by itself")
 			continue
 		}
-		require.Equal(t, 1, proven(history)[0].Number, status)
+		require.Equal(t, 1, proven(history)[0].Number, "%s", status)
 	}
 	f := installed(t, "fine")
 	f.push(record.Revision{Image: "crash"}, errors.New("context deadline exceeded"))

@@ -217,15 +217,15 @@ func (r *run) phase(at state, a action, step func() event) event {
 	}
 	r.Log.Info(string(at))
 	r.report()
-	p := record.Phase{Name: string(at), Start: time.Now(), Result: "ok"}
+	p := record.Phase{Name: string(at), Start: time.Now(), Result: record.PhaseOK}
 	on := step()
 	p.End = time.Now()
 	switch on {
 	case passed, idle, untouched, undo:
 	case stopped, abandoned:
-		p.Result = "cancelled"
+		p.Result = record.PhaseCancelled
 	default:
-		p.Result = "failed"
+		p.Result = record.PhaseFailed
 	}
 	r.result.Phases = append(r.result.Phases, p)
 	return on

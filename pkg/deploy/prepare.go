@@ -93,7 +93,7 @@ func (r *run) settle(ctx context.Context) event {
 		return r.breaks(err)
 	}
 	newest, found := newest(r.history)
-	if !found || newest.Status == "deployed" || isUninstalled(newest) {
+	if !found || newest.Status == record.StatusDeployed || newest.IsUninstalled() {
 		return passed
 	}
 	target, found := r.trusted(ctx)

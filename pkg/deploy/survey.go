@@ -29,9 +29,9 @@ func (r *run) survey(ctx context.Context) event {
 	case newest.Foreign:
 		return r.breaks(record.Refused("release/locked", "revision %d is %s since %s, and not by stagecrew: somebody's helm is at work; wait for it to end",
 			newest.Number, newest.Status, newest.Deployed.UTC().Format(timeFormat)))
-	case isUninstalled(newest):
+	case newest.IsUninstalled():
 		return r.uninstalled(newest)
-	case newest.Status != "deployed":
+	case newest.Status != record.StatusDeployed:
 		return r.undoPart(ctx, newest)
 	case newest.Verdict == record.MarkPending:
 		return r.examine(ctx, newest)
@@ -54,7 +54,7 @@ func (r *run) survey(ctx context.Context) event {
 func (r *run) uninstalled(newest record.Revision) event {
 	r.result.Release.Live = 0
 	r.result.Advice = fmt.Sprintf("the release was uninstalled after revision %d (%s); the next deploy installs it again", newest.Number, newest.Status)
-	if newest.Status == "uninstalling" {
+	if newest.Status == record.StatusUninstalling {
 		r.result.Advice = fmt.Sprintf("`helm uninstall` of the release did not come to its end; `helm uninstall %s --namespace %s` finishes it", r.Release, r.Namespace)
 	}
 	r.Log.Warn("nothing to recover: " + r.result.Advice)

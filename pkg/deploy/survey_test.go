@@ -17,7 +17,7 @@ func TestRecoverFinishesWhatADeadRunLeft(t *testing.T) {
 	for name, c := range map[string]struct {
 		image   string
 		applied error // the apply did not come to its end
-		status  string
+		status  record.RevisionStatus
 		mark    record.Mark
 		verdict record.Verdict
 		live    int

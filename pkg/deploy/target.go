@@ -22,7 +22,7 @@ type Target struct {
 func proven(history []record.Revision) []record.Revision {
 	var all []record.Revision
 	for _, r := range history {
-		if isUninstalled(r) {
+		if r.IsUninstalled() {
 			break
 		}
 		if r.IsTarget() {
@@ -30,11 +30,6 @@ func proven(history []record.Revision) []record.Revision {
 		}
 	}
 	return all
-}
-
-// isUninstalled reports whether a revision was taken away, or is about to be.
-func isUninstalled(r record.Revision) bool {
-	return r.Status == "uninstalled" || r.Status == "uninstalling"
 }
 
 // originOf is the revision that was applied first of those that r is a copy of.
@@ -48,7 +43,7 @@ func originOf(r record.Revision) int {
 // deployed gives the revision that Helm calls deployed.
 func deployed(history []record.Revision) (record.Revision, bool) {
 	for _, r := range history {
-		if r.Status == "deployed" {
+		if r.Status == record.StatusDeployed {
 			return r, true
 		}
 	}
@@ -127,7 +122,7 @@ func (t Target) allows(r record.Revision) error {
 // its end is live in part: what Helm calls deployed is before it.
 func before(history []record.Revision) ([]record.Revision, error) {
 	origin := history[0].Number
-	if history[0].Status == "deployed" {
+	if history[0].Status == record.StatusDeployed {
 		origin = originOf(history[0])
 	}
 	var all []record.Revision

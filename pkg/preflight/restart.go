@@ -12,7 +12,7 @@ import (
 // restarts looks for settings that change while the workload that reads them does
 // not: its pods stay, and what is proven afterwards is the old pods.
 func (c *check) restarts() {
-	changed := map[string]string{}
+	changed := map[string]record.ChangeAction{}
 	for _, change := range c.plan.Changes {
 		changed[change.Object] = change.Action
 	}
@@ -21,7 +21,7 @@ func (c *check) restarts() {
 			continue
 		}
 		for _, name := range t.settings() {
-			if changed[name] != "update" {
+			if changed[name] != record.ActionUpdate {
 				continue
 			}
 			c.add(record.Concern{Code: "preflight/no-restart", Object: t.object.name(),

@@ -86,7 +86,7 @@ func (c *check) creates() map[string]creation {
 	}
 	made := map[string]bool{}
 	for _, change := range c.plan.Changes {
-		made[change.Object] = change.Action == "create"
+		made[change.Object] = change.Action == record.ActionCreate
 	}
 	kinds := c.resources()
 	for _, o := range c.objects {

@@ -38,8 +38,8 @@ func (d Deletion) Object() string { return d.Kind + "/" + d.Name }
 
 // Change is what would happen to one object.
 type Change struct {
-	Object string `json:"object"` // "Deployment/backstage"
-	Action string `json:"action"` // "create", "update", "delete"
+	Object string       `json:"object"` // "Deployment/backstage"
+	Action ChangeAction `json:"action"`
 	// Diff is a unified diff from the live object to what it would be; "" for a
 	// deleted one. The data of Secrets is withheld.
 	Diff string `json:"diff"`
@@ -52,9 +52,19 @@ type Change struct {
 	Note string `json:"note,omitempty"`
 }
 
+// ChangeAction is what would be done to an object.
+type ChangeAction string
+
+// The actions of a change.
+const (
+	ActionCreate ChangeAction = "create"
+	ActionUpdate ChangeAction = "update"
+	ActionDelete ChangeAction = "delete"
+)
+
 // String gives the change for people: "Deployment/web (update: spec.replicas)".
 func (c Change) String() string {
-	what := c.Action
+	what := string(c.Action)
 	if c.Note != "" {
 		what = c.Note
 	}

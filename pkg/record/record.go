@@ -62,21 +62,41 @@ type Release struct {
 
 // Phase is one step of a run.
 type Phase struct {
-	Name   string    `json:"name"`
-	Start  time.Time `json:"start"`
-	End    time.Time `json:"end"`
-	Result string    `json:"result"`          // "ok", "failed", "cancelled"
-	Bytes  int64     `json:"bytes,omitempty"` // that were sent
+	Name   string      `json:"name"`
+	Start  time.Time   `json:"start"`
+	End    time.Time   `json:"end"`
+	Result PhaseResult `json:"result"`
+	Bytes  int64       `json:"bytes,omitempty"` // that were sent
 }
+
+// PhaseResult is how a phase ended.
+type PhaseResult string
+
+// The results of a phase.
+const (
+	PhaseOK        PhaseResult = "ok"
+	PhaseFailed    PhaseResult = "failed"
+	PhaseCancelled PhaseResult = "cancelled" // by a signal
+)
 
 // Check is one smoke request (or another check) and how it ended.
 type Check struct {
-	Name    string  `json:"name"`
-	Target  string  `json:"target"` // "Pod/x", "Service/y", or a URL
-	Result  string  `json:"result"` // "passed", "failed", "inconclusive"
-	Detail  string  `json:"detail"` // why; untrusted, bounded
-	Seconds float64 `json:"seconds"`
+	Name    string      `json:"name"`
+	Target  string      `json:"target"` // "Pod/x", "Service/y", or a URL
+	Result  CheckResult `json:"result"`
+	Detail  string      `json:"detail"` // why; untrusted, bounded
+	Seconds float64     `json:"seconds"`
 }
+
+// CheckResult is how a check ended.
+type CheckResult string
+
+// The results of a check.
+const (
+	CheckPassed       CheckResult = "passed"
+	CheckFailed       CheckResult = "failed"
+	CheckInconclusive CheckResult = "inconclusive" // what was seen says nothing about what was checked
+)
 
 // Run identifies the run that wrote a record. On a laptop ID and Attempt are empty.
 type Run struct {

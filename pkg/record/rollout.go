@@ -7,14 +7,14 @@ import (
 
 // Revision is one entry of a Helm release's history with stagecrew's verdict about it.
 type Revision struct {
-	Number   int       `json:"revision"`
-	Origin   int       `json:"copyOf,omitzero"` // the revision a rollback copied, followed to its first; 0 for an own one
-	Status   string    `json:"status"`          // Helm's word: deployed, superseded, failed, pending-upgrade, …
-	Image    string    `json:"image"`           // "REPOSITORY@sha256:…", "" when the values hold no digest
-	Verdict  Mark      `json:"verdict"`
-	MarkedAt time.Time `json:"verdictAt,omitzero"` // when the verdict was given; zero without one
-	Deployed time.Time `json:"deployed"`           // when Helm applied it
-	Chart    string    `json:"chart"`              // name-version
+	Number   int            `json:"revision"`
+	Origin   int            `json:"copyOf,omitzero"` // the revision a rollback copied, followed to its first; 0 for an own one
+	Status   RevisionStatus `json:"status"`
+	Image    string         `json:"image"` // "REPOSITORY@sha256:…", "" when the values hold no digest
+	Verdict  Mark           `json:"verdict"`
+	MarkedAt time.Time      `json:"verdictAt,omitzero"` // when the verdict was given; zero without one
+	Deployed time.Time      `json:"deployed"`           // when Helm applied it
+	Chart    string         `json:"chart"`              // name-version
 	// Changed means that Helm's record is not the one that a verdict was given
 	// about; the verdict counts as none.
 	Changed bool `json:"changed,omitzero"`
@@ -27,8 +27,25 @@ type Revision struct {
 // saying so: it is proven, and Helm applied it as a whole. A failed, uninstalled
 // or pending revision is none, whatever its verdict.
 func (r Revision) IsTarget() bool {
-	return r.Verdict == MarkGood && (r.Status == "deployed" || r.Status == "superseded")
+	return r.Verdict == MarkGood && (r.Status == StatusDeployed || r.Status == StatusSuperseded)
 }
+
+// IsUninstalled reports whether the revision was taken away, or is about to be.
+func (r Revision) IsUninstalled() bool {
+	return r.Status == StatusUninstalled || r.Status == StatusUninstalling
+}
+
+// RevisionStatus is Helm's word for what became of a revision.
+type RevisionStatus string
+
+// The words that decisions hang on; all others mean that a revision was not applied
+// as a whole: failed, pending-install, pending-upgrade, pending-rollback, unknown.
+const (
+	StatusDeployed     RevisionStatus = "deployed"
+	StatusSuperseded   RevisionStatus = "superseded"
+	StatusUninstalled  RevisionStatus = "uninstalled"
+	StatusUninstalling RevisionStatus = "uninstalling"
+)
 
 // Mark is the verdict label of a revision, stagecrew.dev/verdict on Helm's release record.
 type Mark string

@@ -55,12 +55,12 @@ func TestWhatAKilledRunLeftIsCompleted(t *testing.T) {
 			require.Equal(t, c.revisions+1, plan.Applied.Revision.Number)
 			history, err := next.History(t.Context())
 			require.NoError(t, err)
-			require.Equal(t, string(c.status), history[0].Status)
+			require.EqualValues(t, c.status, history[0].Status)
 
 			applied, err := c.change(next)
 			require.NoError(t, err)
 			require.Equal(t, c.revisions+1, applied.Revision.Number)
-			require.Equal(t, "deployed", applied.Revision.Status)
+			require.Equal(t, record.StatusDeployed, applied.Revision.Status)
 			require.NotNil(t, cluster.Object(deploymentPath))
 			history, err = next.History(t.Context())
 			require.NoError(t, err)
@@ -99,7 +99,7 @@ func TestASignalEndsAnApplyInTime(t *testing.T) {
 		require.Equal(t, 2, applied.Revision.Number)
 		history, err := r.History(t.Context())
 		require.NoError(t, err)
-		require.Equal(t, "failed", history[0].Status)
+		require.Equal(t, record.RevisionStatus("failed"), history[0].Status)
 	})
 	t.Run("Helm's record hangs, too", func(t *testing.T) {
 		r, cluster := open(t)
@@ -163,7 +163,7 @@ func TestAHookThatFailsIsNamedWithItsLastWords(t *testing.T) {
 			require.Contains(t, failed.Cause.Message, c.event)
 			require.Contains(t, failed.Cause.Message, "BackoffLimitExceeded")
 			require.Contains(t, failed.Cause.Message, "words of migrate-fail-x")
-			require.Equal(t, "failed", applied.Revision.Status, "not pending, which would block every further change")
+			require.Equal(t, record.RevisionStatus("failed"), applied.Revision.Status, "not pending, which would block every further change")
 		})
 	}
 }
@@ -184,7 +184,7 @@ func TestAHookEndsWithTheChange(t *testing.T) {
 	var failed *ApplyError
 	require.ErrorAs(t, err, &failed)
 	require.Equal(t, "Job/hang", failed.Cause.Object)
-	require.Equal(t, "failed", applied.Revision.Status)
+	require.Equal(t, record.RevisionStatus("failed"), applied.Revision.Status)
 }
 
 func TestAnAPIServerThatIsAwayForAMomentDoesNotFailAnApply(t *testing.T) {
@@ -226,7 +226,7 @@ func TestARecordWhoseCreationGotNoAnswerIsLookedFor(t *testing.T) {
 			history, err := r.History(t.Context())
 			require.NoError(t, err)
 			require.Len(t, history, 1)
-			require.Equal(t, "deployed", history[0].Status)
+			require.Equal(t, record.StatusDeployed, history[0].Status)
 		})
 	}
 }
@@ -240,7 +240,7 @@ func TestARollbackThatFailsSaysWhatItLeft(t *testing.T) {
 	var failed *ApplyError
 	require.ErrorAs(t, err, &failed)
 	require.Equal(t, 3, applied.Revision.Number)
-	require.Equal(t, "failed", applied.Revision.Status)
+	require.Equal(t, record.RevisionStatus("failed"), applied.Revision.Status)
 }
 
 func TestRelease_Rollback_TheReasonStandsInHelmsHistory(t *testing.T) {

@@ -58,7 +58,7 @@ func (t *trial) buildKnown(text string) (helmkube.ResourceList, error) {
 		objects, err := documents(document)
 		if err == nil && len(objects) == 1 && t.isComing(objects[0].GroupVersionKind()) {
 			untried = append(untried, record.Change{
-				Object: objects[0].GetKind() + "/" + objects[0].GetName(), Action: "create", Diff: objectDiff("live", "planned", nil, objects[0]),
+				Object: objects[0].GetKind() + "/" + objects[0].GetName(), Action: record.ActionCreate, Diff: objectDiff("live", "planned", nil, objects[0]),
 			})
 			continue
 		}

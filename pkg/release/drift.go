@@ -94,11 +94,11 @@ func (c *client) driftOf(ctx context.Context, info *resource.Info, found *unstru
 		return nil, nil // its time is over
 	case apierrors.IsNotFound(err):
 		object, err := content(info.Object)
-		return &record.Change{Object: named(info), Action: "create", Note: "is gone", Diff: objectDiff("live", "manifest", nil, object)}, err
+		return &record.Change{Object: named(info), Action: record.ActionCreate, Note: "is gone", Diff: objectDiff("live", "manifest", nil, object)}, err
 	case err != nil:
 		return nil, fmt.Errorf("comparing %s: %w", named(info), discreet(info, err))
 	case d.going:
-		return &record.Change{Object: named(info), Action: "create", Note: "is being deleted, and " + whatGoes(info)}, nil
+		return &record.Change{Object: named(info), Action: record.ActionCreate, Note: "is being deleted, and " + whatGoes(info)}, nil
 	case len(d.paths) == 0:
 		c.approve(info, d.live)
 		return nil, nil
@@ -106,7 +106,7 @@ func (c *client) driftOf(ctx context.Context, info *resource.Info, found *unstru
 		// It goes one way only: a larger volume, say. A rollback has named it.
 		return nil, nil
 	}
-	return &record.Change{Object: named(info), Action: "update", Diff: objectDiff("live", "manifest", d.live, d.repaired), Fields: strings.Join(d.paths, ", ")}, nil
+	return &record.Change{Object: named(info), Action: record.ActionUpdate, Diff: objectDiff("live", "manifest", d.live, d.repaired), Fields: strings.Join(d.paths, ", ")}, nil
 }
 
 // expires reports whether Kubernetes removes the object after its end.
@@ -133,7 +133,7 @@ func (c *client) left(stored *helmrelease.Release, wanted helmkube.ResourceList)
 	var changes []record.Change
 	for _, l := range found {
 		if !l.data {
-			changes = append(changes, record.Change{Object: named(l.info), Action: "delete"})
+			changes = append(changes, record.Change{Object: named(l.info), Action: record.ActionDelete})
 		}
 	}
 	return changes, err

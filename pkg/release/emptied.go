@@ -51,7 +51,7 @@ func number(o *unstructured.Unstructured, unset int64, path ...string) int64 {
 // replicas that neither the manifest nor an autoscaler says. A number that the
 // manifest leaves open is nobody's otherwise, and would be no difference.
 func (c *client) emptied(change *record.Change, info *resource.Info, found *unstructured.Unstructured, asked int64, target helmkube.ResourceList) (*record.Change, error) {
-	if found == nil || change != nil && (change.Action != "update" || strings.Contains(change.Fields, fieldReplicas)) || number(found, 1, "spec", "replicas") != 0 {
+	if found == nil || change != nil && (change.Action != record.ActionUpdate || strings.Contains(change.Fields, fieldReplicas)) || number(found, 1, "spec", "replicas") != 0 {
 		return change, nil
 	}
 	least, scales, err := c.leastPods(info, target)
@@ -72,7 +72,7 @@ func (c *client) emptied(change *record.Change, info *resource.Info, found *unst
 	if err := unstructured.SetNestedField(should.Object, asked, "spec", "replicas"); err != nil {
 		return nil, fmt.Errorf("comparing %s: %w", named(info), err)
 	}
-	return &record.Change{Object: named(info), Action: "update", Fields: fieldReplicas, Diff: objectDiff("live", "manifest", found, should)}, nil
+	return &record.Change{Object: named(info), Action: record.ActionUpdate, Fields: fieldReplicas, Diff: objectDiff("live", "manifest", found, should)}, nil
 }
 
 // leastPods is the number that the workload's autoscaler never goes below; false

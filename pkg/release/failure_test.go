@@ -48,7 +48,7 @@ func TestTheCauseNamesWhatTheAPIServerRefused(t *testing.T) {
 			require.ErrorAs(t, err, &rejected)
 			require.Equal(t, 2, rejected.Revision)
 			require.Equal(t, 2, applied.Revision.Number)
-			require.Equal(t, "failed", applied.Revision.Status)
+			require.Equal(t, record.RevisionStatus("failed"), applied.Revision.Status)
 			require.Contains(t, rejected.DeployCause().Message, c.part)
 			rejected.Cause.Message = ""
 			require.Equal(t, c.want, rejected.Cause)
@@ -141,7 +141,7 @@ func TestARevisionOfSomebodyElseIsNotTakenForOurs(t *testing.T) {
 	require.Equal(t, record.KindInput, record.KindOf(err))
 	history, err := r.History(t.Context())
 	require.NoError(t, err)
-	require.Equal(t, "pending-upgrade", history[0].Status, "their change goes on")
+	require.Equal(t, record.RevisionStatus("pending-upgrade"), history[0].Status, "their change goes on")
 }
 
 func TestARollbackToAMissingRevisionIsInput(t *testing.T) {

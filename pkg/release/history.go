@@ -164,7 +164,7 @@ func (r *Release) described(stored *helmrelease.Release, said statement) record.
 	return record.Revision{
 		Number:   stored.Version,
 		Origin:   said.origin,
-		Status:   string(stored.Info.Status),
+		Status:   record.RevisionStatus(stored.Info.Status),
 		Image:    imageOf(stored, r.ImageValuesPath),
 		Verdict:  said.mark,
 		MarkedAt: said.at,

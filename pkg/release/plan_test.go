@@ -17,7 +17,7 @@ import (
 func actions(changes []record.Change) map[string]string {
 	result := map[string]string{}
 	for _, c := range changes {
-		result[c.Object] = c.Action
+		result[c.Object] = string(c.Action)
 	}
 	return result
 }

@@ -99,7 +99,7 @@ func TestApplyInstallsThenUpgradesAndNamesWhatToWatch(t *testing.T) {
 	r, _ := open(t)
 	first := apply(t, r, "one")
 	require.Equal(t, 1, first.Revision.Number)
-	require.Equal(t, "deployed", first.Revision.Status)
+	require.Equal(t, record.StatusDeployed, first.Revision.Status)
 	require.Equal(t, "registry.test/one@"+digest, first.Revision.Image)
 	require.Equal(t, "portal-1.2.3", first.Revision.Chart)
 	require.Equal(t, record.MarkPending, first.Revision.Verdict, "unproven from its first moment")
@@ -144,7 +144,7 @@ func TestHistoryIsNewestFirstWithVerdicts(t *testing.T) {
 	require.Zero(t, history[0].MarkedAt)
 	require.Equal(t, record.MarkGood, history[1].Verdict)
 	require.WithinDuration(t, time.Now(), history[1].MarkedAt, time.Minute)
-	require.Equal(t, "superseded", history[1].Status)
+	require.Equal(t, record.StatusSuperseded, history[1].Status)
 }
 
 func TestARollbackIsAnUnprovenCopyThatKnowsItsOrigin(t *testing.T) {

@@ -228,7 +228,7 @@ func TestDriftShowsWhatSomebodyChangedByHand(t *testing.T) {
 	require.NoError(t, err)
 	got := map[string]string{}
 	for _, change := range drift {
-		got[change.Object] = change.Action
+		got[change.Object] = string(change.Action)
 		require.NotContains(t, change.Diff, "aHVudGVyMmh1bnRlcjI")
 		require.NotContains(t, change.Diff, "registry.test/password", "a Secret's value elsewhere")
 	}

@@ -24,7 +24,7 @@ func TestAnUninstalledReleaseIsInstalledAgain(t *testing.T) {
 	require.NoError(t, err)
 	applied := apply(t, r, "two")
 	require.Equal(t, 2, applied.Revision.Number)
-	require.Equal(t, "deployed", applied.Revision.Status)
+	require.Equal(t, record.StatusDeployed, applied.Revision.Status)
 	require.NotNil(t, cluster.Object(deploymentPath))
 }
 

@@ -47,7 +47,7 @@ func (t *trial) Update(original, target helmkube.ResourceList, _ bool) (*helmkub
 	changes := make([]*record.Change, len(sent))
 	if err := each(t.ctx, sent, func(i int, info *resource.Info) (err error) {
 		if anew.Contains(info) {
-			changes[i] = &record.Change{Object: named(info), Action: "update", Note: "is made anew"}
+			changes[i] = &record.Change{Object: named(info), Action: record.ActionUpdate, Note: "is made anew"}
 			return nil
 		}
 		changes[i], err = t.try(bases.Get(info), info)
@@ -72,7 +72,7 @@ func (t *trial) try(base, info *resource.Info) (*record.Change, error) {
 		if err != nil {
 			return nil, err
 		}
-		change := &record.Change{Object: named(info), Action: "create", Diff: objectDiff("live", "planned", nil, object)}
+		change := &record.Change{Object: named(info), Action: record.ActionCreate, Diff: objectDiff("live", "planned", nil, object)}
 		return change, t.tryCreate(info)
 	}
 	if err != nil {
@@ -87,7 +87,7 @@ func (t *trial) try(base, info *resource.Info) (*record.Change, error) {
 		return nil, err
 	}
 	if diff := objectDiff("live", "planned", before, after); diff != "" {
-		return &record.Change{Object: named(info), Action: "update", Diff: diff, OneWay: oneWay(before, after)}, nil
+		return &record.Change{Object: named(info), Action: record.ActionUpdate, Diff: diff, OneWay: oneWay(before, after)}, nil
 	}
 	return nil, nil
 }
@@ -156,14 +156,14 @@ func (t *trial) deletions(original, target helmkube.ResourceList) error {
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", named(info), err)
 		}
-		t.changes = append(t.changes, record.Change{Object: named(info), Action: "delete"})
+		t.changes = append(t.changes, record.Change{Object: named(info), Action: record.ActionDelete})
 		if found.GetDeletionTimestamp() == nil {
 			t.deleted = append(t.deleted, t.deletion(found))
 		}
 	}
 	left, err := t.leftovers()
 	for _, l := range left {
-		change := record.Change{Object: named(l.info), Action: "delete"}
+		change := record.Change{Object: named(l.info), Action: record.ActionDelete}
 		if l.data || slices.Contains(t.changes, change) {
 			continue
 		}

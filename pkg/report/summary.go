@@ -145,7 +145,7 @@ func phases(b *strings.Builder, all []record.Phase) {
 		if p.Bytes > 0 {
 			sent = megabytes(p.Bytes)
 		}
-		fmt.Fprintf(b, "| %s | %s | %.1f | %s |\n", escape(p.Name), escape(p.Result), p.End.Sub(p.Start).Seconds(), sent)
+		fmt.Fprintf(b, "| %s | %s | %.1f | %s |\n", escape(p.Name), escape(string(p.Result)), p.End.Sub(p.Start).Seconds(), sent)
 	}
 	b.WriteString("\n")
 }
@@ -159,13 +159,13 @@ func checks(b *strings.Builder, all []record.Check) {
 	slices.SortStableFunc(sorted, func(a, c record.Check) int { return rank(a.Result) - rank(c.Result) })
 	b.WriteString("| check | target | result | seconds | detail |\n|---|---|---|---|---|\n")
 	for _, c := range sorted[:min(len(sorted), maxRows)] {
-		fmt.Fprintf(b, "| %s | %s | %s | %.2f | %s |\n", escape(c.Name), escape(c.Target), escape(c.Result), c.Seconds, escape(c.Detail))
+		fmt.Fprintf(b, "| %s | %s | %s | %.2f | %s |\n", escape(c.Name), escape(c.Target), escape(string(c.Result)), c.Seconds, escape(c.Detail))
 	}
 	more(b, len(sorted))
 }
 
-func rank(result string) int {
-	return slices.Index([]string{"failed", "inconclusive", "passed"}, result)
+func rank(result record.CheckResult) int {
+	return slices.Index([]record.CheckResult{record.CheckFailed, record.CheckInconclusive, record.CheckPassed}, result)
 }
 
 func more(b *strings.Builder, rows int) {

@@ -37,9 +37,9 @@ func Against(before, after []record.Check) []record.Check {
 	for _, c := range before {
 		e, found := known[questionOf(c)]
 		switch {
-		case c.Result == resultPassed:
+		case c.Result == record.CheckPassed:
 			e.passed = true
-		case c.Result != resultFailed && !strings.HasPrefix(c.Detail, unreachable):
+		case c.Result != record.CheckFailed && !strings.HasPrefix(c.Detail, unreachable):
 			continue
 		case !found || e.detail == "":
 			e.detail = c.Detail
@@ -50,11 +50,11 @@ func Against(before, after []record.Check) []record.Check {
 	for _, c := range after {
 		e, found := known[questionOf(c)]
 		switch {
-		case found && !e.passed && c.Result == resultFailed:
-			c.Result = resultInconclusive
+		case found && !e.passed && c.Result == record.CheckFailed:
+			c.Result = record.CheckInconclusive
 			c.Detail = limited("was already failing before: "+limited(e.detail, maxDetail/2)+"; now: "+c.Detail, 2*maxDetail)
-		case found && e.passed && c.Result == resultInconclusive && strings.HasPrefix(c.Detail, unreachable):
-			c.Result = resultFailed
+		case found && e.passed && c.Result == record.CheckInconclusive && strings.HasPrefix(c.Detail, unreachable):
+			c.Result = record.CheckFailed
 			c.Detail = "it was reachable before: " + c.Detail
 		}
 		out = append(out, c)

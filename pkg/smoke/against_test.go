@@ -10,14 +10,14 @@ import (
 )
 
 func TestResultsAreSeenAgainstThoseBefore(t *testing.T) {
-	at := func(target, result, detail string) record.Check {
+	at := func(target string, result record.CheckResult, detail string) record.Check {
 		return record.Check{Name: "page", Target: target, Result: result, Detail: detail, Seconds: 1}
 	}
 	const url = "https://portal.example.com"
 	cases := map[string]struct {
 		before []record.Check
 		after  record.Check
-		result string
+		result record.CheckResult
 		detail string
 	}{
 		"nothing is known of before":                     {nil, at("Pod/new", "failed", "status 500"), "failed", "status 500"},

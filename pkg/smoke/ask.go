@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"log/slog"
 	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // seen is what the attempts of one check have shown.
@@ -82,18 +84,18 @@ func (r runner) pause(s seen) time.Duration {
 }
 
 // verdict gives the result and the reason for it.
-func (s seen) verdict(suite Suite) (result, why string) {
+func (s seen) verdict(suite Suite) (result record.CheckResult, why string) {
 	switch {
 	case s.row >= suite.Consecutive:
-		return resultPassed, ""
+		return record.CheckPassed, ""
 	case s.last == passed:
-		return resultInconclusive, fmt.Sprintf("passed %d times in a row within %s, should be %d", s.row, suite.Budget, suite.Consecutive) + s.before()
+		return record.CheckInconclusive, fmt.Sprintf("passed %d times in a row within %s, should be %d", s.row, suite.Budget, suite.Consecutive) + s.before()
 	case s.last == waiting || s.last == barred:
-		return resultInconclusive, s.doubt.Error() + s.before()
+		return record.CheckInconclusive, s.doubt.Error() + s.before()
 	case s.fault == nil:
-		return resultInconclusive, unreachable + s.doubt.Error()
+		return record.CheckInconclusive, unreachable + s.doubt.Error()
 	}
-	return resultFailed, s.fault.Error()
+	return record.CheckFailed, s.fault.Error()
 }
 
 // before adds the last wrong answer to a reason that is none.

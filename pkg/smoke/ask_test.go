@@ -72,7 +72,7 @@ func TestHowLongACheckIsAsked(t *testing.T) {
 		suite   Suite
 		steps   []step
 		outside bool
-		result  string
+		result  record.CheckResult
 		detail  string
 		asked   int
 		seconds float64
@@ -130,9 +130,9 @@ func TestARunThatIsCutShortIsInconclusiveAndSaysWhatWasSeen(t *testing.T) {
 		target := Target{BaseURL: "http://target.invalid", Transport: transport}
 		suite := Suite{Checks: []Check{{Name: "n", Path: "/"}}}
 		got := Run(ctx, suite, target, nil)[0]
-		require.Equal(t, []any{"inconclusive", "the time is up: status 503, should be 200: hello"}, []any{got.Result, got.Detail})
+		require.Equal(t, []any{record.CheckInconclusive, "the time is up: status 503, should be 200: hello"}, []any{got.Result, got.Detail})
 		got = Run(ctx, suite, target, nil)[0]
-		require.Equal(t, "inconclusive", got.Result, "nor does a request that was never made count")
+		require.Equal(t, record.CheckInconclusive, got.Result, "nor does a request that was never made count")
 	})
 }
 
@@ -157,7 +157,7 @@ func TestATargetIsAskedFourThingsAtATime(t *testing.T) {
 		got := Run(t.Context(), suite, Target{BaseURL: "http://target.invalid", Transport: transport}, nil)
 		for i, c := range suite.Checks {
 			require.Equal(t, c.Name, got[i].Name, "in the suite's order")
-			require.Equal(t, "passed", got[i].Result)
+			require.Equal(t, record.CheckPassed, got[i].Result)
 		}
 		require.Equal(t, 4, <-transport.most)
 	})

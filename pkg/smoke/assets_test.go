@@ -7,6 +7,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestAssetsOfAPage(t *testing.T) {
@@ -42,7 +44,7 @@ func TestAssetsOfAPage(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := run(t, site(c.change), Check{Name: "page", Path: "/", Assets: true})
 			require.Contains(t, got.Detail, c.detail)
-			require.Equal(t, c.detail == "", got.Result == "passed", got.Detail)
+			require.Equal(t, c.detail == "", got.Result == record.CheckPassed, got.Detail)
 		})
 	}
 }
@@ -77,7 +79,7 @@ func TestAnAssetThatIsRefusedForTheNumberOfRequestsIsNoMissingOne(t *testing.T) 
 		}
 	}
 	got := run(t, handler, Check{Name: "page", Path: "/", Assets: true})
-	require.Equal(t, "passed", got.Result, got.Detail)
+	require.Equal(t, record.CheckPassed, got.Result, got.Detail)
 }
 
 func TestAssetsBelowABaseAndHalfAFile(t *testing.T) {
@@ -98,10 +100,10 @@ func TestAssetsBelowABaseAndHalfAFile(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, "passed", run(t, handler, Check{Name: "page", Path: "/", Assets: true}).Result)
+	require.Equal(t, record.CheckPassed, run(t, handler, Check{Name: "page", Path: "/", Assets: true}).Result)
 	half = true
 	got := run(t, handler, Check{Name: "page", Path: "/", Assets: true})
-	require.Equal(t, "failed", got.Result)
+	require.Equal(t, record.CheckFailed, got.Result)
 	require.Contains(t, got.Detail, "asset /portal/a.js: the answer breaks off after 3 bytes")
 }
 

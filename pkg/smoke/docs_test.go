@@ -13,6 +13,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/smoke"
 )
 
@@ -86,7 +87,7 @@ func TestTheExamplesOfTheReferenceDoWhatItSays(t *testing.T) {
 			suite.Attempts = suite.Consecutive
 			suite.Interval = 1
 			for _, result := range smoke.Run(t.Context(), suite, smoke.Target{BaseURL: server.URL}, nil) {
-				require.Equal(t, "passed", result.Result, "%s: %s", result.Name, result.Detail)
+				require.Equal(t, record.CheckPassed, result.Result, "%s: %s", result.Name, result.Detail)
 				ran++
 			}
 		case "yaml wrong":

@@ -79,7 +79,7 @@ func TestAnOptionalCheckIsLeftOutLoudlyAndOnce(t *testing.T) {
 		for range 2 {
 			names = nil
 			for _, result := range Run(t.Context(), filled, serve(t, reply(http.StatusOK, "", "")), slog.New(slog.NewTextHandler(&log, nil))) {
-				names = append(names, result.Name+" "+result.Result)
+				names = append(names, result.Name+" "+string(result.Result))
 			}
 		}
 		return names

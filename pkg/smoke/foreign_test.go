@@ -127,7 +127,7 @@ func TestAPanicWhileAnAnswerIsReadSaysNothingAboutTheApplication(t *testing.T) {
 			results := Run(t.Context(), suite, Target{Name: "Pod/a", BaseURL: "http://target.invalid", Transport: c.transport}, slog.New(slog.DiscardHandler))
 			require.Len(t, results, 2, "the other check has its result, too")
 			for _, r := range results {
-				require.Equal(t, resultInconclusive, r.Result)
+				require.Equal(t, record.CheckInconclusive, r.Result)
 				require.Contains(t, r.Detail, c.want)
 				require.NotContains(t, r.Detail, "\n")
 			}

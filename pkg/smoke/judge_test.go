@@ -113,10 +113,10 @@ func TestWhatAnAnswerMustBe(t *testing.T) {
 			got := run(t, c.handler, Check{Name: "n", Path: "/", Expect: c.expect})
 			require.LessOrEqual(t, len([]rune(got.Detail)), maxDetail+1)
 			if c.detail == "" {
-				require.Equal(t, "passed", got.Result, got.Detail)
+				require.Equal(t, record.CheckPassed, got.Result, got.Detail)
 				return
 			}
-			require.Equal(t, "failed", got.Result)
+			require.Equal(t, record.CheckFailed, got.Result)
 			require.Contains(t, got.Detail, c.detail)
 		})
 	}
@@ -125,5 +125,5 @@ func TestWhatAnAnswerMustBe(t *testing.T) {
 func TestParsedNumbersCompareAsNumbers(t *testing.T) {
 	suite, err := Parse([]byte(`{"attempts":1,"checks":[{"name":"a","path":"/","expect":{"json":{"n":2,"list.0":1.5,"deep":{"x":[1]},"none":null}}}]}`))
 	require.NoError(t, err)
-	require.Equal(t, "passed", runSuite(t, reply(200, "", `{"n":2.0,"list":[1.5],"deep":{"x":[1]},"none":null}`), suite).Result)
+	require.Equal(t, record.CheckPassed, runSuite(t, reply(200, "", `{"n":2.0,"list":[1.5],"deep":{"x":[1]},"none":null}`), suite).Result)
 }

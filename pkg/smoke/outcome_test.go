@@ -5,24 +5,26 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestSilenceSpeaksAgainstAPodAndNotAgainstAPublicAddress(t *testing.T) {
 	once := Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/"}}}
 	nobody := Target{BaseURL: "http://127.0.0.1:1"}
 	got := Run(t.Context(), once, nobody, nil)[0]
-	require.Equal(t, []any{"failed", "dial tcp [address]: connect: connection refused"}, []any{got.Result, got.Detail})
+	require.Equal(t, []any{record.CheckFailed, "dial tcp [address]: connect: connection refused"}, []any{got.Result, got.Detail})
 	nobody.Outside = true
 	got = Run(t.Context(), once, nobody, nil)[0]
-	require.Equal(t, []any{"inconclusive", "unreachable: dial tcp [address]: connect: connection refused"}, []any{got.Result, got.Detail})
+	require.Equal(t, []any{record.CheckInconclusive, "unreachable: dial tcp [address]: connect: connection refused"}, []any{got.Result, got.Detail})
 	answering := serve(t, reply(502, "", "gateway"))
 	answering.Outside = true
-	require.Equal(t, "failed", Run(t.Context(), once, answering, nil)[0].Result)
+	require.Equal(t, record.CheckFailed, Run(t.Context(), once, answering, nil)[0].Result)
 }
 
 func TestATokenThatNobodyFilledInIsNotSent(t *testing.T) {
 	got := run(t, reply(200, "", ""), Check{Name: "n", Path: "/", Headers: map[string]string{"Authorization": "Bearer ${TOKEN}"}})
-	require.Equal(t, []any{"inconclusive", "${TOKEN} was not filled in"}, []any{got.Result, got.Detail})
+	require.Equal(t, []any{record.CheckInconclusive, "${TOKEN} was not filled in"}, []any{got.Result, got.Detail})
 }
 
 func TestWhereARedirectMayLead(t *testing.T) {

@@ -31,13 +31,6 @@ type Target struct {
 	Hide func(string) string
 }
 
-// The results of a check.
-const (
-	resultPassed       = "passed"
-	resultFailed       = "failed"
-	resultInconclusive = "inconclusive"
-)
-
 // unreachable begins the detail of a target that is Outside and gave no answer;
 // [Against] looks for it.
 const unreachable = "unreachable: "
@@ -88,8 +81,8 @@ func (r runner) check(parent context.Context, c Check) record.Check {
 	ctx, cancel := context.WithTimeout(parent, r.suite.Budget)
 	defer cancel()
 	result, why := r.ask(ctx, c).verdict(r.suite)
-	if result != resultPassed && parent.Err() != nil {
-		result, why = resultInconclusive, "the time is up: "+why
+	if result != record.CheckPassed && parent.Err() != nil {
+		result, why = record.CheckInconclusive, "the time is up: "+why
 	}
 	return record.Check{
 		Name: c.Name, Target: r.target.Name, Result: result,
@@ -108,7 +101,7 @@ func (t Target) hide(text string) string {
 // nothing about the application.
 func (r runner) broke(c Check, err error) record.Check {
 	why := record.Unavailable("smoke/panicked", "%s", limited(err.Error(), maxDetail/2)).Error()
-	return record.Check{Name: c.Name, Target: r.target.Name, Result: resultInconclusive, Detail: why}
+	return record.Check{Name: c.Name, Target: r.target.Name, Result: record.CheckInconclusive, Detail: why}
 }
 
 // safe makes a text fit for a result.

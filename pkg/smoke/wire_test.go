@@ -17,6 +17,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // raw answers each connection's first request with bytes and closes it.
@@ -44,7 +46,11 @@ func raw(t *testing.T, text string) Target {
 
 func TestAnswersThatBreakOnTheirWay(t *testing.T) {
 	once := Suite{Attempts: 1, Timeout: 5 * time.Second, Checks: []Check{{Name: "n", Path: "/"}}}
-	cases := map[string]struct{ text, result, detail string }{
+	cases := map[string]struct {
+		text   string
+		result record.CheckResult
+		detail string
+	}{
 		"HTTP/1.0 without a length":       {"HTTP/1.0 200 OK\r\n\r\nhello", "passed", ""},
 		"HTTP/1.1 until the end":          {"HTTP/1.1 200 OK\r\nConnection: close\r\n\r\nhello", "passed", ""},
 		"more than was promised":          {"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nhello", "passed", ""},
@@ -77,7 +83,7 @@ func TestAnswersThatBreakOnTheirWay(t *testing.T) {
 
 func TestAPublicAddressThatAnswersInPartHasAnswered(t *testing.T) {
 	once := Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/"}}}
-	for text, want := range map[string]string{
+	for text, want := range map[string]record.CheckResult{
 		"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello": "failed",
 		"": "inconclusive",
 	} {
@@ -99,7 +105,7 @@ func TestSlowAndEndlessBodies(t *testing.T) {
 	target.Outside = true
 	start := time.Now()
 	got := Run(t.Context(), Suite{Attempts: 1, Timeout: 100 * time.Millisecond, Checks: []Check{{Name: "n", Path: "/"}}}, target, nil)[0]
-	require.Equal(t, "failed", got.Result, "an answer that began is an answer")
+	require.Equal(t, record.CheckFailed, got.Result, "an answer that began is an answer")
 	require.Contains(t, got.Detail, "the answer was not whole within 100ms; ")
 	require.Less(t, time.Since(start), 3*time.Second)
 
@@ -114,7 +120,7 @@ func TestSlowAndEndlessBodies(t *testing.T) {
 		}
 	}
 	got = run(t, endless, Check{Name: "n", Path: "/", Expect: Expect{BodyRegex: []string{"^x"}}})
-	require.Equal(t, "passed", got.Result, "what is asked of it is in its first MiB")
+	require.Equal(t, record.CheckPassed, got.Result, "what is asked of it is in its first MiB")
 	require.Less(t, sent.Load(), int64(64<<20))
 }
 
@@ -134,15 +140,15 @@ func TestCompressedAnswersAreReadAsTheyAre(t *testing.T) {
 	hello := Check{Name: "n", Path: "/", Expect: Expect{
 		BodyRegex: []string{"^hello$"}, Headers: map[string]string{"Content-Encoding": "^gzip$", "X-Asked": "^gzip$"},
 	}}
-	require.Equal(t, "passed", run(t, zipped("hello", 0), hello).Result)
+	require.Equal(t, record.CheckPassed, run(t, zipped("hello", 0), hello).Result)
 	got := run(t, zipped("hello", 6), hello)
-	require.Equal(t, "failed", got.Result)
+	require.Equal(t, record.CheckFailed, got.Result)
 	require.Contains(t, got.Detail, "the answer breaks off after 5 bytes")
 	// A little that unfolds to much is read as far as any other body.
 	bomb := run(t, zipped(strings.Repeat("x", 20<<20), 0), Check{Name: "n", Path: "/", Expect: Expect{JSON: map[string]any{"a": 1}}})
 	require.Contains(t, bomb.Detail, "the body is longer than 1048576 bytes")
 	own := Check{Name: "n", Path: "/", Headers: map[string]string{"Accept-Encoding": "br"}, Expect: Expect{Headers: map[string]string{"X-Asked": "^br$"}}}
-	require.Equal(t, "passed", run(t, zipped("", 0), own).Result, "a check may ask for another")
+	require.Equal(t, record.CheckPassed, run(t, zipped("", 0), own).Result, "a check may ask for another")
 }
 
 func TestRedirectsAreFollowedWhenToldAndOnTheSameHostOnly(t *testing.T) {
@@ -164,7 +170,7 @@ func TestRedirectsAreFollowedWhenToldAndOnTheSameHostOnly(t *testing.T) {
 		target.Outside = true
 		got := Run(t.Context(), Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: path, FollowRedirects: true}}}, target, nil)[0]
 		require.Contains(t, got.Detail, detail)
-		want := map[bool]string{true: "passed", false: "failed"}[detail == ""]
+		want := map[bool]record.CheckResult{true: record.CheckPassed, false: record.CheckFailed}[detail == ""]
 		require.Equal(t, want, got.Result, "%s: a redirect is an answer, from a public address as well", path)
 	}
 }
@@ -194,7 +200,7 @@ func TestCertificatesThatDoNotHoldAreAnswers(t *testing.T) {
 	defer plain.Close()
 	cases := map[string]struct {
 		target Target
-		result string
+		result record.CheckResult
 		detail string
 	}{
 		"a good one":           {Target{Transport: trusting(func(*tls.Config) {})}, "passed", ""},
@@ -236,7 +242,7 @@ func TestEachAttemptHasConnectionsOfItsOwnAndSharesThemWithItsAssets(t *testing.
 	server.Start()
 	defer server.Close()
 	got := Run(t.Context(), Suite{Consecutive: 3, Interval: 1, Checks: []Check{{Name: "n", Path: "/", Assets: true}}}, Target{BaseURL: server.URL}, nil)[0]
-	require.Equal(t, "passed", got.Result, got.Detail)
+	require.Equal(t, record.CheckPassed, got.Result, got.Detail)
 	require.EqualValues(t, 3, connections.Load())
 }
 
@@ -253,13 +259,13 @@ func TestAKeptConnectionOutlivesItsServerAndHarmsNobody(t *testing.T) {
 		first := start(listener)
 		target := Target{BaseURL: "http://" + address, Transport: &http.Transport{}}
 		suite := Suite{Attempts: 2, Interval: 1, Checks: []Check{{Name: "n", Path: "/", Method: method, Body: "x"}}}
-		require.Equal(t, "passed", Run(t.Context(), suite, target, nil)[0].Result)
+		require.Equal(t, record.CheckPassed, Run(t.Context(), suite, target, nil)[0].Result)
 		require.NoError(t, first.Close())
 		listener, err = net.Listen("tcp", address)
 		require.NoError(t, err)
 		second := start(listener)
 		got := Run(t.Context(), suite, target, nil)[0]
-		require.Equal(t, "passed", got.Result, got.Detail)
+		require.Equal(t, record.CheckPassed, got.Result, got.Detail)
 		require.NoError(t, second.Close())
 	}
 }
@@ -271,7 +277,7 @@ func TestTheTimeToConnectIsNotTheApplications(t *testing.T) {
 		return net.Dial(network, address)
 	}}
 	got := Run(t.Context(), Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/", Expect: Expect{MaxLatency: 60 * time.Millisecond}}}}, target, nil)[0]
-	require.Equal(t, "passed", got.Result, got.Detail)
+	require.Equal(t, record.CheckPassed, got.Result, got.Detail)
 	require.Greater(t, got.Seconds, 0.08)
 }
 
@@ -286,7 +292,7 @@ func TestWhatIsSent(t *testing.T) {
 		Name: "n", Method: "POST", Path: "/a%2Fb?x=1&y=%20", Body: "hello", Headers: map[string]string{"host": "portal.example.com", "content-type": "text/plain"},
 		Expect: Expect{BodyRegex: []string{`^POST portal\.example\.com /portal/a%2Fb\?x=1&y=%20 agent=stagecrew-smoke kind=text/plain body=hello$`}},
 	}}}, target, nil)[0]
-	require.Equal(t, "passed", got.Result, got.Detail)
+	require.Equal(t, record.CheckPassed, got.Result, got.Detail)
 }
 
 func TestTheEndOfAConnectionThatComesLateIsNoLatency(t *testing.T) {
@@ -304,5 +310,5 @@ func TestTheEndOfAConnectionThatComesLateIsNoLatency(t *testing.T) {
 	defer server.Close()
 	suite := Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/", Expect: Expect{MaxLatency: held / 2}}}}
 	got := Run(t.Context(), suite, Target{Name: "Pod/a", BaseURL: server.URL}, nil)[0]
-	require.Equal(t, "passed", got.Result, got.Detail)
+	require.Equal(t, record.CheckPassed, got.Result, got.Detail)
 }

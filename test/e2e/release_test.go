@@ -94,7 +94,7 @@ func TestTheMainPath(t *testing.T) {
 	require.Nil(t, first.record.Cause)
 	targets := map[string]bool{}
 	for _, c := range first.record.Checks {
-		require.Equal(t, "passed", c.Result, c)
+		require.Equal(t, record.CheckPassed, c.Result, c)
 		targets[strings.Split(c.Target, "/")[0]] = true
 	}
 	require.Equal(t, map[string]bool{"Pod": true, "Service": true}, targets, "each new pod, and through the Service")

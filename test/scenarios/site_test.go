@@ -202,7 +202,7 @@ func (s *site) revisions() []record.Revision {
 func (s *site) provenGood() {
 	s.t.Helper()
 	live := s.revisions()[0]
-	require.Equal(s.t, "deployed", live.Status, "revision %d", live.Number)
+	require.Equal(s.t, record.StatusDeployed, live.Status, "revision %d", live.Number)
 	require.Equal(s.t, record.MarkGood, live.Verdict, "revision %d", live.Number)
 }
 
