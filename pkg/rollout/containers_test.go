@@ -42,15 +42,15 @@ func TestFailuresByWhatAContainerShows(t *testing.T) {
 		"a hook before the start":                 {waiting("PreStartHookError", "no"), 30, codeCreate, "no"},
 		"the first crash is tolerated":            {crashed(0, 1, "Error"), -1, "", ""},
 		"the second crash is tolerated":           {crashed(1, 1, "Error"), -1, "", ""},
-		"the third crash fails":                   {crashed(2, 1, "Error"), 0, codeCrash, "it ended 3 times, with exit code 1"},
-		"an end without an error is an end":       {crashed(2, 0, "Completed"), 0, codeCrash, "it ended 3 times, with exit code 0 (Completed)"},
-		"a signal has a name":                     {crashed(2, 139, "Error"), 0, codeCrash, "exit code 139 (SIGSEGV)"},
+		"the third crash fails":                   {crashed(2, 1, "Error"), 0, codeCrash, "exited 3 times, last with code 1"},
+		"an end without an error is an end":       {crashed(2, 0, "Completed"), 0, codeCrash, "exited 3 times, last with code 0 (Completed)"},
+		"a signal has a name":                     {crashed(2, 139, "Error"), 0, codeCrash, "code 139 (SIGSEGV)"},
 		"memory once is tolerated":                {crashed(0, 137, "OOMKilled"), -1, "", ""},
-		"memory twice names its limit":            {crashed(1, 137, "OOMKilled"), 0, codeOOM, "exit code 137 (SIGKILL, OOMKilled); its memory limit is 64Mi, raise it"},
+		"memory twice names its limit":            {crashed(1, 137, "OOMKilled"), 0, codeOOM, "code 137 (SIGKILL, OOMKilled); its memory limit is 64Mi, raise it"},
 		"a command that is not there, once":       {crashed(0, 127, "Error"), -1, "", ""},
-		"a command that is not there, twice":      {crashed(1, 127, "Error"), 0, codeStart, "exit code 127"},
-		"a command that is no program, twice":     {crashed(1, 126, "Error"), 0, codeStart, "exit code 126"},
-		"a start that fails twice":                {crashed(1, 128, "StartError"), 0, codeStart, "exit code 128 (StartError)"},
+		"a command that is not there, twice":      {crashed(1, 127, "Error"), 0, codeStart, "code 127"},
+		"a command that is no program, twice":     {crashed(1, 126, "Error"), 0, codeStart, "code 126"},
+		"a start that fails twice":                {crashed(1, 128, "StartError"), 0, codeStart, "code 128 (StartError)"},
 		"creating is waited for":                  {waiting("ContainerCreating", ""), -1, "", ""},
 	}
 	for name, c := range cases {
@@ -83,7 +83,7 @@ func TestAStartThatFailsSaysWhy(t *testing.T) {
 	c.State.Waiting.Reason, c.RestartCount = "PostStartHookError", 2
 	_, cause = after(deploying(pod("web-new", "new", false, c)), 60)
 	require.Equal(t, codeCrash, cause.Code)
-	require.Equal(t, "it ended 3 times: context deadline exceeded", cause.Message)
+	require.Equal(t, "exited 3 times: context deadline exceeded", cause.Message)
 }
 
 func TestInitContainers(t *testing.T) {
@@ -97,12 +97,12 @@ func TestInitContainers(t *testing.T) {
 		code    string // "" when the rollout does not fail
 		last    string // what a timeout names
 	}{
-		"one that crashes":                  {one, nil, codeCrash, "it ended 3 times"},
+		"one that crashes":                  {one, nil, codeCrash, "exited 3 times"},
 		"one that hangs":                    {runs, nil, "", "init container 1 of 1 still runs"},
 		"one that is done":                  {done, nil, "", "0 of 1 new pods ready"},
 		"a sidecar runs for ever":           {runs, &always, "", "0 of 1 new pods ready"},
-		"a sidecar that crashes":            {one, &always, codeCrash, "it ended 3 times"},
-		"a sidecar that ends without error": {done, &always, "", "it ended once, with exit code 0"},
+		"a sidecar that crashes":            {one, &always, codeCrash, "exited 3 times"},
+		"a sidecar that ends without error": {done, &always, "", "exited once, with code 0"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			p := pod("web-new", "new", false, waiting("PodInitializing", ""))

@@ -161,7 +161,7 @@ func (h *hold) exited(s *snapshot, p *corev1.Pod) *trouble {
 			last = c
 		}
 	}
-	message := "it ended"
+	message := "exited"
 	if end := lastExit(last); end != nil {
 		_, _, more := exitCause(s, p, last, *end)
 		message += " with " + describeExit(*end) + more

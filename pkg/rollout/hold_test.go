@@ -75,7 +75,7 @@ func TestAHoldWatchesOn(t *testing.T) {
 		seconds int
 	}{
 		"nothing happens": {nil, "", 60},
-		"a container ends and is ready again at once": {[]step{{5 * time.Second, put(restarted)}}, "it ended with exit code 137 (SIGKILL, OOMKilled)", 5},
+		"a container ends and is ready again at once": {[]step{{5 * time.Second, put(restarted)}}, "exited with code 137 (SIGKILL, OOMKilled)", 5},
 		"a pod is not ready for a moment":             {[]step{{5 * time.Second, put(unready("web-new"))}, {12 * time.Second, put(alive("web-new", 0))}}, "", 60},
 		"a pod is not ready any more":                 {[]step{{5 * time.Second, put(unready("web-new"))}}, "it was ready and has not been for 10s", 15},
 		"an autoscaler wants more than there is room for": {[]step{{5 * time.Second, scale(3)},

@@ -47,7 +47,7 @@ func TestOneTroubleKeepsItsClockWhileItChangesItsLooks(t *testing.T) {
 		"a busy registry that recovers after 40 s":        {map[int]corev1.ContainerStatus{0: busy, 20: backOff, 40: running(0)}, -1, ""},
 		"a Secret that comes after five seconds":          {map[int]corev1.ContainerStatus{0: noSecret, 5: running(0)}, -1, ""},
 		"one crash and then fine":                         {map[int]corev1.ContainerStatus{0: crashed(0, 1, "Error"), 10: running(1)}, -1, ""},
-		"crashes count wherever the container is by now":  {map[int]corev1.ContainerStatus{0: running(0), 5: crashed(0, 1, "Error"), 15: running(1), 20: crashed(1, 1, "Error"), 40: running(2), 41: running(3)}, 41, "it ended 3 times"},
+		"crashes count wherever the container is by now":  {map[int]corev1.ContainerStatus{0: running(0), 5: crashed(0, 1, "Error"), 15: running(1), 20: crashed(1, 1, "Error"), 40: running(2), 41: running(3)}, 41, "exited 3 times"},
 		"memory once and then a crash are not two of one": {map[int]corev1.ContainerStatus{0: crashed(0, 137, "OOMKilled"), 20: crashed(1, 1, "Error")}, -1, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

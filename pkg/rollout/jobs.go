@@ -79,7 +79,7 @@ func (j *judge) rememberFailures(s *snapshot, w record.Workload, pods []*corev1.
 				continue
 			}
 			_, _, more := exitCause(s, p, c, *end)
-			j.podFailures[w] = &podFailure{at: end.FinishedAt.Time, run: exitedRun(p, c), text: fmt.Sprintf("pod %s container %s ended with %s%s", p.Name, c.Name, describeExit(*end), more)}
+			j.podFailures[w] = &podFailure{at: end.FinishedAt.Time, run: exitedRun(p, c), text: fmt.Sprintf("pod %s container %s exited with %s%s", p.Name, c.Name, describeExit(*end), more)}
 		}
 	}
 }

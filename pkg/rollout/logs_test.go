@@ -112,11 +112,11 @@ func TestTheLastWordsAreThoseOfTheRunThatEnded(t *testing.T) {
 	next := c0
 	next.restarts = 1
 	w := &watch{logs: l}
-	end := trouble{cause: record.Cause{Code: codeCrash, Message: "it ended once"}, run: next}
+	end := trouble{cause: record.Cause{Code: codeCrash, Message: "exited once"}, run: next}
 	w.explain(t.Context(), &end)
-	require.Equal(t, "it ended once; it said: TypeError: x", end.cause.Message)
+	require.Equal(t, "exited once; it said: TypeError: x", end.cause.Message)
 	w.explain(t.Context(), &end)
-	require.Equal(t, "it ended once; it said: TypeError: x", end.cause.Message, "once is enough")
+	require.Equal(t, "exited once; it said: TypeError: x", end.cause.Message, "once is enough")
 	other := trouble{cause: record.Cause{Code: codeNotFound}, run: next}
 	w.explain(t.Context(), &other)
 	require.Empty(t, other.cause.Message)

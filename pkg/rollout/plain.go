@@ -96,7 +96,7 @@ func (j *judge) podEnded(s *snapshot, p *corev1.Pod) trouble {
 		}
 		_, _, more := exitCause(s, p, c, *end)
 		t.cause.Container, t.run = c.Name, exitedRun(p, c)
-		t.cause.Message = shorten(fmt.Sprintf("it ended with %s%s, and nothing starts it again", describeExit(*end), more))
+		t.cause.Message = shorten(fmt.Sprintf("exited with %s%s, and nothing starts it again", describeExit(*end), more))
 	}
 	return t
 }

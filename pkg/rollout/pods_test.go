@@ -136,7 +136,7 @@ func TestAProbesKillIsNamedWithItsWords(t *testing.T) {
 	require.Nil(t, judge(killed(1), start), "one more try is granted")
 	cause := judge(killed(2), start).cause
 	require.Equal(t, codeStartupProbe, cause.Code)
-	require.Equal(t, "it ended 2 times, with exit code 137 (SIGKILL) after 1m0s; it was killed because its startup probe failed: Startup probe failed: connection refused", cause.Message)
+	require.Equal(t, "exited 2 times, last with code 137 (SIGKILL) after 1m0s; it was killed because its startup probe failed: Startup probe failed: connection refused", cause.Message)
 
 	liveness := killed(3)
 	liveness.events[2].Message = "Container web failed liveness probe, will be restarted"

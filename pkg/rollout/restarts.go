@@ -85,10 +85,7 @@ func (j *judge) exitTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus
 		return trouble{}, false
 	}
 	t := trouble{specific: true, failures: n, run: exitedRun(p, c), cause: record.Cause{
-		Code: codeCrash, Object: "Pod/" + p.Name, Container: c.Name, Reason: "CrashLoopBackOff", Message: "it ended once"}}
-	if n > 1 {
-		t.cause.Message = fmt.Sprintf("it ended %d times", n)
-	}
+		Code: codeCrash, Object: "Pod/" + p.Name, Container: c.Name, Reason: "CrashLoopBackOff", Message: exits(n)}}
 	if w := c.State.Waiting; w != nil && w.Reason != "CrashLoopBackOff" && slices.Contains(loopReasons, w.Reason) {
 		t.cause.Reason = w.Reason
 	}
@@ -99,7 +96,7 @@ func (j *judge) exitTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus
 		}
 		return t, true
 	}
-	t.cause.Message += ", with " + describeExit(*end)
+	t.cause.Message += exitedLast(n) + describeExit(*end)
 	code, reason, more := exitCause(s, p, c, *end)
 	t.cause.Code = code
 	if reason != "" {
@@ -107,6 +104,22 @@ func (j *judge) exitTrouble(s *snapshot, p *corev1.Pod, c corev1.ContainerStatus
 	}
 	t.cause.Message += more
 	return t, true
+}
+
+// exits says how often a container exited.
+func exits(n int) string {
+	if n == 1 {
+		return "exited once"
+	}
+	return fmt.Sprintf("exited %d times", n)
+}
+
+// exitedLast leads over to how it exited the last time.
+func exitedLast(n int) string {
+	if n == 1 {
+		return ", with "
+	}
+	return ", last with "
 }
 
 // exitedRun names the run that ended last.

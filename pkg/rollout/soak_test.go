@@ -80,8 +80,8 @@ func TestHold_WhatEndsSoonAfterItWasReadyIsFound(t *testing.T) {
 		kill        bool
 		message     string
 	}{
-		"a process that ends well":         {func() *corev1.Pod { return born(0, nil) }, exited, false, "it ended with exit code 0 (Completed)"},
-		"a sidecar that is started again":  {func() *corev1.Pod { return sidecar(0) }, func() *corev1.Pod { return sidecar(1) }, false, "it ended"},
+		"a process that ends well":         {func() *corev1.Pod { return born(0, nil) }, exited, false, "exited with code 0 (Completed)"},
+		"a sidecar that is started again":  {func() *corev1.Pod { return sidecar(0) }, func() *corev1.Pod { return sidecar(1) }, false, "exited"},
 		"a kill that takes its grace time": {func() *corev1.Pod { return born(0, nil) }, nil, true, "it is killed because its liveness probe failed"},
 	} {
 		t.Run(name, func(t *testing.T) {

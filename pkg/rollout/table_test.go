@@ -17,7 +17,7 @@ func TestTheTableShowsWhatKubectlShows(t *testing.T) {
 	v := newJudge(nil).decide(s, noon.Add(90*time.Second))
 	require.Equal(t, []record.PodState{
 		{Name: "web-new", Owner: "Deployment/web", New: true, Ready: "0/1", Status: "CrashLoopBackOff", Restarts: 1, Node: "node-1", Seconds: 90,
-			Message: "CrashLoopBackOff: it ended 2 times, with exit code 1"},
+			Message: "CrashLoopBackOff: exited 2 times, last with code 1"},
 		{Name: "web-old", Owner: "Deployment/web", Ready: "0/1", Status: "Running", Seconds: 90},
 	}, podTable(noon.Add(90*time.Second), v.statuses, s.workloads))
 }

@@ -76,16 +76,19 @@ func shorten(text string) string {
 // their number.
 var signals = map[int32]string{4: "SIGILL", 6: "SIGABRT", 7: "SIGBUS", 8: "SIGFPE", 9: "SIGKILL", 11: "SIGSEGV", 13: "SIGPIPE", 15: "SIGTERM"}
 
-// describeExit gives exit code, signal, duration and the termination message.
+// describeExit gives code, signal, duration and the termination message.
 func describeExit(t corev1.ContainerStateTerminated) string {
 	if t.Message == "" {
-		return exitStatus(t)
+		return exitCode(t)
 	}
-	return exitStatus(t) + "; it said: " + significantLine(t.Message)
+	return exitCode(t) + "; it said: " + significantLine(t.Message)
 }
 
-func exitStatus(t corev1.ContainerStateTerminated) string {
-	s := fmt.Sprintf("exit code %d", t.ExitCode)
+// exitStatus is how a container ended, as the heading of its log has it.
+func exitStatus(t corev1.ContainerStateTerminated) string { return "exit " + exitCode(t) }
+
+func exitCode(t corev1.ContainerStateTerminated) string {
+	s := fmt.Sprintf("code %d", t.ExitCode)
 	signal := t.Signal
 	if signal == 0 && t.ExitCode > 128 {
 		signal = t.ExitCode - 128

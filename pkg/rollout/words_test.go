@@ -31,13 +31,13 @@ func TestTheTellingLineOfALog(t *testing.T) {
 func TestHowAContainerEnded(t *testing.T) {
 	at := metav1.NewTime(noon)
 	for want, end := range map[string]corev1.ContainerStateTerminated{
-		"exit code 1":                                    {ExitCode: 1, Reason: "Error"},
-		"exit code 0 (Completed)":                        {Reason: "Completed"},
-		"exit code 143 (SIGTERM)":                        {ExitCode: 143, Reason: "Error"},
-		"exit code 137 (SIGKILL, OOMKilled)":             {ExitCode: 137, Reason: "OOMKilled"},
-		"exit code 255":                                  {ExitCode: 255, Reason: "Error"},
-		"exit code 1 (signal 40)":                        {ExitCode: 1, Signal: 40},
-		"exit code 1 after 3s; it said: Error: no space": {ExitCode: 1, StartedAt: at, FinishedAt: metav1.NewTime(noon.Add(3 * time.Second)), Message: "hm\nError: no space\n"},
+		"code 1":                        {ExitCode: 1, Reason: "Error"},
+		"code 0 (Completed)":            {Reason: "Completed"},
+		"code 143 (SIGTERM)":            {ExitCode: 143, Reason: "Error"},
+		"code 137 (SIGKILL, OOMKilled)": {ExitCode: 137, Reason: "OOMKilled"},
+		"code 255":                      {ExitCode: 255, Reason: "Error"},
+		"code 1 (signal 40)":            {ExitCode: 1, Signal: 40},
+		"code 1 after 3s; it said: Error: no space": {ExitCode: 1, StartedAt: at, FinishedAt: metav1.NewTime(noon.Add(3 * time.Second)), Message: "hm\nError: no space\n"},
 	} {
 		require.Equal(t, want, describeExit(end))
 	}

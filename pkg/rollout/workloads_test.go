@@ -309,7 +309,7 @@ func TestAJobThatGivesUpFailsAtOnceWithItsPodsEnd(t *testing.T) {
 		require.Nil(t, j.decide(running, noon).failed, "its own limit counts")
 		gone := migration(batchv1.JobCondition{Type: batchv1.JobFailed, Status: corev1.ConditionTrue, Reason: reason, Message: "Job has failed"})
 		failed := j.decide(gone, noon).failed
-		require.Equal(t, record.Cause{Code: codeJob, Object: "Job/migrate", Reason: reason, Message: "Job has failed; pod migrate-1 container web ended with exit code 3"}, failed.cause)
+		require.Equal(t, record.Cause{Code: codeJob, Object: "Job/migrate", Reason: reason, Message: "Job has failed; pod migrate-1 container web exited with code 3"}, failed.cause)
 		require.Equal(t, "migrate-1", failed.run.pod, "its log is still known")
 	}
 }
