@@ -71,8 +71,8 @@ type Workload struct {
 	Expires bool
 }
 
-// watchedKinds are the kinds that make pods and can be watched, with their group.
-var watchedKinds = map[string]string{
+// WatchedKinds are the kinds that make pods and can be watched, with their group.
+var WatchedKinds = map[string]string{
 	"Deployment": "apps", "StatefulSet": "apps", "DaemonSet": "apps", "ReplicaSet": "apps",
 	"Job": "batch", "Pod": "", "ReplicationController": "",
 }
@@ -84,7 +84,7 @@ func IsWatched(apiVersion, kind string) bool {
 	if !grouped {
 		group = ""
 	}
-	want, known := watchedKinds[kind]
+	want, known := WatchedKinds[kind]
 	return known && group == want
 }
 

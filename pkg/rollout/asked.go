@@ -52,7 +52,7 @@ func choose(wanted []string, image string, targets []target, services []service)
 	_, digest, _ := strings.Cut(image, "@")
 	var serving, running []target
 	for _, t := range targets {
-		if t.ends() {
+		if t.ends {
 			continue
 		}
 		serving = append(serving, t)
@@ -201,11 +201,6 @@ func (s service) leadsTo(targets []target) []target {
 		}
 	}
 	return all
-}
-
-// ends reports whether the pods end by design.
-func (t target) ends() bool {
-	return t.Kind == "Job" || t.Kind == "Pod" && runsOnce(&corev1.Pod{Spec: t.spec}) && !serves(&corev1.Pod{Spec: t.spec})
 }
 
 // claimsImage reports whether a container is to run that digest.

@@ -66,7 +66,7 @@ func (r reader) snapshot(applied record.Applied) snapshot {
 			events, err := r.client.CoreV1().Events(w.Namespace).List(r.ctx, metav1.ListOptions{FieldSelector: "type=" + corev1.EventTypeWarning})
 			if r.could(err, "events") {
 				for i := range events.Items {
-					s.events = append(s.events, stripEvent(&events.Items[i]))
+					s.add(stripEvent(&events.Items[i]))
 				}
 			}
 		}
@@ -88,16 +88,16 @@ func (r reader) workload(s *snapshot, w record.Workload) (where, bool) {
 	if !known {
 		return where{}, false
 	}
-	object, err := k.get(r.ctx, r.client, w)
+	object, err := resources[w.Kind].get(r.ctx, r.client, w.Namespace, w.Name)
 	if !r.could(err, w.String()) {
 		return where{}, false
 	}
-	if w.Kind == "Pod" {
-		return where{fields: "metadata.name=" + w.Name}, true
+	source := k.template(object)
+	if !source.self { // a pod is listed
+		s.add(object)
 	}
-	k.keep(s, object)
-	selected, err := selectorOf(k.template(object).selector)
-	return where{labels: selected}, r.could(err, "selector of "+w.String()) && selected != ""
+	pods, err := podsOf(w.Name, source)
+	return pods, r.could(err, "selector of "+w.String()) && pods != (where{})
 }
 
 // owned reads what a workload owns.
@@ -108,16 +108,16 @@ func (r reader) owned(s *snapshot, w record.Workload, of where, seen map[string]
 		for i := range pods.Items {
 			if key := w.Namespace + "/" + pods.Items[i].Name; !seen[key] {
 				seen[key] = true
-				s.pods = append(s.pods, stripPod(&pods.Items[i]))
+				s.add(stripPod(&pods.Items[i]))
 			}
 		}
 	}
-	if w.Kind != "Deployment" {
+	if kinds[w.Kind].between != "ReplicaSet" {
 		return
 	}
 	if sets, err := r.client.AppsV1().ReplicaSets(w.Namespace).List(r.ctx, selected); r.could(err, "replicasets") {
 		for i := range sets.Items {
-			s.replicaSets = append(s.replicaSets, &sets.Items[i])
+			s.add(&sets.Items[i])
 		}
 	}
 }

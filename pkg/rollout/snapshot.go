@@ -8,6 +8,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -36,6 +37,43 @@ type snapshot struct {
 
 	byUID  map[types.UID][]*corev1.Event
 	byName map[string][]*corev1.Event // "Kind/namespace/name"
+}
+
+// podSource is what a workload says about its pods.
+type podSource struct {
+	selector *metav1.LabelSelector
+	labels   map[string]string
+	spec     corev1.PodSpec
+	claims   bool   // pods get claims of their own
+	replicas *int32 // nil where that is not for the workload to say
+	ends     bool   // they end by design
+	self     bool   // it is the pod itself
+}
+
+// add puts an object into its place; one of another kind has none.
+func (s *snapshot) add(object metav1.Object) {
+	switch o := object.(type) {
+	case *appsv1.Deployment:
+		s.deployments = append(s.deployments, o)
+	case *appsv1.ReplicaSet:
+		s.replicaSets = append(s.replicaSets, o)
+	case *appsv1.StatefulSet:
+		s.statefulSets = append(s.statefulSets, o)
+	case *appsv1.DaemonSet:
+		s.daemonSets = append(s.daemonSets, o)
+	case *batchv1.Job:
+		s.jobs = append(s.jobs, o)
+	case *corev1.ReplicationController:
+		s.controllers = append(s.controllers, o)
+	case *corev1.Pod:
+		s.pods = append(s.pods, o)
+	case *corev1.PersistentVolumeClaim:
+		s.claims = append(s.claims, o)
+	case *corev1.Event:
+		s.events = append(s.events, o)
+	case *discoveryv1.EndpointSlice:
+		s.slices = append(s.slices, o)
+	}
 }
 
 // service is a Service of the release.

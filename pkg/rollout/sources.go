@@ -8,9 +8,6 @@ import (
 	discoveryv1 "k8s.io/api/discovery/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	coreinformers "k8s.io/client-go/informers/core/v1"
-	discoveryinformers "k8s.io/client-go/informers/discovery/v1"
-	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 )
 
@@ -48,22 +45,9 @@ func (w where) tweak(o *metav1.ListOptions) {
 	o.LabelSelector, o.FieldSelector = w.labels, w.fields
 }
 
-// newInformer is the informer for a kind. Foreign objects never leave the API server.
-func newInformer(client kubernetes.Interface, name, namespace string, w where) cache.SharedIndexInformer {
-	switch name {
-	case "PersistentVolumeClaim":
-		return coreinformers.NewFilteredPersistentVolumeClaimInformer(client, namespace, 0, cache.Indexers{}, w.tweak)
-	case "EndpointSlice":
-		return discoveryinformers.NewFilteredEndpointSliceInformer(client, namespace, 0, cache.Indexers{}, w.tweak)
-	case "Event":
-		return coreinformers.NewFilteredEventInformer(client, namespace, 0, cache.Indexers{}, w.tweak)
-	default:
-		return kinds[name].informer(client, namespace, w)
-	}
-}
-
+// newSource is the informer for a kind. Foreign objects never leave the API server.
 func newSource(w *watch, kind, namespace string, at where, optional bool) (*source, error) {
-	s := &source{kind: kind, informer: newInformer(w.client, kind, namespace, at), optional: optional, refused: make(chan struct{})}
+	s := &source{kind: kind, informer: resources[kind].informer(w.client, namespace, at), optional: optional, refused: make(chan struct{})}
 	transform := func(object any) (small any, _ error) {
 		small = object
 		w.guarded(func() { small = strip(object) })

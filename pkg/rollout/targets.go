@@ -67,7 +67,7 @@ func readTarget(ctx context.Context, client kubernetes.Interface, w record.Workl
 	if !known {
 		return target{}, errKind
 	}
-	object, err := k.get(ctx, client, w)
+	object, err := resources[w.Kind].get(ctx, client, w.Namespace, w.Name)
 	switch {
 	case apierrors.IsNotFound(err):
 		return target{Workload: w, absent: true}, nil
@@ -75,23 +75,24 @@ func readTarget(ctx context.Context, client kubernetes.Interface, w record.Workl
 		return target{}, err
 	}
 	t := target{Workload: w, generation: object.GetGeneration(), podSource: k.template(object)}
-	t.pods.labels, err = selectorOf(t.selector)
-	if w.Kind == "Pod" {
-		t.pods.fields = "metadata.name=" + w.Name
-	}
+	t.pods, err = podsOf(w.Name, t.podSource)
 	return t, err
 }
 
-// selectorOf gives "" for a selector that is not set.
-func selectorOf(selector *metav1.LabelSelector) (string, error) {
-	if selector == nil {
-		return "", nil
+// podsOf selects the pods that may be a workload's own; the zero value where its selector
+// is not set.
+func podsOf(name string, source podSource) (where, error) {
+	switch {
+	case source.self:
+		return where{fields: "metadata.name=" + name}, nil
+	case source.selector == nil:
+		return where{}, nil
 	}
-	parsed, err := metav1.LabelSelectorAsSelector(selector)
+	parsed, err := metav1.LabelSelectorAsSelector(source.selector)
 	if err != nil {
-		return "", err
+		return where{}, err
 	}
-	return parsed.String(), nil
+	return where{labels: parsed.String()}, nil
 }
 
 // readService gives nil for a Service that selects no pods by itself.

@@ -7,7 +7,6 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
-	discoveryv1 "k8s.io/api/discovery/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
@@ -110,8 +109,8 @@ func (w *watch) plan() error {
 		if !t.absent {
 			add("Pod", t.Namespace, t.pods, false)
 		}
-		if t.Kind == "Deployment" && !t.absent {
-			add("ReplicaSet", t.Namespace, t.pods, false)
+		if between := kinds[t.Kind].between; between != "" && !t.absent {
+			add(between, t.Namespace, t.pods, false)
 		}
 		add("Event", t.Namespace, where{fields: "type=" + corev1.EventTypeWarning}, true)
 		reasons := normalReasons
@@ -170,7 +169,7 @@ func (w *watch) notify() {
 // appeared reports whether a workload that was not there is there now.
 func (w *watch) appeared(s snapshot) bool {
 	for _, t := range w.targets {
-		if t.absent && kinds[t.Kind].has(s, t.Workload) {
+		if t.absent && kinds[t.Kind].find(s, t.Workload) != nil {
 			return true
 		}
 	}
@@ -181,16 +180,11 @@ func (w *watch) appeared(s snapshot) bool {
 func (w *watch) snapshot() snapshot {
 	s := snapshot{
 		least: map[record.Workload]int64{}, templates: map[record.Workload]podSource{},
-		claims:   list[*corev1.PersistentVolumeClaim](w, "PersistentVolumeClaim"),
-		events:   list[*corev1.Event](w, "Event"),
-		slices:   list[*discoveryv1.EndpointSlice](w, "EndpointSlice"),
 		services: w.services,
 		since:    w.since,
 		lines:    w.logs.matched(),
 	}
-	for _, k := range kinds {
-		k.list(w, &s)
-	}
+	w.each(s.add)
 	for _, t := range w.targets {
 		s.workloads = append(s.workloads, t.Workload)
 		s.least[t.Workload], s.templates[t.Workload] = t.generation, t.podSource
@@ -198,21 +192,19 @@ func (w *watch) snapshot() snapshot {
 	return s
 }
 
-// list gives each object of a kind once, also if several informers have it.
-func list[T metav1.Object](w *watch, kind string) []T {
-	var all []T
+// each gives each object once, also if several informers have it.
+func (w *watch) each(do func(metav1.Object)) {
 	seen := map[string]bool{}
 	for _, source := range w.sources {
-		if source.kind != kind {
-			continue
-		}
 		for _, object := range source.informer.GetStore().List() {
-			typed, ok := object.(T)
-			if key := typed.GetNamespace() + "/" + typed.GetName(); ok && !seen[key] {
+			named, ok := object.(metav1.Object)
+			if !ok {
+				continue
+			}
+			if key := source.kind + "/" + named.GetNamespace() + "/" + named.GetName(); !seen[key] {
 				seen[key] = true
-				all = append(all, typed)
+				do(named)
 			}
 		}
 	}
-	return all
 }

@@ -16,10 +16,11 @@ const revisionAnnotation = "deployment.kubernetes.io/revision"
 
 // examine looks at one workload.
 func (j *judge) examine(s snapshot, w record.Workload) status {
-	if result, found := kinds[w.Kind].examine(j, s, w); found {
-		return result
+	k := kinds[w.Kind]
+	if object := k.find(s, w); object != nil {
+		return k.examine(j, s, w, object)
 	}
-	if j.finished[w] || w.Expires && w.Kind == "Job" {
+	if j.finished[w] || w.Expires {
 		return j.expired(s, w)
 	}
 	return status{progress: "not there", troubles: []trouble{{specific: true, cause: record.Cause{

@@ -1,0 +1,43 @@
+package rollout
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/fake"
+	"k8s.io/client-go/kubernetes/scheme"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// A kind that is watched has its row in [kinds], can be read, and has its place in a
+// snapshot.
+func TestKinds_EachWatchedKindIsKnownWhereverAKindMatters(t *testing.T) {
+	for name, group := range record.WatchedKinds {
+		t.Run(name, func(t *testing.T) {
+			require.Contains(t, kinds, name)
+			require.Contains(t, resources, name)
+			made, err := scheme.Scheme.New(schema.GroupVersionKind{Group: group, Version: "v1", Kind: name})
+			require.NoError(t, err)
+			object := made.(metav1.Object)
+			object.SetNamespace("portal")
+			object.SetName("web")
+			var s snapshot
+			s.add(object)
+			require.Same(t, object, kinds[name].find(s, record.Workload{Kind: name, Namespace: "portal", Name: "web"}))
+			require.Nil(t, kinds[name].find(s, record.Workload{Kind: name, Namespace: "other", Name: "web"}))
+			require.False(t, kinds[name].template(object).claims)
+		})
+	}
+	require.Len(t, kinds, len(record.WatchedKinds))
+}
+
+func TestResources_EachIsReadByItsOwnClient(t *testing.T) {
+	for name, r := range resources {
+		_, err := r.get(t.Context(), fake.NewClientset(), "portal", "x")
+		require.ErrorContains(t, err, `"x" not found`, name)
+		require.NotNil(t, r.informer(fake.NewClientset(), "portal", where{}), name)
+	}
+}
