@@ -1,8 +1,6 @@
 package cli
 
 import (
-	"strings"
-
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -28,11 +26,11 @@ func noPodPasses(checks []record.Check) bool {
 	failed, passed := map[string]bool{}, map[string]bool{}
 	pods := false
 	for _, c := range checks {
-		pods = pods || strings.HasPrefix(c.Target, "Pod/")
+		pods = pods || c.Kind == record.TargetPod
 	}
 	for _, c := range checks {
 		switch {
-		case pods && !strings.HasPrefix(c.Target, "Pod/"):
+		case pods && c.Kind != record.TargetPod:
 		case c.Result == record.CheckFailed:
 			failed[c.Target] = true
 		case c.Result == record.CheckPassed:

@@ -3,6 +3,7 @@ package cli
 import (
 	"context"
 	"io"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,7 +13,13 @@ import (
 )
 
 func TestWhoseChecksFailedWhenNobodyAskedForThem(t *testing.T) {
-	check := func(target string, result record.CheckResult) record.Check { return record.Check{Target: target, Result: result} }
+	check := func(target string, result record.CheckResult) record.Check {
+		kind := record.TargetService
+		if strings.HasPrefix(target, "Pod/") {
+			kind = record.TargetPod
+		}
+		return record.Check{Target: target, Kind: kind, Result: result}
+	}
 	for name, c := range map[string]struct {
 		asked  bool
 		checks []record.Check

@@ -45,13 +45,13 @@ func (p prober) Probe(ctx context.Context, to deploy.Targets) ([]record.Check, e
 	for _, pod := range to.Pods {
 		transport, done := p.cluster.PodTransport(pod)
 		defer done()
-		targets = append(targets, smoke.Target{Name: "Pod/" + pod.Name, BaseURL: inCluster(pod.HTTPS), Transport: transport})
+		targets = append(targets, smoke.Target{Name: "Pod/" + pod.Name, Kind: record.TargetPod, BaseURL: inCluster(pod.HTTPS), Transport: transport})
 	}
 	for _, service := range to.Services {
-		targets = append(targets, smoke.Target{Name: "Service/" + service.Name, BaseURL: inCluster(service.HTTPS), Transport: p.cluster.ServiceTransport(service)})
+		targets = append(targets, smoke.Target{Name: "Service/" + service.Name, Kind: record.TargetService, BaseURL: inCluster(service.HTTPS), Transport: p.cluster.ServiceTransport(service)})
 	}
 	if p.url != "" {
-		targets = append(targets, smoke.Target{Name: p.url, BaseURL: p.url, Outside: true})
+		targets = append(targets, smoke.Target{Name: p.url, Kind: record.TargetPublic, BaseURL: p.url})
 	}
 	return p.send(ctx, suite, targets), ctx.Err()
 }
@@ -67,7 +67,7 @@ func (p prober) send(ctx context.Context, suite smoke.Suite, targets []smoke.Tar
 			defer func() { <-slots }()
 			target.Hide = p.hide
 			if err := record.Guard(func() error { results[i] = smoke.Run(ctx, suite, target, p.log); return nil }); err != nil {
-				results[i] = []record.Check{{Name: "all", Target: target.Name, Result: record.CheckInconclusive, Detail: err.Error()}}
+				results[i] = []record.Check{{Name: "all", Target: target.Name, Kind: target.Kind, Result: record.CheckInconclusive, Detail: err.Error()}}
 			}
 		})
 	}

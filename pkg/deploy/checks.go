@@ -2,7 +2,6 @@ package deploy
 
 import (
 	"fmt"
-	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -41,7 +40,7 @@ func anyPassed(checks []record.Check) bool {
 func isProven(checks []record.Check) bool {
 	passed := map[string]bool{}
 	for _, c := range checks {
-		if strings.HasPrefix(c.Target, "Pod/") || strings.HasPrefix(c.Target, "Service/") {
+		if c.Kind == record.TargetPod || c.Kind == record.TargetService {
 			passed[c.Target] = passed[c.Target] || c.Result == record.CheckPassed
 		}
 	}

@@ -250,9 +250,9 @@ func (f *fakeCluster) Probe(ctx context.Context, to Targets) ([]record.Check, er
 	case strings.Contains(name, "unheard"):
 		result = record.CheckInconclusive
 	}
-	checks := []record.Check{{Name: "readiness", Target: "Pod/a", Result: result, Detail: "status 503"}}
+	checks := []record.Check{{Name: "readiness", Target: "Pod/a", Kind: record.TargetPod, Result: result, Detail: "status 503"}}
 	if strings.Contains(name, "sick") {
-		checks = append(checks, record.Check{Name: "page", Target: "Pod/a", Result: record.CheckFailed, Detail: "status 404"})
+		checks = append(checks, record.Check{Name: "page", Target: "Pod/a", Kind: record.TargetPod, Result: record.CheckFailed, Detail: "status 404"})
 	}
 	return checks, ctx.Err()
 }

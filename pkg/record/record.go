@@ -86,7 +86,24 @@ type Check struct {
 	Result  CheckResult `json:"result"`
 	Detail  string      `json:"detail"` // why; untrusted, bounded
 	Seconds float64     `json:"seconds"`
+	// Kind is what the target is.
+	Kind TargetKind `json:"-"`
+	// Unreachable says that the check is inconclusive because nothing came back from
+	// a target that may be closed from here.
+	Unreachable bool `json:"-"`
 }
+
+// TargetKind is what a check is sent to.
+type TargetKind string
+
+// The targets of smoke checks; other checks have none of these.
+const (
+	TargetPod     TargetKind = "pod"
+	TargetService TargetKind = "service"
+	// TargetPublic is a URL that visitors use. It may be closed from here although it
+	// works.
+	TargetPublic TargetKind = "public"
+)
 
 // CheckResult is how a check ended.
 type CheckResult string

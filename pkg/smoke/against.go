@@ -1,8 +1,6 @@
 package smoke
 
 import (
-	"strings"
-
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -11,8 +9,8 @@ import (
 type question struct{ check, target string }
 
 func questionOf(c record.Check) question {
-	if kind, _, _ := strings.Cut(c.Target, "/"); kind == "Pod" {
-		return question{c.Name, kind}
+	if c.Kind == record.TargetPod {
+		return question{check: c.Name}
 	}
 	return question{c.Name, c.Target}
 }
@@ -27,8 +25,7 @@ type earlier struct {
 // changes two kinds of them:
 //   - failed, and before the deploy the check had failed or its target was
 //     unreachable: inconclusive, because the deploy need not be the reason;
-//   - unreachable at a target that is Outside, and before the deploy the check had
-//     passed there: failed.
+//   - unreachable, and before the deploy the check had passed there: failed.
 //
 // A check counts as passed before when one pod passed it. What was inconclusive
 // before for another reason tells nothing, nor do checks that were not made.
@@ -39,7 +36,7 @@ func Against(before, after []record.Check) []record.Check {
 		switch {
 		case c.Result == record.CheckPassed:
 			e.passed = true
-		case c.Result != record.CheckFailed && !strings.HasPrefix(c.Detail, unreachable):
+		case c.Result != record.CheckFailed && !c.Unreachable:
 			continue
 		case !found || e.detail == "":
 			e.detail = c.Detail
@@ -53,8 +50,8 @@ func Against(before, after []record.Check) []record.Check {
 		case found && !e.passed && c.Result == record.CheckFailed:
 			c.Result = record.CheckInconclusive
 			c.Detail = limited("was already failing before: "+limited(e.detail, maxDetail/2)+"; now: "+c.Detail, 2*maxDetail)
-		case found && e.passed && c.Result == record.CheckInconclusive && strings.HasPrefix(c.Detail, unreachable):
-			c.Result = record.CheckFailed
+		case found && e.passed && c.Result == record.CheckInconclusive && c.Unreachable:
+			c.Result, c.Unreachable = record.CheckFailed, false
 			c.Detail = "it was reachable before: " + c.Detail
 		}
 		out = append(out, c)

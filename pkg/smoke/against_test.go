@@ -10,10 +10,17 @@ import (
 )
 
 func TestResultsAreSeenAgainstThoseBefore(t *testing.T) {
-	at := func(target string, result record.CheckResult, detail string) record.Check {
-		return record.Check{Name: "page", Target: target, Result: result, Detail: detail, Seconds: 1}
-	}
 	const url = "https://portal.example.com"
+	kinds := map[string]record.TargetKind{"Pod": record.TargetPod, "Service": record.TargetService, "https:": record.TargetPublic}
+	at := func(target string, result record.CheckResult, detail string) record.Check {
+		kind, _, _ := strings.Cut(target, "/")
+		return record.Check{Name: "page", Target: target, Kind: kinds[kind], Result: result, Detail: detail, Seconds: 1}
+	}
+	gone := func(detail string) record.Check {
+		c := at(url, record.CheckInconclusive, "unreachable: "+detail)
+		c.Unreachable = true
+		return c
+	}
 	cases := map[string]struct {
 		before []record.Check
 		after  record.Check
@@ -21,7 +28,7 @@ func TestResultsAreSeenAgainstThoseBefore(t *testing.T) {
 		detail string
 	}{
 		"nothing is known of before":                     {nil, at("Pod/new", "failed", "status 500"), "failed", "status 500"},
-		"another check failed before":                    {[]record.Check{{Name: "other", Target: "Pod/old", Result: "failed"}}, at("Pod/new", "failed", "status 500"), "failed", "status 500"},
+		"another check failed before":                    {[]record.Check{{Name: "other", Kind: record.TargetPod, Target: "Pod/old", Result: "failed"}}, at("Pod/new", "failed", "status 500"), "failed", "status 500"},
 		"passes as before":                               {[]record.Check{at("Pod/old", "passed", "")}, at("Pod/new", "passed", ""), "passed", ""},
 		"passes now":                                     {[]record.Check{at("Pod/old", "failed", "status 500")}, at("Pod/new", "passed", ""), "passed", ""},
 		"broke now":                                      {[]record.Check{at("Pod/old", "passed", "")}, at("Pod/new", "failed", "status 500"), "failed", "status 500"},
@@ -31,10 +38,11 @@ func TestResultsAreSeenAgainstThoseBefore(t *testing.T) {
 		"a pod says nothing about a Service":             {[]record.Check{at("Pod/a", "failed", "x")}, at("Service/a", "failed", "z"), "failed", "z"},
 		"one Service says nothing about another":         {[]record.Check{at("Service/b", "failed", "x")}, at("Service/a", "failed", "z"), "failed", "z"},
 		"a Service that was broken":                      {[]record.Check{at("Service/a", "failed", "x")}, at("Service/a", "failed", "z"), "inconclusive", "was already failing before"},
-		"a URL that was unreachable":                     {[]record.Check{at(url, "inconclusive", "unreachable: no such host")}, at(url, "failed", "status 502"), "inconclusive", "was already failing before: unreachable: no such host; now: status 502"},
-		"a URL that is and was unreachable":              {[]record.Check{at(url, "inconclusive", "unreachable: refused")}, at(url, "inconclusive", "unreachable: refused"), "inconclusive", "unreachable: refused"},
-		"a URL that is unreachable now":                  {[]record.Check{at(url, "passed", "")}, at(url, "inconclusive", "unreachable: refused"), "failed", "it was reachable before: unreachable: refused"},
-		"a URL that answered badly and is gone":          {[]record.Check{at(url, "failed", "status 502")}, at(url, "inconclusive", "unreachable: refused"), "inconclusive", "unreachable: refused"},
+		"a URL that was unreachable":                     {[]record.Check{gone("no such host")}, at(url, "failed", "status 502"), "inconclusive", "was already failing before: unreachable: no such host; now: status 502"},
+		"a URL that is and was unreachable":              {[]record.Check{gone("refused")}, gone("refused"), "inconclusive", "unreachable: refused"},
+		"a URL that is unreachable now":                  {[]record.Check{at(url, "passed", "")}, gone("refused"), "failed", "it was reachable before: unreachable: refused"},
+		"the words of an answer decide nothing":          {[]record.Check{at(url, "passed", "")}, at(url, "inconclusive", "unreachable: it says"), "inconclusive", "unreachable: it says"},
+		"a URL that answered badly and is gone":          {[]record.Check{at(url, "failed", "status 502")}, gone("refused"), "inconclusive", "unreachable: refused"},
 		"a certificate that was bad before":              {[]record.Check{at(url, "failed", "tls: expired")}, at(url, "failed", "tls: expired"), "inconclusive", "was already failing before: tls: expired"},
 		"too many requests now":                          {[]record.Check{at(url, "passed", "")}, at(url, "inconclusive", "status 429"), "inconclusive", "status 429"},
 		"too many requests before":                       {[]record.Check{at(url, "inconclusive", "status 429")}, at(url, "failed", "status 500"), "failed", "status 500"},
@@ -56,15 +64,15 @@ func TestResultsAreSeenAgainstThoseBefore(t *testing.T) {
 }
 
 func TestEachPodIsJudgedForItself(t *testing.T) {
-	before := []record.Check{{Name: "n", Target: "Pod/old", Result: "passed"}}
-	after := []record.Check{{Name: "n", Target: "Pod/a", Result: "passed"}, {Name: "n", Target: "Pod/b", Result: "failed"}, {Name: "n", Target: "Pod/c", Result: "passed"}}
+	before := []record.Check{{Name: "n", Kind: record.TargetPod, Target: "Pod/old", Result: "passed"}}
+	after := []record.Check{{Name: "n", Kind: record.TargetPod, Target: "Pod/a", Result: "passed"}, {Name: "n", Kind: record.TargetPod, Target: "Pod/b", Result: "failed"}, {Name: "n", Kind: record.TargetPod, Target: "Pod/c", Result: "passed"}}
 	require.Equal(t, after, Against(before, after))
 	require.Empty(t, Against(before, nil))
 }
 
 func TestTwoLongDetailsStayShort(t *testing.T) {
 	long := strings.Repeat("é", maxDetail)
-	got := Against([]record.Check{{Name: "n", Target: "Pod/a", Result: "failed", Detail: long}}, []record.Check{{Name: "n", Target: "Pod/b", Result: "failed", Detail: long + "end"}})
+	got := Against([]record.Check{{Name: "n", Kind: record.TargetPod, Target: "Pod/a", Result: "failed", Detail: long}}, []record.Check{{Name: "n", Kind: record.TargetPod, Target: "Pod/b", Result: "failed", Detail: long + "end"}})
 	require.Contains(t, got[0].Detail, "end")
 	require.Less(t, len([]rune(got[0].Detail)), 2*maxDetail)
 }

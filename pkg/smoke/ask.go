@@ -83,19 +83,27 @@ func (r runner) pause(s seen) time.Duration {
 	return max(r.suite.Interval, min(maxPause, time.Second<<min(s.waits-1, 4)))
 }
 
+// finding is what the attempts of a check have come to.
+type finding struct {
+	result      record.CheckResult
+	why         string
+	unreachable bool // nothing ever came back from a target that may be closed from here
+}
+
 // verdict gives the result and the reason for it.
-func (s seen) verdict(suite Suite) (result record.CheckResult, why string) {
+func (s seen) verdict(suite Suite) finding {
 	switch {
 	case s.row >= suite.Consecutive:
-		return record.CheckPassed, ""
+		return finding{result: record.CheckPassed}
 	case s.last == passed:
-		return record.CheckInconclusive, fmt.Sprintf("passed %d times in a row within %s, should be %d", s.row, suite.Budget, suite.Consecutive) + s.before()
+		why := fmt.Sprintf("passed %d times in a row within %s, should be %d", s.row, suite.Budget, suite.Consecutive)
+		return finding{result: record.CheckInconclusive, why: why + s.before()}
 	case s.last == waiting || s.last == barred:
-		return record.CheckInconclusive, s.doubt.Error() + s.before()
+		return finding{result: record.CheckInconclusive, why: s.doubt.Error() + s.before()}
 	case s.fault == nil:
-		return record.CheckInconclusive, unreachable + s.doubt.Error()
+		return finding{result: record.CheckInconclusive, why: "unreachable: " + s.doubt.Error(), unreachable: true}
 	}
-	return record.CheckFailed, s.fault.Error()
+	return finding{result: record.CheckFailed, why: s.fault.Error()}
 }
 
 // before adds the last wrong answer to a reason that is none.

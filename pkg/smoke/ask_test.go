@@ -71,50 +71,51 @@ func TestHowLongACheckIsAsked(t *testing.T) {
 	cases := map[string]struct {
 		suite   Suite
 		steps   []step
-		outside bool
+		kind    record.TargetKind
 		result  record.CheckResult
 		detail  string
 		asked   int
 		seconds float64
 	}{
-		"passes at once":                        {Suite{}, times(good, 1), false, "passed", "", 1, 0},
-		"fails until the attempts are used up":  {Suite{}, times(bad, 1), false, "failed", "status 500, should be 200", 5, 4},
-		"three in a row at last":                {Suite{Consecutive: 3, Attempts: 9}, append(times(bad, 3), good), false, "passed", "", 6, 5},
-		"a row that has begun is finished":      {Suite{Consecutive: 3, Attempts: 5}, append(times(bad, 4), good), false, "passed", "", 7, 6},
-		"a row that breaks after the attempts":  {Suite{Consecutive: 3, Attempts: 5}, append(times(bad, 4), good, good, bad), false, "failed", "status 500", 7, 6},
-		"an API server that comes back":         {Suite{Attempts: 2}, append(times(gone, 30), good), false, "passed", "", 31, 30},
-		"an API server that stays away":         {Suite{Budget: odd}, times(gone, 1), false, "inconclusive", "no API server [kube/unreachable]", 60, 59},
-		"an API server that goes away":          {Suite{Budget: odd}, append(times(bad, 2), gone), false, "inconclusive", "no API server [kube/unreachable]; before that: status 500, should be 200", 60, 59},
-		"trouble on the way breaks no row":      {Suite{Consecutive: 2}, []step{good, gone, good}, false, "passed", "", 3, 2},
-		"no permission is not asked for again":  {Suite{}, []step{{err: denied}}, false, "inconclusive", "is forbidden", 1, 0},
-		"an API server that is slow":            {Suite{Attempts: 1}, []step{{err: late}, good}, false, "passed", "", 2, 1},
-		"a way that breaks during the answer":   {Suite{Attempts: 1}, []step{{status: 200, body: record.Unavailable("kube/unreachable", "%w", io.ErrUnexpectedEOF)}, good}, false, "passed", "", 2, 1},
-		"429 with the time to wait":             {Suite{Attempts: 1}, []step{{status: 429, retryAfter: "7"}, good}, false, "passed", "", 2, 7},
-		"429 with a date":                       {Suite{Attempts: 1}, []step{{status: 429, retryAfter: "Sat, 01 Jan 2000 00:00:09 GMT"}, good}, false, "passed", "", 2, 9},
-		"429 with more time than there is":      {Suite{}, []step{{status: 429, retryAfter: "120"}}, false, "inconclusive", "status 429, too many requests; the next is welcome in 2m0s", 1, 0},
-		"429 with nonsense":                     {Suite{}, []step{{status: 429, retryAfter: "-3"}, good}, false, "passed", "", 2, 1},
-		"429 for ever is asked less and less":   {Suite{Budget: odd}, []step{{status: 429}}, false, "inconclusive", "status 429", 7, 45},
-		"429 at a URL is no broken deploy":      {Suite{}, []step{{status: 429, retryAfter: "120"}}, true, "inconclusive", "status 429", 1, 0},
-		"a pod that never answers":              {Suite{Attempts: 2}, []step{{takes: time.Hour}}, false, "failed", "no answer within 10s", 2, 21},
-		"a URL that never answers":              {Suite{Attempts: 2}, []step{{takes: time.Hour}}, true, "inconclusive", "unreachable: no answer within 10s", 2, 21},
-		"a URL that answers badly now and then": {Suite{Attempts: 3}, []step{{status: 502}, {err: reset}}, true, "failed", "status 502", 3, 2},
-		"a URL that resets":                     {Suite{Attempts: 3}, []step{{err: reset}}, true, "inconclusive", "unreachable: connection reset", 3, 2},
-		"a pod that resets":                     {Suite{Attempts: 3}, []step{{err: reset}}, false, "failed", "connection reset", 3, 2},
-		"the budget ends a long row":            {Suite{Consecutive: 8}, []step{{status: 200, takes: 9 * time.Second}}, false, "inconclusive", "passed 6 times in a row within 1m0s, should be 8", 7, 60},
-		"the budget ends a long failure":        {Suite{Attempts: 1000, Budget: 5 * time.Second, Timeout: 2 * time.Second}, []step{bad, {takes: time.Hour}}, false, "failed", "no answer within 2s", 3, 5},
-		"a quick look that is lucky":            {Suite{Consecutive: 5}.Quick(), []step{bad, good}, false, "passed", "", 2, 1},
-		"a quick look at what fails":            {Suite{}.Quick(), times(bad, 1), false, "failed", "status 500", 3, 2},
-		"a quick look at what hangs":            {Suite{}.Quick(), []step{{takes: time.Hour}}, false, "failed", "no answer within 5s", 1, 5},
-		"a quick look past the API server":      {Suite{Budget: 4500 * time.Millisecond}.Quick(), times(gone, 1), false, "inconclusive", "no API server", 5, 4},
+		"passes at once":                        {Suite{}, times(good, 1), record.TargetPod, "passed", "", 1, 0},
+		"fails until the attempts are used up":  {Suite{}, times(bad, 1), record.TargetPod, "failed", "status 500, should be 200", 5, 4},
+		"three in a row at last":                {Suite{Consecutive: 3, Attempts: 9}, append(times(bad, 3), good), record.TargetPod, "passed", "", 6, 5},
+		"a row that has begun is finished":      {Suite{Consecutive: 3, Attempts: 5}, append(times(bad, 4), good), record.TargetPod, "passed", "", 7, 6},
+		"a row that breaks after the attempts":  {Suite{Consecutive: 3, Attempts: 5}, append(times(bad, 4), good, good, bad), record.TargetPod, "failed", "status 500", 7, 6},
+		"an API server that comes back":         {Suite{Attempts: 2}, append(times(gone, 30), good), record.TargetPod, "passed", "", 31, 30},
+		"an API server that stays away":         {Suite{Budget: odd}, times(gone, 1), record.TargetPod, "inconclusive", "no API server [kube/unreachable]", 60, 59},
+		"an API server that goes away":          {Suite{Budget: odd}, append(times(bad, 2), gone), record.TargetPod, "inconclusive", "no API server [kube/unreachable]; before that: status 500, should be 200", 60, 59},
+		"trouble on the way breaks no row":      {Suite{Consecutive: 2}, []step{good, gone, good}, record.TargetPod, "passed", "", 3, 2},
+		"no permission is not asked for again":  {Suite{}, []step{{err: denied}}, record.TargetPod, "inconclusive", "is forbidden", 1, 0},
+		"an API server that is slow":            {Suite{Attempts: 1}, []step{{err: late}, good}, record.TargetPod, "passed", "", 2, 1},
+		"a way that breaks during the answer":   {Suite{Attempts: 1}, []step{{status: 200, body: record.Unavailable("kube/unreachable", "%w", io.ErrUnexpectedEOF)}, good}, record.TargetPod, "passed", "", 2, 1},
+		"429 with the time to wait":             {Suite{Attempts: 1}, []step{{status: 429, retryAfter: "7"}, good}, record.TargetPod, "passed", "", 2, 7},
+		"429 with a date":                       {Suite{Attempts: 1}, []step{{status: 429, retryAfter: "Sat, 01 Jan 2000 00:00:09 GMT"}, good}, record.TargetPod, "passed", "", 2, 9},
+		"429 with more time than there is":      {Suite{}, []step{{status: 429, retryAfter: "120"}}, record.TargetPod, "inconclusive", "status 429, too many requests; the next is welcome in 2m0s", 1, 0},
+		"429 with nonsense":                     {Suite{}, []step{{status: 429, retryAfter: "-3"}, good}, record.TargetPod, "passed", "", 2, 1},
+		"429 for ever is asked less and less":   {Suite{Budget: odd}, []step{{status: 429}}, record.TargetPod, "inconclusive", "status 429", 7, 45},
+		"429 at a URL is no broken deploy":      {Suite{}, []step{{status: 429, retryAfter: "120"}}, record.TargetPublic, "inconclusive", "status 429", 1, 0},
+		"a pod that never answers":              {Suite{Attempts: 2}, []step{{takes: time.Hour}}, record.TargetPod, "failed", "no answer within 10s", 2, 21},
+		"a URL that never answers":              {Suite{Attempts: 2}, []step{{takes: time.Hour}}, record.TargetPublic, "inconclusive", "unreachable: no answer within 10s", 2, 21},
+		"a URL that answers badly now and then": {Suite{Attempts: 3}, []step{{status: 502}, {err: reset}}, record.TargetPublic, "failed", "status 502", 3, 2},
+		"a URL that resets":                     {Suite{Attempts: 3}, []step{{err: reset}}, record.TargetPublic, "inconclusive", "unreachable: connection reset", 3, 2},
+		"a pod that resets":                     {Suite{Attempts: 3}, []step{{err: reset}}, record.TargetPod, "failed", "connection reset", 3, 2},
+		"the budget ends a long row":            {Suite{Consecutive: 8}, []step{{status: 200, takes: 9 * time.Second}}, record.TargetPod, "inconclusive", "passed 6 times in a row within 1m0s, should be 8", 7, 60},
+		"the budget ends a long failure":        {Suite{Attempts: 1000, Budget: 5 * time.Second, Timeout: 2 * time.Second}, []step{bad, {takes: time.Hour}}, record.TargetPod, "failed", "no answer within 2s", 3, 5},
+		"a quick look that is lucky":            {Suite{Consecutive: 5}.Quick(), []step{bad, good}, record.TargetPod, "passed", "", 2, 1},
+		"a quick look at what fails":            {Suite{}.Quick(), times(bad, 1), record.TargetPod, "failed", "status 500", 3, 2},
+		"a quick look at what hangs":            {Suite{}.Quick(), []step{{takes: time.Hour}}, record.TargetPod, "failed", "no answer within 5s", 1, 5},
+		"a quick look past the API server":      {Suite{Budget: 4500 * time.Millisecond}.Quick(), times(gone, 1), record.TargetPod, "inconclusive", "no API server", 5, 4},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				transport := &scripted{steps: c.steps, began: time.Now()}
 				c.suite.Checks = []Check{{Name: "n", Path: "/"}}
-				got := Run(t.Context(), c.suite, Target{Name: "x", BaseURL: "http://target.invalid", Transport: transport, Outside: c.outside}, nil)[0]
+				got := Run(t.Context(), c.suite, Target{Name: "x", BaseURL: "http://target.invalid", Transport: transport, Kind: c.kind}, nil)[0]
 				require.Equal(t, c.result, got.Result, got.Detail)
 				require.Contains(t, got.Detail, c.detail)
+				require.Equal(t, strings.HasPrefix(c.detail, "unreachable: "), got.Unreachable)
 				require.InDelta(t, c.seconds, got.Seconds, 0.001)
 				require.Len(t, transport.asked, c.asked)
 			})

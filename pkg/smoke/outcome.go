@@ -42,7 +42,7 @@ func (r runner) weigh(err error) outcome {
 		return waiting
 	case record.KindOf(err) != record.KindUnknown: // no permission for the way there, say
 		return barred
-	case r.target.Outside && errors.As(err, &unanswered):
+	case r.target.Kind == record.TargetPublic && errors.As(err, &unanswered):
 		return silent
 	}
 	return wrong

@@ -14,11 +14,11 @@ func TestSilenceSpeaksAgainstAPodAndNotAgainstAPublicAddress(t *testing.T) {
 	nobody := Target{BaseURL: "http://127.0.0.1:1"}
 	got := Run(t.Context(), once, nobody, nil)[0]
 	require.Equal(t, []any{record.CheckFailed, "dial tcp [address]: connect: connection refused"}, []any{got.Result, got.Detail})
-	nobody.Outside = true
+	nobody.Kind = record.TargetPublic
 	got = Run(t.Context(), once, nobody, nil)[0]
 	require.Equal(t, []any{record.CheckInconclusive, "unreachable: dial tcp [address]: connect: connection refused"}, []any{got.Result, got.Detail})
 	answering := serve(t, reply(502, "", "gateway"))
-	answering.Outside = true
+	answering.Kind = record.TargetPublic
 	require.Equal(t, record.CheckFailed, Run(t.Context(), once, answering, nil)[0].Result)
 }
 

@@ -17,31 +17,26 @@ const parallel = 4
 
 // Target is where a suite is sent.
 type Target struct {
-	Name    string // "Pod/x", "Service/y", or the URL
+	Name string // "Pod/x", "Service/y", or the URL
+	// Kind is what it is. No answer at all from a [record.TargetPublic], which may be
+	// behind a firewall, is inconclusive; a certificate that does not hold is an answer.
+	Kind    record.TargetKind
 	BaseURL string // scheme and host, and what stands before each check's path
 	// Transport is the way there. Without one it is net/http's usual way, with
 	// connections of its own for each attempt. An error of it that is a
 	// [record.Error] says nothing about the application.
 	Transport http.RoundTripper
-	// Outside says that the target may be closed from here although it works, as
-	// a public URL behind a firewall is: no answer at all is then inconclusive. A
-	// certificate that does not hold is an answer.
-	Outside bool
 	// Hide takes out of a text about an answer what must not be shown; may be nil.
 	Hide func(string) string
 }
-
-// unreachable begins the detail of a target that is Outside and gave no answer;
-// [Against] looks for it.
-const unreachable = "unreachable: "
 
 // Run sends every check to the target and gives the results in the suite's order.
 // Each is asked until it has passed Consecutive times in a row, or until Attempts
 // or Budget are used up. A check is inconclusive, and not failed, when what it saw
 // says nothing about the application: the transport's error is a [record.Error]
 // (one of [record.KindUnavailable] is tried again until Budget is over and uses
-// up no attempt, as does an answer 429, whose Retry-After is kept), a target that
-// is Outside never answered, a ${NAME} was never filled in, the row of passes was
+// up no attempt, as does an answer 429, whose Retry-After is kept), a public URL
+// never answered, a ${NAME} was never filled in, the row of passes was
 // not long enough when Budget was over, or ctx cut it short. Several Runs may go
 // on at once.
 func Run(ctx context.Context, s Suite, target Target, log *slog.Logger) []record.Check {
@@ -80,13 +75,13 @@ func (r runner) check(parent context.Context, c Check) record.Check {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(parent, r.suite.Budget)
 	defer cancel()
-	result, why := r.ask(ctx, c).verdict(r.suite)
-	if result != record.CheckPassed && parent.Err() != nil {
-		result, why = record.CheckInconclusive, "the time is up: "+why
+	found := r.ask(ctx, c).verdict(r.suite)
+	if found.result != record.CheckPassed && parent.Err() != nil {
+		found = finding{result: record.CheckInconclusive, why: "the time is up: " + found.why}
 	}
 	return record.Check{
-		Name: c.Name, Target: r.target.Name, Result: result,
-		Seconds: time.Since(start).Seconds(), Detail: c.safe(r.target.hide(why)),
+		Name: c.Name, Target: r.target.Name, Kind: r.target.Kind, Result: found.result, Unreachable: found.unreachable,
+		Seconds: time.Since(start).Seconds(), Detail: c.safe(r.target.hide(found.why)),
 	}
 }
 
@@ -101,7 +96,7 @@ func (t Target) hide(text string) string {
 // nothing about the application.
 func (r runner) broke(c Check, err error) record.Check {
 	why := record.Unavailable("smoke/panicked", "%s", limited(err.Error(), maxDetail/2)).Error()
-	return record.Check{Name: c.Name, Target: r.target.Name, Result: record.CheckInconclusive, Detail: why}
+	return record.Check{Name: c.Name, Target: r.target.Name, Kind: r.target.Kind, Result: record.CheckInconclusive, Detail: why}
 }
 
 // safe makes a text fit for a result.

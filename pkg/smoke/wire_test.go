@@ -88,7 +88,7 @@ func TestAPublicAddressThatAnswersInPartHasAnswered(t *testing.T) {
 		"": "inconclusive",
 	} {
 		target := raw(t, text)
-		target.Outside = true
+		target.Kind = record.TargetPublic
 		require.Equal(t, want, Run(t.Context(), once, target, nil)[0].Result, text)
 	}
 }
@@ -102,7 +102,7 @@ func TestSlowAndEndlessBodies(t *testing.T) {
 		}
 	}
 	target := serve(t, drip)
-	target.Outside = true
+	target.Kind = record.TargetPublic
 	start := time.Now()
 	got := Run(t.Context(), Suite{Attempts: 1, Timeout: 100 * time.Millisecond, Checks: []Check{{Name: "n", Path: "/"}}}, target, nil)[0]
 	require.Equal(t, record.CheckFailed, got.Result, "an answer that began is an answer")
@@ -167,7 +167,7 @@ func TestRedirectsAreFollowedWhenToldAndOnTheSameHostOnly(t *testing.T) {
 		"/file": "another host", "/2": "", "/1": "more than 5 times",
 	} {
 		target := serve(t, handler)
-		target.Outside = true
+		target.Kind = record.TargetPublic
 		got := Run(t.Context(), Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: path, FollowRedirects: true}}}, target, nil)[0]
 		require.Contains(t, got.Detail, detail)
 		want := map[bool]record.CheckResult{true: record.CheckPassed, false: record.CheckFailed}[detail == ""]
@@ -214,7 +214,7 @@ func TestCertificatesThatDoNotHoldAreAnswers(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			c.target.Outside = true
+			c.target.Kind = record.TargetPublic
 			if c.target.BaseURL == "" {
 				c.target.BaseURL = server.URL
 			}
