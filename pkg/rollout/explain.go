@@ -17,15 +17,9 @@ const (
 	explainLines   = 40
 )
 
-// explainedByLog are the causes that the log of a container explains.
-var explainedByLog = map[string]bool{
-	codeCrash: true, codeOOM: true, codeStart: true, codeArchitecture: true, codeStartupProbe: true, codeLivenessProbe: true,
-	codeTimeout: true, codeJob: true, codePodEnded: true, codeDeadline: true, codeStuck: true, codeUnstable: true,
-}
-
 // explain adds to a cause what its container said last.
 func (w *watch) explain(ctx context.Context, t *trouble) {
-	if !explainedByLog[t.cause.Code] || t.run.name == "" {
+	if !rows[t.cause.Code].log || t.run.name == "" {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, explainTimeout)

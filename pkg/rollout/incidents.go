@@ -24,15 +24,9 @@ type trouble struct {
 	run        container
 }
 
-// sameIncident are codes between which one failure may change its looks.
-var sameIncident = map[string]string{
-	codeNotFound: "pull", codeDenied: "pull", codePull: "pull", codeInspect: "pull",
-	codeCrash: "end", codeOOM: "end", codeStart: "end", codeStartupProbe: "end", codeLivenessProbe: "end", codeArchitecture: "end",
-}
-
 // key says which troubles are the same thing seen again.
 func (t trouble) key() string {
-	return strings.Join([]string{t.cause.Object, t.cause.Container, cmp.Or(sameIncident[t.cause.Code], t.cause.Code)}, "|")
+	return strings.Join([]string{t.cause.Object, t.cause.Container, cmp.Or(rows[t.cause.Code].incident, t.cause.Code)}, "|")
 }
 
 // incident is what was seen of one trouble, under one or several codes.

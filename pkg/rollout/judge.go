@@ -117,7 +117,7 @@ func (j *judge) weigh(v *verdict) {
 			v.again = soonest(v.again, left)
 			continue
 		}
-		if !s.excused && j.found != nil && retryAfter[s.cause.Code] > 0 && j.found(s.trouble) {
+		if !s.excused && j.found != nil && rows[s.cause.Code].retryAfter > 0 && j.found(s.trouble) {
 			s.excused, s.due = true, j.now
 			v.again = soonest(v.again, j.grace(s))
 			continue
@@ -141,7 +141,7 @@ func (j *judge) grace(s *observation) time.Duration {
 	rule := j.rules[s.cause.Code]
 	switch {
 	case s.excused:
-		return retryAfter[s.cause.Code]
+		return rows[s.cause.Code].retryAfter
 	case s.shared:
 		return rule.Shared
 	}

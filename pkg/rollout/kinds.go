@@ -20,33 +20,33 @@ type kind struct {
 
 // kinds are the workloads that can be watched, as in [record.WatchedKinds].
 var kinds = map[string]kind{
-	"Deployment": row("ReplicaSet", func(s snapshot) []*appsv1.Deployment { return s.deployments }, (*judge).deployment,
+	"Deployment": kindOf("ReplicaSet", func(s snapshot) []*appsv1.Deployment { return s.deployments }, (*judge).deployment,
 		func(o *appsv1.Deployment) podSource {
 			return templated(o.Spec.Selector, &o.Spec.Template, o.Spec.Replicas)
 		}),
-	"ReplicaSet": row("", func(s snapshot) []*appsv1.ReplicaSet { return s.replicaSets }, (*judge).replicaSet,
+	"ReplicaSet": kindOf("", func(s snapshot) []*appsv1.ReplicaSet { return s.replicaSets }, (*judge).replicaSet,
 		func(o *appsv1.ReplicaSet) podSource {
 			return templated(o.Spec.Selector, &o.Spec.Template, o.Spec.Replicas)
 		}),
-	"ReplicationController": row("", func(s snapshot) []*corev1.ReplicationController { return s.controllers }, (*judge).replicationController,
+	"ReplicationController": kindOf("", func(s snapshot) []*corev1.ReplicationController { return s.controllers }, (*judge).replicationController,
 		func(o *corev1.ReplicationController) podSource {
 			return templated(&metav1.LabelSelector{MatchLabels: o.Spec.Selector}, o.Spec.Template, o.Spec.Replicas)
 		}),
-	"StatefulSet": row("", func(s snapshot) []*appsv1.StatefulSet { return s.statefulSets }, (*judge).statefulSet,
+	"StatefulSet": kindOf("", func(s snapshot) []*appsv1.StatefulSet { return s.statefulSets }, (*judge).statefulSet,
 		func(o *appsv1.StatefulSet) podSource {
 			source := templated(o.Spec.Selector, &o.Spec.Template, o.Spec.Replicas)
 			source.claims = len(o.Spec.VolumeClaimTemplates) > 0
 			return source
 		}),
-	"DaemonSet": row("", func(s snapshot) []*appsv1.DaemonSet { return s.daemonSets }, (*judge).daemonSet,
+	"DaemonSet": kindOf("", func(s snapshot) []*appsv1.DaemonSet { return s.daemonSets }, (*judge).daemonSet,
 		func(o *appsv1.DaemonSet) podSource { return templated(o.Spec.Selector, &o.Spec.Template, nil) }),
-	"Job": row("", func(s snapshot) []*batchv1.Job { return s.jobs }, (*judge).job,
+	"Job": kindOf("", func(s snapshot) []*batchv1.Job { return s.jobs }, (*judge).job,
 		func(o *batchv1.Job) podSource {
 			source := templated(o.Spec.Selector, &o.Spec.Template, nil)
 			source.ends = true
 			return source
 		}),
-	"Pod": row("", func(s snapshot) []*corev1.Pod { return s.pods }, (*judge).barePod,
+	"Pod": kindOf("", func(s snapshot) []*corev1.Pod { return s.pods }, (*judge).barePod,
 		func(o *corev1.Pod) podSource {
 			return podSource{labels: o.Labels, spec: o.Spec, self: true, ends: runsOnce(o) && !serves(o)}
 		}),
@@ -61,8 +61,8 @@ func templated(selector *metav1.LabelSelector, template *corev1.PodTemplateSpec,
 	return source
 }
 
-// row makes of what is written for one type what serves all.
-func row[T metav1.Object](between string, all func(snapshot) []T, judged func(*judge, snapshot, record.Workload, T) status, template func(T) podSource) kind {
+// kindOf makes of what is written for one type what serves all.
+func kindOf[T metav1.Object](between string, all func(snapshot) []T, judged func(*judge, snapshot, record.Workload, T) status, template func(T) podSource) kind {
 	return kind{
 		between:  between,
 		template: func(o metav1.Object) podSource { return template(o.(T)) }, //nolint:forcetypeassert // an object of the kind

@@ -41,14 +41,6 @@ func missingIn(namespace, message string) *missingObject {
 	return &missingObject{kind: kind, namespace: namespace, name: name}
 }
 
-// retryAfter is how long whoever misses a thing may take until it tries again: the
-// kubelet's wait between two starts of a container or two mounts, the growing one of
-// controllers, and the back-off of a pull.
-var retryAfter = map[string]time.Duration{
-	codeConfig: 2 * time.Minute, codeVolumeSource: 150 * time.Second, codeServiceAccount: 3 * time.Minute,
-	codeClaim: 2 * time.Minute, codeUnschedulable: time.Minute, codeNotFound: time.Minute,
-}
-
 // exists reports whether a thing that was missing is there now. Without the right to
 // read it, it is missing still.
 func exists(ctx context.Context, client kubernetes.Interface, m missingObject) bool {

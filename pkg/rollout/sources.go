@@ -15,13 +15,6 @@ import (
 // started and does not know its own rules yet.
 const refusalGrace = 10 * time.Second
 
-// normalReasons are the events that are no warnings and tell something: a probe's
-// kill, the autoscalers' plans, a claim that nobody serves.
-var normalReasons = []string{"Killing", "TriggerScaleUp", "NotTriggerScaleUp", "Nominated"}
-
-// claimReasons are those about claims.
-var claimReasons = []string{"FailedBinding", "WaitForFirstConsumer", "ExternalProvisioning"}
-
 // source is one informer: it lists, watches, and lists again by itself after a
 // lost connection or an expired version.
 type source struct {

@@ -113,12 +113,10 @@ func (w *watch) plan() error {
 			add(between, t.Namespace, t.pods, false)
 		}
 		add("Event", t.Namespace, where{fields: "type=" + corev1.EventTypeWarning}, true)
-		reasons := normalReasons
 		if t.mountsClaims() {
 			add("PersistentVolumeClaim", t.Namespace, where{}, true)
-			reasons = append(reasons[:len(reasons):len(reasons)], claimReasons...)
 		}
-		for _, reason := range reasons {
+		for _, reason := range normalEvents(t.mountsClaims()) {
 			add("Event", t.Namespace, where{fields: "type=" + corev1.EventTypeNormal + ",reason=" + reason}, true)
 		}
 	}
