@@ -53,7 +53,16 @@ func (p prober) Probe(ctx context.Context, to deploy.Targets) ([]record.Check, e
 	if p.url != "" {
 		targets = append(targets, smoke.Target{Name: p.url, Kind: record.TargetPublic, BaseURL: p.url})
 	}
-	return p.send(ctx, suite, targets), ctx.Err()
+	asking, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	for i := range targets {
+		targets[i].Told = func(c record.Check) {
+			if to.Enough != nil && to.Enough(c) {
+				cancel(smoke.Enough{Failed: c})
+			}
+		}
+	}
+	return p.send(asking, suite, targets), ctx.Err()
 }
 
 // send asks the targets side by side; the results keep their order.

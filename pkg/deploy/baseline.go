@@ -92,6 +92,7 @@ func (r *run) adopt(ctx context.Context, applied record.Applied) error {
 	defer cancel()
 	defer func() { r.started = r.started.Add(time.Since(began)) }() // it is not the new revision's time
 	t := r.judge(ctx, applied, nil)
+	t.live = true
 	on := t.all(budget)
 	r.before = t.checks
 	if ctx.Err() != nil {

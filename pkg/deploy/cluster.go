@@ -78,6 +78,10 @@ type Targets struct {
 	Services []record.Service
 	// Quick asks only a few times: for a look at the live release.
 	Quick bool
+	// Enough says of a result, as soon as it is known, that nothing else counts: the
+	// other checks are then cut short. nil asks all to the end. Several goroutines call
+	// it.
+	Enough func(record.Check) bool
 }
 
 // Prober sends the smoke checks.

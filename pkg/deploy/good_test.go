@@ -444,3 +444,21 @@ func TestWhatIsGoneIsMadeAgain(t *testing.T) {
 	f.history[0].Verdict = record.MarkGood
 	require.Equal(t, record.VerdictGood, f.deploy(t, "fine2").Verdict)
 }
+
+func TestAFailedCheckIsEnoughUnlessTheLiveReleaseFailsItToo(t *testing.T) {
+	f := installed(t, "fine")
+	require.Equal(t, record.VerdictGood, f.deploy(t, "new").Verdict)
+	enough := f.probed[len(f.probed)-1].Enough
+	require.NotNil(t, enough)
+	require.False(t, enough(record.Check{Name: "readiness", Result: "passed"}))
+	require.False(t, enough(record.Check{Name: "readiness", Result: "inconclusive"}))
+	require.True(t, enough(record.Check{Name: "readiness", Result: "failed"}))
+
+	f = installed(t, "fine")
+	f.unjudged("sick")
+	f.deploy(t, "new")
+	require.Nil(t, f.probed[0].Enough, "what the live release answers is what the new one is weighed against")
+	enough = f.probed[len(f.probed)-1].Enough
+	require.False(t, enough(record.Check{Name: "page", Result: "failed"}), "it failed before")
+	require.True(t, enough(record.Check{Name: "readiness", Result: "failed"}))
+}

@@ -18,6 +18,7 @@ type trial struct {
 	life    context.Context //nolint:containedctx // of the soak, which runs beside the checks
 	applied record.Applied
 	before  []record.Check // that the checks are weighed against
+	live    bool           // it is what the next revision will be weighed against
 
 	rollout record.Rollout
 	checks  []record.Check
@@ -72,7 +73,19 @@ func (t *trial) cannotTell(err error) event {
 
 // targets are where the checks of this revision go.
 func (t *trial) targets() Targets {
-	return Targets{Pods: t.rollout.Pods, Services: t.rollout.Services}
+	return Targets{Pods: t.rollout.Pods, Services: t.rollout.Services, Enough: t.enough()}
+}
+
+// enough tells when a check has failed for certain, and not as it did before: where
+// production waits for the rollback the others need not end. The checks of the live
+// release are what others are weighed against: all of them count.
+func (t *trial) enough() func(record.Check) bool {
+	if t.live || t.run.op.name == gating.name {
+		return nil
+	}
+	return func(c record.Check) bool {
+		return failure(t.run.cluster.Prober.Against(t.before, []record.Check{c})) != nil
+	}
 }
 
 // smoke sends the checks to what was rolled out while the soak has begun; when that

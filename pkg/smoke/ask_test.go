@@ -175,3 +175,35 @@ func (c crowd) RoundTrip(r *http.Request) (*http.Response, error) {
 	c.now <- <-c.now - 1
 	return &http.Response{StatusCode: http.StatusOK, Body: http.NoBody, Request: r}, nil
 }
+
+// A deploy with one wrong answer and one page that hung served nobody for 57 s more,
+// until the second was given up, too.
+func TestOnceAnotherCheckHasFailedTheRestIsCutShortAndSaysSo(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancelCause(t.Context())
+		began := time.Now()
+		target := Target{Name: "Pod/a", BaseURL: "http://target.invalid", Transport: byPath{"/wrong": 0, "/hangs": time.Hour}}
+		target.Told = func(c record.Check) {
+			if c.Result == "failed" {
+				cancel(Enough{Failed: c})
+			}
+		}
+		suite := Suite{Attempts: 2, Checks: []Check{{Name: "hangs", Path: "/hangs"}, {Name: "wrong", Path: "/wrong"}}}
+		got := Run(ctx, suite, target, nil)
+		require.Equal(t, []string{"inconclusive", "failed"}, []string{got[0].Result, got[1].Result})
+		require.Equal(t, "cut short, because wrong on Pod/a has failed", got[0].Detail)
+		require.Less(t, time.Since(began), 2*time.Second)
+	})
+}
+
+// byPath answers 404 after a time.
+type byPath map[string]time.Duration
+
+func (b byPath) RoundTrip(r *http.Request) (*http.Response, error) {
+	select {
+	case <-r.Context().Done():
+		return nil, r.Context().Err()
+	case <-time.After(b[r.URL.Path]):
+	}
+	return &http.Response{StatusCode: http.StatusNotFound, Body: http.NoBody, Request: r}, nil
+}

@@ -26,6 +26,8 @@ type Target struct {
 	// connections of its own for each attempt. An error of it that is a
 	// [record.Error] says nothing about the application.
 	Transport http.RoundTripper
+	// Told gets each result as soon as it is known, from several goroutines; may be nil.
+	Told func(record.Check)
 	// Hide takes out of a text about an answer what must not be shown; may be nil.
 	Hide func(string) string
 }
@@ -37,8 +39,8 @@ type Target struct {
 // (one of [record.KindUnavailable] is tried again until Budget is over and uses
 // up no attempt, as does an answer 429, whose Retry-After is kept), a public URL
 // never answered, a ${NAME} was never filled in, the row of passes was
-// not long enough when Budget was over, or ctx cut it short. Several Runs may go
-// on at once.
+// not long enough when Budget was over, or ctx cut it short, see [Enough]. Several
+// Runs may go on at once.
 func Run(ctx context.Context, s Suite, target Target, log *slog.Logger) []record.Check {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
@@ -54,6 +56,9 @@ func Run(ctx context.Context, s Suite, target Target, log *slog.Logger) []record
 			defer func() { <-slots }()
 			if err := record.Guard(func() error { results[i] = r.check(ctx, c); return nil }); err != nil {
 				results[i] = r.broke(c, err)
+			}
+			if target.Told != nil {
+				target.Told(results[i])
 			}
 		})
 	}
@@ -77,7 +82,7 @@ func (r runner) check(parent context.Context, c Check) record.Check {
 	defer cancel()
 	found := r.ask(ctx, c).verdict(r.suite)
 	if found.result != record.CheckPassed && parent.Err() != nil {
-		found = finding{result: record.CheckInconclusive, why: "the time is up: " + found.why}
+		found = finding{result: record.CheckInconclusive, why: short(parent, found.why)}
 	}
 	return record.Check{
 		Name: c.Name, Target: r.target.Name, Kind: r.target.Kind, Result: found.result, Unreachable: found.unreachable,
