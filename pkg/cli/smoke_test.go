@@ -52,7 +52,7 @@ func TestTheProberCutsShortWhatNoLongerCounts(t *testing.T) {
 	began := time.Now()
 	checks, err := p.Probe(t.Context(), deploy.Targets{Enough: func(c record.Check) bool { return c.Result == "failed" }})
 	require.NoError(t, err)
-	require.Equal(t, []string{"inconclusive", "failed"}, []string{checks[0].Result, checks[1].Result})
+	require.Equal(t, []record.CheckResult{record.CheckInconclusive, record.CheckFailed}, []record.CheckResult{checks[0].Result, checks[1].Result})
 	require.Contains(t, checks[0].Detail, "cut short, because wrong on ")
 	require.Less(t, time.Since(began), 5*time.Second)
 }

@@ -190,7 +190,7 @@ func TestOnceAnotherCheckHasFailedTheRestIsCutShortAndSaysSo(t *testing.T) {
 		}
 		suite := Suite{Attempts: 2, Checks: []Check{{Name: "hangs", Path: "/hangs"}, {Name: "wrong", Path: "/wrong"}}}
 		got := Run(ctx, suite, target, nil)
-		require.Equal(t, []string{"inconclusive", "failed"}, []string{got[0].Result, got[1].Result})
+		require.Equal(t, []record.CheckResult{record.CheckInconclusive, record.CheckFailed}, []record.CheckResult{got[0].Result, got[1].Result})
 		require.Equal(t, "cut short, because wrong on Pod/a has failed", got[0].Detail)
 		require.Less(t, time.Since(began), 2*time.Second)
 	})
