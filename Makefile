@@ -1,12 +1,19 @@
 # Everything that a developer or CI runs. `make` alone lists the targets.
 
-include tools.mk
-include cmd/sandbox/sandbox.mk
-
 # One setting for all product builds, so that they share one build cache:
 # static binaries, and the experiment without which Trivy does not compile.
 export CGO_ENABLED  := 0
 export GOEXPERIMENT := jsonv2
+
+# One for whatever else is built: the sandbox, the private Sigstore and the tools are
+# what others run, without an experiment. Nobody debugs them.
+AS_TOOL := GOEXPERIMENT= GOFLAGS=-gcflags=all=-dwarf=false
+
+# The compiler and the linker may take memory: a sixth less of their time.
+GO_BUILD := GOGC=400 go build -ldflags "-s -w"
+
+include tools.mk
+include cmd/sandbox/sandbox.mk
 
 TOOLS := $(CURDIR)/bin/tools
 GO_FILES := $(shell git ls-files -co --exclude-standard '*.go' '*.yaml' '*.tmpl' go.mod go.sum 2>/dev/null)
@@ -21,62 +28,65 @@ build: bin/stagecrew ## build bin/stagecrew
 
 bin/stagecrew: $(GO_FILES)
 	@test -e bin/stagecrew || echo "building stagecrew; the first compile takes about 10 minutes on 2 cores"
-	@# Twice the default garbage collector target halves the collector's work.
-	GOGC=200 go build -ldflags "-s -w" -o bin/stagecrew ./cmd/stagecrew
+	$(GO_BUILD) -o bin/stagecrew ./cmd/stagecrew
 
-test: verify lint test-unit test-sigstore e2e-main ## everything CI checks: generated files, lint, unit tests, actions under act, the main path on the sandbox
+# What is built comes first: the checks then find it compiled.
+test: bin/stagecrew sandbox bin/sigstore verify lint test-unit test-sigstore e2e-main ## everything CI checks: generated files, lint, unit tests, actions under act, the main path on the sandbox
 
-# The tests below test/ need a stage; e2e-main runs them.
-UNIT_PACKAGES = $$(go list ./... | grep -v '/test/') ./test/scenarios/table ./test/benchmarks
+# The others need a stage; e2e-main, e2e and test-sigstore run them.
+UNIT_PACKAGES = $$(go list ./... | grep -vE '/test/(actions|e2e|scenarios|sigstore)$$')
+# What Trivy is part of, and the rule where.
+TRIVY_PACKAGES = ./internal/archtest $$(go list -f '{{.ImportPath}} {{join .Deps " "}}' ./pkg/... ./cmd/... | grep /pkg/scan | cut -d ' ' -f 1)
 
-test-unit: ## unit, script and chart tests, without a cluster, with Trivy and without
-	go test $(UNIT_PACKAGES)
-	GOEXPERIMENT= go build ./...
-	GOEXPERIMENT= go test -short $(UNIT_PACKAGES)
-	cd cmd/sandbox && GOEXPERIMENT= go vet ./... && GOEXPERIMENT= go test ./...
-	cd test/sigstore/server && GOEXPERIMENT= go vet ./... && GOEXPERIMENT= go test ./...
+# The race detector needs cgo, and a compilation of everything for it. Trivy is left
+# out of that: it would take as long as all else. So these are the tests of a build
+# without it, too. govet is part of make lint.
+RACE := CGO_ENABLED=1 GOEXPERIMENT= GOGC=400 go test -race -shuffle=on -vet=off
+
+test-unit: ## unit, script and chart tests, without a cluster, under the race detector; and with Trivy
+	$(RACE) $(UNIT_PACKAGES)
+	go test -vet=off $(TRIVY_PACKAGES)
+	cd cmd/sandbox && $(AS_TOOL) go test -vet=off ./...
+	cd test/sigstore/server && $(AS_TOOL) go test -vet=off ./...
 
 # Packages whose fuzz targets read what others wrote, and how long each is fuzzed.
 FUZZTIME ?= 60s
 
 .PHONY: fuzz race
 fuzz: ## each fuzz target for a minute (FUZZTIME=10s; FUZZ=FuzzReferences for one of them)
-	@grep -rhoE '^func (Fuzz\w+)' --include='*_test.go' -r pkg --with-filename | sed -E 's/:func / /' | while read -r file target; do \
+	@grep -rhoE '^func (Fuzz\w+)' --include='*_test.go' -r pkg test --with-filename | sed -E 's/:func / /' | while read -r file target; do \
 		case "$$target" in $(or $(FUZZ),Fuzz)*) ;; *) continue ;; esac; \
 		echo "$$target in $$(dirname "$$file")"; \
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" || exit 1; \
 	done
 
-# Trivy is left out: compiled for the race detector it takes longer than all else.
-RACE_PACKAGES ?= ./pkg/... ./internal/...
+RACE_PACKAGES ?= ./pkg/... ./cmd/... ./internal/...
 RACE_COUNT    ?= 1
 
-race: export CGO_ENABLED = 1
-race: export GOEXPERIMENT =
 race: ## unit tests of the product under the race detector, in random order (RACE_COUNT=10, RACE_PACKAGES=./pkg/release)
-	go test -race -shuffle=on -short -count=$(RACE_COUNT) $(RACE_PACKAGES)
+	$(RACE) -count=$(RACE_COUNT) -timeout 60m $(RACE_PACKAGES)
 
 test-short: ## the same, quick: under a minute when warm
-	go test -short $(UNIT_PACKAGES)
+	go test -short -vet=off $(UNIT_PACKAGES)
 
 .PHONY: test-sigstore
 test-sigstore: bin/stagecrew bin/sigstore $(TOOLS)/cosign ## keyless signatures with a private Sigstore, beside the cosign CLI
-	E2E_REQUIRED=1 E2E_SIGSTORE=$(CURDIR)/bin/sigstore E2E_TOOLS=$(TOOLS) E2E_STAGECREW=$(CURDIR)/bin/stagecrew go test -count=1 -v ./test/sigstore
+	E2E_REQUIRED=1 E2E_SIGSTORE=$(CURDIR)/bin/sigstore E2E_TOOLS=$(TOOLS) E2E_STAGECREW=$(CURDIR)/bin/stagecrew go test -vet=off -count=1 -v ./test/sigstore
 
 .PHONY: e2e-main
 e2e-main: bin/stagecrew sandbox bin/withenv $(TOOLS)/act ## the main path and the actions, on the sandbox
-	ACT_BIN=$(TOOLS)/act E2E_REQUIRED=1 bin/withenv -name e2e -- go test -p 1 -count=1 -timeout 40m -v ./test/e2e ./test/actions
+	ACT_BIN=$(TOOLS)/act E2E_REQUIRED=1 bin/withenv -name e2e -- go test -vet=off -p 1 -count=1 -timeout 40m -v ./test/e2e ./test/actions
 
 .PHONY: e2e-secrets
 e2e-secrets: bin/stagecrew sandbox bin/withenv ## a release that shows all its secrets: none leaves, on the sandbox
-	E2E_REQUIRED=1 bin/withenv -name e2e -- go test -count=1 -timeout 20m -v -run TestNoSecretLeaves ./test/e2e
+	E2E_REQUIRED=1 bin/withenv -name e2e -- go test -vet=off -count=1 -timeout 20m -v -run TestNoSecretLeaves ./test/e2e
 
 # What was measured, for the document; it is written after a failure, too.
 SCENARIOS := $(CURDIR)/bin/scenarios
 
 e2e: bin/stagecrew sandbox bin/withenv $(TOOLS)/helm ## the scenario suite and the kill matrix on the sandbox, beside helm; writes docs/scenarios.md
 	rm -rf $(SCENARIOS) && mkdir -p $(SCENARIOS)
-	E2E_RESULTS=$(SCENARIOS) E2E_HELM=$(TOOLS)/helm E2E_REQUIRED=1 bin/withenv -name scenarios -- go test -count=1 -timeout 60m -v ./test/scenarios; \
+	E2E_RESULTS=$(SCENARIOS) E2E_HELM=$(TOOLS)/helm E2E_REQUIRED=1 bin/withenv -name scenarios -- go test -vet=off -count=1 -timeout 60m -v ./test/scenarios; \
 		code=$$?; go run ./test/scenarios/table $(SCENARIOS) | sed -E 's|[^ ]*/scenario-[0-9]+|CHART|g' > $(SCENARIOS)/scenarios.md && mv $(SCENARIOS)/scenarios.md docs/scenarios.md && exit $$code
 
 # Every night: far more kills than the table in docs/scenarios.md has.
@@ -85,17 +95,21 @@ KILLS ?= 100
 .PHONY: e2e-kills
 e2e-kills: bin/stagecrew sandbox bin/withenv ## KILLS=100 deploys killed at random moments; SEED=N repeats a run
 	E2E_KILLS=$(KILLS) E2E_SEED=$(SEED) E2E_REQUIRED=1 bin/withenv -name scenarios -- \
-		go test -count=1 -timeout 6h -v -run '^TestAfterSIGKILLAtARandomMomentTheSameCommandEndsWell$$' ./test/scenarios
+		go test -vet=off -count=1 -timeout 6h -v -run '^TestAfterSIGKILLAtARandomMomentTheSameCommandEndsWell$$' ./test/scenarios
 
 bin/withenv: $(GO_FILES)
-	go build -o bin/withenv ./test/withenv
+	$(GO_BUILD) -o bin/withenv ./test/withenv
 
 bin/sigstore: $(shell find test/sigstore/server -type f ! -name '*_test.go')
 	@test -e $@ || echo "building a private Sigstore; the first compile takes about 5 minutes on 2 cores"
-	cd test/sigstore/server && GOEXPERIMENT= go build -ldflags "-s -w" -o $(CURDIR)/$@ .
+	cd test/sigstore/server && $(AS_TOOL) $(GO_BUILD) -o $(CURDIR)/$@ .
 
-lint: $(TOOLS)/golangci-lint ## golangci-lint with the room rules
-	$(TOOLS)/golangci-lint run ./...
+LINT := $(TOOLS)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...
+
+lint: $(TOOLS)/golangci-lint ## golangci-lint with the room rules, in all modules
+	$(LINT)
+	cd cmd/sandbox && $(AS_TOOL) $(LINT)
+	cd test/sigstore/server && $(AS_TOOL) $(LINT)
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 
 generate: ## bring generated files in step with the code
@@ -113,11 +127,11 @@ BENCHMARKS      := $(CURDIR)/bin/benchmarks.json
 
 .PHONY: benchmarks
 benchmarks: bin/stagecrew sandbox bin/withenv $(BENCHMARK_TOOLS) ## stagecrew beside BuildKit, trivy and cosign; writes docs/benchmarks.md (BENCHMARK_FLAGS="-only ab -cold 5")
-	go build -o bin/benchmarks ./test/benchmarks
+	$(GO_BUILD) -o bin/benchmarks ./test/benchmarks
 	BENCHMARK_TOOLS=$(TOOLS) bin/withenv -name benchmarks -- bin/benchmarks -results $(BENCHMARKS) -document docs/benchmarks.md $(BENCHMARK_FLAGS)
 
 demo: bin/stagecrew sandbox ## the main job on a real cluster; KUBECONFIG=FILE REPOSITORY=HOST/PATH for a cluster of yours, KEEP=1 leaves the sandbox running
-	go build -o bin/demo ./test/demo
+	$(GO_BUILD) -o bin/demo ./test/demo
 	bin/demo $(DEMO_FLAGS)
 
 clean: ## remove what was built
@@ -137,11 +151,11 @@ DEMO_FLAGS += --keep
 endif
 
 $(TOOLS)/golangci-lint: tools.mk
-	GOEXPERIMENT= GOBIN=$(TOOLS) go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	$(AS_TOOL) GOBIN=$(TOOLS) GOGC=400 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	@touch $@
 
 $(TOOLS)/helm: tools.mk
-	GOEXPERIMENT= GOBIN=$(TOOLS) go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+	$(AS_TOOL) GOBIN=$(TOOLS) GOGC=400 go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 	@touch $@
 
 # Modules whose go.mod excludes versions cannot be installed: their programs are
@@ -164,9 +178,9 @@ $(TOOLS)/trivy: tools.mk
 	$(call build-in-module,github.com/aquasecurity/trivy@$(TRIVY_VERSION),./cmd/trivy)
 
 $(TOOLS)/cosign: tools.mk
-	GOEXPERIMENT= GOBIN=$(TOOLS) go install github.com/sigstore/cosign/v2/cmd/cosign@$(COSIGN_VERSION)
+	$(AS_TOOL) GOBIN=$(TOOLS) GOGC=400 go install github.com/sigstore/cosign/v2/cmd/cosign@$(COSIGN_VERSION)
 	@touch $@
 
 $(TOOLS)/act: tools.mk
-	GOEXPERIMENT= GOBIN=$(TOOLS) go install github.com/nektos/act@$(ACT_VERSION)
+	$(AS_TOOL) GOBIN=$(TOOLS) GOGC=400 go install github.com/nektos/act@$(ACT_VERSION)
 	@touch $@

@@ -35,16 +35,16 @@ sandbox-deps:
 
 bin/sandbox: $(SANDBOX_SOURCES) | sandbox-deps
 	@test -e $@ || echo "building the sandbox (Kubernetes, etcd, CoreDNS, registry); the first compile takes about 8 minutes on 2 cores"
-	cd $(SANDBOX_DIR) && GOEXPERIMENT= CGO_ENABLED=0 go build -o $(CURDIR)/$@ -ldflags "-s -w \
+	cd $(SANDBOX_DIR) && $(AS_TOOL) GOGC=400 go build -o $(CURDIR)/$@ -ldflags "-s -w \
 		-X $(VERSION_PACKAGE).gitVersion=$(KUBERNETES_VERSION) -X $(VERSION_PACKAGE).gitMajor=1 -X $(VERSION_PACKAGE).gitMinor=$(KUBERNETES_MINOR)" .
 
 bin/sandbox.d/runc: $(SANDBOX_DIR)/runtime/go.mod | sandbox-deps
 	@echo "building containerd, runc and the CNI plugins; the first compile takes about 2 minutes on 2 cores"
 	mkdir -p bin/sandbox.d
-	cd $(SANDBOX_DIR)/runtime && GOEXPERIMENT= CGO_ENABLED=0 go build -tags "no_btrfs no_zfs no_devmapper" -ldflags "-s -w" -o $(CURDIR)/bin/sandbox.d/ $(SANDBOX_PROGRAMS)
+	cd $(SANDBOX_DIR)/runtime && $(AS_TOOL) $(GO_BUILD) -tags "no_btrfs no_zfs no_devmapper" -o $(CURDIR)/bin/sandbox.d/ $(SANDBOX_PROGRAMS)
 	@# Without libseccomp, and so without cgo, runc refuses every pod that has a profile.
-	cd $(SANDBOX_DIR)/runtime && GOEXPERIMENT= CGO_ENABLED=1 go build -tags seccomp -ldflags "-s -w" -o $(CURDIR)/$@ github.com/opencontainers/runc
+	cd $(SANDBOX_DIR)/runtime && $(AS_TOOL) CGO_ENABLED=1 $(GO_BUILD) -tags seccomp -o $(CURDIR)/$@ github.com/opencontainers/runc
 
 .PHONY: sandbox-test
 sandbox-test: ## unit tests of the sandbox, which is a module of its own
-	cd $(SANDBOX_DIR) && GOEXPERIMENT= CGO_ENABLED=0 go test ./cluster ./images
+	cd $(SANDBOX_DIR) && $(AS_TOOL) go test ./cluster ./images
