@@ -247,17 +247,18 @@ func TestSignals(t *testing.T) {
 		helmEnds      bool // Helm ends its work before the run has to
 		calls         string
 		live          int
+		cause         string // of the rollback
 		advice        string
 	}{
 		{during: "check", image: "fine2", live: 1, advice: "before anything was changed"},
 		{during: "lock", image: "fine2", live: 1, advice: "before anything was changed"},
 		{during: "probe", image: "fine2", live: 1, advice: "before anything was changed"},
 		{during: "apply", image: "fine2", live: 1, advice: "while the release was being changed"},
-		{during: "apply", image: "fine2", helmEnds: true, calls: "rollback", live: 3, advice: "the rollback to revision 1 was applied but not checked"},
-		{during: "hold", image: "fine2", calls: "rollback", live: 3, advice: "the rollback to revision 1 was applied but not checked"},
-		{during: "collect", image: "crash", calls: "rollback", live: 3, advice: "the rollback to revision 1 was applied but not checked"},
-		{during: "rollback", image: "crash", live: 2, advice: "while the release was being changed"},
-		{during: "rollback", image: "crash", helmEnds: true, calls: "rollback", live: 3, advice: "the rollback to revision 1 was applied but not checked"},
+		{during: "apply", image: "fine2", helmEnds: true, cause: "deploy/cancelled", calls: "rollback", live: 3, advice: "the rollback to revision 1 was applied but not checked"},
+		{during: "hold", image: "fine2", cause: "deploy/cancelled", calls: "rollback", live: 3, advice: "the rollback to revision 1 was applied but not checked"},
+		{during: "collect", image: "crash", cause: "rollout/crash-loop", calls: "rollback", live: 3, advice: "the rollback to revision 1 was applied but not checked"},
+		{during: "rollback", image: "crash", cause: "rollout/crash-loop", live: 2, advice: "while the release was being changed"},
+		{during: "rollback", image: "crash", helmEnds: true, cause: "rollout/crash-loop", calls: "rollback", live: 3, advice: "the rollback to revision 1 was applied but not checked"},
 	} {
 		t.Run(c.during+" "+c.image, func(t *testing.T) {
 			f := installed(t, "fine")
@@ -276,8 +277,11 @@ func TestSignals(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, record.VerdictCancelled, result.Verdict)
 			require.Contains(t, result.Advice, c.advice)
-			if result.Cause != nil {
-				require.Contains(t, []string{"deploy/cancelled", "rollout/crash-loop"}, result.Cause.Code)
+			if c.cause == "" {
+				require.Nil(t, result.Cause)
+			} else {
+				require.NotNil(t, result.Cause)
+				require.Equal(t, c.cause, result.Cause.Code)
 			}
 			require.Equal(t, c.calls == "rollback", f.history[0].Origin == 1, "%v", f.calls)
 			require.Equal(t, c.live, result.Release.Live)

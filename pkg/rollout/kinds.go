@@ -65,7 +65,7 @@ func templated(selector *metav1.LabelSelector, template *corev1.PodTemplateSpec,
 func kindOf[T metav1.Object](between string, all func(snapshot) []T, judged func(*judge, snapshot, record.Workload, T) status, template func(T) podSource) kind {
 	return kind{
 		between:  between,
-		template: func(o metav1.Object) podSource { return template(o.(T)) }, //nolint:forcetypeassert // an object of the kind
+		template: func(o metav1.Object) podSource { return template(o.(T)) }, // an object of the kind
 		find: func(s snapshot, w record.Workload) metav1.Object {
 			for _, o := range all(s) {
 				if o.GetName() == w.Name && o.GetNamespace() == w.Namespace {
@@ -75,7 +75,7 @@ func kindOf[T metav1.Object](between string, all func(snapshot) []T, judged func
 			return nil
 		},
 		examine: func(j *judge, s snapshot, w record.Workload, o metav1.Object) status {
-			return judged(j, s, w, o.(T)) //nolint:forcetypeassert // what find gave
+			return judged(j, s, w, o.(T)) // what find gave
 		},
 	}
 }
