@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -10,9 +11,32 @@ import (
 // codeChanged is the cause when somebody else changed what a revision applied.
 const codeChanged = "deploy/changed-meanwhile"
 
-func changedMeanwhile(revision int, drift []record.Change) *record.Cause {
+// changed is the cause for a drift; what puts it right is kept for the advice.
+func (r *run) changed(revision int, drift []record.Change) *record.Cause {
+	r.mend = r.putRight(revision, drift)
 	return &record.Cause{Code: codeChanged, Object: drift[0].Object,
 		Message: fmt.Sprintf("the live objects are not those of revision %d, somebody else changed them: %s", revision, names(drift))}
+}
+
+// putRight says what to do about a drift. A number of pods that the manifest leaves to
+// others is changed back by no deploy and no rollback.
+func (r *run) putRight(revision int, drift []record.Change) string {
+	var all []string
+	for _, c := range drift {
+		if c.IsOpen() {
+			all = append(all, c.Rescale(r.Namespace)+" puts that right")
+		}
+	}
+	if len(all) < len(drift) {
+		all = append(all, fmt.Sprintf("`stagecrew rollback --release %s --namespace %s --to %d` or the next deploy puts back what revision %d says; to keep a change, bring it into the chart or its values",
+			r.Release, r.Namespace, revision, revision))
+	}
+	return strings.Join(all, "; ")
+}
+
+// isOpen reports whether all of a drift is left to others by the manifest.
+func isOpen(drift []record.Change) bool {
+	return !slices.ContainsFunc(drift, func(c record.Change) bool { return !c.IsOpen() })
 }
 
 // names lists what differs, for a message.
@@ -34,13 +58,14 @@ const maxFields = 300
 
 // howDiffers says what the drift's change would mend.
 func howDiffers(c record.Change) string {
+	fields := c.Differs()
 	switch {
 	case c.Note != "":
 		return "it " + c.Note
-	case len(c.Fields) > maxFields:
-		return strings.ToValidUTF8(c.Fields[:maxFields], "") + "…"
-	case c.Fields != "":
-		return c.Fields
+	case len(fields) > maxFields:
+		return strings.ToValidUTF8(fields[:maxFields], "") + "…"
+	case fields != "":
+		return fields
 	case c.Action == record.ActionCreate:
 		return "it is gone"
 	case c.Action == record.ActionDelete:

@@ -30,6 +30,7 @@ type fakeCluster struct {
 	drift    []record.Change
 	journals []record.Journal
 	probed   []Targets
+	watched  []record.Applied
 	calls    []string
 	holder   string
 	lose     context.CancelCauseFunc
@@ -191,6 +192,9 @@ func (f *fakeCluster) Watch(ctx context.Context, a record.Applied) (record.Rollo
 	if err := f.happens("watch"); err != nil {
 		return record.Rollout{}, err
 	}
+	f.mu.Lock()
+	f.watched = append(f.watched, a)
+	f.mu.Unlock()
 	name := a.Revision.Image
 	var result record.Rollout
 	result.Unproven = a.Unwatched

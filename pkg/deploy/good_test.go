@@ -21,6 +21,20 @@ func (f *fakeCluster) unjudged(name string) {
 	f.history[0].Verdict = record.MarkNone
 }
 
+// https://github.com/backstage/backstage/issues/2892
+func TestAFirstInstallThatCrashesIsToldHowToWaitForWhatItNeeds(t *testing.T) {
+	f := installed(t)
+	result := f.deploy(t, "crash")
+	require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
+	require.Contains(t, result.Advice, "the first install failed")
+	require.Contains(t, result.Advice, "--rollout-rule crash-loop=ignore gives it until --timeout")
+	require.True(t, f.watched[len(f.watched)-1].Alone)
+
+	f = installed(t, "fine")
+	f.deploy(t, "fine2")
+	require.False(t, f.watched[len(f.watched)-1].Alone, "a rollback waits")
+}
+
 // A plain `helm upgrade` after a verified-good revision (helm/helm#32404).
 func TestALiveRevisionThatNobodyJudgedIsJudgedFirst(t *testing.T) {
 	t.Run("a hotfix that works is what a failing deploy goes back to", func(t *testing.T) {
@@ -139,8 +153,19 @@ func TestGateBlamesNoRevisionForWhatSomebodyElseDid(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, record.VerdictRefused, result.Verdict)
 	require.Equal(t, codeChanged, result.Cause.Code)
-	require.Contains(t, result.Cause.Message, "exit code 1", "what came of it")
+	require.Contains(t, result.Advice, "`stagecrew rollback --release backstage --namespace prod --to 2` or the next deploy puts back what revision 2 says")
 	require.Equal(t, record.MarkNone, f.history[0].Verdict)
+	require.NotContains(t, f.calls, "watch", "nothing has to be waited for")
+
+	f = installed(t, "fine")
+	f.unjudged("crash")
+	f.on = func(what string) {
+		f.changes(what == "watch", []record.Change{{Object: "Deployment/backstage", Action: record.ActionUpdate, Fields: "spec.template"}})
+	}
+	result, err = Gate(t.Context(), f.options())
+	require.NoError(t, err)
+	require.Equal(t, codeChanged, result.Cause.Code)
+	require.Contains(t, result.Cause.Message, "exit code 1", "what came of it")
 
 	f = installed(t, "fine")
 	f.push(record.Revision{Image: "gone"}, nil)
@@ -225,6 +250,31 @@ func TestNothingThatRunsIsNotGood(t *testing.T) {
 		require.Equal(t, codeChanged, result.Cause.Code)
 		require.Contains(t, result.Cause.Message, "spec.replicas")
 		require.Equal(t, record.MarkGood, f.history[0].Verdict, "it says nothing about the revision")
+	})
+	// A chart without replicas (an autoscaler was planned): neither a deploy nor a
+	// rollback gives the pods back, so that none is done.
+	t.Run("somebody scaled down what the manifest leaves open", func(t *testing.T) {
+		f := installed(t, "fine")
+		f.drift = []record.Change{{Object: "Deployment/backstage", Action: record.ActionUpdate, Fields: "spec.replicas",
+			Differences: []record.Difference{{Field: "spec.replicas", Live: "0", Manifest: "1", Open: true}}}}
+		result := f.deploy(t, "zero")
+		require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
+		require.Equal(t, codeChanged, result.Cause.Code)
+		require.NotContains(t, f.calls, "rollback")
+		require.Contains(t, result.Advice, "spec.replicas is 0, which neither the manifest nor an autoscaler says")
+		require.Contains(t, result.Advice, "`kubectl scale deployment/backstage --namespace prod --replicas=1` puts that right, then `stagecrew recover` judges it")
+		require.Equal(t, record.MarkPending, f.history[0].Verdict)
+
+		result, err := Recover(t.Context(), f.options())
+		require.NoError(t, err)
+		require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
+		require.Contains(t, result.Advice, "kubectl scale deployment/backstage")
+
+		f.history[0].Verdict = record.MarkGood // it was, before
+		result, err = Recover(t.Context(), f.options())
+		require.NoError(t, err)
+		require.Equal(t, record.VerdictOK, result.Verdict)
+		require.Contains(t, result.Advice, "kubectl scale deployment/backstage")
 	})
 	t.Run("a good revision that runs nothing any more is no rollback that serves", func(t *testing.T) {
 		f := installed(t)

@@ -31,6 +31,7 @@ type run struct {
 	applied record.Applied   // what is judged
 	trial   *trial           // its judging
 	partial bool             // it was applied in part only
+	mend    string           // what puts right that somebody changed the live objects
 	before  []record.Check   // of the live release, before the deploy
 	result  Result
 	err     error // with which the run ends where there is no verdict

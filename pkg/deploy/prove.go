@@ -15,6 +15,8 @@ func (r *run) judges() bool { return r.op.name == gating.name || r.op.name == re
 
 // watch waits until the revision is rolled out.
 func (r *run) watch(ctx context.Context) event {
+	// Who gates what others applied has nothing to go back to, and is to tell soon.
+	r.applied.Alone = r.op.name != gating.name && r.unrefused().Number == 0
 	r.trial = r.judge(r.held, r.applied, r.before) //nolint:contextcheck // the soak outlives this step
 	on := r.trial.watch(ctx)
 	for _, line := range r.trial.rollout.Unproven {
@@ -51,6 +53,9 @@ func (r *run) told(on event, cause *record.Cause, err error) event {
 	switch {
 	case on == failed:
 		r.result.Cause = cause
+	case on == unproven && cause.Code == codeChanged:
+		r.result.Cause = cause
+		r.result.Advice = fmt.Sprintf("revision %d was applied, and what does not run cannot be proven: %s; %s, then `stagecrew recover` judges it", number, cause.Message, r.mend)
 	case on == unproven:
 		r.result.Cause = cause
 		r.result.Advice = fmt.Sprintf("revision %d runs and nothing speaks against it, but nothing proves it: %s; `stagecrew recover` judges it again", number, cause.Message)

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -20,7 +21,7 @@ func (r *run) survey(ctx context.Context) event {
 	// An older record may lack a digest; the field then stays empty.
 	r.result.Image, _ = record.ParseImage(newest.Image)
 	if r.op.name == gating.name {
-		return r.examine(ctx, newest)
+		return r.compareFirst(ctx, newest)
 	}
 	if r.dead.Phase != "" && newest.Verdict != record.MarkGood {
 		r.Log.Warn("an earlier run did not come to its end", "holder", r.dead.Holder, "phase", r.dead.Phase, "since", r.dead.Since)
@@ -70,8 +71,24 @@ func (r *run) compareLive(ctx context.Context, live record.Revision) {
 	if len(drift) == 0 {
 		return
 	}
-	r.result.Advice = fmt.Sprintf("%s; `stagecrew rollback --to %d` or the next deploy puts that right", changedMeanwhile(live.Number, drift).Message, live.Number)
-	r.Log.Warn(r.result.Advice)
+	advice := r.changed(live.Number, drift).Message + "; " + r.mend
+	r.Log.Warn(advice)
+	r.result.Advice = strings.TrimPrefix(r.result.Advice+"; "+advice, "; ")
+}
+
+// compareFirst judges a revision that somebody else applied. Where its objects were
+// changed since, nothing has to be waited for.
+func (r *run) compareFirst(ctx context.Context, revision record.Revision) event {
+	on := r.examine(ctx, revision)
+	if on != passed || revision.Status != record.StatusDeployed {
+		return on
+	}
+	drift, err := r.cluster.Manifests.Drift(ctx, revision.Number)
+	if err != nil || len(drift) == 0 {
+		return passed // it is compared again at the end
+	}
+	r.result.Cause = r.changed(revision.Number, drift)
+	return failed
 }
 
 // examine makes a revision the one that is watched and smoked.

@@ -131,6 +131,7 @@ func judging(onStop, onUnproven, onUnclear state) table {
 		{soaking, stopped, onStop},
 		{soaking, lost, ended},
 		{comparing, failed, evidence},
+		{comparing, unproven, onUnproven}, // somebody has taken the pods away
 		{comparing, unclear, onUnclear},
 		{comparing, stopped, onStop},
 		{comparing, lost, ended},
@@ -197,6 +198,7 @@ var recoverTable = join(entering(surveying), table{
 // the verdict.
 var gateTable = join(entering(surveying), table{
 	{surveying, passed, watching},
+	{surveying, failed, evidence}, // somebody has changed the live objects
 	{surveying, broken, ended},
 	{surveying, stopped, cancelled},
 	{surveying, lost, ended},

@@ -18,7 +18,7 @@ var ways = map[state][]event{
 	watching:    {passed, idle, failed, unclear, stopped, lost},
 	smoking:     {passed, failed, unproven, unclear, stopped, lost},
 	soaking:     {passed, failed, unclear, stopped, lost},
-	comparing:   {passed, failed, unclear, stopped, lost},
+	comparing:   {passed, failed, unproven, unclear, stopped, lost},
 	marking:     {passed, idle, failed},
 	evidence:    {passed, stopped, lost},
 	deciding:    {passed, failed, stopped, lost},
@@ -50,6 +50,9 @@ func TestEveryTableHasExactlyOneWayForWhateverCanHappen(t *testing.T) {
 				require.NotEmpty(t, events, at)
 				if at == surveying && c.name == recovering.name {
 					events = append([]event{untouched, undo, failed, abandoned}, events...)
+				}
+				if at == surveying && c.name == gating.name {
+					events = append([]event{failed}, events...)
 				}
 				for _, on := range events {
 					to, found := c.table.next(at, on)

@@ -222,7 +222,10 @@ func (t *trial) compare(ctx context.Context) event {
 	case err != nil:
 		return t.cannotTell(fmt.Errorf("comparing the live objects with revision %d: %w", number, err))
 	case len(drift) > 0:
-		t.cause = changedMeanwhile(number, drift)
+		t.cause = t.run.changed(number, drift)
+		if isOpen(drift) { // no rollback would change that
+			return unproven
+		}
 		return failed
 	}
 	return passed

@@ -44,6 +44,9 @@ func (r *run) evidence(ctx context.Context) event {
 		}
 	}
 	r.result.Advice = fmt.Sprintf("revision %d did not pass: %s", revision, r.result.Cause)
+	if r.mend != "" {
+		r.result.Advice += "; " + r.mend
+	}
 	return passed
 }
 
@@ -76,7 +79,7 @@ func (r *run) isInnocent(ctx context.Context, revision int) bool {
 	if err != nil || len(drift) == 0 {
 		return false
 	}
-	changed := changedMeanwhile(revision, drift)
+	changed := r.changed(revision, drift)
 	changed.Message += "; and so: " + r.result.Cause.String()
 	r.result.Cause = changed
 	return true
@@ -114,6 +117,9 @@ func (r *run) decide(ctx context.Context) event {
 	if len(r.history) == 0 {
 		r.result.Advice = fmt.Sprintf("the first install failed; its objects are kept for inspection, `helm uninstall %s --namespace %s` removes them",
 			r.Release, r.Namespace)
+	}
+	if r.result.Cause != nil && r.result.Cause.Code == "rollout/crash-loop" {
+		r.result.Advice += "; if it only waits for something that comes up later, such as its database, --rollout-rule crash-loop=ignore gives it until --timeout"
 	}
 	return failed
 }

@@ -48,6 +48,8 @@ type Change struct {
 	// Fields are what differs of an object that is there, with commas between them:
 	// "spec.replicas, spec.template.spec.containers[app].image". Known of a drift only.
 	Fields string `json:"fields,omitempty"`
+	// Differences are the same with their values.
+	Differences []Difference `json:"differences,omitempty"`
 	// Note says what else there is to know: "is being deleted".
 	Note string `json:"note,omitempty"`
 }

@@ -112,6 +112,9 @@ type Applied struct {
 	Revision  Revision
 	Workloads []Workload
 	Services  []Service
+	// Alone says that there is no revision to go back to, so that patience with it
+	// costs nothing.
+	Alone bool
 	// Unwatched says in a line each what makes pods and cannot be, or is not to be, watched.
 	Unwatched []string
 	// Repairs says in one line each what had to be done beyond Helm's own work so

@@ -39,6 +39,10 @@ func (r *Release) Drift(ctx context.Context, revision int) ([]record.Change, err
 	secret := secretValues(stored.Manifest)
 	for i := range changes {
 		changes[i].Diff = withhold(changes[i].Diff, secret)
+		for j := range changes[i].Differences {
+			d := &changes[i].Differences[j]
+			d.Live, d.Manifest = withhold(d.Live, secret), withhold(d.Manifest, secret)
+		}
 	}
 	return changes, nil
 }
@@ -106,7 +110,8 @@ func (c *client) driftOf(ctx context.Context, info *resource.Info, found *unstru
 		// It goes one way only: a larger volume, say. A rollback has named it.
 		return nil, nil
 	}
-	return &record.Change{Object: named(info), Action: record.ActionUpdate, Diff: objectDiff("live", "manifest", d.live, d.repaired), Fields: strings.Join(d.paths, ", ")}, nil
+	return &record.Change{Object: named(info), Action: record.ActionUpdate, Diff: objectDiff("live", "manifest", d.live, d.repaired),
+		Fields: strings.Join(d.paths, ", "), Differences: differences(d.paths, d.live, d.repaired)}, nil
 }
 
 // expires reports whether Kubernetes removes the object after its end.

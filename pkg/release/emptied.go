@@ -64,15 +64,18 @@ func (c *client) emptied(change *record.Change, info *resource.Info, found *unst
 	if asked == 0 {
 		return change, nil
 	}
+	open := record.Difference{Field: fieldReplicas, Live: "0", Manifest: fmt.Sprint(asked), Open: true}
 	if change != nil {
 		change.Fields += ", " + fieldReplicas
+		change.Differences = append(change.Differences, open)
 		return change, nil
 	}
 	should := found.DeepCopy()
 	if err := unstructured.SetNestedField(should.Object, asked, "spec", "replicas"); err != nil {
 		return nil, fmt.Errorf("comparing %s: %w", named(info), err)
 	}
-	return &record.Change{Object: named(info), Action: record.ActionUpdate, Fields: fieldReplicas, Diff: objectDiff("live", "manifest", found, should)}, nil
+	return &record.Change{Object: named(info), Action: record.ActionUpdate, Fields: fieldReplicas, Differences: []record.Difference{open},
+		Diff: objectDiff("live", "manifest", found, should)}, nil
 }
 
 // leastPods is the number that the workload's autoscaler never goes below; false

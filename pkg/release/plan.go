@@ -31,7 +31,7 @@ func (r *Release) Plan(ctx context.Context, image record.Image) (record.Plan, er
 	})
 	if stored != nil {
 		r.planned(image, imagesOf(stored))
-		plan.Concerns = trial.outdated(chart)
+		plan.Concerns = append(trial.outdated(chart), r.byHand(ctx)...)
 	}
 	plan.Image = image
 	return plan, err
@@ -49,6 +49,9 @@ func (r *Release) PlanRollback(ctx context.Context, to int) (record.Plan, error)
 	plan, _, err := r.plan(ctx, fmt.Sprintf("planning to roll back to revision %d", to), &trial{}, func(e *engine) (*helmrelease.Release, error) {
 		return e.rollback(ctx, r, target)
 	})
+	if err == nil {
+		plan.Concerns = r.byHand(ctx)
+	}
 	return plan, err
 }
 

@@ -163,11 +163,10 @@ func (t *trial) deletions(original, target helmkube.ResourceList) error {
 	}
 	left, err := t.leftovers()
 	for _, l := range left {
-		change := record.Change{Object: named(l.info), Action: record.ActionDelete}
-		if l.data || slices.Contains(t.changes, change) {
+		if l.data || slices.ContainsFunc(t.changes, func(c record.Change) bool { return c.Object == named(l.info) && c.Action == record.ActionDelete }) {
 			continue
 		}
-		t.changes = append(t.changes, change)
+		t.changes = append(t.changes, record.Change{Object: named(l.info), Action: record.ActionDelete})
 		if found, contentErr := content(l.info.Object); contentErr == nil {
 			t.deleted = append(t.deleted, t.deletion(found))
 		}

@@ -84,7 +84,7 @@ func begin(ctx context.Context, o Options, applied record.Applied) (v *wait, sto
 		return nil, nil, err
 	}
 	unproven := slices.Concat(applied.Unwatched, w.asked.lost)
-	v = &wait{Options: o, ctx: ctx, watch: w, judge: newJudge(o.Rules), start: time.Now(), applied: applied, unproven: unproven}
+	v = &wait{Options: o, ctx: ctx, watch: w, judge: newJudge(o.rulesFor(applied)), start: time.Now(), applied: applied, unproven: unproven}
 	v.judge.found = v.found
 	// Kubernetes knows when a pod was made to the second.
 	v.judge.applied = applied.Revision.Deployed.Truncate(time.Second)

@@ -3,6 +3,7 @@ package rollout
 import (
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"time"
@@ -37,6 +38,23 @@ func lasting(grace time.Duration) Rule { return Rule{Grace: grace, Shared: max(g
 func failing(n int) Rule               { return Rule{Failures: n, Shared: sharedGrace} }
 
 var waits = Rule{Wait: true}
+
+// patientCrashes is how often a container may end before it counts where there is
+// nothing to go back to. At a first install the database comes up beside what needs
+// it, which crashes meanwhile (https://github.com/backstage/backstage/issues/2892,
+// https://github.com/Kong/charts/pull/283): by the kubelet's back-off the fifth end
+// comes two and a half minutes after the first.
+const patientCrashes = 5
+
+// rulesFor are the rules that replace the default ones for a revision.
+func (o Options) rulesFor(applied record.Applied) map[string]Rule {
+	if _, given := o.Rules[codeCrash]; given || !applied.Alone {
+		return o.Rules
+	}
+	rules := map[string]Rule{codeCrash: failing(patientCrashes)}
+	maps.Copy(rules, o.Rules)
+	return rules
+}
 
 // ParseRules reads "CODE=terminal" (at once, or at the first end of a container),
 // "CODE=ignore" (wait for the deadline) and "CODE=90s" (fail when it lasts that

@@ -52,6 +52,33 @@ func TestARuleReplacesTheDefault(t *testing.T) {
 	}
 }
 
+func TestARevisionWithNothingToGoBackToMayCrashLonger(t *testing.T) {
+	crashes := func(n int32) snapshot { return deploying(pod("web-new", "new", false, crashed(n, 1, "Error"))) }
+	for name, c := range map[string]struct {
+		alone bool
+		rules []string
+		ends  int32 // at which it fails
+	}{
+		"one with a revision to go back to": {false, nil, 3},
+		"one without":                       {true, nil, 5},
+		"one without, and a rule":           {true, []string{"crash-loop=terminal"}, 1},
+	} {
+		t.Run(name, func(t *testing.T) {
+			rules, err := ParseRules(c.rules)
+			require.NoError(t, err)
+			judge := newJudge(Options{Rules: rules}.rulesFor(record.Applied{Alone: c.alone}))
+			for n := int32(1); ; n++ {
+				seconds, _ := afterBy(judge, crashes(n-1), 2)
+				if seconds >= 0 {
+					require.Equal(t, c.ends, n)
+					return
+				}
+				require.Less(t, n, int32(9))
+			}
+		})
+	}
+}
+
 func TestEachConditionHasOneRowThatSaysOneThing(t *testing.T) {
 	seen := map[string]bool{}
 	for _, row := range table {

@@ -1,0 +1,83 @@
+package release
+
+import (
+	"context"
+	"fmt"
+
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/redact"
+)
+
+// differences gives fields with their values on both sides.
+func differences(paths []string, found, should *unstructured.Unstructured) []record.Difference {
+	all := make([]record.Difference, len(paths))
+	for i, path := range paths {
+		all[i] = record.Difference{Field: path}
+		if !isSecret(found) && !isSecretPath(path) {
+			all[i].Live, all[i].Manifest = single(at(found.Object, path)), single(at(should.Object, path))
+		}
+	}
+	return all
+}
+
+// isSecretPath reports whether a name in a path says that its value is a credential:
+// "spec.template.spec.containers[app].env[DB_PASSWORD].value".
+func isSecretPath(path string) bool {
+	for _, step := range steps.FindAllStringSubmatch(path, -1) {
+		if redact.NameIsSecret(step[1]) || redact.NameIsSecret(step[2]) {
+			return true
+		}
+	}
+	return false
+}
+
+// single is a value for a message; of what holds others only that it is there.
+func single(value any) string {
+	switch v := value.(type) {
+	case map[string]any:
+		return "{…}"
+	case []any:
+		for _, item := range v {
+			if _, isMapping := item.(map[string]any); isMapping {
+				return "[…]"
+			}
+		}
+	}
+	return short(value)
+}
+
+// byHand tells, before a change, what somebody else has changed since the live
+// revision was applied: it is lost with the next one, and was often the mend of last
+// night (https://github.com/helm/helm/issues/12021). What cannot be read is left out.
+func (r *Release) byHand(ctx context.Context) []record.Concern {
+	stored, err := r.helm.config.Releases.Last(r.Name)
+	if err != nil || stored.Info.Status != helmrelease.StatusDeployed {
+		return nil // what a dead run left is its own
+	}
+	drift, err := r.Drift(ctx, stored.Version)
+	if err != nil {
+		return nil
+	}
+	var all []record.Concern
+	for _, change := range drift {
+		if change.Action == record.ActionUpdate {
+			all = append(all, r.changedByHand(stored.Version, change))
+		}
+	}
+	return all
+}
+
+func (r *Release) changedByHand(revision int, change record.Change) record.Concern {
+	c := record.Concern{Code: "release/changed-by-hand", Object: change.Object}
+	if change.IsOpen() {
+		c.Message = fmt.Sprintf("somebody changed it since revision %d: %s; this change leaves it so, and what does not run cannot be proven", revision, change.Differs())
+		c.Advice = change.Rescale(r.Namespace)
+		return c
+	}
+	c.Message = fmt.Sprintf("somebody changed it since revision %d, and this change overwrites that: %s", revision, change.Differs())
+	c.Advice = "to keep it, bring it into the chart or its values first"
+	return c
+}
