@@ -13,6 +13,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/kube"
+	"github.com/stagecrew/stagecrew/pkg/lease"
 	"github.com/stagecrew/stagecrew/pkg/preflight"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release"
@@ -151,7 +152,8 @@ func (s *session) connect(g gate) (deploy.Cluster, error) {
 	}
 	return deploy.Cluster{
 		Namespace: cluster.Namespace,
-		Releases:  r, Manifests: r, Planner: r, Applier: r, Locker: r,
+		Releases:  r, Manifests: r, Planner: r, Applier: r,
+		Locker:  lease.New(lease.Options{Client: cluster.Client, Namespace: cluster.Namespace, Release: s.Release, Log: s.log}),
 		Checker: s.checker(cluster, g),
 		Watcher: s.watcher(cluster, r, g),
 		Prober:  prober{cluster, g.suite, s.PublicURL, s.log, s.answered},

@@ -8,6 +8,7 @@ import (
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
+	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -120,7 +121,7 @@ func (c *client) finish(stored *helmrelease.Release) {
 			return
 		}
 		if err != nil {
-			c.log.Warn("making the live objects those of the manifest", "revision", stored.Version, "error", words(err))
+			c.log.Warn("making the live objects those of the manifest", "revision", stored.Version, "error", apierror.Message(err))
 		}
 	}
 }
@@ -224,7 +225,7 @@ func (r *Release) failed(doing string, last int, err error) (record.Applied, err
 		rejected.Cause.Message = withhold(stopped.Message, secretValues(stored.Manifest, hooksOf(stored)))
 	}
 	if stored.Info.Status.IsPending() {
-		stored.SetStatus(helmrelease.StatusFailed, words(err))
+		stored.SetStatus(helmrelease.StatusFailed, apierror.Message(err))
 		if updateErr := r.helm.config.Releases.Update(stored); updateErr != nil {
 			r.Log.Warn("noting that the revision failed; the next run will", "revision", stored.Version, "error", updateErr)
 		}

@@ -7,7 +7,6 @@ import (
 
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -17,6 +16,8 @@ import (
 	"k8s.io/apimachinery/pkg/util/jsonmergepatch"
 	"k8s.io/apimachinery/pkg/util/strategicpatch"
 	"k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/stagecrew/stagecrew/pkg/apierror"
 )
 
 // goneTimeout bounds the wait for an object that is made anew to be gone.
@@ -59,16 +60,16 @@ func (c *client) stuck(bases, target helmkube.ResourceList) (stranded, error) {
 		found, refusal := tryBack(bases.Get(info), info, there[i])
 		_, canBeMade := remakeable[info.Mapping.GroupVersionKind.GroupKind()]
 		switch {
-		case !isRefusal(refusal):
+		case !apierror.IsRefusal(refusal):
 		case holdsData(info.Mapping.GroupVersionKind.Kind):
 			verdicts[i] = func(o *stranded) {
 				o.left = append(o.left, info)
-				c.note(fmt.Sprintf("left %s as it is, because it cannot go back: %s", named(info), words(refusal)))
+				c.note(fmt.Sprintf("left %s as it is, because it cannot go back: %s", named(info), apierror.Message(refusal)))
 			}
-		case canBeMade && immutable.MatchString(refusal.Error()) && c.owns(found):
+		case canBeMade && apierror.IsImmutable(refusal.Error()) && c.owns(found):
 			verdicts[i] = func(o *stranded) {
 				o.anew = append(o.anew, with(info, found))
-				c.note(fmt.Sprintf("made %s anew, because it cannot be changed back: %s", named(info), words(discreet(info, refusal))))
+				c.note(fmt.Sprintf("made %s anew, because it cannot be changed back: %s", named(info), apierror.Message(apierror.WithoutServerMessage(info.Mapping.GroupVersionKind.Kind, refusal))))
 			}
 		}
 		return nil
@@ -80,12 +81,6 @@ func (c *client) stuck(bases, target helmkube.ResourceList) (stranded, error) {
 		}
 	}
 	return result, err
-}
-
-// isRefusal reports whether the API server said no to what was asked, and will
-// say so again.
-func isRefusal(err error) bool {
-	return apierrors.IsInvalid(err) || apierrors.IsForbidden(err) || apierrors.IsBadRequest(err) || apierrors.IsMethodNotSupported(err)
 }
 
 // tryBack sends what Helm would send for one object as a dry run, and gives the
@@ -148,5 +143,5 @@ func (c *client) makeRoom(anew helmkube.ResourceList) error {
 			return fmt.Errorf("deleting %s to make it anew: %w", named(info), err)
 		}
 	}
-	return c.bounded(goneTimeout, nil, func(timeout time.Duration) error { return c.WaitForDelete(anew, timeout) })
+	return c.boundedWait(goneTimeout, nil, func(timeout time.Duration) error { return c.WaitForDelete(anew, timeout) })
 }

@@ -88,7 +88,7 @@ func TestASignalEndsAnApplyInTime(t *testing.T) {
 	}
 	t.Run("Helm notes the failure", func(t *testing.T) {
 		r, cluster := open(t)
-		r.timing.windDown = time.Hour // Helm ends by itself, or the test never does
+		r.windDown = time.Hour // Helm ends by itself, or the test never does
 		apply(t, r, "one")
 		ctx, cancel := context.WithCancel(t.Context())
 		reached, release := hold(cluster, "/deployments/")

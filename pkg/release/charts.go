@@ -15,6 +15,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/registry"
 
+	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -152,12 +153,12 @@ func unfetched(reference string, err error) error {
 	}
 	switch {
 	case code == "401" || code == "403":
-		return record.Unavailable("release/chart-denied", "fetching chart %s: the registry refuses access: %s; log in with `helm registry login` or `docker login`, or look whether the name is right", reference, bounded(text))
+		return record.Unavailable("release/chart-denied", "fetching chart %s: the registry refuses access: %s; log in with `helm registry login` or `docker login`, or look whether the name is right", reference, apierror.Bounded(text))
 	case code == "404", strings.HasSuffix(text, ": not found"), strings.Contains(text, "Unable to locate any tags"),
 		strings.Contains(text, "Could not locate a version matching"):
-		return record.BadInput("release/no-such-chart", "--chart %s: the registry has no such chart: %s", reference, bounded(text))
+		return record.BadInput("release/no-such-chart", "--chart %s: the registry has no such chart: %s", reference, apierror.Bounded(text))
 	case strings.Contains(text, "invalid reference"), strings.Contains(text, "digest mismatch"):
-		return record.BadInput("release/chart", "--chart %s: %s", reference, bounded(text))
+		return record.BadInput("release/chart", "--chart %s: %s", reference, apierror.Bounded(text))
 	}
 	return record.Unavailable("release/chart-unreachable", "fetching chart %s: %w", reference, err)
 }

@@ -138,7 +138,7 @@ func (c *client) approveAll(wanted, made helmkube.ResourceList) {
 func (c *client) WatchUntilReady(resources helmkube.ResourceList, timeout time.Duration) error {
 	ctx, cancel := context.WithCancel(c.ctx)
 	defer cancel()
-	err := c.bounded(timeout, c.judged(ctx, resources), func(timeout time.Duration) error {
+	err := c.boundedWait(timeout, c.judged(ctx, resources), func(timeout time.Duration) error {
 		return c.Client.WatchUntilReady(resources, timeout)
 	})
 	if err != nil {

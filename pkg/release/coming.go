@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
+	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -84,15 +85,11 @@ func (t *trial) isComing(kind schema.GroupVersionKind) bool {
 func (t *trial) unknown(text string, err error) error {
 	var problems []string
 	templates := definitions(text)
-	for _, parts := range noKind.FindAllStringSubmatch(err.Error(), -1) {
-		kind := schema.FromAPIVersionAndKind(parts[2], parts[1])
+	for _, kind := range apierror.MissingKinds(err) {
 		if t.isComing(kind) {
 			continue
 		}
-		problem := fmt.Sprintf("the cluster has no kind %s in %s; %s", parts[1], parts[2], t.whence(kind, templates))
-		if !slices.Contains(problems, problem) {
-			problems = append(problems, problem)
-		}
+		problems = append(problems, fmt.Sprintf("the cluster has no kind %s in %s; %s", kind.Kind, kind.GroupVersion(), t.whence(kind, templates)))
 	}
 	if len(problems) == 0 {
 		return nil

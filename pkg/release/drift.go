@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
 
+	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -100,7 +101,7 @@ func (c *client) driftOf(ctx context.Context, info *resource.Info, found *unstru
 		object, err := content(info.Object)
 		return &record.Change{Object: named(info), Action: record.ActionCreate, Note: "is gone", Diff: objectDiff("live", "manifest", nil, object)}, err
 	case err != nil:
-		return nil, fmt.Errorf("comparing %s: %w", named(info), discreet(info, err))
+		return nil, fmt.Errorf("comparing %s: %w", named(info), apierror.WithoutServerMessage(info.Mapping.GroupVersionKind.Kind, err))
 	case d.going:
 		return &record.Change{Object: named(info), Action: record.ActionCreate, Note: "is being deleted, and " + whatGoes(info)}, nil
 	case len(d.paths) == 0:

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/apimachinery/pkg/util/validation/field"
 
+	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -86,8 +87,8 @@ func TestAMessageAboutASecretIsWithheld(t *testing.T) {
 }
 
 func TestHelmsDebugLogShowsNoValues(t *testing.T) {
-	require.Equal(t, `bad: data: Invalid value: (withheld): too long`, withoutValues(`bad: data: Invalid value: "a\"b": too long`))
-	require.NotContains(t, withoutValues(`Invalid value: "{"data":{"password":"cGFzc3dvcmQ="}}": no`), "cGFz")
+	require.Equal(t, `bad: data: Invalid value: (withheld): too long`, apierror.WithoutValues(`bad: data: Invalid value: "a\"b": too long`))
+	require.NotContains(t, apierror.WithoutValues(`Invalid value: "{"data":{"password":"cGFzc3dvcmQ="}}": no`), "cGFz")
 }
 
 var unreachable = &url.Error{Op: "Get", URL: "https://k", Err: &net.OpError{Op: "dial", Err: errors.New("connection refused")}}
@@ -108,7 +109,7 @@ func TestErrorsBeforeAnythingWasWrittenKeepTheirKind(t *testing.T) {
 			require.Equal(t, c.want, record.KindOf(r.unapplied("applying chart c", c.err)))
 		})
 	}
-	require.LessOrEqual(t, len(words(errors.New(strings.Repeat("x", 5000)))), maxWords+len("…"))
+	require.LessOrEqual(t, len(apierror.Message(errors.New(strings.Repeat("x", 5000)))), apierror.MaxMessage+len("…"))
 }
 
 func TestAKindThatTheClusterDoesNotHaveIsNamed(t *testing.T) {

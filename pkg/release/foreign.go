@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
 
+	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -22,7 +23,7 @@ func (t *trial) foreign(doing string, err error) error {
 		lines = append(lines, fmt.Sprintf("%s %s. If this release is to have it:\n%s", named(info), ownerOf(found), t.adoption(info)))
 	}
 	if len(lines) == 0 {
-		lines = []string{words(err)} // somebody was faster
+		lines = []string{apierror.Message(err)} // somebody was faster
 	}
 	return record.Refused("release/not-ours", "%s: objects of the chart are there already and do not belong to the release:\n%s", doing, strings.Join(lines, "\n"))
 }

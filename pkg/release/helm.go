@@ -16,6 +16,7 @@ import (
 	"helm.sh/helm/v3/pkg/storage/driver"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -49,7 +50,7 @@ func (r *Release) connect(records driver.Driver) (*engine, error) {
 	if err != nil {
 		return nil, record.BadInput("release/helm", "preparing Helm: %w", err)
 	}
-	debug := func(format string, args ...any) { r.Log.Debug(withoutValues(fmt.Sprintf(format, args...))) }
+	debug := func(format string, args ...any) { r.Log.Debug(apierror.WithoutValues(fmt.Sprintf(format, args...))) }
 	helm := helmkube.New(get)
 	helm.Log, helm.Namespace = debug, r.Namespace
 	if records == nil {
@@ -172,7 +173,7 @@ func (r *Release) change(ctx context.Context, body func() (record.Applied, error
 	select {
 	case o := <-done:
 		return o.applied, ended(ctx, o.err)
-	case <-time.After(r.timing.windDown):
+	case <-time.After(r.windDown):
 		applied := record.Applied{Revision: record.Revision{Number: e.records.last(), Verdict: record.MarkPending}}
 		return applied, fmt.Errorf("changing release %q was stopped before it was complete: %w", r.Name, ctx.Err())
 	}

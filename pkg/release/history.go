@@ -11,6 +11,7 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage/driver"
 
+	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -114,7 +115,7 @@ func (m *marking) Create(key string, stored *helmrelease.Release) error {
 	}
 	m.state(stored, said)
 	err := m.Driver.Create(key, stored)
-	if err != nil && isUnreachable(err) {
+	if err != nil && apierror.IsUnreachable(err) {
 		err = m.createAgain(key, stored, err)
 	}
 	if err == nil {

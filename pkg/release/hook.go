@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/cli-runtime/pkg/resource"
 
+	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -94,10 +95,10 @@ func (r *Release) hookCause(hook *helmrelease.Hook, stored *helmrelease.Release,
 		cause.Container, cause.Reason = stopped.Container, stopped.Reason
 		message += strings.Trim(stopped.Object+": "+stopped.Message, ": ")
 	} else {
-		message += words(err)
+		message += apierror.Message(err)
 	}
 	if log := r.helm.client.hookWords(); log != "" {
-		message += "; the end of its log: " + bounded(strings.ToValidUTF8(log, "?"))
+		message += "; the end of its log: " + apierror.Bounded(strings.ToValidUTF8(log, "?"))
 	}
 	r.Relearn(r.helm.client.ctx)
 	cause.Message = withhold(message, secretValues(stored.Manifest, hooksOf(stored)))

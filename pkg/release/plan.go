@@ -8,6 +8,7 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage/driver"
 
+	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -60,12 +61,12 @@ func (r *Release) plan(
 	ctx context.Context, doing string, trial *trial, change func(*engine) (*helmrelease.Release, error),
 ) (record.Plan, *helmrelease.Release, error) {
 	memory, err := r.copyOfRecords(ctx)
-	if err != nil && !isDenied(err) {
+	if err != nil && !apierror.LacksPermission(err.Error()) {
 		return record.Plan{}, nil, err
 	}
 	if err != nil {
 		// What else is missing is found by going on as if there were no record.
-		trial.denied = append(trial.denied, words(err))
+		trial.denied = append(trial.denied, apierror.Message(err))
 		memory = driver.NewMemory()
 	}
 	e, err := r.connect(&guarded{Driver: memory})
@@ -85,8 +86,8 @@ func (r *Release) plan(
 	switch {
 	case ctx.Err() != nil:
 		return record.Plan{}, nil, ctx.Err()
-	case err != nil && isDenied(err) && trial.manifest != "":
-		trial.denied = append(trial.denied, words(err))
+	case err != nil && apierror.LacksPermission(err.Error()) && trial.manifest != "":
+		trial.denied = append(trial.denied, apierror.Message(err))
 		return record.Plan{Manifest: trial.manifest, Denied: trial.denied[0]}, nil, nil
 	case len(trial.rejections) > 0:
 		return record.Plan{}, nil, rejected(doing, trial.rejections)

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
 
+	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -25,13 +26,6 @@ type rejection struct {
 	live   *unstructured.Unstructured // what is there, nil for none
 	status metav1.Status
 }
-
-var (
-	// mayNot is how the API server says that it is a matter of permissions.
-	mayNot = regexp.MustCompile(`is forbidden: User "[^"]*" cannot \w+ resource`)
-	// denial is how it says that a policy does not want an object.
-	denial = regexp.MustCompile(`(?i)admission webhook "[^"]*" denied|ValidatingAdmissionPolicy '[^']*'`)
-)
 
 // answer finds what the API server said. Of a refused patch Helm keeps the words only.
 func (t *trial) answer(info *resource.Info, err error) (metav1.Status, bool) {
@@ -70,28 +64,24 @@ func (r rejection) explain() (string, bool) {
 	var paths []string
 	if details := r.status.Details; details != nil && r.live != nil {
 		for _, cause := range details.Causes {
-			if immutable.MatchString(cause.Message) {
+			if apierror.IsImmutable(cause.Message) {
 				paths = append(paths, r.changed(cause)...)
 			}
 		}
 	}
-	if len(paths) == 0 && (r.live == nil || !immutable.MatchString(r.status.Message)) {
-		return r.words(), false
+	if len(paths) == 0 && (r.live == nil || !apierror.IsImmutable(r.status.Message)) {
+		return r.message(), false
 	}
 	if len(paths) == 0 {
-		return r.words() + "; " + r.advice(), true
+		return r.message() + "; " + r.advice(), true
 	}
 	return strings.Join(paths, ", ") + " cannot be changed; " + r.advice(), true
 }
 
-// immutable are the API server's ways to say that a field keeps its first value.
-var immutable = regexp.MustCompile(`(?i)is immutable|field is forbidden to change|may not change once set|cannot change roleRef|` +
-	`updates to statefulset spec for fields other than|may not be (changed|updated)|are immutable|must not be changed`)
-
-// words are the API server's, without what may be a Secret's content.
-func (r rejection) words() string {
+// message is the API server's, without what may be a Secret's content.
+func (r rejection) message() string {
 	if r.info.Mapping.GroupVersionKind.Kind != "Secret" {
-		return words(errors.New(r.status.Message))
+		return apierror.Message(errors.New(r.status.Message))
 	}
 	var paths []string
 	if r.status.Details != nil {

@@ -1,11 +1,12 @@
 // Package release is the room of Helm: it installs, upgrades and rolls back one
-// release, reads its history, keeps a verdict on each revision and the lock on
-// the whole. It never waits for pods and never rolls back on its own account.
+// release, reads its history, and keeps a verdict on each revision. It never waits
+// for pods and never rolls back on its own account.
 package release
 
 import (
 	"context"
 	"log/slog"
+	"time"
 
 	"helm.sh/helm/v3/pkg/chartutil"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
@@ -19,6 +20,9 @@ type Cluster interface {
 	Getter() genericclioptions.RESTClientGetter
 	Clientset() kubernetes.Interface
 }
+
+// defaultWindDown is for the few requests that note the end of a change.
+const defaultWindDown = 2 * time.Second
 
 // minKey is what a key must have at least to be worth its name.
 const minKey = 16
@@ -70,12 +74,12 @@ type Release struct {
 	Options
 	helm   *engine
 	client kubernetes.Interface
-	timing timing
-	busy   chan struct{} // holds one token while a change runs
-	held   holding
-	guard  *guarded
-	merged map[string]any            // the values without the image, once they were read
-	images map[record.Image][]string // that were planned with an image
+	// windDown is how long a change that was ended may take to note that.
+	windDown time.Duration
+	busy     chan struct{} // holds one token while a change runs
+	guard    *guarded
+	merged   map[string]any            // the values without the image, once they were read
+	images   map[record.Image][]string // that were planned with an image
 
 	lessons lessons
 }
@@ -100,7 +104,7 @@ func Open(o Options) (*Release, error) {
 	if o.HistoryMax <= 0 {
 		o.HistoryMax = defaultHistory
 	}
-	r := &Release{Options: o, client: o.Cluster.Clientset(), timing: defaultTiming, busy: make(chan struct{}, 1)}
+	r := &Release{Options: o, client: o.Cluster.Clientset(), windDown: defaultWindDown, busy: make(chan struct{}, 1)}
 	var err error
 	r.helm, err = r.connect(nil)
 	return r, err

@@ -28,7 +28,7 @@ func reopen(t *testing.T, cluster *apiserver.API) *Release {
 	t.Helper()
 	r, err := Open(Options{Cluster: cluster, Namespace: "portal", Name: "backstage", Chart: chartDir(t)})
 	require.NoError(t, err)
-	r.timing = timing{lease: 200 * time.Millisecond, renew: 20 * time.Millisecond, look: 10 * time.Millisecond, windDown: 500 * time.Millisecond}
+	r.windDown = 500 * time.Millisecond
 	return r
 }
 

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/cli-runtime/pkg/resource"
 
+	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -70,11 +71,11 @@ func differenceOnce(wanted *resource.Info, found *unstructured.Unstructured) (di
 	}
 	named, writers := asStored(manifest.Object), writersOf(found.GetManagedFields())
 	would, err := replaced(wanted, manifest, found)
-	if isRefusal(err) {
+	if apierror.IsRefusal(err) {
 		result.fixed = true
 		would, err = applied(wanted, manifest)
 	}
-	if isRefusal(err) {
+	if apierror.IsRefusal(err) {
 		// What the manifest names can still be compared.
 		result.refused, writers = true, owners{}
 		would, err = &unstructured.Unstructured{Object: named}, nil
@@ -185,7 +186,7 @@ func (c *client) repairOne(ctx context.Context, info *resource.Info) (string, er
 			return "", nil // somebody removed it meanwhile: the rollout's matter
 		}
 		if err != nil {
-			return "", fmt.Errorf("comparing %s with its manifest: %w", named(info), discreet(info, err))
+			return "", fmt.Errorf("comparing %s with its manifest: %w", named(info), apierror.WithoutServerMessage(info.Mapping.GroupVersionKind.Kind, err))
 		}
 		what := named(info) + ": " + strings.Join(d.paths, ", ")
 		switch {
@@ -204,7 +205,7 @@ func (c *client) repairOne(ctx context.Context, info *resource.Info) (string, er
 			return what + ": made as in the manifest again", nil
 		}
 		if !apierrors.IsConflict(err) || attempt == attempts {
-			return "", fmt.Errorf("repairing %s: %w", named(info), discreet(info, err))
+			return "", fmt.Errorf("repairing %s: %w", named(info), apierror.WithoutServerMessage(info.Mapping.GroupVersionKind.Kind, err))
 		}
 	}
 }
@@ -215,16 +216,6 @@ func whatGoes(info *resource.Info) string {
 		return "its data goes with it as soon as nothing uses it"
 	}
 	return "it will have to be made again"
-}
-
-// discreet is an error without the API server's words when the object is a
-// Secret: they may repeat its content.
-func discreet(info *resource.Info, err error) error {
-	reason := apierrors.ReasonForError(err)
-	if info.Mapping.GroupVersionKind.Kind != "Secret" || reason == metav1.StatusReasonUnknown {
-		return err
-	}
-	return fmt.Errorf("the API server refused it as %s; its message is withheld", reason) // made of an error
 }
 
 // each calls do for all objects, a few side by side, and gives all errors.

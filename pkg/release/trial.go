@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
 
+	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -126,15 +127,15 @@ func (t *trial) reject(info *resource.Info, before *unstructured.Unstructured, e
 	}
 	answer := &errors.StatusError{ErrStatus: status}
 	switch {
-	case isUnreachable(answer), isTerminating(answer):
+	case apierror.IsUnreachable(answer), apierror.IsTerminating(answer):
 		return fmt.Errorf("%s: %w", named(info), answer)
-	case mayNot.MatchString(status.Message):
+	case apierror.LacksPermission(status.Message):
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.denied = append(t.denied, named(info)+": "+words(answer))
+		t.denied = append(t.denied, named(info)+": "+apierror.Message(answer))
 		return nil
-	case t.unbuilt && denial.MatchString(status.Message):
-		t.log.Warn("a policy of the cluster refuses the object with an image that is not built yet; it is asked again with the image", "object", named(info), "policy", words(answer))
+	case t.unbuilt && apierror.IsPolicy(status.Message):
+		t.log.Warn("a policy of the cluster refuses the object with an image that is not built yet; it is asked again with the image", "object", named(info), "policy", apierror.Message(answer))
 		return nil
 	case strings.Contains(status.Message, "does not support dry run"):
 		t.log.Warn("an admission webhook cannot be asked in a dry run; the object was not tried", "object", named(info))

@@ -38,7 +38,7 @@ func (c *client) Wait(resources helmkube.ResourceList, timeout time.Duration) er
 	if len(resources) > 0 && !slices.ContainsFunc(resources, func(info *resource.Info) bool { return !isDefinition(info) }) {
 		// What the folder crds brought: without this the cluster may not know the kinds
 		// of the objects that come next.
-		return c.bounded(timeout, nil, func(timeout time.Duration) error { return c.Client.Wait(resources, timeout) })
+		return c.boundedWait(timeout, nil, func(timeout time.Duration) error { return c.Client.Wait(resources, timeout) })
 	}
 	stored := c.marks.current()
 	if stored == nil || !hasHooks(stored, afterwards[stored.Info.Status]) {
@@ -47,7 +47,7 @@ func (c *client) Wait(resources helmkube.ResourceList, timeout time.Duration) er
 	// What keeps pods from becoming ready must not wait for the end of this.
 	c.finish(stored)
 	if c.gate.watch == nil {
-		return c.bounded(timeout, nil, func(timeout time.Duration) error { return c.Client.Wait(resources, timeout) })
+		return c.boundedWait(timeout, nil, func(timeout time.Duration) error { return c.Client.Wait(resources, timeout) })
 	}
 	applied, err := c.gate.describe(stored)
 	if err != nil {
@@ -82,9 +82,9 @@ func goesAhead(hook *helmrelease.Hook) bool {
 	return err == nil && len(objects) > 0 && objects[0].GetAnnotations()[annotationWait] == "false"
 }
 
-// bounded runs what Helm waits with, which takes no context, no longer than the
+// boundedWait runs what Helm waits with, which takes no context, no longer than the
 // change may take, and not when it is known to be hopeless.
-func (c *client) bounded(timeout time.Duration, hopeless <-chan *record.Cause, waiting func(time.Duration) error) error {
+func (c *client) boundedWait(timeout time.Duration, hopeless <-chan *record.Cause, waiting func(time.Duration) error) error {
 	if deadline, ok := c.ctx.Deadline(); ok {
 		timeout = min(timeout, time.Until(deadline))
 	}

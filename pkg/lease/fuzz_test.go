@@ -1,7 +1,6 @@
-package release
+package lease
 
 import (
-	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -17,26 +16,17 @@ func FuzzLease(f *testing.F) {
 	f.Add(`{"revision":1e400}`, "\n::error::", false)
 	f.Add(`[`, "", true)
 	f.Fuzz(func(t *testing.T, journal, holder string, acquired bool) {
-		r := &Release{Options: Options{Name: "web", Namespace: "portal", Log: slog.New(slog.DiscardHandler)}, timing: defaultTiming}
+		l := New(Options{Release: "web", Namespace: "portal"})
 		lease := &coordinationv1.Lease{ObjectMeta: metav1.ObjectMeta{Annotations: map[string]string{annotationJournal: journal}}}
 		lease.Spec.HolderIdentity = &holder
 		if acquired {
 			now := metav1.NowMicro()
 			lease.Spec.AcquireTime = &now
 		}
-		require.LessOrEqual(t, len(r.journal(lease).Phase), maxJournal)
-		require.Equal(t, record.KindRefused, record.KindOf(r.locked(lease)))
+		require.LessOrEqual(t, len(l.journal(lease).Phase), maxJournal)
+		require.Equal(t, record.KindRefused, record.KindOf(l.locked(lease)))
 		require.True(t, sameHolding(lease, lease.DeepCopy()))
-		next := r.lease(lease, "us")
+		next := l.lease(lease, "us")
 		require.Equal(t, "us", *next.Spec.HolderIdentity)
-	})
-}
-
-func FuzzWords(f *testing.F) {
-	f.Add(`1 error occurred: * cannot patch "x" with kind Secret: Invalid value: "{\"a\":1}": no`)
-	f.Add("no matches for kind \"A\" in version \"\xff\"")
-	f.Fuzz(func(t *testing.T, text string) {
-		require.LessOrEqual(t, len([]rune(withoutValues(text))), maxWords+1)
-		require.LessOrEqual(t, len([]rune(bounded(text))), maxWords+1)
 	})
 }

@@ -1,4 +1,4 @@
-package release
+package lease
 
 import (
 	"context"
@@ -19,11 +19,25 @@ import (
 
 const leasePath = "/apis/coordination.k8s.io/v1/namespaces/portal/leases/stagecrew-backstage"
 
+// open gives the lease of a release in an API server of its own.
+func open(t *testing.T) (*Lease, *apiserver.API) {
+	t.Helper()
+	cluster := apiserver.New(t)
+	return reopen(cluster), cluster
+}
+
+// reopen is what the next run would see of the same cluster.
+func reopen(cluster *apiserver.API) *Lease {
+	l := New(Options{Client: cluster.Clientset(), Namespace: "portal", Release: "backstage"})
+	l.timing = timing{duration: 200 * time.Millisecond, renew: 20 * time.Millisecond, look: 10 * time.Millisecond}
+	return l
+}
+
 func TestOneRunAtATimeHoldsTheLock(t *testing.T) {
-	r, cluster := open(t)
-	held, unlock, err := r.Lock(t.Context(), "run 1")
+	l, cluster := open(t)
+	held, unlock, err := l.Lock(t.Context(), "run 1")
 	require.NoError(t, err)
-	other := reopen(t, cluster)
+	other := reopen(cluster)
 	_, _, err = other.Lock(t.Context(), "run 2")
 	require.Equal(t, record.KindRefused, record.KindOf(err))
 	require.ErrorContains(t, err, "is being changed by run 1 since")
@@ -36,19 +50,19 @@ func TestOneRunAtATimeHoldsTheLock(t *testing.T) {
 }
 
 func TestADeadHolderIsReplaced(t *testing.T) {
-	r, cluster := open(t)
-	lease, err := r.acquire(t.Context(), "run 1") // never renewed
+	l, cluster := open(t)
+	lease, err := l.acquire(t.Context(), "run 1") // never renewed
 	require.NoError(t, err)
 	require.Equal(t, "run 1", *lease.Spec.HolderIdentity)
-	_, unlock, err := reopen(t, cluster).Lock(t.Context(), "run 2")
+	_, unlock, err := reopen(cluster).Lock(t.Context(), "run 2")
 	require.NoError(t, err)
 	require.NoError(t, unlock(t.Context()))
 }
 
 func TestTheNamespaceOfAFirstInstallIsMade(t *testing.T) {
-	r, cluster := open(t)
-	r.Namespace = "new"
-	_, unlock, err := r.Lock(t.Context(), "run 1")
+	l, cluster := open(t)
+	l.Namespace = "new"
+	_, unlock, err := l.Lock(t.Context(), "run 1")
 	require.NoError(t, err)
 	require.NotNil(t, cluster.Object("/api/v1/namespaces/new"))
 	require.NoError(t, unlock(t.Context()))
@@ -56,17 +70,17 @@ func TestTheNamespaceOfAFirstInstallIsMade(t *testing.T) {
 
 // takeOver makes another run the holder.
 func takeOver(cluster *apiserver.API, holder string) {
-	apiserver.Amend(cluster, leasePath, func(l *coordinationv1.Lease) {
+	apiserver.Amend(cluster, leasePath, func(o *coordinationv1.Lease) {
 		now := metav1.NewMicroTime(time.Now().Add(time.Second))
-		l.Spec.HolderIdentity, l.Spec.AcquireTime = &holder, &now
+		o.Spec.HolderIdentity, o.Spec.AcquireTime = &holder, &now
 	})
 }
 
 func TestWhoLosesTheLockIsToldAndDoesNotTakeItBack(t *testing.T) {
 	for name, holder := range map[string]string{"to another run": "run 2", "to another job of the same run": "run 1"} {
 		t.Run(name, func(t *testing.T) {
-			r, cluster := open(t)
-			held, unlock, err := r.Lock(t.Context(), "run 1")
+			l, cluster := open(t)
+			held, unlock, err := l.Lock(t.Context(), "run 1")
 			require.NoError(t, err)
 			takeOver(cluster, holder)
 			require.Eventually(t, func() bool { return held.Err() != nil }, 10*time.Second, 10*time.Millisecond)
@@ -74,7 +88,7 @@ func TestWhoLosesTheLockIsToldAndDoesNotTakeItBack(t *testing.T) {
 			require.ErrorAs(t, context.Cause(held), &lost)
 			require.Equal(t, "release/lock-lost", lost.Code)
 			require.ErrorContains(t, lost, "is held by "+holder)
-			require.ErrorAs(t, r.Note(t.Context(), record.Journal{Phase: "watch"}), &lost)
+			require.ErrorAs(t, l.Note(t.Context(), record.Journal{Phase: "watch"}), &lost)
 			require.NoError(t, unlock(t.Context()))
 			lease := cluster.Object(leasePath).(*coordinationv1.Lease)
 			require.Equal(t, holder, *lease.Spec.HolderIdentity)
@@ -83,18 +97,18 @@ func TestWhoLosesTheLockIsToldAndDoesNotTakeItBack(t *testing.T) {
 }
 
 func TestALockThatSomebodyFreedByHandIsLost(t *testing.T) {
-	r, cluster := open(t)
-	held, unlock, err := r.Lock(t.Context(), "run 1")
+	l, cluster := open(t)
+	held, unlock, err := l.Lock(t.Context(), "run 1")
 	require.NoError(t, err)
-	apiserver.Amend(cluster, leasePath, func(l *coordinationv1.Lease) { l.Spec.HolderIdentity = nil })
+	apiserver.Amend(cluster, leasePath, func(o *coordinationv1.Lease) { o.Spec.HolderIdentity = nil })
 	require.Eventually(t, func() bool { return held.Err() != nil }, 10*time.Second, 10*time.Millisecond)
 	require.ErrorContains(t, context.Cause(held), "is held by nobody known")
 	require.NoError(t, unlock(t.Context()))
 }
 
 func TestARenewalWhoseAnswerWasLostDoesNotCostTheLock(t *testing.T) {
-	r, cluster := open(t)
-	held, unlock, err := r.Lock(t.Context(), "run 1")
+	l, cluster := open(t)
+	held, unlock, err := l.Lock(t.Context(), "run 1")
 	require.NoError(t, err)
 	// As after a lost answer: the lease has a newer version than this run knows.
 	apiserver.Amend(cluster, leasePath, func(*coordinationv1.Lease) {})
@@ -107,8 +121,8 @@ func TestARenewalWhoseAnswerWasLostDoesNotCostTheLock(t *testing.T) {
 }
 
 func TestAnAPIServerInTroubleDoesNotCostTheLock(t *testing.T) {
-	r, cluster := open(t)
-	held, unlock, err := r.Lock(t.Context(), "run 1")
+	l, cluster := open(t)
+	held, unlock, err := l.Lock(t.Context(), "run 1")
 	require.NoError(t, err)
 	var failures atomic.Int32
 	cluster.Mu.Lock()
@@ -125,19 +139,19 @@ func TestAnAPIServerInTroubleDoesNotCostTheLock(t *testing.T) {
 }
 
 func TestTheJournalOutlivesItsRun(t *testing.T) {
-	r, cluster := open(t)
-	none, err := r.Journal(t.Context())
+	l, cluster := open(t)
+	none, err := l.Journal(t.Context())
 	require.NoError(t, err)
 	require.Zero(t, none)
-	require.Error(t, r.Note(t.Context(), record.Journal{Phase: "apply"}), "only while the lock is held")
+	require.Error(t, l.Note(t.Context(), record.Journal{Phase: "apply"}), "only while the lock is held")
 
-	_, unlock, err := r.Lock(t.Context(), "run 1")
+	_, unlock, err := l.Lock(t.Context(), "run 1")
 	require.NoError(t, err)
 	want := record.Journal{Holder: "run 1", Phase: "watch", Revision: 4, PreviousGood: 3, Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
-	require.NoError(t, r.Note(t.Context(), want))
+	require.NoError(t, l.Note(t.Context(), want))
 	require.NoError(t, unlock(t.Context()))
 
-	next := reopen(t, cluster)
+	next := reopen(cluster)
 	_, unlock, err = next.Lock(t.Context(), "run 2")
 	require.NoError(t, err)
 	got, err := next.Journal(t.Context())
@@ -151,22 +165,22 @@ func TestTheJournalOutlivesItsRun(t *testing.T) {
 }
 
 func TestAJournalThatCannotBeReadCountsAsNone(t *testing.T) {
-	r, cluster := open(t)
-	_, unlock, err := r.Lock(t.Context(), "run 1")
+	l, cluster := open(t)
+	_, unlock, err := l.Lock(t.Context(), "run 1")
 	require.NoError(t, err)
 	require.NoError(t, unlock(t.Context()))
 	for _, text := range []string{"{", `{"holder":"` + strings.Repeat("x", maxJournal) + `"}`, `{"revision":"one"}`} {
-		apiserver.Amend(cluster, leasePath, func(l *coordinationv1.Lease) { l.Annotations = map[string]string{annotationJournal: text} })
-		journal, err := r.Journal(t.Context())
+		apiserver.Amend(cluster, leasePath, func(o *coordinationv1.Lease) { o.Annotations = map[string]string{annotationJournal: text} })
+		journal, err := l.Journal(t.Context())
 		require.NoError(t, err)
 		require.Zero(t, journal)
 	}
 }
 
 func TestALockThatIsAskedForTooLateIsNotTaken(t *testing.T) {
-	r, _ := open(t)
+	l, _ := open(t)
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, err := r.Lock(ctx, "run 1")
+	_, _, err := l.Lock(ctx, "run 1")
 	require.ErrorIs(t, err, context.Canceled)
 }

@@ -1,15 +1,15 @@
-package release
+package lease
 
 import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"sync"
 
 	coordinationv1 "k8s.io/api/coordination/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -20,32 +20,20 @@ const (
 	maxJournal = 4096
 )
 
-// holding is the lease while this process holds it.
-type holding struct {
-	mu    sync.Mutex
-	lease *coordinationv1.Lease // nil while not held
-}
-
-func (h *holding) set(lease *coordinationv1.Lease) {
-	h.mu.Lock()
-	defer h.mu.Unlock()
-	h.lease = lease
-}
-
 // Note writes down, in the cluster, what this run is doing; the zero value
 // removes it. Only the run that holds the lock may: others get an error with the
 // code release/lock-lost.
-func (r *Release) Note(ctx context.Context, journal record.Journal) error {
+func (l *Lease) Note(ctx context.Context, journal record.Journal) error {
 	text, err := json.Marshal(journal)
 	if err != nil {
 		return fmt.Errorf("writing the journal: %w", err)
 	}
-	r.held.mu.Lock()
-	defer r.held.mu.Unlock()
-	if r.held.lease == nil {
-		return r.lost("nobody known")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held == nil {
+		return l.lost("nobody known")
 	}
-	renewed, err := r.write(ctx, r.held.lease, func(next *coordinationv1.Lease) {
+	renewed, err := l.write(ctx, l.held, func(next *coordinationv1.Lease) {
 		if next.Annotations == nil {
 			next.Annotations = map[string]string{}
 		}
@@ -57,31 +45,31 @@ func (r *Release) Note(ctx context.Context, journal record.Journal) error {
 	if err != nil {
 		return err
 	}
-	r.held.lease = renewed
+	l.held = renewed
 	return nil
 }
 
 // Journal reads what the last run wrote down about itself; the zero value when
 // nothing, or nothing readable, stands there.
-func (r *Release) Journal(ctx context.Context) (record.Journal, error) {
-	lease, err := r.client.CoordinationV1().Leases(r.Namespace).Get(ctx, r.leaseName(), metav1.GetOptions{})
+func (l *Lease) Journal(ctx context.Context) (record.Journal, error) {
+	lease, err := l.Client.CoordinationV1().Leases(l.Namespace).Get(ctx, l.object(), metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {
 		return record.Journal{}, nil
 	}
 	if err != nil {
-		return record.Journal{}, classify("reading the journal", err)
+		return record.Journal{}, apierror.Classify("reading the journal", err)
 	}
-	return r.journal(lease), nil
+	return l.journal(lease), nil
 }
 
 // journal reads the journal on a lease. A broken one must not stop a repair.
-func (r *Release) journal(lease *coordinationv1.Lease) record.Journal {
+func (l *Lease) journal(lease *coordinationv1.Lease) record.Journal {
 	journal, text := record.Journal{}, lease.Annotations[annotationJournal]
 	if text == "" {
 		return journal
 	}
 	if len(text) > maxJournal || json.Unmarshal([]byte(text), &journal) != nil {
-		r.Log.Warn("the journal of the last run cannot be read and counts as none", "lease", r.leaseName())
+		l.Log.Warn("the journal of the last run cannot be read and counts as none", "lease", l.object())
 		return record.Journal{}
 	}
 	return journal

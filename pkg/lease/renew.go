@@ -1,4 +1,4 @@
-package release
+package lease
 
 import (
 	"context"
@@ -7,49 +7,50 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // renew keeps the lease alive until ctx ends, or somebody else has taken it: that
 // is the error.
-func (r *Release) renew(ctx context.Context) error {
-	for sleep(ctx, r.timing.renew) == nil {
-		err := r.renewOnce(ctx)
+func (l *Lease) renew(ctx context.Context) error {
+	for sleep(ctx, l.timing.renew) == nil {
+		err := l.renewOnce(ctx)
 		switch {
 		case ctx.Err() != nil:
 			return nil //nolint:nilerr // unlocked meanwhile
-		case record.KindOf(err) == record.KindUnavailable && r.isLost():
-			r.Log.Error(err.Error())
+		case record.KindOf(err) == record.KindUnavailable && l.isLost():
+			l.Log.Error(err.Error())
 			return err
 		case err != nil:
-			r.Log.Warn("renewing the lock", "error", err)
+			l.Log.Warn("renewing the lock", "error", err)
 		}
 	}
 	return nil
 }
 
 // renewOnce writes the present time into the lease.
-func (r *Release) renewOnce(ctx context.Context) error {
+func (l *Lease) renewOnce(ctx context.Context) error {
 	// A request that hangs must not use up the time in which another can succeed.
-	ctx, cancel := context.WithTimeout(ctx, r.timing.renew)
+	ctx, cancel := context.WithTimeout(ctx, l.timing.renew)
 	defer cancel()
-	r.held.mu.Lock()
-	defer r.held.mu.Unlock()
-	if r.held.lease == nil {
-		return r.lost("nobody known")
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.held == nil {
+		return l.lost("nobody known")
 	}
-	renewed, err := r.write(ctx, r.held.lease, func(*coordinationv1.Lease) {})
+	renewed, err := l.write(ctx, l.held, func(*coordinationv1.Lease) {})
 	if err == nil {
-		r.held.lease = renewed
+		l.held = renewed
 	}
 	return err
 }
 
 // write changes the lease that this run holds, and renews it. After a conflict
 // the lease as it stands decides: the answer to an earlier write may have been
-// lost, or another run has taken over. The caller has locked r.held.
-func (r *Release) write(ctx context.Context, lease *coordinationv1.Lease, change func(*coordinationv1.Lease)) (*coordinationv1.Lease, error) {
-	leases := r.client.CoordinationV1().Leases(r.Namespace)
+// lost, or another run has taken over. The caller has locked l.held.
+func (l *Lease) write(ctx context.Context, lease *coordinationv1.Lease, change func(*coordinationv1.Lease)) (*coordinationv1.Lease, error) {
+	leases := l.Client.CoordinationV1().Leases(l.Namespace)
 	ours := lease
 	for {
 		next, now := lease.DeepCopy(), metav1.NowMicro()
@@ -57,14 +58,14 @@ func (r *Release) write(ctx context.Context, lease *coordinationv1.Lease, change
 		change(next)
 		renewed, err := leases.Update(ctx, next, metav1.UpdateOptions{})
 		if !apierrors.IsConflict(err) {
-			return renewed, classify("renewing the lock "+r.leaseName(), err)
+			return renewed, apierror.Classify("renewing the lock "+l.object(), err)
 		}
-		if lease, err = leases.Get(ctx, r.leaseName(), metav1.GetOptions{}); err != nil {
-			return nil, classify("reading the lock "+r.leaseName(), err)
+		if lease, err = leases.Get(ctx, l.object(), metav1.GetOptions{}); err != nil {
+			return nil, apierror.Classify("reading the lock "+l.object(), err)
 		}
 		if !sameHolding(lease, ours) {
-			r.held.lease = nil
-			return nil, r.lost(holderOf(lease))
+			l.held = nil
+			return nil, l.lost(holderOf(lease))
 		}
 	}
 }
@@ -75,13 +76,13 @@ func sameHolding(lease, ours *coordinationv1.Lease) bool {
 	return holderOf(lease) == holderOf(ours) && lease.Spec.AcquireTime.Equal(ours.Spec.AcquireTime)
 }
 
-func (r *Release) isLost() bool {
-	r.held.mu.Lock()
-	defer r.held.mu.Unlock()
-	return r.held.lease == nil
+func (l *Lease) isLost() bool {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.held == nil
 }
 
-func (r *Release) lost(to string) error {
+func (l *Lease) lost(to string) error {
 	return record.Unavailable("release/lock-lost",
-		"the lock of release %q in namespace %q is held by %s: this run gave no sign of life for too long", r.Name, r.Namespace, to)
+		"the lock of release %q in namespace %q is held by %s: this run gave no sign of life for too long", l.Release, l.Namespace, to)
 }
