@@ -138,7 +138,7 @@ func TestARunThatIsCutShortIsInconclusiveAndSaysWhatWasSeen(t *testing.T) {
 }
 
 func TestAQuickLookWaitsAsLongAsAnAnswerMayTake(t *testing.T) {
-	slow := Suite{Timeout: 20 * time.Second, Checks: []Check{{Expect: Expect{MaxLatency: 8 * time.Second}}}}.Quick()
+	slow := Suite{Timeout: 20 * time.Second, Checks: []Check{{Expect: Expect{MaxLatency(8 * time.Second)}}}}.Quick()
 	require.Equal(t, 8*time.Second, slow.Budget)
 	require.Equal(t, 8*time.Second, slow.Timeout)
 	short := Suite{Budget: 2 * time.Second, Interval: time.Minute, Attempts: 2}.Quick()

@@ -69,7 +69,7 @@ func TestAListMakesAsManyChecks(t *testing.T) {
 func TestAnOptionalCheckIsLeftOutLoudlyAndOnce(t *testing.T) {
 	suite := Suite{Attempts: 1, Checks: []Check{
 		{Name: "open", Path: "/"},
-		{Name: "with a token", Path: "/", Headers: map[string]string{"Authorization": "Bearer ${TOKEN}"}, Optional: true, Expect: Expect{Status: Statuses{"401"}}},
+		{Name: "with a token", Path: "/", Headers: map[string]string{"Authorization": "Bearer ${TOKEN}"}, Optional: true, Expect: Expect{Status{"401"}}},
 	}}
 	var log bytes.Buffer
 	names := func(values map[string]string) (names []string) {

@@ -91,12 +91,12 @@ func TestTheEndOfTheBudgetEndsTheReadingOfAnAnswer(t *testing.T) {
 	pattern := `(?:x?y?){1000}(?:x?y?){1000}(?:x?y?){1000}z`
 	_, err = regexp.Compile(pattern)
 	require.NoError(t, err)
-	e := Expect{Status: Statuses{"200"}, BodyRegex: []string{pattern}}
+	e := Expect{Status{"200"}, BodyRegex{pattern}}
 	body := []byte(strings.Repeat("xy", maxBody/2))
 	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
 	defer cancel()
 	require.ErrorIs(t, e.judge(short, answer{status: 200, body: body}), context.DeadlineExceeded)
-	require.ErrorIs(t, Expect{Status: Statuses{"200"}, BodyNotRegex: []string{"x"}}.judge(ended, answer{status: 200, body: body}), context.Canceled, "what was not read does not pass")
+	require.ErrorIs(t, Expect{Status{"200"}, BodyNotRegex{"x"}}.judge(ended, answer{status: 200, body: body}), context.Canceled, "what was not read does not pass")
 }
 
 // breaking is a way to the application on which something of ours breaks.

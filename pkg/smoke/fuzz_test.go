@@ -44,9 +44,9 @@ func FuzzJudge(f *testing.F) {
 		}
 		a := answer{status: 200, header: http.Header{"Content-Type": {contentType}, "X-Text": {want}}, body: body}
 		for _, e := range []Expect{
-			{Status: Statuses{"200"}, JSON: map[string]any{path: value}}, {Status: Statuses{"2xx"}, BodyRegex: []string{pattern}},
-			{Status: Statuses{"200"}, BodyNotRegex: []string{pattern}}, {Status: Statuses{"200"}, ContentType: contentType},
-			{Status: Statuses{"200"}, Headers: map[string]string{"x-text": pattern}}, {Status: Statuses{"404"}},
+			{Status{"200"}, JSON{path: value}}, {Status{"2xx"}, BodyRegex{pattern}},
+			{Status{"200"}, BodyNotRegex{pattern}}, {Status{"200"}, ContentType(contentType)},
+			{Status{"200"}, Headers{"x-text": pattern}}, {Status{"404"}},
 		} {
 			if err := e.judge(t.Context(), a); err != nil {
 				detail := Check{Headers: map[string]string{"Authorization": want}}.safe(err.Error())

@@ -102,10 +102,10 @@ func TestParseReadsWhatCanBeSaid(t *testing.T) {
 		Checks: []Check{{
 			Name: "a", Method: "POST", Path: "/x?y=z", Headers: map[string]string{"X": "y"}, Body: "b", FollowRedirects: true,
 			Expect: Expect{
-				Status: Statuses{"200", "3xx"}, ContentType: "text/html", Headers: map[string]string{"X": "."}, BodyRegex: []string{"a"}, BodyNotRegex: []string{"b", "c"},
-				JSON: map[string]any{"a": nil}, MaxLatency: 2 * time.Second,
+				Status{"200", "3xx"}, ContentType("text/html"), Headers{"X": "."}, BodyRegex{"a"}, BodyNotRegex{"b", "c"},
+				JSON{"a": nil}, MaxLatency(2 * time.Second),
 			},
-		}, {Name: "b", Method: "GET", Path: "/", Expect: Expect{Status: Statuses{"200"}}}},
+		}, {Name: "b", Method: "GET", Path: "/", Expect: Expect{Status{"200"}}}},
 	}, suite)
 	require.NoError(t, suite.Validate())
 	short, err := Parse([]byte(`{"budget": "5s", "checks": [{"name": "a", "path": "/"}]}`))

@@ -118,7 +118,7 @@ func (r runner) once(ctx context.Context, c Check) error {
 	if err != nil {
 		return err
 	}
-	if a.status == http.StatusTooManyRequests && !c.Expect.Status.allow(a.status) {
+	if a.status == http.StatusTooManyRequests && !c.Expect.wants(a.status) {
 		return tooMany(a.header)
 	}
 	if err := c.Expect.judge(ctx, a); err != nil {

@@ -1,8 +1,8 @@
 // Package smoke sends HTTP requests that prove something: each check says what
 // the answer must look like, not only that there is one. Answers are untrusted:
 // they are read up to a limit, and what of them reaches a result is short, on one
-// line, and free of credentials. Besides the standard library it needs
-// golang.org/x/net/html only, which reads HTML as browsers do.
+// line, and free of credentials. It has no heavy client in
+// it: golang.org/x/net/html reads HTML as browsers do.
 package smoke
 
 import (
@@ -57,19 +57,6 @@ type Check struct {
 	secrets  []string // the values it has filled in
 }
 
-// Expect is what an answer must be; the zero value of a field asks nothing, that
-// of Status asks for 200. A header that is absent matches no pattern.
-type Expect struct {
-	Status      Statuses
-	ContentType string            // media type, for example "application/json"; parameters count where they are given
-	Headers     map[string]string // regular expressions
-	// BodyRegex must all match the first MiB of the body, BodyNotRegex must not.
-	BodyRegex    []string
-	BodyNotRegex []string
-	JSON         map[string]any // dotted path -> value; `\.` is a dot within a key
-	MaxLatency   time.Duration  // of the whole answer, without the time to connect
-}
-
 // The defaults of a suite.
 const (
 	defaultConsecutive = 1
@@ -89,9 +76,7 @@ func (s Suite) withDefaults() Suite {
 	for i := range s.Checks {
 		c := &s.Checks[i]
 		c.Method = cmp.Or(c.Method, http.MethodGet)
-		if len(c.Expect.Status) == 0 {
-			c.Expect.Status = Statuses{"200"}
-		}
+		c.Expect = c.Expect.withDefaults()
 	}
 	return s
 }
@@ -104,12 +89,12 @@ const (
 
 // Quick is the same suite for a short look at what serves already: one pass is
 // enough, at most 3 attempts, and at most 5 s for a check, or as much as the
-// longest MaxLatency of the suite.
+// longest [MaxLatency] of the suite.
 func (s Suite) Quick() Suite {
 	s = s.withDefaults()
 	bound := quickBudget
 	for _, c := range s.Checks {
-		bound = max(bound, c.Expect.MaxLatency)
+		bound = max(bound, c.Expect.patience())
 	}
 	s.Consecutive = 1
 	s.Attempts = min(s.Attempts, quickAttempts)

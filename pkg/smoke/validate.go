@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"maps"
-	"mime"
 	"net/http"
 	"net/textproto"
 	"net/url"
@@ -81,12 +80,9 @@ func (s Suite) problems() []problem {
 			report("name", "it is given twice")
 		}
 		names[c.Name] = true
-		if c.Expect.MaxLatency > s.Timeout {
-			report("expect.maxLatency", "%s; allowed is up to the timeout, %s", c.Expect.MaxLatency, s.Timeout)
-		}
 		c.request(report)
 		c.checkVariables(report)
-		c.Expect.check(c.Method, report)
+		c.Expect.validate(s, c.Method, report)
 	}
 	return found
 }
@@ -155,44 +151,5 @@ func (c Check) request(report reporter) {
 			report("headers", "%q is given twice", canonical)
 		}
 		seen[canonical] = true
-	}
-}
-
-// check looks at what an answer must be.
-func (e Expect) check(method string, report reporter) {
-	for _, status := range e.Status {
-		if !statusForm.MatchString(status) {
-			report("expect.status", "%s; allowed are 100 to 599 and classes such as 2xx", status)
-		}
-	}
-	if e.ContentType != "" {
-		if kind, _, err := mime.ParseMediaType(e.ContentType); err != nil || !strings.Contains(kind, "/") {
-			report("expect.contentType", "%q is not a media type such as application/json", e.ContentType)
-		}
-	}
-	if e.MaxLatency < 0 {
-		report("expect.maxLatency", "%s; allowed is 0 or more", e.MaxLatency)
-	}
-	compile := func(field, pattern string) {
-		if _, err := regexp.Compile(pattern); err != nil {
-			report(field, "%v", err)
-		}
-	}
-	for _, name := range slices.Sorted(maps.Keys(e.Headers)) {
-		compile("expect.headers."+name, e.Headers[name])
-	}
-	for _, pattern := range e.BodyRegex {
-		compile("expect.bodyRegex", pattern)
-	}
-	for _, pattern := range e.BodyNotRegex {
-		compile("expect.bodyNotRegex", pattern)
-	}
-	for _, path := range slices.Sorted(maps.Keys(e.JSON)) {
-		if slices.Contains(keys(path), "") {
-			report("expect.json", "%q is not keys with dots between them", path)
-		}
-	}
-	if method == http.MethodHead && len(e.BodyRegex)+len(e.BodyNotRegex)+len(e.JSON) > 0 {
-		report("expect", "the answer to HEAD has no body to look at")
 	}
 }

@@ -119,7 +119,7 @@ func TestSlowAndEndlessBodies(t *testing.T) {
 			}
 		}
 	}
-	got = run(t, endless, Check{Name: "n", Path: "/", Expect: Expect{BodyRegex: []string{"^x"}}})
+	got = run(t, endless, Check{Name: "n", Path: "/", Expect: Expect{BodyRegex{"^x"}}})
 	require.Equal(t, record.CheckPassed, got.Result, "what is asked of it is in its first MiB")
 	require.Less(t, sent.Load(), int64(64<<20))
 }
@@ -138,16 +138,16 @@ func TestCompressedAnswersAreReadAsTheyAre(t *testing.T) {
 		}
 	}
 	hello := Check{Name: "n", Path: "/", Expect: Expect{
-		BodyRegex: []string{"^hello$"}, Headers: map[string]string{"Content-Encoding": "^gzip$", "X-Asked": "^gzip$"},
+		BodyRegex{"^hello$"}, Headers{"Content-Encoding": "^gzip$", "X-Asked": "^gzip$"},
 	}}
 	require.Equal(t, record.CheckPassed, run(t, zipped("hello", 0), hello).Result)
 	got := run(t, zipped("hello", 6), hello)
 	require.Equal(t, record.CheckFailed, got.Result)
 	require.Contains(t, got.Detail, "the answer breaks off after 5 bytes")
 	// A little that unfolds to much is read as far as any other body.
-	bomb := run(t, zipped(strings.Repeat("x", 20<<20), 0), Check{Name: "n", Path: "/", Expect: Expect{JSON: map[string]any{"a": 1}}})
+	bomb := run(t, zipped(strings.Repeat("x", 20<<20), 0), Check{Name: "n", Path: "/", Expect: Expect{JSON{"a": 1}}})
 	require.Contains(t, bomb.Detail, "the body is longer than 1048576 bytes")
-	own := Check{Name: "n", Path: "/", Headers: map[string]string{"Accept-Encoding": "br"}, Expect: Expect{Headers: map[string]string{"X-Asked": "^br$"}}}
+	own := Check{Name: "n", Path: "/", Headers: map[string]string{"Accept-Encoding": "br"}, Expect: Expect{Headers{"X-Asked": "^br$"}}}
 	require.Equal(t, record.CheckPassed, run(t, zipped("", 0), own).Result, "a check may ask for another")
 }
 
@@ -276,7 +276,7 @@ func TestTheTimeToConnectIsNotTheApplications(t *testing.T) {
 		time.Sleep(80 * time.Millisecond)
 		return net.Dial(network, address)
 	}}
-	got := Run(t.Context(), Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/", Expect: Expect{MaxLatency: 60 * time.Millisecond}}}}, target, nil)[0]
+	got := Run(t.Context(), Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/", Expect: Expect{MaxLatency(60 * time.Millisecond)}}}}, target, nil)[0]
 	require.Equal(t, record.CheckPassed, got.Result, got.Detail)
 	require.Greater(t, got.Seconds, 0.08)
 }
@@ -290,7 +290,7 @@ func TestWhatIsSent(t *testing.T) {
 	target.BaseURL += "/portal/"
 	got := Run(t.Context(), Suite{Attempts: 1, Checks: []Check{{
 		Name: "n", Method: "POST", Path: "/a%2Fb?x=1&y=%20", Body: "hello", Headers: map[string]string{"host": "portal.example.com", "content-type": "text/plain"},
-		Expect: Expect{BodyRegex: []string{`^POST portal\.example\.com /portal/a%2Fb\?x=1&y=%20 agent=stagecrew-smoke kind=text/plain body=hello$`}},
+		Expect: Expect{BodyRegex{`^POST portal\.example\.com /portal/a%2Fb\?x=1&y=%20 agent=stagecrew-smoke kind=text/plain body=hello$`}},
 	}}}, target, nil)[0]
 	require.Equal(t, record.CheckPassed, got.Result, got.Detail)
 }
@@ -308,7 +308,7 @@ func TestTheEndOfAConnectionThatComesLateIsNoLatency(t *testing.T) {
 		_ = connection.Close()
 	}))
 	defer server.Close()
-	suite := Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/", Expect: Expect{MaxLatency: held / 2}}}}
+	suite := Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/", Expect: Expect{MaxLatency(held / 2)}}}}
 	got := Run(t.Context(), suite, Target{Name: "Pod/a", BaseURL: server.URL}, nil)[0]
 	require.Equal(t, record.CheckPassed, got.Result, got.Detail)
 }

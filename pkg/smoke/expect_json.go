@@ -2,6 +2,7 @@ package smoke
 
 import (
 	"bytes"
+	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -12,21 +13,45 @@ import (
 	"strings"
 )
 
-func (e Expect) judgeJSON(body []byte) error {
-	document, err := decode(body)
+// JSON is what a body of JSON must hold: dotted path -> value. Numbers in a path are
+// places in a list, `\.` is a dot within a key. gjson is no help here: it reads *, ?, #,
+// | and @ in a key as its own.
+type JSON map[string]any
+
+func init() {
+	declare("json", func(n *node, key string) JSON {
+		return take(n, key, shape{"an object of dotted paths", schema{"type": "object"}}, as[map[string]any])
+	})
+}
+
+func (j JSON) of() part { return ofBody }
+
+func (j JSON) validate(_ Suite, report reporter) {
+	for _, path := range slices.Sorted(maps.Keys(j)) {
+		if slices.Contains(keys(path), "") {
+			report("json", "%q is not keys with dots between them", path)
+		}
+	}
+}
+
+func (j JSON) judge(_ context.Context, a answer) error {
+	if a.over {
+		return fmt.Errorf("the body is longer than %d bytes, which is what is read of it: %s", maxBody, excerpt(a.body))
+	}
+	document, err := decode(a.body)
 	if err != nil {
-		return fmt.Errorf("the body is not JSON: %s", excerpt(body))
+		return fmt.Errorf("the body is not JSON: %s", excerpt(a.body))
 	}
 	var problems []error
-	for _, path := range slices.Sorted(maps.Keys(e.JSON)) {
+	for _, path := range slices.Sorted(maps.Keys(j)) {
 		got, found := lookup(document, path)
 		switch {
 		case !found:
-			problems = append(problems, fmt.Errorf("the body has nothing at \"%s\", it is %s", path, excerpt(body)))
-		case !equal(e.JSON[path], got) && sensitive.MatchString(path):
+			problems = append(problems, fmt.Errorf("the body has nothing at \"%s\", it is %s", path, excerpt(a.body)))
+		case !equal(j[path], got) && sensitive.MatchString(path):
 			problems = append(problems, fmt.Errorf("\"%s\" is not what it should be", path))
-		case !equal(e.JSON[path], got):
-			problems = append(problems, fmt.Errorf("\"%s\" is %s, should be %s", path, show(got), show(e.JSON[path])))
+		case !equal(j[path], got):
+			problems = append(problems, fmt.Errorf("\"%s\" is %s, should be %s", path, show(got), show(j[path])))
 		}
 	}
 	return errors.Join(problems...)

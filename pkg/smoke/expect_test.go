@@ -53,8 +53,8 @@ func TestWhatAnAnswerMustBe(t *testing.T) {
 		w.Header()["Set-Cookie"] = []string{"a=1", "sid=2; HttpOnly"}
 		w.Header().Set("X-Empty", "")
 	}
-	json := func(path string, value any) Expect { return Expect{JSON: map[string]any{path: value}} }
-	header := func(name, pattern string) Expect { return Expect{Headers: map[string]string{name: pattern}} }
+	json := func(path string, value any) Expect { return Expect{JSON{path: value}} }
+	header := func(name, pattern string) Expect { return Expect{Headers{name: pattern}} }
 	cases := map[string]struct {
 		handler http.HandlerFunc
 		expect  Expect
@@ -63,18 +63,18 @@ func TestWhatAnAnswerMustBe(t *testing.T) {
 		"status 200 is the default":      {ok, Expect{}, ""},
 		"201 is not 200":                 {reply(201, "", ""), Expect{}, "status 201, should be 200"},
 		"another status":                 {reply(503, "", "starting"), Expect{}, "status 503, should be 200: starting"},
-		"an expected refusal":            {reply(401, "", ""), Expect{Status: Statuses{"401"}}, ""},
-		"one of several":                 {reply(404, "", ""), Expect{Status: Statuses{"401", "404"}}, ""},
-		"none of several":                {reply(500, "", ""), Expect{Status: Statuses{"401", "2xx"}}, "status 500, should be 401 or 2xx"},
-		"one of a class":                 {reply(204, "", ""), Expect{Status: Statuses{"2xx"}}, ""},
-		"429 where it is wanted":         {reply(429, "", ""), Expect{Status: Statuses{"4xx"}}, ""},
+		"an expected refusal":            {reply(401, "", ""), Expect{Status{"401"}}, ""},
+		"one of several":                 {reply(404, "", ""), Expect{Status{"401", "404"}}, ""},
+		"none of several":                {reply(500, "", ""), Expect{Status{"401", "2xx"}}, "status 500, should be 401 or 2xx"},
+		"one of a class":                 {reply(204, "", ""), Expect{Status{"2xx"}}, ""},
+		"429 where it is wanted":         {reply(429, "", ""), Expect{Status{"4xx"}}, ""},
 		"a redirect is an answer":        {redirect, Expect{}, "status 302 to /login, should be 200"},
-		"content type":                   {ok, Expect{ContentType: "application/json"}, ""},
-		"content type in other letters":  {reply(200, "Text/HTML;charset=UTF-8", ""), Expect{ContentType: "text/html; charset=utf-8"}, ""},
-		"another charset":                {reply(200, "text/html; charset=latin1", ""), Expect{ContentType: "text/html; charset=utf-8"}, `content type "text/html; charset=latin1", should be "text/html; charset=utf-8"`},
-		"a longer content type":          {reply(200, "application/json-seq", ""), Expect{ContentType: "application/json"}, "should be"},
-		"the HTML fallback is not JSON":  {reply(200, "text/html", "<html>"), Expect{ContentType: "application/json"}, `content type "text/html", should be "application/json"`},
-		"JSON value":                     {ok, Expect{JSON: map[string]any{"status": "ok", "items.0.n": 2.0}}, ""},
+		"content type":                   {ok, Expect{ContentType("application/json")}, ""},
+		"content type in other letters":  {reply(200, "Text/HTML;charset=UTF-8", ""), Expect{ContentType("text/html; charset=utf-8")}, ""},
+		"another charset":                {reply(200, "text/html; charset=latin1", ""), Expect{ContentType("text/html; charset=utf-8")}, `content type "text/html; charset=latin1", should be "text/html; charset=utf-8"`},
+		"a longer content type":          {reply(200, "application/json-seq", ""), Expect{ContentType("application/json")}, "should be"},
+		"the HTML fallback is not JSON":  {reply(200, "text/html", "<html>"), Expect{ContentType("application/json")}, `content type "text/html", should be "application/json"`},
+		"JSON value":                     {ok, Expect{JSON{"status": "ok", "items.0.n": 2.0}}, ""},
 		"another JSON value":             {ok, json("status", "up"), `"status" is "ok", should be "up"`},
 		"a JSON object":                  {ok, json("items.0", map[string]any{"n": 2, "kind": "API"}), ""},
 		"a JSON list":                    {ok, json("items", []any{map[string]any{"n": 2, "kind": "API"}}), ""},
@@ -91,19 +91,19 @@ func TestWhatAnAnswerMustBe(t *testing.T) {
 		"two JSON values":                {reply(200, "", "{}{}"), json("a", 1.0), "the body is not JSON"},
 		"no body":                        {reply(200, "", ""), json("a", 1.0), "the body is not JSON"},
 		"JSON that is too long to read":  {reply(200, "", "["+strings.Repeat("1,", maxBody)+"1]"), json("0", 1.0), "the body is longer than 1048576 bytes"},
-		"body":                           {ok, Expect{BodyRegex: []string{`"kind":"API"`, "^{"}}, ""},
-		"another body":                   {ok, Expect{BodyRegex: []string{"status", "nothing"}}, `the body does not match "nothing"`},
-		"a body that must not be":        {ok, Expect{BodyNotRegex: []string{"nothing", "status"}}, `the body matches "status", which it must not`},
-		"the end of a long body":         {long, Expect{BodyRegex: []string{"end"}}, `the body does not match "end"`},
-		"the beginning of a long body":   {long, Expect{BodyRegex: []string{"^x"}}, ""},
+		"body":                           {ok, Expect{BodyRegex{`"kind":"API"`, "^{"}}, ""},
+		"another body":                   {ok, Expect{BodyRegex{"status", "nothing"}}, `the body does not match "nothing"`},
+		"a body that must not be":        {ok, Expect{BodyNotRegex{"nothing", "status"}}, `the body matches "status", which it must not`},
+		"the end of a long body":         {long, Expect{BodyRegex{"end"}}, `the body does not match "end"`},
+		"the beginning of a long body":   {long, Expect{BodyRegex{"^x"}}, ""},
 		"a header":                       {ok, header("Content-Type", "charset=utf-8$"), ""},
 		"another header":                 {ok, header("content-type", "^text/"), `header content-type is "application/json; charset=utf-8", should match "^text/"`},
 		"an absent header":               {ok, header("X-Frame-Options", ".*"), "there is no header X-Frame-Options"},
 		"an empty header is there":       {cookies, header("X-Empty", "^$"), ""},
 		"the second of two headers":      {cookies, header("Set-Cookie", "HttpOnly"), ""},
 		"neither of two headers":         {cookies, header("Set-Cookie", "Secure"), `header Set-Cookie is ***, should match "Secure"`},
-		"fast enough":                    {slow, Expect{MaxLatency: 5 * time.Second}, ""},
-		"too slow":                       {slow, Expect{MaxLatency: 15 * time.Millisecond}, "ms, should take at most 15ms"},
+		"fast enough":                    {slow, Expect{MaxLatency(5 * time.Second)}, ""},
+		"too slow":                       {slow, Expect{MaxLatency(15 * time.Millisecond)}, "ms, should take at most 15ms"},
 		"control characters are visible": {reply(500, "", "a\n::error::b\x1b[0m\u202e"), Expect{}, `status 500, should be 200: a\n::error::b\x1b[0m\u202e`},
 		"text that is not UTF-8":         {reply(500, "", "a\xff\xfeb"), Expect{}, `status 500, should be 200: a?b`},
 		"an endless word":                {reply(500, "", strings.Repeat("é", 5000)), Expect{}, "é…"},

@@ -1,0 +1,145 @@
+package smoke
+
+import (
+	"bytes"
+	"context"
+	"io"
+	"net/http"
+	"reflect"
+	"regexp"
+	"slices"
+)
+
+// Expect is what an answer must be: all of it must hold. Without a [Status] it asks for
+// status 200.
+type Expect []Expectation
+
+// Expectation is one thing that an answer must be. Each has a Go file of its own,
+// expect_*.go, which declares the key of `expect` in a file of checks and says how its
+// value is read, what is allowed and what an answer must be.
+type Expectation interface {
+	// of is what it looks at.
+	of() part
+	// validate reports what is wrong with the expectation itself, in a suite that has
+	// its defaults.
+	validate(s Suite, report reporter)
+	// judge says what is not as expected. Its texts are quoted and redacted when they
+	// become a result's detail, and not before.
+	judge(ctx context.Context, a answer) error
+}
+
+// part is what of an answer an expectation looks at; they are judged in this order.
+type part int
+
+const (
+	ofStatus part = iota
+	ofHeader
+	ofBody
+	ofTime
+)
+
+// declaration is a key of `expect`.
+type declaration struct {
+	key string
+	of  part
+	// read gives what a file says, false when it says nothing.
+	read func(n *node, key string) (Expectation, bool)
+}
+
+var declarations []declaration
+
+// declare makes a key of `expect` known; read gives the zero value when a file says
+// nothing.
+func declare[E Expectation](key string, read func(n *node, key string) E) {
+	var zero E
+	declarations = append(declarations, declaration{key, zero.of(), func(n *node, key string) (Expectation, bool) {
+		e := read(n, key)
+		v := reflect.ValueOf(e)
+		return e, !v.IsZero() && (v.Kind() != reflect.Map || v.Len() > 0)
+	}})
+	slices.SortStableFunc(declarations, func(a, b declaration) int { return int(a.of) - int(b.of) })
+}
+
+func (p *parser) expect(i int, value any) (e Expect) {
+	n := p.object("expect", i, "expect", value)
+	for _, d := range declarations {
+		if one, said := d.read(n, d.key); said {
+			e = append(e, one)
+		}
+	}
+	n.end()
+	return e
+}
+
+// withDefaults asks for a status, and orders the expectations as they are judged.
+func (e Expect) withDefaults() Expect {
+	e = slices.Clone(e)
+	if !slices.ContainsFunc(e, func(one Expectation) bool { return one.of() == ofStatus }) {
+		e = append(e, Status{"200"})
+	}
+	slices.SortStableFunc(e, func(a, b Expectation) int { return int(a.of()) - int(b.of()) })
+	return e
+}
+
+// validate looks at what an answer to a method must be.
+func (e Expect) validate(s Suite, method string, report reporter) {
+	for _, one := range e {
+		one.validate(s, func(field, format string, args ...any) { report("expect."+field, format, args...) })
+	}
+	if method == http.MethodHead && slices.ContainsFunc(e, func(one Expectation) bool { return one.of() == ofBody }) {
+		report("expect", "the answer to HEAD has no body to look at")
+	}
+}
+
+// judge gives an error that says what is not as expected. What ctx cut short is no
+// judgement: its error comes back.
+func (e Expect) judge(ctx context.Context, a answer) error {
+	err := e.judged(ctx, a)
+	if ctx.Err() != nil {
+		return ctx.Err()
+	}
+	return err
+}
+
+func (e Expect) judged(ctx context.Context, a answer) error {
+	for _, one := range e {
+		if a.broken != nil && one.of() != ofStatus {
+			break
+		}
+		if err := one.judge(ctx, a); err != nil {
+			return err
+		}
+	}
+	return a.broken
+}
+
+// validPattern reports a regular expression that is none.
+func validPattern(field, pattern string, report reporter) {
+	if _, err := regexp.Compile(pattern); err != nil {
+		report(field, "%v", err)
+	}
+}
+
+// matches reports whether a pattern matches; one that Validate would refuse never does.
+// A long pattern and a long body take minutes together: the text ends with ctx.
+func matches(ctx context.Context, pattern string, text []byte) bool {
+	compiled, err := regexp.Compile(pattern)
+	return err == nil && compiled.MatchReader(runesUntilDone{ctx, bytes.NewReader(text)})
+}
+
+// runesUntilDone is a text that ends with ctx.
+type runesUntilDone struct {
+	ctx context.Context //nolint:containedctx // a reader passes none
+	*bytes.Reader
+}
+
+// ReadRune gives the next rune.
+func (r runesUntilDone) ReadRune() (rune, int, error) {
+	if r.ctx.Err() != nil {
+		return 0, 0, io.EOF
+	}
+	return r.Reader.ReadRune()
+}
+
+// excerpt is more of a body than a message can show.
+func excerpt(body []byte) []byte { return body[:min(len(body), 16<<10)] }
