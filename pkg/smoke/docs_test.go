@@ -6,7 +6,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"regexp"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -101,20 +100,6 @@ func TestTheExamplesOfTheReferenceDoWhatItSays(t *testing.T) {
 	}
 	require.Equal(t, 8, ran)
 	require.NotEmpty(t, mistakes)
-}
-
-func TestTheReferenceNamesEachKey(t *testing.T) {
-	text, _ := reference(t)
-	_, err := smoke.Parse([]byte(`{"?": 1, "checks": [{"?": 1, "expect": {"?": 1}}]}`))
-	require.Error(t, err)
-	keys := 0
-	for _, m := range regexp.MustCompile(`known are (.*)`).FindAllStringSubmatch(err.Error(), -1) {
-		for _, key := range strings.Split(m[1], ", ") {
-			require.Contains(t, text, "\n| `"+key+"` |")
-			keys++
-		}
-	}
-	require.Equal(t, 23, keys)
 }
 
 func TestTheReferenceNamesTheChecksOfThePreset(t *testing.T) {

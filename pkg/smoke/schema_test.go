@@ -1,0 +1,134 @@
+package smoke
+
+import (
+	"bytes"
+	"encoding/json"
+	"flag"
+	"os"
+	"regexp"
+	"strings"
+	"testing"
+
+	"github.com/santhosh-tekuri/jsonschema/v6"
+	"github.com/stretchr/testify/require"
+	"sigs.k8s.io/yaml"
+)
+
+//go:generate go test -run TestTheSchemaSaysWhatAFileMayHold -update .
+
+var update = flag.Bool("update", false, "write the generated schema")
+
+const (
+	schemaFile = "../../docs/smoke.schema.json"
+	document   = "../../docs/smoke.md"
+)
+
+// sections are the parts of the document with a table of each object's keys.
+var sections = map[string]string{"suite": "## The file", "check": "## A check", "expect": "## What an answer must be"}
+
+// meanings are what the document says of the keys of an object.
+func meanings(t *testing.T, kind string) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(document)
+	require.NoError(t, err)
+	_, section, found := strings.Cut(string(text), sections[kind]+"\n")
+	require.True(t, found, sections[kind])
+	section, _, _ = strings.Cut(section, "\n## ")
+	words := map[string]string{}
+	for _, row := range regexp.MustCompile("(?m)^\\| `(\\w+)` \\| (.*?) \\|(?: (.*?) ?\\|)?$").FindAllStringSubmatch(section, -1) {
+		words[row[1]] = row[2]
+		if row[3] != "" {
+			words[row[1]] += "; default: " + row[3]
+		}
+	}
+	return words
+}
+
+// object is the schema of an object, from what the parser knows and the document says.
+func (p *parser) schema(t *testing.T, kind string, required ...string) schema {
+	t.Helper()
+	words := meanings(t, kind)
+	properties := schema{}
+	for _, f := range p.objects[kind].fields {
+		require.Contains(t, words, f.key, "docs/smoke.md, %s: no row for the key", sections[kind])
+		property := schema{"description": strings.ReplaceAll(words[f.key], "`", "")}
+		for key, value := range f.shape.schema {
+			property[key] = value
+		}
+		properties[f.key] = property
+		delete(words, f.key)
+	}
+	require.Empty(t, words, "docs/smoke.md, %s: a row for a key that there is not", sections[kind])
+	made := schema{"type": "object", "additionalProperties": false, "properties": properties}
+	if len(required) > 0 {
+		made["required"] = required
+	}
+	return made
+}
+
+func schemaOfAFile(t *testing.T) []byte {
+	t.Helper()
+	p := newParser()
+	p.suite(map[string]any{"checks": []any{map[string]any{}}})
+	file, check := p.schema(t, "suite", "checks"), p.schema(t, "check", "name", "path")
+	property := func(s schema, key string) schema { return s["properties"].(schema)[key].(schema) } //nolint:forcetypeassert // made above
+	for key, value := range p.schema(t, "expect") {
+		property(check, "expect")[key] = value
+	}
+	checks := property(file, "checks")
+	checks["items"], checks["minItems"], checks["maxItems"] = check, 1, maxChecks
+	file["$schema"], file["title"] = "https://json-schema.org/draft/2020-12/schema", "Smoke checks of stagecrew"
+	var text bytes.Buffer
+	encoder := json.NewEncoder(&text)
+	encoder.SetEscapeHTML(false)
+	encoder.SetIndent("", "  ")
+	require.NoError(t, encoder.Encode(file))
+	return text.Bytes()
+}
+
+// A key without a row in docs/smoke.md, or one that the schema lacks, fails here.
+func TestTheSchemaSaysWhatAFileMayHold(t *testing.T) {
+	text := schemaOfAFile(t)
+	if *update {
+		require.NoError(t, os.WriteFile(schemaFile, text, 0o644))
+	}
+	written, err := os.ReadFile(schemaFile)
+	require.NoError(t, err)
+	require.Equal(t, string(text), string(written), "run make generate")
+}
+
+func TestTheSchemaAcceptsWhatParseAccepts(t *testing.T) {
+	compiler := jsonschema.NewCompiler()
+	description, err := jsonschema.UnmarshalJSON(bytes.NewReader(schemaOfAFile(t)))
+	require.NoError(t, err)
+	require.NoError(t, compiler.AddResource("smoke.json", description))
+	compiled, err := compiler.Compile("smoke.json")
+	require.NoError(t, err)
+	content, err := os.ReadFile(document)
+	require.NoError(t, err)
+	files := map[string]bool{
+		`{consecutive: 1.5, checks: [{name: a, path: /}]}`: false,
+		`{checks: []}`:                                   false,
+		`{checks: [{name: a}]}`:                          false,
+		`{checks: [{name: a, path: /, pth: /}]}`:         false,
+		`{checks: [{name: a, path: /, method: DELETE}]}`: false,
+		`{checks: [{name: a, path: /, expect: {status: [200, 3XX], json: {a: null}}}]}`: true,
+		`{checks: [{name: a, path: /, expect: {status: 99}}]}`:                          false,
+		`{checks: [{name: a, path: /, expect: {bodyRegex: []}}]}`:                       false,
+		`{checks: [{name: a, path: /, expect: {maxLatency: 1.5s}}]}`:                    true,
+		`{checks: [{name: a, path: /, expect: {maxLatency: 5}}]}`:                       false,
+		`{checks: [{name: a, path: /, expect: {code: 200}}]}`:                           false,
+	}
+	for _, block := range regexp.MustCompile("(?ms)^```yaml( wrong)?\n(.*?)^```$").FindAllStringSubmatch(string(content), -1) {
+		files[block[2]] = block[1] == ""
+	}
+	for text, good := range files {
+		document, err := yaml.YAMLToJSONStrict([]byte(text))
+		require.NoError(t, err)
+		_, err = Parse(document)
+		require.Equal(t, good, err == nil, "Parse: %s: %v", text, err)
+		value, err := jsonschema.UnmarshalJSON(bytes.NewReader(document))
+		require.NoError(t, err)
+		require.Equal(t, good, compiled.Validate(value) == nil, "the schema: %s", text)
+	}
+}
