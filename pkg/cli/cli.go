@@ -66,6 +66,7 @@ func (c command) cobra(code *int, environ []string, stdout, stderr io.Writer) *c
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		resolveErr := config.Resolve(cmd.Flags(), environ)
 		s := newSession(c.Name, settings, environ, stdout, stderr)
+		defer s.catchStrays(stderr)()
 		smoke := cmd.Flags().Lookup("smoke")
 		s.smokeByDefault = smoke != nil && !smoke.Changed
 		if err := s.misplaced(); err != nil {

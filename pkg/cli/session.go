@@ -71,6 +71,7 @@ func newSession(name string, settings config.Settings, environ []string, stdout,
 	log.SetFlags(0)
 	log.SetOutput(s.stderr)
 	logrus.SetOutput(s.stderr)
+	staying()
 	s.update(func(r *record.Record) {
 		*r = record.Record{Schema: record.RecordSchema, Command: name, Run: s.actions.Run()}
 	})
