@@ -27,7 +27,7 @@ type supervisor struct {
 	say  func(format string, args ...any)
 	// kept counts the components that are kept running until life ends; that of a
 	// node ends with its namespaces only.
-	life context.Context
+	life context.Context //nolint:containedctx // as above
 	kept sync.WaitGroup
 }
 

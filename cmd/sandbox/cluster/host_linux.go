@@ -192,7 +192,7 @@ func kill(ctx context.Context, node Node) error {
 	}
 	started, err := startTime(pid)
 	if err != nil {
-		return nil // it ended meanwhile
+		return nil //nolint:nilerr // it ended meanwhile
 	}
 	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil && !errors.Is(err, syscall.ESRCH) {
 		return fmt.Errorf("ending the node's first process %d: %w", pid, err)
