@@ -81,7 +81,7 @@ func results(t *testing.T, handler http.Handler, environment map[string]string) 
 // withToken is the environment of a run that may read the catalog.
 var withToken = map[string]string{"BACKSTAGE_SMOKE_TOKEN": token}
 
-func TestThePresetTellsAHealthyPortalFromABrokenOne(t *testing.T) {
+func TestSmokeYAML_TellsAHealthyPortalFromABrokenOne(t *testing.T) {
 	html := reply{200, "text/html; charset=utf-8", page}
 	cases := map[string]struct {
 		change map[string]reply
@@ -115,19 +115,19 @@ func TestThePresetTellsAHealthyPortalFromABrokenOne(t *testing.T) {
 	}
 }
 
-func TestThePresetWorksWithoutAToken(t *testing.T) {
+func TestSmokeYAML_WorksWithoutAToken(t *testing.T) {
 	got := results(t, portal(nil), nil)
 	require.NotContains(t, got, "catalog with a token")
 	require.Len(t, got, 6)
 }
 
-func TestThePluginsOfThePresetCanBeNamed(t *testing.T) {
+func TestSmokeYAML_ThePluginsCanBeNamed(t *testing.T) {
 	got := results(t, portal(nil), map[string]string{"BACKSTAGE_SMOKE_PLUGINS": "catalog, scaffolder"})
 	require.Equal(t, []string{"passed", "failed"}, []string{got["catalog keys"], got["scaffolder keys"]})
 	require.NotContains(t, got, "app keys")
 }
 
-func TestThePresetHoldsForTheExample(t *testing.T) {
+func TestSmokeYAML_HoldsForTheExample(t *testing.T) {
 	const dist = "../../examples/backstage/packages/app/dist"
 	template, err := os.ReadFile(dist + "/index.html.tmpl")
 	require.NoError(t, err)
@@ -143,7 +143,7 @@ func TestThePresetHoldsForTheExample(t *testing.T) {
 	}
 }
 
-func TestLogPatternsMatchTheLinesThatBackendsWrite(t *testing.T) {
+func TestLogPatterns_MatchTheLinesThatBackendsWrite(t *testing.T) {
 	lines := []string{
 		`{"level":"error","message":"Plugin 'app' threw an error during startup, waiting for 1 other plugins to finish before shutting down the process."}`,
 		`{"message":"Unhandled rejection Backend startup failed due to the following errors:\n  Plugin 'app' startup failed","name":"BackendStartupError"}`,

@@ -28,7 +28,7 @@ func step(t *testing.T) (a *Actions, out *strings.Builder, read func(string) str
 	}
 }
 
-func TestAnOutputCannotAddAnother(t *testing.T) {
+func TestActions_SetOutput_CannotAddAnother(t *testing.T) {
 	a, _, read := step(t)
 	require.NoError(t, a.SetOutput("cause", "line\n_GitHubActionsFileCommandDelimeter_\nverdict<<x\ngood"))
 	require.NoError(t, a.SetOutput("verdict", "bad"))
@@ -40,7 +40,7 @@ func TestAnOutputCannotAddAnother(t *testing.T) {
 	require.Error(t, a.SetOutput("a\nb", "x"))
 }
 
-func TestOnALaptopNothingIsWritten(t *testing.T) {
+func TestActions_OnALaptopNothingIsWritten(t *testing.T) {
 	var out strings.Builder
 	a := New(func(string) string { return "" }, &out)
 	require.False(t, a.Enabled())
@@ -53,18 +53,18 @@ func TestOnALaptopNothingIsWritten(t *testing.T) {
 	require.Equal(t, record.Run{}, a.Run())
 }
 
-func TestRunIsTheWorkflowRun(t *testing.T) {
+func TestActions_Run(t *testing.T) {
 	a, _, _ := step(t)
 	require.Equal(t, record.Run{ID: "7", Attempt: "2", Actor: "octocat", Commit: "abc"}, a.Run())
 }
 
-func TestEachLineOfASecretIsMasked(t *testing.T) {
+func TestActions_Mask_EachLine(t *testing.T) {
 	a, out, _ := step(t)
 	a.Mask("first\nsecond\n\n")
 	require.Equal(t, "::add-mask::first\n::add-mask::second\n::add-mask::Zmlyc3QKc2Vjb25kCgo=\n", out.String())
 }
 
-func TestTheEleventhAnnotationIsAPlainLine(t *testing.T) {
+func TestActions_Error_TheEleventhIsAPlainLine(t *testing.T) {
 	a, out, _ := step(t)
 	for range 12 {
 		a.Error("deploy", "100% broken\n::warning::x")
@@ -73,7 +73,7 @@ func TestTheEleventhAnnotationIsAPlainLine(t *testing.T) {
 	require.Equal(t, 2, strings.Count(out.String(), "::stop-commands::"))
 }
 
-func TestForeignTextIsNotObeyed(t *testing.T) {
+func TestActions_Guarded_ForeignTextIsNotObeyed(t *testing.T) {
 	a, out, _ := step(t)
 	a.Untrusted("::set-output name=x::y")
 	require.Regexp(t, `^::stop-commands::(stop-[0-9a-f]{32})\n::set-output name=x::y\n::stop-[0-9a-f]{32}::\n$`, out.String())
@@ -86,7 +86,7 @@ func TestForeignTextIsNotObeyed(t *testing.T) {
 	require.NotContains(t, log.String(), "##[")
 }
 
-func TestASummaryThatGitHubWouldDropIsCut(t *testing.T) {
+func TestActions_Summary_IsCutWhereGitHubWouldDropIt(t *testing.T) {
 	a, _, read := step(t)
 	require.NoError(t, a.Summary(strings.Repeat("ä", 1<<20)))
 	text := read("summary")

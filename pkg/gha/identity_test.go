@@ -25,7 +25,7 @@ func issuer(t *testing.T, status int, body string) map[string]string {
 	return map[string]string{"GITHUB_ACTIONS": "true", "ACTIONS_ID_TOKEN_REQUEST_URL": server.URL + "/token?api-version=2.0", "ACTIONS_ID_TOKEN_REQUEST_TOKEN": "request-token"}
 }
 
-func TestTheIdentityTokenIsMaskedAndItsAbsenceExplained(t *testing.T) {
+func TestActions_IdentityToken_IsMaskedAndItsAbsenceExplained(t *testing.T) {
 	wrong := issuer(t, http.StatusOK, `{"value":"a.b.c"}`)
 	wrong["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = "stale"
 	down := issuer(t, http.StatusOK, "")
@@ -59,7 +59,7 @@ func TestTheIdentityTokenIsMaskedAndItsAbsenceExplained(t *testing.T) {
 	}
 }
 
-func TestTheSourceIsThatOfTheWorkflow(t *testing.T) {
+func TestActions_Source_IsThatOfTheWorkflow(t *testing.T) {
 	environment := map[string]string{
 		"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "org/repo", "GITHUB_REF": "refs/tags/v1", "GITHUB_SHA": "abc",
 		"GITHUB_WORKFLOW_REF": "org/repo/.github/workflows/release.yml@refs/tags/v1", "GITHUB_RUN_ID": "7", "GITHUB_RUN_ATTEMPT": "2", "GITHUB_EVENT_NAME": "push",

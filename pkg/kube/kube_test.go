@@ -31,7 +31,7 @@ func write(t *testing.T, server string) string {
 	return path
 }
 
-func TestNamespaceComesFromTheContextUnlessGiven(t *testing.T) {
+func TestNamespace_ComesFromTheContextUnlessGiven(t *testing.T) {
 	path := write(t, "https://127.0.0.1:1")
 	for name, c := range map[string]struct {
 		options Options
@@ -50,7 +50,7 @@ func TestNamespaceComesFromTheContextUnlessGiven(t *testing.T) {
 	}
 }
 
-func TestBadKubeconfigsSayWhatIsWrong(t *testing.T) {
+func TestConnect_BadKubeconfigsSayWhatIsWrong(t *testing.T) {
 	path := write(t, "https://127.0.0.1:1")
 	broken := filepath.Join(t.TempDir(), "broken")
 	require.NoError(t, os.WriteFile(broken, []byte("{"), 0o600))
@@ -72,7 +72,7 @@ func TestBadKubeconfigsSayWhatIsWrong(t *testing.T) {
 	}
 }
 
-func TestClientGoDoesNotEndTheProcess(t *testing.T) {
+func TestConnect_ClientGoDoesNotEndTheProcess(t *testing.T) {
 	before := len(record.Panics())
 	done := make(chan struct{})
 	go func() {
@@ -86,12 +86,12 @@ func TestClientGoDoesNotEndTheProcess(t *testing.T) {
 	require.ErrorAs(t, record.Guard(func() error { klog.Fatal("no way on"); return nil }), &panicked)
 }
 
-func TestWhichKubeconfigNamesNoCluster(t *testing.T) {
+func TestConnect_WhichKubeconfigNamesNoCluster(t *testing.T) {
 	require.Equal(t, "no file was found", namesNone(nil))
 	require.Equal(t, "a, b names no cluster", namesNone([]string{"a", "b"}))
 }
 
-func TestWithoutAnyKubeconfigTheErrorSaysSo(t *testing.T) {
+func TestConnect_WithoutAnyKubeconfig(t *testing.T) {
 	empty := filepath.Join(t.TempDir(), "config")
 	require.NoError(t, os.WriteFile(empty, []byte("apiVersion: v1\nkind: Config\n"), 0o600))
 	_, err := Connect(Options{Kubeconfig: empty})

@@ -54,7 +54,7 @@ func answering(code int, header ...string) func() (*http.Response, error) {
 	}
 }
 
-func TestRequestsAreRepeatedWhereThatIsSafe(t *testing.T) {
+func TestPatience_RepeatsWhereThatIsSafe(t *testing.T) {
 	refused := failing(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
 	noSuchHost := failing(&net.OpError{Op: "dial", Err: &net.DNSError{IsNotFound: true}})
 	reset := failing(&net.OpError{Op: "read", Err: syscall.ECONNRESET})
@@ -95,7 +95,7 @@ func TestRequestsAreRepeatedWhereThatIsSafe(t *testing.T) {
 	}
 }
 
-func TestTheWaitForAnAPIServerIsTold(t *testing.T) {
+func TestPatience_TheWaitIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lines bytes.Buffer
 		log := slog.New(slog.NewTextHandler(&lines, nil))
@@ -116,7 +116,7 @@ func TestTheWaitForAnAPIServerIsTold(t *testing.T) {
 	})
 }
 
-func TestTheWaitForAnAPIServerEndsWithTheContext(t *testing.T) {
+func TestPatience_EndsWithTheContext(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), time.Second)
 		defer cancel()
@@ -131,7 +131,7 @@ func TestTheWaitForAnAPIServerEndsWithTheContext(t *testing.T) {
 }
 
 // The answer of an application through the API server's proxy is not the API server's.
-func TestWhatAnApplicationAnswersIsAskedOnce(t *testing.T) {
+func TestPatience_WhatAnApplicationAnswersIsAskedOnce(t *testing.T) {
 	asked := 0
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked++

@@ -20,7 +20,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-func TestTheServiceDoorLeadsThroughTheProxyAsTheClustersUser(t *testing.T) {
+func TestCluster_ServiceTransport_LeadsThroughTheProxyAsTheClustersUser(t *testing.T) {
 	var got []string
 	server := httptest.NewTLSServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		got = append(got, r.URL.String()+" "+r.Header.Get("Authorization"))
@@ -47,7 +47,7 @@ func TestTheServiceDoorLeadsThroughTheProxyAsTheClustersUser(t *testing.T) {
 	}, got)
 }
 
-func TestARequestWithItsOwnCredentialsGoesToAReadyEndpoint(t *testing.T) {
+func TestCluster_ServiceTransport_WithItsOwnCredentialsToAReadyEndpoint(t *testing.T) {
 	yes, no, http7007, metrics := true, false, int32(7007), int32(9000)
 	nameHTTP, nameMetrics := "http", "metrics"
 	slice := &discoveryv1.EndpointSlice{
@@ -77,7 +77,7 @@ func TestARequestWithItsOwnCredentialsGoesToAReadyEndpoint(t *testing.T) {
 	require.ErrorContains(t, err, "none is ready on port 80")
 }
 
-func TestAnAnswerOfTheAPIServerItselfIsNoneOfTheApplication(t *testing.T) {
+func TestCluster_ServiceTransport_AnAnswerOfTheAPIServerItself(t *testing.T) {
 	status := func(message string) string {
 		return `{"kind":"Status","apiVersion":"v1","status":"Failure","message":"` + message + `","code":503}`
 	}
@@ -107,7 +107,7 @@ func TestAnAnswerOfTheAPIServerItselfIsNoneOfTheApplication(t *testing.T) {
 	}
 }
 
-func TestARedirectThroughTheProxyLeadsBackToTheService(t *testing.T) {
+func TestCluster_ServiceTransport_ARedirectLeadsBackToTheService(t *testing.T) {
 	base, err := url.Parse("https://api:6443/base")
 	require.NoError(t, err)
 	asked, err := url.Parse("http://target.invalid/login")
@@ -136,7 +136,7 @@ func TestWhoBrokeAConnection(t *testing.T) {
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }
 
-func TestAnAPIServerThatCannotBeReachedIsNoAnswer(t *testing.T) {
+func TestCluster_ServiceTransport_AnAPIServerThatCannotBeReached(t *testing.T) {
 	cluster, err := Connect(Options{Kubeconfig: write(t, "http://127.0.0.1:1")})
 	require.NoError(t, err)
 	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://target.invalid/", nil)

@@ -31,7 +31,7 @@ func foundBy(t *testing.T, plan record.Plan, change ...func(*Options)) (codes []
 	return codes, text
 }
 
-func TestTheVerifiedImageMustBeTheOneThatRuns(t *testing.T) {
+func TestCheck_TheVerifiedImageMustBeTheOneThatRuns(t *testing.T) {
 	web := func(image string, more ...string) string {
 		return strings.Replace(deployment, "registry.test/web@sha256:aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa", image, 1) + strings.Join(more, "")
 	}
@@ -87,7 +87,7 @@ func TestTheVerifiedImageMustBeTheOneThatRuns(t *testing.T) {
 	require.Contains(t, text, "app.image.repository and app.image.digest")
 }
 
-func TestWhatADeployWouldTakeAwayBlocksUnlessItIsAllowed(t *testing.T) {
+func TestCheck_WhatADeployWouldTakeAwayBlocksUnlessItIsAllowed(t *testing.T) {
 	claim := record.Deletion{Kind: "PersistentVolumeClaim", Namespace: "prod", Name: "data", Loss: "the data in it"}
 	old := record.Deletion{Group: "apps", Kind: "Deployment", Namespace: "prod", Name: "old", Loss: "its ready pod"}
 	password := record.Deletion{Kind: "Secret", Namespace: "prod", Name: "password"}
@@ -121,7 +121,7 @@ func TestWhatADeployWouldTakeAwayBlocksUnlessItIsAllowed(t *testing.T) {
 	}
 }
 
-func TestWhatARollbackCannotUndoIsSaid(t *testing.T) {
+func TestCheck_WhatARollbackCannotUndoIsSaid(t *testing.T) {
 	codes, text := foundBy(t, record.Plan{Manifest: deployment, Changes: []record.Change{{Object: "PersistentVolumeClaim/data", Action: "update", OneWay: "it grows"}}})
 	require.Equal(t, []string{"one-way"}, codes)
 	require.Contains(t, text, "PersistentVolumeClaim/data: a rollback cannot undo this change: it grows")

@@ -67,11 +67,11 @@ func checked(t *testing.T, client *fake.Clientset, manifest string, change ...fu
 	return found
 }
 
-func TestAnOrdinaryDeployRaisesNoConcern(t *testing.T) {
+func TestCheck_AnOrdinaryDeployRaisesNoConcern(t *testing.T) {
 	require.Empty(t, checked(t, cluster(nil), deployment))
 }
 
-func TestMissingPermissionsNameTheRuleToAdd(t *testing.T) {
+func TestCheck_MissingPermissionsNameTheRuleToAdd(t *testing.T) {
 	client := cluster(func(a *authorizationv1.ResourceAttributes) bool {
 		return a.Resource == "secrets" && (a.Verb == "list" || a.Verb == "create") || a.Resource == "leases" && a.Verb == "update" ||
 			a.Resource == "clusterroles" && a.Verb == "patch" || a.Resource == "events" || a.Subresource == "portforward"
@@ -107,7 +107,7 @@ func quota(hard, used map[corev1.ResourceName]string) *corev1.ResourceQuota {
 		Spec: corev1.ResourceQuotaSpec{Hard: list(hard)}, Status: corev1.ResourceQuotaStatus{Hard: list(hard), Used: list(used)}}
 }
 
-func TestQuotaIsComparedWithTheSurge(t *testing.T) {
+func TestCheck_QuotaIsComparedWithTheSurge(t *testing.T) {
 	type amounts = map[corev1.ResourceName]string
 	noUnavailable := strings.Replace(deployment, "replicas: 2", "replicas: 2\n  strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}", 1)
 	bare := strings.Replace(deployment, "        resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {cpu: 200m, memory: 128Mi}}\n", "", 1)
@@ -164,7 +164,7 @@ func node(arch string) *corev1.Node {
 		Allocatable: corev1.ResourceList{"cpu": resource.MustParse("2"), "memory": resource.MustParse("4Gi")}}}
 }
 
-func TestImages(t *testing.T) {
+func TestCheck_Images(t *testing.T) {
 	for name, c := range map[string]struct {
 		registry registry
 		nodes    []runtime.Object
@@ -196,7 +196,7 @@ func TestImages(t *testing.T) {
 	}
 }
 
-func TestAnImageThatNoNodeCanHave(t *testing.T) {
+func TestCheck_AnImageThatNoNodeCanHave(t *testing.T) {
 	digest := "@sha256:" + strings.Repeat("a", 64)
 	for image, valid := range map[string]bool{
 		"nginx": true, "a": true, "web:1.0": true, "registry.test:5000/team/web" + digest: true, "registry.test/web:1.0" + digest: true,
@@ -214,7 +214,7 @@ func TestAnImageThatNoNodeCanHave(t *testing.T) {
 	require.Contains(t, found[0].Message, "container web")
 }
 
-func TestWhatAChartContradictsItselfIn(t *testing.T) {
+func TestCheck_WhatAChartContradictsItselfIn(t *testing.T) {
 	with := func(old, new string) string {
 		require.Contains(t, deployment, old)
 		return strings.Replace(deployment, old, new, 1)
@@ -262,7 +262,7 @@ func TestWhatAChartContradictsItselfIn(t *testing.T) {
 	}
 }
 
-func TestWhatCannotBeReadIsSaid(t *testing.T) {
+func TestCheck_WhatCannotBeReadIsSaid(t *testing.T) {
 	client := cluster(nil)
 	client.PrependReactor("list", "resourcequotas", func(k8stesting.Action) (bool, runtime.Object, error) {
 		return true, nil, context.DeadlineExceeded

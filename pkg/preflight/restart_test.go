@@ -11,7 +11,7 @@ import (
 
 // Pods read the environment once, when they start: a chart without a checksum
 // annotation changes a setting that no pod has.
-func TestASettingThatNoPodReadsAnewIsNamed(t *testing.T) {
+func TestCheck_ASettingThatNoPodReadsAnewIsNamed(t *testing.T) {
 	made := "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: app}\n---\napiVersion: v1\nkind: Secret\nmetadata: {name: app}\n"
 	container := func(more string) string {
 		return strings.Replace(deployment, "        resources:", "        "+more+"\n        resources:", 1) + made

@@ -14,7 +14,7 @@ import (
 )
 
 // https://github.com/zilliztech/milvus-operator/issues/145
-func TestTheQuotaMustHoldTheRecordsOfADeployAndOfItsRollback(t *testing.T) {
+func TestCheck_TheQuotaMustHoldTheRecordsOfADeployAndOfItsRollback(t *testing.T) {
 	type amounts = map[corev1.ResourceName]string
 	secret := "---\napiVersion: v1\nkind: Secret\nmetadata: {name: creds}\n"
 	created := []record.Change{{Object: "Secret/creds", Action: "create"}}
@@ -54,7 +54,7 @@ func TestTheQuotaMustHoldTheRecordsOfADeployAndOfItsRollback(t *testing.T) {
 	}
 }
 
-func TestANamespaceOnItsWayOutBlocks(t *testing.T) {
+func TestCheck_ANamespaceOnItsWayOutBlocks(t *testing.T) {
 	namespace := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "prod"}, Status: corev1.NamespaceStatus{Phase: corev1.NamespaceTerminating}}
 	found := checked(t, cluster(nil, namespace), deployment)
 	require.Len(t, found, 1)
@@ -62,7 +62,7 @@ func TestANamespaceOnItsWayOutBlocks(t *testing.T) {
 	require.True(t, found[0].Blocks)
 }
 
-func TestANamespaceThatWillBeMadeIsNamed(t *testing.T) {
+func TestCheck_ANamespaceThatWillBeMadeIsNamed(t *testing.T) {
 	other := &corev1.Namespace{ObjectMeta: metav1.ObjectMeta{Name: "production"}}
 	found := checked(t, cluster(nil, other), deployment)
 	require.Len(t, found, 1)
@@ -71,7 +71,7 @@ func TestANamespaceThatWillBeMadeIsNamed(t *testing.T) {
 	require.False(t, found[0].Blocks, "a first install makes it")
 }
 
-func TestAPlanThatWasNotAllowedToEndNeverPasses(t *testing.T) {
+func TestCheck_APlanThatWasNotAllowedToEndNeverPasses(t *testing.T) {
 	plan := record.Plan{Manifest: deployment, Denied: "clusterroles is forbidden"}
 	codes, text := foundBy(t, plan)
 	require.Equal(t, []string{"forbidden blocks"}, codes)
@@ -84,7 +84,7 @@ func TestAPlanThatWasNotAllowedToEndNeverPasses(t *testing.T) {
 }
 
 // A deployer for one namespace, and a chart with a ClusterRole.
-func TestWhatTheRolesOfAChartGrantMustBeHeld(t *testing.T) {
+func TestCheck_WhatTheRolesOfAChartGrantMustBeHeld(t *testing.T) {
 	role := "---\napiVersion: rbac.authorization.k8s.io/v1\nkind: ClusterRole\nmetadata: {name: reader}\nrules: [{apiGroups: [''], resources: [nodes], verbs: [get, list]}]\n"
 	for name, c := range map[string]struct {
 		mayEscalate bool

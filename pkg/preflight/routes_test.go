@@ -23,7 +23,7 @@ func ingressTo(service, port string) string {
 		"spec: {rules: [{host: a.test}, {host: b.test, http: {paths: [{path: /, pathType: Prefix, backend: {service: {name: " + service + ", port: {" + port + "}}}}]}}]}\n"
 }
 
-func TestWhatLeadsNowhereIsToldBeforeTheChange(t *testing.T) {
+func TestCheck_WhatLeadsNowhereIsToldBeforeTheChange(t *testing.T) {
 	route := func(ref string) string {
 		return "---\napiVersion: gateway.networking.k8s.io/v1\nkind: HTTPRoute\nmetadata: {name: web}\nspec: {rules: [{backendRefs: [{" + ref + "}]}]}\n"
 	}
@@ -91,14 +91,14 @@ func leading(all []record.Concern) (found []record.Concern) {
 	return found
 }
 
-func TestAServiceThatThisDeployDeletesIsNowhere(t *testing.T) {
+func TestCheck_AServiceThatThisDeployDeletesIsNowhere(t *testing.T) {
 	client := cluster(nil, &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "api", Namespace: "prod"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 80}}}})
 	plan := record.Plan{Manifest: deployment + ingressTo("api", "number: 80"), Deletions: []record.Deletion{{Kind: "Service", Namespace: "prod", Name: "api"}}}
 	_, text := foundBy(t, plan, func(o *Options) { o.Client = client })
 	require.Contains(t, text, "leads to Service/api, which is neither")
 }
 
-func TestWhoMayNotReadServicesIsToldNothingOfThem(t *testing.T) {
+func TestCheck_WhoMayNotReadServicesIsToldNothingOfThem(t *testing.T) {
 	client := cluster(nil)
 	client.PrependReactor("*", "*", func(a k8stesting.Action) (bool, runtime.Object, error) {
 		resource := a.GetResource().Resource
@@ -109,7 +109,7 @@ func TestWhoMayNotReadServicesIsToldNothingOfThem(t *testing.T) {
 	require.Empty(t, leading(checked(t, client, deployment+ingressTo("wep", "number: 80")+scaler)))
 }
 
-func TestASmokeServiceThatIsNotThereIsRefusedBeforeTheChange(t *testing.T) {
+func TestCheck_ASmokeServiceThatIsNotThereIsRefusedBeforeTheChange(t *testing.T) {
 	bare := "---\napiVersion: v1\nkind: Service\nmetadata: {name: db}\nspec: {type: ExternalName, externalName: db.test, ports: [{port: 5432}]}\n"
 	annotated := func(value string) string {
 		return strings.Replace(webService, "{name: web}", "{name: web, annotations: {stagecrew.dev/smoke: '"+value+"'}}", 1)

@@ -79,7 +79,7 @@ func shell(s string) string {
 	return b.String()
 }
 
-func TestAValueIsFoundHoweverItIsWritten(t *testing.T) {
+func TestRedactor_Text_HoweverAValueIsWritten(t *testing.T) {
 	for _, secret := range []string{awkward, "HUNTER2-Secret!9", "hunter2xyzzy", "Tr0ub4dor&3", "aaaaaaaa-bbbb-4ccc-8ddd-eeeeeeeeeeee"} {
 		r := Of(secret)
 		for name, write := range ways {
@@ -94,7 +94,7 @@ func TestAValueIsFoundHoweverItIsWritten(t *testing.T) {
 	}
 }
 
-func TestWhatCountsAndWhatDoesNot(t *testing.T) {
+func TestRedactor_Text_WhatCountsAndWhatDoesNot(t *testing.T) {
 	for _, c := range []struct {
 		name    string
 		secrets []string
@@ -156,14 +156,14 @@ func wrap(text, with string) string {
 	return strings.Join(append(lines, text), with)
 }
 
-func TestWhatEverybodyKnowsStays(t *testing.T) {
+func TestRedactor_Public_Stays(t *testing.T) {
 	r := Of("portal-prod", "h#nt3r-xx")
 	r.Public("portal-prod", "registry.example.com/team/webshop@sha256:aaaa")
 	r.Add("webshop", "sha256:aaaa")
 	require.Equal(t, "portal-prod webshop sha256:aaaa ***", r.Text("portal-prod webshop sha256:aaaa h#nt3r-xx"))
 }
 
-func TestAKeyIsFoundInParts(t *testing.T) {
+func TestRedactor_Text_AKeyInParts(t *testing.T) {
 	random := make([]byte, 3000)
 	_, err := rand.Read(random)
 	require.NoError(t, err)
@@ -178,7 +178,7 @@ func TestAKeyIsFoundInParts(t *testing.T) {
 	}
 }
 
-func TestADocumentKeepsItsForm(t *testing.T) {
+func TestCopy_AndJSON_KeepTheirForm(t *testing.T) {
 	type named string
 	type inner struct {
 		Text string
@@ -202,7 +202,7 @@ func TestADocumentKeepsItsForm(t *testing.T) {
 	require.Equal(t, `{"broken": "x`, string(Of(secret).JSON([]byte(`{"broken": "x`))))
 }
 
-func TestSecretsOfSettings(t *testing.T) {
+func TestAssignment_OfSettings(t *testing.T) {
 	r := Of(Assignment("auth.password=pa,HUNTER2-Secret!9")...)
 	require.Equal(t, `key "***" has no value`, r.Text(`key "HUNTER2-Secret!9" has no value`))
 	require.Empty(t, Assignment("image.tag=abcdefgh,replicas=2"))
@@ -224,7 +224,7 @@ func TestSecretsOfSettings(t *testing.T) {
 	}
 }
 
-func TestSecretsInValuesHoweverTheyAreWritten(t *testing.T) {
+func TestValues_HoweverTheyAreWritten(t *testing.T) {
 	for name, document := range map[string]map[string]any{
 		"a pair":             {"env": []any{map[string]any{"name": "SMTP_PASSWORD", "value": "S3cret-One"}, map[string]any{"name": "SMTP_HOST", "value": "mail"}}},
 		"a pair with a key":  {"env": []any{map[string]any{"key": "apiToken", "value": "S3cret-One"}}},
@@ -250,7 +250,7 @@ func TestSecretsInValuesHoweverTheyAreWritten(t *testing.T) {
 	require.Empty(t, Assignment("a[0].name=LOG_LEVEL,a[0].value=debug-all"))
 }
 
-func TestAnOpenNameNeedsAValueThatLooksLikeIt(t *testing.T) {
+func TestIsOpen_NeedsAValueThatLooksLikeIt(t *testing.T) {
 	for name, value := range map[string]string{
 		"DB_USER": "portal_app", "host": "db-0.Example.com:5432", "db": "portal-prod", "auth-mode": "scram-sha-256", "app.name": "My portal", "hostname": "fe80::1",
 		"login": "jane.doe@example.com", "environment": "staging", "type": "kubernetes.io/tls",
@@ -266,7 +266,7 @@ func TestAnOpenNameNeedsAValueThatLooksLikeIt(t *testing.T) {
 	require.Equal(t, "app as *** DB_USER=app", Of("DB_PASSWORD=DotEnvPw-7712x\nDB_USER=app").Text("app as DotEnvPw-7712x DB_USER=app"))
 }
 
-func TestValuesMayComeWhileOthersAreShown(t *testing.T) {
+func TestRedactor_Add_WhileOthersAreShown(t *testing.T) {
 	r := &Redactor{}
 	var out bytes.Buffer
 	var all sync.WaitGroup

@@ -7,7 +7,7 @@ import (
 )
 
 // What people reported of other tools.
-func TestReportedLeaks(t *testing.T) {
+func TestRedactor_ReportedLeaks(t *testing.T) {
 	const key = "-----BEGIN OPENSSH PRIVATE KEY-----\nb3BlbnNzaC1rZXktdjEAAAAABG5vbmUAAAAEbm9uZQAAAAAAAAABAAAAMwAAAAtzc2gtZW\nQyNTUxOQAAACDnoSuchKeyAtAllButItLooksLikeOne\n-----END OPENSSH PRIVATE KEY-----\n"
 	for _, c := range []struct {
 		source, secret, text, want string
