@@ -112,5 +112,5 @@ func WithoutServerMessage(kind string, err error) error {
 	if kind != "Secret" || reason == metav1.StatusReasonUnknown {
 		return err
 	}
-	return fmt.Errorf("the API server refused it as %s; its message is withheld", reason) //nolint:err113 // made of an error
+	return fmt.Errorf("the API server refused it as %s; its message is withheld", reason) // made of an error
 }

@@ -71,7 +71,7 @@ func schemaOfAFile(t *testing.T) []byte {
 	p := newParser()
 	p.suite(map[string]any{"checks": []any{map[string]any{}}})
 	file, check := p.schema(t, "suite", "checks"), p.schema(t, "check", "name", "path")
-	property := func(s schema, key string) schema { return s["properties"].(schema)[key].(schema) } //nolint:forcetypeassert // made above
+	property := func(s schema, key string) schema { return s["properties"].(schema)[key].(schema) } // made above
 	for key, value := range p.schema(t, "expect") {
 		property(check, "expect")[key] = value
 	}
