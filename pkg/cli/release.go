@@ -44,7 +44,7 @@ func runRollback(ctx context.Context, s *session) error {
 		s.log.Info("rollback by hand", "reason", s.Reason)
 		s.update(func(r *record.Record) { r.Reason = s.Reason })
 	}
-	to := deploy.Target{Revision: s.To, Digest: s.ToDigest, ForceBadUnsafe: s.ForceBadUnsafe}
+	to := deploy.RollbackTo{Revision: s.To, Digest: s.ToDigest, ForceBadUnsafe: s.ForceBadUnsafe}
 	return s.engage(func(o deploy.Options) (deploy.Result, error) {
 		o.Timeout = s.RollbackTimeout
 		return deploy.Rollback(ctx, to, o)

@@ -49,12 +49,12 @@ func (r *run) applyFailed(err error) event {
 	var bug *record.Panicked
 	switch {
 	case isAbandoned(err):
-		return r.leave()
+		return r.abandon()
 	case errors.As(err, &named):
 		cause := named.DeployCause()
 		r.result.Cause = &cause
 	case r.result.Release.Revision == 0:
-		return r.breaks(err)
+		return r.abort(err)
 	case errors.As(err, &bug):
 		r.result.Cause = &record.Cause{Code: "deploy/panicked", Message: err.Error()}
 	default:
@@ -65,8 +65,8 @@ func (r *run) applyFailed(err error) event {
 	return failed
 }
 
-// leave ends a run that may not touch the release any more: Helm is still at work.
-func (r *run) leave() event {
+// abandon ends a run that may not touch the release any more: Helm is still at work.
+func (r *run) abandon() event {
 	r.result.Advice = "stopped by a signal while the release was being changed; `stagecrew recover` or the next deploy finishes it"
 	return abandoned
 }

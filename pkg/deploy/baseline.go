@@ -15,14 +15,14 @@ const lookTime = 10 * time.Second
 // new one will be asked: what fails already says nothing about the new one. A live
 // revision that nobody has judged is judged first.
 func (r *run) baseline(ctx context.Context) event {
-	live, found := deployed(r.history)
+	live, found := liveRevision(r.history)
 	if !found {
 		r.Log.Info("no earlier revision to go back to: this is the first install")
 		return passed
 	}
 	applied, err := r.cluster.Releases.Describe(ctx, live.Number)
 	if err != nil {
-		return r.breaks(err)
+		return r.abort(err)
 	}
 	if r.isUnjudged(live) {
 		err = r.adopt(ctx, applied)
@@ -30,7 +30,7 @@ func (r *run) baseline(ctx context.Context) event {
 		err = r.glance(ctx, applied)
 	}
 	if err != nil {
-		return r.breaks(err)
+		return r.abort(err)
 	}
 	target, found := r.trusted(ctx)
 	r.result.Release.PreviousGood = target.Number
@@ -59,11 +59,11 @@ func (r *run) glance(ctx context.Context, applied record.Applied) error {
 		return err
 	}
 	r.missing(rollout.Cause)
-	r.before, err = r.cluster.Prober.Probe(ctx, Targets{Pods: rollout.Pods, Services: rollout.Services, Quick: true})
+	r.earlier, err = r.cluster.Prober.Probe(ctx, Targets{Pods: rollout.Pods, Services: rollout.Services, Quick: true})
 	if err != nil {
 		return err
 	}
-	r.say("before the deploy", r.before)
+	r.say("before the deploy", r.earlier)
 	return nil
 }
 
@@ -94,7 +94,7 @@ func (r *run) adopt(ctx context.Context, applied record.Applied) error {
 	t := r.judge(ctx, applied, nil)
 	t.live = true
 	on := t.all(budget)
-	r.before = t.checks
+	r.earlier = t.checks
 	if ctx.Err() != nil {
 		return ctx.Err()
 	}
@@ -114,9 +114,9 @@ func (r *run) adopt(ctx context.Context, applied record.Applied) error {
 	r.missing(t.rollout.Cause)
 	if len(t.checks) == 0 {
 		// An error is of no account here: the checks of the new one then stand alone.
-		r.before, _ = r.cluster.Prober.Probe(ctx, Targets{Pods: t.rollout.Pods, Services: t.rollout.Services, Quick: true})
+		r.earlier, _ = r.cluster.Prober.Probe(ctx, Targets{Pods: t.rollout.Pods, Services: t.rollout.Services, Quick: true})
 	}
-	r.say("before the deploy", r.before)
+	r.say("before the deploy", r.earlier)
 	r.Log.Warn("the live revision did not pass: it is no revision to go back to", "revision", number, "cause", t.cause.String())
 	return nil
 }

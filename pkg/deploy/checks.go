@@ -6,8 +6,8 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// failure names the first check that failed, nil without one.
-func failure(checks []record.Check) *record.Cause {
+// failedCheck names the first check that failed, nil without one.
+func failedCheck(checks []record.Check) *record.Cause {
 	for _, c := range checks {
 		if c.Result == record.CheckFailed {
 			return &record.Cause{Code: "smoke/check-failed", Object: c.Target, Reason: c.Name, Message: c.Detail}
@@ -16,8 +16,8 @@ func failure(checks []record.Check) *record.Cause {
 	return nil
 }
 
-// doubt names the first check that told nothing.
-func doubt(checks []record.Check) *record.Cause {
+// inconclusiveCheck names the first check that told nothing.
+func inconclusiveCheck(checks []record.Check) *record.Cause {
 	for _, c := range checks {
 		if c.Result == record.CheckInconclusive {
 			return &record.Cause{Code: "smoke/not-proven", Object: c.Target, Reason: c.Name, Message: c.Detail}

@@ -102,8 +102,8 @@ func Deploy(ctx context.Context, image record.Verified, o Options) (Result, erro
 
 // Rollback puts an earlier revision back by hand and proves it. The verdict is
 // good when it serves and passed; an error means that nothing was changed.
-func Rollback(ctx context.Context, to Target, o Options) (Result, error) {
-	return start(ctx, o, goingBack, func(r *run) { r.target = to })
+func Rollback(ctx context.Context, to RollbackTo, o Options) (Result, error) {
+	return start(ctx, o, goingBack, func(r *run) { r.wanted = to })
 }
 
 // Recover finishes what a dead or cancelled run left: it judges a live revision

@@ -199,7 +199,7 @@ func TestADryRunChangesNothing(t *testing.T) {
 	require.Equal(t, record.VerdictOK, result.Verdict)
 	require.Len(t, result.Plan.Changes, 1)
 	require.Equal(t, []string{"check"}, f.calls)
-	result, err = Rollback(t.Context(), Target{Revision: 1}, o)
+	result, err = Rollback(t.Context(), RollbackTo{Revision: 1}, o)
 	require.NoError(t, err)
 	require.NotNil(t, result.Plan)
 	require.Equal(t, []string{"check", "check"}, f.calls)

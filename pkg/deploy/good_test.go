@@ -120,7 +120,7 @@ func TestWhatSomebodyElseChangedIsNotGood(t *testing.T) {
 			return Recover(t.Context(), f.options())
 		}, record.VerdictRolledBack, record.MarkPending},
 		"a rollback by hand needs a human": {func(f *fakeCluster) (Result, error) {
-			return Rollback(t.Context(), Target{Revision: 1}, f.options())
+			return Rollback(t.Context(), RollbackTo{Revision: 1}, f.options())
 		}, record.VerdictNeedsHuman, record.MarkPending},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -228,7 +228,7 @@ func TestNothingThatRunsIsNotGood(t *testing.T) {
 			require.Equal(t, record.VerdictRolledBack, result.Verdict)
 			require.Equal(t, 1, result.Release.PreviousGood, "never back to what runs nothing")
 
-			result = f.rollback(t, Target{Revision: 2})
+			result = f.rollback(t, RollbackTo{Revision: 2})
 			require.Equal(t, record.VerdictOK, result.Verdict)
 			require.Equal(t, record.MarkIdle, f.history[0].Verdict)
 		})
@@ -473,16 +473,16 @@ func TestATargetIsVerifiedLikeADeploy(t *testing.T) {
 		f := installed(t, "one", "two", "three")
 		o := f.options()
 		o.Verify = refuse("two")
-		_, err := Rollback(t.Context(), Target{Revision: 2}, o)
+		_, err := Rollback(t.Context(), RollbackTo{Revision: 2}, o)
 		require.ErrorContains(t, err, "nobody signed")
 		require.Equal(t, record.KindRefused, record.KindOf(err))
 		o.Verify = away
-		_, err = Rollback(t.Context(), Target{}, o)
+		_, err = Rollback(t.Context(), RollbackTo{}, o)
 		require.ErrorContains(t, err, "--allow-unsigned-unsafe")
 		require.Equal(t, record.KindUnavailable, record.KindOf(err))
 		require.Len(t, f.history, 3)
 		o.Verify = refuse("two")
-		result, err := Rollback(t.Context(), Target{}, o)
+		result, err := Rollback(t.Context(), RollbackTo{}, o)
 		require.NoError(t, err)
 		require.Equal(t, 1, result.Release.PreviousGood)
 	})

@@ -39,8 +39,8 @@ func later(a, b time.Time) time.Time {
 	return b
 }
 
-// keep begins the soak.
-func (t *trial) keep() {
+// beginSoak begins the soak.
+func (t *trial) beginSoak() {
 	if t.run.Soak < 0 {
 		return
 	}
@@ -98,8 +98,8 @@ func (s *hold) length() time.Duration {
 	}
 }
 
-// end ends the soak.
-func (t *trial) end() {
+// endSoak ends the soak.
+func (t *trial) endSoak() {
 	if t.hold != nil {
 		t.hold.stop()
 		<-t.hold.over

@@ -14,16 +14,16 @@ import (
 // run is the state of one deployment, rollback, gate or recovery.
 type run struct {
 	Options
-	op      operation
-	image   record.Verified // what a deploy deploys
-	target  Target          // what a rollback by hand wants
-	cluster Cluster
-	locker  Locker // the one that holds the lock, whatever cluster becomes
-	locked  bool
-	unlock  func(context.Context) error
-	held    context.Context //nolint:containedctx // while the lock is held; the soak goes on from step to step
-	started time.Time
-	retreat time.Time // when the rollback began
+	op              operation
+	image           record.Verified // what a deploy deploys
+	wanted          RollbackTo      // what a rollback by hand wants
+	cluster         Cluster
+	locker          Locker // the one that holds the lock, whatever cluster becomes
+	locked          bool
+	unlock          func(context.Context) error
+	held            context.Context //nolint:containedctx // while the lock is held; the soak goes on from step to step
+	started         time.Time
+	rollbackStarted time.Time // when the rollback began
 
 	history []record.Revision
 	dead    record.Journal   // what the run before wrote, which did not come to its end
@@ -32,7 +32,7 @@ type run struct {
 	trial   *trial           // its judging
 	partial bool             // it was applied in part only
 	mend    string           // what puts right that somebody changed the live objects
-	before  []record.Check   // of the live release, before the deploy
+	earlier []record.Check   // of the live release, before the deploy
 	result  Result
 	err     error // with which the run ends where there is no verdict
 }
@@ -61,9 +61,9 @@ const noteTime = 2 * time.Second
 // evidenceTime bounds the gathering of evidence: production waits for the rollback.
 const evidenceTime = 10 * time.Second
 
-func (r *run) forward() time.Time  { return r.started.Add(r.Timeout) }
-func (r *run) backward() time.Time { return r.retreat.Add(r.RollbackTimeout) }
-func soon(d time.Duration) func(*run) time.Time {
+func (r *run) deployDeadline() time.Time   { return r.started.Add(r.Timeout) }
+func (r *run) rollbackDeadline() time.Time { return r.rollbackStarted.Add(r.RollbackTimeout) }
+func within(d time.Duration) func(*run) time.Time {
 	return func(*run) time.Time { return time.Now().Add(d) }
 }
 
@@ -73,22 +73,22 @@ const compareTime = 30 * time.Second
 
 func actions() map[state]action {
 	return map[state]action{
-		preflight:   {do: (*run).preflight, budget: (*run).forward},
-		locking:     {do: (*run).lock, budget: (*run).forward},
-		settling:    {do: (*run).settle, budget: (*run).forward, silent: true},
-		baseline:    {do: (*run).baseline, budget: func(r *run) time.Time { return later(r.forward(), r.adoption()) }},
-		surveying:   {do: (*run).survey, budget: (*run).forward},
-		applying:    {do: (*run).apply, budget: (*run).forward},
-		watching:    {do: (*run).watch, budget: (*run).forward},
-		smoking:     {do: (*run).smoke, budget: (*run).forward},
-		soaking:     {do: (*run).soak, budget: func(r *run) time.Time { return r.afterSoak(r.forward()) }},
-		comparing:   {do: (*run).compare, budget: func(r *run) time.Time { return later(r.forward(), time.Now().Add(compareTime)) }},
-		marking:     {do: (*run).mark, budget: soon(actAfterCancel), always: true, silent: true},
-		evidence:    {do: (*run).evidence, budget: soon(evidenceTime)},
-		deciding:    {do: (*run).decide, budget: soon(evidenceTime), silent: true},
-		rollingBack: {do: (*run).rollBack, budget: (*run).backward},
-		regating:    {do: (*run).regate, budget: func(r *run) time.Time { return r.afterSoak(r.backward()) }},
-		hurrying:    {do: (*run).hurry, budget: soon(actAfterCancel), always: true},
+		preflight:   {do: (*run).preflight, budget: (*run).deployDeadline},
+		locking:     {do: (*run).lock, budget: (*run).deployDeadline},
+		settling:    {do: (*run).settle, budget: (*run).deployDeadline, silent: true},
+		baseline:    {do: (*run).baseline, budget: func(r *run) time.Time { return later(r.deployDeadline(), r.adoption()) }},
+		surveying:   {do: (*run).survey, budget: (*run).deployDeadline},
+		applying:    {do: (*run).apply, budget: (*run).deployDeadline},
+		watching:    {do: (*run).watch, budget: (*run).deployDeadline},
+		smoking:     {do: (*run).smoke, budget: (*run).deployDeadline},
+		soaking:     {do: (*run).soak, budget: func(r *run) time.Time { return r.afterSoak(r.deployDeadline()) }},
+		comparing:   {do: (*run).compare, budget: func(r *run) time.Time { return later(r.deployDeadline(), time.Now().Add(compareTime)) }},
+		marking:     {do: (*run).mark, budget: within(actAfterCancel), always: true, silent: true},
+		evidence:    {do: (*run).evidence, budget: within(evidenceTime)},
+		deciding:    {do: (*run).decide, budget: within(evidenceTime), silent: true},
+		rollingBack: {do: (*run).rollBack, budget: (*run).rollbackDeadline},
+		regating:    {do: (*run).regate, budget: func(r *run) time.Time { return r.afterSoak(r.rollbackDeadline()) }},
+		hurrying:    {do: (*run).hurry, budget: within(actAfterCancel), always: true},
 	}
 }
 
@@ -107,7 +107,7 @@ func start(ctx context.Context, o Options, op operation, prepare func(*run)) (Re
 	r.result.Release.Namespace = r.Namespace
 	at := r.walk() //nolint:contextcheck // the run has ctx, and the one that ends with the lock
 	r.finish(at)
-	r.release(ctx, at)
+	r.releaseLock(ctx, at)
 	return r.result, r.err
 }
 
@@ -130,10 +130,10 @@ func (r *run) walk() state {
 	}
 }
 
-// release gives the lock back.
-func (r *run) release(ctx context.Context, at state) {
+// releaseLock gives the lock back.
+func (r *run) releaseLock(ctx context.Context, at state) {
 	if r.trial != nil {
-		r.trial.end()
+		r.trial.endSoak()
 	}
 	if !r.locked {
 		return
@@ -163,7 +163,7 @@ func (r *run) step(at state, a action) event {
 		base = context.WithoutCancel(held)
 	}
 	if at == rollingBack {
-		r.retreat = time.Now()
+		r.rollbackStarted = time.Now()
 	}
 	ctx, cancel := context.WithDeadline(base, a.budget(r))
 	defer cancel()
@@ -180,7 +180,7 @@ func (r *run) step(at state, a action) event {
 func (r *run) lock(ctx context.Context) event {
 	held, unlock, err := r.locker.Lock(r.held, r.Holder)
 	if err != nil {
-		return r.breaks(err)
+		return r.abort(err)
 	}
 	r.held, r.unlock, r.locked = held, unlock, true
 	if r.op.name == recovering.name {
@@ -195,7 +195,7 @@ func (r *run) lock(ctx context.Context) event {
 // interrupted tells a signal from a lost lock.
 func (r *run) interrupted(held context.Context) event {
 	if r.trial != nil {
-		r.trial.end()
+		r.trial.endSoak()
 	}
 	cause := context.Cause(held)
 	if errors.Is(cause, context.Canceled) {
@@ -205,8 +205,8 @@ func (r *run) interrupted(held context.Context) event {
 	return lost
 }
 
-// breaks ends the run with an error: nothing was changed.
-func (r *run) breaks(err error) event {
+// abort ends the run with an error: nothing was changed.
+func (r *run) abort(err error) event {
 	r.err = err
 	return broken
 }

@@ -41,22 +41,22 @@ func (r *run) panicked(at state, err *record.Panicked) event {
 		}
 		return failed
 	default:
-		return r.breaks(err)
+		return r.abort(err)
 	}
 }
 
 // panickedApply asks the history whether the apply came to a revision.
 func (r *run) panickedApply(err *record.Panicked) event {
 	before := 0
-	if last, found := newest(r.history); found {
+	if last, found := newestRevision(r.history); found {
 		before = last.Number
 	}
 	if lookErr := r.look(r.held); lookErr != nil {
 		r.Log.Warn("reading what the apply left", "error", lookErr)
 	}
-	last, found := newest(r.history)
+	last, found := newestRevision(r.history)
 	if !found || last.Number == before {
-		return r.breaks(err)
+		return r.abort(err)
 	}
 	r.applied = record.Applied{Revision: last}
 	r.result.Release.Revision = last.Number

@@ -12,20 +12,20 @@ import (
 func (r *run) preflight(ctx context.Context) event {
 	lookErr := r.look(ctx)
 	if lookErr != nil && !r.goesOn(lookErr) {
-		return r.breaks(lookErr)
+		return r.abort(lookErr)
 	}
 	plan, err := r.plan(ctx)
 	if err != nil {
-		return r.breaks(err)
+		return r.abort(err)
 	}
 	if r.result.Concerns, err = r.cluster.Checker.Check(ctx, plan); err != nil {
-		return r.breaks(err)
+		return r.abort(err)
 	}
 	if err := Weigh(r.Log, r.result.Concerns); err != nil {
-		return r.breaks(err)
+		return r.abort(err)
 	}
 	if lookErr != nil {
-		return r.breaks(lookErr)
+		return r.abort(lookErr)
 	}
 	if r.DryRun {
 		r.result.Plan = &plan
@@ -47,7 +47,7 @@ func (r *run) look(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if live, found := deployed(r.history); found {
+	if live, found := liveRevision(r.history); found {
 		r.result.Release.Live = live.Number
 	}
 	if r.op.name != goingBack.name { // which has chosen a target of its own
@@ -90,9 +90,9 @@ func Weigh(log *slog.Logger, concerns []record.Concern) error {
 // outlive the next. What was uninstalled is for the apply to install again.
 func (r *run) settle(ctx context.Context) event {
 	if err := r.look(ctx); err != nil {
-		return r.breaks(err)
+		return r.abort(err)
 	}
-	newest, found := newest(r.history)
+	newest, found := newestRevision(r.history)
 	if !found || newest.Status == record.StatusDeployed || newest.IsUninstalled() {
 		return passed
 	}
@@ -105,16 +105,16 @@ func (r *run) settle(ctx context.Context) event {
 	applied, err := r.cluster.Applier.Rollback(ctx, target.Number)
 	switch {
 	case isAbandoned(err):
-		return r.leave()
+		return r.abandon()
 	case record.KindOf(err) == record.KindRefused:
-		return r.breaks(err) // somebody else's helm is at work, say
+		return r.abort(err) // somebody else's helm is at work, say
 	case err != nil:
 		// The new revision may be what repairs it.
 		r.Log.Warn("putting it back", "error", err)
 	}
 	r.repaired(applied)
 	if err := r.look(ctx); err != nil {
-		return r.breaks(err)
+		return r.abort(err)
 	}
 	return passed
 }

@@ -17,7 +17,7 @@ func (r *run) judges() bool { return r.op.name == gating.name || r.op.name == re
 func (r *run) watch(ctx context.Context) event {
 	// Who gates what others applied has nothing to go back to, and is to tell soon.
 	r.applied.Alone = r.op.name != gating.name && r.unrefused().Number == 0
-	r.trial = r.judge(r.held, r.applied, r.before) //nolint:contextcheck // the soak outlives this step
+	r.trial = r.judge(r.held, r.applied, r.earlier) //nolint:contextcheck // the soak outlives this step
 	on := r.trial.watch(ctx)
 	for _, line := range r.trial.rollout.Unproven {
 		r.result.Concerns = append(r.result.Concerns, record.Concern{Code: "deploy/not-proven", Message: line})

@@ -11,11 +11,11 @@ import (
 // survey finds out what there is to judge or to undo.
 func (r *run) survey(ctx context.Context) event {
 	if err := r.look(ctx); err != nil {
-		return r.breaks(err)
+		return r.abort(err)
 	}
-	newest, found := newest(r.history)
+	newest, found := newestRevision(r.history)
 	if !found {
-		return r.breaks(record.Refused("status/no-release", "there is no release %q in namespace %q", r.Release, r.Namespace))
+		return r.abort(record.Refused("status/no-release", "there is no release %q in namespace %q", r.Release, r.Namespace))
 	}
 	r.result.Release.Revision = newest.Number
 	// An older record may lack a digest; the field then stays empty.
@@ -28,7 +28,7 @@ func (r *run) survey(ctx context.Context) event {
 	}
 	switch {
 	case newest.Foreign:
-		return r.breaks(record.Refused("release/locked", "revision %d is %s since %s, and not by stagecrew: somebody's helm is at work; wait for it to end",
+		return r.abort(record.Refused("release/locked", "revision %d is %s since %s, and not by stagecrew: somebody's helm is at work; wait for it to end",
 			newest.Number, newest.Status, newest.Deployed.UTC().Format(timeFormat)))
 	case newest.IsUninstalled():
 		return r.uninstalled(newest)
@@ -96,7 +96,7 @@ func (r *run) examine(ctx context.Context, revision record.Revision) event {
 	r.Log.Info("judging a revision", "revision", revision.Number, "status", revision.Status, "verdict", verdictWord(revision))
 	applied, err := r.cluster.Releases.Describe(ctx, revision.Number)
 	if err != nil {
-		return r.breaks(err)
+		return r.abort(err)
 	}
 	r.applied = applied
 	return passed
@@ -115,9 +115,9 @@ func (r *run) undoPart(ctx context.Context, part record.Revision) event {
 	r.repaired(applied)
 	switch {
 	case isAbandoned(err):
-		return r.leave()
+		return r.abandon()
 	case record.KindOf(err) == record.KindRefused:
-		return r.breaks(err)
+		return r.abort(err)
 	case err != nil:
 		r.result.Advice = fmt.Sprintf("completing revision %d: %v", part.Number, err)
 		return failed

@@ -7,9 +7,9 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// Target says where a manual rollback goes. The zero value means the newest
+// RollbackTo says where a manual rollback goes. The zero value means the newest
 // verified-good revision before the live one.
-type Target struct {
+type RollbackTo struct {
 	Revision int    // Helm revision, 0 for any
 	Digest   string // image digest "sha256:…", "" for any
 	// ForceBadUnsafe allows a revision that is known bad.
@@ -40,8 +40,8 @@ func originOf(r record.Revision) int {
 	return r.Number
 }
 
-// deployed gives the revision that Helm calls deployed.
-func deployed(history []record.Revision) (record.Revision, bool) {
+// liveRevision gives the revision that Helm calls deployed.
+func liveRevision(history []record.Revision) (record.Revision, bool) {
 	for _, r := range history {
 		if r.Status == record.StatusDeployed {
 			return r, true
@@ -50,8 +50,8 @@ func deployed(history []record.Revision) (record.Revision, bool) {
 	return record.Revision{}, false
 }
 
-// newest gives the newest revision, whatever became of it.
-func newest(history []record.Revision) (record.Revision, bool) {
+// newestRevision gives the newest revision, whatever became of it.
+func newestRevision(history []record.Revision) (record.Revision, bool) {
 	if len(history) == 0 {
 		return record.Revision{}, false
 	}
@@ -59,7 +59,7 @@ func newest(history []record.Revision) (record.Revision, bool) {
 }
 
 // candidates are the targets of a manual rollback, the best first, or a refusal.
-func candidates(history []record.Revision, to Target) ([]record.Revision, error) {
+func candidates(history []record.Revision, to RollbackTo) ([]record.Revision, error) {
 	if len(history) == 0 {
 		return nil, record.Refused("rollback/no-release", "the release has no revisions; deploy one first")
 	}
@@ -69,10 +69,10 @@ func candidates(history []record.Revision, to Target) ([]record.Revision, error)
 	case to.Digest != "":
 		return byDigest(history, to)
 	}
-	return before(history)
+	return olderGood(history)
 }
 
-func byNumber(history []record.Revision, to Target) ([]record.Revision, error) {
+func byNumber(history []record.Revision, to RollbackTo) ([]record.Revision, error) {
 	for _, r := range history {
 		if r.Number == to.Revision {
 			return []record.Revision{r}, to.allows(r)
@@ -82,7 +82,7 @@ func byNumber(history []record.Revision, to Target) ([]record.Revision, error) {
 		"revision %d is not in the history; there are %s", to.Revision, list(history))
 }
 
-func byDigest(history []record.Revision, to Target) ([]record.Revision, error) {
+func byDigest(history []record.Revision, to RollbackTo) ([]record.Revision, error) {
 	var refusal error
 	var all []record.Revision
 	for _, r := range history {
@@ -108,7 +108,7 @@ func byDigest(history []record.Revision, to Target) ([]record.Revision, error) {
 const timeFormat = "2006-01-02T15:04:05Z"
 
 // allows refuses a revision that is known bad, unless that is wanted.
-func (t Target) allows(r record.Revision) error {
+func (t RollbackTo) allows(r record.Revision) error {
 	if r.Verdict == record.MarkBad && !t.ForceBadUnsafe {
 		return record.Refused("rollback/known-bad", "revision %d failed its checks at %s; choose a good one, or give --force-bad-unsafe",
 			r.Number, r.MarkedAt.UTC().Format(timeFormat))
@@ -116,11 +116,11 @@ func (t Target) allows(r record.Revision) error {
 	return nil
 }
 
-// before gives the verified-good revisions that are older than what is live. A live
+// olderGood gives the verified-good revisions that are older than what is live. A live
 // copy counts as old as its origin: going back twice goes further back, never
 // forward again to what was just left. A newer revision that Helm did not bring to
 // its end is live in part: what Helm calls deployed is before it.
-func before(history []record.Revision) ([]record.Revision, error) {
+func olderGood(history []record.Revision) ([]record.Revision, error) {
 	origin := history[0].Number
 	if history[0].Status == record.StatusDeployed {
 		origin = originOf(history[0])

@@ -17,7 +17,7 @@ type trial struct {
 	run     *run
 	life    context.Context //nolint:containedctx // of the soak, which runs beside the checks
 	applied record.Applied
-	before  []record.Check // that the checks are weighed against
+	earlier []record.Check // that the checks are weighed against
 	live    bool           // it is what the next revision will be weighed against
 
 	rollout record.Rollout
@@ -28,13 +28,13 @@ type trial struct {
 }
 
 // judge begins to judge a revision; life is that of the soak.
-func (r *run) judge(life context.Context, applied record.Applied, before []record.Check) *trial {
-	return &trial{run: r, life: life, applied: applied, before: before}
+func (r *run) judge(life context.Context, applied record.Applied, earlier []record.Check) *trial {
+	return &trial{run: r, life: life, applied: applied, earlier: earlier}
 }
 
 // all does everything that makes a revision good.
 func (t *trial) all(ctx context.Context) event {
-	defer t.end()
+	defer t.endSoak()
 	on := t.watch(ctx)
 	for _, step := range []func(context.Context) event{t.smoke, t.soak} {
 		if on == passed {
@@ -84,17 +84,17 @@ func (t *trial) enough() func(record.Check) bool {
 		return nil
 	}
 	return func(c record.Check) bool {
-		return failure(t.run.cluster.Prober.Against(t.before, []record.Check{c})) != nil
+		return failedCheck(t.run.cluster.Prober.Against(t.earlier, []record.Check{c})) != nil
 	}
 }
 
 // smoke sends the checks to what was rolled out while the soak has begun; when that
 // shows a pod that does not last, they need not end.
 func (t *trial) smoke(ctx context.Context) (on event) {
-	t.keep() //nolint:contextcheck // the soak outlives this step
+	t.beginSoak() //nolint:contextcheck // the soak outlives this step
 	defer func() {
 		if on != passed {
-			t.end()
+			t.endSoak()
 		}
 	}()
 	asking, cancel := context.WithCancel(ctx)
@@ -105,22 +105,22 @@ func (t *trial) smoke(ctx context.Context) (on event) {
 		}
 	}()
 	checks, err := t.run.cluster.Prober.Probe(asking, t.targets())
-	t.checks = t.run.cluster.Prober.Against(t.before, checks)
+	t.checks = t.run.cluster.Prober.Against(t.earlier, checks)
 	if cause := t.hold.broke(); cause != nil {
 		t.cause = cause
 		return failed
 	}
-	t.cause = failure(t.checks)
+	t.cause = failedCheck(t.checks)
 	switch {
 	case t.cause != nil:
 		return failed
 	case errors.Is(ctx.Err(), context.Canceled): // a signal, or a lost lock
 		return t.cannotTell(ctx.Err())
 	case ctx.Err() != nil && !t.run.judges(): // the time of the change is up
-		t.cause = doubt(t.checks)
+		t.cause = inconclusiveCheck(t.checks)
 		return failed
 	case ctx.Err() != nil:
-		t.cause = doubt(t.checks)
+		t.cause = inconclusiveCheck(t.checks)
 		return unproven
 	case err != nil:
 		return t.cannotTell(err)
@@ -139,7 +139,7 @@ func (t *trial) doubt() *record.Cause {
 	case t.run.Asks && !anyPassed(t.checks):
 		return t.unasked()
 	case !isProven(t.checks):
-		return doubt(t.checks)
+		return inconclusiveCheck(t.checks)
 	}
 	return nil
 }
@@ -147,7 +147,7 @@ func (t *trial) doubt() *record.Cause {
 // unasked names why no smoke check has passed.
 func (t *trial) unasked() *record.Cause {
 	if len(t.checks) > 0 {
-		return doubt(t.checks)
+		return inconclusiveCheck(t.checks)
 	}
 	why := "no pod with an HTTP port runs the image, and no Service leads to one"
 	if len(t.rollout.Unproven) > 0 {
@@ -167,7 +167,7 @@ func (t *trial) soak(ctx context.Context) event {
 	if s == nil {
 		return passed
 	}
-	defer t.end()
+	defer t.endSoak()
 	var again <-chan time.Time
 	if t.run.Soak > 0 {
 		ticker := time.NewTicker(min(soakPause, t.run.Soak))
@@ -206,8 +206,8 @@ func (t *trial) askAgain(ctx context.Context) *record.Cause {
 	if err != nil {
 		return nil
 	}
-	checks = t.run.cluster.Prober.Against(t.before, checks)
-	cause := failure(checks)
+	checks = t.run.cluster.Prober.Against(t.earlier, checks)
+	cause := failedCheck(checks)
 	if cause != nil {
 		t.checks = append(t.checks, checks...)
 	}

@@ -131,7 +131,7 @@ func (r *run) rollBack(ctx context.Context) event {
 	applied, err := r.cluster.Applier.Rollback(ctx, target)
 	r.repaired(applied)
 	if isAbandoned(err) {
-		return r.leave()
+		return r.abandon()
 	}
 	if err != nil {
 		r.result.Advice = fmt.Sprintf("rolling back to revision %d: %v", target, err)
@@ -148,7 +148,7 @@ func (r *run) regate(ctx context.Context) event {
 	not := func(why string) {
 		r.result.Advice = fmt.Sprintf("revision %d, the rollback to %d, did not pass: %s", number, target, why)
 	}
-	t := r.judge(ctx, r.applied, r.before)
+	t := r.judge(ctx, r.applied, r.earlier)
 	on := t.all(ctx)
 	r.result.Checks = append(r.result.Checks, t.checks...)
 	switch on {

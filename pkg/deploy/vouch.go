@@ -81,7 +81,7 @@ func (r *run) concern(revision record.Revision, err error) {
 // choose picks the target of a rollback by hand and notes it: the first whose image
 // is verified. A person can waive that; nobody does it for them.
 func (r *run) choose(ctx context.Context) (record.Revision, error) {
-	all, err := candidates(r.history, r.target)
+	all, err := candidates(r.history, r.wanted)
 	if err != nil {
 		return record.Revision{}, err
 	}
