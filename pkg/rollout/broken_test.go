@@ -52,3 +52,38 @@ func TestJudge_APodThatRunsAnotherImageThanTheVerifiedOne(t *testing.T) {
 		})
 	}
 }
+
+// An attacker, or somebody in a hurry: kubectl set image pod/… in the container beside
+// the verified one.
+func TestJudge_APodWhoseOtherContainersWereChanged(t *testing.T) {
+	const proxy = "registry.test/team/proxy:1.2"
+	for name, c := range map[string]struct {
+		image      string
+		generation int64 // of the pod; 0 is a Kubernetes that does not count
+		fails      bool
+	}{
+		"the same":                          {proxy, 1, false},
+		"changed after it was made":         {"evil.test/proxy:1.2", 2, true},
+		"from a mirror":                     {"mirror.test/registry.test/team/proxy:1.2", 1, false},
+		"by a webhook, another one":         {"registry.test/approved/envoy:3", 1, false},
+		"from a mirror, nobody counts":      {"mirror.test/proxy:1.2", 0, false},
+		"another one, nobody counts":        {"busybox:1.36", 0, true},
+		"the same, and the pod was changed": {proxy, 2, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := deployed()
+			pod := s.pods[0]
+			pod.Generation = c.generation
+			pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "proxy", Image: c.image})
+			pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, corev1.ContainerStatus{Name: "proxy", Ready: true, State: runs})
+			s.templates = map[record.Workload]podSource{web: {spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: pod.Spec.Containers[0].Image}, {Name: "proxy", Image: proxy}}}}}
+			_, cause := afterBy(newJudge(nil), s, 60)
+			require.Equal(t, c.fails, cause != nil)
+			if cause != nil {
+				require.Equal(t, codeDiffers, cause.Code)
+				require.Equal(t, "proxy", cause.Container)
+				require.Contains(t, cause.Message, "it runs "+c.image+" instead of "+proxy+", which its workload says")
+			}
+		})
+	}
+}
