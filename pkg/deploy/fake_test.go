@@ -178,6 +178,9 @@ func applied(r record.Revision) record.Applied {
 	if has(r.Image, "config", "custom") {
 		a.Workloads = nil
 	}
+	if has(r.Image, "nightly") {
+		a.Later = "CronJob/nightly"
+	}
 	if has(r.Image, "custom", "rollout") {
 		a.Unwatched = []string{"Rollout.argoproj.io/web cannot be watched"}
 	}

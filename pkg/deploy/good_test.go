@@ -512,3 +512,12 @@ func TestAFailedCheckIsEnoughUnlessTheLiveReleaseFailsItToo(t *testing.T) {
 	require.False(t, enough(record.Check{Name: "page", Result: "failed"}), "it failed before")
 	require.True(t, enough(record.Check{Name: "readiness", Result: "failed"}))
 }
+
+func TestAnImageThatNothingRunsNowIsNotProven(t *testing.T) {
+	f := installed(t, "fine")
+	result := f.deploy(t, "nightly")
+	require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
+	require.Equal(t, "deploy/not-proven", result.Cause.Code)
+	require.Contains(t, result.Cause.Message, "nothing that runs now has the verified image: only CronJob/nightly runs it, at another time")
+	require.Equal(t, record.MarkPending, f.history[0].Verdict)
+}

@@ -275,7 +275,6 @@ func (r *run) finish(at state) {
 		r.result.Verdict = record.VerdictRolledBack
 	case needsHuman:
 		r.result.Verdict = record.VerdictNeedsHuman
-		r.Log.Error("a human is needed: " + r.result.Advice)
 	case refused:
 		r.result.Verdict = record.VerdictRefused
 	case planned, nothing, atRest:

@@ -136,6 +136,8 @@ func (t *trial) doubt() *record.Cause {
 	switch {
 	case len(t.applied.Workloads) == 0:
 		return &record.Cause{Code: "deploy/not-proven", Message: "nothing that runs could be watched: " + strings.Join(t.rollout.Unproven, "; ")}
+	case t.applied.Later != "":
+		return &record.Cause{Code: "deploy/not-proven", Message: "nothing that runs now has the verified image: only " + t.applied.Later + " runs it, at another time"}
 	case t.run.Asks && !anyPassed(t.checks):
 		return t.unasked()
 	case !isProven(t.checks):

@@ -45,6 +45,7 @@ func (r *run) evidence(ctx context.Context) event {
 	}
 	r.result.Advice = fmt.Sprintf("revision %d did not pass: %s", revision, r.result.Cause)
 	if r.mend != "" {
+		r.Log.Warn("what to do: " + r.mend)
 		r.result.Advice += "; " + r.mend
 	}
 	return passed

@@ -151,6 +151,9 @@ func (c *check) imagePath() string {
 // notRendered explains a chart that does not run the image.
 func (c *check) notRendered(want record.Image, all []running, others []string) {
 	advice := fmt.Sprintf("the chart must put %s together as repository@digest; stagecrew sets them in the values, and --image-values-path names another place for them", c.imagePath())
+	if paths := c.plan.ImagePaths; len(paths) > 0 {
+		advice += "; what looks like an image in the chart's values is " + listed(paths) + ": --image-values-path " + paths[0]
+	}
 	for _, r := range all {
 		if ref := refer(r.Image); ref.digest == want.Digest || strings.HasSuffix(ref.repository, "/"+want.Repository) {
 			advice = fmt.Sprintf("the chart puts a registry of its own in front of the repository (often the value %s.registry): set that to nothing, or to the registry and let the repository be without it",

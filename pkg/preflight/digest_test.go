@@ -85,6 +85,9 @@ func TestCheck_TheVerifiedImageMustBeTheOneThatRuns(t *testing.T) {
 	plan.Manifest = web(repository + ":1.0")
 	_, text := foundBy(t, plan, func(o *Options) { o.ImageValuesPath = "app.image" })
 	require.Contains(t, text, "app.image.repository and app.image.digest")
+	plan.ImagePaths = []string{"backstage.image", "db.image"}
+	_, text = foundBy(t, plan)
+	require.Contains(t, text, "what looks like an image in the chart's values is backstage.image, db.image: --image-values-path backstage.image")
 }
 
 func TestCheck_WhatADeployWouldTakeAwayBlocksUnlessItIsAllowed(t *testing.T) {

@@ -16,6 +16,9 @@ type Plan struct {
 	Changes []Change
 	// Image is what the release is to run; zero for a rollback.
 	Image Image
+	// ImagePaths are the places in the chart's values that look like an image, without
+	// the one that takes this one: "backstage.image".
+	ImagePaths []string
 	// Deletions are the objects that would go, with what would be lost with them.
 	Deletions []Deletion
 	// Concerns are what the planning itself found.

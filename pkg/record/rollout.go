@@ -117,6 +117,9 @@ type Applied struct {
 	Alone bool
 	// Unwatched says in a line each what makes pods and cannot be, or is not to be, watched.
 	Unwatched []string
+	// Later says that nothing of the revision runs its image but CronJobs, "CronJob/x",
+	// at another time; "" when anything else does.
+	Later string
 	// Repairs says in one line each what had to be done beyond Helm's own work so
 	// that the live objects are those of the manifest: leftovers of a failed
 	// revision removed, stuck pods freed.

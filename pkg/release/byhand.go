@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"fmt"
+	"strings"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -34,16 +35,25 @@ func isSecretPath(path string) bool {
 	return false
 }
 
-// single is a value for a message; of what holds others only that it is there.
+// single is a value for a message; of what holds others only their names.
 func single(value any) string {
 	switch v := value.(type) {
 	case map[string]any:
 		return "{…}"
 	case []any:
+		var names []string
 		for _, item := range v {
-			if _, isMapping := item.(map[string]any); isMapping {
+			mapping, isMapping := item.(map[string]any)
+			name, isNamed := mapping["name"].(string)
+			switch {
+			case isMapping && !isNamed:
 				return "[…]"
+			case isNamed:
+				names = append(names, name)
 			}
+		}
+		if len(names) > 0 {
+			return "[" + strings.Join(names, ", ") + "]"
 		}
 	}
 	return short(value)

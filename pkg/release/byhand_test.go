@@ -66,6 +66,7 @@ func TestAPlanSaysWhatNoDeployChangesBack(t *testing.T) {
 func TestADifferenceShowsSingleValuesAndNoSecret(t *testing.T) {
 	require.Equal(t, "{…}", single(map[string]any{"a": "b"}))
 	require.Equal(t, "[…]", single([]any{map[string]any{"a": "b"}}))
+	require.Equal(t, "[HOTFIX, DB_PASSWORD]", single([]any{map[string]any{"name": "HOTFIX", "value": "1"}, map[string]any{"name": "DB_PASSWORD"}}))
 	require.Equal(t, `["10.0.0.1"]`, single([]any{"10.0.0.1"}))
 	require.Equal(t, "nothing", single(nil))
 	require.True(t, isSecretPath("spec.template.spec.containers[app].env[DB_PASSWORD].value"))

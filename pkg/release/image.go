@@ -1,6 +1,8 @@
 package release
 
 import (
+	"maps"
+	"slices"
 	"strings"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
@@ -74,4 +76,26 @@ func isTagOf(name, repository string) bool {
 func text(value any) string {
 	s, _ := value.(string)
 	return s
+}
+
+// imagePaths are the mappings of a chart's values that look like an image, with the
+// subcharts' own, and without the one that is set.
+func imagePaths(values map[string]any, set string) []string {
+	var all []string
+	var look func(path string, mapping map[string]any)
+	look = func(path string, mapping map[string]any) {
+		_, named := mapping["repository"].(string)
+		_, tagged := mapping["tag"]
+		_, pinned := mapping["digest"]
+		if named && (tagged || pinned) && path != set {
+			all = append(all, path)
+		}
+		for _, key := range slices.Sorted(maps.Keys(mapping)) {
+			if inner, ok := mapping[key].(map[string]any); ok {
+				look(strings.TrimPrefix(path+"."+key, "."), inner)
+			}
+		}
+	}
+	look("", values)
+	return all
 }

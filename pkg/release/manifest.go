@@ -27,6 +27,7 @@ func (r *Release) applied(stored *helmrelease.Release) (record.Applied, error) {
 	if err != nil {
 		return result, fmt.Errorf("reading the manifest of revision %d: %w", stored.Version, err)
 	}
+	result.Later = later(stored, objects, result.Revision.Image)
 	before := r.before(stored)
 	for _, o := range objects {
 		namespace := cmp.Or(o.GetNamespace(), stored.Namespace)

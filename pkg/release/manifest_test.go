@@ -1,6 +1,7 @@
 package release
 
 import (
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -94,6 +95,33 @@ func TestRelease_LedAreThePortsThatLedToPodsBefore(t *testing.T) {
 			now, err := documents(service("{selector: {app: typo}, ports: [{port: 80}]}"))
 			require.NoError(t, err)
 			require.Equal(t, c.want, led(now[0], before))
+		})
+	}
+}
+
+// A verified image that only a suspended CronJob names, beside another Deployment that
+// is well, was called good.
+func TestAnImageThatNothingRunsNowIsNamed(t *testing.T) {
+	const image = "registry.test/web@" + digest
+	cron := "---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {name: nightly}\nspec: {suspend: true, jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: '" + image + "'}]}}}}}\n"
+	other := "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: other}\nspec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: other}]}}}\n"
+	hook := "---\napiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, annotations: {helm.sh/hook: post-upgrade, stagecrew.dev/wait: 'false'}}\nspec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: '" + image + "'}]}}}\n"
+	for name, c := range map[string]struct{ chart, later string }{
+		"a CronJob alone":            {cron, "CronJob/nightly"},
+		"beside another Deployment":  {cron + other, "CronJob/nightly"},
+		"beside one that runs it":    {cron + strings.Replace(other, "image: other", "image: '"+image+"'", 1), ""},
+		"beside a hook that runs it": {cron + other + hook, ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			objects, err := documents(c.chart)
+			require.NoError(t, err)
+			stored := &helmrelease.Release{}
+			if strings.HasSuffix(c.chart, hook) {
+				objects = objects[:len(objects)-1]
+				stored.Hooks = []*helmrelease.Hook{{Name: "migrate", Manifest: hook, Events: []helmrelease.HookEvent{helmrelease.HookPostUpgrade}}}
+			}
+			require.Equal(t, c.later, later(stored, objects, image))
+			require.Empty(t, later(stored, objects, ""), "nothing is known of it")
 		})
 	}
 }

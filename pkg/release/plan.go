@@ -34,7 +34,7 @@ func (r *Release) Plan(ctx context.Context, image record.Image) (record.Plan, er
 		r.planned(image, imagesOf(stored))
 		plan.Concerns = append(trial.outdated(chart), r.byHand(ctx)...)
 	}
-	plan.Image = image
+	plan.Image, plan.ImagePaths = image, imagePaths(over(defaults(chart), merged), r.ImageValuesPath)
 	return plan, err
 }
 

@@ -165,3 +165,17 @@ func TestAPlanWithoutAnAPIServerIsNoRefusal(t *testing.T) {
 	_, err := r.Plan(t.Context(), image("one").Image())
 	require.Equal(t, record.KindUnavailable, record.KindOf(err), err)
 }
+
+// An umbrella chart has the image under the name of the chart in it.
+func TestAPlanNamesWhatLooksLikeAnImageInTheValues(t *testing.T) {
+	require.Equal(t, []string{"backstage.image", "db.metrics.image"}, imagePaths(map[string]any{
+		"image":     map[string]any{"repository": "set", "digest": "by stagecrew"},
+		"backstage": map[string]any{"image": map[string]any{"repository": "a", "tag": "1"}, "source": map[string]any{"repository": "no tag"}},
+		"db":        map[string]any{"metrics": map[string]any{"image": map[string]any{"repository": "b", "digest": ""}}},
+	}, "image"))
+	r, _ := open(t)
+	r.ImageValuesPath = "app.image"
+	plan, err := r.Plan(t.Context(), image("two").Image())
+	require.NoError(t, err)
+	require.Empty(t, plan.ImagePaths, "repository alone may be anything")
+}
