@@ -39,6 +39,7 @@ func Hold(ctx context.Context, o Options, applied record.Applied, duration time.
 }
 
 func (v *wait) hold(duration time.Duration) (*record.Cause, error) {
+	v.shown, v.logged = allReady, time.Now() // the rollout has said it
 	h := hold{judge: v.judge, seen: v.Seen, failures: map[types.UID]int{}, unready: map[types.UID]time.Time{}}
 	for {
 		s, look := v.observe()

@@ -57,6 +57,9 @@ func newJudge(rules map[string]Rule) *judge {
 	return j
 }
 
+// allReady is the progress of a rollout that is complete.
+const allReady = "all workloads ready"
+
 // decide judges one look.
 func (j *judge) decide(s snapshot, now time.Time) verdict {
 	s.now, j.now = now, now
@@ -93,7 +96,7 @@ func (j *judge) decide(s snapshot, now time.Time) verdict {
 		}
 		troubles = append(troubles, outdated...)
 	}
-	v.progress = "all workloads ready"
+	v.progress = allReady
 	if len(progress) > 0 {
 		v.progress = "waiting for " + strings.Join(progress, ", ")
 	}
@@ -107,7 +110,10 @@ func (j *judge) decide(s snapshot, now time.Time) verdict {
 func (j *judge) weigh(v *verdict) {
 	all := j.memory.inSight(j.now)
 	if len(all) > 0 {
-		v.trouble = all[0].cause.String()
+		// What is merely waited for may be the progress itself.
+		if c := all[0].cause; !strings.Contains(v.progress, c.Object+": "+c.Message) {
+			v.trouble = c.String()
+		}
 	}
 	for _, s := range all {
 		if s.due.IsZero() {

@@ -111,7 +111,8 @@ func (j *judge) port(s *snapshot, service service, p *corev1.ServicePort, pods [
 
 // mustLead reports whether a port without a pod behind it is a failure: it led to pods
 // before, it is the one that is asked, or no other of the Service leads anywhere.
-// Charts often name a port that only an option adds to the pods.
+// Charts often name a port that only an option adds to the pods, such as that of the
+// metrics (https://github.com/pomerium/pomerium-helm/issues/322).
 func (s service) mustLead(p corev1.ServicePort, pods []*corev1.Pod) bool {
 	if s.smoke == "false" {
 		return false

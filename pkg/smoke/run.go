@@ -64,7 +64,11 @@ func Run(ctx context.Context, s Suite, target Target, log *slog.Logger) []record
 	}
 	all.Wait()
 	for _, result := range results {
-		log.Info(fmt.Sprintf("smoke %s on %s: %s", result.Name, result.Target, result.Result), "seconds", fmt.Sprintf("%.2f", result.Seconds), "detail", result.Detail)
+		line := log.With("seconds", fmt.Sprintf("%.2f", result.Seconds))
+		if result.Detail != "" {
+			line = line.With("detail", result.Detail)
+		}
+		line.Info(fmt.Sprintf("smoke %s on %s: %s", result.Name, result.Target, result.Result))
 	}
 	return results
 }
