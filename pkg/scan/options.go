@@ -83,12 +83,27 @@ type Options struct {
 }
 
 // Validate reports everything that is wrong with the options, with the code
-// scan/bad-options.
-func (o Options) Validate() error {
-	var problems []error
+// scan/bad-options. The image may be missing: it is known later than the rest.
+func (o Options) Validate() error { return badOptions(o.problems()) }
+
+// check is Validate for options that must be complete.
+func (o Options) check() error {
+	problems := o.problems()
 	if _, err := record.ParseImage(o.Image.String()); err != nil {
-		problems = append(problems, err)
+		problems = append([]error{err}, problems...)
 	}
+	return badOptions(problems)
+}
+
+func badOptions(problems []error) error {
+	if err := errors.Join(problems...); err != nil {
+		return record.BadInput("scan/bad-options", "%w", err)
+	}
+	return nil
+}
+
+func (o Options) problems() []error {
+	var problems []error
 	for _, reference := range o.databases() {
 		if _, err := name.ParseReference(reference); err != nil {
 			problems = append(problems, fmt.Errorf("parsing database reference %q: %w", reference, err))
@@ -106,10 +121,7 @@ func (o Options) Validate() error {
 	if o.MaxDatabaseAge < 0 {
 		problems = append(problems, fmt.Errorf("maximal database age %s is negative", o.MaxDatabaseAge))
 	}
-	if err := errors.Join(problems...); err != nil {
-		return record.BadInput("scan/bad-options", "%w", err)
-	}
-	return nil
+	return problems
 }
 
 func (o Options) threshold() record.Severity {

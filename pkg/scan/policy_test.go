@@ -73,18 +73,18 @@ func TestALongTableIsCutAndSaysSo(t *testing.T) {
 }
 
 func TestOptionsReportAllTheirProblemsAtOnce(t *testing.T) {
-	err := scan.Options{
+	_, err := scan.Run(t.Context(), scan.Options{
 		Image:          record.Image{Repository: "registry.example.com/team/app"},
 		Database:       "not a reference",
 		Threshold:      "SEVERE",
 		MaxDatabaseAge: -time.Hour,
-	}.Validate()
+	})
 	require.Equal(t, record.KindInput, record.KindOf(err))
 	for _, part := range []string{"not a reference", "no cache directory", `"SEVERE" is none of`, "-1h0m0s is negative", "sha256", "[scan/bad-options]"} {
 		require.ErrorContains(t, err, part)
 	}
 }
 
-func TestOptionsWithAnImageAndACacheAreEnough(t *testing.T) {
-	require.NoError(t, scan.Options{Image: report(nil).Image, CacheDir: "cache"}.Validate())
+func TestOptions_ValidateWantsACacheAndNoImageYet(t *testing.T) {
+	require.NoError(t, scan.Options{CacheDir: "cache"}.Validate())
 }

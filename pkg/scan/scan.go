@@ -29,7 +29,7 @@ func Scan(ctx context.Context, o Options) (record.ScanReport, error) {
 // database and logger in variables of the process; while it works,
 // [log/slog.Default] goes to o.Log.
 func Run(ctx context.Context, o Options) (Result, error) {
-	if err := o.Validate(); err != nil {
+	if err := o.check(); err != nil {
 		return Result{}, err
 	}
 	timeout := cmp.Or(o.Timeout, defaultTimeout)

@@ -24,7 +24,7 @@ import (
 const defaultSignTimeout = 10 * time.Minute
 
 // SignOptions says what to sign and as whom: with Key or KeyPEM, or else keyless,
-// as the identity that IdentityToken proves. Image is required.
+// as the identity that IdentityToken proves. Image is required for what is stored.
 type SignOptions struct { //nolint:revive // the pair of VerifyOptions
 	Image record.Image
 	// Key is the file of an encrypted cosign private key (PEM), or the URI of a key
@@ -72,13 +72,13 @@ type Signature struct {
 	Stored int
 }
 
-// Validate reports all problems of the options at once, without reading files.
-func (o SignOptions) Validate() error {
+// Validate reports all problems of the options at once, without reading files. The
+// image may be missing: it is known later than the rest.
+func (o SignOptions) Validate() error { return badOptions("signing", o.problems()) }
+
+func (o SignOptions) problems() []error {
 	var problems []error
 	add := func(format string, args ...any) { problems = append(problems, fmt.Errorf(format, args...)) }
-	if _, err := record.ParseImage(o.Image.String()); err != nil {
-		problems = append(problems, err)
-	}
 	if o.Key != "" && len(o.KeyPEM) > 0 {
 		add("a key and the file of a key are given: only one can sign")
 	}
@@ -99,7 +99,7 @@ func (o SignOptions) Validate() error {
 	if o.Timeout < 0 {
 		add("timeout %s is negative", o.Timeout)
 	}
-	return badOptions("signing", problems)
+	return problems
 }
 
 // formats are those to store, one by one.
@@ -133,7 +133,7 @@ func Sign(ctx context.Context, o SignOptions) (Signature, error) { return o.stor
 func Attest(ctx context.Context, o SignOptions) (Signature, error) { return o.store(ctx, false) }
 
 func (o SignOptions) store(ctx context.Context, signature bool) (Signature, error) {
-	if err := o.Validate(); err != nil {
+	if err := badOptions("signing", append(imageProblems(o.Image), o.problems()...)); err != nil {
 		return Signature{}, err
 	}
 	o.Log = discardIfNil(o.Log)
@@ -244,6 +244,13 @@ func (o SignOptions) drafts(store *store, signature bool, by *signer) ([]draft, 
 		all = append(all, draft{f, signPredicate, text})
 	}
 	return all, nil
+}
+
+func imageProblems(image record.Image) []error {
+	if _, err := record.ParseImage(image.String()); err != nil {
+		return []error{err}
+	}
+	return nil
 }
 
 func badOptions(doing string, problems []error) error {

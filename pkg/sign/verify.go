@@ -58,13 +58,13 @@ type VerifyOptions struct {
 
 func (o VerifyOptions) withKey() bool { return o.Key != "" || len(o.KeyPEM) > 0 }
 
-// Validate reports all problems of the options at once, without reading files.
-func (o VerifyOptions) Validate() error {
+// Validate reports all problems of the options at once, without reading files. The
+// image may be missing: it is known later than the rest.
+func (o VerifyOptions) Validate() error { return badOptions("verifying", o.problems()) }
+
+func (o VerifyOptions) problems() []error {
 	var problems []error
 	add := func(text string) { problems = append(problems, errors.New(text)) }
-	if _, err := record.ParseImage(o.Image.String()); err != nil {
-		problems = append(problems, err)
-	}
 	named := o.Identity != "" || o.IdentityPattern != ""
 	keyless := named || o.Issuer != ""
 	switch {
@@ -97,7 +97,7 @@ func (o VerifyOptions) Validate() error {
 	if o.Timeout < 0 {
 		problems = append(problems, fmt.Errorf("timeout %s is negative", o.Timeout))
 	}
-	return badOptions("verifying", problems)
+	return problems
 }
 
 // Verify checks that the image is in its registry, has a good signature of the
@@ -105,7 +105,7 @@ func (o VerifyOptions) Validate() error {
 // policy wants. One good signature is enough. Without one the error is of kind
 // refused; when the registry cannot tell, of kind unavailable.
 func Verify(ctx context.Context, o VerifyOptions) (record.Verified, error) {
-	if err := o.Validate(); err != nil {
+	if err := badOptions("verifying", append(imageProblems(o.Image), o.problems()...)); err != nil {
 		return record.Verified{}, err
 	}
 	log := discardIfNil(o.Log)
