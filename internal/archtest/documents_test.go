@@ -20,7 +20,7 @@ func TestTheRunbookHasEveryExitCodeOfTheReadmeAndNamesOnlyErrorCodesThatThereAre
 	for _, c := range codes {
 		require.Contains(t, runbook, "\n## Exit "+c[1])
 	}
-	named := 0
+	named, code := 0, codeForm(t)
 	for _, m := range regexp.MustCompile("`([a-z]+/[a-z-]+)`").FindAllStringSubmatch(runbook, -1) {
 		if code.MatchString(m[1]) {
 			named++

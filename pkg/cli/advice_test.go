@@ -1,11 +1,10 @@
 package cli
 
 import (
-	"context"
-	"io"
 	"strings"
 	"testing"
 
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
@@ -37,7 +36,7 @@ func TestWhoseChecksFailedWhenNobodyAskedForThem(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			s := newStep(t, config.Settings{Checks: config.Checks{Smoke: config.SmokeBackstage}})
 			s.smokeByDefault = !c.asked
-			s.update(func(r *record.Record) { r.Checks, r.Advice = c.checks, "look" })
+			s.Update(func(r *record.Record) { r.Checks, r.Advice = c.checks, "look" })
 			s.finish(record.Refused("smoke/check-failed", "x"))
 			want := "look"
 			if c.told {
@@ -50,15 +49,13 @@ func TestWhoseChecksFailedWhenNobodyAskedForThem(t *testing.T) {
 }
 
 func TestTheSmokeSettingIsKnownToBeTheDefault(t *testing.T) {
-	var told []bool
+	var byDefault []bool
 	for _, environ := range [][]string{nil, {"STAGECREW_SMOKE=backstage"}} {
-		c := command{
-			config.Command{Name: "smoke", Groups: func(s *config.Settings) []any { return []any{&s.Checks} }},
-			func(_ context.Context, s *session) error { told = append(told, s.smokeByDefault); return nil },
-		}
-		cmd := c.cobra(new(int), environ, io.Discard, io.Discard)
-		cmd.SetArgs([]string{})
-		require.NoError(t, cmd.ExecuteContext(t.Context()))
+		flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+		config.Define(flags, &config.Checks{})
+		require.NoError(t, config.Resolve(flags, environ))
+		byDefault = append(byDefault, isByDefault(flags, "smoke"))
+		require.False(t, isByDefault(flags, "another"))
 	}
-	require.Equal(t, []bool{true, false}, told)
+	require.Equal(t, []bool{true, false}, byDefault)
 }

@@ -88,9 +88,12 @@ func backend(t *testing.T) string {
 	return dir
 }
 
+const commit = "0123456789abcdef0123456789abcdef01234567"
+
 // environOf has the account and the variables of a step of a workflow for a tag.
 func environOf(dir string) []string {
-	return append(event("push", "tag", "v1.2.3"), "REGISTRY_USERNAME="+account, "REGISTRY_PASSWORD="+password, "SOURCE_DATE_EPOCH=1700000000", "STAGECREW_INSECURE_REGISTRY=127.0.0.1",
+	return append([]string{"GITHUB_ACTIONS=true", "GITHUB_EVENT_NAME=push", "GITHUB_REF_TYPE=tag", "GITHUB_REF_NAME=v1.2.3", "GITHUB_REF=refs/tags/v1.2.3", "GITHUB_SHA=" + commit},
+		"REGISTRY_USERNAME="+account, "REGISTRY_PASSWORD="+password, "SOURCE_DATE_EPOCH=1700000000", "STAGECREW_INSECURE_REGISTRY=127.0.0.1",
 		"GITHUB_SERVER_URL=https://github.test", "GITHUB_REPOSITORY=team/app", "GITHUB_OUTPUT="+filepath.Join(dir, "output"), "GITHUB_STEP_SUMMARY="+filepath.Join(dir, "summary"))
 }
 

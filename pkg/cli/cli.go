@@ -12,24 +12,12 @@ import (
 	"syscall"
 
 	"github.com/spf13/cobra"
+	"github.com/spf13/pflag"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
-
-// command is a command with what it does.
-type command struct {
-	config.Command
-	run func(context.Context, *session) error
-}
-
-// runs are what the commands do, by name.
-func runs() map[string]func(context.Context, *session) error {
-	return map[string]func(context.Context, *session) error{
-		"run": runAll, "build": runBuild, "scan": runScan, "sign": runSign, "verify": runVerify, "validate": runValidate, "promote": runPromote,
-		"preflight": runPreflight, "deploy": runDeploy, "gate": runGate, "smoke": runSmoke, "rollback": runRollback, "recover": runRecover, "status": runStatus,
-	}
-}
 
 // Main runs the command line and gives its exit code. environ is as of os.Environ.
 func Main(args, environ []string, stdout, stderr io.Writer) int {
@@ -43,7 +31,7 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 		SilenceUsage:  true,
 	}
 	for _, c := range config.Commands() {
-		root.AddCommand(command{c, runs()[c.Name]}.cobra(&code, environ, stdout, stderr))
+		root.AddCommand(newCommand(c, &code, environ, stdout, stderr))
 	}
 	root.AddCommand(versionCommand(stdout))
 	root.SetArgs(args)
@@ -56,8 +44,9 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	return code
 }
 
-// cobra makes the command that resolves the settings, runs and leaves the record.
-func (c command) cobra(code *int, environ []string, stdout, stderr io.Writer) *cobra.Command {
+// newCommand makes the command that resolves the settings, runs its slice of the
+// pipeline and leaves the record.
+func newCommand(c config.Command, code *int, environ []string, stdout, stderr io.Writer) *cobra.Command {
 	var settings config.Settings
 	cmd := &cobra.Command{Use: c.Name, Short: c.Short, Long: c.Long, Args: cobra.NoArgs}
 	cmd.Flags().SortFlags = false
@@ -66,26 +55,35 @@ func (c command) cobra(code *int, environ []string, stdout, stderr io.Writer) *c
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		resolveErr := config.Resolve(cmd.Flags(), environ)
 		s := newSession(c.Name, settings, environ, stdout, stderr)
-		defer s.catchStrays(stderr)()
-		smoke := cmd.Flags().Lookup("smoke")
-		s.smokeByDefault = smoke != nil && !smoke.Changed
-		if err := s.misplaced(); err != nil {
-			s.Record = ""
-			*code = s.finish(err)
-			return nil
-		}
-		if resolveErr != nil {
-			*code = s.finish(record.BadInput("config/invalid", "%w", resolveErr))
-			return nil
-		}
-		defer guard(cmd.Context(), s)()
-		err := attempt(cmd.Context(), s, c.run)
-		if err != nil && errors.Is(cmd.Context().Err(), context.Canceled) {
-			*code = s.cancel(err)
-			return nil
-		}
-		*code = s.finish(err)
+		defer s.console.catchStrays(stderr)()
+		s.smokeByDefault = isByDefault(cmd.Flags(), "smoke")
+		*code = s.run(cmd.Context(), settings, environ, resolveErr)
 		return nil
 	}
 	return cmd
+}
+
+// isByDefault reports whether nobody gave the setting that the command has.
+func isByDefault(flags *pflag.FlagSet, setting string) bool {
+	flag := flags.Lookup(setting)
+	return flag != nil && !flag.Changed
+}
+
+// run runs the slice of the pipeline that the command stands for and gives the exit
+// code.
+func (s *session) run(ctx context.Context, settings config.Settings, environ []string, resolveErr error) int {
+	if err := misplaced(settings); err != nil {
+		s.Record = ""
+		return s.finish(err)
+	}
+	if resolveErr != nil {
+		return s.finish(record.BadInput("config/invalid", "%w", resolveErr))
+	}
+	defer guard(ctx, s)()
+	meaning := pipeline.Commands()[s.console.name]
+	err := attempt(func() error { return pipeline.Run(ctx, meaning, withCredentials(settings, environ), s.host(environ)) })
+	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
+		return s.cancel(err)
+	}
+	return s.finish(err)
 }

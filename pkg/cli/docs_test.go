@@ -57,11 +57,3 @@ func TestTheSettingsThatTheDocumentNamesAreThere(t *testing.T) {
 		require.Contains(t, config.Names(), m[1])
 	}
 }
-
-func TestEveryCommandDoesSomething(t *testing.T) {
-	all := runs()
-	require.Len(t, all, len(config.Commands()))
-	for _, c := range config.Commands() {
-		require.NotNil(t, all[c.Name], c.Name)
-	}
-}

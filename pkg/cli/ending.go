@@ -10,14 +10,15 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/report"
 )
 
 const (
-	// giveUpAfter is how long after a signal the process ends in any case: GitHub
+	// abortAfter is how long after a signal the process ends in any case: GitHub
 	// kills it after ten seconds, and what it did must be on record by then.
-	giveUpAfter = 7500 * time.Millisecond
+	abortAfter = 7500 * time.Millisecond
 	// dropAfter is the same for a command that changes nothing: there is nothing to
 	// bring to an end.
 	dropAfter = 700 * time.Millisecond
@@ -40,7 +41,7 @@ func (s *session) finish(err error) int {
 			r.Error = err.Error()
 		}
 		var panicked *record.Panicked
-		if errors.As(err, &panicked) && s.changesRelease() && r.Release != nil && r.Advice == "" {
+		if errors.As(err, &panicked) && s.effect == pipeline.Release && r.Release != nil && r.Advice == "" {
 			r.Advice = "stagecrew itself failed in the middle of its work; `stagecrew recover` or the next deploy finishes it"
 		}
 		if r.Verdict != record.VerdictCancelled && err != nil || r.Cause != nil {
@@ -51,68 +52,45 @@ func (s *session) finish(err error) int {
 
 // cancel is finish for a run that a signal has ended.
 func (s *session) cancel(err error) int {
-	s.update(func(r *record.Record) { r.Verdict = record.VerdictCancelled })
+	s.Update(func(r *record.Record) { r.Verdict = record.VerdictCancelled })
 	return s.finish(err)
 }
 
-// giveUp ends a command that did not stop by itself after a signal.
-func (s *session) giveUp() int {
+// abort ends a command that did not stop by itself after a signal.
+func (s *session) abort() int {
 	return s.end(nil, func(r *record.Record) {
 		r.Verdict = record.VerdictCancelled
 		r.Advice = "stopped by a signal in the middle of its work; `stagecrew recover` or the next deploy finishes it"
-		if !s.changesRelease() {
+		if s.effect != pipeline.Release {
 			r.Advice = "stopped by a signal; nothing in the cluster was changed"
 		}
 	})
 }
 
-func (s *session) end(err error, complete func(*record.Record)) int {
+func (s *session) end(err error, close func(*record.Record)) int {
 	s.once.Do(func() {
 		rec := s.ledger.end(func(r *record.Record) {
-			complete(r)
+			close(r)
 			r.Panics = record.Panics()
 		})
-		s.code = s.leave(s.hidden(rec), err)
+		s.code = s.complete(s.secrets.hidden(rec), err)
 	})
 	return s.code
 }
 
-// changesRelease reports whether the command may change a release.
-func (s *session) changesRelease() bool {
-	switch s.name {
-	case "deploy", "rollback":
-		return !s.DryRun
-	case "run", "gate", "recover":
-		return true
-	}
-	return false
-}
-
-// changes reports whether the command may change anything that would be left
-// half-way.
-func (s *session) changes() bool {
-	switch s.name {
-	case "status", "preflight", "smoke", "verify", "validate", "scan":
-		return false
-	case "deploy", "rollback":
-		return !s.DryRun
-	}
-	return true
-}
-
-// leave writes the record and says how it ended. A bug in that must not cost the
+// complete writes the record and says how it ended. A bug in that must not cost the
 // exit code.
-func (s *session) leave(rec record.Record, err error) int {
-	s.screen.clear()
+func (s *session) complete(rec record.Record, err error) int {
+	s.console.screen.clear()
 	code := exitCode(rec.Verdict, err)
-	s.maskSuspects()
+	s.secrets.maskSuspects()
 	problem := errors.Join(
-		record.Guard(func() error { s.say(rec, err); return nil }),
+		record.Guard(func() error { s.printResult(rec, err); return nil }),
 		record.Guard(func() error { return s.write(rec) }),
 		s.keepPanics(rec),
 	)
 	if problem != nil {
-		fmt.Fprintf(s.stderr, "stagecrew %s: %s\n", s.name, oneLine(problem.Error()))
+		fmt.Fprintf(s.console.out, "stagecrew %s: %s\n", s.console.name, oneLine(problem.Error()))
 		if code == exitOK {
 			return exitUnknown
 		}
@@ -133,29 +111,29 @@ func (s *session) keepPanics(rec record.Record) error {
 		_, writeErr := fmt.Fprintf(f, "panic: %s\n\n%s\n", p.Value, p.Stack)
 		err = errors.Join(err, writeErr)
 	}
-	s.log.Error("stagecrew itself failed; please report it with this file", "file", f.Name())
+	s.console.log.Error("stagecrew itself failed; please report it with this file", "file", f.Name())
 	return errors.Join(err, f.Close())
 }
 
 // guard ends the process when a run does not end by itself after a signal. It
 // returns what takes the guard away.
 func guard(ctx context.Context, s *session) (release func() bool) {
-	after := giveUpAfter
-	if !s.changes() {
+	after := abortAfter
+	if s.effect == pipeline.Nothing {
 		after = dropAfter
 	}
 	return context.AfterFunc(ctx, func() {
 		time.AfterFunc(after, func() {
 			// What cannot be written in time must not keep the process.
 			time.AfterFunc(writeTime, func() { os.Exit(exitCancelled) })
-			os.Exit(s.giveUp())
+			os.Exit(s.abort())
 		})
 	})
 }
 
 // attempt runs a command; a panic of it is an error like others.
-func attempt(ctx context.Context, s *session, run func(context.Context, *session) error) error {
-	err := record.Guard(func() error { return run(ctx, s) })
+func attempt(run func() error) error {
+	err := record.Guard(run)
 	var panicked *record.Panicked
 	if !errors.As(err, &panicked) || record.KindOf(err) != record.KindUnknown {
 		return err
@@ -163,27 +141,27 @@ func attempt(ctx context.Context, s *session, run func(context.Context, *session
 	return record.Unavailable("cli/panicked", "%w", err)
 }
 
-// say prints how it ended: for people as the last lines of the log, in Actions
+// printResult prints how it ended: for people as the last lines of the log, in Actions
 // as an annotation, too.
-func (s *session) say(rec record.Record, err error) {
+func (s *session) printResult(rec record.Record, err error) {
 	headline := report.Headline(rec)
 	if err == nil && exitCode(rec.Verdict, nil) == exitOK {
-		s.log.Info(headline)
+		s.console.log.Info(headline)
 		return
 	}
 	if rec.Cause != nil {
-		s.log.Error(rec.Cause.String())
+		s.console.log.Error(rec.Cause.String())
 	}
 	for line := range strings.Lines(rec.Error) {
-		s.log.Error(strings.TrimRight(line, "\n"))
+		s.console.log.Error(strings.TrimRight(line, "\n"))
 	}
 	if rec.Error == "" {
-		s.log.Error(headline)
+		s.console.log.Error(headline)
 	}
 	if strings.HasSuffix(rec.Advice, presetAdvice) {
-		s.log.Warn(presetAdvice)
+		s.console.log.Warn(presetAdvice)
 	}
-	if s.actions.Enabled() {
-		s.actions.Error("stagecrew "+rec.Command, headline)
+	if s.console.actions.Enabled() {
+		s.console.actions.Error("stagecrew "+rec.Command, headline)
 	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -38,10 +39,10 @@ func TestARunEndsOnceHoweverManyEndIt(t *testing.T) {
 	codes := make([]int, 8)
 	for i := range codes {
 		all.Go(func() {
-			s.update(func(r *record.Record) { r.Phases = append(r.Phases, record.Phase{Name: "beside"}) })
-			s.sketch(func(r *record.Record) { r.Advice = "a draft" })
+			s.Update(func(r *record.Record) { r.Phases = append(r.Phases, record.Phase{Name: "beside"}) })
+			s.Sketch(func(r *record.Record) { r.Advice = "a draft" })
 			if i%2 == 0 {
-				codes[i] = s.giveUp()
+				codes[i] = s.abort()
 				return
 			}
 			codes[i] = s.finish(nil)
@@ -53,7 +54,7 @@ func TestARunEndsOnceHoweverManyEndIt(t *testing.T) {
 		require.Equal(t, codes[0], code, "whoever comes second has the code of the first")
 	}
 	before := s.read()
-	s.update(func(r *record.Record) { r.Error = "too late" })
+	s.Update(func(r *record.Record) { r.Error = "too late" })
 	require.Equal(t, before, s.read())
 }
 
@@ -64,8 +65,8 @@ func TestAPanicOfACommandLeavesRecordOutputsAndSummary(t *testing.T) {
 	s := newSession("deploy", config.Settings{Common: config.Common{Record: file("record.json")}}, []string{
 		"GITHUB_ACTIONS=true", "GITHUB_OUTPUT=" + file("out"), "GITHUB_STEP_SUMMARY=" + file("summary"),
 	}, io.Discard, &log)
-	err := attempt(t.Context(), s, func(context.Context, *session) error {
-		s.sketch(func(r *record.Record) {
+	err := attempt(func() error {
+		s.Sketch(func(r *record.Record) {
 			r.Verdict, r.Release = record.VerdictUnknown, &record.Release{Name: "web", Namespace: "prod", Revision: 3, Live: 3}
 		})
 		panic("assignment to entry in nil map")
@@ -100,8 +101,8 @@ func TestWhatIsToDoAfterASignalDependsOnTheCommand(t *testing.T) {
 		"deploy": {changes: true, advice: "stagecrew recover"}, "rollback": {config.Settings{Trial: config.Trial{DryRun: true}}, false, "nothing in the cluster was changed"},
 	} {
 		s := newSession(name, c.settings, nil, io.Discard, io.Discard)
-		require.Equal(t, c.changes, s.changes(), name)
-		require.Equal(t, exitCancelled, s.giveUp(), name)
+		require.Equal(t, c.changes, s.effect != pipeline.Nothing, name)
+		require.Equal(t, exitCancelled, s.abort(), name)
 		require.Contains(t, s.read().Advice, c.advice, name)
 	}
 }
@@ -109,19 +110,19 @@ func TestWhatIsToDoAfterASignalDependsOnTheCommand(t *testing.T) {
 func TestWarningsBecomeAnnotations(t *testing.T) {
 	var log bytes.Buffer
 	s := newSession("deploy", config.Settings{}, []string{"GITHUB_ACTIONS=true"}, io.Discard, &log)
-	s.log.Warn("the quota is nearly used up\n::error::x", "quota", "pods")
-	s.log.Warn("the quota is nearly used up\n::error::x", "quota", "pods")
-	s.log.Error("no warning")
+	s.console.log.Warn("the quota is nearly used up\n::error::x", "quota", "pods")
+	s.console.log.Warn("the quota is nearly used up\n::error::x", "quota", "pods")
+	s.console.log.Error("no warning")
 	require.Equal(t, 1, strings.Count(log.String(), "::warning title=stagecrew deploy::the quota is nearly used up"), log.String())
 	require.NotContains(t, log.String(), "\n::error::")
 	for i := range 20 {
-		s.log.Warn("another", "number", i)
+		s.console.log.Warn("another", "number", i)
 	}
 	require.Equal(t, maxWarnings, strings.Count(log.String(), "::warning "), "GitHub would drop more")
 
 	log.Reset()
 	s = newSession("deploy", config.Settings{}, nil, io.Discard, &log)
-	s.log.Warn("on a laptop")
+	s.console.log.Warn("on a laptop")
 	require.NotContains(t, log.String(), "::warning")
 }
 
@@ -143,12 +144,13 @@ func TestASignalEndsAReadWhileTheAPIServerIsAway(t *testing.T) {
 	kubeconfig := filepath.Join(t.TempDir(), "kubeconfig")
 	require.NoError(t, os.WriteFile(kubeconfig, []byte(`{apiVersion: v1, kind: Config, clusters: [{name: c, cluster: {server: "https://127.0.0.1:1"}}],
 users: [{name: u, user: {token: t}}], contexts: [{name: prod, context: {cluster: c, user: u}}], current-context: prod}`), 0o600))
-	for name, run := range map[string]func(context.Context, *session) error{"status": runStatus, "rollback": runRollback, "smoke": runSmoke, "gate": runGate} {
+	for _, name := range []string{"status", "rollback", "smoke", "gate"} {
 		t.Run(name, func(t *testing.T) {
 			ctx, cancel := context.WithCancel(t.Context())
 			settings := config.Settings{Cluster: config.Cluster{Release: "web", Kubeconfig: kubeconfig, APIPatience: time.Hour}, Checks: config.Checks{Smoke: "backstage"}, RollbackTime: config.RollbackTime{RollbackTimeout: time.Hour}, Deadline: config.Deadline{Timeout: time.Hour}}
-			s := newSession(name, settings, []string{"BACKSTAGE_SMOKE_TOKEN=x"}, io.Discard, watching{"waiting for the API server: dial tcp 127.0.0.1:1", cancel})
-			err := attempt(ctx, s, run)
+			environ := []string{"BACKSTAGE_SMOKE_TOKEN=x"}
+			s := newSession(name, settings, environ, io.Discard, watching{"waiting for the API server: dial tcp 127.0.0.1:1", cancel})
+			err := pipeline.Run(ctx, pipeline.Commands()[name], settings, s.host(environ))
 			if err != nil {
 				require.ErrorIs(t, err, context.Canceled)
 			}

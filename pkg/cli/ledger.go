@@ -4,6 +4,7 @@ import (
 	"sync"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/report"
 )
 
 // ledger holds the record of a run. It is the only place where the record is kept
@@ -14,7 +15,11 @@ type ledger struct {
 	// draft is the record as a stage that is still at work would leave it.
 	draft *record.Record
 	ended bool
+	hide  func(record.Record) record.Record // takes the secrets out
 }
+
+// Document is the record as it stands, as it may be shown.
+func (l *ledger) Document() ([]byte, error) { return report.Encode(l.hide(l.read())) }
 
 // read gives the record as it stands.
 func (l *ledger) read() record.Record {
@@ -23,8 +28,8 @@ func (l *ledger) read() record.Record {
 	return l.contents
 }
 
-// update changes the record; after the end of the run it does nothing.
-func (l *ledger) update(change func(*record.Record)) {
+// Update changes the record; after the end of the run it does nothing.
+func (l *ledger) Update(change func(*record.Record)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.ended {
@@ -34,9 +39,9 @@ func (l *ledger) update(change func(*record.Record)) {
 	l.draft = nil
 }
 
-// sketch notes how the record would look if the run ended now; the next update
+// Sketch notes how the record would look if the run ended now; the next Update
 // takes its place.
-func (l *ledger) sketch(change func(*record.Record)) {
+func (l *ledger) Sketch(change func(*record.Record)) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	draft := l.contents

@@ -45,11 +45,11 @@ func TestARunThatMustEndLeavesTheRecordOfWhatItDid(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "record.json")
 	var out bytes.Buffer
 	s := newSession("deploy", config.Settings{Common: config.Common{Record: path, Output: config.OutputText}}, nil, &out, &out)
-	s.sketch(func(r *record.Record) {
+	s.Sketch(func(r *record.Record) {
 		r.Release = &record.Release{Name: "web", Namespace: "prod", Revision: 3}
 		r.Phases = []record.Phase{{Name: "apply", Result: "ok"}}
 	})
-	require.Equal(t, exitCancelled, s.giveUp())
+	require.Equal(t, exitCancelled, s.abort())
 	content, err := os.ReadFile(path)
 	require.NoError(t, err)
 	var rec record.Record
@@ -61,5 +61,5 @@ func TestARunThatMustEndLeavesTheRecordOfWhatItDid(t *testing.T) {
 
 	s = newSession("deploy", config.Settings{}, nil, &out, &out)
 	require.Zero(t, s.finish(nil))
-	require.Zero(t, s.giveUp(), "it has ended by itself")
+	require.Zero(t, s.abort(), "it has ended by itself")
 }

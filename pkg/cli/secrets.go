@@ -2,8 +2,8 @@ package cli
 
 import (
 	"encoding/base64"
-	"fmt"
 	"io"
+	"log/slog"
 	"os"
 	"regexp"
 	"slices"
@@ -14,16 +14,22 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/gha"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/redact"
-	"github.com/stagecrew/stagecrew/pkg/report"
 )
 
-// withhold makes values secret: nothing that this run writes shows them, and in
-// Actions nothing that a later step of the job prints.
-func (s *session) withhold(values ...string) {
-	s.mask(s.redactor.Add(values...))
+// secrets are the values that nothing of this run may show, nor in Actions anything
+// that a later step of the job prints.
+type secrets struct {
+	*redact.Redactor
+	actions  *gha.Actions
+	log      *slog.Logger
+	muted    sync.Once // told that something is left out
+	suspects suspects
 }
 
-func (s *session) mask(secrets []string) {
+// Withhold makes values secret.
+func (s *secrets) Withhold(values ...string) { s.mask(s.Add(values...)) }
+
+func (s *secrets) mask(secrets []string) {
 	for _, secret := range secrets {
 		switch {
 		case strings.Contains(secret, "\n"):
@@ -39,10 +45,10 @@ func (s *session) mask(secrets []string) {
 // objectName is what Kubernetes takes as the name of an object.
 var objectName = regexp.MustCompile(`^[a-z0-9]([a-z0-9.-]{0,251}[a-z0-9])?$`)
 
-// suspect withholds values that may turn out to be names of objects. A mask cannot
+// Suspect withholds values that may turn out to be names of objects. A mask cannot
 // be taken back: these get theirs at the end.
-func (s *session) suspect(values ...string) {
-	for _, secret := range s.redactor.Add(values...) {
+func (s *secrets) Suspect(values ...string) {
+	for _, secret := range s.Add(values...) {
 		if !objectName.MatchString(secret) {
 			s.mask([]string{secret})
 			continue
@@ -59,10 +65,10 @@ type suspects struct {
 	values []string
 }
 
-func (s *session) maskSuspects() {
+func (s *secrets) maskSuspects() {
 	s.suspects.mu.Lock()
 	defer s.suspects.mu.Unlock()
-	s.mask(slices.DeleteFunc(s.suspects.values, s.redactor.IsName))
+	s.mask(slices.DeleteFunc(s.suspects.values, s.IsName))
 	s.suspects.values = nil
 }
 
@@ -70,47 +76,47 @@ func (s *session) maskSuspects() {
 // does so in every word of every later step.
 const shortestMask = 6
 
-// ownSecrets are those that the run knows before it does anything: its credentials,
-// what its settings give to the chart, and files that were given in place of their
-// names.
-func (s *session) ownSecrets(environ []string) {
+// learn adds those that the run knows before it does anything: its credentials, what
+// its settings give to the chart, and files that were given in place of their names.
+func (s *secrets) learn(c config.Settings, environ []string) {
+	getenv := lookup(environ)
 	// What everybody knows; without it no line could be read.
-	s.redactor.Public(s.Release, s.Namespace, s.Image, s.Repository, s.ToRepository, s.Chart, s.PublicURL)
-	s.withhold(s.getenv("COSIGN_PASSWORD"), s.getenv("REGISTRY_PASSWORD"), s.getenv(config.VerdictKeyVariable))
+	s.Public(c.Release, c.Namespace, c.Image, c.Repository, c.ToRepository, c.Chart, c.PublicURL)
+	s.Withhold(getenv("COSIGN_PASSWORD"), getenv("REGISTRY_PASSWORD"), getenv(config.VerdictKeyVariable))
 	for _, line := range environ {
 		name, value, _ := strings.Cut(line, "=")
 		isPath := strings.HasPrefix(value, "/") || strings.HasPrefix(value, "./")
 		if redact.NameIsSecret(name) && !strings.HasPrefix(name, "STAGECREW_") && !isPath {
-			s.redactor.Add(value) // the runner has masked it already, if it is one
+			s.Add(value) // the runner has masked it already, if it is one
 		}
 	}
-	for _, one := range s.BuildArgs {
-		s.withhold(redact.Assignment(one)...)
+	for _, one := range c.BuildArgs {
+		s.Withhold(redact.Assignment(one)...)
 	}
-	for _, one := range s.Set {
-		s.suspect(redact.Assignment(one)...)
+	for _, one := range c.Set {
+		s.Suspect(redact.Assignment(one)...)
 	}
-	if s.misplaced() == nil {
+	if misplaced(c) == nil {
 		return
 	}
-	for _, path := range s.paths() {
-		s.withhold(path.value + "\n") // a line of a document, whatever it is
+	for _, path := range paths(c) {
+		s.Withhold(path.value + "\n") // a line of a document, whatever it is
 	}
 }
 
 // path is a setting that names a file.
 type path struct{ setting, value string }
 
-func (s *session) paths() []path {
+func paths(c config.Settings) []path {
 	all := []path{
-		{"config", s.Config}, {"record", s.Record}, {"kubeconfig", s.Kubeconfig}, {"sign-key", s.SignKey}, {"verify-key", s.VerifyKey},
-		{"signing-config", s.SigningConfig}, {"trusted-root", s.TrustedRoot}, {"smoke", s.Smoke}, {"chart", s.Chart},
-		{"scan-ignore-file", s.ScanIgnoreFile}, {"evidence-dir", s.EvidenceDir}, {"dockerfile", s.Dockerfile},
+		{"config", c.Config}, {"record", c.Record}, {"kubeconfig", c.Kubeconfig}, {"sign-key", c.SignKey}, {"verify-key", c.VerifyKey},
+		{"signing-config", c.SigningConfig}, {"trusted-root", c.TrustedRoot}, {"smoke", c.Smoke}, {"chart", c.Chart},
+		{"scan-ignore-file", c.ScanIgnoreFile}, {"evidence-dir", c.EvidenceDir}, {"dockerfile", c.Dockerfile},
 	}
-	for _, value := range s.Values {
+	for _, value := range c.Values {
 		all = append(all, path{"values", value})
 	}
-	for _, value := range s.ScanVEX {
+	for _, value := range c.ScanVEX {
 		all = append(all, path{"scan-vex", value})
 	}
 	return all
@@ -142,8 +148,8 @@ func isContent(value string) bool {
 
 // misplaced refuses the text of a file where its name is wanted, and does not
 // repeat it: it may be a kubeconfig with a token.
-func (s *session) misplaced() error {
-	for _, path := range s.paths() {
+func misplaced(c config.Settings) error {
+	for _, path := range paths(c) {
 		if isContent(path.value) {
 			return record.BadInput("config/not-a-path", "--%s: this is the text of a file; give the path of the file", path.setting)
 		}
@@ -152,8 +158,8 @@ func (s *session) misplaced() error {
 }
 
 // hidden is the record as it may leave this process.
-func (s *session) hidden(r record.Record) record.Record {
-	r = redact.Copy(s.redactor, r)
+func (s *secrets) hidden(r record.Record) record.Record {
+	r = redact.Copy(s.Redactor, r)
 	if r.Cause != nil {
 		s.silenced(r.Cause)
 	}
@@ -161,24 +167,16 @@ func (s *session) hidden(r record.Record) record.Record {
 }
 
 // silenced leaves the message out of a cause that is a line of a log as such.
-func (s *session) silenced(c *record.Cause) {
-	if s.redactor.Muted() && c.Reason == "Log" {
+func (s *secrets) silenced(c *record.Cause) {
+	if s.Muted() && c.Reason == "Log" {
 		c.Message = "(left out)"
 	}
 }
 
-// document writes a JSON document to stdout.
-func (s *session) document(text []byte) error {
-	if _, err := s.rawStdout.Write(report.Unspoken(s.redactor.JSON(text))); err != nil {
-		return fmt.Errorf("writing to stdout: %w", err)
-	}
-	return nil
-}
-
-// unread is told of a Secret that pods use and this run cannot read. What they say
+// Unread is told of a Secret that pods use and this run cannot read. What they say
 // may hold its values, so that it is left out from now on.
-func (s *session) unread(name string, err error) {
-	s.redactor.Mute(saying...)
+func (s *secrets) Unread(name string, err error) {
+	s.Mute(saying...)
 	s.muted.Do(func() {
 		s.log.Warn("a Secret that the pods use cannot be read, so that its values cannot be hidden: logs, last words and answers of pods are left out; grant the verb get on secrets",
 			"secret", name, "because", err)
@@ -190,14 +188,14 @@ func (s *session) unread(name string, err error) {
 var saying = []string{"it said: ", ": Log: ", "the end of its log: ", "probe failed: ", "probe errored: ", "probe warning: ", "PostStartHook failed: ", "PreStopHook failed: ",
 	`, message: "`, `, message: \"`}
 
-// answered is a text about the answer of a pod as it may be shown.
-func (s *session) answered(text string) string {
-	if s.redactor.Muted() {
+// Answer is a text about the answer of a pod as it may be shown.
+func (s *secrets) Answer(text string) string {
+	if s.Muted() {
 		if end := strings.IndexAny(text, `:"`); end >= 0 {
 			return text[:end] + " (the rest is left out)"
 		}
 	}
-	return s.redactor.Text(text)
+	return s.Text(text)
 }
 
 // stray makes a text fit to be shown that comes before there is a session.

@@ -92,11 +92,11 @@ func secretsOfARun(s *session) map[string]string {
 		// Known from the settings and the environment, see settingsOfARun.
 		"--set": "HUNTER2-Secret!9", "registry": "REGPW-clear-1", "smoke": "Smoke-T0ken-11", "build argument": "npm_T0kenOfBuild",
 	}
-	s.withhold(all["chart"], all["hook"], all["envFrom"], all["kubeconfig"], all["short"])
-	s.withhold(`{"auths":{"r.example.com":{"auth":"` + base64.StdEncoding.EncodeToString([]byte("joe:"+all["docker"])) + `"}}}`)
-	s.withhold("-----BEGIN PRIVATE KEY-----\n" + all["TLS"] + "\n-----END PRIVATE KEY-----\n")
-	s.withhold("postgres://joe:" + all["connection"] + "@db:5432/x")
-	s.withhold("first-Line-of-Secret\n" + all["lines"] + "\n")
+	s.secrets.Withhold(all["chart"], all["hook"], all["envFrom"], all["kubeconfig"], all["short"])
+	s.secrets.Withhold(`{"auths":{"r.example.com":{"auth":"` + base64.StdEncoding.EncodeToString([]byte("joe:"+all["docker"])) + `"}}}`)
+	s.secrets.Withhold("-----BEGIN PRIVATE KEY-----\n" + all["TLS"] + "\n-----END PRIVATE KEY-----\n")
+	s.secrets.Withhold("postgres://joe:" + all["connection"] + "@db:5432/x")
+	s.secrets.Withhold("first-Line-of-Secret\n" + all["lines"] + "\n")
 	return all
 }
 
@@ -135,9 +135,9 @@ func TestNoSecretLeavesByAnySinkHoweverARunEnds(t *testing.T) {
 		"cancelled": func(s *session, err error) int {
 			return s.cancel(errors.Join(err, context.Canceled))
 		},
-		"given up": func(s *session, _ error) int { return s.giveUp() },
+		"given up": func(s *session, _ error) int { return s.abort() },
 		"panicked": func(s *session, err error) int {
-			return s.finish(attempt(context.Background(), s, func(context.Context, *session) error { panic(err.Error()) }))
+			return s.finish(attempt(func() error { panic(err.Error()) }))
 		},
 	}
 	for name, end := range ends {
@@ -174,14 +174,14 @@ func (s *step) says(t *testing.T, all []string) {
 	evidence := record.Evidence{Cause: *cause}
 	var rec record.Record
 	for _, text := range all {
-		s.log.Info("the pod said: "+text, "text", text, "error", errors.New(text))
-		s.log.With("text", text).Warn("warned: " + text)
+		s.console.log.Info("the pod said: "+text, "text", text, "error", errors.New(text))
+		s.console.log.With("text", text).Warn("warned: " + text)
 		slog.Error("of a library: "+text, "uri", text)
 		log.Print(text)
 		logrus.Error(text)
-		s.screen.width = 0
-		fmt.Fprintln(s.session.stdout, text)
-		fmt.Fprintln(s.session.stderr, text)
+		s.console.screen.width = 0
+		fmt.Fprintln(s.session.results.stdout, text)
+		fmt.Fprintln(s.session.console.out, text)
 		evidence.Logs = append(evidence.Logs, record.Log{Pod: "portal-1", Container: "app", Text: text, Ended: text})
 		evidence.Events = append(evidence.Events, record.Event{Message: text})
 		evidence.Pods = append(evidence.Pods, record.PodState{Message: text})
@@ -191,20 +191,20 @@ func (s *step) says(t *testing.T, all []string) {
 		rec.Repairs = append(rec.Repairs, text)
 	}
 	evidence.Diff = strings.Join(all, "\n")
-	report.Changes(s.session.stdout, rec.Changes)
+	report.Changes(s.session.results.stdout, rec.Changes)
 	files, err := s.keepEvidence(evidence)
 	require.NoError(t, err)
-	s.update(func(r *record.Record) {
+	s.Update(func(r *record.Record) {
 		r.Release, r.Cause, r.Diagnosis, r.Evidence = &record.Release{Name: "portal", Namespace: "prod", Revision: 2}, cause, &evidence, files
 		r.Checks, r.Concerns, r.Changes, r.Repairs, r.Advice = rec.Checks, rec.Concerns, rec.Changes, rec.Repairs, "advice: "+all[0]
 		r.Tags = []record.MovedTag{{Tag: "x", Why: all[0]}}
 	})
 	for _, revision := range []record.Revision{{Number: 1, Status: record.RevisionStatus(all[0]), Verdict: record.Mark(all[1]), Image: all[2]}} {
-		require.NoError(t, s.statusTable([]record.Revision{revision}))
+		require.NoError(t, s.results.table([]record.Revision{revision}))
 	}
 	document, err := json.Marshal(map[string]any{"all": all})
 	require.NoError(t, err)
-	require.NoError(t, s.document(document))
+	require.NoError(t, s.results.document(document))
 }
 
 // hostile are texts that look for a way out, with the commands of the runner.
@@ -228,7 +228,7 @@ func TestNothingThatSomebodySaysIsACommand(t *testing.T) {
 		s.says(t, texts)
 		// In two parts, as a writer with a buffer passes them on.
 		for _, parts := range [][2]string{{"x\n:", ":error::y\n"}, {"#", "#[error]x\n"}, {"##", "[error]x\n"}} {
-			w := s.actions.Guarded(&s.stdout)
+			w := s.console.actions.Guarded(&s.stdout)
 			for _, part := range parts {
 				_, err := w.Write([]byte(part))
 				require.NoError(t, err)
@@ -316,21 +316,21 @@ func TestTheTextOfAFileInPlaceOfItsNameIsNotRepeated(t *testing.T) {
 
 func TestWhatCannotBeReadSilencesThePods(t *testing.T) {
 	s := newStep(t, config.Settings{Cluster: config.Cluster{Release: "portal"}})
-	s.unread("database", errors.New("forbidden"))
-	s.unread("other", errors.New("forbidden"))
+	s.secrets.Unread("database", errors.New("forbidden"))
+	s.secrets.Unread("other", errors.New("forbidden"))
 	require.Equal(t, 1, strings.Count(s.stderr.String(), "warn: a Secret that the pods use"))
-	s.log.Info("waiting: exit code 1; it said: token unknown-to-us [rollout/crash-loop]")
+	s.console.log.Info("waiting: exit code 1; it said: token unknown-to-us [rollout/crash-loop]")
 	require.Contains(t, s.stderr.String(), "exit code 1; it said: (left out) [rollout/crash-loop]")
 	for _, text := range []string{"Readiness probe failed: token unknown-to-us", "it was killed because its liveness probe failed: Liveness probe failed: unknown-to-us",
 		`Exec lifecycle hook ([a]) for Container "web" failed - error: command 'a' exited with 1: , message: "token unknown-to-us"`, "PostStartHook failed: unknown-to-us",
 		record.Cause{Object: "Pod/a", Container: "web", Reason: "Log", Message: "unknown-to-us", Code: "rollout/log"}.String()} {
-		s.log.Info(text)
+		s.console.log.Info(text)
 	}
 	require.Contains(t, s.stderr.String(), "Readiness probe failed: (left out)")
-	require.Equal(t, "(left out)", s.hidden(record.Record{Cause: &record.Cause{Reason: "Log", Message: "unknown-to-us"}}).Cause.Message)
+	require.Equal(t, "(left out)", s.secrets.hidden(record.Record{Cause: &record.Cause{Reason: "Log", Message: "unknown-to-us"}}).Cause.Message)
 	require.Contains(t, s.stderr.String(), `exited with 1: , message: "(left out)`)
-	require.Equal(t, "status 500, should be 200 (the rest is left out)", s.answered("status 500, should be 200: token unknown-to-us"))
-	require.Equal(t, "status 500, should be 200 (the rest is left out)", s.answered(s.answered("status 500, should be 200: token unknown-to-us")))
+	require.Equal(t, "status 500, should be 200 (the rest is left out)", s.secrets.Answer("status 500, should be 200: token unknown-to-us"))
+	require.Equal(t, "status 500, should be 200 (the rest is left out)", s.secrets.Answer(s.secrets.Answer("status 500, should be 200: token unknown-to-us")))
 	_, err := s.keepEvidence(record.Evidence{Cause: record.Cause{Message: "it said: unknown-to-us"}, Logs: []record.Log{{Pod: "a", Text: "unknown-to-us"}},
 		Events: []record.Event{{Object: "Pod/a", Reason: "Unhealthy", Message: "Startup probe failed: unknown-to-us"}}})
 	require.NoError(t, err)
@@ -350,9 +350,9 @@ func TestTheRecordIsForItsOwnerOnly(t *testing.T) {
 func TestANameOfASecretIsNoSecret(t *testing.T) {
 	s := newStep(t, config.Settings{Helm: config.Helm{Set: []string{"secret=app-secrte", "session.secret=hunter2-xyz", "db.password=H#nt3r-yz"}}})
 	require.Contains(t, s.stderr.String(), "::add-mask::H#nt3r-yz\n")
-	s.redactor.Names("app-secrte")
-	s.suspect("app-secrte")
-	require.Equal(t, `secret "app-secrte" not found, *** ***`, s.redactor.Text(`secret "app-secrte" not found, hunter2-xyz H#nt3r-yz`))
+	s.secrets.Names("app-secrte")
+	s.secrets.Suspect("app-secrte")
+	require.Equal(t, `secret "app-secrte" not found, *** ***`, s.secrets.Text(`secret "app-secrte" not found, hunter2-xyz H#nt3r-yz`))
 	require.NotContains(t, s.stderr.String(), "::add-mask::hunter2-xyz\n")
 	s.finish(nil)
 	require.Contains(t, s.stderr.String(), "::add-mask::hunter2-xyz\n")
@@ -361,7 +361,7 @@ func TestANameOfASecretIsNoSecret(t *testing.T) {
 
 func TestMasksAreOfSecretsOnly(t *testing.T) {
 	s := newStep(t, config.Settings{})
-	s.withhold("{\n  \"password\": \"hunter2-xyz\"\n}\n", "true", "k7Rq")
+	s.secrets.Withhold("{\n  \"password\": \"hunter2-xyz\"\n}\n", "true", "k7Rq")
 	masks := s.stderr.String()
 	require.Contains(t, masks, "::add-mask::hunter2-xyz\n")
 	for _, innocent := range []string{"::add-mask::{\n", "::add-mask::}\n", "::add-mask::true\n", "::add-mask::k7Rq\n"} {

@@ -23,27 +23,27 @@ const (
 	maxStray = 64 << 10
 )
 
-// catchStrays makes the process's standard error a pipe into the session's guarded
+// catchStrays makes the process's standard error a pipe into the console's guarded
 // one. client-go gives it to the credential programs of a kubeconfig and offers no
 // other, and libraries write to it without asking: nothing of that may reach the log
-// with secrets or workflow commands in it. The session itself writes to what it was
+// with secrets or workflow commands in it. The console itself writes to what it was
 // given. release puts everything back.
-func (s *session) catchStrays(stderr io.Writer) (release func()) {
+func (c *console) catchStrays(stderr io.Writer) (release func()) {
 	own, isFile := stderr.(*os.File)
 	if !isFile || own != os.Stderr {
 		return func() {} // somebody else's buffer, in a test
 	}
 	from, to, err := os.Pipe()
 	if err != nil {
-		s.log.Warn("what programs of a kubeconfig write goes past the log", "error", err)
+		c.log.Warn("what programs of a kubeconfig write goes past the log", "error", err)
 		return func() {}
 	}
 	os.Stderr = to
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		if err := record.Guard(func() error { return relay(s.stderr, from) }); err != nil {
-			s.log.Warn("reading what other programs write", "error", err)
+		if err := record.Guard(func() error { return relay(c.out, from) }); err != nil {
+			c.log.Warn("reading what other programs write", "error", err)
 		}
 	}()
 	return func() {

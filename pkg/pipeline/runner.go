@@ -3,73 +3,12 @@ package pipeline
 import (
 	"context"
 	"errors"
-	"fmt"
 	"maps"
 	"slices"
 	"sync"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
-
-// key names what a stage hands on.
-type key string
-
-// output is a key with the type of what it names. Its zero value is of no use.
-type output[T any] struct{ key key }
-
-// of gives what the stage that makes the output has made, the zero value where no
-// stage of the slice makes it. To read what was not declared is a bug, and panics.
-func (o output[T]) of(in inputs) T {
-	value, _ := o.made(in)
-	return value
-}
-
-// made is of that also reports whether somebody made it.
-func (o output[T]) made(in inputs) (T, bool) {
-	if !slices.Contains(in.declared, o.key) {
-		panic(fmt.Sprintf("a stage reads %q, which it does not need", o.key))
-	}
-	value, found := in.values[o.key].(T)
-	return value, found
-}
-
-// inputs are the outputs that a stage has declared to need.
-type inputs struct {
-	declared []key
-	values   map[key]any
-}
-
-// work is what a stage does, with its options already read and checked.
-type work func(context.Context, inputs) (any, error)
-
-// stage is one row of the table.
-type stage struct {
-	name string
-	// gives is what it hands on.
-	gives key
-	// needs are the outputs that must be there before it begins.
-	needs []key
-	// along are outputs that it takes while they are being made.
-	along []key
-	// however are outputs after whose making it runs, also when that failed.
-	however []key
-	lines   lines
-	// prepare reads and checks the options of the stage. Without work there is
-	// nothing to do for it.
-	prepare func() (work, error)
-}
-
-// lines is how what a stage logs is kept together while others run beside it.
-type lines int
-
-const (
-	plain   lines = iota // it logs little, or nothing
-	apart                // its lines come together when it is over
-	grouped              // its lines come at once, in a group that can be folded
-)
-
-// before are the outputs that a stage waits for.
-func (s stage) before() []key { return slices.Concat(s.needs, s.however) }
 
 // task is a stage that is ready to run.
 type task struct {

@@ -155,6 +155,9 @@ type Record struct {
 	Diagnosis *Evidence `json:"diagnosis,omitempty"`
 	// Panics are bugs of this program that the run survived, see [Guard].
 	Panics []Panicked `json:"panics,omitempty"`
+	// LooksOnly says that the command does nothing to a release that it names. It is not
+	// part of the JSON form.
+	LooksOnly bool `json:"-"`
 	// Advice is a sentence for the person on call, "" when nothing is to be done.
 	Advice string `json:"advice,omitempty"`
 	// Error is the message of the error that ended the run, "" without one.

@@ -10,7 +10,6 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"slices"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -18,7 +17,7 @@ import (
 // Headline says in one plain line how the run ended; for a deploy it begins with
 // what is live.
 func Headline(r record.Record) string {
-	if r.Release == nil || r.Release.Name == "" || slices.Contains([]string{"status", "smoke", "preflight"}, r.Command) {
+	if r.Release == nil || r.Release.Name == "" || r.LooksOnly {
 		return stageHeadline(r)
 	}
 	name := fmt.Sprintf("%s in %s", r.Release.Name, r.Release.Namespace)

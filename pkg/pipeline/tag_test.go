@@ -1,4 +1,4 @@
-package cli
+package pipeline
 
 import (
 	"testing"
@@ -40,7 +40,7 @@ func TestTagsFollowTheEvent(t *testing.T) {
 		"a laptop with a stray variable": {environ: []string{"GITHUB_REF_TYPE=tag", "GITHUB_REF_NAME=v1.2.3"}},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s, log := at(t, c.settings, c.environ...)
+			s, log := logged(t, "run", c.settings, c.environ...)
 			moves, err := s.moves()
 			require.NoError(t, err)
 			var tags []string
@@ -54,14 +54,14 @@ func TestTagsFollowTheEvent(t *testing.T) {
 }
 
 func TestABranchThatWasAskedForMustGiveATag(t *testing.T) {
-	s, _ := at(t, config.Settings{Tagging: config.Tagging{Branch: "v1"}})
+	s := part(t, "run", config.Settings{Tagging: config.Tagging{Branch: "v1"}})
 	_, err := s.moves()
 	require.ErrorContains(t, err, "[build/tag]")
 }
 
 func TestAPromotionGivesTheTagsItWasAskedFor(t *testing.T) {
-	s, _ := at(t, config.Settings{}, event("workflow_dispatch", "branch", "main")...)
-	moves, err := s.given().Moves()
+	s := part(t, "promote", config.Settings{}, event("workflow_dispatch", "branch", "main")...)
+	moves, err := s.moves()
 	require.NoError(t, err)
 	require.Empty(t, moves, "the image may be of another commit and branch than the workflow that promotes it")
 }

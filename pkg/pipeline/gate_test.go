@@ -1,4 +1,4 @@
-package cli
+package pipeline
 
 import (
 	"testing"
@@ -20,7 +20,7 @@ func TestAWrongGateIsWrongInput(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			c.settings.Smoke = config.SmokeNone
-			_, err := newStep(t, c.settings).gate()
+			_, err := part(t, "gate", c.settings).gate()
 			require.Equal(t, record.KindInput, record.KindOf(err))
 			require.ErrorContains(t, err, c.want)
 		})

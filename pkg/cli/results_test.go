@@ -11,6 +11,6 @@ import (
 
 func TestTheStatusTellsWhatIsACopy(t *testing.T) {
 	s := newStep(t, config.Settings{})
-	require.NoError(t, s.statusTable([]record.Revision{{Number: 3, Origin: 1, Status: "deployed", Verdict: record.MarkGood, Image: "web"}, {Number: 2, Status: "superseded"}}))
+	require.NoError(t, s.results.table([]record.Revision{{Number: 3, Origin: 1, Status: "deployed", Verdict: record.MarkGood, Image: "web"}, {Number: 2, Status: "superseded"}}))
 	require.Regexp(t, `^REVISION +STATUS +VERDICT +COPY OF +WHEN +IMAGE\n3 +deployed +good +1 +\S+ +web\n2 +superseded +- +- +\S+`, s.stdout.String())
 }

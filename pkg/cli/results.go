@@ -1,0 +1,94 @@
+package cli
+
+import (
+	"encoding/json"
+	"fmt"
+	"io"
+	"strconv"
+	"text/tabwriter"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/report"
+)
+
+// results prints on stdout what a command was asked for.
+type results struct {
+	form    config.Output
+	stdout  io.Writer // guarded
+	raw     io.Writer // for documents that have passed the secrets
+	secrets *secrets
+	printed bool // the document; then the record is none
+}
+
+// statusSchema is the version of the JSON form of `status`.
+const statusSchema = "stagecrew.dev/status/v1"
+
+// statusDocument is what `status --output json` prints.
+type statusDocument struct {
+	Schema    string            `json:"schema"`
+	Release   string            `json:"release"`
+	Namespace string            `json:"namespace"`
+	Revisions []record.Revision `json:"revisions"` // newest first
+}
+
+// Changes prints what a dry run would change; the JSON form has it in the record.
+func (r *results) Changes(changes []record.Change) {
+	if r.form == config.OutputText {
+		report.Changes(r.stdout, changes)
+	}
+}
+
+// Revisions prints the history of a release, newest first.
+func (r *results) Revisions(of record.Release, history []record.Revision) error {
+	if r.form != config.OutputJSON {
+		return r.table(history)
+	}
+	text, err := json.MarshalIndent(statusDocument{statusSchema, of.Name, of.Namespace, history}, "", "  ")
+	if err != nil {
+		return err
+	}
+	return r.document(append(text, '\n'))
+}
+
+func (r *results) table(history []record.Revision) error {
+	w := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(w, "REVISION\tSTATUS\tVERDICT\tCOPY OF\tWHEN\tIMAGE")
+	for _, one := range history {
+		verdict, when := string(one.Verdict), one.MarkedAt
+		if verdict == "" {
+			verdict = "-"
+		}
+		if when.IsZero() {
+			when = one.Deployed
+		}
+		original := "-"
+		if one.Origin > 0 {
+			original = strconv.Itoa(one.Origin)
+		}
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", one.Number, oneLine(string(one.Status)), oneLine(verdict), original, when.UTC().Format(time.RFC3339), oneLine(one.Image))
+	}
+	return w.Flush()
+}
+
+// record prints the record where it is the document that was asked for.
+func (r *results) record(rec record.Record) error {
+	if r.form != config.OutputJSON || r.printed {
+		return nil
+	}
+	text, err := report.Encode(rec)
+	if err != nil {
+		return err
+	}
+	return r.document(text)
+}
+
+// document writes a JSON document, once.
+func (r *results) document(text []byte) error {
+	r.printed = true
+	if _, err := r.raw.Write(report.Unspoken(r.secrets.JSON(text))); err != nil {
+		return fmt.Errorf("writing to stdout: %w", err)
+	}
+	return nil
+}

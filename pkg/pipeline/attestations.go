@@ -1,0 +1,114 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"io"
+	"os"
+	"slices"
+	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/sign"
+)
+
+// maxPredicate bounds the file of an attestation: what can be verified again.
+const maxPredicate = sign.MaxPredicate
+
+// The attestations that need no file.
+const (
+	attestProvenance = string(record.AttestProvenance)
+	attestVerdict    = string(record.AttestVerdict)
+	attestNone       = "none"
+)
+
+// attestations are the claims that are signed with the image: those that --attest
+// names or, without it, what this run knows. scanned are the documents of its scan.
+func (s *slice) attestations(scanned map[string]json.RawMessage) ([]sign.Attestation, error) {
+	wanted := s.settings.Attest
+	if len(wanted) == 0 {
+		wanted = s.known(scanned)
+	}
+	var all []sign.Attestation
+	for _, one := range wanted {
+		kind, file, fromFile := strings.Cut(one, "=")
+		if kind == attestNone || kind == attestVerdict && !fromFile {
+			continue // the verdict is attested when it is known
+		}
+		made, err := s.attestation(kind, file, fromFile, scanned)
+		if err != nil {
+			return nil, record.BadInput("config/invalid", "--attest %s: %w", one, err)
+		}
+		all = append(all, made)
+	}
+	return all, nil
+}
+
+// knownKinds finds the kinds of attestation that there are not.
+func knownKinds(all []string) error {
+	var problems []error
+	for _, one := range all {
+		kind, _, _ := strings.Cut(one, "=")
+		if _, err := sign.PredicateType(kind); err != nil && kind != attestNone {
+			problems = append(problems, record.BadInput("config/invalid", "--attest: %w", err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
+// known are the kinds of attestations for which this run has what they claim.
+func (s *slice) known(scanned map[string]json.RawMessage) []string {
+	var kinds []string
+	if s.host.Actions.Source().Repository != "" && s.makes(image) {
+		kinds = append(kinds, attestProvenance)
+	}
+	for kind := range scanned {
+		kinds = append(kinds, kind)
+	}
+	slices.Sort(kinds)
+	return kinds
+}
+
+func (s *slice) attestation(kind, file string, fromFile bool, scanned map[string]json.RawMessage) (sign.Attestation, error) {
+	predicateType, err := sign.PredicateType(kind)
+	if err != nil {
+		return sign.Attestation{}, err
+	}
+	if fromFile {
+		text, err := readPredicate(file)
+		return sign.Attestation{Type: predicateType, Predicate: text}, err
+	}
+	if kind == attestProvenance {
+		return s.provenance()
+	}
+	if text, have := scanned[kind]; have {
+		return sign.Attestation{Type: predicateType, Predicate: text}, nil
+	}
+	return sign.Attestation{}, fmt.Errorf("this run has none: give its file, %s=FILE", kind)
+}
+
+// provenance says which workflow built the image from what source.
+func (s *slice) provenance() (sign.Attestation, error) {
+	source := s.host.Actions.Source()
+	if source.Repository == "" {
+		return sign.Attestation{}, fmt.Errorf("only a workflow of GitHub Actions can say where the image was built; give a file, %s=FILE", attestProvenance)
+	}
+	return sign.Provenance{
+		Repository: source.Repository, Ref: source.Ref, Commit: source.Commit, Workflow: source.Workflow,
+		Builder: source.Builder, Invocation: source.Invocation, Event: source.Event,
+	}.Attestation()
+}
+
+func readPredicate(name string) (json.RawMessage, error) {
+	file, err := os.Open(name)
+	if err != nil {
+		return nil, err
+	}
+	defer file.Close()
+	text, err := io.ReadAll(io.LimitReader(file, maxPredicate+1))
+	if err == nil && len(text) > maxPredicate {
+		err = fmt.Errorf("reading %q: it is larger than %d bytes", name, maxPredicate)
+	}
+	return text, err
+}

@@ -1,0 +1,178 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"slices"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/deploy"
+	"github.com/stagecrew/stagecrew/pkg/lease"
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// deployStage applies the verified image and proves it, or goes back.
+func deployStage(s *slice) (func(context.Context, inputs) (deploy.Result, error), error) {
+	d, err := s.deployment()
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, in inputs) (deploy.Result, error) {
+		d.told = concerns.of(in)
+		return d.run(func(o deploy.Options) (deploy.Result, error) { return deploy.Deploy(ctx, verified.of(in), o) })
+	}, nil
+}
+
+// gateStage judges what somebody else applied.
+func gateStage(s *slice) (func(context.Context, inputs) (deploy.Result, error), error) {
+	d, err := s.deployment()
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, _ inputs) (deploy.Result, error) {
+		return d.run(func(o deploy.Options) (deploy.Result, error) { return deploy.Gate(ctx, o) })
+	}, nil
+}
+
+// recoverStage finishes what another run left.
+func recoverStage(s *slice) (func(context.Context, inputs) (deploy.Result, error), error) {
+	d, err := s.deployment()
+	if err != nil {
+		return nil, err
+	}
+	d.warnOfTrust()
+	return func(ctx context.Context, _ inputs) (deploy.Result, error) {
+		return d.run(func(o deploy.Options) (deploy.Result, error) { return deploy.Recover(ctx, o) })
+	}, nil
+}
+
+// rollbackStage goes back by hand.
+func rollbackStage(s *slice) (func(context.Context, inputs) (deploy.Result, error), error) {
+	t := s.settings.Target
+	if t.Reason != "" {
+		s.host.Log.Info("rollback by hand", "reason", t.Reason)
+		s.host.Ledger.Update(func(r *record.Record) { r.Reason = t.Reason })
+	}
+	d, err := s.deployment()
+	if err != nil {
+		return nil, err
+	}
+	d.warnOfTrust()
+	d.options.Timeout = s.settings.RollbackTimeout
+	to := deploy.RollbackTo{Revision: t.To, Digest: t.ToDigest, ForceBadUnsafe: t.ForceBadUnsafe}
+	return func(ctx context.Context, _ inputs) (deploy.Result, error) {
+		return d.run(func(o deploy.Options) (deploy.Result, error) { return deploy.Rollback(ctx, to, o) })
+	}, nil
+}
+
+// deployment is one run of the state machine.
+type deployment struct {
+	*slice
+	options deploy.Options
+	// told are the concerns that the run has warned of before.
+	told []record.Concern
+}
+
+func (s *slice) deployment() (*deployment, error) {
+	d := &deployment{slice: s}
+	p, g, err := s.judging()
+	if err != nil {
+		return nil, err
+	}
+	verify, err := s.verifyTarget()
+	if err != nil {
+		return nil, err
+	}
+	d.options = deploy.Options{
+		Release:         p.release,
+		Namespace:       p.namespace,
+		Timeout:         s.settings.Timeout,
+		RollbackTimeout: s.settings.RollbackTimeout,
+		Soak:            soak(s.settings.Soak),
+		Asks:            g.suite != nil,
+		Verify:          verify,
+		DryRun:          s.settings.DryRun,
+		Holder:          holder(s.host.Actions.Run()),
+		Withhold:        g.secrets,
+		Connect:         func() (deploy.Cluster, error) { return d.open(p, g) },
+		Keep:            s.host.Keep,
+		Report:          func(result deploy.Result) { s.host.Ledger.Sketch(func(r *record.Record) { d.fill(r, result) }) },
+		Log:             s.host.Log,
+	}
+	return d, nil
+}
+
+// warnOfTrust is for those who go back without having verified anything before.
+func (d *deployment) warnOfTrust() {
+	if d.options.Verify == nil {
+		d.host.Log.Warn("the signature of the image that is gone back to is not checked; --verify-key, or --verify-identity and --verify-issuer, say how")
+	}
+}
+
+// run runs the state machine and puts its result on the record.
+func (d *deployment) run(start func(deploy.Options) (deploy.Result, error)) (deploy.Result, error) {
+	result, err := start(d.options)
+	d.host.Ledger.Update(func(r *record.Record) { d.fill(r, result) })
+	if result.Plan != nil {
+		d.host.Results.Changes(result.Plan.Changes)
+	}
+	return result, err
+}
+
+// fill completes the record with a deployment's result.
+func (d *deployment) fill(r *record.Record, result deploy.Result) {
+	r.Verdict, r.Image, r.Release = result.Verdict, result.Image, &result.Release
+	r.Cause, r.Advice = result.Cause, result.Advice
+	r.Phases = append(r.Phases[:len(r.Phases):len(r.Phases)], result.Phases...)
+	r.Checks = append(r.Checks[:len(r.Checks):len(r.Checks)], result.Checks...)
+	r.Soak = result.Soak.Seconds()
+	r.Concerns = slices.Concat(d.told, result.Concerns)
+	r.Repairs, r.Evidence, r.Diagnosis = result.Repairs, result.Files, result.Evidence
+	if result.Plan != nil {
+		r.Changes = result.Plan.Changes
+	}
+}
+
+// open makes fresh clients in the form that deploy wants.
+func (d *deployment) open(p place, g gate) (deploy.Cluster, error) {
+	cluster, r, err := d.connect(p)
+	if err != nil {
+		return deploy.Cluster{}, err
+	}
+	strict := d.checker(cluster, g)
+	strict.told = d.told
+	return deploy.Cluster{
+		Namespace: cluster.Namespace,
+		Releases:  r, Manifests: r, Planner: r, Applier: r,
+		Locker:  lease.New(lease.Options{Client: cluster.Client, Namespace: cluster.Namespace, Release: p.release, Log: d.host.Log}),
+		Checker: strict,
+		Watcher: d.watcher(cluster, r, g),
+		Prober:  prober{cluster, g.suite, d.settings.PublicURL, d.host.Log, d.host.Secrets.Answer},
+	}, nil
+}
+
+// soak is the setting as the state machine takes it.
+func soak(setting config.Soak) time.Duration {
+	switch setting {
+	case config.SoakAuto:
+		return 0
+	case 0:
+		return -1
+	}
+	return time.Duration(setting)
+}
+
+// holder names this run in the lock: the Actions run, or host and process.
+func holder(run record.Run) string {
+	host, err := os.Hostname()
+	if err != nil {
+		host = "unknown host"
+	}
+	process := fmt.Sprintf("%s pid %d", host, os.Getpid())
+	if run.ID != "" {
+		return fmt.Sprintf("run %s attempt %s on %s", run.ID, run.Attempt, process)
+	}
+	return process
+}

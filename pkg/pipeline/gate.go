@@ -1,0 +1,115 @@
+package pipeline
+
+import (
+	"net/url"
+	"os"
+
+	"sigs.k8s.io/yaml"
+
+	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout"
+	"github.com/stagecrew/stagecrew/pkg/smoke"
+)
+
+// gate is how a revision is judged, read from the settings.
+type gate struct {
+	suite       *smoke.Suite // nil for none
+	secrets     []string     // credentials in it
+	rules       map[string]rollout.Rule
+	logPatterns []string
+	passing     []string
+}
+
+// readGate is for newSlice: the settings are read once, and warned of once.
+func (s *slice) readGate() (gate, error) {
+	var g gate
+	err := publicURL(s.settings.PublicURL)
+	if err != nil {
+		return g, err
+	}
+	if g.rules, err = rollout.ParseRules(s.settings.RolloutRules); err != nil {
+		return g, err
+	}
+	patterns := s.settings.LogPatterns
+	if len(patterns) == 0 {
+		patterns = []string{config.SmokeBackstage}
+	}
+	for _, pattern := range patterns {
+		if pattern != config.SmokeBackstage {
+			g.logPatterns = append(g.logPatterns, pattern)
+			continue
+		}
+		g.logPatterns = append(g.logPatterns, backstage.LogPatterns()...)
+		g.passing = backstage.PassingPatterns()
+	}
+	if _, err = rollout.ParsePatterns(g.logPatterns); err != nil {
+		return g, err
+	}
+	g.suite, g.secrets, err = s.suite()
+	return g, err
+}
+
+// suite reads the smoke checks that --smoke names, nil for none, and the
+// credentials in them.
+func (s *slice) suite() (*smoke.Suite, []string, error) {
+	name := s.settings.Smoke
+	text, err := s.suiteText(name)
+	if text == nil || err != nil {
+		return nil, nil, err
+	}
+	document, err := yaml.YAMLToJSONStrict(text)
+	if err != nil {
+		return nil, nil, record.BadInput("config/smoke", "reading smoke checks %s: %w", name, err)
+	}
+	suite, err := smoke.Parse(document)
+	if err != nil {
+		return nil, nil, record.BadInput("config/smoke", "reading smoke checks %s: %w", name, err)
+	}
+	// Credentials of the checks come by the environment: "Bearer ${SMOKE_TOKEN}".
+	var secrets []string
+	suite, err = suite.Expand(func(name string) (string, bool) {
+		value := s.host.Getenv(name)
+		if value != "" {
+			s.host.Secrets.Withhold(value)
+			secrets = append(secrets, value)
+		}
+		return value, value != ""
+	})
+	if err != nil {
+		return nil, nil, record.BadInput("config/smoke", "reading smoke checks %s: %w", name, err)
+	}
+	return &suite, secrets, nil
+}
+
+// suiteText is nil for none.
+func (s *slice) suiteText(name string) ([]byte, error) {
+	switch name {
+	case config.SmokeNone:
+		s.host.Log.Warn("no smoke checks: ready pods count as proof")
+		return nil, nil
+	case config.SmokeBackstage:
+		return backstage.SmokeYAML(), nil
+	}
+	text, err := os.ReadFile(name)
+	if err != nil {
+		return nil, record.BadInput("config/smoke", "--smoke: %w; give a file of checks, backstage or none", err)
+	}
+	return text, nil
+}
+
+// publicURL checks --public-url.
+func publicURL(text string) error {
+	if text == "" {
+		return nil
+	}
+	u, err := url.Parse(text)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return record.BadInput("config/public-url", "--public-url %q: want http:// or https:// with a host", text)
+	}
+	if u.User != nil || u.RawQuery != "" || u.Fragment != "" {
+		return record.BadInput("config/public-url", "--public-url: want no user, query or fragment; the checks bring their own")
+	}
+	return nil
+}

@@ -1,0 +1,58 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+
+	"github.com/stagecrew/stagecrew/pkg/deploy"
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// preflightStage asks the cluster whether it would take the image. Before that is
+// built it asks for the same repository, which may be the only one that policies of
+// the cluster allow, and looks for no image.
+func preflightStage(s *slice) (func(context.Context, inputs) ([]record.Concern, error), error) {
+	asked, imageErr := s.image()
+	p, g, err := s.judging()
+	if err := errors.Join(imageErr, err); err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, _ inputs) (found []record.Concern, err error) {
+		if asked.IsBuilt() {
+			s.host.Ledger.Update(func(r *record.Record) { r.Release = &record.Release{Name: p.release, Namespace: p.namespace} })
+		}
+		err = s.phaseBeside("preflight", func(log *slog.Logger) error {
+			found, err = s.preflight(ctx, log, p, g, asked)
+			s.host.Ledger.Update(func(r *record.Record) { r.Concerns = found })
+			if err != nil {
+				return err
+			}
+			return deploy.Weigh(log, found)
+		})
+		return found, err
+	}, nil
+}
+
+func (s *slice) preflight(ctx context.Context, log *slog.Logger, p place, g gate, asked record.Image) ([]record.Concern, error) {
+	cluster, r, err := s.connect(p)
+	if err != nil {
+		return nil, err
+	}
+	plan, err := r.Plan(ctx, asked)
+	if err != nil {
+		return nil, err
+	}
+	strict := s.checker(cluster, g)
+	strict.Log, strict.ImagesBlock = log, asked.IsBuilt()
+	if !asked.IsBuilt() {
+		strict.Images = nil
+	}
+	return strict.Check(ctx, plan)
+}
+
+// newConcerns are those of found that were not told; what blocks is always told.
+func newConcerns(found, told []record.Concern) []record.Concern {
+	return slices.DeleteFunc(slices.Clone(found), func(c record.Concern) bool { return !c.Blocks && slices.Contains(told, c) })
+}

@@ -1,0 +1,89 @@
+package pipeline
+
+import (
+	"context"
+	"log/slog"
+	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/build"
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// images talk to registries with the credentials and the patience of the settings.
+// The credentials are for the registries that the settings name, and no others.
+func (s *slice) images() build.Images {
+	all := build.Images{Retry: build.Retry{Attempts: s.settings.PushAttempts}, Insecure: s.settings.InsecureRegistries, Log: s.host.Log}
+	if s.settings.RegistryUsername == "" && s.settings.RegistryPassword == "" {
+		return all
+	}
+	for _, repository := range []string{s.settings.Repository, s.settings.ToRepository, s.settings.Image} {
+		host, _, found := strings.Cut(repository, "/")
+		if found {
+			// Names of hosts are compared as registries write them.
+			all.Credentials = append(all.Credentials, build.Credentials{Host: strings.ToLower(host), Username: s.settings.RegistryUsername, Password: s.settings.RegistryPassword})
+		}
+	}
+	return all
+}
+
+// lookedUp asks registries about images that are there already, or should be.
+func (s *slice) lookedUp() build.Images { return build.Images{Insecure: s.settings.InsecureRegistries} }
+
+// validateStage looks at the image as a strict cluster would.
+func validateStage(s *slice) (func(context.Context, inputs) (done, error), error) {
+	registry := s.images()
+	return func(ctx context.Context, in inputs) (done, error) {
+		return done{}, s.phase("validate", func() error {
+			found, err := build.Validate(ctx, registry, image.of(in))
+			s.host.Ledger.Update(func(r *record.Record) { r.Checks = found })
+			if err != nil {
+				return err
+			}
+			return s.allPassed(ctx, image.of(in), found)
+		})
+	}, nil
+}
+
+func (s *slice) allPassed(ctx context.Context, looked record.Image, found []record.Check) error {
+	var failed []string
+	for _, c := range found {
+		level := slog.LevelInfo
+		if c.Result != record.CheckPassed {
+			level = slog.LevelWarn
+		}
+		s.host.Log.Log(ctx, level, string(c.Result), "check", c.Name, "platform", c.Target, "detail", c.Detail)
+		if c.Result == record.CheckFailed {
+			failed = append(failed, c.Name)
+		}
+	}
+	if len(failed) > 0 {
+		return record.Refused("build/not-valid", "image %q fails the checks %s", looked, strings.Join(failed, ", "))
+	}
+	return nil
+}
+
+// promoteStage brings a verified image to another repository, or leaves it where it
+// is.
+func promoteStage(s *slice) (func(context.Context, inputs) (record.Image, error), error) {
+	to, registry := s.settings.ToRepository, s.images()
+	moves, err := s.moves()
+	if err != nil {
+		return nil, err
+	}
+	if to == "" && len(moves) == 0 {
+		return nil, record.BadInput("config/nothing-to-promote", "there is nothing to do: give --to-repository, --version-label, --revision, --branch or --tag")
+	}
+	if to == "" {
+		return nil, nil
+	}
+	return func(ctx context.Context, in inputs) (copied record.Image, err error) {
+		err = s.phase("promote", func() error {
+			copied, err = build.Promote(ctx, registry, image.of(in), to)
+			if err == nil {
+				s.host.Ledger.Update(func(r *record.Record) { r.Image = copied })
+			}
+			return err
+		})
+		return copied, err
+	}, nil
+}

@@ -1,0 +1,217 @@
+package pipeline
+
+import (
+	"bytes"
+	"cmp"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"log/slog"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"sync"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/report"
+	"github.com/stagecrew/stagecrew/pkg/scan"
+)
+
+// scanStage scans each image that it is offered, writes the reports and refuses what
+// the policy does not accept. It hands on what can be attested.
+func scanStage(s *slice) (func(context.Context, inputs) (map[string]json.RawMessage, error), error) {
+	options, err := s.scanOptions()
+	if err == nil {
+		err = options.Validate()
+	}
+	if err != nil {
+		return nil, err
+	}
+	reports := s.reports()
+	return func(ctx context.Context, _ inputs) (map[string]json.RawMessage, error) {
+		results, refusal := s.scanAll(ctx, options)
+		// A part of the platforms says nothing, unless it says no.
+		if refusal != nil && record.KindOf(refusal) != record.KindRefused || len(results) == 0 {
+			return nil, refusal
+		}
+		made, err := s.judge(ctx, combined(s.offers.whole, results), reports)
+		return made, cmp.Or(err, refusal)
+	}, nil
+}
+
+func (s *slice) scanOptions() (scan.Options, error) {
+	c := s.settings.Scan
+	cache := c.ScanCacheDir
+	if cache == "" {
+		user, err := os.UserCacheDir()
+		if err != nil {
+			return scan.Options{}, record.BadInput("config/no-cache-dir", "finding a place for the vulnerability database: %w; give --scan-cache-dir", err)
+		}
+		cache = filepath.Join(user, "stagecrew", "scan")
+	}
+	return scan.Options{
+		Keychain:          s.images().Keychain(),
+		Insecure:          s.settings.InsecureRegistries,
+		Timeout:           c.ScanTimeout,
+		RequireAll:        c.ScanRequireAll,
+		Database:          c.ScanDatabase,
+		DatabaseFallbacks: c.ScanFallbacks,
+		CacheDir:          cache,
+		Threshold:         c.ScanThreshold,
+		FixedOnly:         c.ScanFixedOnly,
+		IgnoreFile:        c.ScanIgnoreFile,
+		VEX:               c.ScanVEX,
+		Secrets:           c.ScanSecrets,
+		Misconfigurations: c.ScanMisconfig,
+		MaxDatabaseAge:    c.ScanMaxDatabaseAge,
+		Offline:           c.ScanOffline,
+	}, nil
+}
+
+// scanAll scans what is offered, side by side, and gives the results that there are.
+// The first error ends the others.
+func (s *slice) scanAll(ctx context.Context, options scan.Options) ([]scan.Result, error) {
+	ctx, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	var results []scan.Result
+	var mu sync.Mutex
+	var all sync.WaitGroup
+	one := func(o offer) {
+		result, err := s.scanOne(ctx, options, o)
+		mu.Lock()
+		defer mu.Unlock()
+		if result != nil {
+			results = append(results, *result)
+		}
+		if err != nil {
+			cancel(err)
+			return
+		}
+		close(o.seen)
+	}
+	for open := true; open; {
+		var o offer
+		select {
+		case o, open = <-s.offers.queue:
+			if open {
+				all.Go(func() {
+					if err := record.Guard(func() error { one(o); return nil }); err != nil {
+						cancel(err)
+					}
+				})
+			}
+		case <-ctx.Done():
+			open = false
+		}
+	}
+	all.Wait()
+	return results, context.Cause(ctx)
+}
+
+// scanOne gives a result also with the error that refuses it.
+func (s *slice) scanOne(ctx context.Context, options scan.Options, o offer) (done *scan.Result, err error) {
+	name := "scan"
+	if o.local != nil && strings.Contains(s.settings.Platform, ",") {
+		config, err := o.local.ConfigFile()
+		if err != nil {
+			return nil, fmt.Errorf("reading the image to scan: %w", err)
+		}
+		name += " " + config.Platform().String()
+	}
+	return done, s.phaseBeside(name, func(log *slog.Logger) error {
+		options.Image, options.Log = o.image, log
+		if o.local != nil {
+			options.Local = o.local
+		}
+		result, err := scan.Run(ctx, options)
+		if err != nil {
+			return err
+		}
+		done = &result
+		return scan.Refuse(result.Report)
+	})
+}
+
+// combined joins the results of the platforms; it does not depend on which scan ended
+// first.
+func combined(whole record.Image, results []scan.Result) scan.Result {
+	if len(results) == 1 {
+		return results[0]
+	}
+	slices.SortFunc(results, func(a, b scan.Result) int { return strings.Compare(a.Platform, b.Platform) })
+	return scan.Combine(whole, results...)
+}
+
+// document is a form of the result: for a file, to be attested, or both.
+type document struct {
+	format scan.Format
+	file   string
+	kind   string // of attestation, "" for none
+}
+
+// reports are the forms that are wanted. What is not signed by this slice is not made
+// to be attested.
+func (s *slice) reports() []document {
+	files := s.settings.ScanReports
+	all := []document{
+		{scan.FormatJSON, files.JSON, ""},
+		{scan.FormatSARIF, files.SARIF, ""},
+		{scan.FormatCycloneDX, files.CycloneDX, string(record.AttestCycloneDX)},
+		{scan.FormatSPDX, files.SPDX, string(record.AttestSPDX)},
+		{scan.FormatCosignVuln, files.CosignVuln, string(record.AttestVuln)},
+	}
+	for i, d := range all {
+		if d.kind == "" || !s.makes(signature) || !wantsAttested(s.settings.Sign, d.kind) && d.file == "" {
+			all[i].kind = ""
+		}
+	}
+	return slices.DeleteFunc(all, func(d document) bool { return d.file == "" && d.kind == "" })
+}
+
+// wantsAttested reports whether the report of this kind is to be signed: one that
+// --attest names or, without it, those that every scan has.
+func wantsAttested(c config.Sign, kind string) bool {
+	return len(c.Attest) == 0 && kind != string(record.AttestSPDX) || slices.Contains(c.Attest, kind)
+}
+
+// judge puts the result on the record, writes its reports, and refuses what the
+// policy does not accept. The reports are written in either case.
+func (s *slice) judge(ctx context.Context, result scan.Result, wanted []document) (map[string]json.RawMessage, error) {
+	s.host.Ledger.Update(func(r *record.Record) { r.Scan = &result.Report })
+	var table bytes.Buffer
+	if err := result.Write(ctx, &table, scan.FormatTable); err != nil {
+		return nil, err
+	}
+	if err := s.host.Console.Findings(table.Bytes()); err != nil {
+		return nil, err
+	}
+	made := map[string]json.RawMessage{}
+	var problems []error
+	for _, d := range wanted {
+		text, err := s.write(ctx, result, d)
+		if err != nil {
+			problems = append(problems, err)
+			continue
+		}
+		if d.kind != "" {
+			made[d.kind] = text
+		}
+	}
+	return made, errors.Join(append(problems, scan.Refuse(result.Report))...)
+}
+
+// write gives one form of the result as it may be shown, and writes its file.
+func (s *slice) write(ctx context.Context, result scan.Result, d document) ([]byte, error) {
+	var text bytes.Buffer
+	if err := result.Write(ctx, &text, d.format); err != nil {
+		return nil, err
+	}
+	shown := s.host.Secrets.JSON(text.Bytes())
+	if d.file == "" {
+		return shown, nil
+	}
+	return shown, report.WriteText(d.file, shown)
+}

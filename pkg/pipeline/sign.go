@@ -1,0 +1,120 @@
+package pipeline
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"slices"
+	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/sign"
+)
+
+// keyStage looks whether the key can sign, before there is something to sign.
+func keyStage(s *slice) (func(context.Context, inputs) (done, error), error) {
+	options, err := s.signOptions()
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, _ inputs) (done, error) { return done{}, sign.Check(ctx, options) }, nil
+}
+
+// signStage signs the image and what is to be attested about it.
+func signStage(s *slice) (func(context.Context, inputs) (sign.Signature, error), error) {
+	options, err := s.signOptions()
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, in inputs) (signed sign.Signature, err error) {
+		err = s.phase("sign", func() error {
+			options.Image = image.of(in)
+			if options.Attestations, err = s.attestations(documents.of(in)); err != nil {
+				return err
+			}
+			signed, err = sign.Sign(ctx, options)
+			if err == nil {
+				s.host.Log.Info("signed", "image", options.Image, "by", signed.Identity, "stored", signed.Stored)
+			}
+			return err
+		})
+		return signed, err
+	}, nil
+}
+
+// attestStage signs how the deploy ended. That this fails changes nothing about how it
+// ended.
+func attestStage(s *slice) (func(context.Context, inputs) (done, error), error) {
+	if !slices.Contains(s.settings.Attest, attestVerdict) {
+		return nil, nil
+	}
+	options, err := s.signOptions()
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, in inputs) (done, error) {
+		options.Image = image.of(in)
+		err := s.phase("attest", func() error {
+			document, err := s.host.Ledger.Document()
+			if err != nil {
+				return err
+			}
+			options.Attestations = []sign.Attestation{{Type: sign.PredicateVerdict, Predicate: json.RawMessage(document)}}
+			_, err = sign.Attest(ctx, options)
+			return err
+		})
+		if err != nil {
+			s.host.Log.Warn("the verdict is not attested", "because", err)
+		}
+		return done{}, nil
+	}, nil
+}
+
+// readSignOptions are those of every signature and attestation of this run. That
+// nobody could sign its result is found out before any work is done.
+func (s *slice) readSignOptions() (sign.SignOptions, error) {
+	c := s.settings.Sign
+	key, text, err := s.keyOf("sign-key", c.SignKey)
+	options := sign.SignOptions{
+		Keychain: s.images().Keychain(),
+		Insecure: s.settings.InsecureRegistries,
+		Key:      key,
+		KeyPEM:   text,
+		Password: s.settings.SignPassword,
+		IdentityToken: func(ctx context.Context) (string, error) {
+			return s.host.Actions.IdentityToken(ctx, "sigstore")
+		},
+		SigningConfig: c.SigningConfig,
+		TrustedRoot:   s.settings.TrustedRoot,
+		Format:        c.SignFormat,
+		Log:           s.host.Log,
+	}
+	problems := []error{s.canSign(), knownKinds(c.Attest), err}
+	if err == nil {
+		problems = append(problems, options.Validate())
+	}
+	return options, errors.Join(problems...)
+}
+
+func (s *slice) canSign() error {
+	if s.settings.SignKey != "" {
+		return nil
+	}
+	return s.host.Actions.CanIdentify()
+}
+
+// keyOf takes a key from the environment where env://NAME asks for it.
+func (s *slice) keyOf(setting, key string) (string, []byte, error) {
+	name, found := strings.CutPrefix(key, "env://")
+	if !found {
+		return key, nil, nil
+	}
+	value := s.host.Getenv(name)
+	if value == "" {
+		return "", nil, record.BadInput("config/invalid", "--%s %s: the environment has no %s", setting, key, name)
+	}
+	if setting == "sign-key" {
+		s.host.Secrets.Withhold(value)
+	}
+	return "", []byte(value), nil
+}

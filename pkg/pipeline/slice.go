@@ -1,0 +1,165 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"slices"
+	"sync"
+
+	"github.com/stagecrew/stagecrew/pkg/build"
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release"
+	"github.com/stagecrew/stagecrew/pkg/sign"
+)
+
+// slice is the part of the table that one command runs, with what several of its
+// stages want, made once.
+type slice struct {
+	settings config.Settings
+	host     Host
+	stages   []stage
+	// sideBySide says that some of its stages may run at the same time.
+	sideBySide bool
+	given      map[key]any
+	offers     *offers // nil where no stage looks at the image on its way
+	charts     release.Charts
+
+	image         func() (record.Image, error)
+	place         func() (place, error)
+	gate          func() (gate, error)
+	signOptions   func() (sign.SignOptions, error)
+	verifyOptions func() (sign.VerifyOptions, error)
+	moves         func() ([]build.TagMove, error)
+}
+
+// Run runs a command: it reads and checks the options of all its stages, and gives
+// all problems at once; then it runs them, see [runAll].
+func Run(ctx context.Context, c Command, settings config.Settings, host Host) error {
+	s := newSlice(c, settings, host)
+	tasks, err := s.prepare()
+	if err != nil {
+		return err
+	}
+	return runAll(ctx, tasks, s.given)
+}
+
+func newSlice(c Command, settings config.Settings, host Host) *slice {
+	s := &slice{settings: settings, host: host, given: map[key]any{}}
+	for _, row := range table() {
+		if slices.Contains(c.Stages, row.name) {
+			s.stages = append(s.stages, row)
+		}
+	}
+	s.sideBySide = overlap(s.stages)
+	if slices.ContainsFunc(s.stages, func(row stage) bool { return slices.Contains(row.along, image.key) }) {
+		s.offers = newOffers()
+	}
+	s.image = sync.OnceValues(s.readImage)
+	s.place = sync.OnceValues(s.readPlace)
+	s.gate = sync.OnceValues(s.readGate)
+	s.signOptions = sync.OnceValues(s.readSignOptions)
+	s.verifyOptions = sync.OnceValues(s.readVerifyOptions)
+	s.moves = sync.OnceValues(s.readMoves)
+	return s
+}
+
+// prepare makes the stages ready to run. Its error has all that is wrong with the
+// settings, each thing once.
+func (s *slice) prepare() ([]task, error) {
+	problems := []error{s.giveImage()}
+	var tasks []task
+	for _, row := range s.stages {
+		work, err := row.prepare(s)
+		if err != nil && !slices.ContainsFunc(problems, func(known error) bool { return known != nil && known.Error() == err.Error() }) {
+			problems = append(problems, err)
+		}
+		if work == nil {
+			continue
+		}
+		if row.grouped && s.sideBySide {
+			work = s.inGroup(row.name, work)
+		}
+		tasks = append(tasks, task{row, work})
+	}
+	return tasks, errors.Join(problems...)
+}
+
+func (s *slice) inGroup(name string, do work) work {
+	return func(ctx context.Context, in inputs) (out any, err error) {
+		err = s.host.Console.InGroup(name, func() error {
+			out, err = do(ctx, in)
+			return err
+		})
+		return out, err
+	}
+}
+
+// makes reports whether a stage of the slice makes an output.
+func (s *slice) makes(o named) bool {
+	return slices.ContainsFunc(s.stages, func(row stage) bool { return row.gives == o.name() })
+}
+
+// readImage is the image that the command is about: the one that was given or, where
+// the slice builds it, what stands for it until then.
+func (s *slice) readImage() (record.Image, error) {
+	if s.makes(image) {
+		return record.NotBuilt(s.settings.Repository), nil
+	}
+	given, err := record.ParseImage(s.settings.Image)
+	if err != nil {
+		return record.Image{}, record.BadInput("config/image", "--image: %w", err)
+	}
+	s.host.Ledger.Update(func(r *record.Record) { r.Image = given })
+	return given, nil
+}
+
+// giveImage hands the image on that was given in place of a build.
+func (s *slice) giveImage() error {
+	wanted := slices.ContainsFunc(s.stages, func(row stage) bool { return slices.Contains(append(row.before(), row.along...), image.key) })
+	if !wanted || s.makes(image) {
+		return nil
+	}
+	given, err := s.image()
+	if err != nil {
+		return err
+	}
+	s.given[image.key] = given
+	if s.offers != nil {
+		s.offers.give(given)
+	}
+	return nil
+}
+
+// phaseBeside runs work as a phase of the record. Where stages run side by side, its
+// lines are kept together.
+func (s *slice) phaseBeside(name string, work func(*slog.Logger) error) error {
+	if s.sideBySide {
+		return s.host.Console.RunBeside(name, work)
+	}
+	return s.phase(name, func() error { return work(s.host.Log) })
+}
+
+func (s *slice) phase(name string, work func() error) error {
+	return s.host.Console.RecordPhase(name, work)
+}
+
+// overlap reports whether two of the stages may run at the same time.
+func overlap(stages []stage) bool {
+	for i, one := range stages {
+		for _, other := range stages[i+1:] {
+			if !follows(stages, one, other) && !follows(stages, other, one) {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// follows reports whether one stage begins only when the other is over.
+func follows(stages []stage, one, other stage) bool {
+	return slices.ContainsFunc(stages, func(between stage) bool {
+		return slices.Contains(one.before(), between.gives) && (between.gives == other.gives || follows(stages, between, other))
+	})
+}

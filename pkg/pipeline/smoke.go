@@ -1,0 +1,181 @@
+package pipeline
+
+import (
+	"context"
+	"log/slog"
+	"sync"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/deploy"
+	"github.com/stagecrew/stagecrew/pkg/kube"
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/smoke"
+)
+
+// findTime bounds the look for the pods of a release whose rollout is not complete.
+const findTime = 10 * time.Second
+
+// smokeStage sends the checks to what is live, or to the public URL alone.
+func smokeStage(s *slice) (func(context.Context, inputs) (done, error), error) {
+	g, err := s.gate()
+	if err != nil {
+		return nil, err
+	}
+	switch {
+	case g.suite == nil:
+		return nil, record.BadInput("config/smoke", "--smoke none: there is nothing to send")
+	case s.settings.Release == "" && s.settings.PublicURL == "":
+		return nil, record.BadInput("config/no-target", "give --release for the pods and Services of a release, or --public-url")
+	}
+	p := prober{suite: g.suite, url: s.settings.PublicURL, log: s.host.Log, hide: s.host.Secrets.Answer}
+	find := func(context.Context) (to deploy.Targets, err error) { return to, nil }
+	if s.settings.Release != "" {
+		where, err := s.place()
+		if err != nil {
+			return nil, err
+		}
+		find = func(ctx context.Context) (deploy.Targets, error) { return s.targets(ctx, where, g, &p) }
+	}
+	return func(ctx context.Context, _ inputs) (done, error) {
+		to, err := find(ctx)
+		if err != nil {
+			return done{}, err
+		}
+		return done{}, s.phase("smoke", func() error {
+			found, err := p.Probe(ctx, to)
+			s.host.Ledger.Update(func(r *record.Record) { r.Checks = found })
+			if err != nil {
+				return err
+			}
+			return answer(found)
+		})
+	}, nil
+}
+
+// targets are the pods and Services of the live revision.
+func (s *slice) targets(ctx context.Context, where place, g gate, p *prober) (deploy.Targets, error) {
+	cluster, r, err := s.connect(where)
+	if err != nil {
+		return deploy.Targets{}, err
+	}
+	p.cluster = cluster
+	history, err := r.History(ctx)
+	if err != nil {
+		return deploy.Targets{}, err
+	}
+	if len(history) == 0 {
+		return deploy.Targets{}, noRelease(where)
+	}
+	applied, err := r.Describe(ctx, history[0].Number)
+	if err != nil {
+		return deploy.Targets{}, err
+	}
+	s.host.Ledger.Update(func(r *record.Record) {
+		r.Release = &record.Release{Name: where.release, Namespace: where.namespace, Live: history[0].Number}
+	})
+	ctx, cancel := context.WithTimeout(ctx, findTime)
+	defer cancel()
+	rolled, err := s.watcher(cluster, r, g).Watch(ctx, applied)
+	if err == nil && rolled.Cause != nil {
+		s.host.Log.Warn("the rollout is not complete; the checks go through the Services only", "cause", rolled.Cause.String())
+	}
+	return deploy.Targets{Pods: rolled.Pods, Services: rolled.Services}, err
+}
+
+// answer makes of the checks what the command says: one that failed refuses, one
+// that told nothing leaves the question open.
+func answer(checks []record.Check) error {
+	if len(checks) == 0 {
+		return record.Unavailable("smoke/not-proven", "there was nothing to send the checks to: no ready pod, no Service")
+	}
+	for _, c := range checks {
+		if c.Result == record.CheckFailed {
+			return record.Refused("smoke/check-failed", "%s on %s: %s", c.Name, c.Target, c.Detail)
+		}
+	}
+	for _, c := range checks {
+		if c.Result != record.CheckPassed {
+			return record.Unavailable("smoke/not-proven", "%s on %s: %s", c.Name, c.Target, c.Detail)
+		}
+	}
+	return nil
+}
+
+// parallelTargets bounds how many pods and Services are asked at a time.
+const parallelTargets = 4
+
+// inCluster stands for a host where the transport knows the way.
+func inCluster(secure bool) string {
+	if secure {
+		return "https://target.invalid"
+	}
+	return "http://target.invalid"
+}
+
+// prober sends the suite to each pod, through each Service and to the public URL.
+type prober struct {
+	cluster *kube.Cluster // nil for the public URL alone
+	suite   *smoke.Suite
+	url     string
+	log     *slog.Logger
+	hide    func(string) string // makes what a target answered fit to be shown
+}
+
+func (p prober) Probe(ctx context.Context, to deploy.Targets) ([]record.Check, error) {
+	if p.suite == nil {
+		return nil, nil
+	}
+	suite := *p.suite
+	if to.Quick {
+		suite = suite.Quick()
+	}
+	var targets []smoke.Target
+	for _, pod := range to.Pods {
+		transport, done := p.cluster.PodTransport(pod)
+		defer done()
+		targets = append(targets, smoke.Target{Name: "Pod/" + pod.Name, Kind: record.TargetPod, BaseURL: inCluster(pod.HTTPS), Transport: transport})
+	}
+	for _, service := range to.Services {
+		targets = append(targets, smoke.Target{Name: "Service/" + service.Name, Kind: record.TargetService, BaseURL: inCluster(service.HTTPS), Transport: p.cluster.ServiceTransport(service)})
+	}
+	if p.url != "" {
+		targets = append(targets, smoke.Target{Name: p.url, Kind: record.TargetPublic, BaseURL: p.url})
+	}
+	asking, cancel := context.WithCancelCause(ctx)
+	defer cancel(nil)
+	for i := range targets {
+		targets[i].Told = func(c record.Check) {
+			if to.Enough != nil && to.Enough(c) {
+				cancel(smoke.Enough{Failed: c})
+			}
+		}
+	}
+	return p.send(asking, suite, targets), ctx.Err()
+}
+
+// send asks the targets side by side; the results keep their order.
+func (p prober) send(ctx context.Context, suite smoke.Suite, targets []smoke.Target) []record.Check {
+	results := make([][]record.Check, len(targets))
+	slots := make(chan struct{}, parallelTargets)
+	var all sync.WaitGroup
+	for i, target := range targets {
+		all.Go(func() {
+			slots <- struct{}{}
+			defer func() { <-slots }()
+			target.Hide = p.hide
+			if err := record.Guard(func() error { results[i] = smoke.Run(ctx, suite, target, p.log); return nil }); err != nil {
+				results[i] = []record.Check{{Name: "all", Target: target.Name, Kind: target.Kind, Result: record.CheckInconclusive, Detail: err.Error()}}
+			}
+		})
+	}
+	all.Wait()
+	var checks []record.Check
+	for _, result := range results {
+		checks = append(checks, result...)
+	}
+	return checks
+}
+
+func (p prober) Against(before, after []record.Check) []record.Check {
+	return smoke.Against(before, after)
+}

@@ -1,0 +1,35 @@
+package pipeline
+
+import (
+	"context"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// statusStage shows the revisions of the release.
+func statusStage(s *slice) (func(context.Context, inputs) (done, error), error) {
+	where, err := s.place()
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, _ inputs) (done, error) {
+		_, r, err := s.connect(where)
+		if err != nil {
+			return done{}, err
+		}
+		history, err := r.History(ctx)
+		if err != nil {
+			return done{}, err
+		}
+		named := record.Release{Name: where.release, Namespace: where.namespace}
+		s.host.Ledger.Update(func(r *record.Record) { r.Release = &named })
+		if len(history) == 0 {
+			return done{}, noRelease(where)
+		}
+		return done{}, s.host.Results.Revisions(named, history)
+	}, nil
+}
+
+func noRelease(where place) error {
+	return record.Refused("status/no-release", "there is no release %q in namespace %q", where.release, where.namespace)
+}

@@ -1,0 +1,58 @@
+package pipeline
+
+import (
+	"slices"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+)
+
+func TestCommands_EachIsASliceOfTheTable(t *testing.T) {
+	rows := map[string]bool{}
+	for _, row := range table() {
+		require.False(t, rows[row.name], "two stages are called %q", row.name)
+		rows[row.name] = false
+	}
+	require.Len(t, Commands(), len(config.Commands()))
+	for _, c := range config.Commands() {
+		command, found := Commands()[c.Name]
+		require.True(t, found, c.Name)
+		require.NotEmpty(t, command.Stages, c.Name)
+		for _, name := range command.Stages {
+			require.Contains(t, rows, name, c.Name)
+			rows[name] = true
+		}
+	}
+	for name, used := range rows {
+		require.True(t, used, "no command has the stage %q", name)
+	}
+}
+
+func TestTable_WhatAStageNeedsIsMadeBefore(t *testing.T) {
+	made := map[key]bool{}
+	for _, row := range table() {
+		for _, need := range slices.Concat(row.before(), row.along) {
+			require.True(t, made[need], "%s needs %q, which no stage before it makes", row.name, need)
+		}
+		require.False(t, made[row.gives], "two stages make %q", row.gives)
+		made[row.gives] = true
+	}
+}
+
+func TestOverlap_OnlyARunHasStagesSideBySide(t *testing.T) {
+	for name, c := range Commands() {
+		require.Equal(t, name == "run", newSlice(c, config.Settings{}, Host{}).sideBySide, name)
+	}
+	whole := newSlice(Commands()["run"], config.Settings{}, Host{}).stages
+	at := func(name string) stage {
+		return whole[slices.IndexFunc(whole, func(s stage) bool { return s.name == name })]
+	}
+	for _, pair := range [][2]string{{"preflight", "build"}, {"key", "build"}, {"scan", "build"}, {"preflight", "scan"}, {"preflight", "verify"}} {
+		require.True(t, overlap([]stage{at(pair[0]), at(pair[1])}), pair)
+	}
+	for _, pair := range [][2]string{{"build", "deploy"}, {"scan", "sign"}, {"key", "deploy"}, {"preflight", "deploy"}, {"build", "tag"}, {"deploy", "attest"}, {"attest", "tag"}} {
+		require.True(t, follows(whole, at(pair[1]), at(pair[0])), pair)
+	}
+}

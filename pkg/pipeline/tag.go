@@ -1,0 +1,77 @@
+package pipeline
+
+import (
+	"cmp"
+	"context"
+
+	"github.com/stagecrew/stagecrew/pkg/build"
+	"github.com/stagecrew/stagecrew/pkg/gha"
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// tagStage lets the tags point to the image, after everything else. What was deployed
+// and is not proven gets none.
+func tagStage(s *slice) (func(context.Context, inputs) (done, error), error) {
+	registry := s.images()
+	moves, err := s.moves()
+	if err != nil || len(moves) == 0 {
+		return nil, err
+	}
+	return func(ctx context.Context, in inputs) (done, error) {
+		if result, isDeployed := deployed.made(in); isDeployed && result.Verdict != record.VerdictGood {
+			return done{}, nil
+		}
+		return done{}, s.phase("tag", func() error {
+			moved, err := build.MoveTags(ctx, registry, cmp.Or(promoted.of(in), image.of(in)), moves)
+			s.host.Ledger.Update(func(r *record.Record) {
+				for _, m := range moved {
+					r.Tags = append(r.Tags, record.MovedTag(m))
+				}
+			})
+			return err
+		})
+	}, nil
+}
+
+// version is what the image is: as it was given or, in GitHub Actions, what the Git
+// tag says, whether a push, a release or a dispatch by hand names it.
+func (s *slice) version() string {
+	if s.settings.VersionLabel != "" {
+		return s.settings.VersionLabel
+	}
+	version, err := build.ParseVersion(s.host.Actions.RefName(gha.RefTag))
+	if err != nil {
+		return ""
+	}
+	return version
+}
+
+// readMoves are the tags that were asked for. Those of the commit and the branch that
+// a workflow runs for are for an image that this slice builds: who promotes one may
+// run for others.
+func (s *slice) readMoves() ([]build.TagMove, error) {
+	version := s.version()
+	if _, err := build.ParseVersion(version); err != nil {
+		version = "" // a label of another kind names no tag
+	}
+	rules := build.TagRules{Version: version, Commit: s.settings.Revision, Branch: s.settings.Branch, Further: s.settings.Tags}
+	if s.makes(image) {
+		rules.Commit = cmp.Or(rules.Commit, s.host.Actions.Run().Commit)
+		rules.Branch = cmp.Or(rules.Branch, s.branchOfRun())
+	}
+	return rules.Moves()
+}
+
+// branchOfRun is the branch that the workflow runs for, where it makes a tag. Nobody
+// asked for this one: that it makes none must not stop a release.
+func (s *slice) branchOfRun() string {
+	branch := s.host.Actions.RefName(gha.RefBranch)
+	if branch == "" || s.settings.Branch != "" {
+		return ""
+	}
+	if _, err := (build.TagRules{Branch: branch}).Moves(); err != nil {
+		s.host.Log.Warn("the branch gives no tag", "because", err)
+		return ""
+	}
+	return branch
+}

@@ -1,0 +1,80 @@
+package pipeline
+
+import (
+	"context"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/sign"
+)
+
+// verifyStage checks the signature of the image, and what is attested about it.
+func verifyStage(s *slice) (func(context.Context, inputs) (record.Verified, error), error) {
+	options, err := s.verifyOptions()
+	if err == nil {
+		err = options.Validate()
+	}
+	if err != nil {
+		return nil, err
+	}
+	return func(ctx context.Context, in inputs) (checked record.Verified, err error) {
+		err = s.phase("verify", func() error {
+			options.Image = image.of(in)
+			checked, err = sign.Verify(ctx, options)
+			if err == nil && !checked.Unsafe() {
+				s.host.Log.Info("signature verified", "image", options.Image, "signed-by", checked.Identity())
+			}
+			return err
+		})
+		return checked, err
+	}, nil
+}
+
+func (s *slice) readVerifyOptions() (sign.VerifyOptions, error) {
+	c := s.settings.Trust
+	key, text, err := s.keyOf("verify-key", c.VerifyKey)
+	if err != nil {
+		return sign.VerifyOptions{}, err
+	}
+	policy := sign.Policy{MaxScanAge: s.settings.MaxScanAge, Repository: c.VerifyRepository}
+	for _, kind := range c.RequireAttestations {
+		predicateType, err := sign.PredicateType(kind)
+		if err != nil {
+			return sign.VerifyOptions{}, record.BadInput("config/invalid", "--require-attestation: %w", err)
+		}
+		policy.Attestations = append(policy.Attestations, predicateType)
+	}
+	return sign.VerifyOptions{
+		Keychain:            s.images().Keychain(),
+		Insecure:            s.settings.InsecureRegistries,
+		Key:                 key,
+		KeyPEM:              text,
+		Identity:            c.VerifyIdentity,
+		IdentityPattern:     c.VerifyIdentityRegexp,
+		Issuer:              c.VerifyIssuer,
+		TrustedRoot:         s.settings.TrustedRoot,
+		Policy:              policy,
+		AllowUnsignedUnsafe: s.settings.AllowUnsignedUnsafe,
+		Deploys:             s.makes(deployed),
+		Log:                 s.host.Log,
+	}, nil
+}
+
+// verifyTarget checks the image of a rollback target as that of a deploy, except for
+// the age of its scan: what is gone back to is old. nil without signature settings.
+func (s *slice) verifyTarget() (func(context.Context, record.Image) error, error) {
+	options, err := s.verifyOptions()
+	if err != nil {
+		return nil, err
+	}
+	c := s.settings.Trust
+	if s.settings.AllowUnsignedUnsafe || c.VerifyKey == "" && c.VerifyIdentity == "" && c.VerifyIdentityRegexp == "" {
+		return nil, nil
+	}
+	options.Policy.MaxScanAge = 0
+	return func(ctx context.Context, target record.Image) error {
+		options := options
+		options.Image = target
+		_, err := sign.Verify(ctx, options)
+		return err
+	}, options.Validate()
+}
