@@ -75,7 +75,8 @@ func TestNoSecretLeavesARunThatIsCancelled(t *testing.T) {
 			exit, sinks := run.disturbed(program, strings.ReplaceAll(c.name, " ", "-"), c.disturb, l.deploy(c.mode, "--output", "json")...)
 			noneIn(t, sinks)
 			require.Equal(t, 6, exit)
-			exit, _ = run.run("recovered-"+strings.ReplaceAll(c.name, " ", "-"), "recover")
+			exit, sinks = run.run("recovered-"+strings.ReplaceAll(c.name, " ", "-"), "recover", "--smoke", filepath.Join(l.root, "smoke.yaml"))
+			noneIn(t, sinks)
 			require.Zero(t, exit)
 		})
 	}
