@@ -48,7 +48,9 @@ func Run(ctx context.Context, c Command, settings config.Settings, host Host) er
 func newSlice(c Command, settings config.Settings, host Host) *slice {
 	s := &slice{settings: settings, host: host, given: map[key]any{}}
 	for _, row := range table() {
-		if slices.Contains(c.Stages, row.name) {
+		// What an earlier job has built is not built again.
+		built := row.gives == image.key && settings.BuiltImage != ""
+		if slices.Contains(c.Stages, row.name) && !built {
 			s.stages = append(s.stages, row)
 		}
 	}
@@ -107,9 +109,13 @@ func (s *slice) readImage() (record.Image, error) {
 	if s.makes(image) {
 		return record.NotBuilt(s.settings.Repository), nil
 	}
-	given, err := record.ParseImage(s.settings.Image)
+	setting, text := "image", s.settings.Image
+	if s.settings.BuiltImage != "" {
+		setting, text = "built-image", s.settings.BuiltImage
+	}
+	given, err := record.ParseImage(text)
 	if err != nil {
-		return record.Image{}, record.BadInput("config/image", "--image: %w", err)
+		return record.Image{}, record.BadInput("config/image", "--%s: %w", setting, err)
 	}
 	s.host.Ledger.Update(func(r *record.Record) { r.Image = given })
 	return given, nil
