@@ -142,7 +142,7 @@ func TestNoSecretLeavesARunThatPanics(t *testing.T) {
 	require.Zero(t, exit)
 	// How many works of a package are done before: what this process has not read
 	// yet, the Secrets of the cluster above all, no panic of it can hold.
-	for room, after := range map[string]int{"preflight": 0, "release": 6, "rollout": 0, "smoke": 0, "deploy": 0, "cli": 2} {
+	for room, after := range map[string]int{"preflight": 0, "release": 6, "rollout": 0, "smoke": 0, "deploy": 0, "pipeline": 8} {
 		for kinds := range slices.Chunk(shortestFirst(), 3) {
 			t.Run(room+", "+strings.Join(kinds, ", "), func(t *testing.T) {
 				run := l
