@@ -5,14 +5,12 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
-
-// maxConfigSize bounds the configuration of an image, in bytes.
-const maxConfigSize = 8 << 20
 
 // baseImage is the image to build upon, for one platform.
 type baseImage struct {
@@ -30,11 +28,11 @@ type baseImage struct {
 
 // findBase resolves the base image to its digest and to the platform's manifest.
 func findBase(ctx context.Context, s *session, reference, platform string) (*baseImage, error) {
-	ref, err := parseReference(reference)
+	ref, err := name.ParseReference(reference)
 	if err != nil {
 		return nil, record.BadInput("build/options", "parsing base image %q: %w", reference, err)
 	}
-	want, err := platformOf(platform)
+	want, err := v1.ParsePlatform(platform)
 	if err != nil {
 		return nil, record.BadInput("build/options", "parsing platform %q: %w", platform, err)
 	}
@@ -99,22 +97,6 @@ func checkBase(image v1.Image, want *v1.Platform) (*v1.ConfigFile, error) {
 	}
 	if config.OS != want.OS || config.Architecture != want.Architecture {
 		return nil, record.BadInput("build/base-platform", "it is for %q, the build is for %q", config.OS+"/"+config.Architecture, want.String())
-	}
-	return config, nil
-}
-
-// configOf reads the configuration of an image, of bounded size.
-func configOf(image v1.Image) (*v1.ConfigFile, error) {
-	manifest, err := image.Manifest()
-	if err != nil {
-		return nil, registryError(err, "reading its manifest")
-	}
-	if manifest.Config.Size > maxConfigSize {
-		return nil, record.BadInput("build/base-platform", "its configuration has %d bytes, the limit is %d", manifest.Config.Size, maxConfigSize)
-	}
-	config, err := image.ConfigFile()
-	if err != nil {
-		return nil, registryError(err, "reading its configuration")
 	}
 	return config, nil
 }

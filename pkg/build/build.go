@@ -7,13 +7,9 @@
 package build
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"time"
-
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -115,15 +111,4 @@ func (r *Result) warn(log *slog.Logger, what string, err error) {
 	text := what + ": " + bounded{err}.Error()
 	log.Warn(text)
 	r.Warnings = append(r.Warnings, text)
-}
-
-// platformOf reads "os/architecture[/variant]".
-func platformOf(s string) (*v1.Platform, error) { return v1.ParsePlatform(s) }
-
-// parseReference reads a tag or a digest by Docker's rules: no registry means
-// Docker Hub, no tag means latest.
-func parseReference(ref string) (name.Reference, error) { return name.ParseReference(ref) }
-
-func discardIfNil(log *slog.Logger) *slog.Logger {
-	return cmp.Or(log, slog.New(slog.DiscardHandler))
 }

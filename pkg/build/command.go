@@ -65,13 +65,16 @@ type tail struct {
 	lines []string
 }
 
-const tailLines = 30
+const (
+	tailLines = 30
+	maxPart   = 64 << 10 // bytes of a line
+)
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.part = append(t.part, p...)
 	for {
 		i := bytes.IndexByte(t.part, '\n')
-		if i < 0 && len(t.part) < maxProblem {
+		if i < 0 && len(t.part) < maxPart {
 			return len(p), nil
 		}
 		if i < 0 {

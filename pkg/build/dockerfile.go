@@ -105,7 +105,7 @@ func (r *Result) examine(ctx context.Context, s *session, o Options) error {
 		return registryError(err, "looking for what the builder pushed, %q", r.Image)
 	}
 	for _, platform := range o.platforms() {
-		want, err := platformOf(platform)
+		want, err := v1.ParsePlatform(platform)
 		if err != nil {
 			return record.BadInput("build/options", "parsing platform %q: %w", platform, err)
 		}

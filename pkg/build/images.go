@@ -16,12 +16,15 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
+// maxConfigSize bounds the configuration of an image, in bytes.
+const maxConfigSize = 8 << 20
+
 // Platforms lists the platforms that an image has, such as "linux/amd64", sorted.
 // The credentials are those of .dockerconfigjson documents of Kubernetes, and no
 // others. An error is of kind refused when the registry says that there is no such
 // image for them, and of kind unavailable when it cannot be told from here.
 func (i Images) Platforms(ctx context.Context, reference string, dockerconfigjson [][]byte) ([]string, error) {
-	ref, err := parseReference(reference)
+	ref, err := name.ParseReference(reference)
 	if err != nil {
 		return nil, record.Refused("build/image-not-found", "parsing image %q: %w", reference, err)
 	}
@@ -122,4 +125,30 @@ func (s *session) imageFor(ctx context.Context, repo name.Repository, descriptor
 		}
 	}
 	return nil, fmt.Errorf("it has only %s", strings.Join(there, ", "))
+}
+
+// configOf reads the configuration of an image, of bounded size.
+func configOf(image v1.Image) (*v1.ConfigFile, error) {
+	manifest, err := image.Manifest()
+	if err != nil {
+		return nil, registryError(err, "reading its manifest")
+	}
+	if manifest.Config.Size > maxConfigSize {
+		return nil, record.BadInput("build/base-platform", "its configuration has %d bytes, the limit is %d", manifest.Config.Size, maxConfigSize)
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return nil, registryError(err, "reading its configuration")
+	}
+	return config, nil
+}
+
+// RepositoryName is HOST[:PORT]/PATH in lower case, as registries want it: the name
+// of a GitHub repository may have capitals.
+func RepositoryName(s string) (string, error) {
+	repository, err := record.ParseRepository(strings.ToLower(s))
+	if err != nil {
+		return "", record.BadInput("build/options", "%w", err)
+	}
+	return repository, nil
 }

@@ -163,25 +163,3 @@ func temporaryConnection(err error) bool {
 	var network net.Error
 	return errors.As(err, &network) || errors.As(err, &request)
 }
-
-// hasCode reports whether the registry gave one of the error codes.
-func hasCode(err error, codes ...transport.ErrorCode) bool {
-	var answer *transport.Error
-	if !errors.As(err, &answer) {
-		return false
-	}
-	for _, d := range answer.Errors {
-		for _, code := range codes {
-			if d.Code == code {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-// uploadLost reports whether an upload has to begin anew: the registry forgot it, or
-// the bytes did not arrive as they were sent.
-func uploadLost(err error) bool {
-	return hasCode(err, transport.BlobUploadUnknownErrorCode, transport.BlobUploadInvalidErrorCode, transport.DigestInvalidErrorCode, transport.SizeInvalidErrorCode)
-}

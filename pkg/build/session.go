@@ -1,12 +1,10 @@
 package build
 
 import (
+	"cmp"
 	"context"
-	"errors"
-	"fmt"
 	"log/slog"
 	"net/http"
-	"net/url"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -15,9 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
-	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
@@ -50,7 +46,7 @@ type session struct {
 }
 
 func (i Images) session() *session {
-	log := discardIfNil(i.Log)
+	log := cmp.Or(i.Log, slog.New(slog.DiscardHandler))
 	retry := &retrier{policy: i.Retry.withDefaults(), log: log}
 	return &session{retry: retry, wire: newWire(retry, registry.Options{Insecure: i.Insecure}), keys: keychain(i.Credentials), log: log, sent: i.Sent}
 }
@@ -109,43 +105,4 @@ func (s *session) head(ctx context.Context, ref name.Reference) (*v1.Descriptor,
 		return nil, err
 	}
 	return &descriptor.Descriptor, nil
-}
-
-func isNotFound(err error) bool {
-	var answer *transport.Error
-	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
-}
-
-// fromNetwork tells a registry's error from one about what it holds.
-func fromNetwork(err error) bool {
-	var answer *transport.Error
-	var request *url.Error
-	return errors.As(err, &answer) || errors.As(err, &request)
-}
-
-// registryError sorts what a registry answered. The answer is foreign text.
-func registryError(err error, format string, args ...any) error {
-	doing := fmt.Sprintf(format, args...)
-	var sorted *record.Error
-	if errors.As(err, &sorted) {
-		return err
-	}
-	var answer *transport.Error
-	if !errors.As(err, &answer) {
-		return record.Unavailable("build/registry-unavailable",
-			"%s: %w; check the address and that the registry is reachable from here", doing, bounded{err})
-	}
-	switch answer.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		host := "HOST"
-		if answer.Request != nil {
-			host = answer.Request.URL.Host
-		}
-		return record.Unavailable("build/registry-denied",
-			"%s: %w; log in first (`docker login %s`) with an account that may do it", doing, bounded{err}, host)
-	case http.StatusNotFound:
-		return record.BadInput("build/image-not-found",
-			"%s: %w; check the spelling, some registries also hide what the account may not see", doing, bounded{err})
-	}
-	return record.Unavailable("build/registry-unavailable", "%s: %w", doing, bounded{err})
 }

@@ -5,20 +5,16 @@ import (
 	"errors"
 	"io"
 	"net/http"
-	"regexp"
-	"strings"
 	"time"
-	"unicode"
 
 	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 const (
-	smallTimeout = 2 * time.Minute // for requests that move no layers
-	// maxBlob bounds one layer that passes through, in bytes.
-	maxBlob    = registry.MaxBlob
-	maxProblem = 64 << 10 // bytes of an answer that tells about a problem
-	maxText    = 500      // characters of a foreign message
+	// smallTimeout is for what moves no layers.
+	smallTimeout = 2 * time.Minute
+	maxProblem   = 64 << 10 // bytes of an answer that tells about a problem
+	maxText      = 500      // characters of a foreign message
 )
 
 var errDamaged = errors.New("the bytes are not those of the digest")
@@ -84,25 +80,3 @@ func (w *wire) once(request *http.Request) (*http.Response, error) {
 	response.Body = io.NopCloser(bytes.NewReader(text))
 	return response, nil
 }
-
-// queries are the ends of addresses that can let others in: registries sign them.
-var queries = regexp.MustCompile(`(https?://[^\s"'?]+)\?[^\s"']*`)
-
-// bounded shows at most maxText characters of a foreign message, on one line, and
-// of addresses no query.
-type bounded struct{ error }
-
-func (b bounded) Error() string {
-	text := []rune(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, queries.ReplaceAllString(b.error.Error(), "$1?…")))
-	if len(text) > maxText {
-		return string(text[:maxText]) + "…"
-	}
-	return string(text)
-}
-
-func (b bounded) Unwrap() error { return b.error }

@@ -37,7 +37,7 @@ func Validate(ctx context.Context, images Images, image record.Image) ([]record.
 	}
 	var checks []record.Check
 	for _, platform := range platforms {
-		want, err := platformOf(platform)
+		want, err := v1.ParsePlatform(platform)
 		if err != nil {
 			return nil, record.BadInput("build/base-platform", "reading %q: platform %q: %w", image, platform, err)
 		}
