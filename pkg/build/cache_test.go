@@ -16,6 +16,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
 // installer puts a program that stands for npm or yarn on the PATH. It installs one
@@ -104,8 +106,8 @@ func TestUnchangedDependenciesAreTakenByReference(t *testing.T) {
 	t.Setenv("COSIGN_PASSWORD", "secret")
 	t.Setenv("STAGECREW_SIGN_KEY", "secret")
 	seen := &traffic{}
-	host := serve(t, seen.see)
-	base := pushBase(t, host, types.OCIManifestSchema1)
+	host := registrytest.Serve(t, seen.see)
+	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
 	files := unprepared()
 	first, err := Build(t.Context(), prepared(writeTree(t, files), host, base))
 	require.NoError(t, err)
@@ -135,7 +137,7 @@ func TestUnchangedDependenciesAreTakenByReference(t *testing.T) {
 	require.Len(t, seen.with("PUT", "manifests/"), 1)
 	require.Less(t, second.Sent, int64(6000))
 
-	image := pull(t, second.Image)
+	image := registrytest.Pull(t, second.Image)
 	manifest, err := image.Manifest()
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{keyAnnotation: layer.Key}, manifest.Layers[len(manifest.Layers)-3].Annotations)
@@ -143,8 +145,8 @@ func TestUnchangedDependenciesAreTakenByReference(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, layer.Key, config.Config.Labels[keyAnnotation])
 
-	o := prepared(writeTree(t, files), serve(t, nil), "")
-	o.BaseImage = pushBase(t, strings.Split(o.Repository, "/")[0], types.OCIManifestSchema1)
+	o := prepared(writeTree(t, files), registrytest.Serve(t, nil), "")
+	o.BaseImage = registrytest.PushBase(t, strings.Split(o.Repository, "/")[0], types.OCIManifestSchema1)
 	o.NoCache = true
 	o.Labels = map[string]string{labelBaseName: base}
 	cold, err := Build(t.Context(), o)
@@ -215,8 +217,8 @@ func TestWhatDeterminesTheDependenciesAndWhatDoesNot(t *testing.T) {
 }
 
 func TestInstalledDependenciesAreKnownByTheInstallersList(t *testing.T) {
-	host := serve(t, nil)
-	base := pushBase(t, host, types.OCIManifestSchema1)
+	host := registrytest.Serve(t, nil)
+	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
 	files := backstage()
 	files["node_modules/.package-lock.json"] = `{"packages":{"node_modules/pg":{"version":"8.0.0"}}}`
 	build := func() Layer {
@@ -240,11 +242,11 @@ func TestInstalledDependenciesAreKnownByTheInstallersList(t *testing.T) {
 func TestALayerIsTakenFromAnotherRepository(t *testing.T) {
 	installer(t, "npm", "package-lock.json")
 	seen := &traffic{}
-	host := serve(t, seen.see)
-	there := serve(t, nil)
+	host := registrytest.Serve(t, seen.see)
+	there := registrytest.Serve(t, nil)
 	for _, c := range []struct{ name, cache string }{{"of the same registry", host + "/team/cache"}, {"of another registry", there + "/team/cache"}} {
 		t.Run(c.name, func(t *testing.T) {
-			base := pushBase(t, host, types.OCIManifestSchema1)
+			base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
 			files := unprepared()
 			files["package-lock.json"] = `{"name":"` + c.name + `"}`
 			o := prepared(writeTree(t, files), host, base)
@@ -268,7 +270,7 @@ func TestALayerIsTakenFromAnotherRepository(t *testing.T) {
 // complete reads all that an image consists of.
 func complete(t *testing.T, r Result) {
 	t.Helper()
-	layers, err := pull(t, r.Image).Layers()
+	layers, err := registrytest.Pull(t, r.Image).Layers()
 	require.NoError(t, err)
 	for _, l := range layers {
 		body, err := l.Compressed()
@@ -290,10 +292,10 @@ func TestTroubleWithEarlierLayersIsNoTroubleForTheImage(t *testing.T) {
 		warning string
 	}{
 		{name: "the tag leads to something else", warning: "not a layer with that key", meddle: func(t *testing.T, repo name.Repository, key string) {
-			require.NoError(t, remote.Write(repo.Tag(cacheTag+key), emptyImage(t)))
+			require.NoError(t, remote.Write(repo.Tag(cacheTag+key), registrytest.EmptyImage(t)))
 		}},
 		{name: "its key is another one", warning: "not a layer with that key", meddle: func(t *testing.T, repo name.Repository, key string) {
-			image := mutate.Annotations(emptyImage(t), map[string]string{keyAnnotation: "other"}).(v1.Image)
+			image := mutate.Annotations(registrytest.EmptyImage(t), map[string]string{keyAnnotation: "other"}).(v1.Image)
 			require.NoError(t, remote.Write(repo.Tag(cacheTag+key), image))
 		}},
 		{name: "nobody may write it", warning: "keeping the layer", handler: func(next http.Handler) http.Handler {
@@ -310,7 +312,7 @@ func TestTroubleWithEarlierLayersIsNoTroubleForTheImage(t *testing.T) {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/team/cache/manifests/") {
 					body := &strings.Builder{}
-					r.Body = tee(r.Body, body)
+					r.Body = registrytest.Tee(r.Body, body)
 					next.ServeHTTP(w, r)
 					var m v1.Manifest
 					_ = json.Unmarshal([]byte(body.String()), &m)
@@ -326,14 +328,14 @@ func TestTroubleWithEarlierLayersIsNoTroubleForTheImage(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inner := registryHandler()
+			inner := registrytest.Handler()
 			if c.handler != nil {
 				inner = c.handler(inner)
 			}
 			server := httptest.NewServer(inner)
 			defer server.Close()
 			host := strings.TrimPrefix(server.URL, "http://")
-			o := prepared(writeTree(t, unprepared()), host, pushBase(t, host, types.OCIManifestSchema1))
+			o := prepared(writeTree(t, unprepared()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
 			o.Repository, o.CacheRepository = host+"/team/one", host+"/team/cache"
 			first, err := Build(t.Context(), o)
 			require.NoError(t, err)
@@ -353,7 +355,7 @@ func TestTroubleWithEarlierLayersIsNoTroubleForTheImage(t *testing.T) {
 
 func TestALayerOfAnotherRepositoryIsLinkedByTheRegistry(t *testing.T) {
 	installer(t, "npm", "package-lock.json")
-	registry := registryHandler()
+	registry := registrytest.Handler()
 	seen := &traffic{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		seen.see(r)
@@ -369,7 +371,7 @@ func TestALayerOfAnotherRepositoryIsLinkedByTheRegistry(t *testing.T) {
 	}))
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "http://")
-	o := prepared(writeTree(t, unprepared()), host, pushBase(t, host, types.OCIManifestSchema1))
+	o := prepared(writeTree(t, unprepared()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
 	o.Repository, o.CacheRepository = host+"/one/app", host+"/team/cache"
 	first, err := Build(t.Context(), o)
 	require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
 // module is the head of a compiled module.
@@ -50,7 +51,7 @@ func TestNativeModulesDecideWhichPlatformsATreeServes(t *testing.T) {
 			map[string]string{"linux/amd64": "node_modules/a/node_modules/b has code for linux/arm64 only"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			host := serve(t, nil)
+			host := registrytest.Serve(t, nil)
 			base := pushPlatforms(t, host, "amd64", "arm64")
 			for _, platform := range []string{"linux/amd64", "linux/arm64"} {
 				files := backstage()
@@ -77,7 +78,7 @@ func pushPlatforms(t *testing.T, host string, architectures ...string) string {
 	t.Helper()
 	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
 	for _, architecture := range architectures {
-		image, err := mutate.ConfigFile(emptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: architecture, RootFS: rootFS(t, emptyImage(t)), Config: v1.Config{Env: []string{"NODE_VERSION=24.1.0"}}})
+		image, err := mutate.ConfigFile(registrytest.EmptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: architecture, RootFS: registrytest.RootFS(t, registrytest.EmptyImage(t)), Config: v1.Config{Env: []string{"NODE_VERSION=24.1.0"}}})
 		require.NoError(t, err)
 		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: architecture}}})
 	}
@@ -89,7 +90,7 @@ func pushPlatforms(t *testing.T, host string, architectures ...string) string {
 
 func TestSeveralPlatformsShareATreeWithoutNativeModules(t *testing.T) {
 	called := installer(t, "npm", "package-lock.json")
-	host := serve(t, nil)
+	host := registrytest.Serve(t, nil)
 	o := prepared(writeTree(t, unprepared()), host, pushPlatforms(t, host, "amd64", "arm64", "s390x"))
 	o.Platform = "linux/amd64, linux/arm64"
 	result, err := Build(t.Context(), o)
@@ -131,7 +132,7 @@ func TestSeveralPlatformsShareATreeWithoutNativeModules(t *testing.T) {
 }
 
 func TestEachPlatformCanHaveATreeOfItsOwn(t *testing.T) {
-	host := serve(t, nil)
+	host := registrytest.Serve(t, nil)
 	base := pushPlatforms(t, host, "amd64", "arm64")
 	source := unprepared()
 	o := options("", host, base)

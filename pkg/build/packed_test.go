@@ -17,6 +17,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
 // packFiles makes a .tar.gz; "-> x" is a link, "mode 755" a file with that mode. The
@@ -94,7 +95,7 @@ func packed(t *testing.T) map[string]string {
 // filesOf reads the files of our layers; a later one wins.
 func filesOf(t *testing.T, r Result) map[string]string {
 	t.Helper()
-	layers, err := pull(t, r.Image).Layers()
+	layers, err := registrytest.Pull(t, r.Image).Layers()
 	require.NoError(t, err)
 	files := map[string]string{}
 	for i, l := range layers {
@@ -121,8 +122,8 @@ func filesOf(t *testing.T, r Result) map[string]string {
 
 func TestTheArchivesOfTheBackendsBuildBecomeTheOfficialImage(t *testing.T) {
 	called := installer(t, "yarn", "yarn.lock")
-	host := serve(t, nil)
-	o := options(writeTree(t, packed(t)), host, pushBase(t, host, types.OCIManifestSchema1))
+	host := registrytest.Serve(t, nil)
+	o := options(writeTree(t, packed(t)), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
 	o.Include = []string{"packages/backend/templates"}
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
@@ -150,11 +151,11 @@ func TestTheArchivesOfTheBackendsBuildBecomeTheOfficialImage(t *testing.T) {
 
 func TestNpmIsGivenEachPackageThatItsLockfileNames(t *testing.T) {
 	called := installer(t, "npm", "package-lock.json")
-	host := serve(t, nil)
+	host := registrytest.Serve(t, nil)
 	files := packed(t)
 	delete(files, "yarn.lock")
 	files["package-lock.json"] = "{}"
-	result, err := Build(t.Context(), options(writeTree(t, files), host, pushBase(t, host, types.OCIManifestSchema1)))
+	result, err := Build(t.Context(), options(writeTree(t, files), host, registrytest.PushBase(t, host, types.OCIManifestSchema1)))
 	require.NoError(t, err)
 	require.Len(t, called(), 1)
 	require.Contains(t, filesOf(t, result)["app/node_modules/pg/packages"], "./packages/ui/package.json\n")
@@ -220,10 +221,10 @@ func TestAnArchiveCannotLeaveItsFolder(t *testing.T) {
 
 func TestABrokenArchiveIsRefused(t *testing.T) {
 	installer(t, "yarn", "yarn.lock")
-	host := serve(t, nil)
+	host := registrytest.Serve(t, nil)
 	files := packed(t)
 	files[bundleArchive] = files[bundleArchive][:len(files[bundleArchive])/2]
-	_, err := Build(t.Context(), options(writeTree(t, files), host, pushBase(t, host, types.OCIManifestSchema1)))
+	_, err := Build(t.Context(), options(writeTree(t, files), host, registrytest.PushBase(t, host, types.OCIManifestSchema1)))
 	require.ErrorContains(t, err, "[build/no-backend]")
 	require.Equal(t, record.KindInput, record.KindOf(err))
 }
@@ -240,12 +241,12 @@ func TestPreparingRunsTheWorkspacesOwnScripts(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			called := installer(t, c.program, c.lockfile)
-			host := serve(t, nil)
+			host := registrytest.Serve(t, nil)
 			files := unprepared()
 			delete(files, "package-lock.json")
 			files[c.lockfile] = `{}`
 			files["package.json"] = `{"workspaces":{"packages":["packages/*"]},"scripts":` + c.scripts + `}`
-			o := prepared(writeTree(t, files), host, pushBase(t, host, types.OCIManifestSchema1))
+			o := prepared(writeTree(t, files), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
 			o.InstallFlags = []string{"--ignore-scripts"}
 			_, err := Build(t.Context(), o)
 			require.NoError(t, err)
@@ -267,8 +268,8 @@ func TestAnInstallThatFailsShowsItsLastLines(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "npm"), []byte(script), 0o755))
 	t.Setenv("PATH", dir+":/usr/bin:/bin")
 	t.Setenv("TMPDIR", t.TempDir())
-	host := serve(t, nil)
-	_, err := Build(t.Context(), prepared(writeTree(t, unprepared()), host, pushBase(t, host, types.OCIManifestSchema1)))
+	host := registrytest.Serve(t, nil)
+	_, err := Build(t.Context(), prepared(writeTree(t, unprepared()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1)))
 	require.ErrorContains(t, err, "`npm ci --omit=dev --no-audit --no-fund --ignore-scripts`")
 	require.ErrorContains(t, err, "exit status 3")
 	require.ErrorContains(t, err, "line 40\nE404 no such package")

@@ -13,11 +13,12 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
 func TestPromotingChangesNoDigestAndTakesTheSignaturesAlong(t *testing.T) {
 	seen := &traffic{}
-	here, there := serve(t, seen.see), serve(t, nil)
+	here, there := registrytest.Serve(t, seen.see), registrytest.Serve(t, nil)
 	o := options(writeTree(t, backstage()), here, pushPlatforms(t, here, "amd64", "arm64"))
 	o.Platform = "linux/amd64,linux/arm64"
 	built, err := Build(t.Context(), o)
@@ -27,10 +28,10 @@ func TestPromotingChangesNoDigestAndTakesTheSignaturesAlong(t *testing.T) {
 	ref, err := name.NewDigest(built.Image.String())
 	require.NoError(t, err)
 	signature := ref.Context().Tag(strings.Replace(built.Image.Digest, ":", "-", 1) + ".sig")
-	require.NoError(t, remote.Write(signature, emptyImage(t)))
+	require.NoError(t, remote.Write(signature, registrytest.EmptyImage(t)))
 	index, err := remote.Get(ref)
 	require.NoError(t, err)
-	attestation := mutate.Subject(emptyImage(t), index.Descriptor).(v1.Image)
+	attestation := mutate.Subject(registrytest.EmptyImage(t), index.Descriptor).(v1.Image)
 	digest, err := attestation.Digest()
 	require.NoError(t, err)
 	require.NoError(t, remote.Write(ref.Context().Digest(digest.String()), attestation))
@@ -74,14 +75,14 @@ func TestPromotingChangesNoDigestAndTakesTheSignaturesAlong(t *testing.T) {
 // times, and so on, is five small manifests and 200^5 requests.
 func TestWhatIsAttachedWithoutEndIsNotCopied(t *testing.T) {
 	seen := &traffic{}
-	here, there := serve(t, seen.see), serve(t, nil)
-	built, err := Build(t.Context(), options(writeTree(t, backstage()), here, pushBase(t, here, types.OCIManifestSchema1)))
+	here, there := registrytest.Serve(t, seen.see), registrytest.Serve(t, nil)
+	built, err := Build(t.Context(), options(writeTree(t, backstage()), here, registrytest.PushBase(t, here, types.OCIManifestSchema1)))
 	require.NoError(t, err)
 	ref, err := name.NewDigest(built.Image.String())
 	require.NoError(t, err)
 	subject, err := remote.Head(ref)
 	require.NoError(t, err)
-	nested := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: emptyImage(t)})
+	nested := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: registrytest.EmptyImage(t)})
 	for range 4 {
 		var again []mutate.IndexAddendum
 		for range maxIndexed {

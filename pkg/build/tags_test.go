@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
 func TestTheTagsOfAnImageFollowFromWhatIsKnownAboutIt(t *testing.T) {
@@ -64,7 +65,7 @@ func TestTheTagsOfAnImageFollowFromWhatIsKnownAboutIt(t *testing.T) {
 // released puts an image with the version as its label there, under no tag.
 func released(t *testing.T, repository, version string) record.Image {
 	t.Helper()
-	image, err := mutate.ConfigFile(emptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: rootFS(t, emptyImage(t)), Config: v1.Config{Labels: map[string]string{labelVersion: version, "x": repository}}})
+	image, err := mutate.ConfigFile(registrytest.EmptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: registrytest.RootFS(t, registrytest.EmptyImage(t)), Config: v1.Config{Labels: map[string]string{labelVersion: version, "x": repository}}})
 	require.NoError(t, err)
 	digest, err := image.Digest()
 	require.NoError(t, err)
@@ -89,13 +90,13 @@ func tagsOf(t *testing.T, repository string, tags ...string) []string {
 	t.Helper()
 	var digests []string
 	for _, tag := range tags {
-		digests = append(digests, find(t, repository+":"+tag).Digest)
+		digests = append(digests, registrytest.Find(t, repository+":"+tag).Digest)
 	}
 	return digests
 }
 
 func TestTagsOfReleasesGoForwardOnly(t *testing.T) {
-	repository := serve(t, nil) + "/team/app"
+	repository := registrytest.Serve(t, nil) + "/team/app"
 	two, moved, err := release(t, repository, "2.0.0")
 	require.NoError(t, err)
 	require.Len(t, moved, 4)
@@ -125,7 +126,7 @@ func TestTagsOfReleasesGoForwardOnly(t *testing.T) {
 }
 
 func TestAVersionIsNotTakenToAnotherImage(t *testing.T) {
-	repository := serve(t, nil) + "/team/app"
+	repository := registrytest.Serve(t, nil) + "/team/app"
 	first, _, err := release(t, repository, "1.0.0")
 	require.NoError(t, err)
 	other := released(t, repository, "1.0.0 but other bytes")
@@ -152,11 +153,11 @@ func TestWithoutALabelTheOtherTagsTellTheVersion(t *testing.T) {
 		{"the repository is new", nil, "1.0.0", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			repository := serve(t, nil) + "/team/app"
+			repository := registrytest.Serve(t, nil) + "/team/app"
 			for _, tag := range c.tags {
 				ref, err := name.NewTag(repository + ":" + tag)
 				require.NoError(t, err)
-				require.NoError(t, remote.Write(ref, emptyImage(t)))
+				require.NoError(t, remote.Write(ref, registrytest.EmptyImage(t)))
 			}
 			_, moved, err := release(t, repository, c.version)
 			require.NoError(t, err)
@@ -169,7 +170,7 @@ func TestWithoutALabelTheOtherTagsTellTheVersion(t *testing.T) {
 
 func TestTheVersionOfAnIndexIsRead(t *testing.T) {
 	for _, annotated := range []bool{true, false} {
-		repository := serve(t, nil) + "/team/app"
+		repository := registrytest.Serve(t, nil) + "/team/app"
 		child := released(t, repository, "3.0.0")
 		ref, err := name.NewDigest(child.String())
 		require.NoError(t, err)
@@ -189,7 +190,7 @@ func TestTheVersionOfAnIndexIsRead(t *testing.T) {
 }
 
 func TestTheListTellsHowFarTaggingCame(t *testing.T) {
-	registry := registryHandler()
+	registry := registrytest.Handler()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/latest") {
 			w.WriteHeader(http.StatusForbidden)
@@ -212,8 +213,8 @@ func TestARepositorysNameIsWrittenSmall(t *testing.T) {
 	_, err = RepositoryName("backstage")
 	require.ErrorContains(t, err, "[build/options]")
 
-	host := serve(t, nil)
-	o := options(writeTree(t, backstage()), host, pushBase(t, host, types.OCIManifestSchema1))
+	host := registrytest.Serve(t, nil)
+	o := options(writeTree(t, backstage()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
 	o.Repository = host + "/Team/Backstage"
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
@@ -228,7 +229,7 @@ func TestAFurtherTagThatTheVersionGivesAnywayKeepsItsRule(t *testing.T) {
 }
 
 func TestATagOfWhatIsNotThereIsRefused(t *testing.T) {
-	repository := serve(t, nil) + "/team/app"
+	repository := registrytest.Serve(t, nil) + "/team/app"
 	for _, c := range []struct {
 		name, digest, tag, code string
 	}{
@@ -241,4 +242,22 @@ func TestATagOfWhatIsNotThereIsRefused(t *testing.T) {
 			require.ErrorContains(t, err, c.code)
 		})
 	}
+}
+
+func FuzzTagRules(f *testing.F) {
+	f.Add("v1.2.3-rc.1+build.5", "feature/Ünîcode", "latest")
+	f.Add("refs/tags/v0.1.0", "main", "1_2")
+	f.Fuzz(func(t *testing.T, version, branch, tag string) {
+		moves, err := TagRules{Version: version, Branch: branch, Further: []string{tag}}.Moves()
+		if err != nil {
+			return
+		}
+		for _, m := range moves {
+			require.NoError(t, checkTag(m.Tag))
+			if parsed, ok := versionTag(m.Tag); ok {
+				_ = within(parsed, tag)
+				require.Zero(t, compareVersions(parsed, parsed))
+			}
+		}
+	})
 }

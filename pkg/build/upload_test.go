@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,6 +18,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	wires "github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
 // uploading is a registry that keeps what arrived of a broken upload, unless it is
@@ -78,7 +80,7 @@ func (u *uploading) patch(w http.ResponseWriter, r *http.Request) {
 	text, _ := io.ReadAll(body)
 	u.got = append(u.got, text...)
 	if broken {
-		hangUp(w)
+		registrytest.HangUp(w)
 		return
 	}
 	w.WriteHeader(http.StatusAccepted)
@@ -98,7 +100,7 @@ func start(t *testing.T, handler http.Handler, retry Retry, stall time.Duration)
 }
 
 func TestABrokenUploadGoesOnWhereItBrokeOff(t *testing.T) {
-	content := prose(300_000)
+	content := noise(300_000)
 	digest, size, err := v1.SHA256(bytes.NewReader(content))
 	require.NoError(t, err)
 	known := bytesBlob(v1.Descriptor{Digest: digest, Size: size}, content)
@@ -132,7 +134,7 @@ func TestABrokenUploadGoesOnWhereItBrokeOff(t *testing.T) {
 }
 
 func TestAnUploadThatDoesNotMoveIsTriedOnAnotherConnection(t *testing.T) {
-	content := prose(10_000)
+	content := noise(10_000)
 	digest, size, err := v1.SHA256(bytes.NewReader(content))
 	require.NoError(t, err)
 	registry := &uploading{blobs: map[string][]byte{}}
@@ -222,37 +224,6 @@ func TestAnUploadGoesWhereLayersMayGo(t *testing.T) {
 	}
 }
 
-func TestWhatARegistryLostIsSentAgain(t *testing.T) {
-	// It says to have everything, until a manifest names it.
-	registry := registryHandler()
-	var mu sync.Mutex
-	lies := true
-	puts := 0
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		if strings.Contains(r.URL.Path, "/team/") {
-			if r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/blobs/") && lies {
-				return
-			}
-			if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
-				if puts++; puts <= 2 {
-					w.WriteHeader(http.StatusNotFound)
-					fmt.Fprint(w, `{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown to registry"}]}`)
-					return
-				}
-			}
-		}
-		registry.ServeHTTP(w, r)
-	}))
-	defer server.Close()
-	host := strings.TrimPrefix(server.URL, "http://")
-	result, err := Build(t.Context(), options(writeTree(t, backstage()), host, pushBase(t, host, types.OCIManifestSchema1)))
-	require.NoError(t, err)
-	require.Equal(t, 2, result.Retries)
-	complete(t, result)
-}
-
 func TestRetriesWaitAsLongAsTheRegistryAsks(t *testing.T) {
 	asked := 0
 	s, p := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -284,4 +255,12 @@ func TestWhatIsWrongForGoodIsNotTriedAgain(t *testing.T) {
 		require.Error(t, p.manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
 		require.Equal(t, 1, asked, "status %d", status)
 	}
+}
+
+// noise is content of a size, always the same.
+func noise(size int) []byte {
+	content := make([]byte, size)
+	random := rand.NewChaCha8([32]byte{})
+	_, _ = random.Read(content)
+	return content
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
 func results(checks []record.Check) map[string]string {
@@ -28,7 +29,7 @@ func results(checks []record.Check) map[string]string {
 }
 
 func TestABuiltImageIsValid(t *testing.T) {
-	host := serve(t, nil)
+	host := registrytest.Serve(t, nil)
 	o := options(writeTree(t, backstage()), host, pushPlatforms(t, host, "amd64", "arm64"))
 	o.Platform = "linux/arm64,linux/amd64"
 	result, err := Build(t.Context(), o)
@@ -91,19 +92,19 @@ func TestValidatingNamesWhatIsWrong(t *testing.T) {
 			if c.change != nil {
 				c.change(&config)
 			}
-			image := emptyImage(t)
+			image := registrytest.EmptyImage(t)
 			for _, files := range c.layers {
 				var err error
 				image, err = mutate.AppendLayers(image, layerOf(t, files))
 				require.NoError(t, err)
 			}
 			// The random layer of the empty image is an archive as well.
-			image, err := mutate.ConfigFile(image, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: rootFS(t, image), Config: config})
+			image, err := mutate.ConfigFile(image, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: registrytest.RootFS(t, image), Config: config})
 			require.NoError(t, err)
-			ref, err := name.NewTag(serve(t, nil) + "/team/app:x")
+			ref, err := name.NewTag(registrytest.Serve(t, nil) + "/team/app:x")
 			require.NoError(t, err)
 			require.NoError(t, remote.Write(ref, image))
-			pushed := find(t, ref.String())
+			pushed := registrytest.Find(t, ref.String())
 			checks, err := Validate(t.Context(), hasty, pushed)
 			require.NoError(t, err)
 			require.Contains(t, results(checks)[c.check], c.want)
