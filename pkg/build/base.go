@@ -43,7 +43,7 @@ func findBase(ctx context.Context, s *session, reference, platform string) (*bas
 	image, err := s.imageFor(ctx, ref.Context(), descriptor, want)
 	if err != nil {
 		if descriptor.MediaType.IsIndex() && !fromNetwork(err) {
-			return nil, record.BadInput("build/base-platform", "choosing %s from base image %q: %w", platform, reference, bounded{err})
+			return nil, record.BadInput("build/base-platform", "choosing %s from base image %q: %w", platform, reference, shown(err))
 		}
 		return nil, registryError(err, "getting base image %q", reference)
 	}

@@ -108,7 +108,7 @@ func (r *Result) phase(name string, step func() error) error {
 
 // warn notes something that the image does not suffer from.
 func (r *Result) warn(log *slog.Logger, what string, err error) {
-	text := what + ": " + bounded{err}.Error()
+	text := what + ": " + shown(err).Error()
 	log.Warn(text)
 	r.Warnings = append(r.Warnings, text)
 }

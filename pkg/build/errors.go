@@ -6,12 +6,11 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
-	"strings"
-	"unicode"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 func isNotFound(err error) bool {
@@ -36,7 +35,7 @@ func registryError(err error, format string, args ...any) error {
 	var answer *transport.Error
 	if !errors.As(err, &answer) {
 		return record.Unavailable("build/registry-unavailable",
-			"%s: %w; check the address and that the registry is reachable from here", doing, bounded{err})
+			"%s: %w; check the address and that the registry is reachable from here", doing, shown(err))
 	}
 	switch answer.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
@@ -45,35 +44,32 @@ func registryError(err error, format string, args ...any) error {
 			host = answer.Request.URL.Host
 		}
 		return record.Unavailable("build/registry-denied",
-			"%s: %w; log in first (`docker login %s`) with an account that may do it", doing, bounded{err}, host)
+			"%s: %w; log in first (`docker login %s`) with an account that may do it", doing, shown(err), host)
 	case http.StatusNotFound:
 		return record.BadInput("build/image-not-found",
-			"%s: %w; check the spelling, some registries also hide what the account may not see", doing, bounded{err})
+			"%s: %w; check the spelling, some registries also hide what the account may not see", doing, shown(err))
 	}
-	return record.Unavailable("build/registry-unavailable", "%s: %w", doing, bounded{err})
+	return record.Unavailable("build/registry-unavailable", "%s: %w", doing, shown(err))
 }
 
 // queries are the ends of addresses that can let others in: registries sign them.
 var queries = regexp.MustCompile(`(https?://[^\s"'?]+)\?[^\s"']*`)
 
-// bounded shows at most maxText characters of a foreign message, on one line, and
-// of addresses no query.
-type bounded struct{ error }
+// maxText bounds what is shown of a registry's message, in bytes.
+const maxText = 500
 
-func (b bounded) Error() string {
-	text := []rune(strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, queries.ReplaceAllString(b.error.Error(), "$1?…")))
-	if len(text) > maxText {
-		return string(text[:maxText]) + "…"
-	}
-	return string(text)
+// message shows an error with a registry's words: on one line, bounded, and without
+// the queries of addresses.
+type message struct{ error }
+
+func (m message) Error() string {
+	return text.Line(queries.ReplaceAllString(m.error.Error(), "$1?…"), maxText)
 }
 
-func (b bounded) Unwrap() error { return b.error }
+func (m message) Unwrap() error { return m.error }
+
+// shown makes an error fit to be shown whose words are those of a registry.
+func shown(err error) error { return message{err} }
 
 // hasCode reports whether the registry gave one of the error codes.
 func hasCode(err error, codes ...transport.ErrorCode) bool {

@@ -50,5 +50,5 @@ func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
 
 func TestAddressesAreShownWithoutTheirSignatures(t *testing.T) {
 	err := errors.New(`Patch "https://storage.example.com/u/1?X-Amz-Signature=abc&x=y": broken` + "\n" + `and http://registry/v2/?_state=s3cret too`)
-	require.Equal(t, `Patch "https://storage.example.com/u/1?…": broken and http://registry/v2/?… too`, bounded{err}.Error())
+	require.Equal(t, `Patch "https://storage.example.com/u/1?…": broken and http://registry/v2/?… too`, shown(err).Error())
 }

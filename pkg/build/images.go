@@ -87,9 +87,9 @@ func pullError(err error, reference string) error {
 	if errors.As(err, &answer) {
 		switch answer.StatusCode {
 		case http.StatusNotFound, http.StatusGone:
-			return record.Refused("build/image-not-found", "looking for image %q: %w", reference, bounded{err})
+			return record.Refused("build/image-not-found", "looking for image %q: %w", reference, shown(err))
 		case http.StatusUnauthorized, http.StatusForbidden:
-			return record.Refused("build/registry-denied", "looking for image %q with the pull secrets: %w", reference, bounded{err})
+			return record.Refused("build/registry-denied", "looking for image %q with the pull secrets: %w", reference, shown(err))
 		}
 	}
 	return registryError(err, "looking for image %q", reference)

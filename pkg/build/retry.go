@@ -92,7 +92,7 @@ func (r *retrier) wait(ctx context.Context, what string, attempt int, cause erro
 		pause = min(max(pause, asked.wait), r.policy.Longest)
 	}
 	r.count.Add(1)
-	r.log.Warn("a registry's answer was not usable, trying again", "request", what, "attempt", attempt, "wait", pause.Round(time.Millisecond), "cause", bounded{cause})
+	r.log.Warn("a registry's answer was not usable, trying again", "request", what, "attempt", attempt, "wait", pause.Round(time.Millisecond), "cause", shown(cause))
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {

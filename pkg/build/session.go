@@ -27,6 +27,8 @@ type Images struct {
 	// Insecure names registries, as HOST or HOST:PORT, that may be asked without
 	// encryption.
 	Insecure []string
+	// Stall ends a connection on which nothing moves; [Stall] when zero.
+	Stall time.Duration
 	// Sent, when given, counts the bytes of layers while they go, for a progress bar.
 	Sent *atomic.Int64
 	// Log gets progress and each retry; nil discards it.
@@ -48,7 +50,7 @@ type session struct {
 func (i Images) session() *session {
 	log := cmp.Or(i.Log, slog.New(slog.DiscardHandler))
 	retry := &retrier{policy: i.Retry.withDefaults(), log: log}
-	return &session{retry: retry, wire: newWire(retry, registry.Options{Insecure: i.Insecure}), keys: keychain(i.Credentials), log: log, sent: i.Sent}
+	return &session{retry: retry, wire: newWire(retry, registry.TransportOptions{Insecure: i.Insecure, Stall: i.Stall}), keys: keychain(i.Credentials), log: log, sent: i.Sent}
 }
 
 // options for the library's own requests; those are tried again below it.

@@ -14,7 +14,6 @@ const (
 	// smallTimeout is for what moves no layers.
 	smallTimeout = 2 * time.Minute
 	maxProblem   = 64 << 10 // bytes of an answer that tells about a problem
-	maxText      = 500      // characters of a foreign message
 )
 
 var errDamaged = errors.New("the bytes are not those of the digest")
@@ -26,8 +25,8 @@ type wire struct {
 	retry *retrier
 }
 
-func newWire(retry *retrier, o registry.Options) *wire {
-	return &wire{next: registry.New(o), retry: retry}
+func newWire(retry *retrier, o registry.TransportOptions) *wire {
+	return &wire{next: registry.NewTransport(o), retry: retry}
 }
 
 // RoundTrip implements [http.RoundTripper].

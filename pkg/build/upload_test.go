@@ -17,7 +17,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	wires "github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
@@ -90,8 +89,7 @@ func start(t *testing.T, handler http.Handler, retry Retry, stall time.Duration)
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	s := Images{Retry: retry, Insecure: open}.session()
-	s.wire = newWire(s.retry, wires.Options{Stall: stall, Insecure: open})
+	s := Images{Retry: retry, Insecure: open, Stall: stall}.session()
 	repo, err := name.NewRepository(strings.TrimPrefix(server.URL, "http://") + "/team/app")
 	require.NoError(t, err)
 	p, err := newPushing(s).to(t.Context(), repo)
@@ -121,7 +119,7 @@ func TestABrokenUploadGoesOnWhereItBrokeOff(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			registry := &uploading{blobs: map[string][]byte{}, breaks: c.breaks, forgetful: c.forgetful}
-			s, p := start(t, registry, Retry{Attempts: 2, First: time.Millisecond}, wires.Stall)
+			s, p := start(t, registry, Retry{Attempts: 2, First: time.Millisecond}, 0)
 			registry.lines = nil
 			sent, err := p.blob(t.Context(), c.blob)
 			require.NoError(t, err)
@@ -185,7 +183,7 @@ func TestLayersAreMountedFromRepositoriesOfTheSameRegistry(t *testing.T) {
 					return
 				}
 				registry.ServeHTTP(w, r)
-			}), hasty.Retry, wires.Stall)
+			}), hasty.Retry, 0)
 			b := bytesBlob(v1.Descriptor{Digest: digest, Size: size}, []byte("layer"))
 			elsewhere, err := name.NewRepository("registry.example.com/library/node")
 			require.NoError(t, err)
@@ -236,7 +234,7 @@ func TestRetriesWaitAsLongAsTheRegistryAsks(t *testing.T) {
 			return
 		}
 		w.WriteHeader(http.StatusCreated)
-	}), Retry{First: time.Millisecond, Longest: 40 * time.Millisecond}, wires.Stall)
+	}), Retry{First: time.Millisecond, Longest: 40 * time.Millisecond}, 0)
 	before := time.Now()
 	require.NoError(t, p.manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
 	require.GreaterOrEqual(t, time.Since(before), 40*time.Millisecond, "a second, but no longer than we are willing to")
@@ -251,7 +249,7 @@ func TestWhatIsWrongForGoodIsNotTriedAgain(t *testing.T) {
 				asked++
 				w.WriteHeader(status)
 			}
-		}), hasty.Retry, wires.Stall)
+		}), hasty.Retry, 0)
 		require.Error(t, p.manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
 		require.Equal(t, 1, asked, "status %d", status)
 	}

@@ -12,6 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // Validate looks at a pushed image, of each of its platforms, as a cluster with
@@ -57,6 +58,9 @@ func Validate(ctx context.Context, images Images, image record.Image) ([]record.
 	return checks, nil
 }
 
+// maxDetail bounds what a check says, in bytes.
+const maxDetail = 500
+
 // verdict makes a check out of what is wrong, if anything, and what there is.
 func verdict(name string, wrong []string, there string) record.Check {
 	c := record.Check{Name: name, Result: record.CheckPassed, Detail: there}
@@ -67,7 +71,7 @@ func verdict(name string, wrong []string, there string) record.Check {
 		}
 		c.Result, c.Detail = record.CheckFailed, strings.Join(wrong, "; ")
 	}
-	c.Detail = bounded{fmt.Errorf("%s", c.Detail)}.Error()
+	c.Detail = text.Line(c.Detail, maxDetail)
 	return c
 }
 
