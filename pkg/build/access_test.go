@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
@@ -22,7 +23,7 @@ func TestCredentialsThatWereGivenAreUsedForTheirHost(t *testing.T) {
 	o := options(writeTree(t, backstage()), closed, registrytest.PushBase(t, open, types.OCIManifestSchema1))
 	_, err := Build(t.Context(), o)
 	require.ErrorContains(t, err, "[build/registry-denied]")
-	o.Images.Credentials = []Credentials{{Host: "other.example.com", Username: "you", Password: "x"}, {Host: closed, Username: "me", Password: "secret"}}
+	o.Images.Credentials = []registry.Credentials{{Host: "other.example.com", Username: "you", Password: "x"}, {Host: closed, Username: "me", Password: "secret"}}
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
 	_, err = MoveTags(t.Context(), o.Images, result.Image, []TagMove{{Tag: "1"}})

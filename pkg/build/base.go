@@ -10,6 +10,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // baseImage is the image to build upon, for one platform.
@@ -27,7 +28,7 @@ type baseImage struct {
 }
 
 // findBase resolves the base image to its digest and to the platform's manifest.
-func findBase(ctx context.Context, s *session, reference, platform string) (*baseImage, error) {
+func findBase(ctx context.Context, s *registry.Client, reference, platform string) (*baseImage, error) {
 	ref, err := name.ParseReference(reference)
 	if err != nil {
 		return nil, record.BadInput("build/options", "parsing base image %q: %w", reference, err)
@@ -36,16 +37,16 @@ func findBase(ctx context.Context, s *session, reference, platform string) (*bas
 	if err != nil {
 		return nil, record.BadInput("build/options", "parsing platform %q: %w", platform, err)
 	}
-	descriptor, err := s.get(ctx, ref)
+	descriptor, err := s.Get(ctx, ref)
 	if err != nil {
-		return nil, registryError(err, "getting base image %q", reference)
+		return nil, registry.Wrap(err, "getting base image %q", reference)
 	}
-	image, err := s.imageFor(ctx, ref.Context(), descriptor, want)
+	image, err := s.ImageFor(ctx, ref.Context(), descriptor, want)
 	if err != nil {
-		if descriptor.MediaType.IsIndex() && !fromNetwork(err) {
-			return nil, record.BadInput("build/base-platform", "choosing %s from base image %q: %w", platform, reference, shown(err))
+		if descriptor.MediaType.IsIndex() && !registry.FromNetwork(err) {
+			return nil, record.BadInput("build/base-platform", "choosing %s from base image %q: %w", platform, reference, registry.Shown(err))
 		}
-		return nil, registryError(err, "getting base image %q", reference)
+		return nil, registry.Wrap(err, "getting base image %q", reference)
 	}
 	config, err := checkBase(image, want)
 	if err != nil {
@@ -53,11 +54,11 @@ func findBase(ctx context.Context, s *session, reference, platform string) (*bas
 	}
 	digest, err := image.Digest()
 	if err != nil {
-		return nil, registryError(err, "getting base image %q", reference)
+		return nil, registry.Wrap(err, "getting base image %q", reference)
 	}
 	mediaType, err := image.MediaType()
 	if err != nil {
-		return nil, registryError(err, "getting base image %q", reference)
+		return nil, registry.Wrap(err, "getting base image %q", reference)
 	}
 	base := &baseImage{name: reference, index: descriptor.Digest.String(), image: image, platform: want, manifestType: mediaType, layerType: types.OCILayer,
 		ref: record.Image{Repository: ref.Context().Name(), Digest: digest.String()}}
@@ -91,7 +92,7 @@ func libcOf(config *v1.ConfigFile) string {
 // checkBase refuses an image for another platform, which the registry does not
 // look at when the reference leads to a single image.
 func checkBase(image v1.Image, want *v1.Platform) (*v1.ConfigFile, error) {
-	config, err := configOf(image)
+	config, err := registry.ConfigOf(image)
 	if err != nil {
 		return nil, err
 	}

@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // Names of the layers in [Result]. An image has as many base layers as its base;
@@ -108,7 +109,7 @@ func (r *Result) phase(name string, step func() error) error {
 
 // warn notes something that the image does not suffer from.
 func (r *Result) warn(log *slog.Logger, what string, err error) {
-	text := what + ": " + shown(err).Error()
+	text := what + ": " + registry.Shown(err).Error()
 	log.Warn(text)
 	r.Warnings = append(r.Warnings, text)
 }

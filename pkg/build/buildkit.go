@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // tool is a program that talks to BuildKit.
@@ -156,7 +157,7 @@ func buildCaches(o Options) (from, to []string) {
 
 // dockerAuth is what Docker 28.3 and newer take from DOCKER_AUTH_CONFIG; with an
 // older one `docker login` has to come first.
-func dockerAuth(credentials []Credentials) string {
+func dockerAuth(credentials []registry.Credentials) string {
 	auths := map[string]map[string]string{}
 	for _, c := range credentials {
 		if c.Username != "" {

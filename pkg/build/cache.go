@@ -10,6 +10,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 const (
@@ -32,9 +34,9 @@ type cachedLayer struct {
 // findCached looks for the layer with a key: an image of that one layer, under a tag
 // that names the key, which any registry can hold and none clears away while the
 // tag is there. It gives nil when there is none.
-func findCached(ctx context.Context, s *session, repo name.Repository, key string) (*cachedLayer, error) {
-	descriptor, err := s.get(ctx, repo.Tag(cacheTag+key))
-	if isNotFound(err) {
+func findCached(ctx context.Context, s *registry.Client, repo name.Repository, key string) (*cachedLayer, error) {
+	descriptor, err := s.Get(ctx, repo.Tag(cacheTag+key))
+	if registry.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -51,7 +53,7 @@ func findCached(ctx context.Context, s *session, repo name.Repository, key strin
 	if manifest.Annotations[keyAnnotation] != key || len(manifest.Layers) != 1 {
 		return nil, fmt.Errorf("reading %s: it is not a layer with that key", repo.Tag(cacheTag+key))
 	}
-	config, err := configOf(image)
+	config, err := registry.ConfigOf(image)
 	if err != nil {
 		return nil, err
 	}
@@ -60,15 +62,7 @@ func findCached(ctx context.Context, s *session, repo name.Repository, key strin
 	}
 	layer := manifest.Layers[0]
 	return &cachedLayer{repo: repo, digest: layer.Digest, diffID: config.RootFS.DiffIDs[0], size: layer.Size, fetch: func() (io.ReadCloser, error) {
-		puller, err := s.read(ctx)
-		if err != nil {
-			return nil, err
-		}
-		remote, err := puller.Layer(ctx, repo.Digest(layer.Digest.String()))
-		if err != nil {
-			return nil, err
-		}
-		return remote.Compressed()
+		return s.OpenBlob(ctx, repo.Digest(layer.Digest.String()), 0)
 	}}, nil
 }
 

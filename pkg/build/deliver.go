@@ -7,6 +7,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // assemble makes the image of each platform.
@@ -49,7 +50,7 @@ func (b *layering) pushAll(ctx context.Context) error {
 	for i, t := range b.targets {
 		blobs, err := imageBlobs(t.image, b.baseRepo())
 		if err != nil {
-			return registryError(err, "reading base image %q", b.BaseImage)
+			return registry.Wrap(err, "reading base image %q", b.BaseImage)
 		}
 		if err := b.send(ctx, t.image, blobs, b.result.Platforms[i].Image.Digest); err != nil {
 			return err
@@ -81,7 +82,7 @@ func (b *layering) send(ctx context.Context, image described, blobs []blob, dige
 		}
 	}
 	if err != nil {
-		return registryError(err, "pushing to %q", b.Repository)
+		return registry.Wrap(err, "pushing to %q", b.Repository)
 	}
 	return nil
 }
@@ -108,6 +109,6 @@ func (b *layering) describe() {
 			b.result.Layers = append(b.result.Layers, l)
 		}
 	}
-	b.result.Retries = int(b.session.retry.count.Load())
+	b.result.Retries = int(b.session.Retry.Count.Load())
 	b.result.Sent = b.pushing.sentBytes()
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
@@ -57,7 +58,7 @@ func dockerfileOptions(t *testing.T, host string) (Options, record.Image) {
 func TestBuildxIsToldToPushByDigest(t *testing.T) {
 	host := registrytest.Serve(t, nil)
 	o, image := dockerfileOptions(t, host)
-	o.Images.Credentials = []Credentials{{Host: host, Username: "me", Password: "secret"}}
+	o.Images.Credentials = []registry.Credentials{{Host: host, Username: "me", Password: "secret"}}
 	tool := fakeTool(t, "docker", []string{
 		"buildx", "build", "--file", o.Source + "/deploy/Dockerfile", "--platform", "linux/amd64,linux/arm64",
 		"--output", "type=image,name=" + o.Repository + ",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true,rewrite-timestamp=true,registry.insecure=true",

@@ -10,12 +10,13 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // layering is one build of the layers builder.
 type layering struct {
 	Options
-	session  *session
+	session  *registry.Client
 	pushing  *pushing
 	source   *workspace
 	dir      string // for layers and unpacked archives
@@ -53,7 +54,7 @@ func buildLayers(ctx context.Context, o Options) (Result, error) {
 		return Result{}, fmt.Errorf("making a folder for layers: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	session := o.Images.session()
+	session := o.Images.Connect()
 	b := &layering{Options: o, session: session, pushing: newPushing(session), dir: dir, plan: plan{}, sent: map[string]transfer{}}
 	defer b.close()
 	for _, step := range []struct {
@@ -118,7 +119,7 @@ func (b *layering) resolve(ctx context.Context) error {
 	}
 	b.pusher, err = b.pushing.to(ctx, b.repo, b.baseRepo(), b.keepIn)
 	if err != nil {
-		return registryError(err, "logging in to push to %q", b.Repository)
+		return registry.Wrap(err, "logging in to push to %q", b.Repository)
 	}
 	return nil
 }

@@ -88,10 +88,10 @@ func (p *pusher) image(ctx context.Context, image described, blobs []blob, refer
 			err = p.manifest(ctx, reference, mediaType, raw)
 		}
 		// A registry that has lost, or not yet found, what it said to have.
-		if err == nil || !blobUnknown(err) || attempt >= p.session.retry.policy.Attempts {
+		if err == nil || !blobUnknown(err) || attempt >= p.session.Retry.Policy.Attempts {
 			return all, err
 		}
-		if p.session.retry.wait(ctx, "writing manifest "+reference, attempt, err) != nil {
+		if p.session.Retry.Wait(ctx, "writing manifest "+reference, attempt, err) != nil {
 			return all, err
 		}
 		for i := range blobs {
@@ -106,7 +106,7 @@ func (p *pusher) hasManifest(ctx context.Context, reference string) bool {
 	if !strings.HasPrefix(reference, "sha256:") {
 		return false
 	}
-	_, err := p.session.head(ctx, p.repo.Digest(reference))
+	_, err := p.session.Head(ctx, p.repo.Digest(reference))
 	return err == nil
 }
 

@@ -8,6 +8,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // MovedTag is what became of a [TagMove].
@@ -21,7 +22,7 @@ type MovedTag struct {
 
 // mover lets tags point to images.
 type mover struct {
-	session *session
+	session *registry.Client
 	pushing *pushing
 }
 
@@ -31,15 +32,15 @@ type mover struct {
 // stays where it is when its image has a higher version, by that image's own label,
 // or, without a label, by the other tags of the repository. The list tells how far
 // it came when there is an error.
-func MoveTags(ctx context.Context, images Images, image record.Image, moves []TagMove) ([]MovedTag, error) {
+func MoveTags(ctx context.Context, images registry.Access, image record.Image, moves []TagMove) ([]MovedTag, error) {
 	for _, m := range moves {
 		if err := checkTag(m.Tag); err != nil {
 			return nil, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, smallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, registry.Timeout)
 	defer cancel()
-	session := images.session()
+	session := images.Connect()
 	s := &mover{session: session, pushing: newPushing(session)}
 	plan := make([]MovedTag, len(moves))
 	for n, m := range moves {
@@ -55,9 +56,9 @@ func MoveTags(ctx context.Context, images Images, image record.Image, moves []Ta
 			if err := s.tag(ctx, image, m.Tag); err != nil {
 				return done, err
 			}
-			s.session.log.Info("tag moved", "tag", m.Tag, "from", m.From, "to", image.Digest)
+			s.session.Log.Info("tag moved", "tag", m.Tag, "from", m.From, "to", image.Digest)
 		} else if m.Why != "" {
-			s.session.log.Warn("tag stays", "tag", m.Tag, "at", m.From, "why", m.Why)
+			s.session.Log.Warn("tag stays", "tag", m.Tag, "at", m.From, "why", m.Why)
 		}
 		done = append(done, m)
 	}
@@ -78,16 +79,16 @@ func (s *mover) tag(ctx context.Context, image record.Image, tag string) error {
 	if err != nil {
 		return record.BadInput("build/options", "tagging: %w", err)
 	}
-	descriptor, err := s.session.get(ctx, source)
+	descriptor, err := s.session.Get(ctx, source)
 	if err != nil {
-		return registryError(err, "getting %q to tag it %q", image, tag)
+		return registry.Wrap(err, "getting %q to tag it %q", image, tag)
 	}
 	to, err := s.pushing.to(ctx, target.Context())
 	if err == nil {
 		err = to.manifest(ctx, target.TagStr(), descriptor.MediaType, descriptor.Manifest)
 	}
 	if err != nil {
-		return registryError(err, "tagging %q as %q", image, tag)
+		return registry.Wrap(err, "tagging %q as %q", image, tag)
 	}
 	return nil
 }
@@ -99,8 +100,8 @@ func (s *mover) decide(ctx context.Context, image record.Image, m TagMove) (Move
 	if err != nil {
 		return result, record.BadInput("build/options", "tagging: %w", err)
 	}
-	found, err := s.session.get(ctx, repo.Tag(m.Tag))
-	if isNotFound(err) {
+	found, err := s.session.Get(ctx, repo.Tag(m.Tag))
+	if registry.IsNotFound(err) {
 		if m.Forward {
 			// A new 1.2 or latest may still be older than what was released.
 			return s.forward(ctx, repo, m, result, "")
@@ -109,7 +110,7 @@ func (s *mover) decide(ctx context.Context, image record.Image, m TagMove) (Move
 		return result, nil
 	}
 	if err != nil {
-		return result, registryError(err, "looking at tag %q of %q", m.Tag, image.Repository)
+		return result, registry.Wrap(err, "looking at tag %q of %q", m.Tag, image.Repository)
 	}
 	result.From = found.Digest.String()
 	switch {
@@ -122,7 +123,7 @@ func (s *mover) decide(ctx context.Context, image record.Image, m TagMove) (Move
 	case m.Forward:
 		labelled, err := s.versionOf(ctx, repo, found.Digest)
 		if err != nil {
-			return result, registryError(err, "reading the version of %q", repo.Tag(m.Tag))
+			return result, registry.Wrap(err, "reading the version of %q", repo.Tag(m.Tag))
 		}
 		return s.forward(ctx, repo, m, result, labelled)
 	}
@@ -137,7 +138,7 @@ func (s *mover) forward(ctx context.Context, repo name.Repository, m TagMove, re
 	if now == "" {
 		highest, err := s.highest(ctx, repo, m.Tag)
 		if err != nil {
-			return result, registryError(err, "listing the tags of %q", repo)
+			return result, registry.Wrap(err, "listing the tags of %q", repo)
 		}
 		if now = highest; now == "" && result.From != "" {
 			result.Why = "its image has no version as a label, and no other tag tells one; move it by hand once"
@@ -158,12 +159,12 @@ const maxTags = 100_000
 
 // highest is the highest released version that counts for a tag, "" without one.
 func (s *mover) highest(ctx context.Context, repo name.Repository, tag string) (string, error) {
-	puller, err := s.session.read(ctx)
+	puller, err := s.session.Puller(ctx)
 	if err != nil {
 		return "", err
 	}
 	lister, err := puller.Lister(ctx, repo)
-	if isNotFound(err) {
+	if registry.IsNotFound(err) {
 		return "", nil
 	}
 	if err != nil {
@@ -188,7 +189,7 @@ func (s *mover) highest(ctx context.Context, repo name.Repository, tag string) (
 // versionOf reads the version of an image: of an index by its annotation or that of
 // its first image. It is "" when there is none, or one that is not semantic.
 func (s *mover) versionOf(ctx context.Context, repo name.Repository, digest v1.Hash) (string, error) {
-	descriptor, err := s.session.get(ctx, repo.Digest(digest.String()))
+	descriptor, err := s.session.Get(ctx, repo.Digest(digest.String()))
 	if err != nil {
 		return "", err
 	}
@@ -215,7 +216,7 @@ func (s *mover) versionOf(ctx context.Context, repo name.Repository, digest v1.H
 	} else if image, err = descriptor.Image(); err != nil {
 		return "", err
 	}
-	config, err := configOf(image)
+	config, err := registry.ConfigOf(image)
 	if err != nil {
 		return "", err
 	}

@@ -15,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // Options says what to build and where it goes. Source and Repository are
@@ -82,7 +83,7 @@ type Options struct {
 	Dockerfile Dockerfile
 
 	// Images has the credentials and the patience for registries.
-	Images Images
+	Images registry.Access
 	// Inspect, when given, is called for the image of each platform, and Build fails
 	// with its error. The layers builder calls it while it pushes, with bytes that are
 	// still on this machine (those of the base image and of a reused layer are read
@@ -125,7 +126,7 @@ func (o Options) Validate() error {
 		if repository == "" {
 			continue
 		}
-		if _, err := RepositoryName(repository); err != nil {
+		if _, err := registry.RepositoryName(repository); err != nil {
 			problems = append(problems, err)
 		} else if _, err := name.NewRepository(strings.ToLower(repository)); err != nil {
 			add("parsing repository %q: %w", repository, err)

@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"fmt"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 	"os"
 	"path/filepath"
 	"sync"
@@ -72,7 +73,7 @@ func (b *layering) stream(ctx context.Context, layer *fileLayer) error {
 		if <-layer.packed; layer.err != nil || ctx.Err() != nil {
 			return layer.err
 		}
-		return registryError(err, "pushing to %q", b.Repository)
+		return registry.Wrap(err, "pushing to %q", b.Repository)
 	}
 	<-layer.packed
 	b.mu.Lock()

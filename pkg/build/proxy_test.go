@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
@@ -162,7 +163,7 @@ func pushThrough(t *testing.T, calm, stormy string) bool {
 	files["packages/app/dist/large.js"] = string(prose(60_000))
 	o := options(writeTree(t, files), stormy, registrytest.PushBase(t, calm, types.OCIManifestSchema1))
 	o.BaseImage = strings.Replace(o.BaseImage, calm, stormy, 1)
-	o.Images.Retry = Retry{Attempts: 8, First: time.Millisecond, Longest: 4 * time.Millisecond}
+	o.Images.Retry = registry.Retry{Attempts: 8, First: time.Millisecond, Longest: 4 * time.Millisecond}
 	o.Labels = map[string]string{labelBaseName: "node"}
 	result, err := Build(t.Context(), o)
 	now := func() string {

@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // parallelTransfers is how many blobs travel at the same time.
@@ -24,12 +25,14 @@ const parallelTransfers = 4
 
 // pushing writes to repositories, and keeps its logins.
 type pushing struct {
-	session *session
+	session *registry.Client
 	mu      sync.Mutex
 	pushers map[string]*pusher
 }
 
-func newPushing(s *session) *pushing { return &pushing{session: s, pushers: map[string]*pusher{}} }
+func newPushing(s *registry.Client) *pushing {
+	return &pushing{session: s, pushers: map[string]*pusher{}}
+}
 
 // sentBytes counts what went to all repositories, also in vain.
 func (s *pushing) sentBytes() (n int64) {
@@ -43,7 +46,7 @@ func (s *pushing) sentBytes() (n int64) {
 
 // pusher writes to one repository.
 type pusher struct {
-	session *session
+	session *registry.Client
 	repo    name.Repository
 	client  *http.Client
 	bytes   atomic.Int64 // that were sent, also in vain
@@ -64,7 +67,7 @@ func (s *pushing) to(ctx context.Context, repo name.Repository, from ...name.Rep
 	if p := s.pushers[repo.Name()]; p != nil {
 		return p, nil
 	}
-	who, err := authn.Resolve(ctx, s.session.keys, repo)
+	who, err := authn.Resolve(ctx, s.session.Keys, repo)
 	if err != nil {
 		return nil, err
 	}
@@ -74,7 +77,7 @@ func (s *pushing) to(ctx context.Context, repo name.Repository, from ...name.Rep
 			scopes = append(scopes, other.Scope(transport.PullScope))
 		}
 	}
-	wire, err := transport.NewWithContext(ctx, repo.Registry, who, transport.NewUserAgent(s.session.wire, userAgent), scopes)
+	wire, err := transport.NewWithContext(ctx, repo.Registry, who, transport.NewUserAgent(s.session.Transport, registry.UserAgent), scopes)
 	if err != nil {
 		return nil, err
 	}
@@ -113,7 +116,7 @@ func (p *pusher) hasBlob(ctx context.Context, digest string) (bool, error) {
 		return false, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	if err := check(response, http.StatusOK, http.StatusNotFound); err != nil {
+	if err := registry.Check(response, http.StatusOK, http.StatusNotFound); err != nil {
 		return false, err
 	}
 	return response.StatusCode == http.StatusOK, nil
@@ -129,7 +132,7 @@ func (p *pusher) blob(ctx context.Context, b blob) (transfer, error) {
 		return from.RegistryStr() != p.repo.RegistryStr() || from.Name() == p.repo.Name()
 	})
 	u := &upload{blob: &b, pusher: p}
-	err := p.session.retry.whileMoving(ctx, "upload of "+b.digest, func() (int64, error) {
+	err := p.session.Retry.WhileMoving(ctx, "upload of "+b.digest, func() (int64, error) {
 		err := u.try(ctx, &sent)
 		return u.offset, err
 	})
@@ -143,7 +146,7 @@ func (p *pusher) blob(ctx context.Context, b blob) (transfer, error) {
 
 // manifest puts a manifest under a digest or a tag.
 func (p *pusher) manifest(ctx context.Context, reference string, mediaType types.MediaType, raw []byte) error {
-	return p.session.retry.do(ctx, "writing manifest "+reference, func() error {
+	return p.session.Retry.Do(ctx, "writing manifest "+reference, func() error {
 		up := &upstream{
 			header: http.Header{"Content-Type": {string(mediaType)}},
 			body:   io.NopCloser(bytes.NewReader(raw)), size: int64(len(raw)),
@@ -155,13 +158,13 @@ func (p *pusher) manifest(ctx context.Context, reference string, mediaType types
 			return err
 		}
 		defer func() { _ = response.Body.Close() }()
-		return check(response, http.StatusCreated, http.StatusOK, http.StatusAccepted)
+		return registry.Check(response, http.StatusCreated, http.StatusOK, http.StatusAccepted)
 	})
 }
 
 // blobUnknown reports whether the registry misses something that a manifest names.
 func blobUnknown(err error) bool {
-	return hasCode(err, transport.ManifestBlobUnknownErrorCode, transport.BlobUnknownErrorCode, "MANIFEST_REFERENCES_UNKNOWN")
+	return registry.HasCode(err, transport.ManifestBlobUnknownErrorCode, transport.BlobUnknownErrorCode, "MANIFEST_REFERENCES_UNKNOWN")
 }
 
 // parallel runs the tasks, at most limit at a time, and gives all their errors.

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
@@ -207,10 +208,10 @@ func TestTheListTellsHowFarTaggingCame(t *testing.T) {
 }
 
 func TestARepositorysNameIsWrittenSmall(t *testing.T) {
-	got, err := RepositoryName("ghcr.io/MyOrg/Backstage-Production")
+	got, err := registry.RepositoryName("ghcr.io/MyOrg/Backstage-Production")
 	require.NoError(t, err)
 	require.Equal(t, "ghcr.io/myorg/backstage-production", got)
-	_, err = RepositoryName("backstage")
+	_, err = registry.RepositoryName("backstage")
 	require.ErrorContains(t, err, "[build/options]")
 
 	host := registrytest.Serve(t, nil)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // blob is something to upload.
@@ -56,7 +57,7 @@ func (u *upload) try(ctx context.Context, sent *transfer) error {
 		return err
 	}
 	if err := u.commit(ctx, digest); err != nil {
-		if uploadLost(err) {
+		if registry.UploadLost(err) {
 			u.location = nil
 		}
 		return err
@@ -96,9 +97,9 @@ func (u *upload) begin(ctx context.Context, sent *transfer) (done bool, err erro
 		return false, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	if err := check(response, http.StatusAccepted, http.StatusCreated); err != nil {
+	if err := registry.Check(response, http.StatusAccepted, http.StatusCreated); err != nil {
 		// Some registries refuse a mount rather than to ignore it.
-		if query.Has("mount") && !passing[response.StatusCode] {
+		if query.Has("mount") && !registry.Temporary[response.StatusCode] {
 			return u.begin(ctx, sent)
 		}
 		return false, err
@@ -147,7 +148,7 @@ func (u *upload) stream(ctx context.Context, sent *transfer) error {
 	if err != nil {
 		return err
 	}
-	counted := &countedBody{ReadCloser: body, all: u.pusher.session.sent}
+	counted := &countedBody{ReadCloser: body, all: u.pusher.session.Sent}
 	request := &upstream{header: header, body: counted, size: -1, again: func() (io.ReadCloser, error) { return u.open(u.offset) }}
 	if u.digest != "" {
 		request.size = u.size - u.offset
@@ -158,8 +159,8 @@ func (u *upload) stream(ctx context.Context, sent *transfer) error {
 		return err
 	}
 	defer func() { _ = response.Body.Close() }()
-	if err := check(response, http.StatusAccepted, http.StatusNoContent, http.StatusCreated); err != nil {
-		if !passing[response.StatusCode] {
+	if err := registry.Check(response, http.StatusAccepted, http.StatusNoContent, http.StatusCreated); err != nil {
+		if !registry.Temporary[response.StatusCode] {
 			u.location = nil
 		}
 		return err
@@ -182,7 +183,7 @@ func (u *upload) commit(ctx context.Context, digest string) error {
 		return err
 	}
 	defer func() { _ = response.Body.Close() }()
-	return check(response, http.StatusCreated, http.StatusNoContent)
+	return registry.Check(response, http.StatusCreated, http.StatusNoContent)
 }
 
 // nextLocation reads where an upload goes on. It keeps to the registry's own host,

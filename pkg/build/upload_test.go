@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"fmt"
 	"io"
-	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -17,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
@@ -85,11 +85,11 @@ func (u *uploading) patch(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-func start(t *testing.T, handler http.Handler, retry Retry, stall time.Duration) (*session, *pusher) {
+func start(t *testing.T, handler http.Handler, retry registry.Retry, stall time.Duration) (*registry.Client, *pusher) {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	s := Images{Retry: retry, Insecure: open, Stall: stall}.session()
+	s := registry.Access{Retry: retry, Insecure: open, Stall: stall}.Connect()
 	repo, err := name.NewRepository(strings.TrimPrefix(server.URL, "http://") + "/team/app")
 	require.NoError(t, err)
 	p, err := newPushing(s).to(t.Context(), repo)
@@ -119,14 +119,14 @@ func TestABrokenUploadGoesOnWhereItBrokeOff(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			registry := &uploading{blobs: map[string][]byte{}, breaks: c.breaks, forgetful: c.forgetful}
-			s, p := start(t, registry, Retry{Attempts: 2, First: time.Millisecond}, 0)
+			s, p := start(t, registry, registry.Retry{Attempts: 2, First: time.Millisecond}, 0)
 			registry.lines = nil
 			sent, err := p.blob(t.Context(), c.blob)
 			require.NoError(t, err)
 			require.True(t, sent.uploaded)
 			require.Equal(t, c.want, registry.lines)
 			require.True(t, bytes.Equal(content, registry.blobs[digest.String()]))
-			require.EqualValues(t, len(c.breaks), s.retry.count.Load())
+			require.EqualValues(t, len(c.breaks), s.Retry.Count.Load())
 		})
 	}
 }
@@ -148,11 +148,11 @@ func TestAnUploadThatDoesNotMoveIsTriedOnAnotherConnection(t *testing.T) {
 			}
 		}
 		registry.ServeHTTP(w, r)
-	}), Retry{Attempts: 2, First: time.Millisecond}, 100*time.Millisecond)
+	}), registry.Retry{Attempts: 2, First: time.Millisecond}, 100*time.Millisecond)
 	defer close(released)
 	_, err = p.blob(t.Context(), bytesBlob(v1.Descriptor{Digest: digest, Size: size}, content))
 	require.NoError(t, err)
-	require.EqualValues(t, 1, s.retry.count.Load())
+	require.EqualValues(t, 1, s.Retry.Count.Load())
 }
 
 func TestLayersAreMountedFromRepositoriesOfTheSameRegistry(t *testing.T) {
@@ -234,11 +234,11 @@ func TestRetriesWaitAsLongAsTheRegistryAsks(t *testing.T) {
 			return
 		}
 		w.WriteHeader(http.StatusCreated)
-	}), Retry{First: time.Millisecond, Longest: 40 * time.Millisecond}, 0)
+	}), registry.Retry{First: time.Millisecond, Longest: 40 * time.Millisecond}, 0)
 	before := time.Now()
 	require.NoError(t, p.manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
 	require.GreaterOrEqual(t, time.Since(before), 40*time.Millisecond, "a second, but no longer than we are willing to")
-	require.EqualValues(t, 1, s.retry.count.Load())
+	require.EqualValues(t, 1, s.Retry.Count.Load())
 }
 
 func TestWhatIsWrongForGoodIsNotTriedAgain(t *testing.T) {

@@ -12,6 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
@@ -20,21 +21,21 @@ import (
 // is meant to, does it say what it is, and is there nothing in it that does not
 // belong into production. The layers are read, but not kept. The error is for an
 // image that could not be read; what is wrong with one is in the checks.
-func Validate(ctx context.Context, images Images, image record.Image) ([]record.Check, error) {
+func Validate(ctx context.Context, images registry.Access, image record.Image) ([]record.Check, error) {
 	ref, err := name.NewDigest(image.String())
 	if err != nil {
 		return nil, record.BadInput("build/options", "validating: %w", err)
 	}
 	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
 	defer cancel()
-	s := images.session()
-	descriptor, err := s.get(ctx, ref)
+	s := images.Connect()
+	descriptor, err := s.Get(ctx, ref)
 	if err != nil {
-		return nil, registryError(err, "getting %q", image)
+		return nil, registry.Wrap(err, "getting %q", image)
 	}
-	platforms, err := s.platforms(descriptor)
+	platforms, err := s.Platforms(descriptor)
 	if err != nil {
-		return nil, registryError(err, "reading %q", image)
+		return nil, registry.Wrap(err, "reading %q", image)
 	}
 	var checks []record.Check
 	for _, platform := range platforms {
@@ -42,13 +43,13 @@ func Validate(ctx context.Context, images Images, image record.Image) ([]record.
 		if err != nil {
 			return nil, record.BadInput("build/base-platform", "reading %q: platform %q: %w", image, platform, err)
 		}
-		one, err := s.imageFor(ctx, ref.Context(), descriptor, want)
+		one, err := s.ImageFor(ctx, ref.Context(), descriptor, want)
 		if err != nil {
-			return nil, registryError(err, "reading %q for %s", image, platform)
+			return nil, registry.Wrap(err, "reading %q for %s", image, platform)
 		}
 		found, err := validate(ctx, one)
 		if err != nil {
-			return nil, registryError(err, "reading %q for %s", image, platform)
+			return nil, registry.Wrap(err, "reading %q for %s", image, platform)
 		}
 		for n := range found {
 			found[n].Target = platform
@@ -76,7 +77,7 @@ func verdict(name string, wrong []string, there string) record.Check {
 }
 
 func validate(ctx context.Context, image v1.Image) ([]record.Check, error) {
-	file, err := configOf(image)
+	file, err := registry.ConfigOf(image)
 	if err != nil {
 		return nil, err
 	}

@@ -1,4 +1,4 @@
-package build
+package registry
 
 import (
 	"errors"
@@ -13,20 +13,20 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
-func isNotFound(err error) bool {
+func IsNotFound(err error) bool {
 	var answer *transport.Error
 	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
 }
 
-// fromNetwork tells a registry's error from one about what it holds.
-func fromNetwork(err error) bool {
+// FromNetwork tells a registry's error from one about what it holds.
+func FromNetwork(err error) bool {
 	var answer *transport.Error
 	var request *url.Error
 	return errors.As(err, &answer) || errors.As(err, &request)
 }
 
-// registryError sorts what a registry answered. The answer is foreign text.
-func registryError(err error, format string, args ...any) error {
+// Wrap sorts what a registry answered. The answer is foreign text.
+func Wrap(err error, format string, args ...any) error {
 	doing := fmt.Sprintf(format, args...)
 	var sorted *record.Error
 	if errors.As(err, &sorted) {
@@ -35,7 +35,7 @@ func registryError(err error, format string, args ...any) error {
 	var answer *transport.Error
 	if !errors.As(err, &answer) {
 		return record.Unavailable("build/registry-unavailable",
-			"%s: %w; check the address and that the registry is reachable from here", doing, shown(err))
+			"%s: %w; check the address and that the registry is reachable from here", doing, Shown(err))
 	}
 	switch answer.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
@@ -44,12 +44,12 @@ func registryError(err error, format string, args ...any) error {
 			host = answer.Request.URL.Host
 		}
 		return record.Unavailable("build/registry-denied",
-			"%s: %w; log in first (`docker login %s`) with an account that may do it", doing, shown(err), host)
+			"%s: %w; log in first (`docker login %s`) with an account that may do it", doing, Shown(err), host)
 	case http.StatusNotFound:
 		return record.BadInput("build/image-not-found",
-			"%s: %w; check the spelling, some registries also hide what the account may not see", doing, shown(err))
+			"%s: %w; check the spelling, some registries also hide what the account may not see", doing, Shown(err))
 	}
-	return record.Unavailable("build/registry-unavailable", "%s: %w", doing, shown(err))
+	return record.Unavailable("build/registry-unavailable", "%s: %w", doing, Shown(err))
 }
 
 // queries are the ends of addresses that can let others in: registries sign them.
@@ -68,11 +68,11 @@ func (m message) Error() string {
 
 func (m message) Unwrap() error { return m.error }
 
-// shown makes an error fit to be shown whose words are those of a registry.
-func shown(err error) error { return message{err} }
+// Shown makes an error fit to be shown whose words are those of a registry.
+func Shown(err error) error { return message{err} }
 
-// hasCode reports whether the registry gave one of the error codes.
-func hasCode(err error, codes ...transport.ErrorCode) bool {
+// HasCode reports whether the registry gave one of the error codes.
+func HasCode(err error, codes ...transport.ErrorCode) bool {
 	var answer *transport.Error
 	if !errors.As(err, &answer) {
 		return false
@@ -87,8 +87,8 @@ func hasCode(err error, codes ...transport.ErrorCode) bool {
 	return false
 }
 
-// uploadLost reports whether an upload has to begin anew: the registry forgot it, or
+// UploadLost reports whether an upload has to begin anew: the registry forgot it, or
 // the bytes did not arrive as they were sent.
-func uploadLost(err error) bool {
-	return hasCode(err, transport.BlobUploadUnknownErrorCode, transport.BlobUploadInvalidErrorCode, transport.DigestInvalidErrorCode, transport.SizeInvalidErrorCode)
+func UploadLost(err error) bool {
+	return HasCode(err, transport.BlobUploadUnknownErrorCode, transport.BlobUploadInvalidErrorCode, transport.DigestInvalidErrorCode, transport.SizeInvalidErrorCode)
 }

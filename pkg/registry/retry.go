@@ -1,4 +1,4 @@
-package build
+package registry
 
 import (
 	"context"
@@ -17,8 +17,6 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
-
-	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // Retry says how a request that a registry did not answer well is tried again.
@@ -47,52 +45,52 @@ func (r Retry) withDefaults() Retry {
 	return r
 }
 
-// retrier tries again what failed for a reason that passes, and counts it.
-type retrier struct {
-	policy Retry
+// Retrier tries again what failed for a reason that passes, and counts it.
+type Retrier struct {
+	Policy Retry
 	log    *slog.Logger
-	count  atomic.Int64
+	Count  atomic.Int64
 }
 
-// do calls try until it succeeds, fails for good, or the attempts are used up.
-func (r *retrier) do(ctx context.Context, what string, try func() error) error {
-	return r.whileMoving(ctx, what, func() (int64, error) { return 0, try() })
+// Do calls try until it succeeds, fails for good, or the attempts are used up.
+func (r *Retrier) Do(ctx context.Context, what string, try func() error) error {
+	return r.WhileMoving(ctx, what, func() (int64, error) { return 0, try() })
 }
 
-// whileMoving is do for something that can come nearer to its end with each attempt,
+// WhileMoving is do for something that can come nearer to its end with each attempt,
 // which try tells: the attempts count anew when it did.
-func (r *retrier) whileMoving(ctx context.Context, what string, try func() (reached int64, err error)) error {
+func (r *Retrier) WhileMoving(ctx context.Context, what string, try func() (reached int64, err error)) error {
 	for attempt, furthest := 1, int64(0); ; attempt++ {
 		reached, err := try()
-		if err == nil || !temporary(err) {
+		if err == nil || !isTemporary(err) {
 			return err
 		}
 		if reached > furthest {
 			attempt, furthest = 1, reached
 		}
-		if attempt >= r.policy.Attempts {
+		if attempt >= r.Policy.Attempts {
 			if attempt > 1 {
 				return fmt.Errorf("trying %d times: %w", attempt, err)
 			}
 			return err
 		}
-		if r.wait(ctx, what, attempt, err) != nil {
+		if r.Wait(ctx, what, attempt, err) != nil {
 			return err
 		}
 	}
 }
 
-// wait sleeps before the next attempt. It fails when the context ends first.
-func (r *retrier) wait(ctx context.Context, what string, attempt int, cause error) error {
-	pause := min(r.policy.First<<min(attempt-1, 20), r.policy.Longest)
+// Wait sleeps before the next attempt. It fails when the context ends first.
+func (r *Retrier) Wait(ctx context.Context, what string, attempt int, cause error) error {
+	pause := min(r.Policy.First<<min(attempt-1, 20), r.Policy.Longest)
 	// Half of it is chance, so that parallel uploads do not come back together.
 	pause = pause/2 + rand.N(pause/2+1) //nolint:gosec // not a secret
 	var asked *askedToWait
 	if errors.As(cause, &asked) {
-		pause = min(max(pause, asked.wait), r.policy.Longest)
+		pause = min(max(pause, asked.wait), r.Policy.Longest)
 	}
-	r.count.Add(1)
-	r.log.Warn("a registry's answer was not usable, trying again", "request", what, "attempt", attempt, "wait", pause.Round(time.Millisecond), "cause", shown(cause))
+	r.Count.Add(1)
+	r.log.Warn("a registry's answer was not usable, trying again", "request", what, "attempt", attempt, "wait", pause.Round(time.Millisecond), "cause", Shown(cause))
 	timer := time.NewTimer(pause)
 	defer timer.Stop()
 	select {
@@ -111,8 +109,8 @@ type askedToWait struct {
 
 func (a *askedToWait) Unwrap() error { return a.error }
 
-// check turns an answer with none of the wanted codes into an error.
-func check(response *http.Response, codes ...int) error {
+// Check turns an answer with none of the wanted codes into an error.
+func Check(response *http.Response, codes ...int) error {
 	err := transport.CheckError(response, codes...)
 	if err == nil {
 		return nil
@@ -124,31 +122,31 @@ func check(response *http.Response, codes ...int) error {
 	return err
 }
 
-// passing are the statuses that another attempt may not meet; 499 is nginx's for
+// Temporary are the statuses that another attempt may not meet; 499 is nginx's for
 // a client that went away, 52x are Cloudflare's.
-var passing = map[int]bool{
+var Temporary = map[int]bool{
 	http.StatusRequestTimeout: true, http.StatusTooEarly: true, http.StatusTooManyRequests: true,
 	http.StatusInternalServerError: true, http.StatusBadGateway: true,
 	http.StatusServiceUnavailable: true, http.StatusGatewayTimeout: true,
 	499: true, 520: true, 521: true, 522: true, 523: true, 524: true,
 }
 
-// temporary reports whether another attempt makes sense.
-func temporary(err error) bool {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || registry.Final(err) {
+// isTemporary reports whether another attempt makes sense.
+func isTemporary(err error) bool {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || Final(err) {
 		return false
 	}
 	var answer *transport.Error
 	if errors.As(err, &answer) {
-		return passing[answer.StatusCode] || uploadLost(err)
+		return Temporary[answer.StatusCode] || UploadLost(err)
 	}
 	if errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, io.EOF) || errors.Is(err, errDamaged) {
 		return true
 	}
-	return temporaryConnection(err)
+	return isTemporaryConnection(err)
 }
 
-func temporaryConnection(err error) bool {
+func isTemporaryConnection(err error) bool {
 	var record tls.RecordHeaderError
 	var certificate *tls.CertificateVerificationError
 	var authority x509.UnknownAuthorityError

@@ -1,4 +1,4 @@
-package build
+package registry
 
 import (
 	"strings"
@@ -31,7 +31,7 @@ func TestWhatAClusterCouldPullIsToldFromWhatNobodyKnows(t *testing.T) {
 		{"a registry that is down", "127.0.0.1:1/team/app:1", nil, record.KindUnavailable, "[build/registry-unavailable]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := hasty.Platforms(t.Context(), c.image, c.secrets)
+			_, err := brisk.Platforms(t.Context(), c.image, c.secrets)
 			require.ErrorContains(t, err, c.code)
 			require.Equal(t, c.kind, record.KindOf(err))
 			require.NotContains(t, err.Error(), "hunter2")

@@ -1,4 +1,4 @@
-package build
+package registry
 
 import (
 	"errors"
@@ -6,12 +6,12 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
@@ -24,7 +24,7 @@ func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
 		{"not there", "", http.StatusNotFound, record.KindInput, "[build/image-not-found]"},
 		{"no credentials", "", http.StatusUnauthorized, record.KindUnavailable, "[build/registry-denied]"},
 		{"not allowed", "", http.StatusForbidden, record.KindUnavailable, "[build/registry-denied]"},
-		{"a manifest without end", strings.Repeat(" ", registry.MaxAnswer+1), http.StatusOK, record.KindUnavailable, "it is too long"},
+		{"a manifest without end", strings.Repeat(" ", MaxAnswer+1), http.StatusOK, record.KindUnavailable, "it is too long"},
 		{"broken, with a long answer", strings.Repeat("::error::x\n", 1000), http.StatusNotImplemented, record.KindUnavailable, "[build/registry-unavailable]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -38,8 +38,8 @@ func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
 			defer server.Close()
 			ref, err := name.ParseReference(strings.TrimPrefix(server.URL, "http://") + "/team/app:1")
 			require.NoError(t, err)
-			_, err = hasty.session().get(t.Context(), ref)
-			err = registryError(err, "getting %q", ref)
+			_, err = brisk.Connect().Get(t.Context(), ref)
+			err = Wrap(err, "getting %q", ref)
 			require.ErrorContains(t, err, c.code)
 			require.Equal(t, c.kind, record.KindOf(err))
 			require.Less(t, len(err.Error()), 1500)
@@ -50,5 +50,8 @@ func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
 
 func TestAddressesAreShownWithoutTheirSignatures(t *testing.T) {
 	err := errors.New(`Patch "https://storage.example.com/u/1?X-Amz-Signature=abc&x=y": broken` + "\n" + `and http://registry/v2/?_state=s3cret too`)
-	require.Equal(t, `Patch "https://storage.example.com/u/1?…": broken and http://registry/v2/?… too`, shown(err).Error())
+	require.Equal(t, `Patch "https://storage.example.com/u/1?…": broken and http://registry/v2/?… too`, Shown(err).Error())
 }
+
+// brisk does not make a test wait.
+var brisk = Access{Insecure: []string{"127.0.0.1"}, Retry: Retry{Attempts: 3, First: time.Millisecond, Longest: 5 * time.Millisecond}}
