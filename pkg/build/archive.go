@@ -64,7 +64,7 @@ func (l *fileLayer) pack(ctx context.Context, entries []entry, times time.Time) 
 			err = closed
 		}
 	}
-	l.entries, l.size, l.digest, l.diffID = len(entries), l.spool.size, sum(digest), sum(diffID)
+	l.entries, l.size, l.digest, l.diffID = len(entries), l.spool.Size(), sum(digest), sum(diffID)
 	return err
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
@@ -37,13 +38,16 @@ func (b *layering) assemble(context.Context) error {
 
 // push sends the images, and lets them be inspected meanwhile.
 func (b *layering) push(ctx context.Context) error {
-	tasks := []func(context.Context) error{b.pushAll}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return record.Guard(func() error { return b.pushAll(ctx) }) })
 	if b.Inspect != nil {
 		for i, t := range b.targets {
-			tasks = append(tasks, func(ctx context.Context) error { return b.Inspect(ctx, b.result.Platforms[i].Image, t.image) })
+			group.Go(func() error {
+				return record.Guard(func() error { return b.Inspect(ctx, b.result.Platforms[i].Image, t.image) })
+			})
 		}
 	}
-	return parallel(ctx, len(tasks), tasks...)
+	return group.Wait()
 }
 
 func (b *layering) pushAll(ctx context.Context) error {
@@ -109,6 +113,6 @@ func (b *layering) describe() {
 			b.result.Layers = append(b.result.Layers, l)
 		}
 	}
-	b.result.Retries = int(b.session.Retry.Count.Load())
+	b.result.Retries = b.session.Retry.Count()
 	b.result.Sent = b.pushing.sentBytes()
 }

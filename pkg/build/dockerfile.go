@@ -66,7 +66,7 @@ func buildDockerfile(ctx context.Context, o Options) (Result, error) {
 	if err := r.phase("check", func() error { return r.examine(ctx, session, o) }); err != nil {
 		return r, err
 	}
-	r.Retries = int(session.Retry.Count.Load())
+	r.Retries = session.Retry.Count()
 	return r, nil
 }
 

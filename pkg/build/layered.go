@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
@@ -92,19 +93,25 @@ func (b *layering) close() {
 	}
 }
 
+// parallelBases is how many base images are asked for at the same time.
+const parallelBases = 4
+
 // resolve finds the base images and logs in where the image goes.
 func (b *layering) resolve(ctx context.Context) error {
-	var tasks []func(context.Context) error
+	var group errgroup.Group
+	group.SetLimit(parallelBases)
 	for _, platform := range b.platforms() {
 		t := &target{platform: platform}
 		b.targets = append(b.targets, t)
 		// The base is read later, too, when the context of this step is over.
-		tasks = append(tasks, func(context.Context) (err error) {
-			t.base, err = findBase(ctx, b.session, b.BaseImage, t.platform)
-			return err
+		group.Go(func() error {
+			return record.Guard(func() (err error) {
+				t.base, err = findBase(ctx, b.session, b.BaseImage, t.platform)
+				return err
+			})
 		})
 	}
-	if err := parallel(ctx, parallelTransfers, tasks...); err != nil {
+	if err := group.Wait(); err != nil {
 		return err
 	}
 	for _, t := range b.targets {

@@ -9,6 +9,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // described is an image or an index.
@@ -77,7 +80,13 @@ func (p *pusher) image(ctx context.Context, image described, blobs []blob, refer
 		return nil, err
 	}
 	all := map[string]transfer{}
-	for attempt := 1; ; attempt++ {
+	attempt := 0
+	// A registry that has lost, or not yet found, what it said to have.
+	err = p.session.Retry.DoIf(ctx, "writing manifest "+reference, blobUnknown, func() error {
+		for i := range blobs {
+			blobs[i].again = attempt > 1
+		}
+		attempt++
 		sent, err := p.blobs(ctx, blobs)
 		for digest, t := range sent {
 			t.uploaded = t.uploaded || all[digest].uploaded
@@ -87,17 +96,9 @@ func (p *pusher) image(ctx context.Context, image described, blobs []blob, refer
 		if err == nil && !p.hasManifest(ctx, reference) {
 			err = p.manifest(ctx, reference, mediaType, raw)
 		}
-		// A registry that has lost, or not yet found, what it said to have.
-		if err == nil || !blobUnknown(err) || attempt >= p.session.Retry.Policy.Attempts {
-			return all, err
-		}
-		if p.session.Retry.Wait(ctx, "writing manifest "+reference, attempt, err) != nil {
-			return all, err
-		}
-		for i := range blobs {
-			blobs[i].again = attempt > 1
-		}
-	}
+		return err
+	})
+	return all, err
 }
 
 // hasManifest reports whether a manifest is there already; one that is wanted under a
@@ -113,14 +114,17 @@ func (p *pusher) hasManifest(ctx context.Context, reference string) bool {
 // blobs uploads what the repository lacks, several at a time.
 func (p *pusher) blobs(ctx context.Context, blobs []blob) (map[string]transfer, error) {
 	sent := make([]transfer, len(blobs))
-	tasks := make([]func(context.Context) error, len(blobs))
+	group, ctx := errgroup.WithContext(ctx)
+	group.SetLimit(parallelTransfers)
 	for i, b := range blobs {
-		tasks[i] = func(ctx context.Context) (err error) {
-			sent[i], err = p.blob(ctx, b)
-			return err
-		}
+		group.Go(func() error {
+			return record.Guard(func() (err error) {
+				sent[i], err = p.blob(ctx, b)
+				return err
+			})
+		})
 	}
-	err := parallel(ctx, parallelTransfers, tasks...)
+	err := group.Wait()
 	result := map[string]transfer{}
 	for i, b := range blobs {
 		result[b.digest] = sent[i]

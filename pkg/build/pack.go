@@ -3,11 +3,14 @@ package build
 import (
 	"context"
 	"fmt"
-	"github.com/stagecrew/stagecrew/pkg/registry"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // pack writes the layers side by side. A layer of dependencies that no earlier
@@ -52,7 +55,11 @@ func (b *layering) pack(ctx context.Context) error {
 		return err
 	}
 	defer b.clearInstalled()
-	return parallel(ctx, len(tasks), tasks...)
+	group, ctx := errgroup.WithContext(ctx)
+	for _, task := range tasks {
+		group.Go(func() error { return record.Guard(func() error { return task(ctx) }) })
+	}
+	return group.Wait()
 }
 
 // clearInstalled removes what was installed, which takes a while and which nobody
@@ -91,15 +98,11 @@ func removeTree(dir string) {
 		folders = nil // the whole goes below
 	}
 	// Not ended by the context: a build that was cancelled leaves nothing behind either.
-	var wait sync.WaitGroup
-	room := make(chan struct{}, 8)
+	var group errgroup.Group
+	group.SetLimit(8)
 	for _, folder := range folders {
-		room <- struct{}{}
-		wait.Go(func() {
-			_ = os.RemoveAll(folder)
-			<-room
-		})
+		group.Go(func() error { return os.RemoveAll(folder) })
 	}
-	wait.Wait()
+	_ = group.Wait() // what is left is met below
 	_ = os.RemoveAll(dir)
 }

@@ -19,8 +19,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 // failing stands before a registry and fails at random, the same way for the same
@@ -163,7 +163,7 @@ func pushThrough(t *testing.T, calm, stormy string) bool {
 	files["packages/app/dist/large.js"] = string(prose(60_000))
 	o := options(writeTree(t, files), stormy, registrytest.PushBase(t, calm, types.OCIManifestSchema1))
 	o.BaseImage = strings.Replace(o.BaseImage, calm, stormy, 1)
-	o.Images.Retry = registry.Retry{Attempts: 8, First: time.Millisecond, Longest: 4 * time.Millisecond}
+	o.Images.Retry = retry.Policy{Attempts: 8, First: time.Millisecond, Longest: 4 * time.Millisecond}
 	o.Labels = map[string]string{labelBaseName: "node"}
 	result, err := Build(t.Context(), o)
 	now := func() string {

@@ -3,7 +3,6 @@ package build
 import (
 	"bytes"
 	"context"
-	"errors"
 	"io"
 	"net/http"
 	"net/url"
@@ -16,7 +15,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
-	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
@@ -165,33 +163,6 @@ func (p *pusher) manifest(ctx context.Context, reference string, mediaType types
 // blobUnknown reports whether the registry misses something that a manifest names.
 func blobUnknown(err error) bool {
 	return registry.HasCode(err, transport.ManifestBlobUnknownErrorCode, transport.BlobUnknownErrorCode, "MANIFEST_REFERENCES_UNKNOWN")
-}
-
-// parallel runs the tasks, at most limit at a time, and gives all their errors.
-// The context of the others ends with the first error.
-func parallel(ctx context.Context, limit int, tasks ...func(context.Context) error) error {
-	ctx, cancel := context.WithCancelCause(ctx)
-	defer cancel(nil)
-	var wait sync.WaitGroup
-	room, errs := make(chan struct{}, limit), make([]error, len(tasks))
-	for i, task := range tasks {
-		room <- struct{}{}
-		wait.Go(func() {
-			defer func() { <-room }()
-			if errs[i] = record.Guard(func() error { return task(ctx) }); errs[i] != nil {
-				cancel(errs[i])
-			}
-		})
-	}
-	wait.Wait()
-	var first error
-	for _, err := range errs {
-		// What the end of the context did to the others is not worth telling.
-		if err != nil && (first == nil || errors.Is(first, context.Canceled)) {
-			first = err
-		}
-	}
-	return first
 }
 
 // countedBody counts what was read of it.

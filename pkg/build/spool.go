@@ -9,12 +9,12 @@ import (
 // spool is a file that can be read while it is still being written: a layer goes
 // to the registry while it is packed.
 type spool struct {
-	file *os.File
-	mu   sync.Mutex
-	grew *sync.Cond
-	size int64
-	done bool
-	err  error // why it will never be whole
+	file    *os.File
+	mu      sync.Mutex
+	grew    *sync.Cond
+	written int64
+	done    bool
+	err     error // why it will never be whole
 }
 
 func newSpool(name string) (*spool, error) {
@@ -30,7 +30,7 @@ func newSpool(name string) (*spool, error) {
 func (s *spool) Write(p []byte) (int, error) {
 	n, err := s.file.Write(p)
 	s.mu.Lock()
-	s.size += int64(n)
+	s.written += int64(n)
 	s.mu.Unlock()
 	s.grew.Broadcast()
 	return n, err
@@ -49,6 +49,13 @@ func (s *spool) open(offset int64) (io.ReadCloser, error) {
 	return &spoolReader{spool: s, at: offset}, nil
 }
 
+// Size is how much was written.
+func (s *spool) Size() int64 {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.written
+}
+
 func (s *spool) close() error { return s.file.Close() }
 
 type spoolReader struct {
@@ -59,10 +66,10 @@ type spoolReader struct {
 func (r *spoolReader) Read(p []byte) (int, error) {
 	s := r.spool
 	s.mu.Lock()
-	for !s.done && s.size <= r.at {
+	for !s.done && s.written <= r.at {
 		s.grew.Wait()
 	}
-	size, err := s.size, s.err
+	size, err := s.written, s.err
 	s.mu.Unlock()
 	if err != nil {
 		return 0, err

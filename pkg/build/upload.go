@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
 	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 // uploading is a registry that keeps what arrived of a broken upload, unless it is
@@ -85,11 +87,11 @@ func (u *uploading) patch(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-func start(t *testing.T, handler http.Handler, retry registry.Retry, stall time.Duration) (*registry.Client, *pusher) {
+func start(t *testing.T, handler http.Handler, retry retry.Policy, stall time.Duration) (*registry.Client, *pusher) {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	s := registry.Access{Retry: retry, Insecure: open, Stall: stall}.Connect()
+	s := registry.Access{Retry: retry, Insecure: []string{"127.0.0.1"}, Stall: stall}.Connect()
 	repo, err := name.NewRepository(strings.TrimPrefix(server.URL, "http://") + "/team/app")
 	require.NoError(t, err)
 	p, err := newPushing(s).to(t.Context(), repo)
@@ -118,15 +120,15 @@ func TestABrokenUploadGoesOnWhereItBrokeOff(t *testing.T) {
 		{"a registry that forgets it", known, true, []int{100_000}, []string{"HEAD", "POST", "PATCH", "GET", "HEAD", "POST", "PATCH", "PUT"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			registry := &uploading{blobs: map[string][]byte{}, breaks: c.breaks, forgetful: c.forgetful}
-			s, p := start(t, registry, registry.Retry{Attempts: 2, First: time.Millisecond}, 0)
-			registry.lines = nil
+			fake := &uploading{blobs: map[string][]byte{}, breaks: c.breaks, forgetful: c.forgetful}
+			s, p := start(t, fake, retry.Policy{Attempts: 2, First: time.Millisecond}, 0)
+			fake.lines = nil
 			sent, err := p.blob(t.Context(), c.blob)
 			require.NoError(t, err)
 			require.True(t, sent.uploaded)
-			require.Equal(t, c.want, registry.lines)
-			require.True(t, bytes.Equal(content, registry.blobs[digest.String()]))
-			require.EqualValues(t, len(c.breaks), s.Retry.Count.Load())
+			require.Equal(t, c.want, fake.lines)
+			require.True(t, bytes.Equal(content, fake.blobs[digest.String()]))
+			require.EqualValues(t, len(c.breaks), s.Retry.Count())
 		})
 	}
 }
@@ -135,7 +137,7 @@ func TestAnUploadThatDoesNotMoveIsTriedOnAnotherConnection(t *testing.T) {
 	content := noise(10_000)
 	digest, size, err := v1.SHA256(bytes.NewReader(content))
 	require.NoError(t, err)
-	registry := &uploading{blobs: map[string][]byte{}}
+	fake := &uploading{blobs: map[string][]byte{}}
 	var once sync.Once
 	released := make(chan struct{})
 	s, p := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -147,12 +149,12 @@ func TestAnUploadThatDoesNotMoveIsTriedOnAnotherConnection(t *testing.T) {
 				return
 			}
 		}
-		registry.ServeHTTP(w, r)
-	}), registry.Retry{Attempts: 2, First: time.Millisecond}, 100*time.Millisecond)
+		fake.ServeHTTP(w, r)
+	}), retry.Policy{Attempts: 2, First: time.Millisecond}, 100*time.Millisecond)
 	defer close(released)
 	_, err = p.blob(t.Context(), bytesBlob(v1.Descriptor{Digest: digest, Size: size}, content))
 	require.NoError(t, err)
-	require.EqualValues(t, 1, s.Retry.Count.Load())
+	require.EqualValues(t, 1, s.Retry.Count())
 }
 
 func TestLayersAreMountedFromRepositoriesOfTheSameRegistry(t *testing.T) {
@@ -170,10 +172,10 @@ func TestLayersAreMountedFromRepositoriesOfTheSameRegistry(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var posts []string
-			registry := &uploading{blobs: map[string][]byte{}}
+			fake := &uploading{blobs: map[string][]byte{}}
 			_, p := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Method != http.MethodPost {
-					registry.ServeHTTP(w, r)
+					fake.ServeHTTP(w, r)
 					return
 				}
 				_, query, _ := strings.Cut(strings.ReplaceAll(r.URL.RequestURI(), "%3A", ":"), "/uploads/")
@@ -182,8 +184,8 @@ func TestLayersAreMountedFromRepositoriesOfTheSameRegistry(t *testing.T) {
 					w.WriteHeader(c.status)
 					return
 				}
-				registry.ServeHTTP(w, r)
-			}), hasty.Retry, 0)
+				fake.ServeHTTP(w, r)
+			}), brisk, 0)
 			b := bytesBlob(v1.Descriptor{Digest: digest, Size: size}, []byte("layer"))
 			elsewhere, err := name.NewRepository("registry.example.com/library/node")
 			require.NoError(t, err)
@@ -234,11 +236,11 @@ func TestRetriesWaitAsLongAsTheRegistryAsks(t *testing.T) {
 			return
 		}
 		w.WriteHeader(http.StatusCreated)
-	}), registry.Retry{First: time.Millisecond, Longest: 40 * time.Millisecond}, 0)
+	}), retry.Policy{First: time.Millisecond, Longest: 40 * time.Millisecond}, 0)
 	before := time.Now()
 	require.NoError(t, p.manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
 	require.GreaterOrEqual(t, time.Since(before), 40*time.Millisecond, "a second, but no longer than we are willing to")
-	require.EqualValues(t, 1, s.Retry.Count.Load())
+	require.EqualValues(t, 1, s.Retry.Count())
 }
 
 func TestWhatIsWrongForGoodIsNotTriedAgain(t *testing.T) {
@@ -249,7 +251,7 @@ func TestWhatIsWrongForGoodIsNotTriedAgain(t *testing.T) {
 				asked++
 				w.WriteHeader(status)
 			}
-		}), hasty.Retry, 0)
+		}), brisk, 0)
 		require.Error(t, p.manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
 		require.Equal(t, 1, asked, "status %d", status)
 	}
@@ -262,3 +264,6 @@ func noise(size int) []byte {
 	_, _ = random.Read(content)
 	return content
 }
+
+// brisk does not make a test wait.
+var brisk = retry.Policy{Attempts: 3, First: time.Millisecond, Longest: 5 * time.Millisecond}

@@ -7,8 +7,10 @@ import (
 	"testing"
 	"time"
 
-	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 // backstage is a small installed workspace: content by path, "-> x" is a link,
@@ -65,7 +67,7 @@ func writeTree(t *testing.T, files map[string]string) string {
 var open = []string{"127.0.0.1"}
 
 // hasty does not make a test wait.
-var hasty = registry.Access{Insecure: open, Retry: registry.Retry{Attempts: 3, First: time.Millisecond, Longest: 5 * time.Millisecond}}
+var hasty = registry.Access{Insecure: open, Retry: retry.Policy{Attempts: 3, First: time.Millisecond, Longest: 5 * time.Millisecond}}
 
 func options(source, host, base string) Options {
 	return Options{Images: hasty, Environ: os.Environ(), Source: source, BaseImage: base, Repository: host + "/team/backstage", Version: "1.0.0", Revision: "abc", SourceURL: "https://example.com/repo"}

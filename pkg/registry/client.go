@@ -15,6 +15,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 // Access reads, names and copies images in registries. The zero value uses the
@@ -22,8 +24,8 @@ import (
 type Access struct {
 	// Credentials are asked before the Docker configuration.
 	Credentials []Credentials
-	// Retry says how a request is tried again.
-	Retry Retry
+	// Retry says how a request is tried again; the zero value rides out a minute.
+	Retry retry.Policy
 	// Insecure names registries, as HOST or HOST:PORT, that may be asked without
 	// encryption.
 	Insecure []string
@@ -51,8 +53,8 @@ type Client struct {
 // Connect begins a talk; nothing is asked yet.
 func (a Access) Connect() *Client {
 	log := cmp.Or(a.Log, slog.New(slog.DiscardHandler))
-	retry := &Retrier{Policy: a.Retry.withDefaults(), log: log}
-	return &Client{Retry: retry, Transport: newRetrying(retry, TransportOptions{Insecure: a.Insecure, Stall: a.Stall}), Keys: keychain(a.Credentials), Log: log, Sent: a.Sent}
+	retrier := &Retrier{policy: withDefaults(a.Retry), log: log}
+	return &Client{Retry: retrier, Transport: newRetrying(retrier, TransportOptions{Insecure: a.Insecure, Stall: a.Stall}), Keys: keychain(a.Credentials), Log: log, Sent: a.Sent}
 }
 
 // Options for the library's own requests; those are tried again below it.

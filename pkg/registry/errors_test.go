@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
@@ -54,4 +55,4 @@ func TestAddressesAreShownWithoutTheirSignatures(t *testing.T) {
 }
 
 // brisk does not make a test wait.
-var brisk = Access{Insecure: []string{"127.0.0.1"}, Retry: Retry{Attempts: 3, First: time.Millisecond, Longest: 5 * time.Millisecond}}
+var brisk = Access{Insecure: []string{"127.0.0.1"}, Retry: retry.Policy{Attempts: 3, First: time.Millisecond, Longest: 5 * time.Millisecond}}

@@ -1,14 +1,13 @@
 package registry
 
 import (
+	"cmp"
 	"context"
 	"crypto/tls"
 	"crypto/x509"
 	"errors"
-	"fmt"
 	"io"
 	"log/slog"
-	"math/rand/v2"
 	"net"
 	"net/http"
 	"net/url"
@@ -17,97 +16,51 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
-// Retry says how a request that a registry did not answer well is tried again.
-// The zero value rides out a minute.
-type Retry struct {
-	// Attempts of each request, the first one included; 8 when zero. A broken
-	// upload that moved forward does not count.
-	Attempts int
-	// First is the wait before the second attempt; each further one is twice as
-	// long. 500 ms when zero.
-	First time.Duration
-	// Longest bounds one wait, also the one that a registry asks for; 30 s when zero.
-	Longest time.Duration
+// The zero value of a [retry.Policy] rides out a minute here.
+func withDefaults(p retry.Policy) retry.Policy {
+	return retry.Policy{
+		Attempts: cmp.Or(p.Attempts, 8),
+		First:    cmp.Or(p.First, 500*time.Millisecond),
+		Longest:  cmp.Or(p.Longest, 30*time.Second),
+	}
 }
 
-func (r Retry) withDefaults() Retry {
-	if r.Attempts == 0 {
-		r.Attempts = 8
-	}
-	if r.First == 0 {
-		r.First = 500 * time.Millisecond
-	}
-	if r.Longest == 0 {
-		r.Longest = 30 * time.Second
-	}
-	return r
-}
-
-// Retrier tries again what failed for a reason that passes, and counts it.
+// Retrier tries again what a registry did not answer well, and counts how often.
 type Retrier struct {
-	Policy Retry
+	policy retry.Policy
 	log    *slog.Logger
-	Count  atomic.Int64
+	count  atomic.Int64
 }
 
-// Do calls try until it succeeds, fails for good, or the attempts are used up.
+// Count is how many requests were tried again.
+func (r *Retrier) Count() int { return int(r.count.Load()) }
+
+// Do calls try as the policy says; what is the request in the log.
 func (r *Retrier) Do(ctx context.Context, what string, try func() error) error {
-	return r.WhileMoving(ctx, what, func() (int64, error) { return 0, try() })
+	return r.DoIf(ctx, what, isTemporary, try)
 }
 
-// WhileMoving is do for something that can come nearer to its end with each attempt,
-// which try tells: the attempts count anew when it did.
+// DoIf is Do with another rule for which errors may pass.
+func (r *Retrier) DoIf(ctx context.Context, what string, temporary func(error) bool, try func() error) error {
+	return retry.Do(ctx, r.policy, r.hooks(what, temporary), try)
+}
+
+// WhileMoving is Do for a transfer that may come nearer to its end with each attempt,
+// see [retry.WhileMoving].
 func (r *Retrier) WhileMoving(ctx context.Context, what string, try func() (reached int64, err error)) error {
-	for attempt, furthest := 1, int64(0); ; attempt++ {
-		reached, err := try()
-		if err == nil || !isTemporary(err) {
-			return err
-		}
-		if reached > furthest {
-			attempt, furthest = 1, reached
-		}
-		if attempt >= r.Policy.Attempts {
-			if attempt > 1 {
-				return fmt.Errorf("trying %d times: %w", attempt, err)
-			}
-			return err
-		}
-		if r.Wait(ctx, what, attempt, err) != nil {
-			return err
-		}
-	}
+	return retry.WhileMoving(ctx, r.policy, r.hooks(what, isTemporary), try)
 }
 
-// Wait sleeps before the next attempt. It fails when the context ends first.
-func (r *Retrier) Wait(ctx context.Context, what string, attempt int, cause error) error {
-	pause := min(r.Policy.First<<min(attempt-1, 20), r.Policy.Longest)
-	// Half of it is chance, so that parallel uploads do not come back together.
-	pause = pause/2 + rand.N(pause/2+1) //nolint:gosec // not a secret
-	var asked *askedToWait
-	if errors.As(cause, &asked) {
-		pause = min(max(pause, asked.wait), r.Policy.Longest)
-	}
-	r.Count.Add(1)
-	r.log.Warn("a registry's answer was not usable, trying again", "request", what, "attempt", attempt, "wait", pause.Round(time.Millisecond), "cause", Shown(cause))
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
+func (r *Retrier) hooks(what string, temporary func(error) bool) retry.Hooks {
+	return retry.Hooks{Temporary: temporary, Waiting: func(attempt int, wait time.Duration, cause error) {
+		r.count.Add(1)
+		r.log.Warn("a registry's answer was not usable, trying again", "request", what, "attempt", attempt, "wait", wait.Round(time.Millisecond), "cause", Shown(cause))
+	}}
 }
-
-// askedToWait is an error with the wait that the registry asked for.
-type askedToWait struct {
-	error
-	wait time.Duration
-}
-
-func (a *askedToWait) Unwrap() error { return a.error }
 
 // Check turns an answer with none of the wanted codes into an error.
 func Check(response *http.Response, codes ...int) error {
@@ -117,7 +70,7 @@ func Check(response *http.Response, codes ...int) error {
 	}
 	seconds, parsed := strconv.Atoi(response.Header.Get("Retry-After"))
 	if parsed == nil && seconds > 0 {
-		return &askedToWait{error: err, wait: time.Duration(seconds) * time.Second}
+		return retry.NewAfter(err, time.Duration(seconds)*time.Second)
 	}
 	return err
 }
