@@ -144,14 +144,10 @@ func dockerfileLabels(o Options) map[string]string { return imageLabels("", "", 
 // buildCaches are where BuildKit finds and leaves its layers. An export that fails
 // does not fail a build whose image is pushed.
 func buildCaches(o Options) (from, to []string) {
-	d := o.Dockerfile
 	if o.NoCache {
 		return nil, nil
 	}
-	if len(d.CacheFrom)+len(d.CacheTo) > 0 {
-		return d.CacheFrom, d.CacheTo
-	}
-	place := "type=registry,ref=" + o.CacheRepository + ":" + buildCacheTag
+	place := "type=registry,ref=" + o.CacheRepository + ":" + registry.BuildCacheTag
 	return []string{place}, []string{place + ",mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"}
 }
 

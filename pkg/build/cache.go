@@ -18,7 +18,6 @@ const (
 	// keyAnnotation is at the descriptor of a layer of dependencies, at the manifest
 	// that keeps it, and as a label in the configuration of an image with it.
 	keyAnnotation = "dev.stagecrew.dependencies.key"
-	cacheTag      = "stagecrew-cache-"
 )
 
 // cachedLayer is a layer that an earlier build left in a registry, known without
@@ -35,7 +34,7 @@ type cachedLayer struct {
 // that names the key, which any registry can hold and none clears away while the
 // tag is there. It gives nil when there is none.
 func findCached(ctx context.Context, s *registry.Client, repo name.Repository, key string) (*cachedLayer, error) {
-	descriptor, err := s.Get(ctx, repo.Tag(cacheTag+key))
+	descriptor, err := s.Get(ctx, repo.Tag(registry.CacheTag+key))
 	if registry.IsNotFound(err) {
 		return nil, nil
 	}
@@ -51,14 +50,14 @@ func findCached(ctx context.Context, s *registry.Client, repo name.Repository, k
 		return nil, err
 	}
 	if manifest.Annotations[keyAnnotation] != key || len(manifest.Layers) != 1 {
-		return nil, fmt.Errorf("reading %s: it is not a layer with that key", repo.Tag(cacheTag+key))
+		return nil, fmt.Errorf("reading %s: it is not a layer with that key", repo.Tag(registry.CacheTag+key))
 	}
 	config, err := registry.ConfigOf(image)
 	if err != nil {
 		return nil, err
 	}
 	if len(config.RootFS.DiffIDs) != 1 {
-		return nil, fmt.Errorf("reading %s: its configuration does not fit its layer", repo.Tag(cacheTag+key))
+		return nil, fmt.Errorf("reading %s: its configuration does not fit its layer", repo.Tag(registry.CacheTag+key))
 	}
 	layer := manifest.Layers[0]
 	return &cachedLayer{repo: repo, digest: layer.Digest, diffID: config.RootFS.DiffIDs[0], size: layer.Size, fetch: func() (io.ReadCloser, error) {
@@ -93,7 +92,7 @@ func keepLayer(ctx context.Context, s *pushing, repo, from name.Repository, key 
 	if err != nil {
 		return err
 	}
-	_, err = to.image(ctx, image, blobs, cacheTag+key)
+	_, err = to.image(ctx, image, blobs, registry.CacheTag+key)
 	return err
 }
 

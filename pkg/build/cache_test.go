@@ -10,6 +10,8 @@ import (
 	"sync"
 	"testing"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -17,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
@@ -148,7 +151,7 @@ func TestUnchangedDependenciesAreTakenByReference(t *testing.T) {
 	o := prepared(writeTree(t, files), registrytest.Serve(t, nil), "")
 	o.BaseImage = registrytest.PushBase(t, strings.Split(o.Repository, "/")[0], types.OCIManifestSchema1)
 	o.NoCache = true
-	o.Labels = map[string]string{labelBaseName: base}
+	o.Labels = map[string]string{ocispec.AnnotationBaseImageName: base}
 	cold, err := Build(t.Context(), o)
 	require.NoError(t, err)
 	require.Len(t, called(), 2)
@@ -292,15 +295,15 @@ func TestTroubleWithEarlierLayersIsNoTroubleForTheImage(t *testing.T) {
 		warning string
 	}{
 		{name: "the tag leads to something else", warning: "not a layer with that key", meddle: func(t *testing.T, repo name.Repository, key string) {
-			require.NoError(t, remote.Write(repo.Tag(cacheTag+key), registrytest.EmptyImage(t)))
+			require.NoError(t, remote.Write(repo.Tag(registry.CacheTag+key), registrytest.EmptyImage(t)))
 		}},
 		{name: "its key is another one", warning: "not a layer with that key", meddle: func(t *testing.T, repo name.Repository, key string) {
 			image := mutate.Annotations(registrytest.EmptyImage(t), map[string]string{keyAnnotation: "other"}).(v1.Image)
-			require.NoError(t, remote.Write(repo.Tag(cacheTag+key), image))
+			require.NoError(t, remote.Write(repo.Tag(registry.CacheTag+key), image))
 		}},
 		{name: "nobody may write it", warning: "keeping the layer", handler: func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.Method == http.MethodPut && strings.Contains(r.URL.Path, cacheTag) {
+				if r.Method == http.MethodPut && strings.Contains(r.URL.Path, registry.CacheTag) {
 					w.WriteHeader(http.StatusForbidden)
 					return
 				}

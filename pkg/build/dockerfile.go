@@ -27,15 +27,10 @@ type Dockerfile struct {
 	Args map[string]string
 	// Secrets are "id=NAME,src=FILE" or "id=NAME,env=VARIABLE".
 	Secrets []string
-	// CacheFrom and CacheTo replace the cache in CacheRepository, whose tag is
-	// stagecrew-buildcache and whose export never fails a build.
-	CacheFrom, CacheTo []string
 	// Tool is the program to drive, docker (with buildx) or buildctl, by name or
 	// path; the first one of them that is there when empty.
 	Tool string
 }
-
-const buildCacheTag = "stagecrew-buildcache"
 
 // buildDockerfile has BuildKit build and push by digest.
 func buildDockerfile(ctx context.Context, o Options) (Result, error) {

@@ -4,21 +4,14 @@ import (
 	"context"
 	"fmt"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 )
-
-// MovedTag is what became of a [TagMove].
-type MovedTag struct {
-	Tag   string
-	Moved bool   // it was written; false when it pointed there already or stays elsewhere
-	Here  bool   // it points to the image now
-	From  string // the digest that it had before, "" for a new tag
-	Why   string // for people: why it stays elsewhere, "" otherwise
-}
 
 // mover lets tags point to images.
 type mover struct {
@@ -32,7 +25,7 @@ type mover struct {
 // stays where it is when its image has a higher version, by that image's own label,
 // or, without a label, by the other tags of the repository. The list tells how far
 // it came when there is an error.
-func MoveTags(ctx context.Context, images registry.Access, image record.Image, moves []TagMove) ([]MovedTag, error) {
+func MoveTags(ctx context.Context, images registry.Access, image record.Image, moves []TagMove) ([]record.MovedTag, error) {
 	for _, m := range moves {
 		if err := checkTag(m.Tag); err != nil {
 			return nil, err
@@ -42,7 +35,7 @@ func MoveTags(ctx context.Context, images registry.Access, image record.Image, m
 	defer cancel()
 	session := images.Connect()
 	s := &mover{session: session, pushing: newPushing(session)}
-	plan := make([]MovedTag, len(moves))
+	plan := make([]record.MovedTag, len(moves))
 	for n, m := range moves {
 		decided, err := s.decide(ctx, image, m)
 		if err != nil {
@@ -50,7 +43,7 @@ func MoveTags(ctx context.Context, images registry.Access, image record.Image, m
 		}
 		plan[n] = decided
 	}
-	done := make([]MovedTag, 0, len(plan))
+	done := make([]record.MovedTag, 0, len(plan))
 	for _, m := range plan {
 		if m.Moved {
 			if err := s.tag(ctx, image, m.Tag); err != nil {
@@ -94,8 +87,8 @@ func (s *mover) tag(ctx context.Context, image record.Image, tag string) error {
 }
 
 // decide says what is to become of one tag. It writes nothing.
-func (s *mover) decide(ctx context.Context, image record.Image, m TagMove) (MovedTag, error) {
-	result := MovedTag{Tag: m.Tag}
+func (s *mover) decide(ctx context.Context, image record.Image, m TagMove) (record.MovedTag, error) {
+	result := record.MovedTag{Tag: m.Tag}
 	repo, err := name.NewRepository(image.Repository)
 	if err != nil {
 		return result, record.BadInput("build/options", "tagging: %w", err)
@@ -133,7 +126,7 @@ func (s *mover) decide(ctx context.Context, image record.Image, m TagMove) (Move
 
 // forward compares with the version that the tag has now, or, where that is not
 // known, with the highest one among the repository's tags.
-func (s *mover) forward(ctx context.Context, repo name.Repository, m TagMove, result MovedTag, now string) (MovedTag, error) {
+func (s *mover) forward(ctx context.Context, repo name.Repository, m TagMove, result record.MovedTag, now string) (record.MovedTag, error) {
 	whose := "its image is version " + now
 	if now == "" {
 		highest, err := s.highest(ctx, repo, m.Tag)
@@ -203,7 +196,7 @@ func (s *mover) versionOf(ctx context.Context, repo name.Repository, digest v1.H
 		if err != nil {
 			return "", err
 		}
-		if version, err := ParseVersion(manifest.Annotations[labelVersion]); err == nil {
+		if version, err := ParseVersion(manifest.Annotations[ocispec.AnnotationVersion]); err == nil {
 			return version, nil
 		}
 		if len(manifest.Manifests) == 0 || !manifest.Manifests[0].MediaType.IsImage() {
@@ -220,7 +213,7 @@ func (s *mover) versionOf(ctx context.Context, repo name.Repository, digest v1.H
 	if err != nil {
 		return "", err
 	}
-	version, err := ParseVersion(config.Config.Labels[labelVersion])
+	version, err := ParseVersion(config.Config.Labels[ocispec.AnnotationVersion])
 	if err != nil {
 		return "", nil //nolint:nilerr // a version of another kind does not count
 	}

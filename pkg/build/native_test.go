@@ -6,6 +6,8 @@ import (
 	"fmt"
 	"testing"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -104,7 +106,7 @@ func TestSeveralPlatformsShareATreeWithoutNativeModules(t *testing.T) {
 	require.NoError(t, err)
 	manifest, err := index.IndexManifest()
 	require.NoError(t, err)
-	require.Equal(t, "1.0.0", manifest.Annotations[labelVersion])
+	require.Equal(t, "1.0.0", manifest.Annotations[ocispec.AnnotationVersion])
 	layers := map[string]bool{}
 	for i, m := range manifest.Manifests {
 		require.Equal(t, result.Platforms[i].Name, m.Platform.String())

@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -14,6 +15,9 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 )
+
+// timeout bounds one promotion.
+const timeout = 30 * time.Minute
 
 // maxIndexed bounds the manifests of one index, and what is attached to one image.
 const maxIndexed = 200
@@ -41,7 +45,7 @@ func Promote(ctx context.Context, images registry.Access, image record.Image, re
 	if to.Name() == from.Context().Name() {
 		return promoted, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	s := images.Connect()
 	target, err := newPushing(s).to(ctx, to, from.Context())

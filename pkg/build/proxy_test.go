@@ -13,6 +13,8 @@ import (
 	"testing"
 	"time"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -164,7 +166,7 @@ func pushThrough(t *testing.T, calm, stormy string) bool {
 	o := options(writeTree(t, files), stormy, registrytest.PushBase(t, calm, types.OCIManifestSchema1))
 	o.BaseImage = strings.Replace(o.BaseImage, calm, stormy, 1)
 	o.Images.Retry = retry.Policy{Attempts: 8, First: time.Millisecond, Longest: 4 * time.Millisecond}
-	o.Labels = map[string]string{labelBaseName: "node"}
+	o.Labels = map[string]string{ocispec.AnnotationBaseImageName: "node"}
 	result, err := Build(t.Context(), o)
 	now := func() string {
 		found, err := remote.Head(tag)

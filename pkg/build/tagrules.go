@@ -8,6 +8,7 @@ import (
 	"golang.org/x/mod/semver"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // TagRules say which tags an image gets. The same rules hold for a pushed tag, a
@@ -135,7 +136,7 @@ func checkTag(tag string) error {
 	if !tagPattern.MatchString(tag) {
 		return record.BadInput("build/tag", "tag %q: want 1 to 128 letters, digits and _.- with a letter, digit or _ first", tag)
 	}
-	if strings.HasPrefix(tag, cacheTag) || tag == buildCacheTag {
+	if strings.HasPrefix(tag, registry.CacheTag) || tag == registry.BuildCacheTag {
 		return record.BadInput("build/tag", "tag %q: it is one of those that keep layers", tag)
 	}
 	return nil

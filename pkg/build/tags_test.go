@@ -6,6 +6,8 @@ import (
 	"strings"
 	"testing"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
@@ -66,7 +68,7 @@ func TestTheTagsOfAnImageFollowFromWhatIsKnownAboutIt(t *testing.T) {
 // released puts an image with the version as its label there, under no tag.
 func released(t *testing.T, repository, version string) record.Image {
 	t.Helper()
-	image, err := mutate.ConfigFile(registrytest.EmptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: registrytest.RootFS(t, registrytest.EmptyImage(t)), Config: v1.Config{Labels: map[string]string{labelVersion: version, "x": repository}}})
+	image, err := mutate.ConfigFile(registrytest.EmptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: registrytest.RootFS(t, registrytest.EmptyImage(t)), Config: v1.Config{Labels: map[string]string{ocispec.AnnotationVersion: version, "x": repository}}})
 	require.NoError(t, err)
 	digest, err := image.Digest()
 	require.NoError(t, err)
@@ -78,7 +80,7 @@ func released(t *testing.T, repository, version string) record.Image {
 }
 
 // release tags an image of the version by the rules.
-func release(t *testing.T, repository, version string) (record.Image, []MovedTag, error) {
+func release(t *testing.T, repository, version string) (record.Image, []record.MovedTag, error) {
 	t.Helper()
 	image := released(t, repository, version)
 	moves, err := TagRules{Version: version}.Moves()
@@ -107,7 +109,7 @@ func TestTagsOfReleasesGoForwardOnly(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{backport.Digest, backport.Digest, backport.Digest, two.Digest}, tagsOf(t, repository, "1.9.1", "1.9", "1", "latest"))
 	last := moved[len(moved)-1]
-	require.Equal(t, MovedTag{Tag: "latest", From: two.Digest, Why: "its image is version 2.0.0, higher than 1.9.1"}, last)
+	require.Equal(t, record.MovedTag{Tag: "latest", From: two.Digest, Why: "its image is version 2.0.0, higher than 1.9.1"}, last)
 
 	candidate, moved, err := release(t, repository, "3.0.0-rc.1")
 	require.NoError(t, err)
@@ -123,7 +125,7 @@ func TestTagsOfReleasesGoForwardOnly(t *testing.T) {
 
 	again, err := MoveTags(t.Context(), hasty, newer, []TagMove{{Tag: "latest", Forward: true, Version: "2.0.10"}, {Tag: "2.0.10", Fixed: true}})
 	require.NoError(t, err)
-	require.Equal(t, []MovedTag{{Tag: "latest", Here: true, From: newer.Digest}, {Tag: "2.0.10", Here: true, From: newer.Digest}}, again, "a second run has nothing to do")
+	require.Equal(t, []record.MovedTag{{Tag: "latest", Here: true, From: newer.Digest}, {Tag: "2.0.10", Here: true, From: newer.Digest}}, again, "a second run has nothing to do")
 }
 
 func TestAVersionIsNotTakenToAnotherImage(t *testing.T) {
@@ -179,7 +181,7 @@ func TestTheVersionOfAnIndexIsRead(t *testing.T) {
 		require.NoError(t, err)
 		index := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), mutate.IndexAddendum{Add: image})
 		if annotated {
-			index = mutate.Annotations(index, map[string]string{labelVersion: "3.0.0"}).(v1.ImageIndex)
+			index = mutate.Annotations(index, map[string]string{ocispec.AnnotationVersion: "3.0.0"}).(v1.ImageIndex)
 		}
 		tag, err := name.NewTag(repository + ":latest")
 		require.NoError(t, err)

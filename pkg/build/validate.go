@@ -7,6 +7,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -26,7 +29,7 @@ func Validate(ctx context.Context, images registry.Access, image record.Image) (
 	if err != nil {
 		return nil, record.BadInput("build/options", "validating: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
+	ctx, cancel := context.WithTimeout(ctx, validating)
 	defer cancel()
 	s := images.Connect()
 	descriptor, err := s.Get(ctx, ref)
@@ -58,6 +61,9 @@ func Validate(ctx context.Context, images registry.Access, image record.Image) (
 	}
 	return checks, nil
 }
+
+// validating bounds the reading of one image.
+const validating = 30 * time.Minute
 
 // maxDetail bounds what a check says, in bytes.
 const maxDetail = 500
@@ -147,7 +153,7 @@ func checkNodeOptions(c v1.Config) record.Check {
 // what it was made from.
 func checkLabels(c v1.Config) record.Check {
 	var wrong, there []string
-	for _, label := range []string{labelCreated, labelVersion, labelRevision} {
+	for _, label := range []string{ocispec.AnnotationCreated, ocispec.AnnotationVersion, ocispec.AnnotationRevision} {
 		if c.Labels[label] == "" {
 			wrong = append(wrong, label+" is missing")
 		} else {

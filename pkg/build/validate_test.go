@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -54,7 +56,7 @@ func layerOf(t *testing.T, files map[string]string) v1.Layer {
 
 func TestValidatingNamesWhatIsWrong(t *testing.T) {
 	good := v1.Config{User: "1000:1000", WorkingDir: "/app", Cmd: []string{"node", "packages/backend"}, Env: []string{"NODE_OPTIONS=--no-node-snapshot"},
-		Labels: map[string]string{labelCreated: "x", labelVersion: "x", labelRevision: "x"}}
+		Labels: map[string]string{ocispec.AnnotationCreated: "x", ocispec.AnnotationVersion: "x", ocispec.AnnotationRevision: "x"}}
 	for _, c := range []struct {
 		name   string
 		change func(c *v1.Config)

@@ -19,6 +19,12 @@ import (
 // maxConfigSize bounds the configuration of an image, in bytes.
 const maxConfigSize = 8 << 20
 
+// The tags under which builds keep layers for later ones: they are no image's.
+const (
+	CacheTag      = "stagecrew-cache-" // and the key of the layer
+	BuildCacheTag = "stagecrew-buildcache"
+)
+
 // Platforms lists the platforms that an image has, such as "linux/amd64", sorted.
 // The credentials are those of .dockerconfigjson documents of Kubernetes, and no
 // others. An error is of kind refused when the registry says that there is no such
