@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 const (
@@ -67,7 +68,7 @@ func findCached(ctx context.Context, s *registry.Client, repo name.Repository, k
 
 // keepLayer leaves a layer under its key for the next build. The layer is in the
 // repository that from names.
-func keepLayer(ctx context.Context, s *pushing, repo, from name.Repository, key string, layer v1.Layer) error {
+func keepLayer(ctx context.Context, s *push.Session, repo, from name.Repository, key string, layer v1.Layer) error {
 	image := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
 	image, err := mutate.Append(image, mutate.Addendum{Layer: layer, MediaType: types.OCILayer, Annotations: map[string]string{keyAnnotation: key}})
 	if err != nil {
@@ -84,15 +85,15 @@ func keepLayer(ctx context.Context, s *pushing, repo, from name.Repository, key 
 		return err
 	}
 	image = mutate.Annotations(image, map[string]string{keyAnnotation: key}).(v1.Image)
-	to, err := s.to(ctx, repo, from)
+	to, err := s.To(ctx, repo, from)
 	if err != nil {
 		return err
 	}
-	blobs, err := imageBlobs(image, from)
+	blobs, err := push.ImageBlobs(image, from)
 	if err != nil {
 		return err
 	}
-	_, err = to.image(ctx, image, blobs, registry.CacheTag+key)
+	_, err = to.Image(ctx, image, blobs, registry.CacheTag+key)
 	return err
 }
 

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 // assemble makes the image of each platform.
@@ -52,7 +53,7 @@ func (b *layering) push(ctx context.Context) error {
 
 func (b *layering) pushAll(ctx context.Context) error {
 	for i, t := range b.targets {
-		blobs, err := imageBlobs(t.image, b.baseRepo())
+		blobs, err := push.ImageBlobs(t.image, b.baseRepo())
 		if err != nil {
 			return registry.Wrap(err, "reading base image %q", b.BaseImage)
 		}
@@ -77,11 +78,11 @@ func (b *layering) pushAll(ctx context.Context) error {
 	return b.send(ctx, index, nil, digest.String())
 }
 
-func (b *layering) send(ctx context.Context, image described, blobs []blob, digest string) error {
-	sent, err := b.pusher.image(ctx, image, blobs, digest)
+func (b *layering) send(ctx context.Context, image push.Described, blobs []push.Blob, digest string) error {
+	sent, err := b.pusher.Image(ctx, image, blobs, digest)
 	for d, t := range sent {
 		// A layer can have travelled while it was packed.
-		if before := b.sent[d]; !before.uploaded && !before.mounted {
+		if before := b.sent[d]; !before.Uploaded && !before.Mounted {
 			b.sent[d] = t
 		}
 	}
@@ -103,7 +104,7 @@ func (b *layering) describe() {
 		first := len(manifest.Layers) - len(ours)
 		for i, d := range manifest.Layers {
 			sent := b.sent[d.Digest.String()]
-			l := Layer{Platform: t.platform, Name: LayerBase, Digest: d.Digest.String(), Size: d.Size, Uploaded: sent.uploaded, Mounted: sent.mounted}
+			l := Layer{Platform: t.platform, Name: LayerBase, Digest: d.Digest.String(), Size: d.Size, Uploaded: sent.Uploaded, Mounted: sent.Mounted}
 			if i >= first {
 				l.Name = ours[i-first]
 			}
@@ -114,5 +115,5 @@ func (b *layering) describe() {
 		}
 	}
 	b.result.Retries = b.session.Retry.Count()
-	b.result.Sent = b.pushing.sentBytes()
+	b.result.Sent = b.pushing.SentBytes()
 }

@@ -12,25 +12,26 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 // layering is one build of the layers builder.
 type layering struct {
 	Options
 	session  *registry.Client
-	pushing  *pushing
+	pushing  *push.Session
 	source   *workspace
 	dir      string // for layers and unpacked archives
 	repo     name.Repository
 	keepIn   name.Repository
-	pusher   *pusher
+	pusher   *push.Repository
 	targets  []*target
 	plan     plan
 	omitted  omitted
 	app      *fileLayer
 	config   *fileLayer
-	mu       sync.Mutex          // for sent, while layers are packed
-	sent     map[string]transfer // by digest
+	mu       sync.Mutex               // for sent, while layers are packed
+	sent     map[string]push.Transfer // by digest
 	opened   []*os.Root
 	finished []*fileLayer
 	result   Result
@@ -56,7 +57,7 @@ func buildLayers(ctx context.Context, o Options) (Result, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	session := o.Images.Connect()
-	b := &layering{Options: o, session: session, pushing: newPushing(session), dir: dir, plan: plan{}, sent: map[string]transfer{}}
+	b := &layering{Options: o, session: session, pushing: push.New(session), dir: dir, plan: plan{}, sent: map[string]push.Transfer{}}
 	defer b.close()
 	for _, step := range []struct {
 		name string
@@ -83,7 +84,7 @@ func (b *layering) close() {
 	b.clearInstalled()
 	b.clearing.Wait()
 	for _, l := range b.finished {
-		_ = l.spool.close()
+		_ = l.spool.Close()
 	}
 	for _, root := range b.opened {
 		_ = root.Close()
@@ -124,7 +125,7 @@ func (b *layering) resolve(ctx context.Context) error {
 	if b.keepIn, err = name.NewRepository(b.CacheRepository); err != nil {
 		return record.BadInput("build/options", "parsing repository %q: %w", b.CacheRepository, err)
 	}
-	b.pusher, err = b.pushing.to(ctx, b.repo, b.baseRepo(), b.keepIn)
+	b.pusher, err = b.pushing.To(ctx, b.repo, b.baseRepo(), b.keepIn)
 	if err != nil {
 		return registry.Wrap(err, "logging in to push to %q", b.Repository)
 	}

@@ -11,12 +11,13 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 // mover lets tags point to images.
 type mover struct {
 	session *registry.Client
-	pushing *pushing
+	pushing *push.Session
 }
 
 // MoveTags lets tags of the image's repository point to the image, in the order
@@ -34,7 +35,7 @@ func MoveTags(ctx context.Context, images registry.Access, image record.Image, m
 	ctx, cancel := context.WithTimeout(ctx, registry.Timeout)
 	defer cancel()
 	session := images.Connect()
-	s := &mover{session: session, pushing: newPushing(session)}
+	s := &mover{session: session, pushing: push.New(session)}
 	plan := make([]record.MovedTag, len(moves))
 	for n, m := range moves {
 		decided, err := s.decide(ctx, image, m)
@@ -76,9 +77,9 @@ func (s *mover) tag(ctx context.Context, image record.Image, tag string) error {
 	if err != nil {
 		return registry.Wrap(err, "getting %q to tag it %q", image, tag)
 	}
-	to, err := s.pushing.to(ctx, target.Context())
+	to, err := s.pushing.To(ctx, target.Context())
 	if err == nil {
-		err = to.manifest(ctx, target.TagStr(), descriptor.MediaType, descriptor.Manifest)
+		err = to.Manifest(ctx, target.TagStr(), descriptor.MediaType, descriptor.Manifest)
 	}
 	if err != nil {
 		return registry.Wrap(err, "tagging %q as %q", image, tag)

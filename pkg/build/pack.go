@@ -11,6 +11,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 // pack writes the layers side by side. A layer of dependencies that no earlier
@@ -75,7 +76,7 @@ func (b *layering) clearInstalled() {
 
 // stream uploads a layer while it is being packed.
 func (b *layering) stream(ctx context.Context, layer *fileLayer) error {
-	sent, err := b.pusher.blob(ctx, blob{size: -1, finish: layer.wait, open: layer.spool.open})
+	sent, err := b.pusher.Blob(ctx, push.Blob{Size: -1, Finish: layer.wait, Open: layer.spool.Open})
 	if err != nil {
 		if <-layer.packed; layer.err != nil || ctx.Err() != nil {
 			return layer.err

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 // timeout bounds one promotion.
@@ -48,7 +49,7 @@ func Promote(ctx context.Context, images registry.Access, image record.Image, re
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
 	s := images.Connect()
-	target, err := newPushing(s).to(ctx, to, from.Context())
+	target, err := push.New(s).To(ctx, to, from.Context())
 	if err != nil {
 		return record.Image{}, registry.Wrap(err, "logging in to push to %q", repository)
 	}
@@ -63,7 +64,7 @@ func Promote(ctx context.Context, images registry.Access, image record.Image, re
 	if there.Digest.String() != image.Digest {
 		return record.Image{}, record.Unavailable("build/digest-changed", "copying %q: the registry of %q has it as %s", image, repository, there.Digest)
 	}
-	s.Log.Info("image promoted", "image", promoted, "sent-bytes", target.bytes.Load())
+	s.Log.Info("image promoted", "image", promoted, "sent-bytes", target.Bytes.Load())
 	return promoted, nil
 }
 
@@ -71,7 +72,7 @@ func Promote(ctx context.Context, images registry.Access, image record.Image, re
 type copying struct {
 	session *registry.Client
 	from    name.Repository
-	to      *pusher
+	to      *push.Repository
 	seen    map[string]bool // digests and tags that were copied, or are on their way
 }
 
@@ -113,14 +114,14 @@ func (c *copying) manifest(ctx context.Context, ref name.Reference, tag string) 
 	// What has a subject is also listed by it, which the library knows how to do in
 	// registries that do not do it themselves.
 	if hasSubject(descriptor.Manifest) && tag == "" {
-		if _, err := c.to.blobs(ctx, blobs); err != nil {
+		if _, err := c.to.Blobs(ctx, blobs); err != nil {
 			return err
 		}
 		return c.session.Retry.Do(ctx, "writing manifest "+reference, func() error {
-			return remote.Put(c.to.repo.Digest(reference), descriptor, c.session.Options(ctx)...)
+			return remote.Put(c.to.Repo.Digest(reference), descriptor, c.session.Options(ctx)...)
 		})
 	}
-	if _, err := c.to.image(ctx, rawImage{descriptor}, blobs, reference); err != nil {
+	if _, err := c.to.Image(ctx, rawImage{descriptor}, blobs, reference); err != nil {
 		return err
 	}
 	if tag != "" {
@@ -130,7 +131,7 @@ func (c *copying) manifest(ctx context.Context, ref name.Reference, tag string) 
 }
 
 // below copies the manifests of an index, and gives the blobs of an image.
-func (c *copying) below(ctx context.Context, descriptor *remote.Descriptor) ([]blob, error) {
+func (c *copying) below(ctx context.Context, descriptor *remote.Descriptor) ([]push.Blob, error) {
 	if descriptor.MediaType.IsIndex() {
 		index, err := v1.ParseIndexManifest(bytes.NewReader(descriptor.Manifest))
 		if err != nil {
@@ -153,13 +154,13 @@ func (c *copying) below(ctx context.Context, descriptor *remote.Descriptor) ([]b
 	if err != nil {
 		return nil, err
 	}
-	seen, blobs := map[v1.Hash]bool{}, []blob(nil)
+	seen, blobs := map[v1.Hash]bool{}, []push.Blob(nil)
 	for _, d := range append([]v1.Descriptor{manifest.Config}, manifest.Layers...) {
 		if seen[d.Digest] || !d.MediaType.IsDistributable() {
 			continue
 		}
 		seen[d.Digest] = true
-		blobs = append(blobs, blob{digest: d.Digest.String(), size: d.Size, from: []name.Repository{c.from}, open: func(offset int64) (io.ReadCloser, error) {
+		blobs = append(blobs, push.Blob{Digest: d.Digest.String(), Size: d.Size, From: []name.Repository{c.from}, Open: func(offset int64) (io.ReadCloser, error) {
 			return c.session.OpenBlob(ctx, c.from.Digest(d.Digest.String()), offset)
 		}})
 	}

@@ -1,4 +1,4 @@
-package build
+package push
 
 import (
 	"io"
@@ -6,9 +6,9 @@ import (
 	"sync"
 )
 
-// spool is a file that can be read while it is still being written: a layer goes
+// Spool is a file that can be read while it is still being written: a layer goes
 // to the registry while it is packed.
-type spool struct {
+type Spool struct {
 	file    *os.File
 	mu      sync.Mutex
 	grew    *sync.Cond
@@ -17,17 +17,17 @@ type spool struct {
 	err     error // why it will never be whole
 }
 
-func newSpool(name string) (*spool, error) {
+func NewSpool(name string) (*Spool, error) {
 	file, err := os.Create(name)
 	if err != nil {
 		return nil, err
 	}
-	s := &spool{file: file}
+	s := &Spool{file: file}
 	s.grew = sync.NewCond(&s.mu)
 	return s, nil
 }
 
-func (s *spool) Write(p []byte) (int, error) {
+func (s *Spool) Write(p []byte) (int, error) {
 	n, err := s.file.Write(p)
 	s.mu.Lock()
 	s.written += int64(n)
@@ -36,30 +36,30 @@ func (s *spool) Write(p []byte) (int, error) {
 	return n, err
 }
 
-// finish says that nothing more comes. Readers of a spool with an error get that.
-func (s *spool) finish(err error) {
+// Finish says that nothing more comes. Readers of a spool with an error get that.
+func (s *Spool) Finish(err error) {
 	s.mu.Lock()
 	s.done, s.err = true, err
 	s.mu.Unlock()
 	s.grew.Broadcast()
 }
 
-// open gives a reader that waits for what is not written yet.
-func (s *spool) open(offset int64) (io.ReadCloser, error) {
+// Open gives a reader that waits for what is not written yet.
+func (s *Spool) Open(offset int64) (io.ReadCloser, error) {
 	return &spoolReader{spool: s, at: offset}, nil
 }
 
 // Size is how much was written.
-func (s *spool) Size() int64 {
+func (s *Spool) Size() int64 {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return s.written
 }
 
-func (s *spool) close() error { return s.file.Close() }
+func (s *Spool) Close() error { return s.file.Close() }
 
 type spoolReader struct {
-	spool *spool
+	spool *Spool
 	at    int64
 }
 

@@ -1,4 +1,4 @@
-package build
+package push
 
 import (
 	"bytes"
@@ -87,14 +87,14 @@ func (u *uploading) patch(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(http.StatusAccepted)
 }
 
-func start(t *testing.T, handler http.Handler, retry retry.Policy, stall time.Duration) (*registry.Client, *pusher) {
+func start(t *testing.T, handler http.Handler, retry retry.Policy, stall time.Duration) (*registry.Client, *Repository) {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
 	s := registry.Access{Retry: retry, Insecure: []string{"127.0.0.1"}, Stall: stall}.Connect()
 	repo, err := name.NewRepository(strings.TrimPrefix(server.URL, "http://") + "/team/app")
 	require.NoError(t, err)
-	p, err := newPushing(s).to(t.Context(), repo)
+	p, err := New(s).To(t.Context(), repo)
 	require.NoError(t, err)
 	return s, p
 }
@@ -104,10 +104,10 @@ func TestABrokenUploadGoesOnWhereItBrokeOff(t *testing.T) {
 	digest, size, err := v1.SHA256(bytes.NewReader(content))
 	require.NoError(t, err)
 	known := bytesBlob(v1.Descriptor{Digest: digest, Size: size}, content)
-	growing := blob{size: -1, finish: func() (string, int64, error) { return digest.String(), size, nil }, open: known.open}
+	growing := Blob{Size: -1, Finish: func() (string, int64, error) { return digest.String(), size, nil }, Open: known.Open}
 	for _, c := range []struct {
 		name      string
-		blob      blob
+		blob      Blob
 		forgetful bool
 		breaks    []int
 		want      []string
@@ -123,9 +123,9 @@ func TestABrokenUploadGoesOnWhereItBrokeOff(t *testing.T) {
 			fake := &uploading{blobs: map[string][]byte{}, breaks: c.breaks, forgetful: c.forgetful}
 			s, p := start(t, fake, retry.Policy{Attempts: 2, First: time.Millisecond}, 0)
 			fake.lines = nil
-			sent, err := p.blob(t.Context(), c.blob)
+			sent, err := p.Blob(t.Context(), c.blob)
 			require.NoError(t, err)
-			require.True(t, sent.uploaded)
+			require.True(t, sent.Uploaded)
 			require.Equal(t, c.want, fake.lines)
 			require.True(t, bytes.Equal(content, fake.blobs[digest.String()]))
 			require.EqualValues(t, len(c.breaks), s.Retry.Count())
@@ -152,7 +152,7 @@ func TestAnUploadThatDoesNotMoveIsTriedOnAnotherConnection(t *testing.T) {
 		fake.ServeHTTP(w, r)
 	}), retry.Policy{Attempts: 2, First: time.Millisecond}, 100*time.Millisecond)
 	defer close(released)
-	_, err = p.blob(t.Context(), bytesBlob(v1.Descriptor{Digest: digest, Size: size}, content))
+	_, err = p.Blob(t.Context(), bytesBlob(v1.Descriptor{Digest: digest, Size: size}, content))
 	require.NoError(t, err)
 	require.EqualValues(t, 1, s.Retry.Count())
 }
@@ -189,11 +189,11 @@ func TestLayersAreMountedFromRepositoriesOfTheSameRegistry(t *testing.T) {
 			b := bytesBlob(v1.Descriptor{Digest: digest, Size: size}, []byte("layer"))
 			elsewhere, err := name.NewRepository("registry.example.com/library/node")
 			require.NoError(t, err)
-			b.from = []name.Repository{elsewhere, p.repo, p.repo.Repo("library/node")}
-			sent, err := p.blob(t.Context(), b)
+			b.From = []name.Repository{elsewhere, p.Repo, p.Repo.Repo("library/node")}
+			sent, err := p.Blob(t.Context(), b)
 			require.NoError(t, err)
-			require.Equal(t, c.mounted, sent.mounted)
-			require.Equal(t, !c.mounted, sent.uploaded)
+			require.Equal(t, c.mounted, sent.Mounted)
+			require.Equal(t, !c.mounted, sent.Uploaded)
 			require.Equal(t, c.posts, posts)
 		})
 	}
@@ -238,7 +238,7 @@ func TestRetriesWaitAsLongAsTheRegistryAsks(t *testing.T) {
 		w.WriteHeader(http.StatusCreated)
 	}), retry.Policy{First: time.Millisecond, Longest: 40 * time.Millisecond}, 0)
 	before := time.Now()
-	require.NoError(t, p.manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
+	require.NoError(t, p.Manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
 	require.GreaterOrEqual(t, time.Since(before), 40*time.Millisecond, "a second, but no longer than we are willing to")
 	require.EqualValues(t, 1, s.Retry.Count())
 }
@@ -252,7 +252,7 @@ func TestWhatIsWrongForGoodIsNotTriedAgain(t *testing.T) {
 				w.WriteHeader(status)
 			}
 		}), brisk, 0)
-		require.Error(t, p.manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
+		require.Error(t, p.Manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
 		require.Equal(t, 1, asked, "status %d", status)
 	}
 }

@@ -1,4 +1,4 @@
-package build
+package push
 
 import (
 	"bytes"
@@ -21,48 +21,48 @@ import (
 // parallelTransfers is how many blobs travel at the same time.
 const parallelTransfers = 4
 
-// pushing writes to repositories, and keeps its logins.
-type pushing struct {
-	session *registry.Client
-	mu      sync.Mutex
-	pushers map[string]*pusher
+// Session writes to repositories, and keeps its logins.
+type Session struct {
+	session      *registry.Client
+	mu           sync.Mutex
+	repositories map[string]*Repository
 }
 
-func newPushing(s *registry.Client) *pushing {
-	return &pushing{session: s, pushers: map[string]*pusher{}}
+func New(s *registry.Client) *Session {
+	return &Session{session: s, repositories: map[string]*Repository{}}
 }
 
-// sentBytes counts what went to all repositories, also in vain.
-func (s *pushing) sentBytes() (n int64) {
+// SentBytes counts what went to all repositories, also in vain.
+func (s *Session) SentBytes() (n int64) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	for _, p := range s.pushers {
-		n += p.bytes.Load()
+	for _, p := range s.repositories {
+		n += p.Bytes.Load()
 	}
 	return n
 }
 
-// pusher writes to one repository.
-type pusher struct {
-	session *registry.Client
-	repo    name.Repository
-	client  *http.Client
-	bytes   atomic.Int64 // that were sent, also in vain
-	there   sync.Map     // digests of the blobs that this pusher has seen to
+// Repository writes to one repository.
+type Repository struct {
+	session  *registry.Client
+	Repo     name.Repository
+	client   *http.Client
+	Bytes    atomic.Int64 // that were sent, also in vain
+	uploaded sync.Map     // digests of the blobs that this pusher has seen to
 }
 
-// transfer tells how one blob got there.
-type transfer struct {
-	uploaded, mounted bool
+// Transfer tells how one blob got there.
+type Transfer struct {
+	Uploaded, Mounted bool
 	bytes             int64
 }
 
-// to logs in for writing to a repository, and for reading those of its registry that
+// To logs in for writing to a repository, and for reading those of its registry that
 // blobs may be mounted from.
-func (s *pushing) to(ctx context.Context, repo name.Repository, from ...name.Repository) (*pusher, error) {
+func (s *Session) To(ctx context.Context, repo name.Repository, from ...name.Repository) (*Repository, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	if p := s.pushers[repo.Name()]; p != nil {
+	if p := s.repositories[repo.Name()]; p != nil {
 		return p, nil
 	}
 	who, err := authn.Resolve(ctx, s.session.Keys, repo)
@@ -79,14 +79,14 @@ func (s *pushing) to(ctx context.Context, repo name.Repository, from ...name.Rep
 	if err != nil {
 		return nil, err
 	}
-	p := &pusher{session: s.session, repo: repo, client: &http.Client{Transport: wire}}
-	s.pushers[repo.Name()] = p
+	p := &Repository{session: s.session, Repo: repo, client: &http.Client{Transport: wire}}
+	s.repositories[repo.Name()] = p
 	return p, nil
 }
 
 // url is an address below the repository.
-func (p *pusher) url(path string, query url.Values) *url.URL {
-	return &url.URL{Scheme: p.repo.Scheme(), Host: p.repo.RegistryStr(), Path: "/v2/" + p.repo.RepositoryStr() + path, RawQuery: query.Encode()}
+func (p *Repository) url(path string, query url.Values) *url.URL {
+	return &url.URL{Scheme: p.Repo.Scheme(), Host: p.Repo.RegistryStr(), Path: "/v2/" + p.Repo.RepositoryStr() + path, RawQuery: query.Encode()}
 }
 
 // upstream is what a request sends.
@@ -94,22 +94,22 @@ type upstream struct {
 	header http.Header
 	body   io.ReadCloser
 	size   int64 // -1 when it is not known yet
-	again  func() (io.ReadCloser, error)
+	rewind func() (io.ReadCloser, error)
 }
 
-func (p *pusher) do(ctx context.Context, method string, target *url.URL, up *upstream) (*http.Response, error) {
+func (p *Repository) request(ctx context.Context, method string, target *url.URL, up *upstream) (*http.Response, error) {
 	request, err := http.NewRequestWithContext(ctx, method, target.String(), nil)
 	if err != nil {
 		return nil, err
 	}
 	if up != nil {
-		request.Header, request.Body, request.ContentLength, request.GetBody = up.header, up.body, up.size, up.again
+		request.Header, request.Body, request.ContentLength, request.GetBody = up.header, up.body, up.size, up.rewind
 	}
 	return p.client.Do(request)
 }
 
-func (p *pusher) hasBlob(ctx context.Context, digest string) (bool, error) {
-	response, err := p.do(ctx, http.MethodHead, p.url("/blobs/"+digest, nil), nil)
+func (p *Repository) hasBlob(ctx context.Context, digest string) (bool, error) {
+	response, err := p.request(ctx, http.MethodHead, p.url("/blobs/"+digest, nil), nil)
 	if err != nil {
 		return false, err
 	}
@@ -120,38 +120,38 @@ func (p *pusher) hasBlob(ctx context.Context, digest string) (bool, error) {
 	return response.StatusCode == http.StatusOK, nil
 }
 
-// blob brings one blob into the repository.
-func (p *pusher) blob(ctx context.Context, b blob) (transfer, error) {
-	var sent transfer
-	if _, there := p.there.Load(b.digest); there && !b.again {
+// Blob brings one blob into the repository.
+func (p *Repository) Blob(ctx context.Context, b Blob) (Transfer, error) {
+	var sent Transfer
+	if _, there := p.uploaded.Load(b.Digest); there && !b.force {
 		return sent, nil
 	}
-	b.from = slices.DeleteFunc(slices.Clone(b.from), func(from name.Repository) bool {
-		return from.RegistryStr() != p.repo.RegistryStr() || from.Name() == p.repo.Name()
+	b.From = slices.DeleteFunc(slices.Clone(b.From), func(from name.Repository) bool {
+		return from.RegistryStr() != p.Repo.RegistryStr() || from.Name() == p.Repo.Name()
 	})
-	u := &upload{blob: &b, pusher: p}
-	err := p.session.Retry.WhileMoving(ctx, "upload of "+b.digest, func() (int64, error) {
+	u := &upload{Blob: &b, pusher: p}
+	err := p.session.Retry.WhileMoving(ctx, "upload of "+b.Digest, func() (int64, error) {
 		err := u.try(ctx, &sent)
 		return u.offset, err
 	})
-	p.bytes.Add(sent.bytes)
-	sent.uploaded = err == nil && !sent.mounted && sent.bytes > 0
+	p.Bytes.Add(sent.bytes)
+	sent.Uploaded = err == nil && !sent.Mounted && sent.bytes > 0
 	if err == nil {
-		p.there.Store(b.digest, true)
+		p.uploaded.Store(b.Digest, true)
 	}
 	return sent, err
 }
 
-// manifest puts a manifest under a digest or a tag.
-func (p *pusher) manifest(ctx context.Context, reference string, mediaType types.MediaType, raw []byte) error {
+// Manifest puts a manifest under a digest or a tag.
+func (p *Repository) Manifest(ctx context.Context, reference string, mediaType types.MediaType, raw []byte) error {
 	return p.session.Retry.Do(ctx, "writing manifest "+reference, func() error {
 		up := &upstream{
 			header: http.Header{"Content-Type": {string(mediaType)}},
 			body:   io.NopCloser(bytes.NewReader(raw)), size: int64(len(raw)),
-			again: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil },
+			rewind: func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(raw)), nil },
 		}
-		response, err := p.do(ctx, http.MethodPut, p.url("/manifests/"+reference, nil), up)
-		p.bytes.Add(int64(len(raw)))
+		response, err := p.request(ctx, http.MethodPut, p.url("/manifests/"+reference, nil), up)
+		p.Bytes.Add(int64(len(raw)))
 		if err != nil {
 			return err
 		}

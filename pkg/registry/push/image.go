@@ -1,4 +1,4 @@
-package build
+package push
 
 import (
 	"bytes"
@@ -14,15 +14,15 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// described is an image or an index.
-type described interface {
+// Described is an image or an index.
+type Described interface {
 	RawManifest() ([]byte, error)
 	MediaType() (types.MediaType, error)
 }
 
-// imageBlobs are the layers and the configuration of an image. The layers may be
+// ImageBlobs are the layers and the configuration of an image. The layers may be
 // mounted from the given repositories.
-func imageBlobs(image v1.Image, from ...name.Repository) ([]blob, error) {
+func ImageBlobs(image v1.Image, from ...name.Repository) ([]Blob, error) {
 	manifest, err := image.Manifest()
 	if err != nil {
 		return nil, err
@@ -31,7 +31,7 @@ func imageBlobs(image v1.Image, from ...name.Repository) ([]blob, error) {
 	if err != nil {
 		return nil, err
 	}
-	blobs := []blob{bytesBlob(manifest.Config, config)}
+	blobs := []Blob{bytesBlob(manifest.Config, config)}
 	seen := map[v1.Hash]bool{}
 	for _, d := range manifest.Layers {
 		if seen[d.Digest] || !d.MediaType.IsDistributable() {
@@ -42,19 +42,19 @@ func imageBlobs(image v1.Image, from ...name.Repository) ([]blob, error) {
 		if err != nil {
 			return nil, err
 		}
-		blobs = append(blobs, layerBlob(d, layer, from))
+		blobs = append(blobs, LayerBlob(d, layer, from))
 	}
 	return blobs, nil
 }
 
-func bytesBlob(d v1.Descriptor, content []byte) blob {
-	return blob{digest: d.Digest.String(), size: d.Size, open: func(offset int64) (io.ReadCloser, error) {
+func bytesBlob(d v1.Descriptor, content []byte) Blob {
+	return Blob{Digest: d.Digest.String(), Size: d.Size, Open: func(offset int64) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(content[offset:])), nil
 	}}
 }
 
-func layerBlob(d v1.Descriptor, layer v1.Layer, from []name.Repository) blob {
-	return blob{digest: d.Digest.String(), size: d.Size, from: from, open: func(offset int64) (io.ReadCloser, error) {
+func LayerBlob(d v1.Descriptor, layer v1.Layer, from []name.Repository) Blob {
+	return Blob{Digest: d.Digest.String(), Size: d.Size, From: from, Open: func(offset int64) (io.ReadCloser, error) {
 		body, err := layer.Compressed()
 		if err != nil {
 			return nil, err
@@ -67,10 +67,10 @@ func layerBlob(d v1.Descriptor, layer v1.Layer, from []name.Repository) blob {
 	}}
 }
 
-// image brings an image into the repository, its blobs before its manifest, and
+// Image brings an image into the repository, its blobs before its manifest, and
 // tells how each blob got there. It is written under the reference, which is its
 // digest unless it is for a tag.
-func (p *pusher) image(ctx context.Context, image described, blobs []blob, reference string) (map[string]transfer, error) {
+func (p *Repository) Image(ctx context.Context, image Described, blobs []Blob, reference string) (map[string]Transfer, error) {
 	raw, err := image.RawManifest()
 	if err != nil {
 		return nil, err
@@ -79,22 +79,22 @@ func (p *pusher) image(ctx context.Context, image described, blobs []blob, refer
 	if err != nil {
 		return nil, err
 	}
-	all := map[string]transfer{}
+	all := map[string]Transfer{}
 	attempt := 0
 	// A registry that has lost, or not yet found, what it said to have.
 	err = p.session.Retry.DoIf(ctx, "writing manifest "+reference, blobUnknown, func() error {
 		for i := range blobs {
-			blobs[i].again = attempt > 1
+			blobs[i].force = attempt > 1
 		}
 		attempt++
-		sent, err := p.blobs(ctx, blobs)
+		sent, err := p.Blobs(ctx, blobs)
 		for digest, t := range sent {
-			t.uploaded = t.uploaded || all[digest].uploaded
-			t.mounted = t.mounted || all[digest].mounted
+			t.Uploaded = t.Uploaded || all[digest].Uploaded
+			t.Mounted = t.Mounted || all[digest].Mounted
 			all[digest] = t
 		}
 		if err == nil && !p.hasManifest(ctx, reference) {
-			err = p.manifest(ctx, reference, mediaType, raw)
+			err = p.Manifest(ctx, reference, mediaType, raw)
 		}
 		return err
 	})
@@ -103,31 +103,31 @@ func (p *pusher) image(ctx context.Context, image described, blobs []blob, refer
 
 // hasManifest reports whether a manifest is there already; one that is wanted under a
 // tag is written in any case.
-func (p *pusher) hasManifest(ctx context.Context, reference string) bool {
+func (p *Repository) hasManifest(ctx context.Context, reference string) bool {
 	if !strings.HasPrefix(reference, "sha256:") {
 		return false
 	}
-	_, err := p.session.Head(ctx, p.repo.Digest(reference))
+	_, err := p.session.Head(ctx, p.Repo.Digest(reference))
 	return err == nil
 }
 
-// blobs uploads what the repository lacks, several at a time.
-func (p *pusher) blobs(ctx context.Context, blobs []blob) (map[string]transfer, error) {
-	sent := make([]transfer, len(blobs))
+// Blobs uploads what the repository lacks, several at a time.
+func (p *Repository) Blobs(ctx context.Context, blobs []Blob) (map[string]Transfer, error) {
+	sent := make([]Transfer, len(blobs))
 	group, ctx := errgroup.WithContext(ctx)
 	group.SetLimit(parallelTransfers)
 	for i, b := range blobs {
 		group.Go(func() error {
 			return record.Guard(func() (err error) {
-				sent[i], err = p.blob(ctx, b)
+				sent[i], err = p.Blob(ctx, b)
 				return err
 			})
 		})
 	}
 	err := group.Wait()
-	result := map[string]transfer{}
+	result := map[string]Transfer{}
 	for i, b := range blobs {
-		result[b.digest] = sent[i]
+		result[b.Digest] = sent[i]
 	}
 	return result, err
 }
