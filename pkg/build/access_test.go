@@ -64,5 +64,14 @@ func TestWhatARegistryLostIsSentAgain(t *testing.T) {
 	result, err := Build(t.Context(), options(writeTree(t, backstage()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1)))
 	require.NoError(t, err)
 	require.Equal(t, 2, result.Retries)
-	complete(t, result)
+	registrytest.Complete(t, result.Image)
+}
+
+func TestARepositorysNameIsWrittenSmallWhereItIsPushedTo(t *testing.T) {
+	host := registrytest.Serve(t, nil)
+	o := options(writeTree(t, backstage()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
+	o.Repository = host + "/Team/Backstage"
+	result, err := Build(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, host+"/team/backstage", result.Image.Repository)
 }

@@ -7,7 +7,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -64,35 +63,6 @@ func prepared(source, host, base string) Options {
 	return o
 }
 
-// traffic notes what a registry is asked for.
-type traffic struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (r *traffic) see(request *http.Request) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.lines = append(r.lines, request.Method+" "+request.URL.RequestURI())
-}
-
-func (r *traffic) reset() { r.mu.Lock(); r.lines = nil; r.mu.Unlock() }
-
-func (r *traffic) with(parts ...string) (found []string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, line := range r.lines {
-		all := true
-		for _, part := range parts {
-			all = all && strings.Contains(line, part)
-		}
-		if all {
-			found = append(found, line)
-		}
-	}
-	return found
-}
-
 func dependenciesOf(t *testing.T, r Result) Layer {
 	t.Helper()
 	for _, l := range r.Layers {
@@ -108,8 +78,8 @@ func TestUnchangedDependenciesAreTakenByReference(t *testing.T) {
 	called := installer(t, "npm", "package-lock.json")
 	t.Setenv("COSIGN_PASSWORD", "secret")
 	t.Setenv("STAGECREW_SIGN_KEY", "secret")
-	seen := &traffic{}
-	host := registrytest.Serve(t, seen.see)
+	seen := &registrytest.Traffic{}
+	host := registrytest.Serve(t, seen.See)
 	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
 	files := unprepared()
 	first, err := Build(t.Context(), prepared(writeTree(t, files), host, base))
@@ -126,7 +96,7 @@ func TestUnchangedDependenciesAreTakenByReference(t *testing.T) {
 	require.False(t, layer.Reused)
 	require.Len(t, layer.Key, 64)
 
-	seen.reset()
+	seen.Reset()
 	files["packages/backend/dist/index.cjs.js"] += "// changed\n"
 	second, err := Build(t.Context(), prepared(writeTree(t, files), host, base))
 	require.NoError(t, err)
@@ -135,9 +105,9 @@ func TestUnchangedDependenciesAreTakenByReference(t *testing.T) {
 	require.True(t, again.Reused)
 	require.False(t, again.Uploaded)
 	require.Equal(t, layer.Digest, again.Digest)
-	require.Empty(t, seen.with("GET", layer.Digest), "the layer is not read")
-	require.Len(t, seen.with("PUT", "blobs/uploads"), 2, "the application's layer and the image's configuration")
-	require.Len(t, seen.with("PUT", "manifests/"), 1)
+	require.Empty(t, seen.With("GET", layer.Digest), "the layer is not read")
+	require.Len(t, seen.With("PUT", "blobs/uploads"), 2, "the application's layer and the image's configuration")
+	require.Len(t, seen.With("PUT", "manifests/"), 1)
 	require.Less(t, second.Sent, int64(6000))
 
 	image := registrytest.Pull(t, second.Image)
@@ -244,8 +214,8 @@ func TestInstalledDependenciesAreKnownByTheInstallersList(t *testing.T) {
 
 func TestALayerIsTakenFromAnotherRepository(t *testing.T) {
 	installer(t, "npm", "package-lock.json")
-	seen := &traffic{}
-	host := registrytest.Serve(t, seen.see)
+	seen := &registrytest.Traffic{}
+	host := registrytest.Serve(t, seen.See)
 	there := registrytest.Serve(t, nil)
 	for _, c := range []struct{ name, cache string }{{"of the same registry", host + "/team/cache"}, {"of another registry", there + "/team/cache"}} {
 		t.Run(c.name, func(t *testing.T) {
@@ -259,30 +229,14 @@ func TestALayerIsTakenFromAnotherRepository(t *testing.T) {
 			require.Empty(t, first.Warnings)
 			layer := dependenciesOf(t, first)
 			o.Repository = host + "/two/" + strings.ReplaceAll(c.name, " ", "-")
-			seen.reset()
+			seen.Reset()
 			second, err := Build(t.Context(), o)
 			require.NoError(t, err)
 			require.Equal(t, layer.Digest, dependenciesOf(t, second).Digest)
 			require.True(t, dependenciesOf(t, second).Reused)
 			require.Equal(t, first.Image.Digest, second.Image.Digest)
-			complete(t, second)
+			registrytest.Complete(t, second.Image)
 		})
-	}
-}
-
-// complete reads all that an image consists of.
-func complete(t *testing.T, r Result) {
-	t.Helper()
-	layers, err := registrytest.Pull(t, r.Image).Layers()
-	require.NoError(t, err)
-	for _, l := range layers {
-		body, err := l.Compressed()
-		require.NoError(t, err)
-		want, err := l.Digest()
-		require.NoError(t, err)
-		got, _, err := v1.SHA256(body)
-		require.NoError(t, err)
-		require.Equal(t, want, got)
 	}
 }
 
@@ -359,9 +313,9 @@ func TestTroubleWithEarlierLayersIsNoTroubleForTheImage(t *testing.T) {
 func TestALayerOfAnotherRepositoryIsLinkedByTheRegistry(t *testing.T) {
 	installer(t, "npm", "package-lock.json")
 	registry := registrytest.Handler()
-	seen := &traffic{}
+	seen := &registrytest.Traffic{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		seen.see(r)
+		seen.See(r)
 		here := strings.Contains(r.URL.Path, "/two/")
 		switch {
 		case here && r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/blobs/"):
@@ -379,11 +333,11 @@ func TestALayerOfAnotherRepositoryIsLinkedByTheRegistry(t *testing.T) {
 	first, err := Build(t.Context(), o)
 	require.NoError(t, err)
 	o.Repository = host + "/two/app"
-	seen.reset()
+	seen.Reset()
 	second, err := Build(t.Context(), o)
 	require.NoError(t, err)
 	layer := dependenciesOf(t, second)
 	require.Equal(t, dependenciesOf(t, first).Digest, layer.Digest)
 	require.True(t, layer.Mounted && layer.Reused && !layer.Uploaded)
-	require.Empty(t, seen.with("GET", layer.Digest), "its bytes do not travel")
+	require.Empty(t, seen.With("GET", layer.Digest), "its bytes do not travel")
 }

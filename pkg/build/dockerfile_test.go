@@ -45,7 +45,7 @@ cp $here/answer "$metadata"
 
 func dockerfileOptions(t *testing.T, host string) (Options, record.Image) {
 	t.Helper()
-	pushPlatforms(t, host, "amd64", "arm64")
+	registrytest.PushPlatforms(t, host, "amd64", "arm64")
 	image := registrytest.Find(t, host+"/library/node:many")
 	dir := writeTree(t, map[string]string{"deploy/Dockerfile": "FROM scratch\n"})
 	return Options{

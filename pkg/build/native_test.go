@@ -9,11 +9,7 @@ import (
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -54,7 +50,7 @@ func TestNativeModulesDecideWhichPlatformsATreeServes(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			host := registrytest.Serve(t, nil)
-			base := pushPlatforms(t, host, "amd64", "arm64")
+			base := registrytest.PushPlatforms(t, host, "amd64", "arm64")
 			for _, platform := range []string{"linux/amd64", "linux/arm64"} {
 				files := backstage()
 				for name, content := range c.files {
@@ -75,25 +71,10 @@ func TestNativeModulesDecideWhichPlatformsATreeServes(t *testing.T) {
 	}
 }
 
-// pushPlatforms puts a base image of several platforms there.
-func pushPlatforms(t *testing.T, host string, architectures ...string) string {
-	t.Helper()
-	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
-	for _, architecture := range architectures {
-		image, err := mutate.ConfigFile(registrytest.EmptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: architecture, RootFS: registrytest.RootFS(t, registrytest.EmptyImage(t)), Config: v1.Config{Env: []string{"NODE_VERSION=24.1.0"}}})
-		require.NoError(t, err)
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: architecture}}})
-	}
-	ref, err := name.ParseReference(host + "/library/node:many")
-	require.NoError(t, err)
-	require.NoError(t, remote.WriteIndex(ref, index))
-	return ref.String()
-}
-
 func TestSeveralPlatformsShareATreeWithoutNativeModules(t *testing.T) {
 	called := installer(t, "npm", "package-lock.json")
 	host := registrytest.Serve(t, nil)
-	o := prepared(writeTree(t, unprepared()), host, pushPlatforms(t, host, "amd64", "arm64", "s390x"))
+	o := prepared(writeTree(t, unprepared()), host, registrytest.PushPlatforms(t, host, "amd64", "arm64", "s390x"))
 	o.Platform = "linux/amd64, linux/arm64"
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
@@ -135,7 +116,7 @@ func TestSeveralPlatformsShareATreeWithoutNativeModules(t *testing.T) {
 
 func TestEachPlatformCanHaveATreeOfItsOwn(t *testing.T) {
 	host := registrytest.Serve(t, nil)
-	base := pushPlatforms(t, host, "amd64", "arm64")
+	base := registrytest.PushPlatforms(t, host, "amd64", "arm64")
 	source := unprepared()
 	o := options("", host, base)
 	o.Platform, o.Trees = "linux/amd64,linux/arm64", map[string]string{}

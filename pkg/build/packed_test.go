@@ -2,15 +2,10 @@ package build
 
 import (
 	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -19,42 +14,6 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
-
-// packFiles makes a .tar.gz; "-> x" is a link, "mode 755" a file with that mode. The
-// order is that of the names.
-func packFiles(t *testing.T, files map[string]string) string {
-	t.Helper()
-	var out bytes.Buffer
-	zipped := gzip.NewWriter(&out)
-	w := tar.NewWriter(zipped)
-	names := make([]string, 0, len(files))
-	for name := range files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		h := &tar.Header{Name: name, Mode: 0o644, Typeflag: tar.TypeReg, Size: int64(len(files[name]))}
-		if target, ok := strings.CutPrefix(files[name], "-> "); ok {
-			h.Typeflag, h.Linkname, h.Size = tar.TypeSymlink, target, 0
-		}
-		if mode, ok := strings.CutPrefix(files[name], "mode "); ok {
-			bits, err := strconv.ParseInt(mode, 8, 64)
-			require.NoError(t, err)
-			h.Mode = bits
-		}
-		if files[name] == "device" {
-			h.Typeflag, h.Size = tar.TypeChar, 0
-		}
-		require.NoError(t, w.WriteHeader(h))
-		if h.Size > 0 {
-			_, err := w.Write([]byte(files[name]))
-			require.NoError(t, err)
-		}
-	}
-	require.NoError(t, w.Close())
-	require.NoError(t, zipped.Close())
-	return out.String()
-}
 
 // packed is what `yarn build:backend` leaves in a workspace whose dependencies are
 // installed for development.
@@ -87,8 +46,8 @@ func packed(t *testing.T) map[string]string {
 		"packages/backend/templates/a.yaml": "a: b\n",
 		"packages/ui/package.json":          `{"name":"ui"}`,
 		"packages/ui/fixture":               "-> /somewhere/else",
-		skeletonArchive:                     packFiles(t, skeleton),
-		bundleArchive:                       packFiles(t, bundle),
+		skeletonArchive:                     registrytest.PackFiles(t, skeleton),
+		bundleArchive:                       registrytest.PackFiles(t, bundle),
 	}
 }
 
@@ -162,7 +121,7 @@ func TestNpmIsGivenEachPackageThatItsLockfileNames(t *testing.T) {
 }
 
 func TestUnpackedFilesStayExecutable(t *testing.T) {
-	root, err := os.OpenRoot(writeTree(t, map[string]string{"x.tar.gz": packFiles(t, map[string]string{"run": "mode 755", "read": "mode 444", "link": "-> run"})}))
+	root, err := os.OpenRoot(writeTree(t, map[string]string{"x.tar.gz": registrytest.PackFiles(t, map[string]string{"run": "mode 755", "read": "mode 444", "link": "-> run"})}))
 	require.NoError(t, err)
 	defer root.Close()
 	require.NoError(t, unpack(root, root, "x.tar.gz"))
@@ -187,7 +146,7 @@ func TestTheSkeletonDecidesWhatIsInstalled(t *testing.T) {
 	want := key(files)
 	files["packages/app/package.json"] = `{"name":"app","dependencies":{"react":"2"}}`
 	require.Equal(t, want, key(files), "what only the browser needs")
-	files[skeletonArchive] = packFiles(t, map[string]string{"packages/backend/package.json": `{"dependencies":{"pg":"2"}}`})
+	files[skeletonArchive] = registrytest.PackFiles(t, map[string]string{"packages/backend/package.json": `{"dependencies":{"pg":"2"}}`})
 	require.NotEqual(t, want, key(files))
 }
 
@@ -205,7 +164,7 @@ func TestAnArchiveCannotLeaveItsFolder(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.Mkdir(filepath.Join(dir, "a"), 0o755))
-			source, err := os.OpenRoot(writeTree(t, map[string]string{"x.tar.gz": packFiles(t, c.files)}))
+			source, err := os.OpenRoot(writeTree(t, map[string]string{"x.tar.gz": registrytest.PackFiles(t, c.files)}))
 			require.NoError(t, err)
 			defer source.Close()
 			target, err := os.OpenRoot(filepath.Join(dir, "a"))

@@ -180,7 +180,7 @@ func pushThrough(t *testing.T, calm, stormy string) bool {
 	}
 	require.Equal(t, old.String(), now(), "building moves no tag")
 	result.Image.Repository = calm + "/team/backstage"
-	complete(t, result)
+	registrytest.Complete(t, result.Image)
 
 	result.Image.Repository = o.Repository
 	moved, err := MoveTags(t.Context(), o.Images, result.Image, []TagMove{{Tag: "1.0.0", Fixed: true}, {Tag: "latest"}})

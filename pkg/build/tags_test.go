@@ -5,6 +5,7 @@ import (
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
@@ -19,6 +20,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 func TestTheTagsOfAnImageFollowFromWhatIsKnownAboutIt(t *testing.T) {
@@ -85,7 +87,7 @@ func release(t *testing.T, repository, version string) (record.Image, []record.M
 	image := released(t, repository, version)
 	moves, err := TagRules{Version: version}.Moves()
 	require.NoError(t, err)
-	moved, err := MoveTags(t.Context(), hasty, image, moves)
+	moved, err := MoveTags(t.Context(), briskly, image, moves)
 	return image, moved, err
 }
 
@@ -123,7 +125,7 @@ func TestTagsOfReleasesGoForwardOnly(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{newer.Digest}, tagsOf(t, repository, "2.0"), "10 is more than 9")
 
-	again, err := MoveTags(t.Context(), hasty, newer, []TagMove{{Tag: "latest", Forward: true, Version: "2.0.10"}, {Tag: "2.0.10", Fixed: true}})
+	again, err := MoveTags(t.Context(), briskly, newer, []TagMove{{Tag: "latest", Forward: true, Version: "2.0.10"}, {Tag: "2.0.10", Fixed: true}})
 	require.NoError(t, err)
 	require.Equal(t, []record.MovedTag{{Tag: "latest", Here: true, From: newer.Digest}, {Tag: "2.0.10", Here: true, From: newer.Digest}}, again, "a second run has nothing to do")
 }
@@ -135,7 +137,7 @@ func TestAVersionIsNotTakenToAnotherImage(t *testing.T) {
 	other := released(t, repository, "1.0.0 but other bytes")
 	moves, err := TagRules{Version: "1.0.0", Branch: "main"}.Moves()
 	require.NoError(t, err)
-	moved, err := MoveTags(t.Context(), hasty, other, moves)
+	moved, err := MoveTags(t.Context(), briskly, other, moves)
 	require.ErrorContains(t, err, "[build/version-taken]")
 	require.Equal(t, record.KindRefused, record.KindOf(err))
 	require.Empty(t, moved)
@@ -209,21 +211,6 @@ func TestTheListTellsHowFarTaggingCame(t *testing.T) {
 	require.Equal(t, "1", moved[2].Tag)
 }
 
-func TestARepositorysNameIsWrittenSmall(t *testing.T) {
-	got, err := registry.RepositoryName("ghcr.io/MyOrg/Backstage-Production")
-	require.NoError(t, err)
-	require.Equal(t, "ghcr.io/myorg/backstage-production", got)
-	_, err = registry.RepositoryName("backstage")
-	require.ErrorContains(t, err, "[build/options]")
-
-	host := registrytest.Serve(t, nil)
-	o := options(writeTree(t, backstage()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
-	o.Repository = host + "/Team/Backstage"
-	result, err := Build(t.Context(), o)
-	require.NoError(t, err)
-	require.Equal(t, host+"/team/backstage", result.Image.Repository)
-}
-
 func TestAFurtherTagThatTheVersionGivesAnywayKeepsItsRule(t *testing.T) {
 	moves, err := TagRules{Version: "1.2.3", Further: []string{"1.2.3", "latest", "blue", "blue"}}.Moves()
 	require.NoError(t, err)
@@ -241,7 +228,7 @@ func TestATagOfWhatIsNotThereIsRefused(t *testing.T) {
 		{"an image that is not there", "sha256:" + strings.Repeat("0", 64), "1", "[build/image-not-found]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := MoveTags(t.Context(), hasty, record.Image{Repository: repository, Digest: c.digest}, []TagMove{{Tag: c.tag}})
+			_, err := MoveTags(t.Context(), briskly, record.Image{Repository: repository, Digest: c.digest}, []TagMove{{Tag: c.tag}})
 			require.ErrorContains(t, err, c.code)
 		})
 	}
@@ -264,3 +251,6 @@ func FuzzTagRules(f *testing.F) {
 		}
 	})
 }
+
+// briskly does not make a test wait.
+var briskly = registry.Access{Insecure: []string{"127.0.0.1"}, Retry: retry.Policy{Attempts: 3, First: time.Millisecond, Longest: 5 * time.Millisecond}}

@@ -32,7 +32,7 @@ func results(checks []record.Check) map[string]string {
 
 func TestABuiltImageIsValid(t *testing.T) {
 	host := registrytest.Serve(t, nil)
-	o := options(writeTree(t, backstage()), host, pushPlatforms(t, host, "amd64", "arm64"))
+	o := options(writeTree(t, backstage()), host, registrytest.PushPlatforms(t, host, "amd64", "arm64"))
 	o.Platform = "linux/arm64,linux/amd64"
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
@@ -48,7 +48,7 @@ func TestABuiltImageIsValid(t *testing.T) {
 // layerOf packs files as an image's layer; "setuid" is a file with that mode.
 func layerOf(t *testing.T, files map[string]string) v1.Layer {
 	t.Helper()
-	zipped := packFiles(t, files)
+	zipped := registrytest.PackFiles(t, files)
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(zipped)), nil }, tarball.WithMediaType(types.OCILayer))
 	require.NoError(t, err)
 	return layer

@@ -56,3 +56,12 @@ func TestAddressesAreShownWithoutTheirSignatures(t *testing.T) {
 
 // brisk does not make a test wait.
 var brisk = Access{Insecure: []string{"127.0.0.1"}, Retry: retry.Policy{Attempts: 3, First: time.Millisecond, Longest: 5 * time.Millisecond}}
+
+func TestARepositorysNameIsWrittenSmall(t *testing.T) {
+	got, err := RepositoryName("ghcr.io/MyOrg/Backstage-Production")
+	require.NoError(t, err)
+	require.Equal(t, "ghcr.io/myorg/backstage-production", got)
+	_, err = RepositoryName("backstage")
+	require.ErrorContains(t, err, "[build/options]")
+
+}
