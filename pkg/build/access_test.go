@@ -15,6 +15,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
+	"github.com/stagecrew/stagecrew/pkg/tags"
 )
 
 func TestCredentialsThatWereGivenAreUsedForTheirHost(t *testing.T) {
@@ -26,7 +27,7 @@ func TestCredentialsThatWereGivenAreUsedForTheirHost(t *testing.T) {
 	o.Images.Credentials = []registry.Credentials{{Host: "other.example.com", Username: "you", Password: "x"}, {Host: closed, Username: "me", Password: "secret"}}
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
-	_, err = MoveTags(t.Context(), o.Images, result.Image, []TagMove{{Tag: "1"}})
+	_, err = tags.Apply(t.Context(), o.Images, result.Image, []tags.Move{{Tag: "1"}})
 	require.NoError(t, err)
 	require.Equal(t, result.Image, registrytest.Find(t, closed+"/team/backstage:1", remote.WithAuthFromKeychain(o.Images.Keychain())))
 

@@ -26,6 +26,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
+	"github.com/stagecrew/stagecrew/pkg/tags"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
@@ -193,7 +194,7 @@ func TestATagMovesWithoutChangingTheDigest(t *testing.T) {
 	for range 2 {
 		result, err := Build(t.Context(), o)
 		require.NoError(t, err)
-		_, err = MoveTags(t.Context(), hasty, result.Image, []TagMove{{Tag: "nightly"}})
+		_, err = tags.Apply(t.Context(), hasty, result.Image, []tags.Move{{Tag: "nightly"}})
 		require.NoError(t, err)
 		require.Equal(t, result.Image, registrytest.Find(t, o.Repository+":nightly"))
 		o.Version = "1.0.1"

@@ -23,6 +23,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 	"github.com/stagecrew/stagecrew/pkg/retry"
+	"github.com/stagecrew/stagecrew/pkg/tags"
 )
 
 // failing stands before a registry and fails at random, the same way for the same
@@ -183,7 +184,7 @@ func pushThrough(t *testing.T, calm, stormy string) bool {
 	registrytest.Complete(t, result.Image)
 
 	result.Image.Repository = o.Repository
-	moved, err := MoveTags(t.Context(), o.Images, result.Image, []TagMove{{Tag: "1.0.0", Fixed: true}, {Tag: "latest"}})
+	moved, err := tags.Apply(t.Context(), o.Images, result.Image, []tags.Move{{Tag: "1.0.0", Fixed: true}, {Tag: "latest"}})
 	if err != nil {
 		clear(t, err)
 		require.Less(t, len(moved), 2)

@@ -1,4 +1,4 @@
-package build
+package tags
 
 import (
 	"net/http"
@@ -27,27 +27,27 @@ func TestTheTagsOfAnImageFollowFromWhatIsKnownAboutIt(t *testing.T) {
 	const commit = "0123456789abcdef0123456789abcdef01234567"
 	for _, c := range []struct {
 		name  string
-		rules TagRules
+		rules Rules
 		want  string // "!" is fixed, ">" forward only
 		err   string
 	}{
-		{"nothing", TagRules{}, "", ""},
-		{"a version", TagRules{Version: "1.2.3"}, "1.2.3! 1.2> 1> latest>", ""},
-		{"a pushed tag", TagRules{Version: "refs/tags/v1.2.3"}, "1.2.3! 1.2> 1> latest>", ""},
-		{"a version before 1", TagRules{Version: "v0.2.3"}, "0.2.3! 0.2> latest>", ""},
-		{"a pre-release", TagRules{Version: "1.2.3-rc.1"}, "1.2.3-rc.1!", ""},
-		{"build metadata", TagRules{Version: "1.2.3+7"}, "1.2.3_7! 1.2> 1> latest>", ""},
-		{"everything", TagRules{Version: "10.0.1", Commit: commit, Branch: "main", Further: []string{"Nightly"}}, "sha-0123456 main Nightly 10.0.1! 10.0> 10> latest>", ""},
-		{"a branch with a folder", TagRules{Branch: "refs/heads/Feature/ABC_1 #2"}, "feature-abc_1-2", ""},
-		{"half a version", TagRules{Version: "1.2"}, "", "want a semantic version"},
-		{"no version", TagRules{Version: "refs/tags/nightly"}, "", "want a semantic version"},
-		{"a leading zero", TagRules{Version: "1.02.3"}, "", "want a semantic version"},
-		{"a branch like a release", TagRules{Branch: "1.2"}, "", "that of a release"},
-		{"a branch like latest", TagRules{Branch: "Latest"}, "", "that of a release"},
-		{"a branch of odd characters only", TagRules{Branch: "###"}, "", `tag ""`},
-		{"a short commit", TagRules{Commit: "0123456"}, "", "want the full id"},
-		{"a tag that cannot be one", TagRules{Further: []string{"a b"}}, "", `tag "a b"`},
-		{"a tag of the cache", TagRules{Further: []string{"stagecrew-cache-1"}}, "", "keep layers"},
+		{"nothing", Rules{}, "", ""},
+		{"a version", Rules{Version: "1.2.3"}, "1.2.3! 1.2> 1> latest>", ""},
+		{"a pushed tag", Rules{Version: "refs/tags/v1.2.3"}, "1.2.3! 1.2> 1> latest>", ""},
+		{"a version before 1", Rules{Version: "v0.2.3"}, "0.2.3! 0.2> latest>", ""},
+		{"a pre-release", Rules{Version: "1.2.3-rc.1"}, "1.2.3-rc.1!", ""},
+		{"build metadata", Rules{Version: "1.2.3+7"}, "1.2.3_7! 1.2> 1> latest>", ""},
+		{"everything", Rules{Version: "10.0.1", Commit: commit, Branch: "main", Further: []string{"Nightly"}}, "sha-0123456 main Nightly 10.0.1! 10.0> 10> latest>", ""},
+		{"a branch with a folder", Rules{Branch: "refs/heads/Feature/ABC_1 #2"}, "feature-abc_1-2", ""},
+		{"half a version", Rules{Version: "1.2"}, "", "want a semantic version"},
+		{"no version", Rules{Version: "refs/tags/nightly"}, "", "want a semantic version"},
+		{"a leading zero", Rules{Version: "1.02.3"}, "", "want a semantic version"},
+		{"a branch like a release", Rules{Branch: "1.2"}, "", "that of a release"},
+		{"a branch like latest", Rules{Branch: "Latest"}, "", "that of a release"},
+		{"a branch of odd characters only", Rules{Branch: "###"}, "", `tag ""`},
+		{"a short commit", Rules{Commit: "0123456"}, "", "want the full id"},
+		{"a tag that cannot be one", Rules{Further: []string{"a b"}}, "", `tag "a b"`},
+		{"a tag of the cache", Rules{Further: []string{"stagecrew-cache-1"}}, "", "keep layers"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			moves, err := c.rules.Moves()
@@ -85,9 +85,9 @@ func released(t *testing.T, repository, version string) record.Image {
 func release(t *testing.T, repository, version string) (record.Image, []record.MovedTag, error) {
 	t.Helper()
 	image := released(t, repository, version)
-	moves, err := TagRules{Version: version}.Moves()
+	moves, err := Rules{Version: version}.Moves()
 	require.NoError(t, err)
-	moved, err := MoveTags(t.Context(), briskly, image, moves)
+	moved, err := Apply(t.Context(), brisk, image, moves)
 	return image, moved, err
 }
 
@@ -125,7 +125,7 @@ func TestTagsOfReleasesGoForwardOnly(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{newer.Digest}, tagsOf(t, repository, "2.0"), "10 is more than 9")
 
-	again, err := MoveTags(t.Context(), briskly, newer, []TagMove{{Tag: "latest", Forward: true, Version: "2.0.10"}, {Tag: "2.0.10", Fixed: true}})
+	again, err := Apply(t.Context(), brisk, newer, []Move{{Tag: "latest", Forward: true, Version: "2.0.10"}, {Tag: "2.0.10", Fixed: true}})
 	require.NoError(t, err)
 	require.Equal(t, []record.MovedTag{{Tag: "latest", Here: true, From: newer.Digest}, {Tag: "2.0.10", Here: true, From: newer.Digest}}, again, "a second run has nothing to do")
 }
@@ -135,9 +135,9 @@ func TestAVersionIsNotTakenToAnotherImage(t *testing.T) {
 	first, _, err := release(t, repository, "1.0.0")
 	require.NoError(t, err)
 	other := released(t, repository, "1.0.0 but other bytes")
-	moves, err := TagRules{Version: "1.0.0", Branch: "main"}.Moves()
+	moves, err := Rules{Version: "1.0.0", Branch: "main"}.Moves()
 	require.NoError(t, err)
-	moved, err := MoveTags(t.Context(), briskly, other, moves)
+	moved, err := Apply(t.Context(), brisk, other, moves)
 	require.ErrorContains(t, err, "[build/version-taken]")
 	require.Equal(t, record.KindRefused, record.KindOf(err))
 	require.Empty(t, moved)
@@ -212,9 +212,9 @@ func TestTheListTellsHowFarTaggingCame(t *testing.T) {
 }
 
 func TestAFurtherTagThatTheVersionGivesAnywayKeepsItsRule(t *testing.T) {
-	moves, err := TagRules{Version: "1.2.3", Further: []string{"1.2.3", "latest", "blue", "blue"}}.Moves()
+	moves, err := Rules{Version: "1.2.3", Further: []string{"1.2.3", "latest", "blue", "blue"}}.Moves()
 	require.NoError(t, err)
-	require.Equal(t, []TagMove{{Tag: "blue"}, {Tag: "1.2.3", Fixed: true, Version: "1.2.3"}, {Tag: "1.2", Forward: true, Version: "1.2.3"},
+	require.Equal(t, []Move{{Tag: "blue"}, {Tag: "1.2.3", Fixed: true, Version: "1.2.3"}, {Tag: "1.2", Forward: true, Version: "1.2.3"},
 		{Tag: "1", Forward: true, Version: "1.2.3"}, {Tag: "latest", Forward: true, Version: "1.2.3"}}, moves)
 }
 
@@ -228,7 +228,7 @@ func TestATagOfWhatIsNotThereIsRefused(t *testing.T) {
 		{"an image that is not there", "sha256:" + strings.Repeat("0", 64), "1", "[build/image-not-found]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := MoveTags(t.Context(), briskly, record.Image{Repository: repository, Digest: c.digest}, []TagMove{{Tag: c.tag}})
+			_, err := Apply(t.Context(), brisk, record.Image{Repository: repository, Digest: c.digest}, []Move{{Tag: c.tag}})
 			require.ErrorContains(t, err, c.code)
 		})
 	}
@@ -238,12 +238,12 @@ func FuzzTagRules(f *testing.F) {
 	f.Add("v1.2.3-rc.1+build.5", "feature/Ünîcode", "latest")
 	f.Add("refs/tags/v0.1.0", "main", "1_2")
 	f.Fuzz(func(t *testing.T, version, branch, tag string) {
-		moves, err := TagRules{Version: version, Branch: branch, Further: []string{tag}}.Moves()
+		moves, err := Rules{Version: version, Branch: branch, Further: []string{tag}}.Moves()
 		if err != nil {
 			return
 		}
 		for _, m := range moves {
-			require.NoError(t, checkTag(m.Tag))
+			require.NoError(t, check(m.Tag))
 			if parsed, ok := versionTag(m.Tag); ok {
 				_ = within(parsed, tag)
 				require.Zero(t, compareVersions(parsed, parsed))
@@ -252,5 +252,5 @@ func FuzzTagRules(f *testing.F) {
 	})
 }
 
-// briskly does not make a test wait.
-var briskly = registry.Access{Insecure: []string{"127.0.0.1"}, Retry: retry.Policy{Attempts: 3, First: time.Millisecond, Longest: 5 * time.Millisecond}}
+// brisk does not make a test wait.
+var brisk = registry.Access{Insecure: []string{"127.0.0.1"}, Retry: retry.Policy{Attempts: 3, First: time.Millisecond, Longest: 5 * time.Millisecond}}

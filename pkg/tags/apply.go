@@ -1,4 +1,4 @@
-package build
+package tags
 
 import (
 	"context"
@@ -20,15 +20,15 @@ type mover struct {
 	pushing *push.Session
 }
 
-// MoveTags lets tags of the image's repository point to the image, in the order
+// Apply lets tags of the image's repository point to the image, in the order
 // given. All tags are looked at before the first one is written: a tag that must
 // not change refuses the whole, with none moved. A tag that may only go forward
 // stays where it is when its image has a higher version, by that image's own label,
 // or, without a label, by the other tags of the repository. The list tells how far
 // it came when there is an error.
-func MoveTags(ctx context.Context, images registry.Access, image record.Image, moves []TagMove) ([]record.MovedTag, error) {
+func Apply(ctx context.Context, images registry.Access, image record.Image, moves []Move) ([]record.MovedTag, error) {
 	for _, m := range moves {
-		if err := checkTag(m.Tag); err != nil {
+		if err := check(m.Tag); err != nil {
 			return nil, err
 		}
 	}
@@ -88,7 +88,7 @@ func (s *mover) tag(ctx context.Context, image record.Image, tag string) error {
 }
 
 // decide says what is to become of one tag. It writes nothing.
-func (s *mover) decide(ctx context.Context, image record.Image, m TagMove) (record.MovedTag, error) {
+func (s *mover) decide(ctx context.Context, image record.Image, m Move) (record.MovedTag, error) {
 	result := record.MovedTag{Tag: m.Tag}
 	repo, err := name.NewRepository(image.Repository)
 	if err != nil {
@@ -127,7 +127,7 @@ func (s *mover) decide(ctx context.Context, image record.Image, m TagMove) (reco
 
 // forward compares with the version that the tag has now, or, where that is not
 // known, with the highest one among the repository's tags.
-func (s *mover) forward(ctx context.Context, repo name.Repository, m TagMove, result record.MovedTag, now string) (record.MovedTag, error) {
+func (s *mover) forward(ctx context.Context, repo name.Repository, m Move, result record.MovedTag, now string) (record.MovedTag, error) {
 	whose := "its image is version " + now
 	if now == "" {
 		highest, err := s.highest(ctx, repo, m.Tag)
