@@ -1,4 +1,4 @@
-package build
+package promote
 
 import (
 	"bytes"
@@ -26,10 +26,10 @@ const maxIndexed = 200
 // maxCopied bounds all manifests of one promotion.
 const maxCopied = 1000
 
-// Promote copies an image to another repository, also of another registry, with
+// Image copies an image to another repository, also of another registry, with
 // its digest unchanged, and with its signatures and attestations. Layers that the
 // target has, or can link, do not travel. It writes no tag of a release.
-func Promote(ctx context.Context, images registry.Access, image record.Image, repository string) (record.Image, error) {
+func Image(ctx context.Context, images registry.Access, image record.Image, repository string) (record.Image, error) {
 	repository, err := registry.RepositoryName(repository)
 	if err != nil {
 		return record.Image{}, err
