@@ -2,8 +2,7 @@
 // The layers builder needs no container daemon: it puts one layer each for
 // dependencies, application and configuration on the base image, and takes the
 // dependencies from an earlier build where what determines them is the same. The
-// same inputs give the same digest. The dockerfile builder drives BuildKit. The
-// package also names, copies and looks at images: see [Images].
+// same inputs give the same digest. The dockerfile builder drives BuildKit.
 package build
 
 import (
@@ -67,7 +66,7 @@ type Result struct {
 }
 
 // Build makes the image and pushes it by digest; no tag of a release is written,
-// see [MoveTags]. Errors about the workspace or the options are of kind
+// see pkg/tags. Errors about the workspace or the options are of kind
 // input, errors of a registry of kind unavailable.
 func Build(ctx context.Context, o Options) (Result, error) {
 	if err := o.Validate(); err != nil {

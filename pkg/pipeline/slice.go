@@ -7,11 +7,11 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/stagecrew/stagecrew/pkg/build"
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release"
 	"github.com/stagecrew/stagecrew/pkg/sign"
+	"github.com/stagecrew/stagecrew/pkg/tags"
 )
 
 // slice is the part of the table that one command runs, with what several of its
@@ -31,7 +31,7 @@ type slice struct {
 	gate          func() (gate, error)
 	signOptions   func() (sign.SignOptions, error)
 	verifyOptions func() (sign.VerifyOptions, error)
-	moves         func() ([]build.TagMove, error)
+	moves         func() ([]tags.Move, error)
 }
 
 // Run runs a command: it reads and checks the options of all its stages, and gives

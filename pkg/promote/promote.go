@@ -1,3 +1,5 @@
+// Package promote copies images to other repositories, with their digests unchanged and
+// with what is attached to them.
 package promote
 
 import (

@@ -1,7 +1,8 @@
-// Package registry is how requests get to image registries, for every stage that
-// asks one: encrypted, unless the registry was named as one that is not; through few
-// redirects; over connections on which something moves; and with answers of bounded
-// length.
+// Package registry is how image registries are asked, by every stage that asks one:
+// with which credentials, how often again, what an error means, and which image a
+// reference leads to. Requests go encrypted, unless the registry was named as one that
+// is not; through few redirects; over connections on which something moves; and with
+// answers of bounded length.
 package registry
 
 import (

@@ -1,3 +1,5 @@
+// Package tags says which tags an image gets, and lets them point to it: those of a
+// release go forward only, and a version stays what it was.
 package tags
 
 import (

@@ -1,3 +1,6 @@
+// Package push brings blobs, manifests and whole images to registries: in one request
+// per blob, while it may still be packed, and, when that breaks off, on from where it
+// broke.
 package push
 
 import (
