@@ -33,7 +33,7 @@ func (r *run) baseline(ctx context.Context) event {
 		return r.abort(err)
 	}
 	target, found := r.trusted(ctx)
-	r.result.Release.PreviousGood = target.Number
+	r.result.Release.RollbackTarget = target.Number
 	if !found {
 		r.Log.Warn("no verified-good revision to go back to: a deploy that fails will need a human", "live", live.Number, "verdict", verdictWord(live))
 	}

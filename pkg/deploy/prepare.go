@@ -46,7 +46,7 @@ func (r *run) look(ctx context.Context) (err error) {
 		r.result.Release.Live = live.Number
 	}
 	if r.op.name != goingBack.name { // which has chosen a target of its own
-		r.result.Release.PreviousGood = r.unrefused().Number
+		r.result.Release.RollbackTarget = r.unrefused().Number
 	}
 	return nil
 }

@@ -25,7 +25,7 @@ func (r *run) evidence(ctx context.Context) event {
 		}
 	}
 	known := r.cluster.Watcher.Collect(ctx, r.applied, *r.result.Cause)
-	diff, err := r.cluster.History.Diff(ctx, r.result.Release.PreviousGood, revision)
+	diff, err := r.cluster.History.Diff(ctx, r.result.Release.RollbackTarget, revision)
 	if err != nil {
 		r.Log.Warn("comparing the manifests", "error", err)
 	}
@@ -106,11 +106,11 @@ func (r *run) fresh() {
 func (r *run) decide(ctx context.Context) event {
 	target, found := r.trusted(ctx)
 	if found {
-		r.result.Release.PreviousGood = target.Number
+		r.result.Release.RollbackTarget = target.Number
 		r.result.Advice = ""
 		return passed
 	}
-	r.result.Release.PreviousGood = 0
+	r.result.Release.RollbackTarget = 0
 	r.result.Advice = "no verified-good revision to go back to; nothing further was touched"
 	if len(r.vouched) > 0 {
 		r.result.Advice = "no verified-good revision to go back to whose image has a signature that holds; nothing further was touched"
@@ -127,7 +127,7 @@ func (r *run) decide(ctx context.Context) event {
 
 // rollBack puts the last verified-good revision back.
 func (r *run) rollBack(ctx context.Context) event {
-	target := r.result.Release.PreviousGood
+	target := r.result.Release.RollbackTarget
 	r.fresh()
 	applied, err := r.cluster.Changer.Rollback(ctx, target)
 	r.repaired(applied)
@@ -145,7 +145,7 @@ func (r *run) rollBack(ctx context.Context) event {
 
 // regate proves the rollback as a deploy is proven.
 func (r *run) regate(ctx context.Context) event {
-	number, target := r.applied.Revision.Number, r.result.Release.PreviousGood
+	number, target := r.applied.Revision.Number, r.result.Release.RollbackTarget
 	not := func(why string) {
 		r.result.Advice = fmt.Sprintf("revision %d, the rollback to %d, did not pass: %s", number, target, why)
 	}
@@ -176,7 +176,7 @@ func (r *run) regate(ctx context.Context) event {
 // hurry starts the rollback after a signal without waiting for pods; the next run
 // finishes it.
 func (r *run) hurry(ctx context.Context) event {
-	if r.result.Release.PreviousGood == 0 {
+	if r.result.Release.RollbackTarget == 0 {
 		r.result.Advice = fmt.Sprintf("stopped by a signal; revision %d runs unproven and there is none to go back to; `stagecrew recover` or the next deploy judges it",
 			r.result.Release.Revision)
 		return failed

@@ -95,12 +95,12 @@ func TestServices_EachPortMustLeadToPods(t *testing.T) {
 		code    string // "" when the rollout is complete
 		note    string
 	}{
-		"an address that somebody has planted":  {service{ports: []corev1.ServicePort{http}, asked: 80}, planted, "", "Service/web: port http (80) also leads to 192.0.2.7, which is no pod: EndpointSlice/web-1, which somebody else has written"},
-		"it does":                               {service{ports: []corev1.ServicePort{http}, asked: 80}, slice("http"), "", ""},
-		"the slice has no port yet":             {service{ports: []corev1.ServicePort{http}, asked: 80}, slice(), codeEndpoints, ""},
-		"no pod has the port any more":          {service{ports: []corev1.ServicePort{metrics}, led: []string{"9464/TCP"}}, slice(), codeNowhere, ""},
-		"no pod has the port that is asked":     {service{ports: []corev1.ServicePort{http, metrics}, asked: 9464}, slice("http"), codeNowhere, ""},
-		"no pod has the only port":              {service{ports: []corev1.ServicePort{metrics}}, slice(), codeNowhere, ""},
+		"an address that somebody has planted": {service{ports: []corev1.ServicePort{http}, asked: 80}, planted, "", "Service/web: port http (80) also leads to 192.0.2.7, which is no pod: EndpointSlice/web-1, which somebody else has written"},
+		"it does":                              {service{ports: []corev1.ServicePort{http}, asked: 80}, slice("http"), "", ""},
+		"the slice has no port yet":            {service{ports: []corev1.ServicePort{http}, asked: 80}, slice(), codeEndpoints, ""},
+		"no pod has the port any more":         {service{ports: []corev1.ServicePort{metrics}, led: []string{"9464/TCP"}}, slice(), codeNowhere, ""},
+		"no pod has the port that is asked":    {service{ports: []corev1.ServicePort{http, metrics}, asked: 9464}, slice("http"), codeNowhere, ""},
+		"no pod has the only port":             {service{ports: []corev1.ServicePort{metrics}}, slice(), codeNowhere, ""},
 		// https://github.com/goharbor/harbor-helm/issues/959, https://github.com/pomerium/pomerium-helm/issues/322
 		"a port that an option would have made": {service{ports: []corev1.ServicePort{http, metrics}, asked: 80}, slice("http"), "", `Service/web: port metrics (9464) leads nowhere: no container of its pods has a port named "metrics"`},
 		"it may be so":                          {service{ports: []corev1.ServicePort{metrics}, led: []string{"9464/TCP"}, smoke: "false"}, slice(), "", `Service/web: port metrics (9464) leads nowhere: no container of its pods has a port named "metrics"`},
