@@ -16,7 +16,6 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 const (
@@ -28,7 +27,7 @@ const (
 // packed.
 type fileLayer struct {
 	name           string
-	spool          *push.Spool
+	spool          *spool
 	packed         chan struct{} // closed when it is whole
 	err            error         // why it is not
 	entries        int
@@ -38,7 +37,7 @@ type fileLayer struct {
 
 // newFileLayer makes an empty layer in the folder. Its file goes with the folder.
 func newFileLayer(dir, name string) (*fileLayer, error) {
-	spool, err := push.NewSpool(filepath.Join(dir, name+".tar.gz"))
+	spool, err := newSpool(filepath.Join(dir, name+".tar.gz"))
 	if err != nil {
 		return nil, err
 	}
@@ -53,7 +52,7 @@ func (l *fileLayer) pack(ctx context.Context, entries []entry, times time.Time) 
 			err = fmt.Errorf("packing layer %q: %w", l.name, err)
 		}
 		l.err = err
-		l.spool.Finish(err)
+		l.spool.finish(err)
 		close(l.packed)
 	}()
 	digest, diffID := sha256.New(), sha256.New()
@@ -65,7 +64,7 @@ func (l *fileLayer) pack(ctx context.Context, entries []entry, times time.Time) 
 			err = closed
 		}
 	}
-	l.entries, l.size, l.digest, l.diffID = len(entries), l.spool.Size(), sum(digest), sum(diffID)
+	l.entries, l.size, l.digest, l.diffID = len(entries), l.spool.size, sum(digest), sum(diffID)
 	return err
 }
 
@@ -163,7 +162,7 @@ func (l *fileLayer) Size() (int64, error) { return l.size, l.err }
 func (l *fileLayer) MediaType() (types.MediaType, error) { return types.OCILayer, nil }
 
 // Compressed implements [v1.Layer].
-func (l *fileLayer) Compressed() (io.ReadCloser, error) { return l.spool.Open(0) }
+func (l *fileLayer) Compressed() (io.ReadCloser, error) { return l.spool.open(0) }
 
 // Uncompressed implements [v1.Layer].
 func (l *fileLayer) Uncompressed() (io.ReadCloser, error) { return unzipped(l.Compressed()) }

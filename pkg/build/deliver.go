@@ -5,11 +5,8 @@ import (
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/pkg/registry"
-	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 // assemble makes the image of each platform.
@@ -39,23 +36,20 @@ func (b *layering) assemble(context.Context) error {
 
 // push sends the images, and lets them be inspected meanwhile.
 func (b *layering) push(ctx context.Context) error {
-	group, ctx := errgroup.WithContext(ctx)
-	group.Go(func() error { return record.Guard(func() error { return b.pushAll(ctx) }) })
+	tasks := []func(context.Context) error{b.pushAll}
 	if b.Inspect != nil {
 		for i, t := range b.targets {
-			group.Go(func() error {
-				return record.Guard(func() error { return b.Inspect(ctx, b.result.Platforms[i].Image, t.image) })
-			})
+			tasks = append(tasks, func(ctx context.Context) error { return b.Inspect(ctx, b.result.Platforms[i].Image, t.image) })
 		}
 	}
-	return group.Wait()
+	return parallel(ctx, len(tasks), tasks...)
 }
 
 func (b *layering) pushAll(ctx context.Context) error {
 	for i, t := range b.targets {
-		blobs, err := push.ImageBlobs(t.image, b.baseRepo())
+		blobs, err := imageBlobs(t.image, b.baseRepo())
 		if err != nil {
-			return registry.Wrap(err, "reading base image %q", b.BaseImage)
+			return registryError(err, "reading base image %q", b.BaseImage)
 		}
 		if err := b.send(ctx, t.image, blobs, b.result.Platforms[i].Image.Digest); err != nil {
 			return err
@@ -78,16 +72,16 @@ func (b *layering) pushAll(ctx context.Context) error {
 	return b.send(ctx, index, nil, digest.String())
 }
 
-func (b *layering) send(ctx context.Context, image push.Described, blobs []push.Blob, digest string) error {
-	sent, err := b.pusher.Image(ctx, image, blobs, digest)
+func (b *layering) send(ctx context.Context, image described, blobs []blob, digest string) error {
+	sent, err := b.pusher.image(ctx, image, blobs, digest)
 	for d, t := range sent {
 		// A layer can have travelled while it was packed.
-		if before := b.sent[d]; !before.Uploaded && !before.Mounted {
+		if before := b.sent[d]; !before.uploaded && !before.mounted {
 			b.sent[d] = t
 		}
 	}
 	if err != nil {
-		return registry.Wrap(err, "pushing to %q", b.Repository)
+		return registryError(err, "pushing to %q", b.Repository)
 	}
 	return nil
 }
@@ -104,7 +98,7 @@ func (b *layering) describe() {
 		first := len(manifest.Layers) - len(ours)
 		for i, d := range manifest.Layers {
 			sent := b.sent[d.Digest.String()]
-			l := Layer{Platform: t.platform, Name: LayerBase, Digest: d.Digest.String(), Size: d.Size, Uploaded: sent.Uploaded, Mounted: sent.Mounted}
+			l := Layer{Platform: t.platform, Name: LayerBase, Digest: d.Digest.String(), Size: d.Size, Uploaded: sent.uploaded, Mounted: sent.mounted}
 			if i >= first {
 				l.Name = ours[i-first]
 			}
@@ -114,6 +108,6 @@ func (b *layering) describe() {
 			b.result.Layers = append(b.result.Layers, l)
 		}
 	}
-	b.result.Retries = b.session.Retry.Count()
-	b.result.Sent = b.pushing.SentBytes()
+	b.result.Retries = int(b.session.retry.count.Load())
+	b.result.Sent = b.pushing.sentBytes()
 }

@@ -8,30 +8,27 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"golang.org/x/sync/errgroup"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/pkg/registry"
-	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 // layering is one build of the layers builder.
 type layering struct {
 	Options
-	session  *registry.Client
-	pushing  *push.Session
+	session  *session
+	pushing  *pushing
 	source   *workspace
 	dir      string // for layers and unpacked archives
 	repo     name.Repository
 	keepIn   name.Repository
-	pusher   *push.Repository
+	pusher   *pusher
 	targets  []*target
 	plan     plan
 	omitted  omitted
 	app      *fileLayer
 	config   *fileLayer
-	mu       sync.Mutex               // for sent, while layers are packed
-	sent     map[string]push.Transfer // by digest
+	mu       sync.Mutex          // for sent, while layers are packed
+	sent     map[string]transfer // by digest
 	opened   []*os.Root
 	finished []*fileLayer
 	result   Result
@@ -56,8 +53,8 @@ func buildLayers(ctx context.Context, o Options) (Result, error) {
 		return Result{}, fmt.Errorf("making a folder for layers: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	session := o.Images.Connect()
-	b := &layering{Options: o, session: session, pushing: push.New(session), dir: dir, plan: plan{}, sent: map[string]push.Transfer{}}
+	session := o.Images.session()
+	b := &layering{Options: o, session: session, pushing: newPushing(session), dir: dir, plan: plan{}, sent: map[string]transfer{}}
 	defer b.close()
 	for _, step := range []struct {
 		name string
@@ -84,7 +81,7 @@ func (b *layering) close() {
 	b.clearInstalled()
 	b.clearing.Wait()
 	for _, l := range b.finished {
-		_ = l.spool.Close()
+		_ = l.spool.close()
 	}
 	for _, root := range b.opened {
 		_ = root.Close()
@@ -94,25 +91,19 @@ func (b *layering) close() {
 	}
 }
 
-// parallelBases is how many base images are asked for at the same time.
-const parallelBases = 4
-
 // resolve finds the base images and logs in where the image goes.
 func (b *layering) resolve(ctx context.Context) error {
-	var group errgroup.Group
-	group.SetLimit(parallelBases)
+	var tasks []func(context.Context) error
 	for _, platform := range b.platforms() {
 		t := &target{platform: platform}
 		b.targets = append(b.targets, t)
 		// The base is read later, too, when the context of this step is over.
-		group.Go(func() error {
-			return record.Guard(func() (err error) {
-				t.base, err = findBase(ctx, b.session, b.BaseImage, t.platform)
-				return err
-			})
+		tasks = append(tasks, func(context.Context) (err error) {
+			t.base, err = findBase(ctx, b.session, b.BaseImage, t.platform)
+			return err
 		})
 	}
-	if err := group.Wait(); err != nil {
+	if err := parallel(ctx, parallelTransfers, tasks...); err != nil {
 		return err
 	}
 	for _, t := range b.targets {
@@ -125,9 +116,9 @@ func (b *layering) resolve(ctx context.Context) error {
 	if b.keepIn, err = name.NewRepository(b.CacheRepository); err != nil {
 		return record.BadInput("build/options", "parsing repository %q: %w", b.CacheRepository, err)
 	}
-	b.pusher, err = b.pushing.To(ctx, b.repo, b.baseRepo(), b.keepIn)
+	b.pusher, err = b.pushing.to(ctx, b.repo, b.baseRepo(), b.keepIn)
 	if err != nil {
-		return registry.Wrap(err, "logging in to push to %q", b.Repository)
+		return registryError(err, "logging in to push to %q", b.Repository)
 	}
 	return nil
 }

@@ -15,8 +15,6 @@ import (
 	"slices"
 	"strings"
 
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -146,7 +144,7 @@ func forOtherSystems(root *os.Root, folder string) bool {
 
 // refuse tells which packages have no code for a platform.
 func (n nativeModules) refuse(platform string) error {
-	p, err := v1.ParsePlatform(platform)
+	p, err := platformOf(platform)
 	if err != nil {
 		return err
 	}

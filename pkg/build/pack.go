@@ -5,13 +5,8 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"sync"
 	"time"
-
-	"golang.org/x/sync/errgroup"
-
-	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/pkg/registry"
-	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 // pack writes the layers side by side. A layer of dependencies that no earlier
@@ -56,11 +51,7 @@ func (b *layering) pack(ctx context.Context) error {
 		return err
 	}
 	defer b.clearInstalled()
-	group, ctx := errgroup.WithContext(ctx)
-	for _, task := range tasks {
-		group.Go(func() error { return record.Guard(func() error { return task(ctx) }) })
-	}
-	return group.Wait()
+	return parallel(ctx, len(tasks), tasks...)
 }
 
 // clearInstalled removes what was installed, which takes a while and which nobody
@@ -76,12 +67,12 @@ func (b *layering) clearInstalled() {
 
 // stream uploads a layer while it is being packed.
 func (b *layering) stream(ctx context.Context, layer *fileLayer) error {
-	sent, err := b.pusher.Blob(ctx, push.Blob{Size: -1, Finish: layer.wait, Open: layer.spool.Open})
+	sent, err := b.pusher.blob(ctx, blob{size: -1, finish: layer.wait, open: layer.spool.open})
 	if err != nil {
 		if <-layer.packed; layer.err != nil || ctx.Err() != nil {
 			return layer.err
 		}
-		return registry.Wrap(err, "pushing to %q", b.Repository)
+		return registryError(err, "pushing to %q", b.Repository)
 	}
 	<-layer.packed
 	b.mu.Lock()
@@ -99,11 +90,15 @@ func removeTree(dir string) {
 		folders = nil // the whole goes below
 	}
 	// Not ended by the context: a build that was cancelled leaves nothing behind either.
-	var group errgroup.Group
-	group.SetLimit(8)
+	var wait sync.WaitGroup
+	room := make(chan struct{}, 8)
 	for _, folder := range folders {
-		group.Go(func() error { return os.RemoveAll(folder) })
+		room <- struct{}{}
+		wait.Go(func() {
+			_ = os.RemoveAll(folder)
+			<-room
+		})
 	}
-	_ = group.Wait() // what is left is met below
+	wait.Wait()
 	_ = os.RemoveAll(dir)
 }

@@ -5,6 +5,7 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
+	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -13,17 +14,12 @@ import (
 	"testing"
 	"time"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
-	"github.com/stagecrew/stagecrew/pkg/retry"
-	"github.com/stagecrew/stagecrew/pkg/tags"
 )
 
 // failing stands before a registry and fails at random, the same way for the same
@@ -67,15 +63,15 @@ func (f *failing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(code)
 		fmt.Fprint(w, `{"errors":[{"code":"UNKNOWN","message":"try again"}]}`)
 	case "reset before":
-		registrytest.HangUp(w)
+		hangUp(w)
 	case "reset": // the registry has done it, but nobody hears of it
 		f.next.ServeHTTP(httptest.NewRecorder(), r)
-		registrytest.HangUp(w)
+		hangUp(w)
 	case "cut answer":
 		f.cut(w, r)
 	case "cut upload":
 		_, _ = io.CopyN(io.Discard, r.Body, 100)
-		registrytest.HangUp(w)
+		hangUp(w)
 	case "slow":
 		r.Body = slowly{r.Body}
 		f.next.ServeHTTP(w, r)
@@ -103,7 +99,18 @@ func (f *failing) cut(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(recorded.Code)
 	_, _ = w.Write(body[:len(body)/2])
 	_ = http.NewResponseController(w).Flush()
-	registrytest.HangUp(w)
+	hangUp(w)
+}
+
+func hangUp(w http.ResponseWriter) {
+	conn, _, err := http.NewResponseController(w).Hijack()
+	if err != nil {
+		panic(http.ErrAbortHandler)
+	}
+	if tcp, ok := conn.(*net.TCPConn); ok {
+		_ = tcp.SetLinger(0)
+	}
+	_ = conn.Close()
 }
 
 type slowly struct{ io.ReadCloser }
@@ -122,7 +129,7 @@ func TestAFailingRegistryEndsInTheRightImageOrAClearError(t *testing.T) {
 		for seed := range uint64(50) {
 			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 				t.Parallel()
-				registry := registrytest.Handler()
+				registry := registryHandler()
 				calm := httptest.NewServer(registry)
 				defer calm.Close()
 				// Some seeds fail so often that even patience does not help.
@@ -154,7 +161,7 @@ func TestAFailingRegistryEndsInTheRightImageOrAClearError(t *testing.T) {
 // through the calm one. It reports whether the build succeeded.
 func pushThrough(t *testing.T, calm, stormy string) bool {
 	t.Helper()
-	before := registrytest.EmptyImage(t)
+	before := emptyImage(t)
 	tag, err := name.NewTag(calm + "/team/backstage:latest")
 	require.NoError(t, err)
 	require.NoError(t, remote.Write(tag, before))
@@ -164,10 +171,10 @@ func pushThrough(t *testing.T, calm, stormy string) bool {
 	files := backstage()
 	files["node_modules/.package-lock.json"] = `{}`
 	files["packages/app/dist/large.js"] = string(prose(60_000))
-	o := options(writeTree(t, files), stormy, registrytest.PushBase(t, calm, types.OCIManifestSchema1))
+	o := options(writeTree(t, files), stormy, pushBase(t, calm, types.OCIManifestSchema1))
 	o.BaseImage = strings.Replace(o.BaseImage, calm, stormy, 1)
-	o.Images.Retry = retry.Policy{Attempts: 8, First: time.Millisecond, Longest: 4 * time.Millisecond}
-	o.Labels = map[string]string{ocispec.AnnotationBaseImageName: "node"}
+	o.Images.Retry = Retry{Attempts: 8, First: time.Millisecond, Longest: 4 * time.Millisecond}
+	o.Labels = map[string]string{labelBaseName: "node"}
 	result, err := Build(t.Context(), o)
 	now := func() string {
 		found, err := remote.Head(tag)
@@ -181,10 +188,10 @@ func pushThrough(t *testing.T, calm, stormy string) bool {
 	}
 	require.Equal(t, old.String(), now(), "building moves no tag")
 	result.Image.Repository = calm + "/team/backstage"
-	registrytest.Complete(t, result.Image)
+	complete(t, result)
 
 	result.Image.Repository = o.Repository
-	moved, err := tags.Apply(t.Context(), o.Images, result.Image, []tags.Move{{Tag: "1.0.0", Fixed: true}, {Tag: "latest"}})
+	moved, err := MoveTags(t.Context(), o.Images, result.Image, []TagMove{{Tag: "1.0.0", Fixed: true}, {Tag: "latest"}})
 	if err != nil {
 		clear(t, err)
 		require.Less(t, len(moved), 2)

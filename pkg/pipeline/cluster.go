@@ -11,6 +11,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release"
 	"github.com/stagecrew/stagecrew/pkg/rollout"
+	"github.com/stagecrew/stagecrew/pkg/rollout/judge"
 )
 
 // place is where the release is.
@@ -82,7 +83,7 @@ func (s *slice) connect(p place) (*kube.Cluster, *release.Release, error) {
 func (s *slice) watcher(cluster *kube.Cluster, r *release.Release, g gate) watcher {
 	return watcher{rollout.Options{
 		Client: cluster.Client, Namespace: cluster.Namespace, Rules: g.rules, ImageExists: s.imageExists,
-		LogPatterns: g.logPatterns, PassingPatterns: g.passing, SmokeServices: s.settings.SmokeServices, Seen: &rollout.Seen{},
+		LogPatterns: g.logPatterns, PassingPatterns: g.passing, SmokeServices: s.settings.SmokeServices, Seen: &judge.Seen{},
 		Show: s.host.Console.ShowPods, Log: s.host.Log,
 	}, s.host.Console.ClearPods, r}
 }
@@ -168,11 +169,7 @@ type checker struct {
 
 func (c checker) Check(ctx context.Context, plan record.Plan) ([]record.Concern, error) {
 	found, err := preflight.Check(ctx, c.Options, plan)
-	if err != nil {
-		return nil, err
-	}
-	found = newConcerns(found, c.told)
-	return found, preflight.Weigh(c.Log, found)
+	return newConcerns(found, c.told), err
 }
 
 func (s *slice) checker(cluster *kube.Cluster, g gate) checker {

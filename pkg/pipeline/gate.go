@@ -10,6 +10,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout"
+	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
 	"github.com/stagecrew/stagecrew/pkg/smoke"
 )
 
@@ -17,7 +18,7 @@ import (
 type gate struct {
 	suite       *smoke.Suite // nil for none
 	secrets     []string     // credentials in it
-	rules       map[string]rollout.Rule
+	rules       map[string]causes.Rule
 	logPatterns []string
 	passing     []string
 }
@@ -29,7 +30,7 @@ func (s *slice) readGate() (gate, error) {
 	if err != nil {
 		return g, err
 	}
-	if g.rules, err = rollout.ParseRules(s.settings.RolloutRules); err != nil {
+	if g.rules, err = causes.ParseRules(s.settings.RolloutRules); err != nil {
 		return g, err
 	}
 	patterns := s.settings.LogPatterns

@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -25,7 +26,10 @@ func preflightStage(s *slice) (func(context.Context, inputs) ([]record.Concern, 
 		err = s.phaseBeside("preflight", func(log *slog.Logger) error {
 			found, err = s.preflight(ctx, log, p, g, asked)
 			s.host.Ledger.Update(func(r *record.Record) { r.Concerns = found })
-			return err
+			if err != nil {
+				return err
+			}
+			return deploy.Weigh(log, found)
 		})
 		return found, err
 	}, nil

@@ -22,6 +22,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/kubernetes/scheme"
 	"k8s.io/client-go/rest"
+
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
 )
 
 // apiServer is as much of an API server as a watch needs, over real HTTP: get, list
@@ -131,17 +133,17 @@ func (s *apiServer) tell(c change, resource string, o metav1.Object) {
 }
 
 // all puts the objects of a look.
-func (s *apiServer) all(look snapshot) {
-	for _, o := range look.deployments {
+func (s *apiServer) all(look cluster.Snapshot) {
+	for _, o := range look.Deployments {
 		s.put(o)
 	}
-	for _, o := range look.replicaSets {
+	for _, o := range look.ReplicaSets {
 		s.put(o)
 	}
-	for _, o := range look.pods {
+	for _, o := range look.Pods {
 		s.put(o)
 	}
-	for _, o := range look.events {
+	for _, o := range look.Events {
 		s.put(o)
 	}
 }

@@ -5,15 +5,15 @@ import (
 	"testing/synctest"
 
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/internal/fixture"
 )
 
 // A panic anywhere in the watch is an error that tells nothing of the rollout.
 func TestWatch_APanicIsAnErrorAndNoVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		o := Options{Client: cluster(t, deploying()), Show: func(record.Progress) { panic("in the judge's goroutine") }}
+		o := Options{Client: fakeCluster(t, fixture.Deploying()), Show: func(record.Progress) { panic("in the judge's goroutine") }}
 		_, err := Watch(t.Context(), o, applied)
 		require.ErrorContains(t, err, "[rollout/panicked]")
 		require.Equal(t, record.KindUnavailable, record.KindOf(err))
@@ -24,66 +24,4 @@ func TestWatch_APanicIsAnErrorAndNoVerdict(t *testing.T) {
 	w.guarded(func() { panic("in a goroutine of its own") })
 	<-w.changed
 	require.ErrorContains(t, w.panicked(), "[rollout/panicked]")
-}
-
-func TestJudge_APodThatRunsAnotherImageThanTheVerifiedOne(t *testing.T) {
-	for name, c := range map[string]struct {
-		image, id string
-		fails     bool
-	}{
-		"the same":                               {released, released, false},
-		"through a mirror":                       {"mirror.test/portal@" + digest, "", false},
-		"the kubelet names the index's manifest": {released, "registry.test/portal@sha256:0000000000000000000000000000000000000000000000000000000000000000", false},
-		"by a tag that is the same":              {"registry.test/portal:1", released, false},
-		"by a tag":                               {"busybox:1.36", "docker.io/library/busybox@sha256:0000000000000000000000000000000000000000000000000000000000000000", true},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := deployed()
-			s.pods[0].Spec.Containers[0].Image = c.image
-			s.pods[0].Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "web", Ready: true, State: runs, ImageID: c.id}}
-			s.templates = map[record.Workload]podSource{web: {spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: released}}}}}
-			j := newJudge(nil)
-			j.digest = digest
-			_, cause := afterBy(j, s, 60)
-			require.Equal(t, c.fails, cause != nil)
-			if cause != nil {
-				require.Equal(t, codeDiffers, cause.Code)
-			}
-		})
-	}
-}
-
-// An attacker, or somebody in a hurry: kubectl set image pod/… in the container beside
-// the verified one.
-func TestJudge_APodWhoseOtherContainersWereChanged(t *testing.T) {
-	const proxy = "registry.test/team/proxy:1.2"
-	for name, c := range map[string]struct {
-		image      string
-		generation int64 // of the pod; 0 is a Kubernetes that does not count
-		fails      bool
-	}{
-		"the same":                          {proxy, 1, false},
-		"changed after it was made":         {"evil.test/proxy:1.2", 2, true},
-		"from a mirror":                     {"mirror.test/registry.test/team/proxy:1.2", 1, false},
-		"by a webhook, another one":         {"registry.test/approved/envoy:3", 1, false},
-		"from a mirror, nobody counts":      {"mirror.test/proxy:1.2", 0, false},
-		"another one, nobody counts":        {"busybox:1.36", 0, true},
-		"the same, and the pod was changed": {proxy, 2, false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			s := deployed()
-			pod := s.pods[0]
-			pod.Generation = c.generation
-			pod.Spec.Containers = append(pod.Spec.Containers, corev1.Container{Name: "proxy", Image: c.image})
-			pod.Status.ContainerStatuses = append(pod.Status.ContainerStatuses, corev1.ContainerStatus{Name: "proxy", Ready: true, State: runs})
-			s.templates = map[record.Workload]podSource{web: {spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: pod.Spec.Containers[0].Image}, {Name: "proxy", Image: proxy}}}}}
-			_, cause := afterBy(newJudge(nil), s, 60)
-			require.Equal(t, c.fails, cause != nil)
-			if cause != nil {
-				require.Equal(t, codeDiffers, cause.Code)
-				require.Equal(t, "proxy", cause.Container)
-				require.Contains(t, cause.Message, "it runs "+c.image+" instead of "+proxy+", which its workload says")
-			}
-		})
-	}
 }

@@ -13,6 +13,10 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
+	"github.com/stagecrew/stagecrew/pkg/rollout/judge"
+	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
+	"github.com/stagecrew/stagecrew/pkg/rollout/wording"
 )
 
 const (
@@ -36,10 +40,10 @@ func Collect(ctx context.Context, o Options, applied record.Applied, cause recor
 	defer cancel()
 	r := reader{ctx: ctx, client: o.Client, log: o.Log}
 	s := r.snapshot(o.qualified(applied))
-	look := newJudge(o.Rules).decide(s, time.Now())
+	look := judge.New(o.Rules).Decide(s, time.Now())
 	return record.Evidence{
 		Cause:  cause,
-		Pods:   podTable(time.Now(), look.statuses, s.workloads),
+		Pods:   judge.Table(time.Now(), look.Statuses, s.Workloads),
 		Events: warnings(s, look),
 		Logs:   r.logs(wantedLogs(look, cause)),
 	}
@@ -52,8 +56,8 @@ type reader struct {
 	log    *slog.Logger
 }
 
-func (r reader) snapshot(applied record.Applied) snapshot {
-	s := snapshot{workloads: applied.Workloads, least: map[record.Workload]int64{}, lines: map[container]line{}}
+func (r reader) snapshot(applied record.Applied) cluster.Snapshot {
+	s := cluster.Snapshot{Workloads: applied.Workloads, Least: map[record.Workload]int64{}, Lines: map[podstate.Run]cluster.Line{}}
 	seen, read := map[string]bool{}, map[string]bool{}
 	for _, w := range applied.Workloads {
 		pods, found := r.workload(&s, w)
@@ -66,7 +70,7 @@ func (r reader) snapshot(applied record.Applied) snapshot {
 			events, err := r.client.CoreV1().Events(w.Namespace).List(r.ctx, metav1.ListOptions{FieldSelector: "type=" + corev1.EventTypeWarning})
 			if r.could(err, "events") {
 				for i := range events.Items {
-					s.add(stripEvent(&events.Items[i]))
+					s.Add(cluster.StripEvent(&events.Items[i]))
 				}
 			}
 		}
@@ -83,8 +87,8 @@ func (r reader) could(err error, what string) bool {
 }
 
 // workload reads one workload and says which pods may be its own.
-func (r reader) workload(s *snapshot, w record.Workload) (where, bool) {
-	k, known := kinds[w.Kind]
+func (r reader) workload(s *cluster.Snapshot, w record.Workload) (where, bool) {
+	k, known := judge.Kinds[w.Kind]
 	if !known {
 		return where{}, false
 	}
@@ -92,61 +96,61 @@ func (r reader) workload(s *snapshot, w record.Workload) (where, bool) {
 	if !r.could(err, w.String()) {
 		return where{}, false
 	}
-	source := k.template(object)
-	if !source.self { // a pod is listed
-		s.add(object)
+	source := k.Template(object)
+	if !source.Self { // a pod is listed
+		s.Add(object)
 	}
 	pods, err := podsOf(w.Name, source)
 	return pods, r.could(err, "selector of "+w.String()) && pods != (where{})
 }
 
 // owned reads what a workload owns.
-func (r reader) owned(s *snapshot, w record.Workload, of where, seen map[string]bool) {
+func (r reader) owned(s *cluster.Snapshot, w record.Workload, of where, seen map[string]bool) {
 	selected := metav1.ListOptions{}
 	of.tweak(&selected)
 	if pods, err := r.client.CoreV1().Pods(w.Namespace).List(r.ctx, selected); r.could(err, "pods") {
 		for i := range pods.Items {
 			if key := w.Namespace + "/" + pods.Items[i].Name; !seen[key] {
 				seen[key] = true
-				s.add(stripPod(&pods.Items[i]))
+				s.Add(cluster.StripPod(&pods.Items[i]))
 			}
 		}
 	}
-	if kinds[w.Kind].between != "ReplicaSet" {
+	if judge.Kinds[w.Kind].Between != "ReplicaSet" {
 		return
 	}
 	if sets, err := r.client.AppsV1().ReplicaSets(w.Namespace).List(r.ctx, selected); r.could(err, "replicasets") {
 		for i := range sets.Items {
-			s.add(&sets.Items[i])
+			s.Add(&sets.Items[i])
 		}
 	}
 }
 
 // warnings are the events about the workloads and what they own, newest first.
-func warnings(s snapshot, look verdict) []record.Event {
+func warnings(s cluster.Snapshot, look judge.Verdict) []record.Event {
 	ours := map[string]bool{}
-	for _, w := range s.workloads {
+	for _, w := range s.Workloads {
 		ours[w.Namespace+"/"+w.String()] = true
 	}
-	for _, rs := range s.replicaSets {
+	for _, rs := range s.ReplicaSets {
 		ours[rs.Namespace+"/ReplicaSet/"+rs.Name] = true
 	}
-	for _, status := range look.statuses {
-		for _, m := range status.members {
-			ours[m.pod.Namespace+"/Pod/"+m.pod.Name] = true
-			for _, v := range m.pod.Spec.Volumes {
-				ours[m.pod.Namespace+"/PersistentVolumeClaim/"+claimOf(m.pod, v)] = true
+	for _, status := range look.Statuses {
+		for _, m := range status.Members {
+			ours[m.Pod.Namespace+"/Pod/"+m.Pod.Name] = true
+			for _, v := range m.Pod.Spec.Volumes {
+				ours[m.Pod.Namespace+"/PersistentVolumeClaim/"+podstate.ClaimOf(m.Pod, v)] = true
 			}
 		}
 	}
-	events := slices.Clone(s.events)
-	slices.SortStableFunc(events, func(a, b *corev1.Event) int { return seenAt(b).Compare(seenAt(a)) })
+	events := slices.Clone(s.Events)
+	slices.SortStableFunc(events, func(a, b *corev1.Event) int { return podstate.SeenAt(b).Compare(podstate.SeenAt(a)) })
 	all := []record.Event{}
 	for _, e := range events {
 		object := e.InvolvedObject.Kind + "/" + e.InvolvedObject.Name
 		if e.Type == corev1.EventTypeWarning && ours[e.InvolvedObject.Namespace+"/"+object] && len(all) < maxEvents {
-			all = append(all, record.Event{Object: object, Reason: e.Reason, Message: shorten(e.Message),
-				Count: max(1, int(e.Count)), Seconds: int(max(0, time.Since(seenAt(e))).Seconds())})
+			all = append(all, record.Event{Object: object, Reason: e.Reason, Message: wording.Shorten(e.Message),
+				Count: max(1, int(e.Count)), Seconds: int(max(0, time.Since(podstate.SeenAt(e))).Seconds())})
 		}
 	}
 	return all

@@ -13,25 +13,28 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
+	"github.com/stagecrew/stagecrew/pkg/rollout/internal/fixture"
+	"github.com/stagecrew/stagecrew/pkg/rollout/wording"
 )
 
 // failedCluster has a new pod that crashed twice and runs again, one that waits for its
 // image, an old one that is fine, and events of all of them and of a stranger.
 func failedCluster(t *testing.T) *apiServer {
 	server := newAPIServer(t)
-	crashing := running(2)
+	crashing := fixture.Running(2)
 	crashing.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 1, Reason: "Error",
-		StartedAt: metav1.NewTime(noon), FinishedAt: metav1.NewTime(noon.Add(3 * time.Second))}
-	s := deploying(pod("web-a", "new", false, waiting("ErrImagePull", "not found")), pod("web-b", "new", false, crashing))
+		StartedAt: metav1.NewTime(fixture.Noon), FinishedAt: metav1.NewTime(fixture.Noon.Add(3 * time.Second))}
+	s := fixture.Deploying(fixture.Pod("web-a", "new", false, fixture.Waiting("ErrImagePull", "not found")), fixture.Pod("web-b", "new", false, crashing))
 	server.all(s)
 	ago := func(e *corev1.Event, age time.Duration) *corev1.Event {
 		e.LastTimestamp, e.Count = metav1.NewTime(time.Now().Add(-age)), 3
 		return e
 	}
-	normal := event("Pod", "web-a", "Pulling", "Pulling image")
+	normal := fixture.Event("Pod", "web-a", "Pulling", "Pulling image")
 	normal.Type = corev1.EventTypeNormal
-	server.put(normal, ago(event("Pod", "web-a", "Failed", "Failed to pull image"), time.Minute), ago(event("Pod", "web-b", "BackOff", strings.Repeat("x", 2000)), 5*time.Second),
-		ago(event("ReplicaSet", "new", "FailedCreate", "quota"), 2*time.Minute), ago(event("Pod", "stranger", "BackOff", "noise"), 0))
+	server.put(normal, ago(fixture.Event("Pod", "web-a", "Failed", "Failed to pull image"), time.Minute), ago(fixture.Event("Pod", "web-b", "BackOff", strings.Repeat("x", 2000)), 5*time.Second),
+		ago(fixture.Event("ReplicaSet", "new", "FailedCreate", "quota"), 2*time.Minute), ago(fixture.Event("Pod", "stranger", "BackOff", "noise"), 0))
 	return server
 }
 
@@ -44,7 +47,7 @@ func TestEvidenceOfAFailedRollout(t *testing.T) {
 		}
 		fmt.Fprint(w, strings.Repeat("0123456789 starting\n", logBytes/10))
 	}
-	cause := record.Cause{Code: codeCrash, Object: "Pod/web-b", Container: "web"}
+	cause := record.Cause{Code: causes.CrashLoop, Object: "Pod/web-b", Container: "web"}
 	evidence := Collect(t.Context(), Options{Client: server.client(t), Namespace: "portal"}, record.Applied{Workloads: []record.Workload{{Kind: "Deployment", Name: "web"}}}, cause)
 	require.Equal(t, cause, evidence.Cause)
 
@@ -64,7 +67,7 @@ func TestEvidenceOfAFailedRollout(t *testing.T) {
 	var events []string
 	for _, e := range evidence.Events {
 		events = append(events, fmt.Sprintf("%s %s %d", e.Object, e.Reason, e.Count))
-		require.LessOrEqual(t, len([]rune(e.Message)), maxLine+len(" … "))
+		require.LessOrEqual(t, len([]rune(e.Message)), wording.MaxLine+len(" … "))
 	}
 	require.Equal(t, []string{"Pod/web-b BackOff 3", "Pod/web-a Failed 3", "ReplicaSet/new FailedCreate 3"}, events)
 	require.InDelta(t, 60, evidence.Events[1].Seconds, 2)
@@ -87,23 +90,23 @@ func TestEvidenceIsWhatCanBeRead(t *testing.T) {
 
 func TestWhichLogsAreWanted(t *testing.T) {
 	over := corev1.ContainerStatus{Name: "web", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 2}}}
-	ready := running(0)
+	ready := fixture.Running(0)
 	ready.Ready = true
 	for name, c := range map[string]struct {
 		status corev1.ContainerStatus
 		named  bool
 		want   string
 	}{
-		"one that runs":                {running(0), false, "[false ]"},
+		"one that runs":                {fixture.Running(0), false, "[false ]"},
 		"one that ended":               {over, false, "[false exit code 2]"},
-		"one in its back-off":          {crashed(2, 137, "OOMKilled"), false, "[false exit code 137 (SIGKILL, OOMKilled)]"},
-		"one that was never there":     {waiting("ErrImagePull", "x"), false, ""},
+		"one in its back-off":          {fixture.Crashed(2, 137, "OOMKilled"), false, "[false exit code 137 (SIGKILL, OOMKilled)]"},
+		"one that was never there":     {fixture.Waiting("ErrImagePull", "x"), false, ""},
 		"one that is ready":            {ready, false, ""},
 		"one that is ready, but named": {ready, true, "[false ]"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := ""
-			for _, w := range logsOf(pod("p", "new", false), c.status, c.named) {
+			for _, w := range logsOf(fixture.Pod("p", "new", false), c.status, c.named) {
 				got += fmt.Sprintf("[%t %s]", w.previous, w.ended)
 			}
 			require.Equal(t, c.want, got)

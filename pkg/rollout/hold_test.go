@@ -11,6 +11,9 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
+
+	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
+	"github.com/stagecrew/stagecrew/pkg/rollout/internal/fixture"
 )
 
 // step changes the cluster a while after the hold began.
@@ -41,7 +44,7 @@ func remove() func(kubernetes.Interface) error {
 
 func scale(replicas int32) func(kubernetes.Interface) error {
 	return func(client kubernetes.Interface) error {
-		d := deployed().deployments[0]
+		d := fixture.Deployed().Deployments[0]
 		d.Spec.Replicas, d.Generation, d.Status.ObservedGeneration = &replicas, 3, 3
 		_, err := client.AppsV1().Deployments("portal").Update(context.Background(), d, metav1.UpdateOptions{})
 		return err
@@ -49,16 +52,16 @@ func scale(replicas int32) func(kubernetes.Interface) error {
 }
 
 func alive(name string, restarts int32) *corev1.Pod {
-	c := running(restarts)
+	c := fixture.Running(restarts)
 	c.Ready = true
-	p := with(pod(name, "new", true, c), corev1.ContainersReady, corev1.ConditionTrue, "", "")
+	p := fixture.With(fixture.Pod(name, "new", true, c), corev1.ContainersReady, corev1.ConditionTrue, "", "")
 	p.UID = types.UID(name)
 	return p
 }
 
 // unready is a pod that was ready and is not.
 func unready(name string) *corev1.Pod {
-	return with(pod(name, "new", false, running(0)), corev1.ContainersReady, corev1.ConditionFalse, "", "")
+	return fixture.With(fixture.Pod(name, "new", false, fixture.Running(0)), corev1.ContainersReady, corev1.ConditionFalse, "", "")
 }
 
 func TestAHoldWatchesOn(t *testing.T) {
@@ -66,9 +69,9 @@ func TestAHoldWatchesOn(t *testing.T) {
 	restarted.Status.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "OOMKilled"}
 	cut := alive("web-new", 0)
 	cut.Status.Conditions[0].Status = corev1.ConditionFalse
-	evicted := pod("web-new", "new", false)
+	evicted := fixture.Pod("web-new", "new", false)
 	evicted.Status.Phase, evicted.Status.Reason = corev1.PodFailed, "Evicted"
-	failing := pod("web-next", "new", false, waiting("ErrImagePull", "not found"))
+	failing := fixture.Pod("web-next", "new", false, fixture.Waiting("ErrImagePull", "not found"))
 	cases := map[string]struct {
 		steps   []step
 		cause   string // a part of its message, "" when it holds
@@ -79,10 +82,10 @@ func TestAHoldWatchesOn(t *testing.T) {
 		"a pod is not ready for a moment":             {[]step{{5 * time.Second, put(unready("web-new"))}, {12 * time.Second, put(alive("web-new", 0))}}, "", 60},
 		"a pod is not ready any more":                 {[]step{{5 * time.Second, put(unready("web-new"))}}, "it was ready and has not been for 10s", 15},
 		"an autoscaler wants more than there is room for": {[]step{{5 * time.Second, scale(3)},
-			{6 * time.Second, create(with(pod("web-2", "new", false), corev1.PodScheduled, corev1.ConditionFalse, "Unschedulable", "0/1 nodes"))}}, "", 60},
+			{6 * time.Second, create(fixture.With(fixture.Pod("web-2", "new", false), corev1.PodScheduled, corev1.ConditionFalse, "Unschedulable", "0/1 nodes"))}}, "", 60},
 		"an autoscaler wants less":       {[]step{{5 * time.Second, scale(0)}, {6 * time.Second, remove()}}, "", 60},
-		"a node is drained":              {[]step{{50 * time.Second, remove()}, {51 * time.Second, create(pod("web-next", "new", false))}, {80 * time.Second, put(alive("web-next", 0))}}, "", 80},
-		"a replacement crashes once":     {[]step{{5 * time.Second, remove()}, {6 * time.Second, create(pod("web-next", "new", false, crashed(0, 1, "Error")))}, {20 * time.Second, put(alive("web-next", 1))}}, "", 60},
+		"a node is drained":              {[]step{{50 * time.Second, remove()}, {51 * time.Second, create(fixture.Pod("web-next", "new", false))}, {80 * time.Second, put(alive("web-next", 0))}}, "", 80},
+		"a replacement crashes once":     {[]step{{5 * time.Second, remove()}, {6 * time.Second, create(fixture.Pod("web-next", "new", false, fixture.Crashed(0, 1, "Error")))}, {20 * time.Second, put(alive("web-next", 1))}}, "", 60},
 		"a pod is evicted and replaced":  {[]step{{5 * time.Second, put(evicted)}, {6 * time.Second, create(alive("web-next", 0))}}, "", 60},
 		"its replacement cannot be made": {[]step{{5 * time.Second, remove()}, {6 * time.Second, create(failing)}}, "not found [rollout/image-not-found]", 66},
 		"a pod goes and none comes":      {[]step{{5 * time.Second, remove()}}, "waiting for Deployment/web: 0 of 1 new pods ready after 300s", 300},
@@ -92,9 +95,9 @@ func TestAHoldWatchesOn(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := deployed()
-				s.pods = []*corev1.Pod{alive("web-new", 0)}
-				client := cluster(t, s)
+				s := fixture.Deployed()
+				s.Pods = []*corev1.Pod{alive("web-new", 0)}
+				client := fakeCluster(t, s)
 				for _, step := range c.steps {
 					time.AfterFunc(step.after, func() { require.NoError(t, step.do(client)) })
 				}
@@ -106,7 +109,7 @@ func TestAHoldWatchesOn(t *testing.T) {
 				require.Equal(t, c.seconds, int(time.Since(start).Seconds()))
 				require.Equal(t, c.cause == "", cause == nil)
 				if cause != nil {
-					require.Equal(t, codeUnstable, cause.Code)
+					require.Equal(t, causes.NotStable, cause.Code)
 					require.Contains(t, cause.Message, c.cause)
 				}
 			})
@@ -118,20 +121,8 @@ func TestAHoldThatIsInterruptedGivesNoVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		cause, err := Hold(ctx, Options{Client: cluster(t, deployed())}, applied, time.Minute)
+		cause, err := Hold(ctx, Options{Client: fakeCluster(t, fixture.Deployed())}, applied, time.Minute)
 		require.Nil(t, cause)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})
-}
-
-func TestAJobsPodThatEndsIsNoBadSignInAHold(t *testing.T) {
-	h := hold{judge: newJudge(nil), failures: map[types.UID]int{"a": 0}}
-	over := pod("migrate-1", "x", false, crashed(0, 0, "Completed"))
-	over.UID = "a"
-	v := verdict{statuses: []status{{batch: true, members: []member{{pod: over, fresh: true}}}}}
-	found, _ := h.judged(snapshot{}, v)
-	require.Nil(t, found)
-	v.statuses[0].batch = false
-	found, _ = h.judged(snapshot{}, v)
-	require.NotNil(t, found)
 }

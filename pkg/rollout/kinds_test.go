@@ -10,6 +10,8 @@ import (
 	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
+	"github.com/stagecrew/stagecrew/pkg/rollout/judge"
 )
 
 // A kind that is watched has its row in [kinds], can be read, and has its place in a
@@ -17,21 +19,21 @@ import (
 func TestKinds_EachWatchedKindIsKnownWhereverAKindMatters(t *testing.T) {
 	for name, group := range record.WatchedKinds {
 		t.Run(name, func(t *testing.T) {
-			require.Contains(t, kinds, name)
+			require.Contains(t, judge.Kinds, name)
 			require.Contains(t, resources, name)
 			made, err := scheme.Scheme.New(schema.GroupVersionKind{Group: group, Version: "v1", Kind: name})
 			require.NoError(t, err)
 			object := made.(metav1.Object)
 			object.SetNamespace("portal")
 			object.SetName("web")
-			var s snapshot
-			s.add(object)
-			require.Same(t, object, kinds[name].find(s, record.Workload{Kind: name, Namespace: "portal", Name: "web"}))
-			require.Nil(t, kinds[name].find(s, record.Workload{Kind: name, Namespace: "other", Name: "web"}))
-			require.False(t, kinds[name].template(object).claims)
+			var s cluster.Snapshot
+			s.Add(object)
+			require.Same(t, object, judge.Kinds[name].Find(s, record.Workload{Kind: name, Namespace: "portal", Name: "web"}))
+			require.Nil(t, judge.Kinds[name].Find(s, record.Workload{Kind: name, Namespace: "other", Name: "web"}))
+			require.False(t, judge.Kinds[name].Template(object).Claims)
 		})
 	}
-	require.Len(t, kinds, len(record.WatchedKinds))
+	require.Len(t, judge.Kinds, len(record.WatchedKinds))
 }
 
 func TestResources_EachIsReadByItsOwnClient(t *testing.T) {

@@ -9,11 +9,13 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/judge"
+	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
 )
 
 // wanted is one log to read.
 type wanted struct {
-	container
+	podstate.Run
 	previous bool
 	ended    string
 }
@@ -21,16 +23,16 @@ type wanted struct {
 // wantedLogs are those of new pods that are not ready, the one of the cause first.
 // Of a container that runs again both runs are wanted; in a back-off the present
 // log is that of the run that ended.
-func wantedLogs(look verdict, cause record.Cause) []wanted {
+func wantedLogs(look judge.Verdict, cause record.Cause) []wanted {
 	var all []wanted
-	for _, status := range look.statuses {
-		for _, m := range status.members {
-			named := cause.Object == "Pod/"+m.pod.Name
-			if !m.fresh || ready(m.pod) && !named {
+	for _, status := range look.Statuses {
+		for _, m := range status.Members {
+			named := cause.Object == "Pod/"+m.Pod.Name
+			if !m.Fresh || podstate.Ready(m.Pod) && !named {
 				continue
 			}
-			for _, c := range statuses(m.pod) {
-				all = append(all, logsOf(m.pod, c, named)...)
+			for _, c := range podstate.Statuses(m.Pod) {
+				all = append(all, logsOf(m.Pod, c, named)...)
 			}
 		}
 	}
@@ -41,30 +43,30 @@ func wantedLogs(look verdict, cause record.Cause) []wanted {
 }
 
 func logsOf(p *corev1.Pod, c corev1.ContainerStatus, named bool) []wanted {
-	key, end := containerKey(p, c), c.LastTerminationState.Terminated
+	key, end := podstate.RunOf(p, c), c.LastTerminationState.Terminated
 	switch {
-	case c.State.Terminated != nil && c.State.Terminated.ExitCode == 0 && isInit(p, c.Name):
+	case c.State.Terminated != nil && c.State.Terminated.ExitCode == 0 && podstate.IsInit(p, c.Name):
 		return nil
 	case c.State.Terminated != nil:
-		return []wanted{{key, false, exitStatus(*c.State.Terminated)}}
+		return []wanted{{key, false, podstate.ExitStatus(*c.State.Terminated)}}
 	case c.State.Running != nil && c.Ready && !named:
 		return nil
 	case c.State.Running != nil && end != nil:
-		return []wanted{{key, false, ""}, {key, true, exitStatus(*end)}}
+		return []wanted{{key, false, ""}, {key, true, podstate.ExitStatus(*end)}}
 	case c.State.Running != nil:
 		return []wanted{{key, false, ""}}
 	case end != nil:
-		return []wanted{{key, false, exitStatus(*end)}}
+		return []wanted{{key, false, podstate.ExitStatus(*end)}}
 	}
 	return nil
 }
 
 func distance(w wanted, cause record.Cause) int {
 	n := 0
-	if cause.Object != "Pod/"+w.pod {
+	if cause.Object != "Pod/"+w.Pod {
 		n += 2
 	}
-	if cause.Container != w.name {
+	if cause.Container != w.Name {
 		n++
 	}
 	return n
@@ -77,9 +79,9 @@ func (r reader) logs(all []wanted) []record.Log {
 	for i, w := range all {
 		reading.Go(func() {
 			defer func() { _ = recover() }() // one log less
-			text, err := readLog(r.ctx, r.client, w.container, w.previous, logLines)
-			if r.could(err, "log of "+w.pod) {
-				found[i] = record.Log{Pod: w.pod, Container: w.name, Previous: w.previous, Ended: w.ended, Text: lastBytes(strings.TrimRight(text, "\n"), logBytes)}
+			text, err := readLog(r.ctx, r.client, w.Run, w.previous, logLines)
+			if r.could(err, "log of "+w.Pod) {
+				found[i] = record.Log{Pod: w.Pod, Container: w.Name, Previous: w.previous, Ended: w.ended, Text: lastBytes(strings.TrimRight(text, "\n"), logBytes)}
 			}
 		})
 	}

@@ -12,10 +12,11 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
+	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
 )
 
 const (
@@ -29,14 +30,6 @@ const (
 	tailLines, tailBytes = 40, 16 << 10
 )
 
-// container is one run of a container: another restart is another run.
-type container struct {
-	namespace, pod string
-	uid            types.UID
-	name           string
-	restarts       int32
-}
-
 // logs follows the containers that are not ready, one request for each run. It
 // notes the first line that matches a pattern, and keeps the last words for when
 // the pod is gone.
@@ -47,14 +40,14 @@ type logs struct {
 	guarded           func(func())
 
 	mu   sync.Mutex
-	runs map[container]*run
+	runs map[podstate.Run]*run
 	live int
 }
 
 // run is what is known of the log of one run.
 type run struct {
 	stop  context.CancelFunc
-	found line
+	found cluster.Line
 	tail  []string
 	bytes int
 	done  chan struct{} // closed when nothing more is read
@@ -69,7 +62,7 @@ func newLogs(o Options) (*logs, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &logs{client: o.Client, patterns: patterns, passing: passing, changed: func() {}, guarded: func(work func()) { work() }, runs: map[container]*run{}}, nil
+	return &logs{client: o.Client, patterns: patterns, passing: passing, changed: func() {}, guarded: func(work func()) { work() }, runs: map[podstate.Run]*run{}}, nil
 }
 
 // ParsePatterns reads Options.LogPatterns and PassingPatterns, each a regular
@@ -87,12 +80,12 @@ func ParsePatterns(expressions []string) ([]*regexp.Regexp, error) {
 }
 
 // matched are the lines that matched a pattern, by run.
-func (l *logs) matched() map[container]line {
+func (l *logs) matched() map[podstate.Run]cluster.Line {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	lines := map[container]line{}
+	lines := map[podstate.Run]cluster.Line{}
 	for c, r := range l.runs {
-		if r.found.text != "" {
+		if r.found.Text != "" {
 			lines[c] = r.found
 		}
 	}
@@ -101,12 +94,12 @@ func (l *logs) matched() map[container]line {
 
 // follow begins to read the runs that are new, and stops with containers that are
 // no longer wanted: they are ready. An earlier run ends by itself.
-func (l *logs) follow(ctx context.Context, wanted []container) {
+func (l *logs) follow(ctx context.Context, wanted []podstate.Run) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	speaking := map[containerID]bool{}
+	speaking := map[podstate.ContainerID]bool{}
 	for _, c := range wanted {
-		speaking[containerID{c.uid, c.name}] = true
+		speaking[c.ID()] = true
 		if l.runs[c] != nil || l.live >= maxFollowed {
 			continue
 		}
@@ -117,7 +110,7 @@ func (l *logs) follow(ctx context.Context, wanted []container) {
 		go l.guarded(func() { l.read(reading, c, r) })
 	}
 	for c, r := range l.runs {
-		if !speaking[containerID{c.uid, c.name}] {
+		if !speaking[c.ID()] {
 			r.stop()
 		}
 	}
@@ -125,7 +118,7 @@ func (l *logs) follow(ctx context.Context, wanted []container) {
 
 // read follows one run until it ends. A stream that breaks is asked for again, a
 // few times.
-func (l *logs) read(ctx context.Context, c container, r *run) {
+func (l *logs) read(ctx context.Context, c podstate.Run, r *run) {
 	defer func() {
 		l.mu.Lock()
 		defer l.mu.Unlock()
@@ -146,9 +139,9 @@ func (l *logs) read(ctx context.Context, c container, r *run) {
 	}
 }
 
-func (l *logs) stream(ctx context.Context, c container, r *run) error {
+func (l *logs) stream(ctx context.Context, c podstate.Run, r *run) error {
 	limit := int64(maxLogBytes)
-	stream, err := l.client.CoreV1().Pods(c.namespace).GetLogs(c.pod, &corev1.PodLogOptions{Container: c.name, Follow: true, LimitBytes: &limit}).Stream(ctx)
+	stream, err := l.client.CoreV1().Pods(c.Namespace).GetLogs(c.Pod, &corev1.PodLogOptions{Container: c.Name, Follow: true, LimitBytes: &limit}).Stream(ctx)
 	if err != nil {
 		return err
 	}

@@ -11,18 +11,21 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
-	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
+	"github.com/stagecrew/stagecrew/pkg/rollout/detect"
+	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
 )
 
 func TestOnlyALineThatNoRestartHealsIsFinal(t *testing.T) {
 	l, err := newLogs(Options{LogPatterns: []string{"startup failed"}, PassingPatterns: []string{"already locked"}})
 	require.NoError(t, err)
-	for text, want := range map[string]line{
-		"startup failed: no route":                          {"startup failed: no route", false},
-		"startup failed: Migration table is already locked": {"startup failed: Migration table is already locked", true},
-		"exec /usr/local/bin/node: exec format error":       {"exec /usr/local/bin/node: exec format error", false},
+	for text, want := range map[string]cluster.Line{
+		"startup failed: no route":                          {Text: "startup failed: no route", Transient: false},
+		"startup failed: Migration table is already locked": {Text: "startup failed: Migration table is already locked", Transient: true},
+		"exec /usr/local/bin/node: exec format error":       {Text: "exec /usr/local/bin/node: exec format error", Transient: false},
 		"started": {},
 		"we translate the kernel's words: exec format error": {},
 	} {
@@ -61,7 +64,7 @@ func logServer(t *testing.T, say func(http.ResponseWriter, *http.Request)) (l *l
 	return l, func() int { return server.count("pods/log") }
 }
 
-var c0 = container{"portal", "web-new", "u", "web", 0}
+var c0 = podstate.Run{Namespace: "portal", Pod: "web-new", UID: "u", Name: "web"}
 
 func TestEachRunIsAskedForOnce(t *testing.T) {
 	var once sync.Once
@@ -72,14 +75,14 @@ func TestEachRunIsAskedForOnce(t *testing.T) {
 	})
 	l.changed = func() { once.Do(func() { close(said) }) }
 	c1 := c0
-	c1.restarts = 1
+	c1.Restarts = 1
 	for range 5 {
-		l.follow(t.Context(), []container{c0})
-		l.follow(t.Context(), []container{c1}) // the one before ends by itself
+		l.follow(t.Context(), []podstate.Run{c0})
+		l.follow(t.Context(), []podstate.Run{c1}) // the one before ends by itself
 	}
 	<-said
 	require.Eventually(t, func() bool { return len(l.matched()) == 2 }, 5*time.Second, time.Millisecond)
-	require.Equal(t, line{text: "this will never work"}, l.matched()[c1])
+	require.Equal(t, cluster.Line{Text: "this will never work"}, l.matched()[c1])
 	require.Contains(t, l.tailOf(t.Context(), c1), "hello")
 	require.Equal(t, 2, requests())
 }
@@ -88,7 +91,7 @@ func TestALogThatBreaksIsAskedForAgainAFewTimes(t *testing.T) {
 	l, requests := logServer(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "starting", http.StatusServiceUnavailable) })
 	ctx, cancel := context.WithTimeout(t.Context(), 1500*time.Millisecond)
 	defer cancel()
-	l.follow(ctx, []container{c0})
+	l.follow(ctx, []podstate.Run{c0})
 	<-l.runs[c0].done
 	require.GreaterOrEqual(t, requests(), 2)
 	require.LessOrEqual(t, requests(), maxAttempts)
@@ -99,7 +102,7 @@ func TestALogOfAPodThatIsReadyIsNoLongerRead(t *testing.T) {
 		w.(http.Flusher).Flush()
 		<-r.Context().Done()
 	})
-	l.follow(t.Context(), []container{c0})
+	l.follow(t.Context(), []podstate.Run{c0})
 	l.follow(t.Context(), nil)
 	<-l.runs[c0].done
 	require.Zero(t, l.live)
@@ -107,43 +110,19 @@ func TestALogOfAPodThatIsReadyIsNoLongerRead(t *testing.T) {
 
 func TestTheLastWordsAreThoseOfTheRunThatEnded(t *testing.T) {
 	l, _ := logServer(t, func(w http.ResponseWriter, _ *http.Request) { fmt.Fprintln(w, "TypeError: x") })
-	l.follow(t.Context(), []container{c0})
+	l.follow(t.Context(), []podstate.Run{c0})
 	<-l.runs[c0].done
 	next := c0
-	next.restarts = 1
+	next.Restarts = 1
 	w := &watch{logs: l}
-	end := trouble{cause: record.Cause{Code: codeCrash, Message: "exited once"}, run: next}
+	end := detect.Trouble{Cause: record.Cause{Code: causes.CrashLoop, Message: "exited once"}, Run: next}
 	w.explain(t.Context(), &end)
-	require.Equal(t, "exited once; it said: TypeError: x", end.cause.Message)
+	require.Equal(t, "exited once; it said: TypeError: x", end.Cause.Message)
 	w.explain(t.Context(), &end)
-	require.Equal(t, "exited once; it said: TypeError: x", end.cause.Message, "once is enough")
-	other := trouble{cause: record.Cause{Code: codeNotFound}, run: next}
+	require.Equal(t, "exited once; it said: TypeError: x", end.Cause.Message, "once is enough")
+	other := detect.Trouble{Cause: record.Cause{Code: causes.ImageNotFound}, Run: next}
 	w.explain(t.Context(), &other)
-	require.Empty(t, other.cause.Message)
-}
-
-func TestContainersWhoseLogMayTellSomething(t *testing.T) {
-	ready := running(0)
-	ready.Ready = true
-	over := corev1.ContainerStatus{Name: "web", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}}
-	failed := corev1.ContainerStatus{Name: "web", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: 1}}}
-	for name, c := range map[string]struct {
-		status corev1.ContainerStatus
-		speaks bool
-	}{
-		"one that runs":          {running(0), true},
-		"one that is ready":      {ready, false},
-		"one that is done":       {over, false},
-		"one that ended":         {failed, true},
-		"one in its back-off":    {crashed(1, 1, "Error"), true},
-		"one that was not begun": {waiting("ContainerCreating", ""), false},
-	} {
-		t.Run(name, func(t *testing.T) {
-			p := pod("p", "new", false, c.status)
-			p.Spec.Containers[0].ReadinessProbe = &corev1.Probe{}
-			require.Equal(t, c.speaks, len(logSources(p)) == 1)
-		})
-	}
+	require.Empty(t, other.Cause.Message)
 }
 
 func TestAFinalLineTakesThePlaceOfOneThatARestartMayHeal(t *testing.T) {
@@ -155,13 +134,6 @@ func TestAFinalLineTakesThePlaceOfOneThatARestartMayHeal(t *testing.T) {
 	for _, text := range []string{"failed: locked", "failed: locked again", "failed: corrupt", "failed: later"} {
 		l.take(r, text)
 	}
-	require.Equal(t, line{text: "failed: corrupt"}, r.found)
+	require.Equal(t, cluster.Line{Text: "failed: corrupt"}, r.found)
 	require.Equal(t, 2, news)
-}
-
-func TestTheRunThatEndedIsTheOneWhoseWordsCount(t *testing.T) {
-	p := pod("p", "new", false)
-	require.EqualValues(t, 1, exitedRun(p, running(2)).restarts, "it runs again")
-	require.EqualValues(t, 2, exitedRun(p, crashed(2, 1, "Error")).restarts)
-	require.EqualValues(t, 0, exitedRun(p, running(0)).restarts)
 }

@@ -15,22 +15,14 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes/fake"
 	k8stesting "k8s.io/client-go/testing"
+
+	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
+	"github.com/stagecrew/stagecrew/pkg/rollout/detect"
+	"github.com/stagecrew/stagecrew/pkg/rollout/internal/fixture"
 )
 
-func TestMissing_WhatTheWordsOfKubernetesName(t *testing.T) {
-	for message, want := range map[string]*missingObject{
-		`secret "db" not found`: {"secret", "portal", "db", ""},
-		`MountVolume.SetUp failed for volume "config" : configmap "settings" not found`:                         {"configmap", "portal", "settings", ""},
-		`couldn't find key password in Secret portal/db`:                                                        {"secret", "portal", "db", "password"},
-		`couldn't find key a.yaml in ConfigMap other/settings.`:                                                 {"configmap", "other", "settings", "a.yaml"},
-		`pods "web-" is forbidden: error looking up service account portal/web: serviceaccount "web" not found`: {"serviceaccount", "portal", "web", ""},
-		`0/1 nodes are available: persistentvolumeclaim "data" not found. not found`:                            {"persistentvolumeclaim", "portal", "data", ""},
-		`storageclass.storage.k8s.io "fast" not found`:                                                          {"storageclass", "portal", "fast", ""},
-		`references non-existent secret key: a`:                                                                 nil,
-		`back-off 10s`:                                                                                          nil,
-	} {
-		require.Equal(t, want, missingIn("portal", message), message)
-	}
+func missing(kind, namespace, name, key string) detect.MissingObject {
+	return detect.MissingObject{Kind: kind, Namespace: namespace, Name: name, Key: key}
 }
 
 func TestMissing_WhatIsThereNowIsNotMissing(t *testing.T) {
@@ -44,17 +36,17 @@ func TestMissing_WhatIsThereNowIsNotMissing(t *testing.T) {
 		&corev1.PersistentVolumeClaim{ObjectMeta: named("portal", "data")},
 		&storagev1.StorageClass{ObjectMeta: named("", "fast")},
 	)
-	for _, m := range []missingObject{{"secret", "portal", "db", ""}, {"secret", "portal", "db", "user"}, {"configmap", "portal", "settings", "a"}, {"configmap", "portal", "settings", "b"},
-		{"serviceaccount", "portal", "web", ""}, {"persistentvolumeclaim", "portal", "data", ""}, {"storageclass", "", "fast", ""}} {
+	for _, m := range []detect.MissingObject{missing("secret", "portal", "db", ""), missing("secret", "portal", "db", "user"), missing("configmap", "portal", "settings", "a"), missing("configmap", "portal", "settings", "b"),
+		missing("serviceaccount", "portal", "web", ""), missing("persistentvolumeclaim", "portal", "data", ""), missing("storageclass", "", "fast", "")} {
 		require.True(t, exists(t.Context(), client, m), m)
 	}
-	for _, m := range []missingObject{{"secret", "portal", "db", "password"}, {"secret", "other", "db", ""}, {"configmap", "portal", "settings", "c"}, {"node", "", "a", ""}} {
+	for _, m := range []detect.MissingObject{missing("secret", "portal", "db", "password"), missing("secret", "other", "db", ""), missing("configmap", "portal", "settings", "c"), missing("node", "", "a", "")} {
 		require.False(t, exists(t.Context(), client, m), m)
 	}
 	client.PrependReactor("get", "secrets", func(k8stesting.Action) (bool, runtime.Object, error) {
 		return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: "secrets"}, "db", nil)
 	})
-	require.False(t, exists(t.Context(), client, missingObject{"secret", "portal", "db", ""}), "without the right to read it")
+	require.False(t, exists(t.Context(), client, missing("secret", "portal", "db", "")), "without the right to read it")
 }
 
 // A Secret of an operator came after a while and was there while the kubelet waited for
@@ -67,21 +59,21 @@ func TestWatch_ASecretThatCameLateIsWaitedForUntilTheKubeletTriesAgain(t *testin
 		code          string
 	}{
 		"it comes and the kubelet tries again": {20 * time.Second, 50 * time.Second, 50, ""},
-		"it comes too late":                    {30 * time.Second, 0, 25, codeConfig},
-		"it comes and helps nothing":           {10 * time.Second, 0, 145, codeConfig},
-		"it never comes":                       {0, 0, 25, codeConfig},
+		"it comes too late":                    {30 * time.Second, 0, 25, causes.ConfigMissing},
+		"it comes and helps nothing":           {10 * time.Second, 0, 145, causes.ConfigMissing},
+		"it never comes":                       {0, 0, 25, causes.ConfigMissing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				client := cluster(t, deploying(pod("web-new", "new", false, waiting("CreateContainerConfigError", `secret "db" not found`))))
+				client := fakeCluster(t, fixture.Deploying(fixture.Pod("web-new", "new", false, fixture.Waiting("CreateContainerConfigError", `secret "db" not found`))))
 				if c.comes > 0 {
 					time.AfterFunc(c.comes, func() { require.NoError(t, client.Tracker().Add(secret.DeepCopy())) })
 				}
 				if c.starts > 0 {
 					time.AfterFunc(c.starts, func() {
-						require.NoError(t, put(pod("web-new", "new", true))(client))
+						require.NoError(t, put(fixture.Pod("web-new", "new", true))(client))
 						require.NoError(t, client.CoreV1().Pods("portal").Delete(context.Background(), "web-old", metav1.DeleteOptions{}))
-						_, err := client.AppsV1().Deployments("portal").Update(context.Background(), deployed().deployments[0], metav1.UpdateOptions{})
+						_, err := client.AppsV1().Deployments("portal").Update(context.Background(), fixture.Deployed().Deployments[0], metav1.UpdateOptions{})
 						require.NoError(t, err)
 					})
 				}
@@ -100,13 +92,13 @@ func TestWatch_ASecretThatCameLateIsWaitedForUntilTheKubeletTriesAgain(t *testin
 
 func TestWatch_AnImageThatIsThereByNowIsWaitedFor(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client := cluster(t, deploying(pod("web-new", "new", false, waiting("ErrImagePull", "manifest unknown"))))
+		client := fakeCluster(t, fixture.Deploying(fixture.Pod("web-new", "new", false, fixture.Waiting("ErrImagePull", "manifest unknown"))))
 		asked := ""
 		o := Options{Client: client, ImageExists: func(_ context.Context, reference string) bool { asked = reference; return true }}
 		start := time.Now()
 		result, err := Watch(t.Context(), o, applied)
 		require.NoError(t, err)
-		require.Equal(t, codeNotFound, result.Cause.Code)
+		require.Equal(t, causes.ImageNotFound, result.Cause.Code)
 		require.Equal(t, 63, int(time.Since(start).Seconds()))
 		require.Equal(t, "new", asked)
 	})

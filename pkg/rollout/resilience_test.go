@@ -19,12 +19,13 @@ import (
 	clienttesting "k8s.io/client-go/testing"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/internal/fixture"
 )
 
 // watching starts a watch of one unready pod and waits until all its streams are open.
 func watching(t *testing.T, server *apiServer, o Options) chan record.Rollout {
 	t.Helper()
-	server.all(deploying(pod("web-new", "new", false, running(0))))
+	server.all(fixture.Deploying(fixture.Pod("web-new", "new", false, fixture.Running(0))))
 	o.Client = server.client(t)
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
@@ -42,8 +43,8 @@ func streams(server *apiServer) int {
 
 // complete makes the rollout complete.
 func complete(server *apiServer) {
-	server.remove(pod("web-old", "old", true))
-	server.all(deployed())
+	server.remove(fixture.Pod("web-old", "old", true))
+	server.all(fixture.Deployed())
 }
 
 func TestAnAPIServerThatRestartsDoesNotEndTheWatch(t *testing.T) {
@@ -68,7 +69,7 @@ func TestAVersionThatIsGoneIsListedAgain(t *testing.T) {
 
 func TestTheFirstReadingOutlastsAnAPIServerThatStarts(t *testing.T) {
 	server := newAPIServer(t)
-	server.all(deployed())
+	server.all(fixture.Deployed())
 	server.denied["deployments"] = true // it does not know its own rules yet
 	over := server.outage()
 	done := begun(t.Context(), t, Options{Client: server.client(t)}, applied)
@@ -84,7 +85,7 @@ func TestTheFirstReadingOutlastsAnAPIServerThatStarts(t *testing.T) {
 func TestWithoutTheRightToReadEventsTheRolloutIsWatchedAllTheSame(t *testing.T) {
 	server := newAPIServer(t)
 	server.denied["events"] = true
-	server.all(deployed())
+	server.all(fixture.Deployed())
 	result, err := Watch(t.Context(), Options{Client: server.client(t)}, applied)
 	require.NoError(t, err)
 	require.Nil(t, result.Cause)
@@ -93,7 +94,7 @@ func TestWithoutTheRightToReadEventsTheRolloutIsWatchedAllTheSame(t *testing.T) 
 func TestWithoutTheRightToReadPodsItIsNot(t *testing.T) {
 	for resource, words := range map[string]string{"pods": "watching Pods: ", "deployments": "reading Deployment/web: "} {
 		synctest.Test(t, func(t *testing.T) {
-			client := cluster(t, deployed())
+			client := fakeCluster(t, fixture.Deployed())
 			client.PrependReactor("*", resource, func(clienttesting.Action) (bool, runtime.Object, error) {
 				return true, nil, apierrors.NewForbidden(schema.GroupResource{Resource: resource}, "", errors.New("RBAC"))
 			})
@@ -118,8 +119,8 @@ func TestRequestsDoNotGrowWithTime(t *testing.T) {
 	require.Eventually(t, func() bool { return server.count("pods/log") == 1 }, 5*time.Second, time.Millisecond)
 	before := server.total()
 	for i := range 200 { // a noisy neighbour, and our own pod
-		e := event("Pod", fmt.Sprintf("foreign-%d", i), "BackOff", "noise")
-		server.put(e, pod("web-new", "new", false, running(0)))
+		e := fixture.Event("Pod", fmt.Sprintf("foreign-%d", i), "BackOff", "noise")
+		server.put(e, fixture.Pod("web-new", "new", false, fixture.Running(0)))
 	}
 	time.Sleep(200 * time.Millisecond)
 	require.Equal(t, before, server.total())
@@ -130,7 +131,7 @@ func TestRequestsDoNotGrowWithTime(t *testing.T) {
 // foreign puts pods into the namespace that are somebody else's.
 func foreign(server *apiServer, n int) {
 	for i := range n {
-		p := pod(fmt.Sprintf("foreign-%d", i), "foreign", true, running(0))
+		p := fixture.Pod(fmt.Sprintf("foreign-%d", i), "foreign", true, fixture.Running(0))
 		p.UID, p.Labels = types.UID(p.Name), map[string]string{"app": "foreign"}
 		p.Annotations = map[string]string{"notes": fmt.Sprintf("%02000d", i)}
 		p.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "SETTINGS", Value: fmt.Sprintf("%01000d", i)}}
@@ -149,7 +150,7 @@ func BenchmarkForeignPods(b *testing.B) {
 		b.Run(c.name, func(b *testing.B) {
 			server := newAPIServer(b)
 			foreign(server, 1000)
-			server.all(deployed())
+			server.all(fixture.Deployed())
 			client := server.client(b)
 			var retained, objects uint64
 			for b.Loop() {

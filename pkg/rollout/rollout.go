@@ -1,6 +1,5 @@
 // Package rollout watches one applied revision until it is complete or certain
-// to fail. Everything comes from watches; a pure judge decides from what they
-// show, so that every rule can be tested as a row of a table.
+// to fail. Everything comes from watches; what they show goes to [judge], which is pure.
 //
 // Complete means: the controller has seen the generation that was applied, every
 // pod of the new revision is Ready for minReadySeconds, the old ReplicaSets have no
@@ -20,6 +19,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
+	"github.com/stagecrew/stagecrew/pkg/rollout/judge"
 )
 
 // Options say how to watch.
@@ -27,8 +28,8 @@ type Options struct {
 	Client kubernetes.Interface
 	// Namespace is that of workloads and Services that name none.
 	Namespace string
-	// Rules replace the default rules of their codes; see [ParseRules].
-	Rules map[string]Rule
+	// Rules replace the default rules of their codes; see [causes.ParseRules].
+	Rules map[string]causes.Rule
 	// LogPatterns are regular expressions; a line of a new pod that matches one,
 	// while the pod is not ready, means that it never will be.
 	LogPatterns []string
@@ -37,13 +38,13 @@ type Options struct {
 	// What a later run says again counts.
 	PassingPatterns []string
 	// SmokeServices are the Services that the smoke checks go through, as NAME or
-	// NAME:PORT; none leaves the choice to the watcher, see [choose].
+	// NAME:PORT; none leaves the choice to the watcher, see [routes.Choose].
 	SmokeServices []string
 	// ImageExists reports whether the registry has an image by now that a node could not
 	// find; nil asks nobody.
 	ImageExists func(ctx context.Context, reference string) bool
 	// Seen is the same for a Watch and the Hold after it; nil when there is none.
-	Seen *Seen
+	Seen *judge.Seen
 	// Log gets a line for each change, and at least one every ten seconds.
 	Log *slog.Logger
 	// Show is called as often as Log, with the pods; nil shows nothing.
@@ -83,12 +84,12 @@ func begin(ctx context.Context, o Options, applied record.Applied) (v *wait, sto
 		stop()
 		return nil, nil, err
 	}
-	unproven := slices.Concat(applied.Unwatched, w.asked.lost)
-	v = &wait{Options: o, ctx: ctx, watch: w, judge: newJudge(o.rulesFor(applied)), start: time.Now(), applied: applied, unproven: unproven}
-	v.judge.found = v.found
+	unproven := slices.Concat(applied.Unwatched, w.asked.Lost)
+	v = &wait{Options: o, ctx: ctx, watch: w, judge: judge.New(causes.For(o.Rules, applied.Alone)), start: time.Now(), applied: applied, unproven: unproven}
+	v.judge.Found = v.found
 	// Kubernetes knows when a pod was made to the second.
-	v.judge.applied = applied.Revision.Deployed.Truncate(time.Second)
-	_, v.judge.digest, _ = strings.Cut(w.image, "@")
+	v.judge.Applied = applied.Revision.Deployed.Truncate(time.Second)
+	_, v.judge.Digest, _ = strings.Cut(w.image, "@")
 	return v, stop, nil
 }
 

@@ -9,6 +9,10 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
+	"github.com/stagecrew/stagecrew/pkg/rollout/internal/fixture"
+	"github.com/stagecrew/stagecrew/pkg/rollout/judge"
 )
 
 // born is a pod that became ready that long ago, and whose container started a
@@ -27,7 +31,7 @@ func TestHold_AnAutomaticSoakLastsUntilTheFirstBudgetOfTheLivenessIsOver(t *test
 		return &corev1.Probe{InitialDelaySeconds: delay, PeriodSeconds: period, FailureThreshold: threshold, TimeoutSeconds: 1}
 	}
 	failing := func(p *corev1.Pod) *corev1.Event {
-		e := event("Pod", p.Name, "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500")
+		e := fixture.Event("Pod", p.Name, "Unhealthy", "Liveness probe failed: HTTP probe failed with statuscode: 500")
 		e.LastTimestamp = metav1.NewTime(time.Now().Add(25 * time.Second))
 		return e
 	}
@@ -46,13 +50,13 @@ func TestHold_AnAutomaticSoakLastsUntilTheFirstBudgetOfTheLivenessIsOver(t *test
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := deployed()
-				s.pods = []*corev1.Pod{c.pod()}
+				s := fixture.Deployed()
+				s.Pods = []*corev1.Pod{c.pod()}
 				if c.event != nil {
-					s.events = []*corev1.Event{c.event(s.pods[0])}
+					s.Events = []*corev1.Event{c.event(s.Pods[0])}
 				}
 				start := time.Now()
-				cause, err := Hold(t.Context(), Options{Client: cluster(t, s)}, applied, SoakAuto)
+				cause, err := Hold(t.Context(), Options{Client: fakeCluster(t, s)}, applied, SoakAuto)
 				require.NoError(t, err)
 				require.Nil(t, cause)
 				require.Equal(t, c.seconds, int(time.Since(start).Seconds()))
@@ -66,7 +70,7 @@ func TestHold_WhatEndsSoonAfterItWasReadyIsFound(t *testing.T) {
 		p := born(0, nil)
 		always := corev1.ContainerRestartPolicyAlways
 		p.Spec.InitContainers = []corev1.Container{{Name: "proxy", RestartPolicy: &always}}
-		p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "proxy", RestartCount: restarts, State: runs, Ready: true}}
+		p.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "proxy", RestartCount: restarts, State: fixture.Runs, Ready: true}}
 		return p
 	}
 	exited := func() *corev1.Pod {
@@ -86,12 +90,12 @@ func TestHold_WhatEndsSoonAfterItWasReadyIsFound(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := deployed()
-				s.pods = []*corev1.Pod{c.first()}
-				client := cluster(t, s)
+				s := fixture.Deployed()
+				s.Pods = []*corev1.Pod{c.first()}
+				client := fakeCluster(t, s)
 				time.AfterFunc(4*time.Second, func() {
 					if c.kill {
-						e := event("Pod", "web-new", "Killing", "Container web failed liveness probe, will be restarted")
+						e := fixture.Event("Pod", "web-new", "Killing", "Container web failed liveness probe, will be restarted")
 						e.Type, e.LastTimestamp = corev1.EventTypeNormal, metav1.Now()
 						_, err := client.CoreV1().Events("portal").Create(context.Background(), e, metav1.CreateOptions{})
 						require.NoError(t, err)
@@ -102,7 +106,7 @@ func TestHold_WhatEndsSoonAfterItWasReadyIsFound(t *testing.T) {
 				cause, err := Hold(t.Context(), Options{Client: client}, applied, SoakAuto)
 				require.NoError(t, err)
 				require.NotNil(t, cause)
-				require.Equal(t, codeUnstable, cause.Code)
+				require.Equal(t, causes.NotStable, cause.Code)
 				require.Contains(t, cause.Message, c.message)
 			})
 		})
@@ -112,10 +116,10 @@ func TestHold_WhatEndsSoonAfterItWasReadyIsFound(t *testing.T) {
 // Between a Watch and the Hold after it a container may end and run again.
 func TestHold_WhatEndedBetweenTheWatchAndTheHoldCounts(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := deployed()
-		s.pods = []*corev1.Pod{alive("web-new", 2)}
-		client := cluster(t, s)
-		o := Options{Client: client, Seen: &Seen{}}
+		s := fixture.Deployed()
+		s.Pods = []*corev1.Pod{alive("web-new", 2)}
+		client := fakeCluster(t, s)
+		o := Options{Client: client, Seen: &judge.Seen{}}
 		result, err := Watch(t.Context(), o, applied)
 		require.NoError(t, err)
 		require.Nil(t, result.Cause)

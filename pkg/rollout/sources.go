@@ -9,6 +9,8 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/tools/cache"
+
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
 )
 
 // refusalGrace is how long a refusal is taken for that of an API server that has just
@@ -43,7 +45,7 @@ func newSource(w *watch, kind, namespace string, at where, optional bool) (*sour
 	s := &source{kind: kind, informer: resources[kind].informer(w.client, namespace, at), optional: optional, refused: make(chan struct{})}
 	transform := func(object any) (small any, _ error) {
 		small = object
-		w.guarded(func() { small = strip(object) })
+		w.guarded(func() { small = cluster.Strip(object) })
 		return small, nil
 	}
 	if err := s.informer.SetTransform(transform); err != nil {

@@ -6,6 +6,10 @@ import (
 	"slices"
 	"strings"
 	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
+	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
+	"github.com/stagecrew/stagecrew/pkg/rollout/wording"
 )
 
 // take keeps a line, and tells the judge when it is the first that a pattern matches. One that
@@ -13,12 +17,12 @@ import (
 func (l *logs) take(r *run, text string) {
 	found, matches := l.match(text)
 	l.mu.Lock()
-	news := matches && (r.found.text == "" || r.found.transient && !found.transient)
+	news := matches && (r.found.Text == "" || r.found.Transient && !found.Transient)
 	if news {
 		r.found = found
 	}
-	if len(text) > maxLine*4 {
-		text = shorten(text)
+	if len(text) > wording.MaxLine*4 {
+		text = wording.Shorten(text)
 	}
 	r.tail, r.bytes = append(r.tail, text), r.bytes+len(text)
 	for len(r.tail) > tailLines || r.bytes > tailBytes && len(r.tail) > 1 {
@@ -31,23 +35,19 @@ func (l *logs) take(r *run, text string) {
 	}
 }
 
-func (l *logs) match(text string) (line, bool) {
+func (l *logs) match(text string) (cluster.Line, bool) {
 	match := func(p *regexp.Regexp) bool { return p.MatchString(text) }
-	if !slices.ContainsFunc(l.patterns, match) && !wrongArchitecture.MatchString(text) {
-		return line{}, false
+	if !slices.ContainsFunc(l.patterns, match) && !wording.WrongArchitecture.MatchString(text) {
+		return cluster.Line{}, false
 	}
-	return line{text: shorten(plain(text)), transient: slices.ContainsFunc(l.passing, match)}, true
+	return cluster.Line{Text: wording.Shorten(wording.Plain(text)), Transient: slices.ContainsFunc(l.passing, match)}, true
 }
-
-// wrongArchitecture is the whole of what a container says whose program is for another
-// architecture; a longer text would be an application that talks about it.
-var wrongArchitecture = regexp.MustCompile(`^exec [^ ]+: ` + execFormat + `$`)
 
 // tailOf are the last lines of a run, or of the one before while it has said nothing.
 // It waits a moment for a run that has ended and is still being read.
-func (l *logs) tailOf(ctx context.Context, c container) string {
-	for restarts := c.restarts; restarts >= max(0, c.restarts-1); restarts-- {
-		c.restarts = restarts
+func (l *logs) tailOf(ctx context.Context, c podstate.Run) string {
+	for restarts := c.Restarts; restarts >= max(0, c.Restarts-1); restarts-- {
+		c.Restarts = restarts
 		l.mu.Lock()
 		r := l.runs[c]
 		l.mu.Unlock()

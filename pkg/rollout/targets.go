@@ -13,25 +13,16 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
+	"github.com/stagecrew/stagecrew/pkg/rollout/judge"
 )
 
 // target is a workload as it was read first: what tells which objects are its own.
 type target struct {
-	record.Workload
-	podSource
+	cluster.Watched
 	generation int64
 	pods       where // which pods may be its own
 	absent     bool  // it was not there
-}
-
-// mountsClaims reports whether its pods may wait for a claim.
-func (t podSource) mountsClaims() bool {
-	for _, v := range t.spec.Volumes {
-		if v.PersistentVolumeClaim != nil || v.Ephemeral != nil {
-			return true
-		}
-	}
-	return t.claims
 }
 
 // retried reads again after an error that an API server gives which restarts right
@@ -63,32 +54,32 @@ var errKind = errors.New("this kind cannot be watched")
 
 // readTarget reads a workload past every cache.
 func readTarget(ctx context.Context, client kubernetes.Interface, w record.Workload) (target, error) {
-	k, known := kinds[w.Kind]
+	k, known := judge.Kinds[w.Kind]
 	if !known {
 		return target{}, errKind
 	}
 	object, err := resources[w.Kind].get(ctx, client, w.Namespace, w.Name)
 	switch {
 	case apierrors.IsNotFound(err):
-		return target{Workload: w, absent: true}, nil
+		return target{Watched: cluster.Watched{Workload: w}, absent: true}, nil
 	case err != nil:
 		return target{}, err
 	}
-	t := target{Workload: w, generation: object.GetGeneration(), podSource: k.template(object)}
-	t.pods, err = podsOf(w.Name, t.podSource)
+	t := target{Watched: cluster.Watched{Workload: w, PodSource: k.Template(object)}, generation: object.GetGeneration()}
+	t.pods, err = podsOf(w.Name, t.PodSource)
 	return t, err
 }
 
 // podsOf selects the pods that may be a workload's own; the zero value where its selector
 // is not set.
-func podsOf(name string, source podSource) (where, error) {
+func podsOf(name string, source cluster.PodSource) (where, error) {
 	switch {
-	case source.self:
+	case source.Self:
 		return where{fields: "metadata.name=" + name}, nil
-	case source.selector == nil:
+	case source.Selector == nil:
 		return where{}, nil
 	}
-	parsed, err := metav1.LabelSelectorAsSelector(source.selector)
+	parsed, err := metav1.LabelSelectorAsSelector(source.Selector)
 	if err != nil {
 		return where{}, err
 	}
@@ -96,19 +87,19 @@ func podsOf(name string, source podSource) (where, error) {
 }
 
 // readService gives nil for a Service that selects no pods by itself.
-func readService(ctx context.Context, client kubernetes.Interface, s record.Service) (*service, error) {
+func readService(ctx context.Context, client kubernetes.Interface, s record.Service) (*cluster.Service, error) {
 	found, err := client.CoreV1().Services(s.Namespace).Get(ctx, s.Name, metav1.GetOptions{})
 	switch {
 	case apierrors.IsNotFound(err):
-		return &service{namespace: s.Namespace, name: s.Name, selector: labels.Nothing(), gone: true}, nil
+		return &cluster.Service{Namespace: s.Namespace, Name: s.Name, Selector: labels.Nothing(), Gone: true}, nil
 	case err != nil:
 		return nil, err
 	case len(found.Spec.Selector) == 0 || found.Spec.Type == corev1.ServiceTypeExternalName:
 		return nil, nil
 	}
-	return &service{
-		namespace: s.Namespace, name: s.Name, selector: labels.SelectorFromSet(found.Spec.Selector), ports: found.Spec.Ports,
-		headless: found.Spec.ClusterIP == corev1.ClusterIPNone, publishesUnready: found.Spec.PublishNotReadyAddresses,
-		smoke: strings.TrimSpace(found.Annotations[record.AnnotationSmoke]), led: s.Led,
+	return &cluster.Service{
+		Namespace: s.Namespace, Name: s.Name, Selector: labels.SelectorFromSet(found.Spec.Selector), Ports: found.Spec.Ports,
+		Headless: found.Spec.ClusterIP == corev1.ClusterIPNone, PublishesUnready: found.Spec.PublishNotReadyAddresses,
+		Smoke: strings.TrimSpace(found.Annotations[record.AnnotationSmoke]), Led: s.Led,
 	}, nil
 }

@@ -7,6 +7,9 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
+	"github.com/stagecrew/stagecrew/pkg/rollout/detect"
+	"github.com/stagecrew/stagecrew/pkg/rollout/judge"
 )
 
 // heartbeat is how often a wait shows that it lives.
@@ -17,7 +20,7 @@ type wait struct {
 	Options
 	ctx   context.Context //nolint:containedctx // a wait lives as long as the call that made it
 	watch *watch
-	judge *judge
+	judge *judge.Judge
 	start time.Time
 	// applied is what is watched.
 	applied record.Applied
@@ -36,7 +39,7 @@ func (v *wait) untilComplete() (record.Rollout, error) {
 		if result, over := v.concluded(look); over {
 			return result, nil
 		}
-		err := v.sleep(look.again)
+		err := v.sleep(look.Again)
 		if errors.Is(err, context.DeadlineExceeded) {
 			return v.expired(), nil
 		}
@@ -47,11 +50,11 @@ func (v *wait) untilComplete() (record.Rollout, error) {
 }
 
 // concluded reports whether a look decides the rollout.
-func (v *wait) concluded(look verdict) (record.Rollout, bool) {
-	if look.failed != nil {
-		return v.failed(*look.failed), true
+func (v *wait) concluded(look judge.Verdict) (record.Rollout, bool) {
+	if look.Failed != nil {
+		return v.failed(*look.Failed), true
 	}
-	if !look.ready {
+	if !look.Ready {
 		return record.Rollout{}, false
 	}
 	return v.complete(look), true
@@ -63,32 +66,32 @@ func (v *wait) expired() record.Rollout {
 	if result, over := v.concluded(look); over {
 		return result
 	}
-	return v.failed(v.judge.timeout(look.progress, time.Since(v.start)))
+	return v.failed(v.judge.Timeout(look.Progress, time.Since(v.start)))
 }
 
 // judged judges the present state and shows it.
-func (v *wait) judged() verdict {
+func (v *wait) judged() judge.Verdict {
 	_, look := v.observe()
 	return look
 }
 
 // observe gives the state with its judgement.
-func (v *wait) observe() (snapshot, verdict) {
+func (v *wait) observe() (cluster.Snapshot, judge.Verdict) {
 	s := v.watch.snapshot()
 	if v.watch.appeared(s) {
 		s = v.reopened(s)
 	}
-	look := v.judge.decide(s, time.Now())
-	s.index()
-	v.watch.logs.follow(v.ctx, look.follow)
+	look := v.judge.Decide(s, time.Now())
+	s.Index()
+	v.watch.logs.follow(v.ctx, look.Follow)
 	v.show(s, look)
-	s.now = v.judge.now
+	s.Now = v.judge.Now
 	return s, look
 }
 
 // reopened opens the watch once more: what a workload makes is found by its selector,
 // which is known only now.
-func (v *wait) reopened(s snapshot) snapshot {
+func (v *wait) reopened(s cluster.Snapshot) cluster.Snapshot {
 	w, err := open(v.ctx, v.Options, v.applied, v.watch.logs)
 	if err != nil {
 		v.Log.Warn("watching what has appeared", "error", err)
@@ -101,7 +104,7 @@ func (v *wait) reopened(s snapshot) snapshot {
 // sleep waits for a change in the cluster, at most until time alone may change the
 // verdict, or until it has to show that it lives.
 func (v *wait) sleep(again time.Duration) error {
-	timer := time.NewTimer(soonest(heartbeat-time.Since(v.logged), again))
+	timer := time.NewTimer(judge.Soonest(heartbeat-time.Since(v.logged), again))
 	defer timer.Stop()
 	select {
 	case <-v.ctx.Done():
@@ -113,20 +116,20 @@ func (v *wait) sleep(again time.Duration) error {
 }
 
 // explained is the cause with the last words of its container.
-func (v *wait) explained(t trouble) *record.Cause {
+func (v *wait) explained(t detect.Trouble) *record.Cause {
 	v.watch.explain(context.WithoutCancel(v.ctx), &t)
-	return &t.cause
+	return &t.Cause
 }
 
 // show logs each change, and at least one line every heartbeat.
-func (v *wait) show(s snapshot, look verdict) {
-	text := look.progress
-	if look.trouble != "" {
-		text += "; " + look.trouble
+func (v *wait) show(s cluster.Snapshot, look judge.Verdict) {
+	text := look.Progress
+	if look.Trouble != "" {
+		text += "; " + look.Trouble
 	}
 	var table []record.PodState
 	if v.Show != nil {
-		table = podTable(v.judge.now, look.statuses, s.workloads)
+		table = judge.Table(v.judge.Now, look.Statuses, s.Workloads)
 	}
 	news := text != v.shown || time.Since(v.logged) >= heartbeat
 	changed := !sameTable(table, v.table)

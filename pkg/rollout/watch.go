@@ -11,6 +11,10 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
+	"github.com/stagecrew/stagecrew/pkg/rollout/judge"
+	"github.com/stagecrew/stagecrew/pkg/rollout/routes"
 )
 
 const (
@@ -25,8 +29,8 @@ const (
 type watch struct {
 	client   kubernetes.Interface
 	targets  []target
-	services []service
-	asked    asked
+	services []cluster.Service
+	asked    routes.Choice
 	since    time.Time
 	image    string // of the revision, "" where it is not known
 	sources  []*source
@@ -52,7 +56,7 @@ func open(ctx context.Context, o Options, applied record.Applied, l *logs) (*wat
 		w.targets = append(w.targets, t)
 	}
 	for _, s := range distinct(applied.Services) {
-		found, err := retried(reading, func() (*service, error) { return readService(reading, client, s) })
+		found, err := retried(reading, func() (*cluster.Service, error) { return readService(reading, client, s) })
 		if err != nil {
 			return nil, record.Unavailable("rollout/unreadable", "reading Service/%s: %w", s.Name, err)
 		}
@@ -61,8 +65,9 @@ func open(ctx context.Context, o Options, applied record.Applied, l *logs) (*wat
 		}
 	}
 	w.image, w.since = applied.Revision.Image, applied.Revision.Deployed
-	w.asked = choose(o.SmokeServices, applied.Revision.Image, w.targets, w.services)
-	w.mark()
+	workloads := w.workloads()
+	w.asked = routes.Choose(o.SmokeServices, applied.Revision.Image, workloads, w.services)
+	w.asked.Mark(w.services, workloads)
 	if err := w.plan(); err != nil {
 		return nil, err
 	}
@@ -75,6 +80,14 @@ func open(ctx context.Context, o Options, applied record.Applied, l *logs) (*wat
 		}
 	}
 	return w, nil
+}
+
+func (w *watch) workloads() []cluster.Watched {
+	all := make([]cluster.Watched, len(w.targets))
+	for i, t := range w.targets {
+		all[i] = t.Watched
+	}
+	return all
 }
 
 // distinct leaves one entry for each Service: they are listed once for each port.
@@ -109,22 +122,22 @@ func (w *watch) plan() error {
 		if !t.absent {
 			add("Pod", t.Namespace, t.pods, false)
 		}
-		if between := kinds[t.Kind].between; between != "" && !t.absent {
+		if between := judge.Kinds[t.Kind].Between; between != "" && !t.absent {
 			add(between, t.Namespace, t.pods, false)
 		}
 		add("Event", t.Namespace, where{fields: "type=" + corev1.EventTypeWarning}, true)
-		if t.mountsClaims() {
+		if t.MountsClaims() {
 			add("PersistentVolumeClaim", t.Namespace, where{}, true)
 		}
-		for _, reason := range normalEvents(t.mountsClaims()) {
+		for _, reason := range causes.NormalEvents(t.MountsClaims()) {
 			add("Event", t.Namespace, where{fields: "type=" + corev1.EventTypeNormal + ",reason=" + reason}, true)
 		}
 	}
 	for _, s := range w.services {
-		if s.publishesUnready {
+		if s.PublishesUnready {
 			continue
 		}
-		add("EndpointSlice", s.namespace, serviceSlices(s.name), false)
+		add("EndpointSlice", s.Namespace, serviceSlices(s.Name), false)
 	}
 	return failed
 }
@@ -165,9 +178,9 @@ func (w *watch) notify() {
 }
 
 // appeared reports whether a workload that was not there is there now.
-func (w *watch) appeared(s snapshot) bool {
+func (w *watch) appeared(s cluster.Snapshot) bool {
 	for _, t := range w.targets {
-		if t.absent && kinds[t.Kind].find(s, t.Workload) != nil {
+		if t.absent && judge.Kinds[t.Kind].Find(s, t.Workload) != nil {
 			return true
 		}
 	}
@@ -175,17 +188,17 @@ func (w *watch) appeared(s snapshot) bool {
 }
 
 // snapshot is a look at the present state.
-func (w *watch) snapshot() snapshot {
-	s := snapshot{
-		least: map[record.Workload]int64{}, templates: map[record.Workload]podSource{},
-		services: w.services,
-		since:    w.since,
-		lines:    w.logs.matched(),
+func (w *watch) snapshot() cluster.Snapshot {
+	s := cluster.Snapshot{
+		Least: map[record.Workload]int64{}, Templates: map[record.Workload]cluster.PodSource{},
+		Services: w.services,
+		Since:    w.since,
+		Lines:    w.logs.matched(),
 	}
-	w.each(s.add)
+	w.each(s.Add)
 	for _, t := range w.targets {
-		s.workloads = append(s.workloads, t.Workload)
-		s.least[t.Workload], s.templates[t.Workload] = t.generation, t.podSource
+		s.Workloads = append(s.Workloads, t.Workload)
+		s.Least[t.Workload], s.Templates[t.Workload] = t.generation, t.PodSource
 	}
 	return s
 }

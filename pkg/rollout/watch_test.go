@@ -18,28 +18,31 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
+	"github.com/stagecrew/stagecrew/pkg/rollout/internal/fixture"
 )
 
-// cluster puts the objects of a look into client-go's fake API server.
-func cluster(t *testing.T, s snapshot) *fake.Clientset {
+// fakeCluster puts the objects of a look into client-go's fake API server.
+func fakeCluster(t *testing.T, s cluster.Snapshot) *fake.Clientset {
 	t.Helper()
 	client := fake.NewClientset()
-	for _, d := range s.deployments {
+	for _, d := range s.Deployments {
 		require.NoError(t, client.Tracker().Add(d))
 	}
-	for _, rs := range s.replicaSets {
+	for _, rs := range s.ReplicaSets {
 		require.NoError(t, client.Tracker().Add(rs))
 	}
-	for _, p := range s.pods {
+	for _, p := range s.Pods {
 		require.NoError(t, client.Tracker().Add(p))
 	}
-	for _, e := range s.events {
+	for _, e := range s.Events {
 		require.NoError(t, client.Tracker().Add(e))
 	}
 	return client
 }
 
-var applied = record.Applied{Workloads: []record.Workload{web}}
+var applied = record.Applied{Workloads: []record.Workload{fixture.Web}}
 
 // begun starts to watch and gives where the result will be.
 func begun(ctx context.Context, t *testing.T, o Options, what record.Applied) chan record.Rollout {
@@ -56,11 +59,11 @@ func begun(ctx context.Context, t *testing.T, o Options, what record.Applied) ch
 }
 
 func TestWatchSeesAChangeAndEnds(t *testing.T) {
-	client := cluster(t, deploying(pod("web-new", "new", false)))
+	client := fakeCluster(t, fixture.Deploying(fixture.Pod("web-new", "new", false)))
 	done := begun(t.Context(), t, Options{Client: client}, applied)
-	_, err := client.CoreV1().Pods("portal").UpdateStatus(t.Context(), pod("web-new", "new", true), metav1.UpdateOptions{})
+	_, err := client.CoreV1().Pods("portal").UpdateStatus(t.Context(), fixture.Pod("web-new", "new", true), metav1.UpdateOptions{})
 	require.NoError(t, err)
-	_, err = client.AppsV1().Deployments("portal").UpdateStatus(t.Context(), deployed().deployments[0], metav1.UpdateOptions{})
+	_, err = client.AppsV1().Deployments("portal").UpdateStatus(t.Context(), fixture.Deployed().Deployments[0], metav1.UpdateOptions{})
 	require.NoError(t, err)
 	result := <-done
 	require.Nil(t, result.Cause)
@@ -68,17 +71,17 @@ func TestWatchSeesAChangeAndEnds(t *testing.T) {
 }
 
 func TestWatchNamesTheCause(t *testing.T) {
-	s := deploying(pod("web-new", "new", false, waiting("InvalidImageName", "bad")))
+	s := fixture.Deploying(fixture.Pod("web-new", "new", false, fixture.Waiting("InvalidImageName", "bad")))
 	unqualified := record.Applied{Workloads: []record.Workload{{Kind: "Deployment", Name: "web"}}}
-	result, err := Watch(t.Context(), Options{Client: cluster(t, s), Namespace: "portal"}, unqualified)
+	result, err := Watch(t.Context(), Options{Client: fakeCluster(t, s), Namespace: "portal"}, unqualified)
 	require.NoError(t, err)
-	require.Equal(t, codeInvalidName, result.Cause.Code)
+	require.Equal(t, causes.InvalidName, result.Cause.Code)
 }
 
 func TestASignalEndsTheWaitWithoutAVerdict(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	time.AfterFunc(50*time.Millisecond, cancel)
-	_, err := Watch(ctx, Options{Client: cluster(t, deploying(pod("web-new", "new", false)))}, applied)
+	_, err := Watch(ctx, Options{Client: fakeCluster(t, fixture.Deploying(fixture.Pod("web-new", "new", false)))}, applied)
 	require.ErrorIs(t, err, context.Canceled)
 }
 
@@ -87,7 +90,7 @@ func TestWatch_AWorkloadThatIsNotThereIsNamed(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		result, err := Watch(t.Context(), Options{Client: fake.NewClientset()}, applied)
 		require.NoError(t, err)
-		require.Equal(t, record.Cause{Code: codeDeleted, Object: "Deployment/web", Reason: "NotFound", Message: "somebody has deleted it"}, *result.Cause)
+		require.Equal(t, record.Cause{Code: causes.WorkloadDeleted, Object: "Deployment/web", Reason: "NotFound", Message: "somebody has deleted it"}, *result.Cause)
 	})
 }
 
@@ -95,11 +98,11 @@ func TestWatch_AWorkloadThatAppearsIsWatchedFromThenOn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		client := fake.NewClientset()
 		time.AfterFunc(5*time.Second, func() {
-			s := deployed()
-			for _, o := range []runtime.Object{s.replicaSets[1], s.pods[0]} {
+			s := fixture.Deployed()
+			for _, o := range []runtime.Object{s.ReplicaSets[1], s.Pods[0]} {
 				require.NoError(t, client.Tracker().Add(o))
 			}
-			_, err := client.AppsV1().Deployments("portal").Create(t.Context(), s.deployments[0], metav1.CreateOptions{})
+			_, err := client.AppsV1().Deployments("portal").Create(t.Context(), s.Deployments[0], metav1.CreateOptions{})
 			require.NoError(t, err)
 		})
 		result, err := Watch(t.Context(), Options{Client: client}, applied)
@@ -112,25 +115,25 @@ func TestWatch_AWorkloadThatAppearsIsWatchedFromThenOn(t *testing.T) {
 // helm/helm#10576, haproxytech/helm-charts#213, grafana/oncall#841
 func TestWatch_AJobThatKubernetesHasRemovedIsComplete(t *testing.T) {
 	job := record.Workload{Kind: "Job", Namespace: "portal", Name: "migrate", Expires: true}
-	began := record.Revision{Deployed: noon}
-	failed := event("Job", "migrate", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
-	before := event("Job", "migrate", "BackoffLimitExceeded", "x")
-	before.LastTimestamp = metav1.NewTime(noon.Add(-time.Minute))
+	began := record.Revision{Deployed: fixture.Noon}
+	failed := fixture.Event("Job", "migrate", "BackoffLimitExceeded", "Job has reached the specified backoff limit")
+	before := fixture.Event("Job", "migrate", "BackoffLimitExceeded", "x")
+	before.LastTimestamp = metav1.NewTime(fixture.Noon.Add(-time.Minute))
 	for name, c := range map[string]struct {
 		event *corev1.Event
 		code  string
 	}{
 		"nothing is known of it":          {nil, ""},
-		"it has failed":                   {failed, codeJob},
+		"it has failed":                   {failed, causes.JobFailed},
 		"that of an earlier revision did": {before, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				s := deployed()
+				s := fixture.Deployed()
 				if c.event != nil {
-					s.events = []*corev1.Event{c.event}
+					s.Events = []*corev1.Event{c.event}
 				}
-				result, err := Watch(t.Context(), Options{Client: cluster(t, s)}, record.Applied{Revision: began, Workloads: []record.Workload{web, job}})
+				result, err := Watch(t.Context(), Options{Client: fakeCluster(t, s)}, record.Applied{Revision: began, Workloads: []record.Workload{fixture.Web, job}})
 				require.NoError(t, err)
 				if c.code == "" {
 					require.Nil(t, result.Cause)
@@ -144,32 +147,32 @@ func TestWatch_AJobThatKubernetesHasRemovedIsComplete(t *testing.T) {
 
 func TestAKindWithoutARolloutIsAnErrorAtOnce(t *testing.T) {
 	cron := record.Applied{Workloads: []record.Workload{{Kind: "CronJob", Namespace: "portal", Name: "c"}}}
-	_, err := Watch(t.Context(), Options{Client: cluster(t, deploying())}, cron)
+	_, err := Watch(t.Context(), Options{Client: fakeCluster(t, fixture.Deploying())}, cron)
 	require.ErrorIs(t, err, errKind)
 }
 
 func TestGracesRunOutToTheSecondWithoutAnyEvent(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client := cluster(t, deploying(pod("web-new", "new", false, waiting("ErrImagePull", "503 Service Unavailable"))))
+		client := fakeCluster(t, fixture.Deploying(fixture.Pod("web-new", "new", false, fixture.Waiting("ErrImagePull", "503 Service Unavailable"))))
 		start := time.Now()
 		result, err := Watch(t.Context(), Options{Client: client}, applied)
 		require.NoError(t, err)
-		require.Equal(t, codePull, result.Cause.Code)
+		require.Equal(t, causes.PullFailed, result.Cause.Code)
 		require.Equal(t, 2*time.Minute, time.Since(start).Truncate(time.Second))
 	})
 }
 
 func TestTheBudgetEndsTheWaitAsAFailure(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s := deploying(pod("web-new", "new", false, running(0)))
-		probe := event("Pod", "web-new", "Unhealthy", "Readiness probe failed: 503")
+		s := fixture.Deploying(fixture.Pod("web-new", "new", false, fixture.Running(0)))
+		probe := fixture.Event("Pod", "web-new", "Unhealthy", "Readiness probe failed: 503")
 		probe.LastTimestamp = metav1.Now()
-		s.events = []*corev1.Event{probe}
+		s.Events = []*corev1.Event{probe}
 		ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 		defer cancel()
-		result, err := Watch(ctx, Options{Client: cluster(t, s)}, applied)
+		result, err := Watch(ctx, Options{Client: fakeCluster(t, s)}, applied)
 		require.NoError(t, err)
-		require.Equal(t, codeTimeout, result.Cause.Code)
+		require.Equal(t, causes.Timeout, result.Cause.Code)
 		require.Equal(t, "web", result.Cause.Container)
 		require.Contains(t, result.Cause.Message, "after 60s: Readiness probe failed: 503; it said: fake logs")
 	})
@@ -179,17 +182,17 @@ func TestAWaitShowsEachChangeAndThatItLives(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var text bytes.Buffer
 		var sights []record.Progress
-		client := cluster(t, deploying(pod("web-new", "new", false, waiting("ContainerCreating", ""))))
+		client := fakeCluster(t, fixture.Deploying(fixture.Pod("web-new", "new", false, fixture.Waiting("ContainerCreating", ""))))
 		ctx, cancel := context.WithTimeout(t.Context(), 35*time.Second)
 		defer cancel()
 		time.AfterFunc(5*time.Second, func() { // the table changes, but no word about the rollout
-			old := pod("web-old", "old", true)
+			old := fixture.Pod("web-old", "old", true)
 			old.Spec.NodeName = "node-2"
 			_, err := client.CoreV1().Pods("portal").Update(ctx, old, metav1.UpdateOptions{})
 			require.NoError(t, err)
 		})
 		time.AfterFunc(12*time.Second, func() {
-			p := pod("web-new", "new", false, waiting("ErrImagePull", "503 Service Unavailable"))
+			p := fixture.Pod("web-new", "new", false, fixture.Waiting("ErrImagePull", "503 Service Unavailable"))
 			_, err := client.CoreV1().Pods("portal").UpdateStatus(ctx, p, metav1.UpdateOptions{})
 			require.NoError(t, err)
 		})
@@ -211,10 +214,10 @@ func TestAWaitShowsEachChangeAndThatItLives(t *testing.T) {
 
 func TestNothingRanIsSaidAloud(t *testing.T) {
 	var text bytes.Buffer
-	s, none := deployed(), int32(0)
-	s.pods, s.deployments[0].Spec.Replicas = nil, &none
-	s.deployments[0].Status.Replicas, s.deployments[0].Status.UpdatedReplicas, s.deployments[0].Status.AvailableReplicas = 0, 0, 0
-	result, err := Watch(t.Context(), Options{Client: cluster(t, s), Log: slog.New(slog.NewTextHandler(&text, nil))}, applied)
+	s, none := fixture.Deployed(), int32(0)
+	s.Pods, s.Deployments[0].Spec.Replicas = nil, &none
+	s.Deployments[0].Status.Replicas, s.Deployments[0].Status.UpdatedReplicas, s.Deployments[0].Status.AvailableReplicas = 0, 0, 0
+	result, err := Watch(t.Context(), Options{Client: fakeCluster(t, s), Log: slog.New(slog.NewTextHandler(&text, nil))}, applied)
 	require.NoError(t, err)
 	require.Empty(t, result.Pods)
 	require.Contains(t, text.String(), "level=WARN msg=\"Deployment/web has 0 replicas: nothing ran")
@@ -226,7 +229,7 @@ func webService() *corev1.Service {
 
 func TestWatchWaitsForTheService(t *testing.T) {
 	server := newAPIServer(t)
-	server.all(deployed())
+	server.all(fixture.Deployed())
 	server.put(webService())
 	var once sync.Once
 	waited := make(chan struct{})
@@ -239,7 +242,7 @@ func TestWatchWaitsForTheService(t *testing.T) {
 	done := begun(t.Context(), t, o, record.Applied{Workloads: applied.Workloads, Services: both})
 	<-waited
 	changed := time.Now()
-	server.put(serving("web-new"))
+	server.put(fixture.Serving("web-new"))
 	require.Nil(t, (<-done).Cause)
 	require.Less(t, time.Since(changed), time.Second)
 	require.Equal(t, 1, server.count("services"), "two ports are one Service")
@@ -253,7 +256,7 @@ func TestServicesThatDoNotFollowReadinessAreLeftOut(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			server := newAPIServer(t)
-			server.all(deployed())
+			server.all(fixture.Deployed())
 			service := webService()
 			change(service)
 			server.put(service)
@@ -268,7 +271,7 @@ func TestServicesThatDoNotFollowReadinessAreLeftOut(t *testing.T) {
 
 func TestEventsAboutSomebodyElseWakeNobody(t *testing.T) {
 	long := strings.Repeat("a", 60)
-	w := &watch{changed: make(chan struct{}, 1), targets: []target{{Workload: web}, {Workload: record.Workload{Name: long}}}}
+	w := &watch{changed: make(chan struct{}, 1), targets: []target{{Watched: cluster.Watched{Workload: fixture.Web}}, {Watched: cluster.Watched{Workload: record.Workload{Name: long}}}}}
 	woken := func(object any) bool {
 		w.onChange(object)
 		select {
@@ -278,37 +281,11 @@ func TestEventsAboutSomebodyElseWakeNobody(t *testing.T) {
 			return false
 		}
 	}
-	require.False(t, woken(event("Pod", "noisy-neighbour", "BackOff", "x")))
-	require.True(t, woken(event("Pod", "web-7d9", "BackOff", "x")))
-	require.True(t, woken(event("Pod", long[:58]+"x2x4z", "BackOff", "x")), "long names are cut")
-	require.True(t, woken(event("PersistentVolumeClaim", "data", "ProvisioningFailed", "x")))
-	require.True(t, woken(pod("any", "new", true)))
-}
-
-func TestWhatIsKeptOfAPodIsEnough(t *testing.T) {
-	s := deploying(pod("web-new", "new", true), creatingPod())
-	s.pods[0].Status.ContainerStatuses = []corev1.ContainerStatus{{Name: "web", Ready: true, RestartCount: 2, State: runs}}
-	s.pods[1].Name, s.pods[1].Spec.NodeName = "web-next", "node-1"
-	s.pods[0].Spec.Containers[0].LivenessProbe, s.pods[0].Spec.Containers[0].StartupProbe = &corev1.Probe{PeriodSeconds: 3}, &corev1.Probe{PeriodSeconds: 4}
-	s.pods[0].Spec.Containers[0].Image, s.pods[0].Status.ContainerStatuses[0].ImageID = released, released
-	small := s
-	small.pods = nil
-	for _, p := range s.pods {
-		p.Annotations = map[string]string{"notes": "long"}
-		p.Spec.Containers[0].Env = []corev1.EnvVar{{Name: "A"}}
-		kept := strip(p)
-		require.Empty(t, kept.(*corev1.Pod).Annotations)
-		require.Empty(t, kept.(*corev1.Pod).Spec.Containers[0].Env)
-		small.pods = append(small.pods, kept.(*corev1.Pod))
-		require.Equal(t, p.Spec.Containers[0].LivenessProbe, kept.(*corev1.Pod).Spec.Containers[0].LivenessProbe)
-		require.Equal(t, p.Spec.Containers[0].StartupProbe, kept.(*corev1.Pod).Spec.Containers[0].StartupProbe)
-		require.Equal(t, p.Spec.Containers[0].Image, kept.(*corev1.Pod).Spec.Containers[0].Image)
-		require.Equal(t, p.Spec.Containers[0].Ports, kept.(*corev1.Pod).Spec.Containers[0].Ports)
-	}
-	require.Equal(t, digest, idOf(small.pods[0], "web"))
-	whole, kept := newJudge(nil).decide(s, noon.Add(time.Minute)), newJudge(nil).decide(small, noon.Add(time.Minute))
-	require.Len(t, kept.statuses[0].proven, len(whole.statuses[0].proven))
-	require.Equal(t, podTable(noon, whole.statuses, s.workloads), podTable(noon, kept.statuses, s.workloads))
+	require.False(t, woken(fixture.Event("Pod", "noisy-neighbour", "BackOff", "x")))
+	require.True(t, woken(fixture.Event("Pod", "web-7d9", "BackOff", "x")))
+	require.True(t, woken(fixture.Event("Pod", long[:58]+"x2x4z", "BackOff", "x")), "long names are cut")
+	require.True(t, woken(fixture.Event("PersistentVolumeClaim", "data", "ProvisioningFailed", "x")))
+	require.True(t, woken(fixture.Pod("any", "new", true)))
 }
 
 func TestNoWorkloadIsSaidAloud(t *testing.T) {

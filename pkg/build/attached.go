@@ -1,0 +1,62 @@
+package build
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"strings"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+)
+
+// attached are the ends of the tags under which cosign keeps what belongs to an
+// image with the digest sha256:X, as sha256-X.sig.
+var attached = []string{".sig", ".att", ".sbom"}
+
+// attachments copies signatures, attestations and whatever else names the image as
+// its subject.
+func (c *copying) attachments(ctx context.Context, digest v1.Hash) error {
+	for _, end := range attached {
+		tag := strings.Replace(digest.String(), ":", "-", 1) + end
+		_, err := c.session.head(ctx, c.from.Tag(tag))
+		if isNotFound(err) {
+			continue
+		}
+		if err == nil {
+			err = c.manifest(ctx, c.from.Tag(tag), tag)
+		}
+		if err != nil {
+			return err
+		}
+	}
+	index, err := remote.Referrers(c.from.Digest(digest.String()), c.session.options(ctx)...)
+	if err != nil {
+		return err
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return err
+	}
+	if len(manifest.Manifests) > maxIndexed {
+		return fmt.Errorf("%d things are attached to it, the limit is %d", len(manifest.Manifests), maxIndexed)
+	}
+	for _, m := range manifest.Manifests {
+		// Signatures and attestations are manifests with a blob. An index leads to more,
+		// which nobody has verified.
+		if c.seen[m.Digest.String()] || m.MediaType.IsIndex() {
+			c.session.log.Debug("not copied", "attached", m.Digest, "type", m.MediaType)
+			continue
+		}
+		if err := c.manifest(ctx, c.from.Digest(m.Digest.String()), ""); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// hasSubject reports whether a manifest belongs to another one.
+func hasSubject(raw []byte) bool {
+	manifest, err := v1.ParseManifest(bytes.NewReader(raw))
+	return err == nil && manifest.Subject != nil
+}

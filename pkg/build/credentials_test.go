@@ -1,0 +1,109 @@
+package build
+
+import (
+	"encoding/base64"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// locked is a registry that wants a password.
+func locked(t *testing.T) string {
+	t.Helper()
+	registry := registryHandler()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		user, password, _ := r.BasicAuth()
+		if user != "me" || password != "secret" {
+			w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+			w.WriteHeader(http.StatusUnauthorized)
+			return
+		}
+		registry.ServeHTTP(w, r)
+	}))
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://")
+}
+
+func TestCredentialsThatWereGivenAreUsedForTheirHost(t *testing.T) {
+	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	open, closed := serve(t, nil), locked(t)
+	o := options(writeTree(t, backstage()), closed, pushBase(t, open, types.OCIManifestSchema1))
+	_, err := Build(t.Context(), o)
+	require.ErrorContains(t, err, "[build/registry-denied]")
+	o.Images.Credentials = []Credentials{{Host: "other.example.com", Username: "you", Password: "x"}, {Host: closed, Username: "me", Password: "secret"}}
+	result, err := Build(t.Context(), o)
+	require.NoError(t, err)
+	_, err = MoveTags(t.Context(), o.Images, result.Image, []TagMove{{Tag: "1"}})
+	require.NoError(t, err)
+	require.Equal(t, result.Image, find(t, closed+"/team/backstage:1", remote.WithAuthFromKeychain(o.Images.Keychain())))
+
+	secret := fmt.Appendf(nil, `{"auths":{"http://%s/v2/":{"auth":%q}}}`, closed, base64.StdEncoding.EncodeToString([]byte("me:secret")))
+	platforms, err := hasty.Platforms(t.Context(), result.Image.String(), [][]byte{[]byte(`{}`), secret})
+	require.NoError(t, err)
+	require.Equal(t, []string{"linux/amd64"}, platforms)
+}
+
+func TestWhatAClusterCouldPullIsToldFromWhatNobodyKnows(t *testing.T) {
+	host, closed := serve(t, nil), locked(t)
+	base := pushBase(t, host, types.OCIManifestSchema1)
+	for _, c := range []struct {
+		name, image string
+		secrets     [][]byte
+		kind        record.Kind
+		code        string
+	}{
+		{"no such tag", base + "x", nil, record.KindRefused, "[build/image-not-found]"},
+		{"no such repository", host + "/nobody/app:1", nil, record.KindRefused, "[build/image-not-found]"},
+		{"no such digest", host + "/library/node@sha256:" + strings.Repeat("0", 64), nil, record.KindRefused, "[build/image-not-found]"},
+		{"not a reference", "UPPER/case", nil, record.KindRefused, "[build/image-not-found]"},
+		{"without its secret", closed + "/team/app:1", nil, record.KindRefused, "[build/registry-denied]"},
+		{"a secret that is none", base, [][]byte{[]byte("password=hunter2")}, record.KindRefused, "[build/registry-denied]"},
+		{"a registry that is down", "127.0.0.1:1/team/app:1", nil, record.KindUnavailable, "[build/registry-unavailable]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := hasty.Platforms(t.Context(), c.image, c.secrets)
+			require.ErrorContains(t, err, c.code)
+			require.Equal(t, c.kind, record.KindOf(err))
+			require.NotContains(t, err.Error(), "hunter2")
+		})
+	}
+}
+
+func TestPullSecretsMatchAsForTheKubelet(t *testing.T) {
+	secrets, err := readPullSecrets([][]byte{[]byte(`{"auths":{
+		"https://index.docker.io/v1/": {"username":"hub","password":"p"},
+		"ghcr.io": {"username":"wide","password":"p"},
+		"ghcr.io/team": {"username":"narrow","password":"p"},
+		"*.example.com": {"username":"pattern","password":"p"},
+		"gcr.io": {"identitytoken":"t"}
+	}}`)})
+	require.NoError(t, err)
+	for image, want := range map[string]string{
+		"busybox:1.36":              "hub",
+		"docker.io/library/busybox": "hub",
+		"ghcr.io/team/app":          "narrow",
+		"ghcr.io/teammate/app":      "wide",
+		"ghcr.io/other/app":         "wide",
+		"a.example.com/x/y":         "pattern",
+		"a.b.example.com/x/y":       "",
+		"quay.io/x/y":               "",
+	} {
+		ref, err := name.ParseReference(image)
+		require.NoError(t, err)
+		auth, err := secrets.Resolve(ref.Context())
+		require.NoError(t, err)
+		config, err := authn.Authorization(t.Context(), auth)
+		require.NoError(t, err)
+		require.Equal(t, want, config.Username, image)
+	}
+}

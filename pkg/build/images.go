@@ -1,0 +1,125 @@
+package build
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/http"
+	"slices"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// Platforms lists the platforms that an image has, such as "linux/amd64", sorted.
+// The credentials are those of .dockerconfigjson documents of Kubernetes, and no
+// others. An error is of kind refused when the registry says that there is no such
+// image for them, and of kind unavailable when it cannot be told from here.
+func (i Images) Platforms(ctx context.Context, reference string, dockerconfigjson [][]byte) ([]string, error) {
+	ref, err := parseReference(reference)
+	if err != nil {
+		return nil, record.Refused("build/image-not-found", "parsing image %q: %w", reference, err)
+	}
+	secrets, err := readPullSecrets(dockerconfigjson)
+	if err != nil {
+		return nil, record.Refused("build/registry-denied", "%w", err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, smallTimeout)
+	defer cancel()
+	s := i.session()
+	s.keys = secrets
+	descriptor, err := s.get(ctx, ref)
+	if err != nil {
+		return nil, pullError(err, reference)
+	}
+	platforms, err := s.platforms(descriptor)
+	if err != nil {
+		return nil, pullError(err, reference)
+	}
+	return platforms, nil
+}
+
+// platforms reads them from an index, or from the configuration of a single image.
+func (s *session) platforms(descriptor *remote.Descriptor) ([]string, error) {
+	var found []string
+	if descriptor.MediaType.IsIndex() {
+		index, err := descriptor.ImageIndex()
+		if err != nil {
+			return nil, err
+		}
+		manifest, err := index.IndexManifest()
+		if err != nil {
+			return nil, err
+		}
+		for _, m := range manifest.Manifests {
+			// BuildKit lists its attestations as platform unknown/unknown.
+			if m.Platform != nil && m.Platform.OS != "unknown" {
+				found = append(found, m.Platform.OS+"/"+m.Platform.Architecture)
+			}
+		}
+	} else {
+		image, err := descriptor.Image()
+		if err != nil {
+			return nil, err
+		}
+		config, err := configOf(image)
+		if err != nil {
+			return nil, err
+		}
+		found = append(found, config.OS+"/"+config.Architecture)
+	}
+	slices.Sort(found)
+	return slices.Compact(found), nil
+}
+
+// pullError tells an image that is not there for the kubelet from one that could
+// not be looked for.
+func pullError(err error, reference string) error {
+	var answer *transport.Error
+	if errors.As(err, &answer) {
+		switch answer.StatusCode {
+		case http.StatusNotFound, http.StatusGone:
+			return record.Refused("build/image-not-found", "looking for image %q: %w", reference, bounded{err})
+		case http.StatusUnauthorized, http.StatusForbidden:
+			return record.Refused("build/registry-denied", "looking for image %q with the pull secrets: %w", reference, bounded{err})
+		}
+	}
+	return registryError(err, "looking for image %q", reference)
+}
+
+// imageFor gives the image of one platform, out of an index or alone.
+func (s *session) imageFor(ctx context.Context, repo name.Repository, descriptor *remote.Descriptor, want *v1.Platform) (v1.Image, error) {
+	if !descriptor.MediaType.IsIndex() {
+		return descriptor.Image()
+	}
+	index, err := descriptor.ImageIndex()
+	if err != nil {
+		return nil, err
+	}
+	manifest, err := index.IndexManifest()
+	if err != nil {
+		return nil, err
+	}
+	var there []string
+	for _, m := range manifest.Manifests {
+		if m.Platform == nil {
+			continue
+		}
+		if m.Platform.Satisfies(*want) {
+			child, err := s.get(ctx, repo.Digest(m.Digest.String()))
+			if err != nil {
+				return nil, err
+			}
+			return child.Image()
+		}
+		if m.Platform.OS != "unknown" {
+			there = append(there, m.Platform.String())
+		}
+	}
+	return nil, fmt.Errorf("it has only %s", strings.Join(there, ", "))
+}

@@ -1,0 +1,142 @@
+package build
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/semver"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// TagRules say which tags an image gets. The same rules hold for a pushed tag, a
+// release and a dispatch by hand: they look at the values only.
+type TagRules struct {
+	// Version is a semantic version, with or without "v", or a Git reference to one
+	// ("refs/tags/v1.2.3"). 1.2.3 gives the tags 1.2.3, 1.2, 1 and latest, 0.2.3 the
+	// tags 0.2.3, 0.2 and latest, 1.2.3-rc.1 just itself.
+	Version string
+	// Commit is a full commit id; it gives sha- and its first 7 digits.
+	Commit string
+	// Branch gives its name, in lower case, with - for what a tag cannot have.
+	Branch string
+	// Further are taken as they are.
+	Further []string
+}
+
+// TagMove is one tag that is to point to an image.
+type TagMove struct {
+	Tag string
+	// Forward lets the tag go to a higher version only, or to the same one.
+	Forward bool
+	// Fixed lets nobody take the tag to another image once it is there.
+	Fixed bool
+	// Version is the image's; it is needed when Forward is set.
+	Version string
+}
+
+const latest = "latest"
+
+var (
+	tagPattern    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
+	commitPattern = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
+	notInTags     = regexp.MustCompile(`[^a-z0-9_.-]+`)
+	// releaseLike are names that belong to releases.
+	releaseLike = regexp.MustCompile(`^v?\d+(\.\d+){0,2}([-+].*)?$`)
+)
+
+// Moves lists the tags, those of a release from the most particular one to latest.
+func (r TagRules) Moves() ([]TagMove, error) {
+	var moves []TagMove
+	if r.Commit != "" {
+		if !commitPattern.MatchString(r.Commit) {
+			return nil, record.BadInput("build/tag", "commit %q: want the full id, 40 hexadecimal digits", r.Commit)
+		}
+		moves = append(moves, TagMove{Tag: "sha-" + r.Commit[:7]})
+	}
+	if r.Branch != "" {
+		tag := strings.Trim(notInTags.ReplaceAllString(strings.ToLower(strings.TrimPrefix(r.Branch, "refs/heads/")), "-"), "-.")
+		if tag == latest || releaseLike.MatchString(tag) {
+			return nil, record.BadInput("build/tag", "branch %q: its tag %q would be that of a release", r.Branch, tag)
+		}
+		moves = append(moves, TagMove{Tag: tag[:min(len(tag), 128)]})
+	}
+	var release []TagMove
+	if r.Version != "" {
+		var err error
+		if release, err = releaseMoves(r.Version); err != nil {
+			return nil, err
+		}
+	}
+	for _, tag := range r.Further {
+		// The stricter rule holds for a tag that is named twice.
+		if !slices.ContainsFunc(slices.Concat(moves, release), func(m TagMove) bool { return m.Tag == tag }) {
+			moves = append(moves, TagMove{Tag: tag})
+		}
+	}
+	moves = append(moves, release...)
+	for _, m := range moves {
+		if err := checkTag(m.Tag); err != nil {
+			return nil, err
+		}
+	}
+	return moves, nil
+}
+
+func releaseMoves(text string) ([]TagMove, error) {
+	version, err := ParseVersion(text)
+	if err != nil {
+		return nil, err
+	}
+	// A tag cannot have the + of build metadata; Helm writes _ for it, too.
+	moves := []TagMove{{Tag: strings.ReplaceAll(version, "+", "_"), Fixed: true, Version: version}}
+	if semver.Prerelease("v"+version) != "" {
+		return moves, nil
+	}
+	wide := []string{semver.MajorMinor("v" + version)}
+	// Versions below 1 promise nothing to each other.
+	if major := semver.Major("v" + version); major != "v0" {
+		wide = append(wide, major)
+	}
+	for _, tag := range wide {
+		moves = append(moves, TagMove{Tag: tag[1:], Forward: true, Version: version})
+	}
+	return append(moves, TagMove{Tag: latest, Forward: true, Version: version}), nil
+}
+
+// ParseVersion reads a semantic version with all its three numbers, as a Git
+// reference or a person writes it, and gives it without the "v".
+func ParseVersion(text string) (string, error) {
+	version := strings.TrimPrefix(strings.TrimPrefix(text, "refs/tags/"), "v")
+	core, _, _ := strings.Cut(version, "+")
+	if !semver.IsValid("v"+version) || semver.Canonical("v"+version) != "v"+core {
+		return "", record.BadInput("build/tag", "version %q: want a semantic version such as 1.2.3, v1.2.3 or 1.2.3-rc.1", text)
+	}
+	return version, nil
+}
+
+// versionTag reads a tag that is a full version.
+func versionTag(tag string) (version string, ok bool) {
+	version, err := ParseVersion(strings.ReplaceAll(tag, "_", "+"))
+	return version, err == nil
+}
+
+// within reports whether a released version counts for a tag: 1.2.3 for 1.2, 1 and
+// latest.
+func within(version, tag string) bool {
+	v := "v" + version
+	return semver.Prerelease(v) == "" && slices.Contains([]string{semver.MajorMinor(v), semver.Major(v), "v" + latest}, "v"+tag)
+}
+
+func compareVersions(a, b string) int { return semver.Compare("v"+a, "v"+b) }
+
+func checkTag(tag string) error {
+	if !tagPattern.MatchString(tag) {
+		return record.BadInput("build/tag", "tag %q: want 1 to 128 letters, digits and _.- with a letter, digit or _ first", tag)
+	}
+	if strings.HasPrefix(tag, cacheTag) || tag == buildCacheTag {
+		return record.BadInput("build/tag", "tag %q: it is one of those that keep layers", tag)
+	}
+	return nil
+}

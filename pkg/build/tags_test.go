@@ -1,0 +1,244 @@
+package build
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+func TestTheTagsOfAnImageFollowFromWhatIsKnownAboutIt(t *testing.T) {
+	const commit = "0123456789abcdef0123456789abcdef01234567"
+	for _, c := range []struct {
+		name  string
+		rules TagRules
+		want  string // "!" is fixed, ">" forward only
+		err   string
+	}{
+		{"nothing", TagRules{}, "", ""},
+		{"a version", TagRules{Version: "1.2.3"}, "1.2.3! 1.2> 1> latest>", ""},
+		{"a pushed tag", TagRules{Version: "refs/tags/v1.2.3"}, "1.2.3! 1.2> 1> latest>", ""},
+		{"a version before 1", TagRules{Version: "v0.2.3"}, "0.2.3! 0.2> latest>", ""},
+		{"a pre-release", TagRules{Version: "1.2.3-rc.1"}, "1.2.3-rc.1!", ""},
+		{"build metadata", TagRules{Version: "1.2.3+7"}, "1.2.3_7! 1.2> 1> latest>", ""},
+		{"everything", TagRules{Version: "10.0.1", Commit: commit, Branch: "main", Further: []string{"Nightly"}}, "sha-0123456 main Nightly 10.0.1! 10.0> 10> latest>", ""},
+		{"a branch with a folder", TagRules{Branch: "refs/heads/Feature/ABC_1 #2"}, "feature-abc_1-2", ""},
+		{"half a version", TagRules{Version: "1.2"}, "", "want a semantic version"},
+		{"no version", TagRules{Version: "refs/tags/nightly"}, "", "want a semantic version"},
+		{"a leading zero", TagRules{Version: "1.02.3"}, "", "want a semantic version"},
+		{"a branch like a release", TagRules{Branch: "1.2"}, "", "that of a release"},
+		{"a branch like latest", TagRules{Branch: "Latest"}, "", "that of a release"},
+		{"a branch of odd characters only", TagRules{Branch: "###"}, "", `tag ""`},
+		{"a short commit", TagRules{Commit: "0123456"}, "", "want the full id"},
+		{"a tag that cannot be one", TagRules{Further: []string{"a b"}}, "", `tag "a b"`},
+		{"a tag of the cache", TagRules{Further: []string{"stagecrew-cache-1"}}, "", "keep layers"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			moves, err := c.rules.Moves()
+			if c.err != "" {
+				require.ErrorContains(t, err, c.err)
+				require.ErrorContains(t, err, "[build/tag]")
+				return
+			}
+			require.NoError(t, err)
+			var got []string
+			for _, m := range moves {
+				mark := map[bool]string{m.Fixed: "!", m.Forward: ">"}[true]
+				got = append(got, m.Tag+mark)
+			}
+			require.Equal(t, c.want, strings.Join(got, " "))
+		})
+	}
+}
+
+// released puts an image with the version as its label there, under no tag.
+func released(t *testing.T, repository, version string) record.Image {
+	t.Helper()
+	image, err := mutate.ConfigFile(emptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: rootFS(t, emptyImage(t)), Config: v1.Config{Labels: map[string]string{labelVersion: version, "x": repository}}})
+	require.NoError(t, err)
+	digest, err := image.Digest()
+	require.NoError(t, err)
+	pushed := record.Image{Repository: repository, Digest: digest.String()}
+	ref, err := name.NewDigest(pushed.String())
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(ref, image))
+	return pushed
+}
+
+// release tags an image of the version by the rules.
+func release(t *testing.T, repository, version string) (record.Image, []MovedTag, error) {
+	t.Helper()
+	image := released(t, repository, version)
+	moves, err := TagRules{Version: version}.Moves()
+	require.NoError(t, err)
+	moved, err := MoveTags(t.Context(), hasty, image, moves)
+	return image, moved, err
+}
+
+func tagsOf(t *testing.T, repository string, tags ...string) []string {
+	t.Helper()
+	var digests []string
+	for _, tag := range tags {
+		digests = append(digests, find(t, repository+":"+tag).Digest)
+	}
+	return digests
+}
+
+func TestTagsOfReleasesGoForwardOnly(t *testing.T) {
+	repository := serve(t, nil) + "/team/app"
+	two, moved, err := release(t, repository, "2.0.0")
+	require.NoError(t, err)
+	require.Len(t, moved, 4)
+	require.Equal(t, []string{two.Digest, two.Digest, two.Digest}, tagsOf(t, repository, "latest", "2", "2.0"))
+
+	backport, moved, err := release(t, repository, "1.9.1")
+	require.NoError(t, err)
+	require.Equal(t, []string{backport.Digest, backport.Digest, backport.Digest, two.Digest}, tagsOf(t, repository, "1.9.1", "1.9", "1", "latest"))
+	last := moved[len(moved)-1]
+	require.Equal(t, MovedTag{Tag: "latest", From: two.Digest, Why: "its image is version 2.0.0, higher than 1.9.1"}, last)
+
+	candidate, moved, err := release(t, repository, "3.0.0-rc.1")
+	require.NoError(t, err)
+	require.Len(t, moved, 1)
+	require.Equal(t, []string{candidate.Digest, two.Digest, ""}, tagsOf(t, repository, "3.0.0-rc.1", "latest", "3"))
+
+	newer, _, err := release(t, repository, "2.0.10")
+	require.NoError(t, err)
+	require.Equal(t, []string{newer.Digest, newer.Digest, newer.Digest}, tagsOf(t, repository, "latest", "2", "2.0"))
+	_, _, err = release(t, repository, "2.0.9")
+	require.NoError(t, err)
+	require.Equal(t, []string{newer.Digest}, tagsOf(t, repository, "2.0"), "10 is more than 9")
+
+	again, err := MoveTags(t.Context(), hasty, newer, []TagMove{{Tag: "latest", Forward: true, Version: "2.0.10"}, {Tag: "2.0.10", Fixed: true}})
+	require.NoError(t, err)
+	require.Equal(t, []MovedTag{{Tag: "latest", Here: true, From: newer.Digest}, {Tag: "2.0.10", Here: true, From: newer.Digest}}, again, "a second run has nothing to do")
+}
+
+func TestAVersionIsNotTakenToAnotherImage(t *testing.T) {
+	repository := serve(t, nil) + "/team/app"
+	first, _, err := release(t, repository, "1.0.0")
+	require.NoError(t, err)
+	other := released(t, repository, "1.0.0 but other bytes")
+	moves, err := TagRules{Version: "1.0.0", Branch: "main"}.Moves()
+	require.NoError(t, err)
+	moved, err := MoveTags(t.Context(), hasty, other, moves)
+	require.ErrorContains(t, err, "[build/version-taken]")
+	require.Equal(t, record.KindRefused, record.KindOf(err))
+	require.Empty(t, moved)
+	require.Equal(t, []string{first.Digest, first.Digest, ""}, tagsOf(t, repository, "1.0.0", "latest", "main"), "no tag was moved")
+}
+
+func TestWithoutALabelTheOtherTagsTellTheVersion(t *testing.T) {
+	for _, c := range []struct {
+		name    string
+		tags    []string
+		version string
+		why     string
+	}{
+		{"it is higher", []string{"latest", "1.4.0", "1.5.0-rc.1", "2.0.0-rc.1", "1.10.0"}, "1.11.0", ""},
+		{"it is lower", []string{"latest", "1.4.0", "1.10.0"}, "1.9.0", "the highest version in the repository is 1.10.0, higher than 1.9.0"},
+		{"nothing tells", []string{"latest", "nightly"}, "1.0.0", "move it by hand once"},
+		{"the tag is new, the version is not", []string{"1.10.0"}, "1.9.0", "the highest version in the repository is 1.10.0, higher than 1.9.0"},
+		{"the repository is new", nil, "1.0.0", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			repository := serve(t, nil) + "/team/app"
+			for _, tag := range c.tags {
+				ref, err := name.NewTag(repository + ":" + tag)
+				require.NoError(t, err)
+				require.NoError(t, remote.Write(ref, emptyImage(t)))
+			}
+			_, moved, err := release(t, repository, c.version)
+			require.NoError(t, err)
+			last := moved[len(moved)-1]
+			require.Equal(t, c.why == "", last.Moved)
+			require.Contains(t, last.Why, c.why)
+		})
+	}
+}
+
+func TestTheVersionOfAnIndexIsRead(t *testing.T) {
+	for _, annotated := range []bool{true, false} {
+		repository := serve(t, nil) + "/team/app"
+		child := released(t, repository, "3.0.0")
+		ref, err := name.NewDigest(child.String())
+		require.NoError(t, err)
+		image, err := remote.Image(ref)
+		require.NoError(t, err)
+		index := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), mutate.IndexAddendum{Add: image})
+		if annotated {
+			index = mutate.Annotations(index, map[string]string{labelVersion: "3.0.0"}).(v1.ImageIndex)
+		}
+		tag, err := name.NewTag(repository + ":latest")
+		require.NoError(t, err)
+		require.NoError(t, remote.WriteIndex(tag, index))
+		_, moved, err := release(t, repository, "2.0.0")
+		require.NoError(t, err)
+		require.Equal(t, "its image is version 3.0.0, higher than 2.0.0", moved[3].Why)
+	}
+}
+
+func TestTheListTellsHowFarTaggingCame(t *testing.T) {
+	registry := registryHandler()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/latest") {
+			w.WriteHeader(http.StatusForbidden)
+			return
+		}
+		registry.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	repository := strings.TrimPrefix(server.URL, "http://") + "/team/app"
+	_, moved, err := release(t, repository, "1.0.0")
+	require.ErrorContains(t, err, "[build/registry-denied]")
+	require.Len(t, moved, 3)
+	require.Equal(t, "1", moved[2].Tag)
+}
+
+func TestARepositorysNameIsWrittenSmall(t *testing.T) {
+	got, err := RepositoryName("ghcr.io/MyOrg/Backstage-Production")
+	require.NoError(t, err)
+	require.Equal(t, "ghcr.io/myorg/backstage-production", got)
+	_, err = RepositoryName("backstage")
+	require.ErrorContains(t, err, "[build/options]")
+
+	host := serve(t, nil)
+	o := options(writeTree(t, backstage()), host, pushBase(t, host, types.OCIManifestSchema1))
+	o.Repository = host + "/Team/Backstage"
+	result, err := Build(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, host+"/team/backstage", result.Image.Repository)
+}
+
+func TestAFurtherTagThatTheVersionGivesAnywayKeepsItsRule(t *testing.T) {
+	moves, err := TagRules{Version: "1.2.3", Further: []string{"1.2.3", "latest", "blue", "blue"}}.Moves()
+	require.NoError(t, err)
+	require.Equal(t, []TagMove{{Tag: "blue"}, {Tag: "1.2.3", Fixed: true, Version: "1.2.3"}, {Tag: "1.2", Forward: true, Version: "1.2.3"},
+		{Tag: "1", Forward: true, Version: "1.2.3"}, {Tag: "latest", Forward: true, Version: "1.2.3"}}, moves)
+}
+
+func TestATagOfWhatIsNotThereIsRefused(t *testing.T) {
+	repository := serve(t, nil) + "/team/app"
+	for _, c := range []struct {
+		name, digest, tag, code string
+	}{
+		{"an image by tag", "latest", "1", "[build/options]"},
+		{"a tag that cannot be one", "sha256:" + strings.Repeat("0", 64), "not a tag", "[build/tag]"},
+		{"an image that is not there", "sha256:" + strings.Repeat("0", 64), "1", "[build/image-not-found]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			_, err := MoveTags(t.Context(), hasty, record.Image{Repository: repository, Digest: c.digest}, []TagMove{{Tag: c.tag}})
+			require.ErrorContains(t, err, c.code)
+		})
+	}
+}

@@ -1,0 +1,287 @@
+package build
+
+import (
+	"bytes"
+	"fmt"
+	"io"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stretchr/testify/require"
+
+	wires "github.com/stagecrew/stagecrew/pkg/registry"
+)
+
+// uploading is a registry that keeps what arrived of a broken upload, unless it is
+// forgetful.
+type uploading struct {
+	mu        sync.Mutex
+	got       []byte
+	blobs     map[string][]byte
+	breaks    []int // after how many bytes the next uploads break off
+	forgetful bool
+	lines     []string
+}
+
+func (u *uploading) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	u.mu.Lock()
+	defer u.mu.Unlock()
+	u.lines = append(u.lines, strings.TrimSpace(r.Method+" "+r.Header.Get("Content-Range")))
+	w.Header().Set("Location", "http://"+r.Host+"/v2/team/app/blobs/uploads/1?state=abc")
+	switch r.Method {
+	case http.MethodHead:
+		if u.blobs[r.URL.Path[strings.LastIndex(r.URL.Path, "/")+1:]] == nil {
+			w.WriteHeader(http.StatusNotFound)
+		}
+	case http.MethodPost:
+		u.got = nil
+		w.WriteHeader(http.StatusAccepted)
+	case http.MethodPatch:
+		u.patch(w, r)
+	case http.MethodGet:
+		if u.forgetful || r.URL.Path == "/v2/" {
+			w.WriteHeader(map[bool]int{true: 404, false: 200}[u.forgetful && r.URL.Path != "/v2/"])
+			return
+		}
+		w.Header().Set("Range", fmt.Sprintf("0-%d", max(0, len(u.got)-1)))
+		w.WriteHeader(http.StatusNoContent)
+	case http.MethodPut:
+		digest, _, _ := v1.SHA256(bytes.NewReader(u.got))
+		if digest.String() != r.URL.Query().Get("digest") || r.URL.Query().Get("state") != "abc" {
+			w.WriteHeader(http.StatusBadRequest)
+			fmt.Fprint(w, `{"errors":[{"code":"DIGEST_INVALID"}]}`)
+			return
+		}
+		u.blobs[digest.String()] = u.got
+		w.WriteHeader(http.StatusCreated)
+	}
+}
+
+func (u *uploading) patch(w http.ResponseWriter, r *http.Request) {
+	if from := r.Header.Get("Content-Range"); from != "" && !strings.HasPrefix(from, fmt.Sprintf("%d-", len(u.got))) {
+		w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
+		return
+	}
+	body := io.Reader(r.Body)
+	broken := len(u.breaks) > 0
+	if broken {
+		body = io.LimitReader(r.Body, int64(u.breaks[0]))
+		u.breaks = u.breaks[1:]
+	}
+	text, _ := io.ReadAll(body)
+	u.got = append(u.got, text...)
+	if broken {
+		hangUp(w)
+		return
+	}
+	w.WriteHeader(http.StatusAccepted)
+}
+
+func start(t *testing.T, handler http.Handler, retry Retry, stall time.Duration) (*session, *pusher) {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	s := Images{Retry: retry, Insecure: open}.session()
+	s.wire = newWire(s.retry, wires.Options{Stall: stall, Insecure: open})
+	repo, err := name.NewRepository(strings.TrimPrefix(server.URL, "http://") + "/team/app")
+	require.NoError(t, err)
+	p, err := newPushing(s).to(t.Context(), repo)
+	require.NoError(t, err)
+	return s, p
+}
+
+func TestABrokenUploadGoesOnWhereItBrokeOff(t *testing.T) {
+	content := prose(300_000)
+	digest, size, err := v1.SHA256(bytes.NewReader(content))
+	require.NoError(t, err)
+	known := bytesBlob(v1.Descriptor{Digest: digest, Size: size}, content)
+	growing := blob{size: -1, finish: func() (string, int64, error) { return digest.String(), size, nil }, open: known.open}
+	for _, c := range []struct {
+		name      string
+		blob      blob
+		forgetful bool
+		breaks    []int
+		want      []string
+	}{
+		{"it does not break", known, false, nil, []string{"HEAD", "POST", "PATCH", "PUT"}},
+		{"once", known, false, []int{100_000}, []string{"HEAD", "POST", "PATCH", "GET", "PATCH 100000-299999", "PUT"}},
+		{"oftener than there are attempts", known, false, []int{70_000, 70_000, 70_000, 70_000}, []string{"HEAD", "POST", "PATCH", "GET", "PATCH 70000-299999", "GET", "PATCH 140000-299999", "GET", "PATCH 210000-299999", "GET", "PATCH 280000-299999", "PUT"}},
+		{"while it is still being packed", growing, false, []int{100_000}, []string{"POST", "PATCH", "GET", "PATCH 100000-299999", "PUT"}},
+		{"all is there but nobody heard of it", known, false, []int{300_000}, []string{"HEAD", "POST", "PATCH", "GET", "PUT"}},
+		{"a registry that forgets it", known, true, []int{100_000}, []string{"HEAD", "POST", "PATCH", "GET", "HEAD", "POST", "PATCH", "PUT"}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			registry := &uploading{blobs: map[string][]byte{}, breaks: c.breaks, forgetful: c.forgetful}
+			s, p := start(t, registry, Retry{Attempts: 2, First: time.Millisecond}, wires.Stall)
+			registry.lines = nil
+			sent, err := p.blob(t.Context(), c.blob)
+			require.NoError(t, err)
+			require.True(t, sent.uploaded)
+			require.Equal(t, c.want, registry.lines)
+			require.True(t, bytes.Equal(content, registry.blobs[digest.String()]))
+			require.EqualValues(t, len(c.breaks), s.retry.count.Load())
+		})
+	}
+}
+
+func TestAnUploadThatDoesNotMoveIsTriedOnAnotherConnection(t *testing.T) {
+	content := prose(10_000)
+	digest, size, err := v1.SHA256(bytes.NewReader(content))
+	require.NoError(t, err)
+	registry := &uploading{blobs: map[string][]byte{}}
+	var once sync.Once
+	released := make(chan struct{})
+	s, p := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.Method == http.MethodPatch {
+			stuck := false
+			once.Do(func() { stuck = true })
+			if stuck {
+				<-released
+				return
+			}
+		}
+		registry.ServeHTTP(w, r)
+	}), Retry{Attempts: 2, First: time.Millisecond}, 100*time.Millisecond)
+	defer close(released)
+	_, err = p.blob(t.Context(), bytesBlob(v1.Descriptor{Digest: digest, Size: size}, content))
+	require.NoError(t, err)
+	require.EqualValues(t, 1, s.retry.count.Load())
+}
+
+func TestLayersAreMountedFromRepositoriesOfTheSameRegistry(t *testing.T) {
+	digest, size, err := v1.SHA256(strings.NewReader("layer"))
+	require.NoError(t, err)
+	for _, c := range []struct {
+		name    string
+		status  int // of the answer to a mount
+		mounted bool
+		posts   []string
+	}{
+		{"granted", http.StatusCreated, true, []string{"?from=library%2Fnode&mount=" + digest.String()}},
+		{"not granted", http.StatusAccepted, false, []string{"?from=library%2Fnode&mount=" + digest.String()}},
+		{"refused", http.StatusForbidden, false, []string{"?from=library%2Fnode&mount=" + digest.String(), ""}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			var posts []string
+			registry := &uploading{blobs: map[string][]byte{}}
+			_, p := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+				if r.Method != http.MethodPost {
+					registry.ServeHTTP(w, r)
+					return
+				}
+				_, query, _ := strings.Cut(strings.ReplaceAll(r.URL.RequestURI(), "%3A", ":"), "/uploads/")
+				posts = append(posts, query)
+				if strings.Contains(query, "mount=") && c.status != http.StatusAccepted {
+					w.WriteHeader(c.status)
+					return
+				}
+				registry.ServeHTTP(w, r)
+			}), hasty.Retry, wires.Stall)
+			b := bytesBlob(v1.Descriptor{Digest: digest, Size: size}, []byte("layer"))
+			elsewhere, err := name.NewRepository("registry.example.com/library/node")
+			require.NoError(t, err)
+			b.from = []name.Repository{elsewhere, p.repo, p.repo.Repo("library/node")}
+			sent, err := p.blob(t.Context(), b)
+			require.NoError(t, err)
+			require.Equal(t, c.mounted, sent.mounted)
+			require.Equal(t, !c.mounted, sent.uploaded)
+			require.Equal(t, c.posts, posts)
+		})
+	}
+}
+
+func TestAnUploadGoesWhereLayersMayGo(t *testing.T) {
+	for location, want := range map[string]string{
+		"/v2/a/blobs/uploads/1?x=y":        "https://registry.example.com/v2/a/blobs/uploads/1?x=y",
+		"http://registry.example.com/u/1":  "https://registry.example.com/u/1",
+		"https://storage.example.com/u/1":  "https://storage.example.com/u/1",
+		"http://storage.example.com/u/1":   "",
+		"https://169.254.169.254/latest":   "",
+		"https://127.0.0.1:2379/v2/keys":   "",
+		"https://10.0.0.1/u":               "",
+		"https://[::1]/u":                  "",
+		"":                                 "",
+		"https://registry.example.com:bad": "",
+	} {
+		request, err := http.NewRequest(http.MethodPost, "https://registry.example.com/v2/a/blobs/uploads/", nil)
+		require.NoError(t, err)
+		next, err := nextLocation(&http.Response{Request: request, Header: http.Header{"Location": {location}}})
+		if want == "" {
+			require.Error(t, err, location)
+			continue
+		}
+		require.NoError(t, err, location)
+		require.Equal(t, want, next.String())
+	}
+}
+
+func TestWhatARegistryLostIsSentAgain(t *testing.T) {
+	// It says to have everything, until a manifest names it.
+	registry := registryHandler()
+	var mu sync.Mutex
+	lies := true
+	puts := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		mu.Lock()
+		defer mu.Unlock()
+		if strings.Contains(r.URL.Path, "/team/") {
+			if r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/blobs/") && lies {
+				return
+			}
+			if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
+				if puts++; puts <= 2 {
+					w.WriteHeader(http.StatusNotFound)
+					fmt.Fprint(w, `{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown to registry"}]}`)
+					return
+				}
+			}
+		}
+		registry.ServeHTTP(w, r)
+	}))
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	result, err := Build(t.Context(), options(writeTree(t, backstage()), host, pushBase(t, host, types.OCIManifestSchema1)))
+	require.NoError(t, err)
+	require.Equal(t, 2, result.Retries)
+	complete(t, result)
+}
+
+func TestRetriesWaitAsLongAsTheRegistryAsks(t *testing.T) {
+	asked := 0
+	s, p := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if r.URL.Path == "/v2/" {
+			return
+		}
+		if asked++; asked == 1 {
+			w.Header().Set("Retry-After", "1")
+			w.WriteHeader(http.StatusTooManyRequests)
+			return
+		}
+		w.WriteHeader(http.StatusCreated)
+	}), Retry{First: time.Millisecond, Longest: 40 * time.Millisecond}, wires.Stall)
+	before := time.Now()
+	require.NoError(t, p.manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
+	require.GreaterOrEqual(t, time.Since(before), 40*time.Millisecond, "a second, but no longer than we are willing to")
+	require.EqualValues(t, 1, s.retry.count.Load())
+}
+
+func TestWhatIsWrongForGoodIsNotTriedAgain(t *testing.T) {
+	for _, status := range []int{http.StatusBadRequest, http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed, http.StatusNotImplemented} {
+		asked := 0
+		_, p := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Path != "/v2/" {
+				asked++
+				w.WriteHeader(status)
+			}
+		}), hasty.Retry, wires.Stall)
+		require.Error(t, p.manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
+		require.Equal(t, 1, asked, "status %d", status)
+	}
+}

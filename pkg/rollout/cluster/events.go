@@ -1,0 +1,50 @@
+package cluster
+
+import (
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
+)
+
+// Index sorts the events by what they are about.
+func (s *Snapshot) Index() {
+	s.ByUID, s.byName = map[types.UID][]*corev1.Event{}, map[string][]*corev1.Event{}
+	for _, e := range s.Events {
+		about := e.InvolvedObject
+		if about.UID != "" {
+			s.ByUID[about.UID] = append(s.ByUID[about.UID], e)
+		}
+		name := about.Kind + "/" + about.Namespace + "/" + about.Name
+		s.byName[name] = append(s.byName[name], e)
+	}
+}
+
+// Latest is the newest event about a pod with one of the reasons, nil without one.
+// A container's name limits it to that container's events.
+func (s *Snapshot) Latest(p *corev1.Pod, name string, reasons ...string) *corev1.Event {
+	if p.UID == "" {
+		return nil
+	}
+	return newest(s.ByUID[p.UID], name, reasons)
+}
+
+// About is the newest event about an object that is no pod.
+func (s *Snapshot) About(kind, namespace, name string, reasons ...string) *corev1.Event {
+	return newest(s.byName[kind+"/"+namespace+"/"+name], "", reasons)
+}
+
+func newest(events []*corev1.Event, name string, reasons []string) *corev1.Event {
+	var found *corev1.Event
+	for _, e := range events {
+		if name != "" && podstate.ContainerOf(e) != name {
+			continue
+		}
+		for _, reason := range reasons {
+			if e.Reason == reason && (found == nil || podstate.SeenAt(e).After(podstate.SeenAt(found))) {
+				found = e
+			}
+		}
+	}
+	return found
+}

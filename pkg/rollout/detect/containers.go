@@ -1,0 +1,155 @@
+package detect
+
+import (
+	"regexp"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
+	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
+	"github.com/stagecrew/stagecrew/pkg/rollout/wording"
+)
+
+// waitingCodes are the reasons why a container waits that need no further reading.
+var waitingCodes = map[string]string{
+	"InvalidImageName":           causes.InvalidName,
+	"ErrImageNeverPull":          causes.NeverPull,
+	"ImageInspectError":          causes.InspectFailed,
+	"SignatureValidationFailed":  causes.SignatureRefused,
+	"ImageVolumeMountFailed":     causes.ImageVolumeFailed,
+	"RROUnsupported":             causes.ImageVolumeFailed,
+	"CreateContainerConfigError": causes.ConfigMissing,
+	"CreateContainerError":       causes.NotCreated,
+	"PreCreateHookError":         causes.NotCreated,
+	"PreStartHookError":          causes.NotCreated,
+}
+
+// waitingTrouble is why a container cannot be made, by its status. After an init
+// container the kubelet writes that down only with its next sync, 10 to 15 s
+// later, but sends the event at once: a young event stands in for the status.
+func waitingTrouble(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus) (Trouble, bool) {
+	if c.State.Waiting == nil {
+		return Trouble{}, false
+	}
+	reason, message := c.State.Waiting.Reason, c.State.Waiting.Message
+	if podstate.Creating(c) {
+		if reason, message = hint(s, p, c.Name); reason == "" {
+			return Trouble{}, false
+		}
+	}
+	t := Trouble{Specific: true, Run: podstate.RunOf(p, c), Cause: record.Cause{
+		Object: "Pod/" + p.Name, Container: c.Name, Reason: reason, Message: wording.Shorten(message)}}
+	switch reason {
+	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable":
+		t.Cause.Code, t.Specific = pullCode(message), true
+		t.Specific = t.Cause.Code != causes.PullFailed || reason != "ImagePullBackOff"
+	default:
+		t.Cause.Code = waitingCodes[reason]
+	}
+	return t, t.Cause.Code != "" && !lagging(message)
+}
+
+// lagging: the kubelet's own cache may not have an object yet that is there.
+func lagging(message string) bool {
+	return strings.Contains(message, "failed to sync") && strings.Contains(message, "cache")
+}
+
+// maxHintAge is how old an event may be that stands in for a status.
+const maxHintAge = 30 * time.Second
+
+// missingWords are the kubelet's words for what CreateContainerConfigError will say.
+var missingWords = regexp.MustCompile(`(?i)(secret|configmap) ".*" not found|couldn't find key`)
+
+// hint reads a status from the newest event that has one.
+func hint(s *cluster.Snapshot, p *corev1.Pod, name string) (reason, message string) {
+	var last time.Time
+	for _, e := range s.ByUID[p.UID] {
+		at := podstate.SeenAt(e)
+		if podstate.ContainerOf(e) != name || s.Now.Sub(at) > maxHintAge || at.Before(last) {
+			continue
+		}
+		if r, m := hinted(e); r != "" {
+			reason, message, last = r, m, at
+		}
+	}
+	return reason, message
+}
+
+func hinted(e *corev1.Event) (reason, message string) {
+	switch e.Reason {
+	case "ErrImageNeverPull":
+		return e.Reason, e.Message
+	case "InspectFailed":
+		if strings.Contains(e.Message, "couldn't parse image") || strings.Contains(e.Message, "invalid reference") {
+			return "InvalidImageName", e.Message
+		}
+	case "Failed":
+		if strings.HasPrefix(e.Message, "Failed to pull image") {
+			return "ErrImagePull", e.Message
+		}
+		if words, ok := strings.CutPrefix(e.Message, "Error: "); ok && missingWords.MatchString(words) {
+			return "CreateContainerConfigError", words
+		}
+	}
+	return "", ""
+}
+
+// deniedPattern wants a word: every thirtieth digest has 401 or 403 inside.
+var deniedPattern = regexp.MustCompile(`\b40[13]\b`)
+
+// pullCode says what is behind a failed pull by the registry's own words. The
+// whole message counts, the registry speaks last.
+func pullCode(message string) string {
+	words := strings.ToLower(message)
+	has := func(parts ...string) bool {
+		return slices.ContainsFunc(parts, func(part string) bool { return strings.Contains(words, part) })
+	}
+	switch {
+	case has("toomanyrequests", "too many requests", "rate limit"):
+		return causes.PullFailed // Docker Hub says so with "denied" beside it
+	case has("may require authorization"):
+		return causes.PullDenied
+	case has("signature") && has("validation failed", "rejected", "not valid"):
+		return causes.SignatureRefused
+	case has("not found", "manifest unknown", "name unknown", "does not exist", "no such manifest", "no match for platform"):
+		return causes.ImageNotFound
+	case has("unauthorized", "denied", "forbidden", "authorization failed"), deniedPattern.MatchString(words):
+		return causes.PullDenied
+	}
+	return causes.PullFailed
+}
+
+// lineTrouble is what a running or ended container said about itself.
+func lineTrouble(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus) (Trouble, bool) {
+	said, found := s.Lines[podstate.RunOf(p, c)]
+	if !found || c.Ready && !podstate.Unprobed(p, c.Name) {
+		return Trouble{}, false
+	}
+	t := Trouble{Specific: true, Run: podstate.RunOf(p, c), Cause: record.Cause{
+		Code: causes.LogPattern, Object: "Pod/" + p.Name, Container: c.Name, Reason: "Log", Message: said.Text}}
+	// A race at the first start heals by one restart; what a later run says again
+	// does not heal.
+	if said.Transient && c.RestartCount == 0 {
+		t.Cause.Code = causes.LogPatternFirstRun
+	}
+	return t, true
+}
+
+// probeTrouble is a probe that fails while its budget lasts; the kubelet ends the
+// container when it is used up.
+func probeTrouble(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus) (Trouble, bool) {
+	if c.State.Running == nil || c.Ready {
+		return Trouble{}, false
+	}
+	e := s.Latest(p, c.Name, "Unhealthy")
+	if e == nil || podstate.SeenAt(e).Before(c.State.Running.StartedAt.Time) {
+		return Trouble{}, false
+	}
+	return Trouble{Specific: true, Run: podstate.RunOf(p, c), Cause: record.Cause{
+		Code: causes.ProbeFailing, Object: "Pod/" + p.Name, Container: c.Name, Reason: e.Reason, Message: wording.Shorten(e.Message)}}, true
+}

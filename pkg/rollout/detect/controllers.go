@@ -1,0 +1,77 @@
+package detect
+
+import (
+	"strings"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
+	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
+	"github.com/stagecrew/stagecrew/pkg/rollout/wording"
+)
+
+// Rejected classifies why a controller could not make something; other is the code
+// for what has no name of its own.
+func Rejected(object, reason, message, other string) Trouble {
+	code, has := other, func(part string) bool { return strings.Contains(message, part) }
+	switch {
+	case has("exceeded quota"), has("failed quota"), has("insufficient quota"):
+		code = causes.QuotaExceeded
+	case has("failed calling webhook"), has("failed calling admission webhook"):
+		code = causes.WebhookUnavailable
+	case has("denied the request"), has("denied request"), has("violates PodSecurity"):
+		code = causes.AdmissionDenied
+	case has("error looking up service account"):
+		code = causes.ServiceAccountMissing
+	}
+	return Trouble{Specific: true, Cause: record.Cause{Code: code, Object: object, Reason: reason, Message: wording.Shorten(message)}}
+}
+
+// ReplicaSet are the reasons why a ReplicaSet cannot make its pods.
+func ReplicaSet(rs *appsv1.ReplicaSet) []Trouble {
+	for _, c := range rs.Status.Conditions {
+		if c.Type == appsv1.ReplicaSetReplicaFailure && c.Status == corev1.ConditionTrue {
+			return []Trouble{Rejected("ReplicaSet/"+rs.Name, c.Reason, c.Message, causes.PodNotCreated)}
+		}
+	}
+	return nil
+}
+
+// maxCreationAge is how old the event of a controller may be that cannot make a pod. It
+// tries again at growing intervals.
+const maxCreationAge = 3 * time.Minute
+
+// CreationEvents: a StatefulSet, DaemonSet or Job tells only by events that it
+// cannot make a pod. They count while a pod is missing.
+func CreationEvents(s *cluster.Snapshot, kind string, o metav1.Object, complete bool) []Trouble {
+	e := s.About(kind, o.GetNamespace(), o.GetName(), "FailedCreate")
+	if e == nil || complete || s.Now.Sub(podstate.SeenAt(e)) > maxCreationAge || e.InvolvedObject.UID != "" && e.InvolvedObject.UID != o.GetUID() {
+		return nil
+	}
+	return []Trouble{Rejected(kind+"/"+o.GetName(), e.Reason, e.Message, causes.PodNotCreated)}
+}
+
+// Deployment are what the Deployment's controller itself says.
+func Deployment(object string, d *appsv1.Deployment, noReplicaSet bool) []Trouble {
+	if d.Spec.Paused {
+		return []Trouble{{Specific: true, Cause: record.Cause{Code: causes.Paused, Object: object, Reason: "DeploymentPaused",
+			Message: "spec.paused is true: Kubernetes does not roll it out; resume it"}}}
+	}
+	for _, c := range d.Status.Conditions {
+		if c.Type != appsv1.DeploymentProgressing || c.Status != corev1.ConditionFalse {
+			continue
+		}
+		switch {
+		case c.Reason == "ProgressDeadlineExceeded":
+			return []Trouble{{Cause: record.Cause{Code: causes.ProgressDeadline, Object: object, Reason: c.Reason, Message: wording.Shorten(c.Message)}}}
+		case c.Reason == "ReplicaSetCreateError" && noReplicaSet:
+			return []Trouble{Rejected(object, c.Reason, c.Message, causes.ReplicaSetNotCreated)}
+		}
+	}
+	return nil
+}

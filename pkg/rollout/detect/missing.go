@@ -1,0 +1,33 @@
+package detect
+
+import (
+	"regexp"
+	"strings"
+)
+
+// MissingObject is a thing that somebody says is not there.
+type MissingObject struct{ Kind, Namespace, Name, Key string }
+
+// What is missing, in the words of kubelet, scheduler and controllers.
+var (
+	saysNotFound = regexp.MustCompile(`(?i)\b(secret|configmap|serviceaccount|persistentvolumeclaim|storageclass(?:\.storage\.k8s\.io)?) "([^"]+)" not found`)
+	saysNoKey    = regexp.MustCompile(`(?i)couldn't find key (\S+) in (secret|configmap) ([^\s/]+)/(\S+?)[.,;]?(?:\s|$)`)
+)
+
+// MissingIn finds in a message what is not there; nil when it names nothing that can be
+// asked for.
+func MissingIn(namespace, message string) *MissingObject {
+	if m := saysNoKey.FindStringSubmatch(message); m != nil {
+		return &MissingObject{Kind: strings.ToLower(m[2]), Namespace: m[3], Name: m[4], Key: m[1]}
+	}
+	m := saysNotFound.FindStringSubmatch(message)
+	if m == nil {
+		return nil
+	}
+	kind, _, _ := strings.Cut(strings.ToLower(m[1]), ".")
+	name := m[2]
+	if ns, rest, found := strings.Cut(name, "/"); found { // "portal/db", as some words have it
+		namespace, name = ns, rest
+	}
+	return &MissingObject{Kind: kind, Namespace: namespace, Name: name}
+}

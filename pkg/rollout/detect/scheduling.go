@@ -1,0 +1,77 @@
+package detect
+
+import (
+	"fmt"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
+	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
+	"github.com/stagecrew/stagecrew/pkg/rollout/wording"
+)
+
+// waitTroubles are what a pod waits for that may take its time; they are named
+// when the budget has run out.
+func waitTroubles(p *corev1.Pod) []Trouble {
+	var all []Trouble
+	// Only the node controller calls a pod not ready whose containers are.
+	cut := !podstate.Ready(p) && podstate.ContainersReady(p) && len(p.Spec.ReadinessGates) == 0
+	if c := podstate.Condition(p, corev1.PodReady); cut || c != nil && c.Status == corev1.ConditionUnknown || p.Status.Reason == "NodeLost" {
+		all = append(all, OfPod(p, causes.NodeLost, "NodeLost", "node "+p.Spec.NodeName+" does not report; its pods are replaced when it stays away"))
+	}
+	if c := podstate.Condition(p, corev1.DisruptionTarget); c != nil && c.Status == corev1.ConditionTrue {
+		all = append(all, OfPod(p, causes.PodReplaced, wording.FirstOf(c.Reason, "DisruptionTarget"), wording.FirstOf(c.Message, "the pod has to go")))
+	}
+	for i, c := range p.Status.InitContainerStatuses {
+		if c.State.Running != nil && podstate.IsInit(p, c.Name) {
+			t := OfPod(p, causes.InitRunning, "PodInitializing", fmt.Sprintf("init container %d of %d still runs", i+1, len(p.Spec.InitContainers)))
+			t.Cause.Container, t.Run = c.Name, podstate.RunOf(p, c)
+			all = append(all, t)
+		}
+	}
+	for _, gate := range p.Spec.ReadinessGates {
+		if c := podstate.Condition(p, gate.ConditionType); podstate.ContainersReady(p) && (c == nil || c.Status != corev1.ConditionTrue) {
+			message := fmt.Sprintf("readiness gate %s is not true", gate.ConditionType)
+			if c != nil && c.Message != "" {
+				message += ": " + c.Message
+			}
+			all = append(all, OfPod(p, causes.ReadinessGate, "ReadinessGatesNotReady", message))
+		}
+	}
+	return all
+}
+
+// schedulingTroubles are why a pod has no node. explained says that its claims are
+// known to be in trouble, which the scheduler only repeats.
+func schedulingTroubles(s *cluster.Snapshot, p *corev1.Pod, explained bool) []Trouble {
+	c := podstate.Condition(p, corev1.PodScheduled)
+	if c == nil || c.Status != corev1.ConditionFalse || explained && strings.Contains(c.Message, "unbound immediate PersistentVolumeClaims") {
+		return nil
+	}
+	code := map[string]string{
+		corev1.PodReasonUnschedulable: causes.Unschedulable, corev1.PodReasonSchedulerError: causes.SchedulerError, corev1.PodReasonSchedulingGated: causes.SchedulingGated,
+	}[c.Reason]
+	if code == "" {
+		return nil
+	}
+	t := OfPod(p, code, c.Reason, c.Message)
+	if code != causes.Unschedulable {
+		return []Trouble{t}
+	}
+	if strings.Contains(c.Message, "persistentvolumeclaim") && strings.Contains(c.Message, "not found") {
+		t.Cause.Code = causes.ClaimPending
+		return []Trouble{t}
+	}
+	// The newest word of an autoscaler counts: it may first find no room and then some.
+	plan := s.Latest(p, "", "TriggerScaleUp", "NotTriggerScaleUp", "Nominated")
+	switch {
+	case p.Status.NominatedNodeName != "" || plan != nil && plan.Reason != "NotTriggerScaleUp":
+		t.Cause.Code = causes.ScalingUp
+	case plan != nil:
+		t.Cause.Code = causes.NoScaleUp
+		t.Cause.Message = wording.Shorten(c.Message + "; autoscaler: " + plan.Message)
+	}
+	return []Trouble{t}
+}

@@ -1,0 +1,44 @@
+// Package detect finds in one look what is wrong with a pod or a controller, and names it by
+// a code of [causes]. It remembers nothing: when a trouble is a failure is the judge's to say.
+package detect
+
+import (
+	"cmp"
+	"strings"
+
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
+	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
+	"github.com/stagecrew/stagecrew/pkg/rollout/wording"
+)
+
+// Trouble is one condition that may turn out to be a failure.
+type Trouble struct {
+	Cause      record.Cause
+	Specific   bool            // the message is the runtime's own, not a generic one
+	Shared     bool            // another pod of the same revision has been ready
+	Failures   int             // how often the container has ended; 0 where that does not count
+	Workload   record.Workload // whose it is; a Service's is nobody's
+	Recovering bool            // its clock stands still: it is about to heal
+	Run        podstate.Run
+}
+
+// Key says which troubles are the same thing seen again.
+func (t Trouble) Key() string {
+	return strings.Join([]string{t.Cause.Object, t.Cause.Container, cmp.Or(causes.Of(t.Cause.Code).Incident, t.Cause.Code)}, "|")
+}
+
+// OfPod is one about a pod as a whole.
+func OfPod(p *corev1.Pod, code, reason, message string) Trouble {
+	return Trouble{Specific: true, Cause: record.Cause{Code: code, Object: "Pod/" + p.Name, Reason: reason, Message: wording.Shorten(message)}}
+}
+
+// Because adds to a general trouble the specific one behind it.
+func Because(general, specific Trouble) Trouble {
+	general.Cause.Object, general.Cause.Container, general.Cause.Reason = specific.Cause.Object, specific.Cause.Container, specific.Cause.Reason
+	general.Cause.Message += ": " + specific.Cause.Message
+	general.Run = specific.Run
+	return general
+}

@@ -1,0 +1,99 @@
+package judge
+
+import (
+	"fmt"
+	"time"
+
+	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
+	"github.com/stagecrew/stagecrew/pkg/rollout/detect"
+	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
+	"github.com/stagecrew/stagecrew/pkg/rollout/wording"
+)
+
+func (j *Judge) job(s cluster.Snapshot, w record.Workload, job *batchv1.Job) Status {
+	pods := owned(s, job)
+	result := j.pods(s, w, pods, string(job.UID), func(*corev1.Pod) bool { return true })
+	j.rememberFailures(&s, w, pods)
+	result.Proven, result.serving, result.ready, result.Batch = nil, nil, false, true
+	result.progress = fmt.Sprintf("%d active, %d failed", job.Status.Active, job.Status.Failed)
+	for _, c := range job.Status.Conditions {
+		if c.Status != corev1.ConditionTrue {
+			continue
+		}
+		switch c.Type {
+		case batchv1.JobComplete, batchv1.JobSuccessCriteriaMet:
+			j.finished[w] = true
+			return Status{ready: true, progress: "complete", Batch: true, Members: result.Members}
+		case batchv1.JobFailed, batchv1.JobFailureTarget:
+			return Status{progress: "failed", Batch: true, Members: result.Members, troubles: []detect.Trouble{j.jobFailed(w, c)}}
+		case batchv1.JobSuspended: // as its spec says
+		}
+	}
+	if job.Spec.Suspend != nil && *job.Spec.Suspend {
+		result.progress = "suspended"
+	}
+	// A Job's pods end by design, and its own limit counts their failures; what
+	// keeps them from running at all it does not count.
+	var kept []detect.Trouble
+	for _, t := range result.troubles {
+		if t.Failures == 0 && t.Cause.Code != causes.PodReplaced {
+			kept = append(kept, t)
+		}
+	}
+	result.troubles = kept
+	result.addCreation(detect.CreationEvents(&s, "Job", job, len(pods) > 0))
+	return result
+}
+
+// jobFailures are the events of a Job that has failed.
+var jobFailures = []string{"BackoffLimitExceeded", "DeadlineExceeded", "PodFailurePolicy", "FailedIndexes", "MaxFailedIndexesExceeded"}
+
+// expired is a Job whose time to live after its end is over. That it failed only its
+// event tells.
+func (j *Judge) expired(s cluster.Snapshot, w record.Workload) Status {
+	e := s.About(w.Kind, w.Namespace, w.Name, jobFailures...)
+	if e != nil && !j.finished[w] && !s.Since.IsZero() && !podstate.SeenAt(e).Before(s.Since.Truncate(time.Second)) {
+		return Status{progress: "failed", Batch: true, troubles: []detect.Trouble{j.jobFailed(w, batchv1.JobCondition{Reason: e.Reason, Message: e.Message})}}
+	}
+	return Status{ready: true, progress: "complete, and removed since", Batch: true}
+}
+
+// podFailure is how one run of a Job's container ended.
+type podFailure struct {
+	at   time.Time
+	run  podstate.Run
+	text string
+}
+
+// rememberFailures remembers how a pod of the Job failed last: the controller deletes some
+// of them when it gives up.
+func (j *Judge) rememberFailures(s *cluster.Snapshot, w record.Workload, pods []*corev1.Pod) {
+	for _, p := range pods {
+		for _, c := range podstate.Statuses(p) {
+			end := podstate.LastExit(c)
+			if end == nil || end.ExitCode == 0 {
+				continue
+			}
+			known := j.podFailures[w]
+			if known != nil && !end.FinishedAt.After(known.at) {
+				continue
+			}
+			_, _, more := detect.ExitCause(s, p, c, *end)
+			j.podFailures[w] = &podFailure{at: end.FinishedAt.Time, run: podstate.ExitedRun(p, c), text: fmt.Sprintf("pod %s container %s exited with %s%s", p.Name, c.Name, podstate.DescribeExit(*end), more)}
+		}
+	}
+}
+
+func (j *Judge) jobFailed(w record.Workload, c batchv1.JobCondition) detect.Trouble {
+	t := detect.Trouble{Specific: true, Cause: record.Cause{Code: causes.JobFailed, Object: w.String(), Reason: c.Reason, Message: wording.Shorten(c.Message)}}
+	if end := j.podFailures[w]; end != nil {
+		t.Run = end.run
+		t.Cause.Message += "; " + end.text
+	}
+	return t
+}

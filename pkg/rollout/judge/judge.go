@@ -1,0 +1,185 @@
+// Package judge decides from looks at a cluster, one after the other, whether a rollout is
+// complete, waits, or has failed. It is pure: it reads no clock, asks no API server and starts
+// nothing, so that each rule is tested as a row of a table.
+package judge
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
+	"github.com/stagecrew/stagecrew/pkg/rollout/detect"
+	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
+)
+
+// Verdict is the judge's answer to one look.
+type Verdict struct {
+	Ready    bool
+	Failed   *detect.Trouble
+	Follow   []podstate.Run // containers whose log may tell why a pod is not ready
+	Progress string         // "waiting for Deployment/backstage: 1 of 2 new pods ready"
+	Trouble  string         // the worst trouble, "" when all is well
+	Again    time.Duration  // when time alone may change the verdict; 0 is never
+	Notes    []string       // what leads nowhere and need not
+	Statuses []Status       // one for each workload
+}
+
+// Judge decides from looks. Its memory is what a single look cannot tell.
+type Judge struct {
+	rules  map[string]causes.Rule
+	memory memory
+	// Found asks whether what a trouble misses has come; nil asks nobody.
+	Found  func(detect.Trouble) bool
+	Digest string    // of the deployed image, "" where it is not known
+	Now    time.Time // of the last look
+	// Applied is when the revision was; the zero time where it is not known.
+	Applied time.Time
+
+	baseline    map[podstate.ContainerID]int32  // exits before the first look
+	proven      map[string]map[types.UID]bool   // pods that were ever ready, by revision
+	ours        map[types.UID]bool              // pods of any revision of the workloads
+	readiness   map[types.UID]readiness         // of new pods
+	running     map[podstate.Run]time.Time      // since when, of containers without a readiness probe
+	lastGoing   map[record.Workload]time.Time   // when a pod was last seen going
+	ready       map[record.Workload]bool        // in the last look
+	finished    map[record.Workload]bool        // Jobs that were complete
+	podFailures map[record.Workload]*podFailure // how a Job's pod failed last
+}
+
+func New(rules map[string]causes.Rule) *Judge {
+	j := &Judge{
+		rules: causes.Defaults(), memory: memory{incidents: map[string]*incident{}},
+		proven: map[string]map[types.UID]bool{}, ours: map[types.UID]bool{}, readiness: map[types.UID]readiness{}, running: map[podstate.Run]time.Time{},
+		lastGoing: map[record.Workload]time.Time{}, ready: map[record.Workload]bool{}, finished: map[record.Workload]bool{}, podFailures: map[record.Workload]*podFailure{},
+	}
+	for code, rule := range rules {
+		j.rules[code] = rule
+	}
+	return j
+}
+
+// AllReady is the progress of a rollout that is complete.
+const AllReady = "all workloads ready"
+
+// Decide judges one look.
+func (j *Judge) Decide(s cluster.Snapshot, now time.Time) Verdict {
+	s.Now, j.Now = now, now
+	s.Index()
+	if j.baseline == nil {
+		j.baseline = restartBaseline(s.Pods, j.Applied)
+	}
+	v := Verdict{Ready: true}
+	var troubles []detect.Trouble
+	var progress []string
+	for _, workload := range s.Workloads {
+		status := j.examine(s, workload)
+		j.ready[workload] = status.ready
+		v.Ready = v.Ready && status.ready
+		v.Follow = append(v.Follow, status.follow...)
+		v.Statuses = append(v.Statuses, status)
+		v.Again = Soonest(v.Again, status.settles)
+		for _, t := range status.troubles {
+			t.Workload = workload
+			troubles = append(troubles, t)
+		}
+		if status.ready {
+			j.memory.heal(workload)
+		} else {
+			progress = append(progress, fmt.Sprintf("%s: %s", workload, status.progress))
+		}
+	}
+	if v.Ready {
+		var outdated []detect.Trouble
+		outdated, v.Notes = j.services(s, v.Statuses)
+		v.Ready = len(outdated) == 0
+		for _, t := range outdated {
+			progress = append(progress, fmt.Sprintf("%s: %s", t.Cause.Object, t.Cause.Message))
+		}
+		troubles = append(troubles, outdated...)
+	}
+	v.Progress = AllReady
+	if len(progress) > 0 {
+		v.Progress = "waiting for " + strings.Join(progress, ", ")
+	}
+	j.memory.update(troubles, now, j.clockRuns)
+	j.weigh(&v)
+	return v
+}
+
+// weigh looks for the first trouble whose grace has run out; else it says how
+// long until the next one's does.
+func (j *Judge) weigh(v *Verdict) {
+	all := j.memory.inSight(j.Now)
+	if len(all) > 0 {
+		// What is merely waited for may be the progress itself.
+		if c := all[0].Cause; !strings.Contains(v.Progress, c.Object+": "+c.Message) {
+			v.Trouble = c.String()
+		}
+	}
+	for _, s := range all {
+		if s.due.IsZero() {
+			continue
+		}
+		if left := j.grace(s) - j.Now.Sub(s.due); left > 0 {
+			v.Again = Soonest(v.Again, left)
+			continue
+		}
+		if !s.excused && j.Found != nil && causes.Of(s.Cause.Code).RetryAfter > 0 && j.Found(s.Trouble) {
+			s.excused, s.due = true, j.Now
+			v.Again = Soonest(v.Again, j.grace(s))
+			continue
+		}
+		failed := s.Trouble
+		if i := slices.IndexFunc(all, func(s *observation) bool { return s.Specific }); !failed.Specific && i >= 0 {
+			failed = detect.Because(failed, all[i].Trouble)
+		}
+		v.Failed, v.Ready = &failed, false
+		return
+	}
+}
+
+// clockRuns reports whether the rule lets the clock of a trouble run.
+func (j *Judge) clockRuns(t detect.Trouble) bool {
+	rule := j.rules[t.Cause.Code]
+	return !rule.Wait && !t.Recovering && t.Failures >= rule.Failures
+}
+
+func (j *Judge) grace(s *observation) time.Duration {
+	rule := j.rules[s.Cause.Code]
+	switch {
+	case s.excused:
+		return causes.Of(s.Cause.Code).RetryAfter
+	case s.Shared:
+		return rule.Shared
+	}
+	return rule.Grace
+}
+
+// Timeout is the cause when the budget has run out: what is still wrong, or the
+// first specific thing that was.
+func (j *Judge) Timeout(progress string, after time.Duration) detect.Trouble {
+	t := detect.Trouble{Cause: record.Cause{Code: causes.Timeout, Message: fmt.Sprintf("%s after %.0fs", progress, after.Seconds())}}
+	for _, s := range j.memory.inSight(j.Now) {
+		if s.Specific && !j.ready[s.Workload] {
+			return detect.Because(t, s.Trouble)
+		}
+	}
+	if len(j.memory.first) > 0 {
+		return detect.Because(t, j.memory.first[0])
+	}
+	return t
+}
+
+// Soonest is the smaller of two durations of which 0 means none.
+func Soonest(a, b time.Duration) time.Duration {
+	if a == 0 || b > 0 && b < a {
+		return b
+	}
+	return a
+}

@@ -1,0 +1,116 @@
+package judge
+
+import (
+	"fmt"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
+	"github.com/stagecrew/stagecrew/pkg/rollout/detect"
+	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
+	"github.com/stagecrew/stagecrew/pkg/rollout/wording"
+)
+
+func (j *Judge) statefulSet(s cluster.Snapshot, w record.Workload, set *appsv1.StatefulSet) Status {
+	if notObserved(set.Generation, set.Status.ObservedGeneration, s.Least[w]) {
+		return statusNotObserved
+	}
+	fresh := func(p *corev1.Pod) bool {
+		return p.Labels[appsv1.ControllerRevisionHashLabelKey] == set.Status.UpdateRevision
+	}
+	pods := owned(s, set)
+	result := j.pods(s, w, pods, set.Namespace+"/"+set.Status.UpdateRevision, fresh)
+	want := replicas(set.Spec.Replicas)
+	result.want = max(0, want-partition(set))
+	result.progress = fmt.Sprintf("%d of %d new pods ready", result.have, result.want)
+	result.ready = int(set.Status.ReadyReplicas) == want && int(set.Status.AvailableReplicas) == want &&
+		int(set.Status.Replicas) == want && int(set.Status.UpdatedReplicas) >= result.want && result.have >= result.want
+	if set.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
+		// Somebody else replaces the pods: the old ones are right.
+		result.want, result.progress = 0, fmt.Sprintf("%d of %d pods ready", set.Status.ReadyReplicas, want)
+		result.ready = int(set.Status.ReadyReplicas) == want
+	}
+	if want == 0 {
+		result.Idle, result.Note = true, "StatefulSet/"+set.Name+" has 0 replicas: nothing ran and nothing was proven"
+	} else if result.have < want && result.ready {
+		result.Note = fmt.Sprintf("StatefulSet/%s: %d of %d pods are of the revision before, as its update strategy wants it", set.Name, want-result.have, want)
+	}
+	result.troubles = append(result.troubles, j.stuck(&s, set, pods, fresh)...)
+	result.addCreation(detect.CreationEvents(&s, "StatefulSet", set, len(pods) >= want))
+	result.serving = readyOf(pods)
+	return result
+}
+
+// partition is how many pods keep their revision.
+func partition(set *appsv1.StatefulSet) int {
+	if r := set.Spec.UpdateStrategy.RollingUpdate; r != nil && r.Partition != nil {
+		return int(*r.Partition)
+	}
+	return 0
+}
+
+// stuck finds the pod of an earlier revision that a StatefulSet waits for and that
+// will never be ready (kubernetes/kubernetes issue 67250).
+func (j *Judge) stuck(s *cluster.Snapshot, set *appsv1.StatefulSet, pods []*corev1.Pod, fresh func(*corev1.Pod) bool) []detect.Trouble {
+	if set.Spec.PodManagementPolicy == appsv1.ParallelPodManagement || set.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
+		return nil
+	}
+	for _, p := range pods {
+		if fresh(p) || podstate.Ready(p) || p.DeletionTimestamp != nil {
+			continue
+		}
+		for _, t := range detect.Pod(s, p, j.failuresOf(p), 0) {
+			if rule := j.rules[t.Cause.Code]; rule.Wait || t.Failures > 0 && t.Failures < rule.Failures {
+				continue
+			}
+			t.Cause.Message = wording.Shorten(fmt.Sprintf("StatefulSet/%s waits for this pod of an earlier revision and does not replace it (%s: %s); deleting it, as a rollback does, frees the rollout",
+				set.Name, t.Cause.Reason, t.Cause.Message))
+			t.Cause.Code, t.Cause.Reason, t.Failures = causes.StatefulSetStuck, "OrderedReady", 0
+			return []detect.Trouble{t}
+		}
+	}
+	return nil
+}
+
+func (j *Judge) daemonSet(s cluster.Snapshot, w record.Workload, set *appsv1.DaemonSet) Status {
+	if notObserved(set.Generation, set.Status.ObservedGeneration, s.Least[w]) {
+		return statusNotObserved
+	}
+	pods := owned(s, set)
+	template := set.Annotations[appsv1.DeprecatedTemplateGeneration]
+	result := j.pods(s, w, pods, string(set.UID)+"/"+template, func(p *corev1.Pod) bool { return !oldDaemon(p, template) })
+	want := int(set.Status.DesiredNumberScheduled)
+	result.want = want
+	result.progress = fmt.Sprintf("%d of %d new pods ready", result.have, want)
+	result.ready = int(set.Status.UpdatedNumberScheduled) == want && int(set.Status.NumberAvailable) == want && result.have >= want
+	if set.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType {
+		result.want, result.progress = 0, fmt.Sprintf("%d of %d pods ready", set.Status.NumberAvailable, want)
+		result.ready = int(set.Status.NumberAvailable) == want
+	}
+	if want == 0 {
+		result.Idle, result.Note = true, "DaemonSet/"+set.Name+" fits no node: nothing ran and nothing was proven"
+	}
+	result.addCreation(detect.CreationEvents(&s, "DaemonSet", set, len(pods) >= want))
+	result.serving = readyOf(pods)
+	return result
+}
+
+// oldDaemon reports whether a pod is of an earlier template. The API marks both fields as
+// deprecated, but has no other that needs no further watch.
+func oldDaemon(p *corev1.Pod, template string) bool {
+	pod := p.Labels["pod-template-generation"]
+	return pod != "" && template != "" && pod != template
+}
+
+func readyOf(pods []*corev1.Pod) []*corev1.Pod {
+	var all []*corev1.Pod
+	for _, p := range pods {
+		if podstate.Ready(p) && p.DeletionTimestamp == nil {
+			all = append(all, p)
+		}
+	}
+	return all
+}

@@ -1,0 +1,73 @@
+package podstate
+
+import (
+	"fmt"
+
+	corev1 "k8s.io/api/core/v1"
+)
+
+func Condition(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
+	for i := range p.Status.Conditions {
+		if p.Status.Conditions[i].Type == kind {
+			return &p.Status.Conditions[i]
+		}
+	}
+	return nil
+}
+
+func Ready(p *corev1.Pod) bool {
+	c := Condition(p, corev1.PodReady)
+	return c != nil && c.Status == corev1.ConditionTrue
+}
+
+func ContainersReady(p *corev1.Pod) bool {
+	c := Condition(p, corev1.ContainersReady)
+	return c != nil && c.Status == corev1.ConditionTrue
+}
+
+// ClaimOf is the name of the claim behind a volume, "" for other volumes.
+func ClaimOf(p *corev1.Pod, v corev1.Volume) string {
+	switch {
+	case v.PersistentVolumeClaim != nil:
+		return v.PersistentVolumeClaim.ClaimName
+	case v.Ephemeral != nil:
+		return p.Name + "-" + v.Name
+	}
+	return ""
+}
+
+// BeingRemoved reports whether somebody takes a pod away.
+func BeingRemoved(p *corev1.Pod) bool {
+	if c := Condition(p, corev1.DisruptionTarget); c != nil && c.Status == corev1.ConditionTrue {
+		return true
+	}
+	return p.Status.Phase == corev1.PodFailed && p.Status.Reason != ""
+}
+
+// Status is the word that kubectl shows for a pod.
+func Status(p *corev1.Pod) string {
+	if p.DeletionTimestamp != nil {
+		return "Terminating"
+	}
+	if p.Status.Reason != "" {
+		return p.Status.Reason
+	}
+	done := 0
+	for _, c := range p.Status.InitContainerStatuses {
+		started := c.Started != nil && *c.Started
+		if c.State.Terminated != nil && c.State.Terminated.ExitCode == 0 || !IsInit(p, c.Name) && started {
+			done++
+			continue
+		}
+		if word := StateWord(c); word != "" && word != "PodInitializing" {
+			return "Init:" + word
+		}
+		return fmt.Sprintf("Init:%d/%d", done, len(p.Spec.InitContainers))
+	}
+	for _, c := range p.Status.ContainerStatuses {
+		if word := StateWord(c); word != "" {
+			return word
+		}
+	}
+	return string(p.Status.Phase)
+}
