@@ -1,9 +1,11 @@
 package actions_test
 
 import (
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -18,10 +20,11 @@ type workflow struct {
 	Jobs        map[string]struct {
 		Permissions    map[string]string
 		Concurrency    *concurrency
+		Environment    string
 		TimeoutMinutes int `yaml:"timeout-minutes"`
 		Steps          []struct {
 			Uses, Run string
-			With      map[string]string
+			With, Env map[string]string
 		}
 	}
 }
@@ -91,6 +94,9 @@ func TestProductionIsTouchedByOneRunAtATime(t *testing.T) {
 			t.Skip("touches no production")
 		}
 		for _, job := range w.Jobs {
+			if job.Environment == "" {
+				continue // it has nothing of production
+			}
 			require.NotNil(t, job.Concurrency)
 			require.Equal(t, "false", job.Concurrency.Cancel)
 			groups = append(groups, job.Concurrency.Group)
@@ -100,6 +106,33 @@ func TestProductionIsTouchedByOneRunAtATime(t *testing.T) {
 	for _, group := range groups {
 		require.Equal(t, groups[0], group, "a deploy and a rollback must wait for each other")
 	}
+}
+
+// A job that runs what others wrote (npm and yarn run code of the dependencies) can
+// take whatever a later step of it gets: files, the program, its shell.
+func TestWhatRunsForeignCodeHasNothingOfProduction(t *testing.T) {
+	builds := 0
+	workflows(t, func(t *testing.T, name string, w workflow) {
+		for id, job := range w.Jobs {
+			foreign, secret := false, ""
+			for _, s := range job.Steps {
+				foreign = foreign || s.Env["PREPARE"] != "" || strings.HasSuffix(s.Uses, "/actions/build")
+				for _, value := range slices.Concat(slices.Collect(maps.Values(s.Env)), slices.Collect(maps.Values(s.With))) {
+					if strings.HasPrefix(value, "${{ secrets.") && !strings.HasPrefix(value, "${{ secrets.REGISTRY_") {
+						secret = value
+					}
+				}
+			}
+			if !foreign || name == "ci.yml" || name == "nightly.yml" {
+				continue
+			}
+			builds++
+			require.Empty(t, secret, id)
+			require.Empty(t, job.Environment, "%s: an environment brings its secrets", id)
+			require.NotContains(t, job.Permissions, "id-token", "%s: what signs is another job", id)
+		}
+	})
+	require.Equal(t, 1, builds)
 }
 
 func TestWorkflowsGiveActionsOnlyInputsTheyHave(t *testing.T) {

@@ -16,6 +16,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 const (
@@ -27,7 +28,7 @@ const (
 // packed.
 type fileLayer struct {
 	name           string
-	spool          *spool
+	spool          *push.Spool
 	packed         chan struct{} // closed when it is whole
 	err            error         // why it is not
 	entries        int
@@ -37,7 +38,7 @@ type fileLayer struct {
 
 // newFileLayer makes an empty layer in the folder. Its file goes with the folder.
 func newFileLayer(dir, name string) (*fileLayer, error) {
-	spool, err := newSpool(filepath.Join(dir, name+".tar.gz"))
+	spool, err := push.NewSpool(filepath.Join(dir, name+".tar.gz"))
 	if err != nil {
 		return nil, err
 	}
@@ -52,7 +53,7 @@ func (l *fileLayer) pack(ctx context.Context, entries []entry, times time.Time) 
 			err = fmt.Errorf("packing layer %q: %w", l.name, err)
 		}
 		l.err = err
-		l.spool.finish(err)
+		l.spool.Finish(err)
 		close(l.packed)
 	}()
 	digest, diffID := sha256.New(), sha256.New()
@@ -64,7 +65,7 @@ func (l *fileLayer) pack(ctx context.Context, entries []entry, times time.Time) 
 			err = closed
 		}
 	}
-	l.entries, l.size, l.digest, l.diffID = len(entries), l.spool.size, sum(digest), sum(diffID)
+	l.entries, l.size, l.digest, l.diffID = len(entries), l.spool.Size(), sum(digest), sum(diffID)
 	return err
 }
 
@@ -162,7 +163,7 @@ func (l *fileLayer) Size() (int64, error) { return l.size, l.err }
 func (l *fileLayer) MediaType() (types.MediaType, error) { return types.OCILayer, nil }
 
 // Compressed implements [v1.Layer].
-func (l *fileLayer) Compressed() (io.ReadCloser, error) { return l.spool.open(0) }
+func (l *fileLayer) Compressed() (io.ReadCloser, error) { return l.spool.Open(0) }
 
 // Uncompressed implements [v1.Layer].
 func (l *fileLayer) Uncompressed() (io.ReadCloser, error) { return unzipped(l.Compressed()) }

@@ -5,14 +5,13 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
-
-// maxConfigSize bounds the configuration of an image, in bytes.
-const maxConfigSize = 8 << 20
 
 // baseImage is the image to build upon, for one platform.
 type baseImage struct {
@@ -29,25 +28,25 @@ type baseImage struct {
 }
 
 // findBase resolves the base image to its digest and to the platform's manifest.
-func findBase(ctx context.Context, s *session, reference, platform string) (*baseImage, error) {
-	ref, err := parseReference(reference)
+func findBase(ctx context.Context, s *registry.Client, reference, platform string) (*baseImage, error) {
+	ref, err := name.ParseReference(reference)
 	if err != nil {
 		return nil, record.BadInput("build/options", "parsing base image %q: %w", reference, err)
 	}
-	want, err := platformOf(platform)
+	want, err := v1.ParsePlatform(platform)
 	if err != nil {
 		return nil, record.BadInput("build/options", "parsing platform %q: %w", platform, err)
 	}
-	descriptor, err := s.get(ctx, ref)
+	descriptor, err := s.Get(ctx, ref)
 	if err != nil {
-		return nil, registryError(err, "getting base image %q", reference)
+		return nil, registry.Wrap(err, "getting base image %q", reference)
 	}
-	image, err := s.imageFor(ctx, ref.Context(), descriptor, want)
+	image, err := s.ImageFor(ctx, ref.Context(), descriptor, want)
 	if err != nil {
-		if descriptor.MediaType.IsIndex() && !fromNetwork(err) {
-			return nil, record.BadInput("build/base-platform", "choosing %s from base image %q: %w", platform, reference, bounded{err})
+		if descriptor.MediaType.IsIndex() && !registry.FromNetwork(err) {
+			return nil, record.BadInput("build/base-platform", "choosing %s from base image %q: %w", platform, reference, registry.Shown(err))
 		}
-		return nil, registryError(err, "getting base image %q", reference)
+		return nil, registry.Wrap(err, "getting base image %q", reference)
 	}
 	config, err := checkBase(image, want)
 	if err != nil {
@@ -55,11 +54,11 @@ func findBase(ctx context.Context, s *session, reference, platform string) (*bas
 	}
 	digest, err := image.Digest()
 	if err != nil {
-		return nil, registryError(err, "getting base image %q", reference)
+		return nil, registry.Wrap(err, "getting base image %q", reference)
 	}
 	mediaType, err := image.MediaType()
 	if err != nil {
-		return nil, registryError(err, "getting base image %q", reference)
+		return nil, registry.Wrap(err, "getting base image %q", reference)
 	}
 	base := &baseImage{name: reference, index: descriptor.Digest.String(), image: image, platform: want, manifestType: mediaType, layerType: types.OCILayer,
 		ref: record.Image{Repository: ref.Context().Name(), Digest: digest.String()}}
@@ -93,28 +92,12 @@ func libcOf(config *v1.ConfigFile) string {
 // checkBase refuses an image for another platform, which the registry does not
 // look at when the reference leads to a single image.
 func checkBase(image v1.Image, want *v1.Platform) (*v1.ConfigFile, error) {
-	config, err := configOf(image)
+	config, err := registry.ConfigOf(image)
 	if err != nil {
 		return nil, err
 	}
 	if config.OS != want.OS || config.Architecture != want.Architecture {
 		return nil, record.BadInput("build/base-platform", "it is for %q, the build is for %q", config.OS+"/"+config.Architecture, want.String())
-	}
-	return config, nil
-}
-
-// configOf reads the configuration of an image, of bounded size.
-func configOf(image v1.Image) (*v1.ConfigFile, error) {
-	manifest, err := image.Manifest()
-	if err != nil {
-		return nil, registryError(err, "reading its manifest")
-	}
-	if manifest.Config.Size > maxConfigSize {
-		return nil, record.BadInput("build/base-platform", "its configuration has %d bytes, the limit is %d", manifest.Config.Size, maxConfigSize)
-	}
-	config, err := image.ConfigFile()
-	if err != nil {
-		return nil, registryError(err, "reading its configuration")
 	}
 	return config, nil
 }

@@ -2,20 +2,16 @@
 // The layers builder needs no container daemon: it puts one layer each for
 // dependencies, application and configuration on the base image, and takes the
 // dependencies from an earlier build where what determines them is the same. The
-// same inputs give the same digest. The dockerfile builder drives BuildKit. The
-// package also names, copies and looks at images: see [Images].
+// same inputs give the same digest. The dockerfile builder drives BuildKit.
 package build
 
 import (
-	"cmp"
 	"context"
 	"log/slog"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // Names of the layers in [Result]. An image has as many base layers as its base;
@@ -70,7 +66,7 @@ type Result struct {
 }
 
 // Build makes the image and pushes it by digest; no tag of a release is written,
-// see [MoveTags]. Errors about the workspace or the options are of kind
+// see pkg/tags. Errors about the workspace or the options are of kind
 // input, errors of a registry of kind unavailable.
 func Build(ctx context.Context, o Options) (Result, error) {
 	if err := o.Validate(); err != nil {
@@ -112,18 +108,7 @@ func (r *Result) phase(name string, step func() error) error {
 
 // warn notes something that the image does not suffer from.
 func (r *Result) warn(log *slog.Logger, what string, err error) {
-	text := what + ": " + bounded{err}.Error()
+	text := what + ": " + registry.Shown(err).Error()
 	log.Warn(text)
 	r.Warnings = append(r.Warnings, text)
-}
-
-// platformOf reads "os/architecture[/variant]".
-func platformOf(s string) (*v1.Platform, error) { return v1.ParsePlatform(s) }
-
-// parseReference reads a tag or a digest by Docker's rules: no registry means
-// Docker Hub, no tag means latest.
-func parseReference(ref string) (name.Reference, error) { return name.ParseReference(ref) }
-
-func discardIfNil(log *slog.Logger) *slog.Logger {
-	return cmp.Or(log, slog.New(slog.DiscardHandler))
 }

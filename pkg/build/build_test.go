@@ -25,16 +25,18 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
+	"github.com/stagecrew/stagecrew/pkg/tags"
 )
 
 var update = flag.Bool("update", false, "write the golden files")
 
 func TestTheLayersHoldWhatTheApplicationNeedsAndNothingElse(t *testing.T) {
-	host := serve(t, nil)
-	result, err := Build(t.Context(), options(writeTree(t, backstage()), host, pushBase(t, host, types.OCIManifestSchema1)))
+	host := registrytest.Serve(t, nil)
+	result, err := Build(t.Context(), options(writeTree(t, backstage()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1)))
 	require.NoError(t, err)
 
-	layers, err := pull(t, result.Image).Layers()
+	layers, err := registrytest.Pull(t, result.Image).Layers()
 	require.NoError(t, err)
 	require.Len(t, layers, len(result.Layers))
 	var listing strings.Builder
@@ -74,16 +76,16 @@ func list(t *testing.T, w io.Writer, content io.ReadCloser) {
 }
 
 func TestTheImageSaysHowItRunsAndWhatItIs(t *testing.T) {
-	host := serve(t, nil)
+	host := registrytest.Serve(t, nil)
 	for _, dialect := range []types.MediaType{types.OCIManifestSchema1, types.DockerManifestSchema2} {
 		t.Run(string(dialect), func(t *testing.T) {
-			base := pushBase(t, host, dialect)
+			base := registrytest.PushBase(t, host, dialect)
 			o := options(writeTree(t, backstage()), host, base)
 			o.Created = time.Date(2026, 11, 23, 10, 0, 0, 5, time.UTC)
 			result, err := Build(t.Context(), o)
 			require.NoError(t, err)
 
-			image := pull(t, result.Image)
+			image := registrytest.Pull(t, result.Image)
 			config, err := image.ConfigFile()
 			require.NoError(t, err)
 			require.Equal(t, "1000:1000", config.Config.User)
@@ -94,7 +96,7 @@ func TestTheImageSaysHowItRunsAndWhatItIs(t *testing.T) {
 			require.Contains(t, config.Config.ExposedPorts, "7007/tcp")
 			require.Equal(t, "2026-11-23T10:00:00Z", config.Created.UTC().Format(time.RFC3339Nano))
 
-			resolved := find(t, base)
+			resolved := registrytest.Find(t, base)
 			require.Equal(t, resolved, result.Base)
 			labels := map[string]string{
 				"org.opencontainers.image.created":     "2026-11-23T10:00:00Z",
@@ -117,8 +119,8 @@ func TestTheImageSaysHowItRunsAndWhatItIs(t *testing.T) {
 }
 
 func TestTheSameInputsGiveTheSameDigest(t *testing.T) {
-	host := serve(t, nil)
-	base := pushBase(t, host, types.OCIManifestSchema1)
+	host := registrytest.Serve(t, nil)
+	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
 	first := writeTree(t, backstage())
 	second := writeTree(t, backstage())
 	// The copy has other times and the modes of another umask.
@@ -146,14 +148,14 @@ func TestTheSameInputsGiveTheSameDigest(t *testing.T) {
 func TestOnlyMissingBlobsAreSentAndNoTagIsWritten(t *testing.T) {
 	var mu sync.Mutex
 	var puts []string
-	host := serve(t, func(r *http.Request) {
+	host := registrytest.Serve(t, func(r *http.Request) {
 		if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/team/") {
 			mu.Lock()
 			defer mu.Unlock()
 			puts = append(puts, r.URL.Path)
 		}
 	})
-	base := pushBase(t, host, types.OCIManifestSchema1)
+	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
 	files := backstage()
 	first, err := Build(t.Context(), options(writeTree(t, files), host, base))
 	require.NoError(t, err)
@@ -177,8 +179,8 @@ func TestOnlyMissingBlobsAreSentAndNoTagIsWritten(t *testing.T) {
 }
 
 func TestABaseFromAnotherRegistryIsCopied(t *testing.T) {
-	here, there := serve(t, nil), serve(t, nil)
-	result, err := Build(t.Context(), options(writeTree(t, backstage()), here, pushBase(t, there, types.OCIManifestSchema1)))
+	here, there := registrytest.Serve(t, nil), registrytest.Serve(t, nil)
+	result, err := Build(t.Context(), options(writeTree(t, backstage()), here, registrytest.PushBase(t, there, types.OCIManifestSchema1)))
 	require.NoError(t, err)
 	for _, l := range result.Layers {
 		require.True(t, l.Uploaded, l.Name)
@@ -186,21 +188,21 @@ func TestABaseFromAnotherRegistryIsCopied(t *testing.T) {
 }
 
 func TestATagMovesWithoutChangingTheDigest(t *testing.T) {
-	host := serve(t, nil)
-	base := pushBase(t, host, types.OCIManifestSchema1)
+	host := registrytest.Serve(t, nil)
+	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
 	o := options(writeTree(t, backstage()), host, base)
 	for range 2 {
 		result, err := Build(t.Context(), o)
 		require.NoError(t, err)
-		_, err = MoveTags(t.Context(), hasty, result.Image, []TagMove{{Tag: "nightly"}})
+		_, err = tags.Apply(t.Context(), hasty, result.Image, []tags.Move{{Tag: "nightly"}})
 		require.NoError(t, err)
-		require.Equal(t, result.Image, find(t, o.Repository+":nightly"))
+		require.Equal(t, result.Image, registrytest.Find(t, o.Repository+":nightly"))
 		o.Version = "1.0.1"
 	}
 }
 
 func TestAPlatformIsChosenFromAnIndex(t *testing.T) {
-	host := serve(t, nil)
+	host := registrytest.Serve(t, nil)
 	var index v1.ImageIndex = empty.Index
 	want := map[string]string{}
 	for _, architecture := range []string{"amd64", "arm64"} {
@@ -242,7 +244,9 @@ func TestTheUncompressedLayerIsTheOneInTheConfiguration(t *testing.T) {
 	digest, _, err := v1.SHA256(plain)
 	require.NoError(t, err)
 	require.Equal(t, l.diffID, digest)
-	file, err := os.ReadFile(l.spool.file.Name())
+	whole, err := l.Compressed()
+	require.NoError(t, err)
+	file, err := io.ReadAll(whole)
 	require.NoError(t, err)
 	digest, size, err := v1.SHA256(bytes.NewReader(file))
 	require.NoError(t, err)

@@ -11,6 +11,7 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // tool is a program that talks to BuildKit.
@@ -143,20 +144,16 @@ func dockerfileLabels(o Options) map[string]string { return imageLabels("", "", 
 // buildCaches are where BuildKit finds and leaves its layers. An export that fails
 // does not fail a build whose image is pushed.
 func buildCaches(o Options) (from, to []string) {
-	d := o.Dockerfile
 	if o.NoCache {
 		return nil, nil
 	}
-	if len(d.CacheFrom)+len(d.CacheTo) > 0 {
-		return d.CacheFrom, d.CacheTo
-	}
-	place := "type=registry,ref=" + o.CacheRepository + ":" + buildCacheTag
+	place := "type=registry,ref=" + o.CacheRepository + ":" + registry.BuildCacheTag
 	return []string{place}, []string{place + ",mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"}
 }
 
 // dockerAuth is what Docker 28.3 and newer take from DOCKER_AUTH_CONFIG; with an
 // older one `docker login` has to come first.
-func dockerAuth(credentials []Credentials) string {
+func dockerAuth(credentials []registry.Credentials) string {
 	auths := map[string]map[string]string{}
 	for _, c := range credentials {
 		if c.Username != "" {

@@ -10,13 +10,15 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 const (
 	// keyAnnotation is at the descriptor of a layer of dependencies, at the manifest
 	// that keeps it, and as a label in the configuration of an image with it.
 	keyAnnotation = "dev.stagecrew.dependencies.key"
-	cacheTag      = "stagecrew-cache-"
 )
 
 // cachedLayer is a layer that an earlier build left in a registry, known without
@@ -32,9 +34,9 @@ type cachedLayer struct {
 // findCached looks for the layer with a key: an image of that one layer, under a tag
 // that names the key, which any registry can hold and none clears away while the
 // tag is there. It gives nil when there is none.
-func findCached(ctx context.Context, s *session, repo name.Repository, key string) (*cachedLayer, error) {
-	descriptor, err := s.get(ctx, repo.Tag(cacheTag+key))
-	if isNotFound(err) {
+func findCached(ctx context.Context, s *registry.Client, repo name.Repository, key string) (*cachedLayer, error) {
+	descriptor, err := s.Get(ctx, repo.Tag(registry.CacheTag+key))
+	if registry.IsNotFound(err) {
 		return nil, nil
 	}
 	if err != nil {
@@ -49,32 +51,24 @@ func findCached(ctx context.Context, s *session, repo name.Repository, key strin
 		return nil, err
 	}
 	if manifest.Annotations[keyAnnotation] != key || len(manifest.Layers) != 1 {
-		return nil, fmt.Errorf("reading %s: it is not a layer with that key", repo.Tag(cacheTag+key))
+		return nil, fmt.Errorf("reading %s: it is not a layer with that key", repo.Tag(registry.CacheTag+key))
 	}
-	config, err := configOf(image)
+	config, err := registry.ConfigOf(image)
 	if err != nil {
 		return nil, err
 	}
 	if len(config.RootFS.DiffIDs) != 1 {
-		return nil, fmt.Errorf("reading %s: its configuration does not fit its layer", repo.Tag(cacheTag+key))
+		return nil, fmt.Errorf("reading %s: its configuration does not fit its layer", repo.Tag(registry.CacheTag+key))
 	}
 	layer := manifest.Layers[0]
 	return &cachedLayer{repo: repo, digest: layer.Digest, diffID: config.RootFS.DiffIDs[0], size: layer.Size, fetch: func() (io.ReadCloser, error) {
-		puller, err := s.read(ctx)
-		if err != nil {
-			return nil, err
-		}
-		remote, err := puller.Layer(ctx, repo.Digest(layer.Digest.String()))
-		if err != nil {
-			return nil, err
-		}
-		return remote.Compressed()
+		return s.OpenBlob(ctx, repo.Digest(layer.Digest.String()), 0)
 	}}, nil
 }
 
 // keepLayer leaves a layer under its key for the next build. The layer is in the
 // repository that from names.
-func keepLayer(ctx context.Context, s *pushing, repo, from name.Repository, key string, layer v1.Layer) error {
+func keepLayer(ctx context.Context, s *push.Session, repo, from name.Repository, key string, layer v1.Layer) error {
 	image := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
 	image, err := mutate.Append(image, mutate.Addendum{Layer: layer, MediaType: types.OCILayer, Annotations: map[string]string{keyAnnotation: key}})
 	if err != nil {
@@ -91,15 +85,15 @@ func keepLayer(ctx context.Context, s *pushing, repo, from name.Repository, key 
 		return err
 	}
 	image = mutate.Annotations(image, map[string]string{keyAnnotation: key}).(v1.Image)
-	to, err := s.to(ctx, repo, from)
+	to, err := s.To(ctx, repo, from)
 	if err != nil {
 		return err
 	}
-	blobs, err := imageBlobs(image, from)
+	blobs, err := push.ImageBlobs(image, from)
 	if err != nil {
 		return err
 	}
-	_, err = to.image(ctx, image, blobs, cacheTag+key)
+	_, err = to.Image(ctx, image, blobs, registry.CacheTag+key)
 	return err
 }
 

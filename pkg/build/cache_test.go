@@ -7,8 +7,9 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"sync"
 	"testing"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -16,6 +17,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
 // installer puts a program that stands for npm or yarn on the PATH. It installs one
@@ -59,35 +63,6 @@ func prepared(source, host, base string) Options {
 	return o
 }
 
-// traffic notes what a registry is asked for.
-type traffic struct {
-	mu    sync.Mutex
-	lines []string
-}
-
-func (r *traffic) see(request *http.Request) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.lines = append(r.lines, request.Method+" "+request.URL.RequestURI())
-}
-
-func (r *traffic) reset() { r.mu.Lock(); r.lines = nil; r.mu.Unlock() }
-
-func (r *traffic) with(parts ...string) (found []string) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, line := range r.lines {
-		all := true
-		for _, part := range parts {
-			all = all && strings.Contains(line, part)
-		}
-		if all {
-			found = append(found, line)
-		}
-	}
-	return found
-}
-
 func dependenciesOf(t *testing.T, r Result) Layer {
 	t.Helper()
 	for _, l := range r.Layers {
@@ -103,9 +78,9 @@ func TestUnchangedDependenciesAreTakenByReference(t *testing.T) {
 	called := installer(t, "npm", "package-lock.json")
 	t.Setenv("COSIGN_PASSWORD", "secret")
 	t.Setenv("STAGECREW_SIGN_KEY", "secret")
-	seen := &traffic{}
-	host := serve(t, seen.see)
-	base := pushBase(t, host, types.OCIManifestSchema1)
+	seen := &registrytest.Traffic{}
+	host := registrytest.Serve(t, seen.See)
+	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
 	files := unprepared()
 	first, err := Build(t.Context(), prepared(writeTree(t, files), host, base))
 	require.NoError(t, err)
@@ -121,7 +96,7 @@ func TestUnchangedDependenciesAreTakenByReference(t *testing.T) {
 	require.False(t, layer.Reused)
 	require.Len(t, layer.Key, 64)
 
-	seen.reset()
+	seen.Reset()
 	files["packages/backend/dist/index.cjs.js"] += "// changed\n"
 	second, err := Build(t.Context(), prepared(writeTree(t, files), host, base))
 	require.NoError(t, err)
@@ -130,12 +105,12 @@ func TestUnchangedDependenciesAreTakenByReference(t *testing.T) {
 	require.True(t, again.Reused)
 	require.False(t, again.Uploaded)
 	require.Equal(t, layer.Digest, again.Digest)
-	require.Empty(t, seen.with("GET", layer.Digest), "the layer is not read")
-	require.Len(t, seen.with("PUT", "blobs/uploads"), 2, "the application's layer and the image's configuration")
-	require.Len(t, seen.with("PUT", "manifests/"), 1)
+	require.Empty(t, seen.With("GET", layer.Digest), "the layer is not read")
+	require.Len(t, seen.With("PUT", "blobs/uploads"), 2, "the application's layer and the image's configuration")
+	require.Len(t, seen.With("PUT", "manifests/"), 1)
 	require.Less(t, second.Sent, int64(6000))
 
-	image := pull(t, second.Image)
+	image := registrytest.Pull(t, second.Image)
 	manifest, err := image.Manifest()
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{keyAnnotation: layer.Key}, manifest.Layers[len(manifest.Layers)-3].Annotations)
@@ -143,10 +118,10 @@ func TestUnchangedDependenciesAreTakenByReference(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, layer.Key, config.Config.Labels[keyAnnotation])
 
-	o := prepared(writeTree(t, files), serve(t, nil), "")
-	o.BaseImage = pushBase(t, strings.Split(o.Repository, "/")[0], types.OCIManifestSchema1)
+	o := prepared(writeTree(t, files), registrytest.Serve(t, nil), "")
+	o.BaseImage = registrytest.PushBase(t, strings.Split(o.Repository, "/")[0], types.OCIManifestSchema1)
 	o.NoCache = true
-	o.Labels = map[string]string{labelBaseName: base}
+	o.Labels = map[string]string{ocispec.AnnotationBaseImageName: base}
 	cold, err := Build(t.Context(), o)
 	require.NoError(t, err)
 	require.Len(t, called(), 2)
@@ -215,8 +190,8 @@ func TestWhatDeterminesTheDependenciesAndWhatDoesNot(t *testing.T) {
 }
 
 func TestInstalledDependenciesAreKnownByTheInstallersList(t *testing.T) {
-	host := serve(t, nil)
-	base := pushBase(t, host, types.OCIManifestSchema1)
+	host := registrytest.Serve(t, nil)
+	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
 	files := backstage()
 	files["node_modules/.package-lock.json"] = `{"packages":{"node_modules/pg":{"version":"8.0.0"}}}`
 	build := func() Layer {
@@ -239,12 +214,12 @@ func TestInstalledDependenciesAreKnownByTheInstallersList(t *testing.T) {
 
 func TestALayerIsTakenFromAnotherRepository(t *testing.T) {
 	installer(t, "npm", "package-lock.json")
-	seen := &traffic{}
-	host := serve(t, seen.see)
-	there := serve(t, nil)
+	seen := &registrytest.Traffic{}
+	host := registrytest.Serve(t, seen.See)
+	there := registrytest.Serve(t, nil)
 	for _, c := range []struct{ name, cache string }{{"of the same registry", host + "/team/cache"}, {"of another registry", there + "/team/cache"}} {
 		t.Run(c.name, func(t *testing.T) {
-			base := pushBase(t, host, types.OCIManifestSchema1)
+			base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
 			files := unprepared()
 			files["package-lock.json"] = `{"name":"` + c.name + `"}`
 			o := prepared(writeTree(t, files), host, base)
@@ -254,30 +229,14 @@ func TestALayerIsTakenFromAnotherRepository(t *testing.T) {
 			require.Empty(t, first.Warnings)
 			layer := dependenciesOf(t, first)
 			o.Repository = host + "/two/" + strings.ReplaceAll(c.name, " ", "-")
-			seen.reset()
+			seen.Reset()
 			second, err := Build(t.Context(), o)
 			require.NoError(t, err)
 			require.Equal(t, layer.Digest, dependenciesOf(t, second).Digest)
 			require.True(t, dependenciesOf(t, second).Reused)
 			require.Equal(t, first.Image.Digest, second.Image.Digest)
-			complete(t, second)
+			registrytest.Complete(t, second.Image)
 		})
-	}
-}
-
-// complete reads all that an image consists of.
-func complete(t *testing.T, r Result) {
-	t.Helper()
-	layers, err := pull(t, r.Image).Layers()
-	require.NoError(t, err)
-	for _, l := range layers {
-		body, err := l.Compressed()
-		require.NoError(t, err)
-		want, err := l.Digest()
-		require.NoError(t, err)
-		got, _, err := v1.SHA256(body)
-		require.NoError(t, err)
-		require.Equal(t, want, got)
 	}
 }
 
@@ -290,15 +249,15 @@ func TestTroubleWithEarlierLayersIsNoTroubleForTheImage(t *testing.T) {
 		warning string
 	}{
 		{name: "the tag leads to something else", warning: "not a layer with that key", meddle: func(t *testing.T, repo name.Repository, key string) {
-			require.NoError(t, remote.Write(repo.Tag(cacheTag+key), emptyImage(t)))
+			require.NoError(t, remote.Write(repo.Tag(registry.CacheTag+key), registrytest.EmptyImage(t)))
 		}},
 		{name: "its key is another one", warning: "not a layer with that key", meddle: func(t *testing.T, repo name.Repository, key string) {
-			image := mutate.Annotations(emptyImage(t), map[string]string{keyAnnotation: "other"}).(v1.Image)
-			require.NoError(t, remote.Write(repo.Tag(cacheTag+key), image))
+			image := mutate.Annotations(registrytest.EmptyImage(t), map[string]string{keyAnnotation: "other"}).(v1.Image)
+			require.NoError(t, remote.Write(repo.Tag(registry.CacheTag+key), image))
 		}},
 		{name: "nobody may write it", warning: "keeping the layer", handler: func(next http.Handler) http.Handler {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.Method == http.MethodPut && strings.Contains(r.URL.Path, cacheTag) {
+				if r.Method == http.MethodPut && strings.Contains(r.URL.Path, registry.CacheTag) {
 					w.WriteHeader(http.StatusForbidden)
 					return
 				}
@@ -310,7 +269,7 @@ func TestTroubleWithEarlierLayersIsNoTroubleForTheImage(t *testing.T) {
 			return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/team/cache/manifests/") {
 					body := &strings.Builder{}
-					r.Body = tee(r.Body, body)
+					r.Body = registrytest.Tee(r.Body, body)
 					next.ServeHTTP(w, r)
 					var m v1.Manifest
 					_ = json.Unmarshal([]byte(body.String()), &m)
@@ -326,14 +285,14 @@ func TestTroubleWithEarlierLayersIsNoTroubleForTheImage(t *testing.T) {
 		}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			inner := registryHandler()
+			inner := registrytest.Handler()
 			if c.handler != nil {
 				inner = c.handler(inner)
 			}
 			server := httptest.NewServer(inner)
 			defer server.Close()
 			host := strings.TrimPrefix(server.URL, "http://")
-			o := prepared(writeTree(t, unprepared()), host, pushBase(t, host, types.OCIManifestSchema1))
+			o := prepared(writeTree(t, unprepared()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
 			o.Repository, o.CacheRepository = host+"/team/one", host+"/team/cache"
 			first, err := Build(t.Context(), o)
 			require.NoError(t, err)
@@ -353,10 +312,10 @@ func TestTroubleWithEarlierLayersIsNoTroubleForTheImage(t *testing.T) {
 
 func TestALayerOfAnotherRepositoryIsLinkedByTheRegistry(t *testing.T) {
 	installer(t, "npm", "package-lock.json")
-	registry := registryHandler()
-	seen := &traffic{}
+	registry := registrytest.Handler()
+	seen := &registrytest.Traffic{}
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		seen.see(r)
+		seen.See(r)
 		here := strings.Contains(r.URL.Path, "/two/")
 		switch {
 		case here && r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/blobs/"):
@@ -369,16 +328,16 @@ func TestALayerOfAnotherRepositoryIsLinkedByTheRegistry(t *testing.T) {
 	}))
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "http://")
-	o := prepared(writeTree(t, unprepared()), host, pushBase(t, host, types.OCIManifestSchema1))
+	o := prepared(writeTree(t, unprepared()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
 	o.Repository, o.CacheRepository = host+"/one/app", host+"/team/cache"
 	first, err := Build(t.Context(), o)
 	require.NoError(t, err)
 	o.Repository = host + "/two/app"
-	seen.reset()
+	seen.Reset()
 	second, err := Build(t.Context(), o)
 	require.NoError(t, err)
 	layer := dependenciesOf(t, second)
 	require.Equal(t, dependenciesOf(t, first).Digest, layer.Digest)
 	require.True(t, layer.Mounted && layer.Reused && !layer.Uploaded)
-	require.Empty(t, seen.with("GET", layer.Digest), "its bytes do not travel")
+	require.Empty(t, seen.With("GET", layer.Digest), "its bytes do not travel")
 }

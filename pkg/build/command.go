@@ -12,6 +12,7 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // command is a program that does a part of the build.
@@ -65,13 +66,17 @@ type tail struct {
 	lines []string
 }
 
-const tailLines = 30
+const (
+	tailLines = 30
+	maxLine   = 500      // bytes of a line that are shown
+	maxPart   = 64 << 10 // bytes of a line that are read
+)
 
 func (t *tail) Write(p []byte) (int, error) {
 	t.part = append(t.part, p...)
 	for {
 		i := bytes.IndexByte(t.part, '\n')
-		if i < 0 && len(t.part) < maxProblem {
+		if i < 0 && len(t.part) < maxPart {
 			return len(p), nil
 		}
 		if i < 0 {
@@ -83,7 +88,7 @@ func (t *tail) Write(p []byte) (int, error) {
 }
 
 func (t *tail) line(s string) {
-	s = bounded{errors.New(s)}.Error()
+	s = text.Line(s, maxLine)
 	t.log.Debug("output", "line", s)
 	t.lines = append(t.lines, s)
 	t.lines = t.lines[max(0, len(t.lines)-tailLines):]
@@ -91,5 +96,5 @@ func (t *tail) line(s string) {
 
 // String gives the last lines.
 func (t *tail) String() string {
-	return strings.Join(append(slices.Clone(t.lines), bounded{errors.New(string(t.part))}.Error()), "\n")
+	return strings.Join(append(slices.Clone(t.lines), text.Line(string(t.part), maxLine)), "\n")
 }

@@ -14,6 +14,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // contents are the files of an image that tell something, after all its layers.
@@ -54,7 +55,7 @@ func (c *contents) read(ctx context.Context, layer v1.Layer) error {
 		return err
 	}
 	defer func() { _ = plain.Close() }()
-	reader := tar.NewReader(io.LimitReader(plain, maxBlob))
+	reader := tar.NewReader(io.LimitReader(plain, registry.MaxBlob))
 	for {
 		if err := ctx.Err(); err != nil {
 			return err

@@ -5,8 +5,11 @@ import (
 	"fmt"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 // assemble makes the image of each platform.
@@ -36,20 +39,23 @@ func (b *layering) assemble(context.Context) error {
 
 // push sends the images, and lets them be inspected meanwhile.
 func (b *layering) push(ctx context.Context) error {
-	tasks := []func(context.Context) error{b.pushAll}
+	group, ctx := errgroup.WithContext(ctx)
+	group.Go(func() error { return record.Guard(func() error { return b.pushAll(ctx) }) })
 	if b.Inspect != nil {
 		for i, t := range b.targets {
-			tasks = append(tasks, func(ctx context.Context) error { return b.Inspect(ctx, b.result.Platforms[i].Image, t.image) })
+			group.Go(func() error {
+				return record.Guard(func() error { return b.Inspect(ctx, b.result.Platforms[i].Image, t.image) })
+			})
 		}
 	}
-	return parallel(ctx, len(tasks), tasks...)
+	return group.Wait()
 }
 
 func (b *layering) pushAll(ctx context.Context) error {
 	for i, t := range b.targets {
-		blobs, err := imageBlobs(t.image, b.baseRepo())
+		blobs, err := push.ImageBlobs(t.image, b.baseRepo())
 		if err != nil {
-			return registryError(err, "reading base image %q", b.BaseImage)
+			return registry.Wrap(err, "reading base image %q", b.BaseImage)
 		}
 		if err := b.send(ctx, t.image, blobs, b.result.Platforms[i].Image.Digest); err != nil {
 			return err
@@ -72,16 +78,16 @@ func (b *layering) pushAll(ctx context.Context) error {
 	return b.send(ctx, index, nil, digest.String())
 }
 
-func (b *layering) send(ctx context.Context, image described, blobs []blob, digest string) error {
-	sent, err := b.pusher.image(ctx, image, blobs, digest)
+func (b *layering) send(ctx context.Context, image push.Described, blobs []push.Blob, digest string) error {
+	sent, err := b.pusher.Image(ctx, image, blobs, digest)
 	for d, t := range sent {
 		// A layer can have travelled while it was packed.
-		if before := b.sent[d]; !before.uploaded && !before.mounted {
+		if before := b.sent[d]; !before.Uploaded && !before.Mounted {
 			b.sent[d] = t
 		}
 	}
 	if err != nil {
-		return registryError(err, "pushing to %q", b.Repository)
+		return registry.Wrap(err, "pushing to %q", b.Repository)
 	}
 	return nil
 }
@@ -98,7 +104,7 @@ func (b *layering) describe() {
 		first := len(manifest.Layers) - len(ours)
 		for i, d := range manifest.Layers {
 			sent := b.sent[d.Digest.String()]
-			l := Layer{Platform: t.platform, Name: LayerBase, Digest: d.Digest.String(), Size: d.Size, Uploaded: sent.uploaded, Mounted: sent.mounted}
+			l := Layer{Platform: t.platform, Name: LayerBase, Digest: d.Digest.String(), Size: d.Size, Uploaded: sent.Uploaded, Mounted: sent.Mounted}
 			if i >= first {
 				l.Name = ours[i-first]
 			}
@@ -108,6 +114,6 @@ func (b *layering) describe() {
 			b.result.Layers = append(b.result.Layers, l)
 		}
 	}
-	b.result.Retries = int(b.session.retry.count.Load())
-	b.result.Sent = b.pushing.sentBytes()
+	b.result.Retries = b.session.Retry.Count()
+	b.result.Sent = b.pushing.SentBytes()
 }

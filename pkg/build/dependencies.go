@@ -10,6 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 // installed is one tree of dependencies, of one platform or for all.
@@ -100,7 +101,7 @@ func (b *layering) reuse(ctx context.Context, t *target) {
 		return
 	}
 	d := v1.Descriptor{Digest: found.digest, Size: found.size}
-	sent, err := b.pusher.blob(ctx, layerBlob(d, found, []name.Repository{b.keepIn}))
+	sent, err := b.pusher.Blob(ctx, push.LayerBlob(d, found, []name.Repository{b.keepIn}))
 	if err != nil {
 		b.result.warn(b.Log, "taking an earlier layer of dependencies", err)
 		return

@@ -12,6 +12,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // Dockerfile is what the dockerfile builder needs besides the common options. Its
@@ -26,15 +27,10 @@ type Dockerfile struct {
 	Args map[string]string
 	// Secrets are "id=NAME,src=FILE" or "id=NAME,env=VARIABLE".
 	Secrets []string
-	// CacheFrom and CacheTo replace the cache in CacheRepository, whose tag is
-	// stagecrew-buildcache and whose export never fails a build.
-	CacheFrom, CacheTo []string
 	// Tool is the program to drive, docker (with buildx) or buildctl, by name or
 	// path; the first one of them that is there when empty.
 	Tool string
 }
-
-const buildCacheTag = "stagecrew-buildcache"
 
 // buildDockerfile has BuildKit build and push by digest.
 func buildDockerfile(ctx context.Context, o Options) (Result, error) {
@@ -61,11 +57,11 @@ func buildDockerfile(ctx context.Context, o Options) (Result, error) {
 		return r, err
 	}
 	r.Image = record.Image{Repository: o.Repository, Digest: digest}
-	session := o.Images.session()
+	session := o.Images.Connect()
 	if err := r.phase("check", func() error { return r.examine(ctx, session, o) }); err != nil {
 		return r, err
 	}
-	r.Retries = int(session.retry.count.Load())
+	r.Retries = session.Retry.Count()
 	return r, nil
 }
 
@@ -95,29 +91,29 @@ func readDigest(file string) (string, error) {
 }
 
 // examine checks that the registry has the image, for each platform, and lists it.
-func (r *Result) examine(ctx context.Context, s *session, o Options) error {
+func (r *Result) examine(ctx context.Context, s *registry.Client, o Options) error {
 	ref, err := name.NewDigest(r.Image.String())
 	if err != nil {
 		return record.BadInput("build/options", "parsing repository %q: %w", o.Repository, err)
 	}
-	descriptor, err := s.get(ctx, ref)
+	descriptor, err := s.Get(ctx, ref)
 	if err != nil {
-		return registryError(err, "looking for what the builder pushed, %q", r.Image)
+		return registry.Wrap(err, "looking for what the builder pushed, %q", r.Image)
 	}
 	for _, platform := range o.platforms() {
-		want, err := platformOf(platform)
+		want, err := v1.ParsePlatform(platform)
 		if err != nil {
 			return record.BadInput("build/options", "parsing platform %q: %w", platform, err)
 		}
-		image, err := s.imageFor(ctx, ref.Context(), descriptor, want)
+		image, err := s.ImageFor(ctx, ref.Context(), descriptor, want)
 		if err != nil {
-			return registryError(err, "reading %q for %s", r.Image, platform)
+			return registry.Wrap(err, "reading %q for %s", r.Image, platform)
 		}
 		if _, err := checkBase(image, want); err != nil {
 			return fmt.Errorf("checking what the builder pushed, %q: %w", r.Image, err)
 		}
 		if err := r.list(image, platform); err != nil {
-			return registryError(err, "reading %q for %s", r.Image, platform)
+			return registry.Wrap(err, "reading %q for %s", r.Image, platform)
 		}
 		if o.Inspect == nil {
 			continue

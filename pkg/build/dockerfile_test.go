@@ -15,6 +15,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
 // fakeTool stands for docker or buildctl. It fails on any argument that it was not
@@ -43,8 +45,8 @@ cp $here/answer "$metadata"
 
 func dockerfileOptions(t *testing.T, host string) (Options, record.Image) {
 	t.Helper()
-	pushPlatforms(t, host, "amd64", "arm64")
-	image := find(t, host+"/library/node:many")
+	registrytest.PushPlatforms(t, host, "amd64", "arm64")
+	image := registrytest.Find(t, host+"/library/node:many")
 	dir := writeTree(t, map[string]string{"deploy/Dockerfile": "FROM scratch\n"})
 	return Options{
 		Builder: record.BuilderDockerfile, Source: dir, Repository: host + "/library/node", Platform: "linux/amd64,linux/arm64", Version: "1.0.0",
@@ -54,9 +56,9 @@ func dockerfileOptions(t *testing.T, host string) (Options, record.Image) {
 }
 
 func TestBuildxIsToldToPushByDigest(t *testing.T) {
-	host := serve(t, nil)
+	host := registrytest.Serve(t, nil)
 	o, image := dockerfileOptions(t, host)
-	o.Images.Credentials = []Credentials{{Host: host, Username: "me", Password: "secret"}}
+	o.Images.Credentials = []registry.Credentials{{Host: host, Username: "me", Password: "secret"}}
 	tool := fakeTool(t, "docker", []string{
 		"buildx", "build", "--file", o.Source + "/deploy/Dockerfile", "--platform", "linux/amd64,linux/arm64",
 		"--output", "type=image,name=" + o.Repository + ",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true,rewrite-timestamp=true,registry.insecure=true",
@@ -91,7 +93,7 @@ func TestBuildxIsToldToPushByDigest(t *testing.T) {
 }
 
 func TestBuildctlIsToldTheSame(t *testing.T) {
-	host := serve(t, nil)
+	host := registrytest.Serve(t, nil)
 	o, image := dockerfileOptions(t, host)
 	o.NoCache = true
 	o.BaseImage = "node:22"
@@ -119,7 +121,7 @@ func TestABuilderThatDoesNotSayWhatItPushedIsNotBelieved(t *testing.T) {
 		{"a digest that nobody has", `{"containerimage.digest":"sha256:` + strings.Repeat("0", 64) + `"}`, "[build/image-not-found]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			host := serve(t, nil)
+			host := registrytest.Serve(t, nil)
 			o, _ := dockerfileOptions(t, host)
 			o = Options{Builder: record.BuilderDockerfile, Source: o.Source, Repository: o.Repository, Images: hasty, NoCache: true, Dockerfile: Dockerfile{File: "deploy/Dockerfile"}}
 			o.Dockerfile.Tool = fakeTool(t, "docker", buildxArguments(o.withDefaults(), "METADATA"), c.answer)
@@ -130,7 +132,7 @@ func TestABuilderThatDoesNotSayWhatItPushedIsNotBelieved(t *testing.T) {
 }
 
 func TestABuildForAnotherPlatformThanAskedIsRefused(t *testing.T) {
-	host := serve(t, nil)
+	host := registrytest.Serve(t, nil)
 	o, _ := dockerfileOptions(t, host)
 	arm, err := remote.Image(mustTag(t, host+"/library/node:many"), remote.WithPlatform(v1.Platform{OS: "linux", Architecture: "arm64"}))
 	require.NoError(t, err)
@@ -178,7 +180,7 @@ func TestTheBuilderIsChosenAndTheReasonTold(t *testing.T) {
 }
 
 func TestAToolThatIsNotThereIsNamed(t *testing.T) {
-	host := serve(t, nil)
+	host := registrytest.Serve(t, nil)
 	o, _ := dockerfileOptions(t, host)
 	t.Setenv("PATH", t.TempDir())
 	_, err := Build(t.Context(), o)

@@ -11,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
 // recorded are variables of a job, with what each kind of program sees of them.
@@ -89,11 +90,11 @@ func TestOnlyInstallScriptsThatWereNamedRun(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			called := installer(t, c.program, c.lockfile)
-			host := serve(t, nil)
+			host := registrytest.Serve(t, nil)
 			files := unprepared()
 			delete(files, "package-lock.json")
 			files[c.lockfile] = `{}`
-			o := prepared(writeTree(t, files), host, pushBase(t, host, types.OCIManifestSchema1))
+			o := prepared(writeTree(t, files), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
 			o.InstallScripts = c.allow
 			_, err := Build(t.Context(), o)
 			require.NoError(t, err)
@@ -152,8 +153,8 @@ func TestVariablesThatAreNamedReachTheBuild(t *testing.T) {
 	t.Setenv("PATH", dir+":/usr/bin:/bin")
 	t.Setenv("GIT_SHA", "0123")
 	t.Setenv("OTHER", "x")
-	host := serve(t, nil)
-	o := prepared(writeTree(t, unprepared()), host, pushBase(t, host, types.OCIManifestSchema1))
+	host := registrytest.Serve(t, nil)
+	o := prepared(writeTree(t, unprepared()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
 	o.Environment = []string{"GIT_SHA"}
 	_, err := Build(t.Context(), o)
 	require.Error(t, err)

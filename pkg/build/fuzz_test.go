@@ -13,24 +13,6 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func FuzzTagRules(f *testing.F) {
-	f.Add("v1.2.3-rc.1+build.5", "feature/Ünîcode", "latest")
-	f.Add("refs/tags/v0.1.0", "main", "1_2")
-	f.Fuzz(func(t *testing.T, version, branch, tag string) {
-		moves, err := TagRules{Version: version, Branch: branch, Further: []string{tag}}.Moves()
-		if err != nil {
-			return
-		}
-		for _, m := range moves {
-			require.NoError(t, checkTag(m.Tag))
-			if parsed, ok := versionTag(m.Tag); ok {
-				_ = within(parsed, tag)
-				require.Zero(t, compareVersions(parsed, parsed))
-			}
-		}
-	})
-}
-
 // FuzzUnpack: nothing that an archive of the workspace holds may land outside.
 func FuzzUnpack(f *testing.F) {
 	f.Add("a/../../b", "../../etc/passwd", byte(tar.TypeSymlink), []byte("x"))

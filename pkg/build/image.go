@@ -6,6 +6,8 @@ import (
 	"strings"
 	"time"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -18,13 +20,6 @@ const (
 	// newer before its version 4; it is without effect elsewhere.
 	nodeOptions        = "NODE_OPTIONS"
 	nodeOptionsDefault = "--no-node-snapshot"
-
-	labelCreated    = "org.opencontainers.image.created"
-	labelVersion    = "org.opencontainers.image.version"
-	labelRevision   = "org.opencontainers.image.revision"
-	labelSource     = "org.opencontainers.image.source"
-	labelBaseName   = "org.opencontainers.image.base.name"
-	labelBaseDigest = "org.opencontainers.image.base.digest"
 )
 
 // namedLayer is a layer of ours, with the key of its content where it has one.
@@ -128,12 +123,12 @@ func setEnv(env []string, name string, value func(old string) string) []string {
 
 func imageLabels(baseName, baseDigest string, o Options) map[string]string {
 	labels := map[string]string{
-		labelCreated:    o.Created.Format(time.RFC3339),
-		labelVersion:    o.Version,
-		labelRevision:   o.Revision,
-		labelSource:     o.SourceURL,
-		labelBaseName:   baseName,
-		labelBaseDigest: baseDigest,
+		ocispec.AnnotationCreated:         o.Created.Format(time.RFC3339),
+		ocispec.AnnotationVersion:         o.Version,
+		ocispec.AnnotationRevision:        o.Revision,
+		ocispec.AnnotationSource:          o.SourceURL,
+		ocispec.AnnotationBaseImageName:   baseName,
+		ocispec.AnnotationBaseImageDigest: baseDigest,
 	}
 	maps.Copy(labels, o.Labels)
 	maps.DeleteFunc(labels, func(_, value string) bool { return value == "" })

@@ -8,27 +8,30 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 // layering is one build of the layers builder.
 type layering struct {
 	Options
-	session  *session
-	pushing  *pushing
+	session  *registry.Client
+	pushing  *push.Session
 	source   *workspace
 	dir      string // for layers and unpacked archives
 	repo     name.Repository
 	keepIn   name.Repository
-	pusher   *pusher
+	pusher   *push.Repository
 	targets  []*target
 	plan     plan
 	omitted  omitted
 	app      *fileLayer
 	config   *fileLayer
-	mu       sync.Mutex          // for sent, while layers are packed
-	sent     map[string]transfer // by digest
+	mu       sync.Mutex               // for sent, while layers are packed
+	sent     map[string]push.Transfer // by digest
 	opened   []*os.Root
 	finished []*fileLayer
 	result   Result
@@ -53,8 +56,8 @@ func buildLayers(ctx context.Context, o Options) (Result, error) {
 		return Result{}, fmt.Errorf("making a folder for layers: %w", err)
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
-	session := o.Images.session()
-	b := &layering{Options: o, session: session, pushing: newPushing(session), dir: dir, plan: plan{}, sent: map[string]transfer{}}
+	session := o.Images.Connect()
+	b := &layering{Options: o, session: session, pushing: push.New(session), dir: dir, plan: plan{}, sent: map[string]push.Transfer{}}
 	defer b.close()
 	for _, step := range []struct {
 		name string
@@ -81,7 +84,7 @@ func (b *layering) close() {
 	b.clearInstalled()
 	b.clearing.Wait()
 	for _, l := range b.finished {
-		_ = l.spool.close()
+		_ = l.spool.Close()
 	}
 	for _, root := range b.opened {
 		_ = root.Close()
@@ -91,19 +94,25 @@ func (b *layering) close() {
 	}
 }
 
+// parallelBases is how many base images are asked for at the same time.
+const parallelBases = 4
+
 // resolve finds the base images and logs in where the image goes.
 func (b *layering) resolve(ctx context.Context) error {
-	var tasks []func(context.Context) error
+	var group errgroup.Group
+	group.SetLimit(parallelBases)
 	for _, platform := range b.platforms() {
 		t := &target{platform: platform}
 		b.targets = append(b.targets, t)
 		// The base is read later, too, when the context of this step is over.
-		tasks = append(tasks, func(context.Context) (err error) {
-			t.base, err = findBase(ctx, b.session, b.BaseImage, t.platform)
-			return err
+		group.Go(func() error {
+			return record.Guard(func() (err error) {
+				t.base, err = findBase(ctx, b.session, b.BaseImage, t.platform)
+				return err
+			})
 		})
 	}
-	if err := parallel(ctx, parallelTransfers, tasks...); err != nil {
+	if err := group.Wait(); err != nil {
 		return err
 	}
 	for _, t := range b.targets {
@@ -116,9 +125,9 @@ func (b *layering) resolve(ctx context.Context) error {
 	if b.keepIn, err = name.NewRepository(b.CacheRepository); err != nil {
 		return record.BadInput("build/options", "parsing repository %q: %w", b.CacheRepository, err)
 	}
-	b.pusher, err = b.pushing.to(ctx, b.repo, b.baseRepo(), b.keepIn)
+	b.pusher, err = b.pushing.To(ctx, b.repo, b.baseRepo(), b.keepIn)
 	if err != nil {
-		return registryError(err, "logging in to push to %q", b.Repository)
+		return registry.Wrap(err, "logging in to push to %q", b.Repository)
 	}
 	return nil
 }

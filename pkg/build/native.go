@@ -15,6 +15,8 @@ import (
 	"slices"
 	"strings"
 
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -144,7 +146,7 @@ func forOtherSystems(root *os.Root, folder string) bool {
 
 // refuse tells which packages have no code for a platform.
 func (n nativeModules) refuse(platform string) error {
-	p, err := platformOf(platform)
+	p, err := v1.ParsePlatform(platform)
 	if err != nil {
 		return err
 	}

@@ -6,15 +6,14 @@ import (
 	"fmt"
 	"testing"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/empty"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
 // module is the head of a compiled module.
@@ -50,8 +49,8 @@ func TestNativeModulesDecideWhichPlatformsATreeServes(t *testing.T) {
 			map[string]string{"linux/amd64": "node_modules/a/node_modules/b has code for linux/arm64 only"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			host := serve(t, nil)
-			base := pushPlatforms(t, host, "amd64", "arm64")
+			host := registrytest.Serve(t, nil)
+			base := registrytest.PushPlatforms(t, host, "amd64", "arm64")
 			for _, platform := range []string{"linux/amd64", "linux/arm64"} {
 				files := backstage()
 				for name, content := range c.files {
@@ -72,25 +71,10 @@ func TestNativeModulesDecideWhichPlatformsATreeServes(t *testing.T) {
 	}
 }
 
-// pushPlatforms puts a base image of several platforms there.
-func pushPlatforms(t *testing.T, host string, architectures ...string) string {
-	t.Helper()
-	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
-	for _, architecture := range architectures {
-		image, err := mutate.ConfigFile(emptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: architecture, RootFS: rootFS(t, emptyImage(t)), Config: v1.Config{Env: []string{"NODE_VERSION=24.1.0"}}})
-		require.NoError(t, err)
-		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: architecture}}})
-	}
-	ref, err := name.ParseReference(host + "/library/node:many")
-	require.NoError(t, err)
-	require.NoError(t, remote.WriteIndex(ref, index))
-	return ref.String()
-}
-
 func TestSeveralPlatformsShareATreeWithoutNativeModules(t *testing.T) {
 	called := installer(t, "npm", "package-lock.json")
-	host := serve(t, nil)
-	o := prepared(writeTree(t, unprepared()), host, pushPlatforms(t, host, "amd64", "arm64", "s390x"))
+	host := registrytest.Serve(t, nil)
+	o := prepared(writeTree(t, unprepared()), host, registrytest.PushPlatforms(t, host, "amd64", "arm64", "s390x"))
 	o.Platform = "linux/amd64, linux/arm64"
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
@@ -103,7 +87,7 @@ func TestSeveralPlatformsShareATreeWithoutNativeModules(t *testing.T) {
 	require.NoError(t, err)
 	manifest, err := index.IndexManifest()
 	require.NoError(t, err)
-	require.Equal(t, "1.0.0", manifest.Annotations[labelVersion])
+	require.Equal(t, "1.0.0", manifest.Annotations[ocispec.AnnotationVersion])
 	layers := map[string]bool{}
 	for i, m := range manifest.Manifests {
 		require.Equal(t, result.Platforms[i].Name, m.Platform.String())
@@ -131,8 +115,8 @@ func TestSeveralPlatformsShareATreeWithoutNativeModules(t *testing.T) {
 }
 
 func TestEachPlatformCanHaveATreeOfItsOwn(t *testing.T) {
-	host := serve(t, nil)
-	base := pushPlatforms(t, host, "amd64", "arm64")
+	host := registrytest.Serve(t, nil)
+	base := registrytest.PushPlatforms(t, host, "amd64", "arm64")
 	source := unprepared()
 	o := options("", host, base)
 	o.Platform, o.Trees = "linux/amd64,linux/arm64", map[string]string{}

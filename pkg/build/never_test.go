@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
 const pemKey = "-----BEGIN EC PRIVATE KEY-----\nMHc=\n-----END EC PRIVATE KEY-----\n"
@@ -58,13 +59,13 @@ var secretsOf = []struct{ path, content, why string }{
 // them (immich-power-tools/immich-power-tools#304), and .git/config has a token
 // (SwissDataScienceCenter/renku-python#2269).
 func TestWhatHoldsCredentialsIsLeftOutAndTold(t *testing.T) {
-	host := serve(t, nil)
+	host := registrytest.Serve(t, nil)
 	files := backstage()
 	for _, s := range secretsOf {
 		files["catalog/"+s.path] = s.content
 	}
 	var log bytes.Buffer
-	o := options(writeTree(t, files), host, pushBase(t, host, types.OCIManifestSchema1))
+	o := options(writeTree(t, files), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
 	o.Log = slog.New(slog.NewTextHandler(&log, nil))
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
@@ -92,8 +93,8 @@ func TestValidateHasTheSameList(t *testing.T) {
 }
 
 func TestLinksAreNotFollowedToWhatIsLeftOut(t *testing.T) {
-	host := serve(t, nil)
-	base := pushBase(t, host, types.OCIManifestSchema1)
+	host := registrytest.Serve(t, nil)
+	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
 	for name, link := range map[string][2]string{
 		"the folder itself":        {".git", "catalog"},
 		"by another link":          {"detour", "catalog"},

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -14,6 +15,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // Options says what to build and where it goes. Source and Repository are
@@ -81,7 +83,7 @@ type Options struct {
 	Dockerfile Dockerfile
 
 	// Images has the credentials and the patience for registries.
-	Images Images
+	Images registry.Access
 	// Inspect, when given, is called for the image of each platform, and Build fails
 	// with its error. The layers builder calls it while it pushes, with bytes that are
 	// still on this machine (those of the base image and of a reused layer are read
@@ -101,16 +103,6 @@ const (
 	defaultTimeout  = 30 * time.Minute
 )
 
-// RepositoryName is HOST[:PORT]/PATH in lower case, as registries want it: the name
-// of a GitHub repository may have capitals.
-func RepositoryName(s string) (string, error) {
-	repository, err := record.ParseRepository(strings.ToLower(s))
-	if err != nil {
-		return "", record.BadInput("build/options", "%w", err)
-	}
-	return repository, nil
-}
-
 // Validate reports all problems of the options at once. It does not look at the
 // file system or the network.
 func (o Options) Validate() error {
@@ -124,7 +116,7 @@ func (o Options) Validate() error {
 	}
 	if o.BaseImage == "" && o.Builder != record.BuilderDockerfile {
 		add("base image is missing: give an image with Node.js, for example node:24-trixie-slim")
-	} else if _, err := parseReference(o.BaseImage); o.BaseImage != "" && err != nil {
+	} else if _, err := name.ParseReference(o.BaseImage); o.BaseImage != "" && err != nil {
 		add("parsing base image %q: %w", o.BaseImage, err)
 	}
 	if o.Repository == "" {
@@ -134,7 +126,7 @@ func (o Options) Validate() error {
 		if repository == "" {
 			continue
 		}
-		if _, err := RepositoryName(repository); err != nil {
+		if _, err := registry.RepositoryName(repository); err != nil {
 			problems = append(problems, err)
 		} else if _, err := name.NewRepository(strings.ToLower(repository)); err != nil {
 			add("parsing repository %q: %w", repository, err)
@@ -166,7 +158,7 @@ func (o Options) Validate() error {
 func (o Options) checkPlatforms() (problems []error) {
 	platforms := o.platforms()
 	for i, platform := range platforms {
-		p, err := platformOf(platform)
+		p, err := v1.ParsePlatform(platform)
 		switch {
 		case err != nil:
 			problems = append(problems, fmt.Errorf("parsing platform %q: %w", platform, err))
@@ -211,7 +203,7 @@ func (o Options) withDefaults() Options {
 	}
 	o.Repository, o.CacheRepository = strings.ToLower(o.Repository), strings.ToLower(o.CacheRepository)
 	o.Created = o.Created.UTC().Truncate(time.Second)
-	o.Log = discardIfNil(o.Log)
+	o.Log = cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.Images.Log == nil {
 		o.Images.Log = o.Log
 	}

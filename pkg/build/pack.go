@@ -5,8 +5,13 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
-	"sync"
 	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 // pack writes the layers side by side. A layer of dependencies that no earlier
@@ -51,7 +56,11 @@ func (b *layering) pack(ctx context.Context) error {
 		return err
 	}
 	defer b.clearInstalled()
-	return parallel(ctx, len(tasks), tasks...)
+	group, ctx := errgroup.WithContext(ctx)
+	for _, task := range tasks {
+		group.Go(func() error { return record.Guard(func() error { return task(ctx) }) })
+	}
+	return group.Wait()
 }
 
 // clearInstalled removes what was installed, which takes a while and which nobody
@@ -67,12 +76,12 @@ func (b *layering) clearInstalled() {
 
 // stream uploads a layer while it is being packed.
 func (b *layering) stream(ctx context.Context, layer *fileLayer) error {
-	sent, err := b.pusher.blob(ctx, blob{size: -1, finish: layer.wait, open: layer.spool.open})
+	sent, err := b.pusher.Blob(ctx, push.Blob{Size: -1, Finish: layer.wait, Open: layer.spool.Open})
 	if err != nil {
 		if <-layer.packed; layer.err != nil || ctx.Err() != nil {
 			return layer.err
 		}
-		return registryError(err, "pushing to %q", b.Repository)
+		return registry.Wrap(err, "pushing to %q", b.Repository)
 	}
 	<-layer.packed
 	b.mu.Lock()
@@ -90,15 +99,11 @@ func removeTree(dir string) {
 		folders = nil // the whole goes below
 	}
 	// Not ended by the context: a build that was cancelled leaves nothing behind either.
-	var wait sync.WaitGroup
-	room := make(chan struct{}, 8)
+	var group errgroup.Group
+	group.SetLimit(8)
 	for _, folder := range folders {
-		room <- struct{}{}
-		wait.Go(func() {
-			_ = os.RemoveAll(folder)
-			<-room
-		})
+		group.Go(func() error { return os.RemoveAll(folder) })
 	}
-	wait.Wait()
+	_ = group.Wait() // what is left is met below
 	_ = os.RemoveAll(dir)
 }

@@ -2,58 +2,18 @@ package build
 
 import (
 	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"errors"
 	"io"
 	"os"
 	"path/filepath"
-	"slices"
-	"strconv"
-	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
-
-// packFiles makes a .tar.gz; "-> x" is a link, "mode 755" a file with that mode. The
-// order is that of the names.
-func packFiles(t *testing.T, files map[string]string) string {
-	t.Helper()
-	var out bytes.Buffer
-	zipped := gzip.NewWriter(&out)
-	w := tar.NewWriter(zipped)
-	names := make([]string, 0, len(files))
-	for name := range files {
-		names = append(names, name)
-	}
-	slices.Sort(names)
-	for _, name := range names {
-		h := &tar.Header{Name: name, Mode: 0o644, Typeflag: tar.TypeReg, Size: int64(len(files[name]))}
-		if target, ok := strings.CutPrefix(files[name], "-> "); ok {
-			h.Typeflag, h.Linkname, h.Size = tar.TypeSymlink, target, 0
-		}
-		if mode, ok := strings.CutPrefix(files[name], "mode "); ok {
-			bits, err := strconv.ParseInt(mode, 8, 64)
-			require.NoError(t, err)
-			h.Mode = bits
-		}
-		if files[name] == "device" {
-			h.Typeflag, h.Size = tar.TypeChar, 0
-		}
-		require.NoError(t, w.WriteHeader(h))
-		if h.Size > 0 {
-			_, err := w.Write([]byte(files[name]))
-			require.NoError(t, err)
-		}
-	}
-	require.NoError(t, w.Close())
-	require.NoError(t, zipped.Close())
-	return out.String()
-}
 
 // packed is what `yarn build:backend` leaves in a workspace whose dependencies are
 // installed for development.
@@ -86,15 +46,15 @@ func packed(t *testing.T) map[string]string {
 		"packages/backend/templates/a.yaml": "a: b\n",
 		"packages/ui/package.json":          `{"name":"ui"}`,
 		"packages/ui/fixture":               "-> /somewhere/else",
-		skeletonArchive:                     packFiles(t, skeleton),
-		bundleArchive:                       packFiles(t, bundle),
+		skeletonArchive:                     registrytest.PackFiles(t, skeleton),
+		bundleArchive:                       registrytest.PackFiles(t, bundle),
 	}
 }
 
 // filesOf reads the files of our layers; a later one wins.
 func filesOf(t *testing.T, r Result) map[string]string {
 	t.Helper()
-	layers, err := pull(t, r.Image).Layers()
+	layers, err := registrytest.Pull(t, r.Image).Layers()
 	require.NoError(t, err)
 	files := map[string]string{}
 	for i, l := range layers {
@@ -121,8 +81,8 @@ func filesOf(t *testing.T, r Result) map[string]string {
 
 func TestTheArchivesOfTheBackendsBuildBecomeTheOfficialImage(t *testing.T) {
 	called := installer(t, "yarn", "yarn.lock")
-	host := serve(t, nil)
-	o := options(writeTree(t, packed(t)), host, pushBase(t, host, types.OCIManifestSchema1))
+	host := registrytest.Serve(t, nil)
+	o := options(writeTree(t, packed(t)), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
 	o.Include = []string{"packages/backend/templates"}
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
@@ -150,18 +110,18 @@ func TestTheArchivesOfTheBackendsBuildBecomeTheOfficialImage(t *testing.T) {
 
 func TestNpmIsGivenEachPackageThatItsLockfileNames(t *testing.T) {
 	called := installer(t, "npm", "package-lock.json")
-	host := serve(t, nil)
+	host := registrytest.Serve(t, nil)
 	files := packed(t)
 	delete(files, "yarn.lock")
 	files["package-lock.json"] = "{}"
-	result, err := Build(t.Context(), options(writeTree(t, files), host, pushBase(t, host, types.OCIManifestSchema1)))
+	result, err := Build(t.Context(), options(writeTree(t, files), host, registrytest.PushBase(t, host, types.OCIManifestSchema1)))
 	require.NoError(t, err)
 	require.Len(t, called(), 1)
 	require.Contains(t, filesOf(t, result)["app/node_modules/pg/packages"], "./packages/ui/package.json\n")
 }
 
 func TestUnpackedFilesStayExecutable(t *testing.T) {
-	root, err := os.OpenRoot(writeTree(t, map[string]string{"x.tar.gz": packFiles(t, map[string]string{"run": "mode 755", "read": "mode 444", "link": "-> run"})}))
+	root, err := os.OpenRoot(writeTree(t, map[string]string{"x.tar.gz": registrytest.PackFiles(t, map[string]string{"run": "mode 755", "read": "mode 444", "link": "-> run"})}))
 	require.NoError(t, err)
 	defer root.Close()
 	require.NoError(t, unpack(root, root, "x.tar.gz"))
@@ -186,7 +146,7 @@ func TestTheSkeletonDecidesWhatIsInstalled(t *testing.T) {
 	want := key(files)
 	files["packages/app/package.json"] = `{"name":"app","dependencies":{"react":"2"}}`
 	require.Equal(t, want, key(files), "what only the browser needs")
-	files[skeletonArchive] = packFiles(t, map[string]string{"packages/backend/package.json": `{"dependencies":{"pg":"2"}}`})
+	files[skeletonArchive] = registrytest.PackFiles(t, map[string]string{"packages/backend/package.json": `{"dependencies":{"pg":"2"}}`})
 	require.NotEqual(t, want, key(files))
 }
 
@@ -204,7 +164,7 @@ func TestAnArchiveCannotLeaveItsFolder(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			dir := t.TempDir()
 			require.NoError(t, os.Mkdir(filepath.Join(dir, "a"), 0o755))
-			source, err := os.OpenRoot(writeTree(t, map[string]string{"x.tar.gz": packFiles(t, c.files)}))
+			source, err := os.OpenRoot(writeTree(t, map[string]string{"x.tar.gz": registrytest.PackFiles(t, c.files)}))
 			require.NoError(t, err)
 			defer source.Close()
 			target, err := os.OpenRoot(filepath.Join(dir, "a"))
@@ -220,10 +180,10 @@ func TestAnArchiveCannotLeaveItsFolder(t *testing.T) {
 
 func TestABrokenArchiveIsRefused(t *testing.T) {
 	installer(t, "yarn", "yarn.lock")
-	host := serve(t, nil)
+	host := registrytest.Serve(t, nil)
 	files := packed(t)
 	files[bundleArchive] = files[bundleArchive][:len(files[bundleArchive])/2]
-	_, err := Build(t.Context(), options(writeTree(t, files), host, pushBase(t, host, types.OCIManifestSchema1)))
+	_, err := Build(t.Context(), options(writeTree(t, files), host, registrytest.PushBase(t, host, types.OCIManifestSchema1)))
 	require.ErrorContains(t, err, "[build/no-backend]")
 	require.Equal(t, record.KindInput, record.KindOf(err))
 }
@@ -240,12 +200,12 @@ func TestPreparingRunsTheWorkspacesOwnScripts(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			called := installer(t, c.program, c.lockfile)
-			host := serve(t, nil)
+			host := registrytest.Serve(t, nil)
 			files := unprepared()
 			delete(files, "package-lock.json")
 			files[c.lockfile] = `{}`
 			files["package.json"] = `{"workspaces":{"packages":["packages/*"]},"scripts":` + c.scripts + `}`
-			o := prepared(writeTree(t, files), host, pushBase(t, host, types.OCIManifestSchema1))
+			o := prepared(writeTree(t, files), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
 			o.InstallFlags = []string{"--ignore-scripts"}
 			_, err := Build(t.Context(), o)
 			require.NoError(t, err)
@@ -267,8 +227,8 @@ func TestAnInstallThatFailsShowsItsLastLines(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(dir, "npm"), []byte(script), 0o755))
 	t.Setenv("PATH", dir+":/usr/bin:/bin")
 	t.Setenv("TMPDIR", t.TempDir())
-	host := serve(t, nil)
-	_, err := Build(t.Context(), prepared(writeTree(t, unprepared()), host, pushBase(t, host, types.OCIManifestSchema1)))
+	host := registrytest.Serve(t, nil)
+	_, err := Build(t.Context(), prepared(writeTree(t, unprepared()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1)))
 	require.ErrorContains(t, err, "`npm ci --omit=dev --no-audit --no-fund --ignore-scripts`")
 	require.ErrorContains(t, err, "exit status 3")
 	require.ErrorContains(t, err, "line 40\nE404 no such package")

@@ -5,7 +5,6 @@ import (
 	"io"
 	"maps"
 	"math/rand/v2"
-	"net"
 	"net/http"
 	"net/http/httptest"
 	"strconv"
@@ -14,12 +13,17 @@ import (
 	"testing"
 	"time"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
+	"github.com/stagecrew/stagecrew/pkg/retry"
+	"github.com/stagecrew/stagecrew/pkg/tags"
 )
 
 // failing stands before a registry and fails at random, the same way for the same
@@ -63,15 +67,15 @@ func (f *failing) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		w.WriteHeader(code)
 		fmt.Fprint(w, `{"errors":[{"code":"UNKNOWN","message":"try again"}]}`)
 	case "reset before":
-		hangUp(w)
+		registrytest.HangUp(w)
 	case "reset": // the registry has done it, but nobody hears of it
 		f.next.ServeHTTP(httptest.NewRecorder(), r)
-		hangUp(w)
+		registrytest.HangUp(w)
 	case "cut answer":
 		f.cut(w, r)
 	case "cut upload":
 		_, _ = io.CopyN(io.Discard, r.Body, 100)
-		hangUp(w)
+		registrytest.HangUp(w)
 	case "slow":
 		r.Body = slowly{r.Body}
 		f.next.ServeHTTP(w, r)
@@ -99,18 +103,7 @@ func (f *failing) cut(w http.ResponseWriter, r *http.Request) {
 	w.WriteHeader(recorded.Code)
 	_, _ = w.Write(body[:len(body)/2])
 	_ = http.NewResponseController(w).Flush()
-	hangUp(w)
-}
-
-func hangUp(w http.ResponseWriter) {
-	conn, _, err := http.NewResponseController(w).Hijack()
-	if err != nil {
-		panic(http.ErrAbortHandler)
-	}
-	if tcp, ok := conn.(*net.TCPConn); ok {
-		_ = tcp.SetLinger(0)
-	}
-	_ = conn.Close()
+	registrytest.HangUp(w)
 }
 
 type slowly struct{ io.ReadCloser }
@@ -129,7 +122,7 @@ func TestAFailingRegistryEndsInTheRightImageOrAClearError(t *testing.T) {
 		for seed := range uint64(50) {
 			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
 				t.Parallel()
-				registry := registryHandler()
+				registry := registrytest.Handler()
 				calm := httptest.NewServer(registry)
 				defer calm.Close()
 				// Some seeds fail so often that even patience does not help.
@@ -161,7 +154,7 @@ func TestAFailingRegistryEndsInTheRightImageOrAClearError(t *testing.T) {
 // through the calm one. It reports whether the build succeeded.
 func pushThrough(t *testing.T, calm, stormy string) bool {
 	t.Helper()
-	before := emptyImage(t)
+	before := registrytest.EmptyImage(t)
 	tag, err := name.NewTag(calm + "/team/backstage:latest")
 	require.NoError(t, err)
 	require.NoError(t, remote.Write(tag, before))
@@ -171,10 +164,10 @@ func pushThrough(t *testing.T, calm, stormy string) bool {
 	files := backstage()
 	files["node_modules/.package-lock.json"] = `{}`
 	files["packages/app/dist/large.js"] = string(prose(60_000))
-	o := options(writeTree(t, files), stormy, pushBase(t, calm, types.OCIManifestSchema1))
+	o := options(writeTree(t, files), stormy, registrytest.PushBase(t, calm, types.OCIManifestSchema1))
 	o.BaseImage = strings.Replace(o.BaseImage, calm, stormy, 1)
-	o.Images.Retry = Retry{Attempts: 8, First: time.Millisecond, Longest: 4 * time.Millisecond}
-	o.Labels = map[string]string{labelBaseName: "node"}
+	o.Images.Retry = retry.Policy{Attempts: 8, First: time.Millisecond, Longest: 4 * time.Millisecond}
+	o.Labels = map[string]string{ocispec.AnnotationBaseImageName: "node"}
 	result, err := Build(t.Context(), o)
 	now := func() string {
 		found, err := remote.Head(tag)
@@ -188,10 +181,10 @@ func pushThrough(t *testing.T, calm, stormy string) bool {
 	}
 	require.Equal(t, old.String(), now(), "building moves no tag")
 	result.Image.Repository = calm + "/team/backstage"
-	complete(t, result)
+	registrytest.Complete(t, result.Image)
 
 	result.Image.Repository = o.Repository
-	moved, err := MoveTags(t.Context(), o.Images, result.Image, []TagMove{{Tag: "1.0.0", Fixed: true}, {Tag: "latest"}})
+	moved, err := tags.Apply(t.Context(), o.Images, result.Image, []tags.Move{{Tag: "1.0.0", Fixed: true}, {Tag: "latest"}})
 	if err != nil {
 		clear(t, err)
 		require.Less(t, len(moved), 2)

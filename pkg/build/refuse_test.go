@@ -1,21 +1,17 @@
 package build
 
 import (
-	"errors"
 	"net"
-	"net/http"
-	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
 	"testing"
 
-	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
 func TestAWorkspaceThatCannotRunIsRefusedWithTheCommandThatMendsIt(t *testing.T) {
@@ -76,8 +72,8 @@ func TestASocketIsRefused(t *testing.T) {
 }
 
 func TestFurtherFilesAreIncludedByName(t *testing.T) {
-	host := serve(t, nil)
-	base := pushBase(t, host, types.OCIManifestSchema1)
+	host := registrytest.Serve(t, nil)
+	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
 	o := options(writeTree(t, backstage()), host, base)
 	without, err := Build(t.Context(), o)
 	require.NoError(t, err)
@@ -99,44 +95,10 @@ func TestAllProblemsOfTheOptionsAreReportedAtOnce(t *testing.T) {
 	require.NoError(t, Options{Source: ".", BaseImage: "node:24", Repository: "registry.example.com/a/b"}.Validate())
 }
 
-func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
-	for _, c := range []struct {
-		name, body string
-		status     int
-		kind       record.Kind
-		code       string
-	}{
-		{"not there", "", http.StatusNotFound, record.KindInput, "[build/image-not-found]"},
-		{"no credentials", "", http.StatusUnauthorized, record.KindUnavailable, "[build/registry-denied]"},
-		{"not allowed", "", http.StatusForbidden, record.KindUnavailable, "[build/registry-denied]"},
-		{"a manifest without end", strings.Repeat(" ", registry.MaxAnswer+1), http.StatusOK, record.KindUnavailable, "it is too long"},
-		{"broken, with a long answer", strings.Repeat("::error::x\n", 1000), http.StatusNotImplemented, record.KindUnavailable, "[build/registry-unavailable]"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-				if r.URL.Path == "/v2/" {
-					return
-				}
-				w.WriteHeader(c.status)
-				_, _ = w.Write([]byte(c.body))
-			}))
-			defer server.Close()
-			ref, err := name.ParseReference(strings.TrimPrefix(server.URL, "http://") + "/team/app:1")
-			require.NoError(t, err)
-			_, err = hasty.session().get(t.Context(), ref)
-			err = registryError(err, "getting %q", ref)
-			require.ErrorContains(t, err, c.code)
-			require.Equal(t, c.kind, record.KindOf(err))
-			require.Less(t, len(err.Error()), 1500)
-			require.NotContains(t, err.Error(), "\n")
-		})
-	}
-}
-
 func TestARegistryThatIsDownIsUnavailableAndLeavesNoFiles(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
-	host := serve(t, nil)
-	o := options(writeTree(t, backstage()), host, pushBase(t, host, types.OCIManifestSchema1))
+	host := registrytest.Serve(t, nil)
+	o := options(writeTree(t, backstage()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
 	o.Repository = "127.0.0.1:1/team/backstage"
 	_, err := Build(t.Context(), o)
 	require.ErrorContains(t, err, "[build/registry-unavailable]")
@@ -144,9 +106,4 @@ func TestARegistryThatIsDownIsUnavailableAndLeavesNoFiles(t *testing.T) {
 	left, err := os.ReadDir(os.TempDir())
 	require.NoError(t, err)
 	require.Empty(t, left)
-}
-
-func TestAddressesAreShownWithoutTheirSignatures(t *testing.T) {
-	err := errors.New(`Patch "https://storage.example.com/u/1?X-Amz-Signature=abc&x=y": broken` + "\n" + `and http://registry/v2/?_state=s3cret too`)
-	require.Equal(t, `Patch "https://storage.example.com/u/1?…": broken and http://registry/v2/?… too`, bounded{err}.Error())
 }

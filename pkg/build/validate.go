@@ -7,11 +7,16 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // Validate looks at a pushed image, of each of its platforms, as a cluster with
@@ -19,35 +24,35 @@ import (
 // is meant to, does it say what it is, and is there nothing in it that does not
 // belong into production. The layers are read, but not kept. The error is for an
 // image that could not be read; what is wrong with one is in the checks.
-func Validate(ctx context.Context, images Images, image record.Image) ([]record.Check, error) {
+func Validate(ctx context.Context, images registry.Access, image record.Image) ([]record.Check, error) {
 	ref, err := name.NewDigest(image.String())
 	if err != nil {
 		return nil, record.BadInput("build/options", "validating: %w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
+	ctx, cancel := context.WithTimeout(ctx, validating)
 	defer cancel()
-	s := images.session()
-	descriptor, err := s.get(ctx, ref)
+	s := images.Connect()
+	descriptor, err := s.Get(ctx, ref)
 	if err != nil {
-		return nil, registryError(err, "getting %q", image)
+		return nil, registry.Wrap(err, "getting %q", image)
 	}
-	platforms, err := s.platforms(descriptor)
+	platforms, err := s.Platforms(descriptor)
 	if err != nil {
-		return nil, registryError(err, "reading %q", image)
+		return nil, registry.Wrap(err, "reading %q", image)
 	}
 	var checks []record.Check
 	for _, platform := range platforms {
-		want, err := platformOf(platform)
+		want, err := v1.ParsePlatform(platform)
 		if err != nil {
 			return nil, record.BadInput("build/base-platform", "reading %q: platform %q: %w", image, platform, err)
 		}
-		one, err := s.imageFor(ctx, ref.Context(), descriptor, want)
+		one, err := s.ImageFor(ctx, ref.Context(), descriptor, want)
 		if err != nil {
-			return nil, registryError(err, "reading %q for %s", image, platform)
+			return nil, registry.Wrap(err, "reading %q for %s", image, platform)
 		}
 		found, err := validate(ctx, one)
 		if err != nil {
-			return nil, registryError(err, "reading %q for %s", image, platform)
+			return nil, registry.Wrap(err, "reading %q for %s", image, platform)
 		}
 		for n := range found {
 			found[n].Target = platform
@@ -56,6 +61,12 @@ func Validate(ctx context.Context, images Images, image record.Image) ([]record.
 	}
 	return checks, nil
 }
+
+// validating bounds the reading of one image.
+const validating = 30 * time.Minute
+
+// maxDetail bounds what a check says, in bytes.
+const maxDetail = 500
 
 // verdict makes a check out of what is wrong, if anything, and what there is.
 func verdict(name string, wrong []string, there string) record.Check {
@@ -67,12 +78,12 @@ func verdict(name string, wrong []string, there string) record.Check {
 		}
 		c.Result, c.Detail = record.CheckFailed, strings.Join(wrong, "; ")
 	}
-	c.Detail = bounded{fmt.Errorf("%s", c.Detail)}.Error()
+	c.Detail = text.Line(c.Detail, maxDetail)
 	return c
 }
 
 func validate(ctx context.Context, image v1.Image) ([]record.Check, error) {
-	file, err := configOf(image)
+	file, err := registry.ConfigOf(image)
 	if err != nil {
 		return nil, err
 	}
@@ -142,7 +153,7 @@ func checkNodeOptions(c v1.Config) record.Check {
 // what it was made from.
 func checkLabels(c v1.Config) record.Check {
 	var wrong, there []string
-	for _, label := range []string{labelCreated, labelVersion, labelRevision} {
+	for _, label := range []string{ocispec.AnnotationCreated, ocispec.AnnotationVersion, ocispec.AnnotationRevision} {
 		if c.Labels[label] == "" {
 			wrong = append(wrong, label+" is missing")
 		} else {

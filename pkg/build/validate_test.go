@@ -5,6 +5,8 @@ import (
 	"strings"
 	"testing"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
@@ -14,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
 func results(checks []record.Check) map[string]string {
@@ -28,8 +31,8 @@ func results(checks []record.Check) map[string]string {
 }
 
 func TestABuiltImageIsValid(t *testing.T) {
-	host := serve(t, nil)
-	o := options(writeTree(t, backstage()), host, pushPlatforms(t, host, "amd64", "arm64"))
+	host := registrytest.Serve(t, nil)
+	o := options(writeTree(t, backstage()), host, registrytest.PushPlatforms(t, host, "amd64", "arm64"))
 	o.Platform = "linux/arm64,linux/amd64"
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
@@ -45,7 +48,7 @@ func TestABuiltImageIsValid(t *testing.T) {
 // layerOf packs files as an image's layer; "setuid" is a file with that mode.
 func layerOf(t *testing.T, files map[string]string) v1.Layer {
 	t.Helper()
-	zipped := packFiles(t, files)
+	zipped := registrytest.PackFiles(t, files)
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(zipped)), nil }, tarball.WithMediaType(types.OCILayer))
 	require.NoError(t, err)
 	return layer
@@ -53,7 +56,7 @@ func layerOf(t *testing.T, files map[string]string) v1.Layer {
 
 func TestValidatingNamesWhatIsWrong(t *testing.T) {
 	good := v1.Config{User: "1000:1000", WorkingDir: "/app", Cmd: []string{"node", "packages/backend"}, Env: []string{"NODE_OPTIONS=--no-node-snapshot"},
-		Labels: map[string]string{labelCreated: "x", labelVersion: "x", labelRevision: "x"}}
+		Labels: map[string]string{ocispec.AnnotationCreated: "x", ocispec.AnnotationVersion: "x", ocispec.AnnotationRevision: "x"}}
 	for _, c := range []struct {
 		name   string
 		change func(c *v1.Config)
@@ -91,19 +94,19 @@ func TestValidatingNamesWhatIsWrong(t *testing.T) {
 			if c.change != nil {
 				c.change(&config)
 			}
-			image := emptyImage(t)
+			image := registrytest.EmptyImage(t)
 			for _, files := range c.layers {
 				var err error
 				image, err = mutate.AppendLayers(image, layerOf(t, files))
 				require.NoError(t, err)
 			}
 			// The random layer of the empty image is an archive as well.
-			image, err := mutate.ConfigFile(image, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: rootFS(t, image), Config: config})
+			image, err := mutate.ConfigFile(image, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: registrytest.RootFS(t, image), Config: config})
 			require.NoError(t, err)
-			ref, err := name.NewTag(serve(t, nil) + "/team/app:x")
+			ref, err := name.NewTag(registrytest.Serve(t, nil) + "/team/app:x")
 			require.NoError(t, err)
 			require.NoError(t, remote.Write(ref, image))
-			pushed := find(t, ref.String())
+			pushed := registrytest.Find(t, ref.String())
 			checks, err := Validate(t.Context(), hasty, pushed)
 			require.NoError(t, err)
 			require.Contains(t, results(checks)[c.check], c.want)

@@ -19,7 +19,7 @@ func (s *session) outputs(r record.Record) [][2]string {
 	if r.Release != nil {
 		all = append(all,
 			[2]string{"revision", number(r.Release.Revision)},
-			[2]string{"previous-good", number(r.Release.PreviousGood)},
+			[2]string{"previous-good", number(r.Release.RollbackTarget)},
 			[2]string{"live-revision", number(r.Release.Live)})
 	}
 	if r.Scan != nil {

@@ -16,7 +16,7 @@ func Commands() []Command {
 		{"run", "build, scan, sign, verify and deploy in one go",
 			"Run does the whole pipeline in one process: it builds and pushes the image while it scans it and looks whether the cluster would take it, then signs, verifies and deploys it. Tags move last.",
 			func(s *Settings) []any {
-				return []any{&s.Build, &s.Version, &s.Registry, &s.Requests, &s.Scan, &s.Sign, &s.Trust, &s.Roots, &s.ScanAge, &s.Unsigned, &s.Cluster, &s.Helm,
+				return []any{&s.Build, &s.Built, &s.Version, &s.Registry, &s.Requests, &s.Scan, &s.Sign, &s.Trust, &s.Roots, &s.ScanAge, &s.Unsigned, &s.Cluster, &s.Helm,
 					&s.Checks, &s.Gate, &s.Deadline, &s.RollbackTime, &s.History, &s.Tagging}
 			}},
 		{"build", "build the image and push it by digest",

@@ -18,6 +18,7 @@ import (
 type Settings struct {
 	Common
 	ImageRef
+	Built
 	Build
 	Version
 	Registry
@@ -52,6 +53,12 @@ type Common struct {
 // ImageRef is the image of a command that does not build one.
 type ImageRef struct {
 	Image string `name:"image" value:"REPOSITORY@sha256:…" help:"image by digest, REPOSITORY@sha256:…"`
+}
+
+// Built is the image of a run that an earlier job has built, which had none of the
+// secrets.
+type Built struct {
+	BuiltImage string `name:"built-image" value:"REPOSITORY@sha256:…" help:"image by digest, REPOSITORY@sha256:…, that an earlier job of the same workflow run has built: nothing is built here"`
 }
 
 // Build is how the image is made and where it is pushed.

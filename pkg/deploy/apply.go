@@ -12,7 +12,7 @@ import (
 func (r *run) apply(ctx context.Context) event {
 	var err error
 	if r.op.name == deploying.name {
-		r.applied, err = r.cluster.Applier.Apply(ctx, r.image)
+		r.applied, err = r.cluster.Changer.Apply(ctx, r.image)
 	} else {
 		r.applied, err = r.putBack(ctx)
 	}
@@ -36,7 +36,7 @@ func (r *run) putBack(ctx context.Context) (record.Applied, error) {
 	if err != nil {
 		return record.Applied{}, err
 	}
-	return r.cluster.Applier.Rollback(ctx, target.Number)
+	return r.cluster.Changer.Rollback(ctx, target.Number)
 }
 
 // causer is an error that names what made an apply fail, see [record.Cause].

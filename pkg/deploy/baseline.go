@@ -20,7 +20,7 @@ func (r *run) baseline(ctx context.Context) event {
 		r.Log.Info("no earlier revision to go back to: this is the first install")
 		return passed
 	}
-	applied, err := r.cluster.Releases.Describe(ctx, live.Number)
+	applied, err := r.cluster.History.Describe(ctx, live.Number)
 	if err != nil {
 		return r.abort(err)
 	}
@@ -33,7 +33,7 @@ func (r *run) baseline(ctx context.Context) event {
 		return r.abort(err)
 	}
 	target, found := r.trusted(ctx)
-	r.result.Release.PreviousGood = target.Number
+	r.result.Release.RollbackTarget = target.Number
 	if !found {
 		r.Log.Warn("no verified-good revision to go back to: a deploy that fails will need a human", "live", live.Number, "verdict", verdictWord(live))
 	}
@@ -129,7 +129,7 @@ func (r *run) adoption() time.Time {
 // markLive writes the verdict of the live revision, here too. A record that
 // somebody edited takes none; the deploy makes a new one.
 func (r *run) markLive(ctx context.Context, number int, verdict record.Mark) error {
-	err := r.cluster.Releases.Mark(ctx, number, verdict)
+	err := r.cluster.History.Mark(ctx, number, verdict)
 	if record.KindOf(err) == record.KindRefused {
 		r.Log.Warn("the live revision is no revision to go back to", "revision", number, "error", err)
 		return nil

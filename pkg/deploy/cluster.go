@@ -7,18 +7,15 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// Releases is Helm's record of a release, with a verdict for each revision.
-type Releases interface {
+// History is what a release consists of and consisted of, with a verdict for each
+// revision.
+type History interface {
 	// History gives the revisions, newest first; none for a new release.
 	History(ctx context.Context) ([]record.Revision, error)
 	// Describe says what an existing revision consists of.
 	Describe(ctx context.Context, revision int) (record.Applied, error)
 	// Mark writes the verdict of a revision into the cluster.
 	Mark(ctx context.Context, revision int, mark record.Mark) error
-}
-
-// Manifests compares what revisions consist of.
-type Manifests interface {
 	// Drift says how the live objects differ from those of a revision.
 	Drift(ctx context.Context, revision int) ([]record.Change, error)
 	// Diff is a unified diff of two revisions' manifests, without Secrets' data; a
@@ -28,26 +25,24 @@ type Manifests interface {
 	Secrets(ctx context.Context, revision int) ([]string, error)
 }
 
-// Planner says what a change would do, without doing it.
-type Planner interface {
+// Changer changes the cluster, or says what a change would do. Apply and Rollback
+// return when the API server has taken the objects, without waiting for pods, and mark
+// the new revision pending. When an error comes with a revision, that revision stands
+// in the history. When ctx is cancelled they return soon with its error, although Helm
+// may still be at work: the process must then end without touching the release again.
+// Repairs are told in the log by whoever does them.
+type Changer interface {
 	Plan(ctx context.Context, image record.Image) (record.Plan, error)
 	PlanRollback(ctx context.Context, to int) (record.Plan, error)
+	Apply(ctx context.Context, image record.Verified) (record.Applied, error)
+	Rollback(ctx context.Context, to int) (record.Applied, error)
 }
 
 // Checker looks for what will make a plan fail, certainly or probably.
 type Checker interface {
+	// Check warns of what may fail and refuses what would. The concerns come with the
+	// refusal; any other error means that nothing could be found out.
 	Check(ctx context.Context, plan record.Plan) ([]record.Concern, error)
-}
-
-// Applier changes the cluster. Both methods return when the API server has taken
-// the objects, without waiting for pods, and mark the new revision pending. When
-// an error comes with a revision, that revision stands in the history. When ctx is
-// cancelled they return soon with its error, although Helm may still be at work:
-// the process must then end without touching the release again. Repairs are told
-// in the log by whoever does them.
-type Applier interface {
-	Apply(ctx context.Context, image record.Verified) (record.Applied, error)
-	Rollback(ctx context.Context, to int) (record.Applied, error)
 }
 
 // Locker makes sure that one run at a time changes a release.
@@ -88,20 +83,15 @@ type Targets struct {
 type Prober interface {
 	// Probe sends them to each pod, through each Service and to the public URL.
 	Probe(ctx context.Context, to Targets) ([]record.Check, error)
-	// Against makes of the checks that failed those inconclusive that had failed
-	// before the deploy, too.
-	Against(before, after []record.Check) []record.Check
 }
 
 // Cluster is everything a deployment needs of one cluster.
 type Cluster struct {
 	// Namespace is that of the release, resolved; "" where it is not known.
 	Namespace string
-	Releases  Releases
-	Manifests Manifests
-	Planner   Planner
+	History   History
+	Changer   Changer
 	Checker   Checker
-	Applier   Applier
 	Locker    Locker
 	Watcher   Watcher
 	Prober    Prober

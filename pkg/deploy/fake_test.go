@@ -16,7 +16,7 @@ import (
 
 // fakeCluster keeps a history as Helm does and behaves by the name of the image:
 // "crash" never becomes ready, "mute" fails its smoke check, "unheard" cannot be
-// asked, "shaky" breaks while soaking, "sick" fails one check of two, "zero" wants no
+// asked, "shaky" breaks while soaking, "fading" fails its check then, "sick" fails one check of two, "zero" wants no
 // pod, "config" has no workload, "custom" has one that cannot be watched, "worker"
 // answers no HTTP, "rollout" is worker and custom, "gone" was deleted by hand. on is
 // called with the name of each thing that happens, several at a time.
@@ -39,7 +39,7 @@ type fakeCluster struct {
 
 func (f *fakeCluster) connect() (Cluster, error) {
 	f.connects++
-	return Cluster{Namespace: "prod", Releases: f, Manifests: f, Planner: f, Checker: f, Applier: f, Locker: f, Watcher: f, Prober: f}, f.errs["connect"]
+	return Cluster{Namespace: "prod", History: f, Changer: f, Checker: f, Locker: f, Watcher: f, Prober: f}, f.errs["connect"]
 }
 
 func (f *fakeCluster) happens(what string) error {
@@ -66,6 +66,9 @@ func (f *fakeCluster) History(ctx context.Context) ([]record.Revision, error) {
 }
 
 func (f *fakeCluster) Describe(_ context.Context, revision int) (record.Applied, error) {
+	if err := f.happens("describe"); err != nil {
+		return record.Applied{}, err
+	}
 	for _, r := range f.history {
 		if r.Number == revision {
 			return applied(r), nil
@@ -109,7 +112,15 @@ func (f *fakeCluster) PlanRollback(_ context.Context, to int) (record.Plan, erro
 }
 
 func (f *fakeCluster) Check(context.Context, record.Plan) ([]record.Concern, error) {
-	return f.concerns, f.happens("check")
+	if err := f.happens("check"); err != nil {
+		return nil, err
+	}
+	for _, c := range f.concerns {
+		if c.Blocks {
+			return f.concerns, record.Refused("deploy/preflight", "the deploy would fail: %s", c)
+		}
+	}
+	return f.concerns, nil
 }
 
 func (f *fakeCluster) Lock(ctx context.Context, holder string) (context.Context, func(context.Context) error, error) {
@@ -123,13 +134,16 @@ func (f *fakeCluster) Lock(ctx context.Context, holder string) (context.Context,
 }
 
 func (f *fakeCluster) Note(_ context.Context, j record.Journal) error {
+	if err := f.errs["note"]; err != nil {
+		return err
+	}
 	f.journals = append(f.journals, j)
 	return nil
 }
 
 func (f *fakeCluster) Journal(context.Context) (record.Journal, error) {
-	if len(f.journals) == 0 {
-		return record.Journal{}, nil
+	if len(f.journals) == 0 || f.errs["journal"] != nil {
+		return record.Journal{}, f.errs["journal"]
 	}
 	return f.journals[len(f.journals)-1], nil
 }
@@ -248,6 +262,9 @@ func (f *fakeCluster) Probe(ctx context.Context, to Targets) ([]record.Check, er
 	case <-time.After(f.slow):
 	}
 	if len(to.Pods) == 0 {
+		if len(to.Services) > 0 && strings.Contains(to.Services[0].Name, "fading") {
+			return []record.Check{{Name: "readiness", Target: "Service/a", Kind: record.TargetService, Result: record.CheckFailed, Detail: "status 500"}}, ctx.Err()
+		}
 		return nil, ctx.Err()
 	}
 	name, result := to.Pods[0].Name, record.CheckPassed
@@ -262,18 +279,6 @@ func (f *fakeCluster) Probe(ctx context.Context, to Targets) ([]record.Check, er
 		checks = append(checks, record.Check{Name: "page", Target: "Pod/a", Kind: record.TargetPod, Result: record.CheckFailed, Detail: "status 404"})
 	}
 	return checks, ctx.Err()
-}
-
-func (f *fakeCluster) Against(before, after []record.Check) []record.Check {
-	after = slices.Clone(after)
-	for i, a := range after {
-		for _, b := range before {
-			if a.Name == b.Name && b.Result == record.CheckFailed && a.Result == record.CheckFailed {
-				after[i].Result = record.CheckInconclusive
-			}
-		}
-	}
-	return after
 }
 
 func image(name string) record.Verified {

@@ -42,7 +42,7 @@ func TestALiveRevisionThatNobodyJudgedIsJudgedFirst(t *testing.T) {
 		f.unjudged("hotfix")
 		result := f.deploy(t, "crash")
 		require.Equal(t, record.VerdictRolledBack, result.Verdict)
-		require.Equal(t, 2, result.Release.PreviousGood)
+		require.Equal(t, 2, result.Release.RollbackTarget)
 		require.Equal(t, record.MarkGood, f.history[2].Verdict)
 	})
 	t.Run("one that does not work is none", func(t *testing.T) {
@@ -50,7 +50,7 @@ func TestALiveRevisionThatNobodyJudgedIsJudgedFirst(t *testing.T) {
 		f.unjudged("mute")
 		result := f.deploy(t, "crash")
 		require.Equal(t, record.VerdictRolledBack, result.Verdict)
-		require.Equal(t, 1, result.Release.PreviousGood)
+		require.Equal(t, 1, result.Release.RollbackTarget)
 		require.Equal(t, record.MarkNone, f.history[2].Verdict)
 	})
 	t.Run("one that could not be looked at leaves everything as it is", func(t *testing.T) {
@@ -71,7 +71,7 @@ func TestALiveRevisionThatNobodyJudgedIsJudgedFirst(t *testing.T) {
 			}
 		}
 		result := f.deploy(t, "crash")
-		require.Equal(t, 1, result.Release.PreviousGood)
+		require.Equal(t, 1, result.Release.RollbackTarget)
 	})
 }
 
@@ -226,7 +226,7 @@ func TestNothingThatRunsIsNotGood(t *testing.T) {
 
 			result = f.deploy(t, "crash")
 			require.Equal(t, record.VerdictRolledBack, result.Verdict)
-			require.Equal(t, 1, result.Release.PreviousGood, "never back to what runs nothing")
+			require.Equal(t, 1, result.Release.RollbackTarget, "never back to what runs nothing")
 
 			result = f.rollback(t, RollbackTo{Revision: 2})
 			require.Equal(t, record.VerdictOK, result.Verdict)
@@ -448,7 +448,7 @@ func TestATargetIsVerifiedLikeADeploy(t *testing.T) {
 		result, err := Deploy(t.Context(), image("crash"), o)
 		require.NoError(t, err)
 		require.Equal(t, record.VerdictRolledBack, result.Verdict)
-		require.Equal(t, 1, result.Release.PreviousGood)
+		require.Equal(t, 1, result.Release.RollbackTarget)
 		require.Contains(t, fmt.Sprint(result.Concerns), "revision 2 is no rollback target")
 	})
 	t.Run("without one a human is needed", func(t *testing.T) {
@@ -484,7 +484,7 @@ func TestATargetIsVerifiedLikeADeploy(t *testing.T) {
 		o.Verify = refuse("two")
 		result, err := Rollback(t.Context(), RollbackTo{}, o)
 		require.NoError(t, err)
-		require.Equal(t, 1, result.Release.PreviousGood)
+		require.Equal(t, 1, result.Release.RollbackTarget)
 	})
 }
 

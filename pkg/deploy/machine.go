@@ -252,7 +252,7 @@ func (r *run) note(ctx context.Context, at state, a action) {
 	defer cancel()
 	err := r.locker.Note(ctx, record.Journal{
 		Holder: r.Holder, Phase: string(at), Since: time.Now().UTC(),
-		Revision: r.result.Release.Revision, PreviousGood: r.result.Release.PreviousGood,
+		Revision: r.result.Release.Revision, RollbackTarget: r.result.Release.RollbackTarget,
 	})
 	if err != nil {
 		r.Log.Warn("noting the phase in the cluster", "phase", string(at), "error", err)

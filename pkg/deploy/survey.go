@@ -8,6 +8,11 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
+// NoRelease is the refusal to look at a release that there is not.
+func NoRelease(name, namespace string) error {
+	return record.Refused("status/no-release", "there is no release %q in namespace %q", name, namespace)
+}
+
 // survey finds out what there is to judge or to undo.
 func (r *run) survey(ctx context.Context) event {
 	if err := r.look(ctx); err != nil {
@@ -15,7 +20,7 @@ func (r *run) survey(ctx context.Context) event {
 	}
 	newest, found := newestRevision(r.history)
 	if !found {
-		return r.abort(record.Refused("status/no-release", "there is no release %q in namespace %q", r.Release, r.Namespace))
+		return r.abort(NoRelease(r.Release, r.Namespace))
 	}
 	r.result.Release.Revision = newest.Number
 	// An older record may lack a digest; the field then stays empty.
@@ -64,7 +69,7 @@ func (r *run) uninstalled(newest record.Revision) event {
 
 // compareLive says when a revision that needs no recovery is not what is live.
 func (r *run) compareLive(ctx context.Context, live record.Revision) {
-	drift, err := r.cluster.Manifests.Drift(ctx, live.Number)
+	drift, err := r.cluster.History.Drift(ctx, live.Number)
 	if err != nil {
 		r.Log.Warn("comparing the live objects with the revision", "revision", live.Number, "error", err)
 	}
@@ -83,7 +88,7 @@ func (r *run) compareFirst(ctx context.Context, revision record.Revision) event 
 	if on != passed || revision.Status != record.StatusDeployed {
 		return on
 	}
-	drift, err := r.cluster.Manifests.Drift(ctx, revision.Number)
+	drift, err := r.cluster.History.Drift(ctx, revision.Number)
 	if err != nil || len(drift) == 0 {
 		return passed // it is compared again at the end
 	}
@@ -94,7 +99,7 @@ func (r *run) compareFirst(ctx context.Context, revision record.Revision) event 
 // examine makes a revision the one that is watched and smoked.
 func (r *run) examine(ctx context.Context, revision record.Revision) event {
 	r.Log.Info("judging a revision", "revision", revision.Number, "status", revision.Status, "verdict", verdictWord(revision))
-	applied, err := r.cluster.Releases.Describe(ctx, revision.Number)
+	applied, err := r.cluster.History.Describe(ctx, revision.Number)
 	if err != nil {
 		return r.abort(err)
 	}
@@ -111,7 +116,7 @@ func (r *run) undoPart(ctx context.Context, part record.Revision) event {
 			Message: fmt.Sprintf("revision %d was applied in part: its status is %s", part.Number, part.Status)}
 		return undo
 	}
-	applied, err := r.cluster.Applier.Rollback(ctx, part.Number)
+	applied, err := r.cluster.Changer.Rollback(ctx, part.Number)
 	r.repaired(applied)
 	switch {
 	case isAbandoned(err):

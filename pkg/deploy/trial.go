@@ -84,7 +84,7 @@ func (t *trial) enough() func(record.Check) bool {
 		return nil
 	}
 	return func(c record.Check) bool {
-		return failedCheck(t.run.cluster.Prober.Against(t.earlier, []record.Check{c})) != nil
+		return failedCheck(against(t.earlier, []record.Check{c})) != nil
 	}
 }
 
@@ -105,7 +105,7 @@ func (t *trial) smoke(ctx context.Context) (on event) {
 		}
 	}()
 	checks, err := t.run.cluster.Prober.Probe(asking, t.targets())
-	t.checks = t.run.cluster.Prober.Against(t.earlier, checks)
+	t.checks = against(t.earlier, checks)
 	if cause := t.hold.broke(); cause != nil {
 		t.cause = cause
 		return failed
@@ -208,7 +208,7 @@ func (t *trial) askAgain(ctx context.Context) *record.Cause {
 	if err != nil {
 		return nil
 	}
-	checks = t.run.cluster.Prober.Against(t.earlier, checks)
+	checks = against(t.earlier, checks)
 	cause := failedCheck(checks)
 	if cause != nil {
 		t.checks = append(t.checks, checks...)
@@ -219,7 +219,7 @@ func (t *trial) askAgain(ctx context.Context) *record.Cause {
 // compare finds out whether what was judged is what was applied.
 func (t *trial) compare(ctx context.Context) event {
 	number := t.applied.Revision.Number
-	drift, err := t.run.cluster.Manifests.Drift(ctx, number)
+	drift, err := t.run.cluster.History.Drift(ctx, number)
 	switch {
 	case err != nil:
 		return t.cannotTell(fmt.Errorf("comparing the live objects with revision %d: %w", number, err))

@@ -20,17 +20,17 @@ func (r *run) evidence(ctx context.Context) event {
 	r.markBad(ctx, revision)
 	if len(r.applied.Workloads) == 0 {
 		// An apply that failed says only which revision it made.
-		if described, err := r.cluster.Releases.Describe(ctx, revision); err == nil {
+		if described, err := r.cluster.History.Describe(ctx, revision); err == nil {
 			r.applied = described
 		}
 	}
 	known := r.cluster.Watcher.Collect(ctx, r.applied, *r.result.Cause)
-	diff, err := r.cluster.Manifests.Diff(ctx, r.result.Release.PreviousGood, revision)
+	diff, err := r.cluster.History.Diff(ctx, r.result.Release.RollbackTarget, revision)
 	if err != nil {
 		r.Log.Warn("comparing the manifests", "error", err)
 	}
 	known.Diff = diff
-	secrets, err := r.cluster.Manifests.Secrets(ctx, revision)
+	secrets, err := r.cluster.History.Secrets(ctx, revision)
 	if err != nil {
 		r.Log.Warn("reading which values are secret; the logs are left out of the evidence", "error", err)
 		known.Logs = nil
@@ -58,7 +58,7 @@ func (r *run) markBad(ctx context.Context, revision int) {
 		r.Log.Warn("the revision gets no verdict: what runs is not what it applied", "revision", revision)
 		return
 	}
-	if err := r.cluster.Releases.Mark(ctx, revision, record.MarkBad); err != nil {
+	if err := r.cluster.History.Mark(ctx, revision, record.MarkBad); err != nil {
 		r.Log.Warn("marking the revision bad", "revision", revision, "error", err)
 	}
 }
@@ -76,7 +76,7 @@ func (r *run) isInnocent(ctx context.Context, revision int) bool {
 	if !r.judges() {
 		return false
 	}
-	drift, err := r.cluster.Manifests.Drift(ctx, revision)
+	drift, err := r.cluster.History.Drift(ctx, revision)
 	if err != nil || len(drift) == 0 {
 		return false
 	}
@@ -106,11 +106,11 @@ func (r *run) fresh() {
 func (r *run) decide(ctx context.Context) event {
 	target, found := r.trusted(ctx)
 	if found {
-		r.result.Release.PreviousGood = target.Number
+		r.result.Release.RollbackTarget = target.Number
 		r.result.Advice = ""
 		return passed
 	}
-	r.result.Release.PreviousGood = 0
+	r.result.Release.RollbackTarget = 0
 	r.result.Advice = "no verified-good revision to go back to; nothing further was touched"
 	if len(r.vouched) > 0 {
 		r.result.Advice = "no verified-good revision to go back to whose image has a signature that holds; nothing further was touched"
@@ -127,9 +127,9 @@ func (r *run) decide(ctx context.Context) event {
 
 // rollBack puts the last verified-good revision back.
 func (r *run) rollBack(ctx context.Context) event {
-	target := r.result.Release.PreviousGood
+	target := r.result.Release.RollbackTarget
 	r.fresh()
-	applied, err := r.cluster.Applier.Rollback(ctx, target)
+	applied, err := r.cluster.Changer.Rollback(ctx, target)
 	r.repaired(applied)
 	if isAbandoned(err) {
 		return r.abandon()
@@ -145,7 +145,7 @@ func (r *run) rollBack(ctx context.Context) event {
 
 // regate proves the rollback as a deploy is proven.
 func (r *run) regate(ctx context.Context) event {
-	number, target := r.applied.Revision.Number, r.result.Release.PreviousGood
+	number, target := r.applied.Revision.Number, r.result.Release.RollbackTarget
 	not := func(why string) {
 		r.result.Advice = fmt.Sprintf("revision %d, the rollback to %d, did not pass: %s", number, target, why)
 	}
@@ -164,7 +164,7 @@ func (r *run) regate(ctx context.Context) event {
 		not(t.cause.String())
 		return on
 	}
-	if err := r.cluster.Releases.Mark(ctx, number, record.MarkGood); err != nil {
+	if err := r.cluster.History.Mark(ctx, number, record.MarkGood); err != nil {
 		not("it serves, but its verdict could not be written: " + err.Error())
 		return failed
 	}
@@ -176,7 +176,7 @@ func (r *run) regate(ctx context.Context) event {
 // hurry starts the rollback after a signal without waiting for pods; the next run
 // finishes it.
 func (r *run) hurry(ctx context.Context) event {
-	if r.result.Release.PreviousGood == 0 {
+	if r.result.Release.RollbackTarget == 0 {
 		r.result.Advice = fmt.Sprintf("stopped by a signal; revision %d runs unproven and there is none to go back to; `stagecrew recover` or the next deploy judges it",
 			r.result.Release.Revision)
 		return failed

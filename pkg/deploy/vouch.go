@@ -105,7 +105,7 @@ func (r *run) chosen(target record.Revision) record.Revision {
 	if target.Verdict == record.MarkBad {
 		r.Log.Warn("the target failed its checks; it is put back because --force-bad-unsafe was given", "revision", target.Number, "when", target.MarkedAt)
 	}
-	r.result.Release.PreviousGood = target.Number
+	r.result.Release.RollbackTarget = target.Number
 	// An older record may lack a digest; the field then stays empty.
 	r.result.Image, _ = record.ParseImage(target.Image)
 	return target

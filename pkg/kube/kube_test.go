@@ -81,7 +81,7 @@ func TestConnect_ClientGoDoesNotEndTheProcess(t *testing.T) {
 		panic("in an informer")
 	}()
 	<-done
-	require.Len(t, record.Panics(), before+1, "it is kept")
+	require.Len(t, record.Panics(), min(before+1, 10), "it is kept, as the first ten of a process are")
 	var panicked *record.Panicked
 	require.ErrorAs(t, record.Guard(func() error { klog.Fatal("no way on"); return nil }), &panicked)
 }

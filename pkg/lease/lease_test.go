@@ -147,7 +147,7 @@ func TestTheJournalOutlivesItsRun(t *testing.T) {
 
 	_, unlock, err := l.Lock(t.Context(), "run 1")
 	require.NoError(t, err)
-	want := record.Journal{Holder: "run 1", Phase: "watch", Revision: 4, PreviousGood: 3, Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
+	want := record.Journal{Holder: "run 1", Phase: "watch", Revision: 4, RollbackTarget: 3, Since: time.Date(2026, 1, 2, 3, 4, 5, 0, time.UTC)}
 	require.NoError(t, l.Note(t.Context(), want))
 	require.NoError(t, unlock(t.Context()))
 

@@ -60,7 +60,8 @@ func knownKinds(all []string) error {
 // known are the kinds of attestations for which this run has what they claim.
 func (s *slice) known(scanned map[string]json.RawMessage) []string {
 	var kinds []string
-	if s.host.Actions.Source().Repository != "" && s.makes(image) {
+	// An image of an earlier job was built by this workflow, too.
+	if s.host.Actions.Source().Repository != "" && (s.makes(image) || s.settings.BuiltImage != "") {
 		kinds = append(kinds, attestProvenance)
 	}
 	for kind := range scanned {

@@ -169,7 +169,11 @@ type checker struct {
 
 func (c checker) Check(ctx context.Context, plan record.Plan) ([]record.Concern, error) {
 	found, err := preflight.Check(ctx, c.Options, plan)
-	return newConcerns(found, c.told), err
+	if err != nil {
+		return nil, err
+	}
+	found = newConcerns(found, c.told)
+	return found, preflight.Weigh(c.Log, found)
 }
 
 func (s *slice) checker(cluster *kube.Cluster, g gate) checker {

@@ -145,7 +145,7 @@ func (d *deployment) open(p place, g gate) (deploy.Cluster, error) {
 	strict.told = d.told
 	return deploy.Cluster{
 		Namespace: cluster.Namespace,
-		Releases:  r, Manifests: r, Planner: r, Applier: r,
+		History:   r, Changer: r,
 		Locker:  lease.New(lease.Options{Client: cluster.Client, Namespace: cluster.Namespace, Release: p.release, Log: d.host.Log}),
 		Checker: strict,
 		Watcher: d.watcher(cluster, r, g),

@@ -6,7 +6,6 @@ import (
 	"log/slog"
 	"slices"
 
-	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -26,10 +25,7 @@ func preflightStage(s *slice) (func(context.Context, inputs) ([]record.Concern, 
 		err = s.phaseBeside("preflight", func(log *slog.Logger) error {
 			found, err = s.preflight(ctx, log, p, g, asked)
 			s.host.Ledger.Update(func(r *record.Record) { r.Concerns = found })
-			if err != nil {
-				return err
-			}
-			return deploy.Weigh(log, found)
+			return err
 		})
 		return found, err
 	}, nil

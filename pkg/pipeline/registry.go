@@ -6,13 +6,16 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/build"
+	"github.com/stagecrew/stagecrew/pkg/promote"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 // images talk to registries with the credentials and the patience of the settings.
 // The credentials are for the registries that the settings name, and no others.
-func (s *slice) images() build.Images {
-	all := build.Images{Retry: build.Retry{Attempts: s.settings.PushAttempts}, Insecure: s.settings.InsecureRegistries, Log: s.host.Log}
+func (s *slice) images() registry.Access {
+	all := registry.Access{Retry: retry.Policy{Attempts: s.settings.PushAttempts}, Insecure: s.settings.InsecureRegistries, Log: s.host.Log}
 	if s.settings.RegistryUsername == "" && s.settings.RegistryPassword == "" {
 		return all
 	}
@@ -20,21 +23,23 @@ func (s *slice) images() build.Images {
 		host, _, found := strings.Cut(repository, "/")
 		if found {
 			// Names of hosts are compared as registries write them.
-			all.Credentials = append(all.Credentials, build.Credentials{Host: strings.ToLower(host), Username: s.settings.RegistryUsername, Password: s.settings.RegistryPassword})
+			all.Credentials = append(all.Credentials, registry.Credentials{Host: strings.ToLower(host), Username: s.settings.RegistryUsername, Password: s.settings.RegistryPassword})
 		}
 	}
 	return all
 }
 
 // lookedUp asks registries about images that are there already, or should be.
-func (s *slice) lookedUp() build.Images { return build.Images{Insecure: s.settings.InsecureRegistries} }
+func (s *slice) lookedUp() registry.Access {
+	return registry.Access{Insecure: s.settings.InsecureRegistries}
+}
 
 // validateStage looks at the image as a strict cluster would.
 func validateStage(s *slice) (func(context.Context, inputs) (done, error), error) {
-	registry := s.images()
+	access := s.images()
 	return func(ctx context.Context, in inputs) (done, error) {
 		return done{}, s.phase("validate", func() error {
-			found, err := build.Validate(ctx, registry, image.of(in))
+			found, err := build.Validate(ctx, access, image.of(in))
 			s.host.Ledger.Update(func(r *record.Record) { r.Checks = found })
 			if err != nil {
 				return err
@@ -65,7 +70,7 @@ func (s *slice) allPassed(ctx context.Context, looked record.Image, found []reco
 // promoteStage brings a verified image to another repository, or leaves it where it
 // is.
 func promoteStage(s *slice) (func(context.Context, inputs) (record.Image, error), error) {
-	to, registry := s.settings.ToRepository, s.images()
+	to, access := s.settings.ToRepository, s.images()
 	moves, err := s.moves()
 	if err != nil {
 		return nil, err
@@ -78,7 +83,7 @@ func promoteStage(s *slice) (func(context.Context, inputs) (record.Image, error)
 	}
 	return func(ctx context.Context, in inputs) (copied record.Image, err error) {
 		err = s.phase("promote", func() error {
-			copied, err = build.Promote(ctx, registry, image.of(in), to)
+			copied, err = promote.Image(ctx, access, image.of(in), to)
 			if err == nil {
 				s.host.Ledger.Update(func(r *record.Record) { r.Image = copied })
 			}

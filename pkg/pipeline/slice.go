@@ -7,11 +7,11 @@ import (
 	"slices"
 	"sync"
 
-	"github.com/stagecrew/stagecrew/pkg/build"
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release"
 	"github.com/stagecrew/stagecrew/pkg/sign"
+	"github.com/stagecrew/stagecrew/pkg/tags"
 )
 
 // slice is the part of the table that one command runs, with what several of its
@@ -31,7 +31,7 @@ type slice struct {
 	gate          func() (gate, error)
 	signOptions   func() (sign.SignOptions, error)
 	verifyOptions func() (sign.VerifyOptions, error)
-	moves         func() ([]build.TagMove, error)
+	moves         func() ([]tags.Move, error)
 }
 
 // Run runs a command: it reads and checks the options of all its stages, and gives
@@ -48,7 +48,9 @@ func Run(ctx context.Context, c Command, settings config.Settings, host Host) er
 func newSlice(c Command, settings config.Settings, host Host) *slice {
 	s := &slice{settings: settings, host: host, given: map[key]any{}}
 	for _, row := range table() {
-		if slices.Contains(c.Stages, row.name) {
+		// What an earlier job has built is not built again.
+		built := row.gives == image.key && settings.BuiltImage != ""
+		if slices.Contains(c.Stages, row.name) && !built {
 			s.stages = append(s.stages, row)
 		}
 	}
@@ -107,9 +109,13 @@ func (s *slice) readImage() (record.Image, error) {
 	if s.makes(image) {
 		return record.NotBuilt(s.settings.Repository), nil
 	}
-	given, err := record.ParseImage(s.settings.Image)
+	setting, text := "image", s.settings.Image
+	if s.settings.BuiltImage != "" {
+		setting, text = "built-image", s.settings.BuiltImage
+	}
+	given, err := record.ParseImage(text)
 	if err != nil {
-		return record.Image{}, record.BadInput("config/image", "--image: %w", err)
+		return record.Image{}, record.BadInput("config/image", "--%s: %w", setting, err)
 	}
 	s.host.Ledger.Update(func(r *record.Record) { r.Image = given })
 	return given, nil

@@ -64,7 +64,7 @@ func (s *slice) targets(ctx context.Context, where place, g gate, p *prober) (de
 		return deploy.Targets{}, err
 	}
 	if len(history) == 0 {
-		return deploy.Targets{}, noRelease(where)
+		return deploy.Targets{}, deploy.NoRelease(where.release, where.namespace)
 	}
 	applied, err := r.Describe(ctx, history[0].Number)
 	if err != nil {
@@ -174,8 +174,4 @@ func (p prober) send(ctx context.Context, suite smoke.Suite, targets []smoke.Tar
 		checks = append(checks, result...)
 	}
 	return checks
-}
-
-func (p prober) Against(before, after []record.Check) []record.Check {
-	return smoke.Against(before, after)
 }

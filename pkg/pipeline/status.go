@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 
+	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -24,12 +25,8 @@ func statusStage(s *slice) (func(context.Context, inputs) (done, error), error) 
 		named := record.Release{Name: where.release, Namespace: where.namespace}
 		s.host.Ledger.Update(func(r *record.Record) { r.Release = &named })
 		if len(history) == 0 {
-			return done{}, noRelease(where)
+			return done{}, deploy.NoRelease(where.release, where.namespace)
 		}
 		return done{}, s.host.Results.Revisions(named, history)
 	}, nil
-}
-
-func noRelease(where place) error {
-	return record.Refused("status/no-release", "there is no release %q in namespace %q", where.release, where.namespace)
 }

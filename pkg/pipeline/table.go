@@ -20,7 +20,7 @@ var (
 	promoted  = output[record.Image]{"promoted image"}
 	deployed  = output[deploy.Result]{"deployment"}
 	attested  = output[done]{"attested verdict"}
-	tags      = output[done]{"tags"}
+	tagged    = output[done]{"tags"}
 	judged    = output[deploy.Result]{"judgement"}
 	returned  = output[deploy.Result]{"rollback"}
 	recovered = output[deploy.Result]{"recovery"}
@@ -46,7 +46,7 @@ func table() []stage {
 		{name: "promote", needs: keys(image, verified), maker: making(promoted, promoteStage)},
 		{name: "deploy", needs: keys(verified, usableKey, concerns), grouped: true, maker: making(deployed, deployStage)},
 		{name: "attest", needs: keys(image), however: keys(deployed), maker: making(attested, attestStage)},
-		{name: "tag", needs: keys(image, promoted, verified, deployed, attested), maker: making(tags, tagStage)},
+		{name: "tag", needs: keys(image, promoted, verified, deployed, attested), maker: making(tagged, tagStage)},
 
 		{name: "gate", maker: making(judged, gateStage)},
 		{name: "rollback", maker: making(returned, rollbackStage)},

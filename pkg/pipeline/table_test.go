@@ -2,11 +2,13 @@ package pipeline
 
 import (
 	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 func TestCommands_EachIsASliceOfTheTable(t *testing.T) {
@@ -55,4 +57,20 @@ func TestOverlap_OnlyARunHasStagesSideBySide(t *testing.T) {
 	for _, pair := range [][2]string{{"build", "deploy"}, {"scan", "sign"}, {"key", "deploy"}, {"preflight", "deploy"}, {"build", "tag"}, {"deploy", "attest"}, {"attest", "tag"}} {
 		require.True(t, follows(whole, at(pair[1]), at(pair[0])), pair)
 	}
+}
+
+// The job that builds runs code of the dependencies, and has none of the secrets; the
+// one that deploys takes its image and builds nothing.
+func TestARunTakesTheImageOfAnEarlierJob(t *testing.T) {
+	digest := "registry.test/web@sha256:" + strings.Repeat("a", 64)
+	ledger := &witness{}
+	s := newSlice(Commands()["run"], config.Settings{Built: config.Built{BuiltImage: digest}}, Host{Ledger: ledger})
+	require.False(t, s.makes(image))
+	require.NoError(t, s.giveImage())
+	require.Equal(t, digest, s.given[image.key].(record.Image).String())
+	require.Equal(t, digest, ledger.record.Image.String())
+
+	s = newSlice(Commands()["run"], config.Settings{Built: config.Built{BuiltImage: "registry.test/web:latest"}}, Host{})
+	require.ErrorContains(t, s.giveImage(), "--built-image: ")
+	require.True(t, newSlice(Commands()["run"], config.Settings{}, Host{}).makes(image))
 }

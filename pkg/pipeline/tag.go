@@ -4,15 +4,15 @@ import (
 	"cmp"
 	"context"
 
-	"github.com/stagecrew/stagecrew/pkg/build"
 	"github.com/stagecrew/stagecrew/pkg/gha"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/tags"
 )
 
 // tagStage lets the tags point to the image, after everything else. What was deployed
 // and is not proven gets none.
 func tagStage(s *slice) (func(context.Context, inputs) (done, error), error) {
-	registry := s.images()
+	access := s.images()
 	moves, err := s.moves()
 	if err != nil || len(moves) == 0 {
 		return nil, err
@@ -22,11 +22,9 @@ func tagStage(s *slice) (func(context.Context, inputs) (done, error), error) {
 			return done{}, nil
 		}
 		return done{}, s.phase("tag", func() error {
-			moved, err := build.MoveTags(ctx, registry, cmp.Or(promoted.of(in), image.of(in)), moves)
+			moved, err := tags.Apply(ctx, access, cmp.Or(promoted.of(in), image.of(in)), moves)
 			s.host.Ledger.Update(func(r *record.Record) {
-				for _, m := range moved {
-					r.Tags = append(r.Tags, record.MovedTag(m))
-				}
+				r.Tags = append(r.Tags, moved...)
 			})
 			return err
 		})
@@ -39,7 +37,7 @@ func (s *slice) version() string {
 	if s.settings.VersionLabel != "" {
 		return s.settings.VersionLabel
 	}
-	version, err := build.ParseVersion(s.host.Actions.RefName(gha.RefTag))
+	version, err := tags.ParseVersion(s.host.Actions.RefName(gha.RefTag))
 	if err != nil {
 		return ""
 	}
@@ -49,12 +47,12 @@ func (s *slice) version() string {
 // readMoves are the tags that were asked for. Those of the commit and the branch that
 // a workflow runs for are for an image that this slice builds: who promotes one may
 // run for others.
-func (s *slice) readMoves() ([]build.TagMove, error) {
+func (s *slice) readMoves() ([]tags.Move, error) {
 	version := s.version()
-	if _, err := build.ParseVersion(version); err != nil {
+	if _, err := tags.ParseVersion(version); err != nil {
 		version = "" // a label of another kind names no tag
 	}
-	rules := build.TagRules{Version: version, Commit: s.settings.Revision, Branch: s.settings.Branch, Further: s.settings.Tags}
+	rules := tags.Rules{Version: version, Commit: s.settings.Revision, Branch: s.settings.Branch, Further: s.settings.Tags}
 	if s.makes(image) {
 		rules.Commit = cmp.Or(rules.Commit, s.host.Actions.Run().Commit)
 		rules.Branch = cmp.Or(rules.Branch, s.branchOfRun())
@@ -69,7 +67,7 @@ func (s *slice) branchOfRun() string {
 	if branch == "" || s.settings.Branch != "" {
 		return ""
 	}
-	if _, err := (build.TagRules{Branch: branch}).Moves(); err != nil {
+	if _, err := (tags.Rules{Branch: branch}).Moves(); err != nil {
 		s.host.Log.Warn("the branch gives no tag", "because", err)
 		return ""
 	}

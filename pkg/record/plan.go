@@ -92,11 +92,11 @@ type Concern struct {
 // Journal is what a run writes down in the cluster about itself, so that the
 // next one knows what a dead run was doing.
 type Journal struct {
-	Holder       string    `json:"holder"` // run id and attempt, or host and process
-	Phase        string    `json:"phase"`  // as in [Phase]
-	Revision     int       `json:"revision"`
-	PreviousGood int       `json:"previousGood"`
-	Since        time.Time `json:"since"` // when the phase began
+	Holder         string    `json:"holder"` // run id and attempt, or host and process
+	Phase          string    `json:"phase"`  // as in [Phase]
+	Revision       int       `json:"revision"`
+	RollbackTarget int       `json:"previousGood"`
+	Since          time.Time `json:"since"` // when the phase began
 }
 
 // String gives the concern for people: "Role/x: message; advice [code]".

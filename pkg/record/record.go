@@ -51,11 +51,13 @@ func (c Cause) String() string {
 // Release is a Helm release as a deploy saw it. Revisions are Helm's numbers;
 // 0 means there is none.
 type Release struct {
-	Name         string `json:"name"`
-	Namespace    string `json:"namespace"`
-	Revision     int    `json:"revision"`     // what this run made
-	PreviousGood int    `json:"previousGood"` // the rollback target
-	Live         int    `json:"live"`         // what serves at the end of the run
+	Name      string `json:"name"`
+	Namespace string `json:"namespace"`
+	Revision  int    `json:"revision"` // what this run made
+	// RollbackTarget is the last verified-good revision, or the one that was chosen by
+	// hand, which need not be good.
+	RollbackTarget int `json:"previousGood"`
+	Live           int `json:"live"` // what serves at the end of the run
 	// Idle says that the revision runs nothing on purpose: applied, and not proven.
 	Idle bool `json:"idle,omitempty"`
 }

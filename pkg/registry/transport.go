@@ -1,7 +1,8 @@
-// Package registry is how requests get to image registries, for every stage that
-// asks one: encrypted, unless the registry was named as one that is not; through few
-// redirects; over connections on which something moves; and with answers of bounded
-// length.
+// Package registry is how image registries are asked, by every stage that asks one:
+// with which credentials, how often again, what an error means, and which image a
+// reference leads to. Requests go encrypted, unless the registry was named as one that
+// is not; through few redirects; over connections on which something moves; and with
+// answers of bounded length.
 package registry
 
 import (
@@ -28,9 +29,9 @@ const (
 	maxRedirects = 10
 )
 
-// Options of a transport. The zero value has the limits above and trusts encrypted
+// TransportOptions of a transport. The zero value has the limits above and trusts encrypted
 // connections only.
-type Options struct {
+type TransportOptions struct {
 	// Insecure names registries, as HOST or HOST:PORT, that may be asked without
 	// encryption. Credentials go there in clear text.
 	Insecure []string
@@ -54,11 +55,11 @@ func Final(err error) bool {
 // Transport implements [http.RoundTripper].
 type Transport struct {
 	next    *http.Transport
-	options Options
+	options TransportOptions
 }
 
-// New gives a transport with connections of its own.
-func New(o Options) *Transport {
+// NewTransport gives a transport with connections of its own.
+func NewTransport(o TransportOptions) *Transport {
 	if o.Stall == 0 {
 		o.Stall = Stall
 	}

@@ -15,8 +15,8 @@ import (
 )
 
 // client follows redirects as the registry libraries do: without a limit.
-func client(o Options) *http.Client {
-	return &http.Client{Transport: New(o), CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
+func client(o TransportOptions) *http.Client {
+	return &http.Client{Transport: NewTransport(o), CheckRedirect: func(*http.Request, []*http.Request) error { return nil }}
 }
 
 // get asks and reads the whole answer.
@@ -40,13 +40,13 @@ func TestNothingGoesInClearTextUnasked(t *testing.T) {
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "http://")
 	for _, insecure := range [][]string{nil, {"registry.example.com"}, {"127.0.0.1:1"}, {"127.0.0"}} {
-		err := get(t, client(Options{Insecure: insecure}), server.URL+"/v2/")
+		err := get(t, client(TransportOptions{Insecure: insecure}), server.URL+"/v2/")
 		require.ErrorContains(t, err, "give --insecure-registry "+host)
 		require.True(t, Final(err))
 	}
 	require.Zero(t, asked, "not even to find out")
 	for _, insecure := range []string{host, "127.0.0.1"} {
-		err := get(t, client(Options{Insecure: []string{insecure}}), server.URL+"/v2/")
+		err := get(t, client(TransportOptions{Insecure: []string{insecure}}), server.URL+"/v2/")
 		require.NoError(t, err)
 	}
 }
@@ -56,12 +56,12 @@ func TestAnEncryptedRegistryCannotSendToAnOpenHost(t *testing.T) {
 	defer open.Close()
 	server := httptest.NewTLSServer(http.RedirectHandler(open.URL+"/x", http.StatusTemporaryRedirect))
 	defer server.Close()
-	c := client(Options{})
+	c := client(TransportOptions{})
 	c.Transport.(*Transport).next.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig
 	err := get(t, c, server.URL+"/v2/a/blobs/x")
 	require.ErrorContains(t, err, "without encryption")
 
-	err = get(t, client(Options{}), server.URL+"/v2/")
+	err = get(t, client(TransportOptions{}), server.URL+"/v2/")
 	var unknown x509.UnknownAuthorityError
 	require.ErrorAs(t, err, &unknown, "encrypted means to a known one")
 }
@@ -73,7 +73,7 @@ func TestRedirectsEnd(t *testing.T) {
 		http.Redirect(w, r, r.URL.Path, http.StatusFound)
 	}))
 	defer server.Close()
-	err := get(t, client(Options{Insecure: []string{"127.0.0.1"}}), server.URL+"/v2/a/manifests/x")
+	err := get(t, client(TransportOptions{Insecure: []string{"127.0.0.1"}}), server.URL+"/v2/a/manifests/x")
 	require.ErrorContains(t, err, "redirects more than 10 times")
 	require.True(t, Final(err))
 	require.Equal(t, 11, asked)
@@ -88,7 +88,7 @@ func TestAnswersAreBounded(t *testing.T) {
 		_, _ = w.Write(bytes.Repeat([]byte(" "), 2000))
 	}))
 	defer server.Close()
-	c := client(Options{Insecure: []string{"127.0.0.1"}, MaxAnswer: 1000, MaxBlob: 3000})
+	c := client(TransportOptions{Insecure: []string{"127.0.0.1"}, MaxAnswer: 1000, MaxBlob: 3000})
 	for address, fits := range map[string]bool{
 		"/v2/a/manifests/x": false, "/v2/a/manifests/x?away": false, "/v2/": false,
 		"/v2/a/blobs/x": true, "/v2/a/blobs/x?away": true,

@@ -18,7 +18,7 @@ func differences(paths []string, found, should *unstructured.Unstructured) []rec
 	for i, path := range paths {
 		all[i] = record.Difference{Field: path}
 		if !isSecret(found) && !isSecretPath(path) {
-			all[i].Live, all[i].Manifest = single(at(found.Object, path)), single(at(should.Object, path))
+			all[i].Live, all[i].Manifest = single(path, at(found.Object, path)), single(path, at(should.Object, path))
 		}
 	}
 	return all
@@ -35,28 +35,37 @@ func isSecretPath(path string) bool {
 	return false
 }
 
-// single is a value for a message; of what holds others only their names.
-func single(value any) string {
+// single is a value for a message: of what holds others only their names, and of a
+// text only what no credential looks like. What somebody types by hand is in no list
+// of secrets.
+func single(path string, value any) string {
 	switch v := value.(type) {
 	case map[string]any:
 		return "{…}"
 	case []any:
-		var names []string
-		for _, item := range v {
-			mapping, isMapping := item.(map[string]any)
-			name, isNamed := mapping["name"].(string)
-			switch {
-			case isMapping && !isNamed:
-				return "[…]"
-			case isNamed:
-				names = append(names, name)
-			}
-		}
-		if len(names) > 0 {
-			return "[" + strings.Join(names, ", ") + "]"
+		return listed(path, v)
+	case string:
+		if !strings.HasSuffix(path, ".image") && !redact.IsOpen("name", v) {
+			return "…"
 		}
 	}
 	return short(value)
+}
+
+// listed is a list for a message, by the names of its items where they have any.
+func listed(path string, items []any) string {
+	var all []string
+	for _, item := range items {
+		if mapping, isMapping := item.(map[string]any); isMapping {
+			name, isNamed := mapping["name"].(string)
+			if !isNamed {
+				return "[…]"
+			}
+			item = name
+		}
+		all = append(all, single(path, item))
+	}
+	return "[" + strings.Join(all, ", ") + "]"
 }
 
 // byHand tells, before a change, what somebody else has changed since the live

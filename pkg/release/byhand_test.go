@@ -64,11 +64,28 @@ func TestAPlanSaysWhatNoDeployChangesBack(t *testing.T) {
 }
 
 func TestADifferenceShowsSingleValuesAndNoSecret(t *testing.T) {
-	require.Equal(t, "{…}", single(map[string]any{"a": "b"}))
-	require.Equal(t, "[…]", single([]any{map[string]any{"a": "b"}}))
-	require.Equal(t, "[HOTFIX, DB_PASSWORD]", single([]any{map[string]any{"name": "HOTFIX", "value": "1"}, map[string]any{"name": "DB_PASSWORD"}}))
-	require.Equal(t, `["10.0.0.1"]`, single([]any{"10.0.0.1"}))
-	require.Equal(t, "nothing", single(nil))
-	require.True(t, isSecretPath("spec.template.spec.containers[app].env[DB_PASSWORD].value"))
+	const env = "spec.template.spec.containers[app].env"
+	for _, c := range []struct {
+		path  string
+		value any
+		want  string
+	}{
+		{"spec.replicas", int64(0), "0"},
+		{"spec.paused", true, "true"},
+		{"spec.type", "LoadBalancer", `"LoadBalancer"`},
+		{"spec.externalIPs", nil, "nothing"},
+		{"spec.externalIPs", []any{"10.0.0.1"}, `["10.0.0.1"]`},
+		{"spec.strategy", map[string]any{"type": "Recreate"}, "{…}"},
+		{"spec.ports", []any{map[string]any{"port": int64(80)}}, "[…]"},
+		{env, []any{map[string]any{"name": "HOTFIX", "value": "1"}, map[string]any{"name": "DB_PASSWORD"}}, `["HOTFIX", "DB_PASSWORD"]`},
+		{"spec.template.spec.containers[app].image", "registry.test/web@" + digest, `"registry.test/web@` + digest + `"`},
+		// What nobody would call a secret by its name.
+		{env + "[DB_URL].value", "postgres://app:open-sesame@db/app", "…"},
+		{"data.app-config", "backend:\n  auth:\n    secret: open-sesame\n", "…"},
+		{"spec.template.spec.containers[app].args", []any{"--verbose", "--password=open-sesame"}, `["--verbose", …]`},
+	} {
+		require.Equal(t, c.want, single(c.path, c.value), c.path)
+	}
+	require.True(t, isSecretPath(env+"[DB_PASSWORD].value"))
 	require.False(t, isSecretPath("spec.template.spec.containers[app].image"))
 }

@@ -44,9 +44,12 @@ func isMissing(err error) bool {
 // unapplied gives its kind to an error of Helm before anything was written.
 func (r *Release) unapplied(doing string, err error) error {
 	var known *record.Error
+	var bug *record.Panicked
 	switch {
 	case errors.As(err, &known):
 		return known
+	case errors.As(err, &bug):
+		return fmt.Errorf("%s: %w", doing, bug) // nothing about the chart
 	case errors.Is(err, driver.ErrReleaseExists):
 		return record.Refused("release/changed-meanwhile", "%s: somebody else changed release %q at the same time, without stagecrew's lock; look at its history and try again", doing, r.Name)
 	case notOurs.MatchString(err.Error()):

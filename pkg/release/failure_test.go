@@ -104,6 +104,7 @@ func TestErrorsBeforeAnythingWasWrittenKeepTheirKind(t *testing.T) {
 		"no permission":       {apierrors.NewForbidden(schema.GroupResource{}, "", errors.New("no")), record.KindRefused},
 		"old token":           {apierrors.NewUnauthorized("expired"), record.KindUnavailable},
 		"a bad template":      {errors.New("template: parse error"), record.KindInput},
+		"a bug":               {fmt.Errorf("rendering: %w", &record.Panicked{Value: "index out of range"}), record.KindUnknown},
 	} {
 		t.Run(name, func(t *testing.T) {
 			require.Equal(t, c.want, record.KindOf(r.unapplied("applying chart c", c.err)))

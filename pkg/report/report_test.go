@@ -23,7 +23,7 @@ func image() record.Image {
 }
 
 func release(revision, good, live int) *record.Release {
-	return &record.Release{Name: "backstage", Namespace: "prod", Revision: revision, PreviousGood: good, Live: live}
+	return &record.Release{Name: "backstage", Namespace: "prod", Revision: revision, RollbackTarget: good, Live: live}
 }
 
 func records() map[string]record.Record {

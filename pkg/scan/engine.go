@@ -29,7 +29,7 @@ type session struct {
 }
 
 func run(ctx context.Context, o Options) (Result, error) {
-	s := session{options: o, log: o.log(), missed: &missed{}, client: registry.New(registry.Options{Insecure: o.Insecure, Stall: stall}), started: time.Now().UTC().Truncate(time.Second)}
+	s := session{options: o, log: o.log(), missed: &missed{}, client: registry.NewTransport(registry.TransportOptions{Insecure: o.Insecure, Stall: stall}), started: time.Now().UTC().Truncate(time.Second)}
 	defer s.client.CloseIdleConnections()
 	bound()
 	var err error

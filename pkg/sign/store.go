@@ -77,7 +77,7 @@ func openStore(ctx context.Context, image record.Image, keys authn.Keychain, ins
 		keys = authn.DefaultKeychain
 	}
 	s := &store{digest: digest, keys: keys, have: map[place][]entry{}}
-	s.wire = registry.New(registry.Options{Insecure: insecure, MaxAnswer: maxAnswer, MaxBlob: maxEntry})
+	s.wire = registry.NewTransport(registry.TransportOptions{Insecure: insecure, MaxAnswer: maxAnswer, MaxBlob: maxEntry})
 	s.options = []ociremote.Option{ociremote.WithRemoteOptions(s.registry(ctx)...)}
 	// GET, because the checksum of the answer is compared with the digest.
 	if _, err := remote.Get(digest, s.registry(ctx)...); err != nil {

@@ -106,7 +106,7 @@ func TestTheMainPath(t *testing.T) {
 	require.Equal(t, record.VerdictRolledBack, broken.record.Verdict)
 	require.Equal(t, "rollout/crash-loop", broken.record.Cause.Code)
 	require.Contains(t, broken.record.Cause.Message, "Cannot find module '@backstage/plugin-that-nobody-installed'")
-	require.Equal(t, 1, broken.record.Release.PreviousGood)
+	require.Equal(t, 1, broken.record.Release.RollbackTarget)
 
 	missing := h.deploy(h.images+"@sha256:"+strings.Repeat("1", 64), "--allow-unsigned-unsafe")
 	require.Equal(t, 4, missing.exit)

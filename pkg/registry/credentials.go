@@ -1,4 +1,4 @@
-package build
+package registry
 
 import (
 	"encoding/base64"
@@ -20,7 +20,7 @@ type Credentials struct {
 }
 
 // Keychain has the same credentials for the libraries of other stages.
-func (i Images) Keychain() authn.Keychain { return keychain(i.Credentials) }
+func (a Access) Keychain() authn.Keychain { return keychain(a.Credentials) }
 
 // keychain asks in order: what was given, the Docker configuration with its
 // credential helpers (which is how Amazon's and Azure's registries come in),

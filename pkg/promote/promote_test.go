@@ -1,8 +1,9 @@
-package build
+package promote
 
 import (
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -13,36 +14,37 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 func TestPromotingChangesNoDigestAndTakesTheSignaturesAlong(t *testing.T) {
-	seen := &traffic{}
-	here, there := serve(t, seen.see), serve(t, nil)
-	o := options(writeTree(t, backstage()), here, pushPlatforms(t, here, "amd64", "arm64"))
-	o.Platform = "linux/amd64,linux/arm64"
-	built, err := Build(t.Context(), o)
-	require.NoError(t, err)
+	seen := &registrytest.Traffic{}
+	here, there := registrytest.Serve(t, seen.See), registrytest.Serve(t, nil)
+	built := registrytest.Find(t, registrytest.PushPlatforms(t, here, "amd64", "arm64"))
 
 	// A signature of either kind, as cosign leaves it.
-	ref, err := name.NewDigest(built.Image.String())
+	ref, err := name.NewDigest(built.String())
 	require.NoError(t, err)
-	signature := ref.Context().Tag(strings.Replace(built.Image.Digest, ":", "-", 1) + ".sig")
-	require.NoError(t, remote.Write(signature, emptyImage(t)))
+	signature := ref.Context().Tag(strings.Replace(built.Digest, ":", "-", 1) + ".sig")
+	require.NoError(t, remote.Write(signature, registrytest.EmptyImage(t)))
 	index, err := remote.Get(ref)
 	require.NoError(t, err)
-	attestation := mutate.Subject(emptyImage(t), index.Descriptor).(v1.Image)
+	platforms := digestsIn(t, index)
+	attestation := mutate.Subject(registrytest.EmptyImage(t), index.Descriptor).(v1.Image)
 	digest, err := attestation.Digest()
 	require.NoError(t, err)
 	require.NoError(t, remote.Write(ref.Context().Digest(digest.String()), attestation))
 
 	for _, target := range []string{there + "/Prod/Backstage", here + "/prod/backstage"} {
 		t.Run(strings.Split(target, "/")[1], func(t *testing.T) {
-			seen.reset()
-			promoted, err := Promote(t.Context(), hasty, built.Image, target)
+			seen.Reset()
+			promoted, err := Image(t.Context(), brisk, built, target)
 			require.NoError(t, err)
-			require.Equal(t, record.Image{Repository: strings.ToLower(target), Digest: built.Image.Digest}, promoted)
-			for _, p := range built.Platforms {
-				complete(t, Result{Image: record.Image{Repository: promoted.Repository, Digest: p.Image.Digest}})
+			require.Equal(t, record.Image{Repository: strings.ToLower(target), Digest: built.Digest}, promoted)
+			for _, digest := range platforms {
+				registrytest.Complete(t, record.Image{Repository: promoted.Repository, Digest: digest})
 			}
 			copied, err := name.NewDigest(promoted.String())
 			require.NoError(t, err)
@@ -63,25 +65,38 @@ func TestPromotingChangesNoDigestAndTakesTheSignaturesAlong(t *testing.T) {
 			}
 		})
 	}
-	same, err := Promote(t.Context(), hasty, built.Image, built.Image.Repository)
+	same, err := Image(t.Context(), brisk, built, built.Repository)
 	require.NoError(t, err)
-	require.Equal(t, built.Image, same)
-	_, err = Promote(t.Context(), hasty, record.Image{Repository: here + "/team/none", Digest: built.Image.Digest[:70] + "0"}, there+"/x/y")
+	require.Equal(t, built, same)
+	_, err = Image(t.Context(), brisk, record.Image{Repository: here + "/team/none", Digest: built.Digest[:70] + "0"}, there+"/x/y")
 	require.Error(t, err)
+}
+
+// digestsIn are those of the images of an index.
+func digestsIn(t *testing.T, descriptor *remote.Descriptor) (digests []string) {
+	t.Helper()
+	index, err := descriptor.ImageIndex()
+	require.NoError(t, err)
+	manifest, err := index.IndexManifest()
+	require.NoError(t, err)
+	for _, m := range manifest.Manifests {
+		digests = append(digests, m.Digest.String())
+	}
+	require.NotEmpty(t, digests)
+	return digests
 }
 
 // TestWhatIsAttachedWithoutEndIsNotCopied: an index that names the same index 200
 // times, and so on, is five small manifests and 200^5 requests.
 func TestWhatIsAttachedWithoutEndIsNotCopied(t *testing.T) {
-	seen := &traffic{}
-	here, there := serve(t, seen.see), serve(t, nil)
-	built, err := Build(t.Context(), options(writeTree(t, backstage()), here, pushBase(t, here, types.OCIManifestSchema1)))
-	require.NoError(t, err)
-	ref, err := name.NewDigest(built.Image.String())
+	seen := &registrytest.Traffic{}
+	here, there := registrytest.Serve(t, seen.See), registrytest.Serve(t, nil)
+	built := registrytest.Find(t, registrytest.PushBase(t, here, types.OCIManifestSchema1))
+	ref, err := name.NewDigest(built.String())
 	require.NoError(t, err)
 	subject, err := remote.Head(ref)
 	require.NoError(t, err)
-	nested := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: emptyImage(t)})
+	nested := mutate.AppendManifests(empty.Index, mutate.IndexAddendum{Add: registrytest.EmptyImage(t)})
 	for range 4 {
 		var again []mutate.IndexAddendum
 		for range maxIndexed {
@@ -95,10 +110,13 @@ func TestWhatIsAttachedWithoutEndIsNotCopied(t *testing.T) {
 	require.NoError(t, remote.WriteIndex(ref.Context().Digest(digest.String()), nested))
 	require.NoError(t, remote.Put(ref.Context().Digest(digest.String()), attached))
 	// The same below a tag of cosign, which is copied.
-	tag := ref.Context().Tag(strings.Replace(built.Image.Digest, ":", "-", 1) + ".att")
+	tag := ref.Context().Tag(strings.Replace(built.Digest, ":", "-", 1) + ".att")
 	require.NoError(t, remote.Put(tag, nested))
-	seen.reset()
-	_, err = Promote(t.Context(), hasty, built.Image, there+"/prod/app")
+	seen.Reset()
+	_, err = Image(t.Context(), brisk, built, there+"/prod/app")
 	require.NoError(t, err)
-	require.Less(t, len(seen.with("/manifests/")), 50)
+	require.Less(t, len(seen.With("/manifests/")), 50)
 }
+
+// brisk does not make a test wait.
+var brisk = registry.Access{Insecure: []string{"127.0.0.1"}, Retry: retry.Policy{Attempts: 3, First: time.Millisecond, Longest: 5 * time.Millisecond}}

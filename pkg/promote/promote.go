@@ -1,11 +1,13 @@
-package build
+// Package promote copies images to other repositories, with their digests unchanged and
+// with what is attached to them.
+package promote
 
 import (
 	"bytes"
 	"context"
-	"errors"
 	"fmt"
 	"io"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -13,7 +15,12 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
+
+// timeout bounds one promotion.
+const timeout = 30 * time.Minute
 
 // maxIndexed bounds the manifests of one index, and what is attached to one image.
 const maxIndexed = 200
@@ -21,11 +28,11 @@ const maxIndexed = 200
 // maxCopied bounds all manifests of one promotion.
 const maxCopied = 1000
 
-// Promote copies an image to another repository, also of another registry, with
+// Image copies an image to another repository, also of another registry, with
 // its digest unchanged, and with its signatures and attestations. Layers that the
 // target has, or can link, do not travel. It writes no tag of a release.
-func Promote(ctx context.Context, images Images, image record.Image, repository string) (record.Image, error) {
-	repository, err := RepositoryName(repository)
+func Image(ctx context.Context, images registry.Access, image record.Image, repository string) (record.Image, error) {
+	repository, err := registry.RepositoryName(repository)
 	if err != nil {
 		return record.Image{}, err
 	}
@@ -41,33 +48,33 @@ func Promote(ctx context.Context, images Images, image record.Image, repository 
 	if to.Name() == from.Context().Name() {
 		return promoted, nil
 	}
-	ctx, cancel := context.WithTimeout(ctx, defaultTimeout)
+	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	s := images.session()
-	target, err := newPushing(s).to(ctx, to, from.Context())
+	s := images.Connect()
+	target, err := push.New(s).To(ctx, to, from.Context())
 	if err != nil {
-		return record.Image{}, registryError(err, "logging in to push to %q", repository)
+		return record.Image{}, registry.Wrap(err, "logging in to push to %q", repository)
 	}
 	c := &copying{session: s, from: from.Context(), to: target, seen: map[string]bool{}}
 	if err := c.manifest(ctx, from, ""); err != nil {
-		return record.Image{}, registryError(err, "copying %q to %q", image, repository)
+		return record.Image{}, registry.Wrap(err, "copying %q to %q", image, repository)
 	}
-	there, err := s.head(ctx, to.Digest(image.Digest))
+	there, err := s.Head(ctx, to.Digest(image.Digest))
 	if err != nil {
-		return record.Image{}, registryError(err, "looking for the copy %q", promoted)
+		return record.Image{}, registry.Wrap(err, "looking for the copy %q", promoted)
 	}
 	if there.Digest.String() != image.Digest {
 		return record.Image{}, record.Unavailable("build/digest-changed", "copying %q: the registry of %q has it as %s", image, repository, there.Digest)
 	}
-	s.log.Info("image promoted", "image", promoted, "sent-bytes", target.bytes.Load())
+	s.Log.Info("image promoted", "image", promoted, "sent-bytes", target.Bytes.Load())
 	return promoted, nil
 }
 
 // copying brings manifests from one repository to another.
 type copying struct {
-	session *session
+	session *registry.Client
 	from    name.Repository
-	to      *pusher
+	to      *push.Repository
 	seen    map[string]bool // digests and tags that were copied, or are on their way
 }
 
@@ -87,7 +94,7 @@ func (c *copying) once(reference string) (bool, error) {
 // manifest copies a manifest with all it names, and what is attached to it. It is
 // written under its digest, or under a tag.
 func (c *copying) manifest(ctx context.Context, ref name.Reference, tag string) error {
-	descriptor, err := c.session.get(ctx, ref)
+	descriptor, err := c.session.Get(ctx, ref)
 	if err != nil {
 		return err
 	}
@@ -109,14 +116,14 @@ func (c *copying) manifest(ctx context.Context, ref name.Reference, tag string) 
 	// What has a subject is also listed by it, which the library knows how to do in
 	// registries that do not do it themselves.
 	if hasSubject(descriptor.Manifest) && tag == "" {
-		if _, err := c.to.blobs(ctx, blobs); err != nil {
+		if _, err := c.to.Blobs(ctx, blobs); err != nil {
 			return err
 		}
-		return c.session.retry.do(ctx, "writing manifest "+reference, func() error {
-			return remote.Put(c.to.repo.Digest(reference), descriptor, c.session.options(ctx)...)
+		return c.session.Retry.Do(ctx, "writing manifest "+reference, func() error {
+			return remote.Put(c.to.Repo.Digest(reference), descriptor, c.session.Options(ctx)...)
 		})
 	}
-	if _, err := c.to.image(ctx, rawImage{descriptor}, blobs, reference); err != nil {
+	if _, err := c.to.Image(ctx, rawImage{descriptor}, blobs, reference); err != nil {
 		return err
 	}
 	if tag != "" {
@@ -126,7 +133,7 @@ func (c *copying) manifest(ctx context.Context, ref name.Reference, tag string) 
 }
 
 // below copies the manifests of an index, and gives the blobs of an image.
-func (c *copying) below(ctx context.Context, descriptor *remote.Descriptor) ([]blob, error) {
+func (c *copying) below(ctx context.Context, descriptor *remote.Descriptor) ([]push.Blob, error) {
 	if descriptor.MediaType.IsIndex() {
 		index, err := v1.ParseIndexManifest(bytes.NewReader(descriptor.Manifest))
 		if err != nil {
@@ -149,37 +156,17 @@ func (c *copying) below(ctx context.Context, descriptor *remote.Descriptor) ([]b
 	if err != nil {
 		return nil, err
 	}
-	seen, blobs := map[v1.Hash]bool{}, []blob(nil)
+	seen, blobs := map[v1.Hash]bool{}, []push.Blob(nil)
 	for _, d := range append([]v1.Descriptor{manifest.Config}, manifest.Layers...) {
 		if seen[d.Digest] || !d.MediaType.IsDistributable() {
 			continue
 		}
 		seen[d.Digest] = true
-		blobs = append(blobs, blob{digest: d.Digest.String(), size: d.Size, from: []name.Repository{c.from}, open: func(offset int64) (io.ReadCloser, error) {
-			return c.session.openBlob(ctx, c.from.Digest(d.Digest.String()), offset)
+		blobs = append(blobs, push.Blob{Digest: d.Digest.String(), Size: d.Size, From: []name.Repository{c.from}, Open: func(offset int64) (io.ReadCloser, error) {
+			return c.session.OpenBlob(ctx, c.from.Digest(d.Digest.String()), offset)
 		}})
 	}
 	return blobs, nil
-}
-
-// openBlob reads a blob from an offset on.
-func (s *session) openBlob(ctx context.Context, ref name.Digest, offset int64) (io.ReadCloser, error) {
-	puller, err := s.read(ctx)
-	if err != nil {
-		return nil, err
-	}
-	layer, err := puller.Layer(ctx, ref)
-	if err != nil {
-		return nil, err
-	}
-	body, err := layer.Compressed()
-	if err != nil {
-		return nil, err
-	}
-	if _, err := io.CopyN(io.Discard, body, offset); err != nil {
-		return nil, errors.Join(err, body.Close())
-	}
-	return body, nil
 }
 
 // rawImage is a manifest as its registry gave it.

@@ -1,4 +1,4 @@
-package build
+package promote
 
 import (
 	"bytes"
@@ -8,6 +8,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // attached are the ends of the tags under which cosign keeps what belongs to an
@@ -19,8 +21,8 @@ var attached = []string{".sig", ".att", ".sbom"}
 func (c *copying) attachments(ctx context.Context, digest v1.Hash) error {
 	for _, end := range attached {
 		tag := strings.Replace(digest.String(), ":", "-", 1) + end
-		_, err := c.session.head(ctx, c.from.Tag(tag))
-		if isNotFound(err) {
+		_, err := c.session.Head(ctx, c.from.Tag(tag))
+		if registry.IsNotFound(err) {
 			continue
 		}
 		if err == nil {
@@ -30,7 +32,7 @@ func (c *copying) attachments(ctx context.Context, digest v1.Hash) error {
 			return err
 		}
 	}
-	index, err := remote.Referrers(c.from.Digest(digest.String()), c.session.options(ctx)...)
+	index, err := remote.Referrers(c.from.Digest(digest.String()), c.session.Options(ctx)...)
 	if err != nil {
 		return err
 	}
@@ -45,7 +47,7 @@ func (c *copying) attachments(ctx context.Context, digest v1.Hash) error {
 		// Signatures and attestations are manifests with a blob. An index leads to more,
 		// which nobody has verified.
 		if c.seen[m.Digest.String()] || m.MediaType.IsIndex() {
-			c.session.log.Debug("not copied", "attached", m.Digest, "type", m.MediaType)
+			c.session.Log.Debug("not copied", "attached", m.Digest, "type", m.MediaType)
 			continue
 		}
 		if err := c.manifest(ctx, c.from.Digest(m.Digest.String()), ""); err != nil {

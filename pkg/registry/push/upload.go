@@ -1,4 +1,4 @@
-package build
+package push
 
 import (
 	"context"
@@ -11,34 +11,36 @@ import (
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
-// blob is something to upload.
-type blob struct {
-	// digest and size are unknown ("", -1) while the blob is still being written;
+// Blob is something to upload.
+type Blob struct {
+	// Digest and size are unknown ("", -1) while the blob is still being written;
 	// finish waits for them.
-	digest string
-	size   int64
-	finish func() (digest string, size int64, err error)
-	// open gives the bytes from an offset on.
-	open func(offset int64) (io.ReadCloser, error)
-	// from names repositories that have it; those of the same registry can lend it.
-	from []name.Repository
-	// again says that the registry's word about having it is not to be trusted.
-	again bool
+	Digest string
+	Size   int64
+	Finish func() (digest string, size int64, err error)
+	// Open gives the bytes from an offset on.
+	Open func(offset int64) (io.ReadCloser, error)
+	// From names repositories that have it; those of the same registry can lend it.
+	From []name.Repository
+	// force says that the registry's word about having it is not to be trusted.
+	force bool
 }
 
 // upload is one blob on its way. What the registry has got survives an attempt.
 type upload struct {
-	*blob
-	pusher   *pusher
+	*Blob
+	pusher   *Repository
 	location *url.URL // of the upload; nil before it has begun
 	offset   int64    // bytes that the registry has
 	mounts   int      // repositories that were tried
 }
 
 // try makes one attempt, which continues where the last one broke off.
-func (u *upload) try(ctx context.Context, sent *transfer) error {
+func (u *upload) try(ctx context.Context, sent *Transfer) error {
 	if u.location != nil {
 		u.resume(ctx)
 	}
@@ -56,7 +58,7 @@ func (u *upload) try(ctx context.Context, sent *transfer) error {
 		return err
 	}
 	if err := u.commit(ctx, digest); err != nil {
-		if uploadLost(err) {
+		if registry.UploadLost(err) {
 			u.location = nil
 		}
 		return err
@@ -66,45 +68,45 @@ func (u *upload) try(ctx context.Context, sent *transfer) error {
 
 // known waits until the blob is whole.
 func (u *upload) known() (string, int64, error) {
-	if u.digest == "" {
-		digest, size, err := u.finish()
+	if u.Digest == "" {
+		digest, size, err := u.Finish()
 		if err != nil {
 			return "", 0, err
 		}
-		u.digest, u.size = digest, size
+		u.Digest, u.Size = digest, size
 	}
-	return u.digest, u.size, nil
+	return u.Digest, u.Size, nil
 }
 
 // begin starts an upload, unless the registry has the blob or can link it from
 // another repository.
-func (u *upload) begin(ctx context.Context, sent *transfer) (done bool, err error) {
+func (u *upload) begin(ctx context.Context, sent *Transfer) (done bool, err error) {
 	u.offset = 0
 	query := url.Values{}
-	if u.digest != "" && !u.again {
-		if has, err := u.pusher.hasBlob(ctx, u.digest); has || err != nil {
+	if u.Digest != "" && !u.force {
+		if has, err := u.pusher.hasBlob(ctx, u.Digest); has || err != nil {
 			return has, err
 		}
-		if u.mounts < len(u.from) {
-			query.Set("mount", u.digest)
-			query.Set("from", u.from[u.mounts].RepositoryStr())
+		if u.mounts < len(u.From) {
+			query.Set("mount", u.Digest)
+			query.Set("from", u.From[u.mounts].RepositoryStr())
 			u.mounts++
 		}
 	}
-	response, err := u.pusher.do(ctx, http.MethodPost, u.pusher.url("/blobs/uploads/", query), nil)
+	response, err := u.pusher.request(ctx, http.MethodPost, u.pusher.url("/blobs/uploads/", query), nil)
 	if err != nil {
 		return false, err
 	}
 	defer func() { _ = response.Body.Close() }()
-	if err := check(response, http.StatusAccepted, http.StatusCreated); err != nil {
+	if err := registry.Check(response, http.StatusAccepted, http.StatusCreated); err != nil {
 		// Some registries refuse a mount rather than to ignore it.
-		if query.Has("mount") && !passing[response.StatusCode] {
+		if query.Has("mount") && !registry.Temporary[response.StatusCode] {
 			return u.begin(ctx, sent)
 		}
 		return false, err
 	}
 	if response.StatusCode == http.StatusCreated {
-		sent.mounted = true
+		sent.Mounted = true
 		return true, nil
 	}
 	u.location, err = nextLocation(response)
@@ -114,7 +116,7 @@ func (u *upload) begin(ctx context.Context, sent *transfer) (done bool, err erro
 // resume asks how much of a broken upload has arrived. A registry that does not
 // say so gets it all again.
 func (u *upload) resume(ctx context.Context) {
-	response, err := u.pusher.do(ctx, http.MethodGet, u.location, nil)
+	response, err := u.pusher.request(ctx, http.MethodGet, u.location, nil)
 	u.location = nil
 	if err != nil {
 		return
@@ -134,7 +136,7 @@ func (u *upload) resume(ctx context.Context) {
 
 // stream sends the bytes that are missing, in one request as Docker does: some
 // registries do not take several.
-func (u *upload) stream(ctx context.Context, sent *transfer) error {
+func (u *upload) stream(ctx context.Context, sent *Transfer) error {
 	header := http.Header{"Content-Type": {"application/octet-stream"}}
 	if u.offset > 0 {
 		_, size, err := u.known()
@@ -143,23 +145,23 @@ func (u *upload) stream(ctx context.Context, sent *transfer) error {
 		}
 		header.Set("Content-Range", fmt.Sprintf("%d-%d", u.offset, size-1))
 	}
-	body, err := u.open(u.offset)
+	body, err := u.Open(u.offset)
 	if err != nil {
 		return err
 	}
-	counted := &countedBody{ReadCloser: body, all: u.pusher.session.sent}
-	request := &upstream{header: header, body: counted, size: -1, again: func() (io.ReadCloser, error) { return u.open(u.offset) }}
-	if u.digest != "" {
-		request.size = u.size - u.offset
+	counted := &countedBody{ReadCloser: body, all: u.pusher.session.Sent}
+	request := &upstream{header: header, body: counted, size: -1, rewind: func() (io.ReadCloser, error) { return u.Open(u.offset) }}
+	if u.Digest != "" {
+		request.size = u.Size - u.offset
 	}
-	response, err := u.pusher.do(ctx, http.MethodPatch, u.location, request)
+	response, err := u.pusher.request(ctx, http.MethodPatch, u.location, request)
 	sent.bytes += counted.n.Load()
 	if err != nil {
 		return err
 	}
 	defer func() { _ = response.Body.Close() }()
-	if err := check(response, http.StatusAccepted, http.StatusNoContent, http.StatusCreated); err != nil {
-		if !passing[response.StatusCode] {
+	if err := registry.Check(response, http.StatusAccepted, http.StatusNoContent, http.StatusCreated); err != nil {
+		if !registry.Temporary[response.StatusCode] {
 			u.location = nil
 		}
 		return err
@@ -177,12 +179,12 @@ func (u *upload) commit(ctx context.Context, digest string) error {
 	query := target.Query()
 	query.Set("digest", digest)
 	target.RawQuery = query.Encode()
-	response, err := u.pusher.do(ctx, http.MethodPut, &target, nil)
+	response, err := u.pusher.request(ctx, http.MethodPut, &target, nil)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = response.Body.Close() }()
-	return check(response, http.StatusCreated, http.StatusNoContent)
+	return registry.Check(response, http.StatusCreated, http.StatusNoContent)
 }
 
 // nextLocation reads where an upload goes on. It keeps to the registry's own host,

@@ -1,4 +1,4 @@
-package build
+package push
 
 import (
 	"errors"
@@ -12,16 +12,16 @@ import (
 
 func TestASpoolIsReadWhileItIsWritten(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		s, err := newSpool(filepath.Join(t.TempDir(), "x"))
+		s, err := NewSpool(filepath.Join(t.TempDir(), "x"))
 		require.NoError(t, err)
-		defer s.close()
+		defer s.Close()
 		type read struct {
 			text string
 			err  error
 		}
 		results := make(chan read, 2)
 		for _, offset := range []int64{0, 4} {
-			r, err := s.open(offset)
+			r, err := s.Open(offset)
 			require.NoError(t, err)
 			go func() {
 				text, err := io.ReadAll(r)
@@ -34,21 +34,21 @@ func TestASpoolIsReadWhileItIsWritten(t *testing.T) {
 			synctest.Wait()
 			require.Empty(t, results, "readers wait for the rest")
 		}
-		s.finish(nil)
+		s.Finish(nil)
 		synctest.Wait()
 		require.ElementsMatch(t, []read{{"one two three", nil}, {"two three", nil}}, []read{<-results, <-results})
 	})
 }
 
 func TestReadersOfASpoolThatIsNeverFinishedGetTheReason(t *testing.T) {
-	s, err := newSpool(filepath.Join(t.TempDir(), "x"))
+	s, err := NewSpool(filepath.Join(t.TempDir(), "x"))
 	require.NoError(t, err)
-	defer s.close()
+	defer s.Close()
 	_, err = s.Write([]byte("half"))
 	require.NoError(t, err)
 	broken := errors.New("the disk is full")
-	s.finish(broken)
-	r, err := s.open(0)
+	s.Finish(broken)
+	r, err := s.Open(0)
 	require.NoError(t, err)
 	_, err = io.ReadAll(r)
 	require.ErrorIs(t, err, broken)

@@ -1,10 +1,13 @@
-package build
+package tags
 
 import (
 	"net/http"
 	"net/http/httptest"
 	"strings"
 	"testing"
+	"time"
+
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -15,33 +18,36 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 func TestTheTagsOfAnImageFollowFromWhatIsKnownAboutIt(t *testing.T) {
 	const commit = "0123456789abcdef0123456789abcdef01234567"
 	for _, c := range []struct {
 		name  string
-		rules TagRules
+		rules Rules
 		want  string // "!" is fixed, ">" forward only
 		err   string
 	}{
-		{"nothing", TagRules{}, "", ""},
-		{"a version", TagRules{Version: "1.2.3"}, "1.2.3! 1.2> 1> latest>", ""},
-		{"a pushed tag", TagRules{Version: "refs/tags/v1.2.3"}, "1.2.3! 1.2> 1> latest>", ""},
-		{"a version before 1", TagRules{Version: "v0.2.3"}, "0.2.3! 0.2> latest>", ""},
-		{"a pre-release", TagRules{Version: "1.2.3-rc.1"}, "1.2.3-rc.1!", ""},
-		{"build metadata", TagRules{Version: "1.2.3+7"}, "1.2.3_7! 1.2> 1> latest>", ""},
-		{"everything", TagRules{Version: "10.0.1", Commit: commit, Branch: "main", Further: []string{"Nightly"}}, "sha-0123456 main Nightly 10.0.1! 10.0> 10> latest>", ""},
-		{"a branch with a folder", TagRules{Branch: "refs/heads/Feature/ABC_1 #2"}, "feature-abc_1-2", ""},
-		{"half a version", TagRules{Version: "1.2"}, "", "want a semantic version"},
-		{"no version", TagRules{Version: "refs/tags/nightly"}, "", "want a semantic version"},
-		{"a leading zero", TagRules{Version: "1.02.3"}, "", "want a semantic version"},
-		{"a branch like a release", TagRules{Branch: "1.2"}, "", "that of a release"},
-		{"a branch like latest", TagRules{Branch: "Latest"}, "", "that of a release"},
-		{"a branch of odd characters only", TagRules{Branch: "###"}, "", `tag ""`},
-		{"a short commit", TagRules{Commit: "0123456"}, "", "want the full id"},
-		{"a tag that cannot be one", TagRules{Further: []string{"a b"}}, "", `tag "a b"`},
-		{"a tag of the cache", TagRules{Further: []string{"stagecrew-cache-1"}}, "", "keep layers"},
+		{"nothing", Rules{}, "", ""},
+		{"a version", Rules{Version: "1.2.3"}, "1.2.3! 1.2> 1> latest>", ""},
+		{"a pushed tag", Rules{Version: "refs/tags/v1.2.3"}, "1.2.3! 1.2> 1> latest>", ""},
+		{"a version before 1", Rules{Version: "v0.2.3"}, "0.2.3! 0.2> latest>", ""},
+		{"a pre-release", Rules{Version: "1.2.3-rc.1"}, "1.2.3-rc.1!", ""},
+		{"build metadata", Rules{Version: "1.2.3+7"}, "1.2.3_7! 1.2> 1> latest>", ""},
+		{"everything", Rules{Version: "10.0.1", Commit: commit, Branch: "main", Further: []string{"Nightly"}}, "sha-0123456 main Nightly 10.0.1! 10.0> 10> latest>", ""},
+		{"a branch with a folder", Rules{Branch: "refs/heads/Feature/ABC_1 #2"}, "feature-abc_1-2", ""},
+		{"half a version", Rules{Version: "1.2"}, "", "want a semantic version"},
+		{"no version", Rules{Version: "refs/tags/nightly"}, "", "want a semantic version"},
+		{"a leading zero", Rules{Version: "1.02.3"}, "", "want a semantic version"},
+		{"a branch like a release", Rules{Branch: "1.2"}, "", "that of a release"},
+		{"a branch like latest", Rules{Branch: "Latest"}, "", "that of a release"},
+		{"a branch of odd characters only", Rules{Branch: "###"}, "", `tag ""`},
+		{"a short commit", Rules{Commit: "0123456"}, "", "want the full id"},
+		{"a tag that cannot be one", Rules{Further: []string{"a b"}}, "", `tag "a b"`},
+		{"a tag of the cache", Rules{Further: []string{"stagecrew-cache-1"}}, "", "keep layers"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			moves, err := c.rules.Moves()
@@ -64,7 +70,7 @@ func TestTheTagsOfAnImageFollowFromWhatIsKnownAboutIt(t *testing.T) {
 // released puts an image with the version as its label there, under no tag.
 func released(t *testing.T, repository, version string) record.Image {
 	t.Helper()
-	image, err := mutate.ConfigFile(emptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: rootFS(t, emptyImage(t)), Config: v1.Config{Labels: map[string]string{labelVersion: version, "x": repository}}})
+	image, err := mutate.ConfigFile(registrytest.EmptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: registrytest.RootFS(t, registrytest.EmptyImage(t)), Config: v1.Config{Labels: map[string]string{ocispec.AnnotationVersion: version, "x": repository}}})
 	require.NoError(t, err)
 	digest, err := image.Digest()
 	require.NoError(t, err)
@@ -76,12 +82,12 @@ func released(t *testing.T, repository, version string) record.Image {
 }
 
 // release tags an image of the version by the rules.
-func release(t *testing.T, repository, version string) (record.Image, []MovedTag, error) {
+func release(t *testing.T, repository, version string) (record.Image, []record.MovedTag, error) {
 	t.Helper()
 	image := released(t, repository, version)
-	moves, err := TagRules{Version: version}.Moves()
+	moves, err := Rules{Version: version}.Moves()
 	require.NoError(t, err)
-	moved, err := MoveTags(t.Context(), hasty, image, moves)
+	moved, err := Apply(t.Context(), brisk, image, moves)
 	return image, moved, err
 }
 
@@ -89,13 +95,13 @@ func tagsOf(t *testing.T, repository string, tags ...string) []string {
 	t.Helper()
 	var digests []string
 	for _, tag := range tags {
-		digests = append(digests, find(t, repository+":"+tag).Digest)
+		digests = append(digests, registrytest.Find(t, repository+":"+tag).Digest)
 	}
 	return digests
 }
 
 func TestTagsOfReleasesGoForwardOnly(t *testing.T) {
-	repository := serve(t, nil) + "/team/app"
+	repository := registrytest.Serve(t, nil) + "/team/app"
 	two, moved, err := release(t, repository, "2.0.0")
 	require.NoError(t, err)
 	require.Len(t, moved, 4)
@@ -105,7 +111,7 @@ func TestTagsOfReleasesGoForwardOnly(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{backport.Digest, backport.Digest, backport.Digest, two.Digest}, tagsOf(t, repository, "1.9.1", "1.9", "1", "latest"))
 	last := moved[len(moved)-1]
-	require.Equal(t, MovedTag{Tag: "latest", From: two.Digest, Why: "its image is version 2.0.0, higher than 1.9.1"}, last)
+	require.Equal(t, record.MovedTag{Tag: "latest", From: two.Digest, Why: "its image is version 2.0.0, higher than 1.9.1"}, last)
 
 	candidate, moved, err := release(t, repository, "3.0.0-rc.1")
 	require.NoError(t, err)
@@ -119,19 +125,19 @@ func TestTagsOfReleasesGoForwardOnly(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{newer.Digest}, tagsOf(t, repository, "2.0"), "10 is more than 9")
 
-	again, err := MoveTags(t.Context(), hasty, newer, []TagMove{{Tag: "latest", Forward: true, Version: "2.0.10"}, {Tag: "2.0.10", Fixed: true}})
+	again, err := Apply(t.Context(), brisk, newer, []Move{{Tag: "latest", Forward: true, Version: "2.0.10"}, {Tag: "2.0.10", Fixed: true}})
 	require.NoError(t, err)
-	require.Equal(t, []MovedTag{{Tag: "latest", Here: true, From: newer.Digest}, {Tag: "2.0.10", Here: true, From: newer.Digest}}, again, "a second run has nothing to do")
+	require.Equal(t, []record.MovedTag{{Tag: "latest", Here: true, From: newer.Digest}, {Tag: "2.0.10", Here: true, From: newer.Digest}}, again, "a second run has nothing to do")
 }
 
 func TestAVersionIsNotTakenToAnotherImage(t *testing.T) {
-	repository := serve(t, nil) + "/team/app"
+	repository := registrytest.Serve(t, nil) + "/team/app"
 	first, _, err := release(t, repository, "1.0.0")
 	require.NoError(t, err)
 	other := released(t, repository, "1.0.0 but other bytes")
-	moves, err := TagRules{Version: "1.0.0", Branch: "main"}.Moves()
+	moves, err := Rules{Version: "1.0.0", Branch: "main"}.Moves()
 	require.NoError(t, err)
-	moved, err := MoveTags(t.Context(), hasty, other, moves)
+	moved, err := Apply(t.Context(), brisk, other, moves)
 	require.ErrorContains(t, err, "[build/version-taken]")
 	require.Equal(t, record.KindRefused, record.KindOf(err))
 	require.Empty(t, moved)
@@ -152,11 +158,11 @@ func TestWithoutALabelTheOtherTagsTellTheVersion(t *testing.T) {
 		{"the repository is new", nil, "1.0.0", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			repository := serve(t, nil) + "/team/app"
+			repository := registrytest.Serve(t, nil) + "/team/app"
 			for _, tag := range c.tags {
 				ref, err := name.NewTag(repository + ":" + tag)
 				require.NoError(t, err)
-				require.NoError(t, remote.Write(ref, emptyImage(t)))
+				require.NoError(t, remote.Write(ref, registrytest.EmptyImage(t)))
 			}
 			_, moved, err := release(t, repository, c.version)
 			require.NoError(t, err)
@@ -169,7 +175,7 @@ func TestWithoutALabelTheOtherTagsTellTheVersion(t *testing.T) {
 
 func TestTheVersionOfAnIndexIsRead(t *testing.T) {
 	for _, annotated := range []bool{true, false} {
-		repository := serve(t, nil) + "/team/app"
+		repository := registrytest.Serve(t, nil) + "/team/app"
 		child := released(t, repository, "3.0.0")
 		ref, err := name.NewDigest(child.String())
 		require.NoError(t, err)
@@ -177,7 +183,7 @@ func TestTheVersionOfAnIndexIsRead(t *testing.T) {
 		require.NoError(t, err)
 		index := mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), mutate.IndexAddendum{Add: image})
 		if annotated {
-			index = mutate.Annotations(index, map[string]string{labelVersion: "3.0.0"}).(v1.ImageIndex)
+			index = mutate.Annotations(index, map[string]string{ocispec.AnnotationVersion: "3.0.0"}).(v1.ImageIndex)
 		}
 		tag, err := name.NewTag(repository + ":latest")
 		require.NoError(t, err)
@@ -189,7 +195,7 @@ func TestTheVersionOfAnIndexIsRead(t *testing.T) {
 }
 
 func TestTheListTellsHowFarTaggingCame(t *testing.T) {
-	registry := registryHandler()
+	registry := registrytest.Handler()
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		if r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/latest") {
 			w.WriteHeader(http.StatusForbidden)
@@ -205,30 +211,15 @@ func TestTheListTellsHowFarTaggingCame(t *testing.T) {
 	require.Equal(t, "1", moved[2].Tag)
 }
 
-func TestARepositorysNameIsWrittenSmall(t *testing.T) {
-	got, err := RepositoryName("ghcr.io/MyOrg/Backstage-Production")
-	require.NoError(t, err)
-	require.Equal(t, "ghcr.io/myorg/backstage-production", got)
-	_, err = RepositoryName("backstage")
-	require.ErrorContains(t, err, "[build/options]")
-
-	host := serve(t, nil)
-	o := options(writeTree(t, backstage()), host, pushBase(t, host, types.OCIManifestSchema1))
-	o.Repository = host + "/Team/Backstage"
-	result, err := Build(t.Context(), o)
-	require.NoError(t, err)
-	require.Equal(t, host+"/team/backstage", result.Image.Repository)
-}
-
 func TestAFurtherTagThatTheVersionGivesAnywayKeepsItsRule(t *testing.T) {
-	moves, err := TagRules{Version: "1.2.3", Further: []string{"1.2.3", "latest", "blue", "blue"}}.Moves()
+	moves, err := Rules{Version: "1.2.3", Further: []string{"1.2.3", "latest", "blue", "blue"}}.Moves()
 	require.NoError(t, err)
-	require.Equal(t, []TagMove{{Tag: "blue"}, {Tag: "1.2.3", Fixed: true, Version: "1.2.3"}, {Tag: "1.2", Forward: true, Version: "1.2.3"},
+	require.Equal(t, []Move{{Tag: "blue"}, {Tag: "1.2.3", Fixed: true, Version: "1.2.3"}, {Tag: "1.2", Forward: true, Version: "1.2.3"},
 		{Tag: "1", Forward: true, Version: "1.2.3"}, {Tag: "latest", Forward: true, Version: "1.2.3"}}, moves)
 }
 
 func TestATagOfWhatIsNotThereIsRefused(t *testing.T) {
-	repository := serve(t, nil) + "/team/app"
+	repository := registrytest.Serve(t, nil) + "/team/app"
 	for _, c := range []struct {
 		name, digest, tag, code string
 	}{
@@ -237,8 +228,29 @@ func TestATagOfWhatIsNotThereIsRefused(t *testing.T) {
 		{"an image that is not there", "sha256:" + strings.Repeat("0", 64), "1", "[build/image-not-found]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := MoveTags(t.Context(), hasty, record.Image{Repository: repository, Digest: c.digest}, []TagMove{{Tag: c.tag}})
+			_, err := Apply(t.Context(), brisk, record.Image{Repository: repository, Digest: c.digest}, []Move{{Tag: c.tag}})
 			require.ErrorContains(t, err, c.code)
 		})
 	}
 }
+
+func FuzzTagRules(f *testing.F) {
+	f.Add("v1.2.3-rc.1+build.5", "feature/Ünîcode", "latest")
+	f.Add("refs/tags/v0.1.0", "main", "1_2")
+	f.Fuzz(func(t *testing.T, version, branch, tag string) {
+		moves, err := Rules{Version: version, Branch: branch, Further: []string{tag}}.Moves()
+		if err != nil {
+			return
+		}
+		for _, m := range moves {
+			require.NoError(t, check(m.Tag))
+			if parsed, ok := versionTag(m.Tag); ok {
+				_ = within(parsed, tag)
+				require.Zero(t, compareVersions(parsed, parsed))
+			}
+		}
+	})
+}
+
+// brisk does not make a test wait.
+var brisk = registry.Access{Insecure: []string{"127.0.0.1"}, Retry: retry.Policy{Attempts: 3, First: time.Millisecond, Longest: 5 * time.Millisecond}}

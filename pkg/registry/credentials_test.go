@@ -1,61 +1,21 @@
-package build
+package registry
 
 import (
-	"encoding/base64"
-	"fmt"
-	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
-// locked is a registry that wants a password.
-func locked(t *testing.T) string {
-	t.Helper()
-	registry := registryHandler()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		user, password, _ := r.BasicAuth()
-		if user != "me" || password != "secret" {
-			w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		registry.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	return strings.TrimPrefix(server.URL, "http://")
-}
-
-func TestCredentialsThatWereGivenAreUsedForTheirHost(t *testing.T) {
-	t.Setenv("DOCKER_CONFIG", t.TempDir())
-	open, closed := serve(t, nil), locked(t)
-	o := options(writeTree(t, backstage()), closed, pushBase(t, open, types.OCIManifestSchema1))
-	_, err := Build(t.Context(), o)
-	require.ErrorContains(t, err, "[build/registry-denied]")
-	o.Images.Credentials = []Credentials{{Host: "other.example.com", Username: "you", Password: "x"}, {Host: closed, Username: "me", Password: "secret"}}
-	result, err := Build(t.Context(), o)
-	require.NoError(t, err)
-	_, err = MoveTags(t.Context(), o.Images, result.Image, []TagMove{{Tag: "1"}})
-	require.NoError(t, err)
-	require.Equal(t, result.Image, find(t, closed+"/team/backstage:1", remote.WithAuthFromKeychain(o.Images.Keychain())))
-
-	secret := fmt.Appendf(nil, `{"auths":{"http://%s/v2/":{"auth":%q}}}`, closed, base64.StdEncoding.EncodeToString([]byte("me:secret")))
-	platforms, err := hasty.Platforms(t.Context(), result.Image.String(), [][]byte{[]byte(`{}`), secret})
-	require.NoError(t, err)
-	require.Equal(t, []string{"linux/amd64"}, platforms)
-}
-
 func TestWhatAClusterCouldPullIsToldFromWhatNobodyKnows(t *testing.T) {
-	host, closed := serve(t, nil), locked(t)
-	base := pushBase(t, host, types.OCIManifestSchema1)
+	host, closed := registrytest.Serve(t, nil), registrytest.Locked(t)
+	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
 	for _, c := range []struct {
 		name, image string
 		secrets     [][]byte
@@ -71,7 +31,7 @@ func TestWhatAClusterCouldPullIsToldFromWhatNobodyKnows(t *testing.T) {
 		{"a registry that is down", "127.0.0.1:1/team/app:1", nil, record.KindUnavailable, "[build/registry-unavailable]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := hasty.Platforms(t.Context(), c.image, c.secrets)
+			_, err := brisk.Platforms(t.Context(), c.image, c.secrets)
 			require.ErrorContains(t, err, c.code)
 			require.Equal(t, c.kind, record.KindOf(err))
 			require.NotContains(t, err.Error(), "hunter2")

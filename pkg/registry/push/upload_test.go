@@ -1,9 +1,10 @@
-package build
+package push
 
 import (
 	"bytes"
 	"fmt"
 	"io"
+	"math/rand/v2"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -16,7 +17,9 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
-	wires "github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 // uploading is a registry that keeps what arrived of a broken upload, unless it is
@@ -78,34 +81,33 @@ func (u *uploading) patch(w http.ResponseWriter, r *http.Request) {
 	text, _ := io.ReadAll(body)
 	u.got = append(u.got, text...)
 	if broken {
-		hangUp(w)
+		registrytest.HangUp(w)
 		return
 	}
 	w.WriteHeader(http.StatusAccepted)
 }
 
-func start(t *testing.T, handler http.Handler, retry Retry, stall time.Duration) (*session, *pusher) {
+func start(t *testing.T, handler http.Handler, retry retry.Policy, stall time.Duration) (*registry.Client, *Repository) {
 	t.Helper()
 	server := httptest.NewServer(handler)
 	t.Cleanup(server.Close)
-	s := Images{Retry: retry, Insecure: open}.session()
-	s.wire = newWire(s.retry, wires.Options{Stall: stall, Insecure: open})
+	s := registry.Access{Retry: retry, Insecure: []string{"127.0.0.1"}, Stall: stall}.Connect()
 	repo, err := name.NewRepository(strings.TrimPrefix(server.URL, "http://") + "/team/app")
 	require.NoError(t, err)
-	p, err := newPushing(s).to(t.Context(), repo)
+	p, err := New(s).To(t.Context(), repo)
 	require.NoError(t, err)
 	return s, p
 }
 
 func TestABrokenUploadGoesOnWhereItBrokeOff(t *testing.T) {
-	content := prose(300_000)
+	content := noise(300_000)
 	digest, size, err := v1.SHA256(bytes.NewReader(content))
 	require.NoError(t, err)
 	known := bytesBlob(v1.Descriptor{Digest: digest, Size: size}, content)
-	growing := blob{size: -1, finish: func() (string, int64, error) { return digest.String(), size, nil }, open: known.open}
+	growing := Blob{Size: -1, Finish: func() (string, int64, error) { return digest.String(), size, nil }, Open: known.Open}
 	for _, c := range []struct {
 		name      string
-		blob      blob
+		blob      Blob
 		forgetful bool
 		breaks    []int
 		want      []string
@@ -118,24 +120,24 @@ func TestABrokenUploadGoesOnWhereItBrokeOff(t *testing.T) {
 		{"a registry that forgets it", known, true, []int{100_000}, []string{"HEAD", "POST", "PATCH", "GET", "HEAD", "POST", "PATCH", "PUT"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			registry := &uploading{blobs: map[string][]byte{}, breaks: c.breaks, forgetful: c.forgetful}
-			s, p := start(t, registry, Retry{Attempts: 2, First: time.Millisecond}, wires.Stall)
-			registry.lines = nil
-			sent, err := p.blob(t.Context(), c.blob)
+			fake := &uploading{blobs: map[string][]byte{}, breaks: c.breaks, forgetful: c.forgetful}
+			s, p := start(t, fake, retry.Policy{Attempts: 2, First: time.Millisecond}, 0)
+			fake.lines = nil
+			sent, err := p.Blob(t.Context(), c.blob)
 			require.NoError(t, err)
-			require.True(t, sent.uploaded)
-			require.Equal(t, c.want, registry.lines)
-			require.True(t, bytes.Equal(content, registry.blobs[digest.String()]))
-			require.EqualValues(t, len(c.breaks), s.retry.count.Load())
+			require.True(t, sent.Uploaded)
+			require.Equal(t, c.want, fake.lines)
+			require.True(t, bytes.Equal(content, fake.blobs[digest.String()]))
+			require.EqualValues(t, len(c.breaks), s.Retry.Count())
 		})
 	}
 }
 
 func TestAnUploadThatDoesNotMoveIsTriedOnAnotherConnection(t *testing.T) {
-	content := prose(10_000)
+	content := noise(10_000)
 	digest, size, err := v1.SHA256(bytes.NewReader(content))
 	require.NoError(t, err)
-	registry := &uploading{blobs: map[string][]byte{}}
+	fake := &uploading{blobs: map[string][]byte{}}
 	var once sync.Once
 	released := make(chan struct{})
 	s, p := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -147,12 +149,12 @@ func TestAnUploadThatDoesNotMoveIsTriedOnAnotherConnection(t *testing.T) {
 				return
 			}
 		}
-		registry.ServeHTTP(w, r)
-	}), Retry{Attempts: 2, First: time.Millisecond}, 100*time.Millisecond)
+		fake.ServeHTTP(w, r)
+	}), retry.Policy{Attempts: 2, First: time.Millisecond}, 100*time.Millisecond)
 	defer close(released)
-	_, err = p.blob(t.Context(), bytesBlob(v1.Descriptor{Digest: digest, Size: size}, content))
+	_, err = p.Blob(t.Context(), bytesBlob(v1.Descriptor{Digest: digest, Size: size}, content))
 	require.NoError(t, err)
-	require.EqualValues(t, 1, s.retry.count.Load())
+	require.EqualValues(t, 1, s.Retry.Count())
 }
 
 func TestLayersAreMountedFromRepositoriesOfTheSameRegistry(t *testing.T) {
@@ -170,10 +172,10 @@ func TestLayersAreMountedFromRepositoriesOfTheSameRegistry(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			var posts []string
-			registry := &uploading{blobs: map[string][]byte{}}
+			fake := &uploading{blobs: map[string][]byte{}}
 			_, p := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 				if r.Method != http.MethodPost {
-					registry.ServeHTTP(w, r)
+					fake.ServeHTTP(w, r)
 					return
 				}
 				_, query, _ := strings.Cut(strings.ReplaceAll(r.URL.RequestURI(), "%3A", ":"), "/uploads/")
@@ -182,16 +184,16 @@ func TestLayersAreMountedFromRepositoriesOfTheSameRegistry(t *testing.T) {
 					w.WriteHeader(c.status)
 					return
 				}
-				registry.ServeHTTP(w, r)
-			}), hasty.Retry, wires.Stall)
+				fake.ServeHTTP(w, r)
+			}), brisk, 0)
 			b := bytesBlob(v1.Descriptor{Digest: digest, Size: size}, []byte("layer"))
 			elsewhere, err := name.NewRepository("registry.example.com/library/node")
 			require.NoError(t, err)
-			b.from = []name.Repository{elsewhere, p.repo, p.repo.Repo("library/node")}
-			sent, err := p.blob(t.Context(), b)
+			b.From = []name.Repository{elsewhere, p.Repo, p.Repo.Repo("library/node")}
+			sent, err := p.Blob(t.Context(), b)
 			require.NoError(t, err)
-			require.Equal(t, c.mounted, sent.mounted)
-			require.Equal(t, !c.mounted, sent.uploaded)
+			require.Equal(t, c.mounted, sent.Mounted)
+			require.Equal(t, !c.mounted, sent.Uploaded)
 			require.Equal(t, c.posts, posts)
 		})
 	}
@@ -222,37 +224,6 @@ func TestAnUploadGoesWhereLayersMayGo(t *testing.T) {
 	}
 }
 
-func TestWhatARegistryLostIsSentAgain(t *testing.T) {
-	// It says to have everything, until a manifest names it.
-	registry := registryHandler()
-	var mu sync.Mutex
-	lies := true
-	puts := 0
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		mu.Lock()
-		defer mu.Unlock()
-		if strings.Contains(r.URL.Path, "/team/") {
-			if r.Method == http.MethodHead && strings.Contains(r.URL.Path, "/blobs/") && lies {
-				return
-			}
-			if r.Method == http.MethodPut && strings.Contains(r.URL.Path, "/manifests/") {
-				if puts++; puts <= 2 {
-					w.WriteHeader(http.StatusNotFound)
-					fmt.Fprint(w, `{"errors":[{"code":"BLOB_UNKNOWN","message":"blob unknown to registry"}]}`)
-					return
-				}
-			}
-		}
-		registry.ServeHTTP(w, r)
-	}))
-	defer server.Close()
-	host := strings.TrimPrefix(server.URL, "http://")
-	result, err := Build(t.Context(), options(writeTree(t, backstage()), host, pushBase(t, host, types.OCIManifestSchema1)))
-	require.NoError(t, err)
-	require.Equal(t, 2, result.Retries)
-	complete(t, result)
-}
-
 func TestRetriesWaitAsLongAsTheRegistryAsks(t *testing.T) {
 	asked := 0
 	s, p := start(t, http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
@@ -265,11 +236,11 @@ func TestRetriesWaitAsLongAsTheRegistryAsks(t *testing.T) {
 			return
 		}
 		w.WriteHeader(http.StatusCreated)
-	}), Retry{First: time.Millisecond, Longest: 40 * time.Millisecond}, wires.Stall)
+	}), retry.Policy{First: time.Millisecond, Longest: 40 * time.Millisecond}, 0)
 	before := time.Now()
-	require.NoError(t, p.manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
+	require.NoError(t, p.Manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
 	require.GreaterOrEqual(t, time.Since(before), 40*time.Millisecond, "a second, but no longer than we are willing to")
-	require.EqualValues(t, 1, s.retry.count.Load())
+	require.EqualValues(t, 1, s.Retry.Count())
 }
 
 func TestWhatIsWrongForGoodIsNotTriedAgain(t *testing.T) {
@@ -280,8 +251,19 @@ func TestWhatIsWrongForGoodIsNotTriedAgain(t *testing.T) {
 				asked++
 				w.WriteHeader(status)
 			}
-		}), hasty.Retry, wires.Stall)
-		require.Error(t, p.manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
+		}), brisk, 0)
+		require.Error(t, p.Manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
 		require.Equal(t, 1, asked, "status %d", status)
 	}
 }
+
+// noise is content of a size, always the same.
+func noise(size int) []byte {
+	content := make([]byte, size)
+	random := rand.NewChaCha8([32]byte{})
+	_, _ = random.Read(content)
+	return content
+}
+
+// brisk does not make a test wait.
+var brisk = retry.Policy{Attempts: 3, First: time.Millisecond, Longest: 5 * time.Millisecond}

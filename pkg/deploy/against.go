@@ -1,4 +1,4 @@
-package smoke
+package deploy
 
 import (
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -15,13 +15,13 @@ func questionOf(c record.Check) question {
 	return question{c.Name, c.Target}
 }
 
-// earlier is how a question was answered before the deploy.
-type earlier struct {
+// earlierAnswer is how a question was answered before the deploy.
+type earlierAnswer struct {
 	passed bool   // by at least one target
 	detail string // why one did not
 }
 
-// Against judges the results after a deploy in the light of those before it. It
+// against judges the results after a deploy in the light of those before it. It
 // changes two kinds of them:
 //   - failed, and before the deploy the check had failed or its target was
 //     unreachable: inconclusive, because the deploy need not be the reason;
@@ -29,8 +29,8 @@ type earlier struct {
 //
 // A check counts as passed before when one pod passed it. What was inconclusive
 // before for another reason tells nothing, nor do checks that were not made.
-func Against(before, after []record.Check) []record.Check {
-	known := map[question]earlier{}
+func against(before, after []record.Check) []record.Check {
+	known := map[question]earlierAnswer{}
 	for _, c := range before {
 		e, found := known[questionOf(c)]
 		switch {
@@ -49,7 +49,7 @@ func Against(before, after []record.Check) []record.Check {
 		switch {
 		case found && !e.passed && c.Result == record.CheckFailed:
 			c.Result = record.CheckInconclusive
-			c.Detail = limited("was already failing before: "+limited(e.detail, maxDetail/2)+"; now: "+c.Detail, 2*maxDetail)
+			c.Detail = limited("was already failing before: "+limited(e.detail, maxEarlier)+"; now: "+c.Detail, maxBoth)
 		case found && e.passed && c.Result == record.CheckInconclusive && c.Unreachable:
 			c.Result, c.Unreachable = record.CheckFailed, false
 			c.Detail = "it was reachable before: " + c.Detail
@@ -57,4 +57,18 @@ func Against(before, after []record.Check) []record.Check {
 		out = append(out, c)
 	}
 	return out
+}
+
+// The bounds of the details of two results in one, in runes.
+const (
+	maxEarlier = 150
+	maxBoth    = 600
+)
+
+// limited cuts a text, in runes.
+func limited(text string, limit int) string {
+	if runes := []rune(text); len(runes) > limit {
+		return string(runes[:limit]) + "…"
+	}
+	return text
 }

@@ -1,4 +1,6 @@
-package build
+// Package tags says which tags an image gets, and lets them point to it: those of a
+// release go forward only, and a version stays what it was.
+package tags
 
 import (
 	"regexp"
@@ -8,11 +10,12 @@ import (
 	"golang.org/x/mod/semver"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
-// TagRules say which tags an image gets. The same rules hold for a pushed tag, a
+// Rules say which tags an image gets. The same rules hold for a pushed tag, a
 // release and a dispatch by hand: they look at the values only.
-type TagRules struct {
+type Rules struct {
 	// Version is a semantic version, with or without "v", or a Git reference to one
 	// ("refs/tags/v1.2.3"). 1.2.3 gives the tags 1.2.3, 1.2, 1 and latest, 0.2.3 the
 	// tags 0.2.3, 0.2 and latest, 1.2.3-rc.1 just itself.
@@ -25,8 +28,8 @@ type TagRules struct {
 	Further []string
 }
 
-// TagMove is one tag that is to point to an image.
-type TagMove struct {
+// Move is one tag that is to point to an image.
+type Move struct {
 	Tag string
 	// Forward lets the tag go to a higher version only, or to the same one.
 	Forward bool
@@ -47,22 +50,22 @@ var (
 )
 
 // Moves lists the tags, those of a release from the most particular one to latest.
-func (r TagRules) Moves() ([]TagMove, error) {
-	var moves []TagMove
+func (r Rules) Moves() ([]Move, error) {
+	var moves []Move
 	if r.Commit != "" {
 		if !commitPattern.MatchString(r.Commit) {
 			return nil, record.BadInput("build/tag", "commit %q: want the full id, 40 hexadecimal digits", r.Commit)
 		}
-		moves = append(moves, TagMove{Tag: "sha-" + r.Commit[:7]})
+		moves = append(moves, Move{Tag: "sha-" + r.Commit[:7]})
 	}
 	if r.Branch != "" {
 		tag := strings.Trim(notInTags.ReplaceAllString(strings.ToLower(strings.TrimPrefix(r.Branch, "refs/heads/")), "-"), "-.")
 		if tag == latest || releaseLike.MatchString(tag) {
 			return nil, record.BadInput("build/tag", "branch %q: its tag %q would be that of a release", r.Branch, tag)
 		}
-		moves = append(moves, TagMove{Tag: tag[:min(len(tag), 128)]})
+		moves = append(moves, Move{Tag: tag[:min(len(tag), 128)]})
 	}
-	var release []TagMove
+	var release []Move
 	if r.Version != "" {
 		var err error
 		if release, err = releaseMoves(r.Version); err != nil {
@@ -71,26 +74,26 @@ func (r TagRules) Moves() ([]TagMove, error) {
 	}
 	for _, tag := range r.Further {
 		// The stricter rule holds for a tag that is named twice.
-		if !slices.ContainsFunc(slices.Concat(moves, release), func(m TagMove) bool { return m.Tag == tag }) {
-			moves = append(moves, TagMove{Tag: tag})
+		if !slices.ContainsFunc(slices.Concat(moves, release), func(m Move) bool { return m.Tag == tag }) {
+			moves = append(moves, Move{Tag: tag})
 		}
 	}
 	moves = append(moves, release...)
 	for _, m := range moves {
-		if err := checkTag(m.Tag); err != nil {
+		if err := check(m.Tag); err != nil {
 			return nil, err
 		}
 	}
 	return moves, nil
 }
 
-func releaseMoves(text string) ([]TagMove, error) {
+func releaseMoves(text string) ([]Move, error) {
 	version, err := ParseVersion(text)
 	if err != nil {
 		return nil, err
 	}
 	// A tag cannot have the + of build metadata; Helm writes _ for it, too.
-	moves := []TagMove{{Tag: strings.ReplaceAll(version, "+", "_"), Fixed: true, Version: version}}
+	moves := []Move{{Tag: strings.ReplaceAll(version, "+", "_"), Fixed: true, Version: version}}
 	if semver.Prerelease("v"+version) != "" {
 		return moves, nil
 	}
@@ -100,9 +103,9 @@ func releaseMoves(text string) ([]TagMove, error) {
 		wide = append(wide, major)
 	}
 	for _, tag := range wide {
-		moves = append(moves, TagMove{Tag: tag[1:], Forward: true, Version: version})
+		moves = append(moves, Move{Tag: tag[1:], Forward: true, Version: version})
 	}
-	return append(moves, TagMove{Tag: latest, Forward: true, Version: version}), nil
+	return append(moves, Move{Tag: latest, Forward: true, Version: version}), nil
 }
 
 // ParseVersion reads a semantic version with all its three numbers, as a Git
@@ -131,11 +134,11 @@ func within(version, tag string) bool {
 
 func compareVersions(a, b string) int { return semver.Compare("v"+a, "v"+b) }
 
-func checkTag(tag string) error {
+func check(tag string) error {
 	if !tagPattern.MatchString(tag) {
 		return record.BadInput("build/tag", "tag %q: want 1 to 128 letters, digits and _.- with a letter, digit or _ first", tag)
 	}
-	if strings.HasPrefix(tag, cacheTag) || tag == buildCacheTag {
+	if strings.HasPrefix(tag, registry.CacheTag) || tag == registry.BuildCacheTag {
 		return record.BadInput("build/tag", "tag %q: it is one of those that keep layers", tag)
 	}
 	return nil

@@ -1,4 +1,4 @@
-package build
+package registry
 
 import (
 	"context"
@@ -16,12 +16,21 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
+// maxConfigSize bounds the configuration of an image, in bytes.
+const maxConfigSize = 8 << 20
+
+// The tags under which builds keep layers for later ones: they are no image's.
+const (
+	CacheTag      = "stagecrew-cache-" // and the key of the layer
+	BuildCacheTag = "stagecrew-buildcache"
+)
+
 // Platforms lists the platforms that an image has, such as "linux/amd64", sorted.
 // The credentials are those of .dockerconfigjson documents of Kubernetes, and no
 // others. An error is of kind refused when the registry says that there is no such
 // image for them, and of kind unavailable when it cannot be told from here.
-func (i Images) Platforms(ctx context.Context, reference string, dockerconfigjson [][]byte) ([]string, error) {
-	ref, err := parseReference(reference)
+func (a Access) Platforms(ctx context.Context, reference string, dockerconfigjson [][]byte) ([]string, error) {
+	ref, err := name.ParseReference(reference)
 	if err != nil {
 		return nil, record.Refused("build/image-not-found", "parsing image %q: %w", reference, err)
 	}
@@ -29,23 +38,23 @@ func (i Images) Platforms(ctx context.Context, reference string, dockerconfigjso
 	if err != nil {
 		return nil, record.Refused("build/registry-denied", "%w", err)
 	}
-	ctx, cancel := context.WithTimeout(ctx, smallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, Timeout)
 	defer cancel()
-	s := i.session()
-	s.keys = secrets
-	descriptor, err := s.get(ctx, ref)
+	c := a.Connect()
+	c.Keys = secrets
+	descriptor, err := c.Get(ctx, ref)
 	if err != nil {
 		return nil, pullError(err, reference)
 	}
-	platforms, err := s.platforms(descriptor)
+	platforms, err := c.Platforms(descriptor)
 	if err != nil {
 		return nil, pullError(err, reference)
 	}
 	return platforms, nil
 }
 
-// platforms reads them from an index, or from the configuration of a single image.
-func (s *session) platforms(descriptor *remote.Descriptor) ([]string, error) {
+// Platforms reads them from an index, or from the configuration of a single image.
+func (c *Client) Platforms(descriptor *remote.Descriptor) ([]string, error) {
 	var found []string
 	if descriptor.MediaType.IsIndex() {
 		index, err := descriptor.ImageIndex()
@@ -67,7 +76,7 @@ func (s *session) platforms(descriptor *remote.Descriptor) ([]string, error) {
 		if err != nil {
 			return nil, err
 		}
-		config, err := configOf(image)
+		config, err := ConfigOf(image)
 		if err != nil {
 			return nil, err
 		}
@@ -84,16 +93,16 @@ func pullError(err error, reference string) error {
 	if errors.As(err, &answer) {
 		switch answer.StatusCode {
 		case http.StatusNotFound, http.StatusGone:
-			return record.Refused("build/image-not-found", "looking for image %q: %w", reference, bounded{err})
+			return record.Refused("build/image-not-found", "looking for image %q: %w", reference, Shown(err))
 		case http.StatusUnauthorized, http.StatusForbidden:
-			return record.Refused("build/registry-denied", "looking for image %q with the pull secrets: %w", reference, bounded{err})
+			return record.Refused("build/registry-denied", "looking for image %q with the pull secrets: %w", reference, Shown(err))
 		}
 	}
-	return registryError(err, "looking for image %q", reference)
+	return Wrap(err, "looking for image %q", reference)
 }
 
-// imageFor gives the image of one platform, out of an index or alone.
-func (s *session) imageFor(ctx context.Context, repo name.Repository, descriptor *remote.Descriptor, want *v1.Platform) (v1.Image, error) {
+// ImageFor gives the image of one platform, out of an index or alone.
+func (c *Client) ImageFor(ctx context.Context, repo name.Repository, descriptor *remote.Descriptor, want *v1.Platform) (v1.Image, error) {
 	if !descriptor.MediaType.IsIndex() {
 		return descriptor.Image()
 	}
@@ -111,7 +120,7 @@ func (s *session) imageFor(ctx context.Context, repo name.Repository, descriptor
 			continue
 		}
 		if m.Platform.Satisfies(*want) {
-			child, err := s.get(ctx, repo.Digest(m.Digest.String()))
+			child, err := c.Get(ctx, repo.Digest(m.Digest.String()))
 			if err != nil {
 				return nil, err
 			}
@@ -122,4 +131,30 @@ func (s *session) imageFor(ctx context.Context, repo name.Repository, descriptor
 		}
 	}
 	return nil, fmt.Errorf("it has only %s", strings.Join(there, ", "))
+}
+
+// ConfigOf reads the configuration of an image, of bounded size.
+func ConfigOf(image v1.Image) (*v1.ConfigFile, error) {
+	manifest, err := image.Manifest()
+	if err != nil {
+		return nil, Wrap(err, "reading its manifest")
+	}
+	if manifest.Config.Size > maxConfigSize {
+		return nil, record.BadInput("build/base-platform", "its configuration has %d bytes, the limit is %d", manifest.Config.Size, maxConfigSize)
+	}
+	config, err := image.ConfigFile()
+	if err != nil {
+		return nil, Wrap(err, "reading its configuration")
+	}
+	return config, nil
+}
+
+// RepositoryName is HOST[:PORT]/PATH in lower case, as registries want it: the name
+// of a GitHub repository may have capitals.
+func RepositoryName(s string) (string, error) {
+	repository, err := record.ParseRepository(strings.ToLower(s))
+	if err != nil {
+		return "", record.BadInput("build/options", "%w", err)
+	}
+	return repository, nil
 }

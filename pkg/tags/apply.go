@@ -1,47 +1,42 @@
-package build
+package tags
 
 import (
 	"context"
 	"fmt"
 
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
-
-// MovedTag is what became of a [TagMove].
-type MovedTag struct {
-	Tag   string
-	Moved bool   // it was written; false when it pointed there already or stays elsewhere
-	Here  bool   // it points to the image now
-	From  string // the digest that it had before, "" for a new tag
-	Why   string // for people: why it stays elsewhere, "" otherwise
-}
 
 // mover lets tags point to images.
 type mover struct {
-	session *session
-	pushing *pushing
+	session *registry.Client
+	pushing *push.Session
 }
 
-// MoveTags lets tags of the image's repository point to the image, in the order
+// Apply lets tags of the image's repository point to the image, in the order
 // given. All tags are looked at before the first one is written: a tag that must
 // not change refuses the whole, with none moved. A tag that may only go forward
 // stays where it is when its image has a higher version, by that image's own label,
 // or, without a label, by the other tags of the repository. The list tells how far
 // it came when there is an error.
-func MoveTags(ctx context.Context, images Images, image record.Image, moves []TagMove) ([]MovedTag, error) {
+func Apply(ctx context.Context, images registry.Access, image record.Image, moves []Move) ([]record.MovedTag, error) {
 	for _, m := range moves {
-		if err := checkTag(m.Tag); err != nil {
+		if err := check(m.Tag); err != nil {
 			return nil, err
 		}
 	}
-	ctx, cancel := context.WithTimeout(ctx, smallTimeout)
+	ctx, cancel := context.WithTimeout(ctx, registry.Timeout)
 	defer cancel()
-	session := images.session()
-	s := &mover{session: session, pushing: newPushing(session)}
-	plan := make([]MovedTag, len(moves))
+	session := images.Connect()
+	s := &mover{session: session, pushing: push.New(session)}
+	plan := make([]record.MovedTag, len(moves))
 	for n, m := range moves {
 		decided, err := s.decide(ctx, image, m)
 		if err != nil {
@@ -49,15 +44,15 @@ func MoveTags(ctx context.Context, images Images, image record.Image, moves []Ta
 		}
 		plan[n] = decided
 	}
-	done := make([]MovedTag, 0, len(plan))
+	done := make([]record.MovedTag, 0, len(plan))
 	for _, m := range plan {
 		if m.Moved {
 			if err := s.tag(ctx, image, m.Tag); err != nil {
 				return done, err
 			}
-			s.session.log.Info("tag moved", "tag", m.Tag, "from", m.From, "to", image.Digest)
+			s.session.Log.Info("tag moved", "tag", m.Tag, "from", m.From, "to", image.Digest)
 		} else if m.Why != "" {
-			s.session.log.Warn("tag stays", "tag", m.Tag, "at", m.From, "why", m.Why)
+			s.session.Log.Warn("tag stays", "tag", m.Tag, "at", m.From, "why", m.Why)
 		}
 		done = append(done, m)
 	}
@@ -78,29 +73,29 @@ func (s *mover) tag(ctx context.Context, image record.Image, tag string) error {
 	if err != nil {
 		return record.BadInput("build/options", "tagging: %w", err)
 	}
-	descriptor, err := s.session.get(ctx, source)
+	descriptor, err := s.session.Get(ctx, source)
 	if err != nil {
-		return registryError(err, "getting %q to tag it %q", image, tag)
+		return registry.Wrap(err, "getting %q to tag it %q", image, tag)
 	}
-	to, err := s.pushing.to(ctx, target.Context())
+	to, err := s.pushing.To(ctx, target.Context())
 	if err == nil {
-		err = to.manifest(ctx, target.TagStr(), descriptor.MediaType, descriptor.Manifest)
+		err = to.Manifest(ctx, target.TagStr(), descriptor.MediaType, descriptor.Manifest)
 	}
 	if err != nil {
-		return registryError(err, "tagging %q as %q", image, tag)
+		return registry.Wrap(err, "tagging %q as %q", image, tag)
 	}
 	return nil
 }
 
 // decide says what is to become of one tag. It writes nothing.
-func (s *mover) decide(ctx context.Context, image record.Image, m TagMove) (MovedTag, error) {
-	result := MovedTag{Tag: m.Tag}
+func (s *mover) decide(ctx context.Context, image record.Image, m Move) (record.MovedTag, error) {
+	result := record.MovedTag{Tag: m.Tag}
 	repo, err := name.NewRepository(image.Repository)
 	if err != nil {
 		return result, record.BadInput("build/options", "tagging: %w", err)
 	}
-	found, err := s.session.get(ctx, repo.Tag(m.Tag))
-	if isNotFound(err) {
+	found, err := s.session.Get(ctx, repo.Tag(m.Tag))
+	if registry.IsNotFound(err) {
 		if m.Forward {
 			// A new 1.2 or latest may still be older than what was released.
 			return s.forward(ctx, repo, m, result, "")
@@ -109,7 +104,7 @@ func (s *mover) decide(ctx context.Context, image record.Image, m TagMove) (Move
 		return result, nil
 	}
 	if err != nil {
-		return result, registryError(err, "looking at tag %q of %q", m.Tag, image.Repository)
+		return result, registry.Wrap(err, "looking at tag %q of %q", m.Tag, image.Repository)
 	}
 	result.From = found.Digest.String()
 	switch {
@@ -122,7 +117,7 @@ func (s *mover) decide(ctx context.Context, image record.Image, m TagMove) (Move
 	case m.Forward:
 		labelled, err := s.versionOf(ctx, repo, found.Digest)
 		if err != nil {
-			return result, registryError(err, "reading the version of %q", repo.Tag(m.Tag))
+			return result, registry.Wrap(err, "reading the version of %q", repo.Tag(m.Tag))
 		}
 		return s.forward(ctx, repo, m, result, labelled)
 	}
@@ -132,12 +127,12 @@ func (s *mover) decide(ctx context.Context, image record.Image, m TagMove) (Move
 
 // forward compares with the version that the tag has now, or, where that is not
 // known, with the highest one among the repository's tags.
-func (s *mover) forward(ctx context.Context, repo name.Repository, m TagMove, result MovedTag, now string) (MovedTag, error) {
+func (s *mover) forward(ctx context.Context, repo name.Repository, m Move, result record.MovedTag, now string) (record.MovedTag, error) {
 	whose := "its image is version " + now
 	if now == "" {
 		highest, err := s.highest(ctx, repo, m.Tag)
 		if err != nil {
-			return result, registryError(err, "listing the tags of %q", repo)
+			return result, registry.Wrap(err, "listing the tags of %q", repo)
 		}
 		if now = highest; now == "" && result.From != "" {
 			result.Why = "its image has no version as a label, and no other tag tells one; move it by hand once"
@@ -158,12 +153,12 @@ const maxTags = 100_000
 
 // highest is the highest released version that counts for a tag, "" without one.
 func (s *mover) highest(ctx context.Context, repo name.Repository, tag string) (string, error) {
-	puller, err := s.session.read(ctx)
+	puller, err := s.session.Puller(ctx)
 	if err != nil {
 		return "", err
 	}
 	lister, err := puller.Lister(ctx, repo)
-	if isNotFound(err) {
+	if registry.IsNotFound(err) {
 		return "", nil
 	}
 	if err != nil {
@@ -188,7 +183,7 @@ func (s *mover) highest(ctx context.Context, repo name.Repository, tag string) (
 // versionOf reads the version of an image: of an index by its annotation or that of
 // its first image. It is "" when there is none, or one that is not semantic.
 func (s *mover) versionOf(ctx context.Context, repo name.Repository, digest v1.Hash) (string, error) {
-	descriptor, err := s.session.get(ctx, repo.Digest(digest.String()))
+	descriptor, err := s.session.Get(ctx, repo.Digest(digest.String()))
 	if err != nil {
 		return "", err
 	}
@@ -202,7 +197,7 @@ func (s *mover) versionOf(ctx context.Context, repo name.Repository, digest v1.H
 		if err != nil {
 			return "", err
 		}
-		if version, err := ParseVersion(manifest.Annotations[labelVersion]); err == nil {
+		if version, err := ParseVersion(manifest.Annotations[ocispec.AnnotationVersion]); err == nil {
 			return version, nil
 		}
 		if len(manifest.Manifests) == 0 || !manifest.Manifests[0].MediaType.IsImage() {
@@ -215,11 +210,11 @@ func (s *mover) versionOf(ctx context.Context, repo name.Repository, digest v1.H
 	} else if image, err = descriptor.Image(); err != nil {
 		return "", err
 	}
-	config, err := configOf(image)
+	config, err := registry.ConfigOf(image)
 	if err != nil {
 		return "", err
 	}
-	version, err := ParseVersion(config.Config.Labels[labelVersion])
+	version, err := ParseVersion(config.Config.Labels[ocispec.AnnotationVersion])
 	if err != nil {
 		return "", nil //nolint:nilerr // a version of another kind does not count
 	}

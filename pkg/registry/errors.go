@@ -1,0 +1,94 @@
+package registry
+
+import (
+	"errors"
+	"fmt"
+	"net/http"
+	"net/url"
+	"regexp"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
+)
+
+func IsNotFound(err error) bool {
+	var answer *transport.Error
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
+}
+
+// FromNetwork tells a registry's error from one about what it holds.
+func FromNetwork(err error) bool {
+	var answer *transport.Error
+	var request *url.Error
+	return errors.As(err, &answer) || errors.As(err, &request)
+}
+
+// Wrap sorts what a registry answered. The answer is foreign text.
+func Wrap(err error, format string, args ...any) error {
+	doing := fmt.Sprintf(format, args...)
+	var sorted *record.Error
+	if errors.As(err, &sorted) {
+		return err
+	}
+	var answer *transport.Error
+	if !errors.As(err, &answer) {
+		return record.Unavailable("build/registry-unavailable",
+			"%s: %w; check the address and that the registry is reachable from here", doing, Shown(err))
+	}
+	switch answer.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		host := "HOST"
+		if answer.Request != nil {
+			host = answer.Request.URL.Host
+		}
+		return record.Unavailable("build/registry-denied",
+			"%s: %w; log in first (`docker login %s`) with an account that may do it", doing, Shown(err), host)
+	case http.StatusNotFound:
+		return record.BadInput("build/image-not-found",
+			"%s: %w; check the spelling, some registries also hide what the account may not see", doing, Shown(err))
+	}
+	return record.Unavailable("build/registry-unavailable", "%s: %w", doing, Shown(err))
+}
+
+// queries are the ends of addresses that can let others in: registries sign them.
+var queries = regexp.MustCompile(`(https?://[^\s"'?]+)\?[^\s"']*`)
+
+// maxText bounds what is shown of a registry's message, in bytes.
+const maxText = 500
+
+// message shows an error with a registry's words: on one line, bounded, and without
+// the queries of addresses.
+type message struct{ error }
+
+func (m message) Error() string {
+	return text.Line(queries.ReplaceAllString(m.error.Error(), "$1?…"), maxText)
+}
+
+func (m message) Unwrap() error { return m.error }
+
+// Shown makes an error fit to be shown whose words are those of a registry.
+func Shown(err error) error { return message{err} }
+
+// HasCode reports whether the registry gave one of the error codes.
+func HasCode(err error, codes ...transport.ErrorCode) bool {
+	var answer *transport.Error
+	if !errors.As(err, &answer) {
+		return false
+	}
+	for _, d := range answer.Errors {
+		for _, code := range codes {
+			if d.Code == code {
+				return true
+			}
+		}
+	}
+	return false
+}
+
+// UploadLost reports whether an upload has to begin anew: the registry forgot it, or
+// the bytes did not arrive as they were sent.
+func UploadLost(err error) bool {
+	return HasCode(err, transport.BlobUploadUnknownErrorCode, transport.BlobUploadInvalidErrorCode, transport.DigestInvalidErrorCode, transport.SizeInvalidErrorCode)
+}

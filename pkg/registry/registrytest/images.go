@@ -1,0 +1,122 @@
+package registrytest
+
+import (
+	"archive/tar"
+	"bytes"
+	"compress/gzip"
+	"net/http"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// Complete reads all that an image consists of.
+func Complete(t *testing.T, image record.Image) {
+	t.Helper()
+	layers, err := Pull(t, image).Layers()
+	require.NoError(t, err)
+	for _, l := range layers {
+		body, err := l.Compressed()
+		require.NoError(t, err)
+		want, err := l.Digest()
+		require.NoError(t, err)
+		got, _, err := v1.SHA256(body)
+		require.NoError(t, err)
+		require.Equal(t, want, got)
+	}
+}
+
+// PushPlatforms puts a base image of several platforms there.
+func PushPlatforms(t *testing.T, host string, architectures ...string) string {
+	t.Helper()
+	index := mutate.IndexMediaType(empty.Index, types.OCIImageIndex)
+	for _, architecture := range architectures {
+		image, err := mutate.ConfigFile(EmptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: architecture, RootFS: RootFS(t, EmptyImage(t)), Config: v1.Config{Env: []string{"NODE_VERSION=24.1.0"}}})
+		require.NoError(t, err)
+		index = mutate.AppendManifests(index, mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: &v1.Platform{OS: "linux", Architecture: architecture}}})
+	}
+	ref, err := name.ParseReference(host + "/library/node:many")
+	require.NoError(t, err)
+	require.NoError(t, remote.WriteIndex(ref, index))
+	return ref.String()
+}
+
+// PackFiles makes a .tar.gz; "-> x" is a link, "mode 755" a file with that mode. The
+// order is that of the names.
+func PackFiles(t *testing.T, files map[string]string) string {
+	t.Helper()
+	var out bytes.Buffer
+	zipped := gzip.NewWriter(&out)
+	w := tar.NewWriter(zipped)
+	names := make([]string, 0, len(files))
+	for name := range files {
+		names = append(names, name)
+	}
+	slices.Sort(names)
+	for _, name := range names {
+		h := &tar.Header{Name: name, Mode: 0o644, Typeflag: tar.TypeReg, Size: int64(len(files[name]))}
+		if target, ok := strings.CutPrefix(files[name], "-> "); ok {
+			h.Typeflag, h.Linkname, h.Size = tar.TypeSymlink, target, 0
+		}
+		if mode, ok := strings.CutPrefix(files[name], "mode "); ok {
+			bits, err := strconv.ParseInt(mode, 8, 64)
+			require.NoError(t, err)
+			h.Mode = bits
+		}
+		if files[name] == "device" {
+			h.Typeflag, h.Size = tar.TypeChar, 0
+		}
+		require.NoError(t, w.WriteHeader(h))
+		if h.Size > 0 {
+			_, err := w.Write([]byte(files[name]))
+			require.NoError(t, err)
+		}
+	}
+	require.NoError(t, w.Close())
+	require.NoError(t, zipped.Close())
+	return out.String()
+}
+
+// Traffic notes what a registry is asked for.
+type Traffic struct {
+	mu    sync.Mutex
+	lines []string
+}
+
+// See notes a request.
+func (r *Traffic) See(request *http.Request) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	r.lines = append(r.lines, request.Method+" "+request.URL.RequestURI())
+}
+
+// Reset forgets all.
+func (r *Traffic) Reset() { r.mu.Lock(); r.lines = nil; r.mu.Unlock() }
+
+// With gives the lines that have all the parts.
+func (r *Traffic) With(parts ...string) (found []string) {
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	for _, line := range r.lines {
+		all := true
+		for _, part := range parts {
+			all = all && strings.Contains(line, part)
+		}
+		if all {
+			found = append(found, line)
+		}
+	}
+	return found
+}

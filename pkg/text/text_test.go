@@ -1,0 +1,81 @@
+package text_test
+
+import (
+	"errors"
+	"io/fs"
+	"strconv"
+	"strings"
+	"testing"
+	"unicode/utf8"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/text"
+)
+
+func TestLine(t *testing.T) {
+	for name, c := range map[string]struct {
+		text string
+		want string
+	}{
+		"short":                       {"fine", "fine"},
+		"empty":                       {"", ""},
+		"as long as it may be":        {"0123456789", "0123456789"},
+		"one longer":                  {"0123456789a", "0123456789…"},
+		"several lines":               {"a\r\nb\n", "a  b"},
+		"a command for the runner":    {"\n::set-x", "::set-x"},
+		"what steers a terminal":      {"a\x1b[2Jb", "a [2Jb"},
+		"the direction of writing":    {"a\u202eb", `a\u202eb`},
+		"a character of no width":     {"a\u200bb", `a\u200bb`},
+		"a line break of another age": {"a\u2028b\u0085c", "a b c"},
+		"bytes that are no text":      {"a\xff\xfeb", "a?b"},
+		"characters stay whole":       {"ääääää", "äääää…"},
+		"a border within a character": {"xääääää", "xääää…"},
+		"very long, mostly spaces":    {strings.Repeat("\n", 100) + "end", "…"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, c.want, text.Line(c.text, 10))
+		})
+	}
+}
+
+func TestMiddle(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"short":                 {"fine\n", "fine"},
+		"long":                  {"begin-and-then-the-end", "beg … he-end"},
+		"characters stay whole": {strings.Repeat("ä", 20), "ä … äää"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			require.Equal(t, c.want, text.Middle(c.text, 9))
+		})
+	}
+}
+
+func TestVisible(t *testing.T) {
+	require.Equal(t, `a\nb\x1b\u202e?`, text.Visible("a\nb\x1b\u202e\xff"))
+	require.Equal(t, "Grüße, 日本", text.Visible("Grüße, 日本"))
+}
+
+func TestError(t *testing.T) {
+	err := text.Error(&fs.PathError{Op: "open", Path: strings.Repeat("x\n", 100), Err: fs.ErrNotExist}, 20)
+	require.Equal(t, "open x x x x x x x x…", err.Error())
+	require.True(t, errors.Is(err, fs.ErrNotExist))
+}
+
+func FuzzLine(f *testing.F) {
+	f.Add("a\nb\u202e\xff", 5)
+	f.Add(strings.Repeat("\u2029", 50), 7)
+	f.Fuzz(func(t *testing.T, s string, limit int) {
+		if limit < 1 || limit > 1<<20 {
+			return
+		}
+		for _, got := range []string{text.Line(s, limit), text.Middle(s, limit), text.Cut(text.Visible(s), limit)} {
+			require.True(t, utf8.ValidString(got))
+			require.LessOrEqual(t, len(got), limit+len(" … "))
+			require.NotContains(t, got, "\n")
+			for _, r := range got {
+				require.True(t, strconv.IsPrint(r), "%q", r)
+			}
+		}
+	})
+}
