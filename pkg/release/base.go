@@ -6,6 +6,7 @@ import (
 	"reflect"
 	"slices"
 
+	jsonpatch "github.com/evanphx/json-patch"
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
@@ -125,13 +126,6 @@ func (c *client) base(original helmkube.ResourceList, info *resource.Info) runti
 
 // overlay merges next into object as the API server would merge a patch.
 func overlay(info *resource.Info, object, next *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	versioned := helmkube.AsVersioned(info)
-	_, isCustom := versioned.(runtime.Unstructured)
-	_, isDefinition := versioned.(*apiextensionsv1.CustomResourceDefinition)
-	if isCustom || isDefinition {
-		merged, _ := mergePatch(object.Object, next.Object).(map[string]any)
-		return &unstructured.Unstructured{Object: merged}, nil
-	}
 	before, err := json.Marshal(object)
 	if err != nil {
 		return nil, err
@@ -140,34 +134,20 @@ func overlay(info *resource.Info, object, next *unstructured.Unstructured) (*uns
 	if err != nil {
 		return nil, err
 	}
-	sum, err := strategicpatch.StrategicMergePatch(before, after, versioned)
+	versioned := helmkube.AsVersioned(info)
+	_, isCustom := versioned.(runtime.Unstructured)
+	_, isDefinition := versioned.(*apiextensionsv1.CustomResourceDefinition)
+	var sum []byte
+	if isCustom || isDefinition {
+		sum, err = jsonpatch.MergePatch(before, after)
+	} else {
+		sum, err = strategicpatch.StrategicMergePatch(before, after, versioned)
+	}
 	if err != nil {
 		return nil, fmt.Errorf("merging: %w", err)
 	}
 	merged := &unstructured.Unstructured{}
 	return merged, merged.UnmarshalJSON(sum)
-}
-
-// mergePatch applies a JSON merge patch (RFC 7386).
-func mergePatch(target, patch any) any {
-	fields, ok := patch.(map[string]any)
-	if !ok {
-		return patch
-	}
-	result := map[string]any{}
-	if old, ok := target.(map[string]any); ok {
-		for k, v := range old {
-			result[k] = v
-		}
-	}
-	for k, v := range fields {
-		if v == nil {
-			delete(result, k)
-			continue
-		}
-		result[k] = mergePatch(result[k], v)
-	}
-	return result
 }
 
 // find gives the object of a manifest at info's place, nil for none. A manifest

@@ -9,24 +9,11 @@ import (
 
 	"helm.sh/helm/v3/pkg/chart"
 	helmkube "helm.sh/helm/v3/pkg/kube"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
-
-// definition is a CustomResourceDefinition of a chart.
-type definition struct {
-	name     string // of the object
-	kind     schema.GroupKind
-	versions []string // that are served
-	file     string   // that it stands in
-}
-
-func (d definition) brings(kind schema.GroupVersionKind) bool {
-	return d.kind == kind.GroupKind() && slices.Contains(d.versions, kind.Version)
-}
 
 // Build reads a manifest. Objects of kinds that the chart brings itself cannot be
 // tried before that; they count as created.
@@ -124,27 +111,6 @@ func folderCRDs(c *chart.Chart) []definition {
 			_, d.file, _ = strings.Cut(crd.Filename, "/")
 			all = append(all, d)
 		}
-	}
-	return all
-}
-
-// definitions are those of a YAML stream.
-func definitions(text string) []definition {
-	var all []definition
-	for _, o := range sourced(text) {
-		if o.GetKind() != "CustomResourceDefinition" {
-			continue
-		}
-		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")        // "" is no kind
-		kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind") // "" is no kind
-		versions, _, _ := unstructured.NestedSlice(o.Object, "spec", "versions")   // none are none
-		d := definition{name: o.GetName(), kind: schema.GroupKind{Group: group, Kind: kind}, file: o.source}
-		for _, version := range versions {
-			if name, _ := mapOf(version)["name"].(string); mapOf(version)["served"] == true {
-				d.versions = append(d.versions, name)
-			}
-		}
-		all = append(all, d)
 	}
 	return all
 }

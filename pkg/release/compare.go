@@ -177,11 +177,6 @@ func (c *comparison) list(path string, manifest any, would, live []map[string]an
 	return result
 }
 
-func mapOf(value any) map[string]any {
-	m, _ := value.(map[string]any)
-	return m
-}
-
 func keys(mappings ...map[string]any) []string {
 	all := map[string]bool{}
 	for _, m := range mappings {

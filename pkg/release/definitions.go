@@ -2,13 +2,9 @@ package release
 
 import (
 	"fmt"
-	"reflect"
 	"strings"
 
 	"helm.sh/helm/v3/pkg/chart"
-	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -36,22 +32,4 @@ func (t *trial) outdated(c *chart.Chart) []record.Concern {
 		}
 	}
 	return all
-}
-
-// sameSchemas compares the served versions of two definitions.
-func sameSchemas(a, b *unstructured.Unstructured) bool {
-	schemas := func(object *unstructured.Unstructured) map[string]any {
-		definition := &apiextensionsv1.CustomResourceDefinition{}
-		if runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, definition) != nil {
-			return nil
-		}
-		served := map[string]any{}
-		for _, version := range definition.Spec.Versions {
-			if version.Served {
-				served[version.Name] = version.Schema
-			}
-		}
-		return served
-	}
-	return reflect.DeepEqual(schemas(a), schemas(b))
 }

@@ -1,47 +1,14 @@
 package release
 
 import (
-	"context"
-	"fmt"
+	"reflect"
 	"slices"
 	"strings"
 
+	"github.com/rogpeppe/go-internal/diff"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
-
-	"github.com/stagecrew/stagecrew/pkg/record"
 )
-
-// Diff compares the manifests of two revisions, object by object, as a unified
-// diff; "" when they are equal. From 0 means from nothing. The data of Secrets is
-// withheld, wherever it appears.
-func (r *Release) Diff(ctx context.Context, from, to int) (string, error) {
-	var before, after []*unstructured.Unstructured
-	var secret []string
-	for revision, objects := range map[int]*[]*unstructured.Unstructured{from: &before, to: &after} {
-		if revision == 0 {
-			continue
-		}
-		stored, err := r.record(ctx, revision)
-		if err != nil {
-			return "", err
-		}
-		if *objects, err = documents(stored.Manifest); err != nil {
-			return "", record.Unavailable("release/record", "reading the manifest of revision %d: it is no YAML of Kubernetes objects", revision)
-		}
-		secret = append(secret, secretValues(stored.Manifest)...)
-	}
-	if from == to {
-		return "", nil
-	}
-	var b strings.Builder
-	label := func(name string, revision int) string { return fmt.Sprintf("%s (revision %d)", name, revision) }
-	for _, pair := range pairs(before, after) {
-		name := pair.name()
-		b.WriteString(objectDiff(label(name, from), label(name, to), pair.before, pair.after))
-	}
-	return withhold(b.String(), secret), nil
-}
 
 // pair is one object in two manifests, nil where it is missing.
 type pair struct{ before, after *unstructured.Unstructured }
@@ -82,6 +49,13 @@ func objectDiff(from, to string, before, after *unstructured.Unstructured) strin
 	return unified(from, to, asYAML(b), asYAML(a))
 }
 
+// unified gives a unified diff of two texts, "" when they are equal.
+func unified(from, to, before, after string) string {
+	// The first line is a command that nobody has run.
+	_, text, _ := strings.Cut(string(diff.Diff(from, []byte(before), to, []byte(after))), "\n")
+	return text
+}
+
 func asYAML(object map[string]any) string {
 	if object == nil {
 		return ""
@@ -91,4 +65,50 @@ func asYAML(object map[string]any) string {
 		return ""
 	}
 	return string(out)
+}
+
+const (
+	// hidden stands for what is not shown.
+	hidden = "(withheld)"
+	// hiddenChange stands for what is not shown and differs from before.
+	hiddenChange = "(withheld, changed)"
+)
+
+// withheld gives both sides of a change as they may be shown: without what the
+// API server keeps for itself, and without the data of Secrets. nil is nothing.
+func withheld(before, after *unstructured.Unstructured) (map[string]any, map[string]any) {
+	shown := func(object *unstructured.Unstructured) map[string]any {
+		if object == nil {
+			return nil
+		}
+		object = object.DeepCopy()
+		unstructured.RemoveNestedField(object.Object, "status")
+		for _, field := range []string{"managedFields", "resourceVersion", "generation", "creationTimestamp", "uid", "selfLink"} {
+			unstructured.RemoveNestedField(object.Object, "metadata", field)
+		}
+		// It repeats the object, data and all.
+		unstructured.RemoveNestedField(object.Object, "metadata", "annotations", "kubectl.kubernetes.io/last-applied-configuration")
+		return object.Object
+	}
+	b, a := shown(before), shown(after)
+	if before != nil && isSecret(before) || after != nil && isSecret(after) {
+		for _, at := range []string{"data", "stringData"} {
+			hide(mapOf(b[at]), mapOf(a[at]))
+		}
+	}
+	return b, a
+}
+
+// hide replaces the values of both mappings, so that a changed one shows as changed.
+func hide(before, after map[string]any) {
+	for k, value := range after {
+		old, found := before[k]
+		after[k] = hidden
+		if found && !reflect.DeepEqual(old, value) {
+			after[k] = hiddenChange
+		}
+	}
+	for k := range before {
+		before[k] = hidden
+	}
 }

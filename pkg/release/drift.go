@@ -70,7 +70,7 @@ func (c *client) drift(ctx context.Context, stored *helmrelease.Release) ([]reco
 		if there[i] == nil && hasNumber {
 			there[i], _ = live(info) // what is wrong with it is said below
 		}
-		if found[i], err = c.driftOf(ctx, info, there[i]); err != nil || !hasNumber {
+		if found[i], err = c.driftOf(info, there[i]); err != nil || !hasNumber {
 			return err
 		}
 		found[i], err = c.emptied(found[i], info, there[i], number, wanted)
@@ -89,11 +89,11 @@ func (c *client) drift(ctx context.Context, stored *helmrelease.Release) ([]reco
 	return append(changes, left...), err
 }
 
-func (c *client) driftOf(ctx context.Context, info *resource.Info, found *unstructured.Unstructured) (*record.Change, error) {
+func (c *client) driftOf(info *resource.Info, found *unstructured.Unstructured) (*record.Change, error) {
 	if found != nil && c.untouched(info, found) {
 		return nil, nil
 	}
-	d, err := c.difference(ctx, info, found)
+	d, err := c.difference(info, found)
 	switch {
 	case (apierrors.IsNotFound(err) || err == nil && d.going) && expires(info):
 		return nil, nil // its time is over

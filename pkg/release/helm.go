@@ -20,9 +20,6 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// fieldManager is who the API server notes as the writer of what Helm writes.
-const fieldManager = "stagecrew"
-
 // Helm would take the name of the file that this program is started from.
 func init() { helmkube.ManagedFieldsManager = fieldManager } // Helm offers a variable only
 

@@ -43,39 +43,9 @@ func imageValues(values map[string]any, path string) (repository, digest string)
 	return repository, digest
 }
 
-// runs reports whether a field "image", at any depth, is this image; custom
-// resources have it in other places than pods. A tag before the digest is only
-// for the eye.
-func runs(value any, repository, digest string) bool {
-	switch v := value.(type) {
-	case map[string]any:
-		for k, inner := range v {
-			name, found := strings.CutSuffix(text(inner), "@"+digest)
-			if k == "image" && found && (name == repository || isTagOf(name, repository)) {
-				return true
-			}
-			if runs(inner, repository, digest) {
-				return true
-			}
-		}
-	case []any:
-		for _, inner := range v {
-			if runs(inner, repository, digest) {
-				return true
-			}
-		}
-	}
-	return false
-}
-
-func isTagOf(name, repository string) bool {
-	tag, found := strings.CutPrefix(name, repository+":")
-	return found && !strings.Contains(tag, "/")
-}
-
-func text(value any) string {
-	s, _ := value.(string)
-	return s
+// imagesOf lists the images of a record's objects and hooks, each once.
+func imagesOf(stored *helmrelease.Release) []string {
+	return images(stored.Manifest + "\n" + hooksOf(stored))
 }
 
 // imagePaths are the mappings of a chart's values that look like an image, with the

@@ -1,37 +1,39 @@
 package release
 
 import (
-	"encoding/json"
-	"reflect"
 	"slices"
 	"strings"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/structured-merge-diff/v6/fieldpath"
+	"sigs.k8s.io/structured-merge-diff/v6/value"
 )
 
-// owners are the fields that Helm, kubectl and others wrote, at one place of an
-// object, as the API server keeps them: "f:NAME" is a field, "k:{…}" an item of a
-// list. An empty mapping is a thing that is written as a whole or, when others
-// have something beneath it, only the place.
+// fieldManager is who the API server notes as the writer of what Helm writes.
+const fieldManager = "stagecrew"
+
+// owners are what Helm, kubectl and others wrote at one place of an object, as the
+// API server keeps it, by whom each has written. An empty set is a thing that is
+// written as a whole or, when others have something beneath it, only the place.
 // See https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
-type owners struct{ helm, kubectl, others []map[string]any }
+type owners struct{ helm, kubectl, others []*fieldpath.Set }
 
 // writersOf reads who wrote an object. Writes of the status or the scale are not
 // about what a manifest says.
 func writersOf(entries []metav1.ManagedFieldsEntry) owners {
 	var result owners
 	for _, entry := range entries {
-		tree := map[string]any{}
-		if entry.Subresource != "" || entry.FieldsV1 == nil || json.Unmarshal(entry.FieldsV1.GetRawBytes(), &tree) != nil {
+		set := &fieldpath.Set{}
+		if entry.Subresource != "" || entry.FieldsV1 == nil || set.FromJSON(entry.FieldsV1.GetRawReader()) != nil {
 			continue
 		}
 		switch {
 		case entry.Manager == fieldManager, strings.EqualFold(entry.Manager, "helm"):
-			result.helm = append(result.helm, tree)
+			result.helm = append(result.helm, set)
 		case strings.HasPrefix(entry.Manager, "kubectl"):
-			result.kubectl = append(result.kubectl, tree)
+			result.kubectl = append(result.kubectl, set)
 		default:
-			result.others = append(result.others, tree)
+			result.others = append(result.others, set)
 		}
 	}
 	return result
@@ -42,11 +44,9 @@ func (o owners) any() bool { return len(o.helm)+len(o.kubectl) > 0 }
 
 // whole reports whether what is here is written as one thing.
 func (o owners) whole() bool {
-	for _, trees := range [][]map[string]any{o.helm, o.kubectl, o.others} {
-		for _, tree := range trees {
-			if len(tree) > 0 {
-				return false
-			}
+	for _, sets := range [][]*fieldpath.Set{o.helm, o.kubectl, o.others} {
+		if slices.ContainsFunc(sets, func(set *fieldpath.Set) bool { return !set.Empty() }) {
+			return false
 		}
 	}
 	return o.any()
@@ -57,34 +57,49 @@ func (o owners) helmOnly() owners {
 	return owners{helm: o.helm, others: slices.Concat(o.kubectl, o.others)}
 }
 
+// field is who wrote a field of what is here.
 func (o owners) field(name string) owners {
-	return o.down(func(tree map[string]any) any { return tree["f:"+name] })
+	element := fieldpath.PathElement{FieldName: &name}
+	return o.down(func(set *fieldpath.Set) *fieldpath.Set { return beneath(set, element) })
 }
 
+// item is who wrote an item of the list that is here.
 func (o owners) item(item map[string]any) owners {
-	return o.down(func(tree map[string]any) any {
-		for key, beneath := range tree {
-			identity := map[string]any{}
-			text, found := strings.CutPrefix(key, "k:")
-			if found && json.Unmarshal([]byte(text), &identity) == nil && holds(item, identity) {
-				return beneath
+	return o.down(func(set *fieldpath.Set) (found *fieldpath.Set) {
+		// The library's All cannot be left early.
+		look := func(element fieldpath.PathElement) {
+			if found == nil && element.Key != nil && identifies(*element.Key, item) {
+				found = beneath(set, element)
 			}
 		}
-		return nil
+		set.Children.Iterate(look)
+		set.Members.Iterate(look)
+		return found
 	})
 }
 
-func (o owners) down(step func(map[string]any) any) owners {
+// beneath is what a set has at an element, nil for nothing.
+func beneath(set *fieldpath.Set, element fieldpath.PathElement) *fieldpath.Set {
+	if child, found := set.Children.Get(element); found {
+		return child
+	}
+	if set.Members.Has(element) {
+		return &fieldpath.Set{}
+	}
+	return nil
+}
+
+func (o owners) down(step func(*fieldpath.Set) *fieldpath.Set) owners {
 	whole := o.whole()
-	walk := func(trees []map[string]any) []map[string]any {
-		var result []map[string]any
-		for _, tree := range trees {
-			if len(tree) == 0 {
+	walk := func(sets []*fieldpath.Set) []*fieldpath.Set {
+		var result []*fieldpath.Set
+		for _, set := range sets {
+			if set.Empty() {
 				if whole {
-					result = append(result, tree)
+					result = append(result, set)
 				}
-			} else if beneath, ok := step(tree).(map[string]any); ok {
-				result = append(result, beneath)
+			} else if next := step(set); next != nil {
+				result = append(result, next)
 			}
 		}
 		return result
@@ -92,14 +107,10 @@ func (o owners) down(step func(map[string]any) any) owners {
 	return owners{helm: walk(o.helm), kubectl: walk(o.kubectl), others: walk(o.others)}
 }
 
-// holds reports whether an item has the identity; JSON's numbers have two types here.
-func holds(item, identity map[string]any) bool {
-	for k, want := range identity {
-		got := item[k]
-		if number, ok := got.(int64); ok {
-			got = float64(number)
-		}
-		if !reflect.DeepEqual(got, want) {
+// identifies reports whether an item has the fields of a key.
+func identifies(key value.FieldList, item map[string]any) bool {
+	for _, field := range key {
+		if !value.Equals(field.Value, value.NewValueInterface(item[field.Name])) {
 			return false
 		}
 	}

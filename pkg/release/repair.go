@@ -7,13 +7,15 @@ import (
 	"slices"
 	"strings"
 	"sync"
+	"time"
 
 	helmkube "helm.sh/helm/v3/pkg/kube"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/cli-runtime/pkg/resource"
+	"k8s.io/client-go/util/retry"
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -22,12 +24,19 @@ import (
 const (
 	// atOnce bounds the objects that are looked at side by side.
 	atOnce = 8
-	// attempts is how often an object is compared when somebody else writes it
-	// at the same time.
-	attempts = 4
 	// comparer is whom a dry run of a server-side apply is said to come from.
 	comparer = "stagecrew-compare"
 )
+
+// again is how often an object is compared when somebody else writes it at the same
+// time.
+var again = wait.Backoff{Steps: 4, Duration: 10 * time.Millisecond, Factor: 2, Jitter: 0.1}
+
+// afterConflict does work again when somebody else wrote the object meanwhile. The
+// library would take a panic of the work for a conflict.
+func afterConflict(work func() error) error {
+	return retry.RetryOnConflict(again, func() error { return record.Guard(work) })
+}
 
 // difference is how one live object differs from its manifest.
 type difference struct {
@@ -44,14 +53,14 @@ type difference struct {
 // difference compares the live object with what the API server would make of
 // the manifest's, by a dry run of replacing it. found is the object as it was
 // read, nil to read it.
-func (c *client) difference(ctx context.Context, wanted *resource.Info, found *unstructured.Unstructured) (difference, error) {
-	for attempt := 1; ; attempt++ {
-		result, err := differenceOnce(wanted, found)
-		if !apierrors.IsConflict(err) || attempt == attempts || ctx.Err() != nil {
-			return result, err
-		}
+func (c *client) difference(wanted *resource.Info, found *unstructured.Unstructured) (difference, error) {
+	var result difference
+	err := afterConflict(func() (err error) {
+		result, err = differenceOnce(wanted, found)
 		found = nil
-	}
+		return err
+	})
+	return result, err
 }
 
 func differenceOnce(wanted *resource.Info, found *unstructured.Unstructured) (difference, error) {
@@ -172,42 +181,51 @@ func (c *client) repair(ctx context.Context) ([]string, error) {
 	wanted := c.work.wanted.Filter(c.work.updated.Contains)
 	lines := make([]string, len(wanted))
 	err := each(ctx, wanted, func(i int, info *resource.Info) error {
-		line, err := c.repairOne(ctx, info)
+		line, err := c.repairOne(info)
 		lines[i] = line
 		return err
 	})
 	return slices.DeleteFunc(lines, func(line string) bool { return line == "" }), err
 }
 
-func (c *client) repairOne(ctx context.Context, info *resource.Info) (string, error) {
-	for attempt := 1; ; attempt++ {
-		d, err := c.difference(ctx, info, nil)
-		if apierrors.IsNotFound(err) {
-			return "", nil // somebody removed it meanwhile: the rollout's matter
-		}
+func (c *client) repairOne(info *resource.Info) (line string, err error) {
+	doing := ""
+	err = afterConflict(func() error {
+		doing = fmt.Sprintf("comparing %s with its manifest", named(info))
+		d, err := differenceOnce(info, nil)
 		if err != nil {
-			return "", fmt.Errorf("comparing %s with its manifest: %w", named(info), apierror.WithoutServerMessage(info.Mapping.GroupVersionKind.Kind, err))
+			return ignoreMissing(err) // somebody removed it meanwhile: the rollout's matter
 		}
-		what := named(info) + ": " + strings.Join(d.paths, ", ")
-		switch {
-		case d.going && expires(info):
-			return "", nil
-		case d.going:
-			return named(info) + " is being deleted: " + whatGoes(info), nil
-		case len(d.paths) == 0:
-			c.approve(info, d.live)
-			return "", nil
-		case d.fixed || holdsData(info.Mapping.GroupVersionKind.Kind) || !c.owns(d.live):
-			return what + ": not as in the manifest, and left so: it cannot be changed in place", nil
+		isMendable := false
+		if line, isMendable = c.finding(info, d); !isMendable {
+			return nil
 		}
+		doing = "repairing " + named(info)
 		_, err = helper(info).Replace(info.Namespace, info.Name, false, d.repaired)
-		if err == nil {
-			return what + ": made as in the manifest again", nil
-		}
-		if !apierrors.IsConflict(err) || attempt == attempts {
-			return "", fmt.Errorf("repairing %s: %w", named(info), apierror.WithoutServerMessage(info.Mapping.GroupVersionKind.Kind, err))
-		}
+		return err
+	})
+	if err != nil {
+		return "", fmt.Errorf("%s: %w", doing, apierror.WithoutServerMessage(info.Mapping.GroupVersionKind.Kind, err))
 	}
+	return line, nil
+}
+
+// finding says in one line what a difference is and comes to, "" for nothing, and
+// whether the object is to be made as in the manifest again.
+func (c *client) finding(info *resource.Info, d difference) (line string, isMendable bool) {
+	what := named(info) + ": " + strings.Join(d.paths, ", ")
+	switch {
+	case d.going && expires(info):
+		return "", false
+	case d.going:
+		return named(info) + " is being deleted: " + whatGoes(info), false
+	case len(d.paths) == 0:
+		c.approve(info, d.live)
+		return "", false
+	case d.fixed || holdsData(info.Mapping.GroupVersionKind.Kind) || !c.owns(d.live):
+		return what + ": not as in the manifest, and left so: it cannot be changed in place", false
+	}
+	return what + ": made as in the manifest again", true
 }
 
 // whatGoes says what the end of an object means.

@@ -14,10 +14,28 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/stagecrew/stagecrew/pkg/redact"
 )
+
+// Secrets gives the decoded values of the Secrets in a revision's manifest and
+// hooks, longest first: what must not be seen in logs and messages.
+func (r *Release) Secrets(ctx context.Context, revision int) ([]string, error) {
+	record, err := r.record(ctx, revision)
+	if err != nil {
+		return nil, err
+	}
+	return secretValues(record.Manifest, hooksOf(record)), nil
+}
+
+// hooksOf is the manifest of a record's hooks.
+func hooksOf(record *helmrelease.Release) string {
+	var b strings.Builder
+	for _, hook := range record.Hooks {
+		b.WriteString("---\n" + strings.TrimSuffix(hook.Manifest, "\n") + "\n")
+	}
+	return b.String()
+}
 
 // learnTime bounds the reading of the Secrets that a release uses.
 const learnTime = 3 * time.Second
@@ -112,34 +130,6 @@ func over(below, above map[string]any) map[string]any {
 		merged[key] = value
 	}
 	return merged
-}
-
-// environments are the secret values that stand in the environments of rendered
-// containers as they are.
-func environments(manifests ...string) (found []string) {
-	var walk func(node any)
-	walk = func(node any) {
-		switch node := node.(type) {
-		case map[string]any:
-			if env, ok := node["env"].([]any); ok {
-				found = append(found, redact.Values(map[string]any{"env": env})...)
-			}
-			for _, value := range node {
-				walk(value)
-			}
-		case []any:
-			for _, value := range node {
-				walk(value)
-			}
-		}
-	}
-	for _, manifest := range manifests {
-		objects, _ := documents(manifest) // what cannot be read was never applied
-		for _, object := range objects {
-			walk(object.Object)
-		}
-	}
-	return found
 }
 
 // suspect tells values that are secret by the name of their setting only: some are
@@ -256,55 +246,6 @@ func used(record *helmrelease.Release) []secretKey {
 	return slices.SortedFunc(maps.Keys(found), func(a, b secretKey) int {
 		return strings.Compare(a.namespace+"/"+a.name, b.namespace+"/"+b.name)
 	})
-}
-
-// hasContainers reports whether an object has containers in it, whatever its kind.
-func hasContainers(node any) bool {
-	switch node := node.(type) {
-	case map[string]any:
-		if _, found := node["containers"].([]any); found {
-			return true
-		}
-		for _, value := range node {
-			if hasContainers(value) {
-				return true
-			}
-		}
-	case []any:
-		return slices.ContainsFunc(node, hasContainers)
-	}
-	return false
-}
-
-// names are the Secrets that an object names.
-func names(object *unstructured.Unstructured) (found []string) {
-	add := func(value any) {
-		if name, ok := value.(string); ok && name != "" {
-			found = append(found, name)
-		}
-	}
-	var walk func(key string, node any)
-	walk = func(key string, node any) {
-		switch node := node.(type) {
-		case map[string]any:
-			switch lower := strings.ToLower(key); {
-			case strings.HasSuffix(lower, "secretref"), strings.HasSuffix(lower, "secretkeyref"), lower == "secret", lower == "imagepullsecrets":
-				add(node["name"])
-			}
-			for next, value := range node {
-				if next == "secretName" {
-					add(value)
-				}
-				walk(next, value)
-			}
-		case []any:
-			for _, value := range node {
-				walk(key, value)
-			}
-		}
-	}
-	walk("", object.Object)
-	return found
 }
 
 // recent is how many of the newest records tell their secrets: the live one, the

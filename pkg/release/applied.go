@@ -1,0 +1,45 @@
+package release
+
+import (
+	"fmt"
+
+	helmrelease "helm.sh/helm/v3/pkg/release"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// applied lists what in a revision's manifest is worth watching.
+func (r *Release) applied(stored *helmrelease.Release) (record.Applied, error) {
+	objects, err := documents(stored.Manifest)
+	if err != nil {
+		return record.Applied{Revision: r.revision(stored)}, fmt.Errorf("reading the manifest of revision %d: %w", stored.Version, err)
+	}
+	result := describe(objects, r.before(stored), stored.Namespace)
+	result.Revision = r.revision(stored)
+	result.Later = later(stored, objects, result.Revision.Image)
+	return result, nil
+}
+
+// before are the objects of the last revision before this one that Helm could apply.
+func (r *Release) before(stored *helmrelease.Release) []*unstructured.Unstructured {
+	if r.helm == nil {
+		return nil
+	}
+	records, err := r.helm.config.Releases.History(r.Name)
+	if err != nil {
+		return nil // then the Services are judged by themselves
+	}
+	var last *helmrelease.Release
+	for _, other := range records {
+		done := other.Info.Status == helmrelease.StatusSuperseded || other.Info.Status == helmrelease.StatusDeployed
+		if done && other.Version < stored.Version && (last == nil || other.Version > last.Version) {
+			last = other
+		}
+	}
+	if last == nil {
+		return nil
+	}
+	objects, _ := documents(last.Manifest) // Helm has applied it
+	return objects
+}

@@ -1,0 +1,101 @@
+package release
+
+import (
+	"fmt"
+	"regexp"
+
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// contradictions are what in a manifest the API server would take one object at a
+// time and that yet cannot work. namespace is that of objects that name none.
+func contradictions(manifest, namespace string) []string {
+	objects := sourced(manifest)
+	return append(twice(objects, namespace), shared(objects)...)
+}
+
+// sourcedObject is an object with the template that made it.
+type sourcedObject struct {
+	*unstructured.Unstructured
+	source string
+}
+
+func (o sourcedObject) name() string { return o.GetKind() + "/" + o.GetName() }
+
+var source = regexp.MustCompile(`(?m)^# Source: (.+)$`)
+
+func sourced(manifest string) []sourcedObject {
+	var all []sourcedObject
+	for _, text := range split(manifest) {
+		from := "the chart"
+		if parts := source.FindStringSubmatch(text); parts != nil {
+			from = parts[1]
+		}
+		objects, _ := documents(text) // Helm will say it
+		for _, object := range objects {
+			all = append(all, sourcedObject{object, from})
+		}
+	}
+	return all
+}
+
+// twice finds objects that are there more than once. Helm's upgrade takes the
+// last one, its install fails half-way (https://github.com/helm/helm/issues/2947).
+func twice(objects []sourcedObject, namespace string) []string {
+	first := map[string]sourcedObject{}
+	var problems []string
+	for _, o := range objects {
+		at := o.GetNamespace()
+		if at == "" {
+			at = namespace
+		}
+		identity := o.GroupVersionKind().GroupKind().String() + "/" + at + "/" + o.GetName()
+		if before, found := first[identity]; found {
+			problems = append(problems, fmt.Sprintf("%s is in it twice, from %s and %s", o.name(), before.source, o.source))
+			continue
+		}
+		first[identity] = o
+	}
+	return problems
+}
+
+// shared finds numbers and addresses that two Services claim: each for itself
+// they could be had.
+func shared(objects []sourcedObject) []string {
+	taken := map[string]sourcedObject{}
+	var problems []string
+	for _, o := range objects {
+		if o.GetAPIVersion() != "v1" || o.GetKind() != "Service" {
+			continue
+		}
+		for _, claim := range claims(o.Object) {
+			before, found := taken[claim]
+			if found && before.Unstructured != o.Unstructured {
+				problems = append(problems, fmt.Sprintf("%s (%s) and %s (%s) both want the %s", before.name(), before.source, o.name(), o.source, claim))
+			}
+			taken[claim] = o
+		}
+	}
+	return problems
+}
+
+// claims are what only one Service of the cluster can have.
+func claims(service map[string]any) []string {
+	spec := mapOf(service["spec"])
+	var all []string
+	numbers := []any{spec["healthCheckNodePort"]}
+	ports, _ := spec["ports"].([]any)
+	for _, port := range ports {
+		numbers = append(numbers, mapOf(port)["nodePort"])
+	}
+	for _, number := range numbers {
+		if n := fmt.Sprint(number); number != nil && n != "0" {
+			all = append(all, "nodePort "+n)
+		}
+	}
+	if address, _ := spec["clusterIP"].(string); address != "" && address != corev1.ClusterIPNone {
+		all = append(all, "clusterIP "+address)
+	}
+	return all
+}

@@ -1,0 +1,60 @@
+package release
+
+import (
+	"encoding/base64"
+	"fmt"
+	"maps"
+	"slices"
+	"strings"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/stagecrew/stagecrew/pkg/redact"
+)
+
+// secretValues reads the values of all Secrets. A manifest that cannot be read
+// was never applied.
+func secretValues(manifests ...string) []string {
+	seen := map[string]bool{}
+	for _, manifest := range manifests {
+		objects, _ := documents(manifest) // see above
+		for _, object := range objects {
+			if !isSecret(object) {
+				continue
+			}
+			for name, value := range mapOf(object.Object["stringData"]) {
+				if text := fmt.Sprint(value); !redact.IsOpen(name, text) {
+					seen[text] = true
+				}
+			}
+			for name, value := range mapOf(object.Object["data"]) {
+				encoded := strings.TrimSpace(fmt.Sprint(value))
+				plain, err := base64.StdEncoding.DecodeString(encoded)
+				if err == nil && redact.IsOpen(name, string(plain)) {
+					continue
+				}
+				seen[encoded] = true
+				if err == nil {
+					seen[string(plain)] = true
+				}
+			}
+		}
+	}
+	values := slices.Collect(maps.Keys(seen))
+	slices.SortFunc(values, func(a, b string) int {
+		if len(a) != len(b) {
+			return len(b) - len(a)
+		}
+		return strings.Compare(a, b)
+	})
+	return values
+}
+
+// withhold takes the values out of a text.
+func withhold(text string, values []string) string {
+	return redact.Of(values...).Text(text)
+}
+
+func isSecret(object *unstructured.Unstructured) bool {
+	return object.GetKind() == "Secret" && object.GetAPIVersion() == "v1"
+}
