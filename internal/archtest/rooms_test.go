@@ -94,6 +94,29 @@ func TestEachHeavyLibraryIsReachedThroughItsRoomOnly(t *testing.T) {
 	}
 }
 
+// A move to another Helm is to touch one package.
+func TestHelmIsImportedByOnePackage(t *testing.T) {
+	for from, direct := range packages(t) {
+		if !strings.HasPrefix(from, module) || strings.HasPrefix(from, module+"test/") || from == module+"pkg/release" {
+			continue
+		}
+		for _, next := range direct {
+			require.False(t, strings.HasPrefix(next, "helm.sh/"), "%s imports %s", from, next)
+		}
+	}
+}
+
+// What is said about objects is computed from objects alone.
+func TestObjectsAreComparedWithoutACluster(t *testing.T) {
+	imports := packages(t)
+	for _, name := range []string{"pkg/release/internal/manifest", "pkg/release/internal/objectdiff", "pkg/apierror"} {
+		require.Contains(t, imports, module+name)
+		for _, library := range []string{"helm.sh/", "k8s.io/client-go", "k8s.io/cli-runtime"} {
+			require.Empty(t, path(imports, module+name, library, nil, map[string]bool{}), "it is to be pure")
+		}
+	}
+}
+
 func TestPlainPackagesDependOnLittleButTheStandardLibrary(t *testing.T) {
 	imports := packages(t)
 	for name, allowed := range map[string][]string{

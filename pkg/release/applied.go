@@ -7,15 +7,16 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 // applied lists what in a revision's manifest is worth watching.
 func (r *Release) applied(stored *helmrelease.Release) (record.Applied, error) {
-	objects, err := documents(stored.Manifest)
+	objects, err := manifest.Objects(stored.Manifest)
 	if err != nil {
 		return record.Applied{Revision: r.revision(stored)}, fmt.Errorf("reading the manifest of revision %d: %w", stored.Version, err)
 	}
-	result := describe(objects, r.before(stored), stored.Namespace)
+	result := manifest.Describe(objects, r.before(stored), stored.Namespace)
 	result.Revision = r.revision(stored)
 	result.Later = later(stored, objects, result.Revision.Image)
 	return result, nil
@@ -40,6 +41,6 @@ func (r *Release) before(stored *helmrelease.Release) []*unstructured.Unstructur
 	if last == nil {
 		return nil
 	}
-	objects, _ := documents(last.Manifest) // Helm has applied it
+	objects, _ := manifest.Objects(last.Manifest) // Helm has applied it
 	return objects
 }

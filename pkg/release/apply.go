@@ -10,6 +10,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 // Apply installs or upgrades the release with the image. It returns when the API
@@ -222,7 +223,7 @@ func (r *Release) failed(doing string, last int, err error) (record.Applied, err
 		rejected.Cause = r.hookCause(hook, stored, err)
 	} else if stopped := r.helm.client.whyStopped(); stopped != nil {
 		rejected.Cause = *stopped
-		rejected.Cause.Message = withhold(stopped.Message, secretValues(stored.Manifest, hooksOf(stored)))
+		rejected.Cause.Message = manifest.Withhold(stopped.Message, manifest.SecretValues(stored.Manifest, hooksOf(stored)))
 	}
 	if stored.Info.Status.IsPending() {
 		stored.SetStatus(helmrelease.StatusFailed, apierror.Message(err))

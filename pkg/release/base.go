@@ -16,6 +16,7 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 // earlier is a revision whose objects may be in the cluster, complete or in part.
@@ -45,7 +46,7 @@ func (c *client) revisions(choose func([]*helmrelease.Release) []*helmrelease.Re
 	slices.SortFunc(records, func(a, b *helmrelease.Release) int { return a.Version - b.Version })
 	var result []earlier
 	for _, stored := range choose(records) {
-		objects, err := documents(stored.Manifest)
+		objects, err := manifest.Objects(stored.Manifest)
 		if err != nil {
 			c.log.Warn("reading the manifest of an earlier revision; what it left is not looked for", "revision", stored.Version)
 			continue

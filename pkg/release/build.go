@@ -10,13 +10,15 @@ import (
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 // Build reads a manifest, see [helmkube.Client.Build]. What Helm does not want to
 // be validated comes from its records: there, objects of kinds that the cluster
 // does not have any more are left out, because they went with their kind.
-func (c *client) Build(manifest io.Reader, validate bool) (helmkube.ResourceList, error) {
-	text, err := io.ReadAll(manifest)
+func (c *client) Build(stream io.Reader, validate bool) (helmkube.ResourceList, error) {
+	text, err := io.ReadAll(stream)
 	if err != nil {
 		return nil, err
 	}
@@ -25,8 +27,8 @@ func (c *client) Build(manifest io.Reader, validate bool) (helmkube.ResourceList
 		return infos, err
 	}
 	var known []string
-	for _, document := range split(string(text)) {
-		objects, err := documents(document)
+	for _, document := range manifest.Split(string(text)) {
+		objects, err := manifest.Objects(document)
 		if err != nil {
 			return nil, err
 		}

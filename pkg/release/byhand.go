@@ -10,6 +10,8 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/redact"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
 
 // differences gives fields with their values on both sides.
@@ -17,8 +19,8 @@ func differences(paths []string, found, should *unstructured.Unstructured) []rec
 	all := make([]record.Difference, len(paths))
 	for i, path := range paths {
 		all[i] = record.Difference{Field: path}
-		if !isSecret(found) && !isSecretPath(path) {
-			all[i].Live, all[i].Manifest = single(path, at(found.Object, path)), single(path, at(should.Object, path))
+		if !manifest.IsSecret(found) && !isSecretPath(path) {
+			all[i].Live, all[i].Manifest = single(path, objectdiff.At(found.Object, path)), single(path, objectdiff.At(should.Object, path))
 		}
 	}
 	return all
@@ -27,7 +29,7 @@ func differences(paths []string, found, should *unstructured.Unstructured) []rec
 // isSecretPath reports whether a name in a path says that its value is a credential:
 // "spec.template.spec.containers[app].env[DB_PASSWORD].value".
 func isSecretPath(path string) bool {
-	for _, step := range steps.FindAllStringSubmatch(path, -1) {
+	for _, step := range objectdiff.Steps.FindAllStringSubmatch(path, -1) {
 		if redact.NameIsSecret(step[1]) || redact.NameIsSecret(step[2]) {
 			return true
 		}
@@ -49,7 +51,7 @@ func single(path string, value any) string {
 			return "…"
 		}
 	}
-	return short(value)
+	return objectdiff.Short(value)
 }
 
 // listed is a list for a message, by the names of its items where they have any.

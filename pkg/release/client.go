@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
 
 // client is Helm's client, which starts from what earlier revisions may have left
@@ -159,7 +160,7 @@ func (c *client) hookWords() string {
 
 // helper sends requests about one object.
 func helper(info *resource.Info) *resource.Helper {
-	return resource.NewHelper(info.Client, info.Mapping).WithFieldManager(fieldManager)
+	return resource.NewHelper(info.Client, info.Mapping).WithFieldManager(objectdiff.FieldManager)
 }
 
 // live reads an object as it is in the cluster.

@@ -13,12 +13,14 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
 
 // Build reads a manifest. Objects of kinds that the chart brings itself cannot be
 // tried before that; they count as created.
-func (t *trial) Build(manifest io.Reader, validate bool) (helmkube.ResourceList, error) {
-	text, err := io.ReadAll(manifest)
+func (t *trial) Build(stream io.Reader, validate bool) (helmkube.ResourceList, error) {
+	text, err := io.ReadAll(stream)
 	if err != nil {
 		return nil, err
 	}
@@ -42,11 +44,11 @@ func (t *trial) Build(manifest io.Reader, validate bool) (helmkube.ResourceList,
 func (t *trial) buildKnown(text string) (helmkube.ResourceList, error) {
 	var known []string
 	var untried []record.Change
-	for _, document := range split(text) {
-		objects, err := documents(document)
+	for _, document := range manifest.Split(text) {
+		objects, err := manifest.Objects(document)
 		if err == nil && len(objects) == 1 && t.isComing(objects[0].GroupVersionKind()) {
 			untried = append(untried, record.Change{
-				Object: objects[0].GetKind() + "/" + objects[0].GetName(), Action: record.ActionCreate, Diff: objectDiff("live", "planned", nil, objects[0]),
+				Object: objects[0].GetKind() + "/" + objects[0].GetName(), Action: record.ActionCreate, Diff: objectdiff.Unified("live", "planned", nil, objects[0]),
 			})
 			continue
 		}
@@ -62,8 +64,8 @@ func (t *trial) buildKnown(text string) (helmkube.ResourceList, error) {
 // isComing reports whether the chart's folder crds will bring the kind: Helm
 // makes what is there with the first install only, and never changes what exists.
 func (t *trial) isComing(kind schema.GroupVersionKind) bool {
-	return t.first && slices.ContainsFunc(t.crds, func(d definition) bool {
-		return d.brings(kind) && !slices.Contains(t.existing, d.name)
+	return t.first && slices.ContainsFunc(t.crds, func(d manifest.CRD) bool {
+		return d.Serves(kind) && !slices.Contains(t.existing, d.Name)
 	})
 }
 
@@ -71,7 +73,7 @@ func (t *trial) isComing(kind schema.GroupVersionKind) bool {
 // are applied; nil when it will.
 func (t *trial) unknown(text string, err error) error {
 	var problems []string
-	templates := definitions(text)
+	templates := manifest.CRDs(text)
 	for _, kind := range apierror.MissingKinds(err) {
 		if t.isComing(kind) {
 			continue
@@ -85,30 +87,30 @@ func (t *trial) unknown(text string, err error) error {
 }
 
 // whence is what to do about a kind that the cluster does not have.
-func (t *trial) whence(kind schema.GroupVersionKind, templates []definition) string {
-	same := func(d definition) bool { return d.kind == kind.GroupKind() }
+func (t *trial) whence(kind schema.GroupVersionKind, templates []manifest.CRD) string {
+	same := func(d manifest.CRD) bool { return d.Kind == kind.GroupKind() }
 	if i := slices.IndexFunc(templates, same); i >= 0 {
 		return fmt.Sprintf("its CustomResourceDefinition/%s is in this very chart, in %s, and Helm asks for the kinds of all objects before it makes the first: move it to the chart's folder crds, or into a release of its own that is deployed before",
-			templates[i].name, templates[i].file)
+			templates[i].Name, templates[i].File)
 	}
 	i := slices.IndexFunc(t.crds, same)
 	switch {
 	case i < 0:
 		return "install the CustomResourceDefinition first, or leave the object out"
-	case !t.crds[i].brings(kind):
-		return fmt.Sprintf("%s of the chart does not serve this version either", t.crds[i].file)
+	case !t.crds[i].Serves(kind):
+		return fmt.Sprintf("%s of the chart does not serve this version either", t.crds[i].File)
 	}
 	return fmt.Sprintf("the chart has it in %s, but Helm makes what is in crds with the first install only and never updates it: apply it first (kubectl apply --server-side -f %s)",
-		t.crds[i].file, t.crds[i].file)
+		t.crds[i].File, t.crds[i].File)
 }
 
 // folderCRDs are the definitions in a chart's folder crds, and in those of its
 // dependencies.
-func folderCRDs(c *chart.Chart) []definition {
-	var all []definition
+func folderCRDs(c *chart.Chart) []manifest.CRD {
+	var all []manifest.CRD
 	for _, crd := range c.CRDObjects() {
-		for _, d := range definitions(string(crd.File.Data)) {
-			_, d.file, _ = strings.Cut(crd.Filename, "/")
+		for _, d := range manifest.CRDs(string(crd.File.Data)) {
+			_, d.File, _ = strings.Cut(crd.Filename, "/")
 			all = append(all, d)
 		}
 	}

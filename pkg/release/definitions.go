@@ -7,6 +7,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 // outdated are the definitions of a chart's folder crds that the cluster has in
@@ -15,14 +16,14 @@ import (
 func (t *trial) outdated(c *chart.Chart) []record.Concern {
 	var all []record.Concern
 	for _, crd := range c.CRDObjects() {
-		objects, _ := documents(string(crd.File.Data)) // Helm will say it
+		objects, _ := manifest.Objects(string(crd.File.Data)) // Helm will say it
 		for _, object := range objects {
 			info, err := t.place(object)
 			if err != nil || object.GetKind() != "CustomResourceDefinition" {
 				continue
 			}
 			found, err := live(info) // who may not read it cannot tell
-			if err != nil || sameSchemas(object, found) {
+			if err != nil || manifest.SameSchemas(object, found) {
 				continue
 			}
 			_, file, _ := strings.Cut(crd.Filename, "/")

@@ -2,7 +2,6 @@ package release
 
 import (
 	"fmt"
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -44,42 +43,6 @@ spec: {ports: [{port: {{ if contains "one" .Values.image.repository }}1{{ else }
 	secrets, err := r.Secrets(t.Context(), 1)
 	require.NoError(t, err)
 	require.Equal(t, []string{"registry.test/one"}, secrets)
-}
-
-func TestSecretsAreDecodedAndLongestFirst(t *testing.T) {
-	values := secretValues(`apiVersion: v1
-kind: List
-items:
-- {apiVersion: v1, kind: Secret, data: {a: aHVudGVyMg==, b: c2hvcnQ=, c: "not base64 at all"}}
-- {apiVersion: v1, kind: ConfigMap, data: {a: plain text}}
-`, "apiVersion: v1\nkind: Secret\nstringData: {d: \"hunter2 and more\", n: 1234567}\n", ": no yaml")
-	require.Equal(t, []string{"not base64 at all", "hunter2 and more", "aHVudGVyMg==", "c2hvcnQ=", "1234567", "hunter2", "short"}, values)
-}
-
-func TestUnifiedDiffs(t *testing.T) {
-	number := func(from, to int) string {
-		var b strings.Builder
-		for i := from; i <= to; i++ {
-			fmt.Fprintf(&b, "%d\n", i)
-		}
-		return b.String()
-	}
-	for name, c := range map[string]struct{ before, after, want string }{
-		"equal":        {"a\n", "a\n", ""},
-		"from nothing": {"", "a\nb\n", "--- x\n+++ y\n@@ -0,0 +1,2 @@\n+a\n+b\n"},
-		"to nothing":   {"a\n", "", "--- x\n+++ y\n@@ -1,1 +0,0 @@\n-a\n"},
-		"in the middle": {
-			number(1, 20), strings.Replace(number(1, 20), "10\n", "ten\n", 1),
-			"--- x\n+++ y\n@@ -7,7 +7,7 @@\n 7\n 8\n 9\n-10\n+ten\n 11\n 12\n 13\n",
-		},
-		"two places that are far apart": {
-			number(1, 20), strings.Replace(strings.Replace(number(1, 20), "2\n", "", 1), "19\n", "", 1),
-			"--- x\n+++ y\n@@ -1,5 +1,4 @@\n 1\n-2\n 3\n 4\n 5\n@@ -16,5 +15,4 @@\n 16\n 17\n 18\n-19\n 20\n",
-		},
-		"moved lines": {"a\nb\nc\n", "c\na\nb\n", "--- x\n+++ y\n@@ -1,3 +1,3 @@\n+c\n a\n b\n-c\n"},
-	} {
-		t.Run(name, func(t *testing.T) { require.Equal(t, c.want, unified("x", "y", c.before, c.after)) })
-	}
 }
 
 func TestOldRecordsGoButNoneThatARollbackMayNeed(t *testing.T) {

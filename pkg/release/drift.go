@@ -15,6 +15,8 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
 
 // Drift says how the live objects differ from the manifest of a revision, as the
@@ -37,12 +39,12 @@ func (r *Release) Drift(ctx context.Context, revision int) ([]record.Change, err
 	if err != nil {
 		return nil, classify(fmt.Sprintf("comparing the live objects with revision %d", revision), err)
 	}
-	secret := secretValues(stored.Manifest)
+	secret := manifest.SecretValues(stored.Manifest)
 	for i := range changes {
-		changes[i].Diff = withhold(changes[i].Diff, secret)
+		changes[i].Diff = manifest.Withhold(changes[i].Diff, secret)
 		for j := range changes[i].Differences {
 			d := &changes[i].Differences[j]
-			d.Live, d.Manifest = withhold(d.Live, secret), withhold(d.Manifest, secret)
+			d.Live, d.Manifest = manifest.Withhold(d.Live, secret), manifest.Withhold(d.Manifest, secret)
 		}
 	}
 	return changes, nil
@@ -99,7 +101,7 @@ func (c *client) driftOf(info *resource.Info, found *unstructured.Unstructured) 
 		return nil, nil // its time is over
 	case apierrors.IsNotFound(err):
 		object, err := content(info.Object)
-		return &record.Change{Object: named(info), Action: record.ActionCreate, Note: "is gone", Diff: objectDiff("live", "manifest", nil, object)}, err
+		return &record.Change{Object: named(info), Action: record.ActionCreate, Note: "is gone", Diff: objectdiff.Unified("live", "manifest", nil, object)}, err
 	case err != nil:
 		return nil, fmt.Errorf("comparing %s: %w", named(info), apierror.WithoutServerMessage(info.Mapping.GroupVersionKind.Kind, err))
 	case d.going:
@@ -111,7 +113,7 @@ func (c *client) driftOf(info *resource.Info, found *unstructured.Unstructured) 
 		// It goes one way only: a larger volume, say. A rollback has named it.
 		return nil, nil
 	}
-	return &record.Change{Object: named(info), Action: record.ActionUpdate, Diff: objectDiff("live", "manifest", d.live, d.repaired),
+	return &record.Change{Object: named(info), Action: record.ActionUpdate, Diff: objectdiff.Unified("live", "manifest", d.live, d.repaired),
 		Fields: strings.Join(d.paths, ", "), Differences: differences(d.paths, d.live, d.repaired)}, nil
 }
 

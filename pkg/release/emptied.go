@@ -11,6 +11,7 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
 
 // fieldReplicas is the number of pods that an object wants.
@@ -75,7 +76,7 @@ func (c *client) emptied(change *record.Change, info *resource.Info, found *unst
 		return nil, fmt.Errorf("comparing %s: %w", named(info), err)
 	}
 	return &record.Change{Object: named(info), Action: record.ActionUpdate, Fields: fieldReplicas, Differences: []record.Difference{open},
-		Diff: objectDiff("live", "manifest", found, should)}, nil
+		Diff: objectdiff.Unified("live", "manifest", found, should)}, nil
 }
 
 // leastPods is the number that the workload's autoscaler never goes below; false

@@ -18,10 +18,11 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
 
 // Helm would take the name of the file that this program is started from.
-func init() { helmkube.ManagedFieldsManager = fieldManager } // Helm offers a variable only
+func init() { helmkube.ManagedFieldsManager = objectdiff.FieldManager } // Helm offers a variable only
 
 // hookTimeout bounds the chart's hooks where the context has no deadline.
 const hookTimeout = 5 * time.Minute

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 const (
@@ -101,7 +102,7 @@ func (r *Release) hookCause(hook *helmrelease.Hook, stored *helmrelease.Release,
 		message += "; the end of its log: " + apierror.Bounded(strings.ToValidUTF8(log, "?"))
 	}
 	r.Relearn(r.helm.client.ctx)
-	cause.Message = withhold(message, secretValues(stored.Manifest, hooksOf(stored)))
+	cause.Message = manifest.Withhold(message, manifest.SecretValues(stored.Manifest, hooksOf(stored)))
 	return cause
 }
 

@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
+
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 // imageOf is the image that a revision runs: the one that its values name, if its
@@ -15,19 +17,8 @@ func imageOf(record *helmrelease.Release, path string) string {
 	if digest == "" || !strings.HasPrefix(digest, "sha256:") {
 		return ""
 	}
-	for _, manifest := range []string{record.Manifest, hooksOf(record)} {
-		for _, text := range split(manifest) {
-			// Reading YAML is slow, and a history may have twenty large manifests.
-			if !strings.Contains(text, digest) {
-				continue
-			}
-			objects, _ := documents(text) // what cannot be read runs nothing
-			for _, object := range objects {
-				if runs(object.Object, repository, digest) {
-					return repository + "@" + digest
-				}
-			}
-		}
+	if manifest.RunsImage(record.Manifest, repository, digest) || manifest.RunsImage(hooksOf(record), repository, digest) {
+		return repository + "@" + digest
 	}
 	return ""
 }
@@ -45,7 +36,7 @@ func imageValues(values map[string]any, path string) (repository, digest string)
 
 // imagesOf lists the images of a record's objects and hooks, each once.
 func imagesOf(stored *helmrelease.Release) []string {
-	return images(stored.Manifest + "\n" + hooksOf(stored))
+	return manifest.Images(stored.Manifest + "\n" + hooksOf(stored))
 }
 
 // imagePaths are the mappings of a chart's values that look like an image, with the

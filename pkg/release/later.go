@@ -5,6 +5,8 @@ import (
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 // later names the CronJobs that run the image of a revision when nothing else does,
@@ -15,16 +17,16 @@ func later(stored *helmrelease.Release, objects []*unstructured.Unstructured, im
 	if !found {
 		return ""
 	}
-	hooks, _ := documents(hooksOf(stored)) // what cannot be read runs nothing
+	hooks, _ := manifest.Objects(hooksOf(stored)) // what cannot be read runs nothing
 	for _, hook := range hooks {
-		if runs(hook.Object, repository, digest) {
+		if manifest.Runs(hook.Object, repository, digest) {
 			return ""
 		}
 	}
 	var names []string
 	for _, o := range objects {
 		switch {
-		case !runs(o.Object, repository, digest):
+		case !manifest.Runs(o.Object, repository, digest):
 		case o.GetKind() != "CronJob":
 			return ""
 		default:

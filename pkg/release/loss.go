@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 // deletion says what would go with a live object.
@@ -23,7 +24,7 @@ func (t *trial) deletion(object *unstructured.Unstructured) record.Deletion {
 // loss is what ends with an object: data, or pods that serve. What does not run
 // is lost without anybody noticing.
 func (t *trial) loss(object *unstructured.Unstructured) string {
-	status := mapOf(object.Object["status"])
+	status := manifest.MapOf(object.Object["status"])
 	switch object.GroupVersionKind().GroupKind().String() {
 	case "PersistentVolumeClaim", "PersistentVolume", "VolumeSnapshot.snapshot.storage.k8s.io":
 		return "the data in it"

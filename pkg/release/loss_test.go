@@ -5,8 +5,6 @@ import (
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/yaml"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/test/apiserver"
@@ -45,36 +43,6 @@ spec: {template: {spec: {restartPolicy: Never, containers: [{name: migrate, imag
 		"StatefulSet/db": "", "Service/web": "", "Service/web-headless": "", "Service/db": "", "Job/migrate-1": "",
 	}, loss, "a finished Job and what has no ready pod is no loss, and what is kept does not go")
 	require.Contains(t, plan.Deletions, record.Deletion{Group: "apps", Kind: "Deployment", Namespace: "portal", Name: "web", Loss: "its 2 ready pods"})
-}
-
-func TestWhatGoesOneWayOnly(t *testing.T) {
-	claim := func(size string) string {
-		return "apiVersion: v1\nkind: PersistentVolumeClaim\nspec: {resources: {requests: {storage: " + size + "}}}"
-	}
-	const definition = "apiVersion: apiextensions.k8s.io/v1\nkind: CustomResourceDefinition\nspec: {versions: "
-	for name, c := range map[string]struct{ before, after, want string }{
-		// https://github.com/helm/helm/issues/11359
-		"a claim grows":                 {claim("1Gi"), claim("2Gi"), "it grows from 1Gi to 2Gi, and a claim cannot shrink"},
-		"a claim is written otherwise":  {claim("1Gi"), claim("1024Mi"), ""},
-		"a definition stores otherwise": {definition + "[{name: v1, storage: true}]}", definition + "[{name: v1, storage: false}, {name: v2, storage: true}]}", "objects are stored as v2 from now on"},
-		"a definition has one more":     {definition + "[{name: v1, storage: true}]}", definition + "[{name: v1, storage: true}, {name: v2, storage: false}]}", ""},
-		"a ConfigMap becomes immutable": {"apiVersion: v1\nkind: ConfigMap", "apiVersion: v1\nkind: ConfigMap\nimmutable: true", "it becomes immutable"},
-		"a Deployment":                  {"apiVersion: apps/v1\nkind: Deployment", "apiVersion: apps/v1\nkind: Deployment\nspec: {replicas: 2}", ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			object := func(text string) *unstructured.Unstructured {
-				content := map[string]any{}
-				require.NoError(t, yaml.Unmarshal([]byte(text), &content))
-				return &unstructured.Unstructured{Object: content}
-			}
-			got := oneWay(object(c.before), object(c.after))
-			if c.want == "" {
-				require.Empty(t, got)
-				return
-			}
-			require.Contains(t, got, c.want)
-		})
-	}
 }
 
 func TestAPlanOfARollbackNamesNoImage(t *testing.T) {

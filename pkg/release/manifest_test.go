@@ -8,6 +8,7 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 func manifestOf(t *testing.T, manifest string) record.Applied {
@@ -73,32 +74,6 @@ func TestRelease_AppliedSaysWhichJobsKubernetesRemoves(t *testing.T) {
 	require.Equal(t, []record.Workload{{Kind: "Job", Namespace: "portal", Name: "j", Expires: true}}, applied.Workloads)
 }
 
-func TestRelease_LedAreThePortsThatLedToPodsBefore(t *testing.T) {
-	const pods = `{apiVersion: apps/v1, kind: StatefulSet, metadata: {name: app}, spec: {template: {metadata: {labels: {app: web, tier: a}}, spec: {containers: [{name: a, ports: [{name: http, containerPort: 80}]}]}}}}`
-	service := func(spec string) string {
-		return "{apiVersion: v1, kind: Service, metadata: {name: web}, spec: " + spec + "}"
-	}
-	for name, c := range map[string]struct {
-		before string
-		want   []string
-	}{
-		"numbers and names":       {service("{selector: {app: web}, ports: [{port: 80, targetPort: http}, {port: 81}, {port: 53, protocol: UDP, targetPort: 9}, {port: 82, targetPort: metrics}]}"), []string{"80/TCP", "81/TCP", "53/UDP"}},
-		"another selector":        {service("{selector: {app: other}, ports: [{port: 80}]}"), nil},
-		"a label that nobody has": {service("{selector: {app: web, role: master}, ports: [{port: 80}]}"), nil},
-		"no selector":             {service("{ports: [{port: 80}]}"), nil},
-		"a name outside":          {service("{type: ExternalName, externalName: a.test, selector: {app: web}, ports: [{port: 80}]}"), nil},
-		"it was not there":        {"{apiVersion: v1, kind: Service, metadata: {name: w}, spec: {selector: {app: web}, ports: [{port: 80}]}}", nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			before, err := documents(pods + "\n---\n" + c.before)
-			require.NoError(t, err)
-			now, err := documents(service("{selector: {app: typo}, ports: [{port: 80}]}"))
-			require.NoError(t, err)
-			require.Equal(t, c.want, led(now[0], before))
-		})
-	}
-}
-
 // A verified image that only a suspended CronJob names, beside another Deployment that
 // is well, was called good.
 func TestAnImageThatNothingRunsNowIsNamed(t *testing.T) {
@@ -113,7 +88,7 @@ func TestAnImageThatNothingRunsNowIsNamed(t *testing.T) {
 		"beside a hook that runs it": {cron + other + hook, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			objects, err := documents(c.chart)
+			objects, err := manifest.Objects(c.chart)
 			require.NoError(t, err)
 			stored := &helmrelease.Release{}
 			if strings.HasSuffix(c.chart, hook) {

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 // Plan says what [Release.Apply] would change with the image, and changes
@@ -107,9 +108,9 @@ func (r *Release) found(stored *helmrelease.Release, trial *trial) (record.Plan,
 		return record.Plan{}, err
 	}
 	changes := slices.Concat(trial.changes, trial.untried)
-	secret := secretValues(stored.Manifest, hooksOf(stored))
+	secret := manifest.SecretValues(stored.Manifest, hooksOf(stored))
 	for i := range changes {
-		changes[i].Diff = withhold(changes[i].Diff, secret)
+		changes[i].Diff = manifest.Withhold(changes[i].Diff, secret)
 	}
 	plan := record.Plan{Manifest: stored.Manifest + hooksOf(stored), Applied: applied, Changes: changes, Deletions: trial.deleted}
 	if len(trial.denied) > 0 {

@@ -14,10 +14,9 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
-
-// maxValue bounds a value of a field in a message.
-const maxValue = 120
 
 // rejection is the API server's refusal of one object.
 type rejection struct {
@@ -97,20 +96,20 @@ func (r rejection) changed(cause metav1.StatusCause) []string {
 	if err != nil {
 		return []string{cause.Field}
 	}
-	from, to := at(r.live.Object, cause.Field), at(wanted.Object, cause.Field)
+	from, to := objectdiff.At(r.live.Object, cause.Field), objectdiff.At(wanted.Object, cause.Field)
 	allowed := quoted.FindAllStringSubmatch(cause.Message, -1)
 	if cause.Field == "spec" && len(allowed) > 0 {
-		return r.changedBeyond(mapOf(from), mapOf(to), allowed)
+		return r.changedBeyond(manifest.MapOf(from), manifest.MapOf(to), allowed)
 	}
-	c := comparison{}
-	c.value(cause.Field, to, to, from, true, owners{})
-	if len(c.paths) == 0 || r.info.Mapping.GroupVersionKind.Kind == "Secret" {
+	c := objectdiff.Comparison{}
+	c.Value(cause.Field, to, to, from, true, objectdiff.Writers{})
+	if len(c.Paths) == 0 || r.info.Mapping.GroupVersionKind.Kind == "Secret" {
 		return []string{cause.Field}
 	}
-	if len(c.paths) > 1 {
-		return []string{cause.Field + " (" + short(from) + " -> " + short(to) + ")"}
+	if len(c.Paths) > 1 {
+		return []string{cause.Field + " (" + objectdiff.Short(from) + " -> " + objectdiff.Short(to) + ")"}
 	}
-	return []string{c.paths[0] + " (" + short(at(r.live.Object, c.paths[0])) + " -> " + short(at(wanted.Object, c.paths[0])) + ")"}
+	return []string{c.Paths[0] + " (" + objectdiff.Short(objectdiff.At(r.live.Object, c.Paths[0])) + " -> " + objectdiff.Short(objectdiff.At(wanted.Object, c.Paths[0])) + ")"}
 }
 
 // quoted are the names of the fields that a StatefulSet lets one change.
@@ -119,15 +118,15 @@ var quoted = regexp.MustCompile(`'([a-zA-Z]+)'`)
 // changedBeyond names what differs besides the fields that may.
 func (r rejection) changedBeyond(from, to map[string]any, allowed [][]string) []string {
 	var result []string
-	for _, k := range keys(to) {
+	for _, k := range objectdiff.Keys(to) {
 		if slices.ContainsFunc(allowed, func(name []string) bool { return name[1] == k }) {
 			continue
 		}
-		c := comparison{}
-		c.value("spec."+k, to[k], to[k], from[k], true, owners{})
-		for _, path := range c.paths {
-			wanted := mapOf(r.info.Object.(*unstructured.Unstructured).Object) // the caller has looked
-			result = append(result, path+" ("+short(at(r.live.Object, path))+" -> "+short(at(wanted, path))+")")
+		c := objectdiff.Comparison{}
+		c.Value("spec."+k, to[k], to[k], from[k], true, objectdiff.Writers{})
+		for _, path := range c.Paths {
+			wanted := manifest.MapOf(r.info.Object.(*unstructured.Unstructured).Object) // the caller has looked
+			result = append(result, path+" ("+objectdiff.Short(objectdiff.At(r.live.Object, path))+" -> "+objectdiff.Short(objectdiff.At(wanted, path))+")")
 		}
 	}
 	return result

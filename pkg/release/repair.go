@@ -19,6 +19,8 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
 
 const (
@@ -70,7 +72,7 @@ func differenceOnce(wanted *resource.Info, found *unstructured.Unstructured) (di
 			return difference{}, err
 		}
 	}
-	manifest, err := content(wanted.Object)
+	declared, err := content(wanted.Object)
 	if err != nil {
 		return difference{}, err
 	}
@@ -78,15 +80,15 @@ func differenceOnce(wanted *resource.Info, found *unstructured.Unstructured) (di
 	if result.going {
 		return result, nil
 	}
-	named, writers := asStored(manifest.Object), writersOf(found.GetManagedFields())
-	would, err := replaced(wanted, manifest, found)
+	named, writers := asStored(declared.Object), objectdiff.WritersOf(found.GetManagedFields())
+	would, err := replaced(wanted, declared, found)
 	if apierror.IsRefusal(err) {
 		result.fixed = true
-		would, err = applied(wanted, manifest)
+		would, err = applied(wanted, declared)
 	}
 	if apierror.IsRefusal(err) {
 		// What the manifest names can still be compared.
-		result.refused, writers = true, owners{}
+		result.refused, writers = true, objectdiff.Writers{}
 		would, err = &unstructured.Unstructured{Object: named}, nil
 	}
 	if err != nil {
@@ -95,7 +97,7 @@ func differenceOnce(wanted *resource.Info, found *unstructured.Unstructured) (di
 	result.look(named, would.Object, writers)
 	if len(result.paths) > 0 {
 		// Admission may have done to the new object what it does not do to a change.
-		if made, err := created(wanted, manifest); err == nil {
+		if made, err := created(wanted, declared); err == nil {
 			fresh := difference{live: found, refused: result.refused}
 			if fresh.look(named, made.Object, writers); len(fresh.paths) < len(result.paths) {
 				result.paths, result.repaired = fresh.paths, fresh.repaired
@@ -106,19 +108,19 @@ func differenceOnce(wanted *resource.Info, found *unstructured.Unstructured) (di
 }
 
 // look finds the fields that differ.
-func (d *difference) look(manifest, would map[string]any, writers owners) {
-	c := comparison{}
+func (d *difference) look(declared, would map[string]any, writers objectdiff.Writers) {
+	c := objectdiff.Comparison{}
 	if !d.refused {
-		c.shut = shutIn(d.live.GetAPIVersion(), d.live.GetKind())
+		c.Exclusive = objectdiff.ExclusivePaths(d.live.GetAPIVersion(), d.live.GetKind())
 	}
-	repaired := c.compare(manifest, would, d.live.Object, writers)
-	d.paths, d.repaired = c.paths, &unstructured.Unstructured{Object: repaired}
+	repaired := c.Compare(declared, would, d.live.Object, writers)
+	d.paths, d.repaired = c.Paths, &unstructured.Unstructured{Object: repaired}
 }
 
 // created is what the API server would make of the manifest as a new object.
-func created(info *resource.Info, manifest *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func created(info *resource.Info, declared *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	const longest = 40 // of a name that fits everywhere
-	next := manifest.DeepCopy()
+	next := declared.DeepCopy()
 	next.SetName(strings.TrimRight(info.Name[:min(len(info.Name), longest)], "-.") + "-compared")
 	object, err := helper(info).DryRun(true).Create(info.Namespace, false, next)
 	if err != nil {
@@ -128,8 +130,8 @@ func created(info *resource.Info, manifest *unstructured.Unstructured) (*unstruc
 }
 
 // replaced is what the API server would make of the manifest's object.
-func replaced(info *resource.Info, manifest, found *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	next := manifest.DeepCopy()
+func replaced(info *resource.Info, declared, found *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	next := declared.DeepCopy()
 	next.SetResourceVersion(found.GetResourceVersion())
 	object, err := helper(info).DryRun(true).Replace(info.Namespace, info.Name, false, next)
 	if err != nil {
@@ -140,8 +142,8 @@ func replaced(info *resource.Info, manifest, found *unstructured.Unstructured) (
 
 // applied is what the API server would make of the live object with all that the
 // manifest says.
-func applied(info *resource.Info, manifest *unstructured.Unstructured) (*unstructured.Unstructured, error) {
-	patch, err := manifest.MarshalJSON()
+func applied(info *resource.Info, declared *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+	patch, err := declared.MarshalJSON()
 	if err != nil {
 		return nil, err
 	}
@@ -162,7 +164,7 @@ func asStored(object map[string]any) map[string]any {
 	}
 	data := map[string]any{}
 	for _, from := range []string{"data", "stringData"} {
-		for k, v := range mapOf(object[from]) {
+		for k, v := range manifest.MapOf(object[from]) {
 			data[k] = v
 		}
 	}

@@ -8,6 +8,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
 
 // Diff compares the manifests of two revisions, object by object, as a unified
@@ -24,19 +26,19 @@ func (r *Release) Diff(ctx context.Context, from, to int) (string, error) {
 		if err != nil {
 			return "", err
 		}
-		if *objects, err = documents(stored.Manifest); err != nil {
+		if *objects, err = manifest.Objects(stored.Manifest); err != nil {
 			return "", record.Unavailable("release/record", "reading the manifest of revision %d: it is no YAML of Kubernetes objects", revision)
 		}
-		secret = append(secret, secretValues(stored.Manifest)...)
+		secret = append(secret, manifest.SecretValues(stored.Manifest)...)
 	}
 	if from == to {
 		return "", nil
 	}
 	var b strings.Builder
 	label := func(name string, revision int) string { return fmt.Sprintf("%s (revision %d)", name, revision) }
-	for _, pair := range pairs(before, after) {
-		name := pair.name()
-		b.WriteString(objectDiff(label(name, from), label(name, to), pair.before, pair.after))
+	for _, pair := range objectdiff.Pairs(before, after) {
+		name := pair.Name()
+		b.WriteString(objectdiff.Unified(label(name, from), label(name, to), pair.Before, pair.After))
 	}
-	return withhold(b.String(), secret), nil
+	return manifest.Withhold(b.String(), secret), nil
 }

@@ -16,6 +16,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/redact"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 // Secrets gives the decoded values of the Secrets in a revision's manifest and
@@ -25,7 +26,7 @@ func (r *Release) Secrets(ctx context.Context, revision int) ([]string, error) {
 	if err != nil {
 		return nil, err
 	}
-	return secretValues(record.Manifest, hooksOf(record)), nil
+	return manifest.SecretValues(record.Manifest, hooksOf(record)), nil
 }
 
 // hooksOf is the manifest of a record's hooks.
@@ -83,8 +84,8 @@ func (r *Release) learnRecord(record *helmrelease.Release) {
 		return
 	}
 	r.publish(record)
-	secret, settings := secretValues(record.Manifest, hooks), redact.Values(over(defaults(record.Chart), record.Config))
-	settings = append(settings, environments(record.Manifest, hooks)...)
+	secret, settings := manifest.SecretValues(record.Manifest, hooks), redact.Values(over(defaults(record.Chart), record.Config))
+	settings = append(settings, manifest.SecretEnvironments(record.Manifest, hooks)...)
 	r.Withhold(secret...)
 	named := map[string]bool{}
 	for _, key := range used(record) {
@@ -230,17 +231,17 @@ func dataOf(secret *corev1.Secret) []string {
 // object: pods' environments and volumes, pull secrets, TLS of an Ingress.
 func used(record *helmrelease.Release) []secretKey {
 	found := map[secretKey]bool{}
-	objects, _ := documents(record.Manifest + "\n" + hooksOf(record)) // what cannot be read was never applied
+	objects, _ := manifest.Objects(record.Manifest + "\n" + hooksOf(record)) // what cannot be read was never applied
 	for _, object := range objects {
 		namespace := object.GetNamespace()
 		if namespace == "" {
 			namespace = record.Namespace
 		}
-		if isSecret(object) {
+		if manifest.IsSecret(object) {
 			found[secretKey{namespace: namespace, name: object.GetName()}] = true
 		}
-		for _, name := range names(object) {
-			found[secretKey{namespace, name, hasContainers(object.Object)}] = true
+		for _, name := range manifest.SecretNames(object) {
+			found[secretKey{namespace, name, manifest.HasContainers(object.Object)}] = true
 		}
 	}
 	return slices.SortedFunc(maps.Keys(found), func(a, b secretKey) int {

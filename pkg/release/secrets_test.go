@@ -169,20 +169,6 @@ spec: {csi: {nodePublishSecretRef: {name: csi}}}
 	require.Equal(t, []secretKey{{"edge", "tls", false}, {"portal", "csi", false}}, used(record))
 }
 
-func TestAnOpenNameDoesNotOpenADocument(t *testing.T) {
-	values := secretValues(`apiVersion: v1
-kind: Secret
-metadata: {name: a}
-stringData: {.env: "DB_PASSWORD=DotEnvPw-7712x\nDB_USER=app", user: octocat}
-data: {app.env: ` + b64("A_TOKEN=x\nB=y") + `, login: ` + b64("joe:Login-Pw-77") + `, host: ` + b64("db.example.com") + `}
-`)
-	require.Contains(t, values, "DB_PASSWORD=DotEnvPw-7712x\nDB_USER=app")
-	require.Contains(t, values, "A_TOKEN=x\nB=y")
-	require.Contains(t, values, "joe:Login-Pw-77")
-	require.NotContains(t, values, "octocat")
-	require.NotContains(t, values, "db.example.com")
-}
-
 func TestSecretsOfARecordThatNoSecretHolds(t *testing.T) {
 	r, _ := open(t)
 	p := taught(r)

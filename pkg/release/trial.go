@@ -15,15 +15,17 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
 
 // trial is Helm's client for a plan: it tries all objects, each for itself, and
 // keeps what the API server says instead of stopping at the first refusal.
 type trial struct {
 	*client
-	first   bool         // whether the release is not there yet
-	unbuilt bool         // whether the image is a placeholder
-	crds    []definition // in the chart's folder crds
+	first   bool           // whether the release is not there yet
+	unbuilt bool           // whether the image is a placeholder
+	crds    []manifest.CRD // in the chart's folder crds
 
 	manifest string                // of the chart, as far as Helm came
 	built    helmkube.ResourceList // its objects
@@ -73,7 +75,7 @@ func (t *trial) try(base, info *resource.Info) (*record.Change, error) {
 		if err != nil {
 			return nil, err
 		}
-		change := &record.Change{Object: named(info), Action: record.ActionCreate, Diff: objectDiff("live", "planned", nil, object)}
+		change := &record.Change{Object: named(info), Action: record.ActionCreate, Diff: objectdiff.Unified("live", "planned", nil, object)}
 		return change, t.tryCreate(info)
 	}
 	if err != nil {
@@ -87,8 +89,8 @@ func (t *trial) try(base, info *resource.Info) (*record.Change, error) {
 	if err != nil {
 		return nil, err
 	}
-	if diff := objectDiff("live", "planned", before, after); diff != "" {
-		return &record.Change{Object: named(info), Action: record.ActionUpdate, Diff: diff, OneWay: oneWay(before, after)}, nil
+	if diff := objectdiff.Unified("live", "planned", before, after); diff != "" {
+		return &record.Change{Object: named(info), Action: record.ActionUpdate, Diff: diff, OneWay: manifest.Irreversible(before, after)}, nil
 	}
 	return nil, nil
 }

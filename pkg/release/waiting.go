@@ -17,6 +17,7 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 // gate judges pods where Helm waits for them.
@@ -78,8 +79,8 @@ func hasHooks(stored *helmrelease.Release, event helmrelease.HookEvent) bool {
 }
 
 func goesAhead(hook *helmrelease.Hook) bool {
-	objects, err := documents(hook.Manifest)
-	return err == nil && len(objects) > 0 && objects[0].GetAnnotations()[annotationWait] == "false"
+	objects, err := manifest.Objects(hook.Manifest)
+	return err == nil && len(objects) > 0 && objects[0].GetAnnotations()[manifest.AnnotationWait] == "false"
 }
 
 // boundedWait runs what Helm waits with, which takes no context, no longer than the

@@ -16,6 +16,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 // guarded stores no record of a release that cannot work. Helm stores the record
@@ -55,7 +56,7 @@ func (g *guarded) Create(key string, stored *helmrelease.Release) error {
 // workable refuses a rendered chart that the API server would take one object at a
 // time and that yet cannot work.
 func workable(stored *helmrelease.Release) error {
-	if problems := contradictions(stored.Manifest, stored.Namespace); len(problems) > 0 {
+	if problems := manifest.Contradictions(stored.Manifest, stored.Namespace); len(problems) > 0 {
 		return record.Refused("release/contradiction", "chart %s cannot be applied: %s", stored.Chart.Name(), strings.Join(problems, "; "))
 	}
 	return tooLarge(stored)

@@ -1,4 +1,4 @@
-package release
+package manifest
 
 import (
 	"cmp"
@@ -51,9 +51,9 @@ func httpPort(service *unstructured.Unstructured) int {
 	return first
 }
 
-// led are the ports of a Service that led to pods of an earlier manifest, as
+// Led are the ports of a Service that led to pods of an earlier manifest, as
 // "80/TCP".
-func led(service *unstructured.Unstructured, before []*unstructured.Unstructured) []string {
+func Led(service *unstructured.Unstructured, before []*unstructured.Unstructured) []string {
 	i := slices.IndexFunc(before, func(o *unstructured.Unstructured) bool {
 		return isService(o) && o.GetName() == service.GetName() && o.GetNamespace() == service.GetNamespace()
 	})

@@ -1,4 +1,4 @@
-package release
+package manifest
 
 import (
 	"encoding/base64"
@@ -12,22 +12,22 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/redact"
 )
 
-// secretValues reads the values of all Secrets. A manifest that cannot be read
+// SecretValues reads the values of all Secrets. A manifest that cannot be read
 // was never applied.
-func secretValues(manifests ...string) []string {
+func SecretValues(manifests ...string) []string {
 	seen := map[string]bool{}
 	for _, manifest := range manifests {
-		objects, _ := documents(manifest) // see above
+		objects, _ := Objects(manifest) // see above
 		for _, object := range objects {
-			if !isSecret(object) {
+			if !IsSecret(object) {
 				continue
 			}
-			for name, value := range mapOf(object.Object["stringData"]) {
+			for name, value := range MapOf(object.Object["stringData"]) {
 				if text := fmt.Sprint(value); !redact.IsOpen(name, text) {
 					seen[text] = true
 				}
 			}
-			for name, value := range mapOf(object.Object["data"]) {
+			for name, value := range MapOf(object.Object["data"]) {
 				encoded := strings.TrimSpace(fmt.Sprint(value))
 				plain, err := base64.StdEncoding.DecodeString(encoded)
 				if err == nil && redact.IsOpen(name, string(plain)) {
@@ -50,11 +50,11 @@ func secretValues(manifests ...string) []string {
 	return values
 }
 
-// withhold takes the values out of a text.
-func withhold(text string, values []string) string {
+// Withhold takes the values out of a text.
+func Withhold(text string, values []string) string {
 	return redact.Of(values...).Text(text)
 }
 
-func isSecret(object *unstructured.Unstructured) bool {
+func IsSecret(object *unstructured.Unstructured) bool {
 	return object.GetKind() == "Secret" && object.GetAPIVersion() == "v1"
 }

@@ -1,4 +1,4 @@
-package release
+package manifest
 
 import (
 	"reflect"
@@ -10,31 +10,31 @@ import (
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
-// definition is a CustomResourceDefinition of a chart.
-type definition struct {
-	name     string // of the object
-	kind     schema.GroupKind
+// CRD is a CustomResourceDefinition of a chart.
+type CRD struct {
+	Name     string // of the object
+	Kind     schema.GroupKind
 	versions []string // that are served
-	file     string   // that it stands in
+	File     string   // that it stands in
 }
 
-func (d definition) brings(kind schema.GroupVersionKind) bool {
-	return d.kind == kind.GroupKind() && slices.Contains(d.versions, kind.Version)
+func (d CRD) Serves(kind schema.GroupVersionKind) bool {
+	return d.Kind == kind.GroupKind() && slices.Contains(d.versions, kind.Version)
 }
 
-// definitions are those of a YAML stream.
-func definitions(text string) []definition {
-	var all []definition
-	for _, o := range sourced(text) {
+// CRDs are those of a YAML stream.
+func CRDs(text string) []CRD {
+	var all []CRD
+	for _, o := range withSources(text) {
 		if o.GetKind() != "CustomResourceDefinition" {
 			continue
 		}
 		group, _, _ := unstructured.NestedString(o.Object, "spec", "group")        // "" is no kind
 		kind, _, _ := unstructured.NestedString(o.Object, "spec", "names", "kind") // "" is no kind
 		versions, _, _ := unstructured.NestedSlice(o.Object, "spec", "versions")   // none are none
-		d := definition{name: o.GetName(), kind: schema.GroupKind{Group: group, Kind: kind}, file: o.source}
+		d := CRD{Name: o.GetName(), Kind: schema.GroupKind{Group: group, Kind: kind}, File: o.source}
 		for _, version := range versions {
-			if name, _ := mapOf(version)["name"].(string); mapOf(version)["served"] == true {
+			if name, _ := MapOf(version)["name"].(string); MapOf(version)["served"] == true {
 				d.versions = append(d.versions, name)
 			}
 		}
@@ -43,8 +43,8 @@ func definitions(text string) []definition {
 	return all
 }
 
-// sameSchemas compares the served versions of two definitions.
-func sameSchemas(a, b *unstructured.Unstructured) bool {
+// SameSchemas compares the served versions of two definitions.
+func SameSchemas(a, b *unstructured.Unstructured) bool {
 	schemas := func(object *unstructured.Unstructured) map[string]any {
 		definition := &apiextensionsv1.CustomResourceDefinition{}
 		if runtime.DefaultUnstructuredConverter.FromUnstructured(object.Object, definition) != nil {

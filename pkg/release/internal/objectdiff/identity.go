@@ -1,4 +1,4 @@
-package release
+package objectdiff
 
 import (
 	"encoding/json"

@@ -1,4 +1,4 @@
-package release
+package objectdiff
 
 import (
 	"reflect"
@@ -8,44 +8,46 @@ import (
 	"github.com/rogpeppe/go-internal/diff"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
+
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 // pair is one object in two manifests, nil where it is missing.
-type pair struct{ before, after *unstructured.Unstructured }
+type pair struct{ Before, After *unstructured.Unstructured }
 
-func (p pair) name() string {
-	if p.after != nil {
-		return p.after.GetKind() + "/" + p.after.GetName()
+func (p pair) Name() string {
+	if p.After != nil {
+		return p.After.GetKind() + "/" + p.After.GetName()
 	}
-	return p.before.GetKind() + "/" + p.before.GetName()
+	return p.Before.GetKind() + "/" + p.Before.GetName()
 }
 
-// pairs matches objects in the order of the later manifest; what it lacks comes last.
-func pairs(before, after []*unstructured.Unstructured) []pair {
+// Pairs matches objects in the order of the later manifest; what it lacks comes last.
+func Pairs(before, after []*unstructured.Unstructured) []pair {
 	same := func(a, b *unstructured.Unstructured) bool {
 		return a.GroupVersionKind().GroupKind() == b.GroupVersionKind().GroupKind() &&
 			a.GetNamespace() == b.GetNamespace() && a.GetName() == b.GetName()
 	}
 	var result []pair
 	for _, a := range after {
-		p := pair{after: a}
+		p := pair{After: a}
 		if i := slices.IndexFunc(before, func(b *unstructured.Unstructured) bool { return same(a, b) }); i >= 0 {
-			p.before = before[i]
+			p.Before = before[i]
 		}
 		result = append(result, p)
 	}
 	for _, b := range before {
 		if !slices.ContainsFunc(after, func(a *unstructured.Unstructured) bool { return same(a, b) }) {
-			result = append(result, pair{before: b})
+			result = append(result, pair{Before: b})
 		}
 	}
 	return result
 }
 
-// objectDiff compares two states of one object, nil for none; "" when what may
+// Unified compares two states of one object, nil for none; "" when what may
 // be shown is equal.
-func objectDiff(from, to string, before, after *unstructured.Unstructured) string {
-	b, a := withheld(before, after)
+func Unified(from, to string, before, after *unstructured.Unstructured) string {
+	b, a := shown(before, after)
 	return unified(from, to, asYAML(b), asYAML(a))
 }
 
@@ -74,9 +76,9 @@ const (
 	hiddenChange = "(withheld, changed)"
 )
 
-// withheld gives both sides of a change as they may be shown: without what the
+// shown gives both sides of a change as they may be shown: without what the
 // API server keeps for itself, and without the data of Secrets. nil is nothing.
-func withheld(before, after *unstructured.Unstructured) (map[string]any, map[string]any) {
+func shown(before, after *unstructured.Unstructured) (map[string]any, map[string]any) {
 	shown := func(object *unstructured.Unstructured) map[string]any {
 		if object == nil {
 			return nil
@@ -91,9 +93,9 @@ func withheld(before, after *unstructured.Unstructured) (map[string]any, map[str
 		return object.Object
 	}
 	b, a := shown(before), shown(after)
-	if before != nil && isSecret(before) || after != nil && isSecret(after) {
+	if before != nil && manifest.IsSecret(before) || after != nil && manifest.IsSecret(after) {
 		for _, at := range []string{"data", "stringData"} {
-			hide(mapOf(b[at]), mapOf(a[at]))
+			hide(manifest.MapOf(b[at]), manifest.MapOf(a[at]))
 		}
 	}
 	return b, a

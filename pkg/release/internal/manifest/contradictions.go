@@ -1,4 +1,4 @@
-package release
+package manifest
 
 import (
 	"fmt"
@@ -8,10 +8,10 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// contradictions are what in a manifest the API server would take one object at a
+// Contradictions are what in a manifest the API server would take one object at a
 // time and that yet cannot work. namespace is that of objects that name none.
-func contradictions(manifest, namespace string) []string {
-	objects := sourced(manifest)
+func Contradictions(manifest, namespace string) []string {
+	objects := withSources(manifest)
 	return append(twice(objects, namespace), shared(objects)...)
 }
 
@@ -25,14 +25,14 @@ func (o sourcedObject) name() string { return o.GetKind() + "/" + o.GetName() }
 
 var source = regexp.MustCompile(`(?m)^# Source: (.+)$`)
 
-func sourced(manifest string) []sourcedObject {
+func withSources(manifest string) []sourcedObject {
 	var all []sourcedObject
-	for _, text := range split(manifest) {
+	for _, text := range Split(manifest) {
 		from := "the chart"
 		if parts := source.FindStringSubmatch(text); parts != nil {
 			from = parts[1]
 		}
-		objects, _ := documents(text) // Helm will say it
+		objects, _ := Objects(text) // Helm will say it
 		for _, object := range objects {
 			all = append(all, sourcedObject{object, from})
 		}
@@ -82,12 +82,12 @@ func shared(objects []sourcedObject) []string {
 
 // claims are what only one Service of the cluster can have.
 func claims(service map[string]any) []string {
-	spec := mapOf(service["spec"])
+	spec := MapOf(service["spec"])
 	var all []string
 	numbers := []any{spec["healthCheckNodePort"]}
 	ports, _ := spec["ports"].([]any)
 	for _, port := range ports {
-		numbers = append(numbers, mapOf(port)["nodePort"])
+		numbers = append(numbers, MapOf(port)["nodePort"])
 	}
 	for _, number := range numbers {
 		if n := fmt.Sprint(number); number != nil && n != "0" {

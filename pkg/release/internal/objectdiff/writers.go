@@ -1,4 +1,4 @@
-package release
+package objectdiff
 
 import (
 	"slices"
@@ -9,26 +9,26 @@ import (
 	"sigs.k8s.io/structured-merge-diff/v6/value"
 )
 
-// fieldManager is who the API server notes as the writer of what Helm writes.
-const fieldManager = "stagecrew"
+// FieldManager is who the API server notes as the writer of what Helm writes.
+const FieldManager = "stagecrew"
 
-// owners are what Helm, kubectl and others wrote at one place of an object, as the
+// Writers are what Helm, kubectl and others wrote at one place of an object, as the
 // API server keeps it, by whom each has written. An empty set is a thing that is
 // written as a whole or, when others have something beneath it, only the place.
 // See https://kubernetes.io/docs/reference/using-api/server-side-apply/#field-management
-type owners struct{ helm, kubectl, others []*fieldpath.Set }
+type Writers struct{ helm, kubectl, others []*fieldpath.Set }
 
-// writersOf reads who wrote an object. Writes of the status or the scale are not
+// WritersOf reads who wrote an object. Writes of the status or the scale are not
 // about what a manifest says.
-func writersOf(entries []metav1.ManagedFieldsEntry) owners {
-	var result owners
+func WritersOf(entries []metav1.ManagedFieldsEntry) Writers {
+	var result Writers
 	for _, entry := range entries {
 		set := &fieldpath.Set{}
 		if entry.Subresource != "" || entry.FieldsV1 == nil || set.FromJSON(entry.FieldsV1.GetRawReader()) != nil {
 			continue
 		}
 		switch {
-		case entry.Manager == fieldManager, strings.EqualFold(entry.Manager, "helm"):
+		case entry.Manager == FieldManager, strings.EqualFold(entry.Manager, "helm"):
 			result.helm = append(result.helm, set)
 		case strings.HasPrefix(entry.Manager, "kubectl"):
 			result.kubectl = append(result.kubectl, set)
@@ -39,32 +39,32 @@ func writersOf(entries []metav1.ManagedFieldsEntry) owners {
 	return result
 }
 
-// any reports whether Helm or kubectl wrote here or beneath.
-func (o owners) any() bool { return len(o.helm)+len(o.kubectl) > 0 }
+// Any reports whether Helm or kubectl wrote here or beneath.
+func (o Writers) Any() bool { return len(o.helm)+len(o.kubectl) > 0 }
 
 // whole reports whether what is here is written as one thing.
-func (o owners) whole() bool {
+func (o Writers) whole() bool {
 	for _, sets := range [][]*fieldpath.Set{o.helm, o.kubectl, o.others} {
 		if slices.ContainsFunc(sets, func(set *fieldpath.Set) bool { return !set.Empty() }) {
 			return false
 		}
 	}
-	return o.any()
+	return o.Any()
 }
 
 // helmOnly counts kubectl among the others.
-func (o owners) helmOnly() owners {
-	return owners{helm: o.helm, others: slices.Concat(o.kubectl, o.others)}
+func (o Writers) helmOnly() Writers {
+	return Writers{helm: o.helm, others: slices.Concat(o.kubectl, o.others)}
 }
 
 // field is who wrote a field of what is here.
-func (o owners) field(name string) owners {
+func (o Writers) field(name string) Writers {
 	element := fieldpath.PathElement{FieldName: &name}
 	return o.down(func(set *fieldpath.Set) *fieldpath.Set { return beneath(set, element) })
 }
 
 // item is who wrote an item of the list that is here.
-func (o owners) item(item map[string]any) owners {
+func (o Writers) item(item map[string]any) Writers {
 	return o.down(func(set *fieldpath.Set) (found *fieldpath.Set) {
 		// The library's All cannot be left early.
 		look := func(element fieldpath.PathElement) {
@@ -89,7 +89,7 @@ func beneath(set *fieldpath.Set, element fieldpath.PathElement) *fieldpath.Set {
 	return nil
 }
 
-func (o owners) down(step func(*fieldpath.Set) *fieldpath.Set) owners {
+func (o Writers) down(step func(*fieldpath.Set) *fieldpath.Set) Writers {
 	whole := o.whole()
 	walk := func(sets []*fieldpath.Set) []*fieldpath.Set {
 		var result []*fieldpath.Set
@@ -104,7 +104,7 @@ func (o owners) down(step func(*fieldpath.Set) *fieldpath.Set) owners {
 		}
 		return result
 	}
-	return owners{helm: walk(o.helm), kubectl: walk(o.kubectl), others: walk(o.others)}
+	return Writers{helm: walk(o.helm), kubectl: walk(o.kubectl), others: walk(o.others)}
 }
 
 // identifies reports whether an item has the fields of a key.

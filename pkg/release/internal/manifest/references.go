@@ -1,4 +1,4 @@
-package release
+package manifest
 
 import (
 	"slices"
@@ -9,9 +9,9 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/redact"
 )
 
-// environments are the secret values that stand in the environments of rendered
+// SecretEnvironments are the secret values that stand in the environments of rendered
 // containers as they are.
-func environments(manifests ...string) (found []string) {
+func SecretEnvironments(manifests ...string) (found []string) {
 	var walk func(node any)
 	walk = func(node any) {
 		switch node := node.(type) {
@@ -29,7 +29,7 @@ func environments(manifests ...string) (found []string) {
 		}
 	}
 	for _, manifest := range manifests {
-		objects, _ := documents(manifest) // what cannot be read was never applied
+		objects, _ := Objects(manifest) // what cannot be read was never applied
 		for _, object := range objects {
 			walk(object.Object)
 		}
@@ -37,26 +37,26 @@ func environments(manifests ...string) (found []string) {
 	return found
 }
 
-// hasContainers reports whether an object has containers in it, whatever its kind.
-func hasContainers(node any) bool {
+// HasContainers reports whether an object has containers in it, whatever its kind.
+func HasContainers(node any) bool {
 	switch node := node.(type) {
 	case map[string]any:
 		if _, found := node["containers"].([]any); found {
 			return true
 		}
 		for _, value := range node {
-			if hasContainers(value) {
+			if HasContainers(value) {
 				return true
 			}
 		}
 	case []any:
-		return slices.ContainsFunc(node, hasContainers)
+		return slices.ContainsFunc(node, HasContainers)
 	}
 	return false
 }
 
-// names are the Secrets that an object names.
-func names(object *unstructured.Unstructured) (found []string) {
+// SecretNames are the Secrets that an object names.
+func SecretNames(object *unstructured.Unstructured) (found []string) {
 	add := func(value any) {
 		if name, ok := value.(string); ok && name != "" {
 			found = append(found, name)

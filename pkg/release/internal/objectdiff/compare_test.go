@@ -1,4 +1,4 @@
-package release
+package objectdiff
 
 import (
 	"testing"
@@ -113,10 +113,10 @@ func TestWhatCountsAsADifference(t *testing.T) {
 			for manager, fields := range c.writers {
 				entries = append(entries, metav1.ManagedFieldsEntry{Manager: manager, FieldsV1: metav1.NewFieldsV1(fields)})
 			}
-			comparison := comparison{}
+			comparison := Comparison{}
 			live := object(c.live)
-			got := comparison.compare(object(c.manifest), object(c.would), live, writersOf(entries))
-			require.Equal(t, c.paths, comparison.paths)
+			got := comparison.Compare(object(c.manifest), object(c.would), live, WritersOf(entries))
+			require.Equal(t, c.paths, comparison.Paths)
 			if c.want == "" {
 				c.want = c.live
 			}
@@ -128,5 +128,5 @@ func TestWhatCountsAsADifference(t *testing.T) {
 
 func TestTheScaleSubresourceIsNobodysField(t *testing.T) {
 	entry := metav1.ManagedFieldsEntry{Manager: "kubectl", Subresource: "scale", FieldsV1: metav1.NewFieldsV1(`{"f:spec":{"f:replicas":{}}}`)}
-	require.False(t, writersOf([]metav1.ManagedFieldsEntry{entry}).any())
+	require.False(t, WritersOf([]metav1.ManagedFieldsEntry{entry}).Any())
 }

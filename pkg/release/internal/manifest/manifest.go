@@ -1,4 +1,7 @@
-package release
+// Package manifest reads what a revision consists of: its objects, what of them is
+// worth watching, the Secrets they make and use, and what in them cannot work. It
+// asks nobody: neither Helm nor the cluster.
+package manifest
 
 import (
 	"fmt"
@@ -10,14 +13,14 @@ import (
 	"sigs.k8s.io/yaml"
 )
 
-// expiring reports whether Kubernetes removes an object after its end.
-func expiring(o *unstructured.Unstructured) bool {
+// expires reports whether Kubernetes removes an object after its end.
+func expires(o *unstructured.Unstructured) bool {
 	_, found, _ := unstructured.NestedFieldNoCopy(o.Object, "spec", "ttlSecondsAfterFinished") // another type counts as none
 	return found && o.GetKind() == "Job"
 }
 
-// split gives the documents of a YAML stream in their order.
-func split(manifest string) []string {
+// Split gives the documents of a YAML stream in their order.
+func Split(manifest string) []string {
 	var texts []string
 	for _, text := range separator.Split(strings.TrimSpace(manifest), -1) {
 		if text != "" {
@@ -30,11 +33,11 @@ func split(manifest string) []string {
 // separator is where Helm ends a document: its records are read as it reads them.
 var separator = regexp.MustCompile(`(?:^|\s*\n)---\s*`)
 
-// documents gives the objects of a manifest with all their fields; those of a
+// Objects gives the objects of a manifest with all their fields; those of a
 // List count as its own.
-func documents(manifest string) ([]*unstructured.Unstructured, error) {
+func Objects(manifest string) ([]*unstructured.Unstructured, error) {
 	var result []*unstructured.Unstructured
-	for _, text := range split(manifest) {
+	for _, text := range Split(manifest) {
 		asJSON, err := yaml.YAMLToJSON([]byte(text))
 		if err != nil {
 			return nil, err
@@ -64,8 +67,8 @@ func documents(manifest string) ([]*unstructured.Unstructured, error) {
 	return result, nil
 }
 
-// mapOf is a value that is a mapping, nil for another one.
-func mapOf(value any) map[string]any {
+// MapOf is a value that is a mapping, nil for another one.
+func MapOf(value any) map[string]any {
 	m, _ := value.(map[string]any)
 	return m
 }

@@ -1,4 +1,4 @@
-package release
+package objectdiff
 
 import (
 	"reflect"
@@ -10,7 +10,7 @@ import (
 // reached. A container or an external address that somebody added there is no
 // work of a controller, whatever name it was written under: names are free.
 var (
-	shutWorkload = regexp.MustCompile(`^spec\.(jobTemplate\.spec\.)?template\.spec\.|^spec\.paused$`)
+	exclusiveWorkload = regexp.MustCompile(`^spec\.(jobTemplate\.spec\.)?template\.spec\.|^spec\.paused$`)
 	// Resources are an autoscaler's, like the number of replicas.
 	openWorkload = regexp.MustCompile(`\]\.resources(\.|$)`)
 	// What the API server and the controllers of clouds fill in.
@@ -22,23 +22,23 @@ var (
 // (https://github.com/argoproj/argo-rollouts).
 const rolloutHash = "spec.selector.rollouts-pod-template-hash"
 
-// shutIn tells where an object of the kind takes nothing beyond its manifest.
-func shutIn(apiVersion, kind string) func(path string) bool {
+// ExclusivePaths tells where an object of the kind takes nothing beyond its manifest.
+func ExclusivePaths(apiVersion, kind string) func(path string) bool {
 	switch apiVersion + "/" + kind {
 	case "apps/v1/Deployment", "apps/v1/StatefulSet", "apps/v1/DaemonSet", "apps/v1/ReplicaSet", "batch/v1/CronJob", "v1/ReplicationController":
-		return func(path string) bool { return shutWorkload.MatchString(path) && !openWorkload.MatchString(path) }
+		return func(path string) bool { return exclusiveWorkload.MatchString(path) && !openWorkload.MatchString(path) }
 	case "v1/Service":
 		return func(path string) bool { return strings.HasPrefix(path, "spec.") && !openService.MatchString(path) }
 	}
 	return nil
 }
 
-func (c *comparison) isShut(path string) bool { return c.shut != nil && c.shut(path) }
+func (c *Comparison) isExclusive(path string) bool { return c.Exclusive != nil && c.Exclusive(path) }
 
 // isExtra reports whether a value that nobody asked for counts whoever wrote it.
 // One that says nothing, such as an empty list, does not.
-func (c *comparison) isExtra(path string, value any) bool {
-	if !c.isShut(path) || value == nil {
+func (c *Comparison) isExtra(path string, value any) bool {
+	if !c.isExclusive(path) || value == nil {
 		return false
 	}
 	v := reflect.ValueOf(value)

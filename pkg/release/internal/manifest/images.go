@@ -1,4 +1,4 @@
-package release
+package manifest
 
 import (
 	"slices"
@@ -7,10 +7,10 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// images lists the images of a manifest's objects, each once.
-func images(manifest string) []string {
+// Images lists the images of a manifest's objects, each once.
+func Images(manifest string) []string {
 	images := []string{}
-	objects, _ := documents(manifest) //nolint:errcheck // what cannot be read runs nothing
+	objects, _ := Objects(manifest) //nolint:errcheck // what cannot be read runs nothing
 	for _, object := range objects {
 		for _, container := range record.Containers(object.Object) {
 			images = append(images, container.Image)
@@ -20,16 +20,16 @@ func images(manifest string) []string {
 	return slices.Compact(images)
 }
 
-// runsImage reports whether an object of a manifest has the image by its digest.
-func runsImage(manifest, repository, digest string) bool {
-	for _, text := range split(manifest) {
+// RunsImage reports whether an object of a manifest has the image by its digest.
+func RunsImage(manifest, repository, digest string) bool {
+	for _, text := range Split(manifest) {
 		// Reading YAML is slow, and a history may have twenty large manifests.
 		if !strings.Contains(text, digest) {
 			continue
 		}
-		objects, _ := documents(text) //nolint:errcheck // what cannot be read runs nothing
+		objects, _ := Objects(text) //nolint:errcheck // what cannot be read runs nothing
 		for _, object := range objects {
-			if runs(object.Object, repository, digest) {
+			if Runs(object.Object, repository, digest) {
 				return true
 			}
 		}
@@ -37,10 +37,10 @@ func runsImage(manifest, repository, digest string) bool {
 	return false
 }
 
-// runs reports whether a field "image", at any depth, is this image; custom
+// Runs reports whether a field "image", at any depth, is this image; custom
 // resources have it in other places than pods. A tag before the digest is only
 // for the eye.
-func runs(value any, repository, digest string) bool {
+func Runs(value any, repository, digest string) bool {
 	switch v := value.(type) {
 	case map[string]any:
 		for k, inner := range v {
@@ -48,13 +48,13 @@ func runs(value any, repository, digest string) bool {
 			if k == "image" && found && (name == repository || isTagOf(name, repository)) {
 				return true
 			}
-			if runs(inner, repository, digest) {
+			if Runs(inner, repository, digest) {
 				return true
 			}
 		}
 	case []any:
 		for _, inner := range v {
-			if runs(inner, repository, digest) {
+			if Runs(inner, repository, digest) {
 				return true
 			}
 		}

@@ -1,4 +1,4 @@
-package release
+package manifest
 
 import (
 	"fmt"
@@ -7,9 +7,9 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// oneWay says why a rollback could not undo a change of an object; "" when it
+// Irreversible says why a rollback could not undo a change of an object; "" when it
 // can, as far as the object tells.
-func oneWay(before, after *unstructured.Unstructured) string {
+func Irreversible(before, after *unstructured.Unstructured) string {
 	switch after.GroupVersionKind().GroupKind().String() {
 	case "PersistentVolumeClaim":
 		return grown(before, after)
@@ -41,7 +41,7 @@ func grown(before, after *unstructured.Unstructured) string {
 func storageVersion(definition *unstructured.Unstructured) string {
 	versions, _, _ := unstructured.NestedSlice(definition.Object, "spec", "versions") // none are none
 	for _, version := range versions {
-		if fields := mapOf(version); fields["storage"] == true {
+		if fields := MapOf(version); fields["storage"] == true {
 			name, _ := fields["name"].(string)
 			return name
 		}
