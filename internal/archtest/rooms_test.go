@@ -3,9 +3,11 @@ package archtest
 import (
 	"encoding/json"
 	"errors"
+	"go/ast"
 	"io"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"slices"
 	"strings"
 	"testing"
@@ -174,4 +176,44 @@ func TestRoomsAreEnteredDownwardsOnly(t *testing.T) {
 	require.Equal(t, []string{module + "pkg/cli"}, slices.DeleteFunc(slices.Clone(imports[module+"cmd/stagecrew"]), func(next string) bool {
 		return !strings.HasPrefix(next, module+"pkg/") || next == module+"pkg/process"
 	}))
+}
+
+// pure are the packages that judge what the watch of a rollout shows.
+var pure = []string{"causes", "wording", "podstate", "cluster", "detect", "judge", "routes"}
+
+// The judge of a rollout asks no API server, reads no clock and starts nothing.
+func TestWhatJudgesARolloutIsPure(t *testing.T) {
+	imports := packages(t)
+	values := []string{"types", "labels", "util/intstr", "api/equality", "api/meta", "apis/meta/v1"}
+	effects := []string{"context", "io", "log/slog", "net", "net/http", "os", "os/exec"}
+	for _, name := range pure {
+		from := module + "pkg/rollout/" + name
+		require.Contains(t, imports, from)
+		require.Empty(t, path(imports, from, "k8s.io/client-go", nil, map[string]bool{}))
+		for _, next := range imports[from] {
+			require.NotContains(t, effects, next, name)
+			require.NotEqual(t, module+"pkg/rollout", next, name)
+			machinery, ok := strings.CutPrefix(next, "k8s.io/apimachinery/pkg/")
+			require.False(t, ok && !slices.Contains(values, machinery), "%s imports %s", from, next)
+		}
+	}
+	clock := []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker"}
+	seen := 0
+	sources(t, func(file string, tree *ast.File) {
+		room, ours := strings.CutPrefix(filepath.ToSlash(filepath.Dir(file)), "pkg/rollout/")
+		if !ours || !slices.Contains(pure, room) {
+			return
+		}
+		seen++
+		ast.Inspect(tree, func(n ast.Node) bool {
+			if selector, ok := n.(*ast.SelectorExpr); ok {
+				x, isName := selector.X.(*ast.Ident)
+				require.False(t, isName && x.Name == "time" && slices.Contains(clock, selector.Sel.Name), "%s reads the clock", file)
+			}
+			_, starts := n.(*ast.GoStmt)
+			require.False(t, starts, "%s starts a goroutine", file)
+			return true
+		})
+	})
+	require.NotZero(t, seen)
 }
