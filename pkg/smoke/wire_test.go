@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"bytes"
 	"compress/gzip"
+	"context"
 	"crypto/tls"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"strings"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -270,15 +272,31 @@ func TestAKeptConnectionOutlivesItsServerAndHarmsNobody(t *testing.T) {
 	}
 }
 
-func TestTheTimeToConnectIsNotTheApplications(t *testing.T) {
-	target := serve(t, reply(200, "", ""))
-	target.Transport = &http.Transport{Dial: func(network, address string) (net.Conn, error) { //nolint:staticcheck // the shortest slow way
-		time.Sleep(80 * time.Millisecond)
-		return net.Dial(network, address)
+// piped is a way to an application without a network: its connections take some time
+// to be made, and each is answered by a function. It works within synctest.
+func piped(connects time.Duration, answers func(net.Conn)) *http.Transport {
+	return &http.Transport{DisableKeepAlives: true, DialContext: func(context.Context, string, string) (net.Conn, error) {
+		time.Sleep(connects)
+		here, there := net.Pipe()
+		go func() {
+			defer func() { _ = there.Close() }()
+			if _, err := http.ReadRequest(bufio.NewReader(there)); err == nil {
+				answers(there)
+			}
+		}()
+		return here, nil
 	}}
-	got := Run(t.Context(), Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/", Expect: Expect{MaxLatency(60 * time.Millisecond)}}}}, target, nil)[0]
-	require.Equal(t, record.CheckPassed, got.Result, got.Detail)
-	require.Greater(t, got.Seconds, 0.08)
+}
+
+func TestTheTimeToConnectIsNotTheApplications(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		target := Target{Name: "Pod/a", BaseURL: "http://target.invalid", Transport: piped(80*time.Millisecond, func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
+		})}
+		got := Run(t.Context(), Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/", Expect: Expect{MaxLatency(60 * time.Millisecond)}}}}, target, nil)[0]
+		require.Equal(t, record.CheckPassed, got.Result, got.Detail)
+		require.InDelta(t, 0.08, got.Seconds, 1e-6)
+	})
 }
 
 func TestWhatIsSent(t *testing.T) {
@@ -296,19 +314,15 @@ func TestWhatIsSent(t *testing.T) {
 }
 
 func TestTheEndOfAConnectionThatComesLateIsNoLatency(t *testing.T) {
-	const held = 300 * time.Millisecond
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
-		connection, buffer, err := http.NewResponseController(w).Hijack()
-		if err != nil {
-			return
-		}
-		_, _ = buffer.WriteString("HTTP/1.0 200 OK\r\n\r\nall there is")
-		_ = buffer.Flush()
-		time.Sleep(held)
-		_ = connection.Close()
-	}))
-	defer server.Close()
-	suite := Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/", Expect: Expect{MaxLatency(held / 2)}}}}
-	got := Run(t.Context(), suite, Target{Name: "Pod/a", BaseURL: server.URL}, nil)[0]
-	require.Equal(t, record.CheckPassed, got.Result, got.Detail)
+	synctest.Test(t, func(t *testing.T) {
+		const held = 300 * time.Millisecond
+		target := Target{Name: "Pod/a", BaseURL: "http://target.invalid", Transport: piped(0, func(c net.Conn) {
+			_, _ = io.WriteString(c, "HTTP/1.0 200 OK\r\n\r\nall there is")
+			time.Sleep(held)
+		})}
+		suite := Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/", Expect: Expect{MaxLatency(held / 2)}}}}
+		got := Run(t.Context(), suite, target, nil)[0]
+		require.Equal(t, record.CheckPassed, got.Result, got.Detail)
+		require.InDelta(t, held.Seconds(), got.Seconds, 1e-6)
+	})
 }
