@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // question is what a check asks of a kind of target: pods have other names after
@@ -49,7 +50,7 @@ func against(before, after []record.Check) []record.Check {
 		switch {
 		case found && !e.passed && c.Result == record.CheckFailed:
 			c.Result = record.CheckInconclusive
-			c.Detail = limited("was already failing before: "+limited(e.detail, maxEarlier)+"; now: "+c.Detail, maxBoth)
+			c.Detail = text.Cut("was already failing before: "+text.Cut(e.detail, maxEarlier)+"; now: "+c.Detail, maxBoth)
 		case found && e.passed && c.Result == record.CheckInconclusive && c.Unreachable:
 			c.Result, c.Unreachable = record.CheckFailed, false
 			c.Detail = "it was reachable before: " + c.Detail
@@ -59,16 +60,8 @@ func against(before, after []record.Check) []record.Check {
 	return out
 }
 
-// The bounds of the details of two results in one, in runes.
+// The bounds of the details of two results in one, in bytes.
 const (
-	maxEarlier = 150
-	maxBoth    = 600
+	maxEarlier = 300
+	maxBoth    = 1200
 )
-
-// limited cuts a text, in runes.
-func limited(text string, limit int) string {
-	if runes := []rune(text); len(runes) > limit {
-		return string(runes[:limit]) + "…"
-	}
-	return text
-}

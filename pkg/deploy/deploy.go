@@ -45,6 +45,8 @@ type Options struct {
 	// process that must end at once can tell what it did; may be nil.
 	Report func(Result)
 	Log    *slog.Logger
+
+	saw func(state, event) // is told how each action ended; for tests, may be nil
 }
 
 const (

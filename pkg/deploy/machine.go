@@ -120,6 +120,9 @@ func (r *run) walk() state {
 			return at
 		}
 		on := r.step(at, a)
+		if r.saw != nil {
+			r.saw(at, on)
+		}
 		next, known := r.op.table.next(at, on)
 		if !known {
 			// A bug: what holds the lock must give it back all the same.

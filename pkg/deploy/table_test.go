@@ -7,7 +7,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// ways are the events with which each action can end, by reading it.
+// ways are the events with which each action can end: what [TestActionsEndInTheWaysOfTheTable]
+// sees is these, all of them and no other.
 var ways = map[state][]event{
 	preflight:   {passed, untouched, broken, stopped},
 	locking:     {passed, broken, stopped},
