@@ -77,7 +77,7 @@ func TestNoSecretLeavesARunThatIsCancelled(t *testing.T) {
 			require.Equal(t, 6, exit)
 			exit, sinks = run.run("recovered-"+strings.ReplaceAll(c.name, " ", "-"), "recover", "--smoke", filepath.Join(l.root, "smoke.yaml"))
 			noneIn(t, sinks)
-			require.Zero(t, exit)
+			require.Contains(t, []int{0, 4}, exit, "good, or rolled back")
 		})
 	}
 }
