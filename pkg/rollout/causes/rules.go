@@ -98,6 +98,7 @@ func parseRule(line string) (string, Rule, error) {
 	return code, Rule{Grace: grace, Shared: grace, Failures: rule.Failures}, nil
 }
 
+// Defaults are the rules of the table by code, but for its verdicts.
 func Defaults() map[string]Rule {
 	rules := make(map[string]Rule, len(Table))
 	for _, r := range Table {

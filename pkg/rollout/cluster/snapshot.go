@@ -91,6 +91,7 @@ type Line struct {
 	Transient bool
 }
 
+// Claim is the claim of that name, nil when the look has none.
 func (s *Snapshot) Claim(namespace, name string) *corev1.PersistentVolumeClaim {
 	for _, c := range s.Claims {
 		if c.Name == name && c.Namespace == namespace {

@@ -33,6 +33,7 @@ func identity(m metav1.ObjectMeta) metav1.ObjectMeta {
 	}
 }
 
+// StripPod keeps of a pod what is read of it.
 func StripPod(p *corev1.Pod) *corev1.Pod {
 	small := &corev1.Pod{ObjectMeta: identity(p.ObjectMeta), Status: p.Status}
 	small.Spec.NodeName, small.Spec.RestartPolicy, small.Spec.ReadinessGates = p.Spec.NodeName, p.Spec.RestartPolicy, p.Spec.ReadinessGates
@@ -71,6 +72,7 @@ func stripStatuses(all []corev1.ContainerStatus) []corev1.ContainerStatus {
 	return small
 }
 
+// StripEvent keeps of an event what is read of it, and of a long message both ends.
 func StripEvent(e *corev1.Event) *corev1.Event {
 	message := e.Message
 	if len(message) > maxEvent {

@@ -46,8 +46,8 @@ func ReplicaSet(rs *appsv1.ReplicaSet) []Trouble {
 // tries again at growing intervals.
 const maxCreationAge = 3 * time.Minute
 
-// CreationEvents: a StatefulSet, DaemonSet or Job tells only by events that it
-// cannot make a pod. They count while a pod is missing.
+// CreationEvents are why a StatefulSet, DaemonSet or Job cannot make a pod, which they
+// tell only by events. They count while a pod is missing.
 func CreationEvents(s *cluster.Snapshot, kind string, o metav1.Object, complete bool) []Trouble {
 	e := s.About(kind, o.GetNamespace(), o.GetName(), "FailedCreate")
 	if e == nil || complete || s.Now.Sub(podstate.SeenAt(e)) > maxCreationAge || e.InvolvedObject.UID != "" && e.InvolvedObject.UID != o.GetUID() {

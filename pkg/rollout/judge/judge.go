@@ -52,6 +52,7 @@ type Judge struct {
 	podFailures map[record.Workload]*podFailure // how a Job's pod failed last
 }
 
+// New makes a judge; rules replace the default ones of their codes.
 func New(rules map[string]causes.Rule) *Judge {
 	j := &Judge{
 		rules: causes.Defaults(), memory: memory{incidents: map[string]*incident{}},

@@ -81,6 +81,7 @@ func ExitedRun(p *corev1.Pod, c corev1.ContainerStatus) Run {
 	return key
 }
 
+// MemoryLimit is that of a container, "" without one.
 func MemoryLimit(p *corev1.Pod, name string) string {
 	for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
 		if limit, ok := c.Resources.Limits[corev1.ResourceMemory]; ok && c.Name == name {
@@ -117,6 +118,7 @@ func ImageDigest(p *corev1.Pod, name string) string {
 	return ""
 }
 
+// HasDigest reports whether a container is to run the image of that digest.
 func HasDigest(c corev1.Container, digest string) bool { return strings.HasSuffix(c.Image, "@"+digest) }
 
 // StateWord is why a container does not run, "" when it does.

@@ -6,6 +6,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
+// Condition is a condition of a pod, nil when it has none of that type.
 func Condition(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition {
 	for i := range p.Status.Conditions {
 		if p.Status.Conditions[i].Type == kind {
@@ -15,11 +16,13 @@ func Condition(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition
 	return nil
 }
 
+// Ready reports whether a pod is.
 func Ready(p *corev1.Pod) bool {
 	c := Condition(p, corev1.PodReady)
 	return c != nil && c.Status == corev1.ConditionTrue
 }
 
+// ContainersReady reports whether all containers of a pod are, whatever its node says.
 func ContainersReady(p *corev1.Pod) bool {
 	c := Condition(p, corev1.ContainersReady)
 	return c != nil && c.Status == corev1.ConditionTrue
