@@ -18,7 +18,7 @@ import (
 // "crash" never becomes ready, "mute" fails its smoke check, "unheard" cannot be
 // asked, "shaky" breaks while soaking, "fading" fails its check then, "sick" fails one check of two, "zero" wants no
 // pod, "config" has no workload, "custom" has one that cannot be watched, "worker"
-// answers no HTTP, "rollout" is worker and custom, "gone" was deleted by hand. on is
+// answers no HTTP, "rollout" is worker and custom, "gone" was deleted by hand, "swapped" has another image in a pod. on is
 // called with the name of each thing that happens, several at a time.
 type fakeCluster struct {
 	mu       sync.Mutex
@@ -218,6 +218,8 @@ func (f *fakeCluster) Watch(ctx context.Context, a record.Applied) (record.Rollo
 	switch {
 	case has(name, "crash"):
 		return record.Rollout{Cause: &record.Cause{Code: "rollout/crash-loop", Object: "Pod/a", Reason: "Error", Message: "backstage: exit code 1: open-sesame"}}, nil
+	case has(name, "swapped"):
+		return record.Rollout{Cause: &record.Cause{Code: "rollout/image-differs", Object: "Pod/a", Reason: "ImageDiffers"}}, nil
 	case has(name, "gone"):
 		return record.Rollout{Cause: &record.Cause{Code: "rollout/deleted", Object: "Deployment/backstage", Reason: "NotFound"}}, nil
 	case has(name, "zero"):

@@ -521,3 +521,10 @@ func TestAnImageThatNothingRunsNowIsNotProven(t *testing.T) {
 	require.Contains(t, result.Cause.Message, "nothing that runs now has the verified image: only CronJob/nightly runs it, at another time")
 	require.Equal(t, record.MarkPending, f.history[0].Verdict)
 }
+
+func TestARevisionIsNotBadForWhatSomebodyDidToItsPods(t *testing.T) {
+	f := installed(t, "fine")
+	result := f.deploy(t, "swapped")
+	require.Equal(t, record.VerdictRolledBack, result.Verdict)
+	require.Equal(t, record.MarkPending, f.history[1].Verdict)
+}

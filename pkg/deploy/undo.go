@@ -70,7 +70,7 @@ func (r *run) isInnocent(ctx context.Context, revision int) bool {
 	if r.partial {
 		return false
 	}
-	if r.result.Cause.Code == codeChanged || isGone(r.result.Cause) {
+	if r.result.Cause.Code == codeChanged || isGone(r.result.Cause) || runsAnother(r.result.Cause) {
 		return true
 	}
 	if !r.judges() {
@@ -85,6 +85,10 @@ func (r *run) isInnocent(ctx context.Context, revision int) bool {
 	r.result.Cause = changed
 	return true
 }
+
+// runsAnother reports whether a rollout failed because a pod runs another image than
+// its workload says: a webhook or somebody has changed it.
+func runsAnother(cause *record.Cause) bool { return cause.Reason == "ImageDiffers" }
 
 // public reports whether a value of a Secret is known anyway, such as a user's name
 // that is the release's: without it a cause could not be read.
