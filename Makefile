@@ -117,8 +117,8 @@ generate: ## bring generated files in step with the code
 	go generate ./...
 
 verify: ## fail when generated files are stale
-	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && cp -r action.yml actions "$$tmp" && go run ./internal/gen/actiondocs "$$tmp" && \
-		diff -r action.yml "$$tmp/action.yml" && diff -r actions "$$tmp/actions" || { echo "generated files are stale: run make generate"; exit 1; }
+	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && cp -r action.yml actions docs "$$tmp" && go run ./internal/gen/settings "$$tmp" && \
+		for f in action.yml actions docs; do diff -r $$f "$$tmp/$$f" || exit 1; done || { echo "generated files are stale: run make generate"; exit 1; }
 
 bench: ## run the benchmarks
 	go test -run '^$$' -bench . -benchmem ./pkg/...

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -13,6 +14,7 @@ import (
 	"go.yaml.in/yaml/v3"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/report"
 )
 
 // action is the part of an action.yml that the contract is about.
@@ -61,13 +63,17 @@ func read[T any](t *testing.T, file string) (document T) {
 	return document
 }
 
+// handed is how an input reaches a step. Where it is empty, the variable that the job
+// has set stays; unset inputs of composite actions are empty strings, which would hide
+// it.
+var handed = regexp.MustCompile(`^\$\{\{ inputs\.([a-z-]+)(?: \|\| env\.([A-Z_]+))? \}\}$`)
+
 func TestEveryInputReachesAStepByItsEnvironment(t *testing.T) {
-	reference := regexp.MustCompile(`^\$\{\{ inputs\.([a-z-]+) \}\}$`)
 	each(t, func(t *testing.T, _ string, a action) {
 		mapped := map[string]string{}
 		for _, s := range a.Runs.Steps {
 			for variable, value := range s.Env {
-				match := reference.FindStringSubmatch(value)
+				match := handed.FindStringSubmatch(value)
 				require.NotNil(t, match, "%s: %q is more than one input", variable, value)
 				require.NotContains(t, mapped, match[1], "mapped twice")
 				mapped[match[1]] = variable
@@ -88,13 +94,15 @@ func TestVariablesAreNamedAsTheCommandLineReadsThem(t *testing.T) {
 	each(t, func(t *testing.T, _ string, a action) {
 		for _, s := range a.Runs.Steps {
 			for variable, value := range s.Env {
-				name := strings.TrimSuffix(strings.TrimPrefix(value, "${{ inputs."), " }}")
+				match := handed.FindStringSubmatch(value)
+				name := match[1]
 				if allowed, other := others[name]; other {
 					require.Contains(t, strings.Fields(allowed), variable)
 					continue
 				}
 				require.Contains(t, config.Names(), name, "no such setting")
 				require.Equal(t, config.Variable(name), variable)
+				require.Equal(t, variable, match[2], "an empty input must not hide what the job has set")
 			}
 		}
 	})
@@ -118,21 +126,63 @@ func TestStepsBecomeTheProgramAndHoldNoExpression(t *testing.T) {
 	})
 }
 
+// commandOf is the command of an action's folder, "" for setup.
+func commandOf(file string) string {
+	switch folder := filepath.Base(filepath.Dir(file)); folder {
+	case "setup":
+		return ""
+	case "..":
+		return "run"
+	default:
+		return folder
+	}
+}
+
+// Only the command knows which settings it has; another one's would be passed over in
+// silence.
+func TestInputsAndOutputsAreThoseOfTheCommand(t *testing.T) {
+	each(t, func(t *testing.T, file string, a action) {
+		i := slices.IndexFunc(config.Commands(), func(c config.Command) bool { return c.Name == commandOf(file) })
+		if i < 0 {
+			return
+		}
+		inputs, outputs := map[string]bool{"binary": true, "binary-checksum": true}, map[string]bool{}
+		for _, s := range config.Commands()[i].Settings() {
+			inputs[s.Name] = s.IsInput
+		}
+		inputs["sign-password"] = inputs["sign-key"]
+		for _, o := range report.Outputs() {
+			outputs[o.Name] = slices.Contains(o.Commands, commandOf(file))
+		}
+		for name, wanted := range inputs {
+			_, declared := a.Inputs[name]
+			require.Equal(t, wanted, declared, "input %s", name)
+		}
+		for name := range a.Inputs {
+			require.True(t, inputs[name], "input %s is none of the command", name)
+		}
+		for name, wanted := range outputs {
+			_, declared := a.Outputs[name]
+			require.Equal(t, wanted, declared, "output %s", name)
+		}
+		for name := range a.Outputs {
+			require.True(t, outputs[name], "the program does not set the output %s", name)
+		}
+	})
+}
+
 func TestTheCommandIsTheOneOfTheFolder(t *testing.T) {
 	each(t, func(t *testing.T, file string, a action) {
-		want := filepath.Base(filepath.Dir(file))
-		switch want {
-		case "setup":
+		want := commandOf(file)
+		if want == "" {
 			return
-		case "..":
-			want = "run"
 		}
 		last := a.Runs.Steps[len(a.Runs.Steps)-1]
 		require.True(t, strings.HasSuffix(last.Run, " "+want), last.Run)
 	})
 }
 
-// That the program sets them is tested with the program, in pkg/cli.
+// That the program sets them is tested beside the table, in pkg/report.
 func TestOutputsComeFromTheStepThatRuns(t *testing.T) {
 	each(t, func(t *testing.T, _ string, a action) {
 		require.NotEmpty(t, a.Outputs)

@@ -89,9 +89,7 @@ func (s *session) host(environ []string) pipeline.Host {
 
 // withCredentials adds the secrets that come from the environment only.
 func withCredentials(settings config.Settings, environ []string) config.Settings {
-	getenv := lookup(environ)
-	settings.SignPassword, settings.VerdictKey = []byte(getenv("COSIGN_PASSWORD")), []byte(getenv(config.VerdictKeyVariable))
-	settings.RegistryUsername, settings.RegistryPassword = getenv("REGISTRY_USERNAME"), getenv("REGISTRY_PASSWORD")
+	settings.Secrets.Read(lookup(environ))
 	return settings
 }
 
@@ -109,7 +107,7 @@ func (s *session) write(rec record.Record) error {
 	if !actions.Enabled() {
 		return nil
 	}
-	for _, o := range s.outputs(rec) {
+	for _, o := range report.Set(rec, report.Paths{Record: s.Record, Evidence: s.evidenceDir}) {
 		// A later step may print it.
 		if err := actions.SetOutput(o[0], gha.Harmless(o[1])); err != nil {
 			return fmt.Errorf("setting output %s: %w", o[0], err)

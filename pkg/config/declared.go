@@ -30,6 +30,9 @@ type Setting struct {
 	// name; nil for other settings. The help has them where it says {choices}, or at
 	// its end.
 	Choices []record.Choice
+	// InFile and IsInput report whether the configuration file and an action may give
+	// it: not with the tags file:"-" and action:"-".
+	InFile, IsInput bool
 
 	field reflect.Value
 }
@@ -45,7 +48,7 @@ func declared(group any) []Setting {
 		case tag("name") != "":
 			s := Setting{
 				Name: tag("name"), Short: tag("short"), Value: tag("value"), Default: tag("default"), Help: tag("help"),
-				Pattern: tag("pattern"), Want: tag("want"), field: at,
+				Pattern: tag("pattern"), Want: tag("want"), InFile: tag("file") != "-", IsInput: tag("action") != "-", field: at,
 			}
 			s.choose()
 			all = append(all, s)
@@ -84,9 +87,6 @@ func (s Setting) Text(repeated string) string {
 
 // IsList reports whether the setting may have several values.
 func (s Setting) IsList() bool { return s.field.Kind() == reflect.Slice }
-
-// IsUnsafe reports whether the setting switches a check off: then no file may give it.
-func (s Setting) IsUnsafe() bool { return isUnsafe(s.Name) }
 
 // All are all settings, in the order of the documentation.
 func All() []Setting { return declared(&Settings{}) }

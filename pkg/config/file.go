@@ -1,8 +1,10 @@
 package config
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
+	"io"
 
 	"go.yaml.in/yaml/v3"
 )
@@ -12,10 +14,16 @@ import (
 // the tag 1.10 does not become the number 1.1.
 func parse(content []byte) (map[string][]string, error) {
 	var document yaml.Node
-	if err := yaml.Unmarshal(content, &document); err != nil {
+	values := map[string][]string{}
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
+	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
+		return values, nil
+	} else if err != nil {
 		return nil, err
 	}
-	values := map[string][]string{}
+	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
+		return nil, errors.New("it has several documents, and one is read")
+	}
 	if len(document.Content) == 0 {
 		return values, nil
 	}
@@ -52,10 +60,15 @@ func scalars(node *yaml.Node) ([]string, error) {
 	}
 	all := []string{}
 	for _, element := range node.Content {
+		if element.Kind == yaml.AliasNode {
+			element = element.Alias
+		}
 		if element.Kind != yaml.ScalarNode {
 			return nil, errors.New("a list may hold plain values only")
 		}
-		all = append(all, element.Value)
+		if element.Tag != "!!null" {
+			all = append(all, element.Value)
+		}
 	}
 	return all, nil
 }

@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"io"
 	"io/fs"
-	"maps"
 	"os"
 	"slices"
 	"sort"
@@ -18,6 +17,7 @@ import (
 const (
 	envPrefix   = "STAGECREW_"
 	defaultFile = "stagecrew.yaml"
+	configName  = "config" // the setting that names another file
 	// maxFile bounds what is read from the configuration file, in bytes.
 	maxFile = 1 << 20
 	// VerdictKeyVariable holds a secret and is no setting: no flag and no file may
@@ -36,7 +36,7 @@ func Resolve(flags *pflag.FlagSet, environ []string) error {
 	file, path, err := readFile(flags, fromEnv)
 	problems = append(problems, err)
 	problems = append(problems, unknown(file, path+": key ", func(name string) string { return name })...)
-	problems = append(problems, unsafeKeys(file, path)...)
+	problems = append(problems, misplacedKeys(file, path)...)
 	flags.VisitAll(func(f *pflag.Flag) {
 		in, ours := f.Value.(*input)
 		if !ours {
@@ -73,27 +73,28 @@ func FlagError(flags *pflag.FlagSet, err error) error {
 
 // contradictions are settings that cannot be meant together.
 func contradictions(flags *pflag.FlagSet) []error {
-	given := func(name string) bool { f := flags.Lookup(name); return f != nil && f.Changed }
+	given := func(name string) bool { f := flags.Lookup(name); return f != nil && !f.Value.(*input).field.IsZero() }
 	if given("to") && given("to-digest") {
 		return []error{errors.New("--to and --to-digest both name what to go back to: give one of them")}
 	}
 	return nil
 }
 
-// isUnsafe reports whether a setting switches a check off.
-func isUnsafe(name string) bool { return strings.HasSuffix(name, "-unsafe") }
-
-// unsafeKeys takes out of the file, and reports, what switches a check off: the file
-// lies in the repository of the application, and who may change that is not who is
-// to decide it.
-func unsafeKeys(file map[string][]string, path string) []error {
+// misplacedKeys takes out of the file, and reports, what it may not give: the name of
+// the file itself, and what switches a check off. The file lies in the repository of
+// the application, and who may change that is not who is to decide it.
+func misplacedKeys(file map[string][]string, path string) []error {
 	var problems []error
-	for _, name := range slices.Sorted(maps.Keys(file)) {
-		if !isUnsafe(name) || !slices.Contains(Names(), name) {
+	for _, s := range All() {
+		if _, given := file[s.Name]; !given || s.InFile {
 			continue
 		}
-		delete(file, name)
-		problems = append(problems, fmt.Errorf("%s: key %s: a setting that switches a check off is not taken from a file; give the flag --%s or the variable %s for the run that needs it", path, name, name, Variable(name)))
+		delete(file, s.Name)
+		reason := "a setting that switches a check off is not taken from a file; give the flag --%s or the variable %s for the run that needs it"
+		if s.Name == configName {
+			reason = "a file does not name itself; give the flag --%s or the variable %s"
+		}
+		problems = append(problems, fmt.Errorf("%s: key %s: "+reason, path, s.Name, s.Name, Variable(s.Name)))
 	}
 	return problems
 }
@@ -140,8 +141,8 @@ func unknown(values map[string][]string, where string, write func(string) string
 // if it is there.
 func readFile(flags *pflag.FlagSet, fromEnv map[string][]string) (map[string][]string, string, error) {
 	path, explicit := defaultFile, false
-	given := fromEnv["config"]
-	if f := flags.Lookup("config"); f != nil && f.Changed {
+	given := fromEnv[configName]
+	if f := flags.Lookup(configName); f != nil && f.Changed {
 		given = f.Value.(*input).given
 	}
 	if len(given) == 1 && given[0] != "" {

@@ -16,37 +16,37 @@ import (
 // Settings holds every setting of every command, group by group. A command fills
 // only the groups that it has.
 type Settings struct {
-	Common
-	ImageRef
-	Built
-	Build
-	Version
-	Registry
-	Requests
-	Tagging
-	Promotion
-	Scan
-	Sign
-	Trust
-	Roots
-	ScanAge
-	Unsigned
-	Cluster
-	Helm
-	Checks
-	Gate
-	Deadline
-	RollbackTime
-	History
-	Trial
-	Target
+	Common       `title:"Of every command"`
+	ImageRef     `title:"The image"`
+	Built        `title:"An image that was built before"`
+	Build        `title:"Build"`
+	Version      `title:"What is built"`
+	Registry     `title:"Registries"`
+	Requests     `title:"Requests to registries"`
+	Tagging      `title:"Tags"`
+	Promotion    `title:"Promotion"`
+	Scan         `title:"Scan"`
+	Sign         `title:"Signatures that are made"`
+	Trust        `title:"Signatures that are wanted"`
+	Roots        `title:"Roots of trust"`
+	ScanAge      `title:"Age of the scan"`
+	Unsigned     `title:"Unsigned images"`
+	Cluster      `title:"The cluster and the release"`
+	Helm         `title:"The chart"`
+	Checks       `title:"Smoke checks"`
+	Gate         `title:"Judging a rollout"`
+	Deadline     `title:"Time of a deploy"`
+	RollbackTime `title:"Time of a rollback"`
+	History      `title:"History"`
+	Trial        `title:"Dry run"`
+	Target       `title:"Target of a rollback"`
 	Secrets
 }
 
 // Common are the settings of every command.
 type Common struct {
-	Config string `name:"config" value:"FILE" help:"configuration FILE; default stagecrew.yaml if it is there"`
-	Output Output `name:"output" short:"o" default:"text" help:"form of the result on stdout"`
+	Config string `name:"config" file:"-" value:"FILE" help:"configuration FILE; default stagecrew.yaml if it is there"`
+	Output Output `name:"output" short:"o" action:"-" default:"text" help:"form of the result on stdout"`
 	Record string `name:"record" value:"FILE" help:"also write the run record to FILE"`
 }
 
@@ -170,7 +170,7 @@ type ScanAge struct {
 
 // Unsigned lets an image pass that nobody has signed.
 type Unsigned struct {
-	AllowUnsignedUnsafe bool `name:"allow-unsigned-unsafe" help:"deploy without checking a signature"`
+	AllowUnsignedUnsafe bool `name:"allow-unsigned-unsafe" file:"-" help:"deploy without checking a signature"`
 }
 
 // Cluster is where the release is.
@@ -231,16 +231,16 @@ type Trial struct {
 type Target struct {
 	To             int    `name:"to" value:"REVISION" help:"REVISION to roll back to; default the last verified-good one before the live one"`
 	ToDigest       string `name:"to-digest" value:"DIGEST" help:"image DIGEST to roll back to, sha256:…"`
-	ForceBadUnsafe bool   `name:"force-bad-unsafe" help:"go back to a revision although it failed its checks"`
+	ForceBadUnsafe bool   `name:"force-bad-unsafe" file:"-" help:"go back to a revision although it failed its checks"`
 	Reason         string `name:"reason" help:"why, for the record"`
 }
 
 // Secrets come from the environment only, never from a flag or the file.
 type Secrets struct {
-	SignPassword     []byte // COSIGN_PASSWORD
-	VerdictKey       []byte // STAGECREW_VERDICT_KEY
-	RegistryUsername string // REGISTRY_USERNAME
-	RegistryPassword string // REGISTRY_PASSWORD
+	SignPassword     []byte `variable:"COSIGN_PASSWORD" help:"password of the private key"`
+	VerdictKey       []byte `variable:"STAGECREW_VERDICT_KEY" help:"key that signs the verdicts on revisions, so that nobody else can write them"`
+	RegistryUsername string `variable:"REGISTRY_USERNAME" help:"user of the image's registry"`
+	RegistryPassword string `variable:"REGISTRY_PASSWORD" help:"its password or token"`
 }
 
 // The values of --smoke that are not files.

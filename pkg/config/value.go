@@ -113,18 +113,43 @@ func (i *input) Set(value string) error {
 
 // Type is what the help shows in place of a value that the text has no word for.
 func (i *input) Type() string {
-	switch i.field.Interface().(type) {
-	case bool:
-		return "bool"
-	case int:
-		return "int"
-	case time.Duration:
-		return "duration"
-	case Soak:
-		return soakAuto + "|duration"
-	}
-	if i.Choices != nil {
+	switch kind := i.Kind(); kind {
+	case KindEnum:
 		return strings.Join(record.Values(i.Choices), "|")
+	case KindSoak:
+		return soakAuto + "|duration"
+	default:
+		return string(kind)
 	}
-	return "string"
+}
+
+// Kind is what a value of a setting is.
+type Kind string
+
+// The kinds. Each value of a list is a text.
+const (
+	KindText     Kind = "string"
+	KindBool     Kind = "bool"
+	KindNumber   Kind = "int"
+	KindDuration Kind = "duration"
+	KindSoak     Kind = "soak" // a duration or auto
+	KindEnum     Kind = "enum"
+)
+
+// Kind is what a value of the setting is.
+func (s Setting) Kind() Kind {
+	switch s.field.Interface().(type) {
+	case bool:
+		return KindBool
+	case int:
+		return KindNumber
+	case time.Duration:
+		return KindDuration
+	case Soak:
+		return KindSoak
+	}
+	if s.Choices != nil && !s.IsList() {
+		return KindEnum
+	}
+	return KindText
 }

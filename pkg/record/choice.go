@@ -77,6 +77,15 @@ func (SignatureFormat) Choices() []Choice {
 	}
 }
 
+// Choices are all verdicts.
+func (Verdict) Choices() []Choice {
+	var all []Choice
+	for _, v := range []Verdict{VerdictGood, VerdictRolledBack, VerdictNeedsHuman, VerdictRefused, VerdictCancelled, VerdictUnknown, VerdictOK, VerdictError} {
+		all = append(all, Choice{Value: string(v)})
+	}
+	return all
+}
+
 // Choices are all severities, the least severe first.
 func (Severity) Choices() []Choice {
 	var all []Choice

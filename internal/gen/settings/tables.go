@@ -35,7 +35,7 @@ func tables(action []byte) (string, error) {
 			if err := part.node.Content[i+1].Decode(&field); err != nil {
 				return "", err
 			}
-			fmt.Fprintf(&b, "| `%s` | %s |\n", part.node.Content[i].Value, strings.ReplaceAll(field.Description, "|", `\|`))
+			fmt.Fprintf(&b, "| `%s` | %s |\n", part.node.Content[i].Value, cell(field.Description))
 		}
 	}
 	return b.String() + "\n", nil

@@ -1,0 +1,93 @@
+package report
+
+import (
+	"fmt"
+	"slices"
+	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// Output is a step output in GitHub Actions.
+type Output struct {
+	Name, Meaning string
+	// Commands are those whose users may count on it.
+	Commands []string
+	value    func(record.Record, Paths) string
+}
+
+// Paths are where a run has left something, "" for nowhere.
+type Paths struct{ Record, Evidence string }
+
+// Set gives the outputs of a run that have a value, as name and value.
+func Set(r record.Record, p Paths) [][2]string {
+	var all [][2]string
+	for _, o := range Outputs() {
+		if value := o.value(r, p); value != "" {
+			all = append(all, [2]string{o.Name, value})
+		}
+	}
+	return all
+}
+
+// Outputs are all outputs, in the order in which actions declare them.
+func Outputs() []Output {
+	releasing := []string{"run", "deploy", "gate", "rollback", "recover"}
+	others := []string{"build", "scan", "sign", "verify", "validate", "promote", "preflight", "smoke", "status"}
+	imaged := []string{"run", "build", "scan", "sign", "verify", "validate", "promote", "preflight", "deploy", "gate", "rollback", "recover"}
+	scanning := []string{"run", "scan"}
+	every := slices.Concat(releasing, others)
+	all := []Output{
+		{"image", "the image by digest, REPOSITORY@sha256:…; after a promotion where it is now", imaged, func(r record.Record, _ Paths) string { return r.Image.String() }},
+		{"digest", "the image's digest, sha256:…", imaged, func(r record.Record, _ Paths) string { return r.Image.Digest }},
+		{"verdict", strings.Join(record.Values(record.Verdict("").Choices()), ", ") + "; only what judges a release says more than ok, refused, cancelled and error", every,
+			func(r record.Record, _ Paths) string { return string(r.Verdict) }},
+		{"revision", "the Helm revision that this run made; empty without one", releasing, of(func(r record.Release) int { return r.Revision })},
+		{"previous-good", "the verified-good revision before this run; empty without one", releasing, of(func(r record.Release) int { return r.RollbackTarget })},
+		{"live-revision", "the revision that serves at the end; empty when nothing is known to serve", releasing, of(func(r record.Release) int { return r.Live })},
+		{"cause-code", "stable code of what went wrong, such as rollout/image-not-found; empty when all went well", releasing, func(r record.Record, _ Paths) string {
+			if r.Cause == nil {
+				return ""
+			}
+			return r.Cause.Code
+		}},
+		{"cause", "what went wrong, with the cluster's or registry's own words: untrusted text", releasing, func(r record.Record, _ Paths) string {
+			if r.Cause == nil {
+				return ""
+			}
+			return r.Cause.String()
+		}},
+		{"evidence", "directory with what is known of a failed revision, to be kept as an artifact; empty when nothing failed", releasing, func(r record.Record, p Paths) string {
+			if len(r.Evidence) == 0 {
+				return ""
+			}
+			return p.Evidence
+		}},
+		{"tags", "the tags that point to the image, with commas; empty until it is proven", []string{"run", "promote"}, func(r record.Record, _ Paths) string { return strings.Join(r.TagsHere(), ",") }},
+		{"blocking", "how many findings the policy does not accept", scanning, count(func(s record.ScanReport) int { return len(s.Blocking) })},
+	}
+	for _, severity := range slices.Backward(record.Severities()) {
+		word := strings.ToLower(string(severity))
+		all = append(all, Output{word, "how many findings are of the severity " + word, scanning, count(func(s record.ScanReport) int { return s.Counts[severity] })})
+	}
+	return append(all, Output{"record", "path of the record of the run, a JSON document", every, func(_ record.Record, p Paths) string { return p.Record }})
+}
+
+// of gives a revision of the release, "" for none.
+func of(revision func(record.Release) int) func(record.Record, Paths) string {
+	return func(r record.Record, _ Paths) string {
+		if r.Release == nil || revision(*r.Release) == 0 {
+			return ""
+		}
+		return fmt.Sprint(revision(*r.Release))
+	}
+}
+
+func count(number func(record.ScanReport) int) func(record.Record, Paths) string {
+	return func(r record.Record, _ Paths) string {
+		if r.Scan == nil {
+			return ""
+		}
+		return fmt.Sprint(number(*r.Scan))
+	}
+}
