@@ -39,7 +39,7 @@ type fakeCluster struct {
 
 func (f *fakeCluster) connect() (Cluster, error) {
 	f.connects++
-	return Cluster{Namespace: "prod", History: f, Changer: f, Checker: f, Locker: f, Watcher: f, Prober: f}, f.errs["connect"]
+	return Cluster{Namespace: "prod", History: f, Changer: f, Checker: f, Locker: f, Watcher: f, Prober: f}, f.broken("connect")
 }
 
 func (f *fakeCluster) happens(what string) error {
@@ -61,8 +61,15 @@ func (f *fakeCluster) fails(what string, err error) {
 	f.errs[what] = err
 }
 
+// broken is why something fails, nil when it does not.
+func (f *fakeCluster) broken(what string) error {
+	f.mu.Lock()
+	defer f.mu.Unlock()
+	return f.errs[what]
+}
+
 func (f *fakeCluster) History(ctx context.Context) ([]record.Revision, error) {
-	return slices.Clone(f.history), errors.Join(ctx.Err(), f.errs["history"])
+	return slices.Clone(f.history), errors.Join(ctx.Err(), f.broken("history"))
 }
 
 func (f *fakeCluster) Describe(_ context.Context, revision int) (record.Applied, error) {
@@ -100,15 +107,15 @@ func (f *fakeCluster) Diff(context.Context, int, int) (string, error) {
 }
 
 func (f *fakeCluster) Secrets(context.Context, int) ([]string, error) {
-	return []string{"open-sesame", "backstage"}, f.errs["secrets"]
+	return []string{"open-sesame", "backstage"}, f.broken("secrets")
 }
 
 func (f *fakeCluster) Plan(_ context.Context, image record.Image) (record.Plan, error) {
-	return record.Plan{Changes: []record.Change{{Object: image.String(), Action: "update"}}}, f.errs["plan"]
+	return record.Plan{Changes: []record.Change{{Object: image.String(), Action: "update"}}}, f.broken("plan")
 }
 
 func (f *fakeCluster) PlanRollback(_ context.Context, to int) (record.Plan, error) {
-	return record.Plan{Changes: []record.Change{{Object: "Deployment/backstage", Action: "update"}}, Applied: record.Applied{Revision: record.Revision{Number: to}}}, f.errs["plan"]
+	return record.Plan{Changes: []record.Change{{Object: "Deployment/backstage", Action: "update"}}, Applied: record.Applied{Revision: record.Revision{Number: to}}}, f.broken("plan")
 }
 
 func (f *fakeCluster) Check(context.Context, record.Plan) ([]record.Concern, error) {
@@ -134,7 +141,7 @@ func (f *fakeCluster) Lock(ctx context.Context, holder string) (context.Context,
 }
 
 func (f *fakeCluster) Note(_ context.Context, j record.Journal) error {
-	if err := f.errs["note"]; err != nil {
+	if err := f.broken("note"); err != nil {
 		return err
 	}
 	f.journals = append(f.journals, j)
@@ -142,8 +149,8 @@ func (f *fakeCluster) Note(_ context.Context, j record.Journal) error {
 }
 
 func (f *fakeCluster) Journal(context.Context) (record.Journal, error) {
-	if len(f.journals) == 0 || f.errs["journal"] != nil {
-		return record.Journal{}, f.errs["journal"]
+	if len(f.journals) == 0 || f.broken("journal") != nil {
+		return record.Journal{}, f.broken("journal")
 	}
 	return f.journals[len(f.journals)-1], nil
 }
