@@ -54,7 +54,8 @@ type Options struct {
 // Watch waits until all workloads are rolled out and the Services lead to their new
 // pods, or until one is certain to fail. The deadline of ctx is the budget: when it
 // passes, the rollout has failed with the cause rollout/timeout and the most specific
-// thing seen. An error means that the watch itself did not work, or that ctx was
+// thing seen. Jobs that run well beside ready workloads are waited for until a minute, or
+// half the budget, is left; then they are named as not proven. An error means that the watch itself did not work, or that ctx was
 // cancelled.
 func Watch(ctx context.Context, o Options, applied record.Applied) (record.Rollout, error) {
 	v, stop, err := begin(ctx, o, applied)
@@ -90,8 +91,15 @@ func begin(ctx context.Context, o Options, applied record.Applied) (v *wait, sto
 	// Kubernetes knows when a pod was made to the second.
 	v.judge.Applied = applied.Revision.Deployed.Truncate(time.Second)
 	_, v.judge.Digest, _ = strings.Cut(w.image, "@")
+	if deadline, bounded := ctx.Deadline(); bounded {
+		v.judge.JobsUntil = deadline.Add(-min(maxReserve, time.Until(deadline)/2))
+	}
 	return v, stop, nil
 }
+
+// maxReserve is what is kept of the budget, at most half, for what comes after a wait
+// for Jobs.
+const maxReserve = time.Minute
 
 // qualified fills in the namespace where none is named.
 func (o Options) qualified(applied record.Applied) record.Applied {

@@ -47,7 +47,25 @@ func (j *Judge) job(s cluster.Snapshot, w record.Workload, job *batchv1.Job) Sta
 	}
 	result.troubles = kept
 	result.addCreation(detect.CreationEvents(&s, "Job", job, len(pods) > 0))
+	ready := job.Status.Ready
+	result.working = len(result.troubles) == 0 && job.Status.Failed == 0 && job.Status.Active > 0 && ready != nil && *ready == job.Status.Active
 	return result
+}
+
+// onlyJobsAtWork reports whether it is time to go on without the Jobs that run well,
+// because all else is ready. A release of nothing but Jobs is proven by their end.
+func (j *Judge) onlyJobsAtWork(statuses []Status) bool {
+	if j.JobsUntil.IsZero() || j.Now.Before(j.JobsUntil) {
+		return false
+	}
+	serving := false
+	for _, s := range statuses {
+		if !s.ready && !s.working {
+			return false
+		}
+		serving = serving || s.ready && !s.Batch
+	}
+	return serving
 }
 
 // jobFailures are the events of a Job that has failed.

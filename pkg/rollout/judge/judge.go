@@ -40,6 +40,9 @@ type Judge struct {
 	Now    time.Time // of the last look
 	// Applied is when the revision was; the zero time where it is not known.
 	Applied time.Time
+	// JobsUntil is how long Jobs that are at work are waited for where all else is
+	// ready; the zero time waits for their end.
+	JobsUntil time.Time
 
 	baseline    map[podstate.ContainerID]int32  // exits before the first look
 	proven      map[string]map[types.UID]bool   // pods that were ever ready, by revision
@@ -89,15 +92,25 @@ func (j *Judge) Decide(s cluster.Snapshot, now time.Time) Verdict {
 			t.Workload = workload
 			troubles = append(troubles, t)
 		}
+		if status.working {
+			v.Again = Soonest(v.Again, max(0, j.JobsUntil.Sub(now)))
+		}
 		if status.ready {
 			j.memory.heal(workload)
 		} else {
 			progress = append(progress, fmt.Sprintf("%s: %s", workload, status.progress))
 		}
 	}
+	var atWork []string
+	if !v.Ready && j.onlyJobsAtWork(v.Statuses) {
+		v.Ready, atWork, progress = true, progress, nil
+	}
 	if v.Ready {
 		var outdated []detect.Trouble
 		outdated, v.Notes = j.services(s, v.Statuses)
+		for _, line := range atWork {
+			v.Notes = append(v.Notes, line+": it is still at work, and its end was not waited for")
+		}
 		v.Ready = len(outdated) == 0
 		for _, t := range outdated {
 			progress = append(progress, fmt.Sprintf("%s: %s", t.Cause.Object, t.Cause.Message))

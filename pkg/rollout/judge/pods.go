@@ -30,6 +30,7 @@ type Status struct {
 	troubles   []detect.Trouble
 	Idle       bool          // it wants no pod
 	Batch      bool          // its pods end by design
+	working    bool          // they run, and none has failed
 	recovering bool          // room for another pod may come: see [Judge.roomMayCome]
 	settles    time.Duration // when a pod that was not steady will be, 0 for none
 }
