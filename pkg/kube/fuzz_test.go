@@ -40,7 +40,7 @@ func FuzzWhatTheAPIServersProxyAnswers(f *testing.F) {
 	f.Fuzz(func(t *testing.T, body []byte, location string) {
 		_, _ = asStatus(body)
 		response := &http.Response{Header: http.Header{"Location": {location}}}
-		serviceDoor{prefix: "/api/v1/namespaces/n/services/http:web:80/proxy"}.home(response, &url.URL{Scheme: "http", Host: "target.invalid", Path: "/"}, &url.URL{Scheme: "https", Host: "api:6443", Path: "/base"})
+		serviceTransport{prefix: "/api/v1/namespaces/n/services/http:web:80/proxy"}.home(response, &url.URL{Scheme: "http", Host: "target.invalid", Path: "/"}, &url.URL{Scheme: "https", Host: "api:6443", Path: "/base"})
 		require.NotNil(t, response.Header)
 	})
 }

@@ -1,4 +1,4 @@
-// Package kube turns a kubeconfig into clients and into HTTP doors to pods and
+// Package kube turns a kubeconfig into clients and into HTTP transports to pods and
 // Services. It is the room where client-go's clients are made.
 package kube
 

@@ -30,13 +30,13 @@ func (c *Cluster) ServiceTransport(service record.Service) http.RoundTripper {
 	if service.HTTPS {
 		scheme = "https"
 	}
-	return serviceDoor{
+	return serviceTransport{
 		cluster: c, service: service,
 		prefix: fmt.Sprintf("/api/v1/namespaces/%s/services/%s:%s:%d/proxy", service.Namespace, scheme, service.Name, service.Port),
 	}
 }
 
-type serviceDoor struct {
+type serviceTransport struct {
 	cluster *Cluster
 	service record.Service
 	prefix  string
@@ -44,7 +44,7 @@ type serviceDoor struct {
 
 // RoundTrip sends the request to the API server. Links in HTML come back with
 // the proxy's prefix; a path that has it already is left alone.
-func (d serviceDoor) RoundTrip(request *http.Request) (*http.Response, error) {
+func (d serviceTransport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.Header.Get("Authorization") != "" {
 		return d.direct(request)
 	}
@@ -69,7 +69,7 @@ func (d serviceDoor) RoundTrip(request *http.Request) (*http.Response, error) {
 
 // home makes an address of the API server's proxy one of the Service again, as the
 // application meant it.
-func (d serviceDoor) home(response *http.Response, asked, base *url.URL) {
+func (d serviceTransport) home(response *http.Response, asked, base *url.URL) {
 	location, err := url.Parse(response.Header.Get("Location"))
 	if err != nil || location.Host != base.Host {
 		return
@@ -130,7 +130,7 @@ func through(request *http.Request, base *url.URL, prefix string) *http.Request 
 }
 
 // direct sends the request to a ready endpoint, without the prefix in its path.
-func (d serviceDoor) direct(request *http.Request) (*http.Response, error) {
+func (d serviceTransport) direct(request *http.Request) (*http.Response, error) {
 	pod, err := d.endpoint(request.Context())
 	if err != nil {
 		err = fmt.Errorf("finding an endpoint of Service/%s: %w", d.service.Name, err)
@@ -160,7 +160,7 @@ func (d serviceDoor) direct(request *http.Request) (*http.Response, error) {
 var errNoEndpoint = errors.New("")
 
 // endpoint gives a ready pod behind the Service's port.
-func (d serviceDoor) endpoint(ctx context.Context) (record.Pod, error) {
+func (d serviceTransport) endpoint(ctx context.Context) (record.Pod, error) {
 	service, err := d.cluster.Client.CoreV1().Services(d.service.Namespace).Get(ctx, d.service.Name, metav1.GetOptions{})
 	if err != nil {
 		return record.Pod{}, err

@@ -31,12 +31,12 @@ func TestCluster_ServiceTransport_LeadsThroughTheProxyAsTheClustersUser(t *testi
 	require.NoError(t, os.WriteFile(filepath.Join(filepath.Dir(file), "CA"), ca, 0o600))
 	cluster, err := Connect(Options{Kubeconfig: file})
 	require.NoError(t, err)
-	door := cluster.ServiceTransport(record.Service{Namespace: "portal", Name: "backstage", Port: 80})
+	transport := cluster.ServiceTransport(record.Service{Namespace: "portal", Name: "backstage", Port: 80})
 	const prefix = "/api/v1/namespaces/portal/services/http:backstage:80/proxy"
 	for _, path := range []string{"/healthcheck?x=1", prefix + "/static/main.js", "/by-name/a%2Fb"} {
 		request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://service"+path, nil)
 		require.NoError(t, err)
-		response, err := door.RoundTrip(request)
+		response, err := transport.RoundTrip(request)
 		require.NoError(t, err)
 		require.NoError(t, response.Body.Close())
 	}
@@ -62,18 +62,18 @@ func TestCluster_ServiceTransport_WithItsOwnCredentialsToAReadyEndpoint(t *testi
 		ObjectMeta: metav1.ObjectMeta{Name: "backstage", Namespace: "portal"},
 		Spec:       corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: "metrics", Port: 90}, {Name: "http", Port: 80}}},
 	}
-	door := serviceDoor{cluster: &Cluster{Client: fake.NewClientset(slice, service)}, service: record.Service{Namespace: "portal", Name: "backstage", Port: 80}}
-	pod, err := door.endpoint(t.Context())
+	transport := serviceTransport{cluster: &Cluster{Client: fake.NewClientset(slice, service)}, service: record.Service{Namespace: "portal", Name: "backstage", Port: 80}}
+	pod, err := transport.endpoint(t.Context())
 	require.NoError(t, err)
 	require.Equal(t, record.Pod{Namespace: "portal", Name: "serving", Port: 7007}, pod)
 
-	door.service.Port = 81
-	_, err = door.endpoint(t.Context())
+	transport.service.Port = 81
+	_, err = transport.endpoint(t.Context())
 	require.ErrorContains(t, err, "it has no port 81")
 
 	slice.Endpoints = slice.Endpoints[:1]
-	door = serviceDoor{cluster: &Cluster{Client: fake.NewClientset(slice, service)}, service: record.Service{Namespace: "portal", Name: "backstage", Port: 80}}
-	_, err = door.endpoint(t.Context())
+	transport = serviceTransport{cluster: &Cluster{Client: fake.NewClientset(slice, service)}, service: record.Service{Namespace: "portal", Name: "backstage", Port: 80}}
+	_, err = transport.endpoint(t.Context())
 	require.ErrorContains(t, err, "none is ready on port 80")
 }
 
@@ -112,17 +112,17 @@ func TestCluster_ServiceTransport_ARedirectLeadsBackToTheService(t *testing.T) {
 	require.NoError(t, err)
 	asked, err := url.Parse("http://target.invalid/login")
 	require.NoError(t, err)
-	door := serviceDoor{prefix: "/api/v1/namespaces/n/services/http:web:80/proxy"}
+	transport := serviceTransport{prefix: "/api/v1/namespaces/n/services/http:web:80/proxy"}
 	for from, to := range map[string]string{
-		"https://api:6443/base" + door.prefix + "/home?x=1": "http://target.invalid/home?x=1",
-		"https://elsewhere/home":                            "https://elsewhere/home",
-		"":                                                  "",
+		"https://api:6443/base" + transport.prefix + "/home?x=1": "http://target.invalid/home?x=1",
+		"https://elsewhere/home":                                 "https://elsewhere/home",
+		"":                                                       "",
 	} {
 		response := &http.Response{Header: http.Header{}}
 		if from != "" {
 			response.Header.Set("Location", from)
 		}
-		door.home(response, asked, base)
+		transport.home(response, asked, base)
 		require.Equal(t, to, response.Header.Get("Location"))
 	}
 }
@@ -143,8 +143,8 @@ func TestCluster_ServiceTransport_AnAPIServerThatCannotBeReached(t *testing.T) {
 	require.NoError(t, err)
 	pod, done := cluster.PodTransport(record.Pod{Namespace: "n", Name: "a", Port: 80})
 	defer done()
-	for name, door := range map[string]http.RoundTripper{"pod": pod, "service": cluster.ServiceTransport(record.Service{Namespace: "n", Name: "a", Port: 80})} {
-		response, err := door.RoundTrip(request)
+	for name, transport := range map[string]http.RoundTripper{"pod": pod, "service": cluster.ServiceTransport(record.Service{Namespace: "n", Name: "a", Port: 80})} {
+		response, err := transport.RoundTrip(request)
 		if err == nil {
 			_ = response.Body.Close()
 		}

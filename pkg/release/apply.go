@@ -97,7 +97,7 @@ func (r *Release) complete(ctx context.Context, stored *helmrelease.Release) (re
 		return applied, err
 	}
 	r.helm.client.finish(stored)
-	applied.Repairs = r.helm.client.work.repairs
+	applied.Repairs = r.helm.client.lastUpdate.repairs
 	if ctx.Err() != nil {
 		return applied, fmt.Errorf("completing revision %d: %w", stored.Version, ctx.Err())
 	}
@@ -106,15 +106,15 @@ func (r *Release) complete(ctx context.Context, stored *helmrelease.Release) (re
 
 // finish makes the live objects those of the manifest, once in a change.
 func (c *client) finish(stored *helmrelease.Release) {
-	if c.work.finished {
+	if c.lastUpdate.finished {
 		return
 	}
-	c.work.finished = true
+	c.lastUpdate.finished = true
 	for _, step := range []func() ([]string, error){
 		func() ([]string, error) { return nil, c.reinstalled(stored) },
 		c.removeLeftovers,
 		func() ([]string, error) { return c.repair(c.ctx) },
-		func() ([]string, error) { return c.freeStuckPods(c.ctx, c.back) },
+		func() ([]string, error) { return c.freeStuckPods(c.ctx, c.isRollback) },
 	} {
 		lines, err := step()
 		c.note(lines...)
@@ -130,14 +130,14 @@ func (c *client) finish(stored *helmrelease.Release) {
 // reinstalled finds what a failed first install may have left: Helm's second one
 // only creates.
 func (c *client) reinstalled(stored *helmrelease.Release) error {
-	if c.work.target != nil || stored.Version == 1 {
+	if c.lastUpdate.target != nil || stored.Version == 1 {
 		return nil
 	}
 	var err error
-	if c.work.target, err = c.Build(strings.NewReader(stored.Manifest), false); err != nil {
+	if c.lastUpdate.target, err = c.Build(strings.NewReader(stored.Manifest), false); err != nil {
 		return err
 	}
-	c.work.earlier, err = c.earlierRevisions()
+	c.lastUpdate.earlier, err = c.earlierRevisions()
 	return err
 }
 
@@ -213,7 +213,7 @@ func (r *Release) failed(doing string, last int, err error) (record.Applied, err
 		return record.Applied{}, r.unapplied(doing, err)
 	}
 	rejected := &ApplyError{Cause: r.cause(err), Revision: created}
-	applied := record.Applied{Revision: record.Revision{Number: created, Verdict: record.MarkPending}, Repairs: r.helm.client.work.repairs}
+	applied := record.Applied{Revision: record.Revision{Number: created, Verdict: record.MarkPending}, Repairs: r.helm.client.lastUpdate.repairs}
 	stored, readErr := r.helm.config.Releases.Get(r.Name, created)
 	if readErr != nil {
 		r.Log.Warn("reading the revision that failed", "revision", created, "error", readErr)

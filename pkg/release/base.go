@@ -83,7 +83,7 @@ func (c *client) bases(original, target helmkube.ResourceList) (helmkube.Resourc
 	var going helmkube.ResourceList
 	for _, info := range original {
 		// What is in no target Helm deletes. Going back must not cost data.
-		if isData := holdsData(info.Mapping.GroupVersionKind.Kind); !target.Contains(info) && (!c.back || !isData) {
+		if isData := holdsData(info.Mapping.GroupVersionKind.Kind); !target.Contains(info) && (!c.isRollback || !isData) {
 			going = append(going, info)
 		}
 	}
@@ -104,7 +104,7 @@ func (c *client) base(original helmkube.ResourceList, info *resource.Info) runti
 		fallback = o.Object
 	}
 	var sum *unstructured.Unstructured
-	for _, revision := range c.work.earlier {
+	for _, revision := range c.lastUpdate.earlier {
 		object := find(revision.objects, info)
 		switch {
 		case object == nil, sum != nil && reflect.DeepEqual(sum, object):

@@ -38,7 +38,7 @@ func (c *client) Build(stream io.Reader, validate bool) (helmkube.ResourceList, 
 				return nil, err
 			}
 			if _, err := c.place(object); meta.IsNoMatchError(err) || err != nil && missingKinds(err) != "" {
-				c.unknown(object.GetKind()+"/"+object.GetName(), object.GetAPIVersion())
+				c.leftOut(object.GetKind()+"/"+object.GetName(), object.GetAPIVersion())
 				continue
 			}
 			known = append(known, string(asJSON))
@@ -50,10 +50,10 @@ func (c *client) Build(stream io.Reader, validate bool) (helmkube.ResourceList, 
 	return c.Client.Build(strings.NewReader(strings.Join(known, "\n---\n")), validate)
 }
 
-// unknown tells, once in a change, that an object of a record was left out.
-func (c *client) unknown(name, version string) {
+// leftOut tells, once in a change, that an object of a record was left out.
+func (c *client) leftOut(name, version string) {
 	line := fmt.Sprintf("left %s out: the cluster has no %s of that kind any more", name, version)
-	if !slices.Contains(c.work.repairs, line) {
+	if !slices.Contains(c.lastUpdate.repairs, line) {
 		c.note(line)
 		c.log.Warn(line)
 	}
@@ -79,8 +79,6 @@ func (c *client) withoutForeign(going helmkube.ResourceList) (helmkube.ResourceL
 		owner := found.GetAnnotations()[annotationName]
 		isForeign[i] = owner != "" && !c.owns(found)
 		if isForeign[i] {
-			c.mu.Lock()
-			defer c.mu.Unlock()
 			c.note(fmt.Sprintf("left %s in place: it belongs to release %q of namespace %q now", named(info), owner, found.GetAnnotations()[annotationNamespace]))
 		}
 		return nil

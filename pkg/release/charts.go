@@ -28,6 +28,8 @@ const fetchTimeout = 2 * time.Minute
 type Charts struct {
 	mu    sync.Mutex
 	files map[string]files
+	// options are those of the registry's client.
+	options []registry.ClientOption
 }
 
 // files are those of one chart.
@@ -85,7 +87,7 @@ func (r *Release) load(ctx context.Context) (*chart.Chart, error) {
 	case c.Metadata.Deprecated:
 		r.Log.Warn("the chart says that it is deprecated", "chart", r.Chart)
 	}
-	if names := lacking(c); len(names) > 0 {
+	if names := missingDependencies(c); len(names) > 0 {
 		return nil, r.incomplete("", names)
 	}
 	return c, nil
@@ -99,7 +101,7 @@ func (r *Release) read(ctx context.Context) (*chart.Chart, error) {
 		}
 		return c, nil
 	}
-	archive, digest, err := fetch(ctx, r.Chart)
+	archive, digest, err := fetch(ctx, r.Chart, r.Charts.options...)
 	if err != nil {
 		return nil, err
 	}
@@ -112,8 +114,8 @@ func (r *Release) read(ctx context.Context) (*chart.Chart, error) {
 }
 
 // fetch gets a chart's archive and the digest of its manifest.
-func fetch(ctx context.Context, reference string) (archive []byte, digest string, err error) {
-	client, err := registry.NewClient()
+func fetch(ctx context.Context, reference string, options ...registry.ClientOption) (archive []byte, digest string, err error) {
+	client, err := registry.NewClient(options...)
 	if err != nil {
 		return nil, "", fmt.Errorf("preparing the chart registry's client: %w", err)
 	}

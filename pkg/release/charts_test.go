@@ -47,10 +47,10 @@ func TestAChartWithoutItsDependenciesIsRefused(t *testing.T) {
 		"a library below, that is there":                  {map[string]string{"Chart.yaml": needsDB, "charts/db/Chart.yaml": needsCommon, "charts/db/charts/common/Chart.yaml": "apiVersion: v2\nname: common\nversion: 1.0.0\ntype: library\n"}, ""},
 		"another version than Chart.yaml wants (as Helm)": {map[string]string{"Chart.yaml": needsDB, "charts/db/Chart.yaml": "apiVersion: v2\nname: db\nversion: 2.0.0\n"}, ""},
 		// https://github.com/helm/helm/issues/11936
-		"another version, and an alias":                {map[string]string{"Chart.yaml": parent + "dependencies: [{name: db, version: 1.x.x, alias: store}]\n", "charts/db/Chart.yaml": "apiVersion: v2\nname: db\nversion: 2.0.0\n"}, "without their alias, condition and tags: db instead of store; "},
+		"another version, and an alias":                {map[string]string{"Chart.yaml": parent + "dependencies: [{name: db, version: 1.x.x, alias: store}]\n", "charts/db/Chart.yaml": "apiVersion: v2\nname: db\nversion: 2.0.0\n"}, "charts/ holds db 2.0.0 where Chart.yaml allows \"1.x.x\"; Helm would ignore alias, condition and tags there: run "},
 		"another version, and a condition that is off": {map[string]string{"Chart.yaml": needsDB, "charts/db/Chart.yaml": "apiVersion: v2\nname: db\nversion: 2.0.0\n", "values.yaml": "db: {enabled: false}\nreplicas: 1\n"}, ""},
 		// https://github.com/helm/helm/issues/10116
-		"aliases without a version":                                  {map[string]string{"Chart.yaml": parent + "dependencies: [{name: db, alias: store}, {name: db, alias: cache}]\n", "charts/db/Chart.yaml": db}, "db instead of cache, store"},
+		"aliases without a version":                                  {map[string]string{"Chart.yaml": parent + "dependencies: [{name: db, alias: store}, {name: db, alias: cache}]\n", "charts/db/Chart.yaml": db}, "charts/ holds db 1.0.0 where Chart.yaml allows \"\", db 1.0.0 where"},
 		"a library chart (https://github.com/helm/helm/issues/5295)": {map[string]string{"Chart.yaml": parent + "type: library\n"}, "is a library chart"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -24,28 +24,33 @@ import (
 // change that it works for.
 type client struct {
 	*helmkube.Client
-	typed           kubernetes.Interface // its requests pass the door
+	typed           kubernetes.Interface // its requests pass the transport
 	logs            kubernetes.Interface // its requests do not end with a change
-	door            *door
+	changeTransport *changeTransport
 	log             *slog.Logger
 	name, namespace string // of the release
 	records         *storage.Storage
-	marks           *marking
+	marks           *verdictDriver
 	notary          notary
 
-	ctx     context.Context //nolint:containedctx // Helm's interface passes none
-	back    bool            // whether the change is a rollback
-	work    work
-	gate    gate
-	mu      sync.Mutex
-	hook    string        // the last words of the hook that failed
-	stopped *record.Cause // why waiting for pods or a hook was pointless
-	// approved are objects that were what their manifests say, see untouched.
-	approved map[string]stamp
+	gate      gate
+	approvals approvals
+	*change
 }
 
-// work is what Helm's update of all objects came to.
-type work struct {
+// change is what is known of one change; each has its own.
+type change struct {
+	ctx        context.Context //nolint:containedctx // Helm's interface passes none
+	isRollback bool
+	lastUpdate updateResult
+
+	mu      sync.Mutex
+	hookLog string        // the end of the log of the hook that failed
+	stopped *record.Cause // why waiting for pods or a hook was pointless
+}
+
+// updateResult is what Helm's update of all objects came to.
+type updateResult struct {
 	wanted  helmkube.ResourceList // the manifest's objects as they were sent, in its order
 	updated helmkube.ResourceList // those that were there before, as they are now
 	target  helmkube.ResourceList // all, as they are now
@@ -56,14 +61,10 @@ type work struct {
 }
 
 // note keeps what was done beyond Helm's own work.
-func (c *client) note(lines ...string) { c.work.repairs = append(c.work.repairs, lines...) }
-
-// begin forgets the last change.
-func (c *client) begin(ctx context.Context) {
-	c.ctx, c.back, c.work = ctx, false, work{}
+func (c *change) note(lines ...string) {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	c.hook, c.stopped = "", nil
+	c.lastUpdate.repairs = append(c.lastUpdate.repairs, lines...)
 }
 
 // Update brings the objects into the cluster, see [helmkube.Client.Update].
@@ -75,21 +76,21 @@ func (c *client) Update(original, target helmkube.ResourceList, force bool) (*he
 	}
 	bases, sent, anew, err := c.prepare(original, target)
 	if err == nil {
-		err = c.makeRoom(anew)
+		err = c.deleteForRecreation(anew)
 	}
 	if err != nil {
 		return none, err
 	}
 	result, err := c.Client.Update(bases, sent, force)
-	c.work.updated, c.work.target = result.Updated, target
-	c.approveAll(c.work.wanted, result.Created)
+	c.lastUpdate.updated, c.lastUpdate.target = result.Updated, target
+	c.approveAll(c.lastUpdate.wanted, result.Created)
 	return result, err
 }
 
 // prepare gives the objects that Helm's patches start from, those to be sent, and
 // those that must be deleted before.
 func (c *client) prepare(original, target helmkube.ResourceList) (bases, sent, anew helmkube.ResourceList, err error) {
-	if c.work.earlier, err = c.earlierRevisions(); err != nil {
+	if c.lastUpdate.earlier, err = c.earlierRevisions(); err != nil {
 		return nil, nil, nil, err
 	}
 	if bases, err = c.bases(original, target); err != nil {
@@ -99,14 +100,14 @@ func (c *client) prepare(original, target helmkube.ResourceList) (bases, sent, a
 		return nil, nil, nil, err
 	}
 	sent = target
-	if c.back {
-		stuck, err := c.stuck(bases, target)
+	if c.isRollback {
+		stuck, err := c.triedBack(bases, target)
 		if err != nil {
 			return nil, nil, nil, err
 		}
 		bases, sent, anew = stuck.without(bases), stuck.without(target), stuck.anew
 	}
-	c.work.wanted = copies(sent)
+	c.lastUpdate.wanted = deepCopies(sent)
 	return bases, sent, anew, nil
 }
 
@@ -115,7 +116,7 @@ func (c *client) Create(resources helmkube.ResourceList) (*helmkube.Result, erro
 	if err := c.ctx.Err(); err != nil {
 		return nil, err
 	}
-	wanted := copies(resources)
+	wanted := deepCopies(resources)
 	result, err := c.Client.Create(resources)
 	if err == nil {
 		c.approveAll(wanted, resources)
@@ -143,19 +144,19 @@ func (c *client) WatchUntilReady(resources helmkube.ResourceList, timeout time.D
 		return c.Client.WatchUntilReady(resources, timeout)
 	})
 	if err != nil {
-		words := c.lastWords(resources)
+		log := c.readHookLog(resources)
 		c.mu.Lock()
-		c.hook = words
+		c.hookLog = log
 		c.mu.Unlock()
 	}
 	return err
 }
 
-// hookWords is what a hook that failed said at its end, "" for none.
-func (c *client) hookWords() string {
+// failedHookLog is what a hook that failed said at its end, "" for none.
+func (c *client) failedHookLog() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
-	return c.hook
+	return c.hookLog
 }
 
 // helper sends requests about one object.
@@ -190,8 +191,8 @@ func ignoreMissing(err error) error {
 	return err
 }
 
-// copies are independent of the originals, which Helm changes.
-func copies(list helmkube.ResourceList) helmkube.ResourceList {
+// deepCopies are independent of the originals, which Helm changes.
+func deepCopies(list helmkube.ResourceList) helmkube.ResourceList {
 	result := make(helmkube.ResourceList, len(list))
 	for i, info := range list {
 		result[i] = with(info, info.Object.DeepCopyObject())

@@ -13,7 +13,7 @@ import (
 // outdated are the definitions of a chart's folder crds that the cluster has in
 // another form. Helm never updates them, and fields that the live one does not
 // know are dropped without a word (https://github.com/kumahq/kuma/issues/6201).
-func (t *trial) outdated(c *chart.Chart) []record.Concern {
+func (t *planClient) outdated(c *chart.Chart) []record.Concern {
 	var all []record.Concern
 	for _, crd := range c.CRDObjects() {
 		objects, _ := manifest.Objects(string(crd.File.Data)) // Helm will say it

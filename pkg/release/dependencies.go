@@ -12,10 +12,10 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// lacking names the dependencies that Chart.yaml has and charts/ has not. Only
+// missingDependencies names the dependencies that Chart.yaml has and charts/ has not. Only
 // Helm's commands look; its library goes on and deletes what the missing charts
 // had made (https://github.com/helm/helm/issues/2209).
-func lacking(c *chart.Chart) []string {
+func missingDependencies(c *chart.Chart) []string {
 	var names []string
 	for _, wanted := range c.Metadata.Dependencies {
 		if wanted != nil && !has(c, wanted.Name) {
@@ -46,23 +46,16 @@ func (r *Release) nested(c *chart.Chart, merged map[string]any) error {
 	if err != nil {
 		return nil //nolint:nilerr // Helm will say it
 	}
-	if path, names := deeper(enabled, ""); path != "" {
+	if path, names := findIncomplete(enabled, ""); path != "" {
 		return r.incomplete(path, names)
 	}
 	// What Chart.yaml means, were the versions right.
-	meant, err := r.processed(merged, asThere)
+	meant, err := r.processed(merged, acceptPresent)
 	if err != nil || slices.Equal(tree(enabled, ""), tree(meant, "")) {
 		return nil //nolint:nilerr // Helm will say it
 	}
-	return record.BadInput("release/dependencies", "chart %s: charts/ holds dependencies in other versions than Chart.yaml wants (%s). Helm would render them without their alias, condition and tags: %s instead of %s; run `helm dependency build %s` before the deploy",
-		r.Chart, strings.Join(misfits(c), ", "), list(tree(enabled, "")), list(tree(meant, "")), r.Chart)
-}
-
-func list(names []string) string {
-	if len(names) == 0 {
-		return "none"
-	}
-	return strings.Join(names, ", ")
+	return record.BadInput("release/dependencies", "chart %s: charts/ holds %s; Helm would ignore alias, condition and tags there: run `helm dependency build %s` before the deploy",
+		r.Chart, strings.Join(mismatched(c), ", "), r.Chart)
 }
 
 // processed is the chart with the dependencies that the values choose.
@@ -86,15 +79,15 @@ func tree(c *chart.Chart, path string) []string {
 	return names
 }
 
-// asThere makes Chart.yaml want the versions that are there.
-func asThere(c *chart.Chart) {
+// acceptPresent makes Chart.yaml want the versions that are there.
+func acceptPresent(c *chart.Chart) {
 	for _, wanted := range c.Metadata.Dependencies {
 		if there := versions(c, wanted); len(there) > 0 && !fit(wanted, there) {
 			wanted.Version = there[0]
 		}
 	}
 	for _, d := range c.Dependencies() {
-		asThere(d)
+		acceptPresent(d)
 	}
 }
 
@@ -113,25 +106,25 @@ func fit(wanted *chart.Dependency, there []string) bool {
 	return slices.ContainsFunc(there, func(version string) bool { return chartutil.IsCompatibleRange(wanted.Version, version) })
 }
 
-// misfits are the dependencies that charts/ holds in another version only. Helm
+// mismatched are the dependencies that charts/ holds in another version only. Helm
 // then renders them as if Chart.yaml did not name them
 // (https://github.com/helm/helm/issues/11936, also without a version: #10116).
-func misfits(c *chart.Chart) []string {
+func mismatched(c *chart.Chart) []string {
 	var names []string
 	for _, wanted := range c.Metadata.Dependencies {
 		if there := versions(c, wanted); len(there) > 0 && !fit(wanted, there) {
-			names = append(names, fmt.Sprintf("%s %s for %q", wanted.Name, strings.Join(there, ", "), wanted.Version))
+			names = append(names, fmt.Sprintf("%s %s where Chart.yaml allows %q", wanted.Name, strings.Join(there, ", "), wanted.Version))
 		}
 	}
 	for _, d := range c.Dependencies() {
-		names = append(names, misfits(d)...)
+		names = append(names, mismatched(d)...)
 	}
 	return names
 }
 
 // fits reports whether all versions are as wanted, and warns of the others.
 func (r *Release) fits(c *chart.Chart) bool {
-	names := misfits(c)
+	names := mismatched(c)
 	if len(names) > 0 {
 		r.Log.Warn("charts/ holds dependencies in other versions than Chart.yaml wants", "chart", r.Chart, "there", strings.Join(names, "; "))
 	}
@@ -139,18 +132,18 @@ func (r *Release) fits(c *chart.Chart) bool {
 }
 
 func lacksBelow(c *chart.Chart) bool {
-	path, _ := deeper(c, "")
+	path, _ := findIncomplete(c, "")
 	return path != ""
 }
 
-// deeper finds a chart below c that lacks dependencies.
-func deeper(c *chart.Chart, path string) (string, []string) {
+// findIncomplete finds a chart below c that lacks dependencies.
+func findIncomplete(c *chart.Chart, path string) (string, []string) {
 	for _, d := range c.Dependencies() {
 		below := path + "/charts/" + d.Name()
-		if names := lacking(d); len(names) > 0 {
+		if names := missingDependencies(d); len(names) > 0 {
 			return below, names
 		}
-		if found, names := deeper(d, below); found != "" {
+		if found, names := findIncomplete(d, below); found != "" {
 			return found, names
 		}
 	}

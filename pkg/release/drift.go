@@ -62,7 +62,7 @@ func (c *client) drift(ctx context.Context, stored *helmrelease.Release) ([]reco
 	}
 	asked := numbers(wanted)
 	// Only the targets are changed: these are not sent anywhere.
-	if err := c.leaveReplicas(copies(wanted), wanted); err != nil {
+	if err := c.leaveReplicas(deepCopies(wanted), wanted); err != nil {
 		return nil, err
 	}
 	there := c.read(ctx, wanted)
@@ -75,7 +75,7 @@ func (c *client) drift(ctx context.Context, stored *helmrelease.Release) ([]reco
 		if found[i], err = c.driftOf(info, there[i]); err != nil || !hasNumber {
 			return err
 		}
-		found[i], err = c.emptied(found[i], info, there[i], number, wanted)
+		found[i], err = c.scaledToZero(found[i], info, there[i], number, wanted)
 		return err
 	})
 	if err != nil {
@@ -92,7 +92,7 @@ func (c *client) drift(ctx context.Context, stored *helmrelease.Release) ([]reco
 }
 
 func (c *client) driftOf(info *resource.Info, found *unstructured.Unstructured) (*record.Change, error) {
-	if found != nil && c.untouched(info, found) {
+	if found != nil && c.isUnchanged(info, found) {
 		return nil, nil
 	}
 	d, err := c.difference(info, found)
@@ -130,13 +130,13 @@ func expires(info *resource.Info) bool {
 // left are the changes that would remove what other revisions left.
 func (c *client) left(stored *helmrelease.Release, wanted helmkube.ResourceList) ([]record.Change, error) {
 	var err error
-	if c.work.earlier, err = c.revisions(func(all []*helmrelease.Release) []*helmrelease.Release {
+	if c.lastUpdate.earlier, err = c.revisions(func(all []*helmrelease.Release) []*helmrelease.Release {
 		others := all[c.complete(all):]
 		return slices.DeleteFunc(others, func(other *helmrelease.Release) bool { return other.Version == stored.Version })
 	}); err != nil {
 		return nil, err
 	}
-	c.work.target = wanted
+	c.lastUpdate.target = wanted
 	found, err := c.leftovers()
 	var changes []record.Change
 	for _, l := range found {

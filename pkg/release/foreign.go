@@ -13,7 +13,7 @@ import (
 
 // foreign names all objects of the chart that are there and are not this
 // release's, and how each can be handed to it. Helm names the first only.
-func (t *trial) foreign(doing string, err error) error {
+func (t *planClient) foreign(doing string, err error) error {
 	var lines []string
 	for _, info := range t.built {
 		found, getErr := live(info)
@@ -30,7 +30,7 @@ func (t *trial) foreign(doing string, err error) error {
 
 // had reports whether the upgraded record has the object, in the same version of
 // its kind: what Helm calls another object (https://github.com/helm/helm/issues/9125).
-func (t *trial) had(info *resource.Info) bool {
+func (t *planClient) had(info *resource.Info) bool {
 	before := t.current.Get(info)
 	return before != nil && before.Mapping.GroupVersionKind == info.Mapping.GroupVersionKind
 }
@@ -48,7 +48,7 @@ func ownerOf(object *unstructured.Unstructured) string {
 }
 
 // adoption are the commands that make an object the release's.
-func (t *trial) adoption(info *resource.Info) string {
+func (t *planClient) adoption(info *resource.Info) string {
 	what := info.Mapping.Resource.GroupResource().String() + " " + info.Name
 	if info.Namespace != "" {
 		what += " --namespace " + info.Namespace

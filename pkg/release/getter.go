@@ -11,24 +11,24 @@ import (
 	"k8s.io/client-go/restmapper"
 )
 
-// getter gives Helm clients whose requests all pass the door.
+// getter gives Helm clients whose requests all pass the transport.
 type getter struct {
 	genericclioptions.RESTClientGetter
-	door *door
+	changeTransport *changeTransport
 
 	once      sync.Once
 	discovery discovery.CachedDiscoveryInterface
 	err       error
 }
 
-// ToRESTConfig is the kubeconfig's, with the door.
+// ToRESTConfig is the kubeconfig's, with the transport.
 func (g *getter) ToRESTConfig() (*rest.Config, error) {
 	config, err := g.RESTClientGetter.ToRESTConfig()
 	if err != nil {
 		return nil, err
 	}
 	config = rest.CopyConfig(config)
-	config.Wrap(g.door.wrap)
+	config.Wrap(g.changeTransport.wrap)
 	return config, nil
 }
 

@@ -29,17 +29,17 @@ const hookTimeout = 5 * time.Minute
 
 // engine is Helm with its storage and its client.
 type engine struct {
-	config  *action.Configuration
-	records *marking
-	client  *client
-	door    *door
+	config          *action.Configuration
+	records         *verdictDriver
+	client          *client
+	changeTransport *changeTransport
 }
 
 // connect makes an engine. With records it plans: all writes are dry runs, and
 // Helm's records go there.
 func (r *Release) connect(records driver.Driver) (*engine, error) {
-	door := newDoor(records != nil)
-	get := &getter{RESTClientGetter: r.Cluster.Getter(), door: door}
+	transport := newChangeTransport(records != nil)
+	get := &getter{RESTClientGetter: r.Cluster.Getter(), changeTransport: transport}
 	config, err := get.ToRESTConfig()
 	if err != nil {
 		return nil, record.BadInput("release/helm", "preparing Helm: %w", err)
@@ -52,23 +52,24 @@ func (r *Release) connect(records driver.Driver) (*engine, error) {
 	helm := helmkube.New(get)
 	helm.Log, helm.Namespace = debug, r.Namespace
 	if records == nil {
-		r.guard = &guarded{Driver: filing{driver.NewSecrets(typed.CoreV1().Secrets(r.Namespace))}}
+		r.guard = &checkedDriver{Driver: keyedDriver{driver.NewSecrets(typed.CoreV1().Secrets(r.Namespace))}}
 		records = r.guard
 	}
-	marks := &marking{Driver: records, notary: notary{r.VerdictKey}, renders: r.learn, reads: r.learnRecord}
-	e := &engine{records: marks, door: door}
+	marks := &verdictDriver{Driver: records, notary: notary{r.VerdictKey}, renders: r.learn, reads: r.learnRecord}
+	e := &engine{records: marks, changeTransport: transport}
 	e.config = &action.Configuration{
 		RESTClientGetter: get, Releases: storage.Init(marks), Log: debug,
 		HookOutputFunc: func(_, _, _ string) io.Writer { return io.Discard },
 	}
-	e.client = &client{Client: helm, typed: typed, logs: r.client, door: door, log: r.Log, name: r.Name, namespace: r.Namespace, records: e.config.Releases, marks: marks, notary: marks.notary}
+	e.client = &client{Client: helm, typed: typed, logs: r.client, changeTransport: transport, log: r.Log, name: r.Name, namespace: r.Namespace, records: e.config.Releases, marks: marks, notary: marks.notary}
+	e.client.change = &change{ctx: context.Background()}
 	e.client.gate = gate{watch: r.Watch, describe: r.applied}
 	e.config.KubeClient = e.client
 	return e, nil
 }
 
 // install and upgrade give Helm a context that does not end: its own cancelling
-// leaves a goroutine that goes on. The client and the door end a change instead.
+// leaves a goroutine that goes on. The client and the transport end a change instead.
 func (e *engine) install(ctx context.Context, r *Release, c *chart.Chart, merged map[string]any, again bool) (*helmrelease.Release, error) {
 	install := action.NewInstall(e.config)
 	install.ReleaseName, install.Namespace = r.Name, r.Namespace
@@ -118,8 +119,8 @@ func wasComplete(records []*helmrelease.Release) bool {
 }
 
 func (e *engine) rollback(ctx context.Context, r *Release, target *helmrelease.Release) (*helmrelease.Release, error) {
-	e.records.copies(target)
-	e.client.back = true
+	e.records.setCopyOf(target)
+	e.client.isRollback = true
 	rollback := action.NewRollback(e.config)
 	rollback.Version = target.Version
 	rollback.Timeout, rollback.Wait = budget(ctx), true
@@ -137,8 +138,8 @@ func budget(ctx context.Context) time.Duration {
 	return hookTimeout
 }
 
-// outcome is what a change gives.
-type outcome struct {
+// changeResult is what a change gives.
+type changeResult struct {
 	applied record.Applied
 	err     error
 }
@@ -154,14 +155,14 @@ func (r *Release) change(ctx context.Context, body func() (record.Applied, error
 	}
 	e := r.helm
 	e.begin(ctx)
-	done := make(chan outcome, 1)
-	go func() { // the door has ctx
+	done := make(chan changeResult, 1)
+	go func() { // the transport has ctx
 		var applied record.Applied
 		// The chart's templates run in here, too.
 		err := record.Guard(func() (err error) { applied, err = body(); return err })
-		e.door.free()
+		e.changeTransport.free()
 		<-r.busy
-		done <- outcome{applied, err}
+		done <- changeResult{applied, err}
 	}()
 	select {
 	case o := <-done:
@@ -180,8 +181,8 @@ func (r *Release) change(ctx context.Context, body func() (record.Applied, error
 // begin ties the engine's requests to ctx.
 func (e *engine) begin(ctx context.Context) {
 	e.records.forget()
-	e.client.begin(ctx)
-	e.door.during(ctx)
+	e.client.change = &change{ctx: ctx}
+	e.changeTransport.during(ctx)
 }
 
 // ended makes an error after the end of ctx say so to errors.Is. Helm passes

@@ -15,10 +15,10 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// marking is Helm's storage, but every new record begins with the verdict
+// verdictDriver is Helm's storage, but every new record begins with the verdict
 // pending. Helm itself would let a rollback copy the verdict of its target,
 // so that a killed run would leave an unproven revision marked good.
-type marking struct {
+type verdictDriver struct {
 	driver.Driver
 	notary
 	mu      sync.Mutex
@@ -31,8 +31,8 @@ type marking struct {
 	renders, reads func(*helmrelease.Release)
 }
 
-// copies says what the next revision made by a rollback is a copy of.
-func (m *marking) copies(target *helmrelease.Release) {
+// setCopyOf says what the next revision made by a rollback is a copy of.
+func (m *verdictDriver) setCopyOf(target *helmrelease.Release) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.copyOf, m.content = target.Version, digestOf(target)
@@ -42,28 +42,28 @@ func (m *marking) copies(target *helmrelease.Release) {
 }
 
 // last is the revision that the running change created, 0 for none.
-func (m *marking) last() int {
+func (m *verdictDriver) last() int {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.created
 }
 
 // current is the record of the running change, nil for none.
-func (m *marking) current() *helmrelease.Release {
+func (m *verdictDriver) current() *helmrelease.Release {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	return m.record
 }
 
 // forget begins a change.
-func (m *marking) forget() {
+func (m *verdictDriver) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.copyOf, m.content, m.created, m.record = 0, "", 0, nil
 }
 
 // Get reads a record.
-func (m *marking) Get(key string) (*helmrelease.Release, error) {
+func (m *verdictDriver) Get(key string) (*helmrelease.Release, error) {
 	stored, err := m.Driver.Get(key)
 	if err != nil {
 		return nil, err
@@ -75,7 +75,7 @@ func (m *marking) Get(key string) (*helmrelease.Release, error) {
 }
 
 // Query reads the records that have the labels.
-func (m *marking) Query(labels map[string]string) ([]*helmrelease.Release, error) {
+func (m *verdictDriver) Query(labels map[string]string) ([]*helmrelease.Release, error) {
 	records, err := m.Driver.Query(labels)
 	for _, stored := range records {
 		err = errors.Join(err, sound(stored))
@@ -100,7 +100,7 @@ func sound(stored *helmrelease.Release) error {
 }
 
 // Create stores a new record.
-func (m *marking) Create(key string, stored *helmrelease.Release) error {
+func (m *verdictDriver) Create(key string, stored *helmrelease.Release) error {
 	if m.renders != nil {
 		m.renders(stored)
 	}
@@ -125,7 +125,7 @@ func (m *marking) Create(key string, stored *helmrelease.Release) error {
 }
 
 // createAgain stores a record whose creation got no answer, unless it is there.
-func (m *marking) createAgain(key string, stored *helmrelease.Release, noAnswer error) error {
+func (m *verdictDriver) createAgain(key string, stored *helmrelease.Release, noAnswer error) error {
 	found, err := m.Get(key)
 	switch {
 	case isMissing(err):

@@ -25,9 +25,9 @@ const (
 	hookLogTimeout = 2 * time.Second
 )
 
-// lastWords is the end of the log of the newest pod of a hook, "" for none. Helm
+// readHookLog is the end of the log of the newest pod of a hook, "" for none. Helm
 // may delete the hook at once, so that later there is nothing to read.
-func (c *client) lastWords(resources helmkube.ResourceList) string {
+func (c *client) readHookLog(resources helmkube.ResourceList) string {
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), hookLogTimeout)
 	defer cancel()
 	for _, info := range resources {
@@ -98,7 +98,7 @@ func (r *Release) hookCause(hook *helmrelease.Hook, stored *helmrelease.Release,
 	} else {
 		message += apierror.Message(err)
 	}
-	if log := r.helm.client.hookWords(); log != "" {
+	if log := r.helm.client.failedHookLog(); log != "" {
 		message += "; the end of its log: " + apierror.Bounded(strings.ToValidUTF8(log, "?"))
 	}
 	r.Relearn(r.helm.client.ctx)

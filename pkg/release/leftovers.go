@@ -46,16 +46,16 @@ func (c *client) owns(object metav1.Object) bool {
 func (c *client) leftovers() ([]leftover, error) {
 	var result []leftover
 	present := map[types.UID]bool{}
-	for _, info := range c.work.target {
+	for _, info := range c.lastUpdate.target {
 		if object, err := meta.Accessor(info.Object); err == nil {
 			present[object.GetUID()] = true
 		}
 	}
 	seen := map[string]bool{}
-	for _, info := range c.work.target {
+	for _, info := range c.lastUpdate.target {
 		seen[key(info)] = true
 	}
-	for _, revision := range slices.Backward(c.work.earlier) {
+	for _, revision := range slices.Backward(c.lastUpdate.earlier) {
 		for _, object := range revision.objects {
 			info, err := c.place(object)
 			if meta.IsNoMatchError(err) {

@@ -14,7 +14,7 @@ import (
 )
 
 // deletion says what would go with a live object.
-func (t *trial) deletion(object *unstructured.Unstructured) record.Deletion {
+func (t *planClient) deletion(object *unstructured.Unstructured) record.Deletion {
 	kind := object.GroupVersionKind()
 	return record.Deletion{
 		Group: kind.Group, Kind: kind.Kind, Namespace: object.GetNamespace(), Name: object.GetName(), Loss: t.loss(object),
@@ -23,7 +23,7 @@ func (t *trial) deletion(object *unstructured.Unstructured) record.Deletion {
 
 // loss is what ends with an object: data, or pods that serve. What does not run
 // is lost without anybody noticing.
-func (t *trial) loss(object *unstructured.Unstructured) string {
+func (t *planClient) loss(object *unstructured.Unstructured) string {
 	status := manifest.MapOf(object.Object["status"])
 	switch object.GroupVersionKind().GroupKind().String() {
 	case "PersistentVolumeClaim", "PersistentVolume", "VolumeSnapshot.snapshot.storage.k8s.io":
@@ -80,7 +80,7 @@ func nonEmpty(texts []string) []string {
 
 // dependents is what Kubernetes removes with a custom resource: what its operator
 // made and put into its hands.
-func (t *trial) dependents(object *unstructured.Unstructured) string {
+func (t *planClient) dependents(object *unstructured.Unstructured) string {
 	ctx, cancel := context.WithTimeout(t.ctx, hookLogTimeout)
 	defer cancel()
 	namespace, all := object.GetNamespace(), metav1.ListOptions{}

@@ -27,13 +27,13 @@ func (r *Release) Plan(ctx context.Context, image record.Image) (record.Plan, er
 	if err != nil {
 		return record.Plan{}, err
 	}
-	trial := &trial{crds: folderCRDs(chart), unbuilt: !image.IsBuilt()}
-	plan, stored, err := r.plan(ctx, "planning to apply chart "+r.Chart, trial, func(e *engine) (*helmrelease.Release, error) {
+	dry := &planClient{crds: folderCRDs(chart), unbuilt: !image.IsBuilt()}
+	plan, stored, err := r.plan(ctx, "planning to apply chart "+r.Chart, dry, func(e *engine) (*helmrelease.Release, error) {
 		return e.apply(ctx, r, chart, merged)
 	})
 	if stored != nil {
 		r.planned(image, imagesOf(stored))
-		plan.Concerns = append(trial.outdated(chart), r.byHand(ctx)...)
+		plan.Concerns = append(dry.outdated(chart), r.byHand(ctx)...)
 	}
 	plan.Image, plan.ImagePaths = image, imagePaths(over(defaults(chart), merged), r.ImageValuesPath)
 	return plan, err
@@ -48,7 +48,7 @@ func (r *Release) PlanRollback(ctx context.Context, to int) (record.Plan, error)
 	if err := r.notary().check(target); err != nil {
 		return record.Plan{}, err
 	}
-	plan, _, err := r.plan(ctx, fmt.Sprintf("planning to roll back to revision %d", to), &trial{}, func(e *engine) (*helmrelease.Release, error) {
+	plan, _, err := r.plan(ctx, fmt.Sprintf("planning to roll back to revision %d", to), &planClient{}, func(e *engine) (*helmrelease.Release, error) {
 		return e.rollback(ctx, r, target)
 	})
 	if err == nil {
@@ -59,7 +59,7 @@ func (r *Release) PlanRollback(ctx context.Context, to int) (record.Plan, error)
 
 // plan runs a change in an engine that only tries.
 func (r *Release) plan(
-	ctx context.Context, doing string, trial *trial, change func(*engine) (*helmrelease.Release, error),
+	ctx context.Context, doing string, dry *planClient, change func(*engine) (*helmrelease.Release, error),
 ) (record.Plan, *helmrelease.Release, error) {
 	memory, err := r.copyOfRecords(ctx)
 	if err != nil && !apierror.LacksPermission(err.Error()) {
@@ -67,54 +67,54 @@ func (r *Release) plan(
 	}
 	if err != nil {
 		// What else is missing is found by going on as if there were no record.
-		trial.denied = append(trial.denied, apierror.Message(err))
+		dry.denied = append(dry.denied, apierror.Message(err))
 		memory = driver.NewMemory()
 	}
-	e, err := r.connect(&guarded{Driver: memory})
+	e, err := r.connect(&checkedDriver{Driver: memory})
 	if err != nil {
 		return record.Plan{}, nil, err
 	}
 	// Helm makes the definitions of crds when it installs.
 	records, _ := e.config.Releases.History(r.Name) // they are in memory
-	trial.client, trial.first = e.client, !wasComplete(records)
-	e.config.KubeClient = trial
+	dry.client, dry.first = e.client, !wasComplete(records)
+	e.config.KubeClient = dry
 	e.begin(ctx)
 	var stored *helmrelease.Release
 	// The chart's templates run in here, before any change does.
-	if err := sparing(func() error { stored, err = change(e); return nil }); err != nil {
+	if err := withBoundedStacks(func() error { stored, err = change(e); return nil }); err != nil {
 		return record.Plan{}, nil, err
 	}
 	switch {
 	case ctx.Err() != nil:
 		return record.Plan{}, nil, ctx.Err()
-	case err != nil && apierror.LacksPermission(err.Error()) && trial.manifest != "":
-		trial.denied = append(trial.denied, apierror.Message(err))
-		return record.Plan{Manifest: trial.manifest, Denied: trial.denied[0]}, nil, nil
-	case len(trial.rejections) > 0:
-		return record.Plan{}, nil, rejected(doing, trial.rejections)
+	case err != nil && apierror.LacksPermission(err.Error()) && dry.manifest != "":
+		dry.denied = append(dry.denied, apierror.Message(err))
+		return record.Plan{Manifest: dry.manifest, Denied: dry.denied[0]}, nil, nil
+	case len(dry.rejections) > 0:
+		return record.Plan{}, nil, rejected(doing, dry.rejections)
 	case err != nil && notOurs.MatchString(err.Error()):
-		return record.Plan{}, nil, trial.foreign(doing, err)
+		return record.Plan{}, nil, dry.foreign(doing, err)
 	case err != nil:
 		return record.Plan{}, nil, r.unapplied(doing, err)
 	}
-	plan, err := r.found(stored, trial)
+	plan, err := r.planOf(stored, dry)
 	return plan, stored, err
 }
 
-// found is what a trial that came to its end says.
-func (r *Release) found(stored *helmrelease.Release, trial *trial) (record.Plan, error) {
+// planOf is what a dry run that came to its end says.
+func (r *Release) planOf(stored *helmrelease.Release, dry *planClient) (record.Plan, error) {
 	applied, err := r.applied(stored)
 	if err != nil {
 		return record.Plan{}, err
 	}
-	changes := slices.Concat(trial.changes, trial.untried)
+	changes := slices.Concat(dry.changes, dry.untried)
 	secret := manifest.SecretValues(stored.Manifest, hooksOf(stored))
 	for i := range changes {
 		changes[i].Diff = manifest.Withhold(changes[i].Diff, secret)
 	}
-	plan := record.Plan{Manifest: stored.Manifest + hooksOf(stored), Applied: applied, Changes: changes, Deletions: trial.deleted}
-	if len(trial.denied) > 0 {
-		plan.Denied = trial.denied[0]
+	plan := record.Plan{Manifest: stored.Manifest + hooksOf(stored), Applied: applied, Changes: changes, Deletions: dry.deleted}
+	if len(dry.denied) > 0 {
+		plan.Denied = dry.denied[0]
 	}
 	return plan, nil
 }

@@ -26,14 +26,14 @@ type rejection struct {
 }
 
 // answer finds what the API server said. Of a refused patch Helm keeps the words only.
-func (t *trial) answer(info *resource.Info, err error) (metav1.Status, bool) {
+func (t *planClient) answer(info *resource.Info, err error) (metav1.Status, bool) {
 	var status apierrors.APIStatus
 	if errors.As(err, &status) {
 		return status.Status(), true
 	}
 	path := info.Client.Get().NamespaceIfScoped(info.Namespace, info.Namespace != "").
 		Resource(info.Mapping.Resource.Resource).Name(info.Name).URL().Path
-	return t.door.refusal(path)
+	return t.changeTransport.refusal(path)
 }
 
 // rejected makes one error of all refusals.

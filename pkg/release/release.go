@@ -77,11 +77,11 @@ type Release struct {
 	// windDown is how long a change that was ended may take to note that.
 	windDown time.Duration
 	busy     chan struct{} // holds one token while a change runs
-	guard    *guarded
+	guard    *checkedDriver
 	merged   map[string]any            // the values without the image, once they were read
 	images   map[record.Image][]string // that were planned with an image
 
-	lessons lessons
+	learnedSecrets learnedSecrets
 }
 
 // Open makes the connection to Helm's records. It sends no request.

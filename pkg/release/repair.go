@@ -180,7 +180,7 @@ func asStored(object map[string]any) map[string]any {
 // repair makes the live objects what their manifest says where Helm's patches
 // did not, and says in one line each what it did.
 func (c *client) repair(ctx context.Context) ([]string, error) {
-	wanted := c.work.wanted.Filter(c.work.updated.Contains)
+	wanted := c.lastUpdate.wanted.Filter(c.lastUpdate.updated.Contains)
 	lines := make([]string, len(wanted))
 	err := each(ctx, wanted, func(i int, info *resource.Info) error {
 		line, err := c.repairOne(info)

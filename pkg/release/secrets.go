@@ -41,8 +41,8 @@ func hooksOf(record *helmrelease.Release) string {
 // learnTime bounds the reading of the Secrets that a release uses.
 const learnTime = 3 * time.Second
 
-// lessons are what was told about secrets, so that it is told once.
-type lessons struct {
+// learnedSecrets are what was told about secrets, so that it is told once.
+type learnedSecrets struct {
 	mu      sync.Mutex
 	records map[[sha256.Size]byte]bool
 	read    map[secretKey]bool
@@ -73,13 +73,13 @@ func (r *Release) learnRecord(record *helmrelease.Release) {
 	}
 	hooks := hooksOf(record)
 	sum := sha256.Sum256([]byte(record.Manifest + "\x00" + hooks))
-	r.lessons.mu.Lock()
-	known := r.lessons.records[sum]
-	if r.lessons.records == nil {
-		r.lessons.records = map[[sha256.Size]byte]bool{}
+	r.learnedSecrets.mu.Lock()
+	known := r.learnedSecrets.records[sum]
+	if r.learnedSecrets.records == nil {
+		r.learnedSecrets.records = map[[sha256.Size]byte]bool{}
 	}
-	r.lessons.records[sum] = true
-	r.lessons.mu.Unlock()
+	r.learnedSecrets.records[sum] = true
+	r.learnedSecrets.mu.Unlock()
 	if known {
 		return
 	}
@@ -145,9 +145,9 @@ func (r *Release) suspect(values ...string) {
 
 // Learn looks again for the Secrets that pods use and that were not there yet.
 func (r *Release) Learn(ctx context.Context) {
-	r.lessons.mu.Lock()
-	missing := slices.Collect(maps.Keys(r.lessons.absent))
-	r.lessons.mu.Unlock()
+	r.learnedSecrets.mu.Lock()
+	missing := slices.Collect(maps.Keys(r.learnedSecrets.absent))
+	r.learnedSecrets.mu.Unlock()
 	if len(missing) == 0 || r.Withhold == nil {
 		return
 	}
@@ -162,14 +162,14 @@ func (r *Release) Relearn(ctx context.Context) {
 	if r.Withhold == nil {
 		return
 	}
-	r.lessons.mu.Lock()
-	used := slices.Collect(maps.Keys(r.lessons.absent))
-	for key := range r.lessons.read {
+	r.learnedSecrets.mu.Lock()
+	used := slices.Collect(maps.Keys(r.learnedSecrets.absent))
+	for key := range r.learnedSecrets.read {
 		if key.pods {
 			used = append(used, key)
 		}
 	}
-	r.lessons.mu.Unlock()
+	r.learnedSecrets.mu.Unlock()
 	// The run may be over its time, which is what is told then.
 	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), learnTime)
 	defer cancel()
@@ -178,9 +178,9 @@ func (r *Release) Relearn(ctx context.Context) {
 
 // learnLive reads Secrets that were not read yet.
 func (r *Release) learnLive(ctx context.Context, secrets []secretKey) {
-	r.lessons.mu.Lock()
-	unknown := slices.DeleteFunc(slices.Clone(secrets), func(key secretKey) bool { return r.lessons.read[key] })
-	r.lessons.mu.Unlock()
+	r.learnedSecrets.mu.Lock()
+	unknown := slices.DeleteFunc(slices.Clone(secrets), func(key secretKey) bool { return r.learnedSecrets.read[key] })
+	r.learnedSecrets.mu.Unlock()
 	r.ask(ctx, unknown)
 }
 
@@ -196,12 +196,12 @@ func (r *Release) ask(ctx context.Context, secrets []secretKey) {
 		if denied && key.pods && r.Unread != nil {
 			r.Unread(key.name, err)
 		}
-		r.lessons.note(key, err == nil || denied)
+		r.learnedSecrets.note(key, err == nil || denied)
 	}
 }
 
 // note keeps whether a Secret need not be asked for again.
-func (l *lessons) note(key secretKey, done bool) {
+func (l *learnedSecrets) note(key secretKey, done bool) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	if l.read == nil {
@@ -254,7 +254,7 @@ func used(record *helmrelease.Release) []secretKey {
 const recent = 3
 
 // learned tells the secrets of the newest of some records and of the live one.
-func (m *marking) learned(records ...*helmrelease.Release) {
+func (m *verdictDriver) learned(records ...*helmrelease.Release) {
 	if m.reads == nil {
 		return
 	}

@@ -28,7 +28,7 @@ const observeTimeout = 15 * time.Second
 // whose containers cannot start.
 func (c *client) freeStuckPods(ctx context.Context, all bool) ([]string, error) {
 	var lines []string
-	for _, info := range c.work.target {
+	for _, info := range c.lastUpdate.target {
 		if info.Mapping.GroupVersionKind.GroupKind().String() != "StatefulSet.apps" {
 			continue
 		}

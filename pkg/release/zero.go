@@ -48,10 +48,10 @@ func number(o *unstructured.Unstructured, unset int64, path ...string) int64 {
 	return value
 }
 
-// emptied adds to how a workload differs that somebody took all its pods away: zero
+// scaledToZero adds to how a workload differs that somebody took all its pods away: zero
 // replicas that neither the manifest nor an autoscaler says. A number that the
 // manifest leaves open is nobody's otherwise, and would be no difference.
-func (c *client) emptied(change *record.Change, info *resource.Info, found *unstructured.Unstructured, asked int64, target helmkube.ResourceList) (*record.Change, error) {
+func (c *client) scaledToZero(change *record.Change, info *resource.Info, found *unstructured.Unstructured, asked int64, target helmkube.ResourceList) (*record.Change, error) {
 	if found == nil || change != nil && (change.Action != record.ActionUpdate || strings.Contains(change.Fields, fieldReplicas)) || number(found, 1, "spec", "replicas") != 0 {
 		return change, nil
 	}

@@ -16,7 +16,7 @@ func TestRequestsEndWithTheChangeTheyBelongTo(t *testing.T) {
 		reached = append(reached, request.Method+" "+request.URL.Path)
 	}))
 	defer server.Close()
-	d := newDoor(false)
+	d := newChangeTransport(false)
 	client := &http.Client{Transport: d.wrap(http.DefaultTransport)}
 	send := func(method, path string) error {
 		request, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, nil)
@@ -44,7 +44,7 @@ func TestADryDoorLetsNoWriteThrough(t *testing.T) {
 	var got string
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) { got = request.URL.String() }))
 	defer server.Close()
-	client := &http.Client{Transport: newDoor(true).wrap(http.DefaultTransport)}
+	client := &http.Client{Transport: newChangeTransport(true).wrap(http.DefaultTransport)}
 	for method, want := range map[string]string{
 		http.MethodGet: "/x?a=b", http.MethodPost: "/x?a=b&dryRun=All", http.MethodPut: "/x?a=b&dryRun=All",
 		http.MethodPatch: "/x?a=b&dryRun=All", http.MethodDelete: "",

@@ -19,9 +19,9 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
-// guarded stores no record of a release that cannot work. Helm stores the record
+// checkedDriver stores no record of a release that cannot work. Helm stores the record
 // before it changes any object, so that this is the last moment to say no.
-type guarded struct {
+type checkedDriver struct {
 	driver.Driver
 
 	mu     sync.Mutex
@@ -29,17 +29,17 @@ type guarded struct {
 }
 
 // expect makes the next record one with the images that were planned.
-func (g *guarded) expect(images []string) {
+func (g *checkedDriver) expect(images []string) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	g.images = images
 }
 
 // Create stores a new record.
-func (g *guarded) Create(key string, stored *helmrelease.Release) error {
+func (g *checkedDriver) Create(key string, stored *helmrelease.Release) error {
 	// What is gone back to was deployed once.
 	if stored.Info.Status != helmrelease.StatusPendingRollback {
-		if err := workable(stored); err != nil {
+		if err := checkContent(stored); err != nil {
 			return err
 		}
 		g.mu.Lock()
@@ -53,9 +53,9 @@ func (g *guarded) Create(key string, stored *helmrelease.Release) error {
 	return g.Driver.Create(key, stored)
 }
 
-// workable refuses a rendered chart that the API server would take one object at a
+// checkContent refuses a rendered chart that the API server would take one object at a
 // time and that yet cannot work.
-func workable(stored *helmrelease.Release) error {
+func checkContent(stored *helmrelease.Release) error {
 	if problems := manifest.Contradictions(stored.Manifest, stored.Namespace); len(problems) > 0 {
 		return record.Refused("release/contradiction", "chart %s cannot be applied: %s", stored.Chart.Name(), strings.Join(problems, "; "))
 	}

@@ -19,9 +19,9 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
 
-// trial is Helm's client for a plan: it tries all objects, each for itself, and
+// planClient is Helm's client for a plan: it tries all objects, each for itself, and
 // keeps what the API server says instead of stopping at the first refusal.
-type trial struct {
+type planClient struct {
 	*client
 	first   bool           // whether the release is not there yet
 	unbuilt bool           // whether the image is a placeholder
@@ -35,13 +35,13 @@ type trial struct {
 	mu         sync.Mutex
 	changes    []record.Change
 	deleted    []record.Deletion
-	untried    []record.Change // of kinds that are coming
+	untried    []record.Change // of kinds that the chart brings
 	rejections []rejection
 	denied     []string // what the user of the kubeconfig may not do
 }
 
 // Update tries to create or patch all objects.
-func (t *trial) Update(original, target helmkube.ResourceList, _ bool) (*helmkube.Result, error) {
+func (t *planClient) Update(original, target helmkube.ResourceList, _ bool) (*helmkube.Result, error) {
 	none := &helmkube.Result{}
 	bases, sent, anew, err := t.prepare(original, target)
 	if err != nil {
@@ -63,12 +63,12 @@ func (t *trial) Update(original, target helmkube.ResourceList, _ bool) (*helmkub
 			t.changes = append(t.changes, *change)
 		}
 	}
-	t.work.target = target
+	t.lastUpdate.target = target
 	return none, t.deletions(bases, sent)
 }
 
 // try sends what Helm would send for one object.
-func (t *trial) try(base, info *resource.Info) (*record.Change, error) {
+func (t *planClient) try(base, info *resource.Info) (*record.Change, error) {
 	before, err := live(info)
 	if errors.IsNotFound(err) {
 		object, err := content(info.Object)
@@ -97,7 +97,7 @@ func (t *trial) try(base, info *resource.Info) (*record.Change, error) {
 
 // tryCreate tries an object that is not there. When its namespace is not there
 // either, its form is checked in another one.
-func (t *trial) tryCreate(info *resource.Info) error {
+func (t *planClient) tryCreate(info *resource.Info) error {
 	_, err := t.Client.Create(helmkube.ResourceList{with(info, info.Object.DeepCopyObject())})
 	if !errors.IsNotFound(err) || info.Namespace == "" {
 		return t.reject(info, nil, err)
@@ -119,7 +119,7 @@ func (t *trial) tryCreate(info *resource.Info) error {
 const elsewhere = "default"
 
 // reject keeps a refusal; an error that is none is given back.
-func (t *trial) reject(info *resource.Info, before *unstructured.Unstructured, err error) error {
+func (t *planClient) reject(info *resource.Info, before *unstructured.Unstructured, err error) error {
 	if err == nil {
 		return nil
 	}
@@ -150,7 +150,7 @@ func (t *trial) reject(info *resource.Info, before *unstructured.Unstructured, e
 }
 
 // deletions lists what Helm would remove.
-func (t *trial) deletions(original, target helmkube.ResourceList) error {
+func (t *planClient) deletions(original, target helmkube.ResourceList) error {
 	for _, info := range original.Difference(target) {
 		found, err := live(info)
 		if errors.IsNotFound(err) || err == nil && found.GetAnnotations()[helmkube.ResourcePolicyAnno] == helmkube.KeepPolicy {
@@ -179,7 +179,7 @@ func (t *trial) deletions(original, target helmkube.ResourceList) error {
 
 // Create tries objects of a first install and hooks. A hook that ran before is
 // there; Helm would delete it first.
-func (t *trial) Create(resources helmkube.ResourceList) (*helmkube.Result, error) {
+func (t *planClient) Create(resources helmkube.ResourceList) (*helmkube.Result, error) {
 	isHook := func(info *resource.Info) bool {
 		object, err := content(info.Object)
 		return err == nil && object.GetAnnotations()["helm.sh/hook"] != ""
@@ -209,7 +209,7 @@ func (t *trial) Create(resources helmkube.ResourceList) (*helmkube.Result, error
 	return &helmkube.Result{Created: resources}, nil
 }
 
-func (t *trial) tryHook(info *resource.Info) error {
+func (t *planClient) tryHook(info *resource.Info) error {
 	_, err := t.Client.Create(helmkube.ResourceList{with(info, info.Object.DeepCopyObject())})
 	if errors.IsAlreadyExists(err) && holdsData(info.Mapping.GroupVersionKind.Kind) && anew(info) {
 		if found, liveErr := live(info); liveErr == nil {
@@ -234,15 +234,15 @@ func anew(info *resource.Info) bool {
 }
 
 // Delete changes nothing.
-func (t *trial) Delete(helmkube.ResourceList) (*helmkube.Result, []error) {
+func (t *planClient) Delete(helmkube.ResourceList) (*helmkube.Result, []error) {
 	return &helmkube.Result{}, nil
 }
 
 // Wait waits for nothing: nothing was changed.
-func (t *trial) Wait(helmkube.ResourceList, time.Duration) error { return nil }
+func (t *planClient) Wait(helmkube.ResourceList, time.Duration) error { return nil }
 
 // WaitForDelete waits for nothing.
-func (t *trial) WaitForDelete(helmkube.ResourceList, time.Duration) error { return nil }
+func (t *planClient) WaitForDelete(helmkube.ResourceList, time.Duration) error { return nil }
 
 // WatchUntilReady waits for nothing.
-func (t *trial) WatchUntilReady(helmkube.ResourceList, time.Duration) error { return nil }
+func (t *planClient) WatchUntilReady(helmkube.ResourceList, time.Duration) error { return nil }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/json"
+	"sync"
 
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,6 +19,12 @@ type stamp struct {
 	generation int64
 }
 
+// approvals are objects that were what their manifests say; they outlive a change.
+type approvals struct {
+	mu     sync.Mutex
+	stamps map[string]stamp // by [key]
+}
+
 // approve keeps that an object is what its manifest says: it need not be compared
 // again before somebody writes it.
 func (c *client) approve(wanted *resource.Info, found *unstructured.Unstructured) {
@@ -25,22 +32,22 @@ func (c *client) approve(wanted *resource.Info, found *unstructured.Unstructured
 	if err != nil {
 		return
 	}
-	c.mu.Lock()
-	defer c.mu.Unlock()
-	if c.approved == nil {
-		c.approved = map[string]stamp{}
+	c.approvals.mu.Lock()
+	defer c.approvals.mu.Unlock()
+	if c.approvals.stamps == nil {
+		c.approvals.stamps = map[string]stamp{}
 	}
-	c.approved[key(wanted)] = stamp{sha256.Sum256(text), string(found.GetUID()), found.GetResourceVersion(), found.GetGeneration()}
+	c.approvals.stamps[key(wanted)] = stamp{sha256.Sum256(text), string(found.GetUID()), found.GetResourceVersion(), found.GetGeneration()}
 }
 
-// untouched reports whether nobody has written what the manifest is about since
+// isUnchanged reports whether nobody has written what the manifest is about since
 // the object was approved. A new generation means a new spec; the labels and
 // annotations have none.
-func (c *client) untouched(wanted *resource.Info, found *unstructured.Unstructured) bool {
+func (c *client) isUnchanged(wanted *resource.Info, found *unstructured.Unstructured) bool {
 	text, err := json.Marshal(wanted.Object)
-	c.mu.Lock()
-	known, isKnown := c.approved[key(wanted)]
-	c.mu.Unlock()
+	c.approvals.mu.Lock()
+	known, isKnown := c.approvals.stamps[key(wanted)]
+	c.approvals.mu.Unlock()
 	if err != nil || !isKnown || known.manifest != sha256.Sum256(text) || known.uid != string(found.GetUID()) || found.GetDeletionTimestamp() != nil {
 		return false
 	}
@@ -61,9 +68,9 @@ func contained(part, whole map[string]string) bool {
 	return true
 }
 
-// fewest is from how many objects of a kind in a namespace they are read by one
+// listFrom is from how many objects of a kind in a namespace they are read by one
 // request.
-const fewest = 4
+const listFrom = 4
 
 // read gives the live objects, nil where an object was not found or has to be
 // asked for by itself.
@@ -76,7 +83,7 @@ func (c *client) read(ctx context.Context, wanted helmkube.ResourceList) []*unst
 	result := make([]*unstructured.Unstructured, len(wanted))
 	var lists helmkube.ResourceList
 	for _, members := range groups {
-		if len(members) >= fewest {
+		if len(members) >= listFrom {
 			lists = append(lists, wanted[members[0]])
 		}
 	}

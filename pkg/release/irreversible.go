@@ -23,10 +23,10 @@ import (
 // goneTimeout bounds the wait for an object that is made anew to be gone.
 const goneTimeout = 30 * time.Second
 
-// remakeable are the kinds whose objects hold nothing that their manifest does
+// recreatable are the kinds whose objects hold nothing that their manifest does
 // not: one whose field cannot be changed may be deleted and made again. The pods
 // of a StatefulSet run on meanwhile.
-var remakeable = map[schema.GroupKind]metav1.DeletionPropagation{
+var recreatable = map[schema.GroupKind]metav1.DeletionPropagation{
 	{Kind: "ConfigMap"}:                                              metav1.DeletePropagationBackground,
 	{Kind: "Secret"}:                                                 metav1.DeletePropagationBackground,
 	{Kind: "Service"}:                                                metav1.DeletePropagationBackground,
@@ -40,41 +40,41 @@ var remakeable = map[schema.GroupKind]metav1.DeletionPropagation{
 	{Group: "rbac.authorization.k8s.io", Kind: "ClusterRoleBinding"}: metav1.DeletePropagationBackground,
 }
 
-// stranded are the objects of a rollback that the API server does not let go back.
-type stranded struct {
+// irreversible are the objects of a rollback that the API server does not let go back.
+type irreversible struct {
 	left helmkube.ResourceList // they hold data and stay as they are
 	anew helmkube.ResourceList // as they are; they are to be deleted, and made again by Helm
 }
 
 // without gives a list without those that stay as they are.
-func (o stranded) without(list helmkube.ResourceList) helmkube.ResourceList {
+func (o irreversible) without(list helmkube.ResourceList) helmkube.ResourceList {
 	return list.Filter(func(info *resource.Info) bool { return !o.left.Contains(info) })
 }
 
-// stuck tries each object of a rollback by itself: one that cannot go back must
+// triedBack tries each object of a rollback by itself: one that cannot go back must
 // not keep the others from it (https://github.com/helm/helm/issues/11359). What
 // is neither data nor can be made anew is left to Helm, which says why it fails.
-func (c *client) stuck(bases, target helmkube.ResourceList) (stranded, error) {
-	verdicts, there := make([]func(*stranded), len(target)), c.read(c.ctx, target)
+func (c *client) triedBack(bases, target helmkube.ResourceList) (irreversible, error) {
+	verdicts, there := make([]func(*irreversible), len(target)), c.read(c.ctx, target)
 	err := each(c.ctx, target, func(i int, info *resource.Info) error {
-		found, refusal := tryBack(bases.Get(info), info, there[i])
-		_, canBeMade := remakeable[info.Mapping.GroupVersionKind.GroupKind()]
+		found, refusal := dryRunPatch(bases.Get(info), info, there[i])
+		_, canBeMade := recreatable[info.Mapping.GroupVersionKind.GroupKind()]
 		switch {
 		case !apierror.IsRefusal(refusal):
 		case holdsData(info.Mapping.GroupVersionKind.Kind):
-			verdicts[i] = func(o *stranded) {
+			verdicts[i] = func(o *irreversible) {
 				o.left = append(o.left, info)
 				c.note(fmt.Sprintf("left %s as it is, because it cannot go back: %s", named(info), apierror.Message(refusal)))
 			}
 		case canBeMade && apierror.IsImmutable(refusal.Error()) && c.owns(found):
-			verdicts[i] = func(o *stranded) {
+			verdicts[i] = func(o *irreversible) {
 				o.anew = append(o.anew, with(info, found))
 				c.note(fmt.Sprintf("made %s anew, because it cannot be changed back: %s", named(info), apierror.Message(apierror.WithoutServerMessage(info.Mapping.GroupVersionKind.Kind, refusal))))
 			}
 		}
 		return nil
 	})
-	var result stranded
+	var result irreversible
 	for _, add := range verdicts {
 		if add != nil {
 			add(&result)
@@ -83,9 +83,9 @@ func (c *client) stuck(bases, target helmkube.ResourceList) (stranded, error) {
 	return result, err
 }
 
-// tryBack sends what Helm would send for one object as a dry run, and gives the
+// dryRunPatch sends what Helm would send for one object as a dry run, and gives the
 // object as it is. found is the object as it was read, nil to read it.
-func tryBack(base, info *resource.Info, found *unstructured.Unstructured) (*unstructured.Unstructured, error) {
+func dryRunPatch(base, info *resource.Info, found *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	if found == nil {
 		var err error
 		if found, err = live(info); err != nil {
@@ -124,9 +124,9 @@ func patchOf(base runtime.Object, info *resource.Info, found runtime.Object) ([]
 	return patch, types.StrategicMergePatchType, err
 }
 
-// makeRoom deletes the objects that Helm is about to make anew, and waits until
+// deleteForRecreation deletes the objects that Helm is about to make anew, and waits until
 // they are gone.
-func (c *client) makeRoom(anew helmkube.ResourceList) error {
+func (c *client) deleteForRecreation(anew helmkube.ResourceList) error {
 	if len(anew) == 0 {
 		return nil
 	}
@@ -135,7 +135,7 @@ func (c *client) makeRoom(anew helmkube.ResourceList) error {
 		if err != nil {
 			return err
 		}
-		uid, propagation := object.GetUID(), remakeable[info.Mapping.GroupVersionKind.GroupKind()]
+		uid, propagation := object.GetUID(), recreatable[info.Mapping.GroupVersionKind.GroupKind()]
 		_, err = helper(info).DeleteWithOptions(info.Namespace, info.Name, &metav1.DeleteOptions{
 			Preconditions: &metav1.Preconditions{UID: &uid}, PropagationPolicy: &propagation,
 		})

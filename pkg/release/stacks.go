@@ -16,11 +16,11 @@ const (
 	lookAtStacks = 20 * time.Millisecond
 )
 
-// sparing does work that runs a chart's templates. Helm bounds how deep they include
+// withBoundedStacks does work that runs a chart's templates. Helm bounds how deep they include
 // each other, but a value that is a template may name itself
 // (https://github.com/helm/helm/issues/5060): such work is left behind, and the
 // process must end soon. A panic is an error.
-func sparing(work func() error) error {
+func withBoundedStacks(work func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- record.Guard(work) }()
 	tick := time.NewTicker(lookAtStacks)

@@ -19,7 +19,7 @@ import (
 
 // Build reads a manifest. Objects of kinds that the chart brings itself cannot be
 // tried before that; they count as created.
-func (t *trial) Build(stream io.Reader, validate bool) (helmkube.ResourceList, error) {
+func (t *planClient) Build(stream io.Reader, validate bool) (helmkube.ResourceList, error) {
 	text, err := io.ReadAll(stream)
 	if err != nil {
 		return nil, err
@@ -34,19 +34,19 @@ func (t *trial) Build(stream io.Reader, validate bool) (helmkube.ResourceList, e
 	if err == nil || !validate || missingKinds(err) == "" {
 		return infos, err
 	}
-	if err := t.unknown(string(text), err); err != nil {
+	if err := t.unknownKinds(string(text), err); err != nil {
 		return nil, err
 	}
 	return t.buildKnown(string(text))
 }
 
-// buildKnown leaves out what is of kinds that are coming.
-func (t *trial) buildKnown(text string) (helmkube.ResourceList, error) {
+// buildKnown leaves out what is of kinds that the chart brings.
+func (t *planClient) buildKnown(text string) (helmkube.ResourceList, error) {
 	var known []string
 	var untried []record.Change
 	for _, document := range manifest.Split(text) {
 		objects, err := manifest.Objects(document)
-		if err == nil && len(objects) == 1 && t.isComing(objects[0].GroupVersionKind()) {
+		if err == nil && len(objects) == 1 && t.isProvided(objects[0].GroupVersionKind()) {
 			untried = append(untried, record.Change{
 				Object: objects[0].GetKind() + "/" + objects[0].GetName(), Action: record.ActionCreate, Diff: objectdiff.Unified("live", "planned", nil, objects[0]),
 			})
@@ -61,24 +61,24 @@ func (t *trial) buildKnown(text string) (helmkube.ResourceList, error) {
 	return infos, err
 }
 
-// isComing reports whether the chart's folder crds will bring the kind: Helm
+// isProvided reports whether the chart's folder crds will bring the kind: Helm
 // makes what is there with the first install only, and never changes what exists.
-func (t *trial) isComing(kind schema.GroupVersionKind) bool {
+func (t *planClient) isProvided(kind schema.GroupVersionKind) bool {
 	return t.first && slices.ContainsFunc(t.crds, func(d manifest.CRD) bool {
 		return d.Serves(kind) && !slices.Contains(t.existing, d.Name)
 	})
 }
 
-// unknown says why the cluster will not have the kinds of some objects when they
+// unknownKinds says why the cluster will not have the kinds of some objects when they
 // are applied; nil when it will.
-func (t *trial) unknown(text string, err error) error {
+func (t *planClient) unknownKinds(text string, err error) error {
 	var problems []string
 	templates := manifest.CRDs(text)
 	for _, kind := range apierror.MissingKinds(err) {
-		if t.isComing(kind) {
+		if t.isProvided(kind) {
 			continue
 		}
-		problems = append(problems, fmt.Sprintf("the cluster has no kind %s in %s; %s", kind.Kind, kind.GroupVersion(), t.whence(kind, templates)))
+		problems = append(problems, fmt.Sprintf("the cluster has no kind %s in %s; %s", kind.Kind, kind.GroupVersion(), t.adviceFor(kind, templates)))
 	}
 	if len(problems) == 0 {
 		return nil
@@ -86,8 +86,8 @@ func (t *trial) unknown(text string, err error) error {
 	return record.Refused("release/no-such-kind", "%s", strings.Join(problems, "\n"))
 }
 
-// whence is what to do about a kind that the cluster does not have.
-func (t *trial) whence(kind schema.GroupVersionKind, templates []manifest.CRD) string {
+// adviceFor is what to do about a kind that the cluster does not have.
+func (t *planClient) adviceFor(kind schema.GroupVersionKind, templates []manifest.CRD) string {
 	same := func(d manifest.CRD) bool { return d.Kind == kind.GroupKind() }
 	if i := slices.IndexFunc(templates, same); i >= 0 {
 		return fmt.Sprintf("its CustomResourceDefinition/%s is in this very chart, in %s, and Helm asks for the kinds of all objects before it makes the first: move it to the chart's folder crds, or into a release of its own that is deployed before",

@@ -16,10 +16,10 @@ import (
 // maxStatus bounds what is read of the API server's refusal of a dry run.
 const maxStatus = 1 << 20
 
-// door is where all of Helm's requests pass. Helm takes no context; the door ends
-// its requests with the change that they belong to. That requests are repeated which
-// an API server's restart broke is the work of the [Cluster].
-type door struct {
+// changeTransport is what all of Helm's requests pass. Helm takes no context; the
+// transport ends its requests with the change that they belong to. That requests are
+// repeated which an API server's restart broke is the work of the [Cluster].
+type changeTransport struct {
 	// dry turns every write into a server-side dry run.
 	dry bool
 
@@ -28,19 +28,19 @@ type door struct {
 	refusals map[string]metav1.Status
 }
 
-func newDoor(dry bool) *door {
-	return &door{dry: dry, refusals: map[string]metav1.Status{}}
+func newChangeTransport(dry bool) *changeTransport {
+	return &changeTransport{dry: dry, refusals: map[string]metav1.Status{}}
 }
 
 // during makes all requests end with ctx, until free.
-func (d *door) during(ctx context.Context) {
+func (d *changeTransport) during(ctx context.Context) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.change = ctx
 }
 
 // free lets requests take as long as they may.
-func (d *door) free() {
+func (d *changeTransport) free() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.change = nil
@@ -48,22 +48,24 @@ func (d *door) free() {
 
 // refusal gives the API server's answer to the last write to a path that it
 // refused. Helm keeps only the words.
-func (d *door) refusal(path string) (metav1.Status, bool) {
+func (d *changeTransport) refusal(path string) (metav1.Status, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	status, found := d.refusals[path]
 	return status, found
 }
 
-func (d *door) wrap(next http.RoundTripper) http.RoundTripper { return passage{d, next} }
+func (d *changeTransport) wrap(next http.RoundTripper) http.RoundTripper {
+	return roundTripper{d, next}
+}
 
-type passage struct {
-	*door
+type roundTripper struct {
+	*changeTransport
 	next http.RoundTripper
 }
 
 // RoundTrip sends the request.
-func (p passage) RoundTrip(request *http.Request) (*http.Response, error) {
+func (p roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 	ctx, done := p.bound(request)
 	if ctx.Err() != nil {
 		done()
@@ -90,7 +92,7 @@ func (p passage) RoundTrip(request *http.Request) (*http.Response, error) {
 
 // bound makes the request end with the change. A record of Helm's can still be
 // read and closed after that: this is how a change that was ended is noted.
-func (p passage) bound(request *http.Request) (context.Context, func()) {
+func (p roundTripper) bound(request *http.Request) (context.Context, func()) {
 	p.mu.Lock()
 	change := p.change
 	p.mu.Unlock()
@@ -132,7 +134,7 @@ func dryRun(request *http.Request) error {
 }
 
 // note remembers a refusal and leaves the response readable.
-func (p passage) note(path string, response *http.Response) {
+func (p roundTripper) note(path string, response *http.Response) {
 	body, err := io.ReadAll(io.LimitReader(response.Body, maxStatus))
 	_ = response.Body.Close()
 	response.Body = io.NopCloser(bytes.NewReader(body))

@@ -11,20 +11,20 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// filing is the cluster's store of records, which are what their names say.
-type filing struct{ driver.Driver }
+// keyedDriver is the cluster's store of records, which are what their names say.
+type keyedDriver struct{ driver.Driver }
 
 // Get reads a record.
-func (f filing) Get(key string) (*helmrelease.Release, error) {
+func (f keyedDriver) Get(key string) (*helmrelease.Release, error) {
 	stored, err := f.Driver.Get(key)
 	if err == nil {
-		err = filed(stored, key)
+		err = checkKey(stored, key)
 	}
 	return stored, err
 }
 
 // Query reads the records that have the labels.
-func (f filing) Query(labels map[string]string) ([]*helmrelease.Release, error) {
+func (f keyedDriver) Query(labels map[string]string) ([]*helmrelease.Release, error) {
 	records, err := f.Driver.Query(labels)
 	for _, stored := range records {
 		if stored == nil {
@@ -32,15 +32,15 @@ func (f filing) Query(labels map[string]string) ([]*helmrelease.Release, error) 
 		}
 		// The Secret's own labels.
 		if name, version := stored.Labels["name"], stored.Labels["version"]; name != "" && version != "" {
-			err = errors.Join(err, filed(stored, keyOf(name, version)))
+			err = errors.Join(err, checkKey(stored, keyOf(name, version)))
 		}
 	}
 	return records, err
 }
 
-// filed refuses a record that is not the one that its key promises: Helm would
+// checkKey refuses a record that is not the one that its key promises: Helm would
 // write it back under another name.
-func filed(stored *helmrelease.Release, key string) error {
+func checkKey(stored *helmrelease.Release, key string) error {
 	if stored == nil || keyOf(stored.Name, strconv.Itoa(stored.Version)) == key {
 		return nil
 	}
