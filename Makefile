@@ -9,6 +9,8 @@ export GOEXPERIMENT := jsonv2
 # what others run, without an experiment. Nobody debugs them.
 AS_TOOL := GOEXPERIMENT= GOFLAGS=-gcflags=all=-dwarf=false
 
+# What compiles longest, in seconds of CPU, of 535 for the product: Trivy 63 and what comes with it (AWS's SDK 27,
+# Redis 20, Envoy's API 18, Open Policy Agent 18), client-go 43, Go's own packages 42, k8s.io/api 36 (core/v1 alone 7).
 # The compiler and the linker may take memory: a sixth less of their time.
 GO_BUILD := GOGC=400 go build -ldflags "-s -w"
 

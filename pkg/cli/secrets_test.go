@@ -180,8 +180,8 @@ func (s *step) says(t *testing.T, all []string) {
 		log.Print(text)
 		logrus.Error(text)
 		s.console.screen.width = 0
-		fmt.Fprintln(s.session.results.stdout, text)
-		fmt.Fprintln(s.session.console.out, text)
+		fmt.Fprintln(s.results.stdout, text)
+		fmt.Fprintln(s.console.out, text)
 		evidence.Logs = append(evidence.Logs, record.Log{Pod: "portal-1", Container: "app", Text: text, Ended: text})
 		evidence.Events = append(evidence.Events, record.Event{Message: text})
 		evidence.Pods = append(evidence.Pods, record.PodState{Message: text})
@@ -191,7 +191,7 @@ func (s *step) says(t *testing.T, all []string) {
 		rec.Repairs = append(rec.Repairs, text)
 	}
 	evidence.Diff = strings.Join(all, "\n")
-	report.Changes(s.session.results.stdout, rec.Changes)
+	report.Changes(s.results.stdout, rec.Changes)
 	files, err := s.keepEvidence(evidence)
 	require.NoError(t, err)
 	s.Update(func(r *record.Record) {

@@ -44,7 +44,7 @@ func newSession(name string, settings config.Settings, environ []string, stdout,
 	actions := gha.New(lookup(environ), stderr)
 	s.secrets = &secrets{Redactor: &redact.Redactor{}, actions: actions}
 	s.secrets.learn(settings, environ)
-	s.ledger.hide = s.secrets.hidden
+	s.hide = s.secrets.hidden
 	s.console = newConsole(name, actions, s.secrets, stderr)
 	s.console.ledger, s.secrets.log = &s.ledger, s.console.log
 	s.results = &results{form: settings.Output, raw: stdout, stdout: s.secrets.Writer(legible{actions.Guarded(stdout)}), secrets: s.secrets}

@@ -13,6 +13,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
+// IsNotFound reports whether a registry answered that there is no such thing (404).
 func IsNotFound(err error) bool {
 	var answer *transport.Error
 	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound

@@ -1,7 +1,6 @@
 package text_test
 
 import (
-	"errors"
 	"io/fs"
 	"strconv"
 	"strings"
@@ -59,7 +58,7 @@ func TestVisible(t *testing.T) {
 func TestError(t *testing.T) {
 	err := text.Error(&fs.PathError{Op: "open", Path: strings.Repeat("x\n", 100), Err: fs.ErrNotExist}, 20)
 	require.Equal(t, "open x x x x x x x x…", err.Error())
-	require.True(t, errors.Is(err, fs.ErrNotExist))
+	require.ErrorIs(t, err, fs.ErrNotExist)
 }
 
 func FuzzLine(f *testing.F) {

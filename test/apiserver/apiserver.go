@@ -81,6 +81,7 @@ func (k apiKind) base() string {
 	return "/apis/" + k.group + "/" + k.version
 }
 
+// New starts one with the namespaces portal and default, for the time of a test.
 func New(t *testing.T) *API {
 	t.Helper()
 	a := &API{t: t, Objects: map[string]runtime.Object{}, changed: make(chan struct{})}
@@ -104,12 +105,14 @@ func (a *API) Getter() genericclioptions.RESTClientGetter {
 	return flags
 }
 
+// Clientset is a client of it, with the patience of the product.
 func (a *API) Clientset() kubernetes.Interface {
 	client, err := kubernetes.NewForConfig(a.config())
 	require.NoError(a.t, err)
 	return client
 }
 
+// Serve answers a request, unless Meet does.
 func (a *API) Serve(w http.ResponseWriter, request *http.Request) {
 	if a.Meet != nil && a.Meet(w, request) {
 		return
@@ -200,12 +203,14 @@ func discovered(path string) any {
 	return nil
 }
 
+// Reply answers with a JSON body.
 func Reply(w http.ResponseWriter, code int, body any) {
 	w.Header().Set("Content-Type", "application/json")
 	w.WriteHeader(code)
 	_ = json.NewEncoder(w).Encode(body)
 }
 
+// Refusal answers with a failure, as the API server does; its code is that of the answer.
 func Refusal(w http.ResponseWriter, status metav1.Status) {
 	status.TypeMeta = metav1.TypeMeta{Kind: "Status", APIVersion: "v1"}
 	status.Status = metav1.StatusFailure

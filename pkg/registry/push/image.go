@@ -53,6 +53,8 @@ func bytesBlob(d v1.Descriptor, content []byte) Blob {
 	}}
 }
 
+// LayerBlob is a layer as it is stored; from are repositories of the same registry that
+// may have it already.
 func LayerBlob(d v1.Descriptor, layer v1.Layer, from []name.Repository) Blob {
 	return Blob{Digest: d.Digest.String(), Size: d.Size, From: from, Open: func(offset int64) (io.ReadCloser, error) {
 		body, err := layer.Compressed()

@@ -31,6 +31,7 @@ type Session struct {
 	repositories map[string]*Repository
 }
 
+// New is a session with the settings and the logins of a client.
 func New(s *registry.Client) *Session {
 	return &Session{session: s, repositories: map[string]*Repository{}}
 }

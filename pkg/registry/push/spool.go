@@ -17,6 +17,7 @@ type Spool struct {
 	err     error // why it will never be whole
 }
 
+// NewSpool creates the file.
 func NewSpool(name string) (*Spool, error) {
 	file, err := os.Create(name)
 	if err != nil {
@@ -56,6 +57,7 @@ func (s *Spool) Size() int64 {
 	return s.written
 }
 
+// Close closes the file, which stays.
 func (s *Spool) Close() error { return s.file.Close() }
 
 type spoolReader struct {

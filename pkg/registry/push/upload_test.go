@@ -128,7 +128,7 @@ func TestABrokenUploadGoesOnWhereItBrokeOff(t *testing.T) {
 			require.True(t, sent.Uploaded)
 			require.Equal(t, c.want, fake.lines)
 			require.True(t, bytes.Equal(content, fake.blobs[digest.String()]))
-			require.EqualValues(t, len(c.breaks), s.Retry.Count())
+			require.Len(t, c.breaks, s.Retry.Count())
 		})
 	}
 }
@@ -154,7 +154,7 @@ func TestAnUploadThatDoesNotMoveIsTriedOnAnotherConnection(t *testing.T) {
 	defer close(released)
 	_, err = p.Blob(t.Context(), bytesBlob(v1.Descriptor{Digest: digest, Size: size}, content))
 	require.NoError(t, err)
-	require.EqualValues(t, 1, s.Retry.Count())
+	require.Equal(t, 1, s.Retry.Count())
 }
 
 func TestLayersAreMountedFromRepositoriesOfTheSameRegistry(t *testing.T) {
@@ -240,7 +240,7 @@ func TestRetriesWaitAsLongAsTheRegistryAsks(t *testing.T) {
 	before := time.Now()
 	require.NoError(t, p.Manifest(t.Context(), "1", types.OCIManifestSchema1, []byte("{}")))
 	require.GreaterOrEqual(t, time.Since(before), 40*time.Millisecond, "a second, but no longer than we are willing to")
-	require.EqualValues(t, 1, s.Retry.Count())
+	require.Equal(t, 1, s.Retry.Count())
 }
 
 func TestWhatIsWrongForGoodIsNotTriedAgain(t *testing.T) {

@@ -18,6 +18,7 @@ type CRD struct {
 	File     string   // that it stands in
 }
 
+// Serves reports whether objects of the kind, in its version, can be made once it is there.
 func (d CRD) Serves(kind schema.GroupVersionKind) bool {
 	return d.Kind == kind.GroupKind() && slices.Contains(d.versions, kind.Version)
 }

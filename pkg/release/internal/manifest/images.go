@@ -10,7 +10,7 @@ import (
 // Images lists the images of a manifest's objects, each once.
 func Images(manifest string) []string {
 	images := []string{}
-	objects, _ := Objects(manifest) //nolint:errcheck // what cannot be read runs nothing
+	objects, _ := Objects(manifest) // what cannot be read runs nothing
 	for _, object := range objects {
 		for _, container := range record.Containers(object.Object) {
 			images = append(images, container.Image)
@@ -27,7 +27,7 @@ func RunsImage(manifest, repository, digest string) bool {
 		if !strings.Contains(text, digest) {
 			continue
 		}
-		objects, _ := Objects(text) //nolint:errcheck // what cannot be read runs nothing
+		objects, _ := Objects(text) // what cannot be read runs nothing
 		for _, object := range objects {
 			if Runs(object.Object, repository, digest) {
 				return true

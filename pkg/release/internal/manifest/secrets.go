@@ -55,6 +55,7 @@ func Withhold(text string, values []string) string {
 	return redact.Of(values...).Text(text)
 }
 
+// IsSecret reports whether it is a Secret of the core API.
 func IsSecret(object *unstructured.Unstructured) bool {
 	return object.GetKind() == "Secret" && object.GetAPIVersion() == "v1"
 }

@@ -181,6 +181,7 @@ func (c *Comparison) list(path string, declared any, would, live []map[string]an
 	return result
 }
 
+// Keys are those that any of the mappings has, sorted.
 func Keys(mappings ...map[string]any) []string {
 	all := map[string]bool{}
 	for _, m := range mappings {

@@ -35,6 +35,8 @@ func At(object any, path string) any {
 	return object
 }
 
+// Steps finds the steps of a path such as spec.containers[web].image: a field (group 1),
+// or what stands in brackets (group 2).
 var Steps = regexp.MustCompile(`([^.\[\]]+)|\[([^\]]*)\]`)
 
 // Short is a value for a message.
