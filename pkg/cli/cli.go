@@ -76,11 +76,12 @@ func (s *session) run(ctx context.Context, settings config.Settings, environ []s
 		s.Record = ""
 		return s.finish(err)
 	}
+	meaning := pipeline.Commands()[s.console.name]
 	if resolveErr != nil {
-		return s.finish(record.BadInput("config/invalid", "%w", resolveErr))
+		invalid := record.BadInput("config/invalid", "%w", resolveErr)
+		return s.finish(errors.Join(invalid, attempt(func() error { return pipeline.Check(meaning, withCredentials(settings, environ), s.host(environ)) })))
 	}
 	defer guard(ctx, s)()
-	meaning := pipeline.Commands()[s.console.name]
 	err := attempt(func() error { return pipeline.Run(ctx, meaning, withCredentials(settings, environ), s.host(environ)) })
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return s.cancel(err)

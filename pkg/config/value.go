@@ -51,33 +51,45 @@ func (s Setting) match(value string) error {
 
 // parse reads one value as the type of the field wants it.
 func (s Setting) parse(text string) error {
-	var err error
-	allowed := ""
 	switch target := s.field.Addr().Interface().(type) {
 	case encoding.TextUnmarshaler:
 		return target.UnmarshalText([]byte(text))
 	case *string:
 		*target = text
 	case *bool:
-		*target, err = strconv.ParseBool(text)
-		allowed = "true and false"
+		return assign(target, text, strconv.ParseBool, "true and false")
 	case *int:
-		allowed = "whole numbers from 0"
-		if *target, err = strconv.Atoi(text); *target < 0 {
-			err = strconv.ErrRange
-		}
+		return assign(target, text, natural, "whole numbers from 0")
 	case *time.Duration:
-		allowed = "0 and durations with a unit, such as 90s or 5m"
-		if *target, err = time.ParseDuration(text); *target < 0 {
-			err = strconv.ErrRange
-		}
+		return assign(target, text, span, "0 and durations with a unit, such as 90s or 5m")
 	default:
 		return s.choice(text)
 	}
+	return nil
+}
+
+// assign leaves the default where the text cannot be read: what else is wrong with the
+// settings is told, too.
+func assign[T any](target *T, text string, parse func(string) (T, error), allowed string) error {
+	value, err := parse(text)
 	if err != nil {
 		return errors.New("allowed are " + allowed)
 	}
+	*target = value
 	return nil
+}
+
+func natural(text string) (int, error) {
+	n, err := strconv.ParseUint(text, 10, 31)
+	return int(n), err
+}
+
+func span(text string) (time.Duration, error) {
+	d, err := time.ParseDuration(text)
+	if d < 0 {
+		err = strconv.ErrRange
+	}
+	return d, err
 }
 
 // choice takes one of the values of an enumeration; case does not matter.

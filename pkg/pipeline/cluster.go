@@ -35,11 +35,19 @@ func (s *slice) readPlace() (place, error) {
 	return p, err
 }
 
+// chartMissing is an error where a stage renders a chart and none is given.
+func (s *slice) chartMissing() error {
+	if s.makes(concerns) || s.makes(deployed) {
+		return release.CheckChart(s.settings.Chart)
+	}
+	return nil
+}
+
 // judging is where a release is and how it is judged.
 func (s *slice) judging() (place, gate, error) {
 	p, placeErr := s.place()
 	g, gateErr := s.gate()
-	return p, g, errors.Join(placeErr, gateErr)
+	return p, g, errors.Join(placeErr, s.chartMissing(), gateErr)
 }
 
 // connect makes fresh clients of the cluster and the release.

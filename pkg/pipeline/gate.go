@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"errors"
 	"net/url"
 	"os"
 
@@ -26,13 +27,8 @@ type gate struct {
 // readGate is for newSlice: the settings are read once, and warned of once.
 func (s *slice) readGate() (gate, error) {
 	var g gate
-	err := publicURL(s.settings.PublicURL)
-	if err != nil {
-		return g, err
-	}
-	if g.rules, err = causes.ParseRules(s.settings.RolloutRules); err != nil {
-		return g, err
-	}
+	var rulesErr, suiteErr error
+	g.rules, rulesErr = causes.ParseRules(s.settings.RolloutRules)
 	patterns := s.settings.LogPatterns
 	if len(patterns) == 0 {
 		patterns = []string{config.SmokeBackstage}
@@ -45,11 +41,9 @@ func (s *slice) readGate() (gate, error) {
 		g.logPatterns = append(g.logPatterns, backstage.LogPatterns()...)
 		g.passing = backstage.PassingPatterns()
 	}
-	if _, err = rollout.ParsePatterns(g.logPatterns); err != nil {
-		return g, err
-	}
-	g.suite, g.secrets, err = s.suite()
-	return g, err
+	_, patternErr := rollout.ParsePatterns(g.logPatterns)
+	g.suite, g.secrets, suiteErr = s.suite()
+	return g, errors.Join(publicURL(s.settings.PublicURL), rulesErr, patternErr, suiteErr)
 }
 
 // suite reads the smoke checks that --smoke names, nil for none, and the

@@ -45,6 +45,12 @@ func Run(ctx context.Context, c Command, settings config.Settings, host Host) er
 	return runAll(ctx, tasks, s.given)
 }
 
+// Check gives all problems of the options of a command's stages and runs nothing.
+func Check(c Command, settings config.Settings, host Host) error {
+	_, err := newSlice(c, settings, host).prepare()
+	return err
+}
+
 func newSlice(c Command, settings config.Settings, host Host) *slice {
 	s := &slice{settings: settings, host: host, given: map[key]any{}}
 	for _, row := range table() {

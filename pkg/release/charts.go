@@ -57,11 +57,19 @@ func (c *Charts) keep(reference string, loaded *chart.Chart) {
 	c.files[reference] = all
 }
 
+// CheckChart is an error unless a chart is named.
+func CheckChart(reference string) error {
+	if reference == "" {
+		return record.BadInput("release/no-chart", "--chart: a chart is missing; give a directory or an oci:// reference")
+	}
+	return nil
+}
+
 // chart gives the chart, loaded once. Each call gives a copy of its own, because
 // rendering changes it.
 func (r *Release) chart(ctx context.Context) (*chart.Chart, error) {
-	if r.Chart == "" {
-		return nil, record.BadInput("release/no-chart", "--chart: a chart is missing; give a directory or an oci:// reference")
+	if err := CheckChart(r.Chart); err != nil {
+		return nil, err
 	}
 	if known := r.Charts.of(r.Chart); known != nil {
 		return known.load()
