@@ -9,6 +9,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stagecrew/stagecrew/pkg/gha"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/sign"
 )
@@ -23,12 +24,24 @@ const (
 	attestNone       = "none"
 )
 
+// claims are what may be signed with an image.
+type claims struct {
+	wanted  []string // by --attest
+	source  gha.Source
+	isBuilt bool                       // by this workflow, from that source
+	scanned map[string]json.RawMessage // documents of its scan, by kind
+}
+
+func (s *slice) claims(scanned map[string]json.RawMessage) claims {
+	return claims{s.settings.Attest, s.host.Actions.Source(), s.isOurs(), scanned}
+}
+
 // attestations are the claims that are signed with the image: those that --attest
-// names or, without it, what this run knows. scanned are the documents of its scan.
-func (s *slice) attestations(scanned map[string]json.RawMessage) ([]sign.Attestation, error) {
-	wanted := s.settings.Attest
+// names or, without it, what this run knows.
+func (c claims) attestations() ([]sign.Attestation, error) {
+	wanted := c.wanted
 	if len(wanted) == 0 {
-		wanted = s.known(scanned)
+		wanted = c.known()
 	}
 	var all []sign.Attestation
 	for _, one := range wanted {
@@ -36,7 +49,7 @@ func (s *slice) attestations(scanned map[string]json.RawMessage) ([]sign.Attesta
 		if kind == attestNone || kind == attestVerdict && !fromFile {
 			continue // the verdict is attested when it is known
 		}
-		made, err := s.attestation(kind, file, fromFile, scanned)
+		made, err := c.attestation(kind, file, fromFile)
 		if err != nil {
 			return nil, record.BadInput("config/invalid", "--attest %s: %w", one, err)
 		}
@@ -58,20 +71,19 @@ func knownKinds(all []string) error {
 }
 
 // known are the kinds of attestations for which this run has what they claim.
-func (s *slice) known(scanned map[string]json.RawMessage) []string {
+func (c claims) known() []string {
 	var kinds []string
-	// An image of an earlier job was built by this workflow, too.
-	if s.host.Actions.Source().Repository != "" && (s.makes(image) || s.settings.BuiltImage != "") {
+	if c.source.Repository != "" && c.isBuilt {
 		kinds = append(kinds, attestProvenance)
 	}
-	for kind := range scanned {
+	for kind := range c.scanned {
 		kinds = append(kinds, kind)
 	}
 	slices.Sort(kinds)
 	return kinds
 }
 
-func (s *slice) attestation(kind, file string, fromFile bool, scanned map[string]json.RawMessage) (sign.Attestation, error) {
+func (c claims) attestation(kind, file string, fromFile bool) (sign.Attestation, error) {
 	predicateType, err := sign.PredicateType(kind)
 	if err != nil {
 		return sign.Attestation{}, err
@@ -81,17 +93,16 @@ func (s *slice) attestation(kind, file string, fromFile bool, scanned map[string
 		return sign.Attestation{Type: predicateType, Predicate: text}, err
 	}
 	if kind == attestProvenance {
-		return s.provenance()
+		return provenance(c.source)
 	}
-	if text, have := scanned[kind]; have {
+	if text, have := c.scanned[kind]; have {
 		return sign.Attestation{Type: predicateType, Predicate: text}, nil
 	}
 	return sign.Attestation{}, fmt.Errorf("this run has none: give its file, %s=FILE", kind)
 }
 
 // provenance says which workflow built the image from what source.
-func (s *slice) provenance() (sign.Attestation, error) {
-	source := s.host.Actions.Source()
+func provenance(source gha.Source) (sign.Attestation, error) {
 	if source.Repository == "" {
 		return sign.Attestation{}, fmt.Errorf("only a workflow of GitHub Actions can say where the image was built; give a file, %s=FILE", attestProvenance)
 	}

@@ -49,15 +49,15 @@ func (s *slice) buildOptions() (build.Options, error) {
 	labels, labelsErr := pairs("label", b.Labels)
 	arguments, argumentsErr := pairs("build-arg", b.BuildArgs)
 	trees, treesErr := pairs("dependency-tree", b.DependencyTrees)
-	created, createdErr := s.created()
+	made, createdErr := created(s.host.Getenv("SOURCE_DATE_EPOCH"))
 	return build.Options{
 		Builder:         b.Builder,
 		Source:          b.Source,
 		BaseImage:       b.BaseImage,
 		Repository:      b.Repository,
 		Platform:        b.Platform,
-		Created:         created,
-		Version:         s.version(),
+		Created:         made,
+		Version:         version(s.settings.Version, s.host.Actions),
 		Revision:        cmp.Or(s.settings.Revision, s.host.Actions.Run().Commit),
 		SourceURL:       cmp.Or(b.SourceURL, s.host.Actions.Source().Repository),
 		Labels:          labels,
@@ -79,8 +79,7 @@ func (s *slice) buildOptions() (build.Options, error) {
 }
 
 // created is SOURCE_DATE_EPOCH, in seconds since 1970; zero without it.
-func (s *slice) created() (time.Time, error) {
-	text := s.host.Getenv("SOURCE_DATE_EPOCH")
+func created(text string) (time.Time, error) {
 	if text == "" {
 		return time.Time{}, nil
 	}

@@ -9,30 +9,66 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/kube"
 	"github.com/stagecrew/stagecrew/pkg/preflight"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/release"
 	"github.com/stagecrew/stagecrew/pkg/rollout"
 	"github.com/stagecrew/stagecrew/pkg/rollout/judge"
 )
 
-// place is where the release is.
-type place struct {
-	cluster   kube.Options
-	release   string
+// site is where the release is, and how one gets at it. Its options lack only the
+// cluster, of which each connection makes fresh clients.
+type site struct {
+	host      Host
 	namespace string
+	cluster   kube.Options
+	release   release.Options
+	rollout   rollout.Options
+	preflight preflight.Options
+	gate      func() (gate, error)
 }
 
-// readPlace asks nothing of the cluster yet.
-func (s *slice) readPlace() (place, error) {
-	c := s.settings.Cluster
-	p := place{release: c.Release, cluster: kube.Options{
-		Kubeconfig: c.Kubeconfig, Context: c.KubeContext, Namespace: c.Namespace, Patience: c.APIPatience, Log: s.host.Log,
-	}}
-	if p.release == "" {
-		return p, record.BadInput("config/no-release", "--release: the name of the Helm release is missing")
+// readSite asks nothing of the cluster yet.
+func (s *slice) readSite() (site, error) {
+	c, secrets := s.settings.Cluster, s.host.Secrets
+	if c.Release == "" {
+		return site{}, record.BadInput("config/no-release", "--release: the name of the Helm release is missing")
 	}
-	namespace, err := kube.Namespace(p.cluster)
-	p.namespace = namespace
-	return p, err
+	place := kube.Options{Kubeconfig: c.Kubeconfig, Context: c.KubeContext, Namespace: c.Namespace, Patience: c.APIPatience, Log: s.host.Log}
+	namespace, err := kube.Namespace(place)
+	// Images of others are looked at without the credentials for this one.
+	images := registry.Access{Insecure: s.settings.InsecureRegistries}
+	return site{
+		host: s.host, cluster: place, namespace: namespace, gate: s.gate,
+		release: release.Options{
+			Name:            c.Release,
+			Chart:           s.settings.Chart,
+			Charts:          &release.Charts{},
+			Values:          s.settings.Values,
+			Set:             s.settings.Set,
+			ImageValuesPath: c.ImageValuesPath,
+			HistoryMax:      s.settings.HistoryMax,
+			VerdictKey:      s.settings.VerdictKey,
+			Reason:          s.settings.Reason,
+			Withhold:        secrets.Withhold,
+			Suspect:         secrets.Suspect,
+			Named:           secrets.Names,
+			Public:          secrets.Public,
+			Unread:          secrets.Unread,
+			Log:             s.host.Log,
+		},
+		rollout: rollout.Options{
+			ImageExists: func(ctx context.Context, reference string) bool {
+				_, err := images.Platforms(ctx, reference, nil)
+				return err == nil
+			},
+			SmokeServices: s.settings.SmokeServices, Show: s.host.Console.ShowPods, Log: s.host.Log,
+		},
+		preflight: preflight.Options{
+			Release: c.Release, Timeout: s.settings.Timeout, RollbackTimeout: s.settings.RollbackTimeout, Images: images,
+			SmokeServices: s.settings.SmokeServices, ImageValuesPath: c.ImageValuesPath,
+			RequireDigests: s.settings.RequireDigests, AllowDelete: s.settings.AllowDelete, Log: s.host.Log,
+		},
+	}, err
 }
 
 // chartMissing is an error where a stage renders a chart and none is given.
@@ -44,62 +80,45 @@ func (s *slice) chartMissing() error {
 }
 
 // judging is where a release is and how it is judged.
-func (s *slice) judging() (place, gate, error) {
-	p, placeErr := s.place()
+func (s *slice) judging() (site, gate, error) {
+	at, siteErr := s.site()
 	g, gateErr := s.gate()
-	return p, g, errors.Join(placeErr, s.chartMissing(), gateErr)
+	return at, g, errors.Join(siteErr, s.chartMissing(), gateErr)
 }
 
 // connect makes fresh clients of the cluster and the release.
-func (s *slice) connect(p place) (*kube.Cluster, *release.Release, error) {
-	cluster, err := kube.Connect(p.cluster)
+func (s site) connect() (*kube.Cluster, *release.Release, error) {
+	cluster, err := kube.Connect(s.cluster)
 	if err != nil {
 		return nil, nil, err
 	}
 	s.host.Secrets.Public(cluster.Namespace)
 	s.host.Secrets.Withhold(cluster.Config.BearerToken, cluster.Config.Password, string(cluster.Config.KeyData))
+	options := s.release
+	options.Cluster, options.Namespace = cluster, cluster.Namespace
 	var r *release.Release
-	r, err = release.Open(release.Options{
-		Cluster:         cluster,
-		Namespace:       cluster.Namespace,
-		Name:            p.release,
-		Chart:           s.settings.Chart,
-		Charts:          &s.charts,
-		Values:          s.settings.Values,
-		Set:             s.settings.Set,
-		ImageValuesPath: s.settings.ImageValuesPath,
-		HistoryMax:      s.settings.HistoryMax,
-		VerdictKey:      s.settings.VerdictKey,
-		Reason:          s.settings.Reason,
-		Watch: func(ctx context.Context, applied record.Applied) (record.Rollout, error) {
-			g, err := s.gate()
-			if err != nil {
-				return record.Rollout{}, err
-			}
-			return s.watcher(cluster, r, g).Watch(ctx, applied)
-		},
-		Withhold: s.host.Secrets.Withhold,
-		Suspect:  s.host.Secrets.Suspect,
-		Named:    s.host.Secrets.Names,
-		Public:   s.host.Secrets.Public,
-		Unread:   s.host.Secrets.Unread,
-		Log:      s.host.Log,
-	})
+	options.Watch = func(ctx context.Context, applied record.Applied) (record.Rollout, error) {
+		g, err := s.gate()
+		if err != nil {
+			return record.Rollout{}, err
+		}
+		return s.watcher(cluster, r, g).Watch(ctx, applied)
+	}
+	r, err = release.Open(options)
 	return cluster, r, err
 }
 
-func (s *slice) watcher(cluster *kube.Cluster, r *release.Release, g gate) watcher {
-	return watcher{rollout.Options{
-		Client: cluster.Client, Namespace: cluster.Namespace, Rules: g.rules, ImageExists: s.imageExists,
-		LogPatterns: g.logPatterns, PassingPatterns: g.passing, SmokeServices: s.settings.SmokeServices, Seen: &judge.Seen{},
-		Show: s.host.Console.ShowPods, Log: s.host.Log,
-	}, s.host.Console.ClearPods, r}
+func (s site) watcher(cluster *kube.Cluster, r *release.Release, g gate) watcher {
+	options := s.rollout
+	options.Client, options.Namespace, options.Seen = cluster.Client, cluster.Namespace, &judge.Seen{}
+	options.Rules, options.LogPatterns, options.PassingPatterns = g.rules, g.logPatterns, g.passing
+	return watcher{options, s.host.Console.ClearPods, r}
 }
 
-// imageExists reports whether the registry has an image by now that a node missed.
-func (s *slice) imageExists(ctx context.Context, reference string) bool {
-	_, err := s.lookedUp().Platforms(ctx, reference, nil)
-	return err == nil
+func (s site) checker(cluster *kube.Cluster, g gate) checker {
+	options := s.preflight
+	options.Client, options.Namespace, options.Forwarding = cluster.Client, cluster.Namespace, g.suite != nil
+	return checker{Options: options}
 }
 
 // watcher gives the rollout package the form that deploy wants.
@@ -182,13 +201,4 @@ func (c checker) Check(ctx context.Context, plan record.Plan) ([]record.Concern,
 	}
 	found = newConcerns(found, c.told)
 	return found, preflight.Weigh(c.Log, found)
-}
-
-func (s *slice) checker(cluster *kube.Cluster, g gate) checker {
-	return checker{Options: preflight.Options{
-		Client: cluster.Client, Namespace: cluster.Namespace, Release: s.settings.Release,
-		Timeout: s.settings.Timeout, RollbackTimeout: s.settings.RollbackTimeout, Images: s.lookedUp(), Forwarding: g.suite != nil,
-		SmokeServices: s.settings.SmokeServices, Log: s.host.Log,
-		ImageValuesPath: s.settings.ImageValuesPath, RequireDigests: s.settings.RequireDigests, AllowDelete: s.settings.AllowDelete,
-	}}
 }

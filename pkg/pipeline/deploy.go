@@ -69,15 +69,16 @@ func rollbackStage(s *slice) (func(context.Context, inputs) (deploy.Result, erro
 
 // deployment is one run of the state machine.
 type deployment struct {
-	*slice
+	host    Host
+	url     string // public
 	options deploy.Options
 	// told are the concerns that the run has warned of before.
 	told []record.Concern
 }
 
 func (s *slice) deployment() (*deployment, error) {
-	d := &deployment{slice: s}
-	p, g, err := s.judging()
+	d := &deployment{host: s.host, url: s.settings.PublicURL}
+	at, g, err := s.judging()
 	if err != nil {
 		return nil, err
 	}
@@ -86,8 +87,8 @@ func (s *slice) deployment() (*deployment, error) {
 		return nil, err
 	}
 	d.options = deploy.Options{
-		Release:         p.release,
-		Namespace:       p.namespace,
+		Release:         at.release.Name,
+		Namespace:       at.namespace,
 		Timeout:         s.settings.Timeout,
 		RollbackTimeout: s.settings.RollbackTimeout,
 		Soak:            soak(s.settings.Soak),
@@ -96,7 +97,7 @@ func (s *slice) deployment() (*deployment, error) {
 		DryRun:          s.settings.DryRun,
 		Holder:          holder(s.host.Actions.Run()),
 		Withhold:        g.secrets,
-		Connect:         func() (deploy.Cluster, error) { return d.open(p, g) },
+		Connect:         func() (deploy.Cluster, error) { return d.open(at, g) },
 		Keep:            s.host.Keep,
 		Report:          func(result deploy.Result) { s.host.Ledger.Sketch(func(r *record.Record) { d.fill(r, result) }) },
 		Log:             s.host.Log,
@@ -136,20 +137,20 @@ func (d *deployment) fill(r *record.Record, result deploy.Result) {
 }
 
 // open makes fresh clients in the form that deploy wants.
-func (d *deployment) open(p place, g gate) (deploy.Cluster, error) {
-	cluster, r, err := d.connect(p)
+func (d *deployment) open(at site, g gate) (deploy.Cluster, error) {
+	cluster, r, err := at.connect()
 	if err != nil {
 		return deploy.Cluster{}, err
 	}
-	strict := d.checker(cluster, g)
+	strict := at.checker(cluster, g)
 	strict.told = d.told
 	return deploy.Cluster{
 		Namespace: cluster.Namespace,
 		History:   r, Changer: r,
-		Locker:  lease.New(lease.Options{Client: cluster.Client, Namespace: cluster.Namespace, Release: p.release, Log: d.host.Log}),
+		Locker:  lease.New(lease.Options{Client: cluster.Client, Namespace: cluster.Namespace, Release: at.release.Name, Log: d.host.Log}),
 		Checker: strict,
-		Watcher: d.watcher(cluster, r, g),
-		Prober:  prober{cluster, g.suite, d.settings.PublicURL, d.host.Log, d.host.Secrets.Answer},
+		Watcher: at.watcher(cluster, r, g),
+		Prober:  prober{cluster, g.suite, d.url, d.host.Log, d.host.Secrets.Answer},
 	}, nil
 }
 

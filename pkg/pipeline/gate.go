@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"errors"
+	"log/slog"
 	"net/url"
 	"os"
 
@@ -24,12 +25,12 @@ type gate struct {
 	passing     []string
 }
 
-// readGate is for newSlice: the settings are read once, and warned of once.
-func (s *slice) readGate() (gate, error) {
+// readGate reads the settings of a gate.
+func readGate(c config.Checks, judging config.Gate, host Host) (gate, error) {
 	var g gate
 	var rulesErr, suiteErr error
-	g.rules, rulesErr = causes.ParseRules(s.settings.RolloutRules)
-	patterns := s.settings.LogPatterns
+	g.rules, rulesErr = causes.ParseRules(judging.RolloutRules)
+	patterns := judging.LogPatterns
 	if len(patterns) == 0 {
 		patterns = []string{config.SmokeBackstage}
 	}
@@ -42,15 +43,14 @@ func (s *slice) readGate() (gate, error) {
 		g.passing = backstage.PassingPatterns()
 	}
 	_, patternErr := rollout.ParsePatterns(g.logPatterns)
-	g.suite, g.secrets, suiteErr = s.suite()
-	return g, errors.Join(publicURL(s.settings.PublicURL), rulesErr, patternErr, suiteErr)
+	g.suite, g.secrets, suiteErr = readSuite(c.Smoke, host)
+	return g, errors.Join(publicURL(c.PublicURL), rulesErr, patternErr, suiteErr)
 }
 
-// suite reads the smoke checks that --smoke names, nil for none, and the
+// readSuite reads the smoke checks that --smoke names, nil for none, and the
 // credentials in them.
-func (s *slice) suite() (*smoke.Suite, []string, error) {
-	name := s.settings.Smoke
-	text, err := s.suiteText(name)
+func readSuite(name string, host Host) (*smoke.Suite, []string, error) {
+	text, err := suiteText(name, host.Log)
 	if text == nil || err != nil {
 		return nil, nil, err
 	}
@@ -65,9 +65,9 @@ func (s *slice) suite() (*smoke.Suite, []string, error) {
 	// Credentials of the checks come by the environment: "Bearer ${SMOKE_TOKEN}".
 	var secrets []string
 	suite, err = suite.Expand(func(name string) (string, bool) {
-		value := s.host.Getenv(name)
+		value := host.Getenv(name)
 		if value != "" {
-			s.host.Secrets.Withhold(value)
+			host.Secrets.Withhold(value)
 			secrets = append(secrets, value)
 		}
 		return value, value != ""
@@ -79,10 +79,10 @@ func (s *slice) suite() (*smoke.Suite, []string, error) {
 }
 
 // suiteText is nil for none.
-func (s *slice) suiteText(name string) ([]byte, error) {
+func suiteText(name string, log *slog.Logger) ([]byte, error) {
 	switch name {
 	case config.SmokeNone:
-		s.host.Log.Warn("no smoke checks: ready pods count as proof")
+		log.Warn("no smoke checks: ready pods count as proof")
 		return nil, nil
 	case config.SmokeBackstage:
 		return backstage.SmokeYAML(), nil

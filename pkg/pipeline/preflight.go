@@ -14,16 +14,16 @@ import (
 // the cluster allow, and looks for no image.
 func preflightStage(s *slice) (func(context.Context, inputs) ([]record.Concern, error), error) {
 	asked, imageErr := s.image()
-	p, g, err := s.judging()
+	at, g, err := s.judging()
 	if err := errors.Join(imageErr, err); err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context, _ inputs) (found []record.Concern, err error) {
 		if asked.IsBuilt() {
-			s.host.Ledger.Update(func(r *record.Record) { r.Release = &record.Release{Name: p.release, Namespace: p.namespace} })
+			s.host.Ledger.Update(func(r *record.Record) { r.Release = &record.Release{Name: at.release.Name, Namespace: at.namespace} })
 		}
 		err = s.phaseBeside("preflight", func(log *slog.Logger) error {
-			found, err = s.preflight(ctx, log, p, g, asked)
+			found, err = at.ask(ctx, log, g, asked)
 			s.host.Ledger.Update(func(r *record.Record) { r.Concerns = found })
 			return err
 		})
@@ -31,8 +31,9 @@ func preflightStage(s *slice) (func(context.Context, inputs) ([]record.Concern, 
 	}, nil
 }
 
-func (s *slice) preflight(ctx context.Context, log *slog.Logger, p place, g gate, asked record.Image) ([]record.Concern, error) {
-	cluster, r, err := s.connect(p)
+// ask looks for what would make a deploy of the image fail.
+func (s site) ask(ctx context.Context, log *slog.Logger, g gate, asked record.Image) ([]record.Concern, error) {
+	cluster, r, err := s.connect()
 	if err != nil {
 		return nil, err
 	}

@@ -29,11 +29,6 @@ func (s *slice) images() registry.Access {
 	return all
 }
 
-// lookedUp asks registries about images that are there already, or should be.
-func (s *slice) lookedUp() registry.Access {
-	return registry.Access{Insecure: s.settings.InsecureRegistries}
-}
-
 // validateStage looks at the image as a strict cluster would.
 func validateStage(s *slice) (func(context.Context, inputs) (done, error), error) {
 	access := s.images()
@@ -44,19 +39,19 @@ func validateStage(s *slice) (func(context.Context, inputs) (done, error), error
 			if err != nil {
 				return err
 			}
-			return s.allPassed(ctx, image.of(in), found)
+			return allPassed(ctx, s.host.Log, image.of(in), found)
 		})
 	}, nil
 }
 
-func (s *slice) allPassed(ctx context.Context, looked record.Image, found []record.Check) error {
+func allPassed(ctx context.Context, log *slog.Logger, looked record.Image, found []record.Check) error {
 	var failed []string
 	for _, c := range found {
 		level := slog.LevelInfo
 		if c.Result != record.CheckPassed {
 			level = slog.LevelWarn
 		}
-		s.host.Log.Log(ctx, level, string(c.Result), "check", c.Name, "platform", c.Target, "detail", c.Detail)
+		log.Log(ctx, level, string(c.Result), "check", c.Name, "platform", c.Target, "detail", c.Detail)
 		if c.Result == record.CheckFailed {
 			failed = append(failed, c.Name)
 		}

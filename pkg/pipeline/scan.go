@@ -30,14 +30,15 @@ func scanStage(s *slice) (func(context.Context, inputs) (map[string]json.RawMess
 	if err != nil {
 		return nil, err
 	}
-	reports := s.reports()
+	job := scanning{s.offers, strings.Contains(s.settings.Platform, ","), options, s.phaseBeside}
+	wanted := reports(s.settings.ScanReports, s.settings.Attest, s.makes(signature))
 	return func(ctx context.Context, _ inputs) (map[string]json.RawMessage, error) {
-		results, refusal := s.scanAll(ctx, options)
+		results, refusal := job.all(ctx)
 		// A part of the platforms says nothing, unless it says no.
 		if refusal != nil && record.KindOf(refusal) != record.KindRefused || len(results) == 0 {
 			return nil, refusal
 		}
-		made, err := s.judge(ctx, combined(s.offers.whole, results), reports)
+		made, err := weigh(ctx, s.host, combined(s.offers.whole, results), wanted)
 		return made, cmp.Or(err, refusal)
 	}, nil
 }
@@ -71,16 +72,24 @@ func (s *slice) scanOptions() (scan.Options, error) {
 	}, nil
 }
 
-// scanAll scans what is offered, side by side, and gives the results that there are.
-// The first error ends the others.
-func (s *slice) scanAll(ctx context.Context, options scan.Options) ([]scan.Result, error) {
+// scanning scans the images that are offered.
+type scanning struct {
+	offers  *offers
+	several bool // platforms
+	options scan.Options
+	phase   func(name string, work func(*slog.Logger) error) error
+}
+
+// all scans what is offered, side by side, and gives the results that there are. The
+// first error ends the others.
+func (s scanning) all(ctx context.Context) ([]scan.Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var results []scan.Result
 	var mu sync.Mutex
-	var all sync.WaitGroup
+	var tasks sync.WaitGroup
 	one := func(o offer) {
-		result, err := s.scanOne(ctx, options, o)
+		result, err := s.one(ctx, o)
 		mu.Lock()
 		defer mu.Unlock()
 		if result != nil {
@@ -97,7 +106,7 @@ func (s *slice) scanAll(ctx context.Context, options scan.Options) ([]scan.Resul
 		select {
 		case o, open = <-s.offers.queue:
 			if open {
-				all.Go(func() {
+				tasks.Go(func() {
 					if err := record.Guard(func() error { one(o); return nil }); err != nil {
 						cancel(err)
 					}
@@ -107,21 +116,22 @@ func (s *slice) scanAll(ctx context.Context, options scan.Options) ([]scan.Resul
 			open = false
 		}
 	}
-	all.Wait()
+	tasks.Wait()
 	return results, context.Cause(ctx)
 }
 
-// scanOne gives a result also with the error that refuses it.
-func (s *slice) scanOne(ctx context.Context, options scan.Options, o offer) (done *scan.Result, err error) {
+// one gives a result also with the error that refuses it.
+func (s scanning) one(ctx context.Context, o offer) (done *scan.Result, err error) {
 	name := "scan"
-	if o.local != nil && strings.Contains(s.settings.Platform, ",") {
+	if o.local != nil && s.several {
 		config, err := o.local.ConfigFile()
 		if err != nil {
 			return nil, fmt.Errorf("reading the image to scan: %w", err)
 		}
 		name += " " + config.Platform().String()
 	}
-	return done, s.phaseBeside(name, func(log *slog.Logger) error {
+	err = s.phase(name, func(log *slog.Logger) error {
+		options := s.options
 		options.Image, options.Log = o.image, log
 		if o.local != nil {
 			options.Local = o.local
@@ -133,6 +143,7 @@ func (s *slice) scanOne(ctx context.Context, options scan.Options, o offer) (don
 		done = &result
 		return scan.Refuse(result.Report)
 	})
+	return done, err
 }
 
 // combined joins the results of the platforms; it does not depend on which scan ended
@@ -152,10 +163,9 @@ type document struct {
 	kind   string // of attestation, "" for none
 }
 
-// reports are the forms that are wanted. What is not signed by this slice is not made
-// to be attested.
-func (s *slice) reports() []document {
-	files := s.settings.ScanReports
+// reports are the forms that are wanted. What is not signed is not made to be
+// attested.
+func reports(files config.ScanReports, attest []string, isSigned bool) []document {
 	all := []document{
 		{scan.FormatJSON, files.JSON, ""},
 		{scan.FormatSARIF, files.SARIF, ""},
@@ -164,7 +174,7 @@ func (s *slice) reports() []document {
 		{scan.FormatCosignVuln, files.CosignVuln, string(record.AttestVuln)},
 	}
 	for i, d := range all {
-		if d.kind == "" || !s.makes(signature) || !wantsAttested(s.settings.Sign, d.kind) && d.file == "" {
+		if d.kind == "" || !isSigned || !wantsAttested(attest, d.kind) && d.file == "" {
 			all[i].kind = ""
 		}
 	}
@@ -173,25 +183,25 @@ func (s *slice) reports() []document {
 
 // wantsAttested reports whether the report of this kind is to be signed: one that
 // --attest names or, without it, those that every scan has.
-func wantsAttested(c config.Sign, kind string) bool {
-	return len(c.Attest) == 0 && kind != string(record.AttestSPDX) || slices.Contains(c.Attest, kind)
+func wantsAttested(attest []string, kind string) bool {
+	return len(attest) == 0 && kind != string(record.AttestSPDX) || slices.Contains(attest, kind)
 }
 
-// judge puts the result on the record, writes its reports, and refuses what the
+// weigh puts the result on the record, writes its reports, and refuses what the
 // policy does not accept. The reports are written in either case.
-func (s *slice) judge(ctx context.Context, result scan.Result, wanted []document) (map[string]json.RawMessage, error) {
-	s.host.Ledger.Update(func(r *record.Record) { r.Scan = &result.Report })
+func weigh(ctx context.Context, host Host, result scan.Result, wanted []document) (map[string]json.RawMessage, error) {
+	host.Ledger.Update(func(r *record.Record) { r.Scan = &result.Report })
 	var table bytes.Buffer
 	if err := result.Write(ctx, &table, scan.FormatTable); err != nil {
 		return nil, err
 	}
-	if err := s.host.Console.Findings(table.Bytes()); err != nil {
+	if err := host.Console.Findings(table.Bytes()); err != nil {
 		return nil, err
 	}
 	made := map[string]json.RawMessage{}
 	var problems []error
 	for _, d := range wanted {
-		text, err := s.write(ctx, result, d)
+		text, err := write(ctx, host, result, d)
 		if err != nil {
 			problems = append(problems, err)
 			continue
@@ -204,12 +214,12 @@ func (s *slice) judge(ctx context.Context, result scan.Result, wanted []document
 }
 
 // write gives one form of the result as it may be shown, and writes its file.
-func (s *slice) write(ctx context.Context, result scan.Result, d document) ([]byte, error) {
+func write(ctx context.Context, host Host, result scan.Result, d document) ([]byte, error) {
 	var text bytes.Buffer
 	if err := result.Write(ctx, &text, d.format); err != nil {
 		return nil, err
 	}
-	shown := s.host.Secrets.JSON(text.Bytes())
+	shown := host.Secrets.JSON(text.Bytes())
 	if d.file == "" {
 		return shown, nil
 	}

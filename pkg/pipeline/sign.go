@@ -29,7 +29,7 @@ func signStage(s *slice) (func(context.Context, inputs) (sign.Signature, error),
 	return func(ctx context.Context, in inputs) (signed sign.Signature, err error) {
 		err = s.phase("sign", func() error {
 			options.Image = image.of(in)
-			if options.Attestations, err = s.attestations(documents.of(in)); err != nil {
+			if options.Attestations, err = s.claims(documents.of(in)).attestations(); err != nil {
 				return err
 			}
 			signed, err = sign.Sign(ctx, options)
@@ -74,7 +74,7 @@ func attestStage(s *slice) (func(context.Context, inputs) (done, error), error) 
 // nobody could sign its result is found out before any work is done.
 func (s *slice) readSignOptions() (sign.SignOptions, error) {
 	c := s.settings.Sign
-	key, text, err := s.keyOf("sign-key", c.SignKey)
+	key, text, err := s.host.keyOf("sign-key", c.SignKey)
 	options := sign.SignOptions{
 		Keychain: s.images().Keychain(),
 		Insecure: s.settings.InsecureRegistries,
@@ -89,32 +89,28 @@ func (s *slice) readSignOptions() (sign.SignOptions, error) {
 		Format:        c.SignFormat,
 		Log:           s.host.Log,
 	}
-	problems := []error{s.canSign(), knownKinds(c.Attest), err}
+	problems := []error{knownKinds(c.Attest), err}
+	if c.SignKey == "" {
+		problems = append(problems, s.host.Actions.CanIdentify())
+	}
 	if err == nil {
 		problems = append(problems, options.Validate())
 	}
 	return options, errors.Join(problems...)
 }
 
-func (s *slice) canSign() error {
-	if s.settings.SignKey != "" {
-		return nil
-	}
-	return s.host.Actions.CanIdentify()
-}
-
 // keyOf takes a key from the environment where env://NAME asks for it.
-func (s *slice) keyOf(setting, key string) (string, []byte, error) {
+func (h Host) keyOf(setting, key string) (string, []byte, error) {
 	name, found := strings.CutPrefix(key, "env://")
 	if !found {
 		return key, nil, nil
 	}
-	value := s.host.Getenv(name)
+	value := h.Getenv(name)
 	if value == "" {
 		return "", nil, record.BadInput("config/invalid", "--%s %s: the environment has no %s", setting, key, name)
 	}
 	if setting == "sign-key" {
-		s.host.Secrets.Withhold(value)
+		h.Secrets.Withhold(value)
 	}
 	return "", []byte(value), nil
 }

@@ -9,7 +9,6 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/pkg/release"
 	"github.com/stagecrew/stagecrew/pkg/sign"
 	"github.com/stagecrew/stagecrew/pkg/tags"
 )
@@ -24,10 +23,9 @@ type slice struct {
 	sideBySide bool
 	given      map[key]any
 	offers     *offers // nil where no stage looks at the image on its way
-	charts     release.Charts
 
 	image         func() (record.Image, error)
-	place         func() (place, error)
+	site          func() (site, error)
 	gate          func() (gate, error)
 	signOptions   func() (sign.SignOptions, error)
 	verifyOptions func() (sign.VerifyOptions, error)
@@ -65,8 +63,8 @@ func newSlice(c Command, settings config.Settings, host Host) *slice {
 		s.offers = newOffers()
 	}
 	s.image = sync.OnceValues(s.readImage)
-	s.place = sync.OnceValues(s.readPlace)
-	s.gate = sync.OnceValues(s.readGate)
+	s.site = sync.OnceValues(s.readSite)
+	s.gate = sync.OnceValues(func() (gate, error) { return readGate(settings.Checks, settings.Gate, host) })
 	s.signOptions = sync.OnceValues(s.readSignOptions)
 	s.verifyOptions = sync.OnceValues(s.readVerifyOptions)
 	s.moves = sync.OnceValues(s.readMoves)
@@ -108,6 +106,10 @@ func (s *slice) inGroup(name string, do work) work {
 func (s *slice) makes(o named) bool {
 	return slices.ContainsFunc(s.stages, func(row stage) bool { return row.gives == o.name() })
 }
+
+// isOurs reports whether the workflow that this runs in builds the image, here or in an
+// earlier job.
+func (s *slice) isOurs() bool { return s.makes(image) || s.settings.BuiltImage != "" }
 
 // readImage is the image that the command is about: the one that was given or, where
 // the slice builds it, what stands for it until then.

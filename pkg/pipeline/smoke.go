@@ -30,11 +30,11 @@ func smokeStage(s *slice) (func(context.Context, inputs) (done, error), error) {
 	p := prober{suite: g.suite, url: s.settings.PublicURL, log: s.host.Log, hide: s.host.Secrets.Answer}
 	find := func(context.Context) (to deploy.Targets, err error) { return to, nil }
 	if s.settings.Release != "" {
-		where, err := s.place()
+		at, err := s.site()
 		if err != nil {
 			return nil, err
 		}
-		find = func(ctx context.Context) (deploy.Targets, error) { return s.targets(ctx, where, g, &p) }
+		find = func(ctx context.Context) (deploy.Targets, error) { return at.targets(ctx, g, &p) }
 	}
 	return func(ctx context.Context, _ inputs) (done, error) {
 		to, err := find(ctx)
@@ -53,8 +53,8 @@ func smokeStage(s *slice) (func(context.Context, inputs) (done, error), error) {
 }
 
 // targets are the pods and Services of the live revision.
-func (s *slice) targets(ctx context.Context, where place, g gate, p *prober) (deploy.Targets, error) {
-	cluster, r, err := s.connect(where)
+func (s site) targets(ctx context.Context, g gate, p *prober) (deploy.Targets, error) {
+	cluster, r, err := s.connect()
 	if err != nil {
 		return deploy.Targets{}, err
 	}
@@ -64,14 +64,14 @@ func (s *slice) targets(ctx context.Context, where place, g gate, p *prober) (de
 		return deploy.Targets{}, err
 	}
 	if len(history) == 0 {
-		return deploy.Targets{}, deploy.NoRelease(where.release, where.namespace)
+		return deploy.Targets{}, deploy.NoRelease(s.release.Name, s.namespace)
 	}
 	applied, err := r.Describe(ctx, history[0].Number)
 	if err != nil {
 		return deploy.Targets{}, err
 	}
 	s.host.Ledger.Update(func(r *record.Record) {
-		r.Release = &record.Release{Name: where.release, Namespace: where.namespace, Live: history[0].Number}
+		r.Release = &record.Release{Name: s.release.Name, Namespace: s.namespace, Live: history[0].Number}
 	})
 	ctx, cancel := context.WithTimeout(ctx, findTime)
 	defer cancel()

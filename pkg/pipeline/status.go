@@ -9,12 +9,12 @@ import (
 
 // statusStage shows the revisions of the release.
 func statusStage(s *slice) (func(context.Context, inputs) (done, error), error) {
-	where, err := s.place()
+	at, err := s.site()
 	if err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context, _ inputs) (done, error) {
-		_, r, err := s.connect(where)
+		_, r, err := at.connect()
 		if err != nil {
 			return done{}, err
 		}
@@ -22,10 +22,10 @@ func statusStage(s *slice) (func(context.Context, inputs) (done, error), error) 
 		if err != nil {
 			return done{}, err
 		}
-		named := record.Release{Name: where.release, Namespace: where.namespace}
+		named := record.Release{Name: at.release.Name, Namespace: at.namespace}
 		s.host.Ledger.Update(func(r *record.Record) { r.Release = &named })
 		if len(history) == 0 {
-			return done{}, deploy.NoRelease(where.release, where.namespace)
+			return done{}, deploy.NoRelease(at.release.Name, at.namespace)
 		}
 		return done{}, s.host.Results.Revisions(named, history)
 	}, nil

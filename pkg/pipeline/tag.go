@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 
+	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/gha"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/tags"
@@ -33,42 +34,43 @@ func tagStage(s *slice) (func(context.Context, inputs) (done, error), error) {
 
 // version is what the image is: as it was given or, in GitHub Actions, what the Git
 // tag says, whether a push, a release or a dispatch by hand names it.
-func (s *slice) version() string {
-	if s.settings.VersionLabel != "" {
-		return s.settings.VersionLabel
+func version(c config.Version, actions *gha.Actions) string {
+	if c.VersionLabel != "" {
+		return c.VersionLabel
 	}
-	version, err := tags.ParseVersion(s.host.Actions.RefName(gha.RefTag))
+	parsed, err := tags.ParseVersion(actions.RefName(gha.RefTag))
 	if err != nil {
 		return ""
 	}
-	return version
+	return parsed
 }
 
 // readMoves are the tags that were asked for. Those of the commit and the branch that
-// a workflow runs for are for an image that this slice builds: who promotes one may
-// run for others.
+// a workflow runs for are for an image that it builds: who promotes one may run for
+// others.
 func (s *slice) readMoves() ([]tags.Move, error) {
-	version := s.version()
-	if _, err := tags.ParseVersion(version); err != nil {
-		version = "" // a label of another kind names no tag
+	label := version(s.settings.Version, s.host.Actions)
+	if _, err := tags.ParseVersion(label); err != nil {
+		label = "" // a label of another kind names no tag
 	}
-	rules := tags.Rules{Version: version, Commit: s.settings.Revision, Branch: s.settings.Branch, Further: s.settings.Tags}
-	if s.makes(image) {
+	rules := tags.Rules{Version: label, Commit: s.settings.Revision, Branch: s.settings.Branch, Further: s.settings.Tags}
+	if s.isOurs() {
 		rules.Commit = cmp.Or(rules.Commit, s.host.Actions.Run().Commit)
-		rules.Branch = cmp.Or(rules.Branch, s.branchOfRun())
+		rules.Branch = cmp.Or(rules.Branch, branchOfRun(s.host, rules.Branch))
 	}
 	return rules.Moves()
 }
 
-// branchOfRun is the branch that the workflow runs for, where it makes a tag. Nobody
-// asked for this one: that it makes none must not stop a release.
-func (s *slice) branchOfRun() string {
-	branch := s.host.Actions.RefName(gha.RefBranch)
-	if branch == "" || s.settings.Branch != "" {
+// branchOfRun is the branch that the workflow runs for, where it makes a tag and no
+// other was given. Nobody asked for this one: that it makes none must not stop a
+// release.
+func branchOfRun(host Host, given string) string {
+	branch := host.Actions.RefName(gha.RefBranch)
+	if branch == "" || given != "" {
 		return ""
 	}
 	if _, err := (tags.Rules{Branch: branch}).Moves(); err != nil {
-		s.host.Log.Warn("the branch gives no tag", "because", err)
+		host.Log.Warn("the branch gives no tag", "because", err)
 		return ""
 	}
 	return branch

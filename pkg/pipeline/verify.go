@@ -31,7 +31,7 @@ func verifyStage(s *slice) (func(context.Context, inputs) (record.Verified, erro
 
 func (s *slice) readVerifyOptions() (sign.VerifyOptions, error) {
 	c := s.settings.Trust
-	key, text, err := s.keyOf("verify-key", c.VerifyKey)
+	key, text, err := s.host.keyOf("verify-key", c.VerifyKey)
 	if err != nil {
 		return sign.VerifyOptions{}, err
 	}
