@@ -1,0 +1,201 @@
+package pipeline
+
+import (
+	"encoding/json"
+	"io"
+	"log"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	"github.com/google/go-containerregistry/pkg/v1/random"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/sign"
+)
+
+// workflow is the environment of a step.
+var workflow = []string{"GITHUB_ACTIONS=true", "GITHUB_SERVER_URL=https://github.test", "GITHUB_REPOSITORY=team/app", "GITHUB_SHA=" + commit,
+	"GITHUB_REF=refs/heads/main", "GITHUB_WORKFLOW_REF=team/app/.github/workflows/w.yml@refs/heads/main", "GITHUB_RUN_ID=1", "GITHUB_RUN_ATTEMPT=1", "GITHUB_EVENT_NAME=push"}
+
+func TestClaims_WhatIsAttested(t *testing.T) {
+	scanned := map[string]json.RawMessage{"vuln": json.RawMessage(`{}`), "cyclonedx": json.RawMessage(`{}`)}
+	file := filepath.Join(t.TempDir(), "claim.json")
+	require.NoError(t, os.WriteFile(file, []byte(`{"a":1}`), 0o600))
+	large := filepath.Join(t.TempDir(), "large.json")
+	require.NoError(t, os.WriteFile(large, make([]byte, maxPredicate+1), 0o600))
+	for name, c := range map[string]struct {
+		command string
+		attest  []string
+		environ []string
+		scanned map[string]json.RawMessage
+		want    []string
+		err     string
+	}{
+		"a run in a workflow attests all that it knows":  {"run", nil, workflow, scanned, []string{sign.PredicateCycloneDX, sign.PredicateProvenance, sign.PredicateVuln}, ""},
+		"on a laptop nobody knows where it was built":    {"run", nil, nil, scanned, []string{sign.PredicateCycloneDX, sign.PredicateVuln}, ""},
+		"an image that somebody else built":              {"sign", nil, workflow, nil, nil, ""},
+		"what was asked for, and no more":                {"run", []string{"vuln"}, workflow, scanned, []string{sign.PredicateVuln}, ""},
+		"none":                                           {"run", []string{"none"}, workflow, scanned, nil, ""},
+		"the verdict comes later":                        {"run", []string{"verdict", "vuln"}, workflow, scanned, []string{sign.PredicateVuln}, ""},
+		"a verdict in a file":                            {"sign", []string{"verdict=" + file}, nil, nil, []string{sign.PredicateVerdict}, ""},
+		"a file with a type of its own":                  {"sign", []string{"https://example.test/claim=" + file}, nil, nil, []string{"https://example.test/claim"}, ""},
+		"provenance of the workflow that signs":          {"sign", []string{"provenance"}, workflow, nil, []string{sign.PredicateProvenance}, ""},
+		"provenance, on a laptop":                        {"sign", []string{"provenance"}, nil, nil, nil, "--attest provenance: only a workflow of GitHub Actions can say where the image was built"},
+		"a document that no scan of this run made":       {"sign", []string{"spdx"}, workflow, nil, nil, "--attest spdx: this run has none: give its file, spdx=FILE"},
+		"a file that is not there":                       {"sign", []string{"vuln=nowhere"}, nil, nil, nil, "--attest vuln=nowhere: open nowhere"},
+		"a file that could not be verified again":        {"sign", []string{"vuln=" + large}, nil, nil, nil, "it is larger than"},
+		"a kind that there is not, which is found first": {"sign", []string{"sbom"}, nil, nil, nil, "sbom"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := part(t, c.command, config.Settings{Sign: config.Sign{Attest: c.attest}}, c.environ...)
+			all, err := s.claims(c.scanned).attestations()
+			if c.err != "" {
+				require.ErrorContains(t, err, c.err)
+				require.Equal(t, record.KindInput, record.KindOf(err))
+				return
+			}
+			require.NoError(t, err)
+			var types []string
+			for _, a := range all {
+				types = append(types, a.Type)
+			}
+			require.Equal(t, c.want, types)
+		})
+	}
+}
+
+func TestReports_WhichFormsOfAScanAreMade(t *testing.T) {
+	files := config.ScanReports{SARIF: "a.sarif", SPDX: "a.spdx"}
+	for name, c := range map[string]struct {
+		attest   []string
+		isSigned bool
+		want     []document
+	}{
+		"the files of a scan alone": {nil, false, []document{{"sarif", "a.sarif", ""}, {"spdx-json", "a.spdx", ""}}},
+		"a run that signs, whose files are attested, too": {nil, true,
+			[]document{{"sarif", "a.sarif", ""}, {"cyclonedx", "", "cyclonedx"}, {"spdx-json", "a.spdx", "spdx"}, {"cosign-vuln", "", "vuln"}}},
+		"a run that attests one": {[]string{"vuln"}, true, []document{{"sarif", "a.sarif", ""}, {"spdx-json", "a.spdx", "spdx"}, {"cosign-vuln", "", "vuln"}}},
+	} {
+		require.Equal(t, c.want, reports(files, c.attest, c.isSigned), name)
+	}
+}
+
+func TestReadSignOptions_FindsAllThatIsWrong(t *testing.T) {
+	for name, c := range map[string]struct {
+		settings config.Settings
+		environ  []string
+		want     []string
+	}{
+		"nobody to sign as":                 {config.Settings{}, nil, []string{"there is no key to sign with and no identity", "[gha/no-identity]"}},
+		"a key that the environment lacks":  {config.Settings{Sign: config.Sign{SignKey: "env://KEY"}}, []string{"KEY="}, []string{"--sign-key env://KEY: the environment has no KEY"}},
+		"kinds that there are not":          {config.Settings{Sign: config.Sign{SignKey: "k", Attest: []string{"sbom", "x=y"}}}, nil, []string{`"sbom"`, `"x"`}},
+		"roots for a key that needs none":   {config.Settings{Sign: config.Sign{SignKey: "k"}, Roots: config.Roots{TrustedRoot: "r"}}, nil, []string{"nothing that it could vouch for"}},
+		"a key, and that is enough for all": {config.Settings{Sign: config.Sign{SignKey: "k", Attest: []string{"none", "vuln=f", "https://example.test/x"}}}, nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := part(t, "sign", c.settings, c.environ...).signOptions()
+			if c.want == nil {
+				require.NoError(t, err)
+			}
+			for _, text := range c.want {
+				require.ErrorContains(t, err, text)
+				require.Equal(t, record.KindInput, record.KindOf(err))
+			}
+		})
+	}
+}
+
+// pushed is an image in a registry of the test.
+func pushed(t *testing.T) record.Image {
+	t.Helper()
+	server := httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	t.Cleanup(server.Close)
+	content, err := random.Image(64, 1)
+	require.NoError(t, err)
+	digest, err := content.Digest()
+	require.NoError(t, err)
+	pushed := record.Image{Repository: strings.TrimPrefix(server.URL, "http://") + "/team/app", Digest: digest.String()}
+	ref, err := name.NewDigest(pushed.String())
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(ref, content))
+	return pushed
+}
+
+func TestRun_SignsWithAKeyOfTheEnvironmentAndVerifies(t *testing.T) {
+	signed := pushed(t)
+	private, public, err := sign.GenerateKeyPair([]byte("pw"))
+	require.NoError(t, err)
+	claim := filepath.Join(t.TempDir(), "claim.json")
+	require.NoError(t, os.WriteFile(claim, []byte(`{"bomFormat":"CycloneDX"}`), 0o600))
+	settings := config.Settings{
+		ImageRef: config.ImageRef{Image: signed.String()}, Registry: config.Registry{InsecureRegistries: []string{"127.0.0.1"}},
+		Sign:  config.Sign{SignKey: "env://KEY", Attest: []string{"cyclonedx=" + claim, "verdict"}},
+		Trust: config.Trust{VerifyKey: "env://PUBLIC", RequireAttestations: []string{"cyclonedx"}}, Secrets: config.Secrets{SignPassword: []byte("pw")},
+	}
+	environ := []string{"KEY=" + string(private), "PUBLIC=" + string(public)}
+	var w witness
+	err = Run(t.Context(), Commands()["verify"], settings, w.host(environ...))
+	require.Equal(t, record.KindRefused, record.KindOf(err), err)
+
+	require.NoError(t, Run(t.Context(), Commands()["sign"], settings, w.host(environ...)))
+	require.Contains(t, w.withheld, string(private))
+	require.NotContains(t, w.withheld, string(public))
+	require.NoError(t, Run(t.Context(), Commands()["verify"], settings, w.host(environ...)))
+	require.Equal(t, signed, w.record.Image)
+	require.Contains(t, w.log.String(), "signature verified")
+
+	// The verdict is a claim of its own, about how the run ended.
+	settings.RequireAttestations = []string{"verdict"}
+	err = Run(t.Context(), Commands()["verify"], settings, w.host(environ...))
+	require.ErrorContains(t, err, "verdict")
+	require.NoError(t, Run(t.Context(), Command{Stages: []string{"attest"}}, settings, w.host(environ...)))
+	require.NoError(t, Run(t.Context(), Commands()["verify"], settings, w.host(environ...)))
+}
+
+func TestAttestStage_AFailureChangesNothingAboutHowTheRunEnded(t *testing.T) {
+	private, _, err := sign.GenerateKeyPair(nil)
+	require.NoError(t, err)
+	settings := config.Settings{ImageRef: config.ImageRef{Image: "127.0.0.1:1/a@sha256:" + strings.Repeat("0", 64)}, Registry: config.Registry{InsecureRegistries: []string{"127.0.0.1"}},
+		Sign: config.Sign{SignKey: "env://KEY", Attest: []string{"verdict"}}}
+	var w witness
+	require.NoError(t, Run(t.Context(), Command{Stages: []string{"attest"}}, settings, w.host("KEY="+string(private))))
+	require.Contains(t, w.log.String(), "the verdict is not attested")
+	require.Equal(t, record.PhaseFailed, w.record.Phases[0].Result)
+
+	settings.Attest = nil
+	w = witness{}
+	require.NoError(t, Run(t.Context(), Command{Stages: []string{"attest"}}, settings, w.host("KEY="+string(private))))
+	require.Empty(t, w.record.Phases, "nobody asked for it")
+}
+
+func TestVerifyTarget_WithoutSignatureSettingsNothingIsChecked(t *testing.T) {
+	for name, c := range map[string]struct {
+		settings config.Settings
+		checked  bool
+		err      string
+	}{
+		"nobody is trusted":              {config.Settings{}, false, ""},
+		"unsigned images may pass":       {config.Settings{Unsigned: config.Unsigned{AllowUnsignedUnsafe: true}}, false, ""},
+		"a key":                          {config.Settings{Trust: config.Trust{VerifyKey: "k"}}, true, ""},
+		"an identity without its issuer": {config.Settings{Trust: config.Trust{VerifyIdentity: "i"}}, true, "belong together"},
+		"a kind that there is not":       {config.Settings{Trust: config.Trust{VerifyKey: "k", RequireAttestations: []string{"sbom"}}}, false, "--require-attestation"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			check, err := part(t, "rollback", c.settings).verifyTarget()
+			if c.err != "" {
+				require.ErrorContains(t, err, c.err)
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, c.checked, check != nil)
+		})
+	}
+}
