@@ -1,0 +1,198 @@
+package pipeline
+
+import (
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"path/filepath"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/deploy"
+	"github.com/stagecrew/stagecrew/pkg/kube"
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/smoke"
+)
+
+// apiServer answers as a cluster without any object would, and Services by answer. It
+// gives the settings of a release there.
+func apiServer(t *testing.T, answer http.HandlerFunc) config.Cluster {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if strings.Contains(r.URL.Path, "/proxy/") {
+			answer(w, r)
+			return
+		}
+		w.Header().Set("Content-Type", "application/json")
+		_, _ = w.Write([]byte(`{"kind":"SecretList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[]}`))
+	}))
+	t.Cleanup(server.Close)
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, os.WriteFile(file, []byte("apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: '"+server.URL+
+		"'}}]\nusers: [{name: u, user: {token: t}}]\ncontexts: [{name: x, context: {cluster: c, user: u, namespace: portal}}]\ncurrent-context: x\n"), 0o600))
+	return config.Cluster{Release: "web", Kubeconfig: file, APIPatience: time.Second}
+}
+
+// The namespace of the context is that of the record, also where there is no release.
+func TestRun_ALookAtAReleaseThatIsNotThere(t *testing.T) {
+	at := apiServer(t, nil)
+	for _, command := range []string{"status", "smoke"} {
+		t.Run(command, func(t *testing.T) {
+			var w witness
+			err := Run(t.Context(), Commands()[command], config.Settings{Cluster: at, Checks: config.Checks{Smoke: smokeFile(t)}}, w.host())
+			require.ErrorContains(t, err, `there is no release "web" in namespace "portal"`)
+			require.Equal(t, record.KindRefused, record.KindOf(err))
+			require.Empty(t, w.revisions)
+		})
+	}
+}
+
+func smokeFile(t *testing.T) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "smoke.yaml")
+	require.NoError(t, os.WriteFile(file, []byte("attempts: 1\nchecks: [{name: page, path: /}]\n"), 0o600))
+	return file
+}
+
+func TestProber_AsksServicesAndThePublicURLInOrder(t *testing.T) {
+	var asked []string
+	at := apiServer(t, func(w http.ResponseWriter, r *http.Request) { asked = append(asked, r.URL.Path) })
+	public := httptest.NewServer(http.NotFoundHandler())
+	defer public.Close()
+	cluster, err := kube.Connect(kube.Options{Kubeconfig: at.Kubeconfig})
+	require.NoError(t, err)
+	suite := smoke.Suite{Attempts: 1, Checks: []smoke.Check{{Name: "page", Path: "/"}}}
+	p := prober{cluster: cluster, suite: &suite, url: public.URL}
+	checks, err := p.Probe(t.Context(), deploy.Targets{Services: []record.Service{{Name: "web", Namespace: "portal", Port: 80}}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"/api/v1/namespaces/portal/services/http:web:80/proxy/"}, asked)
+	require.Len(t, checks, 2)
+	require.Equal(t, "Service/web", checks[0].Target)
+	require.Equal(t, record.CheckPassed, checks[0].Result, checks[0].Detail)
+	require.Equal(t, public.URL, checks[1].Target)
+	require.Equal(t, record.CheckFailed, checks[1].Result)
+
+	none, err := prober{}.Probe(t.Context(), deploy.Targets{})
+	require.NoError(t, err)
+	require.Empty(t, none, "without checks nothing is asked")
+}
+
+func TestAnswer_OneThatFailedRefusesAndOneThatToldNothingLeavesItOpen(t *testing.T) {
+	check := func(result record.CheckResult) record.Check {
+		return record.Check{Name: "page", Target: "Pod/a", Result: result, Detail: "status 500"}
+	}
+	for name, c := range map[string]struct {
+		checks []record.Check
+		kind   record.Kind
+		want   string
+	}{
+		"all passed":                     {[]record.Check{check(record.CheckPassed)}, record.KindUnknown, ""},
+		"one failed after one in doubt":  {[]record.Check{check(record.CheckInconclusive), check(record.CheckFailed)}, record.KindRefused, "page on Pod/a: status 500 [smoke/check-failed]"},
+		"one told nothing":               {[]record.Check{check(record.CheckPassed), check(record.CheckInconclusive)}, record.KindUnavailable, "[smoke/not-proven]"},
+		"there was nothing to send them": {nil, record.KindUnavailable, "no ready pod, no Service"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := answer(c.checks)
+			require.Equal(t, c.kind, record.KindOf(err))
+			if c.want != "" {
+				require.ErrorContains(t, err, c.want)
+				return
+			}
+			require.NoError(t, err)
+		})
+	}
+}
+
+func TestReadGate_HowARevisionIsJudged(t *testing.T) {
+	with := filepath.Join(t.TempDir(), "smoke.yaml")
+	require.NoError(t, os.WriteFile(with, []byte("checks: [{name: page, path: /, headers: {Authorization: 'Bearer ${SMOKE_TOKEN}'}}]\n"), 0o600))
+	broken := filepath.Join(t.TempDir(), "smoke.yaml")
+	require.NoError(t, os.WriteFile(broken, []byte("checks: [{name: page, path: x}]\n"), 0o600))
+	for name, c := range map[string]struct {
+		checks  config.Checks
+		environ []string
+		want    string
+		secrets []string
+	}{
+		"checks with a credential":         {config.Checks{Smoke: with}, []string{"SMOKE_TOKEN=hunter2-xyz"}, "", []string{"hunter2-xyz"}},
+		"a credential that is not there":   {config.Checks{Smoke: with}, nil, "SMOKE_TOKEN", nil},
+		"Backstage's checks":               {config.Checks{Smoke: config.SmokeBackstage}, []string{"BACKSTAGE_SMOKE_TOKEN=hunter2-xyz"}, "", []string{"hunter2-xyz"}},
+		"no checks":                        {config.Checks{Smoke: config.SmokeNone}, nil, "", nil},
+		"a file that is not there":         {config.Checks{Smoke: "nowhere.yaml"}, nil, "give a file of checks, backstage or none [config/smoke]", nil},
+		"checks that are none":             {config.Checks{Smoke: broken}, nil, "[config/smoke]", nil},
+		"a public URL of another kind":     {config.Checks{Smoke: config.SmokeNone, PublicURL: "ftp://example.com"}, nil, "want http:// or https://", nil},
+		"a public URL with a user":         {config.Checks{Smoke: config.SmokeNone, PublicURL: "https://joe:pw@example.com"}, nil, "no user, query or fragment", nil},
+		"a public URL with a path, a port": {config.Checks{Smoke: config.SmokeNone, PublicURL: "https://example.com:8443/portal"}, nil, "", nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			var w witness
+			g, err := readGate(c.checks, config.Gate{}, w.host(c.environ...))
+			if c.want != "" {
+				require.ErrorContains(t, err, c.want)
+				require.Equal(t, record.KindInput, record.KindOf(err))
+				require.NotContains(t, err.Error(), "pw@")
+				return
+			}
+			require.NoError(t, err)
+			require.Equal(t, c.checks.Smoke == config.SmokeNone, g.suite == nil)
+			require.Equal(t, g.suite == nil, strings.Contains(w.log.String(), "ready pods count as proof"))
+			require.Equal(t, c.secrets, slices.Compact(g.secrets))
+			require.Equal(t, c.secrets, slices.Compact(w.withheld))
+			require.NotEmpty(t, g.logPatterns, "Backstage's, when none are given")
+			require.NotEmpty(t, g.passing)
+		})
+	}
+}
+
+func TestDeployment_ItsOptionsAreReadOnceAndBeforeAnyWork(t *testing.T) {
+	settings := config.Settings{Cluster: apiServer(t, nil), Checks: config.Checks{Smoke: config.SmokeNone},
+		Deadline: config.Deadline{Timeout: time.Hour}, RollbackTime: config.RollbackTime{RollbackTimeout: time.Minute}, Gate: config.Gate{Soak: config.Soak(time.Second)}}
+	s, log := logged(t, "rollback", settings, "GITHUB_RUN_ID=7", "GITHUB_RUN_ATTEMPT=2")
+	d, err := s.deployment()
+	require.NoError(t, err)
+	require.Equal(t, "web", d.options.Release)
+	require.Equal(t, "portal", d.options.Namespace, "that of the context")
+	require.Equal(t, time.Hour, d.options.Timeout)
+	require.Equal(t, time.Second, d.options.Soak)
+	require.False(t, d.options.Asks)
+	require.Regexp(t, `^run 7 attempt 2 on .* pid \d+$`, d.options.Holder)
+	_, err = s.deployment()
+	require.NoError(t, err)
+	require.Equal(t, 1, strings.Count(log.String(), "ready pods count as proof"))
+
+	for command, warned := range map[string]bool{"rollback": true, "recover": true, "gate": false} {
+		s, log := logged(t, command, settings)
+		_, err := s.prepare()
+		require.NoError(t, err)
+		require.Equal(t, warned, strings.Contains(log.String(), "the image that is gone back to is not checked"), command)
+	}
+	settings.Kubeconfig, settings.Smoke, settings.Image = "nowhere", "nowhere.yaml", "web:latest"
+	_, err = part(t, "deploy", settings).prepare()
+	for _, problem := range []string{"--image: ", `reading the kubeconfig "nowhere"`, "--smoke: ", "--verify-key"} {
+		require.ErrorContains(t, err, problem, "all at once")
+	}
+	require.Equal(t, record.KindInput, record.KindOf(err))
+}
+
+func TestSoak_TheSettingAsTheStateMachineTakesIt(t *testing.T) {
+	require.Equal(t, time.Duration(0), soak(config.SoakAuto))
+	require.Negative(t, soak(0))
+	require.Equal(t, time.Minute, soak(config.Soak(time.Minute)))
+}
+
+// What the early preflight of a run has warned of is not told again, and stays on the
+// record.
+func TestFill_ConcernsAreToldOnce(t *testing.T) {
+	quota := record.Concern{Code: "preflight/quota", Message: "nearly used up"}
+	late := record.Concern{Code: "preflight/image-not-pullable", Message: "not there"}
+	blocks := record.Concern{Code: "preflight/forbidden", Blocks: true}
+	require.Equal(t, []record.Concern{late, blocks}, newConcerns([]record.Concern{quota, late, blocks}, []record.Concern{quota, blocks}))
+	var r record.Record
+	(&deployment{told: []record.Concern{quota}}).fill(&r, deploy.Result{Concerns: []record.Concern{late}, Verdict: record.VerdictGood})
+	require.Equal(t, []record.Concern{quota, late}, r.Concerns)
+}

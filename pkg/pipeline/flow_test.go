@@ -1,0 +1,140 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"slices"
+	"sync"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/build"
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/deploy"
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/scan"
+)
+
+// flow runs the stages of a command with the works of the test in the place of theirs,
+// and gives those that began.
+func flow(t *testing.T, command string, works map[string]work) ([]string, error) {
+	t.Helper()
+	var mu sync.Mutex
+	var begun []string
+	var tasks []task
+	for _, row := range newSlice(Commands()[command], config.Settings{}, Host{}).stages {
+		tasks = append(tasks, task{row, func(ctx context.Context, in inputs) (any, error) {
+			mu.Lock()
+			begun = append(begun, row.name)
+			mu.Unlock()
+			if do := works[row.name]; do != nil {
+				return do(ctx, in)
+			}
+			return nil, nil
+		}})
+	}
+	err := runAll(t.Context(), tasks, nil)
+	return begun, err
+}
+
+func TestTable_WhatStillRunsWhenAStageOfARunSaysNo(t *testing.T) {
+	no := record.Refused("deploy/preflight", "no")
+	refuses := func(context.Context, inputs) (any, error) { return nil, no }
+	waits := func(ctx context.Context, _ inputs) (any, error) { <-ctx.Done(); return nil, ctx.Err() }
+	for name, c := range map[string]struct {
+		works map[string]work
+		never []string
+	}{
+		"nothing is wrong":      {nil, nil},
+		"the cluster":           {map[string]work{"preflight": refuses, "build": waits}, []string{"sign", "verify", "deploy", "attest", "tag"}},
+		"the key":               {map[string]work{"key": refuses, "build": waits}, []string{"sign", "verify", "deploy", "attest", "tag"}},
+		"the scan":              {map[string]work{"scan": refuses, "build": waits}, []string{"sign", "verify", "deploy", "attest", "tag"}},
+		"the signature":         {map[string]work{"verify": refuses}, []string{"deploy", "attest", "tag"}},
+		"the deploy":            {map[string]work{"deploy": refuses}, []string{"tag"}},
+		"the deploy, by itself": {map[string]work{"tag": refuses}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			begun, err := flow(t, "run", c.works)
+			if c.works == nil {
+				require.NoError(t, err)
+			} else {
+				require.Equal(t, errors.Join(no), err, "what that did to the others is left out")
+			}
+			for _, row := range table() {
+				if slices.Contains(Commands()["run"].Stages, row.name) {
+					require.Equal(t, !slices.Contains(c.never, row.name), slices.Contains(begun, row.name), row.name)
+				}
+			}
+		})
+	}
+}
+
+func TestTagStage_WhatIsNotProvenGetsNoTag(t *testing.T) {
+	for _, verdict := range []record.Verdict{record.VerdictOK, record.VerdictRolledBack, record.VerdictCancelled} {
+		var w witness
+		s := newSlice(Command{Stages: []string{"deploy", "tag"}}, config.Settings{Tagging: config.Tagging{Tags: []string{"edge"}}}, w.host())
+		do, err := tagStage(s)
+		require.NoError(t, err)
+		_, err = do(t.Context(), inputs{keys(image, promoted, verified, deployed, attested), map[key]any{deployed.key: deploy.Result{Verdict: verdict}}})
+		require.NoError(t, err)
+		require.Empty(t, w.record.Phases, verdict)
+	}
+}
+
+func TestCombined_DoesNotDependOnWhichScanEndsFirst(t *testing.T) {
+	one := scan.Result{Platform: "linux/amd64"}
+	require.Equal(t, one, combined(record.Image{}, []scan.Result{one}))
+	both := combined(record.Image{}, []scan.Result{{Platform: "linux/arm64"}, one})
+	require.Equal(t, "linux/amd64", both.Platforms[0].Platform)
+}
+
+func TestOffers_ABuildKeepsAnImageUntilItWasLookedAt(t *testing.T) {
+	o := newOffers()
+	shown := make(chan error)
+	go func() { shown <- o.show(t.Context(), record.Image{Digest: "a"}, nil) }()
+	offered := <-o.queue
+	require.Equal(t, "a", offered.image.Digest)
+	select {
+	case <-shown:
+		require.Fail(t, "it was not looked at yet")
+	default:
+	}
+	close(offered.seen)
+	require.NoError(t, <-shown)
+
+	ctx, cancel := context.WithCancel(t.Context())
+	go func() { shown <- o.show(ctx, record.Image{Digest: "b"}, nil) }()
+	<-o.queue
+	cancel()
+	require.ErrorIs(t, <-shown, context.Canceled, "that it was refused is the error of the scan")
+
+	o.end(record.Image{Digest: "index"})
+	_, open := <-o.queue
+	require.False(t, open)
+	require.Equal(t, "index", o.whole.Digest)
+}
+
+func TestRecordBuild_WhereEachLayerCameFrom(t *testing.T) {
+	var r record.Record
+	recordBuild(&r, build.Result{Image: record.Image{Digest: "d"}, Sent: 7, Phases: []record.Phase{{Name: "pack"}, {Name: "push"}},
+		Layers: []build.Layer{{Name: "a", Reused: true}, {Name: "b", Mounted: true}, {Name: "c", Uploaded: true}, {Name: "d"}}})
+	require.Equal(t, "d", r.Image.Digest)
+	var origins []string
+	for _, l := range r.Built.Layers {
+		origins = append(origins, string(l.Origin))
+	}
+	require.Equal(t, []string{"reused", "mounted", "sent", "present"}, origins)
+	require.Equal(t, []record.Phase{{Name: "build: pack"}, {Name: "build: push", Bytes: 7}}, r.Phases)
+}
+
+func TestPrepare_TheImageComesFromOutsideWhereNoStageMakesIt(t *testing.T) {
+	var w witness
+	s := newSlice(Commands()["scan"], config.Settings{ImageRef: config.ImageRef{Image: "web:latest"}, Scan: config.Scan{ScanCacheDir: "x"}}, w.host())
+	_, err := s.prepare()
+	require.ErrorContains(t, err, "--image: parsing image")
+	asked, err := newSlice(Commands()["run"], config.Settings{Build: config.Build{Repository: "registry.test/app"}}, w.host()).image()
+	require.NoError(t, err)
+	require.False(t, asked.IsBuilt())
+	require.Equal(t, "registry.test/app", asked.Repository)
+}
