@@ -100,6 +100,15 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if hops > maxRedirects {
 		return nil, final{fmt.Errorf("the registry %s redirects more than %d times", first.URL.Host, maxRedirects)}
 	}
+	response, err := t.one(request)
+	if err == nil && inPages(request, response) {
+		return t.allPages(request, response)
+	}
+	return response, err
+}
+
+// one gives the answer to a single request, of bounded length.
+func (t *Transport) one(request *http.Request) (*http.Response, error) {
 	response, err := t.next.RoundTrip(request)
 	if err != nil {
 		return nil, err
