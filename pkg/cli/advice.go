@@ -1,6 +1,9 @@
 package cli
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -20,27 +23,22 @@ func (s *session) advise(r *record.Record) {
 	r.Advice += presetAdvice
 }
 
-// noPodPasses reports whether checks of pods, or of anything where no pod was asked,
-// failed and nothing asked passed all of its own.
+// noPodPasses reports whether checks failed and nothing asked passed all of its own: no
+// pod or, where none was asked, nothing else. Checks of pods may have been cut short by
+// those of a Service that had failed. A public URL alone says nothing about the checks.
 func noPodPasses(checks []record.Check) bool {
-	failed, passed := map[string]bool{}, map[string]bool{}
-	pods := false
+	whole := map[string]bool{}
+	pods, failed := false, false
 	for _, c := range checks {
 		pods = pods || c.Kind == record.TargetPod
+		failed = failed || c.Result == record.CheckFailed && c.Kind != record.TargetPublic
 	}
 	for _, c := range checks {
-		switch {
-		case pods && c.Kind != record.TargetPod:
-		case c.Result == record.CheckFailed:
-			failed[c.Target] = true
-		case c.Result == record.CheckPassed:
-			passed[c.Target] = true
+		if pods && c.Kind != record.TargetPod {
+			continue
 		}
+		before, asked := whole[c.Target]
+		whole[c.Target] = c.Result == record.CheckPassed && (before || !asked)
 	}
-	for target := range passed {
-		if !failed[target] {
-			return false
-		}
-	}
-	return len(failed) > 0
+	return failed && !slices.Contains(slices.Collect(maps.Values(whole)), true)
 }

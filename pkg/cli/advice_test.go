@@ -14,8 +14,11 @@ import (
 func TestWhoseChecksFailedWhenNobodyAskedForThem(t *testing.T) {
 	check := func(target string, result record.CheckResult) record.Check {
 		kind := record.TargetService
-		if strings.HasPrefix(target, "Pod/") {
+		switch of, _, _ := strings.Cut(target, "/"); of {
+		case "Pod":
 			kind = record.TargetPod
+		case "https:":
+			kind = record.TargetPublic
 		}
 		return record.Check{Target: target, Kind: kind, Result: result}
 	}
@@ -28,6 +31,9 @@ func TestWhoseChecksFailedWhenNobodyAskedForThem(t *testing.T) {
 		"a pod that passes only some":        {false, []record.Check{check("Pod/a", "passed"), check("Pod/a", "failed")}, true},
 		"a Service answers, the pods do not": {false, []record.Check{check("Pod/a", "failed"), check("Service/a", "passed")}, true},
 		"one pod passes":                     {false, []record.Check{check("Pod/a", "passed"), check("Pod/b", "failed")}, false},
+		"a Service fails first":              {false, []record.Check{check("Service/a", "failed"), check("Pod/a", "passed"), check("Pod/a", "inconclusive")}, true},
+		"a Service fails, a pod passes":      {false, []record.Check{check("Service/a", "failed"), check("Pod/a", "passed"), check("Pod/b", "inconclusive")}, false},
+		"a public URL fails first":           {false, []record.Check{check("https://a", "failed"), check("Pod/a", "inconclusive")}, false},
 		"the Service alone is asked":         {false, []record.Check{check("Service/a", "failed")}, true},
 		"the checks were asked for":          {true, []record.Check{check("Pod/a", "failed")}, false},
 		"nothing failed":                     {false, []record.Check{check("Pod/a", "inconclusive")}, false},
