@@ -50,7 +50,15 @@ func (c *copying) attachments(ctx context.Context, digest v1.Hash) error {
 			c.session.Log.Debug("not copied", "attached", m.Digest, "type", m.MediaType)
 			continue
 		}
-		if err := c.manifest(ctx, c.from.Digest(m.Digest.String()), ""); err != nil {
+		descriptor, err := c.session.Get(ctx, c.from.Digest(m.Digest.String()))
+		if registry.IsNotFound(err) {
+			c.session.Log.Warn("not copied: the registry lists it beside the image, but does not have it any more", "image", digest, "attached", m.Digest)
+			continue
+		}
+		if err == nil {
+			err = c.copy(ctx, descriptor, "")
+		}
+		if err != nil {
 			return err
 		}
 	}

@@ -98,6 +98,11 @@ func (c *copying) manifest(ctx context.Context, ref name.Reference, tag string) 
 	if err != nil {
 		return err
 	}
+	return c.copy(ctx, descriptor, tag)
+}
+
+// copy writes a manifest that was read.
+func (c *copying) copy(ctx context.Context, descriptor *remote.Descriptor, tag string) error {
 	known := descriptor.Digest.String()
 	if tag != "" {
 		known = tag

@@ -1,0 +1,100 @@
+package promote
+
+import (
+	"encoding/json"
+	"io"
+	"log"
+	"net/http"
+	"net/http/httptest"
+	"slices"
+	"strconv"
+	"strings"
+	"testing"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
+)
+
+// inPages is a registry that lists one referrer a page; hidden is a manifest that it
+// does not have any more.
+func inPages(t *testing.T, hidden *string) string {
+	t.Helper()
+	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if *hidden != "" && strings.HasSuffix(r.URL.Path, "/manifests/"+*hidden) {
+			w.WriteHeader(http.StatusNotFound)
+			return
+		}
+		if !strings.Contains(r.URL.Path, "/referrers/") {
+			handler.ServeHTTP(w, r)
+			return
+		}
+		all := httptest.NewRecorder()
+		handler.ServeHTTP(all, r)
+		var index v1.IndexManifest
+		if json.Unmarshal(all.Body.Bytes(), &index) != nil {
+			w.WriteHeader(http.StatusInternalServerError)
+			return
+		}
+		slices.SortFunc(index.Manifests, func(a, b v1.Descriptor) int { return strings.Compare(a.Digest.Hex, b.Digest.Hex) })
+		page, _ := strconv.Atoi(r.URL.Query().Get("page"))
+		if page+1 < len(index.Manifests) {
+			w.Header().Set("Link", "<"+r.URL.Path+"?page="+strconv.Itoa(page+1)+`>; rel="next"`)
+		}
+		index.Manifests = index.Manifests[min(page, len(index.Manifests)):min(page+1, len(index.Manifests))]
+		w.Header().Set("Content-Type", string(types.OCIImageIndex))
+		_ = json.NewEncoder(w).Encode(index)
+	}))
+	t.Cleanup(server.Close)
+	return strings.TrimPrefix(server.URL, "http://")
+}
+
+// attach puts n things beside an image and gives their digests.
+func attach(t *testing.T, image record.Image, n int) (digests []string) {
+	t.Helper()
+	ref, err := name.NewDigest(image.String())
+	require.NoError(t, err)
+	subject, err := remote.Head(ref)
+	require.NoError(t, err)
+	for i := range n {
+		one := mutate.Annotations(registrytest.EmptyImage(t), map[string]string{"n": strconv.Itoa(i)}).(v1.Image)
+		one = mutate.Subject(one, *subject).(v1.Image)
+		digest, err := one.Digest()
+		require.NoError(t, err)
+		require.NoError(t, remote.Write(ref.Context().Digest(digest.String()), one))
+		digests = append(digests, digest.String())
+	}
+	return digests
+}
+
+// TestAllPagesOfReferrersAreCopied, without what a clean-up removed:
+// github/artifact-attestations-opa-provider#196, google/go-containerregistry#2446,
+// dataaxiom/ghcr-cleanup-action#104.
+func TestAllPagesOfReferrersAreCopied(t *testing.T) {
+	var hidden string
+	here, there := inPages(t, &hidden), registrytest.Serve(t, nil)
+	built := registrytest.Find(t, registrytest.PushBase(t, here, types.OCIManifestSchema1))
+	digests := attach(t, built, 5)
+	hidden = digests[2]
+	promoted, err := Image(t.Context(), brisk, built, there+"/prod/app")
+	require.NoError(t, err)
+	copied, err := name.NewDigest(promoted.String())
+	require.NoError(t, err)
+	index, err := remote.Referrers(copied)
+	require.NoError(t, err)
+	manifest, err := index.IndexManifest()
+	require.NoError(t, err)
+	var got []string
+	for _, m := range manifest.Manifests {
+		got = append(got, m.Digest.String())
+	}
+	require.ElementsMatch(t, slices.Delete(digests, 2, 3), got)
+}
