@@ -1,6 +1,7 @@
 package sign
 
 import (
+	"bytes"
 	"context"
 	"crypto"
 	"crypto/sha256"
@@ -70,11 +71,20 @@ func loadPrivateKey(ctx context.Context, key string, text, password []byte) (sig
 		return nil, record.BadInput("sign/key-file", "reading the private key: %w", err)
 	}
 	block, _ := pem.Decode(text)
+	if block == nil && bytes.Contains(text, []byte(pemBegin)) {
+		return nil, damagedKey("private", key)
+	}
 	if block == nil || (block.Type != cosign.CosignPrivateKeyPemType && block.Type != cosign.SigstorePrivateKeyPemType) {
 		return nil, record.BadInput("sign/key-file",
 			"reading the private key %s: it is not an encrypted cosign key; make one with `cosign generate-key-pair`, or convert one with `cosign import-key-pair`", key)
 	}
 	private, err := cosign.LoadPrivateKey(text, password, nil)
+	if err != nil {
+		// A line break at the end comes from how the secret was stored.
+		if bare := bytes.TrimRight(password, "\r\n"); len(bare) < len(password) {
+			private, err = cosign.LoadPrivateKey(text, bare, nil)
+		}
+	}
 	if err != nil {
 		return nil, record.BadInput("sign/key-password",
 			"opening the private key %s: %w; give its password in COSIGN_PASSWORD", key, bounded{err})
@@ -90,7 +100,11 @@ func loadPublicKey(ctx context.Context, key string, text []byte) (signature.Veri
 	if err != nil {
 		return nil, record.BadInput("sign/key-file", "reading the public key: %w", err)
 	}
-	if block, _ := pem.Decode(text); block != nil && strings.HasSuffix(block.Type, "PRIVATE KEY") {
+	block, _ := pem.Decode(text)
+	if block == nil && bytes.Contains(text, []byte(pemBegin)) {
+		return nil, damagedKey("public", key)
+	}
+	if block != nil && strings.HasSuffix(block.Type, "PRIVATE KEY") {
 		return nil, record.BadInput("sign/key-file",
 			"reading the public key %s: it is a private key; give the public one (cosign.pub)", key)
 	}
@@ -108,10 +122,10 @@ func loadPublicKey(ctx context.Context, key string, text []byte) (signature.Veri
 // keyText is the text of a key and how messages call it.
 func keyText(file string, text []byte) (string, []byte, error) {
 	if len(text) > 0 {
-		return "from the environment", text, nil
+		return "from the environment", mendPEM(text), nil
 	}
 	text, err := readFile(file, maxKeySize)
-	return strconv.Quote(file), text, err
+	return strconv.Quote(file), mendPEM(text), err
 }
 
 // loadOptions are cosign's: it signs with the pre-hashed form of Ed25519.
