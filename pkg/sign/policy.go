@@ -51,63 +51,88 @@ func (p Policy) check(ctx context.Context, t *trust, store *store, image record.
 	}
 	slices.Sort(wanted)
 	for _, predicateType := range slices.Compact(wanted) {
-		good, err := t.attested(ctx, store, image, predicateType)
-		if err != nil {
-			return err
-		}
-		if predicateType == PredicateVuln && p.MaxScanAge > 0 {
-			err = p.recent(image, good)
-		}
-		if predicateType == PredicateProvenance && p.Repository != "" {
-			err = p.source(image, good)
-		}
-		if err != nil {
+		if err := t.attested(ctx, store, image, predicateType, func(good []statement) error { return p.holds(image, predicateType, good) }); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// attested are the attestations of the type that are good: never an empty list
-// without an error.
-func (t *trust) attested(ctx context.Context, store *store, image record.Image, predicateType string) ([]statement, error) {
-	var good, other []statement
-	var bad []failed
+// holds checks the rules about what good attestations of a type say.
+func (p Policy) holds(image record.Image, predicateType string, good []statement) error {
+	switch {
+	case predicateType == PredicateVuln && p.MaxScanAge > 0:
+		return p.recent(image, good)
+	case predicateType == PredicateProvenance && p.Repository != "":
+		return p.source(image, good)
+	}
+	return nil
+}
+
+// attested looks for good attestations of the type that hold, place by place: one that
+// cannot be read does not matter when the other one has what is needed.
+func (t *trust) attested(ctx context.Context, store *store, image record.Image, predicateType string, holds func([]statement) error) error {
+	var found claims
+	var unread error
 	for _, from := range []place{attestationTag, referrers} {
-		entries, err := store.read(ctx, from)
-		if err != nil {
-			return nil, err
+		entries, err := store.read(ctx, sought{from, predicateType})
+		if err != nil && unread == nil {
+			unread = err
 		}
-		for _, e := range entries {
-			claimed, err := e.statement()
-			if err != nil || claimed.PredicateType != predicateType {
-				continue
-			}
-			said, err := t.check(e, t.who)
-			switch {
-			case err != nil:
-				bad = append(bad, failed{e, claimed, err})
-			case said.about(image.Digest):
-				good = append(good, said)
-			default:
-				other = append(other, said)
-			}
+		t.sort(entries, image, predicateType, &found)
+		if len(found.good) > 0 && holds(found.good) == nil {
+			return nil
 		}
 	}
+	switch {
+	case unread != nil:
+		return unread
+	case len(found.good) > 0:
+		return holds(found.good)
+	default:
+		return t.refuseClaims(image, predicateType, found, store.whatIsGone())
+	}
+}
+
+// claims are attestations of one type: about the image and by who is trusted, by who
+// is trusted about something else, and the rest.
+type claims struct {
+	good, other []statement
+	bad         []failed
+}
+
+func (t *trust) sort(entries []entry, image record.Image, predicateType string, into *claims) {
+	for _, e := range entries {
+		claimed, err := e.statement()
+		if err != nil || claimed.PredicateType != predicateType {
+			continue
+		}
+		said, err := t.check(e, t.who)
+		switch {
+		case err != nil:
+			into.bad = append(into.bad, failed{e, claimed, err})
+		case said.about(image.Digest):
+			into.good = append(into.good, said)
+		default:
+			into.other = append(into.other, said)
+		}
+	}
+}
+
+// refuseClaims says why none of the attestations will do.
+func (t *trust) refuseClaims(image record.Image, predicateType string, found claims, gone string) error {
 	name := shortName(predicateType)
 	switch {
-	case len(good) > 0:
-		return good, nil
-	case len(other) > 0:
-		return nil, record.Refused("sign/attestation-other-digest",
-			"verifying %q: its %s attestation by %s is about %s, not about this image; somebody copied it here: do not deploy, attest the image that was built", image, name, t.name, other[0].subjects())
-	case len(bad) > 0:
-		last := bad[len(bad)-1] // a bundle, if there is one: it names the key
-		return nil, record.Refused("sign/attestation-untrusted",
-			"verifying %q: its %s attestation is signed by %s, but %s is trusted: %w", image, name, last.signer(), t.name, bounded{last.err})
+	case len(found.other) > 0:
+		return record.Refused("sign/attestation-other-digest",
+			"verifying %q: its %s attestation by %s is about %s, not about this image; somebody copied it here: do not deploy, attest the image that was built", image, name, t.name, found.other[0].subjects())
+	case len(found.bad) > 0:
+		last := found.bad[len(found.bad)-1] // a bundle, if there is one: it names the key
+		return record.Refused("sign/attestation-untrusted",
+			"verifying %q: its %s attestation is signed by %s, but %s is trusted: %w%s", image, name, last.signer(), t.name, bounded{last.err}, gone)
 	default:
-		return nil, record.Refused("sign/attestation-missing",
-			"verifying %q: it has no %s attestation, but the policy wants one; sign it with `stagecrew sign --attest %s…`", image, name, name)
+		return record.Refused("sign/attestation-missing",
+			"verifying %q: it has no %s attestation, but the policy wants one; sign it with `stagecrew sign --attest %s…`%s", image, name, name, gone)
 	}
 }
 

@@ -17,11 +17,12 @@ var (
 )
 
 // refuse finds out why none of the signatures will do: there is none, or it was
-// made for another digest, altered, or made by somebody else.
-func (t *trust) refuse(image record.Image, tried []failed) error {
+// made for another digest, altered, or made by somebody else. What is gone is said
+// when it may have been the signature.
+func (t *trust) refuse(image record.Image, tried []failed, gone string) error {
 	if len(tried) == 0 {
 		return record.Refused("sign/no-signature",
-			"verifying %q: it has no signature; sign it with `stagecrew sign --image %s` or `cosign sign %s`", image, image, image)
+			"verifying %q: it has no signature; sign it with `stagecrew sign --image %s` or `cosign sign %s`%s", image, image, image, gone)
 	}
 	var others []string
 	var altered error
@@ -51,12 +52,12 @@ func (t *trust) refuse(image record.Image, tried []failed) error {
 			"verifying %q: a signature names %s, but its text was altered after signing (%w): do not deploy, sign the image that was built", image, t.name, altered)
 	case len(others) > 0 && t.key:
 		return record.Refused("sign/key-mismatch",
-			"verifying %q: it is signed by %s, but %s is trusted; give the public key that belongs to the signing key, or sign with the key that is trusted", image, strings.Join(others, ", "), t.name)
+			"verifying %q: it is signed by %s, but %s is trusted; give the public key that belongs to the signing key, or sign with the key that is trusted%s", image, strings.Join(others, ", "), t.name, gone)
 	case len(others) > 0:
 		return record.Refused("sign/identity-mismatch",
-			"verifying %q: it is signed by %s, but the identity %s of issuer %s is trusted: %w", image, strings.Join(others, ", "), t.name, t.issuer, problems[0])
+			"verifying %q: it is signed by %s, but the identity %s of issuer %s is trusted: %w%s", image, strings.Join(others, ", "), t.name, t.issuer, problems[0], gone)
 	default:
 		return record.Refused("sign/not-verified",
-			"verifying %q: it has signatures, but none that holds for %s: %w", image, t.name, bounded{errors.Join(problems...)})
+			"verifying %q: it has signatures, but none that holds for %s: %w%s", image, t.name, bounded{errors.Join(problems...)}, gone)
 	}
 }

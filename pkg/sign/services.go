@@ -221,3 +221,17 @@ func passing(err error) bool {
 		record.KindOf(err) == record.KindUnavailable ||
 		errors.As(err, &rekor) && rekor.IsServerError() || laterText.MatchString(err.Error())
 }
+
+// limitedBody fails, rather than ends, when a body is too long.
+type limitedBody struct {
+	io.ReadCloser
+	left int64
+}
+
+func (l *limitedBody) Read(p []byte) (int, error) {
+	n, err := l.ReadCloser.Read(p)
+	if l.left -= int64(n); l.left < 0 {
+		return 0, fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
+	}
+	return n, err
+}

@@ -9,12 +9,16 @@ package sign
 import (
 	"cmp"
 	"context"
+	"crypto/x509"
 	"errors"
 	"fmt"
 	"log/slog"
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/authn"
+	"github.com/sigstore/cosign/v2/pkg/oci"
+	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -143,7 +147,7 @@ func (o SignOptions) store(ctx context.Context, signature bool) (Signature, erro
 	if err != nil {
 		return Signature{}, err
 	}
-	store, err := openStore(ctx, o.Image, o.Keychain, o.Insecure)
+	store, err := openStore(ctx, o.Image, o.Keychain, o.Insecure, o.Log)
 	if err != nil {
 		return Signature{}, err
 	}
@@ -155,26 +159,64 @@ func (o SignOptions) store(ctx context.Context, signature bool) (Signature, erro
 	if err != nil {
 		return Signature{}, err
 	}
-	for _, d := range drafts {
-		there, err := signer.has(ctx, store, d)
-		if err != nil {
+	// All is signed before anything is stored, each kind of it in one go.
+	attestations, signatures, err := o.signAll(ctx, signer, store, drafts)
+	if err != nil {
+		return done, err
+	}
+	for _, group := range [][]signed{attestations, signatures} {
+		if err := store.add(ctx, group); err != nil {
 			return done, err
 		}
-		if there {
-			o.Log.Info("it is there already", "image", o.Image, "what", d.what(), "by", signer.trust.name)
-			continue
-		}
-		made, err := signer.sign(ctx, d)
-		if err != nil {
-			return done, err
-		}
-		if err := store.add(d, made, signer.chain); err != nil {
-			return done, err
-		}
-		done.Stored++
-		o.Log.Debug("stored", "image", o.Image, "what", d.what(), "by", signer.trust.name)
+		done.Stored += len(group)
 	}
 	return done, nil
+}
+
+// signAll signs what is not there yet.
+func (o SignOptions) signAll(ctx context.Context, by *signer, store *store, drafts []draft) (attestations, signatures []signed, err error) {
+	for _, d := range drafts {
+		there, err := by.has(ctx, store, d)
+		if err != nil {
+			return nil, nil, err
+		}
+		if there {
+			o.Log.Info("it is there already", "image", o.Image, "what", d.what(), "by", by.trust.name)
+			continue
+		}
+		made, err := by.sign(ctx, d)
+		if err != nil {
+			return nil, nil, err
+		}
+		one, err := d.signed(made, by.chain)
+		if err != nil {
+			return nil, nil, fmt.Errorf("signing %q: %w", o.Image, err)
+		}
+		o.Log.Debug("signed", "image", o.Image, "what", d.what(), "by", by.trust.name)
+		if d.signature() {
+			signatures = append(signatures, one)
+		} else {
+			attestations = append(attestations, one)
+		}
+	}
+	return attestations, signatures, nil
+}
+
+// signed is a draft in the form in which it is stored: either of legacy and bundle.
+type signed struct {
+	draft
+	legacy oci.Signature
+	bundle []byte
+}
+
+func (d draft) signed(made *protobundle.Bundle, chain []*x509.Certificate) (one signed, err error) {
+	one.draft = d
+	if d.format == record.SignatureBundle {
+		one.bundle, err = protojson.Marshal(made)
+		return one, err
+	}
+	one.legacy, err = toLegacy(made, d.text, chain)
+	return one, err
 }
 
 // draft is one object to sign and store: a signature or an attestation in one of

@@ -102,7 +102,7 @@ func chainOf(leaf *x509.Certificate, roots root.TrustedMaterial) ([]*x509.Certif
 
 // has reports whether the registry has the object already, signed by this signer.
 func (s *signer) has(ctx context.Context, store *store, d draft) (bool, error) {
-	entries, err := store.read(ctx, d.place())
+	entries, err := store.read(ctx, sought{d.place(), d.predicateType})
 	if err != nil {
 		return false, err
 	}

@@ -2,13 +2,14 @@ package sign
 
 import (
 	"context"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
+	"log/slog"
 	"net"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"unicode"
 
@@ -21,9 +22,7 @@ import (
 	"github.com/sigstore/cosign/v2/pkg/oci/mutate"
 	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
 	"github.com/sigstore/cosign/v2/pkg/oci/static"
-	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
-	"google.golang.org/protobuf/encoding/protojson"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
@@ -34,17 +33,21 @@ const (
 	// which lie in the manifest, below 20 KiB.
 	maxAnswer     = 4 << 20
 	maxSignatures = 200
-	// MaxPredicate is how large the claim of an attestation may be, in bytes; the SBOM
-	// of an image with 2000 packages has 4 MB to 10 MB.
-	MaxPredicate = 32 << 20
+	// MaxPredicate is how large the claim of an attestation may be, in bytes. An SBOM has
+	// up to 1.7 KB for each package and platform: 34 MB for 20 000 packages.
+	MaxPredicate = 64 << 20
 	// maxEntry is a signature or an attestation as it is stored: the largest predicate
 	// in base64, with what belongs to it. What is larger is passed over.
 	maxEntry = MaxPredicate/3*4 + 1<<20
 	// maxEntries is what all of one place may have together.
-	maxEntries = 8 * maxEntry
+	maxEntries = 4 * maxEntry
 	maxText    = 500 // characters of a foreign message
+	maxShown   = 3   // digests in a message
 
 	bundleLayer = "application/vnd.dev.sigstore.bundle"
+	// Annotations that name the predicate type of a bundle's manifest, and of an
+	// attestation's layer.
+	bundleType, layerType = "dev.sigstore.bundle.predicateType", "predicateType"
 )
 
 // place is where the registry keeps signatures and attestations of an image.
@@ -62,13 +65,45 @@ type store struct {
 	keys    authn.Keychain
 	wire    http.RoundTripper
 	options []ociremote.Option
-	have    map[place][]entry // what was read already
+	log     *slog.Logger
+	have    map[sought][]entry // what was read already
+	gone    []string           // digests that the registry lists, but does not have
+}
+
+// sought is what is looked for in one place.
+type sought struct {
+	from          place
+	predicateType string // signPredicate for a signature
+}
+
+// other reports whether annotations say that something is of another type: it need
+// not be read.
+func (w sought) other(annotations map[string]string, key string) bool {
+	said := annotations[key]
+	return said != "" && said != w.predicateType
+}
+
+// missing notes what a clean-up removed from under the list that names it.
+func (s *store) missing(digest v1.Hash) {
+	if one := digest.String(); !slices.Contains(s.gone, one) {
+		s.gone = append(s.gone, one)
+		s.log.Warn("the registry lists it beside the image, but does not have it any more; it is passed over", "image", s.digest, "digest", one)
+	}
+}
+
+// whatIsGone completes a refusal: it is empty when nothing is missing.
+func (s *store) whatIsGone() string {
+	if len(s.gone) == 0 {
+		return ""
+	}
+	shown := s.gone[:min(len(s.gone), maxShown)]
+	return fmt.Sprintf("; the registry lists %d beside it that it does not have any more, as after a clean-up of untagged versions: %s", len(s.gone), strings.Join(shown, ", "))
 }
 
 // openStore also makes sure that the image itself is there: a signature of an
 // image that is missing is worth nothing. Without keys the credentials are those of
 // `docker login`.
-func openStore(ctx context.Context, image record.Image, keys authn.Keychain, insecure []string) (*store, error) {
+func openStore(ctx context.Context, image record.Image, keys authn.Keychain, insecure []string, log *slog.Logger) (*store, error) {
 	digest, err := name.NewDigest(image.String())
 	if err != nil {
 		return nil, record.BadInput("sign/options", "parsing image %q: %w", image, err)
@@ -76,7 +111,7 @@ func openStore(ctx context.Context, image record.Image, keys authn.Keychain, ins
 	if keys == nil {
 		keys = authn.DefaultKeychain
 	}
-	s := &store{digest: digest, keys: keys, have: map[place][]entry{}}
+	s := &store{digest: digest, keys: keys, log: log, have: map[sought][]entry{}}
 	s.wire = registry.NewTransport(registry.TransportOptions{Insecure: insecure, MaxAnswer: maxAnswer, MaxBlob: maxEntry})
 	s.options = []ociremote.Option{ociremote.WithRemoteOptions(s.registry(ctx)...)}
 	// GET, because the checksum of the answer is compared with the digest.
@@ -100,46 +135,46 @@ func (s *store) registry(ctx context.Context) []remote.Option {
 	}
 }
 
-// read gives all entries of one place. They are read into memory, so that what is
-// checked cannot change under the check and a network error is never taken for a
-// bad signature.
-func (s *store) read(ctx context.Context, from place) ([]entry, error) {
-	if entries, have := s.have[from]; have {
+// read gives the entries of one place, without those that say that they are of another
+// type. They are read into memory, so that what is checked cannot change under the check
+// and a network error is never taken for a bad signature.
+func (s *store) read(ctx context.Context, wanted sought) ([]entry, error) {
+	if entries, have := s.have[wanted]; have {
 		return entries, nil
 	}
-	entries, err := s.fetch(ctx, from)
+	entries, err := s.fetch(ctx, wanted)
 	switch {
 	case errors.Is(err, errTooMany):
-		return nil, record.Refused("sign/too-many", "reading the %s of %q: %w; remove those that nobody needs", from, s.digest, err)
+		return nil, record.Refused("sign/too-many", "reading the %s of %q: %w; remove those that nobody needs", wanted.from, s.digest, err)
 	case err != nil:
-		return nil, registryError(err, "reading the %s of %q", from, s.digest)
+		return nil, registryError(err, "reading the %s of %q", wanted.from, s.digest)
 	}
-	s.have[from] = entries
+	s.have[wanted] = entries
 	return entries, nil
 }
 
 var errTooMany = fmt.Errorf("there are more than %d", maxSignatures)
 
-func (s *store) fetch(ctx context.Context, from place) ([]entry, error) {
-	switch from {
-	case referrers:
-		return s.bundles(ctx)
-	case attestationTag:
-		tag, err := ociremote.AttestationTag(s.digest, s.options...)
-		if err != nil {
-			return nil, err
-		}
-		return s.legacy(ctx, tag, true)
-	default:
-		tag, err := ociremote.SignatureTag(s.digest, s.options...)
-		if err != nil {
-			return nil, err
-		}
-		return s.legacy(ctx, tag, false)
+func (s *store) fetch(ctx context.Context, wanted sought) ([]entry, error) {
+	if wanted.from == referrers {
+		return s.bundles(ctx, wanted)
 	}
+	tag, err := s.tag(wanted.from)
+	if err != nil {
+		return nil, err
+	}
+	return s.legacy(ctx, tag, wanted)
 }
 
-func (s *store) legacy(ctx context.Context, tag name.Tag, attestations bool) ([]entry, error) {
+// tag is where the legacy format keeps all signatures, or all attestations.
+func (s *store) tag(of place) (name.Tag, error) {
+	if of == attestationTag {
+		return ociremote.AttestationTag(s.digest, s.options...)
+	}
+	return ociremote.SignatureTag(s.digest, s.options...)
+}
+
+func (s *store) legacy(ctx context.Context, tag name.Tag, wanted sought) ([]entry, error) {
 	list, err := ociremote.Signatures(tag, s.options...)
 	if err != nil {
 		return nil, err
@@ -157,11 +192,21 @@ func (s *store) legacy(ctx context.Context, tag name.Tag, attestations bool) ([]
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
-		one, err := readLegacy(r, attestations, &left)
-		if err != nil {
-			return nil, err
+		annotations, err := r.Annotations()
+		if err == nil && wanted.other(annotations, layerType) {
+			continue
 		}
-		all = append(all, one)
+		one, err := readLegacy(r, wanted.from == attestationTag, &left)
+		switch {
+		case notFound(err):
+			if digest, unknown := r.Digest(); unknown == nil {
+				s.missing(digest)
+			}
+		case err != nil:
+			return nil, err
+		default:
+			all = append(all, one)
+		}
 	}
 	return all, nil
 }
@@ -209,7 +254,7 @@ func unanswered(err error) error {
 	return nil
 }
 
-func (s *store) bundles(ctx context.Context) ([]entry, error) {
+func (s *store) bundles(ctx context.Context, wanted sought) ([]entry, error) {
 	index, err := ociremote.Referrers(s.digest, "", s.options...)
 	if err != nil {
 		return nil, err
@@ -220,6 +265,9 @@ func (s *store) bundles(ctx context.Context) ([]entry, error) {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
+		if wanted.other(m.Annotations, bundleType) {
+			continue
+		}
 		if len(all) == maxSignatures {
 			return nil, errTooMany
 		}
@@ -227,11 +275,13 @@ func (s *store) bundles(ctx context.Context) ([]entry, error) {
 			all = append(all, entry{format: record.SignatureBundle, problem: fmt.Errorf("its manifest has %d bytes", m.Size)})
 			continue
 		}
-		e, isBundle, err := s.referrer(ctx, m.Digest, &left)
-		if err != nil {
+		e, fits, err := s.referrer(ctx, m.Digest, wanted, &left)
+		switch {
+		case notFound(err):
+			s.missing(m.Digest)
+		case err != nil:
 			return nil, err
-		}
-		if isBundle {
+		case fits:
 			all = append(all, e)
 		}
 	}
@@ -240,7 +290,7 @@ func (s *store) bundles(ctx context.Context) ([]entry, error) {
 
 // referrer reads a manifest that refers to the image. What kind it is of is told by
 // its layer: not all registries list the type of an artifact as it was written.
-func (s *store) referrer(ctx context.Context, digest v1.Hash, left *int64) (e entry, isBundle bool, err error) {
+func (s *store) referrer(ctx context.Context, digest v1.Hash, wanted sought, left *int64) (e entry, isWanted bool, err error) {
 	image, err := remote.Image(s.digest.Digest(digest.String()), s.registry(ctx)...)
 	if err != nil {
 		return e, false, err
@@ -248,6 +298,9 @@ func (s *store) referrer(ctx context.Context, digest v1.Hash, left *int64) (e en
 	manifest, err := image.Manifest()
 	if err != nil || len(manifest.Layers) != 1 || !strings.HasPrefix(string(manifest.Layers[0].MediaType), bundleLayer) {
 		return e, false, err
+	}
+	if wanted.other(manifest.Annotations, bundleType) {
+		return e, false, nil
 	}
 	if err := fits(manifest.Layers[0].Size, left); err != nil {
 		return entry{format: record.SignatureBundle, problem: err}, true, nil
@@ -269,35 +322,75 @@ func (s *store) referrer(ctx context.Context, digest v1.Hash, left *int64) (e en
 	return entry{format: record.SignatureBundle, bundle: whole, problem: whole.UnmarshalJSON(text)}, true, nil
 }
 
-// add stores one more object beside those that are there.
-func (s *store) add(d draft, made *protobundle.Bundle, chain []*x509.Certificate) error {
-	if err := s.write(d, made, chain); err != nil {
-		return registryError(err, "storing the %s of %q", d.what(), s.digest)
+// add stores objects beside those that are there. Each tag is written once with all
+// that belongs to it: where tags are immutable there is no second time.
+func (s *store) add(ctx context.Context, all []signed) error {
+	var beside []oci.Signature
+	for _, one := range all {
+		if one.legacy != nil {
+			beside = append(beside, one.legacy)
+		}
+	}
+	if len(beside) > 0 {
+		if err := s.extend(ctx, all[0].draft, beside); err != nil {
+			return err
+		}
+	}
+	for _, one := range all {
+		if one.legacy != nil {
+			continue
+		}
+		if err := ociremote.WriteAttestationNewBundleFormat(s.digest, one.bundle, one.predicateType, s.options...); err != nil {
+			return s.notStored(err, one.what(), false)
+		}
 	}
 	return nil
 }
 
-func (s *store) write(d draft, made *protobundle.Bundle, chain []*x509.Certificate) error {
-	if d.format == record.SignatureBundle {
-		text, err := protojson.Marshal(made)
-		if err != nil {
-			return err
-		}
-		return ociremote.WriteAttestationNewBundleFormat(s.digest, text, d.predicateType, s.options...)
+// extend writes the tag of the legacy format anew, with more in it.
+func (s *store) extend(ctx context.Context, like draft, more []oci.Signature) error {
+	from := attestationTag
+	if like.signature() {
+		from = signatureTag
 	}
-	legacy, err := toLegacy(made, d.text, chain)
+	tag, err := s.tag(from)
 	if err != nil {
-		return err
+		return s.notStored(err, string(from), true)
 	}
-	attach, write := mutate.AttachAttestationToEntity, ociremote.WriteAttestations
-	if d.signature() {
-		attach, write = mutate.AttachSignatureToEntity, ociremote.WriteSignatures
+	list, err := ociremote.Signatures(tag, s.options...)
+	if err == nil {
+		list, err = mutate.AppendSignatures(list, false, more...)
 	}
-	entity, err := attach(ociremote.SignedUnknown(s.digest, s.options...), legacy)
+	if err == nil {
+		err = remote.Write(tag, list, s.registry(ctx)...)
+	}
 	if err != nil {
-		return err
+		return s.notStored(err, fmt.Sprintf("%s (%s)", from, record.SignatureLegacy), true)
 	}
-	return write(s.digest.Repository, entity, s.options...)
+	return nil
+}
+
+// notStored says why something is not stored, and what helps.
+func (s *store) notStored(err error, what string, legacy bool) error {
+	if !immutable(err) {
+		return registryError(err, "storing the %s of %q", what, s.digest)
+	}
+	way := "except the tags sha256-* from the rule that makes the repository's tags immutable"
+	if legacy {
+		way += ", or store bundles only (`--sign-format bundle`)"
+	}
+	return record.BadInput("sign/tag-immutable", "storing the %s of %q: the registry does not let its tag be written again: %w; %s", what, s.digest, bounded{err}, way)
+}
+
+// immutable reports whether a registry keeps a tag as it is: ECR says TAG_INVALID, Harbor
+// PRECONDITION, others say it in words.
+func immutable(err error) bool {
+	if registry.HasCode(err, "TAG_INVALID", "PRECONDITION") {
+		return true
+	}
+	var answer *transport.Error
+	return errors.As(err, &answer) && answer.StatusCode >= http.StatusBadRequest && answer.StatusCode < http.StatusInternalServerError &&
+		strings.Contains(strings.ToLower(answer.Error()), "immutable")
 }
 
 func notFound(err error) bool {
@@ -319,20 +412,6 @@ func registryError(err error, format string, args ...any) error {
 	}
 	return record.Unavailable("sign/registry-unavailable",
 		"%s: %w; check the address and that the registry is reachable from here", doing, bounded{err})
-}
-
-// limitedBody fails, rather than ends, when a body is too long.
-type limitedBody struct {
-	io.ReadCloser
-	left int64
-}
-
-func (l *limitedBody) Read(p []byte) (int, error) {
-	n, err := l.ReadCloser.Read(p)
-	if l.left -= int64(n); l.left < 0 {
-		return 0, fmt.Errorf("the registry's answer is longer than %d bytes", maxAnswer)
-	}
-	return n, err
 }
 
 // bounded shows at most maxText characters of a foreign message, on one line.

@@ -119,7 +119,7 @@ func Verify(ctx context.Context, o VerifyOptions) (record.Verified, error) {
 	if err != nil {
 		return record.Verified{}, err
 	}
-	store, err := openStore(ctx, o.Image, o.Keychain, o.Insecure)
+	store, err := openStore(ctx, o.Image, o.Keychain, o.Insecure, log)
 	if err != nil {
 		return record.Verified{}, err
 	}
@@ -154,13 +154,15 @@ func (o VerifyOptions) trusted(ctx context.Context) (*trust, error) {
 }
 
 // signature looks for a good signature and gives who signed. The legacy format
-// comes first: it takes fewer requests.
+// comes first: it takes fewer requests. A place that cannot be read does not matter when
+// the other one has what is needed.
 func (t *trust) signature(ctx context.Context, store *store, image record.Image) (string, error) {
 	var tried []failed
+	var unread error
 	for _, from := range []place{signatureTag, referrers} {
-		entries, err := store.read(ctx, from)
-		if err != nil {
-			return "", err
+		entries, err := store.read(ctx, sought{from, signPredicate})
+		if err != nil && unread == nil {
+			unread = err
 		}
 		for _, e := range entries {
 			said, err := t.check(e, t.who)
@@ -175,7 +177,10 @@ func (t *trust) signature(ctx context.Context, store *store, image record.Image)
 			tried = append(tried, failed{e, said, err})
 		}
 	}
-	return "", t.refuse(image, tried)
+	if unread != nil {
+		return "", unread
+	}
+	return "", t.refuse(image, tried, store.whatIsGone())
 }
 
 // isAttestation tells that the entry does not claim to be a signature.
