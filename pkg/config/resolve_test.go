@@ -69,6 +69,8 @@ func TestBadInputNamesKeyValueAndWhatIsAllowed(t *testing.T) {
 		"a negative rollback time": {file: "rollback-timeout: -1s", want: `key rollback-timeout: invalid value "-1s": allowed are 0 and durations`},
 		"a negative number":        {file: "history-max: -1", want: `key history-max: invalid value "-1": allowed are whole numbers from 0`},
 		"a kind without a name":    {file: "allow-delete: [Deployment/web, ALL, Secret]", want: `key allow-delete: invalid value "Secret": allowed are KIND/NAME, such as PersistentVolumeClaim/data, and all`},
+		"no digest":                {file: "to-digest: v1.2", want: `key to-digest: invalid value "v1.2": allowed are sha256: and 64 lower-case hexadecimal digits`},
+		"a URL for a registry":     {file: "insecure-registry: http://localhost:5000", want: `key insecure-registry: invalid value "http://localhost:5000": allowed are HOST and HOST:PORT`},
 		"two targets":              {file: "to: 3\nto-digest: sha256:aa", want: "--to and --to-digest both name what to go back to"},
 		"unparsable boolean":       {env: "STAGECREW_SCAN_FIXED_ONLY=jein", want: `invalid value "jein"`},
 		"a list for one value":     {file: "release: [a, b]", want: "key release: invalid value \"a b\": one value is allowed"},

@@ -94,7 +94,7 @@ type Version struct {
 
 // Registry is how registries may be asked.
 type Registry struct {
-	InsecureRegistries []string `name:"insecure-registry" value:"HOST" help:"HOST or HOST:PORT of a registry that may be asked without encryption, repeatable; credentials go there in clear text"`
+	InsecureRegistries []string `name:"insecure-registry" value:"HOST" pattern:"^[^/\\s]*$" want:"HOST and HOST:PORT, without a scheme or path" help:"HOST or HOST:PORT of a registry that may be asked without encryption, repeatable; credentials go there in clear text"`
 }
 
 // Requests is how patiently registries are asked.
@@ -230,7 +230,7 @@ type Trial struct {
 // Target is what a rollback goes back to.
 type Target struct {
 	To             int    `name:"to" value:"REVISION" help:"REVISION to roll back to; default the last verified-good one before the live one"`
-	ToDigest       string `name:"to-digest" value:"DIGEST" help:"image DIGEST to roll back to, sha256:…"`
+	ToDigest       string `name:"to-digest" value:"DIGEST" pattern:"^(sha256:[0-9a-f]{64})?$" want:"sha256: and 64 lower-case hexadecimal digits" help:"image DIGEST to roll back to, sha256:…"`
 	ForceBadUnsafe bool   `name:"force-bad-unsafe" file:"-" help:"go back to a revision although it failed its checks"`
 	Reason         string `name:"reason" help:"why, for the record"`
 }
