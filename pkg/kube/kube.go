@@ -15,6 +15,7 @@ import (
 	"time"
 
 	utilruntime "k8s.io/apimachinery/pkg/util/runtime"
+	"k8s.io/apimachinery/pkg/util/validation"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/rest"
@@ -109,6 +110,9 @@ func Connect(o Options) (*Cluster, error) {
 	namespace, _, err := flags.ToRawKubeConfigLoader().Namespace()
 	if err != nil {
 		return nil, record.BadInput("kube/kubeconfig", "reading the namespace of the kubeconfig: %w", err)
+	}
+	if wrong := validation.IsDNS1123Label(namespace); len(wrong) > 0 {
+		return nil, record.BadInput("kube/namespace", "the namespace %q, of --namespace or of the kube context, is no name of one: %s", namespace, strings.Join(wrong, "; "))
 	}
 	client, err := kubernetes.NewForConfig(config)
 	if err != nil {

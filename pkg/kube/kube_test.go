@@ -62,6 +62,7 @@ func TestConnect_BadKubeconfigsSayWhatIsWrong(t *testing.T) {
 		"its content in place of the file": {Options{Kubeconfig: "apiVersion: v1\nusers: [{user: {token: SECRET}}]"}, "give the path of the file, not its content"},
 		"not a config":                     {Options{Kubeconfig: broken}, "reading the kubeconfig"},
 		"no such context":                  {Options{Kubeconfig: path, Context: "staging"}, `has no context "staging"; there are: ["prod" "test"]`},
+		"a namespace that cannot be":       {Options{Kubeconfig: path, Namespace: "Portal prod"}, `the namespace "Portal prod"`},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := Connect(c.options)

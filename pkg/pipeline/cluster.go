@@ -37,7 +37,7 @@ func (s *slice) readSite() (site, error) {
 	namespace, err := kube.Namespace(place)
 	// Images of others are looked at without the credentials for this one.
 	images := registry.Access{Insecure: s.settings.InsecureRegistries}
-	return site{
+	at := site{
 		host: s.host, cluster: place, namespace: namespace, gate: s.gate,
 		release: release.Options{
 			Name:            c.Release,
@@ -68,7 +68,8 @@ func (s *slice) readSite() (site, error) {
 			SmokeServices: s.settings.SmokeServices, ImageValuesPath: c.ImageValuesPath,
 			RequireDigests: s.settings.RequireDigests, AllowDelete: s.settings.AllowDelete, Log: s.host.Log,
 		},
-	}, err
+	}
+	return at, errors.Join(err, at.release.Check())
 }
 
 // chartMissing is an error where a stage renders a chart and none is given.

@@ -52,6 +52,18 @@ func TestRun_ALookAtAReleaseThatIsNotThere(t *testing.T) {
 	}
 }
 
+// All that is wrong with the release is told at once, before anything is asked.
+func TestRun_WhereNoReleaseCanBe(t *testing.T) {
+	at := apiServer(t, nil)
+	at.Release, at.Namespace = "Web_", "Portal prod"
+	var w witness
+	err := Run(t.Context(), Commands()["status"], config.Settings{Cluster: at, Secrets: config.Secrets{VerdictKey: []byte("short")}}, w.host())
+	require.Equal(t, record.KindInput, record.KindOf(err))
+	for _, code := range []string{"[kube/namespace]", "[release/name]", "[release/verdict-key]"} {
+		require.ErrorContains(t, err, code)
+	}
+}
+
 func smokeFile(t *testing.T) string {
 	t.Helper()
 	file := filepath.Join(t.TempDir(), "smoke.yaml")

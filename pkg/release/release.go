@@ -5,6 +5,7 @@ package release
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -84,13 +85,22 @@ type Release struct {
 	learnedSecrets learnedSecrets
 }
 
-// Open makes the connection to Helm's records. It sends no request.
-func Open(o Options) (*Release, error) {
+// Check is everything that is wrong with the options by themselves.
+func (o Options) Check() error {
+	var name, key error
 	if err := chartutil.ValidateReleaseName(o.Name); err != nil {
-		return nil, record.BadInput("release/name", "release name %q: %w", o.Name, err)
+		name = record.BadInput("release/name", "release name %q: %w", o.Name, err)
 	}
 	if len(o.VerdictKey) > 0 && len(o.VerdictKey) < minKey {
-		return nil, record.BadInput("release/verdict-key", "STAGECREW_VERDICT_KEY is shorter than %d bytes; `openssl rand -hex 32` makes a good one", minKey)
+		key = record.BadInput("release/verdict-key", "STAGECREW_VERDICT_KEY is shorter than %d bytes; `openssl rand -hex 32` makes a good one", minKey)
+	}
+	return errors.Join(name, key)
+}
+
+// Open makes the connection to Helm's records. It sends no request.
+func Open(o Options) (*Release, error) {
+	if err := o.Check(); err != nil {
+		return nil, err
 	}
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
