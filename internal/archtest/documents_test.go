@@ -32,3 +32,15 @@ func TestTheRunbookHasEveryExitCodeOfTheReadmeAndNamesOnlyErrorCodesThatThereAre
 		require.Contains(t, runbook, "("+file+")")
 	}
 }
+
+func TestTheArchitectureNamesEveryRoomAndNoFileThatIsNotThere(t *testing.T) {
+	content, err := os.ReadFile("../../docs/architecture.md")
+	require.NoError(t, err)
+	for _, room := range rooms(t) {
+		require.Contains(t, string(content), "\n| `pkg/"+room+"` |")
+	}
+	for _, m := range regexp.MustCompile("`((?:pkg|cmd|internal|docs|test)/[a-z0-9/_.-]*)`").FindAllStringSubmatch(string(content), -1) {
+		_, err := os.Stat("../../" + m[1])
+		require.NoError(t, err)
+	}
+}
