@@ -98,7 +98,7 @@ func readPage(response *http.Response) (page map[string]json.RawMessage, manifes
 func pageAfter(request *http.Request, response *http.Response) (*http.Request, error) {
 	link := nextPage.FindStringSubmatch(strings.Join(response.Header.Values("Link"), ", "))
 	if link == nil {
-		return nil, nil //nolint:nilnil // there is no further page, and nothing is wrong
+		return nil, nil
 	}
 	address, err := url.Parse(link[1])
 	if err != nil {
