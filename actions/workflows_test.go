@@ -13,7 +13,7 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// workflow is the part of a workflow that the house rules are about.
+// workflow is the part of a workflow that the rules below are about.
 type workflow struct {
 	Permissions *yaml.Node
 	Concurrency *concurrency

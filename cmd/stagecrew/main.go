@@ -1,5 +1,6 @@
 // Command stagecrew builds, scans, signs, deploys and, if need be, rolls back a
-// release on Kubernetes. See the package cli for its commands and exit codes.
+// release on Kubernetes. See the package cli for how a command runs and its exit codes, and the
+// package pipeline for what it does.
 package main
 
 import (

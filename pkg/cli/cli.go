@@ -1,6 +1,6 @@
-// Package cli is the command line: the commands, their wiring to the
-// stages, the record they leave and their exit codes. It is the only package
-// that writes outputs, annotations and files.
+// Package cli is the command line: the commands, what they print and hide, the record
+// they leave and their exit codes. What a command does is its slice of the package
+// pipeline; this one decides where results go: outputs, annotations, summary, files.
 package cli
 
 import (

@@ -2,7 +2,7 @@ package record
 
 // Verified is an image whose signature was checked: what deploy wants instead of
 // an [Image]. Its fields are private; values come from [NewVerified], which only
-// pkg/sign calls (a test of the house rules proves it).
+// pkg/sign calls (internal/archtest proves it).
 type Verified struct {
 	image    Image
 	identity string

@@ -1,5 +1,5 @@
 // Package e2e runs the built stagecrew binary against a real cluster and registry.
-// `make e2e` prepares them; see test/env.
+// `make e2e-main` prepares them; see test/env.
 package e2e
 
 import (
