@@ -134,12 +134,19 @@ func within(version, tag string) bool {
 
 func compareVersions(a, b string) int { return semver.Compare("v"+a, "v"+b) }
 
+// attachedTag is where registries and cosign keep what belongs to the image with the digest:
+// a tag of an image there takes its signatures away (goharbor/harbor#17332).
+var attachedTag = regexp.MustCompile(`^sha(256|512)-[0-9a-f]{64}`)
+
 func check(tag string) error {
 	if !tagPattern.MatchString(tag) {
 		return record.BadInput("build/tag", "tag %q: want 1 to 128 letters, digits and _.- with a letter, digit or _ first", tag)
 	}
 	if strings.HasPrefix(tag, registry.CacheTag) || tag == registry.BuildCacheTag {
 		return record.BadInput("build/tag", "tag %q: it is one of those that keep layers", tag)
+	}
+	if attachedTag.MatchString(tag) {
+		return record.BadInput("build/tag", "tag %q: it is one of those that keep the signatures of an image", tag)
 	}
 	return nil
 }

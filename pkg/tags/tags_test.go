@@ -48,6 +48,10 @@ func TestTheTagsOfAnImageFollowFromWhatIsKnownAboutIt(t *testing.T) {
 		{"a short commit", Rules{Commit: "0123456"}, "", "want the full id"},
 		{"a tag that cannot be one", Rules{Further: []string{"a b"}}, "", `tag "a b"`},
 		{"a tag of the cache", Rules{Further: []string{"stagecrew-cache-1"}}, "", "keep layers"},
+		// goharbor/harbor#17332
+		{"a tag of signatures", Rules{Further: []string{"sha256-" + strings.Repeat("a", 64) + ".sig"}}, "", "keep the signatures"},
+		{"a branch like the list of referrers", Rules{Branch: "sha256-" + strings.Repeat("0", 64)}, "", "keep the signatures"},
+		{"a tag that only begins like one", Rules{Further: []string{"sha256-abc"}}, "sha256-abc", ""},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			moves, err := c.rules.Moves()
