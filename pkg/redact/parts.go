@@ -222,7 +222,7 @@ func (w *walker) walk(secret bool, node any) {
 		for key, child := range node {
 			inner := secret
 			switch {
-			case pair != "" && key == label:
+			case pair != "" && key == label, isKeyName(node, key):
 				continue
 			case pair != "" && key == "value":
 				key = pair
@@ -243,6 +243,21 @@ func (w *walker) walk(secret bool, node any) {
 			w.found = append(w.found, written(node))
 		}
 	}
+}
+
+// isKeyName reports whether a field of Kubernetes names a key and holds none: of a
+// label (topologyKey, an affinity's term), of a taint, or of an entry of a ConfigMap or
+// Secret that a variable is taken from.
+func isKeyName(node map[string]any, field string) bool {
+	switch field {
+	case "topologyKey", "secretKeyRef", "configMapKeyRef":
+		return true
+	case "key":
+		_, operator := node["operator"].(string)
+		_, effect := node["effect"].(string)
+		return operator || effect
+	}
+	return false
 }
 
 // pairOf reads the name in a pair as {name: SMTP_PASSWORD, value: X}, and which key

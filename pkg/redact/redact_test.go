@@ -250,6 +250,21 @@ func TestValues_HoweverTheyAreWritten(t *testing.T) {
 	require.Empty(t, Assignment("a[0].name=LOG_LEVEL,a[0].value=debug-all"))
 }
 
+// All of them stand in charts/backstage, whose diffs were unreadable: what they name
+// is the key of nearly every line.
+func TestValues_TheNameOfAKeyIsNone(t *testing.T) {
+	for name, document := range map[string]map[string]any{
+		"an entry of a Secret":    {"env": []any{map[string]any{"name": "A", "valueFrom": map[string]any{"secretKeyRef": map[string]any{"name": "a", "key": "POSTGRES_PASSWORD"}}}}},
+		"an entry of a ConfigMap": {"env": []any{map[string]any{"name": "A", "valueFrom": map[string]any{"configMapKeyRef": map[string]any{"name": "a", "key": "POSTGRES_HOST"}}}}},
+		"a label of nodes":        {"antiAffinity": map[string]any{"topologyKey": "kubernetes.io/hostname"}},
+		"a label in a term":       {"matchExpressions": []any{map[string]any{"key": "team.example.com/owner", "operator": "Exists"}}},
+		"a taint":                 {"tolerations": []any{map[string]any{"key": "team.example.com/dedicated", "effect": "NoSchedule"}}},
+	} {
+		require.Empty(t, Values(document), name)
+	}
+	require.Equal(t, []string{"S3cret-One"}, Values(map[string]any{"tls": map[string]any{"name": "a", "key": "S3cret-One"}}))
+}
+
 func TestIsOpen_NeedsAValueThatLooksLikeIt(t *testing.T) {
 	for name, value := range map[string]string{
 		"DB_USER": "portal_app", "host": "db-0.Example.com:5432", "db": "portal-prod", "auth-mode": "scram-sha-256", "app.name": "My portal", "hostname": "fe80::1",
