@@ -2,10 +2,11 @@ package apierror
 
 import (
 	"regexp"
-	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
-// MaxMessage bounds what is kept of a message, in characters.
+// MaxMessage bounds what is kept of a message, in bytes.
 const MaxMessage = 1000
 
 var (
@@ -19,22 +20,16 @@ var (
 
 // Message is what an error says, bounded and without whole objects.
 func Message(err error) string {
-	text := wholeObject.ReplaceAllString(err.Error(), "Invalid value: (the object, withheld)")
-	text = counted.ReplaceAllString(text, "")
-	return Bounded(strings.ToValidUTF8(strings.TrimSpace(text), "?"))
+	words := wholeObject.ReplaceAllString(err.Error(), "Invalid value: (the object, withheld)")
+	return Bounded(counted.ReplaceAllString(words, ""))
 }
 
-// Bounded is a text of at most [MaxMessage] characters.
-func Bounded(text string) string {
-	if runes := []rune(text); len(runes) > MaxMessage {
-		return string(runes[:MaxMessage]) + "…"
-	}
-	return text
-}
+// Bounded is one line of at most [MaxMessage] bytes.
+func Bounded(words string) string { return text.Line(words, MaxMessage) }
 
 // WithoutValues is a message for a debug log: the API server repeats values that it
 // does not like, and Helm its whole answer about a Secret.
-func WithoutValues(text string) string {
-	text = wholeObject.ReplaceAllString(text, "Invalid value: (withheld)")
-	return Bounded(anyValue.ReplaceAllString(text, "Invalid value: (withheld)"))
+func WithoutValues(words string) string {
+	words = wholeObject.ReplaceAllString(words, "Invalid value: (withheld)")
+	return Bounded(anyValue.ReplaceAllString(words, "Invalid value: (withheld)"))
 }

@@ -13,6 +13,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/report"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 const (
@@ -90,7 +91,7 @@ func (s *session) complete(rec record.Record, err error) int {
 		s.keepPanics(rec),
 	)
 	if problem != nil {
-		fmt.Fprintf(s.console.out, "stagecrew %s: %s\n", s.console.name, oneLine(problem.Error()))
+		fmt.Fprintf(s.console.out, "stagecrew %s: %s\n", s.console.name, text.Visible(problem.Error()))
 		if code == exitOK {
 			return exitUnknown
 		}

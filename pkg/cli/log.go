@@ -11,6 +11,7 @@ import (
 	"unicode"
 
 	"github.com/stagecrew/stagecrew/pkg/gha"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // lineHandler writes log records as one line each, for people:
@@ -63,7 +64,7 @@ func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	if r.Level >= slog.LevelWarn {
 		line.WriteString(strings.ToLower(r.Level.String()) + ": ")
 	}
-	line.WriteString(oneLine(h.hide(r.Message)) + h.attrs)
+	line.WriteString(text.Visible(h.hide(r.Message)) + h.attrs)
 	r.Attrs(func(a slog.Attr) bool {
 		line.WriteString(h.attr(a))
 		return true
@@ -95,7 +96,7 @@ func (h *lineHandler) attr(a slog.Attr) string {
 	if value == "" || strings.ContainsAny(value, " \t\r\n\"") {
 		value = strconv.Quote(value)
 	}
-	return " " + a.Key + "=" + oneLine(value)
+	return " " + a.Key + "=" + text.Visible(value)
 }
 
 // legible is a writer of lines without what steers a terminal.
@@ -113,23 +114,4 @@ func (l legible) Write(p []byte) (int, error) {
 		return 0, err
 	}
 	return len(p), nil
-}
-
-// oneLine makes visible what is not: control characters, what steers a terminal,
-// and what changes how the text around it looks.
-func oneLine(s string) string {
-	hidden := func(r rune) bool { return !strconv.IsPrint(r) }
-	s = strings.ToValidUTF8(s, "?")
-	if !strings.ContainsFunc(s, hidden) {
-		return s
-	}
-	var b strings.Builder
-	for _, r := range s {
-		if hidden(r) {
-			b.WriteString(strings.Trim(strconv.QuoteRune(r), "'"))
-			continue
-		}
-		b.WriteRune(r)
-	}
-	return b.String()
 }

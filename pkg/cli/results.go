@@ -11,6 +11,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/report"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // results prints on stdout what a command was asked for.
@@ -67,7 +68,7 @@ func (r *results) table(history []record.Revision) error {
 		if one.Origin > 0 {
 			original = strconv.Itoa(one.Origin)
 		}
-		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", one.Number, oneLine(string(one.Status)), oneLine(verdict), original, when.UTC().Format(time.RFC3339), oneLine(one.Image))
+		fmt.Fprintf(w, "%d\t%s\t%s\t%s\t%s\t%s\n", one.Number, text.Visible(string(one.Status)), text.Visible(verdict), original, when.UTC().Format(time.RFC3339), text.Visible(one.Image))
 	}
 	return w.Flush()
 }

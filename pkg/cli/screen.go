@@ -13,6 +13,7 @@ import (
 	"golang.org/x/term"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // screen is where the log goes. On a terminal a table of the pods stands below
@@ -57,14 +58,14 @@ func (s *screen) show(sight record.Progress) {
 }
 
 // line draws one line in place of the table; it does nothing without a terminal.
-func (s *screen) line(text string) {
+func (s *screen) line(words string) {
 	if s.width == 0 {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.erase()
-	s.table = oneLine(s.hide(text)) + "\n"
+	s.table = text.Visible(s.hide(words)) + "\n"
 	s.draw()
 }
 
@@ -115,7 +116,7 @@ func podTable(sight record.Progress, width int) string {
 		if p.New {
 			fresh = "yes"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", p.Name, fresh, p.Ready, p.Status, p.Restarts, time.Duration(p.Seconds)*time.Second, oneLine(p.Message))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", p.Name, fresh, p.Ready, p.Status, p.Restarts, time.Duration(p.Seconds)*time.Second, text.Visible(p.Message))
 	}
 	_ = w.Flush()
 	lines := strings.SplitAfter(b.String(), "\n")

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	utilnet "k8s.io/apimachinery/pkg/util/net"
+
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 const (
@@ -82,7 +84,7 @@ func (i insisting) RoundTrip(request *http.Request) (*http.Response, error) {
 			_, _ = io.CopyN(io.Discard, response.Body, maxRefused)
 			_ = response.Body.Close()
 		}
-		if sleep(ctx, pause) != nil {
+		if retry.Sleep(ctx, pause) != nil {
 			return nil, context.Cause(ctx)
 		}
 		request, pause = request.Clone(ctx), min(2*pause, longestPause)
@@ -163,15 +165,4 @@ func outOfOrder(response *http.Response) bool {
 		return response.Header.Get("Retry-After") == ""
 	}
 	return false
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

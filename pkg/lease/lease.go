@@ -21,6 +21,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 // Options say which release is locked.
@@ -132,7 +133,7 @@ func (l *Lease) acquire(ctx context.Context, holder string) (*coordinationv1.Lea
 			if !lease.Spec.RenewTime.Equal(seen.Spec.RenewTime) {
 				return nil, l.locked(lease)
 			}
-			if err := sleep(ctx, l.timing.look); err != nil {
+			if err := retry.Sleep(ctx, l.timing.look); err != nil {
 				return nil, l.locked(lease)
 			}
 			continue
@@ -193,15 +194,4 @@ func (l *Lease) unlock(ctx context.Context) error {
 	}
 	l.held = nil
 	return err
-}
-
-func sleep(ctx context.Context, d time.Duration) error {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return ctx.Err()
-	case <-timer.C:
-		return nil
-	}
 }

@@ -9,12 +9,13 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 // renew keeps the lease alive until ctx ends, or somebody else has taken it: that
 // is the error.
 func (l *Lease) renew(ctx context.Context) error {
-	for sleep(ctx, l.timing.renew) == nil {
+	for retry.Sleep(ctx, l.timing.renew) == nil {
 		err := l.renewOnce(ctx)
 		switch {
 		case ctx.Err() != nil:

@@ -4,9 +4,9 @@ import (
 	"fmt"
 	"runtime/debug"
 	"slices"
-	"strconv"
-	"strings"
 	"sync"
+
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // Panicked is a panic that [Guard] has made an error: a bug of this program or of
@@ -59,20 +59,12 @@ func Guard(work func() error) (err error) {
 
 // NewPanicked makes an error of what recover gave, with the stack of the panic.
 func NewPanicked(recovered any) *Panicked {
-	value := strconv.QuoteToGraphic(strings.ToValidUTF8(fmt.Sprint(recovered), "?"))
 	stack := debug.Stack()
-	p := Panicked{Value: clipped(value[1:len(value)-1], maxPanicValue), Stack: clipped(string(stack), maxPanicStack)}
+	p := Panicked{Value: text.Cut(text.Visible(fmt.Sprint(recovered)), maxPanicValue), Stack: text.Cut(string(stack), maxPanicStack)}
 	panics.Lock()
 	defer panics.Unlock()
 	if len(panics.kept) < maxPanics {
 		panics.kept = append(panics.kept, p)
 	}
 	return &p
-}
-
-func clipped(text string, limit int) string {
-	if len(text) <= limit {
-		return text
-	}
-	return strings.ToValidUTF8(text[:limit], "") + "…"
 }

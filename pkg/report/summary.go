@@ -7,10 +7,11 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 const (
-	// maxText bounds one piece of somebody else's text in the summary, in runes.
+	// maxText bounds one piece of somebody else's text in the summary, in bytes.
 	maxText = 500
 	// maxRows bounds each table.
 	maxRows = 50
@@ -177,16 +178,13 @@ func more(b *strings.Builder, rows int) {
 
 // escape makes foreign text plain in Markdown: on one line, without markup,
 // HTML, table borders, links or mentions.
-func escape(text string) string {
-	text = strings.ToValidUTF8(text, "?")
+func escape(words string) string {
+	words = strings.ToValidUTF8(words, "?")
 	for _, link := range links {
-		text = link.ReplaceAllString(text, "${1}\u200b${2}")
-	}
-	if runes := []rune(text); len(runes) > maxText {
-		text = string(runes[:maxText]) + "…"
+		words = link.ReplaceAllString(words, "${1}\u200b${2}")
 	}
 	var b strings.Builder
-	for _, r := range text {
+	for _, r := range text.Cut(words, maxText) {
 		switch {
 		case r == '\n' || r == '\r' || r == '\t':
 			b.WriteByte(' ')

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // session is one scan on its way.
@@ -126,7 +127,7 @@ func guarded(work func() error) (err error) {
 	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
 	defer func() {
 		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %s", clean(fmt.Sprint(r), 300))
+			err = fmt.Errorf("panic: %s", text.Line(fmt.Sprint(r), 300))
 		}
 	}()
 	return work()

@@ -14,6 +14,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // inventory is what was found in one image, in Trivy's words, after VEX and ignores.
@@ -66,7 +67,7 @@ func (s session) result(img *watchedImage, report types.Report, updated time.Tim
 		}
 		for _, m := range r.ModifiedFindings {
 			if f, ok := convert(report, r, m.Finding); ok {
-				all.Suppressed = append(all.Suppressed, Suppressed{Finding: f, Status: string(m.Status), Reason: clean(m.Statement, long), Source: clean(m.Source, long)})
+				all.Suppressed = append(all.Suppressed, Suppressed{Finding: f, Status: string(m.Status), Reason: text.Line(m.Statement, long), Source: text.Line(m.Source, long)})
 			}
 		}
 	}
@@ -158,14 +159,14 @@ func vulnerable(report types.Report, r types.Result, v types.DetectedVulnerabili
 		purl = v.PkgIdentifier.PURL.String()
 	}
 	return record.Finding{
-		ID:           clean(v.VulnerabilityID, short),
+		ID:           text.Line(v.VulnerabilityID, short),
 		Severity:     severity(v.Severity), //nolint:staticcheck // Trivy's own choice among the vendors, as its table shows it
-		Package:      clean(v.PkgName, short),
-		PURL:         clean(purl, long),
-		Version:      clean(v.InstalledVersion, short),
-		FixedVersion: clean(v.FixedVersion, short),
-		Target:       clean(where, long),
-		Title:        clean(v.Title, long),
+		Package:      text.Line(v.PkgName, short),
+		PURL:         text.Line(purl, long),
+		Version:      text.Line(v.InstalledVersion, short),
+		FixedVersion: text.Line(v.FixedVersion, short),
+		Target:       text.Line(where, long),
+		Title:        text.Line(v.Title, long),
 	}
 }
 
@@ -175,7 +176,7 @@ func located(r types.Result, id, level string, line int, title string) record.Fi
 	if line > 0 {
 		where = fmt.Sprintf("%s:%d", r.Target, line)
 	}
-	return record.Finding{ID: clean(id, short), Severity: severity(level), Target: clean(where, long), Title: clean(title, long)}
+	return record.Finding{ID: text.Line(id, short), Severity: severity(level), Target: text.Line(where, long), Title: text.Line(title, long)}
 }
 
 func severity(name string) record.Severity {

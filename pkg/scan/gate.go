@@ -11,6 +11,8 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 const (
@@ -89,8 +91,8 @@ func (g *gate) begin(head []byte) error {
 	}
 	g.kind, g.name, g.size = head[156], g.next, g.nextSize
 	if g.name == "" {
-		g.name = text(head[:100])
-		if prefix := text(head[345:500]); prefix != "" && bytes.HasPrefix(head[257:], []byte("ustar\x00")) {
+		g.name = untilZero(head[:100])
+		if prefix := untilZero(head[345:500]); prefix != "" && bytes.HasPrefix(head[257:], []byte("ustar\x00")) {
 			g.name = prefix + "/" + g.name
 		}
 	}
@@ -103,7 +105,7 @@ func (g *gate) begin(head []byte) error {
 	}
 	switch {
 	case g.kind == 'S':
-		return fmt.Errorf("file %q has holes, which images do not need", clean(g.name, short))
+		return fmt.Errorf("file %q has holes, which images do not need", text.Line(g.name, short))
 	case strings.IndexByte("123456", g.kind) >= 0:
 		g.size = 0 // links, devices and folders have no content
 	case records && g.size > maxNames:
@@ -131,7 +133,7 @@ func (g *gate) document() error {
 		return fmt.Errorf("one of its layers has more than %d package lists and documents", maxDocuments)
 	}
 	if g.size > maxDocument {
-		return fmt.Errorf("file %q has %d bytes, the limit for such a file is %d", clean(g.name, short), g.size, maxDocument)
+		return fmt.Errorf("file %q has %d bytes, the limit for such a file is %d", text.Line(g.name, short), g.size, maxDocument)
 	}
 	return nil
 }
@@ -140,7 +142,7 @@ func (g *gate) document() error {
 func (g *gate) end() error {
 	switch g.kind {
 	case 'L':
-		g.next = text(g.kept)
+		g.next = untilZero(g.kept)
 	case 'x', 'g':
 		return g.records()
 	case '0', 0:
@@ -185,14 +187,14 @@ func (g *gate) archive() error {
 	whole := uint64(0)
 	for _, file := range egg.File {
 		if whole += file.UncompressedSize64; whole > maxDocument || file.UncompressedSize64 > maxDocument {
-			return fmt.Errorf("archive %q holds more than %d bytes", clean(g.name, short), maxDocument)
+			return fmt.Errorf("archive %q holds more than %d bytes", text.Line(g.name, short), maxDocument)
 		}
 	}
 	return nil
 }
 
-// text ends at its first zero.
-func text(field []byte) string {
+// untilZero ends at its first zero.
+func untilZero(field []byte) string {
 	before, _, _ := bytes.Cut(field, []byte{0})
 	return string(before)
 }
@@ -209,7 +211,7 @@ func number(field []byte) int64 {
 		}
 		return n
 	}
-	n, err := strconv.ParseInt(strings.Trim(text(field), " "), 8, 64)
+	n, err := strconv.ParseInt(strings.Trim(untilZero(field), " "), 8, 64)
 	if err != nil {
 		return 0
 	}

@@ -17,6 +17,7 @@ import (
 	"sigs.k8s.io/yaml"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // maxIgnores is how large an ignore file may be.
@@ -118,7 +119,7 @@ func (e ignoreEntry) parse(kind types.FindingType) (rule, error) {
 		match.PURLs = append(match.PURLs, parsed)
 	}
 	return rule{
-		Ignore:  Ignore{ID: e.ID, PURLs: e.PURLs, Paths: e.Paths, Reason: clean(e.Statement, long), Expires: expires},
+		Ignore:  Ignore{ID: e.ID, PURLs: e.PURLs, Paths: e.Paths, Reason: text.Line(e.Statement, long), Expires: expires},
 		kind:    kind,
 		matcher: trivyresult.IgnoreFindings{match},
 	}, errors.Join(problems...)

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // Local is a [v1.Image] or a [v1.ImageIndex] of go-containerregistry.
@@ -130,9 +131,5 @@ func unusable(image string, err error) error {
 	return record.Unavailable("scan/image-unusable", "reading image %q: %w", image, foreign(err))
 }
 
-// foreignError is an error with words of a registry or library, made fit for a log.
-type foreignError struct{ error }
-
-func foreign(err error) error        { return foreignError{err} }
-func (e foreignError) Error() string { return clean(e.error.Error(), 400) }
-func (e foreignError) Unwrap() error { return e.error }
+// foreign shows an error of a library, which may hold text of the image.
+func foreign(err error) error { return text.Error(err, 400) }

@@ -8,6 +8,8 @@ import (
 	"regexp"
 	"slices"
 	"sync"
+
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // maxMissed bounds what is listed of an image.
@@ -28,9 +30,9 @@ func (m *missed) see(r slog.Record) {
 	if m == nil || !unread.MatchString(r.Message) {
 		return
 	}
-	text := r.Message
+	line := r.Message
 	r.Attrs(func(a slog.Attr) bool {
-		text += " " + a.Key + "=" + a.Value.String()
+		line += " " + a.Key + "=" + a.Value.String()
 		return true
 	})
 	m.mu.Lock()
@@ -39,7 +41,7 @@ func (m *missed) see(r slog.Record) {
 		m.all = map[string]bool{}
 	}
 	if len(m.all) < maxMissed {
-		m.all[clean(text, long)] = true
+		m.all[text.Line(line, long)] = true
 	}
 }
 

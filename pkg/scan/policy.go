@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -76,19 +75,4 @@ func count(n int, noun string) string {
 		noun += "s"
 	}
 	return fmt.Sprintf("%d %s", n, noun)
-}
-
-// clean makes foreign text fit for one line of a log: no control characters, and
-// at most limit characters.
-func clean(text string, limit int) string {
-	printable := strings.Map(func(r rune) rune {
-		if !unicode.IsPrint(r) {
-			return ' '
-		}
-		return r
-	}, text[:min(len(text), 8*limit)])
-	if runes := []rune(printable); len(runes) > limit {
-		return string(runes[:limit-1]) + "…"
-	}
-	return printable
 }

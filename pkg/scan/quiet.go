@@ -12,6 +12,8 @@ import (
 	"github.com/aquasecurity/trivy-db/pkg/vulnsrc/bucket"
 	fanal "github.com/aquasecurity/trivy/pkg/fanal/types"
 	"github.com/aquasecurity/trivy/pkg/types"
+
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // Importing Trivy replaces the process's default loggers by one that only collects
@@ -63,7 +65,7 @@ func (b bridge) Handle(ctx context.Context, r slog.Record) error {
 		attrs = append(attrs, legible(a))
 		return true
 	})
-	b.log.LogAttrs(ctx, level(r.Level), clean(r.Message, 300), attrs...)
+	b.log.LogAttrs(ctx, level(r.Level), text.Line(r.Message, 300), attrs...)
 	return nil
 }
 
@@ -78,7 +80,7 @@ func (b bridge) WithAttrs(attrs []slog.Attr) slog.Handler {
 func (b bridge) WithGroup(name string) slog.Handler { return bridge{b.log.WithGroup(name), b.missed} }
 
 func legible(a slog.Attr) slog.Attr {
-	return slog.String(a.Key, clean(a.Value.String(), 300))
+	return slog.String(a.Key, text.Line(a.Value.String(), 300))
 }
 
 // warn says what of an image was not compared, and what a comparison is worth.

@@ -13,6 +13,7 @@ import (
 	"github.com/sirupsen/logrus"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // maxVEX is how large a VEX document may be.
@@ -36,7 +37,7 @@ func checkVEX(files []string) error {
 		switch {
 		case err != nil:
 		case keys.Format != "":
-			err = fmt.Errorf("%s documents are about an SBOM, not about an image", clean(keys.Format, short))
+			err = fmt.Errorf("%s documents are about an SBOM, not about an image", text.Line(keys.Format, short))
 		case keys.Context == "" && keys.Vulnerabilities == nil:
 			err = fmt.Errorf("it is neither OpenVEX (with @context) nor CSAF (with vulnerabilities)")
 		}

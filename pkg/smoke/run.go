@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // parallel is how many checks are on their way to one target at a time.
@@ -104,7 +105,7 @@ func (t Target) hide(text string) string {
 // broke is the result of a check during which this program panicked: it says
 // nothing about the application.
 func (r runner) broke(c Check, err error) record.Check {
-	why := record.Unavailable("smoke/panicked", "%s", limited(err.Error(), maxDetail/2)).Error()
+	why := record.Unavailable("smoke/panicked", "%s", text.Cut(err.Error(), maxDetail/2)).Error()
 	return record.Check{Name: c.Name, Target: r.target.Name, Kind: r.target.Kind, Result: record.CheckInconclusive, Detail: why}
 }
 
