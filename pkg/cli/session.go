@@ -89,7 +89,7 @@ func (s *session) host(environ []string) pipeline.Host {
 
 // withCredentials adds the secrets that come from the environment only.
 func withCredentials(settings config.Settings, environ []string) config.Settings {
-	settings.Secrets.Read(lookup(environ))
+	settings.Read(lookup(environ))
 	return settings
 }
 

@@ -73,7 +73,7 @@ func smokeFile(t *testing.T) string {
 
 func TestProber_AsksServicesAndThePublicURLInOrder(t *testing.T) {
 	var asked []string
-	at := apiServer(t, func(w http.ResponseWriter, r *http.Request) { asked = append(asked, r.URL.Path) })
+	at := apiServer(t, func(_ http.ResponseWriter, r *http.Request) { asked = append(asked, r.URL.Path) })
 	public := httptest.NewServer(http.NotFoundHandler())
 	defer public.Close()
 	cluster, err := kube.Connect(kube.Options{Kubeconfig: at.Kubeconfig})

@@ -122,7 +122,7 @@ func TestRecordBuild_WhereEachLayerCameFrom(t *testing.T) {
 	require.Equal(t, "d", r.Image.Digest)
 	var origins []string
 	for _, l := range r.Built.Layers {
-		origins = append(origins, string(l.Origin))
+		origins = append(origins, l.Origin)
 	}
 	require.Equal(t, []string{"reused", "mounted", "sent", "present"}, origins)
 	require.Equal(t, []record.Phase{{Name: "build: pack"}, {Name: "build: push", Bytes: 7}}, r.Phases)
