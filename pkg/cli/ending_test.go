@@ -82,7 +82,9 @@ func TestAPanicOfACommandLeavesRecordOutputsAndSummary(t *testing.T) {
 	require.Contains(t, rec.Error, "assignment to entry in nil map [cli/panicked]")
 	require.Contains(t, rec.Advice, "stagecrew recover")
 	require.NotEmpty(t, rec.Panics)
-	require.Contains(t, rec.Panics[len(rec.Panics)-1].Stack, "ending_test.go")
+	if len(rec.Panics) < 10 { // the first ten of a process are kept; a test may run more often
+		require.Contains(t, rec.Panics[len(rec.Panics)-1].Stack, "ending_test.go")
+	}
 	outputs, err := os.ReadFile(file("out"))
 	require.NoError(t, err)
 	require.Contains(t, string(outputs), "unknown")
