@@ -132,8 +132,9 @@ type Scan struct {
 	ScanFallbacks      []string        `name:"scan-database-fallback" value:"REFERENCE" help:"further database REFERENCE, for when those before cannot be reached, repeatable"`
 	ScanOffline        bool            `name:"scan-offline" help:"use the database that is in the cache"`
 	ScanTimeout        time.Duration   `name:"scan-timeout" default:"30m" help:"how long the whole scan may take"`
-	ScanRequireAll     bool            `name:"scan-require-all" help:"refuse to judge an image of which packages could not be compared"`
-	ScanIgnoreFile     string          `name:"scan-ignore-file" value:"FILE" help:"YAML FILE of findings to ignore, each with a statement and expired_at"`
+	ScanRequireAll     bool            `name:"scan-require-all" help:"refuse to judge an image of which any comparison could not be made, also for the version of an advisory, or where that is allowed"`
+	ScanIncomplete     []string        `name:"scan-allow-incomplete" value:"PATH" help:"PATH in the image, a pattern with **, of a package that may be unreadable or of a version that cannot be compared, repeatable"`
+	ScanIgnoreFile     string          `name:"scan-ignore-file" value:"FILE" help:"FILE of findings to ignore: YAML, each with a statement and expired_at, or text in the form of .trivyignore"`
 	ScanVEX            []string        `name:"scan-vex" value:"FILE" help:"FILE of VEX statements (OpenVEX or CSAF), repeatable"`
 	ScanSecrets        bool            `name:"scan-secrets" help:"look for credentials in the image, too"`
 	ScanMisconfig      bool            `name:"scan-misconfigurations" help:"check the configuration of the image, too"`

@@ -58,6 +58,7 @@ func (s *slice) scanOptions() (scan.Options, error) {
 		Insecure:          s.settings.InsecureRegistries,
 		Timeout:           c.ScanTimeout,
 		RequireAll:        c.ScanRequireAll,
+		AllowIncomplete:   c.ScanIncomplete,
 		Database:          c.ScanDatabase,
 		DatabaseFallbacks: c.ScanFallbacks,
 		CacheDir:          cache,

@@ -44,6 +44,11 @@ type ScanReport struct {
 	// NotCompared tells of packages and advisories whose version the scanner does not
 	// understand; what they would have found is not in Findings.
 	NotCompared []string `json:"notCompared,omitempty"`
+	// NotRead are files of the image, such as a package.json, that the scanner could not
+	// read; what is installed there is not in Findings.
+	NotRead []string `json:"notRead,omitempty"`
+	// VEXUnmatched are VEX statements that fit no finding; their texts are for people.
+	VEXUnmatched []string `json:"vexUnmatched,omitempty"`
 	// DatabaseUpdated is when the vulnerability database was made.
 	DatabaseUpdated time.Time `json:"databaseUpdated"`
 	// Suppressed are findings that an ignore entry or a VEX statement took out; their

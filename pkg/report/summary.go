@@ -119,7 +119,7 @@ func scan(b *strings.Builder, s *record.ScanReport) {
 	for _, entries := range []struct {
 		what  string
 		texts []string
-	}{{"was not compared", s.NotCompared}, {"does not count", s.Suppressed}, {"ignore entry has expired", s.Expired}, {"ignore entry fits nothing", s.Unmatched}} {
+	}{{"was not compared", s.NotCompared}, {"could not be read", s.NotRead}, {"VEX statement fits nothing", s.VEXUnmatched}, {"does not count", s.Suppressed}, {"ignore entry has expired", s.Expired}, {"ignore entry fits nothing", s.Unmatched}} {
 		for _, text := range entries.texts[:min(len(entries.texts), maxRows)] {
 			fmt.Fprintf(b, "- %s: %s\n", entries.what, escape(text))
 			notes++

@@ -99,8 +99,11 @@ func (s session) resolve(ctx context.Context, ref name.Reference) (v1.Image, v1.
 // a newer one, so that a registry's bad minute does not stop a release. A registry
 // that answers with a clear no is believed.
 func (s session) withoutRegistry(ctx context.Context, ref name.Reference, store store, problem error) (database, error) {
+	if mend := input(problem); mend != nil {
+		return database{}, mend
+	}
 	refused := &transport.Error{}
-	if errors.As(problem, &refused) && refused.StatusCode == http.StatusNotFound {
+	if notThere(problem) {
 		return database{}, record.Unavailable("scan/database-missing", "finding vulnerability database %q: %w; check --scan-database", ref, foreign(problem))
 	}
 	no := errors.As(problem, &refused) && refused.StatusCode < http.StatusInternalServerError && refused.StatusCode != http.StatusTooManyRequests

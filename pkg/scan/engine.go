@@ -37,6 +37,9 @@ func run(ctx context.Context, o Options) (Result, error) {
 	if s.ignores, err = readIgnores(o.IgnoreFile, s.started); err != nil {
 		return Result{}, err
 	}
+	for _, remark := range s.ignores.remarks {
+		s.log.Warn("ignore file "+o.IgnoreFile, "remark", remark)
+	}
 	if err := checkVEX(o.VEX); err != nil {
 		return Result{}, err
 	}
@@ -93,7 +96,7 @@ func (s session) remote(ctx context.Context) []remote.Option {
 	return []remote.Option{
 		remote.WithContext(ctx),
 		remote.WithTransport(s.client),
-		remote.WithAuthFromKeychain(s.options.keychain()),
+		remote.WithAuthFromKeychain(explained{s.options.keychain()}),
 		remote.WithUserAgent("stagecrew"),
 	}
 }

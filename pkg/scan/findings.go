@@ -33,17 +33,15 @@ func (s session) result(img *watchedImage, report types.Report, updated time.Tim
 	for _, r := range report.Results {
 		packages += len(r.Packages)
 	}
+	files := notRead(img, report)
+	if err := s.complete(img, files); err != nil {
+		return Result{}, err
+	}
 	if packages == 0 {
 		return Result{}, record.Unavailable("scan/nothing-to-scan", "scanning image %q: no package was recognised in it, so nothing could be compared; check that it is the right image and that its package lists (such as /var/lib/dpkg or package.json files) are in it", img.name)
 	}
 	if s.options.Misconfigurations && !slices.ContainsFunc(report.Results, func(r types.Result) bool { return r.Class == types.ClassConfig }) {
 		return Result{}, record.Unavailable("scan/engine-failed", "scanning image %q: its configuration could not be checked for misconfigurations", img.name)
-	}
-	if n := len(img.missed); n > 0 {
-		s.log.Warn("versions that the scanner does not understand were not compared", "image", img.name, "comparisons", n, "first", img.missed[0])
-		if s.options.RequireAll {
-			return Result{}, record.Unavailable("scan/not-compared", "scanning image %q: %s could not be made, the first: %s; without --scan-require-all such packages are counted, not refused", img.name, count(n, "comparison"), img.missed[0])
-		}
 	}
 	image, err := record.ParseImage(img.name)
 	if err != nil {
@@ -52,7 +50,7 @@ func (s session) result(img *watchedImage, report types.Report, updated time.Tim
 	tidy(&report)
 	unmatched := s.ignores.apply(report.Results)
 	all := Result{
-		Report:    record.ScanReport{Image: image, Packages: packages, DatabaseUpdated: updated, NotCompared: img.missed},
+		Report:    record.ScanReport{Image: image, Packages: packages, DatabaseUpdated: updated, NotCompared: img.missed, NotRead: files, VEXUnmatched: img.unfitting},
 		Platform:  img.platform,
 		Expired:   s.ignores.expired,
 		Unmatched: unmatched,

@@ -3,6 +3,7 @@
 package scan
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +15,7 @@ import (
 	"github.com/aquasecurity/trivy/pkg/purl"
 	trivyresult "github.com/aquasecurity/trivy/pkg/result"
 	"github.com/aquasecurity/trivy/pkg/types"
+	"github.com/bmatcuk/doublestar/v4"
 	"sigs.k8s.io/yaml"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -28,6 +30,8 @@ type ignoreFile struct {
 	Vulnerabilities   []ignoreEntry `json:"vulnerabilities"`
 	Misconfigurations []ignoreEntry `json:"misconfigurations"`
 	Secrets           []ignoreEntry `json:"secrets"`
+	// Licenses are Trivy's, too. No license is judged here.
+	Licenses []ignoreEntry `json:"licenses"`
 }
 
 type ignoreEntry struct {
@@ -41,7 +45,7 @@ type ignoreEntry struct {
 // rule is an entry in force.
 type rule struct {
 	Ignore
-	kind    types.FindingType
+	kind    types.FindingType          // "" for any
 	matcher trivyresult.IgnoreFindings // one, by which Trivy compares
 }
 
@@ -50,6 +54,8 @@ type ignores struct {
 	source  string
 	rules   []rule
 	expired []Ignore
+	// remarks are what the user should know of entries that are in order.
+	remarks []string
 }
 
 // readIgnores reads an ignore file and reports all that is wrong with it; "" is none.
@@ -62,19 +68,33 @@ func readIgnores(path string, now time.Time) (*ignores, error) {
 	if err != nil {
 		return nil, record.BadInput("scan/bad-ignores", "reading ignore file: %w", err)
 	}
-	var file ignoreFile
-	if err := yaml.UnmarshalStrict(content, &file); err != nil {
-		return nil, record.BadInput("scan/bad-ignores", "parsing ignore file %q: %w", path, err)
+	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
+	read := all.readYAML
+	if plainIgnores(content) {
+		read = all.readText
 	}
-	problems := []error{
-		all.add(types.FindingTypeVulnerability, file.Vulnerabilities, now),
-		all.add(types.FindingTypeMisconfiguration, file.Misconfigurations, now),
-		all.add(types.FindingTypeSecret, file.Secrets, now),
-	}
-	if err := errors.Join(problems...); err != nil {
+	if err := read(content, now); err != nil {
 		return nil, record.BadInput("scan/bad-ignores", "ignore file %q: %w", path, oneLine(err))
 	}
 	return all, nil
+}
+
+func (i *ignores) readYAML(content []byte, now time.Time) error {
+	if err := knownKeys(content); err != nil {
+		return err
+	}
+	var file ignoreFile
+	if err := yaml.UnmarshalStrict(content, &file); err != nil {
+		return fmt.Errorf("parsing it: %w", err)
+	}
+	if n := len(file.Licenses); n > 0 {
+		i.remarks = append(i.remarks, fmt.Sprintf("licenses are not judged here, so %d of its entries have no effect", n))
+	}
+	return errors.Join(
+		i.add(types.FindingTypeVulnerability, file.Vulnerabilities, now),
+		i.add(types.FindingTypeMisconfiguration, file.Misconfigurations, now),
+		i.add(types.FindingTypeSecret, file.Secrets, now),
+	)
 }
 
 func (i *ignores) add(kind types.FindingType, entries []ignoreEntry, now time.Time) error {
@@ -85,13 +105,18 @@ func (i *ignores) add(kind types.FindingType, entries []ignoreEntry, now time.Ti
 			problems = append(problems, fmt.Errorf("%s entry %d (%q): %w", kind, n+1, entry.ID, err))
 			continue
 		}
-		if !now.Before(parsed.Expires) {
-			i.expired = append(i.expired, parsed.Ignore)
-			continue
-		}
-		i.rules = append(i.rules, parsed)
+		i.enter(parsed, now)
 	}
 	return errors.Join(problems...)
+}
+
+// enter takes an entry that is in order.
+func (i *ignores) enter(entry rule, now time.Time) {
+	if !entry.Expires.IsZero() && !now.Before(entry.Expires) {
+		i.expired = append(i.expired, entry.Ignore)
+		return
+	}
+	i.rules = append(i.rules, entry)
 }
 
 func (e ignoreEntry) parse(kind types.FindingType) (rule, error) {
@@ -108,6 +133,11 @@ func (e ignoreEntry) parse(kind types.FindingType) (rule, error) {
 	}
 	if len(e.PURLs) > 0 && kind != types.FindingTypeVulnerability {
 		problems = append(problems, errors.New("purls are for vulnerabilities only"))
+	}
+	for _, pattern := range e.Paths {
+		if !doublestar.ValidatePattern(pattern) {
+			problems = append(problems, fmt.Errorf("path %q is no pattern such as app/**/package.json", pattern))
+		}
 	}
 	match := trivyresult.IgnoreFinding{ID: e.ID, Paths: e.Paths}
 	for _, text := range e.PURLs {
@@ -194,7 +224,7 @@ func kept[F types.Finding](i *ignores, used []bool, r *types.Result, all []F, ma
 	for _, f := range all {
 		taken := false
 		for n, m := range i.rules {
-			if m.kind != f.FindingType() || !matches(m, f) {
+			if m.kind != "" && m.kind != f.FindingType() || !matches(m, f) {
 				continue
 			}
 			if used[n] = true; !taken {

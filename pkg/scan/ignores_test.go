@@ -4,8 +4,10 @@ package scan_test
 
 import (
 	"bytes"
+	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
@@ -81,9 +83,15 @@ func TestAnIgnoreFileThatIsNotHonestIsRefused(t *testing.T) {
 		"no date":          {"vulnerabilities: [{id: CVE-1, statement: x, expired_at: never}]", `expired_at "never" is no date`},
 		"no package":       {"vulnerabilities: [{id: CVE-1, statement: x, expired_at: 2100-01-01, purls: [lodash]}]", `purl "lodash"`},
 		"a secret's purl":  {"secrets: [{id: aws, statement: x, expired_at: 2100-01-01, purls: ['pkg:npm/a']}]", "purls are for vulnerabilities only"},
-		"an unknown key":   {"vulnerabilities: [{id: CVE-1, why: x, expired_at: 2100-01-01}]", `unknown field "why"`},
+		"an unknown key":   {"vulnerabilities: [{id: CVE-1, why: x, expired_at: 2100-01-01}]", `vulnerabilities entry 1: unknown field "why"; allowed are id, purls, paths, statement, expired_at`},
 		"all at once":      {"vulnerabilities: [{id: CVE-1}, {statement: x}]", "expired_at is missing: give the date from which it counts again, as 2027-01-31; vulnerability entry 2"},
-		"not YAML":         {"CVE-1 exp:2100-01-01\nCVE-2", "parsing ignore file"},
+		"a misspelt name":  {"vulnerabilites: []\nlicences: []", `unknown field "licences"; allowed are vulnerabilities, misconfigurations, secrets, licenses; unknown field "vulnerabilites"`},
+		"no section":       {"- CVE-1\n", "it has no sections; allowed are vulnerabilities,"},
+		"no entry":         {"secrets: [CVE-1]", "secrets entry 1: it is not a list of fields; allowed are id,"},
+		"no pattern":       {"secrets: [{id: aws, statement: x, expired_at: 2100-01-01, paths: ['[']}]", `path "[" is no pattern`},
+		"not YAML":         {"vulnerabilities:\n\t- id: CVE-1", "parsing it"},
+		"text, no date":    {"# ok\nCVE-1 exp:soon", `line 2: expired_at "soon" is no date`},
+		"text, a word":     {"CVE-1 until:2100-01-01", `line 1: "until:2100-01-01" is not known; allowed behind an ID are exp:2027-01-31 and a comment`},
 		"a file not there": {"", "reading ignore file"},
 	}
 	for name, c := range cases {
@@ -140,5 +148,42 @@ func TestAnEntryForOnePlatformIsNotSuperfluousForTheIndex(t *testing.T) {
 		"ignore entry without a finding, remove it: CVE-2020-28500 until 2100-01-01: nowhere\n",
 	} {
 		require.Contains(t, table.String(), line)
+	}
+}
+
+// TestTheTextFormOfAnIgnoreFileIsTaken: aquasecurity/trivy-action#284, #348; the form
+// is that of aquasecurity/trivy#5070.
+func TestTheTextFormOfAnIgnoreFileIsTaken(t *testing.T) {
+	s := withDatabase(t)
+	image := s.push(t, join(npm("lodash", "4.17.20"), npm("minimist", "1.2.5")))
+	cases := map[string]struct {
+		content, reason    string
+		expired, unmatched int
+		left               []string
+		remark             string
+	}{
+		"a comment above":   {content: "\ufeff# not reachable\nCVE-2021-44906 exp:2100-01-01\n", reason: "not reachable", left: []string{"CVE-2021-23337"}},
+		"a comment behind":  {content: "CVE-2021-44906 exp:2100-01-01 # not reachable\n", reason: "not reachable", left: []string{"CVE-2021-23337"}},
+		"without an end":    {content: "\nCVE-2021-44906\n", reason: "no reason given", left: []string{"CVE-2021-23337"}, remark: "1 of its entries have no end"},
+		"past its end":      {content: "CVE-2021-44906 exp:2020-01-31\n", expired: 1, left: []string{"CVE-2021-44906", "CVE-2021-23337"}},
+		"of nothing":        {content: "CVE-2000-0001 exp:2100-01-01\n", unmatched: 1, left: []string{"CVE-2021-44906", "CVE-2021-23337"}},
+		"comments only":     {content: "# nothing\n", left: []string{"CVE-2021-44906", "CVE-2021-23337"}},
+		"licenses, in YAML": {content: "licenses: [{id: GPL-3.0}]\n", left: []string{"CVE-2021-44906", "CVE-2021-23337"}, remark: "licenses are not judged here"},
+	}
+	for name, c := range cases {
+		t.Run(name, func(t *testing.T) {
+			o, log := s.options(image), &strings.Builder{}
+			o.IgnoreFile, o.Log = file(t, ".trivyignore", c.content), slog.New(slog.NewTextHandler(log, nil))
+			r, err := scan.Run(t.Context(), o)
+			require.NoError(t, err)
+			require.Equal(t, c.left, ids(r.Report.Blocking))
+			require.Len(t, r.Expired, c.expired)
+			require.Len(t, r.Unmatched, c.unmatched)
+			if c.reason != "" {
+				require.Len(t, r.Suppressed, 1)
+				require.Equal(t, c.reason, r.Suppressed[0].Reason)
+			}
+			require.Contains(t, log.String(), c.remark)
+		})
 	}
 }

@@ -114,10 +114,3 @@ func proven(content []byte, digest string) error {
 	}
 	return nil
 }
-
-func unreadable(image name.Digest, err error) error {
-	if errors.Is(err, errAltered) {
-		return unusable(image.String(), err)
-	}
-	return record.Unavailable("scan/image-unreachable", "pulling image %q: %w", image.String(), foreign(err))
-}

@@ -33,6 +33,8 @@ type layerCache struct {
 	salt  string
 	image *watchedImage
 	log   *slog.Logger
+	// missed knows of files that were not read, which is not kept with a layer.
+	missed *missed
 }
 
 func (s session) layersOf(image *watchedImage) *layerCache {
@@ -51,6 +53,7 @@ func (s session) layersOf(image *watchedImage) *layerCache {
 		salt:        hex.EncodeToString(sum.Sum(nil)),
 		image:       image,
 		log:         s.log,
+		missed:      s.missed,
 	}
 }
 
@@ -109,7 +112,7 @@ func (c *layerCache) load(key string) (fanal.BlobInfo, error) {
 
 // PutBlob keeps what was found in a layer that was read without a problem.
 func (c *layerCache) PutBlob(ctx context.Context, key string, found fanal.BlobInfo) error {
-	if c.image.problem.Load() == nil {
+	if c.image.problem.Load() == nil && !c.missed.unreadFiles() {
 		if err := c.save(key, found); err != nil {
 			c.log.Debug("keeping the findings of a layer", "error", err)
 		}

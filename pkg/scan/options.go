@@ -39,8 +39,13 @@ type Options struct {
 	Insecure []string
 	// Timeout bounds the whole scan; 30 minutes when zero.
 	Timeout time.Duration
-	// RequireAll makes a package that could not be compared an error. Otherwise such
-	// packages are counted in the report.
+	// AllowIncomplete are patterns with ** of files in the image, such as
+	// app/node_modules/NAME/package.json: a package there may be unreadable, or of a
+	// version that cannot be compared. Otherwise that is an error (scan/incomplete).
+	AllowIncomplete []string
+	// RequireAll makes every comparison that could not be made an error, those of
+	// AllowIncomplete and those for an advisory's own version, too. Otherwise they are
+	// counted in the report.
 	RequireAll bool
 	// Local, when given, has the bytes of Image, so that nothing is pulled. They are
 	// checked against the digest. See [OpenLayout] and [ReadArchive].
@@ -61,8 +66,9 @@ type Options struct {
 	Threshold record.Severity
 	// FixedOnly lets vulnerabilities pass for which no fixed version exists.
 	FixedOnly bool
-	// IgnoreFile is a YAML file of findings to ignore, in the format of Trivy's
-	// .trivyignore.yaml. Each entry needs a statement (why) and expired_at (a date).
+	// IgnoreFile is a file of findings to ignore, in the format of Trivy's
+	// .trivyignore.yaml, where each entry needs a statement (why) and expired_at (a
+	// date), or of its .trivyignore.
 	IgnoreFile string
 	// VEX are files with statements about what does not affect the image, as OpenVEX
 	// or CSAF documents.

@@ -47,9 +47,10 @@ type Ignore struct {
 	ID string `json:"id"`
 	// PURLs and Paths limit the entry to packages (without a version: to all of
 	// theirs) and files (glob patterns with **); empty means any.
-	PURLs   []string  `json:"purls,omitempty"`
-	Paths   []string  `json:"paths,omitempty"`
-	Reason  string    `json:"reason"`
+	PURLs  []string `json:"purls,omitempty"`
+	Paths  []string `json:"paths,omitempty"`
+	Reason string   `json:"reason"`
+	// Expires is the date from which the entry does not count; zero for never.
 	Expires time.Time `json:"expires"`
 }
 
@@ -91,6 +92,9 @@ func Combine(index record.Image, platforms ...Result) Result {
 	for i, p := range platforms {
 		all.Report.Packages += p.Report.Packages
 		all.Report.NotCompared = append(all.Report.NotCompared, p.Report.NotCompared...)
+		for _, file := range p.Report.NotRead {
+			all.Report.NotRead = append(all.Report.NotRead, p.Platform+": "+file)
+		}
 		if i == 0 || p.Report.DatabaseUpdated.Before(all.Report.DatabaseUpdated) {
 			all.Report.DatabaseUpdated = p.Report.DatabaseUpdated
 		}
@@ -114,6 +118,9 @@ func Combine(index record.Image, platforms ...Result) Result {
 		// What one platform has is not superfluous for the index.
 		all.Unmatched = slices.DeleteFunc(slices.Clone(platforms[0].Unmatched), func(entry Ignore) bool {
 			return slices.ContainsFunc(platforms[1:], func(p Result) bool { return !has(p.Unmatched, entry) })
+		})
+		all.Report.VEXUnmatched = slices.DeleteFunc(slices.Clone(platforms[0].Report.VEXUnmatched), func(text string) bool {
+			return slices.ContainsFunc(platforms[1:], func(p Result) bool { return !slices.Contains(p.Report.VEXUnmatched, text) })
 		})
 	}
 	all.complete()
@@ -154,5 +161,8 @@ func (r *Result) complete() {
 
 // String gives the entry for people.
 func (i Ignore) String() string {
+	if i.Expires.IsZero() {
+		return i.ID + ": " + i.Reason
+	}
 	return fmt.Sprintf("%s until %s: %s", i.ID, i.Expires.Format(time.DateOnly), i.Reason)
 }

@@ -195,21 +195,3 @@ func TestACancelledScanSaysSo(t *testing.T) {
 	_, err := scan.Scan(ctx, s.options(s.push(t, npm("minimist", "1.2.5"))))
 	require.ErrorIs(t, err, context.Canceled)
 }
-
-// TestWhatCannotBeComparedIsCounted: the scanner passes such a package over with a
-// warning (aquasecurity/trivy#6542).
-func TestWhatCannotBeComparedIsCounted(t *testing.T) {
-	s := withDatabase(t)
-	image := s.push(t, join(npm("minimist", "1.2.5 beta"), npm("express", "4.21.0")))
-	o := s.options(image)
-	report, err := scan.Scan(t.Context(), o)
-	require.NoError(t, err)
-	require.Len(t, report.NotCompared, 1)
-	require.Contains(t, report.NotCompared[0], "1.2.5 beta")
-	o.RequireAll = true
-	_, err = scan.Scan(t.Context(), o)
-	requireCode(t, "scan/not-compared", err)
-	report, err = scan.Scan(t.Context(), s.options(s.push(t, npm("express", "4.21.0"))))
-	require.NoError(t, err)
-	require.Empty(t, report.NotCompared, "of another image")
-}

@@ -57,7 +57,10 @@ func (r Result) table(w io.Writer) error {
 		fmt.Fprintf(&lines, "expired ignore entry: %s since %s: %s\n", entry.ID, entry.Expires.Format(time.DateOnly), entry.Reason)
 	}
 	for _, entry := range r.Unmatched {
-		fmt.Fprintf(&lines, "ignore entry without a finding, remove it: %s until %s: %s\n", entry.ID, entry.Expires.Format(time.DateOnly), entry.Reason)
+		fmt.Fprintf(&lines, "ignore entry without a finding, remove it: %s\n", entry)
+	}
+	for _, text := range r.Report.VEXUnmatched {
+		fmt.Fprintf(&lines, "VEX statement without a finding: %s\n", text)
 	}
 	_, err := io.WriteString(w, lines.String())
 	return err
@@ -73,6 +76,9 @@ func summary(report record.ScanReport) string {
 	text := fmt.Sprintf("Scanned %s: %s, %s", report.Image, count(report.Packages, "package"), count(len(report.Findings), "finding"))
 	if n := len(report.NotCompared); n > 0 {
 		text += fmt.Sprintf(" (%s not made)", count(n, "comparison"))
+	}
+	if n := len(report.NotRead); n > 0 {
+		text += fmt.Sprintf(" (%s not read)", count(n, "file"))
 	}
 	if len(parts) > 0 {
 		text += fmt.Sprintf(" (%s), %d blocking", strings.Join(parts, ", "), len(report.Blocking))

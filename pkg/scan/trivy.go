@@ -58,6 +58,7 @@ func (s session) analyze(ctx context.Context) ([]analysis, error) {
 				a.reference, err = s.inspect(ctx, a)
 				return err
 			})
+			img.unread = s.missed.takeFiles()
 			if problem := img.problem.Load(); problem != nil {
 				return unusable(img.name, *problem)
 			}
@@ -77,6 +78,13 @@ func (s session) inspect(ctx context.Context, a analysis) (artifact.Reference, e
 		NoProgress:        true,
 		Offline:           true,
 		FileChecksum:      true, // for SBOMs; the files are small
+	}
+	if s.options.Secrets {
+		rules, err := writeSecretRules()
+		if err != nil {
+			return artifact.Reference{}, fmt.Errorf("writing rules for secrets: %w", err)
+		}
+		option.SecretScannerOption.ConfigPath = rules
 	}
 	if s.options.Misconfigurations {
 		rules, err := rules()
@@ -144,12 +152,16 @@ func (s session) compare(ctx context.Context, base database, found []analysis) (
 				if report, err = s.detect(ctx, a); err != nil {
 					return err
 				}
-				return s.applyVEX(ctx, &report)
+				if err = s.applyVEX(ctx, &report); err != nil {
+					return err
+				}
+				a.image.unfitting, err = s.unfitting(a.image.name, report)
+				return err
 			})
 			if err != nil {
 				return record.Unavailable("scan/engine-failed", "comparing image %q: %w", a.image.name, foreign(err))
 			}
-			a.image.missed = s.missed.take()
+			a.image.missed, a.image.uncompared = attribute(s.missed.take(), report)
 			warn(s.log, base, report)
 			reports = append(reports, report)
 		}

@@ -7,6 +7,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"slices"
 
 	"github.com/aquasecurity/trivy/pkg/types"
 	"github.com/aquasecurity/trivy/pkg/vex"
@@ -61,4 +62,68 @@ func (s session) applyVEX(ctx context.Context, report *types.Report) error {
 	output := logrus.StandardLogger().Out
 	defer logrus.SetOutput(output)
 	return vex.Filter(ctx, report, options)
+}
+
+// vexStatements are what OpenVEX and CSAF documents say of vulnerabilities.
+type vexStatements struct {
+	Statements []struct {
+		Status        string          `json:"status"`
+		Vulnerability json.RawMessage `json:"vulnerability"`
+	} `json:"statements"`
+	Vulnerabilities []struct {
+		CVE string `json:"cve"`
+	} `json:"vulnerabilities"`
+}
+
+// effective gives the vulnerabilities that a document takes out of a report.
+func (v vexStatements) effective() []string {
+	var all []string
+	for _, s := range v.Statements {
+		named := struct{ Name string }{}
+		if json.Unmarshal(s.Vulnerability, &named) != nil {
+			_ = json.Unmarshal(s.Vulnerability, &named.Name) // as in OpenVEX 0.0
+		}
+		if s.Status == string(types.FindingStatusNotAffected) || s.Status == string(types.FindingStatusFixed) {
+			all = append(all, named.Name)
+		}
+	}
+	for _, one := range v.Vulnerabilities {
+		all = append(all, one.CVE)
+	}
+	return all
+}
+
+// unfitting gives the statements of the documents that took nothing out of a report:
+// they may be about another image, or written with another product than Trivy compares.
+func (s session) unfitting(image string, report types.Report) ([]string, error) {
+	fit := map[string]bool{}
+	for _, r := range report.Results {
+		for _, m := range r.ModifiedFindings {
+			if v, ok := m.Finding.(types.DetectedVulnerability); ok {
+				fit[v.VulnerabilityID] = true
+			}
+		}
+	}
+	var all []string
+	for _, file := range s.options.VEX {
+		content, err := readLimited(file, maxVEX)
+		if err != nil {
+			return nil, err
+		}
+		var said vexStatements
+		if err := json.Unmarshal(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")), &said); err != nil {
+			return nil, fmt.Errorf("parsing VEX document %q: %w", file, err)
+		}
+		for _, id := range said.effective() {
+			if !fit[id] {
+				all = append(all, fmt.Sprintf("%s in %s", text.Line(id, short), file))
+			}
+		}
+	}
+	slices.Sort(all)
+	all = slices.Compact(all)
+	if len(all) > 0 {
+		s.log.Warn("VEX statements fit nothing in the image; their products are those of another image, package or version", "image", image, "statements", len(all), "first", all[0])
+	}
+	return all[:min(len(all), maxMissed)], nil
 }

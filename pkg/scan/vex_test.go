@@ -29,6 +29,7 @@ func TestVEXStatementsTakeFindingsOut(t *testing.T) {
 	cases := map[string]struct {
 		documents []string
 		status    string
+		unmatched int
 	}{
 		"OpenVEX, not affected":        {documents: []string{replaced("not_affected")}, status: "not_affected"},
 		"OpenVEX, fixed":               {documents: []string{replaced("fixed")}, status: "fixed"},
@@ -36,7 +37,7 @@ func TestVEXStatementsTakeFindingsOut(t *testing.T) {
 		"OpenVEX, still being studied": {documents: []string{replaced("under_investigation")}},
 		"CSAF":                         {documents: []string{csaf}, status: "not_affected"},
 		"the second of two":            {documents: []string{replaced("affected"), csaf}, status: "not_affected"},
-		"another product":              {documents: []string{strings.ReplaceAll(replaced("fixed"), "4.17.20", "4.17.19")}},
+		"another product":              {documents: []string{strings.ReplaceAll(replaced("fixed"), "4.17.20", "4.17.19")}, unmatched: 1},
 	}
 	before := logrus.StandardLogger().Out
 	for name, c := range cases {
@@ -48,6 +49,7 @@ func TestVEXStatementsTakeFindingsOut(t *testing.T) {
 			r, err := scan.Run(t.Context(), o)
 			require.NoError(t, err)
 			require.Same(t, before, logrus.StandardLogger().Out)
+			require.Equal(t, c.unmatched, len(r.Report.VEXUnmatched), r.Report.VEXUnmatched)
 			if c.status == "" {
 				require.Empty(t, r.Suppressed)
 				require.Equal(t, []string{"CVE-2021-44906", "CVE-2021-23337"}, ids(r.Report.Blocking))

@@ -26,8 +26,12 @@ type watchedImage struct {
 	platform string // "linux/amd64"
 	config   *v1.ConfigFile
 	left     atomic.Int64
-	// missed are the comparisons that could not be made.
-	missed  []string
+	// missed are the comparisons that could not be made, uncompared the files of the
+	// packages of which they were, and unread those that Trivy could not read.
+	missed, uncompared, unread []string
+	// unfitting are VEX statements that took nothing out.
+	unfitting []string
+
 	problem atomic.Pointer[error]
 }
 
