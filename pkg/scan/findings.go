@@ -31,7 +31,11 @@ const short, long = 120, 240
 func (s session) result(img *watchedImage, report types.Report, updated time.Time) (Result, error) {
 	packages := 0
 	for _, r := range report.Results {
-		packages += len(r.Packages)
+		for _, p := range r.Packages {
+			if !withoutVersion(r, p) {
+				packages++
+			}
+		}
 	}
 	files := notRead(img, report)
 	if err := s.complete(img, files); err != nil {

@@ -38,31 +38,35 @@ func plainIgnores(content []byte) bool {
 }
 
 // readText reads the text form: "ID [exp:2027-01-31]" in a line, for findings of all
-// kinds. The comment above an entry is its statement.
+// kinds. The comment above an entry, or above several without a blank line between, is its
+// statement.
 func (i *ignores) readText(content []byte, now time.Time) error {
 	var problems []error
-	statement, endless := "", 0
-	number := 0
+	statement, above, endless, number := "", false, 0, 0
 	for line := range strings.Lines(string(content)) {
 		number++
 		line = strings.TrimSpace(line)
 		comment, isComment := strings.CutPrefix(line, "#")
 		switch {
+		case isComment && above:
+			statement += " " + strings.TrimSpace(comment)
 		case isComment:
 			statement = strings.TrimSpace(comment)
 		case line == "":
 			statement = ""
 		default:
 			entry, err := textEntry(line, statement)
-			if err != nil {
+			switch {
+			case err != nil:
 				problems = append(problems, fmt.Errorf("line %d: %w", number, err))
-				continue
-			}
-			if entry.Expires.IsZero() {
+			case entry.Expires.IsZero():
 				endless++
+				fallthrough
+			default:
+				i.enter(entry, now)
 			}
-			i.enter(entry, now)
 		}
+		above = isComment
 	}
 	if endless > 0 {
 		i.remarks = append(i.remarks, fmt.Sprintf("%d of its entries have no end; write exp:2027-01-31 behind the ID", endless))

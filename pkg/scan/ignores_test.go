@@ -162,7 +162,7 @@ func TestTheTextFormOfAnIgnoreFileIsTaken(t *testing.T) {
 		left               []string
 		remark             string
 	}{
-		"a comment above":   {content: "\ufeff# not reachable\nCVE-2021-44906 exp:2100-01-01\n", reason: "not reachable", left: []string{"CVE-2021-23337"}},
+		"a comment above":   {content: "\ufeff# not\n# reachable\nCVE-2021-44906 exp:2100-01-01\n", reason: "not reachable", left: []string{"CVE-2021-23337"}},
 		"a comment behind":  {content: "CVE-2021-44906 exp:2100-01-01 # not reachable\n", reason: "not reachable", left: []string{"CVE-2021-23337"}},
 		"without an end":    {content: "\nCVE-2021-44906\n", reason: "no reason given", left: []string{"CVE-2021-23337"}, remark: "1 of its entries have no end"},
 		"past its end":      {content: "CVE-2021-44906 exp:2020-01-31\n", expired: 1, left: []string{"CVE-2021-44906", "CVE-2021-23337"}},

@@ -18,12 +18,17 @@ import (
 
 func pathOf(r types.Result, p fanal.Package) string { return cmp.Or(p.FilePath, r.Target) }
 
+// withoutVersion reports whether a package stands for a file that could not be read.
+func withoutVersion(r types.Result, p fanal.Package) bool {
+	return r.Type == fanal.NodePkg && p.Version == ""
+}
+
 // notRead gives the files of the image that could not be read, sorted.
 func notRead(img *watchedImage, report types.Report) []string {
 	files := slices.Clone(img.unread)
 	for _, r := range report.Results {
 		for _, p := range r.Packages {
-			if r.Type == fanal.NodePkg && p.Version == "" {
+			if withoutVersion(r, p) {
 				files = append(files, pathOf(r, p))
 			}
 		}

@@ -16,7 +16,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/scan"
 )
 
-const minimist = "app/node_modules/minimist/package.json"
+const minimistFile = "app/node_modules/minimist/package.json"
 
 // TestAPackageIsComparedThoughItsFileIsOdd: aquasecurity/trivy#4054,
 // anchore/scan-action#153. Node and npm read all of these but the UTF-16.
@@ -38,7 +38,7 @@ func TestAPackageIsComparedThoughItsFileIsOdd(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := withDatabase(t)
-			report, err := scan.Scan(t.Context(), s.options(s.push(t, join(npm("express", "4.21.0"), map[string]string{minimist: content}))))
+			report, err := scan.Scan(t.Context(), s.options(s.push(t, join(npm("express", "4.21.0"), map[string]string{minimistFile: content}))))
 			require.NoError(t, err)
 			require.Equal(t, []string{"CVE-2021-44906"}, ids(report.Blocking))
 			require.Equal(t, "pkg:npm/minimist@1.2.5", report.Blocking[0].PURL)
@@ -53,21 +53,21 @@ func TestAPackageIsComparedThoughItsFileIsOdd(t *testing.T) {
 func TestWhatCannotBeReadIsNeverClean(t *testing.T) {
 	s := withDatabase(t)
 	image := s.push(t, join(npm("express", "4.21.0"), map[string]string{
-		minimist: "{\n", "app/node_modules/@s/x/package.json": `{"name":"x","version":1}`,
+		minimistFile: "{\n", "app/node_modules/@s/x/package.json": `{"name":"x","version":1}`,
 	}))
 	o := s.options(image)
 	for range 2 { // the second time from what is kept about the layer
 		_, err := scan.Scan(t.Context(), o)
 		requireCode(t, "scan/incomplete", err)
-		require.ErrorContains(t, err, "2 files could not be read: app/node_modules/@s/x/package.json, "+minimist+"; ")
+		require.ErrorContains(t, err, "2 files could not be read: app/node_modules/@s/x/package.json, "+minimistFile+"; ")
 	}
-	o.AllowIncomplete = []string{minimist}
+	o.AllowIncomplete = []string{minimistFile}
 	_, err := scan.Scan(t.Context(), o)
 	require.ErrorContains(t, err, "1 file could not be read: app/node_modules/@s/x/package.json; ")
 	o.AllowIncomplete = []string{"app/node_modules/**"}
 	report, err := scan.Scan(t.Context(), o)
 	require.NoError(t, err)
-	require.Equal(t, []string{"app/node_modules/@s/x/package.json", minimist}, report.NotRead)
+	require.Equal(t, []string{"app/node_modules/@s/x/package.json", minimistFile}, report.NotRead)
 	require.Equal(t, 1, report.Packages)
 }
 
@@ -95,7 +95,7 @@ func TestTheLastLayerSaysWhatIsThere(t *testing.T) {
 		}
 		return s.pushImage(t, img)
 	}
-	broken := map[string]string{minimist: "{\n"}
+	broken := map[string]string{minimistFile: "{\n"}
 	_, err := scan.Scan(t.Context(), s.options(build(broken, npm("minimist", "1.2.8"))))
 	requireCode(t, "scan/incomplete", err)
 	report, err := scan.Scan(t.Context(), s.options(build(npm("minimist", "1.2.5"), broken)))
@@ -113,12 +113,12 @@ func TestAVersionThatCannotBeComparedIsNamedWithItsPackage(t *testing.T) {
 	o := s.options(s.push(t, join(npm("minimist", "1.2.5 beta"), npm("express", "4.21.0"))))
 	_, err := scan.Scan(t.Context(), o)
 	requireCode(t, "scan/incomplete", err)
-	require.ErrorContains(t, err, "1 package with a version that cannot be compared: "+minimist)
-	o.AllowIncomplete = []string{minimist}
+	require.ErrorContains(t, err, "1 package with a version that cannot be compared: "+minimistFile)
+	o.AllowIncomplete = []string{minimistFile}
 	report, err := scan.Scan(t.Context(), o)
 	require.NoError(t, err)
 	require.Len(t, report.NotCompared, 1)
-	require.Contains(t, report.NotCompared[0], "package minimist in "+minimist)
+	require.Contains(t, report.NotCompared[0], "package minimist in "+minimistFile)
 	require.Contains(t, report.NotCompared[0], "1.2.5 beta")
 	o.RequireAll = true
 	_, err = scan.Scan(t.Context(), o)

@@ -119,12 +119,6 @@ func TestAnImageThatCannotBeReadIsNeverClean(t *testing.T) {
 		image func(*testing.T, *site) record.Image
 		code  string
 	}{
-		"it is not there": {
-			image: func(_ *testing.T, s *site) record.Image {
-				return record.Image{Repository: s.host + "/team/app", Digest: "sha256:" + strings.Repeat("0", 64)}
-			},
-			code: "scan/image-unreachable",
-		},
 		"its registry is gone": {
 			image: func(*testing.T, *site) record.Image {
 				return record.Image{Repository: gone() + "/team/app", Digest: "sha256:" + strings.Repeat("0", 64)}
