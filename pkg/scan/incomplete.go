@@ -76,9 +76,9 @@ func (o Options) notAllowed(paths []string) []string {
 
 // some names the first few.
 func some(all []string) string {
-	text := strings.Join(all[:min(named, len(all))], ", ")
+	words := strings.Join(all[:min(named, len(all))], ", ")
 	if more := len(all) - named; more > 0 {
-		text += fmt.Sprintf(" and %d more", more)
+		words += fmt.Sprintf(" and %d more", more)
 	}
-	return text
+	return words
 }
