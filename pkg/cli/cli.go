@@ -79,6 +79,9 @@ func (s *session) run(ctx context.Context, settings config.Settings, environ []s
 	meaning := pipeline.Commands()[s.console.name]
 	if resolveErr != nil {
 		invalid := record.BadInput("config/invalid", "%w", resolveErr)
+		if errors.Is(resolveErr, config.ErrFile) {
+			return s.finish(invalid) // what the stages miss may stand in the file
+		}
 		return s.finish(errors.Join(invalid, attempt(func() error { return pipeline.Check(meaning, withCredentials(settings, environ), s.host(environ)) })))
 	}
 	defer guard(ctx, s)()

@@ -137,6 +137,16 @@ func unknown(values map[string][]string, where string, write func(string) string
 	return problems
 }
 
+// ErrFile is what an error of [Resolve] is when the file could not be read: nothing is
+// known of what stands in it.
+var ErrFile = errors.New("the configuration file cannot be read")
+
+// fileError is an ErrFile with words of its own.
+type fileError struct{ error }
+
+func (e fileError) Is(target error) bool { return target == ErrFile }
+func (e fileError) Unwrap() error        { return e.error }
+
 // readFile reads the configuration file that --config names, or stagecrew.yaml
 // if it is there.
 func readFile(flags *pflag.FlagSet, fromEnv map[string][]string) (map[string][]string, string, error) {
@@ -153,11 +163,11 @@ func readFile(flags *pflag.FlagSet, fromEnv map[string][]string) (map[string][]s
 		return nil, path, nil
 	}
 	if err != nil {
-		return nil, path, fmt.Errorf("reading configuration: %w", err)
+		return nil, path, fileError{fmt.Errorf("reading configuration: %w", err)}
 	}
 	values, err := parse(content)
 	if err != nil {
-		return nil, path, fmt.Errorf("reading configuration %s: %w", path, err)
+		return nil, path, fileError{fmt.Errorf("reading configuration %s: %w", path, err)}
 	}
 	return values, path, nil
 }
