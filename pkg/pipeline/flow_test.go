@@ -3,7 +3,9 @@ package pipeline
 import (
 	"context"
 	"errors"
+	"fmt"
 	"slices"
+	"strings"
 	"sync"
 	"testing"
 
@@ -133,8 +135,20 @@ func TestPrepare_TheImageComesFromOutsideWhereNoStageMakesIt(t *testing.T) {
 	s := newSlice(Commands()["scan"], config.Settings{ImageRef: config.ImageRef{Image: "web:latest"}, Scan: config.Scan{ScanCacheDir: "x"}}, w.host())
 	_, err := s.prepare()
 	require.ErrorContains(t, err, "--image: parsing image")
+	_, err = newSlice(Commands()["run"], config.Settings{Built: config.Built{BuiltImage: "web:latest"}}, w.host()).prepare()
+	for _, told := range []string{"--built-image: ", "--release: ", "--chart: "} {
+		require.Equal(t, 1, strings.Count(err.Error(), told), "by each stage that needs it, and told once: %v", err)
+	}
 	asked, err := newSlice(Commands()["run"], config.Settings{Build: config.Build{Repository: "registry.test/app"}}, w.host()).image()
 	require.NoError(t, err)
 	require.False(t, asked.IsBuilt())
 	require.Equal(t, "registry.test/app", asked.Repository)
+}
+
+func TestParts(t *testing.T) {
+	a, b, c := errors.New("a"), errors.New("b"), record.BadInput("x/y", "%w", errors.Join(errors.New("c"), errors.New("d")))
+	both := fmt.Errorf("both: %w, %w", a, b)
+	require.Empty(t, parts(nil))
+	require.Equal(t, []error{a}, parts(a))
+	require.Equal(t, []error{a, b, c, both}, parts(errors.Join(a, errors.Join(b, nil, c), both)))
 }

@@ -74,12 +74,14 @@ func newSlice(c Command, settings config.Settings, host Host) *slice {
 // prepare makes the stages ready to run. Its error has all that is wrong with the
 // settings, each thing once.
 func (s *slice) prepare() ([]task, error) {
-	problems := []error{s.giveImage()}
+	problems := parts(s.giveImage())
 	var tasks []task
 	for _, row := range s.stages {
 		work, err := row.prepare(s)
-		if err != nil && !slices.ContainsFunc(problems, func(known error) bool { return known != nil && known.Error() == err.Error() }) {
-			problems = append(problems, err)
+		for _, problem := range parts(err) {
+			if !slices.ContainsFunc(problems, func(known error) bool { return known.Error() == problem.Error() }) {
+				problems = append(problems, problem)
+			}
 		}
 		if work == nil {
 			continue
@@ -90,6 +92,23 @@ func (s *slice) prepare() ([]task, error) {
 		tasks = append(tasks, task{row, work})
 	}
 	return tasks, errors.Join(problems...)
+}
+
+// parts are the errors that [errors.Join] made one of, at any depth; an error that says
+// more than they do is one by itself.
+func parts(err error) []error {
+	joined, several := err.(interface{ Unwrap() []error }) //nolint:errorlint // what it is, not what it wraps
+	switch {
+	case err == nil:
+		return nil
+	case !several || err.Error() != errors.Join(joined.Unwrap()...).Error():
+		return []error{err}
+	}
+	var all []error
+	for _, part := range joined.Unwrap() {
+		all = append(all, parts(part)...)
+	}
+	return all
 }
 
 func (s *slice) inGroup(name string, do work) work {
