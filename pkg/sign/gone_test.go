@@ -162,3 +162,26 @@ func TestEachTagIsWrittenOnce(t *testing.T) {
 		})
 	}
 }
+
+// TestWhatACleanUpRemovedIsSignedAgain, also where the list of referrers is a tag, and the
+// registry takes no list of what it does not have (dataaxiom/ghcr-cleanup-action#104).
+func TestWhatACleanUpRemovedIsSignedAgain(t *testing.T) {
+	host, _ := serve(t)
+	image, k := push(t, host), newKeys(t)
+	o := SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Format: record.SignatureBundle}
+	_, err := Sign(t.Context(), o)
+	require.NoError(t, err)
+	digest, err := name.NewDigest(image.String())
+	require.NoError(t, err)
+	index, err := remote.Referrers(digest)
+	require.NoError(t, err)
+	listed, err := index.IndexManifest()
+	require.NoError(t, err)
+	require.Len(t, listed.Manifests, 1)
+	require.NoError(t, remote.Delete(digest.Context().Digest(listed.Manifests[0].Digest.String())))
+	done, err := Sign(t.Context(), o)
+	require.NoError(t, err)
+	require.Equal(t, 1, done.Stored)
+	_, err = Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
+	require.NoError(t, err)
+}

@@ -16,6 +16,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	ggcr "github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/sigstore/cosign/v2/pkg/oci"
@@ -336,6 +337,9 @@ func (s *store) add(ctx context.Context, all []signed) error {
 			return err
 		}
 	}
+	if err := s.forgetGone(ctx); err != nil {
+		return s.notStored(err, string(referrers), false)
+	}
 	for _, one := range all {
 		if one.legacy != nil {
 			continue
@@ -344,6 +348,28 @@ func (s *store) add(ctx context.Context, all []signed) error {
 			return s.notStored(err, one.what(), false)
 		}
 	}
+	return nil
+}
+
+// forgetGone takes what is gone off the list of referrers, where that is a tag:
+// registries take no list that names what they do not have.
+func (s *store) forgetGone(ctx context.Context) error {
+	if len(s.gone) == 0 {
+		return nil
+	}
+	tag := s.digest.Context().Tag(strings.Replace(s.digest.DigestStr(), ":", "-", 1))
+	list, err := remote.Index(tag, s.registry(ctx)...)
+	if notFound(err) {
+		return nil
+	}
+	if err != nil {
+		return err
+	}
+	rest := ggcr.RemoveManifests(list, func(d v1.Descriptor) bool { return slices.Contains(s.gone, d.Digest.String()) })
+	if err := remote.Put(tag, rest, s.registry(ctx)...); err != nil {
+		return err
+	}
+	s.gone = nil
 	return nil
 }
 
