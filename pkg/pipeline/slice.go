@@ -97,7 +97,7 @@ func (s *slice) prepare() ([]task, error) {
 // parts are the errors that [errors.Join] made one of, at any depth; an error that says
 // more than they do is one by itself.
 func parts(err error) []error {
-	joined, several := err.(interface{ Unwrap() []error }) //nolint:errorlint // what it is, not what it wraps
+	joined, several := err.(interface{ Unwrap() []error }) // what it is, not what it wraps
 	switch {
 	case err == nil:
 		return nil
