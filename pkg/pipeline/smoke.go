@@ -101,6 +101,10 @@ func answer(checks []record.Check) error {
 	return nil
 }
 
+// podsSpeakFirst is how long the pods have left once a Service or the public URL has
+// failed for certain: a pod that gives the same wrong answer says where the fault is.
+const podsSpeakFirst = 3 * time.Second
+
 // parallelTargets bounds how many pods and Services are asked at a time.
 const parallelTargets = 4
 
@@ -145,8 +149,12 @@ func (p prober) Probe(ctx context.Context, to deploy.Targets) ([]record.Check, e
 	defer cancel(nil)
 	for i := range targets {
 		targets[i].Told = func(c record.Check) {
-			if to.Enough != nil && to.Enough(c) {
+			switch {
+			case to.Enough == nil || !to.Enough(c):
+			case c.Kind == record.TargetPod || len(to.Pods) == 0:
 				cancel(smoke.Enough{Failed: c})
+			default:
+				time.AfterFunc(podsSpeakFirst, func() { cancel(smoke.Enough{Failed: c}) })
 			}
 		}
 	}

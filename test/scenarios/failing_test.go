@@ -18,7 +18,7 @@ var failing = []scenario{
 	{
 		name:   "an image name that cannot be parsed",
 		second: `containers: [{name: sidecar, image: "Busybox:1.36"}]`,
-		exit:   4, code: "rollout/invalid-image-name", words: []string{"sidecar", "InvalidImageName", "Busybox:1.36"}, soon: true,
+		exit:   1, code: "preflight/image-invalid", words: []string{"sidecar", "InvalidImageName", "Busybox:1.36"}, soon: true,
 	},
 	{
 		name:   "an image that must be on the node and is not",
