@@ -23,7 +23,7 @@ var promises = []struct {
 	limit        float64
 }{
 	{"missing image", missingImage, 10},
-	{"invalid image name", `containers: [{name: sidecar, image: "Busybox:1.36"}]`, 5},
+	{"image that must be on the node", `containers: [{name: sidecar, image: "busybox:local", imagePullPolicy: Never}]`, 5},
 	{"missing key of a Secret", `
 container: {env: [{name: PASSWORD, valueFrom: {secretKeyRef: {name: database, key: password}}}]}
 objects: [{apiVersion: v1, kind: Secret, metadata: {name: database}, stringData: {user: app}}]`, 28},
