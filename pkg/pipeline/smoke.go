@@ -103,7 +103,7 @@ func answer(checks []record.Check) error {
 
 // podsSpeakFirst is how long the pods have left once a Service or the public URL has
 // failed for certain: a pod that gives the same wrong answer says where the fault is.
-const podsSpeakFirst = 3 * time.Second
+const podsSpeakFirst = 10 * time.Second
 
 // parallelTargets bounds how many pods and Services are asked at a time.
 const parallelTargets = 4
