@@ -43,7 +43,7 @@ TRIVY_PACKAGES = ./internal/archtest $$(go list -f '{{.ImportPath}} {{join .Deps
 # The race detector needs cgo, and a compilation of everything for it. Trivy is left
 # out of that: it would take as long as all else. So these are the tests of a build
 # without it, too. govet is part of make lint.
-RACE := CGO_ENABLED=1 GOEXPERIMENT= GOGC=400 go test -race -shuffle=on -vet=off
+RACE := CGO_ENABLED=1 GOEXPERIMENT= GOGC=400 go test -race -shuffle=on -vet=off -timeout 30m
 
 test-unit: ## unit, script and chart tests, without a cluster, under the race detector; and with Trivy
 	$(RACE) $(UNIT_PACKAGES)
