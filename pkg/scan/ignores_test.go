@@ -85,7 +85,7 @@ func TestAnIgnoreFileThatIsNotHonestIsRefused(t *testing.T) {
 		"a secret's purl":  {"secrets: [{id: aws, statement: x, expired_at: 2100-01-01, purls: ['pkg:npm/a']}]", "purls are for vulnerabilities only"},
 		"an unknown key":   {"vulnerabilities: [{id: CVE-1, why: x, expired_at: 2100-01-01}]", `vulnerabilities entry 1: unknown field "why"; allowed are id, purls, paths, statement, expired_at`},
 		"all at once":      {"vulnerabilities: [{id: CVE-1}, {statement: x}]", "expired_at is missing: give the date from which it counts again, as 2027-01-31; vulnerability entry 2"},
-		"a misspelt name":  {"vulnerabilites: []\nlicences: []", `unknown field "licences"; allowed are vulnerabilities, misconfigurations, secrets, licenses; unknown field "vulnerabilites"`},
+		"a misspelt name":  {"vulnerabilitys: []\nlicences: []", `unknown field "licences"; allowed are vulnerabilities, misconfigurations, secrets, licenses; unknown field "vulnerabilitys"`},
 		"no section":       {"- CVE-1\n", "it has no sections; allowed are vulnerabilities,"},
 		"no entry":         {"secrets: [CVE-1]", "secrets entry 1: it is not a list of fields; allowed are id,"},
 		"no pattern":       {"secrets: [{id: aws, statement: x, expired_at: 2100-01-01, paths: ['[']}]", `path "[" is no pattern`},

@@ -49,7 +49,7 @@ func TestVEXStatementsTakeFindingsOut(t *testing.T) {
 			r, err := scan.Run(t.Context(), o)
 			require.NoError(t, err)
 			require.Same(t, before, logrus.StandardLogger().Out)
-			require.Equal(t, c.unmatched, len(r.Report.VEXUnmatched), r.Report.VEXUnmatched)
+			require.Len(t, r.Report.VEXUnmatched, c.unmatched)
 			if c.status == "" {
 				require.Empty(t, r.Suppressed)
 				require.Equal(t, []string{"CVE-2021-44906", "CVE-2021-23337"}, ids(r.Report.Blocking))
