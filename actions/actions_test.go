@@ -98,6 +98,9 @@ func TestVariablesAreNamedAsTheCommandLineReadsThem(t *testing.T) {
 				name := match[1]
 				if allowed, other := others[name]; other {
 					require.Contains(t, strings.Fields(allowed), variable)
+					if !strings.HasPrefix(variable, "BIN") {
+						require.Equal(t, variable, match[2], "an empty input must not hide what the job has set")
+					}
 					continue
 				}
 				require.Contains(t, config.Names(), name, "no such setting")

@@ -31,7 +31,7 @@ func run(t *testing.T, temp string, env []string, script string, args ...string)
 func program(t *testing.T) string {
 	t.Helper()
 	path := filepath.Join(t.TempDir(), "my stagecrew")
-	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\necho \"called $* pid $$ record $STAGECREW_RECORD\"\nexit 4\n"), 0o755))
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\necho \"called $* pid $$ record $STAGECREW_RECORD dir $STAGECREW_ACTION_DIR\"\nexit 4\n"), 0o755))
 	return path
 }
 
@@ -70,7 +70,7 @@ func TestTheStepBecomesTheProgram(t *testing.T) {
 	var exit *exec.ExitError
 	require.ErrorAs(t, cmd.Run(), &exit)
 	require.Equal(t, 4, exit.ExitCode(), "the exit code is the program's")
-	require.Equal(t, "called scan pid "+strconv.Itoa(cmd.Process.Pid)+" record "+temp+"/stagecrew/scan.json\n", out.String(), "signals to the step reach the program")
+	require.Equal(t, "called scan pid "+strconv.Itoa(cmd.Process.Pid)+" record  dir "+temp+"/stagecrew\n", out.String(), "signals to the step reach the program")
 }
 
 func TestAProgramThatWasReplacedDoesNotRun(t *testing.T) {

@@ -37,9 +37,8 @@ if [ -n "$want" ] && [ "$(checksum "$bin")" != "$want" ]; then
   stop "$1" "$bin is not the program that the setup action left: a step in between has replaced it; do not trust this job, and run what others wrote in a job of its own"
 fi
 
-if [ -z "${STAGECREW_RECORD:-}" ]; then
-  mkdir -p "$default"
-  export STAGECREW_RECORD="$default/$1.json"
-fi
-export STAGECREW_EVIDENCE_DIR="${STAGECREW_EVIDENCE_DIR:-$default/evidence}"
+# Where the record and the evidence go unless a setting, also one of stagecrew.yaml,
+# names another place.
+mkdir -p "$default"
+export STAGECREW_ACTION_DIR="$default"
 exec "$bin" "$@"

@@ -6,6 +6,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
@@ -23,6 +24,9 @@ const (
 	// VerdictKeyVariable holds a secret and is no setting: no flag and no file may
 	// give it.
 	VerdictKeyVariable = "STAGECREW_VERDICT_KEY"
+	// DirVariable holds the directory of the actions and is no setting: what it says
+	// counts only where no setting does, see [Settings.Place].
+	DirVariable = "STAGECREW_ACTION_DIR"
 )
 
 // Resolve reads every setting of the flags from the first source that has it: the
@@ -58,6 +62,19 @@ func Resolve(flags *pflag.FlagSet, environ []string) error {
 		}
 	})
 	return errors.Join(append(problems, contradictions(flags)...)...)
+}
+
+// Place is where the run leaves its files, unless a setting says so: the record and the
+// evidence of a command go into dir.
+func (s *Settings) Place(flags *pflag.FlagSet, dir, command string) {
+	for name, place := range map[string]struct {
+		path *string
+		file string
+	}{"record": {&s.Record, command + ".json"}, "evidence-dir": {&s.EvidenceDir, "evidence"}} {
+		if f := flags.Lookup(name); dir != "" && f != nil && !f.Changed {
+			*place.path = filepath.Join(dir, place.file)
+		}
+	}
 }
 
 // FlagError completes the error about a flag that there is not.
@@ -106,7 +123,7 @@ func variables(environ []string) map[string][]string {
 	for _, line := range environ {
 		key, value, _ := strings.Cut(line, "=")
 		name, ours := strings.CutPrefix(key, envPrefix)
-		if !ours || value == "" || key == VerdictKeyVariable {
+		if !ours || value == "" || key == VerdictKeyVariable || key == DirVariable {
 			continue
 		}
 		name = strings.ReplaceAll(strings.ToLower(name), "_", "-")

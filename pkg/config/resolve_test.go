@@ -36,6 +36,39 @@ func TestOrderIsFlagEnvironmentFileDefault(t *testing.T) {
 	require.Equal(t, 10*time.Minute, s.Timeout)
 }
 
+// What an action brings along must not hide the user's file, as STAGECREW_RECORD of
+// actions/setup/exec.sh did.
+func TestFilesOfAnActionGoWhereASettingSaysOrToItsDirectory(t *testing.T) {
+	for name, c := range map[string]struct {
+		file         string
+		env          []string
+		args         []string
+		dir          string
+		record, kept string
+	}{
+		"nobody says":            {dir: "/tmp/job", record: "/tmp/job/deploy.json", kept: "/tmp/job/evidence"},
+		"the file says":          {dir: "/tmp/job", file: "record: a.json\nevidence-dir: b", record: "a.json", kept: "b"},
+		"an empty key":           {dir: "/tmp/job", file: "record:\nevidence-dir: ''", record: "/tmp/job/deploy.json", kept: "/tmp/job/evidence"},
+		"the environment says":   {dir: "/tmp/job", file: "record: x", env: []string{"STAGECREW_RECORD=a.json", "STAGECREW_EVIDENCE_DIR=b"}, record: "a.json", kept: "b"},
+		"flags say":              {dir: "/tmp/job", file: "record: x", args: []string{"--record", "a.json", "--evidence-dir", "b"}, record: "a.json", kept: "b"},
+		"there is no action":     {kept: "stagecrew-evidence"},
+		"nor one, and a setting": {file: "record: a.json", record: "a.json", kept: "stagecrew-evidence"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			path := filepath.Join(t.TempDir(), "stagecrew.yaml")
+			require.NoError(t, os.WriteFile(path, []byte(c.file), 0o600))
+			var s Settings
+			flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+			Define(flags, &s)
+			require.NoError(t, flags.Parse(append([]string{"--config", path}, c.args...)))
+			require.NoError(t, Resolve(flags, append(c.env, DirVariable+"="+c.dir)))
+			s.Place(flags, c.dir, "deploy")
+			require.Equal(t, c.record, s.Record)
+			require.Equal(t, c.kept, s.EvidenceDir)
+		})
+	}
+}
+
 func TestValuesKeepTheirSpelling(t *testing.T) {
 	s, err := resolve(t, "tag: 1.10\nvalues: [a.yaml, b.yaml]\nto: 3\nscan-fixed-only: true\nreason:\n", nil)
 	require.NoError(t, err)
