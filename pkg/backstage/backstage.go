@@ -1,6 +1,6 @@
-// Package backstage holds what is particular to Backstage: its smoke checks and
-// the log lines after which a backend will never be ready. It is data; the rest
-// of the product does not need Backstage.
+// Package backstage holds what is particular to Backstage: where things lie in its
+// workspaces and images, its smoke checks, and the log lines after which a backend
+// will never be ready. It is data.
 package backstage
 
 import (

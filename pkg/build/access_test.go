@@ -21,7 +21,7 @@ import (
 func TestCredentialsThatWereGivenAreUsedForTheirHost(t *testing.T) {
 	t.Setenv("DOCKER_CONFIG", t.TempDir())
 	open, closed := registrytest.Serve(t, nil), registrytest.Locked(t)
-	o := options(writeTree(t, backstage()), closed, registrytest.PushBase(t, open, types.OCIManifestSchema1))
+	o := options(writeTree(t, portal()), closed, registrytest.PushBase(t, open, types.OCIManifestSchema1))
 	_, err := Build(t.Context(), o)
 	require.ErrorContains(t, err, "[build/registry-denied]")
 	o.Images.Credentials = []registry.Credentials{{Host: "other.example.com", Username: "you", Password: "x"}, {Host: closed, Username: "me", Password: "secret"}}
@@ -62,7 +62,7 @@ func TestWhatARegistryLostIsSentAgain(t *testing.T) {
 	}))
 	defer server.Close()
 	host := strings.TrimPrefix(server.URL, "http://")
-	result, err := Build(t.Context(), options(writeTree(t, backstage()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1)))
+	result, err := Build(t.Context(), options(writeTree(t, portal()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1)))
 	require.NoError(t, err)
 	require.Equal(t, 2, result.Retries)
 	registrytest.Complete(t, result.Image)
@@ -70,7 +70,7 @@ func TestWhatARegistryLostIsSentAgain(t *testing.T) {
 
 func TestARepositorysNameIsWrittenSmallWhereItIsPushedTo(t *testing.T) {
 	host := registrytest.Serve(t, nil)
-	o := options(writeTree(t, backstage()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
+	o := options(writeTree(t, portal()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
 	o.Repository = host + "/Team/Backstage"
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)

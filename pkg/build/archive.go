@@ -16,12 +16,9 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-	"github.com/stagecrew/stagecrew/pkg/registry/push"
-)
 
-const (
-	workDir = "app" // of the image, without the leading slash that archives lack
-	owner   = 1000  // uid and gid of every entry, and the user of the image
+	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 // fileLayer is a compressed layer in a file; it implements [v1.Layer] once it is
@@ -81,14 +78,14 @@ func writeEntries(ctx context.Context, w *tar.Writer, entries []entry, times tim
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := writeParents(w, path.Dir(path.Join(workDir, e.path)), times, made); err != nil {
+		if err := writeParents(w, path.Dir(path.Join(backstage.WorkDir, e.path)), times, made); err != nil {
 			return err
 		}
 		if err := writeEntry(w, e, times); err != nil {
 			return fmt.Errorf("adding %q: %w", e.path, err)
 		}
 		if e.mode.IsDir() {
-			made[path.Join(workDir, e.path)] = true
+			made[path.Join(backstage.WorkDir, e.path)] = true
 		}
 	}
 	return nil
@@ -108,7 +105,7 @@ func writeParents(w *tar.Writer, dir string, times time.Time, made map[string]bo
 }
 
 func writeEntry(w *tar.Writer, e entry, times time.Time) error {
-	name := path.Join(workDir, e.path)
+	name := path.Join(backstage.WorkDir, e.path)
 	if !e.mode.IsRegular() {
 		return w.WriteHeader(header(name, e.mode, e.link, 0, times))
 	}
@@ -134,7 +131,7 @@ func writeEntry(w *tar.Writer, e entry, times time.Time) error {
 // header keeps of a file only what belongs to the application: the name, the
 // content, and whether it can be executed.
 func header(name string, mode fs.FileMode, link string, size int64, times time.Time) *tar.Header {
-	h := &tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: size, Uid: owner, Gid: owner, ModTime: times}
+	h := &tar.Header{Name: name, Typeflag: tar.TypeReg, Mode: 0o644, Size: size, Uid: backstage.Owner, Gid: backstage.Owner, ModTime: times}
 	switch {
 	case mode.IsDir():
 		h.Typeflag, h.Name, h.Mode = tar.TypeDir, name+"/", 0o755

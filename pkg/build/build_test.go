@@ -33,7 +33,7 @@ var update = flag.Bool("update", false, "write the golden files")
 
 func TestTheLayersHoldWhatTheApplicationNeedsAndNothingElse(t *testing.T) {
 	host := registrytest.Serve(t, nil)
-	result, err := Build(t.Context(), options(writeTree(t, backstage()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1)))
+	result, err := Build(t.Context(), options(writeTree(t, portal()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1)))
 	require.NoError(t, err)
 
 	layers, err := registrytest.Pull(t, result.Image).Layers()
@@ -80,7 +80,7 @@ func TestTheImageSaysHowItRunsAndWhatItIs(t *testing.T) {
 	for _, dialect := range []types.MediaType{types.OCIManifestSchema1, types.DockerManifestSchema2} {
 		t.Run(string(dialect), func(t *testing.T) {
 			base := registrytest.PushBase(t, host, dialect)
-			o := options(writeTree(t, backstage()), host, base)
+			o := options(writeTree(t, portal()), host, base)
 			o.Created = time.Date(2026, 11, 23, 10, 0, 0, 5, time.UTC)
 			result, err := Build(t.Context(), o)
 			require.NoError(t, err)
@@ -121,8 +121,8 @@ func TestTheImageSaysHowItRunsAndWhatItIs(t *testing.T) {
 func TestTheSameInputsGiveTheSameDigest(t *testing.T) {
 	host := registrytest.Serve(t, nil)
 	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
-	first := writeTree(t, backstage())
-	second := writeTree(t, backstage())
+	first := writeTree(t, portal())
+	second := writeTree(t, portal())
 	// The copy has other times and the modes of another umask.
 	require.NoError(t, filepath.WalkDir(second, func(path string, d os.DirEntry, err error) error {
 		if err != nil || d.Type()&os.ModeSymlink != 0 {
@@ -156,7 +156,7 @@ func TestOnlyMissingBlobsAreSentAndNoTagIsWritten(t *testing.T) {
 		}
 	})
 	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
-	files := backstage()
+	files := portal()
 	first, err := Build(t.Context(), options(writeTree(t, files), host, base))
 	require.NoError(t, err)
 	for _, l := range first.Layers {
@@ -180,7 +180,7 @@ func TestOnlyMissingBlobsAreSentAndNoTagIsWritten(t *testing.T) {
 
 func TestABaseFromAnotherRegistryIsCopied(t *testing.T) {
 	here, there := registrytest.Serve(t, nil), registrytest.Serve(t, nil)
-	result, err := Build(t.Context(), options(writeTree(t, backstage()), here, registrytest.PushBase(t, there, types.OCIManifestSchema1)))
+	result, err := Build(t.Context(), options(writeTree(t, portal()), here, registrytest.PushBase(t, there, types.OCIManifestSchema1)))
 	require.NoError(t, err)
 	for _, l := range result.Layers {
 		require.True(t, l.Uploaded, l.Name)
@@ -190,7 +190,7 @@ func TestABaseFromAnotherRegistryIsCopied(t *testing.T) {
 func TestATagMovesWithoutChangingTheDigest(t *testing.T) {
 	host := registrytest.Serve(t, nil)
 	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
-	o := options(writeTree(t, backstage()), host, base)
+	o := options(writeTree(t, portal()), host, base)
 	for range 2 {
 		result, err := Build(t.Context(), o)
 		require.NoError(t, err)
@@ -217,7 +217,7 @@ func TestAPlatformIsChosenFromAnIndex(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, remote.WriteIndex(ref, index))
 
-	o := options(writeTree(t, backstage()), host, ref.String())
+	o := options(writeTree(t, portal()), host, ref.String())
 	o.Platform = "linux/arm64"
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
@@ -229,7 +229,7 @@ func TestAPlatformIsChosenFromAnIndex(t *testing.T) {
 }
 
 func TestTheUncompressedLayerIsTheOneInTheConfiguration(t *testing.T) {
-	dir := writeTree(t, backstage())
+	dir := writeTree(t, portal())
 	root, err := os.OpenRoot(dir)
 	require.NoError(t, err)
 	defer root.Close()

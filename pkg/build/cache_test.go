@@ -51,7 +51,7 @@ func installer(t *testing.T, program, lockfile string) func() []string {
 
 // unprepared is a workspace whose dependencies are not installed.
 func unprepared() map[string]string {
-	files := backstage()
+	files := portal()
 	remove(files, "node_modules/")
 	remove(files, "packages/backend/node_modules/")
 	return files
@@ -192,7 +192,7 @@ func TestWhatDeterminesTheDependenciesAndWhatDoesNot(t *testing.T) {
 func TestInstalledDependenciesAreKnownByTheInstallersList(t *testing.T) {
 	host := registrytest.Serve(t, nil)
 	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
-	files := backstage()
+	files := portal()
 	files["node_modules/.package-lock.json"] = `{"packages":{"node_modules/pg":{"version":"8.0.0"}}}`
 	build := func() Layer {
 		result, err := Build(t.Context(), options(writeTree(t, files), host, base))

@@ -5,6 +5,7 @@ import (
 	"os"
 	"path/filepath"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -20,7 +21,7 @@ func choose(o Options) (builder record.Builder, reason string) {
 	if o.Dockerfile.File != "" {
 		return record.BuilderDockerfile, fmt.Sprintf("Dockerfile %s was named", o.Dockerfile.File)
 	}
-	isWorkspace := has("package.json") && has(backend)
+	isWorkspace := has("package.json") && has(backstage.Backend)
 	switch {
 	case isWorkspace && has("Dockerfile"):
 		return record.BuilderLayers, "the source is a Backstage workspace; its Dockerfile is not used, ask for builder dockerfile where it does more than the layers have"

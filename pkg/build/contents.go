@@ -13,6 +13,7 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 )
@@ -96,13 +97,13 @@ func (c *contents) add(h *tar.Header, content io.Reader) error {
 			return err
 		}
 	}
-	if name != workDir && !strings.HasPrefix(name, workDir+"/") {
+	if name != backstage.WorkDir && !strings.HasPrefix(name, backstage.WorkDir+"/") {
 		return nil
 	}
 	if h.Mode&0o6000 != 0 && h.Typeflag == tar.TypeReg {
 		c.privileged[name] = fmt.Sprintf("/%s has mode %o", name, h.Mode)
 	}
-	if h.Uid != owner && h.Mode&0o004 == 0 && h.Typeflag != tar.TypeSymlink {
+	if h.Uid != backstage.Owner && h.Mode&0o004 == 0 && h.Typeflag != tar.TypeSymlink {
 		c.strangers[name] = fmt.Sprintf("/%s belongs to %d and cannot be read by others", name, h.Uid)
 	}
 	return nil
@@ -111,7 +112,7 @@ func (c *contents) add(h *tar.Header, content io.Reader) error {
 // secretAt says why a file of the application does not belong into an image, "" for
 // one that does. What a published package brings along is nobody's secret.
 func secretAt(name string, h *tar.Header, content io.Reader) (string, error) {
-	inside, ours := strings.CutPrefix(name, workDir+"/")
+	inside, ours := strings.CutPrefix(name, backstage.WorkDir+"/")
 	if !ours || partOf(inside) == dependencies || h.Typeflag == tar.TypeDir {
 		return "", nil
 	}

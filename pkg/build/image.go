@@ -12,14 +12,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
-)
 
-const (
-	port = "7007/tcp"
-	// Node's own variable. Backstage's scaffolder needs the switch on Node 20 and
-	// newer before its version 4; it is without effect elsewhere.
-	nodeOptions        = "NODE_OPTIONS"
-	nodeOptionsDefault = "--no-node-snapshot"
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 )
 
 // namedLayer is a layer of ours, with the key of its content where it has one.
@@ -85,23 +79,20 @@ func assembleIndex(bases []*baseImage, images []v1.Image, o Options) v1.ImageInd
 func runConfig(c v1.Config, labels map[string]string, p plan) v1.Config {
 	// Numbers, because Kubernetes cannot tell that a named user is not root.
 	c.User = "1000:1000"
-	c.WorkingDir = "/" + workDir
-	c.Cmd = []string{"node", backend, "--config", appConfig}
-	if p.hasConfig(productionConfig) {
-		c.Cmd = append(c.Cmd, "--config", productionConfig)
-	}
+	c.WorkingDir = "/" + backstage.WorkDir
+	c.Cmd = backstage.Command(p.hasConfig(backstage.ProductionConfig))
 	c.Env = setEnv(c.Env, "NODE_ENV", func(string) string { return "production" })
-	c.Env = setEnv(c.Env, nodeOptions, func(old string) string {
-		if slices.Contains(strings.Fields(old), nodeOptionsDefault) {
+	c.Env = setEnv(c.Env, backstage.NodeOptions, func(old string) string {
+		if slices.Contains(strings.Fields(old), backstage.NoSnapshot) {
 			return old
 		}
-		return strings.TrimSpace(old + " " + nodeOptionsDefault)
+		return strings.TrimSpace(old + " " + backstage.NoSnapshot)
 	})
 	c.ExposedPorts = maps.Clone(c.ExposedPorts)
 	if c.ExposedPorts == nil {
 		c.ExposedPorts = map[string]struct{}{}
 	}
-	c.ExposedPorts[port] = struct{}{}
+	c.ExposedPorts[backstage.Port] = struct{}{}
 	if c.Labels == nil {
 		c.Labels = map[string]string{}
 	}

@@ -9,6 +9,7 @@ import (
 	"path"
 	"slices"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -59,7 +60,7 @@ func (w *workspace) installTo(ctx context.Context, dir string, o Options) error 
 		}
 	}
 	if w.packed {
-		if err := unpack(target, w.root, skeletonArchive); err != nil {
+		if err := unpack(target, w.root, backstage.Skeleton); err != nil {
 			return err
 		}
 	}

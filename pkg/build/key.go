@@ -15,6 +15,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -114,7 +115,7 @@ var secretLine = regexp.MustCompile(`(?im)^.*(_auth|_password|authtoken|authiden
 
 func (k keyHash) addSkeleton(root *os.Root) error {
 	files := map[string][]byte{}
-	err := eachPacked(root, skeletonArchive, func(h *tar.Header, content io.Reader) error {
+	err := eachPacked(root, backstage.Skeleton, func(h *tar.Header, content io.Reader) error {
 		if h.Typeflag != tar.TypeReg {
 			return nil
 		}

@@ -10,20 +10,12 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// What goes into the image. Everything else at the top of a workspace stays out,
-// so that a file with secrets that happens to lie there never travels; so does what
-// never.go lists.
+// What is left out of what [backstage.Included] names, besides what never.go lists.
 var (
-	included = []string{
-		"package.json", "package-lock.json", "yarn.lock", "backstage.json",
-		"node_modules", "packages", "plugins",
-		"catalog", "catalog-info.yaml", "examples",
-	}
-	// configs is matched against names at the top.
-	configs = "app-config*.yaml"
 	// excludedPaths is matched against whole paths. The installers' notes about what
 	// they did hold versions of the workspace's own packages, which would make
 	// another layer of the same dependencies.
@@ -56,9 +48,8 @@ const (
 // partOf tells which layer a path belongs to. Packages that npm could not hoist
 // lie in packages/*/node_modules; they change as seldom as the others.
 func partOf(name string) part {
-	isConfig, _ := path.Match(configs, name)
 	switch {
-	case !strings.Contains(name, "/") && isConfig:
+	case backstage.IsConfig(name):
 		return configuration
 	case name == modules || strings.HasPrefix(name, modules+"/") || strings.Contains(name, "/"+modules+"/") || strings.HasSuffix(name, "/"+modules):
 		return dependencies
@@ -126,7 +117,7 @@ func (p plan) hasConfig(name string) bool {
 // topEntries are the places of a workspace to read.
 func topEntries(root *os.Root, include []string) ([]string, error) {
 	var tops []string
-	for _, name := range included {
+	for _, name := range backstage.Included() {
 		if exists(root, name) {
 			tops = append(tops, name)
 		}
@@ -137,7 +128,7 @@ func topEntries(root *os.Root, include []string) ([]string, error) {
 		}
 		tops = append(tops, name)
 	}
-	found, err := fs.Glob(root.FS(), configs)
+	found, err := fs.Glob(root.FS(), backstage.Configs)
 	return append(tops, found...), err
 }
 

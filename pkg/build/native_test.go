@@ -52,7 +52,7 @@ func TestNativeModulesDecideWhichPlatformsATreeServes(t *testing.T) {
 			host := registrytest.Serve(t, nil)
 			base := registrytest.PushPlatforms(t, host, "amd64", "arm64")
 			for _, platform := range []string{"linux/amd64", "linux/arm64"} {
-				files := backstage()
+				files := portal()
 				for name, content := range c.files {
 					files[name] = content
 				}

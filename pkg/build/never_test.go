@@ -60,7 +60,7 @@ var secretsOf = []struct{ path, content, why string }{
 // (SwissDataScienceCenter/renku-python#2269).
 func TestWhatHoldsCredentialsIsLeftOutAndTold(t *testing.T) {
 	host := registrytest.Serve(t, nil)
-	files := backstage()
+	files := portal()
 	for _, s := range secretsOf {
 		files["catalog/"+s.path] = s.content
 	}
@@ -102,7 +102,7 @@ func TestLinksAreNotFollowedToWhatIsLeftOut(t *testing.T) {
 		"a folder below by a link": {"detour/hooks", "examples"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			files := backstage()
+			files := portal()
 			remove(files, "catalog/")
 			remove(files, "examples/")
 			files[".git/config"], files[".git/hooks/x"], files["app-config.local.yaml"] = "hush", "hush", "hush"

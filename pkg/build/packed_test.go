@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
@@ -46,8 +47,8 @@ func packed(t *testing.T) map[string]string {
 		"packages/backend/templates/a.yaml": "a: b\n",
 		"packages/ui/package.json":          `{"name":"ui"}`,
 		"packages/ui/fixture":               "-> /somewhere/else",
-		skeletonArchive:                     registrytest.PackFiles(t, skeleton),
-		bundleArchive:                       registrytest.PackFiles(t, bundle),
+		backstage.Skeleton:                  registrytest.PackFiles(t, skeleton),
+		backstage.Bundle:                    registrytest.PackFiles(t, bundle),
 	}
 }
 
@@ -146,7 +147,7 @@ func TestTheSkeletonDecidesWhatIsInstalled(t *testing.T) {
 	want := key(files)
 	files["packages/app/package.json"] = `{"name":"app","dependencies":{"react":"2"}}`
 	require.Equal(t, want, key(files), "what only the browser needs")
-	files[skeletonArchive] = registrytest.PackFiles(t, map[string]string{"packages/backend/package.json": `{"dependencies":{"pg":"2"}}`})
+	files[backstage.Skeleton] = registrytest.PackFiles(t, map[string]string{"packages/backend/package.json": `{"dependencies":{"pg":"2"}}`})
 	require.NotEqual(t, want, key(files))
 }
 
@@ -182,7 +183,7 @@ func TestABrokenArchiveIsRefused(t *testing.T) {
 	installer(t, "yarn", "yarn.lock")
 	host := registrytest.Serve(t, nil)
 	files := packed(t)
-	files[bundleArchive] = files[bundleArchive][:len(files[bundleArchive])/2]
+	files[backstage.Bundle] = files[backstage.Bundle][:len(files[backstage.Bundle])/2]
 	_, err := Build(t.Context(), options(writeTree(t, files), host, registrytest.PushBase(t, host, types.OCIManifestSchema1)))
 	require.ErrorContains(t, err, "[build/no-backend]")
 	require.Equal(t, record.KindInput, record.KindOf(err))

@@ -161,7 +161,7 @@ func pushThrough(t *testing.T, calm, stormy string) bool {
 	old, err := before.Digest()
 	require.NoError(t, err)
 
-	files := backstage()
+	files := portal()
 	files["node_modules/.package-lock.json"] = `{}`
 	files["packages/app/dist/large.js"] = string(prose(60_000))
 	o := options(writeTree(t, files), stormy, registrytest.PushBase(t, calm, types.OCIManifestSchema1))

@@ -38,7 +38,7 @@ func TestAWorkspaceThatCannotRunIsRefusedWithTheCommandThatMendsIt(t *testing.T)
 		}, []string{"[build/link-leaves-source]"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			files := backstage()
+			files := portal()
 			c.change(files)
 			// No registry listens there: the workspace is looked at first.
 			_, err := Build(t.Context(), options(writeTree(t, files), "127.0.0.1:1", "127.0.0.1:1/node:24"))
@@ -59,7 +59,7 @@ func remove(files map[string]string, prefix string) {
 }
 
 func TestASocketIsRefused(t *testing.T) {
-	files := backstage()
+	files := portal()
 	dir := writeTree(t, files)
 	// A socket's path is short by the system's rule, a test folder's is not.
 	t.Chdir(filepath.Join(dir, "packages"))
@@ -74,7 +74,7 @@ func TestASocketIsRefused(t *testing.T) {
 func TestFurtherFilesAreIncludedByName(t *testing.T) {
 	host := registrytest.Serve(t, nil)
 	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
-	o := options(writeTree(t, backstage()), host, base)
+	o := options(writeTree(t, portal()), host, base)
 	without, err := Build(t.Context(), o)
 	require.NoError(t, err)
 	o.Include = []string{"notes.txt", "packages/app"}
@@ -98,7 +98,7 @@ func TestAllProblemsOfTheOptionsAreReportedAtOnce(t *testing.T) {
 func TestARegistryThatIsDownIsUnavailableAndLeavesNoFiles(t *testing.T) {
 	t.Setenv("TMPDIR", t.TempDir())
 	host := registrytest.Serve(t, nil)
-	o := options(writeTree(t, backstage()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
+	o := options(writeTree(t, portal()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
 	o.Repository = "127.0.0.1:1/team/backstage"
 	_, err := Build(t.Context(), o)
 	require.ErrorContains(t, err, "[build/registry-unavailable]")

@@ -7,6 +7,7 @@ import (
 	"path/filepath"
 	"slices"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -71,7 +72,7 @@ func (b *layering) readApplication() error {
 	if err != nil {
 		return err
 	}
-	for _, archive := range []string{skeletonArchive, bundleArchive} {
+	for _, archive := range []string{backstage.Skeleton, backstage.Bundle} {
 		if err := unpack(unpacked, b.source.root, archive); err != nil {
 			return err
 		}

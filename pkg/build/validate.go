@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/text"
@@ -124,27 +125,27 @@ func checkStart(c v1.Config) record.Check {
 	if !slices.ContainsFunc(start, func(s string) bool { return s == "node" || strings.HasSuffix(s, "/node") }) {
 		wrong = append(wrong, fmt.Sprintf("%q does not start node", start))
 	}
-	if !slices.ContainsFunc(start, func(s string) bool { return strings.Contains(s, backend) }) {
-		wrong = append(wrong, fmt.Sprintf("%q does not name %s", start, backend))
+	if !slices.ContainsFunc(start, func(s string) bool { return strings.Contains(s, backstage.Backend) }) {
+		wrong = append(wrong, fmt.Sprintf("%q does not name %s", start, backstage.Backend))
 	}
 	return verdict("entrypoint", wrong, strings.Join(start, " "))
 }
 
 func checkWorkDir(c v1.Config) record.Check {
 	var wrong []string
-	if c.WorkingDir != "/"+workDir {
-		wrong = append(wrong, fmt.Sprintf("the working directory is %q: the paths in app-config.yaml are meant from /%s", c.WorkingDir, workDir))
+	if c.WorkingDir != "/"+backstage.WorkDir {
+		wrong = append(wrong, fmt.Sprintf("the working directory is %q: the paths in app-config.yaml are meant from /%s", c.WorkingDir, backstage.WorkDir))
 	}
 	return verdict("working directory", wrong, c.WorkingDir)
 }
 
 func checkNodeOptions(c v1.Config) record.Check {
 	for _, pair := range c.Env {
-		if value, ok := strings.CutPrefix(pair, nodeOptions+"="); ok && slices.Contains(strings.Fields(value), nodeOptionsDefault) {
+		if value, ok := strings.CutPrefix(pair, backstage.NodeOptions+"="); ok && slices.Contains(strings.Fields(value), backstage.NoSnapshot) {
 			return verdict("node options", nil, value)
 		}
 	}
-	check := verdict("node options", nil, nodeOptions+" lacks "+nodeOptionsDefault+", which the scaffolder of Backstage before 1.55 needs")
+	check := verdict("node options", nil, backstage.NodeOptions+" lacks "+backstage.NoSnapshot+", which the scaffolder of Backstage before 1.55 needs")
 	check.Result = record.CheckInconclusive
 	return check
 }

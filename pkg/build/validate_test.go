@@ -32,7 +32,7 @@ func results(checks []record.Check) map[string]string {
 
 func TestABuiltImageIsValid(t *testing.T) {
 	host := registrytest.Serve(t, nil)
-	o := options(writeTree(t, backstage()), host, registrytest.PushPlatforms(t, host, "amd64", "arm64"))
+	o := options(writeTree(t, portal()), host, registrytest.PushPlatforms(t, host, "amd64", "arm64"))
 	o.Platform = "linux/arm64,linux/amd64"
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)

@@ -10,15 +10,11 @@ import (
 	"path"
 	"slices"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
-	backend            = "packages/backend"
-	skeletonArchive    = backend + "/dist/skeleton.tar.gz"
-	bundleArchive      = backend + "/dist/bundle.tar.gz"
-	appConfig          = "app-config.yaml"
-	productionConfig   = "app-config.production.yaml"
 	maxPackageJSONSize = 1 << 20
 	maxLockfileSize    = 64 << 20
 )
@@ -67,7 +63,7 @@ func (w *workspace) check(prepare, trees bool) error {
 			"neither package-lock.json nor yarn.lock is there: without one the same source gives another image tomorrow; commit the one that `npm install` or `yarn install` writes"))
 	}
 	err := checkBackend(w.root, w.manager.build)
-	w.packed = err != nil && exists(w.root, skeletonArchive) && exists(w.root, bundleArchive)
+	w.packed = err != nil && exists(w.root, backstage.Skeleton) && exists(w.root, backstage.Bundle)
 	w.install = w.packed || prepare
 	if err != nil && !w.packed {
 		problems = append(problems, err)
@@ -76,19 +72,19 @@ func (w *workspace) check(prepare, trees bool) error {
 		problems = append(problems, record.BadInput("build/no-dependencies",
 			"node_modules is missing: run `%s` there first, or let the build do it with --prepare", w.manager.hint))
 	}
-	if !exists(w.root, appConfig) {
+	if !exists(w.root, backstage.AppConfig) {
 		problems = append(problems, record.BadInput("build/no-config",
-			"%s is missing: the backend starts with it; settings of production go to %s", appConfig, productionConfig))
+			"%s is missing: the backend starts with it; settings of production go to %s", backstage.AppConfig, backstage.ProductionConfig))
 	}
 	return errors.Join(problems...)
 }
 
 // checkBackend reports whether `node packages/backend` would find something to run.
 func checkBackend(root *os.Root, build string) error {
-	file := backend + "/package.json"
+	file := backstage.Backend + "/package.json"
 	text, err := readLimited(root, file, maxPackageJSONSize)
 	if errors.Is(err, fs.ErrNotExist) {
-		return record.BadInput("build/no-backend", "%s is missing: the image starts `node %s`", file, backend)
+		return record.BadInput("build/no-backend", "%s is missing: the image starts `node %s`", file, backstage.Backend)
 	}
 	if err != nil {
 		return record.BadInput("build/no-backend", "reading %s: %w", file, err)
@@ -102,16 +98,16 @@ func checkBackend(root *os.Root, build string) error {
 	if manifest.Main == "" {
 		manifest.Main = "index.js"
 	}
-	entry := path.Join(backend, manifest.Main)
+	entry := path.Join(backstage.Backend, manifest.Main)
 	// Node completes the name as require() does.
 	for _, candidate := range []string{entry, entry + ".js", entry + "/index.js"} {
 		if info, err := root.Stat(candidate); err == nil && info.Mode().IsRegular() {
 			return nil
 		}
 	}
-	if exists(root, bundleArchive) {
+	if exists(root, backstage.Bundle) {
 		return record.BadInput("build/no-backend",
-			"%s, the entry of the backend, is still packed, and %s, which `%s` writes beside it, is missing: build again, or run `tar -xzf %s` in the workspace", entry, skeletonArchive, build, bundleArchive)
+			"%s, the entry of the backend, is still packed, and %s, which `%s` writes beside it, is missing: build again, or run `tar -xzf %s` in the workspace", entry, backstage.Skeleton, build, backstage.Bundle)
 	}
 	return record.BadInput("build/no-backend",
 		"%s, the entry of the backend, is missing: build it first (`%s`)", entry, build)

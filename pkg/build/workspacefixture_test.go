@@ -13,9 +13,9 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
-// backstage is a small installed workspace: content by path, "-> x" is a link,
+// portal is a small installed workspace: content by path, "-> x" is a link,
 // "#!" makes a file executable.
-func backstage() map[string]string {
+func portal() map[string]string {
 	return map[string]string{
 		"package.json":                                `{"workspaces":["packages/*"]}`,
 		"package-lock.json":                           `{"lockfileVersion":3}`,
