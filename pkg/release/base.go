@@ -16,6 +16,7 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
@@ -36,7 +37,7 @@ func (c *client) earlierRevisions() ([]earlier, error) {
 
 // revisions reads the manifests of those records, oldest first, that are chosen.
 func (c *client) revisions(choose func([]*helmrelease.Release) []*helmrelease.Release) ([]earlier, error) {
-	records, err := c.records.History(c.name)
+	records, err := c.records.History(c.owner.Name)
 	if isMissing(err) {
 		return nil, nil
 	}
@@ -83,7 +84,7 @@ func (c *client) bases(original, target helmkube.ResourceList) (helmkube.Resourc
 	var going helmkube.ResourceList
 	for _, info := range original {
 		// What is in no target Helm deletes. Going back must not cost data.
-		if isData := holdsData(info.Mapping.GroupVersionKind.Kind); !target.Contains(info) && (!c.isRollback || !isData) {
+		if isData := live.HoldsData(info.Mapping.GroupVersionKind.Kind); !target.Contains(info) && (!c.isRollback || !isData) {
 			going = append(going, info)
 		}
 	}
@@ -92,7 +93,7 @@ func (c *client) bases(original, target helmkube.ResourceList) (helmkube.Resourc
 		return nil, err
 	}
 	for _, info := range target {
-		result = append(result, with(info, c.base(original, info)))
+		result = append(result, live.With(info, c.base(original, info)))
 	}
 	return result, nil
 }
@@ -113,7 +114,7 @@ func (c *client) base(original helmkube.ResourceList, info *resource.Info) runti
 		default:
 			merged, err := overlay(info, sum, object)
 			if err != nil {
-				c.log.Warn("comparing earlier revisions; fields left by one may survive", "object", named(info), "error", err)
+				c.log.Warn("comparing earlier revisions; fields left by one may survive", "object", live.Name(info), "error", err)
 				return fallback.DeepCopyObject()
 			}
 			sum = merged

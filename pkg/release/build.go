@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/meta"
 	"k8s.io/cli-runtime/pkg/resource"
 
+	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
@@ -71,15 +72,15 @@ func (c *client) Delete(resources helmkube.ResourceList) (*helmkube.Result, []er
 // release by now (https://github.com/helm/helm/issues/10983), and says so.
 func (c *client) withoutForeign(going helmkube.ResourceList) (helmkube.ResourceList, error) {
 	isForeign := make([]bool, len(going))
-	err := each(c.ctx, going, func(i int, info *resource.Info) error {
-		found, err := live(info)
+	err := live.Each(c.ctx, going, func(i int, info *resource.Info) error {
+		found, err := live.Get(info)
 		if err != nil {
-			return ignoreMissing(err)
+			return live.IgnoreMissing(err)
 		}
-		owner := found.GetAnnotations()[annotationName]
-		isForeign[i] = owner != "" && !c.owns(found)
+		owner := live.OwnerOf(found)
+		isForeign[i] = owner.Name != "" && !c.owner.Owns(found)
 		if isForeign[i] {
-			c.note(fmt.Sprintf("left %s in place: it belongs to release %q of namespace %q now", named(info), owner, found.GetAnnotations()[annotationNamespace]))
+			c.note(fmt.Sprintf("left %s in place: it belongs to release %q of namespace %q now", live.Name(info), owner.Name, owner.Namespace))
 		}
 		return nil
 	})

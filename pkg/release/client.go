@@ -2,21 +2,16 @@ package release
 
 import (
 	"context"
-	"errors"
 	"log/slog"
 	"sync"
 	"time"
 
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	"helm.sh/helm/v3/pkg/storage"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
-	"k8s.io/cli-runtime/pkg/resource"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 )
 
 // client is Helm's client, which starts from what earlier revisions may have left
@@ -28,7 +23,7 @@ type client struct {
 	logs            kubernetes.Interface // its requests do not end with a change
 	changeTransport *changeTransport
 	log             *slog.Logger
-	name, namespace string // of the release
+	owner           live.Owner // the release
 	records         *storage.Storage
 	marks           *verdictDriver
 	notary          notary
@@ -107,7 +102,7 @@ func (c *client) prepare(original, target helmkube.ResourceList) (bases, sent, a
 		}
 		bases, sent, anew = stuck.without(bases), stuck.without(target), stuck.anew
 	}
-	c.lastUpdate.wanted = deepCopies(sent)
+	c.lastUpdate.wanted = live.Copies(sent)
 	return bases, sent, anew, nil
 }
 
@@ -116,7 +111,7 @@ func (c *client) Create(resources helmkube.ResourceList) (*helmkube.Result, erro
 	if err := c.ctx.Err(); err != nil {
 		return nil, err
 	}
-	wanted := deepCopies(resources)
+	wanted := live.Copies(resources)
 	result, err := c.Client.Create(resources)
 	if err == nil {
 		c.approveAll(wanted, resources)
@@ -128,7 +123,7 @@ func (c *client) Create(resources helmkube.ResourceList) (*helmkube.Result, erro
 func (c *client) approveAll(wanted, made helmkube.ResourceList) {
 	for _, info := range wanted {
 		if now := made.Get(info); now != nil {
-			if found, err := content(now.Object); err == nil && found.GetUID() != "" {
+			if found, err := live.Content(now.Object); err == nil && found.GetUID() != "" {
 				c.approve(info, found)
 			}
 		}
@@ -157,62 +152,4 @@ func (c *client) failedHookLog() string {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.hookLog
-}
-
-// helper sends requests about one object.
-func helper(info *resource.Info) *resource.Helper {
-	return resource.NewHelper(info.Client, info.Mapping).WithFieldManager(objectdiff.FieldManager)
-}
-
-// live reads an object as it is in the cluster.
-func live(info *resource.Info) (*unstructured.Unstructured, error) {
-	object, err := helper(info).Get(info.Namespace, info.Name)
-	if err != nil {
-		return nil, err
-	}
-	return content(object)
-}
-
-var errNoContent = errors.New("the object has no fields")
-
-func content(object runtime.Object) (*unstructured.Unstructured, error) {
-	u, ok := object.(*unstructured.Unstructured)
-	if !ok {
-		return nil, errNoContent
-	}
-	return u, nil
-}
-
-// ignoreMissing makes of an object that is not there no error.
-func ignoreMissing(err error) error {
-	if apierrors.IsNotFound(err) {
-		return nil
-	}
-	return err
-}
-
-// deepCopies are independent of the originals, which Helm changes.
-func deepCopies(list helmkube.ResourceList) helmkube.ResourceList {
-	result := make(helmkube.ResourceList, len(list))
-	for i, info := range list {
-		result[i] = with(info, info.Object.DeepCopyObject())
-	}
-	return result
-}
-
-// with is the same place with another object.
-func with(info *resource.Info, object runtime.Object) *resource.Info {
-	next := *info
-	next.Object = object
-	return &next
-}
-
-// key identifies an object whatever the version of its kind.
-func key(info *resource.Info) string {
-	return info.Mapping.GroupVersionKind.GroupKind().String() + "/" + info.Namespace + "/" + info.Name
-}
-
-// named is how an object is called to people: "Deployment/web".
-func named(info *resource.Info) string {
-	return info.Mapping.GroupVersionKind.Kind + "/" + info.Name
 }

@@ -7,6 +7,7 @@ import (
 	"helm.sh/helm/v3/pkg/chart"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
@@ -22,12 +23,12 @@ func (t *planClient) outdated(c *chart.Chart) []record.Concern {
 			if err != nil || object.GetKind() != "CustomResourceDefinition" {
 				continue
 			}
-			found, err := live(info) // who may not read it cannot tell
+			found, err := live.Get(info) // who may not read it cannot tell
 			if err != nil || manifest.SameSchemas(object, found) {
 				continue
 			}
 			_, file, _ := strings.Cut(crd.Filename, "/")
-			all = append(all, record.Concern{Code: "preflight/definition-differs", Object: named(info),
+			all = append(all, record.Concern{Code: "preflight/definition-differs", Object: live.Name(info),
 				Message: fmt.Sprintf("the cluster has another form of it than %s of the chart, and Helm does not update it: fields that it does not know are dropped", file),
 				Advice:  "look which is newer, and apply the chart's first if it is: kubectl apply --server-side -f " + file})
 		}

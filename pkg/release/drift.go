@@ -15,6 +15,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
@@ -56,21 +57,21 @@ func (c *client) drift(ctx context.Context, stored *helmrelease.Release) ([]reco
 		return nil, err
 	}
 	for _, info := range wanted {
-		if object, err := content(info.Object); err == nil {
-			c.claim(object)
+		if object, err := live.Content(info.Object); err == nil {
+			c.owner.Claim(object)
 		}
 	}
 	asked := numbers(wanted)
 	// Only the targets are changed: these are not sent anywhere.
-	if err := c.leaveReplicas(deepCopies(wanted), wanted); err != nil {
+	if err := c.leaveReplicas(live.Copies(wanted), wanted); err != nil {
 		return nil, err
 	}
-	there := c.read(ctx, wanted)
+	there := live.Read(ctx, wanted)
 	found := make([]*record.Change, len(wanted))
-	err = each(ctx, wanted, func(i int, info *resource.Info) (err error) {
-		number, hasNumber := asked[key(info)]
+	err = live.Each(ctx, wanted, func(i int, info *resource.Info) (err error) {
+		number, hasNumber := asked[live.Key(info)]
 		if there[i] == nil && hasNumber {
-			there[i], _ = live(info) // what is wrong with it is said below
+			there[i], _ = live.Get(info) // what is wrong with it is said below
 		}
 		if found[i], err = c.driftOf(info, there[i]); err != nil || !hasNumber {
 			return err
@@ -100,26 +101,26 @@ func (c *client) driftOf(info *resource.Info, found *unstructured.Unstructured) 
 	case (apierrors.IsNotFound(err) || err == nil && d.going) && expires(info):
 		return nil, nil // its time is over
 	case apierrors.IsNotFound(err):
-		object, err := content(info.Object)
-		return &record.Change{Object: named(info), Action: record.ActionCreate, Note: "is gone", Diff: objectdiff.Unified("live", "manifest", nil, object)}, err
+		object, err := live.Content(info.Object)
+		return &record.Change{Object: live.Name(info), Action: record.ActionCreate, Note: "is gone", Diff: objectdiff.Unified("live", "manifest", nil, object)}, err
 	case err != nil:
-		return nil, fmt.Errorf("comparing %s: %w", named(info), apierror.WithoutServerMessage(info.Mapping.GroupVersionKind.Kind, err))
+		return nil, fmt.Errorf("comparing %s: %w", live.Name(info), apierror.WithoutServerMessage(info.Mapping.GroupVersionKind.Kind, err))
 	case d.going:
-		return &record.Change{Object: named(info), Action: record.ActionCreate, Note: "is being deleted, and " + whatGoes(info)}, nil
+		return &record.Change{Object: live.Name(info), Action: record.ActionCreate, Note: "is being deleted, and " + whatGoes(info)}, nil
 	case len(d.paths) == 0:
 		c.approve(info, d.live)
 		return nil, nil
-	case d.refused && holdsData(info.Mapping.GroupVersionKind.Kind):
+	case d.refused && live.HoldsData(info.Mapping.GroupVersionKind.Kind):
 		// It goes one way only: a larger volume, say. A rollback has named it.
 		return nil, nil
 	}
-	return &record.Change{Object: named(info), Action: record.ActionUpdate, Diff: objectdiff.Unified("live", "manifest", d.live, d.repaired),
+	return &record.Change{Object: live.Name(info), Action: record.ActionUpdate, Diff: objectdiff.Unified("live", "manifest", d.live, d.repaired),
 		Fields: strings.Join(d.paths, ", "), Differences: differences(d.paths, d.live, d.repaired)}, nil
 }
 
 // expires reports whether Kubernetes removes the object after its end.
 func expires(info *resource.Info) bool {
-	object, err := content(info.Object)
+	object, err := live.Content(info.Object)
 	if err != nil || object.GetKind() != "Job" {
 		return false
 	}
@@ -141,23 +142,8 @@ func (c *client) left(stored *helmrelease.Release, wanted helmkube.ResourceList)
 	var changes []record.Change
 	for _, l := range found {
 		if !l.data {
-			changes = append(changes, record.Change{Object: named(l.info), Action: record.ActionDelete})
+			changes = append(changes, record.Change{Object: live.Name(l.info), Action: record.ActionDelete})
 		}
 	}
 	return changes, err
-}
-
-// claim writes into an object what Helm writes into all objects of a release.
-func (c *client) claim(object *unstructured.Unstructured) {
-	labels, annotations := object.GetLabels(), object.GetAnnotations()
-	if labels == nil {
-		labels = map[string]string{}
-	}
-	if annotations == nil {
-		annotations = map[string]string{}
-	}
-	labels[labelManagedBy] = "Helm"
-	annotations[annotationName], annotations[annotationNamespace] = c.name, c.namespace
-	object.SetLabels(labels)
-	object.SetAnnotations(annotations)
 }

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
 
@@ -61,7 +62,7 @@ func (r *Release) connect(records driver.Driver) (*engine, error) {
 		RESTClientGetter: get, Releases: storage.Init(marks), Log: debug,
 		HookOutputFunc: func(_, _, _ string) io.Writer { return io.Discard },
 	}
-	e.client = &client{Client: helm, typed: typed, logs: r.client, changeTransport: transport, log: r.Log, name: r.Name, namespace: r.Namespace, records: e.config.Releases, marks: marks, notary: marks.notary}
+	e.client = &client{Client: helm, typed: typed, logs: r.client, changeTransport: transport, log: r.Log, owner: live.Owner{Name: r.Name, Namespace: r.Namespace}, records: e.config.Releases, marks: marks, notary: marks.notary}
 	e.client.change = &change{ctx: context.Background()}
 	e.client.gate = gate{watch: r.Watch, describe: r.applied}
 	e.config.KubeClient = e.client

@@ -7,7 +7,6 @@ import (
 
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	apiextensionsv1 "k8s.io/apiextensions-apiserver/pkg/apis/apiextensions/v1"
-	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -18,6 +17,7 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 )
 
 // goneTimeout bounds the wait for an object that is made anew to be gone.
@@ -55,21 +55,21 @@ func (o irreversible) without(list helmkube.ResourceList) helmkube.ResourceList 
 // not keep the others from it (https://github.com/helm/helm/issues/11359). What
 // is neither data nor can be made anew is left to Helm, which says why it fails.
 func (c *client) triedBack(bases, target helmkube.ResourceList) (irreversible, error) {
-	verdicts, there := make([]func(*irreversible), len(target)), c.read(c.ctx, target)
-	err := each(c.ctx, target, func(i int, info *resource.Info) error {
+	verdicts, there := make([]func(*irreversible), len(target)), live.Read(c.ctx, target)
+	err := live.Each(c.ctx, target, func(i int, info *resource.Info) error {
 		found, refusal := dryRunPatch(bases.Get(info), info, there[i])
 		_, canBeMade := recreatable[info.Mapping.GroupVersionKind.GroupKind()]
 		switch {
 		case !apierror.IsRefusal(refusal):
-		case holdsData(info.Mapping.GroupVersionKind.Kind):
+		case live.HoldsData(info.Mapping.GroupVersionKind.Kind):
 			verdicts[i] = func(o *irreversible) {
 				o.left = append(o.left, info)
-				c.note(fmt.Sprintf("left %s as it is, because it cannot go back: %s", named(info), apierror.Message(refusal)))
+				c.note(fmt.Sprintf("left %s as it is, because it cannot go back: %s", live.Name(info), apierror.Message(refusal)))
 			}
-		case canBeMade && apierror.IsImmutable(refusal.Error()) && c.owns(found):
+		case canBeMade && apierror.IsImmutable(refusal.Error()) && c.owner.Owns(found):
 			verdicts[i] = func(o *irreversible) {
-				o.anew = append(o.anew, with(info, found))
-				c.note(fmt.Sprintf("made %s anew, because it cannot be changed back: %s", named(info), apierror.Message(apierror.WithoutServerMessage(info.Mapping.GroupVersionKind.Kind, refusal))))
+				o.anew = append(o.anew, live.With(info, found))
+				c.note(fmt.Sprintf("made %s anew, because it cannot be changed back: %s", live.Name(info), apierror.Message(apierror.WithoutServerMessage(info.Mapping.GroupVersionKind.Kind, refusal))))
 			}
 		}
 		return nil
@@ -88,15 +88,15 @@ func (c *client) triedBack(bases, target helmkube.ResourceList) (irreversible, e
 func dryRunPatch(base, info *resource.Info, found *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	if found == nil {
 		var err error
-		if found, err = live(info); err != nil {
-			return nil, ignoreMissing(err)
+		if found, err = live.Get(info); err != nil {
+			return nil, live.IgnoreMissing(err)
 		}
 	}
 	patch, kind, err := patchOf(base.Object, info, found)
 	if err != nil || string(patch) == "{}" {
 		return found, nil //nolint:nilerr // Helm will say it
 	}
-	_, err = helper(info).DryRun(true).Patch(info.Namespace, info.Name, kind, patch, nil)
+	_, err = live.Helper(info).DryRun(true).Patch(info.Namespace, info.Name, kind, patch, nil)
 	return found, err
 }
 
@@ -131,16 +131,9 @@ func (c *client) deleteForRecreation(anew helmkube.ResourceList) error {
 		return nil
 	}
 	for _, info := range anew {
-		object, err := meta.Accessor(info.Object)
-		if err != nil {
-			return err
-		}
-		uid, propagation := object.GetUID(), recreatable[info.Mapping.GroupVersionKind.GroupKind()]
-		_, err = helper(info).DeleteWithOptions(info.Namespace, info.Name, &metav1.DeleteOptions{
-			Preconditions: &metav1.Preconditions{UID: &uid}, PropagationPolicy: &propagation,
-		})
-		if ignoreMissing(err) != nil {
-			return fmt.Errorf("deleting %s to make it anew: %w", named(info), err)
+		err := live.Delete(info, recreatable[info.Mapping.GroupVersionKind.GroupKind()])
+		if live.IgnoreMissing(err) != nil {
+			return fmt.Errorf("deleting %s to make it anew: %w", live.Name(info), err)
 		}
 	}
 	return c.boundedWait(goneTimeout, nil, func(timeout time.Duration) error { return c.WaitForDelete(anew, timeout) })

@@ -113,7 +113,7 @@ kind: ConfigMap
 metadata: {name: shared}
 `)
 	apply(t, r, "one")
-	apiserver.Amend(cluster, configPath+"shared", func(c *corev1.ConfigMap) { c.Annotations[annotationName] = "other" })
+	apiserver.Amend(cluster, configPath+"shared", func(c *corev1.ConfigMap) { c.Annotations["meta.helm.sh/release-name"] = "other" })
 	r.Chart = chartOf(t, changing)
 	plan, err := r.Plan(t.Context(), image("one").Image())
 	require.NoError(t, err)

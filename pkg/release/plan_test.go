@@ -63,7 +63,7 @@ func TestAPlanOfAFirstInstall(t *testing.T) {
 	for name, namespace := range map[string]string{"in an empty namespace": "portal", "in one that does not exist": "new"} {
 		t.Run(name, func(t *testing.T) {
 			r, cluster := open(t)
-			r.Namespace, r.helm.client.namespace = namespace, namespace
+			r.Namespace, r.helm.client.owner.Namespace = namespace, namespace
 			r.helm, _ = r.connect(nil)
 			plan, err := r.Plan(t.Context(), image("one").Image())
 			require.NoError(t, err)

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
@@ -48,9 +49,9 @@ func (t *planClient) Update(original, target helmkube.ResourceList, _ bool) (*he
 		return none, err
 	}
 	changes := make([]*record.Change, len(sent))
-	if err := each(t.ctx, sent, func(i int, info *resource.Info) (err error) {
+	if err := live.Each(t.ctx, sent, func(i int, info *resource.Info) (err error) {
 		if anew.Contains(info) {
-			changes[i] = &record.Change{Object: named(info), Action: record.ActionUpdate, Note: "is made anew"}
+			changes[i] = &record.Change{Object: live.Name(info), Action: record.ActionUpdate, Note: "is made anew"}
 			return nil
 		}
 		changes[i], err = t.try(bases.Get(info), info)
@@ -69,28 +70,28 @@ func (t *planClient) Update(original, target helmkube.ResourceList, _ bool) (*he
 
 // try sends what Helm would send for one object.
 func (t *planClient) try(base, info *resource.Info) (*record.Change, error) {
-	before, err := live(info)
+	before, err := live.Get(info)
 	if errors.IsNotFound(err) {
-		object, err := content(info.Object)
+		object, err := live.Content(info.Object)
 		if err != nil {
 			return nil, err
 		}
-		change := &record.Change{Object: named(info), Action: record.ActionCreate, Diff: objectdiff.Unified("live", "planned", nil, object)}
+		change := &record.Change{Object: live.Name(info), Action: record.ActionCreate, Diff: objectdiff.Unified("live", "planned", nil, object)}
 		return change, t.tryCreate(info)
 	}
 	if err != nil {
-		return nil, fmt.Errorf("reading %s: %w", named(info), err)
+		return nil, fmt.Errorf("reading %s: %w", live.Name(info), err)
 	}
-	wanted := with(info, info.Object.DeepCopyObject())
+	wanted := live.With(info, info.Object.DeepCopyObject())
 	if _, err := t.Client.Update(helmkube.ResourceList{base}, helmkube.ResourceList{info}, false); err != nil {
 		return nil, t.reject(wanted, before, err)
 	}
-	after, err := content(info.Object)
+	after, err := live.Content(info.Object)
 	if err != nil {
 		return nil, err
 	}
 	if diff := objectdiff.Unified("live", "planned", before, after); diff != "" {
-		return &record.Change{Object: named(info), Action: record.ActionUpdate, Diff: diff, OneWay: manifest.Irreversible(before, after)}, nil
+		return &record.Change{Object: live.Name(info), Action: record.ActionUpdate, Diff: diff, OneWay: manifest.Irreversible(before, after)}, nil
 	}
 	return nil, nil
 }
@@ -98,16 +99,16 @@ func (t *planClient) try(base, info *resource.Info) (*record.Change, error) {
 // tryCreate tries an object that is not there. When its namespace is not there
 // either, its form is checked in another one.
 func (t *planClient) tryCreate(info *resource.Info) error {
-	_, err := t.Client.Create(helmkube.ResourceList{with(info, info.Object.DeepCopyObject())})
+	_, err := t.Client.Create(helmkube.ResourceList{live.With(info, info.Object.DeepCopyObject())})
 	if !errors.IsNotFound(err) || info.Namespace == "" {
 		return t.reject(info, nil, err)
 	}
-	object, contentErr := content(info.Object.DeepCopyObject())
+	object, contentErr := live.Content(info.Object.DeepCopyObject())
 	if contentErr != nil {
 		return contentErr
 	}
 	object.SetNamespace(elsewhere)
-	there := with(info, object)
+	there := live.With(info, object)
 	there.Namespace = elsewhere
 	if _, err = t.Client.Create(helmkube.ResourceList{there}); errors.IsInvalid(err) || errors.IsBadRequest(err) {
 		return t.reject(info, nil, err)
@@ -130,17 +131,17 @@ func (t *planClient) reject(info *resource.Info, before *unstructured.Unstructur
 	answer := &errors.StatusError{ErrStatus: status}
 	switch {
 	case apierror.IsUnreachable(answer), apierror.IsTerminating(answer):
-		return fmt.Errorf("%s: %w", named(info), answer)
+		return fmt.Errorf("%s: %w", live.Name(info), answer)
 	case apierror.LacksPermission(status.Message):
 		t.mu.Lock()
 		defer t.mu.Unlock()
-		t.denied = append(t.denied, named(info)+": "+apierror.Message(answer))
+		t.denied = append(t.denied, live.Name(info)+": "+apierror.Message(answer))
 		return nil
 	case t.unbuilt && apierror.IsPolicy(status.Message):
-		t.log.Warn("a policy of the cluster refuses the object with an image that is not built yet; it is asked again with the image", "object", named(info), "policy", apierror.Message(answer))
+		t.log.Warn("a policy of the cluster refuses the object with an image that is not built yet; it is asked again with the image", "object", live.Name(info), "policy", apierror.Message(answer))
 		return nil
 	case strings.Contains(status.Message, "does not support dry run"):
-		t.log.Warn("an admission webhook cannot be asked in a dry run; the object was not tried", "object", named(info))
+		t.log.Warn("an admission webhook cannot be asked in a dry run; the object was not tried", "object", live.Name(info))
 		return nil
 	}
 	t.mu.Lock()
@@ -152,25 +153,25 @@ func (t *planClient) reject(info *resource.Info, before *unstructured.Unstructur
 // deletions lists what Helm would remove.
 func (t *planClient) deletions(original, target helmkube.ResourceList) error {
 	for _, info := range original.Difference(target) {
-		found, err := live(info)
-		if errors.IsNotFound(err) || err == nil && found.GetAnnotations()[helmkube.ResourcePolicyAnno] == helmkube.KeepPolicy {
+		found, err := live.Get(info)
+		if errors.IsNotFound(err) || err == nil && live.IsKept(found) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("reading %s: %w", named(info), err)
+			return fmt.Errorf("reading %s: %w", live.Name(info), err)
 		}
-		t.changes = append(t.changes, record.Change{Object: named(info), Action: record.ActionDelete})
+		t.changes = append(t.changes, record.Change{Object: live.Name(info), Action: record.ActionDelete})
 		if found.GetDeletionTimestamp() == nil {
 			t.deleted = append(t.deleted, t.deletion(found))
 		}
 	}
 	left, err := t.leftovers()
 	for _, l := range left {
-		if l.data || slices.ContainsFunc(t.changes, func(c record.Change) bool { return c.Object == named(l.info) && c.Action == record.ActionDelete }) {
+		if l.data || slices.ContainsFunc(t.changes, func(c record.Change) bool { return c.Object == live.Name(l.info) && c.Action == record.ActionDelete }) {
 			continue
 		}
-		t.changes = append(t.changes, record.Change{Object: named(l.info), Action: record.ActionDelete})
-		if found, contentErr := content(l.info.Object); contentErr == nil {
+		t.changes = append(t.changes, record.Change{Object: live.Name(l.info), Action: record.ActionDelete})
+		if found, contentErr := live.Content(l.info.Object); contentErr == nil {
 			t.deleted = append(t.deleted, t.deletion(found))
 		}
 	}
@@ -181,7 +182,7 @@ func (t *planClient) deletions(original, target helmkube.ResourceList) error {
 // there; Helm would delete it first.
 func (t *planClient) Create(resources helmkube.ResourceList) (*helmkube.Result, error) {
 	isHook := func(info *resource.Info) bool {
-		object, err := content(info.Object)
+		object, err := live.Content(info.Object)
 		return err == nil && object.GetAnnotations()["helm.sh/hook"] != ""
 	}
 	for _, info := range resources {
@@ -193,7 +194,7 @@ func (t *planClient) Create(resources helmkube.ResourceList) (*helmkube.Result, 
 		}
 		// Helm leaves a definition alone that is there.
 		if info.Mapping.GroupVersionKind.Kind == "CustomResourceDefinition" {
-			if _, err := live(info); err == nil {
+			if _, err := live.Get(info); err == nil {
 				t.existing = append(t.existing, info.Name)
 				continue
 			}
@@ -210,9 +211,9 @@ func (t *planClient) Create(resources helmkube.ResourceList) (*helmkube.Result, 
 }
 
 func (t *planClient) tryHook(info *resource.Info) error {
-	_, err := t.Client.Create(helmkube.ResourceList{with(info, info.Object.DeepCopyObject())})
-	if errors.IsAlreadyExists(err) && holdsData(info.Mapping.GroupVersionKind.Kind) && anew(info) {
-		if found, liveErr := live(info); liveErr == nil {
+	_, err := t.Client.Create(helmkube.ResourceList{live.With(info, info.Object.DeepCopyObject())})
+	if errors.IsAlreadyExists(err) && live.HoldsData(info.Mapping.GroupVersionKind.Kind) && anew(info) {
+		if found, liveErr := live.Get(info); liveErr == nil {
 			t.deleted = append(t.deleted, t.deletion(found))
 		}
 	}
@@ -225,7 +226,7 @@ func (t *planClient) tryHook(info *resource.Info) error {
 // anew reports whether Helm deletes a hook that is there before it makes it again:
 // unless another policy is given.
 func anew(info *resource.Info) bool {
-	object, err := content(info.Object)
+	object, err := live.Content(info.Object)
 	if err != nil {
 		return false
 	}

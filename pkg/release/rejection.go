@@ -14,6 +14,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
@@ -38,12 +39,12 @@ func (t *planClient) answer(info *resource.Info, err error) (metav1.Status, bool
 
 // rejected makes one error of all refusals.
 func rejected(doing string, rejections []rejection) error {
-	slices.SortFunc(rejections, func(a, b rejection) int { return strings.Compare(key(a.info), key(b.info)) })
+	slices.SortFunc(rejections, func(a, b rejection) int { return strings.Compare(live.Key(a.info), live.Key(b.info)) })
 	var lines []string
 	fixed := false
 	for _, r := range rejections {
 		line, isFixed := r.explain()
-		lines = append(lines, named(r.info)+": "+line)
+		lines = append(lines, live.Name(r.info)+": "+line)
 		fixed = fixed || isFixed
 	}
 	what := "the API server would reject " + strings.Join(lines, "; ")
@@ -92,7 +93,7 @@ func (r rejection) message() string {
 
 // changed names the fields that a cause is about, with their values on both sides.
 func (r rejection) changed(cause metav1.StatusCause) []string {
-	wanted, err := content(r.info.Object)
+	wanted, err := live.Content(r.info.Object)
 	if err != nil {
 		return []string{cause.Field}
 	}

@@ -2,14 +2,11 @@ package release
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
-	"sync"
 	"time"
 
-	helmkube "helm.sh/helm/v3/pkg/kube"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
@@ -19,16 +16,13 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
 
-const (
-	// atOnce bounds the objects that are looked at side by side.
-	atOnce = 8
-	// comparer is whom a dry run of a server-side apply is said to come from.
-	comparer = "stagecrew-compare"
-)
+// comparer is whom a dry run of a server-side apply is said to come from.
+const comparer = "stagecrew-compare"
 
 // again is how often an object is compared when somebody else writes it at the same
 // time.
@@ -68,11 +62,11 @@ func (c *client) difference(wanted *resource.Info, found *unstructured.Unstructu
 func differenceOnce(wanted *resource.Info, found *unstructured.Unstructured) (difference, error) {
 	var err error
 	if found == nil {
-		if found, err = live(wanted); err != nil {
+		if found, err = live.Get(wanted); err != nil {
 			return difference{}, err
 		}
 	}
-	declared, err := content(wanted.Object)
+	declared, err := live.Content(wanted.Object)
 	if err != nil {
 		return difference{}, err
 	}
@@ -122,22 +116,22 @@ func created(info *resource.Info, declared *unstructured.Unstructured) (*unstruc
 	const longest = 40 // of a name that fits everywhere
 	next := declared.DeepCopy()
 	next.SetName(strings.TrimRight(info.Name[:min(len(info.Name), longest)], "-.") + "-compared")
-	object, err := helper(info).DryRun(true).Create(info.Namespace, false, next)
+	object, err := live.Helper(info).DryRun(true).Create(info.Namespace, false, next)
 	if err != nil {
 		return nil, err
 	}
-	return content(object)
+	return live.Content(object)
 }
 
 // replaced is what the API server would make of the manifest's object.
 func replaced(info *resource.Info, declared, found *unstructured.Unstructured) (*unstructured.Unstructured, error) {
 	next := declared.DeepCopy()
 	next.SetResourceVersion(found.GetResourceVersion())
-	object, err := helper(info).DryRun(true).Replace(info.Namespace, info.Name, false, next)
+	object, err := live.Helper(info).DryRun(true).Replace(info.Namespace, info.Name, false, next)
 	if err != nil {
 		return nil, err
 	}
-	return content(object)
+	return live.Content(object)
 }
 
 // applied is what the API server would make of the live object with all that the
@@ -148,12 +142,12 @@ func applied(info *resource.Info, declared *unstructured.Unstructured) (*unstruc
 		return nil, err
 	}
 	force := true
-	object, err := helper(info).WithFieldManager(comparer).DryRun(true).
+	object, err := live.Helper(info).WithFieldManager(comparer).DryRun(true).
 		Patch(info.Namespace, info.Name, types.ApplyPatchType, patch, &metav1.PatchOptions{Force: &force})
 	if err != nil {
 		return nil, err
 	}
-	return content(object)
+	return live.Content(object)
 }
 
 // asStored is a manifest's object with the API server's names: a Secret's
@@ -182,7 +176,7 @@ func asStored(object map[string]any) map[string]any {
 func (c *client) repair(ctx context.Context) ([]string, error) {
 	wanted := c.lastUpdate.wanted.Filter(c.lastUpdate.updated.Contains)
 	lines := make([]string, len(wanted))
-	err := each(ctx, wanted, func(i int, info *resource.Info) error {
+	err := live.Each(ctx, wanted, func(i int, info *resource.Info) error {
 		line, err := c.repairOne(info)
 		lines[i] = line
 		return err
@@ -193,17 +187,17 @@ func (c *client) repair(ctx context.Context) ([]string, error) {
 func (c *client) repairOne(info *resource.Info) (line string, err error) {
 	doing := ""
 	err = afterConflict(func() error {
-		doing = fmt.Sprintf("comparing %s with its manifest", named(info))
+		doing = fmt.Sprintf("comparing %s with its manifest", live.Name(info))
 		d, err := differenceOnce(info, nil)
 		if err != nil {
-			return ignoreMissing(err) // somebody removed it meanwhile: the rollout's matter
+			return live.IgnoreMissing(err) // somebody removed it meanwhile: the rollout's matter
 		}
 		isMendable := false
 		if line, isMendable = c.finding(info, d); !isMendable {
 			return nil
 		}
-		doing = "repairing " + named(info)
-		_, err = helper(info).Replace(info.Namespace, info.Name, false, d.repaired)
+		doing = "repairing " + live.Name(info)
+		_, err = live.Helper(info).Replace(info.Namespace, info.Name, false, d.repaired)
 		return err
 	})
 	if err != nil {
@@ -215,16 +209,16 @@ func (c *client) repairOne(info *resource.Info) (line string, err error) {
 // finding says in one line what a difference is and comes to, "" for nothing, and
 // whether the object is to be made as in the manifest again.
 func (c *client) finding(info *resource.Info, d difference) (line string, isMendable bool) {
-	what := named(info) + ": " + strings.Join(d.paths, ", ")
+	what := live.Name(info) + ": " + strings.Join(d.paths, ", ")
 	switch {
 	case d.going && expires(info):
 		return "", false
 	case d.going:
-		return named(info) + " is being deleted: " + whatGoes(info), false
+		return live.Name(info) + " is being deleted: " + whatGoes(info), false
 	case len(d.paths) == 0:
 		c.approve(info, d.live)
 		return "", false
-	case d.fixed || holdsData(info.Mapping.GroupVersionKind.Kind) || !c.owns(d.live):
+	case d.fixed || live.HoldsData(info.Mapping.GroupVersionKind.Kind) || !c.owner.Owns(d.live):
 		return what + ": not as in the manifest, and left so: it cannot be changed in place", false
 	}
 	return what + ": made as in the manifest again", true
@@ -232,27 +226,8 @@ func (c *client) finding(info *resource.Info, d difference) (line string, isMend
 
 // whatGoes says what the end of an object means.
 func whatGoes(info *resource.Info) string {
-	if holdsData(info.Mapping.GroupVersionKind.Kind) {
+	if live.HoldsData(info.Mapping.GroupVersionKind.Kind) {
 		return "its data goes with it as soon as nothing uses it"
 	}
 	return "it will have to be made again"
-}
-
-// each calls do for all objects, a few side by side, and gives all errors.
-func each(ctx context.Context, infos helmkube.ResourceList, do func(int, *resource.Info) error) error {
-	var wg sync.WaitGroup
-	free := make(chan struct{}, atOnce)
-	errs := make([]error, len(infos))
-	for i, info := range infos {
-		free <- struct{}{}
-		if errs[i] = ctx.Err(); errs[i] != nil {
-			break
-		}
-		wg.Go(func() {
-			defer func() { <-free }()
-			errs[i] = record.Guard(func() error { return do(i, info) })
-		})
-	}
-	wg.Wait()
-	return errors.Join(errs...)
 }

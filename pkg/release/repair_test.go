@@ -115,7 +115,7 @@ func TestWhatAFailedRevisionLeftIsRemoved(t *testing.T) {
 
 func TestALeftoverThatAnotherReleaseOwnsStays(t *testing.T) {
 	r, cluster := halfway(t)
-	apiserver.Amend(cluster, configPath+"added", func(c *corev1.ConfigMap) { c.Annotations[annotationName] = "other" })
+	apiserver.Amend(cluster, configPath+"added", func(c *corev1.ConfigMap) { c.Annotations["meta.helm.sh/release-name"] = "other" })
 	applied, err := r.Apply(t.Context(), image("good"))
 	require.NoError(t, err)
 	require.NotNil(t, cluster.Object(configPath+"added"))

@@ -11,6 +11,8 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 )
 
 // leaveReplicas takes spec.replicas out of objects that exist and that an
@@ -25,15 +27,15 @@ func (c *client) leaveReplicas(bases, target helmkube.ResourceList) error {
 		if !targets[scaleKey(info)] {
 			continue
 		}
-		_, err := live(info)
+		_, err := live.Get(info)
 		if apierrors.IsNotFound(err) {
 			continue
 		}
 		if err != nil {
-			return fmt.Errorf("reading %s: %w", named(info), err)
+			return fmt.Errorf("reading %s: %w", live.Name(info), err)
 		}
 		for _, side := range []*resource.Info{info, bases.Get(info)} {
-			if object, err := content(side.Object); err == nil {
+			if object, err := live.Content(side.Object); err == nil {
 				unstructured.RemoveNestedField(object.Object, "spec", "replicas")
 			}
 		}
@@ -46,7 +48,7 @@ func (c *client) leaveReplicas(bases, target helmkube.ResourceList) error {
 func (c *client) scaleTargets(target helmkube.ResourceList) (map[string]bool, error) {
 	targets, namespaces := map[string]bool{}, map[string]bool{}
 	for _, info := range target {
-		object, err := content(info.Object)
+		object, err := live.Content(info.Object)
 		if err != nil {
 			continue
 		}
@@ -59,11 +61,11 @@ func (c *client) scaleTargets(target helmkube.ResourceList) (map[string]bool, er
 		}
 	}
 	for namespace := range namespaces {
-		live, err := c.liveScaleTargets(namespace, target)
+		others, err := c.liveScaleTargets(namespace, target)
 		if err != nil {
 			return nil, err
 		}
-		maps.Copy(targets, live)
+		maps.Copy(targets, others)
 	}
 	return targets, nil
 }
@@ -81,7 +83,7 @@ func (c *client) liveScaleTargets(namespace string, target helmkube.ResourceList
 		return nil, fmt.Errorf("listing the autoscalers of namespace %q: %w", namespace, err)
 	}
 	for _, scaler := range list.Items {
-		if c.owns(&scaler) && !slices.ContainsFunc(target, func(i *resource.Info) bool {
+		if c.owner.Owns(&scaler) && !slices.ContainsFunc(target, func(i *resource.Info) bool {
 			return i.Mapping.GroupVersionKind.Kind == "HorizontalPodAutoscaler" && i.Name == scaler.Name && i.Namespace == namespace
 		}) {
 			continue

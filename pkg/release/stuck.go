@@ -16,6 +16,8 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 	"k8s.io/client-go/tools/cache"
 	watchtools "k8s.io/client-go/tools/watch"
+
+	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 )
 
 // observeTimeout bounds the wait for the controller to see a changed StatefulSet.
@@ -35,7 +37,7 @@ func (c *client) freeStuckPods(ctx context.Context, all bool) ([]string, error) 
 		freed, err := c.freePodsOf(ctx, info, all)
 		lines = append(lines, freed...)
 		if err != nil {
-			return lines, fmt.Errorf("freeing the pods of %s: %w", named(info), err)
+			return lines, fmt.Errorf("freeing the pods of %s: %w", live.Name(info), err)
 		}
 	}
 	return lines, nil
@@ -66,7 +68,7 @@ func (c *client) freePodsOf(ctx context.Context, info *resource.Info, all bool) 
 		if err != nil {
 			return lines, err
 		}
-		lines = append(lines, fmt.Sprintf("deleted Pod/%s of %s: it was not ready and of another revision, and would have held up the rollout", pod.Name, named(info)))
+		lines = append(lines, fmt.Sprintf("deleted Pod/%s of %s: it was not ready and of another revision, and would have held up the rollout", pod.Name, live.Name(info)))
 	}
 	return lines, nil
 }

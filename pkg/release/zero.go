@@ -11,6 +11,7 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
 
@@ -22,11 +23,11 @@ const fieldReplicas = "spec.replicas"
 func numbers(wanted helmkube.ResourceList) map[string]int64 {
 	all := map[string]int64{}
 	for _, info := range wanted {
-		object, err := content(info.Object)
+		object, err := live.Content(info.Object)
 		if err != nil || !hasNumber(object) {
 			continue
 		}
-		all[key(info)] = number(object, 1, "spec", "replicas")
+		all[live.Key(info)] = number(object, 1, "spec", "replicas")
 	}
 	return all
 }
@@ -73,9 +74,9 @@ func (c *client) scaledToZero(change *record.Change, info *resource.Info, found 
 	}
 	should := found.DeepCopy()
 	if err := unstructured.SetNestedField(should.Object, asked, "spec", "replicas"); err != nil {
-		return nil, fmt.Errorf("comparing %s: %w", named(info), err)
+		return nil, fmt.Errorf("comparing %s: %w", live.Name(info), err)
 	}
-	return &record.Change{Object: named(info), Action: record.ActionUpdate, Fields: fieldReplicas, Differences: []record.Difference{open},
+	return &record.Change{Object: live.Name(info), Action: record.ActionUpdate, Fields: fieldReplicas, Differences: []record.Difference{open},
 		Diff: objectdiff.Unified("live", "manifest", found, should)}, nil
 }
 
@@ -83,7 +84,7 @@ func (c *client) scaledToZero(change *record.Change, info *resource.Info, found 
 // without one.
 func (c *client) leastPods(info *resource.Info, target helmkube.ResourceList) (least int64, scales bool, err error) {
 	for _, other := range target {
-		object, err := content(other.Object)
+		object, err := live.Content(other.Object)
 		if err == nil && other.Namespace == info.Namespace && object.GetKind() != "HorizontalPodAutoscaler" && takesOver(object, info) {
 			return number(object, 0, "spec", "minReplicaCount"), true, nil
 		}
@@ -113,7 +114,7 @@ func (c *client) leastPods(info *resource.Info, target helmkube.ResourceList) (l
 // leastOfChart asks the chart's own autoscalers, for who may not list the live ones.
 func (c *client) leastOfChart(info *resource.Info, target helmkube.ResourceList) (least int64, scales bool, err error) {
 	for _, other := range target {
-		object, err := content(other.Object)
+		object, err := live.Content(other.Object)
 		if err == nil && other.Namespace == info.Namespace && object.GetKind() == "HorizontalPodAutoscaler" && takesOver(object, info) {
 			return number(object, 1, "spec", "minReplicas"), true, nil
 		}
