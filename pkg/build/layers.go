@@ -14,7 +14,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// What is left out of what [backstage.Included] names, besides what never.go lists.
+// What is left out of what [backstage.Included] names, besides what pkg/sensitive lists.
 var (
 	// excludedPaths is matched against whole paths. The installers' notes about what
 	// they did hold versions of the workspace's own packages, which would make

@@ -1,34 +1,14 @@
 package build
 
 import (
-	"io"
-	"strings"
 	"testing"
 
-	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
-
-	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/tarball"
-	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
+	"github.com/stagecrew/stagecrew/pkg/validate"
 )
-
-func results(checks []record.Check) map[string]string {
-	found := map[string]string{}
-	for _, c := range checks {
-		found[c.Name] = string(c.Result)
-		if c.Result != record.CheckPassed {
-			found[c.Name] += ": " + c.Detail
-		}
-	}
-	return found
-}
 
 func TestABuiltImageIsValid(t *testing.T) {
 	host := registrytest.Serve(t, nil)
@@ -36,83 +16,11 @@ func TestABuiltImageIsValid(t *testing.T) {
 	o.Platform = "linux/arm64,linux/amd64"
 	result, err := Build(t.Context(), o)
 	require.NoError(t, err)
-	checks, err := Validate(t.Context(), hasty, result.Image)
+	checks, err := validate.Image(t.Context(), hasty, result.Image)
 	require.NoError(t, err)
 	require.Len(t, checks, 20)
 	require.Equal(t, "linux/amd64", checks[0].Target)
 	for _, c := range checks {
 		require.Equal(t, record.CheckPassed, c.Result, "%+v", c)
-	}
-}
-
-// layerOf packs files as an image's layer; "setuid" is a file with that mode.
-func layerOf(t *testing.T, files map[string]string) v1.Layer {
-	t.Helper()
-	zipped := registrytest.PackFiles(t, files)
-	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(zipped)), nil }, tarball.WithMediaType(types.OCILayer))
-	require.NoError(t, err)
-	return layer
-}
-
-func TestValidatingNamesWhatIsWrong(t *testing.T) {
-	good := v1.Config{User: "1000:1000", WorkingDir: "/app", Cmd: []string{"node", "packages/backend"}, Env: []string{"NODE_OPTIONS=--no-node-snapshot"},
-		Labels: map[string]string{ocispec.AnnotationCreated: "x", ocispec.AnnotationVersion: "x", ocispec.AnnotationRevision: "x"}}
-	for _, c := range []struct {
-		name   string
-		change func(c *v1.Config)
-		layers []map[string]string
-		check  string
-		want   string
-	}{
-		{name: "nothing", check: "compilers", want: "passed"},
-		{name: "no user", change: func(c *v1.Config) { c.User = "" }, check: "user", want: "failed: no user is set"},
-		{name: "a user by name", change: func(c *v1.Config) { c.User = "node" }, check: "user", want: `failed: user "node" is a name`},
-		{name: "root", change: func(c *v1.Config) { c.User = "0:1000" }, check: "user", want: "failed: user \"0:1000\" is root"},
-		{name: "no Node", change: func(c *v1.Config) { c.Cmd = []string{"sh"} }, check: "entrypoint", want: `failed: ["sh"] does not start node`},
-		{name: "Node by path", change: func(c *v1.Config) {
-			c.Entrypoint = []string{"/usr/local/bin/node"}
-			c.Cmd = []string{"packages/backend"}
-		}, check: "entrypoint", want: "passed"},
-		{name: "another folder", change: func(c *v1.Config) { c.WorkingDir = "/" }, check: "working directory", want: "failed: the working directory is"},
-		{name: "no switch for the scaffolder", change: func(c *v1.Config) { c.Env = nil }, check: "node options", want: "inconclusive: NODE_OPTIONS lacks"},
-		{name: "no labels", change: func(c *v1.Config) { c.Labels = nil }, check: "labels", want: "inconclusive: org.opencontainers.image.created is missing"},
-		{name: "a compiler", layers: []map[string]string{{"usr/bin/x86_64-linux-gnu-gcc-12": "x"}}, check: "compilers", want: "failed: /usr/bin/x86_64-linux-gnu-gcc-12"},
-		{name: "make", layers: []map[string]string{{"./usr/bin/make": "x"}}, check: "compilers", want: "failed: /usr/bin/make"},
-		{name: "a compiler that a later layer removes", layers: []map[string]string{{"usr/bin/gcc": "x"}, {"usr/bin/.wh.gcc": ""}}, check: "compilers", want: "passed"},
-		{name: "a folder that a later layer empties", layers: []map[string]string{{"usr/bin/gcc": "x"}, {"usr/bin/.wh..wh..opq": ""}}, check: "compilers", want: "passed"},
-		{name: "a folder that a later layer removes", layers: []map[string]string{{"usr/local/bin/gcc": "x"}, {"usr/.wh.local": ""}}, check: "compilers", want: "passed"},
-		{name: "many compilers", layers: []map[string]string{{"bin/gcc": "", "bin/g++": "", "bin/cc": "", "bin/c++": "", "bin/ld": "", "bin/make": "", "bin/go": ""}}, check: "compilers", want: "failed: /bin/c++; /bin/cc; /bin/g++; /bin/gcc; /bin/go; and 2 more"},
-		{name: "an npm configuration", layers: []map[string]string{{"app/.npmrc": "x"}}, check: "secrets", want: "failed: /app/.npmrc"},
-		{name: "local settings", layers: []map[string]string{{"app/app-config.local.yaml": "x"}}, check: "secrets", want: "failed: /app/app-config.local.yaml"},
-		{name: "a program with the rights of its owner", layers: []map[string]string{{"app/run": "mode 4755"}}, check: "privileges", want: "failed: /app/run has mode 4755"},
-		{name: "a program that a later layer replaces", layers: []map[string]string{{"app/run": "mode 4755"}, {"app/run": "x"}}, check: "privileges", want: "passed"},
-		{name: "a file that the user cannot read", layers: []map[string]string{{"app/key": "mode 600"}}, check: "ownership", want: "failed: /app/key belongs to 0"},
-		{name: "what a package was published with", layers: []map[string]string{{"app/node_modules/x/.env": "x"}}, check: "secrets", want: "passed"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			config := good
-			if c.change != nil {
-				c.change(&config)
-			}
-			image := registrytest.EmptyImage(t)
-			for _, files := range c.layers {
-				var err error
-				image, err = mutate.AppendLayers(image, layerOf(t, files))
-				require.NoError(t, err)
-			}
-			// The random layer of the empty image is an archive as well.
-			image, err := mutate.ConfigFile(image, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: registrytest.RootFS(t, image), Config: config})
-			require.NoError(t, err)
-			ref, err := name.NewTag(registrytest.Serve(t, nil) + "/team/app:x")
-			require.NoError(t, err)
-			require.NoError(t, remote.Write(ref, image))
-			pushed := registrytest.Find(t, ref.String())
-			checks, err := Validate(t.Context(), hasty, pushed)
-			require.NoError(t, err)
-			require.Contains(t, results(checks)[c.check], c.want)
-			for _, other := range checks {
-				require.True(t, other.Name == c.check || other.Result == record.CheckPassed, "%+v", other)
-			}
-		})
 	}
 }

@@ -5,11 +5,11 @@ import (
 	"log/slog"
 	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/build"
 	"github.com/stagecrew/stagecrew/pkg/promote"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/retry"
+	"github.com/stagecrew/stagecrew/pkg/validate"
 )
 
 // images talk to registries with the credentials and the patience of the settings.
@@ -34,7 +34,7 @@ func validateStage(s *slice) (func(context.Context, inputs) (done, error), error
 	access := s.images()
 	return func(ctx context.Context, in inputs) (done, error) {
 		return done{}, s.phase("validate", func() error {
-			found, err := build.Validate(ctx, access, image.of(in))
+			found, err := validate.Image(ctx, access, image.of(in))
 			s.host.Ledger.Update(func(r *record.Record) { r.Checks = found })
 			if err != nil {
 				return err

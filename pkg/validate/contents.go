@@ -1,4 +1,4 @@
-package build
+package validate
 
 import (
 	"archive/tar"
@@ -16,6 +16,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/sensitive"
 )
 
 // contents are the files of an image that tell something, after all its layers.
@@ -113,16 +114,16 @@ func (c *contents) add(h *tar.Header, content io.Reader) error {
 // one that does. What a published package brings along is nobody's secret.
 func secretAt(name string, h *tar.Header, content io.Reader) (string, error) {
 	inside, ours := strings.CutPrefix(name, backstage.WorkDir+"/")
-	if !ours || partOf(inside) == dependencies || h.Typeflag == tar.TypeDir {
+	if !ours || sensitive.Published(inside) || h.Typeflag == tar.TypeDir {
 		return "", nil
 	}
-	if why := unwelcomeAt(inside, nil); why != "" {
+	if why := sensitive.Path(inside, nil); why != "" {
 		return why, nil
 	}
-	if h.Typeflag != tar.TypeReg || !mayBeKey(inside) {
+	if h.Typeflag != tar.TypeReg || !sensitive.MayBeKey(inside) {
 		return "", nil
 	}
-	found, err := isKey(content)
+	found, err := sensitive.HoldsKey(content)
 	if found {
 		return "private key", err
 	}

@@ -1,4 +1,6 @@
-package build
+// Package validate looks at a pushed image as a strict cluster would: how it starts,
+// what it says about itself, and what is in its layers that does not belong there.
+package validate
 
 import (
 	"context"
@@ -20,12 +22,12 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
-// Validate looks at a pushed image, of each of its platforms, as a cluster with
+// Image looks at a pushed image, of each of its platforms, as a cluster with
 // strict rules would: does it run without root, does it start Backstage the way it
 // is meant to, does it say what it is, and is there nothing in it that does not
 // belong into production. The layers are read, but not kept. The error is for an
 // image that could not be read; what is wrong with one is in the checks.
-func Validate(ctx context.Context, images registry.Access, image record.Image) ([]record.Check, error) {
+func Image(ctx context.Context, images registry.Access, image record.Image) ([]record.Check, error) {
 	ref, err := name.NewDigest(image.String())
 	if err != nil {
 		return nil, record.BadInput("build/options", "validating: %w", err)
@@ -51,7 +53,7 @@ func Validate(ctx context.Context, images registry.Access, image record.Image) (
 		if err != nil {
 			return nil, registry.Wrap(err, "reading %q for %s", image, platform)
 		}
-		found, err := validate(ctx, one)
+		found, err := check(ctx, one)
 		if err != nil {
 			return nil, registry.Wrap(err, "reading %q for %s", image, platform)
 		}
@@ -83,7 +85,7 @@ func verdict(name string, wrong []string, there string) record.Check {
 	return c
 }
 
-func validate(ctx context.Context, image v1.Image) ([]record.Check, error) {
+func check(ctx context.Context, image v1.Image) ([]record.Check, error) {
 	file, err := registry.ConfigOf(image)
 	if err != nil {
 		return nil, err
