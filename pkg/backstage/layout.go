@@ -9,6 +9,8 @@ const (
 	// what runs.
 	Skeleton = Backend + "/dist/skeleton.tar.gz"
 	Bundle   = Backend + "/dist/bundle.tar.gz"
+	// Modules is the folder of dependencies, at the top or beside a package.json.
+	Modules = "node_modules"
 	// AppConfig is what the backend starts with; ProductionConfig comes on top of it
 	// where it is there. Configs matches these and their like at the top.
 	AppConfig        = "app-config.yaml"

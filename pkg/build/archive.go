@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
@@ -44,7 +45,7 @@ func newFileLayer(dir, name string) (*fileLayer, error) {
 
 // pack writes the layer and takes its digests on the way, so that no layer is ever
 // held in memory or read twice.
-func (l *fileLayer) pack(ctx context.Context, entries []entry, times time.Time) (err error) {
+func (l *fileLayer) pack(ctx context.Context, entries []tree.Entry, times time.Time) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("packing layer %q: %w", l.name, err)
@@ -72,20 +73,20 @@ func (l *fileLayer) wait() (string, int64, error) {
 	return l.digest.String(), l.size, l.err
 }
 
-func writeEntries(ctx context.Context, w *tar.Writer, entries []entry, times time.Time) error {
+func writeEntries(ctx context.Context, w *tar.Writer, entries []tree.Entry, times time.Time) error {
 	made := map[string]bool{}
 	for _, e := range entries {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
-		if err := writeParents(w, path.Dir(path.Join(backstage.WorkDir, e.path)), times, made); err != nil {
+		if err := writeParents(w, path.Dir(path.Join(backstage.WorkDir, e.Path)), times, made); err != nil {
 			return err
 		}
 		if err := writeEntry(w, e, times); err != nil {
-			return fmt.Errorf("adding %q: %w", e.path, err)
+			return fmt.Errorf("adding %q: %w", e.Path, err)
 		}
-		if e.mode.IsDir() {
-			made[path.Join(backstage.WorkDir, e.path)] = true
+		if e.Mode.IsDir() {
+			made[path.Join(backstage.WorkDir, e.Path)] = true
 		}
 	}
 	return nil
@@ -104,12 +105,12 @@ func writeParents(w *tar.Writer, dir string, times time.Time, made map[string]bo
 	return w.WriteHeader(header(dir, fs.ModeDir, "", 0, times))
 }
 
-func writeEntry(w *tar.Writer, e entry, times time.Time) error {
-	name := path.Join(backstage.WorkDir, e.path)
-	if !e.mode.IsRegular() {
-		return w.WriteHeader(header(name, e.mode, e.link, 0, times))
+func writeEntry(w *tar.Writer, e tree.Entry, times time.Time) error {
+	name := path.Join(backstage.WorkDir, e.Path)
+	if !e.Mode.IsRegular() {
+		return w.WriteHeader(header(name, e.Mode, e.Link, 0, times))
 	}
-	file, err := e.root.Open(e.path)
+	file, err := e.Root.Open(e.Path)
 	if err != nil {
 		return err
 	}

@@ -9,6 +9,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
@@ -16,8 +18,8 @@ import (
 // installed is one tree of dependencies, of one platform or for all.
 type installed struct {
 	root    *os.Root
-	entries []entry
-	native  nativeModules
+	entries []tree.Entry
+	native  tree.Native
 	layer   *fileLayer // nil until it is needed
 }
 
@@ -60,11 +62,11 @@ func (b *layering) findTrees() error {
 			}
 			continue
 		}
-		tree, err := b.readTree(dir)
+		deps, err := b.readTree(dir)
 		if err != nil {
 			return record.BadInput("build/no-dependencies", "reading the dependencies for %s in %q: %w", t.platform, dir, err)
 		}
-		t.tree = tree
+		t.tree = deps
 	}
 	return nil
 }
@@ -79,7 +81,7 @@ func (b *layering) readTree(dir string) (*installed, error) {
 	if err != nil {
 		return nil, err
 	}
-	if !slices.Contains(tops, modules) {
+	if !slices.Contains(tops, backstage.Modules) {
 		return nil, fmt.Errorf("it has no node_modules")
 	}
 	p := plan{}
@@ -128,26 +130,26 @@ func (b *layering) install(ctx context.Context) error {
 		if err := b.source.installTo(ctx, dir, b.Options); err != nil {
 			return err
 		}
-		tree, err := b.readTree(dir)
+		deps, err := b.readTree(dir)
 		if err != nil {
 			return err
 		}
-		if err := b.source.checkBuilt(tree, b.InstallScripts); err != nil {
+		if err := b.source.checkBuilt(deps, b.InstallScripts); err != nil {
 			return err
 		}
 		for _, t := range missing {
-			t.tree = tree
+			t.tree = deps
 		}
 	}
 	for _, t := range missing {
 		if t.tree.native == nil {
-			native, err := findNative(ctx, t.tree.entries)
+			native, err := tree.FindNative(ctx, t.tree.entries)
 			if err != nil {
 				return err
 			}
 			t.tree.native = native
 		}
-		if err := t.tree.native.refuse(t.platform); err != nil {
+		if err := t.tree.native.Refuse(t.platform); err != nil {
 			return err
 		}
 	}

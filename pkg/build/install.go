@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -67,7 +68,7 @@ func (w *workspace) installTo(ctx context.Context, dir string, o Options) error 
 	if err := w.manager.installIn(ctx, dir, target, slices.Concat(w.manager.install, o.InstallFlags), o); err != nil {
 		return err
 	}
-	if !exists(target, modules) {
+	if !tree.Exists(target, backstage.Modules) {
 		return record.BadInput("build/no-dependencies",
 			"installing with %s wrote no node_modules: set `nodeLinker: node-modules` in .yarnrc.yml", w.manager.name)
 	}
@@ -80,7 +81,7 @@ func copyTree(target, source *os.Root, name string) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		text, err := readLimited(source, name, maxLockfileSize)
+		text, err := tree.ReadLimited(source, name, tree.MaxLockfile)
 		if err != nil {
 			return err
 		}

@@ -9,6 +9,8 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -62,30 +64,30 @@ func (m manager) installIn(ctx context.Context, dir string, root *os.Root, args 
 // checkBuilt refuses dependencies whose native code nobody has built because their
 // install scripts did not run: the application would find out in production. What is
 // optional to all that use it may be missing.
-func (w *workspace) checkBuilt(tree *installed, mayRun []string) error {
+func (w *workspace) checkBuilt(deps *installed, mayRun []string) error {
 	if slices.Contains(mayRun, allScripts) {
 		return nil
 	}
 	sources, built := map[string]string{}, map[string]bool{}
-	for _, e := range tree.entries {
-		folder, _ := packageOf(e.path)
-		if path.Base(e.path) == "binding.gyp" && path.Dir(e.path) == folder {
-			sources[folder] = folder[strings.LastIndex(folder, modules+"/")+len(modules+"/"):]
+	for _, e := range deps.entries {
+		folder, _ := tree.PackageOf(e.Path)
+		if path.Base(e.Path) == "binding.gyp" && path.Dir(e.Path) == folder {
+			sources[folder] = folder[strings.LastIndex(folder, backstage.Modules+"/")+len(backstage.Modules+"/"):]
 		}
-		if path.Ext(e.path) == ".node" {
+		if path.Ext(e.Path) == ".node" {
 			built[folder] = true
 		}
 	}
 	var missing []string
 	for folder, name := range sources {
-		if !built[folder] && !forOtherSystems(tree.root, folder) {
+		if !built[folder] && !tree.ForOtherSystems(deps.root, folder) {
 			missing = append(missing, name)
 		}
 	}
 	if len(missing) == 0 {
 		return nil
 	}
-	missing = w.needed(tree, missing)
+	missing = w.needed(deps, missing)
 	if len(missing) == 0 {
 		return nil
 	}
@@ -105,10 +107,10 @@ func (m manager) allow(names []string) string {
 
 // needed keeps those packages that something in the tree, or the workspace, cannot do
 // without; sorted.
-func (w *workspace) needed(tree *installed, names []string) []string {
+func (w *workspace) needed(deps *installed, names []string) []string {
 	var needed []string
 	note := func(root *os.Root, file string) {
-		text, err := readLimited(root, file, maxPackageJSONSize)
+		text, err := tree.ReadLimited(root, file, tree.MaxPackageJSON)
 		if err != nil {
 			return
 		}
@@ -123,14 +125,14 @@ func (w *workspace) needed(tree *installed, names []string) []string {
 			}
 		}
 	}
-	for _, e := range tree.entries {
-		if path.Base(e.path) == "package.json" {
-			note(tree.root, e.path)
+	for _, e := range deps.entries {
+		if path.Base(e.Path) == "package.json" {
+			note(deps.root, e.Path)
 		}
 	}
-	if own, err := packageFiles(tree.root); err == nil {
+	if own, err := packageFiles(deps.root); err == nil {
 		for _, file := range own {
-			note(tree.root, file)
+			note(deps.root, file)
 		}
 	}
 	slices.Sort(needed)

@@ -16,6 +16,7 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -35,16 +36,16 @@ func (k keyHash) add(name string, content []byte) {
 // that decides what the installer writes, or, for a tree that is there already, what
 // it says about itself. It is "" when that cannot be known: the dependencies were
 // installed by somebody else who left no list of them.
-func (w *workspace) dependencyKey(platform string, base *baseImage, o Options, tree *installed) (string, error) {
+func (w *workspace) dependencyKey(platform string, base *baseImage, o Options, deps *installed) (string, error) {
 	k := keyHash{sha256.New()}
 	k.add("format", []byte(keyFormat))
 	k.add("platform", []byte(platform))
 	k.add("node", []byte(base.node))
 	k.add("libc", []byte(base.libc))
-	if tree == nil {
+	if deps == nil {
 		k.add("command", []byte(strings.Join(slices.Concat([]string{w.manager.name}, w.manager.install, o.InstallFlags), " ")))
 		k.add("install scripts", []byte(strings.Join(o.InstallScripts, " ")))
-	} else if known, err := k.addInstalled(tree); !known || err != nil {
+	} else if known, err := k.addInstalled(deps); !known || err != nil {
 		return "", err
 	}
 	if err := k.addInputs(w, o.InstallInputs); err != nil {
@@ -54,7 +55,7 @@ func (w *workspace) dependencyKey(platform string, base *baseImage, o Options, t
 }
 
 func (k keyHash) addInputs(w *workspace, further []string) error {
-	text, err := readLimited(w.root, w.manager.lockfile, maxLockfileSize)
+	text, err := tree.ReadLimited(w.root, w.manager.lockfile, tree.MaxLockfile)
 	if err != nil {
 		return record.BadInput("build/no-lockfile", "reading %s: %w", w.manager.lockfile, err)
 	}
@@ -76,7 +77,7 @@ func (k keyHash) addInputs(w *workspace, further []string) error {
 		}
 	}
 	for _, name := range packages {
-		text, err := readLimited(w.root, name, maxPackageJSONSize)
+		text, err := tree.ReadLimited(w.root, name, tree.MaxPackageJSON)
 		if err != nil {
 			return err
 		}
@@ -91,7 +92,7 @@ func (k keyHash) addTree(root *os.Root, name string) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		text, err := readLimited(root, name, maxLockfileSize)
+		text, err := tree.ReadLimited(root, name, tree.MaxLockfile)
 		if err != nil {
 			return err
 		}
@@ -119,7 +120,7 @@ func (k keyHash) addSkeleton(root *os.Root) error {
 		if h.Typeflag != tar.TypeReg {
 			return nil
 		}
-		text, err := io.ReadAll(io.LimitReader(content, maxPackageJSONSize))
+		text, err := io.ReadAll(io.LimitReader(content, tree.MaxPackageJSON))
 		files[h.Name] = text
 		return err
 	})
@@ -140,9 +141,9 @@ func (k keyHash) addSkeleton(root *os.Root) error {
 // addInstalled adds what a finished node_modules says about itself: the installer's
 // own list, and the names and sizes of its files, which tell of what somebody
 // removed afterwards. The contents are not read.
-func (k keyHash) addInstalled(tree *installed) (known bool, err error) {
-	for _, name := range []string{modules + "/.package-lock.json", modules + "/.yarn-state.yml"} {
-		text, err := readLimited(tree.root, name, maxLockfileSize)
+func (k keyHash) addInstalled(deps *installed) (known bool, err error) {
+	for _, name := range []string{backstage.Modules + "/.package-lock.json", backstage.Modules + "/.yarn-state.yml"} {
+		text, err := tree.ReadLimited(deps.root, name, tree.MaxLockfile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -152,8 +153,8 @@ func (k keyHash) addInstalled(tree *installed) (known bool, err error) {
 		known = true
 		k.add(name, lockInputs(text))
 	}
-	for _, e := range tree.entries {
-		fmt.Fprintf(k, "%q %o %d %q\n", e.path, e.mode&(fs.ModeType|0o100), e.size, e.link)
+	for _, e := range deps.entries {
+		fmt.Fprintf(k, "%q %o %d %q\n", e.Path, e.Mode&(fs.ModeType|0o100), e.Size, e.Link)
 	}
 	return known, nil
 }

@@ -1,7 +1,6 @@
 package build
 
 import (
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -11,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -27,15 +27,6 @@ var (
 	sources = []string{"packages/*/src", "plugins/*/src"}
 )
 
-// entry is one file, folder or symbolic link of a tree.
-type entry struct {
-	root *os.Root
-	path string // relative to the root, slashes
-	mode fs.FileMode
-	size int64
-	link string // target of a symbolic link
-}
-
 // part is what an entry belongs to.
 type part int
 
@@ -51,17 +42,15 @@ func partOf(name string) part {
 	switch {
 	case backstage.IsConfig(name):
 		return configuration
-	case name == modules || strings.HasPrefix(name, modules+"/") || strings.Contains(name, "/"+modules+"/") || strings.HasSuffix(name, "/"+modules):
+	case name == backstage.Modules || strings.HasPrefix(name, backstage.Modules+"/") || strings.Contains(name, "/"+backstage.Modules+"/") || strings.HasSuffix(name, "/"+backstage.Modules):
 		return dependencies
 	}
 	return application
 }
 
-const modules = "node_modules"
-
 // plan is what each layer of ours holds. A path that is read twice counts as it was
 // read last.
-type plan map[part]map[string]entry
+type plan map[part]map[string]tree.Entry
 
 // read adds those entries of a tree, below the given tops, that belong to the
 // wanted parts.
@@ -81,12 +70,12 @@ func (p plan) read(root *os.Root, tops []string, wanted part, out *omitted) erro
 			if kind&wanted == 0 || name == "." {
 				return nil
 			}
-			e, err := newEntry(root, name, d)
+			e, err := tree.NewEntry(root, name, d)
 			if err != nil {
 				return err
 			}
 			if p[kind] == nil {
-				p[kind] = map[string]entry{}
+				p[kind] = map[string]tree.Entry{}
 			}
 			p[kind][name] = e
 			return nil
@@ -99,12 +88,12 @@ func (p plan) read(root *os.Root, tops []string, wanted part, out *omitted) erro
 }
 
 // entries gives one part, sorted by path.
-func (p plan) entries(kind part) []entry {
-	entries := make([]entry, 0, len(p[kind]))
+func (p plan) entries(kind part) []tree.Entry {
+	entries := make([]tree.Entry, 0, len(p[kind]))
 	for _, e := range p[kind] {
 		entries = append(entries, e)
 	}
-	slices.SortFunc(entries, func(a, b entry) int { return strings.Compare(a.path, b.path) })
+	slices.SortFunc(entries, func(a, b tree.Entry) int { return strings.Compare(a.Path, b.Path) })
 	return entries
 }
 
@@ -118,12 +107,12 @@ func (p plan) hasConfig(name string) bool {
 func topEntries(root *os.Root, include []string) ([]string, error) {
 	var tops []string
 	for _, name := range backstage.Included() {
-		if exists(root, name) {
+		if tree.Exists(root, name) {
 			tops = append(tops, name)
 		}
 	}
 	for _, name := range include {
-		if !exists(root, name) {
+		if !tree.Exists(root, name) {
 			return nil, record.BadInput("build/no-include", "reading included path %q: the source does not have it", name)
 		}
 		tops = append(tops, name)
@@ -142,47 +131,7 @@ func leftOut(root *os.Root, name string) bool {
 	if matches(excludedPaths, name) {
 		return true
 	}
-	return matches(sources, name) && exists(root, path.Join(path.Dir(name), "dist"))
-}
-
-func newEntry(root *os.Root, name string, d fs.DirEntry) (entry, error) {
-	info, err := d.Info()
-	if err != nil {
-		return entry{}, err
-	}
-	e := entry{root: root, path: name, mode: info.Mode()}
-	switch e.mode.Type() {
-	case 0:
-		e.size = info.Size()
-		return e, nil
-	case fs.ModeDir:
-		return e, nil
-	case fs.ModeSymlink:
-		e.link, err = root.Readlink(name)
-		if err != nil {
-			return entry{}, err
-		}
-		return e, checkLink(e)
-	}
-	return entry{}, record.BadInput("build/odd-file",
-		"%q is a %s: an image of an application holds files, folders and symbolic links only; remove it", name, kindName(e.mode))
-}
-
-// checkLink refuses a link that leads out of the workspace: in the image it would
-// lead to the base image's files, and it would tell about the build machine.
-func checkLink(e entry) error {
-	inside := !path.IsAbs(e.link) && fs.ValidPath(path.Join(path.Dir(e.path), e.link))
-	if inside {
-		// The system decides, because a link can lead through other links. A link
-		// to nothing stays: npm leaves some behind.
-		_, err := e.root.Stat(e.path)
-		inside = err == nil || errors.Is(err, fs.ErrNotExist)
-	}
-	if inside {
-		return nil
-	}
-	return record.BadInput("build/link-leaves-source",
-		"symbolic link %q leads to %q, out of the workspace: replace it by its content or by a relative link", e.path, e.link)
+	return matches(sources, name) && tree.Exists(root, path.Join(path.Dir(name), "dist"))
 }
 
 // warnDangling tells about links whose target is in the workspace but not in the
@@ -190,27 +139,15 @@ func checkLink(e entry) error {
 func (p plan) warnDangling(log *slog.Logger) {
 	for _, kind := range []part{dependencies, application, configuration} {
 		for _, e := range p.entries(kind) {
-			if e.link == "" || strings.Contains(e.path, "/.bin/") {
+			if e.Link == "" || strings.Contains(e.Path, "/.bin/") {
 				continue
 			}
-			target := path.Join(path.Dir(e.path), e.link)
+			target := path.Join(path.Dir(e.Path), e.Link)
 			_, known := p[partOf(target)][target]
 			// The dependencies are not read when their layer is reused.
 			if target != "." && !known && (partOf(target) != dependencies || p[dependencies] != nil) {
-				log.Warn("a symbolic link leads to a path that is not part of the image; name it in the build's includes if the application needs it", "link", e.path, "target", target)
+				log.Warn("a symbolic link leads to a path that is not part of the image; name it in the build's includes if the application needs it", "link", e.Path, "target", target)
 			}
 		}
 	}
-}
-
-func kindName(mode fs.FileMode) string {
-	switch {
-	case mode&fs.ModeSocket != 0:
-		return "socket"
-	case mode&fs.ModeNamedPipe != 0:
-		return "named pipe"
-	case mode&fs.ModeDevice != 0:
-		return "device"
-	}
-	return "special file"
 }

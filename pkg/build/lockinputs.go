@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"encoding/json"
 	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 )
 
 // installFields are the fields of a package.json that an install looks at. The
@@ -52,7 +54,7 @@ func lockInputs(text []byte) []byte {
 	delete(lock, "version")
 	packages, _ := lock["packages"].(map[string]any)
 	for name, p := range packages {
-		if fields, ok := p.(map[string]any); ok && !strings.Contains(name, modules) {
+		if fields, ok := p.(map[string]any); ok && !strings.Contains(name, backstage.Modules) {
 			delete(fields, "version")
 		}
 	}

@@ -5,6 +5,8 @@ import (
 	"os"
 	"slices"
 	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/build/tree"
 )
 
 // manager is the package manager of a workspace.
@@ -18,7 +20,7 @@ type manager struct {
 // managerOf tells the package manager by the lockfile. A Yarn that the workspace
 // brings along is the one to run.
 func managerOf(root *os.Root) manager {
-	if !exists(root, "yarn.lock") {
+	if !tree.Exists(root, "yarn.lock") {
 		return manager{
 			name: "npm", lockfile: "package-lock.json", command: []string{"npm"},
 			install: []string{"ci", "--omit=dev", "--no-audit", "--no-fund"},
@@ -30,7 +32,7 @@ func managerOf(root *os.Root) manager {
 		install: []string{"workspaces", "focus", "--all", "--production"},
 		hint:    "yarn workspaces focus --all --production", build: "yarn build:backend",
 	}
-	if text, err := readLimited(root, ".yarnrc.yml", maxPackageJSONSize); err == nil {
+	if text, err := tree.ReadLimited(root, ".yarnrc.yml", tree.MaxPackageJSON); err == nil {
 		for line := range strings.Lines(string(text)) {
 			if file, ok := strings.CutPrefix(strings.TrimSpace(line), "yarnPath:"); ok {
 				m.command = []string{"node", strings.Trim(strings.TrimSpace(file), `"'`)}
@@ -42,7 +44,7 @@ func managerOf(root *os.Root) manager {
 
 // packageScripts are those of the workspace's package.json.
 func packageScripts(root *os.Root) map[string]string {
-	text, err := readLimited(root, "package.json", maxPackageJSONSize)
+	text, err := tree.ReadLimited(root, "package.json", tree.MaxPackageJSON)
 	if err != nil {
 		return nil
 	}

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/push"
@@ -18,7 +19,7 @@ import (
 // build has left goes to the registry while it is being packed.
 func (b *layering) pack(ctx context.Context) error {
 	var tasks []func(context.Context) error
-	add := func(file, name string, entries []entry, times time.Time) (*fileLayer, error) {
+	add := func(file, name string, entries []tree.Entry, times time.Time) (*fileLayer, error) {
 		layer, err := newFileLayer(b.dir, file)
 		if err != nil {
 			return nil, err

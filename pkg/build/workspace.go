@@ -4,19 +4,14 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
 	"slices"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/record"
-)
-
-const (
-	maxPackageJSONSize = 1 << 20
-	maxLockfileSize    = 64 << 20
 )
 
 // workspace is the source of a build.
@@ -54,25 +49,25 @@ func openWorkspace(dir string, prepare, trees bool) (*workspace, error) {
 func (w *workspace) close() { _ = w.root.Close() }
 
 func (w *workspace) check(prepare, trees bool) error {
-	if !exists(w.root, "package.json") {
+	if !tree.Exists(w.root, "package.json") {
 		return record.BadInput("build/no-workspace", "package.json is missing: it is not the root of a Backstage workspace")
 	}
 	var problems []error
-	if !exists(w.root, w.manager.lockfile) {
+	if !tree.Exists(w.root, w.manager.lockfile) {
 		problems = append(problems, record.BadInput("build/no-lockfile",
 			"neither package-lock.json nor yarn.lock is there: without one the same source gives another image tomorrow; commit the one that `npm install` or `yarn install` writes"))
 	}
 	err := checkBackend(w.root, w.manager.build)
-	w.packed = err != nil && exists(w.root, backstage.Skeleton) && exists(w.root, backstage.Bundle)
+	w.packed = err != nil && tree.Exists(w.root, backstage.Skeleton) && tree.Exists(w.root, backstage.Bundle)
 	w.install = w.packed || prepare
 	if err != nil && !w.packed {
 		problems = append(problems, err)
 	}
-	if !w.install && !trees && !exists(w.root, modules) {
+	if !w.install && !trees && !tree.Exists(w.root, backstage.Modules) {
 		problems = append(problems, record.BadInput("build/no-dependencies",
 			"node_modules is missing: run `%s` there first, or let the build do it with --prepare", w.manager.hint))
 	}
-	if !exists(w.root, backstage.AppConfig) {
+	if !tree.Exists(w.root, backstage.AppConfig) {
 		problems = append(problems, record.BadInput("build/no-config",
 			"%s is missing: the backend starts with it; settings of production go to %s", backstage.AppConfig, backstage.ProductionConfig))
 	}
@@ -82,7 +77,7 @@ func (w *workspace) check(prepare, trees bool) error {
 // checkBackend reports whether `node packages/backend` would find something to run.
 func checkBackend(root *os.Root, build string) error {
 	file := backstage.Backend + "/package.json"
-	text, err := readLimited(root, file, maxPackageJSONSize)
+	text, err := tree.ReadLimited(root, file, tree.MaxPackageJSON)
 	if errors.Is(err, fs.ErrNotExist) {
 		return record.BadInput("build/no-backend", "%s is missing: the image starts `node %s`", file, backstage.Backend)
 	}
@@ -105,7 +100,7 @@ func checkBackend(root *os.Root, build string) error {
 			return nil
 		}
 	}
-	if exists(root, backstage.Bundle) {
+	if tree.Exists(root, backstage.Bundle) {
 		return record.BadInput("build/no-backend",
 			"%s, the entry of the backend, is still packed, and %s, which `%s` writes beside it, is missing: build again, or run `tar -xzf %s` in the workspace", entry, backstage.Skeleton, build, backstage.Bundle)
 	}
@@ -116,7 +111,7 @@ func checkBackend(root *os.Root, build string) error {
 // packageFiles are the package.json of the workspace's packages, by the patterns
 // of the root's, sorted.
 func packageFiles(root *os.Root) ([]string, error) {
-	text, err := readLimited(root, "package.json", maxPackageJSONSize)
+	text, err := tree.ReadLimited(root, "package.json", tree.MaxPackageJSON)
 	if err != nil {
 		return nil, err
 	}
@@ -141,22 +136,4 @@ func packageFiles(root *os.Root) ([]string, error) {
 	}
 	slices.Sort(files)
 	return slices.Compact(files), nil
-}
-
-func exists(root *os.Root, name string) bool {
-	_, err := root.Stat(name)
-	return err == nil
-}
-
-func readLimited(root *os.Root, name string, limit int64) ([]byte, error) {
-	file, err := root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	text, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err == nil && int64(len(text)) > limit {
-		err = fmt.Errorf("it is larger than %d bytes", limit)
-	}
-	return text, err
 }

@@ -1,4 +1,4 @@
-package build
+package tree
 
 import (
 	"context"
@@ -17,12 +17,13 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// nativeModules are the compiled modules (*.node) of a dependency tree: for each
+// Native are the compiled modules (*.node) of a dependency tree: for each
 // package the platforms that it has code for.
-type nativeModules map[string]map[string]bool
+type Native map[string]map[string]bool
 
 // platformWord is the part of a package's name that says for which processor or
 // system it was made: @swc/core-linux-arm64-gnu is one of several packages that do
@@ -31,11 +32,11 @@ var platformWord = regexp.MustCompile(`(linux|linuxmusl|darwin|win32|freebsd|and
 
 var platformWords = regexp.MustCompile(`(^|[-_.])` + platformWord.String() + `($|[-_.])`)
 
-// findNative looks at the compiled modules among the dependencies.
-func findNative(ctx context.Context, entries []entry) (nativeModules, error) {
-	found := nativeModules{}
+// FindNative looks at the compiled modules among the dependencies.
+func FindNative(ctx context.Context, entries []Entry) (Native, error) {
+	found := Native{}
 	for _, e := range entries {
-		if !e.mode.IsRegular() || path.Ext(e.path) != ".node" {
+		if !e.Mode.IsRegular() || path.Ext(e.Path) != ".node" {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
@@ -43,10 +44,10 @@ func findNative(ctx context.Context, entries []entry) (nativeModules, error) {
 		}
 		platform, err := platformOfModule(e)
 		if err != nil {
-			return nil, fmt.Errorf("looking at native module %q: %w", e.path, err)
+			return nil, fmt.Errorf("looking at native module %q: %w", e.Path, err)
 		}
-		folder, family := packageOf(e.path)
-		if platform == "" || forOtherSystems(e.root, folder) {
+		folder, family := PackageOf(e.Path)
+		if platform == "" || ForOtherSystems(e.Root, folder) {
 			continue
 		}
 		if found[family] == nil {
@@ -58,8 +59,8 @@ func findNative(ctx context.Context, entries []entry) (nativeModules, error) {
 }
 
 // platformOfModule reads the head of a compiled module; "" means that it is none.
-func platformOfModule(e entry) (string, error) {
-	file, err := e.root.Open(e.path)
+func platformOfModule(e Entry) (string, error) {
+	file, err := e.Root.Open(e.Path)
 	if err != nil {
 		return "", err
 	}
@@ -105,13 +106,13 @@ func architectureOf(machine elf.Machine) string {
 	return machine.String()
 }
 
-// packageOf gives the folder of the package that a file belongs to, and the name
+// PackageOf gives the folder of the package that a file belongs to, and the name
 // that it shares with its siblings for other platforms.
-func packageOf(name string) (folder, family string) {
+func PackageOf(name string) (folder, family string) {
 	parts := strings.Split(name, "/")
 	last := len(parts) - 1
 	for i, p := range parts {
-		if p == modules && i+1 < len(parts) {
+		if p == backstage.Modules && i+1 < len(parts) {
 			last = i + 1
 			if strings.HasPrefix(parts[last], "@") && last+1 < len(parts) {
 				last++
@@ -126,10 +127,10 @@ func packageOf(name string) (folder, family string) {
 	return folder, family
 }
 
-// forOtherSystems reports whether a package says that it is not for Linux, as
+// ForOtherSystems reports whether a package says that it is not for Linux, as
 // fsevents does, which is for macOS.
-func forOtherSystems(root *os.Root, folder string) bool {
-	text, err := readLimited(root, folder+"/package.json", maxPackageJSONSize)
+func ForOtherSystems(root *os.Root, folder string) bool {
+	text, err := ReadLimited(root, folder+"/package.json", MaxPackageJSON)
 	if err != nil {
 		return false
 	}
@@ -144,8 +145,8 @@ func forOtherSystems(root *os.Root, folder string) bool {
 	})
 }
 
-// refuse tells which packages have no code for a platform.
-func (n nativeModules) refuse(platform string) error {
+// Refuse tells which packages have no code for a platform.
+func (n Native) Refuse(platform string) error {
 	p, err := v1.ParsePlatform(platform)
 	if err != nil {
 		return err
