@@ -10,6 +10,7 @@ import (
 	"slices"
 	"strings"
 
+	"github.com/stagecrew/stagecrew/pkg/build/program"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 )
@@ -46,18 +47,18 @@ func findTool(ctx context.Context, o Options) (*tool, error) {
 }
 
 func (t *tool) run(ctx context.Context, o Options, metadata string) error {
-	c := command{path: t.path, args: t.arguments(o, metadata), dir: o.Source, log: o.Log, env: o.forImageBuilder()}
+	c := program.Command{Path: t.path, Args: t.arguments(o, metadata), Dir: o.Source, Log: o.Log, Env: o.forImageBuilder()}
 	// The arguments can hold what somebody took for a secret: they are not shown.
-	c.shown = filepath.Base(t.path) + " build of " + o.Dockerfile.file()
+	c.Shown = filepath.Base(t.path) + " build of " + o.Dockerfile.file()
 	if auths := dockerAuth(o.Images.Credentials); auths != "" {
-		c.env = append(c.env, "DOCKER_AUTH_CONFIG="+auths)
+		c.Env = append(c.Env, "DOCKER_AUTH_CONFIG="+auths)
 	}
-	return c.run(ctx)
+	return c.Run(ctx)
 }
 
 // forImageBuilder is the environment of docker and buildctl.
 func (o Options) forImageBuilder() []string {
-	return allowed(o.Environ, imageBuilders, slices.Concat(o.Environment, secretVariables(o.Dockerfile.Secrets)))
+	return program.ForImageBuilders(o.Environ, slices.Concat(o.Environment, secretVariables(o.Dockerfile.Secrets)))
 }
 
 // output says to push the image by digest, without a tag, with the files' times no

@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -160,4 +161,27 @@ func pairs(m map[string]string) []string {
 	}
 	slices.Sort(list)
 	return list
+}
+
+// secretVariables are those that the secrets of a Dockerfile come from.
+func secretVariables(secrets []string) (names []string) {
+	for _, secret := range secrets {
+		id, named := "", false
+		for field := range strings.SplitSeq(secret, ",") {
+			key, value, _ := strings.Cut(field, "=")
+			switch strings.ToLower(strings.TrimSpace(key)) {
+			case "env":
+				names, named = append(names, value), true
+			case "id":
+				id = value
+			case "src", "source":
+				named = true
+			}
+		}
+		// Without a source BuildKit takes the variable of the same name.
+		if id != "" && !named {
+			names = append(names, id)
+		}
+	}
+	return names
 }

@@ -10,6 +10,7 @@ import (
 	"slices"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/build/program"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -30,7 +31,7 @@ func (w *workspace) prepare(ctx context.Context, o Options) error {
 		return err
 	}
 	for _, step := range build {
-		if err := w.manager.run(ctx, w.dir, step, forScripts(o.Environ, o.Environment), o.Log); err != nil {
+		if err := w.manager.run(ctx, w.dir, step, program.ForScripts(o.Environ, o.Environment), o.Log); err != nil {
 			return err
 		}
 	}

@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/build/program"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -24,7 +25,7 @@ var packageName = regexp.MustCompile(`^(@[a-z0-9~._-]+/)?[a-z0-9~_][a-z0-9~._-]*
 // 2025 took the credentials of the jobs that installed them); the scripts of the
 // workspace itself are its own code.
 func (m manager) installIn(ctx context.Context, dir string, root *os.Root, args []string, o Options) error {
-	env := allowed(o.Environ, installers, o.Environment)
+	env := program.ForInstallers(o.Environ, o.Environment)
 	every := slices.Contains(o.InstallScripts, allScripts)
 	if m.name == "yarn" {
 		if len(o.InstallScripts) > 0 && !every {
@@ -54,7 +55,7 @@ func (m manager) installIn(ctx context.Context, dir string, root *os.Root, args 
 		further = append(further, []string{"run", "postinstall"})
 	}
 	for _, step := range further {
-		if err := m.run(ctx, dir, step, forScripts(o.Environ, o.Environment), o.Log); err != nil {
+		if err := m.run(ctx, dir, step, program.ForScripts(o.Environ, o.Environment), o.Log); err != nil {
 			return err
 		}
 	}

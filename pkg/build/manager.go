@@ -1,11 +1,14 @@
 package build
 
 import (
+	"context"
 	"encoding/json"
+	"log/slog"
 	"os"
 	"slices"
 	"strings"
 
+	"github.com/stagecrew/stagecrew/pkg/build/program"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
 )
 
@@ -75,4 +78,12 @@ func (m manager) steps(root *os.Root) (install []string, build [][]string) {
 		build = append(build, []string{"run", "tsc"})
 	}
 	return install, append(build, []string{"run", names[i]})
+}
+
+// run starts the package manager.
+func (m manager) run(ctx context.Context, dir string, args, env []string, log *slog.Logger) error {
+	c := program.Command{Path: m.command[0], Args: slices.Concat(m.command[1:], args), Dir: dir, Log: log,
+		Env: append(env, "YARN_ENABLE_TELEMETRY=0", "NPM_CONFIG_UPDATE_NOTIFIER=false", "CI=true")}
+	c.Shown = strings.Join(append([]string{c.Path}, c.Args...), " ")
+	return c.Run(ctx)
 }

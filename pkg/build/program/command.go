@@ -1,4 +1,6 @@
-package build
+// Package program runs the programs that do a part of a build, with as little of the
+// environment as they need.
+package program
 
 import (
 	"bytes"
@@ -15,48 +17,40 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
-// command is a program that does a part of the build.
-type command struct {
-	path  string
-	args  []string
-	dir   string
-	env   []string // all of it
-	shown string   // what the log calls it
-	log   *slog.Logger
+// Command is a program that does a part of the build.
+type Command struct {
+	Path  string
+	Args  []string
+	Dir   string
+	Env   []string // all of it
+	Shown string   // what the log calls it
+	Log   *slog.Logger
 }
 
-// run starts the package manager.
-func (m manager) run(ctx context.Context, dir string, args, env []string, log *slog.Logger) error {
-	c := command{path: m.command[0], args: slices.Concat(m.command[1:], args), dir: dir, log: log,
-		env: append(env, "YARN_ENABLE_TELEMETRY=0", "NPM_CONFIG_UPDATE_NOTIFIER=false", "CI=true")}
-	c.shown = strings.Join(append([]string{c.path}, c.args...), " ")
-	return c.run(ctx)
-}
-
-// run waits for the program. What it prints goes to the log, the end of it into the
+// Run waits for the program. What it prints goes to the log, the end of it into the
 // error.
-func (c command) run(ctx context.Context) error {
-	c.log.Info("running", "command", c.shown, "folder", c.dir)
+func (c Command) Run(ctx context.Context) error {
+	c.Log.Info("running", "command", c.Shown, "folder", c.Dir)
 	start := time.Now()
-	cmd := exec.CommandContext(ctx, c.path, c.args...)
-	cmd.Dir = c.dir
-	cmd.Env = append(c.env, "PWD="+c.dir)
+	cmd := exec.CommandContext(ctx, c.Path, c.Args...)
+	cmd.Dir = c.Dir
+	cmd.Env = append(c.Env, "PWD="+c.Dir)
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	cmd.WaitDelay = 5 * time.Second
-	output := &tail{log: c.log}
+	output := &tail{log: c.Log}
 	cmd.Stdout, cmd.Stderr = output, output
 	err := cmd.Run()
 	if err == nil {
-		c.log.Info("done", "command", c.shown, "seconds", time.Since(start).Round(100*time.Millisecond).Seconds())
+		c.Log.Info("done", "command", c.Shown, "seconds", time.Since(start).Round(100*time.Millisecond).Seconds())
 		return nil
 	}
 	if ctx.Err() != nil {
 		return context.Cause(ctx)
 	}
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
-		return record.BadInput("build/no-tool", "running `%s`: %s is not installed", c.shown, c.path)
+		return record.BadInput("build/no-tool", "running `%s`: %s is not installed", c.Shown, c.Path)
 	}
-	return record.BadInput("build/command", "running `%s` in %q: %w; its last lines:\n%s", c.shown, c.dir, err, output)
+	return record.BadInput("build/command", "running `%s` in %q: %w; its last lines:\n%s", c.Shown, c.Dir, err, output)
 }
 
 // tail shows lines to the log and keeps the last ones. The text is foreign.

@@ -1,4 +1,4 @@
-package build
+package program
 
 import (
 	"regexp"
@@ -41,33 +41,18 @@ func allowed(environ, patterns, further []string) []string {
 	})
 }
 
-// forScripts is the environment of code that comes with the dependencies.
-func forScripts(environ, further []string) []string {
+// ForScripts is the environment of code that comes with the dependencies.
+func ForScripts(environ, further []string) []string {
 	return slices.DeleteFunc(allowed(environ, scripts, further), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
 		return credential.MatchString(name) && !slices.Contains(further, name)
 	})
 }
 
-// secretVariables are those that the secrets of a Dockerfile come from.
-func secretVariables(secrets []string) (names []string) {
-	for _, secret := range secrets {
-		id, named := "", false
-		for field := range strings.SplitSeq(secret, ",") {
-			key, value, _ := strings.Cut(field, "=")
-			switch strings.ToLower(strings.TrimSpace(key)) {
-			case "env":
-				names, named = append(names, value), true
-			case "id":
-				id = value
-			case "src", "source":
-				named = true
-			}
-		}
-		// Without a source BuildKit takes the variable of the same name.
-		if id != "" && !named {
-			names = append(names, id)
-		}
-	}
-	return names
+// ForInstallers is the environment of a package manager.
+func ForInstallers(environ, further []string) []string { return allowed(environ, installers, further) }
+
+// ForImageBuilders is the environment of docker and buildctl.
+func ForImageBuilders(environ, further []string) []string {
+	return allowed(environ, imageBuilders, further)
 }
