@@ -48,6 +48,7 @@ RACE := CGO_ENABLED=1 GOEXPERIMENT= GOGC=400 go test -race -shuffle=on -vet=off 
 test-unit: ## unit, script and chart tests, without a cluster, under the race detector; and with Trivy
 	$(RACE) $(UNIT_PACKAGES)
 	go test -vet=off $(TRIVY_PACKAGES)
+	go test -vet=off -run ALargeSBOM ./pkg/sign # smaller under the race detector
 	cd cmd/sandbox && $(AS_TOOL) go test -vet=off ./...
 	cd test/sigstore/server && $(AS_TOOL) go test -vet=off ./...
 

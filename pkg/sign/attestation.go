@@ -71,7 +71,7 @@ func (a Attestation) validate() error {
 	if len(a.Predicate) > MaxPredicate {
 		return fmt.Errorf("attestation %s: the predicate has %d bytes, the limit is %d: nobody could verify it", shortName(a.Type), len(a.Predicate), MaxPredicate)
 	}
-	var object map[string]any
+	var object map[string]json.RawMessage
 	if err := json.Unmarshal(a.Predicate, &object); err != nil {
 		return fmt.Errorf("attestation %s: the predicate has to be a JSON object: %w", shortName(a.Type), bounded{err})
 	}

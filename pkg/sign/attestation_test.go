@@ -48,8 +48,9 @@ func copyAttestations(t *testing.T, from, to record.Image) {
 }
 
 func TestAPolicyIsMetInEitherFormat(t *testing.T) {
+	t.Parallel()
 	host, _ := serve(t)
-	k := newKeys(t)
+	k := ourKeys(t)
 	for _, format := range []record.SignatureFormat{record.SignatureLegacy, record.SignatureBundle, record.SignatureBoth} {
 		t.Run(string(format), func(t *testing.T) {
 			image := push(t, host)
@@ -66,8 +67,9 @@ func TestAPolicyIsMetInEitherFormat(t *testing.T) {
 }
 
 func TestARuleThatIsNotMetIsNamed(t *testing.T) {
+	t.Parallel()
 	host, _ := serve(t)
-	k, other := newKeys(t), newKeys(t)
+	k, other := ourKeys(t), theirKeys(t)
 	for _, c := range []struct {
 		name   string
 		attest func(t *testing.T, image record.Image)
@@ -115,7 +117,7 @@ func TestARuleThatIsNotMetIsNamed(t *testing.T) {
 
 func TestTheNewestScanDecides(t *testing.T) {
 	host, _ := serve(t)
-	image, k := push(t, host), newKeys(t)
+	image, k := push(t, host), ourKeys(t)
 	sign(t, image, k)
 	attest(t, image, k, "", scanned(time.Now().Add(-48*time.Hour)), scanned(time.Now()))
 	_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public, Policy: Policy{MaxScanAge: time.Hour}})
@@ -124,7 +126,7 @@ func TestTheNewestScanDecides(t *testing.T) {
 
 func TestAnAttestationIsNoSignature(t *testing.T) {
 	host, _ := serve(t)
-	image, k := push(t, host), newKeys(t)
+	image, k := push(t, host), ourKeys(t)
 	attest(t, image, k, "", scanned(time.Now()))
 	_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
 	require.ErrorContains(t, err, "[sign/no-signature]")
@@ -132,7 +134,7 @@ func TestAnAttestationIsNoSignature(t *testing.T) {
 
 func TestWhatIsAttestedAlreadyIsNotStoredAgain(t *testing.T) {
 	host, _ := serve(t)
-	image, k := push(t, host), newKeys(t)
+	image, k := push(t, host), ourKeys(t)
 	at := time.Now()
 	require.Equal(t, 2, attest(t, image, k, "", scanned(at)).Stored)
 	require.Equal(t, 0, attest(t, image, k, "", scanned(at)).Stored)

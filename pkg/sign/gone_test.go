@@ -59,7 +59,7 @@ func swept(t *testing.T, gone *sync.Map) string {
 
 // TestWhatACleanUpRemovedIsPassedOver: dataaxiom/ghcr-cleanup-action#104 and #114.
 func TestWhatACleanUpRemovedIsPassedOver(t *testing.T) {
-	k, gone := newKeys(t), &sync.Map{}
+	k, gone := ourKeys(t), &sync.Map{}
 	host := swept(t, gone)
 	wanted := Policy{MaxScanAge: time.Hour}
 	for _, c := range []struct {
@@ -103,19 +103,20 @@ func TestEachPlaceDecidesByItself(t *testing.T) {
 		handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	k, image := newKeys(t), push(t, strings.TrimPrefix(server.URL, "http://"))
+	k, image := ourKeys(t), push(t, strings.TrimPrefix(server.URL, "http://"))
 	signLegacy(t, image, k)
 	attest(t, image, k, record.SignatureLegacy, scanned(time.Now()))
 	down = true
 	_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public, Policy: Policy{MaxScanAge: time.Hour}})
 	require.NoError(t, err)
-	_, err = Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: newKeys(t).public})
+	_, err = Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: theirKeys(t).public})
 	require.ErrorContains(t, err, "[sign/registry-unavailable]")
 }
 
 // TestEachTagIsWrittenOnce: JiRaska/open-bank-oss#8981 and #9029 (ECR),
 // goharbor/harbor#17332.
 func TestEachTagIsWrittenOnce(t *testing.T) {
+	t.Parallel()
 	for name, answer := range map[string]string{
 		"ECR":    `400 {"errors":[{"code":"TAG_INVALID","message":"the tag already exists and cannot be overwritten"}]}`,
 		"Harbor": `412 {"errors":[{"code":"PRECONDITION","message":"configured as immutable"}]}`,
@@ -141,7 +142,7 @@ func TestEachTagIsWrittenOnce(t *testing.T) {
 				handler.ServeHTTP(w, r)
 			}))
 			t.Cleanup(server.Close)
-			k, image := newKeys(t), push(t, strings.TrimPrefix(server.URL, "http://"))
+			k, image := ourKeys(t), push(t, strings.TrimPrefix(server.URL, "http://"))
 			o := SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Attestations: []Attestation{scanned(time.Now()), provenance(t, repository)}}
 			done, err := Sign(t.Context(), o)
 			require.NoError(t, err)
@@ -167,7 +168,7 @@ func TestEachTagIsWrittenOnce(t *testing.T) {
 // registry takes no list of what it does not have (dataaxiom/ghcr-cleanup-action#104).
 func TestWhatACleanUpRemovedIsSignedAgain(t *testing.T) {
 	host, _ := serve(t)
-	image, k := push(t, host), newKeys(t)
+	image, k := push(t, host), ourKeys(t)
 	o := SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Format: record.SignatureBundle}
 	_, err := Sign(t.Context(), o)
 	require.NoError(t, err)

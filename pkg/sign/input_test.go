@@ -62,7 +62,8 @@ func TestATagIsNotSigned(t *testing.T) {
 }
 
 func TestKeyFilesThatDoNotServe(t *testing.T) {
-	k, dir := newKeys(t), t.TempDir()
+	t.Parallel()
+	k, dir := ourKeys(t), t.TempDir()
 	write := func(name, content string) string {
 		path := filepath.Join(dir, name)
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))

@@ -57,7 +57,7 @@ func TestAKeylessSignatureIsVerifiedAgainstItsExactIdentity(t *testing.T) {
 func TestAKeySignatureIsNoKeylessOne(t *testing.T) {
 	host, _ := serve(t)
 	image := push(t, host)
-	sign(t, image, newKeys(t))
+	sign(t, image, ourKeys(t))
 	_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Identity: workflow, Issuer: issuer, TrustedRoot: newAuthority(t).trustedRoot()})
 	require.ErrorContains(t, err, "[sign/not-verified]")
 	require.Equal(t, record.KindRefused, record.KindOf(err))

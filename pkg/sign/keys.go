@@ -14,6 +14,7 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"sync"
 
 	"github.com/sigstore/cosign/v2/pkg/cosign"
 	"github.com/sigstore/sigstore/pkg/cryptoutils"
@@ -78,11 +79,11 @@ func loadPrivateKey(ctx context.Context, key string, text, password []byte) (sig
 		return nil, record.BadInput("sign/key-file",
 			"reading the private key %s: it is not an encrypted cosign key; make one with `cosign generate-key-pair`, or convert one with `cosign import-key-pair`", key)
 	}
-	private, err := cosign.LoadPrivateKey(text, password, nil)
+	private, err := decrypt(text, password)
 	if err != nil {
 		// A line break at the end comes from how the secret was stored.
 		if bare := bytes.TrimRight(password, "\r\n"); len(bare) < len(password) {
-			private, err = cosign.LoadPrivateKey(text, bare, nil)
+			private, err = decrypt(text, bare)
 		}
 	}
 	if err != nil {
@@ -90,6 +91,24 @@ func loadPrivateKey(ctx context.Context, key string, text, password []byte) (sig
 			"opening the private key %s: %w; give its password in COSIGN_PASSWORD", key, bounded{err})
 	}
 	return private, nil
+}
+
+// decrypted are the private keys that this process has opened, by what they were opened
+// with. To open one takes a third of a second of computing, on purpose, and a run needs
+// it for its check, its signature and its verdict.
+var decrypted sync.Map // of [sha256.Size]byte to signature.SignerVerifier
+
+func decrypt(text, password []byte) (signature.SignerVerifier, error) {
+	sum := sha256.Sum256(text)
+	with := sha256.Sum256(append(sum[:], password...))
+	if key, have := decrypted.Load(with); have {
+		return key.(signature.SignerVerifier), nil //nolint:forcetypeassert // nothing else is in it
+	}
+	key, err := cosign.LoadPrivateKey(text, password, nil)
+	if err == nil {
+		decrypted.Store(with, key)
+	}
+	return key, err
 }
 
 func loadPublicKey(ctx context.Context, key string, text []byte) (signature.Verifier, error) {

@@ -18,7 +18,7 @@ import (
 )
 
 func TestWhatARegistryAnswersIsSortedAndBounded(t *testing.T) {
-	k := newKeys(t)
+	k := ourKeys(t)
 	for _, c := range []struct {
 		name, body, want string
 		status           int
@@ -48,7 +48,7 @@ func TestWhatARegistryAnswersIsSortedAndBounded(t *testing.T) {
 
 func TestTooManySignaturesAreRefused(t *testing.T) {
 	host, _ := serve(t)
-	image, k := push(t, host), newKeys(t)
+	image, k := push(t, host), ourKeys(t)
 	heap := empty.Image
 	var all []mutate.Addendum
 	for range maxSignatures + 1 {

@@ -14,7 +14,8 @@ import (
 // TestKeysAsPeoplePutThemIntoSecrets: sigstore/cosign-installer#73, sigstore/cosign#1051,
 // sigstore/cosign#4020, Checkmarx/ast-cli#1567, blue-build/template#15.
 func TestKeysAsPeoplePutThemIntoSecrets(t *testing.T) {
-	k := newKeys(t)
+	t.Parallel()
+	k := ourKeys(t)
 	private, err := os.ReadFile(k.private)
 	require.NoError(t, err)
 	public, err := os.ReadFile(k.public)
@@ -32,13 +33,15 @@ func TestKeysAsPeoplePutThemIntoSecrets(t *testing.T) {
 		"without its last newline": strings.TrimSpace,
 	} {
 		t.Run(name, func(t *testing.T) {
-			for _, word := range []string{password, password + "\n", password + "\r\n"} {
-				_, err := loadPrivateKey(t.Context(), "", []byte(change(string(private))), []byte(word))
-				require.NoError(t, err)
-			}
-			_, err := loadPublicKey(t.Context(), "", []byte(change(string(public))))
+			_, err := loadPrivateKey(t.Context(), "", []byte(change(string(private))), []byte(password))
+			require.NoError(t, err)
+			_, err = loadPublicKey(t.Context(), "", []byte(change(string(public))))
 			require.NoError(t, err)
 		})
+	}
+	for _, word := range []string{password + "\n", password + "\r\n"} {
+		_, err := loadPrivateKey(t.Context(), "", private, []byte(word))
+		require.NoError(t, err, "the line break of `echo` or of an editor")
 	}
 	_, err = loadPrivateKey(t.Context(), "", private[:len(private)/2], []byte(password))
 	require.ErrorContains(t, err, "was changed or cut off")

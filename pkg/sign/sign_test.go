@@ -10,6 +10,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -29,14 +30,33 @@ const password = "correct horse"
 // pair are the files of one key pair.
 type pair struct{ private, public, identity string }
 
-func newKeys(t *testing.T) pair {
+// generated is a key pair made once for all tests: scrypt is slow on purpose, and under
+// the race detector ten times as slow.
+type generated struct{ private, public []byte }
+
+var (
+	ours   = sync.OnceValues(generate)
+	theirs = sync.OnceValues(generate)
+)
+
+func generate() (g generated, err error) {
+	g.private, g.public, err = GenerateKeyPair([]byte(password))
+	return g, err
+}
+
+// ourKeys are those that sign in a test, and theirKeys those of somebody else.
+func ourKeys(t *testing.T) pair { return inFiles(t, ours) }
+
+func theirKeys(t *testing.T) pair { return inFiles(t, theirs) }
+
+func inFiles(t *testing.T, keys func() (generated, error)) pair {
 	t.Helper()
-	private, public, err := GenerateKeyPair([]byte(password))
+	g, err := keys()
 	require.NoError(t, err)
 	dir := t.TempDir()
 	k := pair{private: filepath.Join(dir, "cosign.key"), public: filepath.Join(dir, "cosign.pub")}
-	require.NoError(t, os.WriteFile(k.private, private, 0o600))
-	require.NoError(t, os.WriteFile(k.public, public, 0o600))
+	require.NoError(t, os.WriteFile(k.private, g.private, 0o600))
+	require.NoError(t, os.WriteFile(k.public, g.public, 0o600))
 	verifier, err := loadPublicKey(t.Context(), k.public, nil)
 	require.NoError(t, err)
 	der, err := verifier.PublicKey()
@@ -98,7 +118,7 @@ func tagOf(image record.Image) string {
 
 func TestASignedImageIsVerified(t *testing.T) {
 	host, _ := serve(t)
-	image, k := push(t, host), newKeys(t)
+	image, k := push(t, host), ourKeys(t)
 	done := sign(t, image, k)
 	require.Equal(t, Signature{Image: image, Identity: k.identity, Stored: 2}, done)
 
@@ -110,8 +130,9 @@ func TestASignedImageIsVerified(t *testing.T) {
 }
 
 func TestSigningAgainWithTheSameKeyChangesNothing(t *testing.T) {
+	t.Parallel()
 	host, _ := serve(t)
-	image, first, second := push(t, host), newKeys(t), newKeys(t)
+	image, first, second := push(t, host), ourKeys(t), theirKeys(t)
 	sign(t, image, first)
 	before, err := stored(t, tagOf(image)).Digest()
 	require.NoError(t, err)
@@ -131,8 +152,9 @@ func TestSigningAgainWithTheSameKeyChangesNothing(t *testing.T) {
 }
 
 func TestAnImageWithoutAGoodSignatureIsRefused(t *testing.T) {
+	t.Parallel()
 	host, _ := serve(t)
-	trusted, other := newKeys(t), newKeys(t)
+	trusted, other := ourKeys(t), theirKeys(t)
 	for _, c := range []struct {
 		name    string
 		prepare func(t *testing.T) record.Image
@@ -213,7 +235,7 @@ func forge(t *testing.T, from, image record.Image, change func([]byte) []byte) {
 
 func TestAGoodSignatureAmongBadOnesIsEnough(t *testing.T) {
 	host, _ := serve(t)
-	image, trusted, other := push(t, host), newKeys(t), newKeys(t)
+	image, trusted, other := push(t, host), ourKeys(t), theirKeys(t)
 	sign(t, image, other)
 	forge(t, image, image, func([]byte) []byte { return []byte("noise") })
 	sign(t, image, trusted)
@@ -223,7 +245,7 @@ func TestAGoodSignatureAmongBadOnesIsEnough(t *testing.T) {
 
 func TestARegistryThatIsDownCannotTell(t *testing.T) {
 	host, server := serve(t)
-	image, k := push(t, host), newKeys(t)
+	image, k := push(t, host), ourKeys(t)
 	sign(t, image, k)
 	server.Close()
 	_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
@@ -241,7 +263,7 @@ func TestARegistryThatIsDownCannotTell(t *testing.T) {
 func TestAnImageThatIsNotThereIsNotSigned(t *testing.T) {
 	host, _ := serve(t)
 	missing := record.Image{Repository: host + "/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
-	_, err := Sign(t.Context(), SignOptions{Insecure: open, Image: missing, Key: newKeys(t).private, Password: []byte(password)})
+	_, err := Sign(t.Context(), SignOptions{Insecure: open, Image: missing, Key: ourKeys(t).private, Password: []byte(password)})
 	require.ErrorContains(t, err, "[sign/image-not-found]")
 	require.Equal(t, record.KindRefused, record.KindOf(err))
 }
