@@ -2,8 +2,6 @@ package build
 
 import (
 	"archive/tar"
-	"bytes"
-	"compress/gzip"
 	"errors"
 	"flag"
 	"fmt"
@@ -226,33 +224,4 @@ func TestAPlatformIsChosenFromAnIndex(t *testing.T) {
 	_, err = Build(t.Context(), o)
 	require.ErrorContains(t, err, "[build/base-platform]")
 	require.Equal(t, record.KindInput, record.KindOf(err))
-}
-
-func TestTheUncompressedLayerIsTheOneInTheConfiguration(t *testing.T) {
-	dir := writeTree(t, portal())
-	root, err := os.OpenRoot(dir)
-	require.NoError(t, err)
-	defer root.Close()
-	p := plan{}
-	require.NoError(t, p.read(root, []string{"packages"}, application, &omitted{}))
-	l, err := newFileLayer(t.TempDir(), "x")
-	require.NoError(t, err)
-	require.NoError(t, l.pack(t.Context(), p.entries(application), epoch))
-	plain, err := l.Uncompressed()
-	require.NoError(t, err)
-	defer plain.Close()
-	digest, _, err := v1.SHA256(plain)
-	require.NoError(t, err)
-	require.Equal(t, l.diffID, digest)
-	whole, err := l.Compressed()
-	require.NoError(t, err)
-	file, err := io.ReadAll(whole)
-	require.NoError(t, err)
-	digest, size, err := v1.SHA256(bytes.NewReader(file))
-	require.NoError(t, err)
-	require.Equal(t, l.digest, digest)
-	require.Equal(t, l.size, size)
-	zipped, err := gzip.NewReader(bytes.NewReader(file))
-	require.NoError(t, err)
-	require.True(t, zipped.ModTime.IsZero())
 }

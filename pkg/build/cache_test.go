@@ -18,6 +18,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/build/layer"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
@@ -85,16 +86,16 @@ func TestUnchangedDependenciesAreTakenByReference(t *testing.T) {
 	first, err := Build(t.Context(), prepared(writeTree(t, files), host, base))
 	require.NoError(t, err)
 	require.Equal(t, []string{"npm ci --omit=dev --no-audit --no-fund --ignore-scripts"}, called(), "one install, which sees no secrets")
-	layer := dependenciesOf(t, first)
+	made := dependenciesOf(t, first)
 	var steps []string
 	for _, p := range first.Phases {
 		require.False(t, p.End.Before(p.Start))
 		steps = append(steps, p.Name+" "+string(p.Result))
 	}
 	require.Equal(t, []string{"prepare ok", "resolve ok", "look up dependencies ok", "install dependencies ok", "pack ok", "assemble ok", "push ok", "keep dependencies ok"}, steps)
-	require.True(t, layer.Uploaded)
-	require.False(t, layer.Reused)
-	require.Len(t, layer.Key, 64)
+	require.True(t, made.Uploaded)
+	require.False(t, made.Reused)
+	require.Len(t, made.Key, 64)
 
 	seen.Reset()
 	files["packages/backend/dist/index.cjs.js"] += "// changed\n"
@@ -104,8 +105,8 @@ func TestUnchangedDependenciesAreTakenByReference(t *testing.T) {
 	again := dependenciesOf(t, second)
 	require.True(t, again.Reused)
 	require.False(t, again.Uploaded)
-	require.Equal(t, layer.Digest, again.Digest)
-	require.Empty(t, seen.With("GET", layer.Digest), "the layer is not read")
+	require.Equal(t, made.Digest, again.Digest)
+	require.Empty(t, seen.With("GET", made.Digest), "the layer is not read")
 	require.Len(t, seen.With("PUT", "blobs/uploads"), 2, "the application's layer and the image's configuration")
 	require.Len(t, seen.With("PUT", "manifests/"), 1)
 	require.Less(t, second.Sent, int64(6000))
@@ -113,10 +114,10 @@ func TestUnchangedDependenciesAreTakenByReference(t *testing.T) {
 	image := registrytest.Pull(t, second.Image)
 	manifest, err := image.Manifest()
 	require.NoError(t, err)
-	require.Equal(t, map[string]string{keyAnnotation: layer.Key}, manifest.Layers[len(manifest.Layers)-3].Annotations)
+	require.Equal(t, map[string]string{layer.KeyAnnotation: made.Key}, manifest.Layers[len(manifest.Layers)-3].Annotations)
 	config, err := image.ConfigFile()
 	require.NoError(t, err)
-	require.Equal(t, layer.Key, config.Config.Labels[keyAnnotation])
+	require.Equal(t, made.Key, config.Config.Labels[layer.KeyAnnotation])
 
 	o := prepared(writeTree(t, files), registrytest.Serve(t, nil), "")
 	o.BaseImage = registrytest.PushBase(t, strings.Split(o.Repository, "/")[0], types.OCIManifestSchema1)
@@ -252,7 +253,7 @@ func TestTroubleWithEarlierLayersIsNoTroubleForTheImage(t *testing.T) {
 			require.NoError(t, remote.Write(repo.Tag(registry.CacheTag+key), registrytest.EmptyImage(t)))
 		}},
 		{name: "its key is another one", warning: "not a layer with that key", meddle: func(t *testing.T, repo name.Repository, key string) {
-			image := mutate.Annotations(registrytest.EmptyImage(t), map[string]string{keyAnnotation: "other"}).(v1.Image)
+			image := mutate.Annotations(registrytest.EmptyImage(t), map[string]string{layer.KeyAnnotation: "other"}).(v1.Image)
 			require.NoError(t, remote.Write(repo.Tag(registry.CacheTag+key), image))
 		}},
 		{name: "nobody may write it", warning: "keeping the layer", handler: func(next http.Handler) http.Handler {

@@ -10,6 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/build/layer"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry/push"
@@ -20,7 +21,7 @@ type installed struct {
 	root    *os.Root
 	entries []tree.Entry
 	native  tree.Native
-	layer   *fileLayer // nil until it is needed
+	layer   *layer.File // nil until it is needed
 }
 
 // lookUp computes the key of each platform's dependencies and asks the registry
@@ -94,7 +95,7 @@ func (b *layering) readTree(dir string) (*installed, error) {
 // reuse takes the layer of an earlier build by reference. Trouble with it is no
 // trouble for the image: the layer is made then.
 func (b *layering) reuse(ctx context.Context, t *target) {
-	found, err := findCached(ctx, b.session, b.keepIn, t.key)
+	found, err := layer.Find(ctx, b.session, b.keepIn, t.key)
 	if err != nil {
 		b.result.warn(b.Log, "looking for an earlier layer of dependencies", err)
 		return
@@ -102,13 +103,13 @@ func (b *layering) reuse(ctx context.Context, t *target) {
 	if found == nil {
 		return
 	}
-	d := v1.Descriptor{Digest: found.digest, Size: found.size}
+	d := found.Descriptor()
 	sent, err := b.pusher.Blob(ctx, push.LayerBlob(d, found, []name.Repository{b.keepIn}))
 	if err != nil {
 		b.result.warn(b.Log, "taking an earlier layer of dependencies", err)
 		return
 	}
-	b.sent[found.digest.String()] = sent
+	b.sent[d.Digest.String()] = sent
 	t.reused = found
 }
 
@@ -171,7 +172,7 @@ func (b *layering) keep(ctx context.Context) error {
 		if t.key == "" || t.reused != nil || b.NoCache {
 			continue
 		}
-		if err := keepLayer(ctx, b.pushing, b.keepIn, b.repo, t.key, t.tree.layer); err != nil {
+		if err := layer.Keep(ctx, b.pushing, b.keepIn, b.repo, t.key, t.tree.layer); err != nil {
 			b.result.warn(b.Log, "keeping the layer of dependencies for the next build", err)
 		}
 	}

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/build/layer"
 )
 
 // namedLayer is a layer of ours, with the key of its content where it has one.
@@ -31,8 +32,8 @@ func assemble(base *baseImage, layers []namedLayer, p plan, o Options) (v1.Image
 			Created: v1.Time{Time: o.Created}, CreatedBy: "stagecrew build: " + l.name,
 		}}
 		if l.key != "" {
-			additions[i].Annotations = map[string]string{keyAnnotation: l.key}
-			labels[keyAnnotation] = l.key
+			additions[i].Annotations = map[string]string{layer.KeyAnnotation: l.key}
+			labels[layer.KeyAnnotation] = l.key
 		}
 		if base.manifestType != types.OCIManifestSchema1 {
 			additions[i].Annotations = nil // Docker's older manifest has none

@@ -16,12 +16,13 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/build/layer"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // keyFormat changes when the same inputs would give another layer.
-const keyFormat = "stagecrew dependencies 1 " + gzipFormat
+const keyFormat = "stagecrew dependencies 1 " + layer.Format
 
 // keyHash collects what determines a layer of dependencies. Names and lengths go
 // in as well, so that no two sets of inputs look the same.

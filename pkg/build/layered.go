@@ -10,6 +10,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stagecrew/stagecrew/pkg/build/layer"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/push"
@@ -28,12 +29,12 @@ type layering struct {
 	targets  []*target
 	plan     plan
 	omitted  omitted
-	app      *fileLayer
-	config   *fileLayer
+	app      *layer.File
+	config   *layer.File
 	mu       sync.Mutex               // for sent, while layers are packed
 	sent     map[string]push.Transfer // by digest
 	opened   []*os.Root
-	finished []*fileLayer
+	finished []*layer.File
 	result   Result
 
 	installDir string         // what the package manager installed, until it is packed
@@ -46,7 +47,7 @@ type target struct {
 	base     *baseImage
 	tree     *installed // where its dependencies are, or would be
 	key      string
-	reused   *cachedLayer // nil when the layer has to be made
+	reused   *layer.Kept // nil when the layer has to be made
 	image    v1.Image
 }
 
@@ -84,7 +85,7 @@ func (b *layering) close() {
 	b.clearInstalled()
 	b.clearing.Wait()
 	for _, l := range b.finished {
-		_ = l.spool.Close()
+		_ = l.Close()
 	}
 	for _, root := range b.opened {
 		_ = root.Close()

@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stagecrew/stagecrew/pkg/build/layer"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
@@ -19,34 +20,34 @@ import (
 // build has left goes to the registry while it is being packed.
 func (b *layering) pack(ctx context.Context) error {
 	var tasks []func(context.Context) error
-	add := func(file, name string, entries []tree.Entry, times time.Time) (*fileLayer, error) {
-		layer, err := newFileLayer(b.dir, file)
+	add := func(file, name string, entries []tree.Entry, times time.Time) (*layer.File, error) {
+		made, err := layer.New(b.dir, file, name)
 		if err != nil {
 			return nil, err
 		}
-		layer.name = name
-		b.finished = append(b.finished, layer)
+		b.finished = append(b.finished, made)
 		tasks = append(tasks, func(ctx context.Context) error {
 			b.Log.Debug("packing layer", "name", name, "entries", len(entries))
-			if err := layer.pack(ctx, entries, times); err != nil {
+			if err := made.Pack(ctx, entries, times); err != nil {
 				return err
 			}
-			b.Log.Info("layer packed", "name", name, "entries", layer.entries, "bytes", layer.size)
-			return nil
+			_, size, err := made.Wait()
+			b.Log.Info("layer packed", "name", name, "entries", len(entries), "bytes", size)
+			return err
 		})
-		return layer, nil
+		return made, nil
 	}
 	for i, t := range b.targets {
 		if t.reused != nil || t.tree.layer != nil {
 			continue
 		}
-		layer, err := add(fmt.Sprintf("%s-%d", LayerDependencies, i), LayerDependencies, t.tree.entries, epoch)
+		made, err := add(fmt.Sprintf("%s-%d", LayerDependencies, i), LayerDependencies, t.tree.entries, epoch)
 		if err != nil {
 			return err
 		}
-		t.tree.layer = layer
+		t.tree.layer = made
 		if t.key != "" && !b.NoCache {
-			tasks = append(tasks, func(ctx context.Context) error { return b.stream(ctx, layer) })
+			tasks = append(tasks, func(ctx context.Context) error { return b.stream(ctx, made) })
 		}
 	}
 	var err error
@@ -76,18 +77,18 @@ func (b *layering) clearInstalled() {
 }
 
 // stream uploads a layer while it is being packed.
-func (b *layering) stream(ctx context.Context, layer *fileLayer) error {
-	sent, err := b.pusher.Blob(ctx, push.Blob{Size: -1, Finish: layer.wait, Open: layer.spool.Open})
+func (b *layering) stream(ctx context.Context, file *layer.File) error {
+	sent, err := b.pusher.Blob(ctx, push.Blob{Size: -1, Finish: file.Wait, Open: file.Open})
+	digest, _, packing := file.Wait()
 	if err != nil {
-		if <-layer.packed; layer.err != nil || ctx.Err() != nil {
-			return layer.err
+		if packing != nil || ctx.Err() != nil {
+			return packing
 		}
 		return registry.Wrap(err, "pushing to %q", b.Repository)
 	}
-	<-layer.packed
 	b.mu.Lock()
 	defer b.mu.Unlock()
-	b.sent[layer.digest.String()] = sent
+	b.sent[digest] = sent
 	return nil
 }
 

@@ -163,7 +163,7 @@ func pushThrough(t *testing.T, calm, stormy string) bool {
 
 	files := portal()
 	files["node_modules/.package-lock.json"] = `{}`
-	files["packages/app/dist/large.js"] = string(prose(60_000))
+	files["packages/app/dist/large.js"] = loremOf(60_000)
 	o := options(writeTree(t, files), stormy, registrytest.PushBase(t, calm, types.OCIManifestSchema1))
 	o.BaseImage = strings.Replace(o.BaseImage, calm, stormy, 1)
 	o.Images.Retry = retry.Policy{Attempts: 8, First: time.Millisecond, Longest: 4 * time.Millisecond}
@@ -201,4 +201,13 @@ func clear(t *testing.T, err error) {
 	require.Regexp(t, `\[build/registry-(unavailable|denied)\]$`, err.Error())
 	require.Less(t, len(err.Error()), 1500)
 	require.NotContains(t, err.Error(), "\n")
+}
+
+// loremOf is text of a size that does not compress to nothing.
+func loremOf(size int) string {
+	var b strings.Builder
+	for i := 0; b.Len() < size; i++ {
+		fmt.Fprintf(&b, "const w%d = %d;", i*i%977, i*7919)
+	}
+	return b.String()[:size]
 }

@@ -1,4 +1,4 @@
-package build
+package layer
 
 import (
 	"context"
@@ -15,15 +15,13 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
-const (
-	// keyAnnotation is at the descriptor of a layer of dependencies, at the manifest
-	// that keeps it, and as a label in the configuration of an image with it.
-	keyAnnotation = "dev.stagecrew.dependencies.key"
-)
+// KeyAnnotation is at the descriptor of a layer of dependencies, at the manifest
+// that keeps it, and as a label in the configuration of an image with it.
+const KeyAnnotation = "dev.stagecrew.dependencies.key"
 
-// cachedLayer is a layer that an earlier build left in a registry, known without
+// Kept is a layer that an earlier build left in a registry, known without
 // its bytes. It implements [v1.Layer].
-type cachedLayer struct {
+type Kept struct {
 	repo           name.Repository
 	digest, diffID v1.Hash
 	size           int64
@@ -31,10 +29,10 @@ type cachedLayer struct {
 	fetch func() (io.ReadCloser, error)
 }
 
-// findCached looks for the layer with a key: an image of that one layer, under a tag
+// Find looks for the layer with a key: an image of that one layer, under a tag
 // that names the key, which any registry can hold and none clears away while the
 // tag is there. It gives nil when there is none.
-func findCached(ctx context.Context, s *registry.Client, repo name.Repository, key string) (*cachedLayer, error) {
+func Find(ctx context.Context, s *registry.Client, repo name.Repository, key string) (*Kept, error) {
 	descriptor, err := s.Get(ctx, repo.Tag(registry.CacheTag+key))
 	if registry.IsNotFound(err) {
 		return nil, nil
@@ -50,7 +48,7 @@ func findCached(ctx context.Context, s *registry.Client, repo name.Repository, k
 	if err != nil {
 		return nil, err
 	}
-	if manifest.Annotations[keyAnnotation] != key || len(manifest.Layers) != 1 {
+	if manifest.Annotations[KeyAnnotation] != key || len(manifest.Layers) != 1 {
 		return nil, fmt.Errorf("reading %s: it is not a layer with that key", repo.Tag(registry.CacheTag+key))
 	}
 	config, err := registry.ConfigOf(image)
@@ -61,16 +59,16 @@ func findCached(ctx context.Context, s *registry.Client, repo name.Repository, k
 		return nil, fmt.Errorf("reading %s: its configuration does not fit its layer", repo.Tag(registry.CacheTag+key))
 	}
 	layer := manifest.Layers[0]
-	return &cachedLayer{repo: repo, digest: layer.Digest, diffID: config.RootFS.DiffIDs[0], size: layer.Size, fetch: func() (io.ReadCloser, error) {
+	return &Kept{repo: repo, digest: layer.Digest, diffID: config.RootFS.DiffIDs[0], size: layer.Size, fetch: func() (io.ReadCloser, error) {
 		return s.OpenBlob(ctx, repo.Digest(layer.Digest.String()), 0)
 	}}, nil
 }
 
-// keepLayer leaves a layer under its key for the next build. The layer is in the
+// Keep leaves a layer under its key for the next build. The layer is in the
 // repository that from names.
-func keepLayer(ctx context.Context, s *push.Session, repo, from name.Repository, key string, layer v1.Layer) error {
+func Keep(ctx context.Context, s *push.Session, repo, from name.Repository, key string, layer v1.Layer) error {
 	image := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
-	image, err := mutate.Append(image, mutate.Addendum{Layer: layer, MediaType: types.OCILayer, Annotations: map[string]string{keyAnnotation: key}})
+	image, err := mutate.Append(image, mutate.Addendum{Layer: layer, MediaType: types.OCILayer, Annotations: map[string]string{KeyAnnotation: key}})
 	if err != nil {
 		return err
 	}
@@ -84,7 +82,7 @@ func keepLayer(ctx context.Context, s *push.Session, repo, from name.Repository,
 	if image, err = mutate.ConfigFile(image, config); err != nil {
 		return err
 	}
-	image = mutate.Annotations(image, map[string]string{keyAnnotation: key}).(v1.Image)
+	image = mutate.Annotations(image, map[string]string{KeyAnnotation: key}).(v1.Image)
 	to, err := s.To(ctx, repo, from)
 	if err != nil {
 		return err
@@ -97,20 +95,25 @@ func keepLayer(ctx context.Context, s *push.Session, repo, from name.Repository,
 	return err
 }
 
+// Descriptor is what a manifest says about it.
+func (c *Kept) Descriptor() v1.Descriptor {
+	return v1.Descriptor{Digest: c.digest, Size: c.size}
+}
+
 // Digest implements [v1.Layer].
-func (c *cachedLayer) Digest() (v1.Hash, error) { return c.digest, nil }
+func (c *Kept) Digest() (v1.Hash, error) { return c.digest, nil }
 
 // DiffID implements [v1.Layer].
-func (c *cachedLayer) DiffID() (v1.Hash, error) { return c.diffID, nil }
+func (c *Kept) DiffID() (v1.Hash, error) { return c.diffID, nil }
 
 // Size implements [v1.Layer].
-func (c *cachedLayer) Size() (int64, error) { return c.size, nil }
+func (c *Kept) Size() (int64, error) { return c.size, nil }
 
 // MediaType implements [v1.Layer].
-func (c *cachedLayer) MediaType() (types.MediaType, error) { return types.OCILayer, nil }
+func (c *Kept) MediaType() (types.MediaType, error) { return types.OCILayer, nil }
 
 // Compressed implements [v1.Layer].
-func (c *cachedLayer) Compressed() (io.ReadCloser, error) { return c.fetch() }
+func (c *Kept) Compressed() (io.ReadCloser, error) { return c.fetch() }
 
 // Uncompressed implements [v1.Layer].
-func (c *cachedLayer) Uncompressed() (io.ReadCloser, error) { return unzipped(c.Compressed()) }
+func (c *Kept) Uncompressed() (io.ReadCloser, error) { return unzipped(c.Compressed()) }

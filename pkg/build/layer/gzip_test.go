@@ -1,4 +1,4 @@
-package build
+package layer
 
 import (
 	"bytes"

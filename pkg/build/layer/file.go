@@ -1,4 +1,6 @@
-package build
+// Package layer packs trees into layers that depend on their content only, and keeps
+// layers in a registry for a later build.
+package layer
 
 import (
 	"archive/tar"
@@ -22,30 +24,29 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
-// fileLayer is a compressed layer in a file; it implements [v1.Layer] once it is
+// File is a compressed layer in a file; it implements [v1.Layer] once it is
 // packed.
-type fileLayer struct {
+type File struct {
 	name           string
 	spool          *push.Spool
 	packed         chan struct{} // closed when it is whole
 	err            error         // why it is not
-	entries        int
 	digest, diffID v1.Hash
 	size           int64
 }
 
-// newFileLayer makes an empty layer in the folder. Its file goes with the folder.
-func newFileLayer(dir, name string) (*fileLayer, error) {
-	spool, err := push.NewSpool(filepath.Join(dir, name+".tar.gz"))
+// New makes an empty layer with a name for people. Its file is in dir, and goes with it.
+func New(dir, file, name string) (*File, error) {
+	spool, err := push.NewSpool(filepath.Join(dir, file+".tar.gz"))
 	if err != nil {
 		return nil, err
 	}
-	return &fileLayer{name: name, spool: spool, packed: make(chan struct{})}, nil
+	return &File{name: name, spool: spool, packed: make(chan struct{})}, nil
 }
 
-// pack writes the layer and takes its digests on the way, so that no layer is ever
+// Pack writes the layer and takes its digests on the way, so that no layer is ever
 // held in memory or read twice.
-func (l *fileLayer) pack(ctx context.Context, entries []tree.Entry, times time.Time) (err error) {
+func (l *File) Pack(ctx context.Context, entries []tree.Entry, times time.Time) (err error) {
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("packing layer %q: %w", l.name, err)
@@ -63,15 +64,21 @@ func (l *fileLayer) pack(ctx context.Context, entries []tree.Entry, times time.T
 			err = closed
 		}
 	}
-	l.entries, l.size, l.digest, l.diffID = len(entries), l.spool.Size(), sum(digest), sum(diffID)
+	l.size, l.digest, l.diffID = l.spool.Size(), sum(digest), sum(diffID)
 	return err
 }
 
-// wait gives the digest and size when the layer is packed.
-func (l *fileLayer) wait() (string, int64, error) {
+// Wait gives the digest and size when the layer is packed.
+func (l *File) Wait() (string, int64, error) {
 	<-l.packed
 	return l.digest.String(), l.size, l.err
 }
+
+// Open reads the compressed bytes from an offset on, while they are being packed.
+func (l *File) Open(offset int64) (io.ReadCloser, error) { return l.spool.Open(offset) }
+
+// Close closes its file.
+func (l *File) Close() error { return l.spool.Close() }
 
 func writeEntries(ctx context.Context, w *tar.Writer, entries []tree.Entry, times time.Time) error {
 	made := map[string]bool{}
@@ -149,22 +156,22 @@ func sum(h hash.Hash) v1.Hash {
 }
 
 // Digest implements [v1.Layer].
-func (l *fileLayer) Digest() (v1.Hash, error) { return l.digest, l.err }
+func (l *File) Digest() (v1.Hash, error) { return l.digest, l.err }
 
 // DiffID implements [v1.Layer].
-func (l *fileLayer) DiffID() (v1.Hash, error) { return l.diffID, l.err }
+func (l *File) DiffID() (v1.Hash, error) { return l.diffID, l.err }
 
 // Size implements [v1.Layer].
-func (l *fileLayer) Size() (int64, error) { return l.size, l.err }
+func (l *File) Size() (int64, error) { return l.size, l.err }
 
 // MediaType implements [v1.Layer]. The image says it in its base's dialect.
-func (l *fileLayer) MediaType() (types.MediaType, error) { return types.OCILayer, nil }
+func (l *File) MediaType() (types.MediaType, error) { return types.OCILayer, nil }
 
 // Compressed implements [v1.Layer].
-func (l *fileLayer) Compressed() (io.ReadCloser, error) { return l.spool.Open(0) }
+func (l *File) Compressed() (io.ReadCloser, error) { return l.spool.Open(0) }
 
 // Uncompressed implements [v1.Layer].
-func (l *fileLayer) Uncompressed() (io.ReadCloser, error) { return unzipped(l.Compressed()) }
+func (l *File) Uncompressed() (io.ReadCloser, error) { return unzipped(l.Compressed()) }
 
 // unzipped reads what a compressed stream holds.
 func unzipped(compressed io.ReadCloser, err error) (io.ReadCloser, error) {

@@ -1,4 +1,4 @@
-package build
+package layer
 
 import (
 	"bytes"
@@ -16,9 +16,9 @@ const (
 	// standard library's changes with Go.
 	gzipLevel = 6
 	gzipBlock = 1 << 20
-	// gzipFormat stands for all of this in the keys of layers.
-	gzipFormat = "klauspost-flate-6-1MiB"
-	window     = 32 << 10 // how far back deflate can refer
+	// Format stands for all of this in the keys of layers.
+	Format = "klauspost-flate-6-1MiB"
+	window = 32 << 10 // how far back deflate can refer
 )
 
 // parallelGzip writes one gzip member whose blocks are compressed side by side.
