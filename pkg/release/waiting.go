@@ -13,7 +13,6 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/util/wait"
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -105,8 +104,10 @@ func (c *client) boundedWait(timeout time.Duration, hopeless <-chan *record.Caus
 	case <-c.ctx.Done():
 		err = fmt.Errorf("it did not end in time: %w", c.ctx.Err())
 	}
-	if hopeless != nil && (wait.Interrupted(err) || errors.Is(c.ctx.Err(), context.DeadlineExceeded)) {
-		select { // when the time is up the judge says what was missing
+	if hopeless != nil && err != nil && !errors.Is(c.ctx.Err(), context.Canceled) {
+		// The judge says what was missing when the time is up, and of a Job that failed
+		// what its pods said, which may be gone by now (kubernetes/kubernetes#74848).
+		select {
 		case cause := <-hopeless:
 			return hopelessly(cause)
 		case <-time.After(lastLook):
