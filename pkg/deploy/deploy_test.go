@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 	"errors"
+	"log/slog"
 	"strings"
 	"testing"
 	"time"
@@ -255,6 +256,7 @@ func TestSignals(t *testing.T) {
 		{during: "apply", image: "fine2", live: 1, advice: "while the release was being changed"},
 		{during: "apply", image: "fine2", helmEnds: true, cause: "deploy/cancelled", calls: "rollback", live: 3, advice: "the rollback to revision 1 was applied but not checked"},
 		{during: "hold", image: "fine2", cause: "deploy/cancelled", calls: "rollback", live: 3, advice: "the rollback to revision 1 was applied but not checked"},
+		{during: "mark bad", image: "crash", helmEnds: true, cause: "rollout/crash-loop", calls: "rollback", live: 3, advice: "the rollback to revision 1 was applied but not checked"},
 		{during: "collect", image: "crash", cause: "rollout/crash-loop", calls: "rollback", live: 3, advice: "the rollback to revision 1 was applied but not checked"},
 		{during: "rollback", image: "crash", cause: "rollout/crash-loop", live: 2, advice: "while the release was being changed"},
 		{during: "rollback", image: "crash", helmEnds: true, cause: "rollout/crash-loop", calls: "rollback", live: 3, advice: "the rollback to revision 1 was applied but not checked"},
@@ -272,6 +274,8 @@ func TestSignals(t *testing.T) {
 			}
 			o := f.options()
 			o.Soak = time.Minute
+			var said strings.Builder
+			o.Log = slog.New(slog.NewTextHandler(&said, nil))
 			result, err := Deploy(ctx, image(c.image), o)
 			require.NoError(t, err)
 			require.Equal(t, record.VerdictCancelled, result.Verdict)
@@ -286,6 +290,10 @@ func TestSignals(t *testing.T) {
 			require.Equal(t, c.live, result.Release.Live)
 			require.Equal(t, record.MarkGood == f.history[0].Verdict, len(f.history) == 1, "what is not proven is not good")
 			require.Empty(t, f.holder)
+			require.NotContains(t, said.String(), "error=", "cancelled is cancelled, and no trouble with the cluster")
+			if c.cause == "rollout/crash-loop" {
+				require.Equal(t, record.MarkBad, f.history[len(f.history)-2].Verdict, "that it failed is known")
+			}
 		})
 	}
 }

@@ -84,8 +84,8 @@ func (f *fakeCluster) Describe(_ context.Context, revision int) (record.Applied,
 	return record.Applied{}, errors.New("no such revision")
 }
 
-func (f *fakeCluster) Mark(_ context.Context, revision int, mark record.Mark) error {
-	if err := f.happens("mark " + string(mark)); err != nil {
+func (f *fakeCluster) Mark(ctx context.Context, revision int, mark record.Mark) error {
+	if err := errors.Join(f.happens("mark "+string(mark)), ctx.Err()); err != nil {
 		return err
 	}
 	for i := range f.history {
@@ -102,12 +102,12 @@ func (f *fakeCluster) Drift(context.Context, int) ([]record.Change, error) {
 	return f.drift, err
 }
 
-func (f *fakeCluster) Diff(context.Context, int, int) (string, error) {
-	return "-image: old\n+image: new\n+password: open-sesame\n", nil
+func (f *fakeCluster) Diff(ctx context.Context, _, _ int) (string, error) {
+	return "-image: old\n+image: new\n+password: open-sesame\n", ctx.Err()
 }
 
-func (f *fakeCluster) Secrets(context.Context, int) ([]string, error) {
-	return []string{"open-sesame", "backstage"}, f.broken("secrets")
+func (f *fakeCluster) Secrets(ctx context.Context, _ int) ([]string, error) {
+	return []string{"open-sesame", "backstage"}, errors.Join(ctx.Err(), f.broken("secrets"))
 }
 
 func (f *fakeCluster) Plan(_ context.Context, image record.Image) (record.Plan, error) {

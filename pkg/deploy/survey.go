@@ -29,7 +29,7 @@ func (r *run) survey(ctx context.Context) event {
 		return r.compareFirst(ctx, newest)
 	}
 	if r.dead.Phase != "" && newest.Verdict != record.MarkGood {
-		r.Log.Warn("an earlier run did not come to its end", "holder", r.dead.Holder, "phase", r.dead.Phase, "since", r.dead.Since)
+		r.Log.Warn("an earlier run did not come to its end", "holder", r.dead.Holder, "phase", r.dead.Phase, "since", r.dead.Since.UTC().Format(timeFormat))
 	}
 	switch {
 	case newest.Foreign:
@@ -46,7 +46,7 @@ func (r *run) survey(ctx context.Context) event {
 			Message: fmt.Sprintf("revision %d failed its checks at %s and was not replaced", newest.Number, newest.MarkedAt.UTC().Format(timeFormat))}
 		return undo
 	}
-	r.result.Release.Live = newest.Number
+	r.result.Release.Live, r.result.Release.Revision = newest.Number, 0
 	r.Log.Info("nothing to recover", "revision", newest.Number, "verdict", verdictWord(newest))
 	if newest.Verdict == record.MarkNone {
 		r.result.Advice = fmt.Sprintf("nobody has judged revision %d, which somebody else applied; `stagecrew gate` or the next deploy does", newest.Number)
@@ -58,7 +58,7 @@ func (r *run) survey(ctx context.Context) event {
 
 // uninstalled leaves a release that somebody took away.
 func (r *run) uninstalled(newest record.Revision) event {
-	r.result.Release.Live = 0
+	r.result.Release.Live, r.result.Release.Revision = 0, 0
 	r.result.Advice = fmt.Sprintf("the release was uninstalled after revision %d (%s); the next deploy installs it again", newest.Number, newest.Status)
 	if newest.Status == record.StatusUninstalling {
 		r.result.Advice = fmt.Sprintf("`helm uninstall` of the release did not come to its end; `helm uninstall %s --namespace %s` finishes it", r.Release, r.Namespace)

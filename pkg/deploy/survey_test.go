@@ -6,6 +6,7 @@ import (
 	"log/slog"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -44,6 +45,7 @@ func TestRecoverFinishesWhatADeadRunLeft(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.verdict, result.Verdict, result.Advice)
 			require.Equal(t, c.live, result.Release.Live)
+			require.Equal(t, c.verdict == record.VerdictOK, result.Release.Revision == 0, "it tells what this run judged or made")
 			require.Equal(t, c.rolled, f.history[0].Origin == 1)
 			if c.verdict != record.VerdictOK {
 				require.Equal(t, record.MarkGood, f.history[0].Verdict)
@@ -92,10 +94,10 @@ func TestRecoverWarnsOfTheDeadRunAndNotOfItself(t *testing.T) {
 	}
 	t.Run("a run died", func(t *testing.T) {
 		f := unproven(t)
-		f.journals = []record.Journal{{Holder: "github 17/1", Phase: "smoke"}}
+		f.journals = []record.Journal{{Holder: "github 17/1", Phase: "smoke", Since: time.Date(2026, 11, 26, 7, 50, 25, 123456789, time.FixedZone("", 3600))}}
 		said := recovered(t, f)
 		require.Contains(t, said, warning)
-		require.Contains(t, said, `holder="github 17/1" phase=smoke`)
+		require.Contains(t, said, `holder="github 17/1" phase=smoke since=2026-11-26T06:50:25Z`)
 		require.NotContains(t, recovered(t, f), warning, "this one has ended")
 	})
 	t.Run("nobody was here", func(t *testing.T) {

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -18,6 +19,10 @@ func (r *run) evidence(ctx context.Context) event {
 	r.Log.Error(fmt.Sprintf("revision %d did not pass: %s", revision, r.result.Cause))
 	r.fresh()
 	r.markBad(ctx, revision)
+	if r.isStopped() { // nothing more can be asked
+		r.result.Advice = fmt.Sprintf("revision %d did not pass: %s", revision, r.result.Cause)
+		return stopped
+	}
 	if len(r.applied.Workloads) == 0 {
 		// An apply that failed says only which revision it made.
 		if described, err := r.cluster.History.Describe(ctx, revision); err == nil {
@@ -27,12 +32,12 @@ func (r *run) evidence(ctx context.Context) event {
 	known := r.cluster.Watcher.Collect(ctx, r.applied, *r.result.Cause)
 	diff, err := r.cluster.History.Diff(ctx, r.result.Release.RollbackTarget, revision)
 	if err != nil {
-		r.Log.Warn("comparing the manifests", "error", err)
+		r.warn("comparing the manifests", err)
 	}
 	known.Diff = diff
 	secrets, err := r.cluster.History.Secrets(ctx, revision)
 	if err != nil {
-		r.Log.Warn("reading which values are secret; the logs are left out of the evidence", "error", err)
+		r.warn("reading which values are secret; the logs are left out of the evidence", err)
 		known.Logs = nil
 	}
 	known = redact.Copy(redact.Of(append(slices.DeleteFunc(secrets, r.public), r.Withhold...)...), known)
@@ -51,14 +56,30 @@ func (r *run) evidence(ctx context.Context) event {
 	return passed
 }
 
+// isStopped reports whether a signal ends this run.
+func (r *run) isStopped() bool { return errors.Is(context.Cause(r.held), context.Canceled) }
+
+// warn tells of an error that changes nothing; after a signal it would tell of that only.
+func (r *run) warn(what string, err error) {
+	if !r.isStopped() {
+		r.Log.Warn(what, "error", err)
+	}
+}
+
 // markBad writes the verdict, unless what failed was not the revision: somebody else
-// changed or deleted what it had applied.
+// changed or deleted what it had applied. A signal does not keep it from being known.
 func (r *run) markBad(ctx context.Context, revision int) {
 	if r.isInnocent(ctx, revision) {
 		r.Log.Warn("the revision gets no verdict: what runs is not what it applied", "revision", revision)
 		return
 	}
-	if err := r.cluster.History.Mark(ctx, revision, record.MarkBad); err != nil {
+	err := r.cluster.History.Mark(ctx, revision, record.MarkBad)
+	if err != nil && r.isStopped() {
+		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), noteTime)
+		defer cancel()
+		err = r.cluster.History.Mark(after, revision, record.MarkBad)
+	}
+	if err != nil {
 		r.Log.Warn("marking the revision bad", "revision", revision, "error", err)
 	}
 }

@@ -53,7 +53,7 @@ func (c Cause) String() string {
 type Release struct {
 	Name      string `json:"name"`
 	Namespace string `json:"namespace"`
-	Revision  int    `json:"revision"` // what this run made
+	Revision  int    `json:"revision"` // what this run made or judged
 	// RollbackTarget is the last verified-good revision, or the one that was chosen by
 	// hand, which need not be good.
 	RollbackTarget int `json:"previousGood"`

@@ -42,7 +42,7 @@ func Outputs() []Output {
 		{"digest", "the image's digest, sha256:…", imaged, func(r record.Record, _ Paths) string { return r.Image.Digest }},
 		{"verdict", strings.Join(record.Values(record.Verdict("").Choices()), ", ") + "; only what judges a release says more than ok, refused, cancelled and error", every,
 			func(r record.Record, _ Paths) string { return string(r.Verdict) }},
-		{"revision", "the Helm revision that this run made; empty without one", releasing, of(func(r record.Release) int { return r.Revision })},
+		{"revision", "the Helm revision that this run made or judged; empty without one", releasing, of(func(r record.Release) int { return r.Revision })},
 		{"previous-good", "the verified-good revision before this run; empty without one", releasing, of(func(r record.Release) int { return r.RollbackTarget })},
 		{"live-revision", "the revision that serves at the end; empty when nothing is known to serve", releasing, of(func(r record.Release) int { return r.Live })},
 		{"cause-code", "stable code of what went wrong, such as rollout/image-not-found; empty when all went well", releasing, func(r record.Record, _ Paths) string {

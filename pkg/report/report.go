@@ -29,7 +29,7 @@ func Headline(r record.Record) string {
 	case record.VerdictGood:
 		return fmt.Sprintf("%s: revision %d is live and verified good: %s", name, r.Release.Live, r.Image)
 	case record.VerdictRolledBack:
-		return fmt.Sprintf("%s: rolled back: revision %d, a copy of the verified-good revision %d, is live; revision %d is bad",
+		return fmt.Sprintf("%s: rolled back: revision %d, a copy of the verified-good revision %d, is live; revision %d did not pass",
 			name, r.Release.Live, r.Release.RollbackTarget, r.Release.Revision)
 	case record.VerdictNeedsHuman:
 		return fmt.Sprintf("%s: a human is needed: %s (%s)", name, r.Advice, live)
