@@ -131,7 +131,7 @@ type Scan struct {
 	ScanMaxDatabaseAge time.Duration   `name:"scan-max-database-age" help:"refuse to judge with an older database (0: any age)"`
 	ScanFallbacks      []string        `name:"scan-database-fallback" value:"REFERENCE" help:"further database REFERENCE, for when those before cannot be reached, repeatable"`
 	ScanOffline        bool            `name:"scan-offline" help:"use the database that is in the cache"`
-	ScanTimeout        time.Duration   `name:"scan-timeout" default:"30m" help:"how long the whole scan may take"`
+	ScanTimeout        time.Duration   `name:"scan-timeout" default:"30m" help:"how long the whole scan may take (0: no limit)"`
 	ScanRequireAll     bool            `name:"scan-require-all" help:"refuse to judge an image of which any comparison could not be made, also for the version of an advisory, or where that is allowed"`
 	ScanIncomplete     []string        `name:"scan-allow-incomplete" value:"PATH" help:"PATH in the image, a pattern with **, of a package that may be unreadable or of a version that cannot be compared, repeatable"`
 	ScanIgnoreFile     string          `name:"scan-ignore-file" value:"FILE" help:"FILE of findings to ignore: YAML, each with a statement and expired_at, or text in the form of .trivyignore"`
@@ -210,12 +210,12 @@ type Gate struct {
 
 // Deadline is how long a deploy may take.
 type Deadline struct {
-	Timeout time.Duration `name:"timeout" default:"10m" help:"time for the whole deploy, the rollback excluded"`
+	Timeout time.Duration `name:"timeout" default:"10m" help:"time for the whole deploy, the rollback excluded (0: no limit)"`
 }
 
 // RollbackTime is how long a rollback may take.
 type RollbackTime struct {
-	RollbackTimeout time.Duration `name:"rollback-timeout" default:"5m" help:"time for a rollback and its checks"`
+	RollbackTimeout time.Duration `name:"rollback-timeout" default:"5m" help:"time for a rollback and its checks (0: no limit)"`
 }
 
 // History is what is kept of a release.

@@ -106,10 +106,10 @@ func TestAnswer_OneThatFailedRefusesAndOneThatToldNothingLeavesItOpen(t *testing
 		"all passed":                     {[]record.Check{check(record.CheckPassed)}, record.KindUnknown, ""},
 		"one failed after one in doubt":  {[]record.Check{check(record.CheckInconclusive), check(record.CheckFailed)}, record.KindRefused, "page on Pod/a: status 500 [smoke/check-failed]"},
 		"one told nothing":               {[]record.Check{check(record.CheckPassed), check(record.CheckInconclusive)}, record.KindUnavailable, "[smoke/not-proven]"},
-		"there was nothing to send them": {nil, record.KindUnavailable, "no ready pod, no Service"},
+		"there was nothing to send them": {nil, record.KindUnavailable, "nothing to send the checks to: Service/web: somebody has deleted it [rollout/deleted]"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			err := answer(c.checks)
+			err := answer(c.checks, "Service/web: somebody has deleted it [rollout/deleted]")
 			require.Equal(t, c.kind, record.KindOf(err))
 			if c.want != "" {
 				require.ErrorContains(t, err, c.want)

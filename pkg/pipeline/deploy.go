@@ -60,7 +60,7 @@ func rollbackStage(s *slice) (func(context.Context, inputs) (deploy.Result, erro
 		return nil, err
 	}
 	d.warnOfTrust()
-	d.options.Timeout = s.settings.RollbackTimeout
+	d.options.Timeout = limit(s.settings.RollbackTimeout)
 	to := deploy.RollbackTo{Revision: t.To, Digest: t.ToDigest, ForceBadUnsafe: t.ForceBadUnsafe}
 	return func(ctx context.Context, _ inputs) (deploy.Result, error) {
 		return d.run(func(o deploy.Options) (deploy.Result, error) { return deploy.Rollback(ctx, to, o) })
@@ -89,8 +89,8 @@ func (s *slice) deployment() (*deployment, error) {
 	d.options = deploy.Options{
 		Release:         at.release.Name,
 		Namespace:       at.namespace,
-		Timeout:         s.settings.Timeout,
-		RollbackTimeout: s.settings.RollbackTimeout,
+		Timeout:         limit(s.settings.Timeout),
+		RollbackTimeout: limit(s.settings.RollbackTimeout),
 		Soak:            soak(s.settings.Soak),
 		Asks:            g.suite != nil,
 		Verify:          verify,
@@ -152,6 +152,18 @@ func (d *deployment) open(at site, g gate) (deploy.Cluster, error) {
 		Watcher: at.watcher(cluster, r, g),
 		Prober:  prober{cluster, g.suite, d.url, d.host.Log, d.host.Secrets.Answer},
 	}, nil
+}
+
+// unlimited is longer than anybody waits.
+const unlimited = 10 * 365 * 24 * time.Hour
+
+// limit is the setting of a time as a stage takes it: 0 is none, as for
+// `kubectl rollout status --timeout`.
+func limit(setting time.Duration) time.Duration {
+	if setting == 0 {
+		return unlimited
+	}
+	return setting
 }
 
 // soak is the setting as the state machine takes it.

@@ -56,7 +56,7 @@ func (s *slice) scanOptions() (scan.Options, error) {
 	return scan.Options{
 		Keychain:          s.images().Keychain(),
 		Insecure:          s.settings.InsecureRegistries,
-		Timeout:           c.ScanTimeout,
+		Timeout:           limit(c.ScanTimeout),
 		RequireAll:        c.ScanRequireAll,
 		AllowIncomplete:   c.ScanIncomplete,
 		Database:          c.ScanDatabase,

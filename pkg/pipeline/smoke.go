@@ -3,6 +3,7 @@ package pipeline
 import (
 	"context"
 	"log/slog"
+	"strings"
 	"sync"
 	"time"
 
@@ -28,16 +29,16 @@ func smokeStage(s *slice) (func(context.Context, inputs) (done, error), error) {
 		return nil, record.BadInput("config/no-target", "give --release for the pods and Services of a release, or --public-url")
 	}
 	p := prober{suite: g.suite, url: s.settings.PublicURL, log: s.host.Log, hide: s.host.Secrets.Answer}
-	find := func(context.Context) (to deploy.Targets, err error) { return to, nil }
+	find := func(context.Context) (to deploy.Targets, without string, err error) { return to, "", nil }
 	if s.settings.Release != "" {
 		at, err := s.site()
 		if err != nil {
 			return nil, err
 		}
-		find = func(ctx context.Context) (deploy.Targets, error) { return at.targets(ctx, g, &p) }
+		find = func(ctx context.Context) (deploy.Targets, string, error) { return at.targets(ctx, g, &p) }
 	}
 	return func(ctx context.Context, _ inputs) (done, error) {
-		to, err := find(ctx)
+		to, without, err := find(ctx)
 		if err != nil {
 			return done{}, err
 		}
@@ -47,28 +48,29 @@ func smokeStage(s *slice) (func(context.Context, inputs) (done, error), error) {
 			if err != nil {
 				return err
 			}
-			return answer(found)
+			return answer(found, without)
 		})
 	}, nil
 }
 
-// targets are the pods and Services of the live revision.
-func (s site) targets(ctx context.Context, g gate, p *prober) (deploy.Targets, error) {
+// targets are the pods and Services of the live revision; without says why there are
+// none.
+func (s site) targets(ctx context.Context, g gate, p *prober) (to deploy.Targets, without string, err error) {
 	cluster, r, err := s.connect()
 	if err != nil {
-		return deploy.Targets{}, err
+		return to, "", err
 	}
 	p.cluster = cluster
 	history, err := r.History(ctx)
 	if err != nil {
-		return deploy.Targets{}, err
+		return to, "", err
 	}
 	if len(history) == 0 {
-		return deploy.Targets{}, deploy.NoRelease(s.release.Name, s.namespace)
+		return to, "", deploy.NoRelease(s.release.Name, s.namespace)
 	}
 	applied, err := r.Describe(ctx, history[0].Number)
 	if err != nil {
-		return deploy.Targets{}, err
+		return to, "", err
 	}
 	s.host.Ledger.Update(func(r *record.Record) {
 		r.Release = &record.Release{Name: s.release.Name, Namespace: s.namespace, Live: history[0].Number}
@@ -79,14 +81,27 @@ func (s site) targets(ctx context.Context, g gate, p *prober) (deploy.Targets, e
 	if err == nil && rolled.Cause != nil {
 		s.host.Log.Warn("the rollout is not complete; the checks go through the Services only", "cause", rolled.Cause.String())
 	}
-	return deploy.Targets{Pods: rolled.Pods, Services: rolled.Services}, err
+	return deploy.Targets{Pods: rolled.Pods, Services: rolled.Services}, untargeted(rolled), err
+}
+
+// untargeted says why a rollout has nothing to send checks to.
+func untargeted(rolled record.Rollout) string {
+	switch {
+	case rolled.Cause != nil:
+		return rolled.Cause.String()
+	case rolled.Idle:
+		return "it wants no pods"
+	case len(rolled.Unproven) > 0:
+		return strings.Join(rolled.Unproven, "; ")
+	}
+	return "no pod with an HTTP port runs the image, and no Service leads to one; --smoke-service names one"
 }
 
 // answer makes of the checks what the command says: one that failed refuses, one
 // that told nothing leaves the question open.
-func answer(checks []record.Check) error {
+func answer(checks []record.Check, without string) error {
 	if len(checks) == 0 {
-		return record.Unavailable("smoke/not-proven", "there was nothing to send the checks to: no ready pod, no Service")
+		return record.Unavailable("smoke/not-proven", "there was nothing to send the checks to: %s", without)
 	}
 	for _, c := range checks {
 		if c.Result == record.CheckFailed {
@@ -148,17 +163,22 @@ func (p prober) Probe(ctx context.Context, to deploy.Targets) ([]record.Check, e
 	asking, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	for i := range targets {
-		targets[i].Told = func(c record.Check) {
-			switch {
-			case to.Enough == nil || !to.Enough(c):
-			case c.Kind == record.TargetPod || len(to.Pods) == 0:
-				cancel(smoke.Enough{Failed: c})
-			default:
-				time.AfterFunc(podsSpeakFirst, func() { cancel(smoke.Enough{Failed: c}) })
-			}
-		}
+		targets[i].Told = enough(to, cancel)
 	}
 	return p.send(asking, suite, targets), ctx.Err()
+}
+
+// enough ends the asking when one answer decides.
+func enough(to deploy.Targets, end context.CancelCauseFunc) func(record.Check) {
+	return func(c record.Check) {
+		switch {
+		case to.Enough == nil || !to.Enough(c):
+		case c.Kind == record.TargetPod || len(to.Pods) == 0:
+			end(smoke.Enough{Failed: c})
+		default:
+			time.AfterFunc(podsSpeakFirst, func() { end(smoke.Enough{Failed: c}) })
+		}
+	}
 }
 
 // send asks the targets side by side; the results keep their order.

@@ -125,5 +125,5 @@ func (c *check) broken(err error) {
 
 // unread notes that something could not be looked at.
 func (c *check) unread(what string, err error) {
-	c.add(record.Concern{Code: "preflight/not-checked", Object: what, Message: "it could not be read, so nothing is known about it: " + err.Error()})
+	c.add(record.Concern{Code: "preflight/not-checked", Object: what, Message: "not known, because reading failed: " + err.Error()})
 }
