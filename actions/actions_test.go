@@ -90,7 +90,7 @@ func TestEveryInputReachesAStepByItsEnvironment(t *testing.T) {
 }
 
 func TestVariablesAreNamedAsTheCommandLineReadsThem(t *testing.T) {
-	others := map[string]string{"binary": "BIN BINARY", "binary-checksum": "BIN_SHA256", "sign-password": "COSIGN_PASSWORD"}
+	others := map[string]string{"binary": "BIN BINARY", "binary-checksum": "BIN_SHA256", "install": "INSTALL", "download-url": "DOWNLOAD_URL", "sign-password": "COSIGN_PASSWORD"}
 	each(t, func(t *testing.T, _ string, a action) {
 		for _, s := range a.Runs.Steps {
 			for variable, value := range s.Env {
@@ -154,6 +154,8 @@ func TestInputsAndOutputsAreThoseOfTheCommand(t *testing.T) {
 			inputs[s.Name] = s.IsInput
 		}
 		inputs["sign-password"] = inputs["sign-key"]
+		// The whole pipeline sets itself up.
+		inputs["install"], inputs["download-url"] = commandOf(file) == "run", commandOf(file) == "run"
 		for _, o := range report.Outputs() {
 			outputs[o.Name] = slices.Contains(o.Commands, commandOf(file))
 		}

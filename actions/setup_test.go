@@ -42,7 +42,7 @@ func TestSetupLeavesAGivenProgramWhereTheActionsLook(t *testing.T) {
 	require.Zero(t, code, out)
 	outputs, err := os.ReadFile(filepath.Join(temp, "output"))
 	require.NoError(t, err)
-	require.Regexp(t, "^path="+regexp.QuoteMeta(filepath.Join(temp, "stagecrew", "bin", "stagecrew"))+"\nchecksum=[0-9a-f]{64}\n$", string(outputs))
+	require.Regexp(t, "^path="+regexp.QuoteMeta(filepath.Join(temp, "stagecrew", "bin"))+"/[0-9.]+/stagecrew\nversion=unknown\nchecksum=[0-9a-f]{64}\n$", string(outputs))
 
 	code, out = run(t, temp, nil, "exec.sh", "deploy")
 	require.Zero(t, code, out)
@@ -58,7 +58,7 @@ func TestSetupRefusesWhatIsNoProgram(t *testing.T) {
 func TestWithoutSetupAnActionSaysWhatIsMissing(t *testing.T) {
 	code, out := run(t, t.TempDir(), nil, "exec.sh", "deploy")
 	require.Equal(t, 2, code)
-	require.Contains(t, out, "run the setup action in an earlier step of this job, or give the input binary")
+	require.Contains(t, out, "in an earlier step of this job, or give the input binary")
 }
 
 func TestTheStepBecomesTheProgram(t *testing.T) {
@@ -92,7 +92,8 @@ func TestAProgramThatWasReplacedDoesNotRun(t *testing.T) {
 			require.True(t, found)
 
 			step := exec.CommandContext(t.Context(), "bash", "-euc", c.replace)
-			step.Env = append(os.Environ(), "evil="+evil, "bin="+filepath.Join(temp, "stagecrew", "bin", "stagecrew"))
+			bin, _, _ := strings.Cut(strings.TrimPrefix(string(outputs), "path="), "\n")
+			step.Env = append(os.Environ(), "evil="+evil, "bin="+bin)
 			text, err := step.CombinedOutput()
 			require.NoError(t, err, string(text))
 

@@ -22,9 +22,10 @@ checksum() {
 }
 
 default="${RUNNER_TEMP:?is not set: this runs in a step of GitHub Actions}/stagecrew"
-bin="${BIN:-$default/bin/stagecrew}"
+read -r version <"$(dirname "${BASH_SOURCE[0]}")/VERSION"
+bin="${BIN:-$default/bin/$version/stagecrew}"
 if [ ! -f "$bin" ] || [ ! -x "$bin" ]; then
-  stop "$1" "there is no program $bin: run the setup action in an earlier step of this job, or give the input binary"
+  stop "$1" "there is no program $bin: run the setup action of this version ($version) in an earlier step of this job, or give the input binary"
 fi
 # Without a slash exec would look for it in PATH, where another one may be.
 bin="$(cd "$(dirname -- "$bin")" && pwd)/$(basename -- "$bin")"

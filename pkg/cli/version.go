@@ -8,16 +8,27 @@ import (
 	"github.com/spf13/cobra"
 )
 
-// versionCommand prints the version that the Go toolchain recorded in the binary.
+// version is that of a release, which its build sets (-ldflags -X); else what the Go
+// toolchain recorded counts.
+var version string
+
+// programVersion names this program, "1.4.0" or, from other builds, "(devel)".
+func programVersion() string {
+	if version != "" {
+		return version
+	}
+	if info, ok := debug.ReadBuildInfo(); ok {
+		return info.Main.Version
+	}
+	return "unknown"
+}
+
+// versionCommand prints it.
 func versionCommand(stdout io.Writer) *cobra.Command {
 	return &cobra.Command{
 		Use: "version", Short: "print the version", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
-			version := "unknown"
-			if info, ok := debug.ReadBuildInfo(); ok {
-				version = info.Main.Version
-			}
-			_, err := fmt.Fprintln(stdout, "stagecrew", version)
+			_, err := fmt.Fprintln(stdout, "stagecrew", programVersion())
 			return err
 		},
 	}
