@@ -12,6 +12,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/build/program"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -82,7 +83,7 @@ func copyTree(target, source *os.Root, name string) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		text, err := tree.ReadLimited(source, name, tree.MaxLockfile)
+		text, err := files.ReadIn(source, name, tree.MaxLockfile)
 		if err != nil {
 			return err
 		}

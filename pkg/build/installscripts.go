@@ -12,6 +12,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/build/program"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -111,7 +112,7 @@ func (m manager) allow(names []string) string {
 func (w *workspace) needed(deps *installed, names []string) []string {
 	var needed []string
 	note := func(root *os.Root, file string) {
-		text, err := tree.ReadLimited(root, file, tree.MaxPackageJSON)
+		text, err := files.ReadIn(root, file, tree.MaxPackageJSON)
 		if err != nil {
 			return
 		}

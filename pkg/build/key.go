@@ -18,6 +18,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/build/layer"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -56,7 +57,7 @@ func (w *workspace) dependencyKey(platform string, base *baseImage, o Options, d
 }
 
 func (k keyHash) addInputs(w *workspace, further []string) error {
-	text, err := tree.ReadLimited(w.root, w.manager.lockfile, tree.MaxLockfile)
+	text, err := files.ReadIn(w.root, w.manager.lockfile, tree.MaxLockfile)
 	if err != nil {
 		return record.BadInput("build/no-lockfile", "reading %s: %w", w.manager.lockfile, err)
 	}
@@ -78,7 +79,7 @@ func (k keyHash) addInputs(w *workspace, further []string) error {
 		}
 	}
 	for _, name := range packages {
-		text, err := tree.ReadLimited(w.root, name, tree.MaxPackageJSON)
+		text, err := files.ReadIn(w.root, name, tree.MaxPackageJSON)
 		if err != nil {
 			return err
 		}
@@ -93,7 +94,7 @@ func (k keyHash) addTree(root *os.Root, name string) error {
 		if err != nil || d.IsDir() {
 			return err
 		}
-		text, err := tree.ReadLimited(root, name, tree.MaxLockfile)
+		text, err := files.ReadIn(root, name, tree.MaxLockfile)
 		if err != nil {
 			return err
 		}
@@ -144,7 +145,7 @@ func (k keyHash) addSkeleton(root *os.Root) error {
 // removed afterwards. The contents are not read.
 func (k keyHash) addInstalled(deps *installed) (known bool, err error) {
 	for _, name := range []string{backstage.Modules + "/.package-lock.json", backstage.Modules + "/.yarn-state.yml"} {
-		text, err := tree.ReadLimited(deps.root, name, tree.MaxLockfile)
+		text, err := files.ReadIn(deps.root, name, tree.MaxLockfile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}

@@ -10,6 +10,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/build/program"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
+	"github.com/stagecrew/stagecrew/pkg/files"
 )
 
 // manager is the package manager of a workspace.
@@ -35,7 +36,7 @@ func managerOf(root *os.Root) manager {
 		install: []string{"workspaces", "focus", "--all", "--production"},
 		hint:    "yarn workspaces focus --all --production", build: "yarn build:backend",
 	}
-	if text, err := tree.ReadLimited(root, ".yarnrc.yml", tree.MaxPackageJSON); err == nil {
+	if text, err := files.ReadIn(root, ".yarnrc.yml", tree.MaxPackageJSON); err == nil {
 		for line := range strings.Lines(string(text)) {
 			if file, ok := strings.CutPrefix(strings.TrimSpace(line), "yarnPath:"); ok {
 				m.command = []string{"node", strings.Trim(strings.TrimSpace(file), `"'`)}
@@ -47,7 +48,7 @@ func managerOf(root *os.Root) manager {
 
 // packageScripts are those of the workspace's package.json.
 func packageScripts(root *os.Root) map[string]string {
-	text, err := tree.ReadLimited(root, "package.json", tree.MaxPackageJSON)
+	text, err := files.ReadIn(root, "package.json", tree.MaxPackageJSON)
 	if err != nil {
 		return nil
 	}

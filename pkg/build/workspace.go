@@ -11,6 +11,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -77,7 +78,7 @@ func (w *workspace) check(prepare, trees bool) error {
 // checkBackend reports whether `node packages/backend` would find something to run.
 func checkBackend(root *os.Root, build string) error {
 	file := backstage.Backend + "/package.json"
-	text, err := tree.ReadLimited(root, file, tree.MaxPackageJSON)
+	text, err := files.ReadIn(root, file, tree.MaxPackageJSON)
 	if errors.Is(err, fs.ErrNotExist) {
 		return record.BadInput("build/no-backend", "%s is missing: the image starts `node %s`", file, backstage.Backend)
 	}
@@ -111,7 +112,7 @@ func checkBackend(root *os.Root, build string) error {
 // packageFiles are the package.json of the workspace's packages, by the patterns
 // of the root's, sorted.
 func packageFiles(root *os.Root) ([]string, error) {
-	text, err := tree.ReadLimited(root, "package.json", tree.MaxPackageJSON)
+	text, err := files.ReadIn(root, "package.json", tree.MaxPackageJSON)
 	if err != nil {
 		return nil, err
 	}

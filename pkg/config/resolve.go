@@ -3,16 +3,15 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io"
 	"io/fs"
-	"os"
 	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
-	"syscall"
 
 	"github.com/spf13/pflag"
+
+	"github.com/stagecrew/stagecrew/pkg/files"
 )
 
 const (
@@ -175,7 +174,7 @@ func readFile(flags *pflag.FlagSet, fromEnv map[string][]string) (map[string][]s
 	if len(given) == 1 && given[0] != "" {
 		path, explicit = given[0], true
 	}
-	content, err := readLimited(path)
+	content, err := files.Read(path, maxFile)
 	if errors.Is(err, fs.ErrNotExist) && !explicit {
 		return nil, path, nil
 	}
@@ -187,25 +186,4 @@ func readFile(flags *pflag.FlagSet, fromEnv map[string][]string) (map[string][]s
 		return nil, path, fileError{fmt.Errorf("reading configuration %s: %w", path, err)}
 	}
 	return values, path, nil
-}
-
-func readLimited(path string) ([]byte, error) {
-	// Opening a named pipe would wait, deaf to signals, for somebody to write to it.
-	f, err := os.OpenFile(path, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return nil, err
-	}
-	defer f.Close()
-	info, err := f.Stat()
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() {
-		return nil, fmt.Errorf("%s is no regular file", path)
-	}
-	content, err := io.ReadAll(io.LimitReader(f, maxFile+1))
-	if err == nil && len(content) > maxFile {
-		return nil, fmt.Errorf("%s is larger than %d bytes", path, maxFile)
-	}
-	return content, err
 }

@@ -4,11 +4,10 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/gha"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/sign"
@@ -89,7 +88,7 @@ func (c claims) attestation(kind, file string, fromFile bool) (sign.Attestation,
 		return sign.Attestation{}, err
 	}
 	if fromFile {
-		text, err := readPredicate(file)
+		text, err := files.Read(file, maxPredicate)
 		return sign.Attestation{Type: predicateType, Predicate: text}, err
 	}
 	if kind == attestProvenance {
@@ -110,17 +109,4 @@ func provenance(source gha.Source) (sign.Attestation, error) {
 		Repository: source.Repository, Ref: source.Ref, Commit: source.Commit, Workflow: source.Workflow,
 		Builder: source.Builder, Invocation: source.Invocation, Event: source.Event,
 	}.Attestation()
-}
-
-func readPredicate(name string) (json.RawMessage, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer file.Close()
-	text, err := io.ReadAll(io.LimitReader(file, maxPredicate+1))
-	if err == nil && len(text) > maxPredicate {
-		err = fmt.Errorf("reading %q: it is larger than %d bytes", name, maxPredicate)
-	}
-	return text, err
 }

@@ -6,8 +6,6 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strings"
 	"time"
@@ -18,6 +16,7 @@ import (
 	"github.com/bmatcuk/doublestar/v4"
 	"sigs.k8s.io/yaml"
 
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
@@ -64,7 +63,7 @@ func readIgnores(path string, now time.Time) (*ignores, error) {
 	if path == "" {
 		return all, nil
 	}
-	content, err := readLimited(path, maxIgnores)
+	content, err := files.Read(path, maxIgnores)
 	if err != nil {
 		return nil, record.BadInput("scan/bad-ignores", "reading ignore file: %w", err)
 	}
@@ -165,20 +164,6 @@ func parseDate(text string) (time.Time, error) {
 		}
 	}
 	return time.Time{}, fmt.Errorf("expired_at %q is no date such as 2027-01-31", text)
-}
-
-// readLimited reads a file of the user that is small.
-func readLimited(path string, limit int64) ([]byte, error) {
-	file, err := os.Open(path)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	content, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err == nil && int64(len(content)) > limit {
-		err = fmt.Errorf("%s is larger than %d bytes", path, limit)
-	}
-	return content, err
 }
 
 // oneLine joins the lines of joined errors.

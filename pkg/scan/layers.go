@@ -16,6 +16,8 @@ import (
 	"github.com/aquasecurity/trivy/pkg/cache"
 	fanal "github.com/aquasecurity/trivy/pkg/fanal/types"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/files"
 )
 
 const (
@@ -80,7 +82,7 @@ func (c *layerCache) MissingBlobs(ctx context.Context, artifact string, keys []s
 
 func (c *layerCache) load(key string) (fanal.BlobInfo, error) {
 	path := c.path(key)
-	content, err := readLimited(path, maxLayerFindings)
+	content, err := files.Read(path, maxLayerFindings)
 	if err != nil {
 		return fanal.BlobInfo{}, err
 	}

@@ -13,6 +13,7 @@ import (
 	"github.com/aquasecurity/trivy/pkg/vex"
 	"github.com/sirupsen/logrus"
 
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
@@ -22,9 +23,9 @@ const maxVEX = 64 << 20
 
 // checkVEX looks at VEX documents before anything is fetched. Trivy decides by the same
 // keys which format a document has.
-func checkVEX(files []string) error {
-	for _, file := range files {
-		content, err := readLimited(file, maxVEX)
+func checkVEX(documents []string) error {
+	for _, file := range documents {
+		content, err := files.ReadRegular(file, maxVEX)
 		if err != nil {
 			return record.BadInput("scan/bad-vex", "reading VEX document: %w", err)
 		}
@@ -106,7 +107,7 @@ func (s session) unfitting(image string, report types.Report) ([]string, error) 
 	}
 	var all []string
 	for _, file := range s.options.VEX {
-		content, err := readLimited(file, maxVEX)
+		content, err := files.ReadRegular(file, maxVEX)
 		if err != nil {
 			return nil, err
 		}

@@ -9,8 +9,6 @@ import (
 	"encoding/hex"
 	"encoding/pem"
 	"fmt"
-	"io"
-	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -25,6 +23,7 @@ import (
 	_ "github.com/sigstore/sigstore/pkg/signature/kms/gcp"        // keys at gcpkms://
 	_ "github.com/sigstore/sigstore/pkg/signature/kms/hashivault" // keys at hashivault://
 
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -143,7 +142,7 @@ func keyText(file string, text []byte) (string, []byte, error) {
 	if len(text) > 0 {
 		return "from the environment", mendPEM(text), nil
 	}
-	text, err := readFile(file, maxKeySize)
+	text, err := files.Read(file, maxKeySize)
 	return strconv.Quote(file), mendPEM(text), err
 }
 
@@ -158,17 +157,4 @@ func identityOf(public crypto.PublicKey) (string, error) {
 	}
 	sum := sha256.Sum256(der)
 	return keyPrefix + hex.EncodeToString(sum[:]), nil
-}
-
-func readFile(name string, limit int64) ([]byte, error) {
-	file, err := os.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	text, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err == nil && int64(len(text)) > limit {
-		err = fmt.Errorf("reading %q: it is larger than %d bytes", name, limit)
-	}
-	return text, err
 }

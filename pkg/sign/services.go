@@ -19,6 +19,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/root"
 	sigstore "github.com/sigstore/sigstore-go/pkg/sign"
 
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -52,7 +53,7 @@ func loadServices(o SignOptions) (services, error) {
 		}
 		return services{fulcio: publicFulcio, timestamps: []string{publicTimestamp}, logs: []root.Service{{URL: publicRekor, MajorAPIVersion: 1}}}, nil
 	}
-	text, err := readFile(o.SigningConfig, maxConfig)
+	text, err := files.Read(o.SigningConfig, maxConfig)
 	if err != nil {
 		return services{}, record.BadInput("sign/signing-config", "reading the signing config: %w", err)
 	}

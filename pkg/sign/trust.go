@@ -13,6 +13,7 @@ import (
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/signature"
 
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -112,7 +113,7 @@ func trustedRoot(ctx context.Context, file string) (root.TrustedMaterial, error)
 	if file == "" {
 		return publicTrustedRoot(ctx)
 	}
-	text, err := readFile(file, maxTrustedRootSize)
+	text, err := files.Read(file, maxTrustedRootSize)
 	if err != nil {
 		return nil, record.BadInput("sign/trusted-root", "reading the trusted root: %w", err)
 	}

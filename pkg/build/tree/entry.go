@@ -4,8 +4,6 @@ package tree
 
 import (
 	"errors"
-	"fmt"
-	"io"
 	"io/fs"
 	"os"
 	"path"
@@ -86,18 +84,4 @@ func kindName(mode fs.FileMode) string {
 func Exists(root *os.Root, name string) bool {
 	_, err := root.Stat(name)
 	return err == nil
-}
-
-// ReadLimited reads a file of at most so many bytes.
-func ReadLimited(root *os.Root, name string, limit int64) ([]byte, error) {
-	file, err := root.Open(name)
-	if err != nil {
-		return nil, err
-	}
-	defer func() { _ = file.Close() }()
-	text, err := io.ReadAll(io.LimitReader(file, limit+1))
-	if err == nil && int64(len(text)) > limit {
-		err = fmt.Errorf("it is larger than %d bytes", limit)
-	}
-	return text, err
 }

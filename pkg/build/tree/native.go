@@ -18,6 +18,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -130,7 +131,7 @@ func PackageOf(name string) (folder, family string) {
 // ForOtherSystems reports whether a package says that it is not for Linux, as
 // fsevents does, which is for macOS.
 func ForOtherSystems(root *os.Root, folder string) bool {
-	text, err := ReadLimited(root, folder+"/package.json", MaxPackageJSON)
+	text, err := files.ReadIn(root, folder+"/package.json", MaxPackageJSON)
 	if err != nil {
 		return false
 	}

@@ -1,0 +1,99 @@
+// Package files reads the files that settings, workspaces and other programs name: at
+// most so many bytes, and without waiting for what is no file.
+package files
+
+import (
+	"errors"
+	"fmt"
+	"io"
+	"io/fs"
+	"os"
+	"syscall"
+	"time"
+)
+
+var (
+	// ErrNoFile is what a folder, a device or a socket gives in place of content, and a
+	// named pipe that nobody writes to.
+	ErrNoFile = errors.New("it is no regular file")
+	// ErrTooLarge is what a file of more bytes than the limit gives.
+	ErrTooLarge = errors.New("it is larger than")
+)
+
+// patience is how long a pipe may be silent before it counts as one without an end.
+const patience = 10 * time.Second
+
+// Opening a named pipe would wait, deaf to signals, for somebody to write to it.
+const reading = os.O_RDONLY | syscall.O_NONBLOCK
+
+// Read gives the content of a file of at most limit bytes that a person named. A pipe
+// with a writer counts as one, as shells make them of <(command); one that falls
+// silent is given up. Errors are [fs.PathError]s.
+func Read(name string, limit int64) ([]byte, error) {
+	return read(name, limit, fs.ModeNamedPipe)
+}
+
+// ReadRegular is Read for what is read more than once, which a pipe cannot be.
+func ReadRegular(name string, limit int64) ([]byte, error) {
+	return read(name, limit, 0)
+}
+
+func read(name string, limit int64, or fs.FileMode) ([]byte, error) {
+	file, err := os.OpenFile(name, reading, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	return content(file, name, limit, or)
+}
+
+// ReadIn gives the content of a regular file of at most limit bytes below a folder.
+// Errors are [fs.PathError]s.
+func ReadIn(root *os.Root, name string, limit int64) ([]byte, error) {
+	file, err := root.OpenFile(name, reading, 0)
+	if err != nil {
+		return nil, err
+	}
+	defer func() { _ = file.Close() }()
+	return content(file, name, limit, 0)
+}
+
+// content reads a file that is regular, or of the other kind.
+func content(file *os.File, name string, limit int64, or fs.FileMode) ([]byte, error) {
+	problem := func(err error) error { return &fs.PathError{Op: "read", Path: name, Err: err} }
+	info, err := file.Stat()
+	if err != nil {
+		return nil, err
+	}
+	kind := info.Mode().Type()
+	if kind != 0 && kind != or {
+		return nil, problem(ErrNoFile)
+	}
+	text, err := io.ReadAll(io.LimitReader(patient{file, kind != 0}, limit+1))
+	switch {
+	case errors.Is(err, os.ErrDeadlineExceeded):
+		return nil, problem(fmt.Errorf("it is a pipe, and nothing came through it for %s", patience))
+	case err != nil:
+		return nil, err
+	case int64(len(text)) > limit:
+		return nil, problem(fmt.Errorf("%w %d bytes", ErrTooLarge, limit))
+	case len(text) == 0 && kind != 0:
+		return nil, problem(fmt.Errorf("%w, but a pipe that nobody writes to", ErrNoFile))
+	}
+	return text, nil
+}
+
+// patient does not wait without end for the next bytes of a pipe.
+type patient struct {
+	file *os.File
+	pipe bool
+}
+
+func (p patient) Read(b []byte) (int, error) {
+	if p.pipe {
+		if err := p.file.SetReadDeadline(time.Now().Add(patience)); err != nil {
+			return 0, err
+		}
+	}
+	return p.file.Read(b)
+}

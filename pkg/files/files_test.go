@@ -1,0 +1,79 @@
+package files
+
+import (
+	"io/fs"
+	"net"
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestWhatIsNoFileIsSaidAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	at := func(name string) string { return filepath.Join(dir, name) }
+	require.NoError(t, os.WriteFile(at("ten bytes"), []byte("0123456789"), 0o600))
+	require.NoError(t, os.WriteFile(at("eleven bytes"), []byte("0123456789a"), 0o600))
+	require.NoError(t, os.WriteFile(at("empty"), nil, 0o600))
+	require.NoError(t, os.Symlink("ten bytes", at("a link")))
+	require.NoError(t, os.Mkdir(at("a folder"), 0o700))
+	require.NoError(t, syscall.Mkfifo(at("a pipe"), 0o600))
+	socket, err := net.Listen("unix", at("a socket"))
+	require.NoError(t, err)
+	defer func() { _ = socket.Close() }()
+	root, err := os.OpenRoot(dir)
+	require.NoError(t, err)
+	defer func() { _ = root.Close() }()
+	for name, want := range map[string]string{
+		"ten bytes": "", "a link": "", "empty": "",
+		"eleven bytes": "it is larger than 10 bytes",
+		"a folder":     "it is no regular file",
+		"a pipe":       "it is no regular file",
+		"a socket":     "no such device or address",
+		"nothing":      "no such file",
+	} {
+		t.Run(name, func(t *testing.T) {
+			start := time.Now()
+			_, named := Read(at(name), 10)
+			_, below := ReadIn(root, name, 10)
+			require.Less(t, time.Since(start), patience)
+			for _, err := range []error{named, below} {
+				if want == "" {
+					require.NoError(t, err)
+					continue
+				}
+				require.ErrorContains(t, err, want)
+				var path *fs.PathError
+				require.ErrorAs(t, err, &path)
+				require.Equal(t, name, filepath.Base(path.Path))
+			}
+		})
+	}
+	if _, err := os.Stat("/dev/zero"); err == nil {
+		_, err := Read("/dev/zero", 10)
+		require.ErrorIs(t, err, ErrNoFile)
+	}
+}
+
+// What bash makes of <(command) is a pipe, also while the command still runs.
+func TestAPipeWithAWriterIsRead(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(name, 0o600))
+	// Both ends open: no side waits for the other.
+	writer, err := os.OpenFile(name, os.O_RDWR, 0)
+	require.NoError(t, err)
+	_, err = writer.WriteString("012")
+	require.NoError(t, err)
+	time.AfterFunc(50*time.Millisecond, func() {
+		_, _ = writer.WriteString("345")
+		_ = writer.Close()
+	})
+	text, err := Read(name, 10)
+	require.NoError(t, err)
+	require.Equal(t, "012345", string(text))
+	_, err = ReadRegular(name, 10)
+	require.ErrorIs(t, err, ErrNoFile)
+}
