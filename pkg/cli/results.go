@@ -53,6 +53,17 @@ func (r *results) Revisions(of record.Release, history []record.Revision) error 
 	return r.document(append(text, '\n'))
 }
 
+// Todo prints what is left to do for a person, in its order.
+func (r *results) Todo(all []string) {
+	if r.form == config.OutputJSON || len(all) == 0 {
+		return
+	}
+	fmt.Fprintln(r.stdout, "What is left to do:")
+	for i, one := range all {
+		fmt.Fprintf(r.stdout, "%3d. %s\n", i+1, one)
+	}
+}
+
 func (r *results) table(history []record.Revision) error {
 	w := tabwriter.NewWriter(r.stdout, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(w, "REVISION\tSTATUS\tVERDICT\tCOPY OF\tWHEN\tIMAGE")

@@ -82,7 +82,7 @@ func lookup(environ []string) func(string) string {
 // host is what the stages get of this run.
 func (s *session) host(environ []string) pipeline.Host {
 	return pipeline.Host{
-		Log: s.console.log, Actions: s.console.actions, Environ: environ, Getenv: lookup(environ),
+		Log: s.console.log, Actions: s.console.actions, Environ: environ, Getenv: lookup(environ), Version: programVersion(),
 		Ledger: &s.ledger, Console: s.console, Results: s.results, Secrets: s.secrets, Keep: s.keepEvidence,
 	}
 }

@@ -13,6 +13,9 @@ type Command struct {
 // Commands are all commands, in pipeline order.
 func Commands() []Command {
 	return []Command{
+		{"init", "write the first stagecrew.yaml, smoke checks and workflows of a repository",
+			"Init looks at the repository in the current folder (workspace, Dockerfile, chart, remote) and writes stagecrew.yaml, smoke.yaml and the workflows deploy.yml and rollback.yml, with what it has found. It overwrites nothing, and says what is left to do. With --check it says what no longer fits (exit 1).",
+			func(s *Settings) []any { return []any{&s.Start} }},
 		{"run", "build, scan, sign, verify and deploy in one go",
 			"Run does the whole pipeline in one process: it builds and pushes the image while it scans it and looks whether the cluster would take it, then signs, verifies and deploys it. Tags move last.",
 			func(s *Settings) []any {

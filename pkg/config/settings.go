@@ -40,6 +40,7 @@ type Settings struct {
 	History      `title:"History"`
 	Trial        `title:"Dry run"`
 	Target       `title:"Target of a rollback"`
+	Start        `title:"The first files of a repository"`
 	Secrets
 }
 
@@ -234,6 +235,11 @@ type Target struct {
 	ToDigest       string `name:"to-digest" value:"DIGEST" pattern:"^(sha256:[0-9a-f]{64})?$" want:"sha256: and 64 lower-case hexadecimal digits" help:"image DIGEST to roll back to, sha256:…"`
 	ForceBadUnsafe bool   `name:"force-bad-unsafe" file:"-" help:"go back to a revision although it failed its checks"`
 	Reason         string `name:"reason" help:"why, for the record"`
+}
+
+// Start is what init does with a repository.
+type Start struct {
+	Check bool `name:"check" file:"-" action:"-" help:"write nothing, and refuse when a file is missing or no longer says what is true"`
 }
 
 // Secrets come from the environment only, never from a flag or the file.

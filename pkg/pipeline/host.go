@@ -15,6 +15,8 @@ type Host struct {
 	Actions *gha.Actions
 	// Environ is as of os.Environ, and Getenv looks into it.
 	Environ []string
+	// Version is that of the program, "(devel)" for one that is none of a release.
+	Version string
 	Getenv  func(string) string
 	Ledger  Ledger
 	Console Console
@@ -59,6 +61,8 @@ type Results interface {
 	Changes([]record.Change)
 	// Revisions prints those of a release, newest first.
 	Revisions(record.Release, []record.Revision) error
+	// Todo prints what is left to do for a person, in its order.
+	Todo([]string)
 }
 
 // Secrets are the values that nothing may show.

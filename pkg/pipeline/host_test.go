@@ -24,6 +24,7 @@ type witness struct {
 	groups    []string
 	withheld  []string
 	changes   []record.Change
+	todo      []string
 	revisions []record.Revision
 	table     string
 	log       bytes.Buffer
@@ -90,6 +91,8 @@ func (w *witness) Revisions(_ record.Release, all []record.Revision) error {
 	w.revisions = all
 	return nil
 }
+
+func (w *witness) Todo(all []string) { w.todo = all }
 
 // host is one whose workflow is what environ says.
 func (w *witness) host(environ ...string) Host {

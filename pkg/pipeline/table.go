@@ -21,6 +21,7 @@ var (
 	deployed  = output[deploy.Result]{"deployment"}
 	attested  = output[done]{"attested verdict"}
 	tagged    = output[done]{"tags"}
+	started   = output[done]{"first files"}
 	judged    = output[deploy.Result]{"judgement"}
 	returned  = output[deploy.Result]{"rollback"}
 	recovered = output[deploy.Result]{"recovery"}
@@ -48,6 +49,7 @@ func table() []stage {
 		{name: "attest", needs: keys(image), however: keys(deployed), maker: making(attested, attestStage)},
 		{name: "tag", needs: keys(image, promoted, verified, deployed, attested), maker: making(tagged, tagStage)},
 
+		{name: "init", maker: making(started, initStage)},
 		{name: "gate", maker: making(judged, gateStage)},
 		{name: "rollback", maker: making(returned, rollbackStage)},
 		{name: "recover", maker: making(recovered, recoverStage)},
@@ -75,6 +77,7 @@ type Command struct {
 // Commands are all commands by name.
 func Commands() map[string]Command {
 	return map[string]Command{
+		"init":      {[]string{"init"}, Nothing},
 		"run":       {[]string{"preflight", "key", "build", "scan", "sign", "verify", "deploy", "attest", "tag"}, Release},
 		"build":     {[]string{"build"}, Registry},
 		"scan":      {[]string{"scan"}, Nothing},
