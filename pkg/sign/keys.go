@@ -101,7 +101,7 @@ func decrypt(text, password []byte) (signature.SignerVerifier, error) {
 	sum := sha256.Sum256(text)
 	with := sha256.Sum256(append(sum[:], password...))
 	if key, have := decrypted.Load(with); have {
-		return key.(signature.SignerVerifier), nil //nolint:forcetypeassert // nothing else is in it
+		return key.(signature.SignerVerifier), nil
 	}
 	key, err := cosign.LoadPrivateKey(text, password, nil)
 	if err == nil {
