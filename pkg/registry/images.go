@@ -3,14 +3,12 @@ package registry
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net/http"
 	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -46,41 +44,16 @@ func (a Access) Platforms(ctx context.Context, reference string, dockerconfigjso
 	if err != nil {
 		return nil, pullError(err, reference)
 	}
-	platforms, err := c.Platforms(descriptor)
+	entries, err := c.Entries(ctx, ref.Context(), descriptor)
 	if err != nil {
 		return nil, pullError(err, reference)
 	}
-	return platforms, nil
-}
-
-// Platforms reads them from an index, or from the configuration of a single image.
-func (c *Client) Platforms(descriptor *remote.Descriptor) ([]string, error) {
-	var found []string
-	if descriptor.MediaType.IsIndex() {
-		index, err := descriptor.ImageIndex()
-		if err != nil {
-			return nil, err
-		}
-		manifest, err := index.IndexManifest()
-		if err != nil {
-			return nil, err
-		}
-		for _, m := range manifest.Manifests {
-			// BuildKit lists its attestations as platform unknown/unknown.
-			if m.Platform != nil && m.Platform.OS != "unknown" {
-				found = append(found, m.Platform.OS+"/"+m.Platform.Architecture)
-			}
-		}
-	} else {
-		image, err := descriptor.Image()
-		if err != nil {
-			return nil, err
-		}
-		config, err := ConfigOf(image)
-		if err != nil {
-			return nil, err
-		}
-		found = append(found, config.OS+"/"+config.Architecture)
+	if len(entries) == 0 {
+		return nil, record.Refused("build/image-not-found", "looking for image %q: its index names no image", reference)
+	}
+	found := make([]string, len(entries))
+	for i, e := range entries {
+		found[i] = e.Platform.OS + "/" + e.Platform.Architecture
 	}
 	slices.Sort(found)
 	return slices.Compact(found), nil
@@ -99,38 +72,6 @@ func pullError(err error, reference string) error {
 		}
 	}
 	return Wrap(err, "looking for image %q", reference)
-}
-
-// ImageFor gives the image of one platform, out of an index or alone.
-func (c *Client) ImageFor(ctx context.Context, repo name.Repository, descriptor *remote.Descriptor, want *v1.Platform) (v1.Image, error) {
-	if !descriptor.MediaType.IsIndex() {
-		return descriptor.Image()
-	}
-	index, err := descriptor.ImageIndex()
-	if err != nil {
-		return nil, err
-	}
-	manifest, err := index.IndexManifest()
-	if err != nil {
-		return nil, err
-	}
-	var there []string
-	for _, m := range manifest.Manifests {
-		if m.Platform == nil {
-			continue
-		}
-		if m.Platform.Satisfies(*want) {
-			child, err := c.Get(ctx, repo.Digest(m.Digest.String()))
-			if err != nil {
-				return nil, err
-			}
-			return child.Image()
-		}
-		if m.Platform.OS != "unknown" {
-			there = append(there, m.Platform.String())
-		}
-	}
-	return nil, fmt.Errorf("it has only %s", strings.Join(there, ", "))
 }
 
 // ConfigOf reads the configuration of an image, of bounded size.

@@ -39,30 +39,51 @@ func Image(ctx context.Context, images registry.Access, image record.Image) ([]r
 	if err != nil {
 		return nil, registry.Wrap(err, "getting %q", image)
 	}
-	platforms, err := s.Platforms(descriptor)
+	entries, err := s.Entries(ctx, ref.Context(), descriptor)
 	if err != nil {
 		return nil, registry.Wrap(err, "reading %q", image)
 	}
+	if len(entries) == 0 {
+		return nil, record.Refused("build/not-valid", "image %q: its index names no image that could be looked at", image)
+	}
+	slices.SortStableFunc(entries, func(a, b registry.Entry) int { return strings.Compare(a.Platform.String(), b.Platform.String()) })
 	var checks []record.Check
-	for _, platform := range platforms {
-		want, err := v1.ParsePlatform(platform)
+	for i, target := range targets(entries) {
+		one, err := s.Image(ctx, ref.Context(), entries[i])
 		if err != nil {
-			return nil, record.BadInput("build/base-platform", "reading %q: platform %q: %w", image, platform, err)
-		}
-		one, err := s.ImageFor(ctx, ref.Context(), descriptor, want)
-		if err != nil {
-			return nil, registry.Wrap(err, "reading %q for %s", image, platform)
+			return nil, registry.Wrap(err, "reading %q for %s", image, target)
 		}
 		found, err := check(ctx, one)
 		if err != nil {
-			return nil, registry.Wrap(err, "reading %q for %s", image, platform)
+			return nil, registry.Wrap(err, "reading %q for %s", image, target)
 		}
 		for n := range found {
-			found[n].Target = platform
+			found[n].Target = target
 		}
 		checks = append(checks, found...)
 	}
 	return checks, nil
+}
+
+// targets names the images of an index: by system and processor, and by what more is
+// needed where two have the same.
+func targets(entries []registry.Entry) []string {
+	short := func(e registry.Entry) string { return e.Platform.OS + "/" + e.Platform.Architecture }
+	names := make([]string, len(entries))
+	for i, e := range entries {
+		same := func(name func(registry.Entry) string) bool {
+			return slices.ContainsFunc(slices.Delete(slices.Clone(entries), i, i+1), func(other registry.Entry) bool { return name(other) == name(e) })
+		}
+		switch {
+		case !same(short):
+			names[i] = short(e)
+		case !same(func(e registry.Entry) string { return e.Platform.String() }):
+			names[i] = e.Platform.String()
+		default:
+			names[i] = e.Platform.String() + " " + e.Digest.String()
+		}
+	}
+	return names
 }
 
 // validating bounds the reading of one image.

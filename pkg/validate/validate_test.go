@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
@@ -47,9 +48,38 @@ func layerOf(t *testing.T, files map[string]string) v1.Layer {
 	return layer
 }
 
-func TestValidatingNamesWhatIsWrong(t *testing.T) {
-	good := v1.Config{User: "1000:1000", WorkingDir: "/app", Cmd: []string{"node", "packages/backend"}, Env: []string{"NODE_OPTIONS=--no-node-snapshot"},
+// sound is a configuration with which nothing is wrong.
+func sound() v1.Config {
+	return v1.Config{User: "1000:1000", WorkingDir: "/app", Cmd: []string{"node", "packages/backend"}, Env: []string{"NODE_OPTIONS=--no-node-snapshot"},
 		Labels: map[string]string{ocispec.AnnotationCreated: "x", ocispec.AnnotationVersion: "x", ocispec.AnnotationRevision: "x"}}
+}
+
+// imageOf has the layers on one of random bytes, which is an archive as well.
+func imageOf(t *testing.T, config v1.Config, layers []map[string]string) v1.Image {
+	t.Helper()
+	image := registrytest.EmptyImage(t)
+	for _, files := range layers {
+		var err error
+		image, err = mutate.AppendLayers(image, layerOf(t, files))
+		require.NoError(t, err)
+	}
+	image, err := mutate.ConfigFile(image, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: registrytest.RootFS(t, image), Config: config})
+	require.NoError(t, err)
+	return image
+}
+
+// pushed validates an image.
+func pushed(t *testing.T, image v1.Image) []record.Check {
+	t.Helper()
+	ref, err := name.NewTag(registrytest.Serve(t, nil) + "/team/app:x")
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(ref, image))
+	checks, err := Image(t.Context(), hasty, registrytest.Find(t, ref.String()))
+	require.NoError(t, err)
+	return checks
+}
+
+func TestValidatingNamesWhatIsWrong(t *testing.T) {
 	for _, c := range []struct {
 		name   string
 		change func(c *v1.Config)
@@ -83,25 +113,11 @@ func TestValidatingNamesWhatIsWrong(t *testing.T) {
 		{name: "what a package was published with", layers: []map[string]string{{"app/node_modules/x/.env": "x"}}, check: "secrets", want: "passed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			config := good
+			config := sound()
 			if c.change != nil {
 				c.change(&config)
 			}
-			image := registrytest.EmptyImage(t)
-			for _, files := range c.layers {
-				var err error
-				image, err = mutate.AppendLayers(image, layerOf(t, files))
-				require.NoError(t, err)
-			}
-			// The random layer of the empty image is an archive as well.
-			image, err := mutate.ConfigFile(image, &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: registrytest.RootFS(t, image), Config: config})
-			require.NoError(t, err)
-			ref, err := name.NewTag(registrytest.Serve(t, nil) + "/team/app:x")
-			require.NoError(t, err)
-			require.NoError(t, remote.Write(ref, image))
-			pushed := registrytest.Find(t, ref.String())
-			checks, err := Image(t.Context(), hasty, pushed)
-			require.NoError(t, err)
+			checks := pushed(t, imageOf(t, config, c.layers))
 			require.Contains(t, results(checks)[c.check], c.want)
 			for _, other := range checks {
 				require.True(t, other.Name == c.check || other.Result == record.CheckPassed, "%+v", other)
@@ -121,5 +137,44 @@ func TestValidateHasTheSameList(t *testing.T) {
 		why, err = secretAt(published, &tar.Header{Name: published, Typeflag: tar.TypeReg}, strings.NewReader(s.Content))
 		require.NoError(t, err)
 		require.Empty(t, why, "what was published is nobody's secret")
+	}
+}
+
+// TestAnIndexIsJudgedByAllItsImages: what names no platform (containers/podman#24685),
+// and a second one of the same platform.
+func TestAnIndexIsJudgedByAllItsImages(t *testing.T) {
+	good, bad := imageOf(t, sound(), nil), imageOf(t, v1.Config{User: "0", Cmd: []string{"sh"}}, nil)
+	amd, newer := &v1.Platform{OS: "linux", Architecture: "amd64"}, &v1.Platform{OS: "linux", Architecture: "amd64", Variant: "v3"}
+	digest, err := bad.Digest()
+	require.NoError(t, err)
+	for _, c := range []struct {
+		name    string
+		entries []mutate.IndexAddendum
+		failed  string // the target whose user is wrong
+	}{
+		{"no platform", []mutate.IndexAddendum{{Add: bad}}, "linux/amd64"},
+		{"two variants", []mutate.IndexAddendum{{Add: good, Descriptor: v1.Descriptor{Platform: amd}}, {Add: bad, Descriptor: v1.Descriptor{Platform: newer}}}, "linux/amd64/v3"},
+		{"two of the same", []mutate.IndexAddendum{{Add: good, Descriptor: v1.Descriptor{Platform: amd}}, {Add: bad, Descriptor: v1.Descriptor{Platform: amd}}}, "linux/amd64 " + digest.String()},
+		{"nothing", nil, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			ref, err := name.NewTag(registrytest.Serve(t, nil) + "/team/app:x")
+			require.NoError(t, err)
+			require.NoError(t, remote.WriteIndex(ref, mutate.AppendManifests(mutate.IndexMediaType(empty.Index, types.OCIImageIndex), c.entries...)))
+			checks, err := Image(t.Context(), hasty, registrytest.Find(t, ref.String()))
+			if c.failed == "" {
+				require.ErrorContains(t, err, "names no image that could be looked at [build/not-valid]")
+				require.Equal(t, record.KindRefused, record.KindOf(err))
+				return
+			}
+			require.NoError(t, err)
+			var failed []string
+			for _, check := range checks {
+				if check.Name == "user" && check.Result == record.CheckFailed {
+					failed = append(failed, check.Target)
+				}
+			}
+			require.Equal(t, []string{c.failed}, failed)
+		})
 	}
 }
