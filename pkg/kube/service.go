@@ -17,6 +17,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/rest"
 
+	"github.com/stagecrew/stagecrew/pkg/body"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -151,7 +152,7 @@ func (d serviceTransport) direct(request *http.Request) (*http.Response, error) 
 		done()
 		return nil, err
 	}
-	response.Body = closing{response.Body, done}
+	response.Body = body.OnClose(response.Body, done)
 	return response, nil
 }
 
@@ -206,18 +207,6 @@ func readyPod(slice discoveryv1.EndpointSlice, portName string) (record.Pod, boo
 		}
 	}
 	return record.Pod{}, false
-}
-
-// closing ends the port-forward with the response's body.
-type closing struct {
-	io.ReadCloser
-	done func()
-}
-
-// Close closes the body, then the port-forward.
-func (c closing) Close() error {
-	defer c.done()
-	return c.ReadCloser.Close()
 }
 
 // asStatus reads a failure in the API server's own words; false for other text.

@@ -11,6 +11,8 @@ import (
 	"sync"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/body"
 )
 
 // maxStatus bounds what is read of the API server's refusal of a dry run.
@@ -86,7 +88,7 @@ func (p roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 	if p.dry && response.StatusCode >= http.StatusBadRequest && request.Method != http.MethodGet {
 		p.note(request.URL.Path, response)
 	}
-	response.Body = closing{response.Body, done}
+	response.Body = body.OnClose(response.Body, done)
 	return response, nil
 }
 
@@ -135,26 +137,14 @@ func dryRun(request *http.Request) error {
 
 // note remembers a refusal and leaves the response readable.
 func (p roundTripper) note(path string, response *http.Response) {
-	body, err := io.ReadAll(io.LimitReader(response.Body, maxStatus))
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxStatus))
 	_ = response.Body.Close()
-	response.Body = io.NopCloser(bytes.NewReader(body))
+	response.Body = io.NopCloser(bytes.NewReader(text))
 	status := metav1.Status{}
-	if err != nil || json.Unmarshal(body, &status) != nil || status.Kind != "Status" {
+	if err != nil || json.Unmarshal(text, &status) != nil || status.Kind != "Status" {
 		status = metav1.Status{Code: int32(response.StatusCode), Message: response.Status} // an HTTP status code is small
 	}
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	p.refusals[path] = status
-}
-
-// closing frees what belongs to a request when its answer was read.
-type closing struct {
-	io.ReadCloser
-	done func()
-}
-
-// Close ends the response.
-func (c closing) Close() error {
-	defer c.done()
-	return c.ReadCloser.Close()
 }
