@@ -12,6 +12,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/transport"
 )
 
 // client is Helm's client, which starts from what earlier revisions may have left
@@ -19,14 +20,14 @@ import (
 // change that it works for.
 type client struct {
 	*helmkube.Client
-	typed           kubernetes.Interface // its requests pass the transport
-	logs            kubernetes.Interface // its requests do not end with a change
-	changeTransport *changeTransport
-	log             *slog.Logger
-	owner           live.Owner // the release
-	records         *storage.Storage
-	marks           *verdictDriver
-	notary          notary
+	typed    kubernetes.Interface // its requests pass the transport
+	logs     kubernetes.Interface // its requests do not end with a change
+	requests *transport.Changes
+	log      *slog.Logger
+	owner    live.Owner // the release
+	records  *storage.Storage
+	marks    *verdictDriver
+	notary   notary
 
 	gate      gate
 	approvals approvals

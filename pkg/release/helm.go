@@ -20,6 +20,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/transport"
 )
 
 // Helm would take the name of the file that this program is started from.
@@ -30,17 +31,17 @@ const hookTimeout = 5 * time.Minute
 
 // engine is Helm with its storage and its client.
 type engine struct {
-	config          *action.Configuration
-	records         *verdictDriver
-	client          *client
-	changeTransport *changeTransport
+	config   *action.Configuration
+	records  *verdictDriver
+	client   *client
+	requests *transport.Changes
 }
 
 // connect makes an engine. With records it plans: all writes are dry runs, and
 // Helm's records go there.
 func (r *Release) connect(records driver.Driver) (*engine, error) {
-	transport := newChangeTransport(records != nil)
-	get := &getter{RESTClientGetter: r.Cluster.Getter(), changeTransport: transport}
+	requests := transport.New(records != nil)
+	get := requests.Getter(r.Cluster.Getter())
 	config, err := get.ToRESTConfig()
 	if err != nil {
 		return nil, record.BadInput("release/helm", "preparing Helm: %w", err)
@@ -57,12 +58,12 @@ func (r *Release) connect(records driver.Driver) (*engine, error) {
 		records = r.guard
 	}
 	marks := &verdictDriver{Driver: records, notary: notary{r.VerdictKey}, renders: r.learn, reads: r.learnRecord}
-	e := &engine{records: marks, changeTransport: transport}
+	e := &engine{records: marks, requests: requests}
 	e.config = &action.Configuration{
 		RESTClientGetter: get, Releases: storage.Init(marks), Log: debug,
 		HookOutputFunc: func(_, _, _ string) io.Writer { return io.Discard },
 	}
-	e.client = &client{Client: helm, typed: typed, logs: r.client, changeTransport: transport, log: r.Log, owner: live.Owner{Name: r.Name, Namespace: r.Namespace}, records: e.config.Releases, marks: marks, notary: marks.notary}
+	e.client = &client{Client: helm, typed: typed, logs: r.client, requests: requests, log: r.Log, owner: live.Owner{Name: r.Name, Namespace: r.Namespace}, records: e.config.Releases, marks: marks, notary: marks.notary}
 	e.client.change = &change{ctx: context.Background()}
 	e.client.gate = gate{watch: r.Watch, describe: r.applied}
 	e.config.KubeClient = e.client
@@ -161,7 +162,7 @@ func (r *Release) change(ctx context.Context, body func() (record.Applied, error
 		var applied record.Applied
 		// The chart's templates run in here, too.
 		err := record.Guard(func() (err error) { applied, err = body(); return err })
-		e.changeTransport.free()
+		e.requests.Free()
 		<-r.busy
 		done <- changeResult{applied, err}
 	}()
@@ -183,7 +184,7 @@ func (r *Release) change(ctx context.Context, body func() (record.Applied, error
 func (e *engine) begin(ctx context.Context) {
 	e.records.forget()
 	e.client.change = &change{ctx: ctx}
-	e.changeTransport.during(ctx)
+	e.requests.During(ctx)
 }
 
 // ended makes an error after the end of ctx say so to errors.Is. Helm passes

@@ -34,7 +34,7 @@ func (t *planClient) answer(info *resource.Info, err error) (metav1.Status, bool
 	}
 	path := info.Client.Get().NamespaceIfScoped(info.Namespace, info.Namespace != "").
 		Resource(info.Mapping.Resource.Resource).Name(info.Name).URL().Path
-	return t.changeTransport.refusal(path)
+	return t.requests.Refusal(path)
 }
 
 // rejected makes one error of all refusals.

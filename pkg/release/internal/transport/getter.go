@@ -1,4 +1,4 @@
-package release
+package transport
 
 import (
 	"sync"
@@ -11,10 +11,14 @@ import (
 	"k8s.io/client-go/restmapper"
 )
 
-// getter gives Helm clients whose requests all pass the transport.
+// Getter gives clients as get does, whose requests all pass the transport.
+func (d *Changes) Getter(get genericclioptions.RESTClientGetter) genericclioptions.RESTClientGetter {
+	return &getter{RESTClientGetter: get, changes: d}
+}
+
 type getter struct {
 	genericclioptions.RESTClientGetter
-	changeTransport *changeTransport
+	changes *Changes
 
 	once      sync.Once
 	discovery discovery.CachedDiscoveryInterface
@@ -28,7 +32,7 @@ func (g *getter) ToRESTConfig() (*rest.Config, error) {
 		return nil, err
 	}
 	config = rest.CopyConfig(config)
-	config.Wrap(g.changeTransport.wrap)
+	config.Wrap(g.changes.wrap)
 	return config, nil
 }
 

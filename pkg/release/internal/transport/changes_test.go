@@ -1,4 +1,4 @@
-package release
+package transport
 
 import (
 	"context"
@@ -10,13 +10,13 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-func TestRequestsEndWithTheChangeTheyBelongTo(t *testing.T) {
+func TestChanges_RequestsEndWithTheChangeTheyBelongTo(t *testing.T) {
 	var reached []string
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) {
 		reached = append(reached, request.Method+" "+request.URL.Path)
 	}))
 	defer server.Close()
-	d := newChangeTransport(false)
+	d := New(false)
 	client := &http.Client{Transport: d.wrap(http.DefaultTransport)}
 	send := func(method, path string) error {
 		request, err := http.NewRequestWithContext(t.Context(), method, server.URL+path, nil)
@@ -28,23 +28,23 @@ func TestRequestsEndWithTheChangeTheyBelongTo(t *testing.T) {
 		return err
 	}
 	ctx, cancel := context.WithCancelCause(t.Context())
-	d.during(ctx)
+	d.During(ctx)
 	require.NoError(t, send(http.MethodPatch, "/a"))
 	ended := errors.New("ended")
 	cancel(ended)
 	require.ErrorIs(t, send(http.MethodPatch, "/b"), ended)
 	require.NoError(t, send(http.MethodPut, "/secrets/sh.helm.release.v1.web.v2"), "Helm can still note the failure")
 	require.ErrorIs(t, send(http.MethodPost, "/secrets/sh.helm.release.v1.web.v2"), ended)
-	d.free()
+	d.Free()
 	require.NoError(t, send(http.MethodPatch, "/c"))
 	require.Equal(t, []string{"PATCH /a", "PUT /secrets/sh.helm.release.v1.web.v2", "PATCH /c"}, reached)
 }
 
-func TestADryDoorLetsNoWriteThrough(t *testing.T) {
+func TestChanges_WhenDryLetNoWriteThrough(t *testing.T) {
 	var got string
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, request *http.Request) { got = request.URL.String() }))
 	defer server.Close()
-	client := &http.Client{Transport: newChangeTransport(true).wrap(http.DefaultTransport)}
+	client := &http.Client{Transport: New(true).wrap(http.DefaultTransport)}
 	for method, want := range map[string]string{
 		http.MethodGet: "/x?a=b", http.MethodPost: "/x?a=b&dryRun=All", http.MethodPut: "/x?a=b&dryRun=All",
 		http.MethodPatch: "/x?a=b&dryRun=All", http.MethodDelete: "",

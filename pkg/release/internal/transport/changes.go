@@ -1,4 +1,6 @@
-package release
+// Package transport is what all requests of one engine pass: they end with the change
+// that they belong to, and a plan's writes change nothing.
+package transport
 
 import (
 	"bytes"
@@ -18,11 +20,10 @@ import (
 // maxStatus bounds what is read of the API server's refusal of a dry run.
 const maxStatus = 1 << 20
 
-// changeTransport is what all of Helm's requests pass. Helm takes no context; the
+// Changes is what all of Helm's requests pass. Helm takes no context; the
 // transport ends its requests with the change that they belong to. That requests are
-// repeated which an API server's restart broke is the work of the [Cluster].
-type changeTransport struct {
-	// dry turns every write into a server-side dry run.
+// repeated which an API server's restart broke is the work of whoever gives the kubeconfig.
+type Changes struct {
 	dry bool
 
 	mu       sync.Mutex
@@ -30,39 +31,40 @@ type changeTransport struct {
 	refusals map[string]metav1.Status
 }
 
-func newChangeTransport(dry bool) *changeTransport {
-	return &changeTransport{dry: dry, refusals: map[string]metav1.Status{}}
+// New makes one; with dry every write becomes a server-side dry run.
+func New(dry bool) *Changes {
+	return &Changes{dry: dry, refusals: map[string]metav1.Status{}}
 }
 
-// during makes all requests end with ctx, until free.
-func (d *changeTransport) during(ctx context.Context) {
+// During makes all requests end with ctx, until [Changes.Free].
+func (d *Changes) During(ctx context.Context) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.change = ctx
 }
 
-// free lets requests take as long as they may.
-func (d *changeTransport) free() {
+// Free lets requests take as long as they may.
+func (d *Changes) Free() {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	d.change = nil
 }
 
-// refusal gives the API server's answer to the last write to a path that it
+// Refusal gives the API server's answer to the last write to a path that it
 // refused. Helm keeps only the words.
-func (d *changeTransport) refusal(path string) (metav1.Status, bool) {
+func (d *Changes) Refusal(path string) (metav1.Status, bool) {
 	d.mu.Lock()
 	defer d.mu.Unlock()
 	status, found := d.refusals[path]
 	return status, found
 }
 
-func (d *changeTransport) wrap(next http.RoundTripper) http.RoundTripper {
+func (d *Changes) wrap(next http.RoundTripper) http.RoundTripper {
 	return roundTripper{d, next}
 }
 
 type roundTripper struct {
-	*changeTransport
+	*Changes
 	next http.RoundTripper
 }
 
