@@ -10,6 +10,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/bounded"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
@@ -143,7 +144,7 @@ func (c *client) reinstalled(stored *helmrelease.Release) error {
 
 // record reads a revision.
 func (r *Release) record(ctx context.Context, revision int) (*helmrelease.Release, error) {
-	stored, err := until(ctx, func() (*helmrelease.Release, error) { return r.helm.config.Releases.Get(r.Name, revision) })
+	stored, err := bounded.Read(ctx, func() (*helmrelease.Release, error) { return r.helm.config.Releases.Get(r.Name, revision) })
 	if err != nil {
 		return nil, classify(fmt.Sprintf("reading revision %d", revision), err)
 	}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/bounded"
 )
 
 // fetchTimeout bounds a chart registry, whose client takes no context.
@@ -133,7 +134,7 @@ func fetch(ctx context.Context, reference string, options ...registry.ClientOpti
 	}
 	ctx, cancel := context.WithTimeoutCause(ctx, fetchTimeout, errors.New("the registry did not answer in time"))
 	defer cancel()
-	got, err := until(ctx, func() (*registry.PullResult, error) {
+	got, err := bounded.Read(ctx, func() (*registry.PullResult, error) {
 		// Without a tag it is the newest version.
 		resolved, err := client.ValidateReference(reference, "", at)
 		if err != nil {

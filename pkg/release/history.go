@@ -13,6 +13,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/bounded"
 )
 
 // verdictDriver is Helm's storage, but every new record begins with the verdict
@@ -140,7 +141,7 @@ func (m *verdictDriver) createAgain(key string, stored *helmrelease.Release, noA
 
 // History gives all revisions, newest first; none for a release that is not there.
 func (r *Release) History(ctx context.Context) ([]record.Revision, error) {
-	records, err := until(ctx, func() ([]*helmrelease.Release, error) { return r.helm.config.Releases.History(r.Name) })
+	records, err := bounded.Read(ctx, func() ([]*helmrelease.Release, error) { return r.helm.config.Releases.History(r.Name) })
 	if isMissing(err) {
 		return nil, nil
 	}

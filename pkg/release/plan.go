@@ -10,6 +10,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/bounded"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
@@ -81,7 +82,7 @@ func (r *Release) plan(
 	e.begin(ctx)
 	var stored *helmrelease.Release
 	// The chart's templates run in here, before any change does.
-	if err := withBoundedStacks(func() error { stored, err = change(e); return nil }); err != nil {
+	if err := bounded.Stacks(func() error { stored, err = change(e); return nil }); err != nil {
 		return record.Plan{}, nil, err
 	}
 	switch {
@@ -132,7 +133,7 @@ func (r *Release) planned(image record.Image, images []string) {
 func (r *Release) copyOfRecords(ctx context.Context) (driver.Driver, error) {
 	memory := driver.NewMemory()
 	memory.SetNamespace(r.Namespace)
-	records, err := until(ctx, func() ([]*helmrelease.Release, error) { return r.helm.config.Releases.History(r.Name) })
+	records, err := bounded.Read(ctx, func() ([]*helmrelease.Release, error) { return r.helm.config.Releases.History(r.Name) })
 	if isMissing(err) {
 		return memory, nil
 	}

@@ -1,4 +1,4 @@
-package release
+package bounded
 
 import (
 	"context"
@@ -10,18 +10,18 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-func TestUntil_LeavesBehindWhatDoesNotEnd(t *testing.T) {
+func TestRead_LeavesBehindWhatDoesNotEnd(t *testing.T) {
 	ctx, cancel := context.WithCancel(t.Context())
 	hangs := make(chan struct{})
 	defer close(hangs)
-	_, err := until(ctx, func() (int, error) { cancel(); <-hangs; return 1, nil })
+	_, err := Read(ctx, func() (int, error) { cancel(); <-hangs; return 1, nil })
 	require.ErrorIs(t, err, context.Canceled)
 
-	_, err = until(t.Context(), func() (int, error) { panic("broken") })
+	_, err = Read(t.Context(), func() (int, error) { panic("broken") })
 	var panicked *record.Panicked
 	require.ErrorAs(t, err, &panicked)
 	no := errors.New("no")
-	got, err := until(t.Context(), func() (int, error) { return 7, no })
+	got, err := Read(t.Context(), func() (int, error) { return 7, no })
 	require.Equal(t, 7, got)
 	require.Same(t, no, err)
 }

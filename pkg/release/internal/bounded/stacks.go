@@ -1,4 +1,4 @@
-package release
+package bounded
 
 import (
 	"runtime/metrics"
@@ -16,11 +16,11 @@ const (
 	lookAtStacks = 20 * time.Millisecond
 )
 
-// withBoundedStacks does work that runs a chart's templates. Helm bounds how deep they include
+// Stacks does work that runs a chart's templates. Helm bounds how deep they include
 // each other, but a value that is a template may name itself
 // (https://github.com/helm/helm/issues/5060): such work is left behind, and the
 // process must end soon. A panic is an error.
-func withBoundedStacks(work func() error) error {
+func Stacks(work func() error) error {
 	done := make(chan error, 1)
 	go func() { done <- record.Guard(work) }()
 	tick := time.NewTicker(lookAtStacks)

@@ -1,4 +1,5 @@
-package release
+// Package bounded leaves behind what takes no context and does not end.
+package bounded
 
 import (
 	"context"
@@ -6,9 +7,9 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// until does work that only reads and takes no context, as Helm's storage: when ctx
+// Read does work that only reads and takes no context, as Helm's storage: when ctx
 // ends first, the work is left behind. A panic of the work is an error.
-func until[T any](ctx context.Context, work func() (T, error)) (T, error) {
+func Read[T any](ctx context.Context, work func() (T, error)) (T, error) {
 	type answer struct {
 		value T
 		err   error
