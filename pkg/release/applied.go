@@ -18,7 +18,7 @@ func (r *Release) applied(stored *helmrelease.Release) (record.Applied, error) {
 	}
 	result := manifest.Describe(objects, r.before(stored), stored.Namespace)
 	result.Revision = r.revision(stored)
-	result.Later = later(stored, objects, result.Revision.Image)
+	result.Later = manifest.Later(objects, hooksOf(stored), result.Revision.Image)
 	return result, nil
 }
 

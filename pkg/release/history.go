@@ -14,6 +14,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/bounded"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 // verdictDriver is Helm's storage, but every new record begins with the verdict
@@ -167,7 +168,7 @@ func (r *Release) described(stored *helmrelease.Release, said statement) record.
 		Number:   stored.Version,
 		Origin:   said.origin,
 		Status:   record.RevisionStatus(stored.Info.Status),
-		Image:    imageOf(stored, r.ImageValuesPath),
+		Image:    manifest.ImageOf(stored.Config, r.ImageValuesPath, stored.Manifest, hooksOf(stored)),
 		Verdict:  said.mark,
 		MarkedAt: said.at,
 		Deployed: stored.Info.LastDeployed.Time,

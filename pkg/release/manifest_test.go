@@ -1,14 +1,12 @@
 package release
 
 import (
-	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 func manifestOf(t *testing.T, manifest string) record.Applied {
@@ -72,31 +70,4 @@ func TestRelease_AppliedNamesWhatMakesPodsAndCannotBeWatched(t *testing.T) {
 func TestRelease_AppliedSaysWhichJobsKubernetesRemoves(t *testing.T) {
 	applied := manifestOf(t, "{apiVersion: batch/v1, kind: Job, metadata: {name: j}, spec: {ttlSecondsAfterFinished: 0}}")
 	require.Equal(t, []record.Workload{{Kind: "Job", Namespace: "portal", Name: "j", Expires: true}}, applied.Workloads)
-}
-
-// A verified image that only a suspended CronJob names, beside another Deployment that
-// is well, was called good.
-func TestAnImageThatNothingRunsNowIsNamed(t *testing.T) {
-	const image = "registry.test/web@" + digest
-	cron := "---\napiVersion: batch/v1\nkind: CronJob\nmetadata: {name: nightly}\nspec: {suspend: true, jobTemplate: {spec: {template: {spec: {containers: [{name: c, image: '" + image + "'}]}}}}}\n"
-	other := "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: other}\nspec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {containers: [{name: c, image: other}]}}}\n"
-	hook := "---\napiVersion: batch/v1\nkind: Job\nmetadata: {name: migrate, annotations: {helm.sh/hook: post-upgrade, stagecrew.dev/wait: 'false'}}\nspec: {template: {spec: {restartPolicy: Never, containers: [{name: c, image: '" + image + "'}]}}}\n"
-	for name, c := range map[string]struct{ chart, later string }{
-		"a CronJob alone":            {cron, "CronJob/nightly"},
-		"beside another Deployment":  {cron + other, "CronJob/nightly"},
-		"beside one that runs it":    {cron + strings.Replace(other, "image: other", "image: '"+image+"'", 1), ""},
-		"beside a hook that runs it": {cron + other + hook, ""},
-	} {
-		t.Run(name, func(t *testing.T) {
-			objects, err := manifest.Objects(c.chart)
-			require.NoError(t, err)
-			stored := &helmrelease.Release{}
-			if strings.HasSuffix(c.chart, hook) {
-				objects = objects[:len(objects)-1]
-				stored.Hooks = []*helmrelease.Hook{{Name: "migrate", Manifest: hook, Events: []helmrelease.HookEvent{helmrelease.HookPostUpgrade}}}
-			}
-			require.Equal(t, c.later, later(stored, objects, image))
-			require.Empty(t, later(stored, objects, ""), "nothing is known of it")
-		})
-	}
 }

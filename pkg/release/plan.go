@@ -36,7 +36,7 @@ func (r *Release) Plan(ctx context.Context, image record.Image) (record.Plan, er
 		r.planned(image, imagesOf(stored))
 		plan.Concerns = append(dry.outdated(chart), r.byHand(ctx)...)
 	}
-	plan.Image, plan.ImagePaths = image, imagePaths(over(defaults(chart), merged), r.ImageValuesPath)
+	plan.Image, plan.ImagePaths = image, manifest.ImagePaths(over(defaults(chart), merged), r.ImageValuesPath)
 	return plan, err
 }
 

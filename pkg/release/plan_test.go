@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 func actions(changes []record.Change) map[string]string {
@@ -168,7 +169,7 @@ func TestAPlanWithoutAnAPIServerIsNoRefusal(t *testing.T) {
 
 // An umbrella chart has the image under the name of the chart in it.
 func TestAPlanNamesWhatLooksLikeAnImageInTheValues(t *testing.T) {
-	require.Equal(t, []string{"backstage.image", "db.metrics.image"}, imagePaths(map[string]any{
+	require.Equal(t, []string{"backstage.image", "db.metrics.image"}, manifest.ImagePaths(map[string]any{
 		"image":     map[string]any{"repository": "set", "digest": "by stagecrew"},
 		"backstage": map[string]any{"image": map[string]any{"repository": "a", "tag": "1"}, "source": map[string]any{"repository": "no tag"}},
 		"db":        map[string]any{"metrics": map[string]any{"image": map[string]any{"repository": "b", "digest": ""}}},

@@ -29,15 +29,6 @@ func (r *Release) Secrets(ctx context.Context, revision int) ([]string, error) {
 	return manifest.SecretValues(record.Manifest, hooksOf(record)), nil
 }
 
-// hooksOf is the manifest of a record's hooks.
-func hooksOf(record *helmrelease.Release) string {
-	var b strings.Builder
-	for _, hook := range record.Hooks {
-		b.WriteString("---\n" + strings.TrimSuffix(hook.Manifest, "\n") + "\n")
-	}
-	return b.String()
-}
-
 // learnTime bounds the reading of the Secrets that a release uses.
 const learnTime = 3 * time.Second
 
@@ -100,7 +91,7 @@ func (r *Release) learnRecord(record *helmrelease.Release) {
 
 // publish tells the repository of a record's image.
 func (r *Release) publish(record *helmrelease.Release) {
-	if repository, _ := imageValues(record.Config, r.ImageValuesPath); r.Public != nil && repository != "" {
+	if repository, _ := manifest.ImageValues(record.Config, r.ImageValuesPath); r.Public != nil && repository != "" {
 		r.Public(repository)
 	}
 }
