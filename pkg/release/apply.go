@@ -12,6 +12,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/bounded"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/verdict"
 )
 
 // Apply installs or upgrades the release with the image. It returns when the API
@@ -62,7 +63,7 @@ func (r *Release) Rollback(ctx context.Context, to int) (record.Applied, error) 
 	if err != nil {
 		return record.Applied{}, err
 	}
-	if err := r.notary().check(target); err != nil {
+	if err := r.notary().Check(verdictRecord(target)); err != nil {
 		return record.Applied{}, err
 	}
 	return r.change(ctx, func() (record.Applied, error) {
@@ -183,8 +184,8 @@ func (r *Release) settle() (int, error) {
 const foreignLimit = time.Hour
 
 // isForeign reports whether somebody else's helm is at work on the revision.
-func isForeign(stored *helmrelease.Release, said statement) bool {
-	isOurs := said.mark != record.MarkNone || said.changed
+func isForeign(stored *helmrelease.Release, said verdict.Statement) bool {
+	isOurs := said.Mark != record.MarkNone || said.Changed
 	return stored.Info.Status.IsPending() && !isOurs && time.Since(stored.Info.LastDeployed.Time) < foreignLimit
 }
 
@@ -196,7 +197,7 @@ func (r *Release) mayChange(last *helmrelease.Release) error {
 			"release %q in namespace %q is being uninstalled, or an uninstall of it was interrupted; `helm uninstall %s --namespace %s` completes it",
 			r.Name, r.Namespace, r.Name, r.Namespace)
 	}
-	if !isForeign(last, r.notary().read(last)) {
+	if !isForeign(last, r.notary().Read(verdictRecord(last))) {
 		return nil
 	}
 	age := time.Since(last.Info.LastDeployed.Time).Round(time.Second)

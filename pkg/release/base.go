@@ -61,8 +61,8 @@ func (c *client) revisions(choose func([]*helmrelease.Release) []*helmrelease.Re
 // cluster and behind which nothing is left: proven good or, of a release that
 // was never judged, deployed.
 func (c *client) complete(records []*helmrelease.Release) int {
-	said := c.notary.statements(records)
-	proven := func(r *helmrelease.Release) bool { return said[r.Version].mark == record.MarkGood }
+	said := c.notary.Statements(verdictRecords(records))
+	proven := func(r *helmrelease.Release) bool { return said[r.Version].Mark == record.MarkGood }
 	deployed := func(r *helmrelease.Release) bool { return r.Info.Status == helmrelease.StatusDeployed }
 	start := 0
 	for _, is := range []func(*helmrelease.Release) bool{deployed, proven} {

@@ -13,6 +13,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/transport"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/verdict"
 )
 
 // client is Helm's client, which starts from what earlier revisions may have left
@@ -27,7 +28,7 @@ type client struct {
 	owner    live.Owner // the release
 	records  *storage.Storage
 	marks    *verdictDriver
-	notary   notary
+	notary   verdict.Notary
 
 	gate      gate
 	approvals approvals

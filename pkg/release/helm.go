@@ -57,7 +57,7 @@ func (r *Release) connect(records driver.Driver) (*engine, error) {
 		r.guard = &checkedDriver{Driver: keyedDriver{driver.NewSecrets(typed.CoreV1().Secrets(r.Namespace))}}
 		records = r.guard
 	}
-	marks := &verdictDriver{Driver: records, notary: notary{r.VerdictKey}, renders: r.learn, reads: r.learnRecord}
+	marks := &verdictDriver{Driver: records, notary: r.notary(), renders: r.learn, reads: r.learnRecord}
 	e := &engine{records: marks, requests: requests}
 	e.config = &action.Configuration{
 		RESTClientGetter: get, Releases: storage.Init(marks), Log: debug,

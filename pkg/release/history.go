@@ -15,6 +15,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/bounded"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/verdict"
 )
 
 // verdictDriver is Helm's storage, but every new record begins with the verdict
@@ -22,7 +23,7 @@ import (
 // so that a killed run would leave an unproven revision marked good.
 type verdictDriver struct {
 	driver.Driver
-	notary
+	notary  verdict.Notary
 	mu      sync.Mutex
 	copyOf  int                  // what the next revision made by a rollback is a copy of
 	content string               // the digest that such a copy must have
@@ -38,7 +39,7 @@ func (m *verdictDriver) setCopyOf(target *helmrelease.Release) {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.copyOf, m.content = target.Version, digestOf(target)
-	if first := m.read(target).origin; first > 0 {
+	if first := m.notary.Read(verdictRecord(target)).Origin; first > 0 {
 		m.copyOf = first
 	}
 }
@@ -108,14 +109,14 @@ func (m *verdictDriver) Create(key string, stored *helmrelease.Release) error {
 	}
 	m.mu.Lock()
 	defer m.mu.Unlock()
-	said := statement{mark: record.MarkPending}
+	said := verdict.Statement{Mark: record.MarkPending}
 	if stored.Info.Status == helmrelease.StatusPendingRollback {
 		// Helm reads the target again; it must be the one that was checked.
-		if said.origin = m.copyOf; m.content != digestOf(stored) {
+		if said.Origin = m.copyOf; m.content != digestOf(stored) {
 			return record.Refused("release/target-changed", "revision %d was changed in this moment by somebody else; nothing of it is applied", m.copyOf)
 		}
 	}
-	m.state(stored, said)
+	stored.Labels = m.notary.State(verdictRecord(stored), said)
 	err := m.Driver.Create(key, stored)
 	if err != nil && apierror.IsUnreachable(err) {
 		err = m.createAgain(key, stored, err)
@@ -150,7 +151,7 @@ func (r *Release) History(ctx context.Context) ([]record.Revision, error) {
 		return nil, classify(fmt.Sprintf("reading the history of release %q in namespace %q", r.Name, r.Namespace), err)
 	}
 	slices.SortFunc(records, func(a, b *helmrelease.Release) int { return b.Version - a.Version })
-	said := r.notary().statements(records)
+	said := r.notary().Statements(verdictRecords(records))
 	history := make([]record.Revision, len(records))
 	for i, stored := range records {
 		r.publish(stored)
@@ -160,29 +161,22 @@ func (r *Release) History(ctx context.Context) ([]record.Revision, error) {
 }
 
 func (r *Release) revision(stored *helmrelease.Release) record.Revision {
-	return r.described(stored, r.notary().read(stored))
+	return r.described(stored, r.notary().Read(verdictRecord(stored)))
 }
 
-func (r *Release) described(stored *helmrelease.Release, said statement) record.Revision {
+func (r *Release) described(stored *helmrelease.Release, said verdict.Statement) record.Revision {
 	return record.Revision{
 		Number:   stored.Version,
-		Origin:   said.origin,
+		Origin:   said.Origin,
 		Status:   record.RevisionStatus(stored.Info.Status),
 		Image:    manifest.ImageOf(stored.Config, r.ImageValuesPath, stored.Manifest, hooksOf(stored)),
-		Verdict:  said.mark,
-		MarkedAt: said.at,
+		Verdict:  said.Mark,
+		MarkedAt: said.At,
 		Deployed: stored.Info.LastDeployed.Time,
 		Chart:    chartName(stored),
-		Changed:  said.changed,
+		Changed:  said.Changed,
 		Foreign:  isForeign(stored, said),
 	}
-}
-
-func chartName(stored *helmrelease.Release) string {
-	if stored.Chart == nil || stored.Chart.Metadata == nil {
-		return ""
-	}
-	return stored.Chart.Metadata.Name + "-" + stored.Chart.Metadata.Version
 }
 
 // Mark writes the verdict of a revision on Helm's record: when, about which
@@ -192,12 +186,13 @@ func (r *Release) Mark(ctx context.Context, revision int, mark record.Mark) erro
 	if err == nil && mark == record.MarkGood {
 		err = r.mayProve(stored)
 	}
-	var signer notary
+	var signer verdict.Notary
 	if err == nil {
 		signer, err = r.signer(stored, mark)
 	}
 	if err == nil {
-		signer.state(stored, statement{mark: mark, at: time.Now(), origin: r.notary().read(stored).origin})
+		said := verdict.Statement{Mark: mark, At: time.Now(), Origin: r.notary().Read(verdictRecord(stored)).Origin}
+		stored.Labels = signer.State(verdictRecord(stored), said)
 		err = r.helm.config.Releases.Update(stored)
 	}
 	if err != nil {
@@ -219,19 +214,19 @@ func (r *Release) mayProve(stored *helmrelease.Release) error {
 	made := r.helm.records.current()
 	isOther := made != nil && made.Version == stored.Version && digestOf(made) != digestOf(stored)
 	if isOther || len(r.VerdictKey) > 0 {
-		return r.notary().intact(stored)
+		return r.notary().Intact(verdictRecord(stored))
 	}
 	return nil
 }
 
 // signer is who writes a verdict. With a key one about a record that others wrote is
 // refused or, when it is bad, carries no MAC, which would make the record ours.
-func (r *Release) signer(stored *helmrelease.Release, mark record.Mark) (notary, error) {
+func (r *Release) signer(stored *helmrelease.Release, mark record.Mark) (verdict.Notary, error) {
 	switch {
-	case len(r.VerdictKey) == 0 || r.notary().made(stored):
+	case len(r.VerdictKey) == 0 || r.notary().Made(verdictRecord(stored)):
 		return r.notary(), nil
 	case mark == record.MarkBad:
-		return notary{}, nil
+		return verdict.Notary{}, nil
 	}
 	return r.notary(), r.known(stored)
 }
@@ -245,7 +240,7 @@ func (r *Release) known(stored *helmrelease.Release) error {
 		return err
 	}
 	for _, other := range records {
-		isGood := r.notary().made(other) && r.notary().read(other).mark == record.MarkGood
+		isGood := r.notary().Made(verdictRecord(other)) && r.notary().Read(verdictRecord(other)).Mark == record.MarkGood
 		if isGood && digestOf(other) == digestOf(stored) {
 			return nil
 		}
@@ -254,4 +249,4 @@ func (r *Release) known(stored *helmrelease.Release) error {
 		"revision %d was not made by this pipeline with this STAGECREW_VERDICT_KEY, and no revision with a valid verdict has its manifest and hooks: it gets no verdict and is no rollback target; a deploy makes a revision that is one", stored.Version)
 }
 
-func (r *Release) notary() notary { return notary{r.VerdictKey} }
+func (r *Release) notary() verdict.Notary { return verdict.Notary{Key: r.VerdictKey} }

@@ -15,6 +15,7 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/verdict"
 	"github.com/stagecrew/stagecrew/test/apiserver"
 )
 
@@ -131,7 +132,7 @@ func TestARecordMayHoldKindsThatTheClusterHasNoMore(t *testing.T) {
 	stored, err := r.record(t.Context(), 1)
 	require.NoError(t, err)
 	stored.Manifest += "\n---\napiVersion: policy/v1beta1\nkind: PodDisruptionBudget\nmetadata: {name: web}\nspec: {minAvailable: 1}\n"
-	r.notary().state(stored, statement{mark: record.MarkGood, at: time.Now()})
+	stored.Labels = r.notary().State(verdictRecord(stored), verdict.Statement{Mark: record.MarkGood, At: time.Now()})
 	require.NoError(t, r.helm.config.Releases.Update(stored))
 	const line = "left PodDisruptionBudget/web out: the cluster has no policy/v1beta1 of that kind any more"
 	for name, change := range map[string]func(*Release) (record.Applied, error){

@@ -46,7 +46,7 @@ func (r *Release) PlanRollback(ctx context.Context, to int) (record.Plan, error)
 	if err != nil {
 		return record.Plan{}, err
 	}
-	if err := r.notary().check(target); err != nil {
+	if err := r.notary().Check(verdictRecord(target)); err != nil {
 		return record.Plan{}, err
 	}
 	plan, _, err := r.plan(ctx, fmt.Sprintf("planning to roll back to revision %d", to), &planClient{}, func(e *engine) (*helmrelease.Release, error) {

@@ -8,6 +8,7 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/verdict"
 )
 
 const (
@@ -28,7 +29,7 @@ func (r *Release) Prune(ctx context.Context) error {
 	if err != nil {
 		return classify("reading the history", err)
 	}
-	for _, stored := range superfluous(records, r.notary().statements(records), r.HistoryMax) {
+	for _, stored := range superfluous(records, r.notary().Statements(verdictRecords(records)), r.HistoryMax) {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
@@ -41,13 +42,13 @@ func (r *Release) Prune(ctx context.Context) error {
 }
 
 // superfluous are the records to delete, oldest first.
-func superfluous(records []*helmrelease.Release, said map[int]statement, most int) []*helmrelease.Release {
+func superfluous(records []*helmrelease.Release, said map[int]verdict.Statement, most int) []*helmrelease.Release {
 	records = slices.Clone(records)
 	slices.SortFunc(records, func(a, b *helmrelease.Release) int { return b.Version - a.Version })
 	good := 0
 	var old []*helmrelease.Release
 	for i, stored := range records {
-		isGood := said[stored.Version].mark == record.MarkGood
+		isGood := said[stored.Version].Mark == record.MarkGood
 		if isGood {
 			good++
 		}

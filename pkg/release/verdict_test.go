@@ -10,7 +10,16 @@ import (
 	corev1 "k8s.io/api/core/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/verdict"
 	"github.com/stagecrew/stagecrew/test/apiserver"
+)
+
+const (
+	labelVerdict  = "stagecrew.dev/verdict"
+	labelWhen     = "stagecrew.dev/verdict-at"
+	labelOf       = "stagecrew.dev/verdict-of"
+	labelManifest = "stagecrew.dev/manifest"
+	labelMAC      = "stagecrew.dev/verdict-mac"
 )
 
 // plainHelm makes the revision that a plain helm upgrade would: with the labels
@@ -148,11 +157,11 @@ func TestWithAKeyOnlyWhatThisPipelineMadeIsMarkedGood(t *testing.T) {
 		"with another manifest and no labels": {key, func(stored *helmrelease.Release) { stored.Manifest, stored.Labels = stored.Manifest+"\n# more", nil }, true},
 		"with forged labels": {key, func(stored *helmrelease.Release) {
 			evil(stored)
-			notary{}.state(stored, statement{mark: record.MarkPending})
+			stored.Labels = verdict.Notary{}.State(verdictRecord(stored), verdict.Statement{Mark: record.MarkPending})
 		}, true},
 		"with a MAC of another key": {key, func(stored *helmrelease.Release) {
 			evil(stored)
-			notary{[]byte("fedcba9876543210")}.state(stored, statement{mark: record.MarkPending})
+			stored.Labels = verdict.Notary{Key: []byte("fedcba9876543210")}.State(verdictRecord(stored), verdict.Statement{Mark: record.MarkPending})
 		}, true},
 		"with the content of a verified-good one": {key: key},
 	}
@@ -221,7 +230,7 @@ func TestARunningHelmOfSomebodyElseIsLeftAlone(t *testing.T) {
 			plainHelm(t, r, helmrelease.StatusPendingUpgrade, func(stored *helmrelease.Release) {
 				stored.Info.LastDeployed.Time = time.Now().Add(-c.age)
 				if c.ours {
-					r.notary().state(stored, statement{mark: record.MarkPending})
+					stored.Labels = r.notary().State(verdictRecord(stored), verdict.Statement{Mark: record.MarkPending})
 				}
 			})
 			history, err := r.History(t.Context())
