@@ -138,6 +138,33 @@ demo: bin/stagecrew sandbox ## the main job on a real cluster; KUBECONFIG=FILE R
 	$(GO_BUILD) -o bin/demo ./test/demo
 	bin/demo $(DEMO_FLAGS)
 
+# VERSION is without v. The order of a release is in .github/CONTRIBUTING.md.
+TOOLCHAIN := $(shell sed -n 's/^toolchain //p' go.mod)
+RELEASER   = GOTOOLCHAIN=$(TOOLCHAIN) go run ./internal/releaser -version "$(VERSION)"
+DIST      ?= dist
+
+.PHONY: release release-check release-hashes release-next release-twice
+release: ## VERSION=1.4.0: the files of a release in dist (DIST, PLATFORMS=linux/amd64), the same bytes on every machine
+	$(RELEASER) -dir $(DIST) $(if $(PLATFORMS),-platforms $(PLATFORMS))
+
+release-check: ## the same, and refuses what is not as VERSION and SHA256SUMS of actions/setup say
+	$(RELEASER) -dir $(DIST) $(if $(PLATFORMS),-platforms $(PLATFORMS)) -check
+
+release-hashes: ## VERSION=1.4.0: the same, and writes them: for the commit of the release
+	$(RELEASER) -dir $(DIST) -pin
+
+release-next: ## VERSION=1.5.0: begins the next version, which has no checksums yet
+	$(RELEASER) -next
+
+release-twice: ## builds in two folders, with two homes and caches, and wants one checksum (PLATFORMS=linux/amd64; it compiles everything)
+	@tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && modules=$$(go env GOMODCACHE) && cache=$$(go env GOCACHE) && \
+		mkdir -p "$$tmp/one" "$$tmp/two/of somebody else/home" && ln -s "$$modules" "$$tmp/modules" && \
+		git ls-files -z | xargs -0 cp -P --parents -t "$$tmp/one" && cp -r "$$tmp/one/." "$$tmp/two/of somebody else/repository" && \
+		(cd "$$tmp/one" && GOMODCACHE="$$modules" GOCACHE="$$cache" GOTOOLCHAIN=$(TOOLCHAIN) go run ./internal/releaser -version 0.0.0-twice -dir "$$tmp/first" -platforms $(or $(PLATFORMS),linux/amd64)) && \
+		(cd "$$tmp/two/of somebody else/repository" && HOME="$$tmp/two/of somebody else/home" GOMODCACHE="$$tmp/modules" GOCACHE="$${TWICE_CACHE:-$$tmp/cache}" GOTOOLCHAIN=$(TOOLCHAIN) \
+			go run ./internal/releaser -version 0.0.0-twice -dir "$$tmp/second" -platforms $(or $(PLATFORMS),linux/amd64)) && \
+		diff "$$tmp/first/SHA256SUMS" "$$tmp/second/SHA256SUMS" && cat "$$tmp/first/SHA256SUMS"
+
 clean: ## remove what was built
 	rm -rf bin
 

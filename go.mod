@@ -2,6 +2,9 @@ module github.com/stagecrew/stagecrew
 
 go 1.26.3
 
+// A release is the same bytes only with the same compiler.
+toolchain go1.26.8
+
 // What make builds, and what the sandbox and act keep: a node_modules there has Go files.
 ignore ./bin
 
@@ -83,7 +86,7 @@ require (
 	github.com/Azure/go-ansiterm v0.0.0-20250102033503-faa5f7b0171c // indirect
 	github.com/AzureAD/microsoft-authentication-library-for-go v1.7.2 // indirect
 	github.com/BurntSushi/toml v1.6.0 // indirect
-	github.com/CycloneDX/cyclonedx-go v0.11.0 // indirect
+	github.com/CycloneDX/cyclonedx-go v0.11.0
 	github.com/DataDog/zstd v1.5.5 // indirect
 	github.com/GoogleCloudPlatform/docker-credential-gcr/v2 v2.2.1 // indirect
 	github.com/GoogleCloudPlatform/opentelemetry-operations-go/detectors/gcp v1.32.0 // indirect
