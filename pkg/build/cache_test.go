@@ -19,6 +19,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/build/layer"
+	"github.com/stagecrew/stagecrew/pkg/build/workspace"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
@@ -130,15 +131,15 @@ func TestUnchangedDependenciesAreTakenByReference(t *testing.T) {
 }
 
 func TestWhatDeterminesTheDependenciesAndWhatDoesNot(t *testing.T) {
-	keyOf := func(t *testing.T, files map[string]string, change func(o *Options, b *baseImage), platform string) string {
-		w, err := openWorkspace(writeTree(t, files), true, false)
+	keyOf := func(t *testing.T, files map[string]string, change func(how *workspace.Installing, to *workspace.Target), platform string) string {
+		w, err := workspace.Open(writeTree(t, files), true, false)
 		require.NoError(t, err)
-		defer w.close()
-		o, base := Options{}, &baseImage{node: "22.1.0", libc: "glibc"}
+		defer w.Close()
+		how, to := workspace.Installing{}, workspace.Target{Platform: platform, Node: "22.1.0", LibC: "glibc"}
 		if change != nil {
-			change(&o, base)
+			change(&how, &to)
 		}
-		key, err := w.dependencyKey(platform, base, o, nil)
+		key, err := w.Key(to, how, nil)
 		require.NoError(t, err)
 		return key
 	}
@@ -179,11 +180,11 @@ func TestWhatDeterminesTheDependenciesAndWhatDoesNot(t *testing.T) {
 			require.Equal(t, c.changes, want != keyOf(t, files, nil, "linux/amd64"))
 		})
 	}
-	for title, change := range map[string]func(*Options, *baseImage){
-		"the version of Node":   func(_ *Options, b *baseImage) { b.node = "22.2.0" },
-		"the C library":         func(_ *Options, b *baseImage) { b.libc = "musl" },
-		"the installer's flags": func(o *Options, _ *baseImage) { o.InstallFlags = []string{"--ignore-scripts"} },
-		"a file that was named": func(o *Options, _ *baseImage) { o.InstallInputs = []string{"scripts/patch.js"} },
+	for title, change := range map[string]func(*workspace.Installing, *workspace.Target){
+		"the version of Node":   func(_ *workspace.Installing, to *workspace.Target) { to.Node = "22.2.0" },
+		"the C library":         func(_ *workspace.Installing, to *workspace.Target) { to.LibC = "musl" },
+		"the installer's flags": func(how *workspace.Installing, _ *workspace.Target) { how.Flags = []string{"--ignore-scripts"} },
+		"a file that was named": func(how *workspace.Installing, _ *workspace.Target) { how.Inputs = []string{"scripts/patch.js"} },
 	} {
 		t.Run(title, func(t *testing.T) { require.NotEqual(t, want, keyOf(t, start(), change, "linux/amd64")) })
 	}

@@ -12,16 +12,16 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/build/layer"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
+	"github.com/stagecrew/stagecrew/pkg/build/workspace"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 // installed is one tree of dependencies, of one platform or for all.
 type installed struct {
-	root    *os.Root
-	entries []tree.Entry
-	native  tree.Native
-	layer   *layer.File // nil until it is needed
+	workspace.Installed
+	native tree.Native
+	layer  *layer.File // nil until it is needed
 }
 
 // lookUp computes the key of each platform's dependencies and asks the registry
@@ -31,7 +31,7 @@ func (b *layering) lookUp(ctx context.Context) error {
 		return err
 	}
 	for _, t := range b.targets {
-		key, err := b.source.dependencyKey(t.platform, t.base, b.Options, t.tree)
+		key, err := b.source.Key(workspace.Target{Platform: t.platform, Node: t.base.node, LibC: t.base.libc}, b.installing(), t.known())
 		if err != nil {
 			return fmt.Errorf("reading what determines the dependencies: %w", err)
 		}
@@ -50,10 +50,10 @@ func (b *layering) lookUp(ctx context.Context) error {
 // findTrees says where the dependencies of each platform are, unless they are yet
 // to be installed.
 func (b *layering) findTrees() error {
-	if b.source.install && len(b.Trees) == 0 {
+	if b.source.Install && len(b.Trees) == 0 {
 		return nil
 	}
-	shared := &installed{root: b.source.root, entries: b.plan.entries(dependencies)}
+	shared := &installed{Installed: workspace.Installed{Root: b.source.Root, Entries: b.plan.entries(dependencies)}}
 	for _, t := range b.targets {
 		dir, own := b.Trees[t.platform]
 		if !own {
@@ -89,7 +89,7 @@ func (b *layering) readTree(dir string) (*installed, error) {
 	if err := p.read(root, tops, dependencies, &omitted{}); err != nil {
 		return nil, err
 	}
-	return &installed{root: root, entries: p.entries(dependencies)}, nil
+	return &installed{Installed: workspace.Installed{Root: root, Entries: p.entries(dependencies)}}, nil
 }
 
 // reuse takes the layer of an earlier build by reference. Trouble with it is no
@@ -128,14 +128,14 @@ func (b *layering) install(ctx context.Context) error {
 			return err
 		}
 		b.installDir = dir
-		if err := b.source.installTo(ctx, dir, b.Options); err != nil {
+		if err := b.source.InstallTo(ctx, dir, b.installing()); err != nil {
 			return err
 		}
 		deps, err := b.readTree(dir)
 		if err != nil {
 			return err
 		}
-		if err := b.source.checkBuilt(deps, b.InstallScripts); err != nil {
+		if err := b.source.CheckBuilt(&deps.Installed, b.InstallScripts); err != nil {
 			return err
 		}
 		for _, t := range missing {
@@ -144,7 +144,7 @@ func (b *layering) install(ctx context.Context) error {
 	}
 	for _, t := range missing {
 		if t.tree.native == nil {
-			native, err := tree.FindNative(ctx, t.tree.entries)
+			native, err := tree.FindNative(ctx, t.tree.Entries)
 			if err != nil {
 				return err
 			}
@@ -155,6 +155,14 @@ func (b *layering) install(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// known are the dependencies that are there before anything is installed.
+func (t *target) known() *workspace.Installed {
+	if t.tree == nil {
+		return nil
+	}
+	return &t.tree.Installed
 }
 
 // layer is the one with the dependencies.

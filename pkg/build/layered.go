@@ -11,6 +11,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stagecrew/stagecrew/pkg/build/layer"
+	"github.com/stagecrew/stagecrew/pkg/build/workspace"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/push"
@@ -21,7 +22,7 @@ type layering struct {
 	Options
 	session  *registry.Client
 	pushing  *push.Session
-	source   *workspace
+	source   *workspace.Workspace
 	dir      string // for layers and unpacked archives
 	repo     name.Repository
 	keepIn   name.Repository
@@ -91,7 +92,7 @@ func (b *layering) close() {
 		_ = root.Close()
 	}
 	if b.source != nil {
-		b.source.close()
+		b.source.Close()
 	}
 }
 

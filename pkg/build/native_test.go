@@ -2,7 +2,6 @@ package build
 
 import (
 	"debug/elf"
-	"encoding/binary"
 	"fmt"
 	"testing"
 
@@ -12,23 +11,13 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/build/tree/treetest"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
-// module is the head of a compiled module.
-func module(machine elf.Machine) string {
-	head := make([]byte, 64)
-	copy(head, elf.ELFMAG)
-	head[elf.EI_CLASS], head[elf.EI_DATA] = byte(elf.ELFCLASS64), byte(elf.ELFDATA2LSB)
-	binary.LittleEndian.PutUint16(head[18:], uint16(machine))
-	return string(head)
-}
-
-const appleModule = "\xcf\xfa\xed\xfe\x07\x00\x00\x01 a module for macOS"
-
 func TestNativeModulesDecideWhichPlatformsATreeServes(t *testing.T) {
-	x64, arm := module(elf.EM_X86_64), module(elf.EM_AARCH64)
+	x64, arm := treetest.Module(elf.EM_X86_64), treetest.Module(elf.EM_AARCH64)
 	for _, c := range []struct {
 		name    string
 		files   map[string]string
@@ -38,13 +27,13 @@ func TestNativeModulesDecideWhichPlatformsATreeServes(t *testing.T) {
 		{"a name, but no module", map[string]string{"node_modules/x/a.node": "text of more than twenty bytes", "node_modules/x/b.node": ""}, nil},
 		{"compiled here", map[string]string{"node_modules/better-sqlite3/build/Release/better_sqlite3.node": x64},
 			map[string]string{"linux/arm64": "node_modules/better-sqlite3 has code for linux/amd64 only"}},
-		{"with code for both", map[string]string{"node_modules/bufferutil/prebuilds/linux-x64/b.node": x64, "node_modules/bufferutil/prebuilds/linux-arm64/b.node": arm, "node_modules/bufferutil/prebuilds/darwin-arm64/b.node": appleModule}, nil},
+		{"with code for both", map[string]string{"node_modules/bufferutil/prebuilds/linux-x64/b.node": x64, "node_modules/bufferutil/prebuilds/linux-arm64/b.node": arm, "node_modules/bufferutil/prebuilds/darwin-arm64/b.node": treetest.AppleModule}, nil},
 		{"a package for each platform", map[string]string{"node_modules/@swc/core-linux-x64-gnu/swc.linux-x64-gnu.node": x64, "node_modules/@swc/core-linux-arm64-gnu/swc.linux-arm64-gnu.node": arm}, nil},
 		{"the package of one platform", map[string]string{"node_modules/@swc/core-linux-x64-gnu/swc.linux-x64-gnu.node": x64},
 			map[string]string{"linux/arm64": "node_modules/@swc/core-"}},
-		{"installed on a Mac", map[string]string{"node_modules/better-sqlite3/build/Release/better_sqlite3.node": appleModule},
+		{"installed on a Mac", map[string]string{"node_modules/better-sqlite3/build/Release/better_sqlite3.node": treetest.AppleModule},
 			map[string]string{"linux/amd64": "has code for darwin only", "linux/arm64": "has code for darwin only"}},
-		{"a package that is for macOS", map[string]string{"node_modules/fsevents/fsevents.node": appleModule, "node_modules/fsevents/package.json": `{"os":["darwin"]}`}, nil},
+		{"a package that is for macOS", map[string]string{"node_modules/fsevents/fsevents.node": treetest.AppleModule, "node_modules/fsevents/package.json": `{"os":["darwin"]}`}, nil},
 		{"nested in another package", map[string]string{"node_modules/a/node_modules/b/build/b.node": arm},
 			map[string]string{"linux/amd64": "node_modules/a/node_modules/b has code for linux/arm64 only"}},
 	} {
@@ -121,7 +110,7 @@ func TestEachPlatformCanHaveATreeOfItsOwn(t *testing.T) {
 	o := options("", host, base)
 	o.Platform, o.Trees = "linux/amd64,linux/arm64", map[string]string{}
 	for platform, machine := range map[string]elf.Machine{"linux/amd64": elf.EM_X86_64, "linux/arm64": elf.EM_AARCH64} {
-		o.Trees[platform] = writeTree(t, map[string]string{"node_modules/a/a.node": module(machine), "node_modules/.package-lock.json": fmt.Sprintf(`{"packages":{"node_modules/a":{"cpu":%q}}}`, machine)})
+		o.Trees[platform] = writeTree(t, map[string]string{"node_modules/a/a.node": treetest.Module(machine), "node_modules/.package-lock.json": fmt.Sprintf(`{"packages":{"node_modules/a":{"cpu":%q}}}`, machine)})
 	}
 	o.Source = writeTree(t, source)
 	result, err := Build(t.Context(), o)

@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/build/workspace"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 )
@@ -133,11 +134,7 @@ func (o Options) Validate() error {
 		}
 	}
 	problems = append(problems, o.checkPlatforms()...)
-	for _, name := range o.InstallScripts {
-		if name != allScripts && !packageName.MatchString(name) {
-			add("install scripts of %q: want the name of a package, such as better-sqlite3, or * for all", name)
-		}
-	}
+	problems = append(problems, workspace.CheckScripts(o.InstallScripts)...)
 	if !o.Created.IsZero() && o.Created.Unix() < 0 {
 		add("created %s is before 1970, which the archive format cannot hold", o.Created.Format(time.RFC3339))
 	}

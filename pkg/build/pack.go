@@ -41,7 +41,7 @@ func (b *layering) pack(ctx context.Context) error {
 		if t.reused != nil || t.tree.layer != nil {
 			continue
 		}
-		made, err := add(fmt.Sprintf("%s-%d", LayerDependencies, i), LayerDependencies, t.tree.entries, epoch)
+		made, err := add(fmt.Sprintf("%s-%d", LayerDependencies, i), LayerDependencies, t.tree.Entries, epoch)
 		if err != nil {
 			return err
 		}

@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/build/workspace"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
@@ -121,25 +122,13 @@ func TestNpmIsGivenEachPackageThatItsLockfileNames(t *testing.T) {
 	require.Contains(t, filesOf(t, result)["app/node_modules/pg/packages"], "./packages/ui/package.json\n")
 }
 
-func TestUnpackedFilesStayExecutable(t *testing.T) {
-	root, err := os.OpenRoot(writeTree(t, map[string]string{"x.tar.gz": registrytest.PackFiles(t, map[string]string{"run": "mode 755", "read": "mode 444", "link": "-> run"})}))
-	require.NoError(t, err)
-	defer root.Close()
-	require.NoError(t, unpack(root, root, "x.tar.gz"))
-	for name, want := range map[string]bool{"run": true, "read": false, "link": true} {
-		info, err := root.Stat(name)
-		require.NoError(t, err)
-		require.Equal(t, want, info.Mode()&0o100 != 0, name)
-	}
-}
-
 func TestTheSkeletonDecidesWhatIsInstalled(t *testing.T) {
 	key := func(files map[string]string) string {
-		w, err := openWorkspace(writeTree(t, files), false, false)
+		w, err := workspace.Open(writeTree(t, files), false, false)
 		require.NoError(t, err)
-		defer w.close()
-		require.True(t, w.packed && w.install)
-		key, err := w.dependencyKey("linux/amd64", &baseImage{}, Options{}, nil)
+		defer w.Close()
+		require.True(t, w.Packed && w.Install)
+		key, err := w.Key(workspace.Target{Platform: "linux/amd64"}, workspace.Installing{}, nil)
 		require.NoError(t, err)
 		return key
 	}
@@ -149,34 +138,6 @@ func TestTheSkeletonDecidesWhatIsInstalled(t *testing.T) {
 	require.Equal(t, want, key(files), "what only the browser needs")
 	files[backstage.Skeleton] = registrytest.PackFiles(t, map[string]string{"packages/backend/package.json": `{"dependencies":{"pg":"2"}}`})
 	require.NotEqual(t, want, key(files))
-}
-
-func TestAnArchiveCannotLeaveItsFolder(t *testing.T) {
-	for _, c := range []struct {
-		name  string
-		files map[string]string
-		want  string
-	}{
-		{"a name that climbs out", map[string]string{"../../outside": "x"}, "outside"},
-		{"an absolute name", map[string]string{"/outside": "x"}, "outside"},
-		{"a link that climbs out, and a file through it", map[string]string{"a": "-> ../..", "a/outside": "x"}, "outside"},
-		{"a device", map[string]string{"x": "device"}, "[build/odd-file]"},
-	} {
-		t.Run(c.name, func(t *testing.T) {
-			dir := t.TempDir()
-			require.NoError(t, os.Mkdir(filepath.Join(dir, "a"), 0o755))
-			source, err := os.OpenRoot(writeTree(t, map[string]string{"x.tar.gz": registrytest.PackFiles(t, c.files)}))
-			require.NoError(t, err)
-			defer source.Close()
-			target, err := os.OpenRoot(filepath.Join(dir, "a"))
-			require.NoError(t, err)
-			defer target.Close()
-			require.ErrorContains(t, unpack(target, source, "x.tar.gz"), c.want)
-			left, err := filepath.Glob(filepath.Join(dir, "outside"))
-			require.NoError(t, err)
-			require.Empty(t, left)
-		})
-	}
 }
 
 func TestABrokenArchiveIsRefused(t *testing.T) {
@@ -213,13 +174,6 @@ func TestPreparingRunsTheWorkspacesOwnScripts(t *testing.T) {
 			require.Equal(t, c.want, called())
 		})
 	}
-}
-
-func TestTheYarnOfTheWorkspaceIsTheOneToRun(t *testing.T) {
-	root, err := os.OpenRoot(writeTree(t, map[string]string{"yarn.lock": "", ".yarnrc.yml": "nodeLinker: node-modules\nyarnPath: \".yarn/releases/yarn-4.13.0.cjs\"\n"}))
-	require.NoError(t, err)
-	defer root.Close()
-	require.Equal(t, []string{"node", ".yarn/releases/yarn-4.13.0.cjs"}, managerOf(root).command)
 }
 
 func TestAnInstallThatFailsShowsItsLastLines(t *testing.T) {

@@ -8,24 +8,17 @@ import (
 	"slices"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
-	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/build/workspace"
 )
 
 // open runs the workspace's own build if that is wanted, and checks what is there.
 func (b *layering) open(ctx context.Context) error {
 	if b.Prepare {
-		root, err := os.OpenRoot(b.Source)
-		if err != nil {
-			return record.BadInput("build/no-workspace", "opening source %q: %w; give the root folder of the Backstage workspace", b.Source, err)
-		}
-		w := &workspace{dir: b.Source, root: root, manager: managerOf(root)}
-		err = w.prepare(ctx, b.Options)
-		w.close()
-		if err != nil {
+		if err := workspace.Prepare(ctx, b.Source, b.installing()); err != nil {
 			return err
 		}
 	}
-	source, err := openWorkspace(b.Source, b.Prepare, len(b.Trees) > 0)
+	source, err := workspace.Open(b.Source, b.Prepare, len(b.Trees) > 0)
 	if err != nil {
 		return err
 	}
@@ -36,6 +29,11 @@ func (b *layering) open(ctx context.Context) error {
 	}
 	b.tellOmitted()
 	return nil
+}
+
+// installing says how dependencies are installed.
+func (o Options) installing() workspace.Installing {
+	return workspace.Installing{Scripts: o.InstallScripts, Environ: o.Environ, Environment: o.Environment, Flags: o.InstallFlags, Inputs: o.InstallInputs, Log: o.Log}
 }
 
 // tellOmitted logs what was left out of the image because of what it is.
@@ -53,19 +51,19 @@ func (b *layering) tellOmitted() {
 // readApplication plans the application and the configuration, and, where they lie
 // in the source, the dependencies.
 func (b *layering) readApplication() error {
-	tops, err := topEntries(b.source.root, b.Include)
+	tops, err := topEntries(b.source.Root, b.Include)
 	if err != nil {
 		return err
 	}
 	wanted := application | configuration
-	if !b.source.install && len(b.Trees) == 0 {
+	if !b.source.Install && len(b.Trees) == 0 {
 		wanted |= dependencies
 	}
-	if b.source.packed {
+	if b.source.Packed {
 		// The archives decide what of the packages belongs to the application.
 		tops = slices.DeleteFunc(tops, func(top string) bool { return top == "packages" || top == "plugins" })
 	}
-	if err := b.plan.read(b.source.root, tops, wanted, &b.omitted); err != nil || !b.source.packed {
+	if err := b.plan.read(b.source.Root, tops, wanted, &b.omitted); err != nil || !b.source.Packed {
 		return err
 	}
 	unpacked, err := b.folder("bundle")
@@ -73,7 +71,7 @@ func (b *layering) readApplication() error {
 		return err
 	}
 	for _, archive := range []string{backstage.Skeleton, backstage.Bundle} {
-		if err := unpack(unpacked, b.source.root, archive); err != nil {
+		if err := workspace.Unpack(unpacked, b.source.Root, archive); err != nil {
 			return err
 		}
 	}

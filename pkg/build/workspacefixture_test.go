@@ -2,13 +2,11 @@ package build
 
 import (
 	"os"
-	"path/filepath"
 	"strings"
 	"testing"
 	"time"
 
-	"github.com/stretchr/testify/require"
-
+	"github.com/stagecrew/stagecrew/pkg/build/tree/treetest"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/retry"
 )
@@ -46,21 +44,7 @@ func portal() map[string]string {
 
 func writeTree(t *testing.T, files map[string]string) string {
 	t.Helper()
-	dir := t.TempDir()
-	for name, content := range files {
-		path := filepath.Join(dir, name)
-		require.NoError(t, os.MkdirAll(filepath.Dir(path), 0o755))
-		if target, ok := strings.CutPrefix(content, "-> "); ok {
-			require.NoError(t, os.Symlink(target, path))
-			continue
-		}
-		mode := os.FileMode(0o644)
-		if strings.HasPrefix(content, "#!") {
-			mode = 0o755
-		}
-		require.NoError(t, os.WriteFile(path, []byte(content), mode))
-	}
-	return dir
+	return treetest.Write(t, files)
 }
 
 // open are the hosts of the registries of tests, which do not encrypt.

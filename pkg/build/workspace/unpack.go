@@ -1,4 +1,4 @@
-package build
+package workspace
 
 import (
 	"archive/tar"
@@ -75,9 +75,9 @@ func fit(h *tar.Header) error {
 	return nil
 }
 
-// unpack writes what an archive of the workspace holds below a root, which no name
+// Unpack writes what an archive of the workspace holds below a root, which no name
 // and no link can leave.
-func unpack(target, source *os.Root, name string) error {
+func Unpack(target, source *os.Root, name string) error {
 	return eachPacked(source, name, func(h *tar.Header, content io.Reader) error {
 		if h.Typeflag == tar.TypeDir {
 			return target.MkdirAll(h.Name, 0o755)

@@ -1,10 +1,11 @@
-package build
+package workspace
 
 import (
 	"context"
 	"errors"
 	"fmt"
 	"io/fs"
+	"log/slog"
 	"os"
 	"path"
 	"slices"
@@ -22,52 +23,65 @@ var installerFiles = []string{
 	".yarnrc.yml", ".npmrc", ".yarn/releases", ".yarn/patches", ".yarn/plugins", "patches", "backstage.json",
 }
 
-// prepare builds the application in the source, as its scripts say.
-func (w *workspace) prepare(ctx context.Context, o Options) error {
-	install, build := w.manager.steps(w.root)
+// Installing says how dependencies are installed; the options of a build explain the
+// fields.
+type Installing struct {
+	Scripts, Environ, Environment, Flags, Inputs []string
+	Log                                          *slog.Logger
+}
+
+// Prepare builds the application in the folder, as its scripts say.
+func Prepare(ctx context.Context, dir string, how Installing) error {
+	root, err := os.OpenRoot(dir)
+	if err != nil {
+		return notThere(dir, err)
+	}
+	defer func() { _ = root.Close() }()
+	m := managerOf(root)
+	install, build := m.steps(root)
 	if build == nil {
 		return nil
 	}
-	if err := w.manager.installIn(ctx, w.dir, w.root, install, o); err != nil {
+	if err := m.installIn(ctx, dir, root, install, how); err != nil {
 		return err
 	}
 	for _, step := range build {
-		if err := w.manager.run(ctx, w.dir, step, program.ForScripts(o.Environ, o.Environment), o.Log); err != nil {
+		if err := m.run(ctx, dir, step, program.ForScripts(how.Environ, how.Environment), how.Log); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// installTo installs the production dependencies in an empty folder: from the
+// InstallTo installs the production dependencies in an empty folder: from the
 // lockfile, the installer's own files, and each package.json, without the sources.
-func (w *workspace) installTo(ctx context.Context, dir string, o Options) error {
+func (w *Workspace) InstallTo(ctx context.Context, dir string, how Installing) error {
 	target, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = target.Close() }()
-	files := slices.Concat([]string{"package.json", w.manager.lockfile}, installerFiles, o.InstallInputs)
+	files := slices.Concat([]string{"package.json", w.manager.lockfile}, installerFiles, how.Inputs)
 	// Yarn takes the few packages of the skeleton, which lacks what only the browser
 	// needs; npm wants all that the lockfile names.
-	if !w.packed || w.manager.name == "npm" {
-		packages, err := packageFiles(w.root)
+	if !w.Packed || w.manager.name == "npm" {
+		packages, err := packageFiles(w.Root)
 		if err != nil {
 			return err
 		}
 		files = append(files, packages...)
 	}
 	for _, name := range files {
-		if err := copyTree(target, w.root, name); err != nil {
+		if err := copyTree(target, w.Root, name); err != nil {
 			return fmt.Errorf("copying %q for the installer: %w", name, err)
 		}
 	}
-	if w.packed {
-		if err := unpack(target, w.root, backstage.Skeleton); err != nil {
+	if w.Packed {
+		if err := Unpack(target, w.Root, backstage.Skeleton); err != nil {
 			return err
 		}
 	}
-	if err := w.manager.installIn(ctx, dir, target, slices.Concat(w.manager.install, o.InstallFlags), o); err != nil {
+	if err := w.manager.installIn(ctx, dir, target, slices.Concat(w.manager.install, how.Flags), how); err != nil {
 		return err
 	}
 	if !tree.Exists(target, backstage.Modules) {

@@ -1,4 +1,6 @@
-package build
+// Package workspace reads a Backstage workspace: is it built, what are its packages,
+// which package manager installs what, and what determines the dependencies.
+package workspace
 
 import (
 	"encoding/json"
@@ -15,60 +17,64 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// workspace is the source of a build.
-type workspace struct {
-	dir  string
-	root *os.Root
-	// packed says that the application is in the two archives of `yarn
+// Workspace is the source of a build.
+type Workspace struct {
+	Root *os.Root
+	// Packed says that the application is in the two archives of `yarn
 	// build:backend` rather than unpacked beside them.
-	packed bool
-	// install says that the production dependencies are to be installed by us;
+	Packed bool
+	// Install says that the production dependencies are to be installed by us;
 	// otherwise they are in node_modules.
-	install bool
+	Install bool
 	manager manager
 }
 
-// openWorkspace opens the source as a root that no path can leave and checks
+// Open opens the source as a root that no path can leave and checks
 // that it is a built Backstage workspace. It reports every missing part at once,
 // each with the command that makes it.
 //
 // The production dependencies are somewhere else when it is prepared for us, or
 // when there are trees of them.
-func openWorkspace(dir string, prepare, trees bool) (*workspace, error) {
+func Open(dir string, prepare, trees bool) (*Workspace, error) {
 	root, err := os.OpenRoot(dir)
 	if err != nil {
-		return nil, record.BadInput("build/no-workspace", "opening source %q: %w; give the root folder of the Backstage workspace", dir, err)
+		return nil, notThere(dir, err)
 	}
-	w := &workspace{dir: dir, root: root, manager: managerOf(root)}
+	w := &Workspace{Root: root, manager: managerOf(root)}
 	if err := w.check(prepare, trees); err != nil {
-		w.close()
+		w.Close()
 		return nil, fmt.Errorf("checking workspace %q: %w", dir, err)
 	}
 	return w, nil
 }
 
-func (w *workspace) close() { _ = w.root.Close() }
+func notThere(dir string, err error) error {
+	return record.BadInput("build/no-workspace", "opening source %q: %w; give the root folder of the Backstage workspace", dir, err)
+}
 
-func (w *workspace) check(prepare, trees bool) error {
-	if !tree.Exists(w.root, "package.json") {
+// Close closes the root.
+func (w *Workspace) Close() { _ = w.Root.Close() }
+
+func (w *Workspace) check(prepare, trees bool) error {
+	if !tree.Exists(w.Root, "package.json") {
 		return record.BadInput("build/no-workspace", "package.json is missing: it is not the root of a Backstage workspace")
 	}
 	var problems []error
-	if !tree.Exists(w.root, w.manager.lockfile) {
+	if !tree.Exists(w.Root, w.manager.lockfile) {
 		problems = append(problems, record.BadInput("build/no-lockfile",
 			"neither package-lock.json nor yarn.lock is there: without one the same source gives another image tomorrow; commit the one that `npm install` or `yarn install` writes"))
 	}
-	err := checkBackend(w.root, w.manager.build)
-	w.packed = err != nil && tree.Exists(w.root, backstage.Skeleton) && tree.Exists(w.root, backstage.Bundle)
-	w.install = w.packed || prepare
-	if err != nil && !w.packed {
+	err := checkBackend(w.Root, w.manager.build)
+	w.Packed = err != nil && tree.Exists(w.Root, backstage.Skeleton) && tree.Exists(w.Root, backstage.Bundle)
+	w.Install = w.Packed || prepare
+	if err != nil && !w.Packed {
 		problems = append(problems, err)
 	}
-	if !w.install && !trees && !tree.Exists(w.root, backstage.Modules) {
+	if !w.Install && !trees && !tree.Exists(w.Root, backstage.Modules) {
 		problems = append(problems, record.BadInput("build/no-dependencies",
 			"node_modules is missing: run `%s` there first, or let the build do it with --prepare", w.manager.hint))
 	}
-	if !tree.Exists(w.root, backstage.AppConfig) {
+	if !tree.Exists(w.Root, backstage.AppConfig) {
 		problems = append(problems, record.BadInput("build/no-config",
 			"%s is missing: the backend starts with it; settings of production go to %s", backstage.AppConfig, backstage.ProductionConfig))
 	}

@@ -1,8 +1,9 @@
-package build
+package workspace
 
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"os"
 	"path"
 	"regexp"
@@ -16,62 +17,73 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// allScripts stands for every package in [Options.InstallScripts].
+// allScripts stands for every package in [Installing].
 const allScripts = "*"
 
 var packageName = regexp.MustCompile(`^(@[a-z0-9~._-]+/)?[a-z0-9~_][a-z0-9~._-]*$`)
+
+// CheckScripts names those of the packages whose scripts may run that are no names of
+// packages.
+func CheckScripts(names []string) (problems []error) {
+	for _, name := range names {
+		if name != allScripts && !packageName.MatchString(name) {
+			problems = append(problems, fmt.Errorf("install scripts of %q: want the name of a package, such as better-sqlite3, or * for all", name))
+		}
+	}
+	return problems
+}
 
 // installIn installs, without the scripts of packages but for those that may run.
 // Scripts of dependencies are how worms travel (the ones of September and November
 // 2025 took the credentials of the jobs that installed them); the scripts of the
 // workspace itself are its own code.
-func (m manager) installIn(ctx context.Context, dir string, root *os.Root, args []string, o Options) error {
-	env := program.ForInstallers(o.Environ, o.Environment)
-	every := slices.Contains(o.InstallScripts, allScripts)
+func (m manager) installIn(ctx context.Context, dir string, root *os.Root, args []string, how Installing) error {
+	env := program.ForInstallers(how.Environ, how.Environment)
+	every := slices.Contains(how.Scripts, allScripts)
 	if m.name == "yarn" {
-		if len(o.InstallScripts) > 0 && !every {
+		if len(how.Scripts) > 0 && !every {
 			return record.BadInput("build/install-scripts",
 				"installing with Yarn: name the packages whose install scripts may run in dependenciesMeta of package.json (\"better-sqlite3\": {\"built\": true}) rather than by --allow-install-scripts, which takes only * here")
 		}
 		if !every {
 			env = append(env, "YARN_ENABLE_SCRIPTS=false")
 		}
-		return m.run(ctx, dir, args, env, o.Log)
+		return m.run(ctx, dir, args, env, how.Log)
 	}
 	if every {
-		return m.run(ctx, dir, args, env, o.Log)
+		return m.run(ctx, dir, args, env, how.Log)
 	}
 	const off = "--ignore-scripts"
 	if !slices.Contains(args, off) {
 		args = append(slices.Clone(args), off)
 	}
-	if err := m.run(ctx, dir, args, env, o.Log); err != nil {
+	if err := m.run(ctx, dir, args, env, how.Log); err != nil {
 		return err
 	}
 	further := [][]string{}
-	if len(o.InstallScripts) > 0 {
-		further = append(further, append([]string{"rebuild"}, o.InstallScripts...))
+	if len(how.Scripts) > 0 {
+		further = append(further, append([]string{"rebuild"}, how.Scripts...))
 	}
 	if packageScripts(root)["postinstall"] != "" {
 		further = append(further, []string{"run", "postinstall"})
 	}
 	for _, step := range further {
-		if err := m.run(ctx, dir, step, program.ForScripts(o.Environ, o.Environment), o.Log); err != nil {
+		if err := m.run(ctx, dir, step, program.ForScripts(how.Environ, how.Environment), how.Log); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// checkBuilt refuses dependencies whose native code nobody has built because their
+// CheckBuilt refuses dependencies whose native code nobody has built because their
 // install scripts did not run: the application would find out in production. What is
 // optional to all that use it may be missing.
-func (w *workspace) checkBuilt(deps *installed, mayRun []string) error {
+func (w *Workspace) CheckBuilt(deps *Installed, mayRun []string) error {
 	if slices.Contains(mayRun, allScripts) {
 		return nil
 	}
 	sources, built := map[string]string{}, map[string]bool{}
-	for _, e := range deps.entries {
+	for _, e := range deps.Entries {
 		folder, _ := tree.PackageOf(e.Path)
 		if path.Base(e.Path) == "binding.gyp" && path.Dir(e.Path) == folder {
 			sources[folder] = folder[strings.LastIndex(folder, backstage.Modules+"/")+len(backstage.Modules+"/"):]
@@ -82,7 +94,7 @@ func (w *workspace) checkBuilt(deps *installed, mayRun []string) error {
 	}
 	var missing []string
 	for folder, name := range sources {
-		if !built[folder] && !tree.ForOtherSystems(deps.root, folder) {
+		if !built[folder] && !tree.ForOtherSystems(deps.Root, folder) {
 			missing = append(missing, name)
 		}
 	}
@@ -109,7 +121,7 @@ func (m manager) allow(names []string) string {
 
 // needed keeps those packages that something in the tree, or the workspace, cannot do
 // without; sorted.
-func (w *workspace) needed(deps *installed, names []string) []string {
+func (w *Workspace) needed(deps *Installed, names []string) []string {
 	var needed []string
 	note := func(root *os.Root, file string) {
 		text, err := files.ReadIn(root, file, tree.MaxPackageJSON)
@@ -127,14 +139,14 @@ func (w *workspace) needed(deps *installed, names []string) []string {
 			}
 		}
 	}
-	for _, e := range deps.entries {
+	for _, e := range deps.Entries {
 		if path.Base(e.Path) == "package.json" {
-			note(deps.root, e.Path)
+			note(deps.Root, e.Path)
 		}
 	}
-	if own, err := packageFiles(deps.root); err == nil {
+	if own, err := packageFiles(deps.Root); err == nil {
 		for _, file := range own {
-			note(deps.root, file)
+			note(deps.Root, file)
 		}
 	}
 	slices.Sort(needed)

@@ -1,4 +1,4 @@
-package build
+package workspace
 
 import (
 	"archive/tar"
@@ -52,7 +52,7 @@ func unpackedInside(t *testing.T, packed []byte) {
 	source, err := os.OpenRoot(dir)
 	require.NoError(t, err)
 	defer source.Close()
-	_ = unpack(target, source, "bundle.tar.gz")
+	_ = Unpack(target, source, "bundle.tar.gz")
 	require.NoError(t, filepath.WalkDir(dir, func(path string, _ fs.DirEntry, err error) error {
 		rest := strings.TrimPrefix(path, dir)
 		require.True(t, rest == "" || rest == "/bundle.tar.gz" || rest == "/target" || strings.HasPrefix(rest, "/target/"), "%s lies outside", path)

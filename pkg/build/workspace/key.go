@@ -1,4 +1,4 @@
-package build
+package workspace
 
 import (
 	"archive/tar"
@@ -34,52 +34,62 @@ func (k keyHash) add(name string, content []byte) {
 	_, _ = k.Write(content)
 }
 
-// dependencyKey is what the dependencies of one platform are known by: everything
+// Target is what dependencies are installed for: a platform, the version of Node (or
+// what stands for it), and the C library.
+type Target struct{ Platform, Node, LibC string }
+
+// Installed are dependencies in a folder.
+type Installed struct {
+	Root    *os.Root
+	Entries []tree.Entry
+}
+
+// Key is what the dependencies of one platform are known by: everything
 // that decides what the installer writes, or, for a tree that is there already, what
 // it says about itself. It is "" when that cannot be known: the dependencies were
 // installed by somebody else who left no list of them.
-func (w *workspace) dependencyKey(platform string, base *baseImage, o Options, deps *installed) (string, error) {
+func (w *Workspace) Key(t Target, how Installing, deps *Installed) (string, error) {
 	k := keyHash{sha256.New()}
 	k.add("format", []byte(keyFormat))
-	k.add("platform", []byte(platform))
-	k.add("node", []byte(base.node))
-	k.add("libc", []byte(base.libc))
+	k.add("platform", []byte(t.Platform))
+	k.add("node", []byte(t.Node))
+	k.add("libc", []byte(t.LibC))
 	if deps == nil {
-		k.add("command", []byte(strings.Join(slices.Concat([]string{w.manager.name}, w.manager.install, o.InstallFlags), " ")))
-		k.add("install scripts", []byte(strings.Join(o.InstallScripts, " ")))
+		k.add("command", []byte(strings.Join(slices.Concat([]string{w.manager.name}, w.manager.install, how.Flags), " ")))
+		k.add("install scripts", []byte(strings.Join(how.Scripts, " ")))
 	} else if known, err := k.addInstalled(deps); !known || err != nil {
 		return "", err
 	}
-	if err := k.addInputs(w, o.InstallInputs); err != nil {
+	if err := k.addInputs(w, how.Inputs); err != nil {
 		return "", err
 	}
 	return hex.EncodeToString(k.Sum(nil)), nil
 }
 
-func (k keyHash) addInputs(w *workspace, further []string) error {
-	text, err := files.ReadIn(w.root, w.manager.lockfile, tree.MaxLockfile)
+func (k keyHash) addInputs(w *Workspace, further []string) error {
+	text, err := files.ReadIn(w.Root, w.manager.lockfile, tree.MaxLockfile)
 	if err != nil {
 		return record.BadInput("build/no-lockfile", "reading %s: %w", w.manager.lockfile, err)
 	}
 	k.add(w.manager.lockfile, lockInputs(text))
 	for _, name := range slices.Concat(installerFiles, further) {
-		if err := k.addTree(w.root, name); err != nil {
+		if err := k.addTree(w.Root, name); err != nil {
 			return err
 		}
 	}
-	packages, err := packageFiles(w.root)
+	packages, err := packageFiles(w.Root)
 	if err != nil {
 		return err
 	}
-	if w.packed {
+	if w.Packed {
 		// The skeleton holds the packages that count.
 		packages = []string{"package.json"}
-		if err := k.addSkeleton(w.root); err != nil {
+		if err := k.addSkeleton(w.Root); err != nil {
 			return err
 		}
 	}
 	for _, name := range packages {
-		text, err := files.ReadIn(w.root, name, tree.MaxPackageJSON)
+		text, err := files.ReadIn(w.Root, name, tree.MaxPackageJSON)
 		if err != nil {
 			return err
 		}
@@ -143,9 +153,9 @@ func (k keyHash) addSkeleton(root *os.Root) error {
 // addInstalled adds what a finished node_modules says about itself: the installer's
 // own list, and the names and sizes of its files, which tell of what somebody
 // removed afterwards. The contents are not read.
-func (k keyHash) addInstalled(deps *installed) (known bool, err error) {
+func (k keyHash) addInstalled(deps *Installed) (known bool, err error) {
 	for _, name := range []string{backstage.Modules + "/.package-lock.json", backstage.Modules + "/.yarn-state.yml"} {
-		text, err := files.ReadIn(deps.root, name, tree.MaxLockfile)
+		text, err := files.ReadIn(deps.Root, name, tree.MaxLockfile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue
 		}
@@ -155,7 +165,7 @@ func (k keyHash) addInstalled(deps *installed) (known bool, err error) {
 		known = true
 		k.add(name, lockInputs(text))
 	}
-	for _, e := range deps.entries {
+	for _, e := range deps.Entries {
 		fmt.Fprintf(k, "%q %o %d %q\n", e.Path, e.Mode&(fs.ModeType|0o100), e.Size, e.Link)
 	}
 	return known, nil
