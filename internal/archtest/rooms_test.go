@@ -178,6 +178,22 @@ func TestRoomsAreEnteredDownwardsOnly(t *testing.T) {
 	}))
 }
 
+// The rooms of a build are met once, downwards.
+func TestTheRoomsOfABuildDoNotComeBack(t *testing.T) {
+	imports := packages(t)
+	for name, below := range map[string][]string{
+		"": {"workspace", "layer", "tree", "buildkit"}, "/workspace": {"layer", "tree", "program"}, "/layer": {"tree"}, "/buildkit": {"program"},
+		"/tree": nil, "/program": nil,
+	} {
+		require.Contains(t, imports, module+"pkg/build"+name)
+		for _, next := range imports[module+"pkg/build"+name] {
+			if room, inside := strings.CutPrefix(next, module+"pkg/build"); inside {
+				require.Contains(t, below, strings.TrimPrefix(room, "/"), "pkg/build%s imports %s", name, next)
+			}
+		}
+	}
+}
+
 // pure are the packages that judge what the watch of a rollout shows.
 var pure = []string{"causes", "wording", "podstate", "cluster", "detect", "judge", "routes"}
 

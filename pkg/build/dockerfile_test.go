@@ -14,13 +14,14 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/build/buildkit"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
 // fakeTool stands for docker or buildctl. It fails on any argument that it was not
-// told, and answers with the metadata of a build.
+// told, unless it was told none, and answers with the metadata of a build.
 func fakeTool(t *testing.T, program string, arguments []string, answer string) string {
 	t.Helper()
 	dir := t.TempDir()
@@ -34,7 +35,7 @@ for a in "$@"; do
   if [ "$previous" = "--metadata-file" ]; then metadata="$a"; a=METADATA; fi
   printf '%s\n' "$a" >> $here/got; previous="$a"
 done
-if ! diff $here/expected $here/got; then exit 9; fi
+if [ "$(cat $here/expected)" ] && ! diff $here/expected $here/got; then exit 9; fi
 if [ -n "$DOCKER_AUTH_CONFIG" ]; then echo "$DOCKER_AUTH_CONFIG" > $here/auth; fi
 cp $here/answer "$metadata"
 `
@@ -51,7 +52,7 @@ func dockerfileOptions(t *testing.T, host string) (Options, record.Image) {
 	return Options{
 		Builder: record.BuilderDockerfile, Source: dir, Repository: host + "/library/node", Platform: "linux/amd64,linux/arm64", Version: "1.0.0",
 		Created: time.Unix(1700000000, 0), Labels: map[string]string{"team": "a,b"}, Images: hasty,
-		Dockerfile: Dockerfile{File: "deploy/Dockerfile", Target: "run", Args: map[string]string{"B": "2", "A": "1"}, Secrets: []string{"id=npm,env=NPM_TOKEN"}},
+		Dockerfile: buildkit.Dockerfile{File: "deploy/Dockerfile", Target: "run", Args: map[string]string{"B": "2", "A": "1"}, Secrets: []string{"id=npm,env=NPM_TOKEN"}},
 	}, image
 }
 
@@ -123,8 +124,8 @@ func TestABuilderThatDoesNotSayWhatItPushedIsNotBelieved(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			host := registrytest.Serve(t, nil)
 			o, _ := dockerfileOptions(t, host)
-			o = Options{Builder: record.BuilderDockerfile, Source: o.Source, Repository: o.Repository, Images: hasty, NoCache: true, Dockerfile: Dockerfile{File: "deploy/Dockerfile"}}
-			o.Dockerfile.Tool = fakeTool(t, "docker", buildxArguments(o.withDefaults(), "METADATA"), c.answer)
+			o = Options{Builder: record.BuilderDockerfile, Source: o.Source, Repository: o.Repository, Images: hasty, NoCache: true, Dockerfile: buildkit.Dockerfile{File: "deploy/Dockerfile"}}
+			o.Dockerfile.Tool = fakeTool(t, "docker", nil, c.answer)
 			_, err := Build(t.Context(), o)
 			require.ErrorContains(t, err, c.want)
 		})
@@ -162,7 +163,7 @@ func TestTheBuilderIsChosenAndTheReasonTold(t *testing.T) {
 		{"a Backstage workspace", Options{}, []string{"package.json", "packages/backend/package.json"}, record.BuilderLayers, "need not be built again"},
 		{"with a Dockerfile", Options{}, []string{"package.json", "packages/backend/package.json", "Dockerfile"}, record.BuilderLayers, "its Dockerfile is not used"},
 		{"a Dockerfile only", Options{}, []string{"Dockerfile", "package.json"}, record.BuilderDockerfile, "no Backstage workspace"},
-		{"a Dockerfile by name", Options{Dockerfile: Dockerfile{File: "x"}}, []string{"package.json", "packages/backend/package.json"}, record.BuilderDockerfile, "was named"},
+		{"a Dockerfile by name", Options{Dockerfile: buildkit.Dockerfile{File: "x"}}, []string{"package.json", "packages/backend/package.json"}, record.BuilderDockerfile, "was named"},
 		{"asked for", Options{Builder: record.BuilderDockerfile}, nil, record.BuilderDockerfile, "asked for"},
 		{"nothing", Options{}, nil, record.BuilderLayers, ""},
 	} {

@@ -13,10 +13,6 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
-func TestSecretsOfADockerfileAreNamed(t *testing.T) {
-	require.Equal(t, []string{"A", "B", "TOKEN"}, secretVariables([]string{"id=a,env=A", "type=env,id=b,env=B", "id=TOKEN", "id=file,src=.npmrc"}))
-}
-
 // TestOnlyInstallScriptsThatWereNamedRun is about how the worms of 2025 travelled
 // (Shai-Hulud: a postinstall script of a package that everybody had).
 func TestOnlyInstallScriptsThatWereNamedRun(t *testing.T) {

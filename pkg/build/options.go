@@ -14,6 +14,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/build/buildkit"
 	"github.com/stagecrew/stagecrew/pkg/build/workspace"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
@@ -81,7 +82,7 @@ type Options struct {
 	NoCache bool
 
 	// Dockerfile is for the builder of that name.
-	Dockerfile Dockerfile
+	Dockerfile buildkit.Dockerfile
 
 	// Images has the credentials and the patience for registries.
 	Images registry.Access

@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/build"
+	"github.com/stagecrew/stagecrew/pkg/build/buildkit"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -71,7 +72,7 @@ func (s *slice) buildOptions() (build.Options, error) {
 		Trees:           trees,
 		CacheRepository: b.CacheRepository,
 		NoCache:         b.NoCache,
-		Dockerfile: build.Dockerfile{
+		Dockerfile: buildkit.Dockerfile{
 			File: b.Dockerfile, Target: b.DockerfileStage, Args: arguments, Secrets: b.BuildSecrets, Tool: b.BuildTool,
 		},
 		Images: s.images(),

@@ -1,4 +1,4 @@
-package build
+package buildkit
 
 import (
 	"context"
@@ -19,15 +19,15 @@ import (
 type tool struct {
 	path string
 	// arguments of one build.
-	arguments func(o Options, metadata string) []string
+	arguments func(b Build, metadata string) []string
 }
 
 // findTool takes the program that was named, or docker when it has buildx, or
 // buildctl.
-func findTool(ctx context.Context, o Options) (*tool, error) {
+func findTool(ctx context.Context, b Build) (*tool, error) {
 	names := []string{"docker", "buildctl"}
-	if o.Dockerfile.Tool != "" {
-		names = []string{o.Dockerfile.Tool}
+	if b.Dockerfile.Tool != "" {
+		names = []string{b.Dockerfile.Tool}
 	}
 	for _, n := range names {
 		path, err := exec.LookPath(n)
@@ -38,7 +38,7 @@ func findTool(ctx context.Context, o Options) (*tool, error) {
 			return &tool{path, buildctlArguments}, nil
 		}
 		version := exec.CommandContext(ctx, path, "buildx", "version")
-		version.Env = o.forImageBuilder()
+		version.Env = b.forImageBuilder()
 		if version.Run() == nil {
 			return &tool{path, buildxArguments}, nil
 		}
@@ -46,37 +46,37 @@ func findTool(ctx context.Context, o Options) (*tool, error) {
 	return nil, record.BadInput("build/no-tool", "looking for %s: none of them works: install Docker with buildx (docker/setup-buildx-action), or buildctl and a buildkitd", strings.Join(names, " (with buildx) or "))
 }
 
-func (t *tool) run(ctx context.Context, o Options, metadata string) error {
-	c := program.Command{Path: t.path, Args: t.arguments(o, metadata), Dir: o.Source, Log: o.Log, Env: o.forImageBuilder()}
+func (t *tool) run(ctx context.Context, b Build, metadata string) error {
+	c := program.Command{Path: t.path, Args: t.arguments(b, metadata), Dir: b.Source, Log: b.Log, Env: b.forImageBuilder()}
 	// The arguments can hold what somebody took for a secret: they are not shown.
-	c.Shown = filepath.Base(t.path) + " build of " + o.Dockerfile.file()
-	if auths := dockerAuth(o.Images.Credentials); auths != "" {
+	c.Shown = filepath.Base(t.path) + " build of " + b.Dockerfile.file()
+	if auths := dockerAuth(b.Credentials); auths != "" {
 		c.Env = append(c.Env, "DOCKER_AUTH_CONFIG="+auths)
 	}
 	return c.Run(ctx)
 }
 
 // forImageBuilder is the environment of docker and buildctl.
-func (o Options) forImageBuilder() []string {
-	return program.ForImageBuilders(o.Environ, slices.Concat(o.Environment, secretVariables(o.Dockerfile.Secrets)))
+func (b Build) forImageBuilder() []string {
+	return program.ForImageBuilders(b.Environ, slices.Concat(b.Environment, secretVariables(b.Dockerfile.Secrets)))
 }
 
 // output says to push the image by digest, without a tag, with the files' times no
 // later than SOURCE_DATE_EPOCH.
-func output(o Options) string {
-	out := "type=image,name=" + o.Repository + ",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true,rewrite-timestamp=true"
-	host, _, _ := strings.Cut(o.Repository, "/")
+func output(b Build) string {
+	out := "type=image,name=" + b.Repository + ",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true,rewrite-timestamp=true"
+	host, _, _ := strings.Cut(b.Repository, "/")
 	name, _, _ := strings.Cut(host, ":")
-	if slices.Contains(o.Images.Insecure, host) || slices.Contains(o.Images.Insecure, name) {
+	if slices.Contains(b.Insecure, host) || slices.Contains(b.Insecure, name) {
 		out += ",registry.insecure=true"
 	}
 	return out
 }
 
-func buildxArguments(o Options, metadata string) []string {
-	d := o.Dockerfile
-	args := []string{"buildx", "build", "--file", filepath.Join(o.Source, filepath.FromSlash(d.file())), "--platform", strings.Join(o.platforms(), ","),
-		"--output", output(o), "--metadata-file", metadata, "--progress", "plain", "--provenance", "false", "--sbom", "false"}
+func buildxArguments(b Build, metadata string) []string {
+	d := b.Dockerfile
+	args := []string{"buildx", "build", "--file", filepath.Join(b.Source, filepath.FromSlash(d.file())), "--platform", strings.Join(b.Platforms, ","),
+		"--output", output(b), "--metadata-file", metadata, "--progress", "plain", "--provenance", "false", "--sbom", "false"}
 	add := func(flag string, values ...string) {
 		for _, v := range values {
 			args = append(args, flag, v)
@@ -85,47 +85,47 @@ func buildxArguments(o Options, metadata string) []string {
 	if d.Target != "" {
 		add("--target", d.Target)
 	}
-	add("--build-arg", o.buildArgs()...)
-	for _, label := range pairs(dockerfileLabels(o)) {
+	add("--build-arg", b.buildArgs()...)
+	for _, label := range pairs(b.Labels) {
 		add("--label", label)
 		add("--annotation", "manifest:"+label)
-		if len(o.platforms()) > 1 {
+		if len(b.Platforms) > 1 {
 			add("--annotation", "index:"+label)
 		}
 	}
 	add("--secret", d.Secrets...)
-	from, to := buildCaches(o)
+	from, to := buildCaches(b)
 	add("--cache-from", from...)
 	add("--cache-to", to...)
-	return append(args, o.Source)
+	return append(args, b.Source)
 }
 
-func buildctlArguments(o Options, metadata string) []string {
-	d := o.Dockerfile
-	folder, file := filepath.Split(filepath.Join(o.Source, filepath.FromSlash(d.file())))
-	out := output(o)
-	args := []string{"build", "--frontend", "dockerfile.v0", "--local", "context=" + o.Source, "--local", "dockerfile=" + filepath.Clean(folder),
+func buildctlArguments(b Build, metadata string) []string {
+	d := b.Dockerfile
+	folder, file := filepath.Split(filepath.Join(b.Source, filepath.FromSlash(d.file())))
+	out := output(b)
+	args := []string{"build", "--frontend", "dockerfile.v0", "--local", "context=" + b.Source, "--local", "dockerfile=" + filepath.Clean(folder),
 		"--metadata-file", metadata, "--progress", "plain"}
 	add := func(flag, prefix string, values ...string) {
 		for _, v := range values {
 			args = append(args, flag, prefix+v)
 		}
 	}
-	add("--opt", "", "filename="+file, "platform="+strings.Join(o.platforms(), ","))
+	add("--opt", "", "filename="+file, "platform="+strings.Join(b.Platforms, ","))
 	if d.Target != "" {
 		add("--opt", "target=", d.Target)
 	}
-	add("--opt", "build-arg:", o.buildArgs()...)
-	for _, label := range pairs(dockerfileLabels(o)) {
+	add("--opt", "build-arg:", b.buildArgs()...)
+	for _, label := range pairs(b.Labels) {
 		add("--opt", "label:", label)
 		out += "," + csvField("annotation."+label)
-		if len(o.platforms()) > 1 {
+		if len(b.Platforms) > 1 {
 			out += "," + csvField("annotation-index."+label)
 		}
 	}
 	add("--output", "", out)
 	add("--secret", "", d.Secrets...)
-	from, to := buildCaches(o)
+	from, to := buildCaches(b)
 	add("--import-cache", "", from...)
 	add("--export-cache", "", to...)
 	return args
@@ -139,16 +139,13 @@ func csvField(s string) string {
 	return s
 }
 
-// dockerfileLabels leaves out what only the Dockerfile knows.
-func dockerfileLabels(o Options) map[string]string { return imageLabels("", "", o) }
-
 // buildCaches are where BuildKit finds and leaves its layers. An export that fails
 // does not fail a build whose image is pushed.
-func buildCaches(o Options) (from, to []string) {
-	if o.NoCache {
+func buildCaches(b Build) (from, to []string) {
+	if b.NoCache {
 		return nil, nil
 	}
-	place := "type=registry,ref=" + o.CacheRepository + ":" + registry.BuildCacheTag
+	place := "type=registry,ref=" + b.CacheRepository + ":" + registry.BuildCacheTag
 	return []string{place}, []string{place + ",mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"}
 }
 
