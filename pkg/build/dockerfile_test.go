@@ -140,7 +140,7 @@ func TestABuildForAnotherPlatformThanAskedIsRefused(t *testing.T) {
 	digest, err := arm.Digest()
 	require.NoError(t, err)
 	o.Platform = "linux/amd64"
-	o.Dockerfile.Tool = fakeTool(t, "docker", buildxArguments(o.withDefaults(), "METADATA"), fmt.Sprintf(`{"containerimage.digest":%q}`, digest))
+	o.Dockerfile.Tool = fakeTool(t, "docker", nil, fmt.Sprintf(`{"containerimage.digest":%q}`, digest))
 	_, err = Build(t.Context(), o)
 	require.ErrorContains(t, err, "[build/base-platform]")
 }
