@@ -42,7 +42,7 @@ func (s *slice) readSite() (site, error) {
 		release: release.Options{
 			Name:            c.Release,
 			Chart:           s.settings.Chart,
-			Charts:          &release.Charts{},
+			Charts:          s.charts,
 			Values:          s.settings.Values,
 			Set:             s.settings.Set,
 			ImageValuesPath: c.ImageValuesPath,
@@ -72,10 +72,10 @@ func (s *slice) readSite() (site, error) {
 	return at, errors.Join(err, at.release.Check())
 }
 
-// chartMissing is an error where a stage renders a chart and none is given.
-func (s *slice) chartMissing() error {
+// checkInputs looks at the chart and the values where a stage renders them.
+func (s *slice) checkInputs() error {
 	if s.makes(concerns) || s.makes(deployed) {
-		return release.CheckChart(s.settings.Chart)
+		return release.Options{Chart: s.settings.Chart, Values: s.settings.Values, Set: s.settings.Set, Charts: s.charts, Log: s.host.Log}.CheckInputs()
 	}
 	return nil
 }
@@ -84,7 +84,7 @@ func (s *slice) chartMissing() error {
 func (s *slice) judging() (site, gate, error) {
 	at, siteErr := s.site()
 	g, gateErr := s.gate()
-	return at, g, errors.Join(siteErr, s.chartMissing(), gateErr)
+	return at, g, errors.Join(siteErr, s.inputs(), gateErr)
 }
 
 // connect makes fresh clients of the cluster and the release.

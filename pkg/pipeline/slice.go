@@ -9,6 +9,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release"
 	"github.com/stagecrew/stagecrew/pkg/sign"
 	"github.com/stagecrew/stagecrew/pkg/tags"
 )
@@ -23,6 +24,9 @@ type slice struct {
 	sideBySide bool
 	given      map[key]any
 	offers     *offers // nil where no stage looks at the image on its way
+
+	charts *release.Charts
+	inputs func() error // what is wrong with the chart and the values
 
 	image         func() (record.Image, error)
 	site          func() (site, error)
@@ -64,6 +68,7 @@ func newSlice(c Command, settings config.Settings, host Host) *slice {
 	}
 	s.image = sync.OnceValues(s.readImage)
 	s.site = sync.OnceValues(s.readSite)
+	s.charts, s.inputs = &release.Charts{}, sync.OnceValue(s.checkInputs)
 	s.gate = sync.OnceValues(func() (gate, error) { return readGate(settings.Checks, settings.Gate, host) })
 	s.signOptions = sync.OnceValues(s.readSignOptions)
 	s.verifyOptions = sync.OnceValues(s.readVerifyOptions)

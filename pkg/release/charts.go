@@ -23,12 +23,13 @@ import (
 // fetchTimeout bounds a chart registry, whose client takes no context.
 const fetchTimeout = 2 * time.Minute
 
-// Charts remembers the files of charts: what was planned is what is applied,
-// although a tag may move or a directory change in between. The zero value is
-// ready to use.
+// Charts remembers the files of charts and the values for them: what was planned is
+// what is applied, although a tag may move or a file change in between. The zero
+// value is ready to use.
 type Charts struct {
-	mu    sync.Mutex
-	files map[string]files
+	mu     sync.Mutex
+	files  map[string]files
+	values map[string]any
 	// options are those of the registry's client.
 	options []registry.ClientOption
 }
@@ -58,19 +59,11 @@ func (c *Charts) keep(reference string, loaded *chart.Chart) {
 	c.files[reference] = all
 }
 
-// CheckChart is an error unless a chart is named.
-func CheckChart(reference string) error {
-	if reference == "" {
-		return record.BadInput("release/no-chart", "--chart: a chart is missing; give a directory or an oci:// reference")
-	}
-	return nil
-}
-
 // chart gives the chart, loaded once. Each call gives a copy of its own, because
 // rendering changes it.
 func (r *Release) chart(ctx context.Context) (*chart.Chart, error) {
-	if err := CheckChart(r.Chart); err != nil {
-		return nil, err
+	if r.Chart == "" {
+		return nil, record.BadInput("release/no-chart", "--chart: a chart is missing; give a directory or an oci:// reference")
 	}
 	if known := r.Charts.of(r.Chart); known != nil {
 		return known.load()

@@ -35,7 +35,7 @@ type Options struct {
 	Namespace, Name string
 	// Chart is a directory, a .tgz file or an oci:// reference. Only Apply needs it.
 	Chart string
-	// Charts keeps the chart between the Releases of one run; nil for one of its own.
+	// Charts keeps the chart and the values between the Releases of one run; nil for one of its own.
 	Charts *Charts
 	// Values are files and Set are key=value pairs with Helm's meaning.
 	Values, Set []string
@@ -79,7 +79,6 @@ type Release struct {
 	windDown time.Duration
 	busy     chan struct{} // holds one token while a change runs
 	guard    *checkedDriver
-	merged   map[string]any            // the values without the image, once they were read
 	images   map[record.Image][]string // that were planned with an image
 
 	learnedSecrets learnedSecrets

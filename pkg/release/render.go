@@ -5,9 +5,6 @@ import (
 	"strings"
 
 	"helm.sh/helm/v3/pkg/chart"
-	"helm.sh/helm/v3/pkg/cli"
-	"helm.sh/helm/v3/pkg/cli/values"
-	helmgetter "helm.sh/helm/v3/pkg/getter"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/redact"
@@ -31,15 +28,11 @@ func (r *Release) prepare(ctx context.Context, image record.Image) (*chart.Chart
 
 // values merges files, --set and the image.
 func (r *Release) values(image record.Image) (map[string]any, error) {
-	if r.merged == nil {
-		options := values.Options{ValueFiles: r.Values, Values: r.Set}
-		merged, err := options.MergeValues(helmgetter.All(cli.New()))
-		if err != nil {
-			return nil, record.BadInput("release/values", "reading the chart's values: %w", err)
-		}
-		r.merged = merged
+	given, err := r.given()
+	if err != nil {
+		return nil, err
 	}
-	merged := copied(r.merged)
+	merged := copied(given)
 	if r.Withhold != nil {
 		r.suspect(redact.Values(merged)...)
 	}

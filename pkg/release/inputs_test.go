@@ -1,0 +1,53 @@
+package release
+
+import (
+	"os"
+	"path/filepath"
+	"syscall"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+func TestOptions_CheckInputs_EverythingThatIsWrongAtOnce(t *testing.T) {
+	dir := t.TempDir()
+	good, broken := filepath.Join(dir, "good.yaml"), filepath.Join(dir, "broken.yaml")
+	require.NoError(t, os.WriteFile(good, []byte("a: 1\n"), 0o600))
+	require.NoError(t, os.WriteFile(broken, []byte("a: [\n"), 0o600))
+	for name, c := range map[string]struct {
+		options Options
+		want    []string
+	}{
+		"no such chart":        {Options{Chart: "nowhere"}, []string{"loading chart nowhere"}},
+		"a chart that is none": {Options{Chart: dir}, []string{"loading chart", "[release/chart]"}},
+		"everything": {Options{Values: []string{"nowhere.yaml", broken, good}, Set: []string{"nokey", "b=1", "alsonokey"}},
+			[]string{"--chart: a chart is missing", "open nowhere.yaml: no such file", broken, `key "nokey" has no value`, `key "alsonokey" has no value`}},
+		"what a registry and a server have is asked later": {Options{Chart: "oci://registry.invalid/chart", Values: []string{"https://values.invalid/a.yaml"}}, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			err := c.options.CheckInputs()
+			if c.want == nil {
+				require.NoError(t, err)
+			}
+			for _, want := range c.want {
+				require.ErrorContains(t, err, want)
+				require.Equal(t, record.KindInput, record.KindOf(err))
+			}
+		})
+	}
+}
+
+// `--values <(sops --decrypt values.yaml)` is a pipe, and can be read once.
+func TestOptions_CheckInputs_AFileOfValuesIsReadOnce(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	go func() { _ = os.WriteFile(pipe, []byte("replicas: 3\n"), 0o600) }()
+	r, _ := open(t)
+	r.Values = []string{pipe}
+	require.NoError(t, r.CheckInputs())
+	_, merged, err := r.prepare(t.Context(), image("one").Image())
+	require.NoError(t, err)
+	require.EqualValues(t, 3, merged["replicas"])
+}
