@@ -57,7 +57,7 @@ func newCommand(c config.Command, code *int, environ []string, stdout, stderr io
 		settings.Place(cmd.Flags(), lookup(environ)(config.DirVariable), c.Name)
 		s := newSession(c.Name, settings, environ, stdout, stderr)
 		defer s.console.catchStrays(stderr)()
-		s.smokeByDefault = isByDefault(cmd.Flags(), "smoke")
+		s.smokeByDefault, s.evidenceByDefault = isByDefault(cmd.Flags(), "smoke"), isByDefault(cmd.Flags(), "evidence-dir")
 		*code = s.run(cmd.Context(), settings, environ, resolveErr)
 		return nil
 	}
@@ -78,12 +78,15 @@ func (s *session) run(ctx context.Context, settings config.Settings, environ []s
 		return s.finish(err)
 	}
 	meaning := pipeline.Commands()[s.console.name]
+	wrong := s.checkPlaces(settings)
 	if resolveErr != nil {
-		invalid := record.BadInput("config/invalid", "%w", resolveErr)
-		if errors.Is(resolveErr, config.ErrFile) {
-			return s.finish(invalid) // what the stages miss may stand in the file
-		}
-		return s.finish(errors.Join(invalid, attempt(func() error { return pipeline.Check(meaning, withCredentials(settings, environ), s.host(environ)) })))
+		wrong = errors.Join(record.BadInput("config/invalid", "%w", resolveErr), wrong)
+	}
+	switch {
+	case errors.Is(resolveErr, config.ErrFile):
+		return s.finish(wrong) // what the stages miss may stand in the file
+	case wrong != nil:
+		return s.finish(errors.Join(wrong, attempt(func() error { return pipeline.Check(meaning, withCredentials(settings, environ), s.host(environ)) })))
 	}
 	defer guard(ctx, s)()
 	err := attempt(func() error { return pipeline.Run(ctx, meaning, withCredentials(settings, environ), s.host(environ)) })

@@ -99,27 +99,9 @@ func (s *secrets) learn(c config.Settings, environ []string) {
 	if misplaced(c) == nil {
 		return
 	}
-	for _, path := range paths(c) {
-		s.Withhold(path.value + "\n") // a line of a document, whatever it is
+	for _, path := range c.Paths() {
+		s.Withhold(path.Value + "\n") // a line of a document, whatever it is
 	}
-}
-
-// path is a setting that names a file.
-type path struct{ setting, value string }
-
-func paths(c config.Settings) []path {
-	all := []path{
-		{"config", c.Config}, {"record", c.Record}, {"kubeconfig", c.Kubeconfig}, {"sign-key", c.SignKey}, {"verify-key", c.VerifyKey},
-		{"signing-config", c.SigningConfig}, {"trusted-root", c.TrustedRoot}, {"smoke", c.Smoke}, {"chart", c.Chart},
-		{"scan-ignore-file", c.ScanIgnoreFile}, {"evidence-dir", c.EvidenceDir}, {"dockerfile", c.Dockerfile},
-	}
-	for _, value := range c.Values {
-		all = append(all, path{"values", value})
-	}
-	for _, value := range c.ScanVEX {
-		all = append(all, path{"scan-vex", value})
-	}
-	return all
 }
 
 // document begins like the text of a file: YAML, JSON or PEM, also in base64.
@@ -149,9 +131,9 @@ func isContent(value string) bool {
 // misplaced refuses the text of a file where its name is wanted, and does not
 // repeat it: it may be a kubeconfig with a token.
 func misplaced(c config.Settings) error {
-	for _, path := range paths(c) {
-		if isContent(path.value) {
-			return record.BadInput("config/not-a-path", "--%s: this is the text of a file; give the path of the file", path.setting)
+	for _, path := range c.Paths() {
+		if isContent(path.Value) {
+			return record.BadInput("config/not-a-path", "--%s: this is the text of a file; give the path of the file", path.Setting)
 		}
 	}
 	return nil

@@ -27,6 +27,8 @@ type session struct {
 	effect      pipeline.Effect
 	// smokeByDefault says that nobody gave --smoke: the checks are Backstage's.
 	smokeByDefault bool
+	// evidenceByDefault says that nobody gave --evidence-dir.
+	evidenceByDefault bool
 
 	console *console
 	results *results

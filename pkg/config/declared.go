@@ -30,6 +30,8 @@ type Setting struct {
 	// name; nil for other settings. The help has them where it says {choices}, or at
 	// its end.
 	Choices []record.Choice
+	// Path is what is done with the path that it is, "" for what is none.
+	Path PathUse
 	// InFile and IsInput report whether the configuration file and an action may give
 	// it: not with the tags file:"-" and action:"-".
 	InFile, IsInput bool
@@ -48,7 +50,7 @@ func declared(group any) []Setting {
 		case tag("name") != "":
 			s := Setting{
 				Name: tag("name"), Short: tag("short"), Value: tag("value"), Default: tag("default"), Help: tag("help"),
-				Pattern: tag("pattern"), Want: tag("want"), InFile: tag("file") != "-", IsInput: tag("action") != "-", field: at,
+				Pattern: tag("pattern"), Want: tag("want"), Path: PathUse(tag("path")), InFile: tag("file") != "-", IsInput: tag("action") != "-", field: at,
 			}
 			s.choose()
 			all = append(all, s)

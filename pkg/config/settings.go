@@ -46,9 +46,9 @@ type Settings struct {
 
 // Common are the settings of every command.
 type Common struct {
-	Config string `name:"config" file:"-" value:"FILE" help:"configuration FILE; default stagecrew.yaml if it is there"`
+	Config string `name:"config" path:"name" file:"-" value:"FILE" help:"configuration FILE; default stagecrew.yaml if it is there"`
 	Output Output `name:"output" short:"o" action:"-" default:"text" help:"form of the result on stdout"`
-	Record string `name:"record" value:"FILE" help:"also write the run record to FILE"`
+	Record string `name:"record" path:"write" value:"FILE" help:"also write the run record to FILE"`
 }
 
 // ImageRef is the image of a command that does not build one.
@@ -64,7 +64,7 @@ type Built struct {
 
 // Build is how the image is made and where it is pushed.
 type Build struct {
-	Source          string         `name:"source" value:"DIR" default:"." help:"root DIR of the Backstage workspace to build"`
+	Source          string         `name:"source" path:"name" value:"DIR" default:"." help:"root DIR of the Backstage workspace to build"`
 	BaseImage       string         `name:"base-image" value:"IMAGE" default:"docker.io/library/node:22-bookworm-slim" help:"IMAGE to put the application on"`
 	Repository      string         `name:"repository" value:"HOST/PATH" help:"HOST/PATH to push the image to, without a tag"`
 	Platform        string         `name:"platform" value:"OS/ARCH" default:"linux/amd64" help:"OS/ARCH of the image; several, separated by commas, make an index"`
@@ -78,7 +78,7 @@ type Build struct {
 	DependencyTrees []string       `name:"dependency-tree" value:"PLATFORM=DIR" help:"PLATFORM=DIR with the dependencies installed for one platform, repeatable"`
 	CacheRepository string         `name:"cache-repository" value:"HOST/PATH" help:"HOST/PATH that keeps the layers of dependencies; default the image's own repository"`
 	NoCache         bool           `name:"no-cache" help:"do not read from or write to the layer cache"`
-	Dockerfile      string         `name:"dockerfile" value:"FILE" help:"FILE in the source for the builder dockerfile; default Dockerfile"`
+	Dockerfile      string         `name:"dockerfile" path:"name" value:"FILE" help:"FILE in the source for the builder dockerfile; default Dockerfile"`
 	DockerfileStage string         `name:"dockerfile-target" value:"STAGE" help:"STAGE of the Dockerfile to build; default the last one"`
 	BuildArgs       []string       `name:"build-arg" value:"KEY=VALUE" help:"KEY=VALUE for the Dockerfile, repeatable; it stays in the image"`
 	BuildSecrets    []string       `name:"build-secret" value:"id=NAME,src=FILE" help:"id=NAME,src=FILE or id=NAME,env=VARIABLE for the Dockerfile, repeatable; it does not stay in the image"`
@@ -116,11 +116,11 @@ type Promotion struct {
 
 // ScanReports are the files of a scan's reports, "" for none.
 type ScanReports struct {
-	JSON       string `name:"scan-json" value:"FILE" help:"write Trivy's JSON report to this FILE"`
-	SARIF      string `name:"scan-sarif" value:"FILE" help:"write a SARIF report to this FILE"`
-	CycloneDX  string `name:"scan-cyclonedx" value:"FILE" help:"write a CycloneDX SBOM to this FILE"`
-	SPDX       string `name:"scan-spdx" value:"FILE" help:"write an SPDX SBOM to this FILE"`
-	CosignVuln string `name:"scan-cosign-vuln" value:"FILE" help:"write the predicate of a vulnerability attestation to this FILE"`
+	JSON       string `name:"scan-json" path:"write" value:"FILE" help:"write Trivy's JSON report to this FILE"`
+	SARIF      string `name:"scan-sarif" path:"write" value:"FILE" help:"write a SARIF report to this FILE"`
+	CycloneDX  string `name:"scan-cyclonedx" path:"write" value:"FILE" help:"write a CycloneDX SBOM to this FILE"`
+	SPDX       string `name:"scan-spdx" path:"write" value:"FILE" help:"write an SPDX SBOM to this FILE"`
+	CosignVuln string `name:"scan-cosign-vuln" path:"write" value:"FILE" help:"write the predicate of a vulnerability attestation to this FILE"`
 }
 
 // Scan is what an image is compared with, and what refuses it.
@@ -128,15 +128,15 @@ type Scan struct {
 	ScanDatabase       string          `name:"scan-database" value:"REFERENCE" help:"vulnerability database, an OCI REFERENCE"`
 	ScanThreshold      record.Severity `name:"scan-threshold" default:"HIGH" help:"lowest severity that refuses the image"`
 	ScanFixedOnly      bool            `name:"scan-fixed-only" help:"only findings that have a fix refuse the image"`
-	ScanCacheDir       string          `name:"scan-cache-dir" value:"DIR" help:"DIR that keeps the database between runs; default in the user's cache"`
+	ScanCacheDir       string          `name:"scan-cache-dir" path:"name" value:"DIR" help:"DIR that keeps the database between runs; default in the user's cache"`
 	ScanMaxDatabaseAge time.Duration   `name:"scan-max-database-age" help:"refuse to judge with an older database (0: any age)"`
 	ScanFallbacks      []string        `name:"scan-database-fallback" value:"REFERENCE" help:"further database REFERENCE, for when those before cannot be reached, repeatable"`
 	ScanOffline        bool            `name:"scan-offline" help:"use the database that is in the cache"`
 	ScanTimeout        time.Duration   `name:"scan-timeout" default:"30m" help:"how long the whole scan may take (0: no limit)"`
 	ScanRequireAll     bool            `name:"scan-require-all" help:"refuse to judge an image of which any comparison could not be made, also for the version of an advisory, or where that is allowed"`
 	ScanIncomplete     []string        `name:"scan-allow-incomplete" value:"PATH" help:"PATH in the image, a pattern with **, of a package that may be unreadable or of a version that cannot be compared, repeatable"`
-	ScanIgnoreFile     string          `name:"scan-ignore-file" value:"FILE" help:"FILE of findings to ignore: YAML, each with a statement and expired_at, or text in the form of .trivyignore"`
-	ScanVEX            []string        `name:"scan-vex" value:"FILE" help:"FILE of VEX statements (OpenVEX or CSAF), repeatable"`
+	ScanIgnoreFile     string          `name:"scan-ignore-file" path:"read" value:"FILE" help:"FILE of findings to ignore: YAML, each with a statement and expired_at, or text in the form of .trivyignore"`
+	ScanVEX            []string        `name:"scan-vex" path:"read" value:"FILE" help:"FILE of VEX statements (OpenVEX or CSAF), repeatable"`
 	ScanSecrets        bool            `name:"scan-secrets" help:"look for credentials in the image, too"`
 	ScanMisconfig      bool            `name:"scan-misconfigurations" help:"check the configuration of the image, too"`
 	ScanReports        ScanReports
@@ -144,15 +144,15 @@ type Scan struct {
 
 // Sign is how an image is signed, and what is attested with it.
 type Sign struct {
-	SignKey       string                 `name:"sign-key" value:"KEY" help:"private KEY: a file, whose password comes from COSIGN_PASSWORD, env://NAME, or the URI of a KMS; without it the workflow signs keyless"`
+	SignKey       string                 `name:"sign-key" path:"name" value:"KEY" help:"private KEY: a file, whose password comes from COSIGN_PASSWORD, env://NAME, or the URI of a KMS; without it the workflow signs keyless"`
 	SignFormat    record.SignatureFormat `name:"sign-format" default:"both" help:"how signatures are stored"`
-	SigningConfig string                 `name:"signing-config" value:"FILE" help:"FILE with the authorities of keyless signatures (signing_config.json); default the public Sigstore"`
+	SigningConfig string                 `name:"signing-config" path:"read" value:"FILE" help:"FILE with the authorities of keyless signatures (signing_config.json); default the public Sigstore"`
 	Attest        Kinds                  `name:"attest" value:"KIND" help:"what to attest, KIND or KIND=FILE, repeatable; none, a predicate type, {choices}; default what the run knows"`
 }
 
 // Trust is whose signatures and which attestations an image must have.
 type Trust struct {
-	VerifyKey            string `name:"verify-key" value:"KEY" help:"public KEY that must have signed the image: a file, env://NAME or the URI of a KMS"`
+	VerifyKey            string `name:"verify-key" path:"name" value:"KEY" help:"public KEY that must have signed the image: a file, env://NAME or the URI of a KMS"`
 	VerifyIdentity       string `name:"verify-identity" help:"identity that must stand in the signing certificate"`
 	VerifyIdentityRegexp string `name:"verify-identity-regexp" value:"REGEX" help:"REGEX that must match the whole identity in the signing certificate"`
 	VerifyIssuer         string `name:"verify-issuer" value:"URL" help:"URL of the issuer of that identity"`
@@ -162,7 +162,7 @@ type Trust struct {
 
 // Roots are what keyless signatures are checked with.
 type Roots struct {
-	TrustedRoot string `name:"trusted-root" value:"FILE" help:"FILE with the roots of keyless signatures (trusted_root.json); default the public Sigstore"`
+	TrustedRoot string `name:"trusted-root" path:"read" value:"FILE" help:"FILE with the roots of keyless signatures (trusted_root.json); default the public Sigstore"`
 }
 
 // ScanAge is how old the attested scan of an image may be.
@@ -180,15 +180,15 @@ type Cluster struct {
 	Release         string        `name:"release" value:"NAME" help:"NAME of the Helm release"`
 	Namespace       string        `name:"namespace" short:"n" help:"namespace of the release; default that of the kube context"`
 	ImageValuesPath string        `name:"image-values-path" value:"PATH" default:"image" help:"PATH in the chart's values that takes repository and digest"`
-	Kubeconfig      string        `name:"kubeconfig" value:"FILE" help:"kubeconfig FILE; default as kubectl"`
+	Kubeconfig      string        `name:"kubeconfig" path:"name" value:"FILE" help:"kubeconfig FILE; default as kubectl"`
 	KubeContext     string        `name:"kube-context" value:"NAME" help:"NAME of the context in the kubeconfig"`
 	APIPatience     time.Duration `name:"api-patience" default:"20s" help:"how long requests are repeated while the API server does not answer"`
 }
 
 // Helm is what is rendered and applied.
 type Helm struct {
-	Chart          string   `name:"chart" value:"DIR" help:"Helm chart, a DIR or oci:// reference"`
-	Values         []string `name:"values" short:"f" value:"FILE" help:"values FILE, repeatable, the last wins"`
+	Chart          string   `name:"chart" path:"name" value:"DIR" help:"Helm chart, a DIR or oci:// reference"`
+	Values         []string `name:"values" path:"name" short:"f" value:"FILE" help:"values FILE, repeatable, the last wins"`
 	Set            []string `name:"set" value:"KEY=VALUE" help:"KEY=VALUE over the values files, repeatable"`
 	RequireDigests bool     `name:"require-digests" help:"refuse a chart that runs any image by a tag; without it that is a warning"`
 	AllowDelete    []string `name:"allow-delete" value:"KIND/NAME" pattern:"^([A-Za-z][A-Za-z0-9.-]*/[^/\\s]+|[Aa][Ll][Ll])$" want:"KIND/NAME, such as PersistentVolumeClaim/data, and all" help:"KIND/NAME that a deploy may delete although data or running pods go with it, repeatable; all for any"`
@@ -196,7 +196,7 @@ type Helm struct {
 
 // Checks are the smoke checks and where they are sent.
 type Checks struct {
-	Smoke         string   `name:"smoke" value:"FILE" default:"backstage" help:"FILE of smoke checks, or backstage, or none"`
+	Smoke         string   `name:"smoke" path:"name" value:"FILE" default:"backstage" help:"FILE of smoke checks, or backstage, or none"`
 	SmokeServices []string `name:"smoke-service" value:"NAME[:PORT]" help:"NAME[:PORT] of a Service that the smoke checks go through, repeatable; default those that lead to what runs the image"`
 	PublicURL     string   `name:"public-url" value:"URL" help:"URL at which users reach the application; the smoke checks are sent there, too"`
 }
@@ -206,7 +206,7 @@ type Gate struct {
 	Soak         Soak     `name:"soak" default:"auto" help:"how long new pods must stay well once all are ready, while the smoke checks run: auto is 10 to 30 seconds, by their liveness probes; 0 is for tests"`
 	RolloutRules []string `name:"rollout-rule" value:"CODE=RULE" help:"CODE=RULE for a condition of a rollout, repeatable; RULE is terminal, ignore or a grace such as 90s"`
 	LogPatterns  []string `name:"log-pattern" value:"REGEX" help:"REGEX of a log line after which a pod will never be ready, repeatable; backstage selects the preset, the default when none is given"`
-	EvidenceDir  string   `name:"evidence-dir" value:"DIR" default:"stagecrew-evidence" help:"DIR for what is known of a failed revision"`
+	EvidenceDir  string   `name:"evidence-dir" path:"folder" value:"DIR" default:"stagecrew-evidence" help:"DIR for what is known of a failed revision"`
 }
 
 // Deadline is how long a deploy may take.

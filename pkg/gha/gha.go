@@ -117,6 +117,21 @@ func (a *Actions) Summary(markdown string) error {
 	return a.appendTo("GITHUB_STEP_SUMMARY", markdown)
 }
 
+// CanWrite tells by its error, of kind input, that what this step says at its end could
+// not be written.
+func (a *Actions) CanWrite() error {
+	var problems []error
+	for _, variable := range []string{"GITHUB_OUTPUT", "GITHUB_STEP_SUMMARY"} {
+		if !a.Enabled() {
+			continue
+		}
+		if err := a.appendTo(variable, ""); err != nil {
+			problems = append(problems, record.BadInput("gha/no-file", "%w", err))
+		}
+	}
+	return errors.Join(problems...)
+}
+
 // appendTo adds text to the file that a variable names.
 func (a *Actions) appendTo(variable, text string) error {
 	path := a.getenv(variable)

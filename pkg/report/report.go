@@ -10,6 +10,7 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"syscall"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -98,7 +99,7 @@ func Unspoken(document []byte) []byte {
 }
 
 // WriteFile writes the record to path in one step: a reader sees the old file or
-// the new one, never a part. It holds logs of pods: only its owner may read it.
+// the new one, never a part, unless path is a device or a pipe. It holds logs of pods: only its owner may read it.
 func WriteFile(path string, r record.Record) error {
 	document, err := Encode(r)
 	if err != nil {
@@ -112,6 +113,12 @@ func WriteFile(path string, r record.Record) error {
 func WriteText(path string, text []byte) error { return writeWhole(path, text, 0o644) }
 
 func writeWhole(path string, text []byte, mode fs.FileMode) (err error) {
+	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
+		return writeInto(path, text)
+	}
+	if real, err := filepath.EvalSymlinks(path); err == nil {
+		path = real
+	}
 	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
 	if err != nil {
 		return err
@@ -126,4 +133,15 @@ func writeWhole(path string, text []byte, mode fs.FileMode) (err error) {
 		return err
 	}
 	return os.Rename(f.Name(), path)
+}
+
+// writeInto writes into what is no file and must not be replaced by one, such as
+// /dev/null. A pipe that nobody reads is an error.
+func writeInto(path string, text []byte) error {
+	f, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
+	if err != nil {
+		return err
+	}
+	_, err = f.Write(text)
+	return errors.Join(err, f.Close())
 }

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -46,6 +47,29 @@ func records() map[string]record.Record {
 			Packages: 9, Counts: map[record.Severity]int{record.SeverityCritical: 1},
 			Blocking: []record.Finding{{ID: "CVE-2021-44906", Severity: record.SeverityCritical, Package: "minimist", Version: "1.2.5", FixedVersion: "1.2.6"}}}},
 	}
+}
+
+// A record that goes to /dev/null, as root, must not take its place.
+func TestWriteFile_WhatIsNoFileStays(t *testing.T) {
+	dir := t.TempDir()
+	pipe, link, behind := filepath.Join(dir, "pipe"), filepath.Join(dir, "link"), filepath.Join(dir, "behind.json")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	require.ErrorIs(t, WriteFile(pipe, record.Record{}), syscall.ENXIO, "nobody reads it, and nobody waits for ever")
+	read, err := os.OpenFile(pipe, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	require.NoError(t, err)
+	defer read.Close()
+	require.NoError(t, WriteFile(pipe, record.Record{Command: "deploy"}))
+	text := make([]byte, 1<<16)
+	n, err := read.Read(text)
+	require.NoError(t, err)
+	require.Contains(t, string(text[:n]), `"command": "deploy"`)
+
+	require.NoError(t, os.WriteFile(behind, nil, 0o600))
+	require.NoError(t, os.Symlink(behind, link))
+	require.NoError(t, WriteFile(link, record.Record{Command: "deploy"}))
+	written, err := os.ReadFile(behind)
+	require.NoError(t, err)
+	require.Contains(t, string(written), `"command": "deploy"`, "the link stays a link")
 }
 
 func TestSummaries(t *testing.T) {
