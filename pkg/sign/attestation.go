@@ -73,7 +73,7 @@ func (a Attestation) validate() error {
 	}
 	var object map[string]json.RawMessage
 	if err := json.Unmarshal(a.Predicate, &object); err != nil {
-		return fmt.Errorf("attestation %s: the predicate has to be a JSON object: %w", shortName(a.Type), bounded{err})
+		return fmt.Errorf("attestation %s: the predicate has to be a JSON object: %w", shortName(a.Type), shown(err))
 	}
 	return nil
 }

@@ -12,6 +12,7 @@ import (
 	"encoding/hex"
 	"encoding/json"
 	"encoding/pem"
+	"log/slog"
 	"math/big"
 	"net/url"
 	"os"
@@ -159,7 +160,7 @@ type spoiled struct{ noPromise, noLog, oddLog bool }
 func (a *authority) sign(image record.Image, how spoiled) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(a.t, err)
-	store, err := openStore(a.t.Context(), image, nil, open, discardIfNil(nil))
+	store, err := openStore(a.t.Context(), image, nil, open, slog.New(slog.DiscardHandler))
 	require.NoError(a.t, err)
 	text, err := payload.Cosign{Image: store.digest}.MarshalJSON()
 	require.NoError(a.t, err)

@@ -56,7 +56,7 @@ func openKMS(ctx context.Context, uri string) (signature.SignerVerifier, error) 
 		_, err = key.PublicKey() // some connect only now
 	}
 	if err != nil {
-		return nil, record.Unavailable("sign/key-unavailable", "opening the key %q: %w", uri, bounded{err})
+		return nil, record.Unavailable("sign/key-unavailable", "opening the key %q: %w", uri, shown(err))
 	}
 	return key, nil
 }
@@ -87,7 +87,7 @@ func loadPrivateKey(ctx context.Context, key string, text, password []byte) (sig
 	}
 	if err != nil {
 		return nil, record.BadInput("sign/key-password",
-			"opening the private key %s: %w; give its password in COSIGN_PASSWORD", key, bounded{err})
+			"opening the private key %s: %w; give its password in COSIGN_PASSWORD", key, shown(err))
 	}
 	return private, nil
 }
@@ -100,8 +100,10 @@ var decrypted sync.Map // of [sha256.Size]byte to signature.SignerVerifier
 func decrypt(text, password []byte) (signature.SignerVerifier, error) {
 	sum := sha256.Sum256(text)
 	with := sha256.Sum256(append(sum[:], password...))
-	if key, have := decrypted.Load(with); have {
-		return key.(signature.SignerVerifier), nil
+	if known, have := decrypted.Load(with); have {
+		if key, ok := known.(signature.SignerVerifier); ok {
+			return key, nil
+		}
 	}
 	key, err := cosign.LoadPrivateKey(text, password, nil)
 	if err == nil {
@@ -128,11 +130,11 @@ func loadPublicKey(ctx context.Context, key string, text []byte) (signature.Veri
 	}
 	public, err := cryptoutils.UnmarshalPEMToPublicKey(text)
 	if err != nil {
-		return nil, record.BadInput("sign/key-file", "reading the public key %s: %w", key, bounded{err})
+		return nil, record.BadInput("sign/key-file", "reading the public key %s: %w", key, shown(err))
 	}
 	verifier, err := signature.LoadDefaultVerifier(public, loadOptions()...)
 	if err != nil {
-		return nil, record.BadInput("sign/key-file", "reading the public key %s: %w", key, bounded{err})
+		return nil, record.BadInput("sign/key-file", "reading the public key %s: %w", key, shown(err))
 	}
 	return verifier, nil
 }

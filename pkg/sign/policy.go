@@ -11,8 +11,8 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// aheadOfUs is how far the clock of a scanner may be ahead of ours.
-const aheadOfUs = 5 * time.Minute
+// maxClockSkew is how far the clock of a scanner may be ahead of ours.
+const maxClockSkew = 5 * time.Minute
 
 // Policy is what has to be attested about an image. The zero value wants nothing.
 type Policy struct {
@@ -129,7 +129,7 @@ func (t *trust) refuseClaims(image record.Image, predicateType string, found cla
 	case len(found.bad) > 0:
 		last := found.bad[len(found.bad)-1] // a bundle, if there is one: it names the key
 		return record.Refused("sign/attestation-untrusted",
-			"verifying %q: its %s attestation is signed by %s, but %s is trusted: %w%s", image, name, last.signer(), t.name, bounded{last.err}, gone)
+			"verifying %q: its %s attestation is signed by %s, but %s is trusted: %w%s", image, name, last.signer(), t.name, shown(last.err), gone)
 	default:
 		return record.Refused("sign/attestation-missing",
 			"verifying %q: it has no %s attestation, but the policy wants one; sign it with `stagecrew sign --attest %s…`%s", image, name, name, gone)
@@ -143,7 +143,7 @@ func (p Policy) recent(image record.Image, scans []statement) error {
 		if err != nil {
 			return record.Refused("sign/scan-unreadable", "verifying %q: its vuln attestation: %w", image, err)
 		}
-		if at.After(newest) && time.Until(at) < aheadOfUs {
+		if at.After(newest) && time.Until(at) < maxClockSkew {
 			newest = at
 		}
 	}

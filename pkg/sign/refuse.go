@@ -32,11 +32,11 @@ func (t *trust) refuse(image record.Image, tried []failed, gone string) error {
 			return record.Refused("sign/other-digest",
 				"verifying %q: its signature by %s is about %s, not about this image; somebody copied it here: do not deploy, sign the image that was built", image, t.name, f.said.subjects())
 		}
-		problems = append(problems, bounded{f.err})
+		problems = append(problems, shown(f.err))
 		who := f.signer()
 		switch {
 		case t.key && who == t.name:
-			altered = bounded{f.err}
+			altered = shown(f.err)
 		case slices.Contains(others, who):
 		case t.key:
 			others = append(others, who)
@@ -58,6 +58,6 @@ func (t *trust) refuse(image record.Image, tried []failed, gone string) error {
 			"verifying %q: it is signed by %s, but the identity %s of issuer %s is trusted: %w%s", image, strings.Join(others, ", "), t.name, t.issuer, problems[0], gone)
 	default:
 		return record.Refused("sign/not-verified",
-			"verifying %q: it has signatures, but none that holds for %s: %w%s", image, t.name, bounded{errors.Join(problems...)}, gone)
+			"verifying %q: it has signatures, but none that holds for %s: %w%s", image, t.name, shown(errors.Join(problems...)), gone)
 	}
 }

@@ -14,13 +14,13 @@ import (
 	"slices"
 	"time"
 
-	"github.com/cenkalti/backoff/v5"
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	"github.com/sigstore/sigstore-go/pkg/root"
 	sigstore "github.com/sigstore/sigstore-go/pkg/sign"
 
 	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 // The public Sigstore.
@@ -31,12 +31,13 @@ const (
 )
 
 const (
-	// timeoutOfOneRequest bounds one question to an authority or a log.
-	timeoutOfOneRequest = 30 * time.Second
-	// lifeOfToken is how long a GitHub token is good for, with some room.
-	lifeOfToken = 4 * time.Minute
-	longestWait = 15 * time.Second
-	maxConfig   = 1 << 20
+	// requestTimeout bounds one question to an authority or a log.
+	requestTimeout = 30 * time.Second
+	// tokenLifetime is how long a GitHub token is good for, with some room.
+	tokenLifetime = 4 * time.Minute
+	firstWait     = 500 * time.Millisecond
+	longestWait   = 15 * time.Second
+	maxConfig     = 1 << 20
 )
 
 // services are the authorities and logs that take part in a signature.
@@ -59,11 +60,11 @@ func loadServices(o SignOptions) (services, error) {
 	}
 	config, err := root.NewSigningConfigFromJSON(text)
 	if err != nil {
-		return services{}, record.BadInput("sign/signing-config", "reading the signing config %q: %w", o.SigningConfig, bounded{err})
+		return services{}, record.BadInput("sign/signing-config", "reading the signing config %q: %w", o.SigningConfig, shown(err))
 	}
 	chosen, err := choose(config, !o.withKey())
 	if err != nil {
-		return services{}, record.BadInput("sign/signing-config", "reading the signing config %q: %w", o.SigningConfig, bounded{err})
+		return services{}, record.BadInput("sign/signing-config", "reading the signing config %q: %w", o.SigningConfig, shown(err))
 	}
 	for _, one := range chosen.logs {
 		if one.MajorAPIVersion > 1 && slices.Contains(o.formats(), record.SignatureLegacy) {
@@ -108,20 +109,21 @@ func choose(c *root.SigningConfig, keyless bool) (services, error) {
 
 // certify gets a certificate for the key from the authority. A token that grew old
 // while the authority was away is replaced.
-func (s services) certify(ctx context.Context, keys sigstore.Keypair, token func(context.Context) (string, error), log *slog.Logger) ([]byte, error) {
+func (s services) certify(ctx context.Context, keys sigstore.Keypair, token func(context.Context) (string, error), log *slog.Logger) (certificate []byte, err error) {
 	authority := sigstore.NewFulcio(&sigstore.FulcioOptions{BaseURL: s.fulcio, Timeout: -1, Transport: strict{ctx}})
 	var fresh string
 	var since time.Time
-	return ride(ctx, log, "asking "+s.fulcio+" for a certificate", func() ([]byte, error) {
-		if time.Since(since) > lifeOfToken {
-			var err error
+	err = untilAnswered(ctx, log, "asking "+s.fulcio+" for a certificate", func() (err error) {
+		if time.Since(since) > tokenLifetime {
 			if fresh, err = token(ctx); err != nil {
-				return nil, err
+				return err
 			}
 			since = time.Now()
 		}
-		return authority.GetCertificate(ctx, keys, &sigstore.CertificateProviderOptions{IDToken: fresh})
+		certificate, err = authority.GetCertificate(ctx, keys, &sigstore.CertificateProviderOptions{IDToken: fresh})
+		return err
 	})
+	return certificate, err
 }
 
 // witness adds the timestamps and the log entries to the bundle; owner is the
@@ -130,7 +132,11 @@ func (s services) witness(ctx context.Context, made *protobundle.Bundle, stamped
 	var all [][]byte
 	for _, address := range s.timestamps {
 		authority := sigstore.NewTimestampAuthority(&sigstore.TimestampAuthorityOptions{URL: address, Timeout: -1, Transport: strict{ctx}})
-		stamp, err := ride(ctx, log, "asking "+address+" for a timestamp", func() ([]byte, error) { return authority.GetTimestamp(ctx, stamped) })
+		var stamp []byte
+		err := untilAnswered(ctx, log, "asking "+address+" for a timestamp", func() (err error) {
+			stamp, err = authority.GetTimestamp(ctx, stamped)
+			return err
+		})
 		if err != nil {
 			return err
 		}
@@ -140,9 +146,9 @@ func (s services) witness(ctx context.Context, made *protobundle.Bundle, stamped
 		made.VerificationMaterial.TimestampVerificationData = stamps(all...)
 	}
 	for _, one := range s.logs {
-		client := sigstore.NewRekor(&sigstore.RekorOptions{BaseURL: one.URL, Version: one.MajorAPIVersion, Timeout: timeoutOfOneRequest})
-		if _, err := ride(ctx, log, "adding an entry to the log "+one.URL, func() (struct{}, error) {
-			return struct{}{}, client.GetTransparencyLogEntry(ctx, owner, made)
+		client := sigstore.NewRekor(&sigstore.RekorOptions{BaseURL: one.URL, Version: one.MajorAPIVersion, Timeout: requestTimeout})
+		if err := untilAnswered(ctx, log, "adding an entry to the log "+one.URL, func() error {
+			return client.GetTransparencyLogEntry(ctx, owner, made)
 		}); err != nil {
 			return err
 		}
@@ -150,31 +156,26 @@ func (s services) witness(ctx context.Context, made *protobundle.Bundle, stamped
 	return nil
 }
 
-// ride tries until it works, until the answer is one that a repetition will not
+// untilAnswered tries until it works, until the answer is one that a repetition will not
 // change, or until the time is over.
-func ride[T any](ctx context.Context, log *slog.Logger, doing string, try func() (T, error)) (T, error) {
+func untilAnswered(ctx context.Context, log *slog.Logger, doing string, try func() error) error {
 	var last error
-	waits := backoff.NewExponentialBackOff()
-	waits.MaxInterval = longestWait
-	result, err := backoff.Retry(ctx, func() (T, error) {
-		result, err := try()
-		if err != nil && !passing(err) {
-			err = backoff.Permanent(err)
-		}
-		return result, err
-	}, backoff.WithBackOff(waits), backoff.WithMaxElapsedTime(0), backoff.WithNotify(func(err error, wait time.Duration) {
-		last = err
-		log.Warn("no answer yet; trying again", "doing", doing, "wait", wait.Round(time.Second/10), "because", bounded{err})
-	}))
+	patience := retry.Policy{First: firstWait, Longest: longestWait}
+	err := retry.Do(ctx, patience, retry.Hooks{Temporary: passing, Waiting: func(_ int, wait time.Duration, cause error) {
+		last = cause
+		log.Warn("no answer yet; trying again", "doing", doing, "wait", wait.Round(time.Second/10), "because", shown(cause))
+	}}, try)
 	switch {
 	case err == nil:
-		return result, nil
-	case errors.Is(err, context.DeadlineExceeded) && last != nil:
-		return result, record.Unavailable("sign/authority-unavailable", "%s: no answer until the time was over: %w; nothing is lost: run it again, the image is neither built nor uploaded anew", doing, bounded{last})
-	case record.KindOf(err) != record.KindUnknown || ctx.Err() != nil:
-		return result, err
+		return nil
+	case errors.Is(ctx.Err(), context.DeadlineExceeded) && last != nil:
+		return record.Unavailable("sign/authority-unavailable", "%s: no answer until the time was over: %w; nothing is lost: run it again, the image is neither built nor uploaded anew", doing, shown(last))
+	case record.KindOf(err) != record.KindUnknown:
+		return err
+	case ctx.Err() != nil:
+		return ctx.Err()
 	default:
-		return result, record.Unavailable("sign/authority", "%s: %w", doing, bounded{err})
+		return record.Unavailable("sign/authority", "%s: %w", doing, shown(err))
 	}
 }
 
@@ -190,7 +191,7 @@ func (a answered) Error() string {
 type strict struct{ ctx context.Context } //nolint:containedctx // see above
 
 func (s strict) RoundTrip(request *http.Request) (*http.Response, error) {
-	ctx, cancel := context.WithTimeout(s.ctx, timeoutOfOneRequest)
+	ctx, cancel := context.WithTimeout(s.ctx, requestTimeout)
 	defer cancel()
 	response, err := http.DefaultTransport.RoundTrip(request.WithContext(ctx))
 	if err != nil {
@@ -200,7 +201,10 @@ func (s strict) RoundTrip(request *http.Request) (*http.Response, error) {
 	if later(response.StatusCode) {
 		return nil, answered{response.StatusCode}
 	}
-	text, err := io.ReadAll(&limitedBody{response.Body, maxAnswer})
+	text, err := io.ReadAll(io.LimitReader(response.Body, maxAnswer+1))
+	if err == nil && len(text) > maxAnswer {
+		err = fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
+	}
 	response.Body = io.NopCloser(bytes.NewReader(text))
 	return response, err
 }
@@ -221,18 +225,4 @@ func passing(err error) bool {
 	return errors.As(err, &status) || errors.As(err, &network) || errors.As(err, &request) ||
 		record.KindOf(err) == record.KindUnavailable ||
 		errors.As(err, &rekor) && rekor.IsServerError() || laterText.MatchString(err.Error())
-}
-
-// limitedBody fails, rather than ends, when a body is too long.
-type limitedBody struct {
-	io.ReadCloser
-	left int64
-}
-
-func (l *limitedBody) Read(p []byte) (int, error) {
-	n, err := l.ReadCloser.Read(p)
-	if l.left -= int64(n); l.left < 0 {
-		return 0, fmt.Errorf("the answer is longer than %d bytes", maxAnswer)
-	}
-	return n, err
 }

@@ -52,7 +52,7 @@ func newSigner(ctx context.Context, o SignOptions) (*signer, error) {
 		return nil, err
 	}
 	if s.keys, err = newLongLived(key); err != nil {
-		return nil, record.BadInput("sign/key-file", "opening the private key: %w", bounded{err})
+		return nil, record.BadInput("sign/key-file", "opening the private key: %w", shown(err))
 	}
 	s.trust, err = trustKey(key)
 	return s, err
@@ -74,14 +74,14 @@ func (s *signer) certify(ctx context.Context, token func(context.Context) (strin
 	}
 	leaf, err := x509.ParseCertificate(s.leaf)
 	if err != nil {
-		return record.Unavailable("sign/authority", "reading the certificate of %s: %w", s.services.fulcio, bounded{err})
+		return record.Unavailable("sign/authority", "reading the certificate of %s: %w", s.services.fulcio, shown(err))
 	}
 	summary, err := certificate.SummarizeCertificate(leaf)
 	if err != nil {
-		return record.Unavailable("sign/authority", "reading the certificate of %s: %w", s.services.fulcio, bounded{err})
+		return record.Unavailable("sign/authority", "reading the certificate of %s: %w", s.services.fulcio, shown(err))
 	}
 	if s.chain, err = chainOf(leaf, s.roots); err != nil {
-		return record.BadInput("sign/trusted-root", "checking the certificate of %s: %w; give the trusted root that belongs to the signing config", s.services.fulcio, bounded{err})
+		return record.BadInput("sign/trusted-root", "checking the certificate of %s: %w; give the trusted root that belongs to the signing config", s.services.fulcio, shown(err))
 	}
 	s.trust, err = trustIdentity(s.roots, identity{san: summary.SubjectAlternativeName, issuer: summary.Issuer})
 	return err
@@ -128,7 +128,7 @@ func (s *signer) sign(ctx context.Context, d draft) (*protobundle.Bundle, error)
 	}
 	signed, digest, err := s.keys.SignData(ctx, content.PreAuthEncoding())
 	if err != nil {
-		return nil, record.Unavailable("sign/key-unavailable", "signing with %s: %w", s.trust.name, bounded{err})
+		return nil, record.Unavailable("sign/key-unavailable", "signing with %s: %w", s.trust.name, shown(err))
 	}
 	mediaType, err := bundle.MediaTypeString("0.3")
 	if err != nil {
@@ -178,7 +178,7 @@ func (s *signer) prove(d draft, made *protobundle.Bundle) error {
 	}
 	if _, err := s.trust.check(e, s.trust.who); err != nil {
 		return record.Unavailable("sign/not-verifiable",
-			"checking the fresh %s before it is stored: %w; is the trusted root that of the authorities in the signing config?", d.what(), bounded{err})
+			"checking the fresh %s before it is stored: %w; is the trusted root that of the authorities in the signing config?", d.what(), shown(err))
 	}
 	return nil
 }

@@ -98,8 +98,8 @@ func (t *trust) check(e entry, who verify.PolicyOption) (statement, error) {
 	return said, nil
 }
 
-// wholly makes a pattern match whole identities only.
-func wholly(pattern string) (string, error) {
+// anchored makes a pattern match whole identities only.
+func anchored(pattern string) (string, error) {
 	if pattern == "" {
 		return "", nil
 	}
@@ -122,7 +122,7 @@ func trustedRoot(ctx context.Context, file string) (root.TrustedMaterial, error)
 		err = complete(material)
 	}
 	if err != nil {
-		return nil, record.BadInput("sign/trusted-root", "reading the trusted root %q: %w", file, bounded{err})
+		return nil, record.BadInput("sign/trusted-root", "reading the trusted root %q: %w", file, shown(err))
 	}
 	return material, nil
 }
@@ -163,7 +163,7 @@ func publicTrustedRoot(ctx context.Context) (root.TrustedMaterial, error) {
 	}
 	if a.err != nil {
 		return nil, record.Unavailable("sign/trusted-root-unavailable",
-			"fetching the roots of the public Sigstore: %w; without access to it, give a trusted_root.json", bounded{a.err})
+			"fetching the roots of the public Sigstore: %w; without access to it, give a trusted_root.json", shown(a.err))
 	}
 	return a.material, nil
 }

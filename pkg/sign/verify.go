@@ -88,7 +88,7 @@ func (o VerifyOptions) problems() []error {
 	case o.TrustedRoot != "" && !keyless:
 		add("a trusted root is given without an identity: it is for keyless signatures only")
 	}
-	if _, err := wholly(o.IdentityPattern); err != nil {
+	if _, err := anchored(o.IdentityPattern); err != nil {
 		problems = append(problems, fmt.Errorf("--verify-identity-regexp: %w", err))
 	}
 	if err := o.Policy.validate(); err != nil {
@@ -108,7 +108,7 @@ func Verify(ctx context.Context, o VerifyOptions) (record.Verified, error) {
 	if err := badOptions("verifying", append(imageProblems(o.Image), o.problems()...)); err != nil {
 		return record.Verified{}, err
 	}
-	log := discardIfNil(o.Log)
+	log := cmp.Or(o.Log, slog.New(slog.DiscardHandler))
 	if o.AllowUnsignedUnsafe {
 		log.Warn("the signature of the image is NOT checked, because --allow-unsigned-unsafe is set", "image", o.Image)
 		return record.NewUnsignedUnsafe(o.Image), nil
@@ -146,7 +146,7 @@ func (o VerifyOptions) trusted(ctx context.Context) (*trust, error) {
 	if err != nil {
 		return nil, err
 	}
-	pattern, err := wholly(o.IdentityPattern)
+	pattern, err := anchored(o.IdentityPattern)
 	if err != nil {
 		return nil, err
 	}
@@ -183,7 +183,7 @@ func (t *trust) signature(ctx context.Context, store *store, image record.Image)
 	return "", t.refuse(image, tried, store.whatIsGone())
 }
 
-// isAttestation tells that the entry does not claim to be a signature.
+// isAttestation reports whether the entry does not claim to be a signature.
 func isAttestation(e entry) bool {
 	said, err := e.statement()
 	return err == nil && said.PredicateType != signPredicate

@@ -1,0 +1,75 @@
+package sign
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"io"
+	"net"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/text"
+)
+
+// unanswered gives an error that says nothing about what is stored, and nil for one
+// that does: a size or a digest that is not the one of the manifest.
+func unanswered(err error) error {
+	var answer *transport.Error
+	var network net.Error
+	var request *url.Error
+	if registry.Final(err) || errors.As(err, &answer) || errors.As(err, &network) || errors.As(err, &request) || errors.Is(err, io.ErrUnexpectedEOF) ||
+		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+		return err
+	}
+	return nil
+}
+
+// notStored says why something is not stored, and what helps.
+func (s *store) notStored(err error, what string, legacy bool) error {
+	if !immutable(err) {
+		return registryError(err, "storing the %s of %q", what, s.digest)
+	}
+	way := "except the tags sha256-* from the rule that makes the repository's tags immutable"
+	if legacy {
+		way += ", or store bundles only (`--sign-format bundle`)"
+	}
+	return record.BadInput("sign/tag-immutable", "storing the %s of %q: the registry does not let its tag be written again: %w; %s", what, s.digest, shown(err), way)
+}
+
+// immutable reports whether a registry keeps a tag as it is: ECR says TAG_INVALID, Harbor
+// PRECONDITION, others say it in words.
+func immutable(err error) bool {
+	if registry.HasCode(err, "TAG_INVALID", "PRECONDITION") {
+		return true
+	}
+	var answer *transport.Error
+	return errors.As(err, &answer) && answer.StatusCode >= http.StatusBadRequest && answer.StatusCode < http.StatusInternalServerError &&
+		strings.Contains(strings.ToLower(answer.Error()), "immutable")
+}
+
+// registryError says that the registry could not tell, and what may help.
+func registryError(err error, format string, args ...any) error {
+	doing := fmt.Sprintf(format, args...)
+	var answer *transport.Error
+	if errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden) {
+		host := "HOST"
+		if answer.Request != nil {
+			host = answer.Request.URL.Host
+		}
+		return record.Unavailable("sign/registry-denied",
+			"%s: %w; log in first (`docker login %s`) with an account that may do it", doing, shown(err), host)
+	}
+	return record.Unavailable("sign/registry-unavailable",
+		"%s: %w; check the address and that the registry is reachable from here", doing, shown(err))
+}
+
+// shown makes an error fit to be shown whose words are foreign.
+func shown(err error) error { return text.Error(err, maxText) }
+
+func oneLine(s string) string { return text.Line(s, maxText) }
