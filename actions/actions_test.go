@@ -43,7 +43,7 @@ func files(t *testing.T) []string {
 	t.Helper()
 	found, err := filepath.Glob("*/action.yml")
 	require.NoError(t, err)
-	require.Len(t, found, 9, "one folder for each stage")
+	require.Len(t, found, 14, "one folder for each command, and setup")
 	return append(found, "../action.yml")
 }
 
