@@ -76,8 +76,7 @@ func (s *slice) readSignOptions() (sign.SignOptions, error) {
 	c := s.settings.Sign
 	key, text, err := s.host.keyOf("sign-key", c.SignKey)
 	options := sign.SignOptions{
-		Keychain: s.images().Keychain(),
-		Insecure: s.settings.InsecureRegistries,
+		Registry: s.images(),
 		Key:      key,
 		KeyPEM:   text,
 		Password: s.settings.SignPassword,

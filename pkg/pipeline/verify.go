@@ -44,8 +44,7 @@ func (s *slice) readVerifyOptions() (sign.VerifyOptions, error) {
 		policy.Attestations = append(policy.Attestations, predicateType)
 	}
 	return sign.VerifyOptions{
-		Keychain:            s.images().Keychain(),
-		Insecure:            s.settings.InsecureRegistries,
+		Registry:            s.images(),
 		Key:                 key,
 		KeyPEM:              text,
 		Identity:            c.VerifyIdentity,

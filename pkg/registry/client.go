@@ -31,6 +31,8 @@ type Access struct {
 	Insecure []string
 	// Stall ends a connection on which nothing moves; [Stall] when zero.
 	Stall time.Duration
+	// MaxAnswer and MaxBlob replace the constants of these names.
+	MaxAnswer, MaxBlob int64
 	// Sent, when given, counts the bytes of layers while they go, for a progress bar.
 	Sent *atomic.Int64
 	// Log gets progress and each retry; nil discards it.
@@ -54,7 +56,7 @@ type Client struct {
 func (a Access) Connect() *Client {
 	log := cmp.Or(a.Log, slog.New(slog.DiscardHandler))
 	retrier := &Retrier{policy: withDefaults(a.Retry), log: log}
-	return &Client{Retry: retrier, Transport: newRetrying(retrier, TransportOptions{Insecure: a.Insecure, Stall: a.Stall}), Keys: keychain(a.Credentials), Log: log, Sent: a.Sent}
+	return &Client{Retry: retrier, Transport: newRetrying(retrier, TransportOptions{Insecure: a.Insecure, Stall: a.Stall, MaxAnswer: a.MaxAnswer, MaxBlob: a.MaxBlob}), Keys: keychain(a.Credentials), Log: log, Sent: a.Sent}
 }
 
 // Options for the library's own requests; those are tried again below it.

@@ -29,7 +29,7 @@ func provenance(t *testing.T, from string) Attestation {
 
 func attest(t *testing.T, image record.Image, k pair, format record.SignatureFormat, all ...Attestation) Signature {
 	t.Helper()
-	done, err := Attest(t.Context(), SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Format: format, Attestations: all})
+	done, err := Attest(t.Context(), SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Format: format, Attestations: all})
 	require.NoError(t, err)
 	return done
 }
@@ -54,11 +54,11 @@ func TestAPolicyIsMetInEitherFormat(t *testing.T) {
 	for _, format := range []record.SignatureFormat{record.SignatureLegacy, record.SignatureBundle, record.SignatureBoth} {
 		t.Run(string(format), func(t *testing.T) {
 			image := push(t, host)
-			done, err := Sign(t.Context(), SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Format: format,
+			done, err := Sign(t.Context(), SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Format: format,
 				Attestations: []Attestation{scanned(time.Now()), provenance(t, repository), {PredicateCycloneDX, json.RawMessage(`{"bomFormat":"CycloneDX"}`)}}})
 			require.NoError(t, err)
 			require.Equal(t, map[record.SignatureFormat]int{record.SignatureLegacy: 4, record.SignatureBundle: 4, record.SignatureBoth: 8}[format], done.Stored)
-			verified, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public, Policy: Policy{
+			verified, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public, Policy: Policy{
 				Attestations: []string{PredicateCycloneDX}, MaxScanAge: time.Hour, Repository: repository + ".git"}})
 			require.NoError(t, err)
 			require.Equal(t, k.identity, verified.Identity())
@@ -103,9 +103,9 @@ func TestARuleThatIsNotMetIsNamed(t *testing.T) {
 			image := push(t, host)
 			sign(t, image, k)
 			c.attest(t, image)
-			_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
+			_, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public})
 			require.NoError(t, err, "without the policy the image is good")
-			verified, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public, Policy: c.policy})
+			verified, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public, Policy: c.policy})
 			require.Equal(t, record.KindRefused, record.KindOf(err))
 			require.Zero(t, verified)
 			for _, part := range c.want {
@@ -120,7 +120,7 @@ func TestTheNewestScanDecides(t *testing.T) {
 	image, k := push(t, host), ourKeys(t)
 	sign(t, image, k)
 	attest(t, image, k, "", scanned(time.Now().Add(-48*time.Hour)), scanned(time.Now()))
-	_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public, Policy: Policy{MaxScanAge: time.Hour}})
+	_, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public, Policy: Policy{MaxScanAge: time.Hour}})
 	require.NoError(t, err)
 }
 
@@ -128,7 +128,7 @@ func TestAnAttestationIsNoSignature(t *testing.T) {
 	host, _ := serve(t)
 	image, k := push(t, host), ourKeys(t)
 	attest(t, image, k, "", scanned(time.Now()))
-	_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
+	_, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public})
 	require.ErrorContains(t, err, "[sign/no-signature]")
 }
 
@@ -154,7 +154,7 @@ func TestAttestationsThatCannotBeMade(t *testing.T) {
 		{"a list", Attestation{PredicateVuln, []byte("[]")}, "has to be a JSON object"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Attest(t.Context(), SignOptions{Insecure: open, Image: anImage, Key: "k", Attestations: []Attestation{c.a}})
+			_, err := Attest(t.Context(), SignOptions{Registry: brisk, Image: anImage, Key: "k", Attestations: []Attestation{c.a}})
 			require.ErrorContains(t, err, c.want)
 			require.Equal(t, record.KindInput, record.KindOf(err))
 		})

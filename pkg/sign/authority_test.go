@@ -160,7 +160,7 @@ type spoiled struct{ noPromise, noLog, oddLog bool }
 func (a *authority) sign(image record.Image, how spoiled) {
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(a.t, err)
-	store, err := openStore(a.t.Context(), image, nil, open, slog.New(slog.DiscardHandler))
+	store, err := openStore(a.t.Context(), image, brisk, slog.New(slog.DiscardHandler))
 	require.NoError(a.t, err)
 	text, err := payload.Cosign{Image: store.digest}.MarshalJSON()
 	require.NoError(a.t, err)

@@ -54,7 +54,7 @@ func (s *store) bundles(ctx context.Context, wanted sought) ([]entry, error) {
 // referrer reads a manifest that refers to the image. What kind it is of is told by
 // its layer: not all registries list the type of an artifact as it was written.
 func (s *store) referrer(ctx context.Context, digest v1.Hash, wanted sought, left *int64) (e entry, isWanted bool, err error) {
-	image, err := remote.Image(s.digest.Digest(digest.String()), s.registry(ctx)...)
+	image, err := remote.Image(s.digest.Digest(digest.String()), s.client.Options(ctx)...)
 	if err != nil {
 		return e, false, err
 	}
@@ -92,7 +92,7 @@ func (s *store) forgetGone(ctx context.Context) error {
 		return nil
 	}
 	tag := s.digest.Context().Tag(strings.Replace(s.digest.DigestStr(), ":", "-", 1))
-	list, err := remote.Index(tag, s.registry(ctx)...)
+	list, err := remote.Index(tag, s.client.Options(ctx)...)
 	if registry.IsNotFound(err) {
 		return nil
 	}
@@ -100,7 +100,7 @@ func (s *store) forgetGone(ctx context.Context) error {
 		return err
 	}
 	rest := ggcr.RemoveManifests(list, func(d v1.Descriptor) bool { return slices.Contains(s.gone, d.Digest.String()) })
-	if err := remote.Put(tag, rest, s.registry(ctx)...); err != nil {
+	if err := remote.Put(tag, rest, s.client.Options(ctx)...); err != nil {
 		return err
 	}
 	s.gone = nil

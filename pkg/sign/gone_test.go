@@ -74,11 +74,11 @@ func TestWhatACleanUpRemovedIsPassedOver(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			image := push(t, host)
-			signed := SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Format: c.format, Attestations: []Attestation{scanned(time.Now())}}
+			signed := SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Format: c.format, Attestations: []Attestation{scanned(time.Now())}}
 			_, err := Sign(t.Context(), signed)
 			require.NoError(t, err)
 			cleanUp(t, gone, image, c.removed...)
-			_, err = Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public, Policy: wanted})
+			_, err = Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public, Policy: wanted})
 			if c.want == "" {
 				require.NoError(t, err)
 				return
@@ -107,9 +107,9 @@ func TestEachPlaceDecidesByItself(t *testing.T) {
 	signLegacy(t, image, k)
 	attest(t, image, k, record.SignatureLegacy, scanned(time.Now()))
 	down = true
-	_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public, Policy: Policy{MaxScanAge: time.Hour}})
+	_, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public, Policy: Policy{MaxScanAge: time.Hour}})
 	require.NoError(t, err)
-	_, err = Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: theirKeys(t).public})
+	_, err = Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: theirKeys(t).public})
 	require.ErrorContains(t, err, "[sign/registry-unavailable]")
 }
 
@@ -143,7 +143,7 @@ func TestEachTagIsWrittenOnce(t *testing.T) {
 			}))
 			t.Cleanup(server.Close)
 			k, image := ourKeys(t), push(t, strings.TrimPrefix(server.URL, "http://"))
-			o := SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Attestations: []Attestation{scanned(time.Now()), provenance(t, repository)}}
+			o := SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Attestations: []Attestation{scanned(time.Now()), provenance(t, repository)}}
 			done, err := Sign(t.Context(), o)
 			require.NoError(t, err)
 			require.Equal(t, 6, done.Stored)
@@ -169,7 +169,7 @@ func TestEachTagIsWrittenOnce(t *testing.T) {
 func TestWhatACleanUpRemovedIsSignedAgain(t *testing.T) {
 	host, _ := serve(t)
 	image, k := push(t, host), ourKeys(t)
-	o := SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Format: record.SignatureBundle}
+	o := SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Format: record.SignatureBundle}
 	_, err := Sign(t.Context(), o)
 	require.NoError(t, err)
 	digest, err := name.NewDigest(image.String())
@@ -183,6 +183,6 @@ func TestWhatACleanUpRemovedIsSignedAgain(t *testing.T) {
 	done, err := Sign(t.Context(), o)
 	require.NoError(t, err)
 	require.Equal(t, 1, done.Stored)
-	_, err = Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
+	_, err = Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public})
 	require.NoError(t, err)
 }

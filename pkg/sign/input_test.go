@@ -30,18 +30,18 @@ func TestWrongOptionsOfAVerificationAreNeverAPass(t *testing.T) {
 		options VerifyOptions
 		want    string
 	}{
-		{"nobody to trust", VerifyOptions{Insecure: open, Image: anImage}, "give --verify-key FILE"},
-		{"a key and an identity", VerifyOptions{Insecure: open, Image: anImage, Key: "k", Identity: "i", Issuer: "u"}, "only one of"},
-		{"nobody", VerifyOptions{Insecure: open, Image: anImage}, "or --verify-identity with --verify-issuer ["},
-		{"nobody, for a deploy", VerifyOptions{Insecure: open, Image: anImage, Deploys: true}, "; --allow-unsigned-unsafe deploys without a check ["},
-		{"an identity without its issuer", VerifyOptions{Insecure: open, Image: anImage, Identity: "i"}, "belong together"},
-		{"an issuer without an identity", VerifyOptions{Insecure: open, Image: anImage, Issuer: "u"}, "belong together"},
-		{"roots without an identity", VerifyOptions{Insecure: open, Image: anImage, Key: "k", TrustedRoot: "r"}, "keyless signatures only"},
-		{"a tag", VerifyOptions{Insecure: open, Image: tag, Key: "k"}, "latest"},
-		{"a tag, unsafe", VerifyOptions{Insecure: open, Image: tag, AllowUnsignedUnsafe: true}, "latest"},
+		{"nobody to trust", VerifyOptions{Registry: brisk, Image: anImage}, "give --verify-key FILE"},
+		{"a key and an identity", VerifyOptions{Registry: brisk, Image: anImage, Key: "k", Identity: "i", Issuer: "u"}, "only one of"},
+		{"nobody", VerifyOptions{Registry: brisk, Image: anImage}, "or --verify-identity with --verify-issuer ["},
+		{"nobody, for a deploy", VerifyOptions{Registry: brisk, Image: anImage, Deploys: true}, "; --allow-unsigned-unsafe deploys without a check ["},
+		{"an identity without its issuer", VerifyOptions{Registry: brisk, Image: anImage, Identity: "i"}, "belong together"},
+		{"an issuer without an identity", VerifyOptions{Registry: brisk, Image: anImage, Issuer: "u"}, "belong together"},
+		{"roots without an identity", VerifyOptions{Registry: brisk, Image: anImage, Key: "k", TrustedRoot: "r"}, "keyless signatures only"},
+		{"a tag", VerifyOptions{Registry: brisk, Image: tag, Key: "k"}, "latest"},
+		{"a tag, unsafe", VerifyOptions{Registry: brisk, Image: tag, AllowUnsignedUnsafe: true}, "latest"},
 		{"no image", VerifyOptions{Key: "k"}, "parsing image"},
-		{"a key and no check", VerifyOptions{Insecure: open, Image: anImage, Key: "k", AllowUnsignedUnsafe: true}, "switches off the check"},
-		{"an identity and no check", VerifyOptions{Insecure: open, Image: anImage, Identity: "i", Issuer: "u", AllowUnsignedUnsafe: true}, "switches off the check"},
+		{"a key and no check", VerifyOptions{Registry: brisk, Image: anImage, Key: "k", AllowUnsignedUnsafe: true}, "switches off the check"},
+		{"an identity and no check", VerifyOptions{Registry: brisk, Image: anImage, Identity: "i", Issuer: "u", AllowUnsignedUnsafe: true}, "switches off the check"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			verified, err := Verify(t.Context(), c.options)
@@ -54,7 +54,7 @@ func TestWrongOptionsOfAVerificationAreNeverAPass(t *testing.T) {
 }
 
 func TestATagIsNotSigned(t *testing.T) {
-	_, err := Sign(t.Context(), SignOptions{Insecure: open, Image: record.Image{Repository: "127.0.0.1:1/a/b", Digest: "v1"}, Timeout: -1})
+	_, err := Sign(t.Context(), SignOptions{Registry: brisk, Image: record.Image{Repository: "127.0.0.1:1/a/b", Digest: "v1"}, Timeout: -1})
 	for _, part := range []string{"v1", "no key", "negative", "[sign/options]"} {
 		require.ErrorContains(t, err, part)
 	}
@@ -79,13 +79,13 @@ func TestKeyFilesThatDoNotServe(t *testing.T) {
 		{"no password", k.private, "", "", "[sign/key-password]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			_, err := Sign(t.Context(), SignOptions{Insecure: open, Image: anImage, Key: c.private, Password: []byte(c.password)})
+			_, err := Sign(t.Context(), SignOptions{Registry: brisk, Image: anImage, Key: c.private, Password: []byte(c.password)})
 			require.ErrorContains(t, err, c.want)
-			require.Equal(t, err, Check(t.Context(), SignOptions{Insecure: open, Image: anImage, Key: c.private, Password: []byte(c.password)}), "it is found out before there is an image")
+			require.Equal(t, err, Check(t.Context(), SignOptions{Registry: brisk, Image: anImage, Key: c.private, Password: []byte(c.password)}), "it is found out before there is an image")
 			require.Equal(t, record.KindInput, record.KindOf(err))
 			require.NotContains(t, err.Error(), password)
 			if c.public != "" {
-				_, err = Verify(t.Context(), VerifyOptions{Insecure: open, Image: anImage, Key: c.public})
+				_, err = Verify(t.Context(), VerifyOptions{Registry: brisk, Image: anImage, Key: c.public})
 				require.ErrorContains(t, err, c.want)
 				require.Equal(t, record.KindInput, record.KindOf(err))
 			}
@@ -96,7 +96,7 @@ func TestKeyFilesThatDoNotServe(t *testing.T) {
 func TestAnUnreadableTrustedRootIsInput(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "trusted_root.json")
 	require.NoError(t, os.WriteFile(file, []byte("{"), 0o600))
-	_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: anImage, Identity: "i", Issuer: "u", TrustedRoot: file})
+	_, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: anImage, Identity: "i", Issuer: "u", TrustedRoot: file})
 	require.ErrorContains(t, err, "[sign/trusted-root]")
 	require.Equal(t, record.KindInput, record.KindOf(err))
 }

@@ -32,8 +32,8 @@ func TestAKeylessSignatureIsVerifiedAgainstItsExactIdentity(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			image := push(t, host)
 			a.sign(image, c.how)
-			verified, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Identity: c.identity, Issuer: c.issuer, TrustedRoot: c.root})
-			pattern, patternErr := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, IdentityPattern: regexp.QuoteMeta(c.identity), Issuer: c.issuer, TrustedRoot: c.root})
+			verified, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Identity: c.identity, Issuer: c.issuer, TrustedRoot: c.root})
+			pattern, patternErr := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, IdentityPattern: regexp.QuoteMeta(c.identity), Issuer: c.issuer, TrustedRoot: c.root})
 			require.Equal(t, verified, pattern, "a pattern for exactly this identity says the same")
 			require.Equal(t, err == nil, patternErr == nil)
 			if c.refusal == "" {
@@ -58,7 +58,7 @@ func TestAKeySignatureIsNoKeylessOne(t *testing.T) {
 	host, _ := serve(t)
 	image := push(t, host)
 	sign(t, image, ourKeys(t))
-	_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Identity: workflow, Issuer: issuer, TrustedRoot: newAuthority(t).trustedRoot()})
+	_, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Identity: workflow, Issuer: issuer, TrustedRoot: newAuthority(t).trustedRoot()})
 	require.ErrorContains(t, err, "[sign/not-verified]")
 	require.Equal(t, record.KindRefused, record.KindOf(err))
 }

@@ -23,12 +23,12 @@ func TestAKeyInAKMSSignsAndVerifies(t *testing.T) {
 	require.NoError(t, err)
 	ctx := context.WithValue(t.Context(), fake.KmsCtxKey{}, key)
 
-	done, err := Sign(ctx, SignOptions{Insecure: open, Image: image, Key: fake.ReferenceScheme + "release"})
+	done, err := Sign(ctx, SignOptions{Registry: brisk, Image: image, Key: fake.ReferenceScheme + "release"})
 	require.NoError(t, err)
 	require.Equal(t, 2, done.Stored)
 	for name, o := range map[string]VerifyOptions{
-		"by the key in the KMS": {Insecure: open, Image: image, Key: fake.ReferenceScheme + "release"},
-		"by its public key":     {Insecure: open, Image: image, KeyPEM: public},
+		"by the key in the KMS": {Registry: brisk, Image: image, Key: fake.ReferenceScheme + "release"},
+		"by its public key":     {Registry: brisk, Image: image, KeyPEM: public},
 	} {
 		verified, err := Verify(ctx, o)
 		require.NoError(t, err, name)
@@ -38,7 +38,7 @@ func TestAKeyInAKMSSignsAndVerifies(t *testing.T) {
 
 func TestAKMSThatDoesNotAnswerCannotTell(t *testing.T) {
 	for _, uri := range []string{"hashivault://release", "azurekms://nowhere.invalid", "awskms://no/alias"} {
-		_, err := Sign(t.Context(), SignOptions{Insecure: open, Image: anImage, Key: uri})
+		_, err := Sign(t.Context(), SignOptions{Registry: brisk, Image: anImage, Key: uri})
 		require.ErrorContains(t, err, "[sign/key-unavailable]", uri)
 		require.Equal(t, record.KindUnavailable, record.KindOf(err), uri)
 		require.True(t, inKMS(uri), "all providers are built in")

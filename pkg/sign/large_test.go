@@ -47,14 +47,14 @@ func TestALargeSBOMIsSignedAndVerified(t *testing.T) {
 	}
 	large := bom(packages)
 	require.Greater(t, len(large.Predicate), packages*1_700)
-	o := SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Attestations: []Attestation{large, scanned(time.Now())}}
+	o := SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Attestations: []Attestation{large, scanned(time.Now())}}
 	done, err := Sign(t.Context(), o)
 	require.NoError(t, err)
 	require.Equal(t, 6, done.Stored)
 	done, err = Sign(t.Context(), o)
 	require.NoError(t, err)
 	require.Zero(t, done.Stored, "a repeated sign reads it")
-	_, err = Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public, Policy: Policy{MaxScanAge: time.Hour, Attestations: []string{PredicateSPDX}}})
+	_, err = Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public, Policy: Policy{MaxScanAge: time.Hour, Attestations: []string{PredicateSPDX}}})
 	require.NoError(t, err)
 }
 
@@ -91,11 +91,11 @@ func TestWhatOthersPutBesideAnImageHidesNothing(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			image := push(t, host)
-			signed := SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Attestations: []Attestation{scanned(time.Now())}}
+			signed := SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Attestations: []Attestation{scanned(time.Now())}}
 			_, err := Sign(t.Context(), signed)
 			require.NoError(t, err)
 			plant(t, image, c.place, planted{c.lie, c.size})
-			_, err = Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public, Policy: Policy{MaxScanAge: time.Hour}})
+			_, err = Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public, Policy: Policy{MaxScanAge: time.Hour}})
 			require.NoError(t, err)
 			done, err := Sign(t.Context(), signed)
 			require.NoError(t, err)

@@ -88,7 +88,7 @@ func (s *store) extend(ctx context.Context, like draft, more []oci.Signature) er
 		list, err = mutate.AppendSignatures(list, false, more...)
 	}
 	if err == nil {
-		err = remote.Write(tag, list, s.registry(ctx)...)
+		err = remote.Write(tag, list, s.client.Options(ctx)...)
 	}
 	if err != nil {
 		return s.notStored(err, fmt.Sprintf("%s (%s)", from, record.SignatureLegacy), true)

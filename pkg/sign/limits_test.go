@@ -37,7 +37,7 @@ func TestWhatARegistryAnswersIsSortedAndBounded(t *testing.T) {
 			}))
 			defer server.Close()
 			image := record.Image{Repository: strings.TrimPrefix(server.URL, "http://") + "/team/app", Digest: anImage.Digest}
-			_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
+			_, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public})
 			require.ErrorContains(t, err, c.want)
 			require.Equal(t, record.KindUnavailable, record.KindOf(err))
 			require.Less(t, len(err.Error()), 1500)
@@ -59,7 +59,7 @@ func TestTooManySignaturesAreRefused(t *testing.T) {
 	tag, err := name.NewTag(tagOf(image))
 	require.NoError(t, err)
 	require.NoError(t, remote.Write(tag, heap))
-	_, err = Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
+	_, err = Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public})
 	require.ErrorContains(t, err, "[sign/too-many]")
 	require.Equal(t, record.KindRefused, record.KindOf(err))
 }

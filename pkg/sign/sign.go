@@ -14,9 +14,8 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // defaultSignTimeout is long, because an outage of Sigstore for some minutes is
@@ -49,11 +48,8 @@ type SignOptions struct { //nolint:revive // the pair of VerifyOptions
 	Format record.SignatureFormat
 	// Attestations are signed and stored with the signature.
 	Attestations []Attestation
-	// Keychain has the credentials of the registry; nil means those of `docker login`.
-	Keychain authn.Keychain
-	// Insecure names registries, as HOST or HOST:PORT, that may be asked without
-	// encryption.
-	Insecure []string
+	// Registry is how the registry is asked. Its log is not used.
+	Registry registry.Access
 	// Timeout bounds the call; 10 minutes when zero.
 	Timeout time.Duration
 	// Log gets progress; nil discards it.
@@ -143,7 +139,7 @@ func (o SignOptions) store(ctx context.Context, signature bool) (Signature, erro
 	if err != nil {
 		return Signature{}, err
 	}
-	store, err := openStore(ctx, o.Image, o.Keychain, o.Insecure, o.Log)
+	store, err := openStore(ctx, o.Image, o.Registry, o.Log)
 	if err != nil {
 		return Signature{}, err
 	}

@@ -12,9 +12,10 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
+	memory "github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/random"
@@ -23,6 +24,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 const password = "correct horse"
@@ -66,12 +69,12 @@ func inFiles(t *testing.T, keys func() (generated, error)) pair {
 	return k
 }
 
-// open are the hosts of the registries of tests, which do not encrypt.
-var open = []string{"127.0.0.1"}
+// brisk does not make a test wait, and asks registries that do not encrypt.
+var brisk = registry.Access{Insecure: []string{"127.0.0.1"}, Retry: retry.Policy{Attempts: 3, First: time.Millisecond, Longest: 5 * time.Millisecond}}
 
 func serve(t *testing.T) (host string, server *httptest.Server) {
 	t.Helper()
-	server = httptest.NewServer(registry.New(registry.Logger(log.New(io.Discard, "", 0))))
+	server = httptest.NewServer(memory.New(memory.Logger(log.New(io.Discard, "", 0))))
 	t.Cleanup(server.Close)
 	return strings.TrimPrefix(server.URL, "http://"), server
 }
@@ -91,14 +94,14 @@ func push(t *testing.T, host string) record.Image {
 
 func sign(t *testing.T, image record.Image, k pair) Signature {
 	t.Helper()
-	done, err := Sign(t.Context(), SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password)})
+	done, err := Sign(t.Context(), SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password)})
 	require.NoError(t, err)
 	return done
 }
 
 func signLegacy(t *testing.T, image record.Image, k pair) {
 	t.Helper()
-	_, err := Sign(t.Context(), SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password), Format: record.SignatureLegacy})
+	_, err := Sign(t.Context(), SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Format: record.SignatureLegacy})
 	require.NoError(t, err)
 }
 
@@ -122,7 +125,7 @@ func TestASignedImageIsVerified(t *testing.T) {
 	done := sign(t, image, k)
 	require.Equal(t, Signature{Image: image, Identity: k.identity, Stored: 2}, done)
 
-	verified, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
+	verified, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public})
 	require.NoError(t, err)
 	require.Equal(t, image, verified.Image())
 	require.Equal(t, k.identity, verified.Identity())
@@ -146,7 +149,7 @@ func TestSigningAgainWithTheSameKeyChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, layers, 2, "a second key adds its own signature")
 	for _, k := range []pair{first, second} {
-		_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
+		_, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public})
 		require.NoError(t, err)
 	}
 }
@@ -195,7 +198,7 @@ func TestAnImageWithoutAGoodSignatureIsRefused(t *testing.T) {
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			image := c.prepare(t)
-			verified, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: trusted.public})
+			verified, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: trusted.public})
 			require.Equal(t, record.KindRefused, record.KindOf(err))
 			require.Zero(t, verified)
 			for _, part := range append(c.want, image.String()) {
@@ -239,7 +242,7 @@ func TestAGoodSignatureAmongBadOnesIsEnough(t *testing.T) {
 	sign(t, image, other)
 	forge(t, image, image, func([]byte) []byte { return []byte("noise") })
 	sign(t, image, trusted)
-	_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: trusted.public})
+	_, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: trusted.public})
 	require.NoError(t, err)
 }
 
@@ -248,22 +251,22 @@ func TestARegistryThatIsDownCannotTell(t *testing.T) {
 	image, k := push(t, host), ourKeys(t)
 	sign(t, image, k)
 	server.Close()
-	_, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, Key: k.public})
+	_, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public})
 	require.ErrorContains(t, err, "[sign/registry-unavailable]")
 	require.Equal(t, record.KindUnavailable, record.KindOf(err))
-	_, err = Sign(t.Context(), SignOptions{Insecure: open, Image: image, Key: k.private, Password: []byte(password)})
+	_, err = Sign(t.Context(), SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password)})
 	require.Equal(t, record.KindUnavailable, record.KindOf(err))
 
 	ctx, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, err = Verify(ctx, VerifyOptions{Insecure: open, Image: image, Key: k.public})
+	_, err = Verify(ctx, VerifyOptions{Registry: brisk, Image: image, Key: k.public})
 	require.ErrorIs(t, err, context.Canceled)
 }
 
 func TestAnImageThatIsNotThereIsNotSigned(t *testing.T) {
 	host, _ := serve(t)
 	missing := record.Image{Repository: host + "/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
-	_, err := Sign(t.Context(), SignOptions{Insecure: open, Image: missing, Key: ourKeys(t).private, Password: []byte(password)})
+	_, err := Sign(t.Context(), SignOptions{Registry: brisk, Image: missing, Key: ourKeys(t).private, Password: []byte(password)})
 	require.ErrorContains(t, err, "[sign/image-not-found]")
 	require.Equal(t, record.KindRefused, record.KindOf(err))
 }
@@ -273,7 +276,7 @@ func TestTheCheckIsWaivedOnlyLoudly(t *testing.T) {
 	image := record.Image{Repository: "127.0.0.1:1/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
 	for range 2 {
 		out.Reset()
-		verified, err := Verify(t.Context(), VerifyOptions{Insecure: open, Image: image, AllowUnsignedUnsafe: true, Log: slog.New(slog.NewTextHandler(&out, nil))})
+		verified, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, AllowUnsignedUnsafe: true, Log: slog.New(slog.NewTextHandler(&out, nil))})
 		require.NoError(t, err)
 		require.True(t, verified.Unsafe())
 		require.Empty(t, verified.Identity())

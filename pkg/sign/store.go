@@ -5,14 +5,11 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"net/http"
 	"slices"
 	"strings"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/sigstore/cosign/v2/pkg/oci"
 	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
 
@@ -39,8 +36,7 @@ const (
 // store is one image's signatures and attestations in its registry.
 type store struct {
 	digest  name.Digest
-	keys    authn.Keychain
-	wire    http.RoundTripper
+	client  *registry.Client
 	options []ociremote.Option
 	log     *slog.Logger
 	have    map[sought][]entry // what was read already
@@ -78,21 +74,17 @@ func (s *store) whatIsGone() string {
 }
 
 // openStore also makes sure that the image itself is there: a signature of an
-// image that is missing is worth nothing. Without keys the credentials are those of
-// `docker login`.
-func openStore(ctx context.Context, image record.Image, keys authn.Keychain, insecure []string, log *slog.Logger) (*store, error) {
+// image that is missing is worth nothing.
+func openStore(ctx context.Context, image record.Image, access registry.Access, log *slog.Logger) (*store, error) {
 	digest, err := name.NewDigest(image.String())
 	if err != nil {
 		return nil, record.BadInput("sign/options", "parsing image %q: %w", image, err)
 	}
-	if keys == nil {
-		keys = authn.DefaultKeychain
-	}
-	s := &store{digest: digest, keys: keys, log: log, have: map[sought][]entry{}}
-	s.wire = registry.NewTransport(registry.TransportOptions{Insecure: insecure, MaxAnswer: maxAnswer, MaxBlob: maxEntry})
-	s.options = []ociremote.Option{ociremote.WithRemoteOptions(s.registry(ctx)...)}
+	access.Log, access.MaxAnswer, access.MaxBlob = log, maxAnswer, maxEntry
+	s := &store{digest: digest, client: access.Connect(), log: log, have: map[sought][]entry{}}
+	s.options = []ociremote.Option{ociremote.WithRemoteOptions(s.client.Options(ctx)...)}
 	// GET, because the checksum of the answer is compared with the digest.
-	if _, err := remote.Get(digest, s.registry(ctx)...); err != nil {
+	if _, err := s.client.Get(ctx, digest); err != nil {
 		if registry.IsNotFound(err) {
 			return nil, record.Refused("sign/image-not-found",
 				"looking up image %q: the registry does not have it: %w; push it first (`stagecrew build`), or check repository and digest", image, shown(err))
@@ -100,16 +92,6 @@ func openStore(ctx context.Context, image record.Image, keys authn.Keychain, ins
 		return nil, registryError(err, "looking up image %q", image)
 	}
 	return s, nil
-}
-
-// registry are the options of every request.
-func (s *store) registry(ctx context.Context) []remote.Option {
-	return []remote.Option{
-		remote.WithContext(ctx),
-		remote.WithAuthFromKeychain(s.keys),
-		remote.WithTransport(s.wire),
-		remote.WithUserAgent("stagecrew"),
-	}
 }
 
 // read gives the entries of one place, without those that say that they are of another

@@ -8,9 +8,8 @@ import (
 	"log/slog"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
-
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // defaultVerifyTimeout bounds one call of Verify.
@@ -45,11 +44,8 @@ type VerifyOptions struct {
 	AllowUnsignedUnsafe bool
 	// Deploys is for messages: only who deploys is told of AllowUnsignedUnsafe.
 	Deploys bool
-	// Keychain has the credentials of the registry; nil means those of `docker login`.
-	Keychain authn.Keychain
-	// Insecure names registries, as HOST or HOST:PORT, that may be asked without
-	// encryption.
-	Insecure []string
+	// Registry is how the registry is asked. Its log is not used.
+	Registry registry.Access
 	// Timeout bounds the call; 2 minutes when zero.
 	Timeout time.Duration
 	// Log gets progress and warnings; nil discards them.
@@ -119,7 +115,7 @@ func Verify(ctx context.Context, o VerifyOptions) (record.Verified, error) {
 	if err != nil {
 		return record.Verified{}, err
 	}
-	store, err := openStore(ctx, o.Image, o.Keychain, o.Insecure, log)
+	store, err := openStore(ctx, o.Image, o.Registry, log)
 	if err != nil {
 		return record.Verified{}, err
 	}
