@@ -1,6 +1,7 @@
 package build
 
 import (
+	"cmp"
 	"io/fs"
 	"os"
 	"path"
@@ -36,37 +37,45 @@ func follow(root *os.Root, name string) string {
 	return name
 }
 
-// omitted notes what was left out of an image.
+// omitted notes what was left out of an image, and what is there because it was
+// named; each with the reason.
 type omitted struct {
-	include []string
-	paths   map[string]string // to the reason
+	include      []string
+	paths, asked map[string]string
 }
 
 // unwelcome reports whether an entry is to be left out. Of what a walk begins with,
 // also where it leads counts, because a walk follows that.
 func (o *omitted) unwelcome(root *os.Root, name string, top bool) bool {
 	why := sensitive.Path(name, o.include)
+	kind, named := partOf(name), slices.Contains(o.include, name) && !sensitive.Never(name)
+	// The configuration is what the image is made for: validation looks at it.
+	if why == "" && kind != configuration && sensitive.MayHold(name) {
+		why = contentOf(root, name)
+	}
+	if reason := cmp.Or(why, sensitive.Path(name, nil)); named && reason != "" {
+		note(&o.asked, name, reason)
+		why = ""
+	}
 	if why == "" && top && name != "." {
 		if target := follow(root, name); target != name {
 			why = sensitive.Path(target, o.include)
 		}
 	}
-	if why == "" && sensitive.MayBeKey(name) && !slices.Contains(o.include, name) {
-		why = keyAt(root, name)
+	if why != "" && kind != dependencies {
+		note(&o.paths, name, why)
 	}
-	if why == "" {
-		return false
-	}
-	if partOf(name) != dependencies {
-		if o.paths == nil {
-			o.paths = map[string]string{}
-		}
-		o.paths[name] = why
-	}
-	return true
+	return why != ""
 }
 
-func keyAt(root *os.Root, name string) string {
+func note(notes *map[string]string, name, why string) {
+	if *notes == nil {
+		*notes = map[string]string{}
+	}
+	(*notes)[name] = why
+}
+
+func contentOf(root *os.Root, name string) string {
 	info, err := root.Lstat(name)
 	if err != nil || !info.Mode().IsRegular() {
 		return ""
@@ -76,8 +85,9 @@ func keyAt(root *os.Root, name string) string {
 		return ""
 	}
 	defer func() { _ = file.Close() }()
-	if found, _ := sensitive.HoldsKey(file); found {
-		return "private key"
+	why, err := sensitive.Content(name, file)
+	if err != nil {
+		return "" // whoever packs it meets the same error
 	}
-	return ""
+	return why
 }

@@ -5,6 +5,7 @@ import (
 	"log/slog"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/v1/types"
@@ -61,4 +62,31 @@ func TestLinksAreNotFollowedToWhatIsLeftOut(t *testing.T) {
 			}
 		})
 	}
+}
+
+// TestWhatIsNamedIsThereAndSaid, and so are the files of templates (nextlyhq/nextly#764).
+func TestWhatIsNamedIsThereAndSaid(t *testing.T) {
+	host := registrytest.Serve(t, nil)
+	files := portal()
+	files["deploy/tls.key"], files["deploy/.env"], files[".git-credentials"] = "-----BEGIN PRIVATE KEY-----\nMIIE\n", "x", "x"
+	files["examples/template/content/.npmrc"], files["examples/template/content/.env.example"] = "engine-strict=true", "x"
+	files["examples/template/content/.env"] = "TOKEN=ghp_" + strings.Repeat("a1B2", 9)
+	var log bytes.Buffer
+	o := options(writeTree(t, files), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
+	o.Log = slog.New(slog.NewTextHandler(&log, nil))
+	o.Include = []string{"deploy", "deploy/tls.key", ".npmrc", ".git-credentials"}
+	result, err := Build(t.Context(), o)
+	require.NoError(t, err)
+	there := filesOf(t, result)
+	for path, want := range map[string]bool{
+		"deploy/tls.key": true, "deploy/.env": false, ".npmrc": true, ".git-credentials": false,
+		"examples/template/content/.npmrc": true, "examples/template/content/.env.example": true, "examples/template/content/.env": false,
+	} {
+		_, is := there["app/"+path]
+		require.Equal(t, want, is, path)
+	}
+	require.Contains(t, log.String(), `part of the image, because the build's includes name it" path=deploy/tls.key reason="private key"`)
+	require.Contains(t, log.String(), `path=.npmrc reason="login of a package registry"`)
+	require.Contains(t, log.String(), `left out of the image, also where the build's includes name it" path=.git-credentials`)
+	require.Contains(t, log.String(), `path=examples/template/content/.env reason=token`)
 }

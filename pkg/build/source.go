@@ -9,6 +9,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/build/workspace"
+	"github.com/stagecrew/stagecrew/pkg/sensitive"
 )
 
 // open runs the workspace's own build if that is wanted, and checks what is there.
@@ -36,12 +37,20 @@ func (o Options) installing() workspace.Installing {
 	return workspace.Installing{Scripts: o.InstallScripts, Environ: o.Environ, Environment: o.Environment, Flags: o.InstallFlags, Inputs: o.InstallInputs, Log: o.Log}
 }
 
-// tellOmitted logs what was left out of the image because of what it is.
+// tellOmitted logs what was left out of the image because of what it is, and what was
+// not because it was named.
 func (b *layering) tellOmitted() {
+	for _, name := range slices.Sorted(maps.Keys(b.omitted.asked)) {
+		b.Log.Warn("part of the image, because the build's includes name it", "path", name, "reason", b.omitted.asked[name])
+	}
 	names := slices.Sorted(maps.Keys(b.omitted.paths))
 	const shown = 20
 	for _, name := range names[:min(shown, len(names))] {
-		b.Log.Info("left out of the image; name it in the build's includes if the application needs it", "path", name, "reason", b.omitted.paths[name])
+		text := "left out of the image; name it in the build's includes if the application needs it"
+		if sensitive.Never(name) {
+			text = "left out of the image, also where the build's includes name it"
+		}
+		b.Log.Info(text, "path", name, "reason", b.omitted.paths[name])
 	}
 	if more := len(names) - shown; more > 0 {
 		b.Log.Info("and more that is left out of the image", "paths", more)

@@ -19,6 +19,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/sensitive"
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
@@ -115,14 +116,34 @@ func check(ctx context.Context, image v1.Image) ([]record.Check, error) {
 	if err != nil {
 		return nil, err
 	}
-	contents, err := readContents(ctx, image)
+	contents, err := readContents(ctx, image, file.Config)
 	if err != nil {
 		return nil, err
 	}
 	c := file.Config
 	return append([]record.Check{
 		checkUser(c), checkStart(c), checkWorkDir(c), checkNodeOptions(c), checkLabels(c), checkSizes(manifest),
-	}, contents.checks()...), nil
+	}, contents.checks(c, told(file))...), nil
+}
+
+// told are the secrets that the configuration tells: in variables, and in the history
+// by the arguments of the build (npm/docs#850, goodwithtech/dockle#196). Values are
+// never printed (goodwithtech/dockle#268).
+func told(file *v1.ConfigFile) (found []string) {
+	for _, pair := range file.Config.Env {
+		if name, value, _ := strings.Cut(pair, "="); sensitive.Variable(name, value) {
+			found = append(found, "the variable "+name)
+		}
+	}
+	for i, step := range file.History {
+		for _, what := range sensitive.Step(step.CreatedBy) {
+			if name, ok := strings.CutPrefix(what, "ENV "); ok && slices.Contains(found, "the variable "+name) {
+				continue
+			}
+			found = append(found, fmt.Sprintf("%s in step %d of the history", what, i+1))
+		}
+	}
+	return found
 }
 
 func checkUser(c v1.Config) record.Check {

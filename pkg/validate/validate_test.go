@@ -1,7 +1,6 @@
 package validate
 
 import (
-	"archive/tar"
 	"io"
 	"strings"
 	"testing"
@@ -22,6 +21,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 	"github.com/stagecrew/stagecrew/pkg/retry"
+	"github.com/stagecrew/stagecrew/pkg/sensitive"
 	"github.com/stagecrew/stagecrew/pkg/sensitive/sensitivetest"
 )
 
@@ -105,11 +105,28 @@ func TestValidatingNamesWhatIsWrong(t *testing.T) {
 		{name: "a folder that a later layer empties", layers: []map[string]string{{"usr/bin/gcc": "x"}, {"usr/bin/.wh..wh..opq": ""}}, check: "compilers", want: "passed"},
 		{name: "a folder that a later layer removes", layers: []map[string]string{{"usr/local/bin/gcc": "x"}, {"usr/.wh.local": ""}}, check: "compilers", want: "passed"},
 		{name: "many compilers", layers: []map[string]string{{"bin/gcc": "", "bin/g++": "", "bin/cc": "", "bin/c++": "", "bin/ld": "", "bin/make": "", "bin/go": ""}}, check: "compilers", want: "failed: /bin/c++; /bin/cc; /bin/g++; /bin/gcc; /bin/go; and 2 more"},
+		{name: "a folder that its own layer empties of what was below", layers: []map[string]string{{"usr/bin/cc": "x"}, {"usr/bin/gcc": "x", "usr/bin/.wh..wh..opq": ""}}, check: "compilers", want: "failed: /usr/bin/gcc"},
+		{name: "a folder that a file replaces", layers: []map[string]string{{"usr/local/bin/gcc": "x"}, {"usr/local": "x"}}, check: "compilers", want: "passed"},
+		// product-os/jellyfish#6111, o1-labs/Archive-Node-API#214
+		{name: "a secret that a later layer removes", layers: []map[string]string{{"app/.npmrc": "x"}, {"app/.wh..npmrc": ""}}, check: "secrets", want: "failed: /app/.npmrc (login of a package registry; removed or replaced later, but layer 2 still has it)"},
+		{name: "a secret that a later layer replaces", layers: []map[string]string{{"app/.npmrc": "//r/:_authToken=abc"}, {"app/.npmrc": "a=b"}}, check: "secrets", want: "failed: /app/.npmrc (login of a package registry; removed or replaced later, but layer 2 still has it)"},
+		{name: "a secret in a folder that a later layer empties", layers: []map[string]string{{"app/.npmrc": "x"}, {"app/.wh..wh..opq": ""}}, check: "secrets", want: "but layer 2 still has it"},
+		{name: "a secret before an opaque whiteout of its own layer", layers: []map[string]string{{"app/.npmrc": "x", "app/.wh..wh..opq": ""}}, check: "secrets", want: "failed: /app/.npmrc (login of a package registry)"},
+		// nodejs/docker-node#145
+		{name: "secrets elsewhere", layers: []map[string]string{{"root/.npmrc": "x", "home/node/.git-credentials": "x", "root/.docker/config.json": "{}"}}, check: "secrets", want: "failed: /home/node/.git-credentials (credentials of Git); /root/.docker/config.json (credentials of a tool); /root/.npmrc (login"},
+		// entrius/gittensor-ui#1362
+		{name: "a token in a variable", change: func(c *v1.Config) { c.Env = append(c.Env, "NPM_TOKEN=hush") }, check: "secrets", want: "failed: the variable NPM_TOKEN"},
 		{name: "an npm configuration", layers: []map[string]string{{"app/.npmrc": "x"}}, check: "secrets", want: "failed: /app/.npmrc"},
 		{name: "local settings", layers: []map[string]string{{"app/app-config.local.yaml": "x"}}, check: "secrets", want: "failed: /app/app-config.local.yaml"},
 		{name: "a program with the rights of its owner", layers: []map[string]string{{"app/run": "mode 4755"}}, check: "privileges", want: "failed: /app/run has mode 4755"},
 		{name: "a program that a later layer replaces", layers: []map[string]string{{"app/run": "mode 4755"}, {"app/run": "x"}}, check: "privileges", want: "passed"},
 		{name: "a file that the user cannot read", layers: []map[string]string{{"app/key": "mode 600"}}, check: "ownership", want: "failed: /app/key belongs to 0"},
+		{name: "a file of another user of the group", change: func(c *v1.Config) { c.User = "2000:0" }, layers: []map[string]string{{"app/key": "mode 640"}}, check: "ownership", want: "passed"},
+		{name: "a file of root for a user without a group", change: func(c *v1.Config) { c.User = "2000" }, layers: []map[string]string{{"app/key": "mode 640"}}, check: "ownership", want: "passed"},
+		{name: "a user whose group the image knows", change: func(c *v1.Config) { c.User = "2000" }, layers: []map[string]string{{"etc/passwd": "x:x:2000:5::/:/bin/sh\n", "app/key": "mode 640"}}, check: "ownership", want: "failed: /app/key belongs to 0:0 with mode 640 and cannot be read by user 2000"},
+		{name: "a further group of the user", change: func(c *v1.Config) { c.User = "2000" }, layers: []map[string]string{{"etc/passwd": "x:x:2000:5::/:/bin/sh\n", "etc/group": "root:x:0:y,x\n", "app/key": "mode 640"}}, check: "ownership", want: "passed"},
+		{name: "a file that only its owner may not read", change: func(c *v1.Config) { c.User = "0" }, layers: []map[string]string{{"app/key": "mode 0"}}, check: "user", want: "failed"},
+		{name: "a folder that the user cannot look into", layers: []map[string]string{{"app/x/": "mode 744"}}, check: "ownership", want: "failed: /app/x belongs to 0:0 with mode 744"},
 		{name: "what a package was published with", layers: []map[string]string{{"app/node_modules/x/.env": "x"}}, check: "secrets", want: "passed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
@@ -129,14 +146,16 @@ func TestValidatingNamesWhatIsWrong(t *testing.T) {
 func TestValidateHasTheSameList(t *testing.T) {
 	for _, s := range sensitivetest.Paths {
 		name := "app/catalog/" + s.Path
-		why, err := secretAt(name, &tar.Header{Name: name, Typeflag: tar.TypeReg}, strings.NewReader(s.Content))
+		why, err := sensitive.File(name, "app", strings.NewReader(s.Content))
 		require.NoError(t, err)
 		require.Equal(t, s.Why == "", why == "", s.Path)
 		require.Contains(t, why, s.Why)
 		published := "app/node_modules/x/" + s.Path
-		why, err = secretAt(published, &tar.Header{Name: published, Typeflag: tar.TypeReg}, strings.NewReader(s.Content))
+		why, err = sensitive.File(published, "app", strings.NewReader(s.Content))
 		require.NoError(t, err)
-		require.Empty(t, why, "what was published is nobody's secret")
+		if !strings.Contains(s.Content, "_authToken") {
+			require.Empty(t, why, "what was published is nobody's secret")
+		}
 	}
 }
 
@@ -177,4 +196,17 @@ func TestAnIndexIsJudgedByAllItsImages(t *testing.T) {
 			require.Equal(t, []string{c.failed}, failed)
 		})
 	}
+}
+
+// TestTheHistoryTellsSecrets: npm/docs#850, goodwithtech/dockle#196. No values
+// (goodwithtech/dockle#268).
+func TestTheHistoryTellsSecrets(t *testing.T) {
+	image := imageOf(t, sound(), nil)
+	file, err := image.ConfigFile()
+	require.NoError(t, err)
+	file = file.DeepCopy()
+	file.History = []v1.History{{CreatedBy: "base"}, {CreatedBy: "RUN |1 NPM_TOKEN=hush /bin/sh -c npm ci # buildkit"}, {CreatedBy: "ENV API_KEY=hush"}}
+	image, err = mutate.ConfigFile(image, file)
+	require.NoError(t, err)
+	require.Equal(t, "failed: ARG NPM_TOKEN in step 2 of the history; ENV API_KEY in step 3 of the history", results(pushed(t, image))["secrets"])
 }

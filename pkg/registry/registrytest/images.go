@@ -53,8 +53,8 @@ func PushPlatforms(t *testing.T, host string, architectures ...string) string {
 	return ref.String()
 }
 
-// PackFiles makes a .tar.gz; "-> x" is a link, "mode 755" a file with that mode. The
-// order is that of the names.
+// PackFiles makes a .tar.gz; "-> x" is a link, "mode 755" a file with that mode, or a
+// folder, whose name ends in a slash. The order is that of the names.
 func PackFiles(t *testing.T, files map[string]string) string {
 	t.Helper()
 	var out bytes.Buffer
@@ -74,6 +74,9 @@ func PackFiles(t *testing.T, files map[string]string) string {
 			bits, err := strconv.ParseInt(mode, 8, 64)
 			require.NoError(t, err)
 			h.Mode = bits
+		}
+		if strings.HasSuffix(name, "/") {
+			h.Typeflag, h.Size = tar.TypeDir, 0
 		}
 		if files[name] == "device" {
 			h.Typeflag, h.Size = tar.TypeChar, 0
