@@ -25,6 +25,10 @@ type console struct {
 	actions *gha.Actions
 	hide    func(string) string // takes secret values out of a text
 	ledger  *ledger
+	// shown are the pods that the log of the job shows, without their ages, and since
+	// when. One rollout is watched at a time.
+	shown   string
+	shownAt time.Time
 	groups  sync.Mutex // held while a group of log lines is written
 }
 
@@ -100,8 +104,27 @@ func (c *console) Progress(sent *atomic.Int64) (stop func()) {
 	}
 }
 
-// ShowPods draws the pods of a rollout below the log.
-func (c *console) ShowPods(pods record.Progress) { c.screen.show(pods) }
+// ShowPods draws the pods of a rollout below the log. In the log of a job, which has
+// no below, their table is a part of it at each change.
+func (c *console) ShowPods(sight record.Progress) {
+	c.ledger.see(time.Now(), sight.Pods)
+	if !c.actions.Enabled() {
+		c.screen.show(sight)
+		return
+	}
+	sight = redacted(sight, c.hide)
+	if now := podTable(ageless(sight), jobLogWidth); now != c.shown && time.Since(c.shownAt) >= tablesApart {
+		c.shown, c.shownAt = now, time.Now()
+		_, _ = io.WriteString(c.out, podTable(sight, jobLogWidth))
+	}
+}
+
+const (
+	// jobLogWidth is how many columns of a job's log fit on a usual screen.
+	jobLogWidth = 160
+	// tablesApart keeps a rollout of many pods from filling the log of a job.
+	tablesApart = 5 * time.Second
+)
 
 // ClearPods removes them.
 func (c *console) ClearPods() { c.screen.clear() }

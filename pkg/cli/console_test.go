@@ -6,11 +6,14 @@ import (
 	"sync"
 	"sync/atomic"
 	"testing"
+	"testing/synctest"
+	"time"
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // at starts a session whose log the test can read.
@@ -69,4 +72,25 @@ func TestALineSaysHowFarTheBuildIs(t *testing.T) {
 	}, quietFor, quietFor/1000)
 	stop()
 	require.Zero(t, s.console.screen.lines, "the line is gone when the build is over")
+}
+
+func TestTheLogOfAJobHasATableOfThePodsAtEachChange(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		s := newSession("deploy", config.Settings{}, []string{"GITHUB_ACTIONS=true"}, &out, &out)
+		s.secrets.Withhold("hunter-2-hunter")
+		show := func(ready string, age int) string {
+			out.Reset()
+			s.console.ShowPods(record.Progress{Pods: []record.PodState{{Name: "web-1", New: true, Ready: ready, Seconds: age, Message: "::error::hunter-2-hunter"}}})
+			return out.String()
+		}
+		require.Regexp(t, `^POD +NEW +READY +STATUS +RESTARTS +AGE *\nweb-1 +yes +0/1 +0 +3s `, show("0/1", 3))
+		require.NotContains(t, out.String(), "hunter")
+		require.NotContains(t, out.String(), "::error::")
+		time.Sleep(tablesApart)
+		require.Empty(t, show("0/1", 8), "it is only older")
+		require.NotEmpty(t, show("1/1", 8))
+		require.Empty(t, show("0/1", 9), "at most one each five seconds")
+		require.Len(t, s.read().Sights, 3)
+	})
 }

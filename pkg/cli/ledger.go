@@ -2,6 +2,7 @@ package cli
 
 import (
 	"sync"
+	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/report"
@@ -47,6 +48,19 @@ func (l *ledger) Sketch(change func(*record.Record)) {
 	draft := l.contents
 	change(&draft)
 	l.draft = &draft
+}
+
+// see notes how the pods of a rollout look. What was sketched stays so.
+func (l *ledger) see(at time.Time, pods []record.PodState) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	if l.ended {
+		return
+	}
+	l.contents.Sights = record.See(l.contents.Sights, at, pods)
+	if l.draft != nil {
+		l.draft.Sights = l.contents.Sights
+	}
 }
 
 // end closes the record, with what was sketched and a last change, and gives it.

@@ -103,6 +103,15 @@ func redacted(sight record.Progress, hide func(string) string) record.Progress {
 	return sight
 }
 
+// ageless leaves out what changes all the time.
+func ageless(sight record.Progress) record.Progress {
+	sight.Pods = slices.Clone(sight.Pods)
+	for i := range sight.Pods {
+		sight.Pods[i].Seconds = 0
+	}
+	return sight
+}
+
 func podTable(sight record.Progress, width int) string {
 	var b strings.Builder
 	w := tabwriter.NewWriter(&b, 0, 0, 2, ' ', 0)

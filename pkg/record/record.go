@@ -149,6 +149,8 @@ type Record struct {
 	Changes []Change `json:"changes,omitempty"`
 	// Repairs are what had to be done beyond Helm's own work, see [Applied].
 	Repairs []string `json:"repairs,omitempty"`
+	// Sights are how the pods of the rollouts looked, at each change.
+	Sights []Sight `json:"sights,omitempty"`
 	// Soak is for how long the new pods were watched after the last of them was ready.
 	Soak float64 `json:"soakSeconds,omitempty"`
 	// Reason is why somebody rolled back by hand, in their own words.
