@@ -33,7 +33,7 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	for _, c := range config.Commands() {
 		root.AddCommand(newCommand(c, &code, environ, stdout, stderr))
 	}
-	root.AddCommand(versionCommand(stdout))
+	root.AddCommand(reportCommand(environ, stdout, stderr, &code), versionCommand(stdout))
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)

@@ -40,7 +40,14 @@ func records() map[string]record.Record {
 			Scan:   &record.ScanReport{Packages: 9, DatabaseUpdated: at(0), Suppressed: []string{"CVE-1 in x: ignored: not reachable (ignore.yaml)"}, Expired: []string{"CVE-2 until 2026-01-01: old"}, Unmatched: []string{"CVE-3 until 2027-01-01: gone"}}},
 		"rolled-back": {Command: "run", Verdict: record.VerdictRolledBack, Image: image(), Release: release(2, 1, 3),
 			Cause:  &record.Cause{Code: "rollout/crash-loop", Object: "Pod/a", Container: "web", Reason: "Error", Message: "Cannot find <b>module</b> | @octocat `x`\n::error::y"},
-			Phases: []record.Phase{{Name: "watch", Start: at(0), End: at(9), Result: "failed"}},
+			Phases: []record.Phase{{Name: "apply", Start: at(0), End: at(2), Result: "ok"}, {Name: "watch: new", Start: at(2), End: at(9), Result: "failed"}, {Name: "rollback", Start: at(9), End: at(14), Result: "ok"}},
+			Sights: []record.Sight{{At: at(2), Old: 2}, {At: at(3), New: 1, Old: 2}, {At: at(10), New: 1, Ready: 1, Old: 1}, {At: at(12), New: 2, Ready: 2}},
+			Diagnosis: &record.Evidence{
+				Pods:   []record.PodState{{Name: "a", Owner: "Deployment/web", New: true, Ready: "0/1", Status: "CrashLoopBackOff", Restarts: 2, Message: "exit code 1"}},
+				Events: []record.Event{{Object: "Pod/a", Reason: "BackOff", Message: "back-off restarting </details> | failed container", Count: 3}},
+				Logs:   []record.Log{{Pod: "a", Container: "web", Previous: true, Ended: "exit code 1 after 3s", Text: "node:internal\n\n# no heading\n```\n</pre><img src=x onerror=alert(1)>\n::error::no\n\x1b[31mred\n"}},
+				Diff:   "--- 1\n+++ 2\n-image: a\n+image: b\n",
+			},
 			Checks: []record.Check{{Name: "readiness", Target: "Pod/b", Result: "passed"}, {Name: "page", Target: "Pod/b", Result: "failed", Detail: "status 500"}}},
 		"needs-human": {Command: "deploy", Verdict: record.VerdictNeedsHuman, Image: image(), Release: release(1, 0, 1), Advice: "the first install failed"},
 		"scan-refused": {Command: "scan", Verdict: record.VerdictRefused, Image: image(), Error: "1 finding blocks [scan/vulnerable]", Scan: &record.ScanReport{

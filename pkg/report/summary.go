@@ -37,6 +37,10 @@ func Summary(r record.Record) string {
 	if r.Advice != "" {
 		fmt.Fprintf(&b, "What to do: %s\n\n", escape(r.Advice))
 	}
+	for _, c := range Again(r) {
+		fmt.Fprintf(&b, "To %s: %s\n\n", c[0], code(c[1]))
+	}
+	gantt(&b, r)
 	built(&b, r.Built)
 	tags(&b, r.Tags)
 	scan(&b, r.Scan)
@@ -46,6 +50,7 @@ func Summary(r record.Record) string {
 	if r.Soak > 0 {
 		fmt.Fprintf(&b, "Watched for %.0f s after the last new pod was ready.\n\n", r.Soak)
 	}
+	diagnosis(&b, r.Diagnosis)
 	for _, repair := range r.Repairs {
 		fmt.Fprintf(&b, "- repaired: %s\n", escape(repair))
 	}
@@ -53,6 +58,11 @@ func Summary(r record.Record) string {
 		fmt.Fprintf(&b, "- evidence: %s\n", escape(path))
 	}
 	return b.String()
+}
+
+// code is text that people copy: nothing is added to it, and no backtick ends it.
+func code(words string) string {
+	return "`" + strings.ReplaceAll(text.Visible(words), "`", "'") + "`"
 }
 
 func concerns(b *strings.Builder, all []record.Concern) {

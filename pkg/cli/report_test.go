@@ -1,0 +1,51 @@
+package cli
+
+import (
+	"bytes"
+	"os"
+	"path/filepath"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/report"
+)
+
+func TestReport_ShowsARecordThatARunHasLeft(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "record.json")
+	begin := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
+	rec := record.Record{
+		Schema: record.RecordSchema, Command: "deploy", Verdict: record.VerdictRolledBack,
+		Release: &record.Release{Name: "web", Namespace: "prod", Revision: 2, RollbackTarget: 1, Live: 3},
+		Phases:  []record.Phase{{Name: "apply", Start: begin, End: begin.Add(time.Second), Result: record.PhaseOK}},
+	}
+	require.NoError(t, report.WriteFile(file, rec))
+	var out, log bytes.Buffer
+	require.Equal(t, exitOK, Main([]string{"report", file}, nil, &out, &log), log.String())
+	require.Equal(t, report.Summary(rec), out.String())
+	out.Reset()
+	require.Equal(t, exitOK, Main([]string{"report", "--html", file}, nil, &out, &log))
+	require.Contains(t, out.String(), "<h1 class=\"rolled-back\">"+report.Headline(rec))
+
+	// What only looks has no release of its own to tell of.
+	require.NoError(t, report.WriteFile(file, record.Record{Schema: record.RecordSchema, Command: "status", Verdict: record.VerdictOK, Release: rec.Release}))
+	out.Reset()
+	require.Equal(t, exitOK, Main([]string{"report", file}, nil, &out, &log))
+	require.Equal(t, "**status: done**\n\n", out.String())
+}
+
+func TestReport_WhatIsNoRecordIsInput(t *testing.T) {
+	for name, content := range map[string]string{"no JSON": "x", "another schema": `{"schema": "stagecrew.dev/record/v2"}`, "another document": `{}`, "another form": `{"phases": 1}`} {
+		file := filepath.Join(t.TempDir(), "record.json")
+		require.NoError(t, os.WriteFile(file, []byte(content), 0o600))
+		var out, log bytes.Buffer
+		require.Equal(t, exitUsage, Main([]string{"report", file}, nil, &out, &log), name)
+		require.Contains(t, log.String(), "[config/record]", name)
+		require.Empty(t, out.String(), name)
+	}
+	var out, log bytes.Buffer
+	require.Equal(t, exitUsage, Main([]string{"report", "/no/where"}, nil, &out, &log))
+	require.Equal(t, exitUsage, Main([]string{"report"}, nil, &out, &log))
+}
