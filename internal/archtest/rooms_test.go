@@ -153,7 +153,7 @@ func rooms(t *testing.T) []string {
 // use.
 func TestRoomsAreEnteredDownwardsOnly(t *testing.T) {
 	imports := packages(t)
-	shared := []string{"record", "redact", "text", "files", "retry", "registry", "apierror", "backstage", "sensitive"}
+	shared := []string{"record", "redact", "text", "files", "retry", "body", "registry", "apierror", "backstage", "sensitive"}
 	allowed := map[string][]string{
 		"cli":      {"pipeline", "config", "gha", "report"},
 		"pipeline": slices.DeleteFunc(rooms(t), func(name string) bool { return name == "cli" || name == "pipeline" }),
