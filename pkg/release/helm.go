@@ -57,7 +57,10 @@ func (r *Release) connect(records driver.Driver) (*engine, error) {
 		r.guard = &checkedDriver{Driver: keyedDriver{driver.NewSecrets(typed.CoreV1().Secrets(r.Namespace))}}
 		records = r.guard
 	}
-	marks := &verdictDriver{Driver: records, notary: r.notary(), renders: r.learn, reads: r.learnRecord}
+	marks := &verdictDriver{Driver: records, notary: r.notary(),
+		renders: func(stored *helmrelease.Release) { r.secrets.Learn(r.secretsRecord(stored)) },
+		reads:   func(stored *helmrelease.Release) { r.secrets.Tell(r.secretsRecord(stored)) },
+	}
 	e := &engine{records: marks, requests: requests}
 	e.config = &action.Configuration{
 		RESTClientGetter: get, Releases: storage.Init(marks), Log: debug,

@@ -30,7 +30,7 @@ type verdictDriver struct {
 	created int                  // the last revision of the running change, 0 for none
 	record  *helmrelease.Release // the same, as Helm goes on changing it
 
-	// renders and reads are told of records, see [Release.learn]; may be nil.
+	// renders and reads are told of records, see [secrets.Learner]; may be nil.
 	renders, reads func(*helmrelease.Release)
 }
 
@@ -72,7 +72,7 @@ func (m *verdictDriver) Get(key string) (*helmrelease.Release, error) {
 		return nil, err
 	}
 	if err = sound(stored); err == nil {
-		m.learned(stored)
+		m.tell(stored)
 	}
 	return stored, err
 }
@@ -84,7 +84,7 @@ func (m *verdictDriver) Query(labels map[string]string) ([]*helmrelease.Release,
 		err = errors.Join(err, sound(stored))
 	}
 	if err == nil {
-		m.learned(records...)
+		m.tell(records...)
 	}
 	return records, err
 }
@@ -141,6 +141,23 @@ func (m *verdictDriver) createAgain(key string, stored *helmrelease.Release, noA
 	return nil
 }
 
+// recent is how many of the newest records tell their secrets: the live one, the
+// last one, and one to go back to.
+const recent = 3
+
+// tell tells the secrets of the newest of some records and of the live one.
+func (m *verdictDriver) tell(records ...*helmrelease.Release) {
+	if m.reads == nil {
+		return
+	}
+	newest := slices.SortedFunc(slices.Values(records), func(a, b *helmrelease.Release) int { return b.Version - a.Version })
+	for i, record := range newest {
+		if i < recent || record.Info.Status == helmrelease.StatusDeployed {
+			m.reads(record)
+		}
+	}
+}
+
 // History gives all revisions, newest first; none for a release that is not there.
 func (r *Release) History(ctx context.Context) ([]record.Revision, error) {
 	records, err := bounded.Read(ctx, func() ([]*helmrelease.Release, error) { return r.helm.config.Releases.History(r.Name) })
@@ -154,7 +171,7 @@ func (r *Release) History(ctx context.Context) ([]record.Revision, error) {
 	said := r.notary().Statements(verdictRecords(records))
 	history := make([]record.Revision, len(records))
 	for i, stored := range records {
-		r.publish(stored)
+		r.secrets.Publish(r.repositoryOf(stored))
 		history[i] = r.described(stored, said[stored.Version])
 	}
 	return history, nil

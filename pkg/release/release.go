@@ -14,6 +14,8 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/secrets"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
 // Cluster reaches the API server.
@@ -81,7 +83,7 @@ type Release struct {
 	guard    *checkedDriver
 	images   map[record.Image][]string // that were planned with an image
 
-	learnedSecrets learnedSecrets
+	secrets *secrets.Learner
 }
 
 // Check is everything that is wrong with the options by themselves.
@@ -114,9 +116,31 @@ func Open(o Options) (*Release, error) {
 		o.HistoryMax = defaultHistory
 	}
 	r := &Release{Options: o, client: o.Cluster.Clientset(), windDown: defaultWindDown, busy: make(chan struct{}, 1)}
+	r.secrets = r.learner()
 	var err error
 	r.helm, err = r.connect(nil)
 	return r, err
+}
+
+// Secrets gives the decoded values of the Secrets in a revision's manifest and
+// hooks, longest first: what must not be seen in logs and messages.
+func (r *Release) Secrets(ctx context.Context, revision int) ([]string, error) {
+	record, err := r.record(ctx, revision)
+	if err != nil {
+		return nil, err
+	}
+	return manifest.SecretValues(record.Manifest, hooksOf(record)), nil
+}
+
+// Learn looks again for the Secrets that pods use and that were not there yet.
+func (r *Release) Learn(ctx context.Context) { r.secrets.Late(ctx) }
+
+// Relearn reads the Secrets that pods use once more: one may have changed since, and
+// what is about to be told may hold its new value.
+func (r *Release) Relearn(ctx context.Context) { r.secrets.Again(ctx) }
+
+func (r *Release) learner() *secrets.Learner {
+	return secrets.New(r.client, secrets.Listener{Withhold: r.Withhold, Suspect: r.Suspect, Named: r.Named, Public: r.Public, Unread: r.Unread})
 }
 
 // Describe says what an existing revision consists of.

@@ -2,12 +2,12 @@ package release
 
 import (
 	"context"
+	"maps"
 	"strings"
 
 	"helm.sh/helm/v3/pkg/chart"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/pkg/redact"
 )
 
 // prepare gives the chart and the values that it is rendered with.
@@ -20,9 +20,7 @@ func (r *Release) prepare(ctx context.Context, image record.Image) (*chart.Chart
 	if err != nil {
 		return nil, nil, err
 	}
-	if r.Withhold != nil {
-		r.suspect(redact.Values(over(defaults(c), merged))...)
-	}
+	r.secrets.Settings(over(defaults(c), merged))
 	return c, merged, r.nested(c, merged)
 }
 
@@ -33,9 +31,7 @@ func (r *Release) values(image record.Image) (map[string]any, error) {
 		return nil, err
 	}
 	merged := copied(given)
-	if r.Withhold != nil {
-		r.suspect(redact.Values(merged)...)
-	}
+	r.secrets.Settings(merged)
 	at := merged
 	for _, key := range strings.Split(r.ImageValuesPath, ".") {
 		next, ok := at[key].(map[string]any)
@@ -63,4 +59,32 @@ func copied(mapping map[string]any) map[string]any {
 		result[k] = value
 	}
 	return result
+}
+
+// defaults are the values of a chart and, under their names, of those in it.
+func defaults(c *chart.Chart) map[string]any {
+	if c == nil {
+		return nil
+	}
+	values := map[string]any{}
+	for _, inner := range c.Dependencies() {
+		values[inner.Name()] = defaults(inner)
+	}
+	return over(values, c.Values)
+}
+
+// over gives values with others over them.
+func over(below, above map[string]any) map[string]any {
+	merged := maps.Clone(below)
+	if merged == nil {
+		merged = map[string]any{}
+	}
+	for key, value := range above {
+		lower, isMap := merged[key].(map[string]any)
+		if upper, ok := value.(map[string]any); ok && isMap {
+			value = over(lower, upper)
+		}
+		merged[key] = value
+	}
+	return merged
 }

@@ -32,6 +32,7 @@ func taught(r *Release) *pupil {
 		p.told = append(p.told, values...)
 	}
 	r.Unread = func(name string, _ error) { p.unread = append(p.unread, name) }
+	r.secrets = r.learner()
 	r.helm, _ = r.connect(nil)
 	return p
 }
@@ -108,6 +109,7 @@ func TestASettingMayNameASecret(t *testing.T) {
 	var names, suspects []string
 	r.Named = func(all ...string) { names = append(names, all...) }
 	r.Suspect = func(all ...string) { suspects = append(suspects, all...) }
+	r.secrets = r.learner()
 	_, err := r.Plan(t.Context(), image("one").Image())
 	require.NoError(t, err)
 	require.Equal(t, []string{"ext"}, names)
@@ -155,20 +157,6 @@ func TestASecretThatChangesDuringARunIsReadAgain(t *testing.T) {
 	require.True(t, p.knows("Live-ext"))
 }
 
-func TestSecretsAreNamedInAnyKindOfObject(t *testing.T) {
-	record := &helmrelease.Release{Namespace: "portal", Manifest: `apiVersion: networking.k8s.io/v1
-kind: Ingress
-metadata: {name: web, namespace: edge}
-spec: {tls: [{secretName: tls}]}
----
-apiVersion: v1
-kind: PersistentVolume
-metadata: {name: v}
-spec: {csi: {nodePublishSecretRef: {name: csi}}}
-`}
-	require.Equal(t, []secretKey{{"edge", "tls", false}, {"portal", "csi", false}}, used(record))
-}
-
 func TestSecretsOfARecordThatNoSecretHolds(t *testing.T) {
 	r, _ := open(t)
 	p := taught(r)
@@ -176,7 +164,7 @@ func TestSecretsOfARecordThatNoSecretHolds(t *testing.T) {
 	outer := &chart.Chart{Metadata: &chart.Metadata{Name: "portal"}, Values: map[string]any{
 		"session": map[string]any{"secret": "Default-S3cret", "token": "Replaced-S3cret"}, "postgres": map[string]any{"host": "db.example.com"}}}
 	outer.AddDependency(inner)
-	r.learnRecord(&helmrelease.Release{Chart: outer, Config: map[string]any{"session": map[string]any{"token": "Own-S3cret"}, "pin": 87654321}, Manifest: `apiVersion: apps/v1
+	r.secrets.Tell(r.secretsRecord(&helmrelease.Release{Chart: outer, Config: map[string]any{"session": map[string]any{"token": "Own-S3cret"}, "pin": 87654321}, Manifest: `apiVersion: apps/v1
 kind: Deployment
 metadata: {name: web}
 spec:
@@ -184,7 +172,7 @@ spec:
     spec:
       containers:
       - {name: web, image: web, env: [{name: SMTP_PASSWORD, value: Env-S3cret}, {name: LOG_LEVEL, value: everything}]}
-`})
+`}))
 	for _, value := range []string{"Inner-S3cret", "Default-S3cret", "Own-S3cret", "87654321", "Env-S3cret"} {
 		require.True(t, p.knows(value), value)
 	}
@@ -200,6 +188,7 @@ func TestTheRepositoriesOfTheHistoryArePublic(t *testing.T) {
 	var order []string
 	next.Withhold = func(...string) { order = append(order, "secrets") }
 	next.Public = func(texts ...string) { order = append(order, texts...) }
+	next.secrets = next.learner()
 	next.helm, _ = next.connect(nil)
 	history, err := next.History(t.Context())
 	require.NoError(t, err)

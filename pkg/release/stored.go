@@ -6,6 +6,7 @@ import (
 	helmrelease "helm.sh/helm/v3/pkg/release"
 
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/secrets"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/verdict"
 )
 
@@ -46,6 +47,20 @@ func verdictRecords(records []*helmrelease.Release) []verdict.Record {
 
 // digestOf is the digest of all that a revision applies: its manifest and hooks.
 func digestOf(stored *helmrelease.Release) string { return verdict.Digest(verdictRecord(stored)) }
+
+// secretsRecord is what secrets are looked for in.
+func (r *Release) secretsRecord(stored *helmrelease.Release) secrets.Record {
+	return secrets.Record{
+		Namespace: stored.Namespace, Manifest: stored.Manifest, Hooks: hooksOf(stored), Repository: r.repositoryOf(stored),
+		Settings: func() map[string]any { return over(defaults(stored.Chart), stored.Config) },
+	}
+}
+
+// repositoryOf is that of a record's image, "" when its values name none.
+func (r *Release) repositoryOf(stored *helmrelease.Release) string {
+	repository, _ := manifest.ImageValues(stored.Config, r.ImageValuesPath)
+	return repository
+}
 
 // hooksOf is the manifest of a record's hooks.
 func hooksOf(record *helmrelease.Release) string {
