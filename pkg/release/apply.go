@@ -115,7 +115,9 @@ func (c *client) finish(stored *helmrelease.Release) {
 	for _, step := range []func() ([]string, error){
 		func() ([]string, error) { return nil, c.reinstalled(stored) },
 		c.removeLeftovers,
-		func() ([]string, error) { return c.repair(c.ctx) },
+		func() ([]string, error) {
+			return c.compare.Repair(c.ctx, c.lastUpdate.wanted.Filter(c.lastUpdate.updated.Contains))
+		},
 		func() ([]string, error) { return c.freeStuckPods(c.ctx, c.isRollback) },
 	} {
 		lines, err := step()

@@ -11,6 +11,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/drift"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/transport"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/verdict"
@@ -30,8 +31,8 @@ type client struct {
 	marks    *verdictDriver
 	notary   verdict.Notary
 
-	gate      gate
-	approvals approvals
+	compare *drift.Comparer
+	gate    gate
 	*change
 }
 
@@ -80,7 +81,7 @@ func (c *client) Update(original, target helmkube.ResourceList, force bool) (*he
 	}
 	result, err := c.Client.Update(bases, sent, force)
 	c.lastUpdate.updated, c.lastUpdate.target = result.Updated, target
-	c.approveAll(c.lastUpdate.wanted, result.Created)
+	c.compare.ApproveAll(c.lastUpdate.wanted, result.Created.Get)
 	return result, err
 }
 
@@ -93,7 +94,7 @@ func (c *client) prepare(original, target helmkube.ResourceList) (bases, sent, a
 	if bases, err = c.bases(original, target); err != nil {
 		return nil, nil, nil, err
 	}
-	if err = c.leaveReplicas(bases, target); err != nil {
+	if err = c.compare.LeaveReplicas(c.ctx, target, bases.Get); err != nil {
 		return nil, nil, nil, err
 	}
 	sent = target
@@ -116,20 +117,9 @@ func (c *client) Create(resources helmkube.ResourceList) (*helmkube.Result, erro
 	wanted := live.Copies(resources)
 	result, err := c.Client.Create(resources)
 	if err == nil {
-		c.approveAll(wanted, resources)
+		c.compare.ApproveAll(wanted, resources.Get)
 	}
 	return result, err
-}
-
-// approveAll approves objects that were just made of their manifests.
-func (c *client) approveAll(wanted, made helmkube.ResourceList) {
-	for _, info := range wanted {
-		if now := made.Get(info); now != nil {
-			if found, err := live.Content(now.Object); err == nil && found.GetUID() != "" {
-				c.approve(info, found)
-			}
-		}
-	}
 }
 
 // WatchUntilReady waits for a hook, but no longer than the change may take and

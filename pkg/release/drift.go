@@ -5,19 +5,13 @@ import (
 	"context"
 	"fmt"
 	"slices"
-	"strings"
 
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	helmrelease "helm.sh/helm/v3/pkg/release"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/cli-runtime/pkg/resource"
 
-	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
-	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
 
 // Drift says how the live objects differ from the manifest of a revision, as the
@@ -56,76 +50,12 @@ func (c *client) drift(ctx context.Context, stored *helmrelease.Release) ([]reco
 	if err != nil {
 		return nil, err
 	}
-	for _, info := range wanted {
-		if object, err := live.Content(info.Object); err == nil {
-			c.owner.Claim(object)
-		}
-	}
-	asked := numbers(wanted)
-	// Only the targets are changed: these are not sent anywhere.
-	if err := c.leaveReplicas(live.Copies(wanted), wanted); err != nil {
-		return nil, err
-	}
-	there := live.Read(ctx, wanted)
-	found := make([]*record.Change, len(wanted))
-	err = live.Each(ctx, wanted, func(i int, info *resource.Info) (err error) {
-		number, hasNumber := asked[live.Key(info)]
-		if there[i] == nil && hasNumber {
-			there[i], _ = live.Get(info) // what is wrong with it is said below
-		}
-		if found[i], err = c.driftOf(info, there[i]); err != nil || !hasNumber {
-			return err
-		}
-		found[i], err = c.scaledToZero(found[i], info, there[i], number, wanted)
-		return err
-	})
+	changes, err := c.compare.Changes(ctx, wanted)
 	if err != nil {
 		return nil, err
 	}
-	var changes []record.Change
-	for _, change := range found {
-		if change != nil {
-			changes = append(changes, *change)
-		}
-	}
 	left, err := c.left(stored, wanted)
 	return append(changes, left...), err
-}
-
-func (c *client) driftOf(info *resource.Info, found *unstructured.Unstructured) (*record.Change, error) {
-	if found != nil && c.isUnchanged(info, found) {
-		return nil, nil
-	}
-	d, err := c.difference(info, found)
-	switch {
-	case (apierrors.IsNotFound(err) || err == nil && d.going) && expires(info):
-		return nil, nil // its time is over
-	case apierrors.IsNotFound(err):
-		object, err := live.Content(info.Object)
-		return &record.Change{Object: live.Name(info), Action: record.ActionCreate, Note: "is gone", Diff: objectdiff.Unified("live", "manifest", nil, object)}, err
-	case err != nil:
-		return nil, fmt.Errorf("comparing %s: %w", live.Name(info), apierror.WithoutServerMessage(info.Mapping.GroupVersionKind.Kind, err))
-	case d.going:
-		return &record.Change{Object: live.Name(info), Action: record.ActionCreate, Note: "is being deleted, and " + whatGoes(info)}, nil
-	case len(d.paths) == 0:
-		c.approve(info, d.live)
-		return nil, nil
-	case d.refused && live.HoldsData(info.Mapping.GroupVersionKind.Kind):
-		// It goes one way only: a larger volume, say. A rollback has named it.
-		return nil, nil
-	}
-	return &record.Change{Object: live.Name(info), Action: record.ActionUpdate, Diff: objectdiff.Unified("live", "manifest", d.live, d.repaired),
-		Fields: strings.Join(d.paths, ", "), Differences: differences(d.paths, d.live, d.repaired)}, nil
-}
-
-// expires reports whether Kubernetes removes the object after its end.
-func expires(info *resource.Info) bool {
-	object, err := live.Content(info.Object)
-	if err != nil || object.GetKind() != "Job" {
-		return false
-	}
-	_, found, _ := unstructured.NestedFieldNoCopy(object.Object, "spec", "ttlSecondsAfterFinished") // another type counts as none
-	return found
 }
 
 // left are the changes that would remove what other revisions left.
@@ -146,4 +76,37 @@ func (c *client) left(stored *helmrelease.Release, wanted helmkube.ResourceList)
 		}
 	}
 	return changes, err
+}
+
+// byHand tells, before a change, what somebody else has changed since the live
+// revision was applied: it is lost with the next one, and was often the mend of last
+// night (https://github.com/helm/helm/issues/12021). What cannot be read is left out.
+func (r *Release) byHand(ctx context.Context) []record.Concern {
+	stored, err := r.helm.config.Releases.Last(r.Name)
+	if err != nil || stored.Info.Status != helmrelease.StatusDeployed {
+		return nil // what a dead run left is its own
+	}
+	drift, err := r.Drift(ctx, stored.Version)
+	if err != nil {
+		return nil
+	}
+	var all []record.Concern
+	for _, change := range drift {
+		if change.Action == record.ActionUpdate {
+			all = append(all, r.changedByHand(stored.Version, change))
+		}
+	}
+	return all
+}
+
+func (r *Release) changedByHand(revision int, change record.Change) record.Concern {
+	c := record.Concern{Code: "release/changed-by-hand", Object: change.Object}
+	if change.IsOpen() {
+		c.Message = fmt.Sprintf("somebody changed it since revision %d: %s; this change leaves it so, and what does not run cannot be proven", revision, change.Differs())
+		c.Advice = change.Rescale(r.Namespace)
+		return c
+	}
+	c.Message = fmt.Sprintf("somebody changed it since revision %d, and this change overwrites that: %s", revision, change.Differs())
+	c.Advice = "to keep it, bring it into the chart or its values first"
+	return c
 }

@@ -1,11 +1,11 @@
-package release
+package drift
 
 import (
+	"context"
 	"fmt"
 	"maps"
 	"slices"
 
-	helmkube "helm.sh/helm/v3/pkg/kube"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -15,11 +15,11 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 )
 
-// leaveReplicas takes spec.replicas out of objects that exist and that an
+// LeaveReplicas takes spec.replicas out of objects that exist and that an
 // autoscaler scales, on both sides of Helm's patch, so that the live number
-// stays.
-func (c *client) leaveReplicas(bases, target helmkube.ResourceList) error {
-	targets, err := c.scaleTargets(target)
+// stays. base is what a patch starts from, nil where none is sent.
+func (c *Comparer) LeaveReplicas(ctx context.Context, target []*resource.Info, base func(*resource.Info) *resource.Info) error {
+	targets, err := c.scaleTargets(ctx, target)
 	if err != nil {
 		return err
 	}
@@ -34,7 +34,11 @@ func (c *client) leaveReplicas(bases, target helmkube.ResourceList) error {
 		if err != nil {
 			return fmt.Errorf("reading %s: %w", live.Name(info), err)
 		}
-		for _, side := range []*resource.Info{info, bases.Get(info)} {
+		sides := []*resource.Info{info}
+		if base != nil {
+			sides = append(sides, base(info))
+		}
+		for _, side := range sides {
 			if object, err := live.Content(side.Object); err == nil {
 				unstructured.RemoveNestedField(object.Object, "spec", "replicas")
 			}
@@ -45,7 +49,7 @@ func (c *client) leaveReplicas(bases, target helmkube.ResourceList) error {
 
 // scaleTargets are the objects that the autoscalers of the chart, and those that
 // others made in the same namespaces, scale.
-func (c *client) scaleTargets(target helmkube.ResourceList) (map[string]bool, error) {
+func (c *Comparer) scaleTargets(ctx context.Context, target []*resource.Info) (map[string]bool, error) {
 	targets, namespaces := map[string]bool{}, map[string]bool{}
 	for _, info := range target {
 		object, err := live.Content(info.Object)
@@ -61,7 +65,7 @@ func (c *client) scaleTargets(target helmkube.ResourceList) (map[string]bool, er
 		}
 	}
 	for namespace := range namespaces {
-		others, err := c.liveScaleTargets(namespace, target)
+		others, err := c.liveScaleTargets(ctx, namespace, target)
 		if err != nil {
 			return nil, err
 		}
@@ -72,18 +76,18 @@ func (c *client) scaleTargets(target helmkube.ResourceList) (map[string]bool, er
 
 // liveScaleTargets reads the autoscalers of a namespace; KEDA's are among them.
 // One that the release has made and makes no more is about to go.
-func (c *client) liveScaleTargets(namespace string, target helmkube.ResourceList) (map[string]bool, error) {
+func (c *Comparer) liveScaleTargets(ctx context.Context, namespace string, target []*resource.Info) (map[string]bool, error) {
 	targets := map[string]bool{}
-	list, err := c.typed.AutoscalingV2().HorizontalPodAutoscalers(namespace).List(c.ctx, metav1.ListOptions{})
+	list, err := c.Client.AutoscalingV2().HorizontalPodAutoscalers(namespace).List(ctx, metav1.ListOptions{})
 	if apierrors.IsForbidden(err) {
-		c.log.Warn("horizontal pod autoscalers may not be listed: only those of the chart are respected", "namespace", namespace)
+		c.Log.Warn("horizontal pod autoscalers may not be listed: only those of the chart are respected", "namespace", namespace)
 		return targets, nil
 	}
 	if err != nil {
 		return nil, fmt.Errorf("listing the autoscalers of namespace %q: %w", namespace, err)
 	}
 	for _, scaler := range list.Items {
-		if c.owner.Owns(&scaler) && !slices.ContainsFunc(target, func(i *resource.Info) bool {
+		if c.Owner.Owns(&scaler) && !slices.ContainsFunc(target, func(i *resource.Info) bool {
 			return i.Mapping.GroupVersionKind.Kind == "HorizontalPodAutoscaler" && i.Name == scaler.Name && i.Namespace == namespace
 		}) {
 			continue

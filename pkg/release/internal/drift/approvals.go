@@ -1,4 +1,4 @@
-package release
+package drift
 
 import (
 	"crypto/sha256"
@@ -24,9 +24,9 @@ type approvals struct {
 	stamps map[string]stamp // by [key]
 }
 
-// approve keeps that an object is what its manifest says: it need not be compared
+// Approve keeps that an object is what its manifest says: it need not be compared
 // again before somebody writes it.
-func (c *client) approve(wanted *resource.Info, found *unstructured.Unstructured) {
+func (c *Comparer) Approve(wanted *resource.Info, found *unstructured.Unstructured) {
 	text, err := json.Marshal(wanted.Object)
 	if err != nil {
 		return
@@ -39,10 +39,22 @@ func (c *client) approve(wanted *resource.Info, found *unstructured.Unstructured
 	c.approvals.stamps[live.Key(wanted)] = stamp{sha256.Sum256(text), string(found.GetUID()), found.GetResourceVersion(), found.GetGeneration()}
 }
 
+// ApproveAll approves objects that were just made of their manifests: made gives the
+// one that a wanted one became, nil for none.
+func (c *Comparer) ApproveAll(wanted []*resource.Info, made func(*resource.Info) *resource.Info) {
+	for _, info := range wanted {
+		if now := made(info); now != nil {
+			if found, err := live.Content(now.Object); err == nil && found.GetUID() != "" {
+				c.Approve(info, found)
+			}
+		}
+	}
+}
+
 // isUnchanged reports whether nobody has written what the manifest is about since
 // the object was approved. A new generation means a new spec; the labels and
 // annotations have none.
-func (c *client) isUnchanged(wanted *resource.Info, found *unstructured.Unstructured) bool {
+func (c *Comparer) isUnchanged(wanted *resource.Info, found *unstructured.Unstructured) bool {
 	text, err := json.Marshal(wanted.Object)
 	c.approvals.mu.Lock()
 	known, isKnown := c.approvals.stamps[live.Key(wanted)]
@@ -53,9 +65,9 @@ func (c *client) isUnchanged(wanted *resource.Info, found *unstructured.Unstruct
 	if known.state == found.GetResourceVersion() {
 		return true
 	}
-	manifest, err := live.Content(wanted.Object)
+	declared, err := live.Content(wanted.Object)
 	return err == nil && known.generation > 0 && known.generation == found.GetGeneration() &&
-		contained(manifest.GetLabels(), found.GetLabels()) && contained(manifest.GetAnnotations(), found.GetAnnotations())
+		contained(declared.GetLabels(), found.GetLabels()) && contained(declared.GetAnnotations(), found.GetAnnotations())
 }
 
 func contained(part, whole map[string]string) bool {

@@ -1,11 +1,8 @@
-package release
+package drift
 
 import (
-	"context"
-	"fmt"
 	"strings"
 
-	helmrelease "helm.sh/helm/v3/pkg/release"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -68,37 +65,4 @@ func listed(path string, items []any) string {
 		all = append(all, single(path, item))
 	}
 	return "[" + strings.Join(all, ", ") + "]"
-}
-
-// byHand tells, before a change, what somebody else has changed since the live
-// revision was applied: it is lost with the next one, and was often the mend of last
-// night (https://github.com/helm/helm/issues/12021). What cannot be read is left out.
-func (r *Release) byHand(ctx context.Context) []record.Concern {
-	stored, err := r.helm.config.Releases.Last(r.Name)
-	if err != nil || stored.Info.Status != helmrelease.StatusDeployed {
-		return nil // what a dead run left is its own
-	}
-	drift, err := r.Drift(ctx, stored.Version)
-	if err != nil {
-		return nil
-	}
-	var all []record.Concern
-	for _, change := range drift {
-		if change.Action == record.ActionUpdate {
-			all = append(all, r.changedByHand(stored.Version, change))
-		}
-	}
-	return all
-}
-
-func (r *Release) changedByHand(revision int, change record.Change) record.Concern {
-	c := record.Concern{Code: "release/changed-by-hand", Object: change.Object}
-	if change.IsOpen() {
-		c.Message = fmt.Sprintf("somebody changed it since revision %d: %s; this change leaves it so, and what does not run cannot be proven", revision, change.Differs())
-		c.Advice = change.Rescale(r.Namespace)
-		return c
-	}
-	c.Message = fmt.Sprintf("somebody changed it since revision %d, and this change overwrites that: %s", revision, change.Differs())
-	c.Advice = "to keep it, bring it into the chart or its values first"
-	return c
 }

@@ -1,10 +1,10 @@
-package release
+package drift
 
 import (
+	"context"
 	"fmt"
 	"strings"
 
-	helmkube "helm.sh/helm/v3/pkg/kube"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -20,7 +20,7 @@ const fieldReplicas = "spec.replicas"
 
 // numbers are the pods that the manifest's workloads ask for, by [key]; 1 where it
 // says nothing, as the API server's default. What has no number is left out.
-func numbers(wanted helmkube.ResourceList) map[string]int64 {
+func numbers(wanted []*resource.Info) map[string]int64 {
 	all := map[string]int64{}
 	for _, info := range wanted {
 		object, err := live.Content(info.Object)
@@ -52,11 +52,11 @@ func number(o *unstructured.Unstructured, unset int64, path ...string) int64 {
 // scaledToZero adds to how a workload differs that somebody took all its pods away: zero
 // replicas that neither the manifest nor an autoscaler says. A number that the
 // manifest leaves open is nobody's otherwise, and would be no difference.
-func (c *client) scaledToZero(change *record.Change, info *resource.Info, found *unstructured.Unstructured, asked int64, target helmkube.ResourceList) (*record.Change, error) {
+func (c *Comparer) scaledToZero(ctx context.Context, change *record.Change, info *resource.Info, found *unstructured.Unstructured, asked int64, target []*resource.Info) (*record.Change, error) {
 	if found == nil || change != nil && (change.Action != record.ActionUpdate || strings.Contains(change.Fields, fieldReplicas)) || number(found, 1, "spec", "replicas") != 0 {
 		return change, nil
 	}
-	least, scales, err := c.leastPods(info, target)
+	least, scales, err := c.leastPods(ctx, info, target)
 	if err != nil {
 		return change, err
 	}
@@ -82,14 +82,14 @@ func (c *client) scaledToZero(change *record.Change, info *resource.Info, found 
 
 // leastPods is the number that the workload's autoscaler never goes below; false
 // without one.
-func (c *client) leastPods(info *resource.Info, target helmkube.ResourceList) (least int64, scales bool, err error) {
+func (c *Comparer) leastPods(ctx context.Context, info *resource.Info, target []*resource.Info) (least int64, scales bool, err error) {
 	for _, other := range target {
 		object, err := live.Content(other.Object)
 		if err == nil && other.Namespace == info.Namespace && object.GetKind() != "HorizontalPodAutoscaler" && takesOver(object, info) {
 			return number(object, 0, "spec", "minReplicaCount"), true, nil
 		}
 	}
-	list, err := c.typed.AutoscalingV2().HorizontalPodAutoscalers(info.Namespace).List(c.ctx, metav1.ListOptions{})
+	list, err := c.Client.AutoscalingV2().HorizontalPodAutoscalers(info.Namespace).List(ctx, metav1.ListOptions{})
 	if apierrors.IsForbidden(err) {
 		return c.leastOfChart(info, target)
 	}
@@ -112,7 +112,7 @@ func (c *client) leastPods(info *resource.Info, target helmkube.ResourceList) (l
 }
 
 // leastOfChart asks the chart's own autoscalers, for who may not list the live ones.
-func (c *client) leastOfChart(info *resource.Info, target helmkube.ResourceList) (least int64, scales bool, err error) {
+func (c *Comparer) leastOfChart(info *resource.Info, target []*resource.Info) (least int64, scales bool, err error) {
 	for _, other := range target {
 		object, err := live.Content(other.Object)
 		if err == nil && other.Namespace == info.Namespace && object.GetKind() == "HorizontalPodAutoscaler" && takesOver(object, info) {

@@ -1,9 +1,9 @@
-package release
+// Package drift compares live objects with their manifests, as the API server would
+// make them, says how they differ, and mends what Helm's patches did not. What
+// controllers, autoscalers and the API server decide is no difference.
+package drift
 
 import (
-	"context"
-	"fmt"
-	"slices"
 	"strings"
 	"time"
 
@@ -46,10 +46,10 @@ type difference struct {
 	going bool
 }
 
-// difference compares the live object with what the API server would make of
+// differenceOf compares the live object with what the API server would make of
 // the manifest's, by a dry run of replacing it. found is the object as it was
 // read, nil to read it.
-func (c *client) difference(wanted *resource.Info, found *unstructured.Unstructured) (difference, error) {
+func differenceOf(wanted *resource.Info, found *unstructured.Unstructured) (difference, error) {
 	var result difference
 	err := afterConflict(func() (err error) {
 		result, err = differenceOnce(wanted, found)
@@ -169,65 +169,4 @@ func asStored(object map[string]any) map[string]any {
 		}
 	}
 	return result
-}
-
-// repair makes the live objects what their manifest says where Helm's patches
-// did not, and says in one line each what it did.
-func (c *client) repair(ctx context.Context) ([]string, error) {
-	wanted := c.lastUpdate.wanted.Filter(c.lastUpdate.updated.Contains)
-	lines := make([]string, len(wanted))
-	err := live.Each(ctx, wanted, func(i int, info *resource.Info) error {
-		line, err := c.repairOne(info)
-		lines[i] = line
-		return err
-	})
-	return slices.DeleteFunc(lines, func(line string) bool { return line == "" }), err
-}
-
-func (c *client) repairOne(info *resource.Info) (line string, err error) {
-	doing := ""
-	err = afterConflict(func() error {
-		doing = fmt.Sprintf("comparing %s with its manifest", live.Name(info))
-		d, err := differenceOnce(info, nil)
-		if err != nil {
-			return live.IgnoreMissing(err) // somebody removed it meanwhile: the rollout's matter
-		}
-		isMendable := false
-		if line, isMendable = c.finding(info, d); !isMendable {
-			return nil
-		}
-		doing = "repairing " + live.Name(info)
-		_, err = live.Helper(info).Replace(info.Namespace, info.Name, false, d.repaired)
-		return err
-	})
-	if err != nil {
-		return "", fmt.Errorf("%s: %w", doing, apierror.WithoutServerMessage(info.Mapping.GroupVersionKind.Kind, err))
-	}
-	return line, nil
-}
-
-// finding says in one line what a difference is and comes to, "" for nothing, and
-// whether the object is to be made as in the manifest again.
-func (c *client) finding(info *resource.Info, d difference) (line string, isMendable bool) {
-	what := live.Name(info) + ": " + strings.Join(d.paths, ", ")
-	switch {
-	case d.going && expires(info):
-		return "", false
-	case d.going:
-		return live.Name(info) + " is being deleted: " + whatGoes(info), false
-	case len(d.paths) == 0:
-		c.approve(info, d.live)
-		return "", false
-	case d.fixed || live.HoldsData(info.Mapping.GroupVersionKind.Kind) || !c.owner.Owns(d.live):
-		return what + ": not as in the manifest, and left so: it cannot be changed in place", false
-	}
-	return what + ": made as in the manifest again", true
-}
-
-// whatGoes says what the end of an object means.
-func whatGoes(info *resource.Info) string {
-	if live.HoldsData(info.Mapping.GroupVersionKind.Kind) {
-		return "its data goes with it as soon as nothing uses it"
-	}
-	return "it will have to be made again"
 }
