@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 	helmrelease "helm.sh/helm/v3/pkg/release"
@@ -88,13 +89,15 @@ func watched(t *testing.T, cluster *apiserver.API, chart string, watch func(cont
 	return r
 }
 
-// helm/helm#11778: with helm --wait they find the application running.
+// helm/helm#11778: with helm --wait they find the application running; helm/helm#4279:
+// a moment later, else they may find that of before.
 func TestHooksAfterAChangeRunWhenThePodsAreReady(t *testing.T) {
 	for name, event := range map[string]string{"an install": "post-install", "an upgrade": "post-upgrade", "a rollback": "post-rollback"} {
 		for _, cause := range []*record.Cause{nil, {Code: "rollout/crash", Object: "Pod/web-1", Message: "exit code 3"}} {
 			t.Run(name, func(t *testing.T) {
+				t.Parallel()
 				_, cluster := open(t)
-				asked, made := 0, false
+				asked, made, ready := 0, false, time.Time{}
 				r := watched(t, cluster, chartOf(t, web+`---
 apiVersion: v1
 kind: ConfigMap
@@ -102,7 +105,7 @@ metadata: {name: after, annotations: {helm.sh/hook: `+event+`}}
 `), func(_ context.Context, applied record.Applied) (record.Rollout, error) {
 					asked++
 					require.NotEmpty(t, applied.Workloads)
-					made = made || cluster.Object(configPath+"after") != nil
+					made, ready = made || cluster.Object(configPath+"after") != nil, time.Now()
 					return record.Rollout{Cause: cause}, nil
 				})
 				change := func() (record.Applied, error) { return r.Apply(t.Context(), image("one")) }
@@ -119,6 +122,7 @@ metadata: {name: after, annotations: {helm.sh/hook: `+event+`}}
 				require.False(t, made, "before the pods were ready")
 				if cause == nil {
 					require.NoError(t, err)
+					require.True(t, event == "post-install" || time.Since(ready) >= followed, "the Service may lead to the old pods")
 					require.NotNil(t, cluster.Object(configPath+"after"))
 					return
 				}

@@ -17,6 +17,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 // gate judges pods where Helm waits for them.
@@ -61,8 +62,16 @@ func (c *client) Wait(resources helmkube.ResourceList, timeout time.Duration) er
 		c.stop(rollout.Cause)
 		return fmt.Errorf("waiting for the pods before the hooks: %s", rollout.Cause) // made of a cause
 	}
-	return nil
+	if stored.Info.Status == helmrelease.StatusPendingInstall {
+		return nil
+	}
+	return retry.Sleep(c.ctx, followed)
 }
+
+// followed is how long the nodes may still lead a Service to the pods of before, which
+// a hook would ask then. kube-proxy writes its rules once in a second, and nothing in
+// the cluster says that it has (https://github.com/helm/helm/issues/4279).
+const followed = 2 * time.Second
 
 func isDefinition(info *resource.Info) bool {
 	return info.Mapping.GroupVersionKind.Kind == "CustomResourceDefinition"
