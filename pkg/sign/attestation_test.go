@@ -53,7 +53,7 @@ func TestAPolicyIsMetInEitherFormat(t *testing.T) {
 	k := ourKeys(t)
 	for _, format := range []record.SignatureFormat{record.SignatureLegacy, record.SignatureBundle, record.SignatureBoth} {
 		t.Run(string(format), func(t *testing.T) {
-			image := push(t, host)
+			image := pushImage(t, host)
 			done, err := Sign(t.Context(), SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Format: format,
 				Attestations: []Attestation{scanned(time.Now()), provenance(t, repository), {PredicateCycloneDX, json.RawMessage(`{"bomFormat":"CycloneDX"}`)}}})
 			require.NoError(t, err)
@@ -82,7 +82,7 @@ func TestARuleThatIsNotMetIsNamed(t *testing.T) {
 		{"it is attested by somebody else", func(t *testing.T, image record.Image) { attest(t, image, other, "", scanned(time.Now())) },
 			Policy{MaxScanAge: time.Hour}, []string{other.identity, k.identity, "[sign/attestation-untrusted]"}},
 		{"the attestation of another image, copied", func(t *testing.T, image record.Image) {
-			clean := push(t, host)
+			clean := pushImage(t, host)
 			attest(t, clean, k, record.SignatureLegacy, scanned(time.Now()))
 			copyAttestations(t, clean, image)
 		}, Policy{MaxScanAge: time.Hour}, []string{"not about this image", "[sign/attestation-other-digest]"}},
@@ -100,7 +100,7 @@ func TestARuleThatIsNotMetIsNamed(t *testing.T) {
 		}, Policy{Repository: repository}, []string{"https://github.com/else/repo", "[sign/provenance-repository]"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			image := push(t, host)
+			image := pushImage(t, host)
 			sign(t, image, k)
 			c.attest(t, image)
 			_, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public})
@@ -117,7 +117,7 @@ func TestARuleThatIsNotMetIsNamed(t *testing.T) {
 
 func TestTheNewestScanDecides(t *testing.T) {
 	host, _ := serve(t)
-	image, k := push(t, host), ourKeys(t)
+	image, k := pushImage(t, host), ourKeys(t)
 	sign(t, image, k)
 	attest(t, image, k, "", scanned(time.Now().Add(-48*time.Hour)), scanned(time.Now()))
 	_, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public, Policy: Policy{MaxScanAge: time.Hour}})
@@ -126,7 +126,7 @@ func TestTheNewestScanDecides(t *testing.T) {
 
 func TestAnAttestationIsNoSignature(t *testing.T) {
 	host, _ := serve(t)
-	image, k := push(t, host), ourKeys(t)
+	image, k := pushImage(t, host), ourKeys(t)
 	attest(t, image, k, "", scanned(time.Now()))
 	_, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public})
 	require.ErrorContains(t, err, "[sign/no-signature]")
@@ -134,7 +134,7 @@ func TestAnAttestationIsNoSignature(t *testing.T) {
 
 func TestWhatIsAttestedAlreadyIsNotStoredAgain(t *testing.T) {
 	host, _ := serve(t)
-	image, k := push(t, host), ourKeys(t)
+	image, k := pushImage(t, host), ourKeys(t)
 	at := time.Now()
 	require.Equal(t, 2, attest(t, image, k, "", scanned(at)).Stored)
 	require.Equal(t, 0, attest(t, image, k, "", scanned(at)).Stored)

@@ -1,6 +1,16 @@
 package sign
 
 import (
+	"bytes"
+	"cmp"
+	"encoding/json"
+	"time"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
+
 	"context"
 	"fmt"
 	"io"
@@ -8,7 +18,6 @@ import (
 	"strings"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	ggcr "github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
@@ -85,24 +94,142 @@ func (s *store) referrer(ctx context.Context, digest v1.Hash, wanted sought, lef
 	return entry{format: record.SignatureBundle, bundle: whole, problem: whole.UnmarshalJSON(text)}, true, nil
 }
 
-// forgetGone takes what is gone off the list of referrers, where that is a tag:
-// registries take no list that names what they do not have.
-func (s *store) forgetGone(ctx context.Context) error {
-	if len(s.gone) == 0 {
-		return nil
-	}
-	tag := s.digest.Context().Tag(strings.Replace(s.digest.DigestStr(), ":", "-", 1))
-	list, err := remote.Index(tag, s.client.Options(ctx)...)
-	if registry.IsNotFound(err) {
-		return nil
-	}
+// artifact is a bundle as a manifest that refers to the image.
+type artifact struct {
+	raw        []byte
+	blobs      []push.Blob
+	descriptor v1.Descriptor // as the list of referrers has it
+}
+
+// RawManifest and MediaType implement [push.Described].
+func (a *artifact) RawManifest() ([]byte, error) { return a.raw, nil }
+
+func (a *artifact) MediaType() (types.MediaType, error) { return a.descriptor.MediaType, nil }
+
+// bundleManifest is as cosign writes one.
+type bundleManifest struct {
+	v1.Manifest
+	ArtifactType string `json:"artifactType,omitempty"`
+}
+
+func newArtifact(text []byte, predicateType string, subject v1.Descriptor) (*artifact, error) {
+	mediaType, err := bundle.MediaTypeString("0.3")
 	if err != nil {
-		return err
+		return nil, err
 	}
-	rest := ggcr.RemoveManifests(list, func(d v1.Descriptor) bool { return slices.Contains(s.gone, d.Digest.String()) })
-	if err := remote.Put(tag, rest, s.client.Options(ctx)...); err != nil {
-		return err
+	config, layer := []byte("{}"), static.NewLayer(text, types.MediaType(mediaType))
+	configDigest, configSize, err := v1.SHA256(bytes.NewReader(config))
+	if err != nil {
+		return nil, err
 	}
-	s.gone = nil
+	layerDigest, err := layer.Digest()
+	if err != nil {
+		return nil, err
+	}
+	raw, err := json.Marshal(bundleManifest{ArtifactType: mediaType, Manifest: v1.Manifest{
+		SchemaVersion: 2,
+		MediaType:     types.OCIManifestSchema1,
+		Config:        v1.Descriptor{MediaType: "application/vnd.oci.empty.v1+json", ArtifactType: mediaType, Digest: configDigest, Size: configSize},
+		Layers:        []v1.Descriptor{{MediaType: types.MediaType(mediaType), Digest: layerDigest, Size: int64(len(text))}},
+		Subject:       &v1.Descriptor{MediaType: subject.MediaType, Digest: subject.Digest, Size: subject.Size},
+		Annotations: map[string]string{
+			"org.opencontainers.image.created": time.Now().UTC().Format(time.RFC3339),
+			"dev.sigstore.bundle.content":      "dsse-envelope",
+			bundleType:                         predicateType,
+		},
+	}})
+	if err != nil {
+		return nil, err
+	}
+	return artifactOf(raw, map[v1.Hash][]byte{configDigest: config, layerDigest: text})
+}
+
+// artifactOf is a manifest with its blobs. Its descriptor has what the specification
+// wants to be taken over from the manifest (sigstore/cosign#4641).
+func artifactOf(raw []byte, blobs map[v1.Hash][]byte) (*artifact, error) {
+	var manifest bundleManifest
+	if err := json.Unmarshal(raw, &manifest); err != nil {
+		return nil, err
+	}
+	digest, size, err := v1.SHA256(bytes.NewReader(raw))
+	if err != nil {
+		return nil, err
+	}
+	a := &artifact{raw: raw, descriptor: v1.Descriptor{
+		MediaType: types.OCIManifestSchema1, Digest: digest, Size: size, Annotations: manifest.Annotations,
+		ArtifactType: cmp.Or(manifest.ArtifactType, string(manifest.Config.MediaType)),
+	}}
+	for digest, content := range blobs {
+		a.blobs = append(a.blobs, blobOf(digest, content))
+	}
+	return a, nil
+}
+
+func blobOf(digest v1.Hash, content []byte) push.Blob {
+	return push.Blob{Digest: digest.String(), Size: int64(len(content)), Open: func(offset int64) (io.ReadCloser, error) {
+		return io.NopCloser(bytes.NewReader(content[offset:])), nil
+	}}
+}
+
+// attaching stores bundles in a registry that lists them by itself.
+func attaching(to *push.Repository, bundles []signed) step {
+	return step{what: string(referrers), write: func(ctx context.Context) (bool, error) { return false, attach(ctx, to, bundles) }}
+}
+
+func attach(ctx context.Context, to *push.Repository, bundles []signed) error {
+	for _, one := range bundles {
+		if _, err := to.Image(ctx, one.artifact, one.artifact.blobs, one.artifact.descriptor.Digest.String()); err != nil {
+			return err
+		}
+	}
 	return nil
+}
+
+// listing stores bundles in a registry whose list of them is a tag.
+func (s *store) listing(ctx context.Context, to *push.Repository, bundles []signed) (step, error) {
+	tag := s.digest.Context().Tag(strings.Replace(s.digest.DigestStr(), ":", "-", 1))
+	there, err := s.isThere(ctx, tag)
+	attached := false
+	return step{what: string(referrers), tag: true, there: there, write: func(ctx context.Context) (bool, error) {
+		// What the list names has to be there before it.
+		if !attached {
+			if err := attach(ctx, to, bundles); err != nil {
+				return false, err
+			}
+			attached = true
+		}
+		return s.rewrite(ctx, to, tag, func() (*content, error) { return s.longer(ctx, tag, bundles) })
+	}}, err
+}
+
+// longer is the list of referrers with the bundles, and without what is gone:
+// registries take no list that names what they do not have.
+func (s *store) longer(ctx context.Context, tag name.Tag, bundles []signed) (*content, error) {
+	list := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
+	index, err := remote.Index(tag, s.client.Options(ctx)...)
+	if err == nil {
+		var now *v1.IndexManifest
+		if now, err = index.IndexManifest(); err == nil {
+			list = *now.DeepCopy()
+		}
+	}
+	if err != nil && !registry.IsNotFound(err) {
+		return nil, err
+	}
+	before := len(list.Manifests)
+	list.Manifests = slices.DeleteFunc(list.Manifests, func(d v1.Descriptor) bool { return slices.Contains(s.gone, d.Digest.String()) })
+	changed := len(list.Manifests) < before
+	for _, one := range bundles {
+		d := one.artifact.descriptor
+		if !slices.ContainsFunc(list.Manifests, func(known v1.Descriptor) bool { return known.Digest == d.Digest }) {
+			list.Manifests = append(list.Manifests, d)
+			changed = true
+		}
+	}
+	if !changed {
+		return nil, nil
+	}
+	slices.SortFunc(list.Manifests, func(a, b v1.Descriptor) int { return strings.Compare(a.Digest.String(), b.Digest.String()) })
+	raw, err := json.Marshal(list)
+	return &content{image: &artifact{raw: raw, descriptor: v1.Descriptor{MediaType: types.OCIImageIndex}}}, err
 }

@@ -1,6 +1,8 @@
 package sign
 
 import (
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+
 	"crypto/x509"
 	"fmt"
 
@@ -14,14 +16,18 @@ import (
 // signed is a draft in the form in which it is stored: either of legacy and bundle.
 type signed struct {
 	draft
-	legacy oci.Signature
-	bundle []byte
+	legacy   oci.Signature
+	artifact *artifact
 }
 
-func (d draft) signed(made *protobundle.Bundle, chain []*x509.Certificate) (one signed, err error) {
+func (d draft) signed(made *protobundle.Bundle, chain []*x509.Certificate, image v1.Descriptor) (one signed, err error) {
 	one.draft = d
 	if d.format == record.SignatureBundle {
-		one.bundle, err = protojson.Marshal(made)
+		text, err := protojson.Marshal(made)
+		if err != nil {
+			return one, err
+		}
+		one.artifact, err = newArtifact(text, d.predicateType, image)
 		return one, err
 	}
 	one.legacy, err = toLegacy(made, d.text, chain)

@@ -73,7 +73,7 @@ func TestWhatACleanUpRemovedIsPassedOver(t *testing.T) {
 		{"all", record.SignatureBundle, []string{PredicateVuln, signPredicate}, "[sign/no-signature]"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			image := push(t, host)
+			image := pushImage(t, host)
 			signed := SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Format: c.format, Attestations: []Attestation{scanned(time.Now())}}
 			_, err := Sign(t.Context(), signed)
 			require.NoError(t, err)
@@ -103,7 +103,7 @@ func TestEachPlaceDecidesByItself(t *testing.T) {
 		handler.ServeHTTP(w, r)
 	}))
 	t.Cleanup(server.Close)
-	k, image := ourKeys(t), push(t, strings.TrimPrefix(server.URL, "http://"))
+	k, image := ourKeys(t), pushImage(t, strings.TrimPrefix(server.URL, "http://"))
 	signLegacy(t, image, k)
 	attest(t, image, k, record.SignatureLegacy, scanned(time.Now()))
 	down = true
@@ -142,7 +142,7 @@ func TestEachTagIsWrittenOnce(t *testing.T) {
 				handler.ServeHTTP(w, r)
 			}))
 			t.Cleanup(server.Close)
-			k, image := ourKeys(t), push(t, strings.TrimPrefix(server.URL, "http://"))
+			k, image := ourKeys(t), pushImage(t, strings.TrimPrefix(server.URL, "http://"))
 			o := SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Attestations: []Attestation{scanned(time.Now()), provenance(t, repository)}}
 			done, err := Sign(t.Context(), o)
 			require.NoError(t, err)
@@ -168,7 +168,7 @@ func TestEachTagIsWrittenOnce(t *testing.T) {
 // registry takes no list of what it does not have (dataaxiom/ghcr-cleanup-action#104).
 func TestWhatACleanUpRemovedIsSignedAgain(t *testing.T) {
 	host, _ := serve(t)
-	image, k := push(t, host), ourKeys(t)
+	image, k := pushImage(t, host), ourKeys(t)
 	o := SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Format: record.SignatureBundle}
 	_, err := Sign(t.Context(), o)
 	require.NoError(t, err)

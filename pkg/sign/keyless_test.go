@@ -30,7 +30,7 @@ func TestAKeylessSignatureIsVerifiedAgainstItsExactIdentity(t *testing.T) {
 		{"a signature with a log entry of the wrong form", spoiled{oddLog: true}, workflow, issuer, trusted, "malformed"},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			image := push(t, host)
+			image := pushImage(t, host)
 			a.sign(image, c.how)
 			verified, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Identity: c.identity, Issuer: c.issuer, TrustedRoot: c.root})
 			pattern, patternErr := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, IdentityPattern: regexp.QuoteMeta(c.identity), Issuer: c.issuer, TrustedRoot: c.root})
@@ -56,7 +56,7 @@ func TestAKeylessSignatureIsVerifiedAgainstItsExactIdentity(t *testing.T) {
 
 func TestAKeySignatureIsNoKeylessOne(t *testing.T) {
 	host, _ := serve(t)
-	image := push(t, host)
+	image := pushImage(t, host)
 	sign(t, image, ourKeys(t))
 	_, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Identity: workflow, Issuer: issuer, TrustedRoot: newAuthority(t).trustedRoot()})
 	require.ErrorContains(t, err, "[sign/not-verified]")

@@ -16,7 +16,7 @@ import (
 
 func TestAKeyInAKMSSignsAndVerifies(t *testing.T) {
 	host, _ := serve(t)
-	image := push(t, host)
+	image := pushImage(t, host)
 	key, err := ecdsa.GenerateKey(elliptic.P256(), rand.Reader)
 	require.NoError(t, err)
 	public, err := cryptoutils.MarshalPublicKeyToPEM(key.Public())

@@ -40,7 +40,7 @@ func bom(packages int) Attestation {
 func TestALargeSBOMIsSignedAndVerified(t *testing.T) {
 	t.Parallel()
 	host, _ := serve(t)
-	image, k := push(t, host), ourKeys(t)
+	image, k := pushImage(t, host), ourKeys(t)
 	packages := packagesInALargeSBOM
 	if testing.Short() {
 		packages = 1_900
@@ -90,7 +90,7 @@ func TestWhatOthersPutBesideAnImageHidesNothing(t *testing.T) {
 		"a bundle with another size":       {place: "referrer", size: 100, lie: 10},
 	} {
 		t.Run(name, func(t *testing.T) {
-			image := push(t, host)
+			image := pushImage(t, host)
 			signed := SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Attestations: []Attestation{scanned(time.Now())}}
 			_, err := Sign(t.Context(), signed)
 			require.NoError(t, err)

@@ -1,11 +1,14 @@
 package sign
 
 import (
+	"slices"
+
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
+
 	"context"
 	"fmt"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/sigstore/cosign/v2/pkg/oci"
 	"github.com/sigstore/cosign/v2/pkg/oci/mutate"
 	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
@@ -73,25 +76,79 @@ func readLegacy(r oci.Signature, attestation bool, left *int64) (entry, error) {
 	return fromLegacy(copied, attestation), nil
 }
 
-// extend writes the tag of the legacy format anew, with more in it.
-func (s *store) extend(ctx context.Context, like draft, more []oci.Signature) error {
-	from := attestationTag
-	if like.signature() {
-		from = signatureTag
-	}
+// extending stores signatures, or attestations, under the tag that has all of them.
+func (s *store) extending(ctx context.Context, to *push.Repository, more []signed) (step, error) {
+	from := more[0].place()
 	tag, err := s.tag(from)
 	if err != nil {
-		return s.notStored(err, string(from), true)
+		return step{}, err
 	}
+	there, err := s.isThere(ctx, tag)
+	return step{what: fmt.Sprintf("%s (%s)", from, record.SignatureLegacy), legacy: true, tag: true, there: there, write: func(ctx context.Context) (bool, error) {
+		return s.rewrite(ctx, to, tag, func() (*content, error) { return s.extended(tag, more) })
+	}}, err
+}
+
+// extended is what the tag has, and what it lacks.
+func (s *store) extended(tag name.Tag, more []signed) (*content, error) {
 	list, err := ociremote.Signatures(tag, s.options...)
-	if err == nil {
-		list, err = mutate.AppendSignatures(list, false, more...)
-	}
-	if err == nil {
-		err = remote.Write(tag, list, s.client.Options(ctx)...)
-	}
 	if err != nil {
-		return s.notStored(err, fmt.Sprintf("%s (%s)", from, record.SignatureLegacy), true)
+		return nil, err
 	}
-	return nil
+	there, err := list.Get()
+	if err != nil {
+		return nil, err
+	}
+	var missing []oci.Signature
+	for _, one := range more {
+		if !slices.ContainsFunc(there, func(known oci.Signature) bool { return same(known, one.legacy) }) {
+			missing = append(missing, one.legacy)
+		}
+	}
+	if len(missing) == 0 {
+		return nil, nil
+	}
+	longer, err := mutate.AppendSignatures(list, false, missing...)
+	if err != nil {
+		return nil, err
+	}
+	blobs, err := blobsOf(longer, missing)
+	return &content{longer, blobs}, err
+}
+
+// same reports whether two are one signature of one text.
+func same(a, b oci.Signature) bool {
+	left, leftErr := a.Digest()
+	right, rightErr := b.Digest()
+	if leftErr != nil || rightErr != nil || left != right {
+		return false
+	}
+	by, byErr := a.Base64Signature()
+	of, ofErr := b.Base64Signature()
+	return byErr == nil && ofErr == nil && by == of
+}
+
+// blobsOf are the blobs of a list that the registry does not have yet.
+func blobsOf(list oci.Signatures, fresh []oci.Signature) ([]push.Blob, error) {
+	config, err := list.RawConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	digest, err := list.ConfigName()
+	if err != nil {
+		return nil, err
+	}
+	blobs := []push.Blob{blobOf(digest, config)}
+	for _, one := range fresh {
+		text, err := one.Payload()
+		if err != nil {
+			return nil, err
+		}
+		digest, err := one.Digest()
+		if err != nil {
+			return nil, err
+		}
+		blobs = append(blobs, blobOf(digest, text))
+	}
+	return blobs, nil
 }

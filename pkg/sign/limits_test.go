@@ -48,7 +48,7 @@ func TestWhatARegistryAnswersIsSortedAndBounded(t *testing.T) {
 
 func TestTooManySignaturesAreRefused(t *testing.T) {
 	host, _ := serve(t)
-	image, k := push(t, host), ourKeys(t)
+	image, k := pushImage(t, host), ourKeys(t)
 	heap := empty.Image
 	var all []mutate.Addendum
 	for range maxSignatures + 1 {

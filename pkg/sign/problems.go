@@ -1,6 +1,8 @@
 package sign
 
 import (
+	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
+
 	"context"
 	"errors"
 	"fmt"
@@ -31,15 +33,25 @@ func unanswered(err error) error {
 }
 
 // notStored says why something is not stored, and what helps.
-func (s *store) notStored(err error, what string, legacy bool) error {
+func (s *store) notStored(ctx context.Context, err error, what step) error {
 	if !immutable(err) {
-		return registryError(err, "storing the %s of %q", what, s.digest)
+		return registryError(err, "storing the %s of %q", what.what, s.digest)
 	}
-	way := "except the tags sha256-* from the rule that makes the repository's tags immutable"
-	if legacy {
-		way += ", or store bundles only (`--sign-format bundle`)"
+	return record.BadInput("sign/tag-immutable", "storing the %s of %q: the registry does not let its tag be written again: %w; except the tags sha256-* from the rule that makes the repository's tags immutable%s", what.what, s.digest, shown(err), s.otherFormat(ctx, what))
+}
+
+// otherFormat is the way round a tag that cannot be written again.
+func (s *store) otherFormat(ctx context.Context, what step) string {
+	if !what.legacy {
+		return ", or store in the legacy format only (`--sign-format legacy`), which has a tag for signatures and one for attestations, each written once"
 	}
-	return record.BadInput("sign/tag-immutable", "storing the %s of %q: the registry does not let its tag be written again: %w; %s", what, s.digest, shown(err), way)
+	if _, known := s.wire.referrersAPI(); !known {
+		_, _ = ociremote.Referrers(s.digest, "", s.options...)
+	}
+	if lists, known := s.wire.referrersAPI(); known && !lists {
+		return ", or store bundles only (`--sign-format bundle`), which this registry keeps in a list under one tag, written once"
+	}
+	return ", or store bundles only (`--sign-format bundle`)"
 }
 
 // immutable reports whether a registry keeps a tag as it is: ECR says TAG_INVALID, Harbor

@@ -151,26 +151,24 @@ func (o SignOptions) store(ctx context.Context, signature bool) (Signature, erro
 	if err != nil {
 		return Signature{}, err
 	}
-	// All is signed before anything is stored, each kind of it in one go.
-	attestations, signatures, err := o.signAll(ctx, signer, store, drafts)
+	// All is signed before anything is stored, and each tag is written once.
+	fresh, err := o.signAll(ctx, signer, store, drafts)
 	if err != nil {
 		return done, err
 	}
-	for _, group := range [][]signed{attestations, signatures} {
-		if err := store.add(ctx, group); err != nil {
-			return done, err
-		}
-		done.Stored += len(group)
+	if err := store.add(ctx, fresh); err != nil {
+		return done, err
 	}
+	done.Stored = len(fresh)
 	return done, nil
 }
 
 // signAll signs what is not there yet.
-func (o SignOptions) signAll(ctx context.Context, by *signer, store *store, drafts []draft) (attestations, signatures []signed, err error) {
+func (o SignOptions) signAll(ctx context.Context, by *signer, store *store, drafts []draft) (fresh []signed, err error) {
 	for _, d := range drafts {
 		there, err := by.has(ctx, store, d)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
 		if there {
 			o.Log.Info("it is there already", "image", o.Image, "what", d.what(), "by", by.trust.name)
@@ -178,20 +176,16 @@ func (o SignOptions) signAll(ctx context.Context, by *signer, store *store, draf
 		}
 		made, err := by.sign(ctx, d)
 		if err != nil {
-			return nil, nil, err
+			return nil, err
 		}
-		one, err := d.signed(made, by.chain)
+		one, err := d.signed(made, by.chain, store.subject)
 		if err != nil {
-			return nil, nil, fmt.Errorf("signing %q: %w", o.Image, err)
+			return nil, fmt.Errorf("signing %q: %w", o.Image, err)
 		}
 		o.Log.Debug("signed", "image", o.Image, "what", d.what(), "by", by.trust.name)
-		if d.signature() {
-			signatures = append(signatures, one)
-		} else {
-			attestations = append(attestations, one)
-		}
+		fresh = append(fresh, one)
 	}
-	return attestations, signatures, nil
+	return fresh, nil
 }
 
 func imageProblems(image record.Image) []error {

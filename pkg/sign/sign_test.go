@@ -79,7 +79,7 @@ func serve(t *testing.T) (host string, server *httptest.Server) {
 	return strings.TrimPrefix(server.URL, "http://"), server
 }
 
-func push(t *testing.T, host string) record.Image {
+func pushImage(t *testing.T, host string) record.Image {
 	t.Helper()
 	image, err := random.Image(64, 1)
 	require.NoError(t, err)
@@ -121,7 +121,7 @@ func tagOf(image record.Image) string {
 
 func TestASignedImageIsVerified(t *testing.T) {
 	host, _ := serve(t)
-	image, k := push(t, host), ourKeys(t)
+	image, k := pushImage(t, host), ourKeys(t)
 	done := sign(t, image, k)
 	require.Equal(t, Signature{Image: image, Identity: k.identity, Stored: 2}, done)
 
@@ -135,7 +135,7 @@ func TestASignedImageIsVerified(t *testing.T) {
 func TestSigningAgainWithTheSameKeyChangesNothing(t *testing.T) {
 	t.Parallel()
 	host, _ := serve(t)
-	image, first, second := push(t, host), ourKeys(t), theirKeys(t)
+	image, first, second := pushImage(t, host), ourKeys(t), theirKeys(t)
 	sign(t, image, first)
 	before, err := stored(t, tagOf(image)).Digest()
 	require.NoError(t, err)
@@ -163,15 +163,15 @@ func TestAnImageWithoutAGoodSignatureIsRefused(t *testing.T) {
 		prepare func(t *testing.T) record.Image
 		want    []string
 	}{
-		{"not signed", func(t *testing.T) record.Image { return push(t, host) },
+		{"not signed", func(t *testing.T) record.Image { return pushImage(t, host) },
 			[]string{"stagecrew sign --image", "cosign sign", "[sign/no-signature]"}},
 		{"signed with another key", func(t *testing.T) record.Image {
-			image := push(t, host)
+			image := pushImage(t, host)
 			sign(t, image, other)
 			return image
 		}, []string{other.identity, trusted.identity, "[sign/key-mismatch]"}},
 		{"the signature of another image, copied", func(t *testing.T) record.Image {
-			signed, image := push(t, host), push(t, host)
+			signed, image := pushImage(t, host), pushImage(t, host)
 			sign(t, signed, trusted)
 			tag, err := name.NewTag(tagOf(image))
 			require.NoError(t, err)
@@ -179,7 +179,7 @@ func TestAnImageWithoutAGoodSignatureIsRefused(t *testing.T) {
 			return image
 		}, []string{trusted.identity, "sha256:", "[sign/other-digest]"}},
 		{"a text altered to name this image", func(t *testing.T) record.Image {
-			signed, image := push(t, host), push(t, host)
+			signed, image := pushImage(t, host), pushImage(t, host)
 			sign(t, signed, trusted)
 			forge(t, signed, image, func(text []byte) []byte {
 				return bytes.ReplaceAll(text, []byte(signed.Digest), []byte(image.Digest))
@@ -187,7 +187,7 @@ func TestAnImageWithoutAGoodSignatureIsRefused(t *testing.T) {
 			return image
 		}, []string{trusted.identity, "[sign/altered]"}},
 		{"a text that is no text", func(t *testing.T) record.Image {
-			image := push(t, host)
+			image := pushImage(t, host)
 			signLegacy(t, image, trusted)
 			forge(t, image, image, func([]byte) []byte { return []byte("::error::\n\x00") })
 			return image
@@ -238,7 +238,7 @@ func forge(t *testing.T, from, image record.Image, change func([]byte) []byte) {
 
 func TestAGoodSignatureAmongBadOnesIsEnough(t *testing.T) {
 	host, _ := serve(t)
-	image, trusted, other := push(t, host), ourKeys(t), theirKeys(t)
+	image, trusted, other := pushImage(t, host), ourKeys(t), theirKeys(t)
 	sign(t, image, other)
 	forge(t, image, image, func([]byte) []byte { return []byte("noise") })
 	sign(t, image, trusted)
@@ -248,7 +248,7 @@ func TestAGoodSignatureAmongBadOnesIsEnough(t *testing.T) {
 
 func TestARegistryThatIsDownCannotTell(t *testing.T) {
 	host, server := serve(t)
-	image, k := push(t, host), ourKeys(t)
+	image, k := pushImage(t, host), ourKeys(t)
 	sign(t, image, k)
 	server.Close()
 	_, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public})

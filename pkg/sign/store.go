@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-	"github.com/sigstore/cosign/v2/pkg/oci"
 	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -36,11 +36,15 @@ const (
 // store is one image's signatures and attestations in its registry.
 type store struct {
 	digest  name.Digest
+	subject v1.Descriptor // the image
 	client  *registry.Client
+	wire    *conditional
 	options []ociremote.Option
 	log     *slog.Logger
 	have    map[sought][]entry // what was read already
 	gone    []string           // digests that the registry lists, but does not have
+	window  time.Duration      // the longest time between the reading and the writing of a tag
+	written time.Time          // when one was written last
 }
 
 // sought is what is looked for in one place.
@@ -82,15 +86,19 @@ func openStore(ctx context.Context, image record.Image, access registry.Access, 
 	}
 	access.Log, access.MaxAnswer, access.MaxBlob = log, maxAnswer, maxEntry
 	s := &store{digest: digest, client: access.Connect(), log: log, have: map[sought][]entry{}}
+	s.wire = newConditional(s.client.Transport)
+	s.client.Transport = s.wire
 	s.options = []ociremote.Option{ociremote.WithRemoteOptions(s.client.Options(ctx)...)}
 	// GET, because the checksum of the answer is compared with the digest.
-	if _, err := s.client.Get(ctx, digest); err != nil {
+	found, err := s.client.Get(ctx, digest)
+	if err != nil {
 		if registry.IsNotFound(err) {
 			return nil, record.Refused("sign/image-not-found",
 				"looking up image %q: the registry does not have it: %w; push it first (`stagecrew build`), or check repository and digest", image, shown(err))
 		}
 		return nil, registryError(err, "looking up image %q", image)
 	}
+	s.subject = found.Descriptor
 	return s, nil
 }
 
@@ -129,32 +137,4 @@ func (s *store) tag(of place) (name.Tag, error) {
 		return ociremote.AttestationTag(s.digest, s.options...)
 	}
 	return ociremote.SignatureTag(s.digest, s.options...)
-}
-
-// add stores objects beside those that are there. Each tag is written once with all
-// that belongs to it: where tags are immutable there is no second time.
-func (s *store) add(ctx context.Context, all []signed) error {
-	var beside []oci.Signature
-	for _, one := range all {
-		if one.legacy != nil {
-			beside = append(beside, one.legacy)
-		}
-	}
-	if len(beside) > 0 {
-		if err := s.extend(ctx, all[0].draft, beside); err != nil {
-			return err
-		}
-	}
-	if err := s.forgetGone(ctx); err != nil {
-		return s.notStored(err, string(referrers), false)
-	}
-	for _, one := range all {
-		if one.legacy != nil {
-			continue
-		}
-		if err := ociremote.WriteAttestationNewBundleFormat(s.digest, one.bundle, one.predicateType, s.options...); err != nil {
-			return s.notStored(err, one.what(), false)
-		}
-	}
-	return nil
 }
