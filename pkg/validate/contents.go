@@ -218,7 +218,7 @@ func (c *contents) checks(config v1.Config, told []string) []record.Check {
 	who := c.users.of(config.User)
 	return []record.Check{
 		verdict("compilers", list(c.compilers, func(name string, _ file) string { return "/" + name }), looked),
-		verdict("secrets", append(c.secretWords(), told...), looked),
+		verdictOf("secrets", append(c.secretWords(), told...), looked, 2*shown, 2*maxDetail),
 		verdict("privileges", list(c.privileged, func(name string, f file) string { return fmt.Sprintf("/%s has mode %o", name, f.mode) }), looked),
 		verdict("ownership", list(c.guarded, func(name string, f file) string {
 			if who.reads(f) {
