@@ -9,6 +9,7 @@ import (
 
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
@@ -51,6 +52,22 @@ func (c *client) Build(stream io.Reader, validate bool) (helmkube.ResourceList, 
 	return c.Client.Build(strings.NewReader(strings.Join(known, "\n---\n")), validate)
 }
 
+// place gives an object of a manifest its place in the API.
+func (c *client) place(object *unstructured.Unstructured) (*resource.Info, error) {
+	asJSON, err := object.MarshalJSON()
+	if err != nil {
+		return nil, err
+	}
+	infos, err := c.Client.Build(bytes.NewReader(asJSON), false)
+	if err != nil {
+		return nil, err
+	}
+	if len(infos) != 1 {
+		return nil, fmt.Errorf("reading %s: %w", object.GetKind(), live.ErrNoContent)
+	}
+	return infos[0], nil
+}
+
 // leftOut tells, once in a change, that an object of a record was left out.
 func (c *client) leftOut(name, version string) {
 	line := fmt.Sprintf("left %s out: the cluster has no %s of that kind any more", name, version)
@@ -66,29 +83,4 @@ func (c *client) Delete(resources helmkube.ResourceList) (*helmkube.Result, []er
 		return &helmkube.Result{}, nil
 	}
 	return c.Client.Delete(resources)
-}
-
-// withoutForeign leaves out what is about to be removed and belongs to another
-// release by now (https://github.com/helm/helm/issues/10983), and says so.
-func (c *client) withoutForeign(going helmkube.ResourceList) (helmkube.ResourceList, error) {
-	isForeign := make([]bool, len(going))
-	err := live.Each(c.ctx, going, func(i int, info *resource.Info) error {
-		found, err := live.Get(info)
-		if err != nil {
-			return live.IgnoreMissing(err)
-		}
-		owner := live.OwnerOf(found)
-		isForeign[i] = owner.Name != "" && !c.owner.Owns(found)
-		if isForeign[i] {
-			c.note(fmt.Sprintf("left %s in place: it belongs to release %q of namespace %q now", live.Name(info), owner.Name, owner.Namespace))
-		}
-		return nil
-	})
-	var result helmkube.ResourceList
-	for i, info := range going {
-		if !isForeign[i] {
-			result = append(result, info)
-		}
-	}
-	return result, err
 }

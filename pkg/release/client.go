@@ -13,6 +13,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/drift"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/remains"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/transport"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/verdict"
 )
@@ -32,6 +33,7 @@ type client struct {
 	notary   verdict.Notary
 
 	compare *drift.Comparer
+	remains *remains.Remains
 	gate    gate
 	*change
 }
@@ -52,7 +54,7 @@ type updateResult struct {
 	wanted  helmkube.ResourceList // the manifest's objects as they were sent, in its order
 	updated helmkube.ResourceList // those that were there before, as they are now
 	target  helmkube.ResourceList // all, as they are now
-	earlier []earlier             // revisions whose objects may be in the cluster
+	earlier []remains.Revision    // those whose objects may be in the cluster
 	// repairs say what was done beyond Helm's own work, finished that it was.
 	repairs  []string
 	finished bool
@@ -99,14 +101,44 @@ func (c *client) prepare(original, target helmkube.ResourceList) (bases, sent, a
 	}
 	sent = target
 	if c.isRollback {
-		stuck, err := c.triedBack(bases, target)
+		stuck, lines, err := c.remains.TryBack(c.ctx, target, bases.Get)
+		c.note(lines...)
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		bases, sent, anew = stuck.without(bases), stuck.without(target), stuck.anew
+		bases, sent, anew = stuck.Without(bases), stuck.Without(target), stuck.Anew
 	}
 	c.lastUpdate.wanted = live.Copies(sent)
 	return bases, sent, anew, nil
+}
+
+// goneTimeout bounds the wait for an object that is made anew to be gone.
+const goneTimeout = 30 * time.Second
+
+// deleteForRecreation deletes the objects that Helm is about to make anew, and waits until
+// they are gone.
+func (c *client) deleteForRecreation(anew helmkube.ResourceList) error {
+	if len(anew) == 0 {
+		return nil
+	}
+	if err := remains.DeleteForRecreation(anew); err != nil {
+		return err
+	}
+	return c.boundedWait(goneTimeout, nil, func(timeout time.Duration) error { return c.WaitForDelete(anew, timeout) })
+}
+
+// leftovers are what earlier revisions left and the present one does not have.
+func (c *client) leftovers() ([]remains.Leftover, error) {
+	return c.remains.Leftovers(c.lastUpdate.target, c.lastUpdate.earlier)
+}
+
+// removeLeftovers removes them, and says in one line each what it did.
+func (c *client) removeLeftovers() ([]string, error) {
+	found, err := c.leftovers()
+	if err != nil {
+		return nil, err
+	}
+	return remains.Remove(found)
 }
 
 // Create makes objects, see [helmkube.Client.Create].

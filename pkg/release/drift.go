@@ -71,8 +71,8 @@ func (c *client) left(stored *helmrelease.Release, wanted helmkube.ResourceList)
 	found, err := c.leftovers()
 	var changes []record.Change
 	for _, l := range found {
-		if !l.data {
-			changes = append(changes, record.Change{Object: live.Name(l.info), Action: record.ActionDelete})
+		if !l.Data {
+			changes = append(changes, record.Change{Object: live.Name(l.Info), Action: record.ActionDelete})
 		}
 	}
 	return changes, err

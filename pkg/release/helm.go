@@ -21,6 +21,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/release/internal/drift"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/remains"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/transport"
 )
 
@@ -70,6 +71,7 @@ func (r *Release) connect(records driver.Driver) (*engine, error) {
 	e.client = &client{Client: helm, typed: typed, logs: r.client, requests: requests, log: r.Log, owner: live.Owner{Name: r.Name, Namespace: r.Namespace}, records: e.config.Releases, marks: marks, notary: marks.notary}
 	e.client.change = &change{ctx: context.Background()}
 	e.client.compare = &drift.Comparer{Owner: e.client.owner, Client: typed, Log: r.Log}
+	e.client.remains = &remains.Remains{Owner: e.client.owner, Log: r.Log, Place: e.client.place, Versioned: helmkube.AsVersioned}
 	e.client.gate = gate{watch: r.Watch, describe: r.applied}
 	e.config.KubeClient = e.client
 	return e, nil

@@ -167,11 +167,11 @@ func (t *planClient) deletions(original, target helmkube.ResourceList) error {
 	}
 	left, err := t.leftovers()
 	for _, l := range left {
-		if l.data || slices.ContainsFunc(t.changes, func(c record.Change) bool { return c.Object == live.Name(l.info) && c.Action == record.ActionDelete }) {
+		if l.Data || slices.ContainsFunc(t.changes, func(c record.Change) bool { return c.Object == live.Name(l.Info) && c.Action == record.ActionDelete }) {
 			continue
 		}
-		t.changes = append(t.changes, record.Change{Object: live.Name(l.info), Action: record.ActionDelete})
-		if found, contentErr := live.Content(l.info.Object); contentErr == nil {
+		t.changes = append(t.changes, record.Change{Object: live.Name(l.Info), Action: record.ActionDelete})
+		if found, contentErr := live.Content(l.Info.Object); contentErr == nil {
 			t.deleted = append(t.deleted, t.deletion(found))
 		}
 	}
