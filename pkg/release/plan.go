@@ -11,6 +11,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/bounded"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/forecast"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
@@ -92,7 +93,7 @@ func (r *Release) plan(
 		dry.denied = append(dry.denied, apierror.Message(err))
 		return record.Plan{Manifest: dry.manifest, Denied: dry.denied[0]}, nil, nil
 	case len(dry.rejections) > 0:
-		return record.Plan{}, nil, rejected(doing, dry.rejections)
+		return record.Plan{}, nil, forecast.Rejected(doing, dry.rejections)
 	case err != nil && notOurs.MatchString(err.Error()):
 		return record.Plan{}, nil, dry.foreign(doing, err)
 	case err != nil:

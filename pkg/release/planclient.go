@@ -1,6 +1,7 @@
 package release
 
 import (
+	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -9,12 +10,14 @@ import (
 
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	helmrelease "helm.sh/helm/v3/pkg/release"
-	"k8s.io/apimachinery/pkg/api/errors"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/forecast"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
@@ -37,7 +40,7 @@ type planClient struct {
 	changes    []record.Change
 	deleted    []record.Deletion
 	untried    []record.Change // of kinds that the chart brings
-	rejections []rejection
+	rejections []forecast.Rejection
 	denied     []string // what the user of the kubeconfig may not do
 }
 
@@ -71,7 +74,7 @@ func (t *planClient) Update(original, target helmkube.ResourceList, _ bool) (*he
 // try sends what Helm would send for one object.
 func (t *planClient) try(base, info *resource.Info) (*record.Change, error) {
 	before, err := live.Get(info)
-	if errors.IsNotFound(err) {
+	if apierrors.IsNotFound(err) {
 		object, err := live.Content(info.Object)
 		if err != nil {
 			return nil, err
@@ -100,7 +103,7 @@ func (t *planClient) try(base, info *resource.Info) (*record.Change, error) {
 // either, its form is checked in another one.
 func (t *planClient) tryCreate(info *resource.Info) error {
 	_, err := t.Client.Create(helmkube.ResourceList{live.With(info, info.Object.DeepCopyObject())})
-	if !errors.IsNotFound(err) || info.Namespace == "" {
+	if !apierrors.IsNotFound(err) || info.Namespace == "" {
 		return t.reject(info, nil, err)
 	}
 	object, contentErr := live.Content(info.Object.DeepCopyObject())
@@ -110,7 +113,7 @@ func (t *planClient) tryCreate(info *resource.Info) error {
 	object.SetNamespace(elsewhere)
 	there := live.With(info, object)
 	there.Namespace = elsewhere
-	if _, err = t.Client.Create(helmkube.ResourceList{there}); errors.IsInvalid(err) || errors.IsBadRequest(err) {
+	if _, err = t.Client.Create(helmkube.ResourceList{there}); apierrors.IsInvalid(err) || apierrors.IsBadRequest(err) {
 		return t.reject(info, nil, err)
 	}
 	return nil
@@ -128,7 +131,7 @@ func (t *planClient) reject(info *resource.Info, before *unstructured.Unstructur
 	if !isAnswer {
 		return err
 	}
-	answer := &errors.StatusError{ErrStatus: status}
+	answer := &apierrors.StatusError{ErrStatus: status}
 	switch {
 	case apierror.IsUnreachable(answer), apierror.IsTerminating(answer):
 		return fmt.Errorf("%s: %w", live.Name(info), answer)
@@ -146,15 +149,26 @@ func (t *planClient) reject(info *resource.Info, before *unstructured.Unstructur
 	}
 	t.mu.Lock()
 	defer t.mu.Unlock()
-	t.rejections = append(t.rejections, rejection{info: info, live: before, status: status})
+	t.rejections = append(t.rejections, forecast.Rejection{Info: info, Live: before, Status: status})
 	return nil
+}
+
+// answer finds what the API server said. Of a refused patch Helm keeps the words only.
+func (t *planClient) answer(info *resource.Info, err error) (metav1.Status, bool) {
+	var status apierrors.APIStatus
+	if errors.As(err, &status) {
+		return status.Status(), true
+	}
+	path := info.Client.Get().NamespaceIfScoped(info.Namespace, info.Namespace != "").
+		Resource(info.Mapping.Resource.Resource).Name(info.Name).URL().Path
+	return t.requests.Refusal(path)
 }
 
 // deletions lists what Helm would remove.
 func (t *planClient) deletions(original, target helmkube.ResourceList) error {
 	for _, info := range original.Difference(target) {
 		found, err := live.Get(info)
-		if errors.IsNotFound(err) || err == nil && live.IsKept(found) {
+		if apierrors.IsNotFound(err) || err == nil && live.IsKept(found) {
 			continue
 		}
 		if err != nil {
@@ -162,7 +176,7 @@ func (t *planClient) deletions(original, target helmkube.ResourceList) error {
 		}
 		t.changes = append(t.changes, record.Change{Object: live.Name(info), Action: record.ActionDelete})
 		if found.GetDeletionTimestamp() == nil {
-			t.deleted = append(t.deleted, t.deletion(found))
+			t.deleted = append(t.deleted, forecast.Deletion(t.ctx, t.typed, found))
 		}
 	}
 	left, err := t.leftovers()
@@ -172,7 +186,7 @@ func (t *planClient) deletions(original, target helmkube.ResourceList) error {
 		}
 		t.changes = append(t.changes, record.Change{Object: live.Name(l.Info), Action: record.ActionDelete})
 		if found, contentErr := live.Content(l.Info.Object); contentErr == nil {
-			t.deleted = append(t.deleted, t.deletion(found))
+			t.deleted = append(t.deleted, forecast.Deletion(t.ctx, t.typed, found))
 		}
 	}
 	return err
@@ -212,12 +226,12 @@ func (t *planClient) Create(resources helmkube.ResourceList) (*helmkube.Result, 
 
 func (t *planClient) tryHook(info *resource.Info) error {
 	_, err := t.Client.Create(helmkube.ResourceList{live.With(info, info.Object.DeepCopyObject())})
-	if errors.IsAlreadyExists(err) && live.HoldsData(info.Mapping.GroupVersionKind.Kind) && anew(info) {
+	if apierrors.IsAlreadyExists(err) && live.HoldsData(info.Mapping.GroupVersionKind.Kind) && anew(info) {
 		if found, liveErr := live.Get(info); liveErr == nil {
-			t.deleted = append(t.deleted, t.deletion(found))
+			t.deleted = append(t.deleted, forecast.Deletion(t.ctx, t.typed, found))
 		}
 	}
-	if errors.IsAlreadyExists(err) || errors.IsNotFound(err) {
+	if apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) {
 		return nil
 	}
 	return t.reject(info, nil, err)
@@ -247,3 +261,27 @@ func (t *planClient) WaitForDelete(helmkube.ResourceList, time.Duration) error {
 
 // WatchUntilReady waits for nothing.
 func (t *planClient) WatchUntilReady(helmkube.ResourceList, time.Duration) error { return nil }
+
+// foreign names all objects of the chart that are there and are not this
+// release's, and how each can be handed to it. Helm names the first only.
+func (t *planClient) foreign(doing string, err error) error {
+	var lines []string
+	for _, info := range t.built {
+		found, getErr := live.Get(info)
+		if getErr != nil || t.owner.Owns(found) || t.had(info) {
+			continue
+		}
+		lines = append(lines, fmt.Sprintf("%s %s. If this release is to have it:\n%s", live.Name(info), live.Whose(found), t.owner.Adoption(info)))
+	}
+	if len(lines) == 0 {
+		lines = []string{apierror.Message(err)} // somebody was faster
+	}
+	return record.Refused("release/not-ours", "%s: objects of the chart are there already and do not belong to the release:\n%s", doing, strings.Join(lines, "\n"))
+}
+
+// had reports whether the upgraded record has the object, in the same version of
+// its kind: what Helm calls another object (https://github.com/helm/helm/issues/9125).
+func (t *planClient) had(info *resource.Info) bool {
+	before := t.current.Get(info)
+	return before != nil && before.Mapping.GroupVersionKind == info.Mapping.GroupVersionKind
+}

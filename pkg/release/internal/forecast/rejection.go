@@ -1,4 +1,6 @@
-package release
+// Package forecast says what the API server's answers to a dry run mean: why it would
+// reject objects and what to do about it, and what is lost with those that go.
+package forecast
 
 import (
 	"errors"
@@ -7,7 +9,6 @@ import (
 	"slices"
 	"strings"
 
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
@@ -19,32 +20,21 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
 )
 
-// rejection is the API server's refusal of one object.
-type rejection struct {
-	info   *resource.Info             // what was asked for
-	live   *unstructured.Unstructured // what is there, nil for none
-	status metav1.Status
+// Rejection is the API server's refusal of one object.
+type Rejection struct {
+	Info   *resource.Info             // what was asked for
+	Live   *unstructured.Unstructured // what is there, nil for none
+	Status metav1.Status
 }
 
-// answer finds what the API server said. Of a refused patch Helm keeps the words only.
-func (t *planClient) answer(info *resource.Info, err error) (metav1.Status, bool) {
-	var status apierrors.APIStatus
-	if errors.As(err, &status) {
-		return status.Status(), true
-	}
-	path := info.Client.Get().NamespaceIfScoped(info.Namespace, info.Namespace != "").
-		Resource(info.Mapping.Resource.Resource).Name(info.Name).URL().Path
-	return t.requests.Refusal(path)
-}
-
-// rejected makes one error of all refusals.
-func rejected(doing string, rejections []rejection) error {
-	slices.SortFunc(rejections, func(a, b rejection) int { return strings.Compare(live.Key(a.info), live.Key(b.info)) })
+// Rejected makes one error of all refusals.
+func Rejected(doing string, rejections []Rejection) error {
+	slices.SortFunc(rejections, func(a, b Rejection) int { return strings.Compare(live.Key(a.Info), live.Key(b.Info)) })
 	var lines []string
 	fixed := false
 	for _, r := range rejections {
 		line, isFixed := r.explain()
-		lines = append(lines, live.Name(r.info)+": "+line)
+		lines = append(lines, live.Name(r.Info)+": "+line)
 		fixed = fixed || isFixed
 	}
 	what := "the API server would reject " + strings.Join(lines, "; ")
@@ -59,16 +49,16 @@ func rejected(doing string, rejections []rejection) error {
 
 // explain says why an object was refused, and whether because a field of it
 // cannot be changed.
-func (r rejection) explain() (string, bool) {
+func (r Rejection) explain() (string, bool) {
 	var paths []string
-	if details := r.status.Details; details != nil && r.live != nil {
+	if details := r.Status.Details; details != nil && r.Live != nil {
 		for _, cause := range details.Causes {
 			if apierror.IsImmutable(cause.Message) {
 				paths = append(paths, r.changed(cause)...)
 			}
 		}
 	}
-	if len(paths) == 0 && (r.live == nil || !apierror.IsImmutable(r.status.Message)) {
+	if len(paths) == 0 && (r.Live == nil || !apierror.IsImmutable(r.Status.Message)) {
 		return r.message(), false
 	}
 	if len(paths) == 0 {
@@ -78,13 +68,13 @@ func (r rejection) explain() (string, bool) {
 }
 
 // message is the API server's, without what may be a Secret's content.
-func (r rejection) message() string {
-	if r.info.Mapping.GroupVersionKind.Kind != "Secret" {
-		return apierror.Message(errors.New(r.status.Message))
+func (r Rejection) message() string {
+	if r.Info.Mapping.GroupVersionKind.Kind != "Secret" {
+		return apierror.Message(errors.New(r.Status.Message))
 	}
 	var paths []string
-	if r.status.Details != nil {
-		for _, cause := range r.status.Details.Causes {
+	if r.Status.Details != nil {
+		for _, cause := range r.Status.Details.Causes {
 			paths = append(paths, cause.Field)
 		}
 	}
@@ -92,32 +82,32 @@ func (r rejection) message() string {
 }
 
 // changed names the fields that a cause is about, with their values on both sides.
-func (r rejection) changed(cause metav1.StatusCause) []string {
-	wanted, err := live.Content(r.info.Object)
+func (r Rejection) changed(cause metav1.StatusCause) []string {
+	wanted, err := live.Content(r.Info.Object)
 	if err != nil {
 		return []string{cause.Field}
 	}
-	from, to := objectdiff.At(r.live.Object, cause.Field), objectdiff.At(wanted.Object, cause.Field)
+	from, to := objectdiff.At(r.Live.Object, cause.Field), objectdiff.At(wanted.Object, cause.Field)
 	allowed := quoted.FindAllStringSubmatch(cause.Message, -1)
 	if cause.Field == "spec" && len(allowed) > 0 {
 		return r.changedBeyond(manifest.MapOf(from), manifest.MapOf(to), allowed)
 	}
 	c := objectdiff.Comparison{}
 	c.Value(cause.Field, to, to, from, true, objectdiff.Writers{})
-	if len(c.Paths) == 0 || r.info.Mapping.GroupVersionKind.Kind == "Secret" {
+	if len(c.Paths) == 0 || r.Info.Mapping.GroupVersionKind.Kind == "Secret" {
 		return []string{cause.Field}
 	}
 	if len(c.Paths) > 1 {
 		return []string{cause.Field + " (" + objectdiff.Short(from) + " -> " + objectdiff.Short(to) + ")"}
 	}
-	return []string{c.Paths[0] + " (" + objectdiff.Short(objectdiff.At(r.live.Object, c.Paths[0])) + " -> " + objectdiff.Short(objectdiff.At(wanted.Object, c.Paths[0])) + ")"}
+	return []string{c.Paths[0] + " (" + objectdiff.Short(objectdiff.At(r.Live.Object, c.Paths[0])) + " -> " + objectdiff.Short(objectdiff.At(wanted.Object, c.Paths[0])) + ")"}
 }
 
 // quoted are the names of the fields that a StatefulSet lets one change.
 var quoted = regexp.MustCompile(`'([a-zA-Z]+)'`)
 
 // changedBeyond names what differs besides the fields that may.
-func (r rejection) changedBeyond(from, to map[string]any, allowed [][]string) []string {
+func (r Rejection) changedBeyond(from, to map[string]any, allowed [][]string) []string {
 	var result []string
 	for _, k := range objectdiff.Keys(to) {
 		if slices.ContainsFunc(allowed, func(name []string) bool { return name[1] == k }) {
@@ -126,21 +116,21 @@ func (r rejection) changedBeyond(from, to map[string]any, allowed [][]string) []
 		c := objectdiff.Comparison{}
 		c.Value("spec."+k, to[k], to[k], from[k], true, objectdiff.Writers{})
 		for _, path := range c.Paths {
-			wanted := manifest.MapOf(r.info.Object.(*unstructured.Unstructured).Object) // the caller has looked
-			result = append(result, path+" ("+objectdiff.Short(objectdiff.At(r.live.Object, path))+" -> "+objectdiff.Short(objectdiff.At(wanted, path))+")")
+			wanted := manifest.MapOf(r.Info.Object.(*unstructured.Unstructured).Object) // the caller has looked
+			result = append(result, path+" ("+objectdiff.Short(objectdiff.At(r.Live.Object, path))+" -> "+objectdiff.Short(objectdiff.At(wanted, path))+")")
 		}
 	}
 	return result
 }
 
 // advice says what to do about a field that cannot be changed.
-func (r rejection) advice() string {
-	kind, where := strings.ToLower(r.info.Mapping.GroupVersionKind.Kind), ""
-	if r.info.Namespace != "" {
-		where = " --namespace " + r.info.Namespace
+func (r Rejection) advice() string {
+	kind, where := strings.ToLower(r.Info.Mapping.GroupVersionKind.Kind), ""
+	if r.Info.Namespace != "" {
+		where = " --namespace " + r.Info.Namespace
 	}
-	command := "kubectl delete " + kind + " " + r.info.Name + where
-	switch r.info.Mapping.GroupVersionKind.Kind {
+	command := "kubectl delete " + kind + " " + r.Info.Name + where
+	switch r.Info.Mapping.GroupVersionKind.Kind {
 	case "PersistentVolumeClaim", "PersistentVolume":
 		return "undo the change, or use another name and move the data"
 	case "StatefulSet":

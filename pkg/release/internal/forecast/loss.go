@@ -1,29 +1,34 @@
-package release
+package forecast
 
 import (
 	"context"
 	"fmt"
 	"strings"
+	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/types"
+	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
 
-// deletion says what would go with a live object.
-func (t *planClient) deletion(object *unstructured.Unstructured) record.Deletion {
+// lossTimeout bounds looking for what a custom resource owns.
+const lossTimeout = 2 * time.Second
+
+// Deletion says what would go with a live object.
+func Deletion(ctx context.Context, client kubernetes.Interface, object *unstructured.Unstructured) record.Deletion {
 	kind := object.GroupVersionKind()
 	return record.Deletion{
-		Group: kind.Group, Kind: kind.Kind, Namespace: object.GetNamespace(), Name: object.GetName(), Loss: t.loss(object),
+		Group: kind.Group, Kind: kind.Kind, Namespace: object.GetNamespace(), Name: object.GetName(), Loss: loss(ctx, client, object),
 	}
 }
 
 // loss is what ends with an object: data, or pods that serve. What does not run
 // is lost without anybody noticing.
-func (t *planClient) loss(object *unstructured.Unstructured) string {
+func loss(ctx context.Context, client kubernetes.Interface, object *unstructured.Unstructured) string {
 	status := manifest.MapOf(object.Object["status"])
 	switch object.GroupVersionKind().GroupKind().String() {
 	case "PersistentVolumeClaim", "PersistentVolume", "VolumeSnapshot.snapshot.storage.k8s.io":
@@ -44,7 +49,7 @@ func (t *planClient) loss(object *unstructured.Unstructured) string {
 		return lossIf(status["phase"] == "Running", "the pod, which runs")
 	}
 	if strings.Contains(object.GroupVersionKind().Group, ".") && !strings.HasSuffix(object.GroupVersionKind().Group, ".k8s.io") {
-		return t.dependents(object)
+		return dependents(ctx, client, object)
 	}
 	return ""
 }
@@ -80,8 +85,8 @@ func nonEmpty(texts []string) []string {
 
 // dependents is what Kubernetes removes with a custom resource: what its operator
 // made and put into its hands.
-func (t *planClient) dependents(object *unstructured.Unstructured) string {
-	ctx, cancel := context.WithTimeout(t.ctx, hookLogTimeout)
+func dependents(ctx context.Context, client kubernetes.Interface, object *unstructured.Unstructured) string {
+	ctx, cancel := context.WithTimeout(ctx, lossTimeout)
 	defer cancel()
 	namespace, all := object.GetNamespace(), metav1.ListOptions{}
 	owned := func(owners []metav1.OwnerReference, by types.UID) bool {
@@ -93,28 +98,28 @@ func (t *planClient) dependents(object *unstructured.Unstructured) string {
 		return false
 	}
 	claims, workloads := 0, 0
-	if list, err := t.typed.CoreV1().PersistentVolumeClaims(namespace).List(ctx, all); err == nil {
+	if list, err := client.CoreV1().PersistentVolumeClaims(namespace).List(ctx, all); err == nil {
 		for _, claim := range list.Items {
 			if owned(claim.OwnerReferences, object.GetUID()) {
 				claims++
 			}
 		}
 	}
-	if list, err := t.typed.AppsV1().StatefulSets(namespace).List(ctx, all); err == nil {
+	if list, err := client.AppsV1().StatefulSets(namespace).List(ctx, all); err == nil {
 		for _, set := range list.Items {
 			if owned(set.OwnerReferences, object.GetUID()) && set.Status.ReadyReplicas > 0 {
 				workloads++
 			}
 		}
 	}
-	if list, err := t.typed.AppsV1().Deployments(namespace).List(ctx, all); err == nil {
+	if list, err := client.AppsV1().Deployments(namespace).List(ctx, all); err == nil {
 		for _, deployment := range list.Items {
 			if owned(deployment.OwnerReferences, object.GetUID()) && deployment.Status.ReadyReplicas > 0 {
 				workloads++
 			}
 		}
 	}
-	if list, err := t.typed.CoreV1().Pods(namespace).List(ctx, all); err == nil {
+	if list, err := client.CoreV1().Pods(namespace).List(ctx, all); err == nil {
 		for _, pod := range list.Items {
 			if owned(pod.OwnerReferences, object.GetUID()) && pod.Status.Phase == "Running" {
 				workloads++
