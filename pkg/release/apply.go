@@ -12,6 +12,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/bounded"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/pods"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/verdict"
 )
 
@@ -118,7 +119,7 @@ func (c *client) finish(stored *helmrelease.Release) {
 		func() ([]string, error) {
 			return c.compare.Repair(c.ctx, c.lastUpdate.wanted.Filter(c.lastUpdate.updated.Contains))
 		},
-		func() ([]string, error) { return c.freeStuckPods(c.ctx, c.isRollback) },
+		func() ([]string, error) { return pods.FreeStuck(c.ctx, c.typed, c.lastUpdate.target, c.isRollback) },
 	} {
 		lines, err := step()
 		c.note(lines...)

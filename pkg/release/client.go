@@ -13,6 +13,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/drift"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/pods"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/remains"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/transport"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/verdict"
@@ -163,7 +164,7 @@ func (c *client) WatchUntilReady(resources helmkube.ResourceList, timeout time.D
 		return c.Client.WatchUntilReady(resources, timeout)
 	})
 	if err != nil {
-		log := c.readHookLog(resources)
+		log := pods.HookLog(c.ctx, c.logs, c.log, resources)
 		c.mu.Lock()
 		c.hookLog = log
 		c.mu.Unlock()

@@ -9,14 +9,11 @@ import (
 
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	helmrelease "helm.sh/helm/v3/pkg/release"
-	batchv1 "k8s.io/api/batch/v1"
-	corev1 "k8s.io/api/core/v1"
-	apierrors "k8s.io/apimachinery/pkg/api/errors"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/pods"
 	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
@@ -130,12 +127,7 @@ const lastLook = 500 * time.Millisecond
 
 // judged watches the pods of a hook; the channel gets why it cannot succeed.
 func (c *client) judged(ctx context.Context, resources helmkube.ResourceList) <-chan *record.Cause {
-	applied := record.Applied{}
-	for _, info := range resources {
-		if kind := info.Mapping.GroupVersionKind; isJob(info) || isPod(info) {
-			applied.Workloads = append(applied.Workloads, record.Workload{Kind: kind.Kind, Namespace: info.Namespace, Name: info.Name})
-		}
-	}
+	applied := record.Applied{Workloads: pods.Workloads(resources)}
 	if c.gate.watch == nil || len(applied.Workloads) == 0 {
 		return nil
 	}
@@ -146,35 +138,11 @@ func (c *client) judged(ctx context.Context, resources helmkube.ResourceList) <-
 		switch {
 		case err != nil:
 			c.log.Debug("watching a hook", "error", err) // Helm watches it, too
-		case rollout.Cause != nil && !c.isOver(resources): //nolint:contextcheck // the last look outlives ctx
+		case rollout.Cause != nil && !pods.AreOver(c.ctx, c.logs, resources, lastLook): //nolint:contextcheck // the last look outlives ctx
 			result <- rollout.Cause
 		}
 	}()
 	return result
-}
-
-// isOver reports whether all of a hook has come to its end, or is gone because it
-// had: a judge may have seen the gap only.
-func (c *client) isOver(resources helmkube.ResourceList) bool {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(c.ctx), lastLook)
-	defer cancel()
-	for _, info := range resources {
-		over := true
-		switch {
-		case isJob(info):
-			job, err := c.logs.BatchV1().Jobs(info.Namespace).Get(ctx, info.Name, metav1.GetOptions{})
-			over = apierrors.IsNotFound(err) || err == nil && slices.ContainsFunc(job.Status.Conditions, func(condition batchv1.JobCondition) bool {
-				return condition.Type == batchv1.JobComplete && condition.Status == corev1.ConditionTrue
-			})
-		case isPod(info):
-			pod, err := c.logs.CoreV1().Pods(info.Namespace).Get(ctx, info.Name, metav1.GetOptions{})
-			over = apierrors.IsNotFound(err) || err == nil && pod.Status.Phase == corev1.PodSucceeded
-		}
-		if !over {
-			return false
-		}
-	}
-	return true
 }
 
 // stop keeps why waiting was pointless.

@@ -1,4 +1,4 @@
-package release
+package pods
 
 import (
 	"context"
@@ -14,6 +14,7 @@ import (
 	"k8s.io/apimachinery/pkg/fields"
 	"k8s.io/apimachinery/pkg/watch"
 	"k8s.io/cli-runtime/pkg/resource"
+	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	watchtools "k8s.io/client-go/tools/watch"
 
@@ -23,18 +24,18 @@ import (
 // observeTimeout bounds the wait for the controller to see a changed StatefulSet.
 const observeTimeout = 15 * time.Second
 
-// freeStuckPods deletes pods that keep StatefulSets from rolling: the controller
+// FreeStuck deletes pods that keep StatefulSets from rolling: the controller
 // waits for each pod to be ready before it replaces the next, even for one of a
 // revision that can never be ready (https://github.com/kubernetes/kubernetes/issues/67250).
 // With all, every unready pod of another revision counts; without, only those
 // whose containers cannot start.
-func (c *client) freeStuckPods(ctx context.Context, all bool) ([]string, error) {
+func FreeStuck(ctx context.Context, client kubernetes.Interface, target []*resource.Info, all bool) ([]string, error) {
 	var lines []string
-	for _, info := range c.lastUpdate.target {
+	for _, info := range target {
 		if info.Mapping.GroupVersionKind.GroupKind().String() != "StatefulSet.apps" {
 			continue
 		}
-		freed, err := c.freePodsOf(ctx, info, all)
+		freed, err := freePodsOf(ctx, client, info, all)
 		lines = append(lines, freed...)
 		if err != nil {
 			return lines, fmt.Errorf("freeing the pods of %s: %w", live.Name(info), err)
@@ -43,8 +44,8 @@ func (c *client) freeStuckPods(ctx context.Context, all bool) ([]string, error) 
 	return lines, nil
 }
 
-func (c *client) freePodsOf(ctx context.Context, info *resource.Info, all bool) ([]string, error) {
-	set, err := c.observed(ctx, info)
+func freePodsOf(ctx context.Context, client kubernetes.Interface, info *resource.Info, all bool) ([]string, error) {
+	set, err := observed(ctx, client, info)
 	if err != nil || !rollsInOrder(set) || set.Status.UpdateRevision == "" {
 		return nil, err
 	}
@@ -52,7 +53,7 @@ func (c *client) freePodsOf(ctx context.Context, info *resource.Info, all bool) 
 	if err != nil {
 		return nil, err
 	}
-	pods, err := c.typed.CoreV1().Pods(info.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
+	pods, err := client.CoreV1().Pods(info.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
 	if err != nil {
 		return nil, err
 	}
@@ -61,7 +62,7 @@ func (c *client) freePodsOf(ctx context.Context, info *resource.Info, all bool) 
 		if !metav1.IsControlledBy(&pod, set) || !holdsUp(&pod, set, all) {
 			continue
 		}
-		err := c.typed.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, *metav1.NewPreconditionDeleteOptions(string(pod.UID)))
+		err := client.CoreV1().Pods(pod.Namespace).Delete(ctx, pod.Name, *metav1.NewPreconditionDeleteOptions(string(pod.UID)))
 		if apierrors.IsNotFound(err) || apierrors.IsConflict(err) {
 			continue
 		}
@@ -75,10 +76,10 @@ func (c *client) freePodsOf(ctx context.Context, info *resource.Info, all bool) 
 
 // observed waits until the controller has seen the StatefulSet as it is now; its
 // status says then which revision its pods should have.
-func (c *client) observed(ctx context.Context, info *resource.Info) (*appsv1.StatefulSet, error) {
+func observed(ctx context.Context, client kubernetes.Interface, info *resource.Info) (*appsv1.StatefulSet, error) {
 	ctx, cancel := context.WithTimeout(ctx, observeTimeout)
 	defer cancel()
-	sets := c.typed.AppsV1().StatefulSets(info.Namespace)
+	sets := client.AppsV1().StatefulSets(info.Namespace)
 	set, err := sets.Get(ctx, info.Name, metav1.GetOptions{})
 	if err != nil || seen(set) {
 		return set, err
