@@ -2,161 +2,17 @@ package release
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
-	"sync"
 	"time"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
-	"helm.sh/helm/v3/pkg/storage/driver"
 
-	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/bounded"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/verdict"
 )
-
-// verdictDriver is Helm's storage, but every new record begins with the verdict
-// pending. Helm itself would let a rollback copy the verdict of its target,
-// so that a killed run would leave an unproven revision marked good.
-type verdictDriver struct {
-	driver.Driver
-	notary  verdict.Notary
-	mu      sync.Mutex
-	copyOf  int                  // what the next revision made by a rollback is a copy of
-	content string               // the digest that such a copy must have
-	created int                  // the last revision of the running change, 0 for none
-	record  *helmrelease.Release // the same, as Helm goes on changing it
-
-	// renders and reads are told of records, see [secrets.Learner]; may be nil.
-	renders, reads func(*helmrelease.Release)
-}
-
-// setCopyOf says what the next revision made by a rollback is a copy of.
-func (m *verdictDriver) setCopyOf(target *helmrelease.Release) {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.copyOf, m.content = target.Version, digestOf(target)
-	if first := m.notary.Read(verdictRecord(target)).Origin; first > 0 {
-		m.copyOf = first
-	}
-}
-
-// last is the revision that the running change created, 0 for none.
-func (m *verdictDriver) last() int {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.created
-}
-
-// current is the record of the running change, nil for none.
-func (m *verdictDriver) current() *helmrelease.Release {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	return m.record
-}
-
-// forget begins a change.
-func (m *verdictDriver) forget() {
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	m.copyOf, m.content, m.created, m.record = 0, "", 0, nil
-}
-
-// Get reads a record.
-func (m *verdictDriver) Get(key string) (*helmrelease.Release, error) {
-	stored, err := m.Driver.Get(key)
-	if err != nil {
-		return nil, err
-	}
-	if err = sound(stored); err == nil {
-		m.tell(stored)
-	}
-	return stored, err
-}
-
-// Query reads the records that have the labels.
-func (m *verdictDriver) Query(labels map[string]string) ([]*helmrelease.Release, error) {
-	records, err := m.Driver.Query(labels)
-	for _, stored := range records {
-		err = errors.Join(err, sound(stored))
-	}
-	if err == nil {
-		m.tell(records...)
-	}
-	return records, err
-}
-
-// sound refuses a record that lacks what Helm takes for granted: it would panic.
-func sound(stored *helmrelease.Release) error {
-	if stored == nil || stored.Info == nil {
-		version := 0
-		if stored != nil {
-			version = stored.Version
-		}
-		return record.Unavailable("release/record", "Helm's record of revision %d is damaged: it has no info; restore or delete the Secret", version)
-	}
-	stored.Hooks = slices.DeleteFunc(stored.Hooks, func(hook *helmrelease.Hook) bool { return hook == nil })
-	return nil
-}
-
-// Create stores a new record.
-func (m *verdictDriver) Create(key string, stored *helmrelease.Release) error {
-	if m.renders != nil {
-		m.renders(stored)
-	}
-	m.mu.Lock()
-	defer m.mu.Unlock()
-	said := verdict.Statement{Mark: record.MarkPending}
-	if stored.Info.Status == helmrelease.StatusPendingRollback {
-		// Helm reads the target again; it must be the one that was checked.
-		if said.Origin = m.copyOf; m.content != digestOf(stored) {
-			return record.Refused("release/target-changed", "revision %d was changed in this moment by somebody else; nothing of it is applied", m.copyOf)
-		}
-	}
-	stored.Labels = m.notary.State(verdictRecord(stored), said)
-	err := m.Driver.Create(key, stored)
-	if err != nil && apierror.IsUnreachable(err) {
-		err = m.createAgain(key, stored, err)
-	}
-	if err == nil {
-		m.created, m.record = stored.Version, stored
-	}
-	return err
-}
-
-// createAgain stores a record whose creation got no answer, unless it is there.
-func (m *verdictDriver) createAgain(key string, stored *helmrelease.Release, noAnswer error) error {
-	found, err := m.Get(key)
-	switch {
-	case isMissing(err):
-		return m.Driver.Create(key, stored)
-	case err != nil:
-		return noAnswer
-	case !found.Info.LastDeployed.Equal(stored.Info.LastDeployed):
-		return driver.ErrReleaseExists
-	}
-	return nil
-}
-
-// recent is how many of the newest records tell their secrets: the live one, the
-// last one, and one to go back to.
-const recent = 3
-
-// tell tells the secrets of the newest of some records and of the live one.
-func (m *verdictDriver) tell(records ...*helmrelease.Release) {
-	if m.reads == nil {
-		return
-	}
-	newest := slices.SortedFunc(slices.Values(records), func(a, b *helmrelease.Release) int { return b.Version - a.Version })
-	for i, record := range newest {
-		if i < recent || record.Info.Status == helmrelease.StatusDeployed {
-			m.reads(record)
-		}
-	}
-}
 
 // History gives all revisions, newest first; none for a release that is not there.
 func (r *Release) History(ctx context.Context) ([]record.Revision, error) {
@@ -267,3 +123,55 @@ func (r *Release) known(stored *helmrelease.Release) error {
 }
 
 func (r *Release) notary() verdict.Notary { return verdict.Notary{Key: r.VerdictKey} }
+
+const (
+	defaultHistory = 20
+	// goodKept is how many verified-good revisions are always kept: targets of a
+	// rollback that further bad revisions must not push out.
+	goodKept = 3
+)
+
+// Prune deletes the oldest of Helm's records beyond HistoryMax. The newest three
+// that are verified good, the deployed one and those of changes that are not
+// complete stay. [Release.Mark] calls it when a revision is marked good.
+func (r *Release) Prune(ctx context.Context) error {
+	records, err := r.helm.config.Releases.History(r.Name)
+	if isMissing(err) {
+		return nil
+	}
+	if err != nil {
+		return classify("reading the history", err)
+	}
+	for _, stored := range superfluous(records, r.notary().Statements(verdictRecords(records)), r.HistoryMax) {
+		if err := ctx.Err(); err != nil {
+			return err
+		}
+		if _, err := r.helm.config.Releases.Delete(r.Name, stored.Version); err != nil && !isMissing(err) {
+			return classify(fmt.Sprintf("deleting the record of revision %d", stored.Version), err)
+		}
+		r.Log.Debug("deleted the record of an old revision", "revision", stored.Version)
+	}
+	return nil
+}
+
+// superfluous are the records to delete, oldest first.
+func superfluous(records []*helmrelease.Release, said map[int]verdict.Statement, most int) []*helmrelease.Release {
+	records = slices.Clone(records)
+	slices.SortFunc(records, func(a, b *helmrelease.Release) int { return b.Version - a.Version })
+	good := 0
+	var old []*helmrelease.Release
+	for i, stored := range records {
+		isGood := said[stored.Version].Mark == record.MarkGood
+		if isGood {
+			good++
+		}
+		switch {
+		case i < most, isGood && good <= goodKept:
+		case stored.Info.Status == helmrelease.StatusDeployed, stored.Info.Status.IsPending():
+		default:
+			old = append(old, stored)
+		}
+	}
+	slices.Reverse(old)
+	return old
+}
