@@ -9,6 +9,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/retry"
+	"github.com/stagecrew/stagecrew/pkg/sign"
 	"github.com/stagecrew/stagecrew/pkg/validate"
 )
 
@@ -76,9 +77,22 @@ func promoteStage(s *slice) (func(context.Context, inputs) (record.Image, error)
 	if to == "" {
 		return nil, nil
 	}
+	trust, err := s.verifyOptions()
+	if err != nil {
+		return nil, err
+	}
 	return func(ctx context.Context, in inputs) (copied record.Image, err error) {
+		options := promote.Options{Registry: access}
+		if !trust.AllowUnsignedUnsafe {
+			options.Beside = func(ctx context.Context, repository string, digests []string) error {
+				trust.Image = image.of(in)
+				beside, err := sign.Copy(ctx, trust, digests, repository)
+				s.host.Log.Info("signatures and attestations that hold are copied", "to", repository, "count", beside.Taken, "left", len(beside.Left))
+				return err
+			}
+		}
 		err = s.phase("promote", func() error {
-			copied, err = promote.Image(ctx, access, image.of(in), to)
+			copied, err = promote.Image(ctx, options, image.of(in), to)
 			if err == nil {
 				s.host.Ledger.Update(func(r *record.Record) { r.Image = copied })
 			}

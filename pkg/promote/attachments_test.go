@@ -1,9 +1,11 @@
 package promote
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"log"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"slices"
@@ -84,7 +86,7 @@ func TestAllPagesOfReferrersAreCopied(t *testing.T) {
 	built := registrytest.Find(t, registrytest.PushBase(t, here, types.OCIManifestSchema1))
 	digests := attach(t, built, 5)
 	hidden = digests[2]
-	promoted, err := Image(t.Context(), brisk, built, there+"/prod/app")
+	promoted, err := Image(t.Context(), Options{Registry: brisk}, built, there+"/prod/app")
 	require.NoError(t, err)
 	copied, err := name.NewDigest(promoted.String())
 	require.NoError(t, err)
@@ -98,3 +100,72 @@ func TestAllPagesOfReferrersAreCopied(t *testing.T) {
 	}
 	require.ElementsMatch(t, slices.Delete(digests, 2, 3), got)
 }
+
+// TestWhatNobodyVerifiedIsCopiedWithinLimits: also when everything may be copied.
+func TestWhatNobodyVerifiedIsCopiedWithinLimits(t *testing.T) {
+	here, there := registrytest.Serve(t, nil), registrytest.Serve(t, nil)
+	built := registrytest.Find(t, registrytest.PushBase(t, here, types.OCIManifestSchema1))
+	attach(t, built, 3)
+	ref, err := name.NewDigest(built.String())
+	require.NoError(t, err)
+	tag := func(end string) name.Tag {
+		return ref.Context().Tag(strings.Replace(built.Digest, ":", "-", 1) + end)
+	}
+	put := func(end string, raw []byte) { require.NoError(t, remote.Put(tag(end), manifest(raw))) }
+	put(".sig", []byte(`{"schemaVersion":2,"mediaType":"application/vnd.oci.image.manifest.v1+json","config":{"mediaType":"application/vnd.oci.image.config.v1+json","digest":"sha256:`+strings.Repeat("a", 64)+`","size":2000000000},"layers":[]}`))
+	require.NoError(t, remote.Write(tag(".sbom"), registrytest.EmptyImage(t)))
+	var log strings.Builder
+	access := brisk
+	access.Log = slog.New(slog.NewTextHandler(&log, nil))
+	promoted, err := Image(t.Context(), Options{Registry: access}, built, there+"/prod/app")
+	require.NoError(t, err)
+	copied, err := name.NewDigest(promoted.String())
+	require.NoError(t, err)
+	_, err = remote.Head(copied.Context().Tag(tag(".sig").TagStr()))
+	require.Error(t, err, "it says that it has 2 GB")
+	require.Contains(t, log.String(), "has more than")
+	_, err = remote.Head(copied.Context().Tag(tag(".sbom").TagStr()))
+	require.NoError(t, err)
+
+	attach(t, built, maxAttached+5)
+	log.Reset()
+	promoted, err = Image(t.Context(), Options{Registry: access}, built, there+"/prod/many")
+	require.NoError(t, err)
+	copied, err = name.NewDigest(promoted.String())
+	require.NoError(t, err)
+	index, err := remote.Referrers(copied)
+	require.NoError(t, err)
+	listed, err := index.IndexManifest()
+	require.NoError(t, err)
+	require.Len(t, listed.Manifests, maxAttached)
+	require.Contains(t, log.String(), "nor what follows")
+}
+
+// TestWhatHoldsIsForSomebodyElseToSay: then nothing is copied unasked.
+func TestWhatHoldsIsForSomebodyElseToSay(t *testing.T) {
+	here, there := registrytest.Serve(t, nil), registrytest.Serve(t, nil)
+	built := registrytest.Find(t, registrytest.PushPlatforms(t, here, "amd64", "arm64"))
+	attach(t, built, 1)
+	var asked []string
+	promoted, err := Image(t.Context(), Options{Registry: brisk, Beside: func(_ context.Context, to string, digests []string) error {
+		require.Equal(t, there+"/prod/app", to)
+		asked = digests
+		return nil
+	}}, built, there+"/Prod/app")
+	require.NoError(t, err)
+	require.Len(t, asked, 3)
+	require.Equal(t, built.Digest, asked[2])
+	copied, err := name.NewDigest(promoted.String())
+	require.NoError(t, err)
+	index, err := remote.Referrers(copied)
+	require.NoError(t, err)
+	listed, err := index.IndexManifest()
+	require.NoError(t, err)
+	require.Empty(t, listed.Manifests)
+}
+
+type manifest []byte
+
+func (m manifest) RawManifest() ([]byte, error) { return m, nil }
+
+func (m manifest) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }

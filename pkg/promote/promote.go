@@ -28,10 +28,20 @@ const maxIndexed = 200
 // maxCopied bounds all manifests of one promotion.
 const maxCopied = 1000
 
+// Options of a promotion.
+type Options struct {
+	// Registry is how both registries are asked.
+	Registry registry.Access
+	// Beside copies to a repository what holds of what is beside the images with these
+	// digests: the one that is promoted and those it consists of. Without it all is copied, whoever put it
+	// there, as far as it is a manifest with blobs, and not too much.
+	Beside func(ctx context.Context, repository string, digests []string) error
+}
+
 // Image copies an image to another repository, also of another registry, with
 // its digest unchanged, and with its signatures and attestations. Layers that the
 // target has, or can link, do not travel. It writes no tag of a release.
-func Image(ctx context.Context, images registry.Access, image record.Image, repository string) (record.Image, error) {
+func Image(ctx context.Context, o Options, image record.Image, repository string) (record.Image, error) {
 	repository, err := registry.RepositoryName(repository)
 	if err != nil {
 		return record.Image{}, err
@@ -50,14 +60,21 @@ func Image(ctx context.Context, images registry.Access, image record.Image, repo
 	}
 	ctx, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	s := images.Connect()
+	s := o.Registry.Connect()
 	target, err := push.New(s).To(ctx, to, from.Context())
 	if err != nil {
 		return record.Image{}, registry.Wrap(err, "logging in to push to %q", repository)
 	}
 	c := &copying{session: s, from: from.Context(), to: target, seen: map[string]bool{}}
-	if err := c.manifest(ctx, from, ""); err != nil {
+	if err := c.manifest(ctx, from); err != nil {
 		return record.Image{}, registry.Wrap(err, "copying %q to %q", image, repository)
+	}
+	beside := o.Beside
+	if beside == nil {
+		beside = c.attachments
+	}
+	if err := beside(ctx, repository, c.images); err != nil {
+		return record.Image{}, registry.Wrap(err, "copying what belongs to %q to %q", image, repository)
 	}
 	there, err := s.Head(ctx, to.Digest(image.Digest))
 	if err != nil {
@@ -75,66 +92,33 @@ type copying struct {
 	session *registry.Client
 	from    name.Repository
 	to      *push.Repository
-	seen    map[string]bool // digests and tags that were copied, or are on their way
+	seen    map[string]bool // digests of images that were copied, or are on their way
+	images  []string        // the same, in order
 }
 
-// once reports whether a manifest is still to be copied. Whoever may push can attach
-// indexes that name each other a thousand times.
-func (c *copying) once(reference string) (bool, error) {
-	if c.seen[reference] {
-		return false, nil
+// manifest copies a manifest with all it names. An index may name one twice.
+func (c *copying) manifest(ctx context.Context, ref name.Digest) error {
+	digest := ref.DigestStr()
+	if c.seen[digest] {
+		return nil
 	}
 	if len(c.seen) == maxCopied {
-		return false, record.Refused("build/too-much-attached", "copying from %q: the image has more than %d manifests with what is attached to it; remove what nobody needs", c.from, maxCopied)
+		return record.Refused("build/too-much-attached", "copying from %q: the image has more than %d manifests; remove what nobody needs", c.from, maxCopied)
 	}
-	c.seen[reference] = true
-	return true, nil
-}
-
-// manifest copies a manifest with all it names, and what is attached to it. It is
-// written under its digest, or under a tag.
-func (c *copying) manifest(ctx context.Context, ref name.Reference, tag string) error {
+	c.seen[digest] = true
 	descriptor, err := c.session.Get(ctx, ref)
 	if err != nil {
 		return err
 	}
-	return c.copy(ctx, descriptor, tag)
-}
-
-// copy writes a manifest that was read.
-func (c *copying) copy(ctx context.Context, descriptor *remote.Descriptor, tag string) error {
-	known := descriptor.Digest.String()
-	if tag != "" {
-		known = tag
-	}
-	if first, err := c.once(known); !first {
-		return err
-	}
 	blobs, err := c.below(ctx, descriptor)
 	if err != nil {
-		return fmt.Errorf("%s: %w", descriptor.Digest, err)
+		return fmt.Errorf("%s: %w", digest, err)
 	}
-	reference := descriptor.Digest.String()
-	if tag != "" {
-		reference = tag
-	}
-	// What has a subject is also listed by it, which the library knows how to do in
-	// registries that do not do it themselves.
-	if hasSubject(descriptor.Manifest) && tag == "" {
-		if _, err := c.to.Blobs(ctx, blobs); err != nil {
-			return err
-		}
-		return c.session.Retry.Do(ctx, "writing manifest "+reference, func() error {
-			return remote.Put(c.to.Repo.Digest(reference), descriptor, c.session.Options(ctx)...)
-		})
-	}
-	if _, err := c.to.Image(ctx, rawImage{descriptor}, blobs, reference); err != nil {
+	if _, err := c.to.Image(ctx, rawImage{descriptor}, blobs, digest); err != nil {
 		return err
 	}
-	if tag != "" {
-		return nil
-	}
-	return c.attachments(ctx, descriptor.Digest)
+	c.images = append(c.images, digest)
+	return nil
 }
 
 // below copies the manifests of an index, and gives the blobs of an image.
@@ -148,15 +132,17 @@ func (c *copying) below(ctx context.Context, descriptor *remote.Descriptor) ([]p
 			return nil, fmt.Errorf("it has %d manifests, the limit is %d", len(index.Manifests), maxIndexed)
 		}
 		for _, m := range index.Manifests {
-			if c.seen[m.Digest.String()] {
-				continue
-			}
-			if err := c.manifest(ctx, c.from.Digest(m.Digest.String()), ""); err != nil {
+			if err := c.manifest(ctx, c.from.Digest(m.Digest.String())); err != nil {
 				return nil, err
 			}
 		}
 		return nil, nil
 	}
+	return c.blobs(ctx, descriptor)
+}
+
+// blobs are those of an image.
+func (c *copying) blobs(ctx context.Context, descriptor *remote.Descriptor) ([]push.Blob, error) {
 	manifest, err := v1.ParseManifest(bytes.NewReader(descriptor.Manifest))
 	if err != nil {
 		return nil, err

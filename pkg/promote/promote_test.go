@@ -40,7 +40,7 @@ func TestPromotingChangesNoDigestAndTakesTheSignaturesAlong(t *testing.T) {
 	for _, target := range []string{there + "/Prod/Backstage", here + "/prod/backstage"} {
 		t.Run(strings.Split(target, "/")[1], func(t *testing.T) {
 			seen.Reset()
-			promoted, err := Image(t.Context(), brisk, built, target)
+			promoted, err := Image(t.Context(), Options{Registry: brisk}, built, target)
 			require.NoError(t, err)
 			require.Equal(t, record.Image{Repository: strings.ToLower(target), Digest: built.Digest}, promoted)
 			for _, digest := range platforms {
@@ -65,10 +65,10 @@ func TestPromotingChangesNoDigestAndTakesTheSignaturesAlong(t *testing.T) {
 			}
 		})
 	}
-	same, err := Image(t.Context(), brisk, built, built.Repository)
+	same, err := Image(t.Context(), Options{Registry: brisk}, built, built.Repository)
 	require.NoError(t, err)
 	require.Equal(t, built, same)
-	_, err = Image(t.Context(), brisk, record.Image{Repository: here + "/team/none", Digest: built.Digest[:70] + "0"}, there+"/x/y")
+	_, err = Image(t.Context(), Options{Registry: brisk}, record.Image{Repository: here + "/team/none", Digest: built.Digest[:70] + "0"}, there+"/x/y")
 	require.Error(t, err)
 }
 
@@ -109,11 +109,11 @@ func TestWhatIsAttachedWithoutEndIsNotCopied(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, remote.WriteIndex(ref.Context().Digest(digest.String()), nested))
 	require.NoError(t, remote.Put(ref.Context().Digest(digest.String()), attached))
-	// The same below a tag of cosign, which is copied.
+	// The same below a tag of cosign.
 	tag := ref.Context().Tag(strings.Replace(built.Digest, ":", "-", 1) + ".att")
 	require.NoError(t, remote.Put(tag, nested))
 	seen.Reset()
-	_, err = Image(t.Context(), brisk, built, there+"/prod/app")
+	_, err = Image(t.Context(), Options{Registry: brisk}, built, there+"/prod/app")
 	require.NoError(t, err)
 	require.Less(t, len(seen.With("/manifests/")), 50)
 }

@@ -55,6 +55,8 @@ func (s *store) bundles(ctx context.Context, wanted sought) ([]entry, error) {
 			return nil, err
 		case fits:
 			all = append(all, e)
+		case wanted.predicateType == "":
+			all = append(all, entry{format: record.SignatureBundle, problem: fmt.Errorf("%s (%s) is no bundle", m.Digest, oneLine(cmp.Or(m.ArtifactType, string(m.MediaType))))})
 		}
 	}
 	return all, nil
@@ -91,7 +93,24 @@ func (s *store) referrer(ctx context.Context, digest v1.Hash, wanted sought, lef
 		return entry{format: record.SignatureBundle, problem: err}, true, unanswered(err)
 	}
 	whole := &bundle.Bundle{}
-	return entry{format: record.SignatureBundle, bundle: whole, problem: whole.UnmarshalJSON(text)}, true, nil
+	e = entry{format: record.SignatureBundle, bundle: whole, problem: whole.UnmarshalJSON(text)}
+	if wanted.predicateType == "" && e.problem == nil {
+		e.artifact, err = wholeArtifact(image, manifest, text)
+	}
+	return e, true, err
+}
+
+// wholeArtifact is a bundle that was read, with its manifest as it is.
+func wholeArtifact(image v1.Image, manifest *v1.Manifest, text []byte) (*artifact, error) {
+	raw, err := image.RawManifest()
+	if err != nil {
+		return nil, err
+	}
+	config, err := image.RawConfigFile()
+	if err != nil {
+		return nil, err
+	}
+	return artifactOf(raw, map[v1.Hash][]byte{manifest.Config.Digest: config, manifest.Layers[0].Digest: text})
 }
 
 // artifact is a bundle as a manifest that refers to the image.

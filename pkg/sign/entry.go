@@ -1,6 +1,8 @@
 package sign
 
 import (
+	"github.com/sigstore/cosign/v2/pkg/oci"
+
 	"crypto/sha256"
 	"encoding/base64"
 	"encoding/hex"
@@ -19,6 +21,9 @@ type entry struct {
 	message []byte // the signed text where the bundle has none: simple signing
 	stamped []byte // what the timestamps are about, where that is not the signature
 	problem error  // why it cannot be read; such an entry never verifies
+	// What it consists of, for a copy: a bundle only when everything is sought.
+	legacy   oci.Signature
+	artifact *artifact
 }
 
 // entity is what the verifier is given.

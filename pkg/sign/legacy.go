@@ -73,7 +73,9 @@ func readLegacy(r oci.Signature, attestation bool, left *int64) (entry, error) {
 	if err != nil {
 		return entry{format: record.SignatureLegacy, problem: err}, nil //nolint:nilerr // the entry has it
 	}
-	return fromLegacy(copied, attestation), nil
+	e := fromLegacy(copied, attestation)
+	e.legacy = copied
+	return e, nil
 }
 
 // extending stores signatures, or attestations, under the tag that has all of them.

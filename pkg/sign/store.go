@@ -50,14 +50,14 @@ type store struct {
 // sought is what is looked for in one place.
 type sought struct {
 	from          place
-	predicateType string // signPredicate for a signature
+	predicateType string // signPredicate for a signature; empty for everything
 }
 
 // other reports whether annotations say that something is of another type: it need
 // not be read.
 func (w sought) other(annotations map[string]string, key string) bool {
 	said := annotations[key]
-	return said != "" && said != w.predicateType
+	return w.predicateType != "" && said != "" && said != w.predicateType
 }
 
 // missing notes what a clean-up removed from under the list that names it.
