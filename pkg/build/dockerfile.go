@@ -37,7 +37,7 @@ func (o Options) buildkit() buildkit.Build {
 	return buildkit.Build{
 		Dockerfile: o.Dockerfile, Source: o.Source, BaseImage: o.BaseImage, Repository: o.Repository, Platforms: o.platforms(), Created: o.Created,
 		Labels: imageLabels("", "", o), CacheRepository: o.CacheRepository, NoCache: o.NoCache, Environ: o.Environ, Environment: o.Environment,
-		Insecure: o.Images.Insecure, Credentials: o.Images.Credentials, Log: o.Log,
+		Images: o.Images, Log: o.Log,
 	}
 }
 

@@ -16,15 +16,14 @@ import (
 // images talk to registries with the credentials and the patience of the settings.
 // The credentials are for the registries that the settings name, and no others.
 func (s *slice) images() registry.Access {
-	all := registry.Access{Retry: retry.Policy{Attempts: s.settings.PushAttempts}, Insecure: s.settings.InsecureRegistries, Log: s.host.Log}
+	all := registry.Access{Retry: retry.Policy{Attempts: s.settings.PushAttempts}, Insecure: s.settings.InsecureRegistries, Log: s.host.Log, Getenv: s.host.Getenv}
 	if s.settings.RegistryUsername == "" && s.settings.RegistryPassword == "" {
 		return all
 	}
 	for _, repository := range []string{s.settings.Repository, s.settings.ToRepository, s.settings.Image} {
 		host, _, found := strings.Cut(repository, "/")
 		if found {
-			// Names of hosts are compared as registries write them.
-			all.Credentials = append(all.Credentials, registry.Credentials{Host: strings.ToLower(host), Username: s.settings.RegistryUsername, Password: s.settings.RegistryPassword})
+			all.Credentials = append(all.Credentials, registry.Credentials{Host: host, Username: s.settings.RegistryUsername, Password: s.settings.RegistryPassword})
 		}
 	}
 	return all

@@ -24,6 +24,9 @@ import (
 type Access struct {
 	// Credentials are asked before the Docker configuration.
 	Credentials []Credentials
+	// Getenv says where the files of `docker login` and `podman login` are; nil has no
+	// variables, so that those in the home folder count.
+	Getenv func(string) string
 	// Retry says how a request is tried again; the zero value rides out a minute.
 	Retry retry.Policy
 	// Insecure names registries, as HOST or HOST:PORT, that may be asked without
@@ -56,7 +59,7 @@ type Client struct {
 func (a Access) Connect() *Client {
 	log := cmp.Or(a.Log, slog.New(slog.DiscardHandler))
 	retrier := &Retrier{policy: withDefaults(a.Retry), log: log}
-	return &Client{Retry: retrier, Transport: newRetrying(retrier, TransportOptions{Insecure: a.Insecure, Stall: a.Stall, MaxAnswer: a.MaxAnswer, MaxBlob: a.MaxBlob}), Keys: keychain(a.Credentials), Log: log, Sent: a.Sent}
+	return &Client{Retry: retrier, Transport: newRetrying(retrier, TransportOptions{Insecure: a.Insecure, Stall: a.Stall, MaxAnswer: a.MaxAnswer, MaxBlob: a.MaxBlob}), Keys: a.keychain(), Log: log, Sent: a.Sent}
 }
 
 // Options for the library's own requests; those are tried again below it.

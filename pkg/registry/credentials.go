@@ -1,10 +1,6 @@
 package registry
 
 import (
-	"encoding/base64"
-	"encoding/json"
-	"fmt"
-	"path"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -20,13 +16,18 @@ type Credentials struct {
 }
 
 // Keychain has the same credentials for the libraries of other stages.
-func (a Access) Keychain() authn.Keychain { return keychain(a.Credentials) }
+func (a Access) Keychain() authn.Keychain { return a.keychain() }
 
-// keychain asks in order: what was given, the Docker configuration with its
-// credential helpers (which is how Amazon's and Azure's registries come in),
-// GITHUB_TOKEN for ghcr.io, and Google's ambient credentials for its registries.
-func keychain(given []Credentials) authn.Keychain {
-	return authn.NewMultiKeychain(givenKeychain(given), authn.DefaultKeychain, github.Keychain, google.Keychain)
+// keychain asks in order: what was given, the files of `docker login` and `podman
+// login` with their credential helpers (which is how Amazon's and Azure's registries
+// come in), GITHUB_TOKEN for ghcr.io, and Google's ambient credentials for its
+// registries.
+func (a Access) keychain() authn.Keychain {
+	getenv := a.Getenv
+	if getenv == nil {
+		getenv = func(string) string { return "" }
+	}
+	return authn.NewMultiKeychain(givenKeychain(a.Credentials), loginKeychain{getenv}, github.Keychain, google.Keychain)
 }
 
 type givenKeychain []Credentials
@@ -34,69 +35,27 @@ type givenKeychain []Credentials
 // Resolve implements [authn.Keychain].
 func (g givenKeychain) Resolve(resource authn.Resource) (authn.Authenticator, error) {
 	for _, c := range g {
-		if c.Host == resource.RegistryStr() && c.Username != "" {
+		if oneName(c.Host) == oneName(resource.RegistryStr()) && c.Username != "" {
 			return &authn.Basic{Username: c.Username, Password: c.Password}, nil
 		}
 	}
 	return authn.Anonymous, nil
 }
 
-// pullSecrets is a keychain of the .dockerconfigjson of Kubernetes' pull secrets.
-// Of several entries the one with the longest matching address wins, as for the
-// kubelet.
-type pullSecrets map[string]authn.AuthConfig
-
-// readPullSecrets reads documents of the form {"auths":{"HOST/PATH":{…}}}.
-func readPullSecrets(documents [][]byte) (pullSecrets, error) {
-	secrets := pullSecrets{}
-	for i, document := range documents {
-		var config struct {
-			Auths map[string]struct {
-				Username, Password, Auth, IdentityToken, RegistryToken string
-			}
-		}
-		if err := json.Unmarshal(document, &config); err != nil {
-			// The error of the decoder would show parts of the secret.
-			return nil, fmt.Errorf("reading pull secret %d: it is not a Docker configuration in JSON", i+1)
-		}
-		for address, a := range config.Auths {
-			address = strings.TrimSuffix(strings.TrimPrefix(strings.TrimPrefix(address, "https://"), "http://"), "/")
-			address = strings.TrimSuffix(strings.TrimSuffix(address, "/v1"), "/v2")
-			c := authn.AuthConfig{Username: a.Username, Password: a.Password, IdentityToken: a.IdentityToken, RegistryToken: a.RegistryToken}
-			if plain, err := base64.StdEncoding.DecodeString(a.Auth); err == nil && a.Auth != "" {
-				c.Username, c.Password, _ = strings.Cut(string(plain), ":")
-			}
-			secrets[address] = c
-		}
+// oneName gives a registry the one name by which its credentials are kept: Docker Hub
+// has three (dotnet/sdk-container-builds#361).
+func oneName(host string) string {
+	switch host = strings.ToLower(host); host {
+	case "docker.io", "registry-1.docker.io":
+		return name.DefaultRegistry
 	}
-	return secrets, nil
+	return host
 }
 
-// Resolve implements [authn.Keychain].
-func (s pullSecrets) Resolve(resource authn.Resource) (authn.Authenticator, error) {
-	best, found := "", false
-	for address := range s {
-		if secretMatches(address, resource) && (!found || len(address) > len(best)) {
-			best, found = address, true
-		}
+// ConfigKey is how the configuration of Docker calls a registry.
+func ConfigKey(host string) string {
+	if host = oneName(host); host != name.DefaultRegistry {
+		return host
 	}
-	if !found {
-		return authn.Anonymous, nil
-	}
-	return authn.FromConfig(s[best]), nil
-}
-
-// secretMatches compares HOST[/PATH]; the host may be a pattern such as *.example.com.
-func secretMatches(address string, resource authn.Resource) bool {
-	host, folder, _ := strings.Cut(address, "/")
-	if host == "docker.io" {
-		host = name.DefaultRegistry // Docker Hub has two names
-	}
-	// A star stands for one part of the host's name.
-	ok, err := path.Match(strings.ReplaceAll(host, ".", "/"), strings.ReplaceAll(resource.RegistryStr(), ".", "/"))
-	if err != nil || !ok {
-		return false
-	}
-	repository := strings.TrimPrefix(resource.String(), resource.RegistryStr()+"/")
-	return folder == "" || repository == folder || strings.HasPrefix(repository, folder+"/")
+	return authn.DefaultAuthKey
 }

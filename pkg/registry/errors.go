@@ -26,7 +26,8 @@ func FromNetwork(err error) bool {
 	return errors.As(err, &answer) || errors.As(err, &request)
 }
 
-// Wrap sorts what a registry answered. The answer is foreign text.
+// Wrap sorts what a registry answered. The answer is foreign text, and stands before
+// what can be done about it.
 func Wrap(err error, format string, args ...any) error {
 	doing := fmt.Sprintf(format, args...)
 	var sorted *record.Error
@@ -34,23 +35,18 @@ func Wrap(err error, format string, args ...any) error {
 		return err
 	}
 	var answer *transport.Error
-	if !errors.As(err, &answer) {
-		return record.Unavailable("build/registry-unavailable",
-			"%s: %w; check the address and that the registry is reachable from here", doing, Shown(err))
+	status := 0
+	if errors.As(err, &answer) {
+		status = answer.StatusCode
 	}
-	switch answer.StatusCode {
+	kind, code := record.KindUnavailable, "build/registry-unavailable"
+	switch status {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		host := "HOST"
-		if answer.Request != nil {
-			host = answer.Request.URL.Host
-		}
-		return record.Unavailable("build/registry-denied",
-			"%s: %w; log in first (`docker login %s`) with an account that may do it", doing, Shown(err), host)
+		code = "build/registry-denied"
 	case http.StatusNotFound:
-		return record.BadInput("build/image-not-found",
-			"%s: %w; check the spelling, some registries also hide what the account may not see", doing, Shown(err))
+		kind, code = record.KindInput, "build/image-not-found"
 	}
-	return record.Unavailable("build/registry-unavailable", "%s: %w", doing, Shown(err))
+	return &record.Error{Kind: kind, Code: code, Err: fmt.Errorf("%s: %w%s", doing, Shown(err), Advice(err))}
 }
 
 // queries are the ends of addresses that can let others in: registries sign them.

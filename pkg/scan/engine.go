@@ -96,7 +96,7 @@ func (s session) remote(ctx context.Context) []remote.Option {
 	return []remote.Option{
 		remote.WithContext(ctx),
 		remote.WithTransport(s.client),
-		remote.WithAuthFromKeychain(explained{s.options.keychain()}),
+		remote.WithAuthFromKeychain(s.options.keychain()),
 		remote.WithUserAgent("stagecrew"),
 	}
 }

@@ -3,34 +3,15 @@
 package scan
 
 import (
-	"context"
 	"errors"
 	"net/http"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
-
-// explained are credentials whose problems are told from those of the registry: a
-// credential helper that is not installed, or a broken config.json, is input.
-type explained struct{ authn.Keychain }
-
-// Resolve implements [authn.Keychain].
-func (e explained) Resolve(of authn.Resource) (authn.Authenticator, error) {
-	return e.ResolveContext(context.Background(), of)
-}
-
-// ResolveContext implements [authn.ContextKeychain].
-func (e explained) ResolveContext(ctx context.Context, of authn.Resource) (authn.Authenticator, error) {
-	found, err := authn.Resolve(ctx, e.Keychain, of)
-	if err != nil && ctx.Err() == nil && record.KindOf(err) != record.KindInput {
-		err = record.BadInput("scan/bad-credentials", "looking for credentials for registry %q: %w; mend config.json in DOCKER_CONFIG (or ~/.docker) and what it names, or give REGISTRY_USERNAME and REGISTRY_PASSWORD", of.RegistryStr(), foreign(err))
-	}
-	return found, err
-}
 
 // input gives the part of an error that is the user's to mend, nil when there is none.
 func input(err error) error {
@@ -54,5 +35,5 @@ func unreadable(image name.Digest, err error) error {
 	case notThere(err):
 		return record.BadInput("scan/image-not-found", "pulling image %q: the registry does not have it: %w; check the name and the digest", image.String(), foreign(err))
 	}
-	return record.Unavailable("scan/image-unreachable", "pulling image %q: %w", image.String(), foreign(err))
+	return record.Unavailable("scan/image-unreachable", "pulling image %q: %w%s", image.String(), foreign(err), registry.Advice(err))
 }

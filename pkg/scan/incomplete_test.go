@@ -3,8 +3,6 @@
 package scan_test
 
 import (
-	"os"
-	"path/filepath"
 	"testing"
 	"unicode/utf16"
 
@@ -13,6 +11,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/scan"
 )
 
@@ -178,9 +177,9 @@ func TestWhatTheUserHasToMendIsInput(t *testing.T) {
 	gone.Digest = "sha256:0000000000000000000000000000000000000000000000000000000000000000"
 	input("scan/image-not-found", s.options(gone))
 
-	t.Setenv("DOCKER_CONFIG", t.TempDir())
+	o := s.options(there)
 	for _, config := range []string{`{"credsStore": "stagecrew-none"}`, `{"auths": [`} {
-		require.NoError(t, os.WriteFile(filepath.Join(os.Getenv("DOCKER_CONFIG"), "config.json"), []byte(config), 0o600))
-		input("scan/bad-credentials", s.options(there))
+		o.Keychain = registry.Access{Getenv: func(name string) string { return map[string]string{"DOCKER_AUTH_CONFIG": config}[name] }}.Keychain()
+		input("registry/bad-credentials", o)
 	}
 }

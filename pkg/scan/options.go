@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // Options says what to scan, against which database, and what to accept.
@@ -149,7 +150,7 @@ func (o Options) databases() []string {
 
 func (o Options) keychain() authn.Keychain {
 	if o.Keychain == nil {
-		return authn.DefaultKeychain
+		return registry.Access{}.Keychain()
 	}
 	return o.Keychain
 }

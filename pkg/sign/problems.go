@@ -68,17 +68,16 @@ func immutable(err error) bool {
 // registryError says that the registry could not tell, and what may help.
 func registryError(err error, format string, args ...any) error {
 	doing := fmt.Sprintf(format, args...)
+	var sorted *record.Error
+	if errors.As(err, &sorted) {
+		return err
+	}
+	code := "sign/registry-unavailable"
 	var answer *transport.Error
 	if errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden) {
-		host := "HOST"
-		if answer.Request != nil {
-			host = answer.Request.URL.Host
-		}
-		return record.Unavailable("sign/registry-denied",
-			"%s: %w; log in first (`docker login %s`) with an account that may do it", doing, shown(err), host)
+		code = "sign/registry-denied"
 	}
-	return record.Unavailable("sign/registry-unavailable",
-		"%s: %w; check the address and that the registry is reachable from here", doing, shown(err))
+	return record.Unavailable(code, "%s: %w%s", doing, shown(err), registry.Advice(err))
 }
 
 // shown makes an error fit to be shown whose words are foreign.

@@ -192,9 +192,6 @@ func TestAnImageWithoutAGoodSignatureIsRefused(t *testing.T) {
 			forge(t, image, image, func([]byte) []byte { return []byte("::error::\n\x00") })
 			return image
 		}, []string{"a key that it does not name", "[sign/key-mismatch]"}},
-		{"an image that was never pushed", func(*testing.T) record.Image {
-			return record.Image{Repository: host + "/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
-		}, []string{"the registry does not have it", "[sign/image-not-found]"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			image := c.prepare(t)
@@ -263,12 +260,15 @@ func TestARegistryThatIsDownCannotTell(t *testing.T) {
 	require.ErrorIs(t, err, context.Canceled)
 }
 
-func TestAnImageThatIsNotThereIsNotSigned(t *testing.T) {
+func TestAnImageThatIsNotThereIsInput(t *testing.T) {
 	host, _ := serve(t)
 	missing := record.Image{Repository: host + "/team/backstage", Digest: "sha256:" + strings.Repeat("0", 64)}
 	_, err := Sign(t.Context(), SignOptions{Registry: brisk, Image: missing, Key: ourKeys(t).private, Password: []byte(password)})
 	require.ErrorContains(t, err, "[sign/image-not-found]")
-	require.Equal(t, record.KindRefused, record.KindOf(err))
+	require.Equal(t, record.KindInput, record.KindOf(err))
+	_, err = Verify(t.Context(), VerifyOptions{Registry: brisk, Image: missing, Key: ourKeys(t).public})
+	require.ErrorContains(t, err, "the registry does not have it")
+	require.Equal(t, record.KindInput, record.KindOf(err))
 }
 
 func TestTheCheckIsWaivedOnlyLoudly(t *testing.T) {

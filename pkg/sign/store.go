@@ -93,7 +93,7 @@ func openStore(ctx context.Context, image record.Image, access registry.Access, 
 	found, err := s.client.Get(ctx, digest)
 	if err != nil {
 		if registry.IsNotFound(err) {
-			return nil, record.Refused("sign/image-not-found",
+			return nil, record.BadInput("sign/image-not-found",
 				"looking up image %q: the registry does not have it: %w; push it first (`stagecrew build`), or check repository and digest", image, shown(err))
 		}
 		return nil, registryError(err, "looking up image %q", image)

@@ -53,8 +53,7 @@ type Build struct {
 	CacheRepository               string
 	NoCache                       bool
 	Environ, Environment          []string
-	Insecure                      []string
-	Credentials                   []registry.Credentials
+	Images                        registry.Access
 	Log                           *slog.Logger
 }
 

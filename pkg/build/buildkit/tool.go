@@ -2,9 +2,6 @@ package buildkit
 
 import (
 	"context"
-	"encoding/base64"
-	"encoding/json"
-	"fmt"
 	"os/exec"
 	"path/filepath"
 	"slices"
@@ -50,7 +47,15 @@ func (t *tool) run(ctx context.Context, b Build, metadata string) error {
 	c := program.Command{Path: t.path, Args: t.arguments(b, metadata), Dir: b.Source, Log: b.Log, Env: b.forImageBuilder()}
 	// The arguments can hold what somebody took for a secret: they are not shown.
 	c.Shown = filepath.Base(t.path) + " build of " + b.Dockerfile.file()
-	if auths := dockerAuth(b.Credentials); auths != "" {
+	repositories := []string{b.Repository}
+	if !b.NoCache {
+		repositories = append(repositories, b.CacheRepository)
+	}
+	auths, err := b.Images.AuthConfig(ctx, repositories...)
+	if err != nil {
+		return err
+	}
+	if auths != "" {
 		c.Env = append(c.Env, "DOCKER_AUTH_CONFIG="+auths)
 	}
 	return c.Run(ctx)
@@ -67,7 +72,7 @@ func output(b Build) string {
 	out := "type=image,name=" + b.Repository + ",push=true,push-by-digest=true,name-canonical=true,oci-mediatypes=true,rewrite-timestamp=true"
 	host, _, _ := strings.Cut(b.Repository, "/")
 	name, _, _ := strings.Cut(host, ":")
-	if slices.Contains(b.Insecure, host) || slices.Contains(b.Insecure, name) {
+	if slices.Contains(b.Images.Insecure, host) || slices.Contains(b.Images.Insecure, name) {
 		out += ",registry.insecure=true"
 	}
 	return out
@@ -147,23 +152,4 @@ func buildCaches(b Build) (from, to []string) {
 	}
 	place := "type=registry,ref=" + b.CacheRepository + ":" + registry.BuildCacheTag
 	return []string{place}, []string{place + ",mode=max,image-manifest=true,oci-mediatypes=true,ignore-error=true"}
-}
-
-// dockerAuth is what Docker 28.3 and newer take from DOCKER_AUTH_CONFIG; with an
-// older one `docker login` has to come first.
-func dockerAuth(credentials []registry.Credentials) string {
-	auths := map[string]map[string]string{}
-	for _, c := range credentials {
-		if c.Username != "" {
-			auths[c.Host] = map[string]string{"auth": base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "%s:%s", c.Username, c.Password))}
-		}
-	}
-	if len(auths) == 0 {
-		return ""
-	}
-	text, err := json.Marshal(map[string]any{"auths": auths})
-	if err != nil {
-		return ""
-	}
-	return string(text)
 }

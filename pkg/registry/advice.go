@@ -1,0 +1,64 @@
+package registry
+
+import (
+	"crypto/tls"
+	"crypto/x509"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"strings"
+
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
+)
+
+// Advice is what a person can do about an error of a registry, as the end of a message:
+// "; do this". It is "" where nothing fits the cause.
+func Advice(err error) string {
+	var answer *transport.Error
+	switch {
+	case errors.As(err, &answer):
+		return aboutAnswer(answer)
+	case Final(err):
+		return "" // it says so itself
+	case errors.Is(err, http.ErrSchemeMismatch), is[tls.RecordHeaderError](err):
+		return "; it does not speak https there: check the port, or give --insecure-registry HOST for one that cannot"
+	case untrusted(err):
+		return "; its certificate is not trusted here: add its authority to the system's, or name a file of them in SSL_CERT_FILE"
+	case is[net.Error](err):
+		return "; check the address and that the registry is reachable from here"
+	}
+	return ""
+}
+
+func aboutAnswer(answer *transport.Error) string {
+	switch answer.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden:
+		return fmt.Sprintf("; log in first (`docker login %s`) with an account that may do it", loginHost(answer))
+	case http.StatusNotFound:
+		return "; check the spelling, some registries also hide what the account may not see"
+	case http.StatusTooManyRequests:
+		return "; it limits how often one may ask: wait, or log in"
+	}
+	return ""
+}
+
+// loginHost is the registry that answered, and not the host of its tokens or blobs.
+func loginHost(answer *transport.Error) string {
+	if answer.Request != nil {
+		if first, _ := origin(answer.Request); strings.HasPrefix(first.URL.Path, "/v2/") {
+			return first.URL.Host
+		}
+	}
+	return "HOST"
+}
+
+func untrusted(err error) bool {
+	return is[*tls.CertificateVerificationError](err) || is[x509.UnknownAuthorityError](err) || is[x509.HostnameError](err) || is[x509.CertificateInvalidError](err)
+}
+
+// is reports whether there is an error of the type in the chain.
+func is[T error](err error) bool {
+	_, found := errors.AsType[T](err)
+	return found
+}
