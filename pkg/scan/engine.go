@@ -6,7 +6,6 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
-	"math"
 	"runtime/debug"
 	"strings"
 	"sync"
@@ -32,7 +31,6 @@ type session struct {
 func run(ctx context.Context, o Options) (Result, error) {
 	s := session{options: o, log: o.log(), missed: &missed{}, client: registry.NewTransport(registry.TransportOptions{Insecure: o.Insecure, Stall: stall}), started: time.Now().UTC().Truncate(time.Second)}
 	defer s.client.CloseIdleConnections()
-	bound()
 	var err error
 	if s.ignores, err = readIgnores(o.IgnoreFile, s.started); err != nil {
 		return Result{}, err
@@ -98,17 +96,6 @@ func (s session) remote(ctx context.Context) []remote.Option {
 		remote.WithTransport(s.client),
 		remote.WithAuthFromKeychain(s.options.keychain()),
 		remote.WithUserAgent("stagecrew"),
-	}
-}
-
-// memory is where the garbage collector begins to work hard. What it cannot do is in
-// the limits of gate.go.
-const memory = 3 << 30
-
-// bound sets it, unless the environment (GOMEMLIMIT) has another.
-func bound() {
-	if debug.SetMemoryLimit(-1) == math.MaxInt64 {
-		debug.SetMemoryLimit(memory)
 	}
 }
 

@@ -85,6 +85,8 @@ type Options struct {
 	// Offline uses the database of an earlier run in CacheDir and does not ask for
 	// a newer one. The image is still pulled.
 	Offline bool
+	// memory is what the process may take meanwhile, in bytes; 0 is memoryLimit.
+	memory int64
 	// Log gets progress and Trivy's warnings; nil discards them.
 	Log *slog.Logger
 }

@@ -28,6 +28,10 @@ func Scan(ctx context.Context, o Options) (record.ScanReport, error) {
 // Scans in one process take turns with Trivy's engine, because Trivy keeps its
 // database and logger in variables of the process; while it works,
 // [log/slog.Default] goes to o.Log.
+//
+// Trivy looks at no context while it parses a file. A scan whose time is up, or that
+// takes more memory than it may, is left behind when it does not end by itself: its
+// process should end soon, and other scans in it have to wait.
 func Run(ctx context.Context, o Options) (Result, error) {
 	if err := o.check(); err != nil {
 		return Result{}, err
@@ -35,10 +39,12 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	timeout := cmp.Or(o.Timeout, defaultTimeout)
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	result, err := run(limited, o)
+	result, err := bounded(limited, cmp.Or(o.memory, memoryLimit()), func() (Result, error) { return run(limited, o) })
 	switch {
 	case err == nil:
 		return result, nil
+	case errors.Is(err, errMemory):
+		return Result{}, record.Unavailable("scan/too-much-memory", "scanning image %q: %w; its files, or the database, blow up the scanner: look at what is in them", o.Image, err)
 	case ctx.Err() != nil:
 		return Result{}, fmt.Errorf("scanning image %q: %w", o.Image, context.Cause(ctx))
 	case errors.Is(limited.Err(), context.DeadlineExceeded):
