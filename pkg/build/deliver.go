@@ -7,6 +7,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 
+	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/push"
@@ -14,7 +15,7 @@ import (
 
 // assemble makes the image of each platform.
 func (b *layering) assemble(context.Context) error {
-	b.plan.warnDangling(b.Log)
+	b.plan.warnDangling(b.Log, b.source.Packed, b.fresh())
 	for _, t := range b.targets {
 		layers := []namedLayer{
 			{Layer: t.layer(), name: LayerDependencies, key: t.key},
@@ -35,6 +36,16 @@ func (b *layering) assemble(context.Context) error {
 		})
 	}
 	return nil
+}
+
+// fresh are the dependencies that were installed by us, or given as trees.
+func (b *layering) fresh() (entries []tree.Entry) {
+	for _, t := range b.targets {
+		if t.tree != nil && t.tree.Root != b.source.Root {
+			entries = append(entries, t.tree.Entries...)
+		}
+	}
+	return entries
 }
 
 // push sends the images, and lets them be inspected meanwhile.

@@ -78,14 +78,14 @@ func (b *layering) readTree(dir string) (*installed, error) {
 	if err != nil {
 		return nil, err
 	}
-	tops, err := topEntries(root, nil)
+	p := &plan{packages: b.plan.packages}
+	tops, err := p.topEntries(root, nil)
 	if err != nil {
 		return nil, err
 	}
 	if !slices.Contains(tops, backstage.Modules) {
 		return nil, fmt.Errorf("it has no node_modules")
 	}
-	p := plan{}
 	if err := p.read(root, tops, dependencies, &omitted{}); err != nil {
 		return nil, err
 	}

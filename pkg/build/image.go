@@ -24,7 +24,7 @@ type namedLayer struct {
 }
 
 // assemble puts our layers on the base and writes the configuration.
-func assemble(base *baseImage, layers []namedLayer, p plan, o Options) (v1.Image, error) {
+func assemble(base *baseImage, layers []namedLayer, p *plan, o Options) (v1.Image, error) {
 	labels := imageLabels(base.name, base.ref.Digest, o)
 	additions := make([]mutate.Addendum, len(layers))
 	for i, l := range layers {
@@ -77,7 +77,7 @@ func assembleIndex(bases []*baseImage, images []v1.Image, o Options) v1.ImageInd
 }
 
 // runConfig says how the image runs. The base's entry point stays.
-func runConfig(c v1.Config, labels map[string]string, p plan) v1.Config {
+func runConfig(c v1.Config, labels map[string]string, p *plan) v1.Config {
 	// Numbers, because Kubernetes cannot tell that a named user is not root.
 	c.User = "1000:1000"
 	c.WorkingDir = "/" + backstage.WorkDir

@@ -28,7 +28,7 @@ type layering struct {
 	keepIn   name.Repository
 	pusher   *push.Repository
 	targets  []*target
-	plan     plan
+	plan     *plan
 	omitted  omitted
 	app      *layer.File
 	config   *layer.File
@@ -59,7 +59,7 @@ func buildLayers(ctx context.Context, o Options) (Result, error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	session := o.Images.Connect()
-	b := &layering{Options: o, session: session, pushing: push.New(session), dir: dir, plan: plan{}, sent: map[string]push.Transfer{}}
+	b := &layering{Options: o, session: session, pushing: push.New(session), dir: dir, plan: &plan{}, sent: map[string]push.Transfer{}}
 	defer b.close()
 	for _, step := range []struct {
 		name string

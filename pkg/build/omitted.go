@@ -46,9 +46,9 @@ type omitted struct {
 
 // unwelcome reports whether an entry is to be left out. Of what a walk begins with,
 // also where it leads counts, because a walk follows that.
-func (o *omitted) unwelcome(root *os.Root, name string, top bool) bool {
+func (o *omitted) unwelcome(root *os.Root, name string, top bool, kind part) bool {
 	why := sensitive.Path(name, o.include)
-	kind, named := partOf(name), slices.Contains(o.include, name) && !sensitive.Never(name)
+	named := slices.Contains(o.include, name) && !sensitive.Never(name)
 	// The configuration is what the image is made for: validation looks at it.
 	if why == "" && kind != configuration && sensitive.MayHold(name) {
 		why = contentOf(root, name)

@@ -24,6 +24,12 @@ func (b *layering) open(ctx context.Context) error {
 		return err
 	}
 	b.source = source
+	if b.plan.packages, err = workspace.Folders(source.Root); err != nil {
+		return err
+	}
+	for _, remark := range source.Remarks {
+		b.Log.Warn(remark)
+	}
 	b.omitted.include = b.Include
 	if err := b.readApplication(); err != nil {
 		return err
@@ -60,7 +66,7 @@ func (b *layering) tellOmitted() {
 // readApplication plans the application and the configuration, and, where they lie
 // in the source, the dependencies.
 func (b *layering) readApplication() error {
-	tops, err := topEntries(b.source.Root, b.Include)
+	tops, err := b.plan.topEntries(b.source.Root, b.Include)
 	if err != nil {
 		return err
 	}
@@ -70,7 +76,10 @@ func (b *layering) readApplication() error {
 	}
 	if b.source.Packed {
 		// The archives decide what of the packages belongs to the application.
-		tops = slices.DeleteFunc(tops, func(top string) bool { return top == "packages" || top == "plugins" })
+		tops = slices.DeleteFunc(tops, func(top string) bool {
+			ours := top == "packages" || top == "plugins" || slices.Contains(b.plan.packages, top)
+			return ours && !slices.Contains(b.Include, top)
+		})
 	}
 	if err := b.plan.read(b.source.Root, tops, wanted, &b.omitted); err != nil || !b.source.Packed {
 		return err

@@ -119,7 +119,7 @@ func writeEntry(w *tar.Writer, e tree.Entry, times time.Time) error {
 	}
 	file, err := e.Root.Open(e.Path)
 	if err != nil {
-		return err
+		return tree.Unreadable(e.Path, err)
 	}
 	defer func() { _ = file.Close() }()
 	info, err := file.Stat()

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
+	"syscall"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -54,15 +56,17 @@ func NewEntry(root *os.Root, name string, d fs.DirEntry) (Entry, error) {
 // checkLink refuses a link that leads out of the workspace: in the image it would
 // lead to the base image's files, and it would tell about the build machine.
 func checkLink(e Entry) error {
-	inside := !path.IsAbs(e.Link) && fs.ValidPath(path.Join(path.Dir(e.Path), e.Link))
-	if inside {
+	target := path.Join(path.Dir(e.Path), e.Link)
+	if !path.IsAbs(e.Link) && target != ".." && !strings.HasPrefix(target, "../") {
 		// The system decides, because a link can lead through other links. A link
 		// to nothing stays: npm leaves some behind.
 		_, err := e.Root.Stat(e.Path)
-		inside = err == nil || errors.Is(err, fs.ErrNotExist)
-	}
-	if inside {
-		return nil
+		if err == nil || errors.Is(err, fs.ErrNotExist) || errors.Is(err, syscall.ENOTDIR) {
+			return nil
+		}
+		if errors.Is(err, fs.ErrPermission) || errors.Is(err, syscall.ELOOP) {
+			return Unreadable(e.Path, err)
+		}
 	}
 	return record.BadInput("build/link-leaves-source",
 		"symbolic link %q leads to %q, out of the workspace: replace it by its content or by a relative link", e.Path, e.Link)

@@ -4,16 +4,17 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"io/fs"
 	"log/slog"
 	"os"
 	"path"
 	"slices"
+	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/build/program"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
-	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -42,6 +43,9 @@ func Prepare(ctx context.Context, dir string, how Installing) error {
 	if build == nil {
 		return nil
 	}
+	if err := m.check(root); err != nil {
+		return err
+	}
 	if err := m.installIn(ctx, dir, root, install, how); err != nil {
 		return err
 	}
@@ -54,24 +58,26 @@ func Prepare(ctx context.Context, dir string, how Installing) error {
 }
 
 // InstallTo installs the production dependencies in an empty folder: from the
-// lockfile, the installer's own files, and each package.json, without the sources.
+// lockfile, the installer's own files, what dependencies are asked for by path, and
+// each package.json, without the sources.
 func (w *Workspace) InstallTo(ctx context.Context, dir string, how Installing) error {
 	target, err := os.OpenRoot(dir)
 	if err != nil {
 		return err
 	}
 	defer func() { _ = target.Close() }()
-	files := slices.Concat([]string{"package.json", w.manager.lockfile}, installerFiles, how.Inputs)
-	// Yarn takes the few packages of the skeleton, which lacks what only the browser
-	// needs; npm wants all that the lockfile names.
-	if !w.Packed || w.manager.name == "npm" {
-		packages, err := packageFiles(w.Root)
-		if err != nil {
-			return err
-		}
-		files = append(files, packages...)
+	if err := w.manager.check(w.Root); err != nil {
+		return err
 	}
-	for _, name := range files {
+	packages, inputs, err := w.installInputs(how.Inputs)
+	if err != nil {
+		return err
+	}
+	names := slices.Concat([]string{"package.json", w.manager.lockfile}, inputs)
+	if w.manager.name != "npm" {
+		names = append(names, readYarnSettings(w.Root).caches()...)
+	}
+	for _, name := range append(names, packages...) {
 		if err := copyTree(target, w.Root, name); err != nil {
 			return fmt.Errorf("copying %q for the installer: %w", name, err)
 		}
@@ -82,7 +88,7 @@ func (w *Workspace) InstallTo(ctx context.Context, dir string, how Installing) e
 		}
 	}
 	if err := w.manager.installIn(ctx, dir, target, slices.Concat(w.manager.install, how.Flags), how); err != nil {
-		return err
+		return advise(err)
 	}
 	if !tree.Exists(target, backstage.Modules) {
 		return record.BadInput("build/no-dependencies",
@@ -91,23 +97,74 @@ func (w *Workspace) InstallTo(ctx context.Context, dir string, how Installing) e
 	return nil
 }
 
-// copyTree copies a file or folder; one that is not there is left out.
-func copyTree(target, source *os.Root, name string) error {
-	err := fs.WalkDir(source.FS(), name, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
+// installInputs are the package.json files that an install of the production
+// dependencies gets, and the other files and folders that decide what it does.
+//
+// Yarn takes the few packages of the skeleton, which lacks what only the browser
+// needs; npm wants all that the lockfile names.
+func (w *Workspace) installInputs(further []string) (packages, inputs []string, err error) {
+	all, err := packageFiles(w.Root)
+	if err != nil {
+		return nil, nil, err
+	}
+	near := localOf(w.Root, all)
+	if !w.Packed || w.manager.name == "npm" {
+		packages = all
+	}
+	for _, folder := range near.links {
+		packages = append(packages, path.Join(folder, "package.json"))
+	}
+	return packages, slices.Concat(installerFiles, readYarnSettings(w.Root).inputs(), near.files, further), nil
+}
+
+// advise adds what helps when an install did not find a file of the source.
+func advise(err error) error {
+	var failed *record.Error
+	if !errors.As(err, &failed) || failed.Code != "build/command" {
+		return err
+	}
+	for _, sign := range []string{"ENOENT", "no such file", "YN0001", "YN0018", "YN0080", "YN0082", "Cannot find module"} {
+		if strings.Contains(err.Error(), sign) {
+			return record.BadInput(failed.Code, "%w\nThe dependencies are installed in a folder of their own, with the lockfile, each package.json, and what these ask for by path; if the install reads further files of the source, name them with --install-input", failed.Err)
 		}
-		text, err := files.ReadIn(source, name, tree.MaxLockfile)
-		if err != nil {
-			return err
+	}
+	return err
+}
+
+// copyTree copies a file or folder without installed packages; one that is not there
+// is left out.
+func copyTree(target, source *os.Root, name string) error {
+	err := tree.Walk(source, name, func(name string, d fs.DirEntry) error {
+		if d.IsDir() {
+			if base := path.Base(name); base == backstage.Modules || base == ".git" {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !d.Type().IsRegular() {
+			return nil
 		}
 		if err := target.MkdirAll(path.Dir(name), 0o755); err != nil {
 			return err
 		}
-		return target.WriteFile(name, text, 0o644)
+		return copyFile(target, source, name)
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil
 	}
 	return err
+}
+
+func copyFile(target, source *os.Root, name string) error {
+	from, err := source.Open(name)
+	if err != nil {
+		return tree.Unreadable(name, err)
+	}
+	defer func() { _ = from.Close() }()
+	to, err := target.OpenFile(name, os.O_WRONLY|os.O_CREATE|os.O_TRUNC, 0o644)
+	if err != nil {
+		return err
+	}
+	_, err = io.Copy(to, from)
+	return errors.Join(err, to.Close())
 }

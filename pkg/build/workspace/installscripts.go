@@ -2,7 +2,6 @@ package workspace
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"os"
 	"path"
@@ -13,7 +12,6 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/build/program"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
-	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -40,24 +38,18 @@ func CheckScripts(names []string) (problems []error) {
 func (m manager) installIn(ctx context.Context, dir string, root *os.Root, args []string, how Installing) error {
 	env := program.ForInstallers(how.Environ, how.Environment)
 	every := slices.Contains(how.Scripts, allScripts)
-	if m.name == "yarn" {
-		if len(how.Scripts) > 0 && !every {
-			return record.BadInput("build/install-scripts",
-				"installing with Yarn: name the packages whose install scripts may run in dependenciesMeta of package.json (\"better-sqlite3\": {\"built\": true}) rather than by --allow-install-scripts, which takes only * here")
-		}
-		if !every {
-			env = append(env, "YARN_ENABLE_SCRIPTS=false")
-		}
-		return m.run(ctx, dir, args, env, how.Log)
+	if len(how.Scripts) > 0 && !every && m.name != "npm" {
+		return record.BadInput("build/install-scripts",
+			"installing with Yarn: name the packages whose install scripts may run in dependenciesMeta of package.json (\"better-sqlite3\": {\"built\": true}) rather than by --allow-install-scripts, which takes only * here (Yarn 1 can run all or none)")
 	}
-	if every {
-		return m.run(ctx, dir, args, env, how.Log)
+	if m.name == "yarn" && !every {
+		env = append(env, "YARN_ENABLE_SCRIPTS=false")
 	}
 	const off = "--ignore-scripts"
-	if !slices.Contains(args, off) {
+	if m.name != "yarn" && !every && !slices.Contains(args, off) {
 		args = append(slices.Clone(args), off)
 	}
-	if err := m.run(ctx, dir, args, env, how.Log); err != nil {
+	if err := m.run(ctx, dir, args, env, how.Log); err != nil || every || m.name == "yarn" {
 		return err
 	}
 	further := [][]string{}
@@ -116,6 +108,9 @@ func (m manager) allow(names []string) string {
 	if m.name == "yarn" {
 		return "in package.json: \"dependenciesMeta\": {\"" + strings.Join(names, "\": {\"built\": true}, \"") + "\": {\"built\": true}}"
 	}
+	if m.name == "yarn1" {
+		return "--allow-install-scripts '*'"
+	}
 	return "--allow-install-scripts " + strings.Join(names, " --allow-install-scripts ")
 }
 
@@ -124,12 +119,8 @@ func (m manager) allow(names []string) string {
 func (w *Workspace) needed(deps *Installed, names []string) []string {
 	var needed []string
 	note := func(root *os.Root, file string) {
-		text, err := files.ReadIn(root, file, tree.MaxPackageJSON)
+		manifest, err := readManifest(root, file)
 		if err != nil {
-			return
-		}
-		var manifest struct{ Dependencies, OptionalDependencies map[string]any }
-		if json.Unmarshal(text, &manifest) != nil {
 			return
 		}
 		for _, name := range names {

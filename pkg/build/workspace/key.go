@@ -72,14 +72,14 @@ func (k keyHash) addInputs(w *Workspace, further []string) error {
 		return record.BadInput("build/no-lockfile", "reading %s: %w", w.manager.lockfile, err)
 	}
 	k.add(w.manager.lockfile, lockInputs(text))
-	for _, name := range slices.Concat(installerFiles, further) {
+	packages, inputs, err := w.installInputs(further)
+	if err != nil {
+		return err
+	}
+	for _, name := range inputs {
 		if err := k.addTree(w.Root, name); err != nil {
 			return err
 		}
-	}
-	packages, err := packageFiles(w.Root)
-	if err != nil {
-		return err
 	}
 	if w.Packed {
 		// The skeleton holds the packages that count.
@@ -100,9 +100,15 @@ func (k keyHash) addInputs(w *Workspace, further []string) error {
 
 // addTree adds a file, or each file of a folder.
 func (k keyHash) addTree(root *os.Root, name string) error {
-	err := fs.WalkDir(root.FS(), name, func(name string, d fs.DirEntry, err error) error {
-		if err != nil || d.IsDir() {
-			return err
+	err := tree.Walk(root, name, func(name string, d fs.DirEntry) error {
+		if d.IsDir() {
+			if base := path.Base(name); base == backstage.Modules || base == ".git" {
+				return fs.SkipDir
+			}
+			return nil
+		}
+		if !d.Type().IsRegular() {
+			return nil
 		}
 		text, err := files.ReadIn(root, name, tree.MaxLockfile)
 		if err != nil {

@@ -17,6 +17,7 @@ var installFields = []string{
 }
 
 func packageInputs(text []byte) []byte {
+	text = withoutMark(text)
 	var all map[string]any
 	if json.Unmarshal(text, &all) != nil {
 		return text
@@ -44,6 +45,7 @@ func packageInputs(text []byte) []byte {
 // lockInputs is a lockfile without the versions of the workspace's own packages,
 // which npm repeats there.
 func lockInputs(text []byte) []byte {
+	text = withoutMark(text)
 	if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
 		return text
 	}

@@ -1,64 +1,137 @@
 package workspace
 
 import (
+	"bytes"
+	"cmp"
 	"context"
-	"encoding/json"
 	"log/slog"
 	"os"
+	"path"
 	"slices"
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/build/program"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/files"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // manager is the package manager of a workspace.
 type manager struct {
-	name, lockfile string
+	name, lockfile string   // name is "npm", "yarn", or "yarn1", which is another program
 	command        []string // that starts it
 	install        []string // arguments that install for production
+	all            []string // arguments that install everything
 	hint, build    string   // what a person would type
 }
 
-// managerOf tells the package manager by the lockfile. A Yarn that the workspace
-// brings along is the one to run.
+// lockfiles are those of the package managers that can install, the first that is there
+// counts unless package.json names another manager.
+var lockfiles = []string{"yarn.lock", "npm-shrinkwrap.json", "package-lock.json"}
+
+// foreign are lockfiles of package managers that cannot.
+var foreign = []struct{ lockfile, manager string }{
+	{"pnpm-lock.yaml", "pnpm"}, {"bun.lock", "Bun"}, {"bun.lockb", "Bun"}, {"deno.lock", "Deno"},
+}
+
+// managerOf tells the package manager by the lockfile, and of several by package.json's
+// packageManager. A Yarn that the workspace brings along is the one to run.
 func managerOf(root *os.Root) manager {
-	if !tree.Exists(root, "yarn.lock") {
+	lockfile := lockfileOf(root)
+	if lockfile != "yarn.lock" {
 		return manager{
-			name: "npm", lockfile: "package-lock.json", command: []string{"npm"},
-			install: []string{"ci", "--omit=dev", "--no-audit", "--no-fund"},
-			hint:    "npm ci --omit=dev --ignore-scripts", build: "npm run build",
+			name: "npm", lockfile: cmp.Or(lockfile, "package-lock.json"), command: []string{"npm"},
+			install: []string{"ci", "--omit=dev", "--no-audit", "--no-fund"}, all: []string{"ci", "--no-audit", "--no-fund"},
+			hint: "npm ci --omit=dev --ignore-scripts", build: "npm run build",
 		}
 	}
 	m := manager{
-		name: "yarn", lockfile: "yarn.lock", command: []string{"yarn"},
-		install: []string{"workspaces", "focus", "--all", "--production"},
-		hint:    "yarn workspaces focus --all --production", build: "yarn build:backend",
+		name: "yarn", lockfile: lockfile, command: []string{"yarn"},
+		install: []string{"workspaces", "focus", "--all", "--production"}, all: []string{"install", "--immutable"},
+		hint: "yarn workspaces focus --all --production", build: "yarn build:backend",
 	}
-	if text, err := files.ReadIn(root, ".yarnrc.yml", tree.MaxPackageJSON); err == nil {
-		for line := range strings.Lines(string(text)) {
-			if file, ok := strings.CutPrefix(strings.TrimSpace(line), "yarnPath:"); ok {
-				m.command = []string{"node", strings.Trim(strings.TrimSpace(file), `"'`)}
-			}
-		}
+	if isYarn1(root) {
+		m.name, m.hint = "yarn1", "yarn install --frozen-lockfile --production --ignore-scripts"
+		m.all = []string{"install", "--frozen-lockfile", "--non-interactive"}
+		m.install = append(m.all[:len(m.all):len(m.all)], "--production")
+	}
+	if file := readYarnSettings(root).YarnPath; file != "" && m.name == "yarn" {
+		m.command = []string{"node", file}
 	}
 	return m
 }
 
+// lockfileOf is the lockfile that counts, "" when there is none.
+func lockfileOf(root *os.Root) string {
+	there := present(root)
+	if len(there) == 0 {
+		return ""
+	}
+	m, _ := readManifest(root, "package.json") // whoever reads it says what is wrong with it
+	wanted, _, _ := strings.Cut(m.PackageManager, "@")
+	for _, lockfile := range there {
+		if (lockfile == "yarn.lock") == (wanted == "yarn") && (wanted == "yarn" || wanted == "npm") {
+			return lockfile
+		}
+	}
+	return there[0]
+}
+
+func present(root *os.Root) []string {
+	return slices.DeleteFunc(slices.Clone(lockfiles), func(name string) bool { return !tree.Exists(root, name) })
+}
+
+// isYarn1 reports whether the lockfile was written by Yarn 1, whose format has another
+// beginning.
+func isYarn1(root *os.Root) bool {
+	text, err := files.ReadIn(root, "yarn.lock", tree.MaxLockfile)
+	return err == nil && bytes.Contains(text[:min(len(text), 200)], []byte("# yarn lockfile v1"))
+}
+
+// noLockfile says which lockfile is wanted, and which is there.
+func noLockfile(root *os.Root) error {
+	for _, f := range foreign {
+		if tree.Exists(root, f.lockfile) {
+			return record.BadInput("build/no-lockfile",
+				"%s is there, but %s cannot install for this builder: it takes the lockfile of npm (package-lock.json, npm-shrinkwrap.json) or Yarn (yarn.lock); make one of them, or use --builder dockerfile", f.lockfile, f.manager)
+		}
+	}
+	return record.BadInput("build/no-lockfile",
+		"neither package-lock.json nor yarn.lock is there: without one the same source gives another image tomorrow; commit the one that `npm install` or `yarn install` writes")
+}
+
+// remarks name lockfiles that do not count beside one that does.
+func remarks(root *os.Root) (remarks []string) {
+	counts := lockfileOf(root)
+	for _, other := range present(root) {
+		if other != counts {
+			remarks = append(remarks, counts+" counts; "+other+", which is there as well, does not")
+		}
+	}
+	for _, f := range foreign {
+		if counts != "" && tree.Exists(root, f.lockfile) {
+			remarks = append(remarks, counts+" counts; "+f.lockfile+", which is there as well, does not")
+		}
+	}
+	return remarks
+}
+
+// check names a Yarn that the workspace says it brings along, and does not.
+func (m manager) check(root *os.Root) error {
+	if m.command[0] != "node" || path.IsAbs(m.command[1]) || tree.Exists(root, m.command[1]) {
+		return nil
+	}
+	return record.BadInput("build/no-tool",
+		"looking for Yarn: yarnPath of .yarnrc.yml names %q, which is not there: commit it (.yarn/releases is often ignored by Git), or remove the setting and let `corepack enable` bring the packageManager of package.json", m.command[1])
+}
+
 // packageScripts are those of the workspace's package.json.
 func packageScripts(root *os.Root) map[string]string {
-	text, err := files.ReadIn(root, "package.json", tree.MaxPackageJSON)
+	m, err := readManifest(root, "package.json")
 	if err != nil {
 		return nil
 	}
-	var manifest struct {
-		Scripts map[string]string `json:"scripts"`
-	}
-	if json.Unmarshal(text, &manifest) != nil {
-		return nil
-	}
-	return manifest.Scripts
+	return m.Scripts
 }
 
 // steps are the commands that build the application from its source: the arguments
@@ -71,14 +144,10 @@ func (m manager) steps(root *os.Root) (install []string, build [][]string) {
 	if i < 0 {
 		return nil, nil
 	}
-	install = []string{"install", "--immutable"}
-	if m.name == "npm" {
-		install = []string{"ci", "--no-audit", "--no-fund"}
-	}
 	if scripts["tsc"] != "" {
 		build = append(build, []string{"run", "tsc"})
 	}
-	return install, append(build, []string{"run", names[i]})
+	return m.all, append(build, []string{"run", names[i]})
 }
 
 // run starts the package manager.

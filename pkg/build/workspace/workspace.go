@@ -3,17 +3,15 @@
 package workspace
 
 import (
-	"encoding/json"
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"path"
-	"slices"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
-	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -26,6 +24,8 @@ type Workspace struct {
 	// Install says that the production dependencies are to be installed by us;
 	// otherwise they are in node_modules.
 	Install bool
+	// Remarks are for the log: what was decided that the user may not have meant.
+	Remarks []string
 	manager manager
 }
 
@@ -40,7 +40,7 @@ func Open(dir string, prepare, trees bool) (*Workspace, error) {
 	if err != nil {
 		return nil, notThere(dir, err)
 	}
-	w := &Workspace{Root: root, manager: managerOf(root)}
+	w := &Workspace{Root: root, manager: managerOf(root), Remarks: remarks(root)}
 	if err := w.check(prepare, trees); err != nil {
 		w.Close()
 		return nil, fmt.Errorf("checking workspace %q: %w", dir, err)
@@ -61,8 +61,7 @@ func (w *Workspace) check(prepare, trees bool) error {
 	}
 	var problems []error
 	if !tree.Exists(w.Root, w.manager.lockfile) {
-		problems = append(problems, record.BadInput("build/no-lockfile",
-			"neither package-lock.json nor yarn.lock is there: without one the same source gives another image tomorrow; commit the one that `npm install` or `yarn install` writes"))
+		problems = append(problems, noLockfile(w.Root))
 	}
 	err := checkBackend(w.Root, w.manager.build)
 	w.Packed = err != nil && tree.Exists(w.Root, backstage.Skeleton) && tree.Exists(w.Root, backstage.Bundle)
@@ -84,23 +83,14 @@ func (w *Workspace) check(prepare, trees bool) error {
 // checkBackend reports whether `node packages/backend` would find something to run.
 func checkBackend(root *os.Root, build string) error {
 	file := backstage.Backend + "/package.json"
-	text, err := files.ReadIn(root, file, tree.MaxPackageJSON)
+	m, err := readManifest(root, file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return record.BadInput("build/no-backend", "%s is missing: the image starts `node %s`", file, backstage.Backend)
 	}
 	if err != nil {
 		return record.BadInput("build/no-backend", "reading %s: %w", file, err)
 	}
-	var manifest struct {
-		Main string `json:"main"`
-	}
-	if err := json.Unmarshal(text, &manifest); err != nil {
-		return record.BadInput("build/no-backend", "reading %s: %w", file, err)
-	}
-	if manifest.Main == "" {
-		manifest.Main = "index.js"
-	}
-	entry := path.Join(backstage.Backend, manifest.Main)
+	entry := path.Join(backstage.Backend, cmp.Or(m.Main, "index.js"))
 	// Node completes the name as require() does.
 	for _, candidate := range []string{entry, entry + ".js", entry + "/index.js"} {
 		if info, err := root.Stat(candidate); err == nil && info.Mode().IsRegular() {
@@ -113,34 +103,4 @@ func checkBackend(root *os.Root, build string) error {
 	}
 	return record.BadInput("build/no-backend",
 		"%s, the entry of the backend, is missing: build it first (`%s`)", entry, build)
-}
-
-// packageFiles are the package.json of the workspace's packages, by the patterns
-// of the root's, sorted.
-func packageFiles(root *os.Root) ([]string, error) {
-	text, err := files.ReadIn(root, "package.json", tree.MaxPackageJSON)
-	if err != nil {
-		return nil, err
-	}
-	var manifest struct {
-		Workspaces any `json:"workspaces"`
-	}
-	if err := json.Unmarshal(text, &manifest); err != nil {
-		return nil, record.BadInput("build/no-workspace", "reading package.json: %w", err)
-	}
-	patterns, _ := manifest.Workspaces.([]any)
-	if object, ok := manifest.Workspaces.(map[string]any); ok {
-		patterns, _ = object["packages"].([]any)
-	}
-	files := []string{"package.json"}
-	for _, pattern := range patterns {
-		text, _ := pattern.(string)
-		found, err := fs.Glob(root.FS(), path.Join(text, "package.json"))
-		if err != nil {
-			return nil, record.BadInput("build/no-workspace", "reading the workspaces of package.json: pattern %q: %w", text, err)
-		}
-		files = append(files, found...)
-	}
-	slices.Sort(files)
-	return slices.Compact(files), nil
 }

@@ -1,0 +1,70 @@
+package workspace
+
+import (
+	"bytes"
+	"encoding/json"
+	"maps"
+	"os"
+	"slices"
+
+	"github.com/stagecrew/stagecrew/pkg/build/tree"
+	"github.com/stagecrew/stagecrew/pkg/files"
+)
+
+// manifest is what a package.json says.
+type manifest struct {
+	Main                 string            `json:"main"`
+	PackageManager       string            `json:"packageManager"`
+	Workspaces           any               `json:"workspaces"`
+	Scripts              map[string]string `json:"scripts"`
+	Dependencies         map[string]any    `json:"dependencies"`
+	DevDependencies      map[string]any    `json:"devDependencies"`
+	OptionalDependencies map[string]any    `json:"optionalDependencies"`
+	Resolutions          map[string]any    `json:"resolutions"`
+	Overrides            map[string]any    `json:"overrides"`
+}
+
+// withoutMark drops the mark that some editors put at the beginning of a text, and
+// that npm and Node pass over, too.
+func withoutMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\uFEFF")) }
+
+func readManifest(root *os.Root, file string) (m manifest, err error) {
+	text, err := files.ReadIn(root, file, tree.MaxPackageJSON)
+	if err != nil {
+		return m, err
+	}
+	return m, json.Unmarshal(withoutMark(text), &m)
+}
+
+// patterns are those of the workspaces, in their order.
+func (m manifest) patterns() (patterns []string) {
+	list, _ := m.Workspaces.([]any)
+	if object, ok := m.Workspaces.(map[string]any); ok {
+		list, _ = object["packages"].([]any)
+	}
+	for _, one := range list {
+		if pattern, ok := one.(string); ok {
+			patterns = append(patterns, pattern)
+		}
+	}
+	return patterns
+}
+
+// specifiers are what the dependencies are asked for by, whatever they are for.
+func (m manifest) specifiers() (specifiers []string) {
+	var collect func(any)
+	collect = func(value any) {
+		switch value := value.(type) {
+		case string:
+			specifiers = append(specifiers, value)
+		case map[string]any:
+			for _, name := range slices.Sorted(maps.Keys(value)) {
+				collect(value[name])
+			}
+		}
+	}
+	for _, all := range []map[string]any{m.Dependencies, m.DevDependencies, m.OptionalDependencies, m.Resolutions, m.Overrides} {
+		collect(all)
+	}
+	return specifiers
+}
