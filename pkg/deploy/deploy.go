@@ -43,7 +43,7 @@ type Options struct {
 	Keep func(record.Evidence) ([]string, error)
 	// Report gets the result as it stands at the begin of each phase, so that a
 	// process that must end at once can tell what it did; may be nil.
-	Report func(Result)
+	Report func(record.Record)
 	Log    *slog.Logger
 
 	saw func(state, event) // is told how each action ended; for tests, may be nil
@@ -68,55 +68,33 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
-// Result is how a deployment ended.
-type Result struct {
-	Verdict record.Verdict
-	Image   record.Image // what was to be deployed, or was rolled back to where known
-	Release record.Release
-	Cause   *record.Cause
-	Phases  []record.Phase
-	Checks  []record.Check
-	// Soak is for how long the new pods were watched after they were ready.
-	Soak time.Duration
-	// Concerns are what preflight found and let pass, and what was not proven of the
-	// revision.
-	Concerns []record.Concern
-	// Plan is what would change, of a dry run only.
-	Plan *record.Plan
-	// Evidence is what was known of the failed revision, and Files where it was kept.
-	Evidence *record.Evidence
-	Files    []string
-	// Repairs are what had to be done beyond Helm's own work, see [record.Applied].
-	Repairs []string
-	// Advice is a sentence for the person on call, "" when nothing is to be done.
-	Advice string
-}
-
 // Deploy brings image into production and proves it, or puts the last
-// verified-good revision back. An error means that the run ended without a
+// verified-good revision back. The record holds what the deployment knows: the image is
+// what was to be deployed, or was gone back to where known; the changes are those of a
+// dry run. An error means that the run ended without a
 // verdict about the new revision: refused, unreachable or wrong input.
-func Deploy(ctx context.Context, image record.Verified, o Options) (Result, error) {
+func Deploy(ctx context.Context, image record.Verified, o Options) (record.Record, error) {
 	if image.Image() == (record.Image{}) {
-		return Result{Verdict: record.VerdictUnknown}, record.BadInput("deploy/no-image", "deploying release %q: there is no image; a verified one is wanted, by digest", o.Release)
+		return record.Record{Verdict: record.VerdictUnknown}, record.BadInput("deploy/no-image", "deploying release %q: there is no image; a verified one is wanted, by digest", o.Release)
 	}
 	return start(ctx, o, deploying, func(r *run) { r.image, r.result.Image = image, image.Image() })
 }
 
 // Rollback puts an earlier revision back by hand and proves it. The verdict is
 // good when it serves and passed; an error means that nothing was changed.
-func Rollback(ctx context.Context, to RollbackTo, o Options) (Result, error) {
+func Rollback(ctx context.Context, to RollbackTo, o Options) (record.Record, error) {
 	return start(ctx, o, goingBack, func(r *run) { r.wanted = to })
 }
 
 // Recover finishes what a dead or cancelled run left: it judges a live revision
 // without a verdict, and replaces one that is bad or was applied in part by the
 // last verified-good one.
-func Recover(ctx context.Context, o Options) (Result, error) {
+func Recover(ctx context.Context, o Options) (record.Record, error) {
 	return start(ctx, o, recovering, func(*run) {})
 }
 
 // Gate judges the newest revision, which somebody else applied, and writes the
 // verdict. It changes nothing else. The verdict refused says that it is bad.
-func Gate(ctx context.Context, o Options) (Result, error) {
+func Gate(ctx context.Context, o Options) (record.Record, error) {
 	return start(ctx, o, gating, func(*run) {})
 }

@@ -18,13 +18,13 @@ func TestAGoodReleaseIsMarkedGood(t *testing.T) {
 	result := f.deploy(t, "fine")
 	require.Equal(t, record.VerdictGood, result.Verdict)
 	require.Equal(t, record.MarkGood, f.history[0].Verdict)
-	require.Equal(t, record.Release{Name: "backstage", Namespace: "prod", Revision: 1, Live: 1}, result.Release)
+	require.Equal(t, record.Release{Name: "backstage", Namespace: "prod", Revision: 1, Live: 1}, *result.Release)
 	require.Nil(t, result.Cause)
 	require.Empty(t, result.Advice)
 	require.Equal(t, []string{"preflight", "lock", "baseline", "apply", "watch", "smoke", "soak", "compare"}, phases(result))
 }
 
-func phases(r Result) []string {
+func phases(r record.Record) []string {
 	var names []string
 	for _, p := range r.Phases {
 		names = append(names, p.Name)
@@ -47,12 +47,12 @@ func TestABadReleaseGoesBackToTheLastGoodOne(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, record.VerdictRolledBack, result.Verdict)
 			require.Equal(t, code, result.Cause.Code)
-			require.Equal(t, record.Release{Name: "backstage", Namespace: "prod", Revision: 2, RollbackTarget: 1, Live: 3}, result.Release)
+			require.Equal(t, record.Release{Name: "backstage", Namespace: "prod", Revision: 2, RollbackTarget: 1, Live: 3}, *result.Release)
 			require.Equal(t, record.MarkBad, f.history[1].Verdict)
 			require.Equal(t, record.MarkGood, f.history[0].Verdict, "the copy was gated, too")
 			require.GreaterOrEqual(t, f.connects, 2, "the rollback has clients of its own")
-			require.Equal(t, []string{"evidence/cause.txt"}, result.Files)
-			require.Equal(t, kept, *result.Evidence)
+			require.Equal(t, []string{"evidence/cause.txt"}, result.Evidence)
+			require.Equal(t, kept, *result.Diagnosis)
 			require.Contains(t, kept.Diff, "+image: new")
 			require.Empty(t, result.Advice)
 		})
@@ -63,13 +63,13 @@ func TestSecretsAreInNoEvidence(t *testing.T) {
 	f := installed(t, "fine")
 	result := f.deploy(t, "crash")
 	require.Equal(t, "backstage: exit code 1: ***", result.Cause.Message, "the name of the release is no secret")
-	require.Equal(t, "connecting with ***", result.Evidence.Logs[0].Text)
-	require.NotContains(t, result.Evidence.Diff, "open-sesame")
+	require.Equal(t, "connecting with ***", result.Diagnosis.Logs[0].Text)
+	require.NotContains(t, result.Diagnosis.Diff, "open-sesame")
 
 	f = installed(t, "fine")
 	f.errs["secrets"] = errors.New("forbidden")
 	result = f.deploy(t, "crash")
-	require.Empty(t, result.Evidence.Logs, "nobody knows what is secret in them")
+	require.Empty(t, result.Diagnosis.Logs, "nobody knows what is secret in them")
 }
 
 func TestAFailedFirstInstallIsKeptForInspection(t *testing.T) {
@@ -79,7 +79,7 @@ func TestAFailedFirstInstallIsKeptForInspection(t *testing.T) {
 	require.Contains(t, result.Advice, "helm uninstall backstage --namespace prod")
 	require.NotContains(t, f.calls, "rollback")
 	require.Equal(t, record.MarkBad, f.history[0].Verdict)
-	require.NotNil(t, result.Evidence)
+	require.NotNil(t, result.Diagnosis)
 }
 
 func TestALiveRevisionOfSomebodyElseBecomesTheBaseline(t *testing.T) {
@@ -197,11 +197,11 @@ func TestADryRunChangesNothing(t *testing.T) {
 	result, err := Deploy(t.Context(), image("fine2"), o)
 	require.NoError(t, err)
 	require.Equal(t, record.VerdictOK, result.Verdict)
-	require.Len(t, result.Plan.Changes, 1)
+	require.Len(t, result.Changes, 1)
 	require.Equal(t, []string{"check"}, f.calls)
 	result, err = Rollback(t.Context(), RollbackTo{Revision: 1}, o)
 	require.NoError(t, err)
-	require.NotNil(t, result.Plan)
+	require.Len(t, result.Changes, 1)
 	require.Equal(t, []string{"check", "check"}, f.calls)
 }
 
@@ -360,7 +360,7 @@ func TestTheStateIsReportedAsItGoes(t *testing.T) {
 	f := installed(t, "fine")
 	o := f.options()
 	var seen []int
-	o.Report = func(r Result) { seen = append(seen, len(r.Phases)) }
+	o.Report = func(r record.Record) { seen = append(seen, len(r.Phases)) }
 	_, err := Deploy(t.Context(), image("fine2"), o)
 	require.NoError(t, err)
 	require.Equal(t, []int{0, 1, 2, 3, 4, 5, 6, 7}, seen)

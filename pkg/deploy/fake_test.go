@@ -298,7 +298,7 @@ func (f *fakeCluster) options() Options {
 	return Options{Release: "backstage", Namespace: "prod", Holder: "test", Connect: f.connect, Timeout: time.Minute, Asks: true}
 }
 
-func (f *fakeCluster) deploy(t *testing.T, name string) Result {
+func (f *fakeCluster) deploy(t *testing.T, name string) record.Record {
 	t.Helper()
 	result, err := Deploy(t.Context(), image(name), f.options())
 	require.NoError(t, err)

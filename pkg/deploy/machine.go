@@ -33,7 +33,7 @@ type run struct {
 	partial bool             // it was applied in part only
 	mend    string           // what puts right that somebody changed the live objects
 	earlier []record.Check   // of the live release, before the deploy
-	result  Result
+	result  record.Record
 	err     error // with which the run ends where there is no verdict
 }
 
@@ -93,10 +93,10 @@ func actions() map[state]action {
 }
 
 // start runs the operation's table from its first state to an end.
-func start(ctx context.Context, o Options, op operation, prepare func(*run)) (Result, error) {
+func start(ctx context.Context, o Options, op operation, prepare func(*run)) (record.Record, error) {
 	r := &run{Options: o.withDefaults(), op: op, started: time.Now(), held: ctx, vouched: map[string]error{}}
 	r.result.Verdict = record.VerdictUnknown
-	r.result.Release = record.Release{Name: o.Release, Namespace: o.Namespace}
+	r.result.Release = &record.Release{Name: o.Release, Namespace: o.Namespace}
 	prepare(r)
 	var err error
 	if r.cluster, err = r.Connect(); err != nil {
@@ -241,6 +241,8 @@ func (r *run) report() {
 		return
 	}
 	snapshot := r.result
+	snapshot.Release = new(record.Release)
+	*snapshot.Release = *r.result.Release
 	snapshot.Phases, snapshot.Checks = slices.Clone(snapshot.Phases), slices.Clone(snapshot.Checks)
 	r.Report(snapshot)
 }

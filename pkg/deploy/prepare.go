@@ -23,7 +23,7 @@ func (r *run) preflight(ctx context.Context) event {
 		return r.abort(lookErr)
 	}
 	if r.DryRun {
-		r.result.Plan = &plan
+		r.result.Changes = plan.Changes
 		return untouched
 	}
 	return passed

@@ -36,7 +36,7 @@ func (r *run) smoke(ctx context.Context) event {
 func (r *run) soak(ctx context.Context) event {
 	asked := len(r.trial.checks)
 	on := r.trial.soak(ctx)
-	r.result.Soak = r.trial.hold.length()
+	r.result.Soak = r.trial.hold.length().Seconds()
 	r.result.Checks = append(r.result.Checks, r.trial.checks[asked:]...)
 	return r.told(on, r.trial.cause, r.trial.err)
 }
@@ -94,7 +94,7 @@ func (r *run) mark(ctx context.Context) event {
 		r.Log.Warn("applied; nothing runs, on purpose, and so nothing is proven: this revision is no rollback target", "revision", revision)
 		return on
 	}
-	r.Log.Info("verified good", "revision", revision, "soaked", r.result.Soak.Round(100*time.Millisecond))
+	r.Log.Info("verified good", "revision", revision, "soaked", r.trial.hold.length().Round(100*time.Millisecond))
 	return on
 }
 

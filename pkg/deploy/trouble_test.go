@@ -126,8 +126,8 @@ func TestTheAPIServerIsAwayForAMoment(t *testing.T) {
 		require.Contains(t, said.String(), "reading what the last run noted")
 	})
 	t.Run("for the lock", func(t *testing.T) {
-		for name, do := range map[string]func(context.Context, Options) (Result, error){"recover": Recover, "gate": Gate,
-			"rollback": func(ctx context.Context, o Options) (Result, error) {
+		for name, do := range map[string]func(context.Context, Options) (record.Record, error){"recover": Recover, "gate": Gate,
+			"rollback": func(ctx context.Context, o Options) (record.Record, error) {
 				return Rollback(ctx, RollbackTo{Revision: 1}, o)
 			}} {
 			f := installed(t, "fine", "fine2")

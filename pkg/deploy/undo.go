@@ -42,9 +42,9 @@ func (r *run) evidence(ctx context.Context) event {
 	}
 	known = redact.Copy(redact.Of(append(slices.DeleteFunc(secrets, r.public), r.Withhold...)...), known)
 	*r.result.Cause = known.Cause
-	r.result.Evidence = &known
+	r.result.Diagnosis = &known
 	if r.Keep != nil {
-		if r.result.Files, err = r.Keep(known); err != nil {
+		if r.result.Evidence, err = r.Keep(known); err != nil {
 			r.Log.Warn("keeping the evidence", "error", err)
 		}
 	}

@@ -67,15 +67,15 @@ func TestActionsEndInTheWaysOfTheTable(t *testing.T) {
 		}
 		seen[at][on] = true
 	}
-	operations := map[string]func(context.Context, string, Options) (Result, error){
-		deploying.name: func(ctx context.Context, name string, o Options) (Result, error) {
+	operations := map[string]func(context.Context, string, Options) (record.Record, error){
+		deploying.name: func(ctx context.Context, name string, o Options) (record.Record, error) {
 			return Deploy(ctx, image(name+"new"), o)
 		},
-		goingBack.name: func(ctx context.Context, _ string, o Options) (Result, error) {
+		goingBack.name: func(ctx context.Context, _ string, o Options) (record.Record, error) {
 			return Rollback(ctx, RollbackTo{Revision: 1}, o)
 		},
-		recovering.name: func(ctx context.Context, _ string, o Options) (Result, error) { return Recover(ctx, o) },
-		gating.name:     func(ctx context.Context, _ string, o Options) (Result, error) { return Gate(ctx, o) },
+		recovering.name: func(ctx context.Context, _ string, o Options) (record.Record, error) { return Recover(ctx, o) },
+		gating.name:     func(ctx context.Context, _ string, o Options) (record.Record, error) { return Gate(ctx, o) },
 	}
 	for _, c := range moments() {
 		f := &fakeCluster{errs: map[string]error{}}

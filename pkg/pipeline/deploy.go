@@ -14,42 +14,42 @@ import (
 )
 
 // deployStage applies the verified image and proves it, or goes back.
-func deployStage(s *slice) (func(context.Context, inputs) (deploy.Result, error), error) {
+func deployStage(s *slice) (func(context.Context, inputs) (record.Record, error), error) {
 	d, err := s.deployment()
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, in inputs) (deploy.Result, error) {
+	return func(ctx context.Context, in inputs) (record.Record, error) {
 		d.told = concerns.of(in)
-		return d.run(func(o deploy.Options) (deploy.Result, error) { return deploy.Deploy(ctx, verified.of(in), o) })
+		return d.run(func(o deploy.Options) (record.Record, error) { return deploy.Deploy(ctx, verified.of(in), o) })
 	}, nil
 }
 
 // gateStage judges what somebody else applied.
-func gateStage(s *slice) (func(context.Context, inputs) (deploy.Result, error), error) {
+func gateStage(s *slice) (func(context.Context, inputs) (record.Record, error), error) {
 	d, err := s.deployment()
 	if err != nil {
 		return nil, err
 	}
-	return func(ctx context.Context, _ inputs) (deploy.Result, error) {
-		return d.run(func(o deploy.Options) (deploy.Result, error) { return deploy.Gate(ctx, o) })
+	return func(ctx context.Context, _ inputs) (record.Record, error) {
+		return d.run(func(o deploy.Options) (record.Record, error) { return deploy.Gate(ctx, o) })
 	}, nil
 }
 
 // recoverStage finishes what another run left.
-func recoverStage(s *slice) (func(context.Context, inputs) (deploy.Result, error), error) {
+func recoverStage(s *slice) (func(context.Context, inputs) (record.Record, error), error) {
 	d, err := s.deployment()
 	if err != nil {
 		return nil, err
 	}
 	d.warnOfTrust()
-	return func(ctx context.Context, _ inputs) (deploy.Result, error) {
-		return d.run(func(o deploy.Options) (deploy.Result, error) { return deploy.Recover(ctx, o) })
+	return func(ctx context.Context, _ inputs) (record.Record, error) {
+		return d.run(func(o deploy.Options) (record.Record, error) { return deploy.Recover(ctx, o) })
 	}, nil
 }
 
 // rollbackStage goes back by hand.
-func rollbackStage(s *slice) (func(context.Context, inputs) (deploy.Result, error), error) {
+func rollbackStage(s *slice) (func(context.Context, inputs) (record.Record, error), error) {
 	t := s.settings.Target
 	if t.Reason != "" {
 		s.host.Log.Info("rollback by hand", "reason", t.Reason)
@@ -62,8 +62,8 @@ func rollbackStage(s *slice) (func(context.Context, inputs) (deploy.Result, erro
 	d.warnOfTrust()
 	d.options.Timeout = limit(s.settings.RollbackTimeout)
 	to := deploy.RollbackTo{Revision: t.To, Digest: t.ToDigest, ForceBadUnsafe: t.ForceBadUnsafe}
-	return func(ctx context.Context, _ inputs) (deploy.Result, error) {
-		return d.run(func(o deploy.Options) (deploy.Result, error) { return deploy.Rollback(ctx, to, o) })
+	return func(ctx context.Context, _ inputs) (record.Record, error) {
+		return d.run(func(o deploy.Options) (record.Record, error) { return deploy.Rollback(ctx, to, o) })
 	}, nil
 }
 
@@ -99,7 +99,7 @@ func (s *slice) deployment() (*deployment, error) {
 		Withhold:        g.secrets,
 		Connect:         func() (deploy.Cluster, error) { return d.open(at, g) },
 		Keep:            s.host.Keep,
-		Report:          func(result deploy.Result) { s.host.Ledger.Sketch(func(r *record.Record) { d.fill(r, result) }) },
+		Report:          func(result record.Record) { s.host.Ledger.Sketch(func(r *record.Record) { d.fill(r, result) }) },
 		Log:             s.host.Log,
 	}
 	return d, nil
@@ -113,27 +113,24 @@ func (d *deployment) warnOfTrust() {
 }
 
 // run runs the state machine and puts its result on the record.
-func (d *deployment) run(start func(deploy.Options) (deploy.Result, error)) (deploy.Result, error) {
+func (d *deployment) run(start func(deploy.Options) (record.Record, error)) (record.Record, error) {
 	result, err := start(d.options)
 	d.host.Ledger.Update(func(r *record.Record) { d.fill(r, result) })
-	if result.Plan != nil {
-		d.host.Results.Changes(result.Plan.Changes)
+	if d.options.DryRun && result.Verdict == record.VerdictOK {
+		d.host.Results.Changes(result.Changes)
 	}
 	return result, err
 }
 
 // fill completes the record with a deployment's result.
-func (d *deployment) fill(r *record.Record, result deploy.Result) {
-	r.Verdict, r.Image, r.Release = result.Verdict, result.Image, &result.Release
+func (d *deployment) fill(r *record.Record, result record.Record) {
+	r.Verdict, r.Image, r.Release = result.Verdict, result.Image, result.Release
 	r.Cause, r.Advice = result.Cause, result.Advice
 	r.Phases = append(r.Phases[:len(r.Phases):len(r.Phases)], result.Phases...)
 	r.Checks = append(r.Checks[:len(r.Checks):len(r.Checks)], result.Checks...)
-	r.Soak = result.Soak.Seconds()
+	r.Soak, r.Changes = result.Soak, result.Changes
 	r.Concerns = slices.Concat(d.told, result.Concerns)
-	r.Repairs, r.Evidence, r.Diagnosis = result.Repairs, result.Files, result.Evidence
-	if result.Plan != nil {
-		r.Changes = result.Plan.Changes
-	}
+	r.Repairs, r.Evidence, r.Diagnosis = result.Repairs, result.Evidence, result.Diagnosis
 }
 
 // open makes fresh clients in the form that deploy wants.

@@ -13,7 +13,6 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/build"
 	"github.com/stagecrew/stagecrew/pkg/config"
-	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/scan"
 )
@@ -78,7 +77,7 @@ func TestTagStage_WhatIsNotProvenGetsNoTag(t *testing.T) {
 		s := newSlice(Command{Stages: []string{"deploy", "tag"}}, config.Settings{Tagging: config.Tagging{Tags: []string{"edge"}}}, w.host())
 		do, err := tagStage(s)
 		require.NoError(t, err)
-		_, err = do(t.Context(), inputs{keys(image, promoted, verified, deployed, attested), map[key]any{deployed.key: deploy.Result{Verdict: verdict}}})
+		_, err = do(t.Context(), inputs{keys(image, promoted, verified, deployed, attested), map[key]any{deployed.key: record.Record{Verdict: verdict}}})
 		require.NoError(t, err)
 		require.Empty(t, w.record.Phases, verdict)
 	}

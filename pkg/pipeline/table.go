@@ -3,7 +3,6 @@ package pipeline
 import (
 	"encoding/json"
 
-	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/sign"
 )
@@ -18,13 +17,13 @@ var (
 	signature = output[sign.Signature]{"signature"}
 	verified  = output[record.Verified]{"verified image"}
 	promoted  = output[record.Image]{"promoted image"}
-	deployed  = output[deploy.Result]{"deployment"}
+	deployed  = output[record.Record]{"deployment"}
 	attested  = output[done]{"attested verdict"}
 	tagged    = output[done]{"tags"}
 	started   = output[done]{"first files"}
-	judged    = output[deploy.Result]{"judgement"}
-	returned  = output[deploy.Result]{"rollback"}
-	recovered = output[deploy.Result]{"recovery"}
+	judged    = output[record.Record]{"judgement"}
+	returned  = output[record.Record]{"rollback"}
+	recovered = output[record.Record]{"recovery"}
 	answers   = output[done]{"answers"}
 	revisions = output[done]{"revisions"}
 )
