@@ -145,7 +145,7 @@ func (f facts) todo(done Result) []string {
 	}
 	say("commit what `git status` shows, after a look at it")
 	say("give the GitHub environment `production` the secret KUBECONFIG: a kubeconfig whose user may do what docs/rbac.yaml of stagecrew lists")
-	say("try what needs no image yet: stagecrew preflight --image REPOSITORY@sha256:… --kubeconfig FILE")
+	say("see whether the cluster would take it: stagecrew preflight --image REPOSITORY@sha256:… --kubeconfig FILE")
 	say("publish a release in the browser: %s deploys it", f.Deploy)
 	return all
 }
