@@ -2,6 +2,7 @@ package build
 
 import (
 	"maps"
+	"path"
 	"slices"
 	"strings"
 	"time"
@@ -39,7 +40,7 @@ func assemble(base *baseImage, layers []namedLayer, p *plan, o Options) (v1.Imag
 			additions[i].Annotations = nil // Docker's older manifest has none
 		}
 	}
-	image, err := mutate.Append(base.image, additions...)
+	image, err := mutate.Append(plainBase{base.image}, additions...)
 	if err != nil {
 		return nil, err
 	}
@@ -76,12 +77,12 @@ func assembleIndex(bases []*baseImage, images []v1.Image, o Options) v1.ImageInd
 	return index
 }
 
-// runConfig says how the image runs. The base's entry point stays.
+// runConfig says how the image runs. The base's entry point stays where it can.
 func runConfig(c v1.Config, labels map[string]string, p *plan) v1.Config {
 	// Numbers, because Kubernetes cannot tell that a named user is not root.
 	c.User = "1000:1000"
 	c.WorkingDir = "/" + backstage.WorkDir
-	c.Cmd = backstage.Command(p.hasConfig(backstage.ProductionConfig))
+	c.Entrypoint, c.Cmd = start(c.Entrypoint, backstage.Command(p.hasConfig(backstage.ProductionConfig)))
 	c.Env = setEnv(c.Env, "NODE_ENV", func(string) string { return "production" })
 	c.Env = setEnv(c.Env, backstage.NodeOptions, func(old string) string {
 		if slices.Contains(strings.Fields(old), backstage.NoSnapshot) {
@@ -94,11 +95,49 @@ func runConfig(c v1.Config, labels map[string]string, p *plan) v1.Config {
 		c.ExposedPorts = map[string]struct{}{}
 	}
 	c.ExposedPorts[backstage.Port] = struct{}{}
+	c.Labels = maps.Clone(c.Labels)
 	if c.Labels == nil {
 		c.Labels = map[string]string{}
 	}
+	maps.DeleteFunc(c.Labels, func(name, _ string) bool { return ofAnImage(name) })
 	maps.Copy(c.Labels, labels)
 	return c
+}
+
+// ofAnImage reports whether a label says what an image is: its version, its source.
+// Those of the base are not true of the application.
+func ofAnImage(label string) bool {
+	return strings.HasPrefix(label, "org.opencontainers.image.") || strings.HasPrefix(label, "org.label-schema.")
+}
+
+// plainBase is a base without the annotations of its manifest, which tell about the
+// base.
+type plainBase struct{ v1.Image }
+
+// Manifest implements [v1.Image].
+func (b plainBase) Manifest() (*v1.Manifest, error) {
+	manifest, err := b.Image.Manifest()
+	if err != nil {
+		return nil, err
+	}
+	manifest = manifest.DeepCopy()
+	manifest.Annotations = nil
+	return manifest, nil
+}
+
+// start fits the command to the base's entry point: one that is Node itself needs no
+// node (distroless), and a shell's -c would take the first word alone.
+func start(entrypoint, command []string) (entry, cmd []string) {
+	if len(entrypoint) == 0 {
+		return entrypoint, command
+	}
+	switch last := entrypoint[len(entrypoint)-1]; {
+	case path.Base(last) == "node" || path.Base(last) == "nodejs":
+		return entrypoint, command[1:]
+	case last == "-c":
+		return nil, command
+	}
+	return entrypoint, command
 }
 
 // setEnv replaces the value of a variable, or adds the variable at the end.

@@ -139,6 +139,9 @@ func (o Options) Validate() error {
 	if !o.Created.IsZero() && o.Created.Unix() < 0 {
 		add("created %s is before 1970, which the archive format cannot hold", o.Created.Format(time.RFC3339))
 	}
+	if o.Created.After(latest) {
+		add("created (SOURCE_DATE_EPOCH) %d is after the year 9999, which no image can say: seconds since 1970 are wanted, not milliseconds", o.Created.Unix())
+	}
 	if o.Timeout < 0 {
 		add("timeout %s is negative", o.Timeout)
 	}
@@ -207,5 +210,8 @@ func (o Options) withDefaults() Options {
 	}
 	return o
 }
+
+// latest is the last second that JSON has a form for.
+var latest = time.Date(9999, 12, 31, 23, 59, 59, 0, time.UTC)
 
 var epoch = time.Unix(0, 0).UTC()

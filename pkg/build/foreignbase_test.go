@@ -1,0 +1,107 @@
+package build
+
+import (
+	"testing"
+	"time"
+
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/types"
+	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
+	"github.com/stretchr/testify/require"
+
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
+)
+
+// onBase builds on a base of its own and gives the image's configuration and manifest.
+func onBase(t *testing.T, change func(*v1.Config), annotations map[string]string) (v1.Config, *v1.Manifest) {
+	t.Helper()
+	host := registrytest.Serve(t, nil)
+	reference := registrytest.PushBase(t, host, types.OCIManifestSchema1)
+	tag, err := name.ParseReference(reference)
+	require.NoError(t, err)
+	base, err := remote.Image(tag)
+	require.NoError(t, err)
+	file, err := base.ConfigFile()
+	require.NoError(t, err)
+	file = file.DeepCopy()
+	change(&file.Config)
+	base, err = mutate.ConfigFile(base, file)
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(tag, mutate.Annotations(base, annotations).(v1.Image)))
+	o := options(writeTree(t, portal()), host, reference)
+	o.Version, o.SourceURL = "", ""
+	result, err := Build(t.Context(), o)
+	require.NoError(t, err)
+	image := registrytest.Pull(t, result.Image)
+	made, err := image.ConfigFile()
+	require.NoError(t, err)
+	manifest, err := image.Manifest()
+	require.NoError(t, err)
+	return made.Config, manifest
+}
+
+// Sources: remvze/moodist#104, ttlequals0/MinusPod#576, renovatebot/renovate#21234.
+func TestWhatTheBaseSaysAboutItselfIsNotSaidOfTheApplication(t *testing.T) {
+	foreign := map[string]string{
+		ocispec.AnnotationVersion: "22.11.0", ocispec.AnnotationSource: "https://example.com/node", ocispec.AnnotationTitle: "node", ocispec.AnnotationURL: "https://example.com",
+		"org.label-schema.version": "22.11.0", "com.example.team": "platform",
+	}
+	config, manifest := onBase(t, func(c *v1.Config) { c.Labels = foreign }, foreign)
+	for _, said := range []map[string]string{config.Labels, manifest.Annotations} {
+		for _, label := range []string{ocispec.AnnotationVersion, ocispec.AnnotationSource, ocispec.AnnotationTitle, ocispec.AnnotationURL, "org.label-schema.version"} {
+			require.NotContains(t, said, label)
+		}
+		require.Equal(t, "abc", said[ocispec.AnnotationRevision])
+		require.NotEmpty(t, said[ocispec.AnnotationBaseImageDigest])
+	}
+	require.Equal(t, "platform", config.Labels["com.example.team"], "what is not about the image stays")
+	require.NotContains(t, manifest.Annotations, "com.example.team")
+}
+
+// Source: GoogleContainerTools/distroless#1558.
+func TestTheCommandFitsTheEntryPointOfTheBase(t *testing.T) {
+	command := []string{"packages/backend", "--config", "app-config.yaml", "--config", "app-config.production.yaml"}
+	for _, c := range []struct {
+		name              string
+		entrypoint, entry []string
+		node              bool
+	}{
+		{"none", nil, nil, true},
+		{"a script that starts the command", []string{"docker-entrypoint.sh"}, []string{"docker-entrypoint.sh"}, true},
+		{"Node", []string{"/nodejs/bin/node"}, []string{"/nodejs/bin/node"}, false},
+		{"Node by another name, below an init", []string{"/sbin/tini", "--", "nodejs"}, []string{"/sbin/tini", "--", "nodejs"}, false},
+		{"an init", []string{"/usr/bin/dumb-init", "--"}, []string{"/usr/bin/dumb-init", "--"}, true},
+		{"a shell that takes one word", []string{"/bin/sh", "-c"}, nil, true},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			config, _ := onBase(t, func(config *v1.Config) { config.Entrypoint = c.entrypoint }, nil)
+			want := command
+			if c.node {
+				want = append([]string{"node"}, command...)
+			}
+			require.Equal(t, c.entry, config.Entrypoint)
+			require.Equal(t, want, config.Cmd)
+			require.Equal(t, "1000:1000", config.User)
+		})
+	}
+}
+
+// Source: scikit-build/scikit-build-core#1423 (milliseconds).
+func TestATimeThatNoImageCanSayIsRefused(t *testing.T) {
+	o := options(t.TempDir(), "registry.example.com", "registry.example.com/base:1")
+	for seconds, fits := range map[int64]bool{1_700_000_000: true, 253_402_300_799: true, 253_402_300_800: false, 1_700_000_000_000: false} {
+		o.Created = time.Unix(seconds, 0)
+		err := o.Validate()
+		if fits {
+			require.NoError(t, err)
+			continue
+		}
+		require.ErrorContains(t, err, "SOURCE_DATE_EPOCH")
+		require.Equal(t, record.KindInput, record.KindOf(err))
+	}
+}
