@@ -38,7 +38,7 @@ func version(c config.Version, actions *gha.Actions) string {
 	if c.VersionLabel != "" {
 		return c.VersionLabel
 	}
-	parsed, err := tags.ParseVersion(actions.RefName(gha.RefTag))
+	parsed, err := tags.ParseGitTag(actions.RefName(gha.RefTag))
 	if err != nil {
 		return ""
 	}
@@ -51,7 +51,11 @@ func version(c config.Version, actions *gha.Actions) string {
 func (s *slice) readMoves() ([]tags.Move, error) {
 	label := version(s.settings.Version, s.host.Actions)
 	if _, err := tags.ParseVersion(label); err != nil {
-		label = "" // a label of another kind names no tag
+		if label != "" && !s.isOurs() {
+			return nil, err // of a promotion it is for nothing else
+		}
+		s.tellNoVersion(cmp.Or(label, s.host.Actions.RefName(gha.RefTag)))
+		label = ""
 	}
 	rules := tags.Rules{Version: label, Commit: s.settings.Revision, Branch: s.settings.Branch, Further: s.settings.Tags}
 	if s.isOurs() {
@@ -59,6 +63,14 @@ func (s *slice) readMoves() ([]tags.Move, error) {
 		rules.Branch = cmp.Or(rules.Branch, branchOfRun(s.host, rules.Branch))
 	}
 	return rules.Moves()
+}
+
+// tellNoVersion says that a label, or the Git tag, moves no tags of a release: images
+// may have versions of another kind.
+func (s *slice) tellNoVersion(text string) {
+	if _, err := tags.ParseGitTag(text); err != nil && text != "" {
+		s.host.Log.Warn("the version gives no tags; give a semantic one with --version-label", "because", err)
+	}
 }
 
 // branchOfRun is the branch that the workflow runs for, where it makes a tag and no

@@ -24,18 +24,20 @@ func TestTagsFollowTheEvent(t *testing.T) {
 		want     []string
 		warns    string
 	}{
-		"a pushed tag":                       {environ: event("push", "tag", "v1.2.3"), want: released},
-		"a published release":                {environ: event("release", "tag", "v1.2.3"), want: released},
-		"a dispatch by hand, of a tag":       {environ: event("workflow_dispatch", "tag", "v1.2.3"), want: released},
-		"a pre-release":                      {environ: event("release", "tag", "v1.2.3-rc.1"), want: []string{"sha-0123456", "1.2.3-rc.1"}},
-		"a tag that is no version":           {environ: event("push", "tag", "nightly"), want: []string{"sha-0123456"}},
-		"a pushed branch":                    {environ: event("push", "branch", "Feature/X"), want: []string{"sha-0123456", "feature-x"}},
-		"a branch that looks like a release": {environ: event("push", "branch", "v1"), want: []string{"sha-0123456"}, warns: "the branch gives no tag"},
-		"a pull request":                     {environ: append(event("pull_request", "branch", "7/merge"), "GITHUB_REF=refs/pull/7/merge"), want: []string{"sha-0123456"}},
+		"a pushed tag":                        {environ: event("push", "tag", "v1.2.3"), want: released},
+		"a published release":                 {environ: event("release", "tag", "v1.2.3"), want: released},
+		"a dispatch by hand, of a tag":        {environ: event("workflow_dispatch", "tag", "v1.2.3"), want: released},
+		"a pre-release":                       {environ: event("release", "tag", "v1.2.3-rc.1"), want: []string{"sha-0123456", "1.2.3-rc.1"}},
+		"a tag that is no version":            {environ: event("push", "tag", "nightly"), want: []string{"sha-0123456"}, warns: "the version gives no tags"},
+		"a tag of a component, maybe another": {environ: event("push", "tag", "plugin@1.2.3"), want: []string{"sha-0123456"}, warns: "--version-label"},
+		"a label with a component":            {settings: config.Settings{Version: config.Version{VersionLabel: "portal@1.2.3"}}, want: released[1:]},
+		"a pushed branch":                     {environ: event("push", "branch", "Feature/X"), want: []string{"sha-0123456", "feature-x"}},
+		"a branch that looks like a release":  {environ: event("push", "branch", "v1"), want: []string{"sha-0123456"}, warns: "the branch gives no tag"},
+		"a pull request":                      {environ: append([]string{"GITHUB_REF=refs/pull/7/merge"}, event("pull_request", "branch", "7/merge")...), want: []string{"sha-0123456"}},
 		"settings win": {
 			settings: config.Settings{Version: config.Version{VersionLabel: "2.0.0-beta", Revision: "f" + commit[1:]}, Tagging: config.Tagging{Branch: "next", Tags: []string{"edge"}}},
 			environ:  event("push", "tag", "v1.2.3"), want: []string{"sha-f123456", "next", "edge", "2.0.0-beta"}},
-		"a label that is no version names no tag": {settings: config.Settings{Version: config.Version{VersionLabel: "build 7"}}, environ: event("push", "tag", "v1.2.3"), want: []string{"sha-0123456"}},
+		"a label that is no version names no tag": {settings: config.Settings{Version: config.Version{VersionLabel: "build 7"}}, environ: event("push", "tag", "v1.2.3"), want: []string{"sha-0123456"}, warns: "the version gives no tags"},
 		"a laptop":                       {settings: config.Settings{Version: config.Version{VersionLabel: "1.2.3"}}, want: released[1:]},
 		"a laptop with a stray variable": {environ: []string{"GITHUB_REF_TYPE=tag", "GITHUB_REF_NAME=v1.2.3"}},
 	} {
@@ -64,4 +66,14 @@ func TestAPromotionGivesTheTagsItWasAskedFor(t *testing.T) {
 	moves, err := s.moves()
 	require.NoError(t, err)
 	require.Empty(t, moves, "the image may be of another commit and branch than the workflow that promotes it")
+}
+
+// TestAPromotionIsNotGivenAVersionInVain: nesquena/hermes-webui#52.
+func TestAPromotionIsNotGivenAVersionInVain(t *testing.T) {
+	for _, label := range []string{"v0.29", "1.2", "nightly"} {
+		s := part(t, "promote", config.Settings{Version: config.Version{VersionLabel: label}})
+		_, err := s.moves()
+		require.ErrorContains(t, err, "[build/tag]")
+		require.ErrorContains(t, err, label)
+	}
 }

@@ -16,8 +16,7 @@ import (
 // Rules say which tags an image gets. The same rules hold for a pushed tag, a
 // release and a dispatch by hand: they look at the values only.
 type Rules struct {
-	// Version is a semantic version, with or without "v", or a Git reference to one
-	// ("refs/tags/v1.2.3"). 1.2.3 gives the tags 1.2.3, 1.2, 1 and latest, 0.2.3 the
+	// Version is a semantic version as [ParseVersion] reads it. 1.2.3 gives the tags 1.2.3, 1.2, 1 and latest, 0.2.3 the
 	// tags 0.2.3, 0.2 and latest, 1.2.3-rc.1 just itself.
 	Version string
 	// Commit is a full commit id; it gives sha- and its first 7 digits.
@@ -45,8 +44,11 @@ var (
 	tagPattern    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 	commitPattern = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
 	notInTags     = regexp.MustCompile(`[^a-z0-9_.-]+`)
-	// releaseLike are names that belong to releases.
-	releaseLike = regexp.MustCompile(`^v?\d+(\.\d+){0,2}([-+].*)?$`)
+	// releaseLike are names that belong to releases. 123-fix-login is none: GitHub calls
+	// the branch of an issue so.
+	releaseLike = regexp.MustCompile(`^v?\d+(\.\d+(\.\d+([-+_].*)?)?)?$`)
+	// component is what monorepos put before a version: portal@, portal-v or portal/v.
+	component = regexp.MustCompile(`^.+(?:[@/][vV]?|-[vV])(\d.*)$`)
 )
 
 // Moves lists the tags, those of a release from the most particular one to latest.
@@ -62,6 +64,9 @@ func (r Rules) Moves() ([]Move, error) {
 		tag := strings.Trim(notInTags.ReplaceAllString(strings.ToLower(strings.TrimPrefix(r.Branch, "refs/heads/")), "-"), "-.")
 		if tag == latest || releaseLike.MatchString(tag) {
 			return nil, record.BadInput("build/tag", "branch %q: its tag %q would be that of a release", r.Branch, tag)
+		}
+		if tag == "" {
+			return nil, record.BadInput("build/tag", "branch %q: nothing of its name can be in a tag; give --tag", r.Branch)
 		}
 		moves = append(moves, Move{Tag: tag[:min(len(tag), 128)]})
 	}
@@ -109,20 +114,49 @@ func releaseMoves(text string) ([]Move, error) {
 }
 
 // ParseVersion reads a semantic version with all its three numbers, as a Git
-// reference or a person writes it, and gives it without the "v".
+// reference or a person writes it, and gives it without the "v" and without the name
+// of a monorepo's component: portal@1.2.3, portal-v1.2.3 and portal/v1.2.3 are 1.2.3.
 func ParseVersion(text string) (string, error) {
-	version := strings.TrimPrefix(strings.TrimPrefix(text, "refs/tags/"), "v")
-	core, _, _ := strings.Cut(version, "+")
-	if !semver.IsValid("v"+version) || semver.Canonical("v"+version) != "v"+core {
-		return "", record.BadInput("build/tag", "version %q: want a semantic version such as 1.2.3, v1.2.3 or 1.2.3-rc.1", text)
+	if version, ok := parseReference(text); ok {
+		return version, nil
 	}
-	return version, nil
+	if parts := component.FindStringSubmatch(strings.TrimPrefix(text, "refs/tags/")); parts != nil {
+		if version, ok := plainVersion(parts[1]); ok {
+			return version, nil
+		}
+	}
+	return "", notSemantic(text)
+}
+
+// ParseGitTag is ParseVersion for a tag that nobody named for this image: one with the
+// name of a component may be about another.
+func ParseGitTag(tag string) (string, error) {
+	if version, ok := parseReference(tag); ok {
+		return version, nil
+	}
+	return "", notSemantic(tag)
+}
+
+func notSemantic(text string) error {
+	return record.BadInput("build/tag", "version %q: want a semantic version with three numbers such as 1.2.3, v1.2.3, 1.2.3-rc.1 or portal@1.2.3", text)
+}
+
+func parseReference(text string) (version string, ok bool) {
+	version = strings.TrimPrefix(text, "refs/tags/")
+	if strings.HasPrefix(version, "v") || strings.HasPrefix(version, "V") {
+		version = version[1:]
+	}
+	return plainVersion(version)
+}
+
+func plainVersion(version string) (string, bool) {
+	core, _, _ := strings.Cut(version, "+")
+	return version, semver.IsValid("v"+version) && semver.Canonical("v"+version) == "v"+core
 }
 
 // versionTag reads a tag that is a full version.
 func versionTag(tag string) (version string, ok bool) {
-	version, err := ParseVersion(strings.ReplaceAll(tag, "_", "+"))
-	return version, err == nil
+	return parseReference(strings.ReplaceAll(tag, "_", "+"))
 }
 
 // within reports whether a released version counts for a tag: 1.2.3 for 1.2, 1 and
