@@ -3,7 +3,6 @@
 GOLANGCI_LINT_VERSION := v2.15.0
 ACT_VERSION           := v0.2.89
 HELM_VERSION          := v3.22.0
-COSIGN_VERSION        := v2.6.5
 BUILDKIT_VERSION      := v0.32.2
 BUILDX_VERSION        := v0.30.1
 TRIVY_VERSION         := v0.74.0
