@@ -48,7 +48,7 @@ func newMirror(t *testing.T) *mirror {
 		require.NoError(t, err)
 		require.NoError(t, os.WriteFile(filepath.Join(m.actions, name), content, 0o755))
 	}
-	m.pin("1.2.3", hash([]byte(releasedProgram)), hash(m.archive))
+	m.pin(hash([]byte(releasedProgram)), hash(m.archive))
 	server := httptest.NewServer(m)
 	t.Cleanup(server.Close)
 	m.url = server.URL
@@ -56,11 +56,11 @@ func newMirror(t *testing.T) *mirror {
 }
 
 // pin writes what a commit of a release says of it.
-func (m *mirror) pin(version, program, archive string) {
+func (m *mirror) pin(program, archive string) {
 	m.t.Helper()
-	sums := fmt.Sprintf("# a comment\n%s  stagecrew_%s_darwin_arm64\n%s  %s\n%s  %s.gz\n", hash(nil), version, program, asset, archive, asset)
+	sums := fmt.Sprintf("# a comment\n%s  stagecrew_1.2.3_darwin_arm64\n%s  %s\n%s  %s.gz\n", hash(nil), program, asset, archive, asset)
 	require.NoError(m.t, os.WriteFile(filepath.Join(m.actions, "SHA256SUMS"), []byte(sums), 0o600))
-	require.NoError(m.t, os.WriteFile(filepath.Join(m.actions, "VERSION"), []byte(version+"\n"), 0o600))
+	require.NoError(m.t, os.WriteFile(filepath.Join(m.actions, "VERSION"), []byte("1.2.3\n"), 0o600))
 }
 
 func (m *mirror) ServeHTTP(w http.ResponseWriter, r *http.Request) {
@@ -221,7 +221,7 @@ func TestSetupFailsClosed(t *testing.T) {
 		"nothing":           {func(m *mirror) { m.serve = body(nil) }, nil, "is not what this commit of the actions wants"},
 		"the archive of another file": {func(m *mirror) {
 			m.archive = compress(m.t, evil)
-			m.pin("1.2.3", hash([]byte(releasedProgram)), hash(m.archive))
+			m.pin(hash([]byte(releasedProgram)), hash(m.archive))
 		}, nil, "is not the one of this commit"},
 		"never there": {func(m *mirror) {
 			m.serve = func(w http.ResponseWriter, _ *http.Request, _ int) bool {
@@ -241,7 +241,7 @@ func TestSetupFailsClosed(t *testing.T) {
 		"a program of another system": {func(m *mirror) {
 			other := "\x7fELF\x02\x01\x01 of another processor"
 			m.archive = compress(m.t, other)
-			m.pin("1.2.3", hash([]byte(other)), hash(m.archive))
+			m.pin(hash([]byte(other)), hash(m.archive))
 		}, nil, "stagecrew does not run on this machine"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -342,7 +342,7 @@ func TestTwoVersionsOfTheActionsHaveTheirOwnProgram(t *testing.T) {
 	older, newer, temp := newMirror(t), newMirror(t), t.TempDir()
 	program := strings.ReplaceAll(releasedProgram, "called", "the newer one called")
 	newer.archive = compress(t, program)
-	newer.pin("1.2.3", hash([]byte(program)), hash(newer.archive))
+	newer.pin(hash([]byte(program)), hash(newer.archive))
 	require.NoError(t, os.WriteFile(filepath.Join(newer.actions, "VERSION"), []byte("1.3.0\n"), 0o600))
 	sums, err := os.ReadFile(filepath.Join(newer.actions, "SHA256SUMS"))
 	require.NoError(t, err)

@@ -75,7 +75,7 @@ func pack(file string) (err error) {
 	if err != nil {
 		return err
 	}
-	defer from.Close() //nolint:errcheck // it was read
+	defer from.Close()
 	to, err := os.Create(file + ".gz")
 	if err != nil {
 		return err

@@ -58,7 +58,7 @@ func TestTheSameBytesComeFromEveryFolder(t *testing.T) {
 
 	archive, err := os.Open(filepath.Join(long, "out", name+".gz"))
 	require.NoError(t, err)
-	defer archive.Close() //nolint:errcheck // it was read
+	defer archive.Close()
 	r, err := gzip.NewReader(archive)
 	require.NoError(t, err)
 	unpacked, err := io.ReadAll(r)

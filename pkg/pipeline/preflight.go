@@ -33,7 +33,7 @@ func preflightStage(s *slice) (func(context.Context, inputs) ([]record.Concern, 
 
 // ask looks for what would make a deploy of the image fail.
 func (s site) ask(ctx context.Context, log *slog.Logger, g gate, asked record.Image) ([]record.Concern, error) {
-	cluster, r, err := s.connect()
+	cluster, r, err := s.connect() //nolint:contextcheck // Secrets are learned also when the run is cancelled
 	if err != nil {
 		return nil, err
 	}

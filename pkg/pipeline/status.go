@@ -14,7 +14,7 @@ func statusStage(s *slice) (func(context.Context, inputs) (done, error), error) 
 		return nil, err
 	}
 	return func(ctx context.Context, _ inputs) (done, error) {
-		_, r, err := at.connect()
+		_, r, err := at.connect() //nolint:contextcheck // Secrets are learned also when the run is cancelled
 		if err != nil {
 			return done{}, err
 		}

@@ -50,7 +50,7 @@ func askHelper(ctx context.Context, name, registry string) (authn.Authenticator,
 	ctx, cancel := context.WithTimeout(ctx, helperTime)
 	defer cancel()
 	found, err := helpers.Get(func(args ...string) helpers.Program {
-		cmd := exec.CommandContext(ctx, path, args...) //nolint:gosec // the user's own configuration names it
+		cmd := exec.CommandContext(ctx, path, args...)
 		cmd.WaitDelay = time.Second
 		return &helper{cmd: cmd}
 	}, registry)

@@ -157,7 +157,7 @@ func TestCredentialsOfTheSettingsAreForAllNamesOfDockerHub(t *testing.T) {
 func helperOf(t *testing.T, name, script string) {
 	t.Helper()
 	folder := t.TempDir()
-	require.NoError(t, os.WriteFile(filepath.Join(folder, "docker-credential-"+name), []byte("#!/bin/sh\n"+script+"\n"), 0o700)) //nolint:gosec // it is run
+	require.NoError(t, os.WriteFile(filepath.Join(folder, "docker-credential-"+name), []byte("#!/bin/sh\n"+script+"\n"), 0o700))
 	t.Setenv("PATH", folder+":"+os.Getenv("PATH"))
 }
 

@@ -72,7 +72,7 @@ func (r *Release) plan(
 		dry.denied = append(dry.denied, apierror.Message(err))
 		memory = driver.NewMemory()
 	}
-	e, err := r.connect(&checkedDriver{Driver: memory})
+	e, err := r.connect(&checkedDriver{Driver: memory}) //nolint:contextcheck // Secrets are learned also when the run is cancelled
 	if err != nil {
 		return record.Plan{}, nil, err
 	}

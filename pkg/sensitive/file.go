@@ -34,7 +34,7 @@ func File(name, app string, content io.Reader) (why string, err error) {
 		if r.workspace && !inApp || !r.holdsBelow(name, at) {
 			return false
 		}
-		return r.judge != nil || !published && !(r.template && isTemplate(name))
+		return r.judge != nil || !published && (!r.template || !isTemplate(name))
 	})
 	switch {
 	case found && (m.rule.judge == nil || content == nil && !published):

@@ -79,7 +79,7 @@ func Step(createdBy string) (found []string) {
 	command := strings.TrimPrefix(text, "RUN ")
 	if rest, ok := strings.CutPrefix(command, "|"); ok {
 		_, rest, _ = strings.Cut(rest, " ") // their number
-		arguments := rest
+		var arguments string
 		arguments, command = cutCommand(rest)
 		found = secretsIn("ARG", arguments)
 	}

@@ -33,15 +33,15 @@ func unanswered(err error) error {
 }
 
 // notStored says why something is not stored, and what helps.
-func (s *store) notStored(ctx context.Context, err error, what step) error {
+func (s *store) notStored(err error, what step) error {
 	if !immutable(err) {
 		return registryError(err, "storing the %s of %q", what.what, s.digest)
 	}
-	return record.BadInput("sign/tag-immutable", "storing the %s of %q: the registry does not let its tag be written again: %w; except the tags sha256-* from the rule that makes the repository's tags immutable%s", what.what, s.digest, shown(err), s.otherFormat(ctx, what))
+	return record.BadInput("sign/tag-immutable", "storing the %s of %q: the registry does not let its tag be written again: %w; except the tags sha256-* from the rule that makes the repository's tags immutable%s", what.what, s.digest, shown(err), s.otherFormat(what))
 }
 
 // otherFormat is the way round a tag that cannot be written again.
-func (s *store) otherFormat(ctx context.Context, what step) string {
+func (s *store) otherFormat(what step) string {
 	if !what.legacy {
 		return ", or store in the legacy format only (`--sign-format legacy`), which has a tag for signatures and one for attestations, each written once"
 	}

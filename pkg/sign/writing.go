@@ -61,7 +61,7 @@ func (s *store) add(ctx context.Context, all []signed) error {
 	})
 	for _, one := range steps {
 		if _, err := one.write(ctx); err != nil {
-			return s.notStored(ctx, err, one)
+			return s.notStored(err, one)
 		}
 	}
 	return s.settle(ctx, slices.DeleteFunc(steps, func(one step) bool { return !one.tag }))
@@ -129,7 +129,7 @@ func (s *store) settle(ctx context.Context, tags []step) error {
 		for _, one := range tags {
 			wrote, err := one.write(ctx)
 			if err != nil {
-				return s.notStored(ctx, err, one)
+				return s.notStored(err, one)
 			}
 			if wrote {
 				s.log.Info("somebody else stores beside the image at the same time; stored again", "image", s.digest, "what", one.what)

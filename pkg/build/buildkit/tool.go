@@ -23,8 +23,8 @@ type tool struct {
 // buildctl.
 func findTool(ctx context.Context, b Build) (*tool, error) {
 	names := []string{"docker", "buildctl"}
-	if b.Dockerfile.Tool != "" {
-		names = []string{b.Dockerfile.Tool}
+	if b.Tool != "" {
+		names = []string{b.Tool}
 	}
 	for _, n := range names {
 		path, err := exec.LookPath(n)
@@ -46,7 +46,7 @@ func findTool(ctx context.Context, b Build) (*tool, error) {
 func (t *tool) run(ctx context.Context, b Build, metadata string) error {
 	c := program.Command{Path: t.path, Args: t.arguments(b, metadata), Dir: b.Source, Log: b.Log, Env: b.forImageBuilder()}
 	// The arguments can hold what somebody took for a secret: they are not shown.
-	c.Shown = filepath.Base(t.path) + " build of " + b.Dockerfile.file()
+	c.Shown = filepath.Base(t.path) + " build of " + b.file()
 	repositories := []string{b.Repository}
 	if !b.NoCache {
 		repositories = append(repositories, b.CacheRepository)
