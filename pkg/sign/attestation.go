@@ -30,11 +30,35 @@ var predicateTypes = map[record.AttestationKind]string{
 	record.AttestVerdict:    PredicateVerdict,
 }
 
+// ofCosign are the other names that `cosign attest --type` knows.
+var ofCosign = map[string]string{
+	"slsaprovenance":   "https://slsa.dev/provenance/v0.2",
+	"slsaprovenance02": "https://slsa.dev/provenance/v0.2",
+	"slsaprovenance1":  PredicateProvenance,
+	"spdxjson":         PredicateSPDX,
+	"link":             "https://in-toto.io/Link/v1",
+	"openvex":          "https://openvex.dev/ns",
+	"custom":           "https://cosign.sigstore.dev/attestation/v1",
+}
+
+// sameType reports whether a predicate type is the wanted one. Other tools add the version
+// of the document to that of an SBOM, as https://spdx.dev/Document/v2.3 (GitHub's
+// actions/attest, BuildKit).
+func sameType(said, wanted string) bool {
+	if said == wanted {
+		return true
+	}
+	return (wanted == PredicateSPDX || wanted == PredicateCycloneDX) && strings.HasPrefix(said, wanted+"/v")
+}
+
 // PredicateType gives the predicate type (a URI) for a short name, see
-// [record.AttestationKind]. A URI stands for itself.
+// [record.AttestationKind], or for one of cosign's. A URI stands for itself.
 func PredicateType(name string) (string, error) {
 	kind := record.AttestationKind(name)
 	if predicateType, known := predicateTypes[kind]; known {
+		return predicateType, nil
+	}
+	if predicateType, known := ofCosign[name]; known {
 		return predicateType, nil
 	}
 	if address, err := url.Parse(name); err == nil && address.Scheme != "" && address.Host != "" {

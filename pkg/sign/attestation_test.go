@@ -168,6 +168,12 @@ func TestNamesOfPredicateTypes(t *testing.T) {
 		require.Equal(t, whole, got)
 		require.Equal(t, short, shortName(whole))
 	}
+	// As `cosign attest --type` has them.
+	for name, whole := range map[string]string{"slsaprovenance": "https://slsa.dev/provenance/v0.2", "slsaprovenance1": PredicateProvenance, "spdxjson": PredicateSPDX, "cyclonedx": PredicateCycloneDX, "vuln": PredicateVuln} {
+		got, err := PredicateType(name)
+		require.NoError(t, err)
+		require.Equal(t, whole, got)
+	}
 	_, err := PredicateType("sbom")
 	require.ErrorContains(t, err, "allowed are provenance, vuln, cyclonedx, spdx, verdict")
 }
@@ -177,5 +183,23 @@ func TestEveryKindOfAttestationHasAPredicateType(t *testing.T) {
 		predicateType, err := PredicateType(kind.Value)
 		require.NoError(t, err)
 		require.Equal(t, kind.Value, shortName(predicateType))
+	}
+}
+
+// TestAnSBOMOfAnotherTool has the version of the document in its type
+// (actions/attest: https://spdx.dev/Document/v2.3).
+func TestAnSBOMOfAnotherTool(t *testing.T) {
+	host, _ := serve(t)
+	k := ourKeys(t)
+	for said, wanted := range map[string]string{"https://spdx.dev/Document/v2.3": PredicateSPDX, "https://cyclonedx.org/bom/v1.6": PredicateCycloneDX} {
+		for _, format := range []record.SignatureFormat{record.SignatureLegacy, record.SignatureBundle} {
+			image := pushImage(t, host)
+			_, err := Sign(t.Context(), SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Format: format, Attestations: []Attestation{{said, []byte("{}")}}})
+			require.NoError(t, err)
+			_, err = Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public, Policy: Policy{Attestations: []string{wanted}}})
+			require.NoError(t, err)
+			_, err = Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public, Policy: Policy{Attestations: []string{PredicateProvenance}}})
+			require.Error(t, err)
+		}
 	}
 }

@@ -112,37 +112,86 @@ func decrypt(text, password []byte) (signature.SignerVerifier, error) {
 	return key, err
 }
 
-func loadPublicKey(ctx context.Context, key string, text []byte) (signature.Verifier, error) {
+// loadPublicKeys opens a key in a KMS, or all that are in a file or given as text.
+func loadPublicKeys(ctx context.Context, key string, text []byte) ([]signature.Verifier, error) {
 	if inKMS(key) {
-		return openKMS(ctx, key)
+		one, err := openKMS(ctx, key)
+		return []signature.Verifier{one}, err
 	}
 	key, text, err := keyText(key, text)
 	if err != nil {
 		return nil, record.BadInput("sign/key-file", "reading the public key: %w", err)
 	}
-	block, _ := pem.Decode(text)
+	block, rest := pem.Decode(text)
 	if block == nil && bytes.Contains(text, []byte(pemBegin)) {
 		return nil, damagedKey("public", key)
 	}
-	if block != nil && strings.HasSuffix(block.Type, "PRIVATE KEY") {
+	if block == nil {
+		_, err := publicKey(text, key)
+		return nil, err
+	}
+	var all []signature.Verifier
+	for ; block != nil; block, rest = pem.Decode(rest) {
+		one, err := publicKey(pem.EncodeToMemory(block), key)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, one)
+	}
+	if bytes.Contains(rest, []byte(pemBegin)) {
+		return nil, damagedKey("public", key)
+	}
+	return all, nil
+}
+
+func publicKey(text []byte, from string) (signature.Verifier, error) {
+	if block, _ := pem.Decode(text); block != nil && strings.HasSuffix(block.Type, "PRIVATE KEY") {
 		return nil, record.BadInput("sign/key-file",
-			"reading the public key %s: it is a private key; give the public one (cosign.pub)", key)
+			"reading the public key %s: it is a private key; give the public one (cosign.pub)", from)
 	}
 	public, err := cryptoutils.UnmarshalPEMToPublicKey(text)
 	if err != nil {
-		return nil, record.BadInput("sign/key-file", "reading the public key %s: %w", key, shown(err))
+		return nil, record.BadInput("sign/key-file", "reading the public key %s: %w", from, shown(err))
 	}
 	verifier, err := signature.LoadDefaultVerifier(public, loadOptions()...)
 	if err != nil {
-		return nil, record.BadInput("sign/key-file", "reading the public key %s: %w", key, shown(err))
+		return nil, record.BadInput("sign/key-file", "reading the public key %s: %w", from, shown(err))
 	}
 	return verifier, nil
+}
+
+// elsewhere are the URIs of keys that cosign reads and this package does not, with the
+// way to them.
+var elsewhere = map[string]string{
+	"k8s://":    "read it once from the cluster (`kubectl get secret NAME -n NAMESPACE -o jsonpath='{.data.cosign\\.key}' | base64 -d`; cosign.pub is the public one) and keep it as a secret of the workflow: --sign-key env://NAME",
+	"gitlab://": "give the variable that `cosign generate-key-pair gitlab://…` has made: --sign-key env://COSIGN_PRIVATE_KEY, --verify-key env://COSIGN_PUBLIC_KEY",
+	"github://": "give the secret that `cosign generate-key-pair github://…` has made, in the job's env: --sign-key env://COSIGN_PRIVATE_KEY",
+	"pkcs11:":   "keys in hardware are not supported; take a KMS or a file",
+	"http://":   "fetch the key once and keep the file with the code: a key that is fetched anew each time is what the server says",
+	"https://":  "fetch the key once and keep the file with the code: a key that is fetched anew each time is what the server says",
+	"env://":    "the environment is read by the command",
+}
+
+// notRead refuses the URI of a key that is nowhere where this package looks.
+func notRead(key string) error {
+	for scheme, way := range elsewhere {
+		if strings.HasPrefix(key, scheme) {
+			return fmt.Errorf("%q: keys are not read from there: %s", key, way)
+		}
+	}
+	if strings.Contains(key, "://") {
+		return fmt.Errorf("%q: keys are read from a file, from env://NAME, and from %s", key, strings.Join(kms.SupportedProviders(), ", "))
+	}
+	return nil
 }
 
 // keyText is the text of a key and how messages call it.
 func keyText(file string, text []byte) (string, []byte, error) {
 	if len(text) > 0 {
 		return "from the environment", mendPEM(text), nil
+	}
+	if err := notRead(file); err != nil {
+		return "", nil, err
 	}
 	text, err := files.Read(file, maxKeySize)
 	return strconv.Quote(file), mendPEM(text), err

@@ -34,15 +34,18 @@ func mendPEM(text []byte) []byte {
 		}
 		return mendPEM(inner)
 	}
-	found := pemText.FindSubmatch(text)
-	if found == nil || !bytes.Equal(found[1], found[3]) {
+	var mended []byte
+	for _, found := range pemText.FindAllSubmatch(text, -1) {
+		body, err := base64.StdEncoding.DecodeString(lineBreaks.Replace(string(found[2])))
+		if err != nil || !bytes.Equal(found[1], found[3]) {
+			return text
+		}
+		mended = append(mended, pem.EncodeToMemory(&pem.Block{Type: string(found[1]), Bytes: body})...)
+	}
+	if mended == nil {
 		return text
 	}
-	body, err := base64.StdEncoding.DecodeString(lineBreaks.Replace(string(found[2])))
-	if err != nil {
-		return text
-	}
-	return pem.EncodeToMemory(&pem.Block{Type: string(found[1]), Bytes: body})
+	return mended
 }
 
 // damagedKey is for a text that begins as a key, and is none.

@@ -35,7 +35,7 @@ func TestKeysAsPeoplePutThemIntoSecrets(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			_, err := loadPrivateKey(t.Context(), "", []byte(change(string(private))), []byte(password))
 			require.NoError(t, err)
-			_, err = loadPublicKey(t.Context(), "", []byte(change(string(public))))
+			_, err = loadPublicKeys(t.Context(), "", []byte(change(string(public))))
 			require.NoError(t, err)
 		})
 	}
@@ -46,6 +46,52 @@ func TestKeysAsPeoplePutThemIntoSecrets(t *testing.T) {
 	_, err = loadPrivateKey(t.Context(), "", private[:len(private)/2], []byte(password))
 	require.ErrorContains(t, err, "was changed or cut off")
 	require.Equal(t, record.KindInput, record.KindOf(err))
-	_, err = loadPublicKey(t.Context(), "", public[:len(public)/2])
+	_, err = loadPublicKeys(t.Context(), "", public[:len(public)/2])
 	require.ErrorContains(t, err, "was changed or cut off")
+}
+
+// TestEitherOfTwoKeysIsTrusted, while one takes the place of the other, also where the line
+// breaks were lost.
+func TestEitherOfTwoKeysIsTrusted(t *testing.T) {
+	host, k, other := serveQuirks(t, quirks{}).host, ourKeys(t), theirKeys(t)
+	old, err := os.ReadFile(k.public)
+	require.NoError(t, err)
+	next, err := os.ReadFile(other.public)
+	require.NoError(t, err)
+	both := string(old) + string(next)
+	for _, text := range []string{both, strings.ReplaceAll(both, "\n", `\n`), strings.ReplaceAll(both, "\n", " ")} {
+		for _, by := range []pair{k, other} {
+			image := pushImage(t, host)
+			sign(t, image, by)
+			verified, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, KeyPEM: []byte(text)})
+			require.NoError(t, err)
+			require.Equal(t, by.identity, verified.Identity())
+		}
+	}
+	image := pushImage(t, host)
+	sign(t, image, other)
+	_, err = Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, KeyPEM: []byte(string(old) + string(old))})
+	require.ErrorContains(t, err, "[sign/key-mismatch]")
+	_, err = loadPublicKeys(t.Context(), "", []byte(both[:len(both)-40]))
+	require.ErrorContains(t, err, "was changed or cut off")
+}
+
+// TestKeysThatAreElsewhere are those that cosign reads, and that stand in workflows made for
+// it (sigstore/cosign, doc/cosign_sign.md: --key).
+func TestKeysThatAreElsewhere(t *testing.T) {
+	for key, want := range map[string]string{
+		"k8s://ns/name":                  "kubectl get secret",
+		"gitlab://group/project":         "env://COSIGN_PRIVATE_KEY",
+		"github://org/repo":              "env://COSIGN_PRIVATE_KEY",
+		"pkcs11:token=x;object=y":        "keys in hardware",
+		"https://example.com/cosign.pub": "fetch the key once",
+		"vault://release":                "hashivault://",
+	} {
+		_, err := loadPrivateKey(t.Context(), key, nil, nil)
+		require.ErrorContains(t, err, want)
+		require.Equal(t, record.KindInput, record.KindOf(err))
+		_, err = loadPublicKeys(t.Context(), key, nil)
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, "[sign/key-file]")
+	}
 }

@@ -104,7 +104,7 @@ type claims struct {
 func (t *trust) sort(entries []entry, image record.Image, predicateType string, into *claims) {
 	for _, e := range entries {
 		claimed, err := e.statement()
-		if err != nil || claimed.PredicateType != predicateType {
+		if err != nil || !sameType(claimed.PredicateType, predicateType) {
 			continue
 		}
 		said, err := t.check(e, t.who)

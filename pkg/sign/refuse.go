@@ -35,7 +35,7 @@ func (t *trust) refuse(image record.Image, tried []failed, gone string) error {
 		problems = append(problems, shown(f.err))
 		who := f.signer()
 		switch {
-		case t.key && who == t.name:
+		case t.key && t.names(who):
 			altered = shown(f.err)
 		case slices.Contains(others, who):
 		case t.key:

@@ -60,9 +60,10 @@ func inFiles(t *testing.T, keys func() (generated, error)) pair {
 	k := pair{private: filepath.Join(dir, "cosign.key"), public: filepath.Join(dir, "cosign.pub")}
 	require.NoError(t, os.WriteFile(k.private, g.private, 0o600))
 	require.NoError(t, os.WriteFile(k.public, g.public, 0o600))
-	verifier, err := loadPublicKey(t.Context(), k.public, nil)
+	verifiers, err := loadPublicKeys(t.Context(), k.public, nil)
 	require.NoError(t, err)
-	der, err := verifier.PublicKey()
+	require.Len(t, verifiers, 1)
+	der, err := verifiers[0].PublicKey()
 	require.NoError(t, err)
 	k.identity, err = identityOf(der)
 	require.NoError(t, err)

@@ -54,7 +54,7 @@ func newSigner(ctx context.Context, o SignOptions) (*signer, error) {
 	if s.keys, err = newLongLived(key); err != nil {
 		return nil, record.BadInput("sign/key-file", "opening the private key: %w", shown(err))
 	}
-	s.trust, err = trustKey(key)
+	s.trust, err = trustKeys(key)
 	return s, err
 }
 

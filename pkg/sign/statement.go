@@ -30,7 +30,7 @@ type statement struct {
 	Predicate     json.RawMessage `json:"predicate,omitempty"`
 
 	note       string // the key that a simple signing text names
-	by         string // the identity in the certificate, once it is checked
+	by         string // the identity in the certificate or the key, once it is checked
 	repository string // the URI of the repository in the certificate, once it is checked
 }
 

@@ -57,7 +57,7 @@ type sought struct {
 // not be read.
 func (w sought) other(annotations map[string]string, key string) bool {
 	said := annotations[key]
-	return w.predicateType != "" && said != "" && said != w.predicateType
+	return w.predicateType != "" && said != "" && !sameType(said, w.predicateType)
 }
 
 // missing notes what a clean-up removed from under the list that names it.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -19,28 +20,49 @@ import (
 
 // trust is whom a verification trusts.
 type trust struct {
-	name     string // the identity or "key sha256:…"
-	issuer   string // of the identity
-	verifier *verify.Verifier
-	who      verify.PolicyOption
-	key      bool
+	name      string // the identity or "key sha256:…"; several keys with "or" between them
+	issuer    string // of the identity
+	verifiers []verifier
+	who       verify.PolicyOption
+	key       bool
 }
 
-// trustKey trusts one public key. A key needs no transparency log and no
+// verifier is one key, or all certificates, under the name that messages have for it.
+type verifier struct {
+	name string
+	*verify.Verifier
+}
+
+// names reports whether one of the trusted keys has the name.
+func (t *trust) names(key string) bool {
+	return slices.ContainsFunc(t.verifiers, func(v verifier) bool { return v.name == key })
+}
+
+// trustKeys trusts each of some public keys. A key needs no transparency log and no
 // timestamp: nothing about it expires.
-func trustKey(key signature.Verifier) (*trust, error) {
-	public, err := key.PublicKey()
-	if err != nil {
-		return nil, fmt.Errorf("taking the public key: %w", err)
+func trustKeys(keys ...signature.Verifier) (*trust, error) {
+	t := &trust{who: verify.WithKey(), key: true}
+	var names []string
+	for _, key := range keys {
+		public, err := key.PublicKey()
+		if err != nil {
+			return nil, fmt.Errorf("taking the public key: %w", err)
+		}
+		name, err := identityOf(public)
+		if err != nil {
+			return nil, err
+		}
+		always := root.NewExpiringKey(key, time.Time{}, time.Time{})
+		material := root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) { return always, nil })
+		one, err := verify.NewVerifier(material, verify.WithNoObserverTimestamps())
+		if err != nil {
+			return nil, fmt.Errorf("preparing the verification: %w", err)
+		}
+		t.verifiers = append(t.verifiers, verifier{name, one})
+		names = append(names, name)
 	}
-	name, err := identityOf(public)
-	if err != nil {
-		return nil, err
-	}
-	always := root.NewExpiringKey(key, time.Time{}, time.Time{})
-	material := root.NewTrustedPublicKeyMaterial(func(string) (root.TimeConstrainedVerifier, error) { return always, nil })
-	verifier, err := verify.NewVerifier(material, verify.WithNoObserverTimestamps())
-	return &trust{name: name, verifier: verifier, who: verify.WithKey(), key: true}, err
+	t.name = strings.Join(names, " or ")
+	return t, nil
 }
 
 // identity is whom certificates must name: exactly, or by a pattern for the whole.
@@ -65,7 +87,7 @@ func trustIdentity(roots root.TrustedMaterial, who identity) (*trust, error) {
 	if len(roots.RekorLogs()) > 0 {
 		checks = append(checks, verify.WithTransparencyLog(1))
 	}
-	verifier, err := verify.NewVerifier(roots, checks...)
+	one, err := verify.NewVerifier(roots, checks...)
 	if err != nil {
 		return nil, fmt.Errorf("preparing the verification: %w", err)
 	}
@@ -73,7 +95,7 @@ func trustIdentity(roots root.TrustedMaterial, who identity) (*trust, error) {
 	if err != nil {
 		return nil, record.BadInput("sign/options", "verifying by identity %q of issuer %q: %w", who, who.issuer, err)
 	}
-	return &trust{name: who.String(), issuer: who.issuer, verifier: verifier, who: verify.WithCertificateIdentity(named)}, nil
+	return &trust{name: who.String(), issuer: who.issuer, verifiers: []verifier{{who.String(), one}}, who: verify.WithCertificateIdentity(named)}, nil
 }
 
 // check gives what the entry says when it is signed, in order, by who.
@@ -82,12 +104,20 @@ func (t *trust) check(e entry, who verify.PolicyOption) (statement, error) {
 	if err != nil {
 		return statement{}, err
 	}
-	// What an envelope is about is compared by the caller, so that the message can say it.
-	artifact := verify.WithoutArtifactUnsafe()
-	if e.message != nil {
-		artifact = verify.WithArtifact(bytes.NewReader(e.message))
+	var result *verify.VerificationResult
+	for _, v := range t.verifiers {
+		// What an envelope is about is compared by the caller, so that the message can say it.
+		artifact := verify.WithoutArtifactUnsafe()
+		if e.message != nil {
+			artifact = verify.WithArtifact(bytes.NewReader(e.message))
+		}
+		if result, err = v.Verify(e.entity(), verify.NewPolicy(artifact, who)); err == nil {
+			if t.key {
+				said.by = v.name
+			}
+			break
+		}
 	}
-	result, err := t.verifier.Verify(e.entity(), verify.NewPolicy(artifact, who))
 	if err != nil {
 		return statement{}, err
 	}

@@ -21,7 +21,7 @@ const defaultVerifyTimeout = 2 * time.Minute
 type VerifyOptions struct {
 	Image record.Image
 	// Key is the file of the public key (PEM) that must have signed, or the URI of a
-	// key in a KMS, as in SignOptions.
+	// key in a KMS, as in SignOptions. Of several keys in the file any will do.
 	Key string
 	// KeyPEM is the public key itself, instead of its file.
 	KeyPEM []byte
@@ -132,11 +132,11 @@ func Verify(ctx context.Context, o VerifyOptions) (record.Verified, error) {
 
 func (o VerifyOptions) trusted(ctx context.Context) (*trust, error) {
 	if o.withKey() {
-		key, err := loadPublicKey(ctx, o.Key, o.KeyPEM)
+		keys, err := loadPublicKeys(ctx, o.Key, o.KeyPEM)
 		if err != nil {
 			return nil, err
 		}
-		return trustKey(key)
+		return trustKeys(keys...)
 	}
 	roots, err := trustedRoot(ctx, o.TrustedRoot)
 	if err != nil {
