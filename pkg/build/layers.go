@@ -69,6 +69,12 @@ func (p *plan) read(root *os.Root, tops []string, wanted part, out *omitted) err
 	for _, top := range tops {
 		err := tree.Walk(root, top, func(name string, d fs.DirEntry) error {
 			kind := p.partOf(name)
+			if ignored, below := out.ignored(root, name, kind); ignored {
+				if d.IsDir() && below {
+					return fs.SkipDir
+				}
+				return nil
+			}
 			if p.leavesOut(root, name) || out.unwelcome(root, name, name == top, kind) || kind == dependencies && wanted&dependencies == 0 {
 				if d.IsDir() {
 					return fs.SkipDir

@@ -42,6 +42,18 @@ func follow(root *os.Root, name string) string {
 type omitted struct {
 	include      []string
 	paths, asked map[string]string
+	ignores      *ignores
+	ignoredPaths []string
+}
+
+// ignored reports whether the workspace's .dockerignore names an entry, and whether
+// that holds for all below it.
+func (o *omitted) ignored(root *os.Root, name string, kind part) (ignored, below bool) {
+	ignored, below = o.ignores.match(root, name, kind)
+	if ignored {
+		o.ignoredPaths = append(o.ignoredPaths, name)
+	}
+	return ignored, below
 }
 
 // unwelcome reports whether an entry is to be left out. Of what a walk begins with,

@@ -6,6 +6,7 @@ import (
 	"os"
 	"path/filepath"
 	"slices"
+	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/build/workspace"
@@ -31,6 +32,9 @@ func (b *layering) open(ctx context.Context) error {
 		b.Log.Warn(remark)
 	}
 	b.omitted.include = b.Include
+	if b.omitted.ignores, err = readIgnores(b.source.Root, b.plan.packages, b.Include); err != nil {
+		return err
+	}
 	if err := b.readApplication(); err != nil {
 		return err
 	}
@@ -49,8 +53,14 @@ func (b *layering) tellOmitted() {
 	for _, name := range slices.Sorted(maps.Keys(b.omitted.asked)) {
 		b.Log.Warn("part of the image, because the build's includes name it", "path", name, "reason", b.omitted.asked[name])
 	}
-	names := slices.Sorted(maps.Keys(b.omitted.paths))
 	const shown = 20
+	if ignored := b.omitted.ignoredPaths; len(ignored) > 0 {
+		b.Log.Info("left out of the image, as .dockerignore says", "paths", len(ignored), "first", strings.Join(ignored[:min(shown, len(ignored))], ", "))
+	}
+	if i := b.omitted.ignores; i != nil && len(i.without) > 0 {
+		b.Log.Info("these patterns of .dockerignore are for a Dockerfile: the image is made of what they name, or it was asked for", "patterns", strings.Join(i.without, ", "))
+	}
+	names := slices.Sorted(maps.Keys(b.omitted.paths))
 	for _, name := range names[:min(shown, len(names))] {
 		text := "left out of the image; name it in the build's includes if the application needs it"
 		if sensitive.Never(name) {
