@@ -1,6 +1,7 @@
 package actions_test
 
 import (
+	"encoding/base64"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -37,6 +38,31 @@ func TestSecretsLieInFilesOfTheirOwner(t *testing.T) {
 	code, _ = run(t, temp, nil, "secrets.sh", "remove")
 	require.Zero(t, code)
 	require.NoDirExists(t, dir)
+}
+
+// As azure/k8s-set-context, and most guides, want it in a secret. A plain one masks
+// each of its lines wherever they stand (actions/runner, src/Runner.Worker/Worker.cs).
+func TestAKubeconfigMayBeBase64(t *testing.T) {
+	const config = "apiVersion: v1\nclusters: []\nusers:\n- name: ci\n  user:\n    token: \"abcdefgh\"\n    client-key-data: QUJDREVGR0g=\n"
+	encoded := base64.StdEncoding.EncodeToString([]byte(config))
+	for name, c := range map[string]struct{ given, want, masked string }{
+		"plain":               {config, config + "\n", ""},
+		"base64":              {encoded, config, "::add-mask::abcdefgh\n::add-mask::QUJDREVGR0g=\n"},
+		"base64 with breaks":  {encoded[:40] + "\r\n" + encoded[40:] + "\n", config, "::add-mask::abcdefgh\n::add-mask::QUJDREVGR0g=\n"},
+		"base64 of other":     {"aGVsbG8=", "aGVsbG8=\n", ""},
+		"a word, no base64":   {"config", "config\n", ""},
+		"JSON, which is YAML": {`{"clusters":[]}`, `{"clusters":[]}` + "\n", ""},
+	} {
+		t.Run(name, func(t *testing.T) {
+			temp := t.TempDir()
+			code, out := run(t, temp, []string{"KUBECONFIG_CONTENT=" + c.given}, "secrets.sh", "write")
+			require.Zero(t, code, out)
+			require.Equal(t, c.masked, out)
+			content, err := os.ReadFile(filepath.Join(temp, "stagecrew", "secrets", "kubeconfig"))
+			require.NoError(t, err)
+			require.Equal(t, c.want, string(content))
+		})
+	}
 }
 
 func TestTheJobsTokenGoesToGitHubsRegistryOnly(t *testing.T) {

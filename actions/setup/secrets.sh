@@ -22,6 +22,19 @@ clear() {
   rm -rf -- "$dir"
 }
 
+# plain CONTENT: a kubeconfig, also one that was put into the secret as base64. That is
+# the better form: of a text, GitHub masks each line, such as `kind: Config`.
+plain() {
+  local decoded
+  if [[ "${1//[[:space:]]/}" =~ ^[A-Za-z0-9+/]+=*$ ]] && decoded="$(printf '%s' "${1//[[:space:]]/}" | base64 -d 2>/dev/null | tr -d '\000')" && [[ "$decoded" == *clusters* ]]; then
+    # What was one mask is many secrets now.
+    sed -n -E 's/^[[:space:]]*(token|password|client-key-data): *"?([^"[:space:]]{8,})"?[[:space:]]*$/::add-mask::\2/p' <<<"$decoded"
+    put kubeconfig "$decoded"
+  else
+    put kubeconfig "$1"
+  fi
+}
+
 # put NAME CONTENT writes a file and names it in the step's output.
 put() {
   if [ -n "$2" ]; then
@@ -54,7 +67,7 @@ write)
   clear
   mkdir -p -- "$base"
   mkdir -m 700 -- "$dir"
-  put kubeconfig "${KUBECONFIG_CONTENT:-}"
+  plain "${KUBECONFIG_CONTENT:-}"
   put sign-key "${SIGN_KEY:-}"
   login
   ;;

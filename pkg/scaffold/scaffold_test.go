@@ -243,7 +243,7 @@ func TestCheck_WhatIsNoLongerTrue(t *testing.T) {
 	change("stagecrew.yaml", "github\\.com/team/", "github\\.com/old-name/")
 	change("stagecrew.yaml", "values-production", "values-prod")
 	change(".github/workflows/deploy.yml", "stagecrew/actions/build@v1.2.3", "stagecrew/actions/build@v1.2.2")
-	change(".github/workflows/deploy.yml", "11bd71901bbe5b1630ceea73d27597364c9af683", "v4")
+	change(".github/workflows/deploy.yml", "3d3c42e5aac5ba805825da76410c181273ba90b1", "v4")
 	require.NoError(t, os.Remove(filepath.Join(dir, "smoke.yaml")))
 	err = Check(t.Context(), dir, at("v1.2.3"))
 	require.Equal(t, record.KindRefused, record.KindOf(err))

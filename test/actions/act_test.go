@@ -67,7 +67,7 @@ func (a act) run(event string, args ...string) map[string]job {
 		args = append(args, "--env", "SSL_CERT_FILE="+bundle)
 	}
 	cmd := exec.CommandContext(ctx, envtest.Env(a.t, "ACT_BIN"), args...)
-	cmd.Dir = envtest.Env(a.t, "E2E_ROOT")
+	cmd.Dir = repository(a.t)
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_CACHE_HOME=" + dir}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second

@@ -1,6 +1,7 @@
 package actions_test
 
 import (
+	"encoding/base64"
 	"encoding/json"
 	"os"
 	"os/exec"
@@ -93,7 +94,7 @@ func TestAReleaseABadReleaseAndTheRollbackButton(t *testing.T) {
 
 	a.vars["STAGECREW_SOURCE"] = workspace(t, nil)
 	first := a.run("release", "-W", ".github/workflows/deploy.yml", "-e", event(t, map[string]any{
-		"action": "published", "ref": "refs/tags/v1.0.0", "release": map[string]any{"tag_name": "v1.0.0"},
+		"action": "released", "ref": "refs/tags/v1.0.0", "release": map[string]any{"tag_name": "v1.0.0"},
 	}))["deploy/deploy"]
 	require.Equal(t, "success", first.result, first.log)
 	require.Equal(t, "good", first.outputs["verdict"])
@@ -116,7 +117,7 @@ func TestAReleaseABadReleaseAndTheRollbackButton(t *testing.T) {
 	after := only(t, jobs, "caller/after").outputs
 	require.Equal(t, map[string]string{"result": "success", "verdict": "good", "image": second.outputs["image"], "live-revision": "2"}, after)
 
-	a.vars["STAGECREW_SOURCE"] = workspace(t, broken(t))
+	a.vars["STAGECREW_SOURCE"], a.vars["STAGECREW_DEPLOY_ON"] = workspace(t, broken(t)), "push"
 	third := a.run("push", "-W", ".github/workflows/deploy.yml", "-e", event(t, map[string]any{"ref": "refs/tags/v1.2.0"}))["deploy/deploy"]
 	require.Equal(t, "failure", third.result, third.log)
 	require.Equal(t, "rolled-back", third.outputs["verdict"])
@@ -125,6 +126,16 @@ func TestAReleaseABadReleaseAndTheRollbackButton(t *testing.T) {
 	require.Regexp(t, `^rollout/[a-z-]+$`, third.outputs["cause-code"])
 	require.Contains(t, third.headline(), "rolled back: revision 4, a copy of the verified-good revision 2, is live")
 	require.Contains(t, third.log, "plugin-that-nobody-installed", "the log says why")
+
+	require.Contains(t, third.log, "artifact stagecrew-deploy-production-1:  run.json", "what is known of it outlives the runner")
+
+	// As guides want it, and as GitHub does not mask each of its lines.
+	a.secrets["KUBECONFIG"] = base64.StdEncoding.EncodeToString([]byte(a.secrets["KUBECONFIG"]))
+	promoted := a.run("workflow_dispatch", "-W", ".github/workflows/deploy.yml", "--input", "image="+second.outputs["image"], "--input", "dry-run=true")["deploy/deploy"]
+	require.Equal(t, "success", promoted.result, promoted.log)
+	require.Contains(t, promoted.log, "Check the signature and deploy", "an image of an earlier run is not built again")
+	would := a.run("workflow_dispatch", "-W", ".github/workflows/rollback.yml", "--input", "reason=may we", "--input", "dry-run=true")["rollback/rollback"]
+	require.Equal(t, "success", would.result, would.log)
 
 	back := a.run("workflow_dispatch", "-W", ".github/workflows/rollback.yml", "--input", "reason=users cannot log in")["rollback/rollback"]
 	require.Equal(t, "success", back.result, back.log)
