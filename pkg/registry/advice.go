@@ -19,12 +19,12 @@ func Advice(err error) string {
 	switch {
 	case errors.As(err, &answer):
 		return aboutAnswer(answer)
+	case untrusted(err):
+		return "; its certificate is not trusted here: add its authority to the system's, or name a file of them in SSL_CERT_FILE"
 	case Final(err):
 		return "" // it says so itself
 	case errors.Is(err, http.ErrSchemeMismatch), is[tls.RecordHeaderError](err):
 		return "; it does not speak https there: check the port, or give --insecure-registry HOST for one that cannot"
-	case untrusted(err):
-		return "; its certificate is not trusted here: add its authority to the system's, or name a file of them in SSL_CERT_FILE"
 	case is[net.Error](err):
 		return "; check the address and that the registry is reachable from here"
 	}
