@@ -15,12 +15,13 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/build/workspace"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry/push"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // installed is one tree of dependencies, of one platform or for all.
 type installed struct {
 	workspace.Installed
-	native tree.Native
+	native *tree.Native
 	layer  *layer.File // nil until it is needed
 }
 
@@ -153,9 +154,35 @@ func (b *layering) install(ctx context.Context) error {
 		if err := t.tree.native.Refuse(t.platform); err != nil {
 			return err
 		}
+		b.warnForeign(t.platform, t.tree.native.Foreign(t.platform))
+	}
+	return b.lookAtApplication(ctx)
+}
+
+// lookAtApplication looks for native code among what is not installed, such as the
+// node_modules of a dynamic plugin.
+func (b *layering) lookAtApplication(ctx context.Context) error {
+	native, err := tree.FindNative(ctx, b.plan.entries(application))
+	if err != nil {
+		return err
+	}
+	for _, t := range b.targets {
+		b.warnForeign(t.platform, native.Foreigners(t.platform))
 	}
 	return nil
 }
+
+// warnForeign tells about code of other processors that may or may not be used.
+func (b *layering) warnForeign(platform string, packages []string) {
+	for _, one := range packages {
+		warning := "the image for " + platform + " may lack native code: " + text.Line(one, maxWarning)
+		b.Log.Warn(warning)
+		b.result.Warnings = append(b.result.Warnings, warning)
+	}
+}
+
+// maxWarning bounds what is told of names that others gave, in bytes.
+const maxWarning = 300
 
 // known are the dependencies that are there before anything is installed.
 func (t *target) known() *workspace.Installed {

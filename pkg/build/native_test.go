@@ -3,6 +3,9 @@ package build
 import (
 	"debug/elf"
 	"fmt"
+	"maps"
+	"os"
+	"path/filepath"
 	"testing"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
@@ -34,6 +37,11 @@ func TestNativeModulesDecideWhichPlatformsATreeServes(t *testing.T) {
 		{"installed on a Mac", map[string]string{"node_modules/better-sqlite3/build/Release/better_sqlite3.node": treetest.AppleModule},
 			map[string]string{"linux/amd64": "has code for darwin only", "linux/arm64": "has code for darwin only"}},
 		{"a package that is for macOS", map[string]string{"node_modules/fsevents/fsevents.node": treetest.AppleModule, "node_modules/fsevents/package.json": `{"os":["darwin"]}`}, nil},
+		// Sources: evanw/esbuild#642, anomalyco/sst#3760, cloudposse/atmos#2931.
+		{"a library of a package for one processor", map[string]string{"node_modules/@img/sharp-libvips-linux-x64/lib/libvips-cpp.so.42": x64, "node_modules/@img/sharp-libvips-linux-x64/package.json": `{"cpu":["x64"]}`},
+			map[string]string{"linux/arm64": "node_modules/@img/sharp-libvips-* has code for linux/amd64 only"}},
+		{"libraries of packages for both", map[string]string{"node_modules/@img/v-linux-x64/v.so": x64, "node_modules/@img/v-linux-x64/package.json": `{"cpu":["x64"]}`, "node_modules/@img/v-linux-arm64/v.so": arm, "node_modules/@img/v-linux-arm64/package.json": `{"cpu":["arm64"]}`}, nil},
+		{"a helper that may not be used", map[string]string{"node_modules/clipboardy/fallbacks/linux/xsel.so": x64}, nil},
 		{"nested in another package", map[string]string{"node_modules/a/node_modules/b/build/b.node": arm},
 			map[string]string{"linux/amd64": "node_modules/a/node_modules/b has code for linux/arm64 only"}},
 	} {
@@ -132,4 +140,31 @@ func TestEachPlatformCanHaveATreeOfItsOwn(t *testing.T) {
 	delete(o.Trees, "linux/arm64")
 	_, err = Build(t.Context(), o)
 	require.ErrorContains(t, err, "not for linux/arm64")
+}
+
+// Sources: evanw/esbuild#642, anomalyco/sst#3760, cloudposse/atmos#2931.
+func TestExecutablesOfAnotherProcessorAreRefusedOrTold(t *testing.T) {
+	host := registrytest.Serve(t, nil)
+	base := registrytest.PushPlatforms(t, host, "amd64", "arm64")
+	build := func(files map[string]string) (Result, error) {
+		all := portal()
+		maps.Copy(all, files)
+		o := options(writeTree(t, all), host, base)
+		for name := range files {
+			require.NoError(t, os.Chmod(filepath.Join(o.Source, name), 0o755))
+		}
+		o.Platform, o.Include = "linux/amd64,linux/arm64", []string{"examples"}
+		return Build(t.Context(), o)
+	}
+	x64 := treetest.Module(elf.EM_X86_64)
+	const example = "examples/readme"
+	_, err := build(map[string]string{example: "x", "node_modules/@esbuild/linux-x64/bin/esbuild": x64, "node_modules/@esbuild/linux-x64/package.json": `{"os":["linux"],"cpu":["x64"]}`})
+	require.ErrorContains(t, err, "node_modules/@esbuild/* has code for linux/amd64 only")
+	require.ErrorContains(t, err, "[build/native-modules]")
+	result, err := build(map[string]string{example: "x", "node_modules/clipboardy/fallbacks/linux/xsel": x64, "plugins/p/dist-dynamic/node_modules/n/n.node": x64})
+	require.NoError(t, err, "nobody knows whether it is used")
+	require.Equal(t, []string{
+		"the image for linux/arm64 may lack native code: node_modules/clipboardy has code for linux/amd64 only",
+		"the image for linux/arm64 may lack native code: plugins/p/dist-dynamic/node_modules/n has code for linux/amd64 only",
+	}, result.Warnings)
 }

@@ -1,6 +1,7 @@
 package tree
 
 import (
+	"bytes"
 	"context"
 	"debug/elf"
 	"debug/macho"
@@ -22,9 +23,16 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// Native are the compiled modules (*.node) of a dependency tree: for each
-// package the platforms that it has code for.
-type Native map[string]map[string]bool
+// Native is the compiled code of a tree: for each package the platforms that it has
+// code for.
+type Native struct {
+	// modules are packages with compiled modules (*.node), and those that say by the cpu
+	// of their package.json which processor they are for.
+	modules map[string]map[string]bool
+	// programs are other packages with executables and shared libraries, which may be
+	// for a system that is not used.
+	programs map[string]map[string]bool
+}
 
 // platformWord is the part of a package's name that says for which processor or
 // system it was made: @swc/core-linux-arm64-gnu is one of several packages that do
@@ -33,11 +41,12 @@ var platformWord = regexp.MustCompile(`(linux|linuxmusl|darwin|win32|freebsd|and
 
 var platformWords = regexp.MustCompile(`(^|[-_.])` + platformWord.String() + `($|[-_.])`)
 
-// FindNative looks at the compiled modules among the dependencies.
-func FindNative(ctx context.Context, entries []Entry) (Native, error) {
-	found := Native{}
+// FindNative looks at the compiled modules, executables and shared libraries among the
+// entries.
+func FindNative(ctx context.Context, entries []Entry) (*Native, error) {
+	found := &Native{modules: map[string]map[string]bool{}, programs: map[string]map[string]bool{}}
 	for _, e := range entries {
-		if !e.Mode.IsRegular() || path.Ext(e.Path) != ".node" {
+		if !mayBeNative(e) {
 			continue
 		}
 		if err := ctx.Err(); err != nil {
@@ -45,18 +54,36 @@ func FindNative(ctx context.Context, entries []Entry) (Native, error) {
 		}
 		platform, err := platformOfModule(e)
 		if err != nil {
-			return nil, fmt.Errorf("looking at native module %q: %w", e.Path, err)
+			return nil, fmt.Errorf("looking at native code %q: %w", e.Path, err)
 		}
-		folder, family := PackageOf(e.Path)
-		if platform == "" || ForOtherSystems(e.Root, folder) {
+		if platform == "" {
 			continue
 		}
-		if found[family] == nil {
-			found[family] = map[string]bool{}
+		folder, family := PackageOf(e.Path)
+		m := madeFor(e.Root, folder)
+		switch {
+		case !m.forLinux():
+		case path.Ext(e.Path) == ".node" || len(m.CPU) > 0:
+			note(found.modules, family, platform)
+		case strings.HasPrefix(platform, "linux/"):
+			note(found.programs, folder, platform)
 		}
-		found[family][platform] = true
 	}
 	return found, nil
+}
+
+// mayBeNative reports whether a file is run or loaded: a module, a shared library, or
+// an executable.
+func mayBeNative(e Entry) bool {
+	base := path.Base(e.Path)
+	return e.Mode.IsRegular() && (path.Ext(base) == ".node" || path.Ext(base) == ".so" || strings.Contains(base, ".so.") || e.Mode&0o111 != 0)
+}
+
+func note(m map[string]map[string]bool, name, platform string) {
+	if m[name] == nil {
+		m[name] = map[string]bool{}
+	}
+	m[name][platform] = true
 }
 
 // platformOfModule reads the head of a compiled module; "" means that it is none.
@@ -128,37 +155,57 @@ func PackageOf(name string) (folder, family string) {
 	return folder, family
 }
 
-// ForOtherSystems reports whether a package says that it is not for Linux, as
-// fsevents does, which is for macOS.
-func ForOtherSystems(root *os.Root, folder string) bool {
+// made is what a package.json says about the systems that the package is for.
+type made struct {
+	OS  []string `json:"os"`
+	CPU []string `json:"cpu"`
+}
+
+func madeFor(root *os.Root, folder string) (m made) {
 	text, err := files.ReadIn(root, folder+"/package.json", MaxPackageJSON)
-	if err != nil {
-		return false
+	if err != nil || json.Unmarshal(bytes.TrimPrefix(text, []byte("\uFEFF")), &m) != nil {
+		return made{}
 	}
-	var manifest struct {
-		OS []string `json:"os"`
-	}
-	if json.Unmarshal(text, &manifest) != nil || len(manifest.OS) == 0 {
-		return false
-	}
-	return !slices.Contains(manifest.OS, "linux") && !slices.ContainsFunc(manifest.OS, func(s string) bool {
+	return m
+}
+
+func (m made) forLinux() bool {
+	return len(m.OS) == 0 || slices.Contains(m.OS, "linux") || slices.ContainsFunc(m.OS, func(s string) bool {
 		return strings.HasPrefix(s, "!") && s != "!linux"
 	})
 }
 
-// Refuse tells which packages have no code for a platform.
-func (n Native) Refuse(platform string) error {
+// ForOtherSystems reports whether a package says that it is not for Linux, as
+// fsevents does, which is for macOS.
+func ForOtherSystems(root *os.Root, folder string) bool { return !madeFor(root, folder).forLinux() }
+
+// Foreign are the packages whose executables or shared libraries are for other
+// processors only, with those, sorted. Nobody knows whether they are used.
+func (n *Native) Foreign(platform string) []string { return lacking(n.programs, platform) }
+
+// Foreigners are [Native.Foreign] and the packages that [Native.Refuse] refuses.
+func (n *Native) Foreigners(platform string) []string {
+	return append(lacking(n.modules, platform), n.Foreign(platform)...)
+}
+
+// lacking are the packages without code for a platform.
+func lacking(packages map[string]map[string]bool, platform string) (missing []string) {
 	p, err := v1.ParsePlatform(platform)
 	if err != nil {
-		return err
+		return nil // the options were checked
 	}
-	var missing []string
-	for _, family := range slices.Sorted(maps.Keys(n)) {
-		if !n[family][p.OS+"/"+p.Architecture] {
-			has := strings.Join(slices.Sorted(maps.Keys(n[family])), ", ")
-			missing = append(missing, fmt.Sprintf("%s has code for %s only", family, has))
+	for _, name := range slices.Sorted(maps.Keys(packages)) {
+		if !packages[name][p.OS+"/"+p.Architecture] {
+			has := strings.Join(slices.Sorted(maps.Keys(packages[name])), ", ")
+			missing = append(missing, fmt.Sprintf("%s has code for %s only", name, has))
 		}
 	}
+	return missing
+}
+
+// Refuse tells which packages have no code for a platform.
+func (n *Native) Refuse(platform string) error {
+	missing := lacking(n.modules, platform)
 	if len(missing) == 0 {
 		return nil
 	}
