@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/gha"
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/report"
@@ -142,6 +143,18 @@ func attempt(run func() error) error {
 	return record.Unavailable("cli/panicked", "%w", err)
 }
 
+// codeOf is the code of what ended a run, "" for none.
+func codeOf(rec record.Record, err error) string {
+	var known *record.Error
+	switch {
+	case rec.Cause != nil:
+		return rec.Cause.Code
+	case errors.As(err, &known):
+		return known.Code
+	}
+	return ""
+}
+
 // printResult prints how it ended: for people as the last lines of the log, in Actions
 // as an annotation, too.
 func (s *session) printResult(rec record.Record, err error) {
@@ -163,6 +176,10 @@ func (s *session) printResult(rec record.Record, err error) {
 		s.console.log.Warn(presetAdvice)
 	}
 	if s.console.actions.Enabled() {
-		s.console.actions.Error("stagecrew "+rec.Command, headline)
+		title := "stagecrew " + rec.Command
+		if code := codeOf(rec, err); code != "" {
+			title += " (" + code + ")"
+		}
+		s.console.actions.Error(title, gha.Harmless(report.Annotation(rec)))
 	}
 }

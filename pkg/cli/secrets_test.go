@@ -242,7 +242,7 @@ func TestNothingThatSomebodySaysIsACommand(t *testing.T) {
 			}
 			for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
 				command := commandOf(line)
-				ours := sink == "stderr" && (strings.HasPrefix(line, "::error title=stagecrew deploy::") || strings.HasPrefix(line, "::warning title=stagecrew deploy::"))
+				ours := sink == "stderr" && (strings.HasPrefix(line, "::error title=stagecrew deploy (") || strings.HasPrefix(line, "::warning title=stagecrew deploy::"))
 				require.True(t, command == "" || ours, "%s obeys %q in %s", command, line, sink)
 			}
 		}

@@ -14,6 +14,8 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"unicode"
+	"unicode/utf8"
 
 	"github.com/sethvargo/go-githubactions"
 
@@ -205,9 +207,10 @@ func (a *Actions) Guarded(w io.Writer) io.Writer {
 }
 
 type guarded struct {
-	mu   sync.Mutex
-	out  io.Writer
-	last string // what a command could have begun with
+	mu     sync.Mutex
+	out    io.Writer
+	inLine bool   // what comes next is not the beginning of a line
+	last   string // what a command could have begun with
 }
 
 // Write breaks whatever the runner would take for a command, also when it comes in
@@ -216,8 +219,9 @@ func (g *guarded) Write(p []byte) (int, error) {
 	g.mu.Lock()
 	defer g.mu.Unlock()
 	whole := g.last + string(p)
-	text := Harmless(whole)[len(g.last):]
+	text := harmless(whole, g.inLine)[len(g.last):]
 	g.last = beginning(whole)
+	g.inLine = inLine(whole[:len(whole)-len(g.last)], g.inLine)
 	if _, err := io.WriteString(g.out, text); err != nil {
 		return 0, err
 	}
@@ -235,12 +239,51 @@ func beginning(text string) string {
 }
 
 // Harmless breaks what the runner takes for a command: "::" at the begin of a line
-// and "##[" anywhere (actions/runner, ActionCommand.TryParseV2 and TryParse).
-func Harmless(text string) string {
-	for strings.Contains(text, "::") {
-		text = strings.ReplaceAll(text, "::", ":\u200b:")
+// and "##[" anywhere (actions/runner, ActionCommand.TryParseV2 and TryParse). What
+// people copy, such as [::1]:6443 or Foo::Bar, stays whole.
+func Harmless(text string) string { return harmless(text, false) }
+
+func harmless(text string, within bool) string {
+	var b strings.Builder
+	for i, r := range text {
+		if r == ':' && !within && strings.HasPrefix(text[i:], "::") || r == '[' && strings.HasSuffix(text[:i], "##") {
+			if r == ':' {
+				b.WriteString(":\u200b")
+			} else {
+				b.WriteString("\u200b[")
+			}
+			within = within || r == '['
+			continue
+		}
+		within = stays(r, within)
+		if r == utf8.RuneError {
+			_, size := utf8.DecodeRuneInString(text[i:])
+			b.WriteString(text[i : i+size])
+			continue
+		}
+		b.WriteRune(r)
 	}
-	return strings.ReplaceAll(text, "##[", "##\u200b[")
+	return b.String()
+}
+
+// inLine reports whether after a text something else than blanks stands on its line.
+func inLine(text string, within bool) bool {
+	for _, r := range text {
+		within = stays(r, within)
+	}
+	return within
+}
+
+// stays is inLine for one more character. The runner drops white space before it looks,
+// and may pass over what cannot be seen.
+func stays(r rune, within bool) bool {
+	switch {
+	case r == '\n' || r == '\r':
+		return false
+	case unicode.IsSpace(r) || unicode.IsControl(r) || unicode.Is(unicode.Cf, r) || r == utf8.RuneError: // a part of one
+		return within
+	}
+	return true
 }
 
 func token(prefix string) (string, error) {

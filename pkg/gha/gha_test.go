@@ -1,6 +1,7 @@
 package gha
 
 import (
+	"bytes"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -82,8 +83,7 @@ func TestActions_Guarded_ForeignTextIsNotObeyed(t *testing.T) {
 	n, err := a.Guarded(&log).Write([]byte("pod said: ::error::x ##[error]y\n"))
 	require.NoError(t, err)
 	require.Equal(t, len("pod said: ::error::x ##[error]y\n"), n)
-	require.NotContains(t, log.String(), "::")
-	require.NotContains(t, log.String(), "##[")
+	require.Equal(t, "pod said: ::error::x ##\u200b[error]y\n", log.String(), "in a line only ##[ is one")
 }
 
 func TestActions_Summary_IsCutWhereGitHubWouldDropIt(t *testing.T) {
@@ -93,4 +93,35 @@ func TestActions_Summary_IsCutWhereGitHubWouldDropIt(t *testing.T) {
 	require.Less(t, len(text), 1<<20)
 	require.Contains(t, text, "The summary was cut")
 	require.True(t, strings.HasPrefix(text, "ää"))
+}
+
+// What people copy out of a log stays whole: [::1]:6443 had a character in it that
+// nobody sees.
+func TestHarmless_BreaksCommandsAndNothingElse(t *testing.T) {
+	for text, want := range map[string]string{
+		"dial tcp [::1]:6443: refused":       "dial tcp [::1]:6443: refused",
+		"Foo::Bar":                           "Foo::Bar",
+		"::error::x":                         ":\u200b:error::x",
+		"a\n \t::error::x":                   "a\n \t:\u200b:error::x",
+		"a\r::error::x":                      "a\r:\u200b:error::x",
+		"\ufeff::error::x":                   "\ufeff:\u200b:error::x",
+		":::":                                ":\u200b:\u200b:",
+		"a ##[set-output name=a;]b":          "a ##\u200b[set-output name=a;]b",
+		"####[[":                             "####\u200b[[",
+		"#: [\"::\"]":                        "#: [\"::\"]",
+		"not UTF-8 \xff::x\n\xff::\n::x\xfe": "not UTF-8 \xff::x\n\xff:\u200b:\n:\u200b:x\xfe",
+	} {
+		require.Equal(t, want, Harmless(text))
+		var whole, parts bytes.Buffer
+		a := New(func(string) string { return "true" }, &bytes.Buffer{})
+		_, err := a.Guarded(&whole).Write([]byte(text))
+		require.NoError(t, err)
+		require.Equal(t, want, whole.String())
+		w := a.Guarded(&parts)
+		for i := range len(text) {
+			_, err := w.Write([]byte{text[i]})
+			require.NoError(t, err)
+		}
+		require.NotRegexp(t, command, parts.String(), "in parts")
+	}
 }

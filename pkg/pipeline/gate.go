@@ -4,12 +4,12 @@ import (
 	"errors"
 	"log/slog"
 	"net/url"
-	"os"
 
 	"sigs.k8s.io/yaml"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
@@ -78,6 +78,9 @@ func readSuite(name string, host Host) (*smoke.Suite, []string, error) {
 	return &suite, secrets, nil
 }
 
+// maxSuite bounds a file of smoke checks, in bytes.
+const maxSuite = 1 << 20
+
 // suiteText is nil for none.
 func suiteText(name string, log *slog.Logger) ([]byte, error) {
 	switch name {
@@ -87,7 +90,7 @@ func suiteText(name string, log *slog.Logger) ([]byte, error) {
 	case config.SmokeBackstage:
 		return backstage.SmokeYAML(), nil
 	}
-	text, err := os.ReadFile(name)
+	text, err := files.Read(name, maxSuite)
 	if err != nil {
 		return nil, record.BadInput("config/smoke", "--smoke: %w; give a file of checks, backstage or none", err)
 	}

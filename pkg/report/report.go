@@ -10,9 +10,11 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // Headline says in one plain line how the run ended; for a deploy it begins with
@@ -46,6 +48,27 @@ func Headline(r record.Record) string {
 	case record.VerdictUnknown, record.VerdictError:
 	}
 	return fmt.Sprintf("%s: could not tell; %s", name, live)
+}
+
+// maxAnnotation is what GitHub keeps of one (actions/runner, ExecutionContext).
+const maxAnnotation = 4096
+
+// Annotation is the headline with why: all errors, each on a line, or the cause.
+func Annotation(r record.Record) string {
+	all := Headline(r)
+	if r.Cause != nil {
+		all += "\n" + r.Cause.String()
+	}
+	if r.Error != "" {
+		// The headline of a stage ends with the first of them.
+		all = strings.TrimSuffix(all, firstLine(r.Error))
+		if strings.HasSuffix(all, ": ") {
+			all += r.Error
+		} else {
+			all += "\n" + r.Error
+		}
+	}
+	return text.Cut(plain(all), maxAnnotation-len("…"))
 }
 
 func stageHeadline(r record.Record) string {

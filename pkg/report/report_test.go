@@ -126,3 +126,28 @@ func TestTheRecordReplacesTheFileWhole(t *testing.T) {
 	require.Len(t, entries, 1, "nothing else is left")
 	require.Error(t, WriteFile(filepath.Join(dir, "no", "record.json"), record.Record{}))
 }
+
+func TestAnnotation_SaysWhy(t *testing.T) {
+	cause := &record.Cause{Code: "rollout/crash-loop", Object: "Pod/a", Message: "no such table"}
+	for name, c := range map[string]struct {
+		run  record.Record
+		want string
+	}{
+		"rolled back": {record.Record{Command: "deploy", Verdict: record.VerdictRolledBack, Cause: cause, Release: &record.Release{Name: "web", Namespace: "prod", Revision: 2, Live: 3, RollbackTarget: 1}},
+			"web in prod: rolled back: revision 3, a copy of the verified-good revision 1, is live; revision 2 did not pass\nPod/a: no such table [rollout/crash-loop]"},
+		"settings": {record.Record{Command: "scan", Verdict: record.VerdictError, Error: "--a: x [config/invalid]\n--b: y [config/image]"},
+			"scan: --a: x [config/invalid]\n--b: y [config/image]"},
+		"a cluster that is away": {record.Record{Command: "deploy", Verdict: record.VerdictError, Error: "no answer [kube/unreachable]", Release: &record.Release{Name: "web", Namespace: "prod"}},
+			"web in prod: could not tell; nothing is known to be live\nno answer [kube/unreachable]"},
+	} {
+		require.Equal(t, c.want, Annotation(c.run), name)
+	}
+	long := Annotation(record.Record{Command: "scan", Verdict: record.VerdictError, Error: strings.Repeat("x", 10_000)})
+	require.LessOrEqual(t, len(long), 4096)
+	require.True(t, strings.HasSuffix(long, "…"))
+}
+
+func TestSummary_SeveralErrorsAreAList(t *testing.T) {
+	text := Summary(record.Record{Command: "deploy", Verdict: record.VerdictError, Error: "--a: x [config/invalid]\nadd\npermissions:\n  id-token: write [gha/no-identity]\nlast"})
+	require.Contains(t, text, "Errors:\n\n- --a: x \\[config/invalid\\]\n- add permissions:   id-token: write \\[gha/no-identity\\]\n- last\n")
+}

@@ -5,6 +5,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/text"
@@ -26,7 +27,7 @@ func Summary(r record.Record) string {
 		fmt.Fprintf(&b, "Cause: %s\n\n", escape(r.Cause.String()))
 	}
 	if r.Error != "" {
-		fmt.Fprintf(&b, "Error: %s\n\n", escape(r.Error))
+		problems(&b, r.Error)
 	}
 	if r.Image != (record.Image{}) {
 		fmt.Fprintf(&b, "Image: `%s`\n\n", r.Image)
@@ -58,6 +59,23 @@ func Summary(r record.Record) string {
 		fmt.Fprintf(&b, "- evidence: %s\n", escape(path))
 	}
 	return b.String()
+}
+
+// aProblem is one of several errors: up to the line that ends with a code.
+var aProblem = regexp.MustCompile(`(?s).+?(?:\[[a-z]+/[a-z0-9-]+\](?:\n|$)|$)`)
+
+// problems are the errors of a run, several as a list.
+func problems(b *strings.Builder, all string) {
+	each := aProblem.FindAllString(all, -1)
+	if len(each) == 1 {
+		fmt.Fprintf(b, "Error: %s\n\n", escape(all))
+		return
+	}
+	b.WriteString("Errors:\n\n")
+	for _, one := range each[:min(len(each), maxRows)] {
+		fmt.Fprintf(b, "- %s\n", escape(strings.TrimSpace(one)))
+	}
+	more(b, len(each))
 }
 
 // code is text that people copy: nothing is added to it, and no backtick ends it.
@@ -194,7 +212,10 @@ func escape(words string) string {
 		words = link.ReplaceAllString(words, "${1}\u200b${2}")
 	}
 	var b strings.Builder
+	before := ' '
 	for _, r := range text.Cut(words, maxText) {
+		mentions := r == '@' && !unicode.IsLetter(before) && !unicode.IsDigit(before)
+		before = r
 		switch {
 		case r == '\n' || r == '\r' || r == '\t':
 			b.WriteByte(' ')
@@ -206,7 +227,7 @@ func escape(words string) string {
 			b.WriteString("&gt;")
 		case r == '&':
 			b.WriteString("&amp;")
-		case r == '@':
+		case mentions: // in a name, as repository@sha256:…, people copy it
 			// Not followed by a name, so that nobody is called.
 			b.WriteString("@\u200b")
 		case strings.ContainsRune("\\`*_[]|#~!", r):
