@@ -135,7 +135,7 @@ func (f loginFile) find(ctx context.Context, resource authn.Resource) (authn.Aut
 		}
 	}
 	if address == "" {
-		return nil, nil //nolint:nilnil // there is nothing wrong with a file that has other registries
+		return nil, nil
 	}
 	if f.auths[address].broken {
 		return nil, badCredentials("reading credentials for %q in %s: what stands under auth is not USER:PASSWORD in base64", address, f.name)
