@@ -22,8 +22,12 @@ func Seclude() error {
 	if _, _, errno := syscall.RawSyscall(syscall.SYS_PRCTL, syscall.PR_SET_DUMPABLE, 0, 0); errno != 0 {
 		err = errors.Join(err, fmt.Errorf("making the process not dumpable: %w", errno))
 	}
-	// Only root has this right to give away, and then on every thread.
-	_, _, _ = syscall.AllThreadsSyscall(syscall.SYS_PRCTL, syscall.PR_CAPBSET_DROP, capPtrace, 0)
+	// Only root has this right to give away, and then on every thread, which Go cannot
+	// reach in a program with cgo.
+	_, _, errno := syscall.AllThreadsSyscall(syscall.SYS_PRCTL, syscall.PR_CAPBSET_DROP, capPtrace, 0)
+	if errno == syscall.ENOTSUP && os.Geteuid() == 0 {
+		err = errors.Join(err, errors.New("this program was built with cgo, and what it starts as root may look into it: build it with CGO_ENABLED=0"))
+	}
 	return err
 }
 
