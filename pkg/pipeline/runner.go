@@ -22,14 +22,14 @@ type running struct {
 
 	mu     sync.Mutex
 	values map[key]any
-	ended  map[key]ending
+	ended  map[key]outcome
 }
 
-// ending is how a stage ended; the zero value means that it never began.
-type ending int
+// outcome is how a stage ended; the zero value means that it never began.
+type outcome int
 
 const (
-	failed ending = iota + 1
+	failed outcome = iota + 1
 	succeeded
 )
 
@@ -40,7 +40,7 @@ func runAll(ctx context.Context, tasks []task, given map[key]any) error {
 	// Without a cause: it would come back as the error of every task.
 	inner, cancel := context.WithCancel(ctx)
 	defer cancel()
-	r := &running{over: map[key]chan struct{}{}, values: map[key]any{}, ended: map[key]ending{}}
+	r := &running{over: map[key]chan struct{}{}, values: map[key]any{}, ended: map[key]outcome{}}
 	maps.Copy(r.values, given)
 	for _, t := range tasks {
 		r.over[t.gives] = make(chan struct{})

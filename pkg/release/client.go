@@ -35,7 +35,7 @@ type client struct {
 
 	compare *drift.Comparer
 	remains *remains.Remains
-	gate    gate
+	judge   judge
 	*change
 }
 

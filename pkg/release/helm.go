@@ -72,7 +72,7 @@ func (r *Release) connect(records driver.Driver) (*engine, error) {
 	e.client.change = &change{ctx: context.Background()}
 	e.client.compare = &drift.Comparer{Owner: e.client.owner, Client: typed, Log: r.Log}
 	e.client.remains = &remains.Remains{Owner: e.client.owner, Log: r.Log, Place: e.client.place, Versioned: helmkube.AsVersioned}
-	e.client.gate = gate{watch: r.Watch, describe: r.applied}
+	e.client.judge = judge{watch: r.Watch, describe: r.applied}
 	e.config.KubeClient = e.client
 	return e, nil
 }

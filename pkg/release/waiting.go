@@ -19,8 +19,8 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
-// gate judges pods where Helm waits for them.
-type gate struct {
+// judge looks at pods where Helm waits for them.
+type judge struct {
 	watch    func(context.Context, record.Applied) (record.Rollout, error) // nil for none
 	describe func(*helmrelease.Release) (record.Applied, error)
 }
@@ -46,14 +46,14 @@ func (c *client) Wait(resources helmkube.ResourceList, timeout time.Duration) er
 	}
 	// What keeps pods from becoming ready must not wait for the end of this.
 	c.finish(stored)
-	if c.gate.watch == nil {
+	if c.judge.watch == nil {
 		return c.boundedWait(timeout, nil, func(timeout time.Duration) error { return c.Client.Wait(resources, timeout) })
 	}
-	applied, err := c.gate.describe(stored)
+	applied, err := c.judge.describe(stored)
 	if err != nil {
 		return err
 	}
-	rollout, err := c.gate.watch(c.ctx, applied)
+	rollout, err := c.judge.watch(c.ctx, applied)
 	if err != nil {
 		return fmt.Errorf("waiting for the pods before the hooks: %w", err)
 	}
@@ -130,13 +130,13 @@ const lastLook = 500 * time.Millisecond
 // judged watches the pods of a hook; the channel gets why it cannot succeed.
 func (c *client) judged(ctx context.Context, resources helmkube.ResourceList) <-chan *record.Cause {
 	applied := record.Applied{Workloads: pods.Workloads(resources)}
-	if c.gate.watch == nil || len(applied.Workloads) == 0 {
+	if c.judge.watch == nil || len(applied.Workloads) == 0 {
 		return nil
 	}
 	result := make(chan *record.Cause, 1)
 	go func() {
 		var rollout record.Rollout
-		err := record.Guard(func() (err error) { rollout, err = c.gate.watch(ctx, applied); return err })
+		err := record.Guard(func() (err error) { rollout, err = c.judge.watch(ctx, applied); return err })
 		switch {
 		case err != nil:
 			c.log.Debug("watching a hook", "error", err) // Helm watches it, too

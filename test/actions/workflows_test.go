@@ -73,8 +73,8 @@ func readFile(t *testing.T, path string) string {
 	return string(content)
 }
 
-// house is a repository's settings on GitHub: its variables and secrets.
-func house(t *testing.T) act {
+// settings are those of a repository on GitHub: its variables and secrets.
+func settings(t *testing.T) act {
 	t.Helper()
 	return act{
 		t:    t,
@@ -90,7 +90,7 @@ func house(t *testing.T) act {
 func TestAReleaseABadReleaseAndTheRollbackButton(t *testing.T) {
 	envtest.Env(t, "E2E_KUBECONFIG")
 	envtest.Env(t, "ACT_BIN")
-	a := house(t)
+	a := settings(t)
 
 	a.vars["STAGECREW_SOURCE"] = workspace(t, nil)
 	first := a.run("release", "-W", ".github/workflows/deploy.yml", "-e", event(t, map[string]any{
@@ -105,7 +105,7 @@ func TestAReleaseABadReleaseAndTheRollbackButton(t *testing.T) {
 	require.Contains(t, first.headline(), strings.TrimPrefix(first.outputs["digest"], "sha256:"))
 
 	config := readFile(t, filepath.Join(envtest.Env(t, "E2E_SOURCE"), "app-config.yaml"))
-	caller := house(t)
+	caller := settings(t)
 	caller.vars["CALLER_CONFIG"], caller.vars["CALLER_BINARY"] = a.vars["STAGECREW_CONFIG"], a.vars["STAGECREW_BINARY"]
 	caller.vars["CALLER_VERSION"], caller.vars["CALLER_SOURCE"] = "v1.1.0", workspace(t, map[string]string{"app-config.yaml": config + "\n# 1.1.0\n"})
 	jobs := caller.run("push", "-W", "test/actions/testdata/caller.yml")
@@ -171,7 +171,7 @@ func only(t *testing.T, jobs map[string]job, name string) job {
 
 func TestEachStageIsAnActionOfItsOwn(t *testing.T) {
 	envtest.Env(t, "E2E_KUBECONFIG")
-	a := house(t)
+	a := settings(t)
 	a.vars["STAGECREW_SOURCE"] = envtest.Env(t, "E2E_SOURCE")
 	a.vars["TEST_KUBECONFIG"], a.vars["TEST_SIGN_KEY"] = envtest.Env(t, "E2E_KUBECONFIG"), envtest.Env(t, "E2E_SIGN_KEY")
 	stages := only(t, a.run("push", "-W", "test/actions/testdata/stages.yml"), "stages/stages")

@@ -113,7 +113,7 @@ func digestOf(t *testing.T, reference string) string {
 }
 
 // make builds, scans, signs and attests an image without deploying it.
-func (h house) make(version string) record.Image {
+func (h target) make(version string) record.Image {
 	built := stagecrew(h.t, "build", "--source", workspace(h.t, map[string]string{"catalog/version.txt": version}), "--base-image", envtest.Env(h.t, "E2E_BASE_IMAGE"),
 		"--repository", h.images, "--version-label", version, "--output", "json")
 	require.Equal(h.t, 0, built.exit)
@@ -126,7 +126,7 @@ func (h house) make(version string) record.Image {
 }
 
 func TestTagsOfAReleaseGoForwardOnly(t *testing.T) {
-	h := newHouse(t, "e2e-tags")
+	h := newTarget(t, "e2e-tags")
 	older, newer := h.make("1.9.0"), h.make("2.0.0")
 	promote := func(image record.Image, version string, more ...string) outcome {
 		return stagecrew(t, append([]string{"promote", "--image", image.String(), "--version-label", version, "--verify-key", envtest.Env(t, "E2E_VERIFY_KEY"), "--output", "json"}, more...)...)
@@ -157,7 +157,7 @@ func TestTagsOfAReleaseGoForwardOnly(t *testing.T) {
 }
 
 func TestWhatTheVerificationRefusesIsNamed(t *testing.T) {
-	h := newHouse(t, "e2e-verify")
+	h := newTarget(t, "e2e-verify")
 	image, other := h.make("1.0.0"), h.make("1.0.1")
 	key := envtest.Env(t, "E2E_VERIFY_KEY")
 	require.Equal(t, 0, stagecrew(t, "verify", "--image", image.String(), "--verify-key", key, "--max-scan-age", "1h").exit)
@@ -199,7 +199,7 @@ func TestWhatTheVerificationRefusesIsNamed(t *testing.T) {
 }
 
 func TestAScanThatRefusesLeavesNoTagAndNoSignature(t *testing.T) {
-	h := newHouse(t, "e2e-no-tag").alone()
+	h := newTarget(t, "e2e-no-tag").alone()
 	o := h.run(workspace(t, map[string]string{
 		"node_modules/minimist/package.json": `{"name": "minimist", "version": "1.2.5", "license": "MIT"}`,
 	}), "1.0.0")
@@ -241,7 +241,7 @@ func countUploads(t *testing.T, registry string) (*uploads, string) {
 }
 
 func TestARunThatIsKilledBetweenPushAndSignSignsTheSameImageLater(t *testing.T) {
-	h := newHouse(t, "e2e-killed").alone()
+	h := newTarget(t, "e2e-killed").alone()
 	registry, path, _ := strings.Cut(h.images, "/")
 	counted, host := countUploads(t, registry)
 	source := workspace(t, map[string]string{"catalog/version.txt": "1.0.0"})

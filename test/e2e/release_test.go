@@ -14,38 +14,38 @@ import (
 	"github.com/stagecrew/stagecrew/test/envtest"
 )
 
-// house is the target system of the tests below, in a namespace of its own.
-type house struct {
+// target is the target system of the tests below, in a namespace of its own.
+type target struct {
 	t         *testing.T
 	namespace string
 	values    string
 	images    string
 }
 
-func newHouse(t *testing.T, namespace string) house {
+func newTarget(t *testing.T, namespace string) target {
 	envtest.Env(t, "E2E_KUBECONFIG")
-	h := house{t: t, namespace: namespace, images: envtest.Env(t, "E2E_REPOSITORY") + "/" + namespace + "/backstage-production"}
+	h := target{t: t, namespace: namespace, images: envtest.Env(t, "E2E_REPOSITORY") + "/" + namespace + "/backstage-production"}
 	h.values = write(t, "values.yaml", "secrets:\n  postgresPassword: e2e-password\n")
 	return h
 }
 
 // alone leaves out what the chart has only once in a cluster, so that preflight does
 // not refuse a second release of it.
-func (h house) alone() house {
+func (h target) alone() target {
 	h.values = write(h.t, "values.yaml", "secrets:\n  postgresPassword: e2e-password\nrbac:\n  mode: none\n")
 	return h
 }
 
-func (h house) cluster() []string {
+func (h target) cluster() []string {
 	return []string{"--release", "backstage", "--namespace", h.namespace, "--kubeconfig", envtest.Env(h.t, "E2E_KUBECONFIG"), "--output", "json"}
 }
 
-func (h house) chart() []string {
+func (h target) chart() []string {
 	return append(h.cluster(), "--chart", filepath.Join(envtest.Env(h.t, "E2E_ROOT"), "charts", "backstage"), "--values", h.values)
 }
 
 // run is the whole pipeline for a workspace.
-func (h house) run(source, version string) outcome {
+func (h target) run(source, version string) outcome {
 	return stagecrew(h.t, append([]string{"run",
 		"--source", source, "--base-image", envtest.Env(h.t, "E2E_BASE_IMAGE"), "--repository", h.images, "--version-label", version,
 		"--scan-database", envtest.Env(h.t, "E2E_DATABASE"), "--scan-cache-dir", h.t.TempDir(),
@@ -53,12 +53,12 @@ func (h house) run(source, version string) outcome {
 }
 
 // deploy is what the deploy stage does alone.
-func (h house) deploy(image string, extra ...string) outcome {
+func (h target) deploy(image string, extra ...string) outcome {
 	return stagecrew(h.t, append(append([]string{"deploy", "--image", image}, extra...), h.chart()...)...)
 }
 
 // status reads the verdicts of all revisions, newest first.
-func (h house) status() []record.Revision {
+func (h target) status() []record.Revision {
 	o := stagecrew(h.t, append([]string{"status"}, h.cluster()...)...)
 	require.Zero(h.t, o.exit)
 	var document struct{ Revisions []record.Revision }
@@ -85,7 +85,7 @@ func workspace(t *testing.T, overlay map[string]string) string {
 }
 
 func TestTheMainPath(t *testing.T) {
-	h := newHouse(t, "e2e-main")
+	h := newTarget(t, "e2e-main")
 
 	first := h.run(workspace(t, map[string]string{"catalog/version.txt": "1.0.0"}), "1.0.0")
 	require.Equal(t, 0, first.exit)
@@ -154,7 +154,7 @@ func marks(revisions []record.Revision) []record.Mark {
 }
 
 func TestWhatIsRefusedDoesNotTouchTheCluster(t *testing.T) {
-	h := newHouse(t, "e2e-refused").alone()
+	h := newTarget(t, "e2e-refused").alone()
 	source := workspace(t, map[string]string{
 		"node_modules/minimist/package.json": `{"name": "minimist", "version": "1.2.5", "license": "MIT"}`,
 	})
