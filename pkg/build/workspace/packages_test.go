@@ -19,8 +19,9 @@ func rootOf(t *testing.T, files map[string]string) *os.Root {
 }
 
 // Sources: npm's map-workspaces and Yarn's globby; hyperlane-xyz/hyperlane-monorepo#7513
-// and nrwl/nx-recipes#19 (nested), yarnpkg/berry#1277 (negation), yarnpkg/berry#1408
-// (packages with workspaces of their own), microsoft/vscode-python#18340 (mark).
+// and nrwl/nx-recipes#19 (nested), yarnpkg/berry#1721 and oven-sh/bun#43399 (negation, and
+// how npm reads its spellings), yarnpkg/berry#1513 (folders that are never looked in),
+// yarnpkg/berry#6224 (packages with workspaces of their own), npm/npm#8724 (mark).
 func TestPackagesAreFoundByAnyPatternThatThePackageManagersTake(t *testing.T) {
 	there := map[string]string{
 		"packages/app/package.json": "{}", "packages/app/node_modules/x/package.json": "{}", "packages/app/src/a.ts": "",
@@ -38,6 +39,8 @@ func TestPackagesAreFoundByAnyPatternThatThePackageManagersTake(t *testing.T) {
 		{"any level", `["plugins/**"]`, []string{"plugins/a", "plugins/group/b", "plugins/group/deep/c", "plugins/group/deep/c/inner/d", "plugins/old"}},
 		{"braces", `["{packages,libs}/*"]`, []string{"libs/common", "packages/app"}},
 		{"all but one", `["plugins/*","!plugins/old"]`, []string{"plugins/a"}},
+		{"all but one, as shells write it", `["./plugins/*","!./plugins/old"]`, []string{"plugins/a"}},
+		{"all but one, with a slash behind", `["plugins/*","!plugins/old/"]`, []string{"plugins/a"}},
 		{"as shells write it", `["./packages/*/","libs//common"]`, []string{"libs/common", "packages/app"}},
 		{"packages of packages", `["plugins/group/deep/*"]`, []string{"plugins/group/deep/c", "plugins/group/deep/c/inner/d"}},
 		{"nothing fits", `["empty/*","no/*"]`, nil},
