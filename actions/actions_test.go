@@ -68,21 +68,44 @@ func read[T any](t *testing.T, file string) (document T) {
 // it.
 var handed = regexp.MustCompile(`^\$\{\{ inputs\.([a-z-]+)(?: \|\| env\.([A-Z_]+))? \}\}$`)
 
+// The token for ghcr.io is the one input with a default: only GitHub knows the job's
+// own. On another server than github.com that is a token of the server, which ghcr.io
+// would refuse also for what anybody may read (aquasecurity/trivy-action#418,
+// aquasecurity/trivy-db#262). A job's own GITHUB_TOKEN gives way to a token that was
+// given as the input, not to the default.
+const (
+	tokenDefault = "${{ github.server_url == 'https://github.com' && github.token || '' }}"
+	tokenHanded  = "${{ inputs.github-token != github.token && inputs.github-token || env.GITHUB_TOKEN || inputs.github-token }}"
+)
+
+// from gives the input that a value of a step's environment is made of, and the
+// variable that counts without it.
+func from(t *testing.T, variable, value string) (name, otherwise string) {
+	t.Helper()
+	if variable == "GITHUB_TOKEN" {
+		require.Equal(t, tokenHanded, value)
+		return "github-token", variable
+	}
+	match := handed.FindStringSubmatch(value)
+	require.NotNil(t, match, "%s: %q is more than one input", variable, value)
+	return match[1], match[2]
+}
+
 func TestEveryInputReachesAStepByItsEnvironment(t *testing.T) {
 	each(t, func(t *testing.T, _ string, a action) {
 		mapped := map[string]string{}
 		for _, s := range a.Runs.Steps {
 			for variable, value := range s.Env {
-				match := handed.FindStringSubmatch(value)
-				require.NotNil(t, match, "%s: %q is more than one input", variable, value)
-				require.NotContains(t, mapped, match[1], "mapped twice")
-				mapped[match[1]] = variable
+				name, _ := from(t, variable, value)
+				require.NotContains(t, mapped, name, "mapped twice")
+				mapped[name] = variable
 			}
 		}
 		for name, in := range a.Inputs {
 			require.Contains(t, mapped, name, "a composite action gets no INPUT_ variables")
 			require.NotEmpty(t, in.Description, name)
-			require.Empty(t, in.Default, "defaults belong to the command line: %s", name)
+			want := map[string]string{"github-token": tokenDefault}[name]
+			require.Equal(t, want, in.Default, "defaults belong to the command line: %s", name)
 			require.False(t, in.Required, "stagecrew.yaml may hold it: %s", name)
 		}
 		require.Len(t, mapped, len(a.Inputs), "an input that is not declared is always empty")
@@ -90,22 +113,21 @@ func TestEveryInputReachesAStepByItsEnvironment(t *testing.T) {
 }
 
 func TestVariablesAreNamedAsTheCommandLineReadsThem(t *testing.T) {
-	others := map[string]string{"binary": "BIN BINARY", "binary-checksum": "BIN_SHA256", "install": "INSTALL", "download-url": "DOWNLOAD_URL", "sign-password": "COSIGN_PASSWORD"}
+	others := map[string]string{"binary": "BIN BINARY", "binary-checksum": "BIN_SHA256", "install": "INSTALL", "download-url": "DOWNLOAD_URL", "sign-password": "COSIGN_PASSWORD", "github-token": "GITHUB_TOKEN"}
 	each(t, func(t *testing.T, _ string, a action) {
 		for _, s := range a.Runs.Steps {
 			for variable, value := range s.Env {
-				match := handed.FindStringSubmatch(value)
-				name := match[1]
+				name, otherwise := from(t, variable, value)
 				if allowed, other := others[name]; other {
 					require.Contains(t, strings.Fields(allowed), variable)
 					if variable == "COSIGN_PASSWORD" {
-						require.Equal(t, variable, match[2], "an empty input must not hide what the job has set")
+						require.Equal(t, variable, otherwise, "an empty input must not hide what the job has set")
 					}
 					continue
 				}
 				require.Contains(t, config.Names(), name, "no such setting")
 				require.Equal(t, config.Variable(name), variable)
-				require.Equal(t, variable, match[2], "an empty input must not hide what the job has set")
+				require.Equal(t, variable, otherwise, "an empty input must not hide what the job has set")
 			}
 		}
 	})
@@ -154,6 +176,7 @@ func TestInputsAndOutputsAreThoseOfTheCommand(t *testing.T) {
 			inputs[s.Name] = s.IsInput
 		}
 		inputs["sign-password"] = inputs["sign-key"]
+		inputs["github-token"] = inputs["insecure-registry"] // what speaks to a registry
 		// The whole pipeline sets itself up.
 		inputs["install"], inputs["download-url"] = commandOf(file) == "run", commandOf(file) == "run"
 		for _, o := range report.Outputs() {

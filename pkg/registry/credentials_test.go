@@ -67,3 +67,23 @@ func TestPullSecretsMatchAsForTheKubelet(t *testing.T) {
 		require.Equal(t, want, config.Username, image)
 	}
 }
+
+// It is what the actions hand on as github-token.
+func TestTheTokenOfGitHubIsForItsRegistryAlone(t *testing.T) {
+	t.Setenv("GITHUB_TOKEN", "token-1")
+	t.Setenv("GITHUB_ACTOR", "somebody")
+	given := Access{Credentials: []Credentials{{Host: "ghcr.io", Username: "robot", Password: "token-2"}}}
+	for repository, want := range map[string][2]string{
+		"ghcr.io/team/app":               {"somebody", "robot"}, // a login that was given comes first
+		"docker.io/team/app":             {},
+		"docker.pkg.github.com/team/app": {},
+		"ghcr.io.example.com/team/app":   {},
+		"example.com/ghcr.io/app":        {},
+	} {
+		for i, access := range []Access{home(t, nil), given} {
+			user, err := whoFor(t, access, repository)
+			require.NoError(t, err)
+			require.Equal(t, want[i], user, repository)
+		}
+	}
+}
