@@ -32,6 +32,9 @@ func Advice(err error) string {
 }
 
 func aboutAnswer(answer *transport.Error) string {
+	if IsImmutable(answer) {
+		return "; it lets nobody write this tag again: take another one, or except it from the rule that makes the repository's tags immutable"
+	}
 	switch answer.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
 		return fmt.Sprintf("; log in first (`docker login %s`) with an account that may do it", loginHost(answer))
@@ -39,6 +42,8 @@ func aboutAnswer(answer *transport.Error) string {
 		return "; check the spelling, some registries also hide what the account may not see"
 	case http.StatusTooManyRequests:
 		return "; it limits how often one may ask: wait, or log in"
+	case http.StatusRequestEntityTooLarge:
+		return "; it, or a proxy in front of it, takes no request of this size: have that limit raised"
 	}
 	return ""
 }

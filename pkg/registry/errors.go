@@ -6,6 +6,7 @@ import (
 	"net/http"
 	"net/url"
 	"regexp"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
@@ -40,10 +41,12 @@ func Wrap(err error, format string, args ...any) error {
 		status = answer.StatusCode
 	}
 	kind, code := record.KindUnavailable, "build/registry-unavailable"
-	switch status {
-	case http.StatusUnauthorized, http.StatusForbidden:
+	switch {
+	case IsImmutable(err):
+		kind, code = record.KindInput, "build/tag-immutable"
+	case status == http.StatusUnauthorized, status == http.StatusForbidden:
 		code = "build/registry-denied"
-	case http.StatusNotFound:
+	case status == http.StatusNotFound:
 		kind, code = record.KindInput, "build/image-not-found"
 	}
 	return &record.Error{Kind: kind, Code: code, Err: fmt.Errorf("%s: %w%s", doing, Shown(err), Advice(err))}
@@ -84,8 +87,21 @@ func HasCode(err error, codes ...transport.ErrorCode) bool {
 	return false
 }
 
-// UploadLost reports whether an upload has to begin anew: the registry forgot it, or
-// the bytes did not arrive as they were sent.
+// IsImmutable reports whether a registry keeps a tag as it is: ECR says TAG_INVALID,
+// Harbor PRECONDITION, others say it in words.
+func IsImmutable(err error) bool {
+	var answer *transport.Error
+	if !errors.As(err, &answer) || answer.Request == nil || answer.Request.Method != http.MethodPut || answer.StatusCode >= http.StatusInternalServerError {
+		return false
+	}
+	// The address may have the word, too.
+	words := strings.ReplaceAll(strings.ReplaceAll(answer.Error(), answer.Request.URL.Path, ""), answer.Request.URL.Host, "")
+	return HasCode(err, "TAG_INVALID", "PRECONDITION") || strings.Contains(strings.ToLower(words), "immutab")
+}
+
+// UploadLost reports whether an upload has to begin anew: the registry forgot it, does
+// not go on with it, or the bytes did not arrive as they were sent.
 func UploadLost(err error) bool {
-	return HasCode(err, transport.BlobUploadUnknownErrorCode, transport.BlobUploadInvalidErrorCode, transport.DigestInvalidErrorCode, transport.SizeInvalidErrorCode)
+	var answer *transport.Error
+	return errors.As(err, &answer) && answer.StatusCode == http.StatusRequestedRangeNotSatisfiable || HasCode(err, transport.BlobUploadUnknownErrorCode, transport.BlobUploadInvalidErrorCode, transport.DigestInvalidErrorCode, transport.SizeInvalidErrorCode)
 }

@@ -2,6 +2,7 @@ package registry
 
 import (
 	"errors"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -45,6 +46,28 @@ func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
 			require.Equal(t, c.kind, record.KindOf(err))
 			require.Less(t, len(err.Error()), 1500)
 			require.NotContains(t, err.Error(), "\n")
+		})
+	}
+}
+
+// TestATagThatIsKeptAsItIsIsNotAnOutage: ECR (moby/buildkit#3776), Harbor
+// (goharbor/harbor#17332) and others refuse with one status or another.
+func TestATagThatIsKeptAsItIsIsNotAnOutage(t *testing.T) {
+	for _, c := range []struct {
+		name, method, path, body string
+		status                   int
+		code                     string
+	}{
+		{"ECR", http.MethodPut, "/v2/team/app/manifests/1.0.0", `{"errors":[{"code":"TAG_INVALID","message":"it exists"}]}`, 400, "[build/tag-immutable]"},
+		{"Harbor", http.MethodPut, "/v2/team/app/manifests/1.0.0", `{"errors":[{"code":"PRECONDITION","message":"configured as immutable"}]}`, 412, "[build/tag-immutable]"},
+		{"Docker Hub", http.MethodPut, "/v2/team/app/manifests/1.0.0", `{"errors":[{"code":"DENIED","message":"tag 1.0.0 is already assigned and cannot be updated due to immutability settings"}]}`, 403, "[build/tag-immutable]"},
+		{"a repository of that name", http.MethodPut, "/v2/team/immutable/manifests/1.0.0", `{"errors":[{"code":"DENIED"}]}`, 403, "[build/registry-denied]"},
+		{"a tag that is asked for", http.MethodGet, "/v2/team/app/manifests/!", `{"errors":[{"code":"TAG_INVALID"}]}`, 404, "[build/image-not-found]"},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			request := httptest.NewRequest(c.method, "https://immutable.example.com"+c.path, nil)
+			err := Check(&http.Response{StatusCode: c.status, Request: request, Body: io.NopCloser(strings.NewReader(c.body))}, http.StatusOK)
+			require.ErrorContains(t, Wrap(err, "tagging"), c.code)
 		})
 	}
 }

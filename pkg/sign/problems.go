@@ -10,7 +10,6 @@ import (
 	"net"
 	"net/http"
 	"net/url"
-	"strings"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
@@ -34,7 +33,7 @@ func unanswered(err error) error {
 
 // notStored says why something is not stored, and what helps.
 func (s *store) notStored(err error, what step) error {
-	if !immutable(err) {
+	if !registry.IsImmutable(err) {
 		return registryError(err, "storing the %s of %q", what.what, s.digest)
 	}
 	return record.BadInput("sign/tag-immutable", "storing the %s of %q: the registry does not let its tag be written again: %w; except the tags sha256-* from the rule that makes the repository's tags immutable%s", what.what, s.digest, shown(err), s.otherFormat(what))
@@ -52,17 +51,6 @@ func (s *store) otherFormat(what step) string {
 		return ", or store bundles only (`--sign-format bundle`), which this registry keeps in a list under one tag, written once"
 	}
 	return ", or store bundles only (`--sign-format bundle`)"
-}
-
-// immutable reports whether a registry keeps a tag as it is: ECR says TAG_INVALID, Harbor
-// PRECONDITION, others say it in words.
-func immutable(err error) bool {
-	if registry.HasCode(err, "TAG_INVALID", "PRECONDITION") {
-		return true
-	}
-	var answer *transport.Error
-	return errors.As(err, &answer) && answer.StatusCode >= http.StatusBadRequest && answer.StatusCode < http.StatusInternalServerError &&
-		strings.Contains(strings.ToLower(answer.Error()), "immutable")
 }
 
 // registryError says that the registry could not tell, and what may help.

@@ -112,8 +112,13 @@ func (p *Repository) request(ctx context.Context, method string, target *url.URL
 	return p.client.Do(request)
 }
 
+// hasBlob does not read the blob of a registry that wants to be asked by GET.
 func (p *Repository) hasBlob(ctx context.Context, digest string) (bool, error) {
 	response, err := p.request(ctx, http.MethodHead, p.url("/blobs/"+digest, nil), nil)
+	if err == nil && (response.StatusCode == http.StatusMethodNotAllowed || response.StatusCode == http.StatusNotImplemented) {
+		_ = response.Body.Close()
+		response, err = p.request(ctx, http.MethodGet, p.url("/blobs/"+digest, nil), nil)
+	}
 	if err != nil {
 		return false, err
 	}

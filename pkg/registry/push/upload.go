@@ -37,10 +37,14 @@ type upload struct {
 	location *url.URL // of the upload; nil before it has begun
 	offset   int64    // bytes that the registry has
 	mounts   int      // repositories that were tried
+	entire   bool     // it goes in one piece: the registry does not go on with uploads
 }
 
 // try makes one attempt, which continues where the last one broke off.
 func (u *upload) try(ctx context.Context, sent *Transfer) error {
+	if u.entire {
+		u.location = nil
+	}
 	if u.location != nil {
 		u.resume(ctx)
 	}
@@ -164,6 +168,7 @@ func (u *upload) stream(ctx context.Context, sent *Transfer) error {
 		if !registry.Temporary[response.StatusCode] {
 			u.location = nil
 		}
+		u.entire = u.entire || response.StatusCode == http.StatusRequestedRangeNotSatisfiable
 		return err
 	}
 	next, err := nextLocation(response)

@@ -30,6 +30,7 @@ type uploading struct {
 	blobs     map[string][]byte
 	breaks    []int // after how many bytes the next uploads break off
 	forgetful bool
+	entire    bool // it takes no second piece
 	lines     []string
 }
 
@@ -68,7 +69,7 @@ func (u *uploading) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (u *uploading) patch(w http.ResponseWriter, r *http.Request) {
-	if from := r.Header.Get("Content-Range"); from != "" && !strings.HasPrefix(from, fmt.Sprintf("%d-", len(u.got))) {
+	if from := r.Header.Get("Content-Range"); from != "" && (u.entire || !strings.HasPrefix(from, fmt.Sprintf("%d-", len(u.got)))) {
 		w.WriteHeader(http.StatusRequestedRangeNotSatisfiable)
 		return
 	}
@@ -131,6 +132,20 @@ func TestABrokenUploadGoesOnWhereItBrokeOff(t *testing.T) {
 			require.Len(t, c.breaks, s.Retry.Count())
 		})
 	}
+}
+
+// TestAnUploadBeginsAnewWhereNoPieceIsTaken: GitHub's registry takes no piece above 4 MiB
+// and answers 416 (ocx-sh/ocx#237), but takes a blob of any size at once.
+func TestAnUploadBeginsAnewWhereNoPieceIsTaken(t *testing.T) {
+	content := noise(300_000)
+	digest, size, err := v1.SHA256(bytes.NewReader(content))
+	require.NoError(t, err)
+	fake := &uploading{blobs: map[string][]byte{}, entire: true, breaks: []int{100_000, 200_000}}
+	_, p := start(t, fake, retry.Policy{Attempts: 4, First: time.Millisecond}, 0)
+	fake.lines = nil
+	_, err = p.Blob(t.Context(), bytesBlob(v1.Descriptor{Digest: digest, Size: size}, content))
+	require.NoError(t, err)
+	require.Equal(t, []string{"HEAD", "POST", "PATCH", "GET", "PATCH 100000-299999", "HEAD", "POST", "PATCH", "HEAD", "POST", "PATCH", "PUT"}, fake.lines)
 }
 
 func TestAnUploadThatDoesNotMoveIsTriedOnAnotherConnection(t *testing.T) {
