@@ -1,0 +1,142 @@
+// Package registries runs what commands do with a registry against registries as they
+// are in the world.
+package registries
+
+import (
+	"errors"
+	"flag"
+	"fmt"
+	"net/http"
+	"os"
+	"regexp"
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
+	"github.com/stagecrew/stagecrew/pkg/sign"
+)
+
+//go:generate go test -run TestRegistriesAreServedOrRefusedByName -update .
+
+var update = flag.Bool("update", false, "write the table of the document")
+
+const document = "../../docs/registries.md"
+
+// kind is a registry with habits.
+type kind struct {
+	name     string
+	handler  func() http.Handler
+	switches []registrytest.Switch
+	words    string // that an error has to have, where there is one
+}
+
+type all = []registrytest.Switch
+
+func denied(code int, fits func(*http.Request) bool) registrytest.Switch {
+	return registrytest.Answer(fits, code, "DENIED", "requested access to the resource is denied")
+}
+
+// kinds are what the world has, with a report of each.
+var kinds = []kind{
+	{"lists no referrers (no referrers API)", registrytest.Handler, nil, ""},
+	{"lists referrers", registrytest.Listing, nil, ""},
+	// google/go-containerregistry#2446, estesp/manifest-tool#65.
+	{"lists referrers and tags in pages", registrytest.Listing, all{registrytest.InPages}, ""},
+	// dataaxiom/ghcr-cleanup-action#104.
+	{"lists a referrer that is gone", registrytest.Listing, all{registrytest.Forgetful}, ""},
+	{"refuses HEAD (405)", registrytest.Listing, all{registrytest.Answer(registrytest.Asks(http.MethodHead, "/v2/"), 405, "UNSUPPORTED", "the operation is unsupported")}, ""},
+	// open-policy-agent/opa#6580, oras-project/oras-java#334, renovatebot/renovate#3877.
+	{"keeps blobs at another host, wants tokens", registrytest.Listing, all{registrytest.Tokens(1000, "localhost"), registrytest.Elsewhere}, ""},
+	// moby/moby#33558, docker/buildx#324, cesanta/docker_auth#240.
+	{"gives tokens per scope from another host that end after three requests", registrytest.Listing, all{registrytest.Tokens(3, "localhost")}, ""},
+	{"gives tokens at a private address", registrytest.Listing, all{registrytest.Tokens(1000, "127.0.0.1")}, "private or link-local address"},
+	// JiRaska/open-bank-oss#8981 (ECR), moby/buildkit#3776.
+	{"writes each tag once (400 TAG_INVALID), lists referrers", registrytest.Listing, all{registrytest.WrittenOnce(400, "TAG_INVALID", "The image tag already exists and cannot be overwritten because the tag is immutable.")}, "immutable"},
+	{"writes each tag once (400 TAG_INVALID), lists no referrers", registrytest.Handler, all{registrytest.WrittenOnce(400, "TAG_INVALID", "The image tag already exists and cannot be overwritten because the tag is immutable.")}, "immutable"},
+	// goharbor/harbor#17332.
+	{"writes each tag once (412 PRECONDITION)", registrytest.Listing, all{registrytest.WrittenOnce(412, "PRECONDITION", "Failed to process request due to 'app:x' configured as immutable.")}, "immutable"},
+	{"writes each tag once (409)", registrytest.Listing, all{registrytest.WrittenOnce(409, "CONFLICT", "the tag is immutable")}, "immutable"},
+	// estesp/manifest-tool#26 (IBM's registry has no list of tags).
+	{"has no list of tags (404)", registrytest.Listing, all{registrytest.Answer(registrytest.Asks("", "/tags/list"), 404, "NOT_FOUND", "no such page")}, "listing the tags"},
+	{"has no list of tags (405)", registrytest.Listing, all{registrytest.Answer(registrytest.Asks("", "/tags/list"), 405, "UNSUPPORTED", "the operation is unsupported")}, "listing the tags"},
+	{"limits requests (429, Retry-After), each first time", registrytest.Listing, all{registrytest.FirstTime(429, "1")}, ""},
+	{"is not there (503), each first time", registrytest.Listing, all{registrytest.FirstTime(503, "")}, ""},
+	{"limits requests (429) all the time", registrytest.Listing, all{registrytest.Answer(registrytest.Asks("", "/manifests/"), 429, "TOOMANYREQUESTS", "pull rate limit reached")}, "wait, or log in"},
+	{"is not there (503) all the time", registrytest.Listing, all{registrytest.Answer(registrytest.Asks("", "/manifests/"), 503, "UNAVAILABLE", "maintenance")}, "maintenance"},
+	{"refuses to mount blobs (403)", registrytest.Listing, all{denied(403, registrytest.Mounts)}, ""},
+	{"refuses to mount blobs (405)", registrytest.Listing, all{denied(405, registrytest.Mounts)}, ""},
+	{"may be read only (403)", registrytest.Listing, all{denied(403, registrytest.Writes)}, "log in first"},
+	{"denies everything (403)", registrytest.Listing, all{denied(403, registrytest.Asks("", "/manifests/"))}, "log in first"},
+	// aws/containers-roadmap#2831 (ECR), regclient/regclient#961 (zot).
+	{"takes an upload, but says in Range that only its beginning came", registrytest.Listing, all{registrytest.StuckRange}, ""},
+	// smol-machines/smolvm#436, bnema/gordon#58, containers/image#1869.
+	{"takes no request above 100 bytes (413)", registrytest.Listing, all{registrytest.AtMost(100)}, "takes no request of this size"},
+}
+
+// TestRegistriesAreServedOrRefusedByName: each operation with each kind of registry is
+// right, or an error with the code of the table in the document and with words about the
+// cause.
+func TestRegistriesAreServedOrRefusedByName(t *testing.T) {
+	private, public, err := sign.GenerateKeyPair(nil)
+	require.NoError(t, err)
+	rows := []string{"| A registry that |", "|---|"}
+	for _, o := range operations {
+		rows[0] += " " + o.name + " |"
+		rows[1] += "---|"
+	}
+	for _, k := range kinds {
+		row := "| " + k.name + " |"
+		t.Run(k.name, func(t *testing.T) {
+			s := k.stage(t, private, public)
+			for _, o := range operations {
+				row += " " + ending(t, o.do(t.Context(), t, s), k.words) + " |"
+			}
+		})
+		rows = append(rows, row)
+	}
+	compare(t, strings.Join(rows, "\n"))
+}
+
+func (k kind) stage(t *testing.T, private, public []byte) *stage {
+	handler := k.handler()
+	s := &stage{plain: registrytest.Start(t, handler), host: registrytest.Start(t, handler, k.switches...), access: brisk("127.0.0.1", "localhost"), private: private, public: public}
+	s.access.Credentials = []registry.Credentials{{Host: s.host, Username: "me", Password: "secret"}}
+	s.fill(t)
+	return s
+}
+
+// ending is a cell: right, or the code of the error, which has to have the words.
+func ending(t *testing.T, err error, words string) string {
+	t.Helper()
+	if err == nil {
+		return "right"
+	}
+	var sorted *record.Error
+	require.True(t, errors.As(err, &sorted), "%v", err)
+	t.Log(err)
+	require.NotEmpty(t, words, "%v", err)
+	require.Contains(t, err.Error(), words)
+	return "`" + sorted.Code + "`"
+}
+
+var table = regexp.MustCompile(`(?s)(<!-- table -->\n).*(\n<!-- end of table -->)`)
+
+func compare(t *testing.T, made string) {
+	t.Helper()
+	content, err := os.ReadFile(document)
+	require.NoError(t, err)
+	if *update {
+		content = table.ReplaceAll(content, []byte("${1}"+made+"${2}"))
+		require.NoError(t, os.WriteFile(document, content, 0o644))
+	}
+	written := strings.Split(table.FindString(string(content)), "\n")
+	for _, row := range strings.Split(made, "\n") {
+		require.True(t, slices.Contains(written, row), fmt.Sprintf("%s has no row\n%s", document, row))
+	}
+	require.Len(t, written, strings.Count(made, "\n")+3, document)
+}
