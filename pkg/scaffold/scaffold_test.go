@@ -76,6 +76,18 @@ func TestInit_ABackstageOfCreateApp(t *testing.T) {
 	require.NoError(t, Check(t.Context(), dir, at("v1.2.3")))
 }
 
+// What stands in the README is what init writes.
+func TestInit_TheWorkflowOfTheReadme(t *testing.T) {
+	dir := repository(t, "https://github.com/team/portal", portal())
+	_, err := Init(t.Context(), dir, at("v1"))
+	require.NoError(t, err)
+	readme, err := os.ReadFile("../../README.md")
+	require.NoError(t, err)
+	_, rest, _ := strings.Cut(string(readme), "```yaml\n")
+	example, _, _ := strings.Cut(rest, "```\n")
+	require.Equal(t, content(t, dir, ".github/workflows/deploy.yml"), example)
+}
+
 func TestInit_WhatItFinds(t *testing.T) {
 	for name, test := range map[string]struct {
 		remote   string
