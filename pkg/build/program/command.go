@@ -48,9 +48,16 @@ func (c Command) Run(ctx context.Context) error {
 		return context.Cause(ctx)
 	}
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
-		return record.BadInput("build/no-tool", "running `%s`: %s is not installed", c.Shown, c.Path)
+		return record.BadInput("build/no-tool", "running `%s`: %s is not installed%s", c.Shown, c.Path, source[c.Path])
 	}
 	return record.BadInput("build/command", "running `%s` in %q: %w; its last lines:\n%s", c.Shown, c.Dir, err, output)
+}
+
+// source is where a person gets a program that is not there, as the end of a message.
+var source = map[string]string{
+	"node": "; it is Node.js (actions/setup-node)",
+	"npm":  "; it comes with Node.js (actions/setup-node)",
+	"yarn": "; `corepack enable` or `npm install --global yarn` brings it, or commit it and name it in yarnPath of .yarnrc.yml",
 }
 
 // tail shows lines to the log and keeps the last ones. The text is foreign.

@@ -21,7 +21,7 @@ import (
 // installerFiles are those, besides package.json and the lockfile, that decide what
 // an install does. Folders count with all they hold.
 var installerFiles = []string{
-	".yarnrc.yml", ".npmrc", ".yarn/releases", ".yarn/patches", ".yarn/plugins", "patches", "backstage.json",
+	".yarnrc.yml", ".yarnrc", ".npmrc", ".yarn/releases", ".yarn/patches", ".yarn/plugins", "patches", "backstage.json",
 }
 
 // Installing says how dependencies are installed; the options of a build explain the
@@ -75,7 +75,7 @@ func (w *Workspace) InstallTo(ctx context.Context, dir string, how Installing) e
 	}
 	names := slices.Concat([]string{"package.json", w.manager.lockfile}, inputs)
 	if w.manager.name != "npm" {
-		names = append(names, readYarnSettings(w.Root).caches()...)
+		names = slices.Concat(names, readYarnSettings(w.Root).caches(), readYarn1Settings(w.Root).caches())
 	}
 	for _, name := range append(names, packages...) {
 		if err := copyTree(target, w.Root, name); err != nil {
@@ -114,7 +114,7 @@ func (w *Workspace) installInputs(further []string) (packages, inputs []string, 
 	for _, folder := range near.links {
 		packages = append(packages, path.Join(folder, "package.json"))
 	}
-	return packages, slices.Concat(installerFiles, readYarnSettings(w.Root).inputs(), near.files, further), nil
+	return packages, slices.Concat(installerFiles, readYarnSettings(w.Root).inputs(), readYarn1Settings(w.Root).inputs(), near.files, further), nil
 }
 
 // advise adds what helps when an install did not find a file of the source.

@@ -115,7 +115,7 @@ func (k keyHash) addTree(root *os.Root, name string) error {
 			return err
 		}
 		switch path.Base(name) {
-		case ".npmrc", ".yarnrc.yml":
+		case ".npmrc", ".yarnrc", ".yarnrc.yml":
 			text = secretLine.ReplaceAll(text, nil)
 		case "backstage.json":
 			return nil // Yarn's plugin reads the versions that stand in the lockfile anyway

@@ -50,13 +50,15 @@ func managerOf(root *os.Root) manager {
 		install: []string{"workspaces", "focus", "--all", "--production"}, all: []string{"install", "--immutable"},
 		hint: "yarn workspaces focus --all --production", build: "yarn build:backend",
 	}
-	if isYarn1(root) {
+	settings := readYarnSettings(root)
+	if settings.ofYarn1() || settings.YarnPath == "" && isYarn1(root) {
+		settings.YarnPath = cmp.Or(settings.YarnPath, readYarn1Settings(root).YarnPath)
 		m.name, m.hint = "yarn1", "yarn install --frozen-lockfile --production --ignore-scripts"
 		m.all = []string{"install", "--frozen-lockfile", "--non-interactive"}
 		m.install = append(m.all[:len(m.all):len(m.all)], "--production")
 	}
-	if file := readYarnSettings(root).YarnPath; file != "" && m.name == "yarn" {
-		m.command = []string{"node", file}
+	if settings.YarnPath != "" {
+		m.command = []string{"node", path.Clean(settings.YarnPath)}
 	}
 	return m
 }
@@ -122,7 +124,7 @@ func (m manager) check(root *os.Root) error {
 		return nil
 	}
 	return record.BadInput("build/no-tool",
-		"looking for Yarn: yarnPath of .yarnrc.yml names %q, which is not there: commit it (.yarn/releases is often ignored by Git), or remove the setting and let `corepack enable` bring the packageManager of package.json", m.command[1])
+		"looking for Yarn: yarnPath of .yarnrc.yml (yarn-path of .yarnrc) names %q, which is not there: commit it (.yarn/releases is often ignored by Git), or remove the setting and let `corepack enable` bring the packageManager of package.json", m.command[1])
 }
 
 // packageScripts are those of the workspace's package.json.

@@ -4,6 +4,7 @@ import (
 	"io/fs"
 	"os"
 	"path"
+	"strings"
 
 	"sigs.k8s.io/yaml"
 
@@ -18,6 +19,30 @@ type yarnSettings struct {
 	PatchFolder string `json:"patchFolder"`
 	// A plugin is a path, or an object with one.
 	Plugins []any `json:"plugins"`
+}
+
+// ofYarn1 reports whether the Yarn that they name is of the first version, which is
+// another program.
+func (s yarnSettings) ofYarn1() bool { return strings.HasPrefix(path.Base(s.YarnPath), "yarn-1.") }
+
+// readYarn1Settings reads .yarnrc, the file of Yarn 1: a key and a value a line, each
+// perhaps in quotes.
+func readYarn1Settings(root *os.Root) (s yarnSettings) {
+	text, err := files.ReadIn(root, ".yarnrc", tree.MaxPackageJSON)
+	if err != nil {
+		return yarnSettings{}
+	}
+	for line := range strings.Lines(string(withoutMark(text))) {
+		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
+		value = strings.Trim(strings.TrimSpace(value), `"`)
+		switch strings.Trim(key, `"`) {
+		case "yarn-path":
+			s.YarnPath = value
+		case "yarn-offline-mirror":
+			s.CacheFolder = value
+		}
+	}
+	return s
 }
 
 // readYarnSettings gives nothing for a file that is not there or no YAML: Yarn says so.
@@ -45,7 +70,7 @@ func (s yarnSettings) inputs() []string {
 // caches are the folders with packages that the workspace brings along. They are no
 // input: the lockfile has the sums of what it takes from them.
 func (s yarnSettings) caches() []string {
-	return inside([]string{".yarn/cache", s.CacheFolder, ".yarn/offline-mirror", "npm-packages-offline-cache"})
+	return inside([]string{".yarn/cache", s.CacheFolder})
 }
 
 // inside keeps what lies in the workspace.
