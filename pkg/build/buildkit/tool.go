@@ -63,7 +63,7 @@ func (t *tool) run(ctx context.Context, b Build, metadata string) error {
 
 // forImageBuilder is the environment of docker and buildctl.
 func (b Build) forImageBuilder() []string {
-	return program.ForImageBuilders(b.Environ, slices.Concat(b.Environment, secretVariables(b.Dockerfile.Secrets)))
+	return program.ForImageBuilders(b.Environ, slices.Concat(b.Environment, secretVariables(b.Secrets)))
 }
 
 // output says to push the image by digest, without a tag, with the files' times no
