@@ -221,6 +221,24 @@ func (s *store) listing(ctx context.Context, to *push.Repository, bundles []sign
 	}}, err
 }
 
+// lookFor notes which of the manifests are gone, also of those that nobody had to read.
+func (s *store) lookFor(ctx context.Context, manifests []v1.Descriptor) error {
+	for _, d := range manifests {
+		if s.isGone(d) {
+			continue
+		}
+		_, err := s.client.Head(ctx, s.digest.Digest(d.Digest.String()))
+		if registry.IsNotFound(err) {
+			s.missing(d.Digest)
+			continue
+		}
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // longer is the list of referrers with the bundles, and without what is gone:
 // registries take no list that names what they do not have.
 func (s *store) longer(ctx context.Context, tag name.Tag, bundles []signed) (*content, error) {
@@ -235,18 +253,18 @@ func (s *store) longer(ctx context.Context, tag name.Tag, bundles []signed) (*co
 	if err != nil && !registry.IsNotFound(err) {
 		return nil, err
 	}
-	before := len(list.Manifests)
-	list.Manifests = slices.DeleteFunc(list.Manifests, func(d v1.Descriptor) bool { return slices.Contains(s.gone, d.Digest.String()) })
-	changed := len(list.Manifests) < before
-	for _, one := range bundles {
-		d := one.artifact.descriptor
-		if !slices.ContainsFunc(list.Manifests, func(known v1.Descriptor) bool { return known.Digest == d.Digest }) {
-			list.Manifests = append(list.Manifests, d)
-			changed = true
-		}
-	}
-	if !changed {
+	added := slices.DeleteFunc(slices.Clone(bundles), func(one signed) bool {
+		return slices.ContainsFunc(list.Manifests, func(known v1.Descriptor) bool { return known.Digest == one.artifact.descriptor.Digest })
+	})
+	if len(added) == 0 && !slices.ContainsFunc(list.Manifests, s.isGone) {
 		return nil, nil
+	}
+	if err := s.lookFor(ctx, list.Manifests); err != nil {
+		return nil, err
+	}
+	list.Manifests = slices.DeleteFunc(list.Manifests, s.isGone)
+	for _, one := range added {
+		list.Manifests = append(list.Manifests, one.artifact.descriptor)
 	}
 	slices.SortFunc(list.Manifests, func(a, b v1.Descriptor) int { return strings.Compare(a.Digest.String(), b.Digest.String()) })
 	raw, err := json.Marshal(list)

@@ -167,22 +167,40 @@ func TestEachTagIsWrittenOnce(t *testing.T) {
 // TestWhatACleanUpRemovedIsSignedAgain, also where the list of referrers is a tag, and the
 // registry takes no list of what it does not have (dataaxiom/ghcr-cleanup-action#104).
 func TestWhatACleanUpRemovedIsSignedAgain(t *testing.T) {
-	host, _ := serve(t)
-	image, k := pushImage(t, host), ourKeys(t)
-	o := SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Format: record.SignatureBundle}
-	_, err := Sign(t.Context(), o)
-	require.NoError(t, err)
+	for what, c := range map[string]struct {
+		format record.SignatureFormat
+		stored int
+	}{"a signature": {record.SignatureBundle, 2}, "what a new signature need not read": {record.SignatureBoth, 1}} {
+		t.Run(what, func(t *testing.T) {
+			host, _ := serve(t)
+			image, k := pushImage(t, host), ourKeys(t)
+			o := SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Format: c.format, Attestations: []Attestation{scanned(time.Now())}}
+			_, err := Sign(t.Context(), o)
+			require.NoError(t, err)
+			removeReferrers(t, image)
+			if c.format == record.SignatureBoth {
+				o.Attestations = nil
+			}
+			done, err := Sign(t.Context(), o)
+			require.NoError(t, err)
+			require.Equal(t, c.stored, done.Stored)
+			_, err = Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public})
+			require.NoError(t, err)
+		})
+	}
+}
+
+// removeReferrers removes the manifests, and leaves the list that names them.
+func removeReferrers(t *testing.T, image record.Image) {
+	t.Helper()
 	digest, err := name.NewDigest(image.String())
 	require.NoError(t, err)
 	index, err := remote.Referrers(digest)
 	require.NoError(t, err)
 	listed, err := index.IndexManifest()
 	require.NoError(t, err)
-	require.Len(t, listed.Manifests, 1)
-	require.NoError(t, remote.Delete(digest.Context().Digest(listed.Manifests[0].Digest.String())))
-	done, err := Sign(t.Context(), o)
-	require.NoError(t, err)
-	require.Equal(t, 1, done.Stored)
-	_, err = Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public})
-	require.NoError(t, err)
+	require.Len(t, listed.Manifests, 2)
+	for _, one := range listed.Manifests {
+		require.NoError(t, remote.Delete(digest.Context().Digest(one.Digest.String())))
+	}
 }

@@ -68,6 +68,9 @@ func (s *store) missing(digest v1.Hash) {
 	}
 }
 
+// isGone reports whether that was noted.
+func (s *store) isGone(d v1.Descriptor) bool { return slices.Contains(s.gone, d.Digest.String()) }
+
 // whatIsGone completes a refusal: it is empty when nothing is missing.
 func (s *store) whatIsGone() string {
 	if len(s.gone) == 0 {
