@@ -9,8 +9,11 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 	"go.yaml.in/yaml/v3"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
 )
 
 // workflow is the part of a workflow that the rules below are about.
@@ -151,6 +154,26 @@ func TestWorkflowsGiveActionsOnlyInputsTheyHave(t *testing.T) {
 			}
 		}
 	})
+}
+
+// A job may hand the variables of its repository on to everything it runs.
+func TestVariablesOfTheWorkflowsBreakNoCommand(t *testing.T) {
+	seen := map[string]bool{}
+	for _, file := range []string{"deploy.yml", "rollback.yml"} {
+		content, err := os.ReadFile("../.github/workflows/" + file)
+		require.NoError(t, err)
+		for _, match := range regexp.MustCompile(`(?:vars|secrets)\.(STAGECREW_\w+)`).FindAllStringSubmatch(string(content), -1) {
+			name := strings.ReplaceAll(strings.ToLower(strings.TrimPrefix(match[1], "STAGECREW_")), "_", "-")
+			if seen[name] || slices.Contains(config.Names(), name) {
+				continue
+			}
+			seen[name] = true
+			flags := pflag.NewFlagSet("", pflag.ContinueOnError)
+			config.Define(flags, &config.Settings{})
+			require.NoError(t, config.Resolve(flags, []string{match[1] + "=x"}))
+		}
+	}
+	require.Len(t, seen, 9)
 }
 
 func TestActReplacesExactlyTheForeignActionsThatAWorkflowPins(t *testing.T) {

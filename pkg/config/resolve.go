@@ -28,6 +28,15 @@ const (
 	DirVariable = "STAGECREW_ACTION_DIR"
 )
 
+// foreign are variables with our prefix that are no settings: the two above, and those
+// of a repository that deploy.yml and rollback.yml read, which a job may have in its
+// environment, too. STAGECREW_PREPARE is a setting here and a command there.
+var foreign = []string{
+	VerdictKeyVariable, DirVariable,
+	"STAGECREW_BINARY", "STAGECREW_DEPLOY_ON", "STAGECREW_DOWNLOAD_URL", "STAGECREW_INSTALL", "STAGECREW_REGISTRY",
+	"STAGECREW_REGISTRY_USERNAME", "STAGECREW_RUNS_ON", "STAGECREW_TOKEN", "STAGECREW_URL",
+}
+
 // Resolve reads every setting of the flags from the first source that has it: the
 // command line, environ ("KEY=VALUE" lines as of os.Environ), the configuration file.
 // It reports every problem at once, and counts a setting that was given anywhere as
@@ -122,7 +131,7 @@ func variables(environ []string) map[string][]string {
 	for _, line := range environ {
 		key, value, _ := strings.Cut(line, "=")
 		name, ours := strings.CutPrefix(key, envPrefix)
-		if !ours || value == "" || key == VerdictKeyVariable || key == DirVariable {
+		if !ours || value == "" || slices.Contains(foreign, key) {
 			continue
 		}
 		name = strings.ReplaceAll(strings.ToLower(name), "_", "-")

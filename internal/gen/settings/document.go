@@ -17,7 +17,8 @@ const introduction = `# Settings
 A setting has one name: the flag ` + "`--some-flag`" + ` is the key ` + "`some-flag`" + ` of ` + "`stagecrew.yaml`" + `, the variable ` + "`STAGECREW_SOME_FLAG`" + ` and the input
 ` + "`some-flag`" + ` of an action. The first of these that has a value counts: flag, variable (an action turns its inputs into variables; an empty input
 leaves a variable that the job has set), file, default. An empty variable or key counts as not given. What is wrong anywhere is told at once, and
-ends the run before it does anything (exit 2); a variable ` + "`STAGECREW_…`" + ` or a key that is no setting is an error, too.
+ends the run before it does anything (exit 2); a variable ` + "`STAGECREW_…`" + ` or a key that is no setting is an error, too,
+but for [those that the workflows read](../actions/README.md#the-workflows).
 
 A list is a flag that is given several times, a list in the file, and one value per line in a variable or an input. A boolean is ` + "`true` or `false`" + `. A
 duration has a unit: ` + "`90s`, `5m`, `1h30m`" + `. Settings whose name ends in ` + "`-unsafe`" + ` switch a check off and are taken from a flag or a variable, not from the file.
