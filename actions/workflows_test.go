@@ -156,6 +156,15 @@ func TestWorkflowsGiveActionsOnlyInputsTheyHave(t *testing.T) {
 	})
 }
 
+// The release that comes back is judged by its own smoke checks, of a ref that a person
+// gives; without it, by those of what the workflow runs on.
+func TestARollbackTakesItsChecksFromARef(t *testing.T) {
+	for _, file := range []string{"../.github/workflows/rollback.yml", "../pkg/scaffold/files/rollback.yml"} {
+		w := read[workflow](t, file)
+		require.Equal(t, "${{ inputs.ref }}", w.Jobs["rollback"].Steps[0].With["ref"], file)
+	}
+}
+
 // A job may hand the variables of its repository on to everything it runs.
 func TestVariablesOfTheWorkflowsBreakNoCommand(t *testing.T) {
 	seen := map[string]bool{}
