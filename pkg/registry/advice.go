@@ -37,7 +37,7 @@ func aboutAnswer(answer *transport.Error) string {
 	}
 	switch answer.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Sprintf("; log in first (`docker login %s`) with an account that may do it", loginHost(answer))
+		return fmt.Sprintf("; log in first (`docker login %s`) with an account that may do it%s", loginHost(answer), askedAs(answer.Request))
 	case http.StatusNotFound:
 		return "; check the spelling, some registries also hide what the account may not see"
 	case http.StatusTooManyRequests:
@@ -46,6 +46,28 @@ func aboutAnswer(answer *transport.Error) string {
 		return "; it, or a proxy in front of it, takes no request of this size: have that limit raised"
 	}
 	return ""
+}
+
+// askedAs says with which credentials a registry was asked, as the end of a message. It
+// is "" where that does not show: a token is anybody's, and a redirect goes without them.
+func askedAs(request *http.Request) string {
+	if request == nil {
+		return ""
+	}
+	if _, hops := origin(request); hops > 0 {
+		return ""
+	}
+	if request.Header.Get("Authorization") == "" {
+		return "; it was asked without credentials, as none for it were found"
+	}
+	user, password, ok := request.BasicAuth()
+	switch {
+	case !ok:
+		return ""
+	case strings.TrimSpace(password) != password:
+		return fmt.Sprintf("; it was asked as %q, whose password has spaces or a line break around it", user)
+	}
+	return fmt.Sprintf("; it was asked as %q", user)
 }
 
 // loginHost is the registry that answered, and not the host of its tokens or blobs.

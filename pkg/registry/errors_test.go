@@ -72,6 +72,31 @@ func TestATagThatIsKeptAsItIsIsNotAnOutage(t *testing.T) {
 	}
 }
 
+// Sources: podman-container-tools/podman#17816, google/go-containerregistry#1181: which
+// credentials were sent is the first question.
+func TestWhoIsRefusedIsToldAsWhomItAsked(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("WWW-Authenticate", "Basic realm=x")
+		w.WriteHeader(http.StatusUnauthorized)
+	}))
+	defer server.Close()
+	host := strings.TrimPrefix(server.URL, "http://")
+	ref, err := name.ParseReference(host + "/team/app:1")
+	require.NoError(t, err)
+	for password, want := range map[string]string{
+		"s3cret":   `; it was asked as "robot" [`,
+		"s3cret\n": `; it was asked as "robot", whose password has spaces or a line break around it [`,
+		"":         "; it was asked without credentials, as none for it were found [",
+	} {
+		a := brisk
+		a.Credentials, a.Insecure = []Credentials{{Host: host, Username: "robot", Password: password}}, []string{host}
+		_, err = a.Connect().Get(t.Context(), ref)
+		err = Wrap(err, "getting %q", ref)
+		require.ErrorContains(t, err, "log in first (`docker login "+host+"`) with an account that may do it"+want)
+		require.NotContains(t, err.Error(), "s3cret")
+	}
+}
+
 func TestAddressesAreShownWithoutTheirSignatures(t *testing.T) {
 	err := errors.New(`Patch "https://storage.example.com/u/1?X-Amz-Signature=abc&x=y": broken` + "\n" + `and http://registry/v2/?_state=s3cret too`)
 	require.Equal(t, `Patch "https://storage.example.com/u/1?…": broken and http://registry/v2/?… too`, Shown(err).Error())
