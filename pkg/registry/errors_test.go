@@ -75,7 +75,7 @@ func TestATagThatIsKeptAsItIsIsNotAnOutage(t *testing.T) {
 // Sources: podman-container-tools/podman#17816, google/go-containerregistry#1181: which
 // credentials were sent is the first question.
 func TestWhoIsRefusedIsToldAsWhomItAsked(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("WWW-Authenticate", "Basic realm=x")
 		w.WriteHeader(http.StatusUnauthorized)
 	}))
