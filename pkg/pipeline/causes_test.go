@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"fmt"
+	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
@@ -31,7 +32,9 @@ func TestACauseEndsEachCommandInTheSameWay(t *testing.T) {
 	secure := httptest.NewTLSServer(registrytest.Handler())
 	t.Cleanup(secure.Close)
 	const none = "@sha256:0000000000000000000000000000000000000000000000000000000000000000"
-	unsigned := pushed(t)
+	unsigned, locked := pushed(t), registrytest.Locked(t)
+	forbidden := registrytest.Start(t, registrytest.Handler(), registrytest.Answer(registrytest.Asks("", "/team/app/"), http.StatusForbidden, "DENIED", "requested access to the resource is denied"))
+	wrong := fmt.Sprintf(`{"auths":{%q:{"username":"me","password":"wrong"}}}`, locked)
 	for _, c := range []struct {
 		cause, image, logins string
 		commands             []string // that can meet it; all when nil
@@ -39,7 +42,9 @@ func TestACauseEndsEachCommandInTheSameWay(t *testing.T) {
 	}{
 		{"the image is not there", unsigned.Repository + none, "", nil, "reachable"},
 		{"the credentials cannot be looked up", unsigned.String(), `{"credsStore":"stagecrew-none"}`, nil, "reachable"},
-		{"the registry denies it", registrytest.Locked(t) + "/team/app" + none, "", nil, "reachable"},
+		{"the registry denies it", locked + "/team/app" + none, "", nil, "reachable"},
+		{"the credentials are wrong", locked + "/team/app" + none, wrong, nil, "without credentials"},
+		{"the repository is denied to the account", forbidden + "/team/app" + none, "", nil, "reachable"},
 		{"the registry cannot be reached", "127.0.0.1:1/team/app" + none, "", nil, "docker login"},
 		{"its certificate is not trusted", strings.TrimPrefix(secure.URL, "https://") + "/team/app" + none, "", nil, "reachable"},
 		{"the reference is malformed", "127.0.0.1/team/app:latest", "", nil, "reachable"},

@@ -101,6 +101,10 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, final{fmt.Errorf("the registry %s redirects more than %d times", first.URL.Host, maxRedirects)}
 	}
 	response, err := t.one(request)
+	if err == nil && forReferrers(request) && response.StatusCode == http.StatusMethodNotAllowed {
+		// Another way to say that it has no such list; the libraries know this one.
+		response.StatusCode = http.StatusNotFound
+	}
 	if err == nil && inPages(request, response) {
 		return t.allPages(request, response)
 	}

@@ -243,12 +243,9 @@ func (s *store) lookFor(ctx context.Context, manifests []v1.Descriptor) error {
 // registries take no list that names what they do not have.
 func (s *store) longer(ctx context.Context, tag name.Tag, bundles []signed) (*content, error) {
 	list := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
-	index, err := remote.Index(tag, s.client.Options(ctx)...)
+	now, err := s.listed(ctx, tag)
 	if err == nil {
-		var now *v1.IndexManifest
-		if now, err = index.IndexManifest(); err == nil {
-			list = *now.DeepCopy()
-		}
+		list = *now.DeepCopy()
 	}
 	if err != nil && !registry.IsNotFound(err) {
 		return nil, err
@@ -269,4 +266,21 @@ func (s *store) longer(ctx context.Context, tag name.Tag, bundles []signed) (*co
 	slices.SortFunc(list.Manifests, func(a, b v1.Descriptor) int { return strings.Compare(a.Digest.String(), b.Digest.String()) })
 	raw, err := json.Marshal(list)
 	return &content{image: &artifact{raw: raw, descriptor: v1.Descriptor{MediaType: types.OCIImageIndex}}}, err
+}
+
+// listed reads the list of referrers under its tag. GitLab's registry takes the tag for the
+// digest that it looks like (oras-project/oras-go#1396).
+func (s *store) listed(ctx context.Context, tag name.Tag) (*v1.IndexManifest, error) {
+	found, err := s.client.Get(ctx, tag)
+	if err != nil {
+		return nil, err
+	}
+	if found.Digest == s.subject.Digest {
+		return nil, record.BadInput("sign/no-list", "storing the %s of %q: the registry has no list of what refers to an image, and takes the tag of the list, %s, for the image itself; store in the legacy format only (`--sign-format legacy`)", referrers, s.digest, tag.TagStr())
+	}
+	index, err := found.ImageIndex()
+	if err != nil {
+		return nil, err
+	}
+	return index.IndexManifest()
 }

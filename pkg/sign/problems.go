@@ -65,7 +65,7 @@ func registryError(err error, format string, args ...any) error {
 	if errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden) {
 		code = "sign/registry-denied"
 	}
-	return record.Unavailable(code, "%s: %w%s", doing, shown(err), registry.Advice(err))
+	return record.Unavailable(code, "%s: %w%s", doing, registry.Shown(err), registry.Advice(err))
 }
 
 // shown makes an error fit to be shown whose words are foreign.

@@ -32,7 +32,7 @@ type kind struct {
 	name     string
 	handler  func() http.Handler
 	switches []registrytest.Switch
-	words    string // that an error has to have, where there is one
+	words    string // a pattern of what an error has to say, where there is one
 }
 
 type all = []registrytest.Switch
@@ -40,6 +40,8 @@ type all = []registrytest.Switch
 func denied(code int, fits func(*http.Request) bool) registrytest.Switch {
 	return registrytest.Answer(fits, code, "DENIED", "requested access to the resource is denied")
 }
+
+var referrers = registrytest.Asks("", "/referrers/")
 
 // kinds are what the world has, with a report of each.
 var kinds = []kind{
@@ -74,6 +76,19 @@ var kinds = []kind{
 	{"denies everything (403)", registrytest.Listing, all{denied(403, registrytest.Asks("", "/manifests/"))}, "log in first"},
 	// aws/containers-roadmap#2831 (ECR), regclient/regclient#961 (zot).
 	{"takes an upload, but says in Range that only its beginning came", registrytest.Listing, all{registrytest.StuckRange}, ""},
+	// sonatype/nexus-public#967.
+	{"refuses each blob the first time it is whole (400 BLOB_UPLOAD_INVALID), but has it", registrytest.Listing, all{registrytest.WrongAboutBlobs}, ""},
+	// sigstore/sigstore-js#1187.
+	{"answers 200 with a page for people when asked for referrers", registrytest.Handler, all{registrytest.Answer(referrers, 200, "", "<html>")}, ""},
+	{"answers that there are no referrers, always", registrytest.Listing, all{registrytest.Empty}, "has no signature"},
+	{"refuses to list referrers (405)", registrytest.Handler, all{registrytest.Answer(referrers, 405, "UNSUPPORTED", "the operation is unsupported")}, ""},
+	{"refuses to list referrers (403)", registrytest.Handler, all{denied(403, referrers)}, "log in first"},
+	{"wants another password", registrytest.Listing, all{registrytest.Passwords("other")}, `log in first.*it was asked as "me"`},
+	{"gives no token for the password", registrytest.Listing, all{registrytest.Tokens(0, "localhost")}, `log in first.*it was asked as "me"`},
+	// oras-project/oras-go#1396 (GitLab).
+	{"takes the tag of an image's list of referrers for the image", registrytest.Handler, all{registrytest.TagIsDigest}, "--sign-format legacy|has no signature"},
+	// sigstore/cosign#2973 (Artifactory).
+	{"denies tags that are not there (403)", registrytest.Listing, all{registrytest.HidesMissingTags}, "log in first"},
 	// smol-machines/smolvm#436, bnema/gordon#58, containers/image#1869.
 	{"takes no request above 100 bytes (413)", registrytest.Listing, all{registrytest.AtMost(100)}, "takes no request of this size"},
 }
@@ -120,7 +135,7 @@ func ending(t *testing.T, err error, words string) string {
 	require.True(t, errors.As(err, &sorted), "%v", err)
 	t.Log(err)
 	require.NotEmpty(t, words, "%v", err)
-	require.Contains(t, err.Error(), words)
+	require.Regexp(t, words, err.Error())
 	return "`" + sorted.Code + "`"
 }
 

@@ -1,6 +1,7 @@
 package registrytest
 
 import (
+	"bytes"
 	"encoding/json"
 	"fmt"
 	"net/http"
@@ -20,6 +21,8 @@ const Gone = "sha256:00000000000000000000000000000000000000000000000000000000000
 // InPages lists referrers and tags one by one, each page with a Link to the next one.
 func InPages(_ *testing.T, next http.Handler) http.Handler {
 	return lists(next, func(w http.ResponseWriter, r *http.Request, list *[]json.RawMessage) {
+		// The registry in memory has them in another order each time.
+		slices.SortFunc(*list, func(a, b json.RawMessage) int { return bytes.Compare(a, b) })
 		page, _ := strconv.Atoi(r.URL.Query().Get("page"))
 		if page+1 < len(*list) {
 			w.Header().Set("Link", fmt.Sprintf(`<%s?page=%d>; rel="next"`, r.URL.Path, page+1))
@@ -38,6 +41,15 @@ func Forgetful(_ *testing.T, next http.Handler) http.Handler {
 		gone, failed := json.Marshal(v1.Descriptor{MediaType: types.OCIManifestSchema1, Digest: digest, Size: 700, ArtifactType: "application/vnd.dev.sigstore.bundle.v0.3+json"})
 		if err == nil && failed == nil {
 			*list = slices.Insert(*list, 0, json.RawMessage(gone))
+		}
+	})
+}
+
+// Empty lists no referrers, whatever there is.
+func Empty(_ *testing.T, next http.Handler) http.Handler {
+	return lists(next, func(_ http.ResponseWriter, r *http.Request, list *[]json.RawMessage) {
+		if strings.Contains(r.URL.Path, "/referrers/") {
+			*list = []json.RawMessage{}
 		}
 	})
 }

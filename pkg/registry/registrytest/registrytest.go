@@ -129,16 +129,5 @@ func HangUp(w http.ResponseWriter) {
 // Locked is a registry that wants the password "secret" of "me".
 func Locked(t *testing.T) string {
 	t.Helper()
-	registry := Handler()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		user, password, _ := r.BasicAuth()
-		if user != "me" || password != "secret" {
-			w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
-			w.WriteHeader(http.StatusUnauthorized)
-			return
-		}
-		registry.ServeHTTP(w, r)
-	}))
-	t.Cleanup(server.Close)
-	return strings.TrimPrefix(server.URL, "http://")
+	return Start(t, Handler(), Passwords("secret"))
 }

@@ -160,3 +160,56 @@ func StuckRange(_ *testing.T, next http.Handler) http.Handler {
 		_, _ = w.Write(answer.Body.Bytes())
 	})
 }
+
+// WrongAboutBlobs says that each blob is wrong when its upload ends, but keeps it.
+func WrongAboutBlobs(_ *testing.T, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !Asks(http.MethodPut, "/blobs/uploads/")(r) {
+			next.ServeHTTP(w, r)
+			return
+		}
+		next.ServeHTTP(httptest.NewRecorder(), r)
+		refuse(w, http.StatusBadRequest, "BLOB_UPLOAD_INVALID", "blob upload invalid")
+	})
+}
+
+// Passwords wants "me" to have a password, in each request.
+func Passwords(wanted string) Switch {
+	return func(_ *testing.T, next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if user, password, _ := r.BasicAuth(); user != "me" || password != wanted {
+				w.Header().Set("WWW-Authenticate", `Basic realm="x"`)
+				refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "authentication required")
+				return
+			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// TagIsDigest takes the tag sha256-X for the digest sha256:X.
+func TagIsDigest(_ *testing.T, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		before, reference, found := strings.Cut(r.URL.Path, "/manifests/sha256-")
+		switch {
+		case !found || strings.Contains(reference, "."):
+		case Writes(r):
+			refuse(w, http.StatusBadRequest, "DIGEST_INVALID", "provided digest did not match uploaded content")
+			return
+		default:
+			r.URL.Path = before + "/manifests/sha256:" + reference
+		}
+		next.ServeHTTP(w, r)
+	})
+}
+
+// HidesMissingTags denies a tag that is not there.
+func HidesMissingTags(_ *testing.T, next http.Handler) http.Handler {
+	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		if !Writes(r) && strings.Contains(r.URL.Path, "/manifests/") && !Holds(next, r.URL.Path) {
+			refuse(w, http.StatusForbidden, "UNAUTHORIZED", "The client does not have permission for manifest")
+			return
+		}
+		next.ServeHTTP(w, r)
+	})
+}

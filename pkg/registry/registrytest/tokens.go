@@ -22,8 +22,8 @@ type token struct {
 }
 
 // Tokens wants a token for each repository and what is done there. Another host gives
-// them to "me" with the password "secret"; each is good for so many requests. The address of that
-// host is a name, or that of this machine, which tools do not ask for tokens.
+// them to "me" with the password "secret", each good for so many requests, and none to
+// anybody when that is zero. That host is given as a name, or as an address.
 func Tokens(uses int, host string) Switch {
 	return func(t *testing.T, next http.Handler) http.Handler {
 		all := &tokens{uses: uses, given: map[string]*token{}}
@@ -58,7 +58,7 @@ func scopeOf(r *http.Request) string {
 // ServeHTTP gives a token.
 func (a *tokens) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	user, password, _ := r.BasicAuth()
-	if user != "me" || password != "secret" {
+	if user != "me" || password != "secret" || a.uses == 0 {
 		refuse(w, http.StatusUnauthorized, "UNAUTHORIZED", "wrong credentials")
 		return
 	}
