@@ -2,19 +2,14 @@ package promote
 
 import (
 	"context"
-	"encoding/json"
-	"io"
-	"log"
 	"log/slog"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/registry"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
@@ -24,40 +19,6 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
-
-// inPages is a registry that lists one referrer a page; hidden is a manifest that it
-// does not have any more.
-func inPages(t *testing.T, hidden *string) string {
-	t.Helper()
-	handler := registry.New(registry.Logger(log.New(io.Discard, "", 0)), registry.WithReferrersSupport(true))
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if *hidden != "" && strings.HasSuffix(r.URL.Path, "/manifests/"+*hidden) {
-			w.WriteHeader(http.StatusNotFound)
-			return
-		}
-		if !strings.Contains(r.URL.Path, "/referrers/") {
-			handler.ServeHTTP(w, r)
-			return
-		}
-		all := httptest.NewRecorder()
-		handler.ServeHTTP(all, r)
-		var index v1.IndexManifest
-		if json.Unmarshal(all.Body.Bytes(), &index) != nil {
-			w.WriteHeader(http.StatusInternalServerError)
-			return
-		}
-		slices.SortFunc(index.Manifests, func(a, b v1.Descriptor) int { return strings.Compare(a.Digest.Hex, b.Digest.Hex) })
-		page, _ := strconv.Atoi(r.URL.Query().Get("page"))
-		if page+1 < len(index.Manifests) {
-			w.Header().Set("Link", "<"+r.URL.Path+"?page="+strconv.Itoa(page+1)+`>; rel="next"`)
-		}
-		index.Manifests = index.Manifests[min(page, len(index.Manifests)):min(page+1, len(index.Manifests))]
-		w.Header().Set("Content-Type", string(types.OCIImageIndex))
-		_ = json.NewEncoder(w).Encode(index)
-	}))
-	t.Cleanup(server.Close)
-	return strings.TrimPrefix(server.URL, "http://")
-}
 
 // attach puts n things beside an image and gives their digests.
 func attach(t *testing.T, image record.Image, n int) (digests []string) {
@@ -82,7 +43,8 @@ func attach(t *testing.T, image record.Image, n int) (digests []string) {
 // dataaxiom/ghcr-cleanup-action#104.
 func TestAllPagesOfReferrersAreCopied(t *testing.T) {
 	var hidden string
-	here, there := inPages(t, &hidden), registrytest.Serve(t, nil)
+	gone := registrytest.Answer(func(r *http.Request) bool { return hidden != "" && strings.HasSuffix(r.URL.Path, "/manifests/"+hidden) }, http.StatusNotFound, "MANIFEST_UNKNOWN", "")
+	here, there := registrytest.Start(t, registrytest.Listing(), gone, registrytest.InPages), registrytest.Serve(t, nil)
 	built := registrytest.Find(t, registrytest.PushBase(t, here, types.OCIManifestSchema1))
 	digests := attach(t, built, 5)
 	hidden = digests[2]

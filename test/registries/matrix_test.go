@@ -3,9 +3,7 @@
 package registries
 
 import (
-	"errors"
 	"flag"
-	"fmt"
 	"net/http"
 	"os"
 	"regexp"
@@ -107,7 +105,7 @@ func TestRegistriesAreServedOrRefusedByName(t *testing.T) {
 	for _, k := range kinds {
 		row := "| " + k.name + " |"
 		t.Run(k.name, func(t *testing.T) {
-			s := k.stage(t, private, public)
+			s := k.stage(t, private, public, "")
 			for _, o := range operations {
 				row += " " + ending(t, o.do(t.Context(), t, s), k.words) + " |"
 			}
@@ -117,9 +115,9 @@ func TestRegistriesAreServedOrRefusedByName(t *testing.T) {
 	compare(t, strings.Join(rows, "\n"))
 }
 
-func (k kind) stage(t *testing.T, private, public []byte) *stage {
+func (k kind) stage(t *testing.T, private, public []byte, prefix string) *stage {
 	handler := k.handler()
-	s := &stage{plain: registrytest.Start(t, handler), host: registrytest.Start(t, handler, k.switches...), access: brisk("127.0.0.1", "localhost"), private: private, public: public}
+	s := &stage{plain: registrytest.Start(t, handler), host: registrytest.Start(t, handler, k.switches...), access: brisk("127.0.0.1", "localhost"), private: private, public: public, prefix: prefix}
 	s.access.Credentials = []registry.Credentials{{Host: s.host, Username: "me", Password: "secret"}}
 	s.fill(t)
 	return s
@@ -132,7 +130,7 @@ func ending(t *testing.T, err error, words string) string {
 		return "right"
 	}
 	var sorted *record.Error
-	require.True(t, errors.As(err, &sorted), "%v", err)
+	require.ErrorAs(t, err, &sorted)
 	t.Log(err)
 	require.NotEmpty(t, words, "%v", err)
 	require.Regexp(t, words, err.Error())
@@ -151,7 +149,7 @@ func compare(t *testing.T, made string) {
 	}
 	written := strings.Split(table.FindString(string(content)), "\n")
 	for _, row := range strings.Split(made, "\n") {
-		require.True(t, slices.Contains(written, row), fmt.Sprintf("%s has no row\n%s", document, row))
+		require.True(t, slices.Contains(written, row), "%s has no row\n%s", document, row)
 	}
 	require.Len(t, written, strings.Count(made, "\n")+3, document)
 }
