@@ -33,7 +33,9 @@ func Commands() []Command {
 			func(s *Settings) []any { return []any{&s.ImageRef, &s.Registry, &s.Requests, &s.Sign, &s.Roots} }},
 		{"verify", "check the signature of an image",
 			"Verify checks that an image was signed by a key or an identity and has the attestations that are wanted, as deploy does before it touches the cluster.",
-			func(s *Settings) []any { return []any{&s.ImageRef, &s.Registry, &s.Requests, &s.Trust, &s.Roots, &s.ScanAge} }},
+			func(s *Settings) []any {
+				return []any{&s.ImageRef, &s.Registry, &s.Requests, &s.Trust, &s.Roots, &s.ScanAge}
+			}},
 		{"validate", "check that an image is fit for production",
 			"Validate looks at a pushed image as a strict cluster would: its user, its entry point, its labels, and what should not be in it. It changes nothing.",
 			func(s *Settings) []any { return []any{&s.ImageRef, &s.Registry, &s.Requests} }},
