@@ -151,8 +151,11 @@ func TestTagsOfAReleaseGoForwardOnly(t *testing.T) {
 	require.Equal(t, 0, stagecrew(t, "verify", "--image", away+"@"+newer.Digest, "--verify-key", envtest.Env(t, "E2E_VERIFY_KEY"), "--require-attestation", "vuln").exit,
 		"signature and attestations came along")
 
-	unsigned := promote(record.Image{Repository: h.images, Digest: strings.Split(digestOf(t, envtest.Env(t, "E2E_BASE_IMAGE")), "@")[1]}, "3.0.0")
-	require.Equal(t, 1, unsigned.exit)
+	missing := record.Image{Repository: h.images, Digest: strings.Split(digestOf(t, envtest.Env(t, "E2E_BASE_IMAGE")), "@")[1]}
+	require.Equal(t, 2, promote(missing, "3.0.0").exit, "it is in another repository")
+	unsigned := stagecrew(t, "build", "--source", workspace(t, map[string]string{"catalog/version.txt": "3.0.0"}), "--base-image", envtest.Env(t, "E2E_BASE_IMAGE"),
+		"--repository", h.images, "--output", "json").record.Image
+	require.Equal(t, 1, promote(unsigned, "3.0.0").exit)
 	require.NotContains(t, tags(t, h.images), "3.0.0")
 }
 
