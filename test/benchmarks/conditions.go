@@ -22,17 +22,19 @@ type conditions struct {
 
 // conditionsOf describes this machine and the tools that tools.mk names.
 func conditionsOf(ctx context.Context, root string) (conditions, error) {
-	makefile, err := os.ReadFile(filepath.Join(root, "tools.mk"))
-	if err != nil {
-		return conditions{}, err
-	}
 	versions := []string{}
-	for _, tool := range []struct{ name, variable string }{
-		{"BuildKit", "BUILDKIT"}, {"buildx", "BUILDX"}, {"Trivy", "TRIVY"}, {"cosign", "COSIGN"},
+	for _, tool := range []struct{ name, file, before string }{
+		{"BuildKit", "tools.mk", `BUILDKIT_VERSION\s*:=`}, {"buildx", "tools.mk", `BUILDX_VERSION\s*:=`}, {"Trivy", "tools.mk", `TRIVY_VERSION\s*:=`},
+		// It is built with the product's versions.
+		{"cosign", "go.mod", `\s*github\.com/sigstore/cosign/v2`},
 	} {
-		found := regexp.MustCompile(`(?m)^` + tool.variable + `_VERSION\s*:=\s*v(\S+)$`).FindSubmatch(makefile)
+		text, err := os.ReadFile(filepath.Join(root, tool.file))
+		if err != nil {
+			return conditions{}, err
+		}
+		found := regexp.MustCompile(`(?m)^` + tool.before + `\s*v(\S+)$`).FindSubmatch(text)
 		if found == nil {
-			return conditions{}, fmt.Errorf("tools.mk has no %s_VERSION", tool.variable)
+			return conditions{}, fmt.Errorf("%s has no version of %s", tool.file, tool.name)
 		}
 		versions = append(versions, tool.name+" "+string(found[1]))
 	}
