@@ -33,10 +33,8 @@ type stay struct {
 // none. Times are as they were measured: one that is not in order is left out.
 func draw(r record.Record) timeline {
 	var t timeline
-	for _, p := range r.Phases {
-		if p.Start.IsZero() || p.End.Before(p.Start) {
-			continue
-		}
+	phases := slices.DeleteFunc(slices.Clone(r.Phases), func(p record.Phase) bool { return p.Start.IsZero() || p.End.Before(p.Start) })
+	for _, p := range phases {
 		if t.begin.IsZero() || p.Start.Before(t.begin) {
 			t.begin = p.Start
 		}
@@ -44,10 +42,8 @@ func draw(r record.Record) timeline {
 			t.end = p.End
 		}
 	}
-	for _, p := range r.Phases {
-		if !p.Start.IsZero() && !p.End.Before(p.Start) {
-			t.phases = append(t.phases, bar{p.Name, p.Start.Sub(t.begin), p.End.Sub(t.begin), p.Result})
-		}
+	for _, p := range phases {
+		t.phases = append(t.phases, bar{p.Name, p.Start.Sub(t.begin), p.End.Sub(t.begin), p.Result})
 	}
 	slices.SortStableFunc(t.phases, func(a, b bar) int { return cmp.Compare(a.from, b.from) })
 	for i, s := range r.Sights {

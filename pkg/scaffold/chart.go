@@ -7,6 +7,8 @@ import (
 	"strings"
 
 	"sigs.k8s.io/yaml"
+
+	"github.com/stagecrew/stagecrew/pkg/files"
 )
 
 // chart is a Helm chart of the repository.
@@ -65,7 +67,7 @@ func (f *facts) choose(all []chart) {
 // readChart reads a Chart.yaml; a library is nothing to deploy.
 func readChart(root *os.Root, name string) (chart, bool) {
 	var c chart
-	text, err := read(root, name)
+	text, err := files.ReadIn(root, name, maxSize)
 	if err != nil || yaml.Unmarshal(text, &c) != nil || c.Name == "" {
 		return chart{}, false
 	}
@@ -76,7 +78,7 @@ func readChart(root *os.Root, name string) (chart, bool) {
 // imagePath is the only place in the chart's own values with a repository beside a tag
 // or a digest, "" when that is `image` or cannot be told.
 func imagePath(root *os.Root, c chart) string {
-	text, err := read(root, path.Join(c.Dir, "values.yaml"))
+	text, err := files.ReadIn(root, path.Join(c.Dir, "values.yaml"), maxSize)
 	if err != nil {
 		return ""
 	}
@@ -117,5 +119,3 @@ func images(values map[string]any, at string) []string {
 	}
 	return places
 }
-
-func list(names []string) string { return strings.Join(names, ", ") }

@@ -12,6 +12,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -31,7 +32,7 @@ func Check(ctx context.Context, dir string, o Options) error {
 	found.Options = o
 	var stale []error
 	for _, f := range found.wanted() {
-		text, err := read(root, f.path)
+		text, err := files.ReadIn(root, f.path, maxSize)
 		switch {
 		case errors.Is(err, fs.ErrNotExist):
 			stale = append(stale, refused("%s is missing: `stagecrew init` writes it", f.path))

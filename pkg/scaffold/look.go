@@ -14,6 +14,7 @@ import (
 
 	"sigs.k8s.io/yaml"
 
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -137,7 +138,7 @@ func usesBackstage(root *os.Root, workspace string) bool {
 	var manifest struct {
 		Dependencies map[string]string `json:"dependencies"`
 	}
-	text, err := read(root, path.Join(workspace, "packages/backend/package.json"))
+	text, err := files.ReadIn(root, path.Join(workspace, "packages/backend/package.json"), maxSize)
 	return err == nil && json.Unmarshal(text, &manifest) == nil &&
 		(manifest.Dependencies["@backstage/backend-defaults"] != "" || manifest.Dependencies["@backstage/backend-common"] != "")
 }
@@ -167,7 +168,7 @@ func label(name string) string {
 // publicURL is where Backstage says that it is reached.
 func publicURL(root *os.Root, workspace string) string {
 	for _, name := range []string{"app-config.production.yaml", "app-config.yaml"} {
-		text, err := read(root, path.Join(workspace, name))
+		text, err := files.ReadIn(root, path.Join(workspace, name), maxSize)
 		if err != nil {
 			continue
 		}
@@ -188,21 +189,9 @@ var ours = regexp.MustCompile(`uses:\s*["']?stagecrew/stagecrew[/@]`)
 
 // free is the name of a workflow file: name, unless a workflow of others has it.
 func free(root *os.Root, name string) string {
-	text, err := read(root, path.Join(workflowDir, name))
+	text, err := files.ReadIn(root, path.Join(workflowDir, name), maxSize)
 	if err != nil || ours.Match(text) {
 		return name
 	}
 	return "stagecrew-" + name
-}
-
-// read is a file of at most maxSize bytes.
-func read(root *os.Root, name string) ([]byte, error) {
-	info, err := root.Stat(name)
-	if err != nil {
-		return nil, err
-	}
-	if !info.Mode().IsRegular() || info.Size() > maxSize {
-		return nil, fs.ErrInvalid
-	}
-	return root.ReadFile(name)
 }

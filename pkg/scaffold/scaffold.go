@@ -13,6 +13,7 @@ import (
 	"os"
 	"path"
 	"slices"
+	"strings"
 	"text/template"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -37,10 +38,10 @@ type Options struct {
 }
 
 //go:embed files
-var files embed.FS
+var sources embed.FS
 
 // templates have other marks than text/template has, which GitHub takes for its own.
-var templates = template.Must(template.New("").Delims("<<", ">>").ParseFS(files, "files/*"))
+var templates = template.Must(template.New("").Delims("<<", ">>").ParseFS(sources, "files/*"))
 
 // Init writes the files that are missing below dir, the root of a repository, and
 // overwrites none. When one cannot be written, it is an error with the code
@@ -158,7 +159,7 @@ func (f facts) unset(say func(string, ...any)) {
 	switch {
 	case f.Chart.Dir != "":
 	case len(f.Charts) > 1:
-		say("set `chart` in %s to one of these: %s", settingsFile, list(f.Charts))
+		say("set `chart` in %s to one of these: %s", settingsFile, strings.Join(f.Charts, ", "))
 	default:
 		say("set `chart` in %s: there is no Helm chart in the repository; a folder with one, or oci://HOST/PATH", settingsFile)
 	}
