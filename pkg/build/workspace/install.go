@@ -131,23 +131,29 @@ func advise(err error) error {
 	return err
 }
 
-// copyTree copies a file or folder without installed packages; one that is not there
-// is left out.
+// copyTree copies what [eachInput] finds.
 func copyTree(target, source *os.Root, name string) error {
-	err := tree.Walk(source, name, func(name string, d fs.DirEntry) error {
-		if d.IsDir() {
-			if base := path.Base(name); base == backstage.Modules || base == ".git" {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if !d.Type().IsRegular() {
-			return nil
-		}
+	return eachInput(source, name, func(name string) error {
 		if err := target.MkdirAll(path.Dir(name), 0o755); err != nil {
 			return err
 		}
 		return copyFile(target, source, name)
+	})
+}
+
+// eachInput calls do with a file, or with each file of a folder that is not of an
+// installed package. What is not there is left out. The key of the dependencies is made
+// of the same files that the install gets.
+func eachInput(root *os.Root, name string, do func(name string) error) error {
+	err := tree.Walk(root, name, func(name string, d fs.DirEntry) error {
+		base := path.Base(name)
+		switch {
+		case d.IsDir() && (base == backstage.Modules || base == ".git"):
+			return fs.SkipDir
+		case !d.Type().IsRegular():
+			return nil
+		}
+		return do(name)
 	})
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil

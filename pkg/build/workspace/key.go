@@ -98,18 +98,9 @@ func (k keyHash) addInputs(w *Workspace, further []string) error {
 	return nil
 }
 
-// addTree adds a file, or each file of a folder.
+// addTree adds what [eachInput] finds.
 func (k keyHash) addTree(root *os.Root, name string) error {
-	err := tree.Walk(root, name, func(name string, d fs.DirEntry) error {
-		if d.IsDir() {
-			if base := path.Base(name); base == backstage.Modules || base == ".git" {
-				return fs.SkipDir
-			}
-			return nil
-		}
-		if !d.Type().IsRegular() {
-			return nil
-		}
+	return eachInput(root, name, func(name string) error {
 		text, err := files.ReadIn(root, name, tree.MaxLockfile)
 		if err != nil {
 			return err
@@ -123,10 +114,6 @@ func (k keyHash) addTree(root *os.Root, name string) error {
 		k.add(name, text)
 		return nil
 	})
-	if errors.Is(err, fs.ErrNotExist) {
-		return nil
-	}
-	return err
 }
 
 // secretLine is a line of a configuration that says who installs, not what.
