@@ -113,6 +113,10 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 
 // one gives the answer to a single request, of bounded length.
 func (t *Transport) one(request *http.Request) (*http.Response, error) {
+	request, err := fromItsBeginning(request)
+	if err != nil {
+		return nil, err
+	}
 	response, err := t.next.RoundTrip(request)
 	if err != nil {
 		return nil, err
@@ -123,6 +127,25 @@ func (t *Transport) one(request *http.Request) (*http.Response, error) {
 	}
 	response.Body = &body{ReadCloser: response.Body, limit: limit, left: limit, stall: t.options.Stall}
 	return response, nil
+}
+
+// fromItsBeginning is a request whose body has not been read. After a token has ended the
+// libraries log in anew and send the same request again, with what is left of its body.
+// A body that is costly to open says Unread, and is taken as long as it is.
+func fromItsBeginning(request *http.Request) (*http.Request, error) {
+	if unread, ok := request.Body.(interface{ Unread() bool }); request.GetBody == nil || ok && unread.Unread() {
+		return request, nil
+	}
+	body, err := request.GetBody()
+	if err != nil {
+		return nil, err
+	}
+	if request.Body != nil {
+		_ = request.Body.Close()
+	}
+	again := *request
+	again.Body = body
+	return &again, nil
 }
 
 // mayBeOpen reports whether a host may be asked without encryption. Whatever is on

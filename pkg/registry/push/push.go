@@ -177,15 +177,25 @@ func blobUnknown(err error) bool {
 // countedBody counts what was read of it.
 type countedBody struct {
 	io.ReadCloser
-	n   atomic.Int64
-	all *atomic.Int64 // of the whole build, nil when nobody wants to know
+	sent  *atomic.Int64 // of the request, however often it is sent
+	all   *atomic.Int64 // of the whole build, nil when nobody wants to know
+	begun atomic.Bool
 }
 
+// Unread is for [registry.Transport].
+func (c *countedBody) Unread() bool { return !c.begun.Load() }
+
 func (c *countedBody) Read(p []byte) (int, error) {
+	c.begun.Store(true)
 	n, err := c.ReadCloser.Read(p)
-	c.n.Add(int64(n))
+	c.sent.Add(int64(n))
 	if c.all != nil {
 		c.all.Add(int64(n))
 	}
 	return n, err
+}
+
+func (c *countedBody) Close() error {
+	c.begun.Store(true)
+	return c.ReadCloser.Close()
 }

@@ -9,6 +9,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"sync/atomic"
 
 	"github.com/google/go-containerregistry/pkg/name"
 
@@ -149,17 +150,24 @@ func (u *upload) stream(ctx context.Context, sent *Transfer) error {
 		}
 		header.Set("Content-Range", fmt.Sprintf("%d-%d", u.offset, size-1))
 	}
-	body, err := u.Open(u.offset)
+	var count atomic.Int64
+	open := func() (io.ReadCloser, error) {
+		body, err := u.Open(u.offset)
+		if err != nil {
+			return nil, err
+		}
+		return &countedBody{ReadCloser: body, sent: &count, all: u.pusher.session.Sent}, nil
+	}
+	body, err := open()
 	if err != nil {
 		return err
 	}
-	counted := &countedBody{ReadCloser: body, all: u.pusher.session.Sent}
-	request := &upstream{header: header, body: counted, size: -1, rewind: func() (io.ReadCloser, error) { return u.Open(u.offset) }}
+	request := &upstream{header: header, body: body, size: -1, rewind: open}
 	if u.Digest != "" {
 		request.size = u.Size - u.offset
 	}
 	response, err := u.pusher.request(ctx, http.MethodPatch, u.location, request)
-	sent.bytes += counted.n.Load()
+	sent.bytes += count.Load()
 	if err != nil {
 		return err
 	}

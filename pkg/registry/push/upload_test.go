@@ -172,6 +172,24 @@ func TestAnUploadThatDoesNotMoveIsTriedOnAnotherConnection(t *testing.T) {
 	require.Equal(t, 1, s.Retry.Count())
 }
 
+// TestAnUploadOutlivesItsToken: the request that is refused for its token is sent again from
+// its beginning, and needs no other attempt (moby/moby#33558, docker/buildx#324).
+func TestAnUploadOutlivesItsToken(t *testing.T) {
+	content := noise(300_000)
+	digest, size, err := v1.SHA256(bytes.NewReader(content))
+	require.NoError(t, err)
+	host := registrytest.Start(t, registrytest.Handler(), registrytest.Tokens(1, "localhost"))
+	s := registry.Access{Retry: retry.Policy{Attempts: 1}, Insecure: []string{"127.0.0.1", "localhost"}, Credentials: []registry.Credentials{{Host: host, Username: "me", Password: "secret"}}}.Connect()
+	repo, err := name.NewRepository(host + "/team/app")
+	require.NoError(t, err)
+	p, err := New(s).To(t.Context(), repo)
+	require.NoError(t, err)
+	sent, err := p.Blob(t.Context(), bytesBlob(v1.Descriptor{Digest: digest, Size: size}, content))
+	require.NoError(t, err)
+	require.True(t, sent.Uploaded)
+	require.NoError(t, p.Manifest(t.Context(), "1", types.OCIManifestSchema1, []byte(`{"schemaVersion":2}`)))
+}
+
 func TestLayersAreMountedFromRepositoriesOfTheSameRegistry(t *testing.T) {
 	digest, size, err := v1.SHA256(strings.NewReader("layer"))
 	require.NoError(t, err)

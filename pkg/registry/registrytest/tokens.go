@@ -14,6 +14,7 @@ type tokens struct {
 	uses  int // after so many uses a token is no longer good
 	mu    sync.Mutex
 	given map[string]*token
+	late  map[string]bool // the requests that came with a token that was used up
 }
 
 type token struct {
@@ -23,14 +24,16 @@ type token struct {
 
 // Tokens wants a token for each repository and what is done there. Another host gives
 // them to "me" with the password "secret", each good for so many requests, and none to
-// anybody when that is zero. That host is given as a name, or as an address.
+// anybody when that is zero. A request is refused once because its token is used up, and
+// no second time: those beside it may have used up the next one. That host is given as a
+// name, or as an address.
 func Tokens(uses int, host string) Switch {
 	return func(t *testing.T, next http.Handler) http.Handler {
-		all := &tokens{uses: uses, given: map[string]*token{}}
+		all := &tokens{uses: uses, given: map[string]*token{}, late: map[string]bool{}}
 		_, port, _ := strings.Cut(Start(t, all), ":")
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 			scope := scopeOf(r)
-			if all.good(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), scope) {
+			if all.good(strings.TrimPrefix(r.Header.Get("Authorization"), "Bearer "), scope, r.Method+r.URL.String()) {
 				next.ServeHTTP(w, r)
 				return
 			}
@@ -70,14 +73,18 @@ func (a *tokens) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 // good takes one use of a token for a scope. Who may push may pull.
-func (a *tokens) good(name, scope string) bool {
+func (a *tokens) good(name, scope, request string) bool {
 	a.mu.Lock()
 	defer a.mu.Unlock()
 	one := a.given[name]
-	if scope == "" || one == nil || one.left == 0 {
+	if scope == "" || one == nil {
 		return scope == "" && one != nil
 	}
-	one.left--
+	if one.left == 0 && !a.late[request] {
+		a.late[request] = true
+		return false
+	}
+	one.left = max(0, one.left-1)
 	push := strings.TrimSuffix(scope, ":pull") + ":push,pull"
 	return slices.Contains(one.scopes, scope) || slices.Contains(one.scopes, push)
 }
