@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"slices"
 	"time"
 
 	batchv1 "k8s.io/api/batch/v1"
@@ -34,8 +35,8 @@ func (j *Judge) job(s cluster.Snapshot, w record.Workload, job *batchv1.Job) Sta
 		case batchv1.JobSuspended: // as its spec says
 		}
 	}
-	if job.Spec.Suspend != nil && *job.Spec.Suspend {
-		result.progress = "suspended"
+	if held(job) && job.Status.Active == 0 {
+		return Status{ready: true, Batch: true, Idle: true, Members: result.Members, Note: w.String() + " is suspended: its end was not waited for, and it proves nothing"}
 	}
 	// A Job's pods end by design, and its own limit counts their failures; what
 	// keeps them from running at all it does not count.
@@ -47,9 +48,29 @@ func (j *Judge) job(s cluster.Snapshot, w record.Workload, job *batchv1.Job) Sta
 	}
 	result.troubles = kept
 	result.addCreation(detect.CreationEvents(&s, "Job", job, len(pods) > 0))
-	ready := job.Status.Ready
-	result.working = len(result.troubles) == 0 && job.Status.Failed == 0 && job.Status.Active > 0 && ready != nil && *ready == job.Status.Active
+	result.working = job.Status.Failed == 0 && job.Status.Active > 0 && atWork(pods) == int(job.Status.Active) &&
+		!slices.ContainsFunc(result.troubles, func(t detect.Trouble) bool { return t.Cause.Code != causes.InitRunning })
 	return result
+}
+
+// held reports whether somebody starts a Job later, by hand or by a queue
+// (https://github.com/argoproj/argo-cd/issues/19126); no parallelism is the older way to say so.
+func held(job *batchv1.Job) bool {
+	suspend, parallelism := job.Spec.Suspend, job.Spec.Parallelism
+	return suspend != nil && *suspend || parallelism != nil && *parallelism == 0
+}
+
+// atWork counts the pods whose containers run. The number of ready pods in a Job's status leaves out
+// those that still initialize, and those of which one container has done its work and another
+// never ends (https://github.com/istio/istio/issues/6324).
+func atWork(pods []*corev1.Pod) int {
+	n := 0
+	for _, p := range pods {
+		if p.DeletionTimestamp == nil && podstate.AtWork(p) {
+			n++
+		}
+	}
+	return n
 }
 
 // onlyJobsAtWork reports whether it is time to go on without the Jobs that run well,

@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	batchv1 "k8s.io/api/batch/v1"
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -16,25 +17,37 @@ import (
 // rancher/fleet#364, fluxcd/kustomize-controller#553: a Job of hours must not put a healthy
 // release back. Helm's --wait does not wait for Jobs at all.
 func TestJudge_Decide_JobsAtWorkAreWaitedForUntilTheBudgetIsNeededForTheRest(t *testing.T) {
-	one := int32(1)
-	well := batchv1.JobStatus{Active: 1, Ready: &one}
-	with := func(s cluster.Snapshot, status batchv1.JobStatus) cluster.Snapshot {
+	well := batchv1.JobStatus{Active: 1}
+	with := func(s cluster.Snapshot, status batchv1.JobStatus, containers ...corev1.ContainerStatus) cluster.Snapshot {
 		s.Jobs = []*batchv1.Job{{ObjectMeta: metav1.ObjectMeta{Name: "reindex", Namespace: "portal", UID: "j"}, Status: status}}
 		s.Workloads = append(s.Workloads, record.Workload{Kind: "Job", Namespace: "portal", Name: "reindex"})
+		p := fixture.Pod("reindex-1", "", false, containers...)
+		p.OwnerReferences = fixture.Owner("Job", "reindex", "j")
+		s.Pods = append(s.Pods, p)
 		return s
 	}
+	runs := fixture.Running(0)
+	done := corev1.ContainerStatus{Name: "import", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{Reason: "Completed"}}}
+	initializing := with(fixture.Deployed(), well, fixture.Waiting("PodInitializing", ""))
+	pod := initializing.Pods[len(initializing.Pods)-1]
+	pod.Status.Phase, pod.Spec.InitContainers = corev1.PodPending, []corev1.Container{{Name: "fetch"}}
+	pod.Status.InitContainerStatuses = []corev1.ContainerStatus{{Name: "fetch", State: fixture.Runs}}
 	notReady := fixture.Deploying(fixture.Pod("web-new", "new", false, fixture.Running(0)))
 	for name, c := range map[string]struct {
 		s     cluster.Snapshot
 		after time.Duration
 		ready bool
 	}{
-		"before its time":           {with(fixture.Deployed(), well), 29 * time.Second, false},
-		"at its time":               {with(fixture.Deployed(), well), 30 * time.Second, true},
-		"one that has failed once":  {with(fixture.Deployed(), batchv1.JobStatus{Active: 1, Ready: &one, Failed: 1}), 30 * time.Second, false},
-		"one that cannot start":     {with(fixture.Deployed(), batchv1.JobStatus{Active: 1}), 30 * time.Second, false},
-		"beside a pod not ready":    {with(notReady, well), 30 * time.Second, false},
-		"a release that is but one": {with(cluster.Snapshot{}, well), 30 * time.Second, false},
+		"before its time":           {with(fixture.Deployed(), well, runs), 29 * time.Second, false},
+		"at its time":               {with(fixture.Deployed(), well, runs), 30 * time.Second, true},
+		"one that has failed once":  {with(fixture.Deployed(), batchv1.JobStatus{Active: 1, Failed: 1}, runs), 30 * time.Second, false},
+		"one that cannot start":     {with(fixture.Deployed(), well, fixture.Waiting("ContainerCreating", "")), 30 * time.Second, false},
+		"one without a pod yet":     {with(fixture.Deployed(), batchv1.JobStatus{Active: 2}, runs), 30 * time.Second, false},
+		"beside a pod not ready":    {with(notReady, well, runs), 30 * time.Second, false},
+		"a release that is but one": {with(cluster.Snapshot{}, well, runs), 30 * time.Second, false},
+		// istio/istio#6324: the work is done and the sidecar never ends
+		"one whose sidecar never ends": {with(fixture.Deployed(), well, done, runs), 30 * time.Second, true},
+		"one that initializes":         {initializing, 30 * time.Second, true},
 	} {
 		t.Run(name, func(t *testing.T) {
 			j := New(nil)
@@ -49,5 +62,22 @@ func TestJudge_Decide_JobsAtWorkAreWaitedForUntilTheBudgetIsNeededForTheRest(t *
 				require.Equal(t, 30*time.Second, first.Again, "time alone changes it")
 			}
 		})
+	}
+}
+
+// argoproj/argo-cd#19126: a Job that somebody starts later must not put a healthy release back.
+func TestJudge_Decide_ASuspendedJobIsNotWaitedFor(t *testing.T) {
+	yes, none := true, int32(0)
+	with := func(spec batchv1.JobSpec, active int32) cluster.Snapshot {
+		s := fixture.Deployed()
+		s.Jobs = []*batchv1.Job{{ObjectMeta: metav1.ObjectMeta{Name: "restore", Namespace: "portal", UID: "j"}, Spec: spec, Status: batchv1.JobStatus{Active: active}}}
+		s.Workloads = append(s.Workloads, record.Workload{Kind: "Job", Namespace: "portal", Name: "restore"})
+		return s
+	}
+	for name, spec := range map[string]batchv1.JobSpec{"suspended": {Suspend: &yes}, "without parallelism": {Parallelism: &none}} {
+		v := New(nil).Decide(with(spec, 0), fixture.Noon)
+		require.True(t, v.Ready, name)
+		require.Equal(t, "Job/restore is suspended: its end was not waited for, and it proves nothing", v.Statuses[1].Note)
+		require.False(t, New(nil).Decide(with(spec, 1), fixture.Noon).Ready, "its pod is still going")
 	}
 }

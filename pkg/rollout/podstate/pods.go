@@ -47,6 +47,25 @@ func BeingRemoved(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodFailed && p.Status.Reason != ""
 }
 
+// AtWork reports whether a pod does what it is for: an init container runs, or some of its
+// containers, and the others have done their work.
+func AtWork(p *corev1.Pod) bool {
+	for _, c := range p.Status.InitContainerStatuses {
+		if c.State.Running != nil && IsInit(p, c.Name) {
+			return true
+		}
+	}
+	runs := false
+	for _, c := range p.Status.ContainerStatuses {
+		done := c.State.Terminated != nil && c.State.Terminated.ExitCode == 0
+		if c.State.Running == nil && !done {
+			return false
+		}
+		runs = runs || c.State.Running != nil
+	}
+	return runs
+}
+
 // Status is the word that kubectl shows for a pod.
 func Status(p *corev1.Pod) string {
 	if p.DeletionTimestamp != nil {
