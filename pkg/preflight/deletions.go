@@ -21,6 +21,10 @@ func (c *check) deletions() {
 		}
 		concern := record.Concern{Code: "preflight/deletes", Object: d.Object(), Message: "it would be deleted, and with it " + d.Loss,
 			Advice: fmt.Sprintf("keep it in the chart, annotate it helm.sh/resource-policy: keep, or allow it: --allow-delete %s", d.Object())}
+		if d.Why != "" {
+			concern.Message += ", because " + d.Why
+			concern.Advice = fmt.Sprintf("undo that, or allow it: --allow-delete %s", d.Object())
+		}
 		if concern.Blocks = !c.mayDelete(d); !concern.Blocks {
 			concern.Advice = ""
 		}

@@ -107,6 +107,7 @@ func TestCheck_WhatADeployWouldTakeAwayBlocksUnlessItIsAllowed(t *testing.T) {
 		"one is allowed":                  {deployment, []record.Deletion{claim, old}, []string{"deployment/old"}, false, []string{"deletes blocks", "deletes"}},
 		"all is allowed":                  {deployment, []record.Deletion{claim, old}, []string{"all"}, false, []string{"deletes", "deletes"}},
 		"a rollback":                      {deployment, []record.Deletion{old}, nil, true, []string{"deletes"}},
+		"a claim of fewer replicas":       {deployment, []record.Deletion{{Kind: "PersistentVolumeClaim", Namespace: "prod", Name: "data-db-2", Loss: "the data in it", Why: "StatefulSet/db gets 1 instead of 3 replicas"}}, nil, false, []string{"deletes blocks"}},
 		"nothing is lost":                 {deployment, []record.Deletion{password}, nil, false, nil},
 		"a Secret that pods need":         {needy, []record.Deletion{password}, nil, false, []string{"reference blocks"}},
 		"a Secret that an operator makes": {needy + external, []record.Deletion{password}, nil, false, []string{"reference"}},

@@ -34,6 +34,9 @@ type Deletion struct {
 	// Loss is what ends with it: "its 2 ready pods"; "" for nothing that runs or
 	// cannot be made again.
 	Loss string
+	// Why is what makes Kubernetes delete it, where it is not that the chart drops it:
+	// "StatefulSet/db gets 1 instead of 3 replicas, and …"; "" else.
+	Why string
 }
 
 // Object gives "Kind/name".

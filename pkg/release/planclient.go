@@ -93,6 +93,10 @@ func (t *planClient) try(base, info *resource.Info) (*record.Change, error) {
 	if err != nil {
 		return nil, err
 	}
+	gone := forecast.ScaledAway(t.ctx, t.typed, before, after)
+	t.mu.Lock()
+	t.deleted = append(t.deleted, gone...)
+	t.mu.Unlock()
 	if diff := objectdiff.Unified("live", "planned", before, after); diff != "" {
 		return &record.Change{Object: live.Name(info), Action: record.ActionUpdate, Diff: diff, OneWay: manifest.Irreversible(before, after)}, nil
 	}
