@@ -111,6 +111,9 @@ func TestCheck_QuotaIsComparedWithTheSurge(t *testing.T) {
 	type amounts = map[corev1.ResourceName]string
 	noUnavailable := strings.Replace(deployment, "replicas: 2", "replicas: 2\n  strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}", 1)
 	bare := strings.Replace(deployment, "        resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {cpu: 200m, memory: 128Mi}}\n", "", 1)
+	whole := strings.Replace(strings.Replace(noUnavailable, "        resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {cpu: 200m, memory: 128Mi}}\n", "", 1),
+		"    spec:\n      containers", "    spec:\n      resources: {requests: {cpu: 10m}, limits: {memory: 64Mi}}\n      containers", 1)
+	sidecar := noUnavailable + "      initContainers:\n      - {name: proxy, image: p, restartPolicy: Always, resources: {requests: {cpu: 100m}}}\n"
 	for name, c := range map[string]struct {
 		manifest   string
 		hard, used amounts
@@ -124,6 +127,11 @@ func TestCheck_QuotaIsComparedWithTheSurge(t *testing.T) {
 		"no request given":      {bare, amounts{"requests.cpu": "1"}, nil, nil, "a container sets no requests.cpu", true},
 		"a default is given": {bare, amounts{"requests.cpu": "1"}, nil, &corev1.LimitRange{ObjectMeta: metav1.ObjectMeta{Name: "l", Namespace: "prod"},
 			Spec: corev1.LimitRangeSpec{Limits: []corev1.LimitRangeItem{{Type: "Container", DefaultRequest: corev1.ResourceList{"cpu": resource.MustParse("50m")}}}}}, "", false},
+		// kubernetes/enhancements#2837: resources of the pod as a whole
+		"given for the pod": {whole, amounts{"requests.cpu": "1", "requests.memory": "1Gi", "limits.memory": "1Gi"}, nil, nil, "", false},
+		"the pod's count":   {whole, amounts{"limits.memory": "40Mi"}, nil, nil, "a new pod needs 64Mi", true},
+		// kubernetes/enhancements#753: a native sidecar runs on, so that both count
+		"a sidecar":       {sidecar, amounts{"requests.cpu": "150m"}, nil, nil, "a new pod needs 200m", true},
 		"other resources": {deployment, amounts{"services.loadbalancers": "0"}, nil, nil, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {

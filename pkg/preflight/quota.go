@@ -111,32 +111,65 @@ func usage(pod corev1.PodSpec, name corev1.ResourceName, given corev1.ResourceRe
 	if key != corev1.ResourceCPU && key != corev1.ResourceMemory && key != corev1.ResourceEphemeralStorage {
 		return sum, false, false
 	}
-	set = true
-	of := func(c corev1.Container) resource.Quantity {
-		own, fallback := c.Resources.Requests, given.Requests
+	of := func(own corev1.ResourceRequirements) (resource.Quantity, bool) {
 		if kind == "limits" {
-			own, fallback = c.Resources.Limits, given.Limits
-		}
-		if q, found := own[key]; found {
-			return q
+			q, found := own.Limits[key]
+			return q, found
 		}
 		// The API server takes a limit for the request where there is none.
-		if q, found := c.Resources.Limits[key]; found && kind == "requests" {
-			return q
+		if q, found := own.Requests[key]; found {
+			return q, true
+		}
+		q, found := own.Limits[key]
+		return q, found
+	}
+	if pod.Resources != nil {
+		if q, found := of(*pod.Resources); found {
+			return q, true, true // what the pod says as a whole counts instead of its containers
+		}
+	}
+	sum, set = ofContainers(pod, func(c corev1.Container) (resource.Quantity, bool) {
+		if q, found := of(c.Resources); found {
+			return q, true
+		}
+		fallback := given.Requests
+		if kind == "limits" {
+			fallback = given.Limits
 		}
 		q, found := fallback[key]
-		set = set && (found || key == corev1.ResourceEphemeralStorage)
-		return q
-	}
-	for _, c := range pod.Containers {
-		sum.Add(of(c))
-	}
+		return q, found || key == corev1.ResourceEphemeralStorage
+	})
+	return sum, true, set
+}
+
+// ofContainers adds up the containers and sidecars; an init container runs beside the sidecars
+// before it only. all tells whether each of them says something.
+func ofContainers(pod corev1.PodSpec, of func(corev1.Container) (resource.Quantity, bool)) (sum resource.Quantity, all bool) {
+	all = true
+	sidecars, most := resource.Quantity{}, resource.Quantity{}
 	for _, c := range pod.InitContainers {
-		if q := of(c); q.Cmp(sum) > 0 {
-			sum = q
+		q, found := of(c)
+		all = all && found
+		if c.RestartPolicy != nil && *c.RestartPolicy == corev1.ContainerRestartPolicyAlways {
+			sidecars.Add(q)
+			continue
+		}
+		q = q.DeepCopy()
+		q.Add(sidecars)
+		if q.Cmp(most) > 0 {
+			most = q
 		}
 	}
-	return sum, true, set
+	for _, c := range pod.Containers {
+		q, found := of(c)
+		all = all && found
+		sum.Add(q)
+	}
+	sum.Add(sidecars)
+	if most.Cmp(sum) > 0 {
+		sum = most
+	}
+	return sum, all
 }
 
 // defaults are what LimitRanges give containers that name nothing.
