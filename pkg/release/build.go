@@ -12,6 +12,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
 
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 )
@@ -23,6 +24,11 @@ func (c *client) Build(stream io.Reader, validate bool) (helmkube.ResourceList, 
 	text, err := io.ReadAll(stream)
 	if err != nil {
 		return nil, err
+	}
+	if validate {
+		if err := allNamed(string(text)); err != nil {
+			return nil, err
+		}
 	}
 	infos, err := c.Client.Build(bytes.NewReader(text), validate)
 	if validate || err == nil || missingKinds(err) == "" {
@@ -50,6 +56,17 @@ func (c *client) Build(stream io.Reader, validate bool) (helmkube.ResourceList, 
 		return nil, nil
 	}
 	return c.Client.Build(strings.NewReader(strings.Join(known, "\n---\n")), validate)
+}
+
+// allNamed refuses a chart with an object that has no name: Helm finds again by its name what it has
+// made (https://github.com/helm/helm/issues/3348). Hooks are made and forgotten.
+func allNamed(text string) error {
+	nameless := manifest.Nameless(text)
+	if len(nameless) == 0 {
+		return nil
+	}
+	return record.Refused("release/contradiction", "the chart cannot be applied: %s; Helm finds its objects by their names: give each one, with {{ .Release.Revision }} in it when every revision is to have its own",
+		strings.Join(nameless, "; "))
 }
 
 // place gives an object of a manifest its place in the API.

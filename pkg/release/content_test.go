@@ -18,16 +18,19 @@ func TestAChartThatContradictsItselfIsRefusedByPlanAndApply(t *testing.T) {
 	settings := "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: settings}\n---\n"
 	for name, c := range map[string]struct{ templates, want string }{
 		// https://github.com/helm/helm/issues/2947
-		"an object twice":               {settings + settings, "ConfigMap/settings is in it twice, from portal/templates/all.yaml and portal/templates/all.yaml"},
-		"twice, once with a namespace":  {settings + strings.Replace(settings, "name: settings", "name: settings, namespace: portal", 1), "twice"},
-		"twice, once in a List":         {settings + "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}]\n", "twice"},
-		"in two namespaces":             {settings + strings.Replace(settings, "name: settings", "name: settings, namespace: default", 1), ""},
-		"two kinds of one name":         {settings + strings.Replace(settings, "ConfigMap", "Secret", 1), ""},
-		"hooks of one name":             {settings + strings.Replace(settings, "name: settings", "name: settings, annotations: {helm.sh/hook: pre-install}", 1), ""},
-		"one nodePort for two Services": {service("a", "ports: [{port: 80, nodePort: 30080}]") + service("b", "ports: [{port: 81, nodePort: 30080, protocol: UDP}]"), "Service/a (portal/templates/all.yaml) and Service/b (portal/templates/all.yaml) both want the nodePort 30080"},
-		"one for two protocols":         {service("a", "ports: [{name: t, port: 80, nodePort: 30080}, {name: u, port: 80, nodePort: 30080, protocol: UDP}]"), ""},
-		"one clusterIP":                 {service("a", "clusterIP: 10.0.0.9, ports: [{port: 80}]") + service("b", "clusterIP: 10.0.0.9, ports: [{port: 80}]"), "both want the clusterIP 10.0.0.9"},
-		"headless ones":                 {service("a", "clusterIP: None, ports: [{port: 80}]") + service("b", "clusterIP: None, ports: [{port: 80}]"), ""},
+		"an object twice":              {settings + settings, "ConfigMap/settings is in it twice, from portal/templates/all.yaml and portal/templates/all.yaml"},
+		"twice, once with a namespace": {settings + strings.Replace(settings, "name: settings", "name: settings, namespace: portal", 1), "twice"},
+		"twice, once in a List":        {settings + "apiVersion: v1\nkind: List\nitems: [{apiVersion: v1, kind: ConfigMap, metadata: {name: settings}}]\n", "twice"},
+		// https://github.com/helm/helm/issues/3348
+		"an object that is to get its name": {"apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: migrate-}\n", "Job (portal/templates/all.yaml) has no metadata.name, only generateName; "},
+		"an object whose name has no value": {"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name:\n", "ConfigMap (portal/templates/all.yaml) has no metadata.name; "},
+		"in two namespaces":                 {settings + strings.Replace(settings, "name: settings", "name: settings, namespace: default", 1), ""},
+		"two kinds of one name":             {settings + strings.Replace(settings, "ConfigMap", "Secret", 1), ""},
+		"hooks of one name":                 {settings + strings.Replace(settings, "name: settings", "name: settings, annotations: {helm.sh/hook: pre-install}", 1), ""},
+		"one nodePort for two Services":     {service("a", "ports: [{port: 80, nodePort: 30080}]") + service("b", "ports: [{port: 81, nodePort: 30080, protocol: UDP}]"), "Service/a (portal/templates/all.yaml) and Service/b (portal/templates/all.yaml) both want the nodePort 30080"},
+		"one for two protocols":             {service("a", "ports: [{name: t, port: 80, nodePort: 30080}, {name: u, port: 80, nodePort: 30080, protocol: UDP}]"), ""},
+		"one clusterIP":                     {service("a", "clusterIP: 10.0.0.9, ports: [{port: 80}]") + service("b", "clusterIP: 10.0.0.9, ports: [{port: 80}]"), "both want the clusterIP 10.0.0.9"},
+		"headless ones":                     {service("a", "clusterIP: None, ports: [{port: 80}]") + service("b", "clusterIP: None, ports: [{port: 80}]"), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, cluster := open(t)

@@ -9,7 +9,9 @@ import (
 
 	"helm.sh/helm/v3/pkg/chart"
 	helmkube "helm.sh/helm/v3/pkg/kube"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/kubernetes/scheme"
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -97,13 +99,35 @@ func (t *planClient) adviceFor(kind schema.GroupVersionKind, templates []manifes
 	i := slices.IndexFunc(t.crds, same)
 	switch {
 	case i < 0:
-		return "install the CustomResourceDefinition first, or leave the object out"
+		return t.newer(kind)
 	case !t.crds[i].Serves(kind):
 		return fmt.Sprintf("%s of the chart does not serve this version either", t.crds[i].File)
 	}
 	return fmt.Sprintf("the chart has it in %s, but Helm makes what is in crds with the first install only and never updates it: apply it first (kubectl apply --server-side -f %s)",
 		t.crds[i].File, t.crds[i].File)
 }
+
+// newer says in which version the cluster has a kind that Kubernetes itself brings, such as a
+// PodDisruptionBudget of policy/v1beta1 (https://github.com/helm/helm/issues/7219).
+func (t *planClient) newer(kind schema.GroupVersionKind) string {
+	if !isBuiltIn(kind.Group) {
+		return "install the CustomResourceDefinition first, or leave the object out"
+	}
+	lists, _ := t.typed.Discovery().ServerPreferredResources() // what an aggregated API does not tell is left out
+	for _, list := range lists {
+		group, err := schema.ParseGroupVersion(list.GroupVersion)
+		if err != nil || !isBuiltIn(group.Group) {
+			continue
+		}
+		if slices.ContainsFunc(list.APIResources, func(r metav1.APIResource) bool { return r.Kind == kind.Kind }) {
+			return fmt.Sprintf("it has it as %s: let the chart use that apiVersion", group)
+		}
+	}
+	return "this version of Kubernetes serves it no more, or not yet: leave the object out, or use what has taken its place"
+}
+
+// isBuiltIn reports whether a group is one of Kubernetes' own.
+func isBuiltIn(group string) bool { return scheme.Scheme.IsGroupRegistered(group) }
 
 // folderCRDs are the definitions in a chart's folder crds, and in those of its
 // dependencies.

@@ -171,3 +171,18 @@ func TestAnAPIServerThatIsNotThereIsUnavailable(t *testing.T) {
 	_, err := r.History(t.Context())
 	require.Equal(t, record.KindUnavailable, record.KindOf(err))
 }
+
+// helm/helm#7219: there is no CustomResourceDefinition to install for what Kubernetes itself brings.
+func TestAKindOfKubernetesInAnotherVersionIsNamed(t *testing.T) {
+	for text, want := range map[string]string{
+		"apiVersion: extensions/v1beta1\nkind: Deployment\nmetadata: {name: web}\n":  "no kind Deployment in extensions/v1beta1; it has it as apps/v1: let the chart use that apiVersion",
+		"apiVersion: apps/v1beta2\nkind: Deployment\nmetadata: {name: web}\n":        "no kind Deployment in apps/v1beta2; it has it as apps/v1: ",
+		"apiVersion: policy/v1beta1\nkind: PodSecurityPolicy\nmetadata: {name: p}\n": "no kind PodSecurityPolicy in policy/v1beta1; this version of Kubernetes serves it no more",
+		"apiVersion: kafka.example.com/v1\nkind: Deployment\nmetadata: {name: p}\n":  "no kind Deployment in kafka.example.com/v1; install the CustomResourceDefinition first",
+	} {
+		r, _ := open(t)
+		r.Chart = chartOf(t, text)
+		_, err := r.Plan(t.Context(), image("one").Image())
+		require.ErrorContains(t, err, want)
+	}
+}

@@ -40,6 +40,19 @@ func withSources(manifest string) []sourcedObject {
 	return all
 }
 
+// Nameless are the objects without a name, hooks aside: "Job (chart/templates/job.yaml)
+// has no metadata.name, only generateName".
+func Nameless(manifest string) []string {
+	var problems []string
+	for _, o := range withSources(manifest) {
+		if o.GetName() != "" || o.GetAnnotations()["helm.sh/hook"] != "" {
+			continue
+		}
+		problems = append(problems, fmt.Sprintf("%s (%s) has no metadata.name%s", o.GetKind(), o.source, when(o.GetGenerateName() != "", ", only generateName")))
+	}
+	return problems
+}
+
 // twice finds objects that are there more than once. Helm's upgrade takes the
 // last one, its install fails half-way (https://github.com/helm/helm/issues/2947).
 func twice(objects []sourcedObject, namespace string) []string {
