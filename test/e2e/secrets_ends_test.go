@@ -126,7 +126,9 @@ func breakDown() {
 	runtime.Callers(3, pcs[:])
 	caller, _ := runtime.CallersFrames(pcs[:]).Next()
 	after, _ := strconv.ParseInt(os.Getenv("FAULTY_AFTER"), 10, 64)
-	if !strings.Contains(caller.Function, "/pkg/"+os.Getenv("FAULTY_PACKAGE")+".") || works.Add(1) != after+1 {
+	room := "/pkg/" + os.Getenv("FAULTY_PACKAGE") // and those below it
+	below := strings.Contains(caller.Function, room+".") || strings.Contains(caller.Function, room+"/")
+	if !below || works.Add(1) != after+1 {
 		return
 	}
 	text, _ := os.ReadFile(os.Getenv("FAULTY_TEXT"))
