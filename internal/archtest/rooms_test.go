@@ -5,6 +5,7 @@ import (
 	"errors"
 	"go/ast"
 	"io"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -124,12 +125,14 @@ func TestPlainPackagesDependOnLittleButTheStandardLibrary(t *testing.T) {
 	for name, allowed := range map[string][]string{
 		"pkg/text": nil, "pkg/files": nil, "pkg/record": nil, "pkg/redact": nil, "pkg/report": nil, "pkg/backstage": nil, "pkg/sensitive": nil,
 		// HTML is read as browsers read it, in any encoding.
-		"pkg/smoke": {"golang.org/x/net/html", "golang.org/x/net/html/charset", "github.com/agext/levenshtein"},
+		"pkg/smoke": nil, "pkg/smoke/checks": nil, "pkg/smoke/expect": nil, "pkg/smoke/shown": nil, "pkg/smoke/form": {"github.com/agext/levenshtein"},
+		"pkg/smoke/browser": {"golang.org/x/net/html", "golang.org/x/net/html/charset"},
 	} {
 		require.Contains(t, imports, module+name)
 		for _, next := range imports[module+name] {
 			outside := strings.Contains(strings.Split(next, "/")[0], ".")
 			plain := slices.Contains([]string{module + "pkg/record", module + "pkg/redact", module + "pkg/text"}, next)
+			plain = plain || strings.HasPrefix(name, "pkg/smoke") && strings.HasPrefix(next, module+"pkg/smoke/")
 			require.False(t, outside && !plain && !slices.Contains(allowed, next), "%s imports %s", name, next)
 		}
 	}
@@ -213,18 +216,46 @@ func TestWhatJudgesARolloutIsPure(t *testing.T) {
 			require.False(t, ok && !slices.Contains(values, machinery), "%s imports %s", from, next)
 		}
 	}
-	clock := []string{"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker"}
+	timeless(t, "pkg/rollout/", pure)
+}
+
+// The rooms of the language of smoke checks are met once, downwards; none of them can
+// send anything.
+func TestTheLanguageOfSmokeChecksIsPure(t *testing.T) {
+	imports := packages(t)
+	effects := []string{"log/slog", "net", "net/http/httptrace", "crypto/tls", "os", "os/exec"}
+	language := map[string][]string{"checks": {"expect", "form", "shown"}, "expect": {"form", "shown"}, "form": {"shown"}, "shown": nil, "browser": nil}
+	for name, below := range language {
+		require.Contains(t, imports, module+"pkg/smoke/"+name)
+		for _, next := range imports[module+"pkg/smoke/"+name] {
+			require.NotContains(t, effects, next, name)
+			if room, inside := strings.CutPrefix(next, module+"pkg/smoke"); inside {
+				require.Contains(t, below, strings.TrimPrefix(room, "/"), "pkg/smoke/%s imports %s", name, next)
+			}
+		}
+	}
+	timeless(t, "pkg/smoke/", slices.Collect(maps.Keys(language)))
+}
+
+// timeless requires that packages read no clock, start nothing and, with what they take
+// from net/http, send nothing.
+func timeless(t *testing.T, above string, names []string) {
+	t.Helper()
+	denied := map[string][]string{
+		"time": {"Now", "Since", "Until", "Sleep", "After", "AfterFunc", "NewTimer", "NewTicker"},
+		"http": {"Client", "DefaultClient", "Transport", "DefaultTransport", "RoundTripper", "NewRequest", "NewRequestWithContext", "Get", "Head", "Post", "PostForm"},
+	}
 	seen := 0
 	sources(t, func(file string, tree *ast.File) {
-		room, ours := strings.CutPrefix(filepath.ToSlash(filepath.Dir(file)), "pkg/rollout/")
-		if !ours || !slices.Contains(pure, room) {
+		room, ours := strings.CutPrefix(filepath.ToSlash(filepath.Dir(file)), above)
+		if !ours || !slices.Contains(names, room) {
 			return
 		}
 		seen++
 		ast.Inspect(tree, func(n ast.Node) bool {
 			if selector, ok := n.(*ast.SelectorExpr); ok {
 				x, isName := selector.X.(*ast.Ident)
-				require.False(t, isName && x.Name == "time" && slices.Contains(clock, selector.Sel.Name), "%s reads the clock", file)
+				require.False(t, isName && slices.Contains(denied[x.Name], selector.Sel.Name), "%s uses %s", file, selector.Sel.Name)
 			}
 			_, starts := n.(*ast.GoStmt)
 			require.False(t, starts, "%s starts a goroutine", file)

@@ -14,6 +14,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/smoke"
+	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
 )
 
 const page = `<!doctype html><html><head><title>Portal</title><script type="backstage.io/config">
@@ -63,7 +64,7 @@ func results(t *testing.T, handler http.Handler, environment map[string]string) 
 	t.Helper()
 	document, err := yaml.YAMLToJSONStrict(backstage.SmokeYAML())
 	require.NoError(t, err)
-	suite, err := smoke.Parse(document)
+	suite, err := checks.Parse(document)
 	require.NoError(t, err)
 	suite, err = suite.Expand(func(name string) (string, bool) { return environment[name], environment[name] != "" })
 	require.NoError(t, err)

@@ -16,7 +16,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/kube"
 	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/pkg/smoke"
+	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
 )
 
 // apiServer answers as a cluster without any object would, and Services by answer. It
@@ -78,7 +78,7 @@ func TestProber_AsksServicesAndThePublicURLInOrder(t *testing.T) {
 	defer public.Close()
 	cluster, err := kube.Connect(kube.Options{Kubeconfig: at.Kubeconfig})
 	require.NoError(t, err)
-	suite := smoke.Suite{Attempts: 1, Checks: []smoke.Check{{Name: "page", Path: "/"}}}
+	suite := checks.Suite{Attempts: 1, Checks: []checks.Check{{Name: "page", Path: "/"}}}
 	p := prober{cluster: cluster, suite: &suite, url: public.URL}
 	checks, err := p.Probe(t.Context(), deploy.Targets{Services: []record.Service{{Name: "web", Namespace: "portal", Port: 80}}})
 	require.NoError(t, err)

@@ -13,13 +13,13 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
-	"github.com/stagecrew/stagecrew/pkg/smoke"
+	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
 )
 
 // gate is how a revision is judged, read from the settings.
 type gate struct {
-	suite       *smoke.Suite // nil for none
-	secrets     []string     // credentials in it
+	suite       *checks.Suite // nil for none
+	secrets     []string      // credentials in it
 	rules       map[string]causes.Rule
 	logPatterns []string
 	passing     []string
@@ -49,7 +49,7 @@ func readGate(c config.Checks, judging config.Gate, host Host) (gate, error) {
 
 // readSuite reads the smoke checks that --smoke names, nil for none, and the
 // credentials in them.
-func readSuite(name string, host Host) (*smoke.Suite, []string, error) {
+func readSuite(name string, host Host) (*checks.Suite, []string, error) {
 	text, err := suiteText(name, host.Log)
 	if text == nil || err != nil {
 		return nil, nil, err
@@ -58,7 +58,7 @@ func readSuite(name string, host Host) (*smoke.Suite, []string, error) {
 	if err != nil {
 		return nil, nil, record.BadInput("config/smoke", "reading smoke checks %s: %w", name, err)
 	}
-	suite, err := smoke.Parse(document)
+	suite, err := checks.Parse(document)
 	if err != nil {
 		return nil, nil, record.BadInput("config/smoke", "reading smoke checks %s: %w", name, err)
 	}

@@ -11,6 +11,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/kube"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/smoke"
+	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
 )
 
 // findTime bounds the look for the pods of a release whose rollout is not complete.
@@ -134,7 +135,7 @@ func inCluster(secure bool) string {
 // prober sends the suite to each pod, through each Service and to the public URL.
 type prober struct {
 	cluster *kube.Cluster // nil for the public URL alone
-	suite   *smoke.Suite
+	suite   *checks.Suite
 	url     string
 	log     *slog.Logger
 	hide    func(string) string // makes what a target answered fit to be shown
@@ -182,7 +183,7 @@ func enough(to deploy.Targets, end context.CancelCauseFunc) func(record.Check) {
 }
 
 // send asks the targets side by side; the results keep their order.
-func (p prober) send(ctx context.Context, suite smoke.Suite, targets []smoke.Target) []record.Check {
+func (p prober) send(ctx context.Context, suite checks.Suite, targets []smoke.Target) []record.Check {
 	results := make([][]record.Check, len(targets))
 	slots := make(chan struct{}, parallelTargets)
 	var all sync.WaitGroup

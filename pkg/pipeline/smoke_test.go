@@ -13,6 +13,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/smoke"
+	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
 )
 
 // One wrong answer is enough: nobody waits for a page that hangs before the rollback.
@@ -24,7 +25,7 @@ func TestTheProberCutsShortWhatNoLongerCounts(t *testing.T) {
 		w.WriteHeader(http.StatusNotFound)
 	}))
 	defer server.Close()
-	suite := smoke.Suite{Attempts: 1, Checks: []smoke.Check{{Name: "hangs", Path: "/hangs"}, {Name: "wrong", Path: "/"}}}
+	suite := checks.Suite{Attempts: 1, Checks: []checks.Check{{Name: "hangs", Path: "/hangs"}, {Name: "wrong", Path: "/"}}}
 	p := prober{suite: &suite, url: server.URL}
 	checks, err := p.Probe(t.Context(), deploy.Targets{Enough: func(c record.Check) bool { return c.Result == "failed" }})
 	require.NoError(t, err)
@@ -68,7 +69,7 @@ func TestThePodsSpeakFirst(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				suite := smoke.Suite{Attempts: 1, Budget: 24 * time.Hour, Timeout: 24 * time.Hour, Checks: []smoke.Check{{Name: "page", Path: "/"}}}
+				suite := checks.Suite{Attempts: 1, Budget: 24 * time.Hour, Timeout: 24 * time.Hour, Checks: []checks.Check{{Name: "page", Path: "/"}}}
 				asking, cancel := context.WithCancelCause(t.Context())
 				defer cancel(nil)
 				var targets []smoke.Target

@@ -13,7 +13,7 @@ var (
 	usableKey = output[done]{"usable key"}
 	image     = output[record.Image]{"image"}
 	documents = output[map[string]json.RawMessage]{"documents"} // of the scan, by kind of attestation
-	checks    = output[done]{"checks"}
+	validated = output[done]{"checks"}
 	signature = output[sign.Signature]{"signature"}
 	verified  = output[record.Verified]{"verified image"}
 	promoted  = output[record.Image]{"promoted image"}
@@ -40,7 +40,7 @@ func table() []stage {
 		{name: "key", maker: making(usableKey, keyStage)},
 		{name: "build", maker: making(image, buildStage)},
 		{name: "scan", along: keys(image), maker: making(documents, scanStage)},
-		{name: "validate", needs: keys(image), maker: making(checks, validateStage)},
+		{name: "validate", needs: keys(image), maker: making(validated, validateStage)},
 		{name: "sign", needs: keys(image, documents), grouped: true, maker: making(signature, signStage)},
 		{name: "verify", needs: keys(image, signature), grouped: true, maker: making(verified, verifyStage)},
 		{name: "promote", needs: keys(image, verified), maker: making(promoted, promoteStage)},

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
 )
 
 // seen is what the attempts of one check have shown.
@@ -22,7 +23,7 @@ type seen struct {
 
 // ask sends the request until it has passed often enough in a row, or there is no
 // more to see.
-func (r runner) ask(ctx context.Context, c Check) seen {
+func (r runner) ask(ctx context.Context, c checks.Check) seen {
 	var s seen
 	for {
 		err := r.once(ctx, c)
@@ -35,7 +36,7 @@ func (r runner) ask(ctx context.Context, c Check) seen {
 		}
 		s.note(r.weigh(err), err)
 		if err != nil && r.log.Enabled(ctx, slog.LevelDebug) {
-			r.log.Debug("smoke attempt without a pass", "check", c.Name, "attempt", s.asked, "detail", c.safe(err.Error()))
+			r.log.Debug("smoke attempt without a pass", "check", c.Name, "attempt", s.asked, "detail", c.Safe(err.Error()))
 		}
 		pause := r.pause(s)
 		if s.row >= r.suite.Consecutive || s.last == barred || s.asked >= r.suite.Attempts && s.row == 0 {
@@ -91,7 +92,7 @@ type finding struct {
 }
 
 // verdict gives the result and the reason for it.
-func (s seen) verdict(suite Suite) finding {
+func (s seen) verdict(suite checks.Suite) finding {
 	switch {
 	case s.row >= suite.Consecutive:
 		return finding{result: record.CheckPassed}

@@ -14,6 +14,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
 )
 
 // step is what a scripted transport does with one request.
@@ -69,7 +70,7 @@ func TestHowLongACheckIsAsked(t *testing.T) {
 		return steps
 	}
 	cases := map[string]struct {
-		suite   Suite
+		suite   checks.Suite
 		steps   []step
 		kind    record.TargetKind
 		result  record.CheckResult
@@ -77,41 +78,41 @@ func TestHowLongACheckIsAsked(t *testing.T) {
 		asked   int
 		seconds float64
 	}{
-		"passes at once":                        {Suite{}, times(good, 1), record.TargetPod, "passed", "", 1, 0},
-		"fails until the attempts are used up":  {Suite{}, times(bad, 1), record.TargetPod, "failed", "status 500, should be 200", 5, 4},
-		"three in a row at last":                {Suite{Consecutive: 3, Attempts: 9}, append(times(bad, 3), good), record.TargetPod, "passed", "", 6, 5},
-		"a row that has begun is finished":      {Suite{Consecutive: 3, Attempts: 5}, append(times(bad, 4), good), record.TargetPod, "passed", "", 7, 6},
-		"a row that breaks after the attempts":  {Suite{Consecutive: 3, Attempts: 5}, append(times(bad, 4), good, good, bad), record.TargetPod, "failed", "status 500", 7, 6},
-		"an API server that comes back":         {Suite{Attempts: 2}, append(times(gone, 30), good), record.TargetPod, "passed", "", 31, 30},
-		"an API server that stays away":         {Suite{Budget: odd}, times(gone, 1), record.TargetPod, "inconclusive", "no API server [kube/unreachable]", 60, 59},
-		"an API server that goes away":          {Suite{Budget: odd}, append(times(bad, 2), gone), record.TargetPod, "inconclusive", "no API server [kube/unreachable]; before that: status 500, should be 200", 60, 59},
-		"trouble on the way breaks no row":      {Suite{Consecutive: 2}, []step{good, gone, good}, record.TargetPod, "passed", "", 3, 2},
-		"no permission is not asked for again":  {Suite{}, []step{{err: denied}}, record.TargetPod, "inconclusive", "is forbidden", 1, 0},
-		"an API server that is slow":            {Suite{Attempts: 1}, []step{{err: late}, good}, record.TargetPod, "passed", "", 2, 1},
-		"a way that breaks during the answer":   {Suite{Attempts: 1}, []step{{status: 200, body: record.Unavailable("kube/unreachable", "%w", io.ErrUnexpectedEOF)}, good}, record.TargetPod, "passed", "", 2, 1},
-		"429 with the time to wait":             {Suite{Attempts: 1}, []step{{status: 429, retryAfter: "7"}, good}, record.TargetPod, "passed", "", 2, 7},
-		"429 with a date":                       {Suite{Attempts: 1}, []step{{status: 429, retryAfter: "Sat, 01 Jan 2000 00:00:09 GMT"}, good}, record.TargetPod, "passed", "", 2, 9},
-		"429 with more time than there is":      {Suite{}, []step{{status: 429, retryAfter: "120"}}, record.TargetPod, "inconclusive", "status 429, too many requests; the next is welcome in 2m0s", 1, 0},
-		"429 with nonsense":                     {Suite{}, []step{{status: 429, retryAfter: "-3"}, good}, record.TargetPod, "passed", "", 2, 1},
-		"429 for ever is asked less and less":   {Suite{Budget: odd}, []step{{status: 429}}, record.TargetPod, "inconclusive", "status 429", 7, 45},
-		"429 at a URL is no broken deploy":      {Suite{}, []step{{status: 429, retryAfter: "120"}}, record.TargetPublic, "inconclusive", "status 429", 1, 0},
-		"a pod that never answers":              {Suite{Attempts: 2}, []step{{takes: time.Hour}}, record.TargetPod, "failed", "no answer within 10s", 2, 21},
-		"a URL that never answers":              {Suite{Attempts: 2}, []step{{takes: time.Hour}}, record.TargetPublic, "inconclusive", "unreachable: no answer within 10s", 2, 21},
-		"a URL that answers badly now and then": {Suite{Attempts: 3}, []step{{status: 502}, {err: reset}}, record.TargetPublic, "failed", "status 502", 3, 2},
-		"a URL that resets":                     {Suite{Attempts: 3}, []step{{err: reset}}, record.TargetPublic, "inconclusive", "unreachable: connection reset", 3, 2},
-		"a pod that resets":                     {Suite{Attempts: 3}, []step{{err: reset}}, record.TargetPod, "failed", "connection reset", 3, 2},
-		"the budget ends a long row":            {Suite{Consecutive: 8}, []step{{status: 200, takes: 9 * time.Second}}, record.TargetPod, "inconclusive", "passed 6 times in a row within 1m0s, should be 8", 7, 60},
-		"the budget ends a long failure":        {Suite{Attempts: 1000, Budget: 5 * time.Second, Timeout: 2 * time.Second}, []step{bad, {takes: time.Hour}}, record.TargetPod, "failed", "no answer within 2s", 3, 5},
-		"a quick look that is lucky":            {Suite{Consecutive: 5}.Quick(), []step{bad, good}, record.TargetPod, "passed", "", 2, 1},
-		"a quick look at what fails":            {Suite{}.Quick(), times(bad, 1), record.TargetPod, "failed", "status 500", 3, 2},
-		"a quick look at what hangs":            {Suite{}.Quick(), []step{{takes: time.Hour}}, record.TargetPod, "failed", "no answer within 5s", 1, 5},
-		"a quick look past the API server":      {Suite{Budget: 4500 * time.Millisecond}.Quick(), times(gone, 1), record.TargetPod, "inconclusive", "no API server", 5, 4},
+		"passes at once":                        {checks.Suite{}, times(good, 1), record.TargetPod, "passed", "", 1, 0},
+		"fails until the attempts are used up":  {checks.Suite{}, times(bad, 1), record.TargetPod, "failed", "status 500, should be 200", 5, 4},
+		"three in a row at last":                {checks.Suite{Consecutive: 3, Attempts: 9}, append(times(bad, 3), good), record.TargetPod, "passed", "", 6, 5},
+		"a row that has begun is finished":      {checks.Suite{Consecutive: 3, Attempts: 5}, append(times(bad, 4), good), record.TargetPod, "passed", "", 7, 6},
+		"a row that breaks after the attempts":  {checks.Suite{Consecutive: 3, Attempts: 5}, append(times(bad, 4), good, good, bad), record.TargetPod, "failed", "status 500", 7, 6},
+		"an API server that comes back":         {checks.Suite{Attempts: 2}, append(times(gone, 30), good), record.TargetPod, "passed", "", 31, 30},
+		"an API server that stays away":         {checks.Suite{Budget: odd}, times(gone, 1), record.TargetPod, "inconclusive", "no API server [kube/unreachable]", 60, 59},
+		"an API server that goes away":          {checks.Suite{Budget: odd}, append(times(bad, 2), gone), record.TargetPod, "inconclusive", "no API server [kube/unreachable]; before that: status 500, should be 200", 60, 59},
+		"trouble on the way breaks no row":      {checks.Suite{Consecutive: 2}, []step{good, gone, good}, record.TargetPod, "passed", "", 3, 2},
+		"no permission is not asked for again":  {checks.Suite{}, []step{{err: denied}}, record.TargetPod, "inconclusive", "is forbidden", 1, 0},
+		"an API server that is slow":            {checks.Suite{Attempts: 1}, []step{{err: late}, good}, record.TargetPod, "passed", "", 2, 1},
+		"a way that breaks during the answer":   {checks.Suite{Attempts: 1}, []step{{status: 200, body: record.Unavailable("kube/unreachable", "%w", io.ErrUnexpectedEOF)}, good}, record.TargetPod, "passed", "", 2, 1},
+		"429 with the time to wait":             {checks.Suite{Attempts: 1}, []step{{status: 429, retryAfter: "7"}, good}, record.TargetPod, "passed", "", 2, 7},
+		"429 with a date":                       {checks.Suite{Attempts: 1}, []step{{status: 429, retryAfter: "Sat, 01 Jan 2000 00:00:09 GMT"}, good}, record.TargetPod, "passed", "", 2, 9},
+		"429 with more time than there is":      {checks.Suite{}, []step{{status: 429, retryAfter: "120"}}, record.TargetPod, "inconclusive", "status 429, too many requests; the next is welcome in 2m0s", 1, 0},
+		"429 with nonsense":                     {checks.Suite{}, []step{{status: 429, retryAfter: "-3"}, good}, record.TargetPod, "passed", "", 2, 1},
+		"429 for ever is asked less and less":   {checks.Suite{Budget: odd}, []step{{status: 429}}, record.TargetPod, "inconclusive", "status 429", 7, 45},
+		"429 at a URL is no broken deploy":      {checks.Suite{}, []step{{status: 429, retryAfter: "120"}}, record.TargetPublic, "inconclusive", "status 429", 1, 0},
+		"a pod that never answers":              {checks.Suite{Attempts: 2}, []step{{takes: time.Hour}}, record.TargetPod, "failed", "no answer within 10s", 2, 21},
+		"a URL that never answers":              {checks.Suite{Attempts: 2}, []step{{takes: time.Hour}}, record.TargetPublic, "inconclusive", "unreachable: no answer within 10s", 2, 21},
+		"a URL that answers badly now and then": {checks.Suite{Attempts: 3}, []step{{status: 502}, {err: reset}}, record.TargetPublic, "failed", "status 502", 3, 2},
+		"a URL that resets":                     {checks.Suite{Attempts: 3}, []step{{err: reset}}, record.TargetPublic, "inconclusive", "unreachable: connection reset", 3, 2},
+		"a pod that resets":                     {checks.Suite{Attempts: 3}, []step{{err: reset}}, record.TargetPod, "failed", "connection reset", 3, 2},
+		"the budget ends a long row":            {checks.Suite{Consecutive: 8}, []step{{status: 200, takes: 9 * time.Second}}, record.TargetPod, "inconclusive", "passed 6 times in a row within 1m0s, should be 8", 7, 60},
+		"the budget ends a long failure":        {checks.Suite{Attempts: 1000, Budget: 5 * time.Second, Timeout: 2 * time.Second}, []step{bad, {takes: time.Hour}}, record.TargetPod, "failed", "no answer within 2s", 3, 5},
+		"a quick look that is lucky":            {checks.Suite{Consecutive: 5}.Quick(), []step{bad, good}, record.TargetPod, "passed", "", 2, 1},
+		"a quick look at what fails":            {checks.Suite{}.Quick(), times(bad, 1), record.TargetPod, "failed", "status 500", 3, 2},
+		"a quick look at what hangs":            {checks.Suite{}.Quick(), []step{{takes: time.Hour}}, record.TargetPod, "failed", "no answer within 5s", 1, 5},
+		"a quick look past the API server":      {checks.Suite{Budget: 4500 * time.Millisecond}.Quick(), times(gone, 1), record.TargetPod, "inconclusive", "no API server", 5, 4},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				transport := &scripted{steps: c.steps, began: time.Now()}
-				c.suite.Checks = []Check{{Name: "n", Path: "/"}}
+				c.suite.Checks = []checks.Check{{Name: "n", Path: "/"}}
 				got := Run(t.Context(), c.suite, Target{Name: "x", BaseURL: "http://target.invalid", Transport: transport, Kind: c.kind}, nil)[0]
 				require.Equal(t, c.result, got.Result, got.Detail)
 				require.Contains(t, got.Detail, c.detail)
@@ -129,7 +130,7 @@ func TestARunThatIsCutShortIsInconclusiveAndSaysWhatWasSeen(t *testing.T) {
 		defer cancel()
 		transport := &scripted{steps: []step{{status: 503}}, began: time.Now()}
 		target := Target{BaseURL: "http://target.invalid", Transport: transport}
-		suite := Suite{Checks: []Check{{Name: "n", Path: "/"}}}
+		suite := checks.Suite{Checks: []checks.Check{{Name: "n", Path: "/"}}}
 		got := Run(ctx, suite, target, nil)[0]
 		require.Equal(t, []any{record.CheckInconclusive, "the time is up: status 503, should be 200: hello"}, []any{got.Result, got.Detail})
 		got = Run(ctx, suite, target, nil)[0]
@@ -137,19 +138,11 @@ func TestARunThatIsCutShortIsInconclusiveAndSaysWhatWasSeen(t *testing.T) {
 	})
 }
 
-func TestAQuickLookWaitsAsLongAsAnAnswerMayTake(t *testing.T) {
-	slow := Suite{Timeout: 20 * time.Second, Checks: []Check{{Expect: Expect{MaxLatency(8 * time.Second)}}}}.Quick()
-	require.Equal(t, 8*time.Second, slow.Budget)
-	require.Equal(t, 8*time.Second, slow.Timeout)
-	short := Suite{Budget: 2 * time.Second, Interval: time.Minute, Attempts: 2}.Quick()
-	require.Equal(t, []any{2 * time.Second, 2 * time.Second, time.Second, 2}, []any{short.Budget, short.Timeout, short.Interval, short.Attempts})
-}
-
 func TestATargetIsAskedFourThingsAtATime(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		var suite Suite
+		var suite checks.Suite
 		for _, name := range strings.Split("a b c d e f g h i", " ") {
-			suite.Checks = append(suite.Checks, Check{Name: name, Path: "/"})
+			suite.Checks = append(suite.Checks, checks.Check{Name: name, Path: "/"})
 		}
 		// Without an order of its own the list of steps would race.
 		transport := crowd{now: make(chan int, 1), most: make(chan int, 1)}
@@ -188,7 +181,7 @@ func TestOnceAnotherCheckHasFailedTheRestIsCutShortAndSaysSo(t *testing.T) {
 				cancel(Enough{Failed: c})
 			}
 		}
-		suite := Suite{Attempts: 2, Checks: []Check{{Name: "hangs", Path: "/hangs"}, {Name: "wrong", Path: "/wrong"}}}
+		suite := checks.Suite{Attempts: 2, Checks: []checks.Check{{Name: "hangs", Path: "/hangs"}, {Name: "wrong", Path: "/wrong"}}}
 		got := Run(ctx, suite, target, nil)
 		require.Equal(t, []record.CheckResult{record.CheckInconclusive, record.CheckFailed}, []record.CheckResult{got[0].Result, got[1].Result})
 		require.Equal(t, "cut short, because wrong on Pod/a has failed", got[0].Detail)

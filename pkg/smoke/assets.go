@@ -7,6 +7,8 @@ import (
 	"net/http"
 	"net/url"
 	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/smoke/browser"
 )
 
 const (
@@ -18,8 +20,8 @@ const (
 // assets fetches what the page needs, one after the other; each must be there, of
 // the right type, whole and not empty. Assets of other hosts are left out: they
 // are not of this release.
-func (s session) assets(ctx context.Context, page answer) error {
-	base, all, err := references(ctx, page.body, page.header.Get("Content-Type"), maxReferences)
+func (s session) assets(ctx context.Context, page fetched) error {
+	base, all, err := browser.References(ctx, page.Body, page.Header.Get("Content-Type"), maxReferences)
 	if err != nil {
 		return fmt.Errorf("reading the page: %w", err)
 	}
@@ -29,14 +31,14 @@ func (s session) assets(ctx context.Context, page answer) error {
 	}
 	own := 0
 	for _, a := range all {
-		u, err := root.Parse(a.address)
+		u, err := root.Parse(a.Address)
 		if err != nil || u.Scheme != page.url.Scheme || host(u) != host(page.url) {
 			continue
 		}
 		if own++; own > maxAssets {
 			return fmt.Errorf("the page has more than %d scripts and style sheets", maxAssets)
 		}
-		if err := s.asset(ctx, u, a.kind); err != nil {
+		if err := s.asset(ctx, u, a.Kind); err != nil {
 			return fmt.Errorf("asset %s: %w", u.RequestURI(), err)
 		}
 	}
@@ -52,16 +54,16 @@ func (s session) asset(ctx context.Context, u *url.URL, kind string) error {
 	if err != nil {
 		return err
 	}
-	got := a.header.Get("Content-Type")
+	got := a.Header.Get("Content-Type")
 	switch {
-	case a.status == http.StatusTooManyRequests:
-		return tooMany(a.header)
-	case a.status != http.StatusOK:
-		return fmt.Errorf("status %d, should be 200", a.status)
+	case a.Status == http.StatusTooManyRequests:
+		return tooMany(a.Header)
+	case a.Status != http.StatusOK:
+		return fmt.Errorf("status %d, should be 200", a.Status)
 	case !strings.Contains(strings.ToLower(got), kind):
 		return fmt.Errorf("content type \"%s\", should be of %s", got, kind)
-	case a.broken != nil:
-		return a.broken
+	case a.Broken != nil:
+		return a.Broken
 	case a.size == 0:
 		return errors.New("it is empty")
 	}

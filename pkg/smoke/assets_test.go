@@ -9,6 +9,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
 )
 
 func TestAssetsOfAPage(t *testing.T) {
@@ -42,7 +43,7 @@ func TestAssetsOfAPage(t *testing.T) {
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
-			got := run(t, site(c.change), Check{Name: "page", Path: "/", Assets: true})
+			got := run(t, site(c.change), checks.Check{Name: "page", Path: "/", Assets: true})
 			require.Contains(t, got.Detail, c.detail)
 			require.Equal(t, c.detail == "", got.Result == record.CheckPassed, got.Detail)
 		})
@@ -61,7 +62,7 @@ func TestAPageMayHaveManyAssetsButNotAnyNumber(t *testing.T) {
 		}
 		reply(200, "text/javascript", "x")(w, r)
 	}
-	got := run(t, handler, Check{Name: "page", Path: "/", Assets: true})
+	got := run(t, handler, checks.Check{Name: "page", Path: "/", Assets: true})
 	require.Equal(t, "the page has more than 200 scripts and style sheets", got.Detail)
 }
 
@@ -78,7 +79,7 @@ func TestAnAssetThatIsRefusedForTheNumberOfRequestsIsNoMissingOne(t *testing.T) 
 			reply(200, "text/javascript", "x")(w, r)
 		}
 	}
-	got := run(t, handler, Check{Name: "page", Path: "/", Assets: true})
+	got := run(t, handler, checks.Check{Name: "page", Path: "/", Assets: true})
 	require.Equal(t, record.CheckPassed, got.Result, got.Detail)
 }
 
@@ -100,9 +101,9 @@ func TestAssetsBelowABaseAndHalfAFile(t *testing.T) {
 			}
 		}
 	}
-	require.Equal(t, record.CheckPassed, run(t, handler, Check{Name: "page", Path: "/", Assets: true}).Result)
+	require.Equal(t, record.CheckPassed, run(t, handler, checks.Check{Name: "page", Path: "/", Assets: true}).Result)
 	half = true
-	got := run(t, handler, Check{Name: "page", Path: "/", Assets: true})
+	got := run(t, handler, checks.Check{Name: "page", Path: "/", Assets: true})
 	require.Equal(t, record.CheckFailed, got.Result)
 	require.Contains(t, got.Detail, "asset /portal/a.js: the answer breaks off after 3 bytes")
 }

@@ -14,6 +14,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/smoke"
+	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
 )
 
 // block is a fenced part of the reference.
@@ -29,11 +30,11 @@ func reference(t *testing.T) (text string, blocks []block) {
 	return string(content), blocks
 }
 
-func parse(t *testing.T, text string) (smoke.Suite, error) {
+func parse(t *testing.T, text string) (checks.Suite, error) {
 	t.Helper()
 	document, err := yaml.YAMLToJSONStrict([]byte(text))
 	require.NoError(t, err)
-	return smoke.Parse(document)
+	return checks.Parse(document)
 }
 
 // portal answers what the examples of the reference ask.
@@ -74,7 +75,7 @@ func TestTheExamplesOfTheReferenceDoWhatItSays(t *testing.T) {
 	_, blocks := reference(t)
 	ran, mistakes := 0, ""
 	for _, b := range blocks {
-		suite, err := smoke.Suite{}, error(nil)
+		suite, err := checks.Suite{}, error(nil)
 		if b.kind != "text" {
 			suite, err = parse(t, b.text)
 		}

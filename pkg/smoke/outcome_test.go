@@ -7,10 +7,11 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
 )
 
 func TestSilenceSpeaksAgainstAPodAndNotAgainstAPublicAddress(t *testing.T) {
-	once := Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/"}}}
+	once := checks.Suite{Attempts: 1, Checks: []checks.Check{{Name: "n", Path: "/"}}}
 	nobody := Target{BaseURL: "http://127.0.0.1:1"}
 	got := Run(t.Context(), once, nobody, nil)[0]
 	require.Equal(t, []any{record.CheckFailed, "dial tcp [address]: connect: connection refused"}, []any{got.Result, got.Detail})
@@ -23,7 +24,7 @@ func TestSilenceSpeaksAgainstAPodAndNotAgainstAPublicAddress(t *testing.T) {
 }
 
 func TestATokenThatNobodyFilledInIsNotSent(t *testing.T) {
-	got := run(t, reply(200, "", ""), Check{Name: "n", Path: "/", Headers: map[string]string{"Authorization": "Bearer ${TOKEN}"}})
+	got := run(t, reply(200, "", ""), checks.Check{Name: "n", Path: "/", Headers: map[string]string{"Authorization": "Bearer ${TOKEN}"}})
 	require.Equal(t, []any{record.CheckInconclusive, "${TOKEN} was not filled in"}, []any{got.Result, got.Detail})
 }
 

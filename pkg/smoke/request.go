@@ -15,10 +15,11 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
+	"github.com/stagecrew/stagecrew/pkg/smoke/expect"
 )
 
 const (
-	maxBody      = 1 << 20 // bytes of an answer that are looked into
 	maxAsset     = 32 << 20
 	maxHeader    = 1 << 20
 	maxRedirects = 5
@@ -27,13 +28,13 @@ const (
 // session is one attempt of one check. Its page and assets share a connection, and
 // no other attempt does, so that each may reach another backend, and a new one.
 type session struct {
-	check   Check
+	check   checks.Check
 	timeout time.Duration
 	client  *http.Client
 	close   func()
 }
 
-func (r runner) open(c Check) session {
+func (r runner) open(c checks.Check) session {
 	s := session{check: c, timeout: r.suite.Timeout, close: func() {}}
 	transport := r.target.Transport
 	if transport == nil {
@@ -77,25 +78,20 @@ func host(u *url.URL) string {
 	return strings.ToLower(u.Hostname()) + ":" + port
 }
 
-// answer is a response whose body was read, as far as it goes.
-type answer struct {
-	status  int
-	header  http.Header
-	url     *url.URL // after redirects
-	body    []byte
-	size    int64 // of the body, decompressed
-	over    bool  // the body goes on behind the limit
-	latency time.Duration
-	broken  error // why the body is not whole, nil when it is
+// fetched is an answer, and where it came from.
+type fetched struct {
+	expect.Answer
+	url  *url.URL // after redirects
+	size int64    // of the body, decompressed
 }
 
 // fetch sends a check's request to an address and reads the answer; keep says
 // whether its body is wanted. An error means that there is none.
-func (s session) fetch(ctx context.Context, method, address, text string, limit int64, keep bool) (answer, error) {
+func (s session) fetch(ctx context.Context, method, address, text string, limit int64, keep bool) (fetched, error) {
 	clock := &stopwatch{began: time.Now()}
 	request, err := http.NewRequestWithContext(clock.trace(ctx), method, address, strings.NewReader(text))
 	if err != nil {
-		return answer{}, err
+		return fetched{}, err
 	}
 	// Asked for here and not by the transport, the header of the answer stays as it is.
 	request.Header.Set("Accept-Encoding", "gzip")
@@ -109,23 +105,23 @@ func (s session) fetch(ctx context.Context, method, address, text string, limit 
 	}
 	response, err := s.client.Do(request)
 	if err != nil {
-		return answer{}, unanswered(err, s.timeout)
+		return fetched{}, unanswered(err, s.timeout)
 	}
 	defer func() { _ = response.Body.Close() }()
 	clock.note(&clock.last)
 	response.Body = clock.timed(response.Body)
-	a := answer{status: response.StatusCode, header: response.Header, url: response.Request.URL}
+	a := fetched{Answer: expect.Answer{Status: response.StatusCode, Header: response.Header}, url: response.Request.URL}
 	var kept bytes.Buffer
 	into := io.Discard
 	if keep {
 		into = &kept
 	}
 	a.size, err = io.Copy(into, io.LimitReader(plain(response), limit+1))
-	a.latency, a.body = clock.read(), kept.Bytes()
-	if a.over = a.size > limit; a.over && keep {
-		a.body = a.body[:limit]
+	a.Latency, a.Body = clock.read(), kept.Bytes()
+	if a.Over = a.size > limit; a.Over && keep {
+		a.Body = a.Body[:limit]
 	}
-	a.broken = s.broken(err, a.size)
+	a.Broken = s.broken(err, a.size)
 	return a, nil
 }
 

@@ -1,3 +1,8 @@
+// Package smoke sends HTTP requests that prove something: each check says what
+// the answer must look like, not only that there is one. Answers are untrusted:
+// they are read up to a limit, and what of them reaches a result is short, on one
+// line, and free of credentials. What a check says is read and judged in the rooms
+// below, which send nothing.
 package smoke
 
 import (
@@ -10,6 +15,9 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
+	"github.com/stagecrew/stagecrew/pkg/smoke/expect"
+	"github.com/stagecrew/stagecrew/pkg/smoke/shown"
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
@@ -42,12 +50,12 @@ type Target struct {
 // never answered, a ${NAME} was never filled in, the row of passes was
 // not long enough when Budget was over, or ctx cut it short, see [Enough]. Several
 // Runs may go on at once.
-func Run(ctx context.Context, s Suite, target Target, log *slog.Logger) []record.Check {
+func Run(ctx context.Context, s checks.Suite, target Target, log *slog.Logger) []record.Check {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
 	}
-	s.skipped.announce(log)
-	r := runner{suite: s.withDefaults(), target: target, log: log.With("target", target.Name)}
+	s.Skipped(func(line string) { log.Warn(line) })
+	r := runner{suite: s.WithDefaults(), target: target, log: log.With("target", target.Name)}
 	results := make([]record.Check, len(r.suite.Checks))
 	slots := make(chan struct{}, parallel)
 	var all sync.WaitGroup
@@ -75,13 +83,13 @@ func Run(ctx context.Context, s Suite, target Target, log *slog.Logger) []record
 }
 
 type runner struct {
-	suite  Suite
+	suite  checks.Suite
 	target Target
 	log    *slog.Logger
 }
 
 // check asks until the verdict about one check is clear.
-func (r runner) check(parent context.Context, c Check) record.Check {
+func (r runner) check(parent context.Context, c checks.Check) record.Check {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(parent, r.suite.Budget)
 	defer cancel()
@@ -91,7 +99,7 @@ func (r runner) check(parent context.Context, c Check) record.Check {
 	}
 	return record.Check{
 		Name: c.Name, Target: r.target.Name, Kind: r.target.Kind, Result: found.result, Unreachable: found.unreachable,
-		Seconds: time.Since(start).Seconds(), Detail: c.safe(r.target.hide(found.why)),
+		Seconds: time.Since(start).Seconds(), Detail: c.Safe(r.target.hide(found.why)),
 	}
 }
 
@@ -104,29 +112,26 @@ func (t Target) hide(text string) string {
 
 // broke is the result of a check during which this program panicked: it says
 // nothing about the application.
-func (r runner) broke(c Check, err error) record.Check {
-	why := record.Unavailable("smoke/panicked", "%s", text.Cut(err.Error(), maxDetail/2)).Error()
+func (r runner) broke(c checks.Check, err error) record.Check {
+	why := record.Unavailable("smoke/panicked", "%s", text.Cut(err.Error(), shown.MaxDetail/2)).Error()
 	return record.Check{Name: c.Name, Target: r.target.Name, Kind: r.target.Kind, Result: record.CheckInconclusive, Detail: why}
 }
 
-// safe makes a text fit for a result.
-func (c Check) safe(text string) string { return quote(redacted(text, c.credentials()), maxDetail) }
-
 // once sends one request and looks at its answer.
-func (r runner) once(ctx context.Context, c Check) error {
-	if missing := c.unfilled(); len(missing) > 0 {
+func (r runner) once(ctx context.Context, c checks.Check) error {
+	if missing := c.Unfilled(); len(missing) > 0 {
 		return notFilled(missing)
 	}
 	s := r.open(c)
 	defer s.close()
-	a, err := s.fetch(ctx, c.Method, strings.TrimSuffix(r.target.BaseURL, "/")+c.Path, c.Body, maxBody, true)
+	a, err := s.fetch(ctx, c.Method, strings.TrimSuffix(r.target.BaseURL, "/")+c.Path, c.Body, expect.MaxBody, true)
 	if err != nil {
 		return err
 	}
-	if a.status == http.StatusTooManyRequests && !c.Expect.wants(a.status) {
-		return tooMany(a.header)
+	if a.Status == http.StatusTooManyRequests && !c.All.Wants(a.Status) {
+		return tooMany(a.Header)
 	}
-	if err := c.Expect.judge(ctx, a); err != nil {
+	if err := c.All.Judge(ctx, a.Answer); err != nil {
 		return err
 	}
 	if c.Assets {

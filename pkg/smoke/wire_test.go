@@ -21,6 +21,8 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
+	"github.com/stagecrew/stagecrew/pkg/smoke/expect"
 )
 
 // raw answers each connection's first request with bytes and closes it.
@@ -47,7 +49,7 @@ func raw(t *testing.T, text string) Target {
 }
 
 func TestAnswersThatBreakOnTheirWay(t *testing.T) {
-	once := Suite{Attempts: 1, Timeout: 5 * time.Second, Checks: []Check{{Name: "n", Path: "/"}}}
+	once := checks.Suite{Attempts: 1, Timeout: 5 * time.Second, Checks: []checks.Check{{Name: "n", Path: "/"}}}
 	cases := map[string]struct {
 		text   string
 		result record.CheckResult
@@ -84,7 +86,7 @@ func TestAnswersThatBreakOnTheirWay(t *testing.T) {
 }
 
 func TestAPublicAddressThatAnswersInPartHasAnswered(t *testing.T) {
-	once := Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/"}}}
+	once := checks.Suite{Attempts: 1, Checks: []checks.Check{{Name: "n", Path: "/"}}}
 	for text, want := range map[string]record.CheckResult{
 		"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\nhello": "failed",
 		"": "inconclusive",
@@ -106,7 +108,7 @@ func TestSlowAndEndlessBodies(t *testing.T) {
 	target := serve(t, drip)
 	target.Kind = record.TargetPublic
 	start := time.Now()
-	got := Run(t.Context(), Suite{Attempts: 1, Timeout: 100 * time.Millisecond, Checks: []Check{{Name: "n", Path: "/"}}}, target, nil)[0]
+	got := Run(t.Context(), checks.Suite{Attempts: 1, Timeout: 100 * time.Millisecond, Checks: []checks.Check{{Name: "n", Path: "/"}}}, target, nil)[0]
 	require.Equal(t, record.CheckFailed, got.Result, "an answer that began is an answer")
 	require.Contains(t, got.Detail, "the answer was not whole within 100ms; ")
 	require.Less(t, time.Since(start), 3*time.Second)
@@ -121,7 +123,7 @@ func TestSlowAndEndlessBodies(t *testing.T) {
 			}
 		}
 	}
-	got = run(t, endless, Check{Name: "n", Path: "/", Expect: Expect{BodyRegex{"^x"}}})
+	got = run(t, endless, checks.Check{Name: "n", Path: "/", All: expect.All{expect.BodyRegex{"^x"}}})
 	require.Equal(t, record.CheckPassed, got.Result, "what is asked of it is in its first MiB")
 	require.Less(t, sent.Load(), int64(64<<20))
 }
@@ -139,17 +141,17 @@ func TestCompressedAnswersAreReadAsTheyAre(t *testing.T) {
 			_, _ = w.Write(out.Bytes()[:out.Len()-cut])
 		}
 	}
-	hello := Check{Name: "n", Path: "/", Expect: Expect{
-		BodyRegex{"^hello$"}, Headers{"Content-Encoding": "^gzip$", "X-Asked": "^gzip$"},
+	hello := checks.Check{Name: "n", Path: "/", All: expect.All{
+		expect.BodyRegex{"^hello$"}, expect.Headers{"Content-Encoding": "^gzip$", "X-Asked": "^gzip$"},
 	}}
 	require.Equal(t, record.CheckPassed, run(t, zipped("hello", 0), hello).Result)
 	got := run(t, zipped("hello", 6), hello)
 	require.Equal(t, record.CheckFailed, got.Result)
 	require.Contains(t, got.Detail, "the answer breaks off after 5 bytes")
 	// A little that unfolds to much is read as far as any other body.
-	bomb := run(t, zipped(strings.Repeat("x", 20<<20), 0), Check{Name: "n", Path: "/", Expect: Expect{JSON{"a": 1}}})
+	bomb := run(t, zipped(strings.Repeat("x", 20<<20), 0), checks.Check{Name: "n", Path: "/", All: expect.All{expect.JSON{"a": 1}}})
 	require.Contains(t, bomb.Detail, "the body is longer than 1048576 bytes")
-	own := Check{Name: "n", Path: "/", Headers: map[string]string{"Accept-Encoding": "br"}, Expect: Expect{Headers{"X-Asked": "^br$"}}}
+	own := checks.Check{Name: "n", Path: "/", Headers: map[string]string{"Accept-Encoding": "br"}, All: expect.All{expect.Headers{"X-Asked": "^br$"}}}
 	require.Equal(t, record.CheckPassed, run(t, zipped("", 0), own).Result, "a check may ask for another")
 }
 
@@ -170,7 +172,7 @@ func TestRedirectsAreFollowedWhenToldAndOnTheSameHostOnly(t *testing.T) {
 	} {
 		target := serve(t, handler)
 		target.Kind = record.TargetPublic
-		got := Run(t.Context(), Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: path, FollowRedirects: true}}}, target, nil)[0]
+		got := Run(t.Context(), checks.Suite{Attempts: 1, Checks: []checks.Check{{Name: "n", Path: path, FollowRedirects: true}}}, target, nil)[0]
 		require.Contains(t, got.Detail, detail)
 		want := map[bool]record.CheckResult{true: record.CheckPassed, false: record.CheckFailed}[detail == ""]
 		require.Equal(t, want, got.Result, "%s: a redirect is an answer, from a public address as well", path)
@@ -183,7 +185,7 @@ func TestARedirectMayNotLeaveEncryption(t *testing.T) {
 	}))
 	defer server.Close()
 	target := Target{BaseURL: server.URL, Transport: server.Client().Transport}
-	got := Run(t.Context(), Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/", FollowRedirects: true}}}, target, nil)[0]
+	got := Run(t.Context(), checks.Suite{Attempts: 1, Checks: []checks.Check{{Name: "n", Path: "/", FollowRedirects: true}}}, target, nil)[0]
 	require.Equal(t, "the answer redirects from https to http", got.Detail)
 }
 
@@ -220,7 +222,7 @@ func TestCertificatesThatDoNotHoldAreAnswers(t *testing.T) {
 			if c.target.BaseURL == "" {
 				c.target.BaseURL = server.URL
 			}
-			got := Run(t.Context(), Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/"}}}, c.target, nil)[0]
+			got := Run(t.Context(), checks.Suite{Attempts: 1, Checks: []checks.Check{{Name: "n", Path: "/"}}}, c.target, nil)[0]
 			require.Equal(t, c.result, got.Result, got.Detail)
 			require.Contains(t, got.Detail, c.detail)
 		})
@@ -243,7 +245,7 @@ func TestEachAttemptHasConnectionsOfItsOwnAndSharesThemWithItsAssets(t *testing.
 	}
 	server.Start()
 	defer server.Close()
-	got := Run(t.Context(), Suite{Consecutive: 3, Interval: 1, Checks: []Check{{Name: "n", Path: "/", Assets: true}}}, Target{BaseURL: server.URL}, nil)[0]
+	got := Run(t.Context(), checks.Suite{Consecutive: 3, Interval: 1, Checks: []checks.Check{{Name: "n", Path: "/", Assets: true}}}, Target{BaseURL: server.URL}, nil)[0]
 	require.Equal(t, record.CheckPassed, got.Result, got.Detail)
 	require.EqualValues(t, 3, connections.Load())
 }
@@ -260,7 +262,7 @@ func TestAKeptConnectionOutlivesItsServerAndHarmsNobody(t *testing.T) {
 		}
 		first := start(listener)
 		target := Target{BaseURL: "http://" + address, Transport: &http.Transport{}}
-		suite := Suite{Attempts: 2, Interval: 1, Checks: []Check{{Name: "n", Path: "/", Method: method, Body: "x"}}}
+		suite := checks.Suite{Attempts: 2, Interval: 1, Checks: []checks.Check{{Name: "n", Path: "/", Method: method, Body: "x"}}}
 		require.Equal(t, record.CheckPassed, Run(t.Context(), suite, target, nil)[0].Result)
 		require.NoError(t, first.Close())
 		listener, err = net.Listen("tcp", address)
@@ -293,7 +295,7 @@ func TestTheTimeToConnectIsNotTheApplications(t *testing.T) {
 		target := Target{Name: "Pod/a", BaseURL: "http://target.invalid", Transport: piped(80*time.Millisecond, func(c net.Conn) {
 			_, _ = io.WriteString(c, "HTTP/1.1 200 OK\r\nContent-Length: 0\r\n\r\n")
 		})}
-		got := Run(t.Context(), Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/", Expect: Expect{MaxLatency(60 * time.Millisecond)}}}}, target, nil)[0]
+		got := Run(t.Context(), checks.Suite{Attempts: 1, Checks: []checks.Check{{Name: "n", Path: "/", All: expect.All{expect.MaxLatency(60 * time.Millisecond)}}}}, target, nil)[0]
 		require.Equal(t, record.CheckPassed, got.Result, got.Detail)
 		require.InDelta(t, 0.08, got.Seconds, 1e-6)
 	})
@@ -306,9 +308,9 @@ func TestWhatIsSent(t *testing.T) {
 	}
 	target := serve(t, echo)
 	target.BaseURL += "/portal/"
-	got := Run(t.Context(), Suite{Attempts: 1, Checks: []Check{{
+	got := Run(t.Context(), checks.Suite{Attempts: 1, Checks: []checks.Check{{
 		Name: "n", Method: "POST", Path: "/a%2Fb?x=1&y=%20", Body: "hello", Headers: map[string]string{"host": "portal.example.com", "content-type": "text/plain"},
-		Expect: Expect{BodyRegex{`^POST portal\.example\.com /portal/a%2Fb\?x=1&y=%20 agent=stagecrew-smoke kind=text/plain body=hello$`}},
+		All: expect.All{expect.BodyRegex{`^POST portal\.example\.com /portal/a%2Fb\?x=1&y=%20 agent=stagecrew-smoke kind=text/plain body=hello$`}},
 	}}}, target, nil)[0]
 	require.Equal(t, record.CheckPassed, got.Result, got.Detail)
 }
@@ -320,7 +322,7 @@ func TestTheEndOfAConnectionThatComesLateIsNoLatency(t *testing.T) {
 			_, _ = io.WriteString(c, "HTTP/1.0 200 OK\r\n\r\nall there is")
 			time.Sleep(held)
 		})}
-		suite := Suite{Attempts: 1, Checks: []Check{{Name: "n", Path: "/", Expect: Expect{MaxLatency(held / 2)}}}}
+		suite := checks.Suite{Attempts: 1, Checks: []checks.Check{{Name: "n", Path: "/", All: expect.All{expect.MaxLatency(held / 2)}}}}
 		got := Run(t.Context(), suite, target, nil)[0]
 		require.Equal(t, record.CheckPassed, got.Result, got.Detail)
 		require.InDelta(t, held.Seconds(), got.Seconds, 1e-6)

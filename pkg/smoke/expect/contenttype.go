@@ -1,4 +1,4 @@
-package smoke
+package expect
 
 import (
 	"context"
@@ -6,6 +6,9 @@ import (
 	"fmt"
 	"mime"
 	"strings"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/smoke/form"
 )
 
 // ContentType is the media type that an answer must have, for example
@@ -13,19 +16,19 @@ import (
 type ContentType string
 
 func init() {
-	declare("contentType", func(n *node, key string) ContentType { return ContentType(n.text(key)) })
+	declare("contentType", func(n *form.Node, key string) ContentType { return ContentType(n.Text(key)) })
 }
 
 func (c ContentType) of() part { return ofHeader }
 
-func (c ContentType) validate(_ Suite, report reporter) {
+func (c ContentType) validate(_ time.Duration, report form.Reporter) {
 	if kind, _, err := mime.ParseMediaType(string(c)); err != nil || !strings.Contains(kind, "/") {
 		report("contentType", "%q is not a media type such as application/json", string(c))
 	}
 }
 
-func (c ContentType) judge(_ context.Context, a answer) error {
-	if got := a.header.Get("Content-Type"); !c.allows(got) {
+func (c ContentType) judge(_ context.Context, a Answer) error {
+	if got := a.Header.Get("Content-Type"); !c.allows(got) {
 		return fmt.Errorf("content type \"%s\", should be \"%s\"", got, string(c))
 	}
 	return nil

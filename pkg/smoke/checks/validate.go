@@ -1,4 +1,4 @@
-package smoke
+package checks
 
 import (
 	"errors"
@@ -13,6 +13,8 @@ import (
 	"time"
 	"unicode"
 	"unicode/utf8"
+
+	"github.com/stagecrew/stagecrew/pkg/smoke/form"
 )
 
 const (
@@ -24,45 +26,38 @@ const (
 
 var headerName = regexp.MustCompile("^[A-Za-z0-9!#$%&'*+.^_`|~-]+$")
 
-// problem is what is wrong with one field; check is -1 for a field of the suite.
-type problem struct {
-	check int
-	field string
-	text  string
-}
-
 // Validate reports all problems of a suite at once, each with the check's name,
 // the field, its value and what is allowed.
 func (s Suite) Validate() error {
-	s = s.withDefaults()
+	s = s.WithDefaults()
 	return s.join(s.problems())
 }
 
 // join makes one error of problems, in the order of the suite.
-func (s Suite) join(problems []problem) error {
-	slices.SortStableFunc(problems, func(a, b problem) int { return a.check - b.check })
+func (s Suite) join(problems []form.Problem) error {
+	slices.SortStableFunc(problems, func(a, b form.Problem) int { return a.Check - b.Check })
 	var all []error
 	for _, p := range problems {
 		where := ""
-		if p.check >= 0 {
-			where = fmt.Sprintf("check number %d: ", p.check+1)
-			if p.check < len(s.Checks) && s.Checks[p.check].Name != "" {
-				where = fmt.Sprintf("check %q: ", s.Checks[p.check].Name)
+		if p.Check >= 0 {
+			where = fmt.Sprintf("check number %d: ", p.Check+1)
+			if p.Check < len(s.Checks) && s.Checks[p.Check].Name != "" {
+				where = fmt.Sprintf("check %q: ", s.Checks[p.Check].Name)
 			}
 		}
-		if p.field != "" {
-			where += p.field + ": "
+		if p.Field != "" {
+			where += p.Field + ": "
 		}
-		all = append(all, errors.New(where+p.text))
+		all = append(all, errors.New(where+p.Text))
 	}
 	return errors.Join(all...)
 }
 
 // problems looks at a suite with its defaults.
-func (s Suite) problems() []problem {
+func (s Suite) problems() []form.Problem {
 	found := s.patience()
 	suite := func(field, format string, args ...any) {
-		found = append(found, problem{-1, field, fmt.Sprintf(format, args...)})
+		found = append(found, form.Problem{Check: -1, Field: field, Text: fmt.Sprintf(format, args...)})
 	}
 	if len(s.Checks) == 0 {
 		suite("checks", "there is none; a suite without checks proves nothing")
@@ -74,7 +69,7 @@ func (s Suite) problems() []problem {
 	names := map[string]bool{}
 	for i, c := range s.Checks {
 		report := func(field, format string, args ...any) {
-			found = append(found, problem{i, field, fmt.Sprintf(format, args...)})
+			found = append(found, form.Problem{Check: i, Field: field, Text: fmt.Sprintf(format, args...)})
 		}
 		if c.Name != "" && names[c.Name] {
 			report("name", "it is given twice")
@@ -82,15 +77,15 @@ func (s Suite) problems() []problem {
 		names[c.Name] = true
 		c.request(report)
 		c.checkVariables(report)
-		c.Expect.validate(s, c.Method, report)
+		c.All.Validate(s.Timeout, c.Method, report)
 	}
 	return found
 }
 
 // patience looks at how often and how long a suite asks.
-func (s Suite) patience() (found []problem) {
+func (s Suite) patience() (found []form.Problem) {
 	report := func(field, format string, args ...any) {
-		found = append(found, problem{-1, field, fmt.Sprintf(format, args...)})
+		found = append(found, form.Problem{Check: -1, Field: field, Text: fmt.Sprintf(format, args...)})
 	}
 	if s.Consecutive < 1 {
 		report("consecutive", "%d; allowed is 1 or more", s.Consecutive)
@@ -115,13 +110,14 @@ func (s Suite) patience() (found []problem) {
 // methods are what a check may send: it must not be able to change much.
 var methods = []string{http.MethodGet, http.MethodHead, http.MethodPost, http.MethodOptions}
 
+// aMethod is the shape of one of them.
+var aMethod = form.Shape{Want: form.Text.Want, Schema: form.Schema{"enum": methods}}
+
 // framing are headers that HTTP itself decides.
 var framing = []string{"Connection", "Content-Length", "Trailer", "Transfer-Encoding", "Upgrade"}
 
-type reporter func(field, format string, args ...any)
-
 // request looks at what a check sends.
-func (c Check) request(report reporter) {
+func (c Check) request(report form.Reporter) {
 	switch {
 	case c.Name == "":
 		report("name", "it needs one")

@@ -1,4 +1,4 @@
-package smoke
+package checks
 
 import (
 	"strings"
@@ -6,14 +6,12 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/smoke/expect"
 )
 
 func TestEverythingThatIsWrongIsReportedAtOnce(t *testing.T) {
-	var keys []string
-	for _, d := range declarations {
-		keys = append(keys, d.key)
-	}
-	known := "known are " + strings.Join(keys, ", ")
+	const known = "known are status, contentType, headers, bodyRegex, bodyNotRegex, json, maxLatency"
 	_, err := Parse([]byte(`{"consecutiv": 1, "interval": "soon", "attempts": 0, "checks": [
 		{"name": "a", "path": 5, "expect": {"code": 200, "status": [200, 1.5]}},
 		{"name": "b", "path": "x", "assets": "yes", "headers": {"X": 1}, "expect": {"bodyregex": "("}},
@@ -106,25 +104,16 @@ func TestParseReadsWhatCanBeSaid(t *testing.T) {
 		Consecutive: 2, Attempts: 7, Interval: 250 * time.Millisecond, Timeout: 3 * time.Second, Budget: 90 * time.Second,
 		Checks: []Check{{
 			Name: "a", Method: "POST", Path: "/x?y=z", Headers: map[string]string{"X": "y"}, Body: "b", FollowRedirects: true,
-			Expect: Expect{
-				Status{"200", "3xx"}, ContentType("text/html"), Headers{"X": "."}, BodyRegex{"a"}, BodyNotRegex{"b", "c"},
-				JSON{"a": nil}, MaxLatency(2 * time.Second),
+			All: expect.All{
+				expect.Status{"200", "3xx"}, expect.ContentType("text/html"), expect.Headers{"X": "."}, expect.BodyRegex{"a"}, expect.BodyNotRegex{"b", "c"},
+				expect.JSON{"a": nil}, expect.MaxLatency(2 * time.Second),
 			},
-		}, {Name: "b", Method: "GET", Path: "/", Expect: Expect{Status{"200"}}}},
+		}, {Name: "b", Method: "GET", Path: "/", All: expect.All{expect.Status{"200"}}}},
 	}, suite)
 	require.NoError(t, suite.Validate())
 	short, err := Parse([]byte(`{"budget": "5s", "checks": [{"name": "a", "path": "/"}]}`))
 	require.NoError(t, err)
 	require.Equal(t, 5*time.Second, short.Timeout, "the default of the timeout bows to the budget")
-}
-
-func TestTheWordThatWasMeant(t *testing.T) {
-	known := []string{"path", "body", "bodyRegex", "followRedirects"}
-	for word, want := range map[string]string{
-		"pth": "path", "paath": "path", "pahs": "path", "BODY": "body", "body_regex": "bodyRegex", "followRedirect": "followRedirects", "url": "", "": "", "é": "",
-	} {
-		require.Equal(t, want, nearest(word, known), word)
-	}
 }
 
 func FuzzParse(f *testing.F) {

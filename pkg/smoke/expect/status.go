@@ -1,4 +1,4 @@
-package smoke
+package expect
 
 import (
 	"context"
@@ -8,6 +8,9 @@ import (
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/smoke/form"
 )
 
 // Status is the status that an answer must have: one of these codes ("204") or of a
@@ -15,12 +18,12 @@ import (
 type Status []string
 
 func init() {
-	declare("status", func(n *node, key string) Status { return n.list(key, aStatus, status) })
+	declare("status", func(n *form.Node, key string) Status { return n.List(key, aStatus, status) })
 }
 
 var statusForm = regexp.MustCompile(`^([1-5][0-9]{2}|[1-5]xx)$`)
 
-var aStatus = shape{"a status such as 200 or 2xx", schema{"anyOf": []schema{
+var aStatus = form.Shape{Want: "a status such as 200 or 2xx", Schema: form.Schema{"anyOf": []form.Schema{
 	{"type": "integer", "minimum": 100, "maximum": 599}, {"type": "string", "pattern": "^[1-5]([0-9]{2}|[xX]{2})$"},
 }}}
 
@@ -37,7 +40,7 @@ func status(value any) (string, bool) {
 
 func (s Status) of() part { return ofStatus }
 
-func (s Status) validate(_ Suite, report reporter) {
+func (s Status) validate(_ time.Duration, report form.Reporter) {
 	for _, one := range s {
 		if !statusForm.MatchString(one) {
 			report("status", "%s; allowed are 100 to 599 and classes such as 2xx", one)
@@ -45,18 +48,18 @@ func (s Status) validate(_ Suite, report reporter) {
 	}
 }
 
-func (s Status) judge(_ context.Context, a answer) error {
-	if s.allow(a.status) {
+func (s Status) judge(_ context.Context, a Answer) error {
+	if s.allow(a.Status) {
 		return nil
 	}
 	to, words := "", ""
-	if location := a.header.Get("Location"); location != "" {
+	if location := a.Header.Get("Location"); location != "" {
 		to = " to " + location
 	}
-	if len(a.body) > 0 {
-		words = ": " + string(excerpt(a.body))
+	if len(a.Body) > 0 {
+		words = ": " + string(excerpt(a.Body))
 	}
-	return fmt.Errorf("status %d%s, should be %s%s", a.status, to, strings.Join(s, " or "), words)
+	return fmt.Errorf("status %d%s, should be %s%s", a.Status, to, strings.Join(s, " or "), words)
 }
 
 func (s Status) allow(code int) bool {
@@ -64,8 +67,8 @@ func (s Status) allow(code int) bool {
 	return slices.Contains(s, text) || slices.Contains(s, text[:1]+"xx")
 }
 
-// wants reports whether a status is expected.
-func (e Expect) wants(code int) bool {
+// Wants reports whether a status is expected.
+func (e All) Wants(code int) bool {
 	return slices.ContainsFunc(e, func(one Expectation) bool {
 		s, isStatus := one.(Status)
 		return isStatus && s.allow(code)

@@ -1,20 +1,19 @@
-package smoke
+package browser
 
 import (
 	"context"
 	"encoding/binary"
-	"io"
-	"log/slog"
-	"net/http"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 	"unicode/utf16"
 
 	"github.com/stretchr/testify/require"
+)
 
-	"github.com/stagecrew/stagecrew/pkg/record"
+const (
+	large = 1 << 20 // bytes of a page
+	many  = 2000    // files of a page
 )
 
 func utf16Of(text string, order binary.AppendByteOrder) []byte {
@@ -27,7 +26,7 @@ func utf16Of(text string, order binary.AppendByteOrder) []byte {
 
 // A Latin-1 title panicked in the middle of a deploy, and in each one after it.
 func TestReferencesOfPagesInAnyEncoding(t *testing.T) {
-	want := []reference{{"/a.js", "javascript"}, {"/b.css", "css"}}
+	want := []Reference{{"/a.js", "javascript"}, {"/b.css", "css"}}
 	const files = `<script src="/a.js"></script><link rel="stylesheet" href="/b.css">`
 	for name, c := range map[string]struct{ page, contentType string }{
 		"Latin-1 that says so nowhere":            {files + "<title>\xdcbersicht f\xfcr \xc4rzte</title>", "text/html"},
@@ -43,7 +42,7 @@ func TestReferencesOfPagesInAnyEncoding(t *testing.T) {
 		"addresses with white space":              {"<script src=' /a\n.js\t'></script><link rel=stylesheet href=\"\n/b.css \">", "text/html"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, got, err := references(t.Context(), []byte(c.page), c.contentType, maxReferences)
+			_, got, err := References(t.Context(), []byte(c.page), c.contentType, many)
 			require.NoError(t, err)
 			require.Equal(t, want, got)
 		})
@@ -58,10 +57,10 @@ func TestLargePagesAreReadInOneGo(t *testing.T) {
 		"one file": "<script src=/a.js></script>",
 	} {
 		t.Run(name, func(t *testing.T) {
-			page := "<p" + strings.Repeat(piece, maxBody/len(piece))
+			page := "<p" + strings.Repeat(piece, large/len(piece))
 			ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 			defer cancel()
-			_, found, err := references(ctx, []byte(page), "text/html", maxReferences)
+			_, found, err := References(ctx, []byte(page), "text/html", many)
 			require.NoError(t, err, "not in time")
 			require.LessOrEqual(t, len(found), 1)
 		})
@@ -70,68 +69,20 @@ func TestLargePagesAreReadInOneGo(t *testing.T) {
 
 func TestAPageMayNameAnyNumberOfFilesOfOthers(t *testing.T) {
 	var page strings.Builder
-	for i := range 3 * maxReferences {
+	for i := range 3 * many {
 		page.WriteString(`<script src="https://elsewhere.test/` + strings.Repeat("x", i) + `"></script>`)
-		if page.Len() > maxBody {
+		if page.Len() > large {
 			break
 		}
 	}
-	_, found, err := references(t.Context(), []byte(page.String()), "", 100)
+	_, found, err := References(t.Context(), []byte(page.String()), "", 100)
 	require.NoError(t, err)
 	require.Len(t, found, 100)
 }
 
-func TestTheEndOfTheBudgetEndsTheReadingOfAnAnswer(t *testing.T) {
+func TestTheEndOfTheBudgetEndsTheReadingOfAPage(t *testing.T) {
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, err := references(ended, []byte("<script src=/a.js></script>"), "", maxReferences)
+	_, _, err := References(ended, []byte("<script src=/a.js></script>"), "", many)
 	require.ErrorIs(t, err, context.Canceled)
-
-	// Nearly as expensive as a pattern can be: each byte costs milliseconds.
-	pattern := `(?:x?y?){1000}(?:x?y?){1000}(?:x?y?){1000}z`
-	_, err = regexp.Compile(pattern)
-	require.NoError(t, err)
-	e := Expect{Status{"200"}, BodyRegex{pattern}}
-	body := []byte(strings.Repeat("xy", maxBody/2))
-	short, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
-	defer cancel()
-	require.ErrorIs(t, e.judge(short, answer{status: 200, body: body}), context.DeadlineExceeded)
-	require.ErrorIs(t, Expect{Status{"200"}, BodyNotRegex{"x"}}.judge(ended, answer{status: 200, body: body}), context.Canceled, "what was not read does not pass")
-}
-
-// breaking is a way to the application on which something of ours breaks.
-type breaking struct{ in io.ReadCloser }
-
-func (b breaking) RoundTrip(*http.Request) (*http.Response, error) {
-	if b.in == nil {
-		panic("on the way\n::error::out")
-	}
-	return &http.Response{StatusCode: http.StatusOK, Header: http.Header{}, Body: b.in, Request: &http.Request{}}, nil
-}
-
-type breakingBody struct{}
-
-func (breakingBody) Read([]byte) (int, error) { panic("in the body") }
-func (breakingBody) Close() error             { return nil }
-
-func TestAPanicWhileAnAnswerIsReadSaysNothingAboutTheApplication(t *testing.T) {
-	for name, c := range map[string]struct {
-		transport http.RoundTripper
-		want      string
-	}{
-		"on the way":  {breaking{}, `panic: on the way\n::error::out [smoke/panicked]`},
-		"in the body": {breaking{breakingBody{}}, "panic: in the body [smoke/panicked]"},
-	} {
-		t.Run(name, func(t *testing.T) {
-			suite := Suite{Checks: []Check{{Name: "one", Path: "/"}, {Name: "two", Path: "/"}}}
-			results := Run(t.Context(), suite, Target{Name: "Pod/a", BaseURL: "http://target.invalid", Transport: c.transport}, slog.New(slog.DiscardHandler))
-			require.Len(t, results, 2, "the other check has its result, too")
-			for _, r := range results {
-				require.Equal(t, record.CheckInconclusive, r.Result)
-				require.Contains(t, r.Detail, c.want)
-				require.NotContains(t, r.Detail, "\n")
-			}
-			require.NotEmpty(t, record.Panics(), "where it happened is kept")
-		})
-	}
 }

@@ -1,9 +1,11 @@
-package smoke
+package checks
 
 import (
 	"maps"
 	"regexp"
 	"slices"
+
+	"github.com/stagecrew/stagecrew/pkg/smoke/form"
 )
 
 // placeholder is ${NAME} or ${NAME:-default}.
@@ -46,8 +48,8 @@ func (c Check) filled() []string {
 	return texts
 }
 
-// unfilled names the placeholders of a check that is about to be sent.
-func (c Check) unfilled() []string {
+// Unfilled names the placeholders of a check that is about to be sent.
+func (c Check) Unfilled() []string {
 	var names []string
 	if !c.expanded {
 		for _, v := range variables(append(c.filled(), c.Name, c.Path)...) {
@@ -58,7 +60,7 @@ func (c Check) unfilled() []string {
 }
 
 // checkVariables looks at where a check has placeholders.
-func (c Check) checkVariables(report reporter) {
+func (c Check) checkVariables(report form.Reporter) {
 	for _, place := range [][2]string{{"name", c.Name}, {"path", c.Path}} {
 		for _, v := range variables(place[1]) {
 			if v.name != each {

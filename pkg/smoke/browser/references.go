@@ -1,4 +1,5 @@
-package smoke
+// Package browser reads a page as browsers do, as far as to know which files it needs.
+package browser
 
 import (
 	"bytes"
@@ -12,22 +13,22 @@ import (
 	"golang.org/x/net/html/charset"
 )
 
-// reference is a file that a page needs.
-type reference struct {
-	address string // as the page writes it
-	kind    string // part of its content type, "" for any
+// Reference is a file that a page needs.
+type Reference struct {
+	Address string // as the page writes it
+	Kind    string // part of its content type, "" for any
 }
 
 // linked is what a <link> needs for the page to work; icons and the like are not that.
-func linked(values map[string]string) reference {
+func linked(values map[string]string) Reference {
 	rel, as := values["rel"], strings.ToLower(values["as"])
 	switch {
 	case hasWord(rel, "stylesheet"), hasWord(rel, "preload") && as == "style":
-		return reference{values["href"], "css"}
+		return Reference{values["href"], "css"}
 	case hasWord(rel, "modulepreload") && (as == "" || as == "script"), hasWord(rel, "preload") && as == "script":
-		return reference{values["href"], "javascript"}
+		return Reference{values["href"], "javascript"}
 	}
-	return reference{}
+	return Reference{}
 }
 
 // scriptKind is the content type of a script; one that is only data may have any.
@@ -39,16 +40,16 @@ func scriptKind(written string) string {
 	return ""
 }
 
-// references lists the scripts and style sheets of a page, each once and in its
+// References lists the scripts and style sheets of a page, each once and in its
 // order, at most limit of them, and the address of <base>, "" without one. The page
 // may be in any encoding that its content type, its byte order mark or its <meta>
 // names, and hold any bytes. An error is that of ctx.
-func references(ctx context.Context, page []byte, contentType string, limit int) (base string, found []reference, err error) {
+func References(ctx context.Context, page []byte, contentType string, limit int) (base string, found []Reference, err error) {
 	text, err := charset.NewReader(bytes.NewReader(page), contentType)
 	if err != nil {
 		text = bytes.NewReader(page) // an empty page
 	}
-	seen := map[reference]bool{}
+	seen := map[Reference]bool{}
 	tokens := html.NewTokenizer(untilDone{ctx, text})
 	for len(found) < limit {
 		switch tokens.Next() {
@@ -61,7 +62,7 @@ func references(ctx context.Context, page []byte, contentType string, limit int)
 		default:
 			continue
 		}
-		r := reference{}
+		r := Reference{}
 		switch name, more := tokens.TagName(); {
 		case string(name) == "base" && base == "":
 			base = attributes(tokens, more)["href"]
@@ -69,9 +70,9 @@ func references(ctx context.Context, page []byte, contentType string, limit int)
 			r = linked(attributes(tokens, more))
 		case string(name) == "script":
 			values := attributes(tokens, more)
-			r = reference{values["src"], scriptKind(values["type"])}
+			r = Reference{values["src"], scriptKind(values["type"])}
 		}
-		if r.address != "" && !seen[r] {
+		if r.Address != "" && !seen[r] {
 			seen[r] = true
 			found = append(found, r)
 		}

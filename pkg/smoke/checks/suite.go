@@ -1,15 +1,14 @@
-// Package smoke sends HTTP requests that prove something: each check says what
-// the answer must look like, not only that there is one. Answers are untrusted:
-// they are read up to a limit, and what of them reaches a result is short, on one
-// line, and free of credentials. It has no heavy client in
-// it: golang.org/x/net/html reads HTML as browsers do.
-package smoke
+// Package checks reads suites of HTTP checks: what is asked, how patiently, and what the
+// environment fills in. It sends nothing; package smoke does.
+package checks
 
 import (
 	"cmp"
 	"net/http"
 	"slices"
 	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/smoke/expect"
 )
 
 // Suite is a list of checks and how patiently they are asked.
@@ -43,7 +42,7 @@ type Check struct {
 	// Headers and Body may hold ${NAME} and ${NAME:-default}; [Suite.Expand] fills them in.
 	Headers map[string]string
 	Body    string
-	Expect  Expect
+	All     expect.All
 	// Optional leaves the check out, with a warning, while a ${NAME} of it has no value.
 	Optional bool
 	// Assets also fetches every script and style sheet of the HTML that comes back,
@@ -66,7 +65,7 @@ const (
 	defaultBudget      = time.Minute
 )
 
-func (s Suite) withDefaults() Suite {
+func (s Suite) WithDefaults() Suite {
 	s.Consecutive = cmp.Or(s.Consecutive, defaultConsecutive)
 	s.Attempts = cmp.Or(s.Attempts, max(defaultAttempts, s.Consecutive))
 	s.Interval = cmp.Or(s.Interval, defaultInterval)
@@ -76,7 +75,7 @@ func (s Suite) withDefaults() Suite {
 	for i := range s.Checks {
 		c := &s.Checks[i]
 		c.Method = cmp.Or(c.Method, http.MethodGet)
-		c.Expect = c.Expect.withDefaults()
+		c.All = c.All.WithDefaults()
 	}
 	return s
 }
@@ -91,10 +90,10 @@ const (
 // enough, at most 3 attempts, and at most 5 s for a check, or as much as the
 // longest [MaxLatency] of the suite.
 func (s Suite) Quick() Suite {
-	s = s.withDefaults()
+	s = s.WithDefaults()
 	bound := quickBudget
 	for _, c := range s.Checks {
-		bound = max(bound, c.Expect.patience())
+		bound = max(bound, c.All.Patience())
 	}
 	s.Consecutive = 1
 	s.Attempts = min(s.Attempts, quickAttempts)

@@ -1,9 +1,6 @@
-package smoke
+package checks
 
 import (
-	"bytes"
-	"log/slog"
-	"net/http"
 	"strings"
 	"testing"
 
@@ -24,7 +21,7 @@ func TestExpandFillsInWhatTheEnvironmentHas(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, "Bearer a ${OTHER} b", filled.Checks[0].Headers["Authorization"], "a value is not filled in again")
 	require.Equal(t, "a ${OTHER} b fast", filled.Checks[0].Body)
-	require.Empty(t, filled.Checks[0].unfilled())
+	require.Empty(t, filled.Checks[0].Unfilled())
 	require.Equal(t, "$5 ${}", filled.Checks[1].Headers["X-Price"])
 	require.Empty(t, filled.Checks[1].Body)
 	require.Equal(t, "Bearer ${TOKEN}", suite.Checks[0].Headers["Authorization"], "the suite itself stays as it is")
@@ -63,32 +60,5 @@ func TestAListMakesAsManyChecks(t *testing.T) {
 	}
 	require.Equal(t, []string{"/api/app/keys", "/api/catalog/keys", "/api/auth/keys"}, paths(nil))
 	require.Equal(t, []string{"/api/app/keys", "/api/search/keys", "/api/user-settings/keys"}, paths(map[string]string{"PLUGINS": " search, user-settings,app,"}))
-	require.ElementsMatch(t, []string{"${each}", "${PLUGINS:-catalog,auth}", "${TOKEN:-nobody}"}, suite.Checks[0].unfilled())
-}
-
-func TestAnOptionalCheckIsLeftOutLoudlyAndOnce(t *testing.T) {
-	suite := Suite{Attempts: 1, Checks: []Check{
-		{Name: "open", Path: "/"},
-		{Name: "with a token", Path: "/", Headers: map[string]string{"Authorization": "Bearer ${TOKEN}"}, Optional: true, Expect: Expect{Status{"401"}}},
-	}}
-	var log bytes.Buffer
-	names := func(values map[string]string) (names []string) {
-		filled, err := suite.Expand(env(values))
-		require.NoError(t, err)
-		log.Reset()
-		for range 2 {
-			names = nil
-			for _, result := range Run(t.Context(), filled, serve(t, reply(http.StatusOK, "", "")), slog.New(slog.NewTextHandler(&log, nil))) {
-				names = append(names, result.Name+" "+string(result.Result))
-			}
-		}
-		return names
-	}
-	require.Equal(t, []string{"open passed", "with a token failed"}, names(map[string]string{"TOKEN": "abcdefgh"}))
-	require.NotContains(t, log.String(), "SKIPPED")
-	require.Equal(t, []string{"open passed"}, names(nil), "no result at all, not a good one")
-	require.Equal(t, 1, strings.Count(log.String(), `level=WARN msg="smoke check \"with a token\" is SKIPPED: ${TOKEN} has no value"`))
-	suite.Checks = suite.Checks[1:]
-	_, err := suite.Expand(env(nil))
-	require.ErrorContains(t, err, "checks: there is none")
+	require.ElementsMatch(t, []string{"${each}", "${PLUGINS:-catalog,auth}", "${TOKEN:-nobody}"}, suite.Checks[0].Unfilled())
 }

@@ -1,4 +1,7 @@
-package smoke
+// Package expect is the language of what an answer must be: one file for each key of
+// `expect` in a file of checks, with how its value is read, what is allowed, and how an
+// answer is judged. It sends nothing and reads no clock.
+package expect
 
 import (
 	"bytes"
@@ -8,24 +11,26 @@ import (
 	"reflect"
 	"regexp"
 	"slices"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/smoke/form"
 )
 
-// Expect is what an answer must be: all of it must hold. Without a [Status] it asks for
+// All is what an answer must be: all of it must hold. Without a [Status] it asks for
 // status 200.
-type Expect []Expectation
+type All []Expectation
 
-// Expectation is one thing that an answer must be. Each has a Go file of its own,
-// expect_*.go, which declares the key of `expect` in a file of checks and says how its
+// Expectation is one thing that an answer must be. Each has a Go file of its own, which declares the key of `expect` in a file of checks and says how its
 // value is read, what is allowed and what an answer must be.
 type Expectation interface {
 	// of is what it looks at.
 	of() part
-	// validate reports what is wrong with the expectation itself, in a suite that has
-	// its defaults.
-	validate(s Suite, report reporter)
+	// validate reports what is wrong with the expectation itself, where an answer has
+	// as long as timeout.
+	validate(timeout time.Duration, report form.Reporter)
 	// judge says what is not as expected. Its texts are quoted and redacted when they
 	// become a result's detail, and not before.
-	judge(ctx context.Context, a answer) error
+	judge(ctx context.Context, a Answer) error
 }
 
 // part is what of an answer an expectation looks at; they are judged in this order.
@@ -43,16 +48,16 @@ type declaration struct {
 	key string
 	of  part
 	// read gives what a file says, false when it says nothing.
-	read func(n *node, key string) (Expectation, bool)
+	read func(n *form.Node, key string) (Expectation, bool)
 }
 
 var declarations []declaration
 
 // declare makes a key of `expect` known; read gives the zero value when a file says
 // nothing.
-func declare[E Expectation](key string, read func(n *node, key string) E) {
+func declare[E Expectation](key string, read func(n *form.Node, key string) E) {
 	var zero E
-	declarations = append(declarations, declaration{key, zero.of(), func(n *node, key string) (Expectation, bool) {
+	declarations = append(declarations, declaration{key, zero.of(), func(n *form.Node, key string) (Expectation, bool) {
 		e := read(n, key)
 		v := reflect.ValueOf(e)
 		return e, !v.IsZero() && (v.Kind() != reflect.Map || v.Len() > 0)
@@ -60,19 +65,20 @@ func declare[E Expectation](key string, read func(n *node, key string) E) {
 	slices.SortStableFunc(declarations, func(a, b declaration) int { return int(a.of) - int(b.of) })
 }
 
-func (p *parser) expect(i int, value any) (e Expect) {
-	n := p.object("expect", i, "expect", value)
+// Read takes an object of expectations apart.
+func Read(p *form.Parser, i int, value any) (e All) {
+	n := p.Object("expect", i, "expect", value)
 	for _, d := range declarations {
 		if one, said := d.read(n, d.key); said {
 			e = append(e, one)
 		}
 	}
-	n.end()
+	n.End()
 	return e
 }
 
-// withDefaults asks for a status, and orders the expectations as they are judged.
-func (e Expect) withDefaults() Expect {
+// WithDefaults asks for a status, and orders the expectations as they are judged.
+func (e All) WithDefaults() All {
 	e = slices.Clone(e)
 	if !slices.ContainsFunc(e, func(one Expectation) bool { return one.of() == ofStatus }) {
 		e = append(e, Status{"200"})
@@ -81,19 +87,19 @@ func (e Expect) withDefaults() Expect {
 	return e
 }
 
-// validate looks at what an answer to a method must be.
-func (e Expect) validate(s Suite, method string, report reporter) {
+// Validate looks at what an answer to a method must be, which has as long as timeout.
+func (e All) Validate(timeout time.Duration, method string, report form.Reporter) {
 	for _, one := range e {
-		one.validate(s, func(field, format string, args ...any) { report("expect."+field, format, args...) })
+		one.validate(timeout, func(field, format string, args ...any) { report("expect."+field, format, args...) })
 	}
 	if method == http.MethodHead && slices.ContainsFunc(e, func(one Expectation) bool { return one.of() == ofBody }) {
 		report("expect", "the answer to HEAD has no body to look at")
 	}
 }
 
-// judge gives an error that says what is not as expected. What ctx cut short is no
+// Judge gives an error that says what is not as expected. What ctx cut short is no
 // judgement: its error comes back.
-func (e Expect) judge(ctx context.Context, a answer) error {
+func (e All) Judge(ctx context.Context, a Answer) error {
 	err := e.judged(ctx, a)
 	if ctx.Err() != nil {
 		return ctx.Err()
@@ -101,20 +107,20 @@ func (e Expect) judge(ctx context.Context, a answer) error {
 	return err
 }
 
-func (e Expect) judged(ctx context.Context, a answer) error {
+func (e All) judged(ctx context.Context, a Answer) error {
 	for _, one := range e {
-		if a.broken != nil && one.of() != ofStatus {
+		if a.Broken != nil && one.of() != ofStatus {
 			break
 		}
 		if err := one.judge(ctx, a); err != nil {
 			return err
 		}
 	}
-	return a.broken
+	return a.Broken
 }
 
 // validPattern reports a regular expression that is none.
-func validPattern(field, pattern string, report reporter) {
+func validPattern(field, pattern string, report form.Reporter) {
 	if _, err := regexp.Compile(pattern); err != nil {
 		report(field, "%v", err)
 	}

@@ -1,9 +1,8 @@
-package smoke
+package checks
 
 import (
 	"errors"
 	"fmt"
-	"log/slog"
 	"maps"
 	"slices"
 	"strings"
@@ -119,13 +118,15 @@ func (s *skipped) add(name string, missing []string) {
 	s.lines = append(s.lines, fmt.Sprintf("smoke check %q is SKIPPED: %s has no value", name, strings.Join(missing, ", ")))
 }
 
-func (s *skipped) announce(log *slog.Logger) {
-	if s == nil {
+// Skipped gives a line for each check that [Suite.Expand] left out to tell, the first
+// time that it is asked.
+func (s Suite) Skipped(tell func(line string)) {
+	if s.skipped == nil {
 		return
 	}
-	s.once.Do(func() {
-		for _, line := range s.lines {
-			log.Warn(line)
+	s.skipped.once.Do(func() {
+		for _, line := range s.skipped.lines {
+			tell(line)
 		}
 	})
 }

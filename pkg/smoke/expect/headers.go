@@ -1,4 +1,4 @@
-package smoke
+package expect
 
 import (
 	"context"
@@ -6,6 +6,11 @@ import (
 	"maps"
 	"slices"
 	"strings"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/redact"
+	"github.com/stagecrew/stagecrew/pkg/smoke/form"
+	"github.com/stagecrew/stagecrew/pkg/smoke/shown"
 )
 
 // Headers are regular expressions, each of which one of the header's values must
@@ -13,20 +18,20 @@ import (
 type Headers map[string]string
 
 func init() {
-	declare("headers", func(n *node, key string) Headers { return n.texts(key) })
+	declare("headers", func(n *form.Node, key string) Headers { return n.Texts(key) })
 }
 
 func (h Headers) of() part { return ofHeader }
 
-func (h Headers) validate(_ Suite, report reporter) {
+func (h Headers) validate(_ time.Duration, report form.Reporter) {
 	for _, name := range slices.Sorted(maps.Keys(h)) {
 		validPattern("headers."+name, h[name], report)
 	}
 }
 
-func (h Headers) judge(ctx context.Context, a answer) error {
+func (h Headers) judge(ctx context.Context, a Answer) error {
 	for _, name := range slices.Sorted(maps.Keys(h)) {
-		if err := judgeHeader(ctx, name, h[name], a.header.Values(name)); err != nil {
+		if err := judgeHeader(ctx, name, h[name], a.Header.Values(name)); err != nil {
 			return err
 		}
 	}
@@ -42,8 +47,8 @@ func judgeHeader(ctx context.Context, name, pattern string, values []string) err
 		return nil
 	}
 	got := `"` + strings.Join(values, `", "`) + `"`
-	if sensitive.MatchString(name) {
-		got = hidden
+	if shown.IsSecret(name) {
+		got = redact.Hidden
 	}
 	return fmt.Errorf("header %s is %s, should match \"%s\"", name, got, pattern)
 }

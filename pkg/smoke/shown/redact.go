@@ -1,11 +1,10 @@
-package smoke
+// Package shown says what of an answer may stand in a result: nothing that is a
+// credential or an address, little, and on one line.
+package shown
 
 import (
-	"encoding/base64"
-	"net/http"
 	"net/netip"
 	"regexp"
-	"slices"
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/redact"
@@ -30,6 +29,9 @@ var (
 	code     = regexp.MustCompile(`([?&](?:code|state|sig|key)=)[^&\s"']+`)
 	address  = regexp.MustCompile(`[0-9A-Za-z:.]*[.:][0-9A-Za-z:.]+`)
 )
+
+// IsSecret reports whether what has a name like this is not shown.
+func IsSecret(name string) bool { return sensitive.MatchString(name) }
 
 // redacted takes credentials and addresses out of a text.
 func redacted(text string, secrets *redact.Redactor) string {
@@ -56,26 +58,4 @@ func withoutAddress(found string) string {
 		return shown + rest
 	}
 	return found
-}
-
-// harmless headers hold no credentials.
-var harmless = []string{"Accept", "Accept-Encoding", "Accept-Language", "Content-Type", "Host", "Origin", "User-Agent"}
-
-// credentials are what a check may send and must not show: the values of its
-// headers, their words (a server may repeat a token without the word before it),
-// and what came from the environment.
-func (c Check) credentials() *redact.Redactor {
-	plain := slices.Clone(c.secrets)
-	for name, value := range c.Headers {
-		if slices.Contains(harmless, http.CanonicalHeaderKey(name)) {
-			continue
-		}
-		plain = append(plain, value)
-		plain = append(plain, strings.Fields(value)...)
-		if text, err := base64.StdEncoding.DecodeString(strings.TrimPrefix(value, "Basic ")); err == nil {
-			_, password, _ := strings.Cut(string(text), ":")
-			plain = append(plain, string(text), password)
-		}
-	}
-	return redact.Of(slices.DeleteFunc(plain, placeholder.MatchString)...)
 }

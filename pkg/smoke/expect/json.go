@@ -1,16 +1,18 @@
-package smoke
+package expect
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
 	"fmt"
-	"io"
 	"maps"
 	"slices"
 	"strconv"
 	"strings"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/smoke/form"
+	"github.com/stagecrew/stagecrew/pkg/smoke/shown"
 )
 
 // JSON is what a body of JSON must hold: dotted path -> value. Numbers in a path are
@@ -19,14 +21,14 @@ import (
 type JSON map[string]any
 
 func init() {
-	declare("json", func(n *node, key string) JSON {
-		return take(n, key, shape{"an object of dotted paths", schema{"type": "object"}}, as[map[string]any])
+	declare("json", func(n *form.Node, key string) JSON {
+		return form.Take(n, key, form.Shape{Want: "an object of dotted paths", Schema: form.Schema{"type": "object"}}, form.As[map[string]any])
 	})
 }
 
 func (j JSON) of() part { return ofBody }
 
-func (j JSON) validate(_ Suite, report reporter) {
+func (j JSON) validate(_ time.Duration, report form.Reporter) {
 	for _, path := range slices.Sorted(maps.Keys(j)) {
 		if slices.Contains(keys(path), "") {
 			report("json", "%q is not keys with dots between them", path)
@@ -34,40 +36,27 @@ func (j JSON) validate(_ Suite, report reporter) {
 	}
 }
 
-func (j JSON) judge(_ context.Context, a answer) error {
-	if a.over {
-		return fmt.Errorf("the body is longer than %d bytes, which is what is read of it: %s", maxBody, excerpt(a.body))
+func (j JSON) judge(_ context.Context, a Answer) error {
+	if a.Over {
+		return fmt.Errorf("the body is longer than %d bytes, which is what is read of it: %s", MaxBody, excerpt(a.Body))
 	}
-	document, err := decode(a.body)
+	document, err := form.Decode(a.Body)
 	if err != nil {
-		return fmt.Errorf("the body is not JSON: %s", excerpt(a.body))
+		return fmt.Errorf("the body is not JSON: %s", excerpt(a.Body))
 	}
 	var problems []error
 	for _, path := range slices.Sorted(maps.Keys(j)) {
 		got, found := lookup(document, path)
 		switch {
 		case !found:
-			problems = append(problems, fmt.Errorf("the body has nothing at \"%s\", it is %s", path, excerpt(a.body)))
-		case !equal(j[path], got) && sensitive.MatchString(path):
+			problems = append(problems, fmt.Errorf("the body has nothing at \"%s\", it is %s", path, excerpt(a.Body)))
+		case !equal(j[path], got) && shown.IsSecret(path):
 			problems = append(problems, fmt.Errorf("\"%s\" is not what it should be", path))
 		case !equal(j[path], got):
-			problems = append(problems, fmt.Errorf("\"%s\" is %s, should be %s", path, show(got), show(j[path])))
+			problems = append(problems, fmt.Errorf("\"%s\" is %s, should be %s", path, form.Show(got), form.Show(j[path])))
 		}
 	}
 	return errors.Join(problems...)
-}
-
-// decode reads one JSON value and leaves its numbers as they are written.
-func decode(text []byte) (document any, err error) {
-	decoder := json.NewDecoder(bytes.NewReader(text))
-	decoder.UseNumber()
-	if err := decoder.Decode(&document); err != nil {
-		return nil, err
-	}
-	if err := decoder.Decode(new(any)); !errors.Is(err, io.EOF) {
-		return nil, errors.New("there is more after the first JSON value")
-	}
-	return document, nil
 }
 
 // equal compares as JSON does: 1 and 1.0 are the same number. want may be any Go
@@ -77,7 +66,7 @@ func equal(want, got any) bool {
 	if err != nil {
 		return false
 	}
-	plain, err := decode(text)
+	plain, err := form.Decode(text)
 	return err == nil && same(plain, got)
 }
 

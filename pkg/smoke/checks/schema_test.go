@@ -1,4 +1,4 @@
-package smoke
+package checks
 
 import (
 	"bytes"
@@ -12,6 +12,8 @@ import (
 	"github.com/santhosh-tekuri/jsonschema/v6"
 	"github.com/stretchr/testify/require"
 	"sigs.k8s.io/yaml"
+
+	"github.com/stagecrew/stagecrew/pkg/smoke/form"
 )
 
 //go:generate go test -run TestTheSchemaSaysWhatAFileMayHold -update .
@@ -19,8 +21,8 @@ import (
 var update = flag.Bool("update", false, "write the generated schema")
 
 const (
-	schemaFile = "../../docs/smoke.schema.json"
-	document   = "../../docs/smoke.md"
+	schemaFile = "../../../docs/smoke.schema.json"
+	document   = "../../../docs/smoke.md"
 )
 
 // sections are the parts of the document with a table of each object's keys.
@@ -44,22 +46,22 @@ func meanings(t *testing.T, kind string) map[string]string {
 	return words
 }
 
-// object is the schema of an object, from what the parser knows and the document says.
-func (p *parser) schema(t *testing.T, kind string, required ...string) schema {
+// schemaOf is the schema of an object, from what the parser knows and the document says.
+func schemaOf(t *testing.T, p *form.Parser, kind string, required ...string) form.Schema {
 	t.Helper()
 	words := meanings(t, kind)
-	properties := schema{}
-	for _, f := range p.objects[kind].fields {
-		require.Contains(t, words, f.key, "docs/smoke.md, %s: no row for the key", sections[kind])
-		property := schema{"description": strings.ReplaceAll(words[f.key], "`", "")}
-		for key, value := range f.shape.schema {
+	properties := form.Schema{}
+	for _, f := range p.Objects[kind].Fields {
+		require.Contains(t, words, f.Key, "docs/smoke.md, %s: no row for the key", sections[kind])
+		property := form.Schema{"description": strings.ReplaceAll(words[f.Key], "`", "")}
+		for key, value := range f.Shape.Schema {
 			property[key] = value
 		}
-		properties[f.key] = property
-		delete(words, f.key)
+		properties[f.Key] = property
+		delete(words, f.Key)
 	}
 	require.Empty(t, words, "docs/smoke.md, %s: a row for a key that there is not", sections[kind])
-	made := schema{"type": "object", "additionalProperties": false, "properties": properties}
+	made := form.Schema{"type": "object", "additionalProperties": false, "properties": properties}
 	if len(required) > 0 {
 		made["required"] = required
 	}
@@ -68,11 +70,11 @@ func (p *parser) schema(t *testing.T, kind string, required ...string) schema {
 
 func schemaOfAFile(t *testing.T) []byte {
 	t.Helper()
-	p := newParser()
-	p.suite(map[string]any{"checks": []any{map[string]any{}}})
-	file, check := p.schema(t, "suite", "checks"), p.schema(t, "check", "name", "path")
-	property := func(s schema, key string) schema { return s["properties"].(schema)[key].(schema) } // made above
-	for key, value := range p.schema(t, "expect") {
+	p := form.New()
+	readSuite(p, map[string]any{"checks": []any{map[string]any{}}})
+	file, check := schemaOf(t, p, "suite", "checks"), schemaOf(t, p, "check", "name", "path")
+	property := func(s form.Schema, key string) form.Schema { return s["properties"].(form.Schema)[key].(form.Schema) } // made above
+	for key, value := range schemaOf(t, p, "expect") {
 		property(check, "expect")[key] = value
 	}
 	checks := property(file, "checks")
