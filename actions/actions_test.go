@@ -31,6 +31,8 @@ type action struct {
 type input struct {
 	Description, Default string
 	Required             bool
+	// Deprecation is for what somebody may have given before.
+	Deprecation string `yaml:"deprecationMessage"`
 }
 
 type step struct {
@@ -63,10 +65,10 @@ func read[T any](t *testing.T, file string) (document T) {
 	return document
 }
 
-// handed is how an input reaches a step. Where it is empty, the variable that the job
-// has set stays; unset inputs of composite actions are empty strings, which would hide
-// it.
-var handed = regexp.MustCompile(`^\$\{\{ inputs\.([a-z-]+)(?: \|\| env\.([A-Z_]+))? \}\}$`)
+// handed is how an input reaches a step, by its name and the one before. Where it is
+// empty, the variable that the job has set stays; unset inputs of composite actions are
+// empty strings, which would hide it.
+var handed = regexp.MustCompile(`^\$\{\{ inputs\.([a-z-]+)(?: \|\| inputs\.([a-z-]+))?(?: \|\| env\.([A-Z_]+))? \}\}$`)
 
 // The token for ghcr.io is the one input with a default: only GitHub knows the job's
 // own. On another server than github.com that is a token of the server, which ghcr.io
@@ -78,17 +80,17 @@ const (
 	tokenHanded  = "${{ inputs.github-token != github.token && inputs.github-token || env.GITHUB_TOKEN || inputs.github-token }}"
 )
 
-// from gives the input that a value of a step's environment is made of, and the
-// variable that counts without it.
-func from(t *testing.T, variable, value string) (name, otherwise string) {
+// from gives the inputs that a value of a step's environment is made of, and the
+// variable that counts without them.
+func from(t *testing.T, variable, value string) (names []string, otherwise string) {
 	t.Helper()
 	if variable == "GITHUB_TOKEN" {
 		require.Equal(t, tokenHanded, value)
-		return "github-token", variable
+		return []string{"github-token"}, variable
 	}
 	match := handed.FindStringSubmatch(value)
 	require.NotNil(t, match, "%s: %q is more than one input", variable, value)
-	return match[1], match[2]
+	return slices.DeleteFunc(match[1:3], func(name string) bool { return name == "" }), match[3]
 }
 
 func TestEveryInputReachesAStepByItsEnvironment(t *testing.T) {
@@ -96,9 +98,11 @@ func TestEveryInputReachesAStepByItsEnvironment(t *testing.T) {
 		mapped := map[string]string{}
 		for _, s := range a.Runs.Steps {
 			for variable, value := range s.Env {
-				name, _ := from(t, variable, value)
-				require.NotContains(t, mapped, name, "mapped twice")
-				mapped[name] = variable
+				names, _ := from(t, variable, value)
+				for _, name := range names {
+					require.NotContains(t, mapped, name, "mapped twice")
+					mapped[name] = variable
+				}
 			}
 		}
 		for name, in := range a.Inputs {
@@ -113,21 +117,85 @@ func TestEveryInputReachesAStepByItsEnvironment(t *testing.T) {
 }
 
 func TestVariablesAreNamedAsTheCommandLineReadsThem(t *testing.T) {
-	others := map[string]string{"binary": "BIN BINARY", "binary-checksum": "BIN_SHA256", "install": "INSTALL", "download-url": "DOWNLOAD_URL", "sign-password": "COSIGN_PASSWORD", "github-token": "GITHUB_TOKEN"}
+	others := map[string]string{"binary": "BIN BINARY", "binary-checksum": "BIN_SHA256", "install": "INSTALL", "download-url": "DOWNLOAD_URL", "sign-password": "COSIGN_PASSWORD", "github-token": "GITHUB_TOKEN", "settings": config.SettingsVariable}
+	own := map[string]bool{"COSIGN_PASSWORD": true, config.SettingsVariable: true}
 	each(t, func(t *testing.T, _ string, a action) {
 		for _, s := range a.Runs.Steps {
 			for variable, value := range s.Env {
-				name, otherwise := from(t, variable, value)
-				if allowed, other := others[name]; other {
+				names, otherwise := from(t, variable, value)
+				if allowed, other := others[names[0]]; other {
 					require.Contains(t, strings.Fields(allowed), variable)
-					if variable == "COSIGN_PASSWORD" {
+					if own[variable] {
 						require.Equal(t, variable, otherwise, "an empty input must not hide what the job has set")
 					}
 					continue
 				}
-				require.Contains(t, config.Names(), name, "no such setting")
-				require.Equal(t, config.Variable(name), variable)
+				for _, name := range names {
+					require.Equal(t, variable, config.Variable(settingOf(t, name)))
+				}
 				require.Equal(t, variable, otherwise, "an empty input must not hide what the job has set")
+			}
+		}
+	})
+}
+
+// settingOf is the setting that an input becomes.
+func settingOf(t *testing.T, input string) string {
+	t.Helper()
+	all := config.All()
+	i := slices.IndexFunc(all, func(s config.Setting) bool { return s.Name == input || s.Input == input })
+	require.GreaterOrEqual(t, i, 0, "no setting is given by the input %s", input)
+	return all[i].Name
+}
+
+// The whole pipeline has few inputs, those that its users know from other actions; the
+// other settings come by one of them (docker/build-push-action has 33,
+// aquasecurity/trivy-action 29, azure/k8s-deploy 24).
+func TestTheWholePipelineHasFewInputs(t *testing.T) {
+	var current, ours []string
+	for name, in := range read[action](t, "../action.yml").Inputs {
+		if in.Deprecation == "" {
+			current = append(current, name)
+		}
+	}
+	require.LessOrEqual(t, len(current), 25, current)
+	require.Contains(t, current, "settings")
+	for _, line := range strings.Split(between(t, "README.md", "| ours | docker/build-push-action", "\n\n"), "\n")[2:] {
+		ours = append(ours, strings.Trim(strings.TrimSpace(strings.Split(line, "|")[1]), "`"))
+	}
+	require.Subset(t, current, ours, "the table of ours beside theirs")
+}
+
+// between is the part of a file from one text up to another.
+func between(t *testing.T, file, from, to string) string {
+	t.Helper()
+	content, err := os.ReadFile(file)
+	require.NoError(t, err)
+	_, rest, found := strings.Cut(string(content), from)
+	require.True(t, found, from)
+	part, _, _ := strings.Cut(rest, to)
+	return part
+}
+
+// The runner shows the message as a warning when the input is given, also to a composite
+// action, and only warns of one that is not declared: require-digests would do nothing
+// (actions/runner, src/Runner.Worker/ActionRunner.cs).
+func TestAnInputThatGoesSaysWhatToWriteInstead(t *testing.T) {
+	instead := regexp.MustCompile(`^(?:the input is called ([a-z-]+) now|give it as the key ([a-z-]+) of the input settings|give the variable STAGECREW_[A-Z_]+-?UNSAFE in env: of the step); this one goes away with v2$`)
+	each(t, func(t *testing.T, _ string, a action) {
+		for name, in := range a.Inputs {
+			if in.Deprecation == "" {
+				continue
+			}
+			match := instead.FindStringSubmatch(in.Deprecation)
+			require.NotNil(t, match, in.Deprecation)
+			if match[1] != "" {
+				require.Contains(t, a.Inputs, match[1])
+				require.Empty(t, a.Inputs[match[1]].Deprecation)
+			}
+			if match[2] != "" {
+				require.Contains(t, a.Inputs, "settings")
+				require.Equal(t, name, match[2])
 			}
 		}
 	})
@@ -171,23 +239,26 @@ func TestInputsAndOutputsAreThoseOfTheCommand(t *testing.T) {
 		if i < 0 {
 			return
 		}
-		inputs, outputs := map[string]bool{"binary": true, "binary-checksum": true}, map[string]bool{}
+		whole := commandOf(file) == "run"
+		inputs, outputs := map[string]bool{"binary": true, "binary-checksum": true, "settings": whole}, map[string]bool{}
+		names := map[string]bool{}
 		for _, s := range config.Commands()[i].Settings() {
-			inputs[s.Name] = s.IsInput
+			names[s.Name] = true
+			inputs[s.Input] = s.IsInput && (s.IsMain || !whole)
 		}
 		inputs["sign-password"] = inputs["sign-key"]
-		inputs["github-token"] = inputs["insecure-registry"] // what speaks to a registry
+		inputs["github-token"] = names["insecure-registry"] // what speaks to a registry
 		// The whole pipeline sets itself up.
-		inputs["install"], inputs["download-url"] = commandOf(file) == "run", commandOf(file) == "run"
+		inputs["install"], inputs["download-url"] = whole, whole
 		for _, o := range report.Outputs() {
 			outputs[o.Name] = slices.Contains(o.Commands, commandOf(file))
 		}
 		for name, wanted := range inputs {
-			_, declared := a.Inputs[name]
-			require.Equal(t, wanted, declared, "input %s", name)
+			in, declared := a.Inputs[name]
+			require.Equal(t, wanted, declared && in.Deprecation == "", "input %s", name)
 		}
-		for name := range a.Inputs {
-			require.True(t, inputs[name], "input %s is none of the command", name)
+		for name, in := range a.Inputs {
+			require.True(t, inputs[name] || in.Deprecation != "" && names[name], "input %s is none of the command", name)
 		}
 		for name, wanted := range outputs {
 			_, declared := a.Outputs[name]

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"fmt"
 	"reflect"
 	"strings"
@@ -35,6 +36,11 @@ type Setting struct {
 	// InFile and IsInput report whether the configuration file and an action may give
 	// it: not with the tags file:"-" and action:"-".
 	InFile, IsInput bool
+	// Input is its name as an input where users of other actions know it by another one:
+	// action:"tags". IsMain reports whether it is an input of the action for the whole
+	// pipeline, too, which has few: action:"tags,main" or action:",main".
+	Input  string
+	IsMain bool
 
 	field reflect.Value
 }
@@ -50,8 +56,9 @@ func declared(group any) []Setting {
 		case tag("name") != "":
 			s := Setting{
 				Name: tag("name"), Short: tag("short"), Value: tag("value"), Default: tag("default"), Help: tag("help"),
-				Pattern: tag("pattern"), Want: tag("want"), Path: PathUse(tag("path")), InFile: tag("file") != "-", IsInput: tag("action") != "-", field: at,
+				Pattern: tag("pattern"), Want: tag("want"), Path: PathUse(tag("path")), InFile: tag("file") != "-", field: at,
 			}
+			s.offer(tag("action"))
 			s.choose()
 			all = append(all, s)
 		case at.Kind() == reflect.Struct:
@@ -59,6 +66,12 @@ func declared(group any) []Setting {
 		}
 	}
 	return all
+}
+
+// offer reads the tag action.
+func (s *Setting) offer(tag string) {
+	name, where, _ := strings.Cut(tag, ",")
+	s.IsInput, s.IsMain, s.Input = name != "-", where == "main", cmp.Or(name, s.Name)
 }
 
 // choicesMark stands in a help text for the list of values.

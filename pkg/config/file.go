@@ -9,27 +9,27 @@ import (
 	"go.yaml.in/yaml/v3"
 )
 
-// parse reads the configuration file: one mapping of setting names to a plain
-// value or a list of plain values. Values are kept as they are written, so that
+// parse reads a document: one mapping of setting names to a plain value or a list of
+// plain values, and the line of each name. Values are kept as they are written, so that
 // the tag 1.10 does not become the number 1.1.
-func parse(content []byte) (map[string][]string, error) {
+func parse(content []byte) (values map[string][]string, lines map[string]int, err error) {
 	var document yaml.Node
-	values := map[string][]string{}
+	values, lines = map[string][]string{}, map[string]int{}
 	decoder := yaml.NewDecoder(bytes.NewReader(content))
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
-		return values, nil
+		return values, lines, nil
 	} else if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, errors.New("it has several documents, and one is read")
+		return nil, nil, errors.New("it has several documents, and one is read")
 	}
 	if len(document.Content) == 0 {
-		return values, nil
+		return values, lines, nil
 	}
 	root := document.Content[0]
 	if root.Kind != yaml.MappingNode {
-		return nil, fmt.Errorf("line %d: want a mapping of settings, such as \"release: backstage\"", root.Line)
+		return nil, nil, fmt.Errorf("line %d: want a mapping of settings, such as \"release: backstage\"", root.Line)
 	}
 	var problems []error
 	for i := 0; i+1 < len(root.Content); i += 2 {
@@ -41,9 +41,9 @@ func parse(content []byte) (map[string][]string, error) {
 		if err != nil {
 			problems = append(problems, fmt.Errorf("line %d: key %s: %w", node.Line, key.Value, err))
 		}
-		values[key.Value] = given
+		values[key.Value], lines[key.Value] = given, key.Line
 	}
-	return values, errors.Join(problems...)
+	return values, lines, errors.Join(problems...)
 }
 
 // scalars gives the values of a node; an empty or null value counts as unset.

@@ -16,7 +16,7 @@ func FuzzFile(f *testing.F) {
 		f.Add([]byte(text))
 	}
 	f.Fuzz(func(t *testing.T, content []byte) {
-		values, err := parse(content)
+		values, _, err := parse(content)
 		if err == nil {
 			for _, given := range values {
 				require.NotNil(t, given)

@@ -3,15 +3,12 @@ package config
 import (
 	"errors"
 	"fmt"
-	"io/fs"
 	"path/filepath"
 	"slices"
 	"sort"
 	"strings"
 
 	"github.com/spf13/pflag"
-
-	"github.com/stagecrew/stagecrew/pkg/files"
 )
 
 const (
@@ -26,29 +23,39 @@ const (
 	// DirVariable holds the directory of the actions and is no setting: what it says
 	// counts only where no setting does, see [Settings.Place].
 	DirVariable = "STAGECREW_ACTION_DIR"
+	// SettingsVariable holds settings as stagecrew.yaml has them, the input settings of
+	// an action, and is none itself.
+	SettingsVariable = "STAGECREW_SETTINGS"
 )
 
-// foreign are variables with our prefix that are no settings: the two above, and those
+// foreign are variables with our prefix that are no settings: the three above, and those
 // of a repository that deploy.yml and rollback.yml read, which a job may have in its
 // environment, too. STAGECREW_PREPARE is a setting here and a command there.
 var foreign = []string{
-	VerdictKeyVariable, DirVariable,
+	VerdictKeyVariable, DirVariable, SettingsVariable,
 	"STAGECREW_BINARY", "STAGECREW_DEPLOY_ON", "STAGECREW_DOWNLOAD_URL", "STAGECREW_INSTALL", "STAGECREW_REGISTRY",
 	"STAGECREW_REGISTRY_USERNAME", "STAGECREW_RUNS_ON", "STAGECREW_TOKEN", "STAGECREW_URL",
 }
 
 // Resolve reads every setting of the flags from the first source that has it: the
-// command line, environ ("KEY=VALUE" lines as of os.Environ), the configuration file.
-// It reports every problem at once, and counts a setting that was given anywhere as
-// changed. An empty variable counts as unset; a variable or key that no command knows
-// is an error.
+// command line, environ ("KEY=VALUE" lines as of os.Environ), the settings that an
+// action got inline, the configuration file. It reports every problem at once, and
+// counts a setting that was given anywhere as changed. An empty variable counts as
+// unset; a variable or key that no command knows is an error.
 func Resolve(flags *pflag.FlagSet, environ []string) error {
 	fromEnv := variables(environ)
-	problems := unknown(fromEnv, "environment variable ", Variable)
-	file, path, err := readFile(flags, fromEnv)
-	problems = append(problems, err)
-	problems = append(problems, unknown(file, path+": key ", func(name string) string { return name })...)
-	problems = append(problems, misplacedKeys(file, path)...)
+	problems := unknown(fromEnv, func(name string) string { return "environment variable " + Variable(name) }, Variable)
+	var sources []source
+	for _, read := range []func() (source, error){
+		func() (source, error) { return inline(environ) },
+		func() (source, error) { return readFile(flags, fromEnv) },
+	} {
+		s, err := read()
+		problems = append(problems, err)
+		problems = append(problems, unknown(s.values, s.where, func(name string) string { return name })...)
+		problems = append(problems, s.takeMisplaced()...)
+		sources = append(sources, s)
+	}
 	flags.VisitAll(func(f *pflag.Flag) {
 		in, ours := f.Value.(*input)
 		if !ours {
@@ -58,8 +65,10 @@ func Resolve(flags *pflag.FlagSet, environ []string) error {
 		if !f.Changed {
 			given, where = fromEnv[f.Name], "environment variable "+Variable(f.Name)
 		}
-		if len(given) == 0 {
-			given, where = file[f.Name], path+": key "+f.Name
+		for _, s := range sources {
+			if len(given) == 0 {
+				given, where = s.values[f.Name], s.where(f.Name)
+			}
 		}
 		if len(given) == 0 {
 			return
@@ -105,25 +114,6 @@ func contradictions(flags *pflag.FlagSet) []error {
 	return nil
 }
 
-// misplacedKeys takes out of the file, and reports, what it may not give: the name of
-// the file itself, and what switches a check off. The file lies in the repository of
-// the application, and who may change that is not who is to decide it.
-func misplacedKeys(file map[string][]string, path string) []error {
-	var problems []error
-	for _, s := range All() {
-		if _, given := file[s.Name]; !given || s.InFile {
-			continue
-		}
-		delete(file, s.Name)
-		reason := "a setting that switches a check off is not taken from a file; give the flag --%s or the variable %s for the run that needs it"
-		if s.Name == configName {
-			reason = "a file does not name itself; give the flag --%s or the variable %s"
-		}
-		problems = append(problems, fmt.Errorf("%s: key %s: "+reason, path, s.Name, s.Name, Variable(s.Name)))
-	}
-	return problems
-}
-
 // variables picks the STAGECREW_* variables that are not empty. A list is given
 // with one value per line.
 func variables(environ []string) map[string][]string {
@@ -140,6 +130,17 @@ func variables(environ []string) map[string][]string {
 	return found
 }
 
+// value is that of a variable, the last one given, as a process sees it.
+func value(environ []string, name string) string {
+	found := ""
+	for _, line := range environ {
+		if key, text, _ := strings.Cut(line, "="); key == name {
+			found = text
+		}
+	}
+	return found
+}
+
 func nonEmptyLines(value string) []string {
 	var lines []string
 	for line := range strings.Lines(value) {
@@ -150,49 +151,16 @@ func nonEmptyLines(value string) []string {
 	return lines
 }
 
-func unknown(values map[string][]string, where string, write func(string) string) []error {
+// unknown reports names that no command knows, with the place of each and the name
+// that was probably meant.
+func unknown(values map[string][]string, where, write func(name string) string) []error {
 	known := Names()
 	var problems []error
 	for name := range values {
 		if !slices.Contains(known, name) {
-			problems = append(problems, fmt.Errorf("%s%s: no such setting%s", where, write(name), suggest(name, known, write)))
+			problems = append(problems, fmt.Errorf("%s: no such setting%s", where(name), suggest(name, known, write)))
 		}
 	}
 	sort.Slice(problems, func(i, j int) bool { return problems[i].Error() < problems[j].Error() })
 	return problems
-}
-
-// ErrFile is what an error of [Resolve] is when the file could not be read: nothing is
-// known of what stands in it.
-var ErrFile = errors.New("the configuration file cannot be read")
-
-// fileError is an ErrFile with words of its own.
-type fileError struct{ error }
-
-func (e fileError) Is(target error) bool { return target == ErrFile }
-func (e fileError) Unwrap() error        { return e.error }
-
-// readFile reads the configuration file that --config names, or stagecrew.yaml
-// if it is there.
-func readFile(flags *pflag.FlagSet, fromEnv map[string][]string) (map[string][]string, string, error) {
-	path, explicit := defaultFile, false
-	given := fromEnv[configName]
-	if f := flags.Lookup(configName); f != nil && f.Changed {
-		given = f.Value.(*input).given
-	}
-	if len(given) == 1 && given[0] != "" {
-		path, explicit = given[0], true
-	}
-	content, err := files.Read(path, maxFile)
-	if errors.Is(err, fs.ErrNotExist) && !explicit {
-		return nil, path, nil
-	}
-	if err != nil {
-		return nil, path, fileError{fmt.Errorf("reading configuration: %w", err)}
-	}
-	values, err := parse(content)
-	if err != nil {
-		return nil, path, fileError{fmt.Errorf("reading configuration %s: %w", path, err)}
-	}
-	return values, path, nil
 }

@@ -107,7 +107,7 @@ func TestBadInputNamesKeyValueAndWhatIsAllowed(t *testing.T) {
 		"two targets":              {file: "to: 3\nto-digest: sha256:aa", want: "--to and --to-digest both name what to go back to"},
 		"unparsable boolean":       {env: "STAGECREW_SCAN_FIXED_ONLY=jein", want: `invalid value "jein"`},
 		"a list for one value":     {file: "release: [a, b]", want: "key release: invalid value \"a b\": one value is allowed"},
-		"a check switched off":     {file: "allow-unsigned-unsafe: true", want: "stagecrew.yaml: key allow-unsigned-unsafe: a setting that switches a check off is not taken from a file; give the flag --allow-unsigned-unsafe or the variable STAGECREW_ALLOW_UNSIGNED_UNSAFE"},
+		"a check switched off":     {file: "allow-unsigned-unsafe: true", want: "stagecrew.yaml: line 1: key allow-unsigned-unsafe: a setting that switches a check off is not taken from a file; give the flag --allow-unsigned-unsafe or the variable STAGECREW_ALLOW_UNSIGNED_UNSAFE"},
 		"and set to no":            {file: "force-bad-unsafe: false", want: "key force-bad-unsafe: a setting that switches a check off"},
 		"a mapping for a value":    {file: "release: {name: a}", want: "key release: want a plain value or a list of them, not a mapping"},
 		"a key twice":              {file: "release: a\nrelease: b", want: "line 2: key release is given twice"},

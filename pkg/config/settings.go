@@ -46,7 +46,7 @@ type Settings struct {
 
 // Common are the settings of every command.
 type Common struct {
-	Config string `name:"config" path:"name" file:"-" value:"FILE" help:"configuration FILE; default stagecrew.yaml if it is there"`
+	Config string `name:"config" action:",main" path:"name" file:"-" value:"FILE" help:"configuration FILE; default stagecrew.yaml if it is there"`
 	Output Output `name:"output" short:"o" action:"-" default:"text" help:"form of the result on stdout"`
 	Record string `name:"record" path:"write" value:"FILE" help:"also write the run record to FILE"`
 }
@@ -59,17 +59,17 @@ type ImageRef struct {
 // Built is the image of a run that an earlier job has built, which had none of the
 // secrets.
 type Built struct {
-	BuiltImage string `name:"built-image" value:"REPOSITORY@sha256:…" help:"image by digest, REPOSITORY@sha256:…, that an earlier job of the same workflow run has built: nothing is built here"`
+	BuiltImage string `name:"built-image" action:",main" value:"REPOSITORY@sha256:…" help:"image by digest, REPOSITORY@sha256:…, that an earlier job of the same workflow run has built: nothing is built here"`
 }
 
 // Build is how the image is made and where it is pushed.
 type Build struct {
-	Source          string         `name:"source" path:"name" value:"DIR" default:"." help:"root DIR of the Backstage workspace to build"`
+	Source          string         `name:"source" action:"context,main" path:"name" value:"DIR" default:"." help:"root DIR of the Backstage workspace to build"`
 	BaseImage       string         `name:"base-image" value:"IMAGE" default:"docker.io/library/node:22-bookworm-slim" help:"IMAGE to put the application on"`
-	Repository      string         `name:"repository" value:"HOST/PATH" help:"HOST/PATH to push the image to, without a tag"`
-	Platform        string         `name:"platform" value:"OS/ARCH" default:"linux/amd64" help:"OS/ARCH of the image; several, separated by commas, make an index"`
+	Repository      string         `name:"repository" action:",main" value:"HOST/PATH" help:"HOST/PATH to push the image to, without a tag"`
+	Platform        string         `name:"platform" action:"platforms,main" value:"OS/ARCH" default:"linux/amd64" help:"OS/ARCH of the image; several, separated by commas, make an index"`
 	Builder         record.Builder `name:"builder" default:"auto" help:"what makes the image"`
-	Prepare         bool           `name:"prepare" help:"install, compile and bundle the workspace before its image is built"`
+	Prepare         bool           `name:"prepare" action:",main" help:"install, compile and bundle the workspace before its image is built"`
 	InstallFlags    []string       `name:"install-flag" value:"FLAG" help:"FLAG for the installation of the production dependencies, repeatable"`
 	InstallInputs   []string       `name:"install-input" value:"FILE" help:"further FILE of the source that this installation reads, repeatable"`
 	InstallScripts  []string       `name:"allow-install-scripts" value:"PACKAGE" help:"PACKAGE whose install scripts may run during the installation, repeatable; * for all (the only value for Yarn, where dependenciesMeta in package.json names packages)"`
@@ -78,12 +78,12 @@ type Build struct {
 	DependencyTrees []string       `name:"dependency-tree" value:"PLATFORM=DIR" help:"PLATFORM=DIR with the dependencies installed for one platform, repeatable"`
 	CacheRepository string         `name:"cache-repository" value:"HOST/PATH" help:"HOST/PATH that keeps the layers of dependencies; default the image's own repository"`
 	NoCache         bool           `name:"no-cache" help:"do not read from or write to the layer cache"`
-	Dockerfile      string         `name:"dockerfile" path:"name" value:"FILE" help:"FILE in the source for the builder dockerfile; default Dockerfile"`
-	DockerfileStage string         `name:"dockerfile-target" value:"STAGE" help:"STAGE of the Dockerfile to build; default the last one"`
-	BuildArgs       []string       `name:"build-arg" value:"KEY=VALUE" help:"KEY=VALUE for the Dockerfile, repeatable; it stays in the image"`
-	BuildSecrets    []string       `name:"build-secret" value:"id=NAME,src=FILE" help:"id=NAME,src=FILE or id=NAME,env=VARIABLE for the Dockerfile, repeatable; it does not stay in the image"`
+	Dockerfile      string         `name:"dockerfile" action:"file" path:"name" value:"FILE" help:"FILE in the source for the builder dockerfile; default Dockerfile"`
+	DockerfileStage string         `name:"dockerfile-target" action:"target" value:"STAGE" help:"STAGE of the Dockerfile to build; default the last one"`
+	BuildArgs       []string       `name:"build-arg" action:"build-args,main" value:"KEY=VALUE" help:"KEY=VALUE for the Dockerfile, repeatable; it stays in the image"`
+	BuildSecrets    []string       `name:"build-secret" action:"secrets" value:"id=NAME,src=FILE" help:"id=NAME,src=FILE or id=NAME,env=VARIABLE for the Dockerfile, repeatable; it does not stay in the image"`
 	BuildTool       string         `name:"build-tool" value:"PROGRAM" help:"PROGRAM that builds the Dockerfile: docker (with buildx) or buildctl; default what is there"`
-	Labels          []string       `name:"label" value:"KEY=VALUE" help:"KEY=VALUE of the image, repeatable"`
+	Labels          []string       `name:"label" action:"labels" value:"KEY=VALUE" help:"KEY=VALUE of the image, repeatable"`
 	SourceURL       string         `name:"source-url" value:"URL" help:"URL of the source, for the image's labels; default the repository in GitHub Actions"`
 }
 
@@ -105,7 +105,7 @@ type Requests struct {
 
 // Tagging is which tags move to the image.
 type Tagging struct {
-	Tags   []string `name:"tag" value:"TAG" help:"further TAG that moves to the image after everything else succeeded, repeatable"`
+	Tags   []string `name:"tag" action:"tags,main" value:"TAG" help:"further TAG that moves to the image after everything else succeeded, repeatable"`
 	Branch string   `name:"branch" value:"BRANCH" help:"BRANCH whose name becomes a tag, too; default for run the branch in GitHub Actions"`
 }
 
@@ -126,9 +126,9 @@ type ScanReports struct {
 // Scan is what an image is compared with, and what refuses it.
 type Scan struct {
 	ScanDatabase       string          `name:"scan-database" value:"REFERENCE" help:"vulnerability database, an OCI REFERENCE"`
-	ScanThreshold      record.Severity `name:"scan-threshold" default:"HIGH" help:"lowest severity that refuses the image"`
-	ScanFixedOnly      bool            `name:"scan-fixed-only" help:"only findings that have a fix refuse the image"`
-	ScanCacheDir       string          `name:"scan-cache-dir" path:"name" value:"DIR" help:"DIR that keeps the database between runs; default in the user's cache"`
+	ScanThreshold      record.Severity `name:"scan-threshold" action:"severity,main" default:"HIGH" help:"lowest severity that refuses the image"`
+	ScanFixedOnly      bool            `name:"scan-fixed-only" action:"ignore-unfixed,main" help:"only findings that have a fix refuse the image"`
+	ScanCacheDir       string          `name:"scan-cache-dir" action:"cache-dir" path:"name" value:"DIR" help:"DIR that keeps the database between runs; default in the user's cache"`
 	ScanMaxDatabaseAge time.Duration   `name:"scan-max-database-age" help:"refuse to judge with an older database (0: any age)"`
 	ScanFallbacks      []string        `name:"scan-database-fallback" value:"REFERENCE" help:"further database REFERENCE, for when those before cannot be reached, repeatable"`
 	ScanOffline        bool            `name:"scan-offline" help:"use the database that is in the cache"`
@@ -144,7 +144,7 @@ type Scan struct {
 
 // Sign is how an image is signed, and what is attested with it.
 type Sign struct {
-	SignKey       string                 `name:"sign-key" path:"name" value:"KEY" help:"private KEY: a file, whose password comes from COSIGN_PASSWORD, env://NAME, or the URI of a KMS; without it the workflow signs keyless"`
+	SignKey       string                 `name:"sign-key" action:",main" path:"name" value:"KEY" help:"private KEY: a file, whose password comes from COSIGN_PASSWORD, env://NAME, or the URI of a KMS; without it the workflow signs keyless"`
 	SignFormat    record.SignatureFormat `name:"sign-format" default:"both" help:"how signatures are stored"`
 	SigningConfig string                 `name:"signing-config" path:"read" value:"FILE" help:"FILE with the authorities of keyless signatures (signing_config.json); default the public Sigstore"`
 	Attest        Kinds                  `name:"attest" value:"KIND" help:"what to attest, KIND or KIND=FILE, repeatable; none, a predicate type, {choices}; default what the run knows"`
@@ -177,19 +177,19 @@ type Unsigned struct {
 
 // Cluster is where the release is.
 type Cluster struct {
-	Release         string        `name:"release" value:"NAME" help:"NAME of the Helm release"`
-	Namespace       string        `name:"namespace" short:"n" help:"namespace of the release; default that of the kube context"`
+	Release         string        `name:"release" action:",main" value:"NAME" help:"NAME of the Helm release"`
+	Namespace       string        `name:"namespace" action:",main" short:"n" help:"namespace of the release; default that of the kube context"`
 	ImageValuesPath string        `name:"image-values-path" value:"PATH" default:"image" help:"PATH in the chart's values that takes repository and digest"`
-	Kubeconfig      string        `name:"kubeconfig" path:"name" value:"FILE" help:"kubeconfig FILE; default as kubectl"`
+	Kubeconfig      string        `name:"kubeconfig" action:",main" path:"name" value:"FILE" help:"kubeconfig FILE; default as kubectl"`
 	KubeContext     string        `name:"kube-context" value:"NAME" help:"NAME of the context in the kubeconfig"`
 	APIPatience     time.Duration `name:"api-patience" default:"20s" help:"how long requests are repeated while the API server does not answer"`
 }
 
 // Helm is what is rendered and applied.
 type Helm struct {
-	Chart          string   `name:"chart" path:"name" value:"DIR" help:"Helm chart, a DIR or oci:// reference"`
-	Values         []string `name:"values" path:"name" short:"f" value:"FILE" help:"values FILE, repeatable, the last wins"`
-	Set            []string `name:"set" value:"KEY=VALUE" help:"KEY=VALUE over the values files, repeatable"`
+	Chart          string   `name:"chart" action:",main" path:"name" value:"DIR" help:"Helm chart, a DIR or oci:// reference"`
+	Values         []string `name:"values" action:",main" path:"name" short:"f" value:"FILE" help:"values FILE, repeatable, the last wins"`
+	Set            []string `name:"set" action:",main" value:"KEY=VALUE" help:"KEY=VALUE over the values files, repeatable"`
 	RequireDigests bool     `name:"require-digests" help:"refuse a chart that runs any image by a tag; without it that is a warning"`
 	AllowDelete    []string `name:"allow-delete" value:"KIND/NAME" pattern:"^([A-Za-z][A-Za-z0-9.-]*/[^/\\s]+|[Aa][Ll][Ll])$" want:"KIND/NAME, such as PersistentVolumeClaim/data, and all" help:"KIND/NAME that a deploy may delete although data or running pods go with it, repeatable; all for any"`
 }
@@ -211,7 +211,7 @@ type Gate struct {
 
 // Deadline is how long a deploy may take.
 type Deadline struct {
-	Timeout time.Duration `name:"timeout" default:"10m" help:"time for the whole deploy, the rollback excluded (0: no limit)"`
+	Timeout time.Duration `name:"timeout" action:",main" default:"10m" help:"time for the whole deploy, the rollback excluded (0: no limit)"`
 }
 
 // RollbackTime is how long a rollback may take.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"reflect"
 	"regexp"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -94,6 +95,7 @@ func span(text string) (time.Duration, error) {
 
 // choice takes one of the values of an enumeration; case does not matter.
 func (s Setting) choice(text string) error {
+	text = s.lowest(text)
 	allowed := record.Values(s.Choices)
 	for _, value := range allowed {
 		if strings.EqualFold(value, text) {
@@ -102,6 +104,23 @@ func (s Setting) choice(text string) error {
 		}
 	}
 	return errors.New("allowed are " + strings.Join(allowed, ", "))
+}
+
+// lowest is the one that a list of severities begins with, where it leaves none out up
+// to the most severe: what trivy's severity says by CRITICAL,HIGH. Of another setting,
+// and of another list, it is the text.
+func (s Setting) lowest(text string) string {
+	all := record.Severities()
+	given := strings.FieldsFunc(strings.ToUpper(text), func(r rune) bool { return r == ',' || r == ' ' })
+	if _, is := s.field.Interface().(record.Severity); !is || len(given) == 0 || len(given) > len(all) {
+		return text
+	}
+	for _, one := range all[len(all)-len(given):] {
+		if !slices.Contains(given, string(one)) {
+			return text
+		}
+	}
+	return string(all[len(all)-len(given)])
 }
 
 // input is the flag of a setting. It keeps what was given: all sources are read in

@@ -15,8 +15,9 @@ const introduction = `# Settings
 <!-- Written by make generate from pkg/config and pkg/report: do not edit. -->
 
 A setting has one name: the flag ` + "`--some-flag`" + ` is the key ` + "`some-flag`" + ` of ` + "`stagecrew.yaml`" + `, the variable ` + "`STAGECREW_SOME_FLAG`" + ` and the input
-` + "`some-flag`" + ` of an action. The first of these that has a value counts: flag, variable (an action turns its inputs into variables; an empty input
-leaves a variable that the job has set), file, default. An empty variable or key counts as not given. What is wrong anywhere is told at once, and
+` + "`some-flag`" + ` of an action, unless another name of the input stands below. The first of these that has a value counts: flag, variable (an action turns
+its inputs into variables; an empty input leaves a variable that the job has set), the keys in the input ` + "`settings`" + ` of the whole pipeline (the variable
+` + "`STAGECREW_SETTINGS`" + `), file, default. An empty variable or key counts as not given. What is wrong anywhere is told at once, and
 ends the run before it does anything (exit 2); a variable ` + "`STAGECREW_…`" + ` or a key that is no setting is an error, too,
 but for [those that the workflows read](../actions/README.md#the-workflows).
 
@@ -80,12 +81,13 @@ func flag(s config.Setting) string {
 	return fmt.Sprintf("`--%s`", s.Name)
 }
 
-// mark puts the word for the value into code.
+// mark puts the word for the value into code, and adds the input that has another name.
 func mark(s config.Setting) string {
-	if s.Value == "" {
-		return s.Help
+	help := strings.Replace(s.Help, s.Value, code(s.Value), min(len(s.Value), 1))
+	if s.Input != s.Name {
+		help += "; input " + code(s.Input)
 	}
-	return strings.Replace(s.Help, s.Value, code(s.Value), 1)
+	return help
 }
 
 func code(text string) string {

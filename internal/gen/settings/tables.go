@@ -30,12 +30,24 @@ func tables(action []byte) (string, error) {
 			continue
 		}
 		fmt.Fprintf(&b, "\n| %s | meaning |\n|---|---|\n", part.title)
+		var old []string
 		for i := 0; i+1 < len(part.node.Content); i += 2 {
-			var field struct{ Description string }
+			name := code(part.node.Content[i].Value)
+			var field struct {
+				Description string
+				Deprecation string `yaml:"deprecationMessage"`
+			}
 			if err := part.node.Content[i+1].Decode(&field); err != nil {
 				return "", err
 			}
-			fmt.Fprintf(&b, "| `%s` | %s |\n", part.node.Content[i].Value, cell(field.Description))
+			if field.Deprecation != "" {
+				old = append(old, name)
+				continue
+			}
+			fmt.Fprintf(&b, "| %s | %s |\n", name, cell(field.Description))
+		}
+		if old != nil {
+			fmt.Fprintf(&b, "\nWith a warning that says what to write, these work until v2: %s.\n", strings.Join(old, ", "))
 		}
 	}
 	return b.String() + "\n", nil

@@ -1,0 +1,88 @@
+package config
+
+import (
+	"errors"
+	"fmt"
+	"io/fs"
+
+	"github.com/spf13/pflag"
+
+	"github.com/stagecrew/stagecrew/pkg/files"
+)
+
+// source is one text of keys and values: the configuration file, or the settings
+// that an action got inline. Name is what errors call it.
+type source struct {
+	name   string
+	values map[string][]string
+	lines  map[string]int
+}
+
+// where is how an error names a key.
+func (s source) where(key string) string {
+	return fmt.Sprintf("%s: line %d: key %s", s.name, s.lines[key], key)
+}
+
+// takeMisplaced takes out of the source, and reports, what it may not give: the name
+// of the file itself, and what switches a check off. It lies in the repository of
+// the application, and who may change that is not who is to decide it.
+func (s source) takeMisplaced() []error {
+	var problems []error
+	for _, one := range All() {
+		if _, given := s.values[one.Name]; !given || one.InFile {
+			continue
+		}
+		delete(s.values, one.Name)
+		reason := "a setting that switches a check off is not taken from a file; give the flag --%s or the variable %s for the run that needs it"
+		if one.Name == configName {
+			reason = "a file does not name itself; give the flag --%s or the variable %s"
+		}
+		problems = append(problems, fmt.Errorf("%s: "+reason, s.where(one.Name), one.Name, Variable(one.Name)))
+	}
+	return problems
+}
+
+// ErrFile is what an error of [Resolve] is when a document could not be read: nothing is
+// known of what stands in it.
+var ErrFile = errors.New("the configuration file cannot be read")
+
+// fileError is an ErrFile with words of its own.
+type fileError struct{ error }
+
+func (e fileError) Is(target error) bool { return target == ErrFile }
+func (e fileError) Unwrap() error        { return e.error }
+
+// inline reads the settings that an action got as one text, which errors call as the
+// action does.
+func inline(environ []string) (source, error) {
+	return read("input settings", []byte(value(environ, SettingsVariable)))
+}
+
+// readFile reads the configuration file that --config names, or stagecrew.yaml
+// if it is there.
+func readFile(flags *pflag.FlagSet, fromEnv map[string][]string) (source, error) {
+	path, explicit := defaultFile, false
+	given := fromEnv[configName]
+	if f := flags.Lookup(configName); f != nil && f.Changed {
+		given = f.Value.(*input).given
+	}
+	if len(given) == 1 && given[0] != "" {
+		path, explicit = given[0], true
+	}
+	content, err := files.Read(path, maxFile)
+	if errors.Is(err, fs.ErrNotExist) && !explicit {
+		return source{}, nil
+	}
+	if err != nil {
+		return source{}, fileError{fmt.Errorf("reading configuration: %w", err)}
+	}
+	return read(path, content)
+}
+
+func read(name string, content []byte) (source, error) {
+	values, lines, err := parse(content)
+	if err != nil {
+		return source{}, fileError{fmt.Errorf("reading configuration %s: %w", name, err)}
+	}
+	return source{name, values, lines}, nil
+}

@@ -1,0 +1,74 @@
+package config
+
+import (
+	"errors"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+const inlineText = SettingsVariable + "="
+
+func TestSettingsOfAnActionCountBeforeTheFileAndAfterItsInputs(t *testing.T) {
+	file := "release: file\nnamespace: file\nchart: file\ntag: [file]\n"
+	s, err := resolve(t, file, []string{inlineText + "release: inline\nnamespace: inline\ntag: [v1, 1.10]\n", "STAGECREW_RELEASE=input"})
+	require.NoError(t, err)
+	require.Equal(t, []string{"input", "inline", "file"}, []string{s.Release, s.Namespace, s.Chart})
+	require.Equal(t, []string{"v1", "1.10"}, s.Tags, "one of them counts, and not both")
+}
+
+func TestNoSettingsOfAnActionAreNone(t *testing.T) {
+	for _, text := range []string{"", "\n", "# nothing but a comment\n", "release:\n"} {
+		s, err := resolve(t, "release: file", []string{inlineText + text})
+		require.NoError(t, err, text)
+		require.Equal(t, "file", s.Release)
+	}
+}
+
+func TestErrorsInSettingsOfAnActionNameTheirLine(t *testing.T) {
+	for name, c := range map[string]struct{ text, want string }{
+		"an unknown key":           {"release: a\n\nrelase: x", "input settings: line 3: key relase: no such setting; did you mean release?"},
+		"the name of an input":     {"labels: a=b", "input settings: line 1: key labels: no such setting; did you mean label?"},
+		"a bad value":              {"release: a\ntimeout: soon", `input settings: line 2: key timeout: invalid value "soon"`},
+		"a key twice":              {"release: a\nrelease: b", "input settings: line 2: key release is given twice"},
+		"an indented key":          {"release: a\n  namespace: b", "input settings: yaml: line 2:"},
+		"a tab":                    {"release: a\n\ttag: b", "input settings: yaml: line 2:"},
+		"command line flags":       {"--release a", "input settings: line 1: want a mapping of settings"},
+		"one value per line":       {"release=a\nchart=b", "input settings: line 1: want a mapping of settings"},
+		"a mapping":                {"release:\n  name: a", "input settings: line 2: key release: want a plain value"},
+		"several documents":        {"release: a\n---\nchart: b", "input settings: it has several documents"},
+		"a check switched off":     {"allow-unsigned-unsafe: true", "input settings: line 1: key allow-unsigned-unsafe: a setting that switches a check off"},
+		"the name of another file": {"config: other.yaml", "input settings: line 1: key config: a file does not name itself"},
+		"settings in settings":     {"settings: |\n  release: a", "input settings: line 1: key settings: no such setting"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := resolve(t, "", []string{inlineText + c.text})
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
+func TestUnreadableSettingsOfAnActionAreAsAnUnreadableFile(t *testing.T) {
+	_, err := resolve(t, "relase: x", []string{inlineText + "release: ["})
+	require.True(t, errors.Is(err, ErrFile), "what the stages miss may stand there")
+	require.ErrorContains(t, err, "relase", "what is wrong elsewhere is told, too")
+}
+
+// trivy's severity is a list of those that are shown (aquasecurity/trivy-action, input
+// severity, default UNKNOWN,LOW,MEDIUM,HIGH,CRITICAL).
+func TestAListOfSeveritiesUpToTheMostSevereIsItsLowest(t *testing.T) {
+	for text, want := range map[string]record.Severity{
+		"CRITICAL": record.SeverityCritical, "CRITICAL,HIGH": record.SeverityHigh, "high, critical": record.SeverityHigh,
+		"UNKNOWN,LOW,MEDIUM,HIGH,CRITICAL": record.SeverityUnknown, "MEDIUM": record.SeverityMedium,
+	} {
+		s, err := resolve(t, "", []string{"STAGECREW_SCAN_THRESHOLD=" + text})
+		require.NoError(t, err, text)
+		require.Equal(t, want, s.ScanThreshold, text)
+	}
+	for _, text := range []string{"CRITICAL,MEDIUM", "HIGH,HIGH", "LOW,MEDIUM", "CRITICAL,SEVERE", ","} {
+		_, err := resolve(t, "", []string{"STAGECREW_SCAN_THRESHOLD=" + text})
+		require.ErrorContains(t, err, "allowed are UNKNOWN, LOW, MEDIUM, HIGH, CRITICAL", text)
+	}
+}
