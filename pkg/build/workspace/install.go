@@ -73,14 +73,19 @@ func (w *Workspace) InstallTo(ctx context.Context, dir string, how Installing) e
 	if err != nil {
 		return err
 	}
+	all, err := packageFiles(w.Root)
+	if err != nil {
+		return err
+	}
+	if err := w.checkLockfile(ctx, append(all, packages...), inputs, how); err != nil {
+		return err
+	}
 	names := slices.Concat([]string{"package.json", w.manager.lockfile}, inputs)
 	if w.manager.name != "npm" {
 		names = slices.Concat(names, readYarnSettings(w.Root).caches(), readYarn1Settings(w.Root).caches())
 	}
-	for _, name := range append(names, packages...) {
-		if err := copyTree(target, w.Root, name); err != nil {
-			return fmt.Errorf("copying %q for the installer: %w", name, err)
-		}
+	if err := copyTrees(target, w.Root, append(names, packages...)); err != nil {
+		return err
 	}
 	if w.Packed {
 		if err := Unpack(target, w.Root, backstage.Skeleton); err != nil {
@@ -129,6 +134,15 @@ func advise(err error) error {
 		}
 	}
 	return err
+}
+
+func copyTrees(target, source *os.Root, names []string) error {
+	for _, name := range names {
+		if err := copyTree(target, source, name); err != nil {
+			return fmt.Errorf("copying %q for the installer: %w", name, err)
+		}
+	}
+	return nil
 }
 
 // copyTree copies what [eachInput] finds.

@@ -106,7 +106,7 @@ func (w *Workspace) CheckBuilt(deps *Installed, mayRun []string) error {
 // allow says how install scripts are let run.
 func (m manager) allow(names []string) string {
 	if m.name == "yarn" {
-		return "in package.json: \"dependenciesMeta\": {\"" + strings.Join(names, "\": {\"built\": true}, \"") + "\": {\"built\": true}}"
+		return "in package.json: \"dependenciesMeta\": {\"" + strings.Join(names, "\": {\"built\": true}, \"") + "\": {\"built\": true}}, then `yarn install`, since yarn.lock says so too"
 	}
 	if m.name == "yarn1" {
 		return "--allow-install-scripts '*'"

@@ -157,5 +157,5 @@ func (m manager) run(ctx context.Context, dir string, args, env []string, log *s
 	c := program.Command{Path: m.command[0], Args: slices.Concat(m.command[1:], args), Dir: dir, Log: log,
 		Env: append(env, "YARN_ENABLE_TELEMETRY=0", "NPM_CONFIG_UPDATE_NOTIFIER=false", "CI=true")}
 	c.Shown = strings.Join(append([]string{c.Path}, c.Args...), " ")
-	return c.Run(ctx)
+	return m.named(c.Run(ctx))
 }
