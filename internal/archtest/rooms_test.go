@@ -181,6 +181,22 @@ func TestRoomsAreEnteredDownwardsOnly(t *testing.T) {
 	}))
 }
 
+// What opens an image, keeps bombs away, bounds a scan and reads its log is tested
+// without the scanner.
+func TestOnlyTheScanItselfLinksTrivy(t *testing.T) {
+	imports := packages(t)
+	for name, below := range map[string][]string{"oci": {"bomb"}, "bomb": nil, "limits": nil, "trivylog": nil} {
+		from := module + "pkg/scan/" + name
+		require.Contains(t, imports, from)
+		require.Empty(t, path(imports, from, "github.com/aquasecurity/", nil, map[string]bool{}))
+		for _, next := range imports[from] {
+			if room, inside := strings.CutPrefix(next, module+"pkg/scan/"); inside {
+				require.Contains(t, below, room, "%s imports %s", from, next)
+			}
+		}
+	}
+}
+
 // The rooms of a build are met once, downwards.
 func TestTheRoomsOfABuildDoNotComeBack(t *testing.T) {
 	imports := packages(t)

@@ -11,6 +11,8 @@ import (
 	"github.com/aquasecurity/trivy-db/pkg/db"
 	"github.com/aquasecurity/trivy-db/pkg/metadata"
 	"go.etcd.io/bbolt"
+
+	"github.com/stagecrew/stagecrew/pkg/scan/limits"
 )
 
 // database is a vulnerability database on disk that was found usable.
@@ -40,7 +42,7 @@ func openDatabase(dir string) (database, error) {
 		return database{}, fmt.Errorf("it has schema %d, this build reads schema %d", data.Version, db.SchemaVersion)
 	}
 	found := database{dir: dir, Metadata: data, systems: map[string]bool{}}
-	err = guarded(func() error {
+	err = limits.Guarded(func() error {
 		file, err := bbolt.Open(db.Path(dir), 0o600, readOnly())
 		if err != nil {
 			return fmt.Errorf("opening it: %w", err)

@@ -4,8 +4,6 @@ package scan
 
 import (
 	"os"
-	"path/filepath"
-	"syscall"
 	"testing"
 
 	"github.com/aquasecurity/trivy-db/pkg/db"
@@ -68,21 +66,4 @@ func TestADatabaseThatIsCutOffAnywhereIsNoticed(t *testing.T) {
 		_, err := openDatabase(dir)
 		require.Error(t, err, "%d of %d bytes", size, used)
 	}
-}
-
-func TestAFaultOfAMappedFileIsAnError(t *testing.T) {
-	file, err := os.Create(filepath.Join(t.TempDir(), "mapped"))
-	require.NoError(t, err)
-	defer func() { _ = file.Close() }()
-	require.NoError(t, file.Truncate(int64(os.Getpagesize())))
-	mapped, err := syscall.Mmap(int(file.Fd()), 0, os.Getpagesize(), syscall.PROT_READ, syscall.MAP_SHARED)
-	require.NoError(t, err)
-	defer func() { _ = syscall.Munmap(mapped) }()
-	require.NoError(t, file.Truncate(0))
-	sum := byte(0)
-	require.ErrorContains(t, guarded(func() error {
-		sum += mapped[0]
-		return nil
-	}), "panic: ")
-	require.Zero(t, sum)
 }

@@ -14,6 +14,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // database gives the first usable database of the options, fresh from its registry
@@ -64,7 +66,7 @@ func (s session) databaseFrom(ctx context.Context, reference string) (database, 
 	case errors.Is(err, errNotADatabase):
 		return database{}, describe(ref, err)
 	case err != nil:
-		return database{}, record.Unavailable("scan/database-unreachable", "fetching vulnerability database %q: %w", ref, foreign(err))
+		return database{}, record.Unavailable("scan/database-unreachable", "fetching vulnerability database %q: %w", ref, text.Error(err, 400))
 	}
 	found, err := openDatabase(store.path(digest))
 	if err != nil {
@@ -99,19 +101,19 @@ func (s session) resolve(ctx context.Context, ref name.Reference) (v1.Image, v1.
 // a newer one, so that a registry's bad minute does not stop a release. A registry
 // that answers with a clear no is believed.
 func (s session) withoutRegistry(ctx context.Context, ref name.Reference, store store, problem error) (database, error) {
-	if mend := input(problem); mend != nil {
-		return database{}, mend
+	if record.KindOf(problem) == record.KindInput {
+		return database{}, problem
 	}
 	refused := &transport.Error{}
-	if notThere(problem) {
-		return database{}, record.Unavailable("scan/database-missing", "finding vulnerability database %q: %w; check --scan-database", ref, foreign(problem))
+	if registry.IsNotFound(problem) {
+		return database{}, record.Unavailable("scan/database-missing", "finding vulnerability database %q: %w; check --scan-database", ref, text.Error(problem, 400))
 	}
 	no := errors.As(problem, &refused) && refused.StatusCode < http.StatusInternalServerError && refused.StatusCode != http.StatusTooManyRequests
 	if found, err := store.newest(); err == nil && !no && ctx.Err() == nil && time.Now().Before(found.NextUpdate) {
-		s.log.Warn("vulnerability database is out of reach, using the cached one", "reference", ref.Name(), "updated", found.UpdatedAt, "error", foreign(problem))
+		s.log.Warn("vulnerability database is out of reach, using the cached one", "reference", ref.Name(), "updated", found.UpdatedAt, "error", text.Error(problem, 400))
 		return s.accept(ref, found)
 	}
-	return database{}, record.Unavailable("scan/database-unreachable", "reaching vulnerability database %q: %w", ref, foreign(problem))
+	return database{}, record.Unavailable("scan/database-unreachable", "reaching vulnerability database %q: %w", ref, text.Error(problem, 400))
 }
 
 // accept refuses a database that is older than the options allow.
@@ -129,5 +131,5 @@ func describe(ref name.Reference, err error) error {
 	if errors.Is(err, errEmpty) {
 		return record.Unavailable("scan/database-empty", "using vulnerability database %q: %w, so a scan would find nothing; check --scan-database", ref, err)
 	}
-	return record.Unavailable("scan/database-unusable", "using vulnerability database %q: %w", ref, foreign(err))
+	return record.Unavailable("scan/database-unusable", "using vulnerability database %q: %w", ref, text.Error(err, 400))
 }

@@ -18,6 +18,8 @@ import (
 	"github.com/aquasecurity/trivy/pkg/report/predicate"
 	"github.com/aquasecurity/trivy/pkg/report/spdx"
 	"github.com/aquasecurity/trivy/pkg/types"
+
+	"github.com/stagecrew/stagecrew/pkg/scan/limits"
 )
 
 // document writes one of Trivy's reports, whole or not at all.
@@ -27,7 +29,7 @@ func (r Result) document(ctx context.Context, w io.Writer, format Format) error 
 		return fmt.Errorf("writing %s report: %w", format, errors.New("nothing was scanned"))
 	}
 	var content bytes.Buffer
-	err := guarded(func() error { return writer(&content, format, &report).Write(clock.With(ctx, at), report) })
+	err := limits.Guarded(func() error { return writer(&content, format, &report).Write(clock.With(ctx, at), report) })
 	if err == nil {
 		_, err = content.WriteTo(w)
 	}

@@ -4,7 +4,6 @@ package scan
 
 import (
 	"context"
-	"fmt"
 	"log/slog"
 	"runtime/debug"
 	"strings"
@@ -15,7 +14,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
-	"github.com/stagecrew/stagecrew/pkg/text"
+	"github.com/stagecrew/stagecrew/pkg/scan/trivylog"
 )
 
 // session is one scan on its way.
@@ -24,12 +23,12 @@ type session struct {
 	log     *slog.Logger
 	client  *registry.Transport // of our own: Trivy replaces http.DefaultTransport
 	ignores *ignores
-	missed  *missed
+	missed  *trivylog.Missed
 	started time.Time
 }
 
 func run(ctx context.Context, o Options) (Result, error) {
-	s := session{options: o, log: o.log(), missed: &missed{}, client: registry.NewTransport(registry.TransportOptions{Insecure: o.Insecure, Stall: stall}), started: time.Now().UTC().Truncate(time.Second)}
+	s := session{options: o, log: o.log(), missed: &trivylog.Missed{}, client: registry.NewTransport(registry.TransportOptions{Insecure: o.Insecure, Stall: stall}), started: time.Now().UTC().Truncate(time.Second)}
 	defer s.client.CloseIdleConnections()
 	var err error
 	if s.ignores, err = readIgnores(o.IgnoreFile, s.started); err != nil {
@@ -109,16 +108,4 @@ func version() string {
 		}
 	}
 	return "unknown"
-}
-
-// guarded turns a panic of work into an error. A database that is cut off shows as
-// a memory fault while its mapped file is read, which is made a panic, too.
-func guarded(work func() error) (err error) {
-	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
-	defer func() {
-		if r := recover(); r != nil {
-			err = fmt.Errorf("panic: %s", text.Line(fmt.Sprint(r), 300))
-		}
-	}()
-	return work()
 }

@@ -14,6 +14,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/scan/oci"
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
@@ -28,7 +29,7 @@ const short, long = 120, 240
 
 // result turns Trivy's report into ours. An image in which nothing was recognised
 // was not scanned: it may be hidden from the analyzers, or simply the wrong one.
-func (s session) result(img *watchedImage, report types.Report, updated time.Time) (Result, error) {
+func (s session) result(img *scanned, report types.Report, updated time.Time) (Result, error) {
 	packages := 0
 	for _, r := range report.Results {
 		for _, p := range r.Packages {
@@ -42,20 +43,20 @@ func (s session) result(img *watchedImage, report types.Report, updated time.Tim
 		return Result{}, err
 	}
 	if packages == 0 {
-		return Result{}, record.Unavailable("scan/nothing-to-scan", "scanning image %q: no package was recognised in it, so nothing could be compared; check that it is the right image and that its package lists (such as /var/lib/dpkg or package.json files) are in it", img.name)
+		return Result{}, record.Unavailable("scan/nothing-to-scan", "scanning image %q: no package was recognised in it, so nothing could be compared; check that it is the right image and that its package lists (such as /var/lib/dpkg or package.json files) are in it", img.Name())
 	}
 	if s.options.Misconfigurations && !slices.ContainsFunc(report.Results, func(r types.Result) bool { return r.Class == types.ClassConfig }) {
-		return Result{}, record.Unavailable("scan/engine-failed", "scanning image %q: its configuration could not be checked for misconfigurations", img.name)
+		return Result{}, record.Unavailable("scan/engine-failed", "scanning image %q: its configuration could not be checked for misconfigurations", img.Name())
 	}
-	image, err := record.ParseImage(img.name)
+	image, err := record.ParseImage(img.Name())
 	if err != nil {
-		return Result{}, unusable(img.name, err)
+		return Result{}, oci.Unusable(img.Name(), err)
 	}
 	tidy(&report)
 	unmatched := s.ignores.apply(report.Results)
 	all := Result{
 		Report:    record.ScanReport{Image: image, Packages: packages, DatabaseUpdated: updated, NotCompared: img.missed, NotRead: files, VEXUnmatched: img.unfitting},
-		Platform:  img.platform,
+		Platform:  img.Platform,
 		Expired:   s.ignores.expired,
 		Unmatched: unmatched,
 		inventory: inventory{report: report, at: s.started},

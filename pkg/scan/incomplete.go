@@ -5,6 +5,7 @@ package scan
 import (
 	"cmp"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -16,6 +17,9 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
+// oddVersion is the package's version in a line about a comparison that was not made.
+var oddVersion = regexp.MustCompile(`version error \((.*?)\):`)
+
 func pathOf(r types.Result, p fanal.Package) string { return cmp.Or(p.FilePath, r.Target) }
 
 // withoutVersion reports whether a package stands for a file that could not be read.
@@ -24,7 +28,7 @@ func withoutVersion(r types.Result, p fanal.Package) bool {
 }
 
 // notRead gives the files of the image that could not be read, sorted.
-func notRead(img *watchedImage, report types.Report) []string {
+func notRead(img *scanned, report types.Report) []string {
 	files := slices.Clone(img.unread)
 	for _, r := range report.Results {
 		for _, p := range r.Packages {
@@ -43,15 +47,15 @@ func notRead(img *watchedImage, report types.Report) []string {
 
 // complete refuses a report of which something is missing that nobody allowed: what
 // could not be read or compared is not clean.
-func (s session) complete(img *watchedImage, files []string) error {
+func (s session) complete(img *scanned, files []string) error {
 	if n := len(img.missed); n > 0 {
-		s.log.Warn("versions that the scanner does not understand were not compared", "image", img.name, "comparisons", n, "first", img.missed[0])
+		s.log.Warn("versions that the scanner does not understand were not compared", "image", img.Name(), "comparisons", n, "first", img.missed[0])
 		if s.options.RequireAll {
-			return record.Unavailable("scan/not-compared", "scanning image %q: %s could not be made, the first: %s; without --scan-require-all such packages are counted, not refused", img.name, count(n, "comparison"), img.missed[0])
+			return record.Unavailable("scan/not-compared", "scanning image %q: %s could not be made, the first: %s; without --scan-require-all such packages are counted, not refused", img.Name(), count(n, "comparison"), img.missed[0])
 		}
 	}
 	if len(files) > 0 {
-		s.log.Warn("files that the scanner could not read were not compared", "image", img.name, "files", len(files), "first", files[0])
+		s.log.Warn("files that the scanner could not read were not compared", "image", img.Name(), "files", len(files), "first", files[0])
 	}
 	var problems, paths []string
 	if left := s.options.notAllowed(files); len(left) > 0 {
@@ -63,7 +67,7 @@ func (s session) complete(img *watchedImage, files []string) error {
 	if len(problems) == 0 {
 		return nil
 	}
-	return record.Unavailable("scan/incomplete", "scanning image %q: %s; mend or remove what is there, or let it pass with --scan-allow-incomplete %s", img.name, strings.Join(problems, "; "), paths[0])
+	return record.Unavailable("scan/incomplete", "scanning image %q: %s; mend or remove what is there, or let it pass with --scan-allow-incomplete %s", img.Name(), strings.Join(problems, "; "), paths[0])
 }
 
 // notAllowed gives the paths that no pattern of the options allows.
@@ -81,4 +85,32 @@ func some(all []string) string {
 		words += fmt.Sprintf(" and %d more", more)
 	}
 	return words
+}
+
+// attribute says of which packages a comparison was not made, and where those are.
+func attribute(lines []string, report types.Report) (named, files []string) {
+	for _, line := range lines {
+		packages, where := withVersion(report, oddVersion.FindStringSubmatch(line))
+		if len(packages) > 0 {
+			line = strings.Join(packages, ", ") + ": " + line
+		}
+		named, files = append(named, text.Line(line, long)), append(files, where...)
+	}
+	slices.Sort(files)
+	return named, slices.Compact(files)
+}
+
+func withVersion(report types.Report, match []string) (packages, files []string) {
+	if match == nil {
+		return nil, nil
+	}
+	for _, r := range report.Results {
+		for _, p := range r.Packages {
+			if r.Class == types.ClassLangPkg && p.Version == match[1] && len(packages) < named {
+				packages = append(packages, fmt.Sprintf("package %s in %s", p.Name, pathOf(r, p)))
+				files = append(files, pathOf(r, p))
+			}
+		}
+	}
+	return packages, files
 }

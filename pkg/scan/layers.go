@@ -18,6 +18,8 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/files"
+	"github.com/stagecrew/stagecrew/pkg/scan/oci"
+	"github.com/stagecrew/stagecrew/pkg/scan/trivylog"
 )
 
 const (
@@ -33,19 +35,19 @@ type layerCache struct {
 	*cache.MemoryCache
 	dir   string
 	salt  string
-	image *watchedImage
+	image *oci.Image
 	log   *slog.Logger
 	// missed knows of files that were not read, which is not kept with a layer.
-	missed *missed
+	missed *trivylog.Missed
 }
 
-func (s session) layersOf(image *watchedImage) *layerCache {
+func (s session) layersOf(image *oci.Image) *layerCache {
 	sum := sha256.New()
 	_, _ = fmt.Fprintln(sum, version())
 	if s.options.Secrets {
 		// Trivy looks for secrets above the base image only, and guesses from the history
 		// where that ends.
-		for _, h := range image.config.History {
+		for _, h := range image.Config.History {
 			_, _ = fmt.Fprintf(sum, "%q %t\n", h.CreatedBy, h.EmptyLayer)
 		}
 	}
@@ -114,7 +116,7 @@ func (c *layerCache) load(key string) (fanal.BlobInfo, error) {
 
 // PutBlob keeps what was found in a layer that was read without a problem.
 func (c *layerCache) PutBlob(ctx context.Context, key string, found fanal.BlobInfo) error {
-	if c.image.problem.Load() == nil && !c.missed.unreadFiles() {
+	if c.image.Trouble() == nil && !c.missed.Files.Any() {
 		if err := c.save(key, found); err != nil {
 			c.log.Debug("keeping the findings of a layer", "error", err)
 		}

@@ -25,6 +25,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/scan/oci"
 )
 
 // Options says what to scan, against which database, and what to accept.
@@ -49,8 +50,8 @@ type Options struct {
 	// counted in the report.
 	RequireAll bool
 	// Local, when given, has the bytes of Image, so that nothing is pulled. They are
-	// checked against the digest. See [OpenLayout] and [ReadArchive].
-	Local Local
+	// checked against the digest.
+	Local oci.Local
 	// Database is the OCI reference of a vulnerability database in Trivy's format,
 	// by tag or digest. Empty means Trivy's public one: its mirror at
 	// mirror.gcr.io/aquasec/trivy-db:2, then ghcr.io/aquasecurity/trivy-db:2.

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/scan/limits"
 )
 
 // defaultTimeout ends a scan that hangs; a large image on a slow line takes minutes.
@@ -39,11 +40,11 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	timeout := cmp.Or(o.Timeout, defaultTimeout)
 	limited, cancel := context.WithTimeout(ctx, timeout)
 	defer cancel()
-	result, err := bounded(limited, cmp.Or(o.memory, memoryLimit()), func() (Result, error) { return run(limited, o) })
+	result, err := limits.Within(limited, cmp.Or(o.memory, limits.Memory()), func() (Result, error) { return run(limited, o) })
 	switch {
 	case err == nil:
 		return result, nil
-	case errors.Is(err, errMemory):
+	case errors.Is(err, limits.ErrMemory):
 		return Result{}, record.Unavailable("scan/too-much-memory", "scanning image %q: %w; its files, or the database, blow up the scanner: look at what is in them", o.Image, err)
 	case ctx.Err() != nil:
 		return Result{}, fmt.Errorf("scanning image %q: %w", o.Image, context.Cause(ctx))

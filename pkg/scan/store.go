@@ -188,3 +188,16 @@ func (s store) sweep(current string) {
 		}
 	}
 }
+
+// write writes a new file of at most limit bytes.
+func write(path string, from io.Reader, limit int64) error {
+	file, err := os.OpenFile(path, os.O_CREATE|os.O_EXCL|os.O_WRONLY, 0o600)
+	if err != nil {
+		return err
+	}
+	written, err := io.Copy(file, io.LimitReader(from, limit+1))
+	if err == nil && written > limit {
+		err = fmt.Errorf("%s is larger than %d bytes", filepath.Base(path), limit)
+	}
+	return errors.Join(err, file.Close())
+}

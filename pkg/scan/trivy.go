@@ -26,14 +26,27 @@ import (
 	"github.com/aquasecurity/trivy/pkg/vulnerability"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/scan/limits"
+	"github.com/stagecrew/stagecrew/pkg/scan/oci"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // analysis is what an image holds, not yet compared with a database. To Trivy it is an
 // artifact that was inspected before.
 type analysis struct {
-	image     *watchedImage
+	image     *scanned
 	layers    *layerCache
 	reference artifact.Reference
+}
+
+// scanned is an image with what a scan could not say of it.
+type scanned struct {
+	*oci.Image
+	// missed are the comparisons that could not be made, uncompared the files of the
+	// packages of which they were, and unread those that Trivy could not read.
+	missed, uncompared, unread []string
+	// unfitting are VEX statements that took nothing out.
+	unfitting []string
 }
 
 // Inspect gives what was found.
@@ -45,25 +58,25 @@ func (a analysis) Clean(artifact.Reference) error { return nil }
 // analyze looks for packages (and secrets) in the layers and the configuration of all
 // images.
 func (s session) analyze(ctx context.Context) ([]analysis, error) {
-	images, err := s.images(ctx)
+	images, err := oci.Open(ctx, s.options.Image, s.options.Local, s.remote(ctx)...)
 	if err != nil {
 		return nil, err
 	}
 	var found []analysis
 	err = s.inTurn(ctx, func() error {
 		for _, img := range images {
-			s.log.Debug("scanning", "image", img.name)
-			a := analysis{image: img, layers: s.layersOf(img)}
-			err := guarded(func() (err error) {
+			s.log.Debug("scanning", "image", img.Name())
+			a := analysis{image: &scanned{Image: img}, layers: s.layersOf(img)}
+			err := limits.Guarded(func() (err error) {
 				a.reference, err = s.inspect(ctx, a)
 				return err
 			})
-			img.unread = s.missed.takeFiles()
-			if problem := img.problem.Load(); problem != nil {
-				return unusable(img.name, *problem)
+			a.image.unread = s.missed.Files.Take()
+			if problem := img.Trouble(); problem != nil {
+				return oci.Unusable(img.Name(), problem)
 			}
 			if err != nil {
-				return record.Unavailable("scan/engine-failed", "analyzing image %q: %w", img.name, foreign(err))
+				return record.Unavailable("scan/engine-failed", "analyzing image %q: %w", img.Name(), text.Error(err, 400))
 			}
 			found = append(found, a)
 		}
@@ -91,7 +104,7 @@ func (s session) inspect(ctx context.Context, a analysis) (artifact.Reference, e
 		if err != nil {
 			return artifact.Reference{}, fmt.Errorf("compiling rules: %w", err)
 		}
-		if config := &a.image.config.Config; config.User == "" {
+		if config := &a.image.Config.Config; config.User == "" {
 			config.User = "root" // what no user means; Trivy's rule looks for the word
 		}
 		option.MisconfScannerOption = misconf.ScannerOption{Namespaces: rego.BuiltinNamespaces(), RegoScanner: rules}
@@ -142,26 +155,26 @@ func (s session) compare(ctx context.Context, base database, found []analysis) (
 	var reports []types.Report
 	err := s.inTurn(ctx, func() error {
 		if err := trivydb.Init(base.dir, trivydb.WithBoltOptions(readOnly())); err != nil {
-			return record.Unavailable("scan/database-unusable", "opening vulnerability database %q: %w", base.dir, foreign(err))
+			return record.Unavailable("scan/database-unusable", "opening vulnerability database %q: %w", base.dir, text.Error(err, 400))
 		}
 		defer func() { _ = trivydb.Close() }()
 		for _, a := range found {
 			var report types.Report
-			s.missed.take()
-			err := guarded(func() (err error) {
+			s.missed.Comparisons.Take()
+			err := limits.Guarded(func() (err error) {
 				if report, err = s.detect(ctx, a); err != nil {
 					return err
 				}
 				if err = s.applyVEX(ctx, &report); err != nil {
 					return err
 				}
-				a.image.unfitting, err = s.unfitting(a.image.name, report)
+				a.image.unfitting, err = s.unfitting(a.image.Name(), report)
 				return err
 			})
 			if err != nil {
-				return record.Unavailable("scan/engine-failed", "comparing image %q: %w", a.image.name, foreign(err))
+				return record.Unavailable("scan/engine-failed", "comparing image %q: %w", a.image.Name(), text.Error(err, 400))
 			}
-			a.image.missed, a.image.uncompared = attribute(s.missed.take(), report)
+			a.image.missed, a.image.uncompared = attribute(s.missed.Comparisons.Take(), report)
 			warn(s.log, base, report)
 			reports = append(reports, report)
 		}

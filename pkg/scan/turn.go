@@ -11,6 +11,7 @@ import (
 	trivyos "github.com/aquasecurity/trivy/pkg/x/os"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/scan/trivylog"
 )
 
 // turn is the right to use what Trivy keeps in variables of the process.
@@ -37,7 +38,7 @@ func (s session) inTurn(ctx context.Context, work func() error) error {
 		return fmt.Errorf("waiting for another scan: %w", ctx.Err())
 	}
 	defer func() { engine <- mine }()
-	defer redirect(s.log, s.missed)()
+	defer trivylog.Redirect(s.log, s.missed)()
 	if err := mine.prepare(); err != nil {
 		return record.Unavailable("scan/engine-failed", "making a temporary directory: %w", err)
 	}

@@ -15,6 +15,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/scan/trivylog"
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
@@ -44,7 +45,7 @@ func checkVEX(documents []string) error {
 			err = fmt.Errorf("it is neither OpenVEX (with @context) nor CSAF (with vulnerabilities)")
 		}
 		if err != nil {
-			return record.BadInput("scan/bad-vex", "parsing VEX document %q: %w", file, foreign(err))
+			return record.BadInput("scan/bad-vex", "parsing VEX document %q: %w", file, text.Error(err, 400))
 		}
 	}
 	return nil
@@ -126,5 +127,5 @@ func (s session) unfitting(image string, report types.Report) ([]string, error) 
 	if len(all) > 0 {
 		s.log.Warn("VEX statements fit nothing in the image; their products are those of another image, package or version", "image", image, "statements", len(all), "first", all[0])
 	}
-	return all[:min(len(all), maxMissed)], nil
+	return all[:min(len(all), trivylog.MaxMissed)], nil
 }

@@ -1,6 +1,4 @@
-//go:build goexperiment.jsonv2
-
-package scan
+package bomb
 
 import (
 	"archive/tar"
@@ -89,11 +87,11 @@ func TestALayerIsLookedAtBeforeItIsScanned(t *testing.T) {
 				if step == 7 && len(c.layer) > 1<<20 {
 					continue
 				}
-				g := newGate()
+				g := NewGate()
 				var err error
 				for rest := c.layer; len(rest) > 0 && err == nil; {
 					n := min(step, len(rest))
-					err = g.pass(rest[:n])
+					err = g.Pass(rest[:n])
 					rest = rest[n:]
 				}
 				if c.want == "" {
@@ -115,8 +113,8 @@ func old(t *testing.T) []byte {
 func FuzzALayerThatIsNotOne(f *testing.F) {
 	f.Add(holes())
 	f.Fuzz(func(t *testing.T, layer []byte) {
-		g := newGate()
-		if g.pass(layer) == nil {
+		g := NewGate()
+		if g.Pass(layer) == nil {
 			require.GreaterOrEqual(t, g.left, int64(0))
 		}
 	})

@@ -1,6 +1,6 @@
-//go:build goexperiment.jsonv2
-
-package scan
+// Package bomb keeps from a scanner what a few bytes of a layer blow up in memory or on
+// disk.
+package bomb
 
 import (
 	"archive/zip"
@@ -24,6 +24,8 @@ const (
 	// maxNames bounds the records before an entry, in which long names are.
 	maxNames = 1 << 20
 	block    = 512
+	// shownName is how much of a name an error shows.
+	shownName = 120
 )
 
 // documents are the files that Trivy parses as a whole, by name or end; all else is
@@ -33,11 +35,11 @@ var documents = []string{
 	".list", ".md5sums", ".nuspec", ".spdx", ".cdx", "-release", "buildinfo",
 }
 
-// gate looks at the headers of a layer's files before Trivy does, and refuses what a
+// Gate looks at the headers of a layer's files before Trivy does, and refuses what a
 // few bytes blow up in memory or on disk: files with holes, documents without end,
 // and archives in archives. It is not the reader of the archive: what it does not
 // understand it lets pass.
-type gate struct {
+type Gate struct {
 	head      []byte // a header that is not whole yet
 	left      int64  // of the content that follows, with its padding
 	size      int64  // of the content
@@ -50,10 +52,10 @@ type gate struct {
 	documents int
 }
 
-func newGate() *gate { return &gate{nextSize: -1} }
+func NewGate() *Gate { return &Gate{nextSize: -1} }
 
-// pass reads on. It must be called with all bytes in order.
-func (g *gate) pass(p []byte) error {
+// Pass reads on. It must be called with all bytes in order.
+func (g *Gate) Pass(p []byte) error {
 	for len(p) > 0 {
 		if g.left > 0 {
 			n := min(int64(len(p)), g.left)
@@ -85,7 +87,7 @@ func (g *gate) pass(p []byte) error {
 }
 
 // begin reads a header.
-func (g *gate) begin(head []byte) error {
+func (g *Gate) begin(head []byte) error {
 	if !slices.ContainsFunc(head, func(b byte) bool { return b != 0 }) {
 		return nil // the end of the archive
 	}
@@ -105,7 +107,7 @@ func (g *gate) begin(head []byte) error {
 	}
 	switch {
 	case g.kind == 'S':
-		return fmt.Errorf("file %q has holes, which images do not need", text.Line(g.name, short))
+		return fmt.Errorf("file %q has holes, which images do not need", text.Line(g.name, shownName))
 	case strings.IndexByte("123456", g.kind) >= 0:
 		g.size = 0 // links, devices and folders have no content
 	case records && g.size > maxNames:
@@ -124,7 +126,7 @@ func (g *gate) begin(head []byte) error {
 }
 
 // document counts and bounds what is read as a whole.
-func (g *gate) document() error {
+func (g *Gate) document() error {
 	file := path.Base(g.name)
 	if g.kind != '0' && g.kind != 0 || !slices.ContainsFunc(documents, func(end string) bool { return strings.HasSuffix(file, end) }) {
 		return nil
@@ -133,13 +135,13 @@ func (g *gate) document() error {
 		return fmt.Errorf("one of its layers has more than %d package lists and documents", maxDocuments)
 	}
 	if g.size > maxDocument {
-		return fmt.Errorf("file %q has %d bytes, the limit for such a file is %d", text.Line(g.name, short), g.size, maxDocument)
+		return fmt.Errorf("file %q has %d bytes, the limit for such a file is %d", text.Line(g.name, shownName), g.size, maxDocument)
 	}
 	return nil
 }
 
 // end looks at what was kept of an entry.
-func (g *gate) end() error {
+func (g *Gate) end() error {
 	switch g.kind {
 	case 'L':
 		g.next = untilZero(g.kept)
@@ -154,7 +156,7 @@ func (g *gate) end() error {
 }
 
 // records reads those of PAX: "LENGTH KEY=VALUE\n" each.
-func (g *gate) records() error {
+func (g *Gate) records() error {
 	rest := string(g.kept)
 	for rest != "" {
 		digits, _, found := strings.Cut(rest, " ")
@@ -179,7 +181,7 @@ func (g *gate) records() error {
 }
 
 // archive bounds what a Python egg holds.
-func (g *gate) archive() error {
+func (g *Gate) archive() error {
 	egg, err := zip.NewReader(bytes.NewReader(g.kept), int64(len(g.kept)))
 	if err != nil {
 		return nil //nolint:nilerr // nor can Trivy read it
@@ -187,7 +189,7 @@ func (g *gate) archive() error {
 	whole := uint64(0)
 	for _, file := range egg.File {
 		if whole += file.UncompressedSize64; whole > maxDocument || file.UncompressedSize64 > maxDocument {
-			return fmt.Errorf("archive %q holds more than %d bytes", text.Line(g.name, short), maxDocument)
+			return fmt.Errorf("archive %q holds more than %d bytes", text.Line(g.name, shownName), maxDocument)
 		}
 	}
 	return nil

@@ -1,4 +1,6 @@
-package scan
+// Package limits bounds a scan: its time, the memory that its process may take, and what
+// a panic or a fault of a mapped file ends.
+package limits
 
 import (
 	"bytes"
@@ -14,6 +16,7 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 const (
@@ -27,17 +30,17 @@ const (
 	endTime = 2 * time.Second
 )
 
-// errMemory is what ends a scan that takes too much memory.
-var errMemory = errors.New("it takes more memory than it may")
+// ErrMemory is what ends a scan that takes too much memory.
+var ErrMemory = errors.New("it takes more memory than it may")
 
-// bounded does work in the bounds of ctx and of a number of bytes that this process
+// Within does work in the bounds of ctx and of a number of bytes that this process
 // may take. Work that does not end in time is left behind.
-func bounded(ctx context.Context, most int64, work func() (Result, error)) (Result, error) {
+func Within[T any](ctx context.Context, most int64, work func() (T, error)) (result T, err error) {
 	if debug.SetMemoryLimit(-1) == math.MaxInt64 { // GOMEMLIMIT has no other
 		defer debug.SetMemoryLimit(debug.SetMemoryLimit(most / 4 * 3))
 	}
 	type outcome struct {
-		result Result
+		result T
 		err    error
 	}
 	done := make(chan outcome, 1)
@@ -59,10 +62,10 @@ func bounded(ctx context.Context, most int64, work func() (Result, error)) (Resu
 		case <-over:
 			over, late = nil, time.After(endTime)
 		case <-late:
-			return Result{}, ctx.Err()
+			return result, ctx.Err()
 		case <-look.C:
 			if used := memoryUsed(); used > most {
-				return Result{}, fmt.Errorf("%w: %d MB of %d", errMemory, used>>20, most>>20)
+				return result, fmt.Errorf("%w: %d MB of %d", ErrMemory, used>>20, most>>20)
 			}
 		}
 	}
@@ -83,9 +86,9 @@ func memoryUsed() int64 {
 	return int64(sample[0].Value.Uint64() - sample[1].Value.Uint64())
 }
 
-// memoryLimit is what a scan may take: four gigabytes, and no more than four fifths of
+// Memory is what a scan may take: four gigabytes, and no more than four fifths of
 // what the container or the machine has.
-func memoryLimit() int64 {
+func Memory() int64 {
 	return min(memory, machineMemory("/proc", "/sys/fs/cgroup")/5*4)
 }
 
@@ -136,4 +139,16 @@ func groupLimit(root, path, file string) int64 {
 			return least
 		}
 	}
+}
+
+// Guarded turns a panic of work into an error. A database that is cut off shows as
+// a memory fault while its mapped file is read, which is made a panic, too.
+func Guarded(work func() error) (err error) {
+	defer debug.SetPanicOnFault(debug.SetPanicOnFault(true))
+	defer func() {
+		if r := recover(); r != nil {
+			err = fmt.Errorf("panic: %s", text.Line(fmt.Sprint(r), 300))
+		}
+	}()
+	return work()
 }

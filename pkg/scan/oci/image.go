@@ -1,6 +1,6 @@
-//go:build goexperiment.jsonv2
-
-package scan
+// Package oci opens the image that is to be scanned, at hand or in a registry, and proves
+// that it is what its digest says: before it is read, and while its layers are.
+package oci
 
 import (
 	"bytes"
@@ -21,15 +21,16 @@ const maxPlatforms = 32
 // errAltered is returned for an image that is not what its digest says.
 var errAltered = errors.New("it is not what its digest says")
 
-// images gives the image, or all images of a multi-platform index.
-func (s session) images(ctx context.Context) ([]*watchedImage, error) {
-	ref, err := name.NewDigest(s.options.Image.String())
+// Open gives the image, or all images of a multi-platform index: those of local,
+// when given, else what the registry has.
+func Open(ctx context.Context, image record.Image, local Local, options ...remote.Option) ([]*Image, error) {
+	ref, err := name.NewDigest(image.String())
 	if err != nil {
-		return nil, record.BadInput("scan/bad-options", "parsing image %q: %w", s.options.Image, err)
+		return nil, record.BadInput("scan/bad-options", "parsing image %q: %w", image, err)
 	}
-	switch local := s.options.Local.(type) {
+	switch local := local.(type) {
 	case nil:
-		return s.pulled(ctx, ref)
+		return pulled(ref, options)
 	case v1.Image:
 		return single(local, ref)
 	case v1.ImageIndex:
@@ -39,8 +40,8 @@ func (s session) images(ctx context.Context) ([]*watchedImage, error) {
 	}
 }
 
-func (s session) pulled(ctx context.Context, ref name.Digest) ([]*watchedImage, error) {
-	descriptor, err := remote.Get(ref, s.remote(ctx)...)
+func pulled(ref name.Digest, options []remote.Option) ([]*Image, error) {
+	descriptor, err := remote.Get(ref, options...)
 	if err != nil {
 		return nil, unreadable(ref, err)
 	}
@@ -58,15 +59,15 @@ func (s session) pulled(ctx context.Context, ref name.Digest) ([]*watchedImage, 
 	return single(image, ref)
 }
 
-func single(image v1.Image, ref name.Digest) ([]*watchedImage, error) {
+func single(image v1.Image, ref name.Digest) ([]*Image, error) {
 	watched, err := watch(image, ref)
 	if err != nil {
 		return nil, err
 	}
-	return []*watchedImage{watched}, nil
+	return []*Image{watched}, nil
 }
 
-func platforms(index v1.ImageIndex, ref name.Digest) ([]*watchedImage, error) {
+func platforms(index v1.ImageIndex, ref name.Digest) ([]*Image, error) {
 	raw, err := index.RawManifest()
 	if err != nil {
 		return nil, unreadable(ref, err)
@@ -76,16 +77,16 @@ func platforms(index v1.ImageIndex, ref name.Digest) ([]*watchedImage, error) {
 	}
 	manifest, err := v1.ParseIndexManifest(bytes.NewReader(raw))
 	if err != nil {
-		return nil, unusable(ref.String(), err)
+		return nil, Unusable(ref.String(), err)
 	}
-	var images []*watchedImage
+	var images []*Image
 	for _, entry := range manifest.Manifests {
 		// BuildKit puts attestations beside the images for a platform that nothing runs.
 		if p := entry.Platform; p != nil && p.OS == "unknown" && p.Architecture == "unknown" {
 			continue
 		}
 		if !entry.MediaType.IsImage() || len(images) == maxPlatforms {
-			return nil, unusable(ref.String(), fmt.Errorf("its index holds something of type %q, or more than %d images", entry.MediaType, maxPlatforms))
+			return nil, Unusable(ref.String(), fmt.Errorf("its index holds something of type %q, or more than %d images", entry.MediaType, maxPlatforms))
 		}
 		child := ref.Context().Digest(entry.Digest.String())
 		image, err := index.Image(entry.Digest)
@@ -97,12 +98,12 @@ func platforms(index v1.ImageIndex, ref name.Digest) ([]*watchedImage, error) {
 			return nil, err
 		}
 		if entry.Platform != nil {
-			watched.platform = entry.Platform.String()
+			watched.Platform = entry.Platform.String()
 		}
 		images = append(images, watched)
 	}
 	if len(images) == 0 {
-		return nil, unusable(ref.String(), errors.New("its index has no images"))
+		return nil, Unusable(ref.String(), errors.New("its index has no images"))
 	}
 	return images, nil
 }

@@ -1,4 +1,4 @@
-package scan
+package limits
 
 import (
 	"context"
@@ -6,6 +6,7 @@ import (
 	"math"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -17,22 +18,22 @@ import (
 func TestBounded_WorkThatDoesNotEndIsLeftBehind(t *testing.T) {
 	hangs := make(chan struct{})
 	defer close(hangs)
-	deaf := func() (Result, error) { <-hangs; return Result{}, nil }
+	deaf := func() (int, error) { <-hangs; return 0, nil }
 
-	_, err := bounded(t.Context(), 1, deaf)
-	require.ErrorIs(t, err, errMemory)
+	_, err := Within(t.Context(), 1, deaf)
+	require.ErrorIs(t, err, ErrMemory)
 
 	short, cancel := context.WithTimeout(t.Context(), time.Millisecond)
 	defer cancel()
 	began := time.Now()
-	_, err = bounded(short, math.MaxInt64, deaf)
+	_, err = Within(short, math.MaxInt64, deaf)
 	require.ErrorIs(t, err, context.DeadlineExceeded)
 	require.Less(t, time.Since(began), endTime+5*time.Second)
 
 	no := errors.New("no")
-	_, err = bounded(short, math.MaxInt64, func() (Result, error) { return Result{}, no })
+	_, err = Within(short, math.MaxInt64, func() (int, error) { return 0, no })
 	require.ErrorIs(t, err, no, "what it says itself counts more")
-	_, err = bounded(t.Context(), math.MaxInt64, func() (Result, error) { panic("broken") })
+	_, err = Within(t.Context(), math.MaxInt64, func() (int, error) { panic("broken") })
 	require.ErrorAs(t, err, new(*record.Panicked))
 }
 
@@ -43,11 +44,11 @@ func TestBounded_MemoryThatGrowsEndsIt(t *testing.T) {
 	var kept [][]byte
 	stop := make(chan struct{})
 	defer close(stop)
-	_, err := bounded(t.Context(), memoryUsed()+more, func() (Result, error) {
+	_, err := Within(t.Context(), memoryUsed()+more, func() (int, error) {
 		for {
 			select {
 			case <-stop:
-				return Result{}, nil
+				return 0, nil
 			case <-time.After(time.Millisecond):
 			}
 			if len(kept) < 200 {
@@ -59,7 +60,7 @@ func TestBounded_MemoryThatGrowsEndsIt(t *testing.T) {
 			}
 		}
 	})
-	require.ErrorIs(t, err, errMemory)
+	require.ErrorIs(t, err, ErrMemory)
 }
 
 func TestMachineMemory_TheLeastThatHolds(t *testing.T) {
@@ -84,6 +85,23 @@ func TestMachineMemory_TheLeastThatHolds(t *testing.T) {
 			require.Equal(t, c.want, machineMemory(filepath.Join(dir, "proc"), filepath.Join(dir, "cgroup")))
 		})
 	}
-	require.Positive(t, memoryLimit())
+	require.Positive(t, Memory())
 	require.Positive(t, memoryUsed())
+}
+
+func TestAFaultOfAMappedFileIsAnError(t *testing.T) {
+	file, err := os.Create(filepath.Join(t.TempDir(), "mapped"))
+	require.NoError(t, err)
+	defer func() { _ = file.Close() }()
+	require.NoError(t, file.Truncate(int64(os.Getpagesize())))
+	mapped, err := syscall.Mmap(int(file.Fd()), 0, os.Getpagesize(), syscall.PROT_READ, syscall.MAP_SHARED)
+	require.NoError(t, err)
+	defer func() { _ = syscall.Munmap(mapped) }()
+	require.NoError(t, file.Truncate(0))
+	sum := byte(0)
+	require.ErrorContains(t, Guarded(func() error {
+		sum += mapped[0]
+		return nil
+	}), "panic: ")
+	require.Zero(t, sum)
 }

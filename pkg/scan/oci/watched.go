@@ -1,6 +1,4 @@
-//go:build goexperiment.jsonv2
-
-package scan
+package oci
 
 import (
 	"bufio"
@@ -16,21 +14,18 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/klauspost/compress/gzip"
+
+	"github.com/stagecrew/stagecrew/pkg/scan/bomb"
 )
 
-// watchedImage notices what Trivy does not tell: an error after a layer's last
+// Image notices what Trivy does not tell: an error after a layer's last
 // file, which is where a layer that is not what its digest says shows.
-type watchedImage struct {
+type Image struct {
 	v1.Image
 	name     string
-	platform string // "linux/amd64"
-	config   *v1.ConfigFile
+	Platform string // "linux/amd64"
+	Config   *v1.ConfigFile
 	left     atomic.Int64
-	// missed are the comparisons that could not be made, uncompared the files of the
-	// packages of which they were, and unread those that Trivy could not read.
-	missed, uncompared, unread []string
-	// unfitting are VEX statements that took nothing out.
-	unfitting []string
 
 	problem atomic.Pointer[error]
 }
@@ -40,7 +35,7 @@ const maxConfig = 8 << 20
 
 // watch checks the manifest and the configuration of an image. Its layers are checked
 // while they are read.
-func watch(image v1.Image, ref name.Digest) (*watchedImage, error) {
+func watch(image v1.Image, ref name.Digest) (*Image, error) {
 	raw, err := image.RawManifest()
 	if err != nil {
 		return nil, unreadable(ref, err)
@@ -50,10 +45,10 @@ func watch(image v1.Image, ref name.Digest) (*watchedImage, error) {
 	}
 	manifest, err := v1.ParseManifest(bytes.NewReader(raw))
 	if err != nil {
-		return nil, unusable(ref.String(), err)
+		return nil, Unusable(ref.String(), err)
 	}
 	if manifest.Config.Size > maxConfig {
-		return nil, unusable(ref.String(), fmt.Errorf("its configuration has %d bytes, the limit is %d", manifest.Config.Size, maxConfig))
+		return nil, Unusable(ref.String(), fmt.Errorf("its configuration has %d bytes, the limit is %d", manifest.Config.Size, maxConfig))
 	}
 	if raw, err = image.RawConfigFile(); err != nil {
 		return nil, unreadable(ref, err)
@@ -63,39 +58,39 @@ func watch(image v1.Image, ref name.Digest) (*watchedImage, error) {
 	}
 	config, err := v1.ParseConfigFile(bytes.NewReader(raw))
 	if err != nil {
-		return nil, unusable(ref.String(), err)
+		return nil, Unusable(ref.String(), err)
 	}
 	if layers, known := len(manifest.Layers), len(config.RootFS.DiffIDs); layers != known {
-		return nil, unusable(ref.String(), fmt.Errorf("it has %s, but its configuration knows %d", count(layers, "layer"), known))
+		return nil, Unusable(ref.String(), fmt.Errorf("it has %d layers, but its configuration knows %d", layers, known))
 	}
-	w := &watchedImage{Image: image, name: ref.String(), config: config}
+	w := &Image{Image: image, name: ref.String(), Config: config}
 	if p := config.Platform(); p != nil {
-		w.platform = p.String()
+		w.Platform = p.String()
 	}
 	w.left.Store(maxImage)
 	return w, nil
 }
 
 // ConfigFile gives the configuration that was checked.
-func (w *watchedImage) ConfigFile() (*v1.ConfigFile, error) { return w.config, nil }
+func (w *Image) ConfigFile() (*v1.ConfigFile, error) { return w.Config, nil }
 
 // Name gives the image's reference by digest.
-func (w *watchedImage) Name() string { return w.name }
+func (w *Image) Name() string { return w.name }
 
 // ID gives the digest of the image's configuration.
-func (w *watchedImage) ID() (string, error) {
+func (w *Image) ID() (string, error) {
 	hash, err := w.ConfigName()
 	return hash.String(), err
 }
 
 // RepoTags gives nothing: the pipeline knows no tags.
-func (w *watchedImage) RepoTags() []string { return nil }
+func (w *Image) RepoTags() []string { return nil }
 
 // RepoDigests gives the image's reference by digest.
-func (w *watchedImage) RepoDigests() []string { return []string{w.name} }
+func (w *Image) RepoDigests() []string { return []string{w.name} }
 
 // LayerByDiffID gives a layer that is watched, too.
-func (w *watchedImage) LayerByDiffID(hash v1.Hash) (v1.Layer, error) {
+func (w *Image) LayerByDiffID(hash v1.Hash) (v1.Layer, error) {
 	layer, err := w.Image.LayerByDiffID(hash)
 	if err != nil {
 		w.fail(err)
@@ -104,13 +99,21 @@ func (w *watchedImage) LayerByDiffID(hash v1.Hash) (v1.Layer, error) {
 	return &watchedLayer{Layer: layer, diffID: hash, image: w}, nil
 }
 
+// Trouble is the first problem of reading the image, nil when there was none.
+func (w *Image) Trouble() error {
+	if problem := w.problem.Load(); problem != nil {
+		return *problem
+	}
+	return nil
+}
+
 // fail keeps the first problem.
-func (w *watchedImage) fail(err error) { w.problem.CompareAndSwap(nil, &err) }
+func (w *Image) fail(err error) { w.problem.CompareAndSwap(nil, &err) }
 
 type watchedLayer struct {
 	v1.Layer
 	diffID v1.Hash
-	image  *watchedImage
+	image  *Image
 }
 
 // Uncompressed gives a reader that reads the layer to its end when closed, and compares
@@ -121,7 +124,7 @@ func (l *watchedLayer) Uncompressed() (io.ReadCloser, error) {
 		l.image.fail(err)
 		return nil, err
 	}
-	return &watchedReader{ReadCloser: reader, layer: l, sum: sha256.New(), gate: newGate()}, nil
+	return &watchedReader{ReadCloser: reader, layer: l, sum: sha256.New(), gate: bomb.NewGate()}, nil
 }
 
 // unpacked reads a layer with a decompressor twice as fast as the one of
@@ -150,7 +153,7 @@ type watchedReader struct {
 	io.ReadCloser
 	layer *watchedLayer
 	sum   hash.Hash
-	gate  *gate
+	gate  *bomb.Gate
 }
 
 // Read fails when the whole image is larger than allowed.
@@ -161,7 +164,7 @@ func (r *watchedReader) Read(p []byte) (int, error) {
 	if image.left.Add(-int64(n)) < 0 {
 		err = fmt.Errorf("it has more than %d bytes unpacked", int64(maxImage))
 	}
-	if refused := r.gate.pass(p[:n]); refused != nil {
+	if refused := r.gate.Pass(p[:n]); refused != nil {
 		image.fail(refused)
 		return 0, refused // nothing of it reaches Trivy
 	}

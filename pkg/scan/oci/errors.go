@@ -1,0 +1,25 @@
+package oci
+
+import (
+	"errors"
+
+	"github.com/google/go-containerregistry/pkg/name"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/text"
+)
+
+// unreadable is the error of an image that cannot be pulled. What is the user's to mend
+// stays as it is.
+func unreadable(image name.Digest, err error) error {
+	switch {
+	case errors.Is(err, errAltered):
+		return Unusable(image.String(), err)
+	case record.KindOf(err) == record.KindInput:
+		return err
+	case registry.IsNotFound(err):
+		return record.BadInput("scan/image-not-found", "pulling image %q: the registry does not have it: %w; check the name and the digest", image.String(), text.Error(err, 400))
+	}
+	return record.Unavailable("scan/image-unreachable", "pulling image %q: %w%s", image.String(), text.Error(err, 400), registry.Advice(err))
+}
