@@ -141,3 +141,16 @@ func TestMemory_WhatHasHealedIsNoCauseOfATimeout(t *testing.T) {
 	require.Equal(t, "waiting for Job/reindex: 1 active, 0 failed after 60s", cause.Message)
 	require.Empty(t, cause.Object)
 }
+
+// argoproj/argo-cd#27871: pods that are ready and not available yet are not late for what healed.
+func TestMemory_MinReadySecondsIsNamedInsteadOfAProbeThatPassedSince(t *testing.T) {
+	s := fixture.Deploying(fixture.Pod("web-new", "new", false, fixture.Running(0)))
+	s.Events = []*corev1.Event{fixture.Event("Pod", "web-new", "Unhealthy", "Readiness probe failed")}
+	j := New(nil)
+	j.Decide(s, fixture.Noon)
+	s = fixture.Deploying(fixture.Pod("web-new", "new", true, fixture.Running(0)))
+	s.Deployments[0].Spec.MinReadySeconds = 90
+	v := j.Decide(s, fixture.Noon.Add(20*time.Second))
+	require.False(t, v.Ready)
+	require.Equal(t, "waiting for Deployment/web: 1 of 1 new pods ready, 1 old, 0 of them for the 90s of its minReadySeconds after 60s", j.Timeout(v.Progress, time.Minute).Cause.Message)
+}

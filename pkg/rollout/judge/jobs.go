@@ -36,7 +36,7 @@ func (j *Judge) job(s cluster.Snapshot, w record.Workload, job *batchv1.Job) Sta
 		}
 	}
 	if held(job) && job.Status.Active == 0 {
-		return Status{ready: true, Batch: true, Idle: true, Members: result.Members, Note: w.String() + " is suspended: its end was not waited for, and it proves nothing"}
+		return Status{ready: true, Batch: true, Members: result.Members, unproven: w.String() + " is suspended: its end was not waited for"}
 	}
 	// A Job's pods end by design, and its own limit counts their failures; what
 	// keeps them from running at all it does not count.

@@ -77,7 +77,7 @@ func TestJudge_Decide_ASuspendedJobIsNotWaitedFor(t *testing.T) {
 	for name, spec := range map[string]batchv1.JobSpec{"suspended": {Suspend: &yes}, "without parallelism": {Parallelism: &none}} {
 		v := New(nil).Decide(with(spec, 0), fixture.Noon)
 		require.True(t, v.Ready, name)
-		require.Equal(t, "Job/restore is suspended: its end was not waited for, and it proves nothing", v.Statuses[1].Note)
+		require.Equal(t, []string{"Job/restore is suspended: its end was not waited for"}, v.Notes)
 		require.False(t, New(nil).Decide(with(spec, 1), fixture.Noon).Ready, "its pod is still going")
 	}
 }

@@ -95,9 +95,10 @@ func (j *Judge) Decide(s cluster.Snapshot, now time.Time) Verdict {
 		if status.working {
 			v.Again = Soonest(v.Again, max(0, j.JobsUntil.Sub(now)))
 		}
-		if status.ready {
+		if status.ready || status.want > 0 && status.have == status.want && len(status.troubles) == 0 {
 			j.memory.heal(workload)
-		} else {
+		}
+		if !status.ready {
 			progress = append(progress, fmt.Sprintf("%s: %s", workload, status.progress))
 		}
 	}
@@ -108,6 +109,11 @@ func (j *Judge) Decide(s cluster.Snapshot, now time.Time) Verdict {
 	if v.Ready {
 		var outdated []detect.Trouble
 		outdated, v.Notes = j.services(s, v.Statuses)
+		for _, status := range v.Statuses {
+			if status.unproven != "" {
+				v.Notes = append(v.Notes, status.unproven)
+			}
+		}
 		for _, line := range atWork {
 			v.Notes = append(v.Notes, line+": it is still at work, and its end was not waited for")
 		}

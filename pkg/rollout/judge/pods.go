@@ -21,6 +21,7 @@ type Status struct {
 	ready      bool
 	progress   string
 	Note       string        // what its completeness does not prove, "" without reservation
+	unproven   string        // what of it is not proven although it is ready, "" for nothing
 	have       int           // new pods that are ready
 	want       int           // new pods that there should be
 	serving    []*corev1.Pod // pods that a Service should lead to

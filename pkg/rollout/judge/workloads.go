@@ -73,7 +73,7 @@ func (j *Judge) deployment(s cluster.Snapshot, w record.Workload, d *appsv1.Depl
 	}
 	current := newReplicaSet(s.ReplicaSets, d)
 	if current == nil {
-		return Status{progress: "no ReplicaSet yet", troubles: detect.Deployment(object, d, true)}
+		return Status{progress: "no ReplicaSet yet" + heldUp(d, owned(s, sets...)), troubles: detect.Deployment(object, d, true)}
 	}
 	result := j.pods(s, w, owned(s, sets...), string(current.UID), func(p *corev1.Pod) bool { return metav1.IsControlledBy(p, current) })
 	result.want = replicas(d.Spec.Replicas)
@@ -85,8 +85,8 @@ func (j *Judge) deployment(s cluster.Snapshot, w record.Workload, d *appsv1.Depl
 	// Old pods that are terminating are in none of these numbers, and should not be:
 	// they have left the endpoints, and how long they take to end is their affair.
 	result.ready = d.Status.UpdatedReplicas == want && d.Status.Replicas == want && d.Status.AvailableReplicas == want && result.have == result.want
-	if result.have == result.want && d.Status.AvailableReplicas < want && d.Spec.MinReadySeconds > 0 {
-		result.progress += fmt.Sprintf(", %d of them for %ds", d.Status.AvailableReplicas, d.Spec.MinReadySeconds)
+	if result.have == result.want && current.Status.AvailableReplicas < want && d.Spec.MinReadySeconds > 0 {
+		result.progress += fmt.Sprintf(", %d of them for the %ds of its minReadySeconds", current.Status.AvailableReplicas, d.Spec.MinReadySeconds)
 	}
 	if want == 0 {
 		result.Idle, result.Note = true, object+" has 0 replicas: nothing ran and nothing was proven"
@@ -94,6 +94,20 @@ func (j *Judge) deployment(s cluster.Snapshot, w record.Workload, d *appsv1.Depl
 	result.addCreation(detect.ReplicaSet(current))
 	result.troubles = append(result.troubles, detect.Deployment(object, d, false)...)
 	return result
+}
+
+// heldUp names the pods that must end before a Deployment of the strategy Recreate makes new
+// ones; "" for none.
+func heldUp(d *appsv1.Deployment, old []*corev1.Pod) string {
+	if d.Spec.Strategy.Type != appsv1.RecreateDeploymentStrategyType || len(old) == 0 {
+		return ""
+	}
+	p := old[0]
+	words := ": its strategy Recreate waits for the old pods to end, such as Pod/" + p.Name
+	if grace := p.DeletionGracePeriodSeconds; p.DeletionTimestamp != nil && grace != nil {
+		words += fmt.Sprintf(", which has %ds for it", *grace)
+	}
+	return words
 }
 
 // newReplicaSet is the one of the Deployment's present template, which is how the

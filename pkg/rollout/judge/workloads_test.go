@@ -52,6 +52,16 @@ func TestAnOldPodThatIsSlowToEndHoldsNothingUp(t *testing.T) {
 	require.True(t, New(nil).Decide(s, fixture.Noon).Ready)
 }
 
+// kubernetes/kubernetes#27362: with Recreate nothing new is made while an old pod ends.
+func TestRecreateNamesTheOldPodThatItWaitsFor(t *testing.T) {
+	s := fixture.Deploying()
+	s.Deployments[0].Spec.Strategy.Type = appsv1.RecreateDeploymentStrategyType
+	s.ReplicaSets = s.ReplicaSets[:1]
+	grace, now := int64(80), metav1.NewTime(fixture.Noon)
+	s.Pods[0].DeletionTimestamp, s.Pods[0].DeletionGracePeriodSeconds = &now, &grace
+	require.Equal(t, "waiting for Deployment/web: no ReplicaSet yet: its strategy Recreate waits for the old pods to end, such as Pod/web-old, which has 80s for it", New(nil).Decide(s, fixture.Noon).Progress)
+}
+
 func TestScaledAndChangedAtOnceTheOldReplicaSetIsNotTheNewOne(t *testing.T) {
 	s := fixture.Deployed() // the controller has only scaled yet: revision 1 is still the annotation
 	s.Deployments[0].Annotations[revisionAnnotation] = "1"

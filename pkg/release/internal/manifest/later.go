@@ -6,7 +6,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 )
 
-// Later names the CronJobs that run the image of a revision when nothing else does,
+// Later names the CronJobs and suspended Jobs that run the image of a revision when nothing else does,
 // neither an object nor a hook: that other pods of it are ready proves nothing of the
 // image then. "" when something runs it now, or nothing is known of the image.
 func Later(objects []*unstructured.Unstructured, hooks, image string) string {
@@ -24,11 +24,17 @@ func Later(objects []*unstructured.Unstructured, hooks, image string) string {
 	for _, o := range objects {
 		switch {
 		case !Runs(o.Object, repository, digest):
-		case o.GetKind() != "CronJob":
+		case o.GetKind() != "CronJob" && !isHeld(o):
 			return ""
 		default:
 			names = append(names, o.GetKind()+"/"+o.GetName())
 		}
 	}
 	return strings.Join(names, ", ")
+}
+
+// isHeld reports whether a Job is made for somebody to start it later.
+func isHeld(o *unstructured.Unstructured) bool {
+	spec := MapOf(o.Object["spec"])
+	return o.GetKind() == "Job" && (spec["suspend"] == true || spec["parallelism"] == int64(0))
 }
