@@ -58,7 +58,19 @@ namespace: {create: true}
 quota: {enabled: true}
 limitRange: {enabled: true}
 rbac: {mode: seed, extraRules: [{apiGroups: [""], resources: [pods/log], verbs: [get]}]}
-postgresql: {nodeSelector: {disk: ssd}, tolerations: [{key: gpu, operator: Exists}]}
+postgresql:
+  nodeSelector: {disk: ssd}
+  tolerations: [{key: gpu, operator: Exists}]
+  superuser: {password: horse-battery}
+  tls: {mode: secret, existingSecret: database-tls}
+networkPolicy:
+  apiServer: {addresses: [10.0.0.4/32]}
+  extraPeers: [{podSelector: {matchLabels: {a: b}}}]
+  egress:
+    httpsPeers: [{ipBlock: {cidr: 140.82.112.0/20}}]
+    dnsPeers: [{namespaceSelector: {}}]
+    extraRules: [{ports: [{port: 8080}]}]
+  database: {extraPeers: [{podSelector: {matchLabels: {a: b}}}], extraEgressRules: [{ports: [{port: 443}]}]}
 `,
 }
 
@@ -79,21 +91,26 @@ func TestEveryObjectHasOnlyFieldsThatKubernetesKnows(t *testing.T) {
 
 func TestBadValuesAreRefusedWithTheReason(t *testing.T) {
 	for name, c := range map[string]struct{ values, message string }{
-		"no image":                    {`{image: {digest: ""}}`, "image.digest is missing: give the sha256:"},
-		"a digest that is a tag":      {`{image: {digest: v7}}`, "/image/digest"},
-		"a digest with capitals":      {`{image: {digest: "` + strings.ToUpper(digest) + `"}}`, "/image/digest"},
-		"no password":                 {`{secrets: {postgresPassword: ""}}`, "secrets.postgresPassword is missing: it has no default"},
-		"no database user":            {`{secrets: {postgresUser: ""}}`, "secrets.postgresUser is missing"},
-		"no database":                 {`{postgresql: {enabled: false}}`, "config.postgresHost is missing"},
-		"a misspelt key":              {`{replicas: 2}`, "'replicas'"},
-		"a misspelt inner key":        {`{image: {sha: x}}`, "'sha'"},
-		"an unknown role":             {`{rbac: {mode: admin}}`, "/rbac/mode"},
-		"replicas as text":            {`{replicaCount: "2"}`, "/replicaCount"},
-		"a port that is none":         {`{service: {port: 70000}}`, "/service/port"},
-		"a path without slash":        {`{probes: {readiness: {path: healthcheck}}}`, "/probes/readiness/path"},
-		"a number in the environment": {`{config: {extra: {LIMIT: 5}}}`, "/config/extra/LIMIT"},
-		"a variable with a dot":       {`{secrets: {extra: {smoke.token: x}}}`, "smoke.token"},
-		"an address without a scheme": {`{config: {backendUrl: backstage.example.com}}`, "/config/backendUrl"},
+		"no image":                           {`{image: {digest: ""}}`, "image.digest is missing: give the sha256:"},
+		"a digest that is a tag":             {`{image: {digest: v7}}`, "/image/digest"},
+		"a digest with capitals":             {`{image: {digest: "` + strings.ToUpper(digest) + `"}}`, "/image/digest"},
+		"no password":                        {`{secrets: {postgresPassword: ""}}`, "secrets.postgresPassword is missing: it has no default"},
+		"a certificate that is not named":    {`{postgresql: {tls: {mode: secret}}}`, "postgresql.tls.existingSecret is missing"},
+		"two passwords of the superuser":     {`{postgresql: {superuser: {password: x, existingSecret: own}}}`, "postgresql.superuser has both"},
+		"a database image's digest as a tag": {`{postgresql: {digest: "14"}}`, "/postgresql/digest"},
+		"an unknown way to connect":          {`{config: {postgresSslMode: prefer}}`, "/config/postgresSslMode"},
+		"an address that is no network":      {`{networkPolicy: {apiServer: {addresses: [10.0.0.4]}}}`, "/networkPolicy/apiServer/addresses/0"},
+		"no database user":                   {`{secrets: {postgresUser: ""}}`, "secrets.postgresUser is missing"},
+		"no database":                        {`{postgresql: {enabled: false}}`, "config.postgresHost is missing"},
+		"a misspelt key":                     {`{replicas: 2}`, "'replicas'"},
+		"a misspelt inner key":               {`{image: {sha: x}}`, "'sha'"},
+		"an unknown role":                    {`{rbac: {mode: admin}}`, "/rbac/mode"},
+		"replicas as text":                   {`{replicaCount: "2"}`, "/replicaCount"},
+		"a port that is none":                {`{service: {port: 70000}}`, "/service/port"},
+		"a path without slash":               {`{probes: {readiness: {path: healthcheck}}}`, "/probes/readiness/path"},
+		"a number in the environment":        {`{config: {extra: {LIMIT: 5}}}`, "/config/extra/LIMIT"},
+		"a variable with a dot":              {`{secrets: {extra: {smoke.token: x}}}`, "smoke.token"},
+		"an address without a scheme":        {`{config: {backendUrl: backstage.example.com}}`, "/config/backendUrl"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := render(t, needed, c.values)
@@ -133,7 +150,6 @@ func TestPodsRestartWhenTheirEnvironmentChanges(t *testing.T) {
 	}{
 		"the configuration":        {`{config: {logLevel: debug}}`, true},
 		"a further variable":       {`{config: {extra: {A: b}}}`, true},
-		"a secret":                 {`{secrets: {githubToken: x}}`, true},
 		"the number of pods":       {`{replicaCount: 5}`, false},
 		"the Service":              {`{service: {port: 8080}}`, false},
 		"the size of the database": {`{postgresql: {resources: {limits: {cpu: "2"}}}}`, false},
@@ -158,7 +174,7 @@ func TestASecretOfTheUsersIsReadAndNoneIsMade(t *testing.T) {
 	require.NotContains(t, documents, "Secret/vault-made")
 	deployment, database := documents["Deployment/backstage"].object, documents["StatefulSet/psql-postgresql"].object
 	require.Equal(t, "vault-made", at(t, deployment, "spec.template.spec.containers[backstage].envFrom[1].secretRef.name"))
-	require.Equal(t, "vault-made", at(t, database, "spec.template.spec.containers[0].env[POSTGRES_PASSWORD].valueFrom.secretKeyRef.name"))
+	require.Equal(t, "vault-made", at(t, database, "spec.template.spec.containers[0].env[APPLICATION_PASSWORD].valueFrom.secretKeyRef.name"))
 	again := mustRender(t, own, `{secrets: {existingSecretVersion: "2"}}`)
 	require.NotEqual(t, template(t, documents, "Deployment/backstage"), template(t, again, "Deployment/backstage"))
 }

@@ -14,6 +14,12 @@ import (
 	"helm.sh/helm/v3/pkg/chart/loader"
 	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/engine"
+	"k8s.io/apimachinery/pkg/api/meta"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+	"k8s.io/client-go/dynamic"
+	"k8s.io/client-go/dynamic/fake"
 	"sigs.k8s.io/yaml"
 )
 
@@ -45,6 +51,12 @@ func load(t *testing.T) *chart.Chart {
 // The texts in overrides are YAML; the later ones win.
 func render(t *testing.T, overrides ...string) (map[string]document, error) {
 	t.Helper()
+	return renderOver(t, 1, nil, overrides...)
+}
+
+// renderOver renders a revision of the release over what the cluster holds.
+func renderOver(t *testing.T, revision int, live cluster, overrides ...string) (map[string]document, error) {
+	t.Helper()
 	values := map[string]any{}
 	for _, text := range overrides {
 		var next map[string]any
@@ -52,12 +64,12 @@ func render(t *testing.T, overrides ...string) (map[string]document, error) {
 		values = chartutil.MergeTables(next, values)
 	}
 	c := load(t)
-	options := chartutil.ReleaseOptions{Name: "portal", Namespace: "backstage", Revision: 1, IsInstall: true}
+	options := chartutil.ReleaseOptions{Name: "portal", Namespace: "backstage", Revision: revision, IsInstall: revision == 1, IsUpgrade: revision > 1}
 	all, err := chartutil.ToRenderValues(c, values, options, chartutil.DefaultCapabilities)
 	if err != nil {
 		return nil, err
 	}
-	files, err := engine.Render(c, all)
+	files, err := engine.RenderWithClientProvider(c, all, live)
 	if err != nil {
 		return nil, err
 	}
@@ -79,6 +91,19 @@ func render(t *testing.T, overrides ...string) (map[string]document, error) {
 		}
 	}
 	return documents, nil
+}
+
+// cluster is what templates find with lookup.
+type cluster []*unstructured.Unstructured
+
+func (c cluster) GetClientFor(apiVersion, kind string) (dynamic.NamespaceableResourceInterface, bool, error) {
+	var objects []runtime.Object
+	for _, o := range c {
+		objects = append(objects, o)
+	}
+	client := fake.NewSimpleDynamicClient(runtime.NewScheme(), objects...)
+	resource, _ := meta.UnsafeGuessKindToResource(schema.FromAPIVersionAndKind(apiVersion, kind))
+	return client.Resource(resource), true, nil
 }
 
 func mustRender(t *testing.T, overrides ...string) map[string]document {

@@ -1,17 +1,19 @@
 package charts_test
 
 const (
-	deployment = "Deployment/backstage"
-	service    = "Service/backstage"
-	database   = "StatefulSet/psql-postgresql"
-	ingress    = "Ingress/backstage"
-	config     = "ConfigMap/backstage-env-config"
-	pod        = "spec.template.spec."
-	container  = pod + "containers[backstage]."
-	wait       = pod + "initContainers[wait-for-postgres]."
-	postgres   = pod + "containers[postgresql]."
-	scrape     = "spec.template.metadata.annotations.prometheus~io/"
-	nginx      = "metadata.annotations.nginx~ingress~kubernetes~io/"
+	deployment     = "Deployment/backstage"
+	service        = "Service/backstage"
+	database       = "StatefulSet/psql-postgresql"
+	ingress        = "Ingress/backstage"
+	config         = "ConfigMap/backstage-env-config"
+	policies       = "NetworkPolicy/backstage"
+	databasePolicy = "NetworkPolicy/psql-postgresql"
+	pod            = "spec.template.spec."
+	container      = pod + "containers[backstage]."
+	wait           = pod + "initContainers[wait-for-postgres]."
+	postgres       = pod + "containers[postgresql]."
+	scrape         = "spec.template.metadata.annotations.prometheus~io/"
+	nginx          = "metadata.annotations.nginx~ingress~kubernetes~io/"
 )
 
 type (
@@ -57,7 +59,7 @@ var requirements = []requirement{
 	{number: 17, words: "scrape path", held: []value{{deployment, scrape + "path", "/metrics"}}},
 	{number: 18, words: "init container", held: []value{{deployment, wait + "name", "wait-for-postgres"}}},
 	{number: 19, words: "init image", held: []value{{deployment, wait + "image", "busybox:1.36"}}},
-	{number: 20, words: "init command: nc in a loop, every 2 s", held: []value{{deployment, wait + "command[2]", holding{"until nc -z", "sleep 2"}}}},
+	{number: 20, words: "init command: nc in a loop, every 2 s", held: []value{{deployment, wait + "command[2]", holding{"nc -z", "until ready", "sleep 2"}}}},
 	{number: 21, words: "init host from POSTGRES_HOST, with a time limit", held: []value{
 		{deployment, wait + "env[POSTGRES_HOST].valueFrom.configMapKeyRef", fields{"name": "backstage-env-config", "key": "POSTGRES_HOST"}},
 		{config, "data.POSTGRES_HOST", "psql-postgresql.backstage.svc.cluster.local"},
@@ -165,16 +167,22 @@ var requirements = []requirement{
 		fields{"requests": fields{"cpu": "100m", "memory": "256Mi"}, "limits": fields{"cpu": "500m", "memory": "1Gi"}}}}},
 	{number: 73, words: "Services of PostgreSQL", held: []value{{"Service/psql-postgresql", "spec.ports[0].port", 5432.0},
 		{"Service/psql-postgresql-hl", "spec.clusterIP", "None"}, {"Service/psql-postgresql-hl", "spec.ports[0].port", 5432.0}, {database, "spec.serviceName", "psql-postgresql-hl"}}},
-	{number: 74, words: "in only from the ingress controller's namespace", cannot: notYet},
-	{number: 75, words: "to PostgreSQL only from Backstage's pods", cannot: notYet},
-	{number: 76, words: "out to the internet and DNS", cannot: notYet},
+	{number: 74, words: "in only from the ingress controller's namespace",
+		held: []value{{policies, "spec.podSelector.matchLabels.app", "backstage"},
+			{policies, "spec.ingress[0].from[0].namespaceSelector.matchExpressions[0].values", list{"ingress-nginx", "kube-system"}}},
+		instead: "Prometheus and the pipeline's check through the API server would be cut off", switches: "networkPolicy: {apiServer: {namespaces: []}, metricsNamespaces: []}",
+		drawn: []value{{policies, "spec.ingress[0].from[0].namespaceSelector.matchExpressions[0].values", list{"ingress-nginx"}}}},
+	{number: 75, words: "to PostgreSQL only from Backstage's pods", held: []value{
+		{databasePolicy, "spec.podSelector.matchLabels.app", "psql-postgresql"},
+		{databasePolicy, "spec.ingress", list{fields{"ports": list{fields{"port": 5432.0}}, "from": list{fields{"podSelector": fields{"matchLabels": fields{"app": "backstage"}}}}}}}}},
+	{number: 76, words: "out to the internet and DNS", held: []value{
+		{policies, "spec.egress[0]", fields{"ports": list{fields{"port": 53.0, "protocol": "UDP"}, fields{"port": 53.0, "protocol": "TCP"}}}},
+		{policies, "spec.egress[3]", fields{"ports": list{fields{"port": 443.0}}}}}},
 	{number: 77, words: "token for the kubernetes plugin", held: []value{{deployment, pod + "automountServiceAccountToken", true}}},
 	{number: 78, words: "quota of the namespace", instead: "who deploys should not be who sets the limits", switches: "quota: {enabled: true}",
 		drawn: []value{{"ResourceQuota/backstage", "spec.hard",
 			fields{"limits.cpu": "3", "limits.memory": "6Gi", "requests.cpu": "1.5", "requests.memory": "2Gi", "pods": "10"}}}},
 }
-
-const notYet = "network policies are not in it yet"
 
 // times are those of a probe.
 func times(delay, period, timeout, failures float64) fields {

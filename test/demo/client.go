@@ -71,7 +71,8 @@ func (c *client) start(ctx context.Context) error {
 	defer cancel()
 	grace := int64(0)
 	pod := &corev1.Pod{
-		ObjectMeta: metav1.ObjectMeta{Name: clientPod, Namespace: namespace},
+		// The label lets it through the chart's NetworkPolicy.
+		ObjectMeta: metav1.ObjectMeta{Name: clientPod, Namespace: namespace, Labels: map[string]string{"backstage-client": "true"}},
 		Spec: corev1.PodSpec{
 			TerminationGracePeriodSeconds: &grace,
 			Containers: []corev1.Container{{

@@ -88,12 +88,38 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- mergeOverwrite $data ($s.extra | default dict) | toYaml -}}
 {{- end -}}
 
-{{- define "backstage.secretChecksum" -}}
+{{- /*
+Changes with the content of the Secret, and says nothing about it: the number of the revision that changed it last. A hash in an
+annotation would let whoever reads Deployments try passwords at home. Without a cluster to look at (helm template) it is always 1.
+*/ -}}
+{{- define "backstage.secretVersion" -}}
 {{- if .Values.secrets.existingSecret -}}
-{{- printf "%s %s" .Values.secrets.existingSecret .Values.secrets.existingSecretVersion | sha256sum -}}
+{{- printf "%s %s" .Values.secrets.existingSecret .Values.secrets.existingSecretVersion | trim -}}
 {{- else -}}
-{{- /* Annotations are read by more people than Secrets: a slow function, so that nobody finds a weak password by guessing. */ -}}
-{{- derivePassword 1 "maximum" (include "backstage.secretData" .) .Release.Name .Release.Namespace | sha256sum -}}
+{{- $wanted := dict -}}
+{{- range $key, $value := include "backstage.secretData" . | fromYaml -}}
+{{- $_ := set $wanted $key ($value | b64enc) -}}
+{{- end -}}
+{{- $live := lookup "v1" "Secret" .Release.Namespace (include "backstage.secretName" .) | default dict -}}
+{{- $version := dig "metadata" "annotations" "stagecrew.dev/version" "" $live -}}
+{{- if and $version (deepEqual $wanted (dig "data" dict $live)) -}}
+{{- $version -}}
+{{- else -}}
+{{- .Release.Revision -}}
+{{- end -}}
+{{- end -}}
+{{- end -}}
+
+{{- /* The image of a helper, {image, digest}: the digest wins over the tag, which stays for the reader. */ -}}
+{{- define "backstage.pinned" -}}
+{{- .image -}}{{- with .digest -}}@{{ . }}{{- end -}}
+{{- end -}}
+
+{{- define "backstage.automountToken" -}}
+{{- if kindIs "bool" .Values.serviceAccount.automountToken -}}
+{{- .Values.serviceAccount.automountToken -}}
+{{- else -}}
+{{- ne .Values.rbac.mode "none" -}}
 {{- end -}}
 {{- end -}}
 

@@ -23,7 +23,7 @@ var packageSets = map[string]struct{ want, without []string }{
 		"base-files", "base-passwd", "bash", "bsdutils", "coreutils", "dash", "debianutils", "diffutils", "findutils", "grep", "gzip", "hostname",
 		"libc-bin", "libc6", "libstdc++6", "login", "mawk", "ncurses-base", "sed", "tar", "tzdata", "util-linux",
 	}},
-	"postgres": {want: []string{"postgresql-client-15", "locales"}, without: []string{"base"}},
+	"postgres": {want: []string{"postgresql-client-15", "locales", "openssl"}, without: []string{"base"}},
 }
 
 // leftOut are packages (or virtual names) that no image needs: nothing configures or installs packages inside, and the

@@ -8,7 +8,7 @@ import (
 )
 
 // recipeVersion is part of each image's key. Raise it with each change of this package that changes an image.
-const recipeVersion = 3
+const recipeVersion = 4
 
 // systemPath is the search path that the official Debian images set.
 const systemPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
