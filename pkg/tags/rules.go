@@ -6,6 +6,7 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+	"unicode"
 
 	"golang.org/x/mod/semver"
 
@@ -43,6 +44,7 @@ const latest = "latest"
 var (
 	tagPattern    = regexp.MustCompile(`^[A-Za-z0-9_][A-Za-z0-9_.-]{0,127}$`)
 	commitPattern = regexp.MustCompile(`^[0-9a-f]{40}([0-9a-f]{24})?$`)
+	commitTag     = regexp.MustCompile(`^sha-[0-9a-f]{7}$`)
 	notInTags     = regexp.MustCompile(`[^a-z0-9_.-]+`)
 	// releaseLike are names that belong to releases. 123-fix-login is none: GitHub calls
 	// the branch of an issue so.
@@ -61,14 +63,11 @@ func (r Rules) Moves() ([]Move, error) {
 		moves = append(moves, Move{Tag: "sha-" + r.Commit[:7]})
 	}
 	if r.Branch != "" {
-		tag := strings.Trim(notInTags.ReplaceAllString(strings.ToLower(strings.TrimPrefix(r.Branch, "refs/heads/")), "-"), "-.")
-		if tag == latest || releaseLike.MatchString(tag) {
-			return nil, record.BadInput("build/tag", "branch %q: its tag %q would be that of a release", r.Branch, tag)
+		tag, err := branchTag(r.Branch)
+		if err != nil {
+			return nil, err
 		}
-		if tag == "" {
-			return nil, record.BadInput("build/tag", "branch %q: nothing of its name can be in a tag; give --tag", r.Branch)
-		}
-		moves = append(moves, Move{Tag: tag[:min(len(tag), 128)]})
+		moves = append(moves, Move{Tag: tag})
 	}
 	var release []Move
 	if r.Version != "" {
@@ -90,6 +89,27 @@ func (r Rules) Moves() ([]Move, error) {
 		}
 	}
 	return moves, nil
+}
+
+// branchTag is the tag of a branch. Two branches that differ only in letters that a tag
+// cannot have would share one, which nobody could tell.
+func branchTag(branch string) (string, error) {
+	tag := strings.Trim(notInTags.ReplaceAllString(strings.ToLower(strings.TrimPrefix(branch, "refs/heads/")), "-"), "-.")
+	var isWhose string
+	switch {
+	case tag == latest || releaseLike.MatchString(tag):
+		isWhose = "a release"
+	case commitTag.MatchString(tag):
+		isWhose = "a commit"
+	case strings.ContainsFunc(branch, func(r rune) bool { return r > unicode.MaxASCII && (unicode.IsLetter(r) || unicode.IsDigit(r)) }):
+		return "", record.BadInput("build/tag", "branch %q: a tag has none of its letters but a to z, so that other branches would have the same one; give --tag", branch)
+	case tag == "":
+		return "", record.BadInput("build/tag", "branch %q: nothing of its name can be in a tag; give --tag", branch)
+	}
+	if isWhose != "" {
+		return "", record.BadInput("build/tag", "branch %q: its tag %q would be that of %s", branch, tag, isWhose)
+	}
+	return tag[:min(len(tag), 128)], nil
 }
 
 func releaseMoves(text string) ([]Move, error) {

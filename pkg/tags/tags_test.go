@@ -67,6 +67,13 @@ func TestTheTagsOfAnImageFollowFromWhatIsKnownAboutIt(t *testing.T) {
 		{"a short commit", Rules{Commit: "0123456"}, "", "want the full id"},
 		{"a tag that cannot be one", Rules{Further: []string{"a b"}}, "", `tag "a b"`},
 		{"a tag of the cache", Rules{Further: []string{"stagecrew-cache-1"}}, "", "keep layers"},
+		// docker/metadata-action#29, docker-archive/github-actions#19
+		{"a branch with signs", Rules{Branch: "feature/#6=skill@quiz"}, "feature-6-skill-quiz", ""},
+		{"a branch with letters that no tag has", Rules{Branch: "feature/\u00c4-\u00d6"}, "", "a tag has none of its letters but a to z"},
+		{"a branch in another script", Rules{Branch: "\u4fee\u6b63"}, "", "give --tag"},
+		{"a branch that is called like a commit's tag", Rules{Branch: "sha-0123456"}, "", "would be that of a commit"},
+		// nerva-project/nerva#88: it became 0.2.1, and latest.
+		{"four numbers and a candidate", Rules{Version: "v0.2.1.0-rc1"}, "", "three numbers"},
 		// goharbor/harbor#17332
 		{"a tag of signatures", Rules{Further: []string{"sha256-" + strings.Repeat("a", 64) + ".sig"}}, "", "keep the signatures"},
 		{"a branch like the list of referrers", Rules{Branch: "sha256-" + strings.Repeat("0", 64)}, "", "keep the signatures"},
