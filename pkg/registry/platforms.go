@@ -66,6 +66,10 @@ func (c *Client) ImageFor(ctx context.Context, repo name.Repository, descriptor 
 	if !descriptor.MediaType.IsIndex() {
 		return descriptor.Image()
 	}
+	if want.Architecture == "arm64" && want.Variant == "v8" {
+		// The only one that there is, which indexes name or not.
+		want = &v1.Platform{OS: want.OS, Architecture: want.Architecture, OSVersion: want.OSVersion}
+	}
 	entries, err := c.Entries(ctx, repo, descriptor)
 	if err != nil {
 		return nil, err

@@ -91,3 +91,20 @@ func TestAnIndexIsReadAlikeByAllWhoReadOne(t *testing.T) {
 		})
 	}
 }
+
+// linux/arm64/v8 is linux/arm64 (GoogleContainerTools/kaniko#2013, #1995,
+// moby/buildkit#4082): indexes name the variant or do not.
+func TestTheVariantOfArm64IsTheOnlyOne(t *testing.T) {
+	for _, variant := range []string{"", "v8"} {
+		ref, err := name.NewTag(registrytest.Serve(t, nil) + "/team/app:x")
+		require.NoError(t, err)
+		require.NoError(t, remote.WriteIndex(ref, indexOf(in(one(t, "arm64", variant), &v1.Platform{OS: "linux", Architecture: "arm64", Variant: variant}))))
+		client := Access{Insecure: []string{"127.0.0.1"}}.Connect()
+		descriptor, err := client.Get(t.Context(), ref)
+		require.NoError(t, err)
+		for _, wanted := range []string{"", "v8"} {
+			_, err := client.ImageFor(t.Context(), ref.Context(), descriptor, &v1.Platform{OS: "linux", Architecture: "arm64", Variant: wanted})
+			require.NoError(t, err, "%q in an index of %q", wanted, variant)
+		}
+	}
+}
