@@ -3,11 +3,13 @@ package build
 import (
 	"bytes"
 	"errors"
+	"fmt"
 	"io/fs"
 	"os"
 	"path"
 	"slices"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
@@ -44,7 +46,7 @@ func readIgnores(root *os.Root, packages, include []string) (*ignores, error) {
 	if err != nil {
 		return nil, record.BadInput("build/ignore-file", "reading %s: %w", dockerignore, err)
 	}
-	patterns, err := ignorefile.ReadAll(bytes.NewReader(text))
+	patterns, err := readPatterns(text)
 	if err != nil {
 		return nil, record.BadInput("build/ignore-file", "reading %s: %w", dockerignore, err)
 	}
@@ -64,6 +66,24 @@ func readIgnores(root *os.Root, packages, include []string) (*ignores, error) {
 		return nil, record.BadInput("build/ignore-file", "reading %s: %w", dockerignore, err)
 	}
 	return i, nil
+}
+
+// readPatterns reads the patterns and names the one that is malformed. Text of another
+// encoding, such as Windows' shells write, would be patterns that fit nothing.
+func readPatterns(text []byte) ([]string, error) {
+	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
+		return nil, errors.New("it is no text in UTF-8; write it again as such")
+	}
+	patterns, err := ignorefile.ReadAll(bytes.NewReader(text))
+	if err != nil {
+		return nil, err
+	}
+	for _, pattern := range patterns {
+		if _, err := patternmatcher.MatchesOrParentMatches("x", []string{pattern}); err != nil {
+			return nil, fmt.Errorf("pattern %q: %w", pattern, err)
+		}
+	}
+	return patterns, nil
 }
 
 // neededPaths are what the image of a workspace is made of; what the catalog reads is

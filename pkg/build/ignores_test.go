@@ -28,13 +28,15 @@ func TestDockerignoreIsHeededButForWhatTheImageIsMadeOf(t *testing.T) {
 		include []string
 		gone    []string
 	}{
-		"of create-app":    {".git\n.yarn/cache\n.yarn/install-state.gz\nnode_modules\npackages/*/src\npackages/*/node_modules\nplugins\n*.local.yaml\n", nil, nil},
-		"of the manual":    {"dist-types\nnode_modules\npackages/*/dist\npackages/*/node_modules\nplugins/*/dist\nplugins/*/node_modules\n", nil, nil},
-		"a list of few":    {"*\n!packages/backend/dist\n", nil, nil},
-		"own patterns":     {"\ufeff# ours\nexamples\n/catalog/notes\n!catalog/notes/keep.md\n", nil, []string{"examples", "examples/a.yaml", "catalog/notes/a.md"}},
-		"at any depth":     {"**/*.md\n", nil, []string{"catalog/notes/a.md", "catalog/notes/keep.md"}},
-		"named by the way": {"examples\n", []string{"examples"}, nil},
-		"a configuration":  {"app-config.production.yaml\napp-config.yaml", nil, []string{"app-config.production.yaml"}},
+		"of create-app": {".git\n.yarn/cache\n.yarn/install-state.gz\nnode_modules\npackages/*/src\npackages/*/node_modules\nplugins\n*.local.yaml\n", nil, nil},
+		"of the manual": {"dist-types\nnode_modules\npackages/*/dist\npackages/*/node_modules\nplugins/*/dist\nplugins/*/node_modules\n", nil, nil},
+		"a list of few": {"*\n!packages/backend/dist\n", nil, nil},
+		"own patterns":  {"\ufeff# ours\nexamples\n/catalog/notes\n!catalog/notes/keep.md\n", nil, []string{"examples", "examples/a.yaml", "catalog/notes/a.md"}},
+		// docker/cli#2847, #2919, docker/docker-py#1852, devthefuture-org/dockerfile-x#1
+		"what is left out, but for some": {"examples/**\r\n   \r\n!./examples/*.yaml\r\n/catalog/**\r\n!catalog/**/keep.md\r\n", nil, []string{"catalog/notes/a.md", "catalog/a.yaml"}},
+		"at any depth":                   {"**/*.md\n", nil, []string{"catalog/notes/a.md", "catalog/notes/keep.md"}},
+		"named by the way":               {"examples\n", []string{"examples"}, nil},
+		"a configuration":                {"app-config.production.yaml\napp-config.yaml", nil, []string{"app-config.production.yaml"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			files[dockerignore] = c.file
@@ -55,8 +57,16 @@ func TestDockerignoreIsHeededButForWhatTheImageIsMadeOf(t *testing.T) {
 			require.Len(t, got, len(want))
 		})
 	}
-	files[dockerignore] = "[a\n"
-	_, err = Build(t.Context(), options(writeTree(t, files), host, base))
-	require.ErrorContains(t, err, "[build/ignore-file]")
-	require.Equal(t, record.KindInput, record.KindOf(err))
+	for file, want := range map[string]string{
+		"dist\n[a\n": `pattern "[a": syntax error`,
+		// As PowerShell 5 writes text: patterns that fit nothing.
+		"\xff\xfee\x00x\x00": "it is no text in UTF-8",
+		"examples\x00\n":     "it is no text in UTF-8",
+	} {
+		files[dockerignore] = file
+		_, err = Build(t.Context(), options(writeTree(t, files), host, base))
+		require.ErrorContains(t, err, want)
+		require.ErrorContains(t, err, "[build/ignore-file]")
+		require.Equal(t, record.KindInput, record.KindOf(err))
+	}
 }
