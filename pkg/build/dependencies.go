@@ -154,7 +154,7 @@ func (b *layering) install(ctx context.Context) error {
 		if err := t.tree.native.Refuse(t.platform); err != nil {
 			return err
 		}
-		b.warnForeign(t.platform, t.tree.native.Foreign(t.platform))
+		b.warnForeign(t.platform, append(t.tree.native.Foreign(t.platform), t.tree.native.OtherLibC(t.platform, t.base.libc)...))
 	}
 	return b.lookAtApplication(ctx)
 }
@@ -167,7 +167,7 @@ func (b *layering) lookAtApplication(ctx context.Context) error {
 		return err
 	}
 	for _, t := range b.targets {
-		b.warnForeign(t.platform, native.Foreigners(t.platform))
+		b.warnForeign(t.platform, append(native.Foreigners(t.platform), native.OtherLibC(t.platform, t.base.libc)...))
 	}
 	return nil
 }

@@ -6,11 +6,14 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
@@ -167,4 +170,53 @@ func TestExecutablesOfAnotherProcessorAreRefusedOrTold(t *testing.T) {
 		"the image for linux/arm64 may lack native code: node_modules/clipboardy has code for linux/amd64 only",
 		"the image for linux/arm64 may lack native code: plugins/p/dist-dynamic/node_modules/n has code for linux/amd64 only",
 	}, result.Warnings)
+}
+
+// A base image of Alpine has musl; what npm installed elsewhere is linked with glibc
+// (npm/cli#4828), or made for macOS alone.
+func TestCodeForAnotherCLibraryOrSystemIsTold(t *testing.T) {
+	glibc, musl := treetest.Linked("libc.so.6"), treetest.Linked("libc.musl-x86_64.so.1")
+	for name, c := range map[string]struct {
+		files        map[string]string
+		alpine, then []string // warnings in Alpine, and in Debian
+	}{
+		"linked with glibc":  {map[string]string{"node_modules/lmdb/build/lmdb.node": glibc}, []string{"node_modules/lmdb has code for glibc only, and the base image has musl"}, nil},
+		"linked with musl":   {map[string]string{"node_modules/lmdb/build/lmdb.node": musl}, nil, []string{"node_modules/lmdb has code for musl only, and the base image has glibc"}},
+		"with code for both": {map[string]string{"node_modules/lmdb/prebuilds/linux-x64/node.glibc.node": glibc, "node_modules/lmdb/prebuilds/linux-x64/node.musl.node": musl}, nil, nil},
+		"a package for each": {map[string]string{"node_modules/@swc/core-linux-x64-gnu/swc.node": glibc, "node_modules/@swc/core-linux-x64-musl/swc.node": musl}, nil, nil},
+		"by its package.json": {map[string]string{"node_modules/@img/sharp-linux-x64/sharp.node": treetest.Module(elf.EM_X86_64), "node_modules/@img/sharp-linux-x64/package.json": `{"libc":"glibc"}`},
+			[]string{"node_modules/@img/sharp-*-* has code for glibc only, and the base image has musl"}, nil},
+		"linked with neither": {map[string]string{"node_modules/esbuild/esbuild.node": treetest.Linked("libm.so.6")}, nil, nil},
+		"installed on a Mac": {map[string]string{"node_modules/@img/sharp-darwin-arm64/sharp.node": treetest.AppleModule, "node_modules/@img/sharp-darwin-arm64/package.json": `{"os":["darwin"]}`},
+			[]string{"node_modules/@img/sharp-*-* has code for darwin only"}, []string{"node_modules/@img/sharp-*-* has code for darwin only"}},
+		"installed for both systems": {map[string]string{"node_modules/@img/sharp-darwin-arm64/sharp.node": treetest.AppleModule, "node_modules/@img/sharp-darwin-arm64/package.json": `{"os":"darwin"}`,
+			"node_modules/@img/sharp-linux-x64/sharp.node": treetest.Module(elf.EM_X86_64)}, nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := registrytest.Serve(t, nil)
+			for base, want := range map[string][]string{alpine(t, host): c.alpine, registrytest.PushPlatforms(t, host, "amd64"): c.then} {
+				files := portal()
+				maps.Copy(files, c.files)
+				result, err := Build(t.Context(), options(writeTree(t, files), host, base))
+				require.NoError(t, err)
+				var told []string
+				for _, one := range result.Warnings {
+					told = append(told, strings.TrimPrefix(one, "the image for linux/amd64 may lack native code: "))
+				}
+				require.Equal(t, want, told, base)
+			}
+		})
+	}
+}
+
+// alpine is an image that was made as Alpine's are.
+func alpine(t *testing.T, host string) string {
+	t.Helper()
+	image, err := mutate.ConfigFile(registrytest.EmptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: registrytest.RootFS(t, registrytest.EmptyImage(t)),
+		History: []v1.History{{CreatedBy: "ADD alpine-minirootfs-3.20.1-x86_64.tar.gz / # buildkit"}}})
+	require.NoError(t, err)
+	reference, err := name.ParseReference(host + "/library/alpine:3")
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(reference, image))
+	return reference.String()
 }

@@ -32,6 +32,11 @@ type Native struct {
 	// programs are other packages with executables and shared libraries, which may be
 	// for a system that is not used.
 	programs map[string]map[string]bool
+	// elsewhere are the packages of other systems in families that have one for each, as
+	// macOS installs them (npm/cli#4828), and families those with one for Linux.
+	elsewhere, families map[string]map[string]bool
+	// libcs are the C libraries that code is linked with: "linux/amd64 musl".
+	libcs map[string]map[string]bool
 }
 
 // platformWord is the part of a package's name that says for which processor or
@@ -44,7 +49,10 @@ var platformWords = regexp.MustCompile(`(^|[-_.])` + platformWord.String() + `($
 // FindNative looks at the compiled modules, executables and shared libraries among the
 // entries.
 func FindNative(ctx context.Context, entries []Entry) (*Native, error) {
-	found := &Native{modules: map[string]map[string]bool{}, programs: map[string]map[string]bool{}}
+	found := &Native{}
+	for _, m := range []*map[string]map[string]bool{&found.modules, &found.programs, &found.elsewhere, &found.families, &found.libcs} {
+		*m = map[string]map[string]bool{}
+	}
 	for _, e := range entries {
 		if !mayBeNative(e) {
 			continue
@@ -59,17 +67,32 @@ func FindNative(ctx context.Context, entries []Entry) (*Native, error) {
 		if platform == "" {
 			continue
 		}
-		folder, family := PackageOf(e.Path)
-		m := madeFor(e.Root, folder)
-		switch {
-		case !m.forLinux():
-		case path.Ext(e.Path) == ".node" || len(m.CPU) > 0:
-			note(found.modules, family, platform)
-		case strings.HasPrefix(platform, "linux/"):
-			note(found.programs, folder, platform)
-		}
+		found.note(e, platform)
 	}
 	return found, nil
+}
+
+// note takes in a compiled file that is made for a platform.
+func (n *Native) note(e Entry, platform string) {
+	folder, family := PackageOf(e.Path)
+	m := madeFor(e.Root, folder)
+	isForLinux := strings.HasPrefix(platform, "linux/")
+	switch {
+	case m.forLinux() && isForLinux:
+		note(n.families, family, platform)
+		if libc := libcOf(e, m); libc != "" {
+			note(n.libcs, family, platform+" "+libc)
+		}
+	case !m.forLinux() && family != folder:
+		note(n.elsewhere, family, platform)
+	}
+	switch {
+	case !m.forLinux():
+	case path.Ext(e.Path) == ".node" || len(m.CPU) > 0:
+		note(n.modules, family, platform)
+	case isForLinux:
+		note(n.programs, folder, platform)
+	}
 }
 
 // mayBeNative reports whether a file is run or loaded: a module, a shared library, or
@@ -157,8 +180,22 @@ func PackageOf(name string) (folder, family string) {
 
 // made is what a package.json says about the systems that the package is for.
 type made struct {
-	OS  []string `json:"os"`
-	CPU []string `json:"cpu"`
+	OS   words `json:"os"`
+	CPU  words `json:"cpu"`
+	LibC words `json:"libc"`
+}
+
+// words is a list, or the one word in place of it, which npm takes as well.
+type words []string
+
+// UnmarshalJSON implements [json.Unmarshaler].
+func (w *words) UnmarshalJSON(text []byte) error {
+	var one string
+	if json.Unmarshal(text, &one) == nil {
+		*w = words{one}
+		return nil
+	}
+	return json.Unmarshal(text, (*[]string)(w))
 }
 
 func madeFor(root *os.Root, folder string) (m made) {
@@ -180,8 +217,12 @@ func (m made) forLinux() bool {
 func ForOtherSystems(root *os.Root, folder string) bool { return !madeFor(root, folder).forLinux() }
 
 // Foreign are the packages whose executables or shared libraries are for other
-// processors only, with those, sorted. Nobody knows whether they are used.
-func (n *Native) Foreign(platform string) []string { return lacking(n.programs, platform) }
+// processors or systems only, with those, sorted. Nobody knows whether they are used.
+func (n *Native) Foreign(platform string) []string {
+	elsewhere := maps.Clone(n.elsewhere)
+	maps.DeleteFunc(elsewhere, func(family string, _ map[string]bool) bool { return n.families[family] != nil })
+	return append(lacking(n.programs, platform), lacking(elsewhere, platform)...)
+}
 
 // Foreigners are [Native.Foreign] and the packages that [Native.Refuse] refuses.
 func (n *Native) Foreigners(platform string) []string {
