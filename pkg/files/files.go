@@ -38,6 +38,13 @@ func ReadRegular(name string, limit int64) ([]byte, error) {
 	return read(name, limit, 0)
 }
 
+// IsRegular reports whether the name, or what it links to, is that of a regular file:
+// one that can be read again.
+func IsRegular(name string) bool {
+	info, err := os.Stat(name)
+	return err == nil && info.Mode().IsRegular()
+}
+
 func read(name string, limit int64, or fs.FileMode) ([]byte, error) {
 	file, err := os.OpenFile(name, reading, 0)
 	if err != nil {

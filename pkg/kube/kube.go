@@ -22,6 +22,7 @@ import (
 	"k8s.io/client-go/tools/clientcmd"
 	"k8s.io/klog/v2"
 
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -141,6 +142,11 @@ func check(o Options) error {
 	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = o.Kubeconfig
+	for _, path := range kubeconfigs(rules) {
+		if err := usable(path); err != nil {
+			return record.BadInput("kube/kubeconfig", "reading the kubeconfig: %w: it is read for each connection; give --kubeconfig FILE", err)
+		}
+	}
 	config, err := rules.Load()
 	if errors.Is(err, fs.ErrNotExist) || os.IsNotExist(err) {
 		return record.BadInput("kube/kubeconfig", "reading the kubeconfig %q: there is no such file", o.Kubeconfig)
@@ -150,7 +156,7 @@ func check(o Options) error {
 	}
 	if len(config.Clusters) == 0 && !inCluster() {
 		return record.BadInput("kube/no-kubeconfig", "no kubeconfig: %s, and this is not a pod; give --kubeconfig FILE or set KUBECONFIG",
-			namesNone(files(rules)))
+			namesNone(kubeconfigs(rules)))
 	}
 	if o.Context == "" || config.Contexts[o.Context] != nil {
 		return nil
@@ -161,10 +167,24 @@ func check(o Options) error {
 	}
 	sort.Strings(contexts)
 	return record.BadInput("kube/no-such-context", "the kubeconfig %s has no context %q; there are: %s",
-		strings.Join(files(rules), ", "), o.Context, orNone(contexts))
+		strings.Join(kubeconfigs(rules), ", "), o.Context, orNone(contexts))
 }
 
-func files(rules *clientcmd.ClientConfigLoadingRules) []string {
+// maxKubeconfig is more than the kubeconfig of any number of clusters has.
+const maxKubeconfig = 16 << 20
+
+// usable tells what client-go would wait for without end, a pipe, and what it would
+// read without end. What is missing, and a device, is left to it.
+func usable(path string) error {
+	info, err := os.Stat(path)
+	if err != nil || info.Mode()&fs.ModeDevice != 0 {
+		return nil //nolint:nilerr // client-go tells which are wanted
+	}
+	_, err = files.ReadRegular(path, maxKubeconfig)
+	return err
+}
+
+func kubeconfigs(rules *clientcmd.ClientConfigLoadingRules) []string {
 	if rules.ExplicitPath != "" {
 		return []string{rules.ExplicitPath}
 	}

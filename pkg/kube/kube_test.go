@@ -4,6 +4,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -54,12 +55,19 @@ func TestConnect_BadKubeconfigsSayWhatIsWrong(t *testing.T) {
 	path := write(t, "https://127.0.0.1:1")
 	broken := filepath.Join(t.TempDir(), "broken")
 	require.NoError(t, os.WriteFile(broken, []byte("{"), 0o600))
+	pipe, large := broken+".pipe", broken+".large"
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	require.NoError(t, os.WriteFile(large, nil, 0o600))
+	require.NoError(t, os.Truncate(large, 1<<32))
 	for name, c := range map[string]struct {
 		options Options
 		want    string
 	}{
 		"no such file":                     {Options{Kubeconfig: path + "x"}, "there is no such file"},
 		"its content in place of the file": {Options{Kubeconfig: "apiVersion: v1\nusers: [{user: {token: SECRET}}]"}, "give the path of the file, not its content"},
+		"a folder":                         {Options{Kubeconfig: filepath.Dir(path)}, "it is no regular file"},
+		"a pipe that nobody writes to":     {Options{Kubeconfig: pipe}, "it is no regular file: it is read for each connection; give --kubeconfig FILE"},
+		"far too large":                    {Options{Kubeconfig: large}, "it is larger than"},
 		"not a config":                     {Options{Kubeconfig: broken}, "reading the kubeconfig"},
 		"no such context":                  {Options{Kubeconfig: path, Context: "staging"}, `has no context "staging"; there are: ["prod" "test"]`},
 		"a namespace that cannot be":       {Options{Kubeconfig: path, Namespace: "Portal prod"}, `the namespace "Portal prod"`},

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"fmt"
 	"net/url"
+	"os"
 	"regexp"
 	"strings"
 	"sync"
@@ -28,33 +29,33 @@ const fetchTimeout = 2 * time.Minute
 // value is ready to use.
 type Charts struct {
 	mu     sync.Mutex
-	files  map[string]files
+	files  map[string]bundle
 	values map[string]any
 	// options are those of the registry's client.
 	options []registry.ClientOption
 }
 
-// files are those of one chart.
-type files []*loader.BufferedFile
+// bundle are the files of one chart.
+type bundle []*loader.BufferedFile
 
 // load makes a chart of the files, which stay as they are.
-func (f files) load() (*chart.Chart, error) { return loader.LoadFiles(f) }
+func (f bundle) load() (*chart.Chart, error) { return loader.LoadFiles(f) }
 
-func (c *Charts) of(reference string) files {
+func (c *Charts) of(reference string) bundle {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	return c.files[reference]
 }
 
 func (c *Charts) keep(reference string, loaded *chart.Chart) {
-	var all files
+	var all bundle
 	for _, f := range loaded.Raw {
 		all = append(all, &loader.BufferedFile{Name: f.Name, Data: f.Data})
 	}
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	if c.files == nil {
-		c.files = map[string]files{}
+		c.files = map[string]bundle{}
 	}
 	c.files[reference] = all
 }
@@ -97,6 +98,9 @@ func (r *Release) load(ctx context.Context) (*chart.Chart, error) {
 
 func (r *Release) read(ctx context.Context) (*chart.Chart, error) {
 	if !registry.IsOCI(r.Chart) {
+		if info, err := os.Stat(r.Chart); err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+			return nil, record.BadInput("release/chart", "loading chart %s: it is neither a folder nor a packed chart", r.Chart)
+		}
 		c, err := loader.Load(r.Chart)
 		if err != nil {
 			return nil, record.BadInput("release/chart", "loading chart %s: %w", r.Chart, err)

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"errors"
@@ -15,6 +16,7 @@ import (
 	helmgetter "helm.sh/helm/v3/pkg/getter"
 	"helm.sh/helm/v3/pkg/registry"
 
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -124,13 +126,29 @@ func (r *Release) given() (map[string]any, error) {
 	if r.Charts.values != nil {
 		return r.Charts.values, nil
 	}
-	getters := helmgetter.All(cli.New())
+	getters := append(helmgetter.All(cli.New()), localFiles())
 	merged, err := (&values.Options{ValueFiles: r.Values, Values: r.Set}).MergeValues(getters)
 	if err != nil {
 		return nil, r.wrongValues(getters, err)
 	}
 	r.Charts.values = merged
 	return merged, nil
+}
+
+// maxValues is far more than Helm can keep of a release: 1 MiB, packed.
+const maxValues = 16 << 20
+
+// localFiles gives Helm the files of values: it would wait for a pipe that nobody
+// writes to, and read any size.
+func localFiles() helmgetter.Provider {
+	return helmgetter.Provider{Schemes: []string{""}, New: func(...helmgetter.Option) (helmgetter.Getter, error) { return local{}, nil }}
+}
+
+type local struct{}
+
+func (local) Get(file string, _ ...helmgetter.Option) (*bytes.Buffer, error) {
+	text, err := files.Read(file, maxValues)
+	return bytes.NewBuffer(text), err
 }
 
 // wrongValues is the error of a merge with what else is wrong: Helm tells of the first.
