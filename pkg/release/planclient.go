@@ -283,6 +283,16 @@ func (t *planClient) foreign(doing string, err error) error {
 	return record.Refused("release/not-ours", "%s: objects of the chart are there already and do not belong to the release:\n%s", doing, strings.Join(lines, "\n"))
 }
 
+// remarks are what the API server said about objects that it takes: fields that it does not know
+// and drops, versions that will go, pods that a policy is only to warn of.
+func (t *planClient) remarks() []record.Concern {
+	var all []record.Concern
+	for _, w := range t.requests.Warnings() {
+		all = append(all, record.Concern{Code: "preflight/remark", Object: w.Object, Message: "the API server remarks: " + apierror.Message(errors.New(w.Text))})
+	}
+	return all
+}
+
 // had reports whether the upgraded record has the object, in the same version of
 // its kind: what Helm calls another object (https://github.com/helm/helm/issues/9125).
 func (t *planClient) had(info *resource.Info) bool {

@@ -29,6 +29,7 @@ type Changes struct {
 	mu       sync.Mutex
 	change   context.Context //nolint:containedctx // Helm passes none: that of the running change, nil between changes
 	refusals map[string]metav1.Status
+	warnings []Warning
 }
 
 // New makes one; with dry every write becomes a server-side dry run.
@@ -87,8 +88,12 @@ func (p roundTripper) RoundTrip(request *http.Request) (*http.Response, error) {
 		done()
 		return nil, err
 	}
-	if p.dry && response.StatusCode >= http.StatusBadRequest && request.Method != http.MethodGet {
+	switch {
+	case !p.dry || request.Method == http.MethodGet:
+	case response.StatusCode >= http.StatusBadRequest:
 		p.note(request.URL.Path, response)
+	default:
+		p.warned(response)
 	}
 	response.Body = body.OnClose(response.Body, done)
 	return response, nil
