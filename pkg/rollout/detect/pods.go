@@ -45,7 +45,7 @@ func Pod(s *cluster.Snapshot, p *corev1.Pod, failures func(corev1.ContainerStatu
 		}
 		all = append([]Trouble{t}, all...)
 	}
-	return append(all, waitTroubles(p)...)
+	return append(all, waitTroubles(s, p)...)
 }
 
 // OtherImages are containers of a pod that the pod itself gives another image than its

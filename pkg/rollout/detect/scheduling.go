@@ -3,6 +3,7 @@ package detect
 import (
 	"fmt"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -12,10 +13,16 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/rollout/wording"
 )
 
+// takeUpTime is how long a kubelet that is well may take to begin with a pod.
+const takeUpTime = 10 * time.Second
+
 // waitTroubles are what a pod waits for that may take its time; they are named
 // when the budget has run out.
-func waitTroubles(p *corev1.Pod) []Trouble {
+func waitTroubles(s *cluster.Snapshot, p *corev1.Pod) []Trouble {
 	var all []Trouble
+	if c := podstate.Condition(p, corev1.PodScheduled); !podstate.TakenUp(p) && c != nil && s.Now.Sub(c.LastTransitionTime.Time) > takeUpTime {
+		all = append(all, OfPod(p, causes.NodeLost, "NodeLost", "node "+p.Spec.NodeName+" has not begun to start it: its kubelet does not run, or does not reach the API server"))
+	}
 	// Only the node controller calls a pod not ready whose containers are.
 	cut := !podstate.Ready(p) && podstate.ContainersReady(p) && len(p.Spec.ReadinessGates) == 0
 	if c := podstate.Condition(p, corev1.PodReady); cut || c != nil && c.Status == corev1.ConditionUnknown || p.Status.Reason == "NodeLost" {

@@ -154,3 +154,10 @@ func TestMemory_MinReadySecondsIsNamedInsteadOfAProbeThatPassedSince(t *testing.
 	require.False(t, v.Ready)
 	require.Equal(t, "waiting for Deployment/web: 1 of 1 new pods ready, 1 old, 0 of them for the 90s of its minReadySeconds after 60s", j.Timeout(v.Progress, time.Minute).Cause.Message)
 }
+
+// kubernetes/kubernetes#100842: a StatefulSet does not go on before its pods are available.
+func TestAStatefulSetNamesItsMinReadySeconds(t *testing.T) {
+	s := databases()
+	s.StatefulSets[0].Spec.MinReadySeconds, s.StatefulSets[0].Status.AvailableReplicas = 90, 0
+	require.Contains(t, New(nil).Decide(s, fixture.Noon).Progress, " pods for the 90s of its minReadySeconds")
+}

@@ -2,6 +2,7 @@ package judge
 
 import (
 	"fmt"
+	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -26,6 +27,9 @@ func (j *Judge) statefulSet(s cluster.Snapshot, w record.Workload, set *appsv1.S
 	want := replicas(set.Spec.Replicas)
 	result.want = max(0, want-partition(set))
 	result.progress = fmt.Sprintf("%d of %d new pods ready", result.have, result.want)
+	if seconds := set.Spec.MinReadySeconds; seconds > 0 && int(set.Status.AvailableReplicas) < want {
+		result.progress += fmt.Sprintf(", %d of %d pods for the %ds of its minReadySeconds", set.Status.AvailableReplicas, want, seconds)
+	}
 	result.ready = int(set.Status.ReadyReplicas) == want && int(set.Status.AvailableReplicas) == want &&
 		int(set.Status.Replicas) == want && int(set.Status.UpdatedReplicas) >= result.want && result.have >= result.want
 	if set.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
@@ -85,7 +89,12 @@ func (j *Judge) daemonSet(s cluster.Snapshot, w record.Workload, set *appsv1.Dae
 	want := int(set.Status.DesiredNumberScheduled)
 	result.want = want
 	result.progress = fmt.Sprintf("%d of %d new pods ready", result.have, want)
-	result.ready = int(set.Status.UpdatedNumberScheduled) == want && int(set.Status.NumberAvailable) == want && result.have >= want
+	lost := j.notTakenUp(&result)
+	if lost > 0 && lost < want {
+		result.want -= lost
+		result.unproven = fmt.Sprintf("%s: the nodes of %d of its %d pods have not begun to start them, and were not waited for", w, lost, want)
+	}
+	result.ready = int(set.Status.UpdatedNumberScheduled) == want && int(set.Status.NumberAvailable) >= result.want && result.have >= result.want
 	if set.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType {
 		result.want, result.progress = 0, fmt.Sprintf("%d of %d pods ready", set.Status.NumberAvailable, want)
 		result.ready = int(set.Status.NumberAvailable) == want
@@ -96,6 +105,27 @@ func (j *Judge) daemonSet(s cluster.Snapshot, w record.Workload, set *appsv1.Dae
 	result.addCreation(detect.CreationEvents(&s, "DaemonSet", set, len(pods) >= want))
 	result.serving = readyOf(pods)
 	return result
+}
+
+// lostNode is how long a kubelet may take to begin with a pod before its node counts as lost.
+const lostNode = 30 * time.Second
+
+// notTakenUp counts the new pods on nodes that are dead: a DaemonSet makes one there, too, and a node
+// that was lost long before must not put a healthy release back
+// (https://github.com/kubernetes/kubernetes/issues/53023).
+func (j *Judge) notTakenUp(result *Status) int {
+	n := 0
+	for _, m := range result.Members {
+		if !m.Fresh || podstate.TakenUp(m.Pod) {
+			continue
+		}
+		if left := lostNode - j.Now.Sub(j.readiness[m.Pod.UID].since); left > 0 {
+			result.settles = Soonest(result.settles, left)
+			continue
+		}
+		n++
+	}
+	return n
 }
 
 // oldDaemon reports whether a pod is of an earlier template. The API marks both fields as

@@ -301,6 +301,30 @@ func TestDaemonSets(t *testing.T) {
 	require.Equal(t, -1, seconds, "trouble of old pods does not count")
 }
 
+// kubernetes/kubernetes#53023: a node that was lost long before must not put a healthy release back.
+func TestADaemonSetDoesNotWaitForANodeThatIsLost(t *testing.T) {
+	s := daemons()
+	s.DaemonSets[0].Status = appsv1.DaemonSetStatus{DesiredNumberScheduled: 2, UpdatedNumberScheduled: 2, NumberAvailable: 1}
+	p := fixture.With(fixture.Pod("agent-2", "agent", false), corev1.PodScheduled, corev1.ConditionTrue, "", "")
+	p.Status.Conditions[1].LastTransitionTime = metav1.NewTime(fixture.Noon)
+	p.OwnerReferences, p.Labels["pod-template-generation"] = fixture.Owner("DaemonSet", "agent", "a"), "2"
+	p.Spec.NodeName, p.Status.Phase = "lost", corev1.PodPending
+	s.Pods = append(s.Pods, p)
+	j := New(nil)
+	v := j.Decide(s, fixture.Noon)
+	require.False(t, v.Ready)
+	require.Equal(t, 30*time.Second, v.Again, "time alone changes it")
+	v = j.Decide(s, fixture.Noon.Add(20*time.Second))
+	require.False(t, v.Ready)
+	require.Contains(t, v.Trouble, "node lost has not begun to start it")
+	v = j.Decide(s, fixture.Noon.Add(30*time.Second))
+	require.True(t, v.Ready, v.Progress)
+	require.Equal(t, []string{"DaemonSet/agent: the nodes of 1 of its 2 pods have not begun to start them, and were not waited for"}, v.Notes)
+	started := metav1.NewTime(fixture.Noon)
+	p.Status.StartTime = &started
+	require.False(t, j.Decide(s, fixture.Noon.Add(31*time.Second)).Ready, "the node is back")
+}
+
 func migration(conditions ...batchv1.JobCondition) cluster.Snapshot {
 	w := record.Workload{Kind: "Job", Namespace: "portal", Name: "migrate"}
 	return cluster.Snapshot{Workloads: []record.Workload{w}, Jobs: []*batchv1.Job{{

@@ -47,6 +47,11 @@ func BeingRemoved(p *corev1.Pod) bool {
 	return p.Status.Phase == corev1.PodFailed && p.Status.Reason != ""
 }
 
+// TakenUp reports whether the kubelet of a pod's node has begun with it.
+func TakenUp(p *corev1.Pod) bool {
+	return p.Spec.NodeName == "" || p.Status.StartTime != nil || len(p.Status.ContainerStatuses) > 0
+}
+
 // AtWork reports whether a pod does what it is for: an init container runs, or some of its
 // containers, and the others have done their work.
 func AtWork(p *corev1.Pod) bool {
