@@ -63,6 +63,14 @@ postgresql:
   tolerations: [{key: gpu, operator: Exists}]
   superuser: {password: horse-battery}
   tls: {mode: secret, existingSecret: database-tls}
+caBundle: {secret: authorities}
+extraEnv: [{name: A, value: b}]
+extraEnvFrom: [{secretRef: {name: more, optional: true}}]
+extraVolumes: [{name: v, emptyDir: {}}]
+extraVolumeMounts: [{name: v, mountPath: /v}]
+extraInitContainers: [{name: i, image: "busybox:1.36"}]
+extraContainers: [{name: s, image: "busybox:1.36"}]
+extraObjects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: more}}]
 networkPolicy:
   apiServer: {addresses: [10.0.0.4/32]}
   extraPeers: [{podSelector: {matchLabels: {a: b}}}]
@@ -99,6 +107,8 @@ func TestBadValuesAreRefusedWithTheReason(t *testing.T) {
 		"two passwords of the superuser":     {`{postgresql: {superuser: {password: x, existingSecret: own}}}`, "postgresql.superuser has both"},
 		"a database image's digest as a tag": {`{postgresql: {digest: "14"}}`, "/postgresql/digest"},
 		"an unknown way to connect":          {`{config: {postgresSslMode: prefer}}`, "/config/postgresSslMode"},
+		"a bundle in two places":             {`{caBundle: {configMap: a, secret: b}}`, "caBundle has both"},
+		"a variable of the chart's own":      {`{extraEnv: [{name: NODE_OPTIONS, value: x}]}`, "extraEnv sets NODE_OPTIONS"},
 		"an address that is no network":      {`{networkPolicy: {apiServer: {addresses: [10.0.0.4]}}}`, "/networkPolicy/apiServer/addresses/0"},
 		"no database user":                   {`{secrets: {postgresUser: ""}}`, "secrets.postgresUser is missing"},
 		"no database":                        {`{postgresql: {enabled: false}}`, "config.postgresHost is missing"},
