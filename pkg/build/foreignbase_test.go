@@ -91,6 +91,20 @@ func TestTheCommandFitsTheEntryPointOfTheBase(t *testing.T) {
 	}
 }
 
+// What a base image tells its heirs to do is done by a Dockerfile's builder, and a volume
+// in the place of the application hides it (moby/moby#44604, eclipse-che/che#16556). Its
+// health check and other volumes stay (GoogleContainerTools/jib#595, #676).
+func TestWhatTheBaseWantsOfItsHeirs(t *testing.T) {
+	check := &v1.HealthConfig{Test: []string{"CMD", "true"}}
+	config, _ := onBase(t, func(c *v1.Config) {
+		c.OnBuild, c.Healthcheck = []string{"COPY . /usr/src/app"}, check
+		c.Volumes = map[string]struct{}{"/app": {}, "/app/node_modules": {}, "/data": {}, "/application": {}}
+	}, nil)
+	require.Empty(t, config.OnBuild)
+	require.Equal(t, map[string]struct{}{"/data": {}, "/application": {}}, config.Volumes)
+	require.Equal(t, check, config.Healthcheck)
+}
+
 // Source: scikit-build/scikit-build-core#1423 (milliseconds).
 func TestATimeThatNoImageCanSayIsRefused(t *testing.T) {
 	o := options(t.TempDir(), "registry.example.com", "registry.example.com/base:1")

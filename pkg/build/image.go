@@ -82,6 +82,9 @@ func runConfig(c v1.Config, labels map[string]string, p *plan) v1.Config {
 	// Numbers, because Kubernetes cannot tell that a named user is not root.
 	c.User = "1000:1000"
 	c.WorkingDir = "/" + backstage.WorkDir
+	c.OnBuild = nil // of the base's own heirs, which a Dockerfile's builder runs and drops
+	c.Volumes = maps.Clone(c.Volumes)
+	maps.DeleteFunc(c.Volumes, func(folder string, _ struct{}) bool { return covers(folder, c.WorkingDir) })
 	c.Entrypoint, c.Cmd = start(c.Entrypoint, backstage.Command(p.hasConfig(backstage.ProductionConfig)))
 	c.Env = setEnv(c.Env, "NODE_ENV", func(string) string { return "production" })
 	c.Env = setEnv(c.Env, backstage.NodeOptions, func(old string) string {
@@ -102,6 +105,13 @@ func runConfig(c v1.Config, labels map[string]string, p *plan) v1.Config {
 	maps.DeleteFunc(c.Labels, func(name, _ string) bool { return ofAnImage(name) })
 	maps.Copy(c.Labels, labels)
 	return c
+}
+
+// covers reports whether a volume of the base would be in the place of the application,
+// or of a part of it: runtimes copy what is there at each start, or show an empty folder.
+func covers(volume, app string) bool {
+	volume, app = path.Clean("/"+volume)+"/", path.Clean("/"+app)+"/"
+	return volume == "//" || strings.HasPrefix(app, volume) || strings.HasPrefix(volume, app)
 }
 
 // ofAnImage reports whether a label says what an image is: its version, its source.

@@ -54,6 +54,18 @@ func read(name string, limit int64, or fs.FileMode) ([]byte, error) {
 	return content(file, name, limit, or)
 }
 
+// OpenRoot opens a folder. A named pipe would wait for somebody to write to it.
+func OpenRoot(dir string) (*os.Root, error) {
+	info, err := os.Stat(dir)
+	if err == nil && !info.IsDir() {
+		err = &fs.PathError{Op: "open", Path: dir, Err: syscall.ENOTDIR}
+	}
+	if err != nil {
+		return nil, err
+	}
+	return os.OpenRoot(dir)
+}
+
 // ReadIn gives the content of a regular file of at most limit bytes below a folder.
 // Errors are [fs.PathError]s.
 func ReadIn(root *os.Root, name string, limit int64) ([]byte, error) {

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -36,7 +37,7 @@ type Workspace struct {
 // The production dependencies are somewhere else when it is prepared for us, or
 // when there are trees of them.
 func Open(dir string, prepare, trees bool) (*Workspace, error) {
-	root, err := os.OpenRoot(dir)
+	root, err := files.OpenRoot(dir)
 	if err != nil {
 		return nil, notThere(dir, err)
 	}
