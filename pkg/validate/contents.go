@@ -86,14 +86,17 @@ func (l *layered) read(ctx context.Context, layer v1.Layer) error {
 		return err
 	}
 	defer func() { _ = plain.Close() }()
-	reader := tar.NewReader(io.LimitReader(plain, registry.MaxBlob))
+	whole := io.LimitReader(plain, registry.MaxBlob)
+	reader := tar.NewReader(whole)
 	for {
 		if err := ctx.Err(); err != nil {
 			return err
 		}
 		h, err := reader.Next()
 		if errors.Is(err, io.EOF) {
-			return nil
+			// Runtimes and scanners read a layer to its end, behind that of the archive.
+			_, err := io.Copy(io.Discard, whole)
+			return err
 		}
 		if err != nil {
 			return err

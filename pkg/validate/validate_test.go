@@ -13,6 +13,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
@@ -209,4 +210,17 @@ func TestTheHistoryTellsSecrets(t *testing.T) {
 	image, err = mutate.ConfigFile(image, file)
 	require.NoError(t, err)
 	require.Equal(t, "failed: ARG NPM_TOKEN in step 2 of the history; ENV API_KEY in step 3 of the history", results(pushed(t, image))["secrets"])
+}
+
+// What follows a layer's archive makes a scan, and a node, fail; validate took it.
+func TestALayerIsReadToItsEnd(t *testing.T) {
+	zipped := registrytest.PackFiles(t, map[string]string{"app/a": "x"})
+	image, err := mutate.AppendLayers(registrytest.EmptyImage(t), static.NewLayer([]byte(zipped+strings.Repeat("\x00", 512)), types.OCILayer))
+	require.NoError(t, err)
+	tag, err := name.NewTag(registrytest.Serve(t, nil) + "/team/app:x")
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(tag, image))
+	_, err = Image(t.Context(), hasty, registrytest.Find(t, tag.String()))
+	require.ErrorContains(t, err, "reading layer 2: gzip: invalid header")
+	require.Equal(t, record.KindUnavailable, record.KindOf(err))
 }
