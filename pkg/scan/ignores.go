@@ -180,13 +180,14 @@ func (i *ignores) apply(results types.Results) []Ignore {
 			if v.PkgIdentifier.PURL == nil && len(m.PURLs) > 0 {
 				return false
 			}
-			return m.matches(v.VulnerabilityID, r.Target, v) || m.matches(v.VulnerabilityID, v.PkgPath, v)
+			names := append([]string{v.VulnerabilityID}, v.VendorIDs...)
+			return m.matches(names, r.Target, v) || m.matches(names, v.PkgPath, v)
 		})
 		r.Misconfigurations = kept(i, used, r, r.Misconfigurations, func(m rule, f types.DetectedMisconfiguration) bool {
-			return slices.ContainsFunc(append([]string{f.ID}, f.Aliases...), func(id string) bool { return m.matcher.Match(id, r.Target, nil) != nil })
+			return m.matches(append([]string{f.ID}, f.Aliases...), r.Target, types.DetectedVulnerability{})
 		})
 		r.Secrets = kept(i, used, r, r.Secrets, func(m rule, f types.DetectedSecret) bool {
-			return m.matcher.Match(f.RuleID, r.Target, nil) != nil
+			return m.matches([]string{f.RuleID}, r.Target, types.DetectedVulnerability{})
 		})
 	}
 	var unmatched []Ignore
@@ -198,8 +199,11 @@ func (i *ignores) apply(results types.Results) []Ignore {
 	return unmatched
 }
 
-func (m rule) matches(id, path string, v types.DetectedVulnerability) bool {
-	return m.matcher.Match(id, path, v.PkgIdentifier.PURL) != nil
+// matches reports whether the rule is about a finding with any of the names: an
+// advisory has one in each database, and capitals tell nothing apart.
+func (m rule) matches(names []string, path string, v types.DetectedVulnerability) bool {
+	named := slices.ContainsFunc(names, func(name string) bool { return strings.EqualFold(name, m.ID) })
+	return named && m.matcher.Match(m.ID, path, v.PkgIdentifier.PURL) != nil
 }
 
 // kept gives the findings that no rule of their kind matches; the others are moved to

@@ -36,7 +36,10 @@ func TestIgnoreEntriesDecideUntilTheyExpire(t *testing.T) {
 		expired    int
 		unmatched  int
 	}{
-		"by id":                                 {entry: "{id: CVE-2021-23337, ", suppressed: []string{lodash}},
+		"by id": {entry: "{id: CVE-2021-23337, ", suppressed: []string{lodash}},
+		// aquasecurity/trivy#10374: capitals
+		"by id in small letters":                {entry: "{id: cve-2021-23337, ", suppressed: []string{lodash}},
+		"by the id of the advisory":             {entry: "{id: GHSA-35jh-r3h4-6jhm, ", suppressed: []string{lodash}},
 		"by id and package":                     {entry: "{id: CVE-2021-23337, purls: ['pkg:npm/lodash'], ", suppressed: []string{lodash}},
 		"by id and one of several packages":     {entry: "{id: CVE-2021-23337, purls: ['pkg:npm/x', 'pkg:npm/lodash@4.17.20'], ", suppressed: []string{lodash}},
 		"by a package of the system":            {entry: "{id: CVE-2023-5363, purls: ['pkg:deb/debian/libssl3'], ", suppressed: []string{ssl}},

@@ -14,6 +14,9 @@ type inventory struct{}
 
 func run(_ context.Context, o Options) (Result, error) { return Result{}, notBuiltIn(o.Image) }
 
+// CheckInputs looks at nothing here.
+func (o Options) CheckInputs() error { return nil }
+
 func (r Result) document(context.Context, io.Writer, Format) error { return notBuiltIn(r.Report.Image) }
 
 func notBuiltIn(image record.Image) error {

@@ -43,12 +43,23 @@ func checkVEX(documents []string) error {
 			err = fmt.Errorf("%s documents are about an SBOM, not about an image", text.Line(keys.Format, short))
 		case keys.Context == "" && keys.Vulnerabilities == nil:
 			err = fmt.Errorf("it is neither OpenVEX (with @context) nor CSAF (with vulnerabilities)")
+		default:
+			err = readable(file)
 		}
 		if err != nil {
 			return record.BadInput("scan/bad-vex", "parsing VEX document %q: %w", file, text.Error(err, 400))
 		}
 	}
 	return nil
+}
+
+// readable reads a document as Trivy will: what only it does not understand, such as
+// the vulnerabilities of OpenVEX 0.0, is no reason to scan first.
+func readable(file string) error {
+	output := logrus.StandardLogger().Out
+	defer logrus.SetOutput(output) // as in applyVEX
+	_, err := vex.NewDocument(file, &types.Report{})
+	return err
 }
 
 // applyVEX takes out what the documents say does not affect the image.
@@ -69,28 +80,28 @@ func (s session) applyVEX(ctx context.Context, report *types.Report) error {
 // vexStatements are what OpenVEX and CSAF documents say of vulnerabilities.
 type vexStatements struct {
 	Statements []struct {
-		Status        string          `json:"status"`
-		Vulnerability json.RawMessage `json:"vulnerability"`
+		Status        string `json:"status"`
+		Vulnerability struct {
+			Name    string   `json:"name"`
+			Aliases []string `json:"aliases"`
+		} `json:"vulnerability"`
 	} `json:"statements"`
 	Vulnerabilities []struct {
 		CVE string `json:"cve"`
 	} `json:"vulnerabilities"`
 }
 
-// effective gives the vulnerabilities that a document takes out of a report.
-func (v vexStatements) effective() []string {
-	var all []string
+// effective gives the vulnerabilities that a document takes out of a report, each by
+// all its names, of which any may be that of a finding.
+func (v vexStatements) effective() [][]string {
+	var all [][]string
 	for _, s := range v.Statements {
-		named := struct{ Name string }{}
-		if json.Unmarshal(s.Vulnerability, &named) != nil {
-			_ = json.Unmarshal(s.Vulnerability, &named.Name) // as in OpenVEX 0.0
-		}
 		if s.Status == string(types.FindingStatusNotAffected) || s.Status == string(types.FindingStatusFixed) {
-			all = append(all, named.Name)
+			all = append(all, append([]string{s.Vulnerability.Name}, s.Vulnerability.Aliases...))
 		}
 	}
 	for _, one := range v.Vulnerabilities {
-		all = append(all, one.CVE)
+		all = append(all, []string{one.CVE})
 	}
 	return all
 }
@@ -116,9 +127,9 @@ func (s session) unfitting(image string, report types.Report) ([]string, error) 
 		if err := json.Unmarshal(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")), &said); err != nil {
 			return nil, fmt.Errorf("parsing VEX document %q: %w", file, err)
 		}
-		for _, id := range said.effective() {
-			if !fit[id] {
-				all = append(all, fmt.Sprintf("%s in %s", text.Line(id, short), file))
+		for _, names := range said.effective() {
+			if !slices.ContainsFunc(names, func(id string) bool { return fit[id] }) {
+				all = append(all, fmt.Sprintf("%s in %s", text.Line(names[0], short), file))
 			}
 		}
 	}

@@ -37,7 +37,9 @@ func TestVEXStatementsTakeFindingsOut(t *testing.T) {
 		"OpenVEX, still being studied": {documents: []string{replaced("under_investigation")}},
 		"CSAF":                         {documents: []string{csaf}, status: "not_affected"},
 		"the second of two":            {documents: []string{replaced("affected"), csaf}, status: "not_affected"},
-		"another product":              {documents: []string{strings.ReplaceAll(replaced("fixed"), "4.17.20", "4.17.19")}, unmatched: 1},
+		// tianon/gosu#157: the statement names the advisory, and the finding as its alias.
+		"by an alias":     {documents: []string{strings.ReplaceAll(replaced("fixed"), `"name": "CVE-2021-23337"`, `"name": "GHSA-35jh-r3h4-6jhm", "aliases": ["CVE-2021-23337"]`)}, status: "fixed"},
+		"another product": {documents: []string{strings.ReplaceAll(replaced("fixed"), "4.17.20", "4.17.19")}, unmatched: 1},
 	}
 	before := logrus.StandardLogger().Out
 	for name, c := range cases {
@@ -65,9 +67,11 @@ func TestVEXStatementsTakeFindingsOut(t *testing.T) {
 
 func TestADocumentThatIsNotVEXIsRefusedBeforeAnythingIsFetched(t *testing.T) {
 	cases := map[string]struct{ content, want string }{
-		"not JSON":                 {"vex", "parsing VEX document"},
-		"something else":           {`{"a": 1}`, "neither OpenVEX (with @context) nor CSAF"},
-		"a CycloneDX document":     {`{"bomFormat": "CycloneDX", "vulnerabilities": []}`, "CycloneDX documents are about an SBOM"},
+		"not JSON":             {"vex", "parsing VEX document"},
+		"something else":       {`{"a": 1}`, "neither OpenVEX (with @context) nor CSAF"},
+		"a CycloneDX document": {`{"bomFormat": "CycloneDX", "vulnerabilities": []}`, "CycloneDX documents are about an SBOM"},
+		// As aquasecurity/trivy#5061 left it behind: it ended the scan when all was compared.
+		"OpenVEX before 0.2":       {`{"@context": "https://openvex.dev/ns", "statements": [{"vulnerability": "CVE-2021-23337", "products": ["pkg:npm/lodash"], "status": "fixed"}]}`, "unable to decode VEX"},
 		"a file that is not there": {"", "reading VEX document"},
 	}
 	for name, c := range cases {

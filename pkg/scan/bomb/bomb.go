@@ -31,8 +31,18 @@ const (
 // documents are the files that Trivy parses as a whole, by name or end; all else is
 // read in pieces or not at all.
 var documents = []string{
-	"package.json", "METADATA", "PKG-INFO", "installed", "status", "Info.plist", ".json", ".gemspec", ".egg", ".egg-info", ".yaml", ".yml", ".toml", ".lock", ".xml", ".txt",
+	"package.json", "METADATA", "PKG-INFO", "installed", "status", "Info.plist", "installed.json", ".deps.json", ".spdx.json", ".cdx.json", "status.json", "curated.json", "inventory.json", ".gemspec", ".egg", ".egg-info", ".yaml", ".yml", ".toml", ".lock", ".xml", ".txt",
 	".list", ".md5sums", ".nuspec", ".spdx", ".cdx", "-release", "buildinfo",
+}
+
+// documentFolders are those in which any JSON is one.
+var documentFolders = []string{"conda-meta/", "content_manifests/"}
+
+// isDocument reports whether a file is one that Trivy parses as a whole. Other JSON,
+// such as data of the application, may have any size.
+func isDocument(name string) bool {
+	return slices.ContainsFunc(documents, func(end string) bool { return strings.HasSuffix(path.Base(name), end) }) ||
+		path.Ext(name) == ".json" && slices.ContainsFunc(documentFolders, func(folder string) bool { return strings.Contains(name, folder) })
 }
 
 // Gate looks at the headers of a layer's files before Trivy does, and refuses what a
@@ -127,8 +137,7 @@ func (g *Gate) begin(head []byte) error {
 
 // document counts and bounds what is read as a whole.
 func (g *Gate) document() error {
-	file := path.Base(g.name)
-	if g.kind != '0' && g.kind != 0 || !slices.ContainsFunc(documents, func(end string) bool { return strings.HasSuffix(file, end) }) {
+	if g.kind != '0' && g.kind != 0 || !isDocument(g.name) {
 		return nil
 	}
 	if g.documents++; g.documents > maxDocuments {

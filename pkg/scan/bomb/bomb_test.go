@@ -73,14 +73,16 @@ func TestALayerIsLookedAtBeforeItIsScanned(t *testing.T) {
 	}{
 		"an ordinary layer": {layer: tape(t, nil, tar.Header{Name: "app/", Typeflag: tar.TypeDir}, tar.Header{Name: "app/package.json", Size: 1000},
 			tar.Header{Name: "usr/bin/node", Size: 40 << 20}, tar.Header{Name: long, Size: 10}, tar.Header{Name: "link", Typeflag: tar.TypeSymlink, Linkname: "x"})},
-		"a document without end":              {layer: tape(t, nil, tar.Header{Name: "app/node_modules/x/package.json", Size: maxDocument + 1}), want: "the limit for such a file"},
-		"the same, with a long name":          {layer: tape(t, nil, tar.Header{Name: "small", Size: 3}, tar.Header{Name: long, Size: maxDocument + 1}), want: "the limit for such a file"},
-		"the same, named by GNU's tar":        {layer: tape(t, nil, tar.Header{Name: long, Size: maxDocument + 1, Format: tar.FormatGNU}), want: "the limit for such a file"},
-		"an egg":                              {layer: tape(t, map[string][]byte{"x.egg": egg(t, 1000)}, tar.Header{Name: "x.egg"})},
-		"an egg that is a bomb":               {layer: tape(t, map[string][]byte{"x.egg": egg(t, maxDocument+1)}, tar.Header{Name: "x.egg"}), want: "holds more than"},
-		"a file with holes":                   {layer: append(holes(), tape(t, nil, tar.Header{Name: "x", Size: 5})...), want: "with holes"},
-		"a file with holes, the old way":      {layer: old(t), want: "has holes"},
-		"something that is no archive at all": {layer: bytes.Repeat([]byte("no archive "), 1000)},
+		"data of the application, of any size": {layer: tape(t, nil, tar.Header{Name: "app/catalog.json", Size: maxDocument + 1})},
+		"what is as large below conda-meta":    {layer: tape(t, nil, tar.Header{Name: "opt/conda/conda-meta/x.json", Size: maxDocument + 1}), want: "the limit for such a file"},
+		"a document without end":               {layer: tape(t, nil, tar.Header{Name: "app/node_modules/x/package.json", Size: maxDocument + 1}), want: "the limit for such a file"},
+		"the same, with a long name":           {layer: tape(t, nil, tar.Header{Name: "small", Size: 3}, tar.Header{Name: long, Size: maxDocument + 1}), want: "the limit for such a file"},
+		"the same, named by GNU's tar":         {layer: tape(t, nil, tar.Header{Name: long, Size: maxDocument + 1, Format: tar.FormatGNU}), want: "the limit for such a file"},
+		"an egg":                               {layer: tape(t, map[string][]byte{"x.egg": egg(t, 1000)}, tar.Header{Name: "x.egg"})},
+		"an egg that is a bomb":                {layer: tape(t, map[string][]byte{"x.egg": egg(t, maxDocument+1)}, tar.Header{Name: "x.egg"}), want: "holds more than"},
+		"a file with holes":                    {layer: append(holes(), tape(t, nil, tar.Header{Name: "x", Size: 5})...), want: "with holes"},
+		"a file with holes, the old way":       {layer: old(t), want: "has holes"},
+		"something that is no archive at all":  {layer: bytes.Repeat([]byte("no archive "), 1000)},
 	} {
 		t.Run(name, func(t *testing.T) {
 			for _, step := range []int{1 << 20, 4096, 511, 7} {
