@@ -134,7 +134,15 @@ func (a *attaching) copy(ctx context.Context, image string, descriptor *remote.D
 		return nil
 	}
 	if tag != "" {
-		_, err := a.to.Image(ctx, rawImage{descriptor}, blobs, tag)
+		there, err := a.session.Get(ctx, a.to.Repo.Tag(tag))
+		switch {
+		case err == nil && there.Digest != descriptor.Digest:
+			a.left(image, descriptor.Digest, "the copy has others under the tag "+tag+", which stay; sign the copy itself to add to them")
+			return nil
+		case err != nil && !registry.IsNotFound(err):
+			return err
+		}
+		_, err = a.to.Image(ctx, rawImage{descriptor}, blobs, tag)
 		return err
 	}
 	if !hasSubject(descriptor.Manifest) {

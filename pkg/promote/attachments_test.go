@@ -131,3 +131,32 @@ type manifest []byte
 func (m manifest) RawManifest() ([]byte, error) { return m, nil }
 
 func (m manifest) MediaType() (types.MediaType, error) { return types.OCIManifestSchema1, nil }
+
+// TestWhatTheCopyHasIsNotWrittenOver: who promoted it before, or signed it there, lost
+// those signatures to the ones beside the original.
+func TestWhatTheCopyHasIsNotWrittenOver(t *testing.T) {
+	here, there := registrytest.Serve(t, nil), registrytest.Serve(t, nil)
+	built := registrytest.Find(t, registrytest.PushBase(t, here, types.OCIManifestSchema1))
+	signatures := func(repository, by string) {
+		tag, err := name.NewTag(repository + ":" + strings.Replace(built.Digest, ":", "-", 1) + ".sig")
+		require.NoError(t, err)
+		require.NoError(t, remote.Write(tag, mutate.Annotations(registrytest.EmptyImage(t), map[string]string{"by": by}).(v1.Image)))
+	}
+	signatures(built.Repository, "build")
+	_, err := Image(t.Context(), Options{Registry: brisk}, built, there+"/prod/app")
+	require.NoError(t, err)
+	reference := there + "/prod/app:" + strings.Replace(built.Digest, ":", "-", 1) + ".sig"
+	first := registrytest.Find(t, reference)
+	require.NotEmpty(t, first.Digest, "where there is nothing yet, it is copied")
+	signatures(there+"/prod/app", "production")
+	own := registrytest.Find(t, reference)
+	require.NotEqual(t, first, own)
+
+	var log strings.Builder
+	access := brisk
+	access.Log = slog.New(slog.NewTextHandler(&log, nil))
+	_, err = Image(t.Context(), Options{Registry: access}, built, there+"/prod/app")
+	require.NoError(t, err)
+	require.Equal(t, own, registrytest.Find(t, reference))
+	require.Contains(t, log.String(), "the copy has others under the tag")
+}
