@@ -236,7 +236,7 @@ func TestCheck_WhatAChartContradictsItselfIn(t *testing.T) {
 		codes    []string
 		words    string
 	}{
-		"a startup probe longer than the deploy": {probe("90"), []string{"preflight/budget", "preflight/budget", "preflight/budget"}, "may take 15m6s to start by its startup probe, the deploy ends after 10m0s"},
+		"a startup probe longer than the deploy": {probe("90"), []string{"preflight/budget", "preflight/budget", "preflight/budget"}, "may take 15m6s to start by its startup probe, the deploy ends after 10m"},
 		"a startup probe that fits":              {probe("20"), nil, ""},
 		"minReadySeconds above the deadline":     {with("replicas: 2", "replicas: 2\n  minReadySeconds: 30\n  progressDeadlineSeconds: 20"), []string{"preflight/budget"}, "it can never complete"},
 		"one replica that may be unavailable":    {with("replicas: 2", "replicas: 1\n  strategy: {rollingUpdate: {maxUnavailable: 1}}"), []string{"preflight/downtime"}, "with 1 replicas and maxUnavailable 1"},

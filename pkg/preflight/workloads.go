@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // workloads looks for contradictions that need no question to the cluster.
@@ -40,24 +41,24 @@ func (c *check) budgets(t template) {
 	for _, container := range t.pod.Spec.Containers {
 		start := startBudget(container)
 		if c.Timeout > 0 && start > c.Timeout {
-			warn("container %s may take %s to start by its startup probe, the deploy ends after %s; raise --timeout or lower the probe's failureThreshold", container.Name, start, c.Timeout)
+			warn("container %s may take %s to start by its startup probe, the deploy ends after %s; raise --timeout or lower the probe's failureThreshold", container.Name, text.Duration(start), text.Duration(c.Timeout))
 		}
 		if c.RollbackTimeout > 0 && start > c.RollbackTimeout {
-			warn("container %s may take %s to start by its startup probe, a rollback ends after %s; raise --rollback-timeout", container.Name, start, c.RollbackTimeout)
+			warn("container %s may take %s to start by its startup probe, a rollback ends after %s; raise --rollback-timeout", container.Name, text.Duration(start), text.Duration(c.RollbackTimeout))
 		}
 		if d := t.deploy; d != nil {
 			if deadline := progressDeadline(d); start > deadline {
-				warn("container %s may take %s to start by its startup probe, progressDeadlineSeconds gives it %s", container.Name, start, deadline)
+				warn("container %s may take %s to start by its startup probe, progressDeadlineSeconds gives it %s", container.Name, text.Duration(start), text.Duration(deadline))
 			}
 		}
 	}
 	if d := t.deploy; d != nil {
 		ready := time.Duration(d.Spec.MinReadySeconds) * time.Second
 		if deadline := progressDeadline(d); ready >= deadline {
-			warn("minReadySeconds is %s, not below progressDeadlineSeconds %s: it can never complete", ready, deadline)
+			warn("minReadySeconds is %s, not below progressDeadlineSeconds %s: it can never complete", text.Duration(ready), text.Duration(deadline))
 		}
 		if c.Timeout > 0 && ready >= c.Timeout {
-			warn("minReadySeconds is %s, the deploy ends after %s", ready, c.Timeout)
+			warn("minReadySeconds is %s, the deploy ends after %s", text.Duration(ready), text.Duration(c.Timeout))
 		}
 	}
 }

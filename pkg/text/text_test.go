@@ -5,6 +5,7 @@ import (
 	"strconv"
 	"strings"
 	"testing"
+	"time"
 	"unicode/utf8"
 
 	"github.com/stretchr/testify/require"
@@ -77,4 +78,12 @@ func FuzzLine(f *testing.F) {
 			}
 		}
 	})
+}
+
+func TestDuration_AsKubectlSaysIt(t *testing.T) {
+	for said, want := range map[string]string{"10m0s": "10m", "1h0m0s": "1h", "1h0m5s": "1h0m5s", "1h30m0s": "1h30m", "15m6s": "15m6s", "90s": "1m30s", "0s": "0s", "20ms": "20ms", "10s": "10s"} {
+		d, err := time.ParseDuration(said)
+		require.NoError(t, err)
+		require.Equal(t, want, text.Duration(d))
+	}
 }
