@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"os"
 
+	_ "github.com/stagecrew/stagecrew/internal/atstart" // before all that takes memory
 	"github.com/stagecrew/stagecrew/pkg/cli"
 	"github.com/stagecrew/stagecrew/pkg/process"
 )

@@ -97,13 +97,18 @@ func Build(ctx context.Context, o Options) (Result, error) {
 
 // phase runs one step and notes its time.
 func (r *Result) phase(name string, step func() error) error {
+	p, err := timed(name, step)
+	r.Phases = append(r.Phases, p)
+	return err
+}
+
+func timed(name string, step func() error) (record.Phase, error) {
 	p := record.Phase{Name: name, Start: time.Now(), Result: record.PhaseOK}
 	err := step()
 	if p.End = time.Now(); err != nil {
 		p.Result = record.PhaseFailed
 	}
-	r.Phases = append(r.Phases, p)
-	return err
+	return p, err
 }
 
 // warn notes something that the image does not suffer from.

@@ -8,6 +8,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/build/layer"
@@ -105,8 +106,16 @@ func (b *layering) reuse(ctx context.Context, t *target) {
 		return
 	}
 	d := found.Descriptor()
-	sent, err := b.pusher.Blob(ctx, push.LayerBlob(d, found, []name.Repository{b.keepIn}))
-	if err != nil {
+	var sent push.Transfer
+	var group errgroup.Group
+	group.Go(func() error { return record.Guard(found.Describe) })
+	group.Go(func() error {
+		return record.Guard(func() (err error) {
+			sent, err = b.pusher.Blob(ctx, push.LayerBlob(d, found, []name.Repository{b.keepIn}))
+			return err
+		})
+	})
+	if err := group.Wait(); err != nil {
 		b.result.warn(b.Log, "taking an earlier layer of dependencies", err)
 		return
 	}

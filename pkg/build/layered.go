@@ -61,12 +61,15 @@ func buildLayers(ctx context.Context, o Options) (Result, error) {
 	session := o.Images.Connect()
 	b := &layering{Options: o, session: session, pushing: push.New(session), dir: dir, plan: &plan{}, sent: map[string]push.Transfer{}}
 	defer b.close()
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	if err := b.begin(ctx, stop); err != nil {
+		return Result{}, err
+	}
 	for _, step := range []struct {
 		name string
 		run  func(context.Context) error
 	}{
-		{"prepare", b.open},
-		{"resolve", b.resolve},
 		{"look up dependencies", b.lookUp},
 		{"install dependencies", b.install},
 		{"pack", b.pack},
@@ -80,6 +83,33 @@ func buildLayers(ctx context.Context, o Options) (Result, error) {
 	}
 	b.describe()
 	return b.result, nil
+}
+
+// begin reads the workspace, after its own build if that is wanted, and asks the
+// registries meanwhile. What is wrong with the workspace is told first; a base image
+// that is not there ends the workspace's build, which can take minutes.
+func (b *layering) begin(ctx context.Context, stop func()) error {
+	opening, end := context.WithCancelCause(ctx)
+	defer end(nil)
+	var asked, opened record.Phase
+	var asking error
+	var both sync.WaitGroup
+	both.Go(func() {
+		asked, asking = timed("resolve", func() error { return record.Guard(func() error { return b.resolve(ctx) }) })
+		if asking != nil {
+			end(asking)
+		}
+	})
+	opened, err := timed("prepare", func() error { return b.open(opening) })
+	if err != nil {
+		stop()
+	}
+	both.Wait()
+	b.result.Phases = append(b.result.Phases, opened, asked)
+	if err != nil {
+		return err
+	}
+	return asking
 }
 
 func (b *layering) close() {
@@ -101,6 +131,13 @@ const parallelBases = 4
 
 // resolve finds the base images and logs in where the image goes.
 func (b *layering) resolve(ctx context.Context) error {
+	var err error
+	if b.repo, err = name.NewRepository(b.Repository); err != nil {
+		return record.BadInput("build/options", "parsing repository %q: %w", b.Repository, err)
+	}
+	if b.keepIn, err = name.NewRepository(b.CacheRepository); err != nil {
+		return record.BadInput("build/options", "parsing repository %q: %w", b.CacheRepository, err)
+	}
 	var group errgroup.Group
 	group.SetLimit(parallelBases)
 	for _, platform := range b.platforms() {
@@ -119,13 +156,6 @@ func (b *layering) resolve(ctx context.Context) error {
 	}
 	for _, t := range b.targets {
 		b.Log.Info("base image resolved", "platform", t.platform, "reference", b.BaseImage, "digest", t.base.ref.Digest)
-	}
-	var err error
-	if b.repo, err = name.NewRepository(b.Repository); err != nil {
-		return record.BadInput("build/options", "parsing repository %q: %w", b.Repository, err)
-	}
-	if b.keepIn, err = name.NewRepository(b.CacheRepository); err != nil {
-		return record.BadInput("build/options", "parsing repository %q: %w", b.CacheRepository, err)
 	}
 	b.pusher, err = b.pushing.To(ctx, b.repo, b.baseRepo(), b.keepIn)
 	if err != nil {

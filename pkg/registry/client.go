@@ -59,7 +59,8 @@ type Client struct {
 func (a Access) Connect() *Client {
 	log := cmp.Or(a.Log, slog.New(slog.DiscardHandler))
 	retrier := &Retrier{policy: withDefaults(a.Retry), log: log}
-	return &Client{Retry: retrier, Transport: newRetrying(retrier, TransportOptions{Insecure: a.Insecure, Stall: a.Stall, MaxAnswer: a.MaxAnswer, MaxBlob: a.MaxBlob}), Keys: a.keychain(), Log: log, Sent: a.Sent}
+	wire := newRetrying(retrier, TransportOptions{Insecure: a.Insecure, Stall: a.Stall, MaxAnswer: a.MaxAnswer, MaxBlob: a.MaxBlob})
+	return &Client{Retry: retrier, Transport: &greeting{next: wire, hosts: map[string]*greeted{}}, Keys: a.keychain(), Log: log, Sent: a.Sent}
 }
 
 // Options for the library's own requests; those are tried again below it.

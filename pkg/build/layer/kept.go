@@ -25,13 +25,15 @@ type Kept struct {
 	repo           name.Repository
 	digest, diffID v1.Hash
 	size           int64
+	image          v1.Image
 	// fetch reads the compressed bytes, for whom needs them after all.
 	fetch func() (io.ReadCloser, error)
 }
 
 // Find looks for the layer with a key: an image of that one layer, under a tag
 // that names the key, which any registry can hold and none clears away while the
-// tag is there. It gives nil when there is none.
+// tag is there. It gives nil when there is none. Its DiffID is known after
+// [Kept.Describe].
 func Find(ctx context.Context, s *registry.Client, repo name.Repository, key string) (*Kept, error) {
 	descriptor, err := s.Get(ctx, repo.Tag(registry.CacheTag+key))
 	if registry.IsNotFound(err) {
@@ -51,17 +53,23 @@ func Find(ctx context.Context, s *registry.Client, repo name.Repository, key str
 	if manifest.Annotations[KeyAnnotation] != key || len(manifest.Layers) != 1 {
 		return nil, fmt.Errorf("reading %s: it is not a layer with that key", repo.Tag(registry.CacheTag+key))
 	}
-	config, err := registry.ConfigOf(image)
-	if err != nil {
-		return nil, err
-	}
-	if len(config.RootFS.DiffIDs) != 1 {
-		return nil, fmt.Errorf("reading %s: its configuration does not fit its layer", repo.Tag(registry.CacheTag+key))
-	}
 	layer := manifest.Layers[0]
-	return &Kept{repo: repo, digest: layer.Digest, diffID: config.RootFS.DiffIDs[0], size: layer.Size, fetch: func() (io.ReadCloser, error) {
+	return &Kept{repo: repo, digest: layer.Digest, size: layer.Size, image: image, fetch: func() (io.ReadCloser, error) {
 		return s.OpenBlob(ctx, repo.Digest(layer.Digest.String()), 0)
 	}}, nil
+}
+
+// Describe reads what the manifest does not say of the layer, its DiffID.
+func (c *Kept) Describe() error {
+	config, err := registry.ConfigOf(c.image)
+	if err != nil {
+		return err
+	}
+	if len(config.RootFS.DiffIDs) != 1 {
+		return fmt.Errorf("reading the layer %s of %s: its configuration does not fit it", c.digest, c.repo)
+	}
+	c.diffID = config.RootFS.DiffIDs[0]
+	return nil
 }
 
 // Keep leaves a layer under its key for the next build. The layer is in the

@@ -89,18 +89,30 @@ func (p *Repository) Image(ctx context.Context, image Described, blobs []Blob, r
 			blobs[i].force = attempt > 1
 		}
 		attempt++
+		there := p.lookFor(ctx, reference)
 		sent, err := p.Blobs(ctx, blobs)
 		for digest, t := range sent {
 			t.Uploaded = t.Uploaded || all[digest].Uploaded
 			t.Mounted = t.Mounted || all[digest].Mounted
 			all[digest] = t
 		}
-		if err == nil && !p.hasManifest(ctx, reference) {
+		if err == nil && !<-there {
 			err = p.Manifest(ctx, reference, mediaType, raw)
 		}
 		return err
 	})
 	return all, err
+}
+
+// lookFor asks for a manifest while the blobs are on their way.
+func (p *Repository) lookFor(ctx context.Context, reference string) <-chan bool {
+	there := make(chan bool, 1)
+	go func() {
+		found := false
+		_ = record.Guard(func() error { found = p.hasManifest(ctx, reference); return nil }) // it is written then
+		there <- found
+	}()
+	return there
 }
 
 // hasManifest reports whether a manifest is there already; one that is wanted under a
