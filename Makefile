@@ -134,6 +134,11 @@ benchmarks: bin/stagecrew sandbox bin/withenv $(BENCHMARK_TOOLS) ## stagecrew be
 	$(GO_BUILD) -o bin/benchmarks ./test/benchmarks
 	BENCHMARK_TOOLS=$(TOOLS) bin/withenv -name benchmarks -- bin/benchmarks -results $(BENCHMARKS) -document docs/benchmarks.md $(BENCHMARK_FLAGS)
 
+.PHONY: worlds
+worlds: bin/stagecrew sandbox bin/withenv ## workspaces of create-app over the years, built and started; an hour, needs the npm registry; writes docs/worlds.md (WORLDS_FLAGS="-only 1.50.0")
+	$(GO_BUILD) -o bin/worlds ./test/worlds
+	bin/withenv -name worlds -- bin/worlds -work bin/worlds.d -document docs/worlds.md $(WORLDS_FLAGS)
+
 demo: bin/stagecrew sandbox ## the main job on a real cluster; KUBECONFIG=FILE REPOSITORY=HOST/PATH for a cluster of yours, KEEP=1 leaves the sandbox running
 	$(GO_BUILD) -o bin/demo ./test/demo
 	bin/demo $(DEMO_FLAGS)

@@ -65,9 +65,11 @@ func (o *omitted) unwelcome(root *os.Root, name string, top bool, kind part) boo
 	if why == "" && kind != configuration && sensitive.MayHold(name) {
 		why = contentOf(root, name)
 	}
-	if reason := cmp.Or(why, sensitive.Path(name, nil)); named && reason != "" {
-		note(&o.asked, name, reason)
-		why = ""
+	if named {
+		if reason := cmp.Or(why, sensitive.Path(name, nil)); reason != "" {
+			note(&o.asked, name, reason)
+			why = ""
+		}
 	}
 	if why == "" && top && name != "." {
 		if target := follow(root, name); target != name {

@@ -30,8 +30,11 @@ func matchesAny(patterns []string, name string) bool {
 // MayHold reports whether the content of a file of this name is to be looked at, by
 // [Content].
 func MayHold(name string) bool {
+	if Published(name) {
+		return false
+	}
 	base := strings.ToLower(path.Base(name))
-	return base != snakeoil && !Published(name) && (matchesAny(mayHoldKey, base) || matchesAny(mayHoldText, base))
+	return base != snakeoil && (matchesAny(mayHoldKey, base) || matchesAny(mayHoldText, base))
 }
 
 var (

@@ -9,10 +9,10 @@ import (
 
 // packaged are the folders of an image that packages of the system fill: what lies
 // there was published.
-var packaged = []string{
+var packaged = patterns(
 	"lib", "lib64", "usr/include", "usr/lib", "usr/lib64", "usr/libexec", "usr/share", "usr/src/linux*",
 	"usr/local/include", "usr/local/lib", "usr/local/share", "opt/yarn-*", "var/lib/apt", "var/lib/dpkg",
-}
+)
 
 // packages of languages bring along what they were published with, wherever they lie.
 var packages = []string{"node_modules", "site-packages", "dist-packages", "gems", ".pyenv"}
@@ -21,7 +21,7 @@ var packages = []string{"node_modules", "site-packages", "dist-packages", "gems"
 func isPackaged(name string) bool {
 	elements := strings.Split(name, "/")
 	return slices.ContainsFunc(packages, func(p string) bool { return slices.Contains(elements, p) }) ||
-		slices.ContainsFunc(packaged, func(pattern string) bool { return fits(pattern, elements, 0) >= 0 })
+		slices.ContainsFunc(packaged, func(p pattern) bool { return p.fits(elements, 0) >= 0 })
 }
 
 // File says why a file of an image does not belong there, "" for one that does. The

@@ -14,7 +14,8 @@ type rule struct {
 	why string
 	// names of files and folders, in lower case; one with a slash is for as many
 	// elements of a path.
-	names []string
+	names    []string
+	patterns []pattern // names, ready
 	// always is so for the build even where it was asked for by name.
 	always bool
 	// published packages may have them, which are nobody's secret.
@@ -33,7 +34,7 @@ type rule struct {
 	judge func(content []byte) bool
 }
 
-var rules = []rule{
+var rules = withPatterns([]rule{
 	{why: "the repository's history and its credentials", names: []string{".git"}, always: true, workspace: true},
 	{why: "credentials of Git", names: []string{".git-credentials*"}, always: true},
 	{why: "credentials of Git", names: []string{".git/config"}, judge: holdsGitLogin},
@@ -59,7 +60,7 @@ var rules = []rule{
 	{why: "configuration of one machine", names: []string{"*.local.yaml"}, template: true, workspace: true},
 	{why: "configuration of one machine", names: []string{"*.local.yml", "app-config-local*.y*ml", "app-config.local*"}, published: true, template: true, workspace: true},
 	{why: "private key", names: []string{"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "cosign.key"}, published: true},
-}
+})
 
 // harmless look like something unwelcome by their name.
 var harmless = []string{
@@ -99,28 +100,16 @@ type matched struct {
 func match(name string, wanted func(r rule, at int) bool) (matched, bool) {
 	elements := strings.Split(strings.ToLower(name), "/")
 	for i := range elements {
-		for _, r := range rules {
-			for _, pattern := range r.names {
-				if end := fits(pattern, elements, i); end >= 0 && !slices.Contains(harmless, elements[end]) && wanted(r, end) {
-					return matched{r, end}, true
+		for j := range rules {
+			r := &rules[j]
+			for _, p := range r.patterns {
+				if end := p.fits(elements, i); end >= 0 && !slices.Contains(harmless, elements[end]) && wanted(*r, end) {
+					return matched{*r, end}, true
 				}
 			}
 		}
 	}
 	return matched{}, false
-}
-
-// fits gives the last of the elements that a pattern fits from the given one on, -1
-// when it does not.
-func fits(pattern string, elements []string, from int) int {
-	n := strings.Count(pattern, "/") + 1
-	if from+n > len(elements) {
-		return -1
-	}
-	if ok, _ := path.Match(pattern, strings.Join(elements[from:from+n], "/")); !ok {
-		return -1
-	}
-	return from + n - 1
 }
 
 // asked reports whether one of the includes names the element at, or more.
@@ -134,7 +123,7 @@ func asked(name string, include []string, at int) bool {
 // secret: packages come with keys of their tests (npm/cli#3401, nodejs/node-gyp#2537,
 // browserify/publicEncrypt#23).
 func Published(name string) bool {
-	return slices.Contains(strings.Split(name, "/"), "node_modules")
+	return strings.Contains(name, "node_modules") && slices.Contains(strings.Split(name, "/"), "node_modules")
 }
 
 // isTemplate reports whether a path lies among templates, whose files are for the

@@ -1,0 +1,142 @@
+package main
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"os"
+	"path/filepath"
+	"regexp"
+	"slices"
+	"strings"
+
+	"golang.org/x/mod/semver"
+)
+
+// native are the dependencies of a Backstage whose code is compiled when they are
+// installed, which only those may that are named.
+var native = []string{"better-sqlite3", "isolated-vm"}
+
+// create makes the workspace as a user does.
+func (l *lab) create(ctx context.Context, w world, dir string) error {
+	l.env = append(l.env, "BACKSTAGE_APP_NAME="+filepath.Base(dir)) // or it asks
+	if _, err := l.command(ctx, l.dir, "npx", "--yes", "@backstage/create-app@"+w.CreateApp, "--skip-install", "--path", dir); err != nil {
+		return err
+	}
+	if err := pin(dir); err != nil {
+		return err
+	}
+	if w.NPM {
+		return toNPM(dir)
+	}
+	return edit(filepath.Join(dir, "package.json"), func(p map[string]any) {
+		for _, name := range native {
+			object(p, "dependenciesMeta")[name] = map[string]any{"built": true}
+		}
+	})
+}
+
+// pin asks for the versions of the release, as the lockfile does that create-app brings
+// where it has a network: the newest that a range allows are those of other releases,
+// which do not start together.
+func pin(dir string) error {
+	for _, name := range []string{"package.json", "packages/app/package.json", "packages/backend/package.json"} {
+		err := edit(filepath.Join(dir, name), func(p map[string]any) {
+			for _, field := range []string{"dependencies", "devDependencies"} {
+				for dependency, version := range object(p, field) {
+					if wanted, ok := version.(string); ok && strings.HasPrefix(dependency, "@backstage/") {
+						object(p, field)[dependency] = strings.TrimPrefix(wanted, "^")
+					}
+				}
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// toNPM makes of a workspace of Yarn what people who keep to npm have made of it: links
+// are the workspaces' own, and resolutions are overrides.
+func toNPM(dir string) error {
+	for _, name := range []string{"yarn.lock", ".yarnrc.yml", ".yarn"} {
+		if err := os.RemoveAll(filepath.Join(dir, name)); err != nil {
+			return err
+		}
+	}
+	err := edit(filepath.Join(dir, "package.json"), func(p map[string]any) {
+		delete(p, "packageManager")
+		p["overrides"] = object(p, "resolutions")
+		delete(p, "resolutions")
+		p["workspaces"] = []string{"packages/*"}
+		object(p, "scripts")["build:backend"] = "npm run build --workspace backend"
+	})
+	if err != nil {
+		return err
+	}
+	return edit(filepath.Join(dir, "packages", "backend", "package.json"), func(p map[string]any) {
+		object(p, "dependencies")["app"] = "*"
+	})
+}
+
+var (
+	missingFromYarn = regexp.MustCompile(`(@?[\w./-]+)@npm:(\S+): No candidates found`)
+	missingFromNPM  = regexp.MustCompile(`No matching version found for (@?[\w./-]+)@(\S+?)\.?\s`)
+)
+
+// lock writes the lockfile, which create-app takes from where there is no network here.
+// What the registry does not have of an old release (a mirror may keep the newer ones
+// only) is replaced by the next version, and told in the row.
+func (l *lab) lock(ctx context.Context, r *result, dir string) error {
+	command, field, missing := []string{"yarn", "install", "--mode=update-lockfile"}, "resolutions", missingFromYarn
+	if r.World.NPM {
+		command, field, missing = []string{"npm", "install", "--package-lock-only", "--ignore-scripts", "--legacy-peer-deps"}, "overrides", missingFromNPM
+	}
+	const tries = 12
+	for range tries {
+		out, err := l.command(ctx, dir, command[0], command[1:]...)
+		if err == nil {
+			return nil
+		}
+		lacking := missing.FindAllStringSubmatch(string(out)+err.Error(), -1)
+		if len(lacking) == 0 {
+			return err
+		}
+		for _, m := range lacking {
+			version, err := l.next(ctx, m[1], m[2])
+			if err != nil {
+				return err
+			}
+			r.Replaced = append(r.Replaced, fmt.Sprintf("%s %s", m[1], version))
+			if err := edit(filepath.Join(dir, "package.json"), func(p map[string]any) { object(p, field)[m[1]] = version }); err != nil {
+				return err
+			}
+		}
+	}
+	return fmt.Errorf("writing the lockfile: the registry still lacks something after %d tries", tries)
+}
+
+// next is the lowest version that the registry has from a range on, or the highest.
+func (l *lab) next(ctx context.Context, name, from string) (string, error) {
+	out, err := l.command(ctx, l.dir, "npm", "view", name, "versions", "--json")
+	if err != nil {
+		return "", err
+	}
+	var versions []string
+	if err := json.Unmarshal(out, &versions); err != nil {
+		return "", fmt.Errorf("reading the versions of %s: %w", name, err)
+	}
+	versions = slices.DeleteFunc(versions, func(v string) bool { return !semver.IsValid("v"+v) || semver.Prerelease("v"+v) != "" })
+	if len(versions) == 0 {
+		return "", fmt.Errorf("the registry has no version of %s", name)
+	}
+	slices.SortFunc(versions, func(a, b string) int { return semver.Compare("v"+a, "v"+b) })
+	wanted := "v" + strings.TrimLeft(from, "^~")
+	for _, v := range versions {
+		if semver.Compare("v"+v, wanted) >= 0 {
+			return v, nil
+		}
+	}
+	return versions[len(versions)-1], nil
+}

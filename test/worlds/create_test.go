@@ -1,0 +1,31 @@
+package main
+
+import (
+	"os"
+	"path/filepath"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestWhatTheRegistryLacksIsReadFromTheInstallersWords(t *testing.T) {
+	require.Equal(t, []string{"@backstage/ui", "^0.6.0"}, missingFromYarn.FindStringSubmatch("➤ YN0082: │ @backstage/ui@npm:^0.6.0: No candidates found\n")[1:])
+	require.Equal(t, []string{"@backstage/ui", "^0.6.0"}, missingFromNPM.FindStringSubmatch("npm error notarget No matching version found for @backstage/ui@^0.6.0.\nnpm")[1:])
+}
+
+func TestAWorkspaceOfYarnBecomesOneOfNPM(t *testing.T) {
+	dir := t.TempDir()
+	backend := filepath.Join(dir, "packages", "backend")
+	require.NoError(t, os.MkdirAll(backend, 0o750))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "yarn.lock"), nil, 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "package.json"), []byte(`{"packageManager":"yarn@4.4.1","resolutions":{"@types/react":"^18"},"scripts":{"tsc":"tsc"}}`), 0o600))
+	require.NoError(t, os.WriteFile(filepath.Join(backend, "package.json"), []byte(`{"dependencies":{"app":"link:../app"}}`), 0o600))
+	require.NoError(t, toNPM(dir))
+	text, err := os.ReadFile(filepath.Join(dir, "package.json"))
+	require.NoError(t, err)
+	require.JSONEq(t, `{"overrides":{"@types/react":"^18"},"workspaces":["packages/*"],"scripts":{"tsc":"tsc","build:backend":"npm run build --workspace backend"}}`, string(text))
+	text, err = os.ReadFile(filepath.Join(backend, "package.json"))
+	require.NoError(t, err)
+	require.JSONEq(t, `{"dependencies":{"app":"*"}}`, string(text))
+	require.NoFileExists(t, filepath.Join(dir, "yarn.lock"))
+}
