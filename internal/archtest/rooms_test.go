@@ -1,8 +1,10 @@
 package archtest
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"go/ast"
 	"io"
 	"maps"
@@ -11,6 +13,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -19,32 +22,41 @@ import (
 const module = "github.com/stagecrew/stagecrew/"
 
 // packages maps each import path to its direct imports, for the whole module
-// and everything below it.
+// and everything below it. Nobody may change it.
 func packages(t *testing.T) map[string][]string {
 	t.Helper()
-	cmd := exec.CommandContext(t.Context(), "go", "list", "-deps", "-json=ImportPath,Imports", "./...")
-	cmd.Dir = "../.."
-	var stderr strings.Builder
-	cmd.Stderr = &stderr
-	out, err := cmd.StdoutPipe()
+	imports, err := listed()
 	require.NoError(t, err)
-	require.NoError(t, cmd.Start())
+	return imports
+}
+
+// listed asks Go once for all rules: it takes seconds.
+var listed = sync.OnceValues(func() (map[string][]string, error) {
+	cmd := exec.Command("go", "list", "-deps", "-json=ImportPath,Imports", "./...")
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		var failed *exec.ExitError
+		if errors.As(err, &failed) {
+			err = fmt.Errorf("%w: %s", err, failed.Stderr)
+		}
+		return nil, err
+	}
 	imports := map[string][]string{}
-	for decoder := json.NewDecoder(out); ; {
+	for decoder := json.NewDecoder(bytes.NewReader(out)); ; {
 		var p struct {
 			ImportPath string
 			Imports    []string
 		}
-		err := decoder.Decode(&p)
-		if errors.Is(err, io.EOF) {
-			break
+		switch err := decoder.Decode(&p); {
+		case errors.Is(err, io.EOF):
+			return imports, nil
+		case err != nil:
+			return nil, err
 		}
-		require.NoError(t, err)
 		imports[p.ImportPath] = p.Imports
 	}
-	require.NoError(t, cmd.Wait(), stderr.String())
-	return imports
-}
+})
 
 // path gives one way from a package to a library that does not lead through the
 // rooms that may use it, nil when there is none.

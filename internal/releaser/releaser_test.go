@@ -41,6 +41,9 @@ func read(t *testing.T, path ...string) string {
 const here = runtime.GOOS + "/" + runtime.GOARCH
 
 func TestTheSameBytesComeFromEveryFolder(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it compiles a program several times")
+	}
 	long := repository(t, filepath.Join(t.TempDir(), "a folder", "of somebody else"))
 	short := repository(t, t.TempDir())
 	require.NoError(t, run(t.Context(), []string{"-version", "1.2.3", "-root", long, "-dir", filepath.Join(long, "out"), "-platforms", here}))
@@ -78,6 +81,9 @@ func TestTheSameBytesComeFromEveryFolder(t *testing.T) {
 }
 
 func TestWhatIsBuiltIsWhatTheCommitSays(t *testing.T) {
+	if testing.Short() {
+		t.Skip("it compiles a program several times")
+	}
 	root := repository(t, t.TempDir())
 	build := func(dir string, more ...string) error {
 		return run(t.Context(), append([]string{"-version", "1.0.0", "-root", root, "-dir", filepath.Join(root, dir), "-platforms", here}, more...))
