@@ -107,6 +107,11 @@ func quota(hard, used map[corev1.ResourceName]string) *corev1.ResourceQuota {
 		Spec: corev1.ResourceQuotaSpec{Hard: list(hard)}, Status: corev1.ResourceQuotaStatus{Hard: list(hard), Used: list(used)}}
 }
 
+// ofChart is a further object of the manifest.
+func ofChart(kind, name, spec string) string {
+	return "---\napiVersion: v1\nkind: " + kind + "\nmetadata: {name: " + name + ", namespace: prod}\nspec: {" + spec + "}\n"
+}
+
 func TestCheck_QuotaIsComparedWithTheSurge(t *testing.T) {
 	type amounts = map[corev1.ResourceName]string
 	noUnavailable := strings.Replace(deployment, "replicas: 2", "replicas: 2\n  strategy: {rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}", 1)
@@ -131,8 +136,13 @@ func TestCheck_QuotaIsComparedWithTheSurge(t *testing.T) {
 		"given for the pod": {whole, amounts{"requests.cpu": "1", "requests.memory": "1Gi", "limits.memory": "1Gi"}, nil, nil, "", false},
 		"the pod's count":   {whole, amounts{"limits.memory": "40Mi"}, nil, nil, "a new pod needs 64Mi", true},
 		// kubernetes/enhancements#753: a native sidecar runs on, so that both count
-		"a sidecar":       {sidecar, amounts{"requests.cpu": "150m"}, nil, nil, "a new pod needs 200m", true},
-		"other resources": {deployment, amounts{"services.loadbalancers": "0"}, nil, nil, "", false},
+		"a sidecar": {sidecar, amounts{"requests.cpu": "150m"}, nil, nil, "a new pod needs 200m", true},
+		// Seen with charts/backstage: the quota is raised with the replicas.
+		"the chart raises it":  {noUnavailable + ofChart("ResourceQuota", "q", "hard: {pods: 4}"), amounts{"pods": "2"}, amounts{"pods": "2"}, nil, "", false},
+		"the chart lowers it":  {noUnavailable + ofChart("ResourceQuota", "q", "hard: {pods: 2}"), amounts{"pods": "9"}, amounts{"pods": "2"}, nil, "used are 2 of 2", true},
+		"the chart brings one": {noUnavailable + ofChart("ResourceQuota", "r", "hard: {limits.cpu: 100m}"), amounts{"pods": "9"}, nil, nil, "limits.cpu of ResourceQuota/r has no room for one new pod: a new pod needs 200m", true},
+		"the chart's defaults": {bare + ofChart("LimitRange", "l", "limits: [{type: Container, defaultRequest: {cpu: 50m}}]"), amounts{"requests.cpu": "1"}, nil, nil, "", false},
+		"other resources":      {deployment, amounts{"services.loadbalancers": "0"}, nil, nil, "", false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			objects := []runtime.Object{quota(c.hard, c.used)}

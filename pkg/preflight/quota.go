@@ -3,6 +3,7 @@ package preflight
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -16,11 +17,13 @@ import (
 // quotas compares what the rollout needs on top of what runs with what the
 // namespace still has.
 func (c *check) quotas(ctx context.Context) {
-	quotas, err := c.Client.CoreV1().ResourceQuotas(c.Namespace).List(ctx, metav1.ListOptions{})
-	if err != nil || len(quotas.Items) == 0 {
-		if err != nil && !apierrors.IsNotFound(err) {
-			c.unread("ResourceQuotas of namespace "+c.Namespace, err)
-		}
+	live, err := c.Client.CoreV1().ResourceQuotas(c.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil && !apierrors.IsNotFound(err) {
+		c.unread("ResourceQuotas of namespace "+c.Namespace, err)
+		return
+	}
+	quotas := c.applied(live)
+	if len(quotas) == 0 {
 		return
 	}
 	limits, err := c.Client.CoreV1().LimitRanges(c.Namespace).List(ctx, metav1.ListOptions{})
@@ -28,16 +31,49 @@ func (c *check) quotas(ctx context.Context) {
 		c.unread("LimitRanges of namespace "+c.Namespace, err)
 		limits = &corev1.LimitRangeList{}
 	}
-	for _, quota := range quotas.Items {
+	given := defaults(append(limits.Items, manifested[corev1.LimitRange](c, "LimitRange")...))
+	for _, quota := range quotas {
 		if len(quota.Spec.Scopes) > 0 || quota.Spec.ScopeSelector != nil {
 			continue // which pods it counts is not told by their templates alone
 		}
 		for _, t := range c.templates() {
 			if t.object.GetNamespace() == c.Namespace {
-				c.quota(ctx, quota, t, defaults(limits.Items))
+				c.quota(ctx, quota, t, given)
 			}
 		}
 	}
+}
+
+// applied are the quotas when the pods come: Helm applies those of the chart before
+// any workload, and what is used stays used.
+func (c *check) applied(live *corev1.ResourceQuotaList) []corev1.ResourceQuota {
+	var all []corev1.ResourceQuota
+	if live != nil {
+		all = live.Items
+	}
+	for _, next := range manifested[corev1.ResourceQuota](c, "ResourceQuota") {
+		i := slices.IndexFunc(all, func(q corev1.ResourceQuota) bool { return q.Name == next.Name })
+		if i < 0 {
+			all = append(all, next)
+			continue
+		}
+		all[i].Spec = next.Spec
+	}
+	return all
+}
+
+// manifested are the manifest's objects of one of the core kinds, in the namespace.
+func manifested[T any](c *check, kind string) []T {
+	var all []T
+	for _, o := range c.objects {
+		if gk := o.GroupVersionKind().GroupKind(); gk.Group != "" || gk.Kind != kind || o.GetNamespace() != c.Namespace {
+			continue
+		}
+		if typed, ok := as[T](o); ok {
+			all = append(all, typed)
+		}
+	}
+	return all
 }
 
 // quota looks whether one new pod fits, and whether the surge does. An existing
