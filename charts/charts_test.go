@@ -121,6 +121,12 @@ func TestBadValuesAreRefusedWithTheReason(t *testing.T) {
 		"a number in the environment":        {`{config: {extra: {LIMIT: 5}}}`, "/config/extra/LIMIT"},
 		"a variable with a dot":              {`{secrets: {extra: {smoke.token: x}}}`, "smoke.token"},
 		"an address without a scheme":        {`{config: {backendUrl: backstage.example.com}}`, "/config/backendUrl"},
+		"no Secret for the issuer":           {`{ingress: {enabled: true, tls: {secretName: ""}}}`, "ingress.tls.secretName is missing: cert-manager keeps"},
+		"a route without a Gateway":          {`{httpRoute: {enabled: true}}`, "httpRoute.parentRefs is missing"},
+		"an autoscaler upside down":          {`{autoscaling: {enabled: true, minReplicas: 3, maxReplicas: 2}}`, "autoscaling.maxReplicas is 2, less than"},
+		"a budget that keeps all":            {`{podDisruptionBudget: {maxUnavailable: 0}}`, "/podDisruptionBudget/maxUnavailable"},
+		"a host with a scheme":               {`{ingress: {hosts: ["https://a.example.com"]}}`, "/ingress/hosts/0"},
+		"a quota that is no quantity":        {`{quota: {hard: {limits.cpu: three}}}`, "limits.cpu"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := render(t, needed, c.values)
