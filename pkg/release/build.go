@@ -31,7 +31,10 @@ func (c *client) Build(stream io.Reader, validate bool) (helmkube.ResourceList, 
 		}
 	}
 	infos, err := c.Client.Build(bytes.NewReader(text), validate)
-	if validate || err == nil || missingKinds(err) == "" {
+	if validate && err != nil {
+		return nil, c.whose(err, string(text))
+	}
+	if err == nil || missingKinds(err) == "" {
 		return infos, err
 	}
 	var known []string
@@ -56,6 +59,20 @@ func (c *client) Build(stream io.Reader, validate bool) (helmkube.ResourceList, 
 		return nil, nil
 	}
 	return c.Client.Build(strings.NewReader(strings.Join(known, "\n---\n")), validate)
+}
+
+// whose tells which object cannot be read: Helm says only that one cannot
+// (https://github.com/helm/helm/issues/30189).
+func (c *client) whose(err error, text string) error {
+	if !strings.Contains(err.Error(), "unable to decode") {
+		return err
+	}
+	for _, document := range manifest.Split(text) {
+		if _, own := c.Client.Build(strings.NewReader(document), false); own != nil {
+			return fmt.Errorf("%s: %w", manifest.Whose(document), own)
+		}
+	}
+	return err
 }
 
 // allNamed refuses a chart with an object that has no name: Helm finds again by its name what it has

@@ -186,3 +186,22 @@ func TestAKindOfKubernetesInAnotherVersionIsNamed(t *testing.T) {
 		require.ErrorContains(t, err, want)
 	}
 }
+
+// helm/helm#30189: Helm does not say which object it cannot read.
+func TestAnObjectThatCannotBeReadIsNamed(t *testing.T) {
+	r, _ := open(t)
+	r.Chart = chartOf(t, web+"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: build, annotations: {number: 7}}\n")
+	_, err := r.Plan(t.Context(), image("one").Image())
+	require.ErrorContains(t, err, "ConfigMap/build (portal/templates/all.yaml): unable to decode")
+}
+
+// dapr/dapr#2752: what stands twice in a template is taken once, without a word.
+func TestAKeyThatIsThereTwiceIsTold(t *testing.T) {
+	r, _ := open(t)
+	r.Chart = chartOf(t, web+"---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: build}\ndata:\n  a: one\n  a: two\n")
+	plan, err := r.Plan(t.Context(), image("one").Image())
+	require.NoError(t, err)
+	require.Len(t, plan.Concerns, 1)
+	require.Contains(t, plan.Concerns[0].Message, `ConfigMap/build (portal/templates/all.yaml): line `)
+	require.Contains(t, plan.Concerns[0].Message, `key "a" already set in map: the last one counts`)
+}

@@ -35,7 +35,7 @@ func (r *Release) Plan(ctx context.Context, image record.Image) (record.Plan, er
 	})
 	if stored != nil {
 		r.planned(image, imagesOf(stored))
-		plan.Concerns = slices.Concat(dry.outdated(chart), dry.remarks(), r.byHand(ctx))
+		plan.Concerns = slices.Concat(dry.outdated(chart), dry.remarks(plan.Manifest), r.byHand(ctx))
 	}
 	plan.Image, plan.ImagePaths = image, manifest.ImagePaths(over(defaults(chart), merged), r.ImageValuesPath)
 	return plan, err

@@ -284,9 +284,13 @@ func (t *planClient) foreign(doing string, err error) error {
 }
 
 // remarks are what the API server said about objects that it takes: fields that it does not know
-// and drops, versions that will go, pods that a policy is only to warn of.
-func (t *planClient) remarks() []record.Concern {
+// and drops, versions that will go, pods that a policy is only to warn of. What a template says
+// twice it never sees.
+func (t *planClient) remarks(text string) []record.Concern {
 	var all []record.Concern
+	for _, line := range manifest.Repeated(text) {
+		all = append(all, record.Concern{Code: "preflight/remark", Message: line + ": the last one counts"})
+	}
 	for _, w := range t.requests.Warnings() {
 		all = append(all, record.Concern{Code: "preflight/remark", Object: w.Object, Message: "the API server remarks: " + apierror.Message(errors.New(w.Text))})
 	}

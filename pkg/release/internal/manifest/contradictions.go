@@ -3,9 +3,11 @@ package manifest
 import (
 	"fmt"
 	"regexp"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
 )
 
 // Contradictions are what in a manifest the API server would take one object at a
@@ -35,6 +37,42 @@ func withSources(manifest string) []sourcedObject {
 		objects, _ := Objects(text) // Helm will say it
 		for _, object := range objects {
 			all = append(all, sourcedObject{object, from})
+		}
+	}
+	return all
+}
+
+// Whose names the object of one document as far as it can be read, and its template:
+// "ConfigMap/web (chart/templates/web.yaml)".
+func Whose(document string) string {
+	from := "the chart"
+	if parts := source.FindStringSubmatch(document); parts != nil {
+		from = parts[1]
+	}
+	var object struct {
+		Kind     string
+		Metadata struct{ Name string }
+	}
+	if yaml.Unmarshal([]byte(document), &object) != nil || object.Kind == "" {
+		return from
+	}
+	return fmt.Sprintf("%s/%s (%s)", object.Kind, object.Metadata.Name, from)
+}
+
+// Repeated are the keys that an object has twice, of which the last counts:
+// `ConfigMap/web (chart/templates/web.yaml): line 4: key "data" already set in map`.
+func Repeated(manifest string) []string {
+	var all []string
+	for _, document := range Split(manifest) {
+		var object map[string]any
+		err := yaml.UnmarshalStrict([]byte(document), &object)
+		if err == nil {
+			continue
+		}
+		for line := range strings.Lines(err.Error()) {
+			if strings.Contains(line, "already set in map") {
+				all = append(all, Whose(document)+": "+strings.TrimSpace(line))
+			}
 		}
 	}
 	return all
