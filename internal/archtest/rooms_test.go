@@ -88,6 +88,7 @@ func TestEachHeavyLibraryIsReachedThroughItsRoomOnly(t *testing.T) {
 		"helm.sh/helm/v3":                            {"pkg/release"},
 		"github.com/sigstore/cosign":                 {"pkg/sign"},
 		"github.com/sethvargo/go-githubactions":      {"pkg/gha"},
+		"github.com/google/go-github/v90":            {"pkg/github"},
 		"github.com/google/go-containerregistry/pkg": {"pkg/registry", "pkg/build", "pkg/validate", "pkg/tags", "pkg/promote", "pkg/sign", "pkg/scan", "pkg/release"},
 		"k8s.io/client-go/kubernetes":                {"pkg/kube", "pkg/lease", "pkg/preflight", "pkg/release", "pkg/rollout", "pkg/sign", "pkg/scan"},
 	}

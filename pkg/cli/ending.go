@@ -91,6 +91,7 @@ func (s *session) complete(rec record.Record, err error) int {
 		record.Guard(func() error { return s.write(rec) }),
 		s.keepPanics(rec),
 	)
+	s.tell(rec)
 	if problem != nil {
 		fmt.Fprintf(s.console.out, "stagecrew %s: %s\n", s.console.name, text.Visible(problem.Error()))
 		if code == exitOK {

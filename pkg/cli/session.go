@@ -35,6 +35,7 @@ type session struct {
 	secrets *secrets
 	ledger
 	ending
+	tellers
 }
 
 func newSession(name string, settings config.Settings, environ []string, stdout, stderr io.Writer) *session {
@@ -85,7 +86,7 @@ func lookup(environ []string) func(string) string {
 func (s *session) host(environ []string) pipeline.Host {
 	return pipeline.Host{
 		Log: s.console.log, Actions: s.console.actions, Environ: environ, Getenv: lookup(environ), Version: programVersion(),
-		Ledger: &s.ledger, Console: s.console, Results: s.results, Secrets: s.secrets, Keep: s.keepEvidence,
+		Ledger: &s.ledger, Console: s.console, Results: s.results, Secrets: s.secrets, Keep: s.keepEvidence, AtEnd: s.atEnd,
 	}
 }
 

@@ -22,6 +22,24 @@ func (Output) Choices() []record.Choice {
 	return []record.Choice{{Value: string(OutputText)}, {Value: string(OutputJSON)}}
 }
 
+// Telling is whether somebody is told what a run does.
+type Telling string
+
+// When GitHub is told.
+const (
+	TellAuto   Telling = "auto"
+	TellAlways Telling = "always"
+	TellNever  Telling = "never"
+)
+
+// Choices are all of them.
+func (Telling) Choices() []record.Choice {
+	return []record.Choice{
+		{Value: string(TellAuto), Meaning: "in GitHub Actions where the token may, unless the job's environment makes a deployment by itself"},
+		{Value: string(TellAlways)}, {Value: string(TellNever)},
+	}
+}
+
 // Kinds are attestations by their short names or predicate types, each perhaps with
 // a file: KIND=FILE.
 type Kinds []string

@@ -39,6 +39,7 @@ type Settings struct {
 	RollbackTime `title:"Time of a rollback"`
 	History      `title:"History"`
 	Trial        `title:"Dry run"`
+	GitHub       `title:"GitHub's page of deployments"`
 	Target       `title:"Target of a rollback"`
 	Start        `title:"The first files of a repository"`
 	Secrets
@@ -227,6 +228,13 @@ type History struct {
 // Trial is a change that is only looked at.
 type Trial struct {
 	DryRun bool `name:"dry-run" help:"show what would change and change nothing"`
+}
+
+// GitHub is what GitHub's page of deployments is told of a release.
+type GitHub struct {
+	GitHubDeployment     Telling `name:"github-deployment" default:"auto" help:"whether GitHub's page of deployments is told what runs"`
+	GitHubEnvironment    string  `name:"github-environment" value:"NAME" pattern:"^.{0,255}$" want:"at most 255 characters" help:"NAME of the environment on that page; default RELEASE/NAMESPACE"`
+	GitHubEnvironmentURL string  `name:"github-environment-url" value:"URL" pattern:"^(https?://[^/].*)?$" want:"http:// or https:// with a host" help:"URL that the page leads to; default that of --public-url"`
 }
 
 // Target is what a rollback goes back to.

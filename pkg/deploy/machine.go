@@ -107,6 +107,7 @@ func start(ctx context.Context, o Options, op operation, prepare func(*run)) (re
 	r.result.Release.Namespace = r.Namespace
 	at := r.walk() //nolint:contextcheck // the run has ctx, and the one that ends with the lock
 	r.finish(at)
+	r.result.Release.LiveImage = r.liveImage()
 	r.releaseLock(ctx, at)
 	return r.result, r.err
 }
@@ -245,6 +246,16 @@ func (r *run) report() {
 	*snapshot.Release = *r.result.Release
 	snapshot.Phases, snapshot.Checks = slices.Clone(snapshot.Phases), slices.Clone(snapshot.Checks)
 	r.Report(snapshot)
+}
+
+// liveImage is the image of what is live, "" when it is not known.
+func (r *run) liveImage() string {
+	for _, one := range append([]record.Revision{r.applied.Revision}, r.history...) {
+		if one.Number == r.result.Release.Live {
+			return one.Image
+		}
+	}
+	return ""
 }
 
 // note writes the phase into the cluster. It is for the next run's information

@@ -24,7 +24,7 @@ func TestRollbackGoesToTheLastGoodRevisionBeforeTheLiveOne(t *testing.T) {
 	f.deploy(t, "four")
 	result := f.rollback(t, RollbackTo{})
 	require.Equal(t, record.VerdictGood, result.Verdict)
-	require.Equal(t, record.Release{Name: "backstage", Namespace: "prod", Revision: 5, RollbackTarget: 3, Live: 5}, *result.Release)
+	require.Equal(t, record.Release{Name: "backstage", Namespace: "prod", Revision: 5, RollbackTarget: 3, Live: 5, LiveImage: f.history[0].Image}, *result.Release)
 	require.Contains(t, f.history[0].Image, "/one@")
 	require.Equal(t, 1, f.history[0].Origin)
 

@@ -63,6 +63,21 @@ func quiet(err error) error {
 	return err
 }
 
+// API is where this job reaches GitHub's REST API. All is empty on a laptop.
+type API struct {
+	URL        string // https://api.github.com
+	Repository string // org/repo
+	Token      string // "" where the job hands none on
+}
+
+// API reads the environment of the step.
+func (a *Actions) API() API {
+	if !a.Enabled() {
+		return API{}
+	}
+	return API{a.getenv("GITHUB_API_URL"), a.getenv("GITHUB_REPOSITORY"), a.getenv("GITHUB_TOKEN")}
+}
+
 // The types of a Git reference, as GITHUB_REF_TYPE names them.
 const (
 	RefTag    = "tag"

@@ -21,6 +21,7 @@ func deployStage(s *slice) (func(context.Context, inputs) (record.Record, error)
 	}
 	return func(ctx context.Context, in inputs) (record.Record, error) {
 		d.told = concerns.of(in)
+		d.announce(ctx, verified.of(in).Image())
 		return d.run(func(o deploy.Options) (record.Record, error) { return deploy.Deploy(ctx, verified.of(in), o) })
 	}, nil
 }
@@ -44,6 +45,7 @@ func recoverStage(s *slice) (func(context.Context, inputs) (record.Record, error
 	}
 	d.warnOfTrust()
 	return func(ctx context.Context, _ inputs) (record.Record, error) {
+		d.announce(ctx, record.Image{})
 		return d.run(func(o deploy.Options) (record.Record, error) { return deploy.Recover(ctx, o) })
 	}, nil
 }
@@ -63,21 +65,22 @@ func rollbackStage(s *slice) (func(context.Context, inputs) (record.Record, erro
 	d.options.Timeout = limit(s.settings.RollbackTimeout)
 	to := deploy.RollbackTo{Revision: t.To, Digest: t.ToDigest, ForceBadUnsafe: t.ForceBadUnsafe}
 	return func(ctx context.Context, _ inputs) (record.Record, error) {
+		d.announce(ctx, record.Image{})
 		return d.run(func(o deploy.Options) (record.Record, error) { return deploy.Rollback(ctx, to, o) })
 	}, nil
 }
 
 // deployment is one run of the state machine.
 type deployment struct {
-	host    Host
-	url     string // public
-	options deploy.Options
+	host     Host
+	settings config.Settings
+	options  deploy.Options
 	// told are the concerns that the run has warned of before.
 	told []record.Concern
 }
 
 func (s *slice) deployment() (*deployment, error) {
-	d := &deployment{host: s.host, url: s.settings.PublicURL}
+	d := &deployment{host: s.host, settings: s.settings}
 	at, g, err := s.judging()
 	if err != nil {
 		return nil, err
@@ -147,7 +150,7 @@ func (d *deployment) open(at site, g gate) (deploy.Cluster, error) {
 		Locker:  lease.New(lease.Options{Client: cluster.Client, Namespace: cluster.Namespace, Release: at.release.Name, Log: d.host.Log}),
 		Checker: strict,
 		Watcher: at.watcher(cluster, r, g),
-		Prober:  prober{cluster, g.suite, d.url, d.host.Log, d.host.Secrets.Answer},
+		Prober:  prober{cluster, g.suite, d.settings.PublicURL, d.host.Log, d.host.Secrets.Answer},
 	}, nil
 }
 

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"log/slog"
 	"sync/atomic"
 
@@ -22,6 +23,8 @@ type Host struct {
 	Console Console
 	Results Results
 	Secrets Secrets
+	// AtEnd has tell called when the record is closed and written, within a few seconds.
+	AtEnd func(tell func(context.Context, record.Record))
 	// Keep stores evidence and gives the paths of its files.
 	Keep func(record.Evidence) ([]string, error)
 }

@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"bytes"
+	"context"
 	"io"
 	"log/slog"
 	"slices"
@@ -28,6 +29,7 @@ type witness struct {
 	revisions []record.Revision
 	table     string
 	log       bytes.Buffer
+	tellers   []func(context.Context, record.Record)
 }
 
 func (w *witness) Update(change func(*record.Record)) {
@@ -106,6 +108,7 @@ func (w *witness) host(environ ...string) Host {
 	return Host{
 		Log: slog.New(slog.NewTextHandler(&w.log, nil)), Actions: gha.New(getenv, io.Discard), Environ: environ, Getenv: getenv,
 		Ledger: w, Console: w, Results: w, Secrets: w, Keep: w.Keep,
+		AtEnd: func(tell func(context.Context, record.Record)) { w.tellers = append(w.tellers, tell) },
 	}
 }
 

@@ -58,6 +58,8 @@ type Release struct {
 	// hand, which need not be good.
 	RollbackTarget int `json:"previousGood"`
 	Live           int `json:"live"` // what serves at the end of the run
+	// LiveImage is the image of Live, REPOSITORY@sha256:…; "" when that is not known.
+	LiveImage string `json:"liveImage,omitempty"`
 	// Idle says that the revision runs nothing on purpose: applied, and not proven.
 	Idle bool `json:"idle,omitempty"`
 }

@@ -1,0 +1,127 @@
+package pipeline
+
+import (
+	"bytes"
+	"context"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/deploy"
+	"github.com/stagecrew/stagecrew/pkg/github/githubtest"
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+const (
+	builtCommit = "1111111111111111111111111111111111111111"
+	builtImage  = "ghcr.io/org/web@sha256:1111111111111111111111111111111111111111111111111111111111111111"
+)
+
+// told is a deployment of a job whose GitHub is the server, with what it logs and what
+// it does at the end.
+func told(s *githubtest.Server, settings config.Settings, environ ...string) (d *deployment, log *bytes.Buffer, end func(record.Record)) {
+	w := &witness{}
+	environ = append(environ, "GITHUB_ACTIONS=true", "GITHUB_API_URL="+s.URL, "GITHUB_REPOSITORY="+githubtest.Repository, "GITHUB_TOKEN="+githubtest.Token,
+		"GITHUB_SERVER_URL=https://github.com", "GITHUB_RUN_ID=7", "GITHUB_RUN_ATTEMPT=1", "GITHUB_SHA="+builtCommit)
+	d = &deployment{host: w.host(environ...), settings: settings, options: deploy.Options{Release: "web", Namespace: "prod"}}
+	return d, &w.log, func(r record.Record) {
+		ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+		defer cancel()
+		for _, tell := range w.tellers {
+			tell(ctx, r)
+		}
+	}
+}
+
+func image1(t *testing.T) record.Image {
+	t.Helper()
+	image, err := record.ParseImage(builtImage)
+	require.NoError(t, err)
+	return image
+}
+
+func telling(t config.Telling) config.Settings {
+	return config.Settings{GitHub: config.GitHub{GitHubDeployment: t}}
+}
+
+func TestGitHubIsToldWhatBecameOfADeploy(t *testing.T) {
+	at := func(change func(*record.Release)) *record.Release {
+		r := &record.Release{Name: "web", Namespace: "prod", Revision: 8, RollbackTarget: 7, Live: 8, LiveImage: builtImage}
+		if change != nil {
+			change(r)
+		}
+		return r
+	}
+	back := at(func(r *record.Release) { r.Live = 9 })
+	for name, c := range map[string]struct {
+		record      record.Record
+		state, says string
+	}{
+		"good":      {record.Record{Verdict: record.VerdictGood, Release: at(nil)}, "success", "revision 8 is live and verified good"},
+		"back":      {record.Record{Verdict: record.VerdictRolledBack, Release: back, Cause: &record.Cause{Code: "rollout/crash-loop"}}, "success", "serves again as revision 9, a copy of 7: revision 8 did not pass (rollout/crash-loop)"},
+		"refused":   {record.Record{Verdict: record.VerdictRefused, Release: at(func(r *record.Release) { r.Live = 7 })}, "failure", "refused, nothing was changed; revision 7 is live"},
+		"human":     {record.Record{Verdict: record.VerdictNeedsHuman, Release: at(nil), Cause: &record.Cause{Code: "smoke/failed"}}, "failure", "a human is needed (smoke/failed); revision 8 is live"},
+		"cancelled": {record.Record{Verdict: record.VerdictCancelled, Release: at(nil), Cause: &record.Cause{Code: "deploy/cancelled"}}, "error", "cancelled (deploy/cancelled); revision 8 is live"},
+		"unknown":   {record.Record{Verdict: record.VerdictUnknown, Release: at(nil)}, "error", "could not tell; revision 8 is live"},
+		"no more":   {record.Record{Verdict: record.VerdictError}, "error", "could not tell"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := githubtest.New(t, []string{"deployments: write"}, builtCommit)
+			d, log, end := told(s, telling(config.TellAuto))
+			d.announce(t.Context(), image1(t))
+			end(c.record)
+			all := s.Deployments()
+			require.NotEmpty(t, all, log.String())
+			last := all[len(all)-1]
+			require.Equal(t, "web/prod", last.Environment)
+			require.Equal(t, c.state, last.State())
+			require.Equal(t, c.says, last.Statuses[len(last.Statuses)-1].Description)
+			require.Equal(t, "https://github.com/org/web/actions/runs/7/attempts/1", last.Statuses[0].LogURL)
+			require.NotContains(t, log.String(), "level=WARN")
+		})
+	}
+}
+
+func TestGitHubIsNotToldWhereNobodyWantsThat(t *testing.T) {
+	for name, c := range map[string]struct {
+		settings config.Settings
+		dry      bool
+		environ  []string
+	}{
+		"never":           {settings: telling(config.TellNever)},
+		"a dry run":       {settings: telling(config.TellAlways), dry: true},
+		"without a token": {settings: telling(config.TellAuto), environ: []string{"GITHUB_TOKEN="}},
+		"on a laptop":     {settings: telling(config.TellAuto), environ: []string{"GITHUB_ACTIONS=false"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := githubtest.New(t, []string{"deployments: write"}, builtCommit)
+			d, log, end := told(s, c.settings, c.environ...)
+			d.options.DryRun = c.dry
+			d.announce(t.Context(), image1(t))
+			end(record.Record{Verdict: record.VerdictGood})
+			require.Empty(t, s.Requests())
+			require.Empty(t, log.String())
+		})
+	}
+}
+
+func TestThatGitHubCannotBeToldIsAWarning(t *testing.T) {
+	s := githubtest.New(t, []string{"contents: read"}, builtCommit)
+	d, log, end := told(s, telling(config.TellAlways))
+	d.announce(t.Context(), image1(t))
+	end(record.Record{Verdict: record.VerdictGood, Release: &record.Release{Live: 1}})
+	require.Contains(t, log.String(), "level=WARN")
+	require.Contains(t, log.String(), "github/no-permission")
+
+	d, log, _ = told(s, telling(config.TellAlways), "GITHUB_TOKEN=")
+	d.announce(t.Context(), image1(t))
+	require.Contains(t, log.String(), "github/no-token")
+}
+
+func TestARollbackByHandTellsWhy(t *testing.T) {
+	e := ending(record.Record{Command: "rollback", Verdict: record.VerdictGood, Reason: "login broken", Release: &record.Release{RollbackTarget: 5, Live: 9, LiveImage: builtImage}}, false)
+	require.Equal(t, "rolled back by hand to revision 5, which serves as revision 9: login broken", e.Why)
+	require.Equal(t, builtImage, e.Serves.Image)
+}
