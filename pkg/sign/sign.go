@@ -14,6 +14,8 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/sigstore/sigstore/pkg/signature"
+
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 )
@@ -54,6 +56,8 @@ type SignOptions struct { //nolint:revive // the pair of VerifyOptions
 	Timeout time.Duration
 	// Log gets progress; nil discards it.
 	Log *slog.Logger
+
+	key signature.SignerVerifier // opened by Read
 }
 
 // Signature is what Sign and Attest stored in the registry, or found there.
@@ -107,6 +111,18 @@ func (o SignOptions) formats() []record.SignatureFormat {
 }
 
 func (o SignOptions) withKey() bool { return o.Key != "" || len(o.KeyPEM) > 0 }
+
+// Read gives the options with the file of the key read, and the key opened: what is
+// wrong with it is told before anything is done, and the file may be a pipe, which
+// can be read once.
+func (o SignOptions) Read() (SignOptions, error) {
+	if !o.withKey() || inKMS(o.Key) {
+		return o, nil
+	}
+	var err error
+	o.key, err = loadPrivateKey(context.Background(), o.Key, o.KeyPEM, o.Password)
+	return o, err
+}
 
 // Check reports whether the key, the trusted root and the signing config can be used,
 // before there is something to sign. It does not ask for a certificate.

@@ -47,9 +47,11 @@ func newSigner(ctx context.Context, o SignOptions) (*signer, error) {
 		s.roots, err = trustedRoot(ctx, o.TrustedRoot)
 		return s, err
 	}
-	key, err := loadPrivateKey(ctx, o.Key, o.KeyPEM, o.Password)
-	if err != nil {
-		return nil, err
+	key := o.key
+	if key == nil {
+		if key, err = loadPrivateKey(ctx, o.Key, o.KeyPEM, o.Password); err != nil {
+			return nil, err
+		}
 	}
 	if s.keys, err = newLongLived(key); err != nil {
 		return nil, record.BadInput("sign/key-file", "opening the private key: %w", shown(err))

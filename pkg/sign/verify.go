@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 )
@@ -50,6 +51,8 @@ type VerifyOptions struct {
 	Timeout time.Duration
 	// Log gets progress and warnings; nil discards them.
 	Log *slog.Logger
+
+	trust *trust // made by Read
 }
 
 func (o VerifyOptions) withKey() bool { return o.Key != "" || len(o.KeyPEM) > 0 }
@@ -130,7 +133,24 @@ func Verify(ctx context.Context, o VerifyOptions) (record.Verified, error) {
 	return record.NewVerified(o.Image, by), nil
 }
 
+// Read gives the options with the files read that say who is trusted: what is wrong
+// with them is told before anybody is asked, and the key may be a pipe, which can be
+// read once. What is in no file, a key in a KMS and the roots of the public Sigstore, is
+// asked for when it is needed.
+func (o VerifyOptions) Read() (VerifyOptions, error) {
+	inFile := o.withKey() && !inKMS(o.Key) || files.IsRegular(o.TrustedRoot)
+	if o.AllowUnsignedUnsafe || !inFile || o.Validate() != nil {
+		return o, nil
+	}
+	var err error
+	o.trust, err = o.trusted(context.Background())
+	return o, err
+}
+
 func (o VerifyOptions) trusted(ctx context.Context) (*trust, error) {
+	if o.trust != nil {
+		return o.trust, nil
+	}
 	if o.withKey() {
 		keys, err := loadPublicKeys(ctx, o.Key, o.KeyPEM)
 		if err != nil {
