@@ -27,9 +27,21 @@ func (s *session) checkPlaces(c config.Settings) error {
 		case path.Setting == "record":
 			s.Record = "" // not tried again at the end
 		}
-		problems = append(problems, record.BadInput("config/unusable-path", "--%s: %w", path.Setting, err))
+		problems = append(problems, record.BadInput("config/unusable-path", "--%s: %w; %s", path.Setting, err, remedy(path)))
 	}
 	return errors.Join(problems...)
+}
+
+// remedy is what helps where a path cannot be used.
+func remedy(path config.Path) string {
+	switch path.Use {
+	case config.PathRead:
+		return "give a file that this process can read, from the folder that it runs in"
+	case config.PathFolder:
+		return "give a folder in which this process can make files"
+	case config.PathWrite, config.PathName:
+	}
+	return "give a file in a folder that there is, and in which this process can make files"
 }
 
 // placeOf looks whether what will be done with a path can be done.

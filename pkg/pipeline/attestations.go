@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"bytes"
 	"encoding/json"
 	"errors"
 	"fmt"
@@ -29,10 +30,48 @@ type claims struct {
 	source  gha.Source
 	isBuilt bool                       // by this workflow, from that source
 	scanned map[string]json.RawMessage // documents of its scan, by kind
+	read    map[string]json.RawMessage // files, by name
 }
 
 func (s *slice) claims(scanned map[string]json.RawMessage) claims {
-	return claims{s.settings.Attest, s.host.Actions.Source(), s.isOurs(), scanned}
+	read, _ := s.claimFiles() // without an error here: it is one of the options
+	return claims{s.settings.Attest, s.host.Actions.Source(), s.isOurs(), scanned, read}
+}
+
+// readClaimFiles reads the files of --attest before any work is done, but for those
+// that the run's own scan writes.
+func (s *slice) readClaimFiles() (map[string]json.RawMessage, error) {
+	r := s.settings.ScanReports
+	later := []string{r.JSON, r.SARIF, r.CycloneDX, r.SPDX, r.CosignVuln}
+	all := map[string]json.RawMessage{}
+	var problems []error
+	for _, one := range s.settings.Attest {
+		_, file, fromFile := strings.Cut(one, "=")
+		if !fromFile || slices.Contains(later, file) {
+			continue
+		}
+		text, err := readClaim(file)
+		if err != nil {
+			problems = append(problems, record.BadInput("config/invalid", "--attest %s: %w", one, err))
+			continue
+		}
+		all[file] = text
+	}
+	return all, errors.Join(problems...)
+}
+
+// readClaim reads the file of a predicate, which is a JSON object.
+func readClaim(file string) (json.RawMessage, error) {
+	text, err := files.Read(file, maxPredicate)
+	if err != nil {
+		return nil, err
+	}
+	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // as Windows' shells write
+	var object map[string]json.RawMessage
+	if err := json.Unmarshal(text, &object); err != nil {
+		return nil, fmt.Errorf("want a JSON object: %w", err)
+	}
+	return text, nil
 }
 
 // attestations are the claims that are signed with the image: those that --attest
@@ -88,7 +127,10 @@ func (c claims) attestation(kind, file string, fromFile bool) (sign.Attestation,
 		return sign.Attestation{}, err
 	}
 	if fromFile {
-		text, err := files.Read(file, maxPredicate)
+		text, have := c.read[file]
+		if !have {
+			text, err = readClaim(file)
+		}
 		return sign.Attestation{Type: predicateType, Predicate: text}, err
 	}
 	if kind == attestProvenance {

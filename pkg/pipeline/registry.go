@@ -17,16 +17,34 @@ import (
 // The credentials are for the registries that the settings name, and no others.
 func (s *slice) images() registry.Access {
 	all := registry.Access{Retry: retry.Policy{Attempts: s.settings.PushAttempts}, Insecure: s.settings.InsecureRegistries, Log: s.host.Log, Getenv: s.host.Getenv}
-	if s.settings.RegistryUsername == "" && s.settings.RegistryPassword == "" {
+	if s.settings.RegistryUsername == "" || s.settings.RegistryPassword == "" {
 		return all
+	}
+	// A line break at the end comes from how the secret was stored.
+	password := strings.TrimRight(s.settings.RegistryPassword, "\r\n")
+	if password != s.settings.RegistryPassword {
+		s.host.Secrets.Withhold(password)
 	}
 	for _, repository := range []string{s.settings.Repository, s.settings.ToRepository, s.settings.Image} {
 		host, _, found := strings.Cut(repository, "/")
 		if found {
-			all.Credentials = append(all.Credentials, registry.Credentials{Host: host, Username: s.settings.RegistryUsername, Password: s.settings.RegistryPassword})
+			all.Credentials = append(all.Credentials, registry.Credentials{Host: host, Username: s.settings.RegistryUsername, Password: password})
 		}
 	}
 	return all
+}
+
+// tellHalfLogin says that one of user and password alone logs nobody in: in GitHub
+// Actions, a secret that there is not is an empty text.
+func (s *slice) tellHalfLogin() {
+	missing := "REGISTRY_USERNAME"
+	if s.settings.RegistryUsername != "" {
+		missing = "REGISTRY_PASSWORD"
+	}
+	named := s.settings.Repository+s.settings.ToRepository+s.settings.Image != ""
+	if named && (s.settings.RegistryUsername == "") != (s.settings.RegistryPassword == "") {
+		s.host.Log.Warn("registries are asked without the credentials of the environment, which are not whole", "missing", missing)
+	}
 }
 
 // validateStage looks at the image as a strict cluster would.

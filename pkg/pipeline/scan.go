@@ -25,7 +25,7 @@ import (
 func scanStage(s *slice) (func(context.Context, inputs) (map[string]json.RawMessage, error), error) {
 	options, err := s.scanOptions()
 	if err == nil {
-		err = options.Validate()
+		err = errors.Join(options.Validate(), options.CheckInputs())
 	}
 	if err != nil {
 		return nil, err

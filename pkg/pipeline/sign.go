@@ -88,12 +88,15 @@ func (s *slice) readSignOptions() (sign.SignOptions, error) {
 		Format:        c.SignFormat,
 		Log:           s.host.Log,
 	}
-	problems := []error{knownKinds(c.Attest), err}
+	_, filesErr := s.claimFiles()
+	problems := []error{knownKinds(c.Attest), err, filesErr}
 	if c.SignKey == "" {
 		problems = append(problems, s.host.Actions.CanIdentify())
 	}
 	if err == nil {
 		problems = append(problems, options.Validate())
+		options, err = options.Read()
+		problems = append(problems, err)
 	}
 	return options, errors.Join(problems...)
 }

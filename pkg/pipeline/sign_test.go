@@ -89,6 +89,8 @@ func TestReports_WhichFormsOfAScanAreMade(t *testing.T) {
 }
 
 func TestReadSignOptions_FindsAllThatIsWrong(t *testing.T) {
+	key, claim := keyFiles(t).private, filepath.Join(t.TempDir(), "claim.json")
+	require.NoError(t, os.WriteFile(claim, []byte("{}"), 0o600))
 	for name, c := range map[string]struct {
 		settings config.Settings
 		environ  []string
@@ -96,9 +98,14 @@ func TestReadSignOptions_FindsAllThatIsWrong(t *testing.T) {
 	}{
 		"nobody to sign as":                 {config.Settings{}, nil, []string{"there is no key to sign with and no identity", "[gha/no-identity]"}},
 		"a key that the environment lacks":  {config.Settings{Sign: config.Sign{SignKey: "env://KEY"}}, []string{"KEY="}, []string{"--sign-key env://KEY: the environment has no KEY"}},
-		"kinds that there are not":          {config.Settings{Sign: config.Sign{SignKey: "k", Attest: []string{"sbom", "x=y"}}}, nil, []string{`"sbom"`, `"x"`}},
-		"roots for a key that needs none":   {config.Settings{Sign: config.Sign{SignKey: "k"}, Roots: config.Roots{TrustedRoot: "r"}}, nil, []string{"nothing that it could vouch for"}},
-		"a key, and that is enough for all": {config.Settings{Sign: config.Sign{SignKey: "k", Attest: []string{"none", "vuln=f", "https://example.test/x"}}}, nil, nil},
+		"kinds that there are not":          {config.Settings{Sign: config.Sign{SignKey: key, Attest: []string{"sbom", "x=" + claim}}}, nil, []string{`"sbom"`, `"x"`}},
+		"roots for a key that needs none":   {config.Settings{Sign: config.Sign{SignKey: key}, Roots: config.Roots{TrustedRoot: "r"}}, nil, []string{"nothing that it could vouch for"}},
+		"a key, and that is enough for all": {config.Settings{Sign: config.Sign{SignKey: key, Attest: []string{"none", "vuln=" + claim, "https://example.test/x"}}}, nil, nil},
+		// A run found that out when its image was built and scanned.
+		"a file to attest that is not there": {config.Settings{Sign: config.Sign{SignKey: key, Attest: []string{"vuln=nowhere"}}}, nil, []string{"--attest vuln=nowhere: open nowhere"}},
+		"one that the run's scan writes":     {config.Settings{Sign: config.Sign{SignKey: key, Attest: []string{"vuln=nowhere"}}, Scan: config.Scan{ScanReports: config.ScanReports{CosignVuln: "nowhere"}}}, nil, nil},
+		"a file that is no document":         {config.Settings{Sign: config.Sign{SignKey: key, Attest: []string{"vuln=" + key}}}, nil, []string{"want a JSON object"}},
+		"a key that is not there":            {config.Settings{Sign: config.Sign{SignKey: "nowhere"}}, nil, []string{"reading the private key: open nowhere"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			_, err := part(t, "sign", c.settings, c.environ...).signOptions()
@@ -111,6 +118,19 @@ func TestReadSignOptions_FindsAllThatIsWrong(t *testing.T) {
 			}
 		})
 	}
+}
+
+// pair are the files of a key pair without a password.
+type pair struct{ private, public string }
+
+func keyFiles(t *testing.T) pair {
+	t.Helper()
+	private, public, err := sign.GenerateKeyPair(nil)
+	require.NoError(t, err)
+	files := pair{filepath.Join(t.TempDir(), "cosign.key"), filepath.Join(t.TempDir(), "cosign.pub")}
+	require.NoError(t, os.WriteFile(files.private, private, 0o600))
+	require.NoError(t, os.WriteFile(files.public, public, 0o600))
+	return files
 }
 
 // pushed is an image in a registry of the test.
@@ -134,7 +154,7 @@ func TestRun_SignsWithAKeyOfTheEnvironmentAndVerifies(t *testing.T) {
 	private, public, err := sign.GenerateKeyPair([]byte("pw"))
 	require.NoError(t, err)
 	claim := filepath.Join(t.TempDir(), "claim.json")
-	require.NoError(t, os.WriteFile(claim, []byte(`{"bomFormat":"CycloneDX"}`), 0o600))
+	require.NoError(t, os.WriteFile(claim, []byte("\ufeff"+`{"bomFormat":"CycloneDX"}`), 0o600))
 	settings := config.Settings{
 		ImageRef: config.ImageRef{Image: signed.String()}, Registry: config.Registry{InsecureRegistries: []string{"127.0.0.1"}},
 		Sign:  config.Sign{SignKey: "env://KEY", Attest: []string{"cyclonedx=" + claim, "verdict"}},
@@ -177,6 +197,7 @@ func TestAttestStage_AFailureChangesNothingAboutHowTheRunEnded(t *testing.T) {
 }
 
 func TestVerifyTarget_WithoutSignatureSettingsNothingIsChecked(t *testing.T) {
+	key := keyFiles(t).public
 	for name, c := range map[string]struct {
 		settings config.Settings
 		checked  bool
@@ -184,9 +205,10 @@ func TestVerifyTarget_WithoutSignatureSettingsNothingIsChecked(t *testing.T) {
 	}{
 		"nobody is trusted":              {config.Settings{}, false, ""},
 		"unsigned images may pass":       {config.Settings{Unsigned: config.Unsigned{AllowUnsignedUnsafe: true}}, false, ""},
-		"a key":                          {config.Settings{Trust: config.Trust{VerifyKey: "k"}}, true, ""},
+		"a key":                          {config.Settings{Trust: config.Trust{VerifyKey: key}}, true, ""},
+		"a key that is not there":        {config.Settings{Trust: config.Trust{VerifyKey: "nowhere"}}, false, "reading the public key: open nowhere"},
 		"an identity without its issuer": {config.Settings{Trust: config.Trust{VerifyIdentity: "i"}}, true, "belong together"},
-		"a kind that there is not":       {config.Settings{Trust: config.Trust{VerifyKey: "k", RequireAttestations: []string{"sbom"}}}, false, "--require-attestation"},
+		"a kind that there is not":       {config.Settings{Trust: config.Trust{VerifyKey: key, RequireAttestations: []string{"sbom"}}}, false, "--require-attestation"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			check, err := part(t, "rollback", c.settings).verifyTarget()
@@ -196,6 +218,31 @@ func TestVerifyTarget_WithoutSignatureSettingsNothingIsChecked(t *testing.T) {
 			}
 			require.NoError(t, err)
 			require.Equal(t, c.checked, check != nil)
+		})
+	}
+}
+
+// One of user and password alone was silently no login at all.
+func TestHalfALoginIsTold(t *testing.T) {
+	for name, c := range map[string]struct {
+		user, password, missing string
+	}{
+		"both": {"u", "p\n", ""}, "none": {"", "", ""},
+		"a user":     {"u", "", "REGISTRY_PASSWORD"},
+		"a password": {"", "p", "REGISTRY_USERNAME"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			settings := config.Settings{ImageRef: config.ImageRef{Image: "127.0.0.1:1/team/app" + none}, Secrets: config.Secrets{RegistryUsername: c.user, RegistryPassword: c.password}}
+			s, log := logged(t, "validate", settings)
+			_, err := s.prepare()
+			require.NoError(t, err)
+			require.Equal(t, c.missing != "", strings.Contains(log.String(), "missing="+c.missing))
+			given := s.images().Credentials
+			if name != "both" {
+				require.Empty(t, given)
+				return
+			}
+			require.Equal(t, "p", given[0].Password, "its line break comes from how it was stored")
 		})
 	}
 }

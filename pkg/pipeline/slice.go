@@ -2,6 +2,7 @@ package pipeline
 
 import (
 	"context"
+	"encoding/json"
 	"errors"
 	"log/slog"
 	"slices"
@@ -34,6 +35,7 @@ type slice struct {
 	signOptions   func() (sign.SignOptions, error)
 	verifyOptions func() (sign.VerifyOptions, error)
 	moves         func() ([]tags.Move, error)
+	claimFiles    func() (map[string]json.RawMessage, error)
 }
 
 // Run runs a command: it reads and checks the options of all its stages, and gives
@@ -73,12 +75,14 @@ func newSlice(c Command, settings config.Settings, host Host) *slice {
 	s.signOptions = sync.OnceValues(s.readSignOptions)
 	s.verifyOptions = sync.OnceValues(s.readVerifyOptions)
 	s.moves = sync.OnceValues(s.readMoves)
+	s.claimFiles = sync.OnceValues(s.readClaimFiles)
 	return s
 }
 
 // prepare makes the stages ready to run. Its error has all that is wrong with the
 // settings, each thing once.
 func (s *slice) prepare() ([]task, error) {
+	s.tellHalfLogin()
 	problems := parts(s.giveImage())
 	var tasks []task
 	for _, row := range s.stages {

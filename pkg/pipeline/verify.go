@@ -43,7 +43,7 @@ func (s *slice) readVerifyOptions() (sign.VerifyOptions, error) {
 		}
 		policy.Attestations = append(policy.Attestations, predicateType)
 	}
-	return sign.VerifyOptions{
+	options := sign.VerifyOptions{
 		Registry:            s.images(),
 		Key:                 key,
 		KeyPEM:              text,
@@ -55,7 +55,8 @@ func (s *slice) readVerifyOptions() (sign.VerifyOptions, error) {
 		AllowUnsignedUnsafe: s.settings.AllowUnsignedUnsafe,
 		Deploys:             s.makes(deployed),
 		Log:                 s.host.Log,
-	}, nil
+	}
+	return options.Read()
 }
 
 // verifyTarget checks the image of a rollback target as that of a deploy, except for
