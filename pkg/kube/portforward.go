@@ -110,10 +110,37 @@ func (t tunnelled) RoundTrip(request *http.Request) (*http.Response, error) {
 		if record.KindOf(err) == record.KindUnavailable || request.Context().Err() != nil {
 			return nil, err
 		}
-		return nil, blame(err, lost)
+		err = blame(err, lost)
+		if record.KindOf(err) == record.KindUnavailable {
+			if response := t.forward.byProxy(request); response != nil {
+				return response, nil
+			}
+		}
+		return nil, err
 	}
 	response.Body = tunnelledBody{response.Body, lost}
 	return response, nil
+}
+
+// byProxy asks the pod by the API server's proxy, nil when that gives no answer of the pod's: a tunnel
+// ends on the pod's localhost, and breaks when the application listens on the pod's address
+// only, where Services and probes ask it (https://github.com/kubernetes/kubernetes/issues/87484). The
+// kubeconfig's user need not be allowed to.
+func (f *forward) byProxy(request *http.Request) *http.Response {
+	if request.Method != http.MethodGet && request.Method != http.MethodHead || request.Header.Get("Authorization") != "" {
+		return nil
+	}
+	proxy := serviceTransport{cluster: f.cluster, service: record.Service{Namespace: f.pod.Namespace, Name: f.pod.Name},
+		prefix: fmt.Sprintf("/api/v1/namespaces/%s/pods/%s:%s:%d/proxy", f.pod.Namespace, request.URL.Scheme, f.pod.Name, f.pod.Port)}
+	response, err := proxy.RoundTrip(request)
+	if err != nil {
+		return nil
+	}
+	if _, its := peek(response); its {
+		_ = response.Body.Close()
+		return nil
+	}
+	return response
 }
 
 type tunnelledBody struct {

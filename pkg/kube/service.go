@@ -91,18 +91,9 @@ var aboutTheService = []string{"error trying to reach service", "no endpoints av
 const maxStatus = 8 << 10
 
 // refusedByAPIServer tells an answer of the API server itself, shutting down or
-// without permission, from one of the application. The body stays whole.
+// without permission, from one of the application.
 func refusedByAPIServer(response *http.Response) error {
-	if response.StatusCode < 400 || !strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
-		return nil
-	}
-	// An error comes again when the rest of the body is read.
-	head, _ := io.ReadAll(io.LimitReader(response.Body, maxStatus))
-	response.Body = struct {
-		io.Reader
-		io.Closer
-	}{io.MultiReader(bytes.NewReader(head), response.Body), response.Body}
-	status, its := asStatus(head)
+	status, its := peek(response)
 	if !its {
 		return nil
 	}
@@ -113,6 +104,21 @@ func refusedByAPIServer(response *http.Response) error {
 	}
 	_ = response.Body.Close()
 	return &apierrors.StatusError{ErrStatus: status}
+}
+
+// peek reads a failure in the API server's own words from an answer, whose body stays whole;
+// false for an answer of the application.
+func peek(response *http.Response) (metav1.Status, bool) {
+	if response.StatusCode < 400 || !strings.HasPrefix(response.Header.Get("Content-Type"), "application/json") {
+		return metav1.Status{}, false
+	}
+	// An error comes again when the rest of the body is read.
+	head, _ := io.ReadAll(io.LimitReader(response.Body, maxStatus))
+	response.Body = struct {
+		io.Reader
+		io.Closer
+	}{io.MultiReader(bytes.NewReader(head), response.Body), response.Body}
+	return asStatus(head)
 }
 
 // through is the request as the API server wants it.
