@@ -65,7 +65,7 @@ func findBase(ctx context.Context, s *registry.Client, reference, platform strin
 	if mediaType == types.DockerManifestSchema2 {
 		base.layerType = types.DockerLayer
 	}
-	base.node, base.libc = nodeOf(config, digest.String()), libcOf(config)
+	base.node, base.libc = nodeOf(config, digest.String()), libcOf(config, reference)
 	return base, nil
 }
 
@@ -79,8 +79,12 @@ func nodeOf(config *v1.ConfigFile, digest string) string {
 	return digest
 }
 
-// libcOf tells Alpine, whose C library is another one, by how the image was made.
-func libcOf(config *v1.ConfigFile) string {
+// libcOf tells Alpine, whose C library is another one, by how the image was made or,
+// where a squashed one does not say it, by its name.
+func libcOf(config *v1.ConfigFile, reference string) string {
+	if strings.Contains(reference, "alpine") {
+		return "musl"
+	}
 	for _, step := range config.History {
 		if strings.Contains(step.CreatedBy, "alpine-minirootfs") || strings.Contains(step.CreatedBy, "apk add") {
 			return "musl"

@@ -194,7 +194,7 @@ func TestCodeForAnotherCLibraryOrSystemIsTold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			host := registrytest.Serve(t, nil)
-			for base, want := range map[string][]string{alpine(t, host): c.alpine, registrytest.PushPlatforms(t, host, "amd64"): c.then} {
+			for base, want := range map[string][]string{alpine(t, host, "library/alpine:3", "scratch"): c.alpine, alpine(t, host, "library/node:22", "ADD alpine-minirootfs-3.20.1-x86_64.tar.gz / # buildkit"): c.alpine, registrytest.PushPlatforms(t, host, "amd64"): c.then} {
 				files := portal()
 				maps.Copy(files, c.files)
 				result, err := Build(t.Context(), options(writeTree(t, files), host, base))
@@ -209,13 +209,13 @@ func TestCodeForAnotherCLibraryOrSystemIsTold(t *testing.T) {
 	}
 }
 
-// alpine is an image that was made as Alpine's are.
-func alpine(t *testing.T, host string) string {
+// alpine is an image that is called as Alpine's are, or made as they are.
+func alpine(t *testing.T, host, called, made string) string {
 	t.Helper()
 	image, err := mutate.ConfigFile(registrytest.EmptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: registrytest.RootFS(t, registrytest.EmptyImage(t)),
-		History: []v1.History{{CreatedBy: "ADD alpine-minirootfs-3.20.1-x86_64.tar.gz / # buildkit"}}})
+		History: []v1.History{{CreatedBy: made}}})
 	require.NoError(t, err)
-	reference, err := name.ParseReference(host + "/library/alpine:3")
+	reference, err := name.ParseReference(host + "/" + called)
 	require.NoError(t, err)
 	require.NoError(t, remote.Write(reference, image))
 	return reference.String()
