@@ -35,7 +35,7 @@ const (
 // Choices are all of them.
 func (Telling) Choices() []record.Choice {
 	return []record.Choice{
-		{Value: string(TellAuto), Meaning: "in GitHub Actions where the token may, unless the job's environment makes a deployment by itself"},
+		{Value: string(TellAuto), Meaning: "in GitHub Actions where the token may, and GitHub does not by itself"},
 		{Value: string(TellAlways)}, {Value: string(TellNever)},
 	}
 }

@@ -227,7 +227,8 @@ type History struct {
 
 // Trial is a change that is only looked at.
 type Trial struct {
-	DryRun bool `name:"dry-run" help:"show what would change and change nothing"`
+	DryRun        bool    `name:"dry-run" help:"show what would change and change nothing"`
+	GitHubComment Telling `name:"github-comment" default:"auto" help:"whether a dry run for a pull request is told in a comment of it, one that is kept up to date"`
 }
 
 // GitHub is what GitHub's page of deployments is told of a release.

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"strconv"
 	"strings"
 
 	"github.com/sethvargo/go-githubactions"
@@ -76,6 +77,20 @@ func (a *Actions) API() API {
 		return API{}
 	}
 	return API{a.getenv("GITHUB_API_URL"), a.getenv("GITHUB_REPOSITORY"), a.getenv("GITHUB_TOKEN")}
+}
+
+// PullRequest is the number of the one that the workflow runs for, 0 for none.
+func (a *Actions) PullRequest() int {
+	number, found := strings.CutPrefix(a.getenv("GITHUB_REF"), "refs/pull/")
+	if !a.Enabled() || !found {
+		return 0
+	}
+	number, _, _ = strings.Cut(number, "/")
+	n, err := strconv.Atoi(number)
+	if err != nil {
+		return 0
+	}
+	return n
 }
 
 // The types of a Git reference, as GITHUB_REF_TYPE names them.

@@ -9,6 +9,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/github"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/report"
 )
 
 // announce tells GitHub's page of deployments that the image is about to be deployed,
@@ -32,6 +33,31 @@ func (d *deployment) announce(ctx context.Context, image record.Image) {
 			d.host.Log.Info("GitHub's page of deployments does not show what runs", "because", err)
 		case err != nil:
 			d.host.Log.Warn("GitHub's page of deployments may show something else than what runs", "because", err)
+		}
+	})
+}
+
+// comment tells a pull request what a dry run for it found, in one comment per release.
+// That it may not, as for a fork, is no warning.
+func (d *deployment) comment() {
+	telling, api, number := d.settings.GitHubComment, d.host.Actions.API(), d.host.Actions.PullRequest()
+	nobody := telling == config.TellNever || telling == "" || number == 0
+	if nobody || telling == config.TellAuto && (api.Token == "" || api.URL == "") {
+		return
+	}
+	client, err := github.New(github.Options{API: api.URL, Repository: api.Repository, Token: api.Token, Version: d.host.Version})
+	if err != nil {
+		d.host.Log.Warn("the pull request gets no comment", "because", err)
+		return
+	}
+	key := fmt.Sprintf("plan %s/%s", d.options.Release, d.options.Namespace)
+	d.host.AtEnd(func(ctx context.Context, r record.Record) {
+		err := client.Comment(ctx, number, key, report.Comment(r, github.MaxComment-len(key)-100))
+		switch {
+		case github.MayNot(err) && telling == config.TellAuto:
+			d.host.Log.Info("the pull request gets no comment", "because", err)
+		case err != nil:
+			d.host.Log.Warn("the pull request gets no comment", "because", err)
 		}
 	})
 }

@@ -125,3 +125,28 @@ func TestARollbackByHandTellsWhy(t *testing.T) {
 	require.Equal(t, "rolled back by hand to revision 5, which serves as revision 9: login broken", e.Why)
 	require.Equal(t, builtImage, e.Serves.Image)
 }
+
+func TestADryRunForAPullRequestIsTheCommentOfIt(t *testing.T) {
+	plan := record.Record{Command: "deploy", Verdict: record.VerdictOK, Release: &record.Release{Name: "web", Namespace: "prod"}, Changes: []record.Change{{Object: "Deployment/web", Action: record.ActionUpdate, Diff: "+ a"}}}
+	for name, c := range map[string]struct {
+		permission, ref string
+		comments        int
+	}{
+		"a pull request":     {"pull-requests: write", "refs/pull/5/merge", 1},
+		"one of a fork":      {"pull-requests: read", "refs/pull/5/merge", 0},
+		"a push to a branch": {"pull-requests: write", "refs/heads/main", 0},
+	} {
+		t.Run(name, func(t *testing.T) {
+			s := githubtest.New(t, []string{c.permission})
+			d, log, end := told(s, config.Settings{Trial: config.Trial{GitHubComment: config.TellAuto}}, "GITHUB_REF="+c.ref)
+			d.comment()
+			end(plan)
+			require.Len(t, s.Comments(), c.comments)
+			require.NotContains(t, log.String(), "level=WARN")
+			for _, one := range s.Comments() {
+				require.Contains(t, one.Body, "plan web/prod")
+				require.Contains(t, one.Body, "| Deployment/web | update |")
+			}
+		})
+	}
+}

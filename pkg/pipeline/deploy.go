@@ -117,6 +117,9 @@ func (d *deployment) warnOfTrust() {
 
 // run runs the state machine and puts its result on the record.
 func (d *deployment) run(start func(deploy.Options) (record.Record, error)) (record.Record, error) {
+	if d.options.DryRun {
+		d.comment()
+	}
 	result, err := start(d.options)
 	d.host.Ledger.Update(func(r *record.Record) { d.fill(r, result) })
 	if d.options.DryRun && result.Verdict == record.VerdictOK {

@@ -34,6 +34,7 @@ type Server struct {
 	refusals    []Refusal
 	requests    []string
 	deployments []*Deployment
+	comments    []Comment
 	ids         int64
 }
 
@@ -98,6 +99,9 @@ func (s *Server) routes() http.Handler {
 	handle("POST /deployments", "deployments: write", s.createDeployment)
 	handle("GET /deployments/{id}/statuses", "deployments: read", s.listStatuses)
 	handle("POST /deployments/{id}/statuses", "deployments: write", s.createStatus)
+	handle("GET /issues/{number}/comments", "pull-requests: read", s.listComments)
+	handle("POST /issues/{number}/comments", "pull-requests: write", s.createComment)
+	handle("PATCH /issues/comments/{id}", "pull-requests: write", s.updateComment)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.t.Errorf("GitHub was asked %s %s, which it was not told of", r.Method, r.URL)
 		refuse(w, http.StatusNotFound, "Not Found", nil)
