@@ -1,6 +1,7 @@
 package charts_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"os"
 	"strings"
@@ -92,7 +93,7 @@ func (s server) try(t *testing.T, d document) document {
 	require.NoError(t, err)
 	var client dynamic.ResourceInterface = s.objects.Resource(mapping.Resource)
 	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		client = s.objects.Resource(mapping.Resource).Namespace(o.GetNamespace())
+		client = s.objects.Resource(mapping.Resource).Namespace(cmp.Or(o.GetNamespace(), "backstage"))
 	}
 	text, err := json.Marshal(o.Object)
 	require.NoError(t, err)
