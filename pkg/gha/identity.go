@@ -2,6 +2,8 @@ package gha
 
 import (
 	"context"
+	"encoding/base64"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"net/http"
@@ -37,6 +39,41 @@ func (a *Actions) IdentityToken(ctx context.Context, audience string) (string, e
 	}
 	a.Mask(token)
 	return token, nil
+}
+
+// Identity is as whom this job signs without a key.
+type Identity struct {
+	// Name is what Fulcio writes into a certificate: the workflow file that the job is
+	// of. Issuer has vouched for it.
+	Name, Issuer string
+	// Shared says that the file is of another repository: every caller of a reusable
+	// workflow signs under its name.
+	Shared bool
+}
+
+// Identity asks GitHub who this job is. Its variables name the workflow that was started,
+// which is not the one that signs where that calls another.
+func (a *Actions) Identity(ctx context.Context) (Identity, error) {
+	token, err := a.IdentityToken(ctx, "sigstore")
+	if err != nil {
+		return Identity{}, err
+	}
+	var claims struct {
+		Issuer     string `json:"iss"`
+		Workflow   string `json:"job_workflow_ref"`
+		Repository string `json:"repository"`
+	}
+	payload, err := base64.RawURLEncoding.DecodeString(strings.Split(token, ".")[1])
+	if err == nil {
+		err = json.Unmarshal(payload, &claims)
+	}
+	if err != nil || claims.Issuer == "" || claims.Workflow == "" || claims.Repository == "" {
+		return Identity{}, record.Unavailable("gha/identity-unavailable", "reading the identity token: it does not say of which workflow this job is")
+	}
+	return Identity{
+		Name: a.getenv("GITHUB_SERVER_URL") + "/" + claims.Workflow, Issuer: claims.Issuer,
+		Shared: !strings.HasPrefix(claims.Workflow, claims.Repository+"/"),
+	}, nil
 }
 
 // CanIdentify tells by its error, of kind input, that this job cannot get an

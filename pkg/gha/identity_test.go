@@ -1,6 +1,8 @@
 package gha
 
 import (
+	"encoding/base64"
+	"io"
 	"net/http"
 	"net/http/httptest"
 	"strings"
@@ -69,4 +71,35 @@ func TestActions_Source_IsThatOfTheWorkflow(t *testing.T) {
 		Builder: "https://github.com/org/repo/.github/workflows/release.yml@refs/tags/v1", Invocation: "https://github.com/org/repo/actions/runs/7/attempts/2",
 	}, New(func(key string) string { return environment[key] }, &strings.Builder{}).Source())
 	require.Zero(t, New(func(string) string { return "" }, &strings.Builder{}).Source())
+}
+
+// A reusable workflow signs under its own name, whoever calls it; GITHUB_WORKFLOW_REF
+// names the caller, whose signatures then never verify (sigstore/cosign#1313,
+// dceoy/gh-actions-for-devops#737).
+func TestActions_Identity_IsThatOfTheWorkflowWhoseJobThisIs(t *testing.T) {
+	for name, c := range map[string]struct {
+		claims string
+		want   Identity
+	}{
+		"its own workflow": {`{"iss":"https://issuer","job_workflow_ref":"org/portal/.github/workflows/deploy.yml@refs/heads/main","repository":"org/portal"}`,
+			Identity{"https://github.com/org/portal/.github/workflows/deploy.yml@refs/heads/main", "https://issuer", false}},
+		"one that is called": {`{"iss":"https://issuer","job_workflow_ref":"org/tools/.github/workflows/deploy.yml@v1","repository":"org/portal"}`,
+			Identity{"https://github.com/org/tools/.github/workflows/deploy.yml@v1", "https://issuer", true}},
+		"a repository whose name begins alike": {`{"iss":"https://issuer","job_workflow_ref":"org/portal-tools/.github/workflows/deploy.yml@v1","repository":"org/portal"}`,
+			Identity{"https://github.com/org/portal-tools/.github/workflows/deploy.yml@v1", "https://issuer", true}},
+		"a token that says nothing": {`{}`, Identity{}},
+		"no JSON":                   {`x`, Identity{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			environment := issuer(t, http.StatusOK, `{"value":"a.`+base64.RawURLEncoding.EncodeToString([]byte(c.claims))+`.c"}`)
+			environment["GITHUB_SERVER_URL"] = "https://github.com"
+			got, err := New(func(key string) string { return environment[key] }, io.Discard).Identity(t.Context())
+			require.Equal(t, c.want, got)
+			if (c.want == Identity{}) {
+				require.Equal(t, record.KindUnavailable, record.KindOf(err))
+				return
+			}
+			require.NoError(t, err)
+		})
+	}
 }

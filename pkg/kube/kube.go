@@ -3,6 +3,7 @@
 package kube
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -151,6 +152,9 @@ func check(o Options) error {
 	if errors.Is(err, fs.ErrNotExist) || os.IsNotExist(err) {
 		return record.BadInput("kube/kubeconfig", "reading the kubeconfig %q: there is no such file", o.Kubeconfig)
 	}
+	if err != nil && isEncoded(o.Kubeconfig) {
+		return record.BadInput("kube/kubeconfig", "the kubeconfig %q is still base64: decode it where it is written, such as by\nbase64 -d <<<\"$CONTENT\" >\"$RUNNER_TEMP/kubeconfig\"", o.Kubeconfig)
+	}
 	if err != nil {
 		return record.BadInput("kube/kubeconfig", "reading the kubeconfig: %w", err)
 	}
@@ -158,8 +162,8 @@ func check(o Options) error {
 		return record.BadInput("kube/no-kubeconfig", "no kubeconfig: %s, and this is not a pod; give --kubeconfig FILE or set KUBECONFIG",
 			namesNone(kubeconfigs(rules)))
 	}
-	if o.Context == "" || config.Contexts[o.Context] != nil {
-		return nil
+	if name := cmp.Or(o.Context, config.CurrentContext); o.Context == "" || config.Contexts[o.Context] != nil {
+		return checkCredentials(config, name, time.Now())
 	}
 	var contexts []string
 	for name := range config.Contexts {

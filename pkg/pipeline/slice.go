@@ -21,6 +21,7 @@ type slice struct {
 	settings config.Settings
 	host     Host
 	stages   []stage
+	effect   Effect
 	// sideBySide says that some of its stages may run at the same time.
 	sideBySide bool
 	given      map[key]any
@@ -56,7 +57,7 @@ func Check(c Command, settings config.Settings, host Host) error {
 }
 
 func newSlice(c Command, settings config.Settings, host Host) *slice {
-	s := &slice{settings: settings, host: host, given: map[key]any{}}
+	s := &slice{settings: settings, host: host, effect: c.Effect, given: map[key]any{}}
 	for _, row := range table() {
 		// What an earlier job has built is not built again.
 		built := row.gives == image.key && settings.BuiltImage != ""
@@ -83,7 +84,7 @@ func newSlice(c Command, settings config.Settings, host Host) *slice {
 // settings, each thing once.
 func (s *slice) prepare() ([]task, error) {
 	s.tellHalfLogin()
-	problems := parts(s.giveImage())
+	problems := parts(errors.Join(s.mayRun(), s.giveImage()))
 	var tasks []task
 	for _, row := range s.stages {
 		work, err := row.prepare(s)
@@ -101,6 +102,14 @@ func (s *slice) prepare() ([]task, error) {
 		tasks = append(tasks, task{row, work})
 	}
 	return tasks, errors.Join(problems...)
+}
+
+// mayRun refuses to change something for somebody whose code nobody has looked at.
+func (s *slice) mayRun() error {
+	if s.effect == Nothing || s.settings.DryRun {
+		return nil
+	}
+	return s.host.Actions.CheckTrigger(s.effect == Release)
 }
 
 // parts are the errors that [errors.Join] made one of, at any depth; an error that says

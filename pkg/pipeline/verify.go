@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -19,6 +20,11 @@ func verifyStage(s *slice) (func(context.Context, inputs) (record.Verified, erro
 	return func(ctx context.Context, in inputs) (checked record.Verified, err error) {
 		err = s.phase("verify", func() error {
 			options.Image = image.of(in)
+			if s.trustsItself() {
+				if options, err = s.asMade(ctx, options); err != nil {
+					return err
+				}
+			}
 			checked, err = sign.Verify(ctx, options)
 			if err == nil && !checked.Unsafe() {
 				s.host.Log.Info("signature verified", "image", options.Image, "signed-by", checked.Identity())
@@ -56,7 +62,36 @@ func (s *slice) readVerifyOptions() (sign.VerifyOptions, error) {
 		Deploys:             s.makes(deployed),
 		Log:                 s.host.Log,
 	}
+	if s.trustsItself() {
+		options.Identity, options.Issuer = s.host.Actions.Source().Builder, githubIssuer
+	}
 	return options.Read()
+}
+
+// githubIssuer is who vouches for the jobs of github.com.
+const githubIssuer = "https://token.actions.githubusercontent.com"
+
+// trustsItself reports whether the image of this run, which it signs as the workflow that
+// it is, must have that signature because nobody has said whose.
+func (s *slice) trustsItself() bool {
+	c := s.settings.Trust
+	said := s.settings.AllowUnsignedUnsafe || c.VerifyKey != "" || c.VerifyIdentity != "" || c.VerifyIdentityRegexp != "" || c.VerifyIssuer != ""
+	return !said && s.makes(signature) && s.settings.SignKey == "" && s.host.Actions.Enabled()
+}
+
+// asMade trusts whom GitHub says that this job is. Under the name of a workflow that
+// others call, too, the repository in the provenance tells them apart.
+func (s *slice) asMade(ctx context.Context, o sign.VerifyOptions) (sign.VerifyOptions, error) {
+	own, err := s.host.Actions.Identity(ctx)
+	if err != nil {
+		return o, err
+	}
+	o.Identity, o.Issuer = own.Name, own.Issuer
+	if own.Shared {
+		o.Policy.Repository = cmp.Or(o.Policy.Repository, s.host.Actions.Source().Repository)
+	}
+	s.host.Log.Info("nobody else is trusted by a setting: the signature must be this workflow's own", "identity", o.Identity, "issuer", o.Issuer)
+	return o, nil
 }
 
 // verifyTarget checks the image of a rollback target as that of a deploy, except for
