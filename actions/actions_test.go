@@ -117,7 +117,7 @@ func TestEveryInputReachesAStepByItsEnvironment(t *testing.T) {
 }
 
 func TestVariablesAreNamedAsTheCommandLineReadsThem(t *testing.T) {
-	others := map[string]string{"binary": "BIN BINARY", "binary-checksum": "BIN_SHA256", "install": "INSTALL", "download-url": "DOWNLOAD_URL", "sign-password": "COSIGN_PASSWORD", "github-token": "GITHUB_TOKEN", "settings": config.SettingsVariable}
+	others := map[string]string{"binary": "BINARY", "binary-checksum": "BIN_SHA256", "install": "INSTALL", "download-url": "DOWNLOAD_URL", "sign-password": "COSIGN_PASSWORD", "github-token": "GITHUB_TOKEN", "settings": config.SettingsVariable}
 	own := map[string]bool{"COSIGN_PASSWORD": true, config.SettingsVariable: true}
 	each(t, func(t *testing.T, _ string, a action) {
 		for _, s := range a.Runs.Steps {
@@ -248,8 +248,8 @@ func TestInputsAndOutputsAreThoseOfTheCommand(t *testing.T) {
 		}
 		inputs["sign-password"] = inputs["sign-key"]
 		inputs["github-token"] = names["insecure-registry"] // what speaks to a registry
-		// The whole pipeline sets itself up.
-		inputs["install"], inputs["download-url"] = whole, whole
+		// Each sets itself up.
+		inputs["install"], inputs["download-url"] = true, true
 		for _, o := range report.Outputs() {
 			outputs[o.Name] = slices.Contains(o.Commands, commandOf(file))
 		}
@@ -267,6 +267,19 @@ func TestInputsAndOutputsAreThoseOfTheCommand(t *testing.T) {
 		for name := range a.Outputs {
 			require.True(t, outputs[name], "the program does not set the output %s", name)
 		}
+	})
+}
+
+// Used alone, an action brings the program; setup.sh looks at the checksum and does no more
+// where an earlier step has.
+func TestEachActionSetsItselfUpFirst(t *testing.T) {
+	each(t, func(t *testing.T, file string, a action) {
+		if commandOf(file) == "" {
+			return
+		}
+		require.Len(t, a.Runs.Steps, 2)
+		require.Contains(t, a.Runs.Steps[0].Run, "/setup/setup.sh")
+		require.Contains(t, a.Runs.Steps[0].Env, "BIN_SHA256")
 	})
 }
 
