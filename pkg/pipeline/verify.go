@@ -63,7 +63,10 @@ func (s *slice) readVerifyOptions() (sign.VerifyOptions, error) {
 		Log:                 s.host.Log,
 	}
 	if s.trustsItself() {
+		// Whom it is that is trusted comes later; that the files can be read, now.
 		options.Identity, options.Issuer = s.host.Actions.Source().Builder, githubIssuer
+		_, err := options.Read()
+		return options, err
 	}
 	return options.Read()
 }
