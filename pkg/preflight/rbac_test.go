@@ -72,6 +72,7 @@ func TestTheRoleInTheDocumentsIsEnoughForTheChartAndHoldsNothingElse(t *testing.
 			{Name: "serviceaccounts", Kind: "ServiceAccount", Namespaced: true}, {Name: "services", Kind: "Service", Namespaced: true}}},
 		{GroupVersion: "apps/v1", APIResources: []metav1.APIResource{
 			{Name: "deployments", Kind: "Deployment", Namespaced: true}, {Name: "statefulsets", Kind: "StatefulSet", Namespaced: true}}},
+		{GroupVersion: "networking.k8s.io/v1", APIResources: []metav1.APIResource{{Name: "networkpolicies", Kind: "NetworkPolicy", Namespaced: true}}},
 	}
 	manifest, err := os.ReadFile("../../charts/testdata/defaults.yaml")
 	require.NoError(t, err)
