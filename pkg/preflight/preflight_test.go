@@ -256,6 +256,7 @@ func TestCheck_WhatAChartContradictsItselfIn(t *testing.T) {
 		"paused":                                 {with("replicas: 2", "replicas: 2\n  paused: true"), []string{"preflight/paused"}, ""},
 		"no replicas":                            {with("replicas: 2", "replicas: 0"), []string{"preflight/no-pods"}, ""},
 		"a volume for one node":                  {with("      containers:", "      volumes: [{name: d, persistentVolumeClaim: {claimName: data}}]\n      containers:") + claim, []string{"preflight/shared-volume"}, "PersistentVolumeClaim/data is ReadWriteOnce"},
+		"a volume for one pod":                   {with("      containers:", "      volumes: [{name: d, persistentVolumeClaim: {claimName: data}}]\n      containers:") + strings.Replace(claim, "ReadWriteOnce", "ReadWriteOncePod", 1), []string{"preflight/shared-volume"}, "PersistentVolumeClaim/data is ReadWriteOncePod: every new pod waits"},
 		"a Secret that nobody made":              {with("        resources:", "        envFrom: [{secretRef: {name: creds}}]\n        resources:"), []string{"preflight/reference"}, "Secret/creds, which is not there"},
 		"a key that the Secret lacks":            {with("        resources:", "        env: [{name: A, valueFrom: {secretKeyRef: {name: there, key: b}}}]\n        resources:"), []string{"preflight/reference"}, `the key "b" of Secret/there`},
 		"an optional Secret":                     {with("        resources:", "        envFrom: [{secretRef: {name: creds, optional: true}}]\n        resources:"), nil, ""},

@@ -147,9 +147,13 @@ func (c *check) sharedVolumes(t template) {
 				continue
 			}
 			for _, mode := range claim.Spec.AccessModes {
+				which := "a new pod on another node"
+				if mode == corev1.ReadWriteOncePod {
+					which = "every new pod" // https://github.com/kubernetes/enhancements/issues/2485
+				}
 				if mode == corev1.ReadWriteOnce || mode == corev1.ReadWriteOncePod {
 					c.add(record.Concern{Code: "preflight/shared-volume", Object: t.object.name(),
-						Message: fmt.Sprintf("its volume %s is %s: a new pod on another node waits until the old one, which a rolling update keeps, has ended", o.name(), mode),
+						Message: fmt.Sprintf("its volume %s is %s: %s waits until the old one, which a rolling update keeps, has ended", o.name(), mode, which),
 						Advice:  "use strategy Recreate, or a volume that several nodes can mount"})
 				}
 			}
