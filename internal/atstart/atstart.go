@@ -13,7 +13,7 @@ import (
 // firstCollection is how much memory the program has when garbage is collected first, in
 // bytes: a build of a changed application ends before that. From then on everything is
 // as ever.
-const firstCollection = 96 << 20
+const firstCollection = 64 << 20
 
 func init() {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {

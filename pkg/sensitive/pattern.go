@@ -5,9 +5,9 @@ import (
 	"strings"
 )
 
-// pattern is one of [path.Match] for as many elements of a path as it has itself. A
-// build tries all of them on each element of the path of each file, 160 000 in a large
-// workspace, so it is told quickly that one does not fit.
+// pattern is one of [path.Match] for as many elements of a path as it has itself. Each
+// element of the path of each file is tried, 160 000 files in a large workspace, so it
+// is told quickly that one does not fit.
 type pattern struct {
 	text     string
 	elements int
@@ -34,11 +34,32 @@ func patterns(texts ...string) (all []pattern) {
 	return all
 }
 
-func withPatterns(rules []rule) []rule {
+// candidate is a name of a rule.
+type candidate struct {
+	pattern
+	rule *rule
+}
+
+// byFirst are the candidates for an element, in the order of the rules, by its first
+// byte, which is 0 for an empty one.
+var byFirst = func() (index [256][]candidate) {
 	for i := range rules {
-		rules[i].patterns = patterns(rules[i].names...)
+		for _, p := range patterns(rules[i].names...) {
+			for first := range index {
+				if p.head == "" || p.head[0] == byte(first) {
+					index[first] = append(index[first], candidate{p, &rules[i]})
+				}
+			}
+		}
 	}
-	return rules
+	return index
+}()
+
+func firstOf(element string) byte {
+	if element == "" {
+		return 0
+	}
+	return element[0]
 }
 
 // fits gives the last of the elements that the pattern fits from the given one on, -1

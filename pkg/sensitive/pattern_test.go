@@ -15,21 +15,35 @@ func FuzzPattern(f *testing.F) {
 	}
 	f.Fuzz(func(t *testing.T, name string) {
 		elements := strings.Split(name, "/")
-		for _, r := range rules {
-			for _, p := range append(r.patterns, packaged...) {
-				for from := range elements {
-					want := -1
-					n := strings.Count(p.text, "/") + 1
-					if from+n <= len(elements) {
-						if ok, _ := path.Match(p.text, strings.Join(elements[from:from+n], "/")); ok {
-							want = from + n - 1
-						}
-					}
-					require.Equal(t, want, p.fits(elements, from), "%q at %d of %q", p.text, from, name)
+		for from, element := range elements {
+			quick := map[string]int{}
+			for _, c := range byFirst[firstOf(element)] {
+				quick[c.text] = c.fits(elements, from)
+			}
+			for _, r := range rules {
+				for _, text := range r.names {
+					want := plainly(text, elements, from)
+					got, tried := quick[text]
+					require.True(t, tried && got == want || !tried && want == -1, "%q at %d of %q", text, from, name)
 				}
 			}
 		}
+		for _, p := range packaged {
+			require.Equal(t, plainly(p.text, elements, 0), p.fits(elements, 0))
+		}
 	})
+}
+
+// plainly is what a pattern means.
+func plainly(text string, elements []string, from int) int {
+	n := strings.Count(text, "/") + 1
+	if from+n > len(elements) {
+		return -1
+	}
+	if ok, _ := path.Match(text, strings.Join(elements[from:from+n], "/")); !ok {
+		return -1
+	}
+	return from + n - 1
 }
 
 func BenchmarkPath(b *testing.B) {

@@ -14,8 +14,7 @@ type rule struct {
 	why string
 	// names of files and folders, in lower case; one with a slash is for as many
 	// elements of a path.
-	names    []string
-	patterns []pattern // names, ready
+	names []string
 	// always is so for the build even where it was asked for by name.
 	always bool
 	// published packages may have them, which are nobody's secret.
@@ -34,7 +33,7 @@ type rule struct {
 	judge func(content []byte) bool
 }
 
-var rules = withPatterns([]rule{
+var rules = []rule{
 	{why: "the repository's history and its credentials", names: []string{".git"}, always: true, workspace: true},
 	{why: "credentials of Git", names: []string{".git-credentials*"}, always: true},
 	{why: "credentials of Git", names: []string{".git/config"}, judge: holdsGitLogin},
@@ -60,7 +59,7 @@ var rules = withPatterns([]rule{
 	{why: "configuration of one machine", names: []string{"*.local.yaml"}, template: true, workspace: true},
 	{why: "configuration of one machine", names: []string{"*.local.yml", "app-config-local*.y*ml", "app-config.local*"}, published: true, template: true, workspace: true},
 	{why: "private key", names: []string{"id_rsa", "id_dsa", "id_ecdsa", "id_ed25519", "*.p12", "*.pfx", "*.jks", "*.keystore", "*.kdbx", "cosign.key"}, published: true},
-})
+}
 
 // harmless look like something unwelcome by their name.
 var harmless = []string{
@@ -99,13 +98,10 @@ type matched struct {
 // match finds the first rule that fits a path and is wanted.
 func match(name string, wanted func(r rule, at int) bool) (matched, bool) {
 	elements := strings.Split(strings.ToLower(name), "/")
-	for i := range elements {
-		for j := range rules {
-			r := &rules[j]
-			for _, p := range r.patterns {
-				if end := p.fits(elements, i); end >= 0 && !slices.Contains(harmless, elements[end]) && wanted(*r, end) {
-					return matched{*r, end}, true
-				}
+	for i, element := range elements {
+		for _, c := range byFirst[firstOf(element)] {
+			if end := c.fits(elements, i); end >= 0 && !slices.Contains(harmless, elements[end]) && wanted(*c.rule, end) {
+				return matched{*c.rule, end}, true
 			}
 		}
 	}
