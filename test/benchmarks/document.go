@@ -35,6 +35,7 @@ func document(all *results) string {
 			fmt.Fprintf(&b, "- %s: %s\n", s.Name, s.What)
 		}
 	}
+	writeChanges(&b)
 	return b.String()
 }
 

@@ -27,6 +27,8 @@ func TestTheDocumentHasMediansAndTheRatiosOfPairs(t *testing.T) {
 		"| stagecrew | 2.00 | 1.0 | 1.00 2.00 3.00 | 0.002 | 0.002 |\n"+
 		"| other | 10.00 | 10.0 | 10.00 30.00 10.00 | 0.005 | 0.001 |\n\n- stagecrew: `stagecrew build`\n- other: `other`\n")
 	require.Contains(t, text, "\n\n|  | seconds | times as long | all seconds |\n", "no bytes where none were sent")
+	require.Contains(t, text, "## What changes brought\n")
+	require.Contains(t, text, "## Growth\n")
 }
 
 func TestResultsAreKeptUntilTheConditionsChange(t *testing.T) {
