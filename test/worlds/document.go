@@ -55,6 +55,7 @@ production dependencies, push) and started on the sandbox with the settings of t
 processors; the image's size is of its compressed layers with those of the base image.
 
 A mirror of the registry may keep no old versions: what it lacked was replaced by the next version, as the last column says.
+Releases of the table in test/worlds that have no row here were not measured.
 
 | Backstage | create-app | package manager | prepare, s | build in all, s | image, MB | layers | ready after, s | replaced |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
