@@ -266,6 +266,19 @@ func TestTheLanguageOfSmokeChecksIsPure(t *testing.T) {
 	timeless(t, "pkg/smoke/", slices.Collect(maps.Keys(language)))
 }
 
+// What a deployment decides by itself is computed from what was read.
+func TestWhatADeploymentReadsIsJudgedWithoutACluster(t *testing.T) {
+	imports := packages(t)
+	below := []string{"revisions", "answers"}
+	for _, name := range below {
+		require.Contains(t, imports, module+"pkg/deploy/"+name)
+		for _, next := range imports[module+"pkg/deploy/"+name] {
+			require.NotContains(t, []string{"context", "log/slog", "net", "net/http", "os", module + "pkg/deploy"}, next, name)
+		}
+	}
+	timeless(t, "pkg/deploy/", below)
+}
+
 // timeless requires that packages read no clock, start nothing and, with what they take
 // from net/http, send nothing.
 func timeless(t *testing.T, above string, names []string) {

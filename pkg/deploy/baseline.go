@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -15,7 +16,7 @@ const lookTime = 10 * time.Second
 // new one will be asked: what fails already says nothing about the new one. A live
 // revision that nobody has judged is judged first.
 func (r *run) baseline(ctx context.Context) event {
-	live, found := liveRevision(r.history)
+	live, found := revisions.Live(r.history)
 	if !found {
 		r.Log.Info("no earlier revision to go back to: this is the first install")
 		return passed
@@ -35,7 +36,7 @@ func (r *run) baseline(ctx context.Context) event {
 	target, found := r.trusted(ctx)
 	r.result.Release.RollbackTarget = target.Number
 	if !found {
-		r.Log.Warn("no verified-good revision to go back to: a deploy that fails will need a human", "live", live.Number, "verdict", verdictWord(live))
+		r.Log.Warn("no verified-good revision to go back to: a deploy that fails will need a human", "live", live.Number, "verdict", revisions.Verdict(live))
 	}
 	return passed
 }
@@ -46,8 +47,8 @@ func (r *run) isUnjudged(live record.Revision) bool {
 	if live.Verdict != record.MarkNone && live.Verdict != record.MarkPending {
 		return false
 	}
-	goods := proven(r.history)
-	return live.Origin == 0 || len(goods) == 0 || originOf(goods[0]) != live.Origin
+	goods := revisions.Proven(r.history)
+	return live.Origin == 0 || len(goods) == 0 || revisions.OriginOf(goods[0]) != live.Origin
 }
 
 // glance asks a live release whose verdict is known.
@@ -140,4 +141,13 @@ func (r *run) markLive(ctx context.Context, number int, verdict record.Mark) err
 		}
 	}
 	return err
+}
+
+// say warns of checks that did not pass.
+func (r *run) say(when string, checks []record.Check) {
+	for _, c := range checks {
+		if c.Result != record.CheckPassed {
+			r.Log.Warn(fmt.Sprintf("%s, smoke %s on %s: %s", when, c.Name, c.Target, c.Result), "detail", c.Detail)
+		}
+	}
 }

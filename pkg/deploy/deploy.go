@@ -8,6 +8,7 @@ import (
 	"log/slog"
 	"time"
 
+	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -82,7 +83,7 @@ func Deploy(ctx context.Context, image record.Verified, o Options) (record.Recor
 
 // Rollback puts an earlier revision back by hand and proves it. The verdict is
 // good when it serves and passed; an error means that nothing was changed.
-func Rollback(ctx context.Context, to RollbackTo, o Options) (record.Record, error) {
+func Rollback(ctx context.Context, to revisions.RollbackTo, o Options) (record.Record, error) {
 	return start(ctx, o, goingBack, func(r *run) { r.wanted = to })
 }
 

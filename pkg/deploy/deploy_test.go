@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -199,7 +200,7 @@ func TestADryRunChangesNothing(t *testing.T) {
 	require.Equal(t, record.VerdictOK, result.Verdict)
 	require.Len(t, result.Changes, 1)
 	require.Equal(t, []string{"check"}, f.calls)
-	result, err = Rollback(t.Context(), RollbackTo{Revision: 1}, o)
+	result, err = Rollback(t.Context(), revisions.RollbackTo{Revision: 1}, o)
 	require.NoError(t, err)
 	require.Len(t, result.Changes, 1)
 	require.Equal(t, []string{"check", "check"}, f.calls)

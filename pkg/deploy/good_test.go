@@ -12,6 +12,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -83,10 +84,10 @@ func TestARevisionThatNeverCameToItsEndIsNoTarget(t *testing.T) {
 			{Number: 1, Status: "deployed", Verdict: record.MarkGood},
 		}
 		if status == record.StatusUninstalling {
-			require.Empty(t, proven(history), "what was taken away does not come back by itself")
+			require.Empty(t, revisions.Proven(history), "what was taken away does not come back by itself")
 			continue
 		}
-		require.Equal(t, 1, proven(history)[0].Number, "%s", status)
+		require.Equal(t, 1, revisions.Proven(history)[0].Number, "%s", status)
 	}
 	f := installed(t, "fine")
 	f.push(record.Revision{Image: "crash"}, errors.New("context deadline exceeded"))
@@ -120,7 +121,7 @@ func TestWhatSomebodyElseChangedIsNotGood(t *testing.T) {
 			return Recover(t.Context(), f.options())
 		}, record.VerdictRolledBack, record.MarkPending},
 		"a rollback by hand needs a human": {func(f *fakeCluster) (record.Record, error) {
-			return Rollback(t.Context(), RollbackTo{Revision: 1}, f.options())
+			return Rollback(t.Context(), revisions.RollbackTo{Revision: 1}, f.options())
 		}, record.VerdictNeedsHuman, record.MarkPending},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -228,7 +229,7 @@ func TestNothingThatRunsIsNotGood(t *testing.T) {
 			require.Equal(t, record.VerdictRolledBack, result.Verdict)
 			require.Equal(t, 1, result.Release.RollbackTarget, "never back to what runs nothing")
 
-			result = f.rollback(t, RollbackTo{Revision: 2})
+			result = f.rollback(t, revisions.RollbackTo{Revision: 2})
 			require.Equal(t, record.VerdictOK, result.Verdict)
 			require.Equal(t, record.MarkIdle, f.history[0].Verdict)
 		})
@@ -473,16 +474,16 @@ func TestATargetIsVerifiedLikeADeploy(t *testing.T) {
 		f := installed(t, "one", "two", "three")
 		o := f.options()
 		o.Verify = refuse("two")
-		_, err := Rollback(t.Context(), RollbackTo{Revision: 2}, o)
+		_, err := Rollback(t.Context(), revisions.RollbackTo{Revision: 2}, o)
 		require.ErrorContains(t, err, "nobody signed")
 		require.Equal(t, record.KindRefused, record.KindOf(err))
 		o.Verify = away
-		_, err = Rollback(t.Context(), RollbackTo{}, o)
+		_, err = Rollback(t.Context(), revisions.RollbackTo{}, o)
 		require.ErrorContains(t, err, "--allow-unsigned-unsafe")
 		require.Equal(t, record.KindUnavailable, record.KindOf(err))
 		require.Len(t, f.history, 3)
 		o.Verify = refuse("two")
-		result, err := Rollback(t.Context(), RollbackTo{}, o)
+		result, err := Rollback(t.Context(), revisions.RollbackTo{}, o)
 		require.NoError(t, err)
 		require.Equal(t, 1, result.Release.RollbackTarget)
 	})

@@ -8,6 +8,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -15,8 +16,8 @@ import (
 type run struct {
 	Options
 	op              operation
-	image           record.Verified // what a deploy deploys
-	wanted          RollbackTo      // what a rollback by hand wants
+	image           record.Verified      // what a deploy deploys
+	wanted          revisions.RollbackTo // what a rollback by hand wants
 	cluster         Cluster
 	locker          Locker // the one that holds the lock, whatever cluster becomes
 	locked          bool

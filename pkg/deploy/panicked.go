@@ -3,6 +3,7 @@ package deploy
 import (
 	"fmt"
 
+	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -48,13 +49,13 @@ func (r *run) panicked(at state, err *record.Panicked) event {
 // panickedApply asks the history whether the apply came to a revision.
 func (r *run) panickedApply(err *record.Panicked) event {
 	before := 0
-	if last, found := newestRevision(r.history); found {
+	if last, found := revisions.Newest(r.history); found {
 		before = last.Number
 	}
 	if lookErr := r.look(r.held); lookErr != nil {
 		r.Log.Warn("reading what the apply left", "error", lookErr)
 	}
-	last, found := newestRevision(r.history)
+	last, found := revisions.Newest(r.history)
 	if !found || last.Number == before {
 		return r.abort(err)
 	}

@@ -3,6 +3,7 @@ package deploy
 import (
 	"context"
 
+	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -42,7 +43,7 @@ func (r *run) look(ctx context.Context) (err error) {
 	if err != nil {
 		return err
 	}
-	if live, found := liveRevision(r.history); found {
+	if live, found := revisions.Live(r.history); found {
 		r.result.Release.Live = live.Number
 	}
 	if r.op.name != goingBack.name { // which has chosen a target of its own
@@ -70,7 +71,7 @@ func (r *run) settle(ctx context.Context) event {
 	if err := r.look(ctx); err != nil {
 		return r.abort(err)
 	}
-	newest, found := newestRevision(r.history)
+	newest, found := revisions.Newest(r.history)
 	if !found || newest.Status == record.StatusDeployed || newest.IsUninstalled() {
 		return passed
 	}

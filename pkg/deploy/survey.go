@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strings"
 
+	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -18,7 +19,7 @@ func (r *run) survey(ctx context.Context) event {
 	if err := r.look(ctx); err != nil {
 		return r.abort(err)
 	}
-	newest, found := newestRevision(r.history)
+	newest, found := revisions.Newest(r.history)
 	if !found {
 		return r.abort(NoRelease(r.Release, r.Namespace))
 	}
@@ -29,12 +30,12 @@ func (r *run) survey(ctx context.Context) event {
 		return r.compareFirst(ctx, newest)
 	}
 	if r.dead.Phase != "" && newest.Verdict != record.MarkGood {
-		r.Log.Warn("an earlier run did not come to its end", "holder", r.dead.Holder, "phase", r.dead.Phase, "since", r.dead.Since.UTC().Format(timeFormat))
+		r.Log.Warn("an earlier run did not come to its end", "holder", r.dead.Holder, "phase", r.dead.Phase, "since", r.dead.Since.UTC().Format(revisions.TimeFormat))
 	}
 	switch {
 	case newest.Foreign:
 		return r.abort(record.Refused("release/locked", "revision %d is %s since %s, and not by stagecrew: somebody's helm is at work; wait for it to end",
-			newest.Number, newest.Status, newest.Deployed.UTC().Format(timeFormat)))
+			newest.Number, newest.Status, newest.Deployed.UTC().Format(revisions.TimeFormat)))
 	case newest.IsUninstalled():
 		return r.uninstalled(newest)
 	case newest.Status != record.StatusDeployed:
@@ -43,11 +44,11 @@ func (r *run) survey(ctx context.Context) event {
 		return r.examine(ctx, newest)
 	case newest.Verdict == record.MarkBad:
 		r.result.Cause = &record.Cause{Code: "deploy/known-bad", Object: "Release/" + r.Release,
-			Message: fmt.Sprintf("revision %d failed its checks at %s and was not replaced", newest.Number, newest.MarkedAt.UTC().Format(timeFormat))}
+			Message: fmt.Sprintf("revision %d failed its checks at %s and was not replaced", newest.Number, newest.MarkedAt.UTC().Format(revisions.TimeFormat))}
 		return undo
 	}
 	r.result.Release.Live, r.result.Release.Revision = newest.Number, 0
-	r.Log.Info("nothing to recover", "revision", newest.Number, "verdict", verdictWord(newest))
+	r.Log.Info("nothing to recover", "revision", newest.Number, "verdict", revisions.Verdict(newest))
 	if newest.Verdict == record.MarkNone {
 		r.result.Advice = fmt.Sprintf("nobody has judged revision %d, which somebody else applied; `stagecrew gate` or the next deploy does", newest.Number)
 		r.Log.Warn(r.result.Advice)
@@ -98,7 +99,7 @@ func (r *run) compareFirst(ctx context.Context, revision record.Revision) event 
 
 // examine makes a revision the one that is watched and smoked.
 func (r *run) examine(ctx context.Context, revision record.Revision) event {
-	r.Log.Info("judging a revision", "revision", revision.Number, "status", revision.Status, "verdict", verdictWord(revision))
+	r.Log.Info("judging a revision", "revision", revision.Number, "status", revision.Status, "verdict", revisions.Verdict(revision))
 	applied, err := r.cluster.History.Describe(ctx, revision.Number)
 	if err != nil {
 		return r.abort(err)
@@ -111,7 +112,7 @@ func (r *run) examine(ctx context.Context, revision record.Revision) event {
 // one replaces it; where there is none it is completed and judged.
 func (r *run) undoPart(ctx context.Context, part record.Revision) event {
 	r.Log.Warn("a revision was applied in part", "revision", part.Number, "status", part.Status)
-	if len(proven(r.history)) > 0 {
+	if len(revisions.Proven(r.history)) > 0 {
 		r.result.Cause = &record.Cause{Code: "deploy/interrupted", Object: "Release/" + r.Release,
 			Message: fmt.Sprintf("revision %d was applied in part: its status is %s", part.Number, part.Status)}
 		return undo

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stagecrew/stagecrew/pkg/deploy/answers"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -84,7 +85,7 @@ func (t *trial) enough() func(record.Check) bool {
 		return nil
 	}
 	return func(c record.Check) bool {
-		return failedCheck(against(t.earlier, []record.Check{c})) != nil
+		return answers.Failed(answers.Against(t.earlier, []record.Check{c})) != nil
 	}
 }
 
@@ -105,22 +106,22 @@ func (t *trial) smoke(ctx context.Context) (on event) {
 		}
 	}()
 	checks, err := t.run.cluster.Prober.Probe(asking, t.targets())
-	t.checks = against(t.earlier, checks)
+	t.checks = answers.Against(t.earlier, checks)
 	if cause := t.hold.broke(); cause != nil {
 		t.cause = cause
 		return failed
 	}
-	t.cause = failedCheck(t.checks)
+	t.cause = answers.Failed(t.checks)
 	switch {
 	case t.cause != nil:
 		return failed
 	case errors.Is(ctx.Err(), context.Canceled): // a signal, or a lost lock
 		return t.cannotTell(ctx.Err())
 	case ctx.Err() != nil && !t.run.judges(): // the time of the change is up
-		t.cause = inconclusiveCheck(t.checks)
+		t.cause = answers.Inconclusive(t.checks)
 		return failed
 	case ctx.Err() != nil:
-		t.cause = inconclusiveCheck(t.checks)
+		t.cause = answers.Inconclusive(t.checks)
 		return unproven
 	case err != nil:
 		return t.cannotTell(err)
@@ -138,10 +139,10 @@ func (t *trial) doubt() *record.Cause {
 		return &record.Cause{Code: "deploy/not-proven", Message: "nothing that runs could be watched: " + strings.Join(t.rollout.Unproven, "; ")}
 	case t.applied.Later != "":
 		return &record.Cause{Code: "deploy/not-proven", Message: "nothing that runs now has the verified image: only " + t.applied.Later + " runs it, at another time"}
-	case t.run.Asks && !anyPassed(t.checks):
+	case t.run.Asks && !answers.AnyPassed(t.checks):
 		return t.unasked()
-	case !isProven(t.checks):
-		return inconclusiveCheck(t.checks)
+	case !answers.AreProof(t.checks):
+		return answers.Inconclusive(t.checks)
 	}
 	return nil
 }
@@ -149,7 +150,7 @@ func (t *trial) doubt() *record.Cause {
 // unasked names why no smoke check has passed.
 func (t *trial) unasked() *record.Cause {
 	if len(t.checks) > 0 {
-		return inconclusiveCheck(t.checks)
+		return answers.Inconclusive(t.checks)
 	}
 	why := "no pod with an HTTP port runs the image, and no Service leads to one"
 	if len(t.rollout.Unproven) > 0 {
@@ -208,8 +209,8 @@ func (t *trial) askAgain(ctx context.Context) *record.Cause {
 	if err != nil {
 		return nil
 	}
-	checks = against(t.earlier, checks)
-	cause := failedCheck(checks)
+	checks = answers.Against(t.earlier, checks)
+	cause := answers.Failed(checks)
 	if cause != nil {
 		t.checks = append(t.checks, checks...)
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -128,7 +129,7 @@ func TestTheAPIServerIsAwayForAMoment(t *testing.T) {
 	t.Run("for the lock", func(t *testing.T) {
 		for name, do := range map[string]func(context.Context, Options) (record.Record, error){"recover": Recover, "gate": Gate,
 			"rollback": func(ctx context.Context, o Options) (record.Record, error) {
-				return Rollback(ctx, RollbackTo{Revision: 1}, o)
+				return Rollback(ctx, revisions.RollbackTo{Revision: 1}, o)
 			}} {
 			f := installed(t, "fine", "fine2")
 			f.errs["lock"] = apiAway

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"time"
 
+	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -38,7 +39,7 @@ func (r *run) vouch(ctx context.Context, revision record.Revision) error {
 // verified-good one whose image is not refused. That it cannot be verified now is no
 // reason to leave production broken: its image was verified when it was deployed.
 func (r *run) trusted(ctx context.Context) (record.Revision, bool) {
-	for _, revision := range proven(r.history) {
+	for _, revision := range revisions.Proven(r.history) {
 		brief, cancel := context.WithTimeout(ctx, verifyTime)
 		err := r.vouch(brief, revision)
 		cancel()
@@ -59,7 +60,7 @@ func (r *run) trusted(ctx context.Context) (record.Revision, bool) {
 // unrefused is the newest verified-good revision whose image was not refused so far;
 // the zero value for none.
 func (r *run) unrefused() record.Revision {
-	for _, revision := range proven(r.history) {
+	for _, revision := range revisions.Proven(r.history) {
 		if r.vouched[revision.Image] == nil {
 			return revision
 		}
@@ -81,7 +82,7 @@ func (r *run) concern(revision record.Revision, err error) {
 // choose picks the target of a rollback by hand and notes it: the first whose image
 // is verified. A person can waive that; nobody does it for them.
 func (r *run) choose(ctx context.Context) (record.Revision, error) {
-	all, err := candidates(r.history, r.wanted)
+	all, err := revisions.Candidates(r.history, r.wanted)
 	if err != nil {
 		return record.Revision{}, err
 	}

@@ -11,6 +11,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -72,7 +73,7 @@ func TestActionsEndInTheWaysOfTheTable(t *testing.T) {
 			return Deploy(ctx, image(name+"new"), o)
 		},
 		goingBack.name: func(ctx context.Context, _ string, o Options) (record.Record, error) {
-			return Rollback(ctx, RollbackTo{Revision: 1}, o)
+			return Rollback(ctx, revisions.RollbackTo{Revision: 1}, o)
 		},
 		recovering.name: func(ctx context.Context, _ string, o Options) (record.Record, error) { return Recover(ctx, o) },
 		gating.name:     func(ctx context.Context, _ string, o Options) (record.Record, error) { return Gate(ctx, o) },

@@ -9,6 +9,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/deploy"
+	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/lease"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -63,7 +64,7 @@ func rollbackStage(s *slice) (func(context.Context, inputs) (record.Record, erro
 	}
 	d.warnOfTrust()
 	d.options.Timeout = limit(s.settings.RollbackTimeout)
-	to := deploy.RollbackTo{Revision: t.To, Digest: t.ToDigest, ForceBadUnsafe: t.ForceBadUnsafe}
+	to := revisions.RollbackTo{Revision: t.To, Digest: t.ToDigest, ForceBadUnsafe: t.ForceBadUnsafe}
 	return func(ctx context.Context, _ inputs) (record.Record, error) {
 		d.announce(ctx, record.Image{})
 		return d.run(func(o deploy.Options) (record.Record, error) { return deploy.Rollback(ctx, to, o) })

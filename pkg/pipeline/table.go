@@ -25,7 +25,7 @@ var (
 	returned  = output[record.Record]{"rollback"}
 	recovered = output[record.Record]{"recovery"}
 	answers   = output[done]{"answers"}
-	revisions = output[done]{"revisions"}
+	statuses  = output[done]{"revisions"}
 )
 
 // done is the output of a stage that others only wait for.
@@ -53,7 +53,7 @@ func table() []stage {
 		{name: "rollback", maker: making(returned, rollbackStage)},
 		{name: "recover", maker: making(recovered, recoverStage)},
 		{name: "smoke", maker: making(answers, smokeStage)},
-		{name: "status", maker: making(revisions, statusStage)},
+		{name: "status", maker: making(statuses, statusStage)},
 	}
 }
 

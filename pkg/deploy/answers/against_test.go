@@ -1,4 +1,4 @@
-package deploy
+package answers
 
 import (
 	"strings"
@@ -53,7 +53,7 @@ func TestResultsAreSeenAgainstThoseBefore(t *testing.T) {
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
 			given := []record.Check{c.after}
-			got := against(c.before, given)
+			got := Against(c.before, given)
 			require.Len(t, got, 1)
 			require.Equal(t, c.result, got[0].Result, got[0].Detail)
 			require.True(t, strings.HasPrefix(got[0].Detail, c.detail), got[0].Detail)
@@ -66,13 +66,13 @@ func TestResultsAreSeenAgainstThoseBefore(t *testing.T) {
 func TestEachPodIsJudgedForItself(t *testing.T) {
 	before := []record.Check{{Name: "n", Kind: record.TargetPod, Target: "Pod/old", Result: "passed"}}
 	after := []record.Check{{Name: "n", Kind: record.TargetPod, Target: "Pod/a", Result: "passed"}, {Name: "n", Kind: record.TargetPod, Target: "Pod/b", Result: "failed"}, {Name: "n", Kind: record.TargetPod, Target: "Pod/c", Result: "passed"}}
-	require.Equal(t, after, against(before, after))
-	require.Empty(t, against(before, nil))
+	require.Equal(t, after, Against(before, after))
+	require.Empty(t, Against(before, nil))
 }
 
 func TestTwoLongDetailsStayShort(t *testing.T) {
 	long := strings.Repeat("é", 300)
-	got := against([]record.Check{{Name: "n", Kind: record.TargetPod, Target: "Pod/a", Result: "failed", Detail: long}}, []record.Check{{Name: "n", Kind: record.TargetPod, Target: "Pod/b", Result: "failed", Detail: long + "end"}})
+	got := Against([]record.Check{{Name: "n", Kind: record.TargetPod, Target: "Pod/a", Result: "failed", Detail: long}}, []record.Check{{Name: "n", Kind: record.TargetPod, Target: "Pod/b", Result: "failed", Detail: long + "end"}})
 	require.Contains(t, got[0].Detail, "end")
 	require.LessOrEqual(t, len(got[0].Detail), maxBoth+len("…"))
 }

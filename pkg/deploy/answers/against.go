@@ -1,4 +1,4 @@
-package deploy
+package answers
 
 import (
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -22,7 +22,7 @@ type earlierAnswer struct {
 	detail string // why one did not
 }
 
-// against judges the results after a deploy in the light of those before it. It
+// Against judges the results after a deploy in the light of those before it. It
 // changes two kinds of them:
 //   - failed, and before the deploy the check had failed or its target was
 //     unreachable: inconclusive, because the deploy need not be the reason;
@@ -30,7 +30,7 @@ type earlierAnswer struct {
 //
 // A check counts as passed before when one pod passed it. What was inconclusive
 // before for another reason tells nothing, nor do checks that were not made.
-func against(before, after []record.Check) []record.Check {
+func Against(before, after []record.Check) []record.Check {
 	known := map[question]earlierAnswer{}
 	for _, c := range before {
 		e, found := known[questionOf(c)]

@@ -1,4 +1,6 @@
-package deploy
+// Package revisions says which of a history is live and which one can be gone back to.
+// It reads what it is given, and nothing else.
+package revisions
 
 import (
 	"fmt"
@@ -16,10 +18,10 @@ type RollbackTo struct {
 	ForceBadUnsafe bool
 }
 
-// proven gives the verified-good revisions of a history that can be gone back to by
+// Proven gives the verified-good revisions of a history that can be gone back to by
 // itself, newest first as it is: of those that Helm applied as a whole, and of none
 // that is older than an uninstall.
-func proven(history []record.Revision) []record.Revision {
+func Proven(history []record.Revision) []record.Revision {
 	var all []record.Revision
 	for _, r := range history {
 		if r.IsUninstalled() {
@@ -32,16 +34,16 @@ func proven(history []record.Revision) []record.Revision {
 	return all
 }
 
-// originOf is the revision that was applied first of those that r is a copy of.
-func originOf(r record.Revision) int {
+// OriginOf is the revision that was applied first of those that r is a copy of.
+func OriginOf(r record.Revision) int {
 	if r.Origin != 0 {
 		return r.Origin
 	}
 	return r.Number
 }
 
-// liveRevision gives the revision that Helm calls deployed.
-func liveRevision(history []record.Revision) (record.Revision, bool) {
+// Live gives the revision that Helm calls deployed.
+func Live(history []record.Revision) (record.Revision, bool) {
 	for _, r := range history {
 		if r.Status == record.StatusDeployed {
 			return r, true
@@ -50,16 +52,16 @@ func liveRevision(history []record.Revision) (record.Revision, bool) {
 	return record.Revision{}, false
 }
 
-// newestRevision gives the newest revision, whatever became of it.
-func newestRevision(history []record.Revision) (record.Revision, bool) {
+// Newest gives the newest revision, whatever became of it.
+func Newest(history []record.Revision) (record.Revision, bool) {
 	if len(history) == 0 {
 		return record.Revision{}, false
 	}
 	return history[0], true
 }
 
-// candidates are the targets of a manual rollback, the best first, or a refusal.
-func candidates(history []record.Revision, to RollbackTo) ([]record.Revision, error) {
+// Candidates are the targets of a manual rollback, the best first, or a refusal.
+func Candidates(history []record.Revision, to RollbackTo) ([]record.Revision, error) {
 	if len(history) == 0 {
 		return nil, record.Refused("rollback/no-release", "the release has no revisions; deploy one first")
 	}
@@ -104,14 +106,14 @@ func byDigest(history []record.Revision, to RollbackTo) ([]record.Revision, erro
 	return nil, refusal
 }
 
-// timeFormat is how messages show a time.
-const timeFormat = "2006-01-02T15:04:05Z"
+// TimeFormat is how messages show a time.
+const TimeFormat = "2006-01-02T15:04:05Z"
 
 // allows refuses a revision that is known bad, unless that is wanted.
 func (t RollbackTo) allows(r record.Revision) error {
 	if r.Verdict == record.MarkBad && !t.ForceBadUnsafe {
 		return record.Refused("rollback/known-bad", "revision %d failed its checks at %s; choose a good one, or give --force-bad-unsafe",
-			r.Number, r.MarkedAt.UTC().Format(timeFormat))
+			r.Number, r.MarkedAt.UTC().Format(TimeFormat))
 	}
 	return nil
 }
@@ -123,10 +125,10 @@ func (t RollbackTo) allows(r record.Revision) error {
 func olderGood(history []record.Revision) ([]record.Revision, error) {
 	origin := history[0].Number
 	if history[0].Status == record.StatusDeployed {
-		origin = originOf(history[0])
+		origin = OriginOf(history[0])
 	}
 	var all []record.Revision
-	for _, r := range proven(history) {
+	for _, r := range Proven(history) {
 		if r.Number < origin {
 			all = append(all, r)
 		}
@@ -147,12 +149,13 @@ func list(history []record.Revision) string {
 			parts = append(parts, "…")
 			break
 		}
-		parts = append(parts, fmt.Sprintf("%d (%s)", r.Number, verdictWord(r)))
+		parts = append(parts, fmt.Sprintf("%d (%s)", r.Number, Verdict(r)))
 	}
 	return strings.Join(parts, ", ")
 }
 
-func verdictWord(r record.Revision) string {
+// Verdict is a revision's, for a message.
+func Verdict(r record.Revision) string {
 	if r.Verdict == record.MarkNone {
 		return "no verdict"
 	}

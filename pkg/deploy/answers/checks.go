@@ -1,13 +1,13 @@
-package deploy
+// Package answers says what the answers to smoke checks come to: alone, and in the light
+// of those before the change.
+package answers
 
 import (
-	"fmt"
-
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// failedCheck names the first check that failed, nil without one.
-func failedCheck(checks []record.Check) *record.Cause {
+// Failed names the first check that failed, nil without one.
+func Failed(checks []record.Check) *record.Cause {
 	for _, c := range checks {
 		if c.Result == record.CheckFailed {
 			return &record.Cause{Code: "smoke/check-failed", Object: c.Target, Reason: c.Name, Message: c.Detail}
@@ -16,8 +16,8 @@ func failedCheck(checks []record.Check) *record.Cause {
 	return nil
 }
 
-// inconclusiveCheck names the first check that told nothing.
-func inconclusiveCheck(checks []record.Check) *record.Cause {
+// Inconclusive names the first check that told nothing.
+func Inconclusive(checks []record.Check) *record.Cause {
 	for _, c := range checks {
 		if c.Result == record.CheckInconclusive {
 			return &record.Cause{Code: "smoke/not-proven", Object: c.Target, Reason: c.Name, Message: c.Detail}
@@ -26,7 +26,8 @@ func inconclusiveCheck(checks []record.Check) *record.Cause {
 	return &record.Cause{Code: "smoke/not-proven", Message: "no smoke check could be answered"}
 }
 
-func anyPassed(checks []record.Check) bool {
+// AnyPassed reports whether a check has passed.
+func AnyPassed(checks []record.Check) bool {
 	for _, c := range checks {
 		if c.Result == record.CheckPassed {
 			return true
@@ -35,9 +36,9 @@ func anyPassed(checks []record.Check) bool {
 	return false
 }
 
-// isProven reports whether every pod and every Service has passed a check. Checks
+// AreProof reports whether every pod and every Service has passed a check. Checks
 // of the public URL prove nothing of them: it may be closed from here.
-func isProven(checks []record.Check) bool {
+func AreProof(checks []record.Check) bool {
 	passed := map[string]bool{}
 	for _, c := range checks {
 		if c.Kind == record.TargetPod || c.Kind == record.TargetService {
@@ -50,13 +51,4 @@ func isProven(checks []record.Check) bool {
 		}
 	}
 	return true
-}
-
-// say warns of checks that did not pass.
-func (r *run) say(when string, checks []record.Check) {
-	for _, c := range checks {
-		if c.Result != record.CheckPassed {
-			r.Log.Warn(fmt.Sprintf("%s, smoke %s on %s: %s", when, c.Name, c.Target, c.Result), "detail", c.Detail)
-		}
-	}
 }
