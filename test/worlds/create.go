@@ -17,6 +17,9 @@ import (
 // installed, which only those may that are named.
 var native = []string{"better-sqlite3", "isolated-vm"}
 
+// manifests are those of a new workspace.
+var manifests = []string{"package.json", "packages/app/package.json", "packages/backend/package.json"}
+
 // create makes the workspace as a user does.
 func (l *lab) create(ctx context.Context, w world, dir string) error {
 	l.env = append(l.env, "BACKSTAGE_APP_NAME="+filepath.Base(dir)) // or it asks
@@ -40,7 +43,7 @@ func (l *lab) create(ctx context.Context, w world, dir string) error {
 // where it has a network: the newest that a range allows are those of other releases,
 // which do not start together.
 func pin(dir string) error {
-	for _, name := range []string{"package.json", "packages/app/package.json", "packages/backend/package.json"} {
+	for _, name := range manifests {
 		err := edit(filepath.Join(dir, name), func(p map[string]any) {
 			for _, field := range []string{"dependencies", "devDependencies"} {
 				for dependency, version := range object(p, field) {
@@ -109,12 +112,34 @@ func (l *lab) lock(ctx context.Context, r *result, dir string) error {
 				return err
 			}
 			r.Replaced = append(r.Replaced, fmt.Sprintf("%s %s", m[1], version))
-			if err := edit(filepath.Join(dir, "package.json"), func(p map[string]any) { object(p, field)[m[1]] = version }); err != nil {
+			if err := replace(dir, field, m[1], version); err != nil {
 				return err
 			}
 		}
 	}
 	return fmt.Errorf("writing the lockfile: the registry still lacks something after %d tries", tries)
+}
+
+// replace asks for another version of a package, wherever it is asked for: npm wants no
+// override of what a package.json names itself.
+func replace(dir, field, name, version string) error {
+	direct := false
+	for _, file := range manifests {
+		err := edit(filepath.Join(dir, file), func(p map[string]any) {
+			for _, kind := range []string{"dependencies", "devDependencies"} {
+				if _, asked := object(p, kind)[name]; asked {
+					object(p, kind)[name], direct = version, true
+				}
+			}
+		})
+		if err != nil {
+			return err
+		}
+	}
+	if direct && field == "overrides" {
+		return nil
+	}
+	return edit(filepath.Join(dir, "package.json"), func(p map[string]any) { object(p, field)[name] = version })
 }
 
 // next is the lowest version that the registry has from a range on, or the highest.
