@@ -172,7 +172,7 @@ func TestAnAPIServerThatIsNotThereIsUnavailable(t *testing.T) {
 	require.Equal(t, record.KindUnavailable, record.KindOf(err))
 }
 
-// helm/helm#7219: there is no CustomResourceDefinition to install for what Kubernetes itself brings.
+// helm/helm#11602: there is no CustomResourceDefinition to install for what Kubernetes itself brings.
 func TestAKindOfKubernetesInAnotherVersionIsNamed(t *testing.T) {
 	for text, want := range map[string]string{
 		"apiVersion: extensions/v1beta1\nkind: Deployment\nmetadata: {name: web}\n":  "no kind Deployment in extensions/v1beta1; it has it as apps/v1: let the chart use that apiVersion",

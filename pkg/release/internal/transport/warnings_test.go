@@ -10,7 +10,7 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// helm/helm#6444: a field with a typing error is dropped, and only a warning says so.
+// helm/helm#13053: a field with a typing error is dropped, and only a warning says so.
 func TestChanges_WhatTheAPIServerRemarksInADryRunIsKept(t *testing.T) {
 	const object = `{"kind":"Deployment","apiVersion":"apps/v1","metadata":{"name":"web"}}`
 	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, request *http.Request) {
