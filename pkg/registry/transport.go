@@ -129,11 +129,12 @@ func (t *Transport) one(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// fromItsBeginning is a request whose body has not been read. After a token has ended the
-// libraries log in anew and send the same request again, with what is left of its body.
-// A body that is costly to open says Unread, and is taken as long as it is.
+// fromItsBeginning is a request whose body nobody has begun to send. After a token has
+// ended the libraries log in anew and send the same request again, with what is left of
+// its body. One that is costly to open says itself whether it is begun: an answer may come
+// before anything of it was read, and what sent it still holds it.
 func fromItsBeginning(request *http.Request) (*http.Request, error) {
-	if unread, ok := request.Body.(interface{ Unread() bool }); request.GetBody == nil || ok && unread.Unread() {
+	if body, ok := request.Body.(interface{ Begin() bool }); request.GetBody == nil || ok && body.Begin() {
 		return request, nil
 	}
 	body, err := request.GetBody()

@@ -182,20 +182,14 @@ type countedBody struct {
 	begun atomic.Bool
 }
 
-// Unread is for [registry.Transport].
-func (c *countedBody) Unread() bool { return !c.begun.Load() }
+// Begin reports whether this is the first time that it is sent, for [registry.Transport].
+func (c *countedBody) Begin() bool { return !c.begun.Swap(true) }
 
 func (c *countedBody) Read(p []byte) (int, error) {
-	c.begun.Store(true)
 	n, err := c.ReadCloser.Read(p)
 	c.sent.Add(int64(n))
 	if c.all != nil {
 		c.all.Add(int64(n))
 	}
 	return n, err
-}
-
-func (c *countedBody) Close() error {
-	c.begun.Store(true)
-	return c.ReadCloser.Close()
 }
