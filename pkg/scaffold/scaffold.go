@@ -160,6 +160,9 @@ func (f facts) unset(say func(string, ...any)) {
 	case f.Chart.Dir != "":
 	case len(f.Charts) > 1:
 		say("set `chart` in %s to one of these: %s", settingsFile, strings.Join(f.Charts, ", "))
+	case f.Backstage:
+		say("copy charts/backstage of https://github.com/stagecrew/stagecrew into the repository, or take a chart of yours, and set `chart` in %s to its folder (or to oci://HOST/PATH)", settingsFile)
+		say("write its values for production and name the file in `values`: at least config.backendUrl, and secrets.existingSecret, a Secret of the namespace %s with POSTGRES_USER and POSTGRES_PASSWORD", f.Name)
 	default:
 		say("set `chart` in %s: there is no Helm chart in the repository; a folder with one, or oci://HOST/PATH", settingsFile)
 	}

@@ -119,7 +119,7 @@ func TestInit_WhatItFinds(t *testing.T) {
 		"a repository without a chart is not called root": {
 			change:   func(f map[string]string) { delete(f, "charts/portal/Chart.yaml") },
 			has:      []string{"release: portal", "# chart: charts/portal"},
-			leftToDo: []string{"set `chart`"},
+			leftToDo: []string{"copy charts/backstage of https://github.com/stagecrew/stagecrew into the repository", "set `chart`", "a Secret of the namespace portal with POSTGRES_USER and POSTGRES_PASSWORD"},
 		},
 		"a workspace in a folder": {
 			change: func(f map[string]string) {

@@ -46,6 +46,10 @@ type act struct {
 	t       *testing.T
 	vars    map[string]string
 	secrets map[string]string
+	// dir is the repository, by default a clone of this one; options are what the .actrc
+	// of another one would say. tools is the runner's tool cache, "" for an empty one.
+	dir, tools string
+	options    []string
 }
 
 // run runs `act EVENT …` in the repository. It does not judge the result.
@@ -59,7 +63,11 @@ func (a act) run(event string, args ...string) map[string]job {
 	// act reads YAML here, and JSON is that.
 	file := filepath.Join(dir, "secrets.yml")
 	require.NoError(a.t, os.WriteFile(file, secrets, 0o600))
-	args = append([]string{event, "--json", "--action-cache-path", filepath.Join(dir, "cache"), "--secret-file", file}, args...)
+	if a.tools != "" {
+		require.NoError(a.t, os.Mkdir(filepath.Join(dir, "cache"), 0o755))
+		require.NoError(a.t, os.Symlink(a.tools, filepath.Join(dir, "cache", "tool_cache")))
+	}
+	args = append([]string{event, "--json", "--action-cache-path", filepath.Join(dir, "cache"), "--secret-file", file}, slices.Concat(a.options, args)...)
 	for name, value := range a.vars {
 		args = append(args, "--var", name+"="+value)
 	}
@@ -67,7 +75,9 @@ func (a act) run(event string, args ...string) map[string]job {
 		args = append(args, "--env", "SSL_CERT_FILE="+bundle)
 	}
 	cmd := exec.CommandContext(ctx, envtest.Env(a.t, "ACT_BIN"), args...)
-	cmd.Dir = repository(a.t)
+	if cmd.Dir = a.dir; a.dir == "" {
+		cmd.Dir = repository(a.t)
+	}
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_CACHE_HOME=" + dir}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
@@ -100,7 +110,7 @@ func parse(t *testing.T, out []byte) map[string]job {
 		switch {
 		case e.Command == "set-output" && (slices.Equal(e.StepID, []string{"stagecrew"}) || slices.Equal(e.StepID, []string{"caller"})):
 			j.outputs[e.Name] = e.Arg
-		case e.Command == "summary" && slices.Equal(e.StepID, []string{"stagecrew"}):
+		case e.Command == "summary" && len(e.StepID) == 1:
 			j.summaries = append(j.summaries, e.Content)
 		}
 		jobs[name] = j
