@@ -24,6 +24,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/github/githubtest"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/scan/scantest"
 	"github.com/stagecrew/stagecrew/pkg/sign"
@@ -150,7 +151,8 @@ func TestBuildAndScanInAWorkflow(t *testing.T) {
 	for format := range reports {
 		args = append(args, "--scan-"+format, filepath.Join(dir, format))
 	}
-	code, scanned, log := call(t, environ, args...)
+	hub := githubtest.New(t, []string{"security-events: write"})
+	code, scanned, log := call(t, append(slices.Clone(environ), "GITHUB_API_URL="+hub.URL, "GITHUB_REPOSITORY="+githubtest.Repository, "GITHUB_TOKEN="+githubtest.Token), args...)
 	require.Equal(t, exitRefused, code)
 	require.Contains(t, scanned.Error, "[scan/vulnerable]")
 	require.Contains(t, log, "CVE-2021-44906")
@@ -159,6 +161,9 @@ func TestBuildAndScanInAWorkflow(t *testing.T) {
 		require.NoError(t, err, "a refused image needs its reports most")
 		require.Contains(t, string(text), word)
 	}
+	require.Len(t, hub.Analyses(), 1)
+	require.Contains(t, string(hub.Analyses()[0].SARIF), "CVE-2021-44906")
+	require.Equal(t, "refs/tags/v1.2.3", hub.Analyses()[0].Ref)
 	output, err = os.ReadFile(filepath.Join(dir, "output"))
 	require.NoError(t, err)
 	require.Regexp(t, `(?m)^critical<<(\S+)\n1\n`, string(output))

@@ -27,7 +27,8 @@ func (t *tellers) atEnd(tell func(context.Context, record.Record)) {
 	t.all = append(t.all, tell)
 }
 
-// tell has the record told, all within the time.
+// tell has the record told, all within the time and side by side: a slow one leaves the
+// others theirs.
 func (t *tellers) tell(rec record.Record) {
 	t.mu.Lock()
 	all := t.all
@@ -41,7 +42,11 @@ func (t *tellers) tell(rec record.Record) {
 	}
 	ctx, cancel := context.WithTimeout(context.Background(), limit)
 	defer cancel()
+	var tasks sync.WaitGroup
 	for _, one := range all {
-		_ = record.Guard(func() error { one(ctx, rec); return nil }) // a panic is on record
+		tasks.Go(func() {
+			_ = record.Guard(func() error { one(ctx, rec); return nil }) // a panic is on record
+		})
 	}
+	tasks.Wait()
 }

@@ -22,6 +22,20 @@ func TestWhoeverIsToldAtTheEndChangesNothingOfIt(t *testing.T) {
 	require.Equal(t, record.VerdictRolledBack, last.Verdict)
 }
 
+func TestASlowOneOfThoseWhoAreToldLeavesTheOthersTheirTime(t *testing.T) {
+	s := newSession("run", config.Settings{}, nil, io.Discard, io.Discard)
+	told := make(chan struct{})
+	s.atEnd(func(ctx context.Context, _ record.Record) {
+		select {
+		case <-told:
+		case <-ctx.Done():
+			t.Error("the first waited for the second in vain")
+		}
+	})
+	s.atEnd(func(context.Context, record.Record) { close(told) })
+	s.finish(nil)
+}
+
 func TestWhoeverIsToldHasLittleTimeAndAfterASignalLess(t *testing.T) {
 	for name, c := range map[string]struct {
 		end   func(*session) int

@@ -122,6 +122,8 @@ type ScanReports struct {
 	CycloneDX  string `name:"scan-cyclonedx" path:"write" value:"FILE" help:"write a CycloneDX SBOM to this FILE"`
 	SPDX       string `name:"scan-spdx" path:"write" value:"FILE" help:"write an SPDX SBOM to this FILE"`
 	CosignVuln string `name:"scan-cosign-vuln" path:"write" value:"FILE" help:"write the predicate of a vulnerability attestation to this FILE"`
+
+	GitHubCodeScanning Telling `name:"github-code-scanning" default:"auto" help:"whether the SARIF report is also sent to GitHub's page of code scanning"`
 }
 
 // Scan is what an image is compared with, and what refuses it.

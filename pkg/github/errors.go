@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"net/http"
 	"net/url"
+	"slices"
 	"strings"
 	"time"
 
@@ -15,10 +16,11 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
-// The codes of errors that say what this job may not do.
+// The codes of errors that say what this job may not do, and what GitHub does not take.
 const (
 	CodeNoPermission = "github/no-permission"
 	CodeNotFound     = "github/not-found"
+	CodeRefused      = "github/refused"
 )
 
 // maxMessage bounds GitHub's words in an error, in bytes.
@@ -48,6 +50,8 @@ func (c *Client) explainAnswer(answer *gogithub.ErrorResponse, doing, permission
 	switch status := answer.Response.StatusCode; {
 	case status == http.StatusUnauthorized:
 		return record.BadInput("github/bad-token", "%s: GitHub does not know the token (%s); that of a job ends with it", doing, said)
+	case status == http.StatusForbidden && saysNoCodeScanning(answer.Message):
+		return record.BadInput(CodeNoCodeScanning, "%s: code scanning is off in this repository (%s); it is free for public ones, and switched on in the settings of others", doing, said)
 	case status == http.StatusForbidden:
 		return record.BadInput(CodeNoPermission, "%s: the token may not: %s; that of a fork's pull request never may, others need in the job\npermissions:\n  %s\n", doing, said, permission)
 	case status == http.StatusNotFound:
@@ -55,7 +59,7 @@ func (c *Client) explainAnswer(answer *gogithub.ErrorResponse, doing, permission
 	case status >= http.StatusInternalServerError || status == http.StatusTooManyRequests:
 		return record.Unavailable("github/unavailable", "%s: GitHub answered %d: %s", doing, status, said)
 	default:
-		return record.Refused("github/refused", "%s: GitHub answered %d: %s", doing, status, said)
+		return record.Refused(CodeRefused, "%s: GitHub answered %d: %s", doing, status, said)
 	}
 }
 
@@ -74,8 +78,9 @@ func words(answer *gogithub.ErrorResponse) string {
 	return text.Line(strings.Join(all, "; "), maxMessage)
 }
 
-// mayNot reports whether an error says that the token may not, or does not see it.
+// mayNot reports whether an error says that the token may not, or does not see it, or
+// that the repository does not have it.
 func mayNot(err error) bool {
 	var e *record.Error
-	return errors.As(err, &e) && (e.Code == CodeNoPermission || e.Code == CodeNotFound)
+	return errors.As(err, &e) && slices.Contains([]string{CodeNoPermission, CodeNotFound, CodeNoCodeScanning}, e.Code)
 }

@@ -40,14 +40,15 @@ func (d *deployment) announce(ctx context.Context, image record.Image) {
 // comment tells a pull request what a dry run for it found, in one comment per release.
 // That it may not, as for a fork, is no warning.
 func (d *deployment) comment() {
-	telling, api, number := d.settings.GitHubComment, d.host.Actions.API(), d.host.Actions.PullRequest()
-	nobody := telling == config.TellNever || telling == "" || number == 0
-	if nobody || telling == config.TellAuto && (api.Token == "" || api.URL == "") {
+	telling, number := d.settings.GitHubComment, d.host.Actions.PullRequest()
+	if number == 0 {
 		return
 	}
-	client, err := github.New(github.Options{API: api.URL, Repository: api.Repository, Token: api.Token, Version: d.host.Version})
+	client, err := d.host.teller(telling)
 	if err != nil {
 		d.host.Log.Warn("the pull request gets no comment", "because", err)
+	}
+	if client == nil {
 		return
 	}
 	key := fmt.Sprintf("plan %s/%s", d.options.Release, d.options.Namespace)
@@ -71,13 +72,11 @@ func isUnknownCommit(err error) bool {
 
 // announcement is nil where nobody is to be told.
 func (d *deployment) announcement() (*github.Announcement, error) {
-	telling, api := d.settings.GitHubDeployment, d.host.Actions.API()
-	nobody := telling == config.TellNever || telling == "" || d.options.DryRun
-	if nobody || telling == config.TellAuto && (api.Token == "" || api.URL == "") {
+	if d.options.DryRun {
 		return nil, nil
 	}
-	client, err := github.New(github.Options{API: api.URL, Repository: api.Repository, Token: api.Token, Version: d.host.Version})
-	if err != nil {
+	client, err := d.host.teller(d.settings.GitHubDeployment)
+	if client == nil || err != nil {
 		return nil, err
 	}
 	return &github.Announcement{
@@ -86,7 +85,7 @@ func (d *deployment) announcement() (*github.Announcement, error) {
 		Run:         d.host.Actions.Source().Invocation,
 		URL:         cmp.Or(d.settings.GitHubEnvironmentURL, d.settings.PublicURL),
 		Commit:      cmp.Or(d.settings.Revision, d.host.Actions.Run().Commit),
-		Auto:        telling == config.TellAuto,
+		Auto:        d.settings.GitHubDeployment == config.TellAuto,
 	}, nil
 }
 

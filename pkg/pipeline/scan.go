@@ -38,7 +38,12 @@ func scanStage(s *slice) (func(context.Context, inputs) (map[string]json.RawMess
 		if refusal != nil && record.KindOf(refusal) != record.KindRefused || len(results) == 0 {
 			return nil, refusal
 		}
-		made, err := weigh(ctx, s.host, combined(s.offers.whole, results), wanted)
+		result := combined(s.offers.whole, results)
+		made, err := weigh(ctx, s.host, result, wanted, func(d document, text []byte) {
+			if d.format == scan.FormatSARIF {
+				s.upload(result.Report.Image, text)
+			}
+		})
 		return made, cmp.Or(err, refusal)
 	}, nil
 }
@@ -189,8 +194,9 @@ func wantsAttested(attest []string, kind string) bool {
 }
 
 // weigh puts the result on the record, writes its reports, and refuses what the
-// policy does not accept. The reports are written in either case.
-func weigh(ctx context.Context, host Host, result scan.Result, wanted []document) (map[string]json.RawMessage, error) {
+// policy does not accept. The reports are written in either case, and written is told of each
+// that has a file.
+func weigh(ctx context.Context, host Host, result scan.Result, wanted []document, written func(document, []byte)) (map[string]json.RawMessage, error) {
 	host.Ledger.Update(func(r *record.Record) { r.Scan = &result.Report })
 	var table bytes.Buffer
 	if err := result.Write(ctx, &table, scan.FormatTable); err != nil {
@@ -209,6 +215,9 @@ func weigh(ctx context.Context, host Host, result scan.Result, wanted []document
 		}
 		if d.kind != "" {
 			made[d.kind] = text
+		}
+		if d.file != "" {
+			written(d, text)
 		}
 	}
 	return made, errors.Join(append(problems, scan.Refuse(result.Report))...)

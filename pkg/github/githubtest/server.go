@@ -35,6 +35,7 @@ type Server struct {
 	requests    []string
 	deployments []*Deployment
 	comments    []Comment
+	analyses    []Analysis
 	ids         int64
 }
 
@@ -102,6 +103,7 @@ func (s *Server) routes() http.Handler {
 	handle("GET /issues/{number}/comments", "pull-requests: read", s.listComments)
 	handle("POST /issues/{number}/comments", "pull-requests: write", s.createComment)
 	handle("PATCH /issues/comments/{id}", "pull-requests: write", s.updateComment)
+	handle("POST /code-scanning/sarifs", "security-events: write", s.uploadSARIF)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.t.Errorf("GitHub was asked %s %s, which it was not told of", r.Method, r.URL)
 		refuse(w, http.StatusNotFound, "Not Found", nil)
