@@ -10,6 +10,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/github/githubtest"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -59,6 +60,21 @@ func TestActions_IdentityToken_IsMaskedAndItsAbsenceExplained(t *testing.T) {
 			require.NotContains(t, err.Error(), "secret words")
 		})
 	}
+}
+
+func TestAJobIsWhoGitHubSaysThatItIs(t *testing.T) {
+	s := githubtest.New(t, []string{"id-token: write"})
+	environment := s.Identity()
+	environment["GITHUB_ACTIONS"], environment["GITHUB_SERVER_URL"] = "true", "https://github.com"
+	actions := New(func(key string) string { return environment[key] }, io.Discard)
+	got, err := actions.Identity(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, Identity{"https://github.com/" + githubtest.Workflow, "https://token.actions.githubusercontent.com", false}, got)
+
+	environment["ACTIONS_ID_TOKEN_REQUEST_TOKEN"] = "of another job"
+	_, err = actions.Identity(t.Context())
+	require.ErrorContains(t, err, "[gha/identity-refused]")
+	require.Empty(t, githubtest.New(t, []string{"contents: read"}).Identity(), "such a job has not even the variables")
 }
 
 func TestActions_Source_IsThatOfTheWorkflow(t *testing.T) {

@@ -52,6 +52,8 @@ func (c *Client) explainAnswer(answer *gogithub.ErrorResponse, doing, permission
 		return record.BadInput("github/bad-token", "%s: GitHub does not know the token (%s); that of a job ends with it", doing, said)
 	case status == http.StatusForbidden && saysNoCodeScanning(answer.Message):
 		return record.BadInput(CodeNoCodeScanning, "%s: code scanning is off in this repository (%s); it is free for public ones, and switched on in the settings of others", doing, said)
+	case status < http.StatusInternalServerError && saysNoAttestations(answer.Message):
+		return record.BadInput(CodeNoAttestations, "%s: GitHub keeps none for this repository: %s", doing, said)
 	case status == http.StatusForbidden:
 		return record.BadInput(CodeNoPermission, "%s: the token may not: %s; that of a fork's pull request never may, others need in the job\npermissions:\n  %s\n", doing, said, permission)
 	case status == http.StatusNotFound:
@@ -82,5 +84,5 @@ func words(answer *gogithub.ErrorResponse) string {
 // that the repository does not have it.
 func mayNot(err error) bool {
 	var e *record.Error
-	return errors.As(err, &e) && slices.Contains([]string{CodeNoPermission, CodeNotFound, CodeNoCodeScanning}, e.Code)
+	return errors.As(err, &e) && slices.Contains([]string{CodeNoPermission, CodeNotFound, CodeNoCodeScanning, CodeNoAttestations}, e.Code)
 }

@@ -29,14 +29,15 @@ type Server struct {
 	mu          sync.Mutex
 	permissions map[string]string // of the token, as in a workflow: "deployments" is "write"
 	// commits are those that the repository has; a deployment of another is a 422.
-	commits     map[string]bool
-	failing     bool // checks of the commits, this very job among them
-	refusals    []Refusal
-	requests    []string
-	deployments []*Deployment
-	comments    []Comment
-	analyses    []Analysis
-	ids         int64
+	commits      map[string]bool
+	failing      bool // checks of the commits, this very job among them
+	refusals     []Refusal
+	requests     []string
+	deployments  []*Deployment
+	comments     []Comment
+	analyses     []Analysis
+	attestations []json.RawMessage
+	ids          int64
 }
 
 // Refusal is what the server answers to the next requests that match.
@@ -104,6 +105,8 @@ func (s *Server) routes() http.Handler {
 	handle("POST /issues/{number}/comments", "pull-requests: write", s.createComment)
 	handle("PATCH /issues/comments/{id}", "pull-requests: write", s.updateComment)
 	handle("POST /code-scanning/sarifs", "security-events: write", s.uploadSARIF)
+	handle("POST /attestations", "attestations: write", s.createAttestation)
+	mux.HandleFunc("GET "+identityPath, s.identify)
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		s.t.Errorf("GitHub was asked %s %s, which it was not told of", r.Method, r.URL)
 		refuse(w, http.StatusNotFound, "Not Found", nil)
