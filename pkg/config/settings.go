@@ -151,6 +151,8 @@ type Sign struct {
 	SignFormat    record.SignatureFormat `name:"sign-format" default:"both" help:"how signatures are stored"`
 	SigningConfig string                 `name:"signing-config" path:"read" value:"FILE" help:"FILE with the authorities of keyless signatures (signing_config.json); default the public Sigstore"`
 	Attest        Kinds                  `name:"attest" value:"KIND" help:"what to attest, KIND or KIND=FILE, repeatable; none, a predicate type, {choices}; default what the run knows"`
+
+	GitHubAttestations Telling `name:"github-attestations" default:"auto" help:"whether GitHub's store of attestations gets what a workflow attests keyless, too"`
 }
 
 // Trust is whose signatures and which attestations an image must have.

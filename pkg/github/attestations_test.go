@@ -35,7 +35,7 @@ func TestWhyABundleWasNotTakenIsToldApart(t *testing.T) {
 		// ScottKirvan/BojuBot#244: id-token alone is not enough.
 		"a job without the permission": {"id-token: write", bundle, githubtest.Refusal{}, CodeNoPermission, true},
 		"what a key has signed":        {"attestations: write", strings.Replace(bundle, "certificate", "publicKey", 1), githubtest.Refusal{}, CodeRefused, false},
-		// actions/attest#192, actions/attest#78: "Server Error" for an SBOM that was too large.
+		// actions/attest#192.
 		"a server that breaks": {"attestations: write", bundle, githubtest.Refusal{Status: http.StatusInternalServerError, Message: "Server Error"}, "github/unavailable", false},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -52,4 +52,12 @@ func TestWhyABundleWasNotTakenIsToldApart(t *testing.T) {
 			require.Empty(t, s.Attestations())
 		})
 	}
+}
+
+// actions/attest#78: "Server Error", and no word of the size.
+func TestABundleThatIsTooLargeIsNotSent(t *testing.T) {
+	s := serving(t, "attestations: write")
+	err := clientOf(t, s).Attest(t.Context(), make(json.RawMessage, maxBundle+1))
+	require.ErrorContains(t, err, "GitHub takes 23068672")
+	require.Empty(t, s.Requests())
 }

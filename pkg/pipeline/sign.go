@@ -35,6 +35,7 @@ func signStage(s *slice) (func(context.Context, inputs) (sign.Signature, error),
 			signed, err = sign.Sign(ctx, options)
 			if err == nil {
 				s.host.Log.Info("signed", "image", options.Image, "by", signed.Identity, "stored", signed.Stored)
+				s.keep(signed)
 			}
 			return err
 		})
@@ -60,7 +61,10 @@ func attestStage(s *slice) (func(context.Context, inputs) (done, error), error) 
 				return err
 			}
 			options.Attestations = []sign.Attestation{{Type: sign.PredicateVerdict, Predicate: json.RawMessage(document)}}
-			_, err = sign.Attest(ctx, options)
+			signed, err := sign.Attest(ctx, options)
+			if err == nil {
+				s.keep(signed)
+			}
 			return err
 		})
 		if err != nil {

@@ -58,6 +58,7 @@ func TestAPolicyIsMetInEitherFormat(t *testing.T) {
 				Attestations: []Attestation{scanned(time.Now()), provenance(t, repository), {PredicateCycloneDX, json.RawMessage(`{"bomFormat":"CycloneDX"}`)}}})
 			require.NoError(t, err)
 			require.Equal(t, map[record.SignatureFormat]int{record.SignatureLegacy: 4, record.SignatureBundle: 4, record.SignatureBoth: 8}[format], done.Stored)
+			require.Len(t, done.Bundles, map[record.SignatureFormat]int{record.SignatureBundle: 3, record.SignatureBoth: 3}[format])
 			verified, err := Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public, Policy: Policy{
 				Attestations: []string{PredicateCycloneDX}, MaxScanAge: time.Hour, Repository: repository + ".git"}})
 			require.NoError(t, err)

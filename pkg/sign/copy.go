@@ -99,7 +99,7 @@ func (t *trust) holding(ctx context.Context, from *store) (all []signed, left []
 			case !said.about(from.digest.DigestStr()):
 				left = append(left, fmt.Sprintf("%s: about %s, not about this image", place, said.subjects()))
 			default:
-				all = append(all, signed{draft{e.format, said.PredicateType, nil}, e.legacy, e.artifact})
+				all = append(all, signed{draft{e.format, said.PredicateType, nil}, e.legacy, e.artifact, nil})
 			}
 		}
 	}

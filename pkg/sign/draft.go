@@ -4,6 +4,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
 	"crypto/x509"
+	"encoding/json"
 	"fmt"
 
 	"github.com/sigstore/cosign/v2/pkg/oci"
@@ -18,6 +19,7 @@ type signed struct {
 	draft
 	legacy   oci.Signature
 	artifact *artifact
+	bundle   json.RawMessage // of the artifact
 }
 
 func (d draft) signed(made *protobundle.Bundle, chain []*x509.Certificate, image v1.Descriptor) (one signed, err error) {
@@ -27,6 +29,7 @@ func (d draft) signed(made *protobundle.Bundle, chain []*x509.Certificate, image
 		if err != nil {
 			return one, err
 		}
+		one.bundle = text
 		one.artifact, err = newArtifact(text, d.predicateType, image)
 		return one, err
 	}

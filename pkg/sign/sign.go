@@ -9,6 +9,7 @@ package sign
 import (
 	"cmp"
 	"context"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -70,6 +71,9 @@ type Signature struct {
 	Issuer string
 	// Stored is how many objects were new; 0 when all of them were there already.
 	Stored int
+	// Bundles are the attestations among what was new, as Sigstore bundles; none with
+	// the legacy format alone.
+	Bundles []json.RawMessage
 }
 
 // Validate reports all problems of the options at once, without reading files. The
@@ -176,6 +180,11 @@ func (o SignOptions) store(ctx context.Context, signature bool) (Signature, erro
 		return done, err
 	}
 	done.Stored = len(fresh)
+	for _, one := range fresh {
+		if one.bundle != nil && !one.signature() {
+			done.Bundles = append(done.Bundles, one.bundle)
+		}
+	}
 	return done, nil
 }
 
