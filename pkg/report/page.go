@@ -5,6 +5,7 @@ import (
 	_ "embed"
 	"fmt"
 	"html/template"
+	"slices"
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -18,8 +19,14 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"seconds":    func(s float64) string { return duration(time.Duration(s * float64(time.Second))) },
 	"took":       func(p record.Phase) string { return duration(p.End.Sub(p.Start)) },
 	"when":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") },
-	"severities": record.Severities,
+	"severities": worstFirst,
 }).Parse(pageSource))
+
+func worstFirst() []record.Severity {
+	all := slices.Clone(record.Severities())
+	slices.Reverse(all)
+	return all
+}
 
 // Page is the record as one HTML document that needs nothing else: no script, no font,
 // no picture from elsewhere. Whatever stands in the record is text in it.
@@ -42,6 +49,7 @@ const (
 // picture is the timeline as shapes.
 type picture struct {
 	Width, Height, PodsTop, PodsBottom int
+	Bottom                             int // of the lines, above the ticks' words
 	Bars                               []shape
 	Ticks                              []shape
 	New, Ready, Old                    []shape
@@ -77,7 +85,7 @@ func newPicture(r record.Record) *picture {
 	for _, at := range ticks(t.length()) {
 		p.Ticks = append(p.Ticks, shape{X: x(at), Y: float64(bottom + 16), Word: at.String()})
 	}
-	p.Height = bottom + 24
+	p.Bottom, p.Height = bottom+4, bottom+24
 	return p
 }
 

@@ -1,6 +1,8 @@
 package report
 
 import (
+	"bytes"
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"strings"
@@ -26,6 +28,28 @@ func TestPages(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, string(want), string(got))
 		})
+	}
+}
+
+// What `make pictures` shows is read as strictly as `stagecrew report` reads a record.
+func TestPages_TheRecordsOfThePictures(t *testing.T) {
+	for name, want := range map[string]record.Verdict{
+		"good": record.VerdictGood, "refused": record.VerdictRefused, "rolled-back": record.VerdictRolledBack,
+		"needs-human": record.VerdictNeedsHuman, "cancelled": record.VerdictCancelled,
+	} {
+		text, err := os.ReadFile(filepath.Join("testdata", "runs", name+".json"))
+		require.NoError(t, err)
+		var rec record.Record
+		decoder := json.NewDecoder(bytes.NewReader(text))
+		decoder.DisallowUnknownFields()
+		require.NoError(t, decoder.Decode(&rec), name)
+		require.Equal(t, want, rec.Verdict)
+		document, err := Page(rec)
+		require.NoError(t, err)
+		require.Contains(t, string(document), "<svg", name)
+		picture, err := os.Stat(filepath.Join("..", "..", "docs", "report-"+name+".png"))
+		require.NoError(t, err, "make pictures writes it")
+		require.Less(t, picture.Size(), int64(120_000), name)
 	}
 }
 

@@ -50,6 +50,10 @@ func records() map[string]record.Record {
 			},
 			Checks: []record.Check{{Name: "readiness", Target: "Pod/b", Result: "passed"}, {Name: "page", Target: "Pod/b", Result: "failed", Detail: "status 500"}}},
 		"needs-human": {Command: "deploy", Verdict: record.VerdictNeedsHuman, Image: image(), Release: release(1, 0, 1), Advice: "the first install failed"},
+		"cancelled": {Command: "deploy", Verdict: record.VerdictCancelled, Image: image(), Release: release(2, 1, 3), Advice: "the rollback to revision 1 was applied but not checked",
+			Cause:  &record.Cause{Code: "deploy/cancelled", Message: "stopped by a signal after the new revision was applied"},
+			Phases: []record.Phase{{Name: "apply", Start: at(0), End: at(2), Result: "ok"}, {Name: "watch", Start: at(2), End: at(5), Result: "cancelled"}},
+			Sights: []record.Sight{{At: at(2), Old: 1}, {At: at(3), New: 1, Old: 1}}},
 		"scan-refused": {Command: "scan", Verdict: record.VerdictRefused, Image: image(), Error: "1 finding blocks [scan/vulnerable]", Scan: &record.ScanReport{
 			Packages: 9, Counts: map[record.Severity]int{record.SeverityCritical: 1},
 			Blocking: []record.Finding{{ID: "CVE-2021-44906", Severity: record.SeverityCritical, Package: "minimist", Version: "1.2.5", FixedVersion: "1.2.6"}}}},
