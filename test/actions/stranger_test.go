@@ -144,7 +144,7 @@ func kubectl(t *testing.T, args ...string) string {
 func run(t *testing.T, dir string, env []string, name string, args ...string) string {
 	t.Helper()
 	// The test's own context is over when it cleans up.
-	cmd := exec.Command(name, args...) //nolint:noctx // see above
+	cmd := exec.Command(name, args...)
 	cmd.Dir, cmd.Env = dir, append(os.Environ(), env...)
 	var stderr strings.Builder
 	cmd.Stderr = &stderr
