@@ -1,3 +1,7 @@
+//go:build goexperiment.jsonv2
+
+// The scanner is one of the commands.
+
 package pipeline
 
 import (
@@ -61,8 +65,6 @@ func sound(t *testing.T, keys pair) config.Settings {
 		Tagging: config.Tagging{Tags: []string{"x"}},
 	}
 }
-
-const none = "@sha256:0000000000000000000000000000000000000000000000000000000000000000"
 
 // silent is a registry that answers nobody.
 func silent(t *testing.T) string {

@@ -222,6 +222,9 @@ func TestVerifyTarget_WithoutSignatureSettingsNothingIsChecked(t *testing.T) {
 	}
 }
 
+// none names an image that is not there.
+const none = "@sha256:0000000000000000000000000000000000000000000000000000000000000000"
+
 // One of user and password alone was silently no login at all.
 func TestHalfALoginIsTold(t *testing.T) {
 	for name, c := range map[string]struct {
