@@ -155,6 +155,9 @@ type Source struct {
 	Builder    string // https://github.com/org/repo/.github/workflows/release.yml@refs/tags/v1.2.3
 	Invocation string // https://github.com/org/repo/actions/runs/1/attempts/1
 	Event      string // push, release, workflow_dispatch
+	// RepositoryID and OwnerID are GitHub's numbers of the repository and its owner.
+	RepositoryID, OwnerID string
+	Runner                string // github-hosted or self-hosted
 }
 
 // Source reads the environment of the step.
@@ -169,6 +172,7 @@ func (a *Actions) Source() Source {
 	return Source{
 		Repository: home, Ref: a.getenv("GITHUB_REF"), Commit: a.getenv("GITHUB_SHA"), Event: a.getenv("GITHUB_EVENT_NAME"),
 		Workflow: path, Builder: server + "/" + workflow,
+		RepositoryID: a.getenv("GITHUB_REPOSITORY_ID"), OwnerID: a.getenv("GITHUB_REPOSITORY_OWNER_ID"), Runner: a.getenv("RUNNER_ENVIRONMENT"),
 		Invocation: fmt.Sprintf("%s/actions/runs/%s/attempts/%s", home, a.getenv("GITHUB_RUN_ID"), a.getenv("GITHUB_RUN_ATTEMPT")),
 	}
 }

@@ -81,10 +81,12 @@ func TestActions_Source_IsThatOfTheWorkflow(t *testing.T) {
 	environment := map[string]string{
 		"GITHUB_ACTIONS": "true", "GITHUB_SERVER_URL": "https://github.com", "GITHUB_REPOSITORY": "org/repo", "GITHUB_REF": "refs/tags/v1", "GITHUB_SHA": "abc",
 		"GITHUB_WORKFLOW_REF": "org/repo/.github/workflows/release.yml@refs/tags/v1", "GITHUB_RUN_ID": "7", "GITHUB_RUN_ATTEMPT": "2", "GITHUB_EVENT_NAME": "push",
+		"GITHUB_REPOSITORY_ID": "212613049", "GITHUB_REPOSITORY_OWNER_ID": "59704711", "RUNNER_ENVIRONMENT": "github-hosted",
 	}
 	require.Equal(t, Source{
 		Repository: "https://github.com/org/repo", Ref: "refs/tags/v1", Commit: "abc", Workflow: ".github/workflows/release.yml", Event: "push",
 		Builder: "https://github.com/org/repo/.github/workflows/release.yml@refs/tags/v1", Invocation: "https://github.com/org/repo/actions/runs/7/attempts/2",
+		RepositoryID: "212613049", OwnerID: "59704711", Runner: "github-hosted",
 	}, New(func(key string) string { return environment[key] }, &strings.Builder{}).Source())
 	require.Zero(t, New(func(string) string { return "" }, &strings.Builder{}).Source())
 }

@@ -2,7 +2,6 @@ package github
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -254,7 +253,7 @@ func TestWhatGitHubRefusesIsExplained(t *testing.T) {
 			s.Refuse(c.refusal)
 			_, err := clientOf(t, s).list(t.Context(), "")
 			var known *record.Error
-			require.True(t, errors.As(err, &known))
+			require.ErrorAs(t, err, &known)
 			require.Equal(t, c.code, known.Code)
 			require.ErrorContains(t, err, c.says)
 			require.NotContains(t, err.Error(), githubtest.Token)

@@ -150,5 +150,6 @@ func provenance(source gha.Source) (sign.Attestation, error) {
 	return sign.Provenance{
 		Repository: source.Repository, Ref: source.Ref, Commit: source.Commit, Workflow: source.Workflow,
 		Builder: source.Builder, Invocation: source.Invocation, Event: source.Event,
+		RepositoryID: source.RepositoryID, OwnerID: source.OwnerID, Runner: source.Runner,
 	}.Attestation()
 }

@@ -103,7 +103,7 @@ func (a Attestation) validate() error {
 }
 
 // Provenance says where and from what an image was built, as GitHub's own build
-// type of SLSA provenance v1 has it. All fields but the times are required.
+// type of SLSA provenance v1 has it. All fields but the numbers and the times are required.
 type Provenance struct {
 	// Repository is the URL of the source, for example "https://github.com/org/repo".
 	Repository string
@@ -117,6 +117,9 @@ type Provenance struct {
 	Invocation string
 	// Event is the name of the event that started the run.
 	Event string
+	// RepositoryID and OwnerID are GitHub's numbers, which a new name does not change,
+	// and Runner is "github-hosted" or "self-hosted"; "" leaves each out.
+	RepositoryID, OwnerID, Runner string
 	// Started and Finished are when the build did.
 	Started, Finished time.Time
 }
@@ -134,11 +137,17 @@ func (p Provenance) Attestation() (Attestation, error) {
 	if !p.Finished.IsZero() {
 		metadata["finishedOn"] = p.Finished.UTC().Format(time.RFC3339)
 	}
+	github := object{"event_name": p.Event}
+	for name, value := range map[string]string{"repository_id": p.RepositoryID, "repository_owner_id": p.OwnerID, "runner_environment": p.Runner} {
+		if value != "" {
+			github[name] = value
+		}
+	}
 	predicate, err := json.Marshal(object{
 		"buildDefinition": object{
 			"buildType":          buildType,
 			"externalParameters": object{"workflow": object{"ref": p.Ref, "repository": p.Repository, "path": p.Workflow}},
-			"internalParameters": object{"github": object{"event_name": p.Event}},
+			"internalParameters": object{"github": github},
 			"resolvedDependencies": []object{{
 				"uri":    "git+" + p.Repository + "@" + p.Ref,
 				"digest": object{"gitCommit": p.Commit},

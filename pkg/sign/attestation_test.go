@@ -27,6 +27,26 @@ func provenance(t *testing.T, from string) Attestation {
 	return a
 }
 
+// GitHub's own action writes these (actions/toolkit, packages/attest/src/provenance.ts),
+// and GitHub's store looks whether a provenance is of that shape
+// (docker/github-builder#183).
+func TestAProvenanceHasTheShapeOfGitHubsOwn(t *testing.T) {
+	t.Parallel()
+	p := Provenance{Repository: repository, Ref: "refs/heads/main", Commit: "01", Workflow: "w.yml", Builder: "b", Invocation: "i", Event: "push"}
+	for want, change := range map[string]func(){
+		`{"event_name":"push"}`: func() { p.RepositoryID, p.OwnerID, p.Runner = "", "", "" },
+		`{"event_name":"push","repository_id":"212613049","repository_owner_id":"59704711","runner_environment":"github-hosted"}`: func() { p.RepositoryID, p.OwnerID, p.Runner = "212613049", "59704711", "github-hosted" },
+	} {
+		change()
+		a, err := p.Attestation()
+		require.NoError(t, err)
+		require.JSONEq(t, `{"buildDefinition":{"buildType":"https://actions.github.io/buildtypes/workflow/v1",
+			"externalParameters":{"workflow":{"ref":"refs/heads/main","repository":"`+repository+`","path":"w.yml"}},"internalParameters":{"github":`+want+`},
+			"resolvedDependencies":[{"uri":"git+`+repository+`@refs/heads/main","digest":{"gitCommit":"01"}}]},
+			"runDetails":{"builder":{"id":"b"},"metadata":{"invocationId":"i"}}}`, string(a.Predicate))
+	}
+}
+
 func attest(t *testing.T, image record.Image, k pair, format record.SignatureFormat, all ...Attestation) Signature {
 	t.Helper()
 	done, err := Attest(t.Context(), SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Format: format, Attestations: all})
