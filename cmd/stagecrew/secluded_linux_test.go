@@ -6,6 +6,8 @@
 package main
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -38,6 +40,10 @@ func TestProgramsOfABuildCannotSeeSecrets(t *testing.T) {
 	}
 	self, err := os.Executable()
 	require.NoError(t, err)
+	// The build asks for its base image meanwhile: a registry that says nothing ends nothing.
+	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
+	t.Cleanup(silent.Close)
+	host := strings.TrimPrefix(silent.URL, "http://")
 	for name, user := range users {
 		t.Run(name, func(t *testing.T) {
 			dir, err := os.MkdirTemp("", "secluded-") //nolint:usetesting // other users may not enter the test's own
@@ -53,7 +59,7 @@ func TestProgramsOfABuildCannotSeeSecrets(t *testing.T) {
 			} {
 				require.NoError(t, os.WriteFile(filepath.Join(dir, file), []byte(text), 0o755))
 			}
-			cmd := exec.CommandContext(t.Context(), program, "build", "--source", ".", "--prepare", "--repository", "127.0.0.1:1/app", "--builder", "layers")
+			cmd := exec.CommandContext(t.Context(), program, "build", "--source", ".", "--prepare", "--repository", host+"/app", "--base-image", host+"/node:22", "--insecure-registry", host, "--builder", "layers")
 			cmd.Dir = dir
 			cmd.SysProcAttr = &syscall.SysProcAttr{Credential: user}
 			cmd.Env = []string{"PATH=" + dir + ":/usr/bin:/bin", "HOME=" + dir, "TMPDIR=" + dir,

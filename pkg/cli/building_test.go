@@ -211,11 +211,11 @@ func TestAClusterThatSaysNoEndsTheBuild(t *testing.T) {
 	// The scan would wait: its registry takes the request and says nothing.
 	silent := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	t.Cleanup(silent.Close)
-	private, _, err := sign.GenerateKeyPair(nil)
+	private, public, err := sign.GenerateKeyPair(nil)
 	require.NoError(t, err)
-	code, rec, _ := call(t, append(environOf(dir), "KEY="+string(private)), "run", "--source", backend(t), "--base-image", pushNode(t, host), "--repository", host+"/team/app", "--smoke", "none",
+	code, rec, _ := call(t, append(environOf(dir), "KEY="+string(private), "PUBLIC="+string(public)), "run", "--source", backend(t), "--base-image", pushNode(t, host), "--repository", host+"/team/app", "--smoke", "none",
 		"--scan-database", strings.TrimPrefix(silent.URL, "http://")+"/trivy-db:2", "--scan-cache-dir", filepath.Join(dir, "cache"),
-		"--sign-key", "env://KEY", "--verify-key", "key.pub", "--release", "app", "--chart", chart, "--kubeconfig", kubeconfig)
+		"--sign-key", "env://KEY", "--verify-key", "env://PUBLIC", "--release", "app", "--chart", chart, "--kubeconfig", kubeconfig)
 	require.Equal(t, exitRefused, code)
 	require.Contains(t, rec.Error, "the robot may not")
 	require.NotContains(t, rec.Error, "\n", "what this did to the others is not worth telling")
