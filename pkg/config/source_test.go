@@ -1,7 +1,6 @@
 package config
 
 import (
-	"errors"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -52,7 +51,7 @@ func TestErrorsInSettingsOfAnActionNameTheirLine(t *testing.T) {
 
 func TestUnreadableSettingsOfAnActionAreAsAnUnreadableFile(t *testing.T) {
 	_, err := resolve(t, "relase: x", []string{inlineText + "release: ["})
-	require.True(t, errors.Is(err, ErrFile), "what the stages miss may stand there")
+	require.ErrorIs(t, err, ErrFile, "what the stages miss may stand there")
 	require.ErrorContains(t, err, "relase", "what is wrong elsewhere is told, too")
 }
 

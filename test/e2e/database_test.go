@@ -119,7 +119,7 @@ func TestAnInstallationOfTheChartOfBeforeGoesOn(t *testing.T) {
 		require.Equal(t, noRights, h.sql("postgres", "postgres", rights))
 	}
 	require.Equal(t, "postgres", h.sql("postgres", "postgres", "SELECT string_agg(rolname, ' ') FROM pg_roles WHERE rolsuper"))
-	require.Equal(t, "", h.sql("postgres", "postgres", "SELECT rolpassword FROM pg_authid WHERE rolsuper"))
+	require.Empty(t, h.sql("postgres", "postgres", "SELECT rolpassword FROM pg_authid WHERE rolsuper"))
 	require.Equal(t, "backstage", h.sql("postgres", "kept", "SELECT tableowner FROM pg_tables WHERE tablename = 'kept'"))
 	out, err = h.client("require", "CREATE DATABASE plugin")
 	require.NoError(t, err, out)

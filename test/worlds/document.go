@@ -42,7 +42,7 @@ func (all results) write(file, document string) error {
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.WriteFile(file, text, 0o600), os.WriteFile(document, []byte(all.page()), 0o644)) //nolint:gosec // a document
+	return errors.Join(os.WriteFile(file, text, 0o600), os.WriteFile(document, []byte(all.page()), 0o644))
 }
 
 const head = `# Worlds

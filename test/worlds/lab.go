@@ -55,7 +55,7 @@ func newLab(ctx context.Context, dir string) (*lab, error) {
 	if err := os.MkdirAll(bin, 0o750); err != nil {
 		return nil, err
 	}
-	return l, os.WriteFile(filepath.Join(bin, "yarn"), []byte(yarnShim), 0o755) //nolint:gosec // a program
+	return l, os.WriteFile(filepath.Join(bin, "yarn"), []byte(yarnShim), 0o755)
 }
 
 // command runs a program with the lab's environment, at a low priority, and gives what
@@ -85,7 +85,7 @@ func edit(file string, change func(map[string]any)) error {
 	if text, err = json.MarshalIndent(document, "", "  "); err != nil {
 		return err
 	}
-	return os.WriteFile(file, text, 0o644) //nolint:gosec // as create-app left it
+	return os.WriteFile(file, text, 0o644)
 }
 
 // object gives a field that is one, and makes it where there is none.

@@ -62,6 +62,7 @@ type Gate struct {
 	documents int
 }
 
+// NewGate gives a gate that nothing has passed.
 func NewGate() *Gate { return &Gate{nextSize: -1} }
 
 // Pass reads on. It must be called with all bytes in order.

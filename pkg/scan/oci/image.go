@@ -4,7 +4,6 @@ package oci
 
 import (
 	"bytes"
-	"context"
 	"errors"
 	"fmt"
 
@@ -23,7 +22,7 @@ var errAltered = errors.New("it is not what its digest says")
 
 // Open gives the image, or all images of a multi-platform index: those of local,
 // when given, else what the registry has.
-func Open(ctx context.Context, image record.Image, local Local, options ...remote.Option) ([]*Image, error) {
+func Open(image record.Image, local Local, options ...remote.Option) ([]*Image, error) {
 	ref, err := name.NewDigest(image.String())
 	if err != nil {
 		return nil, record.BadInput("scan/bad-options", "parsing image %q: %w", image, err)

@@ -48,11 +48,11 @@ func (m mixed) LayerByDiffID(v1.Hash) (v1.Layer, error) {
 func TestAnImageAtHandIsOpenedAsItsDigestSays(t *testing.T) {
 	one, two := made(t), made(t)
 	index := mutate.AppendManifests(empty.Index, part(one, "linux", "amd64"), part(two, "linux", "arm64"), part(made(t), "unknown", "unknown"))
-	images, err := Open(t.Context(), named(t, index), index)
+	images, err := Open(named(t, index), index)
 	require.NoError(t, err)
 	require.Len(t, images, 2, "what BuildKit puts beside the images is none")
 	require.Equal(t, []string{"linux/amd64", "linux/arm64"}, []string{images[0].Platform, images[1].Platform})
-	images, err = Open(t.Context(), named(t, one), one)
+	images, err = Open(named(t, one), one)
 	require.NoError(t, err)
 	require.Equal(t, named(t, one).String(), images[0].Name())
 	for _, id := range images[0].Config.RootFS.DiffIDs {
@@ -95,13 +95,13 @@ func TestWhatIsNotAsItsDigestSaysIsRefused(t *testing.T) {
 		"an index in an index, or a list": {named(t, nested()), nested(), "its index holds something of type"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			_, err := Open(t.Context(), c.image, c.local)
+			_, err := Open(c.image, c.local)
 			require.ErrorContains(t, err, c.want)
 			require.ErrorContains(t, err, "[scan/image-unusable]")
 			require.Equal(t, record.KindUnavailable, record.KindOf(err))
 		})
 	}
-	images, err := Open(t.Context(), named(t, wanted), mixed{wanted, wanted, other})
+	images, err := Open(named(t, wanted), mixed{wanted, wanted, other})
 	require.NoError(t, err)
 	require.ErrorContains(t, read(t, images[0], known.RootFS.DiffIDs[0]), "it is not what its digest says: layer sha256:", "though nobody read it to its end")
 }

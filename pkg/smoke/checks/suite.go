@@ -65,6 +65,7 @@ const (
 	defaultBudget      = time.Minute
 )
 
+// WithDefaults gives the suite with what it does not say.
 func (s Suite) WithDefaults() Suite {
 	s.Consecutive = cmp.Or(s.Consecutive, defaultConsecutive)
 	s.Attempts = cmp.Or(s.Attempts, max(defaultAttempts, s.Consecutive))
