@@ -90,7 +90,7 @@ func TestTheMainPath(t *testing.T) {
 	first := h.run(workspace(t, map[string]string{"catalog/version.txt": "1.0.0"}), "1.0.0")
 	require.Equal(t, 0, first.exit)
 	require.Equal(t, record.VerdictGood, first.record.Verdict)
-	require.Equal(t, &record.Release{Name: "backstage", Namespace: h.namespace, Revision: 1, Live: 1}, first.record.Release)
+	require.Equal(t, &record.Release{Name: "backstage", Namespace: h.namespace, Revision: 1, Live: 1, LiveImage: first.record.Image.String()}, first.record.Release)
 	require.Nil(t, first.record.Cause)
 	targets := map[string]bool{}
 	for _, c := range first.record.Checks {
