@@ -119,11 +119,12 @@ func parse(t *testing.T, out []byte) map[string]job {
 	return jobs
 }
 
-// headline is the first line of the job's summary.
+// headline is the first line of the summary of the last step that has one: a rollback lists
+// the revisions before.
 func (j job) headline() string {
 	if len(j.summaries) == 0 {
 		return ""
 	}
-	line, _, _ := strings.Cut(j.summaries[0], "\n")
+	line, _, _ := strings.Cut(j.summaries[len(j.summaries)-1], "\n")
 	return line
 }
