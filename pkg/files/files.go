@@ -20,8 +20,13 @@ var (
 	ErrTooLarge = errors.New("it is larger than")
 )
 
-// patience is how long a pipe may be silent before it counts as one without an end.
-const patience = 10 * time.Second
+const (
+	// patience is how long a pipe may be silent before it counts as one without an end.
+	patience = 10 * time.Second
+	// grace is how long a pipe may have no writer: one that waits for a reader, as
+	// `sops … > pipe &` does, is woken when the pipe is opened, and takes a moment.
+	grace = 500 * time.Millisecond
+)
 
 // Opening a named pipe would wait, deaf to signals, for somebody to write to it.
 const reading = os.O_RDONLY | syscall.O_NONBLOCK
@@ -88,7 +93,7 @@ func content(file *os.File, name string, limit int64, or fs.FileMode) ([]byte, e
 	if kind != 0 && kind != or {
 		return nil, problem(ErrNoFile)
 	}
-	text, err := io.ReadAll(io.LimitReader(patient{file, kind != 0}, limit+1))
+	text, err := io.ReadAll(io.LimitReader(&patient{file: file, pipe: kind != 0, until: time.Now().Add(grace)}, limit+1))
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, problem(fmt.Errorf("it is a pipe, and nothing came through it for %s", patience))
@@ -102,17 +107,28 @@ func content(file *os.File, name string, limit int64, or fs.FileMode) ([]byte, e
 	return text, nil
 }
 
-// patient does not wait without end for the next bytes of a pipe.
+// patient does not wait without end for the next bytes of a pipe, and takes an end before
+// its first byte for one only when the grace is over.
 type patient struct {
-	file *os.File
-	pipe bool
+	file  *os.File
+	pipe  bool
+	until time.Time // until when an end without a byte is none
+	begun bool
 }
 
-func (p patient) Read(b []byte) (int, error) {
-	if p.pipe {
+func (p *patient) Read(b []byte) (int, error) {
+	if !p.pipe {
+		return p.file.Read(b)
+	}
+	for {
 		if err := p.file.SetReadDeadline(time.Now().Add(patience)); err != nil {
 			return 0, err
 		}
+		n, err := p.file.Read(b)
+		p.begun = p.begun || n > 0
+		if !errors.Is(err, io.EOF) || p.begun || time.Now().After(p.until) {
+			return n, err
+		}
+		time.Sleep(5 * time.Millisecond)
 	}
-	return p.file.Read(b)
 }

@@ -77,3 +77,16 @@ func TestAPipeWithAWriterIsRead(t *testing.T) {
 	_, err = ReadRegular(name, 10)
 	require.ErrorIs(t, err, ErrNoFile)
 }
+
+// `sops --decrypt values.yaml > pipe &` waits for a reader, and has written nothing yet
+// when the pipe is opened.
+func TestAPipeWhoseWriterWaitsForAReaderIsRead(t *testing.T) {
+	name := filepath.Join(t.TempDir(), "pipe")
+	require.NoError(t, syscall.Mkfifo(name, 0o600))
+	wrote := make(chan error, 1)
+	go func() { wrote <- os.WriteFile(name, []byte("012"), 0o600) }()
+	text, err := Read(name, 10)
+	require.NoError(t, err)
+	require.Equal(t, "012", string(text))
+	require.NoError(t, <-wrote)
+}
