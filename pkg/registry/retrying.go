@@ -12,6 +12,7 @@ const (
 	// Timeout is for what moves no layers.
 	Timeout    = 2 * time.Minute
 	maxProblem = 64 << 10 // bytes of an answer that tells about a problem
+	maxAtOnce  = 1 << 20  // bytes of a blob that is read at once
 )
 
 var errDamaged = errors.New("the bytes are not those of the digest")
@@ -64,11 +65,12 @@ func (w *retrying) once(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Blobs are long, and read with care by who asked for them.
-	if ForBlob(request) {
+	// Long ones are read with care by who asked for them.
+	if long := response.ContentLength < 0 || response.ContentLength > maxAtOnce; ForBlob(request) && long {
 		return response, nil
 	}
-	// Small answers are read here, so that one that breaks off is asked for again.
+	// Small answers are read here, so that one that breaks off is asked for again; an image's
+	// configuration is a small blob.
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {

@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 // client follows redirects as the registry libraries do: without a limit.
@@ -148,4 +150,22 @@ func TestAnAnswerThatTricklesIsGivenUp(t *testing.T) {
 			})
 		})
 	}
+}
+
+// The configuration of an image is a blob: an answer that breaks off is asked for again,
+// as that of a manifest.
+func TestASmallBlobThatBreaksOffIsAskedForAgain(t *testing.T) {
+	asked := 0
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
+		w.Header().Set("Content-Length", "7")
+		text := "content"
+		if asked++; asked == 1 {
+			text = "con" // the server hangs up
+		}
+		_, _ = io.WriteString(w, text)
+	}))
+	defer server.Close()
+	c := Access{Insecure: []string{"127.0.0.1"}, Retry: retry.Policy{Attempts: 2, First: time.Millisecond}}.Connect()
+	require.NoError(t, get(t, &http.Client{Transport: c.Transport}, server.URL+"/v2/team/app/blobs/sha256:1"))
+	require.Equal(t, 2, asked)
 }

@@ -79,7 +79,7 @@ func (s *mover) tag(ctx context.Context, image record.Image, tag string) error {
 	}
 	to, err := s.pushing.To(ctx, target.Context())
 	if err == nil {
-		err = to.Manifest(ctx, target.TagStr(), descriptor.MediaType, descriptor.Manifest)
+		err = to.Tag(ctx, target.TagStr(), descriptor.MediaType, descriptor.Manifest)
 	}
 	if err != nil {
 		return registry.Wrap(err, "tagging %q as %q", image, tag)

@@ -241,6 +241,21 @@ func TestTheListTellsHowFarTaggingCame(t *testing.T) {
 	require.Equal(t, "1", moved[2].Tag)
 }
 
+// A registry may not find at once what it said to have.
+func TestATagIsWrittenAgainWhereTheRegistryHasNotFoundABlobYet(t *testing.T) {
+	refused := false
+	host := registrytest.Start(t, registrytest.Handler(), registrytest.Answer(func(r *http.Request) bool {
+		first := !refused && r.Method == http.MethodPut && strings.HasSuffix(r.URL.Path, "/manifests/stable")
+		refused = refused || first
+		return first
+	}, http.StatusBadRequest, "MANIFEST_BLOB_UNKNOWN", "blob unknown to registry"))
+	image := released(t, host+"/team/app", "1.0.0")
+	_, err := Apply(t.Context(), registry.Access{Insecure: []string{"127.0.0.1"}, Retry: retry.Policy{Attempts: 2, First: time.Millisecond}}, image, []Move{{Tag: "stable"}})
+	require.NoError(t, err)
+	require.True(t, refused)
+	require.Equal(t, []string{image.Digest}, tagsOf(t, image.Repository, "stable"))
+}
+
 func TestAFurtherTagThatTheVersionGivesAnywayKeepsItsRule(t *testing.T) {
 	moves, err := Rules{Version: "1.2.3", Further: []string{"1.2.3", "latest", "blue", "blue"}}.Moves()
 	require.NoError(t, err)

@@ -169,6 +169,14 @@ func (p *Repository) Manifest(ctx context.Context, reference string, mediaType t
 	})
 }
 
+// Tag puts the manifest of an image that the repository has under a tag: a registry that
+// misses a blob of it has not found it yet, as in [Repository.Image].
+func (p *Repository) Tag(ctx context.Context, tag string, mediaType types.MediaType, raw []byte) error {
+	return p.session.Retry.DoIf(ctx, "writing tag "+tag, blobUnknown, func() error {
+		return p.Manifest(ctx, tag, mediaType, raw)
+	})
+}
+
 // blobUnknown reports whether the registry misses something that a manifest names.
 func blobUnknown(err error) bool {
 	return registry.HasCode(err, transport.ManifestBlobUnknownErrorCode, transport.BlobUnknownErrorCode, "MANIFEST_REFERENCES_UNKNOWN")
