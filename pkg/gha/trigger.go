@@ -2,10 +2,9 @@ package gha
 
 import (
 	"encoding/json"
-	"io"
-	"os"
 	"strings"
 
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -65,12 +64,7 @@ func origin(r repository) string {
 
 // event reads the payload; of one that cannot be read nothing is known.
 func (a *Actions) event() (e event) {
-	file, err := os.Open(a.getenv("GITHUB_EVENT_PATH"))
-	if err != nil {
-		return event{}
-	}
-	defer file.Close()
-	content, err := io.ReadAll(io.LimitReader(file, maxEvent))
+	content, err := files.ReadRegular(a.getenv("GITHUB_EVENT_PATH"), maxEvent)
 	if err != nil || json.Unmarshal(content, &e) != nil {
 		return event{}
 	}

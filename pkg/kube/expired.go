@@ -15,6 +15,7 @@ import (
 
 	"k8s.io/client-go/tools/clientcmd/api"
 
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -76,7 +77,7 @@ func content(data []byte, file string) []byte {
 	if len(data) > 0 || file == "" {
 		return data
 	}
-	text, _ := os.ReadFile(file)
+	text, _ := files.ReadRegular(file, maxKubeconfig)
 	return text
 }
 
@@ -127,7 +128,7 @@ func tokenEnd(token string) time.Time {
 
 // isEncoded reports whether the file is a kubeconfig as base64, as secrets often hold it.
 func isEncoded(path string) bool {
-	text, err := os.ReadFile(path)
+	text, err := files.ReadRegular(path, maxKubeconfig)
 	if err != nil {
 		return false
 	}

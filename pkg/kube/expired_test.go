@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"syscall"
 	"testing"
 	"time"
 
@@ -100,4 +101,16 @@ func TestConnect_AKubeconfigThatIsOverOrStillBase64(t *testing.T) {
 	_, err = Connect(Options{Kubeconfig: over})
 	require.ErrorContains(t, err, "expired at 1970-01-01T00:00:01Z")
 	require.ErrorContains(t, err, "[kube/expired]")
+}
+
+// A pipe would be waited for, deaf to signals: nothing is said of it.
+func TestCheckCredentials_APipeIsNotWaitedFor(t *testing.T) {
+	pipe := filepath.Join(t.TempDir(), "token")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	config := &api.Config{
+		Contexts:  map[string]*api.Context{"prod": {Cluster: "c", AuthInfo: "u"}},
+		Clusters:  map[string]*api.Cluster{"c": {CertificateAuthority: pipe}},
+		AuthInfos: map[string]*api.AuthInfo{"u": {TokenFile: pipe, ClientCertificate: pipe}},
+	}
+	require.NoError(t, checkCredentials(config, "prod", time.Now()))
 }
