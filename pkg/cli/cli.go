@@ -54,7 +54,7 @@ func newCommand(c config.Command, code *int, environ []string, stdout, stderr io
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return config.FlagError(cmd.Flags(), err) })
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		resolveErr := config.Resolve(cmd.Flags(), environ)
-		settings.Place(cmd.Flags(), lookup(environ)(config.DirVariable), c.Name)
+		settings.Place(cmd.Flags(), config.Lookup(environ)(config.DirVariable), c.Name)
 		s := newSession(c.Name, settings, environ, stdout, stderr)
 		defer s.console.catchStrays(stderr)()
 		s.smokeByDefault, s.evidenceByDefault = isByDefault(cmd.Flags(), "smoke"), isByDefault(cmd.Flags(), "evidence-dir")

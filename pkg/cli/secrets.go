@@ -79,7 +79,7 @@ const shortestMask = 6
 // learn adds those that the run knows before it does anything: its credentials, what
 // its settings give to the chart, and files that were given in place of their names.
 func (s *secrets) learn(c config.Settings, environ []string) {
-	getenv := lookup(environ)
+	getenv := config.Lookup(environ)
 	// What everybody knows; without it no line could be read.
 	s.Public(c.Release, c.Namespace, c.Image, c.Repository, c.ToRepository, c.Chart, c.PublicURL)
 	s.Withhold(getenv("COSIGN_PASSWORD"), getenv("REGISTRY_PASSWORD"), getenv(config.VerdictKeyVariable))
@@ -183,7 +183,7 @@ func (s *secrets) Answer(text string) string {
 // stray makes a text fit to be shown that comes before there is a session.
 func stray(environ []string, text string) string {
 	text = (&redact.Redactor{}).Text(text)
-	if gha.New(lookup(environ), io.Discard).Enabled() {
+	if gha.New(config.Lookup(environ), io.Discard).Enabled() {
 		return gha.Harmless(text)
 	}
 	return text

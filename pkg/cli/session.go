@@ -6,7 +6,6 @@ import (
 	"log"
 	"log/slog"
 	"path/filepath"
-	"strings"
 	"time"
 
 	"github.com/sirupsen/logrus"
@@ -44,7 +43,7 @@ func newSession(name string, settings config.Settings, environ []string, stdout,
 	if settings.DryRun {
 		s.effect = pipeline.Nothing
 	}
-	actions := gha.New(lookup(environ), stderr)
+	actions := gha.New(config.Lookup(environ), stderr)
 	s.secrets = &secrets{Redactor: &redact.Redactor{}, actions: actions}
 	s.secrets.learn(settings, environ)
 	s.hide = s.secrets.hidden
@@ -73,26 +72,17 @@ func newConsole(name string, actions *gha.Actions, known *secrets, stderr io.Wri
 	return c
 }
 
-func lookup(environ []string) func(string) string {
-	values := map[string]string{}
-	for _, line := range environ {
-		key, value, _ := strings.Cut(line, "=")
-		values[key] = value
-	}
-	return func(key string) string { return values[key] }
-}
-
 // host is what the stages get of this run.
 func (s *session) host(environ []string) pipeline.Host {
 	return pipeline.Host{
-		Log: s.console.log, Actions: s.console.actions, Environ: environ, Getenv: lookup(environ), Version: programVersion(),
+		Log: s.console.log, Actions: s.console.actions, Environ: environ, Getenv: config.Lookup(environ), Version: programVersion(),
 		Ledger: &s.ledger, Console: s.console, Results: s.results, Secrets: s.secrets, Keep: s.keepEvidence, AtEnd: s.atEnd,
 	}
 }
 
 // withCredentials adds the secrets that come from the environment only.
 func withCredentials(settings config.Settings, environ []string) config.Settings {
-	settings.Read(lookup(environ))
+	settings.Read(config.Lookup(environ))
 	return settings
 }
 

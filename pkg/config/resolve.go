@@ -130,15 +130,15 @@ func variables(environ []string) map[string][]string {
 	return found
 }
 
-// value is that of a variable, the last one given, as a process sees it.
-func value(environ []string, name string) string {
-	found := ""
+// Lookup reads the variables of an environment, of which the last one given counts, as a
+// process sees them.
+func Lookup(environ []string) (getenv func(name string) string) {
+	values := map[string]string{}
 	for _, line := range environ {
-		if key, text, _ := strings.Cut(line, "="); key == name {
-			found = text
-		}
+		key, value, _ := strings.Cut(line, "=")
+		values[key] = value
 	}
-	return found
+	return func(name string) string { return values[name] }
 }
 
 func nonEmptyLines(value string) []string {

@@ -55,7 +55,7 @@ func (e fileError) Unwrap() error        { return e.error }
 // inline reads the settings that an action got as one text, which errors call as the
 // action does.
 func inline(environ []string) (source, error) {
-	return read("input settings", []byte(value(environ, SettingsVariable)))
+	return read("input settings", []byte(Lookup(environ)(SettingsVariable)))
 }
 
 // readFile reads the configuration file that --config names, or stagecrew.yaml

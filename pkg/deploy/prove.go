@@ -100,6 +100,5 @@ func (r *run) mark(ctx context.Context) event {
 
 // isNotOurs reports whether a revision takes no verdict because others made it.
 func isNotOurs(err error) bool {
-	var e *record.Error
-	return errors.As(err, &e) && e.Kind == record.KindRefused && e.Code == "release/not-made-here"
+	return record.KindOf(err) == record.KindRefused && record.CodeOf(err) == "release/not-made-here"
 }

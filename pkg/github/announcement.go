@@ -110,7 +110,7 @@ func firstOf(known []listed, image string) *listed {
 // nil where GitHub tells it by itself or this job may not, see [Announcement.Auto].
 func (a *Announcement) End(ctx context.Context, e Ending) error {
 	err := a.end(ctx, e)
-	if a.Auto && mayNot(err) {
+	if a.Auto && MayNot(err) {
 		return nil
 	}
 	return err

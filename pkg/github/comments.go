@@ -68,7 +68,3 @@ func (c *Client) findComment(ctx context.Context, pullRequest int, marker string
 func isTrusted(one *gogithub.IssueComment) bool {
 	return one.GetUser().GetType() == "Bot" || slices.Contains([]string{"OWNER", "MEMBER", "COLLABORATOR"}, one.GetAuthorAssociation())
 }
-
-// MayNot reports whether an error says that the token may not, or does not see what it
-// asks for, as that of a fork's pull request.
-func MayNot(err error) bool { return mayNot(err) }

@@ -80,9 +80,8 @@ func words(answer *gogithub.ErrorResponse) string {
 	return text.Line(strings.Join(all, "; "), maxMessage)
 }
 
-// mayNot reports whether an error says that the token may not, or does not see it, or
-// that the repository does not have it.
-func mayNot(err error) bool {
-	var e *record.Error
-	return errors.As(err, &e) && slices.Contains([]string{CodeNoPermission, CodeNotFound, CodeNoCodeScanning, CodeNoAttestations}, e.Code)
+// MayNot reports whether an error says that the token may not, as that of a fork's pull
+// request, or does not see what it asks for, or that the repository does not have it.
+func MayNot(err error) bool {
+	return slices.Contains([]string{CodeNoPermission, CodeNotFound, CodeNoCodeScanning, CodeNoAttestations}, record.CodeOf(err))
 }

@@ -3,7 +3,6 @@ package pipeline
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
@@ -38,36 +37,21 @@ func (d *deployment) announce(ctx context.Context, image record.Image) {
 }
 
 // comment tells a pull request what a dry run for it found, in one comment per release.
-// That it may not, as for a fork, is no warning.
 func (d *deployment) comment() {
-	telling, number := d.settings.GitHubComment, d.host.Actions.PullRequest()
+	number := d.host.Actions.PullRequest()
 	if number == 0 {
 		return
 	}
-	client, err := d.host.teller(telling)
-	if err != nil {
-		d.host.Log.Warn("the pull request gets no comment", "because", err)
-	}
-	if client == nil {
-		return
-	}
 	key := fmt.Sprintf("plan %s/%s", d.options.Release, d.options.Namespace)
-	d.host.AtEnd(func(ctx context.Context, r record.Record) {
-		err := client.Comment(ctx, number, key, report.Comment(r, github.MaxComment-len(key)-100))
-		switch {
-		case github.MayNot(err) && telling == config.TellAuto:
-			d.host.Log.Info("the pull request gets no comment", "because", err)
-		case err != nil:
-			d.host.Log.Warn("the pull request gets no comment", "because", err)
-		}
+	d.host.tell(d.settings.GitHubComment, "the pull request gets no comment", func(ctx context.Context, client *github.Client, r record.Record) error {
+		return client.Comment(ctx, number, key, report.Comment(r, github.MaxComment-len(key)-100))
 	})
 }
 
 // isUnknownCommit reports whether nothing on GitHub's page leads from what runs to a
 // commit, as where the page was not told before.
 func isUnknownCommit(err error) bool {
-	var e *record.Error
-	return errors.As(err, &e) && e.Code == "github/unknown-commit"
+	return record.CodeOf(err) == "github/unknown-commit"
 }
 
 // announcement is nil where nobody is to be told.

@@ -15,18 +15,11 @@ import (
 // GitHub may not take a provenance that its own action did not write
 // (docker/github-builder#183).
 func (s *slice) keep(signed sign.Signature) {
-	telling, log := s.settings.GitHubAttestations, s.host.Log
 	if signed.Issuer == "" || len(signed.Bundles) == 0 {
 		return
 	}
-	client, err := s.host.teller(telling)
-	if err != nil {
-		log.Warn("GitHub's store gets no attestations", "because", err)
-	}
-	if client == nil {
-		return
-	}
-	s.host.AtEnd(func(ctx context.Context, _ record.Record) {
+	telling, log := s.settings.GitHubAttestations, s.host.Log
+	s.host.tell(telling, "GitHub's store gets no attestations", func(ctx context.Context, client *github.Client, _ record.Record) error {
 		stored := 0
 		for _, bundle := range signed.Bundles {
 			err := client.Attest(ctx, bundle)
@@ -45,5 +38,6 @@ func (s *slice) keep(signed sign.Signature) {
 		if stored > 0 {
 			log.Info("GitHub's store has attestations of the image", "stored", stored)
 		}
+		return nil
 	})
 }

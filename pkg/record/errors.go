@@ -86,3 +86,12 @@ func KindOf(err error) Kind {
 	}
 	return KindUnknown
 }
+
+// CodeOf gives the code of the outermost [Error] in err's chain, "" without one.
+func CodeOf(err error) string {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Code
+	}
+	return ""
+}

@@ -49,8 +49,7 @@ func (w *Workspace) checkLockfile(ctx context.Context, packages, inputs []string
 	}
 	env := append(program.ForInstallers(how.Environ, how.Environment), "YARN_ENABLE_SCRIPTS=false", "YARN_ENABLE_IMMUTABLE_INSTALLS=false")
 	err = w.manager.run(ctx, dir, updateLockfile, env, how.Log)
-	var failed *record.Error
-	if errors.As(err, &failed) && failed.Code == "build/command" {
+	if record.CodeOf(err) == "build/command" {
 		how.Log.Warn("whether yarn.lock fits the package.json files could not be told: Yarn makes none from them here", "error", text.Line(err.Error(), maxStale))
 		return nil
 	}

@@ -67,12 +67,9 @@ func single(image v1.Image, ref name.Digest) ([]*Image, error) {
 }
 
 func platforms(index v1.ImageIndex, ref name.Digest) ([]*Image, error) {
-	raw, err := index.RawManifest()
+	raw, err := provenManifest(index, ref)
 	if err != nil {
-		return nil, unreadable(ref, err)
-	}
-	if err := proven(raw, ref.DigestStr()); err != nil {
-		return nil, unreadable(ref, err)
+		return nil, err
 	}
 	manifest, err := v1.ParseIndexManifest(bytes.NewReader(raw))
 	if err != nil {
@@ -105,6 +102,18 @@ func platforms(index v1.ImageIndex, ref name.Digest) ([]*Image, error) {
 		return nil, Unusable(ref.String(), errors.New("its index has no images"))
 	}
 	return images, nil
+}
+
+// provenManifest is what the digest names: the manifest of an image, or of an index.
+func provenManifest(of interface{ RawManifest() ([]byte, error) }, ref name.Digest) ([]byte, error) {
+	raw, err := of.RawManifest()
+	if err == nil {
+		err = proven(raw, ref.DigestStr())
+	}
+	if err != nil {
+		return nil, unreadable(ref, err)
+	}
+	return raw, nil
 }
 
 // proven compares bytes with their digest.

@@ -36,12 +36,9 @@ const maxConfig = 8 << 20
 // watch checks the manifest and the configuration of an image. Its layers are checked
 // while they are read.
 func watch(image v1.Image, ref name.Digest) (*Image, error) {
-	raw, err := image.RawManifest()
+	raw, err := provenManifest(image, ref)
 	if err != nil {
-		return nil, unreadable(ref, err)
-	}
-	if err := proven(raw, ref.DigestStr()); err != nil {
-		return nil, unreadable(ref, err)
+		return nil, err
 	}
 	manifest, err := v1.ParseManifest(bytes.NewReader(raw))
 	if err != nil {

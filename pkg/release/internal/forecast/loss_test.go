@@ -3,6 +3,7 @@ package forecast
 import (
 	"testing"
 
+	"github.com/stagecrew/stagecrew/pkg/release/internal/livetest"
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -31,7 +32,7 @@ func TestWhatIsLostWithAnObject(t *testing.T) {
 		"a custom resource without anything":  {"{apiVersion: postgresql.cnpg.io/v1, kind: Cluster, metadata: {uid: '1', name: db, namespace: portal}}", ""},
 	} {
 		t.Run(name, func(t *testing.T) {
-			got := Deletion(t.Context(), fake.NewClientset(), written(t, c.object))
+			got := Deletion(t.Context(), fake.NewClientset(), livetest.Written(t, c.object))
 			require.Equal(t, c.want, got.Loss)
 		})
 	}
@@ -51,7 +52,7 @@ func TestWhatAnOperatorMadeIsLostWithItsCustomResource(t *testing.T) {
 		&appsv1.Deployment{ObjectMeta: meta("pooler", "Cluster"), Status: appsv1.DeploymentStatus{ReadyReplicas: 1}},
 		&appsv1.StatefulSet{ObjectMeta: meta("idle", "Cluster")},
 	)
-	got := Deletion(t.Context(), client, written(t, "{apiVersion: postgresql.cnpg.io/v1, kind: Cluster, metadata: {uid: '1', name: db, namespace: portal}}"))
+	got := Deletion(t.Context(), client, livetest.Written(t, "{apiVersion: postgresql.cnpg.io/v1, kind: Cluster, metadata: {uid: '1', name: db, namespace: portal}}"))
 	require.Equal(t, "the data in 2 claims that its operator made and 2 workloads that its operator runs", got.Loss)
 	require.Equal(t, []string{"postgresql.cnpg.io", "Cluster", "portal", "db"}, []string{got.Group, got.Kind, got.Namespace, got.Name})
 }

@@ -6,22 +6,10 @@ import (
 
 	"github.com/stretchr/testify/require"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"sigs.k8s.io/yaml"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/livetest"
 )
-
-// written is an object as a chart or kubectl writes it.
-func written(t *testing.T, text string) *unstructured.Unstructured {
-	t.Helper()
-	json, err := yaml.YAMLToJSON([]byte(text))
-	require.NoError(t, err)
-	object := &unstructured.Unstructured{}
-	require.NoError(t, object.UnmarshalJSON(json))
-	return object
-}
 
 // invalid is the API server's answer 422.
 func invalid(message string, causes ...metav1.StatusCause) metav1.Status {
@@ -93,9 +81,9 @@ func TestWhyTheAPIServerWouldRejectAnObject(t *testing.T) {
 		},
 	} {
 		t.Run(name, func(t *testing.T) {
-			r := Rejection{Info: (&livetest.Server{}).Info(written(t, c.wanted)), Status: c.status}
+			r := Rejection{Info: (&livetest.Server{}).Info(livetest.Written(t, c.wanted)), Status: c.status}
 			if c.live != "" {
-				r.Live = written(t, c.live)
+				r.Live = livetest.Written(t, c.live)
 			}
 			err := Rejected("upgrading release \"portal\"", []Rejection{r})
 			require.Equal(t, record.KindRefused, record.KindOf(err))
@@ -111,7 +99,7 @@ func TestWhyTheAPIServerWouldRejectAnObject(t *testing.T) {
 func TestAllRejectionsAreToldAtOnceInAnOrderThatStays(t *testing.T) {
 	server := &livetest.Server{}
 	of := func(name string) Rejection {
-		return Rejection{Info: server.Info(written(t, "{apiVersion: v1, kind: ConfigMap, metadata: {namespace: portal, name: "+name+"}}")), Status: metav1.Status{Message: "no " + name}}
+		return Rejection{Info: server.Info(livetest.Written(t, "{apiVersion: v1, kind: ConfigMap, metadata: {namespace: portal, name: "+name+"}}")), Status: metav1.Status{Message: "no " + name}}
 	}
 	want := "installing: the API server would reject 2 objects:\n  ConfigMap/a: no a\n  ConfigMap/b: no b [release/rejected]"
 	require.EqualError(t, Rejected("installing", []Rejection{of("b"), of("a")}), want)

@@ -15,7 +15,6 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/cli-runtime/pkg/resource"
-	"sigs.k8s.io/yaml"
 
 	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/livetest"
@@ -23,19 +22,10 @@ import (
 
 var portal = live.Owner{Name: "portal", Namespace: "backstage"}
 
-func written(t *testing.T, text string) *unstructured.Unstructured {
-	t.Helper()
-	json, err := yaml.YAMLToJSON([]byte(text))
-	require.NoError(t, err)
-	object := &unstructured.Unstructured{}
-	require.NoError(t, object.UnmarshalJSON(json))
-	return object
-}
-
 // made is an object of the release in the cluster.
 func made(t *testing.T, text string) *unstructured.Unstructured {
 	t.Helper()
-	object := written(t, text)
+	object := livetest.Written(t, text)
 	portal.Claim(object)
 	return object
 }
@@ -59,9 +49,9 @@ const head = "apiVersion: apps/v1, kind: Deployment, metadata: {name: web, names
 // next began with a manifest that did not have it.
 func TestTheBaseOfAPatchHasWhatAnyEarlierRevisionAdded(t *testing.T) {
 	r := of(&livetest.Server{})
-	one := written(t, "{"+head+", spec: {template: {spec: {containers: [{name: web, image: a}]}}}}")
-	two := written(t, "{"+head+", spec: {template: {spec: {containers: [{name: web, image: b, env: [{name: BAD, value: x}]}, {name: side, image: s}]}}}}")
-	elsewhere := written(t, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: other}, spec: {paused: true}}")
+	one := livetest.Written(t, "{"+head+", spec: {template: {spec: {containers: [{name: web, image: a}]}}}}")
+	two := livetest.Written(t, "{"+head+", spec: {template: {spec: {containers: [{name: web, image: b, env: [{name: BAD, value: x}]}, {name: side, image: s}]}}}}")
+	elsewhere := livetest.Written(t, "{apiVersion: apps/v1, kind: Deployment, metadata: {name: web, namespace: other}, spec: {paused: true}}")
 	base := r.Base([]Revision{{1, []*unstructured.Unstructured{one}}, {2, []*unstructured.Unstructured{elsewhere, two}}, {3, nil}}, place(t, r, one), one)
 	containers, _, err := unstructured.NestedSlice(base.(*unstructured.Unstructured).Object, "spec", "template", "spec", "containers")
 	require.NoError(t, err)
@@ -69,7 +59,7 @@ func TestTheBaseOfAPatchHasWhatAnyEarlierRevisionAdded(t *testing.T) {
 	require.Contains(t, containers, any(map[string]any{"name": "web", "image": "b", "env": []any{map[string]any{"name": "BAD", "value": "x"}}}))
 	require.NotContains(t, base.(*unstructured.Unstructured).Object["spec"], "paused")
 
-	fallback := written(t, "{"+head+"}")
+	fallback := livetest.Written(t, "{"+head+"}")
 	copied := r.Base(nil, place(t, r, one), fallback)
 	require.Equal(t, fallback, copied)
 	copied.(*unstructured.Unstructured).SetName("changed")
@@ -87,8 +77,8 @@ func TestRevisionsThatCannotBeComparedAreSaidAndLeaveTheFallback(t *testing.T) {
 	var log bytes.Buffer
 	r := of(&livetest.Server{})
 	r.Log = slog.New(slog.NewTextHandler(&log, nil))
-	one := written(t, "{"+head+", spec: {template: {spec: {containers: [{name: web}]}}}}")
-	odd := written(t, "{"+head+", spec: {template: {spec: {containers: [{image: nameless}]}}}}")
+	one := livetest.Written(t, "{"+head+", spec: {template: {spec: {containers: [{name: web}]}}}}")
+	odd := livetest.Written(t, "{"+head+", spec: {template: {spec: {containers: [{image: nameless}]}}}}")
 	require.Equal(t, odd, r.Base([]Revision{{1, []*unstructured.Unstructured{one}}, {2, []*unstructured.Unstructured{odd}}}, place(t, r, one), odd))
 	require.Contains(t, log.String(), "fields left by one may survive")
 }
@@ -105,11 +95,11 @@ func TestWhatEarlierRevisionsLeftIsFoundAndRemovedButNoData(t *testing.T) {
 	going := made(t, np("going"))
 	now := metav1.Unix(1, 0)
 	going.SetDeletionTimestamp(&now)
-	server.Put(made(t, np("present")), made(t, np("old")), made(t, np("older")), made(t, claim), written(t, np("foreign")), kept, going)
+	server.Put(made(t, np("present")), made(t, np("old")), made(t, np("older")), made(t, claim), livetest.Written(t, np("foreign")), kept, going)
 	revision := func(number int, texts ...string) (r Revision) {
 		r.Number = number
 		for _, text := range texts {
-			r.Objects = append(r.Objects, written(t, text))
+			r.Objects = append(r.Objects, livetest.Written(t, text))
 		}
 		return r
 	}
@@ -137,8 +127,8 @@ func TestWhatEarlierRevisionsLeftIsFoundAndRemovedButNoData(t *testing.T) {
 		"removed NetworkPolicy/old, left over from revision 3", "removed NetworkPolicy/older, left over from revision 2",
 		"left PersistentVolumeClaim/data of revision 1 in place, because data may go with it; remove it by hand if nobody needs it",
 	}, lines)
-	require.False(t, server.Has(written(t, np("old"))))
-	require.True(t, server.Has(written(t, claim)))
+	require.False(t, server.Has(livetest.Written(t, np("old"))))
+	require.True(t, server.Has(livetest.Written(t, claim)))
 
 	r.Place = func(*unstructured.Unstructured) (*resource.Info, error) {
 		return nil, errors.New("the API server is away")
@@ -151,10 +141,10 @@ func TestWhatEarlierRevisionsLeftIsFoundAndRemovedButNoData(t *testing.T) {
 func TestWhatBelongsToAnotherReleaseByNowStays(t *testing.T) {
 	server := &livetest.Server{}
 	ours, theirs, nobodys := made(t, "{apiVersion: v1, kind: ConfigMap, metadata: {namespace: backstage, name: ours}}"),
-		written(t, "{apiVersion: v1, kind: ConfigMap, metadata: {namespace: backstage, name: theirs}}"), written(t, "{apiVersion: v1, kind: ConfigMap, metadata: {namespace: backstage, name: nobodys}}")
+		livetest.Written(t, "{apiVersion: v1, kind: ConfigMap, metadata: {namespace: backstage, name: theirs}}"), livetest.Written(t, "{apiVersion: v1, kind: ConfigMap, metadata: {namespace: backstage, name: nobodys}}")
 	live.Owner{Name: "search", Namespace: "backstage"}.Claim(theirs)
 	server.Put(ours, theirs, nobodys)
-	gone := written(t, "{apiVersion: v1, kind: ConfigMap, metadata: {namespace: backstage, name: gone}}")
+	gone := livetest.Written(t, "{apiVersion: v1, kind: ConfigMap, metadata: {namespace: backstage, name: gone}}")
 	left, lines, err := of(server).WithoutForeign(t.Context(), server.Infos(ours, theirs, nobodys, gone))
 	require.NoError(t, err)
 	require.Len(t, left, 3)
@@ -175,7 +165,7 @@ func TestWhatCannotGoBackStaysOrIsMadeAnew(t *testing.T) {
 	objects := []*unstructured.Unstructured{
 		made(t, "{apiVersion: v1, kind: PersistentVolumeClaim, metadata: {namespace: backstage, name: data}, spec: {storage: 2}}"),
 		made(t, "{apiVersion: batch/v1, kind: Job, metadata: {namespace: backstage, name: migrate, uid: '1'}, spec: {image: b}}"),
-		written(t, "{apiVersion: batch/v1, kind: Job, metadata: {namespace: backstage, name: foreign}, spec: {image: b}}"),
+		livetest.Written(t, "{apiVersion: batch/v1, kind: Job, metadata: {namespace: backstage, name: foreign}, spec: {image: b}}"),
 		made(t, "{apiVersion: v1, kind: ConfigMap, metadata: {namespace: backstage, name: odd}, data: {a: b}}"),
 		made(t, "{apiVersion: v1, kind: ConfigMap, metadata: {namespace: backstage, name: fine}, data: {a: b}}"),
 	}
