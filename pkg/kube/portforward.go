@@ -30,7 +30,7 @@ const forwardTimeout = 15 * time.Second
 // listens in the pod is an error of the application. A request by https speaks TLS
 // with the pod; its certificate is not verified, it names no pod.
 func (c *Cluster) PodTransport(pod record.Pod) (transport http.RoundTripper, done func()) {
-	f := &forward{cluster: c, pod: pod, stop: make(chan struct{}), lost: make(chan struct{})}
+	f := c.forward(pod)
 	t := &http.Transport{DialContext: f.dial, DialTLSContext: f.dialTLS, DisableKeepAlives: true}
 	return tunnelled{t, f}, f.close
 }
@@ -44,6 +44,10 @@ type forward struct {
 	lost    chan struct{} // closed when the present tunnel breaks
 	stop    chan struct{}
 	once    sync.Once
+}
+
+func (c *Cluster) forward(pod record.Pod) *forward {
+	return &forward{cluster: c, pod: pod, stop: make(chan struct{}), lost: make(chan struct{})}
 }
 
 func (f *forward) close() { f.once.Do(func() { close(f.stop) }) }

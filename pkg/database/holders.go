@@ -1,0 +1,119 @@
+package database
+
+import (
+	"bufio"
+	"context"
+	"fmt"
+	"slices"
+	"strings"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/apierror"
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// findHolders says of each lock that is held who may be migrating.
+func (d *Database) findHolders(ctx context.Context, all record.AppliedMigrations) error {
+	if len(all.Locked()) == 0 {
+		return nil
+	}
+	pods, err := d.Client.CoreV1().Pods(d.Namespace).List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return apierror.Classify("looking which pods may be migrating", err)
+	}
+	living, idle, err := d.living(ctx, pods.Items)
+	for _, t := range all.Locked() {
+		t.Lock.Holders = append(slices.Clone(living), strangers(t.Lock.Sessions, idle)...)
+	}
+	return err
+}
+
+// living are the pods that use this database and may be migrating now, in a line each,
+// and the addresses of those that do not.
+func (d *Database) living(ctx context.Context, pods []corev1.Pod) (lines []string, idle []string, err error) {
+	names, err := readVariables(d.Variables)
+	e := &environment{o: d.Options}
+	for _, pod := range pods {
+		for _, c := range running(pod) {
+			found, placeErr := e.place(ctx, pod.Namespace, corev1.PodSpec{Containers: []corev1.Container{c}}, names)
+			if err != nil || placeErr != nil || found.host != d.place.host {
+				continue
+			}
+			if why := d.mayMigrate(ctx, pod, c.Name); why != "" {
+				lines = append(lines, fmt.Sprintf("Pod/%s container %s, %s", pod.Name, c.Name, why))
+				continue
+			}
+			idle = append(idle, pod.Status.PodIP)
+		}
+	}
+	return lines, idle, err
+}
+
+// running are the containers of a pod that run.
+func running(pod corev1.Pod) []corev1.Container {
+	return slices.DeleteFunc(slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers), func(c corev1.Container) bool {
+		s, found := status(pod, c.Name)
+		return !found || s.State.Running == nil
+	})
+}
+
+func status(pod corev1.Pod, container string) (corev1.ContainerStatus, bool) {
+	all := slices.Concat(pod.Status.ContainerStatuses, pod.Status.InitContainerStatuses)
+	at := slices.IndexFunc(all, func(s corev1.ContainerStatus) bool { return s.Name == container })
+	if at < 0 {
+		return corev1.ContainerStatus{}, false
+	}
+	return all[at], true
+}
+
+// mayMigrate says why a running container may be migrating, "" for one that does not: a
+// backend migrates before it is ready, and one that has met a lock does not try again.
+func (d *Database) mayMigrate(ctx context.Context, pod corev1.Pod, container string) string {
+	s, _ := status(pod, container)
+	since := s.State.Running.StartedAt.UTC().Format(time.RFC3339)
+	spec := slices.IndexFunc(pod.Spec.Containers, func(c corev1.Container) bool { return c.Name == container })
+	switch {
+	case spec < 0 || pod.Spec.Containers[spec].ReadinessProbe == nil:
+		return "which runs since " + since + " and has no readiness probe that would tell that it has started"
+	case s.Ready || d.hasGivenUp(ctx, pod, container):
+		return ""
+	}
+	return "which runs since " + since + " and is not ready"
+}
+
+// metLock are knex's words in the log of a backend that found the lock held.
+const metLock = "Migration table is already locked"
+
+// maxLog bounds what is read of a log, in bytes.
+const maxLog = 1 << 20
+
+// hasGivenUp reports whether a container says that it met a lock.
+func (d *Database) hasGivenUp(ctx context.Context, pod corev1.Pod, container string) bool {
+	limit := int64(maxLog)
+	stream, err := d.Client.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: container, LimitBytes: &limit}).Stream(ctx)
+	if err != nil {
+		return false
+	}
+	defer stream.Close() //nolint:errcheck // it was read only
+	lines := bufio.NewScanner(stream)
+	lines.Buffer(nil, maxLog)
+	for lines.Scan() {
+		if strings.Contains(lines.Text(), metLock) {
+			return true
+		}
+	}
+	return false
+}
+
+// strangers are the sessions that are at work and of none of the pods that have started.
+func strangers(sessions []record.DatabaseSession, idle []string) (lines []string) {
+	for _, s := range sessions {
+		if s.Busy() && !slices.Contains(idle, s.Client) {
+			lines = append(lines, fmt.Sprintf("a connection from %s of %q (process %d) that is %s since %s", s.Client, s.Application, s.Process, s.State, s.Since.UTC().Format(time.RFC3339)))
+		}
+	}
+	return lines
+}

@@ -1,0 +1,86 @@
+package database
+
+import (
+	"cmp"
+	"net/url"
+	"slices"
+	"strconv"
+	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// variables are the names of a pod's variables by what they say, the first that has a
+// value counts.
+type variables map[string][]string
+
+// usual are the names in Backstage's own documents, those that override its
+// configuration, and those of libpq.
+// Source: https://backstage.io/docs/getting-started/config/database and backstage/charts.
+func usual() variables {
+	const override = "APP_CONFIG_backend_database_connection"
+	return variables{
+		"url":      {override, "DATABASE_URL"},
+		"host":     {override + "_host", "POSTGRES_HOST", "PGHOST"},
+		"port":     {override + "_port", "POSTGRES_PORT", "PGPORT"},
+		"user":     {override + "_user", "POSTGRES_USER", "PGUSER"},
+		"password": {override + "_password", "POSTGRES_PASSWORD", "PGPASSWORD"},
+		"name":     {override + "_database", "POSTGRES_DB", "PGDATABASE"},
+		"prefix":   {"APP_CONFIG_backend_database_prefix"},
+		"sslmode":  {"PGSSLMODE"},
+	}
+}
+
+// Check says what is wrong with names of variables, nil when nothing is: each is
+// "WHAT=NAME" with one of url, host, port, user, password, name, prefix and sslmode.
+func Check(named []string) error {
+	_, err := readVariables(named)
+	return err
+}
+
+func readVariables(named []string) (variables, error) {
+	all := usual()
+	for _, one := range named {
+		what, name, _ := strings.Cut(one, "=")
+		if _, known := all[what]; !known || name == "" {
+			return nil, record.BadInput("database/variable", "--database-env %q: it has the form WHAT=NAME, with one of url, host, port, user, password, name, prefix and sslmode, and the name of a variable of the pods", one)
+		}
+		all[what] = slices.Insert(all[what], 0, name)
+	}
+	return all, nil
+}
+
+// defaultPrefix is that of the databases of Backstage's plugins.
+const defaultPrefix = "backstage_plugin_"
+
+const defaultPort = 5432
+
+// read makes a place of a pod's variables; one without a host for those that name none.
+func (v variables) read(env map[string]string) (place, error) {
+	value := func(what string) string {
+		for _, name := range v[what] {
+			if env[name] != "" {
+				return env[name]
+			}
+		}
+		return ""
+	}
+	p := place{host: value("host"), user: value("user"), password: value("password"), name: value("name"), prefix: cmp.Or(value("prefix"), defaultPrefix), sslMode: value("sslmode")}
+	port := value("port")
+	if from := value("url"); from != "" && p.host == "" {
+		u, err := url.Parse(from)
+		if err != nil || u.Hostname() == "" {
+			// The error would repeat the URL.
+			return place{}, record.Refused("database/url", "the variable of the pods that holds the URL of the database holds none with a host: postgresql://USER:PASSWORD@HOST:PORT/NAME")
+		}
+		p.host, port, p.name = u.Hostname(), u.Port(), strings.TrimPrefix(u.Path, "/")
+		p.user = u.User.Username()
+		p.password, _ = u.User.Password()
+		p.sslMode = cmp.Or(u.Query().Get("sslmode"), p.sslMode)
+	}
+	var err error
+	if p.port, err = strconv.Atoi(cmp.Or(port, strconv.Itoa(defaultPort))); err != nil || p.port < 1 || p.port > 65535 {
+		return place{}, record.Refused("database/port", "the port of the database in the variables of the pods is no number of one: %q", port)
+	}
+	return p, nil
+}
