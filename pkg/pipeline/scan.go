@@ -59,8 +59,7 @@ func (s *slice) scanOptions() (scan.Options, error) {
 		cache = filepath.Join(user, "stagecrew", "scan")
 	}
 	return scan.Options{
-		Keychain:          s.images().Keychain(),
-		Insecure:          s.settings.InsecureRegistries,
+		Images:            s.images(),
 		Timeout:           limit(c.ScanTimeout),
 		RequireAll:        c.ScanRequireAll,
 		AllowIncomplete:   c.ScanIncomplete,

@@ -51,6 +51,7 @@ type Client struct {
 	Log       *slog.Logger  // never nil
 	Sent      *atomic.Int64 // may be nil
 
+	wire   *Transport
 	mu     sync.Mutex
 	puller *remote.Puller
 }
@@ -59,9 +60,13 @@ type Client struct {
 func (a Access) Connect() *Client {
 	log := cmp.Or(a.Log, slog.New(slog.DiscardHandler))
 	retrier := &Retrier{policy: withDefaults(a.Retry), log: log}
-	wire := newRetrying(retrier, TransportOptions{Insecure: a.Insecure, Stall: a.Stall, MaxAnswer: a.MaxAnswer, MaxBlob: a.MaxBlob})
-	return &Client{Retry: retrier, Transport: &greeting{next: wire, hosts: map[string]*greeted{}}, Keys: a.keychain(), Log: log, Sent: a.Sent}
+	wire := NewTransport(TransportOptions{Insecure: a.Insecure, Stall: a.Stall, MaxAnswer: a.MaxAnswer, MaxBlob: a.MaxBlob})
+	talk := &greeting{next: &retrying{next: wire, retry: retrier}, hosts: map[string]*greeted{}}
+	return &Client{Retry: retrier, Transport: talk, Keys: a.keychain(), Log: log, Sent: a.Sent, wire: wire}
 }
+
+// Close ends connections that no request uses.
+func (c *Client) Close() { c.wire.next.CloseIdleConnections() }
 
 // Options for the library's own requests; those are tried again below it.
 func (c *Client) Options(ctx context.Context) []remote.Option {

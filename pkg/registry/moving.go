@@ -32,11 +32,14 @@ func (b *body) Read(p []byte) (int, error) {
 	if b.left -= int64(n); b.left < 0 {
 		return 0, final{fmt.Errorf("reading the registry's answer: it is too long: longer than %d bytes", b.limit)}
 	}
+	if err != nil && !errors.Is(err, io.EOF) {
+		err = lost{err}
+	}
 	if b.waited < b.stall {
 		return n, err
 	}
 	if came := b.came; err == nil && came < int64(b.waited.Seconds()*slowest) {
-		return n, fmt.Errorf("reading the registry's answer: only %d bytes came in %s", came, b.waited.Round(time.Second))
+		return n, final{fmt.Errorf("reading the registry's answer: only %d bytes came in %s", came, b.waited.Round(time.Second))}
 	}
 	b.waited, b.came = 0, 0
 	return n, err

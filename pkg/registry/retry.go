@@ -86,7 +86,7 @@ var Temporary = map[int]bool{
 
 // isTemporary reports whether another attempt makes sense.
 func isTemporary(err error) bool {
-	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || Final(err) {
+	if errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) || Final(err) || is[absent](err) {
 		return false
 	}
 	var answer *transport.Error
@@ -112,5 +112,5 @@ func isTemporaryConnection(err error) bool {
 	}
 	var request *url.Error
 	var network net.Error
-	return errors.As(err, &network) || errors.As(err, &request)
+	return errors.As(err, &network) || errors.As(err, &request) || is[lost](err)
 }

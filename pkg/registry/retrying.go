@@ -5,6 +5,7 @@ import (
 	"errors"
 	"io"
 	"net/http"
+	"sync"
 	"time"
 )
 
@@ -13,6 +14,11 @@ const (
 	Timeout    = 2 * time.Minute
 	maxProblem = 64 << 10 // bytes of an answer that tells about a problem
 	maxAtOnce  = 1 << 20  // bytes of a blob that is read at once
+
+	// A host that never answered is asked as often as this, or for so long: a name that is
+	// wrong, or a registry that is not there, does not heal.
+	maxUnanswered  = 4
+	longUnanswered = 20 * time.Second
 )
 
 var errDamaged = errors.New("the bytes are not those of the digest")
@@ -22,11 +28,14 @@ var errDamaged = errors.New("the bytes are not those of the digest")
 type retrying struct {
 	next  http.RoundTripper
 	retry *Retrier
+	// answered are the hosts that did, however badly: they are there.
+	answered sync.Map
 }
 
-func newRetrying(retry *Retrier, o TransportOptions) *retrying {
-	return &retrying{next: NewTransport(o), retry: retry}
-}
+// absent is the error of a host that never answered.
+type absent struct{ error }
+
+func (a absent) Unwrap() error { return a.error }
 
 // RoundTrip implements [http.RoundTripper].
 func (w *retrying) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -35,9 +44,14 @@ func (w *retrying) RoundTrip(request *http.Request) (*http.Response, error) {
 		return w.once(request)
 	}
 	var response *http.Response
+	began, attempt := time.Now(), 0
 	err := w.retry.Do(request.Context(), request.Method+" "+request.URL.Path, func() (err error) {
+		attempt++
 		response, err = w.once(request) //nolint:bodyclose // closed below, or by the caller
 		if err != nil {
+			if _, there := w.answered.Load(request.URL.Host); !there && (attempt >= maxUnanswered || time.Since(began) > longUnanswered) {
+				return absent{err}
+			}
 			return err
 		}
 		if Temporary[response.StatusCode] {
@@ -65,12 +79,15 @@ func (w *retrying) once(request *http.Request) (*http.Response, error) {
 	if err != nil {
 		return nil, err
 	}
-	// Long ones are read with care by who asked for them.
-	if long := response.ContentLength < 0 || response.ContentLength > maxAtOnce; ForBlob(request) && long {
-		return response, nil
-	}
+	w.answered.Store(request.URL.Host, true)
 	// Small answers are read here, so that one that breaks off is asked for again; an image's
 	// configuration is a small blob.
+	if long := response.ContentLength < 0 || response.ContentLength > maxAtOnce; ForBlob(request) && long {
+		if request.Method == http.MethodGet && response.StatusCode == http.StatusOK && !response.Uncompressed {
+			response.Body = &unbroken{ReadCloser: response.Body, wire: w, request: request, size: response.ContentLength}
+		}
+		return response, nil
+	}
 	defer func() { _ = response.Body.Close() }()
 	text, err := io.ReadAll(response.Body)
 	if err != nil {

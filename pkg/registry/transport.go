@@ -52,6 +52,11 @@ func Final(err error) bool {
 	return errors.As(err, &rule)
 }
 
+// lost is the error of a connection, whose type may be nobody's: HTTP/2 has its own.
+type lost struct{ error }
+
+func (l lost) Unwrap() error { return l.error }
+
 // Transport implements [http.RoundTripper].
 type Transport struct {
 	next    *http.Transport
@@ -69,7 +74,7 @@ func NewTransport(o TransportOptions) *Transport {
 	if o.MaxBlob == 0 {
 		o.MaxBlob = MaxBlob
 	}
-	dialer := &net.Dialer{Timeout: 30 * time.Second, KeepAlive: 30 * time.Second}
+	dialer := &net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}
 	return &Transport{options: o, next: &http.Transport{
 		Proxy: http.ProxyFromEnvironment,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
@@ -87,9 +92,6 @@ func NewTransport(o TransportOptions) *Transport {
 		ExpectContinueTimeout: time.Second,
 	}}
 }
-
-// CloseIdleConnections closes what no request uses.
-func (t *Transport) CloseIdleConnections() { t.next.CloseIdleConnections() }
 
 // RoundTrip implements [http.RoundTripper].
 func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
@@ -119,7 +121,7 @@ func (t *Transport) one(request *http.Request) (*http.Response, error) {
 	}
 	response, err := t.next.RoundTrip(request)
 	if err != nil {
-		return nil, err
+		return nil, lost{err}
 	}
 	limit := t.options.MaxAnswer
 	if ForBlob(request) {

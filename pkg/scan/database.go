@@ -89,7 +89,7 @@ func openPinned(ref name.Reference, store store) (database, error) {
 }
 
 func (s session) resolve(ctx context.Context, ref name.Reference) (v1.Image, v1.Hash, error) {
-	image, err := remote.Image(ref, s.remote(ctx)...)
+	image, err := remote.Image(ref, s.databases.Options(ctx)...)
 	if err != nil {
 		return nil, v1.Hash{}, err
 	}

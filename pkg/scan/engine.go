@@ -3,14 +3,13 @@
 package scan
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"runtime/debug"
 	"strings"
 	"sync"
 	"time"
-
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
@@ -21,15 +20,19 @@ import (
 type session struct {
 	options Options
 	log     *slog.Logger
-	client  *registry.Transport // of our own: Trivy replaces http.DefaultTransport
-	ignores *ignores
-	missed  *trivylog.Missed
-	started time.Time
+	// Of our own, as Trivy replaces http.DefaultTransport: for the image, and, with less
+	// patience, as there may be another one, for databases.
+	images, databases *registry.Client
+	ignores           *ignores
+	missed            *trivylog.Missed
+	started           time.Time
 }
 
 func run(ctx context.Context, o Options) (Result, error) {
-	s := session{options: o, log: o.log(), missed: &trivylog.Missed{}, client: registry.NewTransport(registry.TransportOptions{Insecure: o.Insecure, Stall: stall}), started: time.Now().UTC().Truncate(time.Second)}
-	defer s.client.CloseIdleConnections()
+	s := session{options: o, log: o.log(), missed: &trivylog.Missed{}, started: time.Now().UTC().Truncate(time.Second)}
+	s.images, s.databases = o.connect()
+	defer s.images.Close()
+	defer s.databases.Close()
 	var err error
 	if s.ignores, err = readIgnores(o.IgnoreFile, s.started); err != nil {
 		return Result{}, err
@@ -86,16 +89,19 @@ func (s session) prepare(parent context.Context) (base database, found []analysi
 	return base, found, context.Cause(ctx)
 }
 
-// stall is shorter than that of a push: another database may serve.
-const stall = time.Minute
+const (
+	// stall is shorter than that of a push: another database may serve.
+	stall = time.Minute
+	// databaseAttempts is how often a request to the registry of a database is tried.
+	databaseAttempts = 3
+)
 
-func (s session) remote(ctx context.Context) []remote.Option {
-	return []remote.Option{
-		remote.WithContext(ctx),
-		remote.WithTransport(s.client),
-		remote.WithAuthFromKeychain(s.options.keychain()),
-		remote.WithUserAgent("stagecrew"),
-	}
+func (o Options) connect() (images, databases *registry.Client) {
+	access := o.Images
+	access.Log, access.Stall = o.log(), cmp.Or(access.Stall, stall)
+	images = access.Connect()
+	access.Retry.Attempts = databaseAttempts
+	return images, access.Connect()
 }
 
 // version is Trivy's, of which its own code knows nothing when it is a library.

@@ -11,7 +11,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/scan"
 )
 
@@ -179,7 +178,7 @@ func TestWhatTheUserHasToMendIsInput(t *testing.T) {
 
 	o := s.options(there)
 	for _, config := range []string{`{"credsStore": "stagecrew-none"}`, `{"auths": [`} {
-		o.Keychain = registry.Access{Getenv: func(name string) string { return map[string]string{"DOCKER_AUTH_CONFIG": config}[name] }}.Keychain()
+		o.Images.Getenv = func(name string) string { return map[string]string{"DOCKER_AUTH_CONFIG": config}[name] }
 		input("registry/bad-credentials", o)
 	}
 }

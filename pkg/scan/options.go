@@ -20,7 +20,6 @@ import (
 	"slices"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/authn"
 	"github.com/google/go-containerregistry/pkg/name"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -33,12 +32,9 @@ type Options struct {
 	// Image is the image by digest; a multi-platform index is scanned on all its
 	// platforms.
 	Image record.Image
-	// Keychain has the credentials for pulling; nil means those of Docker's
-	// configuration.
-	Keychain authn.Keychain
-	// Insecure names registries, as HOST or HOST:PORT, that may be asked without
-	// encryption.
-	Insecure []string
+	// Images talks to registries. A connection on which nothing moves ends after a minute
+	// unless it says otherwise.
+	Images registry.Access
 	// Timeout bounds the whole scan; 30 minutes when zero.
 	Timeout time.Duration
 	// AllowIncomplete are patterns with ** of files in the image, such as
@@ -149,13 +145,6 @@ func (o Options) databases() []string {
 		first = []string{o.Database}
 	}
 	return append(first, o.DatabaseFallbacks...)
-}
-
-func (o Options) keychain() authn.Keychain {
-	if o.Keychain == nil {
-		return registry.Access{}.Keychain()
-	}
-	return o.Keychain
 }
 
 func (o Options) log() *slog.Logger {

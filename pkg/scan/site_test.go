@@ -62,7 +62,7 @@ func withDatabase(t testing.TB) *site {
 }
 
 func (s *site) options(image record.Image) scan.Options {
-	return scan.Options{Insecure: []string{"127.0.0.1"}, Image: image, Database: s.database, CacheDir: s.cache}
+	return scan.Options{Images: hasty, Image: image, Database: s.database, CacheDir: s.cache}
 }
 
 // push pushes an image with one layer of the given files.

@@ -58,7 +58,7 @@ func (a analysis) Clean(artifact.Reference) error { return nil }
 // analyze looks for packages (and secrets) in the layers and the configuration of all
 // images.
 func (s session) analyze(ctx context.Context) ([]analysis, error) {
-	images, err := oci.Open(s.options.Image, s.options.Local, s.remote(ctx)...)
+	images, err := oci.Open(s.options.Image, s.options.Local, s.images.Options(ctx)...)
 	if err != nil {
 		return nil, err
 	}

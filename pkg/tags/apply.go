@@ -126,16 +126,17 @@ func (s *mover) decide(ctx context.Context, image record.Image, m Move) (record.
 }
 
 // forward compares with the version that the tag has now, or, where that is not
-// known, with the highest one among the repository's tags.
+// known, with the highest one among the repository's tags. Where those tell that nothing
+// was released, an image without a version is no later release.
 func (s *mover) forward(ctx context.Context, repo name.Repository, m Move, result record.MovedTag, now string) (record.MovedTag, error) {
 	whose := "its image is version " + now
 	if now == "" {
-		highest, err := s.highest(ctx, repo, m.Tag)
+		highest, listed, err := s.highest(ctx, repo, m.Tag)
 		if err != nil {
 			return result, registry.Wrap(err, "listing the tags of %q", repo)
 		}
-		if now = highest; now == "" && result.From != "" {
-			result.Why = "its image has no version as a label, and no other tag tells one; move it by hand once"
+		if now = highest; !listed && result.From != "" {
+			result.Why = "its image has no version as a label, and the registry lists no tags that would tell one; move it by hand once"
 			return result, nil
 		}
 		whose = fmt.Sprintf("the highest version in the repository is %s", now)
@@ -151,24 +152,25 @@ func (s *mover) forward(ctx context.Context, repo name.Repository, m Move, resul
 // maxTags bounds how many tags of a repository are looked at.
 const maxTags = 100_000
 
-// highest is the highest released version that counts for a tag, "" without one.
-func (s *mover) highest(ctx context.Context, repo name.Repository, tag string) (string, error) {
+// highest is the highest released version that counts for a tag, "" without one, and
+// whether the registry lists tags.
+func (s *mover) highest(ctx context.Context, repo name.Repository, tag string) (best string, listed bool, err error) {
 	puller, err := s.session.Puller(ctx)
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
 	lister, err := puller.Lister(ctx, repo)
 	if registry.IsNotFound(err) {
-		return "", nil
+		return "", false, nil
 	}
 	if err != nil {
-		return "", err
+		return "", false, err
 	}
-	best, seen := "", 0
+	seen := 0
 	for lister.HasNext() && seen < maxTags {
 		page, err := lister.Next(ctx)
 		if err != nil {
-			return "", err
+			return "", true, err
 		}
 		seen += len(page.Tags)
 		for _, t := range page.Tags {
@@ -177,7 +179,7 @@ func (s *mover) highest(ctx context.Context, repo name.Repository, tag string) (
 			}
 		}
 	}
-	return best, nil
+	return best, true, nil
 }
 
 // versionOf reads the version of an image: of an index by its annotation or that of

@@ -183,7 +183,7 @@ func TestWithoutALabelTheOtherTagsTellTheVersion(t *testing.T) {
 	}{
 		{"it is higher", []string{"latest", "1.4.0", "1.5.0-rc.1", "2.0.0-rc.1", "1.10.0"}, "1.11.0", ""},
 		{"it is lower", []string{"latest", "1.4.0", "1.10.0"}, "1.9.0", "the highest version in the repository is 1.10.0, higher than 1.9.0"},
-		{"nothing tells", []string{"latest", "nightly"}, "1.0.0", "move it by hand once"},
+		{"nothing was released", []string{"latest", "nightly"}, "1.0.0", ""},
 		{"the tag is new, the version is not", []string{"1.10.0"}, "1.9.0", "the highest version in the repository is 1.10.0, higher than 1.9.0"},
 		{"the repository is new", nil, "1.0.0", ""},
 	} {
@@ -201,6 +201,20 @@ func TestWithoutALabelTheOtherTagsTellTheVersion(t *testing.T) {
 			require.Contains(t, last.Why, c.why)
 		})
 	}
+}
+
+// A registry without a list of tags (404) does not tell whether something was released.
+func TestWithoutALabelOrAListATagStays(t *testing.T) {
+	host := registrytest.Start(t, registrytest.Handler(), registrytest.Answer(func(r *http.Request) bool {
+		return strings.HasSuffix(r.URL.Path, "/tags/list")
+	}, http.StatusNotFound, "NAME_UNKNOWN", "no list of tags"))
+	ref, err := name.NewTag(host + "/team/app:latest")
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(ref, registrytest.EmptyImage(t)))
+	_, moved, err := release(t, host+"/team/app", "1.0.0")
+	require.NoError(t, err)
+	require.Contains(t, moved[3].Why, "move it by hand once")
+	require.False(t, moved[3].Moved)
 }
 
 func TestTheVersionOfAnIndexIsRead(t *testing.T) {

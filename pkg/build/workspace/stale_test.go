@@ -80,7 +80,7 @@ func TestALockfileThatDoesNotFitIsRefusedBeforeTheInstall(t *testing.T) {
 	}
 }
 
-// The package managers' own words: npm/cli#6787, yarnpkg/yarn#5840, yarnpkg/berry#2948.
+// The package managers' own words: deep-foundation/dev#208, yarnpkg/yarn#3185, yarnpkg/berry#2948.
 func TestAnInstallThatRefusesTheLockfileHasThatName(t *testing.T) {
 	for words, want := range map[string]string{
 		"npm error `npm ci` can only install packages when your package.json and package-lock.json or npm-shrinkwrap.json are in sync. Please update your lock file": "run `npm install` in the workspace and commit package-lock.json",
