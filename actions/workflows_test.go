@@ -27,11 +27,14 @@ type workflow struct {
 		TimeoutMinutes int `yaml:"timeout-minutes"`
 		Uses           string
 		Secrets        yaml.Node
-		Steps          []struct {
-			Uses, Run string
-			With, Env map[string]string
-		}
+		Steps          []workflowStep
 	}
+}
+
+// workflowStep is one of a job.
+type workflowStep struct {
+	Uses, Run string
+	With, Env map[string]string
 }
 
 type concurrency struct {

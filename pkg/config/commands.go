@@ -19,12 +19,12 @@ func Commands() []Command {
 		{"run", "build, scan, sign, verify and deploy in one go",
 			"Run does the whole pipeline in one process: it builds and pushes the image while it scans it and looks whether the cluster would take it, then signs, verifies and deploys it. Tags move last.",
 			func(s *Settings) []any {
-				return []any{&s.Build, &s.Built, &s.Version, &s.Registry, &s.Requests, &s.Scan, &s.Sign, &s.Trust, &s.Roots, &s.ScanAge, &s.Unsigned, &s.Cluster, &s.Helm,
+				return []any{&s.Build, &s.PushedTo, &s.Built, &s.Version, &s.Registry, &s.Requests, &s.Scan, &s.Sign, &s.Trust, &s.Roots, &s.ScanAge, &s.Unsigned, &s.Cluster, &s.Helm,
 					&s.Checks, &s.Gate, &s.Deadline, &s.RollbackTime, &s.History, &s.GitHub, &s.Tagging}
 			}},
 		{"build", "build the image and push it by digest",
 			"Build puts a Backstage workspace onto the base image, layer by layer, or drives BuildKit, and pushes the result by digest. No tag moves.",
-			func(s *Settings) []any { return []any{&s.Build, &s.Version, &s.Registry, &s.Requests} }},
+			func(s *Settings) []any { return []any{&s.Build, &s.PushedTo, &s.Version, &s.Registry, &s.Requests} }},
 		{"scan", "scan an image for known vulnerabilities",
 			"Scan compares the packages of an image with a vulnerability database. Findings at or above the threshold refuse the image (exit 1); a scan that could not be done is never clean (exit 3).",
 			func(s *Settings) []any { return []any{&s.ImageRef, &s.Registry, &s.Scan} }},
@@ -45,9 +45,9 @@ func Commands() []Command {
 				return []any{&s.ImageRef, &s.Promotion, &s.Version, &s.Registry, &s.Requests, &s.Tagging, &s.Trust, &s.Roots, &s.ScanAge, &s.Unsigned}
 			}},
 		{"preflight", "look for what would make a deploy fail",
-			"Preflight renders the chart, asks the API server by a dry run, and checks permissions, quota, images and time budgets. It changes nothing. What would certainly fail refuses (exit 1).",
+			"Preflight renders the chart, asks the API server by a dry run, and checks permissions, quota, images and time budgets. It changes nothing. What would certainly fail refuses (exit 1). Without an image it asks as run does before it builds one.",
 			func(s *Settings) []any {
-				return []any{&s.ImageRef, &s.Registry, &s.Cluster, &s.Helm, &s.Checks, &s.Deadline, &s.RollbackTime}
+				return []any{&s.ImageRef, &s.PushedTo, &s.Registry, &s.Cluster, &s.Helm, &s.Checks, &s.Deadline, &s.RollbackTime}
 			}},
 		{"deploy", "deploy an image, prove it, or go back",
 			"Deploy applies the chart with the verified image, watches the rollout, sends the smoke checks to each new pod, through the Service and to the public URL, and marks the revision verified-good. If anything fails, the last verified-good revision comes back.",

@@ -20,6 +20,7 @@ type Settings struct {
 	ImageRef     `title:"The image"`
 	Built        `title:"An image that was built before"`
 	Build        `title:"Build"`
+	PushedTo     `title:"Where the image is pushed"`
 	Version      `title:"What is built"`
 	Registry     `title:"Registries"`
 	Requests     `title:"Requests to registries"`
@@ -67,7 +68,6 @@ type Built struct {
 type Build struct {
 	Source          string         `name:"source" action:"context,main" path:"name" value:"DIR" default:"." help:"root DIR of the Backstage workspace to build"`
 	BaseImage       string         `name:"base-image" value:"IMAGE" default:"docker.io/library/node:22-bookworm-slim" help:"IMAGE to put the application on"`
-	Repository      string         `name:"repository" action:",main" value:"HOST/PATH" help:"HOST/PATH to push the image to, without a tag"`
 	Platform        string         `name:"platform" action:"platforms,main" value:"OS/ARCH" default:"linux/amd64" help:"OS/ARCH of the image; several, separated by commas, make an index"`
 	Builder         record.Builder `name:"builder" default:"auto" help:"what makes the image"`
 	Prepare         bool           `name:"prepare" action:",main" help:"install, compile and bundle the workspace before its image is built"`
@@ -86,6 +86,11 @@ type Build struct {
 	BuildTool       string         `name:"build-tool" value:"PROGRAM" help:"PROGRAM that builds the Dockerfile: docker (with buildx) or buildctl; default what is there"`
 	Labels          []string       `name:"label" action:"labels" value:"KEY=VALUE" help:"KEY=VALUE of the image, repeatable"`
 	SourceURL       string         `name:"source-url" value:"URL" help:"URL of the source, for the image's labels; default the repository in GitHub Actions"`
+}
+
+// PushedTo is where the image is, or will be.
+type PushedTo struct {
+	Repository string `name:"repository" action:",main" value:"HOST/PATH" help:"HOST/PATH to push the image to, without a tag"`
 }
 
 // Version is what is built, for labels and tags.

@@ -55,7 +55,7 @@ func (s *slice) buildOptions() (build.Options, error) {
 		Builder:         b.Builder,
 		Source:          b.Source,
 		BaseImage:       b.BaseImage,
-		Repository:      b.Repository,
+		Repository:      s.settings.Repository,
 		Platform:        b.Platform,
 		Created:         made,
 		Version:         version(s.settings.Version, s.host.Actions),

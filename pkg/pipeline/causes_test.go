@@ -57,11 +57,12 @@ func sound(t *testing.T, keys pair) config.Settings {
 	return config.Settings{
 		ImageRef: config.ImageRef{Image: "127.0.0.1:1/team/app" + none},
 		Registry: config.Registry{InsecureRegistries: []string{"127.0.0.1"}}, Requests: config.Requests{PushAttempts: 1},
-		Build:   config.Build{Source: workspace(t), Repository: "127.0.0.1:1/team/app", BaseImage: "127.0.0.1:1/team/base", Platform: "linux/amd64", Builder: record.BuilderLayers},
-		Scan:    config.Scan{ScanCacheDir: t.TempDir(), ScanThreshold: record.SeverityHigh},
-		Sign:    config.Sign{SignKey: keys.private, Attest: []string{"none"}},
-		Trust:   config.Trust{VerifyKey: keys.public},
-		Cluster: at, Helm: config.Helm{Chart: chart}, Checks: config.Checks{Smoke: smokeFile(t)},
+		PushedTo: config.PushedTo{Repository: "127.0.0.1:1/team/app"},
+		Build:    config.Build{Source: workspace(t), BaseImage: "127.0.0.1:1/team/base", Platform: "linux/amd64", Builder: record.BuilderLayers},
+		Scan:     config.Scan{ScanCacheDir: t.TempDir(), ScanThreshold: record.SeverityHigh},
+		Sign:     config.Sign{SignKey: keys.private, Attest: []string{"none"}},
+		Trust:    config.Trust{VerifyKey: keys.public},
+		Cluster:  at, Helm: config.Helm{Chart: chart}, Checks: config.Checks{Smoke: smokeFile(t)},
 		Tagging: config.Tagging{Tags: []string{"x"}},
 	}
 }

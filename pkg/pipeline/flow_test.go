@@ -138,10 +138,21 @@ func TestPrepare_TheImageComesFromOutsideWhereNoStageMakesIt(t *testing.T) {
 	for _, told := range []string{"--built-image: ", "--release: ", "--chart: "} {
 		require.Equal(t, 1, strings.Count(err.Error(), told), "by each stage that needs it, and told once: %v", err)
 	}
-	asked, err := newSlice(Commands()["run"], config.Settings{Build: config.Build{Repository: "registry.test/app"}}, w.host()).image()
+	asked, err := newSlice(Commands()["run"], config.Settings{PushedTo: config.PushedTo{Repository: "registry.test/app"}}, w.host()).image()
 	require.NoError(t, err)
 	require.False(t, asked.IsBuilt())
 	require.Equal(t, "registry.test/app", asked.Repository)
+}
+
+// A cluster can be asked before its first image is built, as run does.
+func TestPreflightWantsNoImage(t *testing.T) {
+	asked, err := part(t, "preflight", config.Settings{PushedTo: config.PushedTo{Repository: "registry.test/app"}}).image()
+	require.NoError(t, err)
+	require.Equal(t, record.NotBuilt("registry.test/app"), asked)
+	_, err = part(t, "preflight", config.Settings{}).image()
+	require.ErrorContains(t, err, "--image is missing, and --repository")
+	_, err = part(t, "deploy", config.Settings{PushedTo: config.PushedTo{Repository: "registry.test/app"}}).image()
+	require.ErrorContains(t, err, "--image: ")
 }
 
 func TestParts(t *testing.T) {

@@ -144,14 +144,23 @@ func (s *slice) makes(o named) bool {
 	return slices.ContainsFunc(s.stages, func(row stage) bool { return row.gives == o.name() })
 }
 
+// wants reports whether a stage of the slice needs an output, or looks at it on its way.
+func (s *slice) wants(o named) bool {
+	return slices.ContainsFunc(s.stages, func(row stage) bool { return slices.Contains(append(row.before(), row.along...), o.name()) })
+}
+
 // isOurs reports whether the workflow that this runs in builds the image, here or in an
 // earlier job.
 func (s *slice) isOurs() bool { return s.makes(image) || s.settings.BuiltImage != "" }
 
 // readImage is the image that the command is about: the one that was given or, where
-// the slice builds it, what stands for it until then.
+// the slice builds it, or only asks about it, what stands for it until then.
 func (s *slice) readImage() (record.Image, error) {
-	if s.makes(image) {
+	asksEarly := s.settings.Image == "" && s.settings.BuiltImage == "" && !s.wants(image)
+	switch {
+	case asksEarly && s.settings.Repository == "":
+		return record.Image{}, record.BadInput("config/image", "--image is missing, and --repository, which does where there is no image yet")
+	case asksEarly || s.makes(image):
 		return record.NotBuilt(s.settings.Repository), nil
 	}
 	setting, text := "image", s.settings.Image
@@ -168,8 +177,7 @@ func (s *slice) readImage() (record.Image, error) {
 
 // giveImage hands the image on that was given in place of a build.
 func (s *slice) giveImage() error {
-	wanted := slices.ContainsFunc(s.stages, func(row stage) bool { return slices.Contains(append(row.before(), row.along...), image.key) })
-	if !wanted || s.makes(image) {
+	if !s.wants(image) || s.makes(image) {
 		return nil
 	}
 	given, err := s.image()

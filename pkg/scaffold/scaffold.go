@@ -145,8 +145,8 @@ func (f facts) todo(done Result) []string {
 		f.unset(say)
 	}
 	say("commit what `git status` shows, after a look at it")
-	say("give the GitHub environment `production` the secret KUBECONFIG: a kubeconfig whose user may do what docs/rbac.yaml of stagecrew lists")
-	say("see whether the cluster would take it: stagecrew preflight --image REPOSITORY@sha256:… --kubeconfig FILE")
+	say("give the GitHub environment `production` the secret KUBECONFIG: a kubeconfig whose user may do what docs/rbac.yaml of stagecrew lists, best as base64, of which GitHub masks the whole and not each line")
+	say("see whether the cluster would take it, before there is an image: stagecrew preflight --kubeconfig FILE")
 	say("publish a release in the browser: %s deploys it", f.Deploy)
 	return all
 }
