@@ -13,7 +13,7 @@ import (
 // Backstage 1.43 and 1.55, and nobody minds.
 func Compare(live, next Set) record.Migrations {
 	m := record.Migrations{Rollback: record.RollbackFree, Plugins: differences(live, next)}
-	if len(live) == 0 && len(next) == 0 {
+	if live.Len()+next.Len() == 0 {
 		return Unknown("neither image has migration files that are known by their names, and nothing else says what becomes of its databases")
 	}
 	var up, other []string
