@@ -47,23 +47,25 @@ func row(t *testing.T, cause string, errs map[string]error) {
 	require.Contains(t, strings.Split(string(document), "\n"), line, "docs/errors.md, for %v", errs)
 }
 
-// sound are settings with which nothing is wrong but that nobody is there to be asked.
-func sound(t *testing.T, keys pair) config.Settings {
+// sound gives settings with which nothing is wrong but that nobody is there to be
+// asked: each time their own, of files that are written once.
+func sound(t *testing.T) func() config.Settings {
 	t.Helper()
-	chart := t.TempDir()
+	keys, source, chart, checks, at := keyFiles(t), workspace(t), t.TempDir(), smokeFile(t), apiServer(t, nil)
 	require.NoError(t, os.WriteFile(filepath.Join(chart, "Chart.yaml"), []byte("apiVersion: v2\nname: web\nversion: 1.0.0\n"), 0o600))
-	at := apiServer(t, nil)
 	at.APIPatience = time.Millisecond
-	return config.Settings{
-		ImageRef: config.ImageRef{Image: "127.0.0.1:1/team/app" + none},
-		Registry: config.Registry{InsecureRegistries: []string{"127.0.0.1"}}, Requests: config.Requests{PushAttempts: 1},
-		PushedTo: config.PushedTo{Repository: "127.0.0.1:1/team/app"},
-		Build:    config.Build{Source: workspace(t), BaseImage: "127.0.0.1:1/team/base", Platform: "linux/amd64", Builder: record.BuilderLayers},
-		Scan:     config.Scan{ScanCacheDir: t.TempDir(), ScanThreshold: record.SeverityHigh},
-		Sign:     config.Sign{SignKey: keys.private, Attest: []string{"none"}},
-		Trust:    config.Trust{VerifyKey: keys.public},
-		Cluster:  at, Helm: config.Helm{Chart: chart}, Checks: config.Checks{Smoke: smokeFile(t)},
-		Tagging: config.Tagging{Tags: []string{"x"}},
+	return func() config.Settings {
+		return config.Settings{
+			ImageRef: config.ImageRef{Image: "127.0.0.1:1/team/app" + none},
+			Registry: config.Registry{InsecureRegistries: []string{"127.0.0.1"}}, Requests: config.Requests{PushAttempts: 1},
+			PushedTo: config.PushedTo{Repository: "127.0.0.1:1/team/app"},
+			Build:    config.Build{Source: source, BaseImage: "127.0.0.1:1/team/base", Platform: "linux/amd64", Builder: record.BuilderLayers},
+			Scan:     config.Scan{ScanCacheDir: t.TempDir(), ScanThreshold: record.SeverityHigh},
+			Sign:     config.Sign{SignKey: keys.private, Attest: []string{"none"}},
+			Trust:    config.Trust{VerifyKey: keys.public},
+			Cluster:  at, Helm: config.Helm{Chart: chart}, Checks: config.Checks{Smoke: checks},
+			Tagging: config.Tagging{Tags: []string{"x"}},
+		}
 	}
 }
 
@@ -92,7 +94,7 @@ func workspace(t *testing.T) string {
 // TestACauseOfARegistryEndsEachCommandInTheSameWay: a digest that is not there ended
 // five commands in four ways.
 func TestACauseOfARegistryEndsEachCommandInTheSameWay(t *testing.T) {
-	keys, database := keyFiles(t), silent(t)+"/db:2"
+	fresh, database := sound(t), silent(t)+"/db:2"
 	secure := httptest.NewTLSServer(registrytest.Handler())
 	t.Cleanup(secure.Close)
 	unsigned, locked := pushed(t), registrytest.Locked(t)
@@ -119,7 +121,7 @@ func TestACauseOfARegistryEndsEachCommandInTheSameWay(t *testing.T) {
 				if c.commands != "" && !strings.Contains(c.commands, command) {
 					continue
 				}
-				settings := sound(t, keys)
+				settings := fresh()
 				settings.Image, settings.BaseImage, settings.ScanDatabase = c.image, c.image, database
 				if strings.Contains(c.image, strings.TrimPrefix(secure.URL, "https://")) {
 					settings.InsecureRegistries = nil
@@ -135,7 +137,7 @@ func TestACauseOfARegistryEndsEachCommandInTheSameWay(t *testing.T) {
 }
 
 func TestACauseOfAClusterEndsEachCommandInTheSameWay(t *testing.T) {
-	keys := keyFiles(t)
+	fresh := sound(t)
 	says := func(status int, reason string) http.HandlerFunc {
 		return func(w http.ResponseWriter, _ *http.Request) {
 			w.Header().Set("Content-Type", "application/json")
@@ -175,7 +177,7 @@ func TestACauseOfAClusterEndsEachCommandInTheSameWay(t *testing.T) {
 		t.Run(c.cause, func(t *testing.T) {
 			errs := map[string]error{}
 			for command := range strings.FieldsSeq(c.commands) {
-				settings := sound(t, keys)
+				settings := fresh()
 				settings.Kubeconfig = kubeconfigOf(t, settings.Kubeconfig, c.server)
 				settings.KubeContext, settings.Trust, settings.AllowUnsignedUnsafe = c.context, config.Trust{}, true
 				var w witness
@@ -228,7 +230,7 @@ func groupsOf(command string, s *config.Settings) []any {
 }
 
 func TestWhatIsWrongWithAFileEndsEachCommandInTheSameWay(t *testing.T) {
-	keys, dir := keyFiles(t), t.TempDir()
+	fresh, dir := sound(t), t.TempDir()
 	file := func(name, content string) string {
 		path := filepath.Join(dir, name)
 		require.NoError(t, os.WriteFile(path, []byte(content), 0o600))
@@ -257,7 +259,7 @@ func TestWhatIsWrongWithAFileEndsEachCommandInTheSameWay(t *testing.T) {
 			errs := map[string]error{}
 			for _, command := range compared {
 				for _, one := range settingsFiles {
-					if met, err := meets(t, keys, command, path, one.may, one.group, one.set); met {
+					if met, err := meets(t, fresh, command, path, one.may, one.group, one.set); met {
 						require.Error(t, err, "%s --%s: %s", command, one.name, cause)
 						require.Equal(t, record.KindInput, record.KindOf(err), "%s --%s: %v", command, one.name, err)
 						errs[command] = err
@@ -271,9 +273,9 @@ func TestWhatIsWrongWithAFileEndsEachCommandInTheSameWay(t *testing.T) {
 
 // meets runs a command with a file in the place of one that its settings name, where it
 // has that setting and the file matters to it.
-func meets(t *testing.T, keys pair, command, file, may string, group func(*config.Settings) any, set func(*config.Settings, string)) (bool, error) {
+func meets(t *testing.T, fresh func() config.Settings, command, file, may string, group func(*config.Settings) any, set func(*config.Settings, string)) (bool, error) {
 	t.Helper()
-	settings := sound(t, keys)
+	settings := fresh()
 	if !slices.Contains(groupsOf(command, &settings), group(&settings)) || may != "" && filepath.Base(file) == may {
 		return false, nil
 	}
@@ -296,9 +298,9 @@ func isRegular(file string) bool {
 
 // TestTheSettingsOfTheCausesAreSound: an error of theirs would look like that of a cause.
 func TestTheSettingsOfTheCausesAreSound(t *testing.T) {
-	keys := keyFiles(t)
+	fresh := sound(t)
 	for _, command := range compared {
-		settings := sound(t, keys)
+		settings := fresh()
 		var w witness
 		require.NoError(t, Check(Commands()[command], settings, w.host()), command)
 	}

@@ -8,6 +8,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"sync"
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -120,16 +121,23 @@ func TestReadSignOptions_FindsAllThatIsWrong(t *testing.T) {
 	}
 }
 
-// pair are the files of a key pair without a password.
+// pair is a key pair without a password: its files, or what is in them.
 type pair struct{ private, public string }
+
+// keyPair is made once: to make a key and to open it takes a while, on purpose.
+var keyPair = sync.OnceValues(func() (pair, error) {
+	private, public, err := sign.GenerateKeyPair(nil)
+	return pair{string(private), string(public)}, err
+})
 
 func keyFiles(t *testing.T) pair {
 	t.Helper()
-	private, public, err := sign.GenerateKeyPair(nil)
+	keys, err := keyPair()
 	require.NoError(t, err)
-	files := pair{filepath.Join(t.TempDir(), "cosign.key"), filepath.Join(t.TempDir(), "cosign.pub")}
-	require.NoError(t, os.WriteFile(files.private, private, 0o600))
-	require.NoError(t, os.WriteFile(files.public, public, 0o600))
+	dir := t.TempDir()
+	files := pair{filepath.Join(dir, "cosign.key"), filepath.Join(dir, "cosign.pub")}
+	require.NoError(t, os.WriteFile(files.private, []byte(keys.private), 0o600))
+	require.NoError(t, os.WriteFile(files.public, []byte(keys.public), 0o600))
 	return files
 }
 

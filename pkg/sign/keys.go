@@ -92,24 +92,21 @@ func loadPrivateKey(ctx context.Context, key string, text, password []byte) (sig
 	return private, nil
 }
 
-// decrypted are the private keys that this process has opened, by what they were opened
-// with. To open one takes a third of a second of computing, on purpose, and a run needs
-// it for its check, its signature and its verdict.
-var decrypted sync.Map // of [sha256.Size]byte to signature.SignerVerifier
+// decrypted are the private keys that this process has opened or could not open, by what
+// they were opened with. To open one takes a third of a second of computing, on purpose,
+// and a run needs it for its check, its signature and its verdict.
+var decrypted sync.Map // of [sha256.Size]byte to func() (signature.SignerVerifier, error)
 
 func decrypt(text, password []byte) (signature.SignerVerifier, error) {
 	sum := sha256.Sum256(text)
 	with := sha256.Sum256(append(sum[:], password...))
-	if known, have := decrypted.Load(with); have {
-		if key, ok := known.(signature.SignerVerifier); ok {
-			return key, nil
+	open := sync.OnceValues(func() (signature.SignerVerifier, error) { return cosign.LoadPrivateKey(text, password, nil) })
+	if known, have := decrypted.LoadOrStore(with, open); have {
+		if earlier, ok := known.(func() (signature.SignerVerifier, error)); ok {
+			return earlier()
 		}
 	}
-	key, err := cosign.LoadPrivateKey(text, password, nil)
-	if err == nil {
-		decrypted.Store(with, key)
-	}
-	return key, err
+	return open()
 }
 
 // loadPublicKeys opens a key in a KMS, or all that are in a file or given as text.
