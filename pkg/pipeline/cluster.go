@@ -47,6 +47,7 @@ func (s *slice) readSite() (site, error) {
 			Set:             s.settings.Set,
 			ImageValuesPath: c.ImageValuesPath,
 			HistoryMax:      s.settings.HistoryMax,
+			Driver:          s.host.Getenv("HELM_DRIVER"),
 			VerdictKey:      s.settings.VerdictKey,
 			Reason:          s.settings.Reason,
 			Withhold:        secrets.Withhold,

@@ -56,7 +56,7 @@ func (r *Release) connect(records driver.Driver) (*engine, error) {
 	helm := helmkube.New(get)
 	helm.Log, helm.Namespace = debug, r.Namespace
 	if records == nil {
-		r.guard = &checkedDriver{Driver: keyedDriver{driver.NewSecrets(typed.CoreV1().Secrets(r.Namespace))}}
+		r.guard = &checkedDriver{Driver: keyedDriver{soleDriver{driver.NewSecrets(typed.CoreV1().Secrets(r.Namespace)), typed, r.Namespace}}}
 		records = r.guard
 	}
 	marks := &verdictDriver{Driver: records, notary: r.notary(),

@@ -47,6 +47,9 @@ type Options struct {
 	// HistoryMax is how many of Helm's records are kept; default 20. Records that
 	// a rollback may need are kept beyond it, see [Release.Prune].
 	HistoryMax int
+	// Driver is where the caller's environment lets Helm keep its records, HELM_DRIVER;
+	// anything but Secrets is wrong input.
+	Driver string
 	// Reason is why somebody goes back by hand; Helm's description of the revision that
 	// a rollback makes ends with it. "" for none.
 	Reason string
@@ -95,7 +98,7 @@ func (o Options) Check() error {
 	if len(o.VerdictKey) > 0 && len(o.VerdictKey) < minKey {
 		key = record.BadInput("release/verdict-key", "STAGECREW_VERDICT_KEY is shorter than %d bytes; `openssl rand -hex 32` makes a good one", minKey)
 	}
-	return errors.Join(name, key)
+	return errors.Join(name, key, checkDriver(o.Driver))
 }
 
 // Open makes the connection to Helm's records. It sends no request.
