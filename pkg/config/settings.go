@@ -213,7 +213,7 @@ type Checks struct {
 
 // Gate is how a rollout is judged.
 type Gate struct {
-	Soak         Soak     `name:"soak" default:"auto" help:"how long new pods must stay well once all are ready, while the smoke checks run: auto is 10 to 30 seconds, by their liveness probes; 0 is for tests"`
+	Soak         Soak     `name:"soak" default:"auto" help:"how long new pods must stay well once all are ready, while the smoke checks run: auto is 10 to 30 seconds, by their liveness probes, and up to two minutes for one that asks late; 0 is for tests"`
 	RolloutRules []string `name:"rollout-rule" value:"CODE=RULE" help:"CODE=RULE for a condition of a rollout, repeatable; RULE is terminal, ignore or a grace such as 90s"`
 	LogPatterns  []string `name:"log-pattern" value:"REGEX" help:"REGEX of a log line after which a pod will never be ready, repeatable; backstage selects the preset, the default when none is given"`
 	EvidenceDir  string   `name:"evidence-dir" path:"folder" value:"DIR" default:"stagecrew-evidence" help:"DIR for what is known of a failed revision"`

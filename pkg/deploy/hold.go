@@ -18,7 +18,7 @@ type hold struct {
 }
 
 // longestSoak is more than an automatic soak takes.
-const longestSoak = 30 * time.Second
+const longestSoak = 5 * time.Minute
 
 // soakSlack is what a soak may take longer, until pods that somebody took away are
 // replaced.

@@ -256,7 +256,11 @@ func TestCheck_WhatAChartContradictsItselfIn(t *testing.T) {
 		"paused":                                 {with("replicas: 2", "replicas: 2\n  paused: true"), []string{"preflight/paused"}, ""},
 		"no replicas":                            {with("replicas: 2", "replicas: 0"), []string{"preflight/no-pods"}, ""},
 		"a volume for one node":                  {with("      containers:", "      volumes: [{name: d, persistentVolumeClaim: {claimName: data}}]\n      containers:") + claim, []string{"preflight/shared-volume"}, "PersistentVolumeClaim/data is ReadWriteOnce"},
-		"a volume for one pod":                   {with("      containers:", "      volumes: [{name: d, persistentVolumeClaim: {claimName: data}}]\n      containers:") + strings.Replace(claim, "ReadWriteOnce", "ReadWriteOncePod", 1), []string{"preflight/shared-volume"}, "PersistentVolumeClaim/data is ReadWriteOncePod: every new pod waits"},
+		"a volume for one pod of several":        {with("      containers:", "      volumes: [{name: d, persistentVolumeClaim: {claimName: data}}]\n      containers:") + strings.Replace(claim, "ReadWriteOnce", "ReadWriteOncePod", 1), []string{"preflight/shared-volume"}, "PersistentVolumeClaim/data is ReadWriteOncePod: of its 2 pods only one can run"},
+		"a volume for one pod":                   {strings.Replace(with("      containers:", "      volumes: [{name: d, persistentVolumeClaim: {claimName: data}}]\n      containers:")+strings.Replace(claim, "ReadWriteOnce", "ReadWriteOncePod", 1), "replicas: 2", "replicas: 1", 1), []string{"preflight/shared-volume"}, "PersistentVolumeClaim/data is ReadWriteOncePod: every new pod waits"},
+		"a volume for one pod that is there":     {with("      containers:", "      volumes: [{name: d, persistentVolumeClaim: {claimName: kept}}]\n      containers:"), []string{"preflight/shared-volume"}, "PersistentVolumeClaim/kept is ReadWriteOncePod"},
+		"a liveness probe that asks late":        {with("        resources:", "        livenessProbe: {httpGet: {path: /, port: 80}, initialDelaySeconds: 300}\n        resources:"), []string{"preflight/budget"}, "asks for the first time 5m after the start"},
+		"a late one that asks as readiness does": {with("        resources:", "        livenessProbe: {httpGet: {path: /, port: 80}, initialDelaySeconds: 300}\n        readinessProbe: {httpGet: {path: /, port: 80}}\n        resources:"), nil, ""},
 		"a Secret that nobody made":              {with("        resources:", "        envFrom: [{secretRef: {name: creds}}]\n        resources:"), []string{"preflight/reference"}, "Secret/creds, which is not there"},
 		"a key that the Secret lacks":            {with("        resources:", "        env: [{name: A, valueFrom: {secretKeyRef: {name: there, key: b}}}]\n        resources:"), []string{"preflight/reference"}, `the key "b" of Secret/there`},
 		"an optional Secret":                     {with("        resources:", "        envFrom: [{secretRef: {name: creds, optional: true}}]\n        resources:"), nil, ""},
@@ -267,7 +271,8 @@ func TestCheck_WhatAChartContradictsItselfIn(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "there", Namespace: "prod"}, Data: map[string][]byte{"a": nil}}
-			found := checked(t, cluster(nil, secret, node("amd64")), c.manifest)
+			kept := &corev1.PersistentVolumeClaim{ObjectMeta: metav1.ObjectMeta{Name: "kept", Namespace: "prod"}, Spec: corev1.PersistentVolumeClaimSpec{AccessModes: []corev1.PersistentVolumeAccessMode{corev1.ReadWriteOncePod}}}
+			found := checked(t, cluster(nil, secret, kept, node("amd64")), c.manifest)
 			var codes []string
 			words := ""
 			for _, f := range found {

@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/util/intstr"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -33,6 +34,17 @@ func (c *check) workloads() {
 // defaultProgressDeadline is the API server's, in seconds.
 const defaultProgressDeadline = 600
 
+// lateLiveness is from when on nobody waits for the first answer of a liveness probe, in
+// seconds; see --soak auto.
+const lateLiveness = 120
+
+// asksAlike reports whether readiness or startup asks what the liveness probe will.
+func asksAlike(c corev1.Container) bool {
+	return slices.ContainsFunc([]*corev1.Probe{c.ReadinessProbe, c.StartupProbe}, func(p *corev1.Probe) bool {
+		return p != nil && apiequality.Semantic.DeepEqual(p.ProbeHandler, c.LivenessProbe.ProbeHandler)
+	})
+}
+
 // budgets compares the times that a workload may need with those that it has.
 func (c *check) budgets(t template) {
 	warn := func(format string, args ...any) {
@@ -45,6 +57,9 @@ func (c *check) budgets(t template) {
 		}
 		if c.RollbackTimeout > 0 && start > c.RollbackTimeout {
 			warn("container %s may take %s to start by its startup probe, a rollback ends after %s; raise --rollback-timeout", container.Name, text.Duration(start), text.Duration(c.RollbackTimeout))
+		}
+		if p := container.LivenessProbe; p != nil && p.InitialDelaySeconds >= lateLiveness && !asksAlike(container) {
+			warn("container %s: its liveness probe asks for the first time %s after the start, when the new pods have long been called good, and asks what no other probe asks; use a startup probe in the place of initialDelaySeconds, or --soak %[2]s", container.Name, text.Duration(time.Duration(p.InitialDelaySeconds)*time.Second))
 		}
 		if d := t.deploy; d != nil {
 			if deadline := progressDeadline(d); start > deadline {
@@ -120,7 +135,7 @@ func (c *check) deployment(t template) {
 		c.add(record.Concern{Code: "preflight/no-pods", Object: name, Message: "spec.replicas is 0: nothing will run, so nothing can be proven"})
 		return
 	}
-	surge, unavailable := rolling(d)
+	_, unavailable := rolling(d)
 	switch {
 	case d.Spec.Strategy.Type == appsv1.RecreateDeploymentStrategyType:
 		c.add(record.Concern{Code: "preflight/downtime", Object: name, Message: "strategy Recreate ends all old pods before a new one starts: nobody is served meanwhile"})
@@ -128,35 +143,5 @@ func (c *check) deployment(t template) {
 		c.add(record.Concern{Code: "preflight/downtime", Object: name,
 			Message: fmt.Sprintf("with %d replicas and maxUnavailable %d no pod needs to be ready during a rollout: nobody may be served meanwhile", t.replicas, unavailable),
 			Advice:  "set maxUnavailable: 0 and maxSurge: 1"})
-	}
-	if surge > 0 {
-		c.sharedVolumes(t)
-	}
-}
-
-// sharedVolumes: a volume for one node at a time keeps a new pod waiting when the
-// scheduler puts it elsewhere than the old one.
-func (c *check) sharedVolumes(t template) {
-	for _, v := range t.pod.Spec.Volumes {
-		if v.PersistentVolumeClaim == nil {
-			continue
-		}
-		for _, o := range c.objects {
-			claim, ok := as[corev1.PersistentVolumeClaim](o)
-			if o.GetKind() != "PersistentVolumeClaim" || o.GetName() != v.PersistentVolumeClaim.ClaimName || !ok {
-				continue
-			}
-			for _, mode := range claim.Spec.AccessModes {
-				which := "a new pod on another node"
-				if mode == corev1.ReadWriteOncePod {
-					which = "every new pod" // https://github.com/kubernetes/enhancements/issues/2485
-				}
-				if mode == corev1.ReadWriteOnce || mode == corev1.ReadWriteOncePod {
-					c.add(record.Concern{Code: "preflight/shared-volume", Object: t.object.name(),
-						Message: fmt.Sprintf("its volume %s is %s: %s waits until the old one, which a rolling update keeps, has ended", o.name(), mode, which),
-						Advice:  "use strategy Recreate, or a volume that several nodes can mount"})
-				}
-			}
-		}
 	}
 }

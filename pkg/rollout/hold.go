@@ -12,7 +12,8 @@ import (
 
 // SoakAuto leaves it to Hold how long to watch: until each new pod has outlived the
 // first budget of its liveness probes, at least ten seconds and at most thirty after
-// it became ready. Pods that have been ready for longer need no further watching.
+// it became ready; a probe that begins later is waited for until it has answered once, up
+// to two minutes, and one that fails until it has had its say, up to five. Pods that have been ready for longer need no further watching.
 const SoakAuto time.Duration = 0
 
 // Hold watches a complete rollout for that long, or as long as [SoakAuto] says. A new

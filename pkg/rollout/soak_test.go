@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
@@ -40,12 +41,20 @@ func TestHold_AnAutomaticSoakLastsUntilTheFirstBudgetOfTheLivenessIsOver(t *test
 		event   func(*corev1.Pod) *corev1.Event
 		seconds int
 	}{
-		"no liveness probe":                       {func() *corev1.Pod { return born(0, nil) }, nil, 10},
-		"ready for a while":                       {func() *corev1.Pod { return born(4*time.Second, nil) }, nil, 6},
-		"ready for days":                          {func() *corev1.Pod { return born(48*time.Hour, probe(0, 10, 3)) }, nil, 0},
-		"a quick probe":                           {func() *corev1.Pod { return born(0, probe(0, 2, 1)) }, nil, 10},
-		"a budget of 18 s":                        {func() *corev1.Pod { return born(0, probe(2, 5, 3)) }, nil, 19},
-		"a long budget":                           {func() *corev1.Pod { return born(0, probe(60, 10, 6)) }, nil, 30},
+		"no liveness probe": {func() *corev1.Pod { return born(0, nil) }, nil, 10},
+		"ready for a while": {func() *corev1.Pod { return born(4*time.Second, nil) }, nil, 6},
+		"ready for days":    {func() *corev1.Pod { return born(48*time.Hour, probe(0, 10, 3)) }, nil, 0},
+		"a quick probe":     {func() *corev1.Pod { return born(0, probe(0, 2, 1)) }, nil, 10},
+		"a budget of 18 s":  {func() *corev1.Pod { return born(0, probe(2, 5, 3)) }, nil, 19},
+		"a long budget":     {func() *corev1.Pod { return born(0, probe(0, 10, 6)) }, nil, 30},
+		// bitnami/charts, jenkinsci/helm-charts: the first question comes when all others have looked away.
+		"a probe that asks late":                  {func() *corev1.Pod { return born(0, probe(60, 10, 6)) }, nil, 72},
+		"one that asks too late to wait for it":   {func() *corev1.Pod { return born(0, probe(300, 10, 6)) }, nil, 30},
+		"one that asks what readiness has asked":  {func() *corev1.Pod { return asked(born(0, probe(60, 10, 6))) }, nil, 30},
+		"one that is less patient":                {func() *corev1.Pod { return hasty(asked(born(0, probe(60, 10, 6)))) }, nil, 72},
+		"one that waits for the startup probe":    {func() *corev1.Pod { return started(born(0, probe(0, 40, 6))) }, nil, 43},
+		"a limit for what it writes":              {func() *corev1.Pod { return limited(born(0, nil)) }, nil, 30},
+		"a volume with a limit":                   {func() *corev1.Pod { return roomy(born(0, nil)) }, nil, 30},
 		"a long budget of a probe that fails now": {func() *corev1.Pod { return born(0, probe(10, 10, 4)) }, failing, 44},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -63,6 +72,42 @@ func TestHold_AnAutomaticSoakLastsUntilTheFirstBudgetOfTheLivenessIsOver(t *test
 			})
 		})
 	}
+}
+
+// asked is a pod whose readiness probe asks what its liveness probe will.
+func asked(p *corev1.Pod) *corev1.Pod {
+	p.Spec.Containers[0].ReadinessProbe = &corev1.Probe{TimeoutSeconds: 1}
+	return p
+}
+
+// hasty is one whose readiness may answer later than its liveness.
+func hasty(p *corev1.Pod) *corev1.Pod {
+	p.Spec.Containers[0].ReadinessProbe.TimeoutSeconds = 5
+	return p
+}
+
+func started(p *corev1.Pod) *corev1.Pod {
+	p.Spec.Containers[0].StartupProbe = &corev1.Probe{ProbeHandler: corev1.ProbeHandler{Exec: &corev1.ExecAction{Command: []string{"true"}}}}
+	return p
+}
+
+func limited(p *corev1.Pod) *corev1.Pod {
+	p.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse("1Gi")}
+	return p
+}
+
+func roomy(p *corev1.Pod) *corev1.Pod {
+	limit := resource.MustParse("1Gi")
+	p.Spec.Volumes = []corev1.Volume{{Name: "cache", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &limit}}}}
+	return p
+}
+
+// evicted is a pod that its node has ended.
+func evicted(message string) *corev1.Pod {
+	p := born(0, nil)
+	p.Status.Phase, p.Status.Reason, p.Status.Message = corev1.PodFailed, "Evicted", message
+	p.Status.Conditions[0].Status = corev1.ConditionFalse
+	return p
 }
 
 func TestHold_WhatEndsSoonAfterItWasReadyIsFound(t *testing.T) {
@@ -84,8 +129,15 @@ func TestHold_WhatEndsSoonAfterItWasReadyIsFound(t *testing.T) {
 		kill        bool
 		message     string
 	}{
-		"a process that ends well":         {func() *corev1.Pod { return born(0, nil) }, exited, false, "exited with code 0 (Completed)"},
-		"a sidecar that is started again":  {func() *corev1.Pod { return sidecar(0) }, func() *corev1.Pod { return sidecar(1) }, false, "exited"},
+		"a process that ends well":        {func() *corev1.Pod { return born(0, nil) }, exited, false, "exited with code 0 (Completed)"},
+		"a sidecar that is started again": {func() *corev1.Pod { return sidecar(0) }, func() *corev1.Pod { return sidecar(1) }, false, "exited"},
+		// concourse/hush-house#8, akash-network/support#275: a pod like this is made and ended for ever.
+		"a pod that writes more than it may": {func() *corev1.Pod { return born(0, nil) }, func() *corev1.Pod {
+			return evicted("Pod ephemeral local storage usage exceeds the total limit of containers 2Mi. ")
+		}, false, "exceeds the total limit of containers 2Mi. Its node ended it"},
+		"a volume that grows over its limit": {func() *corev1.Pod { return born(0, nil) }, func() *corev1.Pod {
+			return evicted(`Usage of EmptyDir volume "cache" exceeds the limit "10Mi". `)
+		}, false, `volume "cache"`},
 		"a kill that takes its grace time": {func() *corev1.Pod { return born(0, nil) }, nil, true, "it is killed because its liveness probe failed"},
 	} {
 		t.Run(name, func(t *testing.T) {

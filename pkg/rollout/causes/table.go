@@ -32,8 +32,10 @@ const (
 	NoScaleUp             = "rollout/no-scale-up"
 	SandboxFailed         = "rollout/sandbox-failed"
 	VolumeSourceMissing   = "rollout/volume-source-missing"
+	HostPathDiffers       = "rollout/host-path-differs"
 	MountFailed           = "rollout/mount-failed"
 	ClaimPending          = "rollout/volume-claim-pending"
+	ClaimInUse            = "rollout/volume-claim-in-use"
 	QuotaExceeded         = "rollout/quota-exceeded"
 	AdmissionDenied       = "rollout/admission-denied"
 	WebhookUnavailable    = "rollout/webhook-unavailable"
@@ -55,6 +57,7 @@ const (
 	ScalingUp             = "rollout/scaling-up"
 	ClaimWaiting          = "rollout/volume-claim-waiting"
 	PodReplaced           = "rollout/pod-replaced"
+	StorageExceeded       = "rollout/storage-exceeded"
 	NodeLost              = "rollout/node-lost"
 	ImageDiffers          = "rollout/image-differs"
 	ServiceWithoutPods    = "rollout/service-without-pods"
@@ -151,14 +154,20 @@ var Table = []Row{
 	{Code: SandboxFailed, Rule: lasting(time.Minute)},
 	// FailedMount: no such Secret or ConfigMap
 	{Code: VolumeSourceMissing, Rule: lasting(30 * time.Second), RetryAfter: 150 * time.Second},
+	// FailedMount: hostPath type check failed; the kubelet has tried five times by then
+	{Code: HostPathDiffers, Rule: lasting(10 * time.Second)},
 	// FailedMount, FailedAttachVolume: anything else
 	{Code: MountFailed, Rule: lasting(2 * time.Minute)},
 	// a claim with ProvisioningFailed or FailedBinding
 	{Code: ClaimPending, Rule: lasting(30 * time.Second), RetryAfter: 2 * time.Minute, ClaimEvents: []string{"FailedBinding"}},
+	// … for one pod at a time, and a pod of the same workload that stays has it
+	{Code: ClaimInUse, Rule: lasting(15 * time.Second)},
 	// … WaitForFirstConsumer, ExternalProvisioning
 	{Code: ClaimWaiting, Rule: waits, ClaimEvents: []string{"WaitForFirstConsumer", "ExternalProvisioning"}},
 	// Evicted, Preempting, DisruptionTarget: a replacement comes
 	{Code: PodReplaced, Rule: waits},
+	// Evicted, for more local storage than its own limits allow
+	{Code: StorageExceeded, Rule: lasting(0)},
 	// NodeLost, Ready=Unknown
 	{Code: NodeLost, Rule: waits},
 

@@ -40,7 +40,7 @@ func StripPod(p *corev1.Pod) *corev1.Pod {
 	small.Spec.NodeName, small.Spec.RestartPolicy, small.Spec.ReadinessGates = p.Spec.NodeName, p.Spec.RestartPolicy, p.Spec.ReadinessGates
 	small.Spec.InitContainers, small.Spec.Containers = stripContainers(p.Spec.InitContainers), stripContainers(p.Spec.Containers)
 	for _, v := range p.Spec.Volumes {
-		if v.PersistentVolumeClaim != nil || v.Ephemeral != nil {
+		if v.PersistentVolumeClaim != nil || v.Ephemeral != nil || v.EmptyDir != nil && v.EmptyDir.SizeLimit != nil {
 			small.Spec.Volumes = append(small.Spec.Volumes, v)
 		}
 	}
@@ -55,8 +55,13 @@ func stripContainers(all []corev1.Container) []corev1.Container {
 	for i, c := range all {
 		small[i] = corev1.Container{Name: c.Name, Image: c.Image, Ports: c.Ports, RestartPolicy: c.RestartPolicy, ReadinessProbe: c.ReadinessProbe,
 			LivenessProbe: c.LivenessProbe, StartupProbe: c.StartupProbe}
-		if limit, ok := c.Resources.Limits[corev1.ResourceMemory]; ok {
-			small[i].Resources.Limits = corev1.ResourceList{corev1.ResourceMemory: limit}
+		for _, name := range []corev1.ResourceName{corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
+			if limit, ok := c.Resources.Limits[name]; ok {
+				if small[i].Resources.Limits == nil {
+					small[i].Resources.Limits = corev1.ResourceList{}
+				}
+				small[i].Resources.Limits[name] = limit
+			}
 		}
 	}
 	return small

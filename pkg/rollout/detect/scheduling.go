@@ -71,6 +71,10 @@ func schedulingTroubles(s *cluster.Snapshot, p *corev1.Pod, explained bool) []Tr
 		t.Cause.Code = causes.ClaimPending
 		return []Trouble{t}
 	}
+	if words, found := inUse(s, p, c.Message); found {
+		t.Cause.Code, t.Cause.Message = causes.ClaimInUse, words
+		return []Trouble{t}
+	}
 	// The newest word of an autoscaler counts: it may first find no room and then some.
 	plan := s.Latest(p, "", "TriggerScaleUp", "NotTriggerScaleUp", "Nominated")
 	switch {

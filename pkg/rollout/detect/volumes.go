@@ -2,6 +2,7 @@ package detect
 
 import (
 	"regexp"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 
@@ -32,6 +33,8 @@ func volumeTroubles(s *cluster.Snapshot, p *corev1.Pod) []Trouble {
 		code = causes.SandboxFailed
 	case noSource.MatchString(e.Message):
 		code = causes.VolumeSourceMissing
+	case strings.Contains(e.Message, "hostPath type check failed") && !strings.Contains(e.Message, "socket"):
+		code = causes.HostPathDiffers // a driver may make its socket a while after it has come
 	}
 	return []Trouble{OfPod(p, code, e.Reason, e.Message)}
 }

@@ -101,6 +101,9 @@ func examples() map[string][]cluster.Snapshot {
 		causes.SandboxFailed:         tells(fixture.CreatingPod(), event("Pod", "web-new", "FailedCreatePodSandBox", "cni plugin not initialized")), // kubernetes/kubernetes#62451, projectcalico/cni-plugin#909
 		causes.VolumeSourceMissing:   tells(fixture.CreatingPod(), event("Pod", "web-new", "FailedMount", `MountVolume.SetUp failed for volume "c" : configmap "c" not found`)),
 		causes.MountFailed:           tells(fixture.CreatingPod(), event("Pod", "web-new", "FailedAttachVolume", "Multi-Attach error")),
+		causes.HostPathDiffers:       tells(fixture.CreatingPod(), event("Pod", "web-new", "FailedMount", `MountVolume.SetUp failed for volume "h" : hostPath type check failed: /data is not a directory`)),
+		causes.ClaimInUse:            one(claimInUse()),
+		causes.StorageExceeded:       evicting(),
 		causes.ClaimPending:          claim("FailedBinding"),
 		causes.ClaimWaiting:          claim("WaitForFirstConsumer"),
 		causes.PodReplaced:           tells(fixture.With(fixture.CreatingPod(), corev1.DisruptionTarget, corev1.ConditionTrue, "PreemptionByScheduler", "x")),
@@ -133,6 +136,24 @@ func changedPod() cluster.Snapshot {
 	s.Pods[0].Spec.Containers[0].Image, s.Pods[0].Generation = "evil.test/web:1", 2
 	s.Templates = map[record.Workload]cluster.PodSource{fixture.Web: {Spec: corev1.PodSpec{Containers: []corev1.Container{{Name: "web", Image: "registry.test/web:1"}}}}}
 	return s
+}
+
+// claimInUse is a new pod whose claim for one pod at a time the old one has.
+func claimInUse() cluster.Snapshot {
+	p, _ := claimed(corev1.ClaimBound)
+	p.Status.Conditions[1].Message = "0/1 nodes are available: 1 node(s) unavailable due to PersistentVolumeClaim with ReadWriteOncePod access mode already in-use by another pod."
+	s := fixture.Deploying(p)
+	s.Pods[1].Spec.Volumes, s.Pods[1].Spec.NodeName = p.Spec.Volumes, "node-1"
+	return s
+}
+
+// evicting is a new pod that ran and was ended by its node.
+func evicting() []cluster.Snapshot {
+	p := fixture.Pod("web-new", "new", true, fixture.Running(0))
+	gone := p.DeepCopy()
+	gone.Status.Phase, gone.Status.Reason, gone.Status.Message = corev1.PodFailed, "Evicted", `Container web exceeded its local ephemeral storage limit "2Mi". `
+	gone.Status.Conditions[0].Status = corev1.ConditionFalse
+	return []cluster.Snapshot{fixture.Deploying(p), fixture.Deploying(gone)}
 }
 
 func flapping() []cluster.Snapshot {

@@ -1,7 +1,9 @@
 package judge
 
 import (
+	"cmp"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -29,6 +31,7 @@ type hold struct {
 
 // NewHold begins to hold what a judge sees.
 func NewHold(j *Judge, seen *Seen) *hold {
+	j.seen = seen
 	return &hold{judge: j, seen: seen, failures: map[types.UID]int{}, unready: map[types.UID]time.Time{}}
 }
 
@@ -52,7 +55,7 @@ func (h *hold) Judged(s cluster.Snapshot, look Verdict) (*detect.Trouble, time.D
 			again = Soonest(again, left)
 		}
 	}
-	if t := look.Failed; t != nil && h.Short(look) {
+	if t := look.Failed; t != nil && (h.Short(look) || t.Cause.Code == causes.StorageExceeded) {
 		t.Cause.Message += " [" + t.Cause.Code + "]"
 		t.Cause.Code = causes.NotStable
 		return t, 0
@@ -70,7 +73,7 @@ func (h *hold) pod(s *cluster.Snapshot, p *corev1.Pod) (*detect.Trouble, time.Du
 		if n, seen := h.seen.known(podstate.IDOf(p, c.Name)); seen && (c.RestartCount > n || podstate.Looping(c)) {
 			return h.exited(s, p), 0
 		}
-		if t := h.killed(s, p, c); t != nil {
+		if t := cmp.Or(h.killed(s, p, c), h.doomed(s, p, c)); t != nil {
 			return t, 0
 		}
 	}
@@ -105,6 +108,21 @@ func (h *hold) killed(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStat
 		return nil
 	}
 	return unstable(p, c, e.Reason, "it is killed because its liveness probe failed"+detect.ProbeWords(s, p, c.Name, "Liveness"))
+}
+
+// doomed is a container whose liveness probe has failed ever since for as long as a hold
+// waits, although its budget is larger: it will be killed when nobody looks any more.
+func (h *hold) doomed(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus) *detect.Trouble {
+	i := slices.IndexFunc(p.Spec.Containers, func(own corev1.Container) bool { return own.Name == c.Name })
+	if i < 0 || c.State.Running == nil || p.Spec.Containers[i].LivenessProbe == nil || !h.judge.failsLiveness(s, p, p.Spec.Containers[i]) {
+		return nil
+	}
+	became := h.judge.becameReady(p)
+	ready, ends := h.judge.Now.Sub(became), livenessEnds(p.Spec.Containers[i], c.State.Running.StartedAt.Time, became)
+	if ready < mostFailing || ready > ends {
+		return nil
+	}
+	return unstable(p, c, "Unhealthy", fmt.Sprintf("its liveness probe still fails %.0fs after it was ready, and has it killed after %.0fs", ready.Seconds(), ends.Seconds())+detect.ProbeWords(s, p, c.Name, "Liveness"))
 }
 
 // exited names the container that ended last.

@@ -44,6 +44,7 @@ type Judge struct {
 	// ready; the zero time waits for their end.
 	JobsUntil time.Time
 
+	seen        *Seen                           // what the Watch before this one saw; may be nil
 	baseline    map[podstate.ContainerID]int32  // exits before the first look
 	proven      map[string]map[types.UID]bool   // pods that were ever ready, by revision
 	ours        map[types.UID]bool              // pods of any revision of the workloads
@@ -52,6 +53,7 @@ type Judge struct {
 	lastGoing   map[record.Workload]time.Time   // when a pod was last seen going
 	ready       map[record.Workload]bool        // in the last look
 	finished    map[record.Workload]bool        // Jobs that were complete
+	living      map[types.UID]living            // new pods that ran in some look
 	podFailures map[record.Workload]*podFailure // how a Job's pod failed last
 }
 
@@ -60,7 +62,7 @@ func New(rules map[string]causes.Rule) *Judge {
 	j := &Judge{
 		rules: causes.Defaults(), memory: memory{incidents: map[string]*incident{}},
 		proven: map[string]map[types.UID]bool{}, ours: map[types.UID]bool{}, readiness: map[types.UID]readiness{}, running: map[podstate.Run]time.Time{},
-		lastGoing: map[record.Workload]time.Time{}, ready: map[record.Workload]bool{}, finished: map[record.Workload]bool{}, podFailures: map[record.Workload]*podFailure{},
+		lastGoing: map[record.Workload]time.Time{}, ready: map[record.Workload]bool{}, finished: map[record.Workload]bool{}, living: map[types.UID]living{}, podFailures: map[record.Workload]*podFailure{},
 	}
 	for code, rule := range rules {
 		j.rules[code] = rule

@@ -60,12 +60,16 @@ func (j *Judge) pods(s cluster.Snapshot, w record.Workload, owned []*corev1.Pod,
 			j.lastGoing[w] = j.Now
 		}
 		m := member{Pod: p, Fresh: fresh(p)}
+		if m.Fresh && (p.Status.Phase != corev1.PodFailed || j.seen.alive(p)) {
+			j.living[p.UID] = living{w, p}
+		}
 		if m.Fresh && p.DeletionTimestamp == nil {
 			m.message = j.pod(&result, s, p, j.prove(revision, p))
 			result.troubles = append(result.troubles, detect.OtherImages(s, w, p, j.Digest)...)
 		}
 		result.Members = append(result.Members, m)
 	}
+	result.troubles = append(result.troubles, j.overused(s, w, owned)...)
 	result.recovering = result.recovering || j.roomMayCome(w)
 	slices.SortStableFunc(result.Members, func(a, b member) int {
 		switch {
@@ -108,4 +112,27 @@ func (j *Judge) pod(result *Status, s cluster.Snapshot, p *corev1.Pod, shared bo
 		return ""
 	}
 	return fmt.Sprintf("%s: %s", troubles[0].Cause.Reason, troubles[0].Cause.Message)
+}
+
+// living is a new pod that was seen before it ended: what had ended before the watch
+// began says nothing.
+type living struct {
+	of  record.Workload
+	pod *corev1.Pod // as it was then
+}
+
+// overused are the new pods of a workload that their nodes ended for their own limits.
+func (j *Judge) overused(s cluster.Snapshot, w record.Workload, owned []*corev1.Pod) []detect.Trouble {
+	var all []detect.Trouble
+	for uid, l := range j.living {
+		if l.of != w {
+			continue
+		}
+		if i := slices.IndexFunc(owned, func(p *corev1.Pod) bool { return p.UID == uid }); i >= 0 {
+			l.pod = owned[i]
+		}
+		all = append(all, detect.Overused(&s, l.pod)...)
+	}
+	slices.SortFunc(all, func(a, b detect.Trouble) int { return strings.Compare(a.Cause.Object, b.Cause.Object) })
+	return all
 }

@@ -57,6 +57,10 @@ func TestFailuresByWhatAPodShows(t *testing.T) {
 		"a missing ConfigMap as a volume": {volume(fixture.Event("Pod", "web-new", "FailedMount", `MountVolume.SetUp failed: configmap "c" not found`)), 30, causes.VolumeSourceMissing, "Pod/web-new"},
 		"a missing key in a volume":       {volume(fixture.Event("Pod", "web-new", "FailedMount", `references non-existent secret key: x`)), 30, causes.VolumeSourceMissing, "Pod/web-new"},
 		"a volume on another node":        {volume(fixture.Event("Pod", "web-new", "FailedAttachVolume", "Multi-Attach error")), 120, causes.MountFailed, "Pod/web-new"},
+		"a host's path of another type":   {volume(fixture.Event("Pod", "web-new", "FailedMount", `MountVolume.SetUp failed for volume "h" : hostPath type check failed: /data is not a directory`)), 10, causes.HostPathDiffers, "Pod/web-new"},    // kubernetes/kubernetes#90263, opea-project/GenAIInfra#1040
+		"a driver's socket that comes":    {volume(fixture.Event("Pod", "web-new", "FailedMount", `MountVolume.SetUp failed for volume "s" : hostPath type check failed: /csi.sock is not a socket file`)), 120, causes.MountFailed, "Pod/web-new"}, // kubernetes-sigs/kind#1002
+		"a claim that the old pod has":    {func(s *cluster.Snapshot) { s.Pods = claimInUse().Pods }, 15, causes.ClaimInUse, "Pod/web-new"},                                                                                                         // kubernetes/kubernetes#26567, helmforgedev/charts#1294
+		"a claim that a going pod has":    {func(s *cluster.Snapshot) { s.Pods = claimInUse().Pods; going(s.Pods[1]) }, 120, causes.Unschedulable, "Pod/web-new"},
 		"the kubelet's cache lags":        {volume(fixture.Event("Pod", "web-new", "FailedMount", "failed to sync configmap cache: timed out")), -1, causes.Timeout, ""},
 		"no network for the pod":          {volume(fixture.Event("Pod", "web-new", "FailedCreatePodSandBox", "cni plugin not initialized")), 60, causes.SandboxFailed, "Pod/web-new"},
 		"a claim that nobody serves":      {claim(corev1.ClaimPending, "FailedBinding"), 30, causes.ClaimPending, "PersistentVolumeClaim/data"},
@@ -225,4 +229,30 @@ func TestAProbeThatFailedBeforeTheContainerWasStartedAnewIsOld(t *testing.T) {
 	s := fixture.Deploying(fixture.Pod("web-new", "new", false, c))
 	s.Events = []*corev1.Event{fixture.Event("Pod", "web-new", "Unhealthy", "Readiness probe failed")}
 	require.NotContains(t, timedOut(s).Message, "Readiness probe failed")
+}
+
+func going(p *corev1.Pod) { p.DeletionTimestamp = &metav1.Time{Time: fixture.Noon} }
+
+// An evicted pod from before the watch says nothing about what is judged.
+func TestWhatWasEvictedBeforeIsNoFailure(t *testing.T) {
+	looks := evicting()
+	v := New(nil).Decide(looks[1], fixture.Noon.Add(time.Minute))
+	require.Nil(t, v.Failed)
+	j := New(nil)
+	j.Decide(looks[0], fixture.Noon)
+	require.Equal(t, causes.StorageExceeded, j.Decide(looks[1], fixture.Noon.Add(time.Minute)).Failed.Cause.Code)
+}
+
+// StatefulSets and DaemonSets remove such a pod at once; the event is what is left of it.
+func TestAnEvictedPodThatIsGoneAlreadyIsAFailure(t *testing.T) {
+	looks := evicting()
+	j := New(nil)
+	j.Decide(looks[0], fixture.Noon)
+	looks[1].Pods = looks[1].Pods[1:]
+	looks[1].Events = []*corev1.Event{fixture.Event("Pod", "web-new", "Evicted", `Usage of EmptyDir volume "cache" exceeds the limit "10Mi". `)}
+	require.Equal(t, causes.StorageExceeded, j.Decide(looks[1], fixture.Noon.Add(time.Minute)).Failed.Cause.Code)
+	looks[1].Events[0].Message = "The node was low on resource: memory. "
+	j = New(nil)
+	j.Decide(looks[0], fixture.Noon)
+	require.Nil(t, j.Decide(looks[1], fixture.Noon.Add(time.Minute)).Failed, "the node's trouble, not the pod's")
 }

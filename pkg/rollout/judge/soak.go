@@ -1,12 +1,14 @@
 package judge
 
 import (
+	"cmp"
 	"slices"
 	"strings"
 	"sync"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
 	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
@@ -15,6 +17,10 @@ import (
 const (
 	leastSoak = 10 * time.Second
 	mostSoak  = 30 * time.Second
+	// mostLate is until when the first answer of a late liveness probe is waited for.
+	mostLate = 2 * time.Minute
+	// mostFailing is how long one that fails is watched at most.
+	mostFailing = 5 * time.Minute
 	// soakMargin is how long the kubelet may take to act on a probe's last failure.
 	soakMargin = 2 * time.Second
 )
@@ -54,6 +60,14 @@ func (s *Seen) known(c podstate.ContainerID) (int32, bool) {
 	return n, found
 }
 
+// alive reports whether a pod was ready in the Watch before.
+func (s *Seen) alive(p *corev1.Pod) bool {
+	return slices.ContainsFunc(podstate.Statuses(p), func(c corev1.ContainerStatus) bool {
+		_, known := s.known(podstate.IDOf(p, c.Name))
+		return known
+	})
+}
+
 // SoakLeft is how long the new pods of a look must still be watched.
 func (j *Judge) SoakLeft(s cluster.Snapshot, look Verdict) time.Duration {
 	var left time.Duration
@@ -67,57 +81,111 @@ func (j *Judge) SoakLeft(s cluster.Snapshot, look Verdict) time.Duration {
 	return left
 }
 
-// podSoakLeft is how long a ready pod must still be watched. One whose liveness probe fails
-// right now is watched until the probe has had its say.
+// podSoakLeft is how long a ready pod must still be watched.
 func (j *Judge) podSoakLeft(s *cluster.Snapshot, p *corev1.Pod) time.Duration {
-	became := j.Now
-	if c := podstate.Condition(p, corev1.PodReady); c != nil && c.LastTransitionTime.Time.Before(became) {
-		became = c.LastTransitionTime.Time
-	}
-	if known := j.readiness[p.UID]; known.ready && known.losses > 0 {
-		became = known.since
-	}
+	became := j.becameReady(p)
 	until := leastSoak
+	if limitsStorage(p) {
+		until = mostSoak // the kubelet measures every 10 s and more (kubernetes/kubernetes#91600)
+	}
 	for _, c := range slices.Concat(p.Spec.InitContainers, p.Spec.Containers) {
 		i := slices.IndexFunc(podstate.Statuses(p), func(status corev1.ContainerStatus) bool { return status.Name == c.Name })
-		if i < 0 || c.LivenessProbe == nil {
+		if i < 0 || c.LivenessProbe == nil || podstate.Statuses(p)[i].State.Running == nil {
 			continue
 		}
-		running := podstate.Statuses(p)[i].State.Running
-		if running == nil {
-			continue
-		}
-		started := running.StartedAt.Time
-		if c.StartupProbe != nil || started.IsZero() || started.After(became) {
-			started = became // the liveness probe begins when the startup probe has passed
-		}
-		budget := budgetOf(c.LivenessProbe)
-		own := started.Add(budget + soakMargin).Sub(became)
-		if !j.failsLiveness(s, p, c) {
-			own = min(own, mostSoak)
-		}
-		until = max(until, own)
+		until = max(until, livenessSoak(c, podstate.Statuses(p)[i].State.Running.StartedAt.Time, became, j.failsLiveness(s, p, c)))
 	}
 	return max(0, became.Add(until).Sub(j.Now))
 }
 
+// becameReady is since when a pod is ready without a break.
+func (j *Judge) becameReady(p *corev1.Pod) time.Time {
+	if known := j.readiness[p.UID]; known.ready && known.losses > 0 {
+		return known.since
+	}
+	if c := podstate.Condition(p, corev1.PodReady); c != nil && c.LastTransitionTime.Time.Before(j.Now) {
+		return c.LastTransitionTime.Time
+	}
+	return j.Now
+}
+
+// livenessBegins is how long after a container was ready its liveness probe asks for the
+// first time: when the startup probe has passed, and its delay since the start is over.
+func livenessBegins(c corev1.Container, started, ready time.Time) time.Duration {
+	if started.IsZero() || started.After(ready) {
+		started = ready
+	}
+	begins := started.Add(time.Duration(c.LivenessProbe.InitialDelaySeconds) * time.Second).Sub(ready)
+	if c.StartupProbe != nil {
+		return max(begins, 0)
+	}
+	return begins
+}
+
+// livenessEnds is how long after a container was ready it is killed for a liveness probe
+// that never passes.
+func livenessEnds(c corev1.Container, started, ready time.Time) time.Duration {
+	period, threshold, timeout := timing(c.LivenessProbe)
+	return livenessBegins(c, started, ready) + period*time.Duration(threshold) + timeout + soakMargin
+}
+
+// livenessSoak is how long after it was ready a container is watched for its liveness
+// probe. One that fails right now is watched until it has had its say; else its budget
+// counts, up to half a minute. A probe that asks later than that is waited for until it has
+// answered once, because what is ready may never be alive
+// (https://github.com/sockudo/sockudo/issues/273); unless it asks what readiness has asked.
+func livenessSoak(c corev1.Container, started, ready time.Time, fails bool) time.Duration {
+	ends := livenessEnds(c, started, ready)
+	if fails {
+		return min(ends, mostFailing)
+	}
+	most := mostSoak
+	period, _, timeout := timing(c.LivenessProbe)
+	if first := livenessBegins(c, started, ready) + period + timeout + soakMargin; first <= mostLate && !isAsked(c) {
+		most = max(most, first)
+	}
+	return min(ends, most)
+}
+
+// isAsked reports whether another probe of a ready container asks what its liveness
+// probe will, and waits no longer for the answer.
+func isAsked(c corev1.Container) bool {
+	_, _, patience := timing(c.LivenessProbe)
+	for _, other := range []*corev1.Probe{c.ReadinessProbe, c.StartupProbe} {
+		if other == nil || !apiequality.Semantic.DeepEqual(other.ProbeHandler, c.LivenessProbe.ProbeHandler) {
+			continue
+		}
+		if _, _, timeout := timing(other); timeout <= patience {
+			return true
+		}
+	}
+	return false
+}
+
+// limitsStorage reports whether the kubelet ends a pod that writes too much.
+func limitsStorage(p *corev1.Pod) bool {
+	for _, v := range p.Spec.Volumes {
+		if e := v.EmptyDir; e != nil && e.SizeLimit != nil && e.Medium != corev1.StorageMediumMemory {
+			return true
+		}
+	}
+	return slices.ContainsFunc(p.Spec.Containers, func(c corev1.Container) bool {
+		_, limited := c.Resources.Limits[corev1.ResourceEphemeralStorage]
+		return limited
+	})
+}
+
 // failsLiveness reports whether the liveness probe of a container has failed just now.
 func (j *Judge) failsLiveness(s *cluster.Snapshot, p *corev1.Pod, c corev1.Container) bool {
-	window := time.Duration(max(1, c.LivenessProbe.PeriodSeconds))*time.Second + time.Duration(max(1, c.LivenessProbe.TimeoutSeconds))*time.Second + soakMargin
+	period, _, timeout := timing(c.LivenessProbe)
+	window := period + timeout + soakMargin
 	return slices.ContainsFunc(s.ByUID[p.UID], func(e *corev1.Event) bool {
 		return e.Reason == "Unhealthy" && podstate.ContainerOf(e) == c.Name && strings.HasPrefix(e.Message, "Liveness") && j.Now.Sub(podstate.SeenAt(e)) <= window
 	})
 }
 
-// budgetOf is how long a probe takes to give up that never passes, with the API
-// server's defaults.
-func budgetOf(p *corev1.Probe) time.Duration {
-	orElse := func(n, fallback int32) int32 {
-		if n <= 0 {
-			return fallback
-		}
-		return n
-	}
-	seconds := p.InitialDelaySeconds + orElse(p.PeriodSeconds, 10)*orElse(p.FailureThreshold, 3) + orElse(p.TimeoutSeconds, 1)
-	return time.Duration(seconds) * time.Second
+// timing is how often, until how many failures and how patiently a probe asks, with the
+// API server's defaults.
+func timing(p *corev1.Probe) (period time.Duration, threshold int32, timeout time.Duration) {
+	return time.Duration(cmp.Or(max(p.PeriodSeconds, 0), 10)) * time.Second, cmp.Or(max(p.FailureThreshold, 0), 3), time.Duration(cmp.Or(max(p.TimeoutSeconds, 0), 1)) * time.Second
 }
