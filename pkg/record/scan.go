@@ -42,7 +42,8 @@ type ScanReport struct {
 	// Packages is how many packages were found and compared.
 	Packages int `json:"packages"`
 	// NotCompared tells of packages and advisories whose version the scanner does not
-	// understand; what they would have found is not in Findings.
+	// understand, and of an operating system about which it knows nothing or nothing new;
+	// what they would have found is not in Findings.
 	NotCompared []string `json:"notCompared,omitempty"`
 	// NotRead are files of the image, such as a package.json, that the scanner could not
 	// read; what is installed there is not in Findings.

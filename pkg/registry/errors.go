@@ -3,6 +3,7 @@ package registry
 import (
 	"errors"
 	"fmt"
+	"net"
 	"net/http"
 	"net/url"
 	"regexp"
@@ -20,11 +21,10 @@ func IsNotFound(err error) bool {
 	return errors.As(err, &answer) && answer.StatusCode == http.StatusNotFound
 }
 
-// FromNetwork tells a registry's error from one about what it holds.
+// FromNetwork tells a registry's error, or one of the way there, from one about what it
+// holds.
 func FromNetwork(err error) bool {
-	var answer *transport.Error
-	var request *url.Error
-	return errors.As(err, &answer) || errors.As(err, &request)
+	return is[*transport.Error](err) || is[*url.Error](err) || is[net.Error](err) || is[lost](err)
 }
 
 // Wrap sorts what a registry answered. The answer is foreign text, and stands before

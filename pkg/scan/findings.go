@@ -55,7 +55,7 @@ func (s session) result(img *scanned, report types.Report, updated time.Time) (R
 	tidy(&report)
 	unmatched := s.ignores.apply(report.Results)
 	all := Result{
-		Report:    record.ScanReport{Image: image, Packages: packages, DatabaseUpdated: updated, NotCompared: img.missed, NotRead: files, VEXUnmatched: img.unfitting},
+		Report:    record.ScanReport{Image: image, Packages: packages, DatabaseUpdated: updated, NotCompared: slices.Concat(img.uncovered, img.missed), NotRead: files, VEXUnmatched: img.unfitting},
 		Platform:  img.Platform,
 		Expired:   s.ignores.expired,
 		Unmatched: unmatched,

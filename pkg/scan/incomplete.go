@@ -48,6 +48,9 @@ func notRead(img *scanned, report types.Report) []string {
 // complete refuses a report of which something is missing that nobody allowed: what
 // could not be read or compared is not clean.
 func (s session) complete(img *scanned, files []string) error {
+	if len(img.uncovered) > 0 && s.options.RequireAll {
+		return record.Unavailable("scan/not-compared", "scanning image %q: %s; build on a system that has advisories, or leave --scan-require-all out: then this is told, not refused", img.Name(), strings.Join(img.uncovered, "; "))
+	}
 	if n := len(img.missed); n > 0 {
 		s.log.Warn("versions that the scanner does not understand were not compared", "image", img.Name(), "comparisons", n, "first", img.missed[0])
 		if s.options.RequireAll {

@@ -3,6 +3,7 @@
 package scan
 
 import (
+	"cmp"
 	stdlog "log"
 	"log/slog"
 	"os"
@@ -11,6 +12,8 @@ import (
 	"github.com/aquasecurity/trivy-db/pkg/vulnsrc/bucket"
 	fanal "github.com/aquasecurity/trivy/pkg/fanal/types"
 	"github.com/aquasecurity/trivy/pkg/types"
+
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // Importing Trivy replaces the process's default loggers by one that only collects
@@ -21,18 +24,23 @@ func init() {
 	stdlog.SetFlags(stdlog.LstdFlags)
 }
 
-// warn says what of an image was not compared, and what a comparison is worth.
-func warn(log *slog.Logger, base database, report types.Report) {
+// uncovered says why the packages of the image's operating system were not compared, or
+// what the comparison is worth. Noted is what the scanner said about it.
+func uncovered(log *slog.Logger, base database, report types.Report, noted []string) []string {
 	system := system(report)
-	if !system.Detected() {
-		return
-	}
 	if system.Eosl {
-		log.Warn("the image's operating system gets no security updates any more, so new vulnerabilities in it go unnoticed", "system", system.Family, "version", system.Name)
+		noted = append(noted, "the image's operating system gets no security updates any more, so new vulnerabilities in it go unnoticed")
 	}
-	if name := bucketOf(system); name != "" && !base.systems[name] {
-		log.Warn("the vulnerability database knows nothing about the image's operating system, whose packages were not compared", "system", name)
+	name := bucketOf(system)
+	if name != "" && !base.systems[name] {
+		noted = append(noted, "the vulnerability database knows nothing about the image's operating system, whose packages were not compared")
 	}
+	name = cmp.Or(name, strings.TrimSpace(string(system.Family)+" "+system.Name), "unknown")
+	for i, line := range noted {
+		log.Warn(line, "image", report.ArtifactName, "system", name)
+		noted[i] = text.Line(name+": "+line, long)
+	}
+	return noted
 }
 
 // bucketOf gives where the database keeps the advisories of an operating system, ""

@@ -111,15 +111,44 @@ func TestPackagesOfTheOperatingSystemAreCompared(t *testing.T) {
 	}, report.Blocking[0])
 }
 
-func TestASystemThatTheDatabaseDoesNotKnowIsNamedInTheLog(t *testing.T) {
+// A scan without findings may be one that compared nothing: systems that are out of support
+// (aquasecurity/trivy#897), that have no advisories (trivy#577), or whose list of packages
+// was removed.
+func TestASystemThatIsNotComparedIsTold(t *testing.T) {
 	s := withDatabase(t)
-	image := s.push(t, join(debian("13.1", "glibc", "libc6", "2.41-12"), npm("minimist", "1.2.5")))
-	o, log := s.options(image), &strings.Builder{}
-	o.Log = slog.New(slog.NewTextHandler(log, nil))
-	report, err := scan.Scan(t.Context(), o)
-	require.NoError(t, err)
-	require.Equal(t, []string{"CVE-2021-44906"}, ids(report.Findings))
-	require.Contains(t, log.String(), `system="debian 13"`)
+	kali := map[string]string{"etc/os-release": "ID=kali\nVERSION_ID=2026.1\n", "var/lib/dpkg/status": "Package: openssl\nStatus: install ok installed\nVersion: 1\nArchitecture: amd64\nMaintainer: x\n\n"}
+	for name, c := range map[string]struct {
+		files map[string]string
+		want  []string
+	}{
+		"known":                   {debian("12.1", "zlib", "zlib1g", "1"), nil},
+		"no system at all":        {nil, nil},
+		"newer than the database": {debian("13.1", "glibc", "libc6", "2.41-12"), []string{"debian 13: the vulnerability database knows nothing"}},
+		"out of support":          {debian("9.13", "glibc", "libc6", "2.24-11"), []string{"debian 9: the image's operating system gets no security updates", "debian 9: the vulnerability database knows nothing"}},
+		"without its list":        {map[string]string{"etc/debian_version": "12.1\n"}, []string{"debian 12: the image has no list of the packages"}},
+		"of another kind":         {kali, []string{"the scanner has no advisories"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			o, log := s.options(s.push(t, join(c.files, npm("minimist", "1.2.5")))), &strings.Builder{}
+			o.Log = slog.New(slog.NewTextHandler(log, nil))
+			report, err := scan.Scan(t.Context(), o)
+			require.NoError(t, err)
+			require.Equal(t, []string{"CVE-2021-44906"}, ids(report.Findings))
+			require.Len(t, report.NotCompared, len(c.want))
+			for i, want := range c.want {
+				require.Contains(t, report.NotCompared[i], want)
+				require.Contains(t, log.String(), "system=")
+			}
+			o.RequireAll = true
+			_, err = scan.Scan(t.Context(), o)
+			if len(c.want) == 0 {
+				require.NoError(t, err)
+				return
+			}
+			requireCode(t, "scan/not-compared", err)
+			require.ErrorContains(t, err, c.want[0])
+		})
+	}
 }
 
 func TestAllPlatformsOfAnIndexAreScanned(t *testing.T) {

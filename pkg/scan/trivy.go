@@ -45,6 +45,8 @@ type scanned struct {
 	// missed are the comparisons that could not be made, uncompared the files of the
 	// packages of which they were, and unread those that Trivy could not read.
 	missed, uncompared, unread []string
+	// uncovered say why packages of the operating system were not compared.
+	uncovered []string
 	// unfitting are VEX statements that took nothing out.
 	unfitting []string
 }
@@ -161,6 +163,7 @@ func (s session) compare(ctx context.Context, base database, found []analysis) (
 		for _, a := range found {
 			var report types.Report
 			s.missed.Comparisons.Take()
+			s.missed.Systems.Take()
 			err := limits.Guarded(func() (err error) {
 				if report, err = s.detect(ctx, a); err != nil {
 					return err
@@ -175,7 +178,7 @@ func (s session) compare(ctx context.Context, base database, found []analysis) (
 				return record.Unavailable("scan/engine-failed", "comparing image %q: %w", a.image.Name(), text.Error(err, 400))
 			}
 			a.image.missed, a.image.uncompared = attribute(s.missed.Comparisons.Take(), report)
-			warn(s.log, base, report)
+			a.image.uncovered = uncovered(s.log, base, report, s.missed.Systems.Take())
 			reports = append(reports, report)
 		}
 		return nil

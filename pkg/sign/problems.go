@@ -7,9 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net"
 	"net/http"
-	"net/url"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
@@ -21,11 +19,7 @@ import (
 // unanswered gives an error that says nothing about what is stored, and nil for one
 // that does: a size or a digest that is not the one of the manifest.
 func unanswered(err error) error {
-	var answer *transport.Error
-	var network net.Error
-	var request *url.Error
-	if registry.Final(err) || errors.As(err, &answer) || errors.As(err, &network) || errors.As(err, &request) || errors.Is(err, io.ErrUnexpectedEOF) ||
-		errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
+	if registry.Final(err) || registry.FromNetwork(err) || errors.Is(err, io.ErrUnexpectedEOF) || errors.Is(err, context.Canceled) || errors.Is(err, context.DeadlineExceeded) {
 		return err
 	}
 	return nil

@@ -4,6 +4,7 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -60,6 +61,29 @@ func pin(dir string) error {
 	return nil
 }
 
+// pinned are the packages of Backstage that a workspace asks for, and their versions.
+func pinned(dir string) (map[string]string, error) {
+	found := map[string]string{}
+	for _, name := range manifests {
+		text, err := os.ReadFile(filepath.Join(dir, name))
+		if err != nil {
+			return nil, err
+		}
+		var p struct{ Dependencies, DevDependencies map[string]string }
+		if err := json.Unmarshal(text, &p); err != nil {
+			return nil, fmt.Errorf("reading %s: %w", name, err)
+		}
+		for _, asked := range []map[string]string{p.Dependencies, p.DevDependencies} {
+			for dependency, version := range asked {
+				if strings.HasPrefix(dependency, "@backstage/") {
+					found[dependency] = version
+				}
+			}
+		}
+	}
+	return found, nil
+}
+
 // toNPM makes of a workspace of Yarn what people who keep to npm have made of it: links
 // are the workspaces' own, and resolutions are overrides.
 func toNPM(dir string) error {
@@ -96,6 +120,9 @@ func (l *lab) lock(ctx context.Context, r *result, dir string) error {
 	if r.World.NPM {
 		command, field, missing = []string{"npm", "install", "--package-lock-only", "--ignore-scripts", "--legacy-peer-deps"}, "overrides", missingFromNPM
 	}
+	if err := l.ahead(ctx, r, dir, field); err != nil {
+		return err
+	}
 	const tries = 12
 	for range tries {
 		out, err := l.command(ctx, dir, command[0], command[1:]...)
@@ -107,17 +134,40 @@ func (l *lab) lock(ctx context.Context, r *result, dir string) error {
 			return err
 		}
 		for _, m := range lacking {
-			version, err := l.next(ctx, m[1], m[2])
-			if err != nil {
-				return err
-			}
-			r.Replaced = append(r.Replaced, fmt.Sprintf("%s %s", m[1], version))
-			if err := replace(dir, field, m[1], version); err != nil {
+			if err := l.instead(ctx, r, dir, field, m[1], m[2]); err != nil {
 				return err
 			}
 		}
 	}
 	return fmt.Errorf("writing the lockfile: the registry still lacks something after %d tries", tries)
+}
+
+// ahead replaces what the workspace itself asks for and the registry lacks: npm tells one
+// of them each time, after minutes.
+func (l *lab) ahead(ctx context.Context, r *result, dir, field string) error {
+	wanted, err := pinned(dir)
+	if err != nil {
+		return err
+	}
+	for _, name := range slices.Sorted(maps.Keys(wanted)) {
+		if out, err := l.command(ctx, l.dir, "npm", "view", name+"@"+wanted[name], "version"); err == nil && len(out) > 0 {
+			continue
+		}
+		if err := l.instead(ctx, r, dir, field, name, wanted[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// instead takes the next version of a package that the registry lacks.
+func (l *lab) instead(ctx context.Context, r *result, dir, field, name, lacking string) error {
+	version, err := l.next(ctx, name, lacking)
+	if err != nil {
+		return err
+	}
+	r.Replaced = append(r.Replaced, name+" "+version)
+	return replace(dir, field, name, version)
 }
 
 // replace asks for another version of a package, wherever it is asked for: npm wants no

@@ -29,3 +29,19 @@ func TestAWorkspaceOfYarnBecomesOneOfNPM(t *testing.T) {
 	require.JSONEq(t, `{"dependencies":{"app":"*"}}`, string(text))
 	require.NoFileExists(t, filepath.Join(dir, "yarn.lock"))
 }
+
+func TestWhatAWorkspaceAsksForIsPinned(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"package.json":                  `{"devDependencies":{"@backstage/cli":"^0.35.2","typescript":"~5.8.0"}}`,
+		"packages/app/package.json":     `{"dependencies":{"@backstage/ui":"^0.11.0","backend":"link:../backend"}}`,
+		"packages/backend/package.json": `{"dependencies":{"@backstage/config":"^1.3.6"}}`,
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o750))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	require.NoError(t, pin(dir))
+	found, err := pinned(dir)
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"@backstage/cli": "0.35.2", "@backstage/ui": "0.11.0", "@backstage/config": "1.3.6"}, found)
+}

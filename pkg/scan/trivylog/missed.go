@@ -5,6 +5,7 @@ import (
 	"maps"
 	"regexp"
 	"slices"
+	"strings"
 	"sync"
 
 	"github.com/stagecrew/stagecrew/pkg/text"
@@ -26,10 +27,15 @@ var (
 	innards = regexp.MustCompile(`(^|/)(node_modules|tests?|testdata|fixtures|__fixtures__|examples?)/|(^|/)package\.json$`)
 )
 
+// unlisted and unsupported are how Trivy tells that it compares no packages of the
+// operating system.
+const unlisted, unsupported = "No OS package is detected", "Unsupported os"
+
 // Missed collects what was not compared, and what could not be read.
 type Missed struct {
-	// Comparisons are lines about those that were not made, Files are paths.
-	Comparisons, Files Noted
+	// Comparisons are lines about those that were not made, Files are paths, Systems say
+	// why the packages of the operating system were not compared.
+	Comparisons, Files, Systems Noted
 }
 
 // Noted are lines, each once.
@@ -41,8 +47,18 @@ type Noted struct {
 // see notes a line of Trivy's log that tells of a comparison that was not made, or of
 // a file that was not read.
 func (m *Missed) see(r slog.Record) {
+	switch {
+	case m == nil:
+		return
+	case strings.HasPrefix(r.Message, unlisted):
+		m.Systems.add("the image has no list of the packages of its operating system, so that they were not compared")
+		return
+	case strings.HasPrefix(r.Message, unsupported):
+		m.Systems.add("the scanner has no advisories for the image's operating system, so that its packages were not compared")
+		return
+	}
 	analysis := r.Message == "Analysis error"
-	if m == nil || !analysis && !unread.MatchString(r.Message) {
+	if !analysis && !unread.MatchString(r.Message) {
 		return
 	}
 	line := r.Message
