@@ -13,11 +13,13 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	"golang.org/x/sync/errgroup"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -256,19 +258,43 @@ func TestWhatIsWrongWithAFileEndsEachCommandInTheSameWay(t *testing.T) {
 			if path == locked && os.Getuid() == 0 {
 				t.Skip("root may read everything")
 			}
+			told := outcomes(t, fresh, path)
 			errs := map[string]error{}
-			for _, command := range compared {
-				for _, one := range settingsFiles {
-					if met, err := meets(t, fresh, command, path, one.may, one.group, one.set); met {
-						require.Error(t, err, "%s --%s: %s", command, one.name, cause)
-						require.Equal(t, record.KindInput, record.KindOf(err), "%s --%s: %v", command, one.name, err)
-						errs[command] = err
-					}
-				}
+			for of, err := range told {
+				require.Error(t, err, "%s --%s: %s", of.command, of.setting, cause)
+				require.Equal(t, record.KindInput, record.KindOf(err), "%s --%s: %v", of.command, of.setting, err)
+				errs[of.command] = err
 			}
 			row(t, cause, errs)
 		})
 	}
+}
+
+// place is where a setting names a file.
+type place struct{ command, setting string }
+
+// outcomes runs each command with a file in the place of each that its settings name,
+// several at a time: one that is a pipe lets each of them wait.
+func outcomes(t *testing.T, fresh func() config.Settings, path string) map[place]error {
+	t.Helper()
+	var mu sync.Mutex
+	var runs errgroup.Group
+	runs.SetLimit(16)
+	told := map[place]error{}
+	for _, command := range compared {
+		for _, one := range settingsFiles {
+			runs.Go(func() error {
+				if met, err := meets(t, fresh, command, path, one.may, one.group, one.set); met {
+					mu.Lock()
+					defer mu.Unlock()
+					told[place{command, one.name}] = err
+				}
+				return nil
+			})
+		}
+	}
+	require.NoError(t, runs.Wait())
+	return told
 }
 
 // meets runs a command with a file in the place of one that its settings name, where it
