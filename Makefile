@@ -144,13 +144,14 @@ PICTURES := good refused rolled-back needs-human cancelled
 CHROMIUM ?= chromium
 
 .PHONY: pictures
-pictures: bin/stagecrew ## docs/report-*.png: what `stagecrew report --html` makes of five runs, in a headless Chromium
+pictures: bin/stagecrew ## docs/report-*.png and summary-*.png: how `stagecrew report` shows five runs, as a page and in the summary of a job, in a headless Chromium
 	@command -v $(CHROMIUM) >/dev/null || { echo "SKIPPED: no picture was made, because $(CHROMIUM) is not installed (CHROMIUM=PROGRAM names another browser of its kind)"; exit 0; }; \
-		tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && for name in $(PICTURES); do \
-		bin/stagecrew report --html "pkg/report/testdata/runs/$$name.json" >"$$tmp/$$name.html" && \
-		$(CHROMIUM) --headless --no-sandbox --disable-gpu --disable-lcd-text --hide-scrollbars --user-data-dir="$$tmp/profile" --window-size=1000,2400 \
-			--screenshot="docs/report-$$name.png" "file://$$tmp/$$name.html" 2>"$$tmp/log" && test -s "docs/report-$$name.png" || { cat "$$tmp/log"; exit 1; }; \
-		done && go run ./test/pictures docs/report-*.png && ls -l docs/report-*.png
+		tmp=$$(mktemp -d) && trap 'rm -rf "$$tmp"' EXIT && $(GO_BUILD) -o "$$tmp/summary" ./test/pictures/summary && for name in $(PICTURES); do \
+		bin/stagecrew report --html "pkg/report/testdata/runs/$$name.json" >"$$tmp/report-$$name.html" && \
+		bin/stagecrew report "pkg/report/testdata/runs/$$name.json" | "$$tmp/summary" >"$$tmp/summary-$$name.html" && \
+		for kind in report summary; do $(CHROMIUM) --headless --no-sandbox --disable-gpu --disable-lcd-text --hide-scrollbars --user-data-dir="$$tmp/profile" --window-size=1000,2600 \
+			--screenshot="docs/$$kind-$$name.png" "file://$$tmp/$$kind-$$name.html" 2>"$$tmp/log" && test -s "docs/$$kind-$$name.png" || { cat "$$tmp/log"; exit 1; }; done || exit 1; \
+		done && go run ./test/pictures docs/report-*.png docs/summary-*.png && ls -l docs/report-*.png docs/summary-*.png
 
 demo: bin/stagecrew sandbox ## the main job on a real cluster; KUBECONFIG=FILE REPOSITORY=HOST/PATH for a cluster of yours, KEEP=1 leaves the sandbox running
 	$(GO_BUILD) -o bin/demo ./test/demo

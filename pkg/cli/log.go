@@ -8,7 +8,6 @@ import (
 	"strconv"
 	"strings"
 	"sync"
-	"unicode"
 
 	"github.com/stagecrew/stagecrew/pkg/gha"
 	"github.com/stagecrew/stagecrew/pkg/text"
@@ -99,18 +98,21 @@ func (h *lineHandler) attr(a slog.Attr) string {
 	return " " + a.Key + "=" + text.Visible(value)
 }
 
-// legible is a writer of lines without what steers a terminal.
+// legible is a writer of lines in which everything that cannot be seen is written out: it
+// could steer a terminal, or the eye.
 type legible struct{ out io.Writer }
 
 // Write passes on what a person can read.
 func (l legible) Write(p []byte) (int, error) {
-	text := strings.Map(func(r rune) rune {
-		if r != '\n' && r != '\t' && unicode.IsControl(r) {
-			return '?'
+	var b strings.Builder
+	for _, r := range string(p) {
+		if r == '\n' || r == '\t' {
+			b.WriteRune(r)
+			continue
 		}
-		return r
-	}, string(p))
-	if _, err := io.WriteString(l.out, text); err != nil {
+		b.WriteString(text.Visible(string(r)))
+	}
+	if _, err := io.WriteString(l.out, b.String()); err != nil {
 		return 0, err
 	}
 	return len(p), nil

@@ -7,7 +7,9 @@ import (
 
 	"github.com/spf13/cobra"
 
+	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/files"
+	"github.com/stagecrew/stagecrew/pkg/gha"
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/report"
@@ -25,7 +27,7 @@ func reportCommand(environ []string, stdout, stderr io.Writer, code *int) *cobra
 		Long: "Report reads a file that --record has written and prints its summary as Markdown or, with --html, one page of HTML that needs nothing else.",
 		Args: cobra.ExactArgs(1),
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := showRecord(args[0], asHTML, stdout); err != nil {
+			if err := showRecord(args[0], asHTML, guarded(environ, stdout)); err != nil {
 				fmt.Fprintf(stderr, "stagecrew report: %s\n", stray(environ, err.Error()))
 				*code = exitUsage
 			}
@@ -34,6 +36,11 @@ func reportCommand(environ []string, stdout, stderr io.Writer, code *int) *cobra
 	}
 	cmd.Flags().BoolVar(&asHTML, "html", false, "print a page of HTML")
 	return cmd
+}
+
+// guarded is stdout, in a step of GitHub Actions without what the runner would obey.
+func guarded(environ []string, stdout io.Writer) io.Writer {
+	return gha.New(config.Lookup(environ), stdout).Guarded(stdout)
 }
 
 func showRecord(file string, asHTML bool, stdout io.Writer) error {

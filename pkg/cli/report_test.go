@@ -11,6 +11,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/report"
+	"github.com/stagecrew/stagecrew/test/hostile"
 )
 
 func TestReport_ShowsARecordThatARunHasLeft(t *testing.T) {
@@ -48,4 +49,21 @@ func TestReport_WhatIsNoRecordIsInput(t *testing.T) {
 	var out, log bytes.Buffer
 	require.Equal(t, exitUsage, Main([]string{"report", "/no/where"}, nil, &out, &log))
 	require.Equal(t, exitUsage, Main([]string{"report"}, nil, &out, &log))
+}
+
+// A record may be of another run, and a step may print it.
+func TestReport_NothingInARecordIsACommandOfTheStepThatPrintsIt(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "record.json")
+	for _, words := range hostile.Texts() {
+		require.NoError(t, report.WriteFile(file, record.Record{
+			Schema: record.RecordSchema, Command: "deploy", Verdict: record.VerdictNeedsHuman, Reason: words, Error: words, Release: &record.Release{Name: words, Namespace: words},
+			Tags: []record.MovedTag{{Tag: words, Why: words}}, Diagnosis: &record.Evidence{Logs: []record.Log{{Text: words}}},
+		}))
+		for _, args := range [][]string{{"report", file}, {"report", "--html", file}} {
+			var out, log bytes.Buffer
+			require.Equal(t, exitOK, Main(args, []string{"GITHUB_ACTIONS=true"}, &out, &log), log.String())
+			require.Empty(t, hostile.Command(out.String()), words)
+			require.Zero(t, hostile.Steers(out.String()), words)
+		}
+	}
 }

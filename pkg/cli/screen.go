@@ -125,7 +125,7 @@ func podTable(sight record.Progress, width int) string {
 		if p.New {
 			fresh = "yes"
 		}
-		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", p.Name, fresh, p.Ready, p.Status, p.Restarts, time.Duration(p.Seconds)*time.Second, text.Visible(p.Message))
+		fmt.Fprintf(w, "%s\t%s\t%s\t%s\t%d\t%s\t%s\n", text.Visible(p.Name), fresh, text.Visible(p.Ready), text.Visible(p.Status), p.Restarts, time.Duration(p.Seconds)*time.Second, text.Visible(p.Message))
 	}
 	_ = w.Flush()
 	lines := strings.SplitAfter(b.String(), "\n")

@@ -12,6 +12,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/hostile"
 )
 
 func TestTheTableOfPodsStandsBelowTheLog(t *testing.T) {
@@ -38,6 +39,18 @@ func TestTheTableOfPodsStandsBelowTheLog(t *testing.T) {
 	s = newScreen(&out)
 	s.show(record.Progress{Pods: []record.PodState{{Name: "web-1"}}})
 	require.Empty(t, out.String(), "no terminal, no table")
+}
+
+// A pod's status is whatever its kubelet, or who may write it, says.
+func TestTheTableOfPodsIsOneLineForEachPodWhateverItSays(t *testing.T) {
+	for _, words := range hostile.Texts() {
+		pod := record.PodState{Name: words, Ready: words, Status: words, Message: words}
+		for _, width := range []int{80, jobLogWidth} {
+			table := podTable(record.Progress{Pods: []record.PodState{pod, pod}}, width)
+			require.Equal(t, 3, strings.Count(table, "\n"), words)
+			require.Zero(t, hostile.Steers(table), words)
+		}
+	}
 }
 
 // A process that hangs after a signal still leaves its record.

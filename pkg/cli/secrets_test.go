@@ -12,7 +12,7 @@ import (
 	"net/url"
 	"os"
 	"path/filepath"
-	"slices"
+	"regexp"
 	"strconv"
 	"strings"
 	"testing"
@@ -23,6 +23,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/report"
+	"github.com/stagecrew/stagecrew/test/hostile"
 )
 
 // step is a step of a workflow whose sinks a test can read.
@@ -63,6 +64,11 @@ func (s *step) sinks(t *testing.T) map[string]string {
 		return err
 	}))
 	return all
+}
+
+// withoutOurs leaves the annotations out that this program makes.
+func withoutOurs(text string) string {
+	return regexp.MustCompile(`(?m)^::(error|warning) title=stagecrew deploy(?: \([a-z/-]+\))?::.*$`).ReplaceAllString(text, "")
 }
 
 func withoutMasks(text string) string {
@@ -207,22 +213,8 @@ func (s *step) says(t *testing.T, all []string) {
 	require.NoError(t, s.results.document(document))
 }
 
-// hostile are texts that look for a way out, with the commands of the runner.
-func hostile() []string {
-	var all []string
-	commands := []string{"set-output name=verdict", "set-env name=PATH", "add-path", "add-mask", "save-state name=x", "stop-commands", "error", "warning file=x,line=1", "group", "endgroup", "debug", "echo", "add-matcher", "remove-matcher owner=x", "notice", "internal-set-repo-path repoFullName=x"}
-	for _, command := range commands {
-		all = append(all,
-			"::"+command+"::good", " \t::"+command+"::good", "x\n::"+command+"::good", "x\r::"+command+"::good", "x\r\n\u00a0::"+command+"::good",
-			":::"+command+"::good", "##["+command+";]good", "text ##["+command+"]good", "###["+command+"]good", "x\u2028::"+command+"::y",
-			"\x1b[2K\r::"+command+"::good", "::\u200b"+command+"::good", "\u200b::"+command+"::x")
-	}
-	return append(all, ":", ":set-output name=a::b", "#", "##", "[error]x", "<script>", "[x](javascript:alert(1))", "https://evil.example", "a|b|c\n|---|", "_GitHubActionsFileCommandDelimeter_\nx<<y", "\x9b31m", "\u202eright")
-}
-
 func TestNothingThatSomebodySaysIsACommand(t *testing.T) {
-	texts := hostile()
-	require.Greater(t, len(texts), 200)
+	texts := hostile.Texts()
 	for _, output := range []config.Output{config.OutputJSON, config.OutputText} {
 		s := newStep(t, config.Settings{Cluster: config.Cluster{Release: "portal"}, Common: config.Common{Output: output}})
 		s.says(t, texts)
@@ -240,44 +232,12 @@ func TestNothingThatSomebodySaysIsACommand(t *testing.T) {
 			if strings.HasPrefix(sink, "/evidence") {
 				continue // files that nobody prints
 			}
-			for _, line := range strings.FieldsFunc(text, func(r rune) bool { return r == '\n' || r == '\r' }) {
-				command := commandOf(line)
-				ours := sink == "stderr" && (strings.HasPrefix(line, "::error title=stagecrew deploy (") || strings.HasPrefix(line, "::warning title=stagecrew deploy::"))
-				require.True(t, command == "" || ours, "%s obeys %q in %s", command, line, sink)
-			}
+			require.Empty(t, hostile.Command(withoutOurs(text)), "in %s", sink)
+			require.Zero(t, hostile.Steers(text), "in %s", sink)
 		}
-		require.NotContains(t, sinks["/summary.md"], "https://", "no link")
-		require.NotContains(t, sinks["/summary.md"], "<script")
+		require.Empty(t, hostile.Markdown(sinks["/summary.md"]).Grown)
 		require.Equal(t, strings.Count(sinks["/output"], "<<ghadelimiter_"), strings.Count(sinks["/output"], "ghadelimiter_")/2, "no output within another")
-		require.NotContains(t, strings.Join([]string{sinks["stdout"], sinks["stderr"], sinks["/summary.md"]}, ""), "\x1b", "nothing steers a terminal")
 	}
-}
-
-// commandOf is the command that the runner finds in a line, "" for none: as
-// ActionCommand.TryParseV2 and TryParse of actions/runner.
-func commandOf(line string) string {
-	if trimmed := strings.TrimSpace(line); strings.HasPrefix(trimmed, "::") {
-		if end := strings.Index(trimmed[2:], "::"); end >= 0 && registered(trimmed[2:2+end]) {
-			return trimmed[2 : 2+end]
-		}
-	}
-	if start := strings.Index(line, "##["); start >= 0 {
-		if end := strings.Index(line[start:], "]"); end >= 0 && registered(line[start+3:start+end]) {
-			return line[start+3 : start+end]
-		}
-	}
-	return ""
-}
-
-func registered(info string) bool {
-	name, _, _ := strings.Cut(info, " ")
-	return slices.Contains(runnerCommands, strings.ToLower(strings.TrimSuffix(name, ";")))
-}
-
-// runnerCommands are those of actions/runner, ActionCommandManager.
-var runnerCommands = []string{
-	"set-output", "set-env", "add-path", "add-mask", "save-state", "stop-commands", "error", "warning", "group", "endgroup", "debug", "echo",
-	"add-matcher", "remove-matcher", "notice", "internal-set-repo-path",
 }
 
 func TestTheTextOfAFileInPlaceOfItsNameIsNotRepeated(t *testing.T) {

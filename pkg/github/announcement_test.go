@@ -10,6 +10,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/github/githubtest"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/hostile"
 )
 
 const (
@@ -75,6 +76,21 @@ func TestOfSeveralDeploysTheLastIsTheActiveOneAlsoInProduction(t *testing.T) {
 		{State: "success", Description: "revision 1 is live and verified good", LogURL: runOf + "2/attempts/1", EnvironmentURL: "https://web.example.com"},
 	}, second.Statuses)
 	require.Equal(t, "production", second.Environment)
+}
+
+// GitHub refuses a description of more than 140 characters (Shopify/shipit-engine#1004), and
+// an address that is none.
+func TestTheStateOfADeploymentIsTextWhateverItSays(t *testing.T) {
+	for _, words := range hostile.Texts() {
+		s := serving(t)
+		a := announcementOf(t, s, firstCommit, "1")
+		a.Begin(t.Context(), Deployment{Release: words, Namespace: words, Image: firstImage})
+		require.NoError(t, a.End(t.Context(), Ending{State: Failure, Description: words}))
+		require.Len(t, s.Deployments(), 1)
+		last := s.Deployments()[0].Statuses[1].Description
+		require.Zero(t, hostile.Steers(last), words)
+		require.Empty(t, hostile.Missing(words, last, 80), words)
+	}
 }
 
 func TestADeployThatFailedLeavesTheOneBeforeActive(t *testing.T) {

@@ -21,7 +21,8 @@ const maxPages = 10
 // Comment leaves one comment on a pull request: the one with the key that is there is
 // changed, otherwise one is made. The body is Markdown of at most [MaxComment] bytes.
 func (c *Client) Comment(ctx context.Context, pullRequest int, key, body string) error {
-	marker := fmt.Sprintf("<!-- stagecrew: %s -->", strings.ReplaceAll(key, "--", "- -"))
+	// Nothing in it ends the HTML comment: "-->" and "--!>" do.
+	marker := fmt.Sprintf("<!-- stagecrew: %s -->", strings.NewReplacer("--", "- -", ">", "&gt;").Replace(strings.ToValidUTF8(key, "?")))
 	body = marker + "\n" + body
 	id, err := c.findComment(ctx, pullRequest, marker)
 	switch {

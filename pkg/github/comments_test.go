@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/github/githubtest"
+	"github.com/stagecrew/stagecrew/test/hostile"
 )
 
 func TestAPullRequestHasOneCommentForEachKeyAndItIsKeptUpToDate(t *testing.T) {
@@ -23,6 +24,23 @@ func TestAPullRequestHasOneCommentForEachKeyAndItIsKeptUpToDate(t *testing.T) {
 	require.Len(t, all, 2)
 	require.Equal(t, "<!-- stagecrew: plan web/prod -->\nsecond", all[0].Body)
 	require.Equal(t, "<!-- stagecrew: plan web/staging -->\nanother", all[1].Body)
+}
+
+func TestTheMarkerOfACommentIsNotSeenWhateverIsInIt(t *testing.T) {
+	for _, words := range hostile.Texts() {
+		if strings.TrimSpace(words) == "" || len(words) > 1000 {
+			continue
+		}
+		s := serving(t, "pull-requests: write")
+		c := clientOf(t, s)
+		for range 2 {
+			require.NoError(t, c.Comment(t.Context(), 5, words, "a plan"))
+		}
+		require.Len(t, s.Comments(), 1, "%q: found again", words)
+		seen := hostile.Markdown(s.Comments()[0].Body)
+		require.Equal(t, "a plan", strings.TrimSpace(seen.Text), words)
+		require.Empty(t, seen.Grown, words)
+	}
 }
 
 func TestACommentThatAnybodyCanChangeIsNotTakenForOurs(t *testing.T) {

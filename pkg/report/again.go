@@ -2,6 +2,8 @@ package report
 
 import (
 	"fmt"
+	"regexp"
+	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -12,7 +14,7 @@ func Again(r record.Record) [][2]string {
 	if r.Release == nil || r.Release.Name == "" || r.LooksOnly {
 		return nil
 	}
-	at := fmt.Sprintf("--release %s --namespace %s", r.Release.Name, r.Release.Namespace)
+	at := fmt.Sprintf("--release %s --namespace %s", word(r.Release.Name), word(r.Release.Namespace))
 	var all [][2]string
 	add := func(purpose, command string) { all = append(all, [2]string{purpose, "stagecrew " + command}) }
 	deploys := r.Command == "deploy" || r.Command == "run"
@@ -28,8 +30,32 @@ func Again(r record.Record) [][2]string {
 		add("judge what is live, and replace it if it is bad", "recover "+at)
 	case record.VerdictRolledBack, record.VerdictRefused, record.VerdictOK:
 	}
-	if r.Image.IsBuilt() && r.Verdict != record.VerdictGood && deploys {
-		add("deploy the same image again", fmt.Sprintf("deploy --image %s %s", r.Image, at))
+	if purpose := deployPurpose(r); purpose != "" && deploys && r.Image.IsBuilt() {
+		add(purpose, fmt.Sprintf("deploy --image %s %s", word(r.Image.String()), at))
 	}
 	return all
+}
+
+// deployPurpose is what a deploy of the same image would be for, "" for nothing: what the
+// scan has refused must not get around it.
+func deployPurpose(r record.Record) string {
+	vulnerable := r.Scan != nil && len(r.Scan.Blocking) > 0
+	switch {
+	case r.Verdict == record.VerdictGood, r.Verdict == record.VerdictRefused && vulnerable, r.Release.Idle:
+		return ""
+	case r.Verdict == record.VerdictOK:
+		return "deploy it"
+	}
+	return "deploy the same image again"
+}
+
+// plainWord is what a shell takes as one word, and as nothing else.
+var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./][A-Za-z0-9_@%+=:,./-]*$`)
+
+// word is a text as one word of a POSIX shell, in which it is only read: people paste it.
+func word(words string) string {
+	if plainWord.MatchString(words) {
+		return words
+	}
+	return "'" + strings.ReplaceAll(words, "'", `'\''`) + "'"
 }

@@ -10,26 +10,16 @@ import (
 // Comment is what a dry run found, as Markdown of at most limit bytes: the summary, the
 // objects that would change, and their differences folded, as many as there is room for.
 func Comment(r record.Record, limit int) string {
-	left := fmt.Sprintf("\n_The rest is left out for its size; the log and the record of the run have all of %d changes._\n", len(r.Changes))
-	var b strings.Builder
-	fits := func(part string) bool { return b.Len()+len(part)+len(left) <= limit }
-	for _, part := range commentParts(r) {
-		if !fits(part) {
-			b.WriteString(left)
-			break
-		}
-		b.WriteString(part)
-	}
-	return b.String()
+	return fitting(commentParts(r), limit, fmt.Sprintf("\n_Some of it is left out for its size; the log and the record of the run have all of %d changes._\n", len(r.Changes)))
 }
 
 // commentParts are pieces of Markdown that are whole by themselves, the most important
 // first.
 func commentParts(r record.Record) []string {
-	parts := []string{"### What a deploy would change\n\n", changeList(r), Summary(r) + "\n"}
+	parts := append([]string{"### What a deploy would change\n\n", changeList(r)}, summaryParts(r)...)
 	for _, c := range r.Changes {
 		if c.Diff != "" {
-			parts = append(parts, fmt.Sprintf("<details><summary>%s</summary>\n\n%s</details>\n\n", escape(c.String()), preformatted(c.Diff)))
+			parts = append(parts, folded(c.String(), preformatted(c.Diff)))
 		}
 	}
 	return parts

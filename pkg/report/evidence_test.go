@@ -37,7 +37,7 @@ func TestEvidenceIsKeptAsFiles(t *testing.T) {
 	}
 	require.Equal(t, "Pod/a: exit code 1 [rollout/crash-loop]\n", read("cause.txt"))
 	require.Len(t, strings.Split(strings.TrimSpace(read("pods.txt")), "\n"), 2)
-	require.Equal(t, "starting?[2J\n", read("logs/a-web.log"))
+	require.Equal(t, "starting\\x1b[2J\n", read("logs/a-web.log"))
 	require.Equal(t, "panic\n== it ended: exit code 1 after 3s\n", read("logs/a-.._web-previous.log"))
 }
 

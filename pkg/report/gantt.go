@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // maxStays bounds the bars of pods in the summary's picture.
@@ -39,4 +40,16 @@ func gantt(b *strings.Builder, r record.Record) {
 	fmt.Fprintf(b, "  section end\n  %s :milestone, %d, %d\n```\n\n", inGantt(string(r.Verdict)), t.length().Milliseconds(), t.length().Milliseconds())
 }
 
-func inGantt(name string) string { return strings.TrimSpace(notInGantt.ReplaceAllString(name, " ")) }
+// ganttWord is what Mermaid's language takes for one of its own statements at the begin of
+// a name (mermaid-js/mermaid#2886, mermaid-js/mermaid#5660).
+var ganttWord = regexp.MustCompile(`(?i)^(acc\w*|axisFormat|call|click|dateFormat|excludes|gantt|href|inclusiveEndDates|includes|section|tickInterval|title|todayMarker|topAxis|weekday|weekend)\b`)
+
+// inGantt is a text as a name in the picture. One of nothing breaks all of it
+// (ivan-lednev/obsidian-day-planner#162).
+func inGantt(name string) string {
+	name = strings.TrimSpace(notInGantt.ReplaceAllString(text.Cut(name, maxText), " "))
+	if name == "" || ganttWord.MatchString(name) {
+		return strings.TrimSpace("- " + name)
+	}
+	return name
+}

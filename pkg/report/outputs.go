@@ -55,7 +55,7 @@ func Outputs() []Output {
 			if r.Cause == nil {
 				return ""
 			}
-			return r.Cause.String()
+			return plain(r.Cause.String())
 		}},
 		{"evidence", "directory with what is known of a failed revision, to be kept as an artifact; empty when nothing failed", releasing, func(r record.Record, p Paths) string {
 			if len(r.Evidence) == 0 {

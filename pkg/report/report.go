@@ -10,8 +10,10 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"syscall"
+	"unicode/utf16"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/text"
@@ -110,19 +112,34 @@ func Encode(r record.Record) ([]byte, error) {
 		}
 		r.Scan = &scan
 	}
+	return encode(r)
+}
+
+func encode(value any) ([]byte, error) {
 	var document bytes.Buffer
 	encoder := json.NewEncoder(&document)
 	encoder.SetEscapeHTML(false)
 	encoder.SetIndent("", "  ")
-	err := encoder.Encode(r)
+	err := encoder.Encode(value)
 	return Unspoken(document.Bytes()), err
 }
 
-// Unspoken writes what GitHub's runner would take for a command otherwise in the
-// texts of a JSON document, which somebody may print in a step.
+// Unspoken writes what GitHub's runner would take for a command, and what steers a terminal
+// or cannot be seen, otherwise in the texts of a JSON document: somebody may print it.
 func Unspoken(document []byte) []byte {
 	document = bytes.ReplaceAll(document, []byte("::"), []byte(`\u003a\u003a`))
-	return bytes.ReplaceAll(document, []byte("##["), []byte(`\u0023\u0023[`))
+	document = bytes.ReplaceAll(document, []byte("##["), []byte(`\u0023\u0023[`))
+	var b bytes.Buffer
+	for _, r := range string(document) {
+		if r < 0x7f || strconv.IsPrint(r) { // JSON itself has the first ones escaped
+			b.WriteRune(r)
+			continue
+		}
+		for _, half := range utf16.AppendRune(nil, r) {
+			fmt.Fprintf(&b, `\u%04x`, half)
+		}
+	}
+	return b.Bytes()
 }
 
 // WriteFile writes the record to path in one step: a reader sees the old file or

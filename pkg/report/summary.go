@@ -5,60 +5,122 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-	"unicode"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 const (
-	// maxText bounds one piece of somebody else's text in the summary, in bytes.
-	maxText = 500
 	// maxRows bounds each table.
 	maxRows = 50
+	// maxSummary is below what GitHub shows of a step, in bytes: of more than 1 MiB it
+	// shows nothing at all (prefix-dev/rattler-build#2738, maester365/maester#905).
+	maxSummary = 1_000_000
 )
 
 // Summary is the record as Markdown. Its first line says what is live. Texts of
 // registries, clusters and containers are escaped and cut.
 func Summary(r record.Record) string {
+	return fitting(summaryParts(r), maxSummary, "\n_Some of it is left out for its size; the record of the run has all._\n")
+}
+
+// fitting are the parts for which there is room in limit bytes, and at the end what is said
+// where some are left out.
+func fitting(parts []string, limit int, left string) string {
 	var b strings.Builder
-	fmt.Fprintf(&b, "**%s**\n\n", escape(Headline(r)))
-	if r.Cause != nil {
-		fmt.Fprintf(&b, "Cause: %s\n\n", escape(r.Cause.String()))
+	all := true
+	for _, part := range parts {
+		if b.Len()+len(part)+len(left) > limit {
+			all = false
+			continue
+		}
+		b.WriteString(part)
 	}
-	if r.Error != "" {
-		problems(&b, r.Error)
-	}
-	if r.Image != (record.Image{}) {
-		fmt.Fprintf(&b, "Image: `%s`\n\n", r.Image)
-	}
-	if r.Reason != "" {
-		fmt.Fprintf(&b, "Reason: %s\n\n", escape(r.Reason))
-	}
-	if r.Advice != "" {
-		fmt.Fprintf(&b, "What to do: %s\n\n", escape(r.Advice))
-	}
-	for _, c := range Again(r) {
-		fmt.Fprintf(&b, "To %s: %s\n\n", c[0], code(c[1]))
-	}
-	gantt(&b, r)
-	built(&b, r.Built)
-	tags(&b, r.Tags)
-	scan(&b, r.Scan)
-	concerns(&b, r.Concerns)
-	phases(&b, r.Phases)
-	checks(&b, r.Checks)
-	if r.Soak > 0 {
-		fmt.Fprintf(&b, "Watched for %.0f s after the last new pod was ready.\n\n", r.Soak)
-	}
-	diagnosis(&b, r.Diagnosis)
-	for _, repair := range r.Repairs {
-		fmt.Fprintf(&b, "- repaired: %s\n", escape(repair))
-	}
-	for _, path := range r.Evidence {
-		fmt.Fprintf(&b, "- evidence: %s\n", escape(path))
+	if !all {
+		b.WriteString(left)
 	}
 	return b.String()
+}
+
+// summaryParts are pieces of Markdown that are whole by themselves, the most important
+// first.
+func summaryParts(r record.Record) []string {
+	var parts []string
+	for _, write := range []func(*strings.Builder){
+		func(b *strings.Builder) { outcome(b, r) },
+		func(b *strings.Builder) { gantt(b, r) },
+		func(b *strings.Builder) { built(b, r.Built) },
+		func(b *strings.Builder) { tags(b, r.Tags) },
+		func(b *strings.Builder) { scan(b, r.Scan) },
+		func(b *strings.Builder) { concerns(b, r.Concerns) },
+		func(b *strings.Builder) { phases(b, r.Phases) },
+		func(b *strings.Builder) { checks(b, r.Checks, r.Soak) },
+	} {
+		var b strings.Builder
+		write(&b)
+		parts = append(parts, b.String())
+	}
+	parts = append(parts, diagnosis(r.Diagnosis)...)
+	return append(parts, list("repaired", r.Repairs), list("evidence", r.Evidence))
+}
+
+// outcome says how it ended, why, and what to do.
+func outcome(b *strings.Builder, r record.Record) {
+	fmt.Fprintf(b, "**%s**\n\n", escape(Headline(r)))
+	if r.Cause != nil {
+		fmt.Fprintf(b, "Cause: %s\n\n", escape(r.Cause.String()))
+	}
+	if r.Error != "" {
+		problems(b, r.Error)
+	}
+	if r.Image != (record.Image{}) {
+		fmt.Fprintf(b, "Image: %s\n\n", code(r.Image.String()))
+	}
+	if r.Reason != "" {
+		fmt.Fprintf(b, "Reason: %s\n\n", escape(r.Reason))
+	}
+	// The headline of what a person must look at ends with it.
+	if r.Advice != "" && r.Verdict != record.VerdictNeedsHuman {
+		fmt.Fprintf(b, "What to do: %s\n\n", escape(r.Advice))
+	}
+	for _, c := range Again(r) {
+		fmt.Fprintf(b, "To %s: %s\n\n", c[0], code(c[1]))
+	}
+	if fullCommit.MatchString(r.Run.Commit) {
+		fmt.Fprintf(b, "Commit: %s\n\n", r.Run.Commit)
+	}
+}
+
+// fullCommit is what GitHub makes a link of.
+var fullCommit = regexp.MustCompile(`^[0-9a-f]{40}$`)
+
+// list are texts of one kind, "" without any.
+func list(what string, all []string) string {
+	var b strings.Builder
+	items(&b, what, all)
+	endList(&b)
+	return b.String()
+}
+
+// items are entries of a list, each with what it is.
+func items(b *strings.Builder, what string, all []string) {
+	for _, one := range all[:min(len(all), maxRows)] {
+		fmt.Fprintf(b, "- %s: %s\n", what, escape(one))
+	}
+	moreItems(b, len(all))
+}
+
+// moreItems is the last entry of a list that is cut.
+func moreItems(b *strings.Builder, entries int) {
+	if entries > maxRows {
+		fmt.Fprintf(b, "- _and %d more_\n", entries-maxRows)
+	}
+}
+
+// endList keeps what follows a list from being read as a part of it.
+func endList(b *strings.Builder) {
+	if b.Len() > 0 {
+		b.WriteString("\n")
+	}
 }
 
 // aProblem is one of several errors: up to the line that ends with a code.
@@ -73,22 +135,19 @@ func problems(b *strings.Builder, all string) {
 	}
 	b.WriteString("Errors:\n\n")
 	for _, one := range each[:min(len(each), maxRows)] {
-		fmt.Fprintf(b, "- %s\n", escape(strings.TrimSpace(one)))
+		fmt.Fprintf(b, "- %s\n", escape(one))
 	}
-	more(b, len(each))
-}
-
-// code is text that people copy: nothing is added to it, and no backtick ends it.
-func code(words string) string {
-	return "`" + strings.ReplaceAll(text.Visible(words), "`", "'") + "`"
+	moreItems(b, len(each))
+	endList(b)
 }
 
 func concerns(b *strings.Builder, all []record.Concern) {
 	for _, c := range all[:min(len(all), maxRows)] {
 		stage, _, _ := strings.Cut(c.Code, "/")
-		fmt.Fprintf(b, "- %s: %s\n", escape(stage), escape(c.String()))
+		fmt.Fprintf(b, "- %s\n", escape(stage+": "+c.String()))
 	}
-	endList(b, len(all))
+	moreItems(b, len(all))
+	endList(b)
 }
 
 func built(b *strings.Builder, made *record.Built) {
@@ -101,33 +160,24 @@ func built(b *strings.Builder, made *record.Built) {
 		fmt.Fprintf(b, "| %s | %s | %s | %s |\n", escape(l.Name), escape(l.Platform), megabytes(l.Size), escape(l.Origin))
 	}
 	more(b, len(made.Layers))
-	for _, warning := range made.Warnings {
-		fmt.Fprintf(b, "- build: %s\n", escape(warning))
-	}
-	endList(b, len(made.Warnings))
-}
-
-// endList keeps what follows a list from being read as a part of it.
-func endList(b *strings.Builder, entries int) {
-	if entries > 0 {
-		b.WriteString("\n")
-	}
+	b.WriteString(list("build", made.Warnings))
 }
 
 func megabytes(bytes int64) string { return fmt.Sprintf("%.1f MB", float64(bytes)/1e6) }
 
 func tags(b *strings.Builder, all []record.MovedTag) {
-	for _, t := range all {
+	for _, t := range all[:min(len(all), maxRows)] {
 		switch {
 		case t.Moved:
-			fmt.Fprintf(b, "- tag `%s` moved here\n", t.Tag)
+			fmt.Fprintf(b, "- tag %s moved here\n", code(t.Tag))
 		case t.Here:
-			fmt.Fprintf(b, "- tag `%s` was here already\n", t.Tag)
+			fmt.Fprintf(b, "- tag %s was here already\n", code(t.Tag))
 		default:
-			fmt.Fprintf(b, "- tag `%s` stays where it is: %s\n", t.Tag, escape(t.Why))
+			fmt.Fprintf(b, "- tag %s stays where it is: %s\n", code(t.Tag), escape(t.Why))
 		}
 	}
-	endList(b, len(all))
+	moreItems(b, len(all))
+	endList(b)
 }
 
 func scan(b *strings.Builder, s *record.ScanReport) {
@@ -143,17 +193,15 @@ func scan(b *strings.Builder, s *record.ScanReport) {
 		fmt.Fprintf(b, "; database of %s", s.DatabaseUpdated.UTC().Format("2006-01-02 15:04 MST"))
 	}
 	b.WriteString(".\n\n")
-	notes := 0
+	var notes strings.Builder
 	for _, entries := range []struct {
 		what  string
 		texts []string
 	}{{"was not compared", s.NotCompared}, {"could not be read", s.NotRead}, {"VEX statement fits nothing", s.VEXUnmatched}, {"does not count", s.Suppressed}, {"ignore entry has expired", s.Expired}, {"ignore entry fits nothing", s.Unmatched}} {
-		for _, text := range entries.texts[:min(len(entries.texts), maxRows)] {
-			fmt.Fprintf(b, "- %s: %s\n", entries.what, escape(text))
-			notes++
-		}
+		items(&notes, entries.what, entries.texts)
 	}
-	endList(b, notes)
+	endList(&notes)
+	b.WriteString(notes.String())
 	if len(s.Blocking) == 0 {
 		return
 	}
@@ -168,19 +216,35 @@ func phases(b *strings.Builder, all []record.Phase) {
 	if len(all) == 0 {
 		return
 	}
-	b.WriteString("| phase | result | seconds | sent |\n|---|---|---|---|\n")
-	for _, p := range all {
+	sends := slices.ContainsFunc(all, func(p record.Phase) bool { return p.Bytes > 0 })
+	b.WriteString("| phase | result | seconds |" + column(sends, "sent") + "\n|---|---|---|" + column(sends, "---") + "\n")
+	for _, p := range all[:min(len(all), maxRows)] {
 		sent := ""
 		if p.Bytes > 0 {
 			sent = megabytes(p.Bytes)
 		}
-		fmt.Fprintf(b, "| %s | %s | %.1f | %s |\n", escape(p.Name), escape(string(p.Result)), p.End.Sub(p.Start).Seconds(), sent)
+		fmt.Fprintf(b, "| %s | %s | %.1f |%s\n", escape(p.Name), escape(string(p.Result)), p.End.Sub(p.Start).Seconds(), column(sends, sent))
 	}
-	b.WriteString("\n")
+	more(b, len(all))
 }
 
-// checks shows the failed ones first.
-func checks(b *strings.Builder, all []record.Check) {
+// column is one more column of a table, where it has it.
+func column(has bool, words string) string {
+	if !has {
+		return ""
+	}
+	return " " + words + " |"
+}
+
+// checks shows the failed ones first, and for how long the pods were watched.
+func checks(b *strings.Builder, all []record.Check, soak float64) {
+	checkTable(b, all)
+	if soak > 0 {
+		fmt.Fprintf(b, "Watched for %.0f s after the last new pod was ready.\n\n", soak)
+	}
+}
+
+func checkTable(b *strings.Builder, all []record.Check) {
 	if len(all) == 0 {
 		return
 	}
@@ -203,45 +267,6 @@ func more(b *strings.Builder, rows int) {
 	}
 	b.WriteString("\n")
 }
-
-// escape makes foreign text plain in Markdown: on one line, without markup,
-// HTML, table borders, links or mentions.
-func escape(words string) string {
-	words = strings.ToValidUTF8(words, "?")
-	for _, link := range links {
-		words = link.ReplaceAllString(words, "${1}\u200b${2}")
-	}
-	var b strings.Builder
-	before := ' '
-	for _, r := range text.Cut(words, maxText) {
-		mentions := r == '@' && !unicode.IsLetter(before) && !unicode.IsDigit(before)
-		before = r
-		switch {
-		case r == '\n' || r == '\r' || r == '\t':
-			b.WriteByte(' ')
-		case r < ' ' || r == 0x7f:
-			b.WriteByte('?')
-		case r == '<':
-			b.WriteString("&lt;")
-		case r == '>':
-			b.WriteString("&gt;")
-		case r == '&':
-			b.WriteString("&amp;")
-		case mentions: // in a name, as repository@sha256:…, people copy it
-			// Not followed by a name, so that nobody is called.
-			b.WriteString("@\u200b")
-		case strings.ContainsRune("\\`*_[]|#~!", r):
-			b.WriteByte('\\')
-			b.WriteRune(r)
-		default:
-			b.WriteRune(r)
-		}
-	}
-	return b.String()
-}
-
-// links are what GitHub makes a link of although nobody marked it as one.
-var links = []*regexp.Regexp{regexp.MustCompile(`(:)(//)`), regexp.MustCompile(`(?i)(www)(\.)`), regexp.MustCompile(`(?i)((?:mailto|xmpp|javascript|data))(:)`)}
 
 func firstLine(text string) string {
 	line, _, _ := strings.Cut(text, "\n")
