@@ -14,6 +14,10 @@ var smoke []byte
 // SmokeYAML is the suite that --smoke backstage means, as YAML.
 func SmokeYAML() []byte { return slices.Clone(smoke) }
 
+// MigrationLocked are knex's words in the log of a backend that found the lock of its
+// migrations held. It does not try again.
+const MigrationLocked = "Migration table is already locked"
+
 // LogPatterns are regular expressions for lines of a backend's log. Since
 // backend-app-api 1.2.8 a backend whose start failed stays alive and is never
 // ready (backstage/backstage pull request 31337), so that only its log tells. A
@@ -24,7 +28,7 @@ func LogPatterns() []string {
 		`Backend startup failed due to the following errors`,
 		`threw an error during startup(\.|, waiting for )`,
 		`The migration directory is corrupt, the following files are missing`,
-		`Migration table is already locked`,
+		MigrationLocked,
 	}
 }
 
@@ -34,7 +38,7 @@ func LogPatterns() []string {
 // container says again no restart heals: a lock that a killed migration has left.
 func PassingPatterns() []string {
 	return []string{
-		`Migration table is already locked`,
+		MigrationLocked,
 		`duplicate key value violates unique constraint \\*"pg_(type_typname_nsp|database_datname)_index`,
 		`relation \\*"[a-z_]*knex_migrations(_lock)?\\*" already exists`,
 	}

@@ -34,6 +34,8 @@ type Settings struct {
 	Unsigned     `title:"Unsigned images"`
 	Cluster      `title:"The cluster and the release"`
 	Helm         `title:"The chart"`
+	Database     `title:"The database of the release"`
+	Unlocking    `title:"Locks of migrations"`
 	Checks       `title:"Smoke checks"`
 	Gate         `title:"Judging a rollout"`
 	Deadline     `title:"Time of a deploy"`
@@ -202,6 +204,16 @@ type Helm struct {
 	Set            []string `name:"set" action:",main" value:"KEY=VALUE" help:"KEY=VALUE over the values files, repeatable"`
 	RequireDigests bool     `name:"require-digests" help:"refuse a chart that runs any image by a tag; without it that is a warning"`
 	AllowDelete    []string `name:"allow-delete" value:"KIND/NAME" pattern:"^([A-Za-z][A-Za-z0-9.-]*/[^/\\s]+|[Aa][Ll][Ll])$" want:"KIND/NAME, such as PersistentVolumeClaim/data, and all" help:"KIND/NAME that a deploy may delete although data or running pods go with it, repeatable; all for any"`
+}
+
+// Database is how the database of a release is found, before something is rolled back.
+type Database struct {
+	DatabaseEnv []string `name:"database-env" value:"WHAT=NAME" pattern:"^(url|host|port|user|password|name|prefix|sslmode)=[^=\\s]+$" want:"WHAT=NAME with one of url, host, port, user, password, name, prefix and sslmode" help:"WHAT=NAME with the NAME of a variable of the pods that says where their PostgreSQL is, repeatable; WHAT is url, host, port, user, password, name, prefix or sslmode; default those of Backstage and libpq"`
+}
+
+// Unlocking is what a recovery does about locks of migrations.
+type Unlocking struct {
+	UnlockMigrations bool `name:"unlock-migrations" file:"-" help:"first free the locks that killed migrations have left in the database; refused while a pod lives that may be migrating"`
 }
 
 // Checks are the smoke checks and where they are sent.

@@ -90,17 +90,17 @@ const (
 
 // tables reads those of one database.
 func (d *Database) tables(ctx context.Context, name string, tx pgx.Tx) ([]record.MigrationTable, error) {
-	rows, err := tx.Query(ctx, findTables)
+	result, err := tx.Query(ctx, findTables)
 	if err != nil {
 		return nil, err
 	}
-	found, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (record.MigrationTable, error) {
+	found, err := pgx.CollectRows(result, func(row pgx.CollectableRow) (record.MigrationTable, error) {
 		t := record.MigrationTable{Database: name}
 		return t, row.Scan(&t.Schema, &t.Name)
 	})
 	for i := range found {
 		if err == nil {
-			found[i].Rows, err = applied(ctx, tx, found[i])
+			found[i].Rows, err = rows(ctx, tx, found[i])
 		}
 		if err == nil {
 			found[i].Lock, err = lock(ctx, tx, found[i])
@@ -109,12 +109,13 @@ func (d *Database) tables(ctx context.Context, name string, tx pgx.Tx) ([]record
 	return found, err
 }
 
-func applied(ctx context.Context, tx pgx.Tx, t record.MigrationTable) ([]record.MigrationRow, error) {
-	rows, err := tx.Query(ctx, fmt.Sprintf("SELECT name, coalesce(batch, 0), coalesce(migration_time, 'epoch') FROM %s ORDER BY id LIMIT %d", quoted(t, ""), maxRows))
+// rows are the migrations that a table says are applied.
+func rows(ctx context.Context, tx pgx.Tx, t record.MigrationTable) ([]record.MigrationRow, error) {
+	result, err := tx.Query(ctx, fmt.Sprintf("SELECT name, coalesce(batch, 0), coalesce(migration_time, 'epoch') FROM %s ORDER BY id LIMIT %d", quoted(t, ""), maxRows))
 	if err != nil {
 		return nil, err
 	}
-	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (one record.MigrationRow, err error) {
+	return pgx.CollectRows(result, func(row pgx.CollectableRow) (one record.MigrationRow, err error) {
 		return one, row.Scan(&one.Name, &one.Batch, &one.At)
 	})
 }

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -84,9 +85,6 @@ func (d *Database) mayMigrate(ctx context.Context, pod corev1.Pod, container str
 	return "which runs since " + since + " and is not ready"
 }
 
-// metLock are knex's words in the log of a backend that found the lock held.
-const metLock = "Migration table is already locked"
-
 // maxLog bounds what is read of a log, in bytes.
 const maxLog = 1 << 20
 
@@ -101,7 +99,7 @@ func (d *Database) hasGivenUp(ctx context.Context, pod corev1.Pod, container str
 	lines := bufio.NewScanner(stream)
 	lines.Buffer(nil, maxLog)
 	for lines.Scan() {
-		if strings.Contains(lines.Text(), metLock) {
+		if strings.Contains(lines.Text(), backstage.MigrationLocked) {
 			return true
 		}
 	}

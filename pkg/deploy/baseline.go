@@ -37,6 +37,10 @@ func (r *run) baseline(ctx context.Context) event {
 	r.result.Release.RollbackTarget = target.Number
 	if !found {
 		r.Log.Warn("no verified-good revision to go back to: a deploy that fails will need a human", "live", live.Number, "verdict", revisions.Verdict(live))
+		return passed
+	}
+	if err := r.forewarn(ctx, applied, target); err != nil {
+		return r.abort(err)
 	}
 	return passed
 }

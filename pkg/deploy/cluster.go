@@ -85,6 +85,20 @@ type Prober interface {
 	Probe(ctx context.Context, to Targets) ([]record.Check, error)
 }
 
+// Databases know what going back does to the databases of a release.
+type Databases interface {
+	// Compare says what going back from one image to another needs, by their files. An
+	// error leaves that open.
+	Compare(ctx context.Context, from, to string) (record.Migrations, error)
+	// Ask asks the database that the pods of the workloads use which of the migrations
+	// are in, and whose locks are held. The error has the code database/none-known where
+	// they use none.
+	Ask(ctx context.Context, workloads []record.Workload, m record.Migrations) (record.DatabaseState, error)
+	// Unlock frees the locks that killed migrations have left, and gives their tables; it
+	// refuses while anybody may be migrating.
+	Unlock(ctx context.Context, workloads []record.Workload) ([]record.MigrationTable, error)
+}
+
 // Cluster is everything a deployment needs of one cluster.
 type Cluster struct {
 	// Namespace is that of the release, resolved; "" where it is not known.
@@ -95,4 +109,6 @@ type Cluster struct {
 	Locker    Locker
 	Watcher   Watcher
 	Prober    Prober
+	// Databases may be nil: then nothing is known of them.
+	Databases Databases
 }

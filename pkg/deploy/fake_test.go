@@ -18,7 +18,7 @@ import (
 // "crash" never becomes ready, "mute" fails its smoke check, "unheard" cannot be
 // asked, "shaky" breaks while soaking, "fading" fails its check then, "sick" fails one check of two, "zero" wants no
 // pod, "config" has no workload, "custom" has one that cannot be watched, "worker"
-// answers no HTTP, "rollout" is worker and custom, "gone" was deleted by hand, "swapped" has another image in a pod. on is
+// answers no HTTP, "schema" migrates, "locked" meets a lock, "rollout" is worker and custom, "gone" was deleted by hand, "swapped" has another image in a pod. on is
 // called with the name of each thing that happens, several at a time.
 type fakeCluster struct {
 	mu       sync.Mutex
@@ -32,6 +32,7 @@ type fakeCluster struct {
 	probed   []Targets
 	watched  []record.Applied
 	calls    []string
+	state    *record.DatabaseState // what the databases say; nil for none that is known
 	holder   string
 	lose     context.CancelCauseFunc
 	connects int
@@ -39,7 +40,7 @@ type fakeCluster struct {
 
 func (f *fakeCluster) connect() (Cluster, error) {
 	f.connects++
-	return Cluster{Namespace: "prod", History: f, Changer: f, Checker: f, Locker: f, Watcher: f, Prober: f}, f.broken("connect")
+	return Cluster{Namespace: "prod", History: f, Changer: f, Checker: f, Locker: f, Watcher: f, Prober: f, Databases: f}, f.broken("connect")
 }
 
 func (f *fakeCluster) happens(what string) error {
@@ -225,6 +226,8 @@ func (f *fakeCluster) Watch(ctx context.Context, a record.Applied) (record.Rollo
 	switch {
 	case has(name, "crash"):
 		return record.Rollout{Cause: &record.Cause{Code: "rollout/crash-loop", Object: "Pod/a", Reason: "Error", Message: "backstage: exit code 1: open-sesame"}}, nil
+	case has(name, "locked"):
+		return record.Rollout{Cause: &record.Cause{Code: "rollout/log-pattern", Object: "Pod/a", Message: "caused by MigrationLocked: Migration table is already locked"}}, nil
 	case has(name, "swapped"):
 		return record.Rollout{Cause: &record.Cause{Code: "rollout/image-differs", Object: "Pod/a", Reason: "ImageDiffers"}}, nil
 	case has(name, "gone"):
@@ -322,3 +325,38 @@ type rejected struct{ record.Cause }
 
 func (r rejected) Error() string             { return r.Message }
 func (r rejected) DeployCause() record.Cause { return r.Cause }
+
+// Compare tells images by their names: those with "schema" have migrations that the others
+// lack, and of those with "odd" nothing is known.
+func (f *fakeCluster) Compare(_ context.Context, from, to string) (record.Migrations, error) {
+	switch {
+	case has(from, "odd"):
+		return record.Migrations{Rollback: record.RollbackUnknown, Why: "nothing tells"}, f.happens("compare")
+	case has(from, "word"):
+		return record.Migrations{Rollback: record.RollbackNeedsDatabase, Why: "the label says forward-only"}, f.happens("compare")
+	case has(from, "schema") && !has(to, "schema"):
+		return record.Migrations{Rollback: record.RollbackNeedsDatabase, Why: "catalog adds 2 migrations", Plugins: []record.PluginMigrations{catalog}}, f.happens("compare")
+	}
+	return record.Migrations{Rollback: record.RollbackFree}, f.happens("compare")
+}
+
+var catalog = record.PluginMigrations{Plugin: "catalog", Folder: "catalog/migrations", Change: record.MigratesUp, Added: []string{"2_a.js", "3_b.js"}}
+
+func (f *fakeCluster) Ask(ctx context.Context, _ []record.Workload, _ record.Migrations) (record.DatabaseState, error) {
+	if err := errors.Join(f.happens("ask"), ctx.Err()); err != nil {
+		return record.DatabaseState{}, err
+	}
+	if f.state == nil {
+		return record.DatabaseState{}, record.Refused("database/none-known", "no database is known")
+	}
+	return *f.state, nil
+}
+
+func (f *fakeCluster) Unlock(context.Context, []record.Workload) ([]record.MigrationTable, error) {
+	if err := f.happens("unlock"); err != nil {
+		return nil, err
+	}
+	freed := f.state.Locked
+	f.state.Locked = nil
+	return freed, nil
+}

@@ -27,13 +27,14 @@ type run struct {
 	rollbackStarted time.Time // when the rollback began
 
 	history []record.Revision
-	dead    record.Journal   // what the run before wrote, which did not come to its end
-	vouched map[string]error // what the verification of an image said, by reference
-	applied record.Applied   // what is judged
-	trial   *trial           // its judging
-	partial bool             // it was applied in part only
-	mend    string           // what puts right that somebody changed the live objects
-	earlier []record.Check   // of the live release, before the deploy
+	dead    record.Journal                  // what the run before wrote, which did not come to its end
+	vouched map[string]error                // what the verification of an image said, by reference
+	needs   map[[2]string]record.Migrations // what going back from one image to another needs, by both
+	applied record.Applied                  // what is judged
+	trial   *trial                          // its judging
+	partial bool                            // it was applied in part only
+	mend    string                          // what puts right that somebody changed the live objects
+	earlier []record.Check                  // of the live release, before the deploy
 	result  record.Record
 	err     error // with which the run ends where there is no verdict
 }
@@ -87,6 +88,7 @@ func actions() map[state]action {
 		marking:     {do: (*run).mark, budget: within(actAfterCancel), always: true, silent: true},
 		evidence:    {do: (*run).evidence, budget: within(evidenceTime)},
 		deciding:    {do: (*run).decide, budget: within(evidenceTime), silent: true},
+		asking:      {do: (*run).ask, budget: within(askTime), silent: true},
 		rollingBack: {do: (*run).rollBack, budget: (*run).rollbackDeadline},
 		regating:    {do: (*run).regate, budget: func(r *run) time.Time { return r.afterSoak(r.rollbackDeadline()) }},
 		hurrying:    {do: (*run).hurry, budget: within(actAfterCancel), always: true},
@@ -95,7 +97,7 @@ func actions() map[state]action {
 
 // start runs the operation's table from its first state to an end.
 func start(ctx context.Context, o Options, op operation, prepare func(*run)) (record.Record, error) {
-	r := &run{Options: o.withDefaults(), op: op, started: time.Now(), held: ctx, vouched: map[string]error{}}
+	r := &run{Options: o.withDefaults(), op: op, started: time.Now(), held: ctx, vouched: map[string]error{}, needs: map[[2]string]record.Migrations{}}
 	r.result.Verdict = record.VerdictUnknown
 	r.result.Release = &record.Release{Name: o.Release, Namespace: o.Namespace}
 	prepare(r)

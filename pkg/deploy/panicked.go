@@ -35,6 +35,11 @@ func (r *run) panicked(at state, err *record.Panicked) event {
 		return failed
 	case evidence:
 		return passed
+	case asking:
+		if r.op.name == goingBack.name {
+			return r.abort(err)
+		}
+		fallthrough
 	case marking, deciding, rollingBack, regating, hurrying:
 		r.result.Advice = fmt.Sprintf("%s: %v; `stagecrew recover` or the next deploy finishes it", at, err)
 		if r.result.Cause == nil {

@@ -24,6 +24,9 @@ func (r *run) preflight(ctx context.Context) event {
 		return r.abort(lookErr)
 	}
 	if r.DryRun {
+		if err := r.forewarnByHand(ctx); err != nil {
+			return r.abort(err)
+		}
 		r.result.Changes = plan.Changes
 		return untouched
 	}
@@ -77,6 +80,10 @@ func (r *run) settle(ctx context.Context) event {
 	}
 	target, found := r.trusted(ctx)
 	if !found {
+		return passed
+	}
+	if why := r.remains(ctx, newest, target); why != "" {
+		r.Log.Warn("an earlier run applied a revision in part, which stays until this deploy replaces it: "+why, "revision", newest.Number)
 		return passed
 	}
 	r.Log.Warn("an earlier run applied a revision in part; putting the last verified-good one back first",

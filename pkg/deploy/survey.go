@@ -29,6 +29,9 @@ func (r *run) survey(ctx context.Context) event {
 	if r.op.name == gating.name {
 		return r.compareFirst(ctx, newest)
 	}
+	if err := r.unlockMigrations(ctx, newest); err != nil {
+		return r.abort(err)
+	}
 	if r.dead.Phase != "" && newest.Verdict != record.MarkGood {
 		r.Log.Warn("an earlier run did not come to its end", "holder", r.dead.Holder, "phase", r.dead.Phase, "since", r.dead.Since.UTC().Format(revisions.TimeFormat))
 	}

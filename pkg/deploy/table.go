@@ -19,6 +19,7 @@ const (
 	marking     state = "mark"
 	evidence    state = "evidence"
 	deciding    state = "decide"
+	asking      state = "databases" // whether the image that is gone back to runs on them
 	rollingBack state = "rolling-back"
 	regating    state = "re-gating"
 	hurrying    state = "rolling-back at once" // after a signal: started, not waited for
@@ -93,9 +94,12 @@ var prove = table{
 var undoing = table{
 	{evidence, passed, deciding},
 	{evidence, stopped, hurrying},
-	{deciding, passed, rollingBack},
+	{deciding, passed, asking},
 	{deciding, failed, needsHuman}, // no verified-good revision: nothing further is touched
 	{deciding, stopped, hurrying},
+	{asking, passed, rollingBack},
+	{asking, failed, needsHuman}, // it does not, or nobody can tell
+	{asking, stopped, hurrying},
 	{rollingBack, passed, regating},
 	{rollingBack, failed, needsHuman},
 	{rollingBack, stopped, cancelled},
@@ -109,6 +113,7 @@ var undoing = table{
 	{hurrying, abandoned, cancelled},
 	{evidence, lost, ended},
 	{deciding, lost, ended},
+	{asking, lost, ended},
 	{rollingBack, lost, ended},
 	{regating, lost, ended},
 }
@@ -176,7 +181,11 @@ var deployTable = join(changing(evidence), entering(settling), table{
 }, judging(hurrying, needsHuman, needsHuman), prove, undoing)
 
 // rollbackTable is a rollback by hand: there is no second one behind it.
-var rollbackTable = join(changing(needsHuman), entering(applying), judging(cancelled, needsHuman, needsHuman), table{
+var rollbackTable = join(changing(needsHuman), entering(asking), judging(cancelled, needsHuman, needsHuman), table{
+	{asking, passed, applying},
+	{asking, broken, ended},
+	{asking, stopped, cancelled},
+	{asking, lost, ended},
 	{evidence, passed, needsHuman},
 	{evidence, stopped, needsHuman},
 	{evidence, lost, ended},

@@ -23,6 +23,7 @@ var ways = map[state][]event{
 	marking:     {passed, idle, failed},
 	evidence:    {passed, stopped, lost},
 	deciding:    {passed, failed, stopped, lost},
+	asking:      {passed, stopped, lost},
 	rollingBack: {passed, failed, abandoned, stopped, lost},
 	regating:    {passed, failed, unproven, stopped, lost},
 	hurrying:    {passed, failed, abandoned},
@@ -51,6 +52,9 @@ func TestEveryTableHasExactlyOneWayForWhateverCanHappen(t *testing.T) {
 				require.NotEmpty(t, events, at)
 				if at == surveying && c.name == recovering.name {
 					events = append([]event{untouched, undo, failed, abandoned}, events...)
+				}
+				if at == asking {
+					events = append([]event{map[bool]event{true: broken, false: failed}[c.name == goingBack.name]}, events...)
 				}
 				if at == surveying && c.name == gating.name {
 					events = append([]event{failed}, events...)

@@ -67,10 +67,10 @@ func (r *run) warn(what string, err error) {
 }
 
 // markBad writes the verdict, unless what failed was not the revision: somebody else
-// changed or deleted what it had applied. A signal does not keep it from being known.
+// changed or deleted what it had applied, or the lock of the migrations is held. A signal does not keep it from being known.
 func (r *run) markBad(ctx context.Context, revision int) {
 	if r.isInnocent(ctx, revision) {
-		r.Log.Warn("the revision gets no verdict: what runs is not what it applied", "revision", revision)
+		r.Log.Warn("the revision gets no verdict: what failed is not what it applied", "revision", revision)
 		return
 	}
 	err := r.cluster.History.Mark(ctx, revision, record.MarkBad)
@@ -85,11 +85,14 @@ func (r *run) markBad(ctx context.Context, revision int) {
 }
 
 // isInnocent reports whether a revision failed because somebody else changed what it
-// had applied. Where nobody waits for a rollback, that is looked for also when
+// had applied, or somebody holds the lock of its migrations. Where nobody waits for a rollback, that is looked for also when
 // something else failed.
 func (r *run) isInnocent(ctx context.Context, revision int) bool {
 	if r.partial {
 		return false
+	}
+	if r.isLocked(ctx) {
+		return true
 	}
 	if r.result.Cause.Code == codeChanged || isGone(r.result.Cause) || runsAnother(r.result.Cause) {
 		return true
@@ -204,6 +207,11 @@ func (r *run) hurry(ctx context.Context) event {
 	if r.result.Release.RollbackTarget == 0 {
 		r.result.Advice = fmt.Sprintf("stopped by a signal; revision %d runs unproven and there is none to go back to; `stagecrew recover` or the next deploy judges it",
 			r.result.Release.Revision)
+		return failed
+	}
+	brief, cancel := context.WithTimeout(ctx, briefTime)
+	defer cancel()
+	if r.stays(brief) {
 		return failed
 	}
 	return r.rollBack(ctx)

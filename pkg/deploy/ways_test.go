@@ -79,7 +79,7 @@ func TestActionsEndInTheWaysOfTheTable(t *testing.T) {
 		gating.name:     func(ctx context.Context, _ string, o Options) (record.Record, error) { return Gate(ctx, o) },
 	}
 	for _, c := range moments() {
-		f := &fakeCluster{errs: map[string]error{}}
+		f := &fakeCluster{errs: map[string]error{}, state: &record.DatabaseState{Down: down}}
 		pasts[c.past](f)
 		if c.image != "" && c.operation != deploying.name {
 			f.push(record.Revision{Image: c.image}, nil)
@@ -127,6 +127,9 @@ func TestActionsEndInTheWaysOfTheTable(t *testing.T) {
 		if at == surveying {
 			want = append(want, untouched, undo, failed, abandoned)
 		}
+		if at == asking {
+			want = append(want, failed, broken)
+		}
 		slices.Sort(want)
 		require.Equal(t, want, slices.Sorted(maps.Keys(seen[at])), "%s", at)
 		delete(seen, at)
@@ -149,13 +152,13 @@ type moment struct {
 }
 
 func moments() (all []moment) {
-	what := []string{"check", "lock", "describe", "watch", "hold", "probe", "apply", "rollback", "mark good", "mark bad", "mark idle", "drift", "collect"}
+	what := []string{"check", "lock", "describe", "watch", "hold", "probe", "apply", "rollback", "mark good", "mark bad", "mark idle", "drift", "collect", "ask"}
 	for at := range ways {
 		what = append(what, "after "+string(at))
 	}
 	for _, operation := range []string{deploying.name, goingBack.name, recovering.name, gating.name} {
 		for past := range pasts {
-			for _, image := range []string{"", "fine2", "crash", "mute", "unheard", "zero"} {
+			for _, image := range []string{"", "fine2", "crash", "mute", "unheard", "zero", "crash+schema"} {
 				for drift := range drifts {
 					all = append(all, moment{operation, past, image, drift, "", "nothing", 1}, moment{operation, past, image, drift, "", "nothing", 2})
 				}

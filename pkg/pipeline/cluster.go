@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/kube"
+	"github.com/stagecrew/stagecrew/pkg/migrations/images"
 	"github.com/stagecrew/stagecrew/pkg/preflight"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
@@ -25,6 +26,10 @@ type site struct {
 	rollout   rollout.Options
 	preflight preflight.Options
 	gate      func() (gate, error)
+	// comparison is how the images of two revisions are compared.
+	comparison images.Options
+	// databaseEnv are names of variables, see [database.Options].
+	databaseEnv []string
 }
 
 // readSite asks nothing of the cluster yet.
@@ -36,9 +41,10 @@ func (s *slice) readSite() (site, error) {
 	place := kube.Options{Kubeconfig: c.Kubeconfig, Context: c.KubeContext, Namespace: c.Namespace, Patience: c.APIPatience, Log: s.host.Log}
 	namespace, err := kube.Namespace(place)
 	// Images of others are looked at without the credentials for this one.
-	images := registry.Access{Insecure: s.settings.InsecureRegistries}
+	others := registry.Access{Insecure: s.settings.InsecureRegistries}
 	at := site{
 		host: s.host, cluster: place, namespace: namespace, gate: s.gate,
+		comparison: images.Options{Registry: s.images(), Log: s.host.Log}, databaseEnv: s.settings.DatabaseEnv,
 		release: release.Options{
 			Name:            c.Release,
 			Chart:           s.settings.Chart,
@@ -59,13 +65,13 @@ func (s *slice) readSite() (site, error) {
 		},
 		rollout: rollout.Options{
 			ImageExists: func(ctx context.Context, reference string) bool {
-				_, err := images.Platforms(ctx, reference, nil)
+				_, err := others.Platforms(ctx, reference, nil)
 				return err == nil
 			},
 			SmokeServices: s.settings.SmokeServices, Show: s.host.Console.ShowPods, Log: s.host.Log,
 		},
 		preflight: preflight.Options{
-			Release: c.Release, Timeout: s.settings.Timeout, RollbackTimeout: s.settings.RollbackTimeout, Images: images,
+			Release: c.Release, Timeout: s.settings.Timeout, RollbackTimeout: s.settings.RollbackTimeout, Images: others,
 			SmokeServices: s.settings.SmokeServices, ImageValuesPath: c.ImageValuesPath,
 			RequireDigests: s.settings.RequireDigests, AllowDelete: s.settings.AllowDelete, Log: s.host.Log,
 		},

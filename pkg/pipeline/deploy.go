@@ -98,6 +98,7 @@ func (s *slice) deployment() (*deployment, error) {
 		Soak:            soak(s.settings.Soak),
 		Asks:            g.suite != nil,
 		Verify:          verify,
+		Unlock:          s.settings.UnlockMigrations,
 		DryRun:          s.settings.DryRun,
 		Holder:          holder(s.host.Actions.Run()),
 		Withhold:        g.secrets,
@@ -137,7 +138,7 @@ func (d *deployment) fill(r *record.Record, result record.Record) {
 	r.Checks = append(r.Checks[:len(r.Checks):len(r.Checks)], result.Checks...)
 	r.Soak, r.Changes = result.Soak, result.Changes
 	r.Concerns = slices.Concat(d.told, result.Concerns)
-	r.Repairs, r.Evidence, r.Diagnosis = result.Repairs, result.Evidence, result.Diagnosis
+	r.Repairs, r.Evidence, r.Diagnosis, r.Databases = result.Repairs, result.Evidence, result.Diagnosis, result.Databases
 }
 
 // open makes fresh clients in the form that deploy wants.
@@ -153,8 +154,8 @@ func (d *deployment) open(at site, g gate) (deploy.Cluster, error) {
 		History:   r, Changer: r,
 		Locker:  lease.New(lease.Options{Client: cluster.Client, Namespace: cluster.Namespace, Release: at.release.Name, Log: d.host.Log}),
 		Checker: strict,
-		Watcher: at.watcher(cluster, r, g),
-		Prober:  prober{cluster, g.suite, d.settings.PublicURL, d.host.Log, d.host.Secrets.Answer},
+		Watcher: at.watcher(cluster, r, g), Databases: at.databases(cluster),
+		Prober: prober{cluster, g.suite, d.settings.PublicURL, d.host.Log, d.host.Secrets.Answer},
 	}, nil
 }
 

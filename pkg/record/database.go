@@ -93,3 +93,37 @@ func (l MigrationLock) String() string {
 	}
 	return fmt.Sprintf("%s; who may be migrating: %s", s, strings.Join(l.Holders, "; "))
 }
+
+// DatabaseState is what stands in the databases of a release against going back to an
+// image that lacks some migrations.
+type DatabaseState struct {
+	// In are those of them that the databases hold, by plugin.
+	In []PluginMigrations `json:"applied,omitempty"`
+	// Down are the same one by one, in the order in which they have to be taken back.
+	Down []AppliedMigration `json:"down,omitempty"`
+	// Locked are the tables whose lock is held.
+	Locked []MigrationTable `json:"locked,omitempty"`
+}
+
+// AppliedMigration is one migration that has to be taken back, and where.
+type AppliedMigration struct {
+	Database string `json:"database"`
+	Schema   string `json:"schema"`
+	Table    string `json:"table"`
+	Folder   string `json:"folder"` // of the image that has it
+	Name     string `json:"name"`
+}
+
+// OnMigrated is what becomes of a failed revision whose migrations are in the databases.
+type OnMigrated string
+
+// The policies.
+const (
+	// OnMigratedStop leaves the revision where it is: a person decides.
+	OnMigratedStop OnMigrated = "stop"
+)
+
+// Choices are all policies.
+func (OnMigrated) Choices() []Choice {
+	return []Choice{{string(OnMigratedStop), "nothing is rolled back, exit 5"}}
+}

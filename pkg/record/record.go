@@ -157,6 +157,8 @@ type Record struct {
 	Soak float64 `json:"soakSeconds,omitempty"`
 	// Reason is why somebody rolled back by hand, in their own words.
 	Reason string `json:"reason,omitempty"`
+	// Databases is what the databases said when something was to be rolled back.
+	Databases *DatabaseState `json:"databases,omitempty"`
 	// Diagnosis is what was known of a failed revision before its rollback.
 	Diagnosis *Evidence `json:"diagnosis,omitempty"`
 	// Panics are bugs of this program that the run survived, see [Guard].

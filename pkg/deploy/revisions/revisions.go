@@ -52,6 +52,16 @@ func Live(history []record.Revision) (record.Revision, bool) {
 	return record.Revision{}, false
 }
 
+// Find gives the revision of a number.
+func Find(history []record.Revision, number int) (record.Revision, bool) {
+	for _, r := range history {
+		if r.Number == number {
+			return r, true
+		}
+	}
+	return record.Revision{}, false
+}
+
 // Newest gives the newest revision, whatever became of it.
 func Newest(history []record.Revision) (record.Revision, bool) {
 	if len(history) == 0 {
