@@ -4,16 +4,20 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 	"sync"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/build"
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 	"github.com/stagecrew/stagecrew/pkg/scan"
 )
 
@@ -48,10 +52,11 @@ func TestTable_WhatStillRunsWhenAStageOfARunSaysNo(t *testing.T) {
 		never []string
 	}{
 		"nothing is wrong":      {nil, nil},
-		"the cluster":           {map[string]work{"preflight": refuses, "build": waits}, []string{"sign", "verify", "deploy", "attest", "tag"}},
-		"the key":               {map[string]work{"key": refuses, "build": waits}, []string{"sign", "verify", "deploy", "attest", "tag"}},
-		"the scan":              {map[string]work{"scan": refuses, "build": waits}, []string{"sign", "verify", "deploy", "attest", "tag"}},
-		"the signature":         {map[string]work{"verify": refuses}, []string{"deploy", "attest", "tag"}},
+		"the cluster":           {map[string]work{"preflight": refuses, "build": waits}, []string{"sign", "verify", "version", "deploy", "attest", "tag"}},
+		"the key":               {map[string]work{"key": refuses, "build": waits}, []string{"sign", "verify", "version", "deploy", "attest", "tag"}},
+		"the scan":              {map[string]work{"scan": refuses, "build": waits}, []string{"sign", "verify", "version", "deploy", "attest", "tag"}},
+		"the signature":         {map[string]work{"verify": refuses}, []string{"version", "deploy", "attest", "tag"}},
+		"the version":           {map[string]work{"version": refuses}, []string{"deploy", "attest", "tag"}},
 		"the deploy":            {map[string]work{"deploy": refuses}, []string{"tag"}},
 		"the deploy, by itself": {map[string]work{"tag": refuses}, nil},
 	} {
@@ -80,6 +85,43 @@ func TestTagStage_WhatIsNotProvenGetsNoTag(t *testing.T) {
 		_, err = do(t.Context(), inputs{keys(image, promoted, verified, deployed, attested), map[key]any{deployed.key: record.Record{Verdict: verdict}}})
 		require.NoError(t, err)
 		require.Empty(t, w.record.Phases, verdict)
+	}
+}
+
+// A tag that is taken is found before anything is deployed. When it is taken while the
+// deploy runs, what is live and proven is not called refused.
+func TestTheVersionOfAnotherImage(t *testing.T) {
+	repository := registrytest.Serve(t, nil) + "/team/app"
+	tag, err := name.NewTag(repository + ":1.0.0")
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(tag, registrytest.EmptyImage(t)))
+	first := registrytest.Find(t, tag.String())
+	host, _, _ := strings.Cut(repository, "/")
+	settings := config.Settings{Version: config.Version{VersionLabel: "1.0.0"}, Registry: config.Registry{InsecureRegistries: []string{host}}}
+	for what, c := range map[string]struct {
+		stage func(*slice) (func(context.Context, inputs) (done, error), error)
+		given map[key]any
+		fails bool
+	}{
+		"before the deploy": {versionStage, nil, true},
+		"after it":          {tagStage, map[key]any{deployed.key: record.Record{Verdict: record.VerdictGood}}, false},
+		"of a promotion":    {tagStage, nil, true},
+	} {
+		t.Run(what, func(t *testing.T) {
+			s, log := logged(t, "run", settings)
+			do, err := c.stage(s)
+			require.NoError(t, err)
+			values := map[key]any{image.key: record.Image{Repository: repository, Digest: "sha256:" + strings.Repeat("b", 64)}}
+			maps.Copy(values, c.given)
+			_, err = do(t.Context(), inputs{keys(image, promoted, verified, deployed, attested), values})
+			if c.fails {
+				require.ErrorContains(t, err, "[build/version-taken]")
+				require.ErrorContains(t, err, first.Digest)
+				return
+			}
+			require.NoError(t, err)
+			require.Contains(t, log.String(), "the release is live and verified good, and no tag points to its image")
+		})
 	}
 }
 

@@ -16,6 +16,7 @@ var (
 	validated = output[done]{"checks"}
 	signature = output[sign.Signature]{"signature"}
 	verified  = output[record.Verified]{"verified image"}
+	free      = output[done]{"free version"}
 	promoted  = output[record.Image]{"promoted image"}
 	deployed  = output[record.Record]{"deployment"}
 	attested  = output[done]{"attested verdict"}
@@ -43,8 +44,9 @@ func table() []stage {
 		{name: "validate", needs: keys(image), maker: making(validated, validateStage)},
 		{name: "sign", needs: keys(image, documents), grouped: true, maker: making(signature, signStage)},
 		{name: "verify", needs: keys(image, signature), grouped: true, maker: making(verified, verifyStage)},
+		{name: "version", needs: keys(image, verified), maker: making(free, versionStage)},
 		{name: "promote", needs: keys(image, verified), maker: making(promoted, promoteStage)},
-		{name: "deploy", needs: keys(verified, usableKey, concerns), grouped: true, maker: making(deployed, deployStage)},
+		{name: "deploy", needs: keys(verified, usableKey, concerns, free), grouped: true, maker: making(deployed, deployStage)},
 		{name: "attest", needs: keys(image), however: keys(deployed), maker: making(attested, attestStage)},
 		{name: "tag", needs: keys(image, promoted, verified, deployed, attested), maker: making(tagged, tagStage)},
 
@@ -77,7 +79,7 @@ type Command struct {
 func Commands() map[string]Command {
 	return map[string]Command{
 		"init":      {[]string{"init"}, Nothing},
-		"run":       {[]string{"preflight", "key", "build", "scan", "sign", "verify", "deploy", "attest", "tag"}, Release},
+		"run":       {[]string{"preflight", "key", "build", "scan", "sign", "verify", "version", "deploy", "attest", "tag"}, Release},
 		"build":     {[]string{"build"}, Registry},
 		"scan":      {[]string{"scan"}, Nothing},
 		"sign":      {[]string{"sign"}, Registry},

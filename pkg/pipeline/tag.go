@@ -10,8 +10,27 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/tags"
 )
 
+// versionStage refuses an image whose version is another one's before it is deployed.
+// What the registry does not tell now it tells the stage tag.
+func versionStage(s *slice) (func(context.Context, inputs) (done, error), error) {
+	access := s.images()
+	moves, err := s.moves()
+	if err != nil || len(moves) == 0 {
+		return nil, err
+	}
+	return func(ctx context.Context, in inputs) (done, error) {
+		err := tags.Free(ctx, access, image.of(in), moves)
+		if err != nil && record.KindOf(err) != record.KindRefused {
+			s.host.Log.Info("whether the version is taken is not known yet", "because", err)
+			return done{}, nil
+		}
+		return done{}, err
+	}, nil
+}
+
 // tagStage lets the tags point to the image, after everything else. What was deployed
-// and is not proven gets none.
+// and is not proven gets none. What was proven stays so, also when somebody has taken its
+// version meanwhile.
 func tagStage(s *slice) (func(context.Context, inputs) (done, error), error) {
 	access := s.images()
 	moves, err := s.moves()
@@ -19,7 +38,8 @@ func tagStage(s *slice) (func(context.Context, inputs) (done, error), error) {
 		return nil, err
 	}
 	return func(ctx context.Context, in inputs) (done, error) {
-		if result, isDeployed := deployed.made(in); isDeployed && result.Verdict != record.VerdictGood {
+		result, isDeployed := deployed.made(in)
+		if isDeployed && result.Verdict != record.VerdictGood {
 			return done{}, nil
 		}
 		return done{}, s.phase("tag", func() error {
@@ -27,6 +47,10 @@ func tagStage(s *slice) (func(context.Context, inputs) (done, error), error) {
 			s.host.Ledger.Update(func(r *record.Record) {
 				r.Tags = append(r.Tags, moved...)
 			})
+			if isDeployed && record.KindOf(err) == record.KindRefused {
+				s.host.Log.Warn("the release is live and verified good, and no tag points to its image", "because", err)
+				return nil
+			}
 			return err
 		})
 	}, nil

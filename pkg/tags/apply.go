@@ -59,6 +59,23 @@ func Apply(ctx context.Context, images registry.Access, image record.Image, move
 	return done, nil
 }
 
+// Free refuses an image whose version is another one's: what [Apply] would find out when
+// it is deployed. It writes nothing.
+func Free(ctx context.Context, images registry.Access, image record.Image, moves []Move) error {
+	ctx, cancel := context.WithTimeout(ctx, registry.Timeout)
+	defer cancel()
+	s := &mover{session: images.Connect()}
+	for _, m := range moves {
+		if !m.Fixed {
+			continue
+		}
+		if _, err := s.decide(ctx, image, m); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // tag puts the bytes of the manifest again under the name, so that the digest stays the
 // same.
 func (s *mover) tag(ctx context.Context, image record.Image, tag string) error {
