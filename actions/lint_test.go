@@ -136,6 +136,26 @@ func TestExamplesAreWithoutFindings(t *testing.T) {
 	require.Greater(t, examples, 14)
 }
 
+// What users copy for their cloud is pinned as ours is, and says which version that is.
+func TestExamplesForCloudsAreWithoutFindings(t *testing.T) {
+	files, err := filepath.Glob("../examples/clouds/*.yml")
+	require.NoError(t, err)
+	require.Len(t, files, 4)
+	repository := t.TempDir() // of a user, where they call each other
+	at := filepath.Join(repository, ".github", "workflows")
+	require.NoError(t, os.Mkdir(filepath.Join(repository, ".git"), 0o755))
+	require.NoError(t, os.CopyFS(at, os.DirFS("../examples/clouds")))
+	for _, file := range files {
+		file = filepath.Join(at, filepath.Base(file))
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Empty(t, findings(t, file, string(text)))
+		for _, match := range regexp.MustCompile(`(?m)uses: \S+@[0-9a-f]{40}(.*)$`).FindAllStringSubmatch(string(text), -1) {
+			require.Regexp(t, `^ # v\d+\.\d+(\.\d+)?$`, match[1], match[0])
+		}
+	}
+}
+
 func TestWhatInitWritesForARollbackIsWithoutFindings(t *testing.T) {
 	text, err := os.ReadFile("../pkg/scaffold/files/rollback.yml")
 	require.NoError(t, err)

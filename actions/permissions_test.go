@@ -30,7 +30,7 @@ func everyWorkflow(t *testing.T) map[string]workflow {
 		require.NoError(t, yaml.Unmarshal([]byte(text), &w), name)
 		all[name] = w
 	}
-	for _, pattern := range []string{"../.github/workflows/*.yml", "../test/actions/testdata/*.yml", "../pkg/scaffold/files/*.yml", "*/README.md", "README.md", "../README.md", "../docs/*.md"} {
+	for _, pattern := range []string{"../.github/workflows/*.yml", "../test/actions/testdata/*.yml", "../pkg/scaffold/files/*.yml", "../examples/clouds/*.yml", "*/README.md", "README.md", "../README.md", "../docs/*.md"} {
 		files, err := filepath.Glob(pattern)
 		require.NoError(t, err)
 		for _, file := range files {
@@ -95,6 +95,23 @@ func TestOneDeploymentIsMadeAndStagecrewMayMakeIt(t *testing.T) {
 		}
 	}
 	require.GreaterOrEqual(t, jobs, 8)
+}
+
+// A job that runs code of the dependencies can sign whatever it likes as its workflow where
+// it may have an identity: then that workflow must be one that nobody trusts.
+func TestWhatSignsRunsNoCodeOfDependencies(t *testing.T) {
+	for name, w := range everyWorkflow(t) {
+		signs := slices.ContainsFunc(slices.Collect(maps.Values(w.Jobs)), func(j workflowJob) bool {
+			return j.Permissions["id-token"] == "write" && !builds(j)
+		})
+		for id, job := range w.Jobs {
+			require.False(t, signs && builds(job) && job.Permissions["id-token"] != "", "%s: job %s builds and may sign as its workflow", name, id)
+		}
+	}
+}
+
+func builds(j workflowJob) bool {
+	return slices.ContainsFunc(j.Steps, func(s workflowStep) bool { return strings.Contains(s.Uses, "/actions/build") })
 }
 
 // The page names the environment that the job has, in each job the same.

@@ -20,15 +20,17 @@ import (
 type workflow struct {
 	Permissions yaml.Node
 	Concurrency *concurrency
-	Jobs        map[string]struct {
-		Permissions    map[string]string
-		Concurrency    *concurrency
-		Environment    environment
-		TimeoutMinutes int `yaml:"timeout-minutes"`
-		Uses           string
-		Secrets        yaml.Node
-		Steps          []workflowStep
-	}
+	Jobs        map[string]workflowJob
+}
+
+type workflowJob struct {
+	Permissions    map[string]string
+	Concurrency    *concurrency
+	Environment    environment
+	TimeoutMinutes int `yaml:"timeout-minutes"`
+	Uses           string
+	Secrets        yaml.Node
+	Steps          []workflowStep
 }
 
 // workflowStep is one of a job.
