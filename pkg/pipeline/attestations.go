@@ -38,8 +38,12 @@ func (s *slice) claims(scanned map[string]json.RawMessage) claims {
 	return claims{s.settings.Attest, s.host.Actions.Source(), s.isOurs(), scanned, read}
 }
 
-// readClaimFiles reads the files of --attest before any work is done, but for those
+// claimFiles are the files of --attest, read before any work is done, but for those
 // that the run's own scan writes.
+func (s *slice) claimFiles() (map[string]json.RawMessage, error) {
+	return s.kept.claimFiles.of(s.readClaimFiles)
+}
+
 func (s *slice) readClaimFiles() (map[string]json.RawMessage, error) {
 	r := s.settings.ScanReports
 	later := []string{r.JSON, r.SARIF, r.CycloneDX, r.SPDX, r.CosignVuln}

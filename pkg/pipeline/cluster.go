@@ -32,7 +32,9 @@ type site struct {
 	databaseEnv []string
 }
 
-// readSite asks nothing of the cluster yet.
+// site asks nothing of the cluster yet.
+func (s *slice) site() (site, error) { return s.kept.site.of(s.readSite) }
+
 func (s *slice) readSite() (site, error) {
 	c, secrets := s.settings.Cluster, s.host.Secrets
 	if c.Release == "" {
@@ -79,7 +81,12 @@ func (s *slice) readSite() (site, error) {
 	return at, errors.Join(err, at.release.Check())
 }
 
-// checkInputs looks at the chart and the values where a stage renders them.
+// inputs is what is wrong with the chart and the values, where a stage renders them.
+func (s *slice) inputs() error {
+	_, err := s.kept.inputs.of(func() (done, error) { return done{}, s.checkInputs() })
+	return err
+}
+
 func (s *slice) checkInputs() error {
 	if s.makes(concerns) || s.makes(deployed) {
 		return release.Options{Chart: s.settings.Chart, Values: s.settings.Values, Set: s.settings.Set, Charts: s.charts, Log: s.host.Log}.CheckInputs()

@@ -25,6 +25,10 @@ type gate struct {
 	passing     []string
 }
 
+func (s *slice) gate() (gate, error) {
+	return s.kept.gate.of(func() (gate, error) { return readGate(s.settings.Checks, s.settings.Gate, s.host) })
+}
+
 // readGate reads the settings of a gate.
 func readGate(c config.Checks, judging config.Gate, host Host) (gate, error) {
 	var g gate

@@ -74,8 +74,12 @@ func attestStage(s *slice) (func(context.Context, inputs) (done, error), error) 
 	}, nil
 }
 
-// readSignOptions are those of every signature and attestation of this run. That
+// signOptions are those of every signature and attestation of this run. That
 // nobody could sign its result is found out before any work is done.
+func (s *slice) signOptions() (sign.SignOptions, error) {
+	return s.kept.signOptions.of(s.readSignOptions)
+}
+
 func (s *slice) readSignOptions() (sign.SignOptions, error) {
 	c := s.settings.Sign
 	key, text, err := s.host.keyOf("sign-key", c.SignKey)

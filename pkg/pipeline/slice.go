@@ -6,7 +6,6 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
-	"sync"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -28,15 +27,18 @@ type slice struct {
 	offers     *offers // nil where no stage looks at the image on its way
 
 	charts *release.Charts
-	inputs func() error // what is wrong with the chart and the values
 
-	image         func() (record.Image, error)
-	site          func() (site, error)
-	gate          func() (gate, error)
-	signOptions   func() (sign.SignOptions, error)
-	verifyOptions func() (sign.VerifyOptions, error)
-	moves         func() ([]tags.Move, error)
-	claimFiles    func() (map[string]json.RawMessage, error)
+	// What several stages read of the settings; each is read by the method of its name.
+	kept struct {
+		image         once[record.Image]
+		site          once[site]
+		inputs        once[done]
+		gate          once[gate]
+		signOptions   once[sign.SignOptions]
+		verifyOptions once[sign.VerifyOptions]
+		moves         once[[]tags.Move]
+		claimFiles    once[map[string]json.RawMessage]
+	}
 }
 
 // Run runs a command: it reads and checks the options of all its stages, and gives
@@ -57,7 +59,7 @@ func Check(c Command, settings config.Settings, host Host) error {
 }
 
 func newSlice(c Command, settings config.Settings, host Host) *slice {
-	s := &slice{settings: settings, host: host, effect: c.Effect, given: map[key]any{}}
+	s := &slice{settings: settings, host: host, effect: c.Effect, given: map[key]any{}, charts: &release.Charts{}}
 	for _, row := range table() {
 		// What an earlier job has built is not built again.
 		built := row.gives == image.key && settings.BuiltImage != ""
@@ -69,14 +71,6 @@ func newSlice(c Command, settings config.Settings, host Host) *slice {
 	if slices.ContainsFunc(s.stages, func(row stage) bool { return slices.Contains(row.along, image.key) }) {
 		s.offers = newOffers()
 	}
-	s.image = sync.OnceValues(s.readImage)
-	s.site = sync.OnceValues(s.readSite)
-	s.charts, s.inputs = &release.Charts{}, sync.OnceValue(s.checkInputs)
-	s.gate = sync.OnceValues(func() (gate, error) { return readGate(settings.Checks, settings.Gate, host) })
-	s.signOptions = sync.OnceValues(s.readSignOptions)
-	s.verifyOptions = sync.OnceValues(s.readVerifyOptions)
-	s.moves = sync.OnceValues(s.readMoves)
-	s.claimFiles = sync.OnceValues(s.readClaimFiles)
 	return s
 }
 
@@ -153,8 +147,10 @@ func (s *slice) wants(o named) bool {
 // earlier job.
 func (s *slice) isOurs() bool { return s.makes(image) || s.settings.BuiltImage != "" }
 
-// readImage is the image that the command is about: the one that was given or, where
+// image is the one that the command is about: the one that was given or, where
 // the slice builds it, or only asks about it, what stands for it until then.
+func (s *slice) image() (record.Image, error) { return s.kept.image.of(s.readImage) }
+
 func (s *slice) readImage() (record.Image, error) {
 	asksEarly := s.settings.Image == "" && s.settings.BuiltImage == "" && !s.wants(image)
 	switch {

@@ -69,9 +69,11 @@ func version(c config.Version, actions *gha.Actions) string {
 	return parsed
 }
 
-// readMoves are the tags that were asked for. Those of the commit and the branch that
+// moves are the tags that were asked for. Those of the commit and the branch that
 // a workflow runs for are for an image that it builds: who promotes one may run for
 // others.
+func (s *slice) moves() ([]tags.Move, error) { return s.kept.moves.of(s.readMoves) }
+
 func (s *slice) readMoves() ([]tags.Move, error) {
 	label := version(s.settings.Version, s.host.Actions)
 	if _, err := tags.ParseVersion(label); err != nil {

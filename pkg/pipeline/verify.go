@@ -35,6 +35,10 @@ func verifyStage(s *slice) (func(context.Context, inputs) (record.Verified, erro
 	}, nil
 }
 
+func (s *slice) verifyOptions() (sign.VerifyOptions, error) {
+	return s.kept.verifyOptions.of(s.readVerifyOptions)
+}
+
 func (s *slice) readVerifyOptions() (sign.VerifyOptions, error) {
 	c := s.settings.Trust
 	key, text, err := s.host.keyOf("verify-key", c.VerifyKey)
