@@ -89,6 +89,7 @@ func TestEachHeavyLibraryIsReachedThroughItsRoomOnly(t *testing.T) {
 		"github.com/sigstore/cosign":                 {"pkg/sign"},
 		"github.com/sethvargo/go-githubactions":      {"pkg/gha"},
 		"github.com/google/go-github/v90":            {"pkg/github"},
+		"github.com/chromedp":                        {"pkg/smoke/chromium"},
 		"github.com/google/go-containerregistry/pkg": {"pkg/registry", "pkg/build", "pkg/validate", "pkg/tags", "pkg/promote", "pkg/sign", "pkg/scan", "pkg/release", "pkg/migrations/images"},
 		"github.com/jackc/pgx/v5":                    {"pkg/database"},
 		"k8s.io/client-go/kubernetes":                {"pkg/database", "pkg/kube", "pkg/lease", "pkg/preflight", "pkg/release", "pkg/rollout", "pkg/sign", "pkg/scan"},

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"path/filepath"
 
 	"github.com/spf13/cobra"
 
@@ -58,12 +59,28 @@ func showRecord(file string, asHTML bool, stdout io.Writer) error {
 	rec.LooksOnly = pipeline.Commands()[rec.Command].Effect == pipeline.Nothing
 	document := []byte(report.Summary(rec))
 	if asHTML {
-		if document, err = report.Page(rec); err != nil {
+		if document, err = report.Page(rec, pictures(file)); err != nil {
 			return err
 		}
 	}
 	_, err = stdout.Write(document)
 	return err
+}
+
+// maxPicture is above what a window of a browser comes to.
+const maxPicture = 8 << 20
+
+// pictures reads what a record names: from where this runs, or from beside the record,
+// where an artifact has both.
+func pictures(document string) func(path string) []byte {
+	return func(path string) []byte {
+		for _, place := range []string{path, filepath.Join(filepath.Dir(document), path)} {
+			if content, err := files.Read(place, maxPicture); err == nil {
+				return content
+			}
+		}
+		return nil
+	}
 }
 
 func badRecord(format string, args ...any) error {

@@ -76,7 +76,7 @@ func newConsole(name string, actions *gha.Actions, known *secrets, stderr io.Wri
 func (s *session) host(environ []string) pipeline.Host {
 	return pipeline.Host{
 		Log: s.console.log, Actions: s.console.actions, Environ: environ, Getenv: config.Lookup(environ), Version: programVersion(),
-		Ledger: &s.ledger, Console: s.console, Results: s.results, Secrets: s.secrets, Keep: s.keepEvidence, AtEnd: s.atEnd,
+		Ledger: &s.ledger, Console: s.console, Results: s.results, Secrets: s.secrets, Keep: s.keepEvidence, Picture: s.keepPicture, AtEnd: s.atEnd,
 	}
 }
 
@@ -121,4 +121,13 @@ func (s *session) keepEvidence(e record.Evidence) ([]string, error) {
 		s.console.log.Info("evidence kept", "directory", dir, "files", len(files))
 	}
 	return files, err
+}
+
+// keepPicture writes what a browser saw. Nobody can take a secret out of it, so that there
+// is none where not all secrets are known.
+func (s *session) keepPicture(name string, png []byte) (string, error) {
+	if s.secrets.Muted() {
+		return "", nil
+	}
+	return report.WritePicture(s.evidenceDir, s.secrets.Text(name), png)
 }

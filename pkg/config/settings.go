@@ -220,6 +220,7 @@ type Unlocking struct {
 type Checks struct {
 	Smoke         string   `name:"smoke" path:"name" value:"FILE" default:"backstage" help:"FILE of smoke checks, or backstage, or none"`
 	SmokeServices []string `name:"smoke-service" value:"NAME[:PORT]" help:"NAME[:PORT] of a Service that the smoke checks go through, repeatable; default those that lead to what runs the image"`
+	SmokeBrowser  string   `name:"smoke-browser" value:"PROGRAM" help:"Chromium, a PROGRAM, for smoke checks with browser; default one of the usual names"`
 	PublicURL     string   `name:"public-url" value:"URL" help:"URL at which users reach the application; the smoke checks are sent there, too"`
 }
 

@@ -155,7 +155,7 @@ func (d *deployment) open(at site, g gate) (deploy.Cluster, error) {
 		Locker:  lease.New(lease.Options{Client: cluster.Client, Namespace: cluster.Namespace, Release: at.release.Name, Log: d.host.Log}),
 		Checker: strict,
 		Watcher: at.watcher(cluster, r, g), Databases: at.databases(cluster),
-		Prober: prober{cluster, g.suite, d.settings.PublicURL, d.host.Log, d.host.Secrets.Answer},
+		Prober: g.prober(cluster, d.settings.PublicURL, d.host),
 	}, nil
 }
 

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"errors"
 	"log/slog"
 	"net/url"
@@ -14,6 +15,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/rollout"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
 	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
+	"github.com/stagecrew/stagecrew/pkg/smoke/chromium"
 )
 
 // gate is how a revision is judged, read from the settings.
@@ -23,6 +25,7 @@ type gate struct {
 	rules       map[string]causes.Rule
 	logPatterns []string
 	passing     []string
+	browser     *chromium.Browser // nil when no check wants one
 }
 
 func (s *slice) gate() (gate, error) {
@@ -48,6 +51,9 @@ func readGate(c config.Checks, judging config.Gate, host Host) (gate, error) {
 	}
 	_, patternErr := rollout.ParsePatterns(g.logPatterns)
 	g.suite, g.secrets, suiteErr = readSuite(c.Smoke, host)
+	if suiteErr == nil {
+		g.browser, suiteErr = browserFor(g.suite, c.SmokeBrowser, host.Log)
+	}
 	return g, errors.Join(publicURL(c.PublicURL), rulesErr, patternErr, suiteErr)
 }
 
@@ -80,6 +86,23 @@ func readSuite(name string, host Host) (*checks.Suite, []string, error) {
 		return nil, nil, record.BadInput("config/smoke", "reading smoke checks %s: %w", name, err)
 	}
 	return &suite, secrets, nil
+}
+
+// browserFor is the browser that checks want, started once so that none is missing when
+// something has changed already. Its start is bounded.
+func browserFor(suite *checks.Suite, program string, log *slog.Logger) (*chromium.Browser, error) {
+	if suite == nil {
+		return nil, nil
+	}
+	selectors, wanted := suite.Selectors()
+	if !wanted {
+		return nil, nil
+	}
+	b, err := chromium.Find(program, log)
+	if err != nil {
+		return nil, err
+	}
+	return b, b.Prove(context.Background(), selectors)
 }
 
 // maxSuite bounds a file of smoke checks, in bytes.

@@ -27,6 +27,8 @@ type Host struct {
 	AtEnd func(tell func(context.Context, record.Record))
 	// Keep stores evidence and gives the paths of its files.
 	Keep func(record.Evidence) ([]string, error)
+	// Picture stores a PNG of what a smoke check has seen and gives its path.
+	Picture func(name string, png []byte) (string, error)
 }
 
 // Ledger is the record of the run.

@@ -12,6 +12,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/smoke"
 	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
+	"github.com/stagecrew/stagecrew/pkg/smoke/chromium"
 )
 
 // findTime bounds the look for the pods of a release whose rollout is not complete.
@@ -29,7 +30,7 @@ func smokeStage(s *slice) (func(context.Context, inputs) (done, error), error) {
 	case s.settings.Release == "" && s.settings.PublicURL == "":
 		return nil, record.BadInput("config/no-target", "give --release for the pods and Services of a release, or --public-url")
 	}
-	p := prober{suite: g.suite, url: s.settings.PublicURL, log: s.host.Log, hide: s.host.Secrets.Answer}
+	p := g.prober(nil, s.settings.PublicURL, s.host)
 	find := func(context.Context) (to deploy.Targets, without string, err error) { return to, "", nil }
 	if s.settings.Release != "" {
 		at, err := s.site()
@@ -139,6 +140,24 @@ type prober struct {
 	url     string
 	log     *slog.Logger
 	hide    func(string) string // makes what a target answered fit to be shown
+	browser *chromium.Browser   // nil when no check wants one
+	keep    func(name string, png []byte) (path string, err error)
+}
+
+func (g gate) prober(cluster *kube.Cluster, publicURL string, host Host) prober {
+	return prober{cluster: cluster, suite: g.suite, url: publicURL, log: host.Log, hide: host.Secrets.Answer, browser: g.browser, keep: host.Picture}
+}
+
+// picture keeps what a browser saw of a target. A picture that cannot be kept changes
+// nothing.
+func (p prober) picture(target string) func(check string, png []byte) string {
+	return func(check string, png []byte) string {
+		path, err := p.keep(target+" "+check, png)
+		if err != nil {
+			p.log.Warn("keeping the picture of a smoke check", "check", check, "target", target, "error", err)
+		}
+		return path
+	}
 }
 
 func (p prober) Probe(ctx context.Context, to deploy.Targets) ([]record.Check, error) {
@@ -164,7 +183,10 @@ func (p prober) Probe(ctx context.Context, to deploy.Targets) ([]record.Check, e
 	asking, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	for i := range targets {
-		targets[i].Told = enough(to, cancel)
+		targets[i].Told, targets[i].Browser, targets[i].As = enough(to, cancel), p.browser, p.url
+		if p.keep != nil && !to.Quick {
+			targets[i].Picture = p.picture(targets[i].Name)
+		}
 	}
 	return p.send(asking, suite, targets), ctx.Err()
 }

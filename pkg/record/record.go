@@ -90,6 +90,8 @@ type Check struct {
 	Result  CheckResult `json:"result"`
 	Detail  string      `json:"detail"` // why; untrusted, bounded
 	Seconds float64     `json:"seconds"`
+	// Picture is the file of what a browser saw, a PNG.
+	Picture string `json:"picture,omitempty"`
 	// Kind is what the target is.
 	Kind TargetKind `json:"-"`
 	// Unreachable says that the check is inconclusive because nothing came back from

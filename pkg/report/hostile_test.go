@@ -63,7 +63,7 @@ func fill(v reflect.Value, words string) {
 // the summary.
 func seenOf(t *testing.T, r record.Record) map[string]hostile.Seen {
 	t.Helper()
-	page, err := Page(r)
+	page, err := Page(r, nil)
 	require.NoError(t, err)
 	return map[string]hostile.Seen{
 		"comment": hostile.Markdown(Comment(r, 2_000_000)), "page": hostile.HTML(string(page)),
@@ -137,7 +137,7 @@ func TestNothingInADocumentIsACommandOrSteers(t *testing.T) {
 		var back record.Record
 		require.NoError(t, json.Unmarshal(document, &back))
 		require.Equal(t, visible(strings.ToValidUTF8(words, "")), visible(back.Reason), "nothing is lost")
-		page, err := Page(r)
+		page, err := Page(r, nil)
 		require.NoError(t, err)
 		for sink, text := range map[string]string{"record": string(document), "annotation": Annotation(r), "page": string(page)} {
 			require.Zero(t, hostile.Steers(text), "%q in the %s", words, sink)

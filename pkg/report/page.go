@@ -19,7 +19,7 @@ var page = template.Must(template.New("page").Funcs(template.FuncMap{
 	"seconds":    func(s float64) string { return duration(time.Duration(s * float64(time.Second))) },
 	"took":       func(p record.Phase) string { return duration(p.End.Sub(p.Start)) },
 	"when":       func(t time.Time) string { return t.UTC().Format("2006-01-02 15:04:05 MST") },
-	"severities": worstFirst,
+	"severities": worstFirst, "shot": shots(nil),
 }).Parse(pageSource))
 
 func worstFirst() []record.Severity {
@@ -30,9 +30,14 @@ func worstFirst() []record.Severity {
 
 // Page is the record as one HTML document that needs nothing else: no script, no font,
 // no picture from elsewhere. Whatever stands in the record is text in it.
-func Page(r record.Record) ([]byte, error) {
+// What a smoke check saw is in it as far as read gives the PNG of a path; read may be nil.
+func Page(r record.Record, read func(path string) []byte) ([]byte, error) {
 	var document bytes.Buffer
-	if err := page.Execute(&document, r); err != nil {
+	withShots, err := page.Clone()
+	if err != nil {
+		return nil, fmt.Errorf("writing the page: %w", err)
+	}
+	if err := withShots.Funcs(template.FuncMap{"shot": shots(read)}).Execute(&document, r); err != nil {
 		return nil, fmt.Errorf("writing the page: %w", err)
 	}
 	return []byte(unspokenHTML(legible(document.String()))), nil

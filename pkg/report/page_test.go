@@ -16,7 +16,7 @@ import (
 func TestPages(t *testing.T) {
 	for name, rec := range records() {
 		t.Run(name, func(t *testing.T) {
-			got, err := Page(rec)
+			got, err := Page(rec, nil)
 			require.NoError(t, err)
 			golden(t, filepath.Join("testdata", name+".html"), string(got))
 		})
@@ -34,7 +34,7 @@ func TestRuns(t *testing.T) {
 			file := filepath.Join("testdata", "runs", name)
 			rec := readRun(t, file+".json")
 			require.Equal(t, want, rec.Verdict)
-			document, err := Page(rec)
+			document, err := Page(rec, nil)
 			require.NoError(t, err)
 			golden(t, file+".html", string(document))
 			golden(t, file+".summary.md", Summary(rec))

@@ -60,7 +60,17 @@ func summaryParts(r record.Record) []string {
 		parts = append(parts, b.String())
 	}
 	parts = append(parts, diagnosis(r.Diagnosis)...)
-	return append(parts, list("repaired", r.Repairs), list("evidence", r.Evidence))
+	return append(parts, list("repaired", r.Repairs), list("picture", failing(r.Checks)), list("evidence", r.Evidence))
+}
+
+// failing are the pictures of checks that have failed.
+func failing(checks []record.Check) (paths []string) {
+	for _, c := range checks {
+		if c.Picture != "" && c.Result == record.CheckFailed {
+			paths = append(paths, c.Picture)
+		}
+	}
+	return paths
 }
 
 // outcome says how it ended, why, and what to do.

@@ -19,6 +19,8 @@ type seen struct {
 	last  outcome // of the last attempt that was not cut short
 	fault error   // of the last answer that was wrong
 	doubt error   // the last error that was no answer of the application's
+
+	picture []byte // the last one that a browser took
 }
 
 // ask sends the request until it has passed often enough in a row, or there is no
@@ -26,7 +28,7 @@ type seen struct {
 func (r runner) ask(ctx context.Context, c checks.Check) seen {
 	var s seen
 	for {
-		err := r.once(ctx, c)
+		err := r.once(ctx, c, &s.picture)
 		if err != nil && ctx.Err() != nil {
 			// It was cut off, and says less than what was seen before it.
 			if s.last == nothing {

@@ -40,7 +40,7 @@ func (r runner) open(c checks.Check) session {
 	if transport == nil {
 		own := &http.Transport{
 			Proxy: http.ProxyFromEnvironment, ForceAttemptHTTP2: true, MaxResponseHeaderBytes: maxHeader,
-			DisableKeepAlives: !c.Assets,
+			DisableKeepAlives: !c.Assets && c.All.Browser() == nil,
 		}
 		transport, s.close = own, own.CloseIdleConnections
 	}
@@ -88,11 +88,16 @@ type fetched struct {
 // fetch sends a check's request to an address and reads the answer; keep says
 // whether its body is wanted. An error means that there is none.
 func (s session) fetch(ctx context.Context, method, address, text string, limit int64, keep bool) (fetched, error) {
-	clock := &stopwatch{began: time.Now()}
-	request, err := http.NewRequestWithContext(clock.trace(ctx), method, address, strings.NewReader(text))
+	request, err := http.NewRequest(method, address, strings.NewReader(text)) //nolint:noctx // answered sets it
 	if err != nil {
 		return fetched{}, err
 	}
+	s.dress(request)
+	return s.answered(ctx, request, limit, keep)
+}
+
+// dress gives a request the headers of its check.
+func (s session) dress(request *http.Request) {
 	// Asked for here and not by the transport, the header of the answer stays as it is.
 	request.Header.Set("Accept-Encoding", "gzip")
 	request.Header.Set("User-Agent", "stagecrew-smoke")
@@ -103,6 +108,12 @@ func (s session) fetch(ctx context.Context, method, address, text string, limit 
 		}
 		request.Header.Set(name, value)
 	}
+}
+
+// answered sends a request and reads the answer.
+func (s session) answered(ctx context.Context, request *http.Request, limit int64, keep bool) (fetched, error) {
+	clock := &stopwatch{began: time.Now()}
+	request = request.WithContext(clock.trace(ctx))
 	response, err := s.client.Do(request)
 	if err != nil {
 		return fetched{}, unanswered(err, s.timeout)

@@ -16,6 +16,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
+	"github.com/stagecrew/stagecrew/pkg/smoke/chromium"
 	"github.com/stagecrew/stagecrew/pkg/smoke/expect"
 	"github.com/stagecrew/stagecrew/pkg/smoke/shown"
 	"github.com/stagecrew/stagecrew/pkg/text"
@@ -35,6 +36,12 @@ type Target struct {
 	// connections of its own for each attempt. An error of it that is a
 	// [record.Error] says nothing about the application.
 	Transport http.RoundTripper
+	// Browser opens pages for the checks that want one; may be nil.
+	Browser *chromium.Browser
+	// As is the URL at which visitors see what is at BaseURL, where it is known.
+	As string
+	// Picture keeps a PNG of what a check has seen and says where; may be nil.
+	Picture func(check string, png []byte) (path string)
 	// Told gets each result as soon as it is known, from several goroutines; may be nil.
 	Told func(record.Check)
 	// Hide takes out of a text about an answer what must not be shown; may be nil.
@@ -93,14 +100,23 @@ func (r runner) check(parent context.Context, c checks.Check) record.Check {
 	start := time.Now()
 	ctx, cancel := context.WithTimeout(parent, r.suite.Budget)
 	defer cancel()
-	found := r.ask(ctx, c).verdict(r.suite)
+	s := r.ask(ctx, c)
+	found := s.verdict(r.suite)
 	if found.result != record.CheckPassed && parent.Err() != nil {
 		found = finding{result: record.CheckInconclusive, why: short(parent, found.why)}
 	}
 	return record.Check{
 		Name: c.Name, Target: r.target.Name, Kind: r.target.Kind, Result: found.result, Unreachable: found.unreachable,
 		Seconds: time.Since(start).Seconds(), Detail: c.Safe(r.target.hide(found.why)),
+		Picture: r.target.keep(c.Name, s.picture),
 	}
+}
+
+func (t Target) keep(check string, png []byte) string {
+	if t.Picture == nil || png == nil {
+		return ""
+	}
+	return t.Picture(check, png)
 }
 
 func (t Target) hide(text string) string {
@@ -117,8 +133,8 @@ func (r runner) broke(c checks.Check, err error) record.Check {
 	return record.Check{Name: c.Name, Target: r.target.Name, Kind: r.target.Kind, Result: record.CheckInconclusive, Detail: why}
 }
 
-// once sends one request and looks at its answer.
-func (r runner) once(ctx context.Context, c checks.Check) error {
+// once sends one request and looks at its answer; picture is what a browser saw last.
+func (r runner) once(ctx context.Context, c checks.Check, picture *[]byte) error {
 	if missing := c.Unfilled(); len(missing) > 0 {
 		return notFilled(missing)
 	}
@@ -131,6 +147,7 @@ func (r runner) once(ctx context.Context, c checks.Check) error {
 	if a.Status == http.StatusTooManyRequests && !c.All.Wants(a.Status) {
 		return tooMany(a.Header)
 	}
+	a.Show = func(ctx context.Context, b expect.Browser) (expect.Page, error) { return r.show(ctx, s, b, picture) }
 	if err := c.All.Judge(ctx, a.Answer); err != nil {
 		return err
 	}

@@ -11,7 +11,7 @@ import (
 )
 
 func TestEverythingThatIsWrongIsReportedAtOnce(t *testing.T) {
-	const known = "known are status, contentType, headers, bodyRegex, bodyNotRegex, json, maxLatency"
+	const known = "known are status, contentType, headers, bodyRegex, bodyNotRegex, json, maxLatency, browser"
 	_, err := Parse([]byte(`{"consecutiv": 1, "interval": "soon", "attempts": 0, "checks": [
 		{"name": "a", "path": 5, "expect": {"code": 200, "status": [200, 1.5]}},
 		{"name": "b", "path": "x", "assets": "yes", "headers": {"X": 1}, "expect": {"bodyregex": "("}},

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"encoding/json"
 	"flag"
+	"maps"
 	"os"
 	"regexp"
 	"strings"
@@ -26,7 +27,7 @@ const (
 )
 
 // sections are the parts of the document with a table of each object's keys.
-var sections = map[string]string{"suite": "## The file", "check": "## A check", "expect": "## What an answer must be"}
+var sections = map[string]string{"suite": "## The file", "check": "## A check", "expect": "## What an answer must be", "browser": "## In a browser"}
 
 // meanings are what the document says of the keys of an object.
 func meanings(t *testing.T, kind string) map[string]string {
@@ -74,9 +75,9 @@ func schemaOfAFile(t *testing.T) []byte {
 	readSuite(p, map[string]any{"checks": []any{map[string]any{}}})
 	file, check := schemaOf(t, p, "suite", "checks"), schemaOf(t, p, "check", "name", "path")
 	property := func(s form.Schema, key string) form.Schema { return s["properties"].(form.Schema)[key].(form.Schema) } // made above
-	for key, value := range schemaOf(t, p, "expect") {
-		property(check, "expect")[key] = value
-	}
+	expectation := schemaOf(t, p, "expect")
+	maps.Copy(property(expectation, "browser"), schemaOf(t, p, "browser"))
+	maps.Copy(property(check, "expect"), expectation)
 	checks := property(file, "checks")
 	checks["items"], checks["minItems"], checks["maxItems"] = check, 1, maxChecks
 	file["$schema"], file["title"] = "https://json-schema.org/draft/2020-12/schema", "Smoke checks of stagecrew"

@@ -81,6 +81,16 @@ func (s Suite) WithDefaults() Suite {
 	return s
 }
 
+// Selectors are those of the checks that want a browser, and whether there are any.
+func (s Suite) Selectors() (selectors []string, wanted bool) {
+	for _, c := range s.Checks {
+		if b := c.All.Browser(); b != nil {
+			selectors, wanted = append(selectors, b.Selector), true
+		}
+	}
+	return slices.DeleteFunc(selectors, func(text string) bool { return text == "" }), wanted
+}
+
 // What a quick look may cost.
 const (
 	quickAttempts = 3

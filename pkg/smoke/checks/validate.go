@@ -78,6 +78,9 @@ func (s Suite) problems() []form.Problem {
 		c.request(report)
 		c.checkVariables(report)
 		c.All.Validate(s.Timeout, c.Method, report)
+		if within := c.All.Patience(); within > s.Budget {
+			report("expect.browser.within", "%s; allowed is up to the budget, %s", within, s.Budget)
+		}
 	}
 	return found
 }

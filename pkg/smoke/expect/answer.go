@@ -1,6 +1,7 @@
 package expect
 
 import (
+	"context"
 	"net/http"
 	"time"
 )
@@ -16,4 +17,6 @@ type Answer struct {
 	Over    bool   // the body goes on behind that
 	Latency time.Duration
 	Broken  error // why the body is not whole, nil when it is
+	// Show opens the page in a browser; without it no browser is at hand.
+	Show func(ctx context.Context, b Browser) (Page, error)
 }

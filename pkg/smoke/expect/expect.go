@@ -41,6 +41,7 @@ const (
 	ofHeader
 	ofBody
 	ofTime
+	ofPage
 )
 
 // declaration is a key of `expect`.
@@ -94,6 +95,9 @@ func (e All) Validate(timeout time.Duration, method string, report form.Reporter
 	}
 	if method == http.MethodHead && slices.ContainsFunc(e, func(one Expectation) bool { return one.of() == ofBody }) {
 		report("expect", "the answer to HEAD has no body to look at")
+	}
+	if e.Browser() != nil && method != http.MethodGet {
+		report("expect.browser", "a browser opens pages with GET, and the method is %s", method)
 	}
 }
 

@@ -32,13 +32,3 @@ func (m MaxLatency) judge(_ context.Context, a Answer) error {
 	}
 	return nil
 }
-
-// Patience is how long an answer may take by its expectations, 0 for any time.
-func (e All) Patience() (longest time.Duration) {
-	for _, one := range e {
-		if limit, isLimit := one.(MaxLatency); isLimit {
-			longest = max(longest, time.Duration(limit))
-		}
-	}
-	return longest
-}

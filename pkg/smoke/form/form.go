@@ -32,7 +32,7 @@ type place struct {
 type Parser struct {
 	Problems []Problem
 	told     map[place]bool
-	Objects  map[string]*Node // the last of each kind: suite, check, expect
+	Objects  map[string]*Node // the last of each kind: suite, check, expect, browser
 }
 
 // New is a parser that has seen nothing.
@@ -83,6 +83,7 @@ var (
 	aNumber   = Shape{"a whole number above 0", Schema{"type": "integer", "minimum": 1}}
 	aDuration = Shape{`a duration such as "5s"`, Schema{"type": "string", "pattern": `^([0-9]+(\.[0-9]+)?(ns|us|µs|ms|s|m|h))+$`}}
 	List      = Shape{"a list", Schema{"type": "array"}}
+	anObject  = Shape{"an object", Schema{"type": "object"}}
 	someTexts = Shape{"an object of texts", Schema{"type": "object", "additionalProperties": Text.Schema}}
 )
 
@@ -91,7 +92,8 @@ func (s Shape) orMany() Shape {
 	return Shape{s.Want + ", or a list of them", Schema{"anyOf": []Schema{s.Schema, {"type": "array", "items": s.Schema, "minItems": 1}}}}
 }
 
-// Object is a value with keys, at a field of a check; kind is "suite", "check" or "expect".
+// Object is a value with keys, at a field of a check; kind is "suite", "check", "expect"
+// or what [Node.Object] is asked for.
 func (p *Parser) Object(kind string, check int, field string, value any) *Node {
 	values, ok := value.(map[string]any)
 	if !ok && value != nil {
@@ -191,6 +193,15 @@ func (n *Node) List(key string, each Shape, convert func(any) (string, bool)) []
 		}
 		return out, len(out) > 0
 	})
+}
+
+// Object takes an object whose keys are those of a kind; said tells that there is one.
+func (n *Node) Object(kind, key string) (inner *Node, said bool) {
+	value := Take(n, key, anObject, As[map[string]any])
+	if value == nil {
+		return n.parser.Object(kind, n.check, n.prefix+key, nil), false
+	}
+	return n.parser.Object(kind, n.check, n.prefix+key, value), true
 }
 
 // Texts takes an object of texts.

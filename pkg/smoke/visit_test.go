@@ -1,0 +1,149 @@
+package smoke
+
+import (
+	"cmp"
+	"context"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
+	"os"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"log/slog"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
+	"github.com/stagecrew/stagecrew/pkg/smoke/chromium"
+	"github.com/stagecrew/stagecrew/pkg/smoke/expect"
+)
+
+// aBrowser is a real one. Where none is installed the tests are left out, unless
+// BROWSER_REQUIRED says that one must be there.
+var aBrowser = sync.OnceValues(func() (*chromium.Browser, error) {
+	b, err := chromium.Find("", slog.New(slog.DiscardHandler))
+	if err != nil {
+		return nil, err
+	}
+	return b, b.Prove(context.Background(), nil)
+})
+
+func browse(t *testing.T) *chromium.Browser {
+	t.Helper()
+	if testing.Short() {
+		t.Skip("browsers take their time")
+	}
+	b, err := aBrowser()
+	if err != nil && os.Getenv("BROWSER_REQUIRED") == "" {
+		t.Skipf("SKIPPED: %v", err)
+	}
+	require.NoError(t, err)
+	return b
+}
+
+// site answers by path: a page, a script, or a status.
+type site map[string]string
+
+func (s site) ServeHTTP(w http.ResponseWriter, r *http.Request) {
+	text, found := s[r.URL.Path]
+	status := http.StatusOK
+	for line, rest, more := strings.Cut(text, "\n"); more && strings.HasPrefix(line, "> "); line, rest, more = strings.Cut(text, "\n") {
+		name, value, isHeader := strings.Cut(line[2:], ": ")
+		if text = rest; isHeader {
+			w.Header().Set(name, value)
+			continue
+		}
+		_, _ = fmt.Sscan(name, &status)
+	}
+	switch {
+	case !found:
+		http.NotFound(w, r)
+		return
+	case w.Header().Get("Content-Type") != "":
+	case strings.HasSuffix(r.URL.Path, ".js"):
+		w.Header().Set("Content-Type", "text/javascript")
+	default:
+		w.Header().Set("Content-Type", "text/html; charset=utf-8")
+	}
+	w.WriteHeader(status)
+	_, _ = w.Write([]byte(text))
+}
+
+// app is a page that a script fills in.
+func app(script string) site {
+	return site{"/": `<!doctype html><title>Portal</title><div id="root"></div><script defer src="/static/main.js"></script>`, "/static/main.js": script}
+}
+
+const fills = `document.getElementById("root").innerHTML = "<main><h1>My Company Catalog</h1></main>";`
+
+// visited opens the root of a site in a browser as a pod's, and gives the check's result.
+func visited(t *testing.T, handler http.Handler, b expect.Browser, change func(*Target)) record.Check {
+	t.Helper()
+	server := httptest.NewServer(handler)
+	t.Cleanup(server.Close)
+	target := Target{Name: "Pod/x", Kind: record.TargetPod, BaseURL: server.URL, Browser: browse(t)}
+	if change != nil {
+		change(&target)
+	}
+	b.Within = cmp.Or(b.Within, 20*time.Second)
+	suite := checks.Suite{Attempts: 1, Consecutive: 1, Budget: time.Minute, Checks: []checks.Check{{Name: "page", Path: "/", All: expect.All{&b, expect.Status{"2xx"}}}}}
+	require.NoError(t, suite.Validate())
+	suite, err := suite.Expand(lookIn(nil))
+	require.NoError(t, err)
+	return Run(t.Context(), suite, target, nil)[0]
+}
+
+func TestAPageInABrowser(t *testing.T) {
+	for _, c := range []struct {
+		name string
+		site site
+		want expect.Browser
+		says string // "" when it passes
+	}{
+		{"a page that its script fills in", app(fills), expect.Browser{Selector: "main h1", Text: "My  Company\nCatalog"}, ""},
+		// backstage/backstage#27083, #17539: a chunk of the last deploy that is gone.
+		{"a bundle that is gone", site{"/": app("")["/"]}, expect.Browser{Selector: "main h1"}, "the page is blank; script /static/main.js: status 404"},
+		// backstage/backstage#8914: the page in place of each file, and so of a script.
+		{"the page in place of a script", site{"/": app("")["/"], "/static/main.js": "> Content-Type: text/html\n<!doctype html>"}, expect.Browser{}, "the page is blank; script /static/main.js: it is a page, and no script; uncaught SyntaxError: Unexpected token '<' in /static/main.js"},
+		{"a bundle that is broken", app("window.x = {"), expect.Browser{}, "the page is blank; uncaught SyntaxError: Unexpected end of input in /static/main.js"},
+		{"a router whose base is another path", app(`if (location.pathname.startsWith("/portal")) { ` + fills + ` }`), expect.Browser{Text: "My Company Catalog"}, "the page is blank"},
+		{"another page", app(`document.getElementById("root").textContent = "Sign in with your account"`), expect.Browser{Text: "My Company Catalog"}, `the page does not show "My Company Catalog"; it shows "Sign in with your account"`},
+		{"an element that is hidden", app(fills + `document.querySelector("h1").style.display = "none"; document.body.append("x")`), expect.Browser{Selector: "h1"}, `the page is blank`},
+		{"an error in the console", app(fills + `console.error("Failed to load", new TypeError("x is undefined"), {a: 1})`), expect.Browser{Selector: "h1"}, "console: Failed to load TypeError: x is undefined Object"},
+		{"an error that is allowed", app(fills + `console.error("ResizeObserver loop limit exceeded")`), expect.Browser{Selector: "h1", Allow: []string{"^console: ResizeObserver loop"}}, ""},
+		{"an exception behind a page that looks well", app(fills + `setTimeout(() => { null.x }, 100)`), expect.Browser{Selector: "h1"}, "uncaught TypeError: Cannot read properties of null (reading 'x') in /static/main.js"},
+		{"a promise that nobody catches", app(fills + `Promise.reject(new Error("no plugin"))`), expect.Browser{Selector: "h1"}, "uncaught Error: no plugin"},
+		{"an API that is broken", app(fills+`fetch("/api/x").catch(() => {})`).with("/api/x", "> 503\n{}"), expect.Browser{Selector: "h1"}, "xhr /api/x: status 503"},
+		{"an API that wants a sign-in", app(fills+`fetch("/api/auth/github/refresh").catch(() => {})`).with("/api/auth/github/refresh", "> 401\n{}"), expect.Browser{Selector: "h1"}, ""},
+		{"a picture that is missing", app(fills + `document.body.append(Object.assign(new Image(), {src: "/logo.png"}))`), expect.Browser{Selector: "h1"}, ""},
+		// backstage/backstage#5352 and others: scripts of elsewhere that the policy of the page forbids.
+		{"a script that the page's own policy forbids", site{"/": "> Content-Security-Policy: script-src 'none'\n" + app("")["/"], "/static/main.js": fills}, expect.Browser{}, "the page is blank; console: Loading the script"},
+		{"calls of a backend elsewhere", app(`fetch("http://localhost:7007/api/catalog").catch(() => { document.getElementById("root").textContent = "Error" })`), expect.Browser{Text: "Catalog"}, `the page does not show "Catalog"; it shows "Error"; it asks other hosts, which are not allowed: localhost:7007`},
+		{"a sign-in elsewhere", app(`location.href = "https://login.example.com/authorize?client_id=1"`), expect.Browser{Selector: "h1"}, "the page leads to another host, login.example.com"},
+		{"a page that leads to itself without end", app(`location.href = "/?" + Math.random()`), expect.Browser{Selector: "h1", Within: 4 * time.Second}, "the page is blank"},
+		{"a script without end", app(fills + `while (true) {}`), expect.Browser{Selector: "h1", Within: 5 * time.Second}, "the page does not answer: one of its scripts runs without end"},
+		{"a dialog", app(`alert("Your session is over"); ` + fills), expect.Browser{Selector: "h1"}, "dialog: Your session is over"},
+		{"a download", site{"/": "> Content-Type: application/octet-stream\n> Content-Disposition: attachment; filename=x\nx"}, expect.Browser{}, "the answer is a download, and no page"},
+		{"a log without end", app(fills + `setInterval(() => { for (let i = 0; i < 1000; i++) console.log("x".repeat(100000)) }, 10)`), expect.Browser{Selector: "h1"}, ""},
+		{"events that do not end", app(fills + `new EventSource("/api/events")`), expect.Browser{Selector: "h1"}, ""},
+		{"a socket that nobody takes", app(fills + `new WebSocket("ws://" + location.host + "/api/signals").onerror = () => {}`), expect.Browser{Selector: "h1"}, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			t.Parallel()
+			got := visited(t, c.site, c.want, nil)
+			if c.says == "" {
+				require.Equal(t, record.CheckPassed, got.Result, got.Detail)
+				return
+			}
+			require.Equal(t, record.CheckFailed, got.Result)
+			require.Contains(t, got.Detail, c.says)
+		})
+	}
+}
+
+// with adds a path.
+func (s site) with(path, text string) site { s[path] = text; return s }
