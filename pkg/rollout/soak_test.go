@@ -54,7 +54,6 @@ func TestHold_AnAutomaticSoakLastsUntilTheFirstBudgetOfTheLivenessIsOver(t *test
 		"one that is less patient":                {func() *corev1.Pod { return hasty(asked(born(0, probe(60, 10, 6)))) }, nil, 72},
 		"one that waits for the startup probe":    {func() *corev1.Pod { return started(born(0, probe(0, 40, 6))) }, nil, 43},
 		"a limit for what it writes":              {func() *corev1.Pod { return limited(born(0, nil)) }, nil, 30},
-		"a volume with a limit":                   {func() *corev1.Pod { return roomy(born(0, nil)) }, nil, 30},
 		"a long budget of a probe that fails now": {func() *corev1.Pod { return born(0, probe(10, 10, 4)) }, failing, 44},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -93,12 +92,6 @@ func started(p *corev1.Pod) *corev1.Pod {
 
 func limited(p *corev1.Pod) *corev1.Pod {
 	p.Spec.Containers[0].Resources.Limits = corev1.ResourceList{corev1.ResourceEphemeralStorage: resource.MustParse("1Gi")}
-	return p
-}
-
-func roomy(p *corev1.Pod) *corev1.Pod {
-	limit := resource.MustParse("1Gi")
-	p.Spec.Volumes = []corev1.Volume{{Name: "cache", VolumeSource: corev1.VolumeSource{EmptyDir: &corev1.EmptyDirVolumeSource{SizeLimit: &limit}}}}
 	return p
 }
 

@@ -40,7 +40,7 @@ func StripPod(p *corev1.Pod) *corev1.Pod {
 	small.Spec.NodeName, small.Spec.RestartPolicy, small.Spec.ReadinessGates = p.Spec.NodeName, p.Spec.RestartPolicy, p.Spec.ReadinessGates
 	small.Spec.InitContainers, small.Spec.Containers = stripContainers(p.Spec.InitContainers), stripContainers(p.Spec.Containers)
 	for _, v := range p.Spec.Volumes {
-		if v.PersistentVolumeClaim != nil || v.Ephemeral != nil || v.EmptyDir != nil && v.EmptyDir.SizeLimit != nil {
+		if v.PersistentVolumeClaim != nil || v.Ephemeral != nil {
 			small.Spec.Volumes = append(small.Spec.Volumes, v)
 		}
 	}

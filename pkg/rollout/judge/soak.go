@@ -162,13 +162,9 @@ func isAsked(c corev1.Container) bool {
 	return false
 }
 
-// limitsStorage reports whether the kubelet ends a pod that writes too much.
+// limitsStorage reports whether the kubelet ends a pod that writes too much. It measures
+// volumes once a minute only, which is not waited for.
 func limitsStorage(p *corev1.Pod) bool {
-	for _, v := range p.Spec.Volumes {
-		if e := v.EmptyDir; e != nil && e.SizeLimit != nil && e.Medium != corev1.StorageMediumMemory {
-			return true
-		}
-	}
 	return slices.ContainsFunc(p.Spec.Containers, func(c corev1.Container) bool {
 		_, limited := c.Resources.Limits[corev1.ResourceEphemeralStorage]
 		return limited
