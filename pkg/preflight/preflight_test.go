@@ -263,11 +263,17 @@ func TestCheck_WhatAChartContradictsItselfIn(t *testing.T) {
 		"a late one that asks as readiness does": {with("        resources:", "        livenessProbe: {httpGet: {path: /, port: 80}, initialDelaySeconds: 300}\n        readinessProbe: {httpGet: {path: /, port: 80}}\n        resources:"), nil, ""},
 		"a Secret that nobody made":              {with("        resources:", "        envFrom: [{secretRef: {name: creds}}]\n        resources:"), []string{"preflight/reference"}, "Secret/creds, which is not there"},
 		"a key that the Secret lacks":            {with("        resources:", "        env: [{name: A, valueFrom: {secretKeyRef: {name: there, key: b}}}]\n        resources:"), []string{"preflight/reference"}, `the key "b" of Secret/there`},
-		"an optional Secret":                     {with("        resources:", "        envFrom: [{secretRef: {name: creds, optional: true}}]\n        resources:"), nil, ""},
-		"a Secret that the chart brings":         {with("        resources:", "        envFrom: [{secretRef: {name: creds}}]\n        resources:") + "---\napiVersion: v1\nkind: Secret\nmetadata: {name: creds}\n", nil, ""},
-		"a pod larger than every node":           {with("cpu: 100m", "cpu: 64"), []string{"preflight/unschedulable"}, "requests.cpu 64"},
-		"a chart without anything to watch":      {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", []string{"preflight/no-workload"}, ""},
-		"a list of objects":                      {"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n", []string{"preflight/no-workload"}, ""},
+		// kubernetes/kubernetes#126186: the pod starts, with a folder in the place of the file.
+		"a file that the ConfigMap lacks":     {with("        resources:", "        volumeMounts: [{name: c, mountPath: /etc/app.yaml, subPath: app.yaml}]\n        resources:") + "      volumes: [{name: c, configMap: {name: c}}]\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {a: b}\n", []string{"preflight/reference"}, `the key "app.yaml" of ConfigMap/c, which the chart makes without it; they start all the same, with an empty folder`},
+		"a file that the ConfigMap has":       {with("        resources:", "        volumeMounts: [{name: c, mountPath: /etc/app.yaml, subPath: app.yaml}]\n        resources:") + "      volumes: [{name: c, configMap: {name: c}}]\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\ndata: {app.yaml: b}\n", nil, ""},
+		"a ConfigMap that others fill":        {with("        resources:", "        volumeMounts: [{name: c, mountPath: /etc/app.yaml, subPath: app.yaml}]\n        resources:") + "      volumes: [{name: c, configMap: {name: c}}]\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: c}\n", nil, ""},
+		"an item that the Secret lacks":       {with("        resources:", "        resources:") + "      volumes: [{name: c, secret: {secretName: there, items: [{key: tls.crt, path: crt}]}}]\n", []string{"preflight/reference"}, `the key "tls.crt" of Secret/there, which has no such key; they will not start`},
+		"a projected Secret that nobody made": {deployment + "      volumes: [{name: c, projected: {sources: [{secret: {name: creds}}]}}]\n", []string{"preflight/reference"}, "Secret/creds, which is not there"},
+		"an optional Secret":                  {with("        resources:", "        envFrom: [{secretRef: {name: creds, optional: true}}]\n        resources:"), nil, ""},
+		"a Secret that the chart brings":      {with("        resources:", "        envFrom: [{secretRef: {name: creds}}]\n        resources:") + "---\napiVersion: v1\nkind: Secret\nmetadata: {name: creds}\n", nil, ""},
+		"a pod larger than every node":        {with("cpu: 100m", "cpu: 64"), []string{"preflight/unschedulable"}, "requests.cpu 64"},
+		"a chart without anything to watch":   {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", []string{"preflight/no-workload"}, ""},
+		"a list of objects":                   {"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n", []string{"preflight/no-workload"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "there", Namespace: "prod"}, Data: map[string][]byte{"a": nil}}

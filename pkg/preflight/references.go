@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -15,6 +17,7 @@ import (
 // reference is something that a pod names and cannot start without.
 type reference struct {
 	kind, name, key string // key "" for the whole
+	file            bool   // mounted by itself: without it the pod starts, with an empty folder there
 }
 
 // references looks for what pods name and nobody has made. Operators may make it
@@ -43,22 +46,65 @@ func (c *check) deleted(t template, r reference, gone record.Deletion) {
 // unmade are the references that the manifest itself does not satisfy.
 func unmade(c *check, t template) []reference {
 	return slices.DeleteFunc(named(t.pod.Spec), func(r reference) bool {
-		return slices.ContainsFunc(c.objects, func(o object) bool {
-			return o.GetKind() == r.kind && o.GetName() == r.name && o.GetNamespace() == t.object.GetNamespace()
-		})
+		return slices.ContainsFunc(c.objects, func(o object) bool { return o.is(t.object.GetNamespace(), r) && o.holds(r.key) })
 	})
+}
+
+// makes reports whether the manifest makes what is named.
+func (c *check) makes(namespace string, r reference) bool {
+	return slices.ContainsFunc(c.objects, func(o object) bool { return o.is(namespace, r) })
+}
+
+// is reports whether an object is the one that is named.
+func (o object) is(namespace string, r reference) bool {
+	return o.GetKind() == r.kind && o.GetName() == r.name && o.GetNamespace() == namespace
+}
+
+// holds reports whether an object has a key; one without any content is filled by others.
+func (o object) holds(key string) bool {
+	content := 0
+	for _, field := range []string{"data", "binaryData", "stringData"} {
+		m, _, _ := unstructured.NestedMap(o.Object, field)
+		if _, found := m[key]; found {
+			return true
+		}
+		content += len(m)
+	}
+	return key == "" || content == 0
 }
 
 // named are the references that a pod cannot start without.
 func named(pod corev1.PodSpec) []reference {
 	var all []reference
-	mentioned(pod, func(kind, name, key string, optional *bool) {
-		r := reference{kind, name, key}
-		if name != "" && (optional == nil || !*optional) && !slices.Contains(all, r) {
+	add := func(r reference, optional *bool) {
+		if r.name != "" && (optional == nil || !*optional) && !slices.Contains(all, r) {
 			all = append(all, r)
 		}
+	}
+	mentioned(pod, func(kind, name, key string, optional *bool) {
+		add(reference{kind: kind, name: name, key: key}, optional)
 	})
+	files(pod, add)
 	return all
+}
+
+// files are the keys that are mounted by themselves, with subPath
+// (https://github.com/kubernetes/kubernetes/issues/126186).
+func files(pod corev1.PodSpec, add func(r reference, optional *bool)) {
+	for _, c := range slices.Concat(pod.InitContainers, pod.Containers) {
+		for _, mount := range c.VolumeMounts {
+			i := slices.IndexFunc(pod.Volumes, func(v corev1.Volume) bool { return v.Name == mount.Name })
+			if i < 0 || mount.SubPath == "" || strings.Contains(mount.SubPath, "/") {
+				continue
+			}
+			switch v := pod.Volumes[i]; {
+			case v.ConfigMap != nil && len(v.ConfigMap.Items) == 0:
+				add(reference{"ConfigMap", v.ConfigMap.Name, mount.SubPath, true}, v.ConfigMap.Optional)
+			case v.Secret != nil && len(v.Secret.Items) == 0:
+				add(reference{"Secret", v.Secret.SecretName, mount.SubPath, true}, v.Secret.Optional)
+			}
+		}
+	}
 }
 
 // mentioned goes through all references of a pod, the optional ones, too.
@@ -81,12 +127,28 @@ func mentioned(pod corev1.PodSpec, add func(kind, name, key string, optional *bo
 			}
 		}
 	}
+	source := func(kind, name string, items []corev1.KeyToPath, optional *bool) {
+		add(kind, name, "", optional)
+		for _, item := range items {
+			add(kind, name, item.Key, optional)
+		}
+	}
 	for _, v := range pod.Volumes {
 		if v.Secret != nil {
-			add("Secret", v.Secret.SecretName, "", v.Secret.Optional)
+			source("Secret", v.Secret.SecretName, v.Secret.Items, v.Secret.Optional)
 		}
 		if v.ConfigMap != nil {
-			add("ConfigMap", v.ConfigMap.Name, "", v.ConfigMap.Optional)
+			source("ConfigMap", v.ConfigMap.Name, v.ConfigMap.Items, v.ConfigMap.Optional)
+		}
+		if v.Projected != nil {
+			for _, p := range v.Projected.Sources {
+				if p.Secret != nil {
+					source("Secret", p.Secret.Name, p.Secret.Items, p.Secret.Optional)
+				}
+				if p.ConfigMap != nil {
+					source("ConfigMap", p.ConfigMap.Name, p.ConfigMap.Items, p.ConfigMap.Optional)
+				}
+			}
 		}
 		if v.PersistentVolumeClaim != nil {
 			add("PersistentVolumeClaim", v.PersistentVolumeClaim.ClaimName, "", nil)
@@ -131,6 +193,8 @@ func (c *check) reference(ctx context.Context, t template, r reference) {
 	}
 	message := ""
 	switch {
+	case apierrors.IsNotFound(err) && c.makes(namespace, r):
+		message = fmt.Sprintf("its pods name the key %q of %s/%s, which the chart makes without it", r.key, r.kind, r.name)
 	case apierrors.IsNotFound(err):
 		message = fmt.Sprintf("its pods name %s/%s, which is not there and not in the chart", r.kind, r.name)
 	case err != nil:
@@ -140,5 +204,9 @@ func (c *check) reference(ctx context.Context, t template, r reference) {
 	default:
 		return
 	}
-	c.add(record.Concern{Code: "preflight/reference", Object: t.object.name(), Message: message + "; they will not start unless somebody makes it meanwhile"})
+	consequence := "they will not start unless somebody makes it meanwhile"
+	if r.file && (err == nil || c.makes(namespace, r)) {
+		consequence = "they start all the same, with an empty folder in the place of the file, unless somebody makes it meanwhile"
+	}
+	c.add(record.Concern{Code: "preflight/reference", Object: t.object.name(), Message: message + "; " + consequence})
 }

@@ -4,8 +4,6 @@ import (
 	"fmt"
 	"slices"
 
-	corev1 "k8s.io/api/core/v1"
-
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -45,23 +43,5 @@ func (t template) settings() []string {
 		}
 	}
 	mentioned(t.pod.Spec, add)
-	projected(t.pod.Spec, add)
 	return all
-}
-
-// projected goes through what the volumes put together of several sources.
-func projected(pod corev1.PodSpec, add func(kind, name, key string, optional *bool)) {
-	for _, v := range pod.Volumes {
-		if v.Projected == nil {
-			continue
-		}
-		for _, source := range v.Projected.Sources {
-			if source.ConfigMap != nil {
-				add("ConfigMap", source.ConfigMap.Name, "", source.ConfigMap.Optional)
-			}
-			if source.Secret != nil {
-				add("Secret", source.Secret.Name, "", source.Secret.Optional)
-			}
-		}
-	}
 }

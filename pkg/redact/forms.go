@@ -3,6 +3,7 @@ package redact
 import (
 	"encoding/base64"
 	"encoding/hex"
+	"regexp"
 	"strings"
 )
 
@@ -78,6 +79,19 @@ func isOpaque(value string) bool {
 		}
 	}
 	return kinds(value) >= 3 || strings.Trim(value, "0123456789abcdefABCDEF") == ""
+}
+
+// hostName is a host's name of three parts or more, or of two with a path, as in the names of
+// images, conditions and annotations; upper case is for tokens.
+var hostName = regexp.MustCompile(`^(?:[a-z0-9-]+\.){2,}[a-z]{2,}(?:/[a-z0-9._/-]*)?$|^[a-z0-9-]+\.[a-z]{2,}/[a-z0-9._/-]*$`)
+
+// keyInPath is a part of a path that may be one.
+var keyInPath = regexp.MustCompile(`[a-z]*[0-9][a-z0-9]{15,}`)
+
+// isPlace reports whether a value that looks like a key says where something is, in words.
+func isPlace(value string) bool {
+	_, path, _ := strings.Cut(value, "/")
+	return hostName.MatchString(value) && !keyInPath.MatchString(path)
 }
 
 // kinds counts lower and upper case letters, digits and all others.

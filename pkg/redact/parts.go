@@ -282,7 +282,7 @@ func (w *walker) text(secret bool, text string) {
 	c := collector{seen: map[string]bool{}}
 	c.urls(text)
 	switch {
-	case isOpaque(text), strings.Contains(text, "PRIVATE KEY-----"):
+	case isOpaque(text) && !isPlace(text), strings.Contains(text, "PRIVATE KEY-----"):
 		c.value(text)
 	case strings.Contains(text, "\n"):
 		c.settings(text)

@@ -38,3 +38,17 @@ func TestRedactor_ReportedLeaks(t *testing.T) {
 	// argoproj/argo-cd#3479: values of a chart.
 	require.ElementsMatch(t, []string{"tinysecret", "supersecret"}, Values(map[string]any{"myOtherApiKey": "tinysecret", "mySuperSecretApiKey": "supersecret", "replicas": "2"}))
 }
+
+// Names of hosts, images and conditions have all that keys have but upper case: whoever masks
+// them cannot read why a pod is not ready (kubernetes-sigs/aws-load-balancer-controller's gates).
+func TestValues_PlacesAreNoKeys(t *testing.T) {
+	for _, place := range []string{
+		"target-health.alb.ingress.k8s.aws/app-1", "my-database.cluster-c0ffee12.eu-west-1.rds.amazonaws.com",
+		"registry.internal.example.com/team/portal-backend-2", "service.beta.kubernetes.io/aws-load-balancer-type-2",
+	} {
+		require.Empty(t, Values(map[string]any{"x": place}), place)
+	}
+	for _, secret := range []string{"hooks.example.com/services/0b5c9a77e1f24d1f8c6e", "550e8400-e29b-41d4-a716-446655440000", "eyJhbGciOiJIUzI1NiJ9.eyJzdWIiOiIxIn0.c2lnbmF0dXJl"} {
+		require.Equal(t, []string{secret}, Values(map[string]any{"x": secret}))
+	}
+}

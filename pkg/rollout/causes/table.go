@@ -19,6 +19,7 @@ const (
 	SignatureRefused      = "rollout/image-signature-refused"
 	ImageVolumeFailed     = "rollout/image-volume-failed"
 	ConfigMissing         = "rollout/config-missing"
+	RunsAsRoot            = "rollout/runs-as-root"
 	NotCreated            = "rollout/container-not-created"
 	CrashLoop             = "rollout/crash-loop"
 	NotStarted            = "rollout/container-not-started"
@@ -114,6 +115,8 @@ var Table = []Row{
 	// The container.
 	// CreateContainerConfigError, unless the kubelet's cache lags
 	{Code: ConfigMissing, Rule: lasting(configGrace), RetryAfter: 2 * time.Minute},
+	// CreateContainerConfigError: runAsNonRoot, which neither image nor time can change
+	{Code: RunsAsRoot, Rule: lasting(0)},
 	// CreateContainerError, PreCreateHookError, PreStartHookError
 	{Code: NotCreated, Rule: lasting(30 * time.Second)},
 	// RunContainerError, StartError, ContainerCannotRun, exit 126-128

@@ -51,6 +51,9 @@ func waitingTrouble(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus
 	default:
 		t.Cause.Code = waitingCodes[reason]
 	}
+	if t.Cause.Code == causes.ConfigMissing && rootWords.MatchString(message) {
+		t.Cause.Code, t.Cause.Message = causes.RunsAsRoot, wording.Shorten(message)+"; give securityContext.runAsUser as a number that is not 0"
+	}
 	return t, t.Cause.Code != "" && !lagging(message)
 }
 
@@ -64,6 +67,10 @@ const maxHintAge = 30 * time.Second
 
 // missingWords are the kubelet's words for what CreateContainerConfigError will say.
 var missingWords = regexp.MustCompile(`(?i)(secret|configmap) ".*" not found|couldn't find key`)
+
+// rootWords are its words for a user that must not be root and is, or may be
+// (pkg/kubelet/kuberuntime/security_context.go).
+var rootWords = regexp.MustCompile(`runAsNonRoot|non-root policy`)
 
 // hint reads a status from the newest event that has one.
 func hint(s *cluster.Snapshot, p *corev1.Pod, name string) (reason, message string) {
@@ -92,7 +99,7 @@ func hinted(e *corev1.Event) (reason, message string) {
 		if strings.HasPrefix(e.Message, "Failed to pull image") {
 			return "ErrImagePull", e.Message
 		}
-		if words, ok := strings.CutPrefix(e.Message, "Error: "); ok && missingWords.MatchString(words) {
+		if words, ok := strings.CutPrefix(e.Message, "Error: "); ok && (missingWords.MatchString(words) || rootWords.MatchString(words)) {
 			return "CreateContainerConfigError", words
 		}
 	}

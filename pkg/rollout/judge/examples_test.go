@@ -79,6 +79,7 @@ func examples() map[string][]cluster.Snapshot {
 		causes.InspectFailed:         waits("ImageInspectError", "broken"),                     // ErrImageInspect of pkg/kubelet/images/types.go
 		causes.ImageVolumeFailed:     waits("ImageVolumeMountFailed", "failed to mount image"), // containerd/containerd#13534
 		causes.ConfigMissing:         waits("CreateContainerConfigError", `secret "db" not found`),
+		causes.RunsAsRoot:            waits("CreateContainerConfigError", "container has runAsNonRoot and image will run as root"),
 		causes.NotCreated:            waits("CreateContainerError", "name is reserved"),
 		causes.ImageDiffers:          one(changedPod()),
 		causes.WrongArchitecture:     says(cluster.Line{Text: "exec /app: exec format error"}, 0),
