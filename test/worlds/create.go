@@ -102,6 +102,10 @@ func toNPM(dir string) error {
 	if err != nil {
 		return err
 	}
+	// What Backstage's packages want of each other npm would refuse.
+	if err := os.WriteFile(filepath.Join(dir, ".npmrc"), []byte("legacy-peer-deps=true\n"), 0o600); err != nil {
+		return err
+	}
 	return edit(filepath.Join(dir, "packages", "backend", "package.json"), func(p map[string]any) {
 		object(p, "dependencies")["app"] = "*"
 	})
@@ -118,7 +122,7 @@ var (
 func (l *lab) lock(ctx context.Context, r *result, dir string) error {
 	command, field, missing := []string{"yarn", "install", "--mode=update-lockfile"}, "resolutions", missingFromYarn
 	if r.World.NPM {
-		command, field, missing = []string{"npm", "install", "--package-lock-only", "--ignore-scripts", "--legacy-peer-deps"}, "overrides", missingFromNPM
+		command, field, missing = []string{"npm", "install", "--package-lock-only", "--ignore-scripts"}, "overrides", missingFromNPM
 	}
 	if err := l.ahead(ctx, r, dir, field); err != nil {
 		return err

@@ -28,6 +28,7 @@ func TestAWorkspaceOfYarnBecomesOneOfNPM(t *testing.T) {
 	require.NoError(t, err)
 	require.JSONEq(t, `{"dependencies":{"app":"*"}}`, string(text))
 	require.NoFileExists(t, filepath.Join(dir, "yarn.lock"))
+	require.FileExists(t, filepath.Join(dir, ".npmrc"))
 }
 
 func TestWhatAWorkspaceAsksForIsPinned(t *testing.T) {

@@ -23,7 +23,6 @@ func (l *lab) build(ctx context.Context, r *result, dir string) error {
 		"--build-include", "examples", "--output", "json",
 	}
 	if r.World.NPM {
-		args = append(args, "--install-flag", "--legacy-peer-deps")
 		for _, name := range native {
 			args = append(args, "--allow-install-scripts", name)
 		}

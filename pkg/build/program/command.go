@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"os"
 	"os/exec"
+	"regexp"
 	"slices"
 	"strings"
 	"time"
@@ -60,17 +61,24 @@ var source = map[string]string{
 	"yarn": "; `corepack enable` or `npm install --global yarn` brings it, or commit it and name it in yarnPath of .yarnrc.yml",
 }
 
-// tail shows lines to the log and keeps the last ones. The text is foreign.
+// tail shows lines to the log and keeps the last ones, and before them the first ones that
+// tell of an error: npm prints a page about its options behind its reason. The text is
+// foreign.
 type tail struct {
-	log   *slog.Logger
-	part  []byte
-	lines []string
+	log     *slog.Logger
+	part    []byte
+	reasons []string // that are among the last ones no more
+	lines   []string
 }
 
+// reason is how npm, Yarn 1, Yarn 4, tsc and backstage-cli begin a line about what is wrong.
+var reason = regexp.MustCompile(`(?i)^\W*(npm )?(err!|error\b).*\w|\bYN\d{4}: .*(error|✘|forbidden|failed)|: error TS\d`)
+
 const (
-	tailLines = 30
-	maxLine   = 500      // bytes of a line that are shown
-	maxPart   = 64 << 10 // bytes of a line that are read
+	maxReasons = 8
+	tailLines  = 30
+	maxLine    = 500      // bytes of a line that are shown
+	maxPart    = 64 << 10 // bytes of a line that are read
 )
 
 func (t *tail) Write(p []byte) (int, error) {
@@ -91,11 +99,20 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) line(s string) {
 	s = text.Line(s, maxLine)
 	t.log.Debug("output", "line", s)
-	t.lines = append(t.lines, s)
-	t.lines = t.lines[max(0, len(t.lines)-tailLines):]
+	if t.lines = append(t.lines, s); len(t.lines) <= tailLines {
+		return
+	}
+	if gone := t.lines[0]; len(t.reasons) < maxReasons && reason.MatchString(gone) {
+		t.reasons = append(t.reasons, gone)
+	}
+	t.lines = t.lines[1:]
 }
 
-// String gives the last lines.
+// String gives the first reasons and the last lines.
 func (t *tail) String() string {
-	return strings.Join(append(slices.Clone(t.lines), text.Line(string(t.part), maxLine)), "\n")
+	last := append(slices.Clone(t.lines), text.Line(string(t.part), maxLine))
+	if len(t.reasons) > 0 {
+		last = slices.Concat(t.reasons, []string{"…"}, last)
+	}
+	return strings.Join(last, "\n")
 }
