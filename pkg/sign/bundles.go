@@ -3,37 +3,32 @@ package sign
 import (
 	"bytes"
 	"cmp"
-	"encoding/json"
-	"time"
-
-	"github.com/google/go-containerregistry/pkg/name"
-	"github.com/google/go-containerregistry/pkg/v1/static"
-	"github.com/google/go-containerregistry/pkg/v1/types"
-	"github.com/stagecrew/stagecrew/pkg/registry/push"
-
 	"context"
+	"encoding/json"
 	"fmt"
 	"io"
-	"slices"
 	"strings"
+	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
 func (s *store) bundles(ctx context.Context, wanted sought) ([]entry, error) {
-	index, err := ociremote.Referrers(s.digest, "", s.options...)
+	manifests, err := s.referring(ctx)
 	if err != nil {
 		return nil, err
 	}
 	var all []entry
 	left := int64(maxEntries)
-	for _, m := range index.Manifests {
+	for _, m := range manifests {
 		if err := ctx.Err(); err != nil {
 			return nil, err
 		}
@@ -188,99 +183,4 @@ func blobOf(digest v1.Hash, content []byte) push.Blob {
 	return push.Blob{Digest: digest.String(), Size: int64(len(content)), Open: func(offset int64) (io.ReadCloser, error) {
 		return io.NopCloser(bytes.NewReader(content[offset:])), nil
 	}}
-}
-
-// attaching stores bundles in a registry that lists them by itself.
-func attaching(to *push.Repository, bundles []signed) step {
-	return step{what: string(referrers), write: func(ctx context.Context) (bool, error) { return false, attach(ctx, to, bundles) }}
-}
-
-func attach(ctx context.Context, to *push.Repository, bundles []signed) error {
-	for _, one := range bundles {
-		if _, err := to.Image(ctx, one.artifact, one.artifact.blobs, one.artifact.descriptor.Digest.String()); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// listing stores bundles in a registry whose list of them is a tag.
-func (s *store) listing(ctx context.Context, to *push.Repository, bundles []signed) (step, error) {
-	tag := s.digest.Context().Tag(strings.Replace(s.digest.DigestStr(), ":", "-", 1))
-	there, err := s.isThere(ctx, tag)
-	attached := false
-	return step{what: string(referrers), tag: true, there: there, write: func(ctx context.Context) (bool, error) {
-		// What the list names has to be there before it.
-		if !attached {
-			if err := attach(ctx, to, bundles); err != nil {
-				return false, err
-			}
-			attached = true
-		}
-		return s.rewrite(ctx, to, tag, func() (*content, error) { return s.longer(ctx, tag, bundles) })
-	}}, err
-}
-
-// lookFor notes which of the manifests are gone, also of those that nobody had to read.
-func (s *store) lookFor(ctx context.Context, manifests []v1.Descriptor) error {
-	for _, d := range manifests {
-		if s.isGone(d) {
-			continue
-		}
-		_, err := s.client.Head(ctx, s.digest.Digest(d.Digest.String()))
-		if registry.IsNotFound(err) {
-			s.missing(d.Digest)
-			continue
-		}
-		if err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// longer is the list of referrers with the bundles, and without what is gone:
-// registries take no list that names what they do not have.
-func (s *store) longer(ctx context.Context, tag name.Tag, bundles []signed) (*content, error) {
-	list := v1.IndexManifest{SchemaVersion: 2, MediaType: types.OCIImageIndex}
-	now, err := s.listed(ctx, tag)
-	if err == nil {
-		list = *now.DeepCopy()
-	}
-	if err != nil && !registry.IsNotFound(err) {
-		return nil, err
-	}
-	added := slices.DeleteFunc(slices.Clone(bundles), func(one signed) bool {
-		return slices.ContainsFunc(list.Manifests, func(known v1.Descriptor) bool { return known.Digest == one.artifact.descriptor.Digest })
-	})
-	if len(added) == 0 && !slices.ContainsFunc(list.Manifests, s.isGone) {
-		return nil, nil
-	}
-	if err := s.lookFor(ctx, list.Manifests); err != nil {
-		return nil, err
-	}
-	list.Manifests = slices.DeleteFunc(list.Manifests, s.isGone)
-	for _, one := range added {
-		list.Manifests = append(list.Manifests, one.artifact.descriptor)
-	}
-	slices.SortFunc(list.Manifests, func(a, b v1.Descriptor) int { return strings.Compare(a.Digest.String(), b.Digest.String()) })
-	raw, err := json.Marshal(list)
-	return &content{image: &artifact{raw: raw, descriptor: v1.Descriptor{MediaType: types.OCIImageIndex}}}, err
-}
-
-// listed reads the list of referrers under its tag. GitLab's registry takes the tag for the
-// digest that it looks like (oras-project/oras-go#1396).
-func (s *store) listed(ctx context.Context, tag name.Tag) (*v1.IndexManifest, error) {
-	found, err := s.client.Get(ctx, tag)
-	if err != nil {
-		return nil, err
-	}
-	if found.Digest == s.subject.Digest {
-		return nil, record.BadInput("sign/no-list", "storing the %s of %q: the registry has no list of what refers to an image, and takes the tag of the list, %s, for the image itself; store in the legacy format only (`--sign-format legacy`)", referrers, s.digest, tag.TagStr())
-	}
-	index, err := found.ImageIndex()
-	if err != nil {
-		return nil, err
-	}
-	return index.IndexManifest()
 }

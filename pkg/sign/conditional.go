@@ -18,6 +18,7 @@ type conditional struct {
 	versions map[string]string // of tags, by the path of their manifests
 	lists    bool              // it has the referrers API
 	asked    bool              // whether it has is known
+	silent   bool              // it took something that refers to an image without saying that it lists it
 }
 
 func newConditional(next http.RoundTripper) *conditional {
@@ -35,10 +36,15 @@ func (c *conditional) RoundTrip(request *http.Request) (*http.Response, error) {
 		}
 	}
 	response, err := c.next.RoundTrip(request)
-	if err != nil || request.Method != http.MethodGet {
+	if err != nil {
 		return response, err
 	}
 	switch {
+	case request.Method == http.MethodPut && strings.Contains(path, "/manifests/sha256:"):
+		c.mu.Lock()
+		defer c.mu.Unlock()
+		c.silent = c.silent || response.Header.Get("OCI-Subject") == ""
+	case request.Method != http.MethodGet:
 	case tag:
 		c.note(path, response.Header.Get("ETag"))
 	case strings.Contains(path, "/referrers/"):
@@ -74,6 +80,14 @@ func (c *conditional) forget() {
 	c.mu.Lock()
 	defer c.mu.Unlock()
 	clear(c.versions)
+}
+
+// unnoticed reports whether the registry was silent about an image to which something
+// refers: it may not list it.
+func (c *conditional) unnoticed() bool {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	return c.silent
 }
 
 // referrersAPI reports whether the registry has it, and whether that is known.

@@ -8,6 +8,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"strings"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
@@ -27,10 +28,26 @@ func unanswered(err error) error {
 
 // notStored says why something is not stored, and what helps.
 func (s *store) notStored(err error, what step) error {
+	if refusesReferring(err) && !what.legacy {
+		return record.BadInput("sign/no-list", "storing the %s of %q: the registry does not take a manifest that refers to an image: %w; store in the legacy format only (`--sign-format legacy`)", what.what, s.digest, shown(err))
+	}
 	if !registry.IsImmutable(err) {
 		return registryError(err, "storing the %s of %q", what.what, s.digest)
 	}
 	return record.BadInput("sign/tag-immutable", "storing the %s of %q: the registry does not let its tag be written again: %w; except the tags sha256-* from the rule that makes the repository's tags immutable%s", what.what, s.digest, shown(err), s.otherFormat(what))
+}
+
+// refusesReferring reports whether a registry knows no manifests such as that of a bundle.
+func refusesReferring(err error) bool {
+	var answer *transport.Error
+	if !errors.As(err, &answer) || answer.Request == nil || answer.Request.Method != http.MethodPut || !strings.Contains(answer.Request.URL.Path, "/manifests/sha256:") {
+		return false
+	}
+	switch answer.StatusCode {
+	case http.StatusBadRequest, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusUnsupportedMediaType, http.StatusUnprocessableEntity:
+		return !registry.IsImmutable(err)
+	}
+	return false
 }
 
 // otherFormat is the way round a tag that cannot be written again.

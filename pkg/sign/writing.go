@@ -59,10 +59,12 @@ func (s *store) add(ctx context.Context, all []signed) error {
 			return 1
 		}
 	})
-	for _, one := range steps {
-		if _, err := one.write(ctx); err != nil {
+	for i, one := range steps {
+		wrote, err := one.write(ctx)
+		if err != nil {
 			return s.notStored(err, one)
 		}
+		steps[i].tag = one.tag || wrote
 	}
 	return s.settle(ctx, slices.DeleteFunc(steps, func(one step) bool { return !one.tag }))
 }
@@ -92,7 +94,7 @@ func (s *store) steps(ctx context.Context, all []signed) ([]step, error) {
 			steps = append(steps, one)
 		}
 		if lists {
-			steps = append(steps, attaching(to, slices.DeleteFunc(kind, func(one signed) bool { return one.artifact == nil })))
+			steps = append(steps, s.attaching(to, slices.DeleteFunc(kind, func(one signed) bool { return one.artifact == nil })))
 			continue
 		}
 		bundles = append(bundles, slices.DeleteFunc(kind, func(one signed) bool { return one.artifact == nil })...)

@@ -79,6 +79,9 @@ var kinds = []kind{
 	// sigstore/sigstore-js#1187.
 	{"answers 200 with a page for people when asked for referrers", registrytest.Handler, all{registrytest.Answer(referrers, 200, "", "<html>")}, ""},
 	{"answers that there are no referrers, always", registrytest.Listing, all{registrytest.Empty}, "has no signature"},
+	// tektoncd/chains#252 (Quay), docker/hub-feedback#2307 (404), distribution/distribution#4927.
+	{"does not take what refers to an image (400 MANIFEST_INVALID)", registrytest.Handler, all{registrytest.WithoutSubjects(400, "MANIFEST_INVALID", "manifest invalid")}, "--sign-format legacy"},
+	{"does not take what refers to an image (404)", registrytest.Listing, all{registrytest.WithoutSubjects(404, "NOT_FOUND", "not found")}, "--sign-format legacy"},
 	{"refuses to list referrers (405)", registrytest.Handler, all{registrytest.Answer(referrers, 405, "UNSUPPORTED", "the operation is unsupported")}, ""},
 	{"refuses to list referrers (403)", registrytest.Handler, all{denied(403, referrers)}, "log in first"},
 	{"wants another password", registrytest.Listing, all{registrytest.Passwords("other")}, `log in first.*it was asked as "me"`},

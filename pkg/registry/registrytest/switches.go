@@ -1,6 +1,7 @@
 package registrytest
 
 import (
+	"bytes"
 	"fmt"
 	"io"
 	"log"
@@ -99,6 +100,25 @@ func WrittenOnce(status int, code, message string) Switch {
 				refuse(w, status, code, message)
 				return
 			}
+			next.ServeHTTP(w, r)
+		})
+	}
+}
+
+// WithoutSubjects takes no manifest that refers to another one.
+func WithoutSubjects(status int, code, message string) Switch {
+	return func(_ *testing.T, next http.Handler) http.Handler {
+		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+			if !Asks(http.MethodPut, "/manifests/")(r) {
+				next.ServeHTTP(w, r)
+				return
+			}
+			manifest, err := io.ReadAll(r.Body)
+			if err != nil || bytes.Contains(manifest, []byte(`"subject"`)) {
+				refuse(w, status, code, message)
+				return
+			}
+			r.Body = io.NopCloser(bytes.NewReader(manifest))
 			next.ServeHTTP(w, r)
 		})
 	}
