@@ -120,8 +120,7 @@ func (l *listing) index(ctx context.Context, descriptor *remote.Descriptor, dept
 }
 
 func (l *listing) entry(ctx context.Context, m v1.Descriptor, depth int) error {
-	// BuildKit lists its attestations as platform unknown/unknown.
-	if m.Platform != nil && m.Platform.OS == "unknown" || !m.MediaType.IsImage() && !m.MediaType.IsIndex() {
+	if NoImage(m) {
 		return nil
 	}
 	if m.MediaType.IsImage() && m.Platform != nil && m.Platform.OS != "" && m.Platform.Architecture != "" {
@@ -139,11 +138,30 @@ func (l *listing) entry(ctx context.Context, m v1.Descriptor, depth int) error {
 	if err != nil {
 		return err
 	}
-	manifest, err := image.Manifest()
-	if err != nil || !manifest.Config.MediaType.IsConfig() {
-		return err // what is no image has another kind of configuration
+	if runs, err := Runs(image); err != nil || !runs {
+		return err
 	}
 	return l.add(m.Digest, image)
+}
+
+// NoImage reports whether an entry of an index says that it is none. BuildKit lists its
+// attestations as platform unknown/unknown, and with an annotation that stays where
+// something else drops the platform (docker/buildx#1509).
+func NoImage(m v1.Descriptor) bool {
+	return m.Platform != nil && m.Platform.OS == unknown || m.Annotations["vnd.docker.reference.type"] == "attestation-manifest" || !m.MediaType.IsImage() && !m.MediaType.IsIndex()
+}
+
+const unknown = "unknown"
+
+// Runs reports whether something in the form of an image is one: an artifact has another
+// kind of configuration, an attestation of BuildKit one for no system.
+func Runs(image v1.Image) (bool, error) {
+	manifest, err := image.Manifest()
+	if err != nil || !manifest.Config.MediaType.IsConfig() {
+		return false, err
+	}
+	config, err := ConfigOf(image)
+	return err == nil && config.OS != unknown, err
 }
 
 // add notes an image with the platform of its configuration.

@@ -20,14 +20,24 @@ import (
 // one is an image for a platform, as its configuration says.
 func one(t *testing.T, architecture, variant string) v1.Image {
 	t.Helper()
+	return configured(t, "linux", architecture, variant)
+}
+
+func configured(t *testing.T, os, architecture, variant string) v1.Image {
+	t.Helper()
 	image := registrytest.EmptyImage(t)
-	image, err := mutate.ConfigFile(image, &v1.ConfigFile{OS: "linux", Architecture: architecture, Variant: variant, RootFS: registrytest.RootFS(t, image)})
+	image, err := mutate.ConfigFile(image, &v1.ConfigFile{OS: os, Architecture: architecture, Variant: variant, RootFS: registrytest.RootFS(t, image)})
 	require.NoError(t, err)
 	return image
 }
 
 func in(image mutate.Appendable, says *v1.Platform) mutate.IndexAddendum {
 	return mutate.IndexAddendum{Add: image, Descriptor: v1.Descriptor{Platform: says}}
+}
+
+// attestation is how BuildKit lists one, where somebody dropped its platform.
+func attestation(of mutate.Appendable) mutate.IndexAddendum {
+	return mutate.IndexAddendum{Add: of, Descriptor: v1.Descriptor{Annotations: map[string]string{"vnd.docker.reference.type": "attestation-manifest"}}}
 }
 
 func indexOf(entries ...mutate.IndexAddendum) v1.ImageIndex {
@@ -51,6 +61,9 @@ func TestAnIndexIsReadAlikeByAllWhoReadOne(t *testing.T) {
 		{"no platform, another processor", indexOf(in(one(t, "arm64", ""), nil)), []string{"linux/arm64"}, "it has only linux/arm64"},
 		{"two of one processor, the demanding one first", indexOf(in(one(t, "amd64", "v3"), newer), in(one(t, "amd64", ""), amd)), []string{"linux/amd64/v3", "linux/amd64"}, ""},
 		{"attestations of BuildKit", indexOf(in(one(t, "amd64", ""), amd), in(artifact, &v1.Platform{OS: "unknown", Architecture: "unknown"})), []string{"linux/amd64"}, ""},
+		// docker/buildx#1507, microsoft/Docker-Provider#911
+		{"attestations of BuildKit without their platform", indexOf(in(one(t, "amd64", ""), amd), in(configured(t, "unknown", "unknown", ""), nil)), []string{"linux/amd64"}, ""},
+		{"attestations of BuildKit by their annotation", indexOf(in(one(t, "amd64", ""), amd), attestation(one(t, "arm64", ""))), []string{"linux/amd64"}, ""},
 		{"an artifact without platform", indexOf(in(artifact, nil)), nil, "its index names no image"},
 		{"nothing", indexOf(), nil, "its index names no image"},
 		// image-spec, image-index.md: implementations should support a nested index.

@@ -131,7 +131,7 @@ func (l *lab) lock(ctx context.Context, r *result, dir string) error {
 	for range tries {
 		out, err := l.command(ctx, dir, command[0], command[1:]...)
 		if err == nil {
-			return nil
+			return r.untyped(dir)
 		}
 		lacking := missing.FindAllStringSubmatch(string(out)+err.Error(), -1)
 		if len(lacking) == 0 {
@@ -144,6 +144,15 @@ func (l *lab) lock(ctx context.Context, r *result, dir string) error {
 		}
 	}
 	return fmt.Errorf("writing the lockfile: the registry still lacks something after %d tries", tries)
+}
+
+// untyped leaves the script tsc out where versions were replaced: the types of packages of
+// different releases do not fit together.
+func (r *result) untyped(dir string) error {
+	if len(r.Replaced) == 0 {
+		return nil
+	}
+	return edit(filepath.Join(dir, "package.json"), func(p map[string]any) { delete(object(p, "scripts"), "tsc") })
 }
 
 // ahead replaces what the workspace itself asks for and the registry lacks: npm tells one

@@ -1,6 +1,7 @@
 package main
 
 import (
+	"encoding/json"
 	"os"
 	"path/filepath"
 	"testing"
@@ -29,6 +30,10 @@ func TestAWorkspaceOfYarnBecomesOneOfNPM(t *testing.T) {
 	require.JSONEq(t, `{"dependencies":{"app":"*"}}`, string(text))
 	require.NoFileExists(t, filepath.Join(dir, "yarn.lock"))
 	require.FileExists(t, filepath.Join(dir, ".npmrc"))
+	require.NoError(t, (&result{}).untyped(dir))
+	require.Contains(t, packageScripts(t, dir), "tsc")
+	require.NoError(t, (&result{Replaced: []string{"@backstage/cli 0.35.3"}}).untyped(dir))
+	require.NotContains(t, packageScripts(t, dir), "tsc")
 }
 
 func TestWhatAWorkspaceAsksForIsPinned(t *testing.T) {
@@ -45,4 +50,13 @@ func TestWhatAWorkspaceAsksForIsPinned(t *testing.T) {
 	found, err := pinned(dir)
 	require.NoError(t, err)
 	require.Equal(t, map[string]string{"@backstage/cli": "0.35.2", "@backstage/ui": "0.11.0", "@backstage/config": "1.3.6"}, found)
+}
+
+func packageScripts(t *testing.T, dir string) map[string]string {
+	t.Helper()
+	text, err := os.ReadFile(filepath.Join(dir, "package.json"))
+	require.NoError(t, err)
+	var p struct{ Scripts map[string]string }
+	require.NoError(t, json.Unmarshal(text, &p))
+	return p.Scripts
 }

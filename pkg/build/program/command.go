@@ -74,6 +74,9 @@ type tail struct {
 // reason is how npm, Yarn 1, Yarn 4, tsc and backstage-cli begin a line about what is wrong.
 var reason = regexp.MustCompile(`(?i)^\W*(npm )?(err!|error\b).*\w|\bYN\d{4}: .*(error|✘|forbidden|failed)|: error TS\d`)
 
+// colours are what terminals are told in between.
+var colours = regexp.MustCompile(`\x1b\[[0-9;]*[A-Za-z]`)
+
 const (
 	maxReasons = 8
 	tailLines  = 30
@@ -97,7 +100,7 @@ func (t *tail) Write(p []byte) (int, error) {
 }
 
 func (t *tail) line(s string) {
-	s = text.Line(s, maxLine)
+	s = text.Line(colours.ReplaceAllString(s, ""), maxLine)
 	t.log.Debug("output", "line", s)
 	if t.lines = append(t.lines, s); len(t.lines) <= tailLines {
 		return
@@ -110,7 +113,7 @@ func (t *tail) line(s string) {
 
 // String gives the first reasons and the last lines.
 func (t *tail) String() string {
-	last := append(slices.Clone(t.lines), text.Line(string(t.part), maxLine))
+	last := append(slices.Clone(t.lines), text.Line(colours.ReplaceAllString(string(t.part), ""), maxLine))
 	if len(t.reasons) > 0 {
 		last = slices.Concat(t.reasons, []string{"…"}, last)
 	}

@@ -30,6 +30,13 @@ func TestTheReasonIsToldThoughALotStandsBehindIt(t *testing.T) {
 	require.Equal(t, record.KindInput, record.KindOf(err))
 }
 
+func TestColoursAreNoPartOfAReason(t *testing.T) {
+	output := &tail{log: slog.New(slog.DiscardHandler)}
+	_, err := output.Write([]byte("\x1b[96ma.ts\x1b[0m: \x1b[91merror\x1b[0m TS2742: x\n\x1b[7m1\x1b[0m"))
+	require.NoError(t, err)
+	require.Equal(t, "a.ts: error TS2742: x\n1", output.String())
+}
+
 func TestLinesThatTellOfAnErrorAreKnown(t *testing.T) {
 	for line, want := range map[string]bool{
 		"npm ERR! code ERESOLVE":    true,

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // maxPlatforms is how many images an index may have.
@@ -77,8 +78,7 @@ func platforms(index v1.ImageIndex, ref name.Digest) ([]*Image, error) {
 	}
 	var images []*Image
 	for _, entry := range manifest.Manifests {
-		// BuildKit puts attestations beside the images for a platform that nothing runs.
-		if p := entry.Platform; p != nil && p.OS == "unknown" && p.Architecture == "unknown" {
+		if registry.NoImage(entry) {
 			continue
 		}
 		if !entry.MediaType.IsImage() || len(images) == maxPlatforms {
@@ -88,6 +88,11 @@ func platforms(index v1.ImageIndex, ref name.Digest) ([]*Image, error) {
 		image, err := index.Image(entry.Digest)
 		if err != nil {
 			return nil, unreadable(child, err)
+		}
+		if entry.Platform == nil || entry.Platform.OS == "" {
+			if runs, err := registry.Runs(image); err == nil && !runs {
+				continue
+			}
 		}
 		watched, err := watch(image, child)
 		if err != nil {

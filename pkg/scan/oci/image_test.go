@@ -52,6 +52,14 @@ func TestAnImageAtHandIsOpenedAsItsDigestSays(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, images, 2, "what BuildKit puts beside the images is none")
 	require.Equal(t, []string{"linux/amd64", "linux/arm64"}, []string{images[0].Platform, images[1].Platform})
+	// docker/buildx#1507, microsoft/Docker-Provider#911: some tools drop that platform.
+	nobodys, err := mutate.ConfigFile(made(t), &v1.ConfigFile{OS: "unknown", Architecture: "unknown"})
+	require.NoError(t, err)
+	other := mutate.IndexAddendum{Add: made(t), Descriptor: v1.Descriptor{MediaType: "application/vnd.example"}}
+	index = mutate.AppendManifests(empty.Index, part(one, "linux", "amd64"), mutate.IndexAddendum{Add: nobodys}, other)
+	images, err = Open(named(t, index), index)
+	require.NoError(t, err)
+	require.Len(t, images, 1)
 	images, err = Open(named(t, one), one)
 	require.NoError(t, err)
 	require.Equal(t, named(t, one).String(), images[0].Name())
