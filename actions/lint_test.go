@@ -1,13 +1,14 @@
 package actions_test
 
 import (
-	"fmt"
 	"io"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
+	"text/template"
 
 	"github.com/rhysd/actionlint"
 	"github.com/stretchr/testify/require"
@@ -23,7 +24,8 @@ var unknown = []string{
 }
 
 // findings are what actionlint has against a workflow, and then the rules of this house.
-func findings(t *testing.T, name, text string) []string {
+// Whole is a file, and no example.
+func findings(t *testing.T, name, text string, whole bool) []string {
 	t.Helper()
 	linter, err := actionlint.NewLinter(io.Discard, &actionlint.LinterOptions{})
 	require.NoError(t, err)
@@ -35,9 +37,7 @@ func findings(t *testing.T, name, text string) []string {
 			all = append(all, one.Error())
 		}
 	}
-	var w workflow
-	require.NoError(t, yaml.Unmarshal([]byte(text), &w), name)
-	return append(all, breaches(w)...)
+	return append(all, breaches(t, text, whole)...)
 }
 
 func known(message string) bool {
@@ -47,45 +47,6 @@ func known(message string) bool {
 		}
 	}
 	return false
-}
-
-// pinned is what a workflow may use: what lies beside it, a commit, and in what users
-// copy our own actions, which they pin.
-var pinned = regexp.MustCompile(`^(\./|[A-Za-z0-9._/-]+@[0-9a-f]{40}$|stagecrew/stagecrew(/[a-z./]+)?@v1$)`)
-
-// breaches are the rules of this house that a workflow does not keep.
-func breaches(w workflow) []string {
-	var all []string
-	say := func(format string, args ...any) { all = append(all, fmt.Sprintf(format, args...)) }
-	if w.Permissions.Kind != yaml.MappingNode || len(w.Permissions.Content) > 0 {
-		say("permissions: {} is not at the top")
-	}
-	for name, job := range w.Jobs {
-		if len(job.Permissions) == 0 {
-			say("%s: no permissions, the least that it needs", name)
-		}
-		if job.Secrets.Value == "inherit" {
-			say("%s: secrets: inherit", name)
-		}
-		if job.Uses == "" && job.TimeoutMinutes == 0 {
-			say("%s: no timeout-minutes", name)
-		}
-		if job.Uses != "" && !pinned.MatchString(job.Uses) {
-			say("%s: %s is not pinned by its commit", name, job.Uses)
-		}
-		for _, s := range job.Steps {
-			if strings.Contains(s.Run, "${{") {
-				say("%s: an expression inside a script is an injection: %s", name, s.Run)
-			}
-			if s.Uses != "" && !pinned.MatchString(s.Uses) {
-				say("%s: %s is not pinned by its commit", name, s.Uses)
-			}
-			if strings.HasPrefix(s.Uses, "actions/checkout@") && s.With["persist-credentials"] != "false" {
-				say("%s: persist-credentials: later steps need no token in .git/config", name)
-			}
-		}
-	}
-	return all
 }
 
 // around makes a workflow of an example that is only a part of one: steps after those
@@ -115,9 +76,50 @@ func TestWorkflowsAreWithoutFindings(t *testing.T) {
 	for _, file := range files {
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
-		require.Empty(t, findings(t, file, string(text)))
+		require.Empty(t, findings(t, file, string(text), true))
 		require.NotContains(t, string(text), "uses: stagecrew/", "%s: here it is at its own commit", file)
 	}
+}
+
+func TestActionsAreWithoutFindings(t *testing.T) {
+	for _, file := range files(t) {
+		text, err := os.ReadFile(file)
+		require.NoError(t, err)
+		require.Empty(t, breaches(t, string(text), true), file)
+	}
+}
+
+// What others publish waits, and nothing of it runs where updates are made (zizmor's
+// dependabot-cooldown and dependabot-execution).
+func TestUpdatesWaitAndRunNothing(t *testing.T) {
+	text, err := os.ReadFile("../.github/dependabot.yml")
+	require.NoError(t, err)
+	require.Empty(t, hasty(t, string(text)))
+	require.NotEmpty(t, hasty(t, strings.Replace(string(text), "default-days: 7", "default-days: 1", 1)))
+	require.NotEmpty(t, hasty(t, strings.Replace(string(text), "    cooldown: { default-days: 7 }\n", "", 1)))
+	require.NotEmpty(t, hasty(t, strings.Replace(string(text), "    cooldown:", "    insecure-external-code-execution: allow\n    cooldown:", 1)))
+}
+
+// hasty are the kinds of updates that come at once, or run code of others.
+func hasty(t *testing.T, text string) (all []string) {
+	t.Helper()
+	var config struct {
+		Updates []struct {
+			Ecosystem string `yaml:"package-ecosystem"`
+			Cooldown  struct {
+				Days int `yaml:"default-days"`
+			}
+			Execution string `yaml:"insecure-external-code-execution"`
+		}
+	}
+	require.NoError(t, yaml.Unmarshal([]byte(text), &config))
+	require.NotEmpty(t, config.Updates)
+	for _, one := range config.Updates {
+		if one.Cooldown.Days < 7 || one.Execution == "allow" {
+			all = append(all, one.Ecosystem)
+		}
+	}
+	return all
 }
 
 // That of the first README is what `stagecrew init` writes.
@@ -130,7 +132,7 @@ func TestExamplesAreWithoutFindings(t *testing.T) {
 		require.NoError(t, err)
 		for _, match := range regexp.MustCompile("(?s)```yaml\n(.*?)```").FindAllStringSubmatch(string(text), -1) {
 			examples++
-			require.Empty(t, findings(t, file, around(match[1])), match[1])
+			require.Empty(t, withoutInits(file, findings(t, file, around(match[1]), false)), match[1])
 		}
 	}
 	require.Greater(t, examples, 14)
@@ -149,23 +151,42 @@ func TestExamplesForCloudsAreWithoutFindings(t *testing.T) {
 		file = filepath.Join(at, filepath.Base(file))
 		text, err := os.ReadFile(file)
 		require.NoError(t, err)
-		require.Empty(t, findings(t, file, string(text)))
+		require.Empty(t, findings(t, file, string(text), true))
 		for _, match := range regexp.MustCompile(`(?m)uses: \S+@[0-9a-f]{40}(.*)$`).FindAllStringSubmatch(string(text), -1) {
 			require.Regexp(t, `^ # v\d+\.\d+(\.\d+)?$`, match[1], match[0])
 		}
 	}
 }
 
-func TestWhatInitWritesForARollbackIsWithoutFindings(t *testing.T) {
-	text, err := os.ReadFile("../pkg/scaffold/files/rollback.yml")
-	require.NoError(t, err)
-	require.Empty(t, findings(t, "rollback.yml", strings.ReplaceAll(string(text), "<< .Ref >>", "v1")))
+// withoutInits leaves out what is open in the deploy.yml that init writes, and so in the
+// README: setup-node takes a cache by itself where a package.json names npm as its
+// packageManager, which package-manager-cache: false would switch off.
+func withoutInits(file string, all []string) []string {
+	return slices.DeleteFunc(all, func(one string) bool {
+		return slices.Contains([]string{"deploy.yml", "../README.md"}, file) && strings.HasPrefix(one, "cache-poisoning")
+	})
+}
+
+func TestWhatInitWritesIsWithoutFindings(t *testing.T) {
+	for _, file := range []string{"deploy.yml", "rollback.yml"} {
+		for _, workspace := range []bool{false, true} {
+			source, err := os.ReadFile(filepath.Join("../pkg/scaffold/files", file))
+			require.NoError(t, err)
+			written, err := template.New(file).Delims("<<", ">>").Parse(string(source))
+			require.NoError(t, err)
+			var text strings.Builder
+			require.NoError(t, written.Execute(&text, map[string]any{"Ref": "v1", "Workspace": workspace}))
+			require.Empty(t, withoutInits(file, findings(t, file, text.String(), true)), text.String())
+		}
+	}
 }
 
 // Each rule, once without what it wants.
 func TestBreachesAreFound(t *testing.T) {
-	const good = `on: push
+	const good = `name: good
+on: push
 permissions: {}
+concurrency: { group: all }
 jobs:
   one:
     runs-on: ubuntu-latest
@@ -177,6 +198,7 @@ jobs:
         with: { persist-credentials: false }
       - run: echo "$ACTOR"
         env: { ACTOR: '${{ github.actor }}' }
+      - uses: actions/setup-go@b7ad1dad31e06c5925ef5d2fc7ad053ef454303e # v7.0.0
       - run: echo "$SHA"
         env: { SHA: '${{ job.workflow_sha }}' }
   two:
@@ -184,19 +206,55 @@ jobs:
     uses: stagecrew/stagecrew/.github/workflows/deploy.yml@v1
     secrets: { KUBECONFIG: '${{ secrets.KUBECONFIG }}' }
 `
-	require.Empty(t, findings(t, "good", good))
+	require.Empty(t, findings(t, "good", good, true))
+	planted := map[string]bool{}
+	const step = "      - run: echo \"$ACTOR\"\n"
 	for name, c := range map[string]struct{ from, to, want string }{
-		"no permissions at the top":       {"permissions: {}\n", "", "permissions: {} is not at the top"},
-		"permissions for every job":       {"permissions: {}\n", "permissions: read-all\n", "permissions: {} is not at the top"},
-		"some permissions for every job":  {"permissions: {}\n", "permissions: { contents: read }\n", "permissions: {} is not at the top"},
-		"a job without permissions":       {"    permissions: { contents: read }\n    concurrency", "    concurrency", "one: no permissions"},
-		"no limit of time":                {"    timeout-minutes: 5\n", "", "no timeout-minutes"},
-		"an action by its tag":            {"@3d3c42e5aac5ba805825da76410c181273ba90b1", "@v7", "actions/checkout@v7 is not pinned"},
-		"an action by a short hash":       {"@3d3c42e5aac5ba805825da76410c181273ba90b1", "@3d3c42e", "is not pinned"},
-		"a workflow by its branch":        {"deploy.yml@v1", "deploy.yml@main", "is not pinned"},
-		"the token stays in .git/config":  {"        with: { persist-credentials: false }\n", "", "persist-credentials"},
-		"an expression inside a script":   {`echo "$ACTOR"`, "echo ${{ github.sha }}", "an expression inside a script"},
-		"all secrets":                     {"secrets: { KUBECONFIG: '${{ secrets.KUBECONFIG }}' }", "secrets: inherit", "two: secrets: inherit"},
+		"no permissions at the top":       {"permissions: {}\n", "", "excessive-permissions"},
+		"permissions for every job":       {"permissions: {}\n", "permissions: read-all\n", "excessive-permissions"},
+		"some permissions for every job":  {"permissions: {}\n", "permissions: { contents: read }\n", "excessive-permissions"},
+		"a job without permissions":       {"    permissions: { contents: read }\n    concurrency", "    concurrency", "excessive-permissions"},
+		"a job with all permissions":      {"    permissions: { contents: read }\n    concurrency", "    permissions: write-all\n    concurrency", "excessive-permissions"},
+		"no limit of time":                {"    timeout-minutes: 5\n", "", "missing-timeout"},
+		"an action by its tag":            {"@3d3c42e5aac5ba805825da76410c181273ba90b1", "@v7", "unpinned-uses"},
+		"an action by a short hash":       {"@3d3c42e5aac5ba805825da76410c181273ba90b1", "@3d3c42e", "unpinned-uses"},
+		"a workflow by its branch":        {"deploy.yml@v1", "deploy.yml@main", "unpinned-uses"},
+		"an image as an action":           {step, "      - uses: docker://alpine:3\n" + step, "unpinned-uses"},
+		"another owner":                   {"actions/checkout@", "action/checkout@", "typosquat-uses"},
+		"a commit without its version":    {" # v7.0.1", "", "ref-version-mismatch"},
+		"a commit with half a version":    {" # v7.0.1", " # v7", "ref-version-mismatch"},
+		"an image by its tag":             {"    timeout-minutes: 5\n", "    timeout-minutes: 5\n    container: node:22\n", "unpinned-images"},
+		"a service by its tag":            {"    timeout-minutes: 5\n", "    timeout-minutes: 5\n    services: { db: { image: 'postgres:17' } }\n", "unpinned-images"},
+		"the token stays in .git/config":  {"        with: { persist-credentials: false }\n", "", "artipacked"},
+		"an expression inside a script":   {`echo "$ACTOR"`, "echo ${{ github.sha }}", "template-injection"},
+		"an expression in github-script":  {step, "      - uses: actions/github-script@3d3c42e5aac5ba805825da76410c181273ba90b1 # v9.0.0\n        with: { script: 'x(\"${{ github.sha }}\")' }\n" + step, "template-injection"},
+		"all secrets":                     {"secrets: { KUBECONFIG: '${{ secrets.KUBECONFIG }}' }", "secrets: inherit", "secrets-inherit"},
+		"all secrets as JSON":             {"${{ github.actor }}", "${{ toJSON(secrets) }}", "overprovisioned-secrets"},
+		"a secret by its computed name":   {"${{ github.actor }}", "${{ secrets[github.actor] }}", "overprovisioned-secrets"},
+		"a part of a secret":              {"${{ github.actor }}", "${{ fromJSON(secrets.GITHUB_TOKEN).a }}", "unredacted-secrets"},
+		"a secret of no environment":      {"${{ github.actor }}", "${{ secrets.KUBECONFIG }}", "secrets-outside-env"},
+		"strangers with our rights":       {"on: push\n", "on: pull_request_target\n", "dangerous-triggers"},
+		"after a workflow of a stranger":  {"on: push\n", "on: { workflow_run: { workflows: [ci] } }\n", "dangerous-triggers"},
+		"a cache where it is published":   {"permissions: { contents: read }\n    concurrency", "permissions: { packages: write }\n    concurrency", "cache-poisoning"},
+		"a variable of later steps":       {`echo "$ACTOR"`, `echo "A=$ACTOR" >>"$GITHUB_ENV"`, "github-env"},
+		"a program of later steps":        {`echo "$ACTOR"`, `echo "$ACTOR" | tee -a $GITHUB_PATH`, "github-env"},
+		"commands of the runner of old":   {"ACTOR: '", "ACTIONS_ALLOW_UNSECURE_COMMANDS: true, ACTOR: '", "insecure-commands"},
+		"an output of old":                {`echo "$ACTOR"`, `echo "::set-output name=a::$ACTOR"`, "insecure-commands"},
+		"a password in the open":          {"    timeout-minutes: 5\n", "    timeout-minutes: 5\n    container: { image: 'a@sha256:0', credentials: { username: a, password: b } }\n", "hardcoded-container-credentials"},
+		"a machine of ours":               {"runs-on: ubuntu-latest", "runs-on: [self-hosted, linux]", "self-hosted-runner"},
+		"a bot that acted last":           {step, "      - if: github.actor == 'dependabot[bot]'\n        run: echo \"$ACTOR\"\n", "bot-conditions"},
+		"a list that is a text":           {step, "      - if: contains('refs/heads/main refs/heads/next', github.ref)\n        run: echo \"$ACTOR\"\n", "unsound-contains"},
+		"a condition with its line break": {step, "      - if: |\n          ${{ false }}\n        run: echo \"$ACTOR\"\n", "unsound-condition"},
+		"a condition with text":           {step, "      - if: ${{ github.ref }} == 'x'\n        run: echo \"$ACTOR\"\n", "unsound-condition"},
+		"a choice that is never taken":    {"${{ github.actor }}", "${{ github.sha && false || github.ref }}", "unsound-ternary"},
+		"a package by a token":            {`echo "$ACTOR"`, "npm publish", "use-trusted-publishing"},
+		"a path that hides":               {"actions/checkout@", "actions/./checkout@", "obfuscation"},
+		"a shell that nobody reads":       {step, "      - shell: cmd\n        run: echo \"$ACTOR\"\n", "misfeature"},
+		"a package of today":              {`echo "$ACTOR"`, "npm install left-pad", "adhoc-packages"},
+		"a script of the network":         {`echo "$ACTOR"`, "curl https://example.com/x | sudo bash", "adhoc-packages"},
+		"a way that can be listened to":   {`echo "$ACTOR"`, "curl http://example.com/x", "insecure-url-scheme"},
+		"a token that stays":              {"persist-credentials: false }", "persist-credentials: false, skip-token-revoke: true }", "github-app"},
+		"no name":                         {"name: good\n", "", "anonymous-definition"},
 		"what actionlint calls untrusted": {`echo "$ACTOR"`, "echo ${{ github.event.issue.title }}", "is potentially untrusted"},
 		"a key that is none":              {"queue: max", "queues: max", `unexpected key "queues"`},
 		"queue elsewhere":                 {"    timeout-minutes: 5\n", "    timeout-minutes: 5\n    queue: max\n", `unexpected key "queue"`},
@@ -204,9 +262,15 @@ jobs:
 		"a property of something else":    {"job.workflow_sha", "runner.workflow_sha", `property "workflow_sha" is not defined`},
 		"a permission that is none":       {"contents: read }\n    concurrency", "content: read }\n    concurrency", "unknown permission scope"},
 	} {
+		planted[c.want] = true
 		t.Run(name, func(t *testing.T) {
 			require.Contains(t, good, c.from)
-			require.Contains(t, strings.Join(findings(t, "bad", strings.Replace(good, c.from, c.to, 1)), "\n"), c.want)
+			require.Contains(t, strings.Join(findings(t, "bad", strings.Replace(good, c.from, c.to, 1), true), "\n"), c.want)
 		})
 	}
+	for _, r := range rules {
+		require.True(t, planted[r.name] || r.name == "concurrency-limits", "%s: nothing shows that it is caught", r.name)
+	}
+	const alone = "name: alone\non: push\npermissions: {}\njobs: { a: { runs-on: ubuntu-latest, timeout-minutes: 1, permissions: { contents: read }, steps: [{ run: 'true' }] } }\n"
+	require.Equal(t, []string{"concurrency-limits: concurrency: at the top, or at each job"}, findings(t, "alone", alone, true))
 }

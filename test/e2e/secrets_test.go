@@ -2,6 +2,8 @@ package e2e
 
 import (
 	"encoding/base64"
+	"encoding/json"
+	"errors"
 	"fmt"
 	"io/fs"
 	"net/url"
@@ -15,6 +17,9 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/github/githubtest"
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/report"
 	"github.com/stagecrew/stagecrew/test/envtest"
 )
 
@@ -217,10 +222,13 @@ func (l leaky) disturbed(program, name string, disturb func(*running), args ...s
 	}
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Dir = dir
+	github := githubtest.New(t, []string{"deployments: write", "pull-requests: write"}, commit)
 	// Where a stack is kept that no record has.
 	require.NoError(t, os.Mkdir(in("tmp"), 0o755))
 	cmd.Env = append(os.Environ(), "GITHUB_ACTIONS=true", "GITHUB_OUTPUT="+in("output"), "GITHUB_STEP_SUMMARY="+in("summary.md"),
-		"TMPDIR="+in("tmp"), "REGISTRY_PASSWORD="+leaked["the registry"], "REGISTRY_USERNAME=joe", "BACKSTAGE_SMOKE_TOKEN="+leaked["a smoke token"])
+		"TMPDIR="+in("tmp"), "REGISTRY_PASSWORD="+leaked["the registry"], "REGISTRY_USERNAME=joe", "BACKSTAGE_SMOKE_TOKEN="+leaked["a smoke token"],
+		"GITHUB_API_URL="+github.URL, "GITHUB_TOKEN="+githubtest.Token, "GITHUB_REPOSITORY="+githubtest.Repository, "GITHUB_SERVER_URL=https://github.com",
+		"GITHUB_SHA="+commit, "GITHUB_REF=refs/pull/7/merge", "GITHUB_RUN_ID=1", "GITHUB_RUN_ATTEMPT=1", "STAGECREW_GITHUB_DEPLOYMENT=always", "STAGECREW_GITHUB_COMMENT=always")
 	var stdout strings.Builder
 	log := &running{cmd: cmd}
 	cmd.Stdout, cmd.Stderr = &stdout, log
@@ -241,8 +249,42 @@ func (l leaky) disturbed(program, name string, disturb func(*running), args ...s
 		sinks[strings.TrimPrefix(path, dir)] = string(text)
 		return err
 	}))
+	for sink, text := range l.shown(dir, github) {
+		sinks[sink] = text
+	}
 	t.Logf("%s: exit %d\n%s", name, cmd.ProcessState.ExitCode(), sinks["stderr"])
 	return cmd.ProcessState.ExitCode(), sinks
+}
+
+// commit is the one of the workflow's run.
+const commit = "0123456789abcdef0123456789abcdef01234567"
+
+// shown is what people see of a run elsewhere than in its job: its record as a page and as
+// a summary, GitHub's page of deployments, the comment on the pull request, and what that
+// would be of any run.
+func (l leaky) shown(dir string, github *githubtest.Server) map[string]string {
+	t := l.t
+	shown := map[string]string{}
+	for name, what := range map[string]any{"deployments": github.Deployments(), "comments": github.Comments()} {
+		text, err := json.Marshal(what)
+		require.NoError(t, err)
+		shown[name] = string(text)
+	}
+	file := filepath.Join(dir, "record.json")
+	text, err := os.ReadFile(file)
+	if errors.Is(err, fs.ErrNotExist) {
+		return shown
+	}
+	require.NoError(t, err)
+	var rec record.Record
+	require.NoError(t, json.Unmarshal(text, &rec))
+	shown["comment of any run"] = report.Comment(rec, 1<<20)
+	for name, args := range map[string][]string{"page": {"report", "--html", file}, "report": {"report", file}} {
+		out, err := exec.CommandContext(t.Context(), envtest.Env(t, "E2E_STAGECREW"), args...).Output()
+		require.NoError(t, err)
+		shown[name] = string(out)
+	}
+	return shown
 }
 
 // image is the busybox of the sandbox's registry, by its digest.
@@ -305,6 +347,7 @@ func TestNoSecretLeaves(t *testing.T) {
 // noneIn requires that no sink has a secret, in any form.
 func noneIn(t *testing.T, sinks map[string]string) {
 	t.Helper()
+	require.Contains(t, sinks, "deployments", "GitHub's page is a sink, too")
 	for sink, text := range sinks {
 		for kind, secret := range leaked {
 			for _, form := range forms(secret) {
