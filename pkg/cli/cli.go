@@ -5,7 +5,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"os/signal"
@@ -15,8 +14,6 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
-	"github.com/stagecrew/stagecrew/pkg/pipeline"
-	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Main runs the command line and gives its exit code. environ is as of os.Environ.
@@ -68,30 +65,4 @@ func newCommand(c config.Command, code *int, environ []string, stdout, stderr io
 func isByDefault(flags *pflag.FlagSet, setting string) bool {
 	flag := flags.Lookup(setting)
 	return flag != nil && !flag.Changed
-}
-
-// run runs the slice of the pipeline that the command stands for and gives the exit
-// code.
-func (s *session) run(ctx context.Context, settings config.Settings, environ []string, resolveErr error) int {
-	if err := misplaced(settings); err != nil {
-		s.Record = ""
-		return s.finish(err)
-	}
-	meaning := pipeline.Commands()[s.console.name]
-	wrong := s.checkPlaces(settings)
-	if resolveErr != nil {
-		wrong = errors.Join(record.BadInput("config/invalid", "%w", resolveErr), wrong)
-	}
-	switch {
-	case errors.Is(resolveErr, config.ErrFile):
-		return s.finish(wrong) // what the stages miss may stand in the file
-	case wrong != nil:
-		return s.finish(errors.Join(wrong, attempt(func() error { return pipeline.Check(meaning, withCredentials(settings, environ), s.host(environ)) })))
-	}
-	defer guard(ctx, s)()
-	err := attempt(func() error { return pipeline.Run(ctx, meaning, withCredentials(settings, environ), s.host(environ)) })
-	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
-		return s.cancel(err)
-	}
-	return s.finish(err)
 }

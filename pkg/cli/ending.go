@@ -1,13 +1,11 @@
 package cli
 
 import (
-	"context"
 	"errors"
 	"fmt"
 	"os"
 	"strings"
 	"sync"
-	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/gha"
@@ -15,17 +13,6 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/report"
 	"github.com/stagecrew/stagecrew/pkg/text"
-)
-
-const (
-	// abortAfter is how long after a signal the process ends in any case: GitHub
-	// kills it after ten seconds, and what it did must be on record by then.
-	abortAfter = 7500 * time.Millisecond
-	// dropAfter is the same for a command that changes nothing: there is nothing to
-	// bring to an end.
-	dropAfter = 700 * time.Millisecond
-	// writeTime bounds the writing of the record and the outputs after a signal.
-	writeTime = 1500 * time.Millisecond
 )
 
 // ending is how a run ends: once, by its own end or by a signal.
@@ -101,6 +88,29 @@ func (s *session) complete(rec record.Record, err error) int {
 	return code
 }
 
+// write leaves the record: as a file, on stdout, and as Actions outputs and summary.
+func (s *session) write(rec record.Record) error {
+	if s.Record != "" {
+		if err := report.WriteFile(s.Record, rec); err != nil {
+			return fmt.Errorf("writing record %s: %w", s.Record, err)
+		}
+	}
+	if err := s.results.record(rec); err != nil {
+		return err
+	}
+	actions := s.console.actions
+	if !actions.Enabled() {
+		return nil
+	}
+	for _, o := range report.Set(rec, report.Paths{Record: s.Record, Evidence: s.evidenceDir}) {
+		// A later step may print it.
+		if err := actions.SetOutput(o[0], gha.Harmless(o[1])); err != nil {
+			return fmt.Errorf("setting output %s: %w", o[0], err)
+		}
+	}
+	return actions.Summary(report.Summary(rec))
+}
+
 // keepPanics writes down where this program broke, unless the record is kept.
 func (s *session) keepPanics(rec record.Record) error {
 	if len(rec.Panics) == 0 || s.Record != "" || s.Output == config.OutputJSON {
@@ -116,32 +126,6 @@ func (s *session) keepPanics(rec record.Record) error {
 	}
 	s.console.log.Error("stagecrew itself failed; please report it with this file", "file", f.Name())
 	return errors.Join(err, f.Close())
-}
-
-// guard ends the process when a run does not end by itself after a signal. It
-// returns what takes the guard away.
-func guard(ctx context.Context, s *session) (release func() bool) {
-	after := abortAfter
-	if s.effect == pipeline.Nothing {
-		after = dropAfter
-	}
-	return context.AfterFunc(ctx, func() {
-		time.AfterFunc(after, func() {
-			// What cannot be written in time must not keep the process.
-			time.AfterFunc(writeTime, func() { os.Exit(exitCancelled) })
-			os.Exit(s.abort())
-		})
-	})
-}
-
-// attempt runs a command; a panic of it is an error like others.
-func attempt(run func() error) error {
-	err := record.Guard(run)
-	var panicked *record.Panicked
-	if !errors.As(err, &panicked) || record.KindOf(err) != record.KindUnknown {
-		return err
-	}
-	return record.Unavailable("cli/panicked", "%w", err)
 }
 
 // codeOf is the code of what ended a run, "" for none.

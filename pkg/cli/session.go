@@ -80,35 +80,6 @@ func (s *session) host(environ []string) pipeline.Host {
 	}
 }
 
-// withCredentials adds the secrets that come from the environment only.
-func withCredentials(settings config.Settings, environ []string) config.Settings {
-	settings.Read(config.Lookup(environ))
-	return settings
-}
-
-// write leaves the record: as a file, on stdout, and as Actions outputs and summary.
-func (s *session) write(rec record.Record) error {
-	if s.Record != "" {
-		if err := report.WriteFile(s.Record, rec); err != nil {
-			return fmt.Errorf("writing record %s: %w", s.Record, err)
-		}
-	}
-	if err := s.results.record(rec); err != nil {
-		return err
-	}
-	actions := s.console.actions
-	if !actions.Enabled() {
-		return nil
-	}
-	for _, o := range report.Set(rec, report.Paths{Record: s.Record, Evidence: s.evidenceDir}) {
-		// A later step may print it.
-		if err := actions.SetOutput(o[0], gha.Harmless(o[1])); err != nil {
-			return fmt.Errorf("setting output %s: %w", o[0], err)
-		}
-	}
-	return actions.Summary(report.Summary(rec))
-}
-
 // keepEvidence writes evidence into a directory of its own.
 func (s *session) keepEvidence(e record.Evidence) ([]string, error) {
 	dir := filepath.Join(s.evidenceDir, fmt.Sprintf("%s-%s", s.release, time.Now().UTC().Format("20060102T150405Z")))
