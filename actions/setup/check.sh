@@ -49,6 +49,13 @@ if [ "$DOING" != build ] && [ "${HAS_KUBECONFIG:-}" = false ]; then
   echo "::notice title=stagecrew $DOING::the secret KUBECONFIG is empty here. Secrets of a called workflow are those that the caller names (secrets: inherit passes none to another organisation) and those of the job's environment"
 fi
 
+# Without a key it signs as this workflow, and GitHub gives these only with the permission.
+if [ "$DOING" = deploy ] && [ "${HAS_KEY:-}" = false ] && [ -z "${STAGECREW_SIGN_KEY:-}" ] && [ -z "${ACTIONS_ID_TOKEN_REQUEST_URL:-}" ] && ! sets sign-key; then
+  stop "there is no key to sign with (the secret SIGN_KEY, or sign-key in the configuration), and this job has no identity to sign as. Add to it, and to the job that calls this workflow:
+permissions:
+  id-token: write"
+fi
+
 # Keyless, all callers of a reusable workflow have its identity, and not their own.
 if [ "${HAS_KEY:-}" = false ] && ! sets sign-key && ! sets verify-key && ! sets verify-repository; then
   printf 'repository=%s/%s\n' "$GITHUB_SERVER_URL" "$GITHUB_REPOSITORY" >>"$GITHUB_OUTPUT"

@@ -1,6 +1,7 @@
 package pipeline
 
 import (
+	"context"
 	"bytes"
 	"encoding/json"
 	"errors"
@@ -33,9 +34,25 @@ type claims struct {
 	read    map[string]json.RawMessage // files, by name
 }
 
-func (s *slice) claims(scanned map[string]json.RawMessage) claims {
+func (s *slice) claims(ctx context.Context, scanned map[string]json.RawMessage) claims {
 	read, _ := s.claimFiles() // without an error here: it is one of the options
-	return claims{s.settings.Attest, s.host.Actions.Source(), s.isOurs(), scanned, read}
+	return claims{s.settings.Attest, s.builtBy(ctx), s.isOurs(), scanned, read}
+}
+
+// builtBy is the source with the workflow file that the job is of as its builder, where
+// GitHub tells: the variables name the one that was started, which may only call that.
+func (s *slice) builtBy(ctx context.Context) gha.Source {
+	source := s.host.Actions.Source()
+	if source.Repository == "" || s.host.Actions.CanIdentify() != nil {
+		return source
+	}
+	own, err := s.host.Actions.Identity(ctx)
+	if err != nil {
+		s.host.Log.Warn("the provenance names the workflow that was started, which may not be the one that builds", "because", err)
+		return source
+	}
+	source.Builder = own.Name
+	return source
 }
 
 // claimFiles are the files of --attest, read before any work is done, but for those

@@ -15,7 +15,7 @@ func signStage(s *slice) (func(context.Context, inputs) (sign.Signature, error),
 	return func(ctx context.Context, in inputs) (signed sign.Signature, err error) {
 		err = s.phase("sign", func() error {
 			options.Image = image.of(in)
-			if options.Attestations, err = s.claims(documents.of(in)).attestations(); err != nil {
+			if options.Attestations, err = s.claims(ctx, documents.of(in)).attestations(); err != nil {
 				return err
 			}
 			signed, err = sign.Sign(ctx, options)

@@ -57,7 +57,7 @@ func TestClaims_WhatIsAttested(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			s := part(t, c.command, config.Settings{Sign: config.Sign{Attest: c.attest}}, c.environ...)
-			all, err := s.claims(c.scanned).attestations()
+			all, err := s.claims(t.Context(), c.scanned).attestations()
 			if c.err != "" {
 				require.ErrorContains(t, err, c.err)
 				require.Equal(t, record.KindInput, record.KindOf(err))

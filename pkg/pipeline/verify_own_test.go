@@ -52,6 +52,17 @@ func TestVerifyOptions_ARunThatSignsKeylessTrustsItsOwnWorkflow(t *testing.T) {
 	require.Equal(t, "https://github.com/org/other", options.Policy.Repository, "what a setting says stays")
 }
 
+// GITHUB_WORKFLOW_REF is the caller's; GitHub's own action takes the builder from the token
+// (actions/toolkit, packages/attest, provenance.ts; TomHennen/wrangle#295).
+func TestProvenance_TheBuilderIsTheWorkflowThatIsCalled(t *testing.T) {
+	const called = "org/tools/.github/workflows/deploy.yml@refs/tags/v1"
+	s := part(t, "run", config.Settings{}, job(t, called)...)
+	require.Equal(t, "https://github.com/"+called, s.claims(t.Context(), nil).source.Builder)
+	require.Equal(t, ".github/workflows/release.yml", s.claims(t.Context(), nil).source.Workflow, "what was started is a parameter of the build")
+	s = part(t, "run", config.Settings{}, job(t, called)[:4]...)
+	require.Equal(t, "https://github.com/org/portal/.github/workflows/release.yml@refs/tags/v1", s.claims(t.Context(), nil).source.Builder, "a job without id-token: write")
+}
+
 func TestTrustsItself_OnlyWhereNothingElseIsSaid(t *testing.T) {
 	for name, c := range map[string]struct {
 		command  string

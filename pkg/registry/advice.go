@@ -37,7 +37,7 @@ func aboutAnswer(answer *transport.Error) string {
 	}
 	switch answer.StatusCode {
 	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Sprintf("; log in first (`docker login %s`) with an account that may do it%s", loginHost(answer), askedAs(answer.Request))
+		return fmt.Sprintf("; log in first (`docker login %s`) with an account that may do it%s%s", loginHost(answer), askedAs(answer.Request), aboutJobs(answer))
 	case http.StatusNotFound:
 		return "; check the spelling, some registries also hide what the account may not see"
 	case http.StatusTooManyRequests:
@@ -46,6 +46,23 @@ func aboutAnswer(answer *transport.Error) string {
 		return "; it, or a proxy in front of it, takes no request of this size: have that limit raised"
 	}
 	return ""
+}
+
+// aboutJobs says what the token of a GitHub Actions job needs, for GitHub's registry: its
+// own words are "denied" and "permission_denied: write_package".
+func aboutJobs(answer *transport.Error) string {
+	if answer.Request == nil {
+		return ""
+	}
+	r, _ := origin(answer.Request)
+	if r.URL.Host != "ghcr.io" {
+		return ""
+	}
+	level := "read"
+	if r.Method != http.MethodGet && r.Method != http.MethodHead || strings.Contains(r.URL.Query().Get("scope"), "push") {
+		level = "write"
+	}
+	return "; in GitHub Actions the job needs `permissions: packages: " + level + "`, and a package that another repository made must give this one access in its settings (Manage Actions access)"
 }
 
 // askedAs says with which credentials a registry was asked, as the end of a message. It

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -94,6 +95,25 @@ func TestWhoIsRefusedIsToldAsWhomItAsked(t *testing.T) {
 		err = Wrap(err, "getting %q", ref)
 		require.ErrorContains(t, err, "log in first (`docker login "+host+"`) with an account that may do it"+want)
 		require.NotContains(t, err.Error(), "s3cret")
+	}
+}
+
+// GitHub's registry says "denied" where the job lacks a permission (bachp/git-mirror#516), or the
+// package is another one's (docker/build-push-action#806, tridz-dev/huf#349).
+func TestAJobsTokenAndGitHubsRegistry(t *testing.T) {
+	for address, want := range map[string]string{
+		"POST https://ghcr.io/v2/team/app/blobs/uploads/":                       "packages: write",
+		"GET https://ghcr.io/token?scope=repository%3Ateam%2Fapp%3Apush%2Cpull": "packages: write",
+		"GET https://ghcr.io/v2/team/app/manifests/1":                           "packages: read",
+		"GET https://registry.example.com/v2/team/app/manifests/1":              "",
+		"GET https://ghcr.io.example.com/token?scope=repository:team/app:pull":  "",
+	} {
+		method, url, _ := strings.Cut(address, " ")
+		request, err := http.NewRequestWithContext(t.Context(), method, url, nil)
+		require.NoError(t, err)
+		err = Wrap(&transport.Error{Request: request, StatusCode: http.StatusForbidden}, "pushing")
+		require.Equal(t, want != "", strings.Contains(err.Error(), "permissions:"), err)
+		require.ErrorContains(t, err, want)
 	}
 }
 

@@ -41,10 +41,6 @@ func Headline(r record.Record) string {
 	case record.VerdictCancelled:
 		return fmt.Sprintf("%s: cancelled; %s", name, live)
 	case record.VerdictRefused:
-		// Only run goes on after a deploy: to the tags, of which one may be taken.
-		if r.Command == "run" && r.Release.Revision > 0 && r.Release.Revision == r.Release.Live {
-			return fmt.Sprintf("%s: revision %d is live and verified good; what comes after a deploy was refused", name, r.Release.Live)
-		}
 		return fmt.Sprintf("%s: refused, nothing was changed; %s", name, live)
 	case record.VerdictOK:
 		if r.Release.Idle {

@@ -144,8 +144,6 @@ func TestAnnotation_SaysWhy(t *testing.T) {
 	}{
 		"rolled back": {record.Record{Command: "deploy", Verdict: record.VerdictRolledBack, Cause: cause, Release: &record.Release{Name: "web", Namespace: "prod", Revision: 2, Live: 3, RollbackTarget: 1}},
 			"web in prod: rolled back: revision 3, a copy of the verified-good revision 1, is live; revision 2 did not pass\nPod/a: no such table [rollout/crash-loop]"},
-		"a tag that is taken": {record.Record{Command: "run", Verdict: record.VerdictRefused, Error: "1.0.0 is taken [build/version-taken]", Release: &record.Release{Name: "web", Namespace: "prod", Revision: 2, Live: 2}},
-			"web in prod: revision 2 is live and verified good; what comes after a deploy was refused\n1.0.0 is taken [build/version-taken]"},
 		"refused before": {record.Record{Command: "run", Verdict: record.VerdictRefused, Error: "no [scan/vulnerable]", Release: &record.Release{Name: "web", Namespace: "prod", Live: 2}},
 			"web in prod: refused, nothing was changed; revision 2 is live\nno [scan/vulnerable]"},
 		"settings": {record.Record{Command: "scan", Verdict: record.VerdictError, Error: "--a: x [config/invalid]\n--b: y [config/image]"},
