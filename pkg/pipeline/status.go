@@ -4,6 +4,7 @@ import (
 	"context"
 
 	"github.com/stagecrew/stagecrew/pkg/deploy"
+	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -23,10 +24,24 @@ func statusStage(s *slice) (func(context.Context, inputs) (done, error), error) 
 			return done{}, err
 		}
 		named := record.Release{Name: at.release.Name, Namespace: at.namespace}
-		s.host.Ledger.Update(func(r *record.Record) { r.Release = &named })
+		s.host.Ledger.Update(func(r *record.Record) { serving(r, named, history) })
 		if len(history) == 0 {
 			return done{}, deploy.NoRelease(at.release.Name, at.namespace)
 		}
 		return done{}, s.host.Results.Revisions(named, history)
 	}, nil
+}
+
+// serving notes what is live, such as for a plan of a pull request, which has no image of
+// its own yet.
+func serving(r *record.Record, named record.Release, history []record.Revision) {
+	r.Release = &named
+	live, found := revisions.Live(history)
+	if !found {
+		return
+	}
+	named.Live, named.LiveImage = live.Number, live.Image
+	if image, err := record.ParseImage(live.Image); err == nil {
+		r.Image = image
+	}
 }

@@ -34,7 +34,7 @@ func Set(r record.Record, p Paths) [][2]string {
 func Outputs() []Output {
 	releasing := []string{"run", "deploy", "gate", "rollback", "recover"}
 	others := []string{"build", "scan", "sign", "verify", "validate", "promote", "preflight", "smoke", "status"}
-	imaged := []string{"run", "build", "scan", "sign", "verify", "validate", "promote", "preflight", "deploy", "gate", "rollback", "recover"}
+	imaged := []string{"run", "build", "scan", "sign", "verify", "validate", "promote", "preflight", "deploy", "gate", "rollback", "recover", "status"}
 	scanning := []string{"run", "scan"}
 	every := slices.Concat(releasing, others)
 	all := []Output{
@@ -44,7 +44,7 @@ func Outputs() []Output {
 			func(r record.Record, _ Paths) string { return string(r.Verdict) }},
 		{"revision", "the Helm revision that this run made or judged; empty without one", releasing, of(func(r record.Release) int { return r.Revision })},
 		{"previous-good", "the verified-good revision before this run; empty without one", releasing, of(func(r record.Release) int { return r.RollbackTarget })},
-		{"live-revision", "the revision that serves at the end; empty when nothing is known to serve", releasing, of(func(r record.Release) int { return r.Live })},
+		{"live-revision", "the revision that serves at the end; empty when nothing is known to serve", append(slices.Clone(releasing), "status"), of(func(r record.Release) int { return r.Live })},
 		{"cause-code", "stable code of what went wrong, such as rollout/image-not-found; empty when all went well", releasing, func(r record.Record, _ Paths) string {
 			if r.Cause == nil {
 				return ""

@@ -33,6 +33,8 @@ type facts struct {
 	Workspace string
 	Backstage bool
 	Lockfile  string // its path
+	// Foreign is a package manager that cannot install for an image, "" for npm and Yarn.
+	Foreign string
 	// Dockerfile is the path of one at the root or where one is usually put.
 	Dockerfile string
 
@@ -63,6 +65,9 @@ func look(ctx context.Context, root *os.Root) (facts, error) {
 	names, err := upper(root)
 	if err != nil {
 		return facts{}, record.BadInput("scaffold/no-directory", "looking at the repository: %w", err)
+	}
+	if below := git(ctx, root.Name(), "rev-parse", "--show-prefix"); below != "" {
+		return facts{}, record.BadInput("scaffold/not-the-root", "this is the folder %s of a repository, and GitHub reads workflows at its root only: call it there; `source` and `chart` say where things lie", below)
 	}
 	var f facts
 	f.Slug, f.Branch = remote(ctx, root.Name())
@@ -126,10 +131,21 @@ func (f *facts) workspace(root *os.Root, names []string) {
 	slices.SortStableFunc(found, func(a, b string) int { return strings.Count(a, "/") - strings.Count(b, "/") })
 	if len(found) > 0 {
 		f.Workspace = found[0]
-		f.Lockfile = first(names, path.Join(f.Workspace, "yarn.lock"), path.Join(f.Workspace, "package-lock.json"))
+		f.Lockfile = first(names, path.Join(f.Workspace, "yarn.lock"), path.Join(f.Workspace, "package-lock.json"), path.Join(f.Workspace, "npm-shrinkwrap.json"))
+		f.Foreign = f.foreign(names)
 		f.Backstage = first(names, path.Join(f.Workspace, "backstage.json")) != "" || usesBackstage(root, f.Workspace)
 	}
 	f.Dockerfile = first(names, "Dockerfile", "docker/Dockerfile", "build/Dockerfile", "packages/backend/Dockerfile")
+}
+
+// foreign is the package manager of a workspace that has only the lockfile of another one
+// than npm and Yarn.
+func (f *facts) foreign(names []string) string {
+	if f.Lockfile != "" {
+		return ""
+	}
+	return map[string]string{"pnpm-lock.yaml": "pnpm", "bun.lock": "Bun", "bun.lockb": "Bun", "deno.lock": "Deno"}[path.Base(first(names,
+		path.Join(f.Workspace, "pnpm-lock.yaml"), path.Join(f.Workspace, "bun.lock"), path.Join(f.Workspace, "bun.lockb"), path.Join(f.Workspace, "deno.lock")))]
 }
 
 // usesBackstage reports whether the backend depends on Backstage's, for workspaces

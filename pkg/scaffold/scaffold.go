@@ -144,6 +144,9 @@ func (f facts) todo(done Result) []string {
 	if slices.Contains(done.Written, settingsFile) {
 		f.unset(say)
 	}
+	if strings.HasPrefix(f.Image, "ghcr.io/") {
+		say("let the cluster pull the image: by a pull secret (imagePullSecrets in the chart's values), or make the package public when it is there; a new one of ghcr.io is private")
+	}
 	say("commit what `git status` shows, after a look at it")
 	say("give the GitHub environment `production` the secret KUBECONFIG: a kubeconfig whose user may do what docs/rbac.yaml of stagecrew lists, best as base64, of which GitHub masks the whole and not each line")
 	say("see whether the cluster would take it, before there is an image: stagecrew preflight --kubeconfig FILE")
@@ -172,7 +175,10 @@ func (f facts) unset(say func(string, ...any)) {
 	if f.Workspace == "" && f.Dockerfile == "" {
 		say("there is neither a Backstage workspace nor a Dockerfile: say in %s what is built (source, dockerfile), or deploy images of others with `stagecrew deploy --image`", settingsFile)
 	}
-	if f.Workspace != "" && f.Lockfile == "" {
+	switch {
+	case f.Foreign != "":
+		say("%s cannot install for an image here: let a Dockerfile do it (`builder: dockerfile`), or keep a package-lock.json or yarn.lock beside and set `prepare: true`", f.Foreign)
+	case f.Workspace != "" && f.Lockfile == "":
 		say("commit a lockfile, package-lock.json or yarn.lock: without one the same source gives another image tomorrow")
 	}
 	if f.PublicURL == "" {

@@ -178,6 +178,13 @@ func TestInit_WhatItFinds(t *testing.T) {
 			change: func(f map[string]string) { f[".trivyignore"] = "CVE-2024-1" },
 			has:    []string{"scan-ignore-file: .trivyignore"},
 		},
+		"a package manager that cannot install": {
+			change:   func(f map[string]string) { delete(f, "yarn.lock"); f["pnpm-lock.yaml"] = "" },
+			has:      []string{"builder: dockerfile", "dockerfile: packages/backend/Dockerfile"},
+			hasNot:   []string{"prepare: true"},
+			leftToDo: []string{"pnpm cannot install for an image here: let a Dockerfile do it"},
+		},
+		"a package of ghcr.io is private": {leftToDo: []string{"let the cluster pull the image: by a pull secret"}},
 		"no lockfile": {
 			change:   func(f map[string]string) { delete(f, "yarn.lock") },
 			leftToDo: []string{"commit a lockfile"},
@@ -240,6 +247,17 @@ func TestInit_WhatCannotBeWrittenIsNamed(t *testing.T) {
 
 	_, err = Init(t.Context(), filepath.Join(dir, "none"), at("v1"))
 	require.ErrorContains(t, err, "[scaffold/no-directory]")
+}
+
+// GitHub reads no workflow of a folder below the root of a repository.
+func TestInit_OnlyAtTheRootOfARepository(t *testing.T) {
+	dir := repository(t, "https://github.com/team/portal", portal())
+	_, err := Init(t.Context(), filepath.Join(dir, "packages", "backend"), at("v1"))
+	require.ErrorContains(t, err, "this is the folder packages/backend/ of a repository")
+	require.ErrorContains(t, err, "[scaffold/not-the-root]")
+	require.NoDirExists(t, filepath.Join(dir, "packages", "backend", ".github"))
+	_, err = Init(t.Context(), t.TempDir(), at("v1"))
+	require.NoError(t, err, "what is no repository yet may become one")
 }
 
 func TestCheck_WhatIsNoLongerTrue(t *testing.T) {
