@@ -65,7 +65,7 @@ var (
 // line adds one line of a value. Of a line of settings its value counts: the line
 // of a configuration file that is kept in a Secret is no secret as such.
 func (c *collector) line(line string) {
-	if heading.MatchString(line) {
+	if heading.MatchString(line) && !isOpaque(line) { // a line of base64 may begin with two slashes
 		return
 	}
 	m := setting.FindStringSubmatch(line)

@@ -178,6 +178,18 @@ func TestRedactor_Text_AKeyInParts(t *testing.T) {
 	}
 }
 
+func TestRedactor_Text_ALineOfAKeyThatLooksLikeAComment(t *testing.T) {
+	lines := []string{"-----BEGIN EC PRIVATE KEY-----"}
+	for range 3 * manyLines {
+		lines = append(lines, "//"+rand.Text()+rand.Text()+"9aZ+/7")
+	}
+	r := Of(strings.Join(append(lines, "-----END EC PRIVATE KEY-----"), "\n"))
+	for _, line := range lines[1:] {
+		require.Equal(t, "the line *** of it", r.Text("the line "+line+" of it"))
+	}
+	require.Equal(t, "// what the next line is for", Of("// what the next line is for\nPASSWORD=h#nt3r-xx").Text("// what the next line is for"))
+}
+
 func TestCopy_AndJSON_KeepTheirForm(t *testing.T) {
 	type named string
 	type inner struct {

@@ -38,10 +38,17 @@ func Start(t *testing.T, handler http.Handler, switches ...Switch) string {
 }
 
 // Answer answers the requests that one fits as a registry that does not do as it is asked.
+// It is asked for one request at a time: it may count them.
 func Answer(fits func(*http.Request) bool, status int, code, message string) Switch {
+	var asking sync.Mutex
+	one := func(r *http.Request) bool {
+		asking.Lock()
+		defer asking.Unlock()
+		return fits(r)
+	}
 	return func(_ *testing.T, next http.Handler) http.Handler {
 		return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-			if fits(r) {
+			if one(r) {
 				refuse(w, status, code, message)
 				return
 			}
