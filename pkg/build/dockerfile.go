@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"fmt"
+	"maps"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
@@ -16,14 +17,14 @@ import (
 func buildDockerfile(ctx context.Context, o Options) (Result, error) {
 	var r Result
 	var digest string
+	session := o.Images.Connect()
 	if err := r.phase("build and push", func() (err error) {
-		digest, err = o.buildkit().Push(ctx)
+		digest, err = o.buildkit(ctx, session).Push(ctx)
 		return err
 	}); err != nil {
 		return r, err
 	}
 	r.Image = record.Image{Repository: o.Repository, Digest: digest}
-	session := o.Images.Connect()
 	if err := r.phase("check", func() error { return r.examine(ctx, session, o) }); err != nil {
 		return r, err
 	}
@@ -32,8 +33,50 @@ func buildDockerfile(ctx context.Context, o Options) (Result, error) {
 }
 
 // buildkit says what BuildKit is to build. Labels leave out what only the Dockerfile
-// knows.
-func (o Options) buildkit() buildkit.Build {
+// knows, and empty those by which its base image says what that is.
+func (o Options) buildkit(ctx context.Context, s *registry.Client) buildkit.Build {
+	b := o.dockerfile()
+	base := b.Base()
+	maps.Copy(b.Labels, base.Empty(o.saidBy(ctx, s, base.Image), b.Labels))
+	return b
+}
+
+// saidBy are the labels by which a base image says what it is. Where it cannot be read,
+// BuildKit will say so.
+func (o Options) saidBy(ctx context.Context, s *registry.Client, reference string) map[string]string {
+	ref, err := name.ParseReference(reference)
+	if reference == "" || err != nil {
+		return nil
+	}
+	labels, err := labelsOf(ctx, s, ref, o.platforms()[0])
+	if err != nil {
+		o.Log.Warn("the labels of the base image are not known, those that the Dockerfile does not replace stay", "base", reference, "cause", registry.Shown(err))
+	}
+	maps.DeleteFunc(labels, func(name, _ string) bool { return !ofAnImage(name) })
+	return labels
+}
+
+func labelsOf(ctx context.Context, s *registry.Client, ref name.Reference, platform string) (map[string]string, error) {
+	want, err := v1.ParsePlatform(platform)
+	if err != nil {
+		return nil, err
+	}
+	descriptor, err := s.Get(ctx, ref)
+	if err != nil {
+		return nil, err
+	}
+	image, err := s.ImageFor(ctx, ref.Context(), descriptor, want)
+	if err != nil {
+		return nil, err
+	}
+	config, err := registry.ConfigOf(image)
+	if err != nil {
+		return nil, err
+	}
+	return maps.Clone(config.Config.Labels), nil
+}
+
+func (o Options) dockerfile() buildkit.Build {
 	return buildkit.Build{
 		Dockerfile: o.Dockerfile, Source: o.Source, BaseImage: o.BaseImage, Repository: o.Repository, Platforms: o.platforms(), Created: o.Created,
 		Labels: imageLabels("", "", o), CacheRepository: o.CacheRepository, NoCache: o.NoCache, Environ: o.Environ, Environment: o.Environment,

@@ -3,6 +3,7 @@ package build
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
 
@@ -190,4 +192,27 @@ func TestAToolThatIsNotThereIsNamed(t *testing.T) {
 	o.Dockerfile.File = "nowhere"
 	_, err = Build(t.Context(), o)
 	require.ErrorContains(t, err, "[build/no-dockerfile]")
+}
+
+// The labels by which a base says what it is are not those of the application
+// (ttlequals0/MinusPod#576, cyanheads/mcp-ts-core#202), those of the Dockerfile are
+// (docker/metadata-action#295).
+func TestLabelsOfTheBaseOfADockerfileAreEmptied(t *testing.T) {
+	host := registrytest.Serve(t, nil)
+	base, err := mutate.Config(registrytest.EmptyImage(t), v1.Config{Labels: map[string]string{
+		"org.opencontainers.image.version": "22.11.0", "org.opencontainers.image.source": "https://github.com/nodejs/docker-node",
+		"org.opencontainers.image.title": "Node.js", "org.label-schema.name": "CentOS", "maintainer": "them",
+	}})
+	require.NoError(t, err)
+	ref, err := name.NewTag(host + "/library/labelled:22")
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(ref, base))
+	dir := writeTree(t, map[string]string{"Dockerfile": "FROM " + ref.Name() + "\nLABEL org.opencontainers.image.title=Portal\n"})
+	o := Options{Source: dir, Repository: host + "/team/app", Platform: "linux/amd64", Version: "1.0.0", Images: hasty, Log: slog.New(slog.DiscardHandler)}
+	want := map[string]string{"org.opencontainers.image.created": "0001-01-01T00:00:00Z", "org.opencontainers.image.version": "1.0.0", "org.opencontainers.image.source": "", "org.label-schema.name": ""}
+	require.Equal(t, want, o.buildkit(t.Context(), o.Images.Connect()).Labels)
+	o.Source = writeTree(t, map[string]string{"Dockerfile": "FROM " + host + "/library/gone\n"})
+	delete(want, "org.opencontainers.image.source")
+	delete(want, "org.label-schema.name")
+	require.Equal(t, want, o.buildkit(t.Context(), o.Images.Connect()).Labels)
 }

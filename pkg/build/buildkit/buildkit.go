@@ -49,7 +49,7 @@ type Build struct {
 	Source, BaseImage, Repository string
 	Platforms                     []string
 	Created                       time.Time
-	Labels                        map[string]string
+	Labels                        map[string]string // one that is empty replaces that of the base image
 	CacheRepository               string
 	NoCache                       bool
 	Environ, Environment          []string
@@ -99,7 +99,9 @@ func readDigest(file string) (string, error) {
 }
 
 // buildArgs are the arguments, sorted, as NAME=VALUE.
-func (b Build) buildArgs() []string {
+func (b Build) buildArgs() []string { return pairs(b.arguments()) }
+
+func (b Build) arguments() map[string]string {
 	args := map[string]string{"SOURCE_DATE_EPOCH": fmt.Sprint(b.Created.Unix())}
 	if b.BaseImage != "" {
 		args["BASE_IMAGE"] = b.BaseImage
@@ -107,7 +109,7 @@ func (b Build) buildArgs() []string {
 	for name, value := range b.Args {
 		args[name] = value
 	}
-	return pairs(args)
+	return args
 }
 
 func pairs(m map[string]string) []string {

@@ -93,6 +93,9 @@ func buildxArguments(b Build, metadata string) []string {
 	add("--build-arg", b.buildArgs()...)
 	for _, label := range pairs(b.Labels) {
 		add("--label", label)
+		if strings.HasSuffix(label, "=") {
+			continue // annotations are not inherited
+		}
 		add("--annotation", "manifest:"+label)
 		if len(b.Platforms) > 1 {
 			add("--annotation", "index:"+label)
@@ -123,6 +126,9 @@ func buildctlArguments(b Build, metadata string) []string {
 	add("--opt", "build-arg:", b.buildArgs()...)
 	for _, label := range pairs(b.Labels) {
 		add("--opt", "label:", label)
+		if strings.HasSuffix(label, "=") {
+			continue
+		}
 		out += "," + csvField("annotation."+label)
 		if len(b.Platforms) > 1 {
 			out += "," + csvField("annotation-index."+label)
