@@ -80,11 +80,15 @@ test-sigstore: bin/stagecrew bin/sigstore $(TOOLS)/cosign ## keyless signatures 
 .PHONY: e2e-main
 e2e-main: bin/stagecrew sandbox bin/withenv $(TOOLS)/act ## the main path and the actions, on the sandbox
 	ACT_BIN=$(TOOLS)/act E2E_REQUIRED=1 bin/withenv -name e2e -- \
-		go test -vet=off -p 1 -count=1 -timeout 40m -v -skip '^TestNoSecretLeavesARun' ./test/e2e ./test/actions ./test/registries ./charts
+		go test -vet=off -p 1 -count=1 -timeout 40m -v -skip '^(TestNoSecretLeavesARun|TestMigrations)' ./test/e2e ./test/actions ./test/registries ./charts
 
 .PHONY: e2e-secrets
 e2e-secrets: bin/stagecrew sandbox bin/withenv ## a release that shows all its secrets: none leaves, nor when the run is cancelled or panics
 	E2E_REQUIRED=1 bin/withenv -name e2e -- go test -vet=off -count=1 -timeout 20m -v -run TestNoSecretLeaves ./test/e2e
+
+.PHONY: e2e-migrations
+e2e-migrations: bin/stagecrew sandbox bin/withenv ## releases whose migrations are in the database fail, are rolled back by hand, and killed while they migrate
+	E2E_REQUIRED=1 bin/withenv -name e2e -- go test -vet=off -count=1 -timeout 30m -v -run TestMigrations ./test/e2e
 
 # What was measured, for the document; it is written after a failure, too.
 SCENARIOS := $(CURDIR)/bin/scenarios

@@ -35,30 +35,32 @@ func (d *Database) findHolders(ctx context.Context, all record.AppliedMigrations
 // living are the pods that use this database and may be migrating now, in a line each,
 // and the addresses of those that do not.
 func (d *Database) living(ctx context.Context, pods []corev1.Pod) (lines []string, idle []string, err error) {
-	names, err := readVariables(d.Variables)
-	e := &environment{o: d.Options}
-	for _, pod := range pods {
-		for _, c := range running(pod) {
-			found, placeErr := e.place(ctx, pod.Namespace, corev1.PodSpec{Containers: []corev1.Container{c}}, names)
-			if err != nil || placeErr != nil || found.host != d.place.host {
-				continue
-			}
-			if why := d.mayMigrate(ctx, pod, c.Name); why != "" {
-				lines = append(lines, fmt.Sprintf("Pod/%s container %s, %s", pod.Name, c.Name, why))
-				continue
-			}
-			idle = append(idle, pod.Status.PodIP)
+	err = d.users(ctx, pods, func(pod corev1.Pod, container string) {
+		if s, found := status(pod, container); !found || s.State.Running == nil {
+			return
 		}
-	}
+		if why := d.mayMigrate(ctx, pod, container); why != "" {
+			lines = append(lines, fmt.Sprintf("Pod/%s container %s, %s", pod.Name, container, why))
+			return
+		}
+		idle = append(idle, pod.Status.PodIP)
+	})
 	return lines, idle, err
 }
 
-// running are the containers of a pod that run.
-func running(pod corev1.Pod) []corev1.Container {
-	return slices.DeleteFunc(slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers), func(c corev1.Container) bool {
-		s, found := status(pod, c.Name)
-		return !found || s.State.Running == nil
-	})
+// users goes through the containers that use this database.
+func (d *Database) users(ctx context.Context, pods []corev1.Pod, do func(pod corev1.Pod, container string)) error {
+	names, err := readVariables(d.Variables)
+	e := &environment{o: d.Options}
+	for _, pod := range pods {
+		for _, c := range slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers) {
+			found, placeErr := e.place(ctx, pod.Namespace, corev1.PodSpec{Containers: []corev1.Container{c}}, names)
+			if err == nil && placeErr == nil && found.host == d.place.host {
+				do(pod, c.Name)
+			}
+		}
+	}
+	return err
 }
 
 func status(pod corev1.Pod, container string) (corev1.ContainerStatus, bool) {
@@ -79,7 +81,7 @@ func (d *Database) mayMigrate(ctx context.Context, pod corev1.Pod, container str
 	switch {
 	case spec < 0 || pod.Spec.Containers[spec].ReadinessProbe == nil:
 		return "which runs since " + since + " and has no readiness probe that would tell that it has started"
-	case s.Ready || d.hasGivenUp(ctx, pod, container):
+	case s.Ready || d.saysLocked(ctx, pod, container, false):
 		return ""
 	}
 	return "which runs since " + since + " and is not ready"
@@ -88,10 +90,11 @@ func (d *Database) mayMigrate(ctx context.Context, pod corev1.Pod, container str
 // maxLog bounds what is read of a log, in bytes.
 const maxLog = 1 << 20
 
-// hasGivenUp reports whether a container says that it met a lock.
-func (d *Database) hasGivenUp(ctx context.Context, pod corev1.Pod, container string) bool {
+// saysLocked reports whether a container, or the one that ran before it, says that it met a
+// lock.
+func (d *Database) saysLocked(ctx context.Context, pod corev1.Pod, container string, previous bool) bool {
 	limit := int64(maxLog)
-	stream, err := d.Client.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: container, LimitBytes: &limit}).Stream(ctx)
+	stream, err := d.Client.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: container, Previous: previous, LimitBytes: &limit}).Stream(ctx)
 	if err != nil {
 		return false
 	}

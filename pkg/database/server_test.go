@@ -3,6 +3,7 @@ package database
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net"
 	"os"
 	"os/exec"
@@ -125,7 +126,7 @@ func newWorld(t *testing.T, prefix string) *world {
 
 func (w *world) database() *Database {
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "db", Namespace: "prod"}}
-	o := Options{Client: fake.NewClientset(append(w.pods, service)...), Namespace: "prod", Tunnel: func(ctx context.Context, s record.Service) (net.Conn, error) {
+	o := Options{Log: slog.New(slog.DiscardHandler), Client: fake.NewClientset(append(w.pods, service)...), Namespace: "prod", Tunnel: func(ctx context.Context, s record.Service) (net.Conn, error) {
 		require.Equal(w.t, record.Service{Namespace: "prod", Name: "db", Port: 5432}, s)
 		return w.server.dial(ctx)
 	}}

@@ -210,14 +210,9 @@ func (r *run) forward() string {
 	return fmt.Sprintf("deploy an image that is repaired and has these migrations, too (`stagecrew deploy --release %s --namespace %s --image …`)", r.Release, r.Namespace)
 }
 
-// takeBack are the commands that take migrations back, a line for each table: exactly
+// takeBack are the commands that take migrations back, one for each table: exactly
 // these, in their order, whichever runs of knex have applied them.
 func (r *run) takeBack(applied record.Applied, down []record.AppliedMigration) string {
-	workload := "deployment/…"
-	if len(applied.Workloads) > 0 {
-		w := applied.Workloads[0]
-		workload = strings.ToLower(w.Kind) + "/" + w.Name
-	}
 	var commands []string
 	for begin := 0; begin < len(down); {
 		end := begin
@@ -225,11 +220,42 @@ func (r *run) takeBack(applied record.Applied, down []record.AppliedMigration) s
 		for ; end < len(down) && sameTable(down[begin], down[end]); end++ {
 			names = append(names, down[end].Name)
 		}
-		commands = append(commands, fmt.Sprintf("`kubectl --namespace %s exec %s -- sh -c 'for m in %s; do node node_modules/.bin/knex migrate:down $m --client pg --connection \"postgres://$POSTGRES_USER:$POSTGRES_PASSWORD@$POSTGRES_HOST:${POSTGRES_PORT:-5432}/%s\" --migrations-table-name %s --migrations-directory node_modules/%s || break; done'`",
-			r.Namespace, workload, strings.Join(names, " "), down[begin].Database, down[begin].Table, down[begin].Folder))
+		commands = append(commands, fmt.Sprintf("`kubectl --namespace %s exec %s -- sh -c '%s'`", r.Namespace, r.podWithFiles(applied), knexDown(down[begin], names)))
 		begin = end
 	}
 	return strings.Join(commands, ", ")
+}
+
+// podWithFiles is a pod that runs the image whose migrations are in: of a failed revision
+// one of the new ones, beside which old ones may run.
+func (r *run) podWithFiles(applied record.Applied) string {
+	if r.result.Diagnosis != nil {
+		for _, pod := range r.result.Diagnosis.Pods {
+			if pod.New {
+				return "pod/" + pod.Name
+			}
+		}
+	}
+	if len(applied.Workloads) == 0 {
+		return "POD"
+	}
+	return strings.ToLower(applied.Workloads[0].Kind) + "/" + applied.Workloads[0].Name
+}
+
+// knexDown takes migrations of one table back. The password is none of the URL, where it
+// would have to be encoded.
+func knexDown(a record.AppliedMigration, names []string) string {
+	directory := "/" + a.Folder
+	if owner, _, _ := strings.Cut(a.Folder, "/migrations"); strings.HasPrefix(owner, "@") || !strings.Contains(owner, "/") {
+		directory = "node_modules/" + a.Folder
+	}
+	schema := ""
+	if a.Schema != "" && a.Schema != "public" {
+		schema = "?options=-c%20search_path%3D" + a.Schema
+	}
+	return fmt.Sprintf(`for m in %s; do PGPASSWORD="$POSTGRES_PASSWORD" node node_modules/.bin/knex migrate:down $m --client pg `+
+		`--connection "postgres://$POSTGRES_USER@$POSTGRES_HOST:${POSTGRES_PORT:-5432}/%s%s" --migrations-table-name %s --migrations-directory %s || break; done`,
+		strings.Join(names, " "), a.Database, schema, a.Table, directory)
 }
 
 func sameTable(a, b record.AppliedMigration) bool {

@@ -15,7 +15,7 @@ import (
 var down = []record.AppliedMigration{
 	{Database: "backstage_plugin_catalog", Schema: "public", Table: "knex_migrations", Folder: "@backstage/plugin-catalog-backend/migrations", Name: "3_b.js"},
 	{Database: "backstage_plugin_catalog", Schema: "public", Table: "knex_migrations", Folder: "@backstage/plugin-catalog-backend/migrations", Name: "2_a.js"},
-	{Database: "backstage_plugin_todo", Schema: "public", Table: "knex_migrations", Folder: "todo/migrations", Name: "9_x.js"},
+	{Database: "backstage_plugin_todo", Schema: "public", Table: "knex_migrations", Folder: "app/packages/backend/migrations", Name: "9_x.js"},
 }
 
 func applies() *record.DatabaseState {
@@ -41,7 +41,7 @@ func TestARevisionWhoseMigrationsAreInIsNotRolledBack(t *testing.T) {
 	for _, part := range []string{
 		"revision 2 did not pass: Pod/a", "it was not rolled back to 1: the databases hold migrations that its image lacks, and it would not start on them: catalog adds 2 migrations (2_a.js, 3_b.js)",
 		"`stagecrew deploy --release backstage --namespace prod --image …`", "`stagecrew rollback --release backstage --namespace prod --to 1`",
-		"for m in 3_b.js 2_a.js; do node node_modules/.bin/knex migrate:down $m", "/backstage_plugin_catalog\"", "--migrations-directory node_modules/@backstage/plugin-catalog-backend/migrations", "for m in 9_x.js; do",
+		"for m in 3_b.js 2_a.js; do PGPASSWORD=\"$POSTGRES_PASSWORD\" node node_modules/.bin/knex migrate:down $m", "/backstage_plugin_catalog\"", "--migrations-directory node_modules/@backstage/plugin-catalog-backend/migrations", "for m in 9_x.js; do", "--migrations-directory /app/packages/backend/migrations",
 	} {
 		require.Contains(t, result.Advice, part)
 	}
