@@ -18,6 +18,10 @@ func SmokeYAML() []byte { return slices.Clone(smoke) }
 // migrations held. It does not try again.
 const MigrationLocked = "Migration table is already locked"
 
+// StartFailed are a backend's words when its start has come to an end and failed: whether
+// it stays alive or not, it does nothing more.
+const StartFailed = "Backend startup failed due to the following errors"
+
 // LogPatterns are regular expressions for lines of a backend's log. Since
 // backend-app-api 1.2.8 a backend whose start failed stays alive and is never
 // ready (backstage/backstage pull request 31337), so that only its log tells. A
@@ -25,7 +29,7 @@ const MigrationLocked = "Migration table is already locked"
 // writes the same line with other words behind the comma; that one is no failure.
 func LogPatterns() []string {
 	return []string{
-		`Backend startup failed due to the following errors`,
+		StartFailed,
 		`threw an error during startup(\.|, waiting for )`,
 		`The migration directory is corrupt, the following files are missing`,
 		MigrationLocked,

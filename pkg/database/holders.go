@@ -73,7 +73,7 @@ func status(pod corev1.Pod, container string) (corev1.ContainerStatus, bool) {
 }
 
 // mayMigrate says why a running container may be migrating, "" for one that does not: a
-// backend migrates before it is ready, and one that has met a lock does not try again.
+// backend migrates before it is ready, and one whose start has failed does not try again.
 func (d *Database) mayMigrate(ctx context.Context, pod corev1.Pod, container string) string {
 	s, _ := status(pod, container)
 	since := s.State.Running.StartedAt.UTC().Format(time.RFC3339)
@@ -81,7 +81,7 @@ func (d *Database) mayMigrate(ctx context.Context, pod corev1.Pod, container str
 	switch {
 	case spec < 0 || pod.Spec.Containers[spec].ReadinessProbe == nil:
 		return "which runs since " + since + " and has no readiness probe that would tell that it has started"
-	case s.Ready || d.saysLocked(ctx, pod, container, false):
+	case s.Ready || d.says(ctx, pod, container, false, backstage.MigrationLocked, backstage.StartFailed):
 		return ""
 	}
 	return "which runs since " + since + " and is not ready"
@@ -90,9 +90,9 @@ func (d *Database) mayMigrate(ctx context.Context, pod corev1.Pod, container str
 // maxLog bounds what is read of a log, in bytes.
 const maxLog = 1 << 20
 
-// saysLocked reports whether a container, or the one that ran before it, says that it met a
-// lock.
-func (d *Database) saysLocked(ctx context.Context, pod corev1.Pod, container string, previous bool) bool {
+// says reports whether a container, or the one that ran before it, has any of these words
+// in its log.
+func (d *Database) says(ctx context.Context, pod corev1.Pod, container string, previous bool, words ...string) bool {
 	limit := int64(maxLog)
 	stream, err := d.Client.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: container, Previous: previous, LimitBytes: &limit}).Stream(ctx)
 	if err != nil {
@@ -102,7 +102,7 @@ func (d *Database) saysLocked(ctx context.Context, pod corev1.Pod, container str
 	lines := bufio.NewScanner(stream)
 	lines.Buffer(nil, maxLog)
 	for lines.Scan() {
-		if strings.Contains(lines.Text(), backstage.MigrationLocked) {
+		if slices.ContainsFunc(words, func(w string) bool { return strings.Contains(lines.Text(), w) }) {
 			return true
 		}
 	}

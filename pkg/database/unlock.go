@@ -8,6 +8,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -49,7 +50,7 @@ func (d *Database) startAnew(ctx context.Context) {
 		err = d.users(ctx, pods.Items, func(pod corev1.Pod, container string) {
 			s, _ := status(pod, container)
 			isOver := s.State.Running == nil
-			if s.Ready || pod.DeletionTimestamp != nil || !d.saysLocked(ctx, pod, container, isOver && s.State.Terminated == nil) {
+			if s.Ready || pod.DeletionTimestamp != nil || !d.says(ctx, pod, container, isOver && s.State.Terminated == nil, backstage.MigrationLocked) {
 				return
 			}
 			d.Log.Info("a pod that met the lock is replaced, as it does not try again", "pod", pod.Name)
