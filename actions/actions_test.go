@@ -45,7 +45,7 @@ func files(t *testing.T) []string {
 	t.Helper()
 	found, err := filepath.Glob("*/action.yml")
 	require.NoError(t, err)
-	require.Len(t, found, 14, "one folder for each command, and setup")
+	require.Len(t, found, 15, "one folder for each command, and setup")
 	return append(found, "../action.yml")
 }
 

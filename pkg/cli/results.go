@@ -53,6 +53,14 @@ func (r *results) Revisions(of record.Release, history []record.Revision) error 
 	return r.document(append(text, '\n'))
 }
 
+// Migrations prints what a rollback between two images needs; the JSON form has it in the
+// record.
+func (r *results) Migrations(m record.Migrations) {
+	if r.form == config.OutputText {
+		report.Migrations(r.stdout, m)
+	}
+}
+
 // Todo prints what is left to do for a person, in its order.
 func (r *results) Todo(all []string) {
 	if r.form == config.OutputJSON || len(all) == 0 {

@@ -19,7 +19,7 @@ func Commands() []Command {
 		{"run", "build, scan, sign, verify and deploy in one go",
 			"Run does the whole pipeline in one process: it builds and pushes the image while it scans it and looks whether the cluster would take it, then signs, verifies and deploys it. Tags move last.",
 			func(s *Settings) []any {
-				return []any{&s.Build, &s.PushedTo, &s.Built, &s.Version, &s.Registry, &s.Requests, &s.Scan, &s.Sign, &s.Trust, &s.Roots, &s.ScanAge, &s.Unsigned, &s.Cluster, &s.Helm, &s.Database,
+				return []any{&s.Build, &s.PushedTo, &s.Built, &s.Version, &s.Registry, &s.Requests, &s.Scan, &s.Sign, &s.Trust, &s.Roots, &s.ScanAge, &s.Unsigned, &s.Cluster, &s.Helm, &s.Schema, &s.SafeRollback, &s.Database,
 					&s.Checks, &s.Gate, &s.Deadline, &s.RollbackTime, &s.History, &s.GitHub, &s.Tagging}
 			}},
 		{"build", "build the image and push it by digest",
@@ -44,15 +44,18 @@ func Commands() []Command {
 			func(s *Settings) []any {
 				return []any{&s.ImageRef, &s.Promotion, &s.Version, &s.Registry, &s.Requests, &s.Tagging, &s.Trust, &s.Roots, &s.ScanAge, &s.Unsigned}
 			}},
+		{"migrations", "say whether a rollback between two images is free",
+			"Migrations compares the migration files of two images, read from their registry, and says what a rollback from the second to the first needs of the databases: free (exit 0), or anything else (exit 1). It changes nothing.",
+			func(s *Settings) []any { return []any{&s.Origin, &s.Destination, &s.Schema, &s.Registry, &s.Requests} }},
 		{"preflight", "look for what would make a deploy fail",
 			"Preflight renders the chart, asks the API server by a dry run, and checks permissions, quota, images and time budgets. It changes nothing. What would certainly fail refuses (exit 1). Without an image it asks as run does before it builds one.",
 			func(s *Settings) []any {
-				return []any{&s.ImageRef, &s.PushedTo, &s.Registry, &s.Cluster, &s.Helm, &s.Checks, &s.Deadline, &s.RollbackTime}
+				return []any{&s.ImageRef, &s.PushedTo, &s.Registry, &s.Cluster, &s.Helm, &s.Schema, &s.SafeRollback, &s.Checks, &s.Deadline, &s.RollbackTime}
 			}},
 		{"deploy", "deploy an image, prove it, or go back",
 			"Deploy applies the chart with the verified image, watches the rollout, sends the smoke checks to each new pod, through the Service and to the public URL, and marks the revision verified-good. If anything fails, the last verified-good revision comes back.",
 			func(s *Settings) []any {
-				return []any{&s.ImageRef, &s.Registry, &s.Trust, &s.Roots, &s.ScanAge, &s.Unsigned, &s.Cluster, &s.Helm, &s.Database, &s.Checks, &s.Gate,
+				return []any{&s.ImageRef, &s.Registry, &s.Trust, &s.Roots, &s.ScanAge, &s.Unsigned, &s.Cluster, &s.Helm, &s.Schema, &s.SafeRollback, &s.Database, &s.Checks, &s.Gate,
 					&s.Deadline, &s.RollbackTime, &s.History, &s.GitHub, &s.Trial}
 			}},
 		{"gate", "judge a rollout that somebody else started",
@@ -64,12 +67,12 @@ func Commands() []Command {
 		{"rollback", "go back to an earlier revision and prove it",
 			"Rollback puts the newest verified-good revision before the live one back, or the one that --to or --to-digest names. Revisions known bad are refused, and with signature settings those whose image is not signed as they say.",
 			func(s *Settings) []any {
-				return []any{&s.Target, &s.Registry, &s.Trust, &s.Roots, &s.Unsigned, &s.Cluster, &s.Database, &s.Checks, &s.Gate, &s.RollbackTime, &s.History, &s.GitHub, &s.Trial}
+				return []any{&s.Destination, &s.Target, &s.Registry, &s.Trust, &s.Roots, &s.Unsigned, &s.Cluster, &s.Database, &s.Schema, &s.Checks, &s.Gate, &s.RollbackTime, &s.History, &s.GitHub, &s.Trial}
 			}},
 		{"recover", "finish what a dead or cancelled run left",
 			"Recover judges a live revision that nobody has judged, and replaces one that is bad or was applied in part by the last verified-good one.",
 			func(s *Settings) []any {
-				return []any{&s.Unlocking, &s.Registry, &s.Trust, &s.Roots, &s.Unsigned, &s.Cluster, &s.Database, &s.Checks, &s.Gate, &s.Deadline, &s.RollbackTime, &s.History, &s.GitHub}
+				return []any{&s.Unlocking, &s.Schema, &s.Registry, &s.Trust, &s.Roots, &s.Unsigned, &s.Cluster, &s.Database, &s.Checks, &s.Gate, &s.Deadline, &s.RollbackTime, &s.History, &s.GitHub}
 			}},
 		{"status", "show the revisions of a release with their verdicts",
 			"Status names, for each revision, the image digest, the verdict and when it was given.",

@@ -74,7 +74,7 @@ func TestValuesKeepTheirSpelling(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, []string{"1.10"}, s.Tags)
 	require.Equal(t, []string{"a.yaml", "b.yaml"}, s.Values)
-	require.Equal(t, 3, s.To)
+	require.Equal(t, "3", s.To)
 	require.True(t, s.ScanFixedOnly)
 	require.Empty(t, s.Reason)
 }

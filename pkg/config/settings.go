@@ -36,6 +36,9 @@ type Settings struct {
 	Helm         `title:"The chart"`
 	Database     `title:"The database of the release"`
 	Unlocking    `title:"Locks of migrations"`
+	Schema       `title:"Migrations of databases"`
+	SafeRollback `title:"Rollbacks that the database allows"`
+	Origin       `title:"The image that is live"`
 	Checks       `title:"Smoke checks"`
 	Gate         `title:"Judging a rollout"`
 	Deadline     `title:"Time of a deploy"`
@@ -43,6 +46,7 @@ type Settings struct {
 	History      `title:"History"`
 	Trial        `title:"Dry run"`
 	GitHub       `title:"GitHub's page of deployments"`
+	Destination  `title:"Where to"`
 	Target       `title:"Target of a rollback"`
 	Start        `title:"The first files of a repository"`
 	Secrets
@@ -216,6 +220,21 @@ type Unlocking struct {
 	UnlockMigrations bool `name:"unlock-migrations" file:"-" help:"first free the locks that killed migrations have left in the database; refused while a pod lives that may be migrating"`
 }
 
+// Schema is how the changes that an image makes to its databases are found.
+type Schema struct {
+	MigrationFiles []string `name:"migrations" value:"PATTERN" help:"PATTERN with ** of the files in the image that change its database, such as app/db/migrate/*.rb, repeatable; default those of Backstage's plugins"`
+}
+
+// SafeRollback is what a deploy wants of a rollback from it.
+type SafeRollback struct {
+	RequireSafeRollback bool `name:"require-safe-rollback" help:"refuse an image from which a rollback is not known to be possible without the database; without it that is a warning"`
+}
+
+// Origin is the image that another one is compared with.
+type Origin struct {
+	From string `name:"from" file:"-" value:"IMAGE" help:"IMAGE that is live, by digest or tag"`
+}
+
 // Checks are the smoke checks and where they are sent.
 type Checks struct {
 	Smoke         string   `name:"smoke" path:"name" value:"FILE" default:"backstage" help:"FILE of smoke checks, or backstage, or none"`
@@ -260,9 +279,13 @@ type GitHub struct {
 	GitHubEnvironmentURL string  `name:"github-environment-url" value:"URL" pattern:"^(https?://[^/].*)?$" want:"http:// or https:// with a host" help:"URL that the page leads to; default that of --public-url"`
 }
 
-// Target is what a rollback goes back to.
+// Destination is the revision of a rollback, or the image of a comparison.
+type Destination struct {
+	To string `name:"to" value:"REVISION" help:"REVISION to roll back to; default the last verified-good one before the live one; for migrations the image that is to come, by digest or tag"`
+}
+
+// Target is what else says where a rollback goes back to.
 type Target struct {
-	To             int    `name:"to" value:"REVISION" help:"REVISION to roll back to; default the last verified-good one before the live one"`
 	ToDigest       string `name:"to-digest" value:"DIGEST" pattern:"^(sha256:[0-9a-f]{64})?$" want:"sha256: and 64 lower-case hexadecimal digits" help:"image DIGEST to roll back to, sha256:…"`
 	ForceBadUnsafe bool   `name:"force-bad-unsafe" file:"-" help:"go back to a revision although it failed its checks"`
 	Reason         string `name:"reason" help:"why, for the record"`

@@ -21,21 +21,22 @@ import (
 // answers no HTTP, "schema" migrates, "locked" meets a lock, "rollout" is worker and custom, "gone" was deleted by hand, "swapped" has another image in a pod. on is
 // called with the name of each thing that happens, several at a time.
 type fakeCluster struct {
-	mu       sync.Mutex
-	slow     time.Duration     // of the smoke checks
-	history  []record.Revision // newest first
-	on       func(what string)
-	errs     map[string]error // by what happens
-	concerns []record.Concern
-	drift    []record.Change
-	journals []record.Journal
-	probed   []Targets
-	watched  []record.Applied
-	calls    []string
-	state    *record.DatabaseState // what the databases say; nil for none that is known
-	holder   string
-	lose     context.CancelCauseFunc
-	connects int
+	mu         sync.Mutex
+	slow       time.Duration     // of the smoke checks
+	history    []record.Revision // newest first
+	on         func(what string)
+	errs       map[string]error // by what happens
+	concerns   []record.Concern
+	migrations *record.Migrations
+	drift      []record.Change
+	journals   []record.Journal
+	probed     []Targets
+	watched    []record.Applied
+	calls      []string
+	state      *record.DatabaseState // what the databases say; nil for none that is known
+	holder     string
+	lose       context.CancelCauseFunc
+	connects   int
 }
 
 func (f *fakeCluster) connect() (Cluster, error) {
@@ -116,7 +117,23 @@ func (f *fakeCluster) Plan(_ context.Context, image record.Image) (record.Plan, 
 }
 
 func (f *fakeCluster) PlanRollback(_ context.Context, to int) (record.Plan, error) {
-	return record.Plan{Changes: []record.Change{{Object: "Deployment/backstage", Action: "update"}}, Applied: record.Applied{Revision: record.Revision{Number: to}}}, f.broken("plan")
+	revision := record.Revision{Number: to}
+	for _, there := range f.history {
+		if there.Number == to {
+			revision.Image = there.Image
+		}
+	}
+	return record.Plan{Changes: []record.Change{{Object: "Deployment/backstage", Action: "update"}}, Applied: record.Applied{Revision: revision}}, f.broken("plan")
+}
+
+// Migrations knows what the test has said.
+func (f *fakeCluster) Migrations(_ context.Context, live, next string, _ record.Plan) *record.Migrations {
+	if f.migrations == nil {
+		return nil
+	}
+	m := *f.migrations
+	m.From, m.To = live, next
+	return &m
 }
 
 func (f *fakeCluster) Check(context.Context, record.Plan) ([]record.Concern, error) {

@@ -17,6 +17,8 @@ func (r *run) preflight(ctx context.Context) event {
 	if err != nil {
 		return r.abort(err)
 	}
+	plan.Migrations = r.foresee(ctx, plan)
+	r.result.Migrations = plan.Migrations
 	if r.result.Concerns, err = r.cluster.Checker.Check(ctx, plan); err != nil {
 		return r.abort(err)
 	}
@@ -31,6 +33,20 @@ func (r *run) preflight(ctx context.Context) event {
 		return untouched
 	}
 	return passed
+}
+
+// foresee compares the migrations of the live image with those of the one that comes, by
+// a deploy or a rollback; nil where one of them is not known.
+func (r *run) foresee(ctx context.Context, plan record.Plan) *record.Migrations {
+	live, found := revisions.Live(r.history)
+	next := plan.Applied.Revision.Image
+	if r.op.name == deploying.name {
+		next = r.image.Image().String()
+	}
+	if !found || live.Image == "" || next == "" {
+		return nil
+	}
+	return r.cluster.Checker.Migrations(ctx, live.Image, next, plan)
 }
 
 // goesOn reports whether there is more to find out although the history may not be

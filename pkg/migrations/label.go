@@ -27,12 +27,12 @@ const (
 	SaysReversible  Word = "reversible"   // older images do not run on what it leaves, until it is taken back
 )
 
-// Choices are all words.
+// Choices are all words, the worst last.
 func (Word) Choices() []record.Choice {
 	return []record.Choice{
 		{Value: string(SaysNone), Meaning: "older images run on what it leaves"},
-		{Value: string(SaysForwardOnly), Meaning: "they do not, and nothing takes it back"},
 		{Value: string(SaysReversible), Meaning: "they do not, until it is taken back"},
+		{Value: string(SaysForwardOnly), Meaning: "they do not, and nothing takes it back"},
 	}
 }
 

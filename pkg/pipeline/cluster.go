@@ -46,7 +46,7 @@ func (s *slice) readSite() (site, error) {
 	others := registry.Access{Insecure: s.settings.InsecureRegistries}
 	at := site{
 		host: s.host, cluster: place, namespace: namespace, gate: s.gate,
-		comparison: images.Options{Registry: s.images(), Log: s.host.Log}, databaseEnv: s.settings.DatabaseEnv,
+		comparison: s.comparison(), databaseEnv: s.settings.DatabaseEnv,
 		release: release.Options{
 			Name:            c.Release,
 			Chart:           s.settings.Chart,
@@ -75,10 +75,10 @@ func (s *slice) readSite() (site, error) {
 		preflight: preflight.Options{
 			Release: c.Release, Timeout: s.settings.Timeout, RollbackTimeout: s.settings.RollbackTimeout, Images: others,
 			SmokeServices: s.settings.SmokeServices, ImageValuesPath: c.ImageValuesPath,
-			RequireDigests: s.settings.RequireDigests, AllowDelete: s.settings.AllowDelete, Log: s.host.Log,
+			RequireDigests: s.settings.RequireDigests, RequireSafeRollback: s.settings.RequireSafeRollback, AllowDelete: s.settings.AllowDelete, Log: s.host.Log,
 		},
 	}
-	return at, errors.Join(err, at.release.Check())
+	return at, errors.Join(err, at.release.Check(), at.comparison.Check())
 }
 
 // inputs is what is wrong with the chart and the values, where a stage renders them.
@@ -133,7 +133,7 @@ func (s site) watcher(cluster *kube.Cluster, r *release.Release, g gate) watcher
 func (s site) checker(cluster *kube.Cluster, g gate) checker {
 	options := s.preflight
 	options.Client, options.Namespace, options.Forwarding = cluster.Client, cluster.Namespace, g.suite != nil
-	return checker{Options: options}
+	return checker{Options: options, comparison: s.comparison}
 }
 
 // watcher gives the rollout package the form that deploy wants.
@@ -205,6 +205,7 @@ func (w watcher) Collect(ctx context.Context, applied record.Applied, cause reco
 // checker gives the preflight package the form that deploy wants.
 type checker struct {
 	preflight.Options
+	comparison images.Options
 	// told are concerns that the run has warned of already; they are left out.
 	told []record.Concern
 }

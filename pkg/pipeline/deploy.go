@@ -1,10 +1,13 @@
 package pipeline
 
 import (
+	"cmp"
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"slices"
+	"strconv"
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
@@ -58,17 +61,27 @@ func rollbackStage(s *slice) (func(context.Context, inputs) (record.Record, erro
 		s.host.Log.Info("rollback by hand", "reason", t.Reason)
 		s.host.Ledger.Update(func(r *record.Record) { r.Reason = t.Reason })
 	}
+	revision, toErr := revisionOf(s.settings.To)
 	d, err := s.deployment()
-	if err != nil {
+	if err := errors.Join(toErr, err); err != nil {
 		return nil, err
 	}
 	d.warnOfTrust()
 	d.options.Timeout = limit(s.settings.RollbackTimeout)
-	to := revisions.RollbackTo{Revision: t.To, Digest: t.ToDigest, ForceBadUnsafe: t.ForceBadUnsafe}
+	to := revisions.RollbackTo{Revision: revision, Digest: t.ToDigest, ForceBadUnsafe: t.ForceBadUnsafe}
 	return func(ctx context.Context, _ inputs) (record.Record, error) {
 		d.announce(ctx, record.Image{})
 		return d.run(func(o deploy.Options) (record.Record, error) { return deploy.Rollback(ctx, to, o) })
 	}, nil
+}
+
+// revisionOf reads the setting of a revision, 0 for none.
+func revisionOf(setting string) (int, error) {
+	number, err := strconv.ParseUint(cmp.Or(setting, "0"), 10, 31)
+	if err != nil {
+		return 0, record.BadInput("config/invalid", "--to: invalid value %q: allowed are whole numbers from 0", setting)
+	}
+	return int(number), nil
 }
 
 // deployment is one run of the state machine.
@@ -137,7 +150,7 @@ func (d *deployment) fill(r *record.Record, result record.Record) {
 	r.Phases = append(r.Phases[:len(r.Phases):len(r.Phases)], result.Phases...)
 	r.Checks = append(r.Checks[:len(r.Checks):len(r.Checks)], result.Checks...)
 	r.Soak, r.Changes = result.Soak, result.Changes
-	r.Concerns = slices.Concat(d.told, result.Concerns)
+	r.Concerns, r.Migrations = slices.Concat(d.told, result.Concerns), result.Migrations
 	r.Repairs, r.Evidence, r.Diagnosis, r.Databases = result.Repairs, result.Evidence, result.Diagnosis, result.Databases
 }
 

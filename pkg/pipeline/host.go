@@ -66,6 +66,8 @@ type Results interface {
 	Changes([]record.Change)
 	// Revisions prints those of a release, newest first.
 	Revisions(record.Release, []record.Revision) error
+	// Migrations prints what a rollback between two images needs.
+	Migrations(record.Migrations)
 	// Todo prints what is left to do for a person, in its order.
 	Todo([]string)
 }

@@ -79,6 +79,7 @@ func (w *witness) Progress(*atomic.Int64) func()          { return func() {} }
 func (w *witness) ShowPods(record.Progress)               {}
 func (w *witness) ClearPods()                             {}
 func (w *witness) Findings(table []byte) error            { w.table = string(table); return nil }
+func (w *witness) Migrations(record.Migrations)           {}
 func (w *witness) Changes(all []record.Change)            { w.changes = all }
 func (w *witness) Withhold(values ...string)              { w.withheld = append(w.withheld, values...) }
 func (w *witness) Suspect(values ...string)               { w.withheld = append(w.withheld, values...) }

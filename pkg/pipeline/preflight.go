@@ -6,7 +6,9 @@ import (
 	"log/slog"
 	"slices"
 
+	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release"
 )
 
 // preflightStage asks the cluster whether it would take the image. Before that is
@@ -46,7 +48,22 @@ func (s site) ask(ctx context.Context, log *slog.Logger, g gate, asked record.Im
 	if !asked.IsBuilt() {
 		strict.Images = nil
 	}
+	if asked.IsBuilt() {
+		plan.Migrations = s.foresee(ctx, r, strict, plan)
+	}
 	return strict.Check(ctx, plan)
+}
+
+// foresee compares the live image with that of a plan, and puts the result on the record.
+func (s site) foresee(ctx context.Context, r *release.Release, strict checker, plan record.Plan) *record.Migrations {
+	history, err := r.History(ctx)
+	live, found := revisions.Live(history)
+	if err != nil || !found || live.Image == "" {
+		return nil // the checks tell of a history that may not be read
+	}
+	m := strict.Migrations(ctx, live.Image, plan.Image.String(), plan)
+	s.host.Ledger.Update(func(r *record.Record) { r.Migrations = m })
+	return m
 }
 
 // newConcerns are those of found that were not told; what blocks is always told.

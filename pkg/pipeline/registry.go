@@ -19,7 +19,7 @@ func (s *slice) images() registry.Access {
 	if password != s.settings.RegistryPassword {
 		s.host.Secrets.Withhold(password)
 	}
-	for _, repository := range []string{s.settings.Repository, s.settings.ToRepository, s.settings.Image} {
+	for _, repository := range []string{s.settings.Repository, s.settings.ToRepository, s.settings.Image, s.settings.From, s.settings.To} {
 		host, _, found := strings.Cut(repository, "/")
 		if found {
 			all.Credentials = append(all.Credentials, registry.Credentials{Host: host, Username: s.settings.RegistryUsername, Password: password})

@@ -22,6 +22,7 @@ var (
 	attested  = output[done]{"attested verdict"}
 	tagged    = output[done]{"tags"}
 	started   = output[done]{"first files"}
+	foreseen  = output[done]{"foreseen rollback"}
 	judged    = output[record.Record]{"judgement"}
 	returned  = output[record.Record]{"rollback"}
 	recovered = output[record.Record]{"recovery"}
@@ -51,6 +52,7 @@ func table() []stage {
 		{name: "tag", needs: keys(image, promoted, verified, deployed, attested), maker: making(tagged, tagStage)},
 
 		{name: "init", maker: making(started, initStage)},
+		{name: "migrations", maker: making(foreseen, migrationsStage)},
 		{name: "gate", maker: making(judged, gateStage)},
 		{name: "rollback", maker: making(returned, rollbackStage)},
 		{name: "recover", maker: making(recovered, recoverStage)},
@@ -78,20 +80,21 @@ type Command struct {
 // Commands are all commands by name.
 func Commands() map[string]Command {
 	return map[string]Command{
-		"init":      {[]string{"init"}, Nothing},
-		"run":       {[]string{"preflight", "key", "build", "scan", "sign", "verify", "version", "deploy", "attest", "tag"}, Release},
-		"build":     {[]string{"build"}, Registry},
-		"scan":      {[]string{"scan"}, Nothing},
-		"sign":      {[]string{"sign"}, Registry},
-		"verify":    {[]string{"verify"}, Nothing},
-		"validate":  {[]string{"validate"}, Nothing},
-		"promote":   {[]string{"verify", "promote", "tag"}, Registry},
-		"preflight": {[]string{"preflight"}, Nothing},
-		"deploy":    {[]string{"verify", "deploy"}, Release},
-		"gate":      {[]string{"gate"}, Release},
-		"smoke":     {[]string{"smoke"}, Nothing},
-		"rollback":  {[]string{"rollback"}, Release},
-		"recover":   {[]string{"recover"}, Release},
-		"status":    {[]string{"status"}, Nothing},
+		"init":       {[]string{"init"}, Nothing},
+		"run":        {[]string{"preflight", "key", "build", "scan", "sign", "verify", "version", "deploy", "attest", "tag"}, Release},
+		"build":      {[]string{"build"}, Registry},
+		"scan":       {[]string{"scan"}, Nothing},
+		"sign":       {[]string{"sign"}, Registry},
+		"verify":     {[]string{"verify"}, Nothing},
+		"validate":   {[]string{"validate"}, Nothing},
+		"promote":    {[]string{"verify", "promote", "tag"}, Registry},
+		"migrations": {[]string{"migrations"}, Nothing},
+		"preflight":  {[]string{"preflight"}, Nothing},
+		"deploy":     {[]string{"verify", "deploy"}, Release},
+		"gate":       {[]string{"gate"}, Release},
+		"smoke":      {[]string{"smoke"}, Nothing},
+		"rollback":   {[]string{"rollback"}, Release},
+		"recover":    {[]string{"recover"}, Release},
+		"status":     {[]string{"status"}, Nothing},
 	}
 }

@@ -47,7 +47,10 @@ type Options struct {
 	// AllowDelete are objects, KIND/NAME, that a deploy may delete although data or
 	// running pods go with them; "all" for any.
 	AllowDelete []string
-	Log         *slog.Logger
+	// RequireSafeRollback makes an image block from which a rollback is not known to be
+	// free, or that would not start on the live databases.
+	RequireSafeRollback bool
+	Log                 *slog.Logger
 }
 
 // limit bounds all checks together.
@@ -82,6 +85,7 @@ func Check(ctx context.Context, o Options, plan record.Plan) ([]record.Concern, 
 	c.deletions()
 	c.oneWay()
 	c.restarts()
+	c.migrations()
 	slices.SortStableFunc(c.found, func(a, b record.Concern) int {
 		if a.Blocks != b.Blocks {
 			if a.Blocks {

@@ -21,6 +21,8 @@ type Plan struct {
 	ImagePaths []string
 	// Deletions are the objects that would go, with what would be lost with them.
 	Deletions []Deletion
+	// Migrations say what going back from Image needs; nil where that was not looked at.
+	Migrations *Migrations
 	// Concerns are what the planning itself found.
 	Concerns []Concern
 	// Denied is the API server's first no to a question that a plan must ask; ""

@@ -149,6 +149,9 @@ type Record struct {
 	Scan *ScanReport `json:"scan,omitempty"`
 	// Concerns are what preflight found.
 	Concerns []Concern `json:"concerns,omitempty"`
+	// Migrations say what going back from the image to the live one needs of its databases,
+	// where both are known.
+	Migrations *Migrations `json:"migrations,omitempty"`
 	// Changes are what a dry run would change.
 	Changes []Change `json:"changes,omitempty"`
 	// Repairs are what had to be done beyond Helm's own work, see [Applied].

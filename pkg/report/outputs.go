@@ -33,8 +33,9 @@ func Set(r record.Record, p Paths) [][2]string {
 // Outputs are all outputs, in the order in which actions declare them.
 func Outputs() []Output {
 	releasing := []string{"run", "deploy", "gate", "rollback", "recover"}
-	others := []string{"build", "scan", "sign", "verify", "validate", "promote", "preflight", "smoke", "status"}
+	others := []string{"build", "scan", "sign", "verify", "validate", "promote", "preflight", "migrations", "smoke", "status"}
 	imaged := []string{"run", "build", "scan", "sign", "verify", "validate", "promote", "preflight", "deploy", "gate", "rollback", "recover", "status"}
+	foreseeing := []string{"run", "preflight", "deploy", "rollback", "migrations"}
 	scanning := []string{"run", "scan"}
 	every := slices.Concat(releasing, others)
 	all := []Output{
@@ -62,6 +63,12 @@ func Outputs() []Output {
 				return ""
 			}
 			return p.Evidence
+		}},
+		{"rollback", "what going back from the image to the live one needs: " + strings.Join(record.Values(record.RollbackNeeds("").Choices()), ", ") + "; empty where there is nothing to compare", foreseeing, func(r record.Record, _ Paths) string {
+			if r.Migrations == nil {
+				return ""
+			}
+			return string(r.Migrations.Rollback)
 		}},
 		{"tags", "the tags that point to the image, with commas; empty until it is proven", []string{"run", "promote"}, func(r record.Record, _ Paths) string { return strings.Join(r.TagsHere(), ",") }},
 		{"blocking", "how many findings the policy does not accept", scanning, count(func(s record.ScanReport) int { return len(s.Blocking) })},

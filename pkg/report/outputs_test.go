@@ -11,7 +11,7 @@ import (
 func TestEveryOutputIsSetWhenThereIsSomethingToSay(t *testing.T) {
 	full := record.Record{
 		Verdict: record.VerdictRolledBack, Image: record.Image{Repository: "r.test/a", Digest: "sha256:aa"},
-		Release: &record.Release{Revision: 3, RollbackTarget: 2, Live: 4}, Scan: &record.ScanReport{},
+		Release: &record.Release{Revision: 3, RollbackTarget: 2, Live: 4}, Scan: &record.ScanReport{}, Migrations: &record.Migrations{Rollback: record.RollbackFree},
 		Cause: &record.Cause{Code: "rollout/image-not-found"}, Evidence: []string{"logs.txt"},
 		Tags: []record.MovedTag{{Tag: "1", Here: true}},
 	}

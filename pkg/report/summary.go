@@ -92,6 +92,9 @@ func outcome(b *strings.Builder, r record.Record) {
 	if r.Advice != "" && r.Verdict != record.VerdictNeedsHuman {
 		fmt.Fprintf(b, "What to do: %s\n\n", escape(r.Advice))
 	}
+	if r.Migrations != nil {
+		fmt.Fprintf(b, "Rollback: %s: %s\n\n", r.Migrations.Rollback, escape(r.Migrations.Why))
+	}
 	for _, c := range Again(r) {
 		fmt.Fprintf(b, "To %s: %s\n\n", c[0], code(c[1]))
 	}

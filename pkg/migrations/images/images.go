@@ -10,6 +10,7 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"time"
@@ -18,6 +19,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/migrations"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
@@ -40,6 +42,8 @@ type Options struct {
 	// Said is a word on the next image that stands elsewhere than in its label, and From
 	// where.
 	Said, From string
+	// Always reads layers also where nothing says that the image is a Backstage.
+	Always bool
 	// CacheDir keeps what layers hold, by their digest; "" keeps nothing.
 	CacheDir string
 	Timeout  time.Duration // for all; a minute when zero
@@ -113,6 +117,9 @@ func (r *reading) judge(ctx context.Context, from, to *opened) record.Migrations
 	listed := from.listed != nil && to.listed != nil
 	if word != "" && !listed && len(r.Files) == 0 {
 		return migrations.Say(word, where, migrations.Unknown("its files were not looked at"))
+	}
+	if word == "" && !r.Always && len(r.Files) == 0 && from.listed == nil && !to.isBackstage() {
+		return migrations.Unknown("nothing says what becomes of its databases")
 	}
 	m, err := r.files(ctx, from, to)
 	if err != nil {
@@ -210,6 +217,13 @@ func (o *opened) describe(reference string, lists bool) error {
 		o.listed, o.base = list.Files, o.layers[:len(o.layers)-len(list.Layers)]
 	}
 	return nil
+}
+
+// isBackstage reports whether the image starts the backend of one.
+func (o *opened) isBackstage() bool {
+	return o.listed != nil || slices.ContainsFunc(slices.Concat(o.config.Entrypoint, o.config.Cmd), func(argument string) bool {
+		return strings.Contains(argument, backstage.Backend)
+	})
 }
 
 // counting counts the bytes of answers.

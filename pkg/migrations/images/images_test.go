@@ -132,7 +132,7 @@ func listed(t testing.TB, files []string, layers ...v1.Layer) map[string]string 
 
 func compare(t testing.TB, o Options, live, next string) record.Migrations {
 	t.Helper()
-	o.Registry = quick(next)
+	o.Registry, o.Always = quick(next), true
 	m, err := Compare(t.Context(), o, live, next)
 	require.NoError(t, err)
 	return m
@@ -354,6 +354,17 @@ func TestAFileThatWasAddedIsAFactAndAWordCanBeOld(t *testing.T) {
 	m := compare(t, Options{}, push(t, host, listed(t, []string{one}, live), live), push(t, host, labels, added))
 	require.Equal(t, record.RollbackNeedsDatabase, m.Rollback)
 	require.Contains(t, m.Why, "although the label stagecrew.dev/migrations of the image says none")
+}
+
+func TestAnImageThatIsNoBackstageIsNotReadUnlessSomebodyWantsIt(t *testing.T) {
+	traffic := &registrytest.Traffic{}
+	host := registrytest.Serve(t, traffic.See)
+	live, next := push(t, host, nil, layerOf(t, "srv/app")), push(t, host, nil, layerOf(t, "srv/app", "srv/more"))
+	traffic.Reset()
+	m, err := Compare(t.Context(), Options{Registry: quick(next)}, live, next)
+	require.NoError(t, err)
+	require.Equal(t, "rollback: unknown: nothing says what becomes of its databases", m.String())
+	require.Len(t, traffic.With("GET", "/blobs/"), 2, "the two configurations")
 }
 
 func TestTheSameImageNeedsNothing(t *testing.T) {
