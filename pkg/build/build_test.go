@@ -22,6 +22,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/migrations"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 	"github.com/stagecrew/stagecrew/pkg/tags"
@@ -104,6 +105,8 @@ func TestTheImageSaysHowItRunsAndWhatItIs(t *testing.T) {
 				"org.opencontainers.image.base.name":   base,
 				"org.opencontainers.image.base.digest": resolved.Digest,
 			}
+			require.NotEmpty(t, config.Config.Labels[migrations.ListLabel])
+			delete(config.Config.Labels, migrations.ListLabel)
 			require.Equal(t, labels, config.Config.Labels)
 			manifest, err := image.Manifest()
 			require.NoError(t, err)

@@ -18,9 +18,9 @@ func (b *layering) assemble(context.Context) error {
 	b.plan.warnDangling(b.Log, b.source.Packed, b.fresh())
 	for _, t := range b.targets {
 		layers := []namedLayer{
-			{Layer: t.layer(), name: LayerDependencies, key: t.key},
-			{Layer: b.app, name: LayerApplication},
-			{Layer: b.config, name: LayerConfiguration},
+			{listing: t.layer(), name: LayerDependencies, key: t.key},
+			{listing: b.app, name: LayerApplication},
+			{listing: b.config, name: LayerConfiguration},
 		}
 		image, err := assemble(t.base, layers, b.plan, b.Options)
 		if err != nil {

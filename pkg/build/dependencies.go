@@ -7,7 +7,6 @@ import (
 	"slices"
 
 	"github.com/google/go-containerregistry/pkg/name"
-	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
@@ -202,7 +201,7 @@ func (t *target) known() *workspace.Installed {
 }
 
 // layer is the one with the dependencies.
-func (t *target) layer() v1.Layer {
+func (t *target) layer() listing {
 	if t.reused != nil {
 		return t.reused
 	}

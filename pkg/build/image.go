@@ -16,12 +16,38 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/build/layer"
+	"github.com/stagecrew/stagecrew/pkg/migrations"
 )
 
 // namedLayer is a layer of ours, with the key of its content where it has one.
 type namedLayer struct {
-	v1.Layer
+	listing
 	name, key string
+}
+
+// listing is a layer that can say which migrations it has.
+type listing interface {
+	v1.Layer
+	Migrations() (migrations.Set, bool)
+}
+
+// listOf is the label with the migrations of our layers, which a deploy compares with
+// those of another image; "" where one of them does not know its own.
+func listOf(layers []namedLayer) (string, error) {
+	list := migrations.List{Files: migrations.Set{}}
+	for _, l := range layers {
+		id, err := l.DiffID()
+		if err != nil {
+			return "", err
+		}
+		files, known := l.Migrations()
+		if !known {
+			return "", nil
+		}
+		list.Layers = append(list.Layers, id.String())
+		list.Files.Join(files)
+	}
+	return list.Label()
 }
 
 // assemble puts our layers on the base and writes the configuration.
@@ -29,7 +55,7 @@ func assemble(base *baseImage, layers []namedLayer, p *plan, o Options) (v1.Imag
 	labels := imageLabels(base.name, base.ref.Digest, o)
 	additions := make([]mutate.Addendum, len(layers))
 	for i, l := range layers {
-		additions[i] = mutate.Addendum{Layer: l.Layer, MediaType: base.layerType, History: v1.History{
+		additions[i] = mutate.Addendum{Layer: l.listing, MediaType: base.layerType, History: v1.History{
 			Created: v1.Time{Time: o.Created}, CreatedBy: "stagecrew build: " + l.name,
 		}}
 		if l.key != "" {
@@ -50,6 +76,13 @@ func assemble(base *baseImage, layers []namedLayer, p *plan, o Options) (v1.Imag
 	}
 	file = file.DeepCopy()
 	file.Config = runConfig(file.Config, labels, p)
+	list, err := listOf(layers)
+	if err != nil {
+		return nil, err
+	}
+	if list != "" {
+		file.Config.Labels[migrations.ListLabel] = list
+	}
 	file.Created = v1.Time{Time: o.Created}
 	if image, err = mutate.ConfigFile(image, file); err != nil {
 		return nil, err
@@ -114,10 +147,10 @@ func covers(volume, app string) bool {
 	return volume == "//" || strings.HasPrefix(app, volume) || strings.HasPrefix(volume, app)
 }
 
-// ofAnImage reports whether a label says what an image is: its version, its source.
-// Those of the base are not true of the application.
+// ofAnImage reports whether a label says what an image is: its version, its source, its
+// migrations. Those of the base are not true of the application.
 func ofAnImage(label string) bool {
-	return strings.HasPrefix(label, "org.opencontainers.image.") || strings.HasPrefix(label, "org.label-schema.")
+	return label == migrations.SaidLabel || label == migrations.ListLabel || strings.HasPrefix(label, "org.opencontainers.image.") || strings.HasPrefix(label, "org.label-schema.")
 }
 
 // plainBase is a base without the annotations of its manifest, which tell about the

@@ -19,7 +19,7 @@ func Compare(live, next Set) record.Migrations {
 	var up, other []string
 	for _, p := range m.Plugins {
 		switch p.Change {
-		case record.MigratesUp, record.MigratesApart:
+		case record.MigratesUp, record.MigratesApart, record.NewModule:
 			m.Rollback = record.RollbackNeedsDatabase
 			up = append(up, p.String())
 		case record.MigratesDown, record.NewPlugin, record.RemovedPlugin:
@@ -59,6 +59,8 @@ func differences(live, next Set) (found []record.PluginMigrations) {
 func difference(folder string, inLive bool, old []string, inNext bool, names []string) []record.PluginMigrations {
 	p := record.PluginMigrations{Plugin: PluginOf(folder), Folder: folder, Added: without(names, old), Missing: without(old, names)}
 	switch {
+	case !inLive && !ownsDatabase(folder):
+		p.Change = record.NewModule
 	case !inLive:
 		p.Change = record.NewPlugin
 	case !inNext:

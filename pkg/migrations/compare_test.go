@@ -95,8 +95,8 @@ func TestHowFoldersDiffer(t *testing.T) {
 		},
 		{
 			"a name that two plugins happen to share does not make them one",
-			migrations.Set{"one/migrations": {a, "20210101_x.js", "20210102_y.js"}},
-			migrations.Set{"other/migrations": {a, "20220101_x.js", "20220102_y.js"}},
+			migrations.Set{"a-backend/migrations": {a, "20210101_x.js", "20210102_y.js"}},
+			migrations.Set{"b-backend/migrations": {a, "20220101_x.js", "20220102_y.js"}},
 			record.RollbackFree, record.RemovedPlugin,
 		},
 	} {
@@ -108,6 +108,66 @@ func TestHowFoldersDiffer(t *testing.T) {
 				return
 			}
 			require.Equal(t, one.change, m.Plugins[0].Change)
+		})
+	}
+}
+
+// What people have reported, with what they would have wanted to know before.
+func TestReports(t *testing.T) {
+	const free, needs = record.RollbackFree, record.RollbackNeedsDatabase
+	for _, c := range []struct {
+		name       string
+		live, next migrations.Set
+		rollback   record.RollbackNeeds
+		downgrades bool
+	}{
+		{
+			"backstage/backstage#30400: from 1.39 there was no way back to 1.38",
+			migrations.Set{"@backstage/backend-defaults/migrations/scheduler": {"20210928160613_init.js", "20240712211735_nullable_next_run.js"}},
+			migrations.Set{"@backstage/backend-defaults/migrations/scheduler": {"20210928160613_init.js", "20240712211735_nullable_next_run.js", "20250411000000_last_run.js"}},
+			needs, false,
+		},
+		{
+			"backstage/backstage#22439: sessions of the auth plugin",
+			migrations.Set{"@backstage/plugin-auth-backend/migrations": {"20220707213737_public_keys.js"}},
+			migrations.Set{"@backstage/plugin-auth-backend/migrations": {"20220707213737_public_keys.js", "20230428155633_sessions.js"}},
+			needs, false,
+		},
+		{
+			"backstage/backstage#14401: an upgrade lacks a file that was applied",
+			migrations.Set{"@backstage/plugin-scaffolder-backend/migrations": {"20210120143715_init.js", "20220129100000_created_by.js"}},
+			migrations.Set{"@backstage/plugin-scaffolder-backend/migrations": {"20210120143715_init.js", "20220601000000_other.js"}},
+			needs, true,
+		},
+		{
+			"RoadieHQ/roadie-backstage-plugins#1900: a module's file in the table of the catalog",
+			migrations.Set{"@backstage/plugin-catalog-backend/migrations": {"20200511113813_init.js"}},
+			migrations.Set{"@backstage/plugin-catalog-backend/migrations": {"20200511113813_init.js"}, "@roadiehq/rag-ai-storage-pgvector/migrations": {"20231216153432_init_vector_embeddings_store.js"}},
+			needs, false,
+		},
+		{
+			"knex/knex#4028: the ending is a part of the name",
+			migrations.Set{"app/packages/backend/migrations": {"20200916144643_user.ts"}},
+			migrations.Set{"app/packages/backend/migrations": {"20200916144643_user.js"}},
+			needs, true,
+		},
+		{
+			"plankanban/planka#1518: all old files became one",
+			migrations.Set{"app/db/migrations": {"20180721020022_create_next_id_function.js", "20180721021044_create_archive_table.js"}},
+			migrations.Set{"app/db/migrations": {"20250228000022_version_2.js"}},
+			needs, true,
+		},
+		{
+			"WatWowMap/ReactMap#352: back from a branch",
+			migrations.Set{"server/src/db/migrations": {"20211229000000_init.cjs", "20220116023217_gym_tracking.cjs"}},
+			migrations.Set{"server/src/db/migrations": {"20211229000000_init.cjs"}},
+			free, true,
+		},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			m := migrations.Compare(c.live, c.next)
+			require.Equal(t, c.rollback, m.Rollback, m.Why)
+			require.Equal(t, c.downgrades, m.Downgrades(), m.Why)
 		})
 	}
 }

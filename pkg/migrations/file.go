@@ -60,6 +60,13 @@ func PluginOf(folder string) string {
 	return owner
 }
 
+// ownsDatabase reports whether a folder belongs to a plugin, by the name that the packages
+// of backends have, or to Backstage's own libraries, which have tables of their own.
+func ownsDatabase(folder string) bool {
+	owner, _, _ := strings.Cut(PluginOf(folder), " (")
+	return strings.HasSuffix(owner, "-backend") || strings.HasPrefix(owner, "@backstage/backend-")
+}
+
 func lastIndex(elements []string, wanted string) int {
 	for i := len(elements) - 1; i >= 0; i-- {
 		if elements[i] == wanted {

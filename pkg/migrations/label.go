@@ -68,13 +68,9 @@ func ReadList(label string, diffIDs []string) (List, bool) {
 	if len(l.Layers) == 0 || below < 0 || !slices.Equal(diffIDs[below:], l.Layers) {
 		return List{}, false
 	}
-	whole := Set{}
-	for folder, names := range l.Files {
-		for _, name := range names {
-			whole.Add(folder, name)
-		}
-	}
-	l.Files = whole
+	inOrder := Set{}
+	inOrder.Join(l.Files)
+	l.Files = inOrder
 	return l, true
 }
 

@@ -27,6 +27,15 @@ func Of(files []string) Set {
 	return s
 }
 
+// Join puts all files of another set into the set.
+func (s Set) Join(other Set) {
+	for folder, names := range other {
+		for _, name := range names {
+			s.Add(folder, name)
+		}
+	}
+}
+
 // Len is the number of files.
 func (s Set) Len() (n int) {
 	for _, names := range s {

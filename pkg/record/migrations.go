@@ -40,6 +40,10 @@ const (
 	MigratesApart MigrationChange = "diverged"
 	// NewPlugin is a folder that only the new image has. Its tables are its own.
 	NewPlugin MigrationChange = "new-plugin"
+	// NewModule is a folder that only the new image has, of a package that is no plugin by
+	// itself: a module works in the database of its plugin, which may then not start
+	// without it (RoadieHQ/roadie-backstage-plugins#1900).
+	NewModule MigrationChange = "new-module"
 	// RemovedPlugin is a folder that only the live image has. Its tables stay.
 	RemovedPlugin MigrationChange = "removed-plugin"
 )
@@ -99,6 +103,8 @@ func (p PluginMigrations) String() string {
 	switch p.Change {
 	case NewPlugin:
 		return p.Plugin + " is new, with " + counted(p.Added)
+	case NewModule:
+		return p.Plugin + " is new, and no plugin of its own: its " + counted(p.Added) + " may be in the database of another one"
 	case RemovedPlugin:
 		return p.Plugin + " goes; what its " + counted(p.Missing) + " made stays in the database"
 	case MigratesDown:

@@ -21,6 +21,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
+	"github.com/stagecrew/stagecrew/pkg/migrations"
 	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
 
@@ -33,6 +34,7 @@ type File struct {
 	err            error         // why it is not
 	digest, diffID v1.Hash
 	size           int64
+	migrations     migrations.Set
 }
 
 // New makes an empty layer with a name for people. Its file is in dir, and goes with it.
@@ -65,8 +67,23 @@ func (l *File) Pack(ctx context.Context, entries []tree.Entry, times time.Time) 
 		}
 	}
 	l.size, l.digest, l.diffID = l.spool.Size(), sum(digest), sum(diffID)
+	l.migrations = migrationsIn(entries)
 	return err
 }
+
+// migrationsIn are those among the files of a tree.
+func migrationsIn(entries []tree.Entry) migrations.Set {
+	var names []string
+	for _, e := range entries {
+		if e.Mode.IsRegular() {
+			names = append(names, path.Join(backstage.WorkDir, e.Path))
+		}
+	}
+	return migrations.Of(names)
+}
+
+// Migrations are the migration files in it.
+func (l *File) Migrations() (migrations.Set, bool) { return l.migrations, l.err == nil }
 
 // Wait gives the digest and size when the layer is packed.
 func (l *File) Wait() (string, int64, error) {

@@ -11,6 +11,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/stagecrew/stagecrew/pkg/migrations"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 	"github.com/stagecrew/stagecrew/pkg/registry/push"
 )
@@ -26,6 +27,7 @@ type Kept struct {
 	digest, diffID v1.Hash
 	size           int64
 	image          v1.Image
+	listed         *migrations.List // nil where an earlier version kept it
 	// fetch reads the compressed bytes, for whom needs them after all.
 	fetch func() (io.ReadCloser, error)
 }
@@ -69,12 +71,15 @@ func (c *Kept) Describe() error {
 		return fmt.Errorf("reading the layer %s of %s: its configuration does not fit it", c.digest, c.repo)
 	}
 	c.diffID = config.RootFS.DiffIDs[0]
+	if list, ok := migrations.ReadList(config.Config.Labels[migrations.ListLabel], []string{c.diffID.String()}); ok {
+		c.listed = &list
+	}
 	return nil
 }
 
 // Keep leaves a layer under its key for the next build. The layer is in the
 // repository that from names.
-func Keep(ctx context.Context, s *push.Session, repo, from name.Repository, key string, layer v1.Layer) error {
+func Keep(ctx context.Context, s *push.Session, repo, from name.Repository, key string, layer *File) error {
 	image := mutate.MediaType(mutate.ConfigMediaType(empty.Image, types.OCIConfigJSON), types.OCIManifestSchema1)
 	image, err := mutate.Append(image, mutate.Addendum{Layer: layer, MediaType: types.OCILayer, Annotations: map[string]string{KeyAnnotation: key}})
 	if err != nil {
@@ -85,8 +90,13 @@ func Keep(ctx context.Context, s *push.Session, repo, from name.Repository, key 
 	if err != nil {
 		return err
 	}
+	label, err := migrations.List{Layers: []string{layer.diffID.String()}, Files: layer.migrations}.Label()
+	if err != nil {
+		return err
+	}
 	config = config.DeepCopy()
 	config.OS, config.Architecture = "unknown", "unknown"
+	config.Config.Labels = map[string]string{migrations.ListLabel: label}
 	if image, err = mutate.ConfigFile(image, config); err != nil {
 		return err
 	}
@@ -101,6 +111,15 @@ func Keep(ctx context.Context, s *push.Session, repo, from name.Repository, key 
 	}
 	_, err = to.Image(ctx, image, blobs, registry.CacheTag+key)
 	return err
+}
+
+// Migrations are the migration files in it, where whoever kept it has said them. They are
+// known after [Kept.Describe].
+func (c *Kept) Migrations() (migrations.Set, bool) {
+	if c.listed == nil {
+		return nil, false
+	}
+	return c.listed.Files, true
 }
 
 // Descriptor is what a manifest says about it.

@@ -4,7 +4,10 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"fmt"
+	"math/rand/v2"
 	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
 	"strings"
@@ -307,7 +310,9 @@ func TestPatternsOfOtherApplications(t *testing.T) {
 		{"rails", "app/db/migrate/*.rb", []string{"app/db/migrate/20240101000000_a.rb"}, []string{"app/db/migrate/20240101000000_a.rb", "app/db/migrate/20240201000000_b.rb"}, record.RollbackNeedsDatabase, false},
 		{"prisma has a folder for each", "app/prisma/migrations/*/migration.sql", []string{"app/prisma/migrations/1_a/migration.sql"}, []string{"app/prisma/migrations/1_a/migration.sql", "app/prisma/migrations/2_b/migration.sql"}, record.RollbackNeedsDatabase, false},
 		{"django has one for each of its applications", "srv/**/migrations/0*.py", []string{"srv/shop/migrations/0001_initial.py"}, []string{"srv/shop/migrations/0001_initial.py", "srv/blog/migrations/0001_initial.py"}, record.RollbackNeedsDatabase, false},
+		{"flyway that minds the future, kestra-io/kestra#1505", "app/migrations/V*.sql", []string{"app/migrations/V1_13__a.sql"}, []string{"app/migrations/V1_13__a.sql", "app/migrations/V1_14__b.sql"}, record.RollbackNeedsDatabase, false},
 		{"flyway, unchanged", "flyway/sql/V*.sql", []string{"flyway/sql/V1__a.sql"}, []string{"flyway/sql/V1__a.sql", "app.jar"}, record.RollbackFree, false},
+		{"alembic, airflow-helm/charts#461", "opt/**/versions/*.py", []string{"opt/airflow/versions/0000_a.py"}, []string{"opt/airflow/versions/0000_a.py", "opt/airflow/versions/ccde3e26fe78_b.py"}, record.RollbackNeedsDatabase, false},
 		{"the first ones", "flyway/sql/V*.sql", []string{"app.jar"}, []string{"flyway/sql/V1__a.sql"}, record.RollbackNeedsDatabase, false},
 		{"fewer", "flyway/sql/V*.sql", []string{"flyway/sql/V1__a.sql", "flyway/sql/V2__b.sql"}, []string{"flyway/sql/V1__a.sql"}, record.RollbackFree, true},
 		{"a pattern that fits nothing", "flyway/sql/V*.sql", []string{one}, []string{one, two}, record.RollbackUnknown, false},
@@ -394,4 +399,53 @@ func FuzzList(f *testing.F) {
 			merge([]*layer{l, l})
 		}
 	})
+}
+
+// BenchmarkCompare is of images of 300 MB: a base and dependencies that differ, which no
+// one can compress. Bytes are what is read of the registry.
+func BenchmarkCompare(b *testing.B) {
+	noise := make([]byte, 100<<20)
+	_, _ = rand.NewChaCha8([32]byte{}).Read(noise)
+	var base, live, next bytes.Buffer
+	for i, out := range []*bytes.Buffer{&base, &live, &next} {
+		zipped, err := gzip.NewWriterLevel(out, gzip.NoCompression)
+		require.NoError(b, err)
+		w := tar.NewWriter(zipped)
+		for _, file := range [][]string{{"usr/bin/node"}, release(b, "1.54"), release(b, "1.55")}[i] {
+			require.NoError(b, w.WriteHeader(&tar.Header{Name: file, Mode: 0o644}))
+		}
+		for n := range [3]int{2, 1, 1}[i] {
+			require.NoError(b, w.WriteHeader(&tar.Header{Name: fmt.Sprint("large-", i, n), Mode: 0o644, Size: int64(len(noise))}))
+			_, _ = w.Write(noise)
+		}
+		require.NoError(b, w.Close())
+		require.NoError(b, zipped.Close())
+	}
+	server := httptest.NewServer(registrytest.Handler())
+	b.Cleanup(server.Close)
+	host := strings.TrimPrefix(server.URL, "http://")
+	layers := func(own *bytes.Buffer) []v1.Layer {
+		return []v1.Layer{static.NewLayer(base.Bytes(), types.OCILayer), static.NewLayer(own.Bytes(), types.OCILayer)}
+	}
+	for _, c := range []struct {
+		name       string
+		live, next map[string]string
+		cache      string
+	}{
+		{"with a list", listed(b, release(b, "1.54"), layers(&live)[1]), listed(b, release(b, "1.55"), layers(&next)[1]), ""},
+		{"by layers", nil, nil, ""},
+		{"by layers that are known", nil, nil, b.TempDir()},
+	} {
+		from, to := push(b, host, c.live, layers(&live)...), push(b, host, c.next, layers(&next)...)
+		b.Run(c.name, func(b *testing.B) {
+			if c.cache != "" {
+				compare(b, Options{CacheDir: c.cache}, from, to)
+			}
+			for b.Loop() {
+				m := compare(b, Options{CacheDir: c.cache}, from, to)
+				require.Equal(b, record.RollbackNeedsDatabase, m.Rollback, m.Why)
+				b.ReportMetric(float64(m.Bytes), "bytes")
+			}
+		})
+	}
 }
