@@ -75,6 +75,9 @@ func (v *visit) answer(ctx context.Context, r chromium.Request) (chromium.Answer
 	switch {
 	case own && r.Kind == "EventSource": // it would never end, and asks again after anything else
 		return chromium.Answer{Status: http.StatusNoContent}, nil
+	case own && u.Scheme != v.as.Scheme && host(v.to) != host(v.as):
+		// The target stands for the page's address, and not for the other scheme of it.
+		return chromium.Answer{Trouble: v.otherScheme(r, u)}, errors.New("not asked")
 	case own || slices.Contains(v.asked.Hosts, u.Host):
 	case r.Page:
 		return chromium.Answer{Ended: fmt.Sprintf("the page leads to another host, %s", u.Host)}, errors.New("not followed")
@@ -94,13 +97,15 @@ func (v *visit) answer(ctx context.Context, r chromium.Request) (chromium.Answer
 	if own {
 		answer.Trouble, answer.Ended = v.judge(r, u, a, err)
 	}
+	if r.Kind == "Other" { // an icon, say
+		answer.Trouble = ""
+	}
 	return answer, cmp.Or(err, a.Broken)
 }
 
 // here is where a request of the page is sent, and whether it is for the target.
 func (v *visit) here(u *url.URL) (to string, own bool) {
-	same := u.Scheme == v.as.Scheme && host(u) == host(v.as)
-	if !same {
+	if u.Scheme != v.as.Scheme || host(u) != host(v.as) {
 		return u.String(), strings.EqualFold(u.Hostname(), v.as.Hostname()) && u.Port() == v.as.Port()
 	}
 	here := *u
@@ -110,6 +115,15 @@ func (v *visit) here(u *url.URL) (to string, own bool) {
 		return strings.TrimSuffix(fmt.Sprintf("%s%s?%s", v.to, rest, u.RawQuery), "?"), true
 	}
 	return here.String(), true
+}
+
+// otherScheme is the trouble of a request that a policy of the page has made one over TLS,
+// or that names a scheme itself.
+func (v *visit) otherScheme(r chromium.Request, u *url.URL) string {
+	if r.Kind == "Other" {
+		return ""
+	}
+	return fmt.Sprintf("%s %s: asked over %s, and the page is at %s", strings.ToLower(r.Kind), u.EscapedPath(), u.Scheme, v.as.Scheme)
 }
 
 // pass sends what the page asks. The check's headers are for the target alone, and what

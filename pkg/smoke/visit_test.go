@@ -1,18 +1,21 @@
 package smoke
 
 import (
+	"bytes"
 	"cmp"
 	"context"
 	"fmt"
+	"image/png"
+	"io"
+	"log/slog"
 	"net/http"
 	"net/http/httptest"
 	"os"
 	"strings"
 	"sync"
+	"sync/atomic"
 	"testing"
 	"time"
-
-	"log/slog"
 
 	"github.com/stretchr/testify/require"
 
@@ -89,8 +92,8 @@ func visited(t *testing.T, handler http.Handler, b expect.Browser, change func(*
 	if change != nil {
 		change(&target)
 	}
-	b.Within = cmp.Or(b.Within, 20*time.Second)
-	suite := checks.Suite{Attempts: 1, Consecutive: 1, Budget: time.Minute, Checks: []checks.Check{{Name: "page", Path: "/", All: expect.All{&b, expect.Status{"2xx"}}}}}
+	b.Within = cmp.Or(b.Within, time.Minute)
+	suite := checks.Suite{Attempts: 1, Consecutive: 1, Budget: 5 * time.Minute, Checks: []checks.Check{{Name: "page", Path: "/", All: expect.All{&b, expect.Status{"2xx"}}}}}
 	require.NoError(t, suite.Validate())
 	suite, err := suite.Expand(lookIn(nil))
 	require.NoError(t, err)
@@ -104,6 +107,13 @@ func TestAPageInABrowser(t *testing.T) {
 		want expect.Browser
 		says string // "" when it passes
 	}{
+		// backstage/backstage#3279, #23247, #23388: the policy of Helmet's defaults, at a URL without encryption.
+		{"a policy that wants encryption where there is none", site{"/": "> Content-Security-Policy: upgrade-insecure-requests\n" + app("")["/"], "/static/main.js": fills}, expect.Browser{As: "http://portal.example.com"}, "the page is blank; script /static/main.js: asked over https, and the page is at http"},
+		{"the same policy behind an Ingress", site{"/": "> Content-Security-Policy: upgrade-insecure-requests\n" + app("")["/"], "/static/main.js": fills}, expect.Browser{Selector: "h1"}, ""},
+		// backstage/backstage#8705: the policy forbids eval, with which a schema was compiled.
+		{"a policy that forbids eval", site{"/": "> Content-Security-Policy: script-src 'self'\n" + app("")["/"], "/static/main.js": `new Function("return 1")(); ` + fills}, expect.Browser{}, "the page is blank; uncaught EvalError"},
+		// backstage/backstage#8681, webpack/webpack#7502: a chunk that a later step of the page wants.
+		{"a chunk that is gone", app(fills + `import("/static/catalog.chunk.js")`), expect.Browser{Selector: "h1"}, "script /static/catalog.chunk.js: status 404"},
 		{"a page that its script fills in", app(fills), expect.Browser{Selector: "main h1", Text: "My  Company\nCatalog"}, ""},
 		// backstage/backstage#27083, #17539: a chunk of the last deploy that is gone.
 		{"a bundle that is gone", site{"/": app("")["/"]}, expect.Browser{Selector: "main h1"}, "the page is blank; script /static/main.js: status 404"},
@@ -124,8 +134,8 @@ func TestAPageInABrowser(t *testing.T) {
 		{"a script that the page's own policy forbids", site{"/": "> Content-Security-Policy: script-src 'none'\n" + app("")["/"], "/static/main.js": fills}, expect.Browser{}, "the page is blank; console: Loading the script"},
 		{"calls of a backend elsewhere", app(`fetch("http://localhost:7007/api/catalog").catch(() => { document.getElementById("root").textContent = "Error" })`), expect.Browser{Text: "Catalog"}, `the page does not show "Catalog"; it shows "Error"; it asks other hosts, which are not allowed: localhost:7007`},
 		{"a sign-in elsewhere", app(`location.href = "https://login.example.com/authorize?client_id=1"`), expect.Browser{Selector: "h1"}, "the page leads to another host, login.example.com"},
-		{"a page that leads to itself without end", app(`location.href = "/?" + Math.random()`), expect.Browser{Selector: "h1", Within: 4 * time.Second}, "the page is blank"},
-		{"a script without end", app(fills + `while (true) {}`), expect.Browser{Selector: "h1", Within: 5 * time.Second}, "the page does not answer: one of its scripts runs without end"},
+		{"a page that leads to itself without end", app(`location.href = "/?" + Math.random()`), expect.Browser{Selector: "h1", Within: 15 * time.Second}, "the page is blank"},
+		{"a script without end", app(fills + `while (true) {}`), expect.Browser{Selector: "h1"}, "one of its scripts runs without end"},
 		{"a dialog", app(`alert("Your session is over"); ` + fills), expect.Browser{Selector: "h1"}, "dialog: Your session is over"},
 		{"a download", site{"/": "> Content-Type: application/octet-stream\n> Content-Disposition: attachment; filename=x\nx"}, expect.Browser{}, "the answer is a download, and no page"},
 		{"a log without end", app(fills + `setInterval(() => { for (let i = 0; i < 1000; i++) console.log("x".repeat(100000)) }, 10)`), expect.Browser{Selector: "h1"}, ""},
@@ -147,3 +157,120 @@ func TestAPageInABrowser(t *testing.T) {
 
 // with adds a path.
 func (s site) with(path, text string) site { s[path] = text; return s }
+
+// recorded answers as a site does and keeps what it was asked.
+type recorded struct {
+	site
+	mu  sync.Mutex
+	all map[string]*http.Request
+}
+
+func (r *recorded) ServeHTTP(w http.ResponseWriter, q *http.Request) {
+	body, _ := io.ReadAll(q.Body)
+	r.mu.Lock()
+	q.Body = io.NopCloser(bytes.NewReader(body))
+	r.all[q.Method+" "+q.RequestURI] = q
+	r.mu.Unlock()
+	r.site.ServeHTTP(w, q)
+}
+
+func TestWhereThePagesRequestsGo(t *testing.T) {
+	fonts := &recorded{site: site{"/font.css": "> Content-Type: text/css\n> Access-Control-Allow-Origin: *\nh1 {}"}, all: map[string]*http.Request{}}
+	elsewhere := httptest.NewServer(fonts)
+	t.Cleanup(elsewhere.Close)
+	host := strings.TrimPrefix(elsewhere.URL, "http://")
+	script := `fetch("/portal/api/x?limit=1", {method: "POST", body: "{}", headers: {Authorization: "Bearer of-the-page"}})
+		.then(() => fetch("http://` + host + `/font.css")).then(() => { document.getElementById("root").innerHTML = "<h1>all</h1>" })`
+	own := &recorded{all: map[string]*http.Request{}, site: site{
+		"/": "> Set-Cookie: session=abc; Path=/\n<div id=root></div><script src=/portal/static/main.js></script>", "/static/main.js": script, "/api/x": "> 201\n{}",
+	}}
+	server := httptest.NewServer(own)
+	t.Cleanup(server.Close)
+	suite := checks.Suite{Attempts: 1, Budget: 5 * time.Minute, Checks: []checks.Check{{
+		Name: "n", Path: "/", Headers: map[string]string{"Authorization": "Bearer of-the-check"},
+		All: expect.All{&expect.Browser{Text: "all", Hosts: []string{host}, Within: time.Minute}},
+	}}}
+	suite, err := suite.Expand(lookIn(nil))
+	require.NoError(t, err)
+	result := Run(t.Context(), suite, Target{Name: "Pod/x", Kind: record.TargetPod, BaseURL: server.URL, As: "https://portal.example.com/portal", Browser: browse(t)}, nil)[0]
+	require.Equal(t, record.CheckPassed, result.Result, result.Detail)
+	require.Equal(t, "Bearer of-the-check", own.all["GET /static/main.js"].Header.Get("Authorization"), "the path in front of the pod is the Ingress's")
+	posted := own.all["POST /api/x?limit=1"]
+	require.Equal(t, "Bearer of-the-page", posted.Header.Get("Authorization"), "what the page says comes first")
+	require.Equal(t, "https://portal.example.com", posted.Header.Get("Origin"))
+	require.Contains(t, posted.Header.Get("Cookie"), "session=abc")
+	body, err := io.ReadAll(posted.Body)
+	require.NoError(t, err)
+	require.Equal(t, "{}", string(body))
+	require.Empty(t, fonts.all["GET /font.css"].Header.Get("Authorization"), "it is no business of others")
+}
+
+// puppeteer/puppeteer#2781, #4695, #4208: requests of workers pass the interception by.
+func TestAPageReachesNoNetwork(t *testing.T) {
+	var reached atomic.Int32
+	secret := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) { reached.Add(1) }))
+	t.Cleanup(secret.Close)
+	host := strings.TrimPrefix(secret.URL, "http://")
+	tries := `const host = "` + host + `";
+		new Image().src = "http://" + host + "/image"; fetch("http://" + host + "/fetch", {mode: "no-cors"}).catch(() => {});
+		try { new WebSocket("ws://" + host + "/socket").onerror = () => {} } catch {}
+		navigator.sendBeacon("http://" + host + "/beacon", "x");
+		const code = "fetch('http://" + host + "/worker', {mode: 'no-cors'}).catch(() => {}).then(() => postMessage(1))";
+		const done = () => { document.getElementById("root").textContent = "tried" };
+		const worker = new Worker(URL.createObjectURL(new Blob([code]))); worker.onmessage = done; worker.onerror = done;
+		new EventSource("http://" + host + "/events"); document.body.append(Object.assign(document.createElement("iframe"), {src: "http://" + host + "/frame"}));`
+	got := visited(t, app(tries), expect.Browser{Text: "tried", Allow: []string{"."}}, nil)
+	require.Equal(t, record.CheckPassed, got.Result, got.Detail)
+	require.Zero(t, reached.Load())
+}
+
+func TestWhatABrowserCannotSayIsInconclusive(t *testing.T) {
+	away := roundTripper(func(r *http.Request) (*http.Response, error) {
+		if r.URL.Path != "/" {
+			return nil, record.Unavailable("kube/unreachable", "the API server is away")
+		}
+		return http.DefaultTransport.RoundTrip(r)
+	})
+	for name, c := range map[string]struct {
+		site   site
+		change func(*Target)
+		says   string
+	}{
+		"the way to the pod is gone":  {app(fills), func(to *Target) { to.Transport = away }, "the API server is away"},
+		"there are too many requests": {site{"/": app("")["/"], "/static/main.js": "> 429\n> Retry-After: 3600\n"}, nil, "status 429"},
+		"there is no browser":         {app(fills), func(to *Target) { to.Browser = nil }, "no browser"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			got := visited(t, c.site, expect.Browser{Selector: "h1"}, func(to *Target) {
+				if c.change != nil {
+					c.change(to)
+				}
+			})
+			require.Equal(t, record.CheckInconclusive, got.Result, got.Detail)
+			require.Contains(t, got.Detail, c.says)
+		})
+	}
+}
+
+type roundTripper func(*http.Request) (*http.Response, error)
+
+func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+func TestSecretsInTheConsoleDoNotShow(t *testing.T) {
+	got := visited(t, app(fills+`console.error("login failed: Authorization: Bearer abcdef123456, https://joe:hunter2@db:5432/x?token=xyzzy")`), expect.Browser{Selector: "h1"}, nil)
+	require.Equal(t, record.CheckFailed, got.Result)
+	for _, secret := range []string{"abcdef123456", "hunter2", "xyzzy"} {
+		require.NotContains(t, got.Detail, secret)
+	}
+}
+
+func TestThePictureOfWhatWasSeenIsKept(t *testing.T) {
+	var kept []byte
+	got := visited(t, app(fills), expect.Browser{Selector: "h1"}, func(to *Target) {
+		to.Picture = func(check string, png []byte) string { kept = png; return check + ".png" }
+	})
+	require.Equal(t, "page.png", got.Picture)
+	picture, err := png.DecodeConfig(bytes.NewReader(kept))
+	require.NoError(t, err)
+	require.Equal(t, 1280, picture.Width)
+}

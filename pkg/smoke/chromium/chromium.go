@@ -154,8 +154,9 @@ func (b *Browser) options(home string) []chromedp.ExecAllocatorOption {
 		// No name and no address leads anywhere, nor does a proxy.
 		chromedp.Flag("host-resolver-rules", "MAP * ~NOTFOUND"), chromedp.Flag("no-proxy-server", true),
 		chromedp.Flag("webrtc-ip-handling-policy", "disable_non_proxied_udp"),
-		// One process for a page and its frames, whose requests all come to us.
-		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,IsolateOrigins,site-per-process,MediaRouter,OptimizationHints"),
+		// One process for a page and its frames, whose requests all come to us, with the
+		// scheme that they have.
+		chromedp.Flag("disable-features", "Translate,BlinkGenPropertyTrees,IsolateOrigins,site-per-process,MediaRouter,OptimizationHints,HttpsUpgrades,HttpsFirstBalancedModeAutoEnable"),
 		chromedp.Flag("disable-site-isolation-trials", true), chromedp.Flag("renderer-process-limit", "1"),
 		chromedp.Flag("js-flags", fmt.Sprintf("--max-old-space-size=%d", heap)),
 		chromedp.Flag("disable-component-update", true), chromedp.Flag("disable-crash-reporter", true), chromedp.Flag("lang", "en-US"),

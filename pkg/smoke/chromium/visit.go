@@ -1,10 +1,12 @@
 package chromium
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"encoding/json"
 	"errors"
+	"fmt"
 	"net/http"
 	"time"
 
@@ -140,13 +142,12 @@ func (w *watch) open(ctx context.Context) {
 		w.end("the browser does not show the page: " + got.ErrorText)
 	}
 	for !w.done() {
-		began := time.Now()
 		now, err := eyes(ctx, t, w.visit.Browser)
 		switch {
 		case err == nil:
 			w.saw(now)
-		case ctx.Err() != nil && time.Since(began) > hanging:
-			w.end("the page does not answer: one of its scripts runs without end")
+		case errors.Is(err, errHanging):
+			w.end(err.Error())
 		}
 		select {
 		case <-ctx.Done():
@@ -162,6 +163,8 @@ type view struct {
 	Title, Words                 string
 }
 
+var errHanging = fmt.Errorf("the page has not answered for %s: one of its scripts runs without end", hanging)
+
 // eyes looks at the page as it is now. An error is that of a page which is being
 // exchanged or whose scripts let nobody in.
 func eyes(ctx context.Context, t *chromedp.Target, b expect.Browser) (view, error) {
@@ -169,9 +172,11 @@ func eyes(ctx context.Context, t *chromedp.Target, b expect.Browser) (view, erro
 	if err != nil {
 		return view{}, err
 	}
+	ctx, cancel := context.WithTimeoutCause(ctx, hanging, errHanging)
+	defer cancel()
 	got, err := cdp.Call(ctx, t, runtime.Evaluate, runtime.EvaluateParams{Expression: "(" + lookScript + ")(" + string(wanted) + ")"})
 	if err != nil {
-		return view{}, err
+		return view{}, cmp.Or(context.Cause(ctx), err)
 	}
 	var seen view
 	var document string

@@ -30,8 +30,9 @@ const (
 	maxTroubles = 50
 	maxTrouble  = 500  // of one, in bytes
 	maxRequests = 2000 // of one visit
-	// hanging is how long a script may keep everybody out.
-	hanging = 2 * time.Second
+	// hanging is how long a script may keep everybody out: on a busy machine the first one
+	// of a large page does for seconds.
+	hanging = 10 * time.Second
 )
 
 // watch is what is noted during a visit.
