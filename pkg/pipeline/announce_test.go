@@ -84,6 +84,34 @@ func TestGitHubIsToldWhatBecameOfADeploy(t *testing.T) {
 	}
 }
 
+// A rollback runs on a branch, whose commit is not what comes back; it begins with no
+// image, and no deployment of one.
+func TestGitHubIsToldWhatARollbackByHandLeaves(t *testing.T) {
+	const branch = "2222222222222222222222222222222222222222"
+	s := githubtest.New(t, []string{"deployments: write"}, builtCommit, branch)
+	at := &record.Release{Name: "web", Namespace: "prod", Revision: 7, Live: 7, LiveImage: builtImage}
+	d, _, end := told(s, telling(config.TellAuto))
+	d.announce(t.Context(), image1(t))
+	end(record.Record{Command: "deploy", Verdict: record.VerdictGood, Release: at})
+
+	other := builtImage[:len(builtImage)-1] + "2"
+	d, _, end = told(s, telling(config.TellAuto), "GITHUB_SHA="+branch)
+	image, err := record.ParseImage(other)
+	require.NoError(t, err)
+	d.announce(t.Context(), image)
+	end(record.Record{Command: "deploy", Verdict: record.VerdictGood, Release: &record.Release{Name: "web", Namespace: "prod", Revision: 8, Live: 8, LiveImage: other}})
+
+	d, log, end := told(s, telling(config.TellAuto), "GITHUB_SHA="+branch)
+	d.announce(t.Context(), record.Image{})
+	end(record.Record{Command: "rollback", Verdict: record.VerdictGood, Reason: "no login", Release: &record.Release{Name: "web", Namespace: "prod", Revision: 9, Live: 9, RollbackTarget: 7, LiveImage: builtImage}})
+	all := s.Deployments()
+	require.Len(t, all, 3, log.String())
+	require.Equal(t, []string{"inactive", "inactive", "success"}, []string{all[0].State(), all[1].State(), all[2].State()})
+	require.Equal(t, builtCommit, all[2].Commit)
+	require.Contains(t, string(all[2].Payload), builtImage)
+	require.Equal(t, "rolled back by hand to revision 7, which serves as revision 9: no login", all[2].Statuses[0].Description)
+}
+
 func TestGitHubIsNotToldWhereNobodyWantsThat(t *testing.T) {
 	for name, c := range map[string]struct {
 		settings config.Settings

@@ -83,5 +83,5 @@ func NotBuilt(repository string) Image {
 // unbuiltDigest is of no content that anybody can find.
 var unbuiltDigest = "sha256:" + strings.Repeat("0", 64)
 
-// IsBuilt reports whether the image is more than a placeholder, see [NotBuilt].
-func (i Image) IsBuilt() bool { return i.Digest != unbuiltDigest }
+// IsBuilt reports whether there is an image, and not only a placeholder, see [NotBuilt].
+func (i Image) IsBuilt() bool { return i.Digest != "" && i.Digest != unbuiltDigest }
