@@ -2,11 +2,15 @@ package github
 
 import (
 	"bytes"
+	"cmp"
 	"compress/gzip"
 	"context"
+	"crypto/sha256"
 	"encoding/base64"
+	"encoding/hex"
 	"encoding/json"
 	"fmt"
+	"slices"
 	"strings"
 
 	gogithub "github.com/google/go-github/v90/github"
@@ -73,11 +77,103 @@ func categorized(sarif []byte, category string) ([]byte, error) {
 		if run["automationDetails"] == nil {
 			run["automationDetails"] = details
 		}
+		if run["results"] != nil {
+			if run["results"], err = told(run["results"]); err != nil {
+				return nil, err
+			}
+		}
 	}
 	if document["runs"], err = json.Marshal(runs); err != nil {
 		return nil, err
 	}
 	return json.Marshal(document)
+}
+
+// maxResults is how many results of a run GitHub takes; a report with more it refuses as a
+// whole (aquasecurity/tfsec-sarif-action#43).
+const maxResults = 25_000
+
+// result is what of one tells it apart.
+type result struct {
+	RuleID  string
+	Level   string
+	Message struct{ Text string }
+
+	Locations []struct {
+		PhysicalLocation struct{ ArtifactLocation struct{ URI string } }
+	}
+	PartialFingerprints json.RawMessage
+}
+
+// told are results as GitHub is told them: each with a fingerprint, by which it knows an
+// alert of an earlier report again, and of too many the worst ones. Without fingerprints
+// alerts that somebody has dismissed come back with the next image (aquasecurity/trivy#1840,
+// google/osv-scanner#2331).
+func told(results json.RawMessage) (json.RawMessage, error) {
+	var all []json.RawMessage
+	if err := json.Unmarshal(results, &all); err != nil || len(all) == 0 {
+		return results, err
+	}
+	read := make([]result, len(all))
+	seen := map[string]int{}
+	for i := range all {
+		if err := json.Unmarshal(all[i], &read[i]); err != nil {
+			return nil, err
+		}
+		if read[i].PartialFingerprints != nil {
+			continue
+		}
+		known := read[i].fingerprint()
+		seen[known]++
+		var err error
+		if all[i], err = with(all[i], "partialFingerprints", map[string]string{"primaryLocationLineHash": fmt.Sprintf("%s:%d", known, seen[known])}); err != nil {
+			return nil, err
+		}
+	}
+	return json.Marshal(worst(all, read))
+}
+
+// fingerprint is the same for a vulnerability of a package in a place, whatever the
+// versions of both: what Trivy says begins with the package.
+func (r result) fingerprint() string {
+	place := ""
+	if len(r.Locations) > 0 {
+		place = r.Locations[0].PhysicalLocation.ArtifactLocation.URI
+	}
+	about, _, _ := strings.Cut(r.Message.Text, "\n")
+	sum := sha256.Sum256([]byte(strings.Join([]string{r.RuleID, place, about}, "\x00")))
+	return hex.EncodeToString(sum[:8])
+}
+
+// worst are at most [maxResults], errors before warnings before notes.
+func worst(all []json.RawMessage, read []result) []json.RawMessage {
+	if len(all) <= maxResults {
+		return all
+	}
+	order := make([]int, len(all))
+	for i := range order {
+		order[i] = i
+	}
+	rank := map[string]int{"error": 0, "warning": 1, "": 1, "note": 2, "none": 3} // SARIF's own default is warning
+	slices.SortStableFunc(order, func(a, b int) int { return cmp.Compare(rank[read[a].Level], rank[read[b].Level]) })
+	kept := make([]json.RawMessage, maxResults)
+	for i := range kept {
+		kept[i] = all[order[i]]
+	}
+	return kept
+}
+
+// with is a JSON object with one more field.
+func with(object json.RawMessage, name string, value any) (json.RawMessage, error) {
+	var fields map[string]json.RawMessage
+	if err := json.Unmarshal(object, &fields); err != nil {
+		return nil, err
+	}
+	var err error
+	if fields[name], err = json.Marshal(value); err != nil {
+		return nil, err
+	}
+	return json.Marshal(fields)
 }
 
 func compressed(text []byte) ([]byte, error) {

@@ -4,13 +4,17 @@ import (
 	"bytes"
 	"crypto/rand"
 	"encoding/base64"
+	"encoding/json"
 	"net/http"
+	"slices"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/github/githubtest"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/hostile"
 )
 
 func findings(sarif string) Findings {
@@ -39,6 +43,61 @@ func TestFindingsAreUploadedInACategoryOfTheirImage(t *testing.T) {
 			require.JSONEq(t, c.want, string(all[0].SARIF))
 			require.Equal(t, []string{firstCommit, "refs/heads/main"}, []string{all[0].Commit, all[0].Ref})
 		})
+	}
+}
+
+const vulnerable = `{"version":"2.1.0","runs":[{"results":[
+	{"ruleId":"CVE-1","level":"note","message":{"text":"Package: a\nInstalled Version: 1.0.0"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"app/package.json"}}}]},
+	{"ruleId":"CVE-1","level":"error","message":{"text":"Package: b\nInstalled Version: 1.0.0"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"app/package.json"}}}]},
+	{"ruleId":"CVE-1","level":"error","message":{"text":"Package: b\nInstalled Version: 1.0.1"},"locations":[{"physicalLocation":{"artifactLocation":{"uri":"app/package.json"}}}]},
+	{"ruleId":"CVE-2"},
+	{"ruleId":"CVE-3","partialFingerprints":{"primaryLocationLineHash":"own"}}]}]}`
+
+// uploaded are the results of a report as GitHub got them.
+func uploaded(t *testing.T, report string) []map[string]any {
+	t.Helper()
+	s := serving(t, "security-events: write")
+	require.NoError(t, clientOf(t, s).Upload(t.Context(), findings(report)))
+	var got struct {
+		Runs []struct{ Results []map[string]any }
+	}
+	require.NoError(t, json.Unmarshal(s.Analyses()[0].SARIF, &got))
+	return got.Runs[0].Results
+}
+
+// Alerts come back without it (aquasecurity/trivy#1840, google/osv-scanner#2331).
+func TestAFindingIsKnownAgainInTheNextImage(t *testing.T) {
+	prints := func(report string) (all []any) {
+		for _, one := range uploaded(t, report) {
+			all = append(all, one["partialFingerprints"].(map[string]any)["primaryLocationLineHash"])
+		}
+		return all
+	}
+	first := prints(vulnerable)
+	require.Equal(t, first, prints(strings.ReplaceAll(vulnerable, "1.0.0", "2.0.0")), "of another version")
+	require.Equal(t, "own", first[4])
+	require.Equal(t, strings.TrimSuffix(first[1].(string), ":1"), strings.TrimSuffix(first[2].(string), ":2"), "the second of its kind")
+	require.Len(t, slices.Compact(slices.SortedFunc(slices.Values(first), func(a, b any) int { return strings.Compare(a.(string), b.(string)) })), 5)
+	require.NotEqual(t, first, prints(strings.ReplaceAll(vulnerable, "app/", "lib/")))
+}
+
+// GitHub refuses a report with more than 25,000 results in a run (aquasecurity/tfsec-sarif-action#43).
+func TestOfTooManyFindingsTheWorstAreSent(t *testing.T) {
+	many := strings.Repeat(`{"ruleId":"CVE-1","level":"note"},`, maxResults) + `{"ruleId":"CVE-2","level":"error"},{"ruleId":"CVE-3"}`
+	got := uploaded(t, `{"version":"2.1.0","runs":[{"results":[`+many+`]}]}`)
+	require.Len(t, got, maxResults)
+	require.Equal(t, []any{"CVE-2", "CVE-3", "CVE-1"}, []any{got[0]["ruleId"], got[1]["ruleId"], got[2]["ruleId"]})
+}
+
+func TestFindingsArriveAsTheyAreWhateverTheySay(t *testing.T) {
+	for _, words := range hostile.Texts() {
+		words = strings.ToValidUTF8(words, "?")
+		one, err := json.Marshal(map[string]any{"ruleId": words, "message": map[string]any{"text": words, "markdown": words}, "locations": []any{map[string]any{"physicalLocation": map[string]any{"artifactLocation": map[string]any{"uri": words}}}}})
+		require.NoError(t, err)
+		got := uploaded(t, `{"version":"2.1.0","runs":[{"results":[`+string(one)+`]}]}`)
+		require.Equal(t, words, got[0]["ruleId"])
+		require.Equal(t, map[string]any{"text": words, "markdown": words}, got[0]["message"])
+		require.Regexp(t, `^[0-9a-f]{16}:1$`, got[0]["partialFingerprints"].(map[string]any)["primaryLocationLineHash"])
 	}
 }
 
