@@ -9,6 +9,8 @@ const (
 	// what runs.
 	Skeleton = Backend + "/dist/skeleton.tar.gz"
 	Bundle   = Backend + "/dist/bundle.tar.gz"
+	// Versions says of which release of Backstage the packages are.
+	Versions = "backstage.json"
 	// Modules is the folder of dependencies, at the top or beside a package.json.
 	Modules = "node_modules"
 	// AppConfig is what the backend starts with; ProductionConfig comes on top of it
@@ -34,11 +36,15 @@ const (
 // that happens to lie there never travels.
 func Included() []string {
 	return []string{
-		"package.json", "package-lock.json", "yarn.lock", "backstage.json",
+		"package.json", "package-lock.json", "yarn.lock", Versions,
 		"node_modules", "packages", "plugins",
 		"catalog", "catalog-info.yaml", "examples",
 	}
 }
+
+// Packed match what `yarn build:backend` writes for any package: an image holds what is
+// in there.
+func Packed() []string { return []string{"packages/*/dist/bundle.tar.gz", "packages/*/dist/skeleton.tar.gz"} }
 
 // Command starts the backend, with the configuration of production where there is
 // one.

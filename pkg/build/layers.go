@@ -18,10 +18,9 @@ import (
 // pkg/sensitive lists, by their whole path. The installers' notes about what they did
 // hold versions of the workspace's own packages, which would make another layer of the
 // same dependencies.
-var excludedPaths = []string{
+var excludedPaths = append([]string{
 	"node_modules/.cache", "node_modules/.package-lock.json", "node_modules/.yarn-state.yml",
-	"packages/*/dist/bundle.tar.gz", "packages/*/dist/skeleton.tar.gz",
-}
+}, backstage.Packed()...)
 
 // part is what an entry belongs to.
 type part int

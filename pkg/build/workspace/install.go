@@ -21,7 +21,7 @@ import (
 // installerFiles are those, besides package.json and the lockfile, that decide what
 // an install does. Folders count with all they hold.
 var installerFiles = []string{
-	".yarnrc.yml", ".yarnrc", ".npmrc", ".yarn/releases", ".yarn/patches", ".yarn/plugins", "patches", "backstage.json",
+	".yarnrc.yml", ".yarnrc", ".npmrc", ".yarn/releases", ".yarn/patches", ".yarn/plugins", "patches", backstage.Versions,
 }
 
 // Installing says how dependencies are installed; the options of a build explain the

@@ -108,7 +108,7 @@ func (k keyHash) addTree(root *os.Root, name string) error {
 		switch path.Base(name) {
 		case ".npmrc", ".yarnrc", ".yarnrc.yml":
 			text = secretLine.ReplaceAll(text, nil)
-		case "backstage.json":
+		case backstage.Versions:
 			return nil // Yarn's plugin reads the versions that stand in the lockfile anyway
 		}
 		k.add(name, text)
