@@ -52,6 +52,8 @@ func (s *store) bundles(ctx context.Context, wanted sought) ([]entry, error) {
 			all = append(all, e)
 		case wanted.predicateType == "":
 			all = append(all, entry{format: record.SignatureBundle, problem: fmt.Errorf("%s (%s) is no bundle", m.Digest, oneLine(cmp.Or(m.ArtifactType, string(m.MediaType))))})
+		case e.format == "":
+			s.another(cmp.Or(m.ArtifactType, string(m.MediaType)))
 		}
 	}
 	return all, nil
@@ -69,7 +71,7 @@ func (s *store) referrer(ctx context.Context, digest v1.Hash, wanted sought, lef
 		return e, false, err
 	}
 	if wanted.other(manifest.Annotations, bundleType) {
-		return e, false, nil
+		return entry{format: record.SignatureBundle}, false, nil
 	}
 	if err := fits(manifest.Layers[0].Size, left); err != nil {
 		return entry{format: record.SignatureBundle, problem: err}, true, nil

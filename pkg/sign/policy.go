@@ -90,7 +90,7 @@ func (t *trust) attested(ctx context.Context, store *store, image record.Image, 
 	case len(found.good) > 0:
 		return holds(found.good)
 	default:
-		return t.refuseClaims(image, predicateType, found, store.whatIsGone())
+		return t.refuseClaims(image, predicateType, found, store.whatElse())
 	}
 }
 

@@ -43,6 +43,7 @@ type store struct {
 	log     *slog.Logger
 	have    map[sought][]entry // what was read already
 	gone    []string           // digests that the registry lists, but does not have
+	others  []string           // kinds of what refers to the image and is no bundle
 	window  time.Duration      // the longest time between the reading and the writing of a tag
 	written time.Time          // when one was written last
 }
@@ -71,7 +72,24 @@ func (s *store) missing(digest v1.Hash) {
 // isGone reports whether that was noted.
 func (s *store) isGone(d v1.Descriptor) bool { return slices.Contains(s.gone, d.Digest.String()) }
 
-// whatIsGone completes a refusal: it is empty when nothing is missing.
+// whatElse completes a refusal with what may have been the signature: it is empty when
+// nothing is missing, and nothing of another kind is there.
+func (s *store) whatElse() string { return s.whatIsGone() + s.whatIsOfOtherKinds() }
+
+func (s *store) whatIsOfOtherKinds() string {
+	if len(s.others) == 0 {
+		return ""
+	}
+	return fmt.Sprintf("; what refers to it besides is of kinds that are not read: %s", strings.Join(s.others[:min(len(s.others), maxShown)], ", "))
+}
+
+// another notes a kind of what refers to the image.
+func (s *store) another(kind string) {
+	if kind = oneLine(kind); !slices.Contains(s.others, kind) {
+		s.others = append(s.others, kind)
+	}
+}
+
 func (s *store) whatIsGone() string {
 	if len(s.gone) == 0 {
 		return ""

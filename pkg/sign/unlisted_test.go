@@ -6,7 +6,11 @@ import (
 	"testing"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
+	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -79,4 +83,27 @@ func TestABundleFromBeforeTheRegistryListedIsFound(t *testing.T) {
 	}), 1)
 	_, err = Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public})
 	require.NoError(t, err)
+}
+
+// A signature of another kind is no signature, but the one who looks for it should know that
+// it is there: Notary's, and those that cosign stores with --registry-referrers-mode oci-1-1
+// (sigstore/cosign#4708).
+func TestSignaturesOfOtherKindsAreNamed(t *testing.T) {
+	image, k := pushImage(t, registrytest.Start(t, registrytest.Listing())), ourKeys(t)
+	digest, err := name.NewDigest(image.String())
+	require.NoError(t, err)
+	subject, err := remote.Head(digest)
+	require.NoError(t, err)
+	for _, kind := range []types.MediaType{"application/vnd.cncf.notary.signature", "application/vnd.dev.cosign.artifact.sig.v1+json"} {
+		artifact := mutate.Subject(mutate.ConfigMediaType(mutate.MediaType(empty.Image, types.OCIManifestSchema1), kind), *subject).(v1.Image)
+		made, err := artifact.Digest()
+		require.NoError(t, err)
+		require.NoError(t, remote.Write(digest.Context().Digest(made.String()), artifact))
+	}
+	_, err = Sign(t.Context(), SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Format: record.SignatureBundle})
+	require.NoError(t, err)
+	_, err = Verify(t.Context(), VerifyOptions{Registry: brisk, Image: image, Key: k.public, Policy: Policy{Attestations: []string{PredicateVuln}}})
+	require.ErrorContains(t, err, "kinds that are not read: application/vnd.cncf.notary.signature, application/vnd.dev.cosign.artifact.sig.v1+json")
+	require.NotContains(t, err.Error(), "sigstore.bundle")
+	require.Equal(t, record.KindRefused, record.KindOf(err))
 }

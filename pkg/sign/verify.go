@@ -196,7 +196,7 @@ func (t *trust) signature(ctx context.Context, store *store, image record.Image)
 	if unread != nil {
 		return "", unread
 	}
-	return "", t.refuse(image, tried, store.whatIsGone())
+	return "", t.refuse(image, tried, store.whatElse())
 }
 
 // isAttestation reports whether the entry does not claim to be a signature.

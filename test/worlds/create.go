@@ -93,13 +93,17 @@ func toNPM(dir string) error {
 		}
 	}
 	err := edit(filepath.Join(dir, "package.json"), func(p map[string]any) {
-		delete(p, "packageManager")
+		p["packageManager"] = "npm"
 		p["overrides"] = object(p, "resolutions")
 		delete(p, "resolutions")
 		p["workspaces"] = []string{"packages/*"}
 		object(p, "scripts")["build:backend"] = "npm run build --workspace backend"
 	})
 	if err != nil {
+		return err
+	}
+	// backstage-cli wants a yarn.lock, also where nothing reads it.
+	if err := os.WriteFile(filepath.Join(dir, "yarn.lock"), nil, 0o600); err != nil {
 		return err
 	}
 	// What Backstage's packages want of each other npm would refuse.

@@ -2,6 +2,7 @@ package main
 
 import (
 	"encoding/json"
+	"errors"
 	"os"
 	"path/filepath"
 	"testing"
@@ -24,11 +25,10 @@ func TestAWorkspaceOfYarnBecomesOneOfNPM(t *testing.T) {
 	require.NoError(t, toNPM(dir))
 	text, err := os.ReadFile(filepath.Join(dir, "package.json"))
 	require.NoError(t, err)
-	require.JSONEq(t, `{"overrides":{"@types/react":"^18"},"workspaces":["packages/*"],"scripts":{"tsc":"tsc","build:backend":"npm run build --workspace backend"}}`, string(text))
+	require.JSONEq(t, `{"packageManager":"npm","overrides":{"@types/react":"^18"},"workspaces":["packages/*"],"scripts":{"tsc":"tsc","build:backend":"npm run build --workspace backend"}}`, string(text))
 	text, err = os.ReadFile(filepath.Join(backend, "package.json"))
 	require.NoError(t, err)
 	require.JSONEq(t, `{"dependencies":{"app":"*"}}`, string(text))
-	require.NoFileExists(t, filepath.Join(dir, "yarn.lock"))
 	require.FileExists(t, filepath.Join(dir, ".npmrc"))
 	require.NoError(t, (&result{}).untyped(dir))
 	require.Contains(t, packageScripts(t, dir), "tsc")
@@ -59,4 +59,10 @@ func packageScripts(t *testing.T, dir string) map[string]string {
 	var p struct{ Scripts map[string]string }
 	require.NoError(t, json.Unmarshal(text, &p))
 	return p.Scripts
+}
+
+func TestARowHasTheReason(t *testing.T) {
+	err := errors.New("running stagecrew build --prepare: exit status 2\n12:00:00 build: error: \n12:00:00 build: error: Error: ENOENT: no such file, lstat 'yarn.lock'\nnpm error code 1")
+	require.Equal(t, "running stagecrew build --prepare: exit status 2: Error: ENOENT: no such file, lstat 'yarn.lock'", told(err))
+	require.Equal(t, "no more", told(errors.New("no more\nline")))
 }

@@ -15,6 +15,7 @@ import (
 	"os/exec"
 	"os/signal"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"syscall"
 )
@@ -96,11 +97,23 @@ func (l *lab) try(ctx context.Context, w world) (r result, err error) {
 		func() error { return l.start(ctx, &r, filepath.Base(dir)) },
 	} {
 		if err := step(); err != nil {
-			r.Failed, _, _ = strings.Cut(err.Error(), "\n")
+			r.Failed = told(err)
 			return r, err
 		}
 	}
 	return r, nil
+}
+
+// reason is the line by which a program says what is wrong.
+var reason = regexp.MustCompile(`(?m)\bError: .*$|\berror TS\d+: .*$`)
+
+// told is the first line of an error and the reason in it.
+func told(err error) string {
+	first, rest, _ := strings.Cut(err.Error(), "\n")
+	if why := reason.FindString(rest); why != "" {
+		first += ": " + why
+	}
+	return first
 }
 
 // end is what of a long text is likely to say why.
