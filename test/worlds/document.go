@@ -37,12 +37,12 @@ func load(file string) (results, error) {
 	return all, json.Unmarshal(text, &all)
 }
 
-func (all results) write(file, document string) error {
+func (all results) write(file, document, oldest string) error {
 	text, err := json.MarshalIndent(all, "", "  ")
 	if err != nil {
 		return err
 	}
-	return errors.Join(os.WriteFile(file, text, 0o600), os.WriteFile(document, []byte(all.page()), 0o644))
+	return errors.Join(os.WriteFile(file, text, 0o600), os.WriteFile(document, []byte(all.page(oldest)), 0o644))
 }
 
 const head = `# Worlds
@@ -56,15 +56,16 @@ processors; the image's size is of its compressed layers with those of the base 
 
 A mirror of the registry may keep no old versions: what it lacked was replaced by the next version, as the last column says. The types of packages of
 different releases do not fit together, so that they are not checked there (the script ` + "`tsc`" + ` is left out).
-Releases of the table in test/worlds that have no row here were not measured.
+Releases of the table in test/worlds that have no row here were not measured. The oldest create-app that the registry had: %s.
 
 | Backstage | create-app | package manager | prepare, s | build in all, s | image, MB | layers | ready after, s | replaced |
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 `
 
-func (all results) page() string {
+// page is the document; oldest is the first create-app that the registry has.
+func (all results) page(oldest string) string {
 	var b strings.Builder
-	b.WriteString(head)
+	fmt.Fprintf(&b, head, oldest)
 	for _, w := range worlds {
 		if r, measured := all[w.Backstage]; measured {
 			b.WriteString(r.row() + "\n")

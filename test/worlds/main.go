@@ -61,8 +61,15 @@ func run(ctx context.Context, work, document, only string) error {
 	if err != nil {
 		return err
 	}
+	versions, err := l.versions(ctx, "@backstage/create-app")
+	if err != nil {
+		return err
+	}
 	all, err := load(filepath.Join(work, "results.json"))
 	if err != nil {
+		return err
+	}
+	if err := all.write(filepath.Join(work, "results.json"), document, versions[0]); err != nil {
 		return err
 	}
 	var problems []error
@@ -75,7 +82,7 @@ func run(ctx context.Context, work, document, only string) error {
 			problems = append(problems, fmt.Errorf("backstage %s: %w", w.Backstage, err))
 		}
 		all[w.Backstage] = r
-		if err := all.write(filepath.Join(work, "results.json"), document); err != nil {
+		if err := all.write(filepath.Join(work, "results.json"), document, versions[0]); err != nil {
 			return err
 		}
 	}
@@ -105,7 +112,7 @@ func (l *lab) try(ctx context.Context, w world) (r result, err error) {
 }
 
 // reason is the line by which a program says what is wrong.
-var reason = regexp.MustCompile(`(?m)\bError: .*$|\berror TS\d+: .*$`)
+var reason = regexp.MustCompile(`(?m)\b\w*Error: .*$|\berror TS\d+: .*$`)
 
 // told is the first line of an error and the reason in it.
 func told(err error) string {
