@@ -82,7 +82,7 @@ func (u *unbroken) reopen() error {
 	if err != nil {
 		return errors.Join(err, response.Body.Close())
 	}
-	_ = u.ReadCloser.Close()
+	_ = u.Close()
 	u.ReadCloser = response.Body
 	return nil
 }
