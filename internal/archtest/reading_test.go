@@ -11,11 +11,11 @@ import (
 )
 
 // vocabulary are the rooms that everybody may use: one knows them before one reads on.
-var vocabulary = []string{"record", "redact", "text", "files", "retry", "body", "registry", "apierror", "backstage", "sensitive"}
+var vocabulary = []string{"record", "redact", "text", "files", "retry", "body", "registry", "apierror", "backstage", "sensitive", "migrations"}
 
 // elsewhere are what begins other commands than run.
 var elsewhere = map[string][]string{
-	"pkg/pipeline": {"initStage", "gateStage", "rollbackStage", "recoverStage", "smokeStage", "statusStage", "promoteStage", "validateStage"},
+	"pkg/pipeline": {"initStage", "gateStage", "rollbackStage", "recoverStage", "smokeStage", "statusStage", "promoteStage", "validateStage", "migrationsStage"},
 	"pkg/cli":      {"reportCommand", "versionCommand"},
 }
 
@@ -130,13 +130,15 @@ func TestARunIsReadDownwards(t *testing.T) {
 		require.True(t, r.left[room], "it was not found at all: %s", room)
 	}
 	because := map[string]string{
-		"cli → gha":          "the end is told in an annotation",
-		"cli → report":       "evidence is kept while it runs, the record is written at the end",
-		"cli → pipeline":     "where settings are wrong, its stages say what else is",
-		"pipeline → report":  "a scan leaves files, a deploy a comment",
-		"pipeline → rollout": "what pods show is judged by rules that were read before",
-		"pipeline → sign":    "key, signature, verification and verdict have their stages",
-		"pipeline → tags":    "the version is read before the build, tags move at the end",
+		"cli → gha":            "the end is told in an annotation",
+		"cli → report":         "evidence is kept while it runs, the record is written at the end",
+		"cli → pipeline":       "where settings are wrong, its stages say what else is",
+		"pipeline → preflight": "what a workload says of its databases is read before its image is compared",
+		"pipeline → deploy":    "which revision is live is asked before that, too",
+		"pipeline → report":    "a scan leaves files, a deploy a comment",
+		"pipeline → rollout":   "what pods show is judged by rules that were read before",
+		"pipeline → sign":      "key, signature, verification and verdict have their stages",
+		"pipeline → tags":      "the version is read before the build, tags move at the end",
 	}
 	for _, back := range r.returns {
 		require.Contains(t, because, back, "one comes back into a room that one had left")

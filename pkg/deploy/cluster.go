@@ -40,9 +40,9 @@ type Changer interface {
 
 // Checker looks for what will make a plan fail, certainly or probably.
 type Checker interface {
-	// Migrations says what going back from the image next to the live one would need of
+	// Foresee says what going back from the image next to the live one would need of
 	// the databases. What cannot be found out is unknown, and no error.
-	Migrations(ctx context.Context, live, next string, plan record.Plan) *record.Migrations
+	Foresee(ctx context.Context, live, next string, plan record.Plan) *record.Migrations
 	// Check warns of what may fail and refuses what would. The concerns come with the
 	// refusal; any other error means that nothing could be found out.
 	Check(ctx context.Context, plan record.Plan) ([]record.Concern, error)

@@ -126,8 +126,8 @@ func (f *fakeCluster) PlanRollback(_ context.Context, to int) (record.Plan, erro
 	return record.Plan{Changes: []record.Change{{Object: "Deployment/backstage", Action: "update"}}, Applied: record.Applied{Revision: revision}}, f.broken("plan")
 }
 
-// Migrations knows what the test has said.
-func (f *fakeCluster) Migrations(_ context.Context, live, next string, _ record.Plan) *record.Migrations {
+// Foresee knows what the test has said.
+func (f *fakeCluster) Foresee(_ context.Context, live, next string, _ record.Plan) *record.Migrations {
 	if f.migrations == nil {
 		return nil
 	}

@@ -46,7 +46,7 @@ func (r *run) foresee(ctx context.Context, plan record.Plan) *record.Migrations 
 	if !found || live.Image == "" || next == "" {
 		return nil
 	}
-	return r.cluster.Checker.Migrations(ctx, live.Image, next, plan)
+	return r.cluster.Checker.Foresee(ctx, live.Image, next, plan)
 }
 
 // goesOn reports whether there is more to find out although the history may not be

@@ -55,8 +55,8 @@ func (s *slice) comparison() images.Options {
 	return o
 }
 
-// Migrations implements [deploy.Checker]. Whatever goes wrong leaves it unknown.
-func (c checker) Migrations(ctx context.Context, live, next string, plan record.Plan) *record.Migrations {
+// Foresee implements [deploy.Checker]. Whatever goes wrong leaves it unknown.
+func (c checker) Foresee(ctx context.Context, live, next string, plan record.Plan) *record.Migrations {
 	o := c.comparison
 	o.Said, o.From = preflight.Said(plan.Manifest)
 	var m record.Migrations

@@ -61,7 +61,7 @@ func (s site) foresee(ctx context.Context, r *release.Release, strict checker, p
 	if err != nil || !found || live.Image == "" {
 		return nil // the checks tell of a history that may not be read
 	}
-	m := strict.Migrations(ctx, live.Image, plan.Image.String(), plan)
+	m := strict.Foresee(ctx, live.Image, plan.Image.String(), plan)
 	s.host.Ledger.Update(func(r *record.Record) { r.Migrations = m })
 	return m
 }
