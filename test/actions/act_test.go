@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"maps"
 	"os"
 	"os/exec"
 	"path/filepath"
@@ -18,6 +19,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/github/githubtest"
 	"github.com/stagecrew/stagecrew/test/envtest"
 )
 
@@ -36,7 +38,7 @@ type entry struct {
 // job is how a job ended, as act tells it.
 type job struct {
 	result    string
-	outputs   map[string]string // of the step stagecrew (caller, in the caller's job)
+	outputs   map[string]string // of the step stagecrew, or promoted (caller, in the caller's job)
 	summaries []string
 	log       string
 }
@@ -50,6 +52,10 @@ type act struct {
 	// of another one would say. tools is the runner's tool cache, "" for an empty one.
 	dir, tools string
 	options    []string
+	// github is the API that the jobs tell what runs, nil for none.
+	github *githubtest.Server
+	// during is called beside act, with its process, and should end with its context.
+	during func(ctx context.Context, process int) error
 }
 
 // run runs `act EVENT …` in the repository. It does not judge the result.
@@ -58,7 +64,12 @@ func (a act) run(event string, args ...string) map[string]job {
 	ctx, cancel := context.WithTimeout(a.t.Context(), 8*time.Minute)
 	defer cancel()
 	dir := a.t.TempDir()
-	secrets, err := json.Marshal(a.secrets)
+	all := maps.Clone(a.secrets)
+	if a.github != nil {
+		all["GITHUB_TOKEN"] = githubtest.Token
+		args = append(args, "--env", "GITHUB_API_URL="+a.github.URL, "--env", "GITHUB_REPOSITORY="+githubtest.Repository)
+	}
+	secrets, err := json.Marshal(all)
 	require.NoError(a.t, err)
 	// act reads YAML here, and JSON is that.
 	file := filepath.Join(dir, "secrets.yml")
@@ -81,10 +92,32 @@ func (a act) run(event string, args ...string) map[string]job {
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + dir, "XDG_CONFIG_HOME=" + dir, "XDG_CACHE_HOME=" + dir}
 	cmd.Cancel = func() error { return cmd.Process.Signal(syscall.SIGTERM) }
 	cmd.WaitDelay = 10 * time.Second
-	out, err := cmd.CombinedOutput()
+	out, err := a.beside(ctx, cmd)
 	jobs := parse(a.t, out)
 	require.NotEmpty(a.t, jobs, "act %v: %v\n%s", args, err, out)
 	return jobs
+}
+
+// beside runs act and what is to happen meanwhile.
+func (a act) beside(ctx context.Context, cmd *exec.Cmd) ([]byte, error) {
+	a.t.Helper()
+	var out bytes.Buffer
+	cmd.Stdout, cmd.Stderr = &out, &out
+	require.NoError(a.t, cmd.Start())
+	ctx, end := context.WithCancel(ctx)
+	defer end()
+	over := make(chan error, 1)
+	go func() {
+		if a.during == nil {
+			over <- nil
+			return
+		}
+		over <- a.during(ctx, cmd.Process.Pid)
+	}()
+	err := cmd.Wait()
+	end()
+	require.NoError(a.t, <-over, out.String())
+	return out.Bytes(), err
 }
 
 func parse(t *testing.T, out []byte) map[string]job {
@@ -108,7 +141,7 @@ func parse(t *testing.T, out []byte) map[string]job {
 			j.result = e.JobResult
 		}
 		switch {
-		case e.Command == "set-output" && (slices.Equal(e.StepID, []string{"stagecrew"}) || slices.Equal(e.StepID, []string{"caller"})):
+		case e.Command == "set-output" && len(e.StepID) == 1 && slices.Contains([]string{"stagecrew", "promoted", "caller"}, e.StepID[0]):
 			j.outputs[e.Name] = e.Arg
 		case e.Command == "summary" && len(e.StepID) == 1:
 			j.summaries = append(j.summaries, e.Content)
