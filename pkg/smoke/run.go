@@ -6,6 +6,7 @@
 package smoke
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"log/slog"
@@ -147,9 +148,13 @@ func (r runner) once(ctx context.Context, c checks.Check, picture *[]byte) error
 	if a.Status == http.StatusTooManyRequests && !c.All.Wants(a.Status) {
 		return tooMany(a.Header)
 	}
-	a.Show = func(ctx context.Context, b expect.Browser) (expect.Page, error) { return r.show(ctx, s, b, picture) }
+	var unseen error // says nothing about the page
+	a.Show = func(ctx context.Context, b expect.Browser) (page expect.Page, err error) {
+		page, unseen = r.show(ctx, s, b, picture)
+		return page, unseen
+	}
 	if err := c.All.Judge(ctx, a.Answer); err != nil {
-		return err
+		return cmp.Or(unseen, err)
 	}
 	if c.Assets {
 		return s.assets(ctx, a)

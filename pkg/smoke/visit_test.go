@@ -11,6 +11,7 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"sync/atomic"
@@ -225,9 +226,9 @@ func TestAPageReachesNoNetwork(t *testing.T) {
 }
 
 func TestWhatABrowserCannotSayIsInconclusive(t *testing.T) {
-	away := roundTripper(func(r *http.Request) (*http.Response, error) {
+	closed := roundTripper(func(r *http.Request) (*http.Response, error) {
 		if r.URL.Path != "/" {
-			return nil, record.Unavailable("kube/unreachable", "the API server is away")
+			return nil, record.Refused("kube/forbidden", "pods/portforward is forbidden")
 		}
 		return http.DefaultTransport.RoundTrip(r)
 	})
@@ -236,9 +237,9 @@ func TestWhatABrowserCannotSayIsInconclusive(t *testing.T) {
 		change func(*Target)
 		says   string
 	}{
-		"the way to the pod is gone":  {app(fills), func(to *Target) { to.Transport = away }, "the API server is away"},
-		"there are too many requests": {site{"/": app("")["/"], "/static/main.js": "> 429\n> Retry-After: 3600\n"}, nil, "status 429"},
-		"there is no browser":         {app(fills), func(to *Target) { to.Browser = nil }, "no browser"},
+		"the way to the pod is closed": {app(fills), func(to *Target) { to.Transport = closed }, "pods/portforward is forbidden"},
+		"there are too many requests":  {site{"/": app("")["/"], "/static/main.js": "> 429\n> Retry-After: 3600\n"}, nil, "status 429"},
+		"there is no browser":          {app(fills), func(to *Target) { to.Browser = nil }, "no browser"},
 	} {
 		t.Run(name, func(t *testing.T) {
 			got := visited(t, c.site, expect.Browser{Selector: "h1"}, func(to *Target) {
@@ -255,6 +256,20 @@ func TestWhatABrowserCannotSayIsInconclusive(t *testing.T) {
 type roundTripper func(*http.Request) (*http.Response, error)
 
 func (f roundTripper) RoundTrip(r *http.Request) (*http.Response, error) { return f(r) }
+
+// A budget that is over before the browser is there: the machine is busy.
+func TestATimeThatIsTooShortForABrowserIsInconclusive(t *testing.T) {
+	server := httptest.NewServer(app(""))
+	t.Cleanup(server.Close)
+	program := filepath.Join(t.TempDir(), "chromium")
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nexec sleep 300\n"), 0o755)) //nolint:gosec // a program
+	slow, err := chromium.Find(program, nil)
+	require.NoError(t, err)
+	suite, err := checks.Suite{Attempts: 1, Budget: 3 * time.Second, Checks: []checks.Check{{Name: "page", Path: "/", All: expect.All{&expect.Browser{Within: time.Second}}}}}.Expand(lookIn(nil))
+	require.NoError(t, err)
+	got := Run(t.Context(), suite, Target{Name: "Pod/x", Kind: record.TargetPod, BaseURL: server.URL, Browser: slow}, nil)[0]
+	require.Equal(t, record.CheckInconclusive, got.Result, got.Detail)
+}
 
 func TestSecretsInTheConsoleDoNotShow(t *testing.T) {
 	got := visited(t, app(fills+`console.error("login failed: Authorization: Bearer abcdef123456, https://joe:hunter2@db:5432/x?token=xyzzy")`), expect.Browser{Selector: "h1"}, nil)

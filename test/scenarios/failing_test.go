@@ -195,6 +195,17 @@ objects: [{apiVersion: batch/v1, kind: Job, metadata: {name: import}, spec: {bac
 		exit:   4, code: "smoke/check-failed", words: []string{"Pod/app-", "/app.js", "404"}, soon: true,
 	},
 	{
+		// Every file is there, and visitors look at a white page.
+		name:  "a bundle of the page that is broken",
+		smoke: seenChecks, first: page("/", ""), second: page("/", "+ {"),
+		exit: 4, code: "smoke/check-failed", words: []string{"Pod/app-", "the page is blank", "SyntaxError", "/app.js"}, soon: true,
+	},
+	{
+		name:  "a page that takes another path for its root",
+		smoke: seenChecks, first: page("/", ""), second: page("/portal/", ""),
+		exit: 4, code: "smoke/check-failed", words: []string{"Pod/app-", "the page is blank"}, soon: true,
+	},
+	{
 		name: "a liveness probe that kills before the pod is ready",
 		second: `
 container:

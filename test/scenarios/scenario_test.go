@@ -1,11 +1,14 @@
 package scenarios
 
 import (
+	"os"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/smoke/chromium"
 	"github.com/stagecrew/stagecrew/test/scenarios/result"
 )
 
@@ -49,6 +52,12 @@ func beside(t *testing.T) {
 // prepare makes a namespace with the first release in it.
 func (c scenario) prepare(t *testing.T) *site {
 	t.Helper()
+	if strings.Contains(c.smoke, "browser:") {
+		_, err := chromium.Find("", nil)
+		if err != nil && os.Getenv("BROWSER_REQUIRED") == "" {
+			t.Skipf("SKIPPED: %v", err)
+		}
+	}
 	s := newSite(t, c.name)
 	if c.smoke != "" {
 		s.smoke = s.write("smoke.yaml", c.smoke)

@@ -29,6 +29,34 @@ checks:
   expect: {json: {status: ok}, maxLatency: 1s}
 `
 
+// seenChecks look at a page in a browser as well.
+const seenChecks = `
+attempts: 2
+interval: 300ms
+checks:
+- name: files
+  path: /
+  expect: {contentType: text/html, bodyRegex: root}
+  assets: true
+- name: seen
+  path: /
+  expect: {browser: {selector: "#root h1", text: Catalog}}
+`
+
+// page are the values of a release whose page is filled in by a script, where it is at
+// its root; more is what else the script says.
+func page(root, more string) string {
+	return fmt.Sprintf(`
+script: |
+  cat > $www/index.html <<'END'
+  <!doctype html><title>Portal</title><div id="root"></div><script defer src="/app.js"></script>
+  END
+  cat > $www/app.js <<'END'
+  if (location.pathname.startsWith("%s")) document.getElementById("root").innerHTML = "<h1>Catalog</h1>" %s;
+  END
+  exec httpd -f -p 8080 -h $www`, root, more)
+}
+
 // slowChecks take a few seconds.
 const slowChecks = `
 checks:

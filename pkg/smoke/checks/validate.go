@@ -78,8 +78,8 @@ func (s Suite) problems() []form.Problem {
 		c.request(report)
 		c.checkVariables(report)
 		c.All.Validate(s.Timeout, c.Method, report)
-		if within := c.All.Patience(); within > s.Budget {
-			report("expect.browser.within", "%s; allowed is up to the budget, %s", within, s.Budget)
+		if b := c.All.Browser(); b != nil && c.All.Patience() > s.Budget {
+			report("expect.browser.within", "%s; allowed is up to half the budget, %s", b.WithDefaults().Within, s.Budget/2)
 		}
 	}
 	return found

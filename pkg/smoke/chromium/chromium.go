@@ -25,8 +25,9 @@ import (
 )
 
 const (
-	// parallel bounds the browsers of one run: each takes a few hundred megabytes.
-	parallel = 2
+	// parallel bounds the browsers of one run: each takes a few hundred megabytes. As many
+	// pods and Services are asked at a time, so that none waits for another's page.
+	parallel = 4
 	// startTime bounds the start of a browser; on a busy machine it takes seconds.
 	startTime = 30 * time.Second
 	// heap bounds what the scripts of a page hold, in MiB.
@@ -108,7 +109,7 @@ func (b *Browser) with(ctx context.Context, work func(context.Context) error) er
 	case b.slots <- struct{}{}:
 		defer func() { <-b.slots }()
 	case <-ctx.Done():
-		return ctx.Err()
+		return cutShort(ctx)
 	}
 	home, err := os.MkdirTemp("", "stagecrew-browser-")
 	if err != nil {
@@ -132,8 +133,10 @@ func (b *Browser) with(ctx context.Context, work func(context.Context) error) er
 		}
 	}
 	switch cause := context.Cause(bounded); {
-	case err == nil, ctx.Err() != nil:
-		return ctx.Err()
+	case ctx.Err() != nil:
+		return cutShort(ctx)
+	case err == nil:
+		return nil
 	case cause != nil:
 		err = cause
 	}
@@ -142,6 +145,12 @@ func (b *Browser) with(ctx context.Context, work func(context.Context) error) er
 		return err
 	}
 	return errors.New(text.Cut(strings.Join(strings.Fields(err.Error()), " "), maxTrouble))
+}
+
+// cutShort is the error of a visit that its context has ended: it says nothing about the
+// page.
+func cutShort(ctx context.Context) error {
+	return record.Unavailable("smoke/browser-lost", "the browser was not there long enough to see the page: %w", ctx.Err())
 }
 
 // options are how the program is started. It gets no environment of ours, and none of

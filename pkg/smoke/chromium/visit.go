@@ -31,8 +31,8 @@ const (
 	// settled is how long a page that shows what it must stays quiet before it is
 	// believed: errors come a moment later.
 	settled = 500 * time.Millisecond
-	// hopeless is how long a page with errors stays quiet before it is given up:
-	// production waits for the rollback.
+	// hopeless is how long a page with errors, or with nothing on it, stays quiet before
+	// it is given up: production waits for the rollback.
 	hopeless = 3 * time.Second
 	// pictureTime bounds the taking of a picture: a page whose script runs without end
 	// gives none.
@@ -90,10 +90,10 @@ func (b *Browser) Open(ctx context.Context, v Visit) (seen expect.Page, picture 
 		seen, err = w.seen()
 		return err
 	})
-	if err != nil && ctx.Err() == nil && record.KindOf(err) == record.KindUnknown {
+	if err != nil && record.KindOf(err) == record.KindUnknown {
 		err = record.Unavailable("smoke/browser-lost", "the browser did not open the page: %w", err)
 	}
-	return seen, picture, errors.Join(ctx.Err(), err)
+	return seen, picture, err
 }
 
 // prepare has all that the page does come to us.

@@ -200,7 +200,7 @@ func (w *watch) done() bool {
 	case w.page.Ended != "" || w.broke != nil:
 		return true
 	case quiet >= hopeless: // what is still asked for is a connection that stays
-		return w.now.Complete && (w.page.Shows() || w.counts)
+		return w.now.Complete && (w.page.Shows() || w.counts || w.page.Blank && w.flying == 0)
 	case quiet >= settled:
 		return w.now.Complete && w.page.Shows() && w.flying == 0
 	}

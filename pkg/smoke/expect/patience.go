@@ -16,4 +16,6 @@ func (e All) Patience() (longest time.Duration) {
 }
 
 func (m MaxLatency) patience() time.Duration { return time.Duration(m) }
-func (b *Browser) patience() time.Duration   { return b.WithDefaults().Within }
+
+// patience leaves time for the start of the browser.
+func (b *Browser) patience() time.Duration { return 2 * b.WithDefaults().Within }
