@@ -161,6 +161,10 @@ func (r *run) compareImages(ctx context.Context, from string, target record.Revi
 	if known, found := r.needs[pair]; found {
 		return known
 	}
+	// The preflight has asked, and what workloads say by an annotation is in it.
+	if m := r.result.Migrations; m != nil && m.To == from && m.From == target.Image {
+		return *m
+	}
 	if from == "" || target.Image == "" {
 		return record.Migrations{Rollback: record.RollbackUnknown, Why: "an image is not known by its digest"}
 	}
