@@ -9,13 +9,16 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
+// hindering are the changes whose migrations an image that lacks them does not bear.
+var hindering = []record.MigrationChange{record.MigratesUp, record.MigratesApart, record.NewModule}
+
 // In says which of the migrations that an image adds are in the databases, and whose
 // locks are held. A migration of a plugin counts where its own database or schema holds
 // it; of one that has none of its own, anywhere.
 func In(m record.Migrations, all record.AppliedMigrations) record.DatabaseState {
 	state := record.DatabaseState{Locked: all.Locked()}
 	for _, p := range m.Plugins {
-		if p.Change != record.MigratesUp && p.Change != record.MigratesApart {
+		if !slices.Contains(hindering, p.Change) {
 			continue
 		}
 		found := applied(all, p)

@@ -32,12 +32,14 @@ func TestWhichMigrationsAreIn(t *testing.T) {
 		m    record.Migrations
 		want []string // as they have to be taken back
 	}{
-		"some, the last first":                     {adds(catalog, "2_a.js", "3_b.js", "4_c.js"), []string{"3_b.js", "2_a.js"}},
-		"none":                                     {adds(catalog, "5_d.js"), nil},
-		"another plugin's of the same name":        {adds("@backstage/plugin-search-backend/migrations", "9_x.js"), nil},
-		"a folder that several databases note":     {adds(auth, "20240327104803_public_keys.js"), []string{"20240327104803_public_keys.js"}},
-		"a plugin with a schema of its own":        {adds("@acme/backstage-plugin-todo-list-backend/migrations", "1_init.js"), []string{"1_init.js"}},
-		"a package whose name tells no database":   {adds("app/packages/backend/migrations", "4_c.js"), []string{"4_c.js"}},
+		"some, the last first":                   {adds(catalog, "2_a.js", "3_b.js", "4_c.js"), []string{"3_b.js", "2_a.js"}},
+		"none":                                   {adds(catalog, "5_d.js"), nil},
+		"another plugin's of the same name":      {adds("@backstage/plugin-search-backend/migrations", "9_x.js"), nil},
+		"a folder that several databases note":   {adds(auth, "20240327104803_public_keys.js"), []string{"20240327104803_public_keys.js"}},
+		"a plugin with a schema of its own":      {adds("@acme/backstage-plugin-todo-list-backend/migrations", "1_init.js"), []string{"1_init.js"}},
+		"a package whose name tells no database": {adds("app/packages/backend/migrations", "4_c.js"), []string{"4_c.js"}},
+		// RoadieHQ/roadie-backstage-plugins#1900
+		"a new module's are in that of its plugin": {record.Migrations{Plugins: []record.PluginMigrations{{Folder: "@roadiehq/rag-ai-storage-pgvector/migrations", Change: record.NewModule, Added: []string{"4_c.js"}}}}, []string{"4_c.js"}},
 		"a new plugin's are nothing to an old one": {record.Migrations{Plugins: []record.PluginMigrations{{Folder: catalog, Change: record.NewPlugin, Added: []string{"1_init.js"}}}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {
