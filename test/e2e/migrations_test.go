@@ -70,8 +70,8 @@ const fails = "throw new Error('the new release does not work');"
 
 func TestMigrationsDecideAboutARollback(t *testing.T) {
 	h := newTarget(t, "e2e-migrations")
-	// What met a lock is restarted when its startup probe has failed for a minute.
-	h.values = write(t, "values.yaml", "{secrets: {postgresPassword: e2e-password}, rbac: {mode: none}, probes: {startup: {failureThreshold: 12}}}")
+	// What met a lock is restarted when its startup probe has failed for two minutes.
+	h.values = write(t, "values.yaml", "{secrets: {postgresPassword: e2e-password}, rbac: {mode: none}, probes: {startup: {failureThreshold: 20}}}")
 	unsigned := []string{"--allow-unsigned-unsafe", "--soak", "0"}
 	rows := func() string {
 		return h.sql("postgres", "backstage_plugin_todo", "SELECT string_agg(name, ' ' ORDER BY id) FROM knex_migrations")
