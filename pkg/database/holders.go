@@ -98,7 +98,7 @@ func (d *Database) says(ctx context.Context, pod corev1.Pod, container string, p
 	if err != nil {
 		return false
 	}
-	defer stream.Close() //nolint:errcheck // it was read only
+	defer stream.Close()
 	lines := bufio.NewScanner(stream)
 	lines.Buffer(nil, maxLog)
 	for lines.Scan() {

@@ -32,9 +32,6 @@ type Options struct {
 	// deploy was. An error of [record.KindRefused] makes a revision no target; with
 	// any other the image could not be looked at. nil checks nothing.
 	Verify func(context.Context, record.Image) error
-	// OnMigrated is what becomes of a failed revision whose migrations are in the
-	// databases; default [record.OnMigratedStop].
-	OnMigrated record.OnMigrated
 	// Unlock has a recovery free the locks first that killed migrations have left.
 	Unlock bool
 	// DryRun ends after the preflight and changes nothing.

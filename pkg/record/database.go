@@ -113,17 +113,3 @@ type AppliedMigration struct {
 	Folder   string `json:"folder"` // of the image that has it
 	Name     string `json:"name"`
 }
-
-// OnMigrated is what becomes of a failed revision whose migrations are in the databases.
-type OnMigrated string
-
-// The policies.
-const (
-	// OnMigratedStop leaves the revision where it is: a person decides.
-	OnMigratedStop OnMigrated = "stop"
-)
-
-// Choices are all policies.
-func (OnMigrated) Choices() []Choice {
-	return []Choice{{string(OnMigratedStop), "nothing is rolled back, exit 5"}}
-}
