@@ -44,7 +44,9 @@ func Included() []string {
 
 // Packed match what `yarn build:backend` writes for any package: an image holds what is
 // in there.
-func Packed() []string { return []string{"packages/*/dist/bundle.tar.gz", "packages/*/dist/skeleton.tar.gz"} }
+func Packed() []string {
+	return []string{"packages/*/dist/bundle.tar.gz", "packages/*/dist/skeleton.tar.gz"}
+}
 
 // Command starts the backend, with the configuration of production where there is
 // one.

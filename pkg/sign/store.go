@@ -80,7 +80,7 @@ func (s *store) whatIsOfOtherKinds() string {
 	if len(s.others) == 0 {
 		return ""
 	}
-	return fmt.Sprintf("; what refers to it besides is of kinds that are not read: %s", strings.Join(s.others[:min(len(s.others), maxShown)], ", "))
+	return fmt.Sprintf("; what refers to it besides is of kinds that are not read: %s", strings.Join(slices.Sorted(slices.Values(s.others))[:min(len(s.others), maxShown)], ", "))
 }
 
 // another notes a kind of what refers to the image.

@@ -262,7 +262,7 @@ func TestATimeThatIsTooShortForABrowserIsInconclusive(t *testing.T) {
 	server := httptest.NewServer(app(""))
 	t.Cleanup(server.Close)
 	program := filepath.Join(t.TempDir(), "chromium")
-	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nexec sleep 300\n"), 0o755)) //nolint:gosec // a program
+	require.NoError(t, os.WriteFile(program, []byte("#!/bin/sh\nexec sleep 300\n"), 0o755))
 	slow, err := chromium.Find(program, nil)
 	require.NoError(t, err)
 	suite, err := checks.Suite{Attempts: 1, Budget: 3 * time.Second, Checks: []checks.Check{{Name: "page", Path: "/", All: expect.All{&expect.Browser{Within: time.Second}}}}}.Expand(lookIn(nil))

@@ -162,7 +162,8 @@ func TestTheVerdictOnImagesOfFourReleases(t *testing.T) {
 					require.Equal(t, i < j && !same, m.Rollback == record.RollbackNeedsDatabase, m.Why)
 					require.Equal(t, i >= j || same, m.Rollback == record.RollbackFree, m.Why)
 					require.Equal(t, i > j && !same, m.Downgrades(), m.Why)
-					require.Equal(t, pair, [2]string{m.From, m.To})
+					require.Equal(t, pair[0], m.From)
+					require.Equal(t, pair[1], m.To)
 				}
 			})
 		}

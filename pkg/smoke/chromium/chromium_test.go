@@ -33,7 +33,7 @@ func program(t *testing.T, script string) string {
 		t.Skip("SKIPPED: there is no Chromium")
 	}
 	path := filepath.Join(t.TempDir(), "chromium")
-	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o755)) //nolint:gosec // a program
+	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o755))
 	return path
 }
 

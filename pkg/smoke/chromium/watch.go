@@ -57,21 +57,21 @@ func (w *watch) handle(ctx context.Context) func(any) {
 		case *fetch.EventRequestPaused:
 			w.beside(func() error { return w.answer(ctx, e) })
 		case *page.EventJavascriptDialogOpening:
-			w.trouble("dialog: " + e.Message)
+			w.trouble(ctx, "dialog: " + e.Message)
 			w.beside(func() error {
 				_, err := cdp.Call(ctx, chromedp.FromContext(ctx).Target, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{})
 				return err
 			})
 		case *runtime.EventExceptionThrown:
-			w.trouble("uncaught " + exception(e.ExceptionDetails))
+			w.trouble(ctx, "uncaught " + exception(e.ExceptionDetails))
 		case *runtime.EventConsoleAPICalled:
 			if e.Type == runtime.ConsoleAPICalledTypeError {
-				w.trouble("console: " + words(e.Args))
+				w.trouble(ctx, "console: " + words(e.Args))
 			}
 		case *log.EventEntryAdded:
 			// What the network did is seen where it is answered.
 			if e.Entry.Level == log.EntryLevelError && e.Entry.Source != log.EntrySourceNetwork {
-				w.trouble("console: " + e.Entry.Text)
+				w.trouble(ctx, "console: " + e.Entry.Text)
 			}
 		case *inspector.EventTargetCrashed:
 			w.end("the page made the browser's tab crash, for example with too much memory")
@@ -117,7 +117,7 @@ func (w *watch) answer(ctx context.Context, e *fetch.EventRequestPaused) error {
 		return fail(network.ErrorReasonBlockedByClient)
 	}
 	a, err := w.visit.Answer(ctx, w.request(e))
-	w.trouble(a.Trouble)
+	w.trouble(ctx, a.Trouble)
 	w.end(a.Ended)
 	if err != nil {
 		return fail(network.ErrorReasonFailed)
@@ -159,7 +159,7 @@ func (w *watch) request(e *fetch.EventRequestPaused) Request {
 }
 
 // trouble notes an error of the page, "" is none.
-func (w *watch) trouble(said string) {
+func (w *watch) trouble(ctx context.Context, said string) {
 	if said == "" {
 		return
 	}
@@ -169,7 +169,7 @@ func (w *watch) trouble(said string) {
 	if len(w.page.Troubles) < maxTroubles {
 		said = text.Cut(said, maxTrouble)
 		w.page.Troubles = append(w.page.Troubles, said)
-		w.counts = w.counts || w.visit.Counts(context.Background(), said)
+		w.counts = w.counts || w.visit.Counts(context.WithoutCancel(ctx), said)
 	}
 }
 
