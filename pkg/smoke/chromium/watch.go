@@ -57,21 +57,21 @@ func (w *watch) handle(ctx context.Context) func(any) {
 		case *fetch.EventRequestPaused:
 			w.beside(func() error { return w.answer(ctx, e) })
 		case *page.EventJavascriptDialogOpening:
-			w.trouble(ctx, "dialog: " + e.Message)
+			w.trouble(ctx, "dialog: "+e.Message)
 			w.beside(func() error {
 				_, err := cdp.Call(ctx, chromedp.FromContext(ctx).Target, page.HandleJavaScriptDialog, page.HandleJavaScriptDialogParams{})
 				return err
 			})
 		case *runtime.EventExceptionThrown:
-			w.trouble(ctx, "uncaught " + exception(e.ExceptionDetails))
+			w.trouble(ctx, "uncaught "+exception(e.ExceptionDetails))
 		case *runtime.EventConsoleAPICalled:
 			if e.Type == runtime.ConsoleAPICalledTypeError {
-				w.trouble(ctx, "console: " + words(e.Args))
+				w.trouble(ctx, "console: "+words(e.Args))
 			}
 		case *log.EventEntryAdded:
 			// What the network did is seen where it is answered.
 			if e.Entry.Level == log.EntryLevelError && e.Entry.Source != log.EntrySourceNetwork {
-				w.trouble(ctx, "console: " + e.Entry.Text)
+				w.trouble(ctx, "console: "+e.Entry.Text)
 			}
 		case *inspector.EventTargetCrashed:
 			w.end("the page made the browser's tab crash, for example with too much memory")
