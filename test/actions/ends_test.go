@@ -82,8 +82,9 @@ func refused(t *testing.T, a act) {
 func interrupted(t *testing.T, a act, image string) (cancelled, recovered job) {
 	t.Helper()
 	kubeconfig, program := envtest.Env(t, "E2E_KUBECONFIG"), filepath.Base(envtest.Env(t, "E2E_STAGECREW"))
+	before := deployed(t.Context(), kubeconfig)
 	a.during = func(ctx context.Context, process int) error {
-		if err := applied(ctx, kubeconfig, image); err != nil {
+		if err := applied(ctx, kubeconfig, image, before); err != nil {
 			return err
 		}
 		return signal(process, []string{program, "deploy"}, syscall.SIGINT)
@@ -101,17 +102,28 @@ func interrupted(t *testing.T, a act, image string) (cancelled, recovered job) {
 	return cancelled, recovered
 }
 
-// applied waits until the cluster has the image.
-func applied(ctx context.Context, kubeconfig, image string) error {
+// applied waits until the cluster has the image, and Helm its revision: from then on the
+// rollout is watched, and a signal begins the way back.
+func applied(ctx context.Context, kubeconfig, image, before string) error {
 	for ctx.Err() == nil {
-		cmd := exec.CommandContext(ctx, "kubectl", "--kubeconfig", kubeconfig, "--namespace", namespace,
-			"get", "deployment/backstage", "--output", "jsonpath={.spec.template.spec.containers[0].image}")
-		if out, err := cmd.Output(); err == nil && string(out) == image {
+		runs := asked(ctx, kubeconfig, "deployment/backstage", "--output", "jsonpath={.spec.template.spec.containers[0].image}")
+		if now := deployed(ctx, kubeconfig); runs == image && now != "" && now != before {
 			return nil
 		}
 		time.Sleep(100 * time.Millisecond)
 	}
 	return fmt.Errorf("act ended before the cluster got %s", image)
+}
+
+// deployed is the revision that Helm calls so; "" while it changes over.
+func deployed(ctx context.Context, kubeconfig string) string {
+	return asked(ctx, kubeconfig, "secret", "--selector", "owner=helm,name=backstage,status=deployed", "--output", "jsonpath={.items[*].metadata.labels.version}")
+}
+
+// asked is what kubectl gets, "" where it does not.
+func asked(ctx context.Context, kubeconfig string, what ...string) string {
+	out, _ := exec.CommandContext(ctx, "kubectl", append([]string{"--kubeconfig", kubeconfig, "--namespace", namespace, "get"}, what...)...).Output()
+	return string(out)
 }
 
 // signal sends one to the program with that name and first argument below a process, as
