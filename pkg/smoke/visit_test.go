@@ -116,9 +116,9 @@ func TestAPageInABrowser(t *testing.T) {
 		// backstage/backstage#8681, webpack/webpack#7502: a chunk that a later step of the page wants.
 		{"a chunk that is gone", app(fills + `import("/static/catalog.chunk.js")`), expect.Browser{Selector: "h1"}, "script /static/catalog.chunk.js: status 404"},
 		{"a page that its script fills in", app(fills), expect.Browser{Selector: "main h1", Text: "My  Company\nCatalog"}, ""},
-		// backstage/backstage#27083, #17539: a chunk of the last deploy that is gone.
+		// exercism/website#2022: a file of the last deploy that is gone.
 		{"a bundle that is gone", site{"/": app("")["/"]}, expect.Browser{Selector: "main h1"}, "the page is blank; script /static/main.js: status 404"},
-		// backstage/backstage#8914: the page in place of each file, and so of a script.
+		// replayio/devtools#3174: the page in place of each file, and so of a script.
 		{"the page in place of a script", site{"/": app("")["/"], "/static/main.js": "> Content-Type: text/html\n<!doctype html>"}, expect.Browser{}, "the page is blank; script /static/main.js: it is a page, and no script; uncaught SyntaxError: Unexpected token '<' in /static/main.js"},
 		{"a bundle that is broken", app("window.x = {"), expect.Browser{}, "the page is blank; uncaught SyntaxError: Unexpected end of input in /static/main.js"},
 		{"a router whose base is another path", app(`if (location.pathname.startsWith("/portal")) { ` + fills + ` }`), expect.Browser{Text: "My Company Catalog"}, "the page is blank"},
@@ -131,7 +131,7 @@ func TestAPageInABrowser(t *testing.T) {
 		{"an API that is broken", app(fills+`fetch("/api/x").catch(() => {})`).with("/api/x", "> 503\n{}"), expect.Browser{Selector: "h1"}, "xhr /api/x: status 503"},
 		{"an API that wants a sign-in", app(fills+`fetch("/api/auth/github/refresh").catch(() => {})`).with("/api/auth/github/refresh", "> 401\n{}"), expect.Browser{Selector: "h1"}, ""},
 		{"a picture that is missing", app(fills + `document.body.append(Object.assign(new Image(), {src: "/logo.png"}))`), expect.Browser{Selector: "h1"}, ""},
-		// backstage/backstage#5352 and others: scripts of elsewhere that the policy of the page forbids.
+		// backstage/backstage#8705 is of the same policy.
 		{"a script that the page's own policy forbids", site{"/": "> Content-Security-Policy: script-src 'none'\n" + app("")["/"], "/static/main.js": fills}, expect.Browser{}, "the page is blank; console: Loading the script"},
 		{"calls of a backend elsewhere", app(`fetch("http://localhost:7007/api/catalog").catch(() => { document.getElementById("root").textContent = "Error" })`), expect.Browser{Text: "Catalog"}, `the page does not show "Catalog"; it shows "Error"; it asks other hosts, which are not allowed: localhost:7007`},
 		{"a sign-in elsewhere", app(`location.href = "https://login.example.com/authorize?client_id=1"`), expect.Browser{Selector: "h1"}, "the page leads to another host, login.example.com"},

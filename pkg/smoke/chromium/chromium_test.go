@@ -50,7 +50,7 @@ func TestABrowserThatCannotBeHadIsSaidAtOnce(t *testing.T) {
 	require.ErrorContains(t, err, "[smoke/no-browser]")
 	require.Equal(t, record.KindInput, record.KindOf(err))
 	for name, c := range map[string]struct{ script, says string }{
-		// puppeteer/puppeteer#1793 and many others: an image without the libraries.
+		// puppeteer/puppeteer#8746, #5931: an image without the libraries.
 		"libraries are missing": {"echo 'error while loading shared libraries: libnss3.so: cannot open shared object file' >&2; exit 127", "libnss3.so"},
 		"it is no browser":      {"echo hello", "does not start"},
 		// Ubuntu's chromium-browser is a script that wants a snap.
