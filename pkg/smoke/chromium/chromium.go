@@ -16,6 +16,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/chromedp/cdproto/browser"
 	"github.com/chromedp/cdproto/cdp"
 	"github.com/chromedp/cdproto/runtime"
 	"github.com/chromedp/chromedp"
@@ -128,7 +129,7 @@ func (b *Browser) with(ctx context.Context, work func(context.Context) error) er
 	patience.Stop()
 	if err == nil {
 		err = work(tab)
-		if err == nil && tab.Err() != nil {
+		if err == nil && !alive(tab) {
 			err = errors.New("it ended by itself")
 		}
 	}
@@ -145,6 +146,15 @@ func (b *Browser) with(ctx context.Context, work func(context.Context) error) er
 		return err
 	}
 	return errors.New(text.Cut(strings.Join(strings.Fields(err.Error()), " "), maxTrouble))
+}
+
+// alive reports whether the browser still answers: that it has ended is known of its
+// calls before it is of its process.
+func alive(tab context.Context) bool {
+	ctx, cancel := context.WithTimeout(tab, hanging)
+	defer cancel()
+	_, err := cdp.Call(ctx, chromedp.FromContext(tab).Browser, browser.GetVersion, cdp.Empty{})
+	return err == nil
 }
 
 // cutShort is the error of a visit that its context has ended: it says nothing about the
