@@ -48,8 +48,8 @@ checks:
 func page(root, more string) string {
 	return fmt.Sprintf(`
 script: |
-  cat > $www/index.html <<'END'
-  <!doctype html><title>Portal</title><div id="root"></div><script defer src="/app.js"></script>
+  cat > $www/index.html <<END
+  <!doctype html><title>Portal</title><div id="root"></div><script defer src="/app.js"></script>release $VERSION</html>
   END
   cat > $www/app.js <<'END'
   if (location.pathname.startsWith("%s")) document.getElementById("root").innerHTML = "<h1>Catalog</h1>" %s;
