@@ -10,6 +10,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 const (
@@ -84,9 +85,7 @@ func (r *run) remains(ctx context.Context, part, target record.Revision) string 
 	if err != nil {
 		r.Log.Warn("reading what was applied in part", "error", err)
 	}
-	brief, cancel := context.WithTimeout(ctx, askTime)
-	defer cancel()
-	return r.hindrance(brief, part.Image, applied, target)
+	return r.hindrance(ctx, part.Image, applied, target)
 }
 
 // mayGoBack refuses a rollback by hand to an image that would not run.
@@ -112,6 +111,8 @@ func (r *run) hindrance(ctx context.Context, from string, applied record.Applied
 	if r.cluster.Databases == nil {
 		return ""
 	}
+	ctx, cancel := context.WithTimeout(ctx, askTime)
+	defer cancel()
 	m := r.compareImages(ctx, from, target)
 	if m.Rollback != record.RollbackNeedsDatabase && !r.metLock() {
 		if m.Rollback == record.RollbackUnknown {
@@ -222,9 +223,9 @@ func (r *run) takeBack(applied record.Applied, down []record.AppliedMigration) s
 		end := begin
 		var names []string
 		for ; end < len(down) && sameTable(down[begin], down[end]); end++ {
-			names = append(names, down[end].Name)
+			names = append(names, text.ShellWord(down[end].Name))
 		}
-		commands = append(commands, fmt.Sprintf("`kubectl --namespace %s exec %s -- sh -c '%s'`", r.Namespace, r.podWithFiles(applied), knexDown(down[begin], names)))
+		commands = append(commands, fmt.Sprintf("`kubectl --namespace %s exec %s -- sh -c %s`", r.Namespace, r.podWithFiles(applied), text.ShellWord(knexDown(down[begin], names))))
 		begin = end
 	}
 	return strings.Join(commands, ", ")
@@ -246,7 +247,7 @@ func (r *run) podWithFiles(applied record.Applied) string {
 	return strings.ToLower(applied.Workloads[0].Kind) + "/" + applied.Workloads[0].Name
 }
 
-// knexDown takes migrations of one table back. The password is none of the URL, where it
+// knexDown takes migrations of one table back, whose names are words of a shell. The password is none of the URL, where it
 // would have to be encoded.
 func knexDown(a record.AppliedMigration, names []string) string {
 	directory := "/" + a.Folder
@@ -259,7 +260,7 @@ func knexDown(a record.AppliedMigration, names []string) string {
 	}
 	return fmt.Sprintf(`for m in %s; do PGPASSWORD="$POSTGRES_PASSWORD" node node_modules/.bin/knex migrate:down $m --client pg `+
 		`--connection "postgres://$POSTGRES_USER@$POSTGRES_HOST:${POSTGRES_PORT:-5432}/%s%s" --migrations-table-name %s --migrations-directory %s || break; done`,
-		strings.Join(names, " "), a.Database, schema, a.Table, directory)
+		strings.Join(names, " "), text.ShellQuoted(a.Database), text.ShellQuoted(schema), text.ShellWord(a.Table), text.ShellWord(directory))
 }
 
 func sameTable(a, b record.AppliedMigration) bool {
@@ -308,7 +309,7 @@ func (r *run) forewarn(ctx context.Context, live record.Applied, target record.R
 	return nil
 }
 
-// unlock frees locks before a recovery judges what is there.
+// unlockMigrations frees locks before a recovery judges what is there.
 func (r *run) unlockMigrations(ctx context.Context, newest record.Revision) error {
 	if !r.Unlock {
 		return nil

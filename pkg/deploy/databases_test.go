@@ -9,6 +9,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // down are migrations that an image has applied in two databases.
@@ -160,4 +161,11 @@ func TestWhatADeadRunAppliedInPartStaysOnItsMigrations(t *testing.T) {
 	result := f.deploy(t, "good+schema")
 	require.Equal(t, record.VerdictGood, result.Verdict)
 	require.NotContains(t, f.calls, "rollback")
+}
+
+// People paste what they are advised: names are words of the shell, and nothing else.
+func TestNamesInTheCommandsThatTakeMigrationsBackAreOnlyRead(t *testing.T) {
+	command := knexDown(record.AppliedMigration{Database: `a$(id)"b`, Table: "knex_migrations; id", Folder: "x'y/migrations"}, []string{text.ShellWord("1_a;id.js"), "2_b.js"})
+	require.Contains(t, command, `for m in '1_a;id.js' 2_b.js; do `)
+	require.Contains(t, command, `/a\$(id)\"b" --migrations-table-name 'knex_migrations; id' --migrations-directory 'node_modules/x'\''y/migrations'`)
 }

@@ -1,5 +1,6 @@
 // Package files reads the files that settings, workspaces and other programs name: at
-// most so many bytes, and without waiting for what is no file.
+// most so many bytes, and without waiting for what is no file. What it writes is there as
+// a whole or not at all.
 package files
 
 import (
@@ -8,6 +9,7 @@ import (
 	"io"
 	"io/fs"
 	"os"
+	"path/filepath"
 	"syscall"
 	"time"
 )
@@ -131,4 +133,23 @@ func (p *patient) Read(b []byte) (int, error) {
 		}
 		time.Sleep(5 * time.Millisecond)
 	}
+}
+
+// Replace puts a file in the place of what the path names, in one step: who reads it sees
+// the old one or the new one. Its folder must be there.
+func Replace(path string, content []byte, mode fs.FileMode) (err error) {
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if removeErr := os.Remove(f.Name()); err == nil && !errors.Is(removeErr, fs.ErrNotExist) {
+			err = removeErr
+		}
+	}()
+	_, err = f.Write(content)
+	if err := errors.Join(err, f.Chmod(mode), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
 }

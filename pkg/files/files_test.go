@@ -90,3 +90,21 @@ func TestAPipeWhoseWriterWaitsForAReaderIsRead(t *testing.T) {
 	require.Equal(t, "012", string(text))
 	require.NoError(t, <-wrote)
 }
+
+func TestAReplacedFileIsWholeOrTheOldOne(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "kept.json")
+	require.NoError(t, Replace(path, []byte("first"), 0o600))
+	require.NoError(t, Replace(path, []byte("second"), 0o644))
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Equal(t, "second", string(content))
+	info, err := os.Stat(path)
+	require.NoError(t, err)
+	require.Equal(t, os.FileMode(0o644), info.Mode())
+	require.Error(t, Replace(dir, []byte("no file"), 0o600), "a folder is not replaced")
+	require.Error(t, Replace(filepath.Join(dir, "none", "x"), nil, 0o600))
+	left, err := os.ReadDir(filepath.Dir(path))
+	require.NoError(t, err)
+	require.Len(t, left, 1, "nothing half written stays")
+}

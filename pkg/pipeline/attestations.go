@@ -8,12 +8,10 @@ import (
 	"fmt"
 	"slices"
 	"strings"
-	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/gha"
 	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/pkg/retry"
 	"github.com/stagecrew/stagecrew/pkg/sign"
 )
 
@@ -48,15 +46,7 @@ func (s *slice) builtBy(ctx context.Context) gha.Source {
 	if source.Repository == "" || s.host.Actions.CanIdentify() != nil {
 		return source
 	}
-	var own gha.Identity
-	waiting := func(_ int, wait time.Duration, cause error) {
-		s.host.Log.Warn("no answer yet; trying again", "doing", "asking GitHub for the workflow of this job", "wait", wait, "because", cause)
-	}
-	temporary := func(err error) bool { return record.KindOf(err) == record.KindUnavailable }
-	err := retry.Do(ctx, retry.Policy{Attempts: 5, First: time.Second, Longest: 8 * time.Second}, retry.Hooks{Temporary: temporary, Waiting: waiting}, func() (err error) {
-		own, err = s.host.Actions.Identity(ctx)
-		return err
-	})
+	own, err := s.identity(ctx)
 	if err != nil {
 		s.host.Log.Warn("the provenance names the workflow that was started, which may not be the one that builds", "because", err)
 		return source

@@ -4,8 +4,11 @@ import (
 	"context"
 	"errors"
 	"strings"
+	"time"
 
+	"github.com/stagecrew/stagecrew/pkg/gha"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 	"github.com/stagecrew/stagecrew/pkg/sign"
 )
 
@@ -51,6 +54,22 @@ func (s *slice) readSignOptions() (sign.SignOptions, error) {
 		problems = append(problems, err)
 	}
 	return options, errors.Join(problems...)
+}
+
+// identity is as whom this job signs without a key. A moment's outage of GitHub is waited
+// for: nothing else tells it.
+func (s *slice) identity(ctx context.Context) (own gha.Identity, err error) {
+	hooks := retry.Hooks{
+		Temporary: func(err error) bool { return record.KindOf(err) == record.KindUnavailable },
+		Waiting: func(_ int, wait time.Duration, cause error) {
+			s.host.Log.Warn("no answer yet; trying again", "doing", "asking GitHub who this job is", "wait", wait.Round(time.Second/10), "because", cause)
+		},
+	}
+	err = retry.Do(ctx, retry.Policy{Attempts: 5, First: time.Second, Longest: 8 * time.Second}, hooks, func() (err error) {
+		own, err = s.host.Actions.Identity(ctx)
+		return err
+	})
+	return own, err
 }
 
 // keyOf takes a key from the environment where env://NAME asks for it.

@@ -89,7 +89,7 @@ func (s *slice) trustsItself() bool {
 // asMade trusts whom GitHub says that this job is. Under the name of a workflow that
 // others call, too, the repository in the provenance tells them apart.
 func (s *slice) asMade(ctx context.Context, o sign.VerifyOptions) (sign.VerifyOptions, error) {
-	own, err := s.host.Actions.Identity(ctx)
+	own, err := s.identity(ctx)
 	if err != nil {
 		return o, err
 	}

@@ -2,10 +2,9 @@ package report
 
 import (
 	"fmt"
-	"regexp"
-	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // Again are the commands that repeat, finish or undo what the run did, each with what
@@ -14,7 +13,7 @@ func Again(r record.Record) [][2]string {
 	if r.Release == nil || r.Release.Name == "" || r.LooksOnly {
 		return nil
 	}
-	at := fmt.Sprintf("--release %s --namespace %s", word(r.Release.Name), word(r.Release.Namespace))
+	at := fmt.Sprintf("--release %s --namespace %s", text.ShellWord(r.Release.Name), text.ShellWord(r.Release.Namespace))
 	var all [][2]string
 	add := func(purpose, command string) { all = append(all, [2]string{purpose, "stagecrew " + command}) }
 	deploys := r.Command == "deploy" || r.Command == "run"
@@ -31,7 +30,7 @@ func Again(r record.Record) [][2]string {
 	case record.VerdictRolledBack, record.VerdictRefused, record.VerdictOK:
 	}
 	if purpose := deployPurpose(r); purpose != "" && deploys && r.Image.IsBuilt() {
-		add(purpose, fmt.Sprintf("deploy --image %s %s", word(r.Image.String()), at))
+		add(purpose, fmt.Sprintf("deploy --image %s %s", text.ShellWord(r.Image.String()), at))
 	}
 	return all
 }
@@ -47,15 +46,4 @@ func deployPurpose(r record.Record) string {
 		return "deploy it"
 	}
 	return "deploy the same image again"
-}
-
-// plainWord is what a shell takes as one word, and as nothing else.
-var plainWord = regexp.MustCompile(`^[A-Za-z0-9_@%+=:,./][A-Za-z0-9_@%+=:,./-]*$`)
-
-// word is a text as one word of a POSIX shell, in which it is only read: people paste it.
-func word(words string) string {
-	if plainWord.MatchString(words) {
-		return words
-	}
-	return "'" + strings.ReplaceAll(words, "'", `'\''`) + "'"
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 	"github.com/stagecrew/stagecrew/test/hostile"
 )
 
@@ -235,7 +236,7 @@ func TestAgain_WhatIsPastedRunsNothingElse(t *testing.T) {
 
 func TestAgain_Quotes(t *testing.T) {
 	for words, want := range map[string]string{"web-1": "web-1", "": "''", "a b": "'a b'", "it's": `'it'\''s'`, "$(x)": "'$(x)'", "-rf": "'-rf'", "a@sha256:b": "a@sha256:b", `a\b`: `'a\b'`} {
-		require.Equal(t, want, word(words))
+		require.Equal(t, want, text.ShellWord(words))
 	}
 }
 

@@ -133,19 +133,7 @@ func (c *layerCache) save(key string, found fanal.BlobInfo) error {
 		return err
 	}
 	c.sweep()
-	file, err := os.CreateTemp(c.dir, ".partial-")
-	if err != nil {
-		return err
-	}
-	defer func() { _ = os.Remove(file.Name()) }()
-	_, err = file.Write(content)
-	if closeErr := file.Close(); err == nil {
-		err = closeErr
-	}
-	if err == nil {
-		err = os.Rename(file.Name(), c.path(key))
-	}
-	return err
+	return files.Replace(c.path(key), content, 0o600)
 }
 
 // sweep removes what nobody asked for in a long time.

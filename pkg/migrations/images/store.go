@@ -60,14 +60,5 @@ func (s *store) put(digest v1.Hash, l *layer) {
 	if s.dir == "" || err != nil || os.MkdirAll(s.dir, 0o700) != nil {
 		return
 	}
-	// Under another name until it is whole: another run may read it.
-	file, err := os.CreateTemp(s.dir, "part-*")
-	if err != nil {
-		return
-	}
-	_, err = file.Write(text)
-	closed := file.Close()
-	if err != nil || closed != nil || os.Rename(file.Name(), s.path(digest)) != nil {
-		_ = os.Remove(file.Name())
-	}
+	_ = files.Replace(s.path(digest), text, 0o600)
 }
