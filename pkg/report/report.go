@@ -15,7 +15,6 @@ import (
 	"syscall"
 	"unicode/utf16"
 
-	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
@@ -153,14 +152,27 @@ func WriteFile(path string, r record.Record) error {
 // to read.
 func WriteText(path string, text []byte) error { return writeWhole(path, text, 0o644) }
 
-func writeWhole(path string, text []byte, mode fs.FileMode) error {
+func writeWhole(path string, text []byte, mode fs.FileMode) (err error) {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return writeInto(path, text)
 	}
 	if real, err := filepath.EvalSymlinks(path); err == nil {
 		path = real
 	}
-	return files.Replace(path, text, mode)
+	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	if err != nil {
+		return err
+	}
+	defer func() {
+		if removeErr := os.Remove(f.Name()); err == nil && !errors.Is(removeErr, fs.ErrNotExist) {
+			err = removeErr
+		}
+	}()
+	_, err = f.Write(text)
+	if err := errors.Join(err, f.Chmod(mode), f.Close()); err != nil {
+		return err
+	}
+	return os.Rename(f.Name(), path)
 }
 
 // writeInto writes into what is no file and must not be replaced by one, such as
