@@ -10,6 +10,7 @@ import (
 	"sync"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/client-go/kubernetes"
@@ -67,7 +68,7 @@ func Check(ctx context.Context, o Options, plan record.Plan) ([]record.Concern, 
 	}
 	c := &check{Options: o, plan: plan, objects: objects, found: slices.Clone(plan.Concerns)}
 	var all sync.WaitGroup
-	for _, look := range []func(context.Context){c.permissions, c.namespace, c.quotas, c.room, c.pullable, c.references, c.routes, c.autoscalers, c.asked, c.nodes, c.sharedVolumes} {
+	for _, look := range []func(context.Context){c.permissions, c.namespace, c.quotas, c.limits, c.room, c.pullable, c.references, c.routes, c.autoscalers, c.asked, c.nodes, c.sharedVolumes} {
 		all.Go(func() {
 			if err := record.Guard(func() error { look(ctx); return nil }); err != nil {
 				c.broken(err)
@@ -106,6 +107,9 @@ type check struct {
 
 	once  sync.Once
 	kinds map[schema.GroupVersionKind]metav1.APIResource
+
+	ranged sync.Once
+	ranges []corev1.LimitRange
 
 	mu    sync.Mutex
 	found []record.Concern

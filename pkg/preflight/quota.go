@@ -26,12 +26,7 @@ func (c *check) quotas(ctx context.Context) {
 	if len(quotas) == 0 {
 		return
 	}
-	limits, err := c.Client.CoreV1().LimitRanges(c.Namespace).List(ctx, metav1.ListOptions{})
-	if err != nil {
-		c.unread("LimitRanges of namespace "+c.Namespace, err)
-		limits = &corev1.LimitRangeList{}
-	}
-	given := defaults(append(limits.Items, manifested[corev1.LimitRange](c, "LimitRange")...))
+	given := defaults(c.limitRanges(ctx))
 	for _, quota := range quotas {
 		if len(quota.Spec.Scopes) > 0 || quota.Spec.ScopeSelector != nil {
 			continue // which pods it counts is not told by their templates alone
@@ -206,24 +201,4 @@ func ofContainers(pod corev1.PodSpec, of func(corev1.Container) (resource.Quanti
 		sum = most
 	}
 	return sum, all
-}
-
-// defaults are what LimitRanges give containers that name nothing.
-func defaults(ranges []corev1.LimitRange) corev1.ResourceRequirements {
-	given := corev1.ResourceRequirements{Requests: corev1.ResourceList{}, Limits: corev1.ResourceList{}}
-	for _, r := range ranges {
-		for _, l := range r.Spec.Limits {
-			if l.Type != corev1.LimitTypeContainer {
-				continue
-			}
-			for name, q := range l.Default {
-				given.Limits[name] = q
-				given.Requests[name] = q
-			}
-			for name, q := range l.DefaultRequest {
-				given.Requests[name] = q
-			}
-		}
-	}
-	return given
 }
