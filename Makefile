@@ -45,7 +45,22 @@ TRIVY_PACKAGES = ./internal/archtest $$(go list -f '{{.ImportPath}} {{join .Deps
 # without it, too. govet is part of make lint.
 RACE := CGO_ENABLED=1 GOEXPERIMENT= GOGC=400 go test -race -shuffle=on -vet=off -timeout 30m
 
-test-unit: ## unit, script and chart tests, without a cluster, under the race detector; and with Trivy
+# Tests of what these do are skipped without them, and have failed in CI. Any of the
+# browsers will do that the product looks for.
+BROWSERS = $(shell sed -n 's/^var programs = \[\]string{\(.*\)}$$/\1/p' pkg/smoke/chromium/chromium.go | tr -d '",')
+
+.PHONY: test-deps
+test-deps:
+	@has() { for program in "$$@"; do command -v "$$program" >/dev/null && return 0; done; return 1; }; \
+	missing=""; \
+	has initdb /usr/lib/postgresql/*/bin/initdb || missing="$$missing postgresql"; \
+	has $(BROWSERS) || missing="$$missing chromium"; \
+	test -n "$$missing" || exit 0; \
+	test "$$(id -u)" = 0 && has apt-get && test/packages $$missing && exit 0; \
+	if test "$$CI" = true; then echo "in CI no test may be skipped, and there is no$$missing"; exit 1; fi; \
+	echo "SKIPPED will be all tests that need what could not be installed:$$missing (as root, on a Debian: test/packages$$missing)"
+
+test-unit: test-deps ## unit, script and chart tests, without a cluster, under the race detector; and with Trivy
 	$(RACE) $(UNIT_PACKAGES)
 	go test -vet=off $(TRIVY_PACKAGES)
 	go test -vet=off -run ALargeSBOM ./pkg/sign # smaller under the race detector

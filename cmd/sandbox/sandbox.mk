@@ -23,15 +23,7 @@ sandbox: bin/sandbox.d/runc bin/sandbox ## build the sandbox: a one-node Kuberne
 # What the build and the node need of the distribution. Where there is no apt-get,
 # the compiler and `sandbox up` name what they miss.
 sandbox-deps:
-	@command -v apt-get >/dev/null || exit 0; \
-	missing=""; \
-	for package in gcc libc6-dev libseccomp-dev pkg-config nftables; do \
-		dpkg-query -W -f '$${db:Status-Status}' $$package 2>/dev/null | grep -qx installed || missing="$$missing $$package"; \
-	done; \
-	test -n "$$missing" || exit 0; \
-	echo "installing$$missing"; \
-	as_root=""; test "$$(id -u)" = 0 || as_root=sudo; \
-	$$as_root apt-get update -qq && $$as_root env DEBIAN_FRONTEND=noninteractive apt-get install -y -qq $$missing >/dev/null
+	@! command -v apt-get >/dev/null || test/packages gcc libc6-dev libseccomp-dev pkg-config nftables
 
 bin/sandbox: $(SANDBOX_SOURCES) | sandbox-deps
 	@test -e $@ || echo "building the sandbox (Kubernetes, etcd, CoreDNS, registry); the first compile takes about 8 minutes on 2 cores"

@@ -2,6 +2,7 @@ package database
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"log/slog"
 	"net"
@@ -23,6 +24,7 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/needs"
 )
 
 // server is a PostgreSQL of the machine that listens on a socket in a folder; the tests
@@ -109,7 +111,7 @@ type world struct {
 func newWorld(t *testing.T, prefix string) *world {
 	t.Helper()
 	if binary("postgres") == "" || binary("initdb") == "" {
-		t.Skip("this machine has no PostgreSQL")
+		needs.Program(t, errors.New("this machine has no PostgreSQL"))
 	}
 	s := started()
 	require.NoError(t, s.err)

@@ -24,10 +24,10 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
 	"github.com/stagecrew/stagecrew/pkg/smoke/chromium"
 	"github.com/stagecrew/stagecrew/pkg/smoke/expect"
+	"github.com/stagecrew/stagecrew/test/needs"
 )
 
-// aBrowser is a real one. Where none is installed the tests are left out, unless
-// BROWSER_REQUIRED says that one must be there.
+// aBrowser is a real one.
 var aBrowser = sync.OnceValues(func() (*chromium.Browser, error) {
 	b, err := chromium.Find("", slog.New(slog.DiscardHandler))
 	if err != nil {
@@ -42,10 +42,7 @@ func browse(t *testing.T) *chromium.Browser {
 		t.Skip("browsers take their time")
 	}
 	b, err := aBrowser()
-	if err != nil && os.Getenv("BROWSER_REQUIRED") == "" {
-		t.Skipf("SKIPPED: %v", err)
-	}
-	require.NoError(t, err)
+	needs.Program(t, err)
 	return b
 }
 

@@ -1,7 +1,6 @@
 package scenarios
 
 import (
-	"os"
 	"strings"
 	"testing"
 
@@ -9,6 +8,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/smoke/chromium"
+	"github.com/stagecrew/stagecrew/test/needs"
 	"github.com/stagecrew/stagecrew/test/scenarios/result"
 )
 
@@ -54,9 +54,7 @@ func (c scenario) prepare(t *testing.T) *site {
 	t.Helper()
 	if strings.Contains(c.smoke, "browser:") {
 		_, err := chromium.Find("", nil)
-		if err != nil && os.Getenv("BROWSER_REQUIRED") == "" {
-			t.Skipf("SKIPPED: %v", err)
-		}
+		needs.Program(t, err)
 	}
 	s := newSite(t, c.name)
 	if c.smoke != "" {

@@ -18,6 +18,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/smoke/expect"
+	"github.com/stagecrew/stagecrew/test/needs"
 )
 
 // program is a script in place of a browser; $CHROMIUM in it is a real one.
@@ -30,7 +31,7 @@ func program(t *testing.T, script string) string {
 		}
 	}
 	if strings.Contains(script, "$CHROMIUM") {
-		t.Skip("SKIPPED: there is no Chromium")
+		needs.Program(t, errors.New("there is no Chromium"))
 	}
 	path := filepath.Join(t.TempDir(), "chromium")
 	require.NoError(t, os.WriteFile(path, []byte("#!/bin/sh\n"+script), 0o755))
