@@ -129,7 +129,7 @@ func TestSmokeYAML_ThePluginsCanBeNamed(t *testing.T) {
 }
 
 func TestSmokeYAML_HoldsForTheExample(t *testing.T) {
-	const dist = "../../examples/backstage/packages/app/dist"
+	const dist = "../../examples/minimal/packages/app/dist"
 	template, err := os.ReadFile(dist + "/index.html.tmpl")
 	require.NoError(t, err)
 	// What the app plugin makes of the template.

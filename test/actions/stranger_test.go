@@ -57,7 +57,7 @@ func stranger(t *testing.T) string {
 	t.Helper()
 	dir := filepath.Join(t.TempDir(), portal)
 	script := `git init -q -b main "$DIR" && cd "$DIR" && git remote add origin "https://github.com/team/$NAME"
-(cd "$ROOT/examples/backstage" && git ls-files -z | tar --null -T - -c) | tar -x
+(cd "$ROOT/examples/minimal" && git ls-files -z | tar --null -T - -c) | tar -x
 printf 'node_modules\n' >.gitignore`
 	run(t, t.TempDir(), []string{"DIR=" + dir, "NAME=" + portal, "ROOT=" + envtest.Env(t, "E2E_ROOT")}, "bash", "-euo", "pipefail", "-c", script)
 	return dir

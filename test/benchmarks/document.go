@@ -18,7 +18,7 @@ The sides take turns, beginning with another one each time. The table has median
 What was sent is counted at a proxy before the registry, for all sides alike. "New" are the layers, the configuration and the manifest that
 the image has and the one before it (in a cold build: the base image) has not.
 
-` + "`make benchmarks`" + ` repeats everything and writes this page; it installs what it needs. The image is that of ` + "`examples/backstage`" + `.
+` + "`make benchmarks`" + ` repeats everything and writes this page; it installs what it needs. The image is that of ` + "`examples/minimal`" + `.
 BuildKit builds the root ` + "`Dockerfile`" + ` by ` + "`docker buildx`" + ` (driver ` + "`remote`" + `, no Docker engine); the vulnerability database is the small one of
 the tests, and keys are cosign's.
 `

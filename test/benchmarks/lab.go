@@ -67,7 +67,7 @@ func (l *lab) furnish(ctx context.Context) (err error) {
 	if l.conditions, err = conditionsOf(ctx, root); err != nil {
 		return err
 	}
-	if err := copySource(filepath.Join(root, "examples", "backstage"), l.source); err != nil {
+	if err := copySource(filepath.Join(root, "examples", "minimal"), l.source); err != nil {
 		return fmt.Errorf("copying the example: %w", err)
 	}
 	for _, name := range []string{"Dockerfile", ".dockerignore"} {

@@ -13,10 +13,10 @@ import (
 	"path/filepath"
 )
 
-// install copies examples/backstage and installs its production dependencies.
+// install copies examples/minimal and installs its production dependencies.
 // The copy is kept beside the binaries, keyed by the lock file.
 func (s *Stage) install(ctx context.Context) error {
-	example := filepath.Join(s.config.Root, "examples", "backstage")
+	example := filepath.Join(s.config.Root, "examples", "minimal")
 	lock, err := os.ReadFile(filepath.Join(example, "package-lock.json"))
 	if err != nil {
 		return err
