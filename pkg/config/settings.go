@@ -35,6 +35,7 @@ type Settings struct {
 	Cluster      `title:"The cluster and the release"`
 	Helm         `title:"The chart"`
 	Database     `title:"The database of the release"`
+	Migrated     `title:"Rollbacks from migrated databases"`
 	Unlocking    `title:"Locks of migrations"`
 	Schema       `title:"Migrations of databases"`
 	SafeRollback `title:"Rollbacks that the database allows"`
@@ -213,6 +214,12 @@ type Helm struct {
 // Database is how the database of a release is found, before something is rolled back.
 type Database struct {
 	DatabaseEnv []string `name:"database-env" value:"WHAT=NAME" pattern:"^(url|host|port|user|password|name|prefix|sslmode)=[^=\\s]+$" want:"WHAT=NAME with one of url, host, port, user, password, name, prefix and sslmode" help:"WHAT=NAME with the NAME of a variable of the pods that says where their PostgreSQL is, repeatable; WHAT is url, host, port, user, password, name, prefix or sslmode; default those of Backstage and libpq"`
+}
+
+// Migrated is what is done about the databases before a rollback from a release whose
+// migrations are in them.
+type Migrated struct {
+	OnMigrated record.MigratedPolicy `name:"on-migrated" default:"stop" help:"what to do when a release has failed whose migrations are in the database, before its rollback"`
 }
 
 // Unlocking is what a recovery does about locks of migrations.

@@ -102,6 +102,38 @@ type Databases interface {
 	Unlock(ctx context.Context, workloads []record.Workload) ([]record.MigrationTable, error)
 }
 
+// Undoing is what a policy about applied migrations is asked about.
+type Undoing struct {
+	// Applied is what runs: the failed revision, or the live one before a deploy.
+	Applied record.Applied
+	// Image is the one whose migrations are in, or will be, as REPOSITORY@DIGEST.
+	Image string
+	// Target is the revision that is to be gone back to.
+	Target record.Revision
+	// Migrations are those that Image has and the target's image lacks.
+	Migrations record.Migrations
+	// State is which of them are in the databases; in the order of its Down they are taken
+	// back.
+	State record.DatabaseState
+}
+
+// Undo is what is done about the databases between a release that failed with its
+// migrations in, and its rollback: one policy.
+type Undo interface {
+	// Prepare is asked under the lock before a deploy whose rollback will need the
+	// databases, and before anything is changed; what it is asked about runs then. It does
+	// what has to be done before, such as dumps; its error refuses the deploy.
+	Prepare(ctx context.Context, u Undoing) error
+	// Plan says in a sentence what Do is about to do. An error says why it will not be
+	// done. Neither changes anything.
+	Plan(ctx context.Context, u Undoing) (string, error)
+	// Do does it and says what was done, with an error, too.
+	Do(ctx context.Context, u Undoing) (record.DatabaseUndo, error)
+	// Prove says why a target that has passed every check is not good after what was done,
+	// nil when it is.
+	Prove(ctx context.Context, applied record.Applied) (*record.Cause, error)
+}
+
 // Cluster is everything a deployment needs of one cluster.
 type Cluster struct {
 	// Namespace is that of the release, resolved; "" where it is not known.
@@ -114,4 +146,6 @@ type Cluster struct {
 	Prober    Prober
 	// Databases may be nil: then nothing is known of them.
 	Databases Databases
+	// Undo may be nil: then a release whose migrations are in is left where it is.
+	Undo Undo
 }

@@ -25,20 +25,33 @@ func (r *run) ask(ctx context.Context) event {
 	if r.op.name == goingBack.name {
 		return r.askByHand(ctx)
 	}
-	if r.stays(ctx) {
-		return failed
+	target, o := r.ahead(ctx)
+	switch {
+	case o.why == "":
+		return passed
+	case r.mayUndo(o):
+		return migrated
 	}
-	return passed
+	r.stay(target, o.why)
+	return failed
 }
 
-// stays reports whether the failed revision stays, with the reason in the advice, because
-// the image of the one before it does not run on what the databases hold.
-func (r *run) stays(ctx context.Context) bool {
-	target, _ := revisions.Find(r.history, r.result.Release.RollbackTarget)
-	why := r.hindrance(ctx, r.result.Image.String(), r.applied, target)
-	if why == "" {
-		return false
+// ahead is the revision that is to be gone back to, and what stands against it. A recovery
+// has not looked at what it replaces yet.
+func (r *run) ahead(ctx context.Context) (record.Revision, obstacle) {
+	if len(r.applied.Workloads) == 0 && r.cluster.Databases != nil {
+		described, err := r.cluster.History.Describe(ctx, r.result.Release.Revision)
+		if err != nil {
+			r.Log.Warn("reading what was applied", "error", err)
+		}
+		r.applied.Workloads = described.Workloads
 	}
+	target, _ := revisions.Find(r.history, r.result.Release.RollbackTarget)
+	return target, r.hindrance(ctx, r.result.Image.String(), r.applied, target)
+}
+
+// stay leaves the failed revision, with the reason in the advice.
+func (r *run) stay(target record.Revision, why string) {
 	failed := fmt.Sprintf("revision %d runs", r.result.Release.Revision)
 	if r.result.Cause != nil {
 		failed = fmt.Sprintf("revision %d did not pass: %s;", r.result.Release.Revision, r.result.Cause)
@@ -47,7 +60,6 @@ func (r *run) stays(ctx context.Context) bool {
 	if !r.isStopped() {
 		r.Log.Error(r.result.Advice)
 	}
-	return true
 }
 
 // askByHand asks before a rollback that somebody wants. The target is chosen again under
@@ -57,11 +69,17 @@ func (r *run) askByHand(ctx context.Context) event {
 		return r.abort(err)
 	}
 	target, err := r.choose(ctx)
-	if err == nil {
-		err = r.mayGoBack(ctx, target)
-	}
 	if err != nil {
 		return r.abort(err)
+	}
+	o, err := r.inTheWay(ctx, target)
+	switch {
+	case err != nil:
+		return r.abort(err)
+	case r.mayUndo(o):
+		return migrated
+	case o.why != "":
+		return r.abort(r.refusal(target, o.why))
 	}
 	return passed
 }
@@ -72,7 +90,17 @@ func (r *run) forewarnByHand(ctx context.Context) error {
 	if r.op.name != goingBack.name || !found {
 		return nil
 	}
-	return r.mayGoBack(ctx, target)
+	o, err := r.inTheWay(ctx, target)
+	switch {
+	case err != nil:
+		return err
+	case r.mayUndo(o):
+		_, err = r.announce(ctx)
+		return err
+	case o.why != "":
+		return r.refusal(target, o.why)
+	}
+	return nil
 }
 
 // remains says why a revision that was applied in part is not replaced by an earlier one,
@@ -85,31 +113,40 @@ func (r *run) remains(ctx context.Context, part, target record.Revision) string 
 	if err != nil {
 		r.Log.Warn("reading what was applied in part", "error", err)
 	}
-	return r.hindrance(ctx, part.Image, applied, target)
+	return r.hindrance(ctx, part.Image, applied, target).why
 }
 
-// mayGoBack refuses a rollback by hand to an image that would not run.
-func (r *run) mayGoBack(ctx context.Context, target record.Revision) error {
+// inTheWay is what stands against a rollback by hand.
+func (r *run) inTheWay(ctx context.Context, target record.Revision) (obstacle, error) {
 	live, found := revisions.Live(r.history)
 	if !found || r.cluster.Databases == nil || r.compareImages(ctx, live.Image, target).Rollback == record.RollbackFree {
-		return nil
+		return obstacle{}, nil
 	}
 	applied, err := r.cluster.History.Describe(ctx, live.Number)
 	if err != nil {
-		return err
+		return obstacle{}, err
 	}
-	if why := r.hindrance(ctx, live.Image, applied, target); why != "" {
-		return record.Refused("rollback/migrated", "going back from revision %d to %d: %s", live.Number, target.Number, why)
-	}
-	return nil
+	return r.hindrance(ctx, live.Image, applied, target), nil
 }
 
-// hindrance says why a revision cannot take the place of one with another image, with the
-// commands that help; "" when nothing is known that speaks against it. A lock of the
-// migrations that is held stands against any revision: none would start.
-func (r *run) hindrance(ctx context.Context, from string, applied record.Applied, target record.Revision) string {
+// refusal is the error of a rollback by hand to an image that would not run.
+func (r *run) refusal(target record.Revision, why string) error {
+	return record.Refused("rollback/migrated", "going back from revision %d to %d: %s", r.result.Release.Live, target.Number, why)
+}
+
+// obstacle is what stands against a revision taking the place of one with another image.
+type obstacle struct {
+	// why has the commands that help; "" when nothing is known that speaks against it.
+	why string
+	// undoing is what a policy can take out of the way; nil where none can.
+	undoing *Undoing
+}
+
+// hindrance looks for what stands against a revision taking the place of one with another
+// image. A lock of the migrations that is held stands against any: none would start.
+func (r *run) hindrance(ctx context.Context, from string, applied record.Applied, target record.Revision) obstacle {
 	if r.cluster.Databases == nil {
-		return ""
+		return obstacle{}
 	}
 	ctx, cancel := context.WithTimeout(ctx, askTime)
 	defer cancel()
@@ -118,23 +155,23 @@ func (r *run) hindrance(ctx context.Context, from string, applied record.Applied
 		if m.Rollback == record.RollbackUnknown {
 			r.Log.Warn("going back although nobody knows whether the databases allow it: "+m.String(), "revision", target.Number)
 		}
-		return ""
+		return obstacle{}
 	}
 	state, err := r.cluster.Databases.Ask(ctx, applied.Workloads, m)
 	r.result.Databases = &state
 	if err != nil {
-		return r.unasked(m, err)
+		return obstacle{why: r.unasked(m, err)}
 	}
 	switch {
 	case len(state.Locked) > 0:
-		return r.lockHeld(state.Locked)
+		return obstacle{why: r.lockHeld(state.Locked)}
 	case len(state.Down) > 0:
-		return r.migrated(applied, target, state)
+		return obstacle{r.migrated(applied, target, state), &Undoing{applied, from, target, m, state}}
 	case m.Rollback == record.RollbackNeedsDatabase && len(m.Plugins) == 0:
-		return m.Why + ", and no names of files tell whether that was done; " + r.forward()
+		return obstacle{why: m.Why + ", and no names of files tell whether that was done; " + r.forward()}
 	}
 	r.Log.Info("the databases hold none of the migrations that the image adds", "revision", target.Number)
-	return ""
+	return obstacle{}
 }
 
 // unasked decides where the databases did not tell.
@@ -207,7 +244,7 @@ func (r *run) migrated(applied record.Applied, target record.Revision, state rec
 		plugins = append(plugins, p.String())
 	}
 	return fmt.Sprintf("the databases hold migrations that its image lacks, and it would not start on them: %s; %s; or take them back with the files of the new image, and then `stagecrew rollback --release %s --namespace %s --to %d`: %s",
-		strings.Join(plugins, "; "), r.forward(), r.Release, r.Namespace, target.Number, r.takeBack(applied, state.Down))
+		strings.Join(plugins, "; "), r.forward(), r.Release, r.Namespace, target.Number, r.commands(applied, state.Down))
 }
 
 // forward is what always helps.
@@ -215,9 +252,9 @@ func (r *run) forward() string {
 	return fmt.Sprintf("deploy an image that is repaired and has these migrations, too (`stagecrew deploy --release %s --namespace %s --image …`)", r.Release, r.Namespace)
 }
 
-// takeBack are the commands that take migrations back, one for each table: exactly
+// commands are those that take migrations back, one for each table: exactly
 // these, in their order, whichever runs of knex have applied them.
-func (r *run) takeBack(applied record.Applied, down []record.AppliedMigration) string {
+func (r *run) commands(applied record.Applied, down []record.AppliedMigration) string {
 	var commands []string
 	for begin := 0; begin < len(down); {
 		end := begin
@@ -299,12 +336,16 @@ func (r *run) forewarn(ctx context.Context, live record.Applied, target record.R
 	defer cancel()
 	state, err := r.cluster.Databases.Ask(brief, live.Workloads, m)
 	switch {
+	case len(state.Locked) > 0:
+		return record.Refused("deploy/migrations-locked", "the new revision would not start: %s", r.lockHeld(state.Locked))
+	case r.cluster.Undo != nil && err != nil:
+		return record.Refused("deploy/on-migrated", "--on-migrated %s needs a database that can be asked, which %s: %w", r.OnMigrated, m, err)
+	case r.cluster.Undo != nil:
+		r.undoing = &Undoing{live, m.To, target, m, state}
 	case record.CodeOf(err) == "database/none-known":
 		r.Log.Warn("if this deploy fails, it is rolled back although that "+m.String(), "error", err)
 	case err != nil:
 		r.Log.Warn("if this deploy fails, nobody will know whether it can be rolled back, and it will not be: "+m.String(), "error", err)
-	case len(state.Locked) > 0:
-		return record.Refused("deploy/migrations-locked", "the new revision would not start: %s", r.lockHeld(state.Locked))
 	}
 	return nil
 }

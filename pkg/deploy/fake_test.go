@@ -34,6 +34,8 @@ type fakeCluster struct {
 	watched    []record.Applied
 	calls      []string
 	state      *record.DatabaseState // what the databases say; nil for none that is known
+	asked      [][]record.Workload   // by whose pods the databases were found
+	undoes     bool                  // there is a policy
 	holder     string
 	lose       context.CancelCauseFunc
 	connects   int
@@ -41,7 +43,11 @@ type fakeCluster struct {
 
 func (f *fakeCluster) connect() (Cluster, error) {
 	f.connects++
-	return Cluster{Namespace: "prod", History: f, Changer: f, Checker: f, Locker: f, Watcher: f, Prober: f, Databases: f}, f.broken("connect")
+	c := Cluster{Namespace: "prod", History: f, Changer: f, Checker: f, Locker: f, Watcher: f, Prober: f, Databases: f}
+	if f.undoes {
+		c.Undo = fakePolicy{f}
+	}
+	return c, f.broken("connect")
 }
 
 func (f *fakeCluster) happens(what string) error {
@@ -359,7 +365,8 @@ func (f *fakeCluster) Compare(_ context.Context, from, to string) (record.Migrat
 
 var catalog = record.PluginMigrations{Plugin: "catalog", Folder: "catalog/migrations", Change: record.MigratesUp, Added: []string{"2_a.js", "3_b.js"}}
 
-func (f *fakeCluster) Ask(ctx context.Context, _ []record.Workload, _ record.Migrations) (record.DatabaseState, error) {
+func (f *fakeCluster) Ask(ctx context.Context, workloads []record.Workload, _ record.Migrations) (record.DatabaseState, error) {
+	f.asked = append(f.asked, workloads)
 	if err := errors.Join(f.happens("ask"), ctx.Err()); err != nil {
 		return record.DatabaseState{}, err
 	}
@@ -376,4 +383,30 @@ func (f *fakeCluster) Unlock(context.Context, []record.Workload) ([]record.Migra
 	freed := f.state.Locked
 	f.state.Locked = nil
 	return freed, nil
+}
+
+// fakePolicy takes back what the databases hold.
+type fakePolicy struct{ f *fakeCluster }
+
+func (p fakePolicy) Prepare(ctx context.Context, _ Undoing) error {
+	return errors.Join(p.f.happens("prepare"), ctx.Err())
+}
+
+func (p fakePolicy) Plan(ctx context.Context, u Undoing) (string, error) {
+	return "takes " + u.State.Down[0].Name + " back", errors.Join(p.f.happens("announce"), ctx.Err())
+}
+
+func (p fakePolicy) Do(ctx context.Context, u Undoing) (record.DatabaseUndo, error) {
+	if err := errors.Join(p.f.happens("undo"), ctx.Err()); err != nil {
+		return record.DatabaseUndo{Out: u.State.Down[:1], Left: u.State.Down[1:]}, err
+	}
+	return record.DatabaseUndo{Out: u.State.Down}, nil
+}
+
+func (p fakePolicy) Prove(ctx context.Context, _ record.Applied) (*record.Cause, error) {
+	err := p.f.happens("prove")
+	if errors.As(err, new(rejected)) {
+		return &record.Cause{Code: "deploy/frozen", Message: "nothing is written any more"}, nil
+	}
+	return nil, errors.Join(err, ctx.Err())
 }

@@ -30,6 +30,7 @@ type run struct {
 	dead    record.Journal                  // what the run before wrote, which did not come to its end
 	vouched map[string]error                // what the verification of an image said, by reference
 	needs   map[[2]string]record.Migrations // what going back from one image to another needs, by both
+	undoing *Undoing                        // what the policy about migrations has to do with
 	applied record.Applied                  // what is judged
 	trial   *trial                          // its judging
 	partial bool                            // it was applied in part only
@@ -80,6 +81,7 @@ func actions() map[state]action {
 		settling:    {do: (*run).settle, budget: (*run).deployDeadline, silent: true},
 		baseline:    {do: (*run).baseline, budget: func(r *run) time.Time { return later(r.deployDeadline(), r.adoption()) }},
 		surveying:   {do: (*run).survey, budget: (*run).deployDeadline},
+		preparing:   {do: (*run).prepare, budget: (*run).deployDeadline},
 		applying:    {do: (*run).apply, budget: (*run).deployDeadline},
 		watching:    {do: (*run).watch, budget: (*run).deployDeadline},
 		smoking:     {do: (*run).smoke, budget: (*run).deployDeadline},
@@ -89,6 +91,7 @@ func actions() map[state]action {
 		evidence:    {do: (*run).evidence, budget: within(evidenceTime)},
 		deciding:    {do: (*run).decide, budget: within(evidenceTime), silent: true},
 		asking:      {do: (*run).ask, budget: within(askTime), silent: true},
+		takingBack:  {do: (*run).takeBack, budget: func(r *run) time.Time { return time.Now().Add(r.RollbackTimeout) }},
 		rollingBack: {do: (*run).rollBack, budget: (*run).rollbackDeadline},
 		regating:    {do: (*run).regate, budget: func(r *run) time.Time { return r.afterSoak(r.rollbackDeadline()) }},
 		hurrying:    {do: (*run).hurry, budget: within(actAfterCancel), always: true},
@@ -220,7 +223,7 @@ func (r *run) abort(err error) event {
 
 // phase runs one step and notes its time and result.
 func (r *run) phase(at state, a action, step func() event) event {
-	if a.silent || at == soaking && r.Soak < 0 {
+	if a.silent || at == soaking && r.Soak < 0 || r.preparesNothing(at) {
 		return step()
 	}
 	r.Log.Info(string(at))
@@ -264,7 +267,7 @@ func (r *run) liveImage() string {
 // note writes the phase into the cluster. It is for the next run's information
 // only: what it decides from is the history.
 func (r *run) note(ctx context.Context, at state, a action) {
-	if !r.locked || a.silent {
+	if !r.locked || a.silent || r.preparesNothing(at) {
 		return
 	}
 	ctx, cancel := context.WithTimeout(ctx, noteTime)

@@ -40,7 +40,7 @@ func (r *run) panicked(at state, err *record.Panicked) event {
 			return r.abort(err)
 		}
 		fallthrough
-	case marking, deciding, rollingBack, regating, hurrying:
+	case marking, deciding, takingBack, rollingBack, regating, hurrying:
 		r.result.Advice = fmt.Sprintf("%s: %v; `stagecrew recover` or the next deploy finishes it", at, err)
 		if r.result.Cause == nil {
 			r.result.Cause = &record.Cause{Code: "deploy/panicked", Message: err.Error()}

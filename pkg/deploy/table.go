@@ -9,6 +9,7 @@ const (
 	preflight   state = "preflight"
 	locking     state = "lock"
 	settling    state = "settle"   // a half-applied revision of a dead run is undone
+	preparing   state = "prepare"  // what its rollback will need of the databases
 	baseline    state = "baseline" // the rollback target is found, the live release looked at
 	surveying   state = "survey"   // what a dead run, or somebody else, left
 	applying    state = "apply"
@@ -19,7 +20,8 @@ const (
 	marking     state = "mark"
 	evidence    state = "evidence"
 	deciding    state = "decide"
-	asking      state = "databases" // whether the image that is gone back to runs on them
+	asking      state = "databases"      // whether the image that is gone back to runs on them
+	takingBack  state = "databases-back" // the databases go back, by the policy
 	rollingBack state = "rolling-back"
 	regating    state = "re-gating"
 	hurrying    state = "rolling-back at once" // after a signal: started, not waited for
@@ -50,6 +52,7 @@ const (
 	abandoned event = "abandoned"      // a signal came while Helm was at work, and it has not ended
 	lost      event = "lost"           // another run has taken the lock over
 	untouched event = "untouched"      // there is nothing to do
+	migrated  event = "migrated"       // its migrations are in, and there is a policy
 	undo      event = "undo"           // the live revision is to be rolled back
 )
 
@@ -99,7 +102,12 @@ var undoing = table{
 	{deciding, stopped, hurrying},
 	{asking, passed, rollingBack},
 	{asking, failed, needsHuman}, // it does not, or nobody can tell
+	{asking, migrated, takingBack},
 	{asking, stopped, hurrying},
+	{takingBack, passed, rollingBack},
+	{takingBack, failed, needsHuman},
+	{takingBack, stopped, cancelled},
+	{takingBack, lost, ended},
 	{rollingBack, passed, regating},
 	{rollingBack, failed, needsHuman},
 	{rollingBack, stopped, cancelled},
@@ -174,7 +182,11 @@ var deployTable = join(changing(evidence), entering(settling), table{
 	{settling, stopped, cancelled},
 	{settling, abandoned, cancelled},
 	{settling, lost, ended},
-	{baseline, passed, applying},
+	{baseline, passed, preparing},
+	{preparing, passed, applying},
+	{preparing, broken, ended},
+	{preparing, stopped, cancelled},
+	{preparing, lost, ended},
 	{baseline, broken, ended},
 	{baseline, stopped, cancelled},
 	{baseline, lost, ended},
@@ -183,6 +195,12 @@ var deployTable = join(changing(evidence), entering(settling), table{
 // rollbackTable is a rollback by hand: there is no second one behind it.
 var rollbackTable = join(changing(needsHuman), entering(asking), judging(cancelled, needsHuman, needsHuman), table{
 	{asking, passed, applying},
+	{asking, migrated, takingBack},
+	{takingBack, passed, applying},
+	{takingBack, failed, needsHuman},
+	{takingBack, broken, ended},
+	{takingBack, stopped, cancelled},
+	{takingBack, lost, ended},
 	{asking, broken, ended},
 	{asking, stopped, cancelled},
 	{asking, lost, ended},

@@ -14,6 +14,7 @@ var ways = map[state][]event{
 	locking:     {passed, broken, stopped},
 	settling:    {passed, broken, abandoned, stopped, lost},
 	baseline:    {passed, broken, stopped, lost},
+	preparing:   {passed, broken, stopped, lost},
 	surveying:   {passed, broken, stopped, lost},
 	applying:    {passed, failed, broken, abandoned, stopped, lost},
 	watching:    {passed, idle, failed, unclear, stopped, lost},
@@ -23,7 +24,8 @@ var ways = map[state][]event{
 	marking:     {passed, idle, failed},
 	evidence:    {passed, stopped, lost},
 	deciding:    {passed, failed, stopped, lost},
-	asking:      {passed, stopped, lost},
+	asking:      {passed, migrated, stopped, lost},
+	takingBack:  {passed, failed, stopped, lost},
 	rollingBack: {passed, failed, abandoned, stopped, lost},
 	regating:    {passed, failed, unproven, stopped, lost},
 	hurrying:    {passed, failed, abandoned},
@@ -55,6 +57,9 @@ func TestEveryTableHasExactlyOneWayForWhateverCanHappen(t *testing.T) {
 				}
 				if at == asking {
 					events = append([]event{map[bool]event{true: broken, false: failed}[c.name == goingBack.name]}, events...)
+				}
+				if at == takingBack && c.name == goingBack.name {
+					events = append([]event{broken}, events...)
 				}
 				if at == surveying && c.name == gating.name {
 					events = append([]event{failed}, events...)

@@ -231,7 +231,7 @@ func (t *trial) compare(ctx context.Context) event {
 		}
 		return failed
 	}
-	return passed
+	return t.proveUndone(ctx)
 }
 
 // idle reports whether the revision wants no pod.

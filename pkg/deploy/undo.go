@@ -211,7 +211,8 @@ func (r *run) hurry(ctx context.Context) event {
 	}
 	brief, cancel := context.WithTimeout(ctx, briefTime)
 	defer cancel()
-	if r.stays(brief) {
+	if target, o := r.ahead(brief); o.why != "" {
+		r.stay(target, o.why)
 		return failed
 	}
 	return r.rollBack(ctx)

@@ -100,7 +100,7 @@ func (s *slice) deployment() (*deployment, error) {
 		return nil, err
 	}
 	verify, err := s.verifyTarget()
-	if err != nil {
+	if err := errors.Join(err, checkPolicy(s.settings.OnMigrated)); err != nil {
 		return nil, err
 	}
 	d.options = deploy.Options{
@@ -112,6 +112,7 @@ func (s *slice) deployment() (*deployment, error) {
 		Asks:            g.suite != nil,
 		Verify:          verify,
 		Unlock:          s.settings.UnlockMigrations,
+		OnMigrated:      s.settings.OnMigrated,
 		DryRun:          s.settings.DryRun,
 		Holder:          holder(s.host.Actions.Run()),
 		Withhold:        g.secrets,
@@ -151,7 +152,8 @@ func (d *deployment) fill(r *record.Record, result record.Record) {
 	r.Checks = append(r.Checks[:len(r.Checks):len(r.Checks)], result.Checks...)
 	r.Soak, r.Changes = result.Soak, result.Changes
 	r.Concerns, r.Migrations = slices.Concat(d.told, result.Concerns), result.Migrations
-	r.Repairs, r.Evidence, r.Diagnosis, r.Databases = result.Repairs, result.Evidence, result.Diagnosis, result.Databases
+	r.Repairs, r.Evidence, r.Diagnosis = result.Repairs, result.Evidence, result.Diagnosis
+	r.Databases, r.Undo = result.Databases, result.Undo
 }
 
 // open makes fresh clients in the form that deploy wants.
@@ -169,6 +171,7 @@ func (d *deployment) open(at site, g gate) (deploy.Cluster, error) {
 		Checker: strict,
 		Watcher: at.watcher(cluster, r, g), Databases: at.databases(cluster),
 		Prober: g.prober(cluster, d.settings.PublicURL, d.host),
+		Undo:   at.undo(d.settings.OnMigrated, cluster),
 	}, nil
 }
 

@@ -164,6 +164,8 @@ type Record struct {
 	Reason string `json:"reason,omitempty"`
 	// Databases is what the databases said when something was to be rolled back.
 	Databases *DatabaseState `json:"databases,omitempty"`
+	// Undo is what was done with the databases before the rollback.
+	Undo *DatabaseUndo `json:"undo,omitempty"`
 	// Diagnosis is what was known of a failed revision before its rollback.
 	Diagnosis *Evidence `json:"diagnosis,omitempty"`
 	// Panics are bugs of this program that the run survived, see [Guard].

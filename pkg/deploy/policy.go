@@ -1,0 +1,109 @@
+package deploy
+
+import (
+	"context"
+	"fmt"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// mayUndo reports whether there is a policy that may take an obstacle out of the way, and
+// keeps what it needs for that.
+func (r *run) mayUndo(o obstacle) bool {
+	if o.undoing == nil || r.cluster.Undo == nil {
+		return false
+	}
+	r.undoing = o.undoing
+	return true
+}
+
+// preparesNothing reports whether a state is that of [run.prepare] without anything to do.
+func (r *run) preparesNothing(at state) bool { return at == preparing && r.undoing == nil }
+
+// prepare has the policy do what must be done before a deploy that migrates. It is not
+// the new revision's time.
+func (r *run) prepare(ctx context.Context) event {
+	if r.undoing == nil {
+		return passed
+	}
+	began := time.Now()
+	defer func() { r.started = r.started.Add(time.Since(began)) }()
+	if err := r.cluster.Undo.Prepare(ctx, *r.undoing); err != nil {
+		return r.abort(fmt.Errorf("preparing --on-migrated %s: %w", r.OnMigrated, err))
+	}
+	return passed
+}
+
+// announce says what the policy is about to do, before anything is done.
+func (r *run) announce(ctx context.Context) (string, error) {
+	r.result.Undo = &record.DatabaseUndo{Policy: r.OnMigrated}
+	plan, err := r.cluster.Undo.Plan(ctx, *r.undoing)
+	r.result.Undo.Plan = plan
+	if err != nil {
+		r.result.Undo.Why = err.Error()
+		return "", record.Refused("rollback/on-migrated", "--on-migrated %s is not possible: %w", r.OnMigrated, err)
+	}
+	r.Log.Warn("the migrations are in; before the rollback, by --on-migrated "+string(r.OnMigrated)+": "+plan, "revision", r.undoing.Target.Number)
+	r.report()
+	return plan, nil
+}
+
+// takeBack does with the databases what the policy says, so that the target runs on them.
+func (r *run) takeBack(ctx context.Context) event {
+	u := *r.undoing
+	plan, err := r.announce(ctx)
+	if err != nil {
+		return r.notTakenBack(err)
+	}
+	r.result.Advice = fmt.Sprintf("stopped while this was done: %s; `stagecrew recover --release %s --namespace %s --on-migrated %s` goes on",
+		plan, r.Release, r.Namespace, r.OnMigrated)
+	began := time.Now()
+	done, err := r.cluster.Undo.Do(ctx, u)
+	done.Policy, done.Plan, done.Done, done.Seconds = r.OnMigrated, plan, err == nil, time.Since(began).Seconds()
+	r.result.Undo = &done
+	if err != nil {
+		done.Why = err.Error()
+		r.stay(u.Target, fmt.Sprintf("%s failed: %v; %s", r.OnMigrated, err, r.migrated(u.Applied, u.Target, r.stillIn(done))))
+		return failed
+	}
+	r.result.Advice = ""
+	return passed
+}
+
+// notTakenBack ends what the policy cannot do: nothing was changed.
+func (r *run) notTakenBack(err error) event {
+	u := r.undoing
+	why := fmt.Sprintf("%v; %s", err, r.migrated(u.Applied, u.Target, u.State))
+	if r.op.name == goingBack.name {
+		return r.abort(r.refusal(u.Target, why))
+	}
+	r.stay(u.Target, why)
+	return failed
+}
+
+// stillIn is what the databases hold after a policy failed.
+func (r *run) stillIn(done record.DatabaseUndo) record.DatabaseState {
+	state := r.undoing.State
+	if len(done.Out) > 0 {
+		state.Down = done.Left
+	}
+	return state
+}
+
+// proveUndone asks the policy whether a target that has passed every check is good after
+// what was done.
+func (t *trial) proveUndone(ctx context.Context) event {
+	if t.run.result.Undo == nil || !t.run.result.Undo.Done {
+		return passed
+	}
+	cause, err := t.run.cluster.Undo.Prove(ctx, t.applied)
+	switch {
+	case err != nil:
+		return t.cannotTell(err)
+	case cause != nil:
+		t.cause = cause
+		return failed
+	}
+	return passed
+}
