@@ -166,6 +166,7 @@ func TestBuildAndScanInAWorkflow(t *testing.T) {
 	require.Equal(t, "refs/tags/v1.2.3", hub.Analyses()[0].Ref)
 	output, err = os.ReadFile(filepath.Join(dir, "output"))
 	require.NoError(t, err)
+	require.Equal(t, "scan/vulnerable", outputOf(t, filepath.Join(dir, "output"), "cause-code"))
 	require.Regexp(t, `(?m)^critical<<(\S+)\n1\n`, string(output))
 	require.Regexp(t, `(?m)^blocking<<(\S+)\n1\n`, string(output))
 

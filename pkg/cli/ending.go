@@ -24,10 +24,14 @@ type ending struct {
 // finish completes the record, writes it where it belongs and gives the exit code.
 // Whoever comes second waits for the first and gets its code.
 func (s *session) finish(err error) int {
+	err = coded(err)
 	return s.end(err, func(r *record.Record) {
 		r.Verdict = verdictOf(r.Verdict, err)
 		if err != nil {
-			r.Error = err.Error()
+			r.Error, r.ErrorCode = err.Error(), record.CodeOf(err)
+		}
+		if r.Verdict == record.VerdictCancelled {
+			r.ErrorCode = cancelledCode // what the signal did to the stages is no cause
 		}
 		var panicked *record.Panicked
 		if errors.As(err, &panicked) && s.effect == pipeline.Release && r.Release != nil && r.Advice == "" {
@@ -39,6 +43,17 @@ func (s *session) finish(err error) int {
 	})
 }
 
+// cancelledCode is that of a run which a signal ended before anything was applied.
+const cancelledCode = "cli/cancelled"
+
+// coded is the error with a code, where nobody gave it one.
+func coded(err error) error {
+	if err == nil || record.CodeOf(err) != "" {
+		return err
+	}
+	return record.Unavailable("cli/unexpected", "%w", err)
+}
+
 // cancel is finish for a run that a signal has ended.
 func (s *session) cancel(err error) int {
 	s.Update(func(r *record.Record) { r.Verdict = record.VerdictCancelled })
@@ -48,7 +63,7 @@ func (s *session) cancel(err error) int {
 // abort ends a command that did not stop by itself after a signal.
 func (s *session) abort() int {
 	return s.end(nil, func(r *record.Record) {
-		r.Verdict = record.VerdictCancelled
+		r.Verdict, r.ErrorCode = record.VerdictCancelled, cancelledCode
 		r.Advice = "stopped by a signal in the middle of its work; `stagecrew recover` or the next deploy finishes it"
 		if s.effect != pipeline.Release {
 			r.Advice = "stopped by a signal; nothing in the cluster was changed"
@@ -128,18 +143,6 @@ func (s *session) keepPanics(rec record.Record) error {
 	return errors.Join(err, f.Close())
 }
 
-// codeOf is the code of what ended a run, "" for none.
-func codeOf(rec record.Record, err error) string {
-	var known *record.Error
-	switch {
-	case rec.Cause != nil:
-		return rec.Cause.Code
-	case errors.As(err, &known):
-		return known.Code
-	}
-	return ""
-}
-
 // printResult prints how it ended: for people as the last lines of the log, in Actions
 // as an annotation, too.
 func (s *session) printResult(rec record.Record, err error) {
@@ -162,7 +165,7 @@ func (s *session) printResult(rec record.Record, err error) {
 	}
 	if s.console.actions.Enabled() {
 		title := "stagecrew " + rec.Command
-		if code := codeOf(rec, err); code != "" {
+		if code := rec.Code(); code != "" {
 			title += " (" + code + ")"
 		}
 		s.console.actions.Error(title, gha.Harmless(report.Annotation(rec)))

@@ -45,6 +45,7 @@ func row(t *testing.T, cause string, errs map[string]error) {
 			continue
 		}
 		line += fmt.Sprintf(" %d |", exits[record.KindOf(err)])
+		require.Contains(t, string(document), "\n## "+record.CodeOf(err)+"\n", "%s: %v", command, err)
 	}
 	require.Contains(t, strings.Split(string(document), "\n"), line, "docs/errors.md, for %v", errs)
 }

@@ -177,4 +177,15 @@ type Record struct {
 	Advice string `json:"advice,omitempty"`
 	// Error is the message of the error that ended the run, "" without one.
 	Error string `json:"error,omitempty"`
+	// ErrorCode is the stable code of what ended the run without a Cause: that of the first
+	// error, or cli/cancelled after a signal.
+	ErrorCode string `json:"errorCode,omitempty"`
+}
+
+// Code is the stable code of what went wrong, "" when nothing did.
+func (r Record) Code() string {
+	if r.Cause != nil {
+		return r.Cause.Code
+	}
+	return r.ErrorCode
 }

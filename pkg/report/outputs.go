@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // Output is a step output in GitHub Actions.
@@ -46,15 +47,10 @@ func Outputs() []Output {
 		{"revision", "the Helm revision that this run made or judged; empty without one", releasing, of(func(r record.Release) int { return r.Revision })},
 		{"previous-good", "the verified-good revision before this run; empty without one", releasing, of(func(r record.Release) int { return r.RollbackTarget })},
 		{"live-revision", "the revision that serves at the end; empty when nothing is known to serve", append(slices.Clone(releasing), "status"), of(func(r record.Release) int { return r.Live })},
-		{"cause-code", "stable code of what went wrong, such as rollout/image-not-found; empty when all went well", releasing, func(r record.Record, _ Paths) string {
+		{"cause-code", "stable code of what went wrong, such as rollout/image-not-found; empty when all went well", every, func(r record.Record, _ Paths) string { return r.Code() }},
+		{"cause", "what went wrong, with the cluster's or registry's own words: untrusted text", every, func(r record.Record, _ Paths) string {
 			if r.Cause == nil {
-				return ""
-			}
-			return r.Cause.Code
-		}},
-		{"cause", "what went wrong, with the cluster's or registry's own words: untrusted text", releasing, func(r record.Record, _ Paths) string {
-			if r.Cause == nil {
-				return ""
+				return text.Cut(plain(r.Error), maxAnnotation)
 			}
 			return plain(r.Cause.String())
 		}},
