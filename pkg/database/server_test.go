@@ -123,7 +123,29 @@ func newWorld(t *testing.T, prefix string) *world {
 		}
 		return c.Close(t.Context()) == nil
 	}, patience, tick)
+	t.Cleanup(w.clear)
 	return w
+}
+
+// clear takes away what the test has made, so that it can run again (-count).
+func (w *world) clear() {
+	d := w.database()
+	d.place.user, d.place.password = "admin", password
+	c, err := d.connect(context.Background(), "postgres")
+	require.NoError(w.t, err)
+	defer func() { _ = c.Close(context.Background()) }()
+	drop := func(all, statement string) {
+		rows, err := c.Query(context.Background(), all)
+		require.NoError(w.t, err)
+		names, err := pgx.CollectRows(rows, pgx.RowTo[string])
+		require.NoError(w.t, err)
+		for _, name := range names {
+			_, err := c.Exec(context.Background(), fmt.Sprintf(statement, pgx.Identifier{name}.Sanitize()))
+			require.NoError(w.t, err)
+		}
+	}
+	drop("SELECT datname FROM pg_database WHERE NOT datistemplate AND datname <> 'postgres'", "DROP DATABASE %s WITH (FORCE)")
+	drop("SELECT rolname FROM pg_roles WHERE oid >= 16384", "DROP ROLE %s")
 }
 
 func (w *world) database() *Database {
