@@ -56,7 +56,9 @@ func contradicts(r corev1.LimitRange, pod corev1.PodSpec, given corev1.ResourceR
 		switch item.Type {
 		case corev1.LimitTypeContainer:
 			for _, container := range slices.Concat(pod.InitContainers, pod.Containers) {
-				of := func(name corev1.ResourceName, limit bool) (resource.Quantity, bool) { return amount(container.Resources, given, name, limit) }
+				of := func(name corev1.ResourceName, limit bool) (resource.Quantity, bool) {
+					return amount(container.Resources, given, name, limit)
+				}
 				all = append(all, bounds("container "+container.Name, item, of)...)
 			}
 		case corev1.LimitTypePod:

@@ -14,7 +14,9 @@ import (
 // ReplicaSet tells of it: https://github.com/harn3ss/open-infra/issues/9,
 // https://github.com/zalando-incubator/kubernetes-on-aws/issues/278.
 func TestCheck_ALimitRangeAdmitsThePodsOrBlocks(t *testing.T) {
-	list := func(memory string) corev1.ResourceList { return corev1.ResourceList{"memory": resource.MustParse(memory)} }
+	list := func(memory string) corev1.ResourceList {
+		return corev1.ResourceList{"memory": resource.MustParse(memory)}
+	}
 	own := "resources: {requests: {cpu: 100m, memory: 64Mi}, limits: {cpu: 200m, memory: 128Mi}}"
 	bare := strings.Replace(deployment, "        "+own+"\n", "", 1)
 	two := deployment + "      - {name: proxy, image: p, resources: {limits: {memory: 128Mi}}}\n"

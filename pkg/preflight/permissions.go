@@ -42,7 +42,7 @@ func (c *check) needs() []need {
 	add(true, "events explain what goes wrong", "", "events", "", "list", "watch")
 	add(true, "logs explain what goes wrong", "", "pods", "log", "get")
 	add(true, "claims that are not bound explain a pod that waits", "", "persistentvolumeclaims", "", "list", "watch")
-	add(true, "a number of replicas that an autoscaler sets is left alone", "autoscaling", "horizontalpodautoscalers", "", "list")
+	add(true, "a number of replicas that an autoscaler sets is left alone, and the least one that it asks for is waited for", "autoscaling", "horizontalpodautoscalers", "", "list", "watch")
 	add(true, "stuck pods of StatefulSets are freed", "", "pods", "", "delete")
 	if c.Forwarding {
 		add(false, "smoke checks are sent to each pod", "", "pods", "portforward", "create")

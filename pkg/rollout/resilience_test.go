@@ -30,8 +30,8 @@ func watching(t *testing.T, server *apiServer, o Options) chan record.Rollout {
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
 	t.Cleanup(cancel)
 	done := begun(ctx, t, o, applied)
-	// The Deployment, its ReplicaSets and pods, warnings, and four kinds of other events.
-	require.Eventually(t, func() bool { return streams(server) == 8 }, 5*time.Second, time.Millisecond)
+	// The Deployment, its ReplicaSets and pods, warnings, four kinds of other events, and autoscalers.
+	require.Eventually(t, func() bool { return streams(server) == 9 }, 5*time.Second, time.Millisecond)
 	return done
 }
 

@@ -4,6 +4,7 @@ import (
 	"context"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -46,6 +47,9 @@ var resources = map[string]apiResource{
 	}),
 	"PersistentVolumeClaim": reads(func(c kubernetes.Interface, ns string) api[*corev1.PersistentVolumeClaim, *corev1.PersistentVolumeClaimList] {
 		return c.CoreV1().PersistentVolumeClaims(ns)
+	}),
+	"HorizontalPodAutoscaler": reads(func(c kubernetes.Interface, ns string) api[*autoscalingv2.HorizontalPodAutoscaler, *autoscalingv2.HorizontalPodAutoscalerList] {
+		return c.AutoscalingV2().HorizontalPodAutoscalers(ns)
 	}),
 	"EndpointSlice": reads(func(c kubernetes.Interface, ns string) api[*discoveryv1.EndpointSlice, *discoveryv1.EndpointSliceList] {
 		return c.DiscoveryV1().EndpointSlices(ns)

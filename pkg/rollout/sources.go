@@ -65,7 +65,8 @@ func (s *source) failed(err error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.err = err
-	if !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) {
+	unknown := s.optional && apierrors.IsNotFound(err) // the cluster has no such kind
+	if !unknown && !apierrors.IsForbidden(err) && !apierrors.IsUnauthorized(err) {
 		s.since = time.Time{}
 		return
 	}

@@ -125,6 +125,9 @@ func (w *watch) plan() error {
 		if between := judge.Kinds[t.Kind].Between; between != "" && !t.absent {
 			add(between, t.Namespace, t.pods, false)
 		}
+		if t.Replicas != nil {
+			add("HorizontalPodAutoscaler", t.Namespace, where{}, true)
+		}
 		add("Event", t.Namespace, where{fields: "type=" + corev1.EventTypeWarning}, true)
 		if t.MountsClaims() {
 			add("PersistentVolumeClaim", t.Namespace, where{}, true)

@@ -31,6 +31,7 @@ const (
 	Unschedulable         = "rollout/unschedulable"
 	SchedulerError        = "rollout/scheduler-error"
 	NoScaleUp             = "rollout/no-scale-up"
+	NoNodeFits            = "rollout/no-node-fits"
 	SandboxFailed         = "rollout/sandbox-failed"
 	VolumeSourceMissing   = "rollout/volume-source-missing"
 	HostPathDiffers       = "rollout/host-path-differs"
@@ -145,6 +146,8 @@ var Table = []Row{
 	// The pod.
 	// PodScheduled=False Unschedulable
 	{Code: Unschedulable, Rule: lasting(2 * time.Minute), RetryAfter: time.Minute},
+	// … and no node is what the pod asks for, and no autoscaler says a word
+	{Code: NoNodeFits, Rule: lasting(30 * time.Second), RetryAfter: time.Minute},
 	// … and NotTriggerScaleUp
 	{Code: NoScaleUp, Rule: lasting(15 * time.Second), Events: []string{"NotTriggerScaleUp"}},
 	// … and TriggerScaleUp, Nominated, or a preemption under way

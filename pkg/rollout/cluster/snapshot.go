@@ -7,6 +7,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	autoscalingv2 "k8s.io/api/autoscaling/v2"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	discoveryv1 "k8s.io/api/discovery/v1"
@@ -32,6 +33,7 @@ type Snapshot struct {
 	Controllers  []*corev1.ReplicationController
 	Pods         []*corev1.Pod
 	Claims       []*corev1.PersistentVolumeClaim
+	Scalers      []*autoscalingv2.HorizontalPodAutoscaler
 	Events       []*corev1.Event
 	Services     []Service
 	Slices       []*discoveryv1.EndpointSlice
@@ -77,6 +79,8 @@ func (s *Snapshot) Add(object metav1.Object) {
 		s.Pods = append(s.Pods, o)
 	case *corev1.PersistentVolumeClaim:
 		s.Claims = append(s.Claims, o)
+	case *autoscalingv2.HorizontalPodAutoscaler:
+		s.Scalers = append(s.Scalers, o)
 	case *corev1.Event:
 		s.Events = append(s.Events, o)
 	case *discoveryv1.EndpointSlice:

@@ -2,6 +2,8 @@ package detect
 
 import (
 	"fmt"
+	"regexp"
+	"slices"
 	"strings"
 	"time"
 
@@ -50,6 +52,29 @@ func waitTroubles(s *cluster.Snapshot, p *corev1.Pod) []Trouble {
 	return all
 }
 
+// ownRules are the scheduler's words for a node that is not what a pod asks for by its own
+// rules (pkg/scheduler/framework/plugins): nothing but another node, or the end of a pod
+// that it must be apart from, changes that. Room and most taints of the system come and go.
+var ownRules = regexp.MustCompile(`^\d+ node\(s\) (?:didn't match (?:pod (?:anti-)?affinity rules|pod topology spread constraints|Pod's node affinity/selector|PersistentVolume's node affinity)|` +
+	`didn't satisfy existing pods anti-affinity rules|didn't have free ports for the requested pod ports|had volume node affinity conflict|` +
+	`had untolerated taint(?:s)? \{(?:[^n}]|n[^o}]|no[^d}]|node-role\.)[^}]*\})`)
+
+// fitsNowhere reports whether each node is refused by the pod's own rules. The nodes are
+// counted once for each of the reasons, which end where preemption is told of.
+func fitsNowhere(message string) bool {
+	_, reasons, found := strings.Cut(message, " nodes are available: ")
+	reasons, _, _ = strings.Cut(reasons, ". ")
+	return found && !slices.ContainsFunc(strings.Split(strings.TrimSuffix(reasons, "."), ", "), func(reason string) bool {
+		return !ownRules.MatchString(reason)
+	})
+}
+
+// waitsForRoom are the codes of a pod without a node that finds one when another pod goes.
+var waitsForRoom = []string{causes.Unschedulable, causes.NoNodeFits, causes.NoScaleUp}
+
+// WaitsForRoom reports whether a trouble may end when another pod of the workload does.
+func WaitsForRoom(t Trouble) bool { return slices.Contains(waitsForRoom, t.Cause.Code) }
+
 // schedulingTroubles are why a pod has no node. explained says that its claims are
 // known to be in trouble, which the scheduler only repeats.
 func schedulingTroubles(s *cluster.Snapshot, p *corev1.Pod, explained bool) []Trouble {
@@ -83,6 +108,8 @@ func schedulingTroubles(s *cluster.Snapshot, p *corev1.Pod, explained bool) []Tr
 	case plan != nil:
 		t.Cause.Code = causes.NoScaleUp
 		t.Cause.Message = wording.Shorten(c.Message + "; autoscaler: " + plan.Message)
+	case fitsNowhere(c.Message):
+		t.Cause.Code = causes.NoNodeFits
 	}
 	return []Trouble{t}
 }

@@ -95,6 +95,7 @@ func examples() map[string][]cluster.Snapshot {
 		causes.InitRunning:           one(initializing()),
 		causes.ReadinessGate:         one(gated()),
 		causes.Unschedulable:         unscheduled("Unschedulable", "0/1 nodes"),
+		causes.NoNodeFits:            unscheduled("Unschedulable", "0/1 nodes are available: 1 node(s) didn't match pod anti-affinity rules. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."),
 		causes.NoScaleUp:             unscheduled("Unschedulable", "0/1 nodes", normal(event("Pod", "web-new", "NotTriggerScaleUp", "max size reached"))),
 		causes.ScalingUp:             unscheduled("Unschedulable", "0/1 nodes", normal(event("Pod", "web-new", "TriggerScaleUp", "1->2"))),
 		causes.SchedulingGated:       unscheduled("SchedulingGated", "gated"),

@@ -55,6 +55,7 @@ type Judge struct {
 	finished    map[record.Workload]bool        // Jobs that were complete
 	living      map[types.UID]living            // new pods that ran in some look
 	podFailures map[record.Workload]*podFailure // how a Job's pod failed last
+	short       map[record.Workload]time.Time   // since when its autoscaler is waited for
 }
 
 // New makes a judge; rules replace the default ones of their codes.
@@ -62,7 +63,7 @@ func New(rules map[string]causes.Rule) *Judge {
 	j := &Judge{
 		rules: causes.Defaults(), memory: memory{incidents: map[string]*incident{}},
 		proven: map[string]map[types.UID]bool{}, ours: map[types.UID]bool{}, readiness: map[types.UID]readiness{}, running: map[podstate.Run]time.Time{},
-		lastGoing: map[record.Workload]time.Time{}, ready: map[record.Workload]bool{}, finished: map[record.Workload]bool{}, living: map[types.UID]living{}, podFailures: map[record.Workload]*podFailure{},
+		lastGoing: map[record.Workload]time.Time{}, ready: map[record.Workload]bool{}, finished: map[record.Workload]bool{}, living: map[types.UID]living{}, podFailures: map[record.Workload]*podFailure{}, short: map[record.Workload]time.Time{},
 	}
 	for code, rule := range rules {
 		j.rules[code] = rule

@@ -57,7 +57,7 @@ func (j *Judge) pods(s cluster.Snapshot, w record.Workload, owned []*corev1.Pod,
 	for _, p := range owned {
 		j.ours[p.UID] = true
 		if p.DeletionTimestamp != nil {
-			j.lastGoing[w] = j.Now
+			j.goes(w, p.DeletionTimestamp.Time)
 		}
 		m := member{Pod: p, Fresh: fresh(p)}
 		if m.Fresh && (p.Status.Phase != corev1.PodFailed || j.seen.alive(p)) {
@@ -71,6 +71,11 @@ func (j *Judge) pods(s cluster.Snapshot, w record.Workload, owned []*corev1.Pod,
 	}
 	result.troubles = append(result.troubles, j.overused(s, w, owned)...)
 	result.recovering = result.recovering || j.roomMayCome(w)
+	// A new pod that starts is a hope for one without a node, too: when it is ready, an old
+	// one goes (https://github.com/kubernetes/kubernetes/issues/56539).
+	for i := range result.troubles {
+		result.troubles[i].Recovering = result.troubles[i].Recovering || result.recovering && detect.WaitsForRoom(result.troubles[i])
+	}
 	slices.SortStableFunc(result.Members, func(a, b member) int {
 		switch {
 		case a.Fresh == b.Fresh:

@@ -47,10 +47,15 @@ func TestFailuresByWhatAPodShows(t *testing.T) {
 		code    string // of the failure, or of what a timeout names
 		object  string
 	}{
-		"no node has room":                {scheduling("Unschedulable", "0/1 nodes"), 120, causes.Unschedulable, "Pod/web-new"},
-		"the autoscaler makes a node":     {scheduling("Unschedulable", "0/1 nodes", fixture.Event("Pod", "web-new", "TriggerScaleUp", "1->2")), -1, causes.ScalingUp, "Pod/web-new"},
-		"Karpenter makes a node":          {scheduling("Unschedulable", "0/1 nodes", fixture.Event("Pod", "web-new", "Nominated", "on nodeclaim/a")), -1, causes.ScalingUp, "Pod/web-new"},
-		"the autoscaler cannot help":      {scheduling("Unschedulable", "0/1 nodes", fixture.Event("Pod", "web-new", "NotTriggerScaleUp", "max size reached")), 15, causes.NoScaleUp, "Pod/web-new"},
+		"no node has room":            {scheduling("Unschedulable", "0/1 nodes"), 120, causes.Unschedulable, "Pod/web-new"},
+		"the autoscaler makes a node": {scheduling("Unschedulable", "0/1 nodes", fixture.Event("Pod", "web-new", "TriggerScaleUp", "1->2")), -1, causes.ScalingUp, "Pod/web-new"},
+		"Karpenter makes a node":      {scheduling("Unschedulable", "0/1 nodes", fixture.Event("Pod", "web-new", "Nominated", "on nodeclaim/a")), -1, causes.ScalingUp, "Pod/web-new"},
+		"the autoscaler cannot help":  {scheduling("Unschedulable", "0/1 nodes", fixture.Event("Pod", "web-new", "NotTriggerScaleUp", "max size reached")), 15, causes.NoScaleUp, "Pod/web-new"},
+		"no node is apart enough":     {scheduling("Unschedulable", "0/1 nodes are available: 1 node(s) didn't match pod anti-affinity rules. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."), 30, causes.NoNodeFits, "Pod/web-new"}, // kubernetes/kubernetes#116891
+		"one that starts makes room": {func(s *cluster.Snapshot) { // zalando/postgres-operator#1600
+			scheduling("Unschedulable", "0/3 nodes are available: 3 node(s) didn't match pod anti-affinity rules.", fixture.Event("Pod", "web-new", "NotTriggerScaleUp", "max size reached"))(s)
+			s.Pods = append(s.Pods, fixture.Pod("web-slow", "new", false, fixture.Running(0)))
+		}, -1, causes.NoScaleUp, "Pod/web-new"},
 		"a claim that is not there":       {scheduling("Unschedulable", `persistentvolumeclaim "data" not found`), 30, causes.ClaimPending, "Pod/web-new"},
 		"the scheduler broke":             {scheduling("SchedulerError", "binding rejected"), 30, causes.SchedulerError, "Pod/web-new"},
 		"somebody holds the pod back":     {scheduling("SchedulingGated", "gated"), -1, causes.SchedulingGated, "Pod/web-new"},
@@ -60,7 +65,7 @@ func TestFailuresByWhatAPodShows(t *testing.T) {
 		"a host's path of another type":   {volume(fixture.Event("Pod", "web-new", "FailedMount", `MountVolume.SetUp failed for volume "h" : hostPath type check failed: /data is not a directory`)), 10, causes.HostPathDiffers, "Pod/web-new"},    // kubernetes/kubernetes#90263, opea-project/GenAIInfra#1040
 		"a driver's socket that comes":    {volume(fixture.Event("Pod", "web-new", "FailedMount", `MountVolume.SetUp failed for volume "s" : hostPath type check failed: /csi.sock is not a socket file`)), 120, causes.MountFailed, "Pod/web-new"}, // kubernetes-sigs/kind#1002
 		"a claim that the old pod has":    {func(s *cluster.Snapshot) { s.Pods = claimInUse().Pods }, 15, causes.ClaimInUse, "Pod/web-new"},                                                                                                         // kubernetes/kubernetes#26567, helmforgedev/charts#1294
-		"a claim that a going pod has":    {func(s *cluster.Snapshot) { s.Pods = claimInUse().Pods; going(s.Pods[1]) }, 120, causes.Unschedulable, "Pod/web-new"},
+		"a claim that a going pod has":    {func(s *cluster.Snapshot) { s.Pods = claimInUse().Pods; going(s.Pods[1]) }, 180, causes.Unschedulable, "Pod/web-new"},
 		"the kubelet's cache lags":        {volume(fixture.Event("Pod", "web-new", "FailedMount", "failed to sync configmap cache: timed out")), -1, causes.Timeout, ""},
 		"no network for the pod":          {volume(fixture.Event("Pod", "web-new", "FailedCreatePodSandBox", "cni plugin not initialized")), 60, causes.SandboxFailed, "Pod/web-new"},
 		"a claim that nobody serves":      {claim(corev1.ClaimPending, "FailedBinding"), 30, causes.ClaimPending, "PersistentVolumeClaim/data"},

@@ -22,7 +22,9 @@ const revisionAnnotation = "deployment.kubernetes.io/revision"
 func (j *Judge) examine(s cluster.Snapshot, w record.Workload) Status {
 	k := Kinds[w.Kind]
 	if object := k.Find(s, w); object != nil {
-		return k.examine(j, s, w, object)
+		status := k.examine(j, s, w, object)
+		j.scaled(s, w, object, &status)
+		return status
 	}
 	if j.finished[w] || w.Expires {
 		return j.expired(s, w)
@@ -152,6 +154,16 @@ const roomGrace = time.Minute
 func (j *Judge) roomMayCome(w record.Workload) bool {
 	at, known := j.lastGoing[w]
 	return known && j.Now.Sub(at) < roomGrace
+}
+
+// goes notes that a pod is to be gone at some time. One that outstays it is no hope any more.
+func (j *Judge) goes(w record.Workload, at time.Time) {
+	if j.Now.Before(at) {
+		at = j.Now
+	}
+	if at.After(j.lastGoing[w]) {
+		j.lastGoing[w] = at
+	}
 }
 
 // addCreation adds why pods cannot be made.

@@ -120,7 +120,7 @@ func TestWhatControllersSay(t *testing.T) {
 		"while an old pod goes there is room soon": {func(s *cluster.Snapshot) {
 			failure(`exceeded quota: q`)(s)
 			s.Pods[0].DeletionTimestamp = &metav1.Time{Time: fixture.Noon}
-		}, -1, ""},
+		}, 90, causes.QuotaExceeded}, // and none when it outstays its time for a minute
 		"the ReplicaSet cannot be made": {func(s *cluster.Snapshot) {
 			progressing("ReplicaSetCreateError", "replicasets is forbidden")(s)
 			s.ReplicaSets = s.ReplicaSets[:1]
