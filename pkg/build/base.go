@@ -96,7 +96,7 @@ func libcOf(config *v1.ConfigFile, reference string) string {
 // checkBase refuses an image for another platform, which the registry does not
 // look at when the reference leads to a single image.
 func checkBase(image v1.Image, want *v1.Platform) (*v1.ConfigFile, error) {
-	config, err := registry.ConfigOf(image)
+	config, err := registry.Startable(image)
 	if err != nil {
 		return nil, err
 	}

@@ -77,6 +77,11 @@ func TestTheCommandFitsTheEntryPointOfTheBase(t *testing.T) {
 		{"Node by another name, below an init", []string{"/sbin/tini", "--", "nodejs"}, []string{"/sbin/tini", "--", "nodejs"}, false},
 		{"an init", []string{"/usr/bin/dumb-init", "--"}, []string{"/usr/bin/dumb-init", "--"}, true},
 		{"a shell that takes one word", []string{"/bin/sh", "-c"}, nil, true},
+		{"a shell with a text of its own, below an init", []string{"tini", "--", "/bin/sh", "-c", "exec node"}, []string{"tini", "--"}, true},
+		{"a shell that passes on", []string{"sh", "-ec", "exec \"$@\"", "sh"}, []string{"sh", "-ec", "exec \"$@\"", "sh"}, true},
+		{"Node with options", []string{"/nodejs/bin/node", "--enable-source-maps", "-r", "./trace.js"}, []string{"/nodejs/bin/node", "--enable-source-maps", "-r", "./trace.js"}, false},
+		{"Node with a program of the base's own", []string{"docker-entrypoint.sh", "node", "server.js"}, []string{"docker-entrypoint.sh"}, true},
+		{"a user of that name", []string{"gosu", "node"}, []string{"gosu", "node"}, true},
 	} {
 		t.Run(c.name, func(t *testing.T) {
 			config, _ := onBase(t, func(config *v1.Config) { config.Entrypoint = c.entrypoint }, nil)
@@ -87,6 +92,41 @@ func TestTheCommandFitsTheEntryPointOfTheBase(t *testing.T) {
 			require.Equal(t, c.entry, config.Entrypoint)
 			require.Equal(t, want, config.Cmd)
 			require.Equal(t, "1000:1000", config.User)
+		})
+	}
+}
+
+// Charts and other artifacts have the form of an image; containerd refuses an image whose
+// configuration does not fit its layers ("mismatched image rootfs and manifest layers").
+func TestABaseThatNoRuntimeStartsIsRefused(t *testing.T) {
+	for _, c := range []struct {
+		name, want string
+		change     func(v1.Image) v1.Image
+	}{
+		{"a chart", "its configuration is application/vnd.cncf.helm.config.v1+json", func(base v1.Image) v1.Image {
+			return mutate.ConfigMediaType(base, "application/vnd.cncf.helm.config.v1+json")
+		}},
+		{"a layer that its configuration does not know", "its configuration knows 0", func(base v1.Image) v1.Image {
+			file, err := base.ConfigFile()
+			require.NoError(t, err)
+			file = file.DeepCopy()
+			file.RootFS.DiffIDs = nil
+			base, err = mutate.ConfigFile(base, file)
+			require.NoError(t, err)
+			return base
+		}},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			host := registrytest.Serve(t, nil)
+			reference := registrytest.PushBase(t, host, types.OCIManifestSchema1)
+			tag, err := name.ParseReference(reference)
+			require.NoError(t, err)
+			base, err := remote.Image(tag)
+			require.NoError(t, err)
+			require.NoError(t, remote.Write(tag, c.change(base)))
+			_, err = Build(t.Context(), options(writeTree(t, portal()), host, reference))
+			require.ErrorContains(t, err, c.want)
+			require.ErrorContains(t, err, "[build/no-image]")
 		})
 	}
 }

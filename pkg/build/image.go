@@ -118,7 +118,7 @@ func runConfig(c v1.Config, labels map[string]string, p *plan) v1.Config {
 	c.OnBuild = nil // of the base's own heirs, which a Dockerfile's builder runs and drops
 	c.Volumes = maps.Clone(c.Volumes)
 	maps.DeleteFunc(c.Volumes, func(folder string, _ struct{}) bool { return covers(folder, c.WorkingDir) })
-	c.Entrypoint, c.Cmd = start(c.Entrypoint, backstage.Command(p.hasConfig(backstage.ProductionConfig)))
+	c.Entrypoint, c.Cmd = backstage.Start(c.Entrypoint, backstage.Command(p.hasConfig(backstage.ProductionConfig)))
 	c.Env = setEnv(c.Env, "NODE_ENV", func(string) string { return "production" })
 	c.Env = setEnv(c.Env, backstage.NodeOptions, func(old string) string {
 		if slices.Contains(strings.Fields(old), backstage.NoSnapshot) {
@@ -166,21 +166,6 @@ func (b plainBase) Manifest() (*v1.Manifest, error) {
 	manifest = manifest.DeepCopy()
 	manifest.Annotations = nil
 	return manifest, nil
-}
-
-// start fits the command to the base's entry point: one that is Node itself needs no
-// node (distroless), and a shell's -c would take the first word alone.
-func start(entrypoint, command []string) (entry, cmd []string) {
-	if len(entrypoint) == 0 {
-		return entrypoint, command
-	}
-	switch last := entrypoint[len(entrypoint)-1]; {
-	case path.Base(last) == "node" || path.Base(last) == "nodejs":
-		return entrypoint, command[1:]
-	case last == "-c":
-		return nil, command
-	}
-	return entrypoint, command
 }
 
 // setEnv replaces the value of a variable, or adds the variable at the end.

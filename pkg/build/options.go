@@ -156,6 +156,9 @@ func (o Options) Validate() error {
 	return record.BadInput("build/options", "checking the options of the build: %w", errors.Join(problems...))
 }
 
+// otherNames are what systems call their processors, and images.
+var otherNames = map[string]string{"x86_64": "amd64", "x64": "amd64", "aarch64": "arm64"}
+
 func (o Options) checkPlatforms() (problems []error) {
 	platforms := o.platforms()
 	for i, platform := range platforms {
@@ -165,6 +168,8 @@ func (o Options) checkPlatforms() (problems []error) {
 			problems = append(problems, fmt.Errorf("parsing platform %q: %w", platform, err))
 		case p.OS != "linux" || p.Architecture == "":
 			problems = append(problems, fmt.Errorf("platform %q: want linux/ARCHITECTURE, for example linux/amd64 or linux/arm64", platform))
+		case otherNames[p.Architecture] != "":
+			problems = append(problems, fmt.Errorf("platform %q: images call it linux/%s", platform, otherNames[p.Architecture]))
 		case slices.Contains(platforms[:i], platform):
 			problems = append(problems, fmt.Errorf("platform %q is named twice", platform))
 		}

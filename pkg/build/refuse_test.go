@@ -71,6 +71,18 @@ func TestASocketIsRefused(t *testing.T) {
 	require.ErrorContains(t, err, "[build/odd-file]")
 }
 
+// opencontainers/image-spec#1301: runtimes would remove what the name stands for, or refuse
+// the image ("invalid whiteout name").
+func TestANameThatRemovesAFileIsRefused(t *testing.T) {
+	for _, name := range []string{"packages/backend/dist/.wh.index.cjs.js", "packages/backend/.wh..wh..opq", "node_modules/left-pad/.wh."} {
+		files := portal()
+		files[name] = "x"
+		_, err := Build(t.Context(), options(writeTree(t, files), "127.0.0.1:1", "127.0.0.1:1/node:24"))
+		require.ErrorContains(t, err, name)
+		require.ErrorContains(t, err, "[build/odd-file]")
+	}
+}
+
 func TestFurtherFilesAreIncludedByName(t *testing.T) {
 	host := registrytest.Serve(t, nil)
 	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
@@ -87,8 +99,8 @@ func TestFurtherFilesAreIncludedByName(t *testing.T) {
 }
 
 func TestAllProblemsOfTheOptionsAreReportedAtOnce(t *testing.T) {
-	err := Options{Platform: "windows/amd64", Include: []string{"../x"}, Timeout: -1}.Validate()
-	for _, part := range []string{"source is missing", "base image is missing", "repository is missing", "windows/amd64", `"../x"`, "negative", "[build/options]"} {
+	err := Options{Platform: "windows/amd64,linux/x86_64", Include: []string{"../x"}, Timeout: -1}.Validate()
+	for _, part := range []string{"source is missing", "base image is missing", "repository is missing", "windows/amd64", "images call it linux/amd64", `"../x"`, "negative", "[build/options]"} {
 		require.ErrorContains(t, err, part)
 	}
 	require.Equal(t, record.KindInput, record.KindOf(err))

@@ -12,6 +12,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // maxConfigSize bounds the configuration of an image, in bytes.
@@ -88,6 +89,24 @@ func ConfigOf(image v1.Image) (*v1.ConfigFile, error) {
 		return nil, Wrap(err, "reading its configuration")
 	}
 	return config, nil
+}
+
+// Startable gives the configuration of an image that a runtime can start: charts, SBOMs
+// and other artifacts have the form of an image, too, and a runtime wants a layer for each
+// that the configuration names ("mismatched image rootfs and manifest layers").
+func Startable(image v1.Image) (*v1.ConfigFile, error) {
+	manifest, err := image.Manifest()
+	if err != nil {
+		return nil, Wrap(err, "reading its manifest")
+	}
+	if !manifest.Config.MediaType.IsConfig() {
+		return nil, record.BadInput("build/no-image", "it is no image that can run, its configuration is %s", text.Line(string(manifest.Config.MediaType), 100))
+	}
+	config, err := ConfigOf(image)
+	if err == nil && len(config.RootFS.DiffIDs) != len(manifest.Layers) {
+		return nil, record.BadInput("build/no-image", "no runtime starts it: it has %d layers, but its configuration knows %d", len(manifest.Layers), len(config.RootFS.DiffIDs))
+	}
+	return config, err
 }
 
 // RepositoryName is HOST[:PORT]/PATH in lower case, as registries want it: the name

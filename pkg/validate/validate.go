@@ -115,7 +115,7 @@ func verdictOf(name string, wrong []string, there string, most, bytes int) recor
 }
 
 func check(ctx context.Context, image v1.Image) ([]record.Check, error) {
-	file, err := registry.ConfigOf(image)
+	file, err := registry.Startable(image)
 	if err != nil {
 		return nil, err
 	}

@@ -224,3 +224,12 @@ func TestALayerIsReadToItsEnd(t *testing.T) {
 	require.ErrorContains(t, err, "reading layer 2: gzip: invalid header")
 	require.Equal(t, record.KindUnavailable, record.KindOf(err))
 }
+
+func TestWhatIsNoImageIsNotJudged(t *testing.T) {
+	ref, err := name.NewTag(registrytest.Serve(t, nil) + "/team/chart:x")
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(ref, mutate.ConfigMediaType(imageOf(t, sound(), nil), "application/vnd.cncf.helm.config.v1+json")))
+	_, err = Image(t.Context(), hasty, registrytest.Find(t, ref.String()))
+	require.ErrorContains(t, err, "[build/no-image]")
+	require.Equal(t, record.KindInput, record.KindOf(err))
+}

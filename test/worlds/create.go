@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -128,7 +127,7 @@ func (l *lab) lock(ctx context.Context, r *result, dir string) error {
 	if r.World.NPM {
 		command, field, missing = []string{"npm", "install", "--package-lock-only", "--ignore-scripts"}, "overrides", missingFromNPM
 	}
-	if err := l.ahead(ctx, r, dir, field); err != nil {
+	if err := l.floor(ctx, r, dir, field); err != nil {
 		return err
 	}
 	const tries = 12
@@ -142,7 +141,11 @@ func (l *lab) lock(ctx context.Context, r *result, dir string) error {
 			return err
 		}
 		for _, m := range lacking {
-			if err := l.instead(ctx, r, dir, field, m[1], m[2]); err != nil {
+			version, err := l.instead(ctx, r, m[1], m[2])
+			if err != nil {
+				return err
+			}
+			if err := replace(dir, field, m[1], version); err != nil {
 				return err
 			}
 		}
@@ -159,32 +162,13 @@ func (r *result) untyped(dir string) error {
 	return edit(filepath.Join(dir, "package.json"), func(p map[string]any) { delete(object(p, "scripts"), "tsc") })
 }
 
-// ahead replaces what the workspace itself asks for and the registry lacks: npm tells one
-// of them each time, after minutes.
-func (l *lab) ahead(ctx context.Context, r *result, dir, field string) error {
-	wanted, err := pinned(dir)
-	if err != nil {
-		return err
-	}
-	for _, name := range slices.Sorted(maps.Keys(wanted)) {
-		if out, err := l.command(ctx, l.dir, "npm", "view", name+"@"+wanted[name], "version"); err == nil && len(out) > 0 {
-			continue
-		}
-		if err := l.instead(ctx, r, dir, field, name, wanted[name]); err != nil {
-			return err
-		}
-	}
-	return nil
-}
-
-// instead takes the next version of a package that the registry lacks.
-func (l *lab) instead(ctx context.Context, r *result, dir, field, name, lacking string) error {
+// instead gives the version of a package that is taken for one that the registry lacks.
+func (l *lab) instead(ctx context.Context, r *result, name, lacking string) (string, error) {
 	version, err := l.next(ctx, name, lacking)
-	if err != nil {
-		return err
+	if err == nil {
+		r.Replaced = append(r.Replaced, name+" "+version)
 	}
-	r.Replaced = append(r.Replaced, name+" "+version)
-	return replace(dir, field, name, version)
+	return version, err
 }
 
 // replace asks for another version of a package, wherever it is asked for: npm wants no

@@ -66,3 +66,14 @@ func TestARowHasTheReason(t *testing.T) {
 	require.Equal(t, "running stagecrew build --prepare: exit status 2: Error: ENOENT: no such file, lstat 'yarn.lock'", told(err))
 	require.Equal(t, "no more", told(errors.New("no more\nline")))
 }
+
+func TestWhatAPackageAsksForIsRead(t *testing.T) {
+	asks, there := dependenciesIn([]byte(`{"version":"1.2.3","dependencies":{"@backstage/errors":"^1.2.7"}}`))
+	require.True(t, there)
+	require.Equal(t, map[string]string{"@backstage/errors": "^1.2.7"}, asks)
+	asks, there = dependenciesIn([]byte(`"0.1.5"`))
+	require.True(t, there)
+	require.Empty(t, asks)
+	_, there = dependenciesIn(nil)
+	require.False(t, there)
+}

@@ -33,6 +33,8 @@ var worlds = []world{
 	{Backstage: "1.43.0", CreateApp: "0.7.4"},
 	{Backstage: "1.47.0", CreateApp: "0.7.8", NPM: true},
 	{Backstage: "1.50.0", CreateApp: "0.8.2"},
+	{Backstage: "1.53.0", CreateApp: "0.9.0", NPM: true},
+	{Backstage: "1.54.0", CreateApp: "0.9.1"},
 	{Backstage: "1.55.0", CreateApp: "0.9.2"},
 }
 

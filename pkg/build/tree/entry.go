@@ -19,6 +19,10 @@ const (
 	MaxLockfile    = 64 << 20
 )
 
+// whiteout begins the names that mean the opposite in a layer (image-spec, layer.md;
+// opencontainers/image-spec#1301).
+const whiteout = ".wh."
+
 // Entry is one file, folder or symbolic link of a tree.
 type Entry struct {
 	Root *os.Root
@@ -34,6 +38,9 @@ func NewEntry(root *os.Root, name string, d fs.DirEntry) (Entry, error) {
 	info, err := d.Info()
 	if err != nil {
 		return Entry{}, err
+	}
+	if strings.HasPrefix(path.Base(name), whiteout) {
+		return Entry{}, record.BadInput("build/odd-file", "%q: in a layer of an image, a name that begins with %s removes a file of the layers below; rename or remove it", name, whiteout)
 	}
 	e := Entry{Root: root, Path: name, Mode: info.Mode()}
 	switch e.Mode.Type() {
