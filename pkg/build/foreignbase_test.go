@@ -63,7 +63,7 @@ func TestWhatTheBaseSaysAboutItselfIsNotSaidOfTheApplication(t *testing.T) {
 	require.NotContains(t, manifest.Annotations, "com.example.team")
 }
 
-// Source: GoogleContainerTools/distroless#1558.
+// Sources: GoogleContainerTools/distroless#1558, chainguard-dev/dfc#26, moby/moby#9959 (the shell form of an entry point).
 func TestTheCommandFitsTheEntryPointOfTheBase(t *testing.T) {
 	command := []string{"packages/backend", "--config", "app-config.yaml", "--config", "app-config.production.yaml"}
 	for _, c := range []struct {
@@ -97,7 +97,8 @@ func TestTheCommandFitsTheEntryPointOfTheBase(t *testing.T) {
 }
 
 // Charts and other artifacts have the form of an image; containerd refuses an image whose
-// configuration does not fit its layers ("mismatched image rootfs and manifest layers").
+// configuration does not fit its layers (searlsco/posse_party#27: "mismatched image rootfs
+// and manifest layers").
 func TestABaseThatNoRuntimeStartsIsRefused(t *testing.T) {
 	for _, c := range []struct {
 		name, want string
