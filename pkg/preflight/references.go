@@ -3,6 +3,7 @@ package preflight
 import (
 	"context"
 	"fmt"
+	"regexp"
 	"slices"
 	"strings"
 
@@ -158,6 +159,18 @@ func mentioned(pod corev1.PodSpec, add func(kind, name, key string, optional *bo
 	add("PriorityClass", pod.PriorityClassName, "", nil)
 }
 
+// takesOut reports whether the plan removes a key that an object has now.
+func (c *check) takesOut(r reference) bool {
+	i := slices.IndexFunc(c.plan.Changes, func(change record.Change) bool { return change.Object == r.kind+"/"+r.name })
+	if i < 0 {
+		return false
+	}
+	has := func(sign string) bool {
+		return regexp.MustCompile(`(?m)^` + sign + ` {2}"?` + regexp.QuoteMeta(r.key) + `"?:`).MatchString(c.plan.Changes[i].Diff)
+	}
+	return has("-") && !has(`\+`)
+}
+
 func (c *check) reference(ctx context.Context, t template, r reference) {
 	namespace := t.object.GetNamespace()
 	if _, found := c.deletes(namespace, r); found {
@@ -199,6 +212,8 @@ func (c *check) reference(ctx context.Context, t template, r reference) {
 		message = fmt.Sprintf("its pods name %s/%s, which is not there and not in the chart", r.kind, r.name)
 	case err != nil:
 		return // who may not read it cannot tell
+	case r.key != "" && c.takesOut(r):
+		message = fmt.Sprintf("its pods name the key %q of %s/%s, which this very deploy takes out of it", r.key, r.kind, r.name)
 	case r.key != "" && !keys[r.key]:
 		message = fmt.Sprintf("its pods name the key %q of %s/%s, which has no such key", r.key, r.kind, r.name)
 	default:
