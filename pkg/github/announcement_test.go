@@ -93,6 +93,35 @@ func TestTheStateOfADeploymentIsTextWhateverItSays(t *testing.T) {
 	}
 }
 
+// The page leads where the setting says, and the state counts wherever that is.
+func TestThePageLeadsOnlyToAddressesThatEverybodyMaySee(t *testing.T) {
+	all := map[string]string{
+		"https://web.example.com/portal": "https://web.example.com/portal", "http://10.0.0.1:8080": "http://10.0.0.1:8080",
+		"https://joe:s3cret@web.example.com/": "https://web.example.com/", "https://token@web.example.com": "https://web.example.com",
+		"https://web.example.com/a b": "https://web.example.com/a%20b", "https://web.example.com/\u202egnp": "https://web.example.com/%E2%80%AEgnp",
+		"javascript:alert(1)": "", "JavaScript://web.example.com/%0aalert(1)": "", "data:text/html,x": "", "ftp://web.example.com": "", "//web.example.com": "", "web.example.com": "",
+		"https://a b.example.com": "", "https://web.example.com\n::error::x": "", "https://": "", "https://web.example.com:port": "",
+	}
+	for _, words := range hostile.Texts() {
+		all["https://web.example.com/"+words] = "*"
+		all[words] = "*"
+	}
+	for given, want := range all {
+		s := serving(t)
+		a := announcementOf(t, s, firstCommit, "1")
+		a.URL = given
+		a.Begin(t.Context(), deploying(firstImage))
+		require.NoError(t, a.End(t.Context(), Ending{State: Success, Description: "good"}), "%q", given)
+		statuses := s.Deployments()[0].Statuses
+		last := statuses[len(statuses)-1]
+		require.Equal(t, "success", last.State, "%q", given)
+		if want != "*" {
+			require.Equal(t, want, last.EnvironmentURL, "%q", given)
+		}
+		require.Regexp(t, `^(https?://[!-~]+)?$`, last.EnvironmentURL, "%q", given)
+	}
+}
+
 func TestADeployThatFailedLeavesTheOneBeforeActive(t *testing.T) {
 	s := serving(t)
 	deployed(t, s, firstCommit, "1", firstImage)

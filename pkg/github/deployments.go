@@ -3,6 +3,9 @@ package github
 import (
 	"context"
 	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
 
 	gogithub "github.com/google/go-github/v90/github"
 
@@ -90,12 +93,32 @@ type status struct {
 func (c *Client) set(ctx context.Context, id int64, s status) error {
 	request := gogithub.DeploymentStatusRequest{State: string(s.state), LogURL: optional(s.run), Description: optional(text.Line(s.description, maxStatus-1)), AutoInactive: &s.replaces}
 	if s.state == Success {
-		request.EnvironmentURL = optional(s.url)
+		request.EnvironmentURL = optional(address(s.url))
 	}
 	return c.ask(ctx, "telling the state of a deployment", writes, func() error {
 		_, _, err := c.api.Repositories.CreateDeploymentStatus(ctx, c.owner, c.name, id, request)
 		return err
 	})
+}
+
+// address is an URL as everybody may see it who sees the page, "" for what is none:
+// GitHub refuses a state that leads anywhere else than to http or https, and shows the
+// password in one that has it.
+func address(s string) string {
+	u, err := url.Parse(s)
+	if err != nil || u.Host == "" || u.Scheme != "http" && u.Scheme != "https" {
+		return ""
+	}
+	u.User = nil
+	var b strings.Builder
+	for _, c := range []byte(u.String()) {
+		if c <= ' ' || c > '~' {
+			fmt.Fprintf(&b, "%%%02X", c)
+			continue
+		}
+		b.WriteByte(c)
+	}
+	return b.String()
 }
 
 func optional(s string) *string {

@@ -62,7 +62,7 @@ func aboutJobs(answer *transport.Error) string {
 	if r.Method != http.MethodGet && r.Method != http.MethodHead || strings.Contains(r.URL.Query().Get("scope"), "push") {
 		level = "write"
 	}
-	return "; in GitHub Actions the job needs `permissions: packages: " + level + "`, and a package that another repository made must give this one access in its settings (Manage Actions access)"
+	return "; in GitHub Actions the job needs `permissions: packages: " + level + "`, and a package that another repository, or a push by hand, has made must give this one access in its settings (Manage Actions access)"
 }
 
 // askedAs says with which credentials a registry was asked, as the end of a message. It

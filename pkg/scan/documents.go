@@ -8,7 +8,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"net/url"
 	"slices"
 	"time"
 
@@ -43,6 +42,7 @@ func writer(w io.Writer, format Format, report *types.Report) trivyreport.Writer
 	switch format {
 	case FormatSARIF:
 		escapePaths(report)
+		plainWords(report)
 		return &trivyreport.SarifWriter{Output: w, Version: version()}
 	case FormatCycloneDX:
 		onlyPackages(report)
@@ -55,25 +55,6 @@ func writer(w io.Writer, format Format, report *types.Report) trivyreport.Writer
 		return predicate.NewVulnWriter(w, version())
 	default:
 		return trivyreport.JSONWriter{Output: w, ShowSuppressed: true}
-	}
-}
-
-// escapePaths makes paths in the image fit to be part of a URI, on which Trivy's writer
-// depends: a file's name may be anything.
-func escapePaths(report *types.Report) {
-	escape := func(path string) string { return (&url.URL{Path: path}).String() }
-	for i := range report.Results {
-		r := &report.Results[i]
-		if r.Class == types.ClassOSPkg {
-			continue
-		}
-		r.Target = escape(r.Target)
-		r.Vulnerabilities = slices.Clone(r.Vulnerabilities)
-		for n := range r.Vulnerabilities {
-			if path := &r.Vulnerabilities[n].PkgPath; *path != "" {
-				*path = escape(*path)
-			}
-		}
 	}
 }
 
