@@ -36,7 +36,7 @@ bin/stagecrew: $(GO_FILES)
 test: bin/stagecrew sandbox bin/sigstore verify lint test-unit test-sigstore e2e-main ## everything CI checks: generated files, lint, unit tests, actions under act, the main path on the sandbox
 
 # The others need a cluster or a Sigstore; e2e-main, e2e and test-sigstore run them.
-UNIT_PACKAGES = $$(go list ./... | grep -vE '/test/(actions|e2e|scenarios|sigstore)$$')
+UNIT_PACKAGES = $$(go list ./... | grep -vE '/test/(actions|e2e|scenarios|sigstore|target)$$')
 # What Trivy is part of, and the rule where.
 TRIVY_PACKAGES = ./internal/archtest $$(go list -f '{{.ImportPath}} {{join .Deps " "}}' ./pkg/... ./cmd/... | grep /pkg/scan | cut -d ' ' -f 1)
 

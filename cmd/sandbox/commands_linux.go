@@ -24,6 +24,7 @@ import (
 type settings struct {
 	name, parent, kubeconfig, output string
 	timeout                          time.Duration
+	with                             []string
 	keep                             bool
 }
 
@@ -51,6 +52,7 @@ func userCommand(args []string) error {
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.up(cmd.Context()) }}
 	up.Flags().StringVar(&s.kubeconfig, "kubeconfig", "", "write the administrator's kubeconfig to this `FILE`, too")
 	up.Flags().DurationVar(&s.timeout, "timeout", 5*time.Minute, "give up after this time")
+	up.Flags().StringSliceVar(&s.with, "with", nil, "add-ons: "+strings.Join(cluster.AddOnNames(), ", "))
 	down := &cobra.Command{Use: "down", Short: "stop the sandbox and remove everything of it", Args: cobra.NoArgs,
 		RunE: func(cmd *cobra.Command, _ []string) error { return s.down(cmd.Context()) }}
 	down.Flags().BoolVar(&s.keep, "keep", false, "keep the directory with the logs and the data until the next up or down")
@@ -60,7 +62,7 @@ func userCommand(args []string) error {
 	load := &cobra.Command{Use: "load NAME=PATH...", Short: "put images into the registry: OCI layouts or tarballs", Args: cobra.MinimumNArgs(1),
 		RunE: func(cmd *cobra.Command, args []string) error { return s.load(cmd.Context(), args) }}
 	prepare := &cobra.Command{Use: "images", Short: "make the images that every sandbox starts with", Args: cobra.NoArgs,
-		RunE: func(cmd *cobra.Command, _ []string) error { _, err := makeImages(cmd.Context()); return err }}
+		RunE: func(cmd *cobra.Command, _ []string) error { _, err := makeImages(cmd.Context(), nil); return err }}
 	list := &cobra.Command{Use: "list", Short: "print the names of the running sandboxes", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error { return s.list() }}
 	root.AddCommand(up, down, status, list, load, prepare)
@@ -85,15 +87,21 @@ func binDir() string {
 func (s settings) up(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, s.timeout)
 	defer cancel()
-	if err := cluster.Check(ctx, binDir()); err != nil {
+	addOns, err := cluster.ChooseAddOns(s.with)
+	if err != nil {
+		return fmt.Errorf("--with: %w", err)
+	}
+	if err := cluster.Check(ctx, binDir(), addOns); err != nil {
 		return err
 	}
 	start := time.Now()
-	all, err := makeImages(ctx)
+	all, err := makeImages(ctx, cluster.PodPrograms(binDir(), addOns))
 	if err != nil {
 		return err
 	}
-	node, err := cluster.Up(ctx, s.options(), func(ctx context.Context, node cluster.Node) error { return seed(ctx, node, all) })
+	o := s.options()
+	o.AddOns = addOns
+	node, err := cluster.Up(ctx, o, func(ctx context.Context, node cluster.Node) error { return seed(ctx, node, all) })
 	if err != nil {
 		return err
 	}
@@ -116,12 +124,12 @@ func (s settings) down(ctx context.Context) error {
 }
 
 // makeImages makes what is not in the cache yet.
-func makeImages(ctx context.Context) ([]images.Image, error) {
+func makeImages(ctx context.Context, programs []string) ([]images.Image, error) {
 	cache, err := os.UserCacheDir()
 	if err != nil {
 		return nil, err
 	}
-	return images.Make(ctx, filepath.Join(cache, "stagecrew", "sandbox-images"), func(format string, args ...any) {
+	return images.Make(ctx, filepath.Join(cache, "stagecrew", "sandbox-images"), programs, func(format string, args ...any) {
 		fmt.Fprintf(os.Stderr, format+"\n", args...)
 	})
 }
@@ -188,6 +196,9 @@ type document struct {
 	KubernetesVersion string              `json:"kubernetesVersion"`
 	AuditLog          string              `json:"auditLog"`
 	RegistryHosts     string              `json:"registryHosts"`
+	AddOns            []string            `json:"addOns"`
+	IngressAddress    string              `json:"ingressAddress,omitempty"`
+	ACMERoots         string              `json:"acmeRoots,omitempty"`
 	Components        []cluster.Component `json:"components"`
 }
 
@@ -200,7 +211,10 @@ func (s settings) status() error {
 			return err
 		}
 		d = document{s.name, true, node.Kubeconfig(), node.Registry(), node.Path("ca-bundle.crt"), node.IP().String(), cluster.KubernetesVersion(),
-			node.AuditLog(), node.RegistryHosts(), components}
+			node.AuditLog(), node.RegistryHosts(), node.AddOns, "", node.ACMERoots(), components}
+		if node.Has("ingress") {
+			d.IngressAddress = node.IngressService().String()
+		}
 	}
 	if err := d.print(s.output); err != nil {
 		return err

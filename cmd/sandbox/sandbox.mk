@@ -2,7 +2,7 @@
 # Included by the Makefile of the repository.
 
 SANDBOX_DIR      := cmd/sandbox
-SANDBOX_SOURCES  := $(shell find $(SANDBOX_DIR) -type f ! -name '*_test.go' ! -name '*.md' ! -path '*/runtime/*')
+SANDBOX_SOURCES  := $(shell find $(SANDBOX_DIR) -type f ! -name '*_test.go' ! -name '*.md' ! -path '*/runtime/*' ! -path '*/sandbox/addons/*')
 # Kubernetes says of itself which version it is only when the linker is told.
 KUBERNETES_VERSION := $(shell awk '$$1 == "k8s.io/kubernetes" { print $$2 }' $(SANDBOX_DIR)/go.mod)
 KUBERNETES_MINOR   := $(word 2,$(subst ., ,$(KUBERNETES_VERSION)))
@@ -16,26 +16,71 @@ SANDBOX_PROGRAMS := \
 	github.com/containernetworking/plugins/plugins/main/bridge \
 	github.com/containernetworking/plugins/plugins/main/loopback
 
+# What the add-ons run, beside the node's programs, and what they need of the distribution. Without WITH nothing of it is built.
+NODE_DIR            := bin/sandbox.d
+ADDONS_DIR          := $(SANDBOX_DIR)/addons
+ADDONS              := metrics policies certificates ingress
+FILES_metrics       := metrics-server
+FILES_policies      := kube-router
+FILES_ingress       := traefik gateway-api.yaml
+FILES_certificates  := $(FILES_ingress) pebble cert-manager acmesolver cert-manager.yaml
+PACKAGES_policies   := iptables ipset
+comma := ,
+WITH  ?=
+WANTED := $(subst $(comma), ,$(WITH))
+$(foreach name,$(filter-out $(ADDONS),$(WANTED)),$(error WITH=$(name): allowed are $(ADDONS)))
+
 .PHONY: sandbox sandbox-deps
-sandbox: bin/sandbox.d/runc bin/sandbox ## build the sandbox: a one-node Kubernetes and a registry
+sandbox: $(NODE_DIR)/runc bin/sandbox $(addprefix $(NODE_DIR)/,$(sort $(foreach name,$(WANTED),$(FILES_$(name))))) ## build the sandbox: a one-node Kubernetes and a registry (WITH=metrics,policies,certificates,ingress: what `sandbox up --with` needs)
 	@bin/sandbox images
 
 # What the build and the node need of the distribution. Where there is no apt-get,
 # the compiler and `sandbox up` name what they miss.
 sandbox-deps:
-	@! command -v apt-get >/dev/null || test/packages gcc libc6-dev libseccomp-dev pkg-config nftables
+	@! command -v apt-get >/dev/null || test/packages gcc libc6-dev libseccomp-dev pkg-config nftables $(foreach name,$(WANTED),$(PACKAGES_$(name)))
 
 bin/sandbox: $(SANDBOX_SOURCES) | sandbox-deps
 	@test -e $@ || echo "building the sandbox (Kubernetes, etcd, CoreDNS, registry); the first compile takes about 8 minutes on 2 cores"
 	cd $(SANDBOX_DIR) && $(AS_TOOL) GOGC=400 go build -o $(CURDIR)/$@ -ldflags "-s -w \
 		-X $(VERSION_PACKAGE).gitVersion=$(KUBERNETES_VERSION) -X $(VERSION_PACKAGE).gitMajor=1 -X $(VERSION_PACKAGE).gitMinor=$(KUBERNETES_MINOR)" .
 
-bin/sandbox.d/runc: $(SANDBOX_DIR)/runtime/go.mod | sandbox-deps
+$(NODE_DIR)/runc: $(SANDBOX_DIR)/runtime/go.mod | sandbox-deps
 	@echo "building containerd, runc and the CNI plugins; the first compile takes about 2 minutes on 2 cores"
-	mkdir -p bin/sandbox.d
-	cd $(SANDBOX_DIR)/runtime && $(AS_TOOL) $(GO_BUILD) -tags "no_btrfs no_zfs no_devmapper" -o $(CURDIR)/bin/sandbox.d/ $(SANDBOX_PROGRAMS)
+	mkdir -p $(NODE_DIR)
+	cd $(SANDBOX_DIR)/runtime && $(AS_TOOL) $(GO_BUILD) -tags "no_btrfs no_zfs no_devmapper" -o $(CURDIR)/$(NODE_DIR)/ $(SANDBOX_PROGRAMS)
 	@# Without libseccomp, and so without cgo, runc refuses every pod that has a profile.
 	cd $(SANDBOX_DIR)/runtime && $(AS_TOOL) CGO_ENABLED=1 $(GO_BUILD) -tags seccomp -o $(CURDIR)/$@ github.com/opencontainers/runc
+
+PACKAGE_metrics-server := sigs.k8s.io/metrics-server/cmd/metrics-server
+PACKAGE_kube-router    := github.com/cloudnativelabs/kube-router/v2/cmd/kube-router
+PACKAGE_pebble         := github.com/letsencrypt/pebble/v2/cmd/pebble
+PACKAGE_cert-manager   := ./cert-manager
+PACKAGE_acmesolver     := ./acmesolver
+
+# Most of their packages are the sandbox's, too, in the same versions.
+$(addprefix $(NODE_DIR)/,metrics-server kube-router pebble cert-manager acmesolver): $(NODE_DIR)/%: $(ADDONS_DIR)/go.mod $(wildcard $(ADDONS_DIR)/*/main.go) | sandbox-deps
+	@echo "building $*"
+	cd $(ADDONS_DIR) && $(AS_TOOL) $(GO_BUILD) -o $(CURDIR)/$@ $(PACKAGE_$*)
+
+# Traefik takes in lego with its 180 DNS services, some of which no module proxy serves: it gets a copy of lego without them.
+INGRESS_DIR := $(ADDONS_DIR)/ingress
+LEGO        := $(INGRESS_DIR)/build/lego
+$(NODE_DIR)/traefik: $(wildcard $(INGRESS_DIR)/go.mod $(INGRESS_DIR)/*.txt $(INGRESS_DIR)/ext/* $(INGRESS_DIR)/httpauth/*) | sandbox-deps
+	@echo "building Traefik; the first compile takes about 10 minutes on 2 cores"
+	rm -rf $(LEGO) && mkdir -p $(dir $(LEGO))
+	module=$$(awk '$$1 == "github.com/go-acme/lego/v5" { print $$1 "@" $$2; exit }' $(INGRESS_DIR)/go.mod) && \
+		cp -r "$$(cd $(ADDONS_DIR) && go mod download -json "$$module" | sed -n 's/.*"Dir": "\(.*\)",/\1/p')" $(LEGO)
+	chmod -R u+w $(LEGO) && cp $(INGRESS_DIR)/dns_providers.go.txt $(LEGO)/providers/dns/zz_gen_dns_providers.go
+	cd $(INGRESS_DIR) && $(AS_TOOL) $(GO_BUILD) -o $(CURDIR)/$@ github.com/traefik/traefik/v3/cmd/traefik
+
+# Definitions of resources are those of the modules. $(call definitions,MODULE,FOLDER)
+definitions = cd $(ADDONS_DIR) && go mod download $(1) && for file in "$$(go list -m -f '{{ .Dir }}' $(1))"/$(2)/*.yaml; do echo ---; cat "$$file"; done >$(CURDIR)/$@
+
+$(NODE_DIR)/cert-manager.yaml: $(ADDONS_DIR)/go.mod
+	$(call definitions,github.com/cert-manager/cert-manager,deploy/crds)
+
+$(NODE_DIR)/gateway-api.yaml: $(ADDONS_DIR)/go.mod
+	$(call definitions,sigs.k8s.io/gateway-api,config/crd/standard)
 
 .PHONY: sandbox-test
 sandbox-test: ## unit tests of the sandbox, which is a module of its own

@@ -30,6 +30,7 @@ type Config struct {
 	Name    string    // of the sandbox
 	Log     io.Writer // progress, for people
 	Sandbox string    // the sandbox binary; default Root/bin/sandbox
+	With    string    // the sandbox's add-ons, NAME,...
 
 	// Kubeconfig and Repository name a cluster and a registry of the user's, in
 	// place of a sandbox. Repository is a prefix: HOST/PATH.
@@ -98,7 +99,7 @@ func (s *Stage) cluster(ctx context.Context) error {
 	if s.config.Kubeconfig != "" {
 		return s.given(ctx)
 	}
-	if err := s.run(ctx, s.config.Sandbox, "up", "--name", s.config.Name); err != nil {
+	if err := s.run(ctx, s.config.Sandbox, "up", "--name", s.config.Name, "--with="+s.config.With); err != nil {
 		return err
 	}
 	status, err := s.status(ctx, s.config.Name)

@@ -20,26 +20,27 @@ import (
 
 func main() {
 	name := flag.String("name", "e2e", "name of the sandbox")
+	with := flag.String("with", "", "add-ons of the sandbox, `NAME,...`")
 	keep := flag.Bool("keep", false, "leave the sandbox running")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	code, err := run(ctx, *name, *keep, flag.Args())
+	code, err := run(ctx, env.Config{Name: *name, With: *with, Log: os.Stderr}, *keep, flag.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "withenv:", err)
 	}
 	os.Exit(code)
 }
 
-func run(ctx context.Context, name string, keep bool, args []string) (int, error) {
+func run(ctx context.Context, c env.Config, keep bool, args []string) (int, error) {
 	if len(args) == 0 {
 		return 2, errors.New("no command given")
 	}
-	root, err := os.Getwd()
-	if err != nil {
+	var err error
+	if c.Root, err = os.Getwd(); err != nil {
 		return 1, err
 	}
-	s, err := env.Up(ctx, env.Config{Root: root, Name: name, Log: os.Stderr})
+	s, err := env.Up(ctx, c)
 	defer down(s, keep)
 	if err != nil {
 		return 1, err

@@ -15,8 +15,8 @@ import (
 // programs are what must lie in the directory of binaries beside the sandbox.
 var programs = []string{"containerd", "containerd-shim-runc-v2", "runc", "bridge", "host-local", "loopback"}
 
-// Check says everything that this machine lacks to run a sandbox.
-func Check(ctx context.Context, bin string) error {
+// Check says everything that this machine lacks to run a sandbox with these add-ons.
+func Check(ctx context.Context, bin string, addOns []string) error {
 	var missing []error
 	if os.Geteuid() != 0 {
 		missing = append(missing, errors.New("not root: namespaces, mounts and cgroups need it; try sudo"))
@@ -40,6 +40,7 @@ func Check(ctx context.Context, bin string) error {
 			missing = append(missing, fmt.Errorf("the program %s is missing; `make sandbox` builds it", filepath.Join(bin, p)))
 		}
 	}
+	missing = append(missing, checkAddOns(bin, addOns)...)
 	if len(missing) == 0 {
 		return nil
 	}

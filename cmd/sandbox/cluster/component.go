@@ -17,6 +17,7 @@ type component struct {
 	name  string
 	path  string // the program; "" for one that is built into this binary
 	args  []string
+	env   []string
 	ready func(ctx context.Context) error // asked until it gives nil
 }
 
@@ -91,6 +92,7 @@ func (s *supervisor) once(c component) error {
 	cmd.Stdout, cmd.Stderr = log, log
 	cmd.Dir = s.node.Dir
 	cmd.Env = []string{"PATH=" + s.node.Bin + ":" + os.Getenv("PATH"), "HOME=" + s.node.Dir, "TMPDIR=" + s.node.Path("tmp")}
+	cmd.Env = append(cmd.Env, c.env...)
 	cmd.SysProcAttr = &syscall.SysProcAttr{Setpgid: true}
 	if err := cmd.Start(); err != nil {
 		return err

@@ -40,6 +40,10 @@ func (n Node) apiserver() component {
 		"--service-account-signing-key-file=" + n.Path("pki/service-account.key"), "--service-account-key-file=" + n.Path("pki/service-account.key"),
 		"--audit-policy-file=" + n.Path("etc/audit.yaml"), "--audit-log-path=" + n.AuditLog(),
 		"--audit-log-maxsize=50", "--audit-log-maxbackup=1", // MiB, and one older file
+		// The aggregation layer: extension API servers, metrics-server for one.
+		"--requestheader-client-ca-file=" + n.Path("pki/front-proxy-ca.crt"), "--requestheader-allowed-names=" + aggregator,
+		"--requestheader-username-headers=X-Remote-User", "--requestheader-group-headers=X-Remote-Group", "--requestheader-extra-headers-prefix=X-Remote-Extra-",
+		"--proxy-client-cert-file=" + n.Path("pki", aggregator+".crt"), "--proxy-client-key-file=" + n.Path("pki", aggregator+".key"),
 		"--allow-privileged", "--profiling=false",
 	}, ready: n.httpReady(n.Server() + "/readyz")}
 }

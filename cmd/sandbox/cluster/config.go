@@ -2,6 +2,7 @@ package cluster
 
 import (
 	_ "embed"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"os"
@@ -19,8 +20,7 @@ var fileTemplates string
 // writeFiles renders every file of files.tmpl: each template's name is its path
 // below the sandbox's directory.
 func (n Node) writeFiles() error {
-	funcs := template.FuncMap{"path": n.Path}
-	set, err := template.New("").Funcs(funcs).Option("missingkey=error").Parse(fileTemplates)
+	set, err := n.templates(fileTemplates)
 	if err != nil {
 		return err
 	}
@@ -42,9 +42,19 @@ func (n Node) writeFiles() error {
 	return nil
 }
 
+// templates knows, beside the node, path (below the sandbox's directory) and base64 (of
+// the file at such a path).
+func (n Node) templates(text string) (*template.Template, error) {
+	funcs := template.FuncMap{"path": n.Path, "base64": func(path string) (string, error) {
+		content, err := os.ReadFile(n.Path(path))
+		return base64.StdEncoding.EncodeToString(content), err
+	}}
+	return template.New("").Funcs(funcs).Option("missingkey=error").Parse(text)
+}
+
 // writeKubeconfigs writes one kubeconfig for each client of the API server.
 func (n Node) writeKubeconfigs() error {
-	for _, user := range []string{"admin", "controller-manager", "scheduler", "kubelet", "proxy", "coredns"} {
+	for _, user := range []string{"admin", "controller-manager", "scheduler", "kubelet", "proxy", "coredns", "add-ons"} {
 		path := n.Path("kubeconfig", user)
 		if user == "admin" {
 			path = n.Kubeconfig()

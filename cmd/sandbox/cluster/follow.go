@@ -73,7 +73,10 @@ func (n Node) notReady(cause error, waiting []string) error {
 		case clusterDNS:
 			log = "coredns"
 		}
-		fmt.Fprintf(&all, "\n%s is not ready; %s", what, n.tail(log))
+		fmt.Fprintf(&all, "\n%s is not ready", what)
+		if !n.Has(what) { // the components of an add-on are waited for by their own names
+			fmt.Fprintf(&all, "; %s", n.tail(log))
+		}
 	}
 	return fmt.Errorf("waiting for the node: %w%s", cause, all.String())
 }

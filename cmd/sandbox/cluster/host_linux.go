@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"time"
 
@@ -23,6 +24,8 @@ type Options struct {
 	Parent string
 	// Bin is the directory of containerd, runc and the CNI plugins.
 	Bin string
+	// AddOns are what the node has beside Kubernetes, see ChooseAddOns.
+	AddOns []string
 	// Out gets one line for each component.
 	Out io.Writer
 	// Keep makes Down leave the directory with the logs.
@@ -47,6 +50,9 @@ func Up(ctx context.Context, o Options, seed func(context.Context, Node) error) 
 	}
 	defer unlock()
 	if node, running := Running(o); running {
+		if lacking := node.lacking(o.AddOns); len(lacking) > 0 {
+			return node, fmt.Errorf("sandbox %s runs without %s; `sandbox down --name %s` first", o.Name, strings.Join(lacking, ", "), o.Name)
+		}
 		fmt.Fprintf(o.Out, "sandbox %s is running already\n", o.Name)
 		return node, nil
 	}
@@ -71,7 +77,7 @@ func create(o Options) (Node, error) {
 	if err != nil {
 		return Node{}, err
 	}
-	node := Node{Name: o.Name, Dir: o.dir(), Bin: o.Bin, Index: index}
+	node := Node{Name: o.Name, Dir: o.dir(), Bin: o.Bin, Index: index, AddOns: o.AddOns}
 	for _, dir := range []string{"components", "kubeconfig", "logs/pods", "kubelet", "volumes", "cni", "tmp"} {
 		if err := os.MkdirAll(node.Path(dir), 0o755); err != nil {
 			return node, err

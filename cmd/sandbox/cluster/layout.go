@@ -37,6 +37,8 @@ type Node struct {
 	Bin string `json:"bin"`
 	// Index is the number of the sandbox's address block, see the methods.
 	Index int `json:"index"`
+	// AddOns are those that it was made with.
+	AddOns []string `json:"addOns"`
 }
 
 // Each sandbox has a block of each of three private networks, chosen by its
@@ -69,6 +71,11 @@ func (n Node) APIService() netip.Addr {
 // DNSService is the address of the Service kube-dns.
 func (n Node) DNSService() netip.Addr {
 	return netip.AddrFrom4([4]byte{10, 215, byte(n.Index), 10})
+}
+
+// IngressService is the address of the ingress controller, with the add-on ingress.
+func (n Node) IngressService() netip.Addr {
+	return netip.AddrFrom4([4]byte{10, 215, byte(n.Index), 20})
 }
 
 // HostLink is the host's end of the veth. The name follows from the directory, not

@@ -149,14 +149,17 @@ func (s *supervisor) start(ctx context.Context) error {
 	); err != nil {
 		return err
 	}
-	return together(ctx,
+	if err := together(ctx,
 		func(ctx context.Context) error {
 			return s.timed(nodeReady, func() error { return n.nodeReady(ctx, client) })
 		},
 		func(ctx context.Context) error {
 			return s.timed(clusterDNS, func() error { return n.dnsAnswers(ctx) })
 		},
-	)
+	); err != nil {
+		return err
+	}
+	return s.startAddOns(ctx)
 }
 
 // startRegistry lets the host fill the registry while the rest starts.

@@ -46,6 +46,9 @@ func (n Node) subjects() []subject {
 		{file: "scheduler", name: "system:kube-scheduler", addresses: []netip.Addr{loopback}},
 		{file: "proxy", name: "system:kube-proxy"},
 		{file: "coredns", name: "system:coredns"},
+		{file: "add-ons", name: "system:add-ons", organization: "system:masters"},
+		{file: "metrics-server", name: "metrics-server", names: []string{"metrics-server.kube-system.svc"}, addresses: []netip.Addr{n.IP()}},
+		{file: "pebble", name: "pebble", addresses: []netip.Addr{n.IP()}},
 	}
 }
 
@@ -73,7 +76,22 @@ func (n Node) makePKI() error {
 	if err := writeKey(n.Path("pki", "service-account.key"), key); err != nil {
 		return err
 	}
-	return n.writeBundle(ca)
+	return errors.Join(n.makeFrontProxy(), n.writeBundle(ca))
+}
+
+// aggregator is how the API server calls itself where it asks an extension API server.
+const aggregator = "aggregator"
+
+// makeFrontProxy writes a second authority, whose certificates may speak for any user:
+// that of the API server alone.
+func (n Node) makeFrontProxy() error {
+	ca, err := newAuthority("stagecrew sandbox " + n.Name + " front proxy")
+	if err != nil {
+		return err
+	}
+	return errors.Join(
+		writePEM(n.Path("pki", "front-proxy-ca.crt"), "CERTIFICATE", ca.certificate.Raw, 0o644),
+		ca.issue(subject{name: aggregator}, n.Path("pki", aggregator)))
 }
 
 // systemRoots are the places where distributions keep their roots in one file.

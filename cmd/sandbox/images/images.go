@@ -34,11 +34,12 @@ type Image struct {
 	Digest string
 }
 
-// Make returns the images of the sandbox, in a fixed order; those that cacheDir does not hold are made first, which
+// Make returns the images of the sandbox, in a fixed order, then one for each of the programs (paths of static ones:
+// docker.io/sandbox/NAME:local); those that cacheDir does not hold are made first, which
 // takes about half a minute and needs apt, dpkg-deb, npm and the network. The same versions of the inputs give the same digests.
 // Two processes may call it at once with the same directory: the second waits for the first, as long as ctx allows.
 // log gets one line, without its end, for each thing that takes time; a nil log discards.
-func Make(ctx context.Context, cacheDir string, log func(format string, args ...any)) ([]Image, error) {
+func Make(ctx context.Context, cacheDir string, programs []string, log func(format string, args ...any)) ([]Image, error) {
 	if log == nil {
 		log = func(string, ...any) {}
 	}
@@ -63,9 +64,9 @@ func Make(ctx context.Context, cacheDir string, log func(format string, args ...
 		return nil, err
 	}
 	defer k.clean()
-	images, err := k.makeAll(ctx)
+	images, err := k.makeAll(ctx, programs)
 	if errors.Is(err, errListsRenewed) {
-		images, err = k.makeAll(ctx)
+		images, err = k.makeAll(ctx, programs)
 	}
 	return images, err
 }
@@ -105,7 +106,7 @@ func (k *kitchen) clean() { _ = os.RemoveAll(k.tmp) }
 
 func (k *kitchen) dir(name string) string { return filepath.Join(k.cache, name) }
 
-func (k *kitchen) makeAll(ctx context.Context) ([]Image, error) {
+func (k *kitchen) makeAll(ctx context.Context, programs []string) ([]Image, error) {
 	versions, err := readNPMVersions()
 	if err != nil {
 		return nil, err
@@ -114,8 +115,16 @@ func (k *kitchen) makeAll(ctx context.Context) ([]Image, error) {
 	if err != nil {
 		return nil, err
 	}
+	all := recipes(versions)
+	for _, path := range programs {
+		r, err := programRecipe(path)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, r)
+	}
 	var out []Image
-	for _, r := range recipes(versions) {
+	for _, r := range all {
 		img, err := k.one(ctx, r, debs)
 		if err != nil {
 			return nil, fmt.Errorf("making image %q: %w", r.names[0], err)
@@ -163,6 +172,9 @@ func (r recipe) key(debs debSet) string {
 		}
 	}
 	hashFiles(h, r.files)
+	if r.digest != "" {
+		fmt.Fprintf(h, "program %s\n", r.digest)
+	}
 	return hex.EncodeToString(h.Sum(nil))
 }
 

@@ -21,7 +21,9 @@ type recipe struct {
 	// sets and files are the inputs: sets of Debian packages and embedded files.
 	sets  []string
 	files []string
-	make  func(ctx context.Context, k *kitchen, debs debSet) (v1.Image, error)
+	// digest is that of a program outside of this package.
+	digest string
+	make   func(ctx context.Context, k *kitchen, debs debSet) (v1.Image, error)
 }
 
 // recipes lists the images in the order in which they are made: the small ones first.
