@@ -67,11 +67,11 @@ func (s *slice) readClaimFiles() (map[string]json.RawMessage, error) {
 	all := map[string]json.RawMessage{}
 	var problems []error
 	for _, one := range s.settings.Attest {
-		_, file, fromFile := strings.Cut(one, "=")
+		kind, file, fromFile := strings.Cut(one, "=")
 		if !fromFile || slices.Contains(later, file) {
 			continue
 		}
-		text, err := readClaim(file)
+		text, err := readClaim(kind, file)
 		if err != nil {
 			problems = append(problems, record.BadInput("config/invalid", "--attest %s: %w", one, err))
 			continue
@@ -81,8 +81,8 @@ func (s *slice) readClaimFiles() (map[string]json.RawMessage, error) {
 	return all, errors.Join(problems...)
 }
 
-// readClaim reads the file of a predicate, which is a JSON object.
-func readClaim(file string) (json.RawMessage, error) {
+// readClaim reads the file of a predicate of a kind, which is a JSON object.
+func readClaim(kind, file string) (json.RawMessage, error) {
 	text, err := files.Read(file, maxPredicate)
 	if err != nil {
 		return nil, err
@@ -92,7 +92,26 @@ func readClaim(file string) (json.RawMessage, error) {
 	if err := json.Unmarshal(text, &object); err != nil {
 		return nil, fmt.Errorf("want a JSON object: %w", err)
 	}
-	return text, nil
+	return text, fitsKind(kind, object)
+}
+
+// fitsKind refuses what would be signed as something that it is not: another tool's whole
+// statement, which names its own subject (sigstore/cosign#3641, #4019), and an SBOM of
+// the other format. That of a document is told by a field that the other has not.
+func fitsKind(kind string, object map[string]json.RawMessage) error {
+	is := func(field string) bool { _, there := object[field]; return there }
+	predicateType, _ := sign.PredicateType(kind)
+	switch {
+	case is("predicateType") && is("subject"):
+		return errors.New("it is a whole in-toto statement, about a subject of its own: give its predicate alone, and its type as KIND")
+	case is("payloadType") && is("signatures") || is("dsseEnvelope"):
+		return errors.New("it is signed already, a statement in an envelope: give the predicate alone, and its type as KIND")
+	case predicateType == sign.PredicateCycloneDX && is("spdxVersion"):
+		return errors.New("it is an SPDX document, not CycloneDX: write spdx=FILE")
+	case predicateType == sign.PredicateSPDX && is("bomFormat"):
+		return errors.New("it is a CycloneDX document, not SPDX: write cyclonedx=FILE")
+	}
+	return nil
 }
 
 // attestations are the claims that are signed with the image: those that --attest
@@ -150,7 +169,7 @@ func (c claims) attestation(kind, file string, fromFile bool) (sign.Attestation,
 	if fromFile {
 		text, have := c.read[file]
 		if !have {
-			text, err = readClaim(file)
+			text, err = readClaim(kind, file)
 		}
 		return sign.Attestation{Type: predicateType, Predicate: text}, err
 	}

@@ -157,6 +157,31 @@ func pushed(t *testing.T) record.Image {
 	return pushed
 }
 
+// sigstore/cosign#3641, #4019: what other tools wrote is a statement as often as a predicate.
+func TestWhatIsAttestedIsWhatItsKindSays(t *testing.T) {
+	for _, c := range []struct{ name, kind, document, want string }{
+		{"a statement", "https://example.com/x/v1", `{"_type":"https://in-toto.io/Statement/v1","subject":[{"name":"x"}],"predicateType":"https://example.com/x/v1","predicate":{}}`, "whole in-toto statement"},
+		{"an envelope", "provenance", `{"payloadType":"application/vnd.in-toto+json","payload":"e30=","signatures":[]}`, "signed already"},
+		{"a bundle", "cyclonedx", `{"mediaType":"application/vnd.dev.sigstore.bundle.v0.3+json","dsseEnvelope":{}}`, "signed already"},
+		{"SPDX as CycloneDX", "cyclonedx", `{"spdxVersion":"SPDX-2.3"}`, "write spdx=FILE"},
+		{"CycloneDX as SPDX, by cosign's name", "spdxjson", `{"bomFormat":"CycloneDX"}`, "write cyclonedx=FILE"},
+		{"SPDX", "spdx", `{"spdxVersion":"SPDX-2.3"}`, ""},
+		{"SPDX 3", "spdx", `{"@context":"https://spdx.org/rdf/3.0.1/spdx-context.jsonld","@graph":[]}`, ""},
+		{"CycloneDX", "cyclonedx", `{"bomFormat":"CycloneDX","specVersion":"1.6"}`, ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			file := filepath.Join(t.TempDir(), "claim.json")
+			require.NoError(t, os.WriteFile(file, []byte(c.document), 0o600))
+			_, err := readClaim(c.kind, file)
+			if c.want == "" {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, c.want)
+		})
+	}
+}
+
 func TestRun_SignsWithAKeyOfTheEnvironmentAndVerifies(t *testing.T) {
 	signed := pushed(t)
 	private, public, err := sign.GenerateKeyPair([]byte("pw"))
