@@ -114,7 +114,7 @@ func (c *client) prepare(original, target helmkube.ResourceList) (bases, sent, a
 }
 
 // goneTimeout bounds the wait for an object that is made anew to be gone.
-const goneTimeout = 30 * time.Second
+const goneTimeout = 45 * time.Second
 
 // deleteForRecreation deletes the objects that Helm is about to make anew, and waits until
 // they are gone.
@@ -125,7 +125,7 @@ func (c *client) deleteForRecreation(anew helmkube.ResourceList) error {
 	if err := remains.DeleteForRecreation(anew); err != nil {
 		return err
 	}
-	return c.boundedWait(goneTimeout, nil, func(timeout time.Duration) error { return c.WaitForDelete(anew, timeout) })
+	return c.WaitForDelete(anew, goneTimeout)
 }
 
 // leftovers are what earlier revisions left and the present one does not have.

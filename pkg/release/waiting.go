@@ -14,6 +14,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/pods"
 	"github.com/stagecrew/stagecrew/pkg/retry"
@@ -145,6 +146,18 @@ func (c *client) judged(ctx context.Context, resources helmkube.ResourceList) <-
 		}
 	}()
 	return result
+}
+
+// WaitForDelete waits until what was deleted is gone, and says what is not, and why.
+func (c *client) WaitForDelete(resources helmkube.ResourceList, timeout time.Duration) error {
+	ctx, cancel := context.WithTimeout(c.ctx, timeout)
+	defer cancel()
+	left, err := live.AwaitGone(ctx, resources)
+	if left == nil || err != nil {
+		return err
+	}
+	c.stop(&record.Cause{Code: "release/not-deleted", Object: left.Object, Reason: "Terminating", Message: left.Why})
+	return fmt.Errorf("%s: %s", left.Object, left.Why)
 }
 
 // stop keeps why waiting was pointless.

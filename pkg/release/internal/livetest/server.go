@@ -48,6 +48,13 @@ func (s *Server) Put(objects ...*unstructured.Unstructured) {
 	}
 }
 
+// Remove takes an object away.
+func (s *Server) Remove(object *unstructured.Unstructured) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	delete(s.objects, path(object))
+}
+
 // Has reports whether there is an object by that kind and name.
 func (s *Server) Has(object *unstructured.Unstructured) bool {
 	s.mu.Lock()
