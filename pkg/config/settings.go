@@ -103,7 +103,7 @@ type PushedTo struct {
 // Version is what is built, for labels and tags.
 type Version struct {
 	VersionLabel string `name:"version-label" help:"version of the application, for the image's labels; a semantic one also for its tags; default that of the Git tag in GitHub Actions"`
-	Revision     string `name:"revision" value:"COMMIT" help:"COMMIT that is built, for the image's labels and tags; default for build and run the one in GitHub Actions"`
+	Revision     string `name:"revision" value:"COMMIT" help:"COMMIT that is built, for the image's labels and tags; default for build and run in GitHub Actions the one that is checked out"`
 }
 
 // Registry is how registries may be asked.

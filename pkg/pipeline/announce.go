@@ -68,7 +68,7 @@ func (d *deployment) announcement() (*github.Announcement, error) {
 		Environment: cmp.Or(d.settings.GitHubEnvironment, d.options.Release+"/"+d.options.Namespace),
 		Run:         d.host.Actions.Source().Invocation,
 		URL:         cmp.Or(d.settings.GitHubEnvironmentURL, d.settings.PublicURL),
-		Commit:      cmp.Or(d.settings.Revision, d.host.Actions.Run().Commit),
+		Commit:      d.host.commit(d.settings),
 		Auto:        d.settings.GitHubDeployment == config.TellAuto,
 	}, nil
 }

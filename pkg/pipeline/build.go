@@ -59,7 +59,7 @@ func (s *slice) buildOptions() (build.Options, error) {
 		Platform:        b.Platform,
 		Created:         made,
 		Version:         version(s.settings.Version, s.host.Actions),
-		Revision:        cmp.Or(s.settings.Revision, s.host.Actions.Run().Commit),
+		Revision:        s.host.commit(s.settings),
 		SourceURL:       cmp.Or(b.SourceURL, s.host.Actions.Source().Repository),
 		Labels:          labels,
 		Include:         b.BuildInclude,

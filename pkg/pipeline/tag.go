@@ -85,8 +85,8 @@ func (s *slice) readMoves() ([]tags.Move, error) {
 	}
 	rules := tags.Rules{Version: label, Commit: s.settings.Revision, Branch: s.settings.Branch, Further: s.settings.Tags}
 	if s.isOurs() {
-		rules.Commit = cmp.Or(rules.Commit, s.host.Actions.Run().Commit)
-		rules.Branch = cmp.Or(rules.Branch, branchOfRun(s.host, rules.Branch))
+		rules.Commit = s.host.commit(s.settings)
+		rules.Branch = cmp.Or(rules.Branch, s.branchOfRun())
 	}
 	return rules.Moves()
 }
@@ -102,9 +102,13 @@ func (s *slice) tellNoVersion(text string) {
 // branchOfRun is the branch that the workflow runs for, where it makes a tag and no
 // other was given. Nobody asked for this one: that it makes none must not stop a
 // release.
-func branchOfRun(host Host, given string) string {
-	branch := host.Actions.RefName(gha.RefBranch)
-	if branch == "" || given != "" {
+func (s *slice) branchOfRun() string {
+	host, branch := s.host, s.host.Actions.RefName(gha.RefBranch)
+	if branch == "" || s.settings.Branch != "" {
+		return ""
+	}
+	if _, another := host.Actions.Commit(host.source(s.settings)); another {
+		host.Log.Warn("another commit is checked out than that of the event, so that its branch is no tag of the image; give --branch", "branch", branch)
 		return ""
 	}
 	if _, err := (tags.Rules{Branch: branch}).Moves(); err != nil {

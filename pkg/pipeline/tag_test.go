@@ -1,6 +1,9 @@
 package pipeline
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -53,6 +56,26 @@ func TestTagsFollowTheEvent(t *testing.T) {
 			require.Contains(t, log.String(), c.warns)
 		})
 	}
+}
+
+// A workflow that follows another one runs on the default branch, and builds what it has
+// checked out (department-of-veterans-affairs/vets-api#21626): main is no tag of that.
+func TestTheTagsAreThoseOfTheCommitThatIsCheckedOut(t *testing.T) {
+	dir, head := t.TempDir(), strings.Repeat("9", 40)
+	for file, text := range map[string]string{"HEAD": head, "config": "[remote \"origin\"]\n\turl = https://github.com/team/app\n"} {
+		require.NoError(t, os.MkdirAll(filepath.Join(dir, ".git"), 0o755))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, ".git", file), []byte(text), 0o600))
+	}
+	environ := append(event("workflow_run", "branch", "main"), "GITHUB_REPOSITORY=team/app")
+	s, log := logged(t, "run", config.Settings{Build: config.Build{Source: dir}}, environ...)
+	moves, err := s.moves()
+	require.NoError(t, err)
+	require.Len(t, moves, 1)
+	require.Equal(t, "sha-9999999", moves[0].Tag)
+	require.Contains(t, log.String(), "another commit is checked out")
+	options, err := s.buildOptions()
+	require.NoError(t, err)
+	require.Equal(t, head, options.Revision)
 }
 
 func TestABranchThatWasAskedForMustGiveATag(t *testing.T) {
