@@ -35,27 +35,24 @@ type Options struct {
 // Lease is the Lease "stagecrew-RELEASE" of one run.
 type Lease struct {
 	Options
-	timing timing
-	mu     sync.Mutex
-	held   *coordinationv1.Lease // as this run wrote it last, nil while it is not held
+	mu   sync.Mutex
+	held *coordinationv1.Lease // as this run wrote it last, nil while it is not held
 }
 
-// timing says how quickly a holder must show that it lives.
-type timing struct {
-	duration time.Duration // how long a holder may be silent before it counts as dead
-	renew    time.Duration // how often the holder shows itself
-	look     time.Duration // how often a waiting run looks for it
-}
-
-// defaultTiming leaves a holder two attempts to renew before its lease runs out.
-var defaultTiming = timing{duration: 15 * time.Second, renew: 5 * time.Second, look: time.Second}
+// How quickly a holder must show that it lives: it has two attempts to renew before its
+// lease runs out.
+const (
+	silence   = 15 * time.Second // how long a holder may be silent before it counts as dead
+	renewTime = 5 * time.Second  // how often the holder shows itself
+	lookTime  = time.Second      // how often a waiting run looks for it
+)
 
 // New sends no request.
 func New(o Options) *Lease {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	return &Lease{Options: o, timing: defaultTiming}
+	return &Lease{Options: o}
 }
 
 // Lock takes the Lease "stagecrew-NAME" for holder and renews it until unlock.
@@ -120,7 +117,7 @@ func (l *Lease) acquire(ctx context.Context, holder string) (*coordinationv1.Lea
 		case apierrors.IsNotFound(err):
 			lease, err = leases.Create(ctx, l.lease(nil, holder), metav1.CreateOptions{})
 		case err != nil:
-		case free(lease) || seen != nil && time.Since(seenSince) >= l.timing.duration:
+		case free(lease) || seen != nil && time.Since(seenSince) >= silence:
 			if !free(lease) {
 				l.Log.Warn("taking the lock over from a run that gives no sign of life", "holder", *lease.Spec.HolderIdentity)
 			}
@@ -133,7 +130,7 @@ func (l *Lease) acquire(ctx context.Context, holder string) (*coordinationv1.Lea
 			if !lease.Spec.RenewTime.Equal(seen.Spec.RenewTime) {
 				return nil, l.locked(lease)
 			}
-			if err := retry.Sleep(ctx, l.timing.look); err != nil {
+			if err := retry.Sleep(ctx, lookTime); err != nil {
 				return nil, l.locked(lease)
 			}
 			continue
@@ -174,7 +171,7 @@ func (l *Lease) lease(current *coordinationv1.Lease, holder string) *coordinatio
 	if current != nil {
 		next = current.DeepCopy()
 	}
-	now, seconds := metav1.NowMicro(), int32(max(l.timing.duration/time.Second, 1))
+	now, seconds := metav1.NowMicro(), int32(silence/time.Second)
 	next.Spec.HolderIdentity, next.Spec.LeaseDurationSeconds = &holder, &seconds
 	next.Spec.AcquireTime, next.Spec.RenewTime = &now, &now
 	return next

@@ -15,7 +15,7 @@ import (
 // renew keeps the lease alive until ctx ends, or somebody else has taken it: that
 // is the error.
 func (l *Lease) renew(ctx context.Context) error {
-	for retry.Sleep(ctx, l.timing.renew) == nil {
+	for retry.Sleep(ctx, renewTime) == nil {
 		err := l.renewOnce(ctx)
 		switch {
 		case ctx.Err() != nil:
@@ -33,7 +33,7 @@ func (l *Lease) renew(ctx context.Context) error {
 // renewOnce writes the present time into the lease.
 func (l *Lease) renewOnce(ctx context.Context) error {
 	// A request that hangs must not use up the time in which another can succeed.
-	ctx, cancel := context.WithTimeout(ctx, l.timing.renew)
+	ctx, cancel := context.WithTimeout(ctx, renewTime)
 	defer cancel()
 	l.mu.Lock()
 	defer l.mu.Unlock()

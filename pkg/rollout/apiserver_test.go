@@ -5,7 +5,6 @@ import (
 	"fmt"
 	"maps"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -24,12 +23,13 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
+	"github.com/stagecrew/stagecrew/test/pipe"
 )
 
-// apiServer is as much of an API server as a watch needs, over real HTTP: get, list
+// apiServer is as much of an API server as a watch needs, over HTTP, within synctest, too: get, list
 // and watch with selectors and resource versions, logs, and the ways it can fail.
 type apiServer struct {
-	*httptest.Server
+	*pipe.Server
 	logs http.HandlerFunc
 
 	mu       sync.Mutex
@@ -57,16 +57,12 @@ type query struct {
 func newAPIServer(t testing.TB) *apiServer {
 	s := &apiServer{objects: map[string]map[string]metav1.Object{}, watchers: map[chan change]query{}, requests: map[string]int{}, denied: map[string]bool{}, version: 1}
 	s.logs = func(http.ResponseWriter, *http.Request) {}
-	s.Server = httptest.NewServer(s)
-	t.Cleanup(func() {
-		s.CloseClientConnections()
-		s.Close()
-	})
+	s.Server = pipe.Serve(t, s)
 	return s
 }
 
 func (s *apiServer) client(t testing.TB) kubernetes.Interface {
-	client, err := kubernetes.NewForConfig(&rest.Config{Host: s.URL, QPS: -1})
+	client, err := kubernetes.NewForConfig(&rest.Config{Host: s.URL, Dial: s.Dial, QPS: -1})
 	require.NoError(t, err)
 	return client
 }

@@ -5,6 +5,7 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -39,38 +40,40 @@ func failedCluster(t *testing.T) *apiServer {
 }
 
 func TestEvidenceOfAFailedRollout(t *testing.T) {
-	server := failedCluster(t)
-	server.logs = func(w http.ResponseWriter, r *http.Request) {
-		if r.URL.Query().Get("previous") != "" {
-			fmt.Fprintln(w, "TypeError: x is undefined")
-			return
+	synctest.Test(t, func(t *testing.T) {
+		server := failedCluster(t)
+		server.logs = func(w http.ResponseWriter, r *http.Request) {
+			if r.URL.Query().Get("previous") != "" {
+				fmt.Fprintln(w, "TypeError: x is undefined")
+				return
+			}
+			fmt.Fprint(w, strings.Repeat("0123456789 starting\n", logBytes/10))
 		}
-		fmt.Fprint(w, strings.Repeat("0123456789 starting\n", logBytes/10))
-	}
-	cause := record.Cause{Code: causes.CrashLoop, Object: "Pod/web-b", Container: "web"}
-	evidence := Collect(t.Context(), Options{Client: server.client(t), Namespace: "portal"}, record.Applied{Workloads: []record.Workload{{Kind: "Deployment", Name: "web"}}}, cause)
-	require.Equal(t, cause, evidence.Cause)
+		cause := record.Cause{Code: causes.CrashLoop, Object: "Pod/web-b", Container: "web"}
+		evidence := Collect(t.Context(), Options{Client: server.client(t), Namespace: "portal"}, record.Applied{Workloads: []record.Workload{{Kind: "Deployment", Name: "web"}}}, cause)
+		require.Equal(t, cause, evidence.Cause)
 
-	var pods []string
-	for _, p := range evidence.Pods {
-		pods = append(pods, fmt.Sprintf("%s %t %s %s", p.Name, p.New, p.Owner, p.Status))
-	}
-	require.Equal(t, []string{"web-a true Deployment/web ErrImagePull", "web-b true Deployment/web Running", "web-old false Deployment/web Running"}, pods)
+		var pods []string
+		for _, p := range evidence.Pods {
+			pods = append(pods, fmt.Sprintf("%s %t %s %s", p.Name, p.New, p.Owner, p.Status))
+		}
+		require.Equal(t, []string{"web-a true Deployment/web ErrImagePull", "web-b true Deployment/web Running", "web-old false Deployment/web Running"}, pods)
 
-	require.Len(t, evidence.Logs, 2)
-	current, previous := evidence.Logs[0], evidence.Logs[1]
-	require.Equal(t, record.Log{Pod: "web-b", Container: "web", Previous: true, Ended: "exit code 1 after 3s", Text: "TypeError: x is undefined"}, previous)
-	require.Empty(t, current.Ended, "it runs")
-	require.LessOrEqual(t, len(current.Text), logBytes)
-	require.True(t, strings.HasPrefix(current.Text, "0123456789"), "whole lines")
+		require.Len(t, evidence.Logs, 2)
+		current, previous := evidence.Logs[0], evidence.Logs[1]
+		require.Equal(t, record.Log{Pod: "web-b", Container: "web", Previous: true, Ended: "exit code 1 after 3s", Text: "TypeError: x is undefined"}, previous)
+		require.Empty(t, current.Ended, "it runs")
+		require.LessOrEqual(t, len(current.Text), logBytes)
+		require.True(t, strings.HasPrefix(current.Text, "0123456789"), "whole lines")
 
-	var events []string
-	for _, e := range evidence.Events {
-		events = append(events, fmt.Sprintf("%s %s %d", e.Object, e.Reason, e.Count))
-		require.LessOrEqual(t, len([]rune(e.Message)), wording.MaxLine+len(" … "))
-	}
-	require.Equal(t, []string{"Pod/web-b BackOff 3", "Pod/web-a Failed 3", "ReplicaSet/new FailedCreate 3"}, events)
-	require.InDelta(t, 60, evidence.Events[1].Seconds, 2)
+		var events []string
+		for _, e := range evidence.Events {
+			events = append(events, fmt.Sprintf("%s %s %d", e.Object, e.Reason, e.Count))
+			require.LessOrEqual(t, len([]rune(e.Message)), wording.MaxLine+len(" … "))
+		}
+		require.Equal(t, []string{"Pod/web-b BackOff 3", "Pod/web-a Failed 3", "ReplicaSet/new FailedCreate 3"}, events)
+		require.InDelta(t, 60, evidence.Events[1].Seconds, 2)
+	})
 }
 
 func TestEvidenceIsWhatCanBeRead(t *testing.T) {

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/stretchr/testify/assert"
@@ -67,46 +68,52 @@ func logServer(t *testing.T, say func(http.ResponseWriter, *http.Request)) (l *l
 var c0 = podstate.Run{Namespace: "portal", Pod: "web-new", UID: "u", Name: "web"}
 
 func TestEachRunIsAskedForOnce(t *testing.T) {
-	var once sync.Once
-	said := make(chan struct{})
-	l, requests := logServer(t, func(w http.ResponseWriter, r *http.Request) {
-		assert.Equal(t, "true", r.URL.Query().Get("follow"))
-		fmt.Fprintf(w, "hello\n%s\nthis will never work\n", strings.Repeat("long ", 100_000))
+	synctest.Test(t, func(t *testing.T) {
+		var once sync.Once
+		said := make(chan struct{})
+		l, requests := logServer(t, func(w http.ResponseWriter, r *http.Request) {
+			assert.Equal(t, "true", r.URL.Query().Get("follow"))
+			fmt.Fprintf(w, "hello\n%s\nthis will never work\n", strings.Repeat("long ", 100_000))
+		})
+		l.changed = func() { once.Do(func() { close(said) }) }
+		c1 := c0
+		c1.Restarts = 1
+		for range 5 {
+			l.follow(t.Context(), []podstate.Run{c0})
+			l.follow(t.Context(), []podstate.Run{c1}) // the one before ends by itself
+		}
+		<-said
+		synctest.Wait()
+		require.Equal(t, cluster.Line{Text: "this will never work"}, l.matched()[c1])
+		require.Contains(t, l.tailOf(t.Context(), c1), "hello")
+		require.Equal(t, 2, requests())
 	})
-	l.changed = func() { once.Do(func() { close(said) }) }
-	c1 := c0
-	c1.Restarts = 1
-	for range 5 {
-		l.follow(t.Context(), []podstate.Run{c0})
-		l.follow(t.Context(), []podstate.Run{c1}) // the one before ends by itself
-	}
-	<-said
-	require.Eventually(t, func() bool { return len(l.matched()) == 2 }, 5*time.Second, time.Millisecond)
-	require.Equal(t, cluster.Line{Text: "this will never work"}, l.matched()[c1])
-	require.Contains(t, l.tailOf(t.Context(), c1), "hello")
-	require.Equal(t, 2, requests())
 }
 
 func TestALogThatBreaksIsAskedForAgainAFewTimes(t *testing.T) {
-	l, requests := logServer(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "starting", http.StatusServiceUnavailable) })
-	ctx, cancel := context.WithCancel(t.Context())
-	defer cancel()
-	l.follow(ctx, []podstate.Run{c0})
-	require.Eventually(t, func() bool { return requests() >= 2 }, time.Minute, time.Millisecond)
-	cancel()
-	<-l.runs[c0].done
-	require.LessOrEqual(t, requests(), maxAttempts)
+	synctest.Test(t, func(t *testing.T) {
+		l, requests := logServer(t, func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "starting", http.StatusServiceUnavailable) })
+		ctx, cancel := context.WithCancel(t.Context())
+		defer cancel()
+		l.follow(ctx, []podstate.Run{c0})
+		require.Eventually(t, func() bool { return requests() >= 2 }, time.Minute, time.Millisecond)
+		cancel()
+		<-l.runs[c0].done
+		require.LessOrEqual(t, requests(), maxAttempts)
+	})
 }
 
 func TestALogOfAPodThatIsReadyIsNoLongerRead(t *testing.T) {
-	l, _ := logServer(t, func(w http.ResponseWriter, r *http.Request) {
-		w.(http.Flusher).Flush()
-		<-r.Context().Done()
+	synctest.Test(t, func(t *testing.T) {
+		l, _ := logServer(t, func(w http.ResponseWriter, r *http.Request) {
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		})
+		l.follow(t.Context(), []podstate.Run{c0})
+		l.follow(t.Context(), nil)
+		<-l.runs[c0].done
+		require.Zero(t, l.live)
 	})
-	l.follow(t.Context(), []podstate.Run{c0})
-	l.follow(t.Context(), nil)
-	<-l.runs[c0].done
-	require.Zero(t, l.live)
 }
 
 func TestTheLastWordsAreThoseOfTheRunThatEnded(t *testing.T) {

@@ -27,11 +27,10 @@ func watching(t *testing.T, server *apiServer, o Options) chan record.Rollout {
 	t.Helper()
 	server.all(fixture.Deploying(fixture.Pod("web-new", "new", false, fixture.Running(0))))
 	o.Client = server.client(t)
-	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
-	t.Cleanup(cancel)
-	done := begun(ctx, t, o, applied)
+	done := begun(t.Context(), t, o, applied)
 	// The Deployment, its ReplicaSets and pods, warnings, four kinds of other events, and autoscalers.
-	require.Eventually(t, func() bool { return streams(server) == 9 }, 5*time.Second, time.Millisecond)
+	synctest.Wait()
+	require.Equal(t, 9, streams(server))
 	return done
 }
 
@@ -48,47 +47,57 @@ func complete(server *apiServer) {
 }
 
 func TestAnAPIServerThatRestartsDoesNotEndTheWatch(t *testing.T) {
-	server := newAPIServer(t)
-	done := watching(t, server, Options{})
-	over := server.outage()
-	complete(server) // nobody is told
-	time.Sleep(50 * time.Millisecond)
-	over()
-	require.Nil(t, (<-done).Cause)
+	synctest.Test(t, func(t *testing.T) {
+		server := newAPIServer(t)
+		done := watching(t, server, Options{})
+		over := server.outage()
+		complete(server) // nobody is told
+		time.Sleep(time.Minute)
+		over()
+		require.Nil(t, (<-done).Cause)
+	})
 }
 
 func TestAVersionThatIsGoneIsListedAgain(t *testing.T) {
-	server := newAPIServer(t)
-	done := watching(t, server, Options{})
-	lists := server.count("pods")
-	server.expire()
-	complete(server)
-	require.Nil(t, (<-done).Cause)
-	require.Greater(t, server.count("pods"), lists)
+	synctest.Test(t, func(t *testing.T) {
+		server := newAPIServer(t)
+		done := watching(t, server, Options{})
+		lists := server.count("pods")
+		server.expire()
+		complete(server)
+		require.Nil(t, (<-done).Cause)
+		require.Greater(t, server.count("pods"), lists)
+	})
 }
 
 func TestTheFirstReadingOutlastsAnAPIServerThatStarts(t *testing.T) {
-	server := newAPIServer(t)
-	server.all(fixture.Deployed())
-	server.denied["deployments"] = true // it does not know its own rules yet
-	over := server.outage()
-	done := begun(t.Context(), t, Options{Client: server.client(t)}, applied)
-	require.Eventually(t, func() bool { return server.count("deployments") > 0 }, 5*time.Second, time.Millisecond)
-	over()
-	require.Eventually(t, func() bool { return server.count("deployments") > 1 }, 5*time.Second, time.Millisecond)
-	server.mu.Lock()
-	server.denied["deployments"] = false
-	server.mu.Unlock()
-	require.Nil(t, (<-done).Cause)
+	synctest.Test(t, func(t *testing.T) {
+		server := newAPIServer(t)
+		server.all(fixture.Deployed())
+		server.denied["deployments"] = true // it does not know its own rules yet
+		over := server.outage()
+		done := begun(t.Context(), t, Options{Client: server.client(t)}, applied)
+		synctest.Wait()
+		require.Equal(t, 1, server.count("deployments"))
+		over()
+		time.Sleep(refusalGrace / 2)
+		require.Greater(t, server.count("deployments"), 1, "it was asked again, and said no")
+		server.mu.Lock()
+		server.denied["deployments"] = false
+		server.mu.Unlock()
+		require.Nil(t, (<-done).Cause)
+	})
 }
 
 func TestWithoutTheRightToReadEventsTheRolloutIsWatchedAllTheSame(t *testing.T) {
-	server := newAPIServer(t)
-	server.denied["events"] = true
-	server.all(fixture.Deployed())
-	result, err := Watch(t.Context(), Options{Client: server.client(t)}, applied)
-	require.NoError(t, err)
-	require.Nil(t, result.Cause)
+	synctest.Test(t, func(t *testing.T) {
+		server := newAPIServer(t)
+		server.denied["events"] = true
+		server.all(fixture.Deployed())
+		result, err := Watch(t.Context(), Options{Client: server.client(t)}, applied)
+		require.NoError(t, err)
+		require.Nil(t, result.Cause)
+	})
 }
 
 func TestWithoutTheRightToReadPodsItIsNot(t *testing.T) {
@@ -110,22 +119,24 @@ func TestWithoutTheRightToReadPodsItIsNot(t *testing.T) {
 }
 
 func TestRequestsDoNotGrowWithTime(t *testing.T) {
-	server := newAPIServer(t)
-	server.logs = func(w http.ResponseWriter, r *http.Request) {
-		w.(http.Flusher).Flush()
-		<-r.Context().Done()
-	}
-	done := watching(t, server, Options{LogPatterns: []string{"never"}})
-	require.Eventually(t, func() bool { return server.count("pods/log") == 1 }, 5*time.Second, time.Millisecond)
-	before := server.total()
-	for i := range 200 { // a noisy neighbour, and our own pod
-		e := fixture.Event("Pod", fmt.Sprintf("foreign-%d", i), "BackOff", "noise")
-		server.put(e, fixture.Pod("web-new", "new", false, fixture.Running(0)))
-	}
-	time.Sleep(200 * time.Millisecond)
-	require.Equal(t, before, server.total())
-	complete(server)
-	require.Nil(t, (<-done).Cause)
+	synctest.Test(t, func(t *testing.T) {
+		server := newAPIServer(t)
+		server.logs = func(w http.ResponseWriter, r *http.Request) {
+			w.(http.Flusher).Flush()
+			<-r.Context().Done()
+		}
+		done := watching(t, server, Options{LogPatterns: []string{"never"}})
+		require.Equal(t, 1, server.count("pods/log"))
+		before := server.total()
+		for i := range 200 { // a noisy neighbour, and our own pod
+			e := fixture.Event("Pod", fmt.Sprintf("foreign-%d", i), "BackOff", "noise")
+			server.put(e, fixture.Pod("web-new", "new", false, fixture.Running(0)))
+		}
+		time.Sleep(time.Minute)
+		require.Equal(t, before, server.total())
+		complete(server)
+		require.Nil(t, (<-done).Cause)
+	})
 }
 
 // foreign puts pods into the namespace that are somebody else's.

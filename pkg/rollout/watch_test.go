@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"log/slog"
 	"strings"
-	"sync"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -59,15 +58,17 @@ func begun(ctx context.Context, t *testing.T, o Options, what record.Applied) ch
 }
 
 func TestWatchSeesAChangeAndEnds(t *testing.T) {
-	client := fakeCluster(t, fixture.Deploying(fixture.Pod("web-new", "new", false)))
-	done := begun(t.Context(), t, Options{Client: client}, applied)
-	_, err := client.CoreV1().Pods("portal").UpdateStatus(t.Context(), fixture.Pod("web-new", "new", true), metav1.UpdateOptions{})
-	require.NoError(t, err)
-	_, err = client.AppsV1().Deployments("portal").UpdateStatus(t.Context(), fixture.Deployed().Deployments[0], metav1.UpdateOptions{})
-	require.NoError(t, err)
-	result := <-done
-	require.Nil(t, result.Cause)
-	require.Equal(t, "web-new", result.Pods[0].Name)
+	synctest.Test(t, func(t *testing.T) {
+		client := fakeCluster(t, fixture.Deploying(fixture.Pod("web-new", "new", false)))
+		done := begun(t.Context(), t, Options{Client: client}, applied)
+		_, err := client.CoreV1().Pods("portal").UpdateStatus(t.Context(), fixture.Pod("web-new", "new", true), metav1.UpdateOptions{})
+		require.NoError(t, err)
+		_, err = client.AppsV1().Deployments("portal").UpdateStatus(t.Context(), fixture.Deployed().Deployments[0], metav1.UpdateOptions{})
+		require.NoError(t, err)
+		result := <-done
+		require.Nil(t, result.Cause)
+		require.Equal(t, "web-new", result.Pods[0].Name)
+	})
 }
 
 func TestWatchNamesTheCause(t *testing.T) {
@@ -79,10 +80,12 @@ func TestWatchNamesTheCause(t *testing.T) {
 }
 
 func TestASignalEndsTheWaitWithoutAVerdict(t *testing.T) {
-	ctx, cancel := context.WithCancel(t.Context())
-	time.AfterFunc(50*time.Millisecond, cancel)
-	_, err := Watch(ctx, Options{Client: fakeCluster(t, fixture.Deploying(fixture.Pod("web-new", "new", false)))}, applied)
-	require.ErrorIs(t, err, context.Canceled)
+	synctest.Test(t, func(t *testing.T) {
+		ctx, cancel := context.WithCancel(t.Context())
+		time.AfterFunc(50*time.Millisecond, cancel)
+		_, err := Watch(ctx, Options{Client: fakeCluster(t, fixture.Deploying(fixture.Pod("web-new", "new", false)))}, applied)
+		require.ErrorIs(t, err, context.Canceled)
+	})
 }
 
 // helm/helm#3275: somebody has deleted it. That is an answer, not an error.
@@ -228,24 +231,22 @@ func webService() *corev1.Service {
 }
 
 func TestWatchWaitsForTheService(t *testing.T) {
-	server := newAPIServer(t)
-	server.all(fixture.Deployed())
-	server.put(webService())
-	var once sync.Once
-	waited := make(chan struct{})
-	o := Options{Client: server.client(t), Namespace: "portal", Show: func(s record.Progress) {
-		if strings.Contains(s.Line, "Service/web: 0 of 1 new pods in its EndpointSlices") {
-			once.Do(func() { close(waited) })
-		}
-	}}
-	both := []record.Service{{Name: "web", Port: 80}, {Name: "web", Port: 9090}}
-	done := begun(t.Context(), t, o, record.Applied{Workloads: applied.Workloads, Services: both})
-	<-waited
-	changed := time.Now()
-	server.put(fixture.Serving("web-new"))
-	require.Nil(t, (<-done).Cause)
-	require.Less(t, time.Since(changed), heartbeat, "the change wakes it, not the clock")
-	require.Equal(t, 1, server.count("services"), "two ports are one Service")
+	synctest.Test(t, func(t *testing.T) {
+		server := newAPIServer(t)
+		server.all(fixture.Deployed())
+		server.put(webService())
+		var shown string
+		o := Options{Client: server.client(t), Namespace: "portal", Show: func(s record.Progress) { shown = s.Line }}
+		both := []record.Service{{Name: "web", Port: 80}, {Name: "web", Port: 9090}}
+		done := begun(t.Context(), t, o, record.Applied{Workloads: applied.Workloads, Services: both})
+		synctest.Wait()
+		require.Contains(t, shown, "Service/web: 0 of 1 new pods in its EndpointSlices")
+		changed := time.Now()
+		server.put(fixture.Serving("web-new"))
+		require.Nil(t, (<-done).Cause)
+		require.Zero(t, time.Since(changed), "the change wakes it, not the clock")
+		require.Equal(t, 1, server.count("services"), "two ports are one Service")
+	})
 }
 
 func TestServicesThatDoNotFollowReadinessAreLeftOut(t *testing.T) {

@@ -117,5 +117,5 @@ func TestTheFirstErrorEndsBothTheDownloadAndTheReading(t *testing.T) {
 	start := time.Now()
 	_, err := scan.Run(t.Context(), s.options(image))
 	requireCode(t, "scan/database-unreachable", err)
-	require.Less(t, time.Since(start), 20*time.Second)
+	require.Less(t, time.Since(start), 3*time.Minute, "Trivy waits for five")
 }

@@ -7,7 +7,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"net/http"
-	"net/http/httptest"
 	"slices"
 	"strconv"
 	"strings"
@@ -30,13 +29,14 @@ import (
 	"k8s.io/client-go/rest"
 
 	"github.com/stagecrew/stagecrew/pkg/kube"
+	"github.com/stagecrew/stagecrew/test/pipe"
 )
 
 // API is a small API server: real requests over HTTP, real patches and real
 // field managers, but few kinds and no controllers.
 type API struct {
 	t      *testing.T
-	server *httptest.Server
+	server *pipe.Server
 
 	Mu      sync.Mutex
 	Objects map[string]runtime.Object // by path
@@ -81,20 +81,19 @@ func (k apiKind) base() string {
 	return "/apis/" + k.group + "/" + k.version
 }
 
-// New starts one with the namespaces portal and default, for the time of a test.
+// New starts one with the namespaces portal and default, for the time of a test. No
+// network is in between, so it works within synctest.
 func New(t *testing.T) *API {
 	t.Helper()
 	a := &API{t: t, Objects: map[string]runtime.Object{}, changed: make(chan struct{})}
-	a.server = httptest.NewServer(http.HandlerFunc(a.Serve))
-	t.Cleanup(a.server.Close)
-	t.Cleanup(a.server.CloseClientConnections)
+	a.server = pipe.Serve(t, http.HandlerFunc(a.Serve))
 	a.Put("/api/v1/namespaces/portal", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"portal"}}`)
 	a.Put("/api/v1/namespaces/default", `{"apiVersion":"v1","kind":"Namespace","metadata":{"name":"default"}}`)
 	return a
 }
 
 func (a *API) config() *rest.Config {
-	return &rest.Config{Host: a.server.URL, QPS: 1000, Burst: 1000, WrapTransport: kube.Patience(nil, 2*time.Second), ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
+	return &rest.Config{Host: a.server.URL, Dial: a.server.Dial, QPS: 1000, Burst: 1000, WrapTransport: kube.Patience(nil, 2*time.Second), ContentConfig: rest.ContentConfig{ContentType: "application/json"}}
 }
 
 // Getter and Clientset make it a Cluster.
