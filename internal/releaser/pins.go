@@ -92,9 +92,16 @@ func checkToolchain(root string) error {
 	if err != nil || module.Toolchain == nil {
 		return err
 	}
-	// Experiments stand behind the version.
-	if have, _, _ := strings.Cut(runtime.Version(), " "); have != module.Toolchain.Name {
+	if have := withoutExperiments(runtime.Version()); have != module.Toolchain.Name {
 		return fmt.Errorf("this is %s, and releases are made with %s: set GOTOOLCHAIN to it, as make release does", have, module.Toolchain.Name)
 	}
 	return nil
+}
+
+// withoutExperiments is the version alone: behind it stand experiments, as in
+// "go1.26.8-X:jsonv2", which before was "go1.25.1 X:jsonv2".
+func withoutExperiments(version string) string {
+	version, _, _ = strings.Cut(version, " ")
+	version, _, _ = strings.Cut(version, "-X:")
+	return version
 }

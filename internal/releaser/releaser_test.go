@@ -108,6 +108,9 @@ func TestAReleaseIsMadeWithOneCompiler(t *testing.T) {
 	root := repository(t, t.TempDir())
 	require.NoError(t, os.WriteFile(filepath.Join(root, "go.mod"), []byte("module github.com/stagecrew/stagecrew\n\ngo 1.26\n\ntoolchain go1.99.1\n"), 0o600))
 	require.ErrorContains(t, run(t.Context(), []string{"-version", "1.0.0", "-root", root, "-dir", filepath.Join(root, "dist")}), "releases are made with go1.99.1")
+	for version, want := range map[string]string{"go1.26.8": "go1.26.8", "go1.26.8-X:jsonv2": "go1.26.8", "go1.25.1 X:jsonv2": "go1.25.1", "go1.27rc1-X:jsonv2": "go1.27rc1"} {
+		require.Equal(t, want, withoutExperiments(version))
+	}
 }
 
 func TestAVersionIsSemantic(t *testing.T) {

@@ -145,12 +145,16 @@ func (f facts) todo(done Result) []string {
 		f.unset(say)
 	}
 	if strings.HasPrefix(f.Image, "ghcr.io/") {
-		say("let the cluster pull the image: by a pull secret (imagePullSecrets in the chart's values), or make the package public when it is there; a new one of ghcr.io is private")
+		say("let the cluster pull the image: by a pull secret, or make the package public when it is there; a new one of ghcr.io is private. "+
+			"`kubectl --namespace %s create secret docker-registry ghcr --docker-server=ghcr.io --docker-username=NAME --docker-password=TOKEN` makes the secret, with a token that may read packages; "+
+			"its name goes into the chart's values (image.pullSecrets in charts/backstage, imagePullSecrets in most others)", f.Name)
 	}
 	say("commit what `git status` shows, after a look at it")
-	say("give the GitHub environment `production` the secret KUBECONFIG: a kubeconfig whose user may do what docs/rbac.yaml of stagecrew lists, best as base64, of which GitHub masks the whole and not each line")
+	say("give the GitHub environment `production` the secret KUBECONFIG: a kubeconfig whose user may do what docs/rbac.yaml of stagecrew lists, best as base64, of which GitHub masks the whole and not each line: " +
+		"`gh api --method PUT repos/{owner}/{repo}/environments/production && base64 <FILE | tr -d '\\n' | gh secret set KUBECONFIG --env production`")
 	say("see whether the cluster would take it, before there is an image: stagecrew preflight --kubeconfig FILE")
-	say("publish a release in the browser: %s deploys it", f.Deploy)
+	say("publish a release with a tag such as v1.0.0, in the browser or by `gh release create v1.0.0 --generate-notes`: %s deploys it. "+
+		"One that a workflow makes with its GITHUB_TOKEN starts nothing: let that workflow go on with `gh workflow run %s --ref TAG`", f.Deploy, f.Deploy)
 	return all
 }
 
@@ -164,8 +168,10 @@ func (f facts) unset(say func(string, ...any)) {
 	case len(f.Charts) > 1:
 		say("set `chart` in %s to one of these: %s", settingsFile, strings.Join(f.Charts, ", "))
 	case f.Backstage:
-		say("copy charts/backstage of https://github.com/stagecrew/stagecrew into the repository, or take a chart of yours, and set `chart` in %s to its folder (or to oci://HOST/PATH)", settingsFile)
-		say("write its values for production and name the file in `values`: at least config.backendUrl, and secrets.existingSecret, a Secret of the namespace %s with POSTGRES_USER and POSTGRES_PASSWORD", f.Name)
+		say("copy charts/backstage of https://github.com/stagecrew/stagecrew into the repository, or take a chart of yours, and set `chart` in %s to its folder (or to oci://HOST/PATH): "+
+			"`git clone --depth 1 --branch %s https://github.com/stagecrew/stagecrew /tmp/stagecrew && mkdir -p charts && cp -R /tmp/stagecrew/charts/backstage charts/`", settingsFile, f.Ref)
+		say("write its values for production, for example into deploy/values-production.yaml, and name the file in `values`: at least config.backendUrl, and secrets.existingSecret, a Secret of the namespace %[1]s with POSTGRES_USER and POSTGRES_PASSWORD: "+
+			"`kubectl create namespace %[1]s && kubectl --namespace %[1]s create secret generic %[1]s --from-literal=POSTGRES_USER=backstage --from-literal=POSTGRES_PASSWORD=$(openssl rand -hex 20)`", f.Name)
 	default:
 		say("set `chart` in %s: there is no Helm chart in the repository; a folder with one, or oci://HOST/PATH", settingsFile)
 	}
