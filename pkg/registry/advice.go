@@ -35,10 +35,19 @@ func aboutAnswer(answer *transport.Error) string {
 	if IsImmutable(answer) {
 		return "; it lets nobody write this tag again: take another one, or except it from the rule that makes the repository's tags immutable"
 	}
+	greeted := answer.Request != nil && answer.Request.URL.Path == base
 	switch answer.StatusCode {
-	case http.StatusUnauthorized, http.StatusForbidden:
-		return fmt.Sprintf("; log in first (`docker login %s`) with an account that may do it%s%s", loginHost(answer), askedAs(answer.Request), aboutJobs(answer))
+	case http.StatusForbidden:
+		if greeted {
+			return "; it answers nobody from here, before it asks for credentials: a firewall, or a list of the addresses that may ask"
+		}
+		return aboutLogin(answer)
+	case http.StatusUnauthorized:
+		return aboutLogin(answer)
 	case http.StatusNotFound:
+		if greeted {
+			return "; it does not answer as a registry does: check the name of the host"
+		}
 		return "; check the spelling, some registries also hide what the account may not see"
 	case http.StatusTooManyRequests:
 		return "; it limits how often one may ask: wait, or log in"
@@ -46,6 +55,13 @@ func aboutAnswer(answer *transport.Error) string {
 		return "; it, or a proxy in front of it, takes no request of this size: have that limit raised"
 	}
 	return ""
+}
+
+// base is what a registry is asked first, without credentials, to learn which it wants.
+const base = "/v2/"
+
+func aboutLogin(answer *transport.Error) string {
+	return fmt.Sprintf("; log in first (`docker login %s`) with an account that may do it%s%s", loginHost(answer), askedAs(answer.Request), aboutJobs(answer))
 }
 
 // aboutJobs says what the token of a GitHub Actions job needs, for GitHub's registry: its

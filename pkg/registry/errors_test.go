@@ -98,6 +98,25 @@ func TestWhoIsRefusedIsToldAsWhomItAsked(t *testing.T) {
 	}
 }
 
+// docker/build-push-action#1214: the private registry of a cloud lets nobody from elsewhere
+// in, and no login helps; a host that is no registry has no login either.
+func TestWhatRefusesToBeginNeedsNoLogin(t *testing.T) {
+	for status, want := range map[int]string{http.StatusForbidden: "a firewall", http.StatusNotFound: "check the name of the host"} {
+		server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) { w.WriteHeader(status) }))
+		defer server.Close()
+		host := strings.TrimPrefix(server.URL, "http://")
+		ref, err := name.ParseReference(host + "/team/app:1")
+		require.NoError(t, err)
+		a := brisk
+		a.Credentials, a.Insecure = []Credentials{{Host: host, Username: "robot", Password: "s3cret"}}, []string{host}
+		_, err = a.Connect().Get(t.Context(), ref)
+		err = Wrap(err, "getting %q", ref)
+		require.ErrorContains(t, err, want)
+		require.NotContains(t, err.Error(), "log in")
+		require.NotContains(t, err.Error(), "without credentials")
+	}
+}
+
 // GitHub's registry says "denied" where the job lacks a permission (bachp/git-mirror#516), or the
 // package is another one's (docker/build-push-action#806, tridz-dev/huf#349).
 func TestAJobsTokenAndGitHubsRegistry(t *testing.T) {
