@@ -16,6 +16,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	"github.com/google/go-containerregistry/pkg/registry"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/random"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/stretchr/testify/require"
@@ -48,6 +49,12 @@ func (b *bench) push(t *testing.T) string {
 	t.Helper()
 	image, err := random.Image(64, 1)
 	require.NoError(t, err)
+	return b.pushed(t, image)
+}
+
+// pushed is the reference of an image by its digest, when it is in the registry.
+func (b *bench) pushed(t *testing.T, image v1.Image) string {
+	t.Helper()
 	digest, err := image.Digest()
 	require.NoError(t, err)
 	ref, err := name.NewDigest(b.registry + "/team/backstage@" + digest.String())
