@@ -118,6 +118,7 @@ func TestWhatAnEarlierStepPlantedIsNotFollowed(t *testing.T) {
 	}
 }
 
+// B5 of the security reading.
 func TestARegistryIsANameAndNoJSON(t *testing.T) {
 	for _, registry := range []string{`x":{"auth":"eA=="},"y`, "x\ny", "a b", ""} {
 		code, out := run(t, t.TempDir(), []string{"REGISTRY=" + registry, "REGISTRY_USERNAME=u", "REGISTRY_PASSWORD=p"}, "secrets.sh", "write")

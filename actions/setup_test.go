@@ -106,6 +106,7 @@ func TestAProgramThatWasReplacedDoesNotRun(t *testing.T) {
 	}
 }
 
+// B5 of the security reading.
 func TestTheProgramIsTheOneThatWasLookedAt(t *testing.T) {
 	folder, elsewhere := t.TempDir(), t.TempDir()
 	require.NoError(t, os.WriteFile(filepath.Join(folder, "stagecrew"), []byte("#!/bin/sh\necho here\n"), 0o755))
@@ -120,6 +121,7 @@ func TestTheProgramIsTheOneThatWasLookedAt(t *testing.T) {
 	require.Equal(t, "here\n", string(out))
 }
 
+// B5 of the security reading.
 func TestNamesOfProgramsAreDataToTheRunner(t *testing.T) {
 	for script, variable := range map[string]string{"exec.sh": "BIN", "setup.sh": "BINARY"} {
 		_, out := run(t, t.TempDir(), []string{variable + "=x\n::set-output name=verdict::good\r\n::error::y%"}, script, "scan")

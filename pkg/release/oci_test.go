@@ -83,3 +83,19 @@ func TestRelease_Plan_AChartOfARegistry(t *testing.T) {
 		})
 	}
 }
+
+// B12 of the security reading: whoever moves the tag of a chart between the plan and the
+// change must not decide what is applied.
+func TestTheChartThatWasPlannedIsAppliedWhateverBecomesOfItsTag(t *testing.T) {
+	host, options := chartRegistry(t)
+	r, _ := open(t)
+	r.Chart = "oci://" + host + "/charts/portal:1.2.3"
+	r.Charts.options = options
+	plan, err := r.Plan(t.Context(), image("one").Image())
+	require.NoError(t, err)
+	r.Charts.options = nil // with these alone the registry could be asked again
+	applied, err := r.Apply(t.Context(), image("one"))
+	require.NoError(t, err)
+	require.Equal(t, plan.Applied.Revision.Chart, applied.Revision.Chart)
+	require.Equal(t, "portal-1.2.3", applied.Revision.Chart)
+}

@@ -3,6 +3,7 @@ package browser
 import (
 	"context"
 	"encoding/binary"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -49,7 +50,8 @@ func TestReferencesOfPagesInAnyEncoding(t *testing.T) {
 	}
 }
 
-// The time that these took grew with the square of their length: minutes for 1 MiB.
+// A10 of the security reading: the time that these took grew with the square of their
+// length, to minutes for 1 MiB, which neither budget nor signal ended.
 func TestLargePagesAreReadInOneGo(t *testing.T) {
 	for name, piece := range map[string]string{
 		"empty scripts": "<script></script>", "scripts that do not end": "<script>", "opened only": "<", "comments": "<!--", "attributes": "<a b='",
@@ -80,9 +82,18 @@ func TestAPageMayNameAnyNumberOfFilesOfOthers(t *testing.T) {
 	require.Len(t, found, 100)
 }
 
+// A10 of the security reading, too: its page.
 func TestTheEndOfTheBudgetEndsTheReadingOfAPage(t *testing.T) {
+	var page strings.Builder
+	for i := 0; page.Len() < large; i++ {
+		page.WriteString(`<script src="/a` + strconv.Itoa(i) + `.js"></script>`)
+	}
+	_, found, err := References(t.Context(), []byte(page.String()), "text/html", many)
+	require.NoError(t, err)
+	require.Len(t, found, many)
+
 	ended, cancel := context.WithCancel(t.Context())
 	cancel()
-	_, _, err := References(ended, []byte("<script src=/a.js></script>"), "", many)
+	_, _, err = References(ended, []byte(page.String()), "text/html", many)
 	require.ErrorIs(t, err, context.Canceled)
 }
