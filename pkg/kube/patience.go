@@ -39,6 +39,8 @@ type patient struct {
 	mu   sync.Mutex
 	away time.Time // since when there is no answer, zero while there is
 	told time.Time // when that was said last, zero for not yet
+
+	webhookSince, webhookLast time.Time // of an admission webhook that cannot be called
 }
 
 // Patience wraps a transport to an API server: its requests are repeated for that
@@ -67,19 +69,27 @@ type insisting struct {
 // RoundTrip repeats the request until it was answered or patience ends.
 func (i insisting) RoundTrip(request *http.Request) (*http.Response, error) {
 	ctx, deadline, pause := request.Context(), time.Now().Add(i.limit), firstPause
+	webhook := false
 	for {
 		response, err := i.next.RoundTrip(request)
 		if err == nil && !outOfOrder(response) {
 			i.answered()
 		}
-		if ctx.Err() != nil || !again(request, response, err) || time.Now().Add(pause).After(deadline) {
+		until, repeat := deadline, again(request, response, err)
+		switch failed := err == nil && couldNotCall(response); {
+		case failed:
+			webhook, repeat, until = true, true, i.webhookFailed()
+		case webhook && err == nil:
+			i.webhookAnswers()
+		}
+		if ctx.Err() != nil || !repeat || time.Now().Add(pause).After(until) {
 			return response, err
 		}
 		body, bodyErr := rewound(request)
 		if bodyErr != nil {
 			return response, err
 		}
-		i.waiting(request, response, err, deadline)
+		i.waiting(request, response, err, until)
 		if response != nil {
 			_, _ = io.CopyN(io.Discard, response.Body, maxRefused)
 			_ = response.Body.Close()

@@ -95,6 +95,48 @@ func TestPatience_RepeatsWhereThatIsSafe(t *testing.T) {
 	}
 }
 
+// uncallable is the API server's answer when a webhook could not be called.
+func uncallable() (*http.Response, error) {
+	recorder := httptest.NewRecorder()
+	recorder.WriteHeader(http.StatusInternalServerError)
+	_, _ = recorder.WriteString(`{"kind":"Status","reason":"InternalError","message":"Internal error occurred: failed calling webhook \"w\": failed to call webhook: the server has received too many requests"}`)
+	return recorder.Result(), nil
+}
+
+// spiffe/spire-controller-manager#389: "repeated helm upgrade usually is successful".
+func TestPatience_WhatAWebhookWasNotAskedAboutIsSentAgain(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		ok := answering(http.StatusOK)
+		p := Patience(nil, 0)
+		send := func(next *scripted) (code int, text string, took time.Duration) {
+			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://api/x", strings.NewReader("body"))
+			require.NoError(t, err)
+			began := time.Now()
+			response, err := p(next).RoundTrip(request)
+			require.NoError(t, err)
+			words, err := io.ReadAll(response.Body)
+			require.NoError(t, err)
+			require.NoError(t, response.Body.Close())
+			return response.StatusCode, string(words), time.Since(began)
+		}
+		once := &scripted{steps: []func() (*http.Response, error){uncallable, ok}}
+		code, _, _ := send(once)
+		require.Equal(t, http.StatusOK, code)
+		require.Equal(t, []string{"body", "body"}, once.sent)
+
+		down := &scripted{steps: []func() (*http.Response, error){uncallable}}
+		code, text, took := send(down)
+		require.Equal(t, http.StatusInternalServerError, code)
+		require.Contains(t, text, "failed calling webhook", "the last answer can be read")
+		require.InDelta(t, webhookPatience.Seconds(), took.Seconds(), 2)
+		_, _, took = send(down)
+		require.Less(t, took, 2*time.Second, "it counts for all requests together")
+		time.Sleep(2 * webhookForgotten)
+		_, _, took = send(down)
+		require.Greater(t, took, 2*time.Second, "this is new trouble")
+	})
+}
+
 func TestPatience_TheWaitIsTold(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var lines bytes.Buffer
