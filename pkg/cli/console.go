@@ -54,11 +54,11 @@ func (c *console) recordPhase(name string, log *slog.Logger, work func() error) 
 // when it is over.
 func (c *console) RunBeside(name string, work func(*slog.Logger) error) error {
 	if !c.actions.Enabled() {
-		log := newLog(c.out, c.name+" "+name, c.warn, c.hide)
+		log := c.newLog(c.out, c.name+" "+name)
 		return c.recordPhase(name, log, func() error { return work(log) })
 	}
 	var lines bytes.Buffer
-	err := c.recordPhase(name, c.log, func() error { return work(newLog(&lines, c.name+" "+name, c.warn, c.hide)) })
+	err := c.recordPhase(name, c.log, func() error { return work(c.newLog(&lines, c.name+" "+name)) })
 	return errors.Join(err, c.InGroup(name, func() error {
 		_, err := c.out.Write(lines.Bytes())
 		return err

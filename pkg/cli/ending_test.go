@@ -109,6 +109,21 @@ func TestWhatIsToDoAfterASignalDependsOnTheCommand(t *testing.T) {
 	}
 }
 
+// "Re-run jobs" has a box "Enable debug logging", which sets RUNNER_DEBUG (actions/runner#253,
+// anthropics/claude-code-action#1604).
+func TestDebugLoggingOfTheJobIsThatOfTheCommand(t *testing.T) {
+	for environ, want := range map[string]bool{"": false, "RUNNER_DEBUG=1": true, "RUNNER_DEBUG=0": false} {
+		var log bytes.Buffer
+		s := newSession("deploy", config.Settings{}, []string{"GITHUB_ACTIONS=true", environ}, io.Discard, &log)
+		s.console.log.Debug("why it was asked again\n::error::x", "attempt", 2)
+		require.Equal(t, want, strings.Contains(log.String(), "deploy: debug: why it was asked again"), environ)
+		require.NotContains(t, log.String(), "\n::error::")
+	}
+	var log bytes.Buffer
+	newSession("deploy", config.Settings{}, []string{"RUNNER_DEBUG=1"}, io.Discard, &log).console.log.Debug("on a laptop")
+	require.Empty(t, log.String())
+}
+
 func TestWarningsBecomeAnnotations(t *testing.T) {
 	var log bytes.Buffer
 	s := newSession("deploy", config.Settings{}, []string{"GITHUB_ACTIONS=true"}, io.Discard, &log)

@@ -23,10 +23,16 @@ type lineHandler struct {
 	attrs  string
 	warn   func(text string)   // told the warnings, too; may be nil
 	hide   func(string) string // takes secret values out of one text
+	least  slog.Level          // of what is told
 }
 
-func newLog(out io.Writer, name string, warn func(string), hide func(string) string) *slog.Logger {
-	return slog.New(&lineHandler{mu: &sync.Mutex{}, out: out, prefix: name, warn: warn, hide: hide})
+// newLog is a log like that of the console, elsewhere or under another name.
+func (c *console) newLog(out io.Writer, name string) *slog.Logger {
+	h := &lineHandler{mu: &sync.Mutex{}, out: out, prefix: name, warn: c.warn, hide: c.hide}
+	if c.actions.Debugs() {
+		h.least = slog.LevelDebug
+	}
+	return slog.New(h)
 }
 
 // maxWarnings is how many warnings become annotations: GitHub shows ten of a step.
@@ -51,16 +57,14 @@ func annotator(actions *gha.Actions, title string) func(string) {
 	}
 }
 
-// Enabled leaves out debug messages.
-func (h *lineHandler) Enabled(_ context.Context, level slog.Level) bool {
-	return level >= slog.LevelInfo
-}
+// Enabled leaves out debug messages, unless somebody has asked for them.
+func (h *lineHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.least }
 
 // Handle writes one line.
 func (h *lineHandler) Handle(_ context.Context, r slog.Record) error {
 	var line strings.Builder
 	fmt.Fprintf(&line, "%s %s: ", r.Time.Format("15:04:05"), h.prefix)
-	if r.Level >= slog.LevelWarn {
+	if r.Level != slog.LevelInfo {
 		line.WriteString(strings.ToLower(r.Level.String()) + ": ")
 	}
 	line.WriteString(text.Visible(h.hide(r.Message)) + h.attrs)

@@ -63,7 +63,7 @@ func newConsole(name string, actions *gha.Actions, known *secrets, stderr io.Wri
 	c := &console{name: name, actions: actions, hide: known.Text, screen: newScreen(stderr), warn: annotator(actions, "stagecrew "+name)}
 	c.screen.hide = known.Text
 	c.out = known.Writer(legible{actions.Guarded(c.screen)})
-	c.log = newLog(c.out, name, c.warn, c.hide)
+	c.log = c.newLog(c.out, name)
 	slog.SetDefault(c.log)
 	log.SetFlags(0)
 	log.SetOutput(c.out)

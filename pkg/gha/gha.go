@@ -63,6 +63,10 @@ func (a *Actions) Run() record.Run {
 	}
 }
 
+// Debugs reports whether the run was started again with debug logging, or the repository
+// has it switched on.
+func (a *Actions) Debugs() bool { return a.Enabled() && a.getenv("RUNNER_DEBUG") == "1" }
+
 // maxMasks bounds how many masks a step makes: each is a line of its log, and the
 // runner compares each with every line from then on.
 const maxMasks = 400
