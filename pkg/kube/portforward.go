@@ -31,8 +31,7 @@ const forwardTimeout = 15 * time.Second
 // with the pod; its certificate is not verified, it names no pod.
 func (c *Cluster) PodTransport(pod record.Pod) (transport http.RoundTripper, done func()) {
 	f := c.forward(pod)
-	t := &http.Transport{DialContext: f.dial, DialTLSContext: f.dialTLS, DisableKeepAlives: true}
-	return tunnelled{t, f}, f.close
+	return f.transport(), f.close
 }
 
 // forward is a port-forward to one pod that starts when it is first needed.
@@ -44,10 +43,16 @@ type forward struct {
 	lost    chan struct{} // closed when the present tunnel breaks
 	stop    chan struct{}
 	once    sync.Once
+	// breakTime is how long after a connection the tunnel under it may take to break.
+	breakTime time.Duration
 }
 
 func (c *Cluster) forward(pod record.Pod) *forward {
-	return &forward{cluster: c, pod: pod, stop: make(chan struct{}), lost: make(chan struct{})}
+	return &forward{cluster: c, pod: pod, stop: make(chan struct{}), lost: make(chan struct{}), breakTime: 300 * time.Millisecond}
+}
+
+func (f *forward) transport() http.RoundTripper {
+	return tunnelled{&http.Transport{DialContext: f.dial, DialTLSContext: f.dialTLS, DisableKeepAlives: true}, f}
 }
 
 func (f *forward) close() { f.once.Do(func() { close(f.stop) }) }
@@ -86,16 +91,13 @@ func (f *forward) tunnel() <-chan struct{} {
 	return f.lost
 }
 
-// breakTime is how long after a connection the tunnel under it may take to break.
-const breakTime = 300 * time.Millisecond
-
 // blame tells an error of the tunnel from one of the application: when the tunnel
 // breaks, every connection in it does, a moment before or after.
-func blame(err error, lost <-chan struct{}) error {
+func (f *forward) blame(err error, lost <-chan struct{}) error {
 	select {
 	case <-lost:
 		return unavailable(fmt.Errorf("the port-forward broke: %w", err))
-	case <-time.After(breakTime):
+	case <-time.After(f.breakTime):
 		return err
 	}
 }
@@ -114,7 +116,7 @@ func (t tunnelled) RoundTrip(request *http.Request) (*http.Response, error) {
 		if record.KindOf(err) == record.KindUnavailable || request.Context().Err() != nil {
 			return nil, err
 		}
-		err = blame(err, lost)
+		err = t.forward.blame(err, lost)
 		if record.KindOf(err) == record.KindUnavailable {
 			if response := t.forward.byProxy(request); response != nil {
 				return response, nil
@@ -122,7 +124,7 @@ func (t tunnelled) RoundTrip(request *http.Request) (*http.Response, error) {
 		}
 		return nil, err
 	}
-	response.Body = tunnelledBody{response.Body, lost}
+	response.Body = tunnelledBody{response.Body, t.forward, lost}
 	return response, nil
 }
 
@@ -149,14 +151,15 @@ func (f *forward) byProxy(request *http.Request) *http.Response {
 
 type tunnelledBody struct {
 	io.ReadCloser
-	lost <-chan struct{}
+	forward *forward
+	lost    <-chan struct{}
 }
 
 // Read reads what comes through the tunnel.
 func (b tunnelledBody) Read(p []byte) (int, error) {
 	n, err := b.ReadCloser.Read(p)
 	if err != nil && !errors.Is(err, io.EOF) {
-		err = blame(err, b.lost)
+		err = b.forward.blame(err, b.lost)
 	}
 	return n, err
 }

@@ -128,10 +128,10 @@ func TestCluster_ServiceTransport_ARedirectLeadsBackToTheService(t *testing.T) {
 }
 
 func TestWhoBrokeAConnection(t *testing.T) {
-	lost := make(chan struct{})
-	require.Equal(t, record.KindUnknown, record.KindOf(blame(io.ErrUnexpectedEOF, lost)), "the tunnel stands: the application did")
+	f, lost := new(Cluster).forward(record.Pod{}), make(chan struct{})
+	require.Equal(t, record.KindUnknown, record.KindOf(f.blame(io.ErrUnexpectedEOF, lost)), "the tunnel stands: the application did")
 	close(lost)
-	err := blame(io.ErrUnexpectedEOF, lost)
+	err := f.blame(io.ErrUnexpectedEOF, lost)
 	require.Equal(t, record.KindUnavailable, record.KindOf(err))
 	require.ErrorIs(t, err, io.ErrUnexpectedEOF)
 }

@@ -1,10 +1,7 @@
 package redact
 
 import (
-	"encoding/base64"
-	"slices"
 	"strings"
-	"unicode/utf8"
 )
 
 const (
@@ -96,17 +93,6 @@ func (x *index) enter(at int) {
 	x.bits[bit/64] |= 1 << (bit % 64)
 }
 
-// span is a part of a text: from its first byte to before its last.
-type span struct{ from, to int }
-
-// with is a span that has both in it; the zero span is nothing.
-func (s span) with(other span) span {
-	if other.to == 0 {
-		return s
-	}
-	return span{min(s.from, other.from), max(s.to, other.to)}
-}
-
 // find looks for the patterns in a text and in what it escapes.
 func (x *index) find(text string) []span {
 	if len(x.patterns) == 0 {
@@ -119,85 +105,6 @@ func (x *index) find(text string) []span {
 		}
 	}
 	return append(found, x.within(text)...)
-}
-
-// within finds base64 texts that have a value in them, however short it is and
-// however it is escaped there. Each is hidden as a whole.
-func (x *index) within(text string) (found []span) {
-	for from := 0; from < len(text); {
-		to := from
-		for to < len(text) && isBase64(text[to]) && text[to] != '=' {
-			to++
-		}
-		if to == from {
-			from++
-			continue
-		}
-		found = append(found, x.inToken(text, from, to)...)
-		from = to
-	}
-	return found
-}
-
-// inToken looks into a word as a whole and into what stands between the characters
-// that are both base64 and punctuation.
-func (x *index) inToken(text string, from, to int) (found []span) {
-	hide := func(from, to int) bool {
-		plain, ok := decoded(text[from:to])
-		if !ok || !x.has(plain) {
-			return false
-		}
-		for to < len(text) && text[to] == '=' {
-			to++
-		}
-		found = append(found, span{from, to})
-		return true
-	}
-	if hide(from, to) {
-		return found
-	}
-	for start := from; start < to; {
-		end := start
-		for end < to && isWord(text[end]) && text[end] != '_' {
-			end++
-		}
-		if end-start < to-from {
-			hide(start, end)
-		}
-		start = end + 1
-	}
-	return found
-}
-
-func (x *index) has(text string) bool {
-	return len(x.scan(view{text: text})) > 0 ||
-		slices.ContainsFunc(views(text), func(v view) bool { return len(x.scan(v)) > 0 })
-}
-
-// decoded reads a base64 text that stands for a text. Most words do not.
-func decoded(token string) (string, bool) {
-	if len(token) < short+2 || len(token)%4 == 1 {
-		return "", false
-	}
-	encoding := base64.RawStdEncoding
-	if strings.ContainsAny(token, "-_") {
-		encoding = base64.RawURLEncoding
-	}
-	var start [6]byte
-	if n, err := encoding.Decode(start[:], []byte(token[:min(len(token)/4*4, long)])); err != nil || !isText(start[:n]) {
-		return "", false
-	}
-	plain, err := encoding.DecodeString(token)
-	return string(plain), err == nil && isText(plain) && utf8.Valid(plain)
-}
-
-func isText(b []byte) bool {
-	for _, c := range b {
-		if c < ' ' && c != '\n' && c != '\t' && c != '\r' || c == 0x7f {
-			return false
-		}
-	}
-	return true
 }
 
 func (x *index) scan(v view) (found []span) {
@@ -265,84 +172,6 @@ func (x *index) match(at place, v view, i int) (span, bool) {
 	return span{from, to}, true
 }
 
-// isCut reports whether a text was cut here: at its end, or in its middle.
-func isCut(rest string) bool {
-	return strings.HasPrefix(rest, ellipsis) || strings.HasPrefix(rest, " "+ellipsis) || strings.HasPrefix(rest, "...")
-}
-
-const ellipsis = "…"
-
-// cuts finds what an ellipsis has left of values: the beginnings before it that are
-// too short for the index, and the ends after it.
-func (x *index) cuts(text string) (found []span) {
-	if strings.HasPrefix(text, "...") {
-		found = x.rest(found, text, len("..."))
-	}
-	const most = 100 // of them in a text
-	for n, at := 0, 0; n < most; n++ {
-		next := strings.Index(text[at:], ellipsis)
-		if next < 0 {
-			return found
-		}
-		end := at + next
-		at = end + len(ellipsis)
-		found = x.rest(found, text, at)
-		found = x.start(found, text, end)
-		if end > 0 && text[end-1] == ' ' {
-			found = x.start(found, text, end-1)
-		}
-	}
-	return found
-}
-
-// start adds the beginning of a value that stands before an offset.
-func (x *index) start(found []span, text string, end int) []span {
-	for size := min(long-1, end); size >= short; size-- {
-		if x.begins(text[end-size:end]) && isEdge(text, end-size) {
-			return append(found, span{end - size, end})
-		}
-	}
-	return found
-}
-
-// maxRest bounds the end of a value that is looked for.
-const maxRest = 1 << 10
-
-// rest adds the end of a value, half of it or more, that stands behind an offset or a
-// space there.
-func (x *index) rest(found []span, text string, at int) []span {
-	best := span{}
-	for range 2 {
-		for end := at + short; end <= min(len(text), at+maxRest); end++ {
-			if x.ending(text[at:end], isEnd(text, end)) {
-				best = span{at, end}
-			}
-		}
-		if best.to > 0 || at >= len(text) || text[at] != ' ' {
-			break
-		}
-		at++
-	}
-	if best.to > 0 {
-		found = append(found, best)
-	}
-	return found
-}
-
-// ending reports whether a text is the end of a value, and not of a longer word.
-func (x *index) ending(text string, isEnd bool) bool {
-	return slices.ContainsFunc(x.ends[key4(text[len(text)-short:])], func(number int32) bool {
-		p := &x.patterns[number]
-		return !p.off && 2*len(text) >= len(p.text) && (isEnd || !p.word) && strings.HasSuffix(p.text, text)
-	})
-}
-
-func (x *index) begins(start string) bool {
-	return slices.ContainsFunc(x.patterns, func(p pattern) bool {
-		return !p.off && !p.token && len(p.text) > len(start) && len(p.text) <= 2*long && strings.HasPrefix(p.text, start)
-	})
-}
-
 // isEdge reports whether a word can begin here: after no letter and no digit, or
 // after one that belongs to an escape.
 func isEdge(text string, at int) bool {
@@ -358,31 +187,4 @@ func isEnd(text string, at int) bool { return at == len(text) || !isWord(text[at
 
 func isWord(b byte) bool {
 	return b >= 'a' && b <= 'z' || b >= 'A' && b <= 'Z' || b >= '0' && b <= '9' || b == '_'
-}
-
-func isBase64(b byte) bool {
-	return isWord(b) || b == '+' || b == '/' || b == '=' || b == '-'
-}
-
-// cover puts [Hidden] in place of the spans; those that touch are one.
-func cover(text string, found []span) string {
-	slices.SortFunc(found, func(a, b span) int { return a.from - b.from })
-	var b strings.Builder
-	done := 0
-	for i := 0; i < len(found); {
-		s := found[i]
-		for i++; i < len(found) && found[i].from <= s.to; i++ {
-			s.to = max(s.to, found[i].to)
-		}
-		for s.from > done && !utf8.RuneStart(text[s.from]) {
-			s.from--
-		}
-		for s.to < len(text) && !utf8.RuneStart(text[s.to]) {
-			s.to++
-		}
-		b.WriteString(text[done:s.from] + Hidden)
-		done = s.to
-	}
-	b.WriteString(text[done:])
-	return b.String()
 }

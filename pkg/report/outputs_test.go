@@ -33,3 +33,16 @@ func TestEveryOutputIsSetWhenThereIsSomethingToSay(t *testing.T) {
 func TestWhatARunDoesNotKnowIsNoOutput(t *testing.T) {
 	require.Equal(t, [][2]string{{"verdict", "ok"}}, Set(record.Record{Verdict: record.VerdictOK}, Paths{Evidence: "evidence"}))
 }
+
+// promised are the outputs that workflows of others read: a release may add to them, and
+// takes none away ("What stays the same within a major version" in CHANGELOG.md).
+var promised = []string{"image", "digest", "verdict", "revision", "previous-good", "live-revision", "cause-code", "cause", "evidence", "rollback",
+	"tags", "blocking", "critical", "high", "medium", "low", "unknown", "record"}
+
+func TestOutputs_NoneThatWasPromisedIsGone(t *testing.T) {
+	var names []string
+	for _, o := range Outputs() {
+		names = append(names, o.Name)
+	}
+	require.Subset(t, names, promised)
+}
