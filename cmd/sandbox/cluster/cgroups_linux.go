@@ -59,6 +59,21 @@ func makeCgroups(node Node) error {
 	return nil
 }
 
+// delegateAll does so in every hierarchy. A systemd that reloads, as it does when a
+// package is installed, takes away those that no unit of its own asks for.
+func delegateAll() error {
+	all, err := hierarchies()
+	if err != nil {
+		return err
+	}
+	for _, h := range all {
+		if err := delegate(h); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
 // delegate turns on, for the children of a v2 hierarchy's root, the controllers
 // that the kubelet asks for and the hierarchy has.
 func delegate(hierarchy string) error {

@@ -14,11 +14,13 @@ import (
 
 // component is one process of the node.
 type component struct {
-	name  string
-	path  string // the program; "" for one that is built into this binary
-	args  []string
-	env   []string
-	ready func(ctx context.Context) error // asked until it gives nil
+	name string
+	path string // the program; "" for one that is built into this binary
+	args []string
+	env  []string
+	// before prepares each start, the first and those after an end; nil for nothing.
+	before func() error
+	ready  func(ctx context.Context) error // asked until it gives nil
 }
 
 // supervisor starts components and starts them again when they end.
@@ -83,6 +85,12 @@ func (s *supervisor) once(c component) error {
 		return err
 	}
 	defer log.Close()
+	if c.before != nil {
+		if err := c.before(); err != nil {
+			fmt.Fprintf(log, "before %s: %v\n", c.name, err)
+			return err
+		}
+	}
 	path := c.path
 	if path == "" {
 		path = s.self

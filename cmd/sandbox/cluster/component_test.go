@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"os"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -27,6 +28,25 @@ func TestAComponentThatEndsAtItsStartIsShownWithItsLog(t *testing.T) {
 		ready: func(context.Context) error { return errors.New("connection refused") }})
 	require.ErrorContains(t, err, "etcd ended at its start: exit status 3")
 	require.ErrorContains(t, err, "no space left")
+}
+
+func TestAComponentIsPreparedBeforeEachStart(t *testing.T) {
+	s := testSupervisor(t)
+	var starts atomic.Int32
+	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
+	defer cancel()
+	c := component{name: "kubelet", path: "/bin/sh", args: []string{"-c", "sleep 0.1"},
+		before: func() error { starts.Add(1); return nil }, ready: func(context.Context) error { return nil }}
+	require.NoError(t, s.up(ctx, c))
+	require.NoError(t, until(ctx, func() error {
+		if starts.Load() < 2 {
+			return errors.New("not started again")
+		}
+		return nil
+	}))
+	c.before = func() error { return errors.New("no such controller") }
+	c.ready = func(context.Context) error { return errors.New("connection refused") }
+	require.ErrorContains(t, s.up(ctx, c), "no such controller")
 }
 
 func TestAComponentIsStartedAgain(t *testing.T) {

@@ -136,9 +136,11 @@ func (s *supervisor) start(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
+	kubelet := n.kubelet()
+	kubelet.before = delegateAll
 	go n.provisionVolumes(context.WithoutCancel(ctx), client)
 	if err := together(ctx,
-		starts(n.controllerManager()), starts(n.scheduler()), starts(n.kubelet()), starts(n.proxy()),
+		starts(n.controllerManager()), starts(n.scheduler()), starts(kubelet), starts(n.proxy()),
 		func(ctx context.Context) error {
 			// The API server makes the namespaces and the Services' range after it says ready.
 			if err := until(ctx, func() error { return n.createObjects(ctx, client) }); err != nil {
