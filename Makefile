@@ -102,8 +102,8 @@ e2e-secrets: bin/stagecrew sandbox bin/withenv ## a release that shows all its s
 	E2E_REQUIRED=1 bin/withenv -name e2e -- go test -vet=off -count=1 -timeout 20m -v -run TestNoSecretLeaves ./test/e2e
 
 .PHONY: e2e-migrations
-e2e-migrations: bin/stagecrew sandbox bin/withenv ## releases whose migrations are in the database fail, are rolled back by hand, and killed while they migrate
-	E2E_REQUIRED=1 bin/withenv -name e2e -- go test -vet=off -count=1 -timeout 30m -v -run TestMigrations ./test/e2e
+e2e-migrations: bin/stagecrew sandbox bin/withenv ## releases whose migrations are in the database fail and go back by each policy and by hand, and are killed while they migrate
+	E2E_REQUIRED=1 bin/withenv -name e2e -- go test -vet=off -count=1 -timeout 60m -v -run TestMigrations ./test/e2e
 
 # What was measured, for the document; it is written after a failure, too.
 SCENARIOS := $(CURDIR)/bin/scenarios

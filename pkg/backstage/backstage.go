@@ -14,6 +14,12 @@ var smoke []byte
 // SmokeYAML is the suite that --smoke backstage means, as YAML.
 func SmokeYAML() []byte { return slices.Clone(smoke) }
 
+// SkipValidation is the variable of Backstage that has knex not compare the files of the image
+// with the migrations that are applied, for every plugin: the setting
+// backend.database.knexConfig.migrations.disableMigrationsListValidation
+// (backstage/backstage#11218).
+const SkipValidation = "APP_CONFIG_backend_database_knexConfig_migrations_disableMigrationsListValidation"
+
 // MigrationLocked are knex's words in the log of a backend that found the lock of its
 // migrations held. It does not try again.
 const MigrationLocked = "Migration table is already locked"

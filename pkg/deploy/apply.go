@@ -22,6 +22,7 @@ func (r *run) apply(ctx context.Context) event {
 		return r.applyFailed(err)
 	}
 	r.result.Release.Live = r.applied.Revision.Number
+	r.startAgain(ctx)
 	r.result.Advice = fmt.Sprintf("revision %d was applied but is not proven; `stagecrew recover` or the next deploy judges it", r.applied.Revision.Number)
 	return passed
 }
@@ -36,7 +37,7 @@ func (r *run) putBack(ctx context.Context) (record.Applied, error) {
 	if err != nil {
 		return record.Applied{}, err
 	}
-	return r.cluster.Changer.Rollback(ctx, target.Number)
+	return r.cluster.Changer.Rollback(ctx, target.Number, r.variables())
 }
 
 // causer is an error that names what made an apply fail, see [record.Cause].

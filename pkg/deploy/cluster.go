@@ -35,7 +35,8 @@ type Changer interface {
 	Plan(ctx context.Context, image record.Image) (record.Plan, error)
 	PlanRollback(ctx context.Context, to int) (record.Plan, error)
 	Apply(ctx context.Context, image record.Verified) (record.Applied, error)
-	Rollback(ctx context.Context, to int) (record.Applied, error)
+	// Rollback applies an earlier revision, whose containers get the variables, too.
+	Rollback(ctx context.Context, to int, set map[string]string) (record.Applied, error)
 }
 
 // Checker looks for what will make a plan fail, certainly or probably.
@@ -97,6 +98,12 @@ type Databases interface {
 	// are in, and whose locks are held. The error has the code database/none-known where
 	// they use none.
 	Ask(ctx context.Context, workloads []record.Workload, m record.Migrations) (record.DatabaseState, error)
+	// Frozen says why a release that has passed every check does not work with what the
+	// databases hold: nil where it does, and where it compares its files with that.
+	Frozen(ctx context.Context, workloads []record.Workload) (*record.Cause, error)
+	// Start starts pods again that were stopped for the databases' sake, also by a run that
+	// died, where what was applied since has not.
+	Start(ctx context.Context, workloads []record.Workload) error
 	// Unlock frees the locks that killed migrations have left, and gives their tables; it
 	// refuses while anybody may be migrating.
 	Unlock(ctx context.Context, workloads []record.Workload) ([]record.MigrationTable, error)
@@ -129,9 +136,6 @@ type Undo interface {
 	Plan(ctx context.Context, u Undoing) (string, error)
 	// Do does it and says what was done, with an error, too.
 	Do(ctx context.Context, u Undoing) (record.DatabaseUndo, error)
-	// Prove says why a target that has passed every check is not good after what was done,
-	// nil when it is.
-	Prove(ctx context.Context, applied record.Applied) (*record.Cause, error)
 }
 
 // Cluster is everything a deployment needs of one cluster.

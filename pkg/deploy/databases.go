@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"net/url"
 	"strings"
 	"time"
 
@@ -293,7 +294,8 @@ func knexDown(a record.AppliedMigration, names []string) string {
 	}
 	schema := ""
 	if a.Schema != "" && a.Schema != "public" {
-		schema = "?options=-c%20search_path%3D" + a.Schema
+		path := `-c search_path="` + strings.ReplaceAll(a.Schema, `"`, `""`) + `"`
+		schema = "?options=" + strings.ReplaceAll(url.QueryEscape(path), "+", "%20")
 	}
 	return fmt.Sprintf(`for m in %s; do PGPASSWORD="$POSTGRES_PASSWORD" node node_modules/.bin/knex migrate:down $m --client pg `+
 		`--connection "postgres://$POSTGRES_USER@$POSTGRES_HOST:${POSTGRES_PORT:-5432}/%s%s" --migrations-table-name %s --migrations-directory %s || break; done`,

@@ -169,3 +169,9 @@ func TestNamesInTheCommandsThatTakeMigrationsBackAreOnlyRead(t *testing.T) {
 	require.Contains(t, command, `for m in '1_a;id.js' 2_b.js; do `)
 	require.Contains(t, command, `/a\$(id)\"b" --migrations-table-name 'knex_migrations; id' --migrations-directory 'node_modules/x'\''y/migrations'`)
 }
+
+// A plugin's schema has its name, as user-settings.
+func TestASchemaIsAWordOfTheURL(t *testing.T) {
+	command := knexDown(record.AppliedMigration{Database: "portal", Schema: `user-set"tings&x`, Table: "knex_migrations", Folder: "x/migrations"}, []string{"1_a.js"})
+	require.Contains(t, command, `/portal?options=-c%20search_path%3D%22user-set%22%22tings%26x%22" `)
+}

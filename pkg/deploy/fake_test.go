@@ -35,6 +35,7 @@ type fakeCluster struct {
 	calls      []string
 	state      *record.DatabaseState // what the databases say; nil for none that is known
 	asked      [][]record.Workload   // by whose pods the databases were found
+	set        map[string]string     // what the last rollback gave its containers
 	undoes     bool                  // there is a policy
 	holder     string
 	lose       context.CancelCauseFunc
@@ -187,7 +188,8 @@ func (f *fakeCluster) Apply(_ context.Context, image record.Verified) (record.Ap
 	return f.push(record.Revision{Image: image.Image().String()}, err), err
 }
 
-func (f *fakeCluster) Rollback(_ context.Context, to int) (record.Applied, error) {
+func (f *fakeCluster) Rollback(_ context.Context, to int, set map[string]string) (record.Applied, error) {
+	f.set = set
 	if err := f.happens("rollback"); err != nil {
 		return record.Applied{}, err
 	}
@@ -376,6 +378,8 @@ func (f *fakeCluster) Ask(ctx context.Context, workloads []record.Workload, _ re
 	return *f.state, nil
 }
 
+func (f *fakeCluster) Start(context.Context, []record.Workload) error { return f.happens("start") }
+
 func (f *fakeCluster) Unlock(context.Context, []record.Workload) ([]record.MigrationTable, error) {
 	if err := f.happens("unlock"); err != nil {
 		return nil, err
@@ -403,8 +407,8 @@ func (p fakePolicy) Do(ctx context.Context, u Undoing) (record.DatabaseUndo, err
 	return record.DatabaseUndo{Out: u.State.Down}, nil
 }
 
-func (p fakePolicy) Prove(ctx context.Context, _ record.Applied) (*record.Cause, error) {
-	err := p.f.happens("prove")
+func (f *fakeCluster) Frozen(ctx context.Context, _ []record.Workload) (*record.Cause, error) {
+	err := f.happens("prove")
 	if errors.As(err, new(rejected)) {
 		return &record.Cause{Code: "deploy/frozen", Message: "nothing is written any more"}, nil
 	}

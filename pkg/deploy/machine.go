@@ -71,7 +71,7 @@ func within(d time.Duration) func(*run) time.Time {
 
 // compareTime is what the comparison has in any case, also when the deploy's time
 // has gone by.
-const compareTime = 30 * time.Second
+const compareTime = time.Minute
 
 func actions() map[state]action {
 	return map[state]action{

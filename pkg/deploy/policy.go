@@ -71,6 +71,24 @@ func (r *run) takeBack(ctx context.Context) event {
 	return passed
 }
 
+// startAgain starts what was stopped for the databases' sake.
+func (r *run) startAgain(ctx context.Context) {
+	if r.cluster.Databases == nil {
+		return
+	}
+	if err := r.cluster.Databases.Start(ctx, r.applied.Workloads); err != nil {
+		r.Log.Warn("starting pods again that were stopped while the databases went back", "error", err)
+	}
+}
+
+// variables are what the policy gives the revision that is gone back to.
+func (r *run) variables() map[string]string {
+	if r.result.Undo == nil || !r.result.Undo.Done {
+		return nil
+	}
+	return r.result.Undo.Set
+}
+
 // notTakenBack ends what the policy cannot do: nothing was changed.
 func (r *run) notTakenBack(err error) event {
 	u := r.undoing
@@ -91,13 +109,13 @@ func (r *run) stillIn(done record.DatabaseUndo) record.DatabaseState {
 	return state
 }
 
-// proveUndone asks the policy whether a target that has passed every check is good after
-// what was done.
-func (t *trial) proveUndone(ctx context.Context) event {
-	if t.run.result.Undo == nil || !t.run.result.Undo.Done {
+// proveWriting finds out whether a revision that has passed every check works with what the
+// databases hold, where it was told not to compare that with its files.
+func (t *trial) proveWriting(ctx context.Context) event {
+	if t.run.cluster.Databases == nil || t.idle() {
 		return passed
 	}
-	cause, err := t.run.cluster.Undo.Prove(ctx, t.applied)
+	cause, err := t.run.cluster.Databases.Frozen(ctx, t.applied.Workloads)
 	switch {
 	case err != nil:
 		return t.cannotTell(err)

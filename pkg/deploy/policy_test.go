@@ -66,7 +66,7 @@ func TestWhatAPolicyCannotDoStaysWhereItIs(t *testing.T) {
 }
 
 // A catalog can be green and frozen on the schema of a later release.
-func TestARollbackThatPassesIsNoneWhereThePolicyKnowsBetter(t *testing.T) {
+func TestARollbackThatPassesAndWritesNothingIsNone(t *testing.T) {
 	f, o := migrating(t)
 	f.errs["prove"] = rejected{}
 	result, err := Deploy(t.Context(), image("crash+schema"), o)

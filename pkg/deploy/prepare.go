@@ -104,7 +104,7 @@ func (r *run) settle(ctx context.Context) event {
 	}
 	r.Log.Warn("an earlier run applied a revision in part; putting the last verified-good one back first",
 		"revision", newest.Number, "status", newest.Status, "back-to", target.Number)
-	applied, err := r.cluster.Changer.Rollback(ctx, target.Number)
+	applied, err := r.cluster.Changer.Rollback(ctx, target.Number, nil)
 	switch {
 	case isAbandoned(err):
 		return r.abandon()

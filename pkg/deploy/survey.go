@@ -120,7 +120,7 @@ func (r *run) undoPart(ctx context.Context, part record.Revision) event {
 			Message: fmt.Sprintf("revision %d was applied in part: its status is %s", part.Number, part.Status)}
 		return undo
 	}
-	applied, err := r.cluster.Changer.Rollback(ctx, part.Number)
+	applied, err := r.cluster.Changer.Rollback(ctx, part.Number, nil)
 	r.repaired(applied)
 	switch {
 	case isAbandoned(err):

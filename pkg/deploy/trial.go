@@ -231,7 +231,7 @@ func (t *trial) compare(ctx context.Context) event {
 		}
 		return failed
 	}
-	return t.proveUndone(ctx)
+	return t.proveWriting(ctx)
 }
 
 // idle reports whether the revision wants no pod.

@@ -157,7 +157,7 @@ func (r *run) decide(ctx context.Context) event {
 func (r *run) rollBack(ctx context.Context) event {
 	target := r.result.Release.RollbackTarget
 	r.fresh()
-	applied, err := r.cluster.Changer.Rollback(ctx, target)
+	applied, err := r.cluster.Changer.Rollback(ctx, target, r.variables())
 	r.repaired(applied)
 	if isAbandoned(err) {
 		return r.abandon()
@@ -167,6 +167,7 @@ func (r *run) rollBack(ctx context.Context) event {
 		return failed
 	}
 	r.applied, r.result.Release.Live = applied, applied.Revision.Number
+	r.startAgain(ctx)
 	r.result.Advice = fmt.Sprintf("the rollback to revision %d was applied but not checked; `stagecrew recover` or the next deploy finishes it", target)
 	return passed
 }

@@ -40,6 +40,16 @@ func (d databases) Ask(ctx context.Context, workloads []record.Workload, m recor
 	return database.In(m, all), err
 }
 
+// Frozen looks whether what runs works with the databases.
+func (d databases) Frozen(ctx context.Context, workloads []record.Workload) (*record.Cause, error) {
+	return database.Frozen(ctx, d.Options, workloads)
+}
+
+// Start starts what was stopped.
+func (d databases) Start(ctx context.Context, workloads []record.Workload) error {
+	return database.Start(ctx, d.Options, workloads)
+}
+
 // Unlock frees what killed migrations have locked.
 func (d databases) Unlock(ctx context.Context, workloads []record.Workload) ([]record.MigrationTable, error) {
 	found, err := database.Find(ctx, d.Options, workloads)

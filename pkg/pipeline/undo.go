@@ -2,15 +2,27 @@ package pipeline
 
 import (
 	"cmp"
+	"context"
+	"fmt"
+	"strings"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/database"
 	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/kube"
+	"github.com/stagecrew/stagecrew/pkg/migrations"
+	"github.com/stagecrew/stagecrew/pkg/migrations/images"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // policies are what can be done about the databases before a rollback, by their names.
 // The one that does nothing is not among them.
-var policies = map[record.MigratedPolicy]func(site, *kube.Cluster) deploy.Undo{}
+var policies = map[record.MigratedPolicy]func(site, *kube.Cluster) deploy.Undo{
+	record.MigratedSkip: func(s site, _ *kube.Cluster) deploy.Undo { return skipping{s.comparison, s} },
+	record.MigratedDown: func(s site, cluster *kube.Cluster) deploy.Undo {
+		return takingBack{s.comparison, database.Down{Options: s.databases(cluster).Options, Release: s.release.Name}}
+	},
+}
 
 // checkPolicy refuses a policy that there is not.
 func checkPolicy(policy record.MigratedPolicy) error {
@@ -27,4 +39,117 @@ func (s site) undo(policy record.MigratedPolicy, cluster *kube.Cluster) deploy.U
 		return begin(s, cluster)
 	}
 	return nil
+}
+
+// needsKnex refuses what is not known to be migrated by knex, as Backstage does.
+func needsKnex(o images.Options, m record.Migrations) error {
+	if len(o.Files) > 0 || len(m.Plugins) == 0 {
+		return record.Refused("migrations/not-knex", "the policy is for Backstage, whose migrations are files of knex in its packages; of this image nothing tells that: %s", m.Why)
+	}
+	return nil
+}
+
+// skipping goes back with the comparison of files left out.
+type skipping struct {
+	images images.Options
+	site   site
+}
+
+// Prepare says what will stand against it.
+func (p skipping) Prepare(ctx context.Context, u deploy.Undoing) error {
+	if err := needsKnex(p.images, u.Migrations); err != nil {
+		return err
+	}
+	if found, err := p.destructive(ctx, u.Image, added(u.Migrations)); err != nil || len(found) > 0 {
+		p.site.host.Log.Warn("if this deploy fails with its migrations in, it will not be rolled back by --on-migrated skip-validation", "migrations", strings.Join(found, "; "), "error", err)
+	}
+	return nil
+}
+
+// added are the migrations that the new image has, by their folders.
+func added(m record.Migrations) migrations.Set {
+	set := migrations.Set{}
+	for _, p := range m.Plugins {
+		for _, name := range p.Added {
+			set.Add(p.Folder, name)
+		}
+	}
+	return set
+}
+
+// applied are those of them that are in.
+func applied(state record.DatabaseState) migrations.Set {
+	set := migrations.Set{}
+	for _, d := range state.Down {
+		set.Add(d.Folder, d.Name)
+	}
+	return set
+}
+
+// destructive are the migrations after which the old image may not work, with why.
+func (p skipping) destructive(ctx context.Context, image string, wanted migrations.Set) (found []string, err error) {
+	texts, err := images.Texts(ctx, p.images, image, wanted)
+	if err != nil {
+		return nil, fmt.Errorf("reading what the migrations do: %w", err)
+	}
+	for folder, names := range wanted {
+		for _, name := range names {
+			if what := migrations.Destructive(name, texts[folder+"/"+name]); what != "" {
+				found = append(found, name+" "+what)
+			}
+		}
+	}
+	return found, nil
+}
+
+// Plan refuses where a migration that is in shows that the old image may not work on it.
+func (p skipping) Plan(ctx context.Context, u deploy.Undoing) (string, error) {
+	if err := needsKnex(p.images, u.Migrations); err != nil {
+		return "", err
+	}
+	found, err := p.destructive(ctx, u.Image, applied(u.State))
+	if err != nil {
+		return "", err
+	}
+	if len(found) > 0 {
+		return "", record.Refused("migrations/destructive", "the image of revision %d may not work on what was migrated: %s", u.Target.Number, strings.Join(found, "; "))
+	}
+	return fmt.Sprintf("the %d migrations stay in, none of which is destructive as far as its text shows; revision %d comes back with %s=true, and does not compare its files with what is applied",
+		len(u.State.Down), u.Target.Number, backstage.SkipValidation), nil
+}
+
+// Do leaves the databases as they are.
+func (p skipping) Do(_ context.Context, u deploy.Undoing) (record.DatabaseUndo, error) {
+	return record.DatabaseUndo{Set: map[string]string{backstage.SkipValidation: "true"}, Left: u.State.Down}, nil
+}
+
+// takingBack goes back after the migrations, with the files of the image that has them.
+type takingBack struct {
+	images images.Options
+	down   database.Down
+}
+
+// Prepare refuses where pods may not be stopped, or no Job be made.
+func (p takingBack) Prepare(ctx context.Context, u deploy.Undoing) error {
+	if err := needsKnex(p.images, u.Migrations); err != nil {
+		return err
+	}
+	return p.down.Check(ctx, u.Applied.Workloads)
+}
+
+// Plan names what will be taken back.
+func (p takingBack) Plan(_ context.Context, u deploy.Undoing) (string, error) {
+	if err := needsKnex(p.images, u.Migrations); err != nil {
+		return "", err
+	}
+	names := make([]string, len(u.State.Down))
+	for i, d := range u.State.Down {
+		names[i] = d.Database + " " + d.Name
+	}
+	return fmt.Sprintf("its pods are stopped, and a Job with its image takes %d migrations back: %s", len(names), strings.Join(names, ", ")), nil
+}
+
+// Do takes them back.
+func (p takingBack) Do(ctx context.Context, u deploy.Undoing) (record.DatabaseUndo, error) {
+	return p.down.Run(ctx, u.Applied.Workloads, u.State.Down)
 }

@@ -39,6 +39,8 @@ type DatabaseUndo struct {
 	// failed image that are still in.
 	Out  []AppliedMigration `json:"out,omitempty"`
 	Left []AppliedMigration `json:"left,omitempty"`
+	// Set are variables that the containers of the revision get that is gone back to.
+	Set map[string]string `json:"set,omitempty"`
 	// Seconds are how long it took.
 	Seconds float64 `json:"seconds,omitempty"`
 }

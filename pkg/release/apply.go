@@ -56,7 +56,10 @@ func (r *Release) Apply(ctx context.Context, image record.Verified) (record.Appl
 // [Release.Apply] for repairs and for what the end of ctx does. Pods that keep a
 // StatefulSet from rolling back are deleted. PersistentVolumeClaims and other
 // objects that hold data are never removed, but named in Repairs.
-func (r *Release) Rollback(ctx context.Context, to int) (record.Applied, error) {
+//
+// With variables the copy is none in one thing: its containers that run its image have
+// them, in the record of the revision, too.
+func (r *Release) Rollback(ctx context.Context, to int, set map[string]string) (record.Applied, error) {
 	if err := ctx.Err(); err != nil {
 		return record.Applied{}, err
 	}
@@ -72,7 +75,7 @@ func (r *Release) Rollback(ctx context.Context, to int) (record.Applied, error) 
 		if err != nil {
 			return record.Applied{}, err
 		}
-		stored, err := r.helm.rollback(ctx, r, target)
+		stored, err := r.helm.rollback(ctx, r, target, set)
 		if err != nil {
 			return r.failed(fmt.Sprintf("rolling back to revision %d", to), last, err)
 		}

@@ -34,10 +34,10 @@ func TestWhatAKilledRunLeftIsCompleted(t *testing.T) {
 		change    func(*Release) (record.Applied, error)
 	}{
 		"a first install by the next apply":    {1, helmrelease.StatusPendingInstall, func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("x")) }},
-		"a first install by a rollback to it":  {1, helmrelease.StatusPendingInstall, func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) }},
+		"a first install by a rollback to it":  {1, helmrelease.StatusPendingInstall, func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1, nil) }},
 		"an upgrade by the next apply":         {2, helmrelease.StatusPendingUpgrade, func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("x")) }},
-		"an upgrade by a rollback":             {2, helmrelease.StatusPendingUpgrade, func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) }},
-		"a rollback by a rollback to the copy": {3, helmrelease.StatusPendingRollback, func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 3) }},
+		"an upgrade by a rollback":             {2, helmrelease.StatusPendingUpgrade, func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1, nil) }},
+		"a rollback by a rollback to the copy": {3, helmrelease.StatusPendingRollback, func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 3, nil) }},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -112,7 +112,7 @@ func TestASignalEndsAnApplyInTime(t *testing.T) {
 		require.Equal(t, 2, applied.Revision.Number)
 		close(release)
 		// A change that comes now waits for the one that was left behind.
-		applied, err = r.Rollback(t.Context(), 1)
+		applied, err = r.Rollback(t.Context(), 1, nil)
 		require.NoError(t, err)
 		require.Equal(t, 3, applied.Revision.Number)
 		require.Contains(t, only(cluster.Object(deploymentPath).(*appsv1.Deployment)).Containers[0].Image, "/one@")
@@ -146,8 +146,8 @@ func TestAHookThatFailsIsNamedWithItsLastWords(t *testing.T) {
 	}{
 		"before an upgrade": {"pre-upgrade", func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("two")) }},
 		"after an upgrade":  {"post-upgrade", func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("two")) }},
-		"before a rollback": {"pre-rollback", func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) }},
-		"after a rollback":  {"post-rollback", func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) }},
+		"before a rollback": {"pre-rollback", func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1, nil) }},
+		"after a rollback":  {"post-rollback", func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1, nil) }},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -236,7 +236,7 @@ func TestARollbackThatFailsSaysWhatItLeft(t *testing.T) {
 	apply(t, r, "one")
 	apply(t, r, "two")
 	cluster.RefuseName("web", apierrors.NewBadRequest("not now"))
-	applied, err := r.Rollback(t.Context(), 1)
+	applied, err := r.Rollback(t.Context(), 1, nil)
 	var failed *ApplyError
 	require.ErrorAs(t, err, &failed)
 	require.Equal(t, 3, applied.Revision.Number)
@@ -248,7 +248,7 @@ func TestRelease_Rollback_TheReasonStandsInHelmsHistory(t *testing.T) {
 	apply(t, r, "one")
 	apply(t, r, "two")
 	r.Reason = "the login page is blank"
-	applied, err := r.Rollback(t.Context(), 1)
+	applied, err := r.Rollback(t.Context(), 1, nil)
 	require.NoError(t, err)
 	stored, err := r.record(t.Context(), applied.Revision.Number)
 	require.NoError(t, err)

@@ -150,7 +150,7 @@ func TestARollbackToAMissingRevisionIsInput(t *testing.T) {
 	r, _ := open(t)
 	apply(t, r, "one")
 	for _, do := range []func() error{
-		func() error { _, err := r.Rollback(t.Context(), 7); return err },
+		func() error { _, err := r.Rollback(t.Context(), 7, nil); return err },
 		func() error { _, err := r.PlanRollback(t.Context(), 7); return err },
 		func() error { _, err := r.Drift(t.Context(), 7); return err },
 		func() error { _, err := r.Diff(t.Context(), 1, 7); return err },

@@ -127,8 +127,9 @@ func wasComplete(records []*helmrelease.Release) bool {
 	return false
 }
 
-func (e *engine) rollback(ctx context.Context, r *Release, target *helmrelease.Release) (*helmrelease.Release, error) {
+func (e *engine) rollback(ctx context.Context, r *Release, target *helmrelease.Release, set map[string]string) (*helmrelease.Release, error) {
 	e.records.setCopyOf(target)
+	e.records.set, e.records.image = set, r.revision(target).Image
 	e.client.isRollback = true
 	rollback := action.NewRollback(e.config)
 	rollback.Version = target.Version

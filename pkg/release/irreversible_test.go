@@ -50,7 +50,7 @@ func TestARollbackLeavesAVolumeThatCannotShrink(t *testing.T) {
 	plan, err := r.PlanRollback(t.Context(), 1)
 	require.NoError(t, err)
 	require.Len(t, plan.Changes, 1, "%v", plan.Changes)
-	applied, err := r.Rollback(t.Context(), 1)
+	applied, err := r.Rollback(t.Context(), 1, nil)
 	require.NoError(t, err)
 	require.Len(t, applied.Repairs, 1)
 	require.Contains(t, applied.Repairs[0], "left PersistentVolumeClaim/data as it is, because it cannot go back")
@@ -84,7 +84,7 @@ spec: {template: {spec: {restartPolicy: Never, containers: [{name: migrate, imag
 	plan, err := r.PlanRollback(t.Context(), 1)
 	require.NoError(t, err)
 	require.Equal(t, "Job/migrate (is made anew)", plan.Changes[0].String())
-	applied, err := r.Rollback(t.Context(), 1)
+	applied, err := r.Rollback(t.Context(), 1, nil)
 	require.NoError(t, err)
 	require.Contains(t, strings.Join(applied.Repairs, "\n"), "made Job/migrate anew, because it cannot be changed back")
 	job := cluster.Object(jobPath).(*batchv1.Job)
@@ -137,7 +137,7 @@ func TestARecordMayHoldKindsThatTheClusterHasNoMore(t *testing.T) {
 	const line = "left PodDisruptionBudget/web out: the cluster has no policy/v1beta1 of that kind any more"
 	for name, change := range map[string]func(*Release) (record.Applied, error){
 		"apply":    func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("one")) },
-		"rollback": func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) },
+		"rollback": func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1, nil) },
 	} {
 		t.Run(name, func(t *testing.T) {
 			r := reopen(t, cluster).with(r.Chart)

@@ -51,7 +51,7 @@ func (r *Release) PlanRollback(ctx context.Context, to int) (record.Plan, error)
 		return record.Plan{}, err
 	}
 	plan, _, err := r.plan(ctx, fmt.Sprintf("planning to roll back to revision %d", to), &planClient{}, func(e *engine) (*helmrelease.Release, error) {
-		return e.rollback(ctx, r, target)
+		return e.rollback(ctx, r, target, nil)
 	})
 	if err == nil {
 		plan.Concerns = r.byHand(ctx)

@@ -153,14 +153,14 @@ func TestARollbackIsAnUnprovenCopyThatKnowsItsOrigin(t *testing.T) {
 	require.NoError(t, r.Mark(t.Context(), 1, record.MarkGood))
 	apply(t, r, "two")
 	for want := 3; want <= 4; want++ {
-		applied, err := r.Rollback(t.Context(), want-2-(want-3))
+		applied, err := r.Rollback(t.Context(), want-2-(want-3), nil)
 		require.NoError(t, err)
 		require.Equal(t, want, applied.Revision.Number)
 		require.Equal(t, record.MarkPending, applied.Revision.Verdict, "Helm would have copied the verdict good")
 		require.Equal(t, 1, applied.Revision.Origin)
 		require.Equal(t, "registry.test/one@"+digest, applied.Revision.Image)
 	}
-	applied, err := r.Rollback(t.Context(), 4)
+	applied, err := r.Rollback(t.Context(), 4, nil)
 	require.NoError(t, err)
 	require.Equal(t, 1, applied.Revision.Origin, "a copy of a copy leads to the first")
 	require.Zero(t, apply(t, r, "six").Revision.Origin)

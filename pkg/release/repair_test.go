@@ -90,7 +90,7 @@ func (r *Release) with(chart string) *Release {
 
 func TestWhatAFailedRevisionLeftIsRemoved(t *testing.T) {
 	for name, change := range map[string]func(*Release) (record.Applied, error){
-		"by a rollback":    func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) },
+		"by a rollback":    func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1, nil) },
 		"by the next good": func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("good")) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -126,7 +126,7 @@ func TestALeftoverThatAnotherReleaseOwnsStays(t *testing.T) {
 // container: it would survive (helm #13346).
 func TestFieldsOfAFailedRevisionGoWithTheSamePatch(t *testing.T) {
 	for name, change := range map[string]func(*Release) (record.Applied, error){
-		"by a rollback":    func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) },
+		"by a rollback":    func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1, nil) },
 		"by the next good": func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("good")) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -159,7 +159,7 @@ func TestFieldsThatNoRecordExplainsAreRepaired(t *testing.T) {
 	r, cluster := halfway(t)
 	_, err := r.helm.config.Releases.Delete("backstage", 2)
 	require.NoError(t, err)
-	applied, err := r.Rollback(t.Context(), 1)
+	applied, err := r.Rollback(t.Context(), 1, nil)
 	require.NoError(t, err)
 	require.Equal(t, []string{"ConfigMap/settings: data.extra: made as in the manifest again"}, applied.Repairs)
 	require.Equal(t, map[string]string{"color": "red"}, cluster.Object(configPath+"settings").(*corev1.ConfigMap).Data)
@@ -192,7 +192,7 @@ func TestWhatOthersFilledInIsNoDifference(t *testing.T) {
 
 func TestAContainerThatAnyProgramAddedIsRemoved(t *testing.T) {
 	for name, change := range map[string]func(*Release) (record.Applied, error){
-		"by a rollback": func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) },
+		"by a rollback": func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1, nil) },
 		"by a deploy":   func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("good")) },
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -266,7 +266,7 @@ func TestPodsOfABadRevisionDoNotHoldUpAStatefulSet(t *testing.T) {
 	}
 	t.Run("a rollback deletes those that are not ready", func(t *testing.T) {
 		r, cluster := prepare(t)
-		applied, err := r.Rollback(t.Context(), 1)
+		applied, err := r.Rollback(t.Context(), 1, nil)
 		require.NoError(t, err)
 		require.Equal(t, []string{"DELETE /api/v1/namespaces/portal/pods/db-1", "DELETE /api/v1/namespaces/portal/pods/db-2"}, cluster.Writes("/pods/"))
 		require.Len(t, applied.Repairs, 2)
@@ -282,7 +282,7 @@ func TestPodsOfABadRevisionDoNotHoldUpAStatefulSet(t *testing.T) {
 		apiserver.Amend(cluster, set, func(s *appsv1.StatefulSet) {
 			s.Spec.UpdateStrategy.RollingUpdate = &appsv1.RollingUpdateStatefulSetStrategy{Partition: new(int32(2))}
 		})
-		_, err := r.Rollback(t.Context(), 1)
+		_, err := r.Rollback(t.Context(), 1, nil)
 		require.NoError(t, err)
 		require.Equal(t, []string{"DELETE /api/v1/namespaces/portal/pods/db-2"}, cluster.Writes("/pods/"))
 	})
@@ -291,7 +291,7 @@ func TestPodsOfABadRevisionDoNotHoldUpAStatefulSet(t *testing.T) {
 		apiserver.Amend(cluster, set, func(s *appsv1.StatefulSet) { s.Generation, s.Status.UpdateRevision = 2, "db-bad" })
 		done := make(chan error, 1)
 		go func() {
-			_, err := r.Rollback(t.Context(), 1)
+			_, err := r.Rollback(t.Context(), 1, nil)
 			done <- err
 		}()
 		require.Never(t, func() bool { return len(done) > 0 }, 300*time.Millisecond, 10*time.Millisecond)

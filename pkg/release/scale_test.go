@@ -30,7 +30,7 @@ func TestTheNumberOfReplicasUnderAnAutoscalerStays(t *testing.T) {
 	}
 	changes := map[string]func(*Release) (record.Applied, error){
 		"apply":    func(r *Release) (record.Applied, error) { return r.Apply(t.Context(), image("two")) },
-		"rollback": func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1) },
+		"rollback": func(r *Release) (record.Applied, error) { return r.Rollback(t.Context(), 1, nil) },
 	}
 	cases := map[string]struct {
 		prepare func(*Release, *apiserver.API)

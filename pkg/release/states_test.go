@@ -114,7 +114,7 @@ metadata: {name: after, annotations: {helm.sh/hook: `+event+`}}
 					require.NoError(t, err)
 				}
 				if event == "post-rollback" {
-					change = func() (record.Applied, error) { return r.Rollback(t.Context(), 1) }
+					change = func() (record.Applied, error) { return r.Rollback(t.Context(), 1, nil) }
 				}
 				require.Zero(t, asked, "no hook follows: the caller watches")
 				_, err := change()

@@ -4,6 +4,7 @@ import (
 	"errors"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
@@ -12,6 +13,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/verdict"
 )
 
@@ -24,6 +26,8 @@ type verdictDriver struct {
 	mu      sync.Mutex
 	copyOf  int                  // what the next revision made by a rollback is a copy of
 	content string               // the digest that such a copy must have
+	set     map[string]string    // variables that the copy's containers get
+	image   string               // of the target: those containers run it
 	created int                  // the last revision of the running change, 0 for none
 	record  *helmrelease.Release // the same, as Helm goes on changing it
 
@@ -60,6 +64,7 @@ func (m *verdictDriver) forget() {
 	m.mu.Lock()
 	defer m.mu.Unlock()
 	m.copyOf, m.content, m.created, m.record = 0, "", 0, nil
+	m.set, m.image = nil, ""
 }
 
 // Get reads a record.
@@ -112,6 +117,9 @@ func (m *verdictDriver) Create(key string, stored *helmrelease.Release) error {
 		if said.Origin = m.copyOf; m.content != digestOf(stored) {
 			return record.Refused("release/target-changed", "revision %d was changed in this moment by somebody else; nothing of it is applied", m.copyOf)
 		}
+		if err := m.setVariables(stored); err != nil {
+			return err
+		}
 	}
 	stored.Labels = m.notary.State(verdictRecord(stored), said)
 	err := m.Driver.Create(key, stored)
@@ -122,6 +130,21 @@ func (m *verdictDriver) Create(key string, stored *helmrelease.Release) error {
 		m.created, m.record = stored.Version, stored
 	}
 	return err
+}
+
+// setVariables gives the containers of a copy what the rollback wants. Helm applies the
+// record that it has stored, so that what is live is what the record says.
+func (m *verdictDriver) setVariables(stored *helmrelease.Release) error {
+	if len(m.set) == 0 {
+		return nil
+	}
+	repository, digest, _ := strings.Cut(m.image, "@")
+	changed, count, err := manifest.WithVariables(stored.Manifest, repository, digest, m.set)
+	if err != nil || count == 0 {
+		return record.Refused("release/no-container", "no container of revision %d that runs %q could be given a variable (%v)", m.copyOf, m.image, err)
+	}
+	stored.Manifest = changed
+	return nil
 }
 
 // createAgain stores a record whose creation got no answer, unless it is there.

@@ -114,7 +114,7 @@ func TestARevisionThatWasEditedIsNoTarget(t *testing.T) {
 				require.NoError(t, r.helm.config.Releases.Update(stored))
 				cluster.Writes("")
 				_, planErr := r.PlanRollback(t.Context(), 1)
-				_, err = r.Rollback(t.Context(), 1)
+				_, err = r.Rollback(t.Context(), 1, nil)
 				if c.keyed && key == "" {
 					require.NoError(t, err)
 					return
@@ -188,7 +188,7 @@ func TestWithAKeyOnlyWhatThisPipelineMadeIsMarkedGood(t *testing.T) {
 			apply(t, r, "three")
 			require.NoError(t, r.Mark(t.Context(), 3, record.MarkGood))
 			if c.refused {
-				_, err = r.Rollback(t.Context(), 2)
+				_, err = r.Rollback(t.Context(), 2, nil)
 				require.ErrorContains(t, err, "[release/target-changed]")
 			}
 		})
@@ -238,7 +238,7 @@ func TestARunningHelmOfSomebodyElseIsLeftAlone(t *testing.T) {
 			require.Equal(t, c.locked, history[0].Foreign)
 			_, planErr := r.Plan(t.Context(), image("two").Image())
 			_, err = r.Apply(t.Context(), image("two"))
-			_, backErr := r.Rollback(t.Context(), 1)
+			_, backErr := r.Rollback(t.Context(), 1, nil)
 			for _, err := range []error{planErr, err, backErr} {
 				if !c.locked {
 					require.NoError(t, err)

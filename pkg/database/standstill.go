@@ -1,0 +1,196 @@
+package database
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"strconv"
+	"time"
+
+	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
+
+	"github.com/stagecrew/stagecrew/pkg/apierror"
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// annotationReplicas is on a workload whose pods were stopped: how many it had.
+const annotationReplicas = "stagecrew.dev/stopped-replicas"
+
+// scaled is a workload that has replicas.
+type scaled struct {
+	record.Workload
+	replicas int32
+	selector *metav1.LabelSelector
+	before   string // what the annotation says
+}
+
+// scalable are the workloads that use the database. One that does and has no replicas
+// cannot be stopped.
+func (o Options) scalable(ctx context.Context, workloads []record.Workload) (all []scaled, err error) {
+	for _, w := range workloads {
+		if _, _, _, err := o.container(ctx, []record.Workload{w}); err != nil {
+			if record.CodeOf(err) == "database/none-known" {
+				continue
+			}
+			return nil, err
+		}
+		s, err := o.scaled(ctx, w)
+		if err != nil {
+			return nil, err
+		}
+		all = append(all, s)
+	}
+	return all, nil
+}
+
+func (o Options) scaled(ctx context.Context, w record.Workload) (s scaled, err error) {
+	s = scaled{Workload: w, replicas: 1}
+	switch w.Kind {
+	case "Deployment":
+		d, err := o.Client.AppsV1().Deployments(w.Namespace).Get(ctx, w.Name, metav1.GetOptions{})
+		if err != nil {
+			return s, apierror.Classify("reading "+w.String(), err)
+		}
+		s.selector, s.before = d.Spec.Selector, d.Annotations[annotationReplicas]
+		if d.Spec.Replicas != nil {
+			s.replicas = *d.Spec.Replicas
+		}
+	case "StatefulSet":
+		d, err := o.Client.AppsV1().StatefulSets(w.Namespace).Get(ctx, w.Name, metav1.GetOptions{})
+		if err != nil {
+			return s, apierror.Classify("reading "+w.String(), err)
+		}
+		s.selector, s.before = d.Spec.Selector, d.Annotations[annotationReplicas]
+		if d.Spec.Replicas != nil {
+			s.replicas = *d.Spec.Replicas
+		}
+	default:
+		return s, record.Refused("database/not-stoppable", "%s uses the database and has no number of replicas: its pods cannot be stopped while migrations are taken back", w)
+	}
+	return s, nil
+}
+
+// patch changes the number of replicas, and what is noted of it; an empty note takes it away.
+func (o Options) patch(ctx context.Context, w record.Workload, replicas int32, note any, dry bool) error {
+	text, err := json.Marshal(map[string]any{"metadata": map[string]any{"annotations": map[string]any{annotationReplicas: note}}, "spec": map[string]any{"replicas": replicas}})
+	if err != nil {
+		return err
+	}
+	p := metav1.PatchOptions{FieldManager: "stagecrew"}
+	if dry {
+		p.DryRun = []string{metav1.DryRunAll}
+	}
+	if w.Kind == "StatefulSet" {
+		_, err = o.Client.AppsV1().StatefulSets(w.Namespace).Patch(ctx, w.Name, types.MergePatchType, text, p)
+	} else {
+		_, err = o.Client.AppsV1().Deployments(w.Namespace).Patch(ctx, w.Name, types.MergePatchType, text, p)
+	}
+	if apierrors.IsForbidden(err) {
+		return record.Refused("database/not-stoppable", "the pods of %s may not be stopped: %s", w, apierror.Message(err))
+	}
+	return apierror.Classify(fmt.Sprintf("scaling %s to %d", w, replicas), err)
+}
+
+// mayStop refuses workloads whose pods may not be stopped.
+func (o Options) mayStop(ctx context.Context, workloads []record.Workload) error {
+	all, err := o.scalable(ctx, workloads)
+	for _, s := range all {
+		if err == nil {
+			err = o.patch(ctx, s.Workload, s.replicas, nil, true)
+		}
+	}
+	return err
+}
+
+// Stop ends the pods of the workloads that use the database, and waits until the last is
+// gone: what would write, or migrate, does not. The number that a workload had stays noted
+// on it, for [Start], also of another run.
+func Stop(ctx context.Context, o Options, workloads []record.Workload) error {
+	all, err := o.scalable(ctx, workloads)
+	if err != nil {
+		return err
+	}
+	for _, s := range all {
+		note := s.before
+		if note == "" || s.replicas > 0 {
+			note = strconv.Itoa(int(s.replicas))
+		}
+		o.Log.Info("its pods are stopped, as they would migrate again", "workload", s.String(), "replicas", note)
+		if err := o.patch(ctx, s.Workload, 0, note, false); err != nil {
+			return err
+		}
+	}
+	for _, s := range all {
+		if err := o.gone(ctx, s); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// gone waits for the end of a workload's pods.
+func (o Options) gone(ctx context.Context, s scaled) error {
+	selector, err := metav1.LabelSelectorAsSelector(s.selector)
+	if err != nil {
+		return fmt.Errorf("reading the selector of %s: %w", s, err)
+	}
+	for ticker := time.NewTicker(everyJob); ; {
+		pods, err := o.Client.CoreV1().Pods(s.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
+		if err != nil && (!apierror.IsUnreachable(err) || ctx.Err() != nil) {
+			ticker.Stop()
+			return apierror.Classify("waiting for the end of the pods of "+s.String(), err)
+		}
+		if err == nil && living(pods.Items) == 0 {
+			ticker.Stop()
+			return nil
+		}
+		select {
+		case <-ctx.Done():
+			ticker.Stop()
+			return fmt.Errorf("waiting for the end of the pods of %s: %w", s, ctx.Err())
+		case <-ticker.C:
+		}
+	}
+}
+
+// living is how many pods have not come to their end.
+func living(pods []corev1.Pod) (n int) {
+	for _, pod := range pods {
+		if pod.Status.Phase != corev1.PodSucceeded && pod.Status.Phase != corev1.PodFailed {
+			n++
+		}
+	}
+	return n
+}
+
+// Start starts the pods again that [Stop] has ended, also in a run of before, where what
+// was applied since has not.
+func Start(ctx context.Context, o Options, workloads []record.Workload) error {
+	for _, w := range workloads {
+		if w.Kind != "Deployment" && w.Kind != "StatefulSet" {
+			continue
+		}
+		s, err := o.scaled(ctx, w)
+		if err != nil && record.KindOf(err) == record.KindUnavailable {
+			return err
+		}
+		if err != nil || s.before == "" {
+			continue
+		}
+		wanted := s.replicas
+		if wanted == 0 {
+			number, err := strconv.ParseInt(s.before, 10, 32)
+			if err != nil {
+				continue
+			}
+			wanted = int32(number)
+		}
+		if err := o.patch(ctx, w, wanted, nil, false); err != nil {
+			return err
+		}
+	}
+	return nil
+}

@@ -1,0 +1,45 @@
+package manifest
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+)
+
+func TestVariablesAreForTheContainersOfTheImage(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("a", 64)
+	text := `---
+# Source: portal/templates/configmap.yaml
+apiVersion: v1
+kind: ConfigMap
+metadata: {name: a} # as it was
+---
+# Source: portal/templates/deployment.yaml
+apiVersion: apps/v1
+kind: Deployment
+metadata: {name: portal}
+spec:
+  template:
+    spec:
+      containers:
+      - {name: backstage, image: "r.test/portal@` + digest + `", env: [{name: A, value: one}, {name: B, valueFrom: {secretKeyRef: {name: s, key: k}}}]}
+      - {name: proxy, image: r.test/proxy:1}
+`
+	changed, count, err := WithVariables(text, "r.test/portal", digest, map[string]string{"B": "two", "C": "true"})
+	require.NoError(t, err)
+	require.Equal(t, 1, count)
+	require.Contains(t, changed, "metadata: {name: a} # as it was")
+	require.Contains(t, changed, "# Source: portal/templates/deployment.yaml\n")
+	objects, err := Objects(changed)
+	require.NoError(t, err)
+	require.Len(t, objects, 2)
+	containers := podTemplateOf(objects[1].Object, "Deployment")["spec"].(map[string]any)["containers"].([]any)
+	require.Equal(t, []any{map[string]any{"name": "A", "value": "one"}, map[string]any{"name": "B", "value": "two"}, map[string]any{"name": "C", "value": "true"}}, containers[0].(map[string]any)["env"])
+	require.NotContains(t, containers[1], "env")
+
+	same, count, err := WithVariables(text, "r.test/other", digest, map[string]string{"B": "two"})
+	require.NoError(t, err)
+	require.Zero(t, count)
+	require.Equal(t, text, same)
+}

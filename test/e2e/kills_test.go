@@ -1,0 +1,63 @@
+package e2e
+
+import (
+	"fmt"
+	"maps"
+	"math/rand/v2"
+	"strings"
+	"testing"
+	"time"
+
+	"path/filepath"
+
+	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/envtest"
+)
+
+// step is a migration of half a second.
+const step = "exports.config = { transaction: false };\nexports.up = knex => knex.raw('select pg_sleep(0.5)');\nexports.down = async () => {};\n"
+
+// A pod is killed while it migrates, at ten seeded moments: what comes next ends proven, or
+// says why not.
+func TestMigrationsOfKilledPodsAreGoneOnWith(t *testing.T) {
+	h := newTarget(t, "e2e-kills")
+	h.values = write(t, "values.yaml", "{secrets: {postgresPassword: e2e-password}, rbac: {mode: none}, probes: {startup: {failureThreshold: 20}}}")
+	random, files := rand.New(rand.NewPCG(14, 14)), map[string]string{}
+	h.apply(h.migrating("1.0.0", "", nil), filepath.Join(envtest.Env(t, "E2E_ROOT"), "charts", "backstage"))
+	unsigned := []string{"--allow-unsigned-unsafe", "--soak", "0"}
+	recover := append(append([]string{"recover"}, h.cluster()...), "--allow-unsigned-unsafe", "--soak", "0", "--unlock-migrations")
+	proven := 0
+	for round := range 10 {
+		for i := range 6 {
+			files[fmt.Sprintf("2026%02d%02d000000_step.js", round+1, i+1)] = step
+		}
+		moment := time.Duration(random.IntN(3500)) * time.Millisecond
+		ended := make(chan outcome, 1)
+		image := h.migrating(fmt.Sprintf("2.%d.0", round), "", maps.Clone(files))
+		go func() { ended <- h.deploy(image, unsigned...) }()
+		require.Eventually(t, func() bool {
+			return h.sql("postgres", "backstage_plugin_todo", "SELECT count(*) > 0 FROM pg_stat_activity WHERE query LIKE '%pg_sleep(0.5)%' AND pid <> pg_backend_pid()") == "t"
+		}, 3*time.Minute, 100*time.Millisecond)
+		time.Sleep(moment)
+		pods := strings.Fields(kubectl(t, "-n", h.namespace, "get", "pods", "--selector", "app=backstage", "--sort-by", ".metadata.creationTimestamp", "-o", "name"))
+		kubectl(t, "-n", h.namespace, "delete", pods[len(pods)-1], "--grace-period", "0", "--force")
+		first := <-ended
+		next := h.deploy(h.migrating(fmt.Sprintf("2.%d.1", round), "", maps.Clone(files)), unsigned...)
+		why := next.record.Error + next.record.Advice
+		locked := next.exit != 0
+		if locked {
+			require.Contains(t, []int{1, 5}, next.exit, why)
+			require.Contains(t, why, "knex_migrations_lock is held", "the true reason")
+			for next.exit = 1; next.exit == 1 && t.Context().Err() == nil; time.Sleep(2 * time.Second) {
+				next = stagecrew(t, recover...) // refused while a pod that was restarted may be migrating
+			}
+			require.Zero(t, next.exit, next.record.Error+next.record.Advice)
+		}
+		t.Logf("round %d: killed %s after the first migration began: the deploy ended with %d, the next one %s", round, moment, first.exit, map[bool]string{true: "named the lock, and recover --unlock-migrations proved it", false: "was proven"}[locked])
+		require.Equal(t, record.MarkGood, h.status()[0].Verdict)
+		proven++
+	}
+	require.Equal(t, 10, proven)
+}
