@@ -128,7 +128,6 @@ func TestOnlyBackstageReachesTheDatabase(t *testing.T) {
 	}{
 		"Backstage and its init container": {peer{namespace: home, labels: backstage, port: 5432}, true},
 		"another port":                     {peer{namespace: home, labels: backstage, port: 22}, false},
-		"the Job that takes back":          {peer{namespace: home, labels: labels.Set{"stagecrew.dev/undoes": "portal"}, port: 5432}, true},
 		"any pod of the namespace":         {peer{namespace: home, port: 5432}, false},
 		"a test that may ask Backstage":    {peer{namespace: home, labels: labels.Set{"backstage-client": "true"}, port: 5432}, false},
 		"the same labels elsewhere":        {peer{namespace: "other", labels: backstage, port: 5432}, false},

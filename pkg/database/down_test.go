@@ -130,7 +130,7 @@ func TestAJobBesideASidecarIsOverWithItsContainer(t *testing.T) {
 			return false, nil, nil
 		}
 		s := corev1.ContainerStatus{Name: "backstage", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}}
-		return true, &corev1.PodList{Items: []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Name: "x", Namespace: "prod"}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{s}}}}}, nil
+		return true, &corev1.PodList{Items: []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Name: "x", Namespace: "prod", Labels: map[string]string{"batch.kubernetes.io/job-name": "portal-undo-x"}}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{s}}}}}, nil
 	})
 	done, err := d.Run(t.Context(), web, down)
 	require.NoError(t, err)
