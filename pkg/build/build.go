@@ -7,6 +7,7 @@ package build
 
 import (
 	"context"
+	"errors"
 	"log/slog"
 	"time"
 
@@ -73,17 +74,9 @@ func Build(ctx context.Context, o Options) (Result, error) {
 		return Result{}, err
 	}
 	o = o.withDefaults()
-	ctx, cancel := context.WithTimeout(ctx, o.Timeout)
-	defer cancel()
 	builder, reason := choose(o)
 	o.Log.Info("builder chosen", "builder", builder, "reason", reason)
-	var result Result
-	var err error
-	if builder == record.BuilderDockerfile {
-		result, err = buildDockerfile(ctx, o)
-	} else {
-		result, err = buildLayers(ctx, o)
-	}
+	result, err := within(ctx, o, builder)
 	if err != nil {
 		return Result{}, err
 	}
@@ -93,6 +86,22 @@ func Build(ctx context.Context, o Options) (Result, error) {
 	}
 	o.Log.Info("image pushed by digest", "image", result.Image, "sent-bytes", result.Sent, "retries", result.Retries)
 	return result, nil
+}
+
+// within builds in the time that there is. What its end interrupts has many words for it,
+// and none that help.
+func within(ctx context.Context, o Options, builder record.Builder) (Result, error) {
+	limited, cancel := context.WithTimeout(ctx, o.Timeout)
+	defer cancel()
+	build := buildLayers
+	if builder == record.BuilderDockerfile {
+		build = buildDockerfile
+	}
+	result, err := build(limited, o)
+	if err != nil && ctx.Err() == nil && errors.Is(limited.Err(), context.DeadlineExceeded) {
+		return Result{}, record.Unavailable("build/timeout", "building %q: not done after %s: %w; give it more time with --build-timeout", o.Source, o.Timeout, err)
+	}
+	return result, err
 }
 
 // phase runs one step and notes its time.

@@ -91,7 +91,7 @@ type Options struct {
 	// still on this machine (those of the base image and of a reused layer are read
 	// from the registry); the dockerfile builder afterwards.
 	Inspect func(ctx context.Context, image record.Image, local LocalImage) error
-	// Timeout bounds the whole build with its transfers; 30 minutes when zero.
+	// Timeout bounds the whole build with its transfers; an hour when zero.
 	Timeout time.Duration
 	// Log gets progress; nil discards it.
 	Log *slog.Logger
@@ -102,7 +102,7 @@ type LocalImage = v1.Image
 
 const (
 	defaultPlatform = "linux/amd64"
-	defaultTimeout  = 30 * time.Minute
+	defaultTimeout  = time.Hour
 )
 
 // Validate reports all problems of the options at once. It does not look at the

@@ -1,6 +1,7 @@
 package build
 
 import (
+	"context"
 	"net"
 	"os"
 	"path/filepath"
@@ -105,6 +106,20 @@ func TestAllProblemsOfTheOptionsAreReportedAtOnce(t *testing.T) {
 	}
 	require.Equal(t, record.KindInput, record.KindOf(err))
 	require.NoError(t, Options{Source: ".", BaseImage: "node:24", Repository: "registry.example.com/a/b"}.Validate())
+}
+
+func TestABuildThatTakesTooLongSaysSo(t *testing.T) {
+	host := registrytest.Serve(t, nil)
+	o := options(writeTree(t, portal()), host, registrytest.PushBase(t, host, types.OCIManifestSchema1))
+	o.Timeout = 1
+	_, err := Build(t.Context(), o)
+	require.ErrorContains(t, err, "not done after 1ns")
+	require.ErrorContains(t, err, "[build/timeout]")
+	require.Equal(t, record.KindUnavailable, record.KindOf(err))
+	cancelled, cancel := context.WithCancel(t.Context())
+	cancel()
+	_, err = Build(cancelled, o)
+	require.NotContains(t, err.Error(), "[build/timeout]", "whoever cancelled it knows")
 }
 
 func TestARegistryThatIsDownIsUnavailableAndLeavesNoFiles(t *testing.T) {

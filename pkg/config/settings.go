@@ -86,6 +86,7 @@ type Build struct {
 	DependencyTrees []string       `name:"dependency-tree" value:"PLATFORM=DIR" help:"PLATFORM=DIR with the dependencies installed for one platform, repeatable"`
 	CacheRepository string         `name:"cache-repository" value:"HOST/PATH" help:"HOST/PATH that keeps the layers of dependencies; default the image's own repository"`
 	NoCache         bool           `name:"no-cache" help:"do not read from or write to the layer cache"`
+	BuildTimeout    time.Duration  `name:"build-timeout" default:"1h" help:"how long the whole build may take, with --prepare and the push (0: no limit)"`
 	Dockerfile      string         `name:"dockerfile" action:"file" path:"name" value:"FILE" help:"FILE in the source for the builder dockerfile; default Dockerfile"`
 	DockerfileStage string         `name:"dockerfile-target" action:"target" value:"STAGE" help:"STAGE of the Dockerfile to build; default the last one"`
 	BuildArgs       []string       `name:"build-arg" action:"build-args,main" value:"KEY=VALUE" help:"KEY=VALUE for the Dockerfile, repeatable; it stays in the image"`
