@@ -141,7 +141,7 @@ func parse(t *testing.T, out []byte) map[string]job {
 			j.result = e.JobResult
 		}
 		switch {
-		case e.Command == "set-output" && len(e.StepID) == 1 && slices.Contains([]string{"stagecrew", "promoted", "caller"}, e.StepID[0]):
+		case e.Command == "set-output" && len(e.StepID) == 1 && slices.Contains([]string{"stagecrew", "promoted", "caller", "build"}, e.StepID[0]):
 			j.outputs[e.Name] = e.Arg
 		case e.Command == "summary" && len(e.StepID) == 1:
 			j.summaries = append(j.summaries, e.Content)
