@@ -157,6 +157,9 @@ func mentioned(pod corev1.PodSpec, add func(kind, name, key string, optional *bo
 	}
 	add("ServiceAccount", pod.ServiceAccountName, "", nil)
 	add("PriorityClass", pod.PriorityClassName, "", nil)
+	if pod.RuntimeClassName != nil {
+		add("RuntimeClass", *pod.RuntimeClassName, "", nil)
+	}
 }
 
 // takesOut reports whether the plan removes a key that an object has now.
@@ -201,6 +204,8 @@ func (c *check) reference(ctx context.Context, t template, r reference) {
 		_, err = core.PersistentVolumeClaims(namespace).Get(ctx, r.name, metav1.GetOptions{})
 	case "ServiceAccount":
 		_, err = core.ServiceAccounts(namespace).Get(ctx, r.name, metav1.GetOptions{})
+	case "RuntimeClass":
+		_, err = c.Client.NodeV1().RuntimeClasses().Get(ctx, r.name, metav1.GetOptions{})
 	case "PriorityClass":
 		_, err = c.Client.SchedulingV1().PriorityClasses().Get(ctx, r.name, metav1.GetOptions{})
 	}
