@@ -121,6 +121,15 @@ e2e-kills: bin/stagecrew sandbox bin/withenv ## KILLS=100 deploys killed at rand
 	E2E_KILLS=$(KILLS) E2E_SEED=$(SEED) E2E_REQUIRED=1 bin/withenv -name scenarios -- \
 		go test -vet=off -count=1 -timeout 6h -v -run '^TestAfterSIGKILLAtARandomMomentTheSameCommandEndsWell$$' ./test/scenarios
 
+# The whole target system, on a sandbox with all that it needs. It compiles that first, about 20 minutes on 2 cores, and then takes half an hour.
+TARGET_ADDONS := metrics,policies,certificates,ingress
+
+.PHONY: target
+target: bin/stagecrew bin/withenv ## Backstage behind an ingress with certificates, policies and metrics, deployed, updated, broken and taken back; writes docs/target.md
+	$(MAKE) sandbox WITH=$(TARGET_ADDONS)
+	TARGET_DOCUMENT=$(CURDIR)/docs/target.md E2E_REQUIRED=1 bin/withenv -name target -with $(TARGET_ADDONS) -- \
+		sh -c 'go test -vet=off -count=1 -timeout 60m -v ./test/target && E2E_LIVE=1 go test -vet=off -count=1 -v -run TestTheLiveSystem ./charts'
+
 bin/withenv: $(GO_FILES)
 	$(GO_BUILD) -o bin/withenv ./test/withenv
 

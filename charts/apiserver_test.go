@@ -85,25 +85,39 @@ func namespace(t *testing.T, client kubernetes.Interface) {
 func (s server) try(t *testing.T, d document) document {
 	t.Helper()
 	o := unstructured.Unstructured{Object: d.object}
-	mapping, err := s.kinds.RESTMapping(o.GroupVersionKind().GroupKind(), o.GroupVersionKind().Version)
+	client, err := s.of(o)
 	if meta.IsNoMatchError(err) {
 		require.True(t, strings.HasPrefix(o.GetAPIVersion(), "gateway.networking.k8s.io/"), o.GetAPIVersion())
 		return d
 	}
 	require.NoError(t, err)
-	var client dynamic.ResourceInterface = s.objects.Resource(mapping.Resource)
-	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
-		client = s.objects.Resource(mapping.Resource).Namespace(cmp.Or(o.GetNamespace(), "backstage"))
-	}
 	text, err := json.Marshal(o.Object)
 	require.NoError(t, err)
 	force := true
 	answer, err := client.Patch(t.Context(), o.GetName(), "application/apply-patch+yaml", text, metav1.PatchOptions{
 		FieldManager: "charts-test", Force: &force, DryRun: []string{metav1.DryRunAll}, FieldValidation: metav1.FieldValidationStrict})
 	require.NoError(t, err, "%s", d.text)
-	var stored object
-	text, err = json.Marshal(answer.Object)
+	return stored(t, answer, d)
+}
+
+// of is where objects of a kind are, in the namespace of the release.
+func (s server) of(o unstructured.Unstructured) (dynamic.ResourceInterface, error) {
+	mapping, err := s.kinds.RESTMapping(o.GroupVersionKind().GroupKind(), o.GroupVersionKind().Version)
+	if err != nil {
+		return nil, err
+	}
+	if mapping.Scope.Name() == meta.RESTScopeNameNamespace {
+		return s.objects.Resource(mapping.Resource).Namespace(cmp.Or(o.GetNamespace(), "backstage")), nil
+	}
+	return s.objects.Resource(mapping.Resource), nil
+}
+
+// stored is a document as the server has it, with numbers as a rendered one has them.
+func stored(t *testing.T, answer *unstructured.Unstructured, d document) document {
+	t.Helper()
+	text, err := json.Marshal(answer.Object)
 	require.NoError(t, err)
-	require.NoError(t, json.Unmarshal(text, &stored))
-	return document{object: stored, text: d.text}
+	var o object
+	require.NoError(t, json.Unmarshal(text, &o))
+	return document{object: o, text: d.text}
 }

@@ -14,8 +14,8 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// roots are those of the sandbox's certificate authority, as a browser would have them.
-func (s sandbox) roots(t *testing.T) *x509.CertPool {
+// rootPEM is the root of the authority that issues certificates.
+func (s sandbox) rootPEM(t *testing.T) string {
 	t.Helper()
 	bundle, err := os.ReadFile(s.CABundle)
 	require.NoError(t, err)
@@ -27,8 +27,14 @@ func (s sandbox) roots(t *testing.T) *x509.CertPool {
 	defer answer.Body.Close()
 	root, err := io.ReadAll(answer.Body)
 	require.NoError(t, err)
+	return string(root)
+}
+
+// roots are what a browser would trust.
+func (s sandbox) roots(t *testing.T) *x509.CertPool {
+	t.Helper()
 	all := x509.NewCertPool()
-	require.True(t, all.AppendCertsFromPEM(root))
+	require.True(t, all.AppendCertsFromPEM([]byte(s.rootPEM(t))))
 	return all
 }
 
