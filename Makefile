@@ -105,6 +105,10 @@ e2e-secrets: bin/stagecrew sandbox bin/withenv ## a release that shows all its s
 e2e-migrations: bin/stagecrew sandbox bin/withenv ## releases whose migrations are in the database fail and go back by each policy and by hand, and are killed while they migrate
 	E2E_REQUIRED=1 bin/withenv -name e2e -- go test -vet=off -count=1 -timeout 60m -v -run TestMigrations ./test/e2e
 
+.PHONY: e2e-migration-kills
+e2e-migration-kills: bin/stagecrew sandbox bin/withenv ## pods are killed while they migrate, at ten seeded moments, and the next deploy is made
+	E2E_KILLS=1 E2E_REQUIRED=1 bin/withenv -name e2e -- go test -vet=off -count=1 -timeout 60m -v -run TestMigrationsOfKilledPods ./test/e2e
+
 # What was measured, for the document; it is written after a failure, too.
 SCENARIOS := $(CURDIR)/bin/scenarios
 

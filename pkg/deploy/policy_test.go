@@ -72,7 +72,7 @@ func TestARollbackThatPassesAndWritesNothingIsNone(t *testing.T) {
 	result, err := Deploy(t.Context(), image("crash+schema"), o)
 	require.NoError(t, err)
 	require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
-	require.Contains(t, result.Advice, "did not pass: nothing is written any more [deploy/frozen]")
+	require.Contains(t, result.Advice, "did not pass: nothing is written any more [deploy/frozen]; deploy an image that is repaired and has these migrations, too")
 }
 
 func TestAPolicyThatCannotWorkRefusesTheDeploy(t *testing.T) {

@@ -191,6 +191,9 @@ func (r *run) regate(ctx context.Context) event {
 		return unproven
 	default:
 		not(t.cause.String())
+		if t.cause.Code == codeFrozen {
+			r.result.Advice += "; " + r.forward()
+		}
 		return on
 	}
 	if err := r.cluster.History.Mark(ctx, number, record.MarkGood); err != nil {

@@ -21,3 +21,14 @@ func Migrations(w io.Writer, m record.Migrations) {
 		}
 	}
 }
+
+// undone says what became of the databases before a rollback.
+func undone(u record.DatabaseUndo) string {
+	switch {
+	case u.Done:
+		return "done: " + u.Plan
+	case u.Plan == "":
+		return "not done: " + u.Why
+	}
+	return "not done to the end: " + u.Why
+}

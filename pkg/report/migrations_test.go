@@ -29,3 +29,13 @@ func TestTheSummaryAndTheCommentSayWhatARollbackNeeds(t *testing.T) {
 	}
 	require.Contains(t, Set(r, Paths{}), [2]string{"rollback", "needs-database"})
 }
+
+func TestTheSummarySaysWhatBecameOfTheDatabases(t *testing.T) {
+	for want, u := range map[string]record.DatabaseUndo{
+		"(migrate-down): done: takes 2 back":             {Policy: record.MigratedDown, Plan: "takes 2 back", Done: true},
+		"(migrate-down): not done to the end: a refused": {Policy: record.MigratedDown, Plan: "takes 2 back", Why: "a refused"},
+		"(skip-validation): not done: a drops a column":  {Policy: record.MigratedSkip, Why: "a drops a column"},
+	} {
+		require.Contains(t, Summary(record.Record{Undo: &u}), "Databases before the rollback "+want)
+	}
+}

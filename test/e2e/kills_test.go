@@ -4,11 +4,11 @@ import (
 	"fmt"
 	"maps"
 	"math/rand/v2"
+	"os"
+	"path/filepath"
 	"strings"
 	"testing"
 	"time"
-
-	"path/filepath"
 
 	"github.com/stretchr/testify/require"
 
@@ -22,6 +22,9 @@ const step = "exports.config = { transaction: false };\nexports.up = knex => kne
 // A pod is killed while it migrates, at ten seeded moments: what comes next ends proven, or
 // says why not.
 func TestMigrationsOfKilledPodsAreGoneOnWith(t *testing.T) {
+	if os.Getenv("E2E_KILLS") == "" {
+		t.Skip("a quarter of an hour: make e2e-migration-kills")
+	}
 	h := newTarget(t, "e2e-kills")
 	h.values = write(t, "values.yaml", "{secrets: {postgresPassword: e2e-password}, rbac: {mode: none}, probes: {startup: {failureThreshold: 20}}}")
 	random, files := rand.New(rand.NewPCG(14, 14)), map[string]string{}
