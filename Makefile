@@ -185,7 +185,7 @@ pictures: bin/stagecrew ## docs/report-*.png and summary-*.png: how `stagecrew r
 			--screenshot="docs/$$kind-$$name.png" "file://$$tmp/$$kind-$$name.html" 2>"$$tmp/log" && test -s "docs/$$kind-$$name.png" || { cat "$$tmp/log"; exit 1; }; done || exit 1; \
 		done && go run ./test/pictures docs/report-*.png docs/summary-*.png && ls -l docs/report-*.png docs/summary-*.png
 
-demo: bin/stagecrew sandbox ## the main job on a real cluster; KUBECONFIG=FILE REPOSITORY=HOST/PATH for a cluster of yours, KEEP=1 leaves the sandbox running
+demo: bin/stagecrew sandbox ## the main job on a real cluster; FULL=1 with a whole Backstage built from its sources (minutes), KUBECONFIG=FILE REPOSITORY=HOST/PATH for a cluster of yours, KEEP=1 leaves the sandbox running
 	$(GO_BUILD) -o bin/demo ./test/demo
 	bin/demo $(DEMO_FLAGS)
 
@@ -227,6 +227,9 @@ DEMO_FLAGS += --kubeconfig $(KUBECONFIG)
 endif
 ifeq ($(origin REPOSITORY),command line)
 DEMO_FLAGS += --repository $(REPOSITORY)
+endif
+ifeq ($(FULL),1)
+DEMO_FLAGS += --full
 endif
 ifeq ($(origin KEEP),command line)
 DEMO_FLAGS += --keep

@@ -68,3 +68,15 @@ func TestAnInitContainerOfTheUsersNeedsNoneOfOurs(t *testing.T) {
 	object := mustRender(t, `{waitForPostgres: {enabled: false}, extraInitContainers: [{name: i, image: "busybox:1.36"}]}`)[deployment].object
 	require.Equal(t, list{fields{"name": "i", "image": "busybox:1.36"}}, at(t, object, pod+"initContainers"))
 }
+
+// The kubernetes plugin lists each kind by the one selector of an entity
+// (backstage.io/kubernetes-label-selector) and puts together what it got.
+func TestOneSelectorFindsTheDeploymentItsPodsAndTheService(t *testing.T) {
+	documents := mustRender(t)
+	for _, labels := range []any{
+		at(t, documents[deployment].object, "metadata.labels"), at(t, documents[deployment].object, "spec.template.metadata.labels"),
+		at(t, documents["Service/backstage"].object, "metadata.labels"),
+	} {
+		require.Subset(t, labels, fields{"app.kubernetes.io/name": "backstage"})
+	}
+}

@@ -10,6 +10,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -26,6 +27,7 @@ type demo struct {
 	*env.Stage
 	binary, chart, values string
 	images                string // repository of the application's image
+	whole                 whole  // zero for the smallest example
 	results               []result
 	client                *client
 }
@@ -40,13 +42,22 @@ type result struct {
 	problem     string
 }
 
-func newDemo(ctx context.Context, s *env.Stage, binary, chart string) (*demo, error) {
-	d := &demo{Stage: s, binary: binary, chart: chart, images: s.Repository + "/demo/backstage-production"}
-	d.values = filepath.Join(s.Work, "values.yaml")
-	if err := os.WriteFile(d.values, []byte(values(s.Password)), 0o600); err != nil {
+func newDemo(ctx context.Context, s *env.Stage, c env.Config) (*demo, error) {
+	d := &demo{
+		Stage: s, binary: filepath.Join(c.Root, "bin", "stagecrew"), chart: filepath.Join(c.Root, "charts", "backstage"),
+		images: s.Repository + "/demo/backstage-production", values: filepath.Join(s.Work, "values.yaml"),
+	}
+	text, err := values(s.Password), error(nil)
+	if c.Full {
+		d.whole, err = newWhole(c.Root, s)
+		text += wholeValues(s.Password)
+	}
+	if err != nil {
 		return nil, err
 	}
-	var err error
+	if err := os.WriteFile(d.values, []byte(text), 0o600); err != nil {
+		return nil, err
+	}
 	if d.client, err = newClient(s.Kubeconfig); err != nil {
 		return nil, err
 	}
@@ -78,6 +89,11 @@ func (d *demo) steps(ctx context.Context) error {
 	if err := d.unsigned(ctx); err != nil {
 		return err
 	}
+	if d.whole.seen {
+		if err := d.pipeline(ctx, "d3", "release 1.2.2: its pods are well, its page stays white", "1.2.2", d.Blank(), 4); err != nil {
+			return err
+		}
+	}
 	if err := d.pipeline(ctx, "e", "release 1.3.0: good again", "1.3.0", nil, 0); err != nil {
 		return err
 	}
@@ -93,17 +109,22 @@ func (d *demo) pipeline(ctx context.Context, step, title, version string, overla
 	if err != nil {
 		return err
 	}
-	d.stagecrew(ctx, step, title, wantExit, "run",
-		"--source", source, "--base-image", d.BaseImage, "--repository", d.images, "--version-label", version,
+	args := []string{
+		"run", "--source", source, "--base-image", d.BaseImage, "--repository", d.images, "--version-label", version,
 		"--scan-database", d.Database, "--scan-cache-dir", filepath.Join(d.Work, "scan"),
 		"--sign-key", d.SignKey, "--verify-key", d.VerifyKey,
-		"--chart", d.chart, "--values", d.values, "--timeout", "5m")
+	}
+	d.stagecrew(ctx, step, title, wantExit, slices.Concat(args, d.whole.build, d.target())...)
 	return nil
 }
 
+// target is what is deployed, and how it is looked at.
+func (d *demo) target() []string {
+	return slices.Concat([]string{"--chart", d.chart, "--values", d.values, "--timeout", "10m"}, d.whole.smoke)
+}
+
 func (d *demo) deploy(ctx context.Context, step, title string, image record.Image, wantExit int, extra ...string) {
-	args := append([]string{"deploy", "--image", image.String(), "--chart", d.chart, "--values", d.values, "--timeout", "5m"}, extra...)
-	d.stagecrew(ctx, step, title, wantExit, args...)
+	d.stagecrew(ctx, step, title, wantExit, slices.Concat([]string{"deploy", "--image", image.String()}, d.target(), extra)...)
 }
 
 // missing names an image that nobody pushed.
@@ -118,8 +139,8 @@ func (d *demo) unsigned(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	d.stagecrew(ctx, "d1", "release 1.2.1: built, not signed", 0, "build",
-		"--source", source, "--base-image", d.BaseImage, "--repository", d.images, "--version-label", "1.2.1")
+	args := []string{"build", "--source", source, "--base-image", d.BaseImage, "--repository", d.images, "--version-label", "1.2.1"}
+	d.stagecrew(ctx, "d1", "release 1.2.1: built, not signed", 0, slices.Concat(args, d.whole.build)...)
 	built := d.results[len(d.results)-1].record.Image
 	if built == (record.Image{}) {
 		return errors.New("building the image of release 1.2.1 gave no digest")
@@ -144,7 +165,7 @@ func (d *demo) stagecrew(ctx context.Context, step, title string, wantExit int, 
 		cmd.Args = append(cmd.Args, "--release", release, "--namespace", namespace, "--kubeconfig", d.Kubeconfig)
 	}
 	// The settings of a stagecrew.yaml or of the caller's environment do not belong here.
-	cmd.Dir, cmd.Env, cmd.Stderr = d.Work, d.Env(), os.Stderr
+	cmd.Dir, cmd.Env, cmd.Stderr = d.Work, append(d.Env(), d.whole.variables...), os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	start := time.Now()
 	out, err := cmd.Output()

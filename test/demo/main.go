@@ -9,7 +9,6 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
-	"path/filepath"
 	"syscall"
 	"time"
 
@@ -20,37 +19,38 @@ func main() {
 	kubeconfig := flag.String("kubeconfig", "", "kubeconfig `FILE` of a cluster to use in place of the sandbox")
 	repository := flag.String("repository", "", "`HOST/PATH` of a registry that this cluster pulls from")
 	keep := flag.Bool("keep", false, "leave the sandbox running")
+	full := flag.Bool("full", false, "build the whole Backstage of examples/backstage from its sources; minutes, and needs the npm registry")
+	name := flag.String("name", "demo", "`NAME` of the sandbox")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *kubeconfig, *repository, *keep); err != nil {
+	if err := run(ctx, env.Config{Name: *name, Log: os.Stderr, Kubeconfig: *kubeconfig, Repository: *repository, Full: *full}, *keep); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, kubeconfig, repository string, keep bool) (err error) {
-	root, err := os.Getwd()
-	if err != nil {
+func run(ctx context.Context, c env.Config, keep bool) (err error) {
+	if c.Root, err = os.Getwd(); err != nil {
 		return err
 	}
 	start := time.Now()
-	s, err := env.Up(ctx, env.Config{Root: root, Name: "demo", Log: os.Stderr, Kubeconfig: kubeconfig, Repository: repository})
+	s, err := env.Up(ctx, c)
 	defer func() {
 		after, cancel := context.WithTimeout(context.WithoutCancel(ctx), time.Minute)
 		defer cancel()
 		if downErr := s.Down(after, keep); err == nil {
 			err = downErr
 		}
-		if keep && kubeconfig == "" {
-			fmt.Fprintf(os.Stderr, "The sandbox is still running: kubectl --kubeconfig %s; bin/sandbox down --name demo removes it.\n", s.Kubeconfig)
+		if keep && c.Kubeconfig == "" {
+			fmt.Fprintf(os.Stderr, "The sandbox is still running: kubectl --kubeconfig %s; bin/sandbox down --name %s removes it.\n", s.Kubeconfig, c.Name)
 		}
 	}()
 	if err != nil {
 		return err
 	}
 	prepared := time.Since(start)
-	d, err := newDemo(ctx, s, filepath.Join(root, "bin", "stagecrew"), filepath.Join(root, "charts", "backstage"))
+	d, err := newDemo(ctx, s, c)
 	if err != nil {
 		return err
 	}

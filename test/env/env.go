@@ -31,6 +31,7 @@ type Config struct {
 	Log     io.Writer // progress, for people
 	Sandbox string    // the sandbox binary; default Root/bin/sandbox
 	With    string    // the sandbox's add-ons, NAME,...
+	Full    bool      // the example is a whole Backstage, which the pipeline builds from its sources
 
 	// Kubeconfig and Repository name a cluster and a registry of the user's, in
 	// place of a sandbox. Repository is a prefix: HOST/PATH.
@@ -43,7 +44,7 @@ type Stage struct {
 	Repository string // prefix for repositories, HOST[:PORT][/PATH]
 	BaseImage  string // reference of the Node base image
 	Database   string // OCI reference of the vulnerability database
-	Source     string // installed example workspace
+	Source     string // example workspace, installed unless it is the whole one
 	SignKey    string // file
 	VerifyKey  string // file
 	Password   string // of SignKey
@@ -51,6 +52,7 @@ type Stage struct {
 	Work       string // directory for temporary files
 
 	config Config
+	tools  []string // variables by which the programs are found that build the whole example
 }
 
 // Up prepares a stage. Call Down when it is no longer needed, also after an error.
@@ -67,7 +69,7 @@ func Up(ctx context.Context, c Config) (*Stage, error) {
 		name string
 		do   func(context.Context) error
 	}{
-		{"installing the example with npm", s.install},
+		{"fetching what the example is built with", s.source},
 		{"starting the cluster", s.cluster},
 		{"making signing keys", s.keys},
 		{"publishing the vulnerability database", s.database},
@@ -200,7 +202,7 @@ func (s *Stage) Env() []string {
 	}
 	// A setting in the caller's environment would change what is tested.
 	ours := func(line string) bool { return strings.HasPrefix(line, "STAGECREW_") }
-	return append(slices.DeleteFunc(os.Environ(), ours), env...)
+	return slices.Concat(slices.DeleteFunc(os.Environ(), ours), s.tools, env)
 }
 
 // run shows the output of a command as it comes.

@@ -4,7 +4,6 @@ import (
 	"context"
 	"crypto/sha256"
 	"encoding/hex"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -13,10 +12,18 @@ import (
 	"path/filepath"
 )
 
+// source makes the workspace that releases are made of.
+func (s *Stage) source(ctx context.Context) error {
+	if s.config.Full {
+		return s.whole(ctx)
+	}
+	return s.install(ctx)
+}
+
 // install copies examples/minimal and installs its production dependencies.
 // The copy is kept beside the binaries, keyed by the lock file.
 func (s *Stage) install(ctx context.Context) error {
-	example := filepath.Join(s.config.Root, "examples", "minimal")
+	example := s.example()
 	lock, err := os.ReadFile(filepath.Join(example, "package-lock.json"))
 	if err != nil {
 		return err
@@ -88,50 +95,4 @@ func replace(path string, content []byte) error {
 		return err
 	}
 	return os.WriteFile(path, content, 0o644)
-}
-
-// Release makes a workspace of one release of the example: its version in the
-// root package.json, and the overlay's files (path to content) over the rest.
-func (s *Stage) Release(ctx context.Context, version string, overlay map[string]string) (string, error) {
-	dir := filepath.Join(s.Work, "release-"+version)
-	if err := link(ctx, s.Source, dir); err != nil {
-		return "", err
-	}
-	root, err := os.ReadFile(filepath.Join(dir, "package.json"))
-	if err != nil {
-		return "", err
-	}
-	var manifest map[string]any
-	if err := json.Unmarshal(root, &manifest); err != nil {
-		return "", err
-	}
-	manifest["version"] = version
-	if root, err = json.MarshalIndent(manifest, "", "  "); err != nil {
-		return "", err
-	}
-	if err := replace(filepath.Join(dir, "package.json"), root); err != nil {
-		return "", err
-	}
-	for name, content := range overlay {
-		if err := replace(filepath.Join(dir, name), []byte(content)); err != nil {
-			return "", err
-		}
-	}
-	return dir, nil
-}
-
-// Broken is the overlay of a release whose backend exits at its start, as after
-// a dependency was forgotten.
-func (s *Stage) Broken() (map[string]string, error) {
-	content, err := os.ReadFile(filepath.Join(s.Source, "packages", "backend", "package.json"))
-	if err != nil {
-		return nil, err
-	}
-	var manifest struct{ Main string }
-	if err := json.Unmarshal(content, &manifest); err != nil {
-		return nil, err
-	}
-	return map[string]string{
-		filepath.Join("packages", "backend", manifest.Main): "'use strict';\nrequire('@backstage/plugin-that-nobody-installed');\n",
-	}, nil
 }

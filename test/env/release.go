@@ -1,0 +1,75 @@
+package env
+
+import (
+	"context"
+	"encoding/json"
+	"os"
+	"path/filepath"
+)
+
+// Release makes a workspace of one release of the example: its version in the
+// root package.json, and the overlay's files (path to content) over the rest. A whole
+// one is built where the one before it was.
+func (s *Stage) Release(ctx context.Context, version string, overlay map[string]string) (string, error) {
+	dir := s.Source
+	if s.config.Full {
+		if err := overwrite(s.example(), dir); err != nil {
+			return "", err
+		}
+	} else {
+		dir = filepath.Join(s.Work, "release-"+version)
+		if err := link(ctx, s.Source, dir); err != nil {
+			return "", err
+		}
+	}
+	if err := label(filepath.Join(dir, "package.json"), version); err != nil {
+		return "", err
+	}
+	for name, content := range overlay {
+		if err := replace(filepath.Join(dir, name), []byte(content)); err != nil {
+			return "", err
+		}
+	}
+	return dir, nil
+}
+
+// label writes the version into a package.json.
+func label(file, version string) error {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	var manifest map[string]any
+	if err := json.Unmarshal(text, &manifest); err != nil {
+		return err
+	}
+	manifest["version"] = version
+	if text, err = json.MarshalIndent(manifest, "", "  "); err != nil {
+		return err
+	}
+	return replace(file, text)
+}
+
+// Broken is the overlay of a release whose backend exits at its start, as after
+// a dependency was forgotten.
+func (s *Stage) Broken() (map[string]string, error) {
+	const script = "require('@backstage/plugin-that-nobody-installed');\n"
+	if s.config.Full {
+		return map[string]string{"packages/backend/src/index.ts": script + "export {};\n"}, nil
+	}
+	content, err := os.ReadFile(filepath.Join(s.Source, "packages", "backend", "package.json"))
+	if err != nil {
+		return nil, err
+	}
+	var manifest struct{ Main string }
+	if err := json.Unmarshal(content, &manifest); err != nil {
+		return nil, err
+	}
+	return map[string]string{filepath.Join("packages", "backend", manifest.Main): "'use strict';\n" + script}, nil
+}
+
+// Blank is the overlay of a release of the whole example whose page stays white, while
+// every file of it is there and its pods are well.
+func (s *Stage) Blank() map[string]string {
+	return map[string]string{"packages/app/src/index.tsx": "throw new Error('the portal forgot what it is');\nexport {};\n"}
+}
