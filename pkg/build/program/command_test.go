@@ -44,12 +44,43 @@ func TestLinesThatTellOfAnErrorAreKnown(t *testing.T) {
 		"error Your lockfile needs": true,
 		"➤ YN0028: │ The lockfile would have been modified by this install, which is explicitly forbidden.": true,
 		"packages/backend/src/index.ts(3,1): error TS2304: Cannot find name 'x'.":                           true,
-		"Error: Cannot find module 'x'":                     true,
+		"Error: Cannot find module 'x'":                                                                           true,
+		"➤ YN0000: │ isolated-vm@npm:5.0.2 STDERR gyp ERR! find Python":                                           true,
+		"➤ YN0007: │ isolated-vm@npm:5.0.2 must be built because it never has been before or the last one failed": false,
 		"npm error":                                         false,
 		"➤ YN0000: ┌ Resolution step":                       false,
 		"Downloading errorhandler 1.5.1":                    false,
 		"npm warn deprecated error-stack-parser@1 is older": false,
 	} {
-		require.Equal(t, want, reason.MatchString(line), line)
+		require.Equal(t, want, isReason(line), line)
 	}
+}
+
+// The lines are those of the reports; Yarn 4 puts its own words before them, npm others.
+func TestWhatADependencyThatIsCompiledLacksIsSaid(t *testing.T) {
+	for line, says := range map[string]string{
+		"gyp ERR! find Python Python is not set from command line or npm configuration":            "needs Python", // backstage/backstage#18717
+		"➤ YN0000: │ isolated-vm@npm:5.0.2 STDERR gyp ERR! stack Error: Could not find any Python": "needs Python", // backstage/backstage#27978
+		"/bin/sh: 1: node-gyp: not found":                 "calls node-gyp", // backstage/backstage#20113
+		"npm error gyp ERR! stack Error: not found: make": "needs a compiler",
+		"make: g++: not found":                            "needs a compiler",
+		"npm ERR! gyp ERR! stack Error: 403 response downloading https://nodejs.org/download/release/x": "npm_config_nodedir",      // nodejs/node-gyp#2174
+		"gyp ERR! stack FetchError: request to https://unofficial-builds.nodejs.org/x failed":           "npm_config_nodedir",      // nodejs/node-gyp#3003
+		`/usr/include/node/v8config.h:13:2: error: #error "C++20 or later required."`:                   "older than this Node.js", // laverdet/isolated-vm#500, #528
+		"gyp info find Python using Python version 3.11.2 found at \"/usr/bin/python3\"":                "",
+		"gyp http GET https://nodejs.org/download/release/v22.1.0/node-v22.1.0-headers.tar.gz":          "",
+	} {
+		require.Contains(t, adviceFor(line), says, line)
+		require.Equal(t, says == "", adviceFor(line) == "", line)
+	}
+}
+
+// The cause stands far above the end of what is printed.
+func TestAdviceIsTheLastLine(t *testing.T) {
+	output := &tail{log: slog.New(slog.DiscardHandler)}
+	_, err := output.Write([]byte("➤ YN0000: │ vm@npm:5.0.2 STDERR gyp ERR! find Python\n" + strings.Repeat("more\n", 100)))
+	require.NoError(t, err)
+	lines := strings.Split(output.String(), "\n")
+	require.Contains(t, lines[0], "find Python")
+	require.Contains(t, lines[len(lines)-1], "python3")
 }
