@@ -189,6 +189,11 @@ demo: bin/stagecrew sandbox ## the main job on a real cluster; FULL=1 with a who
 	$(GO_BUILD) -o bin/demo ./test/demo
 	bin/demo $(DEMO_FLAGS)
 
+.PHONY: portal-pictures
+portal-pictures: ## docs/portal-*.png: pages of the whole example, deployed on the sandbox, in a headless Chromium
+	$(MAKE) demo FULL=1 PORTAL_PICTURES=docs
+	go run ./test/pictures docs/portal-*.png && ls -l docs/portal-*.png
+
 # VERSION is without v. The order of a release is in .github/CONTRIBUTING.md.
 TOOLCHAIN := $(shell sed -n 's/^toolchain //p' go.mod)
 RELEASER   = GOTOOLCHAIN=$(TOOLCHAIN) go run ./internal/releaser -version "$(VERSION)"
@@ -229,7 +234,7 @@ ifeq ($(origin REPOSITORY),command line)
 DEMO_FLAGS += --repository $(REPOSITORY)
 endif
 ifeq ($(FULL),1)
-DEMO_FLAGS += --full
+DEMO_FLAGS += --full $(if $(PORTAL_PICTURES),--pictures $(PORTAL_PICTURES))
 endif
 ifeq ($(origin KEEP),command line)
 DEMO_FLAGS += --keep

@@ -27,7 +27,7 @@ type demo struct {
 	*env.Stage
 	binary, chart, values string
 	images                string // repository of the application's image
-	whole                 whole  // zero for the smallest example
+	whole                 *whole // nil for the smallest example
 	results               []result
 	client                *client
 }
@@ -42,18 +42,18 @@ type result struct {
 	problem     string
 }
 
-func newDemo(ctx context.Context, s *env.Stage, c env.Config) (*demo, error) {
+func newDemo(ctx context.Context, s *env.Stage, c env.Config, pictures string) (*demo, error) {
 	d := &demo{
 		Stage: s, binary: filepath.Join(c.Root, "bin", "stagecrew"), chart: filepath.Join(c.Root, "charts", "backstage"),
 		images: s.Repository + "/demo/backstage-production", values: filepath.Join(s.Work, "values.yaml"),
 	}
-	text, err := values(s.Password), error(nil)
+	text := values(s.Password)
+	var err error
 	if c.Full {
-		d.whole, err = newWhole(c.Root, s)
-		text += wholeValues(s.Password)
-	}
-	if err != nil {
-		return nil, err
+		if d.whole, err = newWhole(c.Root, pictures, s); err != nil {
+			return nil, err
+		}
+		text += d.whole.values()
 	}
 	if err := os.WriteFile(d.values, []byte(text), 0o600); err != nil {
 		return nil, err
@@ -66,7 +66,7 @@ func newDemo(ctx context.Context, s *env.Stage, c env.Config) (*demo, error) {
 
 // steps is the story. It stops at the first step that cannot be run at all.
 func (d *demo) steps(ctx context.Context) error {
-	broken, err := d.Broken()
+	bad, err := d.bad()
 	if err != nil {
 		return err
 	}
@@ -79,18 +79,15 @@ func (d *demo) steps(ctx context.Context) error {
 	if err := d.client.start(ctx); err != nil {
 		return err
 	}
-	if err := d.pipeline(ctx, "b", "release 1.1.0: signed, but its backend exits at start", "1.1.0", broken, 4); err != nil {
+	if err := d.pipeline(ctx, "b", bad.title, "1.1.0", bad.overlay, 4); err != nil {
 		return err
 	}
 	d.deploy(ctx, "c", "release 1.2.0: its image was never pushed", d.missing(), 4, "--allow-unsigned-unsafe")
 	if err := d.client.stop(ctx); err != nil {
 		return err
 	}
-	if err := d.unsigned(ctx); err != nil {
-		return err
-	}
-	if d.whole.seen {
-		if err := d.pipeline(ctx, "d3", "release 1.2.2: its pods are well, its page stays white", "1.2.2", d.Blank(), 4); err != nil {
+	if d.whole == nil { // a whole one takes minutes each time that it is built
+		if err := d.unsigned(ctx); err != nil {
 			return err
 		}
 	}
@@ -98,9 +95,30 @@ func (d *demo) steps(ctx context.Context) error {
 		return err
 	}
 	good := d.results[0].record.Image
+	if d.whole != nil {
+		if err := d.visit(ctx); err != nil {
+			return err
+		}
+	}
 	d.stagecrew(ctx, "f", "manual rollback to 1.0.0", 0, "rollback", "--reason", "demo")
 	d.expectLive(good)
 	return ctx.Err()
+}
+
+// version is a release that is to fail, and how.
+type version struct {
+	title   string
+	overlay map[string]string
+}
+
+// bad is one whose backend exits at its start; with a browser to see it, one whose page
+// stays white.
+func (d *demo) bad() (version, error) {
+	if d.whole != nil && d.whole.browser != "" {
+		return version{"release 1.1.0: signed, its pods are well, its page stays white", d.Blank()}, nil
+	}
+	overlay, err := d.Broken()
+	return version{"release 1.1.0: signed, but its backend exits at start", overlay}, err
 }
 
 // pipeline runs `stagecrew run` for one version of the example.
@@ -114,13 +132,20 @@ func (d *demo) pipeline(ctx context.Context, step, title, version string, overla
 		"--scan-database", d.Database, "--scan-cache-dir", filepath.Join(d.Work, "scan"),
 		"--sign-key", d.SignKey, "--verify-key", d.VerifyKey,
 	}
-	d.stagecrew(ctx, step, title, wantExit, slices.Concat(args, d.whole.build, d.target())...)
+	if d.whole != nil {
+		args = append(args, "--prepare")
+	}
+	d.stagecrew(ctx, step, title, wantExit, append(args, d.target()...)...)
 	return nil
 }
 
 // target is what is deployed, and how it is looked at.
 func (d *demo) target() []string {
-	return slices.Concat([]string{"--chart", d.chart, "--values", d.values, "--timeout", "10m"}, d.whole.smoke)
+	flags := []string{"--chart", d.chart, "--values", d.values, "--timeout", "10m"}
+	if d.whole != nil {
+		flags = append(flags, "--smoke", d.whole.smoke)
+	}
+	return flags
 }
 
 func (d *demo) deploy(ctx context.Context, step, title string, image record.Image, wantExit int, extra ...string) {
@@ -139,8 +164,8 @@ func (d *demo) unsigned(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	args := []string{"build", "--source", source, "--base-image", d.BaseImage, "--repository", d.images, "--version-label", "1.2.1"}
-	d.stagecrew(ctx, "d1", "release 1.2.1: built, not signed", 0, slices.Concat(args, d.whole.build)...)
+	d.stagecrew(ctx, "d1", "release 1.2.1: built, not signed", 0, "build",
+		"--source", source, "--base-image", d.BaseImage, "--repository", d.images, "--version-label", "1.2.1")
 	built := d.results[len(d.results)-1].record.Image
 	if built == (record.Image{}) {
 		return errors.New("building the image of release 1.2.1 gave no digest")
@@ -165,7 +190,7 @@ func (d *demo) stagecrew(ctx context.Context, step, title string, wantExit int, 
 		cmd.Args = append(cmd.Args, "--release", release, "--namespace", namespace, "--kubeconfig", d.Kubeconfig)
 	}
 	// The settings of a stagecrew.yaml or of the caller's environment do not belong here.
-	cmd.Dir, cmd.Env, cmd.Stderr = d.Work, append(d.Env(), d.whole.variables...), os.Stderr
+	cmd.Dir, cmd.Env, cmd.Stderr = d.Work, append(d.Env(), d.whole.variables()...), os.Stderr
 	cmd.Cancel = func() error { return cmd.Process.Signal(os.Interrupt) }
 	start := time.Now()
 	out, err := cmd.Output()

@@ -21,16 +21,17 @@ func main() {
 	keep := flag.Bool("keep", false, "leave the sandbox running")
 	full := flag.Bool("full", false, "build the whole Backstage of examples/backstage from its sources; minutes, and needs the npm registry")
 	name := flag.String("name", "demo", "`NAME` of the sandbox")
+	pictures := flag.String("pictures", "", "with -full: `FOLDER` for pictures of the portal's pages")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, env.Config{Name: *name, Log: os.Stderr, Kubeconfig: *kubeconfig, Repository: *repository, Full: *full}, *keep); err != nil {
+	if err := run(ctx, env.Config{Name: *name, Log: os.Stderr, Kubeconfig: *kubeconfig, Repository: *repository, Full: *full}, *pictures, *keep); err != nil {
 		fmt.Fprintln(os.Stderr, "demo:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, c env.Config, keep bool) (err error) {
+func run(ctx context.Context, c env.Config, pictures string, keep bool) (err error) {
 	if c.Root, err = os.Getwd(); err != nil {
 		return err
 	}
@@ -50,7 +51,7 @@ func run(ctx context.Context, c env.Config, keep bool) (err error) {
 		return err
 	}
 	prepared := time.Since(start)
-	d, err := newDemo(ctx, s, c)
+	d, err := newDemo(ctx, s, c, pictures)
 	if err != nil {
 		return err
 	}

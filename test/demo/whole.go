@@ -10,12 +10,13 @@ import (
 	"github.com/stagecrew/stagecrew/test/env"
 )
 
-// whole is what the whole example has over the smallest: it is built from its sources,
-// has more plugins, and a page that a browser can look at.
+// whole is what the whole example has over the smallest: more plugins, and a page that a
+// browser can look at.
 type whole struct {
-	build, smoke []string // flags
-	variables    []string // of the environment
-	seen         bool     // there is a browser
+	smoke    string // file of its checks
+	token    string // that the checks ask with
+	browser  string // program, "" where there is none
+	pictures string // folder for pictures of the pages, "" for none
 }
 
 // portal is where visitors would find it.
@@ -23,23 +24,19 @@ const portal = "https://portal.example.com"
 
 // newWhole writes the smoke checks: those of every Backstage, and one with a browser
 // where there is one.
-func newWhole(root string, s *env.Stage) (whole, error) {
-	w := whole{
-		build:     []string{"--prepare"},
-		smoke:     []string{"--smoke", filepath.Join(s.Work, "smoke.yaml")},
-		variables: []string{"BACKSTAGE_SMOKE_PLUGINS=app,auth,catalog,techdocs,search,kubernetes,argocd,permission,user-settings", "BACKSTAGE_SMOKE_TOKEN=" + s.Password},
-	}
+func newWhole(root, pictures string, s *env.Stage) (*whole, error) {
+	w := &whole{smoke: filepath.Join(s.Work, "smoke.yaml"), token: s.Password, pictures: pictures}
 	checks, err := os.ReadFile(filepath.Join(root, "pkg", "backstage", "smoke.yaml"))
 	if err != nil {
-		return w, err
+		return nil, err
 	}
-	_, err = chromium.Find("", slog.New(slog.DiscardHandler))
-	if w.seen = err == nil; w.seen {
+	if browser, err := chromium.Find("", slog.New(slog.DiscardHandler)); err == nil {
+		w.browser = browser.Program()
 		checks = append(checks, seenCheck...)
 	} else {
 		fmt.Fprintln(os.Stderr, "SKIPPED: nobody looks at the page, because there is no Chromium")
 	}
-	return w, os.WriteFile(w.smoke[1], checks, 0o600)
+	return w, os.WriteFile(w.smoke, checks, 0o600)
 }
 
 const seenCheck = `
@@ -49,11 +46,25 @@ const seenCheck = `
       browser: {text: Enter as a Guest User, as: ` + portal + `, within: 30s}
 `
 
-// wholeValues go below those of [values], which end with the secrets.
-func wholeValues(password string) string {
-	return `  extra: {SMOKE_TOKEN: ` + password + `}
+// variables are those that the checks read; w may be nil.
+func (w *whole) variables() []string {
+	if w == nil {
+		return nil
+	}
+	return []string{
+		"BACKSTAGE_SMOKE_PLUGINS=app,auth,catalog,techdocs,search,kubernetes,argocd,permission,user-settings",
+		"BACKSTAGE_SMOKE_TOKEN=" + w.token,
+	}
+}
+
+// values go below those of every demo, which end with the secrets.
+func (w *whole) values() string {
+	return `  extra: {SMOKE_TOKEN: ` + w.token + `}
 config:
   backendUrl: ` + portal + `
   extra: {APP_CONFIG_auth_providers_guest_dangerouslyAllowOutsideDevelopment: "true"}
+# Six seconds on a machine of one's own; on one that others compile on it took minutes.
+probes: {startup: {failureThreshold: 60}}
+progressDeadlineSeconds: 600
 `
 }

@@ -64,6 +64,9 @@ func Find(program string, log *slog.Logger) (*Browser, error) {
 		strings.Join(names, ", "))
 }
 
+// Program is the path of the browser's program.
+func (b *Browser) Program() string { return b.program }
+
 // Prove starts the browser once and lets it read CSS selectors, before anything depends
 // on it. Where its own sandbox cannot be had, it runs without from then on.
 func (b *Browser) Prove(ctx context.Context, selectors []string) error {
