@@ -1,8 +1,11 @@
 package archtest
 
 import (
+	"io/fs"
 	"os"
+	"path/filepath"
 	"regexp"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -33,7 +36,7 @@ func TestTheRunbookHasEveryExitCodeOfTheReadmeAndNamesOnlyErrorCodesThatThereAre
 	}
 }
 
-func TestTheArchitectureNamesEveryRoomAndNoFileThatIsNotThere(t *testing.T) {
+func TestTheArchitectureNamesEveryRoomAndNoFileOrTestThatIsNotThere(t *testing.T) {
 	content, err := os.ReadFile("../../docs/architecture.md")
 	require.NoError(t, err)
 	for _, room := range rooms(t) {
@@ -42,5 +45,22 @@ func TestTheArchitectureNamesEveryRoomAndNoFileThatIsNotThere(t *testing.T) {
 	for _, m := range regexp.MustCompile("`((?:pkg|cmd|internal|docs|test)/[a-z0-9/_.-]*)`").FindAllStringSubmatch(string(content), -1) {
 		_, err := os.Stat("../../" + m[1])
 		require.NoError(t, err)
+	}
+	tests := map[string]bool{}
+	collect := func(file string, _ fs.DirEntry, err error) error {
+		if err != nil || !strings.HasSuffix(file, "_test.go") {
+			return err
+		}
+		source, err := os.ReadFile(file)
+		for _, m := range regexp.MustCompile(`(?m)^func (Test\w+)\(`).FindAllSubmatch(source, -1) {
+			tests[string(m[1])] = true
+		}
+		return err
+	}
+	for _, top := range []string{"../../pkg", "../../internal"} {
+		require.NoError(t, filepath.WalkDir(top, collect))
+	}
+	for _, m := range regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(string(content), -1) {
+		require.True(t, tests[m[1]], m[1])
 	}
 }

@@ -27,8 +27,7 @@ type portForwards struct{ tunnels atomic.Int32 }
 // ServeHTTP is one tunnel.
 func (p *portForwards) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 	if _, err := httpstream.Handshake(r, w, []string{"portforward.k8s.io"}); err != nil {
-		http.Error(w, err.Error(), http.StatusBadRequest) // a WebSocket: the older way is tried then
-		return
+		return // a WebSocket: it is refused, and the older way is tried then
 	}
 	p.tunnels.Add(1)
 	streams := make(chan httpstream.Stream, 10)
