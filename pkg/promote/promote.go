@@ -76,7 +76,8 @@ func Image(ctx context.Context, o Options, image record.Image, repository string
 	if err := beside(ctx, repository, c.images); err != nil {
 		return record.Image{}, registry.Wrap(err, "copying what belongs to %q to %q", image, repository)
 	}
-	there, err := s.Head(ctx, to.Digest(image.Digest))
+	// Not by HEAD, which some registries answer with 404 (nicholas-fedor/watchtower#669).
+	there, err := s.Get(ctx, to.Digest(image.Digest))
 	if err != nil {
 		return record.Image{}, registry.Wrap(err, "looking for the copy %q", promoted)
 	}

@@ -1,6 +1,8 @@
 package promote
 
 import (
+	"net/http"
+	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -70,6 +72,16 @@ func TestPromotingChangesNoDigestAndTakesTheSignaturesAlong(t *testing.T) {
 	require.Equal(t, built, same)
 	_, err = Image(t.Context(), Options{Registry: brisk}, record.Image{Repository: here + "/team/none", Digest: built.Digest[:70] + "0"}, there+"/x/y")
 	require.Error(t, err)
+}
+
+// Source: nicholas-fedor/watchtower#669.
+func TestARegistryThatKnowsNothingByHEADHasTheCopy(t *testing.T) {
+	there := httptest.NewServer(registrytest.Answer(registrytest.Asks(http.MethodHead, "/v2/"), http.StatusNotFound, "MANIFEST_UNKNOWN", "it is not there")(registrytest.Handler()))
+	defer there.Close()
+	built := registrytest.Find(t, registrytest.PushPlatforms(t, registrytest.Serve(t, nil), "amd64"))
+	promoted, err := Image(t.Context(), Options{Registry: brisk}, built, strings.TrimPrefix(there.URL, "http://")+"/prod/backstage")
+	require.NoError(t, err)
+	require.Equal(t, built.Digest, promoted.Digest)
 }
 
 // digestsIn are those of the images of an index.

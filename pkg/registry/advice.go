@@ -7,6 +7,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"regexp"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
@@ -31,9 +32,16 @@ func Advice(err error) string {
 	return ""
 }
 
+// full is how registries say that a project, or they themselves, have no room (Harbor:
+// goharbor/harbor#17390), with the code and the status of a missing permission.
+var full = regexp.MustCompile(`(?i)\bquota\b.*\bexceed|exceed.*\b(quota|upper limit|storage limit)\b|no space left`)
+
 func aboutAnswer(answer *transport.Error) string {
 	if IsImmutable(answer) {
 		return "; it lets nobody write this tag again: take another one, or except it from the rule that makes the repository's tags immutable"
+	}
+	if full.MatchString(answer.Error()) {
+		return "; there is no room left for more: remove what nobody needs there, or have its limit raised"
 	}
 	greeted := answer.Request != nil && answer.Request.URL.Path == base
 	switch answer.StatusCode {
@@ -47,6 +55,9 @@ func aboutAnswer(answer *transport.Error) string {
 	case http.StatusNotFound:
 		if greeted {
 			return "; it does not answer as a registry does: check the name of the host"
+		}
+		if HasCode(answer, transport.NameUnknownErrorCode) && answer.Request != nil && answer.Request.Method == http.MethodPost {
+			return "; it makes no repositories by itself: create this one there first, or check its name"
 		}
 		return "; check the spelling, some registries also hide what the account may not see"
 	case http.StatusTooManyRequests:

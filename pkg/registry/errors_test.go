@@ -117,6 +117,28 @@ func TestWhatRefusesToBeginNeedsNoLogin(t *testing.T) {
 	}
 }
 
+// goharbor/harbor#17390 has the code of a missing permission; ECR makes no repositories.
+func TestWhyAPushIsRefusedDecidesWhatToDo(t *testing.T) {
+	for _, c := range []struct {
+		name, body, want string
+		status           int
+	}{
+		{"a full project", `{"errors":[{"code":"DENIED","message":"adding 29.0 MiB of storage resource, which when updated to current usage of 152.4 MiB will exceed the configured upper limit of 10.0 MiB."}]}`, "; there is no room left", 403},
+		{"an older full project", `{"errors":[{"code":"DENIED","message":"Quota exceeded when processing the request of adding 1.3 MiB"}]}`, "; there is no room left", 400},
+		{"a full disk", `{"errors":[{"code":"UNKNOWN","message":"write /data/x: no space left on device"}]}`, "; there is no room left", 500},
+		{"a repository that nobody made", `{"errors":[{"code":"NAME_UNKNOWN","message":"The repository with name 'app' does not exist in the registry with id '1'"}]}`, "; it makes no repositories by itself", 404},
+		{"a missing permission", `{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}`, "; log in first", 403},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			request := httptest.NewRequest(http.MethodPost, "https://registry.example.com/v2/team/quota/blobs/uploads/", nil)
+			err := Check(&http.Response{StatusCode: c.status, Request: request, Body: io.NopCloser(strings.NewReader(c.body))}, http.StatusAccepted)
+			err = Wrap(err, "pushing")
+			require.ErrorContains(t, err, c.want)
+			require.Equal(t, strings.HasPrefix(c.want, "; log in"), strings.Contains(err.Error(), "log in"))
+		})
+	}
+}
+
 // GitHub's registry says "denied" where the job lacks a permission (bachp/git-mirror#516), or the
 // package is another one's (docker/build-push-action#806, tridz-dev/huf#349).
 func TestAJobsTokenAndGitHubsRegistry(t *testing.T) {
