@@ -2,7 +2,6 @@ package promote
 
 import (
 	"net/http"
-	"net/http/httptest"
 	"strings"
 	"testing"
 	"time"
@@ -76,10 +75,9 @@ func TestPromotingChangesNoDigestAndTakesTheSignaturesAlong(t *testing.T) {
 
 // Source: nicholas-fedor/watchtower#669.
 func TestARegistryThatKnowsNothingByHEADHasTheCopy(t *testing.T) {
-	there := httptest.NewServer(registrytest.Answer(registrytest.Asks(http.MethodHead, "/v2/"), http.StatusNotFound, "MANIFEST_UNKNOWN", "it is not there")(registrytest.Handler()))
-	defer there.Close()
+	there := registrytest.Start(t, registrytest.Handler(), registrytest.Answer(registrytest.Asks(http.MethodHead, "/v2/"), http.StatusNotFound, "MANIFEST_UNKNOWN", "it is not there"))
 	built := registrytest.Find(t, registrytest.PushPlatforms(t, registrytest.Serve(t, nil), "amd64"))
-	promoted, err := Image(t.Context(), Options{Registry: brisk}, built, strings.TrimPrefix(there.URL, "http://")+"/prod/backstage")
+	promoted, err := Image(t.Context(), Options{Registry: brisk}, built, there+"/prod/backstage")
 	require.NoError(t, err)
 	require.Equal(t, built.Digest, promoted.Digest)
 }
