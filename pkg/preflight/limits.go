@@ -61,6 +61,7 @@ func contradicts(r corev1.LimitRange, pod corev1.PodSpec, given corev1.ResourceR
 				}
 				all = append(all, bounds("container "+container.Name, item, of)...)
 			}
+		case corev1.LimitTypePersistentVolumeClaim: // claims are objects of their own, which the dry run has tried
 		case corev1.LimitTypePod:
 			of := func(name corev1.ResourceName, limit bool) (resource.Quantity, bool) {
 				if pod.Resources != nil {
