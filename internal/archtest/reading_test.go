@@ -27,6 +27,7 @@ var because = map[string]string{
 	"cli → gha":            "the end is told in an annotation",
 	"cli → report":         "evidence is kept while it runs, the record is written at the end",
 	"cli → pipeline":       "where settings are wrong, its stages say what else is",
+	"pipeline → database":  "settings of dumps are checked before anything is asked",
 	"pipeline → preflight": "what a workload says of its databases is read before its image is compared",
 	"pipeline → deploy":    "which revision is live is asked before that, too",
 	"pipeline → report":    "a scan leaves files, a deploy a comment",

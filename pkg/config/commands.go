@@ -19,7 +19,7 @@ func Commands() []Command {
 		{"run", "build, scan, sign, verify and deploy in one go",
 			"Run does the whole pipeline in one process: it builds and pushes the image while it scans it and looks whether the cluster would take it, then signs, verifies and deploys it. Tags move last.",
 			func(s *Settings) []any {
-				return []any{&s.Build, &s.PushedTo, &s.Built, &s.Version, &s.Registry, &s.Requests, &s.Scan, &s.Sign, &s.Trust, &s.Roots, &s.ScanAge, &s.Unsigned, &s.Cluster, &s.Helm, &s.Schema, &s.SafeRollback, &s.Database, &s.Migrated,
+				return []any{&s.Build, &s.PushedTo, &s.Built, &s.Version, &s.Registry, &s.Requests, &s.Scan, &s.Sign, &s.Trust, &s.Roots, &s.ScanAge, &s.Unsigned, &s.Cluster, &s.Helm, &s.Schema, &s.SafeRollback, &s.Database, &s.Migrated, &s.Dumps,
 					&s.Checks, &s.Gate, &s.Deadline, &s.RollbackTime, &s.History, &s.GitHub, &s.Tagging}
 			}},
 		{"build", "build the image and push it by digest",
@@ -55,7 +55,7 @@ func Commands() []Command {
 		{"deploy", "deploy an image, prove it, or go back",
 			"Deploy applies the chart with the verified image, watches the rollout, sends the smoke checks to each new pod, through the Service and to the public URL, and marks the revision verified-good. If anything fails, the last verified-good revision comes back.",
 			func(s *Settings) []any {
-				return []any{&s.ImageRef, &s.Registry, &s.Trust, &s.Roots, &s.ScanAge, &s.Unsigned, &s.Cluster, &s.Helm, &s.Schema, &s.SafeRollback, &s.Database, &s.Migrated, &s.Checks, &s.Gate,
+				return []any{&s.ImageRef, &s.Registry, &s.Trust, &s.Roots, &s.ScanAge, &s.Unsigned, &s.Cluster, &s.Helm, &s.Schema, &s.SafeRollback, &s.Database, &s.Migrated, &s.Dumps, &s.Checks, &s.Gate,
 					&s.Deadline, &s.RollbackTime, &s.History, &s.GitHub, &s.Trial}
 			}},
 		{"gate", "judge a rollout that somebody else started",
@@ -67,12 +67,12 @@ func Commands() []Command {
 		{"rollback", "go back to an earlier revision and prove it",
 			"Rollback puts the newest verified-good revision before the live one back, or the one that --to or --to-digest names. Revisions known bad are refused, and with signature settings those whose image is not signed as they say.",
 			func(s *Settings) []any {
-				return []any{&s.Destination, &s.Target, &s.Registry, &s.Trust, &s.Roots, &s.Unsigned, &s.Cluster, &s.Database, &s.Migrated, &s.Schema, &s.Checks, &s.Gate, &s.RollbackTime, &s.History, &s.GitHub, &s.Trial}
+				return []any{&s.Destination, &s.Target, &s.Registry, &s.Trust, &s.Roots, &s.Unsigned, &s.Cluster, &s.Database, &s.Migrated, &s.Dumps, &s.Schema, &s.Checks, &s.Gate, &s.RollbackTime, &s.History, &s.GitHub, &s.Trial}
 			}},
 		{"recover", "finish what a dead or cancelled run left",
 			"Recover judges a live revision that nobody has judged, and replaces one that is bad or was applied in part by the last verified-good one.",
 			func(s *Settings) []any {
-				return []any{&s.Unlocking, &s.Schema, &s.Registry, &s.Trust, &s.Roots, &s.Unsigned, &s.Cluster, &s.Database, &s.Migrated, &s.Checks, &s.Gate, &s.Deadline, &s.RollbackTime, &s.History, &s.GitHub}
+				return []any{&s.Unlocking, &s.Schema, &s.Registry, &s.Trust, &s.Roots, &s.Unsigned, &s.Cluster, &s.Database, &s.Migrated, &s.Dumps, &s.Checks, &s.Gate, &s.Deadline, &s.RollbackTime, &s.History, &s.GitHub}
 			}},
 		{"status", "show the revisions of a release with their verdicts",
 			"Status names, for each revision, the image digest, the verdict and when it was given.",

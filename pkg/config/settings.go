@@ -36,6 +36,7 @@ type Settings struct {
 	Helm         `title:"The chart"`
 	Database     `title:"The database of the release"`
 	Migrated     `title:"Rollbacks from migrated databases"`
+	Dumps        `title:"Dumps of the databases"`
 	Unlocking    `title:"Locks of migrations"`
 	Schema       `title:"Migrations of databases"`
 	SafeRollback `title:"Rollbacks that the database allows"`
@@ -221,6 +222,15 @@ type Database struct {
 // migrations are in them.
 type Migrated struct {
 	OnMigrated record.MigratedPolicy `name:"on-migrated" default:"stop" help:"what to do when a release has failed whose migrations are in the database, before its rollback"`
+}
+
+// Dumps are where the databases are dumped to before a deploy, and restored from.
+type Dumps struct {
+	DumpClaim     string `name:"dump-claim" value:"NAME" help:"PersistentVolumeClaim NAME in the namespace of the release for the dumps of --on-migrated restore"`
+	DumpImage     string `name:"dump-image" value:"IMAGE" help:"IMAGE with psql, pg_dump and pg_restore of the server's version or a newer one; default that of the database's own pod"`
+	DumpKeep      int    `name:"dump-keep" value:"N" default:"3" help:"keep N dumps; older ones go when a new one is made and checked"`
+	DumpRecipient string `name:"dump-recipient" value:"AGE" help:"encrypt dumps for this recipient, AGE is age1…; the image has to have age then"`
+	DumpIdentity  string `name:"dump-identity" value:"SECRET/KEY" help:"SECRET/KEY in the namespace of the release that holds the age identity for a restore"`
 }
 
 // Unlocking is what a recovery does about locks of migrations.

@@ -66,7 +66,7 @@ func TestWhyADatabaseDoesNotTell(t *testing.T) {
 		"a wrong password":          {func(w *world) { w.place.password = "open sesame" }, "database/wrong-password"},
 		"a user that there is not":  {func(w *world) { w.place.user = "nobody" }, "database/wrong-password"},
 		"a user that may not read":  {func(w *world) { w.place.user = "guest" }, "database/no-rights"},
-		"nobody listens there":      {func(w *world) { w.server.folder = "/nowhere" }, "database/unreachable"},
+		"nobody listens there":      {func(w *world) { w.server.Folder = "/nowhere" }, "database/unreachable"},
 		"a host outside, that does": {func(w *world) { w.place.host = "127.0.0.1"; w.place.port = 1 }, "database/unreachable"},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"log/slog"
 	"net"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -33,6 +34,8 @@ type Options struct {
 type Database struct {
 	Options
 	place place
+	// container is the one whose variables say so.
+	container corev1.Container
 }
 
 // place is where a database is and how one is let in.
@@ -64,7 +67,7 @@ func Find(ctx context.Context, o Options, workloads []record.Workload) (*Databas
 		if err != nil {
 			return nil, err
 		}
-		found, err := e.place(ctx, w.Namespace, spec, names)
+		found, container, err := e.place(ctx, w.Namespace, spec, names)
 		if err != nil {
 			return nil, err
 		}
@@ -72,7 +75,7 @@ func Find(ctx context.Context, o Options, workloads []record.Workload) (*Databas
 			if o.Withhold != nil {
 				o.Withhold(found.password)
 			}
-			return &Database{o, found}, nil
+			return &Database{o, found, container}, nil
 		}
 	}
 	return nil, errorNone()

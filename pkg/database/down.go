@@ -139,7 +139,7 @@ func (o Options) container(ctx context.Context, workloads []record.Workload) (w 
 			return w, spec, c, err
 		}
 		for _, c := range spec.Containers {
-			found, err := e.place(ctx, w.Namespace, corev1.PodSpec{Containers: []corev1.Container{c}}, names)
+			found, _, err := e.place(ctx, w.Namespace, corev1.PodSpec{Containers: []corev1.Container{c}}, names)
 			if err != nil || found.host != "" {
 				return w, spec, c, err
 			}

@@ -67,20 +67,20 @@ func template(object any, err error) (corev1.PodSpec, error) {
 	return corev1.PodSpec{}, nil
 }
 
-// place is what the containers of a pod say about their database; the init containers
-// come last. One without a host for a pod that says nothing.
-func (e *environment) place(ctx context.Context, namespace string, spec corev1.PodSpec, names variables) (place, error) {
+// place is what the containers of a pod say about their database, and which of them does;
+// the init containers come last. One without a host for a pod that says nothing.
+func (e *environment) place(ctx context.Context, namespace string, spec corev1.PodSpec, names variables) (place, corev1.Container, error) {
 	for _, c := range slices.Concat(spec.Containers, spec.InitContainers) {
 		env, err := e.of(ctx, namespace, c)
 		if err != nil {
-			return place{}, err
+			return place{}, c, err
 		}
 		found, err := names.read(env)
 		if err != nil || found.host != "" {
-			return found, err
+			return found, c, err
 		}
 	}
-	return place{}, nil
+	return place{}, corev1.Container{}, nil
 }
 
 // of gives the variables of a container. What is not there is left out: the pod would

@@ -54,7 +54,7 @@ func (d *Database) users(ctx context.Context, pods []corev1.Pod, do func(pod cor
 	e := &environment{o: d.Options}
 	for _, pod := range pods {
 		for _, c := range slices.Concat(pod.Spec.Containers, pod.Spec.InitContainers) {
-			found, placeErr := e.place(ctx, pod.Namespace, corev1.PodSpec{Containers: []corev1.Container{c}}, names)
+			found, _, placeErr := e.place(ctx, pod.Namespace, corev1.PodSpec{Containers: []corev1.Container{c}}, names)
 			if err == nil && placeErr == nil && found.host == d.place.host {
 				do(pod, c.Name)
 			}

@@ -2,18 +2,9 @@ package database
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"log/slog"
 	"net"
-	"os"
-	"os/exec"
-	"os/user"
-	"path/filepath"
-	"slices"
-	"strconv"
-	"sync"
-	"syscall"
 	"testing"
 
 	"github.com/jackc/pgx/v5"
@@ -24,85 +15,17 @@ import (
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/test/needs"
+	"github.com/stagecrew/stagecrew/test/postgres"
 )
 
-// server is a PostgreSQL of the machine that listens on a socket in a folder; the tests
-// share it, each with databases of its own prefix.
-type server struct {
-	folder string
-	err    error
-}
+func TestMain(m *testing.M) { postgres.Main(m) }
 
-var (
-	stop    = func() {} // ends the server where a test has started it
-	started = sync.OnceValue(start)
-)
-
-func TestMain(m *testing.M) {
-	code := m.Run()
-	stop()
-	os.Exit(code)
-}
-
-const password = "let me in"
-
-// binary finds a program of PostgreSQL, "" where there is none.
-func binary(name string) string {
-	if path, err := exec.LookPath(name); err == nil {
-		return path
-	}
-	found, _ := filepath.Glob("/usr/lib/postgresql/*/bin/" + name)
-	slices.Sort(found)
-	if len(found) == 0 {
-		return ""
-	}
-	return found[len(found)-1]
-}
-
-func start() server {
-	folder, err := os.MkdirTemp("", "pg")
-	s := server{folder: folder, err: err}
-	data := filepath.Join(folder, "data")
-	// The server refuses to be root.
-	as := &syscall.SysProcAttr{Pdeathsig: syscall.SIGQUIT}
-	if nobody, err := user.Lookup("nobody"); err == nil && os.Getuid() == 0 {
-		uid, _ := strconv.Atoi(nobody.Uid)
-		gid, _ := strconv.Atoi(nobody.Gid)
-		as.Credential = &syscall.Credential{Uid: uint32(uid), Gid: uint32(gid)}
-		_ = os.Chown(folder, uid, gid)
-	}
-	secret := filepath.Join(folder, "password")
-	_ = os.WriteFile(secret, []byte(password), 0o644)
-	run := func(program string, args ...string) *exec.Cmd {
-		cmd := exec.Command(binary(program), args...)
-		cmd.SysProcAttr, cmd.Dir = as, folder
-		return cmd
-	}
-	if out, err := run("initdb", "-D", data, "-U", "admin", "-E", "UTF8", "--locale=C", "-A", "scram-sha-256", "--pwfile", secret, "-N").CombinedOutput(); err != nil {
-		s.err = fmt.Errorf("initdb: %w: %s", err, out)
-		return s
-	}
-	cmd := run("postgres", "-D", data, "-c", "listen_addresses=", "-c", "unix_socket_directories="+folder, "-c", "fsync=off", "-c", "track_commit_timestamp=on")
-	if s.err = cmd.Start(); s.err != nil {
-		return s
-	}
-	stop = func() {
-		_ = cmd.Process.Signal(syscall.SIGQUIT)
-		_ = cmd.Wait()
-		_ = os.RemoveAll(folder)
-	}
-	return s
-}
-
-func (s server) dial(ctx context.Context) (net.Conn, error) {
-	return (&net.Dialer{}).DialContext(ctx, "unix", filepath.Join(s.folder, ".s.PGSQL.5432"))
-}
+const password = postgres.Password
 
 // world is a release with a database of its own.
 type world struct {
 	t      *testing.T
-	server server
+	server postgres.Server
 	place  place
 	pods   []runtime.Object
 }
@@ -110,12 +33,7 @@ type world struct {
 // newWorld starts the server where the machine has one. Its databases begin with prefix.
 func newWorld(t *testing.T, prefix string) *world {
 	t.Helper()
-	if binary("postgres") == "" || binary("initdb") == "" {
-		needs.Program(t, errors.New("this machine has no PostgreSQL"))
-	}
-	s := started()
-	require.NoError(t, s.err)
-	w := &world{t: t, server: s, place: place{host: "db", port: 5432, user: "admin", password: password, prefix: prefix}}
+	w := &world{t: t, server: postgres.Start(t), place: place{host: "db", port: 5432, user: "admin", password: password, prefix: prefix}}
 	require.Eventually(t, func() bool {
 		c, err := w.database().connect(t.Context(), "postgres")
 		if err != nil {
@@ -152,9 +70,9 @@ func (w *world) database() *Database {
 	service := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "db", Namespace: "prod"}}
 	o := Options{Log: slog.New(slog.DiscardHandler), Client: fake.NewClientset(append(w.pods, service)...), Namespace: "prod", Tunnel: func(ctx context.Context, s record.Service) (net.Conn, error) {
 		require.Equal(w.t, record.Service{Namespace: "prod", Name: "db", Port: 5432}, s)
-		return w.server.dial(ctx)
+		return w.server.Dial(ctx)
 	}}
-	return &Database{o, w.place}
+	return &Database{Options: o, place: w.place}
 }
 
 // admin runs statements in a database as somebody who may do anything.

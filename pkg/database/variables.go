@@ -55,16 +55,18 @@ const defaultPrefix = "backstage_plugin_"
 
 const defaultPort = 5432
 
-// read makes a place of a pod's variables; one without a host for those that name none.
-func (v variables) read(env map[string]string) (place, error) {
-	value := func(what string) string {
-		for _, name := range v[what] {
-			if env[name] != "" {
-				return env[name]
-			}
-		}
+// name is that of the variable which says something, "" where none does.
+func (v variables) name(what string, env map[string]string) string {
+	at := slices.IndexFunc(v[what], func(name string) bool { return env[name] != "" })
+	if at < 0 {
 		return ""
 	}
+	return v[what][at]
+}
+
+// read makes a place of a pod's variables; one without a host for those that name none.
+func (v variables) read(env map[string]string) (place, error) {
+	value := func(what string) string { return env[v.name(what, env)] }
 	p := place{host: value("host"), user: value("user"), password: value("password"), name: value("name"), prefix: cmp.Or(value("prefix"), defaultPrefix), sslMode: value("sslmode")}
 	port := value("port")
 	if from := value("url"); from != "" && p.host == "" {

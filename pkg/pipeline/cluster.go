@@ -6,6 +6,7 @@ import (
 	"sync"
 	"time"
 
+	"github.com/stagecrew/stagecrew/pkg/database/dump"
 	"github.com/stagecrew/stagecrew/pkg/kube"
 	"github.com/stagecrew/stagecrew/pkg/migrations/images"
 	"github.com/stagecrew/stagecrew/pkg/preflight"
@@ -30,6 +31,8 @@ type site struct {
 	comparison images.Options
 	// databaseEnv are names of variables, see [database.Options].
 	databaseEnv []string
+	// dumps lack the release and its cluster.
+	dumps dump.Options
 }
 
 // site asks nothing of the cluster yet.
@@ -46,7 +49,7 @@ func (s *slice) readSite() (site, error) {
 	others := registry.Access{Insecure: s.settings.InsecureRegistries}
 	at := site{
 		host: s.host, cluster: place, namespace: namespace, gate: s.gate,
-		comparison: s.comparison(), databaseEnv: s.settings.DatabaseEnv,
+		comparison: s.comparison(), databaseEnv: s.settings.DatabaseEnv, dumps: dumpsOf(s.settings.Dumps),
 		release: release.Options{
 			Name:            c.Release,
 			Chart:           s.settings.Chart,

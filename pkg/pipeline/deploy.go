@@ -100,7 +100,7 @@ func (s *slice) deployment() (*deployment, error) {
 		return nil, err
 	}
 	verify, err := s.verifyTarget()
-	if err := errors.Join(err, checkPolicy(s.settings.OnMigrated)); err != nil {
+	if err := errors.Join(err, checkPolicy(s.settings.OnMigrated), checkDumps(s.settings)); err != nil {
 		return nil, err
 	}
 	d.options = deploy.Options{
@@ -167,11 +167,11 @@ func (d *deployment) open(at site, g gate) (deploy.Cluster, error) {
 	return deploy.Cluster{
 		Namespace: cluster.Namespace,
 		History:   r, Changer: r,
-		Locker:  lease.New(lease.Options{Client: cluster.Client, Namespace: cluster.Namespace, Release: at.release.Name, Log: d.host.Log}),
-		Checker: strict,
-		Watcher: at.watcher(cluster, r, g), Databases: at.databases(cluster),
-		Prober: g.prober(cluster, d.settings.PublicURL, d.host),
-		Undo:   at.undo(d.settings.OnMigrated, cluster),
+		Locker:    lease.New(lease.Options{Client: cluster.Client, Namespace: cluster.Namespace, Release: at.release.Name, Log: d.host.Log}),
+		Checker:   strict,
+		Watcher:   at.watcher(cluster, r, g),
+		Prober:    g.prober(cluster, d.settings.PublicURL, d.host),
+		Databases: at.databases(cluster), Undo: at.undo(d.settings.OnMigrated, cluster),
 	}, nil
 }
 

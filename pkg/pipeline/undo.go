@@ -22,6 +22,7 @@ var policies = map[record.MigratedPolicy]func(site, *kube.Cluster) deploy.Undo{
 	record.MigratedDown: func(s site, cluster *kube.Cluster) deploy.Undo {
 		return takingBack{s.comparison, database.Down{Options: s.databases(cluster).Options, Release: s.release.Name}}
 	},
+	record.MigratedRestore: func(s site, cluster *kube.Cluster) deploy.Undo { return s.restore(cluster) },
 }
 
 // checkPolicy refuses a policy that there is not.

@@ -164,6 +164,8 @@ type Record struct {
 	Reason string `json:"reason,omitempty"`
 	// Databases is what the databases said when something was to be rolled back.
 	Databases *DatabaseState `json:"databases,omitempty"`
+	// Dump is the one of the databases that was made before the deploy.
+	Dump *Dump `json:"dump,omitempty"`
 	// Undo is what was done with the databases before the rollback.
 	Undo *DatabaseUndo `json:"undo,omitempty"`
 	// Diagnosis is what was known of a failed revision before its rollback.

@@ -41,6 +41,11 @@ type DatabaseUndo struct {
 	Left []AppliedMigration `json:"left,omitempty"`
 	// Set are variables that the containers of the revision get that is gone back to.
 	Set map[string]string `json:"set,omitempty"`
+	// Dump is the one that was put back, Lost are the writes since then, and Replaced the
+	// names of the databases as they were before.
+	Dump     *Dump        `json:"dump,omitempty"`
+	Lost     []LostWrites `json:"lost,omitempty"`
+	Replaced []string     `json:"replaced,omitempty"`
 	// Seconds are how long it took.
 	Seconds float64 `json:"seconds,omitempty"`
 }

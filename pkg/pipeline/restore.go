@@ -1,0 +1,71 @@
+package pipeline
+
+import (
+	"context"
+	"fmt"
+
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/database/dump"
+	"github.com/stagecrew/stagecrew/pkg/deploy"
+	"github.com/stagecrew/stagecrew/pkg/kube"
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// restore dumps the databases before a deploy that migrates, and puts the dump back before
+// its rollback.
+type restore struct {
+	dumps dump.Dumps
+	host  Host
+}
+
+func dumpsOf(s config.Dumps) dump.Options {
+	return dump.Options{Claim: s.DumpClaim, Image: s.DumpImage, Keep: s.DumpKeep, Recipient: s.DumpRecipient, Identity: s.DumpIdentity}
+}
+
+func (s site) restore(cluster *kube.Cluster) restore {
+	o := s.dumps
+	o.Options, o.Release = s.databases(cluster).Options, s.release.Name
+	return restore{dump.New(o), s.host}
+}
+
+// Prepare makes the dump, unless the databases are not those of the image any more that
+// would be gone back to: then an earlier dump is.
+func (r restore) Prepare(ctx context.Context, u deploy.Undoing) error {
+	if len(u.State.Down) > 0 {
+		r.host.Log.Warn("no dump is made: the databases hold migrations already that the image lacks which would be gone back to; the dump of before them is what a rollback restores", "migrations", len(u.State.Down))
+		return nil
+	}
+	made, err := r.dumps.Make(ctx, u.Applied.Workloads, u.Target.Image)
+	if err != nil {
+		return err
+	}
+	r.host.Ledger.Update(func(r *record.Record) { r.Dump = &made })
+	return nil
+}
+
+// Plan says what is about to be put back.
+func (r restore) Plan(_ context.Context, u deploy.Undoing) (string, error) {
+	return fmt.Sprintf("the pods that use the databases are stopped, and these become again what revision %d had left in them when they were dumped to %s; what was written since is lost, and counted",
+		u.Target.Number, r.dumps.Claim), nil
+}
+
+// Do puts it back.
+func (r restore) Do(ctx context.Context, u deploy.Undoing) (record.DatabaseUndo, error) {
+	all, err := r.dumps.Restore(ctx, u.Applied.Workloads, u.Target.Image)
+	undo := record.DatabaseUndo{Lost: all.Lost, Replaced: all.Replaced}
+	if all.Dump.ID != "" {
+		undo.Dump = &all.Dump
+	}
+	if err == nil {
+		undo.Out = u.State.Down
+	}
+	return undo, err
+}
+
+// checkDumps says what is wrong with the settings of a policy that restores.
+func checkDumps(s config.Settings) error {
+	if s.OnMigrated != record.MigratedRestore {
+		return nil
+	}
+	return dumpsOf(s.Dumps).Check()
+}
