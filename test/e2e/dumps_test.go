@@ -1,7 +1,9 @@
 package e2e
 
 import (
+	"crypto/sha256"
 	"encoding/json"
+	"fmt"
 	"os/exec"
 	"path/filepath"
 	"strings"
@@ -27,7 +29,7 @@ INSERT INTO search SELECT entity_id, 'metadata.name', entity_ref FROM refresh_st
 INSERT INTO todos (title) SELECT 'todo ' || i FROM generate_series(1, 100) i;
 CREATE VIEW titles AS SELECT title FROM todos`
 
-// content is all of that database, as text.
+// content stands for all of that database as text, of which it has the hash: it is long.
 func (h target) content() string {
 	out, err := h.in("pg_dump", "-U", "postgres", "backstage_plugin_todo")
 	require.NoError(h.t, err, out)
@@ -37,7 +39,7 @@ func (h target) content() string {
 			lines = append(lines, line)
 		}
 	}
-	return strings.Join(lines, "")
+	return fmt.Sprintf("%d lines, %x", len(lines), sha256.Sum256([]byte(strings.Join(lines, ""))))
 }
 
 func (h target) claim(name, size string) {
@@ -90,7 +92,7 @@ func TestMigrationsAreUndoneByADumpOfBefore(t *testing.T) {
 		require.Equal(t, 1, o.exit)
 		require.Contains(t, o.record.Error, code)
 		require.Equal(t, one, live())
-		require.True(t, before == h.content(), "the database is not as it was")
+		require.Equal(t, before, h.content())
 		require.Empty(t, kubectl(t, "-n", h.namespace, "get", "jobs", "-o", "name"))
 		require.NotContains(t, o.stdout+o.stderr, "e2e-password")
 	}
@@ -128,7 +130,7 @@ func TestMigrationsAreUndoneByADumpOfBefore(t *testing.T) {
 		o := h.deploy(failing, restore...)
 		require.Equal(t, 4, o.exit)
 		require.Equal(t, record.VerdictRolledBack, o.record.Verdict)
-		require.True(t, before == h.content(), "the database is not as it was")
+		require.Equal(t, before, h.content())
 		require.Equal(t, "dumps", o.record.Dump.Claim)
 		require.True(t, o.record.Undo.Done)
 		require.Contains(t, o.record.Undo.Lost, record.LostWrites{Database: "backstage_plugin_todo", Table: "public.todos", Inserted: 1, Deleted: 10})
@@ -147,7 +149,7 @@ func TestMigrationsAreUndoneByADumpOfBefore(t *testing.T) {
 		o := stagecrew(t, recover...)
 		require.Equal(t, 4, o.exit)
 		require.Equal(t, record.VerdictRolledBack, o.record.Verdict)
-		require.True(t, before == h.content(), "the database is not as it was")
+		require.Equal(t, before, h.content())
 	})
 }
 

@@ -213,6 +213,7 @@ func (j job) doing() string {
 		return "dumping the databases"
 	case kindFind:
 		return "looking for the dump"
+	case kindRestore:
 	}
-	return fmt.Sprintf("restoring the dump %s", j.id)
+	return "restoring the dump " + j.id
 }
