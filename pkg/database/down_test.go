@@ -29,7 +29,7 @@ func running(replicas int32) *appsv1.Deployment {
 }
 
 // taking is a release whose two last migrations are to be taken back; as ends the Job.
-func taking(t *testing.T, prefix string, as func(job *batchv1.Job, w *world)) (*world, Down, []record.AppliedMigration) {
+func taking(t *testing.T, prefix string, as func(job *batchv1.Job, w *world)) (Down, []record.AppliedMigration) {
 	t.Helper()
 	w := newWorld(t, prefix)
 	w.admin("postgres", "CREATE DATABASE "+prefix+"todo")
@@ -54,7 +54,7 @@ func taking(t *testing.T, prefix string, as func(job *batchv1.Job, w *world)) (*
 	for _, name := range []string{"3_c.js", "2_b.js"} {
 		down = append(down, record.AppliedMigration{Database: prefix + "todo", Schema: "public", Table: "knex_migrations", Folder: "todo/migrations", Name: name})
 	}
-	return w, d, down
+	return d, down
 }
 
 func replicas(t *testing.T, d Down) (int32, string) {
@@ -69,7 +69,7 @@ func ends(job *batchv1.Job, as batchv1.JobConditionType) {
 }
 
 func TestMigrationsAreTakenBackByAJob(t *testing.T) {
-	w, d, down := taking(t, "alldown_", func(job *batchv1.Job, w *world) {
+	d, down := taking(t, "alldown_", func(job *batchv1.Job, w *world) {
 		pod := job.Spec.Template.Spec
 		require.Equal(t, "r.test/portal@sha256:1", pod.Containers[0].Image)
 		require.Equal(t, []string{"node", "-e"}, pod.Containers[0].Command[:2])
@@ -94,11 +94,10 @@ func TestMigrationsAreTakenBackByAJob(t *testing.T) {
 	require.NoError(t, Start(t.Context(), d.Options, web))
 	now, note = replicas(t, d)
 	require.Equal(t, []any{int32(3), ""}, []any{now, note})
-	_ = w
 }
 
 func TestAJobThatFailsSaysWhatIsOutAndIn(t *testing.T) {
-	_, d, down := taking(t, "halfdown_", func(job *batchv1.Job, w *world) {
+	d, down := taking(t, "halfdown_", func(job *batchv1.Job, w *world) {
 		w.admin("halfdown_todo", "DELETE FROM knex_migrations WHERE name = '3_c.js'")
 		ends(job, batchv1.JobFailed)
 	})
@@ -111,7 +110,7 @@ func TestAJobThatFailsSaysWhatIsOutAndIn(t *testing.T) {
 }
 
 func TestWhereNothingWasTakenBackPodsStartAgain(t *testing.T) {
-	_, d, down := taking(t, "nodown_", func(job *batchv1.Job, _ *world) { ends(job, batchv1.JobFailed) })
+	d, down := taking(t, "nodown_", func(job *batchv1.Job, _ *world) { ends(job, batchv1.JobFailed) })
 	done, err := d.Run(t.Context(), web, down)
 	require.Equal(t, "database/down-failed", record.CodeOf(err))
 	require.Equal(t, down, done.Left)
@@ -121,7 +120,7 @@ func TestWhereNothingWasTakenBackPodsStartAgain(t *testing.T) {
 
 // A sidecar keeps a Job from its end: what counts is the container.
 func TestAJobBesideASidecarIsOverWithItsContainer(t *testing.T) {
-	_, d, down := taking(t, "meshdown_", func(job *batchv1.Job, w *world) {
+	d, down := taking(t, "meshdown_", func(_ *batchv1.Job, w *world) {
 		w.admin("meshdown_todo", "DELETE FROM knex_migrations WHERE batch = 2")
 	})
 	client := d.Client.(*fake.Clientset)

@@ -22,7 +22,7 @@ func said(t *testing.T, words string) (texts, markdown []string) {
 	t.Helper()
 	vulnerability := trivytypes.DetectedVulnerability{
 		VulnerabilityID: "CVE-1", PkgName: words, InstalledVersion: words, FixedVersion: "2.0.0", PkgPath: words,
-		Vulnerability: types.Vulnerability{Severity: "HIGH", Title: "a title", Description: "a description"},
+		Vulnerability: types.Vulnerability{Severity: "HIGH", Title: "a title", Description: "a description"}, //nolint:staticcheck // Trivy's own choice among the vendors
 	}
 	r := Result{inventory: inventory{at: time.Unix(1, 0), report: trivytypes.Report{ArtifactName: "r.test/a", Results: trivytypes.Results{
 		{Target: words, Class: trivytypes.ClassLangPkg, Vulnerabilities: []trivytypes.DetectedVulnerability{vulnerability}},

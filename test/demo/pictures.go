@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/http"
 	"net/http/httptest"
@@ -87,11 +88,14 @@ func until(tab context.Context, script string) error {
 	deadline := time.Now().Add(sceneTime)
 	for {
 		yes, err := chromedp.Run(tab, chromedp.Evaluate[bool](script))
-		if err == nil && yes {
+		switch {
+		case err == nil && yes:
 			return nil
+		case err == nil:
+			err = errors.New("the page does not show it")
 		}
 		if time.Now().After(deadline) || tab.Err() != nil {
-			return fmt.Errorf("not there within %s (%v)", sceneTime, err)
+			return fmt.Errorf("within %s: %w", sceneTime, err)
 		}
 		time.Sleep(200 * time.Millisecond)
 	}

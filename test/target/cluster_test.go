@@ -63,7 +63,7 @@ func apply(t *testing.T, manifest string) {
 	require.NoError(t, os.WriteFile(path, []byte(manifest), 0o600))
 	kubectl(t, "apply", "-f", path)
 	t.Cleanup(func() {
-		out, err := exec.Command("kubectl", "--kubeconfig", os.Getenv("E2E_KUBECONFIG"), "delete", "-f", path, "--wait=false", "--ignore-not-found").CombinedOutput() //nolint:noctx // the test's context has ended
+		out, err := exec.Command("kubectl", "--kubeconfig", os.Getenv("E2E_KUBECONFIG"), "delete", "-f", path, "--wait=false", "--ignore-not-found").CombinedOutput()
 		if err != nil {
 			t.Logf("removing what the test made: %v: %s", err, out)
 		}
