@@ -13,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/needs"
 	"github.com/stagecrew/stagecrew/test/postgres"
 )
 
@@ -161,6 +162,47 @@ func TestWhatIsRestoredIsEqualToTheByte(t *testing.T) {
 	}
 }
 
+func TestADumpForARecipientIsReadByWhoHasTheIdentity(t *testing.T) {
+	_, err := exec.LookPath("age-keygen")
+	needs.Program(t, err)
+	p := newPlace(t)
+	p.database("sealed_catalog", 5)
+	want := p.plain("sealed_catalog")
+	identity := func(name string) (file, recipient string) {
+		file = filepath.Join(t.TempDir(), name)
+		require.NoError(t, exec.CommandContext(t.Context(), "age-keygen", "-o", file).Run())
+		out, err := exec.CommandContext(t.Context(), "age-keygen", "-y", file).Output()
+		require.NoError(t, err)
+		return file, strings.TrimSpace(string(out))
+	}
+	file, recipient := identity("ours")
+	r := p.run(dumping, old, "ID=1", "DATABASES=sealed_catalog", "RECIPIENT="+recipient)
+	require.True(t, r.done, r.why)
+	sealed, err := os.ReadFile(filepath.Join(p.volume, "portal", "1", "1.dump.age"))
+	require.NoError(t, err)
+	require.True(t, strings.HasPrefix(string(sealed), "age-encryption.org/v1\n"))
+	require.NotContains(t, string(sealed), "refresh_state")
+	require.EqualValues(t, len(sealed), r.dump.Bytes)
+
+	p.sql("sealed_catalog", migrated)
+	another, _ := identity("another")
+	for name, none := range map[string]string{"another identity": another, "none at all": "", "a file that is not there": filepath.Join(t.TempDir(), "lost")} {
+		r = p.run(restoring, old, "ID=1", "IDENTITY="+none)
+		require.False(t, r.done, name)
+		require.Contains(t, r.why, "reading the dump of sealed_catalog: age: ", name)
+		require.Equal(t, "2", p.sql("sealed_catalog", "SELECT count(*) FROM added"), name)
+	}
+	r = p.run(restoring, old, "ID=1", "IDENTITY="+file)
+	require.True(t, r.done, r.why)
+	require.Equal(t, want, p.plain("sealed_catalog"))
+	p.sql("postgres", "DROP DATABASE "+quoted(r.replaced[0]))
+
+	r = p.run(dumping, old, "ID=2", "DATABASES=sealed_catalog", "RECIPIENT=nobody")
+	require.Equal(t, "database/dump-failed", r.failed)
+	require.Contains(t, r.why, "age: ")
+	require.Equal(t, []string{"1"}, p.left())
+}
+
 // stub puts a program before the real one.
 func (p *place) stub(name, script string) {
 	p.t.Helper()
@@ -179,9 +221,10 @@ func (p *place) left() (names []string) {
 	return names
 }
 
-// What people met: a server that is newer than the tools (zalando/postgres-operator#3133 and
-// others), a prompt for a password that waits for ever, a volume that fills up, a dump
-// whose end is missing.
+// What people met: a server that is newer than the tools
+// (prodrigestivill/docker-postgres-backup-local#63, schickling/dockerfiles#163), a prompt for
+// a password that waits for ever, a volume that fills up, a dump whose end is missing and
+// that is found as the newest (cagriekin/charts#159).
 func TestADumpThatFailsLeavesNothingAndSaysWhy(t *testing.T) {
 	shared := newPlace(t)
 	shared.database("fails_catalog", 50)
