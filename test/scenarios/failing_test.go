@@ -95,7 +95,7 @@ script: |
 		name:   "a node selector that no node has",
 		second: `pod: {nodeSelector: {disk: fast}}`,
 		args:   []string{"--rollout-rule", "unschedulable=10s"},
-		exit:   4, code: "rollout/unschedulable", words: []string{"node affinity/selector"}, soon: true,
+		exit:   4, code: "rollout/no-node-fits", words: []string{"node affinity/selector"}, soon: true,
 	},
 	{
 		name:   "more CPU than any node has, until the time is over",

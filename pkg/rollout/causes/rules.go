@@ -47,12 +47,16 @@ var waits = Rule{Wait: true}
 const patientCrashes = 5
 
 // For are the rules that replace the default ones where these are given; alone says that
-// there is no revision to go back to.
+// there is no revision to go back to. Who gives a rule for pods without a node means those
+// that no node fits, too.
 func For(given map[string]Rule, alone bool) map[string]Rule {
-	if _, crash := given[CrashLoop]; crash || !alone {
-		return given
+	rules := map[string]Rule{}
+	if alone {
+		rules[CrashLoop] = failing(patientCrashes)
 	}
-	rules := map[string]Rule{CrashLoop: failing(patientCrashes)}
+	if rule, ok := given[Unschedulable]; ok {
+		rules[NoNodeFits] = rule
+	}
 	maps.Copy(rules, given)
 	return rules
 }

@@ -42,3 +42,10 @@ func TestEachConditionHasOneRowThatSaysOneThing(t *testing.T) {
 		require.True(t, row.Rule.Wait || row.Rule.Shared >= sharedGrace, "%s: one bad node would be enough", row.Code)
 	}
 }
+
+func TestFor_ARuleForPodsWithoutANodeIsOneForThoseThatNoNodeFits(t *testing.T) {
+	patient, quick := Rule{Wait: true}, Rule{Grace: time.Second, Shared: time.Second}
+	require.Equal(t, patient, For(map[string]Rule{Unschedulable: patient}, false)[NoNodeFits])
+	require.Equal(t, quick, For(map[string]Rule{Unschedulable: patient, NoNodeFits: quick}, false)[NoNodeFits])
+	require.NotContains(t, For(map[string]Rule{NoScaleUp: patient}, true), NoNodeFits)
+}
