@@ -47,15 +47,16 @@ var waits = Rule{Wait: true}
 const patientCrashes = 5
 
 // For are the rules that replace the default ones where these are given; alone says that
-// there is no revision to go back to. Who gives a rule for pods without a node means those
-// that no node fits, too.
+// there is no revision to go back to. Who gives a rule for a code means its kinds, too.
 func For(given map[string]Rule, alone bool) map[string]Rule {
 	rules := map[string]Rule{}
 	if alone {
 		rules[CrashLoop] = failing(patientCrashes)
 	}
-	if rule, ok := given[Unschedulable]; ok {
-		rules[NoNodeFits] = rule
+	for _, r := range Table {
+		if rule, ok := given[r.KindOf]; ok {
+			rules[r.Code] = rule
+		}
 	}
 	maps.Copy(rules, given)
 	return rules

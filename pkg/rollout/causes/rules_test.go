@@ -43,9 +43,11 @@ func TestEachConditionHasOneRowThatSaysOneThing(t *testing.T) {
 	}
 }
 
-func TestFor_ARuleForPodsWithoutANodeIsOneForThoseThatNoNodeFits(t *testing.T) {
+func TestFor_ARuleForACodeHoldsForItsKinds(t *testing.T) {
 	patient, quick := Rule{Wait: true}, Rule{Grace: time.Second, Shared: time.Second}
-	require.Equal(t, patient, For(map[string]Rule{Unschedulable: patient}, false)[NoNodeFits])
-	require.Equal(t, quick, For(map[string]Rule{Unschedulable: patient, NoNodeFits: quick}, false)[NoNodeFits])
-	require.NotContains(t, For(map[string]Rule{NoScaleUp: patient}, true), NoNodeFits)
+	for kind, of := range map[string]string{NoNodeFits: Unschedulable, ClaimInUse: Unschedulable, HostPathDiffers: MountFailed, RunsAsRoot: ConfigMissing} {
+		require.Equal(t, patient, For(map[string]Rule{of: patient}, false)[kind])
+		require.Equal(t, quick, For(map[string]Rule{of: patient, kind: quick}, false)[kind])
+		require.NotContains(t, For(map[string]Rule{NoScaleUp: patient}, true), kind)
+	}
 }

@@ -72,6 +72,9 @@ const (
 type Row struct {
 	Code string
 	Rule Rule
+	// KindOf is the code that has the same looks and says less: a rule that somebody gives
+	// for it holds here, too. "" for none.
+	KindOf string
 	// Incident is the same word for codes between which one failure may change its
 	// looks; "" for a cause that keeps its code.
 	Incident string
@@ -117,7 +120,7 @@ var Table = []Row{
 	// CreateContainerConfigError, unless the kubelet's cache lags
 	{Code: ConfigMissing, Rule: lasting(configGrace), RetryAfter: 2 * time.Minute},
 	// CreateContainerConfigError: runAsNonRoot, which neither image nor time can change
-	{Code: RunsAsRoot, Rule: lasting(0)},
+	{Code: RunsAsRoot, KindOf: ConfigMissing, Rule: lasting(0)},
 	// CreateContainerError, PreCreateHookError, PreStartHookError
 	{Code: NotCreated, Rule: lasting(30 * time.Second)},
 	// RunContainerError, StartError, ContainerCannotRun, exit 126-128
@@ -147,7 +150,7 @@ var Table = []Row{
 	// PodScheduled=False Unschedulable
 	{Code: Unschedulable, Rule: lasting(2 * time.Minute), RetryAfter: time.Minute},
 	// … and no node is what the pod asks for, and no autoscaler says a word
-	{Code: NoNodeFits, Rule: lasting(30 * time.Second), RetryAfter: time.Minute},
+	{Code: NoNodeFits, KindOf: Unschedulable, Rule: lasting(30 * time.Second), RetryAfter: time.Minute},
 	// … and NotTriggerScaleUp
 	{Code: NoScaleUp, Rule: lasting(15 * time.Second), Events: []string{"NotTriggerScaleUp"}},
 	// … and TriggerScaleUp, Nominated, or a preemption under way
@@ -161,13 +164,13 @@ var Table = []Row{
 	// FailedMount: no such Secret or ConfigMap
 	{Code: VolumeSourceMissing, Rule: lasting(30 * time.Second), RetryAfter: 150 * time.Second},
 	// FailedMount: hostPath type check failed; the kubelet has tried five times by then
-	{Code: HostPathDiffers, Rule: lasting(10 * time.Second)},
+	{Code: HostPathDiffers, KindOf: MountFailed, Rule: lasting(10 * time.Second)},
 	// FailedMount, FailedAttachVolume: anything else
 	{Code: MountFailed, Rule: lasting(2 * time.Minute)},
 	// a claim with ProvisioningFailed or FailedBinding
 	{Code: ClaimPending, Rule: lasting(30 * time.Second), RetryAfter: 2 * time.Minute, ClaimEvents: []string{"FailedBinding"}},
 	// … for one pod at a time, and a pod of the same workload that stays has it
-	{Code: ClaimInUse, Rule: lasting(15 * time.Second)},
+	{Code: ClaimInUse, KindOf: Unschedulable, Rule: lasting(15 * time.Second)},
 	// … WaitForFirstConsumer, ExternalProvisioning
 	{Code: ClaimWaiting, Rule: waits, ClaimEvents: []string{"WaitForFirstConsumer", "ExternalProvisioning"}},
 	// Evicted, Preempting, DisruptionTarget: a replacement comes
