@@ -100,7 +100,7 @@ func (s *slice) deployment() (*deployment, error) {
 		return nil, err
 	}
 	verify, err := s.verifyTarget()
-	if err := errors.Join(err, checkPolicy(s.settings.OnMigrated), checkDumps(s.settings)); err != nil {
+	if err := errors.Join(err, checkDumps(s.settings)); err != nil {
 		return nil, err
 	}
 	d.options = deploy.Options{

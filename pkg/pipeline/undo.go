@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"strings"
@@ -23,15 +22,6 @@ var policies = map[record.MigratedPolicy]func(site, *kube.Cluster) deploy.Undo{
 		return takingBack{s.comparison, database.Down{Options: s.databases(cluster).Options, Release: s.release.Name}}
 	},
 	record.MigratedRestore: func(s site, cluster *kube.Cluster) deploy.Undo { return s.restore(cluster) },
-}
-
-// checkPolicy refuses a policy that there is not.
-func checkPolicy(policy record.MigratedPolicy) error {
-	policy = cmp.Or(policy, record.MigratedStop)
-	if _, found := policies[policy]; found || policy == record.MigratedStop {
-		return nil
-	}
-	return record.BadInput("config/on-migrated", "--on-migrated %s is not available", policy)
 }
 
 // undo is the policy's way, nil for the one that leaves all as it is.
