@@ -8,6 +8,7 @@ import (
 	"sync"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/gha"
 	"github.com/stagecrew/stagecrew/pkg/pipeline"
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -106,7 +107,11 @@ func (s *session) complete(rec record.Record, err error) int {
 // write leaves the record: as a file, on stdout, and as Actions outputs and summary.
 func (s *session) write(rec record.Record) error {
 	if s.Record != "" {
-		if err := report.WriteFile(s.Record, rec); err != nil {
+		document, err := report.Encode(rec)
+		if err == nil {
+			err = files.Write(s.Record, document, 0o600) // it holds logs of pods
+		}
+		if err != nil {
 			return fmt.Errorf("writing record %s: %w", s.Record, err)
 		}
 	}

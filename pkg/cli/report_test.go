@@ -14,6 +14,13 @@ import (
 	"github.com/stagecrew/stagecrew/test/hostile"
 )
 
+func write(t *testing.T, file string, rec record.Record) {
+	t.Helper()
+	document, err := report.Encode(rec)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(file, document, 0o600))
+}
+
 func TestReport_ShowsARecordThatARunHasLeft(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "record.json")
 	begin := time.Date(2026, 11, 1, 12, 0, 0, 0, time.UTC)
@@ -22,7 +29,7 @@ func TestReport_ShowsARecordThatARunHasLeft(t *testing.T) {
 		Release: &record.Release{Name: "web", Namespace: "prod", Revision: 2, RollbackTarget: 1, Live: 3},
 		Phases:  []record.Phase{{Name: "apply", Start: begin, End: begin.Add(time.Second), Result: record.PhaseOK}},
 	}
-	require.NoError(t, report.WriteFile(file, rec))
+	write(t, file, rec)
 	var out, log bytes.Buffer
 	require.Equal(t, exitOK, Main([]string{"report", file}, nil, &out, &log), log.String())
 	require.Equal(t, report.Summary(rec), out.String())
@@ -31,7 +38,7 @@ func TestReport_ShowsARecordThatARunHasLeft(t *testing.T) {
 	require.Contains(t, out.String(), "<h1 class=\"rolled-back\">"+report.Headline(rec))
 
 	// What only looks has no release of its own to tell of.
-	require.NoError(t, report.WriteFile(file, record.Record{Schema: record.RecordSchema, Command: "status", Verdict: record.VerdictOK, Release: rec.Release}))
+	write(t, file, record.Record{Schema: record.RecordSchema, Command: "status", Verdict: record.VerdictOK, Release: rec.Release})
 	out.Reset()
 	require.Equal(t, exitOK, Main([]string{"report", file}, nil, &out, &log))
 	require.Equal(t, "**status: done**\n\n", out.String())
@@ -55,10 +62,10 @@ func TestReport_WhatIsNoRecordIsInput(t *testing.T) {
 func TestReport_NothingInARecordIsACommandOfTheStepThatPrintsIt(t *testing.T) {
 	file := filepath.Join(t.TempDir(), "record.json")
 	for _, words := range hostile.Texts() {
-		require.NoError(t, report.WriteFile(file, record.Record{
+		write(t, file, record.Record{
 			Schema: record.RecordSchema, Command: "deploy", Verdict: record.VerdictNeedsHuman, Reason: words, Error: words, Release: &record.Release{Name: words, Namespace: words},
 			Tags: []record.MovedTag{{Tag: words, Why: words}}, Diagnosis: &record.Evidence{Logs: []record.Log{{Text: words}}},
-		}))
+		})
 		for _, args := range [][]string{{"report", file}, {"report", "--html", file}} {
 			var out, log bytes.Buffer
 			require.Equal(t, exitOK, Main(args, []string{"GITHUB_ACTIONS=true"}, &out, &log), log.String())

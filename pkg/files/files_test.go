@@ -108,3 +108,40 @@ func TestAReplacedFileIsWholeOrTheOldOne(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, left, 1, "nothing half written stays")
 }
+
+// A record that goes to /dev/null, as root, must not take its place.
+func TestWrite_WhatIsNoFileStays(t *testing.T) {
+	dir := t.TempDir()
+	pipe, link, behind := filepath.Join(dir, "pipe"), filepath.Join(dir, "link"), filepath.Join(dir, "behind.json")
+	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
+	require.ErrorIs(t, Write(pipe, nil, 0o600), syscall.ENXIO, "nobody reads it, and nobody waits for ever")
+	read, err := os.OpenFile(pipe, os.O_RDONLY|syscall.O_NONBLOCK, 0)
+	require.NoError(t, err)
+	defer read.Close()
+	require.NoError(t, Write(pipe, []byte(`"command": "deploy"`), 0o600))
+	text := make([]byte, 1<<16)
+	n, err := read.Read(text)
+	require.NoError(t, err)
+	require.Contains(t, string(text[:n]), `"command": "deploy"`)
+
+	require.NoError(t, os.WriteFile(behind, nil, 0o600))
+	require.NoError(t, os.Symlink(behind, link))
+	require.NoError(t, Write(link, []byte(`"command": "deploy"`), 0o600))
+	written, err := os.ReadFile(behind)
+	require.NoError(t, err)
+	require.Contains(t, string(written), `"command": "deploy"`, "the link stays a link")
+}
+
+func TestWrite_TheFileIsReplacedWhole(t *testing.T) {
+	dir := t.TempDir()
+	path := filepath.Join(dir, "record.json")
+	require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
+	require.NoError(t, Write(path, []byte(`"verdict": "good"`), 0o600))
+	content, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.Contains(t, string(content), `"verdict": "good"`)
+	entries, err := os.ReadDir(dir)
+	require.NoError(t, err)
+	require.Len(t, entries, 1, "nothing else is left")
+	require.Error(t, Write(filepath.Join(dir, "no", "record.json"), nil, 0o600))
+}

@@ -15,8 +15,8 @@ import (
 	"sync"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/pkg/report"
 	"github.com/stagecrew/stagecrew/pkg/scan"
 )
 
@@ -232,5 +232,5 @@ func write(ctx context.Context, host Host, result scan.Result, d document) ([]by
 	if d.file == "" {
 		return shown, nil
 	}
-	return shown, report.WriteText(d.file, shown)
+	return shown, files.Write(d.file, shown, 0o644) // for everybody to read
 }

@@ -5,14 +5,9 @@ package report
 import (
 	"bytes"
 	"encoding/json"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
-	"path/filepath"
 	"strconv"
 	"strings"
-	"syscall"
 	"unicode/utf16"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -136,52 +131,4 @@ func Unspoken(document []byte) []byte {
 		}
 	}
 	return b.Bytes()
-}
-
-// WriteFile writes the record to path in one step: a reader sees the old file or
-// the new one, never a part, unless path is a device or a pipe. It holds logs of pods: only its owner may read it.
-func WriteFile(path string, r record.Record) error {
-	document, err := Encode(r)
-	if err != nil {
-		return err
-	}
-	return writeWhole(path, document, 0o600)
-}
-
-// WriteText writes a file that is there as a whole or not at all, and for everybody
-// to read.
-func WriteText(path string, text []byte) error { return writeWhole(path, text, 0o644) }
-
-func writeWhole(path string, text []byte, mode fs.FileMode) (err error) {
-	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
-		return writeInto(path, text)
-	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
-	}
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
-	if err != nil {
-		return err
-	}
-	defer func() {
-		if removeErr := os.Remove(f.Name()); err == nil && !errors.Is(removeErr, fs.ErrNotExist) {
-			err = removeErr
-		}
-	}()
-	_, err = f.Write(text)
-	if err := errors.Join(err, f.Chmod(mode), f.Close()); err != nil {
-		return err
-	}
-	return os.Rename(f.Name(), path)
-}
-
-// writeInto writes into what is no file and must not be replaced by one, such as
-// /dev/null. A pipe that nobody reads is an error.
-func writeInto(path string, text []byte) error {
-	f, err := os.OpenFile(path, os.O_WRONLY|syscall.O_NONBLOCK, 0)
-	if err != nil {
-		return err
-	}
-	_, err = f.Write(text)
-	return errors.Join(err, f.Close())
 }

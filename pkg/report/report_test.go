@@ -6,7 +6,6 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -71,29 +70,6 @@ func records() map[string]record.Record {
 	}
 }
 
-// A record that goes to /dev/null, as root, must not take its place.
-func TestWriteFile_WhatIsNoFileStays(t *testing.T) {
-	dir := t.TempDir()
-	pipe, link, behind := filepath.Join(dir, "pipe"), filepath.Join(dir, "link"), filepath.Join(dir, "behind.json")
-	require.NoError(t, syscall.Mkfifo(pipe, 0o600))
-	require.ErrorIs(t, WriteFile(pipe, record.Record{}), syscall.ENXIO, "nobody reads it, and nobody waits for ever")
-	read, err := os.OpenFile(pipe, os.O_RDONLY|syscall.O_NONBLOCK, 0)
-	require.NoError(t, err)
-	defer read.Close()
-	require.NoError(t, WriteFile(pipe, record.Record{Command: "deploy"}))
-	text := make([]byte, 1<<16)
-	n, err := read.Read(text)
-	require.NoError(t, err)
-	require.Contains(t, string(text[:n]), `"command": "deploy"`)
-
-	require.NoError(t, os.WriteFile(behind, nil, 0o600))
-	require.NoError(t, os.Symlink(behind, link))
-	require.NoError(t, WriteFile(link, record.Record{Command: "deploy"}))
-	written, err := os.ReadFile(behind)
-	require.NoError(t, err)
-	require.Contains(t, string(written), `"command": "deploy"`, "the link stays a link")
-}
-
 func TestSummaries(t *testing.T) {
 	for name, rec := range records() {
 		t.Run(name, func(t *testing.T) {
@@ -120,20 +96,6 @@ func TestListsInTheRecordAreNeverNull(t *testing.T) {
 	}
 	require.Equal(t, []any{}, back["scan"].(map[string]any)["blocking"])
 	require.Nil(t, back["cause"])
-}
-
-func TestTheRecordReplacesTheFileWhole(t *testing.T) {
-	dir := t.TempDir()
-	path := filepath.Join(dir, "record.json")
-	require.NoError(t, os.WriteFile(path, []byte("old"), 0o600))
-	require.NoError(t, WriteFile(path, records()["good"]))
-	content, err := os.ReadFile(path)
-	require.NoError(t, err)
-	require.Contains(t, string(content), `"verdict": "good"`)
-	entries, err := os.ReadDir(dir)
-	require.NoError(t, err)
-	require.Len(t, entries, 1, "nothing else is left")
-	require.Error(t, WriteFile(filepath.Join(dir, "no", "record.json"), record.Record{}))
 }
 
 func TestAnnotation_SaysWhy(t *testing.T) {
