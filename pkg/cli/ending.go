@@ -76,7 +76,7 @@ func (s *session) end(err error, close func(*record.Record)) int {
 	s.once.Do(func() {
 		rec := s.ledger.end(func(r *record.Record) {
 			close(r)
-			r.Panics = record.Panics()
+			r.Panics = record.TakePanics()
 		})
 		s.code = s.complete(s.secrets.hidden(rec), err)
 	})

@@ -149,6 +149,7 @@ func TestNoSecretLeavesByAnySinkHoweverARunEnds(t *testing.T) {
 	for name, end := range ends {
 		for _, output := range []config.Output{config.OutputJSON, config.OutputText} {
 			t.Run(name+" "+string(output), func(t *testing.T) {
+				breaks(t)
 				settings, environ := settingsOfARun()
 				settings.Output = output
 				s := newStep(t, settings, environ...)

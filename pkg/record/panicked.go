@@ -3,7 +3,6 @@ package record
 import (
 	"fmt"
 	"runtime/debug"
-	"slices"
 	"sync"
 
 	"github.com/stagecrew/stagecrew/pkg/text"
@@ -30,7 +29,7 @@ func (p *Panicked) Error() string {
 	return "a bug of stagecrew, which says nothing about what it looked at: panic: " + p.Value
 }
 
-// maxPanics bounds how many panics of a process are kept.
+// maxPanics bounds how many panics are kept until they are taken.
 const maxPanics = 10
 
 var panics struct {
@@ -38,12 +37,14 @@ var panics struct {
 	kept []Panicked
 }
 
-// Panics are those that this process has made errors of, the first ten: whoever
-// gets such an error may show it as a few words only.
-func Panics() []Panicked {
+// TakePanics gives those that this process has made errors of since they were taken
+// before, the first ten: whoever gets such an error may show it as a few words only.
+func TakePanics() []Panicked {
 	panics.Lock()
 	defer panics.Unlock()
-	return slices.Clone(panics.kept)
+	taken := panics.kept
+	panics.kept = nil
+	return taken
 }
 
 // Guard does work and makes a panic of it a *[Panicked]. Every goroutine needs one

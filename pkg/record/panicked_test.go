@@ -31,6 +31,17 @@ func TestGuard_APanicBecomesAnErrorThatIsSafeToShow(t *testing.T) {
 	}
 }
 
+func TestTakePanics_TheFirstTenOnceEach(t *testing.T) {
+	TakePanics()
+	for i := range 2 * maxPanics {
+		_ = Guard(func() error { panic(i) })
+	}
+	taken := TakePanics()
+	require.Len(t, taken, maxPanics)
+	require.Equal(t, "0", taken[0].Value)
+	require.Empty(t, TakePanics(), "a run after this one, as in tests, had no panic")
+}
+
 type stubborn struct{}
 
 func (stubborn) Error() string { panic("again") }

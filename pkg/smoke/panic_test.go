@@ -44,7 +44,7 @@ func TestAPanicWhileAnAnswerIsReadSaysNothingAboutTheApplication(t *testing.T) {
 				require.Contains(t, r.Detail, c.want)
 				require.NotContains(t, r.Detail, "\n")
 			}
-			require.NotEmpty(t, record.Panics(), "where it happened is kept")
+			require.NotEmpty(t, record.TakePanics(), "where it happened is kept")
 		})
 	}
 }
