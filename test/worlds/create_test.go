@@ -77,3 +77,19 @@ func TestWhatAPackageAsksForIsRead(t *testing.T) {
 	_, there = dependenciesIn(nil)
 	require.False(t, there)
 }
+
+func TestRowsOfOtherReleasesStay(t *testing.T) {
+	document := filepath.Join(t.TempDir(), "worlds.md")
+	all, err := measured(document)
+	require.NoError(t, err)
+	require.Empty(t, all)
+	older, newer := result{World: worlds[0], Failed: "a reason | and a bar"}.row(), result{World: worlds[1], Layers: 5}.row()
+	require.NoError(t, rows{worlds[1].Backstage: newer}.write(document, "0.7.1"))
+	all, err = measured(document)
+	require.NoError(t, err)
+	all[worlds[0].Backstage] = older
+	require.NoError(t, all.write(document, "0.7.1"))
+	text, err := os.ReadFile(document)
+	require.NoError(t, err)
+	require.Contains(t, string(text), "| --- |\n"+older+"\n"+newer+"\n")
+}

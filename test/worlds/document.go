@@ -1,11 +1,11 @@
 package main
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
+	"slices"
 	"strings"
 	"time"
 )
@@ -13,36 +13,37 @@ import (
 // result is what became of a world.
 type result struct {
 	World           world
-	Replaced        []string `json:",omitempty"` // packages, and the versions that were taken
+	Replaced        []string // packages, and the versions that were taken
 	Prepared, Built time.Duration
 	Image           string
 	Size            int64 // bytes, compressed
 	Layers          int
 	Ready           time.Duration // after the container's start
-	Failed          string        `json:",omitempty"`
+	Failed          string
 }
 
-// results are what was measured, by the version of Backstage.
-type results map[string]result
+// rows are the lines of the document's table by the version of Backstage.
+type rows map[string]string
 
-func load(file string) (results, error) {
-	all := results{}
+// measured are the rows that a document has: what another run measured stays as it is.
+func measured(file string) (rows, error) {
+	all := rows{}
 	text, err := os.ReadFile(file)
 	if errors.Is(err, fs.ErrNotExist) {
 		return all, nil
 	}
-	if err != nil {
-		return nil, err
+	for line := range strings.Lines(string(text)) {
+		version, _, _ := strings.Cut(strings.TrimPrefix(line, "| "), " ")
+		if slices.ContainsFunc(worlds, func(w world) bool { return w.Backstage == version }) {
+			all[version] = strings.TrimSuffix(line, "\n")
+		}
 	}
-	return all, json.Unmarshal(text, &all)
+	return all, err
 }
 
-func (all results) write(file, document, oldest string) error {
-	text, err := json.MarshalIndent(all, "", "  ")
-	if err != nil {
-		return err
-	}
-	return errors.Join(os.WriteFile(file, text, 0o600), os.WriteFile(document, []byte(all.page(oldest)), 0o644))
+// write replaces the document; oldest is the first create-app that the registry has.
+func (all rows) write(document, oldest string) error {
+	return os.WriteFile(document, []byte(all.page(oldest)), 0o644)
 }
 
 const head = `# Worlds
@@ -62,13 +63,12 @@ Releases of the table in test/worlds that have no row here were not measured. Th
 | --- | --- | --- | --- | --- | --- | --- | --- | --- |
 `
 
-// page is the document; oldest is the first create-app that the registry has.
-func (all results) page(oldest string) string {
+func (all rows) page(oldest string) string {
 	var b strings.Builder
 	fmt.Fprintf(&b, head, oldest)
 	for _, w := range worlds {
-		if r, measured := all[w.Backstage]; measured {
-			b.WriteString(r.row() + "\n")
+		if row, there := all[w.Backstage]; there {
+			b.WriteString(row + "\n")
 		}
 	}
 	return b.String()

@@ -16,6 +16,7 @@ import (
 	"os/signal"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"syscall"
 )
@@ -39,9 +40,9 @@ var worlds = []world{
 }
 
 func main() {
-	document := flag.String("document", "", "Markdown `FILE` to write")
-	work := flag.String("work", "", "`FOLDER` for the installers' caches and what was measured, which stay there")
-	only := flag.String("only", "", "the one `VERSION` of Backstage to try; the other rows stay as they were measured before")
+	document := flag.String("document", "", "Markdown `FILE` to write; what it has of other releases stays")
+	work := flag.String("work", "", "`FOLDER` for the installers' caches, which stay there")
+	only := flag.String("only", "", "the `VERSION,...` of Backstage to try; the other rows of the document stay as they are")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
@@ -67,24 +68,21 @@ func run(ctx context.Context, work, document, only string) error {
 	if err != nil {
 		return err
 	}
-	all, err := load(filepath.Join(work, "results.json"))
+	all, err := measured(document)
 	if err != nil {
-		return err
-	}
-	if err := all.write(filepath.Join(work, "results.json"), document, versions[0]); err != nil {
 		return err
 	}
 	var problems []error
 	for _, w := range worlds {
-		if only != "" && w.Backstage != only {
+		if only != "" && !slices.Contains(strings.Split(only, ","), w.Backstage) {
 			continue
 		}
 		r, err := l.try(ctx, w)
 		if err != nil {
 			problems = append(problems, fmt.Errorf("backstage %s: %w", w.Backstage, err))
 		}
-		all[w.Backstage] = r
-		if err := all.write(filepath.Join(work, "results.json"), document, versions[0]); err != nil {
+		all[w.Backstage] = r.row()
+		if err := all.write(document, versions[0]); err != nil {
 			return err
 		}
 	}
