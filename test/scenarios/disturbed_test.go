@@ -111,13 +111,17 @@ func (s *site) taint(taints string) {
 }
 
 func (s *site) taintNodes(ctx context.Context, taints string) error {
+	return s.patchNodes(ctx, `{"spec":{"taints":`+taints+`}}`)
+}
+
+// patchNodes merges JSON into every node.
+func (s *site) patchNodes(ctx context.Context, patch string) error {
 	nodes, err := s.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
 	}
 	for _, node := range nodes.Items {
-		patch := fmt.Appendf(nil, `{"spec":{"taints":%s}}`, taints)
-		if _, err := s.kube.CoreV1().Nodes().Patch(ctx, node.Name, types.MergePatchType, patch, metav1.PatchOptions{}); err != nil {
+		if _, err := s.kube.CoreV1().Nodes().Patch(ctx, node.Name, types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
 			return err
 		}
 	}
