@@ -5,10 +5,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"strings"
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // run is the state of one deployment, rollback, gate or recovery.
@@ -181,7 +183,21 @@ func (r *run) step(at state, a action) event {
 	if held.Err() != nil && !a.always && on != passed && on != abandoned {
 		return r.interrupted(held)
 	}
+	if on == broken && errors.Is(ctx.Err(), context.DeadlineExceeded) {
+		r.err = r.overdue(at, a, r.err)
+	}
 	return on
+}
+
+// overdue is the error of a step whose time is over: who was still at work when it was
+// says nothing of whether it answers, or accepts what it was given. An error that does
+// not come from that stays as it is.
+func (r *run) overdue(at state, a action, err error) error {
+	if !strings.Contains(err.Error(), context.DeadlineExceeded.Error()) {
+		return err
+	}
+	return record.Unavailable("deploy/timeout", "the time of the %s, %s, was over before it had changed anything, in the step %q: %w; give it more (--timeout, for a rollback --rollback-timeout)",
+		r.op.name, text.Duration(a.budget(r).Sub(r.started)), at, err)
 }
 
 // lock takes the lock. It outlives the budget of the deploy: a rollback needs it,

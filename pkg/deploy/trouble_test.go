@@ -174,3 +174,37 @@ func TestFreshClientsThatCannotBeMadeAreReplacedByTheOldOnes(t *testing.T) {
 	require.Equal(t, record.MarkGood, f.history[0].Verdict)
 	require.Empty(t, f.holder)
 }
+
+// What is still at work when the time is over says nothing of whoever it waited for: an
+// API server that had answered was called unreachable, a chart wrong.
+func TestATimeThatIsOverBeforeAnythingChangedIsNamed(t *testing.T) {
+	for what, step := range map[string]string{"check": "preflight", "apply": "apply"} {
+		for late, coded := range map[error]string{
+			context.DeadlineExceeded: "deploy/timeout",
+			record.Unavailable("release/unreachable", "asking: %w", context.DeadlineExceeded): "deploy/timeout",
+			record.BadInput("release/chart", "loading: context deadline exceeded"):            "deploy/timeout",
+			record.Unavailable("release/unreachable", "asking: connection refused"):           "release/unreachable",
+		} {
+			synctest.Test(t, func(t *testing.T) {
+				f := installed(t, "fine")
+				o := f.options()
+				o.Timeout = 3 * time.Second
+				f.on = func(happens string) {
+					if happens == what {
+						time.Sleep(time.Minute)
+					}
+				}
+				f.errs[what] = late
+				result, err := Deploy(t.Context(), image("fine2"), o)
+				require.Equal(t, coded, record.CodeOf(err), what)
+				require.Equal(t, record.KindUnavailable, record.KindOf(err))
+				require.Equal(t, record.VerdictUnknown, result.Verdict)
+				if coded == "deploy/timeout" {
+					require.ErrorContains(t, err, `the time of the deploy, 3s, was over before it had changed anything, in the step "`+step+`": `)
+				}
+				require.Len(t, f.history, 1)
+				require.Empty(t, f.holder)
+			})
+		}
+	}
+}
