@@ -21,6 +21,7 @@ func (c *check) workloads() {
 		c.add(record.Concern{Code: "preflight/no-workload", Message: "the chart holds nothing that makes pods now, no Deployment, StatefulSet, DaemonSet, Job, ReplicaSet or Pod: there is nothing to watch"})
 	}
 	for _, t := range all {
+		c.probes(t)
 		if t.later {
 			continue
 		}
