@@ -34,19 +34,30 @@ var credential = regexp.MustCompile(`(?i)(token|auth|passw|secret|credential|_ke
 func allowed(environ, patterns, further []string) []string {
 	return slices.DeleteFunc(slices.Clone(environ), func(variable string) bool {
 		name, _, _ := strings.Cut(variable, "=")
-		return !slices.Contains(further, name) && !slices.ContainsFunc(patterns, func(pattern string) bool {
-			prefix, open := strings.CutSuffix(pattern, "*")
-			return name == pattern || open && strings.HasPrefix(name, prefix)
-		})
+		return !slices.Contains(further, name) && !fits(name, patterns)
 	})
 }
 
-// ForScripts is the environment of code that comes with the dependencies.
-func ForScripts(environ, further []string) []string {
-	return slices.DeleteFunc(allowed(environ, scripts, further), func(variable string) bool {
-		name, _, _ := strings.Cut(variable, "=")
-		return credential.MatchString(name) && !slices.Contains(further, name)
+// fits reports whether one of the patterns has a name.
+func fits(name string, patterns []string) bool {
+	return slices.ContainsFunc(patterns, func(pattern string) bool {
+		prefix, open := strings.CutSuffix(pattern, "*")
+		return name == pattern || open && strings.HasPrefix(name, prefix)
 	})
+}
+
+// ForScripts is the environment of code that comes with the dependencies. What only an
+// installation gets is there without its value: settings name it, and Yarn runs no script
+// where a variable is not there that they name (yarnpkg/berry#6504).
+func ForScripts(environ, further []string) []string {
+	given := allowed(environ, installers, further)
+	for i, variable := range given {
+		name, _, _ := strings.Cut(variable, "=")
+		if !slices.Contains(further, name) && (credential.MatchString(name) || !fits(name, scripts)) {
+			given[i] = name + "="
+		}
+	}
+	return given
 }
 
 // ForInstallers is the environment of a package manager.

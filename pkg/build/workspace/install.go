@@ -49,8 +49,9 @@ func Prepare(ctx context.Context, dir string, how Installing) error {
 	if err := m.installIn(ctx, dir, root, install, how); err != nil {
 		return err
 	}
+	env, _ := how.environment(root, program.ForScripts)
 	for _, step := range build {
-		if err := m.run(ctx, dir, step, program.ForScripts(how.Environ, how.Environment), how.Log); err != nil {
+		if err := m.run(ctx, dir, step, env, how.Log); err != nil {
 			return err
 		}
 	}

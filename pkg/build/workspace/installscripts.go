@@ -36,7 +36,7 @@ func CheckScripts(names []string) (problems []error) {
 // 2025 took the credentials of the jobs that installed them); the scripts of the
 // workspace itself are its own code.
 func (m manager) installIn(ctx context.Context, dir string, root *os.Root, args []string, how Installing) error {
-	env := program.ForInstallers(how.Environ, how.Environment)
+	env, withheld := how.environment(root, program.ForInstallers)
 	every := slices.Contains(how.Scripts, allScripts)
 	if len(how.Scripts) > 0 && !every && m.name != "npm" {
 		return record.BadInput("build/install-scripts",
@@ -50,7 +50,7 @@ func (m manager) installIn(ctx context.Context, dir string, root *os.Root, args 
 		args = append(slices.Clone(args), off)
 	}
 	if err := m.run(ctx, dir, args, env, how.Log); err != nil || every || m.name == "yarn" {
-		return err
+		return withheldFrom(err, withheld)
 	}
 	further := [][]string{}
 	if len(how.Scripts) > 0 {
@@ -59,8 +59,9 @@ func (m manager) installIn(ctx context.Context, dir string, root *os.Root, args 
 	if packageScripts(root)["postinstall"] != "" {
 		further = append(further, []string{"run", "postinstall"})
 	}
+	env, _ = how.environment(root, program.ForScripts)
 	for _, step := range further {
-		if err := m.run(ctx, dir, step, program.ForScripts(how.Environ, how.Environment), how.Log); err != nil {
+		if err := m.run(ctx, dir, step, env, how.Log); err != nil {
 			return err
 		}
 	}

@@ -47,7 +47,8 @@ func (w *Workspace) checkLockfile(ctx context.Context, packages, inputs []string
 	if err := copyTrees(target, w.Root, slices.Concat([]string{w.manager.lockfile}, inputs, packages)); err != nil {
 		return err
 	}
-	env := append(program.ForInstallers(how.Environ, how.Environment), "YARN_ENABLE_SCRIPTS=false", "YARN_ENABLE_IMMUTABLE_INSTALLS=false")
+	env, _ := how.environment(target, program.ForInstallers)
+	env = append(env, "YARN_ENABLE_SCRIPTS=false", "YARN_ENABLE_IMMUTABLE_INSTALLS=false")
 	err = w.manager.run(ctx, dir, updateLockfile, env, how.Log)
 	if record.CodeOf(err) == "build/command" {
 		how.Log.Warn("whether yarn.lock fits the package.json files could not be told: Yarn makes none from them here", "error", text.Line(err.Error(), maxStale))
