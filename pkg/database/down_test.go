@@ -129,7 +129,7 @@ func TestAJobBesideASidecarIsOverWithItsContainer(t *testing.T) {
 			return false, nil, nil
 		}
 		s := corev1.ContainerStatus{Name: "backstage", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{}}}
-		return true, &corev1.PodList{Items: []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Name: "x", Namespace: "prod", Labels: map[string]string{"batch.kubernetes.io/job-name": "portal-undo-x"}}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{s}}}}}, nil
+		return true, &corev1.PodList{Items: []corev1.Pod{{ObjectMeta: metav1.ObjectMeta{Name: "x", Namespace: "prod", Labels: map[string]string{"job-name": "portal-undo-x"}}, Status: corev1.PodStatus{ContainerStatuses: []corev1.ContainerStatus{s}}}}}, nil
 	})
 	done, err := d.Run(t.Context(), web, down)
 	require.NoError(t, err)
@@ -165,7 +165,7 @@ func TestACatalogThatDoesNotWorkOnWhatIsDueIsFrozen(t *testing.T) {
 	w.admin("ice_catalog", "CREATE TABLE refresh_state (entity_id varchar PRIMARY KEY, next_update_at timestamptz, result_hash text)", "INSERT INTO refresh_state VALUES ('e', now() + interval '1 hour', 'h')")
 	o := w.database().Options
 	f := &frozen{Options: o, database: w.database()}
-	require.NoError(t, f.database.eachWriting(t.Context(), f.due))
+	require.NoError(t, f.probe(t.Context()))
 	done, err := f.isDone(t.Context())
 	require.NoError(t, err)
 	require.False(t, done)

@@ -1,7 +1,7 @@
 package database
 
 import (
-	"bufio"
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -17,6 +17,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
@@ -43,16 +44,12 @@ func Frozen(ctx context.Context, o Options, workloads []record.Workload) (*recor
 	if err := f.makeDue(ctx, workloads); err != nil {
 		return nil, err
 	}
-	for ticker := time.NewTicker(everyFrozen); ; {
+	for {
 		if cause, over, err := f.look(ctx); cause != nil || over || err != nil {
-			ticker.Stop()
 			return cause, err
 		}
-		select {
-		case <-ctx.Done():
-			ticker.Stop()
-			return nil, ctx.Err()
-		case <-ticker.C:
+		if err := retry.Sleep(ctx, everyFrozen); err != nil {
+			return nil, err
 		}
 	}
 }
@@ -110,7 +107,28 @@ func (f *frozen) makeDue(ctx context.Context, workloads []record.Workload) error
 		return err
 	}
 	f.database = found
-	return found.eachWriting(ctx, f.due)
+	return f.probe(ctx)
+}
+
+// probe makes one entity due, in the first database that has one; that of the catalog is
+// looked into before the others.
+func (f *frozen) probe(ctx context.Context) error {
+	names, err := f.database.databases(ctx)
+	slices.SortStableFunc(names, func(a, b string) int { return cmp.Compare(notCatalog(a), notCatalog(b)) })
+	for _, name := range names {
+		if err == nil && f.catalog == "" {
+			err = f.database.in(ctx, name, pgx.ReadWrite, func(tx pgx.Tx) error { return f.due(ctx, name, tx) })
+		}
+	}
+	return err
+}
+
+// notCatalog is 0 for the name of a catalog's database.
+func notCatalog(name string) int {
+	if strings.HasSuffix(name, "catalog") {
+		return 0
+	}
+	return 1
 }
 
 // due makes one entity due in a database that has a catalog's.
@@ -120,7 +138,7 @@ func (f *frozen) due(ctx context.Context, name string, tx pgx.Tx) error {
 		return err
 	}
 	schemas, err := pgx.CollectRows(result, pgx.RowTo[string])
-	if err != nil || len(schemas) == 0 || f.catalog != "" {
+	if err != nil || len(schemas) == 0 {
 		return err
 	}
 	table := pgx.Identifier{schemas[0], "refresh_state"}.Sanitize()
@@ -176,7 +194,7 @@ func (f *frozen) listen(ctx context.Context) (*record.Cause, error) {
 		if container == "" || pod.DeletionTimestamp != nil {
 			continue
 		}
-		if line := f.line(ctx, pod, container); line != "" {
+		if line := f.line(ctx, pod, corev1.PodLogOptions{Container: container}, broken.MatchString); line != "" {
 			return &record.Cause{Code: "deploy/frozen", Object: "Pod/" + pod.Name, Container: container,
 				Message: "it is up, but does not work with what the databases hold: " + text.Cut(line, maxLine)}, nil
 		}
@@ -186,36 +204,3 @@ func (f *frozen) listen(ctx context.Context) (*record.Cause, error) {
 
 // maxLine bounds what is shown of a line, in bytes.
 const maxLine = 400
-
-// line is the first of a container's log that tells of another schema, "" for none.
-func (f *frozen) line(ctx context.Context, pod corev1.Pod, container string) string {
-	limit := int64(maxLog)
-	stream, err := f.Client.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: container, LimitBytes: &limit}).Stream(ctx)
-	if err != nil {
-		return ""
-	}
-	defer stream.Close()
-	lines := bufio.NewScanner(stream)
-	lines.Buffer(nil, maxLog)
-	for lines.Scan() {
-		if broken.MatchString(lines.Text()) {
-			return strings.TrimSpace(lines.Text())
-		}
-	}
-	return ""
-}
-
-// eachWriting does something in a transaction of each database of the plugins, the
-// catalog's first.
-func (d *Database) eachWriting(ctx context.Context, do func(context.Context, string, pgx.Tx) error) error {
-	names, err := d.databases(ctx)
-	slices.SortStableFunc(names, func(a, b string) int {
-		return strings.Compare(fmt.Sprint(!strings.HasSuffix(a, "catalog")), fmt.Sprint(!strings.HasSuffix(b, "catalog")))
-	})
-	for _, name := range names {
-		if err == nil {
-			err = d.in(ctx, name, pgx.ReadWrite, func(tx pgx.Tx) error { return do(ctx, name, tx) })
-		}
-	}
-	return err
-}

@@ -13,6 +13,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/database/jobs"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -87,26 +88,31 @@ func (d *Database) mayMigrate(ctx context.Context, pod corev1.Pod, container str
 	return "which runs since " + since + " and is not ready"
 }
 
-// maxLog bounds what is read of a log, in bytes.
-const maxLog = 1 << 20
-
 // says reports whether a container, or the one that ran before it, has any of these words
 // in its log.
-func (d *Database) says(ctx context.Context, pod corev1.Pod, container string, previous bool, words ...string) bool {
-	limit := int64(maxLog)
-	stream, err := d.Client.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: container, Previous: previous, LimitBytes: &limit}).Stream(ctx)
+func (o Options) says(ctx context.Context, pod corev1.Pod, container string, previous bool, words ...string) bool {
+	return o.line(ctx, pod, corev1.PodLogOptions{Container: container, Previous: previous}, func(line string) bool {
+		return slices.ContainsFunc(words, func(w string) bool { return strings.Contains(line, w) })
+	}) != ""
+}
+
+// line is the first of a log for which is holds, "" for none and where it cannot be read.
+func (o Options) line(ctx context.Context, pod corev1.Pod, log corev1.PodLogOptions, is func(string) bool) string {
+	limit := int64(jobs.MaxLog)
+	log.LimitBytes = &limit
+	stream, err := o.Client.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &log).Stream(ctx)
 	if err != nil {
-		return false
+		return ""
 	}
 	defer stream.Close()
 	lines := bufio.NewScanner(stream)
-	lines.Buffer(nil, maxLog)
+	lines.Buffer(nil, jobs.MaxLog)
 	for lines.Scan() {
-		if slices.ContainsFunc(words, func(w string) bool { return strings.Contains(lines.Text(), w) }) {
-			return true
+		if is(lines.Text()) {
+			return strings.TrimSpace(lines.Text())
 		}
 	}
-	return false
+	return ""
 }
 
 // strangers are the sessions that are at work and of none of the pods that have started.

@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
+	"github.com/stagecrew/stagecrew/pkg/database/jobs"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
@@ -91,9 +92,6 @@ func (d Down) create(ctx context.Context, job *batchv1.Job, dry bool) error {
 	return apierror.Classify("making a Job that takes migrations back", err)
 }
 
-// everyJob is how often a Job is looked at.
-const everyJob = 500 * time.Millisecond
-
 // run runs the Job to its end and takes it away. What its container said last is for
 // people; an error says that it did not end well.
 func (d Down) run(ctx context.Context, job *batchv1.Job) (said string, err error) {
@@ -101,100 +99,24 @@ func (d Down) run(ctx context.Context, job *batchv1.Job) (said string, err error
 		return "", err
 	}
 	d.Log.Info("migrations are taken back", "job", job.Name)
-	ended, err := d.wait(ctx, job)
+	running := jobs.Job{Client: d.Client, Namespace: job.Namespace, Name: job.Name, Container: job.Spec.Template.Spec.Containers[0].Name, Doing: "taking migrations back"}
+	end, err := running.Await(ctx)
 	if ctx.Err() != nil {
-		return "", fmt.Errorf("Job/%s was left to its own end: %w", job.Name, ctx.Err()) //nolint:staticcheck // an object's name
+		return "", fmt.Errorf("%s was left to its own end: %w", running, ctx.Err())
 	}
-	said = d.said(ctx, job)
-	if err == nil && !ended.succeeded {
-		err = record.Refused("database/down-failed", "Job/%s %s", job.Name, ended.why)
+	if log, err := running.Log(ctx, end); err == nil {
+		said = text.Cut(lastLine(log), maxLine)
 	}
-	background := metav1.DeletePropagationBackground
-	if err := d.Client.BatchV1().Jobs(job.Namespace).Delete(ctx, job.Name, metav1.DeleteOptions{PropagationPolicy: &background}); err != nil && !apierrors.IsNotFound(err) {
+	if err == nil && !end.Succeeded {
+		err = record.Refused("database/down-failed", "%s %s", running, end.Why)
+	}
+	if err := running.Remove(ctx); err != nil {
 		d.Log.Warn("taking a Job away that has ended", "job", job.Name, "error", err)
 	}
 	return said, err
 }
 
-// ending is how a Job ended.
-type ending struct {
-	succeeded bool
-	why       string
-}
-
-func (d Down) wait(ctx context.Context, job *batchv1.Job) (ending, error) {
-	for ticker := time.NewTicker(everyJob); ; {
-		now, err := d.Client.BatchV1().Jobs(job.Namespace).Get(ctx, job.Name, metav1.GetOptions{})
-		if err != nil && (!apierror.IsUnreachable(err) || ctx.Err() != nil) {
-			ticker.Stop()
-			return ending{}, apierror.Classify("looking at Job/"+job.Name, err)
-		}
-		over, is := ending{}, false
-		if err == nil {
-			if over, is = end(now); !is {
-				over, is = d.exited(ctx, job)
-			}
-		}
-		if is {
-			ticker.Stop()
-			return over, nil
-		}
-		select {
-		case <-ctx.Done():
-			ticker.Stop()
-			return ending{}, ctx.Err()
-		case <-ticker.C:
-		}
-	}
-}
-
-func end(job *batchv1.Job) (ending, bool) {
-	for _, c := range job.Status.Conditions {
-		switch {
-		case c.Status != corev1.ConditionTrue:
-		case c.Type == batchv1.JobComplete:
-			return ending{succeeded: true}, true
-		case c.Type == batchv1.JobFailed:
-			return ending{why: "failed: " + c.Reason}, true
-		}
-	}
-	return ending{}, false
-}
-
-// exited looks at the container itself: beside one that a mesh has put into the pod, a Job
-// never ends (apache/superset#41396, authzed/spicedb-operator#146).
-func (d Down) exited(ctx context.Context, job *batchv1.Job) (ending, bool) {
-	pod, found := d.pod(ctx, job)
-	if !found {
-		return ending{}, false
-	}
-	s, found := status(pod, job.Spec.Template.Spec.Containers[0].Name)
-	if !found || s.State.Terminated == nil {
-		return ending{}, false
-	}
-	return ending{s.State.Terminated.ExitCode == 0, fmt.Sprintf("ended with exit code %d", s.State.Terminated.ExitCode)}, true
-}
-
-// pod is the one of a Job.
-func (d Down) pod(ctx context.Context, job *batchv1.Job) (corev1.Pod, bool) {
-	pods, err := d.Client.CoreV1().Pods(job.Namespace).List(ctx, metav1.ListOptions{LabelSelector: "batch.kubernetes.io/job-name=" + job.Name})
-	if err != nil || len(pods.Items) == 0 {
-		return corev1.Pod{}, false
-	}
-	return pods.Items[0], true
-}
-
-// said is the last line of a Job's container, bounded.
-func (d Down) said(ctx context.Context, job *batchv1.Job) string {
-	pod, found := d.pod(ctx, job)
-	if !found {
-		return ""
-	}
-	lines, limit := int64(5), int64(maxLog)
-	out, err := d.Client.CoreV1().Pods(job.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: job.Spec.Template.Spec.Containers[0].Name, TailLines: &lines, LimitBytes: &limit}).DoRaw(ctx)
-	if err != nil {
-		return ""
-	}
-	all := strings.Split(strings.TrimSpace(string(out)), "\n")
-	return text.Cut(all[len(all)-1], maxLine)
+func lastLine(all string) string {
+	all = strings.TrimSpace(all)
+	return all[strings.LastIndexByte(all, '\n')+1:]
 }

@@ -7,6 +7,7 @@ import (
 	"strconv"
 	"time"
 
+	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -14,6 +15,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 // annotationReplicas is on a workload whose pods were stopped: how many it had.
@@ -46,31 +48,27 @@ func (o Options) scalable(ctx context.Context, workloads []record.Workload) (all
 	return all, nil
 }
 
-func (o Options) scaled(ctx context.Context, w record.Workload) (s scaled, err error) {
-	s = scaled{Workload: w, replicas: 1}
+func (o Options) scaled(ctx context.Context, w record.Workload) (scaled, error) {
+	s, replicas, notes, err := scaled{Workload: w, replicas: 1}, (*int32)(nil), map[string]string(nil), error(nil)
 	switch w.Kind {
 	case "Deployment":
-		d, err := o.Client.AppsV1().Deployments(w.Namespace).Get(ctx, w.Name, metav1.GetOptions{})
-		if err != nil {
-			return s, apierror.Classify("reading "+w.String(), err)
-		}
-		s.selector, s.before = d.Spec.Selector, d.Annotations[annotationReplicas]
-		if d.Spec.Replicas != nil {
-			s.replicas = *d.Spec.Replicas
+		var d *appsv1.Deployment
+		if d, err = o.Client.AppsV1().Deployments(w.Namespace).Get(ctx, w.Name, metav1.GetOptions{}); err == nil {
+			s.selector, replicas, notes = d.Spec.Selector, d.Spec.Replicas, d.Annotations
 		}
 	case "StatefulSet":
-		d, err := o.Client.AppsV1().StatefulSets(w.Namespace).Get(ctx, w.Name, metav1.GetOptions{})
-		if err != nil {
-			return s, apierror.Classify("reading "+w.String(), err)
-		}
-		s.selector, s.before = d.Spec.Selector, d.Annotations[annotationReplicas]
-		if d.Spec.Replicas != nil {
-			s.replicas = *d.Spec.Replicas
+		var d *appsv1.StatefulSet
+		if d, err = o.Client.AppsV1().StatefulSets(w.Namespace).Get(ctx, w.Name, metav1.GetOptions{}); err == nil {
+			s.selector, replicas, notes = d.Spec.Selector, d.Spec.Replicas, d.Annotations
 		}
 	default:
 		return s, record.Refused("database/not-stoppable", "%s uses the database and has no number of replicas: its pods cannot be stopped while migrations are taken back", w)
 	}
-	return s, nil
+	s.before = notes[annotationReplicas]
+	if replicas != nil {
+		s.replicas = *replicas
+	}
+	return s, apierror.Classify("reading "+w.String(), err)
 }
 
 // patch changes the number of replicas, and what is noted of it; an empty note takes it away.
@@ -131,27 +129,25 @@ func Stop(ctx context.Context, o Options, workloads []record.Workload) error {
 	return nil
 }
 
+// lookAgain lies between two looks at pods that are stopped.
+const lookAgain = 500 * time.Millisecond
+
 // gone waits for the end of a workload's pods.
 func (o Options) gone(ctx context.Context, s scaled) error {
 	selector, err := metav1.LabelSelectorAsSelector(s.selector)
 	if err != nil {
 		return fmt.Errorf("reading the selector of %s: %w", s, err)
 	}
-	for ticker := time.NewTicker(everyJob); ; {
+	for {
 		pods, err := o.Client.CoreV1().Pods(s.Namespace).List(ctx, metav1.ListOptions{LabelSelector: selector.String()})
 		if err != nil && (!apierror.IsUnreachable(err) || ctx.Err() != nil) {
-			ticker.Stop()
 			return apierror.Classify("waiting for the end of the pods of "+s.String(), err)
 		}
 		if err == nil && living(pods.Items) == 0 {
-			ticker.Stop()
 			return nil
 		}
-		select {
-		case <-ctx.Done():
-			ticker.Stop()
-			return fmt.Errorf("waiting for the end of the pods of %s: %w", s, ctx.Err())
-		case <-ticker.C:
+		if err := retry.Sleep(ctx, lookAgain); err != nil {
+			return fmt.Errorf("waiting for the end of the pods of %s: %w", s, err)
 		}
 	}
 }

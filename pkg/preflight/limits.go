@@ -3,6 +3,7 @@ package preflight
 import (
 	"context"
 	"fmt"
+	"maps"
 	"slices"
 	"strings"
 
@@ -149,9 +150,7 @@ func defaults(ranges []corev1.LimitRange) corev1.ResourceRequirements {
 				{given.Limits, l.Max}, {given.Limits, l.Default},
 				{given.Requests, l.Min}, {given.Requests, l.Max}, {given.Requests, l.Default}, {given.Requests, l.DefaultRequest},
 			} {
-				for name, q := range from.of {
-					from.to[name] = q
-				}
+				maps.Copy(from.to, from.of)
 			}
 		}
 	}

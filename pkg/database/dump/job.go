@@ -3,7 +3,6 @@ package dump
 import (
 	"cmp"
 	"context"
-	"io"
 	"maps"
 	"slices"
 	"strings"
@@ -17,7 +16,9 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/database"
+	"github.com/stagecrew/stagecrew/pkg/database/jobs"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 // kind is what a Job does; its name begins with it.
@@ -44,12 +45,8 @@ const (
 	container    = "postgresql"
 	// keepTime is how long Kubernetes keeps a Job that nobody has removed, in seconds.
 	keepTime = 3600
-	// look lies between two looks at a Job.
+	// look lies between two tries to make a Job.
 	look = time.Second
-	// cleanTime bounds the removal of a Job.
-	cleanTime = 5 * time.Second
-	// maxLog bounds what is read of a log, in bytes.
-	maxLog = 1 << 20
 	// nobody is a user that no image has: the programs need none.
 	nobody = 65532
 )
@@ -67,153 +64,60 @@ func (d Dumps) run(ctx context.Context, db *database.Database, j job) (report, e
 	if err := d.create(ctx, spec, j); err != nil {
 		return report{}, err
 	}
-	log, err := d.await(ctx, j)
+	running := d.running(j)
+	end, err := running.Await(ctx)
+	r := report{}
+	if err == nil {
+		var log string
+		log, err = running.Log(ctx, end)
+		r = read(log)
+	}
 	if err == nil || j.kind != kindRestore {
 		d.remove(ctx, j)
 	}
-	r := read(log)
 	switch {
 	case r.failed != "":
 		return r, failure(r, j.doing())
+	case ctx.Err() != nil && err != nil:
+		return r, record.Refused("database/dump-failed", "%w", err)
 	case err != nil:
 		return r, err
 	case !r.done:
-		return r, record.Refused("database/dump-failed", "%s: the pod of Job/%s ended without saying what became of it, as one that was killed does", j.doing(), d.name(j))
+		return r, record.Refused("database/dump-failed", "%s: %s %s, and did not say what became of it, as one that was killed does not", j.doing(), running, end.Why)
 	}
 	return r, nil
+}
+
+// running is the Job of the cluster.
+func (d Dumps) running(j job) jobs.Job {
+	return jobs.Job{Client: d.Client, Namespace: d.Namespace, Name: d.name(j), Container: container, Doing: j.doing()}
 }
 
 // create makes the Job. One that restores and is at work already stays, for it is of a run
 // that died; any other is replaced.
 func (d Dumps) create(ctx context.Context, spec *batchv1.Job, j job) error {
-	jobs := d.Client.BatchV1().Jobs(d.Namespace)
+	api := d.Client.BatchV1().Jobs(d.Namespace)
 	for {
-		_, err := jobs.Create(ctx, spec, metav1.CreateOptions{})
+		_, err := api.Create(ctx, spec, metav1.CreateOptions{})
 		if !apierrors.IsAlreadyExists(err) {
 			return apierror.Classify("making Job/"+spec.Name, err)
 		}
-		before, err := jobs.Get(ctx, spec.Name, metav1.GetOptions{})
+		before, err := api.Get(ctx, spec.Name, metav1.GetOptions{})
 		if err == nil && j.kind == kindRestore && before.Status.Active > 0 && before.DeletionTimestamp == nil {
 			d.Log.Warn("an earlier run has begun to restore, and is at it still", "job", spec.Name)
 			return nil
 		}
 		d.remove(ctx, j)
-		select {
-		case <-ctx.Done():
+		if err := retry.Sleep(ctx, look); err != nil {
 			return record.Unavailable("database/dump-failed", "%s: an earlier Job/%s does not go away: %w", j.doing(), spec.Name, context.Cause(ctx))
-		case <-time.After(look):
 		}
 	}
 }
 
-// remove takes the Job and its pods away, also when ctx is over.
 func (d Dumps) remove(ctx context.Context, j job) {
-	ctx, cancel := context.WithTimeout(context.WithoutCancel(ctx), cleanTime)
-	defer cancel()
-	now, background := int64(1), metav1.DeletePropagationBackground
-	err := d.Client.BatchV1().Jobs(d.Namespace).Delete(ctx, d.name(j), metav1.DeleteOptions{PropagationPolicy: &background, GracePeriodSeconds: &now})
-	if err != nil && !apierrors.IsNotFound(err) {
+	if err := d.running(j).Remove(ctx); err != nil {
 		d.Log.Warn("removing Job/"+d.name(j)+"; Kubernetes does so in an hour", "error", err)
 	}
-}
-
-// await waits for the end of the Job's pod and gives its log.
-func (d Dumps) await(ctx context.Context, j job) (string, error) {
-	why := "no pod was made"
-	for {
-		pods, err := d.Client.CoreV1().Pods(d.Namespace).List(ctx, metav1.ListOptions{LabelSelector: "job-name=" + d.name(j)})
-		if err != nil && ctx.Err() == nil {
-			return "", apierror.Classify("looking for the pod of Job/"+d.name(j), err)
-		}
-		for _, pod := range itemsOf(pods) {
-			if pod.Status.Phase == corev1.PodSucceeded || pod.Status.Phase == corev1.PodFailed {
-				return d.log(ctx, pod)
-			}
-			why = waiting(pod)
-			if hopeless(pod) {
-				return "", record.Refused("database/no-pod", "%s: Pod/%s does not start: %s", j.doing(), pod.Name, why)
-			}
-		}
-		if len(itemsOf(pods)) == 0 {
-			if why, err = d.rejected(ctx, j, why); err != nil {
-				return "", err
-			}
-		}
-		select {
-		case <-ctx.Done():
-			return "", record.Refused("database/dump-failed", "%s: Job/%s did not come to its end in time: %s: %w", j.doing(), d.name(j), why, context.Cause(ctx))
-		case <-time.After(look):
-		}
-	}
-}
-
-func itemsOf(pods *corev1.PodList) []corev1.Pod {
-	if pods == nil {
-		return nil
-	}
-	return pods.Items
-}
-
-// rejected asks the events why there is no pod; an error where there will be none.
-func (d Dumps) rejected(ctx context.Context, j job, before string) (string, error) {
-	events, err := d.Client.CoreV1().Events(d.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.kind=Job,involvedObject.name=" + d.name(j)})
-	if err != nil {
-		return before, nil //nolint:nilerr // it is only about the words
-	}
-	for _, e := range events.Items {
-		if e.Reason == "FailedCreate" && time.Since(e.LastTimestamp.Time) < time.Minute {
-			return e.Message, record.Refused("database/no-pod", "%s: the cluster takes no pod of Job/%s: %s", j.doing(), d.name(j), e.Message)
-		}
-	}
-	return before, nil
-}
-
-// waiting says what a pod waits for.
-func waiting(pod corev1.Pod) string {
-	for _, s := range pod.Status.ContainerStatuses {
-		if w := s.State.Waiting; w != nil {
-			return strings.TrimSuffix(w.Reason+": "+w.Message, ": ")
-		}
-		if s.State.Running != nil {
-			return "it runs since " + s.State.Running.StartedAt.UTC().Format(time.RFC3339)
-		}
-	}
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-			return c.Reason + ": " + c.Message
-		}
-	}
-	return "it is " + cmp.Or(string(pod.Status.Phase), "new")
-}
-
-// unscheduled is how long no node may take a pod.
-const unscheduled = 90 * time.Second
-
-// hopeless reports whether waiting for a pod makes no sense.
-func hopeless(pod corev1.Pod) bool {
-	for _, s := range pod.Status.ContainerStatuses {
-		if w := s.State.Waiting; w != nil {
-			return slices.Contains([]string{"ImagePullBackOff", "InvalidImageName", "ErrImageNeverPull", "CreateContainerConfigError", "CreateContainerError", "RunContainerError"}, w.Reason)
-		}
-	}
-	for _, c := range pod.Status.Conditions {
-		if c.Type == corev1.PodScheduled && c.Status == corev1.ConditionFalse {
-			return time.Since(c.LastTransitionTime.Time) > unscheduled
-		}
-	}
-	return false
-}
-
-// log is what the script wrote, which is not much.
-func (d Dumps) log(ctx context.Context, pod corev1.Pod) (string, error) {
-	limit := int64(maxLog)
-	stream, err := d.Client.CoreV1().Pods(pod.Namespace).GetLogs(pod.Name, &corev1.PodLogOptions{Container: container, LimitBytes: &limit}).Stream(ctx)
-	if err != nil {
-		return "", apierror.Classify("reading the log of Pod/"+pod.Name, err)
-	}
-	defer stream.Close()
-	text, err := io.ReadAll(io.LimitReader(stream, maxLog))
-	return string(text), apierror.Classify("reading the log of Pod/"+pod.Name, err)
 }
 
 // spec is the Job. Its pod may do nothing but what the script does.
