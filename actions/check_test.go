@@ -20,7 +20,7 @@ func TestBeforeAJobBeginsItIsSaidWhatCannotWork(t *testing.T) {
 		"no key and an identity":      {[]string{"DOING=deploy", "IMAGE=" + image, "HAS_KEY=false", "ACTIONS_ID_TOKEN_REQUEST_URL=https://x", "GITHUB_SERVER_URL=https://github.com", "GITHUB_REPOSITORY=team/app"}, 0, ""},
 		"a key of the environment":    {[]string{"DOING=deploy", "IMAGE=" + image, "HAS_KEY=false", "STAGECREW_SIGN_KEY=env://KEY", "GITHUB_SERVER_URL=https://github.com", "GITHUB_REPOSITORY=team/app"}, 0, ""},
 		"a promotion signs nothing":   {[]string{"DOING=promote", "IMAGE=" + image, "HAS_KEY=false", "GITHUB_SERVER_URL=https://github.com", "GITHUB_REPOSITORY=team/app"}, 0, ""},
-		"the image was withheld":      {[]string{"DOING=deploy", "IMAGE="}, 2, "::error title=stagecrew deploy::the job build gave no image; GitHub withholds an output"},
+		"the image was withheld":      {[]string{"DOING=deploy", "IMAGE="}, 2, "::error title=stagecrew deploy::the job build gave no digest; GitHub withholds an output"},
 		"a promotion":                 {[]string{"DOING=promote", "IMAGE=" + image}, 0, ""},
 		"a promotion of a tag":        {[]string{"DOING=promote", "IMAGE=ghcr.io/team/app:1.0"}, 2, "input image: ghcr.io/team/app:1.0 is not REPOSITORY@sha256:"},
 		"a promotion of two":          {[]string{"DOING=promote", "IMAGE=" + image + "\n::warning::x"}, 2, "%0A::warning::x is not REPOSITORY@sha256:"},

@@ -35,7 +35,7 @@ fi
 case "$DOING" in
 deploy)
   if [ -z "${IMAGE:-}" ]; then
-    stop "the job build gave no image; GitHub withholds an output that holds the value of a secret, such as the name of the registry's user: give that as the input registry-username and not as a secret"
+    stop "the job build gave no digest; GitHub withholds an output that holds the value of a secret"
   fi
   ;;
 promote)

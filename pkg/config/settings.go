@@ -69,7 +69,7 @@ type ImageRef struct {
 // Built is the image of a run that an earlier job has built, which had none of the
 // secrets.
 type Built struct {
-	BuiltImage string `name:"built-image" action:",main" value:"REPOSITORY@sha256:…" help:"image by digest, REPOSITORY@sha256:…, that an earlier job of the same workflow run has built: nothing is built here"`
+	BuiltImage string `name:"built-image" action:",main" value:"REPOSITORY@sha256:…" help:"image by digest, REPOSITORY@sha256:…, that an earlier job of the same workflow run has built: nothing is built here; @sha256:… is one in --repository"`
 }
 
 // Build is how the image is made and where it is pushed.

@@ -6,6 +6,7 @@ import (
 	"errors"
 	"log/slog"
 	"slices"
+	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -161,14 +162,27 @@ func (s *slice) readImage() (record.Image, error) {
 	}
 	setting, text := "image", s.settings.Image
 	if s.settings.BuiltImage != "" {
-		setting, text = "built-image", s.settings.BuiltImage
+		setting, text = "built-image", s.builtImage()
 	}
 	given, err := record.ParseImage(text)
-	if err != nil {
+	switch {
+	case text == s.settings.Repository+"@":
+		return record.Image{}, record.BadInput("config/image", "--%s: there is no digest in it: the job that builds gave none, or under another name than this one takes; nothing is built here", setting)
+	case err != nil:
 		return record.Image{}, record.BadInput("config/image", "--%s: %w", setting, err)
 	}
 	s.host.Ledger.Update(func(r *record.Record) { r.Image = given })
 	return given, nil
+}
+
+// builtImage is that of an earlier job, with the repository that a digest alone leaves
+// out. GitHub withholds a name that holds the value of a secret, as that of the
+// registry's user often is (docker/build-push-action#396, docker/metadata-action#214).
+func (s *slice) builtImage() string {
+	if strings.HasPrefix(s.settings.BuiltImage, "@") {
+		return s.settings.Repository + s.settings.BuiltImage
+	}
+	return s.settings.BuiltImage
 }
 
 // giveImage hands the image on that was given in place of a build.

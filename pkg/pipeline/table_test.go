@@ -70,7 +70,26 @@ func TestARunTakesTheImageOfAnEarlierJob(t *testing.T) {
 	require.Equal(t, digest, s.given[image.key].(record.Image).String())
 	require.Equal(t, digest, ledger.record.Image.String())
 
-	s = newSlice(Commands()["run"], config.Settings{Built: config.Built{BuiltImage: "registry.test/web:latest"}}, Host{})
-	require.ErrorContains(t, s.giveImage(), "--built-image: ")
+	// A name that holds a secret's value does not reach the second job: docker/build-push-action#396,
+	// docker/metadata-action#214, mr-smithers-excellent/docker-build-push#183.
+	settings := config.Settings{Built: config.Built{BuiltImage: strings.TrimPrefix(digest, "registry.test/web")}, PushedTo: config.PushedTo{Repository: "registry.test/web"}}
+	s = newSlice(Commands()["run"], settings, Host{Ledger: ledger})
+	require.False(t, s.makes(image))
+	require.NoError(t, s.giveImage())
+	require.Equal(t, digest, s.given[image.key].(record.Image).String())
+
+	for given, want := range map[string]string{
+		"registry.test/web:latest": "a tag can move",
+		"@":                        "there is no digest in it", // that of a job which gave none
+		"@sha256:0":                "is not sha256: and 64",
+	} {
+		settings.BuiltImage = given
+		s = newSlice(Commands()["run"], settings, Host{Ledger: ledger})
+		require.False(t, s.makes(image), "%q: nothing is built where the secrets are", given)
+		require.ErrorContains(t, s.giveImage(), "--built-image: ", given)
+		require.ErrorContains(t, s.giveImage(), want, given)
+	}
+	settings.Repository, settings.BuiltImage = "", strings.TrimPrefix(digest, "registry.test/web")
+	require.ErrorContains(t, newSlice(Commands()["run"], settings, Host{Ledger: ledger}).giveImage(), `repository "" is not HOST`)
 	require.True(t, newSlice(Commands()["run"], config.Settings{}, Host{}).makes(image))
 }

@@ -61,7 +61,7 @@ type act struct {
 // run runs `act EVENT …` in the repository. It does not judge the result.
 func (a act) run(event string, args ...string) map[string]job {
 	a.t.Helper()
-	ctx, cancel := context.WithTimeout(a.t.Context(), 8*time.Minute)
+	ctx, cancel := context.WithTimeout(a.t.Context(), 30*time.Minute)
 	defer cancel()
 	dir := a.t.TempDir()
 	all := maps.Clone(a.secrets)
