@@ -331,7 +331,7 @@ func (r *run) forewarn(ctx context.Context, live record.Applied, target record.R
 		return nil
 	}
 	m := r.compareImages(ctx, r.image.Image().String(), target)
-	if m.Rollback != record.RollbackNeedsDatabase {
+	if !mayMeetLock(m) {
 		return nil
 	}
 	brief, cancel := context.WithTimeout(ctx, askTime)
@@ -340,6 +340,8 @@ func (r *run) forewarn(ctx context.Context, live record.Applied, target record.R
 	switch {
 	case len(state.Locked) > 0:
 		return record.Refused("deploy/migrations-locked", "the new revision would not start: %s", r.lockHeld(state.Locked))
+	case m.Rollback == record.RollbackFree:
+		return nil // whatever the databases say, this rollback does not want them
 	case r.cluster.Undo != nil && err != nil:
 		return record.Refused("deploy/on-migrated", "--on-migrated %s needs a database that can be asked, which %s: %w", r.OnMigrated, m, err)
 	case r.cluster.Undo != nil:
@@ -350,6 +352,13 @@ func (r *run) forewarn(ctx context.Context, live record.Applied, target record.R
 		r.Log.Warn("if this deploy fails, nobody will know whether it can be rolled back, and it will not be: "+m.String(), "error", err)
 	}
 	return nil
+}
+
+// mayMeetLock reports whether the new image migrates: knex takes its lock at each start, also
+// when there is nothing to do (backstage/backstage#26546). Of an image that is live
+// already nobody has looked whether it does.
+func mayMeetLock(m record.Migrations) bool {
+	return m.Rollback == record.RollbackNeedsDatabase || m.Rollback == record.RollbackFree && m.From != m.To
 }
 
 // unlockMigrations frees locks before a recovery judges what is there.

@@ -61,6 +61,7 @@ func TestWhatTheDatabasesSayDecidesAboutARollback(t *testing.T) {
 		"nobody knows what the image adds":  {"crash+odd", applies(), nil, record.VerdictRolledBack, ""},
 		"no database is known":              {"crash+schema", nil, nil, record.VerdictRolledBack, ""},
 		"the pods are not let in either":    {"crash+schema", nil, record.Refused("database/wrong-password", "no"), record.VerdictRolledBack, ""},
+		"who asks is not let in":            {"crash+schema", nil, record.Refused("database/not-let-in", "no pg_hba.conf entry"), record.VerdictNeedsHuman, "could not be found out: no pg_hba.conf entry"},
 		"the database cannot be reached":    {"crash+schema", nil, record.Unavailable("database/unreachable", "connection refused"), record.VerdictNeedsHuman, "whether these are applied could not be found out: connection refused"},
 		"a label says so, and no file":      {"crash+word", &record.DatabaseState{}, nil, record.VerdictNeedsHuman, "the label says forward-only, and no names of files tell whether that was done"},
 		"somebody migrates":                 {"crash+schema", locked("Pod/a container b, which is not ready"), nil, record.VerdictNeedsHuman, "who may be migrating: Pod/a container b, which is not ready; no revision can start until it is free; wait for the migration to end, and then"},
@@ -86,7 +87,12 @@ func TestWhatTheDatabasesSayDecidesAboutARollback(t *testing.T) {
 // lightdash/helm-charts#134): the revision gets no verdict, and is judged when it is free.
 func TestALockThatIsHeldIsNoBadImage(t *testing.T) {
 	f := installed(t, "fine")
-	f.state = locked()
+	f.state = &record.DatabaseState{}
+	f.on = func(what string) {
+		if what == "apply" {
+			f.state = locked()
+		}
+	}
 	result := f.deploy(t, "locked")
 	require.Equal(t, record.VerdictNeedsHuman, result.Verdict)
 	require.Equal(t, record.MarkPending, f.history[0].Verdict)
@@ -114,12 +120,22 @@ func TestALockThatWasFreeAgainIsAFailureLikeAnother(t *testing.T) {
 	require.Equal(t, record.VerdictRolledBack, result.Verdict)
 }
 
+// Each start takes the lock, also of an image that adds no migration: the pods of
+// backstage/backstage#26546 came to life on no image.
 func TestADeployIntoAHeldLockIsRefused(t *testing.T) {
+	for _, next := range []string{"good+schema", "good"} {
+		f := installed(t, "fine")
+		f.state = locked()
+		_, err := Deploy(t.Context(), image(next), f.options())
+		require.Equal(t, "deploy/migrations-locked", record.CodeOf(err), next)
+		require.Len(t, f.history, 1)
+	}
+}
+
+func TestARollbackThatIsFreeNeedsNoDatabaseThatAnswers(t *testing.T) {
 	f := installed(t, "fine")
-	f.state = locked()
-	_, err := Deploy(t.Context(), image("good+schema"), f.options())
-	require.Equal(t, "deploy/migrations-locked", record.CodeOf(err))
-	require.Len(t, f.history, 1)
+	f.fails("ask", record.Unavailable("database/unreachable", "connection refused"))
+	require.Equal(t, record.VerdictGood, f.deploy(t, "good").Verdict)
 }
 
 // A rollback that cannot start is refused before anything is changed (curie-eng/curie#2296).

@@ -362,7 +362,7 @@ func (f *fakeCluster) Compare(_ context.Context, from, to string) (record.Migrat
 	case has(from, "schema") && !has(to, "schema"):
 		return record.Migrations{Rollback: record.RollbackNeedsDatabase, Why: "catalog adds 2 migrations", Plugins: []record.PluginMigrations{catalog}}, f.happens("compare")
 	}
-	return record.Migrations{Rollback: record.RollbackFree}, f.happens("compare")
+	return record.Migrations{Rollback: record.RollbackFree, From: to, To: from}, f.happens("compare")
 }
 
 var catalog = record.PluginMigrations{Plugin: "catalog", Folder: "catalog/migrations", Change: record.MigratesUp, Added: []string{"2_a.js", "3_b.js"}}
