@@ -1,6 +1,8 @@
 package database
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 	"time"
 
@@ -77,6 +79,40 @@ func TestWhyADatabaseDoesNotTell(t *testing.T) {
 			require.NotContains(t, err.Error(), other.place.password)
 		})
 	}
+}
+
+// A server may let in by host, encryption and database: that it does not let in those who
+// ask says nothing about the pods (pgbouncer/pgbouncer#812, joshstevens19/rindexer#116),
+// which have no way into the database postgres either where somebody runs it for them.
+func TestWhoIsLetInByHostSaysNothingAboutThePods(t *testing.T) {
+	w := newWorld(t, "hba_")
+	w.admin("postgres", "CREATE ROLE hba LOGIN PASSWORD '"+password+"'", "CREATE DATABASE hba_portal OWNER hba")
+	w.knex("hba_portal", "knex_migrations", []string{"1_init.js"})
+	w.admin("hba_portal", "GRANT SELECT ON ALL TABLES IN SCHEMA public TO hba")
+	file := filepath.Join(w.server.Folder, "data", "pg_hba.conf")
+	rules, err := os.ReadFile(file)
+	require.NoError(t, err)
+	t.Cleanup(func() { require.NoError(t, os.WriteFile(file, rules, 0o600)) })
+	w.place.user, w.place.name = "hba", "hba_portal"
+	letIn := func(rule string) {
+		require.NoError(t, os.WriteFile(file, append([]byte(rule), rules...), 0o600))
+		w.admin("postgres", "SELECT pg_reload_conf()")
+	}
+
+	letIn("local postgres hba reject\n")
+	require.Eventually(t, func() bool {
+		_, err := w.database().connect(t.Context(), "postgres")
+		return record.CodeOf(err) == "database/not-let-in"
+	}, patience, tick)
+	all, err := w.database().Applied(t.Context())
+	require.NoError(t, err)
+	require.Equal(t, []string{"1_init.js"}, names(all.Tables[0]))
+
+	letIn("local all hba reject\n")
+	require.Eventually(t, func() bool {
+		_, err := w.database().Applied(t.Context())
+		return record.CodeOf(err) == "database/not-let-in"
+	}, patience, tick)
 }
 
 // pod uses the database of the world.

@@ -116,10 +116,12 @@ func (d *Database) explain(err error) error {
 	case !errors.As(err, &said):
 		return record.Unavailable("database/unreachable", "asking the database at %s: %w; it is asked from here, where the host has to lead to it, or to a Service of the cluster", at, plain(err))
 	}
-	switch said.Code {
-	case "28P01", "28000":
+	switch {
+	case strings.Contains(said.Message, "pg_hba.conf"): // a name, also in other languages
+		return record.Refused("database/not-let-in", "the database at %s does not let the user %q in from where it is asked: %s", at, d.place.user, said.Message)
+	case said.Code == "28P01" || said.Code == "28000":
 		return record.Refused("database/wrong-password", "the database at %s does not let the user %q of the release's pods in: %s", at, d.place.user, said.Message)
-	case "42501":
+	case said.Code == "42501":
 		return record.Refused("database/no-rights", "the user %q of the database at %s may not read what migrations are applied: %s", d.place.user, at, said.Message)
 	}
 	return record.Unavailable("database/asking", "asking the database at %s: %s (SQLSTATE %s)", at, said.Message, said.Code)

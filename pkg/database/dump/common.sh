@@ -17,6 +17,7 @@ because() {
 	said=$(tail -n 4 "$1")
 	case "$said" in
 	*"password authentication failed"* | *"no password supplied"* | *fe_sendauth*) fail wrong-password "$3: $said" ;;
+	*pg_hba.conf*) fail not-let-in "$3: $said" ;;
 	*"server version mismatch"*) fail version "$3: $said; $(pg_dump --version)" ;;
 	*"No space left on device"* | *"Disk quota exceeded"* | *"disk full"*) fail no-space "$3: $said" ;;
 	*"permission denied"* | *"must be owner"* | *"must be member"* | *"must be able to"*) fail no-rights "$3: $said" ;;

@@ -234,9 +234,12 @@ func TestADumpThatFailsLeavesNothingAndSaysWhy(t *testing.T) {
 		code    string
 		says    string
 	}{
-		"a wrong password":                {nil, []string{"PGPASSWORD=no"}, "database/wrong-password", "password authentication failed"},
-		"no password":                     {nil, []string{"PGPASSWORD="}, "database/wrong-password", "no password supplied"},
-		"a wrong password in a URL":       {nil, []string{"DATABASE_AT=postgresql://u:l%65t%20@db:5432/x"}, "database/wrong-password", "password authentication failed"},
+		"a wrong password":          {nil, []string{"PGPASSWORD=no"}, "database/wrong-password", "password authentication failed"},
+		"no password":               {nil, []string{"PGPASSWORD="}, "database/wrong-password", "no password supplied"},
+		"a wrong password in a URL": {nil, []string{"DATABASE_AT=postgresql://u:l%65t%20@db:5432/x"}, "database/wrong-password", "password authentication failed"},
+		"a server that lets in by host": {func(p *place) {
+			p.stub("pg_dump", `echo 'pg_dump: error: connection to server at "db", port 5432 failed: FATAL:  no pg_hba.conf entry for host "10.0.0.9", user "u", database "x", no encryption' >&2; exit 1`)
+		}, nil, "database/not-let-in", "no encryption"},
 		"a database that is gone":         {nil, []string{"DATABASES=fails_catalog\nfails_none"}, "database/dump-failed", `database "fails_none" does not exist`},
 		"nobody listens":                  {nil, []string{"PGHOST=/nowhere"}, "database/dump-failed", "No such file or directory"},
 		"less space than the tables take": {nil, []string{"NEED=999999999999"}, "database/no-space", "KiB left"},
