@@ -7,7 +7,9 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"runtime"
 	"slices"
+	"strconv"
 	"strings"
 )
 
@@ -54,6 +56,29 @@ func makeCgroups(node Node) error {
 			if err := os.WriteFile(filepath.Join(dir, file), value, 0o644); err != nil {
 				return fmt.Errorf("filling %s: %w", filepath.Join(dir, file), err)
 			}
+		}
+		if err := weigh(dir); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// weigh lets all pods together have as much of a busy host as eight processes for each
+// core. The host's own processes are in the root cgroup as a rule, where each of them
+// weighs as much as a cgroup that says nothing: beside a compiler the pods would starve.
+func weigh(dir string) error {
+	for _, weight := range []struct {
+		file      string
+		one, most int // of an ordinary process, and at all
+	}{{"cpu.shares", 1024, 262144}, {"cpu.weight", 100, 10000}} {
+		path := filepath.Join(dir, weight.file)
+		if _, err := os.Stat(path); err != nil {
+			continue // not the hierarchy of the processor
+		}
+		all := min(8*runtime.NumCPU()*weight.one, weight.most)
+		if err := os.WriteFile(path, []byte(strconv.Itoa(all)), 0o644); err != nil {
+			return fmt.Errorf("weighing %s: %w", dir, err)
 		}
 	}
 	return nil
