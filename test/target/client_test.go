@@ -47,12 +47,15 @@ func (s sandbox) dial(ctx context.Context, network, address string) (net.Conn, e
 	return (&net.Dialer{Timeout: 10 * time.Second}).DialContext(ctx, network, net.JoinHostPort(s.IngressAddress, port))
 }
 
+// aVisitorWaits so long, about as a browser does: what is slow is in the tables, and not failed.
+const aVisitorWaits = 3 * time.Minute
+
 // client is a visitor who follows no redirect. Each has connections of its own.
 func (s sandbox) client(t *testing.T) *http.Client {
 	t.Helper()
 	transport := &http.Transport{DialContext: s.dial, TLSClientConfig: &tls.Config{RootCAs: s.roots(t)}, MaxIdleConnsPerHost: 300}
 	t.Cleanup(transport.CloseIdleConnections)
-	return &http.Client{Transport: transport, Timeout: 30 * time.Second, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
+	return &http.Client{Transport: transport, Timeout: aVisitorWaits, CheckRedirect: func(*http.Request, []*http.Request) error { return http.ErrUseLastResponse }}
 }
 
 // handshake tries one version of TLS, and gives what the server shows.

@@ -8,7 +8,6 @@ import (
 	"crypto/x509/pkix"
 	"encoding/pem"
 	"math/big"
-	"net/http"
 	"time"
 
 	"github.com/stretchr/testify/require"
@@ -45,8 +44,7 @@ func (g *site) scenarios(image record.Image) {
 		for _, words := range s.says {
 			require.Contains(g.t, o.record.Cause.String(), words, s.name)
 		}
-		client := g.client(g.t)
-		require.Eventually(g.t, func() bool { status, _ := get(client, "https://"+host+"/"); return status == http.StatusOK }, patience, time.Second, s.name)
+		require.Eventually(g.t, g.served, patience, time.Second, s.name)
 		g.doc.row(s.name, "4", seconds(took), o.record.Cause.String(), "rolled back, visitors are served")
 	}
 }

@@ -31,6 +31,7 @@ func TestTheTargetSystem(t *testing.T) {
 	g.tlsTable()
 	g.limitTable()
 	g.arrowTable()
+	g.troubles(one.record.Image)
 	g.scenarios(one.record.Image)
 }
 
