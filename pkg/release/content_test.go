@@ -24,13 +24,16 @@ func TestAChartThatContradictsItselfIsRefusedByPlanAndApply(t *testing.T) {
 		// https://github.com/helm/helm/issues/3348
 		"an object that is to get its name": {"apiVersion: batch/v1\nkind: Job\nmetadata: {generateName: migrate-}\n", "Job (portal/templates/all.yaml) has no metadata.name, only generateName; "},
 		"an object whose name has no value": {"apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name:\n", "ConfigMap (portal/templates/all.yaml) has no metadata.name; "},
-		"in two namespaces":                 {settings + strings.Replace(settings, "name: settings", "name: settings, namespace: default", 1), ""},
-		"two kinds of one name":             {settings + strings.Replace(settings, "ConfigMap", "Secret", 1), ""},
-		"hooks of one name":                 {settings + strings.Replace(settings, "name: settings", "name: settings, annotations: {helm.sh/hook: pre-install}", 1), ""},
-		"one nodePort for two Services":     {service("a", "ports: [{port: 80, nodePort: 30080}]") + service("b", "ports: [{port: 81, nodePort: 30080, protocol: UDP}]"), "Service/a (portal/templates/all.yaml) and Service/b (portal/templates/all.yaml) both want the nodePort 30080"},
-		"one for two protocols":             {service("a", "ports: [{name: t, port: 80, nodePort: 30080}, {name: u, port: 80, nodePort: 30080, protocol: UDP}]"), ""},
-		"one clusterIP":                     {service("a", "clusterIP: 10.0.0.9, ports: [{port: 80}]") + service("b", "clusterIP: 10.0.0.9, ports: [{port: 80}]"), "both want the clusterIP 10.0.0.9"},
-		"headless ones":                     {service("a", "clusterIP: None, ports: [{port: 80}]") + service("b", "clusterIP: None, ports: [{port: 80}]"), ""},
+		// https://github.com/helm/helm/issues/10149
+		"two objects in one document":   {settings + "apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: one\ndata:\n  a: b---\napiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: two\n", "ConfigMap/two (portal/templates/all.yaml) stands in one document with an object before it"},
+		"a text that looks like one":    {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\ndata:\n  pod: |\n    apiVersion: v1\n    kind: Pod\n    kind: Pod\n", ""},
+		"in two namespaces":             {settings + strings.Replace(settings, "name: settings", "name: settings, namespace: default", 1), ""},
+		"two kinds of one name":         {settings + strings.Replace(settings, "ConfigMap", "Secret", 1), ""},
+		"hooks of one name":             {settings + strings.Replace(settings, "name: settings", "name: settings, annotations: {helm.sh/hook: pre-install}", 1), ""},
+		"one nodePort for two Services": {service("a", "ports: [{port: 80, nodePort: 30080}]") + service("b", "ports: [{port: 81, nodePort: 30080, protocol: UDP}]"), "Service/a (portal/templates/all.yaml) and Service/b (portal/templates/all.yaml) both want the nodePort 30080"},
+		"one for two protocols":         {service("a", "ports: [{name: t, port: 80, nodePort: 30080}, {name: u, port: 80, nodePort: 30080, protocol: UDP}]"), ""},
+		"one clusterIP":                 {service("a", "clusterIP: 10.0.0.9, ports: [{port: 80}]") + service("b", "clusterIP: 10.0.0.9, ports: [{port: 80}]"), "both want the clusterIP 10.0.0.9"},
+		"headless ones":                 {service("a", "clusterIP: None, ports: [{port: 80}]") + service("b", "clusterIP: None, ports: [{port: 80}]"), ""},
 	} {
 		t.Run(name, func(t *testing.T) {
 			r, cluster := open(t)

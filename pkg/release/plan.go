@@ -30,12 +30,14 @@ func (r *Release) Plan(ctx context.Context, image record.Image) (record.Plan, er
 		return record.Plan{}, err
 	}
 	dry := &planClient{crds: folderCRDs(chart), unbuilt: !image.IsBuilt()}
+	var rendering *engine
 	plan, stored, err := r.plan(ctx, "planning to apply chart "+r.Chart, dry, func(e *engine) (*helmrelease.Release, error) {
+		rendering = e
 		return e.apply(ctx, r, chart, merged)
 	})
 	if stored != nil {
 		r.planned(image, imagesOf(stored))
-		plan.Concerns = slices.Concat(dry.outdated(chart), dry.remarks(plan.Manifest), r.byHand(ctx))
+		plan.Concerns = slices.Concat(dry.outdated(chart), dry.remarks(plan.Manifest), rendering.again(chart, merged, stored, dry.first), r.byHand(ctx))
 	}
 	plan.Image, plan.ImagePaths = image, manifest.ImagePaths(over(defaults(chart), merged), r.ImageValuesPath)
 	return plan, err

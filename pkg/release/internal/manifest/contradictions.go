@@ -3,6 +3,7 @@ package manifest
 import (
 	"fmt"
 	"regexp"
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -14,7 +15,26 @@ import (
 // time and that yet cannot work. namespace is that of objects that name none.
 func Contradictions(manifest, namespace string) []string {
 	objects := withSources(manifest)
-	return append(twice(objects, namespace), shared(objects)...)
+	return slices.Concat(glued(manifest), twice(objects, namespace), shared(objects))
+}
+
+// begins is where an object begins in a document.
+var begins = regexp.MustCompile(`(?m)^(?:apiVersion|kind):`)
+
+// glued finds documents that hold two objects, of which YAML keeps the last only: a
+// template has trimmed away what stood around the line between them
+// (https://github.com/helm/helm/issues/10149, https://github.com/temporalio/helm-charts/issues/187).
+func glued(manifest string) []string {
+	var problems []string
+	for _, document := range Split(manifest) {
+		if len(begins.FindAllString(document, -1)) < 4 || len(slices.DeleteFunc(Repeated(document), func(line string) bool {
+			return !strings.Contains(line, `key "kind"`) && !strings.Contains(line, `key "apiVersion"`)
+		})) < 2 {
+			continue
+		}
+		problems = append(problems, Whose(document)+" stands in one document with an object before it, which would not be made: the line --- between them is not one of its own any more, as when {{- or -}} trims the line breaks around it")
+	}
+	return problems
 }
 
 // sourcedObject is an object with the template that made it.
@@ -30,13 +50,10 @@ var source = regexp.MustCompile(`(?m)^# Source: (.+)$`)
 func withSources(manifest string) []sourcedObject {
 	var all []sourcedObject
 	for _, text := range Split(manifest) {
-		from := "the chart"
-		if parts := source.FindStringSubmatch(text); parts != nil {
-			from = parts[1]
-		}
+		from := headOf(text)
 		objects, _ := Objects(text) // Helm will say it
 		for _, object := range objects {
-			all = append(all, sourcedObject{object, from})
+			all = append(all, sourcedObject{object, from.source})
 		}
 	}
 	return all
@@ -45,18 +62,36 @@ func withSources(manifest string) []sourcedObject {
 // Whose names the object of one document as far as it can be read, and its template:
 // "ConfigMap/web (chart/templates/web.yaml)".
 func Whose(document string) string {
-	from := "the chart"
+	h := headOf(document)
+	if h.Kind == "" {
+		return h.source
+	}
+	return fmt.Sprintf("%s (%s)", h.name(), h.source)
+}
+
+// head is what Helm reads of a document to sort it.
+type head struct {
+	Kind     string
+	Metadata struct {
+		Name        string
+		Annotations map[string]string
+	}
+	source string // its template
+}
+
+func (h head) name() string { return h.Kind + "/" + h.Metadata.Name }
+
+// headOf reads the head of a document; one that cannot be read has its source only.
+func headOf(document string) head {
+	var h head
+	if yaml.Unmarshal([]byte(document), &h) != nil {
+		h = head{}
+	}
+	h.source = "the chart"
 	if parts := source.FindStringSubmatch(document); parts != nil {
-		from = parts[1]
+		h.source = parts[1]
 	}
-	var object struct {
-		Kind     string
-		Metadata struct{ Name string }
-	}
-	if yaml.Unmarshal([]byte(document), &object) != nil || object.Kind == "" {
-		return from
-	}
-	return fmt.Sprintf("%s/%s (%s)", object.Kind, object.Metadata.Name, from)
+	return h
 }
 
 // Repeated are the keys that an object has twice, of which the last counts:
