@@ -19,6 +19,16 @@ var known = []struct {
 	{regexp.MustCompile(`gyp ERR! .*(node-v[\d.]+-headers|nodejs\.org)`), compiled + "and fetches Node's headers from nodejs.org, which does not answer here: give the folder that has include/node as npm_config_nodedir"},
 	// laverdet/isolated-vm#500, #528: the headers of a newer Node want a newer C++.
 	{regexp.MustCompile(`#error .*C\+\+\d+ or later required`), compiled + "and its version is older than this Node.js: take a newer one, or the Node.js that it knows"},
+	// backstage/backstage#21982, Borales/actions-yarn#19.
+	{regexp.MustCompile(`FATAL ERROR: .*(heap limit|heap out of memory|Allocation failed)|ERR_WORKER_OUT_OF_MEMORY`),
+		"Node.js reached the limit of its heap: give more of the machine's memory, in MB, such as NODE_OPTIONS=--max-old-space-size=6144, in the environment of stagecrew"},
+	// meshery/schemas#879: a limit above what the machine has.
+	{regexp.MustCompile(`(?i)\bexit (code|status):? 137\b|signal:? SIGKILL|^Killed$`),
+		"the system ended a program (signal 9), as it does when memory is used up: take a larger machine, or a smaller --max-old-space-size"},
+	// cosmos/cosmjs#1644, yarnpkg/berry#769.
+	{regexp.MustCompile(`Not a zip archive|Unrecognized archive format|invalid tar file|incorrect header check|TAR_BAD_ARCHIVE`),
+		"an archive of a package is none: where the workspace keeps it in Git LFS, have it checked out (actions/checkout with lfs: true)"},
+	{regexp.MustCompile(`ENOSPC|No space left on device|no space left on device`), "the disk is full where stagecrew builds: free some of it, or set TMPDIR and the caches of the package manager to a larger one"},
 }
 
 // adviceFor gives what helps, "" for a line that says nothing or says it itself.

@@ -75,6 +75,24 @@ func TestWhatADependencyThatIsCompiledLacksIsSaid(t *testing.T) {
 	}
 }
 
+// A machine that is too small, and archives that Git LFS keeps elsewhere.
+func TestWhatTheMachineOrTheCheckoutLacksIsSaid(t *testing.T) {
+	for line, says := range map[string]string{
+		"FATAL ERROR: Reached heap limit Allocation failed - JavaScript heap out of memory": "--max-old-space-size", // backstage/backstage#21982
+		"FATAL ERROR: Ineffective mark-compacts near heap limit Allocation failed":          "--max-old-space-size", // Borales/actions-yarn#19
+		"Error [ERR_WORKER_OUT_OF_MEMORY]: Worker terminated due to reaching memory limit":  "--max-old-space-size", // meshery/schemas#879
+		"error Command failed with exit code 137.":                                          "signal 9",
+		"npm error signal SIGKILL": "signal 9",
+		"➤ YN0001: │ Libzip Error: Failed to open the cache entry for dagre@npm:0.8.5: Not a zip archive": "lfs: true", // getappmap/vscode-appland#599, cosmos/cosmjs#1644
+		"npm error code TAR_BAD_ARCHIVE":                         "lfs: true",
+		"npm error nospc ENOSPC: no space left on device, write": "disk is full",
+		"error Command failed with exit code 1.":                 "",
+	} {
+		require.Contains(t, adviceFor(line), says, line)
+		require.Equal(t, says == "", adviceFor(line) == "", line)
+	}
+}
+
 // The cause stands far above the end of what is printed.
 func TestAdviceIsTheLastLine(t *testing.T) {
 	output := &tail{log: slog.New(slog.DiscardHandler)}

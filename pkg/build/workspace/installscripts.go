@@ -49,7 +49,7 @@ func (m manager) installIn(ctx context.Context, dir string, root *os.Root, args 
 	if m.name != "yarn" && !every && !slices.Contains(args, off) {
 		args = append(slices.Clone(args), off)
 	}
-	if err := m.run(ctx, dir, args, env, how.Log); err != nil || every || m.name == "yarn" {
+	if err := m.fetch(ctx, dir, args, env, how.Log); err != nil || every || m.name == "yarn" {
 		return withheldFrom(err, withheld)
 	}
 	further := [][]string{}
