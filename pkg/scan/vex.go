@@ -19,8 +19,12 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
-// maxVEX is how large a VEX document may be.
-const maxVEX = 64 << 20
+const (
+	// maxVEX is how large a VEX document may be.
+	maxVEX = 64 << 20
+	// byteOrderMark is what Trivy's readers of VEX documents do not read.
+	byteOrderMark = "\xef\xbb\xbf"
+)
 
 // checkVEX looks at VEX documents before anything is fetched. Trivy decides by the same
 // keys which format a document has.
@@ -31,17 +35,22 @@ func checkVEX(documents []string) error {
 			return record.BadInput("scan/bad-vex", "reading VEX document: %w", err)
 		}
 		var keys struct {
-			Context         string            `json:"@context"`
+			Context         any               `json:"@context"`
 			Statements      []json.RawMessage `json:"statements"`
 			Vulnerabilities []json.RawMessage `json:"vulnerabilities"`
 			Format          string            `json:"bomFormat"`
 		}
 		err = json.NewDecoder(bytes.NewReader(content)).Decode(&keys)
+		_, isText := keys.Context.(string)
 		switch {
+		case bytes.HasPrefix(content, []byte(byteOrderMark)):
+			err = fmt.Errorf("it begins with a byte-order mark, as editors on Windows write it: save it as UTF-8 without one")
 		case err != nil:
+		case keys.Context != nil && !isText:
+			err = fmt.Errorf("its @context is no text: OpenVEX wants one, such as \"https://openvex.dev/ns/v0.2.0\", and no list")
 		case keys.Format != "":
 			err = fmt.Errorf("%s documents are about an SBOM, not about an image", text.Line(keys.Format, short))
-		case keys.Context == "" && keys.Vulnerabilities == nil:
+		case (keys.Context == nil || keys.Context == "") && keys.Vulnerabilities == nil:
 			err = fmt.Errorf("it is neither OpenVEX (with @context) nor CSAF (with vulnerabilities)")
 		default:
 			err = readable(file)
@@ -124,7 +133,7 @@ func (s session) unfitting(image string, report types.Report) ([]string, error) 
 			return nil, err
 		}
 		var said vexStatements
-		if err := json.Unmarshal(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")), &said); err != nil {
+		if err := json.Unmarshal(content, &said); err != nil {
 			return nil, fmt.Errorf("parsing VEX document %q: %w", file, err)
 		}
 		for _, names := range said.effective() {

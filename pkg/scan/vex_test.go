@@ -73,6 +73,9 @@ func TestADocumentThatIsNotVEXIsRefusedBeforeAnythingIsFetched(t *testing.T) {
 		// As aquasecurity/trivy#5061 left it behind: it ended the scan when all was compared.
 		"OpenVEX before 0.2":       {`{"@context": "https://openvex.dev/ns", "statements": [{"vulnerability": "CVE-2021-23337", "products": ["pkg:npm/lodash"], "status": "fixed"}]}`, "unable to decode VEX"},
 		"a file that is not there": {"", "reading VEX document"},
+		// Kinds of anchore/scan-action#153 and anchore/grype#3657.
+		"a byte-order mark":        {"\xef\xbb\xbf" + openVEX, "save it as UTF-8 without one"},
+		"a context that is a list": {strings.Replace(openVEX, `"https://openvex.dev/ns/v0.2.0"`, `["https://openvex.dev/ns/v0.2.0"]`, 1), "OpenVEX wants one"},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
