@@ -18,7 +18,7 @@ import (
 // exitTrouble is how a container ended that did so n times.
 func exitTrouble(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus, n int) (Trouble, bool) {
 	if n < 1 {
-		return Trouble{}, false
+		return earlierTrouble(p, c)
 	}
 	t := Trouble{Specific: true, Failures: n, Run: podstate.ExitedRun(p, c), Cause: record.Cause{
 		Code: causes.CrashLoop, Object: "Pod/" + p.Name, Container: c.Name, Reason: "CrashLoopBackOff", Message: exits(n)}}
@@ -40,6 +40,19 @@ func exitTrouble(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus, n
 	}
 	t.Cause.Message += more
 	return t, true
+}
+
+// earlierTrouble is a container that had ended before the revision was applied, and waits
+// to be started again: nothing of the revision, but what is new may need it.
+func earlierTrouble(p *corev1.Pod, c corev1.ContainerStatus) (Trouble, bool) {
+	end := podstate.LastExit(c)
+	if !podstate.Looping(c) || podstate.IsInit(p, c.Name) || end == nil {
+		return Trouble{}, false
+	}
+	n := int(c.RestartCount) + 1
+	return Trouble{Specific: true, Earlier: true, Run: podstate.ExitedRun(p, c), Cause: record.Cause{
+		Code: causes.CrashLoop, Object: "Pod/" + p.Name, Container: c.Name, Reason: "CrashLoopBackOff",
+		Message: exits(n) + " before this revision" + exitedLast(n) + podstate.DescribeExit(*end)}}, true
 }
 
 // exits says how often a container exited.

@@ -4,6 +4,7 @@ package detect
 
 import (
 	"cmp"
+	"fmt"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -22,12 +23,20 @@ type Trouble struct {
 	Failures   int             // how often the container has ended; 0 where that does not count
 	Workload   record.Workload // whose it is; a Service's is nobody's
 	Recovering bool            // its clock stands still: it is about to heal
+	Earlier    bool            // nor does it run: it is from before the revision
 	Run        podstate.Run
 }
 
 // Key says which troubles are the same thing seen again.
 func (t Trouble) Key() string {
 	return strings.Join([]string{t.Cause.Object, t.Cause.Container, cmp.Or(causes.Of(t.Cause.Code).Incident, t.Cause.Code)}, "|")
+}
+
+// Beside adds to a trouble an earlier one that it may come from.
+func Beside(t, earlier Trouble) Trouble {
+	c := earlier.Cause
+	t.Cause.Message += fmt.Sprintf("; %s container %s: %s", c.Object, c.Container, c.Message)
+	return t
 }
 
 // OfPod is one about a pod as a whole.

@@ -233,3 +233,37 @@ func TestEarlierLives_CrashesBeforeTheRevisionSayNothingAboutIt(t *testing.T) {
 		})
 	}
 }
+
+// A database whose volume was full did not start any more, long before the deploy; its
+// next start was minutes away, and all that was named was who waited for it:
+// bitnami/charts#30441, holos-run/holos#97.
+func TestEarlierLives_WhatWasBrokenBeforeIsNamedBesideWhatWaitsForIt(t *testing.T) {
+	database := fixture.Pod("db-0", "new", false, fixture.Crashed(5, 1, "Error"))
+	database.Status.ContainerStatuses[0].LastTerminationState.Terminated.Message = `FATAL: could not write lock file "postmaster.pid": No space left on device`
+	const named = `Pod/db-0 container web: exited 6 times before this revision, last with code 1; it said: FATAL: could not write lock file "postmaster.pid": No space left on device`
+	look := func(j *Judge, restarts int32, after time.Duration) Verdict {
+		app := fixture.Pod("web-new", "new", false, fixture.Crashed(restarts, 1, "Error"))
+		app.CreationTimestamp.Time = fixture.Noon.Add(time.Hour)
+		return j.Decide(fixture.Deploying(app, database), fixture.Noon.Add(time.Hour+after))
+	}
+	begin := func() *Judge { j := New(nil); j.Applied = fixture.Noon.Add(time.Hour); return j }
+
+	j := begin()
+	v := look(j, 0, 0)
+	require.Nil(t, v.Failed)
+	cause := j.Timeout(v.Progress, time.Minute).Cause
+	require.Equal(t, "Pod/web-new", cause.Object)
+	require.Contains(t, cause.Message, named)
+
+	v = look(begin(), 2, 0)
+	require.NotNil(t, v.Failed)
+	require.Equal(t, "Pod/web-new", v.Failed.Cause.Object)
+	require.Contains(t, v.Failed.Cause.Message, named)
+
+	j = begin()
+	v = j.Decide(fixture.Deploying(database), fixture.Noon.Add(time.Hour))
+	require.Contains(t, v.Trouble, "exited 6 times before this revision")
+	v = j.Decide(fixture.Deploying(database), fixture.Noon.Add(2*time.Hour))
+	require.Nil(t, v.Failed, "it is no fault of the revision")
+	require.Equal(t, "Pod/db-0", j.Timeout(v.Progress, time.Minute).Cause.Object)
+}

@@ -162,6 +162,7 @@ func (j *Judge) weigh(v *Verdict) {
 		if i := slices.IndexFunc(all, func(s *observation) bool { return s.Specific }); !failed.Specific && i >= 0 {
 			failed = detect.Because(failed, all[i].Trouble)
 		}
+		failed = beside(failed, all)
 		v.Failed, v.Ready = &failed, false
 		return
 	}
@@ -170,7 +171,18 @@ func (j *Judge) weigh(v *Verdict) {
 // clockRuns reports whether the rule lets the clock of a trouble run.
 func (j *Judge) clockRuns(t detect.Trouble) bool {
 	rule := j.rules[t.Cause.Code]
-	return !rule.Wait && !t.Recovering && t.Failures >= rule.Failures
+	return !rule.Wait && !t.Recovering && !t.Earlier && t.Failures >= rule.Failures
+}
+
+// beside adds what was broken before the revision already: what fails now may wait for it,
+// as an init container does for a database.
+func beside(t detect.Trouble, all []*observation) detect.Trouble {
+	for _, s := range all {
+		if s.Earlier && s.Cause.Object != t.Cause.Object {
+			return detect.Beside(t, s.Trouble)
+		}
+	}
+	return t
 }
 
 func (j *Judge) grace(s *observation) time.Duration {
@@ -188,9 +200,10 @@ func (j *Judge) grace(s *observation) time.Duration {
 // first specific thing that was.
 func (j *Judge) Timeout(progress string, after time.Duration) detect.Trouble {
 	t := detect.Trouble{Cause: record.Cause{Code: causes.Timeout, Message: fmt.Sprintf("%s after %.0fs", progress, after.Seconds())}}
-	for _, s := range j.memory.inSight(j.Now) {
+	all := j.memory.inSight(j.Now)
+	for _, s := range all {
 		if s.Specific && !j.ready[s.Workload] {
-			return detect.Because(t, s.Trouble)
+			return beside(detect.Because(t, s.Trouble), all)
 		}
 	}
 	if len(j.memory.first) > 0 {
