@@ -1,6 +1,7 @@
 package gha
 
 import (
+	"io/fs"
 	"path/filepath"
 	"regexp"
 	"strings"
@@ -68,6 +69,26 @@ func (a *Actions) isCheckoutOf(git string) bool {
 	config, err := files.ReadRegular(filepath.Join(git, "config"), maxGit)
 	remote := regexp.MustCompile(`(?mi)^\s*url\s*=\s*\S*[/:]` + regexp.QuoteMeta(a.getenv("GITHUB_REPOSITORY")) + `(?:\.git)?/?\s*$`)
 	return err == nil && a.getenv("GITHUB_REPOSITORY") != "" && remote.Match(config)
+}
+
+// isOurs reports whether a folder has no checkout, the commit of the event or the end of a
+// branch that was fetched from this repository: what a fork has written is in
+// refs/remotes/pull, or in no ref at all.
+func (a *Actions) isOurs(dir string) bool {
+	git, head := folder(dir), a.checkedOut(dir)
+	if git == "" || head == "" || head == a.getenv("GITHUB_SHA") {
+		return git == "" || head != ""
+	}
+	const branches = "refs/remotes/origin/"
+	found := false
+	_ = filepath.WalkDir(filepath.Join(git, branches), func(path string, entry fs.DirEntry, err error) error {
+		found = found || err == nil && !entry.IsDir() && line(path) == head
+		return nil
+	})
+	for one := range strings.Lines(line(filepath.Join(git, "packed-refs"))) {
+		found = found || strings.HasPrefix(one, head+" "+branches)
+	}
+	return found
 }
 
 func line(file string) string {

@@ -11,17 +11,18 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
+func git(t *testing.T, dir string, args ...string) string {
+	t.Helper()
+	out, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@example.com"}, args...)...).CombinedOutput()
+	require.NoError(t, err, string(out))
+	return strings.TrimSpace(string(out))
+}
+
 // Under `on: workflow_run`, and after a checkout with `ref:`, GITHUB_SHA is the head of the
 // default branch and not what is built (actions/checkout#1425, daodaoedu/daodao-f2e#486,
 // AlexSkrypnyk/drupal_extension_scaffold#509).
 func TestTheCommitIsTheOneThatIsCheckedOut(t *testing.T) {
 	const event = "0123456789abcdef0123456789abcdef01234567"
-	git := func(t *testing.T, dir string, args ...string) string {
-		t.Helper()
-		out, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir, "-c", "user.name=a", "-c", "user.email=a@example.com"}, args...)...).CombinedOutput()
-		require.NoError(t, err, string(out))
-		return strings.TrimSpace(string(out))
-	}
 	for name, c := range map[string]struct {
 		remote string
 		then   [][]string

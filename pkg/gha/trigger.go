@@ -19,6 +19,9 @@ type event struct {
 			Repository repository `json:"repo"` // null where the fork is gone
 		} `json:"head"`
 	} `json:"pull_request"`
+	Issue struct {
+		PullRequest *struct{} `json:"pull_request"` // of an issue that is one
+	} `json:"issue"`
 	WorkflowRun struct {
 		Event string     `json:"event"`
 		Head  repository `json:"head_repository"`
@@ -45,6 +48,11 @@ func (a *Actions) CheckTrigger(releases bool) error {
 		if e := a.event(); e.Repository.Name == "" || e.PullRequest.Head.Repository != e.Repository {
 			return record.BadInput("gha/fork", "this pull request is of %s, and nobody who may write to this repository has looked at its code: it deploys nothing. "+
 				"GitHub gives it no secrets, and a token that can only read. Leave the job out for forks:\nif: github.event.pull_request.head.repo.full_name == github.repository", origin(e.PullRequest.Head.Repository))
+		}
+	case name == "issue_comment" && releases:
+		if a.event().Issue.PullRequest != nil && !a.isOurs(a.getenv("GITHUB_WORKSPACE")) {
+			return record.BadInput("gha/fork", "this follows a comment on a pull request, with the rights of the main branch, and what is checked out is of no branch of this repository: it may be a fork's, and nobody who may write here has to have seen it. "+
+				"Check out the branch by its name, or start the workflow for it by `gh workflow run deploy.yml --ref BRANCH`:\non: workflow_dispatch")
 		}
 	case name == "workflow_run":
 		if e := a.event(); strings.HasPrefix(e.WorkflowRun.Event, "pull_request") && (e.Repository.Name == "" || e.WorkflowRun.Head != e.Repository) {

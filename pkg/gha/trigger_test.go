@@ -24,6 +24,68 @@ const (
 	runPush = `{"repository":{"full_name":"org/portal"},"workflow_run":{"event":"push","head_repository":{"full_name":"org/portal"}}}`
 )
 
+// Anybody may comment on a pull request, and the job has the secrets of the main branch: as
+// in ivan-pinatti-labs/docker-torrent-box-with-vpn#42, amd/IRON#140,
+// digitalocean/openapi#440.
+func TestCheckTrigger_AfterACommentOnlyTheCodeOfABranchDeploys(t *testing.T) {
+	upstream := t.TempDir()
+	git(t, upstream, "init", "-q", "-b", "main")
+	commit := func(message string) string {
+		git(t, upstream, "commit", "-q", "--allow-empty", "-m", message)
+		return git(t, upstream, "rev-parse", "HEAD")
+	}
+	onMain := commit("main")
+	git(t, upstream, "checkout", "-q", "-b", "feature/a")
+	commit("of a colleague")
+	git(t, upstream, "checkout", "-q", "--detach")
+	ofFork := commit("of a fork")
+	git(t, upstream, "update-ref", "refs/pull/7/head", ofFork)
+
+	const comment = `{"issue":{"pull_request":{"url":"https://api.github.com/repos/org/portal/pulls/7"}}}`
+	for name, c := range map[string]struct {
+		payload  string
+		checkout [][]string // as actions/checkout does, and gh
+		refused  bool
+	}{
+		"nothing is checked out": {comment, nil, false},
+		"the main branch":        {comment, [][]string{{"fetch", "-q", "origin", "+" + onMain + ":refs/remotes/origin/main"}, {"checkout", "-q", "-B", "main", "refs/remotes/origin/main"}}, false},
+		"a branch":               {comment, [][]string{{"fetch", "-q", "origin", "+refs/heads/feature/a*:refs/remotes/origin/feature/a*"}, {"checkout", "-q", "-B", "feature/a", "refs/remotes/origin/feature/a"}}, false},
+		"refs in one file":       {comment, [][]string{{"fetch", "-q", "origin", "+refs/heads/*:refs/remotes/origin/*"}, {"checkout", "-q", "refs/remotes/origin/feature/a"}, {"pack-refs", "--all"}}, false},
+		"the pull request":       {comment, [][]string{{"fetch", "-q", "origin", "+refs/pull/7/head:refs/remotes/pull/7/head"}, {"checkout", "-q", "refs/remotes/pull/7/head"}}, true},
+		"its commit":             {comment, [][]string{{"fetch", "-q", "origin", ofFork}, {"checkout", "-q", ofFork}}, true},
+		"a branch made of it":    {comment, [][]string{{"fetch", "-q", "origin", "pull/7/head:feature/a"}, {"checkout", "-q", "feature/a"}}, true},
+		"the fork itself":        {comment, [][]string{{"remote", "set-url", "--push", "origin", "https://github.com/mallory/portal"}, {"config", "--unset", "remote.upstream.url"}, {"fetch", "-q", "origin", ofFork}, {"checkout", "-q", ofFork}}, true},
+		"an issue that is none":  {`{"issue":{}}`, [][]string{{"fetch", "-q", "origin", ofFork}, {"checkout", "-q", ofFork}}, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			dir := t.TempDir()
+			if c.checkout != nil {
+				git(t, dir, "init", "-q", "-b", "none")
+				git(t, dir, "remote", "add", "origin", upstream)
+				git(t, dir, "config", "remote.upstream.url", "https://github.com/org/portal") // the name that the test's origin has not
+			}
+			for _, args := range c.checkout {
+				git(t, dir, args...)
+			}
+			file := filepath.Join(t.TempDir(), "event.json")
+			require.NoError(t, os.WriteFile(file, []byte(c.payload), 0o600))
+			environment := map[string]string{
+				"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "issue_comment", "GITHUB_EVENT_PATH": file,
+				"GITHUB_REPOSITORY": "org/portal", "GITHUB_SHA": onMain, "GITHUB_WORKSPACE": dir,
+			}
+			a := New(func(key string) string { return environment[key] }, io.Discard)
+			require.NoError(t, a.CheckTrigger(false), "it only looks, or builds")
+			err := a.CheckTrigger(true)
+			if !c.refused {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, "[gha/fork]")
+			require.Equal(t, record.KindInput, record.KindOf(err))
+		})
+	}
+}
+
 func TestCheckTrigger_WhoseCodeMayDeploy(t *testing.T) {
 	for name, c := range map[string]struct {
 		event, payload string
