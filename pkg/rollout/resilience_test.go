@@ -28,9 +28,9 @@ func watching(t *testing.T, server *apiServer, o Options) chan record.Rollout {
 	server.all(fixture.Deploying(fixture.Pod("web-new", "new", false, fixture.Running(0))))
 	o.Client = server.client(t)
 	done := begun(t.Context(), t, o, applied)
-	// The Deployment, its ReplicaSets and pods, warnings, four kinds of other events, and autoscalers.
+	// The Deployment, its ReplicaSets and pods, warnings, five kinds of other events, and autoscalers.
 	synctest.Wait()
-	require.Equal(t, 9, streams(server))
+	require.Equal(t, 10, streams(server))
 	return done
 }
 

@@ -45,7 +45,7 @@ func TestEachConditionHasOneRowThatSaysOneThing(t *testing.T) {
 
 func TestFor_ARuleForACodeHoldsForItsKinds(t *testing.T) {
 	patient, quick := Rule{Wait: true}, Rule{Grace: time.Second, Shared: time.Second}
-	for kind, of := range map[string]string{NoNodeFits: Unschedulable, ClaimInUse: Unschedulable, HostPathDiffers: MountFailed, RunsAsRoot: ConfigMissing} {
+	for kind, of := range map[string]string{NoNodeFits: Unschedulable, Preempted: Unschedulable, ClaimInUse: Unschedulable, HostPathDiffers: MountFailed, RunsAsRoot: ConfigMissing} {
 		require.Equal(t, patient, For(map[string]Rule{of: patient}, false)[kind])
 		require.Equal(t, quick, For(map[string]Rule{of: patient, kind: quick}, false)[kind])
 		require.NotContains(t, For(map[string]Rule{NoScaleUp: patient}, true), kind)

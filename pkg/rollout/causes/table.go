@@ -32,6 +32,7 @@ const (
 	SchedulerError        = "rollout/scheduler-error"
 	NoScaleUp             = "rollout/no-scale-up"
 	NoNodeFits            = "rollout/no-node-fits"
+	Preempted             = "rollout/preempted"
 	SandboxFailed         = "rollout/sandbox-failed"
 	VolumeSourceMissing   = "rollout/volume-source-missing"
 	HostPathDiffers       = "rollout/host-path-differs"
@@ -151,6 +152,8 @@ var Table = []Row{
 	{Code: Unschedulable, Rule: lasting(2 * time.Minute), RetryAfter: time.Minute},
 	// … and no node is what the pod asks for, and no autoscaler says a word
 	{Code: NoNodeFits, KindOf: Unschedulable, Rule: lasting(30 * time.Second), RetryAfter: time.Minute},
+	// … and a pod of a higher priority has the place of one that this one replaces
+	{Code: Preempted, KindOf: Unschedulable, Rule: lasting(2 * time.Minute), RetryAfter: time.Minute, Events: []string{"Preempted"}},
 	// … and NotTriggerScaleUp
 	{Code: NoScaleUp, Rule: lasting(15 * time.Second), Events: []string{"NotTriggerScaleUp"}},
 	// … and TriggerScaleUp, Nominated, or a preemption under way

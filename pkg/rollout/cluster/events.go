@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
@@ -32,6 +34,20 @@ func (s *Snapshot) Latest(p *corev1.Pod, name string, reasons ...string) *corev1
 // About is the newest event about an object that is no pod.
 func (s *Snapshot) About(kind, namespace, name string, reasons ...string) *corev1.Event {
 	return newest(s.byName[kind+"/"+namespace+"/"+name], "", reasons)
+}
+
+// AboutSiblings is the newest event, with one of the reasons, about another pod that the
+// owner of a pod has made; it may be gone.
+func (s *Snapshot) AboutSiblings(p *corev1.Pod, reasons ...string) *corev1.Event {
+	var all []*corev1.Event
+	for _, e := range s.Events {
+		about := e.InvolvedObject
+		sibling := about.Name == p.Name || p.GenerateName != "" && strings.HasPrefix(about.Name, p.GenerateName)
+		if about.Kind == "Pod" && about.Namespace == p.Namespace && about.UID != p.UID && sibling {
+			all = append(all, e)
+		}
+	}
+	return newest(all, "", reasons)
 }
 
 func newest(events []*corev1.Event, name string, reasons []string) *corev1.Event {

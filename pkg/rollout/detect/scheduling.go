@@ -70,7 +70,7 @@ func fitsNowhere(message string) bool {
 }
 
 // waitsForRoom are the codes of a pod without a node that finds one when another pod goes.
-var waitsForRoom = []string{causes.Unschedulable, causes.NoNodeFits, causes.NoScaleUp}
+var waitsForRoom = []string{causes.Unschedulable, causes.NoNodeFits, causes.Preempted, causes.NoScaleUp}
 
 // WaitsForRoom reports whether a trouble may end when another pod of the workload does.
 func WaitsForRoom(t Trouble) bool { return slices.Contains(waitsForRoom, t.Cause.Code) }
@@ -110,6 +110,11 @@ func schedulingTroubles(s *cluster.Snapshot, p *corev1.Pod, explained bool) []Tr
 		t.Cause.Message = wording.Shorten(c.Message + "; autoscaler: " + plan.Message)
 	case fitsNowhere(c.Message):
 		t.Cause.Code = causes.NoNodeFits
+	default:
+		if e := s.AboutSiblings(p, "Preempted"); e != nil {
+			t.Cause.Code = causes.Preempted
+			t.Cause.Message = wording.Shorten(fmt.Sprintf("a pod of a higher priority has taken the place of Pod/%s, which was ended for it (%s), and there is no room for this one in its stead: %s", e.InvolvedObject.Name, e.Message, c.Message))
+		}
 	}
 	return []Trouble{t}
 }

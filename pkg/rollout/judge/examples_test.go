@@ -96,6 +96,7 @@ func examples() map[string][]cluster.Snapshot {
 		causes.ReadinessGate:         one(gated()),
 		causes.Unschedulable:         unscheduled("Unschedulable", "0/1 nodes"),
 		causes.NoNodeFits:            unscheduled("Unschedulable", "0/1 nodes are available: 1 node(s) didn't match pod anti-affinity rules. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."),
+		causes.Preempted:             preempted(),
 		causes.NoScaleUp:             unscheduled("Unschedulable", "0/1 nodes", normal(event("Pod", "web-new", "NotTriggerScaleUp", "max size reached"))),
 		causes.ScalingUp:             unscheduled("Unschedulable", "0/1 nodes", normal(event("Pod", "web-new", "TriggerScaleUp", "1->2"))),
 		causes.SchedulingGated:       unscheduled("SchedulingGated", "gated"),
@@ -131,6 +132,15 @@ func examples() map[string][]cluster.Snapshot {
 func normal(e *corev1.Event) *corev1.Event {
 	e.Type = corev1.EventTypeNormal
 	return e
+}
+
+// preempted are a new pod that was well, and the one in its stead, which finds no room.
+func preempted() []cluster.Snapshot {
+	next := fixture.With(fixture.Pod("web-new-b", "new", false), corev1.PodScheduled, corev1.ConditionFalse, "Unschedulable", "0/1 nodes are available: 1 Insufficient cpu. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod.")
+	next.GenerateName = "web-new-"
+	s := fixture.Deploying(next)
+	s.Events = []*corev1.Event{normal(fixture.Event("Pod", "web-new-a", "Preempted", "Preempted by pod c012155f on node a"))}
+	return []cluster.Snapshot{s}
 }
 
 func changedPod() cluster.Snapshot {

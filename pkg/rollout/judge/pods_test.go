@@ -52,6 +52,12 @@ func TestFailuresByWhatAPodShows(t *testing.T) {
 		"Karpenter makes a node":      {scheduling("Unschedulable", "0/1 nodes", fixture.Event("Pod", "web-new", "Nominated", "on nodeclaim/a")), -1, causes.ScalingUp, "Pod/web-new"},
 		"the autoscaler cannot help":  {scheduling("Unschedulable", "0/1 nodes", fixture.Event("Pod", "web-new", "NotTriggerScaleUp", "max size reached")), 15, causes.NoScaleUp, "Pod/web-new"},
 		"no node is apart enough":     {scheduling("Unschedulable", "0/1 nodes are available: 1 node(s) didn't match pod anti-affinity rules. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."), 30, causes.NoNodeFits, "Pod/web-new"}, // kubernetes/kubernetes#116891
+		// kubernetes/kubernetes#109714, TEAMSchools/teamster#5187
+		"a pod of a higher priority has its place": {func(s *cluster.Snapshot) { s.Pods, s.Events = preempted()[0].Pods, preempted()[0].Events }, 120, causes.Preempted, "Pod/web-new-b"},
+		"it had the place of another workload's": {func(s *cluster.Snapshot) {
+			s.Pods, s.Events = preempted()[0].Pods, preempted()[0].Events
+			s.Events[0].InvolvedObject.Name = "worker-a"
+		}, 120, causes.Unschedulable, "Pod/web-new-b"},
 		"one that starts makes room": {func(s *cluster.Snapshot) { // zalando/postgres-operator#1600
 			scheduling("Unschedulable", "0/3 nodes are available: 3 node(s) didn't match pod anti-affinity rules.", fixture.Event("Pod", "web-new", "NotTriggerScaleUp", "max size reached"))(s)
 			s.Pods = append(s.Pods, fixture.Pod("web-slow", "new", false, fixture.Running(0)))
