@@ -216,6 +216,7 @@ jobs:
 		"an image by its tag":             {"    timeout-minutes: 5\n", "    timeout-minutes: 5\n    container: node:22\n", "unpinned-images"},
 		"a service by its tag":            {"    timeout-minutes: 5\n", "    timeout-minutes: 5\n    services: { db: { image: 'postgres:17' } }\n", "unpinned-images"},
 		"the token stays in .git/config":  {"        with: { persist-credentials: false }\n", "", "artipacked"},
+		"a path of the runner's context":  {step, "      - run: ls \"$DIR\"\n        env: { DIR: '${{ runner.temp }}/kubeconfig' }\n" + step, "runner-paths"},
 		"an expression inside a script":   {`echo "$ACTOR"`, "echo ${{ github.sha }}", "template-injection"},
 		"an expression in github-script":  {step, "      - uses: actions/github-script@3d3c42e5aac5ba805825da76410c181273ba90b1 # v9.0.0\n        with: { script: 'x(\"${{ github.sha }}\")' }\n" + step, "template-injection"},
 		"all secrets":                     {"secrets: { KUBECONFIG: '${{ secrets.KUBECONFIG }}' }", "secrets: inherit", "secrets-inherit"},
