@@ -1,0 +1,33 @@
+package preflight
+
+import (
+	"context"
+	"fmt"
+	"slices"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// daemons looks for a DaemonSet whose nodeSelector no node has: its controller wants no
+// pod then, and calls that complete (https://github.com/kubernetes/kubernetes/issues/51785,
+// https://github.com/openshift/origin/issues/19678). A node may be made for it, so that
+// it blocks only where pods run now, which would end.
+func (c *check) daemons(ctx context.Context, t template, nodes []corev1.Node) {
+	selector := t.pod.Spec.NodeSelector
+	if t.object.GetKind() != "DaemonSet" || len(selector) == 0 ||
+		slices.ContainsFunc(nodes, func(n corev1.Node) bool { return labels.SelectorFromSet(selector).Matches(labels.Set(n.Labels)) }) {
+		return
+	}
+	concern := record.Concern{Code: "preflight/unschedulable", Object: t.object.name(),
+		Message: fmt.Sprintf("none of the %d nodes has the labels %s of its nodeSelector: it runs nowhere, and nothing of it can be proven", len(nodes), labels.Set(selector)),
+		Advice:  "mend nodeSelector, or label a node"}
+	if live, err := c.Client.AppsV1().DaemonSets(t.object.GetNamespace()).Get(ctx, t.object.GetName(), metav1.GetOptions{}); err == nil && live.Status.DesiredNumberScheduled > 0 {
+		concern.Blocks = true
+		concern.Message += fmt.Sprintf("; it has %d pods now, and all of them end", live.Status.DesiredNumberScheduled)
+	}
+	c.add(concern)
+}

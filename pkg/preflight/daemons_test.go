@@ -1,0 +1,54 @@
+package preflight
+
+import (
+	"strings"
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"k8s.io/apimachinery/pkg/api/resource"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+)
+
+func TestCheck_ADaemonSetThatNoNodeIsForIsNamed(t *testing.T) {
+	daemon := func(more string) string {
+		return "apiVersion: apps/v1\nkind: DaemonSet\nmetadata: {name: agent}\nspec: {selector: {matchLabels: {a: b}}, template: {metadata: {labels: {a: b}}, spec: {" + more + "containers: [{name: agent, image: a}]}}}\n"
+	}
+	gpu := daemon("nodeSelector: {gpu: 'yes', zone: a}, ")
+	node := func(labels map[string]string) runtime.Object {
+		return &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "a", Labels: labels},
+			Status: corev1.NodeStatus{Allocatable: corev1.ResourceList{"cpu": resource.MustParse("4"), "memory": resource.MustParse("4Gi")}}}
+	}
+	live := func(pods int32) runtime.Object {
+		return &appsv1.DaemonSet{ObjectMeta: metav1.ObjectMeta{Name: "agent", Namespace: "prod"}, Status: appsv1.DaemonSetStatus{DesiredNumberScheduled: pods}}
+	}
+	for name, c := range map[string]struct {
+		manifest string
+		objects  []runtime.Object
+		want     string // "" for nothing
+		blocks   bool
+	}{
+		"without a selector":              {daemon(""), []runtime.Object{node(nil)}, "", false},
+		"a node that has all labels":      {gpu, []runtime.Object{node(map[string]string{"gpu": "yes", "zone": "a", "x": "y"})}, "", false},
+		"a node that has one of them":     {gpu, []runtime.Object{node(map[string]string{"gpu": "yes"})}, "none of the 1 nodes has the labels gpu=yes,zone=a of its nodeSelector: it runs nowhere", false},
+		"nodes that nobody may list":      {gpu, nil, "", false},
+		"one that ran nowhere before":     {gpu, []runtime.Object{node(nil), live(0)}, "it runs nowhere", false},
+		"one that has pods now":           {gpu, []runtime.Object{node(nil), live(3)}, "; it has 3 pods now, and all of them end", true},
+		"a Deployment, which has a cause": {strings.Replace(deployment, "      containers:", "      nodeSelector: {gpu: 'yes'}\n      containers:", 1), []runtime.Object{node(nil)}, "", false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := checked(t, cluster(nil, c.objects...), c.manifest)
+			if c.want == "" {
+				require.Empty(t, found)
+				return
+			}
+			require.Len(t, found, 1)
+			require.Equal(t, "preflight/unschedulable", found[0].Code)
+			require.Equal(t, "DaemonSet/agent", found[0].Object)
+			require.Contains(t, found[0].Message, c.want)
+			require.Equal(t, c.blocks, found[0].Blocks)
+		})
+	}
+}
