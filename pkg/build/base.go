@@ -1,14 +1,17 @@
 package build
 
 import (
+	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 
+	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
 )
@@ -23,8 +26,14 @@ type baseImage struct {
 	manifestType types.MediaType
 	layerType    types.MediaType // of the layers to add, in the base's dialect
 	// What native modules are made for: the version of Node, or the digest of a
-	// base that does not say it, and the C library.
-	node, libc string
+	// base that does not say it, the C library, and the version of glibc where it can be
+	// told.
+	node, libc, glibc string
+}
+
+// runtime is what native code meets in it.
+func (b *baseImage) runtime() tree.Runtime {
+	return tree.Runtime{LibC: b.libc, GlibC: b.glibc, Node: b.node}
 }
 
 // findBase resolves the base image to its digest and to the platform's manifest.
@@ -65,7 +74,7 @@ func findBase(ctx context.Context, s *registry.Client, reference, platform strin
 	if mediaType == types.DockerManifestSchema2 {
 		base.layerType = types.DockerLayer
 	}
-	base.node, base.libc = nodeOf(config, digest.String()), libcOf(config, reference)
+	base.node, base.libc, base.glibc = nodeOf(config, digest.String()), libcOf(config, reference), glibcOf(config, ref.Context().RepositoryStr()+":"+ref.Identifier())
 	return base, nil
 }
 
@@ -91,6 +100,41 @@ func libcOf(config *v1.ConfigFile, reference string) string {
 		}
 	}
 	return "glibc"
+}
+
+// glibcs are the versions of glibc of the systems that base images are made of, by the names
+// in their references and in what says how they were made.
+var glibcs = map[string]string{
+	"buster": "2.28", "bullseye": "2.31", "bookworm": "2.36", "trixie": "2.41", "debian11": "2.31", "debian12": "2.36", "debian13": "2.41",
+	"focal": "2.31", "jammy": "2.35", "noble": "2.39", "ubi8": "2.28", "ubi9": "2.34", "ubi10": "2.39",
+}
+
+var words = regexp.MustCompile(`[a-z]+\d*`)
+
+// glibcOf tells the version of glibc by how the image was made (Debian's own images say
+// "# debian.sh … 'bookworm' …") or by its name; "" when neither names one system.
+func glibcOf(config *v1.ConfigFile, called string) string {
+	made := ""
+	for _, step := range config.History {
+		if strings.Contains(step.CreatedBy, "debian.sh") || strings.Contains(step.CreatedBy, "debuerreotype") {
+			made += " " + step.CreatedBy
+		}
+	}
+	return cmp.Or(onlyGlibc(made), onlyGlibc(called))
+}
+
+// onlyGlibc is the one version that a text names, "" when it names none or several.
+func onlyGlibc(text string) (version string) {
+	for _, word := range words.FindAllString(text, -1) {
+		switch v := glibcs[word]; {
+		case v == "" || v == version:
+		case version != "":
+			return ""
+		default:
+			version = v
+		}
+	}
+	return version
 }
 
 // checkBase refuses an image for another platform, which the registry does not

@@ -162,7 +162,7 @@ func (b *layering) install(ctx context.Context) error {
 		if err := t.tree.native.Refuse(t.platform); err != nil {
 			return err
 		}
-		b.warnForeign(t.platform, append(t.tree.native.Foreign(t.platform), t.tree.native.OtherLibC(t.platform, t.base.libc)...))
+		b.warnForeign(t.platform, append(t.tree.native.Foreign(t.platform), t.tree.native.Unfit(t.platform, t.base.runtime())...))
 	}
 	return b.lookAtApplication(ctx)
 }
@@ -175,7 +175,7 @@ func (b *layering) lookAtApplication(ctx context.Context) error {
 		return err
 	}
 	for _, t := range b.targets {
-		b.warnForeign(t.platform, append(native.Foreigners(t.platform), native.OtherLibC(t.platform, t.base.libc)...))
+		b.warnForeign(t.platform, append(native.Foreigners(t.platform), native.Unfit(t.platform, t.base.runtime())...))
 	}
 	return nil
 }

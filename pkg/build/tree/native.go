@@ -35,8 +35,8 @@ type Native struct {
 	// elsewhere are the packages of other systems in families that have one for each, as
 	// macOS installs them (npm/cli#4828), and families those with one for Linux.
 	elsewhere, families map[string]map[string]bool
-	// libcs are the C libraries that code is linked with: "linux/amd64 musl".
-	libcs map[string]map[string]bool
+	// demands are what a family's code for a platform wants of what runs it.
+	demands map[string]map[string]*demands
 }
 
 // platformWord is the part of a package's name that says for which processor or
@@ -49,8 +49,8 @@ var platformWords = regexp.MustCompile(`(^|[-_.])` + platformWord.String() + `($
 // FindNative looks at the compiled modules, executables and shared libraries among the
 // entries.
 func FindNative(ctx context.Context, entries []Entry) (*Native, error) {
-	found := &Native{}
-	for _, m := range []*map[string]map[string]bool{&found.modules, &found.programs, &found.elsewhere, &found.families, &found.libcs} {
+	found := &Native{demands: map[string]map[string]*demands{}}
+	for _, m := range []*map[string]map[string]bool{&found.modules, &found.programs, &found.elsewhere, &found.families} {
 		*m = map[string]map[string]bool{}
 	}
 	for _, e := range entries {
@@ -80,9 +80,7 @@ func (n *Native) note(e Entry, platform string) {
 	switch {
 	case m.forLinux() && isForLinux:
 		note(n.families, family, platform)
-		if libc := libcOf(e, m); libc != "" {
-			note(n.libcs, family, platform+" "+libc)
-		}
+		n.demand(family, platform, demandOf(e, m))
 	case !m.forLinux() && family != folder:
 		note(n.elsewhere, family, platform)
 	}

@@ -42,32 +42,58 @@ func Module(machine elf.Machine) string {
 	return string(head)
 }
 
-// Linked is a compiled module for amd64 that needs a library, such as libc.so.6: a head,
-// a table of names, what it needs, and what these parts are.
-func Linked(library string) string {
-	const head, part = 64, 64
-	names := "\x00" + library + "\x00"
-	names += strings.Repeat("\x00", 8-len(names)%8)
-	var needs, parts strings.Builder
-	put := func(w *strings.Builder, values ...any) {
+// Linked is a compiled module for amd64 that needs a library, such as libc.so.6.
+func Linked(library string) string { return Compiled(library, "", "") }
+
+// Compiled is a compiled module for amd64 that needs a library in a version, such as
+// GLIBC_2.38, and has a function; "" for none: a head, the parts, and the list of them.
+func Compiled(library, version, function string) string {
+	put := func(values ...any) string {
+		var b strings.Builder
 		for _, v := range values {
-			_ = binary.Write(w, binary.LittleEndian, v) // into memory
+			_ = binary.Write(&b, binary.LittleEndian, v) // into memory
 		}
+		return b.String()
 	}
-	put(&needs, int64(elf.DT_NEEDED), uint64(1), int64(elf.DT_NULL), uint64(0))
-	put(&parts, make([]byte, part))
-	put(&parts, uint32(0), uint32(elf.SHT_STRTAB), uint64(0), uint64(0), uint64(head), uint64(len(names)), uint32(0), uint32(0), uint64(1), uint64(0))
-	put(&parts, uint32(0), uint32(elf.SHT_DYNAMIC), uint64(0), uint64(0), uint64(head+len(names)), uint64(needs.Len()), uint32(1), uint32(0), uint64(8), uint64(16))
+	names := "\x00" + library + "\x00" + version + "\x00" + function + "\x00"
+	ofVersion := uint32(len(library) + 2)
+	ofFunction := ofVersion + uint32(len(version)) + 1
+	parts := []struct {
+		kind       elf.SectionType
+		link, info uint32
+		each       uint64
+		content    string
+		absent     bool
+	}{
+		{kind: elf.SHT_NULL},
+		{kind: elf.SHT_STRTAB, content: names + strings.Repeat("\x00", 8-len(names)%8)},
+		{kind: elf.SHT_DYNAMIC, link: 1, each: 16, content: put(int64(elf.DT_NEEDED), uint64(1), int64(elf.DT_NULL), uint64(0))},
+		{kind: elf.SHT_DYNSYM, link: 1, each: elf.Sym64Size, content: put(elf.Sym64{}, elf.Sym64{Name: ofFunction, Info: byte(elf.STB_GLOBAL)<<4 | byte(elf.STT_FUNC), Shndx: 1})},
+		{kind: elf.SHT_GNU_VERSYM, link: 3, each: 2, content: put(uint16(0), uint16(1), uint32(0)), absent: version == ""},
+		{kind: elf.SHT_GNU_VERNEED, link: 1, info: 1, absent: version == "",
+			content: put(uint16(1), uint16(1), uint32(1), uint32(16), uint32(0), uint32(0), uint16(0), uint16(2), ofVersion, uint32(0))},
+	}
+	const head = 64
+	var content, list strings.Builder
+	count := uint16(0)
+	for _, p := range parts {
+		if p.absent {
+			continue
+		}
+		count++
+		list.WriteString(put(elf.Section64{Type: uint32(p.kind), Off: uint64(head + content.Len()), Size: uint64(len(p.content)), Link: p.link, Info: p.info, Addralign: 1, Entsize: p.each}))
+		content.WriteString(p.content)
+	}
 	first := []byte(Module(elf.EM_X86_64))
 	first[elf.EI_VERSION] = byte(elf.EV_CURRENT)
 	binary.LittleEndian.PutUint16(first[16:], uint16(elf.ET_DYN))
 	binary.LittleEndian.PutUint32(first[20:], uint32(elf.EV_CURRENT))
-	binary.LittleEndian.PutUint64(first[40:], uint64(head+len(names)+needs.Len())) // where the parts are listed
+	binary.LittleEndian.PutUint64(first[40:], uint64(head+content.Len())) // where the parts are listed
 	binary.LittleEndian.PutUint16(first[52:], head)
-	binary.LittleEndian.PutUint16(first[58:], part)
-	binary.LittleEndian.PutUint16(first[60:], 3)
+	binary.LittleEndian.PutUint16(first[58:], 64)
+	binary.LittleEndian.PutUint16(first[60:], count)
 	binary.LittleEndian.PutUint16(first[62:], 1) // the part with their names
-	return string(first) + names + needs.String() + parts.String()
+	return string(first) + content.String() + list.String()
 }
 
 // AppleModule is one for macOS.
