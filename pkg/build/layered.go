@@ -29,6 +29,7 @@ type layering struct {
 	pusher   *push.Repository
 	targets  []*target
 	plan     *plan
+	tops     []string // what of the source is read
 	omitted  omitted
 	app      *layer.File
 	config   *layer.File

@@ -40,6 +40,7 @@ func (b *layering) open(ctx context.Context) error {
 		return err
 	}
 	b.tellOmitted()
+	b.tellCheckout()
 	return nil
 }
 
@@ -92,6 +93,7 @@ func (b *layering) readApplication() error {
 			return ours && !slices.Contains(b.Include, top)
 		})
 	}
+	b.tops = tops
 	if err := b.plan.read(b.source.Root, tops, wanted, &b.omitted); err != nil || !b.source.Packed {
 		return err
 	}
