@@ -9,6 +9,7 @@ import (
 	"regexp"
 	"strings"
 
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -48,6 +49,8 @@ func Wrap(err error, format string, args ...any) error {
 		code = "build/registry-denied"
 	case status == http.StatusNotFound:
 		kind, code = record.KindInput, "build/image-not-found"
+	case errors.Is(err, remote.ErrSchema1):
+		return record.BadInput("build/no-image", "%s: it is in the format that Docker had until 2016 (schema 1), which containerd starts no more: build it anew", doing)
 	}
 	return &record.Error{Kind: kind, Code: code, Err: fmt.Errorf("%s: %w%s", doing, Shown(err), Advice(err))}
 }

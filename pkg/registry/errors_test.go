@@ -51,6 +51,25 @@ func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
 	}
 }
 
+// Sources: redhat-openshift-ecosystem/openshift-preflight#213, ovh/cds#7735 (containerd 2.1).
+func TestAnImageInDockersOldestFormatIsWrongInput(t *testing.T) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		w.Header().Set("Content-Type", "application/vnd.docker.distribution.manifest.v1+prettyjws")
+		_, _ = io.WriteString(w, `{"schemaVersion":1}`)
+	}))
+	defer server.Close()
+	ref, err := name.ParseReference(strings.TrimPrefix(server.URL, "http://") + "/team/app:1")
+	require.NoError(t, err)
+	client := brisk.Connect()
+	descriptor, err := client.Get(t.Context(), ref)
+	require.NoError(t, err)
+	_, err = client.Entries(t.Context(), ref.Context(), descriptor)
+	err = Wrap(err, "getting %q", ref)
+	require.ErrorContains(t, err, "schema 1")
+	require.ErrorContains(t, err, "[build/no-image]")
+	require.Equal(t, record.KindInput, record.KindOf(err))
+}
+
 // TestATagThatIsKeptAsItIsIsNotAnOutage: ECR (moby/buildkit#3776), Harbor
 // (goharbor/harbor#17332) and others refuse with one status or another.
 func TestATagThatIsKeptAsItIsIsNotAnOutage(t *testing.T) {

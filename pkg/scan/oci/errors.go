@@ -4,6 +4,7 @@ import (
 	"errors"
 
 	"github.com/google/go-containerregistry/pkg/name"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
@@ -18,6 +19,8 @@ func unreadable(image name.Digest, err error) error {
 		return Unusable(image.String(), err)
 	case record.KindOf(err) == record.KindInput:
 		return err
+	case errors.Is(err, remote.ErrSchema1):
+		return registry.Wrap(err, "pulling image %q", image.String())
 	case registry.IsNotFound(err):
 		return record.BadInput("scan/image-not-found", "pulling image %q: the registry does not have it: %w; check the name and the digest", image.String(), text.Error(err, 400))
 	}
