@@ -23,7 +23,7 @@ type Trouble struct {
 	Failures   int             // how often the container has ended; 0 where that does not count
 	Workload   record.Workload // whose it is; a Service's is nobody's
 	Recovering bool            // its clock stands still: it is about to heal
-	Earlier    bool            // nor does it run: it is from before the revision
+	Earlier    bool            // the pod is older than the revision; without failures since its clock stands still, too
 	Run        podstate.Run
 }
 

@@ -261,8 +261,14 @@ func TestEarlierLives_WhatWasBrokenBeforeIsNamedBesideWhatWaitsForIt(t *testing.
 	require.Contains(t, v.Failed.Cause.Message, named)
 
 	j = begin()
+	look(j, 2, 0)
+	database.Status.ContainerStatuses[0].RestartCount++ // it has been tried again meanwhile
+	v = look(j, 2, time.Minute)
+	require.Contains(t, v.Failed.Cause.Message, `Pod/db-0 container web: exited once, with code 1; it said: FATAL: could not write lock file`)
+
+	j = begin()
 	v = j.Decide(fixture.Deploying(database), fixture.Noon.Add(time.Hour))
-	require.Contains(t, v.Trouble, "exited 6 times before this revision")
+	require.Contains(t, v.Trouble, "exited 7 times before this revision")
 	v = j.Decide(fixture.Deploying(database), fixture.Noon.Add(2*time.Hour))
 	require.Nil(t, v.Failed, "it is no fault of the revision")
 	require.Equal(t, "Pod/db-0", j.Timeout(v.Progress, time.Minute).Cause.Object)

@@ -115,8 +115,8 @@ func (i *incident) specific() *observation {
 }
 
 // inSight are the troubles of the look at now: those whose clock runs before those
-// that are only waited for, the runtime's own words before generic ones, and what is from
-// before the revision last.
+// that are only waited for, the runtime's own words before generic ones, and what pods
+// have that are older than the revision last.
 func (m *memory) inSight(now time.Time) []*observation {
 	var all []*observation
 	for _, s := range m.incidents {
@@ -128,11 +128,11 @@ func (m *memory) inSight(now time.Time) []*observation {
 	}
 	weight := func(s *observation) int {
 		n := 0
-		if s.Earlier {
-			n += 4
-		}
 		if s.due.IsZero() {
 			n += 2
+			if s.Earlier {
+				n += 2
+			}
 		}
 		if !s.Specific {
 			n++

@@ -171,11 +171,11 @@ func (j *Judge) weigh(v *Verdict) {
 // clockRuns reports whether the rule lets the clock of a trouble run.
 func (j *Judge) clockRuns(t detect.Trouble) bool {
 	rule := j.rules[t.Cause.Code]
-	return !rule.Wait && !t.Recovering && !t.Earlier && t.Failures >= rule.Failures
+	return !rule.Wait && !t.Recovering && (!t.Earlier || t.Failures > 0) && t.Failures >= rule.Failures
 }
 
-// beside adds what was broken before the revision already: what fails now may wait for it,
-// as an init container does for a database.
+// beside adds what is down of before the revision: what fails now may wait for it, as an
+// init container does for a database.
 func beside(t detect.Trouble, all []*observation) detect.Trouble {
 	for _, s := range all {
 		if s.Earlier && s.Cause.Object != t.Cause.Object {

@@ -109,6 +109,7 @@ func (j *Judge) pod(result *Status, s cluster.Snapshot, p *corev1.Pod, shared bo
 	failing := false
 	for i := range troubles {
 		troubles[i].Shared = shared
+		troubles[i].Earlier = troubles[i].Earlier || troubles[i].Failures > 0 && p.CreationTimestamp.Time.Before(j.Applied)
 		failing = failing || !j.rules[troubles[i].Cause.Code].Wait
 	}
 	result.recovering = result.recovering || !failing
