@@ -75,8 +75,13 @@ const mounted = `mount --bind "$1" /etc/hosts && shift && exec "$@"`
 
 func (g *site) stagecrew(args ...string) outcome {
 	g.t.Helper()
+	return g.stagecrewIn(namespace, append(args, "--release", "backstage")...)
+}
+
+func (g *site) stagecrewIn(namespace string, args ...string) outcome {
+	g.t.Helper()
 	args = append([]string{"--mount", "sh", "-c", mounted, "sh", filepath.Join(g.dir, "hosts"), envtest.Env(g.t, "E2E_STAGECREW")},
-		append(args, "--release", "backstage", "--namespace", namespace, "--kubeconfig", g.Kubeconfig, "--output", "json")...)
+		append(args, "--namespace", namespace, "--kubeconfig", g.Kubeconfig, "--output", "json")...)
 	cmd := exec.CommandContext(g.t.Context(), "unshare", args...)
 	var stdout, stderr strings.Builder
 	cmd.Stdout, cmd.Stderr, cmd.Dir = &stdout, &stderr, g.dir

@@ -41,10 +41,19 @@ func (g *site) troubles(image record.Image) {
 		require.Eventually(g.t, g.served, patience, time.Second, s.name)
 		g.doc.row(s.name, fmt.Sprint(o.exit), seconds(took), string(o.record.Verdict), s.afterwards)
 	}
+	g.fullVolume(image)
 }
 
+// allTroubles begin with the ConfigMap: the next one deploys the drawn one again.
 func (g *site) allTroubles() []trouble {
 	return []trouble{
+		{
+			name: "the ConfigMap alone is changed", values: "config: {logLevel: debug}\n",
+			holds: func() bool {
+				return g.says("debug", "exec", "deployment/backstage", "-c", "backstage", "--", "printenv", "LOG_LEVEL")
+			},
+			afterwards: "all pods started anew with it",
+		},
 		{
 			name:      "PostgreSQL's pod is killed while the new pods start",
 			meanwhile: func() error { return g.tries("delete", "pod", "psql-postgresql-0", "--grace-period=0", "--force") },
@@ -68,13 +77,6 @@ func (g *site) allTroubles() []trouble {
 				return err == nil
 			},
 			afterwards: "rolled back, and the Secret is there again",
-		},
-		{
-			name: "the ConfigMap alone is changed", values: "config: {logLevel: debug}\n",
-			holds: func() bool {
-				return g.says("debug", "exec", "deployment/backstage", "-c", "backstage", "--", "printenv", "LOG_LEVEL")
-			},
-			afterwards: "all pods started anew with it",
 		},
 	}
 }
