@@ -160,15 +160,22 @@ func TestExamplesForCloudsAreWithoutFindings(t *testing.T) {
 func TestWhatInitWritesIsWithoutFindings(t *testing.T) {
 	for _, file := range []string{"deploy.yml", "rollback.yml"} {
 		for _, workspace := range []bool{false, true} {
-			source, err := os.ReadFile(filepath.Join("../pkg/scaffold/files", file))
-			require.NoError(t, err)
-			written, err := template.New(file).Delims("<<", ">>").Parse(string(source))
-			require.NoError(t, err)
-			var text strings.Builder
-			require.NoError(t, written.Execute(&text, map[string]any{"Ref": "v1", "Workspace": workspace}))
-			require.Empty(t, findings(t, file, text.String(), true), text.String())
+			text := written(t, file, workspace)
+			require.Empty(t, findings(t, file, text, true), text)
 		}
 	}
+}
+
+// written is a workflow as init writes it.
+func written(t *testing.T, file string, workspace bool) string {
+	t.Helper()
+	source, err := os.ReadFile(filepath.Join("../pkg/scaffold/files", file))
+	require.NoError(t, err)
+	form, err := template.New(file).Delims("<<", ">>").Parse(string(source))
+	require.NoError(t, err)
+	var text strings.Builder
+	require.NoError(t, form.Execute(&text, map[string]any{"Ref": "v1", "Workspace": workspace}))
+	return text.String()
 }
 
 // Each rule, once without what it wants.

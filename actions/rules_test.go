@@ -35,6 +35,7 @@ type job struct {
 }
 
 type flowStep struct {
+	ID                   string
 	If, Uses, Run, Shell string
 	With, Env            map[string]string
 }

@@ -65,6 +65,49 @@ func TestAKubeconfigMayBeBase64(t *testing.T) {
 	}
 }
 
+// The step that init writes, and a secret as it comes from Windows (cli/cli#13588).
+func TestTheKubeconfigOfAWrittenWorkflowMayBeBase64(t *testing.T) {
+	const config = "apiVersion: v1\nclusters: []\n"
+	encoded := base64.StdEncoding.EncodeToString([]byte(config))
+	for _, file := range []string{"deploy.yml", "rollback.yml"} {
+		script := scriptOf(t, written(t, file, true), "kubeconfig")
+		for name, c := range map[string]struct{ given, want string }{
+			"plain":                         {config, config + "\n"},
+			"base64":                        {encoded, config},
+			"base64 in lines":               {encoded[:20] + "\n" + encoded[20:] + "\n", config},
+			"base64 in lines as of Windows": {encoded[:20] + "\r\n" + encoded[20:] + "\r\n", config},
+		} {
+			t.Run(file+" "+name, func(t *testing.T) {
+				temp := t.TempDir()
+				cmd := exec.CommandContext(t.Context(), "bash", "--noprofile", "--norc", "-eo", "pipefail", "-c", script)
+				cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "RUNNER_TEMP=" + temp, "GITHUB_OUTPUT=" + filepath.Join(temp, "output"), "CONTENT=" + c.given}
+				out, err := cmd.CombinedOutput()
+				require.NoError(t, err, string(out))
+				require.Empty(t, string(out))
+				for name, want := range map[string]string{"kubeconfig": c.want, "output": "path=" + temp + "/kubeconfig\n"} {
+					content, err := os.ReadFile(filepath.Join(temp, name))
+					require.NoError(t, err)
+					require.Equal(t, want, string(content))
+				}
+			})
+		}
+	}
+}
+
+// scriptOf is what the first step with an id runs.
+func scriptOf(t *testing.T, workflow, id string) string {
+	t.Helper()
+	for _, j := range parsed(t, workflow).Jobs {
+		for _, s := range j.Steps {
+			if s.ID == id {
+				return s.Run
+			}
+		}
+	}
+	t.Fatalf("no step %s", id)
+	return ""
+}
+
 func TestTheJobsTokenGoesToGitHubsRegistryOnly(t *testing.T) {
 	for registry, want := range map[string]bool{"ghcr.io": true, "registry.example.com": false} {
 		temp := t.TempDir()
