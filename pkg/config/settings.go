@@ -213,41 +213,6 @@ type Helm struct {
 	AllowDelete    []string `name:"allow-delete" value:"KIND/NAME" pattern:"^([A-Za-z][A-Za-z0-9.-]*/[^/\\s]+|[Aa][Ll][Ll])$" want:"KIND/NAME, such as PersistentVolumeClaim/data, and all" help:"KIND/NAME that a deploy may delete although data or running pods go with it, repeatable; all for any"`
 }
 
-// Database is how the database of a release is found, before something is rolled back.
-type Database struct {
-	DatabaseEnv []string `name:"database-env" value:"WHAT=NAME" pattern:"^(url|host|port|user|password|name|prefix|sslmode)=[^=\\s]+$" want:"WHAT=NAME with one of url, host, port, user, password, name, prefix and sslmode" help:"WHAT=NAME with the NAME of a variable of the pods that says where their PostgreSQL is, repeatable; WHAT is url, host, port, user, password, name, prefix or sslmode; default those of Backstage and libpq"`
-}
-
-// Migrated is what is done about the databases before a rollback from a release whose
-// migrations are in them.
-type Migrated struct {
-	OnMigrated record.MigratedPolicy `name:"on-migrated" default:"stop" help:"what to do when a release has failed whose migrations are in the database, before its rollback"`
-}
-
-// Dumps are where the databases are dumped to before a deploy, and restored from.
-type Dumps struct {
-	DumpClaim     string `name:"dump-claim" value:"NAME" help:"PersistentVolumeClaim NAME in the namespace of the release for the dumps of --on-migrated restore"`
-	DumpImage     string `name:"dump-image" value:"IMAGE" help:"IMAGE with psql, pg_dump and pg_restore of the server's version or a newer one; default that of the database's own pod"`
-	DumpKeep      int    `name:"dump-keep" value:"N" default:"3" help:"keep N dumps; older ones go when a new one is made and checked"`
-	DumpRecipient string `name:"dump-recipient" value:"AGE" help:"encrypt dumps for this recipient, AGE is age1…; the image has to have age then"`
-	DumpIdentity  string `name:"dump-identity" value:"SECRET/KEY" help:"SECRET/KEY in the namespace of the release that holds the age identity for a restore"`
-}
-
-// Unlocking is what a recovery does about locks of migrations.
-type Unlocking struct {
-	UnlockMigrations bool `name:"unlock-migrations" file:"-" help:"first free the locks that killed migrations have left in the database; refused while a pod lives that may be migrating"`
-}
-
-// Schema is how the changes that an image makes to its databases are found.
-type Schema struct {
-	MigrationFiles []string `name:"migrations" value:"PATTERN" help:"PATTERN with ** of the files in the image that change its database, such as app/db/migrate/*.rb, repeatable; default those of Backstage's plugins"`
-}
-
-// SafeRollback is what a deploy wants of a rollback from it.
-type SafeRollback struct {
-	RequireSafeRollback bool `name:"require-safe-rollback" help:"refuse an image from which a rollback is not known to be possible without the database; without it that is a warning"`
-}
-
 // Origin is the image that another one is compared with.
 type Origin struct {
 	From string `name:"from" file:"-" value:"IMAGE" help:"IMAGE that is live, by digest or tag"`
