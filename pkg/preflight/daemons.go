@@ -31,3 +31,20 @@ func (c *check) daemons(ctx context.Context, t template, nodes []corev1.Node) {
 	}
 	c.add(concern)
 }
+
+// ownNode looks for pods that name a node which is not there: no scheduler looks for
+// another one, no kubelet begins with them, and no event tells of it
+// (https://github.com/rancher/rancher/issues/27831).
+func (c *check) ownNode(t template, nodes []corev1.Node) {
+	name := t.pod.Spec.NodeName
+	if name == "" || slices.ContainsFunc(nodes, func(n corev1.Node) bool { return n.Name == name }) {
+		return
+	}
+	var there []string
+	for _, n := range nodes {
+		there = append(there, n.Name)
+	}
+	c.add(record.Concern{Code: "preflight/unschedulable", Object: t.object.name(), Blocks: !t.later,
+		Message: fmt.Sprintf("its pods name the node %q, which is not there: nobody looks for another one, and nobody begins with them; there is %s", name, listed(there)),
+		Advice:  "leave nodeName to the scheduler, and use nodeSelector"})
+}

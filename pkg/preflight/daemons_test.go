@@ -52,3 +52,19 @@ func TestCheck_ADaemonSetThatNoNodeIsForIsNamed(t *testing.T) {
 		})
 	}
 }
+
+// https://github.com/rancher/rancher/issues/27831
+func TestCheck_PodsThatNameANodeThatThereIsNotBlock(t *testing.T) {
+	on := func(node string) string {
+		return strings.Replace(deployment, "      containers:", "      nodeName: "+node+"\n      containers:", 1)
+	}
+	node := &corev1.Node{ObjectMeta: metav1.ObjectMeta{Name: "node-1"},
+		Status: corev1.NodeStatus{Allocatable: corev1.ResourceList{"cpu": resource.MustParse("4"), "memory": resource.MustParse("4Gi")}}}
+	require.Empty(t, checked(t, cluster(nil, node), on("node-1")))
+	found := checked(t, cluster(nil, node), on("node-2"))
+	require.Len(t, found, 1)
+	require.Equal(t, "preflight/unschedulable", found[0].Code)
+	require.Contains(t, found[0].Message, `its pods name the node "node-2", which is not there`)
+	require.Contains(t, found[0].Message, "there is node-1")
+	require.True(t, found[0].Blocks)
+}

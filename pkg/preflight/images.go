@@ -163,6 +163,7 @@ func (c *check) nodes(ctx context.Context) {
 	for _, t := range c.templates() {
 		c.apart(t, nodes.Items)
 		c.daemons(ctx, t, nodes.Items)
+		c.ownNode(t, nodes.Items)
 		for _, name := range []corev1.ResourceName{corev1.ResourceRequestsCPU, corev1.ResourceRequestsMemory} {
 			one, _, _ := usage(t.pod.Spec, name, corev1.ResourceRequirements{})
 			fits := slices.ContainsFunc(nodes.Items, func(n corev1.Node) bool {

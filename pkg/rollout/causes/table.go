@@ -60,6 +60,7 @@ const (
 	ScalingUp             = "rollout/scaling-up"
 	ClaimWaiting          = "rollout/volume-claim-waiting"
 	PodReplaced           = "rollout/pod-replaced"
+	PodRejected           = "rollout/pod-rejected"
 	StorageExceeded       = "rollout/storage-exceeded"
 	NodeLost              = "rollout/node-lost"
 	ImageDiffers          = "rollout/image-differs"
@@ -178,6 +179,8 @@ var Table = []Row{
 	{Code: ClaimWaiting, Rule: waits, ClaimEvents: []string{"WaitForFirstConsumer", "ExternalProvisioning"}},
 	// Evicted, Preempting, DisruptionTarget: a replacement comes
 	{Code: PodReplaced, Rule: waits},
+	// SysctlForbidden, AppArmor, OutOfcpu, UnexpectedAdmissionError: its node does not begin with it
+	{Code: PodRejected, Rule: failing(3)},
 	// Evicted, for more local storage than its own limits allow
 	{Code: StorageExceeded, Rule: lasting(0)},
 	// NodeLost, Ready=Unknown

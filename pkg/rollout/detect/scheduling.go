@@ -22,7 +22,7 @@ const takeUpTime = 10 * time.Second
 // when the budget has run out.
 func waitTroubles(s *cluster.Snapshot, p *corev1.Pod) []Trouble {
 	var all []Trouble
-	if c := podstate.Condition(p, corev1.PodScheduled); !podstate.TakenUp(p) && c != nil && s.Now.Sub(c.LastTransitionTime.Time) > takeUpTime {
+	if since := podstate.BoundSince(p); !podstate.TakenUp(p) && s.Now.Sub(since) > takeUpTime {
 		all = append(all, OfPod(p, causes.NodeLost, "NodeLost", "node "+p.Spec.NodeName+" has not begun to start it: its kubelet does not run, or does not reach the API server"))
 	}
 	// Only the node controller calls a pod not ready whose containers are.

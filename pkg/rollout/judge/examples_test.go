@@ -106,6 +106,7 @@ func examples() map[string][]cluster.Snapshot {
 		causes.MountFailed:           tells(fixture.CreatingPod(), event("Pod", "web-new", "FailedAttachVolume", "Multi-Attach error")),
 		causes.HostPathDiffers:       tells(fixture.CreatingPod(), event("Pod", "web-new", "FailedMount", `MountVolume.SetUp failed for volume "h" : hostPath type check failed: /data is not a directory`)),
 		causes.ClaimInUse:            one(claimInUse()),
+		causes.PodRejected:           one(fixture.Deploying(rejected("a"), rejected("b"), rejected("c"), rejected("d"), rejected("e"))),
 		causes.StorageExceeded:       evicting(),
 		causes.ClaimPending:          claim("FailedBinding"),
 		causes.ClaimWaiting:          claim("WaitForFirstConsumer"),
@@ -132,6 +133,14 @@ func examples() map[string][]cluster.Snapshot {
 func normal(e *corev1.Event) *corev1.Event {
 	e.Type = corev1.EventTypeNormal
 	return e
+}
+
+// rejected is a new pod that its node does not begin with (pkg/kubelet/kubelet.go, rejectPod).
+func rejected(name string) *corev1.Pod {
+	p := fixture.Pod("web-"+name, "new", false)
+	p.Spec.NodeName = "node-1"
+	p.Status = corev1.PodStatus{Phase: corev1.PodFailed, Reason: "SysctlForbidden", Message: `Pod was rejected: forbidden sysctl: "kernel.msgmax" not allowlisted`}
+	return p
 }
 
 // preempted are a new pod that was well, and the one in its stead, which finds no room.

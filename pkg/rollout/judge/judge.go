@@ -44,18 +44,19 @@ type Judge struct {
 	// ready; the zero time waits for their end.
 	JobsUntil time.Time
 
-	seen        *Seen                           // what the Watch before this one saw; may be nil
-	baseline    map[podstate.ContainerID]int32  // exits before the first look
-	proven      map[string]map[types.UID]bool   // pods that were ever ready, by revision
-	ours        map[types.UID]bool              // pods of any revision of the workloads
-	readiness   map[types.UID]readiness         // of new pods
-	running     map[podstate.Run]time.Time      // since when, of containers without a readiness probe
-	lastGoing   map[record.Workload]time.Time   // when a pod was last seen going
-	ready       map[record.Workload]bool        // in the last look
-	finished    map[record.Workload]bool        // Jobs that were complete
-	living      map[types.UID]living            // new pods that ran in some look
-	podFailures map[record.Workload]*podFailure // how a Job's pod failed last
-	short       map[record.Workload]time.Time   // since when its autoscaler is waited for
+	seen        *Seen                                  // what the Watch before this one saw; may be nil
+	baseline    map[podstate.ContainerID]int32         // exits before the first look
+	proven      map[string]map[types.UID]bool          // pods that were ever ready, by revision
+	ours        map[types.UID]bool                     // pods of any revision of the workloads
+	readiness   map[types.UID]readiness                // of new pods
+	running     map[podstate.Run]time.Time             // since when, of containers without a readiness probe
+	lastGoing   map[record.Workload]time.Time          // when a pod was last seen going
+	ready       map[record.Workload]bool               // in the last look
+	finished    map[record.Workload]bool               // Jobs that were complete
+	living      map[types.UID]living                   // new pods that ran in some look
+	podFailures map[record.Workload]*podFailure        // how a Job's pod failed last
+	short       map[record.Workload]time.Time          // since when its autoscaler is waited for
+	rejected    map[record.Workload]map[types.UID]bool // new pods that a node did not begin with
 }
 
 // New makes a judge; rules replace the default ones of their codes.
@@ -64,6 +65,7 @@ func New(rules map[string]causes.Rule) *Judge {
 		rules: causes.Defaults(), memory: memory{incidents: map[string]*incident{}},
 		proven: map[string]map[types.UID]bool{}, ours: map[types.UID]bool{}, readiness: map[types.UID]readiness{}, running: map[podstate.Run]time.Time{},
 		lastGoing: map[record.Workload]time.Time{}, ready: map[record.Workload]bool{}, finished: map[record.Workload]bool{}, living: map[types.UID]living{}, podFailures: map[record.Workload]*podFailure{}, short: map[record.Workload]time.Time{},
+		rejected: map[record.Workload]map[types.UID]bool{},
 	}
 	for code, rule := range rules {
 		j.rules[code] = rule

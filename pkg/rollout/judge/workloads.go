@@ -24,6 +24,7 @@ func (j *Judge) examine(s cluster.Snapshot, w record.Workload) Status {
 	if object := k.Find(s, w); object != nil {
 		status := k.examine(j, s, w, object)
 		j.scaled(s, w, object, &status)
+		j.rejections(w, &status)
 		return status
 	}
 	if j.finished[w] || w.Expires {

@@ -2,6 +2,8 @@ package podstate
 
 import (
 	"fmt"
+	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 )
@@ -50,6 +52,21 @@ func BeingRemoved(p *corev1.Pod) bool {
 // TakenUp reports whether the kubelet of a pod's node has begun with it.
 func TakenUp(p *corev1.Pod) bool {
 	return p.Spec.NodeName == "" || p.Status.StartTime != nil || len(p.Status.ContainerStatuses) > 0
+}
+
+// BoundSince is since when a pod has its node: since it was made where its own nodeName
+// says so, which no scheduler sees.
+func BoundSince(p *corev1.Pod) time.Time {
+	if c := Condition(p, corev1.PodScheduled); c != nil {
+		return c.LastTransitionTime.Time
+	}
+	return p.CreationTimestamp.Time
+}
+
+// Rejected reports whether the kubelet of a pod's node has refused to begin with it
+// (pkg/kubelet/kubelet.go, rejectPod).
+func Rejected(p *corev1.Pod) bool {
+	return p.Status.Phase == corev1.PodFailed && strings.HasPrefix(p.Status.Message, "Pod was rejected: ")
 }
 
 // AtWork reports whether a pod does what it is for: an init container runs, or some of its
