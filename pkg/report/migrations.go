@@ -26,9 +26,21 @@ func Migrations(w io.Writer, m record.Migrations) {
 func undone(u record.DatabaseUndo) string {
 	switch {
 	case u.Done:
-		return "done: " + u.Plan
+		return "done: " + u.Plan + lost(u.Lost)
 	case u.Plan == "":
 		return "not done: " + u.Why
 	}
 	return "not done to the end: " + u.Why
+}
+
+// lost says what was written since the dump that was put back, "" for nothing.
+func lost(all []record.LostWrites) string {
+	if len(all) == 0 {
+		return ""
+	}
+	var sum record.LostWrites
+	for _, one := range all {
+		sum.Inserted, sum.Updated, sum.Deleted = sum.Inserted+one.Inserted, sum.Updated+one.Updated, sum.Deleted+one.Deleted
+	}
+	return fmt.Sprintf("; lost is what was written since, in %d tables: %d rows inserted, %d updated, %d deleted", len(all), sum.Inserted, sum.Updated, sum.Deleted)
 }

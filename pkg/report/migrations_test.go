@@ -35,6 +35,9 @@ func TestTheSummarySaysWhatBecameOfTheDatabases(t *testing.T) {
 		"(migrate-down): done: takes 2 back":             {Policy: record.MigratedDown, Plan: "takes 2 back", Done: true},
 		"(migrate-down): not done to the end: a refused": {Policy: record.MigratedDown, Plan: "takes 2 back", Why: "a refused"},
 		"(skip-validation): not done: a drops a column":  {Policy: record.MigratedSkip, Why: "a drops a column"},
+		"(restore): done: puts 1 back; lost is what was written since, in 2 tables: 4 rows inserted, 2 updated, 10 deleted": {
+			Policy: record.MigratedRestore, Plan: "puts 1 back", Done: true, Lost: []record.LostWrites{{Inserted: 1, Deleted: 10}, {Inserted: 3, Updated: 2}},
+		},
 	} {
 		require.Contains(t, Summary(record.Record{Undo: &u}), "Databases before the rollback "+want)
 	}

@@ -194,18 +194,6 @@ func failure(r report, doing string) error {
 	return record.Refused(r.failed, "%s: %s", doing, r.why)
 }
 
-// Written says in a few words what was lost, "" for nothing.
-func Written(lost []record.LostWrites) string {
-	var rows [3]int64
-	for _, one := range lost {
-		rows[0], rows[1], rows[2] = rows[0]+one.Inserted, rows[1]+one.Updated, rows[2]+one.Deleted
-	}
-	if len(lost) == 0 {
-		return ""
-	}
-	return fmt.Sprintf("%d tables had been written to since: %d rows inserted, %d updated, %d deleted", len(lost), rows[0], rows[1], rows[2])
-}
-
 // doing names a kind of Job for people.
 func (j job) doing() string {
 	switch j.kind {
