@@ -106,6 +106,11 @@ e2e-secrets: bin/stagecrew sandbox bin/withenv ## a release that shows all its s
 e2e-migrations: bin/stagecrew sandbox bin/withenv ## releases whose migrations are in the database fail and go back by each policy and by hand, and are killed while they migrate
 	E2E_REQUIRED=1 bin/withenv -name e2e -- go test -vet=off -count=1 -timeout 60m -v -run TestMigrations ./test/e2e
 
+.PHONY: e2e-migrations-real
+e2e-migrations-real: bin/stagecrew sandbox bin/withenv $(TOOLS)/helm ## four releases of Backstage from the npm registry: each way back from a release whose migrations are in, beside helm rollback, and the verdict on each pair; half an hour; writes the tables in docs/migrations.md
+	E2E_REAL=1 E2E_HELM=$(TOOLS)/helm E2E_MIGRATIONS_DOCUMENT=$(CURDIR)/docs/migrations.md E2E_REQUIRED=1 bin/withenv -name e2e -- \
+		go test -vet=off -count=1 -timeout 90m -v -run TestMigrationsOfRealReleases ./test/e2e
+
 .PHONY: e2e-migration-kills
 e2e-migration-kills: bin/stagecrew sandbox bin/withenv ## pods are killed while they migrate, at ten seeded moments, and the next deploy is made
 	E2E_KILLS=1 E2E_REQUIRED=1 bin/withenv -name e2e -- go test -vet=off -count=1 -timeout 60m -v -run TestMigrationsOfKilledPods ./test/e2e

@@ -69,8 +69,14 @@ func (h target) status() []record.Revision {
 // workspace is a copy of the example with other contents of some files.
 func workspace(t *testing.T, overlay map[string]string) string {
 	t.Helper()
+	return copied(t, envtest.Env(t, "E2E_SOURCE"), overlay)
+}
+
+// copied is a copy of an installed workspace with other contents of some files.
+func copied(t *testing.T, source string, overlay map[string]string) string {
+	t.Helper()
 	dir := filepath.Join(t.TempDir(), "source")
-	out, err := exec.CommandContext(t.Context(), "cp", "-al", envtest.Env(t, "E2E_SOURCE"), dir).CombinedOutput()
+	out, err := exec.CommandContext(t.Context(), "cp", "-al", source, dir).CombinedOutput()
 	require.NoError(t, err, string(out))
 	for name, content := range overlay {
 		path := filepath.Join(dir, name)
