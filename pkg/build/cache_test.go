@@ -183,6 +183,7 @@ func TestWhatDeterminesTheDependenciesAndWhatDoesNot(t *testing.T) {
 	for title, change := range map[string]func(*workspace.Installing, *workspace.Target){
 		"the version of Node":   func(_ *workspace.Installing, to *workspace.Target) { to.Node = "22.2.0" },
 		"the C library":         func(_ *workspace.Installing, to *workspace.Target) { to.LibC = "musl" },
+		"the version of glibc":  func(_ *workspace.Installing, to *workspace.Target) { to.GlibC = "2.36" },
 		"the installer's flags": func(how *workspace.Installing, _ *workspace.Target) { how.Flags = []string{"--ignore-scripts"} },
 		"a file that was named": func(how *workspace.Installing, _ *workspace.Target) { how.Inputs = []string{"scripts/patch.js"} },
 	} {

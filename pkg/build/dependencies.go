@@ -32,7 +32,7 @@ func (b *layering) lookUp(ctx context.Context) error {
 		return err
 	}
 	for _, t := range b.targets {
-		key, err := b.source.Key(workspace.Target{Platform: t.platform, Node: t.base.node, LibC: t.base.libc}, b.installing(), t.known())
+		key, err := b.source.Key(workspace.Target{Platform: t.platform, Node: t.base.node, LibC: t.base.libc, GlibC: t.base.glibc}, b.installing(), t.known())
 		if err != nil {
 			return fmt.Errorf("reading what determines the dependencies: %w", err)
 		}

@@ -35,8 +35,8 @@ func (k keyHash) add(name string, content []byte) {
 }
 
 // Target is what dependencies are installed for: a platform, the version of Node (or
-// what stands for it), and the C library.
-type Target struct{ Platform, Node, LibC string }
+// what stands for it), the C library, and the version of glibc, "" where it is not known.
+type Target struct{ Platform, Node, LibC, GlibC string }
 
 // Installed are dependencies in a folder.
 type Installed struct {
@@ -54,6 +54,9 @@ func (w *Workspace) Key(t Target, how Installing, deps *Installed) (string, erro
 	k.add("platform", []byte(t.Platform))
 	k.add("node", []byte(t.Node))
 	k.add("libc", []byte(t.LibC))
+	if t.GlibC != "" {
+		k.add("glibc", []byte(t.GlibC))
+	}
 	if deps == nil {
 		k.add("command", []byte(strings.Join(slices.Concat([]string{w.manager.name}, w.manager.install, how.Flags), " ")))
 		k.add("install scripts", []byte(strings.Join(how.Scripts, " ")))
