@@ -64,6 +64,7 @@ func packageScripts(t *testing.T, dir string) map[string]string {
 func TestARowHasTheReason(t *testing.T) {
 	err := errors.New("running stagecrew build --prepare: exit status 2\n12:00:00 build: error: \n12:00:00 build: error: Error: ENOENT: no such file, lstat 'yarn.lock'\nnpm error code 1")
 	require.Equal(t, "running stagecrew build --prepare: exit status 2: Error: ENOENT: no such file, lstat 'yarn.lock'", told(err))
+	require.Equal(t, "waiting until it is ready; its last lines: TypeError: x", told(errors.New("waiting until it is ready; its last lines:\n/app/types.cjs.js:28\nTypeError: x\n    at y")))
 	require.Equal(t, "no more", told(errors.New("no more\nline")))
 }
 

@@ -56,7 +56,8 @@ production dependencies, push) and started on the sandbox with the settings of t
 processors; the image's size is of its compressed layers with those of the base image.
 
 A mirror of the registry may keep no old versions: what it lacked was replaced by the next version, as the last column says. The types of packages of
-different releases do not fit together, so that they are not checked there (the script ` + "`tsc`" + ` is left out).
+different releases do not fit together, so that they are not checked there (the script ` + "`tsc`" + ` is left out), and the workspace may not start: a replaced plugin
+wants a newer ` + "`@backstage/backend-plugin-api`" + `, in which what the release's own ` + "`@backstage/backend-app-api`" + ` looks for is not there any more.
 Releases of the table in test/worlds that have no row here were not measured. The oldest create-app that the registry had: %s.
 
 | Backstage | create-app | package manager | prepare, s | build in all, s | image, MB | layers | ready after, s | replaced |

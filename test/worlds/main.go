@@ -118,7 +118,7 @@ var reason = regexp.MustCompile(`(?m)\b\w*Error: .*$|\berror TS\d+: .*$`)
 func told(err error) string {
 	first, rest, _ := strings.Cut(err.Error(), "\n")
 	if why := reason.FindString(rest); why != "" {
-		first += ": " + why
+		first = strings.TrimSuffix(first, ":") + ": " + why
 	}
 	return first
 }
