@@ -10,15 +10,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// edge is a page behind two names: one is limited, the other is not.
-const edge = `
+// page is what stands behind an edge, in a namespace of its own.
+const page = `
 apiVersion: v1
 kind: Namespace
-metadata: {name: target-edge}
+metadata: {name: NAMESPACE}
 ---
 apiVersion: apps/v1
 kind: Deployment
-metadata: {name: page, namespace: target-edge}
+metadata: {name: page, namespace: NAMESPACE}
 spec:
   selector: {matchLabels: {app: page}}
   template:
@@ -34,8 +34,12 @@ spec:
 ---
 apiVersion: v1
 kind: Service
-metadata: {name: page, namespace: target-edge}
+metadata: {name: page, namespace: NAMESPACE}
 spec: {selector: {app: page}, ports: [{port: 80, targetPort: 7007}]}
+`
+
+// edge are two names of it: one is limited, the other is not.
+const edge = `
 ---
 apiVersion: networking.k8s.io/v1
 kind: Ingress
@@ -65,7 +69,7 @@ spec:
 
 func TestTheEdge(t *testing.T) {
 	s := with(t, "ingress", "certificates")
-	apply(t, edge)
+	apply(t, strings.ReplaceAll(page, "NAMESPACE", "target-edge")+edge)
 	kubectl(t, "-n", "target-edge", "rollout", "status", "deployment/page", "--timeout", "2m")
 	client := s.client(t)
 	start := time.Now()
