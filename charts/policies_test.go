@@ -187,3 +187,13 @@ func TestOneSwitchTakesThePoliciesAway(t *testing.T) {
 		require.NotEqual(t, "NetworkPolicy/psql-postgresql", key)
 	}
 }
+
+// A policy for all pods of the namespace keeps cert-manager's solver from answering, and no
+// certificate is issued or renewed: cert-manager/cert-manager#3968, #2334, #8875.
+func TestNoPolicyIsForPodsOfOthers(t *testing.T) {
+	documents := mustRender(t)
+	for _, name := range []string{"backstage", "psql-postgresql"} {
+		selector := policy(t, documents, name).PodSelector
+		require.False(t, chosen(t, &selector, labels.Set{"acme.cert-manager.io/http01-solver": "true"}), name)
+	}
+}

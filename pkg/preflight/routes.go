@@ -38,14 +38,47 @@ func (c *check) routes(ctx context.Context) {
 				c.backend(ctx, o, b)
 			}
 		}
+		c.class(ctx, o)
 	}
+}
+
+// class looks for the class of an Ingress: of one that is not there no controller takes it
+// (https://github.com/kubernetes-sigs/kubespray/issues/10401, https://github.com/rancher/rancher/issues/35053).
+func (c *check) class(ctx context.Context, o object) {
+	ingress, ok := as[networkingv1.Ingress](o)
+	if !ok || !isOf(o, networkingv1.GroupName, "Ingress") || ingress.Spec.IngressClassName == nil {
+		return
+	}
+	name := *ingress.Spec.IngressClassName
+	live, err := c.Client.NetworkingV1().IngressClasses().List(ctx, metav1.ListOptions{})
+	if err != nil {
+		return // who may only see one namespace is not told
+	}
+	var all []string
+	for _, l := range live.Items {
+		all = append(all, "IngressClass/"+l.Name)
+	}
+	for _, own := range c.objects {
+		if isOf(own, networkingv1.GroupName, "IngressClass") {
+			all = append(all, own.name())
+		}
+	}
+	if !slices.Contains(all, "IngressClass/"+name) {
+		c.add(leadsNowhere(o, fmt.Sprintf("spec.ingressClassName is %s, which is neither in the chart nor in the cluster, so that no controller takes it; %s", name, thereIs(all))))
+	}
+}
+
+// isOf reports whether an object is of a kind, in any version.
+func isOf(o object, group, kind string) bool {
+	gk := o.GroupVersionKind().GroupKind()
+	return gk.Group == group && gk.Kind == kind
 }
 
 // backends are where an Ingress, or a route of the Gateway API, leads.
 func backends(o object) []backend {
 	gk := o.GroupVersionKind().GroupKind()
 	switch {
-	case gk.Group == networkingv1.GroupName && gk.Kind == "Ingress":
+	case isOf(o, networkingv1.GroupName, "Ingress"):
 		return ingressBackends(o)
 	case gk.Group == "gateway.networking.k8s.io" && strings.HasSuffix(gk.Kind, "Route"):
 		return routeBackends(o)
@@ -198,11 +231,14 @@ func hasPort(s corev1.Service, port string) bool {
 
 // nowhere tells of a field that names something that is not there.
 func (c *check) nowhere(o object, field, target, namespace string, there []string) {
-	words := "there is none of its kind"
-	if len(there) > 0 {
-		words = "there is " + listed(there)
+	c.add(leadsNowhere(o, fmt.Sprintf("%s leads to %s, which is neither in the chart nor in namespace %s; %s", field, target, namespace, thereIs(there))))
+}
+
+func thereIs(all []string) string {
+	if len(all) == 0 {
+		return "there is none of its kind"
 	}
-	c.add(leadsNowhere(o, fmt.Sprintf("%s leads to %s, which is neither in the chart nor in namespace %s; %s", field, target, namespace, words)))
+	return "there is " + listed(all)
 }
 
 func leadsNowhere(o object, message string) record.Concern {

@@ -7,6 +7,7 @@ import (
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
@@ -79,6 +80,43 @@ func TestCheck_WhatLeadsNowhereIsToldBeforeTheChange(t *testing.T) {
 			require.False(t, found[0].Blocks, "a controller may make it yet")
 		})
 	}
+}
+
+// A class that is not there: the controller writes it into its own log, and visitors get
+// 404 or a certificate of nobody's. kubernetes-sigs/kubespray#10401, rancher/rancher#35053, giantswarm/helloworld#31
+func TestCheck_AnIngressOfAClassThatIsNotThereIsTold(t *testing.T) {
+	of := func(class string) string {
+		return webService + strings.Replace(ingressTo("web", "name: http"), "spec: {", "spec: {ingressClassName: "+class+", ", 1)
+	}
+	nginx := &networkingv1.IngressClass{ObjectMeta: metav1.ObjectMeta{Name: "nginx"}}
+	for name, c := range map[string]struct {
+		manifest string
+		classes  []runtime.Object
+		words    string
+	}{
+		"one that is there": {of("nginx"), []runtime.Object{nginx}, ""},
+		"one of the chart":  {of("own") + "---\napiVersion: networking.k8s.io/v1\nkind: IngressClass\nmetadata: {name: own}\nspec: {controller: a.test/own}\n", nil, ""},
+		"another":           {of("ngnix"), []runtime.Object{nginx}, "Ingress/web: spec.ingressClassName is ngnix, which is neither in the chart nor in the cluster, so that no controller takes it; there is IngressClass/nginx"},
+		"none at all":       {of("nginx"), nil, "there is none of its kind"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			found := leading(checked(t, cluster(nil, c.classes...), deployment+c.manifest))
+			if c.words == "" {
+				require.Empty(t, found)
+				return
+			}
+			require.Len(t, found, 1)
+			require.Contains(t, found[0].String(), c.words)
+			require.False(t, found[0].Blocks)
+		})
+	}
+	t.Run("classes that may not be read", func(t *testing.T) {
+		client := cluster(nil)
+		client.PrependReactor("list", "ingressclasses", func(k8stesting.Action) (bool, runtime.Object, error) {
+			return true, nil, apierrors.NewForbidden(networkingv1.Resource("ingressclasses"), "", nil)
+		})
+		require.Empty(t, leading(checked(t, client, deployment+of("nginx"))))
+	})
 }
 
 // leading are the concerns about what leads nowhere.
