@@ -31,6 +31,22 @@ var ofCharts = []reported{
 		},
 	},
 	{
+		name: "two objects that a template has glued into one document", source: "helm/helm#10149", beside: true,
+		steps: []step{
+			{},
+			{chart: with(map[string]string{"templates/glued.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: first}\ndata: {a: b}\n{{- if true -}}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: second}\n{{- end }}\n"}),
+				exits: refused, words: []string{"ConfigMap/second", "one document"}, serves: 1, after: []deed{onlyOneRevision}},
+		},
+	},
+	{
+		name: "an object with a hook that Helm does not know", source: "fluxcd/flux2#4756", beside: true,
+		steps: []step{
+			{},
+			{values: `objects: [{apiVersion: v1, kind: ConfigMap, metadata: {name: seed, annotations: {helm.sh/hook: "post-upgrade, pre-uninstall"}}}]`,
+				exits: refused, words: []string{"ConfigMap/seed", "pre-uninstall"}, serves: 1, after: []deed{onlyOneRevision}},
+		},
+	},
+	{
 		name: "a file that lies in the chart and makes the record too large", source: "helm/helm#9788", beside: true,
 		steps: []step{
 			{},

@@ -44,6 +44,34 @@ var ofLife = []reported{
 		},
 	},
 	{
+		name: "a probe that asks a port which its container does not have", source: "jacksontj/promxy#372", beside: true,
+		steps: []step{
+			{},
+			{values: `container: {readinessProbe: {httpGet: {path: /ready, port: web}}}`, exits: refused, words: []string{"container app", "readiness probe", `"web"`}, serves: 1, after: []deed{onlyOneRevision}},
+		},
+	},
+	{
+		name: "a sysctl that no node allows", source: "kubernetes/kubernetes#72593", beside: true,
+		steps: []step{
+			{},
+			{values: `pod: {securityContext: {sysctls: [{name: kernel.msgmax, value: "65536"}]}}`, exits: rolledBack, words: []string{"SysctlForbidden", "kernel.msgmax", "pods of Deployment/app were rejected so"}, serves: 1},
+		},
+	},
+	{
+		name: "a node that is not there, by its name", source: "rancher/rancher#27831", beside: true,
+		steps: []step{
+			{},
+			{values: `pod: {nodeName: nothing}`, exits: refused, words: []string{"Deployment/app", "nothing"}, serves: 1, after: []deed{onlyOneRevision}},
+		},
+	},
+	{
+		name: "a template of a resource claim that is not there", source: "kubernetes/kubernetes#129362",
+		steps: []step{
+			{},
+			{values: "pod: {resourceClaims: [{name: gpu, resourceClaimTemplateName: nothing}]}\ncontainer: {resources: {claims: [{name: gpu}]}}", exits: rolledBack, words: []string{"FailedResourceClaimCreation", "not found"}, serves: 1},
+		},
+	},
+	{
 		name: "a Secret that comes while the kubelet waits for its next try", source: "external-secrets/kubernetes-external-secrets#154",
 		steps: []step{
 			{},

@@ -63,6 +63,8 @@ const (
 	PodRejected           = "rollout/pod-rejected"
 	StorageExceeded       = "rollout/storage-exceeded"
 	NodeLost              = "rollout/node-lost"
+	ResourceClaimFailed   = "rollout/resource-claim-failed"
+	Warned                = "rollout/warned"
 	ImageDiffers          = "rollout/image-differs"
 	ServiceWithoutPods    = "rollout/service-without-pods"
 	EndpointsOutdated     = "rollout/endpoints-outdated"
@@ -185,6 +187,10 @@ var Table = []Row{
 	{Code: StorageExceeded, Rule: lasting(0)},
 	// NodeLost, Ready=Unknown
 	{Code: NodeLost, Rule: waits},
+	// FailedResourceClaimCreation: the scheduler does not look at such a pod
+	{Code: ResourceClaimFailed, Rule: lasting(30 * time.Second), RetryAfter: 2 * time.Minute},
+	// any other warning about a pod of which nothing else is known
+	{Code: Warned, Rule: waits},
 
 	// The controller.
 	// FailedCreate: exceeded quota; room may come as an old pod goes

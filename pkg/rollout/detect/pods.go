@@ -45,7 +45,29 @@ func Pod(s *cluster.Snapshot, p *corev1.Pod, failures func(corev1.ContainerStatu
 		}
 		all = append([]Trouble{t}, all...)
 	}
-	return append(all, waitTroubles(s, p)...)
+	all = append(all, waitTroubles(s, p)...)
+	if len(all) == 0 && !podstate.Ready(p) {
+		all = warned(s, p)
+	}
+	return all
+}
+
+// warned is what Kubernetes last warned of about a pod as a whole that nothing else explains.
+func warned(s *cluster.Snapshot, p *corev1.Pod) []Trouble {
+	var last *corev1.Event
+	for _, e := range s.ByUID[p.UID] {
+		if e.Type == corev1.EventTypeWarning && podstate.ContainerOf(e) == "" && (last == nil || podstate.SeenAt(e).After(podstate.SeenAt(last))) {
+			last = e
+		}
+	}
+	if last == nil {
+		return nil
+	}
+	code := causes.Warned
+	if last.Reason == "FailedResourceClaimCreation" {
+		code = causes.ResourceClaimFailed
+	}
+	return []Trouble{OfPod(p, code, last.Reason, last.Message)}
 }
 
 // OtherImages are containers of a pod that the pod itself gives another image than its

@@ -106,6 +106,8 @@ func examples() map[string][]cluster.Snapshot {
 		causes.MountFailed:           tells(fixture.CreatingPod(), event("Pod", "web-new", "FailedAttachVolume", "Multi-Attach error")),
 		causes.HostPathDiffers:       tells(fixture.CreatingPod(), event("Pod", "web-new", "FailedMount", `MountVolume.SetUp failed for volume "h" : hostPath type check failed: /data is not a directory`)),
 		causes.ClaimInUse:            one(claimInUse()),
+		causes.ResourceClaimFailed:   tells(pending(), aboutPod("FailedResourceClaimCreation", `PodResourceClaim gpu: resource claim template "gpu": resourceclaimtemplate.resource.k8s.io "gpu" not found`)), // kubernetes/kubernetes#129362
+		causes.Warned:                tells(pending(), aboutPod("SomethingNew", "what no version of Kubernetes says yet")),
 		causes.PodRejected:           one(fixture.Deploying(rejected("a"), rejected("b"), rejected("c"), rejected("d"), rejected("e"))),
 		causes.StorageExceeded:       evicting(),
 		causes.ClaimPending:          claim("FailedBinding"),
@@ -133,6 +135,20 @@ func examples() map[string][]cluster.Snapshot {
 func normal(e *corev1.Event) *corev1.Event {
 	e.Type = corev1.EventTypeNormal
 	return e
+}
+
+// aboutPod is an event about the new pod, and none of its containers.
+func aboutPod(reason, message string) *corev1.Event {
+	e := fixture.Event("Pod", "web-new", reason, message)
+	e.InvolvedObject.FieldPath = ""
+	return e
+}
+
+// pending is a new pod that nobody has looked at.
+func pending() *corev1.Pod {
+	p := fixture.Pod("web-new", "new", false)
+	p.Status = corev1.PodStatus{Phase: corev1.PodPending}
+	return p
 }
 
 // rejected is a new pod that its node does not begin with (pkg/kubelet/kubelet.go, rejectPod).

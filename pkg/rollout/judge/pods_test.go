@@ -72,7 +72,7 @@ func TestFailuresByWhatAPodShows(t *testing.T) {
 		"a driver's socket that comes":    {volume(fixture.Event("Pod", "web-new", "FailedMount", `MountVolume.SetUp failed for volume "s" : hostPath type check failed: /csi.sock is not a socket file`)), 120, causes.MountFailed, "Pod/web-new"}, // kubernetes-sigs/kind#1002
 		"a claim that the old pod has":    {func(s *cluster.Snapshot) { s.Pods = claimInUse().Pods }, 15, causes.ClaimInUse, "Pod/web-new"},                                                                                                         // kubernetes/kubernetes#26567, helmforgedev/charts#1294
 		"a claim that a going pod has":    {func(s *cluster.Snapshot) { s.Pods = claimInUse().Pods; going(s.Pods[1]) }, 180, causes.Unschedulable, "Pod/web-new"},
-		"the kubelet's cache lags":        {volume(fixture.Event("Pod", "web-new", "FailedMount", "failed to sync configmap cache: timed out")), -1, causes.Timeout, ""},
+		"the kubelet's cache lags":        {volume(aboutPod("FailedMount", "failed to sync configmap cache: timed out")), -1, causes.Warned, "Pod/web-new"},
 		"no network for the pod":          {volume(fixture.Event("Pod", "web-new", "FailedCreatePodSandBox", "cni plugin not initialized")), 60, causes.SandboxFailed, "Pod/web-new"},
 		"a claim that nobody serves":      {claim(corev1.ClaimPending, "FailedBinding"), 30, causes.ClaimPending, "PersistentVolumeClaim/data"},
 		"a claim whose storage fails":     {claim(corev1.ClaimPending, "ProvisioningFailed"), 30, causes.ClaimPending, "PersistentVolumeClaim/data"},
