@@ -17,6 +17,9 @@ import (
 const (
 	// askTime bounds the question to the databases before a rollback: production waits.
 	askTime = 30 * time.Second
+	// lockTime bounds it before a deploy that needs to know nothing but whether a lock is
+	// held: each waits for that, also where no way leads to the database.
+	lockTime = 5 * time.Second
 	// briefTime bounds it where less time is left.
 	briefTime = 2 * time.Second
 )
@@ -334,7 +337,11 @@ func (r *run) forewarn(ctx context.Context, live record.Applied, target record.R
 	if !mayMeetLock(m) {
 		return nil
 	}
-	brief, cancel := context.WithTimeout(ctx, askTime)
+	limit := askTime
+	if m.Rollback == record.RollbackFree {
+		limit = lockTime
+	}
+	brief, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	state, err := r.cluster.Databases.Ask(brief, live.Workloads, m)
 	switch {
