@@ -23,7 +23,7 @@ var known = []struct {
 	{regexp.MustCompile(`FATAL ERROR: .*(heap limit|heap out of memory|Allocation failed)|ERR_WORKER_OUT_OF_MEMORY`),
 		"Node.js reached the limit of its heap: give more of the machine's memory, in MB, such as NODE_OPTIONS=--max-old-space-size=6144, in the environment of stagecrew"},
 	// meshery/schemas#879: a limit above what the machine has.
-	{regexp.MustCompile(`(?i)\bexit (code|status):? 137\b|signal:? SIGKILL|^Killed$`),
+	{regexp.MustCompile(`(?i)\bexit (code|status):? 137\b|signal:? (SIGKILL|killed)\b|^Killed$`),
 		"the system ended a program (signal 9), as it does when memory is used up: take a larger machine, or a smaller --max-old-space-size"},
 	// cosmos/cosmjs#1644, yarnpkg/berry#769.
 	{regexp.MustCompile(`Not a zip archive|Unrecognized archive format|invalid tar file|incorrect header check|TAR_BAD_ARCHIVE`),

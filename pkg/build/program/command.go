@@ -46,6 +46,7 @@ func (c Command) Run(ctx context.Context) error {
 	if errors.Is(err, exec.ErrNotFound) || errors.Is(err, os.ErrNotExist) {
 		return record.BadInput("build/no-tool", "running `%s`: %s is not installed%s", c.Shown, c.Path, source[c.Path])
 	}
+	output.advise(err.Error()) // it may have been ended before it said anything
 	return record.BadInput("build/command", "running `%s` in %q: %w; its last lines:\n%s", c.Shown, c.Dir, err, output)
 }
 

@@ -45,6 +45,8 @@ func TestLinesThatTellOfAnErrorAreKnown(t *testing.T) {
 		"➤ YN0028: │ The lockfile would have been modified by this install, which is explicitly forbidden.": true,
 		"packages/backend/src/index.ts(3,1): error TS2304: Cannot find name 'x'.":                           true,
 		"Error: Cannot find module 'x'":                                                                           true,
+		"Usage Error: Environment variable not found (NPM_TOKEN) in /w/.yarnrc.yml":                               true,
+		"Internal Error: root@workspace:.: This package does not seem to be present in your lockfile":             true,
 		"➤ YN0000: │ isolated-vm@npm:5.0.2 STDERR gyp ERR! find Python":                                           true,
 		"➤ YN0007: │ isolated-vm@npm:5.0.2 must be built because it never has been before or the last one failed": false,
 		"npm error":                                         false,
@@ -91,6 +93,11 @@ func TestWhatTheMachineOrTheCheckoutLacksIsSaid(t *testing.T) {
 		require.Contains(t, adviceFor(line), says, line)
 		require.Equal(t, says == "", adviceFor(line) == "", line)
 	}
+}
+
+func TestAProgramThatTheSystemEndedIsKnownWithoutAWordOfIt(t *testing.T) {
+	err := Command{Path: "sh", Args: []string{"-c", "kill -KILL $$"}, Shown: "yarn install", Log: slog.New(slog.DiscardHandler)}.Run(t.Context())
+	require.ErrorContains(t, err, "take a larger machine")
 }
 
 // The cause stands far above the end of what is printed.

@@ -22,7 +22,7 @@ type tail struct {
 }
 
 // reason is how npm, Yarn 1, Yarn 4, tsc and backstage-cli begin a line about what is wrong.
-var reason = regexp.MustCompile(`(?i)^\W*(npm )?(err!|error\b).*\w|\bYN\d{4}: .*(error|err!|✘|forbidden|failed)|: error TS\d`)
+var reason = regexp.MustCompile(`(?i)^\W*((npm|usage|internal) )?(err!|error\b).*\w|\bYN\d{4}: .*(error|err!|✘|forbidden|failed)|: error TS\d`)
 
 // isReason reports whether a line is one, and not Yarn's word that something is built
 // because "the last one failed".
@@ -56,9 +56,7 @@ func (t *tail) Write(p []byte) (int, error) {
 func (t *tail) line(s string) {
 	s = text.Line(colours.ReplaceAllString(s, ""), maxLine)
 	t.log.Debug("output", "line", s)
-	if t.advice == "" {
-		t.advice = adviceFor(s)
-	}
+	t.advise(s)
 	if t.lines = append(t.lines, s); len(t.lines) <= tailLines {
 		return
 	}
@@ -66,6 +64,13 @@ func (t *tail) line(s string) {
 		t.reasons = append(t.reasons, gone)
 	}
 	t.lines = t.lines[1:]
+}
+
+// advise keeps what helps with the first line whose cause is known.
+func (t *tail) advise(line string) {
+	if t.advice == "" {
+		t.advice = adviceFor(line)
+	}
 }
 
 // String gives the first reasons and the last lines.
