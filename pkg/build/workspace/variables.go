@@ -48,6 +48,7 @@ func withheldFrom(err error, names []string) error {
 	if len(names) == 0 || !errors.As(err, &failed) {
 		return err
 	}
-	return fmt.Errorf("%w\nThe settings of the package manager name %s, which programs of a build do not get; if the installation logs in with it, give --build-env %s",
-		err, strings.Join(names, ", "), strings.Join(names, " --build-env "))
+	return &record.Error{Kind: failed.Kind, Code: failed.Code, Err: fmt.Errorf(
+		"%w\nThe settings of the package manager name %s, which programs of a build do not get; if the installation logs in with it, give --build-env %s",
+		failed.Err, strings.Join(names, ", "), strings.Join(names, " --build-env "))}
 }

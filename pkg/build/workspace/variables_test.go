@@ -50,7 +50,7 @@ func TestAnInstallThatFailsNamesTheVariableThatItDidNotGet(t *testing.T) {
 	fakeYarn(t, "1")
 	dir, how := loggingIn(t)
 	err := Prepare(t.Context(), dir, how)
-	require.ErrorContains(t, err, "--build-env PACKAGES_TOKEN")
+	require.ErrorContains(t, err, "--build-env PACKAGES_TOKEN [build/command]")
 	require.Equal(t, record.KindInput, record.KindOf(err))
 	how.Environment = []string{"PACKAGES_TOKEN"}
 	require.NotContains(t, Prepare(t.Context(), dir, how).Error(), "--build-env")
