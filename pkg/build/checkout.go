@@ -2,6 +2,7 @@ package build
 
 import (
 	"bytes"
+	"errors"
 	"fmt"
 	"io"
 	"io/fs"
@@ -101,5 +102,5 @@ func isEmpty(root *os.Root, name string) bool {
 	}
 	defer func() { _ = folder.Close() }()
 	_, err = folder.Readdirnames(1)
-	return err == io.EOF
+	return errors.Is(err, io.EOF)
 }

@@ -53,7 +53,7 @@ func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
 
 // Sources: redhat-openshift-ecosystem/openshift-preflight#213, ovh/cds#7735 (containerd 2.1).
 func TestAnImageInDockersOldestFormatIsWrongInput(t *testing.T) {
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/vnd.docker.distribution.manifest.v1+prettyjws")
 		_, _ = io.WriteString(w, `{"schemaVersion":1}`)
 	}))
