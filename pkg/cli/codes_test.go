@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"regexp"
 	"strings"
+	"syscall"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -55,6 +56,7 @@ func TestWhateverEndsARunIsAnOutputWithItsCode(t *testing.T) {
 		"another run holds the lock":              {nil, record.Refused("lease/held", "another run deploys"), false, "lease/held", exitRefused, "another run deploys"},
 		"wrong settings":                          {nil, record.BadInput("config/invalid", "--release is missing"), false, "config/invalid", exitUsage, "--release is missing"},
 		"an error that nobody classified":         {nil, io.ErrUnexpectedEOF, false, "cli/unexpected", exitUnknown, "unexpected EOF [cli/unexpected]"},
+		"a full disk":                             {nil, record.Unavailable("scan/engine-failed", "analyzing: %w", &os.PathError{Op: "write", Path: "x", Err: syscall.ENOSPC}), false, "cli/disk-full", exitUnknown, "TMPDIR"},
 		"a rollout that was taken back":           {failed(record.VerdictRolledBack, "rollout/crash-loop"), nil, false, "rollout/crash-loop", exitRolledBack, "why"},
 		"a rollback that failed, too":             {failed(record.VerdictNeedsHuman, "rollout/crash-loop"), nil, false, "rollout/crash-loop", exitNeedsHuman, "why"},
 		"a signal before a change":                {nil, record.Unavailable("registry/unreachable", "reading: %w", context.Canceled), true, "cli/cancelled", exitCancelled, "reading"},

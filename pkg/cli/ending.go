@@ -6,6 +6,7 @@ import (
 	"os"
 	"strings"
 	"sync"
+	"syscall"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/files"
@@ -47,8 +48,14 @@ func (s *session) finish(err error) int {
 // cancelledCode is that of a run which a signal ended before anything was applied.
 const cancelledCode = "cli/cancelled"
 
-// coded is the error with a code, where nobody gave it one.
+// coded is the error with a code, where nobody gave it one. A full disk has one name,
+// whatever was written (aquasecurity/trivy#1796, opendatahub-io/notebooks#784).
 func coded(err error) error {
+	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)
+	if kind := record.KindOf(err); full && (kind == record.KindUnknown || kind == record.KindUnavailable) {
+		return record.Unavailable("cli/disk-full",
+			"the disk is full where stagecrew writes: free some of it, or name a larger one (TMPDIR for what is temporary, --scan-cache-dir for databases): %w", err)
+	}
 	if err == nil || record.CodeOf(err) != "" {
 		return err
 	}
