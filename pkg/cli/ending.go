@@ -23,6 +23,9 @@ type ending struct {
 	code int
 }
 
+// maxError bounds what is told of an error, in bytes: texts of others may be in it.
+const maxError = 64 << 10
+
 // finish completes the record, writes it where it belongs and gives the exit code.
 // Whoever comes second waits for the first and gets its code.
 func (s *session) finish(err error) int {
@@ -30,7 +33,7 @@ func (s *session) finish(err error) int {
 	return s.end(err, func(r *record.Record) {
 		r.Verdict = verdictOf(r.Verdict, err)
 		if err != nil {
-			r.Error, r.ErrorCode = err.Error(), record.CodeOf(err)
+			r.Error, r.ErrorCode = text.Cut(err.Error(), maxError), record.CodeOf(err)
 		}
 		if r.Verdict == record.VerdictCancelled {
 			r.ErrorCode = cancelledCode // what the signal did to the stages is no cause

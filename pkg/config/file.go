@@ -7,6 +7,8 @@ import (
 	"io"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // parse reads a document: one mapping of setting names to a plain value or a list of
@@ -43,7 +45,7 @@ func parse(content []byte) (values map[string][]string, lines map[string]int, er
 		}
 		values[key.Value], lines[key.Value] = given, key.Line
 	}
-	return values, lines, errors.Join(problems...)
+	return values, lines, record.Problems(problems...)
 }
 
 // scalars gives the values of a node; an empty or null value counts as unset.

@@ -9,6 +9,8 @@ import (
 	"strings"
 
 	"github.com/spf13/pflag"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 const (
@@ -78,7 +80,7 @@ func Resolve(flags *pflag.FlagSet, environ []string) error {
 			problems = append(problems, fmt.Errorf("%s: %w", where, err))
 		}
 	})
-	return errors.Join(append(problems, contradictions(flags)...)...)
+	return record.Problems(append(problems, contradictions(flags)...)...)
 }
 
 // Place is where the run leaves its files, unless a setting says so: the record and the
@@ -155,12 +157,20 @@ func nonEmptyLines(value string) []string {
 // that was probably meant.
 func unknown(values map[string][]string, where, write func(name string) string) []error {
 	known := Names()
-	var problems []error
+	var strange []string
 	for name := range values {
 		if !slices.Contains(known, name) {
-			problems = append(problems, fmt.Errorf("%s: no such setting%s", where(name), suggest(name, known, write)))
+			strange = append(strange, name)
 		}
 	}
-	sort.Slice(problems, func(i, j int) bool { return problems[i].Error() < problems[j].Error() })
+	sort.Slice(strange, func(i, j int) bool { return where(strange[i]) < where(strange[j]) })
+	var problems []error
+	for i, name := range strange {
+		meant := ""
+		if i < record.MaxProblems { // no more are told
+			meant = suggest(name, known, write)
+		}
+		problems = append(problems, fmt.Errorf("%s: no such setting%s", where(name), meant))
+	}
 	return problems
 }

@@ -1,6 +1,7 @@
 package config
 
 import (
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -129,6 +130,30 @@ func TestAllProblemsAreReportedAtOnce(t *testing.T) {
 	require.ErrorContains(t, err, `--history-max: invalid value "many": allowed are whole numbers from 0`)
 	require.ErrorContains(t, err, "xml")
 	require.ErrorContains(t, err, "soon")
+}
+
+// A file of a pull request was told in 97 MB of log, after minutes.
+func TestOfAnyNumberOfProblemsTheFirstAreTold(t *testing.T) {
+	many := func(line string) string {
+		var b strings.Builder
+		for i := range 5_000 {
+			fmt.Fprintf(&b, line+"\n", i)
+		}
+		return b.String()
+	}
+	for name, c := range map[string]struct{ file, want string }{
+		"settings that nobody knows": {many("zq%dw: 1"), "and 4980 more of this kind"},
+		"one setting":                {many("release: %d"), "and 4979 more of this kind"},
+		"values for one":             {"release:\n" + many("- %d"), "one value is allowed"},
+		"a long value":               {"timeout: " + strings.Repeat("9", 900_000), "999…"},
+		"a long name":                {"? " + strings.Repeat("x", 900_000) + "\n: 1", "xxx…: no such setting"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := resolve(t, c.file, nil)
+			require.ErrorContains(t, err, c.want)
+			require.Less(t, len(err.Error()), 80_000)
+		})
+	}
 }
 
 func TestAnExplicitFileMustExist(t *testing.T) {

@@ -8,6 +8,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/stagecrew/stagecrew/pkg/files"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // source is one text of keys and values: the configuration file, or the settings
@@ -20,7 +21,7 @@ type source struct {
 
 // where is how an error names a key.
 func (s source) where(key string) string {
-	return fmt.Sprintf("%s: line %d: key %s", s.name, s.lines[key], key)
+	return fmt.Sprintf("%s: line %d: key %s", s.name, s.lines[key], text.Cut(key, maxShown))
 }
 
 // takeMisplaced takes out of the source, and reports, what it may not give: the name

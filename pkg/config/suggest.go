@@ -2,6 +2,7 @@ package config
 
 import (
 	"strings"
+	"unicode/utf8"
 
 	"github.com/agext/levenshtein"
 )
@@ -13,6 +14,9 @@ const maxTypo = 3
 func suggest(name string, known []string, write func(string) string) string {
 	best, distance := "", maxTypo+1
 	for _, candidate := range known {
+		if len(name) > len(candidate)+maxTypo*utf8.UTFMax {
+			continue // it takes long to tell how far a long one is
+		}
 		if d := levenshtein.Distance(name, candidate, nil); d < distance {
 			best, distance = candidate, d
 		}

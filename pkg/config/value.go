@@ -12,18 +12,22 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // document is what the text of a file has and a value has not. It is not repeated:
 // it may be a kubeconfig or a key.
 var document = regexp.MustCompile(`[\w"']:\s|-----BEGIN |[{}]`)
 
+// maxShown bounds what an error repeats of a key or a value, in bytes.
+const maxShown = 200
+
 // set puts the values that were given into the field. An error says what is allowed.
 func (s Setting) set(given []string) error {
 	if s.IsList() {
 		for _, value := range given {
 			if err := s.match(value); err != nil {
-				return fmt.Errorf("invalid value %q: %w", value, err)
+				return fmt.Errorf("invalid value %q: %w", text.Cut(value, maxShown), err)
 			}
 		}
 		s.field.Set(reflect.ValueOf(given).Convert(s.field.Type()))
@@ -34,10 +38,10 @@ func (s Setting) set(given []string) error {
 	case len(given) > 1 && document.MatchString(all):
 		return fmt.Errorf("it has %d lines, and one value is allowed; where a file is wanted give its path", len(given))
 	case len(given) > 1:
-		return fmt.Errorf("invalid value %q: one value is allowed", all)
+		return fmt.Errorf("invalid value %q: one value is allowed", text.Cut(all, maxShown))
 	}
 	if err := errors.Join(s.match(all), s.parse(all)); err != nil {
-		return fmt.Errorf("invalid value %q: %w", all, err)
+		return fmt.Errorf("invalid value %q: %w", text.Cut(all, maxShown), err)
 	}
 	return nil
 }

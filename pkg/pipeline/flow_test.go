@@ -186,6 +186,17 @@ func TestPrepare_TheImageComesFromOutsideWhereNoStageMakesIt(t *testing.T) {
 	require.Equal(t, "registry.test/app", asked.Repository)
 }
 
+func TestPrepare_OfFilesThatAreNotThereTheFirstAreTold(t *testing.T) {
+	var w witness
+	settings := config.Settings{Helm: config.Helm{Values: make([]string, 20_000)}}
+	for i := range settings.Values {
+		settings.Values[i] = fmt.Sprintf("/nowhere/%d.yaml", i)
+	}
+	_, err := newSlice(Commands()["run"], settings, w.host()).prepare()
+	require.ErrorContains(t, err, "more of this kind")
+	require.Less(t, len(err.Error()), 10_000)
+}
+
 // A cluster can be asked before its first image is built, as run does.
 func TestPreflightWantsNoImage(t *testing.T) {
 	asked, err := part(t, "preflight", config.Settings{PushedTo: config.PushedTo{Repository: "registry.test/app"}}).image()

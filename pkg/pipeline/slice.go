@@ -83,11 +83,7 @@ func (s *slice) prepare() ([]task, error) {
 	var tasks []task
 	for _, row := range s.stages {
 		work, err := row.prepare(s)
-		for _, problem := range parts(err) {
-			if !slices.ContainsFunc(problems, func(known error) bool { return known.Error() == problem.Error() }) {
-				problems = append(problems, problem)
-			}
-		}
+		problems = append(problems, parts(err)...)
 		if work == nil {
 			continue
 		}
@@ -96,7 +92,7 @@ func (s *slice) prepare() ([]task, error) {
 		}
 		tasks = append(tasks, task{row, work})
 	}
-	return tasks, errors.Join(problems...)
+	return tasks, record.Problems(problems...)
 }
 
 // mayRun refuses to change something for somebody whose code nobody has looked at.
