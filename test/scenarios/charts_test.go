@@ -34,7 +34,7 @@ var ofCharts = []reported{
 		name: "two objects that a template has glued into one document", source: "helm/helm#10149", beside: true,
 		steps: []step{
 			{},
-			{chart: with(map[string]string{"templates/glued.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: first}\ndata: {a: b}\n{{- if true -}}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: second}\n{{- end }}\n"}),
+			{chart: with(map[string]string{"templates/glued.yaml": "apiVersion: v1\nkind: ConfigMap\nmetadata: {name: first}\ndata:\n  a: b\n{{- if true -}}\n---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: second}\n{{- end }}\n"}),
 				exits: refused, words: []string{"ConfigMap/second", "one document"}, serves: 1, after: []deed{onlyOneRevision}},
 		},
 	},
