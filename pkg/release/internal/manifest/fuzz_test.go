@@ -27,6 +27,8 @@ func FuzzSplit(f *testing.F) {
 		}
 		Describe(objects, objects, "portal")
 		Contradictions(text, "portal")
+		UnknownHooks(text)
+		Random(text, text)
 		CRDs(text)
 		for _, object := range objects {
 			SecretNames(object)
