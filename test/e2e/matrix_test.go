@@ -35,7 +35,7 @@ const corrupt = "The migration directory is corrupt"
 // begin makes a namespace in which a release lives on databases of its own.
 func (m *matrix) begin(namespace, version string) {
 	m.namespace = namespace
-	m.values = write(m.t, "values.yaml", "{secrets: {postgresPassword: e2e-password, extra: {SMOKE_TOKEN: e2e-smoke-token}}, rbac: {mode: none}, probes: {startup: {failureThreshold: 20}}}")
+	m.values = write(m.t, "values.yaml", "{secrets: {postgresPassword: e2e-password, extra: {SMOKE_TOKEN: e2e-smoke-token}}, rbac: {mode: none}, probes: {startup: {failureThreshold: 200}}}")
 	m.apply(m.images[version], filepath.Join(envtest.Env(m.t, "E2E_ROOT"), "charts", "backstage"))
 	kubectl(m.t, "-n", namespace, "run", "visitor", "--image", envtest.Env(m.t, "E2E_BASE_IMAGE"), "--restart", "Never", "--command", "--", "sleep", "3600")
 	kubectl(m.t, "-n", namespace, "wait", "--for=condition=Ready", "pod/visitor", "--timeout", "2m")
