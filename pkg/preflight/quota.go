@@ -174,7 +174,7 @@ func usage(pod corev1.PodSpec, name corev1.ResourceName, given corev1.ResourceRe
 }
 
 // ofContainers adds up the containers and sidecars; an init container runs beside the sidecars
-// before it only. all tells whether each of them says something.
+// before it only. all reports whether each of them says something.
 func ofContainers(pod corev1.PodSpec, of func(corev1.Container) (resource.Quantity, bool)) (sum resource.Quantity, all bool) {
 	all = true
 	sidecars, most := resource.Quantity{}, resource.Quantity{}
