@@ -107,7 +107,7 @@ e2e-migrations: bin/stagecrew sandbox bin/withenv ## releases whose migrations a
 	E2E_REQUIRED=1 bin/withenv -name e2e -- go test -vet=off -count=1 -timeout 60m -v -run TestMigrations ./test/e2e
 
 .PHONY: e2e-migrations-real
-e2e-migrations-real: bin/stagecrew sandbox bin/withenv $(TOOLS)/helm ## four releases of Backstage from the npm registry: each way back from a release whose migrations are in, beside helm rollback, and the verdict on each pair; half an hour; writes the tables in docs/migrations.md
+e2e-migrations-real: bin/stagecrew sandbox bin/withenv $(TOOLS)/helm ## four releases of Backstage from the npm registry: each way back from a release whose migrations are in, beside helm rollback; half an hour; writes the table in docs/migrations.md
 	E2E_REAL=1 E2E_HELM=$(TOOLS)/helm E2E_MIGRATIONS_DOCUMENT=$(CURDIR)/docs/migrations.md E2E_REQUIRED=1 bin/withenv -name e2e -- \
 		go test -vet=off -count=1 -timeout 90m -v -run TestMigrationsOfRealReleases ./test/e2e
 

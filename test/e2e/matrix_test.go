@@ -28,7 +28,7 @@ type matrix struct {
 }
 
 // tables are the rows of those in docs/migrations.md.
-type tables struct{ ways, pairs []string }
+type tables struct{ ways []string }
 
 const corrupt = "The migration directory is corrupt"
 
@@ -271,7 +271,6 @@ func (m *matrix) fromTheNewest(t *testing.T) {
 	h.begin("e2e-newest", "1.55")
 	defer h.end()
 	h.downgrade()
-	h.eachPair()
 }
 
 // locked is a lock that a killed pod has left. Helm's own way is tried with an image that adds no migration.
@@ -335,7 +334,6 @@ func (m *matrix) document(path string) {
 	require.NoError(m.t, err)
 	for name, table := range map[string][]string{
 		"ways back": append([]string{"| upgrade | way back | exit | production then | and when its pods are replaced |", "|---|---|---|---|---|"}, m.ways...),
-		"pairs":     m.pairs,
 	} {
 		marks := regexp.MustCompile(`(?s)(<!-- ` + name + ` -->\n).*(<!-- end of ` + name + ` -->)`)
 		require.Regexp(m.t, marks, string(content))
