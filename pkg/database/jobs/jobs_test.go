@@ -23,16 +23,16 @@ func TestAJobIsFollowedToItsEnd(t *testing.T) {
 		end     End
 	}{
 		"its container is through": {
-			objects(pod(exited("postgresql", 0))),
+			objects(pod(exited(0))),
 			End{Pod: "dump-web-x", Succeeded: true, Why: "ended with exit code 0"},
 		},
 		"its container failed": {
-			objects(pod(exited("postgresql", 137))),
+			objects(pod(exited(137))),
 			End{Pod: "dump-web-x", Why: "ended with exit code 137"},
 		},
 		// apache/superset#41396, authzed/spicedb-operator#146: the Job itself never ends.
 		"a mesh's sidecar runs on": {
-			objects(pod(running("istio-proxy"), exited("postgresql", 0))),
+			objects(pod(running("istio-proxy"), exited(0))),
 			End{Pod: "dump-web-x", Succeeded: true, Why: "ended with exit code 0"},
 		},
 		"its pod is gone, and it is complete": {
@@ -106,7 +106,7 @@ func TestAnOldRejectionDoesNotCount(t *testing.T) {
 // An API server that starts anew, as those of managed clusters do in an upgrade, is asked again.
 func TestAnAPIServerThatIsAwayIsAskedAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
-		client, tries := fake.NewClientset(objects(pod(exited("postgresql", 0)))...), 0
+		client, tries := fake.NewClientset(objects(pod(exited(0)))...), 0
 		client.PrependReactor("get", "jobs", func(kubetesting.Action) (bool, runtime.Object, error) {
 			tries++
 			return tries < 20, nil, apierrors.NewServiceUnavailable("the server is starting")
@@ -148,7 +148,7 @@ func TestAJobIsTakenAwayAlsoAfterTheEndOfARun(t *testing.T) {
 }
 
 func TestTheLogIsThatOfItsContainer(t *testing.T) {
-	client := fake.NewClientset(objects(pod(exited("postgresql", 0)))...)
+	client := fake.NewClientset(objects(pod(exited(0)))...)
 	log, err := of(client).Log(t.Context(), End{Pod: "dump-web-x"})
 	require.NoError(t, err)
 	require.Equal(t, "fake logs", log, "of the fake's pods each says this")
@@ -189,8 +189,8 @@ func unscheduledPod() *corev1.Pod {
 	return p
 }
 
-func exited(container string, code int32) corev1.ContainerStatus {
-	return corev1.ContainerStatus{Name: container, State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code}}}
+func exited(code int32) corev1.ContainerStatus {
+	return corev1.ContainerStatus{Name: "postgresql", State: corev1.ContainerState{Terminated: &corev1.ContainerStateTerminated{ExitCode: code}}}
 }
 
 func running(container string) corev1.ContainerStatus {
