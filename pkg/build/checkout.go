@@ -51,9 +51,7 @@ func (b *layering) warnMissing(what string, paths []string) {
 	if more := len(paths) - shownOfMissing; more > 0 {
 		paths = append(slices.Clip(paths[:shownOfMissing]), fmt.Sprintf("and %d more", more))
 	}
-	warning := what + ": " + text.Line(strings.Join(paths, ", "), maxWarning)
-	b.Log.Warn(warning)
-	b.result.Warnings = append(b.result.Warnings, warning)
+	b.warn(what + ": " + text.Line(strings.Join(paths, ", "), maxWarning))
 }
 
 // isPointer reports whether a file is what Git LFS puts in the place of another one.

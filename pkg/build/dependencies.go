@@ -183,10 +183,14 @@ func (b *layering) lookAtApplication(ctx context.Context) error {
 // warnForeign tells about code of other processors that may or may not be used.
 func (b *layering) warnForeign(platform string, packages []string) {
 	for _, one := range packages {
-		warning := "the image for " + platform + " may lack native code: " + text.Line(one, maxWarning)
-		b.Log.Warn(warning)
-		b.result.Warnings = append(b.result.Warnings, warning)
+		b.warn("the image for " + platform + " may lack native code: " + text.Line(one, maxWarning))
 	}
+}
+
+// warn tells of something in the log and in the result.
+func (b *layering) warn(warning string) {
+	b.Log.Warn(warning)
+	b.result.Warnings = append(b.result.Warnings, warning)
 }
 
 // maxWarning bounds what is told of names that others gave, in bytes.

@@ -38,18 +38,17 @@ func (c *check) routes(ctx context.Context) {
 				c.backend(ctx, o, b)
 			}
 		}
-		c.class(ctx, o)
 	}
+	c.classes(ctx)
 }
 
-// class looks for the class of an Ingress: of one that is not there no controller takes it
+// classes looks for those of the Ingresses: of one that is not there no controller takes it
 // (https://github.com/kubernetes-sigs/kubespray/issues/10401, https://github.com/rancher/rancher/issues/35053).
-func (c *check) class(ctx context.Context, o object) {
-	ingress, ok := as[networkingv1.Ingress](o)
-	if !ok || !isOf(o, networkingv1.GroupName, "Ingress") || ingress.Spec.IngressClassName == nil {
+func (c *check) classes(ctx context.Context) {
+	wanting := slices.DeleteFunc(slices.Clone(c.objects), func(o object) bool { return classOf(o) == nil })
+	if len(wanting) == 0 {
 		return
 	}
-	name := *ingress.Spec.IngressClassName
 	live, err := c.Client.NetworkingV1().IngressClasses().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return // who may only see one namespace is not told
@@ -63,9 +62,20 @@ func (c *check) class(ctx context.Context, o object) {
 			all = append(all, own.name())
 		}
 	}
-	if !slices.Contains(all, "IngressClass/"+name) {
-		c.add(leadsNowhere(o, fmt.Sprintf("spec.ingressClassName is %s, which is neither in the chart nor in the cluster, so that no controller takes it; %s", name, thereIs(all))))
+	for _, o := range wanting {
+		if name := *classOf(o); !slices.Contains(all, "IngressClass/"+name) {
+			c.add(leadsNowhere(o, fmt.Sprintf("spec.ingressClassName is %s, which is neither in the chart nor in the cluster, so that no controller takes it; %s", name, thereIs(all))))
+		}
 	}
+}
+
+// classOf is the class that an Ingress names, nil for none and of what is no Ingress.
+func classOf(o object) *string {
+	ingress, ok := as[networkingv1.Ingress](o)
+	if !ok || !isOf(o, networkingv1.GroupName, "Ingress") {
+		return nil
+	}
+	return ingress.Spec.IngressClassName
 }
 
 // isOf reports whether an object is of a kind, in any version.

@@ -67,7 +67,7 @@ func readIgnores(path string, now time.Time) (*ignores, error) {
 	if err != nil {
 		return nil, record.BadInput("scan/bad-ignores", "reading ignore file: %w", err)
 	}
-	content = bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
+	content = bytes.TrimPrefix(content, []byte(byteOrderMark))
 	read := all.readYAML
 	if plainIgnores(content) {
 		read = all.readText

@@ -125,7 +125,7 @@ func decoded(content []byte) []byte {
 	case bytes.HasPrefix(content, []byte("\xfe\xff")):
 		order = binary.BigEndian
 	default:
-		return bytes.TrimPrefix(content, []byte("\xef\xbb\xbf"))
+		return bytes.TrimPrefix(content, []byte(byteOrderMark))
 	}
 	var units []uint16
 	for rest := content[2:]; len(rest) > 1; rest = rest[2:] {

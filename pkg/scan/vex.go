@@ -22,7 +22,8 @@ import (
 const (
 	// maxVEX is how large a VEX document may be.
 	maxVEX = 64 << 20
-	// byteOrderMark is what Trivy's readers of VEX documents do not read.
+	// byteOrderMark begins what editors and shells on Windows write; Trivy's readers of VEX
+	// documents do not read it.
 	byteOrderMark = "\xef\xbb\xbf"
 )
 

@@ -50,10 +50,10 @@ var source = regexp.MustCompile(`(?m)^# Source: (.+)$`)
 func withSources(manifest string) []sourcedObject {
 	var all []sourcedObject
 	for _, text := range Split(manifest) {
-		from := headOf(text)
+		from := sourceOf(text)
 		objects, _ := Objects(text) // Helm will say it
 		for _, object := range objects {
-			all = append(all, sourcedObject{object, from.source})
+			all = append(all, sourcedObject{object, from})
 		}
 	}
 	return all
@@ -87,11 +87,16 @@ func headOf(document string) head {
 	if yaml.Unmarshal([]byte(document), &h) != nil {
 		h = head{}
 	}
-	h.source = "the chart"
-	if parts := source.FindStringSubmatch(document); parts != nil {
-		h.source = parts[1]
-	}
+	h.source = sourceOf(document)
 	return h
+}
+
+// sourceOf names the template of a document.
+func sourceOf(document string) string {
+	if parts := source.FindStringSubmatch(document); parts != nil {
+		return parts[1]
+	}
+	return "the chart"
 }
 
 // Repeated are the keys that an object has twice, of which the last counts:
