@@ -120,7 +120,7 @@ SCENARIOS := $(CURDIR)/bin/scenarios
 
 e2e: bin/stagecrew sandbox bin/withenv $(TOOLS)/helm ## the scenario suite and the kill matrix on the sandbox, beside helm; writes docs/scenarios.md
 	rm -rf $(SCENARIOS) && mkdir -p $(SCENARIOS)
-	E2E_RESULTS=$(SCENARIOS) E2E_HELM=$(TOOLS)/helm E2E_REQUIRED=1 bin/withenv -name scenarios -- go test -vet=off -count=1 -timeout 60m -v ./test/scenarios; \
+	E2E_RESULTS=$(SCENARIOS) E2E_HELM=$(TOOLS)/helm E2E_REQUIRED=1 bin/withenv -name scenarios -- go test -vet=off -count=1 -timeout 90m -v ./test/scenarios; \
 		code=$$?; go run ./test/scenarios/table $(SCENARIOS) | sed -E 's|[^ ]*/scenario-[0-9]+|CHART|g' > $(SCENARIOS)/scenarios.md && mv $(SCENARIOS)/scenarios.md docs/scenarios.md && exit $$code
 
 # Every night: far more kills than the table in docs/scenarios.md has.
