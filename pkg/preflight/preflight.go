@@ -96,7 +96,7 @@ func Check(ctx context.Context, o Options, plan record.Plan) ([]record.Concern, 
 		}
 		return strings.Compare(a.Code+a.Object+a.Message, b.Code+b.Object+b.Message)
 	})
-	return c.found, nil
+	return slices.Compact(c.found), nil // two workloads with one image are one concern
 }
 
 // check is one run of all checks.

@@ -214,6 +214,20 @@ func TestCheck_Images(t *testing.T) {
 	}
 }
 
+func TestCheck_AnImageOfTwoWorkloadsIsOneConcern(t *testing.T) {
+	second := strings.NewReplacer("name: web", "name: other", "containers:", "serviceAccountName: other\n      containers:").Replace(deployment)
+	found := checked(t, cluster(nil), deployment+"---\n"+second, func(o *Options) {
+		o.Images = registry{"web": record.Unavailable("build/registry-unavailable", "timeout")}
+	})
+	var images []string
+	for _, f := range found {
+		if f.Code == "preflight/image-not-pullable" {
+			images = append(images, f.Object)
+		}
+	}
+	require.Len(t, images, 1)
+}
+
 func TestCheck_AnImageThatNoNodeCanHave(t *testing.T) {
 	digest := "@sha256:" + strings.Repeat("a", 64)
 	for image, valid := range map[string]bool{
