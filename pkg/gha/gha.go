@@ -50,8 +50,19 @@ func New(getenv func(string) string, out io.Writer) *Actions {
 	}
 }
 
-// Enabled reports whether this is a step of a workflow.
-func (a *Actions) Enabled() bool { return a.getenv("GITHUB_ACTIONS") == "true" }
+// Enabled reports whether this is a step of a workflow. Runners that start the steps of a
+// `container:` job by hooks, as in Kubernetes, leave GITHUB_ACTIONS and CI out
+// (actions/runner-container-hooks#211, actions/actions-runner-controller#4017); what the
+// runner wants to be told about goes into files that it names there, too.
+func (a *Actions) Enabled() bool {
+	switch a.getenv("GITHUB_ACTIONS") {
+	case "true":
+		return true
+	case "":
+		return a.getenv("GITHUB_RUN_ID") != "" && a.getenv("GITHUB_OUTPUT") != ""
+	}
+	return false
+}
 
 // Run identifies the workflow run; empty on a laptop.
 func (a *Actions) Run() record.Run {

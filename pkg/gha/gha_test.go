@@ -54,6 +54,28 @@ func TestActions_OnALaptopNothingIsWritten(t *testing.T) {
 	require.Equal(t, record.Run{}, a.Run())
 }
 
+// Without GITHUB_ACTIONS the commands in others' text were obeyed, nothing was masked, and a
+// fork's pull request could deploy.
+func TestActions_Enabled_AlsoInTheStepsOfContainerHooks(t *testing.T) {
+	for name, c := range map[string]struct {
+		environment map[string]string
+		want        bool
+	}{
+		"a runner":                            {map[string]string{"GITHUB_ACTIONS": "true"}, true},
+		"a pod of actions-runner-controller":  {map[string]string{"GITHUB_RUN_ID": "7", "GITHUB_OUTPUT": "/__w/_temp/out", "GITHUB_EVENT_NAME": "pull_request_target"}, true},
+		"a laptop":                            {nil, false},
+		"a laptop with a variable of its own": {map[string]string{"GITHUB_TOKEN": "x", "GITHUB_REPOSITORY": "a/b"}, false},
+		"a step that wants to be none":        {map[string]string{"GITHUB_ACTIONS": "false", "GITHUB_RUN_ID": "7", "GITHUB_OUTPUT": "out"}, false},
+	} {
+		var out strings.Builder
+		a := New(func(key string) string { return c.environment[key] }, &out)
+		require.Equal(t, c.want, a.Enabled(), name)
+		a.Mask("secret")
+		require.Equal(t, c.want, strings.Contains(out.String(), "::add-mask::secret"), name)
+		require.Equal(t, c.environment["GITHUB_EVENT_NAME"] != "", a.CheckTrigger(true) != nil, name)
+	}
+}
+
 func TestActions_Run(t *testing.T) {
 	a, _, _ := step(t)
 	require.Equal(t, record.Run{ID: "7", Attempt: "2", Actor: "octocat", Commit: "abc"}, a.Run())

@@ -77,12 +77,19 @@ func (a *Actions) Identity(ctx context.Context) (Identity, error) {
 }
 
 // CanIdentify tells by its error, of kind input, that this job cannot get an
-// identity token, and names the YAML to add.
+// identity token, and names the YAML to add. The job of a pull request that is of a fork or
+// of Dependabot gets none whatever it adds (aws-actions/configure-aws-credentials#373,
+// google-github-actions/auth#51, codecov/codecov-action#1816).
 func (a *Actions) CanIdentify() error {
 	for _, name := range []string{"ACTIONS_ID_TOKEN_REQUEST_URL", "ACTIONS_ID_TOKEN_REQUEST_TOKEN"} {
-		if a.getenv(name) == "" {
-			return record.BadInput("gha/no-identity", "there is no key to sign with and no identity: give --sign-key or, in a job of GitHub Actions, add\n%s\n(%s is not set)", permission, name)
+		if a.getenv(name) != "" {
+			continue
 		}
+		if strings.HasPrefix(a.getenv("GITHUB_EVENT_NAME"), "pull_request") {
+			return record.BadInput("gha/no-identity", "there is no key to sign with and no identity (%s is not set): GitHub gives the pull requests of forks and of Dependabot no identity token and no secrets, whatever the job has; "+
+				"sign on: push or release. In the job of a branch of this repository add\n%s\nor give --sign-key", name, permission)
+		}
+		return record.BadInput("gha/no-identity", "there is no key to sign with and no identity: give --sign-key or, in a job of GitHub Actions, add\n%s\n(%s is not set)", permission, name)
 	}
 	return nil
 }

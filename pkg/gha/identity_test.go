@@ -41,6 +41,7 @@ func TestActions_IdentityToken_IsMaskedAndItsAbsenceExplained(t *testing.T) {
 	}{
 		{"a job with the permission", issuer(t, http.StatusOK, `{"value":"a.b.c"}`), "", 0},
 		{"a job without it", map[string]string{"GITHUB_ACTIONS": "true"}, "id-token: write", record.KindInput},
+		{"a pull request, perhaps of Dependabot", map[string]string{"GITHUB_ACTIONS": "true", "GITHUB_EVENT_NAME": "pull_request"}, "of forks and of Dependabot no identity token", record.KindInput},
 		{"a request token that does not hold", wrong, "[gha/identity-refused]", record.KindInput},
 		{"GitHub is down", issuer(t, http.StatusServiceUnavailable, "secret words"), "GitHub answered 503", record.KindUnavailable},
 		{"GitHub cannot be reached", down, "connection refused", record.KindUnavailable},
