@@ -5,10 +5,12 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"slices"
 
 	"go.yaml.in/yaml/v3"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // parse reads a document: one mapping of setting names to a plain value or a list of
@@ -53,6 +55,8 @@ func scalars(node *yaml.Node) ([]string, error) {
 	switch {
 	case node.Kind == yaml.AliasNode:
 		return scalars(node.Alias)
+	case !means(node):
+		return nil, strange(node)
 	case node.Kind == yaml.ScalarNode && (node.Value == "" || node.Tag == "!!null"):
 		return []string{}, nil
 	case node.Kind == yaml.ScalarNode:
@@ -65,12 +69,29 @@ func scalars(node *yaml.Node) ([]string, error) {
 		if element.Kind == yaml.AliasNode {
 			element = element.Alias
 		}
-		if element.Kind != yaml.ScalarNode {
+		switch {
+		case element.Kind != yaml.ScalarNode:
 			return nil, errors.New("a list may hold plain values only")
+		case !means(element):
+			return nil, strange(element)
 		}
 		if element.Tag != "!!null" {
 			all = append(all, element.Value)
 		}
 	}
 	return all, nil
+}
+
+// plainTags are those of YAML for a value that stays what is written, and for a list.
+var plainTags = []string{"!!str", "!!int", "!!float", "!!bool", "!!null", "!!timestamp", "!!seq"}
+
+// means reports whether a tag that is written at a node changes nothing. One of somebody's
+// program, as !vault and !secret, has a value that is not what is written
+// (kislyuk/yq#23, datafolklabs/cement#546), and so has !!binary.
+func means(node *yaml.Node) bool {
+	return node.Kind == yaml.MappingNode || node.Style&yaml.TaggedStyle == 0 || slices.Contains(plainTags, node.ShortTag())
+}
+
+func strange(node *yaml.Node) error {
+	return fmt.Errorf("the tag %s is not known here, and the value would be what is written behind it: write the value itself, or give it by a variable", text.Cut(node.Tag, maxShown))
 }

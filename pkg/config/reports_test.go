@@ -30,9 +30,10 @@ func TestWhatOthersReportedIsReadAsItIsWritten(t *testing.T) {
 		"a byte order mark": {file: "\ufeffrelease: web\n", want: func(s *Settings) { s.Release = "web" }},
 		"carriage returns":  {file: "release: web\r\nset:\r\n  - a=b\r\n", env: []string{"STAGECREW_TAG=a\r\nb\r\n"}, want: func(s *Settings) { s.Release, s.Set, s.Tags = "web", []string{"a=b"}, []string{"a", "b"} }},
 		// DataDog/datadog-agent#3330: an empty variable or key is none at all.
-		"nothing given":       {file: "timeout:\nvalues: [null]\nchart: ~", env: []string{"STAGECREW_TIMEOUT=", "STAGECREW_VALUES=\n\n"}, want: func(*Settings) {}},
-		"an anchor and alias": {file: "release: &name web\nnamespace: *name\nset: [*name]", want: func(s *Settings) { s.Release, s.Namespace, s.Set = "web", "web", []string{"web"} }},
-		"a document's start":  {file: "---\nrelease: web\n", want: func(s *Settings) { s.Release = "web" }},
+		"nothing given":              {file: "timeout:\nvalues: [null]\nchart: ~", env: []string{"STAGECREW_TIMEOUT=", "STAGECREW_VALUES=\n\n"}, want: func(*Settings) {}},
+		"an anchor and alias":        {file: "release: &name web\nnamespace: *name\nset: [*name]", want: func(s *Settings) { s.Release, s.Namespace, s.Set = "web", "web", []string{"web"} }},
+		"a tag that changes nothing": {file: "release: !!str 12\nhistory-max: !!int \"3\"\ntag: !!seq [!!str 1.10]\nchart: ! web\nnamespace: !!null", want: func(s *Settings) { s.Release, s.HistoryMax, s.Tags, s.Chart = "12", 3, []string{"1.10"}, "web" }},
+		"a document's start":         {file: "---\nrelease: web\n", want: func(s *Settings) { s.Release = "web" }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want, err := resolve(t, "", nil)
@@ -58,6 +59,13 @@ func TestWhatOthersReportedIsRefused(t *testing.T) {
 		"a switch":              {env: "STAGECREW_PREPARE=on", want: `invalid value "on": allowed are true and false`},
 		// mikefarah/yq#570: YAML 1.2 has no merge keys.
 		"a merge key": {file: "<<: {release: a}", want: "key <<"},
+		// ansible/vscode-ansible#704, home-assistant's !secret in redhat-developer/vscode-yaml#476:
+		// a key that is "$ANSIBLE_VAULT;1.1…", or the name of a secret, was taken for the value.
+		"a value of another program":      {file: "sign-key: !secret release_key", want: "line 1: key sign-key: the tag !secret is not known here"},
+		"a list of another program":       {file: "release: a\ntag: !reference [a, b]", want: "line 2: key tag: the tag !reference is not known here"},
+		"one of a list":                   {file: "tag:\n  - a\n  - !Ref b", want: "key tag: the tag !Ref is not known here"},
+		"a value that is written encoded": {file: "release: !!binary d2Vi", want: "the tag !!binary is not known here"},
+		"a tag that the value denies":     {file: "history-max: !!int three", want: `allowed are whole numbers from 0`},
 		// spf13/viper#675: the last of two keys won.
 		"a key that is quoted the second time": {file: "release: a\n\"release\": b", want: "line 2: key release is given twice"},
 	} {

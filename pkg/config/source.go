@@ -4,6 +4,8 @@ import (
 	"errors"
 	"fmt"
 	"io/fs"
+	"os"
+	"path/filepath"
 
 	"github.com/spf13/pflag"
 
@@ -70,14 +72,65 @@ func readFile(flags *pflag.FlagSet, fromEnv map[string][]string) (source, error)
 	if len(given) == 1 && given[0] != "" {
 		path, explicit = given[0], true
 	}
-	content, err := files.Read(path, maxFile)
-	if errors.Is(err, fs.ErrNotExist) && !explicit {
+	content, err := readInside(path)
+	if errors.Is(err, fs.ErrNotExist) && !explicit && !isLink(path) {
 		return source{}, nil
 	}
 	if err != nil {
 		return source{}, fileError{fmt.Errorf("reading configuration: %w", err)}
 	}
 	return read(path, content)
+}
+
+// readInside reads the file. One of the repository may be a link, but not out of it: errors
+// repeat what stands in the file, and who may change a repository is not who may read what
+// else is on the machine (starhaven-io/pinprick#313, argoproj/argo-events#1947). A path that
+// itself leads out was meant so.
+func readInside(path string) ([]byte, error) {
+	if filepath.IsLocal(path) && isLink(path) {
+		top, err := repository()
+		if err != nil {
+			return nil, err
+		}
+		real, err := filepath.EvalSymlinks(path)
+		if err != nil {
+			return nil, err
+		}
+		if real, err = filepath.Abs(real); err != nil {
+			return nil, err
+		}
+		if below, err := filepath.Rel(top, real); err != nil || !filepath.IsLocal(below) {
+			return nil, fmt.Errorf("%s is a link to %s, which is not in this repository: nothing of it is read; name the file itself by --%s or %s", path, real, configName, Variable(configName))
+		}
+	}
+	return files.Read(path, maxFile)
+}
+
+func isLink(path string) bool {
+	real, err := filepath.EvalSymlinks(path)
+	if err != nil {
+		_, err := os.Lstat(path)
+		return err == nil // it leads nowhere
+	}
+	return real != filepath.Clean(path)
+}
+
+// repository is the folder of the Git checkout that this one is in, without links: the
+// folder itself where there is none.
+func repository() (string, error) {
+	here, err := filepath.Abs(".")
+	if err == nil {
+		here, err = filepath.EvalSymlinks(here)
+	}
+	for at := here; err == nil; at = filepath.Dir(at) {
+		if _, none := os.Lstat(filepath.Join(at, ".git")); none == nil {
+			return at, nil
+		}
+		if at == filepath.Dir(at) {
+			break
+		}
+	}
+	return here, err
 }
 
 func read(name string, content []byte) (source, error) {

@@ -1,8 +1,11 @@
 package config
 
 import (
+	"os"
+	"path/filepath"
 	"testing"
 
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -70,4 +73,48 @@ func TestAListOfSeveritiesUpToTheMostSevereIsItsLowest(t *testing.T) {
 		_, err := resolve(t, "", []string{"STAGECREW_SCAN_THRESHOLD=" + text})
 		require.ErrorContains(t, err, "allowed are UNKNOWN, LOW, MEDIUM, HIGH, CRITICAL", text)
 	}
+}
+
+// What cannot be read as settings is repeated in the error, of a file that the link leads to:
+// starhaven-io/pinprick#313, rjmurillo/ai-agents#5089, starslingdev/skills#37.
+func TestALinkOfTheRepositoryLeadsToNothingElse(t *testing.T) {
+	outside := filepath.Join(t.TempDir(), "credentials")
+	require.NoError(t, os.WriteFile(outside, []byte("a-key-of-somebody: x\n"), 0o600))
+	top := t.TempDir()
+	app := filepath.Join(top, "apps", "portal")
+	require.NoError(t, os.MkdirAll(app, 0o755))
+	require.NoError(t, os.Mkdir(filepath.Join(top, ".git"), 0o755))
+	require.NoError(t, os.WriteFile(filepath.Join(top, "shared.yaml"), []byte("release: shared\n"), 0o600))
+	t.Chdir(app)
+	link := func(to string) {
+		_ = os.Remove(defaultFile)
+		require.NoError(t, os.Symlink(to, defaultFile))
+	}
+	resolved := func(env ...string) (string, error) {
+		var s Settings
+		flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+		Define(flags, &s)
+		err := Resolve(flags, env)
+		return s.Release, err
+	}
+
+	for _, to := range []string{"../../shared.yaml", filepath.Join(top, "shared.yaml")} {
+		link(to)
+		got, err := resolved()
+		require.NoError(t, err, "one file for several applications of a repository")
+		require.Equal(t, "shared", got)
+	}
+	for _, environ := range [][]string{nil, {"STAGECREW_CONFIG=stagecrew.yaml"}} {
+		link(outside)
+		_, err := resolved(environ...)
+		require.ErrorIs(t, err, ErrFile)
+		require.ErrorContains(t, err, "stagecrew.yaml is a link to "+outside+", which is not in this repository")
+		require.NotContains(t, err.Error(), "a-key-of-somebody")
+	}
+	_, err := resolved("STAGECREW_CONFIG=" + outside)
+	require.ErrorContains(t, err, "a-key-of-somebody", "who names it may read it")
+
+	link("gone.yaml")
+	_, err = resolved()
+	require.ErrorContains(t, err, "no such file", "it is there, and leads nowhere")
 }

@@ -24,7 +24,8 @@ but for [those that the workflows read](../actions/README.md#the-workflows).
 A list is a flag that is given several times, a list in the file, and one value per line in a variable or an input. A boolean is ` + "`true` or `false`" + `. A
 duration has a unit: ` + "`90s`, `5m`, `1h30m`" + `. Settings whose name ends in ` + "`-unsafe`" + ` switch a check off and are taken from a flag or a variable, not from the file.
 
-` + "`stagecrew.yaml`" + ` in the working directory is read without being asked for; ` + "`--config FILE`" + ` names another one.
+` + "`stagecrew.yaml`" + ` in the working directory is read without being asked for; ` + "`--config FILE`" + ` names another one. A file of the repository may be a
+link to another one of it, and not to what is outside. Tags of YAML that stand for something else, such as ` + "`!secret` or `!vault`" + `, are refused.
 [stagecrew.example.yaml](stagecrew.example.yaml) is a commented example. With this line at its top, editors complete and check it against the
 [schema](stagecrew.schema.json):
 
