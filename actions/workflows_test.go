@@ -3,6 +3,7 @@ package actions_test
 import (
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -35,8 +36,9 @@ type workflowJob struct {
 
 // workflowStep is one of a job.
 type workflowStep struct {
-	Uses, Run string
-	With, Env map[string]string
+	Uses, Run       string
+	With, Env       map[string]string
+	ContinueOnError string `yaml:"continue-on-error"`
 }
 
 type concurrency struct {
@@ -113,6 +115,62 @@ func TestProductionIsTouchedByOneRunAtATime(t *testing.T) {
 	}
 }
 
+// A store that is full made jobs red that had done all they were for
+// (actions/upload-artifact#307, intent-hq/intent#1163), an Enterprise Server has none for
+// this version of the action (sbt/sbt-github-actions#178), and two jobs of a matrix with
+// one name are a 409 (actions/upload-artifact#480, actions/upload-artifact#472).
+func TestWhatKeepsTheEvidenceFailsNoRelease(t *testing.T) {
+	uploads := 0
+	check := func(t *testing.T, w workflow, name string) {
+		for _, job := range w.Jobs {
+			for _, s := range job.Steps {
+				if strings.HasPrefix(s.Uses, "actions/upload-artifact@") {
+					uploads++
+					require.Equal(t, "true", s.ContinueOnError)
+					require.Regexp(t, name, s.With["name"])
+				}
+			}
+		}
+	}
+	workflows(t, func(t *testing.T, name string, w workflow) {
+		if !ours(name) {
+			check(t, w, `steps\.name\.outputs\.name`)
+		}
+	})
+	for _, file := range []string{"deploy.yml", "rollback.yml"} {
+		var w workflow
+		require.NoError(t, yaml.Unmarshal([]byte(written(t, file, true)), &w))
+		check(t, w, `strategy\.job-index.*github\.run_attempt`)
+	}
+	require.Equal(t, 6, uploads)
+}
+
+// The name is that of the environment, and of a configuration that is not the usual one.
+func TestTheNameOfAnArtifactIsOneOfARun(t *testing.T) {
+	w := read[workflow](t, "../.github/workflows/deploy.yml")
+	for _, s := range w.Jobs["deploy"].Steps {
+		if s.Env["ATTEMPT"] == "" {
+			continue
+		}
+		for config, want := range map[string]string{
+			"stagecrew.yaml":        "name=stagecrew-deploy-pre-prod-eu-2\n",
+			"apps/a/stagecrew.yaml": "name=stagecrew-deploy-pre-prod-eu-apps-a-stagecrew-2\n",
+			"apps/b/stagecrew.yaml": "name=stagecrew-deploy-pre-prod-eu-apps-b-stagecrew-2\n",
+		} {
+			file := filepath.Join(t.TempDir(), "output")
+			script := exec.CommandContext(t.Context(), "bash", "-euo", "pipefail", "-c", s.Run)
+			script.Env = append(os.Environ(), "NAME=deploy-pre-prod/eu", "CONFIG="+config, "ATTEMPT=2", "GITHUB_OUTPUT="+file)
+			out, err := script.CombinedOutput()
+			require.NoError(t, err, string(out))
+			got, err := os.ReadFile(file)
+			require.NoError(t, err)
+			require.Equal(t, want, string(got))
+		}
+		return
+	}
+	t.Fatal("no step names an artifact")
+}
+
 // A job that runs what others wrote (npm and yarn run code of the dependencies) can
 // take whatever a later step of it gets: files, the program, its shell.
 func TestWhatRunsForeignCodeHasNothingOfProduction(t *testing.T) {
@@ -164,9 +222,10 @@ func TestWorkflowsGiveActionsOnlyInputsTheyHave(t *testing.T) {
 // The release that comes back is judged by its own smoke checks, of a ref that a person
 // gives; without it, by those of what the workflow runs on.
 func TestARollbackTakesItsChecksFromARef(t *testing.T) {
-	for _, file := range []string{"../.github/workflows/rollback.yml", "../pkg/scaffold/files/rollback.yml"} {
-		w := read[workflow](t, file)
-		require.Equal(t, "${{ inputs.ref }}", w.Jobs["rollback"].Steps[0].With["ref"], file)
+	var ofInit workflow
+	require.NoError(t, yaml.Unmarshal([]byte(written(t, "rollback.yml", true)), &ofInit))
+	for _, w := range []workflow{read[workflow](t, "../.github/workflows/rollback.yml"), ofInit} {
+		require.Equal(t, "${{ inputs.ref }}", w.Jobs["rollback"].Steps[0].With["ref"])
 	}
 }
 

@@ -22,8 +22,9 @@ import (
 type facts struct {
 	Options
 
-	// Slug is OWNER/NAME on github.com and Branch the one that releases come from.
-	Slug, Branch string
+	// Slug is OWNER/NAME on github.com and Branch the one that releases come from. Server is
+	// the host of a repository that is elsewhere, perhaps a GitHub Enterprise Server.
+	Slug, Branch, Server string
 	// Name is fit for a Helm release and a namespace.
 	Name string
 	// Image is HOST/PATH.
@@ -70,7 +71,7 @@ func look(ctx context.Context, root *os.Root) (facts, error) {
 		return facts{}, record.BadInput("scaffold/not-the-root", "this is the folder %s of a repository, and GitHub reads workflows at its root only: call it there; `source` and `chart` say where things lie", below)
 	}
 	var f facts
-	f.Slug, f.Branch = remote(ctx, root.Name())
+	f.Slug, f.Server, f.Branch = remote(ctx, root.Name())
 	f.workspace(root, names)
 	f.charts(root, names)
 	f.name(root)

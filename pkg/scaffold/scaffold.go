@@ -144,6 +144,11 @@ func (f facts) todo(done Result) []string {
 	if slices.Contains(done.Written, settingsFile) {
 		f.unset(say)
 	}
+	if f.Server != "" {
+		say("the remote is on %s. For a GitHub Enterprise Server, which takes no workflow that has them, `queue: max` and `deployment: false` are left out: of runs that wait it keeps the last. "+
+			"It needs the actions (GitHub Connect, or copies of stagecrew/stagecrew and of those of actions/ there), `download-url` of a mirror where github.com cannot be reached, "+
+			"and `sign-key` in %s: the public Sigstore takes no identity of it", f.Server, settingsFile)
+	}
 	if strings.HasPrefix(f.Image, "ghcr.io/") {
 		say("let the cluster pull the image: by a pull secret, or make the package public when it is there; a new one of ghcr.io is private. "+
 			"`kubectl --namespace %s create secret docker-registry ghcr --docker-server=ghcr.io --docker-username=NAME --docker-password=TOKEN` makes the secret, with a token that may read packages; "+

@@ -84,6 +84,41 @@ func TestInit_ABackstageOfCreateApp(t *testing.T) {
 	require.NoError(t, Check(t.Context(), dir, at("v1.2.3")))
 }
 
+// An Enterprise Server starts no workflow with a key that it does not know, and says "workflow
+// file issue" (github/gh-aw#38341).
+func TestInit_ForAnEnterpriseServerWithoutWhatItDoesNotKnow(t *testing.T) {
+	dir := repository(t, "git@git.example.com:team/portal.git", portal())
+	done, err := Init(t.Context(), dir, at("v1"))
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(done.Todo, "\n"), "the remote is on git.example.com. For a GitHub Enterprise Server")
+	for _, name := range []string{"deploy.yml", "rollback.yml"} {
+		text := content(t, dir, ".github/workflows/"+name)
+		require.NotRegexp(t, `queue:|deployment: false`, text)
+		require.Contains(t, text, "      name: production")
+		require.Contains(t, text, "      cancel-in-progress: false\n    ")
+	}
+	require.NoError(t, Check(t.Context(), dir, at("v1")))
+}
+
+func TestElsewhere(t *testing.T) {
+	for address, want := range map[string]string{
+		"https://github.com/team/portal":            "",
+		"git@github.com-work:team/portal.git":       "", // a name of ~/.ssh/config
+		"git@work:team/portal.git":                  "",
+		"ssh://git@ssh.github.com:443/team/portal":  "",
+		"https://acme.ghe.com/team/portal":          "",
+		"../portal":                                 "",
+		"/srv/git.example/portal":                   "",
+		"":                                          "",
+		"git@Git.Example.com:team/portal.git":       "git.example.com",
+		"https://user:t@git.example.com/a/b.git":    "git.example.com",
+		"ssh://git@git.example.com:7999/a/b.git":    "git.example.com",
+		"https://git.example.com:8443/team/portal/": "git.example.com",
+	} {
+		require.Equal(t, want, elsewhere(address), address)
+	}
+}
+
 // What stands in the README is what init writes.
 func TestInit_TheWorkflowOfTheReadme(t *testing.T) {
 	dir := repository(t, "https://github.com/team/portal", portal())

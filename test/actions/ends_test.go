@@ -94,11 +94,11 @@ func interrupted(t *testing.T, a act, image string) (cancelled, recovered job) {
 	require.Equal(t, "failure", cancelled.result, cancelled.log)
 	require.Equal(t, "cancelled", cancelled.outputs["verdict"])
 	require.Contains(t, cancelled.headline(), "cancelled")
-	require.Contains(t, cancelled.log, "artifact stagecrew-deploy-production-1:  deploy.json")
+	require.Regexp(t, `artifact stagecrew-deploy-production-\S*-1:  deploy\.json`, cancelled.log)
 	require.Equal(t, "success", recovered.result, recovered.log)
 	require.Equal(t, "good", recovered.outputs["verdict"])
 	require.Contains(t, recovered.headline(), "is live and verified good")
-	require.Contains(t, recovered.log, "artifact stagecrew-recover-production-1:  recover.json")
+	require.Regexp(t, `artifact stagecrew-recover-production-\S*-1:  recover\.json`, recovered.log)
 	return cancelled, recovered
 }
 
