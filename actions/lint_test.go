@@ -59,7 +59,7 @@ func around(part string) string {
 	case strings.Contains(part, "id: build"):
 		return build + "  example:\n" + job + "    steps:\n" + indented("      ", part)
 	case strings.HasPrefix(part, "- "):
-		return build + "  example:\n    needs: build\n" + job + "    steps:\n      - { id: build, run: 'true' }\n" + indented("      ", part)
+		return build + "  example:\n    needs: build\n" + job + "    steps:\n      - { id: build, run: 'true' }\n      - { id: kubeconfig, run: 'true' }\n" + indented("      ", part)
 	}
 	return strings.ReplaceAll(build, "  build:", "  deploy:") + indented("  ", part)
 }

@@ -111,7 +111,7 @@ var rules = []rule{
 	}},
 	{name: "github-env", why: "no variables or programs for later steps", breaks: line(`(?:>>?|tee(?: -a)?) *"?\$\{?GITHUB_(?:ENV|PATH)`)},
 	// actions/runner#965, actions/runner#2498, SwissDataScienceCenter/renku#4115.
-	{name: "runner-paths", why: "in a container the runner's context has paths of the machine around it: RUNNER_TEMP, and outputs", files: true, breaks: line(`\$\{\{[^}]*\brunner\.(?:temp|tool_cache|workspace)\b`)},
+	{name: "runner-paths", why: "in a container the runner's context has paths of the machine around it: RUNNER_TEMP, and outputs", breaks: line(`\$\{\{[^}]*\brunner\.(?:temp|tool_cache|workspace)\b`)},
 	{name: "insecure-commands", why: "no commands that the runner has given up", breaks: line(`ACTIONS_ALLOW_UNSECURE_COMMANDS|::(?:set-output|set-env|add-path|save-state)`)},
 	{name: "hardcoded-container-credentials", why: "passwords are secrets", breaks: func(_ string, f flow) bool {
 		return f.some(func(j job) bool {
