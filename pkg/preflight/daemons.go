@@ -7,24 +7,32 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// daemons looks for a DaemonSet whose nodeSelector no node has: its controller wants no
-// pod then, and calls that complete (https://github.com/kubernetes/kubernetes/issues/51785,
-// https://github.com/openshift/origin/issues/19678). A node may be made for it, so that
-// it blocks only where pods run now, which would end.
+// daemons looks for a DaemonSet that no node is for, by its nodeSelector, its affinity or the
+// nodes' taints: its controller wants no pod then, and calls that complete
+// (https://github.com/kubernetes/kubernetes/issues/51785, https://github.com/openshift/origin/issues/19678,
+// https://github.com/kubernetes/kubernetes/issues/42398, https://github.com/kubernetes/kubernetes/issues/72017).
+// A node may be made for it, so that it blocks only where pods run now, which would end.
 func (c *check) daemons(ctx context.Context, t template, nodes []corev1.Node) {
-	selector := t.pod.Spec.NodeSelector
-	if t.object.GetKind() != "DaemonSet" || len(selector) == 0 ||
-		slices.ContainsFunc(nodes, func(n corev1.Node) bool { return labels.SelectorFromSet(selector).Matches(labels.Set(n.Labels)) }) {
+	if t.object.GetKind() != "DaemonSet" {
 		return
 	}
+	var reasons []string
+	for _, n := range nodes {
+		why := keepsOff(t.pod.Spec, n)
+		if why == "" {
+			return
+		}
+		if !slices.Contains(reasons, why) {
+			reasons = append(reasons, why)
+		}
+	}
 	concern := record.Concern{Code: "preflight/unschedulable", Object: t.object.name(),
-		Message: fmt.Sprintf("none of the %d nodes has the labels %s of its nodeSelector: it runs nowhere, and nothing of it can be proven", len(nodes), labels.Set(selector)),
-		Advice:  "mend nodeSelector, or label a node"}
+		Message: fmt.Sprintf("it is for none of the %d nodes: %s; it runs nowhere, and nothing of it can be proven", len(nodes), listed(reasons)),
+		Advice:  "mend its nodeSelector, affinity or tolerations, or label a node"}
 	if live, err := c.Client.AppsV1().DaemonSets(t.object.GetNamespace()).Get(ctx, t.object.GetName(), metav1.GetOptions{}); err == nil && live.Status.DesiredNumberScheduled > 0 {
 		concern.Blocks = true
 		concern.Message += fmt.Sprintf("; it has %d pods now, and all of them end", live.Status.DesiredNumberScheduled)

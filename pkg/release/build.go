@@ -31,6 +31,11 @@ func (c *client) Build(stream io.Reader, validate bool) (helmkube.ResourceList, 
 		}
 	}
 	infos, err := c.Client.Build(bytes.NewReader(text), validate)
+	if err != nil {
+		if down := c.unserved(err); down != nil {
+			return nil, down
+		}
+	}
 	if validate && err != nil {
 		return nil, c.whose(err, string(text))
 	}
