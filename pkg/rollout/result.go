@@ -17,7 +17,7 @@ func (v *wait) failed(t detect.Trouble) record.Rollout {
 // complete is the result of a rollout that is ready.
 func (v *wait) complete(look judge.Verdict) record.Rollout {
 	a := v.watch.asked
-	v.Seen.Keep(look)
+	v.Seen.Keep(v.judge, look)
 	result := record.Rollout{Services: a.Services, Unproven: slices.Concat(v.unproven, look.Notes), Idle: idle(look.Statuses, v.watch.targets, a.Runs)}
 	for _, status := range look.Statuses {
 		if status.Note != "" {

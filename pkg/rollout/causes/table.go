@@ -30,6 +30,7 @@ const (
 	LogPattern            = "rollout/log-pattern"
 	Unschedulable         = "rollout/unschedulable"
 	SchedulerError        = "rollout/scheduler-error"
+	NoScheduler           = "rollout/no-scheduler"
 	NoScaleUp             = "rollout/no-scale-up"
 	NoNodeFits            = "rollout/no-node-fits"
 	Preempted             = "rollout/preempted"
@@ -52,6 +53,7 @@ const (
 	JobFailed             = "rollout/job-failed"
 	PodEnded              = "rollout/pod-ended"
 	ProbeFailing          = "rollout/probe-failing"
+	ProbeNotRunnable      = "rollout/probe-not-runnable"
 	ReadinessFlapping     = "rollout/readiness-flapping"
 	InitRunning           = "rollout/init-running"
 	ReadinessGate         = "rollout/readiness-gate"
@@ -143,6 +145,8 @@ var Table = []Row{
 	{Code: LogPatternFirstRun, Rule: waits},
 	// Unhealthy: a probe fails within its budget
 	{Code: ProbeFailing, Rule: waits},
+	// Unhealthy: … probe errored, the image has no such program; such an answer neither passes nor kills
+	{Code: ProbeNotRunnable, KindOf: ProbeFailing, Rule: lasting(10 * time.Second)},
 	// ready, not ready, ready, not ready
 	{Code: ReadinessFlapping, Rule: waits},
 	// an init container runs
@@ -165,6 +169,8 @@ var Table = []Row{
 	{Code: SchedulingGated, Rule: waits},
 	// … SchedulerError
 	{Code: SchedulerError, Rule: lasting(30 * time.Second)},
+	// no condition, no event: nobody looks for a node
+	{Code: NoScheduler, KindOf: Unschedulable, Rule: lasting(time.Minute)},
 	// FailedCreatePodSandBox
 	{Code: SandboxFailed, Rule: lasting(time.Minute)},
 	// FailedMount: no such Secret or ConfigMap

@@ -38,6 +38,7 @@ func identity(m metav1.ObjectMeta) metav1.ObjectMeta {
 func StripPod(p *corev1.Pod) *corev1.Pod {
 	small := &corev1.Pod{ObjectMeta: identity(p.ObjectMeta), Status: p.Status}
 	small.Spec.NodeName, small.Spec.RestartPolicy, small.Spec.ReadinessGates = p.Spec.NodeName, p.Spec.RestartPolicy, p.Spec.ReadinessGates
+	small.Spec.SchedulerName = p.Spec.SchedulerName
 	small.Spec.InitContainers, small.Spec.Containers = stripContainers(p.Spec.InitContainers), stripContainers(p.Spec.Containers)
 	for _, v := range p.Spec.Volumes {
 		if v.PersistentVolumeClaim != nil || v.Ephemeral != nil {

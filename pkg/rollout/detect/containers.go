@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"fmt"
 	"regexp"
 	"slices"
 	"strings"
@@ -157,6 +158,39 @@ func probeTrouble(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus) 
 	if e == nil || podstate.SeenAt(e).Before(c.State.Running.StartedAt.Time) {
 		return Trouble{}, false
 	}
-	return Trouble{Specific: true, Run: podstate.RunOf(p, c), Cause: record.Cause{
-		Code: causes.ProbeFailing, Object: "Pod/" + p.Name, Container: c.Name, Reason: e.Reason, Message: wording.Shorten(e.Message)}}, true
+	t := Trouble{Specific: true, Run: podstate.RunOf(p, c), Cause: record.Cause{
+		Code: causes.ProbeFailing, Object: "Pod/" + p.Name, Container: c.Name, Reason: e.Reason, Message: wording.Shorten(e.Message)}}
+	if kind, words := notRunnable(e.Message); words != "" && kind != "liveness" {
+		t.Cause.Code, t.Cause.Message = causes.ProbeNotRunnable, fmt.Sprintf("its %s probe cannot be run, so that it never passes: %s", kind, words)
+	}
+	return t, true
+}
+
+// missingProgram are the words of runtimes for a program that a container does not have, or
+// may not run, after those of the kubelet for a probe without an answer
+// (pkg/kubelet/prober/prober.go): it does not count then, neither for nor against the container.
+var missingProgram = regexp.MustCompile(`(Liveness|Readiness|Startup) probe errored.*?(exec: "[^"]*": (?:executable file not found in \$PATH|stat [^:]*: no such file or directory|permission denied)|exec: "[^"]*": no such file or directory)`)
+
+// notRunnable reads of a probe's event which kind it is, in lower case, and which program is
+// missing; "" for any other failure.
+func notRunnable(message string) (kind, words string) {
+	parts := missingProgram.FindStringSubmatch(message)
+	if parts == nil {
+		return "", ""
+	}
+	return strings.ToLower(parts[1]), parts[2]
+}
+
+// Unwatched is what is wrong with a container that is ready and that nobody will start
+// anew when it hangs: its liveness probe cannot be run. "" for nothing.
+func Unwatched(s *cluster.Snapshot, p *corev1.Pod, name string) string {
+	for _, e := range s.ByUID[p.UID] {
+		if e.Reason != "Unhealthy" || podstate.ContainerOf(e) != name {
+			continue
+		}
+		if kind, words := notRunnable(e.Message); kind == "liveness" {
+			return fmt.Sprintf("container %s: its liveness probe cannot be run, so that nobody notices when it hangs: %s", name, words)
+		}
+	}
+	return ""
 }

@@ -49,6 +49,9 @@ func Pod(s *cluster.Snapshot, p *corev1.Pod, failures func(corev1.ContainerStatu
 	if len(all) == 0 && !podstate.Ready(p) {
 		all = warned(s, p)
 	}
+	if len(all) == 0 {
+		all = unseen(s, p)
+	}
 	return all
 }
 

@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"cmp"
 	"fmt"
 	"regexp"
 	"slices"
@@ -74,6 +75,19 @@ var waitsForRoom = []string{causes.Unschedulable, causes.NoNodeFits, causes.Pree
 
 // WaitsForRoom reports whether a trouble may end when another pod of the workload does.
 func WaitsForRoom(t Trouble) bool { return slices.Contains(waitsForRoom, t.Cause.Code) }
+
+// unseen is a pod that no scheduler has said a word about: there is none of the name that it
+// asks for (https://github.com/kubernetes/website/issues/14056, https://github.com/gocrane/crane-scheduler/issues/5).
+// Kubernetes' own comes back.
+func unseen(s *cluster.Snapshot, p *corev1.Pod) []Trouble {
+	if podstate.Condition(p, corev1.PodScheduled) != nil || p.Spec.NodeName != "" || p.Status.Phase != corev1.PodPending || s.Now.Sub(p.CreationTimestamp.Time) <= takeUpTime {
+		return nil
+	}
+	name := cmp.Or(p.Spec.SchedulerName, corev1.DefaultSchedulerName)
+	t := OfPod(p, causes.NoScheduler, "Pending", fmt.Sprintf("no scheduler has looked for a node for it: its schedulerName is %s, which does not run, or does not answer to that name", name))
+	t.Recovering = name == corev1.DefaultSchedulerName
+	return []Trouble{t}
+}
 
 // schedulingTroubles are why a pod has no node. explained says that its claims are
 // known to be in trouble, which the scheduler only repeats.

@@ -91,12 +91,14 @@ func examples() map[string][]cluster.Snapshot {
 		causes.LogPattern:            says(cluster.Line{Text: "startup failed"}, 0),
 		causes.LogPatternFirstRun:    says(cluster.Line{Text: "already locked", Transient: true}, 0),
 		causes.ProbeFailing:          tells(fixture.Pod("web-new", "new", false, fixture.Running(0)), event("Pod", "web-new", "Unhealthy", "Readiness probe failed")),
+		causes.ProbeNotRunnable:      tells(fixture.Pod("web-new", "new", false, fixture.Running(0)), event("Pod", "web-new", "Unhealthy", errored("Readiness"))),
 		causes.ReadinessFlapping:     flapping(),
 		causes.InitRunning:           one(initializing()),
 		causes.ReadinessGate:         one(gated()),
 		causes.Unschedulable:         unscheduled("Unschedulable", "0/1 nodes"),
 		causes.NoNodeFits:            unscheduled("Unschedulable", "0/1 nodes are available: 1 node(s) didn't match pod anti-affinity rules. preemption: 0/1 nodes are available: 1 No preemption victims found for incoming pod."),
 		causes.Preempted:             preempted(),
+		causes.NoScheduler:           one(fixture.Deploying(unseenPod("volcano"))),
 		causes.NoScaleUp:             unscheduled("Unschedulable", "0/1 nodes", normal(event("Pod", "web-new", "NotTriggerScaleUp", "max size reached"))),
 		causes.ScalingUp:             unscheduled("Unschedulable", "0/1 nodes", normal(event("Pod", "web-new", "TriggerScaleUp", "1->2"))),
 		causes.SchedulingGated:       unscheduled("SchedulingGated", "gated"),
@@ -308,4 +310,18 @@ func TestExamples_EachCauseIsFoundInWhatTheWatchKeeps(t *testing.T) {
 			require.Equal(t, cause, keptCause)
 		})
 	}
+}
+
+// errored is what a kubelet says of a probe whose program the image does not have, with
+// containerd's words (kgateway-dev/kgateway#8749, subfuzion/voting-app#11).
+func errored(kind string) string {
+	return `(combined from similar events): ` + kind + ` probe errored and resulted in unknown state: rpc error: code = Unknown desc = failed to exec in container: failed to start exec "c0ffee": OCI runtime exec failed: exec failed: unable to start container process: exec: "curl": executable file not found in $PATH`
+}
+
+// unseenPod is a pod without a node, a condition or an event (kubernetes/website#14056).
+func unseenPod(scheduler string) *corev1.Pod {
+	p := fixture.Pod("web-new", "new", false)
+	p.Status, p.Spec.SchedulerName = corev1.PodStatus{Phase: corev1.PodPending}, scheduler
+	p.CreationTimestamp = metav1.NewTime(fixture.Noon.Add(-time.Minute))
+	return p
 }

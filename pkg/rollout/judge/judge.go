@@ -118,6 +118,7 @@ func (j *Judge) Decide(s cluster.Snapshot, now time.Time) Verdict {
 			if status.unproven != "" {
 				v.Notes = append(v.Notes, status.unproven)
 			}
+			v.Notes = append(v.Notes, unwatched(&s, status)...)
 		}
 		for _, line := range atWork {
 			v.Notes = append(v.Notes, line+": it is still at work, and its end was not waited for")

@@ -120,6 +120,19 @@ func (j *Judge) pod(result *Status, s cluster.Snapshot, p *corev1.Pod, shared bo
 	return fmt.Sprintf("%s: %s", troubles[0].Cause.Reason, troubles[0].Cause.Message)
 }
 
+// unwatched says of the ready pods of a workload what keeps nobody from calling them good
+// and is wrong all the same; one pod stands for all.
+func unwatched(s *cluster.Snapshot, status Status) []string {
+	for _, p := range status.Proven {
+		for _, c := range podstate.Statuses(p) {
+			if words := detect.Unwatched(s, p, c.Name); words != "" {
+				return []string{"Pod/" + p.Name + " " + words}
+			}
+		}
+	}
+	return nil
+}
+
 // living is a new pod that was seen before it ended: what had ended before the watch
 // began says nothing.
 type living struct {

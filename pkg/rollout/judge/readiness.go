@@ -20,9 +20,10 @@ const (
 
 // readiness is how steady a pod has been.
 type readiness struct {
-	ready  bool
-	since  time.Time
-	losses int
+	ready    bool
+	since    time.Time
+	losses   int
+	observed bool // a look saw it become ready
 }
 
 // track notes a pod's readiness and gives its history.
@@ -32,6 +33,7 @@ func (j *Judge) track(p *corev1.Pod) readiness {
 		if known && !is {
 			r.losses++
 		}
+		r.observed = known && is
 		r.ready, r.since = is, j.Now
 		j.readiness[p.UID] = r
 	}
@@ -90,10 +92,11 @@ func doubted(s *cluster.Snapshot, p *corev1.Pod) bool {
 }
 
 // prove notes that a pod of a revision has been ready, and reports whether another
-// one ever was.
+// one ever was. A container without a readiness probe is ready as soon as it is started, which
+// proves nothing of the revision before it has run for a while.
 func (j *Judge) prove(revision string, p *corev1.Pod) (shared bool) {
 	pods := j.proven[revision]
-	if podstate.Ready(p) {
+	if podstate.Ready(p) && j.unprobedLeft(p) <= 0 {
 		if pods == nil {
 			pods = map[types.UID]bool{}
 			j.proven[revision] = pods

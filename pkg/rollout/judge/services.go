@@ -40,6 +40,7 @@ func (j *Judge) services(s cluster.Snapshot, statuses []Status) (all []detect.Tr
 			t, note := j.port(&s, service, p, pods)
 			notes = append(notes, note...)
 			notes = append(notes, foreignAddresses(service, s.Slices, p)...)
+			notes = append(notes, j.foreignPods(service, s.Slices, p)...)
 			if t != nil {
 				all = append(all, *t)
 				break
@@ -219,6 +220,24 @@ func foreignAddresses(s cluster.Service, slices []*discoveryv1.EndpointSlice, p 
 			if e.TargetRef == nil && (e.Conditions.Ready == nil || *e.Conditions.Ready) {
 				notes = append(notes, fmt.Sprintf("Service/%s: port %s also leads to %s, which is no pod: EndpointSlice/%s, which somebody else has written",
 					s.Name, portName(*p), strings.Join(e.Addresses, ", "), slice.Name))
+			}
+		}
+	}
+	return notes
+}
+
+// foreignPods notes pods that get requests of one port and that no workload of the release has
+// made: those of another release whose labels are the same, or what a hook has left
+// (https://github.com/nextcloud/helm/issues/144, https://github.com/helm/charts/issues/12884).
+// Some are there on purpose, as beside a canary.
+func (j *Judge) foreignPods(s cluster.Service, slices []*discoveryv1.EndpointSlice, p *corev1.ServicePort) (notes []string) {
+	for _, slice := range slices {
+		if p == nil || slice.Namespace != s.Namespace || slice.Labels[discoveryv1.LabelServiceName] != s.Name || !carries(slice, *p) {
+			continue
+		}
+		for _, e := range slice.Endpoints {
+			if e.TargetRef != nil && e.TargetRef.Kind == "Pod" && !j.ours[e.TargetRef.UID] && (e.Conditions.Ready == nil || *e.Conditions.Ready) {
+				notes = append(notes, fmt.Sprintf("Service/%s: port %s also leads to Pod/%s, which no workload of the release has made: its selector %s is that pod's, too", s.Name, portName(*p), e.TargetRef.Name, s.Selector))
 			}
 		}
 	}

@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
+	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
 	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
@@ -30,18 +31,22 @@ const (
 type Seen struct {
 	mu       sync.Mutex
 	restarts map[podstate.ContainerID]int32
+	became   map[types.UID]time.Time // when pods became ready, of those that a look saw become so
 }
 
-// Keep remembers the restarts of pods that are ready.
-func (s *Seen) Keep(look Verdict) {
+// Keep remembers the restarts of pods that are ready, and since when they are.
+func (s *Seen) Keep(j *Judge, look Verdict) {
 	if s == nil {
 		return
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
-	s.restarts = map[podstate.ContainerID]int32{}
+	s.restarts, s.became = map[podstate.ContainerID]int32{}, map[types.UID]time.Time{}
 	for _, status := range look.Statuses {
 		for _, p := range status.Proven {
+			if r := j.readiness[p.UID]; r.observed {
+				s.became[p.UID] = r.since
+			}
 			for _, c := range podstate.Statuses(p) {
 				s.restarts[podstate.IDOf(p, c.Name)] = c.RestartCount
 			}
@@ -58,6 +63,17 @@ func (s *Seen) known(c podstate.ContainerID) (int32, bool) {
 	defer s.mu.Unlock()
 	n, found := s.restarts[c]
 	return n, found
+}
+
+// readySince is when the Watch before saw a pod become ready.
+func (s *Seen) readySince(pod types.UID) (time.Time, bool) {
+	if s == nil {
+		return time.Time{}, false
+	}
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	at, found := s.became[pod]
+	return at, found
 }
 
 // alive reports whether a pod was ready in the Watch before.
@@ -98,15 +114,25 @@ func (j *Judge) podSoakLeft(s *cluster.Snapshot, p *corev1.Pod) time.Duration {
 	return max(0, became.Add(until).Sub(j.Now))
 }
 
-// becameReady is since when a pod is ready without a break.
+// becameReady is since when a pod is ready without a break. What a look has seen counts by our
+// own clock: the node's may lead or lag by minutes, and then nothing would be watched, or the
+// watch would not end (https://github.com/kubernetes/kubernetes/issues/29229).
 func (j *Judge) becameReady(p *corev1.Pod) time.Time {
-	if known := j.readiness[p.UID]; known.ready && known.losses > 0 {
+	known := j.readiness[p.UID]
+	if known.ready && known.observed {
 		return known.since
 	}
-	if c := podstate.Condition(p, corev1.PodReady); c != nil && c.LastTransitionTime.Time.Before(j.Now) {
+	if at, seen := j.seen.readySince(p.UID); seen && known.losses == 0 {
+		return at
+	}
+	first := j.Now
+	if known.ready {
+		first = known.since
+	}
+	if c := podstate.Condition(p, corev1.PodReady); c != nil && c.LastTransitionTime.Time.Before(first) {
 		return c.LastTransitionTime.Time
 	}
-	return j.Now
+	return first
 }
 
 // livenessBegins is how long after a container was ready its liveness probe asks for the
