@@ -191,9 +191,9 @@ func (r *run) step(at state, a action) event {
 
 // overdue is the error of a step whose time is over: who was still at work when it was
 // says nothing of whether it answers, or accepts what it was given. An error that does
-// not come from that stays as it is.
+// not come from that stays as it is. Helm and client-go's rate limiter keep its words only.
 func (r *run) overdue(at state, a action, err error) error {
-	if !strings.Contains(err.Error(), context.DeadlineExceeded.Error()) {
+	if !errors.Is(err, context.DeadlineExceeded) && !strings.Contains(err.Error(), context.DeadlineExceeded.Error()) {
 		return err
 	}
 	return record.Unavailable("deploy/timeout", "the time of the %s, %s, was over before it had changed anything, in the step %q: %w; give it more (--timeout, for a rollback --rollback-timeout)",

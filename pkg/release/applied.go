@@ -3,6 +3,7 @@ package release
 import (
 	"context"
 	"fmt"
+	"slices"
 	"strings"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
@@ -20,9 +21,30 @@ func (r *Release) applied(stored *helmrelease.Release) (record.Applied, error) {
 		return record.Applied{Revision: r.revision(stored)}, fmt.Errorf("reading the manifest of revision %d: %w", stored.Version, err)
 	}
 	result := manifest.Describe(objects, r.before(stored), stored.Namespace)
+	result.Workloads = append(result.Workloads, manifest.Describe(staying(stored), nil, stored.Namespace).Workloads...)
 	result.Revision = r.revision(stored)
 	result.Later = manifest.Later(objects, hooksOf(stored), result.Revision.Image)
 	return result, nil
+}
+
+// staying are the objects of the hooks that ran in the change of a record, as far as they have
+// pods that go on running: Helm makes a Deployment as a hook and looks at it no more
+// (https://github.com/helm/helm/issues/11512), so that it is part of what was rolled out.
+func staying(stored *helmrelease.Release) []*unstructured.Unstructured {
+	var all []*unstructured.Unstructured
+	for _, hook := range stored.Hooks {
+		ran := hook.LastRun.Phase == helmrelease.HookPhaseSucceeded && !hook.LastRun.StartedAt.Before(stored.Info.LastDeployed)
+		if !ran || slices.Contains(hook.DeletePolicies, helmrelease.HookSucceeded) {
+			continue
+		}
+		objects, _ := manifest.Objects(hook.Manifest) // Helm has applied it
+		for _, o := range objects {
+			if o.GetKind() != "Job" && o.GetKind() != "Pod" {
+				all = append(all, o)
+			}
+		}
+	}
+	return all
 }
 
 // before are the objects of the last revision before this one that Helm could apply.

@@ -6,6 +6,7 @@ import (
 	"slices"
 	"strings"
 
+	yamlv3 "go.yaml.in/yaml/v3"
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
@@ -27,14 +28,26 @@ var begins = regexp.MustCompile(`(?m)^(?:apiVersion|kind):`)
 func glued(manifest string) []string {
 	var problems []string
 	for _, document := range Split(manifest) {
-		if len(begins.FindAllString(document, -1)) < 4 || len(slices.DeleteFunc(Repeated(document), func(line string) bool {
-			return !strings.Contains(line, `key "kind"`) && !strings.Contains(line, `key "apiVersion"`)
-		})) < 2 {
+		if len(begins.FindAllString(document, -1)) < 4 || heads(document) < 2 {
 			continue
 		}
 		problems = append(problems, Whose(document)+" stands in one document with an object before it, which would not be made: the line --- between them is not one of its own any more, as when {{- or -}} trims the line breaks around it")
 	}
 	return problems
+}
+
+// heads is how many objects begin in a document: how often its mapping has both an
+// apiVersion and a kind.
+func heads(document string) int {
+	var root yamlv3.Node
+	if yamlv3.Unmarshal([]byte(document), &root) != nil || len(root.Content) == 0 {
+		return 0
+	}
+	found := map[string]int{}
+	for i := 0; i < len(root.Content[0].Content); i += 2 {
+		found[root.Content[0].Content[i].Value]++
+	}
+	return min(found["apiVersion"], found["kind"])
 }
 
 // sourcedObject is an object with the template that made it.
