@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"fmt"
 
 	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -113,6 +114,8 @@ func (r *run) settle(ctx context.Context) event {
 	case err != nil:
 		// The new revision may be what repairs it.
 		r.Log.Warn("putting it back", "error", err)
+	default:
+		r.result.Repairs = append(r.result.Repairs, fmt.Sprintf("revision %d, which an earlier run had applied in part, was replaced by a copy of %d", newest.Number, target.Number))
 	}
 	r.repaired(applied)
 	if err := r.look(ctx); err != nil {

@@ -42,6 +42,13 @@ func TestSettle(t *testing.T) {
 		require.NotContains(t, f.calls, "apply")
 		require.Empty(t, f.holder)
 	})
+	t.Run("a run that goes no further says what it has put back", func(t *testing.T) {
+		f := half(t)
+		f.errs["describe"] = apiAway
+		result, err := Deploy(t.Context(), image("fine2"), f.options())
+		require.ErrorContains(t, err, "no route")
+		require.Equal(t, "all that was done: revision 2, which an earlier run had applied in part, was replaced by a copy of 1", result.Changed())
+	})
 	t.Run("a rollback that is abandoned ends the run, and the next one goes on", func(t *testing.T) {
 		f := half(t)
 		ctx, cancel := context.WithCancel(t.Context())

@@ -98,7 +98,7 @@ func ending(r record.Record, begun bool) github.Ending {
 		e.Description = fmt.Sprintf("revision %d did not pass%s; revision %d, a copy of %d, serves", at.Revision, because, at.Live, at.RollbackTarget)
 		e.Serves, e.Why = serves(at), fmt.Sprintf("serves again as revision %d, a copy of %d: revision %d did not pass%s", at.Live, at.RollbackTarget, at.Revision, because)
 	case record.VerdictRefused:
-		e.State, e.Description = github.Failure, fmt.Sprintf("refused, nothing was changed; revision %d is live", at.Live)
+		e.State, e.Description = github.Failure, fmt.Sprintf("refused, %s; revision %d is live", r.Changed(), at.Live)
 	case record.VerdictNeedsHuman:
 		e.State, e.Description = github.Failure, fmt.Sprintf("a human is needed%s; revision %d is live", because, at.Live)
 	case record.VerdictCancelled:

@@ -1,6 +1,9 @@
 package record
 
-import "time"
+import (
+	"strings"
+	"time"
+)
 
 // RecordSchema is the version of the record's JSON form.
 const RecordSchema = "stagecrew.dev/record/v1"
@@ -154,7 +157,8 @@ type Record struct {
 	Migrations *Migrations `json:"migrations,omitempty"`
 	// Changes are what a dry run would change.
 	Changes []Change `json:"changes,omitempty"`
-	// Repairs are what had to be done beyond Helm's own work, see [Applied].
+	// Repairs are what had to be done beyond Helm's own work, see [Applied], and before it:
+	// locks that were freed, a revision that was replaced because a dead run had applied it in part.
 	Repairs []string `json:"repairs,omitempty"`
 	// Sights are how the pods of the rollouts looked, at each change.
 	Sights []Sight `json:"sights,omitempty"`
@@ -190,4 +194,12 @@ func (r Record) Code() string {
 		return r.Cause.Code
 	}
 	return r.ErrorCode
+}
+
+// Changed says for people what a run has changed that came to no verdict of its own.
+func (r Record) Changed() string {
+	if len(r.Repairs) == 0 {
+		return "nothing was changed"
+	}
+	return "all that was done: " + strings.Join(r.Repairs, "; ")
 }

@@ -36,12 +36,12 @@ func Headline(r record.Record) string {
 	case record.VerdictCancelled:
 		return fmt.Sprintf("%s: cancelled; %s", name, live)
 	case record.VerdictRefused:
-		return fmt.Sprintf("%s: refused, nothing was changed; %s", name, live)
+		return fmt.Sprintf("%s: refused, %s; %s", name, r.Changed(), live)
 	case record.VerdictOK:
 		if r.Release.Idle {
 			return fmt.Sprintf("%s: revision %d is applied; nothing runs, on purpose, and so nothing is proven", name, r.Release.Live)
 		}
-		return fmt.Sprintf("%s: %s: nothing was changed; %s", name, r.Command, live)
+		return fmt.Sprintf("%s: %s: %s; %s", name, r.Command, r.Changed(), live)
 	case record.VerdictUnknown, record.VerdictError:
 	}
 	return fmt.Sprintf("%s: could not tell; %s", name, live)
