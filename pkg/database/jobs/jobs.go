@@ -25,6 +25,10 @@ const (
 	every = 500 * time.Millisecond
 	// unscheduled is how long no node may take its pod.
 	unscheduled = 90 * time.Second
+	// unmounted is how long a pod on a node may wait for its volumes, and patience how long
+	// nobody asks what it waits for. A volume that another node lets go is there within two.
+	unmounted = 3 * time.Minute
+	patience  = 10 * time.Second
 	// fresh is how old an event may be that tells of a pod which was not made.
 	fresh = time.Minute
 	// removeTime bounds the removal of a Job.
@@ -100,7 +104,10 @@ func (j Job) look(ctx context.Context) (end *End, why string, err error) {
 		return end, "", nil
 	}
 	for _, pod := range pods.Items {
-		if why = waiting(pod); hopeless(pod) {
+		why = waiting(pod)
+		held, since := j.held(ctx, pod)
+		why = cmp.Or(held, why)
+		if hopeless(pod) || held != "" && since > unmounted {
 			return nil, why, record.Refused("database/no-pod", "%s: Pod/%s does not start: %s", j.Doing, pod.Name, why)
 		}
 	}
@@ -146,6 +153,42 @@ func (j Job) rejected(ctx context.Context) error {
 		}
 	}
 	return nil
+}
+
+// held is the last that events say of a pod which is on a node, and whose containers cannot
+// be made there, with how long it is on it: as where its volume is attached to another node
+// (apecloud/kubeblocks#5531, rook/rook#4699). "" for any other.
+func (j Job) held(ctx context.Context, pod corev1.Pod) (why string, since time.Duration) {
+	at := slices.IndexFunc(pod.Status.Conditions, func(c corev1.PodCondition) bool {
+		return c.Type == corev1.PodScheduled && c.Status == corev1.ConditionTrue
+	})
+	if at < 0 || !isBeingMade(pod) {
+		return "", 0
+	}
+	if since = time.Since(pod.Status.Conditions[at].LastTransitionTime.Time); since < patience {
+		return "", since
+	}
+	events, err := j.Client.CoreV1().Events(j.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.kind=Pod,involvedObject.name=" + pod.Name})
+	if err != nil {
+		return "", since // who may not read events waits for the end
+	}
+	var last time.Time
+	for _, e := range events.Items {
+		if slices.Contains(unmade, e.Reason) && !e.LastTimestamp.Time.Before(last) {
+			why, last = e.Reason+": "+e.Message, e.LastTimestamp.Time
+		}
+	}
+	return why, since
+}
+
+// unmade are the reasons of events about pods whose containers cannot be made.
+var unmade = []string{"FailedAttachVolume", "FailedMount", "FailedMapVolume", "FailedCreatePodSandBox"}
+
+// isBeingMade reports whether no container of a pod has begun, nor has anything to say.
+func isBeingMade(pod corev1.Pod) bool {
+	return pod.Status.Phase == corev1.PodPending && !slices.ContainsFunc(pod.Status.ContainerStatuses, func(s corev1.ContainerStatus) bool {
+		return s.State.Waiting == nil || s.State.Waiting.Reason != "ContainerCreating"
+	})
 }
 
 // waiting says what a pod waits for.

@@ -72,6 +72,13 @@ func TestAPodThatCannotStartIsNotWaitedFor(t *testing.T) {
 			func() []runtime.Object { return objects(unscheduledPod()) },
 			"dumping the databases: Pod/dump-web-x does not start: Unschedulable: 0/1 nodes are available",
 		},
+		// apecloud/kubeblocks#5531, rook/rook#4699: it waits for ever, and only events say for what.
+		"a volume that another node has": {
+			func() []runtime.Object {
+				return append(objects(creating(2*time.Second)), trouble("FailedMount", "timed out", time.Now()), trouble("FailedAttachVolume", "Multi-Attach error for volume", time.Now().Add(time.Second)))
+			},
+			"dumping the databases: Pod/dump-web-x does not start: FailedAttachVolume: Multi-Attach error for volume",
+		},
 		// timescale/helm-charts#259, haproxytech/helm-charts#236: under a quota there are events, and no pod.
 		"no pod": {
 			func() []runtime.Object {
@@ -187,6 +194,34 @@ func unscheduledPod() *corev1.Pod {
 		LastTransitionTime: metav1.Now(),
 	}}
 	return p
+}
+
+// creating is a pod that came to its node a while ago.
+func creating(ago time.Duration) *corev1.Pod {
+	p := pod(pulling("ContainerCreating", ""))
+	p.Status.Phase = corev1.PodPending
+	p.Status.Conditions = []corev1.PodCondition{{Type: corev1.PodScheduled, Status: corev1.ConditionTrue, LastTransitionTime: metav1.NewTime(time.Now().Add(-ago))}}
+	return p
+}
+
+// trouble is an event about that pod.
+func trouble(reason, message string, at time.Time) *corev1.Event {
+	return &corev1.Event{
+		ObjectMeta: metav1.ObjectMeta{Namespace: "prod", Name: "dump-web-x." + reason}, Reason: reason, Message: message,
+		InvolvedObject: corev1.ObjectReference{Kind: "Pod", Name: "dump-web-x"}, LastTimestamp: metav1.NewTime(at),
+	}
+}
+
+func TestAVolumeThatIsLetGoIsWaitedFor(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		client := fake.NewClientset(append(objects(creating(0)), trouble("FailedAttachVolume", "Multi-Attach error for volume", time.Now()))...)
+		time.AfterFunc(2*time.Minute, func() {
+			_, _ = client.CoreV1().Pods("prod").Update(context.Background(), pod(exited(0)), metav1.UpdateOptions{})
+		})
+		end, err := of(client).Await(t.Context())
+		require.NoError(t, err)
+		require.True(t, end.Succeeded)
+	})
 }
 
 func exited(code int32) corev1.ContainerStatus {
