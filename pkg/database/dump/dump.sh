@@ -7,7 +7,29 @@ free=$(df -Pk "$dumps" | awk 'END { print $4 }')
 dir=$dumps/$ID.part
 pipe=$work/pipe
 mkfifo "$pipe"
-trap 'rm -rf "$dir" "$work"' EXIT
+# untry drops empty databases of this run, and of runs that died.
+untry() {
+	[ -n "${one:-}" ] && sql "$one" "SELECT format('DROP DATABASE %I;', datname) FROM pg_database d WHERE datname ~ '^stagecrew_try_' AND pg_has_role(datdba, 'USAGE')
+		AND NOT EXISTS (SELECT FROM pg_stat_activity WHERE datid = d.oid)" >"$work/drop" || return 0
+	while IFS= read -r order; do sql "$one" "$order" || tail "$work/sql" >&2; done <"$work/drop"
+}
+# try makes what the database $name consists of anew, without its rows, in a database that
+# is empty: what cannot be made now could not be when the dump is restored.
+try() {
+	empty=stagecrew_try_$(basename "$work" | tr A-Z a-z | tr -cd a-z0-9) as='' bad=''
+	IFS= read -r as <"$dir/$n.created" || :
+	sql "$one" "CREATE DATABASE $empty TEMPLATE template0 $as" || because "$work/sql" cannot-restore "making a database like $name"
+	rm -f "$work/broken"
+	{
+		printf 'BEGIN;\n'
+		{ PGDATABASE=$name pg_dump -w -s 2>"$work/dump" || : >"$work/broken"; } | sed '1,60{/^SET transaction_timeout = 0;$/d;}'
+		printf 'COMMIT;\n'
+	} | PGDATABASE=$empty psql -Xwq -v ON_ERROR_STOP=1 >/dev/null 2>"$work/tried" || bad=yes
+	[ ! -e "$work/broken" ] || because "$work/dump" failed "$what"
+	[ -z "$bad" ] || fail cannot-restore "what the database $name consists of cannot be made anew in an empty one, as a restore would: $(tail -n 4 "$work/tried")"
+	sql "$one" "DROP DATABASE $empty" || tail "$work/sql" >&2
+}
+trap 'untry; rm -rf "$dir" "$work"' EXIT
 mkdir "$dir" 2>"$work/mkdir" && printf '%s\n' "$FROM" >"$dir/from" && now >"$dir/begin" || because "$work/mkdir" volume "making a folder in the volume"
 
 seal() { if [ -n "$RECIPIENT" ]; then age -r "$RECIPIENT"; else cat; fi; }
@@ -28,6 +50,9 @@ created="SELECT format('ENCODING %L LC_COLLATE %L LC_CTYPE %L', pg_encoding_to_c
 		WHEN 'b' THEN format(' LOCALE_PROVIDER builtin BUILTIN_LOCALE %L', j->>'datlocale') ELSE '' END
 	FROM pg_database d, LATERAL to_jsonb(d) j WHERE datname = current_database()"
 
+printf '%s\n' "$DATABASES" >"$work/databases"
+maintenance "$work/databases"
+untry
 n=0 all=0
 while IFS= read -r name; do
 	n=$((n + 1))
@@ -37,6 +62,7 @@ while IFS= read -r name; do
 	sql "$name" "$writes" >"$dir/$n.writes" || because "$work/sql" failed "$what"
 	sql "$name" "$created" >"$dir/$n.created" || because "$work/sql" failed "$what"
 	want=$(sql "$name" "$tables") || because "$work/sql" failed "$what"
+	try
 	counted <"$pipe" >"$work/counted" &
 	checker=$!
 	rm -f "$work/broken"

@@ -241,7 +241,7 @@ func TestADumpThatFailsLeavesNothingAndSaysWhy(t *testing.T) {
 			p.stub("pg_dump", `echo 'pg_dump: error: connection to server at "db", port 5432 failed: FATAL:  no pg_hba.conf entry for host "10.0.0.9", user "u", database "x", no encryption' >&2; exit 1`)
 		}, nil, "database/not-let-in", "no encryption"},
 		"a database that is gone":         {nil, []string{"DATABASES=fails_catalog\nfails_none"}, "database/dump-failed", `database "fails_none" does not exist`},
-		"nobody listens":                  {nil, []string{"PGHOST=/nowhere"}, "database/dump-failed", "No such file or directory"},
+		"nobody listens":                  {nil, []string{"PGHOST=/nowhere"}, "database/unreachable", "No such file or directory"},
 		"less space than the tables take": {nil, []string{"NEED=999999999999"}, "database/no-space", "KiB left"},
 		"tools that are older than the server": {func(p *place) {
 			p.stub("pg_dump", `echo 'pg_dump: error: aborting because of server version mismatch' >&2; exit 1`)
@@ -249,8 +249,10 @@ func TestADumpThatFailsLeavesNothingAndSaysWhy(t *testing.T) {
 		"a dump that ends midway": {func(p *place) {
 			p.stub("pg_dump", `REAL "$@" | head -c 9000; echo 'pg_dump: error: connection lost' >&2; exit 1`)
 		}, nil, "database/dump-failed", "connection lost"},
-		"a tool that does not say so": {func(p *place) { p.stub("pg_dump", `REAL "$@" | head -c 9000`) }, nil, "database/not-whole", "end of file"},
-		"a dump without a table":      {func(p *place) { p.stub("pg_dump", `exec REAL -T odd "$@"`) }, nil, "database/not-whole", "the data of 6 tables, and the database has 7"},
+		"a tool that does not say so": {func(p *place) {
+			p.stub("pg_dump", `case "$*" in *-s*) exec REAL "$@" ;; esac; REAL "$@" | head -c 9000`)
+		}, nil, "database/not-whole", "end of file"},
+		"a dump without a table": {func(p *place) { p.stub("pg_dump", `exec REAL -T odd "$@"`) }, nil, "database/not-whole", "the data of 6 tables, and the database has 7"},
 		"a volume that is full": {func(p *place) {
 			p.stub("cat", `head -c 5000; echo 'cat: write error: No space left on device' >&2; exit 1`)
 		}, nil, "database/no-space", "No space left on device"},
@@ -266,6 +268,36 @@ func TestADumpThatFailsLeavesNothingAndSaysWhy(t *testing.T) {
 			require.Contains(t, r.why, c.says)
 			require.NotContains(t, r.why, postgres.Password)
 			require.Empty(t, p.left())
+		})
+	}
+}
+
+// A dump that nobody can restore is found when the release has failed, and is no way back
+// (xataio/pgstream#1004, NCEAS/metacat#2110, bestinslot-xyz/OPI#19, getodk/central#1100).
+func TestADumpThatCouldNotBeRestoredIsNone(t *testing.T) {
+	shared := newPlace(t)
+	shared.sql("postgres", "CREATE ROLE lodger LOGIN CREATEDB PASSWORD '"+postgres.Password+"'")
+	t.Cleanup(func() { _, _ = shared.psql("postgres", "DROP ROLE lodger") })
+	for name, c := range map[string]struct{ add, says string }{
+		"what is all its own":          {"SELECT", ""},
+		"the schema public is its own": {"ALTER SCHEMA public OWNER TO lodger", ""},
+		"a function of another":        {"CREATE FUNCTION other() RETURNS int LANGUAGE sql AS 'SELECT 1'", `"admin"`},
+		"a schema of another":          {"CREATE SCHEMA other", `"admin"`},
+		"a wrapper of a superuser's":   {"CREATE EXTENSION postgres_fdw", "postgres_fdw"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			p := shared.fresh(t)
+			p.sql("postgres", "CREATE DATABASE tries_catalog OWNER lodger")
+			t.Cleanup(func() { p.sql("postgres", "DROP DATABASE tries_catalog WITH (FORCE)") })
+			p.sql("tries_catalog", "SET ROLE lodger; CREATE TABLE todos (id int PRIMARY KEY)", c.add)
+			r := p.run(dumping, old, "ID=1", "DATABASES=tries_catalog", "PGUSER=lodger")
+			require.Equal(t, c.says == "", r.done, r.why)
+			if c.says != "" {
+				require.Equal(t, "database/cannot-restore", r.failed, r.why)
+				require.Contains(t, r.why, c.says)
+				require.Empty(t, p.left())
+			}
+			require.Equal(t, "0", p.sql("postgres", "SELECT count(*) FROM pg_database WHERE datname LIKE 'stagecrew_try%'"))
 		})
 	}
 }
