@@ -20,7 +20,7 @@ type Holding struct {
 
 // Holdings are the databases that a dump of the release consists of: those of its plugins,
 // and others with tables of knex. It refuses (database/cannot-restore) where the user of the
-// release's pods could not make them anew.
+// release's pods could not make them anew, and (database/pooled) where a pooler is in the way.
 func (d *Database) Holdings(ctx context.Context) ([]Holding, error) {
 	var all []Holding
 	var hindrances []string
@@ -43,7 +43,7 @@ func (d *Database) Holdings(ctx context.Context) ([]Holding, error) {
 	case len(hindrances) > 0:
 		return nil, record.Refused("database/cannot-restore", "a dump could not be restored by the user %q of the release's pods: %s", d.place.user, strings.Join(hindrances, "; "))
 	}
-	return all, nil
+	return all, d.direct(ctx, all[0].Name)
 }
 
 func holding(ctx context.Context, name string, tx pgx.Tx) (Holding, error) {
