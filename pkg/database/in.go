@@ -34,12 +34,14 @@ func In(m record.Migrations, all record.AppliedMigrations) record.DatabaseState 
 	return state
 }
 
-// applied are the migrations of one folder that the databases hold, the last first.
+// applied are the migrations of one folder that the databases hold, the last first. One
+// that two pods have run at once has two rows, and is taken back once (knex/knex#4495).
 func applied(all record.AppliedMigrations, p record.PluginMigrations) (found []record.AppliedMigration) {
 	for _, t := range tablesOf(all, p.Folder) {
 		for _, row := range slices.Backward(t.Rows) {
-			if name := path.Base(row.Name); slices.Contains(p.Added, name) {
-				found = append(found, record.AppliedMigration{Database: t.Database, Schema: t.Schema, Table: t.Name, Folder: p.Folder, Name: name})
+			one := record.AppliedMigration{Database: t.Database, Schema: t.Schema, Table: t.Name, Folder: p.Folder, Name: path.Base(row.Name)}
+			if slices.Contains(p.Added, one.Name) && !slices.Contains(found, one) {
+				found = append(found, one)
 			}
 		}
 	}

@@ -27,12 +27,15 @@ func TestWhichMigrationsAreIn(t *testing.T) {
 		table("backstage_plugin_catalog", "public", "backstage_backend_public_keys__knex_migrations", "20240327104803_public_keys.js"),
 		table("backstage_plugin_scaffolder", "public", "knex_migrations", "1_init.js", "4_c.js"),
 		table("portal", "todo-list", "knex_migrations", "1_init.js"),
+		table("backstage_plugin_twice", "public", "knex_migrations", "1_init.js", "2_a.js", "2_a.js", "3_b.js"),
 	}}
 	for name, c := range map[string]struct {
 		m    record.Migrations
 		want []string // as they have to be taken back
 	}{
-		"some, the last first":                   {adds(catalog, "2_a.js", "3_b.js", "4_c.js"), []string{"3_b.js", "2_a.js"}},
+		"some, the last first": {adds(catalog, "2_a.js", "3_b.js", "4_c.js"), []string{"3_b.js", "2_a.js"}},
+		// knex/knex#4495: its way back would fail for the second row, as the first takes both out.
+		"one that two pods have run at once":     {adds("@acme/backstage-plugin-twice-backend/migrations", "2_a.js", "3_b.js"), []string{"3_b.js", "2_a.js"}},
 		"none":                                   {adds(catalog, "5_d.js"), nil},
 		"another plugin's of the same name":      {adds("@backstage/plugin-search-backend/migrations", "9_x.js"), nil},
 		"a folder that several databases note":   {adds(auth, "20240327104803_public_keys.js"), []string{"20240327104803_public_keys.js"}},
