@@ -41,6 +41,37 @@ func TestWhatARollbackNeedsIsToldAndRefusedWhereSomebodyWantsThat(t *testing.T) 
 	require.Empty(t, nothing.found, "there is nothing to compare")
 }
 
+func TestAMigrationThatAProbeWouldKillIsTold(t *testing.T) {
+	m := migrations.Compare(migrations.Set{"catalog/migrations": {"1"}}, migrations.Set{"catalog/migrations": {"1", "2"}})
+	const image = "r.test/portal@sha256:2"
+	for _, c := range []struct{ name, image, probes, says string }{
+		{"a startup probe", image, "startupProbe: {initialDelaySeconds: 5, periodSeconds: 5, failureThreshold: 29, timeoutSeconds: 5, httpGet: {path: /, port: 7007}}", "killed by its startup probe when it does not answer for 2m35s"},
+		{"one with time", image, "startupProbe: {periodSeconds: 10, failureThreshold: 60, httpGet: {path: /, port: 7007}}", ""},
+		// pmint93/helm-charts#124, sourcegraph/sourcegraph-public-snapshot#19757
+		{"a liveness probe alone", image, "livenessProbe: {initialDelaySeconds: 60, periodSeconds: 10, httpGet: {path: /healthcheck, port: 7007}}", "killed by its liveness probe when it does not answer for 1m31s"},
+		{"one that Backstage answers", image, "livenessProbe: {periodSeconds: 10, httpGet: {path: /.backstage/health/v1/liveness, port: 7007}}", ""},
+		{"no probe", image, "name: web", ""},
+		{"another image", "r.test/proxy@sha256:9", "livenessProbe: {periodSeconds: 10, httpGet: {path: /, port: 7007}}", ""},
+	} {
+		t.Run(c.name, func(t *testing.T) {
+			manifest := "---\napiVersion: apps/v1\nkind: Deployment\nmetadata: {name: web}\nspec:\n  template:\n    spec:\n      containers:\n      - image: " + c.image + "\n        " + c.probes + "\n"
+			objects, err := parse(manifest, "prod")
+			require.NoError(t, err)
+			looked := &check{objects: objects, plan: record.Plan{Migrations: &m, Image: record.Image{Repository: "r.test/portal", Digest: "sha256:2"}}}
+			looked.migrations()
+			var said string
+			for _, found := range looked.found {
+				if found.Code == "preflight/migration-time" {
+					said = found.Message
+					require.False(t, found.Blocks)
+				}
+			}
+			require.Equal(t, c.says != "", said != "", said)
+			require.Contains(t, said, c.says)
+		})
+	}
+}
+
 func TestTheWorkloadsOfAChartCanSayWhatBecomesOfTheirDatabases(t *testing.T) {
 	workload := func(kind, name, word string) string {
 		return "---\napiVersion: apps/v1\nkind: " + kind + "\nmetadata:\n  name: " + name + "\n  annotations: {" + migrations.SaidLabel + ": " + word + "}\n"
