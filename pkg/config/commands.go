@@ -50,7 +50,7 @@ func Commands() []Command {
 		{"preflight", "look for what would make a deploy fail",
 			"Preflight renders the chart, asks the API server by a dry run, and checks permissions, quota, images and time budgets. It changes nothing. What would certainly fail refuses (exit 1). Without an image it asks as run does before it builds one.",
 			func(s *Settings) []any {
-				return []any{&s.ImageRef, &s.PushedTo, &s.Registry, &s.Cluster, &s.Helm, &s.Schema, &s.SafeRollback, &s.Checks, &s.Deadline, &s.RollbackTime}
+				return []any{&s.ImageRef, &s.PushedTo, &s.Registry, &s.Cluster, &s.Helm, &s.Schema, &s.SafeRollback, &s.Database, &s.Migrated, &s.Dumps, &s.Checks, &s.Deadline, &s.RollbackTime}
 			}},
 		{"deploy", "deploy an image, prove it, or go back",
 			"Deploy applies the chart with the verified image, watches the rollout, sends the smoke checks to each new pod, through the Service and to the public URL, and marks the revision verified-good. If anything fails, the last verified-good revision comes back.",

@@ -34,7 +34,7 @@ func (d Down) Check(ctx context.Context, workloads []record.Workload) error {
 	if err := d.create(ctx, job, true); err != nil {
 		return err
 	}
-	return d.mayStop(ctx, workloads)
+	return MayStop(ctx, d.Options, workloads)
 }
 
 // Run stops the pods of the workloads, which would migrate again, and takes the

@@ -92,8 +92,8 @@ func (o Options) patch(ctx context.Context, w record.Workload, replicas int32, n
 	return apierror.Classify(fmt.Sprintf("scaling %s to %d", w, replicas), err)
 }
 
-// mayStop refuses workloads whose pods may not be stopped.
-func (o Options) mayStop(ctx context.Context, workloads []record.Workload) error {
+// MayStop refuses workloads that use the database and whose pods may not be stopped.
+func MayStop(ctx context.Context, o Options, workloads []record.Workload) error {
 	all, err := o.scalable(ctx, workloads)
 	for _, s := range all {
 		if err == nil {

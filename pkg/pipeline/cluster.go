@@ -31,6 +31,8 @@ type site struct {
 	comparison images.Options
 	// databaseEnv are names of variables, see [database.Options].
 	databaseEnv []string
+	// onMigrated is the policy about migrations that are in.
+	onMigrated record.MigratedPolicy
 	// dumps lack the release and its cluster.
 	dumps dump.Options
 }
@@ -49,7 +51,7 @@ func (s *slice) readSite() (site, error) {
 	others := registry.Access{Insecure: s.settings.InsecureRegistries}
 	at := site{
 		host: s.host, cluster: place, namespace: namespace, gate: s.gate,
-		comparison: s.comparison(), databaseEnv: s.settings.DatabaseEnv, dumps: dumpsOf(s.settings.Dumps),
+		comparison: s.comparison(), databaseEnv: s.settings.DatabaseEnv, onMigrated: s.settings.OnMigrated, dumps: dumpsOf(s.settings.Dumps),
 		release: release.Options{
 			Name:            c.Release,
 			Chart:           s.settings.Chart,

@@ -171,7 +171,7 @@ func (d *deployment) open(at site, g gate) (deploy.Cluster, error) {
 		Checker:   strict,
 		Watcher:   at.watcher(cluster, r, g),
 		Prober:    g.prober(cluster, d.settings.PublicURL, d.host),
-		Databases: at.databases(cluster), Undo: at.undo(d.settings.OnMigrated, cluster),
+		Databases: at.databases(cluster), Undo: at.undo(cluster),
 	}, nil
 }
 

@@ -17,7 +17,7 @@ import (
 func preflightStage(s *slice) (func(context.Context, inputs) ([]record.Concern, error), error) {
 	asked, imageErr := s.image()
 	at, g, err := s.judging()
-	if err := errors.Join(imageErr, err); err != nil {
+	if err := errors.Join(imageErr, err, checkDumps(s.settings)); err != nil {
 		return nil, err
 	}
 	return func(ctx context.Context, _ inputs) (found []record.Concern, err error) {
@@ -51,6 +51,7 @@ func (s site) ask(ctx context.Context, log *slog.Logger, g gate, asked record.Im
 	if asked.IsBuilt() {
 		plan.Migrations = s.foresee(ctx, r, strict, plan)
 	}
+	plan.Concerns = append(plan.Concerns, s.demands(ctx, cluster, r, plan.Migrations)...)
 	return strict.Check(ctx, plan)
 }
 

@@ -5,17 +5,20 @@ import (
 	"fmt"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/database"
 	"github.com/stagecrew/stagecrew/pkg/database/dump"
 	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/kube"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/registry"
 )
 
 // restore dumps the databases before a deploy that migrates, and puts the dump back before
 // its rollback.
 type restore struct {
-	dumps dump.Dumps
-	host  Host
+	dumps    dump.Dumps
+	registry registry.Access // of images that are not the release's
+	host     Host
 }
 
 func dumpsOf(s config.Dumps) dump.Options {
@@ -25,7 +28,7 @@ func dumpsOf(s config.Dumps) dump.Options {
 func (s site) restore(cluster *kube.Cluster) restore {
 	o := s.dumps
 	o.Options, o.Release = s.databases(cluster).Options, s.release.Name
-	return restore{dump.New(o), s.host}
+	return restore{dump.New(o), registry.Access{Insecure: s.comparison.Registry.Insecure}, s.host}
 }
 
 // Prepare makes the dump, unless the databases are not those of the image any more that
@@ -34,6 +37,9 @@ func (r restore) Prepare(ctx context.Context, u deploy.Undoing) error {
 	if len(u.State.Down) > 0 {
 		r.host.Log.Warn("no dump is made: the databases hold migrations already that the image lacks which would be gone back to; the dump of before them is what a rollback restores", "migrations", len(u.State.Down))
 		return nil
+	}
+	if err := database.MayStop(ctx, r.dumps.Options.Options, u.Applied.Workloads); err != nil {
+		return err
 	}
 	made, err := r.dumps.Make(ctx, u.Applied.Workloads, u.Target.Image)
 	if err != nil {

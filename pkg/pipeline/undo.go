@@ -25,8 +25,8 @@ var policies = map[record.MigratedPolicy]func(site, *kube.Cluster) deploy.Undo{
 }
 
 // undo is the policy's way, nil for the one that leaves all as it is.
-func (s site) undo(policy record.MigratedPolicy, cluster *kube.Cluster) deploy.Undo {
-	if begin, found := policies[policy]; found {
+func (s site) undo(cluster *kube.Cluster) deploy.Undo {
+	if begin, found := policies[s.onMigrated]; found {
 		return begin(s, cluster)
 	}
 	return nil

@@ -7,6 +7,7 @@ import (
 	"cmp"
 	"context"
 	"fmt"
+	"regexp"
 	"strconv"
 	"strings"
 	"time"
@@ -39,9 +40,14 @@ type Options struct {
 
 const defaultKeep = 3
 
+// recipients are what age encrypts for: https://github.com/FiloSottile/age/blob/main/doc/age.1.ronn
+var recipients = regexp.MustCompile(`^(age1[0-9a-z]{20,}|ssh-(ed25519|rsa) \S+( .*)?)$`)
+
 // Check says what is wrong with the settings, nil when nothing is.
 func (o Options) Check() error {
 	switch secret, key, _ := strings.Cut(o.Identity, "/"); {
+	case o.Recipient != "" && !recipients.MatchString(o.Recipient):
+		return record.BadInput("database/dump-recipient", "--dump-recipient: it is none of age's, which have the form age1…, nor a public key of ssh")
 	case o.Claim == "":
 		return record.BadInput("database/no-claim", "--on-migrated restore needs --dump-claim NAME: a PersistentVolumeClaim in the namespace of the release, which the dumps go to")
 	case o.Keep < 0:

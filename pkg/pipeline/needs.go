@@ -1,0 +1,106 @@
+package pipeline
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/database/jobs"
+	"github.com/stagecrew/stagecrew/pkg/deploy"
+	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
+	"github.com/stagecrew/stagecrew/pkg/kube"
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release"
+)
+
+// demanding is a policy about migrations that can say, before a deploy, what it will lack.
+type demanding interface {
+	// needs looks without changing anything. What is to be done may not be known yet: then
+	// the undoing has no image.
+	needs(ctx context.Context, u deploy.Undoing) error
+}
+
+// policyTime bounds the look.
+const policyTime = 20 * time.Second
+
+// demands are what the policy about migrations would lack, and who holds a lock of theirs.
+// They block where the rollback is known to need the databases: the deploy would refuse.
+func (s site) demands(ctx context.Context, cluster *kube.Cluster, r *release.Release, m *record.Migrations) (all []record.Concern) {
+	policy, found := s.undo(cluster).(demanding)
+	if !found || m != nil && m.Rollback == record.RollbackFree {
+		return nil
+	}
+	ctx, cancel := context.WithTimeout(ctx, policyTime)
+	defer cancel()
+	history, err := r.History(ctx)
+	live, found := revisions.Live(history)
+	if err != nil || !found {
+		return nil // the checks tell of a history that may not be read
+	}
+	applied, err := r.Describe(ctx, live.Number)
+	u := deploy.Undoing{Applied: applied, Target: live}
+	if m != nil && err == nil {
+		u.Image, u.Migrations = m.To, *m
+		u.State, err = s.databases(cluster).Ask(ctx, applied.Workloads, *m)
+	}
+	for _, t := range u.State.Locked {
+		err = errors.Join(err, record.Refused("deploy/migrations-locked", "%s: %s", t.Database, t.Lock))
+	}
+	blocks := m != nil && m.Rollback == record.RollbackNeedsDatabase
+	for _, one := range distinct(parts(errors.Join(err, policy.needs(ctx, u)))) {
+		code := record.CodeOf(one)
+		if code == "" {
+			code = "preflight/not-checked"
+		}
+		all = append(all, record.Concern{
+			Code: code, Object: fmt.Sprintf("--on-migrated %s", s.onMigrated), Message: strings.TrimSuffix(one.Error(), " ["+code+"]"),
+			Blocks: blocks && record.KindOf(one) != record.KindUnavailable,
+		})
+	}
+	return all
+}
+
+// distinct leaves out what an error before has said.
+func distinct(errs []error) (all []error) {
+	said := map[string]bool{}
+	for _, err := range errs {
+		if !said[err.Error()] {
+			said[err.Error()] = true
+			all = append(all, err)
+		}
+	}
+	return all
+}
+
+func (p skipping) needs(ctx context.Context, u deploy.Undoing) error {
+	if u.Image == "" {
+		return nil
+	}
+	return p.Prepare(ctx, u)
+}
+
+func (p takingBack) needs(ctx context.Context, u deploy.Undoing) error {
+	var err error
+	if u.Image != "" {
+		err = needsKnex(p.images, u.Migrations)
+	}
+	return errors.Join(err, p.down.Check(ctx, u.Applied.Workloads), jobs.Allowed(ctx, p.down.Client, p.down.Namespace))
+}
+
+func (r restore) needs(ctx context.Context, u deploy.Undoing) error {
+	return errors.Join(r.dumps.Ready(ctx, u.Applied.Workloads), r.hasImage(ctx))
+}
+
+// hasImage asks the registry for the image with PostgreSQL's tools that the settings name. A
+// registry that does not answer says nothing.
+func (r restore) hasImage(ctx context.Context) error {
+	if r.dumps.Image == "" {
+		return nil
+	}
+	if _, err := r.registry.Platforms(ctx, r.dumps.Image, nil); record.KindOf(err) == record.KindRefused {
+		return record.Unavailable("database/no-image", "--dump-image: %w; nodes may have it all the same", err)
+	}
+	return nil
+}
