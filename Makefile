@@ -111,6 +111,11 @@ e2e-migrations-real: bin/stagecrew sandbox bin/withenv $(TOOLS)/helm ## four rel
 	E2E_REAL=1 E2E_HELM=$(TOOLS)/helm E2E_MIGRATIONS_DOCUMENT=$(CURDIR)/docs/migrations.md E2E_REQUIRED=1 bin/withenv -name e2e -- \
 		go test -vet=off -count=1 -timeout 90m -v -run TestMigrationsOfRealReleases ./test/e2e
 
+.PHONY: e2e-migration-pairs
+e2e-migration-pairs: bin/stagecrew sandbox bin/withenv ## the verdict on two images of 300 MB, and on each ordered pair of four releases of Backstage, against what real databases hold and what their backends do on each other's; writes the table in docs/migrations.md
+	E2E_REAL=1 E2E_MIGRATIONS_DOCUMENT=$(CURDIR)/docs/migrations.md E2E_REQUIRED=1 bin/withenv -name e2e -- \
+		go test -vet=off -count=1 -timeout 60m -v -run 'TestMigrationsOf(EachPair|LargeImages)' ./test/e2e
+
 .PHONY: e2e-migration-kills
 e2e-migration-kills: bin/stagecrew sandbox bin/withenv ## pods are killed while they migrate, at ten seeded moments, and the next deploy is made
 	E2E_KILLS=1 E2E_REQUIRED=1 bin/withenv -name e2e -- go test -vet=off -count=1 -timeout 60m -v -run TestMigrationsOfKilledPods ./test/e2e

@@ -97,10 +97,23 @@ func TestMigrationsAreUndoneByADumpOfBefore(t *testing.T) {
 		require.NotContains(t, o.stdout+o.stderr, "e2e-password")
 	}
 
+	preflight := func(extra ...string) outcome {
+		return stagecrew(t, append(append([]string{"preflight", "--image", failing}, h.chart()...), append([]string{"--on-migrated", "restore", "--dump-claim", "dumps", "--dump-identity", "age/key"}, extra...)...)...)
+	}
+	t.Run("preflight names all that is missing", func(t *testing.T) {
+		o := preflight()
+		require.Equal(t, 1, o.exit)
+		require.Contains(t, o.record.Error, "there is no PersistentVolumeClaim dumps")
+		require.Contains(t, o.record.Error, "there is no Secret age")
+		require.Contains(t, o.record.Error, "[database/no-identity]")
+	})
 	t.Run("without a volume nothing is deployed", func(t *testing.T) {
 		refused(t, "[database/no-claim]", h.deploy(failing, restore...))
 	})
 	h.claim("dumps", "1Gi")
+	t.Run("preflight is content when it is there", func(t *testing.T) {
+		require.Zero(t, preflight("--dump-identity", "").exit)
+	})
 	t.Run("nor where the volume is too small", func(t *testing.T) {
 		defer h.small("1m")()
 		refused(t, "[database/no-space]", h.deploy(failing, append(restore, "--dump-claim", "small")...))

@@ -177,7 +177,9 @@ func TestMigrationsOfRealReleases(t *testing.T) {
 	t.Run("1.53 to 1.55 in two steps", m.stepByStep)
 	t.Run("down from 1.55", m.fromTheNewest)
 	if !t.Failed() {
-		m.document(os.Getenv("E2E_MIGRATIONS_DOCUMENT"))
+		document(t, os.Getenv("E2E_MIGRATIONS_DOCUMENT"), map[string][]string{
+			"ways back": append([]string{"| upgrade | way back | exit | production then | and when its pods are replaced |", "|---|---|---|---|---|"}, m.ways...),
+		})
 	}
 }
 
@@ -325,19 +327,17 @@ func (m *matrix) upgrade(version string) {
 	m.helm("upgrade", "backstage", filepath.Join(envtest.Env(m.t, "E2E_ROOT"), "charts", "backstage"), "--values", m.values, "--set", "image.repository="+repository, "--set", "image.digest="+digest)
 }
 
-// document writes the tables between their marks.
-func (m *matrix) document(path string) {
+// document writes tables between their marks.
+func document(t *testing.T, path string, tables map[string][]string) {
 	if path == "" {
 		return
 	}
 	content, err := os.ReadFile(path)
-	require.NoError(m.t, err)
-	for name, table := range map[string][]string{
-		"ways back": append([]string{"| upgrade | way back | exit | production then | and when its pods are replaced |", "|---|---|---|---|---|"}, m.ways...),
-	} {
+	require.NoError(t, err)
+	for name, table := range tables {
 		marks := regexp.MustCompile(`(?s)(<!-- ` + name + ` -->\n).*(<!-- end of ` + name + ` -->)`)
-		require.Regexp(m.t, marks, string(content))
+		require.Regexp(t, marks, string(content))
 		content = marks.ReplaceAll(content, []byte("${1}\n"+strings.Join(table, "\n")+"\n${2}"))
 	}
-	require.NoError(m.t, os.WriteFile(path, content, 0o600))
+	require.NoError(t, os.WriteFile(path, content, 0o600))
 }
