@@ -158,21 +158,6 @@ func (p Provenance) Attestation() (Attestation, error) {
 	return Attestation{PredicateProvenance, predicate}, err
 }
 
-// builtFrom is the repository that a provenance names; "" when it names none.
-func builtFrom(predicate json.RawMessage) string {
-	var p struct {
-		BuildDefinition struct {
-			ExternalParameters struct {
-				Workflow struct{ Repository string }
-			}
-		}
-	}
-	if json.Unmarshal(predicate, &p) != nil {
-		return ""
-	}
-	return p.BuildDefinition.ExternalParameters.Workflow.Repository
-}
-
 // scannedAt is when the scan of a vulnerability attestation ended.
 func scannedAt(predicate json.RawMessage) (time.Time, error) {
 	var p struct {

@@ -90,7 +90,7 @@ func (t *trust) attested(ctx context.Context, store *store, image record.Image, 
 	case len(found.good) > 0:
 		return holds(found.good)
 	default:
-		return t.refuseClaims(image, predicateType, found, store.whatElse())
+		return t.refuseClaims(image, predicateType, found, store.whatElse(ctx, predicateType))
 	}
 }
 
@@ -161,16 +161,12 @@ func (p Policy) source(image record.Image, provenances []statement) error {
 	var found []string
 	for _, one := range provenances {
 		from := builtFrom(one.Predicate)
+		other := slices.ContainsFunc(from, func(one string) bool { return !sameRepository(one, p.Repository) })
 		// A certificate names the repository of its workflow: the claim has to fit.
-		if sameRepository(from, p.Repository) && (one.repository == "" || sameRepository(one.repository, p.Repository)) {
+		if len(from) > 0 && !other && (one.repository == "" || sameRepository(one.repository, p.Repository)) {
 			return nil
 		}
-		found = append(found, fmt.Sprintf("%q", oneLine(from)))
+		found = append(found, fmt.Sprintf("%q", oneLine(strings.Join(from, ", "))))
 	}
 	return record.Refused("sign/provenance-repository", "verifying %q: its provenance names the repository %s, but %q is wanted", image, strings.Join(found, ", "), p.Repository)
-}
-
-func sameRepository(a, b string) bool {
-	trim := func(s string) string { return strings.TrimSuffix(strings.TrimSuffix(s, "/"), ".git") }
-	return strings.EqualFold(trim(a), trim(b))
 }

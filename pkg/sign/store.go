@@ -11,6 +11,7 @@ import (
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote"
 	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -37,6 +38,8 @@ const (
 type store struct {
 	digest  name.Digest
 	subject v1.Descriptor // the image
+	access  registry.Access
+	index   *remote.Descriptor // the image, when it is an index
 	client  *registry.Client
 	wire    *conditional
 	options []ociremote.Option
@@ -72,9 +75,11 @@ func (s *store) missing(digest v1.Hash) {
 // isGone reports whether that was noted.
 func (s *store) isGone(d v1.Descriptor) bool { return slices.Contains(s.gone, d.Digest.String()) }
 
-// whatElse completes a refusal with what may have been the signature: it is empty when
-// nothing is missing, and nothing of another kind is there.
-func (s *store) whatElse() string { return s.whatIsGone() + s.whatIsOfOtherKinds() }
+// whatElse completes a refusal with what may have been the signature, or the attestation
+// of a type: it is empty when nothing is missing, and nothing else is there.
+func (s *store) whatElse(ctx context.Context, predicateType string) string {
+	return s.whatIsGone() + s.whatIsOfOtherKinds() + s.whatItsImagesHave(ctx, predicateType)
+}
 
 func (s *store) whatIsOfOtherKinds() string {
 	if len(s.others) == 0 {
@@ -119,7 +124,10 @@ func openStore(ctx context.Context, image record.Image, access registry.Access, 
 		}
 		return nil, registryError(err, "looking up image %q", image)
 	}
-	s.subject = found.Descriptor
+	s.subject, s.access = found.Descriptor, access
+	if found.MediaType.IsIndex() {
+		s.index = found
+	}
 	return s, nil
 }
 

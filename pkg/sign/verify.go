@@ -196,7 +196,7 @@ func (t *trust) signature(ctx context.Context, store *store, image record.Image)
 	if unread != nil {
 		return "", unread
 	}
-	return "", t.refuse(image, tried, store.whatElse())
+	return "", t.refuse(image, tried, store.whatElse(ctx, signPredicate))
 }
 
 // isAttestation reports whether the entry does not claim to be a signature.
