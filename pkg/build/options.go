@@ -135,6 +135,7 @@ func (o Options) Validate() error {
 		}
 	}
 	problems = append(problems, o.checkPlatforms()...)
+	problems = append(problems, o.checkLabels()...)
 	problems = append(problems, workspace.CheckScripts(o.InstallScripts)...)
 	if !o.Created.IsZero() && o.Created.Unix() < 0 {
 		add("created %s is before 1970, which the archive format cannot hold", o.Created.Format(time.RFC3339))

@@ -62,6 +62,8 @@ func aboutAnswer(answer *transport.Error) string {
 		return "; check the spelling, some registries also hide what the account may not see"
 	case http.StatusTooManyRequests:
 		return "; it limits how often one may ask: wait, or log in"
+	case http.StatusUnsupportedMediaType:
+		return "; it takes no manifest of this format: an image has that of its base, so take one in OCI's format (or in Docker's, where the registry wants that)"
 	case http.StatusRequestEntityTooLarge:
 		return "; it, or a proxy in front of it, takes no request of this size: have that limit raised"
 	}

@@ -146,6 +146,7 @@ func TestWhyAPushIsRefusedDecidesWhatToDo(t *testing.T) {
 		{"an older full project", `{"errors":[{"code":"DENIED","message":"Quota exceeded when processing the request of adding 1.3 MiB"}]}`, "; there is no room left", 400},
 		{"a full disk", `{"errors":[{"code":"UNKNOWN","message":"write /data/x: no space left on device"}]}`, "; there is no room left", 500},
 		{"a repository that nobody made", `{"errors":[{"code":"NAME_UNKNOWN","message":"The repository with name 'app' does not exist in the registry with id '1'"}]}`, "; it makes no repositories by itself", 404},
+		{"a format that it does not take (dotnet/sdk-container-builds#621)", "", "; it takes no manifest of this format", 415},
 		{"a missing permission", `{"errors":[{"code":"DENIED","message":"requested access to the resource is denied"}]}`, "; log in first", 403},
 	} {
 		t.Run(c.name, func(t *testing.T) {

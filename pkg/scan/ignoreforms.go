@@ -23,8 +23,9 @@ var (
 	entries  = []string{"id", "purls", "paths", "statement", "expired_at"}
 )
 
-// idLine is how a line of the text form begins: with an ID, which is no key of YAML.
-var idLine = regexp.MustCompile(`^[A-Za-z][\w.-]*(\s|$)`)
+// idLine is how a line of the text form begins: with an ID, which is no key of YAML,
+// perhaps with its date glued to it.
+var idLine = regexp.MustCompile(`^[A-Za-z][\w.-]*(:\w[\w.:-]*)?(\s|$)`)
 
 // plainIgnores reports whether a file has the text form of Trivy's .trivyignore: its
 // first line that is no comment decides.
@@ -80,6 +81,9 @@ func textEntry(line, statement string) (rule, error) {
 		statement = strings.TrimSpace(behind)
 	}
 	fields := strings.Fields(line)
+	if id, behind, glued := strings.Cut(fields[0], ":"); glued {
+		return rule{}, fmt.Errorf("%q is no ID; write what follows it behind a space: %s exp:2027-01-31 (it says %q)", text.Line(fields[0], short), text.Line(id, short), text.Line(behind, short))
+	}
 	entry := rule{Ignore: Ignore{ID: fields[0], Reason: "no reason given"}, matcher: trivyresult.IgnoreFindings{{ID: fields[0]}}}
 	if statement != "" {
 		entry.Reason = text.Line(statement, long)

@@ -80,21 +80,23 @@ func TestIgnoreEntriesDecideUntilTheyExpire(t *testing.T) {
 
 func TestAnIgnoreFileThatIsNotHonestIsRefused(t *testing.T) {
 	cases := map[string]struct{ content, want string }{
-		"no reason":        {"vulnerabilities: [{id: CVE-1, expired_at: 2100-01-01}]", `vulnerability entry 1 ("CVE-1"): statement is missing`},
-		"no end":           {"secrets: [{id: aws, statement: test data}]", `secret entry 1 ("aws"): expired_at is missing`},
-		"no id":            {"misconfigurations: [{statement: x, expired_at: 2100-01-01}]", "id is missing"},
-		"no date":          {"vulnerabilities: [{id: CVE-1, statement: x, expired_at: never}]", `expired_at "never" is no date`},
-		"no package":       {"vulnerabilities: [{id: CVE-1, statement: x, expired_at: 2100-01-01, purls: [lodash]}]", `purl "lodash"`},
-		"a secret's purl":  {"secrets: [{id: aws, statement: x, expired_at: 2100-01-01, purls: ['pkg:npm/a']}]", "purls are for vulnerabilities only"},
-		"an unknown key":   {"vulnerabilities: [{id: CVE-1, why: x, expired_at: 2100-01-01}]", `vulnerabilities entry 1: unknown field "why"; allowed are id, purls, paths, statement, expired_at`},
-		"all at once":      {"vulnerabilities: [{id: CVE-1}, {statement: x}]", "expired_at is missing: give the date from which it counts again, as 2027-01-31; vulnerability entry 2"},
-		"a misspelt name":  {"vulnerabilitys: []\nlicences: []", `unknown field "licences"; allowed are vulnerabilities, misconfigurations, secrets, licenses; unknown field "vulnerabilitys"`},
-		"no section":       {"- CVE-1\n", "it has no sections; allowed are vulnerabilities,"},
-		"no entry":         {"secrets: [CVE-1]", "secrets entry 1: it is not a list of fields; allowed are id,"},
-		"no pattern":       {"secrets: [{id: aws, statement: x, expired_at: 2100-01-01, paths: ['[']}]", `path "[" is no pattern`},
-		"not YAML":         {"vulnerabilities:\n\t- id: CVE-1", "parsing it"},
-		"text, no date":    {"# ok\nCVE-1 exp:soon", `line 2: expired_at "soon" is no date`},
-		"text, a word":     {"CVE-1 until:2100-01-01", `line 1: "until:2100-01-01" is not known; allowed behind an ID are exp:2027-01-31 and a comment`},
+		"no reason":       {"vulnerabilities: [{id: CVE-1, expired_at: 2100-01-01}]", `vulnerability entry 1 ("CVE-1"): statement is missing`},
+		"no end":          {"secrets: [{id: aws, statement: test data}]", `secret entry 1 ("aws"): expired_at is missing`},
+		"no id":           {"misconfigurations: [{statement: x, expired_at: 2100-01-01}]", "id is missing"},
+		"no date":         {"vulnerabilities: [{id: CVE-1, statement: x, expired_at: never}]", `expired_at "never" is no date`},
+		"no package":      {"vulnerabilities: [{id: CVE-1, statement: x, expired_at: 2100-01-01, purls: [lodash]}]", `purl "lodash"`},
+		"a secret's purl": {"secrets: [{id: aws, statement: x, expired_at: 2100-01-01, purls: ['pkg:npm/a']}]", "purls are for vulnerabilities only"},
+		"an unknown key":  {"vulnerabilities: [{id: CVE-1, why: x, expired_at: 2100-01-01}]", `vulnerabilities entry 1: unknown field "why"; allowed are id, purls, paths, statement, expired_at`},
+		"all at once":     {"vulnerabilities: [{id: CVE-1}, {statement: x}]", "expired_at is missing: give the date from which it counts again, as 2027-01-31; vulnerability entry 2"},
+		"a misspelt name": {"vulnerabilitys: []\nlicences: []", `unknown field "licences"; allowed are vulnerabilities, misconfigurations, secrets, licenses; unknown field "vulnerabilitys"`},
+		"no section":      {"- CVE-1\n", "it has no sections; allowed are vulnerabilities,"},
+		"no entry":        {"secrets: [CVE-1]", "secrets entry 1: it is not a list of fields; allowed are id,"},
+		"no pattern":      {"secrets: [{id: aws, statement: x, expired_at: 2100-01-01, paths: ['[']}]", `path "[" is no pattern`},
+		"not YAML":        {"vulnerabilities:\n\t- id: CVE-1", "parsing it"},
+		"text, no date":   {"# ok\nCVE-1 exp:soon", `line 2: expired_at "soon" is no date`},
+		"text, a word":    {"CVE-1 until:2100-01-01", `line 1: "until:2100-01-01" is not known; allowed behind an ID are exp:2027-01-31 and a comment`},
+		// aquasecurity/trivy#2018: tfsec's way to write it
+		"text, glued":      {"CVE-2018-14618:exp:2100-01-02\nCVE-2019-1543:exp:2100-01-02", `line 1: "CVE-2018-14618:exp:2100-01-02" is no ID; write what follows it behind a space: CVE-2018-14618 exp:2027-01-31`},
 		"a file not there": {"", "reading ignore file"},
 	}
 	for name, c := range cases {
