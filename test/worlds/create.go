@@ -3,6 +3,7 @@ package main
 import (
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"os"
 	"path/filepath"
@@ -17,23 +18,39 @@ import (
 // installed, which only those may that are named.
 var native = []string{"better-sqlite3", "isolated-vm"}
 
-// manifests are those of a new workspace.
-var manifests = []string{"package.json", "packages/app/package.json", "packages/backend/package.json"}
+// compiled are those of the native packages that a world has.
+func (w world) compiled() []string {
+	if w.Backend && !w.Native {
+		return nil
+	}
+	return native
+}
 
 // create makes the workspace as a user does.
-func (l *lab) create(ctx context.Context, w world, dir string) error {
+func (l *lab) create(ctx context.Context, r *result, dir string) error {
+	w := r.World
 	l.env = append(l.env, "BACKSTAGE_APP_NAME="+filepath.Base(dir)) // or it asks
 	if _, err := l.command(ctx, l.dir, "npx", "--yes", "@backstage/create-app@"+w.CreateApp, "--skip-install", "--path", dir); err != nil {
 		return err
 	}
-	if err := pin(dir); err != nil {
+	if w.Backend {
+		if err := errors.Join(backendOnly(dir), r.withoutNative(dir)); err != nil {
+			return err
+		}
+	}
+	if err := errors.Join(r.older(dir), pin(dir)); err != nil {
 		return err
+	}
+	if w.Backend {
+		if err := l.leaveOut(ctx, r, dir); err != nil {
+			return err
+		}
 	}
 	if w.NPM {
 		return toNPM(dir)
 	}
 	return edit(filepath.Join(dir, "package.json"), func(p map[string]any) {
-		for _, name := range native {
+		for _, name := range w.compiled() {
 			object(p, "dependenciesMeta")[name] = map[string]any{"built": true}
 		}
 	})
@@ -43,8 +60,8 @@ func (l *lab) create(ctx context.Context, w world, dir string) error {
 // where it has a network: the newest that a range allows are those of other releases,
 // which do not start together.
 func pin(dir string) error {
-	for _, name := range manifests {
-		err := edit(filepath.Join(dir, name), func(p map[string]any) {
+	for _, file := range manifestsIn(dir) {
+		err := edit(file, func(p map[string]any) {
 			for _, field := range []string{"dependencies", "devDependencies"} {
 				for dependency, version := range object(p, field) {
 					if wanted, ok := version.(string); ok && strings.HasPrefix(dependency, "@backstage/") {
@@ -63,14 +80,14 @@ func pin(dir string) error {
 // pinned are the packages of Backstage that a workspace asks for, and their versions.
 func pinned(dir string) (map[string]string, error) {
 	found := map[string]string{}
-	for _, name := range manifests {
-		text, err := os.ReadFile(filepath.Join(dir, name))
+	for _, file := range manifestsIn(dir) {
+		text, err := os.ReadFile(file)
 		if err != nil {
 			return nil, err
 		}
 		var p struct{ Dependencies, DevDependencies map[string]string }
 		if err := json.Unmarshal(text, &p); err != nil {
-			return nil, fmt.Errorf("reading %s: %w", name, err)
+			return nil, fmt.Errorf("reading %s: %w", filepath.Base(file), err)
 		}
 		for _, asked := range []map[string]string{p.Dependencies, p.DevDependencies} {
 			for dependency, version := range asked {
@@ -110,7 +127,9 @@ func toNPM(dir string) error {
 		return err
 	}
 	return edit(filepath.Join(dir, "packages", "backend", "package.json"), func(p map[string]any) {
-		object(p, "dependencies")["app"] = "*"
+		if _, there := object(p, "dependencies")["app"]; there {
+			object(p, "dependencies")["app"] = "*"
+		}
 	})
 }
 
@@ -175,8 +194,8 @@ func (l *lab) instead(ctx context.Context, r *result, name, lacking string) (str
 // override of what a package.json names itself.
 func replace(dir, field, name, version string) error {
 	direct := false
-	for _, file := range manifests {
-		err := edit(filepath.Join(dir, file), func(p map[string]any) {
+	for _, file := range manifestsIn(dir) {
+		err := edit(file, func(p map[string]any) {
 			for _, kind := range []string{"dependencies", "devDependencies"} {
 				if _, asked := object(p, kind)[name]; asked {
 					object(p, kind)[name], direct = version, true

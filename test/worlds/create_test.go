@@ -84,13 +84,69 @@ func TestRowsOfOtherReleasesStay(t *testing.T) {
 	all, err := measured(document)
 	require.NoError(t, err)
 	require.Empty(t, all)
-	older, newer := result{World: worlds[0], Failed: "a reason | and a bar"}.row(), result{World: worlds[1], Layers: 5}.row()
-	require.NoError(t, rows{worlds[1].Backstage: newer}.write(document, "0.7.1"))
+	older, newer := result{World: worlds[0], Failed: "a reason | and a bar"}.row(), result{World: worlds[1], Layers: 5, LeftOut: []string{"x"}}.row()
+	require.NoError(t, rows{worlds[1].key(): newer}.write(document, "0.7.1"))
 	all, err = measured(document)
 	require.NoError(t, err)
-	all[worlds[0].Backstage] = older
+	all[worlds[0].key()] = older
 	require.NoError(t, all.write(document, "0.7.1"))
 	text, err := os.ReadFile(document)
 	require.NoError(t, err)
 	require.Contains(t, string(text), "| --- |\n"+older+"\n"+newer+"\n")
+}
+
+func TestABackendHasWhatTheRegistryHasOfItsRelease(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"package.json":                  `{"devDependencies":{"@backstage/cli":"^0.34.2","@playwright/test":"^1.32.3"}}`,
+		"packages/app/package.json":     `{"dependencies":{"@backstage/ui":"^0.11.0"}}`,
+		"packages/backend/package.json": `{"dependencies":{"@backstage/backend-defaults":"^0.12.1","@backstage/plugin-app-backend":"^0.5.6","@backstage/plugin-auth-backend":"^0.25.4","@backstage/plugin-auth-backend-module-guest-provider":"^0.2.12","@backstage/plugin-catalog-backend":"^3.1.0","@backstage/plugin-proxy-backend":"^0.6.6","app":"link:../app"}}`,
+		backendFile: "import { createBackend } from '@backstage/backend-defaults';\nbackend.add(import('@backstage/plugin-app-backend'));\n" +
+			"backend.add(import('@backstage/plugin-auth-backend'));\nbackend.add(\n  import('@backstage/plugin-auth-backend-module-guest-provider'),\n);\n" +
+			"backend.add(import('@backstage/plugin-catalog-backend/alpha'));\nbackend.add(import('@backstage/plugin-proxy-backend'));\n",
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o750))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	require.NoError(t, backendOnly(dir))
+	require.NoDirExists(t, filepath.Join(dir, "packages", "app"))
+	require.NoError(t, pin(dir))
+
+	// auth asks for something that is not there; the catalog is needed, whatever is not there.
+	l := &lab{views: map[string][]byte{
+		"@backstage/cli@0.34.2": []byte(`"0.34.2"`), "@backstage/backend-defaults@0.12.1": []byte(`"0.12.1"`),
+		"@backstage/plugin-auth-backend@0.25.4": []byte(`{"dependencies":{"@backstage/plugin-auth-node":"^0.6.7"}}`), "@backstage/plugin-auth-node@0.6.7": nil,
+		"@backstage/plugin-auth-backend-module-guest-provider@0.2.12": []byte(`"0.2.12"`),
+		"@backstage/plugin-catalog-backend@3.1.0":                     nil, "@backstage/plugin-proxy-backend@0.6.6": []byte(`"0.6.6"`),
+	}}
+	var r result
+	require.NoError(t, l.leaveOut(t.Context(), &r, dir))
+	require.Equal(t, []string{"@backstage/plugin-auth-backend", "@backstage/plugin-auth-backend-module-guest-provider"}, r.LeftOut)
+	text, err := os.ReadFile(filepath.Join(dir, backendFile))
+	require.NoError(t, err)
+	require.Equal(t, "import { createBackend } from '@backstage/backend-defaults';\nbackend.add(import('@backstage/plugin-catalog-backend/alpha'));\nbackend.add(import('@backstage/plugin-proxy-backend'));\n", string(text))
+	left, err := pinned(dir)
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"@backstage/cli": "0.34.2", "@backstage/backend-defaults": "0.12.1", "@backstage/plugin-catalog-backend": "3.1.0", "@backstage/plugin-proxy-backend": "0.6.6"}, left)
+}
+
+func TestABackendOfAReleaseBeforeTheOldestCreateAppHasItsVersions(t *testing.T) {
+	dir := t.TempDir()
+	for name, text := range map[string]string{
+		"package.json":                  `{"devDependencies":{"@backstage/cli":"^0.33.1","typescript":"~5.8.0"}}`,
+		"packages/backend/package.json": `{"dependencies":{"@backstage/backend-defaults":"^0.11.1","@backstage/plugin-of-tomorrow":"^1.0.0"}}`,
+		backendFile:                     "backend.add(import('@backstage/plugin-of-tomorrow'));\n",
+	} {
+		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o750))
+		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
+	}
+	r := result{World: world{Backstage: "1.35.1"}}
+	require.NoError(t, r.older(dir))
+	found, err := pinned(dir)
+	require.NoError(t, err)
+	require.Equal(t, map[string]string{"@backstage/cli": "0.29.6", "@backstage/backend-defaults": "0.7.0"}, found)
+	require.Equal(t, "without @backstage/plugin-of-tomorrow", r.differences())
+	text, err := os.ReadFile(filepath.Join(dir, backendFile))
+	require.NoError(t, err)
+	require.Empty(t, text)
 }

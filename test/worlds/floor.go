@@ -15,6 +15,14 @@ import (
 // ^VERSION of their own release.
 var floorOf = regexp.MustCompile(`^[\^~]?(\d+\.\d+\.\d+)$`)
 
+// release are the packages of Backstage that belong to one.
+type release struct {
+	versions map[string]string
+	asks     map[string][]string // names of packages, by that of the one that asks
+	lacks    map[string]bool     // what the registry has no such version of
+	instead  func(name, version string) (string, error)
+}
+
 // floor asks for the versions of the release everywhere: for the lowest that the packages
 // of Backstage ask of each other, as the lockfile has them that create-app brings where it
 // has a network. What the registry lacks of an old release is replaced, and told in the
@@ -24,24 +32,35 @@ func (l *lab) floor(ctx context.Context, r *result, dir, field string) error {
 	if err != nil {
 		return err
 	}
-	release, seen := map[string]string{}, map[string]string{}
+	all := release{versions: map[string]string{}, asks: map[string][]string{}, lacks: map[string]bool{}}
+	all.instead = func(name, version string) (string, error) { return l.instead(ctx, r, name, version) }
+	if err := l.walk(ctx, &all, asked); err != nil {
+		return err
+	}
+	maps.Copy(all.versions, r.World.with())
+	for _, name := range slices.Sorted(maps.Keys(all.versions)) {
+		if err := replace(dir, field, name, all.versions[name]); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// walk adds what is asked for, and what that asks for, to a release.
+func (l *lab) walk(ctx context.Context, all *release, asked map[string]string) error {
+	seen := map[string]string{}
 	for len(asked) > 0 {
 		next := map[string]string{}
 		for _, name := range slices.Sorted(maps.Keys(asked)) {
 			if !higher(asked[name], seen[name]) {
 				continue
 			}
-			seen[name], release[name] = asked[name], asked[name]
-			if err := l.follow(ctx, r, name, release, next); err != nil {
+			seen[name], all.versions[name] = asked[name], asked[name]
+			if err := l.follow(ctx, all, name, next); err != nil {
 				return err
 			}
 		}
 		asked = next
-	}
-	for _, name := range slices.Sorted(maps.Keys(release)) {
-		if err := replace(dir, field, name, release[name]); err != nil {
-			return err
-		}
 	}
 	return nil
 }
@@ -52,19 +71,24 @@ func higher(version, before string) bool {
 }
 
 // follow adds to next what a package of the release asks of others.
-func (l *lab) follow(ctx context.Context, r *result, name string, release, next map[string]string) error {
-	asks, there, err := l.asks(ctx, name, release[name])
-	if err == nil && !there {
-		if release[name], err = l.instead(ctx, r, name, release[name]); err == nil {
-			asks, _, err = l.asks(ctx, name, release[name])
+func (l *lab) follow(ctx context.Context, all *release, name string, next map[string]string) error {
+	asks, there, err := l.asks(ctx, name, all.versions[name])
+	if err == nil && !there && all.instead != nil {
+		if all.versions[name], err = all.instead(name, all.versions[name]); err == nil {
+			asks, there, err = l.asks(ctx, name, all.versions[name])
 		}
 	}
 	if err != nil {
 		return err
 	}
+	all.lacks[name], all.asks[name] = !there, nil
 	for dependency, wanted := range asks {
 		m := floorOf.FindStringSubmatch(wanted)
-		if m != nil && strings.HasPrefix(dependency, "@backstage/") && higher(m[1], next[dependency]) {
+		if m == nil || !strings.HasPrefix(dependency, "@backstage/") {
+			continue
+		}
+		all.asks[name] = append(all.asks[name], dependency)
+		if higher(m[1], next[dependency]) {
 			next[dependency] = m[1]
 		}
 	}
@@ -72,14 +96,21 @@ func (l *lab) follow(ctx context.Context, r *result, name string, release, next 
 }
 
 // asks gives the dependencies of a package in a version, and whether the registry has it.
+// It remembers what it was told.
 func (l *lab) asks(ctx context.Context, name, version string) (map[string]string, bool, error) {
-	out, err := l.command(ctx, l.dir, "npm", "view", name+"@"+version, "version", "dependencies", "--json")
+	at := name + "@" + version
+	if known, there := l.views[at]; there {
+		asks, has := dependenciesIn(known)
+		return asks, has, nil
+	}
+	out, err := l.command(ctx, l.dir, "npm", "view", at, "version", "dependencies", "--json")
 	if err != nil && strings.Contains(err.Error(), "E404") {
-		return nil, false, nil
+		out, err = nil, nil
 	}
 	if err != nil {
 		return nil, false, err
 	}
+	l.views[at] = out
 	asks, there := dependenciesIn(out)
 	return asks, there, nil
 }

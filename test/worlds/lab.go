@@ -16,8 +16,9 @@ import (
 
 // lab is where it takes place: a folder with a Node.js and a Yarn.
 type lab struct {
-	dir string
-	env []string
+	dir   string
+	env   []string
+	views map[string][]byte // what npm tells of NAME@VERSION
 }
 
 func newLab(ctx context.Context, dir string) (*lab, error) {
@@ -34,7 +35,7 @@ func newLab(ctx context.Context, dir string) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lab{dir: dir, env: slices.Concat(os.Environ(), found, []string{"npm_config_cache=" + filepath.Join(dir, "npm")})}, nil
+	return &lab{dir: dir, views: map[string][]byte{}, env: slices.Concat(os.Environ(), found, []string{"npm_config_cache=" + filepath.Join(dir, "npm")})}, nil
 }
 
 // command runs a program with the lab's environment, at a low priority, and gives what

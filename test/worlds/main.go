@@ -24,35 +24,72 @@ import (
 // world is one release of Backstage and how its workspace is installed.
 type world struct {
 	Backstage, CreateApp string
-	NPM                  bool // with npm in place of the Yarn that it brings
+	NPM                  bool              // with npm in place of the Yarn that it brings
+	Backend              bool              // without the frontend, which is served by something else
+	Native               bool              // a backend with what is compiled when it is installed
+	With                 map[string]string // versions of packages that are not of Backstage
 }
 
-// worlds are what is tried. Older ones are no longer in the registry that the suite was
-// written with; one line makes one more.
+// manager names the package manager, and what of the workspace there is. With the release
+// it is the name of a row.
+func (w world) manager() string {
+	name := "Yarn 4"
+	if w.NPM {
+		name = "npm"
+	}
+	if w.Backend {
+		name += ", backend"
+	}
+	return name
+}
+
+func (w world) key() string { return w.Backstage + " " + w.manager() }
+
+// knex is what those releases were made with that run on it. In a newer one the columns of
+// what is inserted are others.
+var knex = map[string]string{"knex": "3.1.0"}
+
+// worlds are what is tried. The whole workspace of an old release wants what the registry
+// that the suite was written with does not have any more; of its backend there is enough.
 var worlds = []world{
+	{Backstage: "1.29.1", CreateApp: "0.7.1", Backend: true, With: knex},
+	{Backstage: "1.32.2", CreateApp: "0.7.1", Backend: true, With: knex, NPM: true},
+	{Backstage: "1.35.1", CreateApp: "0.7.1", Backend: true, With: knex},
 	{Backstage: "1.41.0", CreateApp: "0.7.1"},
 	{Backstage: "1.43.0", CreateApp: "0.7.4"},
+	{Backstage: "1.43.0", CreateApp: "0.7.4", Backend: true, With: knex, NPM: true},
+	{Backstage: "1.46.0", CreateApp: "0.7.7", Backend: true, Native: true, With: knex},
 	{Backstage: "1.47.0", CreateApp: "0.7.8", NPM: true},
+	{Backstage: "1.49.1", CreateApp: "0.8.1", Backend: true, With: knex, NPM: true},
 	{Backstage: "1.50.0", CreateApp: "0.8.2"},
+	{Backstage: "1.52.1", CreateApp: "0.8.4", Backend: true},
 	{Backstage: "1.53.0", CreateApp: "0.9.0", NPM: true},
 	{Backstage: "1.54.0", CreateApp: "0.9.1"},
+	{Backstage: "1.54.0", CreateApp: "0.9.1", Backend: true},
 	{Backstage: "1.55.0", CreateApp: "0.9.2"},
+	{Backstage: "1.55.0", CreateApp: "0.9.2", Backend: true, NPM: true},
 }
 
 func main() {
 	document := flag.String("document", "", "Markdown `FILE` to write; what it has of other releases stays")
 	work := flag.String("work", "", "`FOLDER` for the installers' caches, which stay there")
 	only := flag.String("only", "", "the `VERSION,...` of Backstage to try; the other rows of the document stay as they are")
+	backends := flag.Bool("backends", false, "try those only that are a backend without its frontend")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	if err := run(ctx, *work, *document, *only); err != nil {
+	if err := run(ctx, *work, *document, func(w world) bool { return wanted(w, *only) && (w.Backend || !*backends) }); err != nil {
 		fmt.Fprintln(os.Stderr, "worlds:", err)
 		os.Exit(1)
 	}
 }
 
-func run(ctx context.Context, work, document, only string) error {
+// wanted reports whether a list names a world; one that is empty names all.
+func wanted(w world, list string) bool {
+	return list == "" || slices.Contains(strings.Split(list, ","), w.Backstage)
+}
+
+func run(ctx context.Context, work, document string, wanted func(world) bool) error {
 	if out, err := exec.CommandContext(ctx, "npm", "view", "@backstage/create-app", "version").CombinedOutput(); err != nil {
 		fmt.Fprintf(os.Stderr, "worlds: SKIPPED, NOTHING WAS TRIED: the npm registry does not answer: %s\n", end(string(out)))
 		return nil //nolint:nilerr // nothing was tried, and that was said
@@ -68,20 +105,21 @@ func run(ctx context.Context, work, document, only string) error {
 	if err != nil {
 		return err
 	}
-	all, err := measured(document)
-	if err != nil {
-		return err
-	}
 	var problems []error
 	for _, w := range worlds {
-		if only != "" && !slices.Contains(strings.Split(only, ","), w.Backstage) {
+		if !wanted(w) {
 			continue
 		}
 		r, err := l.try(ctx, w)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("backstage %s: %w", w.Backstage, err))
+			problems = append(problems, fmt.Errorf("backstage %s: %w", w.key(), err))
 		}
-		all[w.Backstage] = r.row()
+		// Another run may have written meanwhile.
+		all, err := measured(document)
+		if err != nil {
+			return err
+		}
+		all[w.key()] = r.row()
 		if err := all.write(document, versions[0]); err != nil {
 			return err
 		}
@@ -98,7 +136,7 @@ func (l *lab) try(ctx context.Context, w world) (r result, err error) {
 	}
 	defer func() { _ = os.RemoveAll(dir) }()
 	for _, step := range []func() error{
-		func() error { return l.create(ctx, w, dir) },
+		func() error { return l.create(ctx, &r, dir) },
 		func() error { return l.lock(ctx, &r, dir) },
 		func() error { return l.build(ctx, &r, dir) },
 		func() error { return l.start(ctx, &r, filepath.Base(dir)) },

@@ -23,7 +23,7 @@ func (l *lab) build(ctx context.Context, r *result, dir string) error {
 		"--build-include", "examples", "--output", "json",
 	}
 	if r.World.NPM {
-		for _, name := range native {
+		for _, name := range r.World.compiled() {
 			args = append(args, "--allow-install-scripts", name)
 		}
 	}
@@ -67,26 +67,44 @@ func (r *result) weigh(ctx context.Context) error {
 	return nil
 }
 
-// pod starts it with the settings that create-app wrote for everybody, whose database is
-// SQLite in memory; the default command wants the PostgreSQL of production.
+// pod starts it. A whole workspace has the settings that create-app wrote for everybody,
+// whose database is SQLite in memory; a backend those of production.
 const pod = `
 apiVersion: v1
 kind: Pod
 metadata: {name: %[1]s}
 spec:
-  securityContext: {runAsNonRoot: true, runAsUser: 1000, seccompProfile: {type: RuntimeDefault}}
+  securityContext: {seccompProfile: {type: RuntimeDefault}}
+%[3]s
   containers:
   - name: backstage
     image: %[2]s
-    command: [node, packages/backend, --config, app-config.yaml]
+    command: %[4]s
     env:
     - {name: NODE_ENV, value: production}
     - {name: NODE_OPTIONS, value: --no-node-snapshot}
-    - {name: APP_CONFIG_backend_listen_host, value: 0.0.0.0}
+    %[5]s
+    - {name: POSTGRES_HOST, value: 127.0.0.1}
+    - {name: POSTGRES_PORT, value: "5432"}
+    - {name: POSTGRES_USER, value: postgres}
+    - {name: POSTGRES_PASSWORD, value: of-this-pod}
     ports: [{containerPort: 7007}]
     readinessProbe: {httpGet: {path: /.backstage/health/v1/readiness, port: 7007}, periodSeconds: 1}
-    securityContext: {allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+    securityContext: {runAsNonRoot: true, runAsUser: 1000, allowPrivilegeEscalation: false, capabilities: {drop: [ALL]}}
+  volumes: [{name: database, emptyDir: {}}]
 `
+
+// database starts before the backend, and ends after it.
+const database = `  initContainers:
+  - name: postgresql
+    image: %s/library/postgres:14
+    restartPolicy: Always
+    env:
+    - {name: POSTGRES_PASSWORD, value: of-this-pod}
+    - {name: PGDATA, value: /data/pgdata}
+    startupProbe: {exec: {command: [pg_isready, -h, 127.0.0.1]}, periodSeconds: 1, failureThreshold: 120}
+    volumeMounts: [{name: database, mountPath: /data}]
+    securityContext: {runAsUser: 999, runAsGroup: 999, allowPrivilegeEscalation: false}`
 
 // start runs the image until its readiness answers 200.
 func (l *lab) start(ctx context.Context, r *result, name string) error {
@@ -95,7 +113,11 @@ func (l *lab) start(ctx context.Context, r *result, name string) error {
 		return string(out), err
 	}
 	file := filepath.Join(l.dir, name+".yaml")
-	if err := os.WriteFile(file, fmt.Appendf(nil, pod, name, r.Image), 0o600); err != nil {
+	beside, command, listen := "", "[node, packages/backend, --config, app-config.yaml]", "- {name: APP_CONFIG_backend_listen_host, value: 0.0.0.0}"
+	if r.World.Backend {
+		beside, command, listen = fmt.Sprintf(database, os.Getenv("E2E_REPOSITORY")), "[]", "" // the image's own, whose settings listen everywhere
+	}
+	if err := os.WriteFile(file, fmt.Appendf(nil, pod, name, r.Image, beside, command, listen), 0o600); err != nil {
 		return err
 	}
 	if out, err := kubectl("apply", "-f", file); err != nil {
@@ -103,7 +125,7 @@ func (l *lab) start(ctx context.Context, r *result, name string) error {
 	}
 	defer func() { _, _ = kubectl("delete", "pod", name, "--wait=false") }()
 	if _, err := kubectl("wait", "--for=condition=Ready", "pod/"+name, "--timeout=5m"); err != nil {
-		log, _ := kubectl("logs", name, "--tail=20")
+		log, _ := kubectl("logs", name, "-c", "backstage", "--tail=20")
 		return fmt.Errorf("waiting until it is ready: %w; its last lines:\n%s", err, log)
 	}
 	times, err := kubectl("get", "pod", name, "-o", `jsonpath={.status.containerStatuses[0].state.running.startedAt} {.status.conditions[?(@.type=="Ready")].lastTransitionTime}`)
