@@ -61,11 +61,54 @@ func TestTheHostIsWhereBrowsersFindThePage(t *testing.T) {
 // pods do not show it: one place says the port (YOURLS/charts#48, helm/charts#12727,
 // plexinc/pms-docker#174).
 func TestTheWaysInFollowTheService(t *testing.T) {
-	documents := mustRender(t, `{service: {port: 8080}, ingress: {enabled: true}, httpRoute: {enabled: true, parentRefs: [{name: public}], redirectParentRefs: [{name: public, sectionName: http}]}}`)
+	documents := mustRender(t, `{service: {port: 8080}, ingress: {enabled: true}, httpRoute: {enabled: true, parentRefs: [{name: public, sectionName: https}], redirectParentRefs: [{name: public, sectionName: http}]}}`)
 	require.Equal(t, 8080.0, at(t, documents[ingress].object, "spec.rules[0].http.paths[0].backend.service.port.number"))
 	require.Equal(t, []any{map[string]any{"name": "backstage", "port": 8080.0}}, at(t, documents["HTTPRoute/backstage"].object, "spec.rules[0].backendRefs"))
 	require.Equal(t, "RequestRedirect", at(t, documents["HTTPRoute/backstage-redirect"].object, "spec.rules[0].filters[0].type"))
 	require.Contains(t, documents["Pod/backstage-test"].text, "http://backstage:8080")
+}
+
+// A redirect that also took the listener of the page led to itself without end, and a page
+// that took every listener won over the redirect: cilium/cilium#28186,
+// kubernetes-sigs/gateway-api#1185, vllm-project/production-stack#610.
+func TestARedirectHasAListenerOfItsOwn(t *testing.T) {
+	for name, c := range map[string]struct {
+		page, redirect string
+		apart          bool
+	}{
+		"sections of their own":            {`{name: public, sectionName: https}`, `{name: public, sectionName: http}`, true},
+		"ports of their own":               {`{name: public, port: 443}`, `{name: public, port: 80}`, true},
+		"another Gateway":                  {`{name: public}`, `{name: plain}`, true},
+		"one of the name, elsewhere":       {`{name: public, namespace: edge}`, `{name: public}`, true},
+		"the redirect on every listener":   {`{name: public, sectionName: https}`, `{name: public}`, false},
+		"the page on every listener":       {`{name: public}`, `{name: public, sectionName: http}`, false},
+		"the same section":                 {`{name: public, sectionName: https}`, `{name: public, sectionName: https}`, false},
+		"the same, the namespace said too": {`{name: public, sectionName: web, namespace: backstage}`, `{name: public, sectionName: web}`, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			_, err := render(t, needed, `{httpRoute: {enabled: true, parentRefs: [`+c.page+`], redirectParentRefs: [`+c.redirect+`]}}`)
+			if c.apart {
+				require.NoError(t, err)
+				return
+			}
+			require.ErrorContains(t, err, "give each a sectionName of its own")
+		})
+	}
+}
+
+// The affinity of the Service says nothing to a controller that goes to the pods itself:
+// with two pods a visitor changed between them, and had to sign in again
+// (backstage/backstage#12757, SolaceProducts/solace-broker-mcp#358, FusionAuth/charts#19,
+// sentry-kubernetes/charts#916).
+func TestABrowserStaysWithOnePodBehindTheIngress(t *testing.T) {
+	const prefix = "nginx.ingress.kubernetes.io/"
+	all := annotations(t, `{service: {sessionAffinityTimeoutSeconds: 600}}`)
+	require.Equal(t, []any{"cookie", "backstage-pod", "600", "true", "Lax"}, []any{all[prefix+"affinity"], all[prefix+"session-cookie-name"],
+		all[prefix+"session-cookie-max-age"], all[prefix+"session-cookie-secure"], all[prefix+"session-cookie-samesite"]})
+	require.Equal(t, "false", annotations(t, `{ingress: {tls: {enabled: false}}}`)[prefix+"session-cookie-secure"], "without TLS it would not come back")
+	for _, values := range []string{`{service: {sessionAffinity: None}}`, `{ingress: {nginx: {enabled: false}}}`} {
+		require.NotContains(t, annotations(t, values), prefix+"affinity")
+	}
 }
 
 // A cluster without the Gateway API refuses the whole release (backstage/charts#329,

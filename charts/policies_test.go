@@ -150,7 +150,10 @@ func TestBackstageConnectsToWhatItNeeds(t *testing.T) {
 		peer   peer
 		want   bool
 	}{
-		"DNS":                               {`{}`, peer{namespace: "kube-system", port: 53}, true},
+		"DNS": {`{}`, peer{namespace: "kube-system", port: 53}, true},
+		// Behind a Service with port 53 the pods listen on 5353: nmstate/kubernetes-nmstate#1570
+		"DNS of OpenShift":                  {`{}`, peer{namespace: "openshift-dns", port: 5353}, true},
+		"DNS on a port that is told":        {`{networkPolicy: {egress: {dnsPorts: [1053]}}}`, peer{namespace: "kube-system", port: 1053}, true},
 		"DNS on the node":                   {`{}`, peer{cidr: "169.254.20.10/32", port: 53}, true},
 		"DNS that is named":                 {`{networkPolicy: {egress: {dnsPeers: [{ipBlock: {cidr: 10.0.0.10/32}}]}}}`, peer{cidr: "10.0.0.10/32", port: 53}, true},
 		"other DNS":                         {`{networkPolicy: {egress: {dnsPeers: [{ipBlock: {cidr: 10.0.0.10/32}}]}}}`, peer{cidr: "8.8.8.8/32", port: 53}, false},

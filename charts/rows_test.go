@@ -177,7 +177,7 @@ var requirements = []requirement{
 		{databasePolicy, "spec.ingress", list{fields{"ports": list{fields{"port": 5432.0}}, "from": list{fields{"podSelector": fields{"matchLabels": fields{"app": "backstage"}}}}}}}}},
 	{number: 76, words: "out to the internet and DNS", held: []value{
 		{policies, "spec.egress[0]", fields{"ports": list{fields{"port": 53.0, "protocol": "UDP"}, fields{"port": 53.0, "protocol": "TCP"}}}},
-		{policies, "spec.egress[3]", fields{"ports": list{fields{"port": 443.0}}}}}},
+		{policies, "spec.egress[4]", fields{"ports": list{fields{"port": 443.0}}}}}},
 	{number: 77, words: "token for the kubernetes plugin", held: []value{{deployment, pod + "automountServiceAccountToken", true}}},
 	{number: 78, words: "quota of the namespace", instead: "who deploys should not be who sets the limits", switches: "quota: {enabled: true}",
 		drawn: []value{{"ResourceQuota/backstage", "spec.hard",

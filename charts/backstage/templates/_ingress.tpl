@@ -18,6 +18,16 @@
 {{- $_ := set $read "cors-allow-credentials" (toString $n.cors.allowCredentials) -}}
 {{- $_ := set $read "cors-allow-methods" (join ", " $n.cors.allowMethods) -}}
 {{- end -}}
+{{- /* Controllers go to the pods past the Service, and so past its affinity: a cookie does the same for them. */ -}}
+{{- if eq .Values.service.sessionAffinity "ClientIP" -}}
+{{- $_ := set $read "affinity" "cookie" -}}
+{{- $_ := set $read "session-cookie-name" (printf "%s-pod" (include "backstage.name" .)) -}}
+{{- $_ := set $read "session-cookie-max-age" (.Values.service.sessionAffinityTimeoutSeconds | int | toString) -}}
+{{- $_ := set $read "session-cookie-path" "/" -}}
+{{- $_ := set $read "session-cookie-samesite" "Lax" -}}
+{{- $_ := set $read "session-cookie-secure" (toString .Values.ingress.tls.enabled) -}}
+{{- $_ := set $read "session-cookie-change-on-failure" "true" -}}
+{{- end -}}
 {{- with $n.clientCertificates -}}
 {{- if .secretName -}}
 {{- $_ := set $read "auth-tls-secret" (contains "/" .secretName | ternary .secretName (printf "%s/%s" $.Release.Namespace .secretName)) -}}

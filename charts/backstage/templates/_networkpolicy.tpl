@@ -49,15 +49,17 @@
 {{- define "backstage.egressRules" -}}
 {{- $p := .Values.networkPolicy -}}
 {{- $egress := $p.egress -}}
+{{- range $port := $egress.dnsPorts }}
 - ports:
     {{- range $protocol := list "UDP" "TCP" }}
-    - port: 53
+    - port: {{ $port | int }}
       protocol: {{ $protocol }}
     {{- end }}
   {{- with $egress.dnsPeers }}
   to:
     {{- toYaml . | nindent 4 }}
   {{- end }}
+{{- end }}
 {{- if .Values.postgresql.enabled }}
 - ports:
     - port: 5432
