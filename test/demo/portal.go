@@ -13,6 +13,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/kube"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/portal"
 )
 
 // visit looks at the whole example that is live: at what its kubernetes plugin may
@@ -76,22 +77,13 @@ func (d *demo) mayRead(ctx context.Context, _ http.RoundTripper) error {
 
 // plugin asks as a page would: for what belongs to the entity, and by the proxy.
 func (d *demo) plugin(ctx context.Context, way http.RoundTripper) error {
-	const listed = "/api/v1/namespaces/" + namespace
-	for _, ask := range []struct {
-		method, path, body string
-		status             int
-		words              string
-	}{
-		{http.MethodPost, "/api/kubernetes/resources/workloads/query", `{"auth":{},"entityRef":"component:default/backstage"}`, http.StatusOK, `"name":"backstage-`},
-		{http.MethodGet, "/api/kubernetes/proxy" + listed + "/pods", "", http.StatusOK, `"name":"backstage-`},
-		{http.MethodGet, "/api/kubernetes/proxy" + listed + "/secrets", "", http.StatusForbidden, `cannot list resource`},
-	} {
-		request, err := http.NewRequestWithContext(ctx, ask.method, "http://portal"+ask.path, bytes.NewReader([]byte(ask.body)))
+	for _, ask := range portal.Questions(namespace) {
+		request, err := http.NewRequestWithContext(ctx, ask.Method, "http://portal"+ask.Path, bytes.NewReader([]byte(ask.Body)))
 		if err != nil {
 			return err
 		}
 		request.Header.Set("Authorization", "Bearer "+d.whole.token)
-		request.Header.Set("Backstage-Kubernetes-Cluster", "own")
+		request.Header.Set(portal.Cluster[0], portal.Cluster[1])
 		request.Header.Set("Content-Type", "application/json")
 		answer, err := way.RoundTrip(request)
 		if err != nil {
@@ -102,8 +94,8 @@ func (d *demo) plugin(ctx context.Context, way http.RoundTripper) error {
 		if err != nil {
 			return err
 		}
-		if answer.StatusCode != ask.status || !strings.Contains(string(text), ask.words) {
-			return fmt.Errorf("%s %s: %s, should be %d with %q: %.300s", ask.method, ask.path, answer.Status, ask.status, ask.words, text)
+		if answer.StatusCode != ask.Status || !strings.Contains(string(text), ask.Words) {
+			return fmt.Errorf("%s: %s %s: %s, should be %d with %q: %.300s", ask.What, ask.Method, ask.Path, answer.Status, ask.Status, ask.Words, text)
 		}
 	}
 	return nil

@@ -19,8 +19,8 @@ type whole struct {
 	pictures string // folder for pictures of the pages, "" for none
 }
 
-// portal is where visitors would find it.
-const portal = "https://portal.example.com"
+// portalURL is where visitors would find it.
+const portalURL = "https://portal.example.com"
 
 // newWhole writes the smoke checks: those of every Backstage, and one with a browser
 // where there is one.
@@ -43,7 +43,7 @@ const seenCheck = `
   - name: page, seen
     path: /
     expect:
-      browser: {text: Enter as a Guest User, as: ` + portal + `, within: 30s}
+      browser: {text: Enter as a Guest User, as: ` + portalURL + `, within: 30s}
 `
 
 // variables are those that the checks read; w may be nil.
@@ -61,7 +61,7 @@ func (w *whole) variables() []string {
 func (w *whole) values() string {
 	return `  extra: {SMOKE_TOKEN: ` + w.token + `}
 config:
-  backendUrl: ` + portal + `
+  backendUrl: ` + portalURL + `
   extra: {APP_CONFIG_auth_providers_guest_dangerouslyAllowOutsideDevelopment: "true"}
 # Six seconds on a machine of one's own; on one that others compile on it took minutes.
 probes: {startup: {failureThreshold: 60}}

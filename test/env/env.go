@@ -32,6 +32,7 @@ type Config struct {
 	Sandbox string    // the sandbox binary; default Root/bin/sandbox
 	With    string    // the sandbox's add-ons, NAME,...
 	Full    bool      // the example is a whole Backstage, which the pipeline builds from its sources
+	Both    bool      // the whole one is there beside the smallest
 
 	// Kubeconfig and Repository name a cluster and a registry of the user's, in
 	// place of a sandbox. Repository is a prefix: HOST/PATH.
@@ -45,6 +46,7 @@ type Stage struct {
 	BaseImage  string // reference of the Node base image
 	Database   string // OCI reference of the vulnerability database
 	Source     string // example workspace, installed unless it is the whole one
+	Whole      string // that of the whole one, "" without
 	SignKey    string // file
 	VerifyKey  string // file
 	Password   string // of SignKey
@@ -190,6 +192,7 @@ func (s *Stage) Env() []string {
 		"E2E_BASE_IMAGE=" + s.BaseImage,
 		"E2E_DATABASE=" + s.Database,
 		"E2E_SOURCE=" + s.Source,
+		"E2E_WHOLE=" + s.Whole,
 		"E2E_SIGN_KEY=" + s.SignKey,
 		"E2E_VERIFY_KEY=" + s.VerifyKey,
 		"E2E_STAGECREW=" + filepath.Join(s.config.Root, "bin", "stagecrew"),

@@ -14,8 +14,14 @@ import (
 
 // source makes the workspace that releases are made of.
 func (s *Stage) source(ctx context.Context) error {
+	if s.config.Full || s.config.Both {
+		if err := s.whole(ctx); err != nil {
+			return err
+		}
+	}
 	if s.config.Full {
-		return s.whole(ctx)
+		s.Source = s.Whole
+		return nil
 	}
 	return s.install(ctx)
 }

@@ -16,11 +16,11 @@ func (s *Stage) whole(ctx context.Context) error {
 	if s.tools, err = node.Install(ctx, filepath.Join(kept, "node")); err != nil {
 		return err
 	}
-	s.Source = filepath.Join(kept, "backstage")
-	if err := os.MkdirAll(s.Source, 0o755); err != nil {
+	s.Whole = filepath.Join(kept, "backstage")
+	if err := os.MkdirAll(s.Whole, 0o755); err != nil {
 		return err
 	}
-	return overwrite(s.example(), s.Source)
+	return overwrite(filepath.Join(s.config.Root, "examples", "backstage"), s.Whole)
 }
 
 // example is the folder of the repository that releases are made of.

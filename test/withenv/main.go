@@ -21,11 +21,12 @@ import (
 func main() {
 	name := flag.String("name", "e2e", "name of the sandbox")
 	with := flag.String("with", "", "add-ons of the sandbox, `NAME,...`")
+	whole := flag.Bool("whole", false, "with what builds the whole Backstage of examples/backstage, too: E2E_WHOLE")
 	keep := flag.Bool("keep", false, "leave the sandbox running")
 	flag.Parse()
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
 	defer stop()
-	code, err := run(ctx, env.Config{Name: *name, With: *with, Log: os.Stderr}, *keep, flag.Args())
+	code, err := run(ctx, env.Config{Name: *name, With: *with, Both: *whole, Log: os.Stderr}, *keep, flag.Args())
 	if err != nil {
 		fmt.Fprintln(os.Stderr, "withenv:", err)
 	}
