@@ -11,9 +11,15 @@ import (
 	"github.com/stretchr/testify/require"
 )
 
-// document is what docs/target.md says; the parts come in the order in which they are
+// document is one part of docs/target.md. Its tables come in the order in which they are
 // measured.
-type document struct{ text strings.Builder }
+type document struct {
+	part string // one of parts
+	text strings.Builder
+}
+
+// parts are those of docs/target.md in their order; each is measured by a test of its own.
+var parts = []string{"system", "pages", "catalog", "portal"}
 
 const preamble = `# The target system, run for real
 
@@ -21,16 +27,21 @@ const preamble = `# The target system, run for real
 
 ` + "`make target`" + ` repeats everything and writes this page: Backstage (the example of ` + "`make demo`" + `) from charts/backstage, deployed, updated and rolled back by stagecrew on a sandbox
 with its add-ons: an ingress controller, cert-manager with an ACME server, policies that block, metrics-server. All of it runs on one
-machine, the visitors too. Visitors come through the ingress over TLS.
+machine, the visitors too. Visitors come through the ingress over TLS. Each part says how busy the machine was, and stays as it is where only another one was run.
 `
 
 // section begins a table; without columns a text follows.
 func (d *document) section(title string, columns ...string) {
 	fmt.Fprintf(&d.text, "\n## %s\n\n", title)
 	if len(columns) > 0 {
-		d.row(columns...)
-		fmt.Fprintf(&d.text, "|%s\n", strings.Repeat("---|", len(columns)))
+		d.columns(columns...)
 	}
+}
+
+// columns begins a table.
+func (d *document) columns(names ...string) {
+	d.row(names...)
+	fmt.Fprintf(&d.text, "|%s\n", strings.Repeat("---|", len(names)))
 }
 
 func (d *document) row(cells ...string) {
@@ -46,10 +57,10 @@ func (d *document) machine(t *testing.T) {
 	require.NoError(t, err)
 	load, err := os.ReadFile("/proc/loadavg")
 	require.NoError(t, err)
-	d.line("\n%d cores, %s, load %s when the visits began.", runtime.NumCPU(), strings.TrimSpace(string(kernel)), strings.Fields(string(load))[0])
+	d.line("\n%d cores, %s, load %s when it began.", runtime.NumCPU(), strings.TrimSpace(string(kernel)), strings.Fields(string(load))[0])
 }
 
-// write puts the document where make target wants it; a run that failed keeps the old one.
+// write puts the part where make target wants it; a run that failed keeps the old one.
 func (d *document) write(t *testing.T) {
 	t.Helper()
 	path := os.Getenv("TARGET_DOCUMENT")
@@ -57,5 +68,35 @@ func (d *document) write(t *testing.T) {
 		t.Log(d.text.String())
 		return
 	}
-	require.NoError(t, os.WriteFile(path, []byte(preamble+d.text.String()), 0o600))
+	old, err := os.ReadFile(path)
+	require.NoError(t, err)
+	require.NoError(t, os.WriteFile(path, []byte(placed(string(old), d.part, d.text.String())), 0o600))
+}
+
+// beginning marks where a part of the document begins; it ends where the next one does.
+func beginning(part string) string { return "\n<!-- part: " + part + " -->\n" }
+
+// placed gives the document with another text for one of its parts.
+func placed(document, part, text string) string {
+	all := strings.Builder{}
+	all.WriteString(preamble)
+	for _, name := range parts {
+		content := text
+		if name != part {
+			_, content, _ = strings.Cut(document, beginning(name))
+			content, _, _ = strings.Cut(content, "\n<!-- part: ")
+		}
+		if content != "" {
+			all.WriteString(beginning(name) + content)
+		}
+	}
+	return all.String()
+}
+
+func TestAPartOfTheDocumentLeavesTheOthers(t *testing.T) {
+	document := placed("an older form of it", "pages", "\n## Pages\n\nnone\n")
+	require.Equal(t, preamble+"\n<!-- part: pages -->\n\n## Pages\n\nnone\n", document)
+	document = placed(document, "system", "\n2 cores\n")
+	document = placed(document, "pages", "\n## Pages\n\nfive\n")
+	require.Equal(t, preamble+"\n<!-- part: system -->\n\n2 cores\n\n<!-- part: pages -->\n\n## Pages\n\nfive\n", document)
 }

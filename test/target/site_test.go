@@ -7,6 +7,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -30,19 +31,26 @@ type site struct {
 	dir    string
 	images string
 	doc    *document
+	smoke  []string // flags: the checks, and what they look at
 }
 
 // newSite prepares what a pipeline's machine has: a resolver that knows the public name,
-// and trust in who issues its certificates.
-func newSite(t *testing.T, s sandbox) *site {
+// and trust in who issues its certificates. It measures a part of the document.
+func newSite(t *testing.T, s sandbox, part string) *site {
 	t.Helper()
 	// A version stays what it was: each run has a repository of its own.
 	images := fmt.Sprintf("%s/target-%d/backstage-production", envtest.Env(t, "E2E_REPOSITORY"), time.Now().Unix())
-	g := &site{sandbox: s, t: t, dir: t.TempDir(), images: images, doc: &document{}}
+	g := &site{sandbox: s, t: t, dir: t.TempDir(), images: images, doc: &document{part: part}}
 	bundle, err := os.ReadFile(s.CABundle)
 	require.NoError(t, err)
-	g.write("hosts", "127.0.0.1 localhost\n"+s.IngressAddress+" "+host+"\n")
-	g.write("roots.pem", string(bundle)+"\n"+s.rootPEM(t))
+	hosts := "127.0.0.1 localhost\n"
+	if g.public() {
+		hosts += s.IngressAddress + " " + host + "\n"
+		bundle = append(append(bundle, '\n'), s.rootPEM(t)...)
+		g.smoke = []string{"--public-url", "https://" + host}
+	}
+	g.write("hosts", hosts)
+	g.write("roots.pem", string(bundle))
 	kubectl(t, "delete", "namespace", namespace, "--ignore-not-found", "--timeout", "3m")
 	kubectl(t, "delete", "clusterrole,clusterrolebinding", "backstage-backend", "--ignore-not-found")
 	return g
@@ -55,9 +63,21 @@ func (g *site) write(name, content string) string {
 	return path
 }
 
+// public reports whether visitors can come from outside. Without, the gate asks pods and
+// Service alone.
+func (g *site) public() bool { return slices.Contains(g.AddOns, "certificates") }
+
+// reachable are the values of what visitors reach where they can come.
+func (g *site) reachable() string {
+	if g.public() {
+		return published
+	}
+	return ""
+}
+
 // values are those of the target; replicas is 1 for the first start of an empty database.
 func (g *site) values(name, more string) string {
-	return g.write(name, "secrets: {postgresPassword: target-password}\n"+more)
+	return g.write(name, "secrets:\n  postgresPassword: target-password\n"+more)
 }
 
 // published goes through the ingress with a certificate that lives for three minutes.
@@ -102,25 +122,43 @@ func (g *site) stagecrewIn(namespace string, args ...string) outcome {
 // pipeline runs everything for a version of the example.
 func (g *site) pipeline(version, values string) outcome {
 	g.t.Helper()
+	o := g.release(version, values, nil)
+	require.Zero(g.t, o.exit, "%s", o.log)
+	return o
+}
+
+// release runs everything for a version of the example in which files have another
+// content.
+func (g *site) release(version, values string, files map[string]string) outcome {
+	g.t.Helper()
 	source := filepath.Join(g.dir, "source-"+version)
 	out, err := exec.CommandContext(g.t.Context(), "cp", "-al", envtest.Env(g.t, "E2E_SOURCE"), source).CombinedOutput()
 	require.NoError(g.t, err, string(out))
 	require.NoError(g.t, os.WriteFile(filepath.Join(source, "catalog", "version.txt"), []byte(version+"\n"), 0o600))
-	o := g.stagecrew("run", "--source", source, "--base-image", envtest.Env(g.t, "E2E_BASE_IMAGE"),
+	for name, content := range files {
+		path := filepath.Join(source, name)
+		require.NoError(g.t, os.Remove(path), "its content is shared with other versions")
+		require.NoError(g.t, os.WriteFile(path, []byte(content), 0o600))
+	}
+	return g.run(source, version, values)
+}
+
+// run builds, scans, signs and deploys what is in a folder.
+func (g *site) run(source, version, values string, flags ...string) outcome {
+	g.t.Helper()
+	return g.stagecrew(slices.Concat([]string{"run", "--source", source, "--base-image", envtest.Env(g.t, "E2E_BASE_IMAGE"),
 		"--repository", g.images, "--version-label", version,
 		"--scan-database", envtest.Env(g.t, "E2E_DATABASE"), "--scan-cache-dir", filepath.Join(g.dir, "scan"),
 		"--sign-key", envtest.Env(g.t, "E2E_SIGN_KEY"), "--verify-key", envtest.Env(g.t, "E2E_VERIFY_KEY"),
-		"--chart", g.chart(), "--values", values, "--public-url", "https://"+host)
-	require.Zero(g.t, o.exit, "%s", o.log)
-	return o
+		"--chart", g.chart(), "--values", values}, g.smoke, flags)...)
 }
 
 // deploy sends an image that was built before; it does not wait long for what may go
 // wrong later.
 func (g *site) deploy(image record.Image, chart, values string) outcome {
 	g.t.Helper()
-	return g.stagecrew("deploy", "--image", image.String(), "--verify-key", envtest.Env(g.t, "E2E_VERIFY_KEY"),
-		"--chart", chart, "--values", values, "--public-url", "https://"+host, "--soak", "0")
+	return g.stagecrew(append([]string{"deploy", "--image", image.String(), "--verify-key", envtest.Env(g.t, "E2E_VERIFY_KEY"),
+		"--chart", chart, "--values", values, "--soak", "0"}, g.smoke...)...)
 }
 
 func (g *site) chart() string {

@@ -18,7 +18,7 @@ import (
 // come, and leaves it running. Each part writes its table.
 func TestTheTargetSystem(t *testing.T) {
 	s := with(t, "ingress", "certificates", "policies", "metrics")
-	g := newSite(t, s)
+	g := newSite(t, s, "system")
 	defer g.doc.write(t)
 
 	start := time.Now()
