@@ -128,6 +128,9 @@ func TestWhatKeepsTheEvidenceFailsNoRelease(t *testing.T) {
 					uploads++
 					require.Equal(t, "true", s.ContinueOnError)
 					require.Regexp(t, name, s.With["name"])
+					// A setting may have put them where a dot hides them (actions/upload-artifact#618,
+					// elastic/cloudbeat#5286).
+					require.Equal(t, "true", s.With["include-hidden-files"])
 				}
 			}
 		}
