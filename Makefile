@@ -85,9 +85,10 @@ RACE_COUNT    ?= 1
 race: ## unit tests of the product under the race detector, in random order (RACE_COUNT=10, RACE_PACKAGES=./pkg/release)
 	$(RACE) -count=$(RACE_COUNT) -timeout 60m $(RACE_PACKAGES)
 
-# Half of it is linking, which may take memory, too; and what waits leaves the cores to others.
+# Half of it is linking, which may take memory, too; and what waits leaves the cores to others: packages, and the tests of
+# one that say that they may (a signature is looked at again a while after its tag was written).
 test-short: ## the same, quick: under a minute when warm
-	GOGC=400 go test -short -vet=off -p 4 $(UNIT_PACKAGES)
+	GOGC=400 go test -short -vet=off -p 4 -parallel 8 $(UNIT_PACKAGES)
 
 .PHONY: test-sigstore
 test-sigstore: bin/stagecrew bin/sigstore $(TOOLS)/cosign ## keyless signatures with a private Sigstore, beside the cosign CLI

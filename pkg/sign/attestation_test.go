@@ -137,6 +137,7 @@ func TestARuleThatIsNotMetIsNamed(t *testing.T) {
 }
 
 func TestTheNewestScanDecides(t *testing.T) {
+	t.Parallel()
 	host, _ := serve(t)
 	image, k := pushImage(t, host), ourKeys(t)
 	sign(t, image, k)

@@ -19,6 +19,7 @@ import (
 // rest is left and named: whoever may push to the one repository must not get anything
 // into the other one (A15 of the reading of its security).
 func TestWhatHoldsIsCopied(t *testing.T) {
+	t.Parallel()
 	for title, referrersAPI := range map[string]bool{"with the referrers API": true, "without": false} {
 		t.Run(title, func(t *testing.T) {
 			host, k, other := serveQuirks(t, quirks{referrers: referrersAPI}).host, ourKeys(t), theirKeys(t)

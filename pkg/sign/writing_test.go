@@ -170,6 +170,7 @@ func TestAnotherProcessSigns(t *testing.T) {
 // TestImmutableTagsAreFoundBeforeAnythingIsStored, also without the referrers API:
 // actions/attest-build-provenance#80 (Google's Artifact Registry), JiRaska/open-bank-oss#8981.
 func TestImmutableTagsAreFoundBeforeAnythingIsStored(t *testing.T) {
+	t.Parallel()
 	k := ourKeys(t)
 	for name, c := range map[string]struct {
 		referrers     bool
