@@ -16,6 +16,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // sources calls visit for each Go file of the product that is not a test.
@@ -49,6 +50,27 @@ func TestOnlySignMakesAVerifiedImage(t *testing.T) {
 		})
 	})
 	require.True(t, used, "nothing makes a Verified: the rule checks nothing")
+}
+
+// What others wrote may be wrong in any number of places: what was found of it is joined by
+// record.Problems, which tells the first. And what Windows writes before a text has one name.
+func TestWhatOthersWroteIsReadInOneWay(t *testing.T) {
+	sources(t, func(file string, tree *ast.File) {
+		ast.Inspect(tree, func(n ast.Node) bool {
+			switch n := n.(type) {
+			case *ast.CallExpr:
+				joined, ok := n.Fun.(*ast.SelectorExpr)
+				if ok && n.Ellipsis.IsValid() && joined.Sel.Name == "Join" {
+					list, _ := n.Args[0].(*ast.Ident)
+					require.False(t, list != nil && list.Name == "problems", "%s: record.Problems bounds them", file)
+				}
+			case *ast.BasicLit:
+				value, _ := strconv.Unquote(n.Value)
+				require.False(t, value == text.ByteOrderMark && !strings.HasPrefix(file, "pkg/text/"), "%s: text.ByteOrderMark, or text.Unmarked", file)
+			}
+			return true
+		})
+	})
 }
 
 func TestTheEnvironmentIsReadAtTheEdgeOnly(t *testing.T) {

@@ -3,7 +3,6 @@ package build
 import (
 	"cmp"
 	"context"
-	"errors"
 	"fmt"
 	"io/fs"
 	"log/slog"
@@ -154,7 +153,7 @@ func (o Options) Validate() error {
 	if len(problems) == 0 {
 		return nil
 	}
-	return record.BadInput("build/options", "checking the options of the build: %w", errors.Join(problems...))
+	return record.BadInput("build/options", "checking the options of the build: %w", record.Problems(problems...))
 }
 
 // otherNames are what systems call their processors, and images.

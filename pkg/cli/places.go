@@ -29,7 +29,7 @@ func (s *session) checkPlaces(c config.Settings) error {
 		}
 		problems = append(problems, record.BadInput("config/unusable-path", "--%s: %w; %s", path.Setting, err, remedy(path)))
 	}
-	return errors.Join(problems...)
+	return record.Problems(problems...)
 }
 
 // remedy is what helps where a path cannot be used.

@@ -146,7 +146,7 @@ func (a *Actions) CanWrite() error {
 			problems = append(problems, record.BadInput("gha/no-file", "%w", err))
 		}
 	}
-	return errors.Join(problems...)
+	return record.Problems(problems...)
 }
 
 // appendTo adds text to the file that a variable names.

@@ -46,7 +46,7 @@ func checkCredentials(config *api.Config, name string, now time.Time) error {
 			problems = append(problems, expired(fmt.Sprintf("the certificate authority of cluster %q in the kubeconfig", used.Cluster), end))
 		}
 	}
-	return errors.Join(problems...)
+	return record.Problems(problems...)
 }
 
 func over(end, now time.Time) bool { return !end.IsZero() && end.Before(now) }

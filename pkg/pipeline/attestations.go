@@ -1,7 +1,6 @@
 package pipeline
 
 import (
-	"bytes"
 	"context"
 	"encoding/json"
 	"errors"
@@ -13,6 +12,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/gha"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/sign"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // maxPredicate bounds the file of an attestation: what can be verified again.
@@ -78,21 +78,21 @@ func (s *slice) readClaimFiles() (map[string]json.RawMessage, error) {
 		}
 		all[file] = text
 	}
-	return all, errors.Join(problems...)
+	return all, record.Problems(problems...)
 }
 
 // readClaim reads the file of a predicate of a kind, which is a JSON object.
 func readClaim(kind, file string) (json.RawMessage, error) {
-	text, err := files.Read(file, maxPredicate)
+	content, err := files.Read(file, maxPredicate)
 	if err != nil {
 		return nil, err
 	}
-	text = bytes.TrimPrefix(text, []byte("\xef\xbb\xbf")) // as Windows' shells write
+	content = text.Unmarked(content)
 	var object map[string]json.RawMessage
-	if err := json.Unmarshal(text, &object); err != nil {
+	if err := json.Unmarshal(content, &object); err != nil {
 		return nil, fmt.Errorf("want a JSON object: %w", err)
 	}
-	return text, fitsKind(kind, object)
+	return content, fitsKind(kind, object)
 }
 
 // fitsKind refuses what would be signed as something that it is not: another tool's whole
@@ -145,7 +145,7 @@ func knownKinds(all []string) error {
 			problems = append(problems, record.BadInput("config/invalid", "--attest: %w", err))
 		}
 	}
-	return errors.Join(problems...)
+	return record.Problems(problems...)
 }
 
 // known are the kinds of attestations for which this run has what they claim.

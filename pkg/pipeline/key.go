@@ -2,7 +2,6 @@ package pipeline
 
 import (
 	"context"
-	"errors"
 	"strings"
 	"time"
 
@@ -53,7 +52,7 @@ func (s *slice) readSignOptions() (sign.SignOptions, error) {
 		options, err = options.Read()
 		problems = append(problems, err)
 	}
-	return options, errors.Join(problems...)
+	return options, record.Problems(problems...)
 }
 
 // identity is as whom this job signs without a key. A moment's outage of GitHub is waited

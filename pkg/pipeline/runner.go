@@ -57,7 +57,7 @@ func runAll(ctx context.Context, tasks []task, given map[key]any) error {
 		})
 	}
 	all.Wait()
-	return errors.Join(problems...)
+	return record.Problems(problems...)
 }
 
 // one waits for what a task needs and runs it: within inner, which the first failure

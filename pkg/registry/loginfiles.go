@@ -17,6 +17,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // maxLoginFile bounds a file of credentials, in bytes.
@@ -98,7 +99,7 @@ func parseLogins(name string, content []byte) (loginFile, error) {
 		Helpers map[string]string  `json:"credHelpers"`
 		Store   string             `json:"credsStore"`
 	}
-	content = bytes.TrimSpace(bytes.TrimPrefix(content, []byte("\xef\xbb\xbf")))
+	content = bytes.TrimSpace(text.Unmarked(content))
 	if len(content) > 0 {
 		if err := json.Unmarshal(content, &parsed); err != nil {
 			// The error of the decoder would show parts of a secret.

@@ -168,7 +168,7 @@ func (r *Release) wrongValues(getters helmgetter.Providers, first error) error {
 	for _, one := range r.Set {
 		note(values.Options{Values: []string{one}})
 	}
-	return errors.Join(problems...)
+	return record.Problems(problems...)
 }
 
 func wrongValue(err error) error {

@@ -3,7 +3,6 @@
 package scan
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"regexp"
@@ -14,6 +13,7 @@ import (
 	trivyresult "github.com/aquasecurity/trivy/pkg/result"
 	"sigs.k8s.io/yaml"
 
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
@@ -72,7 +72,7 @@ func (i *ignores) readText(content []byte, now time.Time) error {
 	if endless > 0 {
 		i.remarks = append(i.remarks, fmt.Sprintf("%d of its entries have no end; write exp:2027-01-31 behind the ID", endless))
 	}
-	return errors.Join(problems...)
+	return record.Problems(problems...)
 }
 
 func textEntry(line, statement string) (rule, error) {
@@ -127,7 +127,7 @@ func knownKeys(content []byte) error {
 			problems = append(problems, unknown(fmt.Sprintf("%s entry %d: ", section, n+1), fields, entries))
 		}
 	}
-	return errors.Join(problems...)
+	return record.Problems(problems...)
 }
 
 func unknown(where string, fields map[string]any, allowed []string) error {
@@ -137,5 +137,5 @@ func unknown(where string, fields map[string]any, allowed []string) error {
 			problems = append(problems, fmt.Errorf("%sunknown field %q; allowed are %s", where, text.Line(key, short), strings.Join(allowed, ", ")))
 		}
 	}
-	return errors.Join(problems...)
+	return record.Problems(problems...)
 }

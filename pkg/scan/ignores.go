@@ -3,7 +3,6 @@
 package scan
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
 	"slices"
@@ -67,7 +66,7 @@ func readIgnores(path string, now time.Time) (*ignores, error) {
 	if err != nil {
 		return nil, record.BadInput("scan/bad-ignores", "reading ignore file: %w", err)
 	}
-	content = bytes.TrimPrefix(content, []byte(byteOrderMark))
+	content = text.Unmarked(content)
 	read := all.readYAML
 	if plainIgnores(content) {
 		read = all.readText
@@ -101,12 +100,12 @@ func (i *ignores) add(kind types.FindingType, entries []ignoreEntry, now time.Ti
 	for n, entry := range entries {
 		parsed, err := entry.parse(kind)
 		if err != nil {
-			problems = append(problems, fmt.Errorf("%s entry %d (%q): %w", kind, n+1, entry.ID, err))
+			problems = append(problems, fmt.Errorf("%s entry %d (%q): %w", kind, n+1, text.Cut(entry.ID, short), err))
 			continue
 		}
 		i.enter(parsed, now)
 	}
-	return errors.Join(problems...)
+	return record.Problems(problems...)
 }
 
 // enter takes an entry that is in order.
@@ -151,7 +150,7 @@ func (e ignoreEntry) parse(kind types.FindingType) (rule, error) {
 		Ignore:  Ignore{ID: e.ID, PURLs: e.PURLs, Paths: e.Paths, Reason: text.Line(e.Statement, long), Expires: expires},
 		kind:    kind,
 		matcher: trivyresult.IgnoreFindings{match},
-	}, errors.Join(problems...)
+	}, record.Problems(problems...)
 }
 
 func parseDate(text string) (time.Time, error) {

@@ -114,6 +114,14 @@ func TestAnIgnoreFileThatIsNotHonestIsRefused(t *testing.T) {
 	}
 }
 
+// Each line of a file of another kind is a mistake: the first are told, and how many follow.
+func TestOfAFileThatIsNoIgnoreFileTheFirstMistakesAreTold(t *testing.T) {
+	_, err := scan.Run(t.Context(), scan.Options{Image: report(nil).Image, CacheDir: t.TempDir(), IgnoreFile: file(t, ".trivyignore", strings.Repeat("some other text\n", 100_000))})
+	require.ErrorContains(t, err, `line 1: "other" is not known`)
+	require.ErrorContains(t, err, "and 99980 more of this kind")
+	require.Less(t, len(err.Error()), 4096)
+}
+
 func TestAnEntryIsForFindingsOfItsKind(t *testing.T) {
 	s := withDatabase(t)
 	o := s.options(s.push(t, npm("minimist", "1.2.5")))

@@ -22,6 +22,8 @@ import (
 	nodepkg "github.com/aquasecurity/trivy/pkg/fanal/analyzer/language/nodejs/pkg"
 	fanal "github.com/aquasecurity/trivy/pkg/fanal/types"
 	xio "github.com/aquasecurity/trivy/pkg/x/io"
+
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // nodePackages reads the package.json files of an image, in the place of Trivy's
@@ -125,7 +127,7 @@ func decoded(content []byte) []byte {
 	case bytes.HasPrefix(content, []byte("\xfe\xff")):
 		order = binary.BigEndian
 	default:
-		return bytes.TrimPrefix(content, []byte(byteOrderMark))
+		return text.Unmarked(content)
 	}
 	var units []uint16
 	for rest := content[2:]; len(rest) > 1; rest = rest[2:] {

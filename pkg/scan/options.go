@@ -102,7 +102,7 @@ func (o Options) check() error {
 }
 
 func badOptions(problems []error) error {
-	if err := errors.Join(problems...); err != nil {
+	if err := record.Problems(problems...); err != nil {
 		return record.BadInput("scan/bad-options", "%w", err)
 	}
 	return nil

@@ -22,9 +22,6 @@ import (
 const (
 	// maxVEX is how large a VEX document may be.
 	maxVEX = 64 << 20
-	// byteOrderMark begins what editors and shells on Windows write; Trivy's readers of VEX
-	// documents do not read it.
-	byteOrderMark = "\xef\xbb\xbf"
 )
 
 // checkVEX looks at VEX documents before anything is fetched. Trivy decides by the same
@@ -44,7 +41,7 @@ func checkVEX(documents []string) error {
 		err = json.NewDecoder(bytes.NewReader(content)).Decode(&keys)
 		_, isText := keys.Context.(string)
 		switch {
-		case bytes.HasPrefix(content, []byte(byteOrderMark)):
+		case bytes.HasPrefix(content, []byte(text.ByteOrderMark)): // Trivy does not read it
 			err = fmt.Errorf("it begins with a byte-order mark, as editors on Windows write it: save it as UTF-8 without one")
 		case err != nil:
 		case keys.Context != nil && !isText:

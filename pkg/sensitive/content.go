@@ -7,6 +7,8 @@ import (
 	"regexp"
 	"slices"
 	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // MaxContent is how much of a file is looked at, in bytes.
@@ -81,7 +83,7 @@ func holdsRegistryLogin(content []byte) bool {
 // hasSettings reports whether the first line that says something is a setting.
 func hasSettings(content []byte) bool {
 	for line := range strings.Lines(string(content)) {
-		line = strings.TrimSpace(strings.TrimPrefix(line, "\ufeff"))
+		line = strings.TrimSpace(strings.TrimPrefix(line, text.ByteOrderMark))
 		if line == "" || line[0] == '#' || line[0] == ';' {
 			continue
 		}

@@ -2,7 +2,6 @@ package sign
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"slices"
 	"strings"
@@ -37,7 +36,7 @@ func (p Policy) validate() error {
 	if p.MaxScanAge < 0 {
 		problems = append(problems, fmt.Errorf("the maximum age %s of a scan is negative", p.MaxScanAge))
 	}
-	return errors.Join(problems...)
+	return record.Problems(problems...)
 }
 
 // check refuses, with the name of the rule, an image that lacks what is wanted.

@@ -1,7 +1,6 @@
 package sign
 
 import (
-	"errors"
 	"regexp"
 	"slices"
 	"strings"
@@ -58,6 +57,6 @@ func (t *trust) refuse(image record.Image, tried []failed, gone string) error {
 			"verifying %q: it is signed by %s, but the identity %s of issuer %s is trusted: %w%s", image, strings.Join(others, ", "), t.name, t.issuer, problems[0], gone)
 	default:
 		return record.Refused("sign/not-verified",
-			"verifying %q: it has signatures, but none that holds for %s: %w%s", image, t.name, shown(errors.Join(problems...)), gone)
+			"verifying %q: it has signatures, but none that holds for %s: %w%s", image, t.name, shown(record.Problems(problems...)), gone)
 	}
 }

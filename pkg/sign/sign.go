@@ -10,7 +10,6 @@ import (
 	"cmp"
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"log/slog"
 	"time"
@@ -224,5 +223,5 @@ func badOptions(doing string, problems []error) error {
 	if len(problems) == 0 {
 		return nil
 	}
-	return record.BadInput("sign/options", "%s: %w", doing, errors.Join(problems...))
+	return record.BadInput("sign/options", "%s: %w", doing, record.Problems(problems...))
 }

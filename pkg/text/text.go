@@ -5,6 +5,7 @@
 package text
 
 import (
+	"bytes"
 	"strconv"
 	"strings"
 	"time"
@@ -56,6 +57,13 @@ func Middle(s string, limit int) string {
 	}
 	return head(s, limit/3) + " " + ellipsis + " " + s[end:]
 }
+
+// ByteOrderMark begins what editors and shells on Windows write; it is no part of the text,
+// and npm, Node.js, Git and Docker pass over it, too.
+const ByteOrderMark = "\ufeff"
+
+// Unmarked is a document without the byte-order mark at its begin.
+func Unmarked(document []byte) []byte { return bytes.TrimPrefix(document, []byte(ByteOrderMark)) }
 
 // Visible writes out everything that cannot be seen, line breaks (\n) too, so that
 // nothing of what was said is lost. The length is what it is; see [Cut].

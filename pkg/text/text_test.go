@@ -56,6 +56,12 @@ func TestVisible(t *testing.T) {
 	require.Equal(t, "Grüße, 日本", text.Visible("Grüße, 日本"))
 }
 
+func TestUnmarked(t *testing.T) {
+	require.Equal(t, "{}", string(Unmarked([]byte("\xef\xbb\xbf{}"))))
+	require.Equal(t, "{}", string(Unmarked([]byte("{}"))))
+	require.Equal(t, "{\ufeff}", string(Unmarked([]byte("{\ufeff}"))), "elsewhere it is a character")
+}
+
 func TestError(t *testing.T) {
 	err := text.Error(&fs.PathError{Op: "open", Path: strings.Repeat("x\n", 100), Err: fs.ErrNotExist}, 20)
 	require.Equal(t, "open x x x x x x x x…", err.Error())

@@ -1,7 +1,6 @@
 package tree
 
 import (
-	"bytes"
 	"context"
 	"debug/elf"
 	"debug/macho"
@@ -21,6 +20,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // Native is the compiled code of a tree: for each package the platforms that it has
@@ -197,8 +197,8 @@ func (w *words) UnmarshalJSON(text []byte) error {
 }
 
 func madeFor(root *os.Root, folder string) (m made) {
-	text, err := files.ReadIn(root, folder+"/package.json", MaxPackageJSON)
-	if err != nil || json.Unmarshal(bytes.TrimPrefix(text, []byte("\uFEFF")), &m) != nil {
+	content, err := files.ReadIn(root, folder+"/package.json", MaxPackageJSON)
+	if err != nil || json.Unmarshal(text.Unmarked(content), &m) != nil {
 		return made{}
 	}
 	return m

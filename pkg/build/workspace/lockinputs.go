@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // installFields are the fields of a package.json that an install looks at. The
@@ -16,11 +17,11 @@ var installFields = []string{
 	"bundleDependencies", "bundledDependencies", "installConfig", "bundled",
 }
 
-func packageInputs(text []byte) []byte {
-	text = withoutMark(text)
+func packageInputs(content []byte) []byte {
+	content = text.Unmarked(content)
 	var all map[string]any
-	if json.Unmarshal(text, &all) != nil {
-		return text
+	if json.Unmarshal(content, &all) != nil {
+		return content
 	}
 	kept := map[string]any{}
 	for _, name := range installFields {
@@ -37,21 +38,21 @@ func packageInputs(text []byte) []byte {
 	}
 	out, err := json.Marshal(kept)
 	if err != nil {
-		return text
+		return content
 	}
 	return out
 }
 
 // lockInputs is a lockfile without the versions of the workspace's own packages,
 // which npm repeats there.
-func lockInputs(text []byte) []byte {
-	text = withoutMark(text)
-	if !bytes.HasPrefix(bytes.TrimSpace(text), []byte("{")) {
-		return text
+func lockInputs(content []byte) []byte {
+	content = text.Unmarked(content)
+	if !bytes.HasPrefix(bytes.TrimSpace(content), []byte("{")) {
+		return content
 	}
 	var lock map[string]any
-	if json.Unmarshal(text, &lock) != nil {
-		return text
+	if json.Unmarshal(content, &lock) != nil {
+		return content
 	}
 	delete(lock, "version")
 	packages, _ := lock["packages"].(map[string]any)
@@ -62,7 +63,7 @@ func lockInputs(text []byte) []byte {
 	}
 	out, err := json.Marshal(lock)
 	if err != nil {
-		return text
+		return content
 	}
 	return out
 }

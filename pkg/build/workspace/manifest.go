@@ -1,7 +1,6 @@
 package workspace
 
 import (
-	"bytes"
 	"encoding/json"
 	"maps"
 	"os"
@@ -9,6 +8,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/files"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // manifest is what a package.json says.
@@ -24,16 +24,12 @@ type manifest struct {
 	Overrides            map[string]any    `json:"overrides"`
 }
 
-// withoutMark drops the mark that some editors put at the beginning of a text, and
-// that npm and Node pass over, too.
-func withoutMark(text []byte) []byte { return bytes.TrimPrefix(text, []byte("\uFEFF")) }
-
 func readManifest(root *os.Root, file string) (m manifest, err error) {
-	text, err := files.ReadIn(root, file, tree.MaxPackageJSON)
+	content, err := files.ReadIn(root, file, tree.MaxPackageJSON)
 	if err != nil {
 		return m, err
 	}
-	return m, json.Unmarshal(withoutMark(text), &m)
+	return m, json.Unmarshal(text.Unmarked(content), &m)
 }
 
 // patterns are those of the workspaces, in their order.

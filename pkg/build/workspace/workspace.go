@@ -78,7 +78,7 @@ func (w *Workspace) check(prepare, trees bool) error {
 		problems = append(problems, record.BadInput("build/no-config",
 			"%s is missing: the backend starts with it; settings of production go to %s", backstage.AppConfig, backstage.ProductionConfig))
 	}
-	return errors.Join(problems...)
+	return record.Problems(problems...)
 }
 
 // checkBackend reports whether `node packages/backend` would find something to run.

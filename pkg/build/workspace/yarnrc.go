@@ -10,6 +10,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/files"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // yarnSettings are those of .yarnrc.yml that name files of the workspace.
@@ -28,11 +29,11 @@ func (s yarnSettings) ofYarn1() bool { return strings.HasPrefix(path.Base(s.Yarn
 // readYarn1Settings reads .yarnrc, the file of Yarn 1: a key and a value a line, each
 // perhaps in quotes.
 func readYarn1Settings(root *os.Root) (s yarnSettings) {
-	text, err := files.ReadIn(root, ".yarnrc", tree.MaxPackageJSON)
+	content, err := files.ReadIn(root, ".yarnrc", tree.MaxPackageJSON)
 	if err != nil {
 		return yarnSettings{}
 	}
-	for line := range strings.Lines(string(withoutMark(text))) {
+	for line := range strings.Lines(string(text.Unmarked(content))) {
 		key, value, _ := strings.Cut(strings.TrimSpace(line), " ")
 		value = strings.Trim(strings.TrimSpace(value), `"`)
 		switch strings.Trim(key, `"`) {
@@ -47,8 +48,8 @@ func readYarn1Settings(root *os.Root) (s yarnSettings) {
 
 // readYarnSettings gives nothing for a file that is not there or no YAML: Yarn says so.
 func readYarnSettings(root *os.Root) (s yarnSettings) {
-	text, err := files.ReadIn(root, ".yarnrc.yml", tree.MaxPackageJSON)
-	if err != nil || yaml.Unmarshal(withoutMark(text), &s) != nil {
+	content, err := files.ReadIn(root, ".yarnrc.yml", tree.MaxPackageJSON)
+	if err != nil || yaml.Unmarshal(text.Unmarked(content), &s) != nil {
 		return yarnSettings{}
 	}
 	return s

@@ -1,7 +1,6 @@
 package causes
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -78,7 +77,7 @@ func ParseRules(lines []string) (map[string]Rule, error) {
 		rules[code] = rule
 	}
 	if len(problems) > 0 {
-		return nil, record.BadInput("rollout/rule-invalid", "%w", errors.Join(problems...))
+		return nil, record.BadInput("rollout/rule-invalid", "%w", record.Problems(problems...))
 	}
 	return rules, nil
 }

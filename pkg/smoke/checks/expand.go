@@ -1,12 +1,13 @@
 package checks
 
 import (
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
 	"strings"
 	"sync"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Expand fills in each ${NAME} of headers, bodies and lists with what lookup
@@ -33,7 +34,7 @@ func (s Suite) Expand(lookup func(name string) (string, bool)) (Suite, error) {
 			problems = append(problems, err)
 		}
 	}
-	if err := errors.Join(problems...); err != nil {
+	if err := record.Problems(problems...); err != nil {
 		return Suite{}, err
 	}
 	return out, out.Validate()

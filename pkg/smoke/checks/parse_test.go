@@ -7,6 +7,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/smoke/expect"
 )
 
@@ -38,6 +39,14 @@ func TestEverythingThatIsWrongIsReportedAtOnce(t *testing.T) {
 		`check "a": expect.bodyRegex: error parsing regexp: missing closing ): ` + "`(`",
 		`check "a": expect.json: "a..b" is not keys with dots between them`,
 	}, "\n"))
+}
+
+// A suite of a thousand mistakes: the first are told, and how many follow.
+func TestOfManyMistakesTheFirstAreTold(t *testing.T) {
+	_, err := Parse([]byte(`{"checks":[{"name":"a","path":"/","expect":{"headers":{"X":"["}}}` + strings.Repeat(`,{"pth":"/"}`, 99) + `]}`))
+	lines := strings.Split(err.Error(), "\n")
+	require.Len(t, lines, record.MaxProblems+1)
+	require.Regexp(t, `^and [0-9]+ more of this kind`, lines[record.MaxProblems])
 }
 
 func TestWhatASuiteMayNotBe(t *testing.T) {

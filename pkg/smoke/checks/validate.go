@@ -14,6 +14,7 @@ import (
 	"unicode"
 	"unicode/utf8"
 
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/smoke/form"
 )
 
@@ -50,7 +51,7 @@ func (s Suite) join(problems []form.Problem) error {
 		}
 		all = append(all, errors.New(where+p.Text))
 	}
-	return errors.Join(all...)
+	return record.Problems(all...)
 }
 
 // problems looks at a suite with its defaults.

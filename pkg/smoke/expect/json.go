@@ -3,7 +3,6 @@ package expect
 import (
 	"context"
 	"encoding/json"
-	"errors"
 	"fmt"
 	"maps"
 	"slices"
@@ -11,6 +10,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/smoke/form"
 	"github.com/stagecrew/stagecrew/pkg/smoke/shown"
 )
@@ -56,7 +56,7 @@ func (j JSON) judge(_ context.Context, a Answer) error {
 			problems = append(problems, fmt.Errorf("\"%s\" is %s, should be %s", path, form.Show(got), form.Show(j[path])))
 		}
 	}
-	return errors.Join(problems...)
+	return record.Problems(problems...)
 }
 
 // equal compares as JSON does: 1 and 1.0 are the same number. want may be any Go
