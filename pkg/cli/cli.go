@@ -8,7 +8,6 @@ import (
 	"fmt"
 	"io"
 	"os/signal"
-	"syscall"
 
 	"github.com/spf13/cobra"
 	"github.com/spf13/pflag"
@@ -18,7 +17,7 @@ import (
 
 // Main runs the command line and gives its exit code. environ is as of os.Environ.
 func Main(args, environ []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
 	defer stop()
 	code := exitOK
 	root := &cobra.Command{
@@ -53,6 +52,7 @@ func newCommand(c config.Command, code *int, environ []string, stdout, stderr io
 		resolveErr := config.Resolve(cmd.Flags(), environ)
 		settings.Place(cmd.Flags(), config.Lookup(environ)(config.DirVariable), c.Name)
 		s := newSession(c.Name, settings, environ, stdout, stderr)
+		defer outlast(s.effect)()
 		defer s.console.catchStrays(stderr)()
 		s.smokeByDefault, s.evidenceByDefault = isByDefault(cmd.Flags(), "smoke"), isByDefault(cmd.Flags(), "evidence-dir")
 		*code = s.run(cmd.Context(), settings, environ, resolveErr)
