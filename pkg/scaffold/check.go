@@ -1,6 +1,7 @@
 package scaffold
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -150,10 +151,9 @@ func (r Ref) isRelease() bool {
 
 // Identity is the pattern of what the workflow signs as, from the main branch and tags.
 func (f facts) Identity() string {
-	branch := f.Branch
-	if branch == "" {
-		branch = "main"
-	}
 	return fmt.Sprintf(`https://github\.com/%s/\.github/workflows/%s@refs/(heads/%s|tags/.*)`,
-		regexp.QuoteMeta(f.Slug), regexp.QuoteMeta(f.Deploy), regexp.QuoteMeta(branch))
+		regexp.QuoteMeta(f.Slug), regexp.QuoteMeta(f.Deploy), regexp.QuoteMeta(f.branch()))
 }
+
+// branch is the main branch, as far as it is known.
+func (f facts) branch() string { return cmp.Or(f.Branch, "main") }

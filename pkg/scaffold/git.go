@@ -2,9 +2,13 @@ package scaffold
 
 import (
 	"context"
+	"errors"
+	"os"
 	"os/exec"
 	"regexp"
 	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // onGitHub is the address of a remote, in any of the forms that Git takes.
@@ -28,26 +32,54 @@ func elsewhere(address string) string {
 	return host
 }
 
-// remote is OWNER/NAME of the repository on github.com, the host of one that is elsewhere,
-// and its main branch; "" for what Git does not say.
-func remote(ctx context.Context, dir string) (slug, server, branch string) {
-	address := git(ctx, dir, "remote", "get-url", "origin")
+// remote finds OWNER/NAME of the repository on github.com, the host of one that is
+// elsewhere, and its main branch. Only a
+// clone knows the main branch of its origin; a checkout of a workflow, or a repository
+// that was pushed from here, does not, and what is checked out may be any
+// (open-gsd/gsd-core#1146, coleam00/Archon#2471).
+func (f *facts) remote(ctx context.Context, dir string) {
+	ask := func(args ...string) string {
+		answer, _ := git(ctx, dir, args...)
+		return answer
+	}
+	address := ask("remote", "get-url", "origin")
 	if m := onGitHub.FindStringSubmatch(address); m != nil {
-		slug = m[1]
+		f.Slug = m[1]
 	}
-	server = elsewhere(address)
-	branch = strings.TrimPrefix(git(ctx, dir, "symbolic-ref", "--short", "refs/remotes/origin/HEAD"), "origin/")
-	if branch == "" {
-		branch = git(ctx, dir, "symbolic-ref", "--short", "HEAD")
+	f.Server = elsewhere(address)
+	f.Branch = strings.TrimPrefix(ask("symbolic-ref", "--short", "refs/remotes/origin/HEAD"), "origin/")
+	if f.Branch != "" {
+		return
 	}
-	return slug, server, branch
+	f.Guessed = true
+	for _, name := range []string{"main", "master"} {
+		if ask("for-each-ref", "refs/remotes/origin/"+name, "refs/heads/"+name) != "" {
+			f.Branch = name
+			return
+		}
+	}
+	f.Branch = ask("symbolic-ref", "--short", "HEAD")
 }
 
-// git asks Git, which knows worktrees, includes and insteadOf. Its error is no answer.
-func git(ctx context.Context, dir string, args ...string) string {
-	out, err := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...).Output()
-	if err != nil {
-		return ""
+// git asks Git, which knows worktrees, includes and insteadOf. An error is no answer; why
+// there is none is told where that is more than that there is no such thing, as of a
+// repository of another user in a container (casperdcl/git-fame#81, laravel/sail#814).
+func git(ctx context.Context, dir string, args ...string) (answer, says string) {
+	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...)
+	cmd.Env = append(os.Environ(), "LC_ALL=C")
+	out, err := cmd.Output()
+	var failed *exec.ExitError
+	switch {
+	case err == nil:
+		return strings.TrimSpace(string(out)), ""
+	case errors.As(err, &failed) && strings.Contains(string(failed.Stderr), "not a git repository"):
+		return "", ""
+	case errors.As(err, &failed):
+		first, _, _ := strings.Cut(string(failed.Stderr), "\n")
+		return "", text.Line(first, maxSaid)
 	}
-	return strings.TrimSpace(string(out))
+	return "", text.Line(err.Error(), maxSaid)
 }
+
+// maxSaid bounds what is told of Git's words, in bytes.
+const maxSaid = 300

@@ -22,9 +22,13 @@ import (
 type facts struct {
 	Options
 
-	// Slug is OWNER/NAME on github.com and Branch the one that releases come from. Server is
-	// the host of a repository that is elsewhere, perhaps a GitHub Enterprise Server.
+	// Slug is OWNER/NAME on github.com and Branch the one that releases come from; Guessed
+	// says that Git does not know that one. Server is the host of a repository that is
+	// elsewhere, perhaps a GitHub Enterprise Server.
 	Slug, Branch, Server string
+	Guessed              bool
+	// GitSays is why Git tells nothing, "" where it does or there is no repository yet.
+	GitSays string
 	// Name is fit for a Helm release and a namespace.
 	Name string
 	// Image is HOST/PATH.
@@ -67,11 +71,12 @@ func look(ctx context.Context, root *os.Root) (facts, error) {
 	if err != nil {
 		return facts{}, record.BadInput("scaffold/no-directory", "looking at the repository: %w", err)
 	}
-	if below := git(ctx, root.Name(), "rev-parse", "--show-prefix"); below != "" {
+	below, says := git(ctx, root.Name(), "rev-parse", "--show-prefix")
+	if below != "" {
 		return facts{}, record.BadInput("scaffold/not-the-root", "this is the folder %s of a repository, and GitHub reads workflows at its root only: call it there; `source` and `chart` say where things lie", below)
 	}
-	var f facts
-	f.Slug, f.Server, f.Branch = remote(ctx, root.Name())
+	f := facts{GitSays: says}
+	f.remote(ctx, root.Name())
 	f.workspace(root, names)
 	f.charts(root, names)
 	f.name(root)
@@ -194,7 +199,7 @@ func publicURL(root *os.Root, workspace string) string {
 			continue
 		}
 		at, err := url.Parse(config.App.BaseURL)
-		if err == nil && at.Scheme == "https" && at.Hostname() != "localhost" && !strings.Contains(config.App.BaseURL, "$") {
+		if err == nil && at.Scheme == "https" && at.User == nil && at.Hostname() != "localhost" && !strings.Contains(config.App.BaseURL, "$") {
 			return config.App.BaseURL
 		}
 	}

@@ -7,6 +7,7 @@ import (
 	"bytes"
 	"context"
 	"embed"
+	"encoding/json"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -15,6 +16,8 @@ import (
 	"slices"
 	"strings"
 	"text/template"
+
+	"sigs.k8s.io/yaml"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -41,7 +44,18 @@ type Options struct {
 var sources embed.FS
 
 // templates have other marks than text/template has, which GitHub takes for its own.
-var templates = template.Must(template.New("").Delims("<<", ">>").ParseFS(sources, "files/*"))
+var templates = template.Must(template.New("").Delims("<<", ">>").Funcs(template.FuncMap{"yaml": scalar}).ParseFS(sources, "files/*"))
+
+// scalar is a text as a value in YAML: as it is, unless YAML would read it otherwise.
+// Folders and files have any name (dokku/docket#355, achetronic/magec#11).
+func scalar(text string) (string, error) {
+	var back any
+	if err := yaml.Unmarshal([]byte(text), &back); err == nil && back == text {
+		return text, nil
+	}
+	quoted, err := json.Marshal(text) // which is YAML, too
+	return string(quoted), err
+}
 
 // Init writes the files that are missing below dir, the root of a repository, and
 // overwrites none. When one cannot be written, it is an error with the code
@@ -180,8 +194,13 @@ func (f facts) unset(say func(string, ...any)) {
 	default:
 		say("set `chart` in %s: there is no Helm chart in the repository; a folder with one, or oci://HOST/PATH", settingsFile)
 	}
-	if f.Slug == "" {
+	switch {
+	case f.GitSays != "":
+		say("set verify-identity-regexp in %s, or call `stagecrew init` again without that file: Git says nothing of this repository, but %s", settingsFile, f.GitSays)
+	case f.Slug == "":
 		say("set verify-identity-regexp in %s: there is no remote on github.com that would name the workflow which signs", settingsFile)
+	case f.Guessed:
+		say("look whether verify-identity-regexp in %s names the main branch: Git does not know it here, and %s is a guess (`git remote set-head origin --auto` asks GitHub)", settingsFile, f.branch())
 	}
 	if f.Workspace == "" && f.Dockerfile == "" {
 		say("there is neither a Backstage workspace nor a Dockerfile: say in %s what is built (source, dockerfile), or deploy images of others with `stagecrew deploy --image`", settingsFile)

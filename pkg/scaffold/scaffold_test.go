@@ -217,6 +217,23 @@ func TestInit_WhatItFinds(t *testing.T) {
 			has:      []string{"# public-url: https://portal.example.com"},
 			leftToDo: []string{"set public-url"},
 		},
+		// dokku/docket#355, achetronic/magec#11: what YAML takes for more than a name.
+		"names that YAML reads otherwise": {
+			change: func(f map[string]string) {
+				for name, text := range portal() {
+					delete(f, name)
+					f["the #1 portal/"+strings.Replace(name, "charts/portal", "@charts: all", 1)] = text
+				}
+				f["the #1 portal/deploy/values: prod\nkubeconfig: evil.yaml"] = ""
+			},
+			has: []string{`source: "the #1 portal"`, `chart: "the #1 portal/@charts: all"`, `  - "the #1 portal/deploy/values-production.yaml"`, `  - "the #1 portal/deploy/values: prod\nkubeconfig: evil.yaml"`}, hasNot: []string{"\nkubeconfig"},
+		},
+		"an address with a password is nobody's": {
+			change: func(f map[string]string) {
+				f["app-config.production.yaml"] = "app: {baseUrl: 'https://joe:hunter2@portal.example.com'}"
+			},
+			has: []string{"# public-url: "}, hasNot: []string{"hunter2"},
+		},
 		"findings that are ignored": {
 			change: func(f map[string]string) { f[".trivyignore"] = "CVE-2024-1" },
 			has:    []string{"scan-ignore-file: .trivyignore"},
@@ -301,6 +318,53 @@ func TestInit_OnlyAtTheRootOfARepository(t *testing.T) {
 	require.NoDirExists(t, filepath.Join(dir, "packages", "backend", ".github"))
 	_, err = Init(t.Context(), t.TempDir(), at("v1"))
 	require.NoError(t, err, "what is no repository yet may become one")
+}
+
+// The pattern of who may have signed names the main branch, and not the one on which
+// somebody tries stagecrew (open-gsd/gsd-core#1146, coleam00/Archon#2471).
+func TestInit_TheMainBranchIsNotAnyThatIsCheckedOut(t *testing.T) {
+	for main, want := range map[string]string{"main": "main", "master": "master", "trunk": "add-stagecrew"} {
+		dir := repository(t, "https://github.com/team/portal", portal())
+		for _, args := range [][]string{
+			{"symbolic-ref", "HEAD", "refs/heads/" + main}, {"-c", "user.name=a", "-c", "user.email=a@example.com", "commit", "-q", "--allow-empty", "-m", "first"}, {"checkout", "-q", "-b", "add-stagecrew"},
+		} {
+			out, err := exec.CommandContext(t.Context(), "git", append([]string{"-C", dir}, args...)...).CombinedOutput()
+			require.NoError(t, err, string(out))
+		}
+		done, err := Init(t.Context(), dir, at("v1"))
+		require.NoError(t, err)
+		require.Contains(t, content(t, dir, "stagecrew.yaml"), "@refs/(heads/"+want+"|tags/.*)\n")
+		require.Contains(t, strings.Join(done.Todo, "\n"), "Git does not know it here, and "+want+" is a guess")
+	}
+	dir := repository(t, "https://github.com/team/portal", portal())
+	out, err := exec.CommandContext(t.Context(), "git", "-C", dir, "symbolic-ref", "refs/remotes/origin/HEAD", "refs/remotes/origin/develop").CombinedOutput()
+	require.NoError(t, err, string(out))
+	done, err := Init(t.Context(), dir, at("v1"))
+	require.NoError(t, err)
+	require.Contains(t, content(t, dir, "stagecrew.yaml"), "@refs/(heads/develop|tags/.*)\n")
+	require.NotContains(t, strings.Join(done.Todo, "\n"), "guess")
+}
+
+// A repository of another user, as a container has it, is one that Git says nothing of
+// (casperdcl/git-fame#81, dawidd6/action-debian-package#69).
+func TestInit_WhyGitSaysNothingIsTold(t *testing.T) {
+	dir := repository(t, "https://github.com/team/portal", portal())
+	t.Setenv("GIT_TEST_ASSUME_DIFFERENT_OWNER", "1")
+	done, err := Init(t.Context(), dir, at("v1"))
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(done.Todo, "\n"), "Git says nothing of this repository, but fatal: detected dubious ownership in repository at")
+	t.Setenv("PATH", t.TempDir())
+	done, err = Init(t.Context(), repositoryless(t), at("v1"))
+	require.NoError(t, err)
+	require.Contains(t, strings.Join(done.Todo, "\n"), `exec: "git": executable file not found`)
+}
+
+// repositoryless is a folder with files that is no repository.
+func repositoryless(t *testing.T) string {
+	t.Helper()
+	dir := t.TempDir()
+	require.NoError(t, os.WriteFile(filepath.Join(dir, "Dockerfile"), nil, 0o600))
+	return dir
 }
 
 func TestCheck_WhatIsNoLongerTrue(t *testing.T) {
