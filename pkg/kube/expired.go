@@ -129,9 +129,24 @@ func tokenEnd(token string) time.Time {
 // isEncoded reports whether the file is a kubeconfig as base64, as secrets often hold it.
 func isEncoded(path string) bool {
 	text, err := files.ReadRegular(path, maxKubeconfig)
-	if err != nil {
-		return false
-	}
-	plain, err := base64.StdEncoding.DecodeString(string(bytes.Join(bytes.Fields(text), nil)))
+	return err == nil && holdsKubeconfig(string(text))
+}
+
+// holdsKubeconfig reports whether a text is one as base64.
+func holdsKubeconfig(text string) bool {
+	plain, err := base64.StdEncoding.DecodeString(strings.Join(strings.Fields(text), ""))
 	return err == nil && bytes.Contains(plain, []byte("clusters"))
+}
+
+// isText reports whether the paths in KUBECONFIG are the text of a file, taken apart at its
+// colons: as `env: KUBECONFIG: ${{ secrets.KUBECONFIG }}` gives it. client-go would say all
+// of it, as names of files that cannot be opened.
+func isText(paths []string) bool {
+	for _, path := range paths {
+		if _, err := os.Stat(path); err == nil {
+			return false
+		}
+	}
+	all := strings.Join(paths, ":")
+	return strings.ContainsAny(all, "\r\n{") || holdsKubeconfig(all)
 }

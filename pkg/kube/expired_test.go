@@ -11,6 +11,7 @@ import (
 	"math/big"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -91,9 +92,17 @@ func TestConnect_AKubeconfigThatIsOverOrStillBase64(t *testing.T) {
 	require.NoError(t, err)
 	encoded := filepath.Join(t.TempDir(), "encoded")
 	require.NoError(t, os.WriteFile(encoded, []byte(base64.StdEncoding.EncodeToString(text)+"\n"), 0o600))
-	_, err = Connect(Options{Kubeconfig: encoded})
-	require.ErrorContains(t, err, "is still base64")
-	require.ErrorContains(t, err, "[kube/kubeconfig]")
+	for _, variable := range []string{"", filepath.Join(t.TempDir(), "none") + ":" + encoded} {
+		t.Setenv("KUBECONFIG", variable)
+		options := Options{Kubeconfig: encoded}
+		if variable != "" {
+			options.Kubeconfig = ""
+		}
+		_, err = Connect(options)
+		require.ErrorContains(t, err, fmt.Sprintf("the kubeconfig %q is still base64", encoded))
+		require.ErrorContains(t, err, "[kube/kubeconfig]")
+	}
+	t.Setenv("KUBECONFIG", "")
 
 	over := filepath.Join(filepath.Dir(path), "over")
 	require.NoError(t, os.WriteFile(over, []byte(`{"apiVersion":"v1","kind":"Config","clusters":[{"name":"c","cluster":{"server":"https://127.0.0.1:1"}}],
@@ -113,4 +122,27 @@ func TestCheckCredentials_APipeIsNotWaitedFor(t *testing.T) {
 		AuthInfos: map[string]*api.AuthInfo{"u": {TokenFile: pipe, ClientCertificate: pipe}},
 	}
 	require.NoError(t, checkCredentials(config, "prod", time.Now()))
+}
+
+// `env: KUBECONFIG: ${{ secrets.KUBECONFIG }}` is the usual mistake, and what client-go says
+// of it has all of the file in it, its keys too (Azure/k8s-set-context#146,
+// ai-dynamo/dynamo#13893).
+func TestConnect_TheContentOfAKubeconfigInItsVariableIsNotRepeated(t *testing.T) {
+	const key, token = "c2VjcmV0LWtleS0wMTIzNDU2Nzg5", "a-token-that-is-secret"
+	lines := "apiVersion: v1\nkind: Config\nclusters:\n- name: c\n  cluster: {server: 'https://127.0.0.1:1'}\nusers:\n- name: u\n  user:\n    token: " + token + "\n    client-key-data: " + key + "\n"
+	flow := `{"kind":"Config","clusters":[{"name":"c"}],"users":[{"name":"u","user":{"token":"` + token + `"}}]}`
+	for name, content := range map[string]string{
+		"lines": lines, "JSON": flow, "base64": base64.StdEncoding.EncodeToString([]byte(lines)), "base64 of JSON": base64.StdEncoding.EncodeToString([]byte(flow)), "CRLF": strings.ReplaceAll(lines, "\n", "\r\n"),
+	} {
+		t.Setenv("KUBECONFIG", content)
+		_, err := Connect(Options{})
+		require.ErrorContains(t, err, "the variable KUBECONFIG has the content of a kubeconfig", name)
+		require.ErrorContains(t, err, "[kube/kubeconfig]", name)
+		for _, part := range []string{key, token, "clusters", content[:20]} {
+			require.NotContains(t, err.Error(), part, name)
+		}
+	}
+	t.Setenv("KUBECONFIG", "/no/such/file:/nor/this")
+	_, err := Connect(Options{})
+	require.ErrorContains(t, err, "[kube/no-kubeconfig]")
 }

@@ -143,6 +143,9 @@ func check(o Options) error {
 	}
 	rules := clientcmd.NewDefaultClientConfigLoadingRules()
 	rules.ExplicitPath = o.Kubeconfig
+	if o.Kubeconfig == "" && isText(rules.GetLoadingPrecedence()) {
+		return record.BadInput("kube/kubeconfig", "the variable KUBECONFIG has the content of a kubeconfig: put that into a file, such as by\nprintf '%%s' \"$CONTENT\" >\"$RUNNER_TEMP/kubeconfig\"\nand give its path, --kubeconfig FILE")
+	}
 	for _, path := range kubeconfigs(rules) {
 		if err := usable(path); err != nil {
 			return record.BadInput("kube/kubeconfig", "reading the kubeconfig: %w: it is read for each connection; give --kubeconfig FILE", err)
@@ -152,10 +155,12 @@ func check(o Options) error {
 	if errors.Is(err, fs.ErrNotExist) || os.IsNotExist(err) {
 		return record.BadInput("kube/kubeconfig", "reading the kubeconfig %q: there is no such file", o.Kubeconfig)
 	}
-	if err != nil && isEncoded(o.Kubeconfig) {
-		return record.BadInput("kube/kubeconfig", "the kubeconfig %q is still base64: decode it where it is written, such as by\nbase64 -d <<<\"$CONTENT\" >\"$RUNNER_TEMP/kubeconfig\"", o.Kubeconfig)
-	}
 	if err != nil {
+		for _, path := range kubeconfigs(rules) {
+			if isEncoded(path) {
+				return record.BadInput("kube/kubeconfig", "the kubeconfig %q is still base64: decode it where it is written, such as by\nbase64 -d <<<\"$CONTENT\" >\"$RUNNER_TEMP/kubeconfig\"", path)
+			}
+		}
 		return record.BadInput("kube/kubeconfig", "reading the kubeconfig: %w", err)
 	}
 	if len(config.Clusters) == 0 && !inCluster() {
