@@ -5,6 +5,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io/fs"
 	"net/url"
 	"os"
 	"regexp"
@@ -96,13 +97,29 @@ func (r *Release) load(ctx context.Context) (*chart.Chart, error) {
 	return c, nil
 }
 
+// notThere reports whether it is the chart itself that is missing, as REPOSITORY/CHART or
+// https://… are here, and not a file of it.
+func notThere(chart string) bool {
+	_, err := os.Lstat(chart)
+	return errors.Is(err, fs.ErrNotExist)
+}
+
 func (r *Release) read(ctx context.Context) (*chart.Chart, error) {
 	if !registry.IsOCI(r.Chart) {
-		if info, err := os.Stat(r.Chart); err == nil && !info.IsDir() && !info.Mode().IsRegular() {
+		info, err := os.Stat(r.Chart)
+		switch {
+		case err == nil && !info.IsDir() && !info.Mode().IsRegular():
 			return nil, record.BadInput("release/chart", "loading chart %s: it is neither a folder nor a packed chart", r.Chart)
+		case err == nil && info.IsDir():
+			if err := checkLinks(r.Chart); err != nil {
+				return nil, record.BadInput("release/chart", "loading chart %s: %w", r.Chart, err)
+			}
 		}
 		c, err := loader.Load(r.Chart)
-		if err != nil {
+		switch {
+		case errors.Is(err, fs.ErrNotExist) && notThere(r.Chart):
+			return nil, record.BadInput("release/chart", "loading chart %s: there is no such folder or packed chart; one of a chart repository is fetched first (`helm pull`), or named as oci://HOST/PATH", r.Chart)
+		case err != nil:
 			return nil, record.BadInput("release/chart", "loading chart %s: %w", r.Chart, err)
 		}
 		return c, nil

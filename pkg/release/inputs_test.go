@@ -13,8 +13,9 @@ import (
 
 func TestOptions_CheckInputs_EverythingThatIsWrongAtOnce(t *testing.T) {
 	dir := t.TempDir()
-	good, broken := filepath.Join(dir, "good.yaml"), filepath.Join(dir, "broken.yaml")
-	require.NoError(t, os.WriteFile(good, []byte("a: 1\n"), 0o600))
+	good, broken, several := filepath.Join(dir, "good.yaml"), filepath.Join(dir, "broken.yaml"), filepath.Join(dir, "several.yaml")
+	require.NoError(t, os.WriteFile(good, []byte("---\na: 1\n---\n# nothing more\n"), 0o600))
+	require.NoError(t, os.WriteFile(several, []byte("a: 1\n---\nb: 2\n"), 0o600))
 	require.NoError(t, os.WriteFile(broken, []byte("a: [\n"), 0o600))
 	for name, c := range map[string]struct {
 		options Options
@@ -24,6 +25,10 @@ func TestOptions_CheckInputs_EverythingThatIsWrongAtOnce(t *testing.T) {
 		"a chart that is none": {Options{Chart: dir}, []string{"loading chart", "[release/chart]"}},
 		"everything": {Options{Values: []string{"nowhere.yaml", broken, good}, Set: []string{"nokey", "b=1", "alsonokey"}},
 			[]string{"--chart: a chart is missing", "open nowhere.yaml: no such file", broken, `key "nokey" has no value`, `key "alsonokey" has no value`}},
+		// A chart of a repository, as `helm repo add` makes it known; files with a comma, as Helm splits them.
+		"as helm takes it": {Options{Chart: "bitnami/nginx", Values: []string{"a.yaml,b.yaml"}}, []string{"loading chart bitnami/nginx: there is no such folder or packed chart; one of a chart repository is fetched first", "open a.yaml,b.yaml: no such file or directory: each file is a --values of its own"}},
+		// helm/helm#13097, vllm-project/semantic-router#3090.
+		"what Helm would leave out":                        {Options{Values: []string{several}}, []string{"several.yaml has several documents, of which Helm 3 reads the first only"}},
 		"what a registry and a server have is asked later": {Options{Chart: "oci://registry.invalid/chart", Values: []string{"https://values.invalid/a.yaml"}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

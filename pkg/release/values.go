@@ -5,11 +5,14 @@ import (
 	"cmp"
 	"context"
 	"errors"
+	"fmt"
+	"io/fs"
 	"log/slog"
 	"maps"
 	"slices"
 	"strings"
 
+	"go.yaml.in/yaml/v3"
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/cli"
 	"helm.sh/helm/v3/pkg/cli/values"
@@ -148,7 +151,29 @@ type local struct{}
 
 func (local) Get(file string, _ ...helmgetter.Option) (*bytes.Buffer, error) {
 	text, err := files.Read(file, maxValues)
+	switch {
+	case errors.Is(err, fs.ErrNotExist) && strings.Contains(file, ","):
+		return nil, fmt.Errorf("%w: each file is a --values of its own", err)
+	case err == nil && hasMore(text):
+		return nil, fmt.Errorf("%s has several documents, of which Helm 3 reads the first only: make files of them", file)
+	}
 	return bytes.NewBuffer(text), err
+}
+
+// hasMore reports whether there is something in a file behind its first document. Helm 3
+// leaves it out without a word, and Helm 4 merges it (helm/helm#13097,
+// vllm-project/semantic-router#3090).
+func hasMore(text []byte) bool {
+	decoder := yaml.NewDecoder(bytes.NewReader(text))
+	for n := 0; ; n++ {
+		var document yaml.Node
+		if decoder.Decode(&document) != nil {
+			return false // the end, or what Helm says itself
+		}
+		if n > 0 && len(document.Content) > 0 && document.Content[0].ShortTag() != "!!null" {
+			return true
+		}
+	}
 }
 
 // wrongValues is the error of a merge with what else is wrong: Helm tells of the first.
