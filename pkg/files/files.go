@@ -135,10 +135,15 @@ func (p *patient) Read(b []byte) (int, error) {
 	}
 }
 
+// maxStem leaves room for what a temporary name adds to a name, of which Linux takes 255
+// bytes.
+const maxStem = 100
+
 // Replace puts a file in the place of what the path names, in one step: who reads it sees
 // the old one or the new one. Its folder must be there.
 func Replace(path string, content []byte, mode fs.FileMode) (err error) {
-	f, err := os.CreateTemp(filepath.Dir(path), "."+filepath.Base(path)+"-*")
+	base := filepath.Base(path)
+	f, err := os.CreateTemp(filepath.Dir(path), "."+base[:min(len(base), maxStem)]+"-*")
 	if err != nil {
 		return err
 	}
@@ -161,10 +166,25 @@ func Write(path string, content []byte, mode fs.FileMode) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return writeInto(path, content)
 	}
-	if real, err := filepath.EvalSymlinks(path); err == nil {
-		path = real
+	return Replace(Behind(path), content, mode)
+}
+
+// maxLinks is how many links may follow each other, as in Linux.
+const maxLinks = 40
+
+// Behind is the file that a path leads to through links, also where it is not there yet.
+func Behind(path string) string {
+	for range maxLinks {
+		to, err := os.Readlink(path)
+		if err != nil {
+			return path
+		}
+		if !filepath.IsAbs(to) {
+			to = filepath.Join(filepath.Dir(path), to)
+		}
+		path = to
 	}
-	return Replace(path, content, mode)
+	return path
 }
 
 func writeInto(path string, content []byte) error {

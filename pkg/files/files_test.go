@@ -5,6 +5,7 @@ import (
 	"net"
 	"os"
 	"path/filepath"
+	"strings"
 	"syscall"
 	"testing"
 	"time"
@@ -144,4 +145,26 @@ func TestWrite_TheFileIsReplacedWhole(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, entries, 1, "nothing else is left")
 	require.Error(t, Write(filepath.Join(dir, "no", "record.json"), nil, 0o600))
+}
+
+// A name may have 255 bytes, and what is temporary beside it needs some.
+func TestReplace_ALongNameIsAName(t *testing.T) {
+	path := filepath.Join(t.TempDir(), strings.Repeat("a", 255))
+	require.NoError(t, Write(path, []byte("x"), 0o600))
+	require.True(t, IsRegular(path))
+}
+
+func TestWrite_ALinkThatLeadsNowhereYetIsFollowed(t *testing.T) {
+	dir := t.TempDir()
+	require.NoError(t, os.Mkdir(filepath.Join(dir, "kept"), 0o700))
+	require.NoError(t, os.Symlink("second", filepath.Join(dir, "first")))
+	require.NoError(t, os.Symlink(filepath.Join("kept", "record.json"), filepath.Join(dir, "second")))
+	require.NoError(t, Write(filepath.Join(dir, "first"), []byte("x"), 0o600))
+	text, err := os.ReadFile(filepath.Join(dir, "kept", "record.json"))
+	require.NoError(t, err)
+	require.Equal(t, "x", string(text))
+	require.NoError(t, os.Symlink("no/where", filepath.Join(dir, "third")))
+	require.Error(t, Write(filepath.Join(dir, "third"), []byte("x"), 0o600), "and the link stays")
+	require.NoError(t, os.Symlink("round", filepath.Join(dir, "round")))
+	require.NotEmpty(t, Behind(filepath.Join(dir, "round")))
 }

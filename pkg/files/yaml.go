@@ -1,0 +1,40 @@
+package files
+
+import (
+	"bytes"
+	"errors"
+	"fmt"
+	"regexp"
+	"strings"
+)
+
+// ErrSeveral is what a file gives of which a part would not count.
+var ErrSeveral = errors.New("it has several documents, and one is read")
+
+// unindented is a line that begins with a tab, which YAML does not take.
+var unindented = regexp.MustCompile(`(?m)^ *\t`)
+
+// unreadable is a character that YAML does not take.
+var unreadable = regexp.MustCompile(`[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]`)
+
+// YAMLError says on which line an error is that the parser gives none for, as of the first
+// one, and what is wrong with a tab, of which it says that it "cannot start any token"
+// (go-yaml/yaml#727, moraes/config#1). Content is what was read.
+func YAMLError(content []byte, err error) error {
+	lineOf := func(pattern *regexp.Regexp) int {
+		at := pattern.FindIndex(content)
+		if at == nil {
+			return 0
+		}
+		return 1 + bytes.Count(content[:at[0]], []byte("\n"))
+	}
+	words := err.Error()
+	tab := lineOf(unindented)
+	switch {
+	case tab > 0 && (strings.Contains(words, "cannot start any token") || strings.Contains(words, fmt.Sprintf("line %d:", tab))):
+		return fmt.Errorf("line %d begins with a tab, and YAML is indented by spaces: %w", tab, err)
+	case strings.Contains(words, "line "):
+		return err
+	}
+	return fmt.Errorf("line %d: %w", max(lineOf(unreadable), 1), err)
+}
