@@ -6,8 +6,6 @@ import (
 	"log/slog"
 	"net/url"
 
-	"sigs.k8s.io/yaml"
-
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/files"
@@ -64,7 +62,7 @@ func readSuite(name string, host Host) (*checks.Suite, []string, error) {
 	if text == nil || err != nil {
 		return nil, nil, err
 	}
-	document, err := yaml.YAMLToJSONStrict(text)
+	document, err := asJSON(text)
 	if err != nil {
 		return nil, nil, record.BadInput("config/smoke", "reading smoke checks %s: %w", name, err)
 	}
