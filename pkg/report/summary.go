@@ -93,10 +93,10 @@ func outcome(b *strings.Builder, r record.Record) {
 		fmt.Fprintf(b, "What to do: %s\n\n", escape(r.Advice))
 	}
 	if r.Migrations != nil {
-		fmt.Fprintf(b, "Rollback: %s: %s\n\n", r.Migrations.Rollback, escape(r.Migrations.Why))
+		fmt.Fprintf(b, "Rollback: %s\n\n", escape(string(r.Migrations.Rollback)+": "+r.Migrations.Why))
 	}
 	if r.Undo != nil {
-		fmt.Fprintf(b, "Databases before the rollback (%s): %s\n\n", r.Undo.Policy, escape(undone(*r.Undo)))
+		fmt.Fprintf(b, "Databases before the rollback (%s): %s\n\n", escape(string(r.Undo.Policy)), escape(undone(*r.Undo)))
 	}
 	for _, c := range Again(r) {
 		fmt.Fprintf(b, "To %s: %s\n\n", c[0], code(c[1]))
