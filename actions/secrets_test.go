@@ -65,6 +65,22 @@ func TestAKubeconfigMayBeBase64(t *testing.T) {
 	}
 }
 
+// A token does not stand on a line of its own in what clouds and people write
+// (Factory-AI/droid-action#127: in a JSON blob).
+func TestTheSecretsOfAKubeconfigAreMaskedInAnyStyle(t *testing.T) {
+	for config, want := range map[string]string{
+		`{"clusters":[],"users":[{"user":{"token":"abcdefgh12345","client-key-data" : "QUJDREVGR0g="}}]}`:                 "abcdefgh12345 QUJDREVGR0g=",
+		"clusters: []\nusers: [{user: {token: abcdefgh12345, username: ci}}]\n":                                           "abcdefgh12345",
+		"clusters: []\nusers:\n- user:\n    token: 'abcdefgh12345'\n    password: p,a}ssword\n":                           "abcdefgh12345 p,a}ssword",
+		"clusters: []\nusers:\n- user: {auth-provider: {config: {id-token: eyJh.e30.x, refresh-token: \"refresh-1\"}}}\n": "eyJh.e30.x refresh-1",
+		"clusters: []\nusers:\n- user:\n    tokenFile: /var/run/token-of-a-pod\n":                                         "",
+	} {
+		code, out := run(t, t.TempDir(), []string{"KUBECONFIG_CONTENT=" + base64.StdEncoding.EncodeToString([]byte(config))}, "secrets.sh", "write")
+		require.Zero(t, code, out)
+		require.ElementsMatch(t, strings.Fields(want), strings.Fields(strings.ReplaceAll(out, "::add-mask::", "")), config)
+	}
+}
+
 // The step that init writes, and a secret as it comes from Windows (cli/cli#13588).
 func TestTheKubeconfigOfAWrittenWorkflowMayBeBase64(t *testing.T) {
 	const config = "apiVersion: v1\nclusters: []\n"

@@ -22,13 +22,23 @@ clear() {
   rm -rf -- "$dir"
 }
 
+# masks KUBECONFIG prints a mask for each secret in it: in lines as kubectl writes them, and
+# in what clouds and people write, as JSON, {token: x} or 'x'.
+masks() {
+  local names='(token|password|client-key-data|client-secret|[a-z]+-token)' quote="[\"']"
+  {
+    sed -n -E "s/^[[:space:]-]*$quote?$names$quote?: *$quote?([^\"'[:space:]]{8,})$quote?[[:space:]]*\$/::add-mask::\2/p" <<<"$1"
+    grep -oE "$quote?$names$quote?[[:space:]]*:[[:space:]]*$quote?[^][:space:],{}\"']{8,}" <<<"$1" | sed -E "s/^[^:]*:[[:space:]]*$quote?/::add-mask::/" || true
+  } | awk '!seen[$0]++'
+}
+
 # plain CONTENT: a kubeconfig, also one that was put into the secret as base64. That is
 # the better form: of a text, GitHub masks each line, such as `kind: Config`.
 plain() {
   local decoded
   if [[ "${1//[[:space:]]/}" =~ ^[A-Za-z0-9+/]+=*$ ]] && decoded="$(printf '%s' "${1//[[:space:]]/}" | base64 -d 2>/dev/null | tr -d '\000')" && [[ "$decoded" == *clusters* ]]; then
     # What was one mask is many secrets now.
-    sed -n -E 's/^[[:space:]]*(token|password|client-key-data): *"?([^"[:space:]]{8,})"?[[:space:]]*$/::add-mask::\2/p' <<<"$decoded"
+    masks "$decoded"
     put kubeconfig "$decoded"
   else
     put kubeconfig "$1"
