@@ -9,6 +9,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
@@ -23,10 +24,10 @@ func parse(content []byte) (values map[string][]string, lines map[string]int, er
 	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
 		return values, lines, nil
 	} else if err != nil {
-		return nil, nil, err
+		return nil, nil, files.YAMLError(content, err)
 	}
 	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, nil, errors.New("it has several documents, and one is read")
+		return nil, nil, files.ErrSeveral
 	}
 	if len(document.Content) == 0 {
 		return values, lines, nil
@@ -38,6 +39,10 @@ func parse(content []byte) (values map[string][]string, lines map[string]int, er
 	var problems []error
 	for i := 0; i+1 < len(root.Content); i += 2 {
 		key, node := root.Content[i], root.Content[i+1]
+		if key.Kind != yaml.ScalarNode {
+			problems = append(problems, fmt.Errorf("line %d: want the name of a setting before the colon, not a list or a mapping", key.Line))
+			continue
+		}
 		if _, twice := values[key.Value]; twice {
 			problems = append(problems, fmt.Errorf("line %d: key %s is given twice", key.Line, key.Value))
 		}

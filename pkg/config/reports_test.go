@@ -1,9 +1,13 @@
 package config
 
 import (
+	"os"
+	"path/filepath"
+	"strings"
 	"testing"
 	"time"
 
+	"github.com/spf13/pflag"
 	"github.com/stretchr/testify/require"
 )
 
@@ -30,7 +34,9 @@ func TestWhatOthersReportedIsReadAsItIsWritten(t *testing.T) {
 		"a byte order mark": {file: "\ufeffrelease: web\n", want: func(s *Settings) { s.Release = "web" }},
 		"carriage returns":  {file: "release: web\r\nset:\r\n  - a=b\r\n", env: []string{"STAGECREW_TAG=a\r\nb\r\n"}, want: func(s *Settings) { s.Release, s.Set, s.Tags = "web", []string{"a=b"}, []string{"a", "b"} }},
 		// DataDog/datadog-agent#3330: an empty variable or key is none at all.
-		"nothing given":              {file: "timeout:\nvalues: [null]\nchart: ~", env: []string{"STAGECREW_TIMEOUT=", "STAGECREW_VALUES=\n\n"}, want: func(*Settings) {}},
+		"nothing given": {file: "timeout:\nvalues: [null]\nchart: ~", env: []string{"STAGECREW_TIMEOUT=", "STAGECREW_VALUES=\n\n"}, want: func(*Settings) {}},
+		// FairwindsOps/rok8s-scripts#165, chainguard-images/images#2183: a variable of a script that is empty.
+		"an empty flag":              {file: "values: ['', a.yaml]", args: []string{"--set", "", "--tag", ""}, want: func(s *Settings) { s.Values, s.Set, s.Tags = []string{"a.yaml"}, []string{}, []string{} }},
 		"an anchor and alias":        {file: "release: &name web\nnamespace: *name\nset: [*name]", want: func(s *Settings) { s.Release, s.Namespace, s.Set = "web", "web", []string{"web"} }},
 		"a tag that changes nothing": {file: "release: !!str 12\nhistory-max: !!int \"3\"\ntag: !!seq [!!str 1.10]\nchart: ! web\nnamespace: !!null", want: func(s *Settings) { s.Release, s.HistoryMax, s.Tags, s.Chart = "12", 3, []string{"1.10"}, "web" }},
 		"a document's start":         {file: "---\nrelease: web\n", want: func(s *Settings) { s.Release = "web" }},
@@ -80,4 +86,49 @@ func TestAZeroDurationNeedsNoUnit(t *testing.T) {
 	s, err := resolve(t, "timeout: 0\nmax-scan-age: 0", nil, "--soak", "0")
 	require.NoError(t, err)
 	require.Equal(t, []time.Duration{0, 0, 0}, []time.Duration{s.Timeout, s.MaxScanAge, time.Duration(s.Soak)})
+}
+
+// StackStorm/st2#3249, node-config/node-config#45: nothing of it counted, and nobody said so.
+func TestAFileOfTheOtherNameIsNotPassedOver(t *testing.T) {
+	t.Chdir(t.TempDir())
+	require.NoError(t, os.WriteFile("stagecrew.yml", []byte("release: web"), 0o600))
+	read := func(args ...string) (Settings, error) {
+		var s Settings
+		flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+		Define(flags, &s)
+		require.NoError(t, flags.Parse(args))
+		return s, Resolve(flags, nil)
+	}
+	_, err := read()
+	require.ErrorIs(t, err, ErrFile)
+	require.ErrorContains(t, err, "stagecrew.yml is not read: call it stagecrew.yaml, or give --config stagecrew.yml")
+	s, err := read("--config", "stagecrew.yml")
+	require.NoError(t, err)
+	require.Equal(t, "web", s.Release)
+	require.NoError(t, os.WriteFile("stagecrew.yaml", []byte("release: app"), 0o600))
+	s, err = read()
+	require.NoError(t, err)
+	require.Equal(t, "app", s.Release)
+}
+
+// node-config/node-config#304: whoever stands in a folder of the repository.
+func TestAFileInAFolderAboveIsNamed(t *testing.T) {
+	root := t.TempDir()
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "repo", ".git"), 0o700))
+	require.NoError(t, os.MkdirAll(filepath.Join(root, "repo", "deploy", "prod"), 0o700))
+	for _, folder := range []string{"", "repo"} {
+		require.NoError(t, os.WriteFile(filepath.Join(root, folder, "stagecrew.yaml"), nil, 0o600))
+	}
+	var s Settings
+	flags := pflag.NewFlagSet("test", pflag.ContinueOnError)
+	Define(flags, &s)
+	above := func(folder string, environ ...string) string {
+		t.Chdir(filepath.Join(root, folder))
+		return strings.TrimPrefix(Above(flags, environ), root)
+	}
+	require.Equal(t, "/repo/stagecrew.yaml", above("repo/deploy/prod"))
+	require.Empty(t, above("repo"))
+	require.Empty(t, above("repo/deploy", "STAGECREW_CONFIG=x"))
+	require.NoError(t, os.Remove(filepath.Join(root, "repo", "stagecrew.yaml")))
+	require.Empty(t, above("repo/deploy"), "that of another repository is none of ours")
 }

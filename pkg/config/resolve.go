@@ -16,7 +16,8 @@ import (
 const (
 	envPrefix   = "STAGECREW_"
 	defaultFile = "stagecrew.yaml"
-	configName  = "config" // the setting that names another file
+	otherName   = "stagecrew.yml" // which is not read
+	configName  = "config"        // the setting that names another file
 	// maxFile bounds what is read from the configuration file, in bytes.
 	maxFile = 1 << 20
 	// VerdictKeyVariable holds a secret and is no setting: no flag and no file may

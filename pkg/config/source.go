@@ -1,6 +1,7 @@
 package config
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"io/fs"
@@ -61,25 +62,54 @@ func inline(environ []string) (source, error) {
 	return read("input settings", []byte(Lookup(environ)(SettingsVariable)))
 }
 
-// readFile reads the configuration file that --config names, or stagecrew.yaml
-// if it is there.
-func readFile(flags *pflag.FlagSet, fromEnv map[string][]string) (source, error) {
-	path, explicit := defaultFile, false
+// named is the configuration file that --config or its variable names, "" for none.
+func named(flags *pflag.FlagSet, fromEnv map[string][]string) string {
 	given := fromEnv[configName]
 	if f := flags.Lookup(configName); f != nil && f.Changed {
 		given = f.Value.(*input).given
 	}
-	if len(given) == 1 && given[0] != "" {
-		path, explicit = given[0], true
+	if len(given) != 1 {
+		return ""
 	}
-	content, err := readInside(path)
-	if errors.Is(err, fs.ErrNotExist) && !explicit && !isLink(path) {
+	return given[0]
+}
+
+// readFile reads the configuration file that --config names, or stagecrew.yaml
+// if it is there.
+func readFile(flags *pflag.FlagSet, fromEnv map[string][]string) (source, error) {
+	path := named(flags, fromEnv)
+	content, err := readInside(cmp.Or(path, defaultFile))
+	if errors.Is(err, fs.ErrNotExist) && path == "" && !isLink(defaultFile) {
+		// Nobody would notice that nothing of it counts (StackStorm/st2#3249, node-config/node-config#45).
+		if _, err := os.Stat(otherName); err == nil {
+			return source{}, fileError{fmt.Errorf("%[1]s is not read: call it %[2]s, or give --config %[1]s", otherName, defaultFile)}
+		}
 		return source{}, nil
 	}
 	if err != nil {
 		return source{}, fileError{fmt.Errorf("reading configuration: %w", err)}
 	}
-	return read(path, content)
+	return read(cmp.Or(path, defaultFile), content)
+}
+
+// Above is a stagecrew.yaml that is not read because it lies in a folder above this one,
+// up to the root of the repository; "" where there is none, or where one is read.
+func Above(flags *pflag.FlagSet, environ []string) string {
+	own, err := os.Getwd()
+	if err != nil || named(flags, variables(environ)) != "" {
+		return ""
+	}
+	dir := own
+	there := func(name string) bool { _, err := os.Lstat(filepath.Join(dir, name)); return err == nil }
+	for ; !there(defaultFile); dir = filepath.Dir(dir) {
+		if there(".git") || dir == filepath.Dir(dir) {
+			return ""
+		}
+	}
+	if dir == own {
+		return ""
+	}
+	return filepath.Join(dir, defaultFile)
 }
 
 // readInside reads the file. One of the repository may be a link, but not out of it: errors

@@ -36,7 +36,7 @@ func TestErrorsInSettingsOfAnActionNameTheirLine(t *testing.T) {
 		"a bad value":              {"release: a\ntimeout: soon", `input settings: line 2: key timeout: invalid value "soon"`},
 		"a key twice":              {"release: a\nrelease: b", "input settings: line 2: key release is given twice"},
 		"an indented key":          {"release: a\n  namespace: b", "input settings: yaml: line 2:"},
-		"a tab":                    {"release: a\n\ttag: b", "input settings: yaml: line 2:"},
+		"a tab":                    {"release: a\n\ttag: b", "input settings: line 2 begins with a tab, and YAML is indented by spaces: yaml: line 2:"},
 		"command line flags":       {"--release a", "input settings: line 1: want a mapping of settings"},
 		"one value per line":       {"release=a\nchart=b", "input settings: line 1: want a mapping of settings"},
 		"a mapping":                {"release:\n  name: a", "input settings: line 2: key release: want a plain value"},

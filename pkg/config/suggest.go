@@ -10,14 +10,22 @@ import (
 // maxTypo is how many letters may differ for a name to count as a typing error.
 const maxTypo = 3
 
-// suggest names the setting that was probably meant, or all there are.
+// folded is a name as it counts for a typing error: imageValuesPath and image_values_path
+// are what people write who come from other tools (rust-lang/rls#1153,
+// spring-projects/spring-tools#327).
+func folded(name string) string {
+	return strings.ToLower(strings.NewReplacer("-", "", "_", "").Replace(name))
+}
+
+// suggest names the setting that was probably meant, or all there are. Of a short name
+// not every letter may differ.
 func suggest(name string, known []string, write func(string) string) string {
-	best, distance := "", maxTypo+1
+	best, distance := "", min(maxTypo, len(name)/2)+1
 	for _, candidate := range known {
 		if len(name) > len(candidate)+maxTypo*utf8.UTFMax {
 			continue // it takes long to tell how far a long one is
 		}
-		if d := levenshtein.Distance(name, candidate, nil); d < distance {
+		if d := levenshtein.Distance(folded(name), folded(candidate), nil); d < distance {
 			best, distance = candidate, d
 		}
 	}

@@ -25,6 +25,7 @@ const maxShown = 200
 // set puts the values that were given into the field. An error says what is allowed.
 func (s Setting) set(given []string) error {
 	if s.IsList() {
+		given = slices.DeleteFunc(slices.Clone(given), func(value string) bool { return value == "" }) // as of --values "$NOTHING" (chainguard-images/images#2183)
 		for _, value := range given {
 			if err := s.match(value); err != nil {
 				return fmt.Errorf("invalid value %q: %w", text.Cut(value, maxShown), err)
