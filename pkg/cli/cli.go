@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // Main runs the command line and gives its exit code. environ is as of os.Environ.
@@ -22,6 +23,7 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 	code := exitOK
 	root := &cobra.Command{
 		Use:           "stagecrew",
+		Version:       programVersion(),
 		Short:         "Builds, scans, signs, deploys, proves and rolls back a release on Kubernetes",
 		SilenceErrors: true,
 		SilenceUsage:  true,
@@ -30,10 +32,15 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 		root.AddCommand(newCommand(c, &code, environ, stdout, stderr))
 	}
 	root.AddCommand(reportCommand(environ, stdout, stderr, &code), versionCommand(stdout))
+	root.SetVersionTemplate("stagecrew {{.Version}}\n")
 	root.SetArgs(args)
 	root.SetOut(stdout)
 	root.SetErr(stderr)
-	if err := root.ExecuteContext(ctx); err != nil {
+	switch err := root.ExecuteContext(ctx); {
+	case record.CodeOf(err) != "":
+		fmt.Fprintf(stderr, "stagecrew: %s\n", stray(environ, err.Error()))
+		return exitCode(record.VerdictError, err)
+	case err != nil:
 		fmt.Fprintf(stderr, "stagecrew: %s\nRun 'stagecrew --help' for the commands.\n", stray(environ, err.Error()))
 		return exitUsage
 	}
@@ -44,7 +51,7 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 // pipeline and leaves the record.
 func newCommand(c config.Command, code *int, environ []string, stdout, stderr io.Writer) *cobra.Command {
 	var settings config.Settings
-	cmd := &cobra.Command{Use: c.Name, Short: c.Short, Long: c.Long, Args: cobra.NoArgs}
+	cmd := &cobra.Command{Use: c.Name, Short: c.Short, Long: c.Long, Args: settingsOnly}
 	cmd.Flags().SortFlags = false
 	c.Define(cmd.Flags(), &settings)
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return config.FlagError(cmd.Flags(), err) })
@@ -54,6 +61,7 @@ func newCommand(c config.Command, code *int, environ []string, stdout, stderr io
 		s := newSession(c.Name, settings, environ, stdout, stderr)
 		defer outlast(s.effect)()
 		defer s.console.catchStrays(stderr)()
+		s.above = config.Above(cmd.Flags(), environ)
 		s.smokeByDefault, s.evidenceByDefault = isByDefault(cmd.Flags(), "smoke"), isByDefault(cmd.Flags(), "evidence-dir")
 		*code = s.run(cmd.Context(), settings, environ, resolveErr)
 		return nil

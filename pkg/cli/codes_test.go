@@ -106,3 +106,17 @@ func TestEachCommandThatRefusesHasACodeOfTheDocuments(t *testing.T) {
 	}
 	require.Greater(t, refused, 12)
 }
+
+// latchset/clevis#306, mikefarah/yq#461: a variable of a job that is over, an image without /tmp.
+func TestAFolderForTemporaryFilesThatIsNotThereIsNamed(t *testing.T) {
+	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "gone"))
+	_, folder := os.MkdirTemp("", "layers-*")
+	_, file := os.CreateTemp("", "layer-*")
+	for _, err := range []error{folder, file} {
+		err = coded(fmt.Errorf("making a place for layers: %w", err))
+		require.Equal(t, "cli/no-temporary-folder", record.CodeOf(err))
+		require.ErrorContains(t, err, "give another one by TMPDIR: stat "+os.TempDir())
+	}
+	_, elsewhere := os.ReadFile("/no/where")
+	require.Equal(t, "cli/unexpected", record.CodeOf(coded(elsewhere)))
+}

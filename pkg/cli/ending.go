@@ -3,7 +3,9 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"io/fs"
 	"os"
+	"path/filepath"
 	"strings"
 	"sync"
 	"syscall"
@@ -62,7 +64,21 @@ func coded(err error) error {
 	if err == nil || record.CodeOf(err) != "" {
 		return err
 	}
+	if wrong := noTemporary(err); wrong != nil {
+		return record.Unavailable("cli/no-temporary-folder", "the folder for temporary files cannot be used, give another one by TMPDIR: %w: %w", wrong, err)
+	}
 	return record.Unavailable("cli/unexpected", "%w", err)
+}
+
+// noTemporary is what is wrong with the folder for temporary files, where the error comes
+// from there: an image made of one program has none (mikefarah/yq#461), and a variable may
+// name one that is gone (latchset/clevis#306).
+func noTemporary(err error) error {
+	var at *fs.PathError
+	if !errors.As(err, &at) || !strings.HasPrefix(filepath.Clean(at.Path)+"/", filepath.Clean(os.TempDir())+"/") {
+		return nil
+	}
+	return takesFiles(os.TempDir())
 }
 
 // cancel is finish for a run that a signal has ended.
@@ -106,7 +122,7 @@ func (s *session) complete(rec record.Record, err error) int {
 	)
 	s.tell(rec)
 	if problem != nil {
-		fmt.Fprintf(s.console.out, "stagecrew %s: %s\n", s.console.name, text.Visible(problem.Error()))
+		fmt.Fprintf(s.console.out, "stagecrew %s: %s\n", s.console.name, text.Visible(coded(problem).Error()))
 		if code == exitOK {
 			return exitUnknown
 		}
@@ -126,6 +142,9 @@ func (s *session) write(rec record.Record) error {
 		}
 	}
 	if err := s.results.record(rec); err != nil {
+		return err
+	}
+	if err := s.results.failed(); err != nil {
 		return err
 	}
 	actions := s.console.actions
@@ -174,6 +193,9 @@ func (s *session) printResult(rec record.Record, err error) {
 	}
 	if rec.Error == "" {
 		s.console.log.Error(headline)
+	}
+	if s.above != "" && record.KindOf(err) == record.KindInput {
+		s.console.log.Info("there is no stagecrew.yaml in this folder, and one above it, which is not read: run it there, or give --config", "file", s.above)
 	}
 	if strings.HasSuffix(rec.Advice, presetAdvice) {
 		s.console.log.Warn(presetAdvice)

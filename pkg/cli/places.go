@@ -9,6 +9,7 @@ import (
 	"syscall"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -55,8 +56,10 @@ func placeOf(path config.Path) error {
 		return err
 	case path.Use == config.PathWrite && err == nil && !info.Mode().IsRegular():
 		return nil // a device or a pipe
+	case path.Use == config.PathWrite && err != nil && !errors.Is(err, fs.ErrNotExist):
+		return err
 	case path.Use == config.PathWrite:
-		return takesFiles(filepath.Dir(path.Value))
+		return takesFiles(filepath.Dir(files.Behind(path.Value)))
 	case path.Use == config.PathFolder:
 		return takesFiles(existing(path.Value))
 	}

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"path/filepath"
+	"strings"
 
 	"github.com/spf13/cobra"
 
@@ -26,11 +27,12 @@ func reportCommand(environ []string, stdout, stderr io.Writer, code *int) *cobra
 	cmd := &cobra.Command{
 		Use: "report RECORD", Short: "show the record of a run as a summary or as a page",
 		Long: "Report reads a file that --record has written and prints its summary as Markdown or, with --html, one page of HTML that needs nothing else.",
-		Args: cobra.ExactArgs(1),
+		Args: oneRecord,
 		RunE: func(_ *cobra.Command, args []string) error {
 			if err := showRecord(args[0], asHTML, guarded(environ, stdout)); err != nil {
+				err = coded(err)
 				fmt.Fprintf(stderr, "stagecrew report: %s\n", stray(environ, err.Error()))
-				*code = exitUsage
+				*code = exitCode(record.VerdictError, err)
 			}
 			return nil
 		},
@@ -67,20 +69,46 @@ func showRecord(file string, asHTML bool, stdout io.Writer) error {
 	return err
 }
 
-// maxPicture is above what a window of a browser comes to.
-const maxPicture = 8 << 20
+const (
+	// maxPicture is above what a window of a browser comes to, and maxPictures bounds all
+	// that a page holds, in bytes: a record may name one as often as it likes.
+	maxPicture, maxPictures = 8 << 20, 64 << 20
+)
 
-// pictures reads what a record names: from where this runs, or from beside the record,
-// where an artifact has both.
+// pictures reads what a record names: from beside the record, where an artifact has both
+// and the runner's folders are gone (QualityOps/wdio-timeline-reporter#42,
+// Hazyzh/jest-html-reporters#54), or from where it was written.
 func pictures(document string) func(path string) []byte {
+	left := maxPictures
 	return func(path string) []byte {
-		for _, place := range []string{path, filepath.Join(filepath.Dir(document), path)} {
-			if content, err := files.Read(place, maxPicture); err == nil {
-				return content
+		for _, place := range append(beside(filepath.Dir(document), path), path) {
+			content, err := files.Read(place, maxPicture)
+			if err != nil {
+				continue
 			}
+			if left -= len(content); left < 0 {
+				return nil
+			}
+			return content
 		}
 		return nil
 	}
+}
+
+// maxBelow is how many folders of a path are kept when it is looked for beside a record:
+// DIR/RELEASE/pictures/NAME.
+const maxBelow = 4
+
+// beside are the places below a folder where what had the path may lie, with the most of
+// its own folders first.
+func beside(dir, path string) (places []string) {
+	parts := strings.Split(filepath.ToSlash(filepath.Clean(path)), "/")
+	for n := min(maxBelow, len(parts)); n > 0; n-- {
+		if below := filepath.Join(parts[len(parts)-n:]...); filepath.IsLocal(below) {
+			places = append(places, filepath.Join(dir, below))
+		}
+	}
+	return places
 }
 
 func badRecord(format string, args ...any) error {

@@ -4,6 +4,8 @@ import (
 	"bytes"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 	"testing"
 	"time"
 
@@ -42,6 +44,40 @@ func TestReport_ShowsARecordThatARunHasLeft(t *testing.T) {
 	out.Reset()
 	require.Equal(t, exitOK, Main([]string{"report", file}, nil, &out, &log))
 	require.Equal(t, "**status: done**\n\n", out.String())
+}
+
+// An artifact holds what lay side by side, and the folders of the runner are gone
+// (QualityOps/wdio-timeline-reporter#42, Hazyzh/jest-html-reporters#54).
+func TestReport_PicturesLieBesideTheRecordAgain(t *testing.T) {
+	png := []byte("\x89PNG\r\n\x1a\nseen")
+	place := func(path ...string) string {
+		at := filepath.Join(append([]string{t.TempDir()}, path...)...)
+		require.NoError(t, os.MkdirAll(filepath.Dir(at), 0o700))
+		require.NoError(t, os.WriteFile(at, png, 0o600))
+		return at
+	}
+	page := func(file string, paths ...string) string {
+		rec := record.Record{Schema: record.RecordSchema, Command: "deploy", Verdict: record.VerdictGood}
+		for _, path := range paths {
+			rec.Checks = append(rec.Checks, record.Check{Name: "page", Picture: path})
+		}
+		write(t, file, rec)
+		var out, log bytes.Buffer
+		require.Equal(t, exitOK, Main([]string{"report", "--html", file}, nil, &out, &log), log.String())
+		return out.String()
+	}
+	const runners = "/home/runner/work/_temp/stagecrew/evidence/pictures/1.png"
+	there := place("evidence", "pictures", "1.png")
+	root := filepath.Dir(filepath.Dir(filepath.Dir(there)))
+	require.Contains(t, page(filepath.Join(root, "deploy.json"), runners), "data:image/png;base64,")
+	require.Contains(t, page(filepath.Join(t.TempDir(), "deploy.json"), there), "data:image/png;base64,", "where it was written")
+	outside := filepath.Join(root, "evidence", "deploy.json")
+	require.NotContains(t, page(outside, "/x/../../../../1.png", "../1.png"), "data:image/png;base64,")
+
+	// One picture a thousand times is no page of any size.
+	require.NoError(t, os.WriteFile(there, append(png, make([]byte, maxPicture-len(png))...), 0o600))
+	many := page(filepath.Join(root, "deploy.json"), slices.Repeat([]string{runners}, 1000)...)
+	require.Equal(t, maxPictures/maxPicture, strings.Count(many, "data:image/png;base64,"))
 }
 
 func TestReport_WhatIsNoRecordIsInput(t *testing.T) {

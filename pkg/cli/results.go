@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"io"
 	"strconv"
+	"sync"
 	"text/tabwriter"
 	"time"
 
@@ -21,6 +22,36 @@ type results struct {
 	raw     io.Writer // for documents that have passed the secrets
 	secrets *secrets
 	printed bool // the document; then the record is none
+	lost    *noting
+}
+
+// noting is a writer that remembers its first error: those who print tables and lists do
+// not look at each line.
+type noting struct {
+	out io.Writer
+	mu  sync.Mutex
+	err error
+}
+
+// Write passes on.
+func (n *noting) Write(p []byte) (int, error) {
+	written, err := n.out.Write(p)
+	n.mu.Lock()
+	defer n.mu.Unlock()
+	if n.err == nil {
+		n.err = err
+	}
+	return written, err
+}
+
+// failed is why something of the result could not be printed, nil where all was.
+func (r *results) failed() error {
+	r.lost.mu.Lock()
+	defer r.lost.mu.Unlock()
+	if r.lost.err == nil {
+		return nil
+	}
+	return fmt.Errorf("writing to stdout: %w", r.lost.err)
 }
 
 // statusSchema is the version of the JSON form of `status`.
@@ -107,8 +138,6 @@ func (r *results) record(rec record.Record) error {
 // document writes a JSON document, once.
 func (r *results) document(text []byte) error {
 	r.printed = true
-	if _, err := r.raw.Write(report.Unspoken(r.secrets.JSON(text))); err != nil {
-		return fmt.Errorf("writing to stdout: %w", err)
-	}
-	return nil
+	_, _ = r.raw.Write(report.Unspoken(r.secrets.JSON(text)))
+	return r.failed()
 }

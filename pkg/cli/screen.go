@@ -11,6 +11,7 @@ import (
 	"time"
 
 	"golang.org/x/term"
+	"golang.org/x/text/width"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/text"
@@ -21,7 +22,8 @@ import (
 type screen struct {
 	mu    sync.Mutex
 	out   io.Writer
-	width int                 // columns of the terminal, 0 for no terminal
+	width int                 // columns of the terminal when it began, 0 for no terminal
+	size  func() int          // what they are now; nil for always the same
 	hide  func(string) string // takes secret values out of a text
 	table string
 	lines int
@@ -30,9 +32,20 @@ type screen struct {
 func newScreen(out io.Writer) *screen {
 	s := &screen{out: out, hide: func(text string) string { return text }}
 	if file, ok := out.(*os.File); ok && term.IsTerminal(int(file.Fd())) {
-		s.width, _, _ = term.GetSize(int(file.Fd()))
+		s.size = func() int { columns, _, _ := term.GetSize(int(file.Fd())); return columns }
+		s.width = s.size()
 	}
 	return s
+}
+
+// measure is the width of the terminal as it is now: it may have been made narrower.
+func (s *screen) measure() int {
+	if s.size != nil {
+		if now := s.size(); now > 0 {
+			return now
+		}
+	}
+	return s.width
 }
 
 // Write puts lines of the log above the table. It never fails: a log that nobody reads any
@@ -54,7 +67,7 @@ func (s *screen) show(sight record.Progress) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.erase()
-	s.table = podTable(redacted(sight, s.hide), s.width)
+	s.table = podTable(redacted(sight, s.hide), s.measure())
 	s.draw()
 }
 
@@ -66,7 +79,7 @@ func (s *screen) line(words string) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	s.erase()
-	s.table = text.Visible(s.hide(words)) + "\n"
+	s.table = fit(text.Visible(s.hide(words)), s.measure()) + "\n"
 	s.draw()
 }
 
@@ -131,10 +144,26 @@ func podTable(sight record.Progress, width int) string {
 	_ = w.Flush()
 	lines := strings.SplitAfter(b.String(), "\n")
 	for i, line := range lines {
-		// A line that wraps would be erased in part only.
-		if runes := []rune(line); len(runes) > width {
-			lines[i] = string(runes[:width-1]) + "\n"
+		if whole := strings.TrimSuffix(line, "\n"); whole != line {
+			lines[i] = fit(whole, width) + "\n"
 		}
 	}
 	return strings.Join(lines, "")
+}
+
+// fit is what of a line is shown in so many columns, less one: a line that wraps would be
+// erased in part only. Most characters of East Asia and all emoji take two
+// .
+func fit(line string, columns int) string {
+	taken := 0
+	for i, r := range line {
+		taken++
+		if kind := width.LookupRune(r).Kind(); kind == width.EastAsianWide || kind == width.EastAsianFullwidth {
+			taken++
+		}
+		if taken >= columns {
+			return line[:i]
+		}
+	}
+	return line
 }

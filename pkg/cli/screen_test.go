@@ -76,3 +76,18 @@ func TestARunThatMustEndLeavesTheRecordOfWhatItDid(t *testing.T) {
 	require.Zero(t, s.finish(nil))
 	require.Zero(t, s.abort(), "it has ended by itself")
 }
+
+// What is twice as wide wraps earlier (nao1215/prompt#21, commontoolsinc/labs#7051), and a
+// terminal may become narrower.
+func TestTheTableFitsTheTerminalAsItIs(t *testing.T) {
+	for line, want := range map[string]string{
+		"abcdefghijkl": "abcdefghi", "abc": "abc", "日本語日本語日本語": "日本語日", "🚀🚀🚀🚀🚀🚀": "🚀🚀🚀🚀", "äöü": "äöü", "": "",
+	} {
+		require.Equal(t, want, fit(line, 10), line)
+	}
+	var out bytes.Buffer
+	s := newScreen(&out)
+	s.width, s.size = 60, func() int { return 20 }
+	s.line(strings.Repeat("x", 100))
+	require.Equal(t, strings.Repeat("x", 19)+"\n", out.String())
+}

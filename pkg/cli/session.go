@@ -28,6 +28,8 @@ type session struct {
 	smokeByDefault bool
 	// evidenceByDefault says that nobody gave --evidence-dir.
 	evidenceByDefault bool
+	// above is a stagecrew.yaml in a folder above, "" for none.
+	above string
 
 	console *console
 	results *results
@@ -49,7 +51,8 @@ func newSession(name string, settings config.Settings, environ []string, stdout,
 	s.hide = s.secrets.hidden
 	s.console = newConsole(name, actions, s.secrets, stderr)
 	s.console.ledger, s.secrets.log = &s.ledger, s.console.log
-	s.results = &results{form: settings.Output, raw: stdout, stdout: s.secrets.Writer(legible{actions.Guarded(stdout)}), secrets: s.secrets}
+	out := &noting{out: stdout}
+	s.results = &results{form: settings.Output, raw: out, stdout: s.secrets.Writer(legible{actions.Guarded(out)}), secrets: s.secrets, lost: out}
 	s.Update(func(r *record.Record) {
 		*r = record.Record{Schema: record.RecordSchema, Command: name, Run: actions.Run(), LooksOnly: meaning.Effect == pipeline.Nothing}
 	})

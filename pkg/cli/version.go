@@ -29,7 +29,7 @@ func versionCommand(stdout io.Writer) *cobra.Command {
 		Use: "version", Short: "print the version", Args: cobra.NoArgs,
 		RunE: func(*cobra.Command, []string) error {
 			_, err := fmt.Fprintln(stdout, "stagecrew", programVersion())
-			return err
+			return coded(err)
 		},
 	}
 }
