@@ -20,7 +20,7 @@ var meant = []struct {
 }{
 	{"to", regexp.MustCompile(`^\d+$`)},
 	{"image", regexp.MustCompile(`^[a-z0-9][^\s=]*[:/]`)},
-	{"release", regexp.MustCompile(`^[a-z0-9-]+$`)},
+	{"release", regexp.MustCompile(`^[a-z0-9][a-z0-9-]*$`)},
 }
 
 // settingsOnly refuses arguments in words that say what is wanted in their place; cobra
