@@ -56,12 +56,12 @@ func newCommand(c config.Command, code *int, environ []string, stdout, stderr io
 	c.Define(cmd.Flags(), &settings)
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return config.FlagError(cmd.Flags(), err) })
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		resolveErr := config.Resolve(cmd.Flags(), environ)
+		resolveErr, above := config.Resolve(cmd.Flags(), environ), config.Above(cmd.Flags(), environ)
 		settings.Place(cmd.Flags(), config.Lookup(environ)(config.DirVariable), c.Name)
 		s := newSession(c.Name, settings, environ, stdout, stderr)
 		defer outlast(s.effect)()
 		defer s.console.catchStrays(stderr)()
-		s.above = config.Above(cmd.Flags(), environ)
+		s.above = above
 		s.smokeByDefault, s.evidenceByDefault = isByDefault(cmd.Flags(), "smoke"), isByDefault(cmd.Flags(), "evidence-dir")
 		*code = s.run(cmd.Context(), settings, environ, resolveErr)
 		return nil

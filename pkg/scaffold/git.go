@@ -5,6 +5,7 @@ import (
 	"errors"
 	"os"
 	"os/exec"
+	"path/filepath"
 	"regexp"
 	"strings"
 
@@ -65,15 +66,14 @@ func (f *facts) remote(ctx context.Context, dir string) {
 // there is none is told where that is more than that there is no such thing, as of a
 // repository of another user in a container (casperdcl/git-fame#81, laravel/sail#814).
 func git(ctx context.Context, dir string, args ...string) (answer, says string) {
-	cmd := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...)
-	cmd.Env = append(os.Environ(), "LC_ALL=C")
-	out, err := cmd.Output()
+	out, err := exec.CommandContext(ctx, "git", append([]string{"-C", dir}, args...)...).Output()
+	_, none := os.Lstat(filepath.Join(dir, ".git"))
 	var failed *exec.ExitError
 	switch {
 	case err == nil:
 		return strings.TrimSpace(string(out)), ""
-	case errors.As(err, &failed) && strings.Contains(string(failed.Stderr), "not a git repository"):
-		return "", ""
+	case errors.As(err, &failed) && none != nil:
+		return "", "" // there is no repository
 	case errors.As(err, &failed):
 		first, _, _ := strings.Cut(string(failed.Stderr), "\n")
 		return "", text.Line(first, maxSaid)
