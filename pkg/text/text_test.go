@@ -57,9 +57,9 @@ func TestVisible(t *testing.T) {
 }
 
 func TestUnmarked(t *testing.T) {
-	require.Equal(t, "{}", string(Unmarked([]byte("\xef\xbb\xbf{}"))))
-	require.Equal(t, "{}", string(Unmarked([]byte("{}"))))
-	require.Equal(t, "{\ufeff}", string(Unmarked([]byte("{\ufeff}"))), "elsewhere it is a character")
+	require.Equal(t, "{}", string(text.Unmarked([]byte("\xef\xbb\xbf{}"))))
+	require.Equal(t, "{}", string(text.Unmarked([]byte("{}"))))
+	require.Equal(t, "{\ufeff}", string(text.Unmarked([]byte("{\ufeff}"))), "elsewhere it is a character")
 }
 
 func TestError(t *testing.T) {
