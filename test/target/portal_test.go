@@ -35,12 +35,12 @@ checks:
 `
 
 // TestTheWholePortal builds the whole example from its sources, deploys it, and looks at
-// it as a visitor does; `make target FULL=1` has what builds it.
+// it as a visitor does; `make target-plain FULL=1` has what builds it.
 func TestTheWholePortal(t *testing.T) {
 	s := with(t)
 	source := os.Getenv("E2E_WHOLE")
 	if source == "" {
-		t.Skip("SKIPPED: nothing is there that builds the whole example; `make target FULL=1` runs this test")
+		t.Skip("SKIPPED: nothing is there that builds the whole example; `make target-plain FULL=1` runs this test")
 	}
 	browser := withBrowser(t)
 	g := newSite(t, s, "portal")
