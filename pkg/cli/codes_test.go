@@ -110,8 +110,8 @@ func TestEachCommandThatRefusesHasACodeOfTheDocuments(t *testing.T) {
 // latchset/clevis#306, mikefarah/yq#461: a variable of a job that is over, an image without /tmp.
 func TestAFolderForTemporaryFilesThatIsNotThereIsNamed(t *testing.T) {
 	t.Setenv("TMPDIR", filepath.Join(t.TempDir(), "gone"))
-	_, folder := os.MkdirTemp("", "layers-*")
-	_, file := os.CreateTemp("", "layer-*")
+	_, folder := os.MkdirTemp("", "layers-*") //nolint:usetesting // what it says is what is looked at
+	_, file := os.CreateTemp("", "layer-*")   //nolint:usetesting // as above
 	for _, err := range []error{folder, file} {
 		err = coded(fmt.Errorf("making a place for layers: %w", err))
 		require.Equal(t, "cli/no-temporary-folder", record.CodeOf(err))
