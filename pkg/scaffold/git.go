@@ -27,17 +27,16 @@ func elsewhere(address string) string {
 		return ""
 	}
 	host := strings.ToLower(m[1])
-	if strings.HasPrefix(host, "github.com") || strings.HasSuffix(host, ".github.com") || strings.HasSuffix(host, ".ghe.com") {
+	if host == "github.com" || strings.HasPrefix(host, "github.com-") || strings.HasSuffix(host, ".github.com") || strings.HasSuffix(host, ".ghe.com") {
 		return ""
 	}
 	return host
 }
 
 // remote finds OWNER/NAME of the repository on github.com, the host of one that is
-// elsewhere, and its main branch. Only a
-// clone knows the main branch of its origin; a checkout of a workflow, or a repository
-// that was pushed from here, does not, and what is checked out may be any
-// (open-gsd/gsd-core#1146, coleam00/Archon#2471).
+// elsewhere, and its main branch. Only a clone knows the main branch of its origin; a
+// checkout of a workflow, or a repository that was pushed from here, does not, and what is
+// checked out may be any (open-gsd/gsd-core#1146, coleam00/Archon#2471).
 func (f *facts) remote(ctx context.Context, dir string) {
 	ask := func(args ...string) string {
 		answer, _ := git(ctx, dir, args...)

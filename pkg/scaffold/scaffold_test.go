@@ -111,6 +111,9 @@ func TestElsewhere(t *testing.T) {
 		"/srv/git.example/portal":                   "",
 		"":                                          "",
 		"git@Git.Example.com:team/portal.git":       "git.example.com",
+		"git@github.company.example:team/a.git":     "github.company.example", // as most servers are called
+		"https://github.company.com/team/portal":    "github.company.com",
+		"https://github.com.example/team/portal":    "github.com.example",
 		"https://user:t@git.example.com/a/b.git":    "git.example.com",
 		"ssh://git@git.example.com:7999/a/b.git":    "git.example.com",
 		"https://git.example.com:8443/team/portal/": "git.example.com",
