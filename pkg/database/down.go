@@ -10,6 +10,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/database/jobs"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -31,7 +32,7 @@ func (d Down) Check(ctx context.Context, workloads []record.Workload) error {
 	if err != nil {
 		return err
 	}
-	if err := d.create(ctx, job, true); err != nil {
+	if err := jobs.MayMake(ctx, d.Client, job, "takes migrations back"); err != nil {
 		return err
 	}
 	return MayStop(ctx, d.Options, workloads)

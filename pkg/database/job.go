@@ -76,13 +76,9 @@ func (d Down) owner(ctx context.Context, w record.Workload) []metav1.OwnerRefere
 	return []metav1.OwnerReference{{APIVersion: "apps/v1", Kind: w.Kind, Name: w.Name, UID: found.UID}}
 }
 
-// create makes the Job, or asks only whether it could be.
-func (d Down) create(ctx context.Context, job *batchv1.Job, dry bool) error {
-	o := metav1.CreateOptions{FieldManager: "stagecrew"}
-	if dry {
-		o.DryRun = []string{metav1.DryRunAll}
-	}
-	made, err := d.Client.BatchV1().Jobs(job.Namespace).Create(ctx, job, o)
+// create makes the Job.
+func (d Down) create(ctx context.Context, job *batchv1.Job) error {
+	made, err := d.Client.BatchV1().Jobs(job.Namespace).Create(ctx, job, metav1.CreateOptions{FieldManager: "stagecrew"})
 	if apierrors.IsForbidden(err) {
 		return record.Refused("database/no-job", "a Job that takes migrations back may not be made: %s", apierror.Message(err))
 	}
@@ -95,7 +91,7 @@ func (d Down) create(ctx context.Context, job *batchv1.Job, dry bool) error {
 // run runs the Job to its end and takes it away. What its container said last is for
 // people; an error says that it did not end well.
 func (d Down) run(ctx context.Context, job *batchv1.Job) (said string, err error) {
-	if err := d.create(ctx, job, false); err != nil {
+	if err := d.create(ctx, job); err != nil {
 		return "", err
 	}
 	d.Log.Info("migrations are taken back", "job", job.Name)

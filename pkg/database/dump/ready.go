@@ -76,12 +76,5 @@ func (d Dumps) mayCreate(ctx context.Context, db *database.Database) error {
 	if err != nil {
 		return err
 	}
-	_, err = d.Client.BatchV1().Jobs(d.Namespace).Create(ctx, spec, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
-	switch {
-	case apierrors.IsAlreadyExists(err): // of a run before, which this one would replace
-		return nil
-	case apierrors.IsForbidden(err):
-		return record.Refused("database/no-job", "a Job that dumps the databases may not be made: %s", apierror.Message(err))
-	}
-	return apierror.Classify("asking for a Job that dumps the databases", err)
+	return jobs.MayMake(ctx, d.Client, spec, "dumps the databases")
 }

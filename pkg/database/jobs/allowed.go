@@ -5,6 +5,8 @@ import (
 	"strings"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
+	batchv1 "k8s.io/api/batch/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
@@ -40,4 +42,17 @@ func Allowed(ctx context.Context, client kubernetes.Interface, namespace string)
 		return record.Refused("database/no-job", "the user of the kubeconfig may not, in namespace %s: %s, which a Job that works on the databases takes", namespace, strings.Join(missing, ", "))
 	}
 	return nil
+}
+
+// MayMake asks whether a Job could be made, and makes none: it refuses (database/no-job)
+// where the API server would. Doing is what the Job does: "dumps the databases".
+func MayMake(ctx context.Context, client kubernetes.Interface, job *batchv1.Job, doing string) error {
+	_, err := client.BatchV1().Jobs(job.Namespace).Create(ctx, job, metav1.CreateOptions{FieldManager: "stagecrew", DryRun: []string{metav1.DryRunAll}})
+	switch {
+	case apierrors.IsAlreadyExists(err): // of a run before, which this one would replace
+		return nil
+	case apierrors.IsForbidden(err):
+		return record.Refused("database/no-job", "a Job that %s may not be made: %s", doing, apierror.Message(err))
+	}
+	return apierror.Classify("asking for a Job that "+doing, err)
 }
