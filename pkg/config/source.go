@@ -79,7 +79,7 @@ func named(flags *pflag.FlagSet, fromEnv map[string][]string) string {
 func readFile(flags *pflag.FlagSet, fromEnv map[string][]string) (source, error) {
 	path := named(flags, fromEnv)
 	content, err := readInside(cmp.Or(path, defaultFile))
-	if errors.Is(err, fs.ErrNotExist) && path == "" && !isLink(defaultFile) {
+	if errors.Is(err, fs.ErrNotExist) && path == "" && !isThere(defaultFile) {
 		// Nobody would notice that nothing of it counts (StackStorm/st2#3249, node-config/node-config#45).
 		if _, err := os.Stat(otherName); err == nil {
 			return source{}, fileError{fmt.Errorf("%[1]s is not read: call it %[2]s, or give --config %[1]s", otherName, defaultFile)}
@@ -92,24 +92,24 @@ func readFile(flags *pflag.FlagSet, fromEnv map[string][]string) (source, error)
 	return read(cmp.Or(path, defaultFile), content)
 }
 
-// Above is a stagecrew.yaml that is not read because it lies in a folder above this one,
-// up to the root of the repository; "" where there is none, or where one is read.
+// Above is a stagecrew.yaml that was not read because it lies in a folder above this one,
+// up to the root of the repository; "" where there is none, or where one was read.
 func Above(flags *pflag.FlagSet, environ []string) string {
 	own, err := os.Getwd()
-	if err != nil || named(flags, variables(environ)) != "" {
+	if err != nil || named(flags, variables(environ)) != "" || isThere(defaultFile) {
 		return ""
 	}
-	dir := own
-	there := func(name string) bool { _, err := os.Lstat(filepath.Join(dir, name)); return err == nil }
-	for ; !there(defaultFile); dir = filepath.Dir(dir) {
-		if there(".git") || dir == filepath.Dir(dir) {
-			return ""
+	top, found := files.Checkout(own)
+	if !found {
+		top = string(filepath.Separator)
+	}
+	for dir := own; dir != top; {
+		dir = filepath.Dir(dir)
+		if file := filepath.Join(dir, defaultFile); isThere(file) {
+			return file
 		}
 	}
-	if dir == own {
-		return ""
-	}
-	return filepath.Join(dir, defaultFile)
+	return ""
 }
 
 // readInside reads the file. One of the repository may be a link, but not out of it: errors
@@ -117,50 +117,35 @@ func Above(flags *pflag.FlagSet, environ []string) string {
 // else is on the machine (starhaven-io/pinprick#313, argoproj/argo-events#1947). A path that
 // itself leads out was meant so.
 func readInside(path string) ([]byte, error) {
-	if filepath.IsLocal(path) && isLink(path) {
-		top, err := repository()
+	if filepath.IsLocal(path) {
+		here, err := followed(".")
 		if err != nil {
 			return nil, err
 		}
-		real, err := filepath.EvalSymlinks(path)
-		if err != nil {
-			return nil, err
+		top, found := files.Checkout(here)
+		if !found {
+			top = here
 		}
-		if real, err = filepath.Abs(real); err != nil {
-			return nil, err
-		}
-		if below, err := filepath.Rel(top, real); err != nil || !filepath.IsLocal(below) {
+		if real, err := followed(path); err == nil && !files.IsBelow(real, top) {
 			return nil, fmt.Errorf("%s is a link to %s, which is not in this repository: nothing of it is read; name the file itself by --%s or %s", path, real, configName, Variable(configName))
 		}
 	}
 	return files.Read(path, maxFile)
 }
 
-func isLink(path string) bool {
-	real, err := filepath.EvalSymlinks(path)
+// followed is where a path leads to, without links.
+func followed(path string) (string, error) {
+	path, err := filepath.Abs(path)
 	if err != nil {
-		_, err := os.Lstat(path)
-		return err == nil // it leads nowhere
+		return "", err
 	}
-	return real != filepath.Clean(path)
+	return filepath.EvalSymlinks(path)
 }
 
-// repository is the folder of the Git checkout that this one is in, without links: the
-// folder itself where there is none.
-func repository() (string, error) {
-	here, err := filepath.Abs(".")
-	if err == nil {
-		here, err = filepath.EvalSymlinks(here)
-	}
-	for at := here; err == nil; at = filepath.Dir(at) {
-		if _, none := os.Lstat(filepath.Join(at, ".git")); none == nil {
-			return at, nil
-		}
-		if at == filepath.Dir(at) {
-			break
-		}
-	}
-	return here, err
+// isThere reports whether something has the name, were it a link that leads nowhere.
+func isThere(path string) bool {
+	_, err := os.Lstat(path)
+	return err == nil
 }
 
 func read(name string, content []byte) (source, error) {

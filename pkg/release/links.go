@@ -6,7 +6,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
-	"strings"
+
+	"github.com/stagecrew/stagecrew/pkg/files"
 )
 
 // maxLinked bounds the files behind the links of a chart that are looked at.
@@ -45,7 +46,7 @@ func (l *links) check(folder string) error {
 		switch {
 		case err != nil:
 			return nil //nolint:nilerr // as above
-		case !isBelow(behind, l.within) || isBelow(behind, filepath.Join(l.within, ".git")):
+		case !files.IsBelow(behind, l.within) || files.IsBelow(behind, filepath.Join(l.within, ".git")):
 			return fmt.Errorf("%s is a link to %s, outside of %s: put the file into the repository", path, behind, l.within)
 		case l.seen[behind]:
 			return nil
@@ -60,22 +61,13 @@ func (l *links) check(folder string) error {
 // repositoryOf is the root of the repository with a folder; without one the working
 // directory, where that has the folder, or the folder itself.
 func repositoryOf(folder string) string {
-	for at := folder; ; at = filepath.Dir(at) {
-		if _, err := os.Lstat(filepath.Join(at, ".git")); err == nil {
-			return at
-		}
-		if at == filepath.Dir(at) {
-			break
-		}
+	if root, found := files.Checkout(folder); found {
+		return root
 	}
 	if here, err := os.Getwd(); err == nil {
-		if here, err = filepath.EvalSymlinks(here); err == nil && isBelow(folder, here) {
+		if here, err = filepath.EvalSymlinks(here); err == nil && files.IsBelow(folder, here) {
 			return here
 		}
 	}
 	return folder
-}
-
-func isBelow(path, folder string) bool {
-	return path == folder || strings.HasPrefix(path, strings.TrimSuffix(folder, "/")+"/")
 }
