@@ -56,7 +56,8 @@ func newCommand(c config.Command, code *int, environ []string, stdout, stderr io
 	c.Define(cmd.Flags(), &settings)
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return config.FlagError(cmd.Flags(), err) })
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
-		resolveErr, above := config.Resolve(cmd.Flags(), environ), config.Above(cmd.Flags(), environ)
+		resolveErr := config.Resolve(cmd.Flags(), environ)
+		above := func() string { return config.Above(cmd.Flags(), environ) }
 		settings.Place(cmd.Flags(), config.Lookup(environ)(config.DirVariable), c.Name)
 		s := newSession(c.Name, settings, environ, stdout, stderr)
 		defer outlast(s.effect)()

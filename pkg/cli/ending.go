@@ -194,8 +194,10 @@ func (s *session) printResult(rec record.Record, err error) {
 	if rec.Error == "" {
 		s.console.log.Error(headline)
 	}
-	if s.above != "" && record.KindOf(err) == record.KindInput {
-		s.console.log.Info("there is no stagecrew.yaml in this folder, and one above it, which is not read: run it there, or give --config", "file", s.above)
+	if s.above != nil && record.KindOf(err) == record.KindInput {
+		if file := s.above(); file != "" {
+			s.console.log.Info("there is no stagecrew.yaml in this folder, and one above it, which is not read: run it there, or give --config", "file", file)
+		}
 	}
 	if strings.HasSuffix(rec.Advice, presetAdvice) {
 		s.console.log.Warn(presetAdvice)

@@ -28,8 +28,8 @@ type session struct {
 	smokeByDefault bool
 	// evidenceByDefault says that nobody gave --evidence-dir.
 	evidenceByDefault bool
-	// above is a stagecrew.yaml in a folder above, "" for none.
-	above string
+	// above looks for a stagecrew.yaml in a folder above, "" for none; nil where no settings are read.
+	above func() string
 
 	console *console
 	results *results
