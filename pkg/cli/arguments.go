@@ -30,17 +30,20 @@ func settingsOnly(cmd *cobra.Command, args []string) error {
 	if len(args) == 0 {
 		return nil
 	}
-	hint := "its settings are flags"
-	if args[0] == "true" || args[0] == "false" {
-		hint = "a switch takes its value behind an equals sign, as --switch=" + args[0]
+	return fmt.Errorf("%s takes no arguments, and got %q: %s; `%s --help` lists the settings", cmd.Name(), text.Cut(args[0], maxArgument), instead(cmd, args[0]), cmd.CommandPath())
+}
+
+// instead says what is probably wanted in the place of an argument.
+func instead(cmd *cobra.Command, argument string) string {
+	if argument == "true" || argument == "false" {
+		return "a switch takes its value behind an equals sign, as --switch=" + argument
 	}
 	for _, m := range meant {
-		if cmd.Flags().Lookup(m.flag) != nil && m.pattern.MatchString(args[0]) && args[0] != "true" && args[0] != "false" {
-			hint = "--" + m.flag + " is perhaps meant"
-			break
+		if cmd.Flags().Lookup(m.flag) != nil && m.pattern.MatchString(argument) {
+			return "--" + m.flag + " is perhaps meant"
 		}
 	}
-	return fmt.Errorf("%s takes no arguments, and got %q: %s; `%s --help` lists the settings", cmd.Name(), text.Cut(args[0], maxArgument), hint, cmd.CommandPath())
+	return "its settings are flags"
 }
 
 // oneRecord wants the file of a record.

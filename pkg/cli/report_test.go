@@ -66,7 +66,7 @@ func TestReport_PicturesLieBesideTheRecordAgain(t *testing.T) {
 		require.Equal(t, exitOK, Main([]string{"report", "--html", file}, nil, &out, &log), log.String())
 		return out.String()
 	}
-	const runners = "/home/runner/work/_temp/stagecrew/evidence/pictures/1.png"
+	const runners = "/gone/with/the/runner/stagecrew/evidence/pictures/1.png"
 	there := place("evidence", "pictures", "1.png")
 	root := filepath.Dir(filepath.Dir(filepath.Dir(there)))
 	require.Contains(t, page(filepath.Join(root, "deploy.json"), runners), "data:image/png;base64,")

@@ -152,8 +152,7 @@ func podTable(sight record.Progress, width int) string {
 }
 
 // fit is what of a line is shown in so many columns, less one: a line that wraps would be
-// erased in part only. Most characters of East Asia and all emoji take two
-// .
+// erased in part only. Most characters of East Asia and all emoji take two.
 func fit(line string, columns int) string {
 	taken := 0
 	for i, r := range line {

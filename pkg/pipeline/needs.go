@@ -49,7 +49,7 @@ func (s site) demands(ctx context.Context, cluster *kube.Cluster, r *release.Rel
 		err = errors.Join(err, record.Refused("deploy/migrations-locked", "%s: %s", t.Database, t.Lock))
 	}
 	blocks := m != nil && m.Rollback == record.RollbackNeedsDatabase
-	for _, one := range distinct(parts(errors.Join(err, policy.needs(ctx, u)))) {
+	for _, one := range parts(record.Problems(parts(errors.Join(err, policy.needs(ctx, u)))...)) {
 		code := record.CodeOf(one)
 		if code == "" {
 			code = "preflight/not-checked"
@@ -58,18 +58,6 @@ func (s site) demands(ctx context.Context, cluster *kube.Cluster, r *release.Rel
 			Code: code, Object: fmt.Sprintf("--on-migrated %s", s.onMigrated), Message: strings.TrimSuffix(one.Error(), " ["+code+"]"),
 			Blocks: blocks && record.KindOf(one) != record.KindUnavailable,
 		})
-	}
-	return all
-}
-
-// distinct leaves out what an error before has said.
-func distinct(errs []error) (all []error) {
-	said := map[string]bool{}
-	for _, err := range errs {
-		if !said[err.Error()] {
-			said[err.Error()] = true
-			all = append(all, err)
-		}
 	}
 	return all
 }
