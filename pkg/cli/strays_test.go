@@ -13,6 +13,7 @@ import (
 )
 
 func TestALibraryThatEndsTheProcessIsAnErrorWithARecord(t *testing.T) {
+	breaks(t)
 	var stdout, stderr bytes.Buffer
 	newSession("status", config.Settings{}, nil, &stdout, &stderr)
 	var panicked *record.Panicked
