@@ -4,10 +4,12 @@ import (
 	"context"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
@@ -31,14 +33,25 @@ func (w *watch) explain(ctx context.Context, t *detect.Trouble) {
 	defer cancel()
 	said := wording.SignificantLine(w.logs.tailOf(ctx, t.Run))
 	if said == "" {
-		// The present log is that of the end while the container waits for its next
-		// start; once it runs again the previous one is.
-		said = wording.SignificantLine(lastLines(ctx, w.client, t.Run, false), lastLines(ctx, w.client, t.Run, true))
+		said = wording.SignificantLine(w.ends(ctx, t.Run)...)
 	}
 	// The termination message may have said it already.
 	if said != "" && !strings.Contains(t.Cause.Message, said) {
 		t.Cause.Message = fmt.Sprintf("%s; it said: %s", t.Cause.Message, said)
 	}
+}
+
+// ends are the logs that can hold the last words of a run: the present one and the one
+// before, or that one alone once the container runs again.
+func (w *watch) ends(ctx context.Context, c podstate.Run) []string {
+	previous := lastLines(ctx, w.client, c, true)
+	pod, err := w.client.CoreV1().Pods(c.Namespace).Get(ctx, c.Pod, metav1.GetOptions{})
+	if err == nil && slices.ContainsFunc(podstate.Statuses(pod), func(s corev1.ContainerStatus) bool {
+		return s.Name == c.Name && s.RestartCount > c.Restarts
+	}) {
+		return []string{previous}
+	}
+	return []string{lastLines(ctx, w.client, c, false), previous}
 }
 
 // lastLines gives the end of a log, "" when it cannot be read.

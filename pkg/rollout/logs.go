@@ -51,6 +51,7 @@ type run struct {
 	tail  []string
 	bytes int
 	done  chan struct{} // closed when nothing more is read
+	ended bool          // the log was read to its end
 }
 
 func newLogs(o Options) (*logs, error) {
@@ -128,7 +129,13 @@ func (l *logs) read(ctx context.Context, c podstate.Run, r *run) {
 	}()
 	for range maxAttempts {
 		err := l.stream(ctx, c, r)
-		if err == nil || ctx.Err() != nil || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
+		if err == nil && ctx.Err() == nil {
+			l.mu.Lock()
+			r.ended = true
+			l.mu.Unlock()
+			return
+		}
+		if ctx.Err() != nil || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
 			return
 		}
 		select {

@@ -12,6 +12,8 @@ import (
 
 	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
@@ -131,6 +133,42 @@ func TestTheLastWordsAreThoseOfTheRunThatEnded(t *testing.T) {
 	other := detect.Trouble{Cause: record.Cause{Code: causes.ImageNotFound}, Run: next}
 	w.explain(t.Context(), &other)
 	require.Empty(t, other.Cause.Message)
+}
+
+// What a program says when it starts is not why it ended: a pod that took its time was read
+// while it started, and no more once it was ready (oblien/openship#335).
+func TestTheLastWordsAreNotThoseOfTheStart(t *testing.T) {
+	for name, restarts := range map[string]int32{"it waits for its next start": 0, "it runs again": 1} {
+		t.Run(name, func(t *testing.T) {
+			server := newAPIServer(t)
+			server.logs = func(w http.ResponseWriter, r *http.Request) {
+				q := r.URL.Query()
+				fmt.Fprintln(w, "release 2 starts")
+				w.(http.Flusher).Flush()
+				switch {
+				case q.Get("follow") == "true":
+					<-r.Context().Done()
+				case (q.Get("previous") == "true") == (restarts > 0):
+					fmt.Fprintln(w, "lost the lease")
+				}
+			}
+			pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Namespace: c0.Namespace, Name: c0.Pod, UID: c0.UID}}
+			pod.Status.ContainerStatuses = []corev1.ContainerStatus{{Name: c0.Name, RestartCount: restarts}}
+			server.put(pod)
+			l, err := newLogs(Options{Client: server.client(t), LogPatterns: []string{"starts"}})
+			require.NoError(t, err)
+			var once sync.Once
+			said := make(chan struct{})
+			l.changed = func() { once.Do(func() { close(said) }) }
+			l.follow(t.Context(), []podstate.Run{c0})
+			<-said
+			l.follow(t.Context(), nil) // it is ready
+			<-l.runs[c0].done
+			end := detect.Trouble{Cause: record.Cause{Code: causes.NotStable, Message: "exited with code 1 after 5s"}, Run: c0}
+			(&watch{client: server.client(t), logs: l}).explain(t.Context(), &end)
+			require.Equal(t, "exited with code 1 after 5s; it said: lost the lease", end.Cause.Message)
+		})
+	}
 }
 
 func TestAFinalLineTakesThePlaceOfOneThatARestartMayHeal(t *testing.T) {

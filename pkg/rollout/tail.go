@@ -43,8 +43,9 @@ func (l *logs) match(text string) (cluster.Line, bool) {
 	return cluster.Line{Text: wording.Shorten(wording.Plain(text)), Transient: slices.ContainsFunc(l.passing, match)}, true
 }
 
-// tailOf are the last lines of a run, or of the one before while it has said nothing.
-// It waits a moment for a run that has ended and is still being read.
+// tailOf are the last lines of a run that was read to its end, or of the one before while
+// it has said nothing. It waits a moment for a run that has ended and is still being read;
+// one whose container was ready is read no more, and what it said last is not among them.
 func (l *logs) tailOf(ctx context.Context, c podstate.Run) string {
 	for restarts := c.Restarts; restarts >= max(0, c.Restarts-1); restarts-- {
 		c.Restarts = restarts
@@ -60,7 +61,10 @@ func (l *logs) tailOf(ctx context.Context, c podstate.Run) string {
 		case <-time.After(logSettleTime):
 		}
 		l.mu.Lock()
-		text := strings.Join(r.tail, "\n")
+		text := ""
+		if r.ended {
+			text = strings.Join(r.tail, "\n")
+		}
 		l.mu.Unlock()
 		if text != "" {
 			return text
