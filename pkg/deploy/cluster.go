@@ -65,8 +65,9 @@ type Watcher interface {
 	// its budget.
 	Watch(ctx context.Context, applied record.Applied) (record.Rollout, error)
 	// Hold watches a complete rollout for a while, for 0 as long as its pods need to
-	// show that they live; the cause says how it broke.
-	Hold(ctx context.Context, applied record.Applied, d time.Duration) (*record.Cause, error)
+	// show that they live; the cause says how it broke, the notes what is not proven
+	// although it did not.
+	Hold(ctx context.Context, applied record.Applied, d time.Duration) (cause *record.Cause, notes []string, err error)
 	// Collect gathers what is known about a failed rollout, as far as it can be had.
 	Collect(ctx context.Context, applied record.Applied, cause record.Cause) record.Evidence
 }

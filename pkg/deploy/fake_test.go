@@ -27,6 +27,7 @@ type fakeCluster struct {
 	on         func(what string)
 	errs       map[string]error // by what happens
 	concerns   []record.Concern
+	notes      []string // what a soak does not prove
 	migrations *record.Migrations
 	drift      []record.Change
 	journals   []record.Journal
@@ -266,18 +267,18 @@ func (f *fakeCluster) Watch(ctx context.Context, a record.Applied) (record.Rollo
 	return result, ctx.Err()
 }
 
-func (f *fakeCluster) Hold(ctx context.Context, a record.Applied, d time.Duration) (*record.Cause, error) {
+func (f *fakeCluster) Hold(ctx context.Context, a record.Applied, d time.Duration) (*record.Cause, []string, error) {
 	if err := f.happens("hold"); err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	if has(a.Revision.Image, "shaky") {
-		return &record.Cause{Code: "rollout/not-stable", Object: "Pod/a"}, nil
+		return &record.Cause{Code: "rollout/not-stable", Object: "Pod/a"}, nil, nil
 	}
 	select {
 	case <-ctx.Done():
-		return nil, ctx.Err()
+		return nil, nil, ctx.Err()
 	case <-time.After(d):
-		return nil, nil
+		return nil, f.notes, nil
 	}
 }
 

@@ -318,6 +318,17 @@ func TestWhatWasNotAskedIsNotProven(t *testing.T) {
 	require.Equal(t, []record.Concern{{Code: "deploy/not-proven", Message: "Rollout.argoproj.io/web cannot be watched"}}, result.Concerns)
 }
 
+func TestWhatTheSoakDoesNotProveIsToldOnce(t *testing.T) {
+	f := installed(t)
+	f.notes = []string{"Rollout.argoproj.io/web cannot be watched", "Service/web is of type LoadBalancer and has no address"}
+	o := f.options()
+	o.Asks = false
+	result, err := Deploy(t.Context(), image("rollout"), o)
+	require.NoError(t, err)
+	require.Equal(t, record.VerdictGood, result.Verdict)
+	require.Equal(t, []record.Concern{{Code: "deploy/not-proven", Message: f.notes[0]}, {Code: "deploy/not-proven", Message: f.notes[1]}}, result.Concerns)
+}
+
 func TestTheSoakRunsBesideTheChecks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := installed(t)

@@ -2,6 +2,7 @@ package deploy
 
 import (
 	"context"
+	"slices"
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -13,6 +14,7 @@ type hold struct {
 	stop  func()
 	over  chan struct{} // closed at the end; then these hold:
 	cause *record.Cause
+	notes []string // what is not proven
 	err   error
 	ended time.Time
 }
@@ -51,7 +53,7 @@ func (t *trial) beginSoak() {
 	go func() {
 		defer close(s.over)
 		s.err = record.Guard(func() (err error) {
-			s.cause, err = watcher.Hold(ctx, t.applied, t.run.Soak)
+			s.cause, s.notes, err = watcher.Hold(ctx, t.applied, t.run.Soak)
 			return err
 		})
 		s.ended = time.Now()
@@ -80,6 +82,20 @@ func (s *hold) broke() *record.Cause {
 	select {
 	case <-s.over:
 		return s.cause
+	default:
+		return nil
+	}
+}
+
+// doubts are what the end of the soak has shown not to be proven, without what is told
+// already.
+func (s *hold) doubts(told []string) []string {
+	if s == nil {
+		return nil
+	}
+	select {
+	case <-s.over:
+		return slices.DeleteFunc(slices.Clone(s.notes), func(line string) bool { return slices.Contains(told, line) })
 	default:
 		return nil
 	}

@@ -19,10 +19,15 @@ func (r *run) watch(ctx context.Context) event {
 	r.applied.Alone = r.op.name != gating.name && r.unrefused().Number == 0
 	r.trial = r.judge(r.held, r.applied, r.earlier) //nolint:contextcheck // the soak outlives this step
 	on := r.trial.watch(ctx)
-	for _, line := range r.trial.rollout.Unproven {
+	r.doubts(r.trial.rollout.Unproven)
+	return r.told(on, r.trial.cause, r.trial.err)
+}
+
+// doubts keeps what is not proven of the revision, a line each.
+func (r *run) doubts(lines []string) {
+	for _, line := range lines {
 		r.result.Concerns = append(r.result.Concerns, record.Concern{Code: "deploy/not-proven", Message: line})
 	}
-	return r.told(on, r.trial.cause, r.trial.err)
 }
 
 // smoke sends the checks to what was rolled out.
@@ -37,6 +42,7 @@ func (r *run) soak(ctx context.Context) event {
 	asked := len(r.trial.checks)
 	on := r.trial.soak(ctx)
 	r.result.Soak = r.trial.hold.length().Seconds()
+	r.doubts(r.trial.hold.doubts(r.trial.rollout.Unproven))
 	r.result.Checks = append(r.result.Checks, r.trial.checks[asked:]...)
 	return r.told(on, r.trial.cause, r.trial.err)
 }

@@ -192,13 +192,13 @@ func (w watcher) Watch(ctx context.Context, applied record.Applied) (record.Roll
 	return result, err
 }
 
-func (w watcher) Hold(ctx context.Context, applied record.Applied, d time.Duration) (*record.Cause, error) {
+func (w watcher) Hold(ctx context.Context, applied record.Applied, d time.Duration) (*record.Cause, []string, error) {
 	defer w.learning(ctx)()
-	cause, err := rollout.Hold(ctx, w.Options, applied, d)
+	cause, notes, err := rollout.Hold(ctx, w.Options, applied, d)
 	if err != nil || cause != nil {
 		w.Relearn(ctx)
 	}
-	return cause, err
+	return cause, notes, err
 }
 
 func (w watcher) Collect(ctx context.Context, applied record.Applied, cause record.Cause) record.Evidence {

@@ -59,6 +59,9 @@ func (c *check) budgets(t template) {
 		if c.RollbackTimeout > 0 && start > c.RollbackTimeout {
 			warn("container %s may take %s to start by its startup probe, a rollback ends after %s; raise --rollback-timeout", container.Name, text.Duration(start), text.Duration(c.RollbackTimeout))
 		}
+		if p := container.ReadinessProbe; p != nil && c.Timeout > 0 && time.Duration(p.InitialDelaySeconds)*time.Second >= c.Timeout {
+			warn("container %s: its readiness probe asks for the first time %s after the start, the deploy ends after %s; lower initialDelaySeconds, or raise --timeout", container.Name, text.Duration(time.Duration(p.InitialDelaySeconds)*time.Second), text.Duration(c.Timeout))
+		}
 		if p := container.LivenessProbe; p != nil && p.InitialDelaySeconds >= lateLiveness && !asksAlike(container) {
 			warn("container %s: its liveness probe asks for the first time %s after the start, when the new pods have long been called good, and asks what no other probe asks; use a startup probe in the place of initialDelaySeconds, or --soak %[2]s", container.Name, text.Duration(time.Duration(p.InitialDelaySeconds)*time.Second))
 		}

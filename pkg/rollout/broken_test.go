@@ -17,7 +17,7 @@ func TestWatch_APanicIsAnErrorAndNoVerdict(t *testing.T) {
 		_, err := Watch(t.Context(), o, applied)
 		require.ErrorContains(t, err, "[rollout/panicked]")
 		require.Equal(t, record.KindUnavailable, record.KindOf(err))
-		_, err = Hold(t.Context(), o, applied, SoakAuto)
+		_, _, err = Hold(t.Context(), o, applied, SoakAuto)
 		require.ErrorContains(t, err, "[rollout/panicked]")
 	})
 	w := &watch{changed: make(chan struct{}, 1)}

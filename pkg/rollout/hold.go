@@ -21,21 +21,35 @@ const SoakAuto time.Duration = 0
 // ten seconds is a cause with the code rollout/not-stable. A pod that somebody takes
 // away (an autoscaler, a drained node, an eviction) is none, once as many new pods are
 // ready as were when the hold began, or as are still wanted; when the time is over
-// Hold waits on for that, until the deadline of ctx. An error means that the watch did
+// Hold waits on for that, until the deadline of ctx. Notes are what is not proven although
+// the pods have lasted, a line each: what shows only after a pod was ready, such as a liveness
+// probe that cannot be run. An error means that the watch did
 // not work, that ctx was cancelled, or that its deadline passed before the time was
 // over without anything having gone wrong.
-func Hold(ctx context.Context, o Options, applied record.Applied, duration time.Duration) (*record.Cause, error) {
+func Hold(ctx context.Context, o Options, applied record.Applied, duration time.Duration) (cause *record.Cause, notes []string, err error) {
 	v, stop, err := begin(ctx, o, applied)
 	if err != nil {
-		return nil, err
+		return nil, nil, err
 	}
 	defer stop()
-	var cause *record.Cause
 	err = record.Guard(func() (err error) { //nolint:contextcheck // a wait has the context of the call that made it
 		cause, err = v.hold(duration)
+		if cause == nil && err == nil {
+			notes = v.lasting()
+		}
 		return err
 	})
-	return cause, panicked(err)
+	return cause, notes, panicked(err)
+}
+
+// lasting is what is not proven of pods that have lasted.
+func (v *wait) lasting() []string {
+	s, look := v.observe()
+	notes := append(judge.Unwatched(&s, look.Statuses), v.unaddressed()...)
+	for _, line := range notes {
+		v.Log.Warn("not proven: " + line)
+	}
+	return notes
 }
 
 func (v *wait) hold(duration time.Duration) (*record.Cause, error) {

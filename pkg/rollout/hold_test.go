@@ -104,7 +104,7 @@ func TestAHoldWatchesOn(t *testing.T) {
 				ctx, cancel := context.WithTimeout(t.Context(), 5*time.Minute)
 				defer cancel()
 				start := time.Now()
-				cause, err := Hold(ctx, Options{Client: client}, applied, time.Minute)
+				cause, _, err := Hold(ctx, Options{Client: client}, applied, time.Minute)
 				require.NoError(t, err)
 				require.Equal(t, c.seconds, int(time.Since(start).Seconds()))
 				require.Equal(t, c.cause == "", cause == nil)
@@ -121,7 +121,7 @@ func TestAHoldThatIsInterruptedGivesNoVerdict(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ctx, cancel := context.WithTimeout(t.Context(), 10*time.Second)
 		defer cancel()
-		cause, err := Hold(ctx, Options{Client: fakeCluster(t, fixture.Deployed())}, applied, time.Minute)
+		cause, _, err := Hold(ctx, Options{Client: fakeCluster(t, fixture.Deployed())}, applied, time.Minute)
 		require.Nil(t, cause)
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 	})

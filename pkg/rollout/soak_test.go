@@ -11,6 +11,7 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
 	"github.com/stagecrew/stagecrew/pkg/rollout/internal/fixture"
 	"github.com/stagecrew/stagecrew/pkg/rollout/judge"
@@ -64,7 +65,7 @@ func TestHold_AnAutomaticSoakLastsUntilTheFirstBudgetOfTheLivenessIsOver(t *test
 					s.Events = []*corev1.Event{c.event(s.Pods[0])}
 				}
 				start := time.Now()
-				cause, err := Hold(t.Context(), Options{Client: fakeCluster(t, s)}, applied, SoakAuto)
+				cause, _, err := Hold(t.Context(), Options{Client: fakeCluster(t, s)}, applied, SoakAuto)
 				require.NoError(t, err)
 				require.Nil(t, cause)
 				require.Equal(t, c.seconds, int(time.Since(start).Seconds()))
@@ -148,7 +149,7 @@ func TestHold_WhatEndsSoonAfterItWasReadyIsFound(t *testing.T) {
 					}
 					require.NoError(t, put(c.then())(client))
 				})
-				cause, err := Hold(t.Context(), Options{Client: client}, applied, SoakAuto)
+				cause, _, err := Hold(t.Context(), Options{Client: client}, applied, SoakAuto)
 				require.NoError(t, err)
 				require.NotNil(t, cause)
 				require.Equal(t, causes.NotStable, cause.Code)
@@ -169,11 +170,80 @@ func TestHold_WhatEndedBetweenTheWatchAndTheHoldCounts(t *testing.T) {
 		require.NoError(t, err)
 		require.Nil(t, result.Cause)
 		require.NoError(t, put(alive("web-new", 3))(client))
-		cause, err := Hold(t.Context(), o, applied, SoakAuto)
+		cause, _, err := Hold(t.Context(), o, applied, SoakAuto)
 		require.NoError(t, err)
 		require.NotNil(t, cause)
-		cause, err = Hold(t.Context(), Options{Client: client}, applied, SoakAuto)
+		cause, _, err = Hold(t.Context(), Options{Client: client}, applied, SoakAuto)
 		require.NoError(t, err)
 		require.Nil(t, cause, "restarts from before are of no account")
 	})
+}
+
+// What shows only after a pod was ready, and keeps nobody from calling it good.
+func TestHold_NotesWhatIsNotProven(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		s := fixture.Deployed()
+		p := born(0, &corev1.Probe{PeriodSeconds: 3})
+		p.Spec.Containers[0].ReadinessProbe = &corev1.Probe{}
+		s.Pods = []*corev1.Pod{p}
+		client := fakeCluster(t, s)
+		time.AfterFunc(4*time.Second, func() {
+			// kgateway-dev/kgateway#8749: a probe that cannot be run is no failure. Each message is
+			// another one, so that the tenth event stands for all of them.
+			e := fixture.Event("Pod", "web-new", "Unhealthy", `(combined from similar events): Liveness probe errored and resulted in unknown state: rpc error: code = Unknown desc = failed to start exec "231002": exec: "curl": executable file not found in $PATH`)
+			e.LastTimestamp = metav1.Now()
+			_, err := client.CoreV1().Events("portal").Create(context.Background(), e, metav1.CreateOptions{})
+			require.NoError(t, err)
+		})
+		cause, notes, err := Hold(t.Context(), Options{Client: client}, applied, SoakAuto)
+		require.NoError(t, err)
+		require.Nil(t, cause)
+		require.Equal(t, []string{`Pod/web-new container web: its liveness probe cannot be run, so that nobody notices when it hangs: exec: "curl": executable file not found in $PATH`}, notes)
+	})
+}
+
+// helm/helm#7513, fluxcd/flux2#5052, fluxcd/helm-controller#701: nobody waits for the address.
+func TestHold_NotesABalancerWithoutAnAddress(t *testing.T) {
+	balancer := func(change func(*corev1.Service)) *corev1.Service {
+		s := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Namespace: "portal", Name: "web"}, Spec: corev1.ServiceSpec{
+			Type: corev1.ServiceTypeLoadBalancer, ClusterIP: "10.96.0.9", Selector: map[string]string{"app": "web"}}}
+		change(s)
+		return s
+	}
+	warned := fixture.Event("Service", "web", "SyncLoadBalancerFailed", "Error syncing load balancer: no subnet is tagged")
+	warned.InvolvedObject.Namespace = "portal"
+	const none = "Service/web is of type LoadBalancer and has no address: from outside of the cluster nothing leads to it by that"
+	for name, c := range map[string]struct {
+		service *corev1.Service
+		event   *corev1.Event
+		notes   []string
+	}{
+		"none":                  {balancer(func(*corev1.Service) {}), nil, []string{none + "; no controller has said anything about it"}},
+		"none, with its reason": {balancer(func(*corev1.Service) {}), warned, []string{none + ": SyncLoadBalancerFailed: Error syncing load balancer: no subnet is tagged"}},
+		"one": {balancer(func(s *corev1.Service) {
+			s.Status.LoadBalancer.Ingress = []corev1.LoadBalancerIngress{{Hostname: "a.elb.test"}}
+		}), nil, nil},
+		"its own (helm/helm#7530)": {balancer(func(s *corev1.Service) { s.Spec.ExternalIPs = []string{"192.0.2.7"} }), nil, nil},
+		"another type":             {balancer(func(s *corev1.Service) { s.Spec.Type = corev1.ServiceTypeNodePort }), nil, nil},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				s := fixture.Deployed()
+				s.Pods = []*corev1.Pod{born(time.Hour, nil)}
+				client := fakeCluster(t, s)
+				_, err := client.CoreV1().Services("portal").Create(t.Context(), c.service, metav1.CreateOptions{})
+				require.NoError(t, err)
+				if c.event != nil {
+					_, err := client.CoreV1().Events("portal").Create(t.Context(), c.event, metav1.CreateOptions{})
+					require.NoError(t, err)
+				}
+				with := applied
+				with.Services = []record.Service{{Name: "web"}}
+				cause, notes, err := Hold(t.Context(), Options{Client: client, Namespace: "portal"}, with, SoakAuto)
+				require.NoError(t, err)
+				require.Nil(t, cause)
+				require.Equal(t, c.notes, notes)
+			})
+		})
+	}
 }

@@ -99,6 +99,7 @@ func readService(ctx context.Context, client kubernetes.Interface, s record.Serv
 	}
 	return &cluster.Service{
 		Namespace: s.Namespace, Name: s.Name, Selector: labels.SelectorFromSet(found.Spec.Selector), Ports: found.Spec.Ports,
+		Balanced: isBalanced(found),
 		Headless: found.Spec.ClusterIP == corev1.ClusterIPNone, PublishesUnready: found.Spec.PublishNotReadyAddresses,
 		Smoke: strings.TrimSpace(found.Annotations[record.AnnotationSmoke]), Led: s.Led,
 	}, nil

@@ -1,6 +1,8 @@
 package cluster
 
 import (
+	"strings"
+
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -56,6 +58,9 @@ func stripContainers(all []corev1.Container) []corev1.Container {
 	for i, c := range all {
 		small[i] = corev1.Container{Name: c.Name, Image: c.Image, Ports: c.Ports, RestartPolicy: c.RestartPolicy, ReadinessProbe: c.ReadinessProbe,
 			LivenessProbe: c.LivenessProbe, StartupProbe: c.StartupProbe}
+		if c.Lifecycle != nil && c.Lifecycle.PostStart != nil {
+			small[i].Lifecycle = &corev1.Lifecycle{PostStart: &corev1.LifecycleHandler{}} // that there is one
+		}
 		for _, name := range []corev1.ResourceName{corev1.ResourceMemory, corev1.ResourceEphemeralStorage} {
 			if limit, ok := c.Resources.Limits[name]; ok {
 				if small[i].Resources.Limits == nil {
@@ -79,9 +84,13 @@ func stripStatuses(all []corev1.ContainerStatus) []corev1.ContainerStatus {
 	return small
 }
 
+// combined is what client-go puts before the words of an event when ten of its kind, with
+// other words each, have come within ten minutes (tools/record/events_cache.go).
+const combined = "(combined from similar events): "
+
 // StripEvent keeps of an event what is read of it, and of a long message both ends.
 func StripEvent(e *corev1.Event) *corev1.Event {
-	message := e.Message
+	message := strings.TrimPrefix(e.Message, combined)
 	if len(message) > maxEvent {
 		message = message[:maxEvent/2] + message[len(message)-maxEvent/2:]
 	}

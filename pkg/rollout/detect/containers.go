@@ -47,8 +47,9 @@ func waitingTrouble(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus
 		Object: "Pod/" + p.Name, Container: c.Name, Reason: reason, Message: wording.Shorten(message)}}
 	switch reason {
 	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable":
-		t.Cause.Code, t.Specific = pullCode(message), true
+		t.Cause.Code = pullCode(message)
 		t.Specific = t.Cause.Code != causes.PullFailed || reason != "ImagePullBackOff"
+		t.Cause.Message += withoutLogin(s, p)
 	default:
 		t.Cause.Code = waitingCodes[reason]
 	}
@@ -106,6 +107,26 @@ func hinted(e *corev1.Event) (reason, message string) {
 	}
 	return "", ""
 }
+
+// withoutLogin says of a pod whose image cannot be pulled which of its pull secrets the kubelet
+// has not found: registries call what they hide "denied" or "not found"
+// (https://github.com/aquasecurity/aqua-helm/issues/255, https://github.com/metrico/gigapipe-helm/issues/9,
+// https://github.com/confluentinc/confluent-kubernetes-examples/issues/276). A kubelet that does not
+// need one says so, too, so that it counts for nothing by itself.
+func withoutLogin(s *cluster.Snapshot, p *corev1.Pod) string {
+	e := s.Latest(p, "", "FailedToRetrieveImagePullSecret")
+	if e == nil {
+		return ""
+	}
+	names := missingLogins.FindStringSubmatch(e.Message)
+	if names == nil {
+		return "; " + wording.Shorten(e.Message)
+	}
+	return fmt.Sprintf("; imagePullSecrets of the pod that are not in its namespace: %s, so that it was pulled without them", names[1])
+}
+
+// missingLogins are the kubelet's words (pkg/kubelet/kubelet_pods.go).
+var missingLogins = regexp.MustCompile(`Unable to retrieve some image pull secrets \(([^)]+)\)`)
 
 // deniedPattern wants a word: every thirtieth digest has 401 or 403 inside.
 var deniedPattern = regexp.MustCompile(`\b40[13]\b`)

@@ -273,3 +273,17 @@ func TestEarlierLives_WhatWasBrokenBeforeIsNamedBesideWhatWaitsForIt(t *testing.
 	require.Nil(t, v.Failed, "it is no fault of the revision")
 	require.Equal(t, "Pod/db-0", j.Timeout(v.Progress, time.Minute).Cause.Object)
 }
+
+// aquasecurity/aqua-helm#255, aquasecurity/aqua-helm#322, metrico/gigapipe-helm#9, confluentinc/confluent-kubernetes-examples#276
+func TestADeniedPullNamesThePullSecretThatIsNotThere(t *testing.T) {
+	s := fixture.Deploying(fixture.Pod("web-new", "new", false, fixture.Waiting("ErrImagePull", "failed to authorize: 401 Unauthorized")))
+	s.Events = []*corev1.Event{fixture.Event("Pod", "web-new", "FailedToRetrieveImagePullSecret", "Unable to retrieve some image pull secrets (registry-login); attempting to pull the image may not succeed.")}
+	seconds, cause := after(s, 400)
+	require.Equal(t, 45, seconds)
+	require.Equal(t, causes.PullDenied, cause.Code)
+	require.Equal(t, "failed to authorize: 401 Unauthorized; imagePullSecrets of the pod that are not in its namespace: registry-login, so that it was pulled without them", cause.Message)
+	// An image that needs none is pulled.
+	running := fixture.Deployed()
+	running.Events = s.Events
+	require.True(t, New(nil).Decide(running, fixture.Noon).Ready)
+}

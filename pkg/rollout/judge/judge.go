@@ -57,6 +57,7 @@ type Judge struct {
 	podFailures map[record.Workload]*podFailure        // how a Job's pod failed last
 	short       map[record.Workload]time.Time          // since when its autoscaler is waited for
 	rejected    map[record.Workload]map[types.UID]bool // new pods that a node did not begin with
+	starting    []detect.Trouble                       // what pods of the last look are about to do, where nothing is wrong
 }
 
 // New makes a judge; rules replace the default ones of their codes.
@@ -78,7 +79,7 @@ const AllReady = "all workloads ready"
 
 // Decide judges one look.
 func (j *Judge) Decide(s cluster.Snapshot, now time.Time) Verdict {
-	s.Now, j.Now = now, now
+	s.Now, j.Now, j.starting = now, now, nil
 	s.Index()
 	if j.baseline == nil {
 		j.baseline = restartBaseline(s.Pods, j.Applied)
@@ -118,8 +119,8 @@ func (j *Judge) Decide(s cluster.Snapshot, now time.Time) Verdict {
 			if status.unproven != "" {
 				v.Notes = append(v.Notes, status.unproven)
 			}
-			v.Notes = append(v.Notes, unwatched(&s, status)...)
 		}
+		v.Notes = append(v.Notes, Unwatched(&s, v.Statuses)...)
 		for _, line := range atWork {
 			v.Notes = append(v.Notes, line+": it is still at work, and its end was not waited for")
 		}
@@ -199,8 +200,8 @@ func (j *Judge) grace(s *observation) time.Duration {
 	return rule.Grace
 }
 
-// Timeout is the cause when the budget has run out: what is still wrong, or the
-// first specific thing that was.
+// Timeout is the cause when the budget has run out: what is still wrong, the first
+// specific thing that was, or what a pod is about to do.
 func (j *Judge) Timeout(progress string, after time.Duration) detect.Trouble {
 	t := detect.Trouble{Cause: record.Cause{Code: causes.Timeout, Message: fmt.Sprintf("%s after %.0fs", progress, after.Seconds())}}
 	all := j.memory.inSight(j.Now)
@@ -209,8 +210,10 @@ func (j *Judge) Timeout(progress string, after time.Duration) detect.Trouble {
 			return beside(detect.Because(t, s.Trouble), all)
 		}
 	}
-	if len(j.memory.first) > 0 {
-		return detect.Because(t, j.memory.first[0])
+	for _, said := range [][]detect.Trouble{j.memory.first, j.starting} {
+		if len(said) > 0 {
+			return detect.Because(t, said[0])
+		}
 	}
 	return t
 }

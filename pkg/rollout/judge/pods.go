@@ -115,22 +115,34 @@ func (j *Judge) pod(result *Status, s cluster.Snapshot, p *corev1.Pod, shared bo
 	result.recovering = result.recovering || !failing
 	result.troubles = append(result.troubles, troubles...)
 	if len(troubles) == 0 {
+		if t, found := detect.Starting(&s, p); found {
+			j.starting = append(j.starting, t)
+		}
 		return ""
 	}
 	return fmt.Sprintf("%s: %s", troubles[0].Cause.Reason, troubles[0].Cause.Message)
 }
 
-// unwatched says of the ready pods of a workload what keeps nobody from calling them good
-// and is wrong all the same; one pod stands for all.
-func unwatched(s *cluster.Snapshot, status Status) []string {
-	for _, p := range status.Proven {
+// Unwatched says of the ready pods of each workload what keeps nobody from calling them good
+// and is wrong all the same; one pod stands for all of its workload.
+func Unwatched(s *cluster.Snapshot, statuses []Status) (notes []string) {
+	for _, status := range statuses {
+		if words := unwatched(s, status.Proven); words != "" {
+			notes = append(notes, words)
+		}
+	}
+	return notes
+}
+
+func unwatched(s *cluster.Snapshot, pods []*corev1.Pod) string {
+	for _, p := range pods {
 		for _, c := range podstate.Statuses(p) {
 			if words := detect.Unwatched(s, p, c.Name); words != "" {
-				return []string{"Pod/" + p.Name + " " + words}
+				return "Pod/" + p.Name + " " + words
 			}
 		}
 	}
-	return nil
+	return ""
 }
 
 // living is a new pod that was seen before it ended: what had ended before the watch
