@@ -6,6 +6,8 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release"
+	"github.com/stagecrew/stagecrew/pkg/rollout"
 )
 
 // statusStage shows the revisions of the release.
@@ -15,7 +17,7 @@ func statusStage(s *slice) (func(context.Context, inputs) (done, error), error) 
 		return nil, err
 	}
 	return func(ctx context.Context, _ inputs) (done, error) {
-		_, r, err := at.connect() //nolint:contextcheck // Secrets are learned also when the run is cancelled
+		cluster, r, err := at.connect() //nolint:contextcheck // Secrets are learned also when the run is cancelled
 		if err != nil {
 			return done{}, err
 		}
@@ -28,8 +30,28 @@ func statusStage(s *slice) (func(context.Context, inputs) (done, error), error) 
 		if len(history) == 0 {
 			return done{}, deploy.NoRelease(at.release.Name, at.namespace)
 		}
+		s.tellEvicted(ctx, r, rollout.Options{Client: cluster.Client, Namespace: cluster.Namespace}, history)
 		return done{}, s.host.Results.Revisions(named, history)
 	}, nil
+}
+
+// tellEvicted warns of pods of what is live that their nodes have ended. Who may not read
+// pods is told nothing.
+func (s *slice) tellEvicted(ctx context.Context, r *release.Release, o rollout.Options, history []record.Revision) {
+	live, found := revisions.Live(history)
+	if !found {
+		return
+	}
+	applied, err := r.Describe(ctx, live.Number)
+	if err != nil {
+		s.host.Log.Debug("looking for pods that have ended", "error", err)
+		return
+	}
+	concerns := rollout.Evicted(ctx, o, applied)
+	for _, c := range concerns {
+		s.host.Log.Warn(c.String())
+	}
+	s.host.Ledger.Update(func(r *record.Record) { r.Concerns = concerns })
 }
 
 // serving notes what is live, such as for a plan of a pull request, which has no image of
