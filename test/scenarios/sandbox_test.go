@@ -39,6 +39,14 @@ func stageSandbox(t *testing.T) sandbox {
 // the first request on for a while. It gives the host's name in image references.
 func (s *site) flakyRegistry(broken time.Duration) (host string) {
 	s.t.Helper()
+	s.registryAt("flaky.test", func(registry string) http.Handler { return flaky(registry, broken) })
+	return "flaky.test"
+}
+
+// registryAt answers for a host of image references; the handler is made of the address of
+// the sandbox's own registry.
+func (s *site) registryAt(host string, handler func(registry string) http.Handler) {
+	s.t.Helper()
 	status := stageSandbox(s.t)
 	// The address of the host as the node sees it.
 	connection, err := net.Dial("tcp", status.Registry)
@@ -47,10 +55,9 @@ func (s *site) flakyRegistry(broken time.Duration) (host string) {
 	connection.Close()
 	listener, err := net.Listen("tcp", address+":0")
 	require.NoError(s.t, err)
-	server := &http.Server{Handler: flaky(status.Registry, broken), ReadHeaderTimeout: 10 * time.Second}
+	server := &http.Server{Handler: handler(status.Registry), ReadHeaderTimeout: 10 * time.Second}
 	go func() { _ = server.Serve(listener) }()
 
-	host = "flaky.test"
 	dir := filepath.Join(status.RegistryHosts, host)
 	require.NoError(s.t, os.MkdirAll(dir, 0o755))
 	hosts := fmt.Sprintf("server = %[1]q\n[host.%[1]q]\ncapabilities = [\"pull\", \"resolve\"]\n", "http://"+listener.Addr().String())
@@ -59,7 +66,6 @@ func (s *site) flakyRegistry(broken time.Duration) (host string) {
 		server.Close()
 		return os.RemoveAll(dir)
 	})
-	return host
 }
 
 func flaky(registry string, broken time.Duration) http.Handler {
