@@ -48,9 +48,12 @@ func Main(m *testing.M) {
 	os.Exit(code)
 }
 
-// Start starts the server where the machine has one, see [needs.Program].
+// Start starts the server where the machine has one, see [needs.Program]; -short leaves out the test.
 func Start(t *testing.T) Server {
 	t.Helper()
+	if testing.Short() {
+		t.Skip("SKIPPED: -short leaves out what needs a database server")
+	}
 	if binary("postgres") == "" || binary("initdb") == "" {
 		needs.Program(t, errors.New("this machine has no PostgreSQL"))
 	}
