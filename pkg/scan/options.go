@@ -2,8 +2,9 @@
 // and says whether a policy accepts what it found.
 //
 // It runs Trivy's engine in this process; it is the only package that imports
-// Trivy. Trivy needs Go's json experiment: without GOEXPERIMENT=jsonv2 the package
-// has the same interface, and [Scan] says how to build it in.
+// Trivy. Trivy needs Go's json experiment: without GOEXPERIMENT=jsonv2, and with the
+// tag notrivy, by which other packages' tests link faster, the package has the same
+// interface, and [Scan] says how to build it in.
 //
 // Compared are OS packages and installed language packages (node_modules, Python
 // site-packages, gems, Go and Rust binaries, …). Java archives are not, as they
