@@ -1,10 +1,8 @@
 package config
 
 import (
-	"bytes"
 	"errors"
 	"fmt"
-	"io"
 	"slices"
 
 	"go.yaml.in/yaml/v3"
@@ -18,17 +16,11 @@ import (
 // plain values, and the line of each name. Values are kept as they are written, so that
 // the tag 1.10 does not become the number 1.1.
 func parse(content []byte) (values map[string][]string, lines map[string]int, err error) {
-	var document yaml.Node
+	document, err := files.Document(content)
+	if err != nil {
+		return nil, nil, err
+	}
 	values, lines = map[string][]string{}, map[string]int{}
-	decoder := yaml.NewDecoder(bytes.NewReader(content))
-	if err := decoder.Decode(&document); errors.Is(err, io.EOF) {
-		return values, lines, nil
-	} else if err != nil {
-		return nil, nil, files.YAMLError(content, err)
-	}
-	if err := decoder.Decode(new(yaml.Node)); !errors.Is(err, io.EOF) {
-		return nil, nil, files.ErrSeveral
-	}
 	if len(document.Content) == 0 {
 		return values, lines, nil
 	}

@@ -40,6 +40,8 @@ func TestWhatOthersReportedIsReadAsItIsWritten(t *testing.T) {
 		"an anchor and alias":        {file: "release: &name web\nnamespace: *name\nset: [*name]", want: func(s *Settings) { s.Release, s.Namespace, s.Set = "web", "web", []string{"web"} }},
 		"a tag that changes nothing": {file: "release: !!str 12\nhistory-max: !!int \"3\"\ntag: !!seq [!!str 1.10]\nchart: ! web\nnamespace: !!null", want: func(s *Settings) { s.Release, s.HistoryMax, s.Tags, s.Chart = "12", 3, []string{"1.10"}, "web" }},
 		"a document's start":         {file: "---\nrelease: web\n", want: func(s *Settings) { s.Release = "web" }},
+		// olitheolix/square#86, kubernetes-sigs/kwok#343: one that is empty.
+		"and its end": {file: "release: web\n---\n# the end\n", want: func(s *Settings) { s.Release = "web" }},
 	} {
 		t.Run(name, func(t *testing.T) {
 			want, err := resolve(t, "", nil)

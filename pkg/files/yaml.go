@@ -4,12 +4,35 @@ import (
 	"bytes"
 	"errors"
 	"fmt"
+	"io"
 	"regexp"
 	"strings"
+
+	"go.yaml.in/yaml/v3"
 )
 
 // ErrSeveral is what a file gives of which a part would not count.
 var ErrSeveral = errors.New("it has several documents, and one is read")
+
+// Document reads the one YAML document of a file; where the file has none, the node has no
+// content. What stands behind it and is not empty would not count: that is [ErrSeveral].
+func Document(content []byte) (*yaml.Node, error) {
+	var first yaml.Node
+	decoder := yaml.NewDecoder(bytes.NewReader(content))
+	for n := 0; ; n++ {
+		var document yaml.Node
+		switch err := decoder.Decode(&document); {
+		case errors.Is(err, io.EOF):
+			return &first, nil
+		case err != nil:
+			return nil, YAMLError(content, err)
+		case n == 0:
+			first = document
+		case len(document.Content) > 0 && document.Content[0].ShortTag() != "!!null":
+			return nil, ErrSeveral
+		}
+	}
+}
 
 // unindented is a line that begins with a tab, which YAML does not take.
 var unindented = regexp.MustCompile(`(?m)^ *\t`)

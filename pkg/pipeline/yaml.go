@@ -1,10 +1,7 @@
 package pipeline
 
 import (
-	"bytes"
 	"encoding/json"
-	"errors"
-	"io"
 
 	"go.yaml.in/yaml/v3"
 
@@ -16,25 +13,11 @@ import (
 // tomasz-c/nft-blackhole#4). A key that is given twice is an error, and so is a second
 // document, which would not count.
 func asJSON(text []byte) ([]byte, error) {
-	var document yaml.Node
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	if err := decoder.Decode(&document); err != nil && !errors.Is(err, io.EOF) {
-		return nil, files.YAMLError(text, err)
+	document, err := files.Document(text)
+	if err != nil {
+		return nil, err
 	}
-	for {
-		var next yaml.Node
-		err := decoder.Decode(&next)
-		if errors.Is(err, io.EOF) {
-			break
-		}
-		if err != nil {
-			return nil, files.YAMLError(text, err)
-		}
-		if len(next.Content) == 0 || next.Content[0].ShortTag() != "!!null" {
-			return nil, files.ErrSeveral
-		}
-	}
-	written(&document)
+	written(document)
 	var value any
 	if err := document.Decode(&value); err != nil {
 		return nil, err

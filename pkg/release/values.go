@@ -12,7 +12,6 @@ import (
 	"slices"
 	"strings"
 
-	"go.yaml.in/yaml/v3"
 	"helm.sh/helm/v3/pkg/chart"
 	"helm.sh/helm/v3/pkg/cli"
 	"helm.sh/helm/v3/pkg/cli/values"
@@ -154,26 +153,18 @@ func (local) Get(file string, _ ...helmgetter.Option) (*bytes.Buffer, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && strings.Contains(file, ","):
 		return nil, fmt.Errorf("%w: each file is a --values of its own", err)
-	case err == nil && hasMore(text):
+	case err == nil && isSeveral(text):
+		// Helm 4 merges them (helm/helm#13097, vllm-project/semantic-router#3090).
 		return nil, fmt.Errorf("%s has several documents, of which Helm 3 reads the first only: make files of them", file)
 	}
 	return bytes.NewBuffer(text), err
 }
 
-// hasMore reports whether there is something in a file behind its first document. Helm 3
-// leaves it out without a word, and Helm 4 merges it (helm/helm#13097,
-// vllm-project/semantic-router#3090).
-func hasMore(text []byte) bool {
-	decoder := yaml.NewDecoder(bytes.NewReader(text))
-	for n := 0; ; n++ {
-		var document yaml.Node
-		if decoder.Decode(&document) != nil {
-			return false // the end, or what Helm says itself
-		}
-		if n > 0 && len(document.Content) > 0 && document.Content[0].ShortTag() != "!!null" {
-			return true
-		}
-	}
+// isSeveral reports whether there is something in a file behind its first document. What is
+// no YAML Helm says itself.
+func isSeveral(text []byte) bool {
+	_, err := files.Document(text)
+	return errors.Is(err, files.ErrSeveral)
 }
 
 // wrongValues is the error of a merge with what else is wrong: Helm tells of the first.

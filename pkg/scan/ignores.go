@@ -78,6 +78,9 @@ func readIgnores(path string, now time.Time) (*ignores, error) {
 }
 
 func (i *ignores) readYAML(content []byte, now time.Time) error {
+	if _, err := files.Document(content); errors.Is(err, files.ErrSeveral) {
+		return err // Trivy reads the first, too, and says nothing
+	}
 	if err := knownKeys(content); err != nil {
 		return err
 	}

@@ -92,9 +92,11 @@ func TestAnIgnoreFileThatIsNotHonestIsRefused(t *testing.T) {
 		"no section":      {"- CVE-1\n", "it has no sections; allowed are vulnerabilities,"},
 		"no entry":        {"secrets: [CVE-1]", "secrets entry 1: it is not a list of fields; allowed are id,"},
 		"no pattern":      {"secrets: [{id: aws, statement: x, expired_at: 2100-01-01, paths: ['[']}]", `path "[" is no pattern`},
-		"not YAML":        {"vulnerabilities:\n\t- id: CVE-1", "parsing it"},
-		"text, no date":   {"# ok\nCVE-1 exp:soon", `line 2: expired_at "soon" is no date`},
-		"text, a word":    {"CVE-1 until:2100-01-01", `line 1: "until:2100-01-01" is not known; allowed behind an ID are exp:2027-01-31 and a comment`},
+		// as aquasecurity/trivy-action#508 refuses several files, of which Trivy would read one
+		"two documents": {"vulnerabilities: []\n---\nsecrets: []", "it has several documents, and one is read"},
+		"not YAML":      {"vulnerabilities:\n\t- id: CVE-1", "parsing it"},
+		"text, no date": {"# ok\nCVE-1 exp:soon", `line 2: expired_at "soon" is no date`},
+		"text, a word":  {"CVE-1 until:2100-01-01", `line 1: "until:2100-01-01" is not known; allowed behind an ID are exp:2027-01-31 and a comment`},
 		// aquasecurity/trivy#2018: tfsec's way to write it
 		"text, glued":      {"CVE-2018-14618:exp:2100-01-02\nCVE-2019-1543:exp:2100-01-02", `line 1: "CVE-2018-14618:exp:2100-01-02" is no ID; write what follows it behind a space: CVE-2018-14618 exp:2027-01-31`},
 		"a file not there": {"", "reading ignore file"},
