@@ -113,12 +113,15 @@ func TestABackendHasWhatTheRegistryHasOfItsRelease(t *testing.T) {
 	require.NoError(t, pin(dir))
 
 	// auth asks for something that is not there; the catalog is needed, whatever is not there.
-	l := &lab{views: map[string][]byte{
+	var l lab
+	for at, view := range map[string][]byte{
 		"@backstage/cli@0.34.2": []byte(`"0.34.2"`), "@backstage/backend-defaults@0.12.1": []byte(`"0.12.1"`),
 		"@backstage/plugin-auth-backend@0.25.4": []byte(`{"dependencies":{"@backstage/plugin-auth-node":"^0.6.7"}}`), "@backstage/plugin-auth-node@0.6.7": nil,
 		"@backstage/plugin-auth-backend-module-guest-provider@0.2.12": []byte(`"0.2.12"`),
 		"@backstage/plugin-catalog-backend@3.1.0":                     nil, "@backstage/plugin-proxy-backend@0.6.6": []byte(`"0.6.6"`),
-	}}
+	} {
+		l.views.Store(at, view)
+	}
 	var r result
 	require.NoError(t, l.leaveOut(t.Context(), &r, dir))
 	require.Equal(t, []string{"@backstage/plugin-auth-backend", "@backstage/plugin-auth-backend-module-guest-provider"}, r.LeftOut)

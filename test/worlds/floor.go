@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"golang.org/x/mod/semver"
+	"golang.org/x/sync/errgroup"
 )
 
 // floorOf is what a range allows at least: Backstage's packages ask for each other by
@@ -51,10 +52,11 @@ func (l *lab) walk(ctx context.Context, all *release, asked map[string]string) e
 	seen := map[string]string{}
 	for len(asked) > 0 {
 		next := map[string]string{}
+		maps.DeleteFunc(asked, func(name, version string) bool { return !higher(version, seen[name]) })
+		if err := l.viewAll(ctx, asked); err != nil {
+			return err
+		}
 		for _, name := range slices.Sorted(maps.Keys(asked)) {
-			if !higher(asked[name], seen[name]) {
-				continue
-			}
 			seen[name], all.versions[name] = asked[name], asked[name]
 			if err := l.follow(ctx, all, name, next); err != nil {
 				return err
@@ -95,22 +97,44 @@ func (l *lab) follow(ctx context.Context, all *release, name string, next map[st
 	return nil
 }
 
-// asks gives the dependencies of a package in a version, and whether the registry has it.
-// It remembers what it was told.
-func (l *lab) asks(ctx context.Context, name, version string) (map[string]string, bool, error) {
-	at := name + "@" + version
-	if known, there := l.views[at]; there {
-		asks, has := dependenciesIn(known)
-		return asks, has, nil
+// viewAll has npm tell of packages in their versions, a few at once: a npm that starts
+// takes a second, and one after another they are minutes.
+func (l *lab) viewAll(ctx context.Context, asked map[string]string) error {
+	const atOnce = 6
+	all, ctx := errgroup.WithContext(ctx)
+	all.SetLimit(atOnce)
+	for name, version := range asked {
+		all.Go(func() error {
+			_, err := l.view(ctx, name+"@"+version)
+			return err
+		})
+	}
+	return all.Wait()
+}
+
+// view is what npm tells of NAME@VERSION, nothing where the registry does not have it. It
+// remembers what it was told.
+func (l *lab) view(ctx context.Context, at string) ([]byte, error) {
+	if known, there := l.views.Load(at); there {
+		view, _ := known.([]byte)
+		return view, nil
 	}
 	out, err := l.command(ctx, l.dir, "npm", "view", at, "version", "dependencies", "--json")
 	if err != nil && strings.Contains(err.Error(), "E404") {
 		out, err = nil, nil
 	}
+	if err == nil {
+		l.views.Store(at, out)
+	}
+	return out, err
+}
+
+// asks gives the dependencies of a package in a version, and whether the registry has it.
+func (l *lab) asks(ctx context.Context, name, version string) (map[string]string, bool, error) {
+	out, err := l.view(ctx, name+"@"+version)
 	if err != nil {
 		return nil, false, err
 	}
-	l.views[at] = out
 	asks, there := dependenciesIn(out)
 	return asks, there, nil
 }

@@ -10,6 +10,7 @@ import (
 	"path/filepath"
 	"slices"
 	"strings"
+	"sync"
 
 	"github.com/stagecrew/stagecrew/test/node"
 )
@@ -18,7 +19,7 @@ import (
 type lab struct {
 	dir   string
 	env   []string
-	views map[string][]byte // what npm tells of NAME@VERSION
+	views sync.Map // what npm tells, []byte by NAME@VERSION
 }
 
 func newLab(ctx context.Context, dir string) (*lab, error) {
@@ -35,7 +36,7 @@ func newLab(ctx context.Context, dir string) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lab{dir: dir, views: map[string][]byte{}, env: slices.Concat(os.Environ(), found, []string{"npm_config_cache=" + filepath.Join(dir, "npm")})}, nil
+	return &lab{dir: dir, env: slices.Concat(os.Environ(), found, []string{"npm_config_cache=" + filepath.Join(dir, "npm")})}, nil
 }
 
 // command runs a program with the lab's environment, at a low priority, and gives what
