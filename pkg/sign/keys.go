@@ -70,6 +70,9 @@ func loadPrivateKey(ctx context.Context, key string, text, password []byte) (sig
 	if err != nil {
 		return nil, record.BadInput("sign/key-file", "reading the private key: %w", err)
 	}
+	if err := ofAnotherProgram("private", key, text); err != nil {
+		return nil, err
+	}
 	block, _ := pem.Decode(text)
 	if block == nil && bytes.Contains(text, []byte(pemBegin)) {
 		return nil, damagedKey("private", key)
@@ -118,6 +121,9 @@ func loadPublicKeys(ctx context.Context, key string, text []byte) ([]signature.V
 	key, text, err := keyText(key, text)
 	if err != nil {
 		return nil, record.BadInput("sign/key-file", "reading the public key: %w", err)
+	}
+	if err := ofAnotherProgram("public", key, text); err != nil {
+		return nil, err
 	}
 	block, rest := pem.Decode(text)
 	if block == nil && bytes.Contains(text, []byte(pemBegin)) {

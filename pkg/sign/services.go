@@ -148,7 +148,7 @@ func (s services) witness(ctx context.Context, made *protobundle.Bundle, stamped
 	for _, one := range s.logs {
 		client := sigstore.NewRekor(&sigstore.RekorOptions{BaseURL: one.URL, Version: one.MajorAPIVersion, Timeout: requestTimeout})
 		if err := untilAnswered(ctx, log, "adding an entry to the log "+one.URL, func() error {
-			return client.GetTransparencyLogEntry(ctx, owner, made)
+			return addKnown(ctx, one.URL, made, client.GetTransparencyLogEntry(ctx, owner, made))
 		}); err != nil {
 			return err
 		}

@@ -5,12 +5,15 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"os"
+	"path/filepath"
 	"regexp"
 	"slices"
 	"strings"
 	"time"
 
 	"github.com/sigstore/sigstore-go/pkg/root"
+	"github.com/sigstore/sigstore-go/pkg/tuf"
 	"github.com/sigstore/sigstore-go/pkg/verify"
 	"github.com/sigstore/sigstore/pkg/signature"
 
@@ -172,6 +175,32 @@ func complete(roots root.TrustedMaterial) error {
 	return errors.New("it names " + strings.Join(missing, " and "))
 }
 
+// publicRoots says where the public Sigstore has its roots, and where they are kept between
+// runs: nowhere, if the home folder is one in which nothing can be written, as in a pod with
+// a root file system of its image (sigstore/cosign#1210, kyverno/kyverno#3266,
+// kubernetes-sigs/security-profiles-operator#3162). They are fetched in each run anyway.
+func publicRoots() *tuf.Options {
+	o := tuf.DefaultOptions()
+	for _, folder := range []string{o.CachePath, filepath.Join(o.CachePath, tuf.URLToPath(o.RepositoryBaseURL))} {
+		if !writable(folder) {
+			return o.WithDisableLocalCache()
+		}
+	}
+	return o
+}
+
+// writable reports whether a folder is there, or can be made, and takes files.
+func writable(folder string) bool {
+	if err := os.MkdirAll(folder, 0o700); err != nil {
+		return false
+	}
+	file, err := os.CreateTemp(folder, ".stagecrew-*")
+	if err != nil {
+		return false
+	}
+	return errors.Join(file.Close(), os.Remove(file.Name())) == nil
+}
+
 // publicTrustedRoot fetches the roots of the public Sigstore, checked against the
 // root of trust that is built in. The library takes no context.
 func publicTrustedRoot(ctx context.Context) (root.TrustedMaterial, error) {
@@ -182,7 +211,7 @@ func publicTrustedRoot(ctx context.Context) (root.TrustedMaterial, error) {
 	got := make(chan answer, 1)
 	go func() {
 		var a answer
-		a.err = record.Guard(func() (err error) { a.material, err = root.FetchTrustedRoot(); return err })
+		a.err = record.Guard(func() (err error) { a.material, err = root.FetchTrustedRootWithOptions(publicRoots()); return err })
 		got <- a
 	}()
 	var a answer
