@@ -28,6 +28,11 @@ var known = []struct {
 	// cosmos/cosmjs#1644, yarnpkg/berry#769.
 	{regexp.MustCompile(`Not a zip archive|Unrecognized archive format|invalid tar file|incorrect header check|TAR_BAD_ARCHIVE`),
 		"an archive of a package is none: where the workspace keeps it in Git LFS, have it checked out (actions/checkout with lfs: true)"},
+	// nodejs/corepack#612, cypress-io/github-action#1355, docker/build-push-action#1313.
+	{regexp.MustCompile(`Cannot find matching keyid`), "Corepack is older than the keys with which npm's registry signs now: `npm install -g corepack@latest`, or a newer Node.js, where stagecrew builds"},
+	// npm/cli#3946, tldraw/tldraw#3247.
+	{regexp.MustCompile(`Unsupported URL Type "(workspace|catalog|portal|patch|link):"`),
+		"npm does not know the form in which a package.json asks for a dependency: the workspace was made for Yarn or pnpm, so build it with that one's lockfile, or write a version (npm links the workspace's own packages by their names)"},
 	{regexp.MustCompile(`ENOSPC|No space left on device|no space left on device`), "the disk is full where stagecrew builds: free some of it, or set TMPDIR and the caches of the package manager to a larger one"},
 }
 
