@@ -9,7 +9,6 @@ import (
 	"path"
 	"slices"
 	"strings"
-	"unicode/utf8"
 
 	"github.com/moby/patternmatcher"
 	"github.com/moby/patternmatcher/ignorefile"
@@ -17,6 +16,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // dockerignore is the file of a workspace that says what no image needs.
@@ -39,14 +39,14 @@ type ignores struct {
 // readIgnores reads the file, if there is one. What was asked for by name is needed as
 // well.
 func readIgnores(root *os.Root, packages, include []string) (*ignores, error) {
-	text, err := files.ReadIn(root, dockerignore, maxIgnoreFile)
+	content, err := files.ReadIn(root, dockerignore, maxIgnoreFile)
 	if errors.Is(err, fs.ErrNotExist) {
 		return nil, nil
 	}
 	if err != nil {
 		return nil, record.BadInput("build/ignore-file", "reading %s: %w", dockerignore, err)
 	}
-	patterns, err := readPatterns(text)
+	patterns, err := readPatterns(content)
 	if err != nil {
 		return nil, record.BadInput("build/ignore-file", "reading %s: %w", dockerignore, err)
 	}
@@ -68,13 +68,12 @@ func readIgnores(root *os.Root, packages, include []string) (*ignores, error) {
 	return i, nil
 }
 
-// readPatterns reads the patterns and names the one that is malformed. Text of another
-// encoding, such as Windows' shells write, would be patterns that fit nothing.
-func readPatterns(text []byte) ([]string, error) {
-	if !utf8.Valid(text) || bytes.IndexByte(text, 0) >= 0 {
-		return nil, errors.New("it is no text in UTF-8; write it again as such")
+// readPatterns reads the patterns and names the one that is malformed.
+func readPatterns(content []byte) ([]string, error) {
+	if err := text.CheckUTF8(content); err != nil {
+		return nil, err
 	}
-	patterns, err := ignorefile.ReadAll(bytes.NewReader(text))
+	patterns, err := ignorefile.ReadAll(bytes.NewReader(content))
 	if err != nil {
 		return nil, err
 	}

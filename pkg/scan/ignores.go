@@ -66,6 +66,9 @@ func readIgnores(path string, now time.Time) (*ignores, error) {
 	if err != nil {
 		return nil, record.BadInput("scan/bad-ignores", "reading ignore file: %w", err)
 	}
+	if err := text.CheckUTF8(content); err != nil {
+		return nil, record.BadInput("scan/bad-ignores", "ignore file %q: %w", path, err)
+	}
 	content = text.Unmarked(content)
 	read := all.readYAML
 	if plainIgnores(content) {

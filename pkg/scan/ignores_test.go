@@ -98,7 +98,9 @@ func TestAnIgnoreFileThatIsNotHonestIsRefused(t *testing.T) {
 		"text, no date": {"# ok\nCVE-1 exp:soon", `line 2: expired_at "soon" is no date`},
 		"text, a word":  {"CVE-1 until:2100-01-01", `line 1: "until:2100-01-01" is not known; allowed behind an ID are exp:2027-01-31 and a comment`},
 		// aquasecurity/trivy#2018: tfsec's way to write it
-		"text, glued":      {"CVE-2018-14618:exp:2100-01-02\nCVE-2019-1543:exp:2100-01-02", `line 1: "CVE-2018-14618:exp:2100-01-02" is no ID; write what follows it behind a space: CVE-2018-14618 exp:2027-01-31`},
+		"text, glued": {"CVE-2018-14618:exp:2100-01-02\nCVE-2019-1543:exp:2100-01-02", `line 1: "CVE-2018-14618:exp:2100-01-02" is no ID; write what follows it behind a space: CVE-2018-14618 exp:2027-01-31`},
+		// of PowerShell 5's >: browser-use/browser-use#1670, moby/moby#21940
+		"another encoding": {"\xff\xfeC\x00V\x00E\x00-\x001\x00\n\x00", "it is no text in UTF-8"},
 		"a file not there": {"", "reading ignore file"},
 	}
 	for name, c := range cases {

@@ -6,6 +6,7 @@ package text
 
 import (
 	"bytes"
+	"errors"
 	"strconv"
 	"strings"
 	"time"
@@ -64,6 +65,16 @@ const ByteOrderMark = "\ufeff"
 
 // Unmarked is a document without the byte-order mark at its begin.
 func Unmarked(document []byte) []byte { return bytes.TrimPrefix(document, []byte(ByteOrderMark)) }
+
+// CheckUTF8 refuses a document in another encoding, such as the UTF-16 of Windows' older
+// shells: its lines would be words that nobody has written (moby/moby#21940,
+// browser-use/browser-use#1670).
+func CheckUTF8(document []byte) error {
+	if utf8.Valid(document) && bytes.IndexByte(document, 0) < 0 {
+		return nil
+	}
+	return errors.New("it is no text in UTF-8; write it again as such")
+}
 
 // Visible writes out everything that cannot be seen, line breaks (\n) too, so that
 // nothing of what was said is lost. The length is what it is; see [Cut].
