@@ -109,6 +109,9 @@ func (c *copying) manifest(ctx context.Context, ref name.Digest) error {
 	c.seen[digest] = true
 	descriptor, err := c.session.Get(ctx, ref)
 	if err != nil {
+		if len(c.seen) > 1 {
+			err = registry.GoneFrom(c.from, digest, err)
+		}
 		return err
 	}
 	blobs, err := c.below(ctx, descriptor)

@@ -73,6 +73,22 @@ func TestPromotingChangesNoDigestAndTakesTheSignaturesAlong(t *testing.T) {
 	require.Error(t, err)
 }
 
+// A clean-up of untagged versions takes the images from under their index
+// (doobidoo/mcp-memory-service#1044): there is nothing to promote.
+func TestAnIndexWhoseImageIsGoneIsNotPromoted(t *testing.T) {
+	here := registrytest.Serve(t, nil)
+	built := registrytest.Find(t, registrytest.PushPlatforms(t, here, "amd64", "arm64"))
+	ref, err := name.NewDigest(built.String())
+	require.NoError(t, err)
+	index, err := remote.Get(ref)
+	require.NoError(t, err)
+	gone := digestsIn(t, index)[1]
+	require.NoError(t, remote.Delete(ref.Context().Digest(gone)))
+	_, err = Image(t.Context(), Options{Registry: brisk}, built, here+"/prod/app")
+	require.ErrorContains(t, err, gone+", which the registry does not have any more")
+	require.Equal(t, record.KindInput, record.KindOf(err))
+}
+
 // Source: nicholas-fedor/watchtower#669.
 func TestARegistryThatKnowsNothingByHEADHasTheCopy(t *testing.T) {
 	there := registrytest.Start(t, registrytest.Handler(), registrytest.Answer(registrytest.Asks(http.MethodHead, "/v2/"), http.StatusNotFound, "MANIFEST_UNKNOWN", "it is not there"))

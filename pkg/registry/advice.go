@@ -20,8 +20,10 @@ func Advice(err error) string {
 	switch {
 	case errors.As(err, &answer):
 		return aboutAnswer(answer)
+	case aboutProxy(err) != "":
+		return aboutProxy(err)
 	case untrusted(err):
-		return "; its certificate is not trusted here: add its authority to the system's, or name a file of them in SSL_CERT_FILE"
+		return aboutCertificate(err)
 	case Final(err):
 		return "" // it says so itself
 	case errors.Is(err, http.ErrSchemeMismatch), is[tls.RecordHeaderError](err):
@@ -52,6 +54,8 @@ func aboutAnswer(answer *transport.Error) string {
 		return aboutLogin(answer)
 	case http.StatusUnauthorized:
 		return aboutLogin(answer)
+	case http.StatusProxyAuthRequired:
+		return aboutProxyLogin
 	case http.StatusNotFound:
 		if greeted {
 			return "; it does not answer as a registry does: check the name of the host"

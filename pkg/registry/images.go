@@ -24,7 +24,8 @@ const (
 	BuildCacheTag = "stagecrew-buildcache"
 )
 
-// Platforms lists the platforms that an image has, such as "linux/amd64", sorted.
+// Platforms lists the platforms that an image has, such as "linux/amd64", sorted; not those
+// whose image an index names, and the registry does not have.
 // The credentials are those of .dockerconfigjson documents of Kubernetes, and no
 // others. An error is of kind refused when the registry says that there is no such
 // image for them, and of kind unavailable when it cannot be told from here.
@@ -52,12 +53,36 @@ func (a Access) Platforms(ctx context.Context, reference string, dockerconfigjso
 	if len(entries) == 0 {
 		return nil, record.Refused("build/image-not-found", "looking for image %q: its index names no image", reference)
 	}
-	found := make([]string, len(entries))
-	for i, e := range entries {
-		found[i] = e.Platform.OS + "/" + e.Platform.Architecture
+	var found []string
+	var gone error
+	for _, e := range entries {
+		if err := c.missing(ctx, ref.Context(), e); err != nil {
+			gone = err
+			continue
+		}
+		found = append(found, e.Platform.OS+"/"+e.Platform.Architecture)
+	}
+	if len(found) == 0 {
+		return nil, pullError(gone, reference)
 	}
 	slices.Sort(found)
 	return slices.Compact(found), nil
+}
+
+// missing is an error for an entry that the registry says it does not have; one that was
+// read is there.
+func (c *Client) missing(ctx context.Context, repo name.Repository, e Entry) error {
+	if e.image != nil {
+		return nil
+	}
+	if _, err := c.Head(ctx, repo.Digest(e.Digest.String())); err == nil || !IsNotFound(err) {
+		return nil // or it cannot be told
+	}
+	// Some registries answer HEAD so for what they have (nicholas-fedor/watchtower#669).
+	if _, err := c.Get(ctx, repo.Digest(e.Digest.String())); err != nil && IsNotFound(err) {
+		return GoneFrom(repo, e.Digest.String(), err)
+	}
+	return nil
 }
 
 // pullError tells an image that is not there for the kubelet from one that could
@@ -67,6 +92,9 @@ func pullError(err error, reference string) error {
 	if errors.As(err, &answer) {
 		switch answer.StatusCode {
 		case http.StatusNotFound, http.StatusGone:
+			if sorted, ok := errors.AsType[*record.Error](err); ok {
+				err = sorted.Err // it has its code already
+			}
 			return record.Refused("build/image-not-found", "looking for image %q: %w", reference, Shown(err))
 		case http.StatusUnauthorized, http.StatusForbidden:
 			return record.Refused("build/registry-denied", "looking for image %q with the pull secrets: %w", reference, Shown(err))

@@ -54,9 +54,20 @@ func (c *Client) Image(ctx context.Context, repo name.Repository, e Entry) (v1.I
 	}
 	descriptor, err := c.Get(ctx, repo.Digest(e.Digest.String()))
 	if err != nil {
-		return nil, err
+		return nil, GoneFrom(repo, e.Digest.String(), err)
 	}
 	return descriptor.Image()
+}
+
+// GoneFrom is the error of what an index names, and the registry does not have: a clean-up
+// of untagged versions takes the images from under their index
+// (doobidoo/mcp-memory-service#1044, snok/container-retention-policy#97,
+// vlaurin/action-ghcr-prune#76). Other errors stay what they are.
+func GoneFrom(repo name.Repository, digest string, err error) error {
+	if !IsNotFound(err) {
+		return err
+	}
+	return record.BadInput("build/image-not-found", "the index in %q names %s, which the registry does not have any more, as after a clean-up of untagged versions: %w; build the image anew", repo.Name(), digest, Shown(err))
 }
 
 // ImageFor gives the image of one platform, out of an index or alone. An image that
@@ -129,7 +140,7 @@ func (l *listing) entry(ctx context.Context, m v1.Descriptor, depth int) error {
 	}
 	child, err := l.client.Get(ctx, l.repo.Digest(m.Digest.String()))
 	if err != nil {
-		return err
+		return GoneFrom(l.repo, m.Digest.String(), err)
 	}
 	if m.MediaType.IsIndex() {
 		return l.index(ctx, child, depth+1)

@@ -13,6 +13,7 @@ import (
 	"net/http"
 	"slices"
 	"strings"
+	"sync"
 	"time"
 )
 
@@ -61,6 +62,8 @@ func (l lost) Unwrap() error { return l.error }
 type Transport struct {
 	next    *http.Transport
 	options TransportOptions
+	// encrypted are the hosts that answered over https, with their ports and without.
+	encrypted sync.Map
 }
 
 // NewTransport gives a transport with connections of its own.
@@ -76,7 +79,8 @@ func NewTransport(o TransportOptions) *Transport {
 	}
 	dialer := &net.Dialer{Timeout: 15 * time.Second, KeepAlive: 30 * time.Second}
 	return &Transport{options: o, next: &http.Transport{
-		Proxy: http.ProxyFromEnvironment,
+		Proxy:                  http.ProxyFromEnvironment,
+		OnProxyConnectResponse: throughProxy,
 		DialContext: func(ctx context.Context, network, address string) (net.Conn, error) {
 			conn, err := dialer.DialContext(ctx, network, address)
 			if err != nil {
@@ -96,7 +100,7 @@ func NewTransport(o TransportOptions) *Transport {
 // RoundTrip implements [http.RoundTripper].
 func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if request.URL.Scheme != "https" && !t.mayBeOpen(request) {
-		return nil, final{fmt.Errorf("the registry %s is asked without encryption, and credentials would go there in clear text: let it speak https, or give --insecure-registry %s", request.URL.Host, request.URL.Host)}
+		return nil, final{t.inTheOpen(request.URL)}
 	}
 	first, hops := origin(request)
 	if hops > maxRedirects {
@@ -106,6 +110,10 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 	if err == nil && forReferrers(request) && response.StatusCode == http.StatusMethodNotAllowed {
 		// Another way to say that it has no such list; the libraries know this one.
 		response.StatusCode = http.StatusNotFound
+	}
+	if err == nil && isWebPage(request, response) {
+		_ = response.Body.Close()
+		return nil, final{fmt.Errorf("the registry %s answers with a web page in place of what was asked for: check the name of the host, and whether a login page or a proxy stands before it", first.URL.Host)}
 	}
 	if err == nil && inPages(request, response) {
 		return t.allPages(request, response)
@@ -122,6 +130,10 @@ func (t *Transport) one(request *http.Request) (*http.Response, error) {
 	response, err := t.next.RoundTrip(request)
 	if err != nil {
 		return nil, lost{err}
+	}
+	if request.URL.Scheme == "https" {
+		t.encrypted.Store(request.URL.Host, true)
+		t.encrypted.Store(request.URL.Hostname(), true)
 	}
 	limit := t.options.MaxAnswer
 	if ForBlob(request) {

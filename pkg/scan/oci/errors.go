@@ -11,6 +11,14 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
+// gone is the error of an image that its index names, see [registry.GoneFrom].
+func gone(child name.Digest, err error) error {
+	if !registry.IsNotFound(err) {
+		return unreadable(child, err)
+	}
+	return record.BadInput("scan/image-not-found", "pulling image %q: its index names it, and the registry does not have it any more, as after a clean-up of untagged versions: %w; build the image anew", child.String(), text.Error(err, 400))
+}
+
 // unreadable is the error of an image that cannot be pulled. What is the user's to mend
 // stays as it is.
 func unreadable(image name.Digest, err error) error {

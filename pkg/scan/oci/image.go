@@ -87,7 +87,7 @@ func platforms(index v1.ImageIndex, ref name.Digest) ([]*Image, error) {
 		child := ref.Context().Digest(entry.Digest.String())
 		image, err := index.Image(entry.Digest)
 		if err != nil {
-			return nil, unreadable(child, err)
+			return nil, gone(child, err)
 		}
 		if entry.Platform == nil || entry.Platform.OS == "" {
 			if runs, err := registry.Runs(image); err == nil && !runs {
