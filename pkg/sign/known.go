@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"regexp"
+	"slices"
 
 	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
 	protorekor "github.com/sigstore/protobuf-specs/gen/pb-go/rekor/v1"
@@ -43,15 +45,15 @@ func addKnown(ctx context.Context, address string, made *protobundle.Bundle, err
 	if err != nil {
 		return fmt.Errorf("it has the entry already; reading it: %w", err)
 	}
-	for _, entry := range answer.Payload {
-		var one *protorekor.TransparencyLogEntry
-		// The library takes for granted that all is there which the log's interface names.
-		err := record.Guard(func() (err error) { one, err = tle.GenerateTransparencyLogEntry(entry); return err })
-		if err != nil {
-			return fmt.Errorf("it has the entry already; reading it: %w", err)
-		}
-		made.VerificationMaterial.TlogEntries = append(made.VerificationMaterial.TlogEntries, one)
-		return nil
+	all := slices.Collect(maps.Values(answer.Payload))
+	if len(all) != 1 {
+		return fmt.Errorf("it says that it has the entry %s, and gives %d", id, len(all))
 	}
-	return fmt.Errorf("it says that it has the entry %s, and gives none", id)
+	var one *protorekor.TransparencyLogEntry
+	// The library takes for granted that all is there which the log's interface names.
+	if err := record.Guard(func() (err error) { one, err = tle.GenerateTransparencyLogEntry(all[0]); return err }); err != nil {
+		return fmt.Errorf("it has the entry already; reading it: %w", err)
+	}
+	made.VerificationMaterial.TlogEntries = append(made.VerificationMaterial.TlogEntries, one)
+	return nil
 }
