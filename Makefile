@@ -143,7 +143,7 @@ e2e-kills: bin/stagecrew sandbox bin/withenv ## KILLS=100 deploys killed at rand
 		go test -vet=off -count=1 -timeout 6h -v -run '^TestAfterSIGKILLAtARandomMomentTheSameCommandEndsWell$$' ./test/scenarios
 
 # The whole target system, on a sandbox with all that it needs. It compiles that first, about 20 minutes on 2 cores, and then takes more than half an hour.
-TARGET_ADDONS := metrics,policies,certificates,ingress
+TARGET_ADDONS := metrics,policies,certificates,ingress,monitoring
 TARGET         = TARGET_DOCUMENT=$(CURDIR)/docs/target.md E2E_REQUIRED=1 bin/withenv -name target
 TARGET_PLAIN  ?= TestPagesThatNobodyCanUse|TestALargeCatalog|TestTheWholePortal
 

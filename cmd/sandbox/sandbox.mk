@@ -19,8 +19,9 @@ SANDBOX_PROGRAMS := \
 # What the add-ons run, beside the node's programs, and what they need of the distribution. Without WITH nothing of it is built.
 NODE_DIR            := bin/sandbox.d
 ADDONS_DIR          := $(SANDBOX_DIR)/addons
-ADDONS              := metrics policies certificates ingress
+ADDONS              := metrics policies certificates ingress monitoring
 FILES_metrics       := metrics-server
+FILES_monitoring    := prometheus
 FILES_policies      := kube-router
 FILES_ingress       := traefik gateway-api.yaml
 FILES_certificates  := $(FILES_ingress) pebble cert-manager acmesolver cert-manager.yaml
@@ -31,7 +32,7 @@ WANTED := $(subst $(comma), ,$(WITH))
 $(foreach name,$(filter-out $(ADDONS),$(WANTED)),$(error WITH=$(name): allowed are $(ADDONS)))
 
 .PHONY: sandbox sandbox-deps
-sandbox: $(NODE_DIR)/runc bin/sandbox $(addprefix $(NODE_DIR)/,$(sort $(foreach name,$(WANTED),$(FILES_$(name))))) ## build the sandbox: a one-node Kubernetes and a registry (WITH=metrics,policies,certificates,ingress: what `sandbox up --with` needs)
+sandbox: $(NODE_DIR)/runc bin/sandbox $(addprefix $(NODE_DIR)/,$(sort $(foreach name,$(WANTED),$(FILES_$(name))))) ## build the sandbox: a one-node Kubernetes and a registry (WITH=metrics,policies,certificates,ingress,monitoring: what `sandbox up --with` needs)
 	@bin/sandbox images
 
 # What the build and the node need of the distribution. Where there is no apt-get,
@@ -54,13 +55,16 @@ $(NODE_DIR)/runc: $(SANDBOX_DIR)/runtime/go.mod | sandbox-deps
 PACKAGE_metrics-server := sigs.k8s.io/metrics-server/cmd/metrics-server
 PACKAGE_kube-router    := github.com/cloudnativelabs/kube-router/v2/cmd/kube-router
 PACKAGE_pebble         := github.com/letsencrypt/pebble/v2/cmd/pebble
+PACKAGE_prometheus     := github.com/prometheus/prometheus/cmd/prometheus
+# It finds its targets in Kubernetes, in no cloud; its pages are not in its module.
+TAGS_prometheus        := remove_all_sd,enable_kubernetes_sd
 PACKAGE_cert-manager   := ./cert-manager
 PACKAGE_acmesolver     := ./acmesolver
 
 # Most of their packages are the sandbox's, too, in the same versions.
-$(addprefix $(NODE_DIR)/,metrics-server kube-router pebble cert-manager acmesolver): $(NODE_DIR)/%: $(ADDONS_DIR)/go.mod $(wildcard $(ADDONS_DIR)/*/main.go) | sandbox-deps
+$(addprefix $(NODE_DIR)/,metrics-server kube-router pebble prometheus cert-manager acmesolver): $(NODE_DIR)/%: $(ADDONS_DIR)/go.mod $(wildcard $(ADDONS_DIR)/*/main.go) | sandbox-deps
 	@echo "building $*"
-	cd $(ADDONS_DIR) && $(AS_TOOL) $(GO_BUILD) -o $(CURDIR)/$@ $(PACKAGE_$*)
+	cd $(ADDONS_DIR) && $(AS_TOOL) $(GO_BUILD) -tags "$(TAGS_$*)" -o $(CURDIR)/$@ $(PACKAGE_$*)
 
 # Traefik takes in lego with its 180 DNS services, some of which no module proxy serves: it gets a copy of lego without them.
 INGRESS_DIR := $(ADDONS_DIR)/ingress

@@ -25,6 +25,11 @@ spec: {terminationGracePeriodSeconds: 1, containers: [{name: client, image: "bus
 ---
 apiVersion: v1
 kind: Pod
+metadata: {name: client, namespace: monitoring}
+spec: {terminationGracePeriodSeconds: 1, containers: [{name: client, image: "busybox:1.36", command: [sleep, "86400"]}]}
+---
+apiVersion: v1
+kind: Pod
 metadata: {name: stranger, namespace: backstage}
 spec: {terminationGracePeriodSeconds: 1, containers: [{name: client, image: "busybox:1.36", command: [sleep, "86400"], resources: {limits: {cpu: 50m, memory: 32Mi}}}]}
 ---
@@ -47,7 +52,7 @@ const fromNode = `const s = require("net").connect(%s, "%s"); s.setTimeout(3000,
 func (g *site) arrowTable() {
 	g.t.Helper()
 	apply(g.t, strangers)
-	for _, n := range []string{"target-other", "ingress-nginx", namespace} {
+	for _, n := range []string{"target-other", "ingress-nginx", "monitoring", namespace} {
 		kubectl(g.t, "-n", n, "wait", "--for=condition=Ready", "pod", "--all", "--timeout", "3m")
 	}
 	other := kubectl(g.t, "-n", "target-other", "get", "pod", "client", "-o", "jsonpath={.status.podIP}")
@@ -68,6 +73,7 @@ func word(allowed bool) string {
 
 func (g *site) arrows(other string) []arrow {
 	const page, database, api = "backstage.backstage.svc.cluster.local", "psql-postgresql.backstage.svc.cluster.local", "kubernetes.default.svc.cluster.local"
+	pod := kubectl(g.t, "-n", namespace, "get", "pods", "-l", "app=backstage", "-o", "jsonpath={.items[0].status.podIP}")
 	client := func(namespace, pod, host, port string) func() bool {
 		return func() bool { return open(g.t, namespace, pod, host, port) }
 	}
@@ -89,6 +95,9 @@ func (g *site) arrows(other string) []arrow {
 		{"another namespace", "Backstage", false, client("target-other", "client", page, "80")},
 		{"a pod of the namespace", "Backstage", false, client(namespace, "stranger", page, "80")},
 		{"the same with the label backstage-client", "Backstage", true, client(namespace, "client", page, "80")},
+		{"Prometheus's namespace", "Backstage's metrics", true, client("monitoring", "client", pod, "9464")},
+		{"Prometheus's namespace", "Backstage", false, client("monitoring", "client", page, "80")},
+		{"another namespace", "Backstage's metrics", false, client("target-other", "client", pod, "9464")},
 		{"the pipeline, through the API server", "Backstage", true, asks("get", "--raw", "/api/v1/namespaces/backstage/services/backstage:http/proxy/.backstage/health/v1/readiness")},
 		{"Backstage", "PostgreSQL", true, backstage(database, "5432")},
 		{"the ingress controller's namespace", "PostgreSQL", false, client("ingress-nginx", "client", database, "5432")},

@@ -17,7 +17,7 @@ import (
 // TestTheTargetSystem installs it, updates it and takes the update back while visitors
 // come, and leaves it running. Each part writes its table.
 func TestTheTargetSystem(t *testing.T) {
-	s := with(t, "ingress", "certificates", "policies", "metrics")
+	s := with(t, "ingress", "certificates", "policies", "metrics", "monitoring")
 	g := newSite(t, s, "system")
 	defer g.doc.write(t)
 
@@ -31,6 +31,7 @@ func TestTheTargetSystem(t *testing.T) {
 	g.tlsTable()
 	g.limitTable()
 	g.arrowTable()
+	g.metricsTable()
 	g.troubles(one.record.Image)
 	g.scenarios(one.record.Image)
 }

@@ -31,6 +31,7 @@ func addOns() []addOn {
 			files: []string{"cert-manager", "cert-manager.yaml", "acmesolver", "pebble"}, pods: []string{"acmesolver"}},
 		{name: "policies", start: startPolicies, files: []string{"kube-router"}, hostPrograms: []string{"iptables", "ipset"}},
 		{name: "metrics", start: startMetrics, files: []string{"metrics-server"}},
+		{name: "monitoring", start: startMonitoring, files: []string{"prometheus"}, pods: []string{"prometheus"}},
 	}
 }
 

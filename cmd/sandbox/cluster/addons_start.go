@@ -72,6 +72,15 @@ func startIngress(ctx context.Context, s *supervisor) error {
 	return n.condition(ctx, thing{"apps", "v1", "deployments", "ingress-nginx", "ingress"}, "Available")
 }
 
+// startMonitoring runs Prometheus in a pod, as policies are about pods of its namespace.
+func startMonitoring(ctx context.Context, s *supervisor) error {
+	n := s.node
+	if err := n.apply(ctx, "monitoring.yaml"); err != nil {
+		return err
+	}
+	return n.condition(ctx, thing{"apps", "v1", "deployments", "monitoring", "prometheus"}, "Available")
+}
+
 // startCertificates runs an ACME server as Let's Encrypt is one, and cert-manager.
 func startCertificates(ctx context.Context, s *supervisor) error {
 	n := s.node
