@@ -7,16 +7,16 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/text"
+	"github.com/stagecrew/stagecrew/pkg/yamlfile"
 )
 
 // parse reads a document: one mapping of setting names to a plain value or a list of
 // plain values, and the line of each name. Values are kept as they are written, so that
 // the tag 1.10 does not become the number 1.1.
 func parse(content []byte) (values map[string][]string, lines map[string]int, err error) {
-	document, err := files.Document(content)
+	document, err := yamlfile.Document(content)
 	if err != nil {
 		return nil, nil, err
 	}

@@ -5,7 +5,7 @@ import (
 
 	"go.yaml.in/yaml/v3"
 
-	"github.com/stagecrew/stagecrew/pkg/files"
+	"github.com/stagecrew/stagecrew/pkg/yamlfile"
 )
 
 // asJSON makes JSON of a YAML document as people write and editors read it, by YAML 1.2:
@@ -13,7 +13,7 @@ import (
 // tomasz-c/nft-blackhole#4). A key that is given twice is an error, and so is a second
 // document, which would not count.
 func asJSON(text []byte) ([]byte, error) {
-	document, err := files.Document(text)
+	document, err := yamlfile.Document(text)
 	if err != nil {
 		return nil, err
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/yamlfile"
 )
 
 // prepare gives the chart and the values that it is rendered with.
@@ -163,8 +164,8 @@ func (local) Get(file string, _ ...helmgetter.Option) (*bytes.Buffer, error) {
 // isSeveral reports whether there is something in a file behind its first document. What is
 // no YAML Helm says itself.
 func isSeveral(text []byte) bool {
-	_, err := files.Document(text)
-	return errors.Is(err, files.ErrSeveral)
+	_, err := yamlfile.Document(text)
+	return errors.Is(err, yamlfile.ErrSeveral)
 }
 
 // wrongValues is the error of a merge with what else is wrong: Helm tells of the first.

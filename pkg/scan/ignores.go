@@ -18,6 +18,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/text"
+	"github.com/stagecrew/stagecrew/pkg/yamlfile"
 )
 
 // maxIgnores is how large an ignore file may be.
@@ -81,7 +82,7 @@ func readIgnores(path string, now time.Time) (*ignores, error) {
 }
 
 func (i *ignores) readYAML(content []byte, now time.Time) error {
-	if _, err := files.Document(content); errors.Is(err, files.ErrSeveral) {
+	if _, err := yamlfile.Document(content); errors.Is(err, yamlfile.ErrSeveral) {
 		return err // Trivy reads the first, too, and says nothing
 	}
 	if err := knownKeys(content); err != nil {

@@ -1,4 +1,6 @@
-package files
+// Package yamlfile reads the one YAML document of a file that a user wrote: settings, values,
+// smoke checks, ignored findings.
+package yamlfile
 
 import (
 	"bytes"
@@ -25,7 +27,7 @@ func Document(content []byte) (*yaml.Node, error) {
 		case errors.Is(err, io.EOF):
 			return &first, nil
 		case err != nil:
-			return nil, YAMLError(content, err)
+			return nil, located(content, err)
 		case n == 0:
 			first = document
 		case len(document.Content) > 0 && document.Content[0].ShortTag() != "!!null":
@@ -40,10 +42,10 @@ var unindented = regexp.MustCompile(`(?m)^ *\t`)
 // unreadable is a character that YAML does not take.
 var unreadable = regexp.MustCompile(`[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]`)
 
-// YAMLError says on which line an error is that the parser gives none for, as of the first
+// located says on which line an error is that the parser gives none for, as of the first
 // one, and what is wrong with a tab, of which it says that it "cannot start any token"
 // (go-yaml/yaml#727, moraes/config#1). Content is what was read.
-func YAMLError(content []byte, err error) error {
+func located(content []byte, err error) error {
 	lineOf := func(pattern *regexp.Regexp) int {
 		at := pattern.FindIndex(content)
 		if at == nil {
