@@ -47,7 +47,7 @@ func TestARegistryThatDoesNotKnowThatItSpeaksHTTPS(t *testing.T) {
 // message was "invalid character '<' looking for beginning of value".
 func TestAWebPageIsNoAnswerOfARegistry(t *testing.T) {
 	asked := 0
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		asked++
 		_, _ = w.Write([]byte("\ufeff\n <!doctype html><title>Sign in</title>" + strings.Repeat(" ", 1000)))
 	}))
