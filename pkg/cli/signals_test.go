@@ -6,6 +6,7 @@ import (
 	"net"
 	"os"
 	"os/exec"
+	"os/signal"
 	"path/filepath"
 	"syscall"
 	"testing"
@@ -17,9 +18,13 @@ import (
 )
 
 // program starts a command line in a process of its own, through a shell that does
-// something before.
+// something before. It ignores no hang-up, also where the tests do (nohup make test): what
+// a process has a handler for is as at first in what it starts.
 func program(t *testing.T, before string, args ...string) *exec.Cmd {
 	t.Helper()
+	hangups := make(chan os.Signal, 1)
+	signal.Notify(hangups, syscall.SIGHUP)
+	t.Cleanup(func() { signal.Stop(hangups) })
 	cmd := exec.Command("sh", append([]string{"-c", before + ` exec "$0" "$@"`, os.Args[0]}, args...)...)
 	cmd.Dir = t.TempDir()
 	cmd.Env = append(os.Environ(), asProgram+"=1", "GITHUB_ACTIONS=")
