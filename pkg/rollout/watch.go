@@ -132,7 +132,7 @@ func (w *watch) plan() error {
 		if t.MountsClaims() {
 			add("PersistentVolumeClaim", t.Namespace, where{}, true)
 		}
-		for _, reason := range causes.NormalEvents(t.MountsClaims()) {
+		for _, reason := range causes.NormalEvents(t.MountsClaims(), t.HasPostStart()) {
 			add("Event", t.Namespace, where{fields: "type=" + corev1.EventTypeNormal + ",reason=" + reason}, true)
 		}
 	}

@@ -76,7 +76,7 @@ var ofOthers = []reported{
 		name: "a plain helm upgrade after a good revision, that failed", source: "helm/helm#32404",
 		steps: []step{
 			{},
-			{before: []deed{upgrades(7, crash, "--wait", "--timeout", "5s")}, serves: 2, lies: []string{"revision 2"}, after: []deed{isGood}},
+			{before: []deed{upgrades(7, crash, "--wait", "--timeout", "5s")}, serves: 2, lies: []string{"copy of 2"}, after: []deed{isGood}},
 			{before: []deed{upgrades(8, crash, "--wait", "--timeout", "5s")}, values: crash, exits: rolledBack, serves: 2},
 			{command: "rollback", before: []deed{upgrades(9, crash, "--wait", "--timeout", "5s")}, serves: 2},
 		},

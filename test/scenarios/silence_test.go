@@ -80,7 +80,7 @@ objects: [{apiVersion: networking.k8s.io/v1, kind: Ingress, metadata: {name: app
 		},
 	},
 	{
-		name: "a postStart hook that hangs", source: "kubernetes/kubernetes#30042", beside: true,
+		name: "a postStart hook that hangs", source: "kubernetes/kubernetes#30042",
 		steps: []step{
 			{},
 			{values: `container: {lifecycle: {postStart: {exec: {command: [sleep, "600"]}}}}`, args: []string{"--timeout", "60s"},

@@ -91,8 +91,8 @@ type Row struct {
 	// the growing one of controllers, the back-off of a pull. 0 where nothing is missing.
 	RetryAfter time.Duration
 	// Events are the reasons of the events that tell it and are no warnings; claimEvents
-	// are those about claims.
-	Events, ClaimEvents []string
+	// are those about claims, hookEvents those of containers with a postStart hook.
+	Events, ClaimEvents, HookEvents []string
 	// Verdict says that it is no condition that lasts: the deadline or the hold gives it.
 	Verdict bool
 }
@@ -229,7 +229,8 @@ var Table = []Row{
 	{Code: EndpointsOutdated, Rule: waits},
 
 	// The verdicts.
-	{Code: Timeout, Verdict: true, Log: true},
+	// …: while a postStart hook runs, its container is shown as one that is created
+	{Code: Timeout, Verdict: true, Log: true, HookEvents: []string{"Started"}},
 	{Code: NotStable, Verdict: true, Log: true},
 }
 
@@ -245,13 +246,16 @@ var byCode = func() map[string]Row {
 }()
 
 // NormalEvents are the reasons of all events that are no warnings and tell something,
-// those about claims only where claims matter.
-func NormalEvents(claims bool) []string {
+// those about claims and hooks only where they matter.
+func NormalEvents(claims, hooks bool) []string {
 	var all []string
 	for _, r := range Table {
 		all = append(all, r.Events...)
 		if claims {
 			all = append(all, r.ClaimEvents...)
+		}
+		if hooks {
+			all = append(all, r.HookEvents...)
 		}
 	}
 	slices.Sort(all)

@@ -110,6 +110,11 @@ func (t PodSource) ClaimsImage(digest string) bool {
 	return digest != "" && slices.ContainsFunc(t.Spec.Containers, func(c corev1.Container) bool { return podstate.HasDigest(c, digest) })
 }
 
+// HasPostStart reports whether a container of its pods is not ready before a hook has ended.
+func (t PodSource) HasPostStart() bool {
+	return slices.ContainsFunc(t.Spec.Containers, func(c corev1.Container) bool { return c.Lifecycle != nil && c.Lifecycle.PostStart != nil })
+}
+
 // MountsClaims reports whether its pods may wait for a claim.
 func (t PodSource) MountsClaims() bool {
 	for _, v := range t.Spec.Volumes {

@@ -259,7 +259,7 @@ func asWatched(s cluster.Snapshot) cluster.Snapshot {
 		small.Add(cluster.Strip(c).(metav1.Object))
 	}
 	for _, e := range s.Events {
-		if e.Type == corev1.EventTypeWarning || slices.Contains(causes.NormalEvents(len(s.Claims) > 0), e.Reason) {
+		if e.Type == corev1.EventTypeWarning || slices.Contains(causes.NormalEvents(len(s.Claims) > 0, true), e.Reason) {
 			small.Add(cluster.Strip(e).(metav1.Object))
 		}
 	}
