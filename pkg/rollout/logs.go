@@ -129,13 +129,13 @@ func (l *logs) read(ctx context.Context, c podstate.Run, r *run) {
 	}()
 	for range maxAttempts {
 		err := l.stream(ctx, c, r)
-		if err == nil && ctx.Err() == nil {
+		if ctx.Err() != nil || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
+			return
+		}
+		if err == nil {
 			l.mu.Lock()
 			r.ended = true
 			l.mu.Unlock()
-			return
-		}
-		if ctx.Err() != nil || apierrors.IsForbidden(err) || apierrors.IsNotFound(err) {
 			return
 		}
 		select {
