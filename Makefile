@@ -91,7 +91,7 @@ race: ## unit tests of the product under the race detector, in random order (RAC
 # is linked, and in four programs: here in that of its room. -short skips what needs a database server or a browser, too.
 SHORT := GOGC=400 go test -short -vet=off -p 4 -parallel 8
 
-test-short: ## the same, quick: under a minute when warm; without databases, browsers, the whole program, and with Trivy in pkg/scan only
+test-short: ## the same, quick: two minutes on two cores when compiled, seconds for what has not changed; without databases, browsers, the whole program, and with Trivy in pkg/scan only
 	@echo "SKIPPED is cmd/stagecrew, which runs the whole program: make test does"
 	@code=0; $(SHORT) -tags notrivy $$($(UNIT) | grep -vE '/(cmd/stagecrew|pkg/scan)$$') || code=$$?; $(SHORT) ./pkg/scan && exit $$code
 
