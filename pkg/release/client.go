@@ -102,12 +102,15 @@ func (c *client) prepare(original, target helmkube.ResourceList) (bases, sent, a
 	}
 	sent = target
 	if c.isRollback {
-		stuck, lines, err := c.remains.TryBack(c.ctx, target, bases.Get)
+		if sent, bases, err = c.sparing(original, target, bases); err != nil {
+			return nil, nil, nil, err
+		}
+		stuck, lines, err := c.remains.TryBack(c.ctx, sent, bases.Get)
 		c.note(lines...)
 		if err != nil {
 			return nil, nil, nil, err
 		}
-		bases, sent, anew = stuck.Without(bases), stuck.Without(target), stuck.Anew
+		bases, sent, anew = stuck.Without(bases), stuck.Without(sent), stuck.Anew
 	}
 	c.lastUpdate.wanted = live.Copies(sent)
 	return bases, sent, anew, nil

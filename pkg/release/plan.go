@@ -1,6 +1,7 @@
 package release
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -80,7 +81,7 @@ func (r *Release) plan(
 	}
 	// Helm makes the definitions of crds when it installs.
 	records, _ := e.config.Releases.History(r.Name) // they are in memory
-	dry.client, dry.first = e.client, !wasComplete(records)
+	dry.client, dry.doing, dry.first = e.client, doing, !wasComplete(records)
 	e.config.KubeClient = dry
 	e.begin(ctx)
 	var stored *helmrelease.Release
@@ -97,7 +98,8 @@ func (r *Release) plan(
 	case len(dry.rejections) > 0:
 		return record.Plan{}, nil, forecast.Rejected(doing, dry.rejections)
 	case err != nil && notOurs.MatchString(err.Error()):
-		return record.Plan{}, nil, dry.foreign(doing, err)
+		// Nothing is found where somebody was faster.
+		return record.Plan{}, nil, cmp.Or(dry.refuseForeign(dry.current, dry.built), r.unapplied(doing, err))
 	case err != nil:
 		return record.Plan{}, nil, r.unapplied(doing, err)
 	}

@@ -26,6 +26,7 @@ import (
 // keeps what the API server says instead of stopping at the first refusal.
 type planClient struct {
 	*client
+	doing   string         // what is planned
 	first   bool           // whether the release is not there yet
 	unbuilt bool           // whether the image is a placeholder
 	crds    []manifest.CRD // in the chart's folder crds
@@ -46,6 +47,11 @@ type planClient struct {
 // Update tries to create or patch all objects.
 func (t *planClient) Update(original, target helmkube.ResourceList, _ bool) (*helmkube.Result, error) {
 	none := &helmkube.Result{}
+	if t.isRollback { // before an upgrade Helm looks by itself
+		if err := t.refuseForeign(original, target); err != nil {
+			return none, err
+		}
+	}
 	bases, sent, anew, err := t.prepare(original, target)
 	if err != nil {
 		return none, err
@@ -209,23 +215,6 @@ func (t *planClient) WaitForDelete(helmkube.ResourceList, time.Duration) error {
 // WatchUntilReady waits for nothing.
 func (t *planClient) WatchUntilReady(helmkube.ResourceList, time.Duration) error { return nil }
 
-// foreign names all objects of the chart that are there and are not this
-// release's, and how each can be handed to it. Helm names the first only.
-func (t *planClient) foreign(doing string, err error) error {
-	var lines []string
-	for _, info := range t.built {
-		found, getErr := live.Get(info)
-		if getErr != nil || t.owner.Owns(found) || t.had(info) {
-			continue
-		}
-		lines = append(lines, fmt.Sprintf("%s %s. If this release is to have it:\n%s", live.Name(info), live.Whose(found), t.owner.Adoption(info)))
-	}
-	if len(lines) == 0 {
-		lines = []string{apierror.Message(err)} // somebody was faster
-	}
-	return record.Refused("release/not-ours", "%s: objects of the chart are there already and do not belong to the release:\n%s", doing, strings.Join(lines, "\n"))
-}
-
 // remarks are what the API server said about objects that it takes: fields that it does not know
 // and drops, versions that will go, pods that a policy is only to warn of. What a template says
 // twice it never sees.
@@ -238,11 +227,4 @@ func (t *planClient) remarks(text string) []record.Concern {
 		all = append(all, record.Concern{Code: "preflight/remark", Object: w.Object, Message: "the API server remarks: " + apierror.Message(errors.New(w.Text))})
 	}
 	return all
-}
-
-// had reports whether the upgraded record has the object, in the same version of
-// its kind: what Helm calls another object (https://github.com/helm/helm/issues/9125).
-func (t *planClient) had(info *resource.Info) bool {
-	before := t.current.Get(info)
-	return before != nil && before.Mapping.GroupVersionKind == info.Mapping.GroupVersionKind
 }

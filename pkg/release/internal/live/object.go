@@ -95,3 +95,10 @@ func Name(info *resource.Info) string {
 func HoldsData(kind string) bool {
 	return slices.Contains([]string{"PersistentVolumeClaim", "PersistentVolume", "Namespace", "CustomResourceDefinition"}, kind)
 }
+
+// Without gives a list without some of its objects.
+func Without(list, some []*resource.Info) []*resource.Info {
+	return slices.DeleteFunc(slices.Clone(list), func(info *resource.Info) bool {
+		return slices.ContainsFunc(some, func(other *resource.Info) bool { return Key(other) == Key(info) })
+	})
+}

@@ -4,7 +4,6 @@ import (
 	"context"
 	"encoding/json"
 	"fmt"
-	"slices"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
@@ -44,9 +43,7 @@ type Irreversible struct {
 
 // Without gives a list without those that stay as they are.
 func (o Irreversible) Without(list []*resource.Info) []*resource.Info {
-	return slices.DeleteFunc(slices.Clone(list), func(info *resource.Info) bool {
-		return slices.ContainsFunc(o.left, func(other *resource.Info) bool { return live.Key(other) == live.Key(info) })
-	})
+	return live.Without(list, o.left)
 }
 
 // TryBack tries each object of a rollback by itself: one that cannot go back must
