@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"fmt"
+	"log/slog"
 	"net/http"
 	"strings"
 	"testing"
@@ -11,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes/fake"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -76,6 +78,48 @@ func TestEvidenceOfAFailedRollout(t *testing.T) {
 	})
 }
 
+// A container that is started again after its pod was looked at: "previous" is the log of
+// another run than it was then (kubernetes/kubernetes#3205, cozystack/cozystack#3346), and a
+// pod of a StatefulSet has the name of the one before it.
+func TestALogIsThatOfTheRunThatItsStatusTellsOf(t *testing.T) {
+	for name, c := range map[string]struct {
+		now  int32 // restarts when its log is read
+		uid  types.UID
+		want map[string]string // by how the run ended
+	}{
+		"it runs on":                       {2, "web-b", map[string]string{"": "run 2", "exit code 1": "run 1"}},
+		"it was started again":             {3, "web-b", map[string]string{"": "run 2"}},
+		"it was started again twice":       {4, "web-b", map[string]string{}},
+		"another pod has its name by then": {0, "next", map[string]string{}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := newAPIServer(t)
+			crashing := fixture.Running(2)
+			crashing.LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 1}
+			pod := fixture.Pod("web-b", "new", false, crashing)
+			pod.UID = "web-b"
+			seen := logsOf(pod, pod.Status.ContainerStatuses[0], false)
+			later := pod.DeepCopy()
+			later.UID, later.Status.ContainerStatuses[0].RestartCount = c.uid, c.now
+			server.put(later)
+			server.logs = func(w http.ResponseWriter, r *http.Request) {
+				run := c.now
+				if r.URL.Query().Get("previous") != "" {
+					run--
+				}
+				fmt.Fprintf(w, "run %d\n", run)
+			}
+			r := reader{ctx: t.Context(), client: server.client(t), log: slog.New(slog.DiscardHandler)}
+			got := map[string]string{}
+			for _, l := range r.logs(seen) {
+				got[l.Ended] = l.Text
+				require.Equal(t, l.Text == fmt.Sprintf("run %d", c.now-1), l.Previous, "as it is now")
+			}
+			require.Equal(t, c.want, got)
+		})
+	}
+}
+
 func TestEvidenceIsWhatCanBeRead(t *testing.T) {
 	server := failedCluster(t)
 	server.logs = func(w http.ResponseWriter, _ *http.Request) { http.Error(w, "gone", http.StatusNotFound) }
@@ -110,7 +154,7 @@ func TestWhichLogsAreWanted(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			got := ""
 			for _, w := range logsOf(fixture.Pod("p", "new", false), c.status, c.named) {
-				got += fmt.Sprintf("[%t %s]", w.previous, w.ended)
+				got += fmt.Sprintf("[%t %s]", w.present > w.Restarts, w.ended)
 			}
 			require.Equal(t, c.want, got)
 		})

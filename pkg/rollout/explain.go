@@ -3,14 +3,8 @@ package rollout
 import (
 	"context"
 	"fmt"
-	"io"
-	"slices"
 	"strings"
 	"time"
-
-	corev1 "k8s.io/api/core/v1"
-	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
 	"github.com/stagecrew/stagecrew/pkg/rollout/detect"
@@ -41,37 +35,15 @@ func (w *watch) explain(ctx context.Context, t *detect.Trouble) {
 	}
 }
 
-// ends are the logs that can hold the last words of a run: the present one and the one
-// before, or that one alone once the container runs again.
+// ends are the logs that can hold the last words of a run: its own, and that of the one
+// before.
 func (w *watch) ends(ctx context.Context, c podstate.Run) []string {
-	previous := lastLines(ctx, w.client, c, true)
-	pod, err := w.client.CoreV1().Pods(c.Namespace).Get(ctx, c.Pod, metav1.GetOptions{})
-	if err == nil && slices.ContainsFunc(podstate.Statuses(pod), func(s corev1.ContainerStatus) bool {
-		return s.Name == c.Name && s.RestartCount > c.Restarts
-	}) {
-		return []string{previous}
+	own, _, _ := runLog(ctx, w.client, c, c.Restarts, explainLines)
+	if c.Restarts == 0 {
+		return []string{own}
 	}
-	return []string{lastLines(ctx, w.client, c, false), previous}
-}
-
-// lastLines gives the end of a log, "" when it cannot be read.
-func lastLines(ctx context.Context, client kubernetes.Interface, c podstate.Run, previous bool) string {
-	text, _ := readLog(ctx, client, c, previous, explainLines)
-	return text
-}
-
-// readLog reads the last lines of a log.
-func readLog(ctx context.Context, client kubernetes.Interface, c podstate.Run, previous bool, lines int64) (string, error) {
-	limit := int64(maxTail)
-	options := &corev1.PodLogOptions{Container: c.Name, Previous: previous, TailLines: &lines, LimitBytes: &limit}
-	stream, err := client.CoreV1().Pods(c.Namespace).GetLogs(c.Pod, options).Stream(ctx)
-	if err != nil {
-		return "", err
-	}
-	defer stream.Close()
-	content, err := io.ReadAll(io.LimitReader(stream, limit))
-	if err != nil {
-		return "", err
-	}
-	return strings.ToValidUTF8(string(content), "?"), nil
+	before := c
+	before.Restarts--
+	earlier, _, _ := runLog(ctx, w.client, before, c.Restarts, explainLines)
+	return []string{own, earlier}
 }

@@ -16,8 +16,8 @@ import (
 // wanted is one log to read.
 type wanted struct {
 	podstate.Run
-	previous bool
-	ended    string
+	present int32 // how often its container had been started again
+	ended   string
 }
 
 // wantedLogs are those of new pods that are not ready, the one of the cause first.
@@ -43,20 +43,22 @@ func wantedLogs(look judge.Verdict, cause record.Cause) []wanted {
 }
 
 func logsOf(p *corev1.Pod, c corev1.ContainerStatus, named bool) []wanted {
-	key, end := podstate.RunOf(p, c), c.LastTerminationState.Terminated
+	key, end, present := podstate.RunOf(p, c), c.LastTerminationState.Terminated, c.RestartCount
+	before := key
+	before.Restarts--
 	switch {
 	case c.State.Terminated != nil && c.State.Terminated.ExitCode == 0 && podstate.IsInit(p, c.Name):
 		return nil
 	case c.State.Terminated != nil:
-		return []wanted{{key, false, podstate.ExitStatus(*c.State.Terminated)}}
+		return []wanted{{key, present, podstate.ExitStatus(*c.State.Terminated)}}
 	case c.State.Running != nil && c.Ready && !named:
 		return nil
 	case c.State.Running != nil && end != nil:
-		return []wanted{{key, false, ""}, {key, true, podstate.ExitStatus(*end)}}
+		return []wanted{{key, present, ""}, {before, present, podstate.ExitStatus(*end)}}
 	case c.State.Running != nil:
-		return []wanted{{key, false, ""}}
+		return []wanted{{key, present, ""}}
 	case end != nil:
-		return []wanted{{key, false, podstate.ExitStatus(*end)}}
+		return []wanted{{key, present, podstate.ExitStatus(*end)}}
 	}
 	return nil
 }
@@ -79,9 +81,9 @@ func (r reader) logs(all []wanted) []record.Log {
 	for i, w := range all {
 		reading.Go(func() {
 			defer func() { _ = recover() }() // one log less
-			text, err := readLog(r.ctx, r.client, w.Run, w.previous, logLines)
+			text, previous, err := runLog(r.ctx, r.client, w.Run, w.present, logLines)
 			if r.could(err, "log of "+w.Pod) {
-				found[i] = record.Log{Pod: w.Pod, Container: w.Name, Previous: w.previous, Ended: w.ended, Text: lastBytes(strings.TrimRight(text, "\n"), logBytes)}
+				found[i] = record.Log{Pod: w.Pod, Container: w.Name, Previous: previous, Ended: w.ended, Text: lastBytes(strings.TrimRight(text, "\n"), logBytes)}
 			}
 		})
 	}
