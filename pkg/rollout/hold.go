@@ -45,7 +45,7 @@ func Hold(ctx context.Context, o Options, applied record.Applied, duration time.
 // lasting is what is not proven of pods that have lasted.
 func (v *wait) lasting() []string {
 	s, look := v.observe()
-	notes := append(judge.Unwatched(&s, look.Statuses), v.unaddressed()...)
+	notes := append(judge.Unwatched(&s, look.Statuses), v.unaddressed(&s)...)
 	for _, line := range notes {
 		v.Log.Warn("not proven: " + line)
 	}

@@ -7,9 +7,8 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/fields"
 
-	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
+	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
 	"github.com/stagecrew/stagecrew/pkg/rollout/wording"
 )
 
@@ -21,7 +20,7 @@ const outsideTimeout = 5 * time.Second
 // nobody waits for it (https://github.com/helm/helm/issues/7513,
 // https://github.com/fluxcd/flux2/issues/5052); but nobody outside gets in by it either. What
 // cannot be read is left out.
-func (v *wait) unaddressed() (notes []string) {
+func (v *wait) unaddressed(seen *cluster.Snapshot) (notes []string) {
 	ctx, cancel := context.WithTimeout(v.ctx, outsideTimeout)
 	defer cancel()
 	for _, s := range v.watch.services {
@@ -32,7 +31,7 @@ func (v *wait) unaddressed() (notes []string) {
 		if err != nil || !isBalanced(live) || len(live.Status.LoadBalancer.Ingress) > 0 {
 			continue
 		}
-		notes = append(notes, fmt.Sprintf("Service/%s is of type LoadBalancer and has no address: from outside of the cluster nothing leads to it by that%s", s.Name, v.complaint(ctx, live)))
+		notes = append(notes, fmt.Sprintf("Service/%s is of type LoadBalancer and has no address: from outside of the cluster nothing leads to it by that%s", s.Name, complaint(seen, live)))
 	}
 	return notes
 }
@@ -44,19 +43,8 @@ func isBalanced(s *corev1.Service) bool {
 }
 
 // complaint is the newest warning about a Service, with a colon before it.
-func (v *wait) complaint(ctx context.Context, s *corev1.Service) string {
-	about := fields.Set{"involvedObject.kind": "Service", "involvedObject.name": s.Name}
-	all, err := v.Client.CoreV1().Events(s.Namespace).List(ctx, metav1.ListOptions{FieldSelector: about.String()})
-	if err != nil {
-		return ""
-	}
-	var last *corev1.Event
-	for i, e := range all.Items {
-		own := e.InvolvedObject.Kind == "Service" && e.InvolvedObject.Name == s.Name
-		if own && e.Type == corev1.EventTypeWarning && (last == nil || podstate.SeenAt(&e).After(podstate.SeenAt(last))) {
-			last = &all.Items[i]
-		}
-	}
+func complaint(s *cluster.Snapshot, about *corev1.Service) string {
+	last := s.About("Service", about.Namespace, about.Name)
 	if last == nil {
 		return "; no controller has said anything about it"
 	}

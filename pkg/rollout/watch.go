@@ -137,6 +137,9 @@ func (w *watch) plan() error {
 		}
 	}
 	for _, s := range w.services {
+		if s.Balanced {
+			add("Event", s.Namespace, where{fields: "type=" + corev1.EventTypeWarning}, true)
+		}
 		if s.PublishesUnready {
 			continue
 		}

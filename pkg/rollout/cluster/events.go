@@ -1,6 +1,7 @@
 package cluster
 
 import (
+	"slices"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -31,7 +32,8 @@ func (s *Snapshot) Latest(p *corev1.Pod, name string, reasons ...string) *corev1
 	return newest(s.ByUID[p.UID], name, reasons)
 }
 
-// About is the newest event about an object that is no pod.
+// About is the newest event, with one of the reasons where some are given, about an object
+// that is no pod.
 func (s *Snapshot) About(kind, namespace, name string, reasons ...string) *corev1.Event {
 	return newest(s.byName[kind+"/"+namespace+"/"+name], "", reasons)
 }
@@ -56,10 +58,9 @@ func newest(events []*corev1.Event, name string, reasons []string) *corev1.Event
 		if name != "" && podstate.ContainerOf(e) != name {
 			continue
 		}
-		for _, reason := range reasons {
-			if e.Reason == reason && (found == nil || podstate.SeenAt(e).After(podstate.SeenAt(found))) {
-				found = e
-			}
+		asked := len(reasons) == 0 || slices.Contains(reasons, e.Reason)
+		if asked && (found == nil || podstate.SeenAt(e).After(podstate.SeenAt(found))) {
+			found = e
 		}
 	}
 	return found

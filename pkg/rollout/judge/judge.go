@@ -9,6 +9,7 @@ import (
 	"strings"
 	"time"
 
+	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -57,7 +58,8 @@ type Judge struct {
 	podFailures map[record.Workload]*podFailure        // how a Job's pod failed last
 	short       map[record.Workload]time.Time          // since when its autoscaler is waited for
 	rejected    map[record.Workload]map[types.UID]bool // new pods that a node did not begin with
-	starting    []detect.Trouble                       // what pods of the last look are about to do, where nothing is wrong
+	look        cluster.Snapshot                       // the last one
+	starting    []*corev1.Pod                          // new pods in it with which nothing is wrong
 }
 
 // New makes a judge; rules replace the default ones of their codes.
@@ -81,6 +83,7 @@ const AllReady = "all workloads ready"
 func (j *Judge) Decide(s cluster.Snapshot, now time.Time) Verdict {
 	s.Now, j.Now, j.starting = now, now, nil
 	s.Index()
+	j.look = s
 	if j.baseline == nil {
 		j.baseline = restartBaseline(s.Pods, j.Applied)
 	}
@@ -210,9 +213,12 @@ func (j *Judge) Timeout(progress string, after time.Duration) detect.Trouble {
 			return beside(detect.Because(t, s.Trouble), all)
 		}
 	}
-	for _, said := range [][]detect.Trouble{j.memory.first, j.starting} {
-		if len(said) > 0 {
-			return detect.Because(t, said[0])
+	if len(j.memory.first) > 0 {
+		return detect.Because(t, j.memory.first[0])
+	}
+	for _, p := range j.starting {
+		if about, found := detect.Starting(&j.look, p); found {
+			return detect.Because(t, about)
 		}
 	}
 	return t

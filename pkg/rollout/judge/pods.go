@@ -115,9 +115,7 @@ func (j *Judge) pod(result *Status, s cluster.Snapshot, p *corev1.Pod, shared bo
 	result.recovering = result.recovering || !failing
 	result.troubles = append(result.troubles, troubles...)
 	if len(troubles) == 0 {
-		if t, found := detect.Starting(&s, p); found {
-			j.starting = append(j.starting, t)
-		}
+		j.starting = append(j.starting, p)
 		return ""
 	}
 	return fmt.Sprintf("%s: %s", troubles[0].Cause.Reason, troubles[0].Cause.Message)
