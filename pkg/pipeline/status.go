@@ -5,6 +5,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
+	"github.com/stagecrew/stagecrew/pkg/preflight"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release"
 	"github.com/stagecrew/stagecrew/pkg/rollout"
@@ -47,9 +48,12 @@ func (s *slice) tellEvicted(ctx context.Context, r *release.Release, o rollout.O
 		s.host.Log.Debug("looking for pods that have ended", "error", err)
 		return
 	}
-	concerns := rollout.Evicted(ctx, o, applied)
-	for _, c := range concerns {
-		s.host.Log.Warn(c.String())
+	var concerns []record.Concern
+	for _, failed := range rollout.FailedPods(ctx, o, applied) {
+		if c, found := preflight.Evicted(failed.Workload.String(), failed.Pods); found {
+			s.host.Log.Warn(c.String())
+			concerns = append(concerns, c)
+		}
 	}
 	s.host.Ledger.Update(func(r *record.Record) { r.Concerns = concerns })
 }

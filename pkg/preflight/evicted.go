@@ -12,7 +12,11 @@ import (
 	"k8s.io/apimachinery/pkg/labels"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
+
+// maxEvicted bounds a kubelet's words, in characters.
+const maxEvicted = 400
 
 // overLimit are the kubelet's words for a pod that wrote more than its own limits allow
 // (pkg/kubelet/eviction/helpers.go).
@@ -32,19 +36,35 @@ func (c *check) evicted(ctx context.Context) {
 		if len(own) == 0 || t.object.GetNamespace() != c.Namespace {
 			continue
 		}
-		n, last := 0, corev1.Pod{}
+		var wrote []corev1.Pod
 		for _, p := range failed.Items {
-			if p.Status.Phase != corev1.PodFailed || !labels.SelectorFromSet(own).Matches(labels.Set(p.Labels)) || !overLimit.MatchString(p.Status.Message) {
-				continue
-			}
-			if n++; last.Name == "" || last.CreationTimestamp.Before(&p.CreationTimestamp) {
-				last = p
+			if labels.SelectorFromSet(own).Matches(labels.Set(p.Labels)) && overLimit.MatchString(p.Status.Message) {
+				wrote = append(wrote, p)
 			}
 		}
-		if n > 0 {
-			c.add(record.Concern{Code: "preflight/evicted", Object: t.object.name(),
-				Message: fmt.Sprintf("the nodes have ended %d of its pods for what they wrote, Pod/%s last: %s", n, last.Name, strings.TrimSpace(last.Status.Message)),
-				Advice:  "raise the limit, or let it write less, if this release does not; kubectl delete pod removes those that have ended"})
+		if concern, found := Evicted(t.object.name(), wrote); found {
+			c.add(concern)
 		}
 	}
+}
+
+// Evicted tells of the pods of one object, "Deployment/web", that their nodes have ended:
+// for what they wrote, or because a node ran out of something. false where there is none
+// among them.
+func Evicted(object string, pods []corev1.Pod) (record.Concern, bool) {
+	n, last := 0, corev1.Pod{}
+	for _, p := range pods {
+		if p.Status.Phase != corev1.PodFailed || p.Status.Reason != "Evicted" {
+			continue
+		}
+		if n++; last.Name == "" || last.CreationTimestamp.Before(&p.CreationTimestamp) {
+			last = p
+		}
+	}
+	why, advice := "", "kubectl delete pod removes those that have ended"
+	if overLimit.MatchString(last.Status.Message) {
+		why, advice = " for what they wrote", "raise the limit, or let it write less, if this release does not; "+advice
+	}
+	return record.Concern{Code: "preflight/evicted", Object: object, Advice: advice,
+		Message: fmt.Sprintf("the nodes have ended %d of its pods%s, Pod/%s last: %s", n, why, last.Name, text.Middle(strings.TrimSpace(last.Status.Message), maxEvicted))}, n > 0
 }

@@ -189,6 +189,9 @@ func (q query) selects(o metav1.Object) bool {
 	if e, ok := o.(*corev1.Event); ok {
 		set["type"], set["reason"] = e.Type, e.Reason
 	}
+	if p, ok := o.(*corev1.Pod); ok {
+		set["status.phase"] = string(p.Status.Phase)
+	}
 	return o.GetNamespace() == q.namespace && q.labels.Matches(labels.Set(o.GetLabels())) && q.fields.Matches(set)
 }
 
