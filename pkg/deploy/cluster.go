@@ -18,6 +18,8 @@ type History interface {
 	Mark(ctx context.Context, revision int, mark record.Mark) error
 	// Drift says how the live objects differ from those of a revision.
 	Drift(ctx context.Context, revision int) ([]record.Change, error)
+	// Doubts says, a line each, what of a revision whose pods serve is not as it should be.
+	Doubts(ctx context.Context, revision int) ([]string, error)
 	// Diff is a unified diff of two revisions' manifests, without Secrets' data; a
 	// revision 0 is empty.
 	Diff(ctx context.Context, from, to int) (string, error)

@@ -28,6 +28,7 @@ type fakeCluster struct {
 	errs       map[string]error // by what happens
 	concerns   []record.Concern
 	notes      []string // what a soak does not prove
+	beside     []string // what of other objects is not as it should be
 	migrations *record.Migrations
 	drift      []record.Change
 	journals   []record.Journal
@@ -111,6 +112,8 @@ func (f *fakeCluster) Drift(context.Context, int) ([]record.Change, error) {
 	err := f.happens("drift")
 	return f.drift, err
 }
+
+func (f *fakeCluster) Doubts(context.Context, int) ([]string, error) { return f.beside, nil }
 
 func (f *fakeCluster) Diff(ctx context.Context, _, _ int) (string, error) {
 	return "-image: old\n+image: new\n+password: open-sesame\n", ctx.Err()

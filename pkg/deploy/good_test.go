@@ -329,6 +329,18 @@ func TestWhatTheSoakDoesNotProveIsToldOnce(t *testing.T) {
 	require.Equal(t, []record.Concern{{Code: "deploy/not-proven", Message: f.notes[0]}, {Code: "deploy/not-proven", Message: f.notes[1]}}, result.Concerns)
 }
 
+// What no pod needs in order to serve is no reason not to call a revision good.
+func TestWhatNobodyWaitsForIsTold(t *testing.T) {
+	f := installed(t)
+	f.beside = []string{"PodDisruptionBudget/web protects nothing"}
+	o := f.options()
+	o.Asks = false
+	result, err := Deploy(t.Context(), image("fine"), o)
+	require.NoError(t, err)
+	require.Equal(t, record.VerdictGood, result.Verdict)
+	require.Equal(t, []record.Concern{{Code: "deploy/not-proven", Message: f.beside[0]}}, result.Concerns)
+}
+
 func TestTheSoakRunsBesideTheChecks(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		f := installed(t)

@@ -50,7 +50,27 @@ func (r *run) soak(ctx context.Context) event {
 // compare makes sure that what was judged is what was applied.
 func (r *run) compare(ctx context.Context) event {
 	on := r.trial.compare(ctx)
+	if on == passed {
+		r.beside(ctx)
+	}
 	return r.told(on, r.trial.cause, r.trial.err)
+}
+
+// besideTime bounds the look at what nobody waits for.
+const besideTime = 5 * time.Second
+
+// beside looks at what serves nobody's requests, and keeps what of it is not proven.
+func (r *run) beside(ctx context.Context) {
+	brief, cancel := context.WithTimeout(ctx, besideTime)
+	defer cancel()
+	lines, err := r.cluster.History.Doubts(brief, r.applied.Revision.Number)
+	if err != nil {
+		r.Log.Debug("looking at what is no pod", "error", err)
+	}
+	for _, line := range lines {
+		r.Log.Warn("not proven: " + line)
+	}
+	r.doubts(lines)
 }
 
 // told keeps why a revision is not good, not proven, or could not be judged.

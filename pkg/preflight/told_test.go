@@ -1,6 +1,7 @@
 package preflight
 
 import (
+	"fmt"
 	"strings"
 	"testing"
 
@@ -9,7 +10,25 @@ import (
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
+
+// `status` tells of all pods that nodes have ended, a deploy only of those that wrote too
+// much (decocms/studio#7011, kubernetes/kubernetes#116986).
+func TestEvicted_NamesPodsThatTheirNodesHaveEnded(t *testing.T) {
+	ended := func(name, reason, message string) corev1.Pod {
+		return corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: name}, Status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: reason, Message: message}}
+	}
+	rejected, pressed := ended("web-a", "UnexpectedAdmissionError", "no device"), ended("web-b", "Evicted", "The node was low on resource: memory. ")
+	_, found := Evicted("Deployment/web", []corev1.Pod{rejected})
+	require.False(t, found)
+	told, found := Evicted("Deployment/web", []corev1.Pod{rejected, pressed})
+	require.True(t, found)
+	require.Equal(t, record.Concern{Code: "preflight/evicted", Object: "Deployment/web",
+		Message: "the nodes have ended 1 of its pods, Pod/web-b last: The node was low on resource: memory.",
+		Advice:  "kubectl delete pod removes those that have ended"}, told)
+}
 
 // What nobody waits for, and what is wrong all the same.
 func TestCheck_WhatNoRolloutShowsIsTold(t *testing.T) {
@@ -28,6 +47,10 @@ func TestCheck_WhatNoRolloutShowsIsTold(t *testing.T) {
 		Status: corev1.PodStatus{Phase: corev1.PodFailed, Reason: "Evicted", Message: `Usage of EmptyDir volume "tmp" exceeds the limit "1Gi". `}}
 	pressed := over.DeepCopy()
 	pressed.Status.Message = "The node was low on resource: ephemeral-storage. "
+	exposed := func(kind string, port int) string {
+		return fmt.Sprintf("---\napiVersion: v1\nkind: Service\nmetadata: {name: web}\nspec: {type: %s, selector: {app: web}, ports: [{name: http, port: 80, targetPort: http, nodePort: %d}]}\n", kind, port)
+	}
+	given := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "proxy", Namespace: "edge"}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Port: 443, NodePort: 443}}}}
 	for name, c := range map[string]struct {
 		manifest string
 		objects  []runtime.Object
@@ -42,6 +65,10 @@ func TestCheck_WhatNoRolloutShowsIsTold(t *testing.T) {
 		// decocms/studio#7011, kubernetes/kubernetes#116986
 		"pods that wrote too much":    {"", []runtime.Object{over}, "preflight/evicted", `the nodes have ended 1 of its pods for what they wrote, Pod/web-old last: Usage of EmptyDir volume "tmp" exceeds the limit "1Gi".`},
 		"pods of a node without room": {"", []runtime.Object{pressed}, "", ""},
+		// kubernetes/kubernetes#75540, Mailu/helm-charts#268, redpanda-data/redpanda#13347
+		"a port that nodes do not give":   {exposed("NodePort", 80), nil, "preflight/node-port", "spec.ports[0].nodePort is 80; unless this cluster has a range of its own, the API server gives 30000 to 32767 only"},
+		"one that this cluster has given": {exposed("NodePort", 80), []runtime.Object{given}, "", ""},
+		"one that they give":              {exposed("LoadBalancer", 30080), nil, "", ""},
 		// helm/helm#10733
 		"a claim of a class that is not there": {claim, nil, "preflight/reference", "its claim dumps is of StorageClass/fast, which is not there"},
 		"a claim for a volume by hand":         {claim, []runtime.Object{volume}, "", ""},
