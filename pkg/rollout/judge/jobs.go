@@ -48,9 +48,13 @@ func (j *Judge) job(s cluster.Snapshot, w record.Workload, job *batchv1.Job) Sta
 	}
 	result.troubles = kept
 	result.addCreation(detect.CreationEvents(&s, "Job", job, len(pods) > 0))
-	result.working = job.Status.Failed == 0 && job.Status.Active > 0 && atWork(pods) == int(job.Status.Active) &&
-		!slices.ContainsFunc(result.troubles, func(t detect.Trouble) bool { return t.Cause.Code != causes.InitRunning })
+	result.working = job.Status.Failed == 0 && job.Status.Active > 0 && atWork(pods) == int(job.Status.Active) && runsWell(result.troubles)
 	return result
+}
+
+// runsWell reports whether nothing is wrong with pods that are at work.
+func runsWell(troubles []detect.Trouble) bool {
+	return !slices.ContainsFunc(troubles, func(t detect.Trouble) bool { return t.Cause.Code != causes.InitRunning })
 }
 
 // held reports whether somebody starts a Job later, by hand or by a queue
@@ -73,7 +77,8 @@ func atWork(pods []*corev1.Pod) int {
 	return n
 }
 
-// onlyJobsAtWork reports whether it is time to go on without the Jobs that run well,
+// onlyJobsAtWork reports whether it is time to go on without the Jobs, and the pods that end
+// like those of one, that run well,
 // because all else is ready. A release of nothing but Jobs is proven by their end.
 func (j *Judge) onlyJobsAtWork(statuses []Status) bool {
 	if j.JobsUntil.IsZero() || j.Now.Before(j.JobsUntil) {

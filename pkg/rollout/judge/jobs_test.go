@@ -65,6 +65,38 @@ func TestJudge_Decide_JobsAtWorkAreWaitedForUntilTheBudgetIsNeededForTheRest(t *
 	}
 }
 
+// argoproj/argo-cd#15317: a pod that may end and does not ran into the end of the budget.
+func TestJudge_Decide_APodThatMayEndIsWaitedForAsAJobIs(t *testing.T) {
+	with := func(containers ...corev1.ContainerStatus) cluster.Snapshot {
+		s := fixture.Deployed()
+		s.Workloads = append(s.Workloads, record.Workload{Kind: "Pod", Namespace: "portal", Name: "import"})
+		p := fixture.Pod("import", "", true, containers...)
+		p.OwnerReferences, p.Spec.RestartPolicy, p.Spec.Containers = nil, corev1.RestartPolicyOnFailure, []corev1.Container{{Name: "import"}}
+		s.Pods = append(s.Pods, p)
+		return s
+	}
+	for name, c := range map[string]struct {
+		s     cluster.Snapshot
+		after time.Duration
+		ready bool
+	}{
+		"before its time":       {with(fixture.Running(0)), 29 * time.Second, false},
+		"at its time":           {with(fixture.Running(0)), 30 * time.Second, true},
+		"one that cannot start": {with(fixture.Waiting("ContainerCreating", "")), 30 * time.Second, false},
+	} {
+		t.Run(name, func(t *testing.T) {
+			j := New(nil)
+			j.JobsUntil = fixture.Noon.Add(30 * time.Second)
+			require.False(t, j.Decide(c.s, fixture.Noon).Ready)
+			v := j.Decide(c.s, fixture.Noon.Add(c.after))
+			require.Equal(t, c.ready, v.Ready, v.Progress)
+			if c.ready {
+				require.Equal(t, []string{"Pod/import: runs: it is still at work, and its end was not waited for"}, v.Notes)
+			}
+		})
+	}
+}
+
 // argoproj/argo-cd#19126: a Job that somebody starts later must not put a healthy release back.
 func TestJudge_Decide_ASuspendedJobIsNotWaitedFor(t *testing.T) {
 	yes, none := true, int32(0)

@@ -54,7 +54,8 @@ func (j *Judge) counted(s cluster.Snapshot, w record.Workload, o metav1.Object, 
 }
 
 // barePod judges a pod without a controller. One that is not restarted for ever is
-// done when it has ended well; one that is must be ready.
+// done when it has ended well, and waited for as a Job is
+// (https://github.com/argoproj/argo-cd/issues/15317); one that is must be ready.
 func (j *Judge) barePod(s cluster.Snapshot, w record.Workload, p *corev1.Pod) Status {
 	result := j.pods(s, w, []*corev1.Pod{p}, string(p.UID), func(*corev1.Pod) bool { return true })
 	result.want, result.progress = 1, fmt.Sprintf("%d of 1 pods ready", result.have)
@@ -71,6 +72,7 @@ func (j *Judge) barePod(s cluster.Snapshot, w record.Workload, p *corev1.Pod) St
 	if podstate.RunsOnce(p) && !podstate.Serves(p) {
 		result.ready, result.Batch, result.Proven, result.serving = false, true, nil, nil
 		result.progress = "runs"
+		result.working = atWork([]*corev1.Pod{p}) == 1 && runsWell(result.troubles)
 	}
 	return result
 }
