@@ -61,9 +61,9 @@ func (l looker) lookOf(info *resource.Info) func(context.Context, *unstructured.
 	kind := info.Mapping.GroupVersionKind
 	switch {
 	case kind.Group == "policy" && kind.Kind == "PodDisruptionBudget":
-		return l.budget
+		return l.selecting("selector")
 	case kind.Group == "networking.k8s.io" && kind.Kind == "NetworkPolicy":
-		return l.policy
+		return l.selecting("podSelector")
 	case kind.Group == "networking.k8s.io" && kind.Kind == "Ingress":
 		return l.ingress
 	case kind.Group == "gateway.networking.k8s.io" && strings.HasSuffix(kind.Kind, "Route"):

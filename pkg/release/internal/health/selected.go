@@ -10,45 +10,30 @@ import (
 	"k8s.io/apimachinery/pkg/runtime"
 )
 
-// budget tells of one whose selector fits no pod, in the cluster or of the chart: charts write
-// it by other labels than those of the pods, and a drained node then ends them all at once
-// (https://github.com/bitnami/charts/issues/34544, https://github.com/bank-vaults/vault-operator/issues/1064,
-// https://github.com/1Password/connect-helm-charts/issues/240). One for pods that are none
-// now, by their number, is as it should be.
-func (l looker) budget(_ context.Context, object *unstructured.Unstructured) string {
-	seen, known, _ := unstructured.NestedInt64(object.Object, "status", "observedGeneration")
-	expected, _, _ := unstructured.NestedInt64(object.Object, "status", "expectedPods")
-	if !known || seen < object.GetGeneration() || expected > 0 {
-		return ""
+// selecting looks at an object that protects the pods which it selects, in that field of its
+// spec, and tells of one that selects none, in the cluster or of the chart. Charts write a
+// PodDisruptionBudget by other labels than those of the pods, and a drained node then ends
+// them all at once (https://github.com/bitnami/charts/issues/34544, https://github.com/bank-vaults/vault-operator/issues/1064,
+// https://github.com/1Password/connect-helm-charts/issues/240), and a NetworkPolicy, which then
+// keeps nobody out (https://github.com/opensearch-project/helm-charts/issues/287). One for
+// pods that are none now, by their number, is as it should be.
+func (l looker) selecting(field string) func(context.Context, *unstructured.Unstructured) string {
+	return func(ctx context.Context, object *unstructured.Unstructured) string {
+		written, _, _ := unstructured.NestedMap(object.Object, "spec", field)
+		var wanted metav1.LabelSelector
+		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(written, &wanted); err != nil {
+			return ""
+		}
+		selects, err := metav1.LabelSelectorAsSelector(&wanted)
+		if err != nil || selects.Empty() || l.makes(object.GetNamespace(), selects) {
+			return ""
+		}
+		pods, err := l.client.CoreV1().Pods(object.GetNamespace()).List(ctx, metav1.ListOptions{LabelSelector: selects.String(), Limit: 1})
+		if err != nil || len(pods.Items) > 0 {
+			return ""
+		}
+		return fmt.Sprintf("%s/%s protects nothing: no pod has the labels %s that it selects", object.GetKind(), object.GetName(), selects)
 	}
-	selects, err := selectorOf(object, "selector")
-	if err != nil || selects.Empty() || l.makes(object.GetNamespace(), selects) {
-		return ""
-	}
-	return fmt.Sprintf("PodDisruptionBudget/%s protects nothing: no pod has the labels %s that it selects", object.GetName(), selects)
-}
-
-// policy tells of a NetworkPolicy whose selector fits no pod: it keeps nobody out
-// (https://github.com/opensearch-project/helm-charts/issues/287).
-func (l looker) policy(ctx context.Context, object *unstructured.Unstructured) string {
-	selects, err := selectorOf(object, "podSelector")
-	if err != nil || selects.Empty() || l.makes(object.GetNamespace(), selects) {
-		return ""
-	}
-	pods, err := l.client.CoreV1().Pods(object.GetNamespace()).List(ctx, metav1.ListOptions{LabelSelector: selects.String(), Limit: 1})
-	if err != nil || len(pods.Items) > 0 {
-		return ""
-	}
-	return fmt.Sprintf("NetworkPolicy/%s is for no pod: none has the labels %s that it selects", object.GetName(), selects)
-}
-
-func selectorOf(object *unstructured.Unstructured, field string) (labels.Selector, error) {
-	written, _, _ := unstructured.NestedMap(object.Object, "spec", field)
-	var selector metav1.LabelSelector
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(written, &selector); err != nil {
-		return nil, err
-	}
-	return metav1.LabelSelectorAsSelector(&selector)
 }
 
 // makes reports whether a workload of the revision makes pods with such labels.
