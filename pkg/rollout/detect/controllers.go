@@ -32,14 +32,26 @@ func Rejected(object, reason, message, other string) Trouble {
 	return Trouble{Specific: true, Cause: record.Cause{Code: code, Object: object, Reason: reason, Message: wording.Shorten(message)}}
 }
 
-// ReplicaSet are the reasons why a ReplicaSet cannot make its pods.
-func ReplicaSet(rs *appsv1.ReplicaSet) []Trouble {
+// ReplicaSet are the reasons why a ReplicaSet cannot make its pods. Its condition keeps the
+// words of the first failure until a pod was made, whatever the later ones say: those are in
+// events (https://github.com/kubernetes/kubernetes/issues/127081).
+func ReplicaSet(s *cluster.Snapshot, rs *appsv1.ReplicaSet) []Trouble {
 	for _, c := range rs.Status.Conditions {
-		if c.Type == appsv1.ReplicaSetReplicaFailure && c.Status == corev1.ConditionTrue {
-			return []Trouble{Rejected("ReplicaSet/"+rs.Name, c.Reason, c.Message, causes.PodNotCreated)}
+		if c.Type != appsv1.ReplicaSetReplicaFailure || c.Status != corev1.ConditionTrue {
+			continue
 		}
+		message, e := c.Message, s.About("ReplicaSet", rs.Namespace, rs.Name, "FailedCreate")
+		if e != nil && isAbout(e, rs) && podstate.SeenAt(e).After(c.LastTransitionTime.Time) {
+			message = strings.TrimPrefix(e.Message, "Error creating: ")
+		}
+		return []Trouble{Rejected("ReplicaSet/"+rs.Name, c.Reason, message, causes.PodNotCreated)}
 	}
 	return nil
+}
+
+// isAbout reports whether an event is about that object and not an earlier one by its name.
+func isAbout(e *corev1.Event, o metav1.Object) bool {
+	return e.InvolvedObject.UID == "" || e.InvolvedObject.UID == o.GetUID()
 }
 
 // maxCreationAge is how old the event of a controller may be that cannot make a pod. It
@@ -50,7 +62,7 @@ const maxCreationAge = 3 * time.Minute
 // tell only by events. They count while a pod is missing.
 func CreationEvents(s *cluster.Snapshot, kind string, o metav1.Object, complete bool) []Trouble {
 	e := s.About(kind, o.GetNamespace(), o.GetName(), "FailedCreate")
-	if e == nil || complete || s.Now.Sub(podstate.SeenAt(e)) > maxCreationAge || e.InvolvedObject.UID != "" && e.InvolvedObject.UID != o.GetUID() {
+	if e == nil || complete || s.Now.Sub(podstate.SeenAt(e)) > maxCreationAge || !isAbout(e, o) {
 		return nil
 	}
 	return []Trouble{Rejected(kind+"/"+o.GetName(), e.Reason, e.Message, causes.PodNotCreated)}

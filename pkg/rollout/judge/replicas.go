@@ -22,7 +22,7 @@ func (j *Judge) replicaSet(s cluster.Snapshot, w record.Workload, rs *appsv1.Rep
 		return statusNotObserved
 	}
 	result := j.counted(s, w, rs, rs.Spec.Replicas, counts{rs.Status.ReadyReplicas, rs.Status.AvailableReplicas, rs.Status.Replicas})
-	result.addCreation(detect.ReplicaSet(rs))
+	result.addCreation(detect.ReplicaSet(&s, rs))
 	return result
 }
 

@@ -94,7 +94,7 @@ func (j *Judge) deployment(s cluster.Snapshot, w record.Workload, d *appsv1.Depl
 	if want == 0 {
 		result.Idle, result.Note = true, object+" has 0 replicas: nothing ran and nothing was proven"
 	}
-	result.addCreation(detect.ReplicaSet(current))
+	result.addCreation(detect.ReplicaSet(&s, current))
 	result.troubles = append(result.troubles, detect.Deployment(object, d, false)...)
 	return result
 }

@@ -113,6 +113,18 @@ func TestWhatControllersSay(t *testing.T) {
 		"a webhook is away":         {failure(`failed calling webhook "p": no endpoints available for service "p"`), 60, causes.WebhookUnavailable},
 		"no service account":        {failure(`error looking up service account portal/web: serviceaccount "web" not found`), 30, causes.ServiceAccountMissing},
 		"anything else":             {failure(`maximum cpu usage per Container is 1`), 30, causes.PodNotCreated},
+		// kubernetes/kubernetes#127081: the condition still has the first failure
+		"a webhook that was away, and then says no": {func(s *cluster.Snapshot) {
+			failure(`failed calling webhook "p": no endpoints available for service "p"`)(s)
+			s.ReplicaSets[1].Status.Conditions[0].LastTransitionTime = metav1.NewTime(fixture.Noon.Add(-time.Minute))
+			s.Events = append(s.Events, fixture.Event("ReplicaSet", "new", "FailedCreate", `Error creating: admission webhook "p" denied the request: no`))
+		}, 5, causes.AdmissionDenied},
+		"an old word about another ReplicaSet by that name": {func(s *cluster.Snapshot) {
+			failure(`exceeded quota: q`)(s)
+			e := fixture.Event("ReplicaSet", "new", "FailedCreate", `Error creating: admission webhook "p" denied the request: no`)
+			e.InvolvedObject.UID = "before"
+			s.Events = append(s.Events, e)
+		}, 30, causes.QuotaExceeded},
 		"while a new pod starts there may be room soon": {func(s *cluster.Snapshot) {
 			failure(`exceeded quota: q`)(s)
 			s.Pods = append(s.Pods, fixture.CreatingPod())
