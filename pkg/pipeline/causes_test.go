@@ -7,6 +7,7 @@ package pipeline
 import (
 	"fmt"
 	"io"
+	"maps"
 	"net/http"
 	"net/http/httptest"
 	"os"
@@ -26,8 +27,18 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
 
-// compared are the commands whose causes are compared, in the order of the columns.
-var compared = []string{"build", "scan", "validate", "sign", "verify", "promote", "run", "deploy", "rollback", "recover", "gate", "preflight", "smoke", "status"}
+// compared are the commands whose causes are compared, in the order of the columns: all
+// that ask a registry or a cluster.
+var compared = []string{"build", "scan", "validate", "sign", "verify", "promote", "migrations", "run", "deploy", "rollback", "recover", "gate", "preflight", "smoke", "status"}
+
+func TestTheTableOfCausesHasEachCommand(t *testing.T) {
+	all := slices.Sorted(maps.Keys(Commands()))
+	all = slices.DeleteFunc(all, func(name string) bool { return name == "init" }) // it asks nobody and reads no file that a setting names
+	require.Equal(t, all, slices.Sorted(slices.Values(compared)))
+	document, err := os.ReadFile("../../docs/errors.md")
+	require.NoError(t, err)
+	require.Contains(t, string(document), "\n| cause | "+strings.Join(compared, " | ")+" |\n")
+}
 
 // exits are the exit codes of the kinds of errors.
 var exits = map[record.Kind]int{record.KindRefused: 1, record.KindInput: 2, record.KindUnavailable: 3, record.KindUnknown: 3}
@@ -68,6 +79,7 @@ func sound(t *testing.T) func() config.Settings {
 			Trust:    config.Trust{VerifyKey: keys.public},
 			Cluster:  at, Helm: config.Helm{Chart: chart}, Checks: config.Checks{Smoke: checks},
 			Tagging: config.Tagging{Tags: []string{"x"}},
+			Origin:  config.Origin{From: "127.0.0.1:1/team/app" + none},
 		}
 	}
 }
@@ -120,12 +132,13 @@ func TestACauseOfARegistryEndsEachCommandInTheSameWay(t *testing.T) {
 	} {
 		t.Run(c.cause, func(t *testing.T) {
 			errs := map[string]error{}
-			for _, command := range strings.Fields("build scan validate sign verify promote deploy") {
+			for _, command := range strings.Fields("build scan validate sign verify promote migrations deploy") {
 				if c.commands != "" && !strings.Contains(c.commands, command) {
 					continue
 				}
 				settings := fresh()
 				settings.Image, settings.BaseImage, settings.ScanDatabase = c.image, c.image, database
+				settings.From, settings.To = unsigned.String(), c.image
 				if strings.Contains(c.image, strings.TrimPrefix(secure.URL, "https://")) {
 					settings.InsecureRegistries = nil
 				}
@@ -133,6 +146,11 @@ func TestACauseOfARegistryEndsEachCommandInTheSameWay(t *testing.T) {
 				errs[command] = Run(t.Context(), Commands()[command], settings, w.host("DOCKER_AUTH_CONFIG="+c.logins))
 				require.Error(t, errs[command], "%s: %s", command, c.cause)
 				require.NotContains(t, errs[command].Error(), c.never, "%s: %s", command, c.cause)
+				if command == "migrations" { // the live image as the one to come
+					settings.From, settings.To = settings.To, settings.From
+					other := Run(t.Context(), Commands()[command], settings, w.host("DOCKER_AUTH_CONFIG="+c.logins))
+					require.Equal(t, record.CodeOf(errs[command]), record.CodeOf(other), "%s: %v", c.cause, other)
+				}
 			}
 			row(t, c.cause, errs)
 		})
@@ -328,6 +346,9 @@ func TestTheSettingsOfTheCausesAreSound(t *testing.T) {
 	fresh := sound(t)
 	for _, command := range compared {
 		settings := fresh()
+		if command == "migrations" {
+			settings.To = settings.From
+		}
 		var w witness
 		require.NoError(t, Check(Commands()[command], settings, w.host()), command)
 	}
