@@ -26,8 +26,8 @@ type baseImage struct {
 	manifestType types.MediaType
 	layerType    types.MediaType // of the layers to add, in the base's dialect
 	// What native modules are made for: the version of Node, or the digest of a
-	// base that does not say it, the C library, and the version of glibc where it can be
-	// told.
+	// base that does not say it, the C library, and the version of glibc; the last two are
+	// "" where they cannot be told.
 	node, libc, glibc string
 }
 
@@ -74,7 +74,7 @@ func findBase(ctx context.Context, s *registry.Client, reference, platform strin
 	if mediaType == types.DockerManifestSchema2 {
 		base.layerType = types.DockerLayer
 	}
-	base.node, base.libc, base.glibc = nodeOf(config, digest.String()), libcOf(config, reference), glibcOf(config, ref.Context().RepositoryStr()+":"+ref.Identifier())
+	base.node, base.libc, base.glibc = nodeOf(config, digest.String()), libcOf(ctx, config, image), glibcOf(config, ref.Context().RepositoryStr()+":"+ref.Identifier())
 	return base, nil
 }
 
@@ -86,20 +86,6 @@ func nodeOf(config *v1.ConfigFile, digest string) string {
 		}
 	}
 	return digest
-}
-
-// libcOf tells Alpine, whose C library is another one, by how the image was made or,
-// where a squashed one does not say it, by its name.
-func libcOf(config *v1.ConfigFile, reference string) string {
-	if strings.Contains(reference, "alpine") {
-		return "musl"
-	}
-	for _, step := range config.History {
-		if strings.Contains(step.CreatedBy, "alpine-minirootfs") || strings.Contains(step.CreatedBy, "apk add") {
-			return "musl"
-		}
-	}
-	return "glibc"
 }
 
 // glibcs are the versions of glibc of the systems that base images are made of, by the names

@@ -3,6 +3,7 @@ package build
 import (
 	"debug/elf"
 	"fmt"
+	"io"
 	"maps"
 	"os"
 	"path/filepath"
@@ -15,6 +16,7 @@ import (
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/build/tree/treetest"
@@ -194,7 +196,12 @@ func TestCodeForAnotherCLibraryOrSystemIsTold(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			host := registrytest.Serve(t, nil)
-			for base, want := range map[string][]string{alpine(t, host, "library/alpine:3", "scratch"): c.alpine, alpine(t, host, "library/node:22", "ADD alpine-minirootfs-3.20.1-x86_64.tar.gz / # buildkit"): c.alpine, registrytest.PushPlatforms(t, host, "amd64"): c.then} {
+			for base, want := range map[string][]string{
+				madeOf(t, host, "team/squashed:22", "scratch", "etc/alpine-release"):                                c.alpine,
+				madeOf(t, host, "library/node:22", "ADD alpine-minirootfs-3.20.1-x86_64.tar.gz / # buildkit"):       c.alpine,
+				madeOf(t, host, "alpine-tools/node:22-bookworm", "# debian.sh --arch 'amd64' out/ 'bookworm' '@1'"): c.then,
+				madeOf(t, host, "wolfi/node:22-alpine", "RUN apk add nodejs", "lib/ld-linux-x86-64.so.2"):           c.then,
+			} {
 				files := portal()
 				maps.Copy(files, c.files)
 				result, err := Build(t.Context(), options(writeTree(t, files), host, base))
@@ -209,14 +216,32 @@ func TestCodeForAnotherCLibraryOrSystemIsTold(t *testing.T) {
 	}
 }
 
-// alpine is an image that is called as Alpine's are, or made as they are.
-func alpine(t *testing.T, host, called, made string) string {
+// madeOf is an image by a name, with what its history says of its making and with empty files.
+func madeOf(t *testing.T, host, called, made string, files ...string) string {
 	t.Helper()
-	image, err := mutate.ConfigFile(registrytest.EmptyImage(t), &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: registrytest.RootFS(t, registrytest.EmptyImage(t)),
-		History: []v1.History{{CreatedBy: made}}})
-	require.NoError(t, err)
 	reference, err := name.ParseReference(host + "/" + called)
 	require.NoError(t, err)
-	require.NoError(t, remote.Write(reference, image))
+	require.NoError(t, remote.Write(reference, imageOf(t, made, files)))
 	return reference.String()
+}
+
+// imageOf has a layer for each list of files.
+func imageOf(t *testing.T, made string, layers ...[]string) v1.Image {
+	t.Helper()
+	image := registrytest.EmptyImage(t)
+	for _, files := range layers {
+		content := map[string]string{}
+		for _, file := range files {
+			content[file] = ""
+		}
+		packed := registrytest.PackFiles(t, content)
+		layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(strings.NewReader(packed)), nil })
+		require.NoError(t, err)
+		image, err = mutate.AppendLayers(image, layer)
+		require.NoError(t, err)
+	}
+	config := &v1.ConfigFile{OS: "linux", Architecture: "amd64", RootFS: registrytest.RootFS(t, image), History: []v1.History{{CreatedBy: made}}}
+	image, err := mutate.ConfigFile(image, config)
+	require.NoError(t, err)
+	return image
 }

@@ -20,7 +20,7 @@ const (
 )
 
 // Runtime is what native code meets in an image: the C library, the version of glibc,
-// and that of Node.js; the last two are "" where the base image does not tell.
+// and that of Node.js; each is "" where the base image does not tell.
 type Runtime struct{ LibC, GlibC, Node string }
 
 // demand is what a compiled file wants of what runs it; the zero value is anything.
@@ -138,7 +138,7 @@ func (d *demands) add(one demand) {
 // unfit says why none of the files runs, "" when one may.
 func (d *demands) unfit(r Runtime) string {
 	for _, foreign := range []string{glibc, musl} {
-		if foreign != r.LibC && d.libcs[foreign] && !d.libcs[r.LibC] {
+		if r.LibC != "" && foreign != r.LibC && d.libcs[foreign] && !d.libcs[r.LibC] {
 			return fmt.Sprintf("has code for %s only, and the base image has %s", foreign, r.LibC)
 		}
 	}
