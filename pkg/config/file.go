@@ -82,9 +82,8 @@ func scalars(node *yaml.Node) ([]string, error) {
 // plainTags are those of YAML for a value that stays what is written, and for a list.
 var plainTags = []string{"!!str", "!!int", "!!float", "!!bool", "!!null", "!!timestamp", "!!seq"}
 
-// means reports whether a tag that is written at a node changes nothing. One of somebody's
-// program, as !vault and !secret, has a value that is not what is written
-// (kislyuk/yq#23, datafolklabs/cement#546), and so has !!binary.
+// means reports whether a tag of YAML's own that is written at a node changes nothing: the
+// value of !!binary is not what is written.
 func means(node *yaml.Node) bool {
 	return node.Kind == yaml.MappingNode || node.Style&yaml.TaggedStyle == 0 || slices.Contains(plainTags, node.ShortTag())
 }

@@ -23,6 +23,7 @@ func TestAsJSON_WhatIsWrittenIsWhatCounts(t *testing.T) {
 	}
 	for text, want := range map[string]string{
 		"a: 1\n---\nb: 2": "it has several documents, and one is read",
+		"a: !env HOST":    "line 1: key a: the tag !env is not known here",
 		"a: 1\na: 2":      `mapping key "a" already defined at line 1`,
 		"a:\n\t- b":       "line 2 begins with a tab, and YAML is indented by spaces",
 		"a: &a [*a]":      "value contains itself",

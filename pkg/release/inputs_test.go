@@ -17,6 +17,8 @@ func TestOptions_CheckInputs_EverythingThatIsWrongAtOnce(t *testing.T) {
 	require.NoError(t, os.WriteFile(good, []byte("---\na: 1\n---\n# nothing more\n"), 0o600))
 	require.NoError(t, os.WriteFile(several, []byte("a: 1\n---\nb: 2\n"), 0o600))
 	require.NoError(t, os.WriteFile(broken, []byte("a: [\n"), 0o600))
+	tagged := filepath.Join(dir, "tagged.yaml")
+	require.NoError(t, os.WriteFile(tagged, []byte("a: 1\ndb:\n  password: !vault secret/db\n"), 0o600))
 	for name, c := range map[string]struct {
 		options Options
 		want    []string
@@ -28,7 +30,9 @@ func TestOptions_CheckInputs_EverythingThatIsWrongAtOnce(t *testing.T) {
 		// A chart of a repository, as `helm repo add` makes it known; files with a comma, as Helm splits them.
 		"as helm takes it": {Options{Chart: "bitnami/nginx", Values: []string{"a.yaml,b.yaml"}}, []string{"loading chart bitnami/nginx: there is no such folder or packed chart; one of a chart repository is fetched first", "open a.yaml,b.yaml: no such file or directory: each file is a --values of its own"}},
 		// helm/helm#13097, vllm-project/semantic-router#3090.
-		"what Helm would leave out":                        {Options{Values: []string{several}}, []string{"several.yaml has several documents, of which Helm 3 reads the first only"}},
+		"what Helm would leave out": {Options{Values: []string{several}}, []string{"several.yaml has several documents, of which Helm 3 reads the first only"}},
+		// buildkite/agent#1283, redhat-developer/vscode-yaml#703: Helm gives the chart "secret/db".
+		"a value of another program":                       {Options{Values: []string{tagged}}, []string{"tagged.yaml: line 3: key password: the tag !vault is not known here"}},
 		"what a registry and a server have is asked later": {Options{Chart: "oci://registry.invalid/chart", Values: []string{"https://values.invalid/a.yaml"}}, nil},
 	} {
 		t.Run(name, func(t *testing.T) {

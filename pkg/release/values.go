@@ -154,18 +154,22 @@ func (local) Get(file string, _ ...helmgetter.Option) (*bytes.Buffer, error) {
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && strings.Contains(file, ","):
 		return nil, fmt.Errorf("%w: each file is a --values of its own", err)
-	case err == nil && isSeveral(text):
-		// Helm 4 merges them (helm/helm#13097, vllm-project/semantic-router#3090).
-		return nil, fmt.Errorf("%s has several documents, of which Helm 3 reads the first only: make files of them", file)
+	case err != nil:
+		return nil, err
 	}
-	return bytes.NewBuffer(text), err
+	return bytes.NewBuffer(text), whole(file, text)
 }
 
-// isSeveral reports whether there is something in a file behind its first document. What is
-// no YAML Helm says itself.
-func isSeveral(text []byte) bool {
-	_, err := yamlfile.Document(text)
-	return errors.Is(err, yamlfile.ErrSeveral)
+// whole refuses a file of which a part would not count. What is no YAML Helm says itself.
+func whole(file string, text []byte) error {
+	switch _, err := yamlfile.Document(text); {
+	case errors.Is(err, yamlfile.ErrSeveral):
+		// Helm 4 merges them (helm/helm#13097, vllm-project/semantic-router#3090).
+		return fmt.Errorf("%s has several documents, of which Helm 3 reads the first only: make files of them", file)
+	case errors.Is(err, yamlfile.ErrUncounted):
+		return fmt.Errorf("%s: %w", file, err)
+	}
+	return nil
 }
 
 // wrongValues is the error of a merge with what else is wrong: Helm tells of the first.
