@@ -23,16 +23,19 @@ var (
 	entries  = []string{"id", "purls", "paths", "statement", "expired_at"}
 )
 
-// idLine is how a line of the text form begins: with an ID, which is no key of YAML,
-// perhaps with its date glued to it.
-var idLine = regexp.MustCompile(`^[A-Za-z][\w.-]*(:\w[\w.:-]*)?(\s|$)`)
+// yamlLine is how a file in YAML begins: with a key, a list, or a mark of a document.
+var yamlLine = regexp.MustCompile(`^([\w.-]+\s*:(\s|$)|[-{\["'%!&])`)
+
+// findingID is an ID of a finding: SUSE's have a colon, SUSE-SU-2022:2260-1
+// (aquasecurity/trivy-db#117), and licenses a plus.
+var findingID = regexp.MustCompile(`^[A-Za-z][\w.+-]*(:\d+(-\d+)?)?$`)
 
 // plainIgnores reports whether a file has the text form of Trivy's .trivyignore: its
 // first line that is no comment decides.
 func plainIgnores(content []byte) bool {
 	for line := range strings.Lines(string(content)) {
 		if line = strings.TrimSpace(line); line != "" && !strings.HasPrefix(line, "#") {
-			return idLine.MatchString(line)
+			return !yamlLine.MatchString(line)
 		}
 	}
 	return false
@@ -81,8 +84,8 @@ func textEntry(line, statement string) (rule, error) {
 		statement = strings.TrimSpace(behind)
 	}
 	fields := strings.Fields(line)
-	if id, behind, glued := strings.Cut(fields[0], ":"); glued {
-		return rule{}, fmt.Errorf("%q is no ID; write what follows it behind a space: %s exp:2027-01-31 (it says %q)", text.Line(fields[0], short), text.Line(id, short), text.Line(behind, short))
+	if err := checkID(fields[0]); err != nil {
+		return rule{}, err
 	}
 	entry := rule{Ignore: Ignore{ID: fields[0], Reason: "no reason given"}, matcher: trivyresult.IgnoreFindings{{ID: fields[0]}}}
 	if statement != "" {
@@ -90,7 +93,11 @@ func textEntry(line, statement string) (rule, error) {
 	}
 	for _, field := range fields[1:] {
 		date, ok := strings.CutPrefix(field, "exp:")
-		if !ok {
+		switch {
+		case ok:
+		case findingID.MatchString(strings.Trim(field, ",;")) && strings.ContainsAny(field, "0123456789"):
+			return rule{}, oneEach(line)
+		default:
 			return rule{}, fmt.Errorf("%q is not known; allowed behind an ID are exp:2027-01-31 and a comment", text.Line(field, short))
 		}
 		expires, err := parseDate(date)
@@ -100,6 +107,28 @@ func textEntry(line, statement string) (rule, error) {
 		entry.Expires = expires
 	}
 	return entry, nil
+}
+
+// checkID refuses what is no ID of a finding in the text form. Trivy takes it for one, which
+// no finding has, and says nothing.
+func checkID(word string) error {
+	id, behind, glued := strings.Cut(word, ":")
+	switch {
+	case findingID.MatchString(word):
+		return nil
+	case areSeveral(word):
+		return oneEach(word)
+	case glued:
+		return fmt.Errorf("%q is no ID; write what follows it behind a space: %s exp:2027-01-31 (it says %q)", text.Line(word, short), text.Line(id, short), text.Line(behind, short))
+	}
+	return fmt.Errorf("%q is no ID of a finding, such as CVE-2021-44906 or GHSA-xvch-5gv4-984h", text.Line(word, short))
+}
+
+// areSeveral reports whether several IDs stand where one does.
+func areSeveral(id string) bool { return strings.ContainsAny(id, ",; \t\n") }
+
+func oneEach(ids string) error {
+	return fmt.Errorf("%q would be the ID of one finding: write each in an entry of its own", text.Line(ids, short))
 }
 
 // knownKeys names all keys of an ignore file that nobody knows, with those allowed.

@@ -82,8 +82,8 @@ func readIgnores(path string, now time.Time) (*ignores, error) {
 }
 
 func (i *ignores) readYAML(content []byte, now time.Time) error {
-	if _, err := yamlfile.Document(content); errors.Is(err, yamlfile.ErrSeveral) {
-		return err // Trivy reads the first, too, and says nothing
+	if _, err := yamlfile.Document(content); errors.Is(err, yamlfile.ErrUncounted) {
+		return err // Trivy says nothing of it
 	}
 	if err := knownKeys(content); err != nil {
 		return err
@@ -126,8 +126,11 @@ func (i *ignores) enter(entry rule, now time.Time) {
 
 func (e ignoreEntry) parse(kind types.FindingType) (rule, error) {
 	var problems []error
-	if strings.TrimSpace(e.ID) == "" {
+	switch id := strings.TrimSpace(e.ID); {
+	case id == "":
 		problems = append(problems, errors.New("id is missing"))
+	case areSeveral(id):
+		problems = append(problems, oneEach(id))
 	}
 	if strings.TrimSpace(e.Statement) == "" {
 		problems = append(problems, errors.New("statement is missing: say why the finding is acceptable"))

@@ -99,6 +99,16 @@ func TestAnIgnoreFileThatIsNotHonestIsRefused(t *testing.T) {
 		"text, a word":  {"CVE-1 until:2100-01-01", `line 1: "until:2100-01-01" is not known; allowed behind an ID are exp:2027-01-31 and a comment`},
 		// aquasecurity/trivy#2018: tfsec's way to write it
 		"text, glued": {"CVE-2018-14618:exp:2100-01-02\nCVE-2019-1543:exp:2100-01-02", `line 1: "CVE-2018-14618:exp:2100-01-02" is no ID; write what follows it behind a space: CVE-2018-14618 exp:2027-01-31`},
+		// Trivy takes them for one ID, and says nothing.
+		"text, by commas":  {"# ours\nCVE-2021-44906,CVE-2021-23337\n", `line 2: "CVE-2021-44906,CVE-2021-23337" would be the ID of one finding: write each in an entry of its own`},
+		"text, and spaces": {"CVE-1\nCVE-2021-44906, CVE-2021-23337\n", `line 2: "CVE-2021-44906," would be the ID of one finding`},
+		"text, by spaces":  {"CVE-2021-44906 CVE-2021-23337", `line 1: "CVE-2021-44906 CVE-2021-23337" would be the ID of one finding`},
+		"text, by ;":       {"CVE-2021-44906;GHSA-xvch-5gv4-984h", `would be the ID of one finding`},
+		"text, a date":     {"CVE-2021-44906:2100-01-02", `"CVE-2021-44906:2100-01-02" is no ID; write what follows it behind a space`},
+		"text, a link":     {"https://avd.aquasec.com/nvd/cve-2021-44906", "is no ID"},
+		"text, in marks":   {"CVE-1\n\"CVE-2021-44906\"", `line 2: "\"CVE-2021-44906\"" is no ID of a finding, such as CVE-2021-44906`},
+		"by commas":        {"vulnerabilities: [{id: 'CVE-1, CVE-2', statement: x, expired_at: 2100-01-01}]", `vulnerability entry 1 ("CVE-1, CVE-2"): "CVE-1, CVE-2" would be the ID of one finding`},
+		"a tag":            {"vulnerabilities:\n  - id: !include ids.txt", "line 2: key id: the tag !include is not known here"},
 		// of PowerShell 5's >: browser-use/browser-use#1670, moby/moby#21940
 		"another encoding": {"\xff\xfeC\x00V\x00E\x00-\x001\x00\n\x00", "it is no text in UTF-8"},
 		"a file not there": {"", "reading ignore file"},
@@ -184,6 +194,8 @@ func TestTheTextFormOfAnIgnoreFileIsTaken(t *testing.T) {
 		"without an end":    {content: "\nCVE-2021-44906\n", reason: "no reason given", left: []string{"CVE-2021-23337"}, remark: "1 of its entries have no end"},
 		"past its end":      {content: "CVE-2021-44906 exp:2020-01-31\n", expired: 1, left: []string{"CVE-2021-44906", "CVE-2021-23337"}},
 		"of nothing":        {content: "CVE-2000-0001 exp:2100-01-01\n", unmatched: 1, left: []string{"CVE-2021-44906", "CVE-2021-23337"}},
+		"an ID of SUSE's":   {content: "SUSE-SU-2022:2260-1 exp:2100-01-01\nopenSUSE-SU-2024:13065-1 exp:2100-01-01\n", unmatched: 2, left: []string{"CVE-2021-44906", "CVE-2021-23337"}}, // aquasecurity/trivy#3199, #6965
+		"a license":         {content: "LGPL-2.1+ exp:2100-01-01\n", unmatched: 1, left: []string{"CVE-2021-44906", "CVE-2021-23337"}},
 		"comments only":     {content: "# nothing\n", left: []string{"CVE-2021-44906", "CVE-2021-23337"}},
 		"licenses, in YAML": {content: "licenses: [{id: GPL-3.0}]\n", left: []string{"CVE-2021-44906", "CVE-2021-23337"}, remark: "licenses are not judged here"},
 	}
