@@ -64,6 +64,10 @@ func aboutAnswer(answer *transport.Error) string {
 			return "; it makes no repositories by itself: create this one there first, or check its name"
 		}
 		return "; check the spelling, some registries also hide what the account may not see"
+	case http.StatusPreconditionFailed:
+		if keptBack(answer) {
+			return "; a rule of its project lets nobody pull this image: sign it, wait for its scan there, or except what was found from the rule"
+		}
 	case http.StatusTooManyRequests:
 		return "; it limits how often one may ask: wait, or log in"
 	case http.StatusUnsupportedMediaType:
@@ -72,6 +76,12 @@ func aboutAnswer(answer *transport.Error) string {
 		return "; it, or a proxy in front of it, takes no request of this size: have that limit raised"
 	}
 	return ""
+}
+
+// keptBack reports whether a rule of Harbor's project keeps an image from being pulled, as it
+// is not signed, not scanned, or has vulnerabilities (goharbor/harbor#11202, #15885).
+func keptBack(err error) bool {
+	return HasCode(err, "PROJECTPOLICYVIOLATION", "PROJECT_POLICY_VIOLATION")
 }
 
 // base is what a registry is asked first, without credentials, to learn which it wants.

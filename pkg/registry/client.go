@@ -80,8 +80,10 @@ func (c *Client) Options(ctx context.Context) []remote.Option {
 	}
 }
 
-// UserAgent is how registries know us.
-const UserAgent = "stagecrew"
+// UserAgent is how registries know us. Harbor lets those who push read an image that a rule
+// of the project keeps from being pulled, as it is not signed yet, where the word cosign is
+// in it (goharbor/harbor#22650, sigstore/cosign#3163).
+const UserAgent = "stagecrew (signs as cosign)"
 
 // Puller gives the reader of manifests and blobs, which keeps its logins.
 func (c *Client) Puller(ctx context.Context) (*remote.Puller, error) {

@@ -45,7 +45,7 @@ func Wrap(err error, format string, args ...any) error {
 	switch {
 	case IsImmutable(err):
 		kind, code = record.KindInput, "build/tag-immutable"
-	case status == http.StatusUnauthorized, status == http.StatusForbidden:
+	case IsDenied(err):
 		code = "build/registry-denied"
 	case status == http.StatusNotFound:
 		kind, code = record.KindInput, "build/image-not-found"
@@ -88,6 +88,13 @@ func HasCode(err error, codes ...transport.ErrorCode) bool {
 		}
 	}
 	return false
+}
+
+// IsDenied reports whether a registry does not let whom it was asked as do that, or has a
+// rule against it.
+func IsDenied(err error) bool {
+	var answer *transport.Error
+	return errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden) || keptBack(err)
 }
 
 // IsImmutable reports whether a registry keeps a tag as it is: ECR says TAG_INVALID,

@@ -27,6 +27,8 @@ func TestARegistrysAnswerDecidesTheKindOfTheError(t *testing.T) {
 		{"not there", "", http.StatusNotFound, record.KindInput, "[build/image-not-found]"},
 		{"no credentials", "", http.StatusUnauthorized, record.KindUnavailable, "[build/registry-denied]"},
 		{"not allowed", "", http.StatusForbidden, record.KindUnavailable, "[build/registry-denied]"},
+		// goharbor/harbor#22650, #19983, #15885.
+		{"kept back", `{"errors":[{"code":"PROJECTPOLICYVIOLATION","message":"The image is not signed by cosign."}]}`, http.StatusPreconditionFailed, record.KindUnavailable, "not signed by cosign.; a rule of its project lets nobody pull this image: sign it, wait for its scan there, or except what was found from the rule [build/registry-denied]"},
 		{"a manifest without end", strings.Repeat(" ", MaxAnswer+1), http.StatusOK, record.KindUnavailable, "it is too long"},
 		{"broken, with a long answer", strings.Repeat("::error::x\n", 1000), http.StatusNotImplemented, record.KindUnavailable, "[build/registry-unavailable]"},
 	} {

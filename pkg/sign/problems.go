@@ -72,8 +72,7 @@ func registryError(err error, format string, args ...any) error {
 		return err
 	}
 	code := "sign/registry-unavailable"
-	var answer *transport.Error
-	if errors.As(err, &answer) && (answer.StatusCode == http.StatusUnauthorized || answer.StatusCode == http.StatusForbidden) {
+	if registry.IsDenied(err) {
 		code = "sign/registry-denied"
 	}
 	return record.Unavailable(code, "%s: %w%s", doing, registry.Shown(err), registry.Advice(err))

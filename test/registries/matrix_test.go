@@ -39,6 +39,13 @@ func denied(code int, fits func(*http.Request) bool) registrytest.Switch {
 	return registrytest.Answer(fits, code, "DENIED", "requested access to the resource is denied")
 }
 
+// keptBack is Harbor's rule about images that are not signed, not scanned, or vulnerable.
+func keptBack(from func(*http.Request) bool) registrytest.Switch {
+	return registrytest.Answer(func(r *http.Request) bool {
+		return !registrytest.Writes(r) && strings.Contains(r.URL.Path, "/manifests/") && from(r)
+	}, 412, "PROJECTPOLICYVIOLATION", "The image is not signed by cosign.")
+}
+
 var referrers = registrytest.Asks("", "/referrers/")
 
 // kinds are what the world has, with a report of each.
@@ -90,6 +97,10 @@ var kinds = []kind{
 	{"takes the tag of an image's list of referrers for the image", registrytest.Handler, all{registrytest.TagIsDigest}, "--sign-format legacy|has no signature"},
 	// sigstore/cosign#2973 (Artifactory).
 	{"denies tags that are not there (403)", registrytest.Listing, all{registrytest.HidesMissingTags}, "log in first"},
+	// goharbor/harbor#22650, sigstore/cosign#3163; Harbor's SkipPolicyChecking lets cosign read.
+	{"keeps back what is not signed (412), not from cosign", registrytest.Listing, all{keptBack(func(r *http.Request) bool { return !strings.Contains(r.UserAgent(), "cosign") })}, ""},
+	// goharbor/harbor#23638, #15885.
+	{"keeps images back by a rule (412)", registrytest.Listing, all{keptBack(func(*http.Request) bool { return true })}, "a rule of its project"},
 	// smol-machines/smolvm#436, bnema/gordon#58, containers/image#1869.
 	{"takes no request above 100 bytes (413)", registrytest.Listing, all{registrytest.AtMost(100)}, "takes no request of this size"},
 }
