@@ -41,14 +41,26 @@ var ofCosign = map[string]string{
 	"custom":           "https://cosign.sigstore.dev/attestation/v1",
 }
 
-// sameType reports whether a predicate type is the wanted one. Other tools add the version
-// of the document to that of an SBOM, as https://spdx.dev/Document/v2.3 (GitHub's
-// actions/attest, BuildKit).
+// versioned are the types to which other tools add the version of the document, as
+// https://spdx.dev/Document/v2.3 (GitHub's actions/attest, BuildKit) and
+// https://openvex.dev/ns/v0.2.0 (vexctl).
+var versioned = map[string]bool{PredicateSPDX: true, PredicateCycloneDX: true, ofCosign["openvex"]: true}
+
+// alsoWritten are other types for the same: those of cosign 1 (sigstore/policy-controller#608,
+// kyverno/website#704), and in-toto's, whose scans say when they ended in the same field
+// (sigstore/cosign#3360).
+var alsoWritten = map[string]string{
+	"cosign.sigstore.dev/attestation/vuln/v1":   PredicateVuln,
+	"https://in-toto.io/attestation/vulns/v0.1": PredicateVuln,
+	"https://in-toto.io/attestation/vulns/v0.2": PredicateVuln,
+	"https://cyclonedx.org/schema":              PredicateCycloneDX,
+	"cosign.sigstore.dev/attestation/v1":        ofCosign["custom"],
+}
+
+// sameType reports whether a predicate type is the wanted one, or what other tools write
+// for it.
 func sameType(said, wanted string) bool {
-	if said == wanted {
-		return true
-	}
-	return (wanted == PredicateSPDX || wanted == PredicateCycloneDX) && strings.HasPrefix(said, wanted+"/v")
+	return said == wanted || alsoWritten[said] == wanted || versioned[wanted] && strings.HasPrefix(said, wanted+"/v")
 }
 
 // PredicateType gives the predicate type (a URI) for a short name, see

@@ -200,6 +200,23 @@ func TestNamesOfPredicateTypes(t *testing.T) {
 	require.ErrorContains(t, err, "allowed are provenance, vuln, cyclonedx, spdx, verdict")
 }
 
+// Sources: sigstore/policy-controller#608 (cosign 1 writes no https://), kyverno/website#704.
+func TestSameType_WhatOtherToolsWriteForTheSame(t *testing.T) {
+	for said, wanted := range map[string]string{
+		"cosign.sigstore.dev/attestation/vuln/v1": PredicateVuln,
+		"https://openvex.dev/ns/v0.2.0":           ofCosign["openvex"], "https://in-toto.io/attestation/vulns/v0.2": PredicateVuln,
+		"https://cyclonedx.org/schema": PredicateCycloneDX, "cosign.sigstore.dev/attestation/v1": ofCosign["custom"],
+	} {
+		require.True(t, sameType(said, wanted), said)
+		require.False(t, sameType(wanted, said), "what is wanted by its own URI is that")
+	}
+	for _, said := range []string{"", "https://spdx.dev/Documents", "https://slsa.dev/provenance/v0.2", "https://in-toto.io/attestation/vulnerable/v0.1"} {
+		for _, wanted := range predicateTypes {
+			require.False(t, sameType(said, wanted), said)
+		}
+	}
+}
+
 func TestEveryKindOfAttestationHasAPredicateType(t *testing.T) {
 	for _, kind := range record.AttestationKind("").Choices() {
 		predicateType, err := PredicateType(kind.Value)
@@ -208,12 +225,15 @@ func TestEveryKindOfAttestationHasAPredicateType(t *testing.T) {
 	}
 }
 
-// TestAnSBOMOfAnotherTool has the version of the document in its type
-// (actions/attest: https://spdx.dev/Document/v2.3).
-func TestAnSBOMOfAnotherTool(t *testing.T) {
+// An SBOM of another tool has the version of the document in its type (actions/attest:
+// https://spdx.dev/Document/v2.3); a scan may have that of in-toto (sigstore/cosign#3360).
+func TestAnAttestationOfAnotherTool(t *testing.T) {
 	host, _ := serve(t)
 	k := ourKeys(t)
-	for said, wanted := range map[string]string{"https://spdx.dev/Document/v2.3": PredicateSPDX, "https://cyclonedx.org/bom/v1.6": PredicateCycloneDX} {
+	for said, wanted := range map[string]string{
+		"https://spdx.dev/Document/v2.3": PredicateSPDX, "https://cyclonedx.org/bom/v1.6": PredicateCycloneDX,
+		"https://in-toto.io/attestation/vulns/v0.1": PredicateVuln,
+	} {
 		for _, format := range []record.SignatureFormat{record.SignatureLegacy, record.SignatureBundle} {
 			image := pushImage(t, host)
 			_, err := Sign(t.Context(), SignOptions{Registry: brisk, Image: image, Key: k.private, Password: []byte(password), Format: format, Attestations: []Attestation{{said, []byte("{}")}}})
