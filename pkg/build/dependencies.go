@@ -153,6 +153,7 @@ func (b *layering) install(ctx context.Context) error {
 	}
 	for _, t := range missing {
 		if t.tree.native == nil {
+			b.warnMissing("node_modules lacks packages that the backend names, and it ends at its start where it needs one; install them again with the package manager of the lockfile", b.source.Lacking(t.tree.Root))
 			native, err := tree.FindNative(ctx, t.tree.Entries)
 			if err != nil {
 				return err

@@ -33,6 +33,15 @@ var known = []struct {
 	// npm/cli#3946, tldraw/tldraw#3247.
 	{regexp.MustCompile(`Unsupported URL Type "(workspace|catalog|portal|patch|link):"`),
 		"npm does not know the form in which a package.json asks for a dependency: the workspace was made for Yarn or pnpm, so build it with that one's lockfile, or write a version (npm links the workspace's own packages by their names)"},
+	// yarnpkg/berry#2349, #2583, igor-dv/jest-specific-snapshot#29, getappmap/vscode-appland#547.
+	{regexp.MustCompile(`YN0018: .*@npm:`),
+		"what the registry of packages or Yarn's cache gave is not what yarn.lock names: clear the cache (`yarn cache clean --all`); a mirror may pack packages anew, and another version of Yarn or another compressionLevel makes other sums"},
+	// yarnpkg/berry#1142, #5795, grafana/grafana#46439.
+	{regexp.MustCompile(`YN0018: .*#commit=`),
+		"Yarn packs a dependency out of Git where it is installed, and it came out as another one here: ask for a published package, or for the archive of that commit"},
+	// yarnpkg/berry#7231, dependabot/dependabot-core#15137, docker/setup-qemu-action#314.
+	{regexp.MustCompile(`YN0016: .* quarantined`),
+		"Yarn takes no package that is younger than npmMinimalAgeGate, or whose registry does not say its age, as GitHub's: name it in npmPreapprovedPackages of .yarnrc.yml, or let the lockfile name an older version"},
 	{regexp.MustCompile(`ENOSPC|No space left on device|no space left on device`), "the disk is full where stagecrew builds: free some of it, or set TMPDIR and the caches of the package manager to a larger one"},
 }
 

@@ -86,11 +86,15 @@ func TestWhatTheMachineOrTheCheckoutLacksIsSaid(t *testing.T) {
 		"error Command failed with exit code 137.":                                          "signal 9",
 		"npm error signal SIGKILL": "signal 9",
 		"➤ YN0001: │ Libzip Error: Failed to open the cache entry for dagre@npm:0.8.5: Not a zip archive": "lfs: true", // getappmap/vscode-appland#599, cosmos/cosmjs#1644
-		"npm error code TAR_BAD_ARCHIVE":                                          "lfs: true",
-		"npm error nospc ENOSPC: no space left on device, write":                  "disk is full",
-		"Error: Cannot find matching keyid: {\"signatures\":[{\"sig\":\"MEQ\"}]}": "corepack@latest", // nodejs/corepack#612
-		"npm error Unsupported URL Type \"workspace:\": workspace:^":              "Yarn or pnpm",    // npm/cli#3946, tldraw/tldraw#3247
-		"error Command failed with exit code 1.":                                  "",
+		"npm error code TAR_BAD_ARCHIVE":                                                                                             "lfs: true",
+		"npm error nospc ENOSPC: no space left on device, write":                                                                     "disk is full",
+		"Error: Cannot find matching keyid: {\"signatures\":[{\"sig\":\"MEQ\"}]}":                                                    "corepack@latest",  // nodejs/corepack#612
+		"npm error Unsupported URL Type \"workspace:\": workspace:^":                                                                 "Yarn or pnpm",     // npm/cli#3946, tldraw/tldraw#3247
+		"➤ YN0018: │ d3-path@npm:1.0.9: The remote archive doesn't match the expected checksum":                                      "yarn cache clean", // yarnpkg/berry#2349, getappmap/vscode-appland#547
+		"➤ YN0018: │ three@https://github.com/a/three.js.git#commit=d2fbde0: The remote archive doesn't match the expected checksum": "out of Git",       // yarnpkg/berry#5795, #1142
+		"➤ YN0018: │ near@file:../near: The remote archive doesn't match the expected checksum":                                      "",
+		"➤ YN0016: │ axios@npm:^1.15.0: All versions satisfying \"^1.15.0\" are quarantined":                                         "npmPreapprovedPackages", // yarnpkg/berry#7231
+		"error Command failed with exit code 1.":                                                                                     "",
 	} {
 		require.Contains(t, adviceFor(line), says, line)
 		require.Equal(t, says == "", adviceFor(line) == "", line)

@@ -9,8 +9,8 @@ import (
 	"log/slog"
 	"os"
 	"path"
+	"regexp"
 	"slices"
-	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/build/program"
@@ -129,13 +129,15 @@ func advise(err error) error {
 	if !errors.As(err, &failed) || failed.Code != "build/command" {
 		return err
 	}
-	for _, sign := range []string{"ENOENT", "no such file", "YN0001", "YN0018", "YN0080", "YN0082", "Cannot find module"} {
-		if strings.Contains(err.Error(), sign) {
-			return record.BadInput(failed.Code, "%w\nThe dependencies are installed in a folder of their own, with the lockfile, each package.json, and what these ask for by path; if the install reads further files of the source, name them with --install-input", failed.Err)
-		}
+	if fileMissed.MatchString(err.Error()) {
+		return record.BadInput(failed.Code, "%w\nThe dependencies are installed in a folder of their own, with the lockfile, each package.json, and what these ask for by path; if the install reads further files of the source, name them with --install-input", failed.Err)
 	}
 	return err
 }
+
+// fileMissed is what installers say where a file of the source may be missing; the sum of a
+// package that is made of the source's files is another one then.
+var fileMissed = regexp.MustCompile(`ENOENT|no such file|YN0001|YN0018: .*@(file|patch|portal|exec):|YN0080|YN0082|Cannot find module`)
 
 func copyTrees(target, source *os.Root, names []string) error {
 	for _, name := range names {

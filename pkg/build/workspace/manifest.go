@@ -6,6 +6,7 @@ import (
 	"os"
 	"slices"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
 	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/text"
@@ -30,6 +31,30 @@ func readManifest(root *os.Root, file string) (m manifest, err error) {
 		return m, err
 	}
 	return m, json.Unmarshal(text.Unmarked(content), &m)
+}
+
+// Lacking are the dependencies of the backend that a folder with installed dependencies does
+// not have, sorted: it was filled for another package (`yarn workspaces focus app`), before
+// they were added, or hardly at all (pnpm/pnpm#6682).
+func (w *Workspace) Lacking(in *os.Root) (names []string) {
+	m, err := readManifest(w.Root, backstage.Backend+"/package.json")
+	if err != nil {
+		return nil // of archives it is read elsewhere
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.Dependencies)) {
+		_, optional := m.OptionalDependencies[name]
+		file := backstage.Modules + "/" + name
+		if !optional && !isIn(in, file) && !isIn(in, backstage.Backend+"/"+file) {
+			names = append(names, name)
+		}
+	}
+	return names
+}
+
+// isIn reports whether there is something by that name, were it a link.
+func isIn(root *os.Root, name string) bool {
+	_, err := root.Lstat(name)
+	return err == nil
 }
 
 // patterns are those of the workspaces, in their order.

@@ -3,6 +3,7 @@ package workspace
 import (
 	"context"
 	"errors"
+	"fmt"
 	"os"
 	"regexp"
 	"slices"
@@ -121,8 +122,17 @@ func (m manager) named(err error) error {
 	if !slices.ContainsFunc(staleSigns, func(sign string) bool { return strings.Contains(said, sign) }) {
 		return err
 	}
-	return staleLockfile(m.command[0]+" install", m.lockfile, failed.Err)
+	reason := failed.Err
+	if missingNames.MatchString(said) {
+		reason = fmt.Errorf("the npm that wrote it may name fewer packages than the one that reads it here: write it with this one: %w", reason)
+	}
+	return staleLockfile(m.command[0]+" install", m.lockfile, reason)
 }
+
+// missingNames is what npm says where another npm wrote the lockfile, which left out the
+// packages of other systems (npm/cli#8740, sh1nj1/plan42#1324, team-wanderers/wasel#38); where a
+// package.json was changed, too.
+var missingNames = regexp.MustCompile(`Missing: \S+ from lock file`)
 
 func staleLockfile(command, lockfile string, reason error) error {
 	return record.BadInput("build/stale-lockfile",

@@ -86,6 +86,8 @@ func TestAnInstallThatRefusesTheLockfileHasThatName(t *testing.T) {
 		"npm error `npm ci` can only install packages when your package.json and package-lock.json or npm-shrinkwrap.json are in sync. Please update your lock file": "run `npm install` in the workspace and commit package-lock.json",
 		"error Your lockfile needs to be updated, but yarn was run with `--frozen-lockfile`.":                                                                        "build/stale-lockfile",
 		"➤ YN0028: │ The lockfile would have been created by this install, which is explicitly forbidden.":                                                           "build/stale-lockfile",
+		// npm/cli#8740, sh1nj1/plan42#1324: written by another npm.
+		"npm error `npm ci` can only install packages when your package.json and package-lock.json or npm-shrinkwrap.json are in sync.\nnpm error Missing: @emnapi/runtime@1.10.0 from lock file": "and commit package-lock.json: the npm that wrote it may name fewer packages than the one that reads it here: write it with this one: ",
 		"npm error 404 Not Found": "build/command",
 	} {
 		err := manager{command: []string{"npm"}, lockfile: "package-lock.json"}.named(record.BadInput("build/command", "running: %w", errors.New(words)))

@@ -1,6 +1,7 @@
 package workspace
 
 import (
+	"errors"
 	"log/slog"
 	"os"
 	"path/filepath"
@@ -69,5 +70,19 @@ func TestAnInstallIsTriedAgainWhenTheNetworkFails(t *testing.T) {
 			require.NoError(t, err)
 			require.Equal(t, c.attempts, strings.Count(string(text), "x"))
 		})
+	}
+}
+
+// What was fetched has no file of the source in it: yarnpkg/berry#2349, #1142.
+func TestFilesOfTheSourceAreAskedForWhereTheyMayBeMissing(t *testing.T) {
+	for words, told := range map[string]bool{
+		"➤ YN0018: │ near@file:vendor/near#vendor/near::hash=1&locator=root%40workspace%3A.: The remote archive doesn't match the expected checksum": true,
+		"➤ YN0018: │ d3-path@npm:1.0.9: The remote archive doesn't match the expected checksum":                                                      false,
+		"npm error enoent ENOENT: no such file or directory, open 'scripts/postinstall.js'":                                                          true,
+		"npm error 404 Not Found": false,
+	} {
+		err := advise(record.BadInput("build/command", "running: %w", errors.New(words)))
+		require.Equal(t, told, strings.Contains(err.Error(), "--install-input"), words)
+		require.Equal(t, "build/command", record.CodeOf(err))
 	}
 }
