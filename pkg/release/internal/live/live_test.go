@@ -34,6 +34,12 @@ func marked(labels, annotations map[string]string) *unstructured.Unstructured {
 	return o
 }
 
+func madeFor(kind, name string) *unstructured.Unstructured {
+	o := marked(nil, nil)
+	o.SetOwnerReferences([]metav1.OwnerReference{{Kind: kind, Name: name}})
+	return o
+}
+
 func TestWhoseAnObjectIs(t *testing.T) {
 	helm, ours := map[string]string{"app.kubernetes.io/managed-by": "Helm"}, map[string]string{"meta.helm.sh/release-name": "portal", "meta.helm.sh/release-namespace": "backstage"}
 	for name, c := range map[string]struct {
@@ -44,6 +50,7 @@ func TestWhoseAnObjectIs(t *testing.T) {
 		"Helm made it":                                 {marked(helm, ours), true, `belongs to the Helm release "portal" in namespace "backstage", which loses it then`},
 		"nothing is said (apache/airflow#18933)":       {marked(nil, nil), false, "belongs to no Helm release"},
 		"an operator's (roboll/helmfile#1668)":         {marked(map[string]string{"app.kubernetes.io/managed-by": "tidb-operator"}, nil), false, `is managed by "tidb-operator"`},
+		"of a controller (linkerd/linkerd2#7394)":      {madeFor("ExternalSecret", "db"), false, "was made for ExternalSecret/db, and goes with it"},
 		"the label without the annotations":            {marked(helm, nil), false, "belongs to no Helm release"},
 		"the annotations without the label":            {marked(nil, ours), false, `belongs to the Helm release "portal" in namespace "backstage", which loses it then`},
 		"the same name in another namespace":           {marked(helm, map[string]string{"meta.helm.sh/release-name": "portal", "meta.helm.sh/release-namespace": "other"}), false, `belongs to the Helm release "portal" in namespace "other", which loses it then`},

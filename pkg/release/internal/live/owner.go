@@ -6,6 +6,8 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/cli-runtime/pkg/resource"
+
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // How Helm marks what belongs to a release, and what it never deletes.
@@ -48,10 +50,16 @@ func (o Owner) Claim(object *unstructured.Unstructured) {
 	object.SetAnnotations(annotations)
 }
 
+// maxOwner bounds what is told of an owner, in bytes.
+const maxOwner = 200
+
 // Whose says whose an object is, as far as it tells.
 func Whose(object *unstructured.Unstructured) string {
 	if owner := OwnerOf(object); owner.Name != "" {
 		return fmt.Sprintf("belongs to the Helm release %q in namespace %q, which loses it then", owner.Name, owner.Namespace)
+	}
+	if owners := object.GetOwnerReferences(); len(owners) > 0 {
+		return fmt.Sprintf("was made for %s, and goes with it", text.Line(owners[0].Kind+"/"+owners[0].Name, maxOwner))
 	}
 	if by := object.GetLabels()[labelManagedBy]; by != "" && by != "Helm" {
 		return fmt.Sprintf("is managed by %q", by)
