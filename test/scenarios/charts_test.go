@@ -139,10 +139,31 @@ var ofCharts = []reported{
 		},
 	},
 	{
+		name: "a rollback over what somebody made by hand", source: "helm/helm#12436",
+		steps: []step{
+			{values: "objects: [" + dropped("chart") + "]"},
+			{},
+			{command: "rollback", args: []string{"--to", "1"}, before: []deed{creates(dropped("theirs"))}, exits: refused, words: []string{"release/not-ours", "ConfigMap/dropped", "meta.helm.sh/release-name"},
+				serves: 2, after: []deed{has("configmaps/dropped", "{.data.key}", "theirs")}},
+			{command: "rollback", args: []string{"--to", "1"}, before: []deed{adopts("configmaps/dropped", "app")}, serves: 1, after: []deed{isGood, has("configmaps/dropped", "{.data.key}", "chart")}},
+		},
+	},
+	{
+		name: "a way back over what somebody made by hand", source: "helm/helm#31745",
+		steps: []step{
+			{values: "objects: [" + dropped("chart") + "]"},
+			{values: crash, during: func(s *site, _ *process) {
+				gone("configmaps/dropped")(s)
+				creates(dropped("theirs"))(s)
+			}, exits: human, words: []string{"left in place what the rollback would overwrite: ConfigMap/dropped belongs to no Helm release"}, serves: 1, after: []deed{has("configmaps/dropped", "{.data.key}", "theirs")}},
+		},
+	},
+	{
 		name: "a node's port that another namespace has", source: "kubernetes/kubernetes#48579", beside: true,
 		steps: []step{
 			{before: []deed{inAnotherNamespace(`{apiVersion: v1, kind: Service, metadata: {name: x}, spec: {type: NodePort, ports: [{port: 80, nodePort: 31997}]}}`)}},
 			{values: "objects: [" + nodePort("np", 31997) + "]", exits: refused, words: []string{"Service/np", "31997"}, serves: 1},
+			{values: "objects: [" + nodePort("low", 80) + "]", exits: rolledBack, words: []string{"preflight/node-port", "Service/low", "30000 to 32767"}, serves: 1},
 			{values: "objects: [" + nodePort("n1", 31996) + ", " + nodePort("n2", 31996) + "]", exits: refused, words: []string{"n1", "n2", "31996"}, serves: 1},
 		},
 	},
@@ -247,6 +268,11 @@ func inAnotherNamespace(text string) deed {
 
 func nodePort(name string, port int) string {
 	return fmt.Sprintf(`{apiVersion: v1, kind: Service, metadata: {name: %s}, spec: {type: NodePort, selector: {app: app}, ports: [{port: 80, targetPort: 8080, nodePort: %d}]}}`, name, port)
+}
+
+// dropped is an object that only some releases have.
+func dropped(key string) string {
+	return `{apiVersion: v1, kind: ConfigMap, metadata: {name: dropped}, data: {key: ` + key + `}}`
 }
 
 // second is a second Service of the application.

@@ -1,6 +1,9 @@
 package scenarios
 
-import "net/http"
+import (
+	"net/http"
+	"strings"
+)
 
 // ofSilence are faults that nothing in the cluster calls one, and such that nobody waits for.
 var ofSilence = []reported{
@@ -16,6 +19,23 @@ var ofSilence = []reported{
 		steps: []step{
 			{},
 			{values: probed("livenessProbe"), args: watched, words: []string{"deploy/not-proven", "container app", "liveness probe cannot be run", `"curl"`}, serves: 2, after: []deed{isGood}},
+		},
+	},
+	{
+		name: "a budget and a policy that protect no pod", source: "bitnami/charts#34544, opensearch-project/helm-charts#287", beside: true,
+		steps: []step{
+			{},
+			{values: `objects: [` + protecting("policy/v1", "PodDisruptionBudget", "right", "maxUnavailable: 1, selector", "app") + `, ` + protecting("policy/v1", "PodDisruptionBudget", "wrong", "maxUnavailable: 1, selector", "shop") + `, ` +
+				protecting("networking.k8s.io/v1", "NetworkPolicy", "wrong", "podSelector", "shop") + `]`,
+				words: []string{"PodDisruptionBudget/wrong protects nothing", "NetworkPolicy/wrong protects nothing", "app=shop", "deploy/not-proven"}, lies: []string{"PodDisruptionBudget/right"}, serves: 2, after: []deed{isGood}},
+		},
+	},
+	{
+		name: "a custom resource that is not ready", source: "openchoreo/openchoreo#4336",
+		steps: []step{
+			{before: []deed{defines("Gate")}},
+			{values: strings.TrimSuffix(custom("Gate"), "}]") + `, status: {conditions: [{type: Ready, status: "False", reason: NoAddress, message: nobody answers}]}}]`,
+				words: []string{"deploy/not-proven", "Gate." + apiGroup + "/mine: it is not ready (Ready=False: NoAddress: nobody answers)"}, serves: 2, after: []deed{isGood}},
 		},
 	},
 	{
@@ -127,4 +147,9 @@ func denies(host string) deed {
 			})
 		})
 	}
+}
+
+// protecting is an object that is for the pods with a label.
+func protecting(version, kind, name, field, label string) string {
+	return `{apiVersion: ` + version + `, kind: ` + kind + `, metadata: {name: ` + name + `}, spec: {` + field + `: {matchLabels: {app: ` + label + `}}}}`
 }
