@@ -31,7 +31,7 @@ interval: 1s
 timeout: 30s
 checks:
   - {name: readiness, path: /.backstage/health/v1/readiness, expect: {json: {status: ok}}}
-  - {name: "page, seen", path: /, expect: {browser: {text: Enter as a Guest User, as: "https://` + host + `", within: 45s}}}
+  - {name: "page, seen", path: /, expect: {browser: {text: Enter as a Guest User, as: "https://` + host + `", within: 30s}}}
 `
 
 // TestTheWholePortal builds the whole example from its sources, deploys it, and looks at
