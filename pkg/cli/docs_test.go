@@ -83,7 +83,7 @@ func TestTheCommandsInTheDocumentsAreThere(t *testing.T) {
 
 func TestTheSettingsThatTheDocumentsNameAreThere(t *testing.T) {
 	setting := regexp.MustCompile("`--([a-z-]+)")
-	others := []string{"atomic", "wait", "wait-for-jobs", "keep-history", "ignore-scripts", "some-setting", "some-flag", "help", "html", "insecure-ignore-tlog", "new-bundle-format", "registry-referrers-mode"} // of Helm, npm, nobody, report and cosign
+	others := []string{"atomic", "wait", "wait-for-jobs", "keep-history", "ignore-scripts", "some-setting", "some-flag", "help", "html", "insecure-ignore-tlog", "new-bundle-format", "registry-referrers-mode", "service-node-port-range"} // of Helm, npm, nobody, report, cosign and the API server
 	for _, document := range append(documents, "../../docs/errors.md") {
 		content, err := os.ReadFile(document)
 		require.NoError(t, err)
