@@ -11,11 +11,8 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
-)
 
-const (
-	glibc = "glibc"
-	musl  = "musl"
+	"github.com/stagecrew/stagecrew/pkg/build/tree"
 )
 
 // How far a base image is read for its C library: bytes of a layer unpacked, and time for
@@ -27,13 +24,13 @@ const (
 
 // roots are what the history of an image says of the root file system that it begins with,
 // by the C library in it. "apk add" is not among them: Wolfi has apk and glibc.
-var roots = map[string]string{"alpine-minirootfs": musl, "debian.sh": glibc, "debuerreotype": glibc}
+var roots = map[string]string{"alpine-minirootfs": tree.Musl, "debian.sh": tree.Glibc, "debuerreotype": tree.Glibc}
 
 // loaders are the programs by which the kernel starts what is linked to a C library, and
 // what stands in front of them in the layers of a system that has one of them only.
 var loaders = map[string]*regexp.Regexp{
-	musl:  regexp.MustCompile(`^((usr/)?lib/ld-musl-[^/]+\.so\.1|etc/alpine-release)$`),
-	glibc: regexp.MustCompile(`^((usr/)?lib(32|64|x32)?/([^/]+/)?ld(-linux[^/]*|64)\.so\.\d|etc/(debian_version|redhat-release))$`),
+	tree.Musl:  regexp.MustCompile(`^((usr/)?lib/ld-musl-[^/]+\.so\.1|etc/alpine-release)$`),
+	tree.Glibc: regexp.MustCompile(`^((usr/)?lib(32|64|x32)?/([^/]+/)?ld(-linux[^/]*|64)\.so\.\d|etc/(debian_version|redhat-release))$`),
 }
 
 // libcOf tells the C library of a base image: by how it was made, where that names a root

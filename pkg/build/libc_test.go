@@ -6,6 +6,8 @@ import (
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/build/tree"
 )
 
 // unread is an image of which no layer can be had.
@@ -22,19 +24,19 @@ func TestTheCLibraryOfABaseIsReadFromIt(t *testing.T) {
 		layers [][]string
 		want   string
 	}{
-		"Alpine's own":               {made: "ADD alpine-minirootfs-3.20.1-x86_64.tar.gz / # buildkit", want: musl},
-		"Debian's own":               {made: "# debian.sh --arch 'amd64' out/ 'bookworm' '@1763337600'", want: glibc},
-		"Alpine, squashed":           {layers: [][]string{{"bin/sh", "lib/ld-musl-x86_64.so.1"}}, want: musl},
-		"Alpine for arm64":           {layers: [][]string{{"./lib/ld-musl-aarch64.so.1"}}, want: musl},
-		"Alpine with /usr merged":    {layers: [][]string{{"usr/lib/ld-musl-x86_64.so.1"}}, want: musl},
-		"Alpine, by its release":     {layers: [][]string{{"etc/alpine-release"}}, want: musl},
-		"Alpine, above other layers": {layers: [][]string{{"opt/x"}, nil, {"etc/alpine-release"}}, want: musl},
-		"Alpine with glibc added":    {layers: [][]string{{"lib/ld-musl-x86_64.so.1"}, {"lib64/ld-linux-x86-64.so.2", "usr/glibc-compat/lib/ld-linux-x86-64.so.2"}}, want: musl},
-		"Debian with musl added":     {layers: [][]string{{"etc/debian_version"}, {"lib/ld-musl-x86_64.so.1"}}, want: glibc},
-		"Ubuntu":                     {layers: [][]string{{"usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"}}, want: glibc},
-		"Debian for s390x":           {layers: [][]string{{"lib/ld64.so.1"}}, want: glibc},
-		"Red Hat":                    {layers: [][]string{{"etc/redhat-release"}}, want: glibc},
-		"Wolfi, which has apk":       {made: "RUN apk add nodejs", layers: [][]string{{"etc/apk/world", "lib/ld-linux-aarch64.so.1"}}, want: glibc},
+		"Alpine's own":               {made: "ADD alpine-minirootfs-3.20.1-x86_64.tar.gz / # buildkit", want: tree.Musl},
+		"Debian's own":               {made: "# debian.sh --arch 'amd64' out/ 'bookworm' '@1763337600'", want: tree.Glibc},
+		"Alpine, squashed":           {layers: [][]string{{"bin/sh", "lib/ld-musl-x86_64.so.1"}}, want: tree.Musl},
+		"Alpine for arm64":           {layers: [][]string{{"./lib/ld-musl-aarch64.so.1"}}, want: tree.Musl},
+		"Alpine with /usr merged":    {layers: [][]string{{"usr/lib/ld-musl-x86_64.so.1"}}, want: tree.Musl},
+		"Alpine, by its release":     {layers: [][]string{{"etc/alpine-release"}}, want: tree.Musl},
+		"Alpine, above other layers": {layers: [][]string{{"opt/x"}, nil, {"etc/alpine-release"}}, want: tree.Musl},
+		"Alpine with glibc added":    {layers: [][]string{{"lib/ld-musl-x86_64.so.1"}, {"lib64/ld-linux-x86-64.so.2", "usr/glibc-compat/lib/ld-linux-x86-64.so.2"}}, want: tree.Musl},
+		"Debian with musl added":     {layers: [][]string{{"etc/debian_version"}, {"lib/ld-musl-x86_64.so.1"}}, want: tree.Glibc},
+		"Ubuntu":                     {layers: [][]string{{"usr/lib/x86_64-linux-gnu/ld-linux-x86-64.so.2"}}, want: tree.Glibc},
+		"Debian for s390x":           {layers: [][]string{{"lib/ld64.so.1"}}, want: tree.Glibc},
+		"Red Hat":                    {layers: [][]string{{"etc/redhat-release"}}, want: tree.Glibc},
+		"Wolfi, which has apk":       {made: "RUN apk add nodejs", layers: [][]string{{"etc/apk/world", "lib/ld-linux-aarch64.so.1"}}, want: tree.Glibc},
 		"a compatible one elsewhere": {layers: [][]string{{"opt/alpine/etc/alpine-release", "usr/share/ld-linux-x86-64.so.2"}}},
 		"nothing that tells":         {made: "COPY alpine /", layers: [][]string{{"node"}}},
 	} {

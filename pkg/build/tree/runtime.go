@@ -15,8 +15,8 @@ import (
 
 // The C libraries of Linux that Node is built for.
 const (
-	glibc = "glibc"
-	musl  = "musl"
+	Glibc = "glibc"
+	Musl  = "musl"
 )
 
 // Runtime is what native code meets in an image: the C library, the version of glibc,
@@ -71,9 +71,9 @@ func (d *demand) read(code *elf.File) {
 	for _, library := range needed {
 		switch {
 		case strings.HasPrefix(library, "libc.so"):
-			d.libc = cmp.Or(d.libc, glibc)
+			d.libc = cmp.Or(d.libc, Glibc)
 		case strings.HasPrefix(library, "libc.musl"):
-			d.libc = cmp.Or(d.libc, musl)
+			d.libc = cmp.Or(d.libc, Musl)
 		}
 	}
 	symbols, _ := code.DynamicSymbols()
@@ -137,12 +137,12 @@ func (d *demands) add(one demand) {
 
 // unfit says why none of the files runs, "" when one may.
 func (d *demands) unfit(r Runtime) string {
-	for _, foreign := range []string{glibc, musl} {
+	for _, foreign := range []string{Glibc, Musl} {
 		if r.LibC != "" && foreign != r.LibC && d.libcs[foreign] && !d.libcs[r.LibC] {
 			return fmt.Sprintf("has code for %s only, and the base image has %s", foreign, r.LibC)
 		}
 	}
-	if r.LibC == glibc && r.GlibC != "" && d.oldest != "" && newer(d.oldest, r.GlibC) {
+	if r.LibC == Glibc && r.GlibC != "" && d.oldest != "" && newer(d.oldest, r.GlibC) {
 		return fmt.Sprintf("was compiled for glibc %s, and the base image has %s: install the dependencies on a system that is no newer than the base image's, or take a newer base image", d.oldest, r.GlibC)
 	}
 	return d.otherNode(r.Node)
