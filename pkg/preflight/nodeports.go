@@ -3,6 +3,7 @@ package preflight
 import (
 	"context"
 	"fmt"
+	"slices"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -18,6 +19,10 @@ const firstNodePort, lastNodePort = 30000, 32767
 
 func isOutside(port int32) bool { return port != 0 && (port < firstNodePort || port > lastNodePort) }
 
+func anyOutside(s corev1.Service) bool {
+	return slices.ContainsFunc(s.Spec.Ports, func(port corev1.ServicePort) bool { return isOutside(port.NodePort) })
+}
+
 // nodePorts looks for those that the API server will hardly give: charts write the port that
 // visitors ask for (https://github.com/Mailu/helm-charts/issues/268,
 // https://github.com/Addyvan/valheim-k8s/issues/46, https://github.com/redpanda-data/redpanda/issues/13347).
@@ -28,8 +33,11 @@ func (c *check) nodePorts(ctx context.Context) {
 		if !ok || !isOf(o, "", "Service") || s.Spec.Type != corev1.ServiceTypeNodePort && s.Spec.Type != corev1.ServiceTypeLoadBalancer {
 			continue
 		}
+		if !anyOutside(s) || c.givesOthers(ctx, o) {
+			continue
+		}
 		for i, port := range s.Spec.Ports {
-			if isOutside(port.NodePort) && !c.givesOthers(ctx, o) {
+			if isOutside(port.NodePort) {
 				c.add(record.Concern{Code: "preflight/node-port", Object: o.name(),
 					Message: fmt.Sprintf("spec.ports[%d].nodePort is %d; unless this cluster has a range of its own, the API server gives %d to %d only, and rejects the Service when it is applied: its dry run does not tell", i, port.NodePort, firstNodePort, lastNodePort),
 					Advice:  "leave nodePort out, and Kubernetes chooses one; what a load balancer's visitors ask for is port"})
@@ -47,12 +55,5 @@ func (c *check) givesOthers(ctx context.Context, o object) bool {
 	} else if own, err := c.Client.CoreV1().Services(o.GetNamespace()).Get(ctx, o.GetName(), metav1.GetOptions{}); err == nil {
 		known = []corev1.Service{*own}
 	}
-	for _, s := range known {
-		for _, port := range s.Spec.Ports {
-			if isOutside(port.NodePort) {
-				return true
-			}
-		}
-	}
-	return false
+	return slices.ContainsFunc(known, anyOutside)
 }
