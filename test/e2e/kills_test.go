@@ -6,9 +6,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"path/filepath"
-	"strconv"
 	"strings"
-	"syscall"
 	"testing"
 	"time"
 
@@ -75,19 +73,8 @@ func TestMigrationsOfKilledPodsAreGoneOnWith(t *testing.T) {
 // when memory is short: a pod that is deleted by force gets a SIGTERM and two seconds first.
 func killBackend(t *testing.T, pod string) {
 	t.Helper()
-	killed := 0
-	processes, err := filepath.Glob("/proc/[0-9]*")
-	require.NoError(t, err)
-	for _, process := range processes {
-		group, _ := os.ReadFile(filepath.Join(process, "cgroup"))
-		command, _ := os.ReadFile(filepath.Join(process, "cmdline"))
-		if !strings.Contains(string(group), "/pod"+pod+"/") || !strings.Contains(string(command), "packages/backend") {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(process))
-		require.NoError(t, err)
-		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
-		killed++
-	}
+	killed := envtest.Kill(t, func(p envtest.Process) bool {
+		return strings.Contains(p.Groups, "/pod"+pod+"/") && strings.Contains(p.Command, "packages/backend")
+	})
 	require.Positive(t, killed, "the backend of pod %s", pod)
 }

@@ -11,10 +11,8 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
-	"strconv"
 	"strings"
 	"sync"
-	"syscall"
 	"testing"
 	"time"
 
@@ -93,18 +91,8 @@ func (s *site) kill(name string) {
 		})
 		return nil
 	})
-	commands, err := filepath.Glob("/proc/[0-9]*/cmdline")
-	require.NoError(t, err)
-	killed := 0
-	for _, file := range commands {
-		content, err := os.ReadFile(file)
-		if err != nil || !strings.HasPrefix(string(content), name+"\x00") || !strings.Contains(string(content), dir) {
-			continue
-		}
-		pid, err := strconv.Atoi(filepath.Base(filepath.Dir(file)))
-		require.NoError(t, err)
-		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
-		killed++
-	}
+	killed := envtest.Kill(t, func(p envtest.Process) bool {
+		return strings.HasPrefix(p.Command, name+"\x00") && strings.Contains(p.Command, dir)
+	})
 	require.Equal(t, 1, killed, "processes %s of the sandbox", name)
 }
