@@ -102,12 +102,13 @@ func interrupted(t *testing.T, a act, image string) (cancelled, recovered job) {
 	return cancelled, recovered
 }
 
-// applied waits until the cluster has the image, and Helm its revision: from then on the
-// rollout is watched, and a signal begins the way back.
+// applied waits until the cluster has the image, Helm its revision, and the run has noted
+// that it watches the rollout: from then on a signal begins the way back. One that comes a
+// moment earlier leaves the revision as it is, for recover to prove.
 func applied(ctx context.Context, kubeconfig, image, before string) error {
 	for ctx.Err() == nil {
 		runs := asked(ctx, kubeconfig, "deployment/backstage", "--output", "jsonpath={.spec.template.spec.containers[0].image}")
-		if now := deployed(ctx, kubeconfig); runs == image && now != "" && now != before {
+		if now := deployed(ctx, kubeconfig); runs == image && now != "" && now != before && strings.Contains(journal(ctx, kubeconfig), `"phase":"watch"`) {
 			return nil
 		}
 		time.Sleep(100 * time.Millisecond)
@@ -118,6 +119,11 @@ func applied(ctx context.Context, kubeconfig, image, before string) error {
 // deployed is the revision that Helm calls so; "" while it changes over.
 func deployed(ctx context.Context, kubeconfig string) string {
 	return asked(ctx, kubeconfig, "secret", "--selector", "owner=helm,name=backstage,status=deployed", "--output", "jsonpath={.items[*].metadata.labels.version}")
+}
+
+// journal is what the run that changes the release has noted on its lock.
+func journal(ctx context.Context, kubeconfig string) string {
+	return asked(ctx, kubeconfig, "lease/stagecrew-backstage", "--output", `jsonpath={.metadata.annotations.stagecrew\.dev/journal}`)
 }
 
 // asked is what kubectl gets, "" where it does not.
