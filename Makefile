@@ -34,7 +34,8 @@ bin/stagecrew: $(GO_FILES)
 	$(GO_BUILD) -o bin/stagecrew ./cmd/stagecrew
 
 # What is built comes first: the checks then find it compiled.
-test: programs bin/sigstore verify lint test-unit test-sigstore e2e-main ## everything CI checks: generated files, lint, unit tests, actions under act, the main path on the sandbox
+test: export PROGRAMS = bin/sigstore $(addprefix $(TOOLS)/,golangci-lint cosign act)
+test: programs verify lint test-unit test-sigstore e2e-main ## everything CI checks: generated files, lint, unit tests, actions under act, the main path on the sandbox
 
 # The others need a cluster or a Sigstore; e2e-main, e2e and test-sigstore run them.
 UNIT          = go list ./... | grep -vE '/test/(actions|e2e|scenarios|sigstore|target)$$'
@@ -208,13 +209,24 @@ pictures: bin/stagecrew ## docs/report-*.png and summary-*.png: how `stagecrew r
 			--screenshot="docs/$$kind-$$name.png" "file://$$tmp/$$kind-$$name.html" 2>"$$tmp/log" && test -s "docs/$$kind-$$name.png" || { cat "$$tmp/log"; exit 1; }; done || exit 1; \
 		done && go run ./test/pictures docs/report-*.png docs/summary-*.png && ls -l docs/report-*.png docs/summary-*.png
 
-# Side by side: while one of them fetches modules or links, the other has both cores.
-.PHONY: programs
+# Side by side, the sandbox before the product: it then makes its images, which waits for the network, while the product is compiled.
+# So does npm. What else is wanted (PROGRAMS) comes after the sandbox, whose packages it shares.
+.PHONY: programs product example others
 programs:
-	@$(MAKE) --no-print-directory -j2 bin/stagecrew sandbox
+	@$(MAKE) --no-print-directory -j3 others product $(if $(filter 1,$(FULL)),,example)
+
+others: sandbox
+	@for program in $(PROGRAMS); do $(MAKE) --no-print-directory $$program || exit 1; done
+
+# One command, so that the two are linked side by side, too.
+product:
+	@test -e bin/stagecrew || echo "building stagecrew; the first compile takes about 10 minutes on 2 cores"
+	nice -n 5 env $(GO_BUILD) -o bin/ ./cmd/stagecrew ./test/demo
+
+example:
+	go run ./test/example/fetch
 
 demo: programs ## the main job on a real cluster; FULL=1 with a whole Backstage built from its sources (minutes), KUBECONFIG=FILE REPOSITORY=HOST/PATH for a cluster of yours, KEEP=1 leaves the sandbox running
-	$(GO_BUILD) -o bin/demo ./test/demo
 	bin/demo $(DEMO_FLAGS)
 
 .PHONY: portal-pictures

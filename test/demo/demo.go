@@ -20,6 +20,7 @@ import (
 const (
 	namespace = "stagecrew-demo"
 	release   = "backstage"
+	soak      = "10s" // the shortest that is the product's own choice; for the chart's liveness probes that would be 30 s
 )
 
 // demo runs the steps and keeps what each gave.
@@ -100,7 +101,7 @@ func (d *demo) steps(ctx context.Context) error {
 			return err
 		}
 	}
-	d.stagecrew(ctx, "f", "manual rollback to 1.0.0", 0, "rollback", "--reason", "demo")
+	d.stagecrew(ctx, "f", "manual rollback to 1.0.0", 0, "rollback", "--reason", "demo", "--soak", soak)
 	d.expectLive(good)
 	return ctx.Err()
 }
@@ -141,7 +142,7 @@ func (d *demo) pipeline(ctx context.Context, step, title, version string, overla
 
 // target is what is deployed, and how it is looked at.
 func (d *demo) target() []string {
-	flags := []string{"--chart", d.chart, "--values", d.values, "--timeout", "10m"}
+	flags := []string{"--chart", d.chart, "--values", d.values, "--timeout", "10m", "--soak", soak}
 	if d.whole != nil {
 		flags = append(flags, "--smoke", d.whole.smoke)
 	}

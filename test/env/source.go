@@ -2,14 +2,14 @@ package env
 
 import (
 	"context"
-	"crypto/sha256"
-	"encoding/hex"
 	"errors"
 	"fmt"
 	"io/fs"
 	"os"
 	"os/exec"
 	"path/filepath"
+
+	"github.com/stagecrew/stagecrew/test/example"
 )
 
 // source makes the workspace that releases are made of.
@@ -26,44 +26,17 @@ func (s *Stage) source(ctx context.Context) error {
 	return s.install(ctx)
 }
 
-// install copies examples/minimal and installs its production dependencies.
-// The copy is kept beside the binaries, keyed by the lock file.
+// install makes a workspace of the installed examples/minimal, with what the repository has of it now.
 func (s *Stage) install(ctx context.Context) error {
-	example := s.example()
-	lock, err := os.ReadFile(filepath.Join(example, "package-lock.json"))
+	kept, err := example.Installed(ctx, s.config.Root, s.config.Log)
 	if err != nil {
 		return err
-	}
-	sum := sha256.Sum256(lock)
-	kept := filepath.Join(s.config.Root, "bin", "cache", "example-"+hex.EncodeToString(sum[:6]))
-	if _, err := os.Stat(filepath.Join(kept, "node_modules")); errors.Is(err, fs.ErrNotExist) {
-		if err := s.npm(ctx, example, kept); err != nil {
-			return err
-		}
 	}
 	s.Source = filepath.Join(s.Work, "source")
 	if err := link(ctx, kept, s.Source); err != nil {
 		return err
 	}
-	return overwrite(example, s.Source)
-}
-
-// npm installs into a directory beside kept and moves it into place when whole.
-func (s *Stage) npm(ctx context.Context, example, kept string) error {
-	partial := kept + ".partial"
-	if err := os.RemoveAll(partial); err != nil {
-		return err
-	}
-	if err := os.MkdirAll(filepath.Dir(kept), 0o755); err != nil {
-		return err
-	}
-	if err := os.CopyFS(partial, os.DirFS(example)); err != nil {
-		return err
-	}
-	if err := s.run(ctx, "npm", "ci", "--prefix", partial, "--omit=dev", "--ignore-scripts", "--no-audit", "--no-fund", "--loglevel=error"); err != nil {
-		return err
-	}
-	return os.Rename(partial, kept)
+	return overwrite(s.example(), s.Source)
 }
 
 // link copies a tree with hard links: quick, and the files must be replaced, not
