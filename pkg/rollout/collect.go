@@ -12,6 +12,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
+	"github.com/stagecrew/stagecrew/pkg/events"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
 	"github.com/stagecrew/stagecrew/pkg/rollout/judge"
@@ -67,10 +68,10 @@ func (r reader) snapshot(applied record.Applied) cluster.Snapshot {
 		}
 		if !read[w.Namespace] {
 			read[w.Namespace] = true
-			events, err := r.client.CoreV1().Events(w.Namespace).List(r.ctx, metav1.ListOptions{FieldSelector: "type=" + corev1.EventTypeWarning})
+			warnings, err := r.client.CoreV1().Events(w.Namespace).List(r.ctx, metav1.ListOptions{FieldSelector: "type=" + corev1.EventTypeWarning})
 			if r.could(err, "events") {
-				for i := range events.Items {
-					s.Add(cluster.StripEvent(&events.Items[i]))
+				for i := range warnings.Items {
+					s.Add(cluster.StripEvent(&warnings.Items[i]))
 				}
 			}
 		}
@@ -143,14 +144,14 @@ func warnings(s cluster.Snapshot, look judge.Verdict) []record.Event {
 			}
 		}
 	}
-	events := slices.Clone(s.Events)
-	slices.SortStableFunc(events, func(a, b *corev1.Event) int { return podstate.SeenAt(b).Compare(podstate.SeenAt(a)) })
+	newest := slices.Clone(s.Events)
+	slices.SortStableFunc(newest, func(a, b *corev1.Event) int { return events.SeenAt(b).Compare(events.SeenAt(a)) })
 	all := []record.Event{}
-	for _, e := range events {
+	for _, e := range newest {
 		object := e.InvolvedObject.Kind + "/" + e.InvolvedObject.Name
 		if e.Type == corev1.EventTypeWarning && ours[e.InvolvedObject.Namespace+"/"+object] && len(all) < maxEvents {
 			all = append(all, record.Event{Object: object, Reason: e.Reason, Message: wording.Shorten(e.Message),
-				Count: max(1, int(e.Count)), Seconds: int(max(0, time.Since(podstate.SeenAt(e))).Seconds())})
+				Count: max(1, int(e.Count)), Seconds: int(max(0, time.Since(events.SeenAt(e))).Seconds())})
 		}
 	}
 	return all

@@ -16,6 +16,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
+	"github.com/stagecrew/stagecrew/pkg/events"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/retry"
 )
@@ -143,12 +144,12 @@ func ended(job *batchv1.Job) *End {
 
 // rejected is the error of a cluster that takes no pod of the Job, as the events say.
 func (j Job) rejected(ctx context.Context) error {
-	events, err := j.Client.CoreV1().Events(j.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.kind=Job,involvedObject.name=" + j.Name})
+	said, err := j.Client.CoreV1().Events(j.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.kind=Job,involvedObject.name=" + j.Name})
 	if err != nil {
 		return nil //nolint:nilerr // who may not read events waits for the end
 	}
-	for _, e := range events.Items {
-		if e.Reason == "FailedCreate" && time.Since(e.LastTimestamp.Time) < fresh {
+	for _, e := range said.Items {
+		if e.Reason == "FailedCreate" && time.Since(events.SeenAt(&e)) < fresh {
 			return record.Refused("database/no-pod", "%s: the cluster takes no pod of %s: %s", j.Doing, j, e.Message)
 		}
 	}
@@ -168,14 +169,14 @@ func (j Job) held(ctx context.Context, pod corev1.Pod) (why string, since time.D
 	if since = time.Since(pod.Status.Conditions[at].LastTransitionTime.Time); since < patience {
 		return "", since
 	}
-	events, err := j.Client.CoreV1().Events(j.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.kind=Pod,involvedObject.name=" + pod.Name})
+	said, err := j.Client.CoreV1().Events(j.Namespace).List(ctx, metav1.ListOptions{FieldSelector: "involvedObject.kind=Pod,involvedObject.name=" + pod.Name})
 	if err != nil {
 		return "", since // who may not read events waits for the end
 	}
 	var last time.Time
-	for _, e := range events.Items {
-		if slices.Contains(unmade, e.Reason) && !e.LastTimestamp.Time.Before(last) {
-			why, last = e.Reason+": "+e.Message, e.LastTimestamp.Time
+	for _, e := range said.Items {
+		if at := events.SeenAt(&e); slices.Contains(unmade, e.Reason) && !at.Before(last) {
+			why, last = e.Reason+": "+e.Message, at
 		}
 	}
 	return why, since

@@ -7,6 +7,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/stagecrew/stagecrew/pkg/events"
 	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
 )
 
@@ -52,14 +53,14 @@ func (s *Snapshot) AboutSiblings(p *corev1.Pod, reasons ...string) *corev1.Event
 	return newest(all, "", reasons)
 }
 
-func newest(events []*corev1.Event, name string, reasons []string) *corev1.Event {
+func newest(all []*corev1.Event, name string, reasons []string) *corev1.Event {
 	var found *corev1.Event
-	for _, e := range events {
+	for _, e := range all {
 		if name != "" && podstate.ContainerOf(e) != name {
 			continue
 		}
 		asked := len(reasons) == 0 || slices.Contains(reasons, e.Reason)
-		if asked && (found == nil || podstate.SeenAt(e).After(podstate.SeenAt(found))) {
+		if asked && (found == nil || events.SeenAt(e).After(events.SeenAt(found))) {
 			found = e
 		}
 	}

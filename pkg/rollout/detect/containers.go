@@ -9,6 +9,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/events"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
@@ -78,7 +79,7 @@ var rootWords = regexp.MustCompile(`runAsNonRoot|non-root policy`)
 func hint(s *cluster.Snapshot, p *corev1.Pod, name string) (reason, message string) {
 	var last time.Time
 	for _, e := range s.ByUID[p.UID] {
-		at := podstate.SeenAt(e)
+		at := events.SeenAt(e)
 		if podstate.ContainerOf(e) != name || s.Now.Sub(at) > maxHintAge || at.Before(last) {
 			continue
 		}
@@ -176,7 +177,7 @@ func probeTrouble(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus) 
 		return Trouble{}, false
 	}
 	e := s.Latest(p, c.Name, "Unhealthy")
-	if e == nil || podstate.SeenAt(e).Before(c.State.Running.StartedAt.Time) {
+	if e == nil || events.SeenAt(e).Before(c.State.Running.StartedAt.Time) {
 		return Trouble{}, false
 	}
 	t := Trouble{Specific: true, Run: podstate.RunOf(p, c), Cause: record.Cause{

@@ -8,10 +8,10 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/events"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
-	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
 	"github.com/stagecrew/stagecrew/pkg/rollout/wording"
 )
 
@@ -41,7 +41,7 @@ func ReplicaSet(s *cluster.Snapshot, rs *appsv1.ReplicaSet) []Trouble {
 			continue
 		}
 		message, e := c.Message, s.About("ReplicaSet", rs.Namespace, rs.Name, "FailedCreate")
-		if e != nil && isAbout(e, rs) && podstate.SeenAt(e).After(c.LastTransitionTime.Time) {
+		if e != nil && isAbout(e, rs) && events.SeenAt(e).After(c.LastTransitionTime.Time) {
 			message = strings.TrimPrefix(e.Message, "Error creating: ")
 		}
 		return []Trouble{Rejected("ReplicaSet/"+rs.Name, c.Reason, message, causes.PodNotCreated)}
@@ -62,7 +62,7 @@ const maxCreationAge = 3 * time.Minute
 // tell only by events. They count while a pod is missing.
 func CreationEvents(s *cluster.Snapshot, kind string, o metav1.Object, complete bool) []Trouble {
 	e := s.About(kind, o.GetNamespace(), o.GetName(), "FailedCreate")
-	if e == nil || complete || s.Now.Sub(podstate.SeenAt(e)) > maxCreationAge || !isAbout(e, o) {
+	if e == nil || complete || s.Now.Sub(events.SeenAt(e)) > maxCreationAge || !isAbout(e, o) {
 		return nil
 	}
 	return []Trouble{Rejected(kind+"/"+o.GetName(), e.Reason, e.Message, causes.PodNotCreated)}

@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/events"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
@@ -103,7 +104,7 @@ func ExitCause(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus, end
 func ProbeWords(s *cluster.Snapshot, p *corev1.Pod, name, kind string) string {
 	var found *corev1.Event
 	for _, e := range s.ByUID[p.UID] {
-		if e.Reason == "Unhealthy" && podstate.ContainerOf(e) == name && strings.HasPrefix(e.Message, kind) && (found == nil || podstate.SeenAt(e).After(podstate.SeenAt(found))) {
+		if e.Reason == "Unhealthy" && podstate.ContainerOf(e) == name && strings.HasPrefix(e.Message, kind) && (found == nil || events.SeenAt(e).After(events.SeenAt(found))) {
 			found = e
 		}
 	}
@@ -127,7 +128,7 @@ func startReason(c corev1.ContainerStatus, end corev1.ContainerStateTerminated) 
 // during reports whether an event belongs to the run that ended; the kubelet gives
 // both times, to the second.
 func during(e *corev1.Event, end corev1.ContainerStateTerminated) bool {
-	at := podstate.SeenAt(e)
+	at := events.SeenAt(e)
 	return !at.Before(end.StartedAt.Truncate(time.Second)) && !at.After(end.FinishedAt.Add(2*time.Second))
 }
 

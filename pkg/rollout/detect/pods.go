@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/events"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
@@ -59,7 +60,7 @@ func Pod(s *cluster.Snapshot, p *corev1.Pod, failures func(corev1.ContainerStatu
 func warned(s *cluster.Snapshot, p *corev1.Pod) []Trouble {
 	var last *corev1.Event
 	for _, e := range s.ByUID[p.UID] {
-		if e.Type == corev1.EventTypeWarning && podstate.ContainerOf(e) == "" && (last == nil || podstate.SeenAt(e).After(podstate.SeenAt(last))) {
+		if e.Type == corev1.EventTypeWarning && podstate.ContainerOf(e) == "" && (last == nil || events.SeenAt(e).After(events.SeenAt(last))) {
 			last = e
 		}
 	}

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/events"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
@@ -36,7 +37,7 @@ func starting(s *cluster.Snapshot, p *corev1.Pod, c corev1.Container, status cor
 	if podstate.Creating(status) {
 		hooked := c.Lifecycle != nil && c.Lifecycle.PostStart != nil
 		if began := s.Latest(p, c.Name, "Started"); hooked && began != nil {
-			return "PostStart", fmt.Sprintf("it was started %.0fs ago, and its postStart hook has not ended", s.Now.Sub(podstate.SeenAt(began)).Seconds())
+			return "PostStart", fmt.Sprintf("it was started %.0fs ago, and its postStart hook has not ended", s.Now.Sub(events.SeenAt(began)).Seconds())
 		}
 		return "", ""
 	}

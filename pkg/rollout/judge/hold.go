@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/stagecrew/stagecrew/pkg/events"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
 	"github.com/stagecrew/stagecrew/pkg/rollout/detect"
@@ -104,7 +105,7 @@ func (h *hold) pod(s *cluster.Snapshot, p *corev1.Pod) (*detect.Trouble, time.Du
 // minute to end.
 func (h *hold) killed(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus) *detect.Trouble {
 	e := s.Latest(p, c.Name, "Killing")
-	if e == nil || c.State.Running == nil || !podstate.SeenAt(e).After(c.State.Running.StartedAt.Time) || !strings.Contains(e.Message, "failed liveness probe") {
+	if e == nil || c.State.Running == nil || !events.SeenAt(e).After(c.State.Running.StartedAt.Time) || !strings.Contains(e.Message, "failed liveness probe") {
 		return nil
 	}
 	return unstable(p, c, e.Reason, "it is killed because its liveness probe failed"+detect.ProbeWords(s, p, c.Name, "Liveness"))

@@ -8,6 +8,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/events"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
@@ -101,7 +102,7 @@ var jobFailures = []string{"BackoffLimitExceeded", "DeadlineExceeded", "PodFailu
 // event tells.
 func (j *Judge) expired(s cluster.Snapshot, w record.Workload) Status {
 	e := s.About(w.Kind, w.Namespace, w.Name, jobFailures...)
-	if e != nil && !j.finished[w] && !s.Since.IsZero() && !podstate.SeenAt(e).Before(s.Since.Truncate(time.Second)) {
+	if e != nil && !j.finished[w] && !s.Since.IsZero() && !events.SeenAt(e).Before(s.Since.Truncate(time.Second)) {
 		return Status{progress: "failed", Batch: true, troubles: []detect.Trouble{j.jobFailed(w, batchv1.JobCondition{Reason: e.Reason, Message: e.Message})}}
 	}
 	return Status{ready: true, progress: "complete, and removed since", Batch: true}

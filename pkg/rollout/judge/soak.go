@@ -11,6 +11,7 @@ import (
 	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/stagecrew/stagecrew/pkg/events"
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
 	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
 )
@@ -202,7 +203,7 @@ func (j *Judge) failsLiveness(s *cluster.Snapshot, p *corev1.Pod, c corev1.Conta
 	period, _, timeout := timing(c.LivenessProbe)
 	window := period + timeout + soakMargin
 	return slices.ContainsFunc(s.ByUID[p.UID], func(e *corev1.Event) bool {
-		return e.Reason == "Unhealthy" && podstate.ContainerOf(e) == c.Name && strings.HasPrefix(e.Message, "Liveness") && j.Now.Sub(podstate.SeenAt(e)) <= window
+		return e.Reason == "Unhealthy" && podstate.ContainerOf(e) == c.Name && strings.HasPrefix(e.Message, "Liveness") && j.Now.Sub(events.SeenAt(e)) <= window
 	})
 }
 

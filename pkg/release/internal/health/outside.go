@@ -10,6 +10,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/fields"
 
+	"github.com/stagecrew/stagecrew/pkg/events"
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
@@ -82,21 +83,9 @@ func (l looker) complaint(ctx context.Context, object *unstructured.Unstructured
 	for i := range all.Items {
 		e := &all.Items[i]
 		own := e.InvolvedObject.UID == object.GetUID() && e.Type == corev1.EventTypeWarning
-		if own && (last == nil || seenAt(e).After(seenAt(last))) {
+		if own && (last == nil || events.SeenAt(e).After(events.SeenAt(last))) {
 			last = e
 		}
 	}
 	return last
-}
-
-// seenAt is when an event was last seen; who writes events has three ways to say it.
-func seenAt(e *corev1.Event) time.Time {
-	at := e.EventTime.Time
-	if e.Series != nil {
-		at = e.Series.LastObservedTime.Time
-	}
-	if e.LastTimestamp.After(at) {
-		at = e.LastTimestamp.Time
-	}
-	return at
 }
