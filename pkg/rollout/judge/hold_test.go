@@ -71,3 +71,35 @@ func TestALivenessThatNeverPassesIsKnownBeforeItsBudgetIsOver(t *testing.T) {
 		})
 	}
 }
+
+// A sidecar that dies again and again, of a pod whose other containers are well: the kubelet starts it again at once, and
+// shows the pod as ready all the while (shopware/shopware-operator#196). Its soak begins with the last start.
+func TestAPodIsReadySinceItsLastContainerWasStarted(t *testing.T) {
+	pod := func(restarts int32, started time.Duration) *corev1.Pod {
+		p := fixture.Pod("web-new", "new", true, fixture.Running(restarts))
+		p.Status.Conditions[0].LastTransitionTime = metav1.NewTime(fixture.Noon)
+		p.Status.ContainerStatuses[0].State.Running = &corev1.ContainerStateRunning{StartedAt: metav1.NewTime(fixture.Noon.Add(started * time.Second))}
+		return p
+	}
+	j := New(nil)
+	for _, look := range []struct {
+		now      time.Duration
+		restarts int32
+		started  time.Duration
+		became   time.Duration
+	}{
+		{4, 0, -1, 0},
+		{8, 0, -1, 0},
+		{10, 1, 9, 10},  // ended between two looks: our own clock
+		{14, 1, 9, 10},  // nothing new
+		{21, 2, 20, 21}, // and again
+	} {
+		p := pod(look.restarts, look.started)
+		j.Decide(fixture.Deploying(p), fixture.Noon.Add(look.now*time.Second))
+		require.Equal(t, fixture.Noon.Add(look.became*time.Second), j.becameReady(p), "after %d s", look.now)
+	}
+	j = New(nil)
+	p := pod(1, 9)
+	j.Decide(fixture.Deploying(p), fixture.Noon.Add(14*time.Second))
+	require.Equal(t, fixture.Noon.Add(9*time.Second), j.becameReady(p), "who looks for the first time goes by the node")
+}

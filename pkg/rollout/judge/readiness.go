@@ -23,20 +23,26 @@ type readiness struct {
 	ready    bool
 	since    time.Time
 	losses   int
-	observed bool // a look saw it become ready
+	restarts int32 // of all containers
+	observed bool  // a look saw it become ready
 }
 
-// track notes a pod's readiness and gives its history.
+// track notes a pod's readiness and gives its history. A container that has been started again was not ready in
+// between, also where neither the kubelet nor a look has shown that
+// (https://github.com/shopware/shopware-operator/issues/196).
 func (j *Judge) track(p *corev1.Pod) readiness {
 	r, known := j.readiness[p.UID]
-	if is := podstate.Ready(p); !known || is != r.ready {
-		if known && !is {
-			r.losses++
-		}
+	is, restarts := podstate.Ready(p), podstate.Restarts(p)
+	lost := known && r.ready && (!is || restarts > r.restarts)
+	if lost {
+		r.losses++
+	}
+	if !known || lost || is != r.ready {
 		r.observed = known && is
 		r.ready, r.since = is, j.Now
-		j.readiness[p.UID] = r
 	}
+	r.restarts = restarts
+	j.readiness[p.UID] = r
 	return r
 }
 

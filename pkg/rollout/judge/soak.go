@@ -130,10 +130,23 @@ func (j *Judge) becameReady(p *corev1.Pod) time.Time {
 	if known.ready {
 		first = known.since
 	}
-	if c := podstate.Condition(p, corev1.PodReady); c != nil && c.LastTransitionTime.Time.Before(first) {
-		return c.LastTransitionTime.Time
+	if c := podstate.Condition(p, corev1.PodReady); c != nil {
+		if said := lastStart(p, c.LastTransitionTime.Time); said.Before(first) {
+			return said
+		}
 	}
 	return first
+}
+
+// lastStart is when the last container of a ready pod was started, or ready where that is later. The kubelet may
+// show one that has ended and runs again as ready all the while.
+func lastStart(p *corev1.Pod, ready time.Time) time.Time {
+	for _, c := range p.Status.ContainerStatuses {
+		if c.State.Running != nil && c.State.Running.StartedAt.After(ready) {
+			ready = c.State.Running.StartedAt.Time
+		}
+	}
+	return ready
 }
 
 // livenessBegins is how long after a container was ready its liveness probe asks for the

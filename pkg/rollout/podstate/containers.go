@@ -43,6 +43,14 @@ func Statuses(p *corev1.Pod) []corev1.ContainerStatus {
 	return slices.Concat(p.Status.InitContainerStatuses, p.Status.ContainerStatuses)
 }
 
+// Restarts is how often containers of a pod have been started again.
+func Restarts(p *corev1.Pod) (n int32) {
+	for _, c := range Statuses(p) {
+		n += c.RestartCount
+	}
+	return n
+}
+
 // LoopReasons are those of containers that have ended, or never began to run, and
 // will be started again.
 var LoopReasons = []string{"CrashLoopBackOff", "RunContainerError", "PostStartHookError"}
