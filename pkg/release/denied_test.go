@@ -13,6 +13,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
 
@@ -96,14 +97,31 @@ type errorText string
 
 func (e errorText) Error() string { return string(e) }
 
-// A policy for signatures or registries says no to an image that is not there yet.
+// A policy for signatures or registries says no to an image that is not there yet. To what has
+// other images it says no for good, and nobody should build for minutes to learn it
+// (sigstore/policy-controller#1520, sigstore/helm-charts#275).
 func TestAPolicysNoToAnImageThatIsNotBuiltIsNone(t *testing.T) {
 	r, cluster := open(t)
-	cluster.RefuseName("web", apierrors.NewForbidden(schema.GroupResource{}, "web", errorText(`admission webhook "policy.sigstore.dev" denied the request: no signature`)))
+	deny := func(kind, words string) {
+		cluster.Refuse = func(_ string, object runtime.Object) *metav1.Status {
+			if object.GetObjectKind().GroupVersionKind().Kind != kind {
+				return nil
+			}
+			status := apierrors.NewBadRequest(`admission webhook "policy.sigstore.dev" denied the request: validation failed: ` + words).Status()
+			return &status
+		}
+	}
+	deny("Deployment", "failed policy: signed: spec.template.spec.containers[0].image")
 	_, err := r.Plan(t.Context(), record.NotBuilt("registry.test/one"))
 	require.NoError(t, err)
 	_, err = r.Plan(t.Context(), image("one").Image())
 	require.ErrorContains(t, err, "[release/rejected]")
+
+	deny("StatefulSet", "invalid value: postgres must be an image digest: spec.template.spec.containers[0].image")
+	_, err = r.Plan(t.Context(), record.NotBuilt("registry.test/one"))
+	require.ErrorContains(t, err, "[release/rejected]")
+	require.ErrorContains(t, err, "StatefulSet/db: admission webhook \"policy.sigstore.dev\" denied the request: validation failed: invalid value: postgres must be an image digest")
+	require.Equal(t, record.KindRefused, record.KindOf(err))
 }
 
 // https://github.com/helm/helm/issues/7223

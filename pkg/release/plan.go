@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"slices"
+	"strings"
 
 	helmrelease "helm.sh/helm/v3/pkg/release"
 	"helm.sh/helm/v3/pkg/storage/driver"
@@ -30,7 +31,10 @@ func (r *Release) Plan(ctx context.Context, image record.Image) (record.Plan, er
 	if err != nil {
 		return record.Plan{}, err
 	}
-	dry := &planClient{crds: folderCRDs(chart), unbuilt: !image.IsBuilt()}
+	dry := &planClient{crds: folderCRDs(chart)}
+	if !image.IsBuilt() {
+		_, dry.unbuilt, _ = strings.Cut(image.Digest, ":")
+	}
 	var rendering *engine
 	plan, stored, err := r.plan(ctx, "planning to apply chart "+r.Chart, dry, func(e *engine) (*helmrelease.Release, error) {
 		rendering = e

@@ -1,6 +1,7 @@
 package release
 
 import (
+	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -28,7 +29,7 @@ type planClient struct {
 	*client
 	doing   string         // what is planned
 	first   bool           // whether the release is not there yet
-	unbuilt bool           // whether the image is a placeholder
+	unbuilt string         // the digest of an image that is a placeholder, in hex; "" for one that is there
 	crds    []manifest.CRD // in the chart's folder crds
 
 	manifest string                // of the chart, as far as Helm came
@@ -149,7 +150,7 @@ func (t *planClient) reject(info *resource.Info, before *unstructured.Unstructur
 		defer t.mu.Unlock()
 		t.denied = append(t.denied, live.Name(info)+": "+apierror.Message(answer))
 		return nil
-	case t.unbuilt && apierror.IsPolicy(status.Message):
+	case apierror.IsPolicy(status.Message) && t.awaits(info):
 		t.log.Warn("a policy of the cluster refuses the object with an image that is not built yet; it is asked again with the image", "object", live.Name(info), "policy", apierror.Message(answer))
 		return nil
 	case strings.Contains(status.Message, "does not support dry run"):
@@ -160,6 +161,17 @@ func (t *planClient) reject(info *resource.Info, before *unstructured.Unstructur
 	defer t.mu.Unlock()
 	t.rejections = append(t.rejections, forecast.Rejection{Info: info, Live: before, Status: status})
 	return nil
+}
+
+// awaits reports whether an object has the image that is not built yet. A policy's no to any
+// other is one that the image will not change.
+func (t *planClient) awaits(info *resource.Info) bool {
+	object, err := live.Content(info.Object)
+	if t.unbuilt == "" || err != nil {
+		return false
+	}
+	text, err := json.Marshal(object.Object)
+	return err == nil && strings.Contains(string(text), t.unbuilt)
 }
 
 // answer finds what the API server said. Of a refused patch Helm keeps the words only.
