@@ -225,6 +225,17 @@ func TestALayerIsReadToItsEnd(t *testing.T) {
 	require.Equal(t, record.KindUnavailable, record.KindOf(err))
 }
 
+// TestALayerIsReadInEachOfItsForms: GoogleContainerTools/jib#3714, apple/container#988 (zstd).
+func TestALayerIsReadInEachOfItsForms(t *testing.T) {
+	for form, layer := range registrytest.Forms(t, map[string]string{"app/.npmrc": "x"}) {
+		t.Run(form, func(t *testing.T) {
+			image, err := mutate.Append(imageOf(t, sound(), nil), mutate.Addendum{Layer: layer})
+			require.NoError(t, err)
+			require.Equal(t, "failed: /app/.npmrc (login of a package registry)", results(pushed(t, image))["secrets"])
+		})
+	}
+}
+
 func TestWhatIsNoImageIsNotJudged(t *testing.T) {
 	ref, err := name.NewTag(registrytest.Serve(t, nil) + "/team/chart:x")
 	require.NoError(t, err)

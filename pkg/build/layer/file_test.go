@@ -1,8 +1,10 @@
 package layer
 
 import (
+	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"encoding/binary"
 	"io"
 	"os"
 	"path/filepath"
@@ -41,4 +43,23 @@ func TestTheUncompressedLayerIsTheOneInTheConfiguration(t *testing.T) {
 	zipped, err := gzip.NewReader(bytes.NewReader(file))
 	require.NoError(t, err)
 	require.True(t, zipped.ModTime.IsZero())
+}
+
+// TestFilesOfAnySizeAreWritten: moby/moby#37581, #40444 (8 GiB, which the oldest header
+// cannot say), and the size at the end of gzip, which counts to 4 GiB only.
+func TestFilesOfAnySizeAreWritten(t *testing.T) {
+	for _, size := range []int64{1<<32 + 1, 8<<30 - 1, 8 << 30, 1 << 40} {
+		var archive bytes.Buffer
+		require.NoError(t, tar.NewWriter(&archive).WriteHeader(header("app/big", 0o644, "", size, time.Unix(0, 0))))
+		h, err := tar.NewReader(&archive).Next()
+		require.NoError(t, err)
+		require.Equal(t, size, h.Size)
+	}
+	var zipped bytes.Buffer
+	w := newParallelGzip(&zipped)
+	w.size = 1<<32 - 5 // so much was written before
+	_, err := w.Write(make([]byte, 12))
+	require.NoError(t, err)
+	require.NoError(t, w.Close())
+	require.EqualValues(t, 7, binary.LittleEndian.Uint32(zipped.Bytes()[zipped.Len()-4:]))
 }

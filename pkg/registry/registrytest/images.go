@@ -4,6 +4,7 @@ import (
 	"archive/tar"
 	"bytes"
 	"compress/gzip"
+	"io"
 	"net/http"
 	"slices"
 	"strconv"
@@ -11,11 +12,14 @@ import (
 	"sync"
 	"testing"
 
+	"github.com/google/go-containerregistry/pkg/compression"
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
+	"github.com/google/go-containerregistry/pkg/v1/static"
+	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
@@ -90,6 +94,39 @@ func PackFiles(t *testing.T, files map[string]string) string {
 	require.NoError(t, w.Close())
 	require.NoError(t, zipped.Close())
 	return out.String()
+}
+
+// Forms are layers of the same files in the forms that registries have, by name.
+func Forms(t *testing.T, files map[string]string) map[string]v1.Layer {
+	t.Helper()
+	zipped := PackFiles(t, files)
+	from, err := gzip.NewReader(strings.NewReader(zipped))
+	require.NoError(t, err)
+	plain, err := io.ReadAll(from)
+	require.NoError(t, err)
+	var members bytes.Buffer // as pigz and estargz write them
+	for _, half := range [][]byte{plain[:len(plain)/2], plain[len(plain)/2:]} {
+		w := gzip.NewWriter(&members)
+		_, _ = w.Write(half) // into memory
+		require.NoError(t, w.Close())
+	}
+	opener := func(content []byte) tarball.Opener {
+		return func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil }
+	}
+	forms := map[string]v1.Layer{"as it is": static.NewLayer(plain, types.OCIUncompressedLayer)}
+	for form, how := range map[string]struct {
+		content []byte
+		options []tarball.LayerOption
+	}{
+		"zstd":                   {plain, []tarball.LayerOption{tarball.WithCompression(compression.ZStd), tarball.WithMediaType("application/vnd.oci.image.layer.v1.tar+zstd")}},
+		"gzip":                   {[]byte(zipped), []tarball.LayerOption{tarball.WithMediaType(types.OCILayer)}},
+		"gzip, of two members":   {members.Bytes(), []tarball.LayerOption{tarball.WithMediaType(types.OCILayer)}},
+		"gzip, in Docker's type": {[]byte(zipped), []tarball.LayerOption{tarball.WithMediaType(types.DockerLayer)}},
+	} {
+		forms[form], err = tarball.LayerFromOpener(opener(how.content), how.options...)
+		require.NoError(t, err)
+	}
+	return forms
 }
 
 // Traffic notes what a registry is asked for.
