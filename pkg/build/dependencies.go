@@ -32,6 +32,9 @@ func (b *layering) lookUp(ctx context.Context) error {
 		return err
 	}
 	for _, t := range b.targets {
+		if wanted := b.source.Unfit(t.base.node); wanted != "" {
+			b.warn(fmt.Sprintf("the image for %s has Node.js %s, as its base has, and the workspace asks for %s (engines of package.json); take a base image that has it", t.platform, t.base.node, text.Line(wanted, maxWarning)))
+		}
 		key, err := b.source.Key(workspace.Target{Platform: t.platform, Node: t.base.node, LibC: t.base.libc, GlibC: t.base.glibc}, b.installing(), t.known())
 		if err != nil {
 			return fmt.Errorf("reading what determines the dependencies: %w", err)
@@ -154,6 +157,7 @@ func (b *layering) install(ctx context.Context) error {
 	for _, t := range missing {
 		if t.tree.native == nil {
 			b.warnMissing("node_modules lacks packages that the backend names, and it ends at its start where it needs one; install them again with the package manager of the lockfile", b.source.Lacking(t.tree.Root))
+			b.warnMissing("the backend is to serve the frontend, but has none among its dependencies, and ends at its start; name it in packages/backend/package.json (\"app\": \"link:../app\", or \"*\" with npm) and install again", b.source.Unserved(t.tree.Root, b.plan.packages))
 			native, err := tree.FindNative(ctx, t.tree.Entries)
 			if err != nil {
 				return err

@@ -41,6 +41,7 @@ func (b *layering) open(ctx context.Context) error {
 	}
 	b.tellOmitted()
 	b.tellCheckout()
+	b.tellNamed()
 	return nil
 }
 

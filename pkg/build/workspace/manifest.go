@@ -14,6 +14,9 @@ import (
 
 // manifest is what a package.json says.
 type manifest struct {
+	Name                 any               `json:"name"`
+	Backstage            any               `json:"backstage"`
+	Engines              any               `json:"engines"`
 	Main                 string            `json:"main"`
 	PackageManager       string            `json:"packageManager"`
 	Workspaces           any               `json:"workspaces"`
@@ -47,6 +50,34 @@ func (w *Workspace) Lacking(in *os.Root) (names []string) {
 		if !optional && !isIn(in, file) && !isIn(in, backstage.Backend+"/"+file) {
 			names = append(names, name)
 		}
+	}
+	return names
+}
+
+// server is the plugin of the backend that serves a frontend of the workspace: it looks for
+// its package among the installed ones.
+const server = "@backstage/plugin-app-backend"
+
+// Unserved are the names of the workspace's frontends where the backend is to serve one and
+// a folder with installed dependencies has none of them: the backend ends at its start
+// (backstage/backstage#2573, #10093, #25724).
+func (w *Workspace) Unserved(in *os.Root, packages []string) (names []string) {
+	m, err := readManifest(w.Root, backstage.Backend+"/package.json")
+	if _, serves := m.Dependencies[server]; err != nil || !serves {
+		return nil
+	}
+	for _, folder := range packages {
+		m, err := readManifest(w.Root, folder+"/package.json")
+		role, _ := m.Backstage.(map[string]any)
+		name, named := m.Name.(string)
+		if err != nil || !named || role["role"] != "frontend" {
+			continue
+		}
+		file := backstage.Modules + "/" + name
+		if isIn(in, file) || isIn(in, backstage.Backend+"/"+file) {
+			return nil
+		}
+		names = append(names, name)
 	}
 	return names
 }
