@@ -62,7 +62,11 @@ func (s *store) bundles(ctx context.Context, wanted sought) ([]entry, error) {
 // referrer reads a manifest that refers to the image. What kind it is of is told by
 // its layer: not all registries list the type of an artifact as it was written.
 func (s *store) referrer(ctx context.Context, digest v1.Hash, wanted sought, left *int64) (e entry, isWanted bool, err error) {
-	image, err := remote.Image(s.digest.Digest(digest.String()), s.client.Options(ctx)...)
+	found, err := remote.Get(s.digest.Digest(digest.String()), s.client.Options(ctx)...)
+	if err != nil || !found.MediaType.IsImage() {
+		return e, false, err // what refers to the image may be an index, which is no bundle
+	}
+	image, err := found.Image()
 	if err != nil {
 		return e, false, err
 	}
