@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"time"
 )
@@ -17,7 +18,6 @@ type daemon struct {
 	lab     *lab
 	dir     string
 	builder string // its name for buildx
-	npmrc   string // file
 	cmd     *exec.Cmd
 	ended   chan struct{}
 }
@@ -41,16 +41,8 @@ root = "%[1]s/state"
 // startDaemon starts a buildkitd without any state, and makes it known to buildx.
 func (l *lab) startDaemon(ctx context.Context) (*daemon, error) {
 	d := &daemon{lab: l, dir: filepath.Join(l.dir, l.fresh("buildkit")), ended: make(chan struct{})}
-	d.builder, d.npmrc = filepath.Base(d.dir), filepath.Join(d.dir, "npmrc")
+	d.builder = filepath.Base(d.dir)
 	if err := os.Mkdir(d.dir, 0o750); err != nil {
-		return nil, err
-	}
-	// Without the variable npm trusts what it brings along, in the build as well.
-	authorities, err := os.ReadFile(os.Getenv("NODE_EXTRA_CA_CERTS"))
-	if err != nil {
-		authorities = nil
-	}
-	if err := os.WriteFile(d.npmrc, []byte(npmrc(authorities)), 0o600); err != nil {
 		return nil, err
 	}
 	config, runc := filepath.Join(d.dir, "buildkitd.toml"), filepath.Join(setting("E2E_ROOT"), "bin", "sandbox.d", "runc")
@@ -126,13 +118,23 @@ func (d *daemon) buildx(ctx context.Context, args ...string) ([]byte, error) {
 	return d.lab.command(ctx, d.dir, tool("buildx"), args...)
 }
 
-// build builds the example and pushes it, with the registry cache where one is named.
-func (d *daemon) build(ctx context.Context, repository, cache string) (image string, err error) {
-	l, metadata := d.lab, filepath.Join(d.dir, "metadata.json")
-	args := []string{"build", "--builder", d.builder, "--provenance=false", "--metadata-file", metadata,
-		"--build-arg", "BASE_IMAGE=" + l.base, "--build-arg", "BUILD_IMAGE=" + l.buildBase, "--build-arg", "BUILD_PACKAGES=",
-		"--build-arg", "INSTALL_FLAGS=--ignore-scripts", "--secret", "id=npmrc,src=" + d.npmrc,
-		"--output", "type=image,name=" + repository + ",push-by-digest=true,push=true,oci-mediatypes=true"}
+// plan is what BuildKit builds: a folder, and the arguments of buildx that are about it.
+type plan struct {
+	source string
+	args   []string
+}
+
+// minimal is examples/minimal with the root Dockerfile.
+func (l *lab) minimal() plan {
+	return plan{l.source, []string{"--build-arg", "BASE_IMAGE=" + l.base, "--build-arg", "BUILD_IMAGE=" + l.buildBase, "--build-arg", "BUILD_PACKAGES=",
+		"--build-arg", "INSTALL_FLAGS=--ignore-scripts", "--secret", "id=npmrc,src=" + l.npmrc}}
+}
+
+// build builds a plan and pushes the image, with the registry cache where one is named.
+func (d *daemon) build(ctx context.Context, p plan, repository, cache string) (image string, err error) {
+	metadata := filepath.Join(d.dir, "metadata.json")
+	args := slices.Concat([]string{"build", "--builder", d.builder, "--provenance=false", "--metadata-file", metadata,
+		"--output", "type=image,name=" + repository + ",push-by-digest=true,push=true,oci-mediatypes=true"}, p.args)
 	if cache != "" {
 		args = append(args, "--cache-from", "type=registry,ref="+cache, "--cache-to", "type=registry,mode=max,image-manifest=true,oci-mediatypes=true,ref="+cache)
 	}
@@ -141,9 +143,11 @@ func (d *daemon) build(ctx context.Context, repository, cache string) (image str
 			args = append(args, "--build-arg", proxy)
 		}
 	}
-	if _, err := d.buildx(ctx, append(args, l.source)...); err != nil {
+	before := used(d.cmd.Process.Pid)
+	if _, err := d.buildx(ctx, append(args, p.source)...); err != nil {
 		return "", fmt.Errorf("%w\nbuildkitd: %s", err, d.words())
 	}
+	d.lab.cpu.Add(int64(used(d.cmd.Process.Pid) - before))
 	text, err := os.ReadFile(metadata)
 	if err != nil {
 		return "", err

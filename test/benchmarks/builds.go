@@ -20,8 +20,13 @@ func (l *lab) build(ctx context.Context, repository string) (out outcome, err er
 	if err != nil {
 		return out, err
 	}
-	out.took, err = clock(func() error {
-		record, err := l.stagecrew(ctx, home, append([]string{"build"}, l.sourceFlags(repository)...)...)
+	return l.timedBuild(ctx, surroundings{home: home}, l.sourceFlags(repository))
+}
+
+// timedBuild runs stagecrew's builder with these flags.
+func (l *lab) timedBuild(ctx context.Context, s surroundings, flags []string) (out outcome, err error) {
+	err = l.clock(&out, func() error {
+		record, err := l.stagecrew(ctx, s, append([]string{"build"}, flags...)...)
 		out.image = record.Image.String()
 		return err
 	})
@@ -36,6 +41,15 @@ func (l *lab) kept(ctx context.Context) (d *daemon, err error) {
 	return l.daemon, err
 }
 
+// keptAnew is one that knows of nothing yet, in the place of the one before.
+func (l *lab) keptAnew(ctx context.Context) (*daemon, error) {
+	if l.daemon != nil {
+		l.daemon.stop()
+		l.daemon = nil
+	}
+	return l.kept(ctx)
+}
+
 // withNewDaemon lets something be done with a daemon that knows nothing.
 func (l *lab) withNewDaemon(ctx context.Context, do func(*daemon) (outcome, error)) (outcome, error) {
 	d, err := l.startDaemon(ctx)
@@ -46,9 +60,9 @@ func (l *lab) withNewDaemon(ctx context.Context, do func(*daemon) (outcome, erro
 	return do(d)
 }
 
-func (d *daemon) timed(ctx context.Context, repository, cache string) (out outcome, err error) {
-	out.took, err = clock(func() (err error) {
-		out.image, err = d.build(ctx, repository, cache)
+func (d *daemon) timed(ctx context.Context, p plan, repository, cache string) (out outcome, err error) {
+	err = d.lab.clock(&out, func() (err error) {
+		out.image, err = d.build(ctx, p, repository, cache)
 		return err
 	})
 	return out, err
@@ -78,10 +92,10 @@ func (l *lab) warmBuild(ctx context.Context) (comparison, error) {
 		Sides: []side{
 			{Name: "stagecrew", What: buildCommand, run: l.changing(func(ctx context.Context) (outcome, error) { return l.build(ctx, ours) })},
 			{Name: "BuildKit, new runner", What: buildxCached + " " + newDaemon, run: l.changing(func(ctx context.Context) (outcome, error) {
-				return l.withNewDaemon(ctx, func(d *daemon) (outcome, error) { return d.timed(ctx, theirs, cache) })
+				return l.withNewDaemon(ctx, func(d *daemon) (outcome, error) { return d.timed(ctx, l.minimal(), theirs, cache) })
 			})},
 			{Name: "BuildKit, daemon kept", What: buildxCached + " " + keptDaemon, run: l.changing(func(ctx context.Context) (outcome, error) {
-				return kept.timed(ctx, theirs, cache)
+				return kept.timed(ctx, l.minimal(), theirs, cache)
 			})},
 		},
 	}, nil
@@ -97,7 +111,7 @@ func (l *lab) coldBuild(context.Context) (comparison, error) {
 				return l.build(ctx, l.repository("cold-stagecrew"))
 			}},
 			{Name: "BuildKit", What: "`docker buildx build --push` " + newDaemon + ", no cache exported", run: func(ctx context.Context) (outcome, error) {
-				return l.withNewDaemon(ctx, func(d *daemon) (outcome, error) { return d.timed(ctx, l.repository("cold-buildkit"), "") })
+				return l.withNewDaemon(ctx, func(d *daemon) (outcome, error) { return d.timed(ctx, l.minimal(), l.repository("cold-buildkit"), "") })
 			}},
 		},
 	}, nil

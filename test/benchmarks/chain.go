@@ -23,8 +23,8 @@ func (l *lab) chain(ctx context.Context) (comparison, error) {
 		return comparison{}, err
 	}
 	four := func(ctx context.Context, d *daemon) (out outcome, err error) {
-		out.took, err = clock(func() (err error) {
-			if out.image, err = d.build(ctx, theirs, cache); err != nil {
+		err = l.clock(&out, func() (err error) {
+			if out.image, err = d.build(ctx, l.minimal(), theirs, cache); err != nil {
 				return err
 			}
 			if err := l.trivyOnce(ctx, out.image, trivy, "table"); err != nil {
@@ -60,7 +60,7 @@ func (l *lab) runOnce(ctx context.Context, repository, database string) (outcome
 		return outcome{}, err
 	}
 	start := time.Now()
-	rec, err := l.stagecrew(ctx, home, slices.Concat([]string{"run"}, l.sourceFlags(repository), []string{
+	rec, err := l.stagecrew(ctx, surroundings{home: home}, slices.Concat([]string{"run"}, l.sourceFlags(repository), []string{
 		"--scan-database", setting("E2E_DATABASE"), "--scan-cache-dir", database, "--sign-key", setting("E2E_SIGN_KEY"), "--verify-key", setting("E2E_VERIFY_KEY"),
 		"--chart", filepath.Join(setting("E2E_ROOT"), "charts", "backstage"), "--values", values, "--release", "backstage", "--namespace", "benchmarks",
 		"--kubeconfig", setting("E2E_KUBECONFIG"),
@@ -72,7 +72,7 @@ func (l *lab) runOnce(ctx context.Context, repository, database string) (outcome
 	if i < 0 {
 		return outcome{}, errors.New("the record of the run has no phase verify")
 	}
-	return outcome{rec.Phases[i].End.Sub(start), rec.Image.String()}, nil
+	return outcome{took: rec.Phases[i].End.Sub(start), image: rec.Image.String()}, nil
 }
 
 func (l *lab) cosign(ctx context.Context, image string) error {

@@ -20,6 +20,8 @@ type conditions struct {
 	Versions string `json:"versions"`
 }
 
+func (c conditions) String() string { return c.Machine + "; " + c.Versions }
+
 // conditionsOf describes this machine and the tools that tools.mk names.
 func conditionsOf(ctx context.Context, root string) (conditions, error) {
 	versions := []string{}

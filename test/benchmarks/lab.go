@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strconv"
 	"strings"
 	"sync/atomic"
@@ -26,10 +27,13 @@ type lab struct {
 	conditions conditions
 	pause      time.Duration
 
+	npmrc  string // file, for an npm in an image
 	shut   func()
 	daemon *daemon // that keeps its state
+	portal *portal // nil until it is built
 	sent   atomic.Int64
-	mark   string // of this run, for names that no run before has used either
+	cpu    atomic.Int64 // nanoseconds that the measured programs took of the processors
+	mark   string       // of this run, for names that no run before has used either
 	next   int
 }
 
@@ -78,6 +82,15 @@ func (l *lab) furnish(ctx context.Context) (err error) {
 		if err != nil {
 			return err
 		}
+	}
+	// Without the variable npm trusts what it brings along, in the build as well.
+	authorities, err := os.ReadFile(os.Getenv("NODE_EXTRA_CA_CERTS"))
+	if err != nil {
+		authorities = nil
+	}
+	l.npmrc = filepath.Join(l.dir, "npmrc")
+	if err := os.WriteFile(l.npmrc, []byte(npmrc(authorities)), 0o600); err != nil {
+		return err
 	}
 	if err := l.serve(ctx); err != nil {
 		return fmt.Errorf("starting the proxy that counts: %w", err)
@@ -135,15 +148,28 @@ func (l *lab) change() error {
 	return errors.Join(err, out.Close())
 }
 
+// surroundings are what a program finds: a home of its own, a folder, further variables.
+type surroundings struct {
+	home, dir string
+	variables []string
+}
+
 // command runs a program with a home of its own and gives its output.
 func (l *lab) command(ctx context.Context, home, program string, args ...string) ([]byte, error) {
+	return l.in(ctx, surroundings{home: home, dir: l.dir}, program, args...)
+}
+
+func (l *lab) in(ctx context.Context, s surroundings, program string, args ...string) ([]byte, error) {
 	cmd := exec.CommandContext(ctx, program, args...)
 	var words strings.Builder
-	cmd.Stderr, cmd.Dir = &words, l.dir
-	cmd.Env = append(os.Environ(), "HOME="+home, "XDG_CACHE_HOME="+filepath.Join(home, "cache"), "npm_config_cache="+filepath.Join(home, "npm"),
-		"BUILDX_CONFIG="+filepath.Join(l.dir, "buildx"))
+	cmd.Stderr, cmd.Dir = &words, s.dir
+	cmd.Env = slices.Concat(os.Environ(), []string{"HOME=" + s.home, "XDG_CACHE_HOME=" + filepath.Join(s.home, "cache"), "npm_config_cache=" + filepath.Join(s.home, "npm"),
+		"BUILDX_CONFIG=" + filepath.Join(l.dir, "buildx"), "STAGECREW_INSECURE_REGISTRY=" + l.registry}, s.variables)
 	cmd.Cancel, cmd.WaitDelay = func() error { return cmd.Process.Signal(os.Interrupt) }, time.Minute
 	out, err := cmd.Output()
+	if cmd.ProcessState != nil {
+		l.cpu.Add(int64(cmd.ProcessState.UserTime() + cmd.ProcessState.SystemTime()))
+	}
 	if err != nil {
 		return out, fmt.Errorf("running %s %s: %w\n%s", filepath.Base(program), args[0], err, end(words.String()))
 	}
@@ -151,9 +177,10 @@ func (l *lab) command(ctx context.Context, home, program string, args ...string)
 }
 
 // stagecrew runs the program and reads its record.
-func (l *lab) stagecrew(ctx context.Context, home string, args ...string) (record.Record, error) {
+func (l *lab) stagecrew(ctx context.Context, s surroundings, args ...string) (record.Record, error) {
 	var rec record.Record
-	out, err := l.command(ctx, home, setting("E2E_STAGECREW"), append(args, "--output", "json")...)
+	s.dir = l.dir
+	out, err := l.in(ctx, s, setting("E2E_STAGECREW"), append(args, "--output", "json")...)
 	if err != nil {
 		return rec, err
 	}

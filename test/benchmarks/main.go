@@ -23,7 +23,7 @@ func main() {
 	flag.IntVar(&o.warm, "warm", 7, "pairs of quick runs")
 	flag.IntVar(&o.cold, "cold", 3, "pairs of cold builds")
 	flag.DurationVar(&o.pause, "pause", 3*time.Second, "before each run, for what the one before left to do")
-	flag.StringVar(&o.only, "only", "", "letters of the comparisons to run, such as ab; default all")
+	flag.StringVar(&o.only, "only", "", "letters of the comparisons to run, such as ab; default all; the document keeps the others")
 	flag.BoolVar(&o.table, "table", false, "measure nothing: write the document again")
 	flag.StringVar(&o.results, "results", "", "file for what was measured, as JSON; what it has of other comparisons is kept")
 	flag.StringVar(&o.document, "document", "", "Markdown file to write")
@@ -44,14 +44,17 @@ type options struct {
 	results, document string
 }
 
+// letters are those of the comparisons; from e on they are about the whole Backstage.
+const letters = "abcdefg"
+
 func (o options) check() error {
 	switch {
 	case o.results == "" || o.document == "":
 		return errors.New("give -results and -document")
 	case o.warm < 1 || o.cold < 1:
 		return errors.New("give at least one pair with -warm and -cold")
-	case strings.Trim(o.only, "abcd") != "":
-		return fmt.Errorf("-only %q: want letters of a, b, c, d", o.only)
+	case strings.Trim(o.only, letters) != "":
+		return fmt.Errorf("-only %q: want letters of %s", o.only, letters)
 	}
 	return nil
 }
@@ -77,7 +80,8 @@ func run(ctx context.Context, o options) error {
 		letter string
 		make   func(context.Context) (comparison, error)
 		pairs  int
-	}{{"a", l.warmBuild, o.warm}, {"b", l.coldBuild, o.cold}, {"c", l.scans, o.warm}, {"d", l.chain, o.warm}} {
+	}{{"a", l.warmBuild, o.warm}, {"b", l.coldBuild, o.cold}, {"c", l.scans, o.warm}, {"d", l.chain, o.warm},
+		{"e", l.wholeCold, o.cold}, {"f", l.wholeChanged, o.warm}, {"g", l.wholeUpdated, o.cold}} {
 		if o.only != "" && !strings.Contains(o.only, c.letter) {
 			continue
 		}

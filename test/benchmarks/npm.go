@@ -25,6 +25,32 @@ func (l *lab) withNPM(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
+	return l.withLayer(ctx, content, "node-npm")
+}
+
+// withYarn does so with the Yarn that the variables lead to, as one file.
+func (l *lab) withYarn(ctx context.Context, variables []string) (string, error) {
+	out, err := l.in(ctx, surroundings{l.dir, l.dir, variables}, "sh", "-c", "command -v yarn")
+	if err != nil {
+		return "", err
+	}
+	program, err := filepath.EvalSymlinks(strings.TrimSpace(string(out)))
+	if err != nil {
+		return "", err
+	}
+	var content bytes.Buffer
+	archive := tar.NewWriter(&content)
+	if err := add(archive, program, "usr/local/bin/yarn"); err != nil {
+		return "", err
+	}
+	if err := archive.Close(); err != nil {
+		return "", err
+	}
+	return l.withLayer(ctx, content.Bytes(), "node-yarn")
+}
+
+// withLayer pushes the base image with one more layer.
+func (l *lab) withLayer(ctx context.Context, content []byte, repository string) (string, error) {
 	layer, err := tarball.LayerFromOpener(func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(content)), nil })
 	if err != nil {
 		return "", err
@@ -33,7 +59,7 @@ func (l *lab) withNPM(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	to, err := name.NewTag(l.registry + "/benchmarks/node-npm:22")
+	to, err := name.NewTag(l.registry + "/benchmarks/" + repository + ":22")
 	if err != nil {
 		return "", err
 	}

@@ -21,6 +21,11 @@ type comparison struct {
 	// exact says that the first side must not send more than what its image has of
 	// its own.
 	exact bool
+	// base is the image that a cold build has before it, the lab's when empty.
+	base string
+	// finish, where it is there, comes after the runs: it checks what they left, and may
+	// add to the notes.
+	finish func(ctx context.Context, c *comparison) error
 }
 
 // side is one of the things that are compared.
@@ -38,13 +43,15 @@ type side struct {
 // outcome is what a run did.
 type outcome struct {
 	took  time.Duration
-	image string // by digest, when it pushed one
+	cpu   time.Duration // of all processors, 0 when it is not known of the same time
+	image string        // by digest, when it pushed one
 }
 
 // measure is one run of one side.
 type measure struct {
 	Seconds float64 `json:"seconds"`
-	Sent    int64   `json:"sentBytes"` // to the registry
+	CPU     float64 `json:"cpuSeconds,omitempty"` // of the programs and what they started
+	Sent    int64   `json:"sentBytes"`            // to the registry
 	// New counts the layers, the configuration and the manifest of the image that the
 	// image before (or the base image) has not: less cannot be sent.
 	New int64 `json:"newBytes,omitempty"`
@@ -56,7 +63,7 @@ func (l *lab) measure(ctx context.Context, c *comparison, pairs int) error {
 	if c.rehearse {
 		for i := range c.Sides {
 			c.Sides[i].follows = true
-			if _, err := l.once(ctx, &c.Sides[i]); err != nil {
+			if _, err := l.once(ctx, &c.Sides[i], c.base); err != nil {
 				return fmt.Errorf("rehearsal: %w", err)
 			}
 		}
@@ -64,15 +71,18 @@ func (l *lab) measure(ctx context.Context, c *comparison, pairs int) error {
 	for i := range pairs {
 		for j := range c.Sides {
 			s := &c.Sides[(i+j)%len(c.Sides)]
-			m, err := l.once(ctx, s)
+			m, err := l.once(ctx, s, c.base)
 			if err != nil {
 				return err
 			}
 			s.Runs = append(s.Runs, m)
-			fmt.Fprintf(os.Stderr, "== %s %d: %s: %.2f s, %.3f MB\n", c.Title, i+1, s.Name, m.Seconds, float64(m.Sent)/1e6)
+			fmt.Fprintf(os.Stderr, "== %s %d: %s: %.2f s, CPU %.2f s, %.3f MB\n", c.Title, i+1, s.Name, m.Seconds, m.CPU, float64(m.Sent)/1e6)
 		}
 	}
-	return c.check()
+	if err := c.check(); err != nil || c.finish == nil {
+		return err
+	}
+	return c.finish(ctx, c)
 }
 
 // check holds the first side to what it must not exceed.
@@ -85,8 +95,8 @@ func (c comparison) check() error {
 	return nil
 }
 
-// once runs one side.
-func (l *lab) once(ctx context.Context, s *side) (measure, error) {
+// once runs one side, whose first image is compared with the base.
+func (l *lab) once(ctx context.Context, s *side, base string) (measure, error) {
 	if err := l.settle(ctx); err != nil {
 		return measure{}, err
 	}
@@ -95,11 +105,11 @@ func (l *lab) once(ctx context.Context, s *side) (measure, error) {
 	if err != nil {
 		return measure{}, fmt.Errorf("%s: %w", s.Name, err)
 	}
-	m := measure{Seconds: out.took.Seconds(), Sent: l.sent.Load() - before}
+	m := measure{Seconds: out.took.Seconds(), CPU: out.cpu.Seconds(), Sent: l.sent.Load() - before}
 	if out.image == "" {
 		return m, nil
 	}
-	if m.New, err = newBytes(ctx, out.image, cmp.Or(s.last, l.base)); s.follows {
+	if m.New, err = newBytes(ctx, out.image, cmp.Or(s.last, base, l.base)); s.follows {
 		s.last = out.image
 	}
 	return m, err
@@ -119,11 +129,12 @@ func (l *lab) settle(ctx context.Context) error {
 	}
 }
 
-// clock measures how long something takes.
-func clock(do func() error) (time.Duration, error) {
-	start := time.Now()
+// clock measures how long something takes, and what its programs take of the processors.
+func (l *lab) clock(out *outcome, do func() error) error {
+	start, before := time.Now(), l.cpu.Load()
 	err := do()
-	return time.Since(start), err
+	out.took, out.cpu = time.Since(start), time.Duration(l.cpu.Load()-before)
+	return err
 }
 
 func (s side) seconds() []float64 {

@@ -44,9 +44,9 @@ func TestWhoMustBeExactFailsWithAByteTooMany(t *testing.T) {
 		runs []measure
 		ok   bool
 	}{
-		"as many bytes as are new":         {[]measure{{1, 10, 10}, {1, 9, 10}}, true},
-		"one more in one of the runs":      {[]measure{{1, 10, 10}, {1, 11, 10}}, false},
-		"an image that is not new but was": {[]measure{{1, 1, 0}}, false},
+		"as many bytes as are new":         {[]measure{{1, 0, 10, 10}, {1, 0, 9, 10}}, true},
+		"one more in one of the runs":      {[]measure{{1, 0, 10, 10}, {1, 0, 11, 10}}, false},
+		"an image that is not new but was": {[]measure{{1, 0, 1, 0}}, false},
 	} {
 		t.Run(name, func(t *testing.T) {
 			err := comparison{exact: true, Sides: []side{{Name: "A", Runs: c.runs}}}.check()

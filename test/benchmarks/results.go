@@ -31,7 +31,8 @@ func load(file string) (*results, error) {
 	return all, nil
 }
 
-// under forgets what was measured on another machine or with other versions.
+// under forgets what was measured on another machine or with other versions; what the
+// document has of it stays there, and says so.
 func (r *results) under(c conditions) {
 	if r.Conditions != c {
 		*r = results{Conditions: c, Comparisons: map[string]comparison{}}
@@ -52,9 +53,15 @@ func (r *results) write(file, markdown string) error {
 	return r.writeDocument(markdown)
 }
 
+// writeDocument writes the results, and keeps what the document has beside them.
+
 func (r *results) writeDocument(file string) error {
 	if len(r.Comparisons) == 0 {
 		return errors.New("there are no results: measure first")
 	}
-	return os.WriteFile(file, []byte(document(r)), 0o644)
+	earlier, err := readKept(file, r.Conditions)
+	if err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(document(r, earlier)), 0o644)
 }

@@ -36,8 +36,9 @@ func (l *lab) scans(ctx context.Context) (comparison, error) {
 	}
 	known := func(s scanner) side {
 		return side{Name: s.name + ", layers known", What: s.what, Against: 2, run: func(ctx context.Context) (outcome, error) {
-			took, err := clock(func() error { return s.scan(ctx, built.image, s.cache) })
-			return outcome{took: took}, err
+			var out outcome
+			err := l.clock(&out, func() error { return s.scan(ctx, built.image, s.cache) })
+			return out, err
 		}}
 	}
 	unknown := func(s scanner) side {
@@ -46,8 +47,9 @@ func (l *lab) scans(ctx context.Context) (comparison, error) {
 			if err := os.CopyFS(filepath.Join(cache, s.database), os.DirFS(filepath.Join(s.cache, s.database))); err != nil {
 				return outcome{}, fmt.Errorf("copying the database: %w", err)
 			}
-			took, err := clock(func() error { return s.scan(ctx, built.image, cache) })
-			return outcome{took: took}, err
+			var out outcome
+			err := l.clock(&out, func() error { return s.scan(ctx, built.image, cache) })
+			return out, err
 		}}
 	}
 	return comparison{
@@ -68,7 +70,7 @@ func (l *lab) scanOnce(ctx context.Context, image, cache string) error {
 	for _, f := range formats() {
 		args = append(args, f[0], filepath.Join(home, f[1]))
 	}
-	_, err = l.stagecrew(ctx, home, args...)
+	_, err = l.stagecrew(ctx, surroundings{home: home}, args...)
 	return err
 }
 
