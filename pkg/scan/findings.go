@@ -3,6 +3,7 @@
 package scan
 
 import (
+	"cmp"
 	"fmt"
 	"slices"
 	"sort"
@@ -75,7 +76,23 @@ func (s session) result(img *scanned, report types.Report, updated time.Time) (R
 		}
 	}
 	all.complete()
+	s.tellUnrated(all.Report)
 	return all, nil
+}
+
+// tellUnrated warns of findings that pass because nobody has said yet how severe they are
+// (artifact-keeper/artifact-keeper#3296, SonarSource/docker-sonarqube#926): that is no
+// rating below the threshold.
+func (s session) tellUnrated(report record.ScanReport) {
+	var names []string
+	for _, f := range report.Findings {
+		if f.Severity == record.SeverityUnknown && !slices.Contains(report.Blocking, f) {
+			names = append(names, f.ID+" in "+cmp.Or(f.Package, f.Target))
+		}
+	}
+	if len(names) > 0 {
+		s.log.Warn("findings that nobody has rated yet do not block; look at them, or block all with --scan-threshold UNKNOWN", "image", report.Image, "findings", len(names), "first", some(names))
+	}
 }
 
 // tidy sorts and leaves out what no report should have: repetitions, checks that the

@@ -10,9 +10,11 @@ import (
 	"time"
 
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 	"github.com/stagecrew/stagecrew/pkg/scan"
 )
 
@@ -35,6 +37,21 @@ func TestALayerIsReadOnceForAllImagesThatHaveIt(t *testing.T) {
 	require.Equal(t, first.Report.Findings, second.Report.Findings)
 	require.Equal(t, 3, second.Report.Packages)
 	require.Equal(t, []any{"app", "base", "minimist"}, names(t, written(t, second, scan.FormatCycloneDX)["components"]))
+}
+
+// TestALayerIsScannedInEachOfItsForms: GoogleContainerTools/jib#3714, apple/container#988
+// (zstd).
+func TestALayerIsScannedInEachOfItsForms(t *testing.T) {
+	s := withDatabase(t)
+	for form, layer := range registrytest.Forms(t, npm("minimist", "1.2.5")) {
+		t.Run(form, func(t *testing.T) {
+			img, err := mutate.Append(empty.Image, mutate.Addendum{Layer: layer})
+			require.NoError(t, err)
+			report, err := scan.Scan(t.Context(), s.options(s.pushImage(t, img)))
+			require.NoError(t, err)
+			require.Equal(t, []string{"CVE-2021-44906"}, ids(report.Findings))
+		})
+	}
 }
 
 func TestWhatIsKeptAboutLayersDoesNotHideAnything(t *testing.T) {

@@ -51,6 +51,11 @@ func bucketOf(system fanal.OS) string {
 		return bucket.NewDebian(major(system.Name)).Name()
 	case fanal.Ubuntu:
 		return bucket.NewUbuntu(system.Name).Name()
+	case fanal.Alpine:
+		if strings.Contains(system.Name, "_") { // a snapshot of what is called edge in there
+			return ""
+		}
+		return bucket.NewAlpine(minor(system.Name)).Name()
 	default:
 		return ""
 	}
@@ -59,4 +64,9 @@ func bucketOf(system fanal.OS) string {
 func major(version string) string {
 	first, _, _ := strings.Cut(version, ".")
 	return first
+}
+
+func minor(version string) string {
+	parts := strings.SplitN(version, ".", 3)
+	return strings.Join(parts[:min(2, len(parts))], ".")
 }

@@ -86,6 +86,23 @@ func TestThePolicyDecidesWhatBlocks(t *testing.T) {
 	}
 }
 
+// TestFindingsThatNobodyHasRatedAreTold: artifact-keeper/artifact-keeper#3296,
+// SonarSource/docker-sonarqube#926.
+func TestFindingsThatNobodyHasRatedAreTold(t *testing.T) {
+	s := withDatabase(t)
+	image := s.push(t, join(npm("unrated", "1.0.0"), npm("left-pad", "1.3.0")))
+	for threshold, blocks := range map[record.Severity]bool{record.SeverityLow: false, record.SeverityUnknown: true} {
+		o, log := s.options(image), &strings.Builder{}
+		o.Threshold, o.Log = threshold, slog.New(slog.NewTextHandler(log, nil))
+		report, err := scan.Scan(t.Context(), o)
+		require.NoError(t, err)
+		require.Equal(t, []string{"CVE-2026-99999"}, ids(report.Findings))
+		require.Equal(t, record.SeverityUnknown, report.Findings[0].Severity)
+		require.Equal(t, blocks, len(report.Blocking) == 1)
+		require.Equal(t, !blocks, strings.Contains(log.String(), "findings=1 first=\"CVE-2026-99999 in unrated\""))
+	}
+}
+
 func ids(findings []record.Finding) (all []string) {
 	for _, f := range findings {
 		all = append(all, f.ID)
@@ -127,6 +144,10 @@ func TestASystemThatIsNotComparedIsTold(t *testing.T) {
 		"out of support":          {debian("9.13", "glibc", "libc6", "2.24-11"), []string{"debian 9: the image's operating system gets no security updates", "debian 9: the vulnerability database knows nothing"}},
 		"without its list":        {map[string]string{"etc/debian_version": "12.1\n"}, []string{"debian 12: the image has no list of the packages"}},
 		"of another kind":         {kali, []string{"the scanner has no advisories"}},
+		// aquasecurity/trivy#1975, #8936.
+		"a list without a system":           {map[string]string{"var/lib/dpkg/status": kali["var/lib/dpkg/status"]}, []string{"the scanner has no advisories"}},
+		"a snapshot of Alpine":              {map[string]string{"etc/os-release": "ID=alpine\nVERSION_ID=3.24.0_alpha20260101\n", "etc/alpine-release": "3.24.0_alpha20260101\n", "lib/apk/db/installed": "P:musl\nV:1.2.5-r10\nA:x86_64\no:musl\n\n"}, nil},
+		"an Alpine that has moved its list": {map[string]string{"etc/os-release": "ID=alpine\nVERSION_ID=3.22.0\n", "etc/alpine-release": "3.22.0\n", "usr/lib/apk/db/installed": "P:musl\nV:1.2.5-r10\nA:x86_64\no:musl\n\n"}, []string{"alpine 3.22: the vulnerability database knows nothing"}},
 	} {
 		t.Run(name, func(t *testing.T) {
 			o, log := s.options(s.push(t, join(c.files, npm("minimist", "1.2.5")))), &strings.Builder{}
