@@ -147,16 +147,21 @@ e2e-kills: bin/stagecrew sandbox bin/withenv ## KILLS=100 deploys killed at rand
 # The whole target system, on a sandbox with all that it needs. It compiles that first, about 20 minutes on 2 cores, and then takes more than half an hour.
 TARGET_ADDONS := metrics,policies,certificates,ingress,monitoring
 TARGET         = TARGET_DOCUMENT=$(CURDIR)/docs/target.md E2E_REQUIRED=1 bin/withenv -name target
+TARGET_ADMISSION := TestOnlySignedImages
 TARGET_PLAIN  ?= TestPagesThatNobodyCanUse|TestALargeCatalog|TestTheWholePortal
 
-.PHONY: target target-plain
+.PHONY: target target-plain target-admission
 target: bin/stagecrew bin/withenv test-deps ## Backstage behind an ingress with certificates, policies and metrics, deployed, updated, broken and taken back; writes docs/target.md
 	$(MAKE) sandbox WITH=$(TARGET_ADDONS)
 	$(TARGET) -with $(TARGET_ADDONS) -- \
-		sh -c 'go test -vet=off -count=1 -timeout 60m -v -skip "^($(TARGET_PLAIN))$$" ./test/target && E2E_LIVE=1 go test -vet=off -count=1 -v -run TestTheLiveSystem ./charts'
+		sh -c 'go test -vet=off -count=1 -timeout 60m -v -skip "^($(TARGET_PLAIN)|$(TARGET_ADMISSION))$$" ./test/target && E2E_LIVE=1 go test -vet=off -count=1 -v -run TestTheLiveSystem ./charts'
 
 target-plain: bin/stagecrew bin/withenv sandbox test-deps ## what needs nothing but a cluster: pages that nobody can use, a catalog of 10,000 entities, with FULL=1 a whole Backstage; writes their parts of docs/target.md
 	$(TARGET) $(if $(filter 1,$(FULL)),-whole) -- go test -vet=off -count=1 -timeout 120m -v -run '^($(TARGET_PLAIN))$$' ./test/target
+
+target-admission: bin/stagecrew bin/withenv test-deps ## a cluster that admits only what the pipeline has signed, by digest; it compiles policy-controller first, and writes its part of docs/target.md
+	$(MAKE) sandbox WITH=admission
+	$(TARGET) -with admission -- go test -vet=off -count=1 -timeout 30m -v -run '^$(TARGET_ADMISSION)$$' ./test/target
 
 bin/withenv: $(GO_FILES)
 	$(GO_BUILD) -o bin/withenv ./test/withenv

@@ -19,10 +19,11 @@ SANDBOX_PROGRAMS := \
 # What the add-ons run, beside the node's programs, and what they need of the distribution. Without WITH nothing of it is built.
 NODE_DIR            := bin/sandbox.d
 ADDONS_DIR          := $(SANDBOX_DIR)/addons
-ADDONS              := metrics policies certificates ingress monitoring
+ADDONS              := metrics policies certificates ingress monitoring admission
 FILES_metrics       := metrics-server
 FILES_monitoring    := prometheus
 FILES_policies      := kube-router
+FILES_admission     := policy-controller policy-controller.yaml
 FILES_ingress       := traefik gateway-api.yaml
 FILES_certificates  := $(FILES_ingress) pebble cert-manager acmesolver cert-manager.yaml
 PACKAGES_policies   := iptables ipset
@@ -32,7 +33,7 @@ WANTED := $(subst $(comma), ,$(WITH))
 $(foreach name,$(filter-out $(ADDONS),$(WANTED)),$(error WITH=$(name): allowed are $(ADDONS)))
 
 .PHONY: sandbox sandbox-deps
-sandbox: $(NODE_DIR)/runc bin/sandbox $(addprefix $(NODE_DIR)/,$(sort $(foreach name,$(WANTED),$(FILES_$(name))))) ## build the sandbox: a one-node Kubernetes and a registry (WITH=metrics,policies,certificates,ingress,monitoring: what `sandbox up --with` needs)
+sandbox: $(NODE_DIR)/runc bin/sandbox $(addprefix $(NODE_DIR)/,$(sort $(foreach name,$(WANTED),$(FILES_$(name))))) ## build the sandbox: a one-node Kubernetes and a registry (WITH=metrics,policies,certificates,ingress,monitoring,admission: what `sandbox up --with` needs)
 	@bin/sandbox images
 
 # What the build and the node need of the distribution. Where there is no apt-get,
@@ -77,14 +78,23 @@ $(NODE_DIR)/traefik: $(wildcard $(INGRESS_DIR)/go.mod $(INGRESS_DIR)/*.txt $(ING
 	chmod -R u+w $(LEGO) && cp $(INGRESS_DIR)/dns_providers.go.txt $(LEGO)/providers/dns/zz_gen_dns_providers.go
 	cd $(INGRESS_DIR) && $(AS_TOOL) $(GO_BUILD) -o $(CURDIR)/$@ github.com/traefik/traefik/v3/cmd/traefik
 
-# Definitions of resources are those of the modules. $(call definitions,MODULE,FOLDER)
-definitions = cd $(ADDONS_DIR) && go mod download $(1) && for file in "$$(go list -m -f '{{ .Dir }}' $(1))"/$(2)/*.yaml; do echo ---; cat "$$file"; done >$(CURDIR)/$@
+# policy-controller is of another time of Kubernetes' libraries than the rest, and pins some of them.
+ADMISSION_DIR := $(ADDONS_DIR)/admission
+$(NODE_DIR)/policy-controller: $(ADMISSION_DIR)/go.mod | sandbox-deps
+	@echo "building policy-controller; the first compile takes about 10 minutes on 2 cores"
+	cd $(ADMISSION_DIR) && $(AS_TOOL) $(GO_BUILD) -o $(CURDIR)/$@ github.com/sigstore/policy-controller/cmd/webhook
+
+# Definitions of resources are those of the modules. $(call definitions,MODULE,FILES,DIRECTORY OF THE go.mod)
+definitions = cd $(or $(3),$(ADDONS_DIR)) && go mod download $(1) && for file in "$$(go list -m -f '{{ .Dir }}' $(1))"/$(2).yaml; do echo ---; cat "$$file"; done >$(CURDIR)/$@
 
 $(NODE_DIR)/cert-manager.yaml: $(ADDONS_DIR)/go.mod
-	$(call definitions,github.com/cert-manager/cert-manager,deploy/crds)
+	$(call definitions,github.com/cert-manager/cert-manager,deploy/crds/*)
 
 $(NODE_DIR)/gateway-api.yaml: $(ADDONS_DIR)/go.mod
-	$(call definitions,sigs.k8s.io/gateway-api,config/crd/standard)
+	$(call definitions,sigs.k8s.io/gateway-api,config/crd/standard/*)
+
+$(NODE_DIR)/policy-controller.yaml: $(ADMISSION_DIR)/go.mod
+	$(call definitions,github.com/sigstore/policy-controller,config/300-*,$(ADMISSION_DIR))
 
 .PHONY: sandbox-test
 sandbox-test: ## unit tests of the sandbox, which is a module of its own

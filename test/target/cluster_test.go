@@ -37,7 +37,11 @@ func with(t *testing.T, addOns ...string) sandbox {
 		if os.Getenv("E2E_REQUIRED") != "" {
 			t.Fatalf("the sandbox runs without %s, although a stage is required", name)
 		}
-		t.Skipf("SKIPPED: the sandbox runs without %s; `make target` runs this test", name)
+		command := "make target"
+		if name == "admission" {
+			command = "make target-admission"
+		}
+		t.Skipf("SKIPPED: the sandbox runs without %s; `%s` runs this test", name, command)
 	}
 	return s
 }

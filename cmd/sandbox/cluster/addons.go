@@ -32,6 +32,7 @@ func addOns() []addOn {
 		{name: "policies", start: startPolicies, files: []string{"kube-router"}, hostPrograms: []string{"iptables", "ipset"}},
 		{name: "metrics", start: startMetrics, files: []string{"metrics-server"}},
 		{name: "monitoring", start: startMonitoring, files: []string{"prometheus"}, pods: []string{"prometheus"}},
+		{name: "admission", start: startAdmission, files: []string{"policy-controller", "policy-controller.yaml"}},
 	}
 }
 

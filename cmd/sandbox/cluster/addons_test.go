@@ -26,7 +26,7 @@ func TestAddOnsAreChosenByName(t *testing.T) {
 		})
 	}
 	_, err := ChooseAddOns([]string{"metrics", "mesh"})
-	require.EqualError(t, err, `add-on "mesh": allowed are ingress, certificates, policies, metrics, monitoring`)
+	require.EqualError(t, err, `add-on "mesh": allowed are ingress, certificates, policies, metrics, monitoring, admission`)
 }
 
 func TestANodeLacksWhatItWasNotMadeWith(t *testing.T) {
