@@ -29,8 +29,10 @@ help: ## list the targets
 
 build: bin/stagecrew ## build bin/stagecrew
 
+TELL_FIRST = @test -e bin/stagecrew || echo "building stagecrew; the first compile takes about 10 minutes on 2 cores"
+
 bin/stagecrew: $(GO_FILES)
-	@test -e bin/stagecrew || echo "building stagecrew; the first compile takes about 10 minutes on 2 cores"
+	$(TELL_FIRST)
 	$(GO_BUILD) -o bin/stagecrew ./cmd/stagecrew
 
 # What is built comes first: the checks then find it compiled.
@@ -225,7 +227,7 @@ others: sandbox
 
 # One command, so that the two are linked side by side, too.
 product:
-	@test -e bin/stagecrew || echo "building stagecrew; the first compile takes about 10 minutes on 2 cores"
+	$(TELL_FIRST)
 	nice -n 5 env $(GO_BUILD) -o bin/ ./cmd/stagecrew ./test/demo
 
 example:

@@ -21,18 +21,15 @@ import (
 func onBase(t *testing.T, change func(*v1.Config), annotations map[string]string) (v1.Config, *v1.Manifest) {
 	t.Helper()
 	host := registrytest.Serve(t, nil)
-	reference := registrytest.PushBase(t, host, types.OCIManifestSchema1)
-	tag, err := name.ParseReference(reference)
-	require.NoError(t, err)
-	base, err := remote.Image(tag)
-	require.NoError(t, err)
-	file, err := base.ConfigFile()
-	require.NoError(t, err)
-	file = file.DeepCopy()
-	change(&file.Config)
-	base, err = mutate.ConfigFile(base, file)
-	require.NoError(t, err)
-	require.NoError(t, remote.Write(tag, mutate.Annotations(base, annotations).(v1.Image)))
+	reference := pushChangedBase(t, host, func(base v1.Image) (v1.Image, error) {
+		file, err := base.ConfigFile()
+		require.NoError(t, err)
+		file = file.DeepCopy()
+		change(&file.Config)
+		base, err = mutate.ConfigFile(base, file)
+		require.NoError(t, err)
+		return mutate.Annotations(base, annotations).(v1.Image), nil
+	})
 	o := options(writeTree(t, portal()), host, reference)
 	o.Version, o.SourceURL = "", ""
 	result, err := Build(t.Context(), o)
@@ -43,6 +40,20 @@ func onBase(t *testing.T, change func(*v1.Config), annotations map[string]string
 	manifest, err := image.Manifest()
 	require.NoError(t, err)
 	return made.Config, manifest
+}
+
+// pushChangedBase pushes a base image that is another one than the usual, and gives its reference.
+func pushChangedBase(t *testing.T, host string, change func(base v1.Image) (v1.Image, error)) string {
+	t.Helper()
+	reference := registrytest.PushBase(t, host, types.OCIManifestSchema1)
+	tag, err := name.ParseReference(reference)
+	require.NoError(t, err)
+	base, err := remote.Image(tag)
+	require.NoError(t, err)
+	base, err = change(base)
+	require.NoError(t, err)
+	require.NoError(t, remote.Write(tag, base))
+	return reference
 }
 
 // Sources: remvze/moodist#104, ttlequals0/MinusPod#576, renovatebot/renovate#21234.

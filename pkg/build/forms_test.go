@@ -2,7 +2,6 @@ package build
 
 import (
 	"archive/tar"
-	"errors"
 	"io"
 	"io/fs"
 	"os"
@@ -10,9 +9,8 @@ import (
 	"testing"
 	"time"
 
-	"github.com/google/go-containerregistry/pkg/name"
+	v1 "github.com/google/go-containerregistry/pkg/v1"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
-	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
 
@@ -22,24 +20,8 @@ import (
 // headers are those of our layers by path; a later one wins.
 func headers(t *testing.T, r Result) map[string]*tar.Header {
 	t.Helper()
-	layers, err := registrytest.Pull(t, r.Image).Layers()
-	require.NoError(t, err)
 	all := map[string]*tar.Header{}
-	for i, l := range layers {
-		if r.Layers[i].Name == LayerBase {
-			continue
-		}
-		plain, err := l.Uncompressed()
-		require.NoError(t, err)
-		for reader := tar.NewReader(plain); ; {
-			h, err := reader.Next()
-			if errors.Is(err, io.EOF) {
-				break
-			}
-			require.NoError(t, err)
-			all[h.Name] = h
-		}
-	}
+	eachEntry(t, r, func(h *tar.Header, _ io.Reader) { all[h.Name] = h })
 	return all
 }
 
@@ -97,14 +79,7 @@ func TestABaseInEachFormOfALayer(t *testing.T) {
 	for form, layer := range registrytest.Forms(t, map[string]string{"etc/os-release": "ID=debian\nVERSION_ID=12\n", "lib64/ld-linux-x86-64.so.2": "x"}) {
 		t.Run(form, func(t *testing.T) {
 			host := registrytest.Serve(t, nil)
-			reference := registrytest.PushBase(t, host, types.OCIManifestSchema1)
-			tag, err := name.ParseReference(reference)
-			require.NoError(t, err)
-			base, err := remote.Image(tag)
-			require.NoError(t, err)
-			base, err = mutate.Append(base, mutate.Addendum{Layer: layer})
-			require.NoError(t, err)
-			require.NoError(t, remote.Write(tag, base))
+			reference := pushChangedBase(t, host, func(base v1.Image) (v1.Image, error) { return mutate.Append(base, mutate.Addendum{Layer: layer}) })
 			result, err := Build(t.Context(), options(writeTree(t, portal()), host, reference))
 			require.NoError(t, err)
 			manifest, err := registrytest.Pull(t, result.Image).Manifest()

@@ -56,9 +56,22 @@ func packed(t *testing.T) map[string]string {
 // filesOf reads the files of our layers; a later one wins.
 func filesOf(t *testing.T, r Result) map[string]string {
 	t.Helper()
+	files := map[string]string{}
+	eachEntry(t, r, func(h *tar.Header, content io.Reader) {
+		if h.Typeflag == tar.TypeReg {
+			text, err := io.ReadAll(content)
+			require.NoError(t, err)
+			files[h.Name] = string(text)
+		}
+	})
+	return files
+}
+
+// eachEntry shows what our layers have, lower ones first.
+func eachEntry(t *testing.T, r Result, show func(h *tar.Header, content io.Reader)) {
+	t.Helper()
 	layers, err := registrytest.Pull(t, r.Image).Layers()
 	require.NoError(t, err)
-	files := map[string]string{}
 	for i, l := range layers {
 		if r.Layers[i].Name == LayerBase {
 			continue
@@ -71,14 +84,9 @@ func filesOf(t *testing.T, r Result) map[string]string {
 				break
 			}
 			require.NoError(t, err)
-			if h.Typeflag == tar.TypeReg {
-				text, err := io.ReadAll(reader)
-				require.NoError(t, err)
-				files[h.Name] = string(text)
-			}
+			show(h, reader)
 		}
 	}
-	return files
 }
 
 func TestTheArchivesOfTheBackendsBuildBecomeTheOfficialImage(t *testing.T) {

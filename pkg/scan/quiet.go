@@ -10,6 +10,7 @@ import (
 	"strings"
 
 	"github.com/aquasecurity/trivy-db/pkg/vulnsrc/bucket"
+	osver "github.com/aquasecurity/trivy/pkg/detector/ospkg/version"
 	fanal "github.com/aquasecurity/trivy/pkg/fanal/types"
 	"github.com/aquasecurity/trivy/pkg/types"
 
@@ -48,25 +49,15 @@ func uncovered(log *slog.Logger, base database, report types.Report, noted []str
 func bucketOf(system fanal.OS) string {
 	switch system.Family {
 	case fanal.Debian:
-		return bucket.NewDebian(major(system.Name)).Name()
+		return bucket.NewDebian(osver.Major(system.Name)).Name()
 	case fanal.Ubuntu:
 		return bucket.NewUbuntu(system.Name).Name()
 	case fanal.Alpine:
 		if strings.Contains(system.Name, "_") { // a snapshot of what is called edge in there
 			return ""
 		}
-		return bucket.NewAlpine(minor(system.Name)).Name()
+		return bucket.NewAlpine(osver.Minor(system.Name)).Name()
 	default:
 		return ""
 	}
-}
-
-func major(version string) string {
-	first, _, _ := strings.Cut(version, ".")
-	return first
-}
-
-func minor(version string) string {
-	parts := strings.SplitN(version, ".", 3)
-	return strings.Join(parts[:min(2, len(parts))], ".")
 }

@@ -2,16 +2,14 @@ package main
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
-	"github.com/stagecrew/stagecrew/test/node"
+	"github.com/stagecrew/stagecrew/test/example"
 )
 
 // portal is the whole Backstage of examples/backstage, built on this machine as
@@ -40,15 +38,8 @@ func (l *lab) whole(ctx context.Context) (*portal, error) {
 		return l.portal, nil
 	}
 	p := &portal{lab: l}
-	// Both stay beside the binaries, where the whole demo has them, too.
-	root := setting("E2E_ROOT")
-	kept := filepath.Join(root, "bin", "cache")
 	var err error
-	if p.tools, err = node.Install(ctx, filepath.Join(kept, "node")); err != nil {
-		return nil, err
-	}
-	p.dir = filepath.Join(kept, "backstage")
-	if err := refresh(filepath.Join(root, "examples", "backstage"), p.dir); err != nil {
+	if p.dir, p.tools, err = example.Whole(ctx, setting("E2E_ROOT")); err != nil {
 		return nil, fmt.Errorf("copying the example: %w", err)
 	}
 	for _, step := range [][]string{{"install", "--immutable"}, {"run", "tsc"}, {"run", "build:backend"}} {
@@ -68,27 +59,6 @@ func (l *lab) whole(ctx context.Context) (*portal, error) {
 	}
 	l.portal = p
 	return p, nil
-}
-
-// refresh copies a workspace over an earlier copy, without what was installed in it.
-func refresh(from, to string) error {
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() && d.Name() == backstage.Modules {
-			return filepath.SkipDir
-		}
-		name, err := filepath.Rel(from, path)
-		if err != nil || d.IsDir() {
-			return errors.Join(err, os.MkdirAll(filepath.Join(to, name), 0o755))
-		}
-		text, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return os.WriteFile(filepath.Join(to, name), text, 0o644)
-	})
 }
 
 // yarn runs Yarn in the workspace as a developer does, whose caches it has.

@@ -5,6 +5,8 @@ import (
 	"encoding/json"
 	"os"
 	"path/filepath"
+
+	"github.com/stagecrew/stagecrew/test/example"
 )
 
 // Release makes a workspace of one release of the example: its version in the
@@ -13,7 +15,7 @@ import (
 func (s *Stage) Release(ctx context.Context, version string, overlay map[string]string) (string, error) {
 	dir := s.Source
 	if s.config.Full {
-		if err := overwrite(s.example(), dir); err != nil {
+		if err := example.Overwrite(s.example(), dir); err != nil {
 			return "", err
 		}
 	} else {
@@ -26,7 +28,7 @@ func (s *Stage) Release(ctx context.Context, version string, overlay map[string]
 		return "", err
 	}
 	for name, content := range overlay {
-		if err := replace(filepath.Join(dir, name), []byte(content)); err != nil {
+		if err := example.Replace(filepath.Join(dir, name), []byte(content)); err != nil {
 			return "", err
 		}
 	}
@@ -47,7 +49,7 @@ func label(file, version string) error {
 	if text, err = json.MarshalIndent(manifest, "", "  "); err != nil {
 		return err
 	}
-	return replace(file, text)
+	return example.Replace(file, text)
 }
 
 // Broken is the overlay of a release whose backend exits at its start, as after

@@ -2,10 +2,7 @@ package env
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"io/fs"
-	"os"
 	"os/exec"
 	"path/filepath"
 
@@ -15,7 +12,8 @@ import (
 // source makes the workspace that releases are made of.
 func (s *Stage) source(ctx context.Context) error {
 	if s.config.Full || s.config.Both {
-		if err := s.whole(ctx); err != nil {
+		var err error
+		if s.Whole, s.tools, err = example.Whole(ctx, s.config.Root); err != nil {
 			return err
 		}
 	}
@@ -36,7 +34,7 @@ func (s *Stage) install(ctx context.Context) error {
 	if err := link(ctx, kept, s.Source); err != nil {
 		return err
 	}
-	return overwrite(s.example(), s.Source)
+	return example.Overwrite(s.example(), s.Source)
 }
 
 // link copies a tree with hard links: quick, and the files must be replaced, not
@@ -48,30 +46,10 @@ func link(ctx context.Context, from, to string) error {
 	return nil
 }
 
-// overwrite replaces the files that the repository has by their present content.
-func overwrite(from, to string) error {
-	return filepath.WalkDir(from, func(path string, d fs.DirEntry, err error) error {
-		if err != nil {
-			return err
-		}
-		if d.IsDir() && d.Name() == "node_modules" {
-			return filepath.SkipDir
-		}
-		name, err := filepath.Rel(from, path)
-		if err != nil || d.IsDir() {
-			return errors.Join(err, os.MkdirAll(filepath.Join(to, name), 0o755))
-		}
-		content, err := os.ReadFile(path)
-		if err != nil {
-			return err
-		}
-		return replace(filepath.Join(to, name), content)
-	})
-}
-
-func replace(path string, content []byte) error {
-	if err := os.Remove(path); err != nil && !errors.Is(err, fs.ErrNotExist) {
-		return err
+// example is the folder of the repository that releases are made of.
+func (s *Stage) example() string {
+	if s.config.Full {
+		return filepath.Join(s.config.Root, "examples", "backstage")
 	}
-	return os.WriteFile(path, content, 0o644)
+	return filepath.Join(s.config.Root, "examples", "minimal")
 }
