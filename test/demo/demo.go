@@ -124,7 +124,7 @@ func (d *demo) bad() (version, error) {
 
 // pipeline runs `stagecrew run` for one version of the example.
 func (d *demo) pipeline(ctx context.Context, step, title, version string, overlay map[string]string, wantExit int) error {
-	source, err := d.Release(ctx, version, overlay)
+	source, err := d.Release(version, overlay)
 	if err != nil {
 		return err
 	}
@@ -161,7 +161,7 @@ func (d *demo) missing() record.Image {
 
 // unsigned builds an image that nobody signs and tries to deploy it.
 func (d *demo) unsigned(ctx context.Context) error {
-	source, err := d.Release(ctx, "1.2.1", nil)
+	source, err := d.Release("1.2.1", nil)
 	if err != nil {
 		return err
 	}

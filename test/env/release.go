@@ -1,7 +1,6 @@
 package env
 
 import (
-	"context"
 	"encoding/json"
 	"os"
 	"path/filepath"
@@ -9,30 +8,22 @@ import (
 	"github.com/stagecrew/stagecrew/test/example"
 )
 
-// Release makes a workspace of one release of the example: its version in the
-// root package.json, and the overlay's files (path to content) over the rest. A whole
-// one is built where the one before it was.
-func (s *Stage) Release(ctx context.Context, version string, overlay map[string]string) (string, error) {
-	dir := s.Source
-	if s.config.Full {
-		if err := example.Overwrite(s.example(), dir); err != nil {
-			return "", err
-		}
-	} else {
-		dir = filepath.Join(s.Work, "release-"+version)
-		if err := link(ctx, s.Source, dir); err != nil {
-			return "", err
-		}
+// Release makes the workspace that of one release of the example, as a commit would: its
+// version in the root package.json, and the overlay's files (path to content) over the
+// rest. It is Source; what the release before laid over it is as in the example again.
+func (s *Stage) Release(version string, overlay map[string]string) (string, error) {
+	if err := example.Overwrite(s.example(), s.Source); err != nil {
+		return "", err
 	}
-	if err := label(filepath.Join(dir, "package.json"), version); err != nil {
+	if err := label(filepath.Join(s.Source, "package.json"), version); err != nil {
 		return "", err
 	}
 	for name, content := range overlay {
-		if err := example.Replace(filepath.Join(dir, name), []byte(content)); err != nil {
+		if err := example.Replace(filepath.Join(s.Source, name), []byte(content)); err != nil {
 			return "", err
 		}
 	}
-	return dir, nil
+	return s.Source, nil
 }
 
 // label writes the version into a package.json.

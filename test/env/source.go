@@ -24,26 +24,18 @@ func (s *Stage) source(ctx context.Context) error {
 	return s.install(ctx)
 }
 
-// install makes a workspace of the installed examples/minimal, with what the repository has of it now.
+// install makes a workspace of the installed examples/minimal, with what the repository has
+// of it now. Its files are hard links: they are replaced, and not written into.
 func (s *Stage) install(ctx context.Context) error {
 	kept, err := example.Installed(ctx, s.config.Root, s.config.Log)
 	if err != nil {
 		return err
 	}
 	s.Source = filepath.Join(s.Work, "source")
-	if err := link(ctx, kept, s.Source); err != nil {
-		return err
+	if out, err := exec.CommandContext(ctx, "cp", "-al", kept, s.Source).CombinedOutput(); err != nil {
+		return fmt.Errorf("copying %s: %w: %s", kept, err, out)
 	}
 	return example.Overwrite(s.example(), s.Source)
-}
-
-// link copies a tree with hard links: quick, and the files must be replaced, not
-// written into.
-func link(ctx context.Context, from, to string) error {
-	if out, err := exec.CommandContext(ctx, "cp", "-al", from, to).CombinedOutput(); err != nil {
-		return fmt.Errorf("copying %s: %w: %s", from, err, out)
-	}
-	return nil
 }
 
 // example is the folder of the repository that releases are made of.
