@@ -8,6 +8,7 @@ import (
 
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	"helm.sh/helm/v3/pkg/storage"
+	"k8s.io/cli-runtime/pkg/resource"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -43,7 +44,9 @@ type client struct {
 type change struct {
 	ctx        context.Context //nolint:containedctx // Helm's interface passes none
 	isRollback bool
-	lastUpdate updateResult
+	// noneForeign means that the plan of a rollback has looked whose its objects are.
+	noneForeign bool
+	lastUpdate  updateResult
 
 	mu      sync.Mutex
 	hookLog string        // the end of the log of the hook that failed
@@ -100,6 +103,9 @@ func (c *client) prepare(original, target helmkube.ResourceList) (bases, sent, a
 	if err = c.compare.LeaveReplicas(c.ctx, target, bases.Get); err != nil {
 		return nil, nil, nil, err
 	}
+	if err = c.unite(bases, target); err != nil {
+		return nil, nil, nil, err
+	}
 	sent = target
 	if c.isRollback {
 		if sent, bases, err = c.sparing(original, target, bases); err != nil {
@@ -114,6 +120,23 @@ func (c *client) prepare(original, target helmkube.ResourceList) (bases, sent, a
 	}
 	c.lastUpdate.wanted = live.Copies(sent)
 	return bases, sent, anew, nil
+}
+
+// unite lets the patches of workloads take away what somebody else has put in the place of a
+// value. Whatever cannot be read Helm reads itself, and says what is wrong.
+func (c *client) unite(bases, target helmkube.ResourceList) error {
+	return live.Each(c.ctx, target, func(_ int, info *resource.Info) error {
+		if !remains.HasContainers(info.Mapping.GroupVersionKind.Kind) {
+			return nil
+		}
+		found, err := live.Get(info)
+		base, baseErr := live.Content(bases.Get(info).Object)
+		wanted, wantedErr := live.Content(info.Object)
+		if err == nil && baseErr == nil && wantedErr == nil {
+			remains.Unite(base, wanted, found)
+		}
+		return nil
+	})
 }
 
 // goneTimeout bounds the wait for an object that is made anew to be gone.

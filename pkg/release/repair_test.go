@@ -1,6 +1,8 @@
 package release
 
 import (
+	"errors"
+	"net/http"
 	"strings"
 	"testing"
 	"time"
@@ -10,6 +12,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/test/apiserver"
@@ -299,4 +303,29 @@ func TestPodsOfABadRevisionDoNotHoldUpAStatefulSet(t *testing.T) {
 		require.NoError(t, <-done)
 		require.Len(t, cluster.Writes("/pods/"), 2)
 	})
+}
+
+// kubernetes/kubernetes#91670: a patch of a list whose items share their key comes out otherwise, and
+// is mended while the Deployment's controller writes its status again and again. Seen on a cluster at load:
+// a rollback that had worked ended as one that somebody had changed.
+func TestWhatAPatchLeavesIsMendedWhileAControllerWritesTheObject(t *testing.T) {
+	r, cluster := open(t)
+	r.Chart = chartOf(t, growing)
+	apply(t, r, "one")
+	apiserver.Amend(cluster, deploymentPath, func(d *appsv1.Deployment) {
+		d.Spec.Template.Spec.HostAliases = []corev1.HostAlias{{IP: "192.0.2.1", Hostnames: []string{"a"}}}
+	})
+	written := 0
+	cluster.Refuse = func(verb string, object runtime.Object) *metav1.Status {
+		if _, ok := object.(*appsv1.Deployment); !ok || verb != http.MethodPut || written == 7 {
+			return nil
+		}
+		written++
+		status := apierrors.NewConflict(schema.GroupResource{Group: "apps", Resource: "deployments"}, "web", errors.New("the object has been modified")).Status()
+		return &status
+	}
+	applied := apply(t, r, "two")
+	require.Equal(t, 7, written)
+	require.Contains(t, applied.Repairs, "Deployment/web: spec.template.spec.hostAliases: made as in the manifest again")
+	require.Empty(t, only(cluster.Object(deploymentPath).(*appsv1.Deployment)).HostAliases)
 }

@@ -135,7 +135,7 @@ var ofCharts = []reported{
 		steps: []step{
 			{before: []deed{creates("{apiVersion: v1, kind: Service, metadata: {name: app}, spec: {selector: {app: app}, ports: [{port: 80, targetPort: 8080}]}}")},
 				exits: refused, words: []string{"Service/app", "app.kubernetes.io/managed-by=Helm", "meta.helm.sh/release-name"}},
-			{before: []deed{adopts("services/app", "app")}, serves: 2},
+			{before: []deed{adopts("services/app")}, serves: 2},
 		},
 	},
 	{
@@ -145,7 +145,7 @@ var ofCharts = []reported{
 			{},
 			{command: "rollback", args: []string{"--to", "1"}, before: []deed{creates(dropped("theirs"))}, exits: refused, words: []string{"release/not-ours", "ConfigMap/dropped", "meta.helm.sh/release-name"},
 				serves: 2, after: []deed{has("configmaps/dropped", "{.data.key}", "theirs")}},
-			{command: "rollback", args: []string{"--to", "1"}, before: []deed{adopts("configmaps/dropped", "app")}, serves: 1, after: []deed{isGood, has("configmaps/dropped", "{.data.key}", "chart")}},
+			{command: "rollback", args: []string{"--to", "1"}, before: []deed{adopts("configmaps/dropped")}, serves: 1, after: []deed{isGood, has("configmaps/dropped", "{.data.key}", "chart")}},
 		},
 	},
 	{
@@ -250,8 +250,8 @@ func passwordFrom(secret string) string {
 	return `container: {envFrom: [{secretRef: {name: ` + secret + `}}]}`
 }
 
-// adopts gives an object to a release, as Helm itself would mark it.
-func adopts(id, release string) deed {
+// adopts gives an object to the release, as Helm itself would mark it.
+func adopts(id string) deed {
 	return func(s *site) {
 		s.t.Helper()
 		patches(id, fmt.Sprintf(`{"metadata":{"labels":{"app.kubernetes.io/managed-by":"Helm"},"annotations":{"meta.helm.sh/release-name":%q,"meta.helm.sh/release-namespace":%q}}}`,

@@ -136,7 +136,7 @@ var ofOthers = []reported{
 		steps: []step{
 			{args: []string{"--release", "other"}, values: shared},
 			{values: shared, exits: refused, words: []string{"ConfigMap/shared", "other"}, after: []deed{there("configmaps/shared"), gone("deployments.apps/app")}},
-			{before: []deed{adopts("configmaps/shared", release)}, values: shared},
+			{before: []deed{adopts("configmaps/shared")}, values: shared},
 			{args: []string{"--release", "other"}, after: []deed{there("configmaps/shared")}},
 			{args: []string{"--release", "other"}, values: crash, exits: []int{4}, after: []deed{there("configmaps/shared")}},
 		},

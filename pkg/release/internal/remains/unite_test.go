@@ -1,0 +1,42 @@
+package remains
+
+import (
+	"testing"
+
+	"github.com/stretchr/testify/require"
+	appsv1 "k8s.io/api/apps/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"sigs.k8s.io/yaml"
+)
+
+// helm/helm#9051, helm/helm#8994, kubernetes/kubernetes#46861: the API server takes one kind of
+// probe, and a value or a source of a variable.
+func TestUnite_TakesAwayWhatSomebodyElsePutInThePlaceOfAValue(t *testing.T) {
+	object := func(container string) *unstructured.Unstructured {
+		o := &unstructured.Unstructured{}
+		require.NoError(t, yaml.Unmarshal([]byte("{apiVersion: apps/v1, kind: Deployment, metadata: {name: web}, spec: {template: {spec: {containers: [{name: web, "+container+"}]}}}}"), &o.Object))
+		return o
+	}
+	const probe = "readinessProbe: {httpGet: {path: /, port: 80}}"
+	for name, c := range map[string]struct{ base, wanted, found, patch string }{
+		"a probe of another kind": {probe, probe, "readinessProbe: {exec: {command: [a]}, periodSeconds: 3}",
+			`{"spec":{"template":{"spec":{"$setElementOrder/containers":[{"name":"web"}],"containers":[{"name":"web","readinessProbe":{"exec":null,"httpGet":{"path":"/","port":80}}}]}}}}`},
+		"a hook of another kind": {"lifecycle: {preStop: {sleep: {seconds: 1}}}", "lifecycle: {preStop: {sleep: {seconds: 1}}}", "lifecycle: {preStop: {exec: {command: [a]}}}",
+			`{"spec":{"template":{"spec":{"$setElementOrder/containers":[{"name":"web"}],"containers":[{"lifecycle":{"preStop":{"exec":null,"sleep":{"seconds":1}}},"name":"web"}]}}}}`},
+		"a source in the place of a value": {"env: [{name: A, value: a}]", "env: [{name: A, value: a}]", "env: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]",
+			`{"spec":{"template":{"spec":{"$setElementOrder/containers":[{"name":"web"}],"containers":[{"$setElementOrder/env":[{"name":"A"}],"env":[{"name":"A","value":"a","valueFrom":null}],"name":"web"}]}}}}`},
+		"a value in the place of a source": {"env: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]", "env: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]", "env: [{name: A, value: a}]",
+			`{"spec":{"template":{"spec":{"$setElementOrder/containers":[{"name":"web"}],"containers":[{"$setElementOrder/env":[{"name":"A"}],"env":[{"name":"A","value":null,"valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}}],"name":"web"}]}}}}`},
+		"what a controller added":            {probe, probe, probe + ", env: [{name: B, value: b}]", "{}"},
+		"a probe that the chart has no more": {"image: a", "image: a", "image: a, " + probe, "{}"},
+		"another container's":                {probe, probe, probe, "{}"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			base, wanted, found := object(c.base), object(c.wanted), object(c.found)
+			Unite(base, wanted, found)
+			patch, _, err := patchOf(base, wanted, found, &appsv1.Deployment{})
+			require.NoError(t, err)
+			require.JSONEq(t, c.patch, string(patch))
+		})
+	}
+}
