@@ -86,7 +86,7 @@ func IsImmutable(message string) bool { return immutable.MatchString(message) }
 
 var (
 	permission = regexp.MustCompile(`is forbidden: User "[^"]*" cannot \w+ resource`)
-	policy     = regexp.MustCompile(`(?i)admission webhook "[^"]*" denied|ValidatingAdmissionPolicy '[^']*'`)
+	policy     = regexp.MustCompile(`(?i)admission webhook "[^"]*" denied|ValidatingAdmissionPolicy '[^']*'|violates PodSecurity`)
 	immutable  = regexp.MustCompile(`(?i)is immutable|field is forbidden to change|may not change once set|cannot change roleRef|` +
 		`updates to statefulset spec for fields other than|may not be (changed|updated)|are immutable|must not be changed`)
 	// noMatch is how the REST mapper names a kind that the cluster does not have.

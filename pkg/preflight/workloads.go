@@ -22,6 +22,7 @@ func (c *check) workloads() {
 	}
 	for _, t := range all {
 		c.probes(t)
+		c.tooLong(t)
 		if t.later {
 			continue
 		}
@@ -29,6 +30,20 @@ func (c *check) workloads() {
 		if t.deploy != nil {
 			c.deployment(t)
 		}
+	}
+}
+
+// longestSet is the longest name of a StatefulSet whose pods can be made: each has the
+// label controller-revision-hash, the name with a hyphen and up to ten digits, of at most 63
+// characters (https://github.com/kubernetes/kubernetes/issues/64023, https://github.com/helm/helm/issues/3752).
+const longestSet = 52
+
+// tooLong looks for names that the API server takes, and whose pods it does not.
+func (c *check) tooLong(t template) {
+	if name := t.object.GetName(); t.object.GetKind() == "StatefulSet" && len(name) > longestSet {
+		c.add(record.Concern{Code: "preflight/name-too-long", Object: t.object.name(), Blocks: t.replicas > 0,
+			Message: fmt.Sprintf("its name has %d characters, and pods of a StatefulSet cannot be made from %d on: a label of theirs, the name with a hash behind it, would be longer than 63", len(name), longestSet+1),
+			Advice:  "give the release a shorter name, or the chart a fullnameOverride"})
 	}
 }
 

@@ -32,6 +32,8 @@ type Charts struct {
 	mu     sync.Mutex
 	files  map[string]bundle
 	values map[string]any
+	// repeated are the keys that files of values have twice.
+	repeated []string
 	// options are those of the registry's client.
 	options []registry.ClientOption
 }

@@ -43,6 +43,9 @@ func (c *client) foreign(replaced, target helmkube.ResourceList) (found helmkube
 // objects go back all the same: what fails meanwhile is worse, and the comparison at the
 // end names what did not.
 func (c *client) sparing(replaced, target, bases helmkube.ResourceList) (helmkube.ResourceList, helmkube.ResourceList, error) {
+	if c.noneForeign {
+		return target, bases, nil
+	}
 	found, whose, err := c.foreign(replaced, target)
 	for _, line := range whose {
 		c.note("left in place what the rollback would overwrite: " + line)
@@ -56,7 +59,12 @@ func (c *client) sparing(replaced, target, bases helmkube.ResourceList) (helmkub
 func (t *planClient) refuseForeign(replaced, target helmkube.ResourceList) error {
 	_, whose, err := t.foreign(replaced, target)
 	if err != nil || len(whose) == 0 {
+		t.noneForeign = err == nil
 		return err
 	}
-	return record.Refused("release/not-ours", "%s: objects of the chart are there already and do not belong to the release:\n%s", t.doing, strings.Join(whose, "\n"))
+	of := "the chart"
+	if t.isRollback {
+		of = "that revision"
+	}
+	return record.Refused("release/not-ours", "%s: objects of %s are there already and do not belong to the release:\n%s", t.doing, of, strings.Join(whose, "\n"))
 }

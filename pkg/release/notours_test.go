@@ -59,7 +59,7 @@ data: {key: chart}
 				require.NoError(t, err)
 			} else {
 				require.Equal(t, record.KindRefused, record.KindOf(err))
-				require.ErrorContains(t, err, "planning to roll back to revision 1: objects of the chart are there already and do not belong to the release:\n"+c.whose)
+				require.ErrorContains(t, err, "planning to roll back to revision 1: objects of that revision are there already and do not belong to the release:\n"+c.whose)
 				require.ErrorContains(t, err, "kubectl annotate configmaps dropped --namespace portal --overwrite meta.helm.sh/release-name=backstage")
 				require.ErrorContains(t, err, "[release/not-ours]")
 				wanted = "theirs"

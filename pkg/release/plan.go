@@ -42,7 +42,7 @@ func (r *Release) Plan(ctx context.Context, image record.Image) (record.Plan, er
 	})
 	if stored != nil {
 		r.planned(image, imagesOf(stored))
-		plan.Concerns = slices.Concat(dry.outdated(chart), dry.remarks(plan.Manifest), rendering.again(chart, merged, stored, dry.first), r.byHand(ctx))
+		plan.Concerns = slices.Concat(dry.outdated(chart), dry.remarks(plan.Manifest), rendering.again(chart, merged, stored, dry.first), dry.podsRefused(stored), r.repeated(chart), r.byHand(ctx), r.wayBack(ctx))
 	}
 	plan.Image, plan.ImagePaths = image, manifest.ImagePaths(over(defaults(chart), merged), r.ImageValuesPath)
 	return plan, err

@@ -13,6 +13,7 @@ import (
 	"strings"
 
 	"helm.sh/helm/v3/pkg/chart"
+	"helm.sh/helm/v3/pkg/chartutil"
 	"helm.sh/helm/v3/pkg/cli"
 	"helm.sh/helm/v3/pkg/cli/values"
 	helmgetter "helm.sh/helm/v3/pkg/getter"
@@ -20,6 +21,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 	"github.com/stagecrew/stagecrew/pkg/yamlfile"
 )
 
@@ -129,7 +131,7 @@ func (r *Release) given() (map[string]any, error) {
 	if r.Charts.values != nil {
 		return r.Charts.values, nil
 	}
-	getters := append(helmgetter.All(cli.New()), localFiles())
+	getters := append(helmgetter.All(cli.New()), localFiles(r.Charts))
 	merged, err := (&values.Options{ValueFiles: r.Values, Values: r.Set}).MergeValues(getters)
 	if err != nil {
 		return nil, r.wrongValues(getters, err)
@@ -143,13 +145,14 @@ const maxValues = 16 << 20
 
 // localFiles gives Helm the files of values: it would wait for a pipe that nobody
 // writes to, and read any size.
-func localFiles() helmgetter.Provider {
-	return helmgetter.Provider{Schemes: []string{""}, New: func(...helmgetter.Option) (helmgetter.Getter, error) { return local{}, nil }}
+func localFiles(notes *Charts) helmgetter.Provider {
+	return helmgetter.Provider{Schemes: []string{""}, New: func(...helmgetter.Option) (helmgetter.Getter, error) { return local{notes}, nil }}
 }
 
-type local struct{}
+// local reads the files of values, and notes what of them does not count.
+type local struct{ notes *Charts }
 
-func (local) Get(file string, _ ...helmgetter.Option) (*bytes.Buffer, error) {
+func (l local) Get(file string, _ ...helmgetter.Option) (*bytes.Buffer, error) {
 	text, err := files.Read(file, maxValues)
 	switch {
 	case errors.Is(err, fs.ErrNotExist) && strings.Contains(file, ","):
@@ -157,7 +160,31 @@ func (local) Get(file string, _ ...helmgetter.Option) (*bytes.Buffer, error) {
 	case err != nil:
 		return nil, err
 	}
+	for _, line := range manifest.RepeatedKeys(string(text)) {
+		l.notes.repeated = append(l.notes.repeated, file+": "+line)
+	}
 	return bytes.NewBuffer(text), whole(file, text)
+}
+
+// repeated tells of keys that a file of values, or the chart's own, has twice: Helm takes the
+// last one without a word, and what stood under the first is lost
+// (https://github.com/helm/helm/issues/4107).
+func (r *Release) repeated(c *chart.Chart) (all []record.Concern) {
+	r.Charts.mu.Lock()
+	lines := slices.Clone(r.Charts.repeated)
+	r.Charts.mu.Unlock()
+	for _, f := range c.Raw {
+		if f.Name != chartutil.ValuesfileName {
+			continue
+		}
+		for _, line := range manifest.RepeatedKeys(string(f.Data)) {
+			lines = append(lines, "the chart's "+f.Name+": "+line)
+		}
+	}
+	for _, line := range lines {
+		all = append(all, record.Concern{Code: "preflight/remark", Message: line + ": the last one counts, with nothing of the one before", Advice: "make one of them"})
+	}
+	return all
 }
 
 // whole refuses a file of which a part would not count. What is no YAML Helm says itself.

@@ -42,6 +42,8 @@ func exists(ctx context.Context, client kubernetes.Interface, m detect.MissingOb
 		_, err = client.CoreV1().PersistentVolumeClaims(m.Namespace).Get(ctx, m.Name, options)
 	case "storageclass":
 		_, err = client.StorageV1().StorageClasses().Get(ctx, m.Name, options)
+	case "priorityclass":
+		_, err = client.SchedulingV1().PriorityClasses().Get(ctx, m.Name, options)
 	default:
 		return false
 	}

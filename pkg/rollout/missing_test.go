@@ -8,6 +8,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
 	storagev1 "k8s.io/api/storage/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -35,9 +36,10 @@ func TestMissing_WhatIsThereNowIsNotMissing(t *testing.T) {
 		&corev1.ServiceAccount{ObjectMeta: named("portal", "web")},
 		&corev1.PersistentVolumeClaim{ObjectMeta: named("portal", "data")},
 		&storagev1.StorageClass{ObjectMeta: named("", "fast")},
+		&schedulingv1.PriorityClass{ObjectMeta: named("", "critical")},
 	)
 	for _, m := range []detect.MissingObject{missing("secret", "portal", "db", ""), missing("secret", "portal", "db", "user"), missing("configmap", "portal", "settings", "a"), missing("configmap", "portal", "settings", "b"),
-		missing("serviceaccount", "portal", "web", ""), missing("persistentvolumeclaim", "portal", "data", ""), missing("storageclass", "", "fast", "")} {
+		missing("serviceaccount", "portal", "web", ""), missing("persistentvolumeclaim", "portal", "data", ""), missing("storageclass", "", "fast", ""), missing("priorityclass", "", "critical", "")} {
 		require.True(t, exists(t.Context(), client, m), m)
 	}
 	for _, m := range []detect.MissingObject{missing("secret", "portal", "db", "password"), missing("secret", "other", "db", ""), missing("configmap", "portal", "settings", "c"), missing("node", "", "a", "")} {

@@ -207,8 +207,8 @@ var Table = []Row{
 	{Code: WebhookUnavailable, Rule: lasting(time.Minute)},
 	// … error looking up service account
 	{Code: ServiceAccountMissing, Rule: lasting(30 * time.Second), RetryAfter: 3 * time.Minute},
-	// … anything else
-	{Code: PodNotCreated, Rule: lasting(30 * time.Second)},
+	// … anything else; a PriorityClass that is not there may come
+	{Code: PodNotCreated, Rule: lasting(30 * time.Second), RetryAfter: 3 * time.Minute},
 	// ReplicaSetCreateError
 	{Code: ReplicaSetNotCreated, Rule: lasting(0)},
 	// ProgressDeadlineExceeded

@@ -11,6 +11,7 @@ type MissingObject struct{ Kind, Namespace, Name, Key string }
 // What is missing, in the words of kubelet, scheduler and controllers.
 var (
 	saysNotFound = regexp.MustCompile(`(?i)\b(secret|configmap|serviceaccount|persistentvolumeclaim|storageclass(?:\.storage\.k8s\.io)?) "([^"]+)" not found`)
+	saysNoClass  = regexp.MustCompile(`\bno PriorityClass with name ([a-z0-9.-]*[a-z0-9]) was found`) // of admission
 	saysNoKey    = regexp.MustCompile(`(?i)couldn't find key (\S+) in (secret|configmap) ([^\s/]+)/(\S+?)[.,;]?(?:\s|$)`)
 )
 
@@ -19,6 +20,9 @@ var (
 func MissingIn(namespace, message string) *MissingObject {
 	if m := saysNoKey.FindStringSubmatch(message); m != nil {
 		return &MissingObject{Kind: strings.ToLower(m[2]), Namespace: m[3], Name: m[4], Key: m[1]}
+	}
+	if m := saysNoClass.FindStringSubmatch(message); m != nil {
+		return &MissingObject{Kind: "priorityclass", Name: m[1]}
 	}
 	m := saysNotFound.FindStringSubmatch(message)
 	if m == nil {

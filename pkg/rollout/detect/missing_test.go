@@ -15,8 +15,10 @@ func TestMissing_WhatTheWordsOfKubernetesName(t *testing.T) {
 		`pods "web-" is forbidden: error looking up service account portal/web: serviceaccount "web" not found`: {"serviceaccount", "portal", "web", ""},
 		`0/1 nodes are available: persistentvolumeclaim "data" not found. not found`:                            {"persistentvolumeclaim", "portal", "data", ""},
 		`storageclass.storage.k8s.io "fast" not found`:                                                          {"storageclass", "portal", "fast", ""},
-		`references non-existent secret key: a`:                                                                 nil,
-		`back-off 10s`:                                                                                          nil,
+		// GoogleContainerTools/skaffold#8972
+		`pods "web-" is forbidden: no PriorityClass with name team.critical was found`: {"priorityclass", "", "team.critical", ""},
+		`references non-existent secret key: a`:                                        nil,
+		`back-off 10s`:                                                                 nil,
 	} {
 		require.Equal(t, want, MissingIn("portal", message), message)
 	}

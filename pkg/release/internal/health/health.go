@@ -29,7 +29,7 @@ type looker struct {
 }
 
 // Doubts says, a line each, which of a revision's objects are not as they should be once its
-// pods serve: a PodDisruptionBudget or NetworkPolicy that selects no pod, an Ingress that its controller gives
+// pods serve: a PodDisruptionBudget or NetworkPolicy that selects no pod, a ServiceMonitor that selects no Service, an Ingress that its controller gives
 // no address, a route that no Gateway takes, a custom resource whose controller says that it is not ready. What cannot be
 // read is left out, and so is what the API server has no answer for.
 func Doubts(ctx context.Context, client kubernetes.Interface, wanted []*resource.Info, now time.Time) []string {
@@ -68,6 +68,8 @@ func (l looker) lookOf(info *resource.Info) func(context.Context, *unstructured.
 		return l.ingress
 	case kind.Group == "gateway.networking.k8s.io" && strings.HasSuffix(kind.Kind, "Route"):
 		return l.route
+	case kind.Group == "monitoring.coreos.com" && kind.Kind == "ServiceMonitor":
+		return l.monitored
 	case scheme.Scheme.IsGroupRegistered(kind.Group), kind.Group == "apiextensions.k8s.io", kind.Group == "apiregistration.k8s.io":
 		return nil
 	}

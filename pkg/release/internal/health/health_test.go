@@ -40,6 +40,12 @@ func TestDoubts(t *testing.T) {
 	policy := func(selector string) string {
 		return "{apiVersion: networking.k8s.io/v1, kind: NetworkPolicy, metadata: {name: web, namespace: portal}, spec: {podSelector: " + selector + "}}"
 	}
+	monitor := func(selector, more string) string {
+		return "{apiVersion: monitoring.coreos.com/v1, kind: ServiceMonitor, metadata: {name: web, namespace: portal}, spec: {selector: " + selector + ", endpoints: [{port: metrics}]" + more + "}}"
+	}
+	service := func(namespace, port string) *corev1.Service {
+		return &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: namespace, Labels: map[string]string{"app": "web"}}, Spec: corev1.ServiceSpec{Ports: []corev1.ServicePort{{Name: port}}}}
+	}
 	route := func(parents string) string {
 		return "{apiVersion: gateway.networking.k8s.io/v1, kind: HTTPRoute, metadata: {name: web, namespace: portal, creationTimestamp: '2026-01-01T11:00:00Z'}, spec: {parentRefs: [{name: public}]}, status: {parents: " + parents + "}}"
 	}
@@ -80,6 +86,15 @@ func TestDoubts(t *testing.T) {
 		"one of which nobody can tell": {custom("{type: Ready, status: Unknown}, {type: Synced, status: 'False'}"), nil, ""},
 		"one that said so before":      {custom("{type: Ready, status: 'False', observedGeneration: 1}"), nil, ""},
 		"one without conditions":       {custom(""), nil, ""},
+
+		// arangodb/kube-arangodb#1672, bokysan/docker-postfix#162, kubeshop/botkube#431
+		"a monitor of no Service": {monitor("{matchLabels: {app: web, metrics: 'true'}}", ""), []runtime.Object{service("portal", "metrics")},
+			"ServiceMonitor/web reads nothing: no Service has the labels app=web,metrics=true that it selects"},
+		"a monitor of another port": {monitor("{matchLabels: {app: web}}", ""), []runtime.Object{service("portal", "http")},
+			`ServiceMonitor/web reads nothing at port "metrics": Service/web, which it selects, has no port of that name`},
+		"a monitor of a Service":                   {monitor("{matchLabels: {app: web}}", ""), []runtime.Object{service("portal", "metrics")}, ""},
+		"a monitor of another namespace's Service": {monitor("{matchLabels: {app: web}}", ", namespaceSelector: {matchNames: [shop]}"), []runtime.Object{service("shop", "metrics")}, ""},
+		"a monitor of all Services":                {monitor("{}", ""), nil, ""},
 
 		// nginx/nginx-gateway-fabric#481, kumahq/kuma#17988
 		"a route that its Gateway does not take": {route("[{parentRef: {name: public}, conditions: [{type: Accepted, status: 'False', reason: NoMatchingParent, message: no listener by that name}]}]"), nil,

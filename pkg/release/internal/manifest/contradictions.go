@@ -117,15 +117,24 @@ func sourceOf(document string) string {
 func Repeated(manifest string) []string {
 	var all []string
 	for _, document := range Split(manifest) {
-		var object map[string]any
-		err := yaml.UnmarshalStrict([]byte(document), &object)
-		if err == nil {
-			continue
+		for _, line := range RepeatedKeys(document) {
+			all = append(all, Whose(document)+": "+line)
 		}
-		for line := range strings.Lines(err.Error()) {
-			if strings.Contains(line, "already set in map") {
-				all = append(all, Whose(document)+": "+strings.TrimSpace(line))
-			}
+	}
+	return all
+}
+
+// RepeatedKeys are the keys that a mapping of one document has twice, each with its line:
+// `line 4: key "data" already set in map`.
+func RepeatedKeys(document string) (all []string) {
+	var object map[string]any
+	err := yaml.UnmarshalStrict([]byte(document), &object)
+	if err == nil {
+		return nil
+	}
+	for line := range strings.Lines(err.Error()) {
+		if strings.Contains(line, "already set in map") {
+			all = append(all, strings.TrimSpace(line))
 		}
 	}
 	return all

@@ -1,0 +1,90 @@
+package preflight
+
+import (
+	"context"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/labels"
+	"k8s.io/apimachinery/pkg/util/intstr"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
+)
+
+// gaps looks for Services that lead to no pod while the deploy goes on: their selector or
+// their targetPort changes at once, and the pods that have what they ask for come later
+// (https://github.com/cloudfoundry-incubator/kubecf/pull/1325, https://github.com/open-sspm/open-sspm/pull/135).
+// Everything is fine before and after, so that nothing else shows it.
+func (c *check) gaps(ctx context.Context) {
+	for _, next := range c.rendered() {
+		live, err := c.Client.CoreV1().Services(next.Namespace).Get(ctx, next.Name, metav1.GetOptions{})
+		if err != nil || len(next.Spec.Selector) == 0 || len(live.Spec.Selector) == 0 {
+			continue
+		}
+		serving := c.readyPods(ctx, next.Namespace, live.Spec.Selector)
+		if len(serving) == 0 {
+			continue // nobody is served now
+		}
+		pods := serving
+		if !maps.Equal(live.Spec.Selector, next.Spec.Selector) {
+			pods = c.readyPods(ctx, next.Namespace, next.Spec.Selector)
+		}
+		if len(pods) == 0 {
+			c.gap(next.Name, fmt.Sprintf("its selector changes from %s to %s, which no pod has that runs now", labels.Set(live.Spec.Selector), labels.Set(next.Spec.Selector)),
+				"let it select by labels that stay the same from one version to the next, without that of the chart or the application")
+			continue
+		}
+		for _, port := range next.Spec.Ports {
+			if port.TargetPort == (intstr.IntOrString{}) {
+				port.TargetPort = intstr.FromInt32(port.Port) // as the API server's default
+			}
+			if before, found := samePort(live, port); found && before.TargetPort != port.TargetPort && !anyOffers(pods, port.TargetPort) {
+				c.gap(next.Name, fmt.Sprintf("the targetPort of its port %d changes from %s to %s, which no pod has that runs now", port.Port, before.TargetPort.String(), port.TargetPort.String()),
+					"give the container's port a name that stays the same, and the Service that name")
+			}
+		}
+	}
+}
+
+func (c *check) gap(name, why, advice string) {
+	c.add(record.Concern{Code: "preflight/service-gap", Object: "Service/" + name, Advice: advice,
+		Message: why + ": from the moment when it is applied until the first new pod is ready it leads nowhere, and requests fail"})
+}
+
+// readyPods are those of a namespace with the labels that serve now.
+func (c *check) readyPods(ctx context.Context, namespace string, selector map[string]string) []corev1.Pod {
+	all, err := c.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(selector).String()})
+	if err != nil {
+		return nil // permissions says so
+	}
+	return slices.DeleteFunc(all.Items, func(p corev1.Pod) bool {
+		ready := slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue })
+		return !ready || p.DeletionTimestamp != nil
+	})
+}
+
+// samePort is the port that a Service has now where a planned one is.
+func samePort(live *corev1.Service, port corev1.ServicePort) (corev1.ServicePort, bool) {
+	i := slices.IndexFunc(live.Spec.Ports, func(p corev1.ServicePort) bool {
+		return p.Port == port.Port && (p.Protocol == port.Protocol || port.Protocol == "" && p.Protocol == corev1.ProtocolTCP)
+	})
+	if i < 0 {
+		return corev1.ServicePort{}, false
+	}
+	return live.Spec.Ports[i], true
+}
+
+// anyOffers reports whether a container of some pod says that it has the port.
+func anyOffers(pods []corev1.Pod, port intstr.IntOrString) bool {
+	return slices.ContainsFunc(pods, func(p corev1.Pod) bool {
+		return slices.ContainsFunc(slices.Concat(p.Spec.Containers, p.Spec.InitContainers), func(c corev1.Container) bool {
+			return slices.ContainsFunc(c.Ports, func(own corev1.ContainerPort) bool {
+				return own.Name == port.StrVal && port.Type == intstr.String || strconv.Itoa(int(own.ContainerPort)) == port.String()
+			})
+		})
+	})
+}
