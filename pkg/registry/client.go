@@ -127,6 +127,19 @@ func (c *Client) Head(ctx context.Context, ref name.Reference) (*v1.Descriptor, 
 	return &descriptor.Descriptor, nil
 }
 
+// Has reports whether the registry has what a reference names. Some answer HEAD with 404 for
+// what they have (nicholas-fedor/watchtower#669), so that a no is asked for again.
+func (c *Client) Has(ctx context.Context, ref name.Reference) (bool, error) {
+	_, err := c.Head(ctx, ref)
+	if IsNotFound(err) {
+		_, err = c.Get(ctx, ref)
+	}
+	if IsNotFound(err) {
+		return false, nil
+	}
+	return err == nil, err
+}
+
 // OpenBlob reads a blob from an offset on.
 func (c *Client) OpenBlob(ctx context.Context, ref name.Digest, offset int64) (io.ReadCloser, error) {
 	puller, err := c.Puller(ctx)

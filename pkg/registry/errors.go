@@ -109,9 +109,17 @@ func IsImmutable(err error) bool {
 	return HasCode(err, "TAG_INVALID", "PRECONDITION") || strings.Contains(strings.ToLower(words), "immutab")
 }
 
-// UploadLost reports whether an upload has to begin anew: the registry forgot it, does
-// not go on with it, or the bytes did not arrive as they were sent.
+// UploadLost reports whether an upload has to begin anew: the registry forgot it, which it may
+// say without words, does not go on with it, or the bytes did not arrive as they were sent.
 func UploadLost(err error) bool {
 	var answer *transport.Error
-	return errors.As(err, &answer) && answer.StatusCode == http.StatusRequestedRangeNotSatisfiable || HasCode(err, transport.BlobUploadUnknownErrorCode, transport.BlobUploadInvalidErrorCode, transport.DigestInvalidErrorCode, transport.SizeInvalidErrorCode)
+	if errors.As(err, &answer) && (answer.StatusCode == http.StatusRequestedRangeNotSatisfiable || answer.StatusCode == http.StatusNotFound && len(answer.Errors) == 0 && uploads(answer.Request)) {
+		return true
+	}
+	return HasCode(err, transport.BlobUploadUnknownErrorCode, transport.BlobUploadInvalidErrorCode, transport.DigestInvalidErrorCode, transport.SizeInvalidErrorCode)
+}
+
+// uploads reports whether a request goes on with an upload that has begun.
+func uploads(request *http.Request) bool {
+	return request != nil && (request.Method == http.MethodPatch || request.Method == http.MethodPut && !strings.Contains(request.URL.Path, "/manifests/"))
 }

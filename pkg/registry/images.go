@@ -78,8 +78,7 @@ func (c *Client) missing(ctx context.Context, repo name.Repository, e Entry) err
 	if _, err := c.Head(ctx, repo.Digest(e.Digest.String())); err == nil || !IsNotFound(err) {
 		return nil // or it cannot be told
 	}
-	// Some registries answer HEAD so for what they have (nicholas-fedor/watchtower#669).
-	if _, err := c.Get(ctx, repo.Digest(e.Digest.String())); err != nil && IsNotFound(err) {
+	if _, err := c.Get(ctx, repo.Digest(e.Digest.String())); err != nil && IsNotFound(err) { // as in Has
 		return GoneFrom(repo, e.Digest.String(), err)
 	}
 	return nil

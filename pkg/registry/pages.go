@@ -26,6 +26,20 @@ func forReferrers(request *http.Request) bool {
 	return request.Method == http.MethodGet && strings.Contains(request.URL.Path, "/referrers/")
 }
 
+// hasNoList reports whether an answer means that a registry does not list what refers to a
+// manifest, in another way than by 404: by 405, by a page for people
+// (sigstore/sigstore-js#1187), or by sending to another host, as GitHub's does to its web
+// site, which limits how often one may ask (artifacthub/hub#4785).
+func hasNoList(request *http.Request, response *http.Response) bool {
+	first, _ := origin(request)
+	if !forReferrers(first) {
+		return false
+	}
+	sent := !strings.EqualFold(first.URL.Host, request.URL.Host)
+	refused := response.StatusCode >= http.StatusBadRequest && response.StatusCode < http.StatusInternalServerError
+	return response.StatusCode == http.StatusMethodNotAllowed || sent && refused || isWebPage(request, response)
+}
+
 // allPages gives one answer with the referrers of all pages. The libraries ask for the
 // first page only (google/go-containerregistry#2446), and a signature behind it would
 // be none. A page that is refused is the answer, so that whoever logs in does so again.

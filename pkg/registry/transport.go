@@ -107,18 +107,24 @@ func (t *Transport) RoundTrip(request *http.Request) (*http.Response, error) {
 		return nil, final{fmt.Errorf("the registry %s redirects more than %d times", first.URL.Host, maxRedirects)}
 	}
 	response, err := t.one(request)
-	if err == nil && forReferrers(request) && response.StatusCode == http.StatusMethodNotAllowed {
-		// Another way to say that it has no such list; the libraries know this one.
-		response.StatusCode = http.StatusNotFound
+	if err != nil {
+		return nil, err
 	}
-	if err == nil && isWebPage(request, response) {
+	if hasNoList(request, response) {
+		response.StatusCode = http.StatusNotFound // the libraries know this way to say it
+		return response, nil
+	}
+	if isWebPage(request, response) {
 		_ = response.Body.Close()
 		return nil, final{fmt.Errorf("the registry %s answers with a web page in place of what was asked for: check the name of the host, and whether a login page or a proxy stands before it", first.URL.Host)}
 	}
-	if err == nil && inPages(request, response) {
+	if err := mendType(request, response); err != nil {
+		return nil, err
+	}
+	if inPages(request, response) {
 		return t.allPages(request, response)
 	}
-	return response, err
+	return response, nil
 }
 
 // one gives the answer to a single request, of bounded length.

@@ -101,13 +101,12 @@ func (s *store) lookFor(ctx context.Context, manifests []v1.Descriptor) error {
 		if s.isGone(d) {
 			continue
 		}
-		_, err := s.client.Head(ctx, s.digest.Digest(d.Digest.String()))
-		if registry.IsNotFound(err) {
-			s.missing(d.Digest)
-			continue
-		}
+		there, err := s.client.Has(ctx, s.digest.Digest(d.Digest.String()))
 		if err != nil {
 			return err
+		}
+		if !there {
+			s.missing(d.Digest)
 		}
 	}
 	return nil

@@ -2,12 +2,15 @@ package tags
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"net/http"
 
 	ocispec "github.com/opencontainers/image-spec/specs-go/v1"
 
 	"github.com/google/go-containerregistry/pkg/name"
 	v1 "github.com/google/go-containerregistry/pkg/v1"
+	"github.com/google/go-containerregistry/pkg/v1/remote/transport"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
@@ -177,7 +180,8 @@ func (s *mover) highest(ctx context.Context, repo name.Repository, tag string) (
 		return "", false, err
 	}
 	lister, err := puller.Lister(ctx, repo)
-	if registry.IsNotFound(err) {
+	if noList(err) {
+		s.session.Log.Debug("the registry lists no tags", "repository", repo, "answer", registry.Shown(err))
 		return "", false, nil
 	}
 	if err != nil {
@@ -197,6 +201,20 @@ func (s *mover) highest(ctx context.Context, repo name.Repository, tag string) (
 		}
 	}
 	return best, true, nil
+}
+
+// noList reports whether a registry says that it has no list of tags, or none for this account,
+// which may write them all the same (goharbor/harbor#8035, ivanilves/lstags#222).
+func noList(err error) bool {
+	var answer *transport.Error
+	if !errors.As(err, &answer) {
+		return false
+	}
+	switch answer.StatusCode {
+	case http.StatusUnauthorized, http.StatusForbidden, http.StatusNotFound, http.StatusMethodNotAllowed, http.StatusNotImplemented:
+		return true
+	}
+	return false
 }
 
 // versionOf reads the version of an image: of an index by its annotation or that of

@@ -221,6 +221,23 @@ func TestWithoutALabelOrAListATagStays(t *testing.T) {
 	require.False(t, moved[3].Moved)
 }
 
+// An account that may write tags need not be one that may list them: goharbor/harbor#8035,
+// ivanilves/lstags#222.
+func TestTagsMoveWhereTheirListIsDenied(t *testing.T) {
+	for _, status := range []int{http.StatusUnauthorized, http.StatusForbidden, http.StatusMethodNotAllowed} {
+		host := registrytest.Start(t, registrytest.Handler(), registrytest.Answer(registrytest.Asks("", "/tags/list"), status, "DENIED", "listing is not allowed"))
+		for _, version := range []string{"1.0.0", "1.1.0"} {
+			image, moved, err := release(t, host+"/team/app", version)
+			require.NoError(t, err)
+			require.Empty(t, moved[3].Why)
+			require.Equal(t, image.Digest, registrytest.Find(t, host+"/team/app:latest").Digest)
+		}
+		_, moved, err := release(t, host+"/team/app", "1.0.1")
+		require.NoError(t, err)
+		require.Equal(t, "its image is version 1.1.0, higher than 1.0.1", moved[3].Why)
+	}
+}
+
 func TestTheVersionOfAnIndexIsRead(t *testing.T) {
 	for _, annotated := range []bool{true, false} {
 		repository := registrytest.Serve(t, nil) + "/team/app"

@@ -71,6 +71,13 @@ var kinds = []kind{
 	// estesp/manifest-tool#26 (IBM's registry has no list of tags).
 	{"has no list of tags (404)", registrytest.Listing, all{registrytest.Answer(registrytest.Asks("", "/tags/list"), 404, "NOT_FOUND", "no such page")}, "listing the tags"},
 	{"has no list of tags (405)", registrytest.Listing, all{registrytest.Answer(registrytest.Asks("", "/tags/list"), 405, "UNSUPPORTED", "the operation is unsupported")}, "listing the tags"},
+	// goharbor/harbor#8035, ivanilves/lstags#222.
+	{"lists no tags to this account (403)", registrytest.Listing, all{denied(403, registrytest.Asks("", "/tags/list"))}, ""},
+	// containerd/cri#787, moby/moby#30083, google/go-containerregistry#617.
+	{"calls its manifests application/json", registrytest.Listing, all{registrytest.Typed("application/json")}, ""},
+	// nicholas-fedor/watchtower#669.
+	{"answers HEAD of manifests with 404", registrytest.Listing, all{registrytest.Answer(registrytest.Asks(http.MethodHead, "/manifests/"), 404, "MANIFEST_UNKNOWN", "manifest unknown")}, ""},
+	{"forgets an upload once, without a word (404)", registrytest.Listing, all{registrytest.Loses}, ""},
 	{"limits requests (429, Retry-After), each first time", registrytest.Listing, all{registrytest.FirstTime(429, "1")}, ""},
 	{"is not there (503), each first time", registrytest.Listing, all{registrytest.FirstTime(503, "")}, ""},
 	{"limits requests (429) all the time", registrytest.Listing, all{registrytest.Answer(registrytest.Asks("", "/manifests/"), 429, "TOOMANYREQUESTS", "pull rate limit reached")}, "wait, or log in"},
@@ -84,7 +91,9 @@ var kinds = []kind{
 	// sonatype/nexus-public#967.
 	{"refuses each blob the first time it is whole (400 BLOB_UPLOAD_INVALID), but has it", registrytest.Listing, all{registrytest.WrongAboutBlobs}, ""},
 	// sigstore/sigstore-js#1187.
-	{"answers 200 with a page for people when asked for referrers", registrytest.Handler, all{registrytest.Answer(referrers, 200, "", "<html>")}, ""},
+	{"answers 200 with a page for people when asked for referrers", registrytest.Handler, all{registrytest.Page(referrers)}, ""},
+	// artifacthub/hub#4785 (ghcr.io).
+	{"sends who asks for referrers to a web site that answers 429", registrytest.Handler, all{registrytest.SentAway(referrers, 429)}, ""},
 	{"answers that there are no referrers, always", registrytest.Listing, all{registrytest.Empty}, "has no signature"},
 	// tektoncd/chains#252 (Quay), docker/hub-feedback#2307 (404), distribution/distribution#4927.
 	{"does not take what refers to an image (400 MANIFEST_INVALID)", registrytest.Handler, all{registrytest.WithoutSubjects(400, "MANIFEST_INVALID", "manifest invalid")}, "--sign-format legacy"},

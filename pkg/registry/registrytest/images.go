@@ -57,7 +57,7 @@ func PushPlatforms(t *testing.T, host string, architectures ...string) string {
 	return ref.String()
 }
 
-// PackFiles makes a .tar.gz; "-> x" is a link, "mode 755" a file with that mode, or a
+// PackFiles makes a .tar.gz; "-> x" is a link, "=> x" a hard link, "mode 755" a file with that mode, or a
 // folder, whose name ends in a slash. The order is that of the names.
 func PackFiles(t *testing.T, files map[string]string) string {
 	t.Helper()
@@ -73,6 +73,9 @@ func PackFiles(t *testing.T, files map[string]string) string {
 		h := &tar.Header{Name: name, Mode: 0o644, Typeflag: tar.TypeReg, Size: int64(len(files[name]))}
 		if target, ok := strings.CutPrefix(files[name], "-> "); ok {
 			h.Typeflag, h.Linkname, h.Size = tar.TypeSymlink, target, 0
+		}
+		if target, ok := strings.CutPrefix(files[name], "=> "); ok {
+			h.Typeflag, h.Linkname, h.Size = tar.TypeLink, target, 0
 		}
 		if mode, ok := strings.CutPrefix(files[name], "mode "); ok {
 			bits, err := strconv.ParseInt(mode, 8, 64)
