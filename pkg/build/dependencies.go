@@ -33,7 +33,7 @@ func (b *layering) lookUp(ctx context.Context) error {
 	}
 	for _, t := range b.targets {
 		if wanted := b.source.Unfit(t.base.node); wanted != "" {
-			b.warn(fmt.Sprintf("the image for %s has Node.js %s, as its base has, and the workspace asks for %s (engines of package.json); take a base image that has it", t.platform, t.base.node, text.Line(wanted, maxWarning)))
+			b.warn(fmt.Sprintf("the image for %s has Node.js %s, as its base has, and the workspace asks for %s (engines of package.json); take a base image that has it (--base-image)", t.platform, t.base.node, text.Line(wanted, maxWarning)))
 		}
 		key, err := b.source.Key(workspace.Target{Platform: t.platform, Node: t.base.node, LibC: t.base.libc, GlibC: t.base.glibc}, b.installing(), t.known())
 		if err != nil {

@@ -74,6 +74,60 @@ func TestWhatTheBaseSaysAboutItselfIsNotSaidOfTheApplication(t *testing.T) {
 	require.NotContains(t, manifest.Annotations, "com.example.team")
 }
 
+// Sources: konflux-ci/build-definitions#2998, openbao/openbao#3504, grafana/docker-otel-lgtm#837, moby/buildkit#4110.
+func TestWhatRedHatsImagesSayAboutThemselvesIsNotSaidOfTheApplication(t *testing.T) {
+	config, _ := onBase(t, func(c *v1.Config) {
+		c.Labels = map[string]string{
+			"name": "ubi9/nodejs-22-minimal", "version": "9.6", "release": "1752000000", "vendor": "Red Hat, Inc.", "com.redhat.component": "nodejs-22-minimal-container",
+			"cpe": "cpe:/o:redhat:enterprise_linux:9", "io.k8s.display-name": "Node.js 22 Minimal", "vcs-ref": "0123456", "summary": "Minimal image for running Node.js",
+			"io.openshift.s2i.scripts-url": "image:///usr/libexec/s2i", "maintainer": "SoftwareCollections.org",
+		}
+	}, nil)
+	for _, label := range []string{"name", "version", "release", "vendor", "com.redhat.component", "cpe", "io.k8s.display-name", "vcs-ref", "summary"} {
+		require.NotContains(t, config.Labels, label)
+	}
+	require.Contains(t, config.Labels, "io.openshift.s2i.scripts-url", "what tools look for stays")
+	require.Contains(t, config.Labels, "maintainer")
+}
+
+// A history is optional, and may be of some layers only: containers/podman#21094,
+// aws/aws-lambda-base-images#2, OSInside/kiwi#918, containers/buildah#7037. With fewer
+// entries than layers podman and buildah build on no such image.
+func TestTheHistoryHasEachLayer(t *testing.T) {
+	for name, history := range map[string][]v1.History{
+		"none":                  nil,
+		"of nothing in a layer": {{CreatedBy: "ENV A=1", EmptyLayer: true}},
+		"of one of two":         {{CreatedBy: "ADD rootfs.tar /"}, {CreatedBy: "CMD node", EmptyLayer: true}},
+		"of all":                {{CreatedBy: "ADD rootfs.tar /"}, {CreatedBy: "ADD node /"}},
+	} {
+		t.Run(name, func(t *testing.T) {
+			host := registrytest.Serve(t, nil)
+			var layers int
+			reference := pushChangedBase(t, host, func(base v1.Image) (v1.Image, error) {
+				file, err := base.ConfigFile()
+				require.NoError(t, err)
+				file = file.DeepCopy()
+				layers, file.History = len(file.RootFS.DiffIDs), history
+				return mutate.ConfigFile(base, file)
+			})
+			require.Equal(t, 2, layers)
+			result, err := Build(t.Context(), options(writeTree(t, portal()), host, reference))
+			require.NoError(t, err)
+			made, err := registrytest.Pull(t, result.Image).ConfigFile()
+			require.NoError(t, err)
+			var full []string
+			for _, step := range made.History {
+				if !step.EmptyLayer {
+					full = append(full, step.CreatedBy)
+				}
+			}
+			require.Len(t, full, len(made.RootFS.DiffIDs))
+			require.Equal(t, []string{"stagecrew build: dependencies", "stagecrew build: application", "stagecrew build: configuration"}, full[layers:])
+			require.GreaterOrEqual(t, len(made.History), len(history)+3)
+		})
+	}
+}
+
 // Sources: GoogleContainerTools/distroless#1558, chainguard-dev/dfc#26, moby/moby#9959 (the shell form of an entry point).
 func TestTheCommandFitsTheEntryPointOfTheBase(t *testing.T) {
 	command := []string{"packages/backend", "--config", "app-config.yaml", "--config", "app-config.production.yaml"}

@@ -76,6 +76,7 @@ func assemble(base *baseImage, layers []namedLayer, p *plan, o Options) (v1.Imag
 	}
 	file = file.DeepCopy()
 	file.Config = runConfig(file.Config, labels, p)
+	file.History = whole(file.History, len(file.RootFS.DiffIDs))
 	list, err := listOf(layers)
 	if err != nil {
 		return nil, err
@@ -91,6 +92,23 @@ func assemble(base *baseImage, layers []namedLayer, p *plan, o Options) (v1.Imag
 		image = mutate.Annotations(image, labels).(v1.Image)
 	}
 	return image, nil
+}
+
+// whole is a history with an entry for each layer. The base need not have one, or one for some
+// of its layers; podman and buildah build on no image with fewer than layers
+// (containers/podman#21094, aws/aws-lambda-base-images#2, OSInside/kiwi#918), and
+// whoever shows them would take ours for those of other layers.
+func whole(history []v1.History, layers int) []v1.History {
+	for _, step := range history {
+		if !step.EmptyLayer {
+			layers--
+		}
+	}
+	missing := make([]v1.History, max(layers, 0))
+	for i := range missing {
+		missing[i] = v1.History{Created: v1.Time{Time: epoch}, Comment: "a layer of the base image, whose history does not have it"}
+	}
+	return append(missing, history...)
 }
 
 // assembleIndex joins the images of several platforms.
@@ -147,10 +165,20 @@ func covers(volume, app string) bool {
 	return volume == "//" || strings.HasPrefix(app, volume) || strings.HasPrefix(volume, app)
 }
 
+// ofRedHat are the labels by which Red Hat's images, and those that are made like them, say what
+// they are. Who inherits them is ubi9 for scanners and in the lists of registries
+// (konflux-ci/build-definitions#2998, openbao/openbao#3504, grafana/docker-otel-lgtm#837).
+var ofRedHat = []string{
+	"architecture", "build-date", "com.redhat.build-host", "com.redhat.component", "com.redhat.license_terms", "cpe", "description",
+	"distribution-scope", "io.buildah.version", "io.k8s.description", "io.k8s.display-name", "io.openshift.expose-services", "io.openshift.tags",
+	"name", "release", "summary", "url", "vcs-ref", "vcs-type", "vendor", "version",
+}
+
 // ofAnImage reports whether a label says what an image is: its version, its source, its
 // migrations. Those of the base are not true of the application.
 func ofAnImage(label string) bool {
-	return label == migrations.SaidLabel || label == migrations.ListLabel || strings.HasPrefix(label, "org.opencontainers.image.") || strings.HasPrefix(label, "org.label-schema.")
+	return label == migrations.SaidLabel || label == migrations.ListLabel || slices.Contains(ofRedHat, label) ||
+		strings.HasPrefix(label, "org.opencontainers.image.") || strings.HasPrefix(label, "org.label-schema.")
 }
 
 // plainBase is a base without the annotations of its manifest, which tell about the
