@@ -148,6 +148,28 @@ func TestTheSkeletonDecidesWhatIsInstalled(t *testing.T) {
 	require.NotEqual(t, want, key(files))
 }
 
+// Archives name a file that is met twice by a hard link: pnpm/pnpm#7062,
+// versatiles-org/versatiles-frontend#84, JuliaIO/Tar.jl#101.
+func TestAHardLinkInAnArchiveIsAFileOfItsOwn(t *testing.T) {
+	installer(t, "yarn", "yarn.lock")
+	host := registrytest.Serve(t, nil)
+	base := registrytest.PushBase(t, host, types.OCIManifestSchema1)
+	files := packed(t)
+	files[backstage.Bundle] = registrytest.PackFiles(t, map[string]string{
+		"packages/backend/dist/index.cjs.js": "'use strict';\n", "packages/backend/dist/other.cjs.js": "=> packages/backend/dist/index.cjs.js",
+		"packages/backend/package.json": `{"name":"backend","main":"dist/index.cjs.js"}`,
+	})
+	result, err := Build(t.Context(), options(writeTree(t, files), host, base))
+	require.NoError(t, err)
+	require.Equal(t, "'use strict';\n", filesOf(t, result)["app/packages/backend/dist/other.cjs.js"])
+	for _, target := range []string{"../../etc/passwd", "/etc/passwd", "packages/backend/nowhere", "packages/backend"} {
+		files[backstage.Bundle] = registrytest.PackFiles(t, map[string]string{"packages/backend/package.json": "{}", "packages/backend/x": "=> " + target})
+		_, err := Build(t.Context(), options(writeTree(t, files), host, base))
+		require.ErrorContains(t, err, "[build/odd-file]", target)
+		require.Equal(t, record.KindInput, record.KindOf(err))
+	}
+}
+
 func TestABrokenArchiveIsRefused(t *testing.T) {
 	installer(t, "yarn", "yarn.lock")
 	host := registrytest.Serve(t, nil)

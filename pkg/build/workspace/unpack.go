@@ -90,9 +90,30 @@ func Unpack(target, source *os.Root, name string) error {
 			return unpackFile(target, h, content)
 		case tar.TypeSymlink:
 			return target.Symlink(h.Linkname, h.Name)
+		case tar.TypeLink:
+			return copyLinked(target, path.Clean(h.Linkname), h.Name)
 		}
 		return record.BadInput("build/odd-file", "the archive holds something that is no file, folder or symbolic link")
 	})
+}
+
+// copyLinked makes a file of its own of another name for one that came before: what a
+// packer meets again, by the number of its inode, it writes as a link (pnpm/pnpm#7062,
+// versatiles-org/versatiles-frontend#84).
+func copyLinked(target *os.Root, from, name string) error {
+	if !fs.ValidPath(from) {
+		return record.BadInput("build/odd-file", "it is another name for %q, which is not in the archive", from)
+	}
+	info, err := target.Lstat(from)
+	if err != nil || !info.Mode().IsRegular() {
+		return record.BadInput("build/odd-file", "it is another name for %q, which is no file before it in the archive", from)
+	}
+	content, err := target.Open(from)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = content.Close() }()
+	return unpackFile(target, &tar.Header{Name: name, Mode: int64(info.Mode().Perm())}, content)
 }
 
 func unpackFile(target *os.Root, h *tar.Header, content io.Reader) error {
