@@ -7,6 +7,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"slices"
 	"strings"
 	"time"
 
@@ -14,6 +15,8 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/remote"
 	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/types"
+	ociremote "github.com/sigstore/cosign/v2/pkg/oci/remote"
+	cosigntypes "github.com/sigstore/cosign/v2/pkg/types"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -35,70 +38,108 @@ func (s *store) bundles(ctx context.Context, wanted sought) ([]entry, error) {
 		if wanted.other(m.Annotations, bundleType) {
 			continue
 		}
-		if len(all) == maxSignatures {
+		if len(all) >= maxSignatures {
 			return nil, errTooMany
 		}
 		if m.Size > maxAnswer {
 			all = append(all, entry{format: record.SignatureBundle, problem: fmt.Errorf("its manifest has %d bytes", m.Size)})
 			continue
 		}
-		e, fits, err := s.referrer(ctx, m.Digest, wanted, &left)
+		found, known, err := s.referrer(ctx, m.Digest, wanted, &left)
 		switch {
 		case registry.IsNotFound(err):
 			s.missing(m.Digest)
 		case err != nil:
 			return nil, err
-		case fits:
-			all = append(all, e)
+		case len(found) > 0:
+			all = append(all, found...)
 		case wanted.predicateType == "":
 			all = append(all, entry{format: record.SignatureBundle, problem: fmt.Errorf("%s (%s) is no bundle", m.Digest, oneLine(cmp.Or(m.ArtifactType, string(m.MediaType))))})
-		case e.format == "":
+		case !known:
 			s.another(cmp.Or(m.ArtifactType, string(m.MediaType)))
 		}
 	}
 	return all, nil
 }
 
-// referrer reads a manifest that refers to the image. What kind it is of is told by
-// its layer: not all registries list the type of an artifact as it was written.
-func (s *store) referrer(ctx context.Context, digest v1.Hash, wanted sought, left *int64) (e entry, isWanted bool, err error) {
+// referrer reads a manifest that refers to the image, and says whether it is of a kind that
+// is read; of those that say that they are of another type than is wanted it gives nothing.
+// What kind it is of is told by its layers: not all registries list the type of an artifact
+// as it was written.
+func (s *store) referrer(ctx context.Context, digest v1.Hash, wanted sought, left *int64) (all []entry, known bool, err error) {
 	found, err := remote.Get(s.digest.Digest(digest.String()), s.client.Options(ctx)...)
 	if err != nil || !found.MediaType.IsImage() {
-		return e, false, err // what refers to the image may be an index, which is no bundle
+		return nil, false, err // what refers to the image may be an index, which is no bundle
 	}
 	image, err := found.Image()
 	if err != nil {
-		return e, false, err
+		return nil, false, err
 	}
 	manifest, err := image.Manifest()
-	if err != nil || len(manifest.Layers) != 1 || !strings.HasPrefix(string(manifest.Layers[0].MediaType), bundleLayer) {
-		return e, false, err
+	if err != nil {
+		return nil, false, err
+	}
+	if attestations, isList := ofLegacy(manifest); isList {
+		if wanted.predicateType != "" && attestations == (wanted.predicateType == signPredicate) {
+			return nil, true, nil
+		}
+		list, err := ociremote.Signatures(s.digest.Digest(digest.String()), s.options...)
+		if err == nil {
+			all, err = s.entriesOf(ctx, list, attestations, wanted, left)
+		}
+		return all, true, err
+	}
+	if len(manifest.Layers) != 1 || !strings.HasPrefix(string(manifest.Layers[0].MediaType), bundleLayer) {
+		return nil, false, nil
 	}
 	if wanted.other(manifest.Annotations, bundleType) {
-		return entry{format: record.SignatureBundle}, false, nil
+		return nil, true, nil
 	}
+	e, err := readBundle(image, manifest, wanted, left)
+	if err != nil {
+		return nil, true, err
+	}
+	return []entry{e}, true, nil
+}
+
+// ofLegacy reports whether a manifest that refers to an image is a list of the legacy format,
+// as cosign 2 writes it with --registry-referrers-mode oci-1-1 (sigstore/cosign#2684, #2854, #4204),
+// and whether one of attestations.
+func ofLegacy(manifest *v1.Manifest) (attestations, isList bool) {
+	if len(manifest.Layers) == 0 {
+		return false, false
+	}
+	kind := manifest.Layers[0].MediaType
+	if slices.ContainsFunc(manifest.Layers, func(d v1.Descriptor) bool { return d.MediaType != kind }) {
+		return false, false
+	}
+	return kind == cosigntypes.DssePayloadType, kind == cosigntypes.DssePayloadType || kind == cosigntypes.SimpleSigningMediaType
+}
+
+// readBundle reads the layer of a bundle.
+func readBundle(image v1.Image, manifest *v1.Manifest, wanted sought, left *int64) (e entry, err error) {
 	if err := fits(manifest.Layers[0].Size, left); err != nil {
-		return entry{format: record.SignatureBundle, problem: err}, true, nil
+		return entry{format: record.SignatureBundle, problem: err}, nil
 	}
 	layer, err := image.LayerByDigest(manifest.Layers[0].Digest)
 	if err != nil {
-		return e, false, err
+		return e, err
 	}
 	content, err := layer.Compressed()
 	if err != nil {
-		return e, false, err
+		return e, err
 	}
 	defer content.Close()
 	text, err := io.ReadAll(content)
 	if err != nil {
-		return entry{format: record.SignatureBundle, problem: err}, true, unanswered(err)
+		return entry{format: record.SignatureBundle, problem: err}, unanswered(err)
 	}
 	whole := &bundle.Bundle{}
 	e = entry{format: record.SignatureBundle, bundle: whole, problem: whole.UnmarshalJSON(text)}
 	if wanted.predicateType == "" && e.problem == nil {
 		e.artifact, err = wholeArtifact(image, manifest, text)
 	}
-	return e, true, err
+	return e, err
 }
 
 // wholeArtifact is a bundle that was read, with its manifest as it is.

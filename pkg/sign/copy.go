@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"time"
 
@@ -98,6 +99,8 @@ func (t *trust) holding(ctx context.Context, from *store) (all []signed, left []
 				left = append(left, fmt.Sprintf("%s: signed by %s, which does not hold for %s: %s", place, e.signer(), t.name, shown(err)))
 			case !said.about(from.digest.DigestStr()):
 				left = append(left, fmt.Sprintf("%s: about %s, not about this image", place, said.subjects()))
+			case e.legacy != nil && slices.ContainsFunc(all, func(one signed) bool { return one.legacy == e.legacy }):
+				// It is taken already: several signatures of one envelope hold.
 			default:
 				all = append(all, signed{draft{e.format, said.PredicateType, nil}, e.legacy, e.artifact, nil})
 			}

@@ -7,8 +7,11 @@ import (
 	"encoding/base64"
 	"encoding/hex"
 
+	protobundle "github.com/sigstore/protobuf-specs/gen/pb-go/bundle/v1"
+	protodsse "github.com/sigstore/protobuf-specs/gen/pb-go/dsse"
 	"github.com/sigstore/sigstore-go/pkg/bundle"
 	"github.com/sigstore/sigstore-go/pkg/verify"
+	"google.golang.org/protobuf/proto"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -89,4 +92,29 @@ func (e entry) signer() string {
 		return "key sha256:" + hex.EncodeToString(hint)
 	}
 	return unknown
+}
+
+// maxSigners is how many signatures of one envelope are looked at.
+const maxSigners = 16
+
+// split gives an entry for each signature of an envelope that several have signed, of which
+// any may be that of whom is trusted: the verifier wants one, as a bundle has
+// (secure-systems-lab/dsse#40, sigstore/cosign#2415, sigstore/sigstore-go#225).
+func (e entry) split() []entry {
+	if e.problem != nil || len(e.bundle.GetDsseEnvelope().GetSignatures()) < 2 {
+		return []entry{e}
+	}
+	signatures := e.bundle.GetDsseEnvelope().GetSignatures()
+	var all []entry
+	for _, one := range signatures[:min(len(signatures), maxSigners)] {
+		alone, ok := proto.Clone(e.bundle.Bundle).(*protobundle.Bundle)
+		if !ok {
+			continue
+		}
+		alone.GetDsseEnvelope().Signatures = []*protodsse.Signature{one}
+		of := e
+		of.bundle, of.problem = bundle.NewBundle(alone)
+		all = append(all, of)
+	}
+	return all
 }

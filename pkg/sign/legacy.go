@@ -20,9 +20,24 @@ import (
 
 func (s *store) legacy(ctx context.Context, tag name.Tag, wanted sought) ([]entry, error) {
 	list, err := ociremote.Signatures(tag, s.options...)
+	if err != nil && s.isIndex(ctx, tag) {
+		return []entry{{format: record.SignatureLegacy, problem: fmt.Errorf("%s is an index, and no list of %s", tag.TagStr(), wanted.from)}}, nil
+	}
 	if err != nil {
 		return nil, err
 	}
+	left := int64(maxEntries)
+	return s.entriesOf(ctx, list, wanted.from == attestationTag, wanted, &left)
+}
+
+// isIndex reports whether an index is under a tag.
+func (s *store) isIndex(ctx context.Context, tag name.Tag) bool {
+	found, err := s.client.Get(ctx, tag)
+	return err == nil && found.MediaType.IsIndex()
+}
+
+// entriesOf reads a list of signatures, or of attestations.
+func (s *store) entriesOf(ctx context.Context, list oci.Signatures, attestations bool, wanted sought, left *int64) ([]entry, error) {
 	remotes, err := list.Get()
 	if err != nil {
 		return nil, err
@@ -31,7 +46,6 @@ func (s *store) legacy(ctx context.Context, tag name.Tag, wanted sought) ([]entr
 		return nil, errTooMany
 	}
 	var all []entry
-	left := int64(maxEntries)
 	for _, r := range remotes {
 		if err := ctx.Err(); err != nil {
 			return nil, err
@@ -40,7 +54,7 @@ func (s *store) legacy(ctx context.Context, tag name.Tag, wanted sought) ([]entr
 		if err == nil && wanted.other(annotations, layerType) {
 			continue
 		}
-		one, err := readLegacy(r, wanted.from == attestationTag, &left)
+		one, err := readLegacy(r, attestations, left)
 		switch {
 		case registry.IsNotFound(err):
 			if digest, unknown := r.Digest(); unknown == nil {
@@ -49,7 +63,7 @@ func (s *store) legacy(ctx context.Context, tag name.Tag, wanted sought) ([]entr
 		case err != nil:
 			return nil, err
 		default:
-			all = append(all, one)
+			all = append(all, one.split()...)
 		}
 	}
 	return all, nil
@@ -87,13 +101,16 @@ func (s *store) extending(ctx context.Context, to *push.Repository, more []signe
 	}
 	there, err := s.isThere(ctx, tag)
 	return step{what: fmt.Sprintf("%s (%s)", from, record.SignatureLegacy), legacy: true, tag: true, there: there, write: func(ctx context.Context) (bool, error) {
-		return s.rewrite(ctx, to, tag, func() (*content, error) { return s.extended(tag, more) })
+		return s.rewrite(ctx, to, tag, func() (*content, error) { return s.extended(ctx, tag, more) })
 	}}, err
 }
 
 // extended is what the tag has, and what it lacks.
-func (s *store) extended(tag name.Tag, more []signed) (*content, error) {
+func (s *store) extended(ctx context.Context, tag name.Tag, more []signed) (*content, error) {
 	list, err := ociremote.Signatures(tag, s.options...)
+	if err != nil && s.isIndex(ctx, tag) {
+		return nil, record.BadInput("sign/tag-taken", "storing the %s of %q: an index is under their tag, %s: remove it, or store bundles only (`--sign-format bundle`)", more[0].place(), s.digest, tag.TagStr())
+	}
 	if err != nil {
 		return nil, err
 	}
@@ -103,7 +120,7 @@ func (s *store) extended(tag name.Tag, more []signed) (*content, error) {
 	}
 	var missing []oci.Signature
 	for _, one := range more {
-		if !slices.ContainsFunc(there, func(known oci.Signature) bool { return same(known, one.legacy) }) {
+		if !slices.ContainsFunc(slices.Concat(there, missing), func(known oci.Signature) bool { return same(known, one.legacy) }) {
 			missing = append(missing, one.legacy)
 		}
 	}

@@ -36,7 +36,7 @@ func (t *trust) refuse(image record.Image, tried []failed, gone string) error {
 		switch {
 		case t.key && t.names(who):
 			altered = shown(f.err)
-		case slices.Contains(others, who):
+		case f.problem != nil || slices.Contains(others, who): // what cannot be read is signed by nobody
 		case t.key:
 			others = append(others, who)
 		default:
