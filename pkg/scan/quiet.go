@@ -9,9 +9,6 @@ import (
 	"os"
 	"strings"
 
-	"github.com/aquasecurity/trivy-db/pkg/vulnsrc/bucket"
-	osver "github.com/aquasecurity/trivy/pkg/detector/ospkg/version"
-	fanal "github.com/aquasecurity/trivy/pkg/fanal/types"
 	"github.com/aquasecurity/trivy/pkg/types"
 
 	"github.com/stagecrew/stagecrew/pkg/text"
@@ -42,22 +39,4 @@ func uncovered(log *slog.Logger, base database, report types.Report, noted []str
 		noted[i] = text.Line(name+": "+line, long)
 	}
 	return noted
-}
-
-// bucketOf gives where the database keeps the advisories of an operating system, ""
-// where that is not simply its name and version.
-func bucketOf(system fanal.OS) string {
-	switch system.Family {
-	case fanal.Debian:
-		return bucket.NewDebian(osver.Major(system.Name)).Name()
-	case fanal.Ubuntu:
-		return bucket.NewUbuntu(system.Name).Name()
-	case fanal.Alpine:
-		if strings.Contains(system.Name, "_") { // a snapshot of what is called edge in there
-			return ""
-		}
-		return bucket.NewAlpine(osver.Minor(system.Name)).Name()
-	default:
-		return ""
-	}
 }
