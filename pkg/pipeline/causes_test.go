@@ -129,6 +129,7 @@ func TestACauseOfARegistryEndsEachCommandInTheSameWay(t *testing.T) {
 		{"its certificate is not trusted", strings.TrimPrefix(secure.URL, "https://") + "/team/app" + none, "", "", "is reachable"},
 		{"the reference is malformed", "127.0.0.1/Team/app:latest", "", "", "is reachable"},
 		{"the image is not signed", unsigned.String(), "", "verify promote deploy", "is reachable"},
+		{"a layer of the image cannot be unpacked", registrytest.Unpackable(t).String(), "", "scan validate", "is reachable"},
 	} {
 		t.Run(c.cause, func(t *testing.T) {
 			errs := map[string]error{}

@@ -39,14 +39,14 @@ func isSecretName(name string) bool {
 // write where none is needed, is none.
 func Variable(name, value string) bool {
 	value = strings.Trim(value, `"'`)
-	if isSecretText(value) {
+	if Text(value) {
 		return true
 	}
 	return isSecretName(name) && isSecretValue(value)
 }
 
-// isSecretText reports whether a text logs in somewhere, whatever it is called.
-func isSecretText(text string) bool {
+// Text reports whether a text logs in somewhere, whatever it is called.
+func Text(text string) bool {
 	return holdsToken([]byte(text)) || strings.Contains(text, string(keyHead)) || gitLogin.MatchString(text)
 }
 
@@ -83,7 +83,7 @@ func Step(createdBy string) (found []string) {
 		arguments, command = cutCommand(rest)
 		found = secretsIn("ARG", arguments)
 	}
-	if login := commandLogin.FindStringSubmatch(command); login != nil && !isReference(login[1]) || isSecretText(command) {
+	if login := commandLogin.FindStringSubmatch(command); login != nil && !isReference(login[1]) || Text(command) {
 		found = append(found, "a command")
 	}
 	return found

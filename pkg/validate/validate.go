@@ -4,6 +4,7 @@ package validate
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"regexp"
 	"slices"
@@ -19,7 +20,6 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
-	"github.com/stagecrew/stagecrew/pkg/sensitive"
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
@@ -56,7 +56,7 @@ func Image(ctx context.Context, images registry.Access, image record.Image) ([]r
 		}
 		found, err := check(ctx, one)
 		if err != nil {
-			return nil, registry.Wrap(err, "reading %q for %s", image, target)
+			return nil, unread(err, image, target)
 		}
 		for n := range found {
 			found[n].Target = target
@@ -64,6 +64,16 @@ func Image(ctx context.Context, images registry.Access, image record.Image) ([]r
 		checks = append(checks, found...)
 	}
 	return checks, nil
+}
+
+// unread is the error of an image of which not all could be read: the registry did not give
+// it, or it is not what its digests say, which does not become right by asking again.
+func unread(err error, image record.Image, target string) error {
+	broken := !registry.FromNetwork(err) && !registry.Final(err) && !errors.Is(err, context.Canceled) && !errors.Is(err, context.DeadlineExceeded)
+	if broken && record.KindOf(err) == record.KindUnknown {
+		return record.Unavailable("build/image-unusable", "reading %q for %s: its content is not what its digests say, or cannot be unpacked: %w; build and push it anew", image, target, registry.Shown(err))
+	}
+	return registry.Wrap(err, "reading %q for %s", image, target)
 }
 
 // targets names the images of an index: by system and processor, and by what more is
@@ -130,27 +140,7 @@ func check(ctx context.Context, image v1.Image) ([]record.Check, error) {
 	c := file.Config
 	return append([]record.Check{
 		checkUser(c), checkStart(c), checkWorkDir(c), checkNodeOptions(c), checkLabels(c), checkSizes(manifest),
-	}, contents.checks(c, told(file))...), nil
-}
-
-// told are the secrets that the configuration tells: in variables, and in the history
-// by the arguments of the build (npm/docs#850, goodwithtech/dockle#196). Values are
-// never printed (goodwithtech/dockle#268).
-func told(file *v1.ConfigFile) (found []string) {
-	for _, pair := range file.Config.Env {
-		if name, value, _ := strings.Cut(pair, "="); sensitive.Variable(name, value) {
-			found = append(found, "the variable "+name)
-		}
-	}
-	for i, step := range file.History {
-		for _, what := range sensitive.Step(step.CreatedBy) {
-			if name, ok := strings.CutPrefix(what, "ENV "); ok && slices.Contains(found, "the variable "+name) {
-				continue
-			}
-			found = append(found, fmt.Sprintf("%s in step %d of the history", what, i+1))
-		}
-	}
-	return found
+	}, contents.checks(c, told(file, manifest))...), nil
 }
 
 func checkUser(c v1.Config) record.Check {

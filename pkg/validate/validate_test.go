@@ -13,7 +13,6 @@ import (
 	"github.com/google/go-containerregistry/pkg/v1/empty"
 	"github.com/google/go-containerregistry/pkg/v1/mutate"
 	"github.com/google/go-containerregistry/pkg/v1/remote"
-	"github.com/google/go-containerregistry/pkg/v1/static"
 	"github.com/google/go-containerregistry/pkg/v1/tarball"
 	"github.com/google/go-containerregistry/pkg/v1/types"
 	"github.com/stretchr/testify/require"
@@ -81,6 +80,7 @@ func pushed(t *testing.T, image v1.Image) []record.Check {
 }
 
 func TestValidatingNamesWhatIsWrong(t *testing.T) {
+	const token = "A1b2C3d4E5f6G7h8I9j1K2l3M4n5O6p7Q8r9" // in the form of GitHub's
 	for _, c := range []struct {
 		name   string
 		change func(c *v1.Config)
@@ -117,6 +117,13 @@ func TestValidatingNamesWhatIsWrong(t *testing.T) {
 		{name: "secrets elsewhere", layers: []map[string]string{{"root/.npmrc": "x", "home/node/.git-credentials": "x", "root/.docker/config.json": "{}"}}, check: "secrets", want: "failed: /home/node/.git-credentials (credentials of Git); /root/.docker/config.json (credentials of a tool); /root/.npmrc (login"},
 		// entrius/gittensor-ui#1362
 		{name: "a token in a variable", change: func(c *v1.Config) { c.Env = append(c.Env, "NPM_TOKEN=hush") }, check: "secrets", want: "failed: the variable NPM_TOKEN"},
+		// trufflesecurity/trufflehog#3247
+		{name: "a token in a label", change: func(c *v1.Config) { c.Labels["com.example.checkout"] = "https://x:ghp_" + token + "@github.com/a/b" }, check: "secrets", want: "failed: the label com.example.checkout"},
+		{name: "a token in the command", change: func(c *v1.Config) { c.Cmd = append(c.Cmd, "--token", "ghp_"+token) }, check: "secrets", want: "failed: the command"},
+		{name: "a password in the health check", change: func(c *v1.Config) {
+			c.Healthcheck = &v1.HealthConfig{Test: []string{"CMD-SHELL", "curl http://admin:hunter2@localhost:7007/"}}
+		}, check: "secrets", want: "failed: the health check"},
+		{name: "a token for the heirs", change: func(c *v1.Config) { c.OnBuild = []string{"RUN npm ci --token ghp_" + token} }, check: "secrets", want: "failed: ONBUILD"},
 		{name: "an npm configuration", layers: []map[string]string{{"app/.npmrc": "x"}}, check: "secrets", want: "failed: /app/.npmrc"},
 		{name: "local settings", layers: []map[string]string{{"app/app-config.local.yaml": "x"}}, check: "secrets", want: "failed: /app/app-config.local.yaml"},
 		{name: "a program with the rights of its owner", layers: []map[string]string{{"app/run": "mode 4755"}}, check: "privileges", want: "failed: /app/run has mode 4755"},
@@ -214,14 +221,9 @@ func TestTheHistoryTellsSecrets(t *testing.T) {
 
 // What follows a layer's archive makes a scan, and a node, fail; validate took it.
 func TestALayerIsReadToItsEnd(t *testing.T) {
-	zipped := registrytest.PackFiles(t, map[string]string{"app/a": "x"})
-	image, err := mutate.AppendLayers(registrytest.EmptyImage(t), static.NewLayer([]byte(zipped+strings.Repeat("\x00", 512)), types.OCILayer))
-	require.NoError(t, err)
-	tag, err := name.NewTag(registrytest.Serve(t, nil) + "/team/app:x")
-	require.NoError(t, err)
-	require.NoError(t, remote.Write(tag, image))
-	_, err = Image(t.Context(), hasty, registrytest.Find(t, tag.String()))
+	_, err := Image(t.Context(), hasty, registrytest.Unpackable(t))
 	require.ErrorContains(t, err, "reading layer 2: gzip: invalid header")
+	require.ErrorContains(t, err, "[build/image-unusable]")
 	require.Equal(t, record.KindUnavailable, record.KindOf(err))
 }
 
