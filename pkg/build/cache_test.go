@@ -33,7 +33,7 @@ func installer(t *testing.T, program, lockfile string) func() []string {
 	called := filepath.Join(dir, "called")
 	script := "#!/bin/sh\nset -e\n" +
 		"echo \"" + program + " $*\" >> " + called + "\n" +
-		"env | grep -E '^(COSIGN_|STAGECREW_|REGISTRY_|ACTIONS_|YARN_ENABLE_SCRIPTS)' >> " + called + " || true\n" +
+		"env | grep -E '^(COSIGN_|STAGECREW_|REGISTRY_|ACTIONS_|YARN_ENABLE_SCRIPTS|NPM_CONFIG_(DANG|IGN))' | sort >> " + called + " || true\n" +
 		"mkdir -p node_modules/pg packages/backend/node_modules/knex\n" +
 		"cp " + lockfile + " node_modules/pg/index.js\n" +
 		"find . -name package.json -not -path './node_modules/*' | sort > node_modules/pg/packages\n" +

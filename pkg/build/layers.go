@@ -20,6 +20,7 @@ import (
 // same dependencies.
 var excludedPaths = append([]string{
 	"node_modules/.cache", "node_modules/.package-lock.json", "node_modules/.yarn-state.yml",
+	"node_modules/.modules.yaml", "node_modules/.pnpm/lock.yaml", "node_modules/.pnpm-workspace-state*.json",
 }, backstage.Packed()...)
 
 // part is what an entry belongs to.

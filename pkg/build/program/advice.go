@@ -33,6 +33,8 @@ var known = []struct {
 	// npm/cli#3946, tldraw/tldraw#3247.
 	{regexp.MustCompile(`Unsupported URL Type "(workspace|catalog|portal|patch|link):"`),
 		"npm does not know the form in which a package.json asks for a dependency: the workspace was made for Yarn or pnpm, so build it with that one's lockfile, or write a version (npm links the workspace's own packages by their names)"},
+	// npm 12: SignalK/signalk-server#2863 has the announcement.
+	{regexp.MustCompile(`npm (error|ERR!) code EALLOW(GIT|REMOTE)`), "since its version 12 npm takes dependencies out of Git, or by their addresses, only where .npmrc lets it: allow-git=root, allow-remote=root"},
 	// yarnpkg/berry#2349, #2583, igor-dv/jest-specific-snapshot#29, getappmap/vscode-appland#547.
 	{regexp.MustCompile(`YN0018: .*@npm:`),
 		"what the registry of packages or Yarn's cache gave is not what yarn.lock names: clear the cache (`yarn cache clean --all`); a mirror may pack packages anew, and another version of Yarn or another compressionLevel makes other sums"},

@@ -94,7 +94,8 @@ func TestWhatTheMachineOrTheCheckoutLacksIsSaid(t *testing.T) {
 		"➤ YN0018: │ three@https://github.com/a/three.js.git#commit=d2fbde0: The remote archive doesn't match the expected checksum": "out of Git",       // yarnpkg/berry#5795, #1142
 		"➤ YN0018: │ near@file:../near: The remote archive doesn't match the expected checksum":                                      "",
 		"➤ YN0016: │ axios@npm:^1.15.0: All versions satisfying \"^1.15.0\" are quarantined":                                         "npmPreapprovedPackages", // yarnpkg/berry#7231
-		"error Command failed with exit code 1.":                                                                                     "",
+		"npm error code EALLOWGIT":               "allow-git=root",
+		"error Command failed with exit code 1.": "",
 	} {
 		require.Contains(t, adviceFor(line), says, line)
 		require.Equal(t, says == "", adviceFor(line) == "", line)

@@ -22,6 +22,7 @@ import (
 // an install does. Folders count with all they hold.
 var installerFiles = []string{
 	".yarnrc.yml", ".yarnrc", ".npmrc", ".yarn/releases", ".yarn/patches", ".yarn/plugins", "patches", backstage.Versions,
+	".npm-extension.mjs", ".npm-extension.cjs",
 }
 
 // Installing says how dependencies are installed; the options of a build explain the
@@ -40,8 +41,8 @@ func Prepare(ctx context.Context, dir string, how Installing) error {
 	defer func() { _ = root.Close() }()
 	m := managerOf(root)
 	install, build := m.steps(root)
-	if build == nil {
-		return nil
+	if build == nil || m.lockfile == pnpmLockfile {
+		return nil // who opens it says that pnpm does not install here
 	}
 	if err := m.check(root); err != nil {
 		return err

@@ -3,6 +3,7 @@ package workspace
 import (
 	"context"
 	"fmt"
+	"maps"
 	"os"
 	"path"
 	"regexp"
@@ -49,23 +50,51 @@ func (m manager) installIn(ctx context.Context, dir string, root *os.Root, args 
 	if m.name != "yarn" && !every && !slices.Contains(args, off) {
 		args = append(slices.Clone(args), off)
 	}
+	if every && m.name == "npm" {
+		env = append(env, runsScripts...)
+	}
 	if err := m.fetch(ctx, dir, args, env, how.Log); err != nil || every || m.name == "yarn" {
 		return withheldFrom(err, withheld)
 	}
-	further := [][]string{}
-	if len(how.Scripts) > 0 {
-		further = append(further, append([]string{"rebuild"}, how.Scripts...))
-	}
-	if packageScripts(root)["postinstall"] != "" {
-		further = append(further, []string{"run", "postinstall"})
-	}
 	env, _ = how.environment(root, program.ForScripts)
-	for _, step := range further {
-		if err := m.run(ctx, dir, step, env, how.Log); err != nil {
+	names := how.Scripts
+	if m.name == "npm" {
+		names = append(slices.Clone(names), allowedScripts(root)...)
+	}
+	if len(names) > 0 {
+		if err := m.run(ctx, dir, append([]string{"rebuild"}, names...), append(slices.Clone(env), runsScripts...), how.Log); err != nil {
 			return err
 		}
 	}
-	return nil
+	if packageScripts(root)["postinstall"] == "" {
+		return nil
+	}
+	return m.run(ctx, dir, []string{"run", "postinstall"}, env, how.Log)
+}
+
+// runsScripts has npm run the scripts of what is installed, or rebuilt: since its version 12 it
+// passes over those that allowScripts of package.json does not have, and ends well
+// (diegosouzapw/OmniRoute#7160, panteLx/BetterShift#218, get-bb/bb#1120), and an .npmrc may say
+// that there are none (smith-horn/skillsmith#1365). Which may run is decided here.
+var runsScripts = []string{"NPM_CONFIG_DANGEROUSLY_ALLOW_ALL_SCRIPTS=true", "NPM_CONFIG_IGNORE_SCRIPTS=false"}
+
+// packageSpec is a package in allowScripts, with versions or without.
+var packageSpec = regexp.MustCompile(`^(@[a-z0-9~._-]+/)?[a-z0-9~_][a-z0-9~._-]*(@\d[\w.+-]*( \|\| \d[\w.+-]*)*)?$`)
+
+// allowedScripts are the packages whose install scripts the workspace lets run, as npm reads it
+// since its version 11.16: "allowScripts": {"better-sqlite3": true, "sharp@0.34.1": true}.
+func allowedScripts(root *os.Root) (names []string) {
+	m, err := readManifest(root, "package.json")
+	if err != nil {
+		return nil
+	}
+	for _, name := range slices.Sorted(maps.Keys(m.AllowScripts)) {
+		plain := strings.TrimSuffix(name, "@*")
+		if m.AllowScripts[name] == true && packageSpec.MatchString(plain) {
+			names = append(names, plain)
+		}
+	}
+	return names
 }
 
 // CheckBuilt refuses dependencies whose native code nobody has built because their

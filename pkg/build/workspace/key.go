@@ -150,7 +150,7 @@ func (k keyHash) addSkeleton(root *os.Root) error {
 // own list, and the names and sizes of its files, which tell of what somebody
 // removed afterwards. The contents are not read.
 func (k keyHash) addInstalled(deps *Installed) (known bool, err error) {
-	for _, name := range []string{backstage.Modules + "/.package-lock.json", backstage.Modules + "/.yarn-state.yml"} {
+	for _, name := range []string{backstage.Modules + "/.package-lock.json", backstage.Modules + "/.yarn-state.yml", backstage.Modules + "/.pnpm/lock.yaml"} {
 		text, err := files.ReadIn(deps.Root, name, tree.MaxLockfile)
 		if errors.Is(err, fs.ErrNotExist) {
 			continue

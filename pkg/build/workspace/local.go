@@ -30,6 +30,12 @@ func localOf(root *os.Root, packages []string) (found local) {
 		if err != nil {
 			continue // whoever reads it says what is wrong with it
 		}
+		for _, patch := range m.PatchedDependencies {
+			if name, ok := patch.(string); ok && !seen[path.Clean(name)] {
+				seen[path.Clean(name)] = true
+				found.files = append(found.files, inside([]string{name})...)
+			}
+		}
 		for _, specifier := range m.specifiers() {
 			for _, one := range pathsOf(specifier, path.Dir(queue[0])) {
 				info, err := root.Stat(one.path)

@@ -15,6 +15,7 @@ var installFields = []string{
 	"name", "bin", "directories", "workspaces", "packageManager", "engines", "os", "cpu", "libc", "type", "overrides", "resolutions",
 	"dependencies", "devDependencies", "optionalDependencies", "peerDependencies", "peerDependenciesMeta", "dependenciesMeta",
 	"bundleDependencies", "bundledDependencies", "installConfig", "bundled",
+	"allowScripts", "patchedDependencies", "packageExtensions",
 }
 
 func packageInputs(content []byte) []byte {

@@ -29,15 +29,22 @@ type manager struct {
 // counts unless package.json names another manager.
 var lockfiles = []string{"yarn.lock", "npm-shrinkwrap.json", "package-lock.json"}
 
+// pnpmLockfile is that of pnpm, which does not install here: what it has installed is taken
+// (pnpm/pnpm#1637, #3114).
+const pnpmLockfile = "pnpm-lock.yaml"
+
 // foreign are lockfiles of package managers that cannot.
 var foreign = []struct{ lockfile, manager string }{
-	{"pnpm-lock.yaml", "pnpm"}, {"bun.lock", "Bun"}, {"bun.lockb", "Bun"}, {"deno.lock", "Deno"},
+	{pnpmLockfile, "pnpm"}, {"bun.lock", "Bun"}, {"bun.lockb", "Bun"}, {"deno.lock", "Deno"},
 }
 
 // managerOf tells the package manager by the lockfile, and of several by package.json's
 // packageManager. A Yarn that the workspace brings along is the one to run.
 func managerOf(root *os.Root) manager {
 	lockfile := lockfileOf(root)
+	if lockfile == "" && tree.Exists(root, pnpmLockfile) {
+		return manager{name: "pnpm", lockfile: pnpmLockfile, hint: "pnpm install --prod --frozen-lockfile --ignore-scripts", build: "pnpm run build"}
+	}
 	if lockfile != "yarn.lock" {
 		return manager{
 			name: "npm", lockfile: cmp.Or(lockfile, "package-lock.json"), command: []string{"npm"},
@@ -93,10 +100,15 @@ func isYarn1(root *os.Root) bool {
 // noLockfile says which lockfile is wanted, and which is there.
 func noLockfile(root *os.Root) error {
 	for _, f := range foreign {
-		if tree.Exists(root, f.lockfile) {
-			return record.BadInput("build/no-lockfile",
-				"%s is there, but %s cannot install for this builder: it takes the lockfile of npm (package-lock.json, npm-shrinkwrap.json) or Yarn (yarn.lock); make one of them, or use --builder dockerfile", f.lockfile, f.manager)
+		if !tree.Exists(root, f.lockfile) {
+			continue
 		}
+		way := ""
+		if f.lockfile == pnpmLockfile {
+			way = "install and build with pnpm first (`" + managerOf(root).hint + "`), and then without --prepare, or "
+		}
+		return record.BadInput("build/no-lockfile",
+			"%s is there, but %s cannot install for this builder: %sgive it the lockfile of npm (package-lock.json, npm-shrinkwrap.json) or Yarn (yarn.lock), or use --builder dockerfile", f.lockfile, f.manager, way)
 	}
 	return record.BadInput("build/no-lockfile",
 		"neither package-lock.json nor yarn.lock is there: without one the same source gives another image tomorrow; commit the one that `npm install` or `yarn install` writes")

@@ -26,6 +26,8 @@ type manifest struct {
 	OptionalDependencies map[string]any    `json:"optionalDependencies"`
 	Resolutions          map[string]any    `json:"resolutions"`
 	Overrides            map[string]any    `json:"overrides"`
+	AllowScripts         map[string]any    `json:"allowScripts"`
+	PatchedDependencies  map[string]any    `json:"patchedDependencies"` // of npm 12: a package to the path of a patch
 }
 
 func readManifest(root *os.Root, file string) (m manifest, err error) {

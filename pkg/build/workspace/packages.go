@@ -3,28 +3,32 @@ package workspace
 import (
 	"errors"
 	"io/fs"
+	"maps"
 	"os"
 	"path"
 	"slices"
 	"strings"
 
 	"github.com/bmatcuk/doublestar/v4"
+	"sigs.k8s.io/yaml"
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/build/tree"
+	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // Folders are those of the workspace's packages, by the patterns of its package.json,
 // and of the folders outside of them that dependencies are linked to; sorted, without
 // the root.
 func Folders(root *os.Root) ([]string, error) {
-	files, err := packageFiles(root)
+	packages, err := packageFiles(root)
 	if err != nil {
 		return nil, err
 	}
-	folders := localOf(root, files).links
-	for _, file := range files {
+	folders := localOf(root, packages).links
+	for _, file := range packages {
 		folders = append(folders, path.Dir(file))
 	}
 	folders = slices.DeleteFunc(folders, func(folder string) bool { return folder == "." })
@@ -53,18 +57,32 @@ func packageFiles(root *os.Root) ([]string, error) {
 		if err != nil {
 			return nil, record.BadInput("build/no-workspace", "reading package.json: %w", err)
 		}
-		below, err := expand(root, folder, m.patterns())
+		patterns := m.patterns()
+		if folder == "." {
+			patterns = append(patterns, pnpmPatterns(root)...)
+		}
+		below, err := expand(root, folder, patterns)
 		if err != nil {
 			return nil, err
 		}
 		queue = append(queue, below...)
 	}
-	files := make([]string, 0, len(found))
-	for file := range found {
-		files = append(files, file)
+	return slices.Sorted(maps.Keys(found)), nil
+}
+
+// pnpmPatterns are those of the file in which pnpm has what package.json has for others.
+func pnpmPatterns(root *os.Root) []string {
+	content, err := files.ReadIn(root, "pnpm-workspace.yaml", tree.MaxPackageJSON)
+	if err != nil {
+		return nil
 	}
-	slices.Sort(files)
-	return files, nil
+	var said struct {
+		Packages []string `json:"packages"`
+	}
+	if yaml.Unmarshal(text.Unmarked(content), &said) != nil {
+		return nil // pnpm says what is wrong with it
+	}
+	return said.Packages
 }
 
 // expand gives the folders with a package.json that patterns stand for. One with ! in

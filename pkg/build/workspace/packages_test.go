@@ -64,7 +64,7 @@ func TestWhatIsAskedForByPathIsTakenAlong(t *testing.T) {
 	there := map[string]string{
 		"vendor/x.tgz": "x", "vendor/copied/package.json": "{}", "vendor/linked/package.json": `{"dependencies":{"next":"file:../next"}}`,
 		"vendor/next/package.json": "{}", ".yarn/patches/pg.patch": "x", "fixes/knex.patch": "x", "packages/a/local.js": "x", "packages/b/package.json": "{}",
-		"yarn.lock": "", "package-lock.json": "{}",
+		"yarn.lock": "", "package-lock.json": "{}", "mended/d.patch": "x",
 	}
 	dependencies := map[string]any{
 		"x": "file:vendor/x.tgz", "y": "file:./vendor/copied", "z": "portal:vendor/linked", "again": "link:vendor/linked",
@@ -75,11 +75,11 @@ func TestWhatIsAskedForByPathIsTakenAlong(t *testing.T) {
 		name, manager string
 		files, links  []string
 	}{
-		{"Yarn", "yarn@4.5.0", []string{".yarn/patches/pg.patch", "fixes/knex.patch", "packages/a/local.js", "vendor/copied", "vendor/x.tgz"}, []string{"vendor/linked"}},
-		{"npm, which links folders", "npm@10.0.0", []string{".yarn/patches/pg.patch", "fixes/knex.patch", "packages/a/local.js", "vendor/x.tgz"}, []string{"vendor/copied", "vendor/linked", "vendor/next"}},
+		{"Yarn", "yarn@4.5.0", []string{".yarn/patches/pg.patch", "fixes/knex.patch", "mended/d.patch", "packages/a/local.js", "vendor/copied", "vendor/x.tgz"}, []string{"vendor/linked"}},
+		{"npm, which links folders", "npm@10.0.0", []string{".yarn/patches/pg.patch", "fixes/knex.patch", "mended/d.patch", "packages/a/local.js", "vendor/x.tgz"}, []string{"vendor/copied", "vendor/linked", "vendor/next"}},
 	} {
 		t.Run(c.name, func(t *testing.T) {
-			text, err := json.Marshal(map[string]any{"packageManager": c.manager, "workspaces": []string{"packages/*"}, "dependencies": dependencies})
+			text, err := json.Marshal(map[string]any{"packageManager": c.manager, "workspaces": []string{"packages/*"}, "dependencies": dependencies, "patchedDependencies": map[string]string{"d@1.0.0": "mended/d.patch", "e": "../e.patch"}})
 			require.NoError(t, err)
 			there["package.json"], there["packages/a/package.json"] = string(text), `{"overrides":{"deep":{"q":"./local.js"}}}`
 			root := rootOf(t, there)
@@ -87,7 +87,7 @@ func TestWhatIsAskedForByPathIsTakenAlong(t *testing.T) {
 			require.NoError(t, err)
 			near := localOf(root, packages)
 			if c.manager[0] == 'y' { // its folders are copied, and so is what the linked one asks for
-				c.files = append(c.files[:4:4], "vendor/next", c.files[4])
+				c.files = append(c.files[:5:5], "vendor/next", c.files[5])
 			}
 			require.Equal(t, c.files, near.files)
 			require.Equal(t, c.links, near.links)

@@ -67,6 +67,9 @@ func (w *Workspace) check(prepare, trees bool) error {
 	err := checkBackend(w.Root, w.manager.build)
 	w.Packed = err != nil && tree.Exists(w.Root, backstage.Skeleton) && tree.Exists(w.Root, backstage.Bundle)
 	w.Install = w.Packed || prepare
+	if w.Install && w.manager.lockfile == pnpmLockfile {
+		problems = append(problems, noLockfile(w.Root))
+	}
 	if err != nil && !w.Packed {
 		problems = append(problems, err)
 	}
