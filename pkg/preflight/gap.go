@@ -8,6 +8,8 @@ import (
 	"strconv"
 
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
+	apiequality "k8s.io/apimachinery/pkg/api/equality"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
@@ -57,7 +59,11 @@ func (c *check) gap(name, why, advice string) {
 
 // readyPods are those of a namespace with the labels that serve now.
 func (c *check) readyPods(ctx context.Context, namespace string, selector map[string]string) []corev1.Pod {
-	all, err := c.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(selector).String()})
+	return c.selectedReady(ctx, namespace, labels.SelectorFromSet(selector))
+}
+
+func (c *check) selectedReady(ctx context.Context, namespace string, selects labels.Selector) []corev1.Pod {
+	all, err := c.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selects.String()})
 	if err != nil {
 		return nil // permissions says so
 	}
@@ -87,4 +93,28 @@ func anyOffers(pods []corev1.Pod, port intstr.IntOrString) bool {
 			})
 		})
 	})
+}
+
+// policies looks for NetworkPolicies that leave the pods that run now, and come for the new
+// ones only: where another policy denies everything nobody reaches the old pods until they are replaced
+// (https://github.com/bitnami/charts/issues/15936), and where none does, everybody.
+func (c *check) policies(ctx context.Context) {
+	for _, o := range c.objects {
+		next, ok := as[networkingv1.NetworkPolicy](o)
+		if !ok || !isOf(o, networkingv1.GroupName, "NetworkPolicy") {
+			continue
+		}
+		live, err := c.Client.NetworkingV1().NetworkPolicies(o.GetNamespace()).Get(ctx, o.GetName(), metav1.GetOptions{})
+		if err != nil || apiequality.Semantic.DeepEqual(live.Spec.PodSelector, next.Spec.PodSelector) {
+			continue
+		}
+		before, errBefore := metav1.LabelSelectorAsSelector(&live.Spec.PodSelector)
+		after, errAfter := metav1.LabelSelectorAsSelector(&next.Spec.PodSelector)
+		if errBefore != nil || errAfter != nil || len(c.selectedReady(ctx, o.GetNamespace(), before)) == 0 || len(c.selectedReady(ctx, o.GetNamespace(), after)) > 0 {
+			continue
+		}
+		c.add(record.Concern{Code: "preflight/service-gap", Object: o.name(),
+			Message: fmt.Sprintf("its selector changes from %s to %s, which no pod has that runs now: from the moment when it is applied until they are replaced it is for none of them, and what it allows them another policy may deny", before, after),
+			Advice:  "let it select by labels that stay the same from one version to the next, without that of the chart or the application"})
+	}
 }

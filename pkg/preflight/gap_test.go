@@ -6,6 +6,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/util/intstr"
 )
@@ -75,4 +76,33 @@ func TestCheck_AStatefulSetWhoseNameIsTooLongForItsPodsBlocks(t *testing.T) {
 	require.True(t, found[0].Blocks)
 	require.Contains(t, found[0].String(), "its name has 53 characters, and pods of a StatefulSet cannot be made from 53 on")
 	require.Contains(t, found[0].String(), "[preflight/name-too-long]")
+}
+
+// bitnami/charts#15936: the policy goes over to the next version before a pod of it is there.
+func TestCheck_APolicyThatLeavesTheRunningPodsIsTold(t *testing.T) {
+	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Name: "web-1", Namespace: "prod", Labels: map[string]string{"app": "web", "chart": "web-1"}},
+		Status: corev1.PodStatus{Conditions: []corev1.PodCondition{{Type: corev1.PodReady, Status: corev1.ConditionTrue}}}}
+	live := &networkingv1.NetworkPolicy{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "prod"}, Spec: networkingv1.NetworkPolicySpec{PodSelector: metav1.LabelSelector{MatchLabels: map[string]string{"app": "web", "chart": "web-1"}}}}
+	for selector, told := range map[string]bool{"{matchLabels: {app: web, chart: web-2}}": true, "{matchLabels: {app: web}}": false, "{}": false, "{matchLabels: {app: web, chart: web-1}}": false} {
+		found := checked(t, cluster(nil, pod, live), deployment+"---\napiVersion: networking.k8s.io/v1\nkind: NetworkPolicy\nmetadata: {name: web}\nspec: {podSelector: "+selector+"}\n")
+		require.Len(t, found, map[bool]int{true: 1}[told], selector)
+		if told {
+			require.Contains(t, found[0].String(), "NetworkPolicy/web: its selector changes from app=web,chart=web-1 to app=web,chart=web-2, which no pod has that runs now")
+		}
+	}
+}
+
+// kubernetes/kubernetes#78761, #116898, #124307, nextcloud/helm#22, helm/charts#18757
+func TestCheck_AnAutoscalerThatCountsTheCachesPodsIsTold(t *testing.T) {
+	const scaler = "---\napiVersion: autoscaling/v2\nkind: HorizontalPodAutoscaler\nmetadata: {name: web}\nspec: {maxReplicas: 3, scaleTargetRef: {apiVersion: apps/v1, kind: Deployment, name: web}}\n"
+	other := func(pairs string) string {
+		return "---" + strings.NewReplacer("{name: web}", "{name: cache}", "{app: web}", pairs).Replace(deployment)
+	}
+	require.Empty(t, checked(t, cluster(nil), deployment+scaler+other("{app: cache}")))
+	require.Empty(t, checked(t, cluster(nil), deployment+other("{app: web, component: cache}")), "nobody counts them")
+	found := checked(t, cluster(nil), deployment+scaler+other("{app: web, component: cache}"))
+	require.Len(t, found, 1)
+	require.Equal(t, "preflight/shared-selector", found[0].Code)
+	require.False(t, found[0].Blocks)
+	require.Contains(t, found[0].String(), "HorizontalPodAutoscaler/web: it counts the pods of Deployment/cache, too: the selector of Deployment/web, which it scales, fits both")
 }

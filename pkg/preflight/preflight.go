@@ -68,7 +68,7 @@ func Check(ctx context.Context, o Options, plan record.Plan) ([]record.Concern, 
 	}
 	c := &check{Options: o, plan: plan, objects: objects, found: slices.Clone(plan.Concerns)}
 	var all sync.WaitGroup
-	for _, look := range []func(context.Context){c.permissions, c.namespace, c.quotas, c.limits, c.room, c.pullable, c.references, c.routes, c.autoscalers, c.asked, c.nodes, c.sharedVolumes, c.certificates, c.storage, c.measured, c.evicted, c.nodePorts, c.gaps} {
+	for _, look := range []func(context.Context){c.permissions, c.namespace, c.quotas, c.limits, c.room, c.pullable, c.references, c.routes, c.autoscalers, c.asked, c.nodes, c.sharedVolumes, c.certificates, c.storage, c.measured, c.evicted, c.nodePorts, c.gaps, c.policies} {
 		all.Go(func() {
 			if err := record.Guard(func() error { look(ctx); return nil }); err != nil {
 				c.broken(err)
@@ -81,6 +81,7 @@ func Check(ctx context.Context, o Options, plan record.Plan) ([]record.Concern, 
 	}
 	c.refused()
 	c.workloads()
+	c.overlaps()
 	c.named()
 	c.digests()
 	c.deletions()

@@ -37,6 +37,31 @@ var ofMerges = []reported{
 		},
 	},
 	{
+		name: "what somebody added by hand, and the chart has since", source: "helm/helm#9051", beside: true,
+		steps: []step{
+			{},
+			{before: []deed{edits("deployments.apps/app", `livenessProbe: {exec: {command: ["true"]}}, env: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]`)},
+				values: `container: {env: [{name: A, value: a}], livenessProbe: {httpGet: {path: /ready, port: http}}}`, words: []string{"release/changed-by-hand"}, serves: 2,
+				after: []deed{isGood, has("deployments.apps/app", `{.spec.template.spec.containers[0].livenessProbe.exec}{.spec.template.spec.containers[0].env[0].value}`, "a")}},
+		},
+	},
+	{
+		name: "a volume and a strategy that somebody changed by hand", source: "helm/helm#12631", beside: true,
+		steps: []step{
+			{values: scratch},
+			{before: []deed{patchesPods("deployments.apps/app", `{spec: {strategy: {type: Recreate, rollingUpdate: null}, template: {spec: {volumes: [{name: scratch, emptyDir: null, configMap: {name: kube-root-ca.crt}}]}}}}`)}, values: scratch,
+				words: []string{"release/changed-by-hand"}, serves: 2, after: []deed{isGood, has("deployments.apps/app", `{.spec.strategy.type} {.spec.strategy.rollingUpdate.maxSurge} {.spec.template.spec.volumes[0].configMap}`, "RollingUpdate 1 ")}},
+		},
+	},
+	{
+		name: "a budget that somebody gave another number by hand", source: "helm/helm#9051", beside: true,
+		steps: []step{
+			{values: atLeastOne},
+			{before: []deed{patches("poddisruptionbudgets.policy/app", `{"spec":{"minAvailable":null,"maxUnavailable":1}}`)}, values: atLeastOne, words: []string{"release/changed-by-hand"}, serves: 2,
+				after: []deed{isGood, has("poddisruptionbudgets.policy/app", `{.spec.minAvailable}{.spec.maxUnavailable}`, "1")}},
+		},
+	},
+	{
 		name: "a Deployment that kubectl made with another kind of probe", source: "helm/helm#9051", beside: true,
 		steps: []step{{before: []deed{creates(madeByKubectl), adopts("deployments.apps/app")}, serves: 1,
 			after: []deed{isGood, has("deployments.apps/app", `{.spec.template.spec.containers[0].readinessProbe.tcpSocket}`, "")}}},
@@ -86,14 +111,27 @@ const (
 
 // edits merges fields into the application's container, as kubectl edit does.
 func edits(id, fields string) deed {
+	return patchesPods(id, `{spec: {template: {spec: {containers: [{name: app, `+fields+`}]}}}}`)
+}
+
+// patchesPods merges YAML into a workload, and waits for its two new pods.
+func patchesPods(id, text string) deed {
 	return func(s *site) {
 		s.t.Helper()
-		patch, err := yaml.YAMLToJSON([]byte(`{spec: {template: {spec: {containers: [{name: app, ` + fields + `}]}}}}`))
+		patch, err := yaml.YAMLToJSON([]byte(text))
 		require.NoError(s.t, err)
 		s.patch(id, types.StrategicMergePatchType, string(patch))
 		becomes(id, "{.status.updatedReplicas}", "2")(s)
 	}
 }
+
+const (
+	scratch = `
+spec: {replicas: 2, strategy: {type: RollingUpdate, rollingUpdate: {maxSurge: 1, maxUnavailable: 0}}}
+pod: {volumes: [{name: scratch, emptyDir: {}}]}
+container: {volumeMounts: [{name: scratch, mountPath: /scratch}]}`
+	atLeastOne = `objects: [{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: app}, spec: {minAvailable: 1, selector: {matchLabels: {app: app}}}}]`
+)
 
 // setting are the values of an application with a variable.
 func setting(value string) string {

@@ -5,6 +5,7 @@ import (
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
+	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"sigs.k8s.io/yaml"
 )
@@ -27,6 +28,10 @@ func TestUnite_TakesAwayWhatSomebodyElsePutInThePlaceOfAValue(t *testing.T) {
 			`{"spec":{"template":{"spec":{"$setElementOrder/containers":[{"name":"web"}],"containers":[{"$setElementOrder/env":[{"name":"A"}],"env":[{"name":"A","value":"a","valueFrom":null}],"name":"web"}]}}}}`},
 		"a value in the place of a source": {"env: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]", "env: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]", "env: [{name: A, value: a}]",
 			`{"spec":{"template":{"spec":{"$setElementOrder/containers":[{"name":"web"}],"containers":[{"$setElementOrder/env":[{"name":"A"}],"env":[{"name":"A","value":null,"valueFrom":{"fieldRef":{"fieldPath":"metadata.name"}}}],"name":"web"}]}}}}`},
+		"a probe that the chart has since": {"image: a", "image: a, " + probe, "image: a, readinessProbe: {exec: {command: [a]}}",
+			`{"spec":{"template":{"spec":{"$setElementOrder/containers":[{"name":"web"}],"containers":[{"name":"web","readinessProbe":{"exec":null,"httpGet":{"path":"/","port":80}}}]}}}}`},
+		"a variable that the chart has since": {"image: a", "image: a, env: [{name: A, value: a}]", "image: a, env: [{name: A, valueFrom: {fieldRef: {fieldPath: metadata.name}}}]",
+			`{"spec":{"template":{"spec":{"$setElementOrder/containers":[{"name":"web"}],"containers":[{"$setElementOrder/env":[{"name":"A"}],"env":[{"name":"A","value":"a","valueFrom":null}],"name":"web"}]}}}}`},
 		"what a controller added":            {probe, probe, probe + ", env: [{name: B, value: b}]", "{}"},
 		"a probe that the chart has no more": {"image: a", "image: a", "image: a, " + probe, "{}"},
 		"another container's":                {probe, probe, probe, "{}"},
@@ -39,4 +44,18 @@ func TestUnite_TakesAwayWhatSomebodyElsePutInThePlaceOfAValue(t *testing.T) {
 			require.JSONEq(t, c.patch, string(patch))
 		})
 	}
+}
+
+// A budget has one number of two.
+func TestUnite_ABudgetHasOneOfTwoNumbers(t *testing.T) {
+	budget := func(spec string) *unstructured.Unstructured {
+		o := &unstructured.Unstructured{}
+		require.NoError(t, yaml.Unmarshal([]byte("{apiVersion: policy/v1, kind: PodDisruptionBudget, metadata: {name: web}, spec: {"+spec+"}}"), &o.Object))
+		return o
+	}
+	base, wanted, found := budget("minAvailable: 1"), budget("minAvailable: 1"), budget("maxUnavailable: 1")
+	Unite(base, wanted, found)
+	patch, _, err := patchOf(base, wanted, found, &policyv1.PodDisruptionBudget{})
+	require.NoError(t, err)
+	require.JSONEq(t, `{"spec":{"maxUnavailable":null,"minAvailable":1}}`, string(patch))
 }
