@@ -5,6 +5,7 @@ import (
 	"context"
 	"fmt"
 	"regexp"
+	"strconv"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/name"
@@ -29,6 +30,9 @@ type baseImage struct {
 	// base that does not say it, the C library, and the version of glibc; the last two are
 	// "" where they cannot be told.
 	node, libc, glibc string
+	// As whom the base runs, where that is neither root nor whom the image runs as, and what
+	// HOME is then.
+	user, home string
 }
 
 // runtime is what native code meets in it.
@@ -74,8 +78,29 @@ func findBase(ctx context.Context, s *registry.Client, reference, platform strin
 	if mediaType == types.DockerManifestSchema2 {
 		base.layerType = types.DockerLayer
 	}
+	base.user, base.home = otherUser(config.Config)
 	base.node, base.libc, base.glibc = nodeOf(config, digest.String()), libcOf(ctx, config, image), glibcOf(config, ref.Context().RepositoryStr()+":"+ref.Identifier())
 	return base, nil
+}
+
+// otherUser tells whom a base is made for, when that is a user of its own, and what HOME is then for
+// user 1000, as whom the image runs: 65532 in distroless and Chainguard's images, 1001 in
+// Red Hat's. Their /etc/passwd has no user 1000, so that os.userInfo() throws there, and
+// nothing can be written to HOME (nodejs/node#25714, n8n-io/n8n#22796, facebook/relay#2699,
+// Maintainerr/Maintainerr#830, ddtcorex/govard#353). Other names than those known may be of user 1000.
+func otherUser(config v1.Config) (user, home string) {
+	user, _, _ = strings.Cut(config.User, ":")
+	switch id, err := strconv.ParseUint(user, 10, 32); {
+	case err == nil && (id == 0 || id == 1000), err != nil && user != "nonroot" && user != "nobody":
+		return "", ""
+	}
+	home = "/"
+	for _, pair := range config.Env {
+		if value, ok := strings.CutPrefix(pair, "HOME="); ok && value != "" {
+			home = value
+		}
+	}
+	return user, home
 }
 
 // nodeOf reads the version as Node's official images tell it.

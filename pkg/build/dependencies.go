@@ -35,6 +35,9 @@ func (b *layering) lookUp(ctx context.Context) error {
 		if wanted := b.source.Unfit(t.base.node); wanted != "" {
 			b.warn(fmt.Sprintf("the image for %s has Node.js %s, as its base has, and the workspace asks for %s (engines of package.json); take a base image that has it (--base-image)", t.platform, t.base.node, text.Line(wanted, maxWarning)))
 		}
+		if user := t.base.user; user != "" {
+			b.warn(fmt.Sprintf("the base image for %s is made for its user %s, and the image runs as 1000:1000: unless the base knows that user, too, nothing can be written to its HOME (%s), and os.userInfo() fails; set HOME where the image runs, or take a base image with a user 1000 (--base-image)", t.platform, text.Line(user, maxWarning), text.Line(t.base.home, maxWarning)))
+		}
 		key, err := b.source.Key(workspace.Target{Platform: t.platform, Node: t.base.node, LibC: t.base.libc, GlibC: t.base.glibc}, b.installing(), t.known())
 		if err != nil {
 			return fmt.Errorf("reading what determines the dependencies: %w", err)

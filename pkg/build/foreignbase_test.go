@@ -1,6 +1,7 @@
 package build
 
 import (
+	"strings"
 	"testing"
 	"time"
 
@@ -88,6 +89,39 @@ func TestWhatRedHatsImagesSayAboutThemselvesIsNotSaidOfTheApplication(t *testing
 	}
 	require.Contains(t, config.Labels, "io.openshift.s2i.scripts-url", "what tools look for stays")
 	require.Contains(t, config.Labels, "maintainer")
+}
+
+// The image runs as 1000:1000 whatever its base; what that means in a base with a user of its
+// own is told. Sources: nodejs/node#25714, n8n-io/n8n#22796, facebook/relay#2699, Maintainerr/Maintainerr#830,
+// ddtcorex/govard#353; GoogleContainerTools/distroless#443 (nonroot is 65532).
+func TestABaseWithAUserOfItsOwnIsTold(t *testing.T) {
+	for user, want := range map[string]string{
+		"": "", "root": "", "0:0": "", "node": "", "1000": "", "1000:1000": "", "app": "",
+		"65532": "HOME (/)", "65532:65532": "HOME (/)", "nonroot": "HOME (/)", "nobody:nogroup": "HOME (/)", "1001": "HOME (/opt/app-root/src)",
+	} {
+		t.Run(user, func(t *testing.T) {
+			host := registrytest.Serve(t, nil)
+			reference := pushChangedBase(t, host, func(base v1.Image) (v1.Image, error) {
+				file, err := base.ConfigFile()
+				require.NoError(t, err)
+				file = file.DeepCopy()
+				file.Config.User = user
+				if user == "1001" {
+					file.Config.Env = append(file.Config.Env, "HOME=/opt/app-root/src")
+				}
+				return mutate.ConfigFile(base, file)
+			})
+			result, err := Build(t.Context(), options(writeTree(t, portal()), host, reference))
+			require.NoError(t, err)
+			told := strings.Join(result.Warnings, "\n")
+			if want == "" {
+				require.NotContains(t, told, "is made for its user")
+				return
+			}
+			require.Contains(t, told, "is made for its user "+strings.Split(user, ":")[0]+",")
+			require.Contains(t, told, want)
+		})
+	}
 }
 
 // A history is optional, and may be of some layers only: containers/podman#21094,
