@@ -8,7 +8,6 @@ import (
 	"os"
 	"path/filepath"
 	"regexp"
-	"slices"
 	"strings"
 
 	"golang.org/x/mod/semver"
@@ -225,23 +224,4 @@ func (l *lab) next(ctx context.Context, name, from string) (string, error) {
 		}
 	}
 	return versions[len(versions)-1], nil
-}
-
-// versions are those of a package that the registry has, without candidates, the lowest
-// first; there is one.
-func (l *lab) versions(ctx context.Context, name string) ([]string, error) {
-	out, err := l.command(ctx, l.dir, "npm", "view", name, "versions", "--json")
-	if err != nil {
-		return nil, err
-	}
-	var versions []string
-	if err := json.Unmarshal(out, &versions); err != nil {
-		return nil, fmt.Errorf("reading the versions of %s: %w", name, err)
-	}
-	versions = slices.DeleteFunc(versions, func(v string) bool { return !semver.IsValid("v"+v) || semver.Prerelease("v"+v) != "" })
-	if len(versions) == 0 {
-		return nil, fmt.Errorf("the registry has no version of %s", name)
-	}
-	slices.SortFunc(versions, func(a, b string) int { return semver.Compare("v"+a, "v"+b) })
-	return versions, nil
 }

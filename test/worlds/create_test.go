@@ -3,8 +3,12 @@ package main
 import (
 	"encoding/json"
 	"errors"
+	"fmt"
+	"net/http"
+	"net/http/httptest"
 	"os"
 	"path/filepath"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -68,15 +72,40 @@ func TestARowHasTheReason(t *testing.T) {
 	require.Equal(t, "no more", told(errors.New("no more\nline")))
 }
 
+// registryOf is a lab whose registry has these packages and nothing else: what the document
+// of each says of its versions.
+func registryOf(t *testing.T, packages map[string]string) *lab {
+	t.Helper()
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+		versions, there := packages[strings.TrimPrefix(r.URL.Path, "/")]
+		if !there {
+			http.Error(w, `{"error":"Not found"}`, http.StatusNotFound)
+			return
+		}
+		_, _ = fmt.Fprintf(w, `{"versions":%s}`, versions)
+	}))
+	t.Cleanup(server.Close)
+	return &lab{registry: server.URL + "/"}
+}
+
 func TestWhatAPackageAsksForIsRead(t *testing.T) {
-	asks, there := dependenciesIn([]byte(`{"version":"1.2.3","dependencies":{"@backstage/errors":"^1.2.7"}}`))
+	l := registryOf(t, map[string]string{"@backstage/config": `{"1.10.0":{},"1.2.3":{"dependencies":{"@backstage/errors":"^1.2.7"}},"1.11.0-next.0":{}}`})
+	asks, there, err := l.asks(t.Context(), "@backstage/config", "1.2.3")
+	require.NoError(t, err)
 	require.True(t, there)
 	require.Equal(t, map[string]string{"@backstage/errors": "^1.2.7"}, asks)
-	asks, there = dependenciesIn([]byte(`"0.1.5"`))
-	require.True(t, there)
-	require.Empty(t, asks)
-	_, there = dependenciesIn(nil)
+	_, there, err = l.asks(t.Context(), "@backstage/config", "1.2.4")
+	require.NoError(t, err)
 	require.False(t, there)
+	_, there, err = l.asks(t.Context(), "@backstage/nobody", "1.2.3")
+	require.NoError(t, err)
+	require.False(t, there)
+
+	versions, err := l.versions(t.Context(), "@backstage/config")
+	require.NoError(t, err)
+	require.Equal(t, []string{"1.2.3", "1.10.0"}, versions)
+	_, err = l.versions(t.Context(), "@backstage/nobody")
+	require.ErrorContains(t, err, "the registry has no version of @backstage/nobody")
 }
 
 func TestRowsOfOtherReleasesStay(t *testing.T) {
@@ -113,15 +142,11 @@ func TestABackendHasWhatTheRegistryHasOfItsRelease(t *testing.T) {
 	require.NoError(t, pin(dir))
 
 	// auth asks for something that is not there; the catalog is needed, whatever is not there.
-	var l lab
-	for at, view := range map[string][]byte{
-		"@backstage/cli@0.34.2": []byte(`"0.34.2"`), "@backstage/backend-defaults@0.12.1": []byte(`"0.12.1"`),
-		"@backstage/plugin-auth-backend@0.25.4": []byte(`{"dependencies":{"@backstage/plugin-auth-node":"^0.6.7"}}`), "@backstage/plugin-auth-node@0.6.7": nil,
-		"@backstage/plugin-auth-backend-module-guest-provider@0.2.12": []byte(`"0.2.12"`),
-		"@backstage/plugin-catalog-backend@3.1.0":                     nil, "@backstage/plugin-proxy-backend@0.6.6": []byte(`"0.6.6"`),
-	} {
-		l.views.Store(at, view)
-	}
+	l := registryOf(t, map[string]string{
+		"@backstage/cli": `{"0.34.2":{}}`, "@backstage/backend-defaults": `{"0.12.1":{}}`, "@backstage/plugin-auth-node": `{"0.6.8":{}}`,
+		"@backstage/plugin-auth-backend":                       `{"0.25.4":{"dependencies":{"@backstage/plugin-auth-node":"^0.6.7"}}}`,
+		"@backstage/plugin-auth-backend-module-guest-provider": `{"0.2.12":{}}`, "@backstage/plugin-proxy-backend": `{"0.6.6":{}}`,
+	})
 	var r result
 	require.NoError(t, l.leaveOut(t.Context(), &r, dir))
 	require.Equal(t, []string{"@backstage/plugin-auth-backend", "@backstage/plugin-auth-backend-module-guest-provider"}, r.LeftOut)

@@ -2,14 +2,12 @@ package main
 
 import (
 	"context"
-	"encoding/json"
 	"maps"
 	"regexp"
 	"slices"
 	"strings"
 
 	"golang.org/x/mod/semver"
-	"golang.org/x/sync/errgroup"
 )
 
 // floorOf is what a range allows at least: Backstage's packages ask for each other by
@@ -53,7 +51,7 @@ func (l *lab) walk(ctx context.Context, all *release, asked map[string]string) e
 	for len(asked) > 0 {
 		next := map[string]string{}
 		maps.DeleteFunc(asked, func(name, version string) bool { return !higher(version, seen[name]) })
-		if err := l.viewAll(ctx, asked); err != nil {
+		if err := l.readAll(ctx, slices.Collect(maps.Keys(asked))); err != nil {
 			return err
 		}
 		for _, name := range slices.Sorted(maps.Keys(asked)) {
@@ -95,54 +93,4 @@ func (l *lab) follow(ctx context.Context, all *release, name string, next map[st
 		}
 	}
 	return nil
-}
-
-// viewAll has npm tell of packages in their versions, a few at once: a npm that starts
-// takes a second, and one after another they are minutes.
-func (l *lab) viewAll(ctx context.Context, asked map[string]string) error {
-	const atOnce = 6
-	all, ctx := errgroup.WithContext(ctx)
-	all.SetLimit(atOnce)
-	for name, version := range asked {
-		all.Go(func() error {
-			_, err := l.view(ctx, name+"@"+version)
-			return err
-		})
-	}
-	return all.Wait()
-}
-
-// view is what npm tells of NAME@VERSION, nothing where the registry does not have it. It
-// remembers what it was told.
-func (l *lab) view(ctx context.Context, at string) ([]byte, error) {
-	if known, there := l.views.Load(at); there {
-		view, _ := known.([]byte)
-		return view, nil
-	}
-	out, err := l.command(ctx, l.dir, "npm", "view", at, "version", "dependencies", "--json")
-	if err != nil && strings.Contains(err.Error(), "E404") {
-		out, err = nil, nil
-	}
-	if err == nil {
-		l.views.Store(at, out)
-	}
-	return out, err
-}
-
-// asks gives the dependencies of a package in a version, and whether the registry has it.
-func (l *lab) asks(ctx context.Context, name, version string) (map[string]string, bool, error) {
-	out, err := l.view(ctx, name+"@"+version)
-	if err != nil {
-		return nil, false, err
-	}
-	asks, there := dependenciesIn(out)
-	return asks, there, nil
-}
-
-// dependenciesIn reads what npm tells of a version: nothing of one that is not there, and
-// the version alone, as a string, of a package without dependencies.
-func dependenciesIn(view []byte) (map[string]string, bool) {
-	var p struct{ Dependencies map[string]string }
-	_ = json.Unmarshal(view, &p)
-	return p.Dependencies, len(view) > 0
 }

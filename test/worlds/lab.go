@@ -17,9 +17,10 @@ import (
 
 // lab is where it takes place: a folder with a Node.js and a Yarn.
 type lab struct {
-	dir   string
-	env   []string
-	views sync.Map // what npm tells, []byte by NAME@VERSION
+	dir      string
+	env      []string
+	registry string   // of npm packages, a URL
+	packages sync.Map // what it told, packument by name
 }
 
 func newLab(ctx context.Context, dir string) (*lab, error) {
@@ -36,7 +37,10 @@ func newLab(ctx context.Context, dir string) (*lab, error) {
 	if err != nil {
 		return nil, err
 	}
-	return &lab{dir: dir, env: slices.Concat(os.Environ(), found, []string{"npm_config_cache=" + filepath.Join(dir, "npm")})}, nil
+	l := &lab{dir: dir, env: slices.Concat(os.Environ(), found, []string{"npm_config_cache=" + filepath.Join(dir, "npm")})}
+	registry, err := l.command(ctx, dir, "npm", "config", "get", "registry")
+	l.registry = strings.TrimSpace(string(registry))
+	return l, err
 }
 
 // command runs a program with the lab's environment, at a low priority, and gives what
