@@ -1,6 +1,7 @@
 package main
 
 import (
+	"bytes"
 	"context"
 	_ "embed"
 	"encoding/json"
@@ -97,8 +98,8 @@ func without(dir string, names ...string) error {
 	return os.WriteFile(file, text, 0o644)
 }
 
-// older asks for the packages of a release whose create-app is not in the registry. What
-// that release did not have is left out.
+// older asks for the packages of a release whose create-app is not in the registry, where
+// they had their plugins then. What that release did not have is left out.
 func (r *result) older(dir string) error {
 	var releases map[string]map[string]string
 	if err := json.Unmarshal(releasesText, &releases); err != nil {
@@ -131,7 +132,20 @@ func (r *result) older(dir string) error {
 	}
 	slices.Sort(unknown)
 	r.LeftOut = append(r.LeftOut, unknown...)
-	return without(dir, unknown...)
+	return errors.Join(without(dir, unknown...), alpha(dir, r.World.Alpha))
+}
+
+// alpha takes the plugins of packages from where they were before they were the packages' own.
+func alpha(dir string, names []string) error {
+	file := filepath.Join(dir, filepath.FromSlash(backendFile))
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return err
+	}
+	for _, name := range names {
+		text = bytes.ReplaceAll(text, []byte("import('"+name+"')"), []byte("import('"+name+"/alpha')"))
+	}
+	return os.WriteFile(file, text, 0o644)
 }
 
 // leaveOut takes those plugins out of the backend for which the registry lacks something of

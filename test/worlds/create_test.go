@@ -163,12 +163,12 @@ func TestABackendOfAReleaseBeforeTheOldestCreateAppHasItsVersions(t *testing.T) 
 	for name, text := range map[string]string{
 		"package.json":                  `{"devDependencies":{"@backstage/cli":"^0.33.1","typescript":"~5.8.0"}}`,
 		"packages/backend/package.json": `{"dependencies":{"@backstage/backend-defaults":"^0.11.1","@backstage/plugin-of-tomorrow":"^1.0.0"}}`,
-		backendFile:                     "backend.add(import('@backstage/plugin-of-tomorrow'));\n",
+		backendFile:                     "backend.add(import('@backstage/plugin-of-tomorrow'));\nbackend.add(import('@backstage/plugin-catalog-backend'));\n",
 	} {
 		require.NoError(t, os.MkdirAll(filepath.Dir(filepath.Join(dir, name)), 0o750))
 		require.NoError(t, os.WriteFile(filepath.Join(dir, name), []byte(text), 0o600))
 	}
-	r := result{World: world{Backstage: "1.35.1"}}
+	r := result{World: world{Backstage: "1.35.1", Alpha: []string{"@backstage/plugin-catalog-backend"}}}
 	require.NoError(t, r.older(dir))
 	found, err := pinned(dir)
 	require.NoError(t, err)
@@ -176,5 +176,5 @@ func TestABackendOfAReleaseBeforeTheOldestCreateAppHasItsVersions(t *testing.T) 
 	require.Equal(t, "without @backstage/plugin-of-tomorrow", r.differences())
 	text, err := os.ReadFile(filepath.Join(dir, backendFile))
 	require.NoError(t, err)
-	require.Empty(t, text)
+	require.Equal(t, "backend.add(import('@backstage/plugin-catalog-backend/alpha'));\n", string(text))
 }

@@ -28,6 +28,7 @@ type world struct {
 	Backend              bool              // without the frontend, which is served by something else
 	Native               bool              // a backend with what is compiled when it is installed
 	With                 map[string]string // versions of packages that are not of Backstage
+	Alpha                []string          // packages whose plugin for the backend is below /alpha in that release
 }
 
 // manager names the package manager, and what of the workspace there is. With the release
@@ -52,7 +53,7 @@ var knex = map[string]string{"knex": "3.1.0"}
 // worlds are what is tried. The whole workspace of an old release wants what the registry
 // that the suite was written with does not have any more; of its backend there is enough.
 var worlds = []world{
-	{Backstage: "1.29.1", CreateApp: "0.7.1", Backend: true, With: knex},
+	{Backstage: "1.29.1", CreateApp: "0.7.1", Backend: true, With: knex, Alpha: []string{"@backstage/plugin-catalog-backend"}},
 	{Backstage: "1.32.2", CreateApp: "0.7.1", Backend: true, With: knex, NPM: true},
 	{Backstage: "1.35.1", CreateApp: "0.7.1", Backend: true, With: knex},
 	{Backstage: "1.41.0", CreateApp: "0.7.1"},
