@@ -22,7 +22,7 @@ import (
 // with an image that is not built yet are asked again with the image. It never blocks: a policy
 // that goes by who makes a pod may think otherwise of a controller.
 func (t *planClient) podsRefused(stored *helmrelease.Release) []record.Concern {
-	wanted, err := t.Build(strings.NewReader(stored.Manifest), false)
+	wanted, err := t.client.Build(strings.NewReader(stored.Manifest), false)
 	if err != nil {
 		return nil
 	}

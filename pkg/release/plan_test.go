@@ -180,3 +180,18 @@ func TestAPlanNamesWhatLooksLikeAnImageInTheValues(t *testing.T) {
 	require.NoError(t, err)
 	require.Empty(t, plan.ImagePaths, "repository alone may be anything")
 }
+
+// helm/helm#2013: an object in a namespace that nobody makes was found out half-way.
+func TestPlan_ANamespaceThatNobodyMakesIsFoundBefore(t *testing.T) {
+	const far = "---\napiVersion: v1\nkind: ConfigMap\nmetadata: {name: far, namespace: other}\n"
+	r, cluster := open(t)
+	r.Chart = chartOf(t, web+far)
+	_, err := r.Plan(t.Context(), image("one").Image())
+	require.Equal(t, record.KindRefused, record.KindOf(err))
+	require.ErrorContains(t, err, "the API server would reject ConfigMap/far: ")
+	require.ErrorContains(t, err, "[release/rejected]")
+
+	r.Chart = chartOf(t, web+far+"---\napiVersion: v1\nkind: Namespace\nmetadata: {name: other}\n")
+	_, err = reopen(t, cluster).with(r.Chart).Plan(t.Context(), image("one").Image())
+	require.NoError(t, err, "the chart makes it")
+}

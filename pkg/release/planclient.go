@@ -13,6 +13,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
@@ -35,6 +36,7 @@ type planClient struct {
 	manifest string                // of the chart, as far as Helm came
 	built    helmkube.ResourceList // its objects
 	current  helmkube.ResourceList // those of the record that is upgraded
+	coming   helmkube.ResourceList // those that are tried
 	existing []string              // the definitions of crds that are there
 
 	mu         sync.Mutex
@@ -48,6 +50,7 @@ type planClient struct {
 // Update tries to create or patch all objects.
 func (t *planClient) Update(original, target helmkube.ResourceList, _ bool) (*helmkube.Result, error) {
 	none := &helmkube.Result{}
+	t.coming = target
 	if t.isRollback { // before an upgrade Helm looks by itself
 		if err := t.refuseForeign(original, target); err != nil {
 			return none, err
@@ -110,10 +113,10 @@ func (t *planClient) try(base, info *resource.Info) (*record.Change, error) {
 }
 
 // tryCreate tries an object that is not there. When its namespace is not there
-// either, its form is checked in another one.
+// either, and comes with the change, its form is checked in another one.
 func (t *planClient) tryCreate(info *resource.Info) error {
 	_, err := t.Client.Create(helmkube.ResourceList{live.With(info, info.Object.DeepCopyObject())})
-	if !apierrors.IsNotFound(err) || info.Namespace == "" {
+	if !apierrors.IsNotFound(err) || info.Namespace == "" || !t.brings(info.Namespace) {
 		return t.reject(info, nil, err)
 	}
 	object, contentErr := live.Content(info.Object.DeepCopyObject())
@@ -127,6 +130,15 @@ func (t *planClient) tryCreate(info *resource.Info) error {
 		return t.reject(info, nil, err)
 	}
 	return nil
+}
+
+// brings reports whether a namespace is there once the objects are applied: the release's
+// own is made for it, another one only by the chart
+// (https://github.com/helm/helm/issues/2013).
+func (t *planClient) brings(namespace string) bool {
+	return namespace == t.owner.Namespace || slices.ContainsFunc(slices.Concat(t.built, t.coming), func(info *resource.Info) bool {
+		return info.Mapping.GroupVersionKind.GroupKind() == (schema.GroupKind{Kind: "Namespace"}) && info.Name == namespace
+	})
 }
 
 // elsewhere is a namespace that every cluster has.

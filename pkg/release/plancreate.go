@@ -19,6 +19,7 @@ func (t *planClient) Create(resources helmkube.ResourceList) (*helmkube.Result, 
 		object, err := live.Content(info.Object)
 		return err == nil && object.GetAnnotations()["helm.sh/hook"] != ""
 	}
+	t.coming = resources
 	for _, info := range resources {
 		if isHook(info) {
 			if err := t.tryHook(info); err != nil {
@@ -51,7 +52,7 @@ func (t *planClient) tryHook(info *resource.Info) error {
 			t.deleted = append(t.deleted, forecast.Deletion(t.ctx, t.typed, found))
 		}
 	}
-	if apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) {
+	if apierrors.IsAlreadyExists(err) || apierrors.IsNotFound(err) && (info.Namespace == "" || t.brings(info.Namespace)) {
 		return nil
 	}
 	return t.reject(info, nil, err)

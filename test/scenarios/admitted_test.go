@@ -98,6 +98,25 @@ var ofAdmission = []reported{
 		},
 	},
 	{
+		name: "a worker in a namespace that is not there", source: "helm/helm#2013", beside: true,
+		steps: []step{
+			{},
+			{chart: with(map[string]string{"templates/far.yaml": farWorker}), exits: refused, words: []string{"Deployment/far", "namespaces", "-o\" not found"}, serves: 1, after: []deed{onlyOneRevision}},
+			{chart: with(map[string]string{"templates/far.yaml": farWorker + "---\napiVersion: v1\nkind: Namespace\nmetadata: {name: \"{{ .Release.Namespace }}-o\"}\n"}), serves: 3, after: []deed{isGood}},
+		},
+	},
+	{
+		name:  "an init container that waits for the release's own Service",
+		steps: []step{{values: `pod: {initContainers: [{name: wait, image: "busybox:1.36", command: [sh, -c, "until nc -z app 80; do sleep 1; done"]}]}`, args: []string{"--timeout", "40s"}, exits: human, words: []string{"rollout/timeout", "container wait", "init container 1 of 1 still runs"}}},
+	},
+	{
+		name: "a DaemonSet whose pods somebody else replaces", beside: true,
+		steps: []step{
+			{values: "kind: DaemonSet\nspec: {updateStrategy: {type: OnDelete}}"},
+			{values: "kind: DaemonSet\nspec: {updateStrategy: {type: OnDelete}}\n" + setting("a"), told: []string{"DaemonSet/app: 1 of 1 pods are of the revision before, as its update strategy wants it"}, serves: 1},
+		},
+	},
+	{
 		name: "a key twice in the values", source: "helm/helm#4107",
 		steps: []step{{values: "spec: {replicas: 1}\nspec: {replicas: 3}", words: []string{"preflight/remark", "values.yaml: line 2: key \"spec\" already set in map", "the last one counts"}, after: []deed{isGood, has("deployments.apps/app", "{.spec.replicas}", "3")}}},
 	},

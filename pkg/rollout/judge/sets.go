@@ -98,6 +98,9 @@ func (j *Judge) daemonSet(s cluster.Snapshot, w record.Workload, set *appsv1.Dae
 	if set.Spec.UpdateStrategy.Type == appsv1.OnDeleteDaemonSetStrategyType {
 		result.want, result.progress = 0, fmt.Sprintf("%d of %d pods ready", set.Status.NumberAvailable, want)
 		result.ready = int(set.Status.NumberAvailable) == want
+		if result.have < want && result.ready {
+			result.Note = fmt.Sprintf("DaemonSet/%s: %d of %d pods are of the revision before, as its update strategy wants it", set.Name, want-result.have, want)
+		}
 	}
 	if want == 0 {
 		result.Idle, result.Note = true, "DaemonSet/"+set.Name+" fits no node: nothing ran and nothing was proven"

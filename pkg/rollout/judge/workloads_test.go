@@ -301,7 +301,9 @@ func TestDaemonSets(t *testing.T) {
 	old.Pods[0].Labels["pod-template-generation"] = "1"
 	require.False(t, New(nil).Decide(old, fixture.Noon).Ready, "an old pod is no new one")
 	old.DaemonSets[0].Spec.UpdateStrategy.Type = appsv1.OnDeleteDaemonSetStrategyType
-	require.True(t, New(nil).Decide(old, fixture.Noon).Ready, "somebody else replaces the pods")
+	replaced := New(nil).Decide(old, fixture.Noon)
+	require.True(t, replaced.Ready, "somebody else replaces the pods")
+	require.Equal(t, "DaemonSet/agent: 1 of 1 pods are of the revision before, as its update strategy wants it", replaced.Statuses[0].Note)
 
 	broken := daemons()
 	broken.Pods[0].Status = fixture.Pod("x", "x", false, fixture.Crashed(9, 1, "Error")).Status

@@ -58,6 +58,9 @@ func (r Rejection) explain() (string, bool) {
 			}
 		}
 	}
+	if noNamespace.MatchString(r.Status.Message) {
+		return r.message() + "; make it first, or let the chart make it", false
+	}
 	if len(paths) == 0 && (r.Live == nil || !apierror.IsImmutable(r.Status.Message)) {
 		return r.message(), false
 	}
@@ -66,6 +69,9 @@ func (r Rejection) explain() (string, bool) {
 	}
 	return strings.Join(paths, ", ") + " cannot be changed; " + r.advice(), true
 }
+
+// noNamespace are the API server's words for a namespace that is not there.
+var noNamespace = regexp.MustCompile(`^namespaces "[^"]*" not found$`)
 
 // message is the API server's, without what may be a Secret's content.
 func (r Rejection) message() string {
