@@ -8,10 +8,6 @@ KUBERNETES_VERSION := $(shell awk '$$1 == "k8s.io/kubernetes" { print $$2 }' $(S
 KUBERNETES_MINOR   := $(word 2,$(subst ., ,$(KUBERNETES_VERSION)))
 VERSION_PACKAGE    := k8s.io/component-base/version
 
-# runc is the only program with cgo: it finds Go's own packages compiled, and those it shares with the others,
-# because nobody asks the C library for names. For the same reason the modules of both agree on versions.
-NODE_TAGS := netgo osusergo
-
 # The containerd, runc and CNI programs by their import paths.
 SANDBOX_PROGRAMS := \
 	github.com/containerd/containerd/v2/cmd/containerd \
@@ -47,15 +43,15 @@ sandbox-deps:
 
 bin/sandbox: $(SANDBOX_SOURCES) | sandbox-deps
 	@test -e $@ || echo "building the sandbox (Kubernetes, etcd, CoreDNS, registry); the first compile takes about 8 minutes on 2 cores"
-	cd $(SANDBOX_DIR) && $(AS_TOOL) GOGC=400 go build -tags "$(NODE_TAGS)" -o $(CURDIR)/$@ -ldflags "-s -w \
+	cd $(SANDBOX_DIR) && $(AS_TOOL) GOGC=400 go build -o $(CURDIR)/$@ -ldflags "-s -w \
 		-X $(VERSION_PACKAGE).gitVersion=$(KUBERNETES_VERSION) -X $(VERSION_PACKAGE).gitMajor=1 -X $(VERSION_PACKAGE).gitMinor=$(KUBERNETES_MINOR)" .
 
 $(NODE_DIR)/runc: $(SANDBOX_DIR)/runtime/go.mod | sandbox-deps
 	@echo "building containerd, runc and the CNI plugins; the first compile takes about 2 minutes on 2 cores"
 	mkdir -p $(NODE_DIR)
-	cd $(SANDBOX_DIR)/runtime && $(AS_TOOL) $(GO_BUILD) -tags "$(NODE_TAGS) no_btrfs no_zfs no_devmapper" -o $(CURDIR)/$(NODE_DIR)/ $(SANDBOX_PROGRAMS)
+	cd $(SANDBOX_DIR)/runtime && $(AS_TOOL) $(GO_BUILD) -tags $(TOOL_TAGS),no_btrfs,no_zfs,no_devmapper -o $(CURDIR)/$(NODE_DIR)/ $(SANDBOX_PROGRAMS)
 	@# Without libseccomp, and so without cgo, runc refuses every pod that has a profile.
-	cd $(SANDBOX_DIR)/runtime && $(AS_TOOL) CGO_ENABLED=1 $(GO_BUILD) -tags "$(NODE_TAGS) seccomp" -o $(CURDIR)/$@ github.com/opencontainers/runc
+	cd $(SANDBOX_DIR)/runtime && $(AS_TOOL) CGO_ENABLED=1 $(GO_BUILD) -tags $(TOOL_TAGS),seccomp -o $(CURDIR)/$@ github.com/opencontainers/runc
 
 PACKAGE_metrics-server := sigs.k8s.io/metrics-server/cmd/metrics-server
 PACKAGE_kube-router    := github.com/cloudnativelabs/kube-router/v2/cmd/kube-router
@@ -69,7 +65,7 @@ PACKAGE_acmesolver     := ./acmesolver
 # Most of their packages are the sandbox's, too, in the same versions.
 $(addprefix $(NODE_DIR)/,metrics-server kube-router pebble prometheus cert-manager acmesolver): $(NODE_DIR)/%: $(ADDONS_DIR)/go.mod $(wildcard $(ADDONS_DIR)/*/main.go) | sandbox-deps
 	@echo "building $*"
-	cd $(ADDONS_DIR) && $(AS_TOOL) $(GO_BUILD) -tags "$(TAGS_$*)" -o $(CURDIR)/$@ $(PACKAGE_$*)
+	cd $(ADDONS_DIR) && $(AS_TOOL) $(GO_BUILD) -tags "$(TOOL_TAGS),$(TAGS_$*)" -o $(CURDIR)/$@ $(PACKAGE_$*)
 
 # Traefik takes in lego with its 180 DNS services, some of which no module proxy serves: it gets a copy of lego without them.
 INGRESS_DIR := $(ADDONS_DIR)/ingress
