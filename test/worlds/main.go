@@ -63,6 +63,7 @@ var worlds = []world{
 	{Backstage: "1.47.0", CreateApp: "0.7.8", NPM: true},
 	{Backstage: "1.49.1", CreateApp: "0.8.1", Backend: true, With: knex, NPM: true},
 	{Backstage: "1.50.0", CreateApp: "0.8.2"},
+	{Backstage: "1.50.0", CreateApp: "0.8.2", Backend: true, With: knex},
 	{Backstage: "1.52.1", CreateApp: "0.8.4", Backend: true},
 	{Backstage: "1.53.0", CreateApp: "0.9.0", NPM: true},
 	{Backstage: "1.54.0", CreateApp: "0.9.1"},
