@@ -1,13 +1,9 @@
 package scenarios
 
 import (
-	"context"
-	"errors"
 	"fmt"
 	"time"
 
-	"github.com/stretchr/testify/require"
-	admissionv1 "k8s.io/api/admissionregistration/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -150,26 +146,9 @@ container: {env: [{name: REVIEWED, value: "` + year + `"}]}`
 func wantsReview(year string) deed {
 	return func(s *site) {
 		s.t.Helper()
-		policies, name := s.kube.AdmissionregistrationV1(), s.namespace
-		policy := object[admissionv1.ValidatingAdmissionPolicy](fmt.Sprintf(`
-metadata: {name: %s}
-spec:
+		makePolicy(s, fmt.Sprintf(`
   matchConstraints: {resourceRules: [{apiGroups: [apps], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [deployments]}]}
-  validations: [{expression: "object.spec.template.spec.containers.all(c, has(c.env) && c.env.exists(e, e.name == 'REVIEWED' && e.value == '%[2]s'))", message: reviews are of %[2]s}]`, name, year))
-		_, err := policies.ValidatingAdmissionPolicies().Create(s.ctx, policy, metav1.CreateOptions{})
-		require.NoError(s.t, err)
-		binding := object[admissionv1.ValidatingAdmissionPolicyBinding](fmt.Sprintf(`
-metadata: {name: %[1]s}
-spec:
-  policyName: %[1]s
-  validationActions: [Deny]
-  matchResources: {namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: %[1]s}}}`, name))
-		_, err = policies.ValidatingAdmissionPolicyBindings().Create(s.ctx, binding, metav1.CreateOptions{})
-		require.NoError(s.t, err)
-		s.atEnd(func(ctx context.Context) error {
-			return errors.Join(policies.ValidatingAdmissionPolicyBindings().Delete(ctx, name, metav1.DeleteOptions{}),
-				policies.ValidatingAdmissionPolicies().Delete(ctx, name, metav1.DeleteOptions{}))
-		})
+  validations: [{expression: "object.spec.template.spec.containers.all(c, has(c.env) && c.env.exists(e, e.name == 'REVIEWED' && e.value == '%[1]s'))", message: reviews are of %[1]s}]`, year))
 		s.until("the policy to deny Deployments", func() bool {
 			_, err := s.kube.AppsV1().Deployments(s.namespace).Patch(s.ctx, release, "application/merge-patch+json", []byte(`{"metadata":{"annotations":{"tried":"yes"}}}`), metav1.PatchOptions{DryRun: []string{metav1.DryRunAll}})
 			return err != nil

@@ -142,16 +142,12 @@ func (s *site) label(key, value string) {
 	require.NoError(s.t, err)
 }
 
-// denyPods makes a real ValidatingAdmissionPolicy against new pods of the
-// namespace, and waits until it works.
-func denyPods(s *site) {
-	policies := s.kube.AdmissionregistrationV1()
-	name := s.namespace
-	policy := object[admissionv1.ValidatingAdmissionPolicy](fmt.Sprintf(`
-metadata: {name: %s}
-spec:
-  matchConstraints: {resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]}
-  validations: [{expression: "has(object.metadata.labels.costcentre)", message: pods need a cost centre}]`, name))
+// makePolicy makes a real ValidatingAdmissionPolicy for the site's namespace, until its end. The
+// spec says which objects it looks at, and what it wants of them.
+func makePolicy(s *site, spec string) {
+	s.t.Helper()
+	policies, name := s.kube.AdmissionregistrationV1(), s.namespace
+	policy := object[admissionv1.ValidatingAdmissionPolicy]("metadata: {name: " + name + "}\nspec:" + spec)
 	_, err := policies.ValidatingAdmissionPolicies().Create(s.ctx, policy, metav1.CreateOptions{})
 	require.NoError(s.t, err)
 	binding := object[admissionv1.ValidatingAdmissionPolicyBinding](fmt.Sprintf(`
@@ -166,6 +162,13 @@ spec:
 		return errors.Join(policies.ValidatingAdmissionPolicyBindings().Delete(ctx, name, metav1.DeleteOptions{}),
 			policies.ValidatingAdmissionPolicies().Delete(ctx, name, metav1.DeleteOptions{}))
 	})
+}
+
+// denyPods makes a policy against new pods of the namespace, and waits until it works.
+func denyPods(s *site) {
+	makePolicy(s, `
+  matchConstraints: {resourceRules: [{apiGroups: [""], apiVersions: [v1], operations: [CREATE], resources: [pods]}]}
+  validations: [{expression: "has(object.metadata.labels.costcentre)", message: pods need a cost centre}]`)
 	s.until("the policy to deny pods", func() bool {
 		pod := object[corev1.Pod](`{metadata: {name: try}, spec: {containers: [{name: try, image: busybox}]}}`)
 		_, err := s.kube.CoreV1().Pods(s.namespace).Create(s.ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
