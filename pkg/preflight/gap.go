@@ -13,6 +13,7 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"k8s.io/apimachinery/pkg/util/intstr"
+	"k8s.io/kubectl/pkg/util/podutils"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
@@ -27,13 +28,13 @@ func (c *check) gaps(ctx context.Context) {
 		if err != nil || len(next.Spec.Selector) == 0 || len(live.Spec.Selector) == 0 {
 			continue
 		}
-		serving := c.readyPods(ctx, next.Namespace, live.Spec.Selector)
+		serving := c.readyPods(ctx, next.Namespace, labels.SelectorFromSet(live.Spec.Selector))
 		if len(serving) == 0 {
 			continue // nobody is served now
 		}
 		pods := serving
 		if !maps.Equal(live.Spec.Selector, next.Spec.Selector) {
-			pods = c.readyPods(ctx, next.Namespace, next.Spec.Selector)
+			pods = c.readyPods(ctx, next.Namespace, labels.SelectorFromSet(next.Spec.Selector))
 		}
 		if len(pods) == 0 {
 			c.gap(next.Name, fmt.Sprintf("its selector changes from %s to %s, which no pod has that runs now", labels.Set(live.Spec.Selector), labels.Set(next.Spec.Selector)),
@@ -57,19 +58,14 @@ func (c *check) gap(name, why, advice string) {
 		Message: why + ": from the moment when it is applied until the first new pod is ready it leads nowhere, and requests fail"})
 }
 
-// readyPods are those of a namespace with the labels that serve now.
-func (c *check) readyPods(ctx context.Context, namespace string, selector map[string]string) []corev1.Pod {
-	return c.selectedReady(ctx, namespace, labels.SelectorFromSet(selector))
-}
-
-func (c *check) selectedReady(ctx context.Context, namespace string, selects labels.Selector) []corev1.Pod {
+// readyPods are those of a namespace that are selected and serve now.
+func (c *check) readyPods(ctx context.Context, namespace string, selects labels.Selector) []corev1.Pod {
 	all, err := c.Client.CoreV1().Pods(namespace).List(ctx, metav1.ListOptions{LabelSelector: selects.String()})
 	if err != nil {
 		return nil // permissions says so
 	}
 	return slices.DeleteFunc(all.Items, func(p corev1.Pod) bool {
-		ready := slices.ContainsFunc(p.Status.Conditions, func(c corev1.PodCondition) bool { return c.Type == corev1.PodReady && c.Status == corev1.ConditionTrue })
-		return !ready || p.DeletionTimestamp != nil
+		return !podutils.IsPodReady(&p) || p.DeletionTimestamp != nil
 	})
 }
 
@@ -110,7 +106,7 @@ func (c *check) policies(ctx context.Context) {
 		}
 		before, errBefore := metav1.LabelSelectorAsSelector(&live.Spec.PodSelector)
 		after, errAfter := metav1.LabelSelectorAsSelector(&next.Spec.PodSelector)
-		if errBefore != nil || errAfter != nil || len(c.selectedReady(ctx, o.GetNamespace(), before)) == 0 || len(c.selectedReady(ctx, o.GetNamespace(), after)) > 0 {
+		if errBefore != nil || errAfter != nil || len(c.readyPods(ctx, o.GetNamespace(), before)) == 0 || len(c.readyPods(ctx, o.GetNamespace(), after)) > 0 {
 			continue
 		}
 		c.add(record.Concern{Code: "preflight/service-gap", Object: o.name(),

@@ -130,14 +130,20 @@ func (c *Client) Head(ctx context.Context, ref name.Reference) (*v1.Descriptor, 
 // Has reports whether the registry has what a reference names. Some answer HEAD with 404 for
 // what they have (nicholas-fedor/watchtower#669), so that a no is asked for again.
 func (c *Client) Has(ctx context.Context, ref name.Reference) (bool, error) {
-	_, err := c.Head(ctx, ref)
-	if IsNotFound(err) {
-		_, err = c.Get(ctx, ref)
-	}
+	err := c.lookFor(ctx, ref)
 	if IsNotFound(err) {
 		return false, nil
 	}
 	return err == nil, err
+}
+
+// lookFor is the error of what is not there, or cannot be looked for.
+func (c *Client) lookFor(ctx context.Context, ref name.Reference) error {
+	_, err := c.Head(ctx, ref)
+	if IsNotFound(err) {
+		_, err = c.Get(ctx, ref)
+	}
+	return err
 }
 
 // OpenBlob reads a blob from an offset on.

@@ -75,13 +75,11 @@ func (c *Client) missing(ctx context.Context, repo name.Repository, e Entry) err
 	if e.image != nil {
 		return nil
 	}
-	if _, err := c.Head(ctx, repo.Digest(e.Digest.String())); err == nil || !IsNotFound(err) {
+	err := c.lookFor(ctx, repo.Digest(e.Digest.String()))
+	if !IsNotFound(err) {
 		return nil // or it cannot be told
 	}
-	if _, err := c.Get(ctx, repo.Digest(e.Digest.String())); err != nil && IsNotFound(err) { // as in Has
-		return GoneFrom(repo, e.Digest.String(), err)
-	}
-	return nil
+	return GoneFrom(repo, e.Digest.String(), err)
 }
 
 // pullError tells an image that is not there for the kubelet from one that could

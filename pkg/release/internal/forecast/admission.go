@@ -14,6 +14,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
+	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 )
 
 const (
@@ -64,11 +65,7 @@ func PodRefusal(ctx context.Context, client kubernetes.Interface, workload *unst
 // podOf is a pod as the controller of a workload would make it.
 func podOf(workload *unstructured.Unstructured) (*corev1.Pod, bool) {
 	owner, found := controllers[workload.GroupVersionKind().GroupKind().String()]
-	path := []string{"spec", "template"}
-	if workload.GetKind() == "CronJob" {
-		path = []string{"spec", "jobTemplate", "spec", "template"}
-	}
-	written, hasTemplate, _ := unstructured.NestedMap(workload.Object, path...) // the dry run has told about another type
+	written, hasTemplate, _ := unstructured.NestedMap(workload.Object, live.TemplateOf(workload.GetKind())...) // the dry run has told about another type
 	var template corev1.PodTemplateSpec
 	if !found || !hasTemplate || runtime.DefaultUnstructuredConverter.FromUnstructured(written, &template) != nil {
 		return nil, false

@@ -1,6 +1,7 @@
 package health
 
 import (
+	"cmp"
 	"context"
 	"fmt"
 	"slices"
@@ -10,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/labels"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/cli-runtime/pkg/resource"
 )
 
@@ -21,18 +21,17 @@ import (
 // https://github.com/kubeshop/botkube/issues/431). One for Services of other namespaces, and
 // what may not be read, is left out.
 func (l looker) monitored(ctx context.Context, object *unstructured.Unstructured) string {
-	written, _, _ := unstructured.NestedMap(object.Object, "spec", "selector")
-	var wanted metav1.LabelSelector
-	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(written, &wanted); err != nil {
+	return cmp.Or(l.readsNothing(ctx, object), l.custom(ctx, object))
+}
+
+func (l looker) readsNothing(ctx context.Context, object *unstructured.Unstructured) string {
+	selects := selectorIn(object, "selector")
+	if selects.Empty() || looksElsewhere(object) {
 		return ""
-	}
-	selects, err := metav1.LabelSelectorAsSelector(&wanted)
-	if err != nil || selects.Empty() || looksElsewhere(object) {
-		return l.custom(ctx, object)
 	}
 	all, err := l.client.CoreV1().Services(object.GetNamespace()).List(ctx, metav1.ListOptions{LabelSelector: selects.String()})
 	if err != nil {
-		return l.custom(ctx, object)
+		return ""
 	}
 	name := "ServiceMonitor/" + object.GetName()
 	if len(all.Items) == 0 {
@@ -46,7 +45,7 @@ func (l looker) monitored(ctx context.Context, object *unstructured.Unstructured
 			return fmt.Sprintf("%s reads nothing at port %q: Service/%s, which it selects, has no port of that name", name, port, all.Items[0].Name)
 		}
 	}
-	return l.custom(ctx, object)
+	return ""
 }
 
 func hasPort(s corev1.Service, name string) bool {

@@ -19,13 +19,8 @@ import (
 // pods that are none now, by their number, is as it should be.
 func (l looker) selecting(field string) func(context.Context, *unstructured.Unstructured) string {
 	return func(ctx context.Context, object *unstructured.Unstructured) string {
-		written, _, _ := unstructured.NestedMap(object.Object, "spec", field)
-		var wanted metav1.LabelSelector
-		if err := runtime.DefaultUnstructuredConverter.FromUnstructured(written, &wanted); err != nil {
-			return ""
-		}
-		selects, err := metav1.LabelSelectorAsSelector(&wanted)
-		if err != nil || selects.Empty() || l.makes(object.GetNamespace(), selects) {
+		selects := selectorIn(object, field)
+		if selects.Empty() || l.makes(object.GetNamespace(), selects) {
 			return ""
 		}
 		pods, err := l.client.CoreV1().Pods(object.GetNamespace()).List(ctx, metav1.ListOptions{LabelSelector: selects.String(), Limit: 1})
@@ -34,6 +29,20 @@ func (l looker) selecting(field string) func(context.Context, *unstructured.Unst
 		}
 		return fmt.Sprintf("%s/%s protects nothing: no pod has the labels %s that it selects", object.GetKind(), object.GetName(), selects)
 	}
+}
+
+// selectorIn is the one in a field of a spec, an empty one where that is none.
+func selectorIn(object *unstructured.Unstructured, field string) labels.Selector {
+	written, _, _ := unstructured.NestedMap(object.Object, "spec", field)
+	var wanted metav1.LabelSelector
+	if err := runtime.DefaultUnstructuredConverter.FromUnstructured(written, &wanted); err != nil {
+		return labels.Everything()
+	}
+	selects, err := metav1.LabelSelectorAsSelector(&wanted)
+	if err != nil {
+		return labels.Everything()
+	}
+	return selects
 }
 
 // makes reports whether a workload of the revision makes pods with such labels.

@@ -17,6 +17,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 	"k8s.io/client-go/tools/cache"
 	watchtools "k8s.io/client-go/tools/watch"
+	"k8s.io/kubectl/pkg/util/podutils"
 
 	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 )
@@ -115,12 +116,7 @@ func holdsUp(pod *corev1.Pod, set *appsv1.StatefulSet, all bool) bool {
 	if pod.DeletionTimestamp != nil || pod.Labels[appsv1.StatefulSetRevisionLabel] == set.Status.UpdateRevision || below(pod, set) {
 		return false
 	}
-	for _, condition := range pod.Status.Conditions {
-		if condition.Type == corev1.PodReady && condition.Status == corev1.ConditionTrue {
-			return false
-		}
-	}
-	return all || cannotStart(pod)
+	return !podutils.IsPodReady(pod) && (all || cannotStart(pod))
 }
 
 // below reports whether the partition keeps the pod on its revision on purpose.

@@ -5,6 +5,8 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+
+	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 )
 
 // handlers are the ways of a probe or a hook, of which the API server takes one.
@@ -13,17 +15,11 @@ var handlers = []string{"exec", "httpGet", "tcpSocket", "grpc", "sleep"}
 // alone are the fields of a spec of which the API server takes one, by the kind of the object.
 var alone = map[string][]string{"PodDisruptionBudget": {"minAvailable", "maxUnavailable"}}
 
-// podsAt is where a kind has what its pods are made of.
-var podsAt = map[string][]string{
-	"Deployment":  {"spec", "template", "spec"},
-	"StatefulSet": {"spec", "template", "spec"},
-	"DaemonSet":   {"spec", "template", "spec"},
-	"ReplicaSet":  {"spec", "template", "spec"},
-	"CronJob":     {"spec", "jobTemplate", "spec", "template", "spec"},
-}
+// withPods are the kinds whose templates of pods are patched.
+var withPods = []string{"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob"}
 
 // Unites reports whether an object of a kind has values of which the API server takes one.
-func Unites(kind string) bool { return podsAt[kind] != nil || alone[kind] != nil }
+func Unites(kind string) bool { return slices.Contains(withPods, kind) || alone[kind] != nil }
 
 // Unite adds to what the patch of an object starts from what somebody else has put in the
 // place of one of its values: another kind of probe, a source for a variable that has a value, the
@@ -35,10 +31,10 @@ func Unite(base, wanted, found *unstructured.Unstructured) {
 	for _, field := range alone[wanted.GetKind()] {
 		taken(within(base.Object, "spec"), within(wanted.Object, "spec"), within(found.Object, "spec"), field)
 	}
-	path := podsAt[wanted.GetKind()]
-	if path == nil {
+	if !slices.Contains(withPods, wanted.GetKind()) {
 		return
 	}
+	path := append(live.TemplateOf(wanted.GetKind()), "spec")
 	bases := base.Object
 	for _, field := range path {
 		bases = childOf(bases, field)
