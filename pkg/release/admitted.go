@@ -35,7 +35,7 @@ func (t *planClient) podsRefused(stored *helmrelease.Release) []record.Concern {
 			return record.Concern{}
 		}
 		return record.Concern{Code: "preflight/pods-refused", Message: "a policy of the cluster would not let its pods in: " + words,
-			Advice: "change what the policy says in the chart's values, or the policy"}
+			Advice: "give the chart values that the policy allows, or change the policy"}
 	})
 }
 

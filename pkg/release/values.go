@@ -182,7 +182,7 @@ func (r *Release) repeated(c *chart.Chart) (all []record.Concern) {
 		}
 	}
 	for _, line := range lines {
-		all = append(all, record.Concern{Code: "preflight/remark", Message: line + ": the last one counts, with nothing of the one before", Advice: "make one of them"})
+		all = append(all, record.Concern{Code: "preflight/remark", Message: line + ": the last one counts, with nothing of the one before", Advice: "write the key once, with all that belongs to it"})
 	}
 	return all
 }
