@@ -52,9 +52,7 @@ func TestACancelledJobEndsTheCompiler(t *testing.T) {
 		return err == nil && len(content) > 0
 	}, time.Minute, 10*time.Millisecond)
 	require.NoError(t, cmd.Process.Signal(syscall.SIGINT))
-	begin := time.Now()
 	require.Error(t, cmd.Wait())
-	require.Less(t, time.Since(begin), 10*time.Minute)
 	pid, err := os.ReadFile(mark)
 	require.NoError(t, err)
 	require.Eventually(t, func() bool {

@@ -1,9 +1,15 @@
 package archtest
 
 import (
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"io/fs"
+	"maps"
 	"os"
 	"path/filepath"
 	"regexp"
+	"slices"
 	"strings"
 	"testing"
 
@@ -24,20 +30,93 @@ func TestADirectiveSilencesALinterThatRuns(t *testing.T) {
 	require.NoError(t, err)
 	require.NoError(t, yaml.Unmarshal(content, &lint))
 	runs := append(lint.Linters.Enable, standard...)
-	found := 0
-	for _, pattern := range []string{"pkg/*/*.go", "pkg/*/*/*.go", "cmd/*/*.go", "cmd/*/*/*.go", "test/*/*.go", "test/*/*/*/*.go"} {
-		files, err := filepath.Glob("../../" + pattern)
-		require.NoError(t, err)
-		for _, file := range files {
-			source, err := os.ReadFile(file)
-			require.NoError(t, err)
-			for _, m := range directive.FindAllStringSubmatch(string(source), -1) {
-				found++
-				for name := range strings.SplitSeq(m[1], ",") {
-					require.Contains(t, runs, name, file)
-				}
+	found := map[string]bool{}
+	everyFile(t, func(file string, source []byte) {
+		for _, m := range directive.FindAllSubmatch(source, -1) {
+			found[filepath.Dir(file)] = true
+			for name := range strings.SplitSeq(string(m[1]), ",") {
+				require.Contains(t, runs, name, file)
 			}
 		}
-	}
-	require.NotZero(t, found)
+	})
+	require.True(t, found["pkg/release/internal/manifest"], "files are read however deep they lie")
+}
+
+// everyFile calls visit for each Go file of the repository, those of other modules and
+// tests, too.
+func everyFile(t *testing.T, visit func(file string, source []byte)) {
+	t.Helper()
+	require.NoError(t, filepath.WalkDir("../..", func(file string, entry fs.DirEntry, err error) error {
+		switch {
+		case err != nil:
+			return err
+		case entry.IsDir() && (slices.Contains([]string{".git", "bin", "dist", "node_modules", "testdata"}, entry.Name()) || strings.HasSuffix(file, "/ingress/build")):
+			return fs.SkipDir
+		case entry.IsDir() || !strings.HasSuffix(file, ".go"):
+			return nil
+		}
+		source, err := os.ReadFile(file)
+		if err == nil {
+			visit(filepath.ToSlash(strings.TrimPrefix(file, "../../")), source)
+		}
+		return err
+	}))
+}
+
+// A module that make lint does not go into is read by no linter.
+func TestEachModuleWithCodeIsLinted(t *testing.T) {
+	makefile, err := os.ReadFile("../../Makefile")
+	require.NoError(t, err)
+	linted := regexp.MustCompile(`(?m)^LINTED := (.*)$`).FindSubmatch(makefile)
+	require.NotNil(t, linted)
+	modules := map[string]bool{}
+	everyFile(t, func(file string, _ []byte) {
+		dir := filepath.Dir(file)
+		for ; dir != "."; dir = filepath.Dir(dir) {
+			if _, err := os.Stat("../../" + dir + "/go.mod"); err == nil {
+				break
+			}
+		}
+		modules[dir] = true
+	})
+	require.ElementsMatch(t, append(strings.Fields(string(linted[1])), notLinted...), slices.Collect(maps.Keys(modules)))
+}
+
+// notLinted are modules that would have to be compiled for it; the Makefile says why.
+var notLinted = []string{"cmd/sandbox/addons"}
+
+// A loaded machine breaks no test: what is measured is measured in a bubble of
+// testing/synctest, where time goes by only while everybody waits.
+func TestNoTestIsBoundByTheClockOfTheWall(t *testing.T) {
+	everyFile(t, func(file string, source []byte) {
+		if !strings.HasSuffix(file, "_test.go") || strings.HasPrefix(file, "test/") {
+			return
+		}
+		tree, err := parser.ParseFile(token.NewFileSet(), file, source, parser.SkipObjectResolution)
+		require.NoError(t, err)
+		if slices.ContainsFunc(tree.Imports, func(i *ast.ImportSpec) bool { return i.Path.Value == `"testing/synctest"` }) {
+			return
+		}
+		ast.Inspect(tree, func(n ast.Node) bool {
+			call, ok := n.(*ast.CallExpr)
+			if !ok {
+				return true
+			}
+			compared, ok := call.Fun.(*ast.SelectorExpr)
+			if !ok || !slices.Contains([]string{"Less", "LessOrEqual", "InDelta", "WithinDuration"}, compared.Sel.Name) {
+				return true
+			}
+			for _, argument := range call.Args {
+				ast.Inspect(argument, func(n ast.Node) bool {
+					since, ok := n.(*ast.SelectorExpr)
+					if ok && since.Sel.Name == "Since" {
+						from, isName := since.X.(*ast.Ident)
+						require.False(t, isName && from.Name == "time", "%s measures a time without testing/synctest", file)
+					}
+					return true
+				})
+			}
+			return true
+		})
+	})
 }

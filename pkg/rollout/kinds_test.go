@@ -14,7 +14,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/rollout/judge"
 )
 
-// A kind that is watched has its row in [kinds], can be read, and has its place in a
+// A kind that is watched has its row in [judge.Kinds], can be read, and has its place in a
 // snapshot.
 func TestKinds_EachWatchedKindIsKnownWhereverAKindMatters(t *testing.T) {
 	for name, group := range record.WatchedKinds {
