@@ -270,3 +270,20 @@ func TestActReplacesExactlyTheForeignActionsThatAWorkflowPins(t *testing.T) {
 		require.FileExists(t, filepath.Join("..", match[2], "action.yml"))
 	}
 }
+
+// What stands in YAML cannot be a constant of pkg/config.
+func TestTheWorkflowsNameTheFileThatIsReadWithoutBeingAskedFor(t *testing.T) {
+	word := regexp.MustCompile(`[\w-]+\.ya?ml\b`)
+	for _, name := range []string{"deploy.yml", "rollback.yml"} {
+		content, err := os.ReadFile(filepath.Join("..", ".github", "workflows", name))
+		require.NoError(t, err)
+		named := 0
+		for line := range strings.Lines(string(content)) {
+			if found := word.FindString(line); found != "" && !strings.Contains(line, "uses:") && !strings.HasPrefix(strings.TrimSpace(line), "#") {
+				named++
+				require.Equal(t, config.DefaultFile, found, line)
+			}
+		}
+		require.GreaterOrEqual(t, named, 4)
+	}
+}

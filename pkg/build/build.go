@@ -91,8 +91,12 @@ func Build(ctx context.Context, o Options) (Result, error) {
 // within builds in the time that there is. What its end interrupts has many words for it,
 // and none that help.
 func within(ctx context.Context, o Options, builder record.Builder) (Result, error) {
-	limited, cancel := context.WithTimeout(ctx, o.Timeout)
-	defer cancel()
+	limited := ctx
+	if o.Timeout > 0 {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, o.Timeout)
+		defer cancel()
+	}
 	build := buildLayers
 	if builder == record.BuilderDockerfile {
 		build = buildDockerfile

@@ -126,7 +126,7 @@ func TestABuilderThatDoesNotSayWhatItPushedIsNotBelieved(t *testing.T) {
 		t.Run(c.name, func(t *testing.T) {
 			host := registrytest.Serve(t, nil)
 			o, _ := dockerfileOptions(t, host)
-			o = Options{Builder: record.BuilderDockerfile, Source: o.Source, Repository: o.Repository, Images: hasty, NoCache: true, Dockerfile: buildkit.Dockerfile{File: "deploy/Dockerfile"}}
+			o = Options{Builder: record.BuilderDockerfile, Source: o.Source, Repository: o.Repository, Platform: "linux/amd64", Images: hasty, NoCache: true, Dockerfile: buildkit.Dockerfile{File: "deploy/Dockerfile"}}
 			o.Dockerfile.Tool = fakeTool(t, "docker", nil, c.answer)
 			_, err := Build(t.Context(), o)
 			require.ErrorContains(t, err, c.want)

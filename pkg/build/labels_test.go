@@ -16,13 +16,13 @@ func TestLabelsThatAreSeveralInOneAreRefused(t *testing.T) {
 		// docker/metadata-action#451, #87, docker/build-push-action#1200: all of these are one
 		"foo#bar": "", `He said "hi", and 'so': a=b`: "", "see org.opencontainers.image.vendor": "", "two\nlines": "", "x?org.opencontainers.image.vendor=1": "",
 	} {
-		o := Options{Source: "x", BaseImage: "node:24", Repository: "registry.example.com/team/app", Labels: map[string]string{"org.opencontainers.image.description": value}}
+		o := Options{Source: "x", BaseImage: "node:24", Platform: "linux/amd64", Repository: "registry.example.com/team/app", Labels: map[string]string{"org.opencontainers.image.description": value}}
 		if want == "" {
 			require.NoError(t, o.Validate(), value)
 			continue
 		}
 		require.ErrorContains(t, o.Validate(), want)
 	}
-	o := Options{Source: "x", BaseImage: "node:24", Repository: "registry.example.com/team/app", Labels: map[string]string{"a b": "c"}}
+	o := Options{Source: "x", BaseImage: "node:24", Platform: "linux/amd64", Repository: "registry.example.com/team/app", Labels: map[string]string{"a b": "c"}}
 	require.ErrorContains(t, o.Validate(), `label "a b": its name has a space`)
 }

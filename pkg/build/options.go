@@ -90,7 +90,7 @@ type Options struct {
 	// still on this machine (those of the base image and of a reused layer are read
 	// from the registry); the dockerfile builder afterwards.
 	Inspect func(ctx context.Context, image record.Image, local LocalImage) error
-	// Timeout bounds the whole build with its transfers; an hour when zero.
+	// Timeout bounds the whole build with its transfers; 0 is no limit.
 	Timeout time.Duration
 	// Log gets progress; nil discards it.
 	Log *slog.Logger
@@ -98,11 +98,6 @@ type Options struct {
 
 // LocalImage is an image whose layers can be read before it is pushed.
 type LocalImage = v1.Image
-
-const (
-	defaultPlatform = "linux/amd64"
-	defaultTimeout  = time.Hour
-)
 
 // Validate reports all problems of the options at once. It does not look at the
 // file system or the network.
@@ -184,9 +179,6 @@ func (o Options) checkPlatforms() (problems []error) {
 
 // platforms are those to build, in the order they were given.
 func (o Options) platforms() []string {
-	if o.Platform == "" {
-		return []string{defaultPlatform}
-	}
 	platforms := strings.Split(o.Platform, ",")
 	for i, p := range platforms {
 		platforms[i] = strings.TrimSpace(p)
@@ -197,9 +189,6 @@ func (o Options) platforms() []string {
 func (o Options) withDefaults() Options {
 	if o.Builder == "" {
 		o.Builder = record.BuilderAuto
-	}
-	if o.Timeout == 0 {
-		o.Timeout = defaultTimeout
 	}
 	if o.Created.IsZero() {
 		o.Created = epoch

@@ -105,7 +105,8 @@ func TestAllProblemsOfTheOptionsAreReportedAtOnce(t *testing.T) {
 		require.ErrorContains(t, err, part)
 	}
 	require.Equal(t, record.KindInput, record.KindOf(err))
-	require.NoError(t, Options{Source: ".", BaseImage: "node:24", Repository: "registry.example.com/a/b"}.Validate())
+	require.ErrorContains(t, Options{}.Validate(), `platform "": want linux/ARCHITECTURE, for example`)
+	require.NoError(t, Options{Source: ".", BaseImage: "node:24", Repository: "registry.example.com/a/b", Platform: "linux/amd64"}.Validate())
 }
 
 func TestABuildThatTakesTooLongSaysSo(t *testing.T) {

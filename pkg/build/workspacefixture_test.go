@@ -54,5 +54,5 @@ var open = []string{"127.0.0.1"}
 var hasty = registry.Access{Insecure: open, Retry: retry.Policy{Attempts: 3, First: time.Millisecond, Longest: 5 * time.Millisecond}}
 
 func options(source, host, base string) Options {
-	return Options{Images: hasty, Environ: os.Environ(), Source: source, BaseImage: base, Repository: host + "/team/backstage", Version: "1.0.0", Revision: "abc", SourceURL: "https://example.com/repo"}
+	return Options{Images: hasty, Environ: os.Environ(), Source: source, BaseImage: base, Platform: "linux/amd64", Repository: host + "/team/backstage", Version: "1.0.0", Revision: "abc", SourceURL: "https://example.com/repo"}
 }

@@ -40,7 +40,7 @@ func TestWhoseChecksFailedWhenNobodyAskedForThem(t *testing.T) {
 		"no checks":                          {false, nil, false},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newStep(t, config.Settings{Checks: config.Checks{Smoke: config.SmokeBackstage}})
+			s := newStep(t, config.Settings{Checks: config.Checks{Smoke: record.SmokeBackstage}})
 			s.smokeByDefault = !c.asked
 			s.Update(func(r *record.Record) { r.Checks, r.Advice = c.checks, "look" })
 			s.finish(record.Refused("smoke/check-failed", "x"))

@@ -4,7 +4,7 @@ import "github.com/stagecrew/stagecrew/pkg/record"
 
 // Database is how the database of a release is found, before something is rolled back.
 type Database struct {
-	DatabaseEnv []string `name:"database-env" value:"WHAT=NAME" pattern:"^(url|host|port|user|password|name|prefix|sslmode)=[^=\\s]+$" want:"WHAT=NAME with one of url, host, port, user, password, name, prefix and sslmode" help:"WHAT=NAME with the NAME of a variable of the pods that says where their PostgreSQL is, repeatable; WHAT is url, host, port, user, password, name, prefix or sslmode; default those of Backstage and libpq"`
+	DatabaseEnv DatabaseEnv `name:"database-env" value:"WHAT=NAME" pattern:"^({choices})=[^=\\s]+$" want:"WHAT=NAME with {choices} as WHAT" help:"WHAT=NAME with the NAME of a variable of the pods that says where their PostgreSQL is, repeatable; WHAT is {choices}; default those of Backstage and libpq"`
 }
 
 // Migrated is what is done about the databases before a rollback from a release whose
@@ -17,7 +17,7 @@ type Migrated struct {
 type Dumps struct {
 	DumpClaim     string `name:"dump-claim" value:"NAME" help:"PersistentVolumeClaim NAME in the namespace of the release for the dumps of --on-migrated restore"`
 	DumpImage     string `name:"dump-image" value:"IMAGE" help:"IMAGE with psql, pg_dump and pg_restore of the server's version or a newer one; default that of the database's own pod"`
-	DumpKeep      int    `name:"dump-keep" value:"N" default:"3" help:"keep N dumps; older ones go when a new one is made and checked"`
+	DumpKeep      int    `name:"dump-keep" value:"N" default:"3" least:"1" help:"keep N dumps, at least 1; older ones go when a new one is made and checked"`
 	DumpRecipient string `name:"dump-recipient" value:"AGE" help:"encrypt dumps for this recipient, AGE is age1…; the image has to have age then"`
 	DumpIdentity  string `name:"dump-identity" value:"SECRET/KEY" help:"SECRET/KEY in the namespace of the release that holds the age identity for a restore"`
 }

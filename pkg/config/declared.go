@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"fmt"
 	"reflect"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/pflag"
@@ -27,9 +28,11 @@ type Setting struct {
 	Help    string
 	// Pattern is what each value must match, and Want says it in words; "" for any.
 	Pattern, Want string
+	// Least is the lowest value of a number: 0 unless the tag least says more.
+	Least int
 	// Choices are the values of an enumeration, or those of an open one that have a
 	// name; nil for other settings. The help has them where it says {choices}, or at
-	// its end.
+	// its end; Pattern and Want where they say so.
 	Choices []record.Choice
 	// Path is what is done with the path that it is, "" for what is none.
 	Path PathUse
@@ -58,6 +61,7 @@ func declared(group any) []Setting {
 				Name: tag("name"), Short: tag("short"), Value: tag("value"), Default: tag("default"), Help: tag("help"),
 				Pattern: tag("pattern"), Want: tag("want"), Path: PathUse(tag("path")), InFile: tag("file") != "-", field: at,
 			}
+			s.Least, _ = strconv.Atoi(tag("least"))
 			s.offer(tag("action"))
 			s.choose()
 			all = append(all, s)
@@ -74,10 +78,10 @@ func (s *Setting) offer(tag string) {
 	s.IsInput, s.IsMain, s.Input = name != "-", where == "main", cmp.Or(name, s.Name)
 }
 
-// choicesMark stands in a help text for the list of values.
+// choicesMark stands in a help text, a pattern and its words for the list of values.
 const choicesMark = "{choices}"
 
-// choose completes the help with the list of values that the type of the field has.
+// choose fills in the list of values that the type of the field has.
 func (s *Setting) choose() {
 	list, has := s.field.Interface().(chooser)
 	if !has {
@@ -87,7 +91,10 @@ func (s *Setting) choose() {
 	if !strings.Contains(s.Help, choicesMark) {
 		s.Help += ": " + choicesMark
 	}
-	s.Help = strings.Replace(s.Help, choicesMark, spell(s.Choices), 1)
+	spelled := spell(s.Choices)
+	s.Help = strings.Replace(s.Help, choicesMark, spelled, 1)
+	s.Want = strings.Replace(s.Want, choicesMark, spelled, 1)
+	s.Pattern = strings.Replace(s.Pattern, choicesMark, strings.Join(record.Values(s.Choices), "|"), 1)
 }
 
 // Text is the help with the default, for a place where a list is given as repeated

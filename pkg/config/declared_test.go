@@ -1,6 +1,8 @@
 package config
 
 import (
+	"reflect"
+	"strings"
 	"testing"
 
 	"github.com/spf13/pflag"
@@ -28,6 +30,19 @@ func TestEverySettingIsOneOfACommand(t *testing.T) {
 	}
 	for _, name := range Names() {
 		require.True(t, had[name], "no command has the group of %s", name)
+	}
+}
+
+func TestEveryGroupNamesCommandsThatThereAre(t *testing.T) {
+	known := []string{everyCommand}
+	for _, c := range Commands() {
+		known = append(known, c.Name)
+	}
+	for field := range reflect.TypeFor[Settings]().Fields() {
+		if field.Type != reflect.TypeFor[Secrets]() {
+			require.NotEmpty(t, field.Tag.Get("commands"), field.Name)
+			require.Subset(t, known, strings.Fields(field.Tag.Get("commands")), field.Name)
+		}
 	}
 }
 

@@ -47,6 +47,12 @@ type Kinds []string
 // Choices are the short names.
 func (Kinds) Choices() []record.Choice { return record.AttestationKind("").Choices() }
 
+// DatabaseEnv are names of variables, each with what it says: WHAT=NAME.
+type DatabaseEnv []string
+
+// Choices are what it may say.
+func (DatabaseEnv) Choices() []record.Choice { return record.DatabasePart("").Choices() }
+
 // chooser is a type with a list of values: all that it may have if it is a string,
 // and those that have a name if it is a list of strings.
 type chooser interface{ Choices() []record.Choice }

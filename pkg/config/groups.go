@@ -24,7 +24,7 @@ func Groups() []Group {
 func (c Command) Settings() []Setting {
 	var s Settings
 	var all []Setting
-	for _, group := range append(c.Groups(&s), &s.Common) {
+	for _, group := range c.Groups(&s) {
 		all = append(all, declared(group)...)
 	}
 	return all

@@ -14,8 +14,9 @@ import (
 )
 
 const (
-	envPrefix   = "STAGECREW_"
-	defaultFile = "stagecrew.yaml"
+	envPrefix = "STAGECREW_"
+	// DefaultFile is read without being asked for.
+	DefaultFile = "stagecrew.yaml"
 	otherName   = "stagecrew.yml" // which is not read
 	configName  = "config"        // the setting that names another file
 	// maxFile bounds what is read from the configuration file, in bytes.

@@ -4,7 +4,7 @@
 // The order is flag, environment, file, default.
 //
 // A setting is one field of a group; its tags say all that there is to say of it
-// (see [Setting]), and [Commands] which command has which groups.
+// (see [Setting]), and those of its group in [Settings] which commands have it.
 package config
 
 import (
@@ -16,41 +16,41 @@ import (
 // Settings holds every setting of every command, group by group. A command fills
 // only the groups that it has.
 type Settings struct {
-	Common       `title:"Of every command"`
-	ImageRef     `title:"The image"`
-	Built        `title:"An image that was built before"`
-	Build        `title:"Build"`
-	PushedTo     `title:"Where the image is pushed"`
-	Version      `title:"What is built"`
-	Registry     `title:"Registries"`
-	Requests     `title:"Requests to registries"`
-	Tagging      `title:"Tags"`
-	Promotion    `title:"Promotion"`
-	Scan         `title:"Scan"`
-	Sign         `title:"Signatures that are made"`
-	Trust        `title:"Signatures that are wanted"`
-	Roots        `title:"Roots of trust"`
-	ScanAge      `title:"Age of the scan"`
-	Unsigned     `title:"Unsigned images"`
-	Cluster      `title:"The cluster and the release"`
-	Helm         `title:"The chart"`
-	Database     `title:"The database of the release"`
-	Migrated     `title:"Rollbacks from migrated databases"`
-	Dumps        `title:"Dumps of the databases"`
-	Unlocking    `title:"Locks of migrations"`
-	Schema       `title:"Migrations of databases"`
-	SafeRollback `title:"Rollbacks that the database allows"`
-	Origin       `title:"The image that is live"`
-	Checks       `title:"Smoke checks"`
-	Gate         `title:"Judging a rollout"`
-	Deadline     `title:"Time of a deploy"`
-	RollbackTime `title:"Time of a rollback"`
-	History      `title:"History"`
-	Trial        `title:"Dry run"`
-	GitHub       `title:"GitHub's page of deployments"`
-	Destination  `title:"Where to"`
-	Target       `title:"Target of a rollback"`
-	Start        `title:"The first files of a repository"`
+	Common       `title:"Of every command" commands:"*"`
+	ImageRef     `title:"The image" commands:"scan sign verify validate promote preflight deploy"`
+	Built        `title:"An image that was built before" commands:"run"`
+	Build        `title:"Build" commands:"run build"`
+	PushedTo     `title:"Where the image is pushed" commands:"run build preflight"`
+	Version      `title:"What is built" commands:"run build promote"`
+	Registry     `title:"Registries" commands:"run build scan sign verify validate promote migrations preflight deploy rollback recover"`
+	Requests     `title:"Requests to registries" commands:"run build sign verify validate promote migrations"`
+	Tagging      `title:"Tags" commands:"run promote"`
+	Promotion    `title:"Promotion" commands:"promote"`
+	Scan         `title:"Scan" commands:"run scan"`
+	Sign         `title:"Signatures that are made" commands:"run sign"`
+	Trust        `title:"Signatures that are wanted" commands:"run verify promote deploy rollback recover"`
+	Roots        `title:"Roots of trust" commands:"run sign verify promote deploy rollback recover"`
+	ScanAge      `title:"Age of the scan" commands:"run verify promote deploy"`
+	Unsigned     `title:"Unsigned images" commands:"run promote deploy rollback recover"`
+	Cluster      `title:"The cluster and the release" commands:"run preflight deploy gate smoke rollback recover status"`
+	Helm         `title:"The chart" commands:"run preflight deploy"`
+	Database     `title:"The database of the release" commands:"run preflight deploy rollback recover"`
+	Migrated     `title:"Rollbacks from migrated databases" commands:"run preflight deploy rollback recover"`
+	Dumps        `title:"Dumps of the databases" commands:"run preflight deploy rollback recover"`
+	Unlocking    `title:"Locks of migrations" commands:"recover"`
+	Schema       `title:"Migrations of databases" commands:"run migrations preflight deploy rollback recover"`
+	SafeRollback `title:"Rollbacks that the database allows" commands:"run preflight deploy"`
+	Origin       `title:"The image that is live" commands:"migrations"`
+	Checks       `title:"Smoke checks" commands:"run preflight deploy gate smoke rollback recover"`
+	Gate         `title:"Judging a rollout" commands:"run deploy gate rollback recover"`
+	Deadline     `title:"Time of a deploy" commands:"run preflight deploy gate recover"`
+	RollbackTime `title:"Time of a rollback" commands:"run preflight deploy rollback recover"`
+	History      `title:"History" commands:"run deploy rollback recover"`
+	Trial        `title:"Dry run" commands:"deploy rollback"`
+	GitHub       `title:"GitHub's page of deployments" commands:"run deploy rollback recover"`
+	Destination  `title:"Where to" commands:"migrations rollback"`
+	Target       `title:"Target of a rollback" commands:"rollback"`
+	Start        `title:"The first files of a repository" commands:"init"`
 	Secrets
 }
 
@@ -115,7 +115,7 @@ type Registry struct {
 
 // Requests is how patiently registries are asked.
 type Requests struct {
-	PushAttempts int `name:"push-attempts" default:"8" help:"how often each request to a registry is tried"`
+	PushAttempts int `name:"push-attempts" default:"8" least:"1" help:"how often each request to a registry is tried (1: once)"`
 }
 
 // Tagging is which tags move to the image.
@@ -201,7 +201,7 @@ type Cluster struct {
 	ImageValuesPath string        `name:"image-values-path" value:"PATH" default:"image" help:"PATH in the chart's values that takes repository and digest"`
 	Kubeconfig      string        `name:"kubeconfig" action:",main" path:"name" value:"FILE" help:"kubeconfig FILE; default as kubectl"`
 	KubeContext     string        `name:"kube-context" value:"NAME" help:"NAME of the context in the kubeconfig"`
-	APIPatience     time.Duration `name:"api-patience" default:"20s" help:"how long requests are repeated while the API server does not answer"`
+	APIPatience     time.Duration `name:"api-patience" default:"20s" help:"how long requests are repeated while the API server does not answer (0: not at all)"`
 }
 
 // Helm is what is rendered and applied.
@@ -246,7 +246,7 @@ type RollbackTime struct {
 
 // History is what is kept of a release.
 type History struct {
-	HistoryMax int `name:"history-max" default:"20" help:"revisions to keep in the history; verified-good ones that a rollback may need always stay"`
+	HistoryMax int `name:"history-max" default:"20" help:"revisions to keep in the history (0: no limit); verified-good ones that a rollback may need always stay"`
 }
 
 // Trial is a change that is only looked at.
@@ -286,9 +286,3 @@ type Secrets struct {
 	RegistryUsername string `variable:"REGISTRY_USERNAME" help:"user of the image's registry"`
 	RegistryPassword string `variable:"REGISTRY_PASSWORD" help:"its password or token"`
 }
-
-// The values of --smoke that are not files.
-const (
-	SmokeBackstage = "backstage"
-	SmokeNone      = "none"
-)

@@ -78,25 +78,25 @@ func named(flags *pflag.FlagSet, fromEnv map[string][]string) string {
 // if it is there.
 func readFile(flags *pflag.FlagSet, fromEnv map[string][]string) (source, error) {
 	path := named(flags, fromEnv)
-	content, err := readInside(cmp.Or(path, defaultFile))
-	if errors.Is(err, fs.ErrNotExist) && path == "" && !isThere(defaultFile) {
+	content, err := readInside(cmp.Or(path, DefaultFile))
+	if errors.Is(err, fs.ErrNotExist) && path == "" && !isThere(DefaultFile) {
 		// Nobody would notice that nothing of it counts (StackStorm/st2#3249, node-config/node-config#45).
 		if _, err := os.Stat(otherName); err == nil {
-			return source{}, fileError{fmt.Errorf("%[1]s is not read: call it %[2]s, or give --config %[1]s", otherName, defaultFile)}
+			return source{}, fileError{fmt.Errorf("%[1]s is not read: call it %[2]s, or give --config %[1]s", otherName, DefaultFile)}
 		}
 		return source{}, nil
 	}
 	if err != nil {
 		return source{}, fileError{fmt.Errorf("reading configuration: %w", err)}
 	}
-	return read(cmp.Or(path, defaultFile), content)
+	return read(cmp.Or(path, DefaultFile), content)
 }
 
 // Above is a stagecrew.yaml that was not read because it lies in a folder above this one,
 // up to the root of the repository; "" where there is none, or where one was read.
 func Above(flags *pflag.FlagSet, environ []string) string {
 	own, err := os.Getwd()
-	if err != nil || named(flags, variables(environ)) != "" || isThere(defaultFile) {
+	if err != nil || named(flags, variables(environ)) != "" || isThere(DefaultFile) {
 		return ""
 	}
 	top, found := files.Checkout(own)
@@ -105,7 +105,7 @@ func Above(flags *pflag.FlagSet, environ []string) string {
 	}
 	for dir := own; dir != top; {
 		dir = filepath.Dir(dir)
-		if file := filepath.Join(dir, defaultFile); isThere(file) {
+		if file := filepath.Join(dir, DefaultFile); isThere(file) {
 			return file
 		}
 	}

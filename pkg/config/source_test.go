@@ -87,8 +87,8 @@ func TestALinkOfTheRepositoryLeadsToNothingElse(t *testing.T) {
 	require.NoError(t, os.WriteFile(filepath.Join(top, "shared.yaml"), []byte("release: shared\n"), 0o600))
 	t.Chdir(app)
 	link := func(to string) {
-		_ = os.Remove(defaultFile)
-		require.NoError(t, os.Symlink(to, defaultFile))
+		_ = os.Remove(DefaultFile)
+		require.NoError(t, os.Symlink(to, DefaultFile))
 	}
 	resolved := func(env ...string) (string, error) {
 		var s Settings

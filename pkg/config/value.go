@@ -65,7 +65,7 @@ func (s Setting) parse(text string) error {
 	case *bool:
 		return assign(target, text, strconv.ParseBool, "true and false")
 	case *int:
-		return assign(target, text, natural, "whole numbers from 0")
+		return assign(target, text, s.number, fmt.Sprintf("whole numbers from %d", s.Least))
 	case *time.Duration:
 		return assign(target, text, span, "0 and durations with a unit, such as 90s or 5m")
 	default:
@@ -85,8 +85,11 @@ func assign[T any](target *T, text string, parse func(string) (T, error), allowe
 	return nil
 }
 
-func natural(text string) (int, error) {
+func (s Setting) number(text string) (int, error) {
 	n, err := strconv.ParseUint(text, 10, 31)
+	if int(n) < s.Least {
+		err = strconv.ErrRange
+	}
 	return int(n), err
 }
 

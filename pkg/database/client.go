@@ -53,9 +53,9 @@ func (d *Database) secret(ctx context.Context) ([]corev1.EnvVar, error) {
 	if err != nil {
 		return nil, err
 	}
-	what, as := "password", "PGPASSWORD"
-	if names.name("host", env) == "" {
-		what, as = "url", VariableURL
+	what, as := record.DatabasePassword, "PGPASSWORD"
+	if names.name(record.DatabaseHost, env) == "" {
+		what, as = record.DatabaseURL, VariableURL
 	}
 	name := names.name(what, env)
 	if name == "" {

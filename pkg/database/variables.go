@@ -12,7 +12,7 @@ import (
 
 // variables are the names of a pod's variables by what they say, the first that has a
 // value counts.
-type variables map[string][]string
+type variables map[record.DatabasePart][]string
 
 // usual are the names in Backstage's own documents, those that override its
 // configuration, and those of libpq.
@@ -20,19 +20,19 @@ type variables map[string][]string
 func usual() variables {
 	const override = "APP_CONFIG_backend_database_connection"
 	return variables{
-		"url":      {override, "DATABASE_URL"},
-		"host":     {override + "_host", "POSTGRES_HOST", "PGHOST"},
-		"port":     {override + "_port", "POSTGRES_PORT", "PGPORT"},
-		"user":     {override + "_user", "POSTGRES_USER", "PGUSER"},
-		"password": {override + "_password", "POSTGRES_PASSWORD", "PGPASSWORD"},
-		"name":     {override + "_database", "POSTGRES_DB", "PGDATABASE"},
-		"prefix":   {"APP_CONFIG_backend_database_prefix"},
-		"sslmode":  {"PGSSLMODE"},
+		record.DatabaseURL:      {override, "DATABASE_URL"},
+		record.DatabaseHost:     {override + "_host", "POSTGRES_HOST", "PGHOST"},
+		record.DatabasePort:     {override + "_port", "POSTGRES_PORT", "PGPORT"},
+		record.DatabaseUser:     {override + "_user", "POSTGRES_USER", "PGUSER"},
+		record.DatabasePassword: {override + "_password", "POSTGRES_PASSWORD", "PGPASSWORD"},
+		record.DatabaseName:     {override + "_database", "POSTGRES_DB", "PGDATABASE"},
+		record.DatabasePrefix:   {"APP_CONFIG_backend_database_prefix"},
+		record.DatabaseSSLMode:  {"PGSSLMODE"},
 	}
 }
 
 // Check says what is wrong with names of variables, nil when nothing is: each is
-// "WHAT=NAME" with one of url, host, port, user, password, name, prefix and sslmode.
+// "WHAT=NAME" with a [record.DatabasePart].
 func Check(named []string) error {
 	_, err := readVariables(named)
 	return err
@@ -42,10 +42,11 @@ func readVariables(named []string) (variables, error) {
 	all := usual()
 	for _, one := range named {
 		what, name, _ := strings.Cut(one, "=")
-		if _, known := all[what]; !known || name == "" {
-			return nil, record.BadInput("database/variable", "--database-env %q: it has the form WHAT=NAME, with one of url, host, port, user, password, name, prefix and sslmode, and the name of a variable of the pods", one)
+		part := record.DatabasePart(what)
+		if err := record.CheckChoice(part); err != nil || name == "" {
+			return nil, record.BadInput("database/variable", "--database-env %q: it has the form WHAT=NAME, with one of %s as WHAT, and the name of a variable of the pods", one, strings.Join(record.Values(part.Choices()), ", "))
 		}
-		all[what] = slices.Insert(all[what], 0, name)
+		all[part] = slices.Insert(all[part], 0, name)
 	}
 	return all, nil
 }
@@ -56,7 +57,7 @@ const defaultPrefix = "backstage_plugin_"
 const defaultPort = 5432
 
 // name is that of the variable which says something, "" where none does.
-func (v variables) name(what string, env map[string]string) string {
+func (v variables) name(what record.DatabasePart, env map[string]string) string {
 	at := slices.IndexFunc(v[what], func(name string) bool { return env[name] != "" })
 	if at < 0 {
 		return ""
@@ -66,10 +67,10 @@ func (v variables) name(what string, env map[string]string) string {
 
 // read makes a place of a pod's variables; one without a host for those that name none.
 func (v variables) read(env map[string]string) (place, error) {
-	value := func(what string) string { return env[v.name(what, env)] }
-	p := place{host: value("host"), user: value("user"), password: value("password"), name: value("name"), prefix: cmp.Or(value("prefix"), defaultPrefix), sslMode: value("sslmode")}
-	port := value("port")
-	if from := value("url"); from != "" && p.host == "" {
+	value := func(what record.DatabasePart) string { return env[v.name(what, env)] }
+	p := place{host: value(record.DatabaseHost), user: value(record.DatabaseUser), password: value(record.DatabasePassword), name: value(record.DatabaseName), prefix: cmp.Or(value(record.DatabasePrefix), defaultPrefix), sslMode: value(record.DatabaseSSLMode)}
+	port := value(record.DatabasePort)
+	if from := value(record.DatabaseURL); from != "" && p.host == "" {
 		u, err := url.Parse(from)
 		if err != nil || u.Hostname() == "" {
 			// The error would repeat the URL.

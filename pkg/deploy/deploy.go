@@ -4,6 +4,7 @@
 package deploy
 
 import (
+	"cmp"
 	"context"
 	"log/slog"
 	"time"
@@ -17,9 +18,9 @@ type Options struct {
 	// Release and Namespace are for messages and the result only; the namespace is
 	// that of the cluster where it is known there.
 	Release, Namespace string
-	// Timeout bounds a deploy without its soak and its rollback; default 10 minutes.
+	// Timeout bounds a deploy without its soak and its rollback; 0 is no limit.
 	Timeout time.Duration
-	// RollbackTimeout bounds a rollback with its checks; default 5 minutes.
+	// RollbackTimeout bounds a rollback with its checks; 0 is no limit.
 	RollbackTimeout time.Duration
 	// Soak is how long the new pods must stay well after the last of them was ready,
 	// while the smoke checks run: 0 leaves it to the watcher, which knows their
@@ -54,22 +55,15 @@ type Options struct {
 	saw func(state, event) // is told how each action ended; for tests, may be nil
 }
 
-const (
-	defaultTimeout         = 10 * time.Minute
-	defaultRollbackTimeout = 5 * time.Minute
-)
+// unlimited is longer than anybody waits.
+const unlimited = 10 * 365 * 24 * time.Hour
 
 // withDefaults fills in what was left out.
 func (o Options) withDefaults() Options {
 	if o.Log == nil {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
-	if o.Timeout <= 0 {
-		o.Timeout = defaultTimeout
-	}
-	if o.RollbackTimeout <= 0 {
-		o.RollbackTimeout = defaultRollbackTimeout
-	}
+	o.Timeout, o.RollbackTimeout = cmp.Or(o.Timeout, unlimited), cmp.Or(o.RollbackTimeout, unlimited)
 	return o
 }
 

@@ -37,7 +37,7 @@ type Options struct {
 	// Namespace is where the release lives; "" means that of the context.
 	Namespace string
 	// Patience is how long a request is repeated while the API server does not
-	// answer; default 20 s.
+	// answer; 0 is not at all.
 	Patience time.Duration
 	// Log is told of such a wait; may be nil.
 	Log *slog.Logger

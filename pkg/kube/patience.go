@@ -17,9 +17,6 @@ import (
 )
 
 const (
-	// defaultPatience is how long a request is repeated while the API server does not
-	// answer: a restart takes 3 to 8 seconds.
-	defaultPatience = 20 * time.Second
 	// firstPause and longestPause bound the growing time between two attempts.
 	firstPause, longestPause = 100 * time.Millisecond, 2 * time.Second
 	// unsaid is how long an outage is not worth a word, and tellAgain how often the
@@ -44,7 +41,7 @@ type patient struct {
 }
 
 // Patience wraps a transport to an API server: its requests are repeated for that
-// long, 20 s by default, and log is told when that takes time; it may be nil.
+// long, 0 is not at all, and log is told when that takes time; it may be nil.
 func Patience(log *slog.Logger, limit time.Duration) func(http.RoundTripper) http.RoundTripper {
 	return newPatient(log, limit).wrap
 }
@@ -52,9 +49,6 @@ func Patience(log *slog.Logger, limit time.Duration) func(http.RoundTripper) htt
 func newPatient(log *slog.Logger, limit time.Duration) *patient {
 	if log == nil {
 		log = slog.New(slog.DiscardHandler)
-	}
-	if limit <= 0 {
-		limit = defaultPatience
 	}
 	return &patient{log: log, limit: limit}
 }

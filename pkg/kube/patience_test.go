@@ -107,7 +107,7 @@ func uncallable() (*http.Response, error) {
 func TestPatience_WhatAWebhookWasNotAskedAboutIsSentAgain(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		ok := answering(http.StatusOK)
-		p := Patience(nil, 0)
+		p := Patience(nil, 20*time.Second)
 		send := func(next *scripted) (code int, text string, took time.Duration) {
 			request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://api/x", strings.NewReader("body"))
 			require.NoError(t, err)
@@ -166,7 +166,7 @@ func TestPatience_EndsWithTheContext(t *testing.T) {
 		require.NoError(t, err)
 		began := time.Now()
 		refused := failing(&net.OpError{Op: "dial", Err: syscall.ECONNREFUSED})
-		_, err = Patience(nil, 0)(&scripted{steps: []func() (*http.Response, error){refused}}).RoundTrip(request) // there is none
+		_, err = Patience(nil, 20*time.Second)(&scripted{steps: []func() (*http.Response, error){refused}}).RoundTrip(request) // there is none
 		require.ErrorIs(t, err, context.DeadlineExceeded)
 		require.Equal(t, time.Second, time.Since(began))
 	})

@@ -72,7 +72,7 @@ func (s *slice) buildOptions() (build.Options, error) {
 		Trees:           trees,
 		CacheRepository: b.CacheRepository,
 		NoCache:         b.NoCache,
-		Timeout:         limit(b.BuildTimeout),
+		Timeout:         b.BuildTimeout,
 		Dockerfile: buildkit.Dockerfile{
 			File: b.Dockerfile, Target: b.DockerfileStage, Args: arguments, Secrets: b.BuildSecrets, Tool: b.BuildTool,
 		},

@@ -133,13 +133,13 @@ func TestReadGate_HowARevisionIsJudged(t *testing.T) {
 	}{
 		"checks with a credential":         {config.Checks{Smoke: with}, []string{"SMOKE_TOKEN=hunter2-xyz"}, "", []string{"hunter2-xyz"}},
 		"a credential that is not there":   {config.Checks{Smoke: with}, nil, "SMOKE_TOKEN", nil},
-		"Backstage's checks":               {config.Checks{Smoke: config.SmokeBackstage}, []string{"BACKSTAGE_SMOKE_TOKEN=hunter2-xyz"}, "", []string{"hunter2-xyz"}},
-		"no checks":                        {config.Checks{Smoke: config.SmokeNone}, nil, "", nil},
+		"Backstage's checks":               {config.Checks{Smoke: record.SmokeBackstage}, []string{"BACKSTAGE_SMOKE_TOKEN=hunter2-xyz"}, "", []string{"hunter2-xyz"}},
+		"no checks":                        {config.Checks{Smoke: record.SmokeNone}, nil, "", nil},
 		"a file that is not there":         {config.Checks{Smoke: "nowhere.yaml"}, nil, "give a file of checks, backstage or none [config/smoke]", nil},
 		"checks that are none":             {config.Checks{Smoke: broken}, nil, "[config/smoke]", nil},
-		"a public URL of another kind":     {config.Checks{Smoke: config.SmokeNone, PublicURL: "ftp://example.com"}, nil, "want http:// or https://", nil},
-		"a public URL with a user":         {config.Checks{Smoke: config.SmokeNone, PublicURL: "https://joe:pw@example.com"}, nil, "no user, query or fragment", nil},
-		"a public URL with a path, a port": {config.Checks{Smoke: config.SmokeNone, PublicURL: "https://example.com:8443/portal"}, nil, "", nil},
+		"a public URL of another kind":     {config.Checks{Smoke: record.SmokeNone, PublicURL: "ftp://example.com"}, nil, "want http:// or https://", nil},
+		"a public URL with a user":         {config.Checks{Smoke: record.SmokeNone, PublicURL: "https://joe:pw@example.com"}, nil, "no user, query or fragment", nil},
+		"a public URL with a path, a port": {config.Checks{Smoke: record.SmokeNone, PublicURL: "https://example.com:8443/portal"}, nil, "", nil},
 	} {
 		t.Run(name, func(t *testing.T) {
 			var w witness
@@ -151,7 +151,7 @@ func TestReadGate_HowARevisionIsJudged(t *testing.T) {
 				return
 			}
 			require.NoError(t, err)
-			require.Equal(t, c.checks.Smoke == config.SmokeNone, g.suite == nil)
+			require.Equal(t, c.checks.Smoke == record.SmokeNone, g.suite == nil)
 			require.Equal(t, g.suite == nil, strings.Contains(w.log.String(), "ready pods count as proof"))
 			require.Equal(t, c.secrets, slices.Compact(g.secrets))
 			require.Equal(t, c.secrets, slices.Compact(w.withheld))
@@ -162,7 +162,7 @@ func TestReadGate_HowARevisionIsJudged(t *testing.T) {
 }
 
 func TestDeployment_ItsOptionsAreReadOnceAndBeforeAnyWork(t *testing.T) {
-	settings := config.Settings{Cluster: apiServer(t, nil), Checks: config.Checks{Smoke: config.SmokeNone},
+	settings := config.Settings{Cluster: apiServer(t, nil), Checks: config.Checks{Smoke: record.SmokeNone},
 		Deadline: config.Deadline{Timeout: time.Hour}, RollbackTime: config.RollbackTime{RollbackTimeout: time.Minute}, Gate: config.Gate{Soak: config.Soak(time.Second)}}
 	s, log := logged(t, "rollback", settings, "GITHUB_RUN_ID=7", "GITHUB_RUN_ATTEMPT=2")
 	d, err := s.deployment()

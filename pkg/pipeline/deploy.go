@@ -67,7 +67,7 @@ func rollbackStage(s *slice) (func(context.Context, inputs) (record.Record, erro
 		return nil, err
 	}
 	d.warnOfTrust()
-	d.options.Timeout = limit(s.settings.RollbackTimeout)
+	d.options.Timeout = s.settings.RollbackTimeout
 	to := revisions.RollbackTo{Revision: revision, Digest: t.ToDigest, ForceBadUnsafe: t.ForceBadUnsafe}
 	return func(ctx context.Context, _ inputs) (record.Record, error) {
 		d.announce(ctx, record.Image{})
@@ -106,8 +106,8 @@ func (s *slice) deployment() (*deployment, error) {
 	d.options = deploy.Options{
 		Release:         at.release.Name,
 		Namespace:       at.namespace,
-		Timeout:         limit(s.settings.Timeout),
-		RollbackTimeout: limit(s.settings.RollbackTimeout),
+		Timeout:         s.settings.Timeout,
+		RollbackTimeout: s.settings.RollbackTimeout,
 		Soak:            soak(s.settings.Soak),
 		Asks:            g.suite != nil,
 		Verify:          verify,
@@ -173,18 +173,6 @@ func (d *deployment) open(at site, g gate) (deploy.Cluster, error) {
 		Prober:    g.prober(cluster, d.settings.PublicURL, d.host),
 		Databases: at.databases(cluster), Undo: at.undo(cluster),
 	}, nil
-}
-
-// unlimited is longer than anybody waits.
-const unlimited = 10 * 365 * 24 * time.Hour
-
-// limit is the setting of a time as a stage takes it: 0 is none, as for
-// `kubectl rollout status --timeout`.
-func limit(setting time.Duration) time.Duration {
-	if setting == 0 {
-		return unlimited
-	}
-	return setting
 }
 
 // soak is the setting as the state machine takes it.

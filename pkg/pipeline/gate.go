@@ -37,10 +37,10 @@ func readGate(c config.Checks, judging config.Gate, host Host) (gate, error) {
 	g.rules, rulesErr = causes.ParseRules(judging.RolloutRules)
 	patterns := judging.LogPatterns
 	if len(patterns) == 0 {
-		patterns = []string{config.SmokeBackstage}
+		patterns = []string{record.SmokeBackstage}
 	}
 	for _, pattern := range patterns {
-		if pattern != config.SmokeBackstage {
+		if pattern != record.SmokeBackstage {
 			g.logPatterns = append(g.logPatterns, pattern)
 			continue
 		}
@@ -109,15 +109,15 @@ const maxSuite = 1 << 20
 // suiteText is nil for none.
 func suiteText(name string, log *slog.Logger) ([]byte, error) {
 	switch name {
-	case config.SmokeNone:
+	case record.SmokeNone:
 		log.Warn("no smoke checks: ready pods count as proof")
 		return nil, nil
-	case config.SmokeBackstage:
+	case record.SmokeBackstage:
 		return backstage.SmokeYAML(), nil
 	}
 	text, err := files.Read(name, maxSuite)
 	if err != nil {
-		return nil, record.BadInput("config/smoke", "--smoke: %w; give a file of checks, backstage or none", err)
+		return nil, record.BadInput("config/smoke", "--smoke: %w; give a file of checks, %s or %s", err, record.SmokeBackstage, record.SmokeNone)
 	}
 	return text, nil
 }

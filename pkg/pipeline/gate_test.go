@@ -19,7 +19,7 @@ func TestAWrongGateIsWrongInput(t *testing.T) {
 		"a rule without a code":               {config.Settings{Gate: config.Gate{RolloutRules: []string{"terminal"}}}, "rollout/"},
 	} {
 		t.Run(name, func(t *testing.T) {
-			c.settings.Smoke = config.SmokeNone
+			c.settings.Smoke = record.SmokeNone
 			_, err := part(t, "gate", c.settings).gate()
 			require.Equal(t, record.KindInput, record.KindOf(err))
 			require.ErrorContains(t, err, c.want)

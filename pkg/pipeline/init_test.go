@@ -17,7 +17,7 @@ func TestInit_WritesAndThenChecks(t *testing.T) {
 	t.Chdir(t.TempDir())
 	w := &witness{}
 	require.NoError(t, Run(t.Context(), Commands()["init"], config.Settings{}, w.host()))
-	require.FileExists(t, "stagecrew.yaml")
+	require.FileExists(t, config.DefaultFile)
 	require.NotEmpty(t, w.todo)
 	require.Contains(t, w.log.String(), "file=.github/workflows/deploy.yml")
 

@@ -60,7 +60,7 @@ func (s *slice) scanOptions() (scan.Options, error) {
 	}
 	return scan.Options{
 		Images:            s.images(),
-		Timeout:           limit(c.ScanTimeout),
+		Timeout:           c.ScanTimeout,
 		RequireAll:        c.ScanRequireAll,
 		AllowIncomplete:   c.ScanIncomplete,
 		Database:          c.ScanDatabase,

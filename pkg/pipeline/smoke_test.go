@@ -100,10 +100,3 @@ func TestUntargeted_SaysWhyThereIsNothingToAsk(t *testing.T) {
 	require.Equal(t, "a; b", untargeted(record.Rollout{Unproven: []string{"a", "b"}}))
 	require.Contains(t, untargeted(record.Rollout{}), "no pod with an HTTP port runs the image")
 }
-
-// 0 is no limit, as kubectl's: it was 10 minutes.
-func TestLimit_ZeroIsNone(t *testing.T) {
-	require.Equal(t, time.Minute, limit(time.Minute))
-	require.Greater(t, limit(0), 365*24*time.Hour)
-	require.True(t, time.Now().Add(limit(0)).After(time.Now()), "it is no time that has gone by")
-}

@@ -59,6 +59,8 @@ type stage struct {
 	along []key
 	// however are outputs after whose making it runs, also when that failed.
 	however []key
+	// effect is what it may leave half-way.
+	effect Effect
 	// grouped says that its lines are a group of the log where stages run side by side.
 	grouped bool
 	maker

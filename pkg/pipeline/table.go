@@ -2,7 +2,9 @@ package pipeline
 
 import (
 	"encoding/json"
+	"slices"
 
+	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/sign"
 )
@@ -40,22 +42,22 @@ func table() []stage {
 	return []stage{
 		{name: "preflight", maker: making(concerns, preflightStage)},
 		{name: "key", maker: making(usableKey, keyStage)},
-		{name: "build", maker: making(image, buildStage)},
+		{name: "build", effect: Registry, maker: making(image, buildStage)},
 		{name: "scan", along: keys(image), maker: making(documents, scanStage)},
 		{name: "validate", needs: keys(image), maker: making(validated, validateStage)},
-		{name: "sign", needs: keys(image, documents), grouped: true, maker: making(signature, signStage)},
+		{name: "sign", needs: keys(image, documents), effect: Registry, grouped: true, maker: making(signature, signStage)},
 		{name: "verify", needs: keys(image, signature), grouped: true, maker: making(verified, verifyStage)},
 		{name: "version", needs: keys(image, verified), maker: making(free, versionStage)},
-		{name: "promote", needs: keys(image, verified), maker: making(promoted, promoteStage)},
-		{name: "deploy", needs: keys(verified, usableKey, concerns, free), grouped: true, maker: making(deployed, deployStage)},
-		{name: "attest", needs: keys(image), however: keys(deployed), maker: making(attested, attestStage)},
-		{name: "tag", needs: keys(image, promoted, verified, deployed, attested), maker: making(tagged, tagStage)},
+		{name: "promote", needs: keys(image, verified), effect: Registry, maker: making(promoted, promoteStage)},
+		{name: "deploy", needs: keys(verified, usableKey, concerns, free), effect: Release, grouped: true, maker: making(deployed, deployStage)},
+		{name: "attest", needs: keys(image), however: keys(deployed), effect: Registry, maker: making(attested, attestStage)},
+		{name: "tag", needs: keys(image, promoted, verified, deployed, attested), effect: Registry, maker: making(tagged, tagStage)},
 
 		{name: "init", maker: making(started, initStage)},
 		{name: "migrations", maker: making(foreseen, migrationsStage)},
-		{name: "gate", maker: making(judged, gateStage)},
-		{name: "rollback", maker: making(returned, rollbackStage)},
-		{name: "recover", maker: making(recovered, recoverStage)},
+		{name: "gate", effect: Release, maker: making(judged, gateStage)},
+		{name: "rollback", effect: Release, maker: making(returned, rollbackStage)},
+		{name: "recover", effect: Release, maker: making(recovered, recoverStage)},
 		{name: "smoke", maker: making(answers, smokeStage)},
 		{name: "status", maker: making(statuses, statusStage)},
 	}
@@ -71,30 +73,34 @@ const (
 	Release
 )
 
-// Command is a command of the command line: a slice of the table.
+// Command is a command of the command line: a slice of the table. Its effect is the
+// largest of its stages.
 type Command struct {
 	Stages []string
 	Effect Effect
 }
 
+// several are the commands that are more than the stage of their name.
+var several = map[string][]string{
+	"run":     {"preflight", "key", "build", "scan", "sign", "verify", "version", "deploy", "attest", "tag"},
+	"promote": {"verify", "promote", "tag"},
+	"deploy":  {"verify", "deploy"},
+}
+
 // Commands are all commands by name.
 func Commands() map[string]Command {
-	return map[string]Command{
-		"init":       {[]string{"init"}, Nothing},
-		"run":        {[]string{"preflight", "key", "build", "scan", "sign", "verify", "version", "deploy", "attest", "tag"}, Release},
-		"build":      {[]string{"build"}, Registry},
-		"scan":       {[]string{"scan"}, Nothing},
-		"sign":       {[]string{"sign"}, Registry},
-		"verify":     {[]string{"verify"}, Nothing},
-		"validate":   {[]string{"validate"}, Nothing},
-		"promote":    {[]string{"verify", "promote", "tag"}, Registry},
-		"migrations": {[]string{"migrations"}, Nothing},
-		"preflight":  {[]string{"preflight"}, Nothing},
-		"deploy":     {[]string{"verify", "deploy"}, Release},
-		"gate":       {[]string{"gate"}, Release},
-		"smoke":      {[]string{"smoke"}, Nothing},
-		"rollback":   {[]string{"rollback"}, Release},
-		"recover":    {[]string{"recover"}, Release},
-		"status":     {[]string{"status"}, Nothing},
+	all := map[string]Command{}
+	for _, c := range config.Commands() {
+		command := Command{Stages: several[c.Name]}
+		if command.Stages == nil {
+			command.Stages = []string{c.Name}
+		}
+		for _, row := range table() {
+			if slices.Contains(command.Stages, row.name) {
+				command.Effect = max(command.Effect, row.effect)
+			}
+		}
+		all[c.Name] = command
 	}
+	return all
 }

@@ -141,11 +141,7 @@ func holds(value any, is func(string) bool) bool {
 }
 
 func (c *check) imagePath() string {
-	path := c.ImageValuesPath
-	if path == "" {
-		path = "image"
-	}
-	return fmt.Sprintf("%s.repository and %s.digest", path, path)
+	return fmt.Sprintf("%s.repository and %[1]s.digest", c.ImageValuesPath)
 }
 
 // notRendered explains a chart that does not run the image.

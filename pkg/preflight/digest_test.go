@@ -14,7 +14,7 @@ const sum = "sha256:0123456789abcdef0123456789abcdef0123456789abcdef0123456789ab
 // foundBy are the concerns about a plan as "code blocks".
 func foundBy(t *testing.T, plan record.Plan, change ...func(*Options)) (codes []string, text string) {
 	t.Helper()
-	o := Options{Client: cluster(nil), Namespace: "prod", Release: "web"}
+	o := Options{Client: cluster(nil), Namespace: "prod", Release: "web", ImageValuesPath: "image"}
 	for _, c := range change {
 		c(&o)
 	}

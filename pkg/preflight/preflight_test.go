@@ -58,7 +58,7 @@ func cluster(denied func(*authorizationv1.ResourceAttributes) bool, objects ...r
 
 func checked(t *testing.T, client *fake.Clientset, manifest string, change ...func(*Options)) []record.Concern {
 	t.Helper()
-	o := Options{Client: client, Namespace: "prod", Release: "web", Timeout: 10 * time.Minute, RollbackTimeout: 5 * time.Minute}
+	o := Options{Client: client, Namespace: "prod", Release: "web", ImageValuesPath: "image", Timeout: 10 * time.Minute, RollbackTimeout: 5 * time.Minute}
 	for _, c := range change {
 		c(&o)
 	}

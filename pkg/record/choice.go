@@ -111,3 +111,10 @@ const (
 func (AttestationKind) Choices() []Choice {
 	return []Choice{{string(AttestProvenance), ""}, {string(AttestVuln), ""}, {string(AttestCycloneDX), ""}, {string(AttestSPDX), ""}, {string(AttestVerdict), ""}}
 }
+
+// The values of --smoke that are not files. SmokeBackstage is a value of --log-pattern,
+// too.
+const (
+	SmokeBackstage = "backstage"
+	SmokeNone      = "none"
+)

@@ -20,10 +20,14 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
+// DefaultAttempts is how often a request is tried where nothing says how often: not all
+// commands have --push-attempts, whose default it is.
+const DefaultAttempts = 8
+
 // The zero value of a [retry.Policy] rides out a minute here.
 func withDefaults(p retry.Policy) retry.Policy {
 	return retry.Policy{
-		Attempts: cmp.Or(p.Attempts, 8),
+		Attempts: cmp.Or(p.Attempts, DefaultAttempts),
 		First:    cmp.Or(p.First, 500*time.Millisecond),
 		Longest:  cmp.Or(p.Longest, 30*time.Second),
 	}

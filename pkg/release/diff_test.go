@@ -67,6 +67,20 @@ func TestOldRecordsGoButNoneThatARollbackMayNeed(t *testing.T) {
 	require.Equal(t, []int{5, 4, 2}, numbers())
 }
 
+// As of Helm's --history-max: "Use 0 for no limit".
+func TestPrune_ZeroKeepsAll(t *testing.T) {
+	r, _ := open(t)
+	r.HistoryMax = 0
+	for i := 1; i <= 25; i++ {
+		apply(t, r, fmt.Sprint("v", i))
+		require.NoError(t, r.Mark(t.Context(), i, record.MarkBad))
+	}
+	require.NoError(t, r.Prune(t.Context()))
+	history, err := r.History(t.Context())
+	require.NoError(t, err)
+	require.Len(t, history, 25)
+}
+
 func TestDeployedAndPendingRecordsAreNeverPruned(t *testing.T) {
 	stored := func(version int, status helmrelease.Status) *helmrelease.Release {
 		return &helmrelease.Release{Version: version, Info: &helmrelease.Info{Status: status}}

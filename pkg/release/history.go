@@ -124,17 +124,17 @@ func (r *Release) known(stored *helmrelease.Release) error {
 
 func (r *Release) notary() verdict.Notary { return verdict.Notary{Key: r.VerdictKey} }
 
-const (
-	defaultHistory = 20
-	// goodKept is how many verified-good revisions are always kept: targets of a
-	// rollback that further bad revisions must not push out.
-	goodKept = 3
-)
+// goodKept is how many verified-good revisions are always kept: targets of a
+// rollback that further bad revisions must not push out.
+const goodKept = 3
 
-// Prune deletes the oldest of Helm's records beyond HistoryMax. The newest three
-// that are verified good, the deployed one and those of changes that are not
+// Prune deletes the oldest of Helm's records beyond HistoryMax; 0 keeps all, as it does
+// for Helm. The newest three that are verified good, the deployed one and those of changes that are not
 // complete stay. [Release.Mark] calls it when a revision is marked good.
 func (r *Release) Prune(ctx context.Context) error {
+	if r.HistoryMax == 0 {
+		return nil
+	}
 	records, err := r.helm.config.Releases.History(r.Name)
 	if isMissing(err) {
 		return nil

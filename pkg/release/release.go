@@ -42,9 +42,9 @@ type Options struct {
 	// Values are files and Set are key=value pairs with Helm's meaning.
 	Values, Set []string
 	// ImageValuesPath is where the chart takes repository and digest from;
-	// default "image".
+	// [DefaultImageValuesPath] when "".
 	ImageValuesPath string
-	// HistoryMax is how many of Helm's records are kept; default 20. Records that
+	// HistoryMax is how many of Helm's records are kept, 0 for all. Records that
 	// a rollback may need are kept beyond it, see [Release.Prune].
 	HistoryMax int
 	// Driver is where the caller's environment lets Helm keep its records, HELM_DRIVER;
@@ -74,6 +74,9 @@ type Options struct {
 	Unread func(name string, err error)
 	Log    *slog.Logger
 }
+
+// DefaultImageValuesPath is that of --image-values-path, too.
+const DefaultImageValuesPath = "image"
 
 // Release is one Helm release. It makes one change at a time.
 type Release struct {
@@ -110,13 +113,10 @@ func Open(o Options) (*Release, error) {
 		o.Log = slog.New(slog.DiscardHandler)
 	}
 	if o.ImageValuesPath == "" {
-		o.ImageValuesPath = "image"
+		o.ImageValuesPath = DefaultImageValuesPath
 	}
 	if o.Charts == nil {
 		o.Charts = &Charts{}
-	}
-	if o.HistoryMax <= 0 {
-		o.HistoryMax = defaultHistory
 	}
 	r := &Release{Options: o, client: o.Cluster.Clientset(), windDown: defaultWindDown, busy: make(chan struct{}, 1)}
 	r.secrets = r.learner()

@@ -94,7 +94,7 @@ func (s settings) paths() []named {
 	if s.Chart != "" && !strings.Contains(s.Chart, "://") {
 		all = append(all, named{"chart", path.Join(s.Chart, "Chart.yaml")})
 	}
-	if s.Smoke != "backstage" && s.Smoke != "none" {
+	if s.Smoke != record.SmokeBackstage && s.Smoke != record.SmokeNone {
 		all = append(all, named{"smoke", s.Smoke})
 	}
 	values, isList := s.Values.([]any)

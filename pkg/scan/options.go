@@ -15,6 +15,7 @@
 package scan
 
 import (
+	"cmp"
 	"errors"
 	"fmt"
 	"log/slog"
@@ -36,7 +37,7 @@ type Options struct {
 	// Images talks to registries. A connection on which nothing moves ends after a minute
 	// unless it says otherwise.
 	Images registry.Access
-	// Timeout bounds the whole scan; 30 minutes when zero.
+	// Timeout bounds the whole scan; 0 is no limit.
 	Timeout time.Duration
 	// AllowIncomplete are patterns with ** of files in the image, such as
 	// app/node_modules/NAME/package.json: a package there may be unreadable, or of a
@@ -61,7 +62,7 @@ type Options struct {
 	// between runs; required. It is created if needed and may be shared by scans that
 	// run at the same time. Whoever can write there decides what a scan finds.
 	CacheDir string
-	// Threshold is the lowest severity that blocks; empty means HIGH.
+	// Threshold is the lowest severity that blocks; empty means [DefaultThreshold].
 	Threshold record.Severity
 	// FixedOnly lets vulnerabilities pass for which no fixed version exists.
 	FixedOnly bool
@@ -131,12 +132,10 @@ func (o Options) problems() []error {
 	return problems
 }
 
-func (o Options) threshold() record.Severity {
-	if o.Threshold == "" {
-		return record.SeverityHigh
-	}
-	return o.Threshold
-}
+// DefaultThreshold is that of --scan-threshold, too.
+const DefaultThreshold = record.SeverityHigh
+
+func (o Options) threshold() record.Severity { return cmp.Or(o.Threshold, DefaultThreshold) }
 
 func (o Options) databases() []string {
 	// The mirror first: ghcr.io limits how often anonymous clients may ask

@@ -5,14 +5,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/scan/limits"
 )
-
-// defaultTimeout ends a scan that hangs; a large image on a slow line takes minutes.
-const defaultTimeout = 30 * time.Minute
 
 // Scan is [Run] for who wants the decision only.
 func Scan(ctx context.Context, o Options) (record.ScanReport, error) {
@@ -37,9 +33,12 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if err := o.check(); err != nil {
 		return Result{}, err
 	}
-	timeout := cmp.Or(o.Timeout, defaultTimeout)
-	limited, cancel := context.WithTimeout(ctx, timeout)
-	defer cancel()
+	limited := ctx
+	if o.Timeout > 0 {
+		var cancel context.CancelFunc
+		limited, cancel = context.WithTimeout(ctx, o.Timeout)
+		defer cancel()
+	}
 	result, err := limits.Within(limited, cmp.Or(o.memory, limits.Memory()), func() (Result, error) { return run(limited, o) })
 	switch {
 	case err == nil:
@@ -49,7 +48,7 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	case ctx.Err() != nil:
 		return Result{}, fmt.Errorf("scanning image %q: %w", o.Image, context.Cause(ctx))
 	case errors.Is(limited.Err(), context.DeadlineExceeded):
-		return Result{}, record.Unavailable("scan/timeout", "scanning image %q: not done after %s: %w; give it more time with --scan-timeout", o.Image, timeout, err)
+		return Result{}, record.Unavailable("scan/timeout", "scanning image %q: not done after %s: %w; give it more time with --scan-timeout", o.Image, o.Timeout, err)
 	default:
 		return Result{}, err
 	}

@@ -7,6 +7,7 @@ import (
 	"io"
 	"net/http"
 	"strings"
+	"time"
 
 	authorizationv1 "k8s.io/api/authorization/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -41,7 +42,7 @@ func (d *demo) wayIn(ctx context.Context) (http.RoundTripper, func(), error) {
 	if err != nil {
 		return nil, nil, err
 	}
-	cluster, err := kube.Connect(kube.Options{Kubeconfig: d.Kubeconfig, Namespace: namespace})
+	cluster, err := kube.Connect(kube.Options{Kubeconfig: d.Kubeconfig, Namespace: namespace, Patience: time.Minute})
 	if err != nil {
 		return nil, nil, err
 	}

@@ -103,7 +103,7 @@ func buildOne(ctx context.Context, t *testing.T, s *stage) error {
 		"packages/backend/package.json": `{"name":"backend","main":"dist/index.cjs.js"}`, "packages/backend/dist/index.cjs.js": "'use strict';\n",
 	})
 	built, err := build.Build(ctx, build.Options{
-		Builder: record.BuilderLayers, Images: s.access, Source: source, BaseImage: s.host + strings.TrimPrefix(base, s.plain),
+		Builder: record.BuilderLayers, Images: s.access, Source: source, BaseImage: s.host + strings.TrimPrefix(base, s.plain), Platform: "linux/amd64",
 		Repository: s.host + "/" + s.prefix + "team/portal", Version: "1.0.0",
 	})
 	if err == nil {

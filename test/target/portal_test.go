@@ -88,7 +88,7 @@ func (g *site) sees(browser string) {
 // way leads to a pod of what is live.
 func (g *site) way() (http.RoundTripper, func()) {
 	g.t.Helper()
-	cluster, err := kube.Connect(kube.Options{Kubeconfig: g.Kubeconfig, Namespace: namespace})
+	cluster, err := kube.Connect(kube.Options{Kubeconfig: g.Kubeconfig, Namespace: namespace, Patience: time.Minute})
 	require.NoError(g.t, err)
 	pod := kubectl(g.t, "-n", namespace, "get", "pods", "-l", "app=backstage", "--field-selector", "status.phase=Running", "-o", "jsonpath={.items[0].metadata.name}")
 	return cluster.PodTransport(record.Pod{Namespace: namespace, Name: pod, Port: 7007})

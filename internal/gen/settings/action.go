@@ -64,7 +64,7 @@ func section(lines []string, header, indent string, generated func(name string) 
 func outputs(command string) []string {
 	var all []string
 	for _, o := range report.Outputs() {
-		if slices.Contains(o.Commands, command) {
+		if named(command).TellsOf(o.Of) {
 			all = append(all, fmt.Sprintf("  %s:\n    description: %s\n    value: ${{ steps.run.outputs.%s }}\n", o.Name, quote(o.Meaning), o.Name))
 		}
 	}

@@ -52,23 +52,26 @@ func document() []byte {
 	}
 	b.WriteString("\n## Outputs\n\nIn GitHub Actions a step gives these on. What is not known is empty.\n\n| output | commands | meaning |\n|---|---|---|\n")
 	for _, o := range report.Outputs() {
-		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", o.Name, commands(o.Commands), cell(o.Meaning))
+		fmt.Fprintf(&b, "| `%s` | %s | %s |\n", o.Name, commands(func(c config.Command) bool { return c.TellsOf(o.Of) }), cell(o.Meaning))
 	}
 	return b.Bytes()
 }
 
 // owners are the commands that have a setting, and with it its whole group.
 func owners(setting string) string {
-	var all []string
-	for _, c := range config.Commands() {
-		if slices.ContainsFunc(c.Settings(), func(s config.Setting) bool { return s.Name == setting }) {
-			all = append(all, c.Name)
-		}
-	}
-	return commands(all)
+	return commands(func(c config.Command) bool {
+		return slices.ContainsFunc(c.Settings(), func(s config.Setting) bool { return s.Name == setting })
+	})
 }
 
-func commands(names []string) string {
+// commands are those that are meant.
+func commands(meant func(config.Command) bool) string {
+	var names []string
+	for _, c := range config.Commands() {
+		if meant(c) {
+			names = append(names, c.Name)
+		}
+	}
 	if len(names) == len(config.Commands()) {
 		return "every command"
 	}

@@ -24,13 +24,12 @@ type input struct {
 // being one until the next major version: an input that nobody declares is passed over,
 // also require-digests.
 func inputs(command string, before []string) []input {
-	i := slices.IndexFunc(config.Commands(), func(c config.Command) bool { return c.Name == command })
 	var all []input
 	if command == mainCommand {
 		all = append(all, input{name: settingsInput, variable: config.SettingsVariable,
 			description: "all other settings, as stagecrew.yaml has them: KEY: VALUE, one per line; they count before that file"})
 	}
-	for _, s := range config.Commands()[i].Settings() {
+	for _, s := range named(command).Settings() {
 		if !s.IsInput {
 			continue
 		}
@@ -43,6 +42,11 @@ func inputs(command string, before []string) []input {
 		}
 	}
 	return all
+}
+
+// named is the command of that name.
+func named(command string) config.Command {
+	return config.Commands()[slices.IndexFunc(config.Commands(), func(c config.Command) bool { return c.Name == command })]
 }
 
 // instead says what to give in place of an old name.

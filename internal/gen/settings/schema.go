@@ -122,5 +122,8 @@ func describe(s config.Setting) object {
 		one.Items = &object{Pattern: s.Pattern}
 	}
 	one.Pattern = s.Pattern
+	if s.Least > 0 {
+		one.Minimum = &s.Least
+	}
 	return one
 }

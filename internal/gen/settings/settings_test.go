@@ -62,7 +62,7 @@ func TestSchemaAndProgramAgree(t *testing.T) {
 	schema := compiled(t)
 	for _, text := range []string{
 		"", "# nothing but a comment", "release:", "tag: 1.10", "tag: [1.10, latest]", "values: a.yaml", "values: []", "values: [a.yaml, null]", "timeout: 1h30m", "timeout: 0",
-		"soak: auto", "soak: 90s", "soak: 0", "soak:", "dry-run: true", "dry-run:", "history-max: 5", "scan-threshold: LOW", "builder: layers",
+		"soak: auto", "soak: 90s", "soak: 0", "soak:", "dry-run: true", "dry-run:", "history-max: 5", "history-max: 0", "dump-keep: 1", "scan-threshold: LOW", "builder: layers",
 		"allow-delete: [PersistentVolumeClaim/data, all]", "allow-delete: ALL", "require-attestation: [vuln]",
 	} {
 		require.NoError(t, resolve(t, text), text)
@@ -70,7 +70,7 @@ func TestSchemaAndProgramAgree(t *testing.T) {
 	}
 	for _, text := range []string{
 		"relase: x", "config: other.yaml", "allow-unsigned-unsafe: true", "force-bad-unsafe: false", "timeout: 10", "timeout: ten", "timeout: -5m", "soak: long", "soak: -1s", "dry-run: jein",
-		"history-max: -1", "history-max: many", "history-max: 1.5", "scan-threshold: SEVERE", "builder: docker", "release: [a, b]", "release: {name: a}", "values: [[a]]", "values: {a: b}",
+		"history-max: -1", "push-attempts: 0", "dump-keep: 0", "history-max: many", "history-max: 1.5", "scan-threshold: SEVERE", "builder: docker", "release: [a, b]", "release: {name: a}", "values: [[a]]", "values: {a: b}",
 		"allow-delete: [Secret]", "allow-delete: Secret", "- a", "text",
 	} {
 		require.Error(t, resolve(t, text), text)

@@ -4,7 +4,6 @@
 package dump
 
 import (
-	"cmp"
 	"context"
 	"fmt"
 	"regexp"
@@ -30,15 +29,13 @@ type Options struct {
 	// Image has psql, pg_dump and pg_restore of the server's version or a newer one; "" is
 	// that of the database's own pod.
 	Image string
-	// Keep is how many dumps stay; default 3.
+	// Keep is how many dumps stay, at least 1.
 	Keep int
 	// Recipient is an age recipient that dumps are encrypted for, and Identity names the
 	// Secret and its key that hold the identity for restores, as "SECRET/KEY"; both may be
 	// "". The image has to have age then.
 	Recipient, Identity string
 }
-
-const defaultKeep = 3
 
 // recipients are what age encrypts for: https://github.com/FiloSottile/age/blob/main/doc/age.1.ronn
 var recipients = regexp.MustCompile(`^(age1[0-9a-z]{20,}|ssh-(ed25519|rsa) \S+( .*)?)$`)
@@ -50,7 +47,7 @@ func (o Options) Check() error {
 		return record.BadInput("database/dump-recipient", "--dump-recipient: it is none of age's, which have the form age1…, nor a public key of ssh")
 	case o.Claim == "":
 		return record.BadInput("database/no-claim", "--on-migrated restore needs --dump-claim NAME: a PersistentVolumeClaim in the namespace of the release, which the dumps go to")
-	case o.Keep < 0:
+	case o.Keep < 1:
 		return record.BadInput("database/dump-keep", "--dump-keep %d: allowed are whole numbers from 1", o.Keep)
 	case o.Identity != "" && (secret == "" || key == ""):
 		return record.BadInput("database/dump-identity", "--dump-identity %q: it has the form SECRET/KEY", o.Identity)
@@ -62,10 +59,7 @@ func (o Options) Check() error {
 type Dumps struct{ Options }
 
 // New takes what to do from its options.
-func New(o Options) Dumps {
-	o.Keep = cmp.Or(o.Keep, defaultKeep)
-	return Dumps{o}
-}
+func New(o Options) Dumps { return Dumps{o} }
 
 // idFormat is that of an ID: the newest is the last in order.
 const idFormat = "20060102-150405"

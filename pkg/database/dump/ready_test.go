@@ -32,7 +32,8 @@ func TestWhatADumpNeedsIsLookedForBefore(t *testing.T) {
 		"": true, "age1ql3z7hjy54pw3hyww5ayyfg7zqgvc7w3j2elw8zmrj2kg5sfn9aqmcac8p": true, "ssh-ed25519 AAAAC3 me": true,
 		"AGE-SECRET-KEY-1QQ": false, "me@example.com": false,
 	} {
-		o := Options{Claim: "dumps", Recipient: recipient}
+		o := Options{Claim: "dumps", Keep: 1, Recipient: recipient}
 		require.Equal(t, map[bool]string{true: "", false: "database/dump-recipient"}[fits], record.CodeOf(o.Check()), recipient)
 	}
+	require.Equal(t, "database/dump-keep", record.CodeOf(Options{Claim: "dumps"}.Check()), "no dump would be left to restore")
 }
