@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // codeChanged is the cause when somebody else changed what a revision applied.
@@ -63,7 +64,7 @@ func howDiffers(c record.Change) string {
 	case c.Note != "":
 		return "it " + c.Note
 	case len(fields) > maxFields:
-		return strings.ToValidUTF8(fields[:maxFields], "") + "…"
+		return text.Cut(fields, maxFields)
 	case fields != "":
 		return fields
 	case c.Action == record.ActionCreate:

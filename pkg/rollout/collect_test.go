@@ -71,7 +71,7 @@ func TestEvidenceOfAFailedRollout(t *testing.T) {
 		var events []string
 		for _, e := range evidence.Events {
 			events = append(events, fmt.Sprintf("%s %s %d", e.Object, e.Reason, e.Count))
-			require.LessOrEqual(t, len([]rune(e.Message)), wording.MaxLine+len(" … "))
+			require.LessOrEqual(t, len(e.Message), wording.MaxLine+len(" … "))
 		}
 		require.Equal(t, []string{"Pod/web-b BackOff 3", "Pod/web-a Failed 3", "ReplicaSet/new FailedCreate 3"}, events)
 		require.InDelta(t, 60, evidence.Events[1].Seconds, 2)

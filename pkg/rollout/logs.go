@@ -8,13 +8,13 @@ import (
 	"regexp"
 	"strings"
 	"sync"
-	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
 	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
 )
@@ -138,10 +138,8 @@ func (l *logs) read(ctx context.Context, c podstate.Run, r *run) {
 			l.mu.Unlock()
 			return
 		}
-		select {
-		case <-ctx.Done():
+		if retry.Sleep(ctx, retryPause) != nil {
 			return
-		case <-time.After(retryPause):
 		}
 	}
 }

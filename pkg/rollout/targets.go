@@ -13,6 +13,7 @@ import (
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
 	"github.com/stagecrew/stagecrew/pkg/rollout/judge"
 )
@@ -41,10 +42,8 @@ func retried[T any](ctx context.Context, read func() (T, error)) (T, error) {
 		case time.Since(refused) >= refusalGrace:
 			return value, err
 		}
-		select {
-		case <-ctx.Done():
+		if retry.Sleep(ctx, retryPause) != nil {
 			return value, err
-		case <-time.After(retryPause):
 		}
 	}
 }

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
 )
 
@@ -48,7 +49,7 @@ func (r runner) ask(ctx context.Context, c checks.Check) seen {
 		if deadline, found := ctx.Deadline(); s.last == waiting && found && time.Until(deadline) < pause {
 			return s
 		}
-		if !wait(ctx, pause) {
+		if retry.Sleep(ctx, pause) != nil {
 			return s
 		}
 	}
@@ -115,16 +116,4 @@ func (s seen) before() string {
 		return ""
 	}
 	return "; before that: " + s.fault.Error()
-}
-
-// wait gives false when ctx ends first.
-func wait(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -6,6 +6,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/meta"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // maxEvent bounds an event's message, in bytes.
@@ -92,7 +94,7 @@ const combined = "(combined from similar events): "
 func StripEvent(e *corev1.Event) *corev1.Event {
 	message := strings.TrimPrefix(e.Message, combined)
 	if len(message) > maxEvent {
-		message = message[:maxEvent/2] + message[len(message)-maxEvent/2:]
+		message = text.Middle(message, maxEvent)
 	}
 	return &corev1.Event{
 		ObjectMeta:     metav1.ObjectMeta{Name: e.Name, Namespace: e.Namespace, UID: e.UID, ResourceVersion: e.ResourceVersion},

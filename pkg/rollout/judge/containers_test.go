@@ -173,7 +173,7 @@ func TestTheRegistrysWordsAtTheEndOfALongMessageCount(t *testing.T) {
 	require.Equal(t, 3, seconds)
 	require.Equal(t, causes.ImageNotFound, cause.Code)
 	require.True(t, strings.HasSuffix(cause.Message, ": not found"))
-	require.LessOrEqual(t, len([]rune(cause.Message)), wording.MaxLine+len(" … "))
+	require.LessOrEqual(t, len(cause.Message), wording.MaxLine+len(" … "))
 }
 
 func TestALogLineEndsTheWaitUnlessARestartMayHealIt(t *testing.T) {

@@ -6,10 +6,11 @@ import (
 	"encoding/json"
 	"regexp"
 	"strings"
-	"unicode"
+
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
-// MaxLine bounds a message, in characters.
+// MaxLine bounds a message, in bytes.
 const MaxLine = 500
 
 // ExecFormat is what a kernel says about a program for another machine.
@@ -54,21 +55,8 @@ func Plain(line string) string {
 	return line
 }
 
-// Shorten makes one line of a text and leaves out the middle of a long one: a message
-// begins with what was tried and ends with what went wrong.
-func Shorten(text string) string {
-	text = strings.Map(func(r rune) rune {
-		if unicode.IsControl(r) {
-			return ' '
-		}
-		return r
-	}, strings.ToValidUTF8(strings.TrimSpace(text), "?"))
-	runes := []rune(text)
-	if len(runes) <= MaxLine {
-		return text
-	}
-	return string(runes[:MaxLine/3]) + " … " + string(runes[len(runes)-MaxLine*2/3:])
-}
+// Shorten makes one line of a message, and leaves out the middle of a long one.
+func Shorten(said string) string { return text.Middle(said, MaxLine) }
 
 // WrongArchitecture is the whole of what a container says whose program is for another
 // architecture; a longer text would be an application that talks about it.

@@ -19,6 +19,7 @@ import (
 	"github.com/chromedp/chromedp"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 	"github.com/stagecrew/stagecrew/pkg/smoke/expect"
 )
 
@@ -149,10 +150,8 @@ func (w *watch) open(ctx context.Context) {
 		case errors.Is(err, errHanging):
 			w.end(err.Error())
 		}
-		select {
-		case <-ctx.Done():
+		if retry.Sleep(ctx, look) != nil {
 			return
-		case <-time.After(look):
 		}
 	}
 }

@@ -8,9 +8,10 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
-// maxValue bounds a value of a field in a message.
+// maxValue bounds a value of a field in a message, in bytes.
 const maxValue = 120
 
 // At reads a field by its path; an item of a list is named in brackets, by its
@@ -48,8 +49,5 @@ func Short(value any) string {
 	if err != nil {
 		return "?"
 	}
-	if len(out) > maxValue {
-		return strings.ToValidUTF8(string(out[:maxValue]), "") + "…"
-	}
-	return string(out)
+	return text.Cut(string(out), maxValue)
 }
