@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"context"
 	"slices"
 	"time"
@@ -53,8 +54,12 @@ func exists(ctx context.Context, client kubernetes.Interface, m detect.MissingOb
 // found asks whether what a trouble complains of has come meanwhile.
 func (v *wait) found(t detect.Trouble) bool {
 	if t.Cause.Code != causes.ImageNotFound {
-		m := detect.MissingIn(t.Workload.Namespace, t.Cause.Message)
-		return m != nil && exists(v.ctx, v.watch.client, *m)
+		if t.Missing == nil {
+			return false
+		}
+		m := *t.Missing
+		m.Namespace = cmp.Or(m.Namespace, t.Workload.Namespace)
+		return exists(v.ctx, v.watch.client, m)
 	}
 	image := v.watch.imageOf(t)
 	if v.ImageExists == nil || image == "" {

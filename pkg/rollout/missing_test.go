@@ -2,6 +2,7 @@ package rollout
 
 import (
 	"context"
+	"strings"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -55,19 +56,23 @@ func TestMissing_WhatIsThereNowIsNotMissing(t *testing.T) {
 // its next try.
 func TestWatch_ASecretThatCameLateIsWaitedForUntilTheKubeletTriesAgain(t *testing.T) {
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: "db", Namespace: "portal"}}
+	const words = `secret "db" not found`
+	around := strings.Repeat("of the kubelet ", 1<<10/len("of the kubelet "))
 	for name, c := range map[string]struct {
+		message       string
 		comes, starts time.Duration // when the Secret comes and the pod is ready; 0 is never
 		seconds       int
 		code          string
 	}{
-		"it comes and the kubelet tries again": {20 * time.Second, 50 * time.Second, 50, ""},
-		"it comes too late":                    {30 * time.Second, 0, 25, causes.ConfigMissing},
-		"it comes and helps nothing":           {10 * time.Second, 0, 145, causes.ConfigMissing},
-		"it never comes":                       {0, 0, 25, causes.ConfigMissing},
+		"it comes and the kubelet tries again": {words, 20 * time.Second, 50 * time.Second, 50, ""},
+		"its name is the middle of 2 kB":       {around + words + " " + around, 20 * time.Second, 50 * time.Second, 50, ""},
+		"it comes too late":                    {words, 30 * time.Second, 0, 25, causes.ConfigMissing},
+		"it comes and helps nothing":           {words, 10 * time.Second, 0, 145, causes.ConfigMissing},
+		"it never comes":                       {words, 0, 0, 25, causes.ConfigMissing},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
-				client := fakeCluster(t, fixture.Deploying(fixture.Pod("web-new", "new", false, fixture.Waiting("CreateContainerConfigError", `secret "db" not found`))))
+				client := fakeCluster(t, fixture.Deploying(fixture.Pod("web-new", "new", false, fixture.Waiting("CreateContainerConfigError", c.message))))
 				if c.comes > 0 {
 					time.AfterFunc(c.comes, func() { require.NoError(t, client.Tracker().Add(secret.DeepCopy())) })
 				}

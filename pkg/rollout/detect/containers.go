@@ -44,7 +44,7 @@ func waitingTrouble(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus
 			return Trouble{}, false
 		}
 	}
-	t := Trouble{Specific: true, Run: podstate.RunOf(p, c), Cause: record.Cause{
+	t := Trouble{Specific: true, Run: podstate.RunOf(p, c), Missing: missingIn(message), Cause: record.Cause{
 		Object: "Pod/" + p.Name, Container: c.Name, Reason: reason, Message: wording.Shorten(message)}}
 	switch reason {
 	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable":

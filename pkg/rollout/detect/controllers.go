@@ -29,7 +29,7 @@ func Rejected(object, reason, message, other string) Trouble {
 	case has("error looking up service account"):
 		code = causes.ServiceAccountMissing
 	}
-	return Trouble{Specific: true, Cause: record.Cause{Code: code, Object: object, Reason: reason, Message: wording.Shorten(message)}}
+	return Trouble{Specific: true, Missing: missingIn(message), Cause: record.Cause{Code: code, Object: object, Reason: reason, Message: wording.Shorten(message)}}
 }
 
 // ReplicaSet are the reasons why a ReplicaSet cannot make its pods. Its condition keeps the

@@ -5,8 +5,13 @@ import (
 	"strings"
 )
 
-// MissingObject is a thing that somebody says is not there.
-type MissingObject struct{ Kind, Namespace, Name, Key string }
+// MissingObject is a thing that a message says is not there.
+type MissingObject struct {
+	Kind      string // in lower case, "secret"
+	Namespace string // "" for that of whoever misses it
+	Name      string
+	Key       string // "" for the object as a whole
+}
 
 // What is missing, in the words of kubelet, scheduler and controllers.
 var (
@@ -15,9 +20,9 @@ var (
 	saysNoKey    = regexp.MustCompile(`(?i)couldn't find key (\S+) in (secret|configmap) ([^\s/]+)/(\S+?)[.,;]?(?:\s|$)`)
 )
 
-// MissingIn finds in a message what is not there; nil when it names nothing that can be
+// missingIn finds in a message what is not there; nil when it names nothing that can be
 // asked for.
-func MissingIn(namespace, message string) *MissingObject {
+func missingIn(message string) *MissingObject {
 	if m := saysNoKey.FindStringSubmatch(message); m != nil {
 		return &MissingObject{Kind: strings.ToLower(m[2]), Namespace: m[3], Name: m[4], Key: m[1]}
 	}
@@ -29,7 +34,7 @@ func MissingIn(namespace, message string) *MissingObject {
 		return nil
 	}
 	kind, _, _ := strings.Cut(strings.ToLower(m[1]), ".")
-	name := m[2]
+	namespace, name := "", m[2]
 	if ns, rest, found := strings.Cut(name, "/"); found { // "portal/db", as some words have it
 		namespace, name = ns, rest
 	}

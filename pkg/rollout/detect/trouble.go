@@ -25,6 +25,7 @@ type Trouble struct {
 	Recovering bool            // its clock stands still: it is about to heal
 	Earlier    bool            // the pod is older than the revision; without failures since its clock stands still, too
 	Run        podstate.Run
+	Missing    *MissingObject // what is not there, by the whole of the message; nil where it names nothing
 }
 
 // Key says which troubles are the same thing seen again.
@@ -41,7 +42,7 @@ func Beside(t, earlier Trouble) Trouble {
 
 // OfPod is one about a pod as a whole.
 func OfPod(p *corev1.Pod, code, reason, message string) Trouble {
-	return Trouble{Specific: true, Cause: record.Cause{Code: code, Object: "Pod/" + p.Name, Reason: reason, Message: wording.Shorten(message)}}
+	return Trouble{Specific: true, Missing: missingIn(message), Cause: record.Cause{Code: code, Object: "Pod/" + p.Name, Reason: reason, Message: wording.Shorten(message)}}
 }
 
 // Because adds to a general trouble the specific one behind it.

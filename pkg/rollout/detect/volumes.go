@@ -66,7 +66,7 @@ func claimTroubles(s *cluster.Snapshot, p *corev1.Pod) []Trouble {
 		if e.Reason == "ProvisioningFailed" || e.Reason == "FailedBinding" {
 			code = causes.ClaimPending
 		}
-		all = append(all, Trouble{Specific: true, Cause: record.Cause{
+		all = append(all, Trouble{Specific: true, Missing: missingIn(e.Message), Cause: record.Cause{
 			Code: code, Object: "PersistentVolumeClaim/" + name, Reason: e.Reason, Message: wording.Shorten(e.Message)}})
 	}
 	return all
