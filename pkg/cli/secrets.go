@@ -79,10 +79,10 @@ const shortestMask = 6
 // learn adds those that the run knows before it does anything: its credentials, what
 // its settings give to the chart, and files that were given in place of their names.
 func (s *secrets) learn(c config.Settings, environ []string) {
-	getenv := config.Lookup(environ)
+	c = withCredentials(c, environ)
 	// What everybody knows; without it no line could be read.
 	s.Public(c.Release, c.Namespace, c.Image, c.Repository, c.ToRepository, c.Chart, c.PublicURL)
-	s.Withhold(getenv("COSIGN_PASSWORD"), getenv("REGISTRY_PASSWORD"), getenv(config.VerdictKeyVariable))
+	s.Withhold(c.Hidden()...)
 	for _, line := range environ {
 		name, value, _ := strings.Cut(line, "=")
 		isPath := strings.HasPrefix(value, "/") || strings.HasPrefix(value, "./")

@@ -300,6 +300,25 @@ func TestWhatCannotBeReadSilencesThePods(t *testing.T) {
 	}
 }
 
+func TestEachSecretOfTheSettingsIsMaskedUnlessItsTagSaysThatItIsNone(t *testing.T) {
+	var environ []string
+	for i, one := range config.AllSecrets() {
+		environ = append(environ, fmt.Sprintf("%s=Value-%d-xyz", one.Variable, i))
+	}
+	s := newStep(t, config.Settings{}, environ...)
+	var shown []string
+	for i, one := range config.AllSecrets() {
+		value := fmt.Sprintf("Value-%d-xyz", i)
+		if !strings.Contains(s.stderr.String(), "::add-mask::"+value+"\n") {
+			shown = append(shown, one.Variable)
+			require.Equal(t, value, s.secrets.Text(value))
+			continue
+		}
+		require.Equal(t, "***", s.secrets.Text(value))
+	}
+	require.Equal(t, []string{"REGISTRY_USERNAME"}, shown)
+}
+
 func TestTheRecordIsForItsOwnerOnly(t *testing.T) {
 	s := newStep(t, config.Settings{})
 	s.finish(nil)

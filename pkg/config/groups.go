@@ -48,3 +48,14 @@ func (s *Secrets) Read(getenv func(string) string) {
 		at.Set(reflect.ValueOf(getenv(field.Tag.Get("variable"))).Convert(field.Type))
 	}
 }
+
+// Hidden are the values that nothing may show: all that have no tag public.
+func (s *Secrets) Hidden() []string {
+	var all []string
+	for field, at := range reflect.ValueOf(s).Elem().Fields() {
+		if field.Tag.Get("public") == "" {
+			all = append(all, at.Convert(reflect.TypeFor[string]()).String())
+		}
+	}
+	return all
+}

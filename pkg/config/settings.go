@@ -279,10 +279,11 @@ type Start struct {
 	Check bool `name:"check" file:"-" action:"-" help:"write nothing, and refuse when a file is missing or no longer says what is true"`
 }
 
-// Secrets come from the environment only, never from a flag or the file.
+// Secrets come from the environment only, never from a flag or the file. Their values are
+// shown nowhere, but for those with the tag public.
 type Secrets struct {
 	SignPassword     []byte `variable:"COSIGN_PASSWORD" help:"password of the private key"`
 	VerdictKey       []byte `variable:"STAGECREW_VERDICT_KEY" help:"key that signs the verdicts on revisions, so that nobody else can write them"`
-	RegistryUsername string `variable:"REGISTRY_USERNAME" help:"user of the image's registry"`
+	RegistryUsername string `variable:"REGISTRY_USERNAME" public:"true" help:"user of the image's registry"`
 	RegistryPassword string `variable:"REGISTRY_PASSWORD" help:"its password or token"`
 }
