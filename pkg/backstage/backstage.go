@@ -6,6 +6,7 @@ package backstage
 import (
 	_ "embed"
 	"slices"
+	"strings"
 )
 
 //go:embed smoke.yaml
@@ -23,6 +24,9 @@ const SkipValidation = "APP_CONFIG_backend_database_knexConfig_migrations_disabl
 // MigrationLocked are knex's words in the log of a backend that found the lock of its
 // migrations held. It does not try again.
 const MigrationLocked = "Migration table is already locked"
+
+// MetLock reports whether what a container said has these words.
+func MetLock(said string) bool { return strings.Contains(said, MigrationLocked) }
 
 // StartFailed are a backend's words when its start has come to an end and failed: whether
 // it stays alive or not, it does nothing more.

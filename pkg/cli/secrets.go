@@ -150,7 +150,7 @@ func (s *secrets) hidden(r record.Record) record.Record {
 
 // silenced leaves the message out of a cause that is a line of a log as such.
 func (s *secrets) silenced(c *record.Cause) {
-	if s.Muted() && c.Reason == "Log" {
+	if s.Muted() && c.Reason == record.ReasonLog {
 		c.Message = "(left out)"
 	}
 }
@@ -158,17 +158,12 @@ func (s *secrets) silenced(c *record.Cause) {
 // Unread is told of a Secret that pods use and this run cannot read. What they say
 // may hold its values, so that it is left out from now on.
 func (s *secrets) Unread(name string, err error) {
-	s.Mute(saying...)
+	s.Mute(record.Saying...)
 	s.muted.Do(func() {
 		s.log.Warn("a Secret that the pods use cannot be read, so that its values cannot be hidden: logs, last words and answers of pods are left out; grant the verb get on secrets",
 			"secret", name, "because", err)
 	})
 }
-
-// saying begins what a pod said, also to a probe or a lifecycle hook, where a kubelet
-// repeats it.
-var saying = []string{"it said: ", ": Log: ", "the end of its log: ", "probe failed: ", "probe errored: ", "probe warning: ", "PostStartHook failed: ", "PreStopHook failed: ",
-	`, message: "`, `, message: \"`}
 
 // Answer is a text about the answer of a pod as it may be shown.
 func (s *secrets) Answer(text string) string {

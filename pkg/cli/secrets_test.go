@@ -282,7 +282,7 @@ func TestWhatCannotBeReadSilencesThePods(t *testing.T) {
 	require.Equal(t, 1, strings.Count(s.stderr.String(), "warn: a Secret that the pods use"))
 	s.console.log.Info("waiting: exit code 1; it said: token unknown-to-us [rollout/crash-loop]")
 	require.Contains(t, s.stderr.String(), "exit code 1; it said: (left out) [rollout/crash-loop]")
-	for _, text := range []string{"Readiness probe failed: token unknown-to-us", "it was killed because its liveness probe failed: Liveness probe failed: unknown-to-us",
+	for _, text := range []string{`PostStart hook: command 'a' exited with 1: , message: "token unknown-to-us"`, "Readiness probe failed: token unknown-to-us", "it was killed because its liveness probe failed: Liveness probe failed: unknown-to-us",
 		`Exec lifecycle hook ([a]) for Container "web" failed - error: command 'a' exited with 1: , message: "token unknown-to-us"`, "PostStartHook failed: unknown-to-us",
 		record.Cause{Object: "Pod/a", Container: "web", Reason: "Log", Message: "unknown-to-us", Code: "rollout/log"}.String()} {
 		s.console.log.Info(text)

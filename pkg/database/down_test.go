@@ -16,6 +16,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/redact"
 )
 
 // running is a Deployment that uses the database of the world.
@@ -182,4 +183,10 @@ func TestWhatComparesItsFilesIsNotProbed(t *testing.T) {
 	require.NoError(t, err)
 	require.Nil(t, cause)
 	require.Contains(t, backstage.SkipValidation, "disableMigrationsListValidation")
+}
+
+func TestALineOfAFrozenApplicationCanBeLeftOut(t *testing.T) {
+	muted := &redact.Redactor{}
+	muted.Mute(record.Saying...)
+	require.Equal(t, "it is up, but does not work with what the databases hold; it said: (left out)", muted.Text(complaint("web-1", "web", "unknown-to-us").Message))
 }

@@ -100,7 +100,7 @@ const (
 // makeDue has the catalog work on one entity anew. A release without a catalog has none.
 func (f *frozen) makeDue(ctx context.Context, workloads []record.Workload) error {
 	found, err := Find(ctx, f.Options, workloads)
-	if record.CodeOf(err) == "database/none-known" {
+	if record.CodeOf(err) == record.CodeNoDatabase {
 		return nil
 	}
 	if err != nil {
@@ -164,7 +164,7 @@ func (f *frozen) look(ctx context.Context) (cause *record.Cause, over bool, err 
 	case f.done && passed >= watchFrozen:
 		return nil, true, nil
 	case passed >= probeFrozen:
-		return &record.Cause{Code: "deploy/frozen", Message: fmt.Sprintf("it is up, but writes nothing: an entity of the catalog in %s that was made due was not worked on within %s", f.catalog, probeFrozen)}, true, nil
+		return &record.Cause{Code: record.CodeFrozen, Message: fmt.Sprintf("it is up, but writes nothing: an entity of the catalog in %s that was made due was not worked on within %s", f.catalog, probeFrozen)}, true, nil
 	}
 	return nil, false, nil
 }
@@ -195,11 +195,16 @@ func (f *frozen) listen(ctx context.Context) (*record.Cause, error) {
 			continue
 		}
 		if line := f.line(ctx, pod, corev1.PodLogOptions{Container: container}, broken.MatchString); line != "" {
-			return &record.Cause{Code: "deploy/frozen", Object: "Pod/" + pod.Name, Container: container,
-				Message: "it is up, but does not work with what the databases hold: " + text.Cut(line, maxLine)}, nil
+			return complaint(pod.Name, container, line), nil
 		}
 	}
 	return nil, nil
+}
+
+// complaint is the cause for a line of a container's log.
+func complaint(pod, container, line string) *record.Cause {
+	return &record.Cause{Code: record.CodeFrozen, Object: "Pod/" + pod, Container: container,
+		Message: "it is up, but does not work with what the databases hold; " + record.Said + text.Cut(line, maxLine)}
 }
 
 // maxLine bounds what is shown of a line, in bytes.

@@ -256,7 +256,7 @@ func (f *fakeCluster) Watch(ctx context.Context, a record.Applied) (record.Rollo
 	case has(name, "crash"):
 		return record.Rollout{Cause: &record.Cause{Code: "rollout/crash-loop", Object: "Pod/a", Reason: "Error", Message: "backstage: exit code 1: open-sesame"}}, nil
 	case has(name, "locked"):
-		return record.Rollout{Cause: &record.Cause{Code: "rollout/log-pattern", Object: "Pod/a", Message: "caused by MigrationLocked: Migration table is already locked"}}, nil
+		return record.Rollout{Cause: &record.Cause{Code: "rollout/log-pattern", Object: "Pod/a", Message: "caused by MigrationLocked: Migration table is already locked", MetLock: true}}, nil
 	case has(name, "swapped"):
 		return record.Rollout{Cause: &record.Cause{Code: "rollout/image-differs", Object: "Pod/a", Reason: "ImageDiffers"}}, nil
 	case has(name, "gone"):

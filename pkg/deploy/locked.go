@@ -4,15 +4,13 @@ import (
 	"cmp"
 	"context"
 	"fmt"
-	"strings"
 
-	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // metLock reports whether what failed says that a migration found the lock held.
 func (r *run) metLock() bool {
-	return r.result.Cause != nil && strings.Contains(r.result.Cause.Message, backstage.MigrationLocked)
+	return r.result.Cause != nil && r.result.Cause.MetLock
 }
 
 // isLocked reports whether a revision failed because the lock of the migrations is held:
@@ -59,7 +57,7 @@ func (r *run) forewarn(ctx context.Context, live record.Applied, target record.R
 		return record.Refused("deploy/on-migrated", "--on-migrated %s needs a database that can be asked, which %s: %w", r.OnMigrated, m, err)
 	case r.cluster.Undo != nil:
 		r.undoing = &Undoing{live, m.To, target, m, state}
-	case record.CodeOf(err) == "database/none-known":
+	case record.CodeOf(err) == record.CodeNoDatabase:
 		r.Log.Warn("if this deploy fails, it is rolled back although that "+m.String(), "error", err)
 	case err != nil:
 		r.Log.Warn("if this deploy fails, nobody will know whether it can be rolled back, and it will not be: "+m.String(), "error", err)
@@ -80,7 +78,7 @@ func (r *run) unlockMigrations(ctx context.Context, newest record.Revision) erro
 		return nil
 	}
 	if r.cluster.Databases == nil {
-		return record.BadInput("database/none-known", "--unlock-migrations: nothing is known of a database")
+		return record.BadInput(record.CodeNoDatabase, "--unlock-migrations: nothing is known of a database")
 	}
 	applied, err := r.cluster.History.Describe(ctx, newest.Number)
 	if err != nil {

@@ -31,6 +31,8 @@ type Cause struct {
 	Container string `json:"container"` // "" when no container is to blame
 	Reason    string `json:"reason"`    // Kubernetes' word, for example ErrImagePull
 	Message   string `json:"message"`   // the runtime's own words; untrusted
+	// MetLock says that a container found the lock of its migrations held.
+	MetLock bool `json:"-"`
 }
 
 // String gives the cause for people: "Pod/x container y: Reason: message [code]".

@@ -15,6 +15,7 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/redact"
 	"github.com/stagecrew/stagecrew/test/apiserver"
 )
 
@@ -163,6 +164,9 @@ func TestAHookThatFailsIsNamedWithItsLastWords(t *testing.T) {
 			require.Contains(t, failed.Cause.Message, c.event)
 			require.Contains(t, failed.Cause.Message, "BackoffLimitExceeded")
 			require.Contains(t, failed.Cause.Message, "words of migrate-fail-x")
+			muted := &redact.Redactor{}
+			muted.Mute(record.Saying...)
+			require.NotContains(t, muted.Text(failed.Cause.Message), "words of", "they may hold a secret")
 			require.Equal(t, record.RevisionStatus("failed"), applied.Revision.Status, "not pending, which would block every further change")
 		})
 	}

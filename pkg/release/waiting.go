@@ -13,6 +13,7 @@ import (
 	"k8s.io/cli-runtime/pkg/resource"
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
@@ -196,13 +197,14 @@ func (r *Release) hookCause(hook *helmrelease.Hook, stored *helmrelease.Release,
 	cause := record.Cause{Code: "release/hook-failed", Object: hook.Kind + "/" + hook.Name}
 	message := "the hook (" + strings.Join(events, ", ") + ") failed: "
 	if stopped := r.helm.client.whyStopped(); stopped != nil {
-		cause.Container, cause.Reason = stopped.Container, stopped.Reason
+		cause.Container, cause.Reason, cause.MetLock = stopped.Container, stopped.Reason, stopped.MetLock
 		message += strings.Trim(stopped.Object+": "+stopped.Message, ": ")
 	} else {
 		message += apierror.Message(err)
 	}
 	if log := r.helm.client.failedHookLog(); log != "" {
-		message += "; the end of its log: " + apierror.Bounded(strings.ToValidUTF8(log, "?"))
+		cause.MetLock = cause.MetLock || backstage.MetLock(log)
+		message += "; " + record.LogEnd + apierror.Bounded(strings.ToValidUTF8(log, "?"))
 	}
 	r.Relearn(r.helm.client.ctx)
 	cause.Message = manifest.Withhold(message, manifest.SecretValues(stored.Manifest, hooksOf(stored)))

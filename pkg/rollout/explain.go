@@ -2,10 +2,11 @@ package rollout
 
 import (
 	"context"
-	"fmt"
 	"strings"
 	"time"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
 	"github.com/stagecrew/stagecrew/pkg/rollout/detect"
 	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
@@ -25,13 +26,15 @@ func (w *watch) explain(ctx context.Context, t *detect.Trouble) {
 	}
 	ctx, cancel := context.WithTimeout(ctx, explainTimeout)
 	defer cancel()
-	said := wording.SignificantLine(w.logs.tailOf(ctx, t.Run))
-	if said == "" {
-		said = wording.SignificantLine(w.ends(ctx, t.Run)...)
+	line := wording.SignificantLine(w.logs.tailOf(ctx, t.Run))
+	if line == "" {
+		line = wording.SignificantLine(w.ends(ctx, t.Run)...)
 	}
+	said := wording.Shorten(line)
 	// The termination message may have said it already.
 	if said != "" && !strings.Contains(t.Cause.Message, said) {
-		t.Cause.Message = fmt.Sprintf("%s; it said: %s", t.Cause.Message, said)
+		t.Cause.Message += "; " + record.Said + said
+		t.Cause.MetLock = t.Cause.MetLock || backstage.MetLock(line)
 	}
 }
 

@@ -16,19 +16,23 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/redact"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
 	"github.com/stagecrew/stagecrew/pkg/rollout/detect"
 	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
+	"github.com/stagecrew/stagecrew/pkg/rollout/wording"
 )
 
 func TestOnlyALineThatNoRestartHealsIsFinal(t *testing.T) {
 	l, err := newLogs(Options{LogPatterns: []string{"startup failed"}, PassingPatterns: []string{"already locked"}})
 	require.NoError(t, err)
+	long := "startup failed: " + strings.Repeat("x", 1<<10) + "Migration table is already locked" + strings.Repeat("x", 1<<10)
 	for text, want := range map[string]cluster.Line{
 		"startup failed: no route":                          {Text: "startup failed: no route", Transient: false},
-		"startup failed: Migration table is already locked": {Text: "startup failed: Migration table is already locked", Transient: true},
+		"startup failed: Migration table is already locked": {Text: "startup failed: Migration table is already locked", Transient: true, MetLock: true},
 		"exec /usr/local/bin/node: exec format error":       {Text: "exec /usr/local/bin/node: exec format error", Transient: false},
+		long:      {Text: wording.Shorten(long), Transient: true, MetLock: true},
 		"started": {},
 		"we translate the kernel's words: exec format error": {},
 	} {
@@ -130,6 +134,9 @@ func TestTheLastWordsAreThoseOfTheRunThatEnded(t *testing.T) {
 	require.Equal(t, "exited once; it said: TypeError: x", end.Cause.Message)
 	w.explain(t.Context(), &end)
 	require.Equal(t, "exited once; it said: TypeError: x", end.Cause.Message, "once is enough")
+	muted := &redact.Redactor{}
+	muted.Mute(record.Saying...)
+	require.Equal(t, "exited once; it said: (left out)", muted.Text(end.Cause.Message), "it may hold a secret")
 	other := detect.Trouble{Cause: record.Cause{Code: causes.ImageNotFound}, Run: next}
 	w.explain(t.Context(), &other)
 	require.Empty(t, other.Cause.Message)

@@ -7,6 +7,7 @@ import (
 	"strings"
 	"time"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
 	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
 	"github.com/stagecrew/stagecrew/pkg/rollout/wording"
@@ -40,7 +41,7 @@ func (l *logs) match(text string) (cluster.Line, bool) {
 	if !slices.ContainsFunc(l.patterns, match) && !wording.WrongArchitecture.MatchString(text) {
 		return cluster.Line{}, false
 	}
-	return cluster.Line{Text: wording.Shorten(wording.Plain(text)), Transient: slices.ContainsFunc(l.passing, match)}, true
+	return cluster.Line{Text: wording.Shorten(wording.Plain(text)), Transient: slices.ContainsFunc(l.passing, match), MetLock: backstage.MetLock(text)}, true
 }
 
 // tailOf are the last lines of a run that was read to its end, or of the one before while

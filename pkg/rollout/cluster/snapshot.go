@@ -93,6 +93,8 @@ type Line struct {
 	Text string
 	// Transient says that a restart may heal it.
 	Transient bool
+	// MetLock says that a lock of migrations was held.
+	MetLock bool
 }
 
 // Claim is the claim of that name, nil when the look has none.

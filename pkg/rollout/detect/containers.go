@@ -161,7 +161,7 @@ func lineTrouble(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus) (
 		return Trouble{}, false
 	}
 	t := Trouble{Specific: true, Run: podstate.RunOf(p, c), Cause: record.Cause{
-		Code: causes.LogPattern, Object: "Pod/" + p.Name, Container: c.Name, Reason: "Log", Message: said.Text}}
+		Code: causes.LogPattern, Object: "Pod/" + p.Name, Container: c.Name, Reason: record.ReasonLog, Message: said.Text, MetLock: said.MetLock}}
 	// A race at the first start heals by one restart; what a later run says again
 	// does not heal.
 	if said.Transient && c.RestartCount == 0 {

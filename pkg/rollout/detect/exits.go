@@ -8,6 +8,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/events"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
@@ -34,6 +35,7 @@ func exitTrouble(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus, n
 		return t, true
 	}
 	t.Cause.Message += exitedLast(n) + podstate.DescribeExit(*end)
+	t.Cause.MetLock = backstage.MetLock(end.Message)
 	code, reason, more := ExitCause(s, p, c, *end)
 	t.Cause.Code = code
 	if reason != "" {
@@ -53,7 +55,7 @@ func earlierTrouble(p *corev1.Pod, c corev1.ContainerStatus) (Trouble, bool) {
 	n := int(c.RestartCount) + 1
 	return Trouble{Specific: true, Earlier: true, Run: podstate.ExitedRun(p, c), Cause: record.Cause{
 		Code: causes.CrashLoop, Object: "Pod/" + p.Name, Container: c.Name, Reason: "CrashLoopBackOff",
-		Message: exits(n) + " before this revision" + exitedLast(n) + podstate.DescribeExit(*end)}}, true
+		Message: exits(n) + " before this revision" + exitedLast(n) + podstate.DescribeExit(*end), MetLock: backstage.MetLock(end.Message)}}, true
 }
 
 // exits says how often a container exited.
@@ -141,7 +143,7 @@ func EndedPod(s *cluster.Snapshot, p *corev1.Pod) Trouble {
 			continue
 		}
 		_, _, more := ExitCause(s, p, c, *end)
-		t.Cause.Container, t.Run = c.Name, podstate.ExitedRun(p, c)
+		t.Cause.Container, t.Cause.MetLock, t.Run = c.Name, backstage.MetLock(end.Message), podstate.ExitedRun(p, c)
 		t.Cause.Message = wording.Shorten(fmt.Sprintf("exited with %s%s, and nothing starts it again", podstate.DescribeExit(*end), more))
 	}
 	return t

@@ -36,8 +36,17 @@ func (t Trouble) Key() string {
 // Beside adds to a trouble an earlier one that it may come from.
 func Beside(t, earlier Trouble) Trouble {
 	c := earlier.Cause
-	t.Cause.Message += fmt.Sprintf("; %s container %s: %s", c.Object, c.Container, c.Message)
+	t.Cause.Message += fmt.Sprintf("; %s container %s: %s", c.Object, c.Container, Words(c))
+	t.Cause.MetLock = t.Cause.MetLock || c.MetLock
 	return t
+}
+
+// Words is the message of a cause for a text that does not give its reason before it.
+func Words(c record.Cause) string {
+	if c.Reason == record.ReasonLog {
+		return record.Said + c.Message
+	}
+	return c.Message
 }
 
 // OfPod is one about a pod as a whole.
@@ -49,6 +58,7 @@ func OfPod(p *corev1.Pod, code, reason, message string) Trouble {
 func Because(general, specific Trouble) Trouble {
 	general.Cause.Object, general.Cause.Container, general.Cause.Reason = specific.Cause.Object, specific.Cause.Container, specific.Cause.Reason
 	general.Cause.Message += ": " + specific.Cause.Message
+	general.Cause.MetLock = specific.Cause.MetLock
 	general.Run = specific.Run
 	return general
 }

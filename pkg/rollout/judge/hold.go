@@ -10,6 +10,7 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/types"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/events"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
@@ -135,12 +136,15 @@ func (h *hold) exited(s *cluster.Snapshot, p *corev1.Pod) *detect.Trouble {
 			last = c
 		}
 	}
-	message := "exited"
+	message, locked := "exited", false
 	if end := podstate.LastExit(last); end != nil {
 		_, _, more := detect.ExitCause(s, p, last, *end)
 		message += " with " + podstate.DescribeExit(*end) + more
+		locked = backstage.MetLock(end.Message)
 	}
-	return unstable(p, last, wording.FirstOf(podstate.StateWord(last), "Restarted"), message)
+	t := unstable(p, last, wording.FirstOf(podstate.StateWord(last), "Restarted"), message)
+	t.Cause.MetLock = locked
+	return t
 }
 
 // restarted reports whether a container has been since the Watch before.

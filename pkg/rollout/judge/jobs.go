@@ -8,6 +8,7 @@ import (
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/backstage"
 	"github.com/stagecrew/stagecrew/pkg/events"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
@@ -113,6 +114,7 @@ type podFailure struct {
 	at   time.Time
 	run  podstate.Run
 	text string
+	lock bool // it met the lock of the migrations
 }
 
 // rememberFailures remembers how a pod of the Job failed last: the controller deletes some
@@ -129,7 +131,7 @@ func (j *Judge) rememberFailures(s *cluster.Snapshot, w record.Workload, pods []
 				continue
 			}
 			_, _, more := detect.ExitCause(s, p, c, *end)
-			j.podFailures[w] = &podFailure{at: end.FinishedAt.Time, run: podstate.ExitedRun(p, c), text: fmt.Sprintf("pod %s container %s exited with %s%s", p.Name, c.Name, podstate.DescribeExit(*end), more)}
+			j.podFailures[w] = &podFailure{at: end.FinishedAt.Time, run: podstate.ExitedRun(p, c), text: fmt.Sprintf("pod %s container %s exited with %s%s", p.Name, c.Name, podstate.DescribeExit(*end), more), lock: backstage.MetLock(end.Message)}
 		}
 	}
 }
@@ -137,7 +139,7 @@ func (j *Judge) rememberFailures(s *cluster.Snapshot, w record.Workload, pods []
 func (j *Judge) jobFailed(w record.Workload, c batchv1.JobCondition) detect.Trouble {
 	t := detect.Trouble{Specific: true, Cause: record.Cause{Code: causes.JobFailed, Object: w.String(), Reason: c.Reason, Message: wording.Shorten(c.Message)}}
 	if end := j.podFailures[w]; end != nil {
-		t.Run = end.run
+		t.Run, t.Cause.MetLock = end.run, end.lock
 		t.Cause.Message += "; " + end.text
 	}
 	return t

@@ -12,7 +12,6 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
 	"github.com/stagecrew/stagecrew/pkg/rollout/detect"
 	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
-	"github.com/stagecrew/stagecrew/pkg/rollout/wording"
 )
 
 func (j *Judge) statefulSet(s cluster.Snapshot, w record.Workload, set *appsv1.StatefulSet) Status {
@@ -70,8 +69,8 @@ func (j *Judge) stuck(s *cluster.Snapshot, set *appsv1.StatefulSet, pods []*core
 			if rule := j.rules[t.Cause.Code]; rule.Wait || t.Failures > 0 && t.Failures < rule.Failures {
 				continue
 			}
-			t.Cause.Message = wording.Shorten(fmt.Sprintf("StatefulSet/%s waits for this pod of an earlier revision and does not replace it (%s: %s); deleting it, as a rollback does, frees the rollout",
-				set.Name, t.Cause.Reason, t.Cause.Message))
+			t.Cause.Message = fmt.Sprintf("StatefulSet/%s waits for this pod of an earlier revision and does not replace it (%s: %s); deleting it, as a rollback does, frees the rollout",
+				set.Name, t.Cause.Reason, detect.Words(t.Cause))
 			t.Cause.Code, t.Cause.Reason, t.Failures = causes.StatefulSetStuck, "OrderedReady", 0
 			return []detect.Trouble{t}
 		}

@@ -7,6 +7,7 @@ import (
 
 	corev1 "k8s.io/api/core/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout/wording"
 )
 
@@ -19,7 +20,7 @@ func DescribeExit(t corev1.ContainerStateTerminated) string {
 	if t.Message == "" {
 		return exitCode(t)
 	}
-	return exitCode(t) + "; it said: " + wording.SignificantLine(t.Message)
+	return exitCode(t) + "; " + record.Said + wording.Shorten(wording.SignificantLine(t.Message))
 }
 
 // ExitStatus is how a container ended, as the heading of its log has it.

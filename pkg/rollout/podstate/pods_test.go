@@ -8,6 +8,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/redact"
 	"github.com/stagecrew/stagecrew/pkg/rollout/internal/fixture"
 	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
 )
@@ -83,4 +85,12 @@ func TestHowAContainerEnded(t *testing.T) {
 	} {
 		require.Equal(t, want, podstate.DescribeExit(end))
 	}
+}
+
+func TestATerminationMessageCanBeLeftOut(t *testing.T) {
+	muted := &redact.Redactor{}
+	muted.Mute(record.Saying...)
+	said := podstate.DescribeExit(corev1.ContainerStateTerminated{ExitCode: 1, Message: "token unknown-to-us"})
+	require.Equal(t, "code 1; it said: token unknown-to-us", said)
+	require.Equal(t, "code 1; it said: (left out)", muted.Text(said))
 }

@@ -16,7 +16,7 @@ func FuzzSignificantLine(f *testing.F) {
 		f.Add(log, log)
 	}
 	f.Fuzz(func(t *testing.T, first, second string) {
-		text := SignificantLine(first, second)
+		text := Shorten(SignificantLine(first, second))
 		require.True(t, utf8.ValidString(text), "%q", text)
 		require.LessOrEqual(t, len(text), MaxLine+len(" … "))
 		require.False(t, strings.ContainsFunc(text, unicode.IsControl), "%q", text)

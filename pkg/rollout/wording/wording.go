@@ -24,7 +24,7 @@ var (
 )
 
 // SignificantLine gives the first line that looks like an error, else the last line of
-// the first log that has one.
+// the first log that has one, as long as it is.
 func SignificantLine(logs ...string) string {
 	last := ""
 	for _, log := range logs {
@@ -35,7 +35,7 @@ func SignificantLine(logs ...string) string {
 				continue
 			}
 			if errorLine.MatchString(line) {
-				return Shorten(Plain(line))
+				return Plain(line)
 			}
 			end = Plain(line)
 		}
@@ -43,7 +43,7 @@ func SignificantLine(logs ...string) string {
 			last = end
 		}
 	}
-	return Shorten(last)
+	return last
 }
 
 // Plain gives the message of a line that a program logs as a JSON object.
