@@ -21,6 +21,7 @@ func (s *session) advise(r *record.Record) {
 		r.Advice += "; "
 	}
 	r.Advice += presetAdvice
+	s.presetFailed = true
 }
 
 // noPodPasses reports whether checks failed and nothing asked passed all of its own: no

@@ -23,6 +23,8 @@ import (
 type ending struct {
 	once sync.Once
 	code int
+	// presetFailed says that the advice is about checks that nobody asked for.
+	presetFailed bool
 }
 
 // maxError bounds what is told of an error, in bytes: texts of others may be in it.
@@ -199,7 +201,7 @@ func (s *session) printResult(rec record.Record, err error) {
 			s.console.log.Info("there is no "+config.DefaultFile+" in this folder, and one above it, which is not read: run it there, or give --config", "file", file)
 		}
 	}
-	if strings.HasSuffix(rec.Advice, presetAdvice) {
+	if s.presetFailed {
 		s.console.log.Warn(presetAdvice)
 	}
 	if s.console.actions.Enabled() {

@@ -72,7 +72,7 @@ func (d *Database) databases(ctx context.Context) ([]string, error) {
 	for _, first := range slices.Compact([]string{"postgres", cmp.Or(d.place.name, "postgres"), d.place.prefix + "catalog"}) {
 		// A user need not be let into all of them.
 		err = d.in(ctx, first, pgx.ReadOnly, list)
-		if err == nil || record.CodeOf(err) == "database/unreachable" || record.CodeOf(err) == "database/wrong-password" {
+		if err == nil || record.CodeOf(err) == "database/unreachable" || record.CodeOf(err) == record.CodeWrongPassword {
 			break
 		}
 	}

@@ -50,7 +50,7 @@ type place struct {
 
 // errorNone is for a release whose pods name no database that is known here.
 func errorNone() error {
-	return record.Refused("database/none-known", "no pod of the release has variables that say where a PostgreSQL is (POSTGRES_HOST or DATABASE_URL); --database-env names others")
+	return record.Refused(record.CodeNoDatabase, "no pod of the release has variables that say where a PostgreSQL is (POSTGRES_HOST or DATABASE_URL); --database-env names others")
 }
 
 // Find looks for the database that the pods of the workloads use: the first of them

@@ -111,7 +111,7 @@ func (d *Database) explain(err error) error {
 	switch {
 	case err == nil:
 		return nil
-	case record.CodeOf(err) == "kube/tunnel":
+	case record.CodeOf(err) == record.CodeNoTunnel:
 		return record.Unavailable("database/unreachable", "asking the database at %s: no tunnel to its pod: %w", at, err)
 	case !errors.As(err, &said):
 		return record.Unavailable("database/unreachable", "asking the database at %s: %w; it is asked from here, where the host has to lead to it, or to a Service of the cluster", at, plain(err))
@@ -120,7 +120,7 @@ func (d *Database) explain(err error) error {
 	case strings.Contains(said.Message, "pg_hba.conf"): // a name, also in other languages
 		return record.Refused("database/not-let-in", "the database at %s does not let the user %q in from where it is asked: %s", at, d.place.user, said.Message)
 	case said.Code == "28P01" || said.Code == "28000":
-		return record.Refused("database/wrong-password", "the database at %s does not let the user %q of the release's pods in: %s", at, d.place.user, said.Message)
+		return record.Refused(record.CodeWrongPassword, "the database at %s does not let the user %q of the release's pods in: %s", at, d.place.user, said.Message)
 	case said.Code == "42501":
 		return record.Refused("database/no-rights", "the user %q of the database at %s may not read what migrations are applied: %s", d.place.user, at, said.Message)
 	}

@@ -34,7 +34,7 @@ type scaled struct {
 func (o Options) scalable(ctx context.Context, workloads []record.Workload) (all []scaled, err error) {
 	for _, w := range workloads {
 		if _, _, _, err := o.container(ctx, []record.Workload{w}); err != nil {
-			if record.CodeOf(err) == "database/none-known" {
+			if record.CodeOf(err) == record.CodeNoDatabase {
 				continue
 			}
 			return nil, err

@@ -84,7 +84,7 @@ func (r *run) missing(cause *record.Cause) {
 }
 
 // isGone reports whether a rollout failed because somebody deleted an object.
-func isGone(cause *record.Cause) bool { return cause != nil && cause.Reason == "NotFound" }
+func isGone(cause *record.Cause) bool { return cause != nil && cause.Reason == record.ReasonDeleted }
 
 // adopt judges a live revision without a verdict. What it finds is no obstacle: a
 // broken live revision is what the new one may be meant to repair. What could not be

@@ -176,10 +176,10 @@ func (r *run) hindrance(ctx context.Context, from string, applied record.Applied
 // unasked decides where the databases did not tell.
 func (r *run) unasked(m record.Migrations, err error) string {
 	switch {
-	case record.CodeOf(err) == "database/none-known":
+	case record.CodeOf(err) == record.CodeNoDatabase:
 		r.Log.Warn("going back although nobody can ask whether the databases allow it: "+m.String(), "error", err)
 		return ""
-	case record.CodeOf(err) == "database/wrong-password" && r.op.name != goingBack.name && m.Rollback == record.RollbackNeedsDatabase:
+	case record.CodeOf(err) == record.CodeWrongPassword && r.op.name != goingBack.name && m.Rollback == record.RollbackNeedsDatabase:
 		r.Log.Warn("the databases let nobody in with what the pods have, so that these cannot have migrated them", "error", err)
 		return ""
 	case m.Rollback != record.RollbackNeedsDatabase:

@@ -109,9 +109,6 @@ func (r *run) stillIn(done record.DatabaseUndo) record.DatabaseState {
 	return state
 }
 
-// codeFrozen is of a release that is up and does not work with what the databases hold.
-const codeFrozen = "deploy/frozen"
-
 // proveWriting finds out whether a revision that has passed every check works with what the
 // databases hold, where it was told not to compare that with its files.
 func (t *trial) proveWriting(ctx context.Context) event {

@@ -106,7 +106,7 @@ func (r *run) mark(ctx context.Context) event {
 	err := r.cluster.History.Mark(ctx, revision, verdict)
 	if r.judges() && isNotOurs(err) {
 		r.Log.Warn("judged, but no revision to go back to", "revision", revision, "error", err)
-		r.result.Concerns = append(r.result.Concerns, record.Concern{Code: "release/not-made-here", Object: "Release/" + r.Release, Message: err.Error()})
+		r.result.Concerns = append(r.result.Concerns, record.Concern{Code: record.CodeNotMadeHere, Object: "Release/" + r.Release, Message: err.Error()})
 		err = nil
 	}
 	if err != nil {
@@ -126,5 +126,5 @@ func (r *run) mark(ctx context.Context) event {
 
 // isNotOurs reports whether a revision takes no verdict because others made it.
 func isNotOurs(err error) bool {
-	return record.KindOf(err) == record.KindRefused && record.CodeOf(err) == "release/not-made-here"
+	return record.KindOf(err) == record.KindRefused && record.CodeOf(err) == record.CodeNotMadeHere
 }

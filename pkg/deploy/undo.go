@@ -112,7 +112,7 @@ func (r *run) isInnocent(ctx context.Context, revision int) bool {
 
 // runsAnother reports whether a rollout failed because a pod runs another image than
 // its workload says: a webhook or somebody has changed it.
-func runsAnother(cause *record.Cause) bool { return cause.Reason == "ImageDiffers" }
+func runsAnother(cause *record.Cause) bool { return cause.Reason == record.ReasonImageDiffers }
 
 // public reports whether a value of a Secret is known anyway, such as a user's name
 // that is the release's: without it a cause could not be read.
@@ -147,7 +147,7 @@ func (r *run) decide(ctx context.Context) event {
 		r.result.Advice = fmt.Sprintf("the first install failed; its objects are kept for inspection, `helm uninstall %s --namespace %s` removes them",
 			r.Release, r.Namespace)
 	}
-	if r.result.Cause != nil && r.result.Cause.Code == "rollout/crash-loop" {
+	if r.result.Cause != nil && r.result.Cause.Code == record.CodeCrashLoop {
 		r.result.Advice += "; if it only waits for something that comes up later, such as its database, --rollout-rule crash-loop=ignore gives it until --timeout"
 	}
 	return failed
@@ -191,7 +191,7 @@ func (r *run) regate(ctx context.Context) event {
 		return unproven
 	default:
 		not(t.cause.String())
-		if t.cause.Code == codeFrozen {
+		if t.cause.Code == record.CodeFrozen {
 			r.result.Advice += "; " + r.forward()
 		}
 		return on

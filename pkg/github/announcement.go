@@ -189,13 +189,16 @@ func (a *Announcement) await(ctx context.Context) error {
 	}
 }
 
+// CodeUnknownCommit is of what runs where no deployment says which commit it was built of.
+const CodeUnknownCommit = "github/unknown-commit"
+
 // serve makes what runs the active one: the deployment that it came with if that is the
 // newest, otherwise a new one of the same commit.
 func (a *Announcement) serve(ctx context.Context, same []listed, d Deployment, s status) (id int64, err error) {
 	before := firstOf(same, d.Image)
 	switch {
 	case before == nil:
-		return 0, record.Refused("github/unknown-commit", "%s serves, and no deployment in the environment %q says which commit it was built of", d.Image, a.Environment)
+		return 0, record.Refused(CodeUnknownCommit, "%s serves, and no deployment in the environment %q says which commit it was built of", d.Image, a.Environment)
 	case same[0].Image == d.Image:
 		id = same[0].id
 	default:

@@ -82,7 +82,7 @@ func (f *forward) dialTLS(ctx context.Context, network, address string) (net.Con
 }
 
 // unavailable marks an error that says nothing about the application.
-func unavailable(err error) error { return record.Unavailable("kube/tunnel", "%w", err) }
+func unavailable(err error) error { return record.Unavailable(record.CodeNoTunnel, "%w", err) }
 
 // tunnel is the present one: lost tells when it breaks.
 func (f *forward) tunnel() <-chan struct{} {

@@ -51,7 +51,7 @@ func (d *deployment) comment() {
 // isUnknownCommit reports whether nothing on GitHub's page leads from what runs to a
 // commit, as where the page was not told before.
 func isUnknownCommit(err error) bool {
-	return record.CodeOf(err) == "github/unknown-commit"
+	return record.CodeOf(err) == github.CodeUnknownCommit
 }
 
 // announcement is nil where nobody is to be told.

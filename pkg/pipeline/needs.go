@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"time"
 
 	"github.com/stagecrew/stagecrew/pkg/database/jobs"
@@ -55,7 +54,7 @@ func (s site) demands(ctx context.Context, cluster *kube.Cluster, r *release.Rel
 			code = "preflight/not-checked"
 		}
 		all = append(all, record.Concern{
-			Code: code, Object: fmt.Sprintf("--on-migrated %s", s.onMigrated), Message: strings.TrimSuffix(one.Error(), " ["+code+"]"),
+			Code: code, Object: fmt.Sprintf("--on-migrated %s", s.onMigrated), Message: record.MessageOf(one),
 			Blocks: blocks && record.KindOf(one) != record.KindUnavailable,
 		})
 	}

@@ -31,15 +31,22 @@ type Error struct {
 // Error gives the message, with the code in brackets at its end and no other: the
 // codes of the errors that it wraps are left out, except where each stands on a
 // line of its own.
-func (e *Error) Error() string {
-	text := e.Err.Error()
-	if strings.Contains(text, "\n") {
-		return text + " [" + e.Code + "]"
+func (e *Error) Error() string { return MessageOf(e) + " [" + e.Code + "]" }
+
+// MessageOf is the message of an error without its code, and without those of what it
+// wraps, except where each stands on a line of its own.
+func MessageOf(err error) string {
+	if e, ok := err.(*Error); ok { //nolint:errorlint // its own code, the next is a part of the text
+		err = e.Err
 	}
-	for _, code := range codes(e.Err) {
+	text := err.Error()
+	if strings.Contains(text, "\n") {
+		return text
+	}
+	for _, code := range codes(err) {
 		text = strings.ReplaceAll(text, " ["+code+"]", "")
 	}
-	return text + " [" + e.Code + "]"
+	return text
 }
 
 // codes are those of all errors in a tree.

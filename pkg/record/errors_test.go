@@ -24,3 +24,16 @@ func TestError_HasOneCodeAtItsEnd(t *testing.T) {
 	}
 	require.ErrorIs(t, Refused("a/b", "%w", inner), inner)
 }
+
+func TestMessageOf(t *testing.T) {
+	inner := Unavailable("build/image-not-found", "no such image")
+	for want, err := range map[string]error{
+		"no such image":                                  inner,
+		"no such image; push it":                         Refused("preflight/image-not-pullable", "%w; push it", inner),
+		"doing: no such image":                           fmt.Errorf("doing: %w", inner),
+		"no such image [build/image-not-found]\ne [c/d]": Refused("a/b", "%w", errors.Join(inner, Refused("c/d", "e"))),
+		"plain [1]":                                      errors.New("plain [1]"),
+	} {
+		require.Equal(t, want, MessageOf(err))
+	}
+}

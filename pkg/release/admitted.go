@@ -2,7 +2,6 @@ package release
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"slices"
 	"strings"
@@ -27,7 +26,7 @@ func (t *planClient) podsRefused(stored *helmrelease.Release) []record.Concern {
 		return nil
 	}
 	return concerns(t.client, wanted, func(_ *resource.Info, object *unstructured.Unstructured) record.Concern {
-		if text, err := json.Marshal(object.Object); err != nil || t.unbuilt != "" && strings.Contains(string(text), t.unbuilt) {
+		if t.hasUnbuilt(object) {
 			return record.Concern{}
 		}
 		words := forecast.PodRefusal(t.ctx, t.typed, object)

@@ -118,7 +118,7 @@ func (r *Release) known(stored *helmrelease.Release) error {
 			return nil
 		}
 	}
-	return record.Refused("release/not-made-here",
+	return record.Refused(record.CodeNotMadeHere,
 		"revision %d was not made by this pipeline with this STAGECREW_VERDICT_KEY, and no revision with a valid verdict has its manifest and hooks: it gets no verdict and is no rollback target; a deploy makes a revision that is one", stored.Version)
 }
 

@@ -1,7 +1,6 @@
 package release
 
 import (
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -179,11 +178,12 @@ func (t *planClient) reject(info *resource.Info, before *unstructured.Unstructur
 // other is one that the image will not change.
 func (t *planClient) awaits(info *resource.Info) bool {
 	object, err := live.Content(info.Object)
-	if t.unbuilt == "" || err != nil {
-		return false
-	}
-	text, err := json.Marshal(object.Object)
-	return err == nil && strings.Contains(string(text), t.unbuilt)
+	return err == nil && t.hasUnbuilt(object)
+}
+
+// hasUnbuilt looks for the placeholder's digits, of which charts make images in many ways.
+func (t *planClient) hasUnbuilt(object *unstructured.Unstructured) bool {
+	return t.unbuilt != "" && manifest.HasText(object.Object, t.unbuilt)
 }
 
 // answer finds what the API server said. Of a refused patch Helm keeps the words only.

@@ -36,7 +36,7 @@ type report struct {
 
 // codes are those of the scripts.
 var codes = map[string]string{
-	"no-tools": "database/no-tools", "version": "database/version", "wrong-password": "database/wrong-password", "not-let-in": "database/not-let-in", "unreachable": "database/unreachable", "no-rights": "database/no-rights",
+	"no-tools": "database/no-tools", "version": "database/version", "wrong-password": record.CodeWrongPassword, "not-let-in": "database/not-let-in", "unreachable": "database/unreachable", "no-rights": "database/no-rights",
 	"no-space": "database/no-space", "volume": "database/volume", "not-whole": "database/not-whole", "none": "database/no-dump", "no-identity": "database/no-identity", "cannot-restore": "database/cannot-restore", "failed": "database/dump-failed",
 }
 

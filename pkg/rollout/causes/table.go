@@ -6,6 +6,8 @@ package causes
 import (
 	"slices"
 	"time"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // The codes of causes. Each has a heading in docs/errors.md.
@@ -21,7 +23,7 @@ const (
 	ConfigMissing         = "rollout/config-missing"
 	RunsAsRoot            = "rollout/runs-as-root"
 	NotCreated            = "rollout/container-not-created"
-	CrashLoop             = "rollout/crash-loop"
+	CrashLoop             = record.CodeCrashLoop
 	NotStarted            = "rollout/container-not-started"
 	WrongArchitecture     = "rollout/wrong-architecture"
 	OOMKilled             = "rollout/oom-killed"

@@ -86,7 +86,7 @@ func OtherImages(s cluster.Snapshot, w record.Workload, p *corev1.Pod, digest st
 				continue
 			}
 			if why := differs(p, c, own, digest); why != "" {
-				t := OfPod(p, causes.ImageDiffers, "ImageDiffers", fmt.Sprintf("it runs %s instead of %s, %s", own.Image, c.Image, why))
+				t := OfPod(p, causes.ImageDiffers, record.ReasonImageDiffers, fmt.Sprintf("it runs %s instead of %s, %s", own.Image, c.Image, why))
 				t.Cause.Container = c.Name
 				all = append(all, t)
 			}

@@ -90,6 +90,7 @@ func (j *Judge) Decide(s cluster.Snapshot, now time.Time) Verdict {
 	v := Verdict{Ready: true}
 	var troubles []detect.Trouble
 	var progress []string
+	var outdated []detect.Trouble // what the progress tells of itself
 	for _, workload := range s.Workloads {
 		status := j.examine(s, workload)
 		j.ready[workload] = status.ready
@@ -116,7 +117,6 @@ func (j *Judge) Decide(s cluster.Snapshot, now time.Time) Verdict {
 		v.Ready, atWork, progress = true, progress, nil
 	}
 	if v.Ready {
-		var outdated []detect.Trouble
 		outdated, v.Notes = j.services(s, v.Statuses)
 		for _, status := range v.Statuses {
 			if status.unproven != "" {
@@ -138,19 +138,16 @@ func (j *Judge) Decide(s cluster.Snapshot, now time.Time) Verdict {
 		v.Progress = "waiting for " + strings.Join(progress, ", ")
 	}
 	j.memory.update(troubles, now, j.clockRuns)
-	j.weigh(&v)
+	j.weigh(&v, outdated)
 	return v
 }
 
 // weigh looks for the first trouble whose grace has run out; else it says how
-// long until the next one's does.
-func (j *Judge) weigh(v *Verdict) {
+// long until the next one's does. What is told in the progress is not told again.
+func (j *Judge) weigh(v *Verdict, told []detect.Trouble) {
 	all := j.memory.inSight(j.Now)
-	if len(all) > 0 {
-		// What is merely waited for may be the progress itself.
-		if c := all[0].Cause; !strings.Contains(v.Progress, c.Object+": "+c.Message) {
-			v.Trouble = c.String()
-		}
+	if len(all) > 0 && !slices.ContainsFunc(told, func(t detect.Trouble) bool { return t.Key() == all[0].Key() }) {
+		v.Trouble = all[0].Cause.String()
 	}
 	for _, s := range all {
 		if s.due.IsZero() {

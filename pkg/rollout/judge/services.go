@@ -25,7 +25,7 @@ func (j *Judge) services(s cluster.Snapshot, statuses []Status) (all []detect.Tr
 	for _, service := range s.Services {
 		if service.Gone {
 			all = append(all, detect.Trouble{Specific: true, Cause: record.Cause{
-				Code: causes.WorkloadDeleted, Object: "Service/" + service.Name, Reason: "NotFound", Message: "somebody has deleted it"}})
+				Code: causes.WorkloadDeleted, Object: "Service/" + service.Name, Reason: record.ReasonDeleted, Message: "somebody has deleted it"}})
 		}
 		if service.Gone || service.PublishesUnready {
 			continue

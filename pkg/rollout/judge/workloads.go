@@ -31,7 +31,7 @@ func (j *Judge) examine(s cluster.Snapshot, w record.Workload) Status {
 		return j.expired(s, w)
 	}
 	return Status{progress: "not there", troubles: []detect.Trouble{{Specific: true, Cause: record.Cause{
-		Code: causes.WorkloadDeleted, Object: w.String(), Reason: "NotFound", Message: "somebody has deleted it"}}}}
+		Code: causes.WorkloadDeleted, Object: w.String(), Reason: record.ReasonDeleted, Message: "somebody has deleted it"}}}}
 }
 
 // replicas is 1 when it is not set, as the API server's default.

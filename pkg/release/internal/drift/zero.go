@@ -3,7 +3,7 @@ package drift
 import (
 	"context"
 	"fmt"
-	"strings"
+	"slices"
 
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -49,11 +49,15 @@ func number(o *unstructured.Unstructured, unset int64, path ...string) int64 {
 	return value
 }
 
+func differsIn(change *record.Change, field string) bool {
+	return slices.ContainsFunc(change.Differences, func(d record.Difference) bool { return d.Field == field })
+}
+
 // scaledToZero adds to how a workload differs that somebody took all its pods away: zero
 // replicas that neither the manifest nor an autoscaler says. A number that the
 // manifest leaves open is nobody's otherwise, and would be no difference.
 func (c *Comparer) scaledToZero(ctx context.Context, change *record.Change, info *resource.Info, found *unstructured.Unstructured, asked int64, target []*resource.Info) (*record.Change, error) {
-	if found == nil || change != nil && (change.Action != record.ActionUpdate || strings.Contains(change.Fields, fieldReplicas)) || number(found, 1, "spec", "replicas") != 0 {
+	if found == nil || change != nil && (change.Action != record.ActionUpdate || differsIn(change, fieldReplicas)) || number(found, 1, "spec", "replicas") != 0 {
 		return change, nil
 	}
 	least, scales, err := c.leastPods(ctx, info, target)
