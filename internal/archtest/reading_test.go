@@ -13,7 +13,7 @@ import (
 )
 
 // vocabulary are the rooms that everybody may use: one knows them before one reads on.
-var vocabulary = []string{"record", "redact", "text", "files", "yamlfile", "retry", "body", "registry", "apierror", "events", "backstage", "sensitive", "migrations"}
+var vocabulary = []string{"record", "redact", "text", "files", "yamlfile", "retry", "body", "registry", "apierror", "events", "backstage", "sensitive", "migrations", "workload"}
 
 // elsewhere are what begins other commands than run.
 var elsewhere = map[string][]string{

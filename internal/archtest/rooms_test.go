@@ -129,7 +129,7 @@ func TestHelmIsImportedByOnePackage(t *testing.T) {
 // What is said about objects is computed from objects alone.
 func TestObjectsAreComparedWithoutACluster(t *testing.T) {
 	imports := packages(t)
-	for _, name := range []string{"pkg/release/internal/manifest", "pkg/release/internal/objectdiff", "pkg/release/internal/verdict", "pkg/apierror"} {
+	for _, name := range []string{"pkg/release/internal/manifest", "pkg/release/internal/objectdiff", "pkg/release/internal/verdict", "pkg/apierror", "pkg/workload"} {
 		require.Contains(t, imports, module+name)
 		for _, library := range []string{"helm.sh/", "k8s.io/client-go", "k8s.io/cli-runtime"} {
 			require.Empty(t, path(imports, module+name, library, nil, map[string]bool{}), "it is to be pure")

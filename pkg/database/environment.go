@@ -8,14 +8,13 @@ import (
 	"slices"
 	"strings"
 
-	appsv1 "k8s.io/api/apps/v1"
-	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/workload"
 )
 
 // environment gives the variables that containers get, as a kubelet does.
@@ -24,47 +23,18 @@ type environment struct {
 	data map[string]map[string]string // of Secrets and ConfigMaps that were read, by kind, namespace and name
 }
 
-// podSpec is the template of a workload's pods, zero for one that is not there.
+// podSpec is the template of a workload's pods, zero for one that is not there. One of a
+// kind that cannot be read is an error: its pods may use a database.
 func (e *environment) podSpec(ctx context.Context, w record.Workload) (corev1.PodSpec, error) {
-	apps, batch, core := e.o.Client.AppsV1(), e.o.Client.BatchV1(), e.o.Client.CoreV1()
-	var spec corev1.PodSpec
-	var err error
-	switch w.Kind {
-	case "Deployment":
-		spec, err = template(apps.Deployments(w.Namespace).Get(ctx, w.Name, metav1.GetOptions{}))
-	case "StatefulSet":
-		spec, err = template(apps.StatefulSets(w.Namespace).Get(ctx, w.Name, metav1.GetOptions{}))
-	case "DaemonSet":
-		spec, err = template(apps.DaemonSets(w.Namespace).Get(ctx, w.Name, metav1.GetOptions{}))
-	case "Job":
-		spec, err = template(batch.Jobs(w.Namespace).Get(ctx, w.Name, metav1.GetOptions{}))
-	case "Pod":
-		spec, err = template(core.Pods(w.Namespace).Get(ctx, w.Name, metav1.GetOptions{}))
-	}
+	object, err := e.o.get(ctx, w)
 	if apierrors.IsNotFound(err) {
 		return corev1.PodSpec{}, nil
 	}
-	return spec, apierror.Classify("reading "+w.String(), err)
-}
-
-// template is the pod's part of an object that was read.
-func template(object any, err error) (corev1.PodSpec, error) {
 	if err != nil {
-		return corev1.PodSpec{}, err
+		return corev1.PodSpec{}, apierror.Classify("reading "+w.String(), err)
 	}
-	switch o := object.(type) {
-	case *appsv1.Deployment:
-		return o.Spec.Template.Spec, nil
-	case *appsv1.StatefulSet:
-		return o.Spec.Template.Spec, nil
-	case *appsv1.DaemonSet:
-		return o.Spec.Template.Spec, nil
-	case *batchv1.Job:
-		return o.Spec.Template.Spec, nil
-	case *corev1.Pod:
-		return o.Spec, nil
-	}
-	return corev1.PodSpec{}, nil
+	pods, err := workload.PodsOf(object)
+	return pods.Template.Spec, err
 }
 
 // place is what the containers of a pod say about their database, and which of them does;

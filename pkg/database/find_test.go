@@ -1,10 +1,12 @@
 package database
 
 import (
+	"log/slog"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -109,4 +111,47 @@ func TestADatabaseThatIsNotFound(t *testing.T) {
 	}
 	require.ErrorContains(t, Check([]string{"hots=X"}), "host")
 	require.ErrorContains(t, Check([]string{"host="}), "WHAT=NAME")
+}
+
+// Pods of every kind that is watched may use a database: one that is not seen would let a
+// rollback go on unasked.
+func TestFind_TheDatabaseOfEachWatchedKindIsFound(t *testing.T) {
+	pod := corev1.PodTemplateSpec{Spec: deployment(corev1.Container{Env: []corev1.EnvVar{{Name: "POSTGRES_HOST", Value: "db"}, {Name: "POSTGRES_USER", Value: "u"}}}).Spec.Template.Spec}
+	meta := metav1.ObjectMeta{Name: "web", Namespace: "prod"}
+	client := fake.NewClientset(
+		&appsv1.Deployment{ObjectMeta: meta, Spec: appsv1.DeploymentSpec{Template: pod}},
+		&appsv1.StatefulSet{ObjectMeta: meta, Spec: appsv1.StatefulSetSpec{Template: pod}},
+		&appsv1.DaemonSet{ObjectMeta: meta, Spec: appsv1.DaemonSetSpec{Template: pod}},
+		&appsv1.ReplicaSet{ObjectMeta: meta, Spec: appsv1.ReplicaSetSpec{Template: pod}},
+		&batchv1.Job{ObjectMeta: meta, Spec: batchv1.JobSpec{Template: pod}},
+		&corev1.Pod{ObjectMeta: meta, Spec: pod.Spec},
+		&corev1.ReplicationController{ObjectMeta: meta, Spec: corev1.ReplicationControllerSpec{Template: &pod}},
+	)
+	for kind := range record.WatchedKinds {
+		t.Run(kind, func(t *testing.T) {
+			d, err := Find(t.Context(), Options{Client: client, Namespace: "prod"}, []record.Workload{{Kind: kind, Namespace: "prod", Name: "web"}})
+			require.NoError(t, err)
+			require.Equal(t, "db", d.place.host)
+		})
+	}
+	_, err := Find(t.Context(), Options{Client: client, Namespace: "prod"}, []record.Workload{{Kind: "Rollout", Namespace: "prod", Name: "web"}})
+	require.ErrorContains(t, err, "Rollout/web is of a kind that is not known here")
+	require.NotEqual(t, "database/none-known", record.CodeOf(err))
+}
+
+func TestStop_WhatHasANumberOfReplicasIsStoppedAndStartedAgain(t *testing.T) {
+	c := corev1.Container{Env: []corev1.EnvVar{{Name: "POSTGRES_HOST", Value: "db"}, {Name: "POSTGRES_USER", Value: "u"}}}
+	set := &appsv1.ReplicaSet{ObjectMeta: metav1.ObjectMeta{Name: "web", Namespace: "prod"}, Spec: appsv1.ReplicaSetSpec{
+		Replicas: new(int32(3)), Selector: &metav1.LabelSelector{MatchLabels: map[string]string{"app": "web"}}, Template: deployment(c).Spec.Template}}
+	o := Options{Client: fake.NewClientset(set), Namespace: "prod", Log: slog.New(slog.DiscardHandler)}
+	workloads := []record.Workload{{Kind: "ReplicaSet", Namespace: "prod", Name: "web"}}
+	replicas := func() int32 {
+		found, err := o.Client.AppsV1().ReplicaSets("prod").Get(t.Context(), "web", metav1.GetOptions{})
+		require.NoError(t, err)
+		return *found.Spec.Replicas
+	}
+	require.NoError(t, Stop(t.Context(), o, workloads))
+	require.Zero(t, replicas())
+	require.NoError(t, Start(t.Context(), o, workloads))
+	require.Equal(t, int32(3), replicas())
 }

@@ -7,15 +7,14 @@ import (
 	"strconv"
 	"time"
 
-	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"k8s.io/apimachinery/pkg/types"
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/retry"
+	"github.com/stagecrew/stagecrew/pkg/workload"
 )
 
 // annotationReplicas is on a workload whose pods were stopped: how many it had.
@@ -48,27 +47,22 @@ func (o Options) scalable(ctx context.Context, workloads []record.Workload) (all
 	return all, nil
 }
 
+// scaled reads a workload that has a number of replicas; another is refused.
 func (o Options) scaled(ctx context.Context, w record.Workload) (scaled, error) {
-	s, replicas, notes, err := scaled{Workload: w, replicas: 1}, (*int32)(nil), map[string]string(nil), error(nil)
-	switch w.Kind {
-	case "Deployment":
-		var d *appsv1.Deployment
-		if d, err = o.Client.AppsV1().Deployments(w.Namespace).Get(ctx, w.Name, metav1.GetOptions{}); err == nil {
-			s.selector, replicas, notes = d.Spec.Selector, d.Spec.Replicas, d.Annotations
-		}
-	case "StatefulSet":
-		var d *appsv1.StatefulSet
-		if d, err = o.Client.AppsV1().StatefulSets(w.Namespace).Get(ctx, w.Name, metav1.GetOptions{}); err == nil {
-			s.selector, replicas, notes = d.Spec.Selector, d.Spec.Replicas, d.Annotations
-		}
-	default:
+	s := scaled{Workload: w, replicas: 1}
+	if kind, _ := workload.Watched(w); !kind.Replicas {
 		return s, record.Refused("database/not-stoppable", "%s uses the database and has no number of replicas: its pods cannot be stopped while migrations are taken back", w)
 	}
-	s.before = notes[annotationReplicas]
-	if replicas != nil {
-		s.replicas = *replicas
+	object, err := o.get(ctx, w)
+	if err != nil {
+		return s, apierror.Classify("reading "+w.String(), err)
 	}
-	return s, apierror.Classify("reading "+w.String(), err)
+	pods, err := workload.PodsOf(object)
+	s.selector, s.before = pods.Selector, object.GetAnnotations()[annotationReplicas]
+	if pods.Replicas != nil {
+		s.replicas = *pods.Replicas
+	}
+	return s, err
 }
 
 // patch changes the number of replicas, and what is noted of it; an empty note takes it away.
@@ -81,11 +75,7 @@ func (o Options) patch(ctx context.Context, w record.Workload, replicas int32, n
 	if dry {
 		p.DryRun = []string{metav1.DryRunAll}
 	}
-	if w.Kind == "StatefulSet" {
-		_, err = o.Client.AppsV1().StatefulSets(w.Namespace).Patch(ctx, w.Name, types.MergePatchType, text, p)
-	} else {
-		_, err = o.Client.AppsV1().Deployments(w.Namespace).Patch(ctx, w.Name, types.MergePatchType, text, p)
-	}
+	err = resources[w.Kind].merge(ctx, o.Client, w, text, p)
 	if apierrors.IsForbidden(err) {
 		return record.Refused("database/not-stoppable", "the pods of %s may not be stopped: %s", w, apierror.Message(err))
 	}
@@ -166,7 +156,7 @@ func living(pods []corev1.Pod) (n int) {
 // was applied since has not.
 func Start(ctx context.Context, o Options, workloads []record.Workload) error {
 	for _, w := range workloads {
-		if w.Kind != "Deployment" && w.Kind != "StatefulSet" {
+		if kind, _ := workload.Watched(w); !kind.Replicas {
 			continue
 		}
 		s, err := o.scaled(ctx, w)

@@ -13,6 +13,7 @@ import (
 	"k8s.io/apimachinery/pkg/util/yaml"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/workload"
 )
 
 // object is one object of the manifest with its namespace filled in; that of an
@@ -99,32 +100,22 @@ func (c *check) templates() []template {
 }
 
 func templateOf(o object) (template, bool) {
-	switch o.GroupVersionKind().GroupKind().String() {
-	case "Deployment.apps":
-		d, ok := as[appsv1.Deployment](o)
-		t := template{pod: d.Spec.Template, replicas: count(d.Spec.Replicas), deploy: &d}
-		t.surge, _ = rolling(&d)
-		return t, ok
-	case "StatefulSet.apps":
-		s, ok := as[appsv1.StatefulSet](o)
-		return template{pod: s.Spec.Template, replicas: count(s.Spec.Replicas)}, ok
-	case "DaemonSet.apps":
-		s, ok := as[appsv1.DaemonSet](o)
-		return template{pod: s.Spec.Template, replicas: 1}, ok
-	case "Job.batch":
-		j, ok := as[batchv1.Job](o)
-		return template{pod: j.Spec.Template, replicas: count(j.Spec.Parallelism)}, ok
-	case "ReplicaSet.apps":
-		s, ok := as[appsv1.ReplicaSet](o)
-		return template{pod: s.Spec.Template, replicas: count(s.Spec.Replicas)}, ok
-	case "Pod":
-		p, ok := as[corev1.Pod](o)
-		return template{pod: corev1.PodTemplateSpec{ObjectMeta: p.ObjectMeta, Spec: p.Spec}, replicas: 1}, ok
-	case "CronJob.batch":
-		j, ok := as[batchv1.CronJob](o)
-		return template{pod: j.Spec.JobTemplate.Spec.Template, later: true}, ok
+	typed, err := workload.Read(o.Unstructured)
+	if err != nil {
+		return template{}, false // the dry run has told about one that does not fit
 	}
-	return template{}, false
+	pods, err := workload.PodsOf(typed)
+	t := template{pod: pods.Template, replicas: count(pods.Replicas)}
+	switch w := typed.(type) {
+	case *appsv1.Deployment:
+		t.deploy = w
+		t.surge, _ = rolling(w)
+	case *batchv1.Job:
+		t.replicas = count(w.Spec.Parallelism)
+	case *batchv1.CronJob:
+		t.replicas, t.later = 0, true
+	}
+	return t, err == nil
 }
 
 // count is 1 when it is not set, as the API server's default.

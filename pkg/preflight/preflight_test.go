@@ -289,6 +289,7 @@ func TestCheck_WhatAChartContradictsItselfIn(t *testing.T) {
 		"a Secret that the chart brings":      {with("        resources:", "        envFrom: [{secretRef: {name: creds}}]\n        resources:") + "---\napiVersion: v1\nkind: Secret\nmetadata: {name: creds}\n", nil, ""},
 		"a pod larger than every node":        {with("cpu: 100m", "cpu: 64"), []string{"preflight/unschedulable"}, "requests.cpu 64"},
 		"a chart without anything to watch":   {"apiVersion: v1\nkind: ConfigMap\nmetadata: {name: a}\n", []string{"preflight/no-workload"}, ""},
+		"a ReplicationController alone":       {"apiVersion: v1\nkind: ReplicationController\nmetadata: {name: a}\nspec: {template: {spec: {containers: [{name: a, image: a}]}}}\n", nil, ""},
 		"a list of objects":                   {"apiVersion: v1\nkind: List\nitems:\n- {apiVersion: v1, kind: ConfigMap, metadata: {name: a}}\n", []string{"preflight/no-workload"}, ""},
 	} {
 		t.Run(name, func(t *testing.T) {

@@ -18,7 +18,7 @@ import (
 func (c *check) workloads() {
 	all := c.templates()
 	if !slices.ContainsFunc(all, func(t template) bool { return !t.later }) {
-		c.add(record.Concern{Code: "preflight/no-workload", Message: "the chart holds nothing that makes pods now, no Deployment, StatefulSet, DaemonSet, Job, ReplicaSet or Pod: there is nothing to watch"})
+		c.add(record.Concern{Code: "preflight/no-workload", Message: "the chart holds nothing that makes pods now, no Deployment, StatefulSet, DaemonSet, Job, ReplicaSet, ReplicationController or Pod: there is nothing to watch"})
 	}
 	for _, t := range all {
 		c.probes(t)

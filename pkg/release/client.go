@@ -126,7 +126,7 @@ func (c *client) prepare(original, target helmkube.ResourceList) (bases, sent, a
 // value. Whatever cannot be read Helm reads itself, and says what is wrong.
 func (c *client) unite(bases, target helmkube.ResourceList) error {
 	return live.Each(c.ctx, target, func(_ int, info *resource.Info) error {
-		if !remains.Unites(info.Mapping.GroupVersionKind.Kind) {
+		if !remains.Unites(info.Mapping.GroupVersionKind.GroupKind()) {
 			return nil
 		}
 		found, err := live.Get(info)

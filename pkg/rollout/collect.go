@@ -89,15 +89,17 @@ func (r reader) could(err error, what string) bool {
 
 // workload reads one workload and says which pods may be its own.
 func (r reader) workload(s *cluster.Snapshot, w record.Workload) (where, bool) {
-	k, known := judge.Kinds[w.Kind]
-	if !known {
+	if _, known := judge.Kinds[w.Kind]; !known {
 		return where{}, false
 	}
 	object, err := resources[w.Kind].get(r.ctx, r.client, w.Namespace, w.Name)
 	if !r.could(err, w.String()) {
 		return where{}, false
 	}
-	source := k.Template(object)
+	source, err := judge.SourceOf(object)
+	if !r.could(err, "pods of "+w.String()) {
+		return where{}, false
+	}
 	if !source.Self { // a pod is listed
 		s.Add(object)
 	}

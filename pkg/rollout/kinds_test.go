@@ -1,6 +1,7 @@
 package rollout
 
 import (
+	"cmp"
 	"testing"
 
 	"github.com/stretchr/testify/require"
@@ -12,6 +13,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
 	"github.com/stagecrew/stagecrew/pkg/rollout/judge"
+	"github.com/stagecrew/stagecrew/pkg/workload"
 )
 
 // A kind that is watched has its row in [judge.Kinds], can be read, and has its place in a
@@ -30,7 +32,12 @@ func TestKinds_EachWatchedKindIsKnownWhereverAKindMatters(t *testing.T) {
 			s.Add(object)
 			require.Same(t, object, judge.Kinds[name].Find(s, record.Workload{Kind: name, Namespace: "portal", Name: "web"}))
 			require.Nil(t, judge.Kinds[name].Find(s, record.Workload{Kind: name, Namespace: "other", Name: "web"}))
-			require.False(t, judge.Kinds[name].Template(object).Claims)
+			source, err := judge.SourceOf(object)
+			require.NoError(t, err)
+			require.False(t, source.Claims)
+			kind, known := workload.Watched(record.Workload{Kind: name})
+			require.True(t, known)
+			require.Equal(t, cmp.Or(judge.Kinds[name].Between, name), cmp.Or(kind.Owner.Kind, name), "the owner of its pods is also read")
 		})
 	}
 	require.Len(t, judge.Kinds, len(record.WatchedKinds))

@@ -53,8 +53,7 @@ var errKind = errors.New("this kind cannot be watched")
 
 // readTarget reads a workload past every cache.
 func readTarget(ctx context.Context, client kubernetes.Interface, w record.Workload) (target, error) {
-	k, known := judge.Kinds[w.Kind]
-	if !known {
+	if _, known := judge.Kinds[w.Kind]; !known {
 		return target{}, errKind
 	}
 	object, err := resources[w.Kind].get(ctx, client, w.Namespace, w.Name)
@@ -64,7 +63,11 @@ func readTarget(ctx context.Context, client kubernetes.Interface, w record.Workl
 	case err != nil:
 		return target{}, err
 	}
-	t := target{Watched: cluster.Watched{Workload: w, PodSource: k.Template(object)}, generation: object.GetGeneration()}
+	source, err := judge.SourceOf(object)
+	if err != nil {
+		return target{}, err
+	}
+	t := target{Watched: cluster.Watched{Workload: w, PodSource: source}, generation: object.GetGeneration()}
 	t.pods, err = podsOf(w.Name, t.PodSource)
 	return t, err
 }

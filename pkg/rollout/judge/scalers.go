@@ -9,6 +9,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout/cluster"
+	"github.com/stagecrew/stagecrew/pkg/workload"
 )
 
 // scalerGrace is how long an autoscaler may take to give a workload the least number of
@@ -21,10 +22,11 @@ const scalerGrace = 45 * time.Second
 // (https://github.com/helm/helm/issues/30831). An autoscaler that does not act is not waited
 // for longer; then the status says what is not proven.
 func (j *Judge) scaled(s cluster.Snapshot, w record.Workload, object metav1.Object, status *Status) {
-	wanted := Kinds[w.Kind].Template(object).Replicas
+	pods, err := workload.PodsOf(object)
 	least, scaler := leastOf(s, w)
+	wanted := replicas(pods.Replicas)
 	// With 0 replicas an autoscaler is off.
-	if !status.ready || replicas(wanted) == 0 || replicas(wanted) >= least {
+	if err != nil || !status.ready || wanted == 0 || wanted >= least {
 		return
 	}
 	since, known := j.short[w]

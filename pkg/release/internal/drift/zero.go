@@ -13,6 +13,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
+	"github.com/stagecrew/stagecrew/pkg/workload"
 )
 
 // fieldReplicas is the number of pods that an object wants.
@@ -33,11 +34,8 @@ func numbers(wanted []*resource.Info) map[string]int64 {
 }
 
 func hasNumber(o *unstructured.Unstructured) bool {
-	switch o.GetKind() {
-	case "Deployment", "StatefulSet", "ReplicaSet", "ReplicationController":
-		return record.IsWatched(o.GetAPIVersion(), o.GetKind())
-	}
-	return false
+	kind, _ := workload.Of(o.GroupVersionKind().GroupKind())
+	return kind.Replicas
 }
 
 // number reads a field, or gives what counts where it is not set.

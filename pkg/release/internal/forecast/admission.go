@@ -9,12 +9,11 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
-	"k8s.io/apimachinery/pkg/runtime"
 	"k8s.io/apimachinery/pkg/types"
 	"k8s.io/client-go/kubernetes"
 
 	"github.com/stagecrew/stagecrew/pkg/apierror"
-	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
+	"github.com/stagecrew/stagecrew/pkg/workload"
 )
 
 const (
@@ -25,21 +24,11 @@ const (
 	longestPrefix = 40
 )
 
-// controllers make the pods of a workload, by its kind: policies tell pods that nobody has
-// put there by hand by their owner.
-var controllers = map[string]metav1.OwnerReference{
-	"Deployment.apps":  {APIVersion: "apps/v1", Kind: "ReplicaSet"},
-	"StatefulSet.apps": {APIVersion: "apps/v1", Kind: "StatefulSet"},
-	"DaemonSet.apps":   {APIVersion: "apps/v1", Kind: "DaemonSet"},
-	"ReplicaSet.apps":  {APIVersion: "apps/v1", Kind: "ReplicaSet"},
-	"Job.batch":        {APIVersion: "batch/v1", Kind: "Job"},
-	"CronJob.batch":    {APIVersion: "batch/v1", Kind: "Job"},
-}
-
-// MakesPods reports whether an object is of a kind whose pods can be tried.
+// MakesPods reports whether an object is of a kind whose pods can be tried; a pod is
+// tried as itself.
 func MakesPods(o *unstructured.Unstructured) bool {
-	_, found := controllers[o.GroupVersionKind().GroupKind().String()]
-	return found
+	kind, known := workload.Of(o.GroupVersionKind().GroupKind())
+	return known && kind.Owner.Kind != ""
 }
 
 // PodRefusal is why a policy of the cluster would not let in a pod of a workload, in the
@@ -48,46 +37,45 @@ func MakesPods(o *unstructured.Unstructured) bool {
 // (https://github.com/kyverno/kyverno/issues/10144). "" where they would, or where that
 // cannot be tried: a dry run of a pod needs the permission to create one, and says of a policy
 // that goes by who makes it only what it thinks of the user of the kubeconfig.
-func PodRefusal(ctx context.Context, client kubernetes.Interface, workload *unstructured.Unstructured) string {
-	pod, found := podOf(workload)
+func PodRefusal(ctx context.Context, client kubernetes.Interface, o *unstructured.Unstructured) string {
+	pod, found := podOf(o)
 	if !found {
 		return ""
 	}
 	ctx, cancel := context.WithTimeout(ctx, admissionTimeout)
 	defer cancel()
-	_, err := client.CoreV1().Pods(workload.GetNamespace()).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
+	_, err := client.CoreV1().Pods(o.GetNamespace()).Create(ctx, pod, metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}})
 	if err == nil || !apierror.IsPolicy(err.Error()) {
 		return ""
 	}
 	return apierror.Message(err)
 }
 
-// podOf is a pod as the controller of a workload would make it.
-func podOf(workload *unstructured.Unstructured) (*corev1.Pod, bool) {
-	owner, found := controllers[workload.GroupVersionKind().GroupKind().String()]
-	written, hasTemplate, _ := unstructured.NestedMap(workload.Object, live.TemplateOf(workload.GetKind())...) // the dry run has told about another type
-	var template corev1.PodTemplateSpec
-	if !found || !hasTemplate || runtime.DefaultUnstructuredConverter.FromUnstructured(written, &template) != nil {
-		return nil, false
+// podOf is a pod as the controller of a workload would make it: policies tell pods that
+// nobody has put there by hand by their owner.
+func podOf(o *unstructured.Unstructured) (*corev1.Pod, bool) {
+	kind, _ := workload.Of(o.GroupVersionKind().GroupKind())
+	typed, err := workload.Read(o)
+	if err != nil || !MakesPods(o) {
+		return nil, false // the dry run has told about one that does not fit
 	}
-	owner.Name, owner.UID, owner.Controller = workload.GetName(), workload.GetUID(), new(true)
+	pods, err := workload.PodsOf(typed)
+	owner := kind.Owner
+	owner.Name, owner.UID, owner.Controller = o.GetName(), o.GetUID(), new(true)
 	if owner.UID == "" {
 		owner.UID = types.UID("00000000-0000-0000-0000-000000000000") // there must be one
 	}
-	pod := &corev1.Pod{ObjectMeta: metav1.ObjectMeta{Labels: template.Labels, Annotations: template.Annotations, Namespace: workload.GetNamespace(), OwnerReferences: []metav1.OwnerReference{owner}}, Spec: template.Spec}
-	pod.GenerateName = strings.TrimRight(owner.Name[:min(len(owner.Name), longestPrefix)], "-.") + "-"
-	if workload.GetKind() == "StatefulSet" {
-		pod.Spec.Volumes = append(pod.Spec.Volumes, claimsOf(workload)...)
+	meta := metav1.ObjectMeta{Labels: pods.Template.Labels, Annotations: pods.Template.Annotations, Namespace: o.GetNamespace(), OwnerReferences: []metav1.OwnerReference{owner}}
+	meta.GenerateName = strings.TrimRight(owner.Name[:min(len(owner.Name), longestPrefix)], "-.") + "-"
+	pod := &corev1.Pod{ObjectMeta: meta, Spec: pods.Template.Spec}
+	if set, ok := typed.(*appsv1.StatefulSet); ok {
+		pod.Spec.Volumes = append(pod.Spec.Volumes, claimsOf(set)...)
 	}
-	return pod, true
+	return pod, err == nil
 }
 
 // claimsOf are the volumes that the controller of a StatefulSet adds to its first pod.
-func claimsOf(workload *unstructured.Unstructured) (all []corev1.Volume) {
-	var set appsv1.StatefulSet
-	if runtime.DefaultUnstructuredConverter.FromUnstructured(workload.Object, &set) != nil {
-		return nil
-	}
+func claimsOf(set *appsv1.StatefulSet) (all []corev1.Volume) {
 	for _, claim := range set.Spec.VolumeClaimTemplates {
 		all = append(all, corev1.Volume{Name: claim.Name, VolumeSource: corev1.VolumeSource{
 			PersistentVolumeClaim: &corev1.PersistentVolumeClaimVolumeSource{ClaimName: claim.Name + "-" + set.Name + "-0"}}})

@@ -96,14 +96,6 @@ func HoldsData(kind string) bool {
 	return slices.Contains([]string{"PersistentVolumeClaim", "PersistentVolume", "Namespace", "CustomResourceDefinition"}, kind)
 }
 
-// TemplateOf is where an object of a kind that makes pods has their template.
-func TemplateOf(kind string) []string {
-	if kind == "CronJob" {
-		return []string{"spec", "jobTemplate", "spec", "template"}
-	}
-	return []string{"spec", "template"}
-}
-
 // Without gives a list without some of its objects.
 func Without(list, some []*resource.Info) []*resource.Info {
 	return slices.DeleteFunc(slices.Clone(list), func(info *resource.Info) bool {

@@ -7,6 +7,7 @@ import (
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/workload"
 )
 
 // podMakers are kinds of well-known groups that make pods although nothing in them
@@ -82,11 +83,11 @@ func isPodTemplate(value any) bool {
 	})
 }
 
-// podTemplate is what a workload says about its pods: the fields of a pod.
+// podTemplate is what an object says about its pods, itself and no copy. What is not known
+// to make pods may say it where a Deployment does, as a Rollout of Argo's.
 func podTemplate(o *unstructured.Unstructured) map[string]any {
-	if o.GetKind() == "Pod" {
-		return o.Object
+	if kind, known := workload.Of(o.GroupVersionKind().GroupKind()); known {
+		return kind.TemplateIn(o.Object)
 	}
-	template, _, _ := unstructured.NestedMap(o.Object, "spec", "template") // the API server says it
-	return template
+	return MapOf(MapOf(o.Object["spec"])["template"])
 }

@@ -32,7 +32,7 @@ func withVariables(document, repository, digest string, variables map[string]str
 	if err != nil || len(objects) != 1 || !strings.Contains(document, digest) {
 		return document, 0, nil //nolint:nilerr // what is no object is Helm's to refuse
 	}
-	template, count := podTemplateOf(objects[0].Object, objects[0].GetKind()), 0
+	template, count := podTemplate(objects[0]), 0
 	spec, _ := template["spec"].(map[string]any)
 	containers, _ := spec["containers"].([]any)
 	for _, c := range containers {
@@ -50,16 +50,6 @@ func withVariables(document, repository, digest string, variables map[string]str
 		return "", 0, fmt.Errorf("writing %s/%s: %w", objects[0].GetKind(), objects[0].GetName(), err)
 	}
 	return templateComment(document) + strings.TrimSuffix(string(written), "\n"), count, nil
-}
-
-// podTemplateOf is what an object says about its pods, itself and no copy.
-func podTemplateOf(object map[string]any, kind string) map[string]any {
-	if kind == "Pod" {
-		return object
-	}
-	spec, _ := object["spec"].(map[string]any)
-	template, _ := spec["template"].(map[string]any)
-	return template
 }
 
 // setVariables leaves those in their places that are there.

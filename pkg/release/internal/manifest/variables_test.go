@@ -34,7 +34,7 @@ spec:
 	objects, err := Objects(changed)
 	require.NoError(t, err)
 	require.Len(t, objects, 2)
-	containers := podTemplateOf(objects[1].Object, "Deployment")["spec"].(map[string]any)["containers"].([]any)
+	containers := podTemplate(objects[1])["spec"].(map[string]any)["containers"].([]any)
 	require.Equal(t, []any{map[string]any{"name": "A", "value": "one"}, map[string]any{"name": "B", "value": "two"}, map[string]any{"name": "C", "value": "true"}}, containers[0].(map[string]any)["env"])
 	require.NotContains(t, containers[1], "env")
 
@@ -42,4 +42,21 @@ spec:
 	require.NoError(t, err)
 	require.Zero(t, count)
 	require.Equal(t, text, same)
+}
+
+func TestWithVariables_AreForEveryObjectThatMakesPods(t *testing.T) {
+	digest := "sha256:" + strings.Repeat("a", 64)
+	template := `{spec: {containers: [{name: backstage, image: "r.test/portal@` + digest + `"}]}}`
+	for name, document := range map[string]string{
+		"a ReplicationController": "{apiVersion: v1, kind: ReplicationController, metadata: {name: a}, spec: {template: " + template + "}}",
+		"a CronJob":               "{apiVersion: batch/v1, kind: CronJob, metadata: {name: a}, spec: {jobTemplate: {spec: {template: " + template + "}}}}",
+		"a Rollout of Argo's":     "{apiVersion: argoproj.io/v1alpha1, kind: Rollout, metadata: {name: a}, spec: {template: " + template + "}}",
+	} {
+		t.Run(name, func(t *testing.T) {
+			changed, count, err := WithVariables(document, "r.test/portal", digest, map[string]string{"A": "one"})
+			require.NoError(t, err)
+			require.Equal(t, 1, count)
+			require.Contains(t, changed, "value: one")
+		})
+	}
 }

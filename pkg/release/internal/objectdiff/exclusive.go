@@ -4,13 +4,16 @@ import (
 	"reflect"
 	"regexp"
 	"strings"
+
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/stagecrew/stagecrew/pkg/workload"
 )
 
 // The places whose content is the manifest's alone: what runs, and how it is
 // reached. A container or an external address that somebody added there is no
 // work of a controller, whatever name it was written under: names are free.
 var (
-	exclusiveWorkload = regexp.MustCompile(`^spec\.(jobTemplate\.spec\.)?template\.spec\.|^spec\.paused$`)
 	// Resources are an autoscaler's, like the number of replicas.
 	openWorkload = regexp.MustCompile(`\]\.resources(\.|$)`)
 	// What the API server and the controllers of clouds fill in.
@@ -24,13 +27,17 @@ const rolloutHash = "spec.selector.rollouts-pod-template-hash"
 
 // ExclusivePaths tells where an object of the kind takes nothing beyond its manifest.
 func ExclusivePaths(apiVersion, kind string) func(path string) bool {
-	switch apiVersion + "/" + kind {
-	case "apps/v1/Deployment", "apps/v1/StatefulSet", "apps/v1/DaemonSet", "apps/v1/ReplicaSet", "batch/v1/CronJob", "v1/ReplicationController":
-		return func(path string) bool { return exclusiveWorkload.MatchString(path) && !openWorkload.MatchString(path) }
-	case "v1/Service":
+	if apiVersion == "v1" && kind == "Service" {
 		return func(path string) bool { return strings.HasPrefix(path, "spec.") && !openService.MatchString(path) }
 	}
-	return nil
+	pods, _ := workload.Of(schema.FromAPIVersionAndKind(apiVersion, kind).GroupKind())
+	if !pods.Changes {
+		return nil
+	}
+	spec := strings.Join(pods.Template, ".") + ".spec."
+	return func(path string) bool {
+		return (strings.HasPrefix(path, spec) || path == "spec.paused") && !openWorkload.MatchString(path)
+	}
 }
 
 func (c *Comparison) isExclusive(path string) bool { return c.Exclusive != nil && c.Exclusive(path) }

@@ -5,8 +5,9 @@ import (
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 
-	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
+	"github.com/stagecrew/stagecrew/pkg/workload"
 )
 
 // handlers are the ways of a probe or a hook, of which the API server takes one.
@@ -15,11 +16,11 @@ var handlers = []string{"exec", "httpGet", "tcpSocket", "grpc", "sleep"}
 // alone are the fields of a spec of which the API server takes one, by the kind of the object.
 var alone = map[string][]string{"PodDisruptionBudget": {"minAvailable", "maxUnavailable"}}
 
-// withPods are the kinds whose templates of pods are patched.
-var withPods = []string{"Deployment", "StatefulSet", "DaemonSet", "ReplicaSet", "CronJob"}
-
 // Unites reports whether an object of a kind has values of which the API server takes one.
-func Unites(kind string) bool { return slices.Contains(withPods, kind) || alone[kind] != nil }
+func Unites(kind schema.GroupKind) bool {
+	pods, _ := workload.Of(kind)
+	return pods.Changes || alone[kind.Kind] != nil
+}
 
 // Unite adds to what the patch of an object starts from what somebody else has put in the
 // place of one of its values: another kind of probe, a source for a variable that has a value, the
@@ -31,10 +32,11 @@ func Unite(base, wanted, found *unstructured.Unstructured) {
 	for _, field := range alone[wanted.GetKind()] {
 		taken(within(base.Object, "spec"), within(wanted.Object, "spec"), within(found.Object, "spec"), field)
 	}
-	if !slices.Contains(withPods, wanted.GetKind()) {
+	kind, _ := workload.Of(wanted.GroupVersionKind().GroupKind())
+	if !kind.Changes {
 		return
 	}
-	path := append(live.TemplateOf(wanted.GetKind()), "spec")
+	path := append(slices.Clone(kind.Template), "spec")
 	bases := base.Object
 	for _, field := range path {
 		bases = childOf(bases, field)

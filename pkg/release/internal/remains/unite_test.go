@@ -1,13 +1,18 @@
 package remains
 
 import (
+	"fmt"
+	"strings"
 	"testing"
 
 	"github.com/stretchr/testify/require"
 	appsv1 "k8s.io/api/apps/v1"
 	policyv1 "k8s.io/api/policy/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
 	"sigs.k8s.io/yaml"
+
+	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
 // helm/helm#9051, helm/helm#8994, kubernetes/kubernetes#46861: the API server takes one kind of
@@ -58,4 +63,20 @@ func TestUnite_ABudgetHasOneOfTwoNumbers(t *testing.T) {
 	patch, _, err := patchOf(base, wanted, found, &policyv1.PodDisruptionBudget{})
 	require.NoError(t, err)
 	require.JSONEq(t, `{"spec":{"maxUnavailable":null,"minAvailable":1}}`, string(patch))
+}
+
+func TestUnites_EachWatchedKindWhosePodsCanChange(t *testing.T) {
+	for name, group := range record.WatchedKinds {
+		kind := schema.GroupKind{Group: group, Kind: name}
+		require.Equal(t, name != "Job" && name != "Pod", Unites(kind), name)
+		object := func(handler string) *unstructured.Unstructured {
+			o := &unstructured.Unstructured{}
+			require.NoError(t, yaml.Unmarshal([]byte("{spec: {template: {spec: {containers: [{name: web, readinessProbe: {"+handler+": {}}}]}}}}"), &o.Object))
+			o.SetGroupVersionKind(kind.WithVersion("v1"))
+			return o
+		}
+		base := object("httpGet")
+		Unite(base, object("httpGet"), object("exec"))
+		require.Equal(t, Unites(kind), strings.Contains(fmt.Sprint(base.Object), "exec"), name)
+	}
 }
