@@ -11,7 +11,7 @@ import (
 // apply changes the cluster: by the chart, or by an earlier revision.
 func (r *run) apply(ctx context.Context) event {
 	var err error
-	if r.op.name == deploying.name {
+	if r.op.appliesChart {
 		r.applied, err = r.cluster.Changer.Apply(ctx, r.image)
 	} else {
 		r.applied, err = r.putBack(ctx)

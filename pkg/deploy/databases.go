@@ -21,7 +21,7 @@ const (
 
 // ask finds out whether the image that is gone back to runs on what the databases hold.
 func (r *run) ask(ctx context.Context) event {
-	if r.op.name == goingBack.name {
+	if r.op.byHand {
 		return r.askByHand(ctx)
 	}
 	target, o := r.ahead(ctx)
@@ -86,7 +86,7 @@ func (r *run) askByHand(ctx context.Context) event {
 // forewarnByHand asks for a dry run of a rollback what [run.askByHand] will.
 func (r *run) forewarnByHand(ctx context.Context) error {
 	target, found := revisions.Find(r.history, r.result.Release.RollbackTarget)
-	if r.op.name != goingBack.name || !found {
+	if !r.op.byHand || !found {
 		return nil
 	}
 	o, err := r.inTheWay(ctx, target)
@@ -179,7 +179,7 @@ func (r *run) unasked(m record.Migrations, err error) string {
 	case record.CodeOf(err) == record.CodeNoDatabase:
 		r.Log.Warn("going back although nobody can ask whether the databases allow it: "+m.String(), "error", err)
 		return ""
-	case record.CodeOf(err) == record.CodeWrongPassword && r.op.name != goingBack.name && m.Rollback == record.RollbackNeedsDatabase:
+	case record.CodeOf(err) == record.CodeWrongPassword && !r.op.byHand && m.Rollback == record.RollbackNeedsDatabase:
 		r.Log.Warn("the databases let nobody in with what the pods have, so that these cannot have migrated them", "error", err)
 		return ""
 	case m.Rollback != record.RollbackNeedsDatabase:

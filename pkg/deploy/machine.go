@@ -152,7 +152,7 @@ func (r *run) releaseLock(ctx context.Context, at state) {
 	after, cancel := context.WithTimeout(context.WithoutCancel(ctx), unlockAfter)
 	defer cancel()
 	err := record.Guard(func() error {
-		if at != cancelled || r.op.name == gating.name {
+		if at != cancelled || r.op.changesNothing {
 			r.forget(after)
 		}
 		return r.unlock(after)
@@ -208,7 +208,7 @@ func (r *run) lock(ctx context.Context) event {
 		return r.abort(err)
 	}
 	r.held, r.unlock, r.locked = held, unlock, true
-	if r.op.name == recovering.name {
+	if r.op.readsJournal {
 		// The first note of this run takes its place.
 		if r.dead, err = r.locker.Journal(ctx); err != nil {
 			r.Log.Warn("reading what the last run noted", "error", err)

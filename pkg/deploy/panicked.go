@@ -28,7 +28,7 @@ func (r *run) panicked(at state, err *record.Panicked) event {
 	case applying:
 		return r.panickedApply(err)
 	case watching, smoking, soaking, comparing:
-		if r.judges() {
+		if r.op.judgesOthers {
 			return r.told(unclear, nil, err)
 		}
 		r.result.Cause = &record.Cause{Code: "deploy/panicked", Message: err.Error()}
@@ -36,7 +36,7 @@ func (r *run) panicked(at state, err *record.Panicked) event {
 	case evidence:
 		return passed
 	case asking:
-		if r.op.name == goingBack.name {
+		if r.op.byHand {
 			return r.abort(err)
 		}
 		fallthrough

@@ -93,7 +93,7 @@ func (r *run) variables() map[string]string {
 func (r *run) notTakenBack(err error) event {
 	u := r.undoing
 	why := fmt.Sprintf("%v; %s", err, r.migrated(u.Applied, u.Target, u.State))
-	if r.op.name == goingBack.name {
+	if r.op.byHand {
 		return r.abort(r.refusal(u.Target, why))
 	}
 	r.stay(u.Target, why)

@@ -41,7 +41,7 @@ func (r *run) preflight(ctx context.Context) event {
 func (r *run) foresee(ctx context.Context, plan record.Plan) *record.Migrations {
 	live, found := revisions.Live(r.history)
 	next := plan.Applied.Revision.Image
-	if r.op.name == deploying.name {
+	if r.op.appliesChart {
 		next = r.image.Image().String()
 	}
 	if !found || live.Image == "" || next == "" {
@@ -53,7 +53,7 @@ func (r *run) foresee(ctx context.Context, plan record.Plan) *record.Migrations 
 // goesOn reports whether there is more to find out although the history may not be
 // read: the checks name everything else that is missing, too.
 func (r *run) goesOn(lookErr error) bool {
-	return record.KindOf(lookErr) == record.KindRefused && r.op.name == deploying.name
+	return record.KindOf(lookErr) == record.KindRefused && r.op.appliesChart
 }
 
 // look reads the history. After the lock it is read again: another run may have
@@ -66,7 +66,7 @@ func (r *run) look(ctx context.Context) (err error) {
 	if live, found := revisions.Live(r.history); found {
 		r.result.Release.Live = live.Number
 	}
-	if r.op.name != goingBack.name { // which has chosen a target of its own
+	if !r.op.byHand { // which has chosen a target of its own
 		r.result.Release.RollbackTarget = r.unrefused().Number
 	}
 	return nil
@@ -74,7 +74,7 @@ func (r *run) look(ctx context.Context) (err error) {
 
 // plan asks what would change: by the chart, or by the rollback.
 func (r *run) plan(ctx context.Context) (record.Plan, error) {
-	if r.op.name == deploying.name {
+	if r.op.appliesChart {
 		return r.cluster.Changer.Plan(ctx, r.image.Image())
 	}
 	target, err := r.choose(ctx)

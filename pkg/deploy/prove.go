@@ -9,14 +9,10 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// judges reports whether this run judges what somebody else applied: what it could
-// not find out says nothing about that.
-func (r *run) judges() bool { return r.op.name == gating.name || r.op.name == recovering.name }
-
 // watch waits until the revision is rolled out.
 func (r *run) watch(ctx context.Context) event {
 	// Who gates what others applied has nothing to go back to, and is to tell soon.
-	r.applied.Alone = r.op.name != gating.name && r.unrefused().Number == 0
+	r.applied.Alone = !r.op.changesNothing && r.unrefused().Number == 0
 	r.trial = r.judge(r.held, r.applied, r.earlier) //nolint:contextcheck // the soak outlives this step
 	on := r.trial.watch(ctx)
 	r.doubts(r.trial.rollout.Unproven)
@@ -87,7 +83,7 @@ func (r *run) told(on event, cause *record.Cause, err error) event {
 		r.result.Advice = fmt.Sprintf("revision %d runs and nothing speaks against it, but nothing proves it: %s; `stagecrew recover` judges it again", number, cause.Message)
 	case on == unclear && errors.Is(err, context.Canceled):
 		// A signal, which is no reason.
-	case on == unclear && r.judges():
+	case on == unclear && r.op.judgesOthers:
 		r.err = fmt.Errorf("judging revision %d: %w", number, err)
 	case on == unclear:
 		r.result.Cause = &record.Cause{Code: "deploy/gate-broken", Message: err.Error()}
@@ -104,7 +100,7 @@ func (r *run) mark(ctx context.Context) event {
 		verdict, on = record.MarkIdle, idle
 	}
 	err := r.cluster.History.Mark(ctx, revision, verdict)
-	if r.judges() && isNotOurs(err) {
+	if r.op.judgesOthers && isNotOurs(err) {
 		r.Log.Warn("judged, but no revision to go back to", "revision", revision, "error", err)
 		r.result.Concerns = append(r.result.Concerns, record.Concern{Code: record.CodeNotMadeHere, Object: "Release/" + r.Release, Message: err.Error()})
 		err = nil

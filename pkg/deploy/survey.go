@@ -26,7 +26,7 @@ func (r *run) survey(ctx context.Context) event {
 	r.result.Release.Revision = newest.Number
 	// An older record may lack a digest; the field then stays empty.
 	r.result.Image, _ = record.ParseImage(newest.Image)
-	if r.op.name == gating.name {
+	if r.op.changesNothing {
 		return r.compareFirst(ctx, newest)
 	}
 	if err := r.unlockMigrations(ctx, newest); err != nil {

@@ -9,9 +9,8 @@ const (
 	preflight   state = "preflight"
 	locking     state = "lock"
 	settling    state = "settle"   // a half-applied revision of a dead run is undone
-	preparing   state = "prepare"  // what its rollback will need of the databases
 	baseline    state = "baseline" // the rollback target is found, the live release looked at
-	surveying   state = "survey"   // what a dead run, or somebody else, left
+	preparing   state = "prepare"  // what its rollback will need of the databases
 	applying    state = "apply"
 	watching    state = "watch"
 	smoking     state = "smoke" // the soak runs beside it
@@ -25,6 +24,9 @@ const (
 	rollingBack state = "rolling-back"
 	regating    state = "re-gating"
 	hurrying    state = "rolling-back at once" // after a signal: started, not waited for
+
+	// What a recovery and a gate meet in the place of a change of their own.
+	surveying state = "survey" // what a dead run, or somebody else, left
 
 	// The ends.
 	good       state = "good"
@@ -66,19 +68,32 @@ type row struct {
 // table is a list of rows. What is in no row cannot happen, which the tests prove.
 type table []row
 
-// operation is what a run is about.
+// operation is what a run is about, and what sets it apart from the others. The name is for
+// messages.
 type operation struct {
 	name  string
-	table table
 	first state
+	table table
+	// appliesChart says that the change is the chart with the image that was verified.
+	appliesChart bool
+	// byHand says that somebody wants the earlier revision that is put back: it is chosen
+	// by what they say, and none other goes back after it.
+	byHand bool
+	// judgesOthers says that others have applied what is judged: what cannot be found out
+	// says nothing about it.
+	judgesOthers bool
+	// changesNothing says that nothing is written but the verdict, and nothing goes back.
+	changesNothing bool
+	// readsJournal says that what a dead run noted tells what there is to do.
+	readsJournal bool
 }
 
 // The operations, one for each command.
 var (
-	deploying  = operation{"deploy", deployTable, preflight}
-	goingBack  = operation{"rollback", rollbackTable, preflight}
-	recovering = operation{"recover", recoverTable, locking}
-	gating     = operation{"gate", gateTable, locking}
+	deploying  = operation{name: "deploy", first: preflight, table: deployTable, appliesChart: true}
+	goingBack  = operation{name: "rollback", first: preflight, table: rollbackTable, byHand: true}
+	recovering = operation{name: "recover", first: locking, table: recoverTable, judgesOthers: true, readsJournal: true}
+	gating     = operation{name: "gate", first: locking, table: gateTable, judgesOthers: true, changesNothing: true}
 )
 
 // prove is how every revision is judged.
@@ -183,13 +198,13 @@ var deployTable = join(changing(evidence), entering(settling), table{
 	{settling, abandoned, cancelled},
 	{settling, lost, ended},
 	{baseline, passed, preparing},
+	{baseline, broken, ended},
+	{baseline, stopped, cancelled},
+	{baseline, lost, ended},
 	{preparing, passed, applying},
 	{preparing, broken, ended},
 	{preparing, stopped, cancelled},
 	{preparing, lost, ended},
-	{baseline, broken, ended},
-	{baseline, stopped, cancelled},
-	{baseline, lost, ended},
 }, judging(hurrying, needsHuman, needsHuman), prove, undoing)
 
 // rollbackTable is a rollback by hand: there is no second one behind it.

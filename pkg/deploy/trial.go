@@ -81,7 +81,7 @@ func (t *trial) targets() Targets {
 // production waits for the rollback the others need not end. The checks of the live
 // release are what others are weighed against: all of them count.
 func (t *trial) enough() func(record.Check) bool {
-	if t.live || t.run.op.name == gating.name {
+	if t.live || t.run.op.changesNothing {
 		return nil
 	}
 	return func(c record.Check) bool {
@@ -117,7 +117,7 @@ func (t *trial) smoke(ctx context.Context) (on event) {
 		return failed
 	case errors.Is(ctx.Err(), context.Canceled): // a signal, or a lost lock
 		return t.cannotTell(ctx.Err())
-	case ctx.Err() != nil && !t.run.judges(): // the time of the change is up
+	case ctx.Err() != nil && !t.run.op.judgesOthers: // the time of the change is up
 		t.cause = answers.Inconclusive(t.checks)
 		return failed
 	case ctx.Err() != nil:

@@ -97,7 +97,7 @@ func (r *run) isInnocent(ctx context.Context, revision int) bool {
 	if r.result.Cause.Code == codeChanged || isGone(r.result.Cause) || runsAnother(r.result.Cause) {
 		return true
 	}
-	if !r.judges() {
+	if !r.op.judgesOthers {
 		return false
 	}
 	drift, err := r.cluster.History.Drift(ctx, revision)
