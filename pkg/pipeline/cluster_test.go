@@ -205,6 +205,6 @@ func TestFill_ConcernsAreToldOnce(t *testing.T) {
 	blocks := record.Concern{Code: "preflight/forbidden", Blocks: true}
 	require.Equal(t, []record.Concern{late, blocks}, newConcerns([]record.Concern{quota, late, blocks}, []record.Concern{quota, blocks}))
 	var r record.Record
-	(&deployment{told: []record.Concern{quota}}).fill(&r, record.Record{Concerns: []record.Concern{late}, Verdict: record.VerdictGood})
+	fill(&r, []record.Concern{quota}, record.Record{Concerns: []record.Concern{late}, Verdict: record.VerdictGood})
 	require.Equal(t, []record.Concern{quota, late}, r.Concerns)
 }

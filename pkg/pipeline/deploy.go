@@ -24,9 +24,10 @@ func deployStage(s *slice) (func(context.Context, inputs) (record.Record, error)
 		return nil, err
 	}
 	return func(ctx context.Context, in inputs) (record.Record, error) {
-		d.told = concerns.of(in)
 		d.announce(ctx, verified.of(in).Image())
-		return d.run(func(o deploy.Options) (record.Record, error) { return deploy.Deploy(ctx, verified.of(in), o) })
+		return d.run(ctx, concerns.of(in), func(ctx context.Context, o deploy.Options) (record.Record, error) {
+			return deploy.Deploy(ctx, verified.of(in), o)
+		})
 	}, nil
 }
 
@@ -37,7 +38,7 @@ func gateStage(s *slice) (func(context.Context, inputs) (record.Record, error), 
 		return nil, err
 	}
 	return func(ctx context.Context, _ inputs) (record.Record, error) {
-		return d.run(func(o deploy.Options) (record.Record, error) { return deploy.Gate(ctx, o) })
+		return d.run(ctx, nil, deploy.Gate)
 	}, nil
 }
 
@@ -50,7 +51,7 @@ func recoverStage(s *slice) (func(context.Context, inputs) (record.Record, error
 	d.warnOfTrust()
 	return func(ctx context.Context, _ inputs) (record.Record, error) {
 		d.announce(ctx, record.Image{})
-		return d.run(func(o deploy.Options) (record.Record, error) { return deploy.Recover(ctx, o) })
+		return d.run(ctx, nil, deploy.Recover)
 	}, nil
 }
 
@@ -71,7 +72,9 @@ func rollbackStage(s *slice) (func(context.Context, inputs) (record.Record, erro
 	to := revisions.RollbackTo{Revision: revision, Digest: t.ToDigest, ForceBadUnsafe: t.ForceBadUnsafe}
 	return func(ctx context.Context, _ inputs) (record.Record, error) {
 		d.announce(ctx, record.Image{})
-		return d.run(func(o deploy.Options) (record.Record, error) { return deploy.Rollback(ctx, to, o) })
+		return d.run(ctx, nil, func(ctx context.Context, o deploy.Options) (record.Record, error) {
+			return deploy.Rollback(ctx, to, o)
+		})
 	}, nil
 }
 
@@ -84,17 +87,17 @@ func revisionOf(setting string) (int, error) {
 	return int(number), nil
 }
 
-// deployment is one run of the state machine.
+// deployment is one run of the state machine, with its options but for Connect and Report,
+// which [deployment.run] adds.
 type deployment struct {
 	host     Host
 	settings config.Settings
+	at       site
+	gate     gate
 	options  deploy.Options
-	// told are the concerns that the run has warned of before.
-	told []record.Concern
 }
 
 func (s *slice) deployment() (*deployment, error) {
-	d := &deployment{host: s.host, settings: s.settings}
 	at, g, err := s.judging()
 	if err != nil {
 		return nil, err
@@ -103,7 +106,7 @@ func (s *slice) deployment() (*deployment, error) {
 	if err := errors.Join(err, checkDumps(s.settings)); err != nil {
 		return nil, err
 	}
-	d.options = deploy.Options{
+	return &deployment{s.host, s.settings, at, g, deploy.Options{
 		Release:         at.release.Name,
 		Namespace:       at.namespace,
 		Timeout:         s.settings.Timeout,
@@ -116,12 +119,9 @@ func (s *slice) deployment() (*deployment, error) {
 		DryRun:          s.settings.DryRun,
 		Holder:          holder(s.host.Actions.Run()),
 		Withhold:        g.secrets,
-		Connect:         func() (deploy.Cluster, error) { return d.open(at, g) },
 		Keep:            s.host.Keep,
-		Report:          func(result record.Record) { s.host.Ledger.Sketch(func(r *record.Record) { d.fill(r, result) }) },
 		Log:             s.host.Log,
-	}
-	return d, nil
+	}}, nil
 }
 
 // warnOfTrust is for those who go back without having verified anything before.
@@ -131,39 +131,45 @@ func (d *deployment) warnOfTrust() {
 	}
 }
 
-// run runs the state machine and puts its result on the record.
-func (d *deployment) run(start func(deploy.Options) (record.Record, error)) (record.Record, error) {
+// run runs the state machine and puts its result on the record. told are the concerns that
+// the command has warned of before.
+func (d *deployment) run(ctx context.Context, told []record.Concern, start func(context.Context, deploy.Options) (record.Record, error)) (record.Record, error) {
 	if d.options.DryRun {
 		d.comment()
 	}
-	result, err := start(d.options)
-	d.host.Ledger.Update(func(r *record.Record) { d.fill(r, result) })
+	options := d.options
+	options.Connect = func() (deploy.Cluster, error) { return d.open(told) } //nolint:contextcheck // Secrets are learned also when the run is cancelled
+	options.Report = func(result record.Record) { d.host.Ledger.Sketch(func(r *record.Record) { fill(r, told, result) }) }
+	result, err := start(ctx, options)
+	d.host.Ledger.Update(func(r *record.Record) { fill(r, told, result) })
 	if d.options.DryRun && result.Verdict == record.VerdictOK {
 		d.host.Results.Changes(result.Changes)
 	}
 	return result, err
 }
 
-// fill completes the record with a deployment's result.
-func (d *deployment) fill(r *record.Record, result record.Record) {
+// fill completes the record with a deployment's result; its concerns stand behind those
+// that were told before.
+func fill(r *record.Record, told []record.Concern, result record.Record) {
 	r.Verdict, r.Image, r.Release = result.Verdict, result.Image, result.Release
 	r.Cause, r.Advice = result.Cause, result.Advice
 	r.Phases = append(r.Phases[:len(r.Phases):len(r.Phases)], result.Phases...)
 	r.Checks = append(r.Checks[:len(r.Checks):len(r.Checks)], result.Checks...)
 	r.Soak, r.Changes = result.Soak, result.Changes
-	r.Concerns, r.Migrations = slices.Concat(d.told, result.Concerns), result.Migrations
+	r.Concerns, r.Migrations = slices.Concat(told, result.Concerns), result.Migrations
 	r.Repairs, r.Evidence, r.Diagnosis = result.Repairs, result.Evidence, result.Diagnosis
 	r.Databases, r.Undo = result.Databases, result.Undo
 }
 
 // open makes fresh clients in the form that deploy wants.
-func (d *deployment) open(at site, g gate) (deploy.Cluster, error) {
+func (d *deployment) open(told []record.Concern) (deploy.Cluster, error) {
+	at, g := d.at, d.gate
 	cluster, r, err := at.connect()
 	if err != nil {
 		return deploy.Cluster{}, err
 	}
 	strict := at.checker(cluster, g)
-	strict.told = d.told
+	strict.told = told
 	return deploy.Cluster{
 		Namespace: cluster.Namespace,
 		History:   r, Changer: r,
