@@ -8,8 +8,8 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/sign"
 )
 
-// attestStage signs how the deploy ended. That this fails changes nothing about how it
-// ended.
+// attestStage signs how the deploy ended: the record itself, as it stands then, and no
+// output of a stage. That this fails changes nothing about how it ended.
 func attestStage(s *slice) (func(context.Context, inputs) (done, error), error) {
 	if !slices.Contains(s.settings.Attest, attestVerdict) {
 		return nil, nil

@@ -22,12 +22,13 @@ func buildStage(s *slice) (func(context.Context, inputs) (record.Image, error), 
 	if err := errors.Join(err, options.Validate()); err != nil {
 		return nil, err
 	}
-	if s.offers != nil {
-		options.Inspect = s.offers.show
-	}
-	return func(ctx context.Context, _ inputs) (made record.Image, err error) {
+	return func(ctx context.Context, in inputs) (made record.Image, err error) {
+		options := options
+		way, isLookedAt := offered.made(in)
+		if isLookedAt {
+			options.Inspect = way.show
+		}
 		err = s.phaseBeside("build", func(log *slog.Logger) error {
-			options := options
 			options.Log, options.Images.Log, options.Images.Sent = log, log, new(atomic.Int64)
 			defer s.host.Console.Progress(options.Images.Sent)()
 			result, err := build.Build(ctx, options)
@@ -38,8 +39,8 @@ func buildStage(s *slice) (func(context.Context, inputs) (record.Image, error), 
 			s.host.Ledger.Update(func(r *record.Record) { recordBuild(r, result) })
 			return nil
 		})
-		if err == nil && s.offers != nil {
-			s.offers.end(made)
+		if err == nil && isLookedAt {
+			way.end(made)
 		}
 		return made, err
 	}, nil

@@ -155,7 +155,7 @@ func TestOffers_ABuildKeepsAnImageUntilItWasLookedAt(t *testing.T) {
 	o.end(record.Image{Digest: "index"})
 	_, open := <-o.queue
 	require.False(t, open)
-	require.Equal(t, "index", o.whole.Digest)
+	require.Equal(t, "index", o.made().Digest)
 }
 
 func TestRecordBuild_WhereEachLayerCameFrom(t *testing.T) {

@@ -11,8 +11,8 @@ import (
 // them while they are pushed.
 type offers struct {
 	queue chan offer
-	// whole is the image that all of them make; known when queue is closed.
-	whole record.Image
+	// whole gets the image that all of them make before queue is closed.
+	whole chan record.Image
 }
 
 // offer is an image on its way.
@@ -22,7 +22,7 @@ type offer struct {
 	seen  chan struct{}    // closed when it may go
 }
 
-func newOffers() *offers { return &offers{queue: make(chan offer, 1)} }
+func newOffers() *offers { return &offers{make(chan offer, 1), make(chan record.Image, 1)} }
 
 // show offers an image and keeps its bytes until they were looked at. That the other
 // side refuses it ends ctx: the refusal is the error of its own stage.
@@ -41,9 +41,19 @@ func (o *offers) show(ctx context.Context, image record.Image, local build.Local
 	}
 }
 
+// made is the image that all of them make, once queue is closed; zero where that is not known.
+func (o *offers) made() record.Image {
+	select {
+	case whole := <-o.whole:
+		return whole
+	default:
+		return record.Image{}
+	}
+}
+
 // end says that there are no more.
 func (o *offers) end(whole record.Image) {
-	o.whole = whole
+	o.whole <- whole
 	close(o.queue)
 }
 

@@ -108,7 +108,7 @@ func (r *running) mayBegin(t task) bool {
 func (r *running) inputs(t task) inputs {
 	r.mu.Lock()
 	defer r.mu.Unlock()
-	in := inputs{declared: t.before(), values: map[key]any{}}
+	in := inputs{declared: slices.Concat(t.before(), t.along), values: map[key]any{}}
 	for _, key := range in.declared {
 		if value, found := r.values[key]; found {
 			in.values[key] = value

@@ -30,15 +30,16 @@ func scanStage(s *slice) (func(context.Context, inputs) (map[string]json.RawMess
 	if err != nil {
 		return nil, err
 	}
-	job := scanning{s.offers, strings.Contains(s.settings.Platform, ","), options, s.phaseBeside}
+	job := scanning{strings.Contains(s.settings.Platform, ","), options, s.phaseBeside}
 	wanted := reports(s.settings.ScanReports, s.settings.Attest, s.makes(signature))
-	return func(ctx context.Context, _ inputs) (map[string]json.RawMessage, error) {
-		results, refusal := job.all(ctx)
+	return func(ctx context.Context, in inputs) (map[string]json.RawMessage, error) {
+		way := offered.of(in)
+		results, refusal := job.all(ctx, way.queue)
 		// A part of the platforms says nothing, unless it says no.
 		if refusal != nil && record.KindOf(refusal) != record.KindRefused || len(results) == 0 {
 			return nil, refusal
 		}
-		result := combined(s.offers.whole, results)
+		result := combined(way.made(), results)
 		made, err := weigh(ctx, s.host, result, wanted, func(d document, text []byte) {
 			if d.format == scan.FormatSARIF {
 				s.upload(result.Report.Image, text)
@@ -79,7 +80,6 @@ func (s *slice) scanOptions() (scan.Options, error) {
 
 // scanning scans the images that are offered.
 type scanning struct {
-	offers  *offers
 	several bool // platforms
 	options scan.Options
 	phase   func(name string, work func(*slog.Logger) error) error
@@ -87,7 +87,7 @@ type scanning struct {
 
 // all scans what is offered, side by side, and gives the results that there are. The
 // first error ends the others.
-func (s scanning) all(ctx context.Context) ([]scan.Result, error) {
+func (s scanning) all(ctx context.Context, queue <-chan offer) ([]scan.Result, error) {
 	ctx, cancel := context.WithCancelCause(ctx)
 	defer cancel(nil)
 	var results []scan.Result
@@ -109,7 +109,7 @@ func (s scanning) all(ctx context.Context) ([]scan.Result, error) {
 	for open := true; open; {
 		var o offer
 		select {
-		case o, open = <-s.offers.queue:
+		case o, open = <-queue:
 			if open {
 				tasks.Go(func() {
 					if err := record.Guard(func() error { one(o); return nil }); err != nil {

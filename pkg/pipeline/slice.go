@@ -25,7 +25,6 @@ type slice struct {
 	// sideBySide says that some of its stages may run at the same time.
 	sideBySide bool
 	given      map[key]any
-	offers     *offers // nil where no stage looks at the image on its way
 
 	charts *release.Charts
 
@@ -69,8 +68,8 @@ func newSlice(c Command, settings config.Settings, host Host) *slice {
 		}
 	}
 	s.sideBySide = overlap(s.stages)
-	if slices.ContainsFunc(s.stages, func(row stage) bool { return slices.Contains(row.along, image.key) }) {
-		s.offers = newOffers()
+	if s.looksAlong() {
+		s.given[offered.key] = newOffers()
 	}
 	return s
 }
@@ -135,9 +134,14 @@ func (s *slice) makes(o named) bool {
 	return slices.ContainsFunc(s.stages, func(row stage) bool { return row.gives == o.name() })
 }
 
-// wants reports whether a stage of the slice needs an output, or looks at it on its way.
-func (s *slice) wants(o named) bool {
-	return slices.ContainsFunc(s.stages, func(row stage) bool { return slices.Contains(append(row.before(), row.along...), o.name()) })
+// wantsImage reports whether a stage of the slice needs the image, or looks at it on its way.
+func (s *slice) wantsImage() bool {
+	return s.looksAlong() || slices.ContainsFunc(s.stages, func(row stage) bool { return slices.Contains(row.before(), image.key) })
+}
+
+// looksAlong reports whether a stage of the slice looks at the images of a build on their way.
+func (s *slice) looksAlong() bool {
+	return slices.ContainsFunc(s.stages, func(row stage) bool { return row.gives != image.key && slices.Contains(row.along, offered.key) })
 }
 
 // isOurs reports whether the workflow that this runs in builds the image, here or in an
@@ -149,7 +153,7 @@ func (s *slice) isOurs() bool { return s.makes(image) || s.settings.BuiltImage !
 func (s *slice) image() (record.Image, error) { return s.kept.image.of(s.readImage) }
 
 func (s *slice) readImage() (record.Image, error) {
-	asksEarly := s.settings.Image == "" && s.settings.BuiltImage == "" && !s.wants(image)
+	asksEarly := s.settings.Image == "" && s.settings.BuiltImage == "" && !s.wantsImage()
 	switch {
 	case asksEarly && s.settings.Repository == "":
 		return record.Image{}, record.BadInput("config/image", "--image is missing, and --repository, which does where there is no image yet")
@@ -183,7 +187,7 @@ func (s *slice) builtImage() string {
 
 // giveImage hands the image on that was given in place of a build.
 func (s *slice) giveImage() error {
-	if !s.wants(image) || s.makes(image) {
+	if !s.wantsImage() || s.makes(image) {
 		return nil
 	}
 	given, err := s.image()
@@ -191,8 +195,8 @@ func (s *slice) giveImage() error {
 		return err
 	}
 	s.given[image.key] = given
-	if s.offers != nil {
-		s.offers.give(given)
+	if way, isLookedAt := s.given[offered.key].(*offers); isLookedAt {
+		way.give(given)
 	}
 	return nil
 }

@@ -55,7 +55,7 @@ type stage struct {
 	name string
 	// needs are the outputs that must be there before it begins.
 	needs []key
-	// along are outputs that it looks at while they are being made.
+	// along is what it shares with another stage while both run.
 	along []key
 	// however are outputs after whose making it runs, also when that failed.
 	however []key

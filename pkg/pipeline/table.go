@@ -14,6 +14,7 @@ var (
 	concerns  = output[[]record.Concern]{"concerns"}
 	usableKey = output[done]{"usable key"}
 	image     = output[record.Image]{"image"}
+	offered   = output[*offers]{"images on their way"}          // to the stage that looks at them while they are pushed, if there is one
 	documents = output[map[string]json.RawMessage]{"documents"} // of the scan, by kind of attestation
 	validated = output[done]{"checks"}
 	signature = output[sign.Signature]{"signature"}
@@ -42,8 +43,8 @@ func table() []stage {
 	return []stage{
 		{name: "preflight", maker: making(concerns, preflightStage)},
 		{name: "key", maker: making(usableKey, keyStage)},
-		{name: "build", effect: Registry, maker: making(image, buildStage)},
-		{name: "scan", along: keys(image), maker: making(documents, scanStage)},
+		{name: "build", along: keys(offered), effect: Registry, maker: making(image, buildStage)},
+		{name: "scan", along: keys(offered), maker: making(documents, scanStage)},
 		{name: "validate", needs: keys(image), maker: making(validated, validateStage)},
 		{name: "sign", needs: keys(image, documents), effect: Registry, grouped: true, maker: making(signature, signStage)},
 		{name: "verify", needs: keys(image, signature), grouped: true, maker: making(verified, verifyStage)},

@@ -33,7 +33,7 @@ func TestCommands_EachIsASliceOfTheTable(t *testing.T) {
 }
 
 func TestTable_WhatAStageNeedsIsMadeBefore(t *testing.T) {
-	made := map[key]bool{}
+	made := map[key]bool{offered.key: true} // by the slice
 	for _, row := range table() {
 		for _, need := range slices.Concat(row.before(), row.along) {
 			require.True(t, made[need], "%s needs %q, which no stage before it makes", row.name, need)
