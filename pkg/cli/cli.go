@@ -13,6 +13,7 @@ import (
 	"github.com/spf13/pflag"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -28,10 +29,11 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
+	meanings := pipeline.Commands()
 	for _, c := range config.Commands() {
-		root.AddCommand(newCommand(c, &code, environ, stdout, stderr))
+		root.AddCommand(newCommand(c, meanings[c.Name], &code, environ, stdout, stderr))
 	}
-	root.AddCommand(reportCommand(environ, stdout, stderr, &code), versionCommand(stdout))
+	root.AddCommand(reportCommand(meanings, environ, stdout, stderr, &code), versionCommand(stdout))
 	root.SetVersionTemplate("stagecrew {{.Version}}\n")
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -49,7 +51,7 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 
 // newCommand makes the command that resolves the settings, runs its slice of the
 // pipeline and leaves the record.
-func newCommand(c config.Command, code *int, environ []string, stdout, stderr io.Writer) *cobra.Command {
+func newCommand(c config.Command, meaning pipeline.Command, code *int, environ []string, stdout, stderr io.Writer) *cobra.Command {
 	var settings config.Settings
 	cmd := &cobra.Command{Use: c.Name, Short: c.Short, Long: c.Long, Args: settingsOnly}
 	cmd.Flags().SortFlags = false
@@ -57,14 +59,16 @@ func newCommand(c config.Command, code *int, environ []string, stdout, stderr io
 	cmd.SetFlagErrorFunc(func(cmd *cobra.Command, err error) error { return config.FlagError(cmd.Flags(), err) })
 	cmd.RunE = func(cmd *cobra.Command, _ []string) error {
 		resolveErr := config.Resolve(cmd.Flags(), environ)
-		above := func() string { return config.Above(cmd.Flags(), environ) }
 		settings.Place(cmd.Flags(), config.Lookup(environ)(config.DirVariable), c.Name)
-		s := newSession(c.Name, settings, environ, stdout, stderr)
+		made := invocation{
+			name: c.Name, meaning: meaning, settings: settings, environ: environ, stdout: stdout, stderr: stderr,
+			isByDefault: func(setting string) bool { return isByDefault(cmd.Flags(), setting) },
+			above:       func() string { return config.Above(cmd.Flags(), environ) },
+		}
+		s := newSession(made)
 		defer outlast(s.effect)()
 		defer s.console.catchStrays(stderr)()
-		s.above = above
-		s.smokeByDefault, s.evidenceByDefault = isByDefault(cmd.Flags(), "smoke"), isByDefault(cmd.Flags(), "evidence-dir")
-		*code = s.run(cmd.Context(), settings, environ, resolveErr)
+		*code = s.run(cmd.Context(), made, resolveErr)
 		return nil
 	}
 	return cmd

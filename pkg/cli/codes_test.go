@@ -67,7 +67,7 @@ func TestWhateverEndsARunIsAnOutputWithItsCode(t *testing.T) {
 	} {
 		t.Run(name, func(t *testing.T) {
 			file := filepath.Join(t.TempDir(), "output")
-			s := newSession("run", config.Settings{}, []string{"GITHUB_ACTIONS=true", "GITHUB_OUTPUT=" + file}, io.Discard, io.Discard)
+			s := testSession("run", config.Settings{}, []string{"GITHUB_ACTIONS=true", "GITHUB_OUTPUT=" + file}, io.Discard, io.Discard)
 			if c.before != nil {
 				s.Update(c.before)
 			}

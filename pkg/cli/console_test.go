@@ -20,7 +20,7 @@ import (
 func at(t *testing.T, settings config.Settings, environ ...string) (*session, *bytes.Buffer) {
 	t.Helper()
 	var log bytes.Buffer
-	return newSession("run", settings, environ, &bytes.Buffer{}, &log), &log
+	return testSession("run", settings, environ, &bytes.Buffer{}, &log), &log
 }
 
 func TestStagesSideBySideKeepTheirLinesTogether(t *testing.T) {
@@ -77,7 +77,7 @@ func TestALineSaysHowFarTheBuildIs(t *testing.T) {
 func TestTheLogOfAJobHasATableOfThePodsAtEachChange(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		var out bytes.Buffer
-		s := newSession("deploy", config.Settings{}, []string{"GITHUB_ACTIONS=true"}, &out, &out)
+		s := testSession("deploy", config.Settings{}, []string{"GITHUB_ACTIONS=true"}, &out, &out)
 		s.secrets.Withhold("hunter-2-hunter")
 		show := func(ready string, age int) string {
 			out.Reset()

@@ -196,7 +196,7 @@ func (s *session) printResult(rec record.Record, err error) {
 	if rec.Error == "" {
 		s.console.log.Error(headline)
 	}
-	if s.above != nil && record.KindOf(err) == record.KindInput {
+	if record.KindOf(err) == record.KindInput {
 		if file := s.above(); file != "" {
 			s.console.log.Info("there is no "+config.DefaultFile+" in this folder, and one above it, which is not read: run it there, or give --config", "file", file)
 		}

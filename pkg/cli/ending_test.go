@@ -34,7 +34,7 @@ func (c *counting) Write(p []byte) (int, error) {
 
 func TestARunEndsOnceHoweverManyEndIt(t *testing.T) {
 	var stdout counting
-	s := newSession("deploy", config.Settings{Common: config.Common{Output: config.OutputJSON}}, nil, &stdout, io.Discard)
+	s := testSession("deploy", config.Settings{Common: config.Common{Output: config.OutputJSON}}, nil, &stdout, io.Discard)
 	var all sync.WaitGroup
 	codes := make([]int, 8)
 	for i := range codes {
@@ -63,7 +63,7 @@ func TestAPanicOfACommandLeavesRecordOutputsAndSummary(t *testing.T) {
 	dir := t.TempDir()
 	file := func(name string) string { return filepath.Join(dir, name) }
 	var log bytes.Buffer
-	s := newSession("deploy", config.Settings{Common: config.Common{Record: file("record.json")}}, []string{
+	s := testSession("deploy", config.Settings{Common: config.Common{Record: file("record.json")}}, []string{
 		"GITHUB_ACTIONS=true", "GITHUB_OUTPUT=" + file("out"), "GITHUB_STEP_SUMMARY=" + file("summary"),
 	}, io.Discard, &log)
 	err := attempt(func() error {
@@ -101,7 +101,7 @@ func TestWhatIsToDoAfterASignalDependsOnTheCommand(t *testing.T) {
 		"smoke": {advice: "nothing in the cluster was changed"}, "build": {changes: true, advice: "nothing in the cluster was changed"},
 		"deploy": {changes: true, advice: "stagecrew recover"}, "rollback": {config.Settings{Trial: config.Trial{DryRun: true}}, false, "nothing in the cluster was changed"},
 	} {
-		s := newSession(name, c.settings, nil, io.Discard, io.Discard)
+		s := testSession(name, c.settings, nil, io.Discard, io.Discard)
 		require.Equal(t, c.changes, s.effect != pipeline.Nothing, name)
 		require.Equal(t, exitCancelled, s.abort(), name)
 		require.Contains(t, s.read().Advice, c.advice, name)
@@ -113,19 +113,19 @@ func TestWhatIsToDoAfterASignalDependsOnTheCommand(t *testing.T) {
 func TestDebugLoggingOfTheJobIsThatOfTheCommand(t *testing.T) {
 	for environ, want := range map[string]bool{"": false, "RUNNER_DEBUG=1": true, "RUNNER_DEBUG=0": false} {
 		var log bytes.Buffer
-		s := newSession("deploy", config.Settings{}, []string{"GITHUB_ACTIONS=true", environ}, io.Discard, &log)
+		s := testSession("deploy", config.Settings{}, []string{"GITHUB_ACTIONS=true", environ}, io.Discard, &log)
 		s.console.log.Debug("why it was asked again\n::error::x", "attempt", 2)
 		require.Equal(t, want, strings.Contains(log.String(), "deploy: debug: why it was asked again"), environ)
 		require.NotContains(t, log.String(), "\n::error::")
 	}
 	var log bytes.Buffer
-	newSession("deploy", config.Settings{}, []string{"RUNNER_DEBUG=1"}, io.Discard, &log).console.log.Debug("on a laptop")
+	testSession("deploy", config.Settings{}, []string{"RUNNER_DEBUG=1"}, io.Discard, &log).console.log.Debug("on a laptop")
 	require.Empty(t, log.String())
 }
 
 func TestWarningsBecomeAnnotations(t *testing.T) {
 	var log bytes.Buffer
-	s := newSession("deploy", config.Settings{}, []string{"GITHUB_ACTIONS=true"}, io.Discard, &log)
+	s := testSession("deploy", config.Settings{}, []string{"GITHUB_ACTIONS=true"}, io.Discard, &log)
 	s.console.log.Warn("the quota is nearly used up\n::error::x", "quota", "pods")
 	s.console.log.Warn("the quota is nearly used up\n::error::x", "quota", "pods")
 	s.console.log.Error("no warning")
@@ -137,7 +137,7 @@ func TestWarningsBecomeAnnotations(t *testing.T) {
 	require.Equal(t, maxWarnings, strings.Count(log.String(), "::warning "), "GitHub would drop more")
 
 	log.Reset()
-	s = newSession("deploy", config.Settings{}, nil, io.Discard, &log)
+	s = testSession("deploy", config.Settings{}, nil, io.Discard, &log)
 	s.console.log.Warn("on a laptop")
 	require.NotContains(t, log.String(), "::warning")
 }
@@ -165,7 +165,7 @@ users: [{name: u, user: {token: t}}], contexts: [{name: prod, context: {cluster:
 			ctx, cancel := context.WithCancel(t.Context())
 			settings := config.Settings{Cluster: config.Cluster{Release: "web", Kubeconfig: kubeconfig, APIPatience: time.Hour}, Checks: config.Checks{Smoke: "backstage"}, RollbackTime: config.RollbackTime{RollbackTimeout: time.Hour}, Deadline: config.Deadline{Timeout: time.Hour}}
 			environ := []string{"BACKSTAGE_SMOKE_TOKEN=x"}
-			s := newSession(name, settings, environ, io.Discard, watching{"waiting for the API server: dial tcp 127.0.0.1:1", cancel})
+			s := testSession(name, settings, environ, io.Discard, watching{"waiting for the API server: dial tcp 127.0.0.1:1", cancel})
 			err := pipeline.Run(ctx, pipeline.Commands()[name], settings, s.host(environ))
 			if err != nil {
 				require.ErrorIs(t, err, context.Canceled)

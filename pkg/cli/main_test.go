@@ -2,9 +2,12 @@ package cli
 
 import (
 	"fmt"
+	"io"
 	"os"
 	"testing"
 
+	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/pipeline"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -47,4 +50,9 @@ func breaks(t *testing.T) {
 	t.Helper()
 	t.Setenv("TMPDIR", t.TempDir())
 	t.Cleanup(func() { record.TakePanics() })
+}
+
+// testSession is that of a command which was called with all settings given.
+func testSession(name string, settings config.Settings, environ []string, stdout, stderr io.Writer) *session {
+	return newSession(invocation{name, pipeline.Commands()[name], settings, environ, stdout, stderr, func(string) bool { return false }, func() string { return "" }})
 }

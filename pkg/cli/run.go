@@ -24,13 +24,12 @@ const (
 
 // run runs the slice of the pipeline that the command stands for and gives the exit
 // code.
-func (s *session) run(ctx context.Context, settings config.Settings, environ []string, resolveErr error) int {
-	if err := misplaced(settings); err != nil {
+func (s *session) run(ctx context.Context, c invocation, resolveErr error) int {
+	if err := misplaced(c.settings); err != nil {
 		s.Record = ""
 		return s.finish(err)
 	}
-	meaning := pipeline.Commands()[s.console.name]
-	wrong := s.checkPlaces(settings)
+	wrong := s.checkPlaces(c.settings)
 	if resolveErr != nil {
 		wrong = errors.Join(record.BadInput("config/invalid", "%w", resolveErr), wrong)
 	}
@@ -38,10 +37,14 @@ func (s *session) run(ctx context.Context, settings config.Settings, environ []s
 	case errors.Is(resolveErr, config.ErrFile):
 		return s.finish(wrong) // what the stages miss may stand in the file
 	case wrong != nil:
-		return s.finish(errors.Join(wrong, attempt(func() error { return pipeline.Check(meaning, withCredentials(settings, environ), s.host(environ)) })))
+		return s.finish(errors.Join(wrong, attempt(func() error {
+			return pipeline.Check(c.meaning, withCredentials(c.settings, c.environ), s.host(c.environ))
+		})))
 	}
 	defer guard(ctx, s)()
-	err := attempt(func() error { return pipeline.Run(ctx, meaning, withCredentials(settings, environ), s.host(environ)) })
+	err := attempt(func() error {
+		return pipeline.Run(ctx, c.meaning, withCredentials(c.settings, c.environ), s.host(c.environ))
+	})
 	if err != nil && errors.Is(ctx.Err(), context.Canceled) {
 		return s.cancel(err)
 	}

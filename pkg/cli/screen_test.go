@@ -57,7 +57,7 @@ func TestTheTableOfPodsIsOneLineForEachPodWhateverItSays(t *testing.T) {
 func TestARunThatMustEndLeavesTheRecordOfWhatItDid(t *testing.T) {
 	path := filepath.Join(t.TempDir(), "record.json")
 	var out bytes.Buffer
-	s := newSession("deploy", config.Settings{Common: config.Common{Record: path, Output: config.OutputText}}, nil, &out, &out)
+	s := testSession("deploy", config.Settings{Common: config.Common{Record: path, Output: config.OutputText}}, nil, &out, &out)
 	s.Sketch(func(r *record.Record) {
 		r.Release = &record.Release{Name: "web", Namespace: "prod", Revision: 3}
 		r.Phases = []record.Phase{{Name: "apply", Result: "ok"}}
@@ -72,7 +72,7 @@ func TestARunThatMustEndLeavesTheRecordOfWhatItDid(t *testing.T) {
 	require.Len(t, rec.Phases, 1)
 	require.Contains(t, rec.Advice, "stagecrew recover")
 
-	s = newSession("deploy", config.Settings{}, nil, &out, &out)
+	s = testSession("deploy", config.Settings{}, nil, &out, &out)
 	require.Zero(t, s.finish(nil))
 	require.Zero(t, s.abort(), "it has ended by itself")
 }

@@ -47,7 +47,7 @@ func newStep(t *testing.T, settings config.Settings, environ ...string) *step {
 		log.SetOutput(os.Stderr)
 		logrus.SetOutput(os.Stderr)
 	})
-	s.session = newSession("deploy", settings, append(environ, "GITHUB_ACTIONS=true", "GITHUB_OUTPUT="+in("output"), "GITHUB_STEP_SUMMARY="+in("summary.md")), &s.stdout, &s.stderr)
+	s.session = testSession("deploy", settings, append(environ, "GITHUB_ACTIONS=true", "GITHUB_OUTPUT="+in("output"), "GITHUB_STEP_SUMMARY="+in("summary.md")), &s.stdout, &s.stderr)
 	return s
 }
 

@@ -18,6 +18,19 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/report"
 )
 
+// invocation is how a command was called.
+type invocation struct {
+	name           string
+	meaning        pipeline.Command
+	settings       config.Settings
+	environ        []string
+	stdout, stderr io.Writer
+	// isByDefault reports whether nobody gave a setting that the command has.
+	isByDefault func(setting string) bool
+	// above looks for a stagecrew.yaml in a folder above, "" for none.
+	above func() string
+}
+
 // session is what one run of one command writes, and how it ends.
 type session struct {
 	config.Common
@@ -28,8 +41,7 @@ type session struct {
 	smokeByDefault bool
 	// evidenceByDefault says that nobody gave --evidence-dir.
 	evidenceByDefault bool
-	// above looks for a stagecrew.yaml in a folder above, "" for none; nil where no settings are read.
-	above func() string
+	above             func() string // as of the invocation
 
 	console *console
 	results *results
@@ -39,22 +51,24 @@ type session struct {
 	tellers
 }
 
-func newSession(name string, settings config.Settings, environ []string, stdout, stderr io.Writer) *session {
-	meaning := pipeline.Commands()[name]
-	s := &session{Common: settings.Common, evidenceDir: settings.EvidenceDir, release: settings.Release, effect: meaning.Effect}
-	if settings.DryRun {
+func newSession(c invocation) *session {
+	s := &session{
+		Common: c.settings.Common, evidenceDir: c.settings.EvidenceDir, release: c.settings.Release, effect: c.meaning.Effect,
+		smokeByDefault: c.isByDefault("smoke"), evidenceByDefault: c.isByDefault("evidence-dir"), above: c.above,
+	}
+	if c.settings.DryRun {
 		s.effect = pipeline.Nothing
 	}
-	actions := gha.New(config.Lookup(environ), stderr)
+	actions := gha.New(config.Lookup(c.environ), c.stderr)
 	s.secrets = &secrets{Redactor: &redact.Redactor{}, actions: actions}
-	s.secrets.learn(settings, environ)
+	s.secrets.learn(c.settings, c.environ)
 	s.hide = s.secrets.hidden
-	s.console = newConsole(name, actions, s.secrets, stderr)
+	s.console = newConsole(c.name, actions, s.secrets, c.stderr)
 	s.console.ledger, s.secrets.log = &s.ledger, s.console.log
-	out := &noting{out: stdout}
-	s.results = &results{form: settings.Output, raw: out, stdout: s.secrets.Writer(legible{actions.Guarded(out)}), secrets: s.secrets, lost: out}
+	out := &noting{out: c.stdout}
+	s.results = &results{form: c.settings.Output, raw: out, stdout: s.secrets.Writer(legible{actions.Guarded(out)}), secrets: s.secrets, lost: out}
 	s.Update(func(r *record.Record) {
-		*r = record.Record{Schema: record.RecordSchema, Command: name, Run: actions.Run(), LooksOnly: meaning.Effect == pipeline.Nothing}
+		*r = record.Record{Schema: record.RecordSchema, Command: c.name, Run: actions.Run(), LooksOnly: c.meaning.Effect == pipeline.Nothing}
 	})
 	return s
 }

@@ -15,7 +15,7 @@ import (
 func TestALibraryThatEndsTheProcessIsAnErrorWithARecord(t *testing.T) {
 	breaks(t)
 	var stdout, stderr bytes.Buffer
-	newSession("status", config.Settings{}, nil, &stdout, &stderr)
+	testSession("status", config.Settings{}, nil, &stdout, &stderr)
 	var panicked *record.Panicked
 	require.ErrorAs(t, record.Guard(func() error { logrus.Fatal("no way on"); return nil }), &panicked)
 	require.Contains(t, panicked.Value, "a library wants to end the process with code 1")

@@ -14,7 +14,7 @@ import (
 
 func TestWhoeverIsToldAtTheEndChangesNothingOfIt(t *testing.T) {
 	breaks(t)
-	s := newSession("deploy", config.Settings{}, nil, io.Discard, io.Discard)
+	s := testSession("deploy", config.Settings{}, nil, io.Discard, io.Discard)
 	var last record.Record
 	s.atEnd(func(context.Context, record.Record) { panic("a bug") })
 	s.atEnd(func(_ context.Context, r record.Record) { last = r })
@@ -24,7 +24,7 @@ func TestWhoeverIsToldAtTheEndChangesNothingOfIt(t *testing.T) {
 }
 
 func TestASlowOneOfThoseWhoAreToldLeavesTheOthersTheirTime(t *testing.T) {
-	s := newSession("run", config.Settings{}, nil, io.Discard, io.Discard)
+	s := testSession("run", config.Settings{}, nil, io.Discard, io.Discard)
 	told := make(chan struct{})
 	s.atEnd(func(ctx context.Context, _ record.Record) {
 		select {
@@ -47,7 +47,7 @@ func TestWhoeverIsToldHasLittleTimeAndAfterASignalLess(t *testing.T) {
 		"in spite of itself": {(*session).abort, tellTimeAfterSignal},
 	} {
 		t.Run(name, func(t *testing.T) {
-			s := newSession("deploy", config.Settings{}, nil, io.Discard, io.Discard)
+			s := testSession("deploy", config.Settings{}, nil, io.Discard, io.Discard)
 			var left time.Duration
 			s.atEnd(func(ctx context.Context, _ record.Record) {
 				end, bounded := ctx.Deadline()
