@@ -38,7 +38,8 @@ var because = map[string]string{
 
 // reader follows a run as docs/architecture.md says: from main, each function where it
 // is named first, and at once what that names in turn. A method stands for all of its
-// name in its package: what implements an interface elsewhere is not followed.
+// name in its package and in those of its room that its file imports: what implements an
+// interface elsewhere is not followed.
 type reader struct {
 	functions map[string]map[string][]*declared // by package, then name, of a method with a dot
 	read      map[*declared]bool
@@ -131,6 +132,11 @@ func (r *reader) names(f *declared, n ast.Node) bool {
 		}
 		ast.Inspect(n.X, func(n ast.Node) bool { return r.names(f, n) })
 		r.follow(f, f.in, "."+n.Sel.Name)
+		for _, of := range slices.Sorted(maps.Values(f.imports)) {
+			if roomOf(of) == roomOf(f.in) {
+				r.follow(f, of, "."+n.Sel.Name)
+			}
+		}
 		return false
 	case *ast.Ident:
 		r.follow(f, f.in, n.Name)

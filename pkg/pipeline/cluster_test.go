@@ -5,7 +5,6 @@ import (
 	"net/http/httptest"
 	"os"
 	"path/filepath"
-	"slices"
 	"strings"
 	"testing"
 	"time"
@@ -13,10 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
-	"github.com/stagecrew/stagecrew/pkg/deploy"
-	"github.com/stagecrew/stagecrew/pkg/kube"
 	"github.com/stagecrew/stagecrew/pkg/record"
-	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
 )
 
 // apiServer answers as a cluster without any object would, and Services by answer. It
@@ -71,29 +67,6 @@ func smokeFile(t *testing.T) string {
 	return file
 }
 
-func TestProber_AsksServicesAndThePublicURLInOrder(t *testing.T) {
-	var asked []string
-	at := apiServer(t, func(_ http.ResponseWriter, r *http.Request) { asked = append(asked, r.URL.Path) })
-	public := httptest.NewServer(http.NotFoundHandler())
-	defer public.Close()
-	cluster, err := kube.Connect(kube.Options{Kubeconfig: at.Kubeconfig})
-	require.NoError(t, err)
-	suite := checks.Suite{Attempts: 1, Checks: []checks.Check{{Name: "page", Path: "/"}}}
-	p := prober{cluster: cluster, suite: &suite, url: public.URL}
-	checks, err := p.Probe(t.Context(), deploy.Targets{Services: []record.Service{{Name: "web", Namespace: "portal", Port: 80}}})
-	require.NoError(t, err)
-	require.Equal(t, []string{"/api/v1/namespaces/portal/services/http:web:80/proxy/"}, asked)
-	require.Len(t, checks, 2)
-	require.Equal(t, "Service/web", checks[0].Target)
-	require.Equal(t, record.CheckPassed, checks[0].Result, checks[0].Detail)
-	require.Equal(t, public.URL, checks[1].Target)
-	require.Equal(t, record.CheckFailed, checks[1].Result)
-
-	none, err := prober{}.Probe(t.Context(), deploy.Targets{})
-	require.NoError(t, err)
-	require.Empty(t, none, "without checks nothing is asked")
-}
-
 func TestAnswer_OneThatFailedRefusesAndOneThatToldNothingLeavesItOpen(t *testing.T) {
 	check := func(result record.CheckResult) record.Check {
 		return record.Check{Name: "page", Target: "Pod/a", Result: result, Detail: "status 500"}
@@ -116,47 +89,6 @@ func TestAnswer_OneThatFailedRefusesAndOneThatToldNothingLeavesItOpen(t *testing
 				return
 			}
 			require.NoError(t, err)
-		})
-	}
-}
-
-func TestReadGate_HowARevisionIsJudged(t *testing.T) {
-	with := filepath.Join(t.TempDir(), "smoke.yaml")
-	require.NoError(t, os.WriteFile(with, []byte("checks: [{name: page, path: /, headers: {Authorization: 'Bearer ${SMOKE_TOKEN}'}}]\n"), 0o600))
-	broken := filepath.Join(t.TempDir(), "smoke.yaml")
-	require.NoError(t, os.WriteFile(broken, []byte("checks: [{name: page, path: x}]\n"), 0o600))
-	for name, c := range map[string]struct {
-		checks  config.Checks
-		environ []string
-		want    string
-		secrets []string
-	}{
-		"checks with a credential":         {config.Checks{Smoke: with}, []string{"SMOKE_TOKEN=hunter2-xyz"}, "", []string{"hunter2-xyz"}},
-		"a credential that is not there":   {config.Checks{Smoke: with}, nil, "SMOKE_TOKEN", nil},
-		"Backstage's checks":               {config.Checks{Smoke: record.SmokeBackstage}, []string{"BACKSTAGE_SMOKE_TOKEN=hunter2-xyz"}, "", []string{"hunter2-xyz"}},
-		"no checks":                        {config.Checks{Smoke: record.SmokeNone}, nil, "", nil},
-		"a file that is not there":         {config.Checks{Smoke: "nowhere.yaml"}, nil, "give a file of checks, backstage or none [config/smoke]", nil},
-		"checks that are none":             {config.Checks{Smoke: broken}, nil, "[config/smoke]", nil},
-		"a public URL of another kind":     {config.Checks{Smoke: record.SmokeNone, PublicURL: "ftp://example.com"}, nil, "want http:// or https://", nil},
-		"a public URL with a user":         {config.Checks{Smoke: record.SmokeNone, PublicURL: "https://joe:pw@example.com"}, nil, "no user, query or fragment", nil},
-		"a public URL with a path, a port": {config.Checks{Smoke: record.SmokeNone, PublicURL: "https://example.com:8443/portal"}, nil, "", nil},
-	} {
-		t.Run(name, func(t *testing.T) {
-			var w witness
-			g, err := readGate(c.checks, config.Gate{}, w.host(c.environ...))
-			if c.want != "" {
-				require.ErrorContains(t, err, c.want)
-				require.Equal(t, record.KindInput, record.KindOf(err))
-				require.NotContains(t, err.Error(), "pw@")
-				return
-			}
-			require.NoError(t, err)
-			require.Equal(t, c.checks.Smoke == record.SmokeNone, g.suite == nil)
-			require.Equal(t, g.suite == nil, strings.Contains(w.log.String(), "ready pods count as proof"))
-			require.Equal(t, c.secrets, slices.Compact(g.secrets))
-			require.Equal(t, c.secrets, slices.Compact(w.withheld))
-			require.NotEmpty(t, g.logPatterns, "Backstage's, when none are given")
-			require.NotEmpty(t, g.passing)
 		})
 	}
 }
@@ -202,8 +134,6 @@ func TestSoak_TheSettingAsTheStateMachineTakesIt(t *testing.T) {
 func TestFill_ConcernsAreToldOnce(t *testing.T) {
 	quota := record.Concern{Code: "preflight/quota", Message: "nearly used up"}
 	late := record.Concern{Code: "preflight/image-not-pullable", Message: "not there"}
-	blocks := record.Concern{Code: "preflight/forbidden", Blocks: true}
-	require.Equal(t, []record.Concern{late, blocks}, newConcerns([]record.Concern{quota, late, blocks}, []record.Concern{quota, blocks}))
 	var r record.Record
 	fill(&r, []record.Concern{quota}, record.Record{Concerns: []record.Concern{late}, Verdict: record.VerdictGood})
 	require.Equal(t, []record.Concern{quota, late}, r.Concerns)

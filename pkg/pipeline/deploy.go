@@ -13,7 +13,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/config"
 	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
-	"github.com/stagecrew/stagecrew/pkg/lease"
+	"github.com/stagecrew/stagecrew/pkg/pipeline/site"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -92,8 +92,8 @@ func revisionOf(setting string) (int, error) {
 type deployment struct {
 	host     Host
 	settings config.Settings
-	at       site
-	gate     gate
+	at       site.Site
+	gate     site.Gate
 	options  deploy.Options
 }
 
@@ -103,22 +103,22 @@ func (s *slice) deployment() (*deployment, error) {
 		return nil, err
 	}
 	verify, err := s.verifyTarget()
-	if err := errors.Join(err, checkDumps(s.settings)); err != nil {
+	if err := errors.Join(err, site.CheckDumps(s.settings)); err != nil {
 		return nil, err
 	}
 	return &deployment{s.host, s.settings, at, g, deploy.Options{
-		Release:         at.release.Name,
-		Namespace:       at.namespace,
+		Release:         at.Release,
+		Namespace:       at.Namespace,
 		Timeout:         s.settings.Timeout,
 		RollbackTimeout: s.settings.RollbackTimeout,
 		Soak:            soak(s.settings.Soak),
-		Asks:            g.suite != nil,
+		Asks:            g.Asks(),
 		Verify:          verify,
 		Unlock:          s.settings.UnlockMigrations,
 		OnMigrated:      s.settings.OnMigrated,
 		DryRun:          s.settings.DryRun,
 		Holder:          holder(s.host.Actions.Run()),
-		Withhold:        g.secrets,
+		Withhold:        g.Credentials(),
 		Keep:            s.host.Keep,
 		Log:             s.host.Log,
 	}}, nil
@@ -138,7 +138,7 @@ func (d *deployment) run(ctx context.Context, told []record.Concern, start func(
 		d.comment()
 	}
 	options := d.options
-	options.Connect = func() (deploy.Cluster, error) { return d.open(told) } //nolint:contextcheck // Secrets are learned also when the run is cancelled
+	options.Connect = func() (deploy.Cluster, error) { return d.at.Open(d.gate, told) } //nolint:contextcheck // Secrets are learned also when the run is cancelled
 	options.Report = func(result record.Record) { d.host.Ledger.Sketch(func(r *record.Record) { fill(r, told, result) }) }
 	result, err := start(ctx, options)
 	d.host.Ledger.Update(func(r *record.Record) { fill(r, told, result) })
@@ -159,26 +159,6 @@ func fill(r *record.Record, told []record.Concern, result record.Record) {
 	r.Concerns, r.Migrations = slices.Concat(told, result.Concerns), result.Migrations
 	r.Repairs, r.Evidence, r.Diagnosis = result.Repairs, result.Evidence, result.Diagnosis
 	r.Databases, r.Undo = result.Databases, result.Undo
-}
-
-// open makes fresh clients in the form that deploy wants.
-func (d *deployment) open(told []record.Concern) (deploy.Cluster, error) {
-	at, g := d.at, d.gate
-	cluster, r, err := at.connect()
-	if err != nil {
-		return deploy.Cluster{}, err
-	}
-	strict := at.checker(cluster, g)
-	strict.told = told
-	return deploy.Cluster{
-		Namespace: cluster.Namespace,
-		History:   r, Changer: r,
-		Locker:    lease.New(lease.Options{Client: cluster.Client, Namespace: cluster.Namespace, Release: at.release.Name, Log: d.host.Log}),
-		Checker:   strict,
-		Watcher:   at.watcher(cluster, r, g),
-		Prober:    g.prober(cluster, d.settings.PublicURL, d.host),
-		Databases: at.databases(cluster), Undo: at.undo(cluster),
-	}, nil
 }
 
 // soak is the setting as the state machine takes it.

@@ -207,11 +207,3 @@ func TestPreflightWantsNoImage(t *testing.T) {
 	_, err = part(t, "deploy", config.Settings{PushedTo: config.PushedTo{Repository: "registry.test/app"}}).image()
 	require.ErrorContains(t, err, "--image: ")
 }
-
-func TestParts(t *testing.T) {
-	a, b, c := errors.New("a"), errors.New("b"), record.BadInput("x/y", "%w", errors.Join(errors.New("c"), errors.New("d")))
-	both := fmt.Errorf("both: %w, %w", a, b)
-	require.Empty(t, parts(nil))
-	require.Equal(t, []error{a}, parts(a))
-	require.Equal(t, []error{a, b, c, both}, parts(errors.Join(a, errors.Join(b, nil, c), both)))
-}

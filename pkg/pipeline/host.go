@@ -6,6 +6,7 @@ import (
 	"sync/atomic"
 
 	"github.com/stagecrew/stagecrew/pkg/gha"
+	"github.com/stagecrew/stagecrew/pkg/pipeline/site"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -53,9 +54,7 @@ type Console interface {
 	InGroup(name string, work func() error) error
 	// Progress tells how many bytes were sent until it is stopped.
 	Progress(sent *atomic.Int64) (stop func())
-	// ShowPods draws the pods of a rollout, and ClearPods removes them.
-	ShowPods(record.Progress)
-	ClearPods()
+	site.Screen
 	// Findings prints the table of a scan.
 	Findings(table []byte) error
 }
@@ -74,17 +73,7 @@ type Results interface {
 
 // Secrets are the values that nothing may show.
 type Secrets interface {
-	// Withhold makes values secret.
-	Withhold(values ...string)
-	// Suspect withholds values that may turn out to be names of objects.
-	Suspect(values ...string)
-	// Names and Public are of texts that are no secrets, whatever else says so.
-	Names(names ...string)
-	Public(texts ...string)
-	// Unread is told of a Secret that pods use and this run cannot read.
-	Unread(name string, because error)
-	// Answer is a text about the answer of a pod as it may be shown, and JSON a
-	// document.
-	Answer(text string) string
+	site.Secrets
+	// JSON is a document as it may be shown.
 	JSON(document []byte) []byte
 }

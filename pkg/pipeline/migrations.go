@@ -6,9 +6,7 @@ import (
 	"os"
 	"path/filepath"
 
-	"github.com/stagecrew/stagecrew/pkg/migrations"
 	"github.com/stagecrew/stagecrew/pkg/migrations/images"
-	"github.com/stagecrew/stagecrew/pkg/preflight"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -53,21 +51,4 @@ func (s *slice) comparison() images.Options {
 		o.CacheDir = filepath.Join(user, "stagecrew", "migrations")
 	}
 	return o
-}
-
-// Foresee implements [deploy.Checker]. Whatever goes wrong leaves it unknown.
-func (c checker) Foresee(ctx context.Context, live, next string, plan record.Plan) *record.Migrations {
-	o := c.comparison
-	o.Said, o.From = preflight.Said(plan.Manifest)
-	var m record.Migrations
-	err := record.Guard(func() (err error) {
-		m, err = images.Compare(ctx, o, live, next)
-		return err
-	})
-	if err != nil {
-		m = migrations.Unknown(err.Error())
-		m.From, m.To = live, next
-	}
-	c.Log.Info(m.String(), "live", live, "bytes", m.Bytes)
-	return &m
 }

@@ -9,6 +9,7 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/pipeline/site"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release"
 	"github.com/stagecrew/stagecrew/pkg/sign"
@@ -31,9 +32,9 @@ type slice struct {
 	// What several stages read of the settings; each is read by the method of its name.
 	kept struct {
 		image         once[record.Image]
-		site          once[site]
+		site          once[site.Site]
 		inputs        once[done]
-		gate          once[gate]
+		gate          once[site.Gate]
 		signOptions   once[sign.SignOptions]
 		verifyOptions once[sign.VerifyOptions]
 		moves         once[[]tags.Move]
@@ -78,11 +79,11 @@ func newSlice(c Command, settings config.Settings, host Host) *slice {
 // settings, each thing once.
 func (s *slice) prepare() ([]task, error) {
 	s.tellHalfLogin()
-	problems := parts(errors.Join(s.mayRun(), s.giveImage()))
+	problems := record.Parts(errors.Join(s.mayRun(), s.giveImage()))
 	var tasks []task
 	for _, row := range s.stages {
 		work, err := row.prepare(s)
-		problems = append(problems, parts(err)...)
+		problems = append(problems, record.Parts(err)...)
 		if work == nil {
 			continue
 		}
@@ -100,23 +101,6 @@ func (s *slice) mayRun() error {
 		return nil
 	}
 	return s.host.Actions.CheckTrigger(s.effect == Release)
-}
-
-// parts are the errors that [errors.Join] made one of, at any depth; an error that says
-// more than they do is one by itself.
-func parts(err error) []error {
-	joined, several := err.(interface{ Unwrap() []error }) // what it is, not what it wraps
-	switch {
-	case err == nil:
-		return nil
-	case !several || err.Error() != errors.Join(joined.Unwrap()...).Error():
-		return []error{err}
-	}
-	var all []error
-	for _, part := range joined.Unwrap() {
-		all = append(all, parts(part)...)
-	}
-	return all
 }
 
 func (s *slice) inGroup(name string, do work) work {

@@ -18,7 +18,7 @@ func statusStage(s *slice) (func(context.Context, inputs) (done, error), error) 
 		return nil, err
 	}
 	return func(ctx context.Context, _ inputs) (done, error) {
-		cluster, r, err := at.connect() //nolint:contextcheck // Secrets are learned also when the run is cancelled
+		cluster, r, err := at.Connect() //nolint:contextcheck // Secrets are learned also when the run is cancelled
 		if err != nil {
 			return done{}, err
 		}
@@ -26,10 +26,10 @@ func statusStage(s *slice) (func(context.Context, inputs) (done, error), error) 
 		if err != nil {
 			return done{}, err
 		}
-		named := record.Release{Name: at.release.Name, Namespace: at.namespace}
+		named := record.Release{Name: at.Release, Namespace: at.Namespace}
 		s.host.Ledger.Update(func(r *record.Record) { serving(r, named, history) })
 		if len(history) == 0 {
-			return done{}, deploy.NoRelease(at.release.Name, at.namespace)
+			return done{}, deploy.NoRelease(at.Release, at.Namespace)
 		}
 		s.tellEvicted(ctx, r, rollout.Options{Client: cluster.Client, Namespace: cluster.Namespace}, history)
 		return done{}, s.host.Results.Revisions(named, history)

@@ -27,3 +27,20 @@ func Problems(all ...error) error {
 	}
 	return errors.Join(kept...)
 }
+
+// Parts are the errors that [errors.Join] made one of, at any depth; an error that says
+// more than they do is one by itself.
+func Parts(err error) []error {
+	joined, several := err.(interface{ Unwrap() []error }) // what it is, not what it wraps
+	switch {
+	case err == nil:
+		return nil
+	case !several || err.Error() != errors.Join(joined.Unwrap()...).Error():
+		return []error{err}
+	}
+	var all []error
+	for _, part := range joined.Unwrap() {
+		all = append(all, Parts(part)...)
+	}
+	return all
+}

@@ -21,3 +21,11 @@ func TestProblems_EachOnceAndNotWithoutEnd(t *testing.T) {
 	require.Less(t, len(err.Error()), 2000)
 	require.Equal(t, KindInput, KindOf(err))
 }
+
+func TestParts(t *testing.T) {
+	a, b, c := errors.New("a"), errors.New("b"), BadInput("x/y", "%w", errors.Join(errors.New("c"), errors.New("d")))
+	both := fmt.Errorf("both: %w, %w", a, b)
+	require.Empty(t, Parts(nil))
+	require.Equal(t, []error{a}, Parts(a))
+	require.Equal(t, []error{a, b, c, both}, Parts(errors.Join(a, errors.Join(b, nil, c), both)))
+}

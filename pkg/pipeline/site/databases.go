@@ -1,4 +1,4 @@
-package pipeline
+package site
 
 import (
 	"context"
@@ -15,7 +15,7 @@ type databases struct {
 	comparison images.Options
 }
 
-func (s site) databases(cluster *kube.Cluster) databases {
+func (s Site) databases(cluster *kube.Cluster) databases {
 	return databases{
 		database.Options{
 			Client: cluster.Client, Namespace: cluster.Namespace, Variables: s.databaseEnv,

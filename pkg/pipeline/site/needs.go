@@ -1,4 +1,4 @@
-package pipeline
+package site
 
 import (
 	"context"
@@ -26,7 +26,7 @@ const policyTime = 20 * time.Second
 
 // demands are what the policy about migrations would lack, and who holds a lock of theirs.
 // They block where the rollback is known to need the databases: the deploy would refuse.
-func (s site) demands(ctx context.Context, cluster *kube.Cluster, r *release.Release, m *record.Migrations) (all []record.Concern) {
+func (s Site) demands(ctx context.Context, cluster *kube.Cluster, r *release.Release, m *record.Migrations) (all []record.Concern) {
 	policy, found := s.undo(cluster).(demanding)
 	if !found || m != nil && m.Rollback == record.RollbackFree {
 		return nil
@@ -48,7 +48,7 @@ func (s site) demands(ctx context.Context, cluster *kube.Cluster, r *release.Rel
 		err = errors.Join(err, record.Refused("deploy/migrations-locked", "%s: %s", t.Database, t.Lock))
 	}
 	blocks := m != nil && m.Rollback == record.RollbackNeedsDatabase
-	for _, one := range parts(record.Problems(parts(errors.Join(err, policy.needs(ctx, u)))...)) {
+	for _, one := range record.Parts(record.Problems(record.Parts(errors.Join(err, policy.needs(ctx, u)))...)) {
 		code := record.CodeOf(one)
 		if code == "" {
 			code = "preflight/not-checked"

@@ -1,4 +1,4 @@
-package pipeline
+package site
 
 import (
 	"context"
@@ -16,16 +16,16 @@ import (
 
 // policies are what can be done about the databases before a rollback, by their names.
 // The one that does nothing is not among them.
-var policies = map[record.MigratedPolicy]func(site, *kube.Cluster) deploy.Undo{
-	record.MigratedSkip: func(s site, _ *kube.Cluster) deploy.Undo { return skipping{s.comparison, s} },
-	record.MigratedDown: func(s site, cluster *kube.Cluster) deploy.Undo {
-		return takingBack{s.comparison, database.Down{Options: s.databases(cluster).Options, Release: s.release.Name}}
+var policies = map[record.MigratedPolicy]func(Site, *kube.Cluster) deploy.Undo{
+	record.MigratedSkip: func(s Site, _ *kube.Cluster) deploy.Undo { return skipping{s.comparison, s} },
+	record.MigratedDown: func(s Site, cluster *kube.Cluster) deploy.Undo {
+		return takingBack{s.comparison, database.Down{Options: s.databases(cluster).Options, Release: s.Release}}
 	},
-	record.MigratedRestore: func(s site, cluster *kube.Cluster) deploy.Undo { return s.restore(cluster) },
+	record.MigratedRestore: func(s Site, cluster *kube.Cluster) deploy.Undo { return s.restore(cluster) },
 }
 
 // undo is the policy's way, nil for the one that leaves all as it is.
-func (s site) undo(cluster *kube.Cluster) deploy.Undo {
+func (s Site) undo(cluster *kube.Cluster) deploy.Undo {
 	if begin, found := policies[s.onMigrated]; found {
 		return begin(s, cluster)
 	}
@@ -43,7 +43,7 @@ func needsKnex(o images.Options, m record.Migrations) error {
 // skipping goes back with the comparison of files left out.
 type skipping struct {
 	images images.Options
-	site   site
+	site   Site
 }
 
 // Prepare says what will stand against it.

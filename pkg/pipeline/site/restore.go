@@ -1,4 +1,4 @@
-package pipeline
+package site
 
 import (
 	"context"
@@ -25,9 +25,9 @@ func dumpsOf(s config.Dumps) dump.Options {
 	return dump.Options{Claim: s.DumpClaim, Image: s.DumpImage, Keep: s.DumpKeep, Recipient: s.DumpRecipient, Identity: s.DumpIdentity}
 }
 
-func (s site) restore(cluster *kube.Cluster) restore {
+func (s Site) restore(cluster *kube.Cluster) restore {
 	o := s.dumps
-	o.Options, o.Release = s.databases(cluster).Options, s.release.Name
+	o.Options, o.Release = s.databases(cluster).Options, s.Release
 	return restore{dump.New(o), registry.Access{Insecure: s.comparison.Registry.Insecure}, s.host}
 }
 
@@ -45,7 +45,7 @@ func (r restore) Prepare(ctx context.Context, u deploy.Undoing) error {
 	if err != nil {
 		return err
 	}
-	r.host.Ledger.Update(func(r *record.Record) { r.Dump = &made })
+	r.host.Update(func(r *record.Record) { r.Dump = &made })
 	return nil
 }
 
@@ -68,8 +68,8 @@ func (r restore) Do(ctx context.Context, u deploy.Undoing) (record.DatabaseUndo,
 	return undo, err
 }
 
-// checkDumps says what is wrong with the settings of a policy that restores.
-func checkDumps(s config.Settings) error {
+// CheckDumps says what is wrong with the settings of a policy that restores.
+func CheckDumps(s config.Settings) error {
 	if s.OnMigrated != record.MigratedRestore {
 		return nil
 	}

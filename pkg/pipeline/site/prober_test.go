@@ -1,9 +1,11 @@
-package pipeline
+package site
 
 import (
 	"context"
 	"net/http"
 	"net/http/httptest"
+	"os"
+	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -11,6 +13,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/deploy"
+	"github.com/stagecrew/stagecrew/pkg/kube"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/smoke"
 	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
@@ -26,7 +29,7 @@ func TestTheProberCutsShortWhatNoLongerCounts(t *testing.T) {
 	}))
 	defer server.Close()
 	suite := checks.Suite{Attempts: 1, Checks: []checks.Check{{Name: "hangs", Path: "/hangs"}, {Name: "wrong", Path: "/"}}}
-	p := prober{suite: &suite, url: server.URL}
+	p := Prober{suite: &suite, url: server.URL}
 	checks, err := p.Probe(t.Context(), deploy.Targets{Enough: func(c record.Check) bool { return c.Result == "failed" }})
 	require.NoError(t, err)
 	require.Equal(t, []record.CheckResult{record.CheckInconclusive, record.CheckFailed}, []record.CheckResult{checks[0].Result, checks[1].Result})
@@ -83,7 +86,7 @@ func TestThePodsSpeakFirst(t *testing.T) {
 				}
 				began := time.Now()
 				results := map[string]record.CheckResult{}
-				for _, check := range (prober{}).send(asking, suite, targets) {
+				for _, check := range (Prober{}).send(asking, suite, targets) {
 					results[check.Target] = check.Result
 				}
 				require.Equal(t, c.results, results)
@@ -99,4 +102,37 @@ func TestUntargeted_SaysWhyThereIsNothingToAsk(t *testing.T) {
 	require.Equal(t, "it wants no pods", untargeted(record.Rollout{Idle: true}))
 	require.Equal(t, "a; b", untargeted(record.Rollout{Unproven: []string{"a", "b"}}))
 	require.Contains(t, untargeted(record.Rollout{}), "no pod with an HTTP port runs the image")
+}
+
+// kubeconfig is that of an API server without encryption.
+func kubeconfig(t *testing.T, url string) string {
+	t.Helper()
+	file := filepath.Join(t.TempDir(), "kubeconfig")
+	require.NoError(t, os.WriteFile(file, []byte("apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: '"+url+
+		"'}}]\nusers: [{name: u, user: {token: t}}]\ncontexts: [{name: x, context: {cluster: c, user: u, namespace: portal}}]\ncurrent-context: x\n"), 0o600))
+	return file
+}
+
+func TestProber_AsksServicesAndThePublicURLInOrder(t *testing.T) {
+	var asked []string
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked = append(asked, r.URL.Path) }))
+	defer server.Close()
+	public := httptest.NewServer(http.NotFoundHandler())
+	defer public.Close()
+	cluster, err := kube.Connect(kube.Options{Kubeconfig: kubeconfig(t, server.URL)})
+	require.NoError(t, err)
+	suite := checks.Suite{Attempts: 1, Checks: []checks.Check{{Name: "page", Path: "/"}}}
+	p := Prober{cluster: cluster, suite: &suite, url: public.URL}
+	checks, err := p.Probe(t.Context(), deploy.Targets{Services: []record.Service{{Name: "web", Namespace: "portal", Port: 80}}})
+	require.NoError(t, err)
+	require.Equal(t, []string{"/api/v1/namespaces/portal/services/http:web:80/proxy/"}, asked)
+	require.Len(t, checks, 2)
+	require.Equal(t, "Service/web", checks[0].Target)
+	require.Equal(t, record.CheckPassed, checks[0].Result, checks[0].Detail)
+	require.Equal(t, public.URL, checks[1].Target)
+	require.Equal(t, record.CheckFailed, checks[1].Result)
+
+	none, err := Prober{}.Probe(t.Context(), deploy.Targets{})
+	require.NoError(t, err)
+	require.Empty(t, none, "without checks nothing is asked")
 }

@@ -1,4 +1,4 @@
-package pipeline
+package site
 
 import (
 	"context"
@@ -16,23 +16,25 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/smoke/chromium"
 )
 
-// gate is how a revision is judged, read from the settings.
-type gate struct {
+// Gate is how a revision is judged, read from the settings.
+type Gate struct {
 	suite       *checks.Suite // nil for none
-	secrets     []string      // credentials in it
+	credentials []string      // of the suite
 	rules       map[string]causes.Rule
 	logPatterns []string
 	passing     []string
 	browser     *chromium.Browser // nil when no check wants one
 }
 
-func (s *slice) gate() (gate, error) {
-	return s.kept.gate.of(func() (gate, error) { return readGate(s.settings.Checks, s.settings.Gate, s.host) })
-}
+// Asks reports whether there are smoke checks.
+func (g Gate) Asks() bool { return g.suite != nil }
 
-// readGate reads the settings of a gate.
-func readGate(c config.Checks, judging config.Gate, host Host) (gate, error) {
-	var g gate
+// Credentials are those of the smoke checks.
+func (g Gate) Credentials() []string { return g.credentials }
+
+// ReadGate reads the settings of a gate.
+func ReadGate(c config.Checks, judging config.Gate, host Host) (Gate, error) {
+	var g Gate
 	var rulesErr, suiteErr error
 	g.rules, rulesErr = causes.ParseRules(judging.RolloutRules)
 	patterns := judging.LogPatterns
@@ -48,7 +50,7 @@ func readGate(c config.Checks, judging config.Gate, host Host) (gate, error) {
 		g.passing = backstage.PassingPatterns()
 	}
 	_, patternErr := rollout.ParsePatterns(g.logPatterns)
-	g.suite, g.secrets, suiteErr = readSuite(c.Smoke, host)
+	g.suite, g.credentials, suiteErr = readSuite(c.Smoke, host)
 	if suiteErr == nil {
 		g.browser, suiteErr = browserFor(g.suite, c.SmokeBrowser, host.Log)
 	}
