@@ -1,24 +1,21 @@
 # Everything that a developer or CI runs. `make` alone lists the targets.
 
-# One setting for all product builds, so that they share one build cache:
-# static binaries, and the experiment without which Trivy does not compile.
+# One setting for all that make builds, so that what the product, the sandbox, its node and
+# the tools share is compiled once. Static programs; the experiment without which Trivy does
+# not compile; no debug information, which -s -w would take away again; no inlining, for which
+# the compiler takes a third more time (`make build` and a release have it); not what gRPC has
+# for Google's clouds; and nobody asks the C library for names, so that runc, the only program
+# with cgo, is of the same packages. `make GOFLAGS=` is without all that.
 export CGO_ENABLED  := 0
 export GOEXPERIMENT := jsonv2
-
-# No program that make builds or runs carries debug information (-s -w), and the compiler
-# takes a third less time where it need not make any.
-NO_DWARF := -gcflags=all=-dwarf=false
-export GOFLAGS := $(strip $(filter-out $(NO_DWARF),$(GOFLAGS)) $(NO_DWARF))
-
-# One for whatever else is built: the sandbox, the private Sigstore and the tools are
-# what others run, without an experiment. They run for minutes: without inlining the
-# compiler takes a quarter less time again. The tags are for runc, the only program with
-# cgo: nobody asks the C library for names, so that Go's own packages are the same for all.
-TOOL_TAGS := netgo,osusergo
-AS_TOOL   := GOEXPERIMENT= GOFLAGS='"$(NO_DWARF) -l" -tags=$(TOOL_TAGS)'
+TAGS  := disable_grpc_modules,netgo,osusergo
+QUICK := "-gcflags=all=-dwarf=false -l" -tags=$(TAGS)
+ifeq ($(findstring $(QUICK),$(GOFLAGS)),)
+export GOFLAGS := $(strip $(GOFLAGS) $(QUICK))
+endif
 
 # What compiles longest, in seconds of CPU, of 535 for the product: Trivy 63 and what comes with it (AWS's SDK 27,
-# Redis 20, Envoy's API 18, Open Policy Agent 18), client-go 43, Go's own packages 42, k8s.io/api 36 (core/v1 alone 7).
+# Redis 20, Open Policy Agent 18), client-go 43, Go's own packages 42, k8s.io/api 36 (core/v1 alone 7).
 # The compiler and the linker may take memory: a sixth less of their time.
 GO_BUILD := GOGC=400 go build -ldflags "-s -w"
 
@@ -34,7 +31,11 @@ GO_FILES := $(shell git ls-files -co --exclude-standard '*.go' '*.yaml' '*.tmpl'
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
 
-build: bin/stagecrew ## build bin/stagecrew
+# As a release is built, but for its version: for use, and for what measures.
+AS_RELEASED := GOFLAGS=-tags=$(TAGS)
+
+build: ## build bin/stagecrew, with inlining
+	$(AS_RELEASED) $(GO_BUILD) -o bin/stagecrew ./cmd/stagecrew
 
 TELL_FIRST = @test -e bin/stagecrew || echo "building stagecrew; the first compile takes about 10 minutes on 2 cores"
 
@@ -77,8 +78,8 @@ test-unit: test-deps ## unit, script and chart tests, without a cluster, under t
 	$(RACE) $(UNIT_PACKAGES)
 	go test -vet=off $(TRIVY_PACKAGES)
 	go test -vet=off -run ALargeSBOM ./pkg/sign # smaller under the race detector
-	cd cmd/sandbox && $(AS_TOOL) go test -vet=off ./...
-	cd test/sigstore/server && $(AS_TOOL) go test -vet=off ./...
+	cd cmd/sandbox && go test -vet=off ./...
+	cd test/sigstore/server && go test -vet=off ./...
 
 # Packages whose fuzz targets read what others wrote, and how long each is fuzzed.
 FUZZTIME ?= 60s
@@ -104,7 +105,7 @@ SHORT := GOGC=400 go test -short -vet=off -p 4 -parallel 8
 
 test-short: ## the same, quick: two minutes on two cores when compiled, seconds for what has not changed; without databases, browsers, the whole program, and with Trivy in pkg/scan only
 	@echo "SKIPPED is cmd/stagecrew, which runs the whole program: make test does"
-	@code=0; $(SHORT) -tags notrivy $$($(UNIT) | grep -vE '/(cmd/stagecrew|pkg/scan)$$') || code=$$?; $(SHORT) ./pkg/scan && exit $$code
+	@code=0; $(SHORT) -tags $(TAGS),notrivy $$($(UNIT) | grep -vE '/(cmd/stagecrew|pkg/scan)$$') || code=$$?; $(SHORT) ./pkg/scan && exit $$code
 
 .PHONY: test-sigstore
 test-sigstore: bin/stagecrew bin/sigstore $(TOOLS)/cosign ## keyless signatures with a private Sigstore, beside the cosign CLI
@@ -177,7 +178,7 @@ bin/withenv: $(GO_FILES)
 
 bin/sigstore: $(shell find test/sigstore/server -type f ! -name '*_test.go')
 	@test -e $@ || echo "building a private Sigstore; the first compile takes about 5 minutes on 2 cores"
-	cd test/sigstore/server && $(AS_TOOL) $(GO_BUILD) -o $(CURDIR)/$@ .
+	cd test/sigstore/server && $(GO_BUILD) -o $(CURDIR)/$@ .
 
 LINT := $(TOOLS)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...
 
@@ -187,7 +188,7 @@ LINTED := . cmd/sandbox cmd/sandbox/addons/ingress/ext cmd/sandbox/addons/ingres
 
 lint: $(TOOLS)/golangci-lint ## golangci-lint with the room rules, in all modules
 	$(LINT)
-	for dir in $(filter-out .,$(LINTED)); do (cd $$dir && $(AS_TOOL) $(LINT)) || exit 1; done
+	for dir in $(filter-out .,$(LINTED)); do (cd $$dir && $(LINT)) || exit 1; done
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 
 generate: ## bring generated files in step with the code
@@ -198,15 +199,18 @@ verify: ## fail when generated files are stale
 		for f in action.yml actions docs; do diff -r $$f "$$tmp/$$f" || exit 1; done || { echo "generated files are stale: run make generate"; exit 1; }
 
 bench: ## run the benchmarks
-	go test -run '^$$' -bench . -benchmem ./pkg/...
+	$(AS_RELEASED) go test -run '^$$' -bench . -benchmem ./pkg/...
 
-BENCHMARK_TOOLS := $(addprefix $(TOOLS)/,buildkitd buildx trivy cosign)
+# All that is compared is compiled as it is released.
+RELEASED        := $(CURDIR)/bin/released
+BENCHMARK_TOOLS := $(addprefix $(RELEASED)/,buildkitd buildx trivy cosign)
 BENCHMARKS      := $(CURDIR)/bin/benchmarks.json
 
 .PHONY: benchmarks
-benchmarks: bin/stagecrew sandbox bin/withenv $(BENCHMARK_TOOLS) ## stagecrew beside BuildKit, trivy and cosign; writes docs/benchmarks.md (BENCHMARK_FLAGS="-only ab -cold 5")
+benchmarks: build sandbox bin/withenv ## stagecrew beside BuildKit, trivy and cosign; writes docs/benchmarks.md (BENCHMARK_FLAGS="-only ab -cold 5")
+	$(MAKE) GOFLAGS= TOOLS=$(RELEASED) $(BENCHMARK_TOOLS)
 	$(GO_BUILD) -o bin/benchmarks ./test/benchmarks
-	BENCHMARK_TOOLS=$(TOOLS) bin/withenv -name benchmarks -- bin/benchmarks -results $(BENCHMARKS) -document docs/benchmarks.md $(BENCHMARK_FLAGS)
+	BENCHMARK_TOOLS=$(RELEASED) bin/withenv -name benchmarks -- bin/benchmarks -results $(BENCHMARKS) -document docs/benchmarks.md $(BENCHMARK_FLAGS)
 
 .PHONY: worlds
 worlds: bin/stagecrew sandbox bin/withenv ## workspaces of create-app over the years, built and started; an hour, needs the npm registry; writes docs/worlds.md (WORLDS_FLAGS="-only 1.50.0")
@@ -298,11 +302,11 @@ DEMO_FLAGS += --keep
 endif
 
 $(TOOLS)/golangci-lint: tools.mk
-	$(AS_TOOL) GOBIN=$(TOOLS) GOGC=400 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
+	GOBIN=$(TOOLS) GOGC=400 go install github.com/golangci/golangci-lint/v2/cmd/golangci-lint@$(GOLANGCI_LINT_VERSION)
 	@touch $@
 
 $(TOOLS)/helm: tools.mk
-	$(AS_TOOL) GOBIN=$(TOOLS) GOGC=400 go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
+	GOBIN=$(TOOLS) GOGC=400 go install helm.sh/helm/v3/cmd/helm@$(HELM_VERSION)
 	@touch $@
 
 # Modules whose go.mod excludes versions cannot be installed: their programs are
@@ -332,5 +336,5 @@ $(TOOLS)/cosign: go.mod
 	@rm $@.mod $@.sum
 
 $(TOOLS)/act: tools.mk
-	$(AS_TOOL) GOBIN=$(TOOLS) GOGC=400 go install github.com/nektos/act@$(ACT_VERSION)
+	GOBIN=$(TOOLS) GOGC=400 go install github.com/nektos/act@$(ACT_VERSION)
 	@touch $@

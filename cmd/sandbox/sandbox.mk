@@ -43,15 +43,15 @@ sandbox-deps:
 
 bin/sandbox: $(SANDBOX_SOURCES) | sandbox-deps
 	@test -e $@ || echo "building the sandbox (Kubernetes, etcd, CoreDNS, registry); the first compile takes about 8 minutes on 2 cores"
-	cd $(SANDBOX_DIR) && $(AS_TOOL) GOGC=400 go build -o $(CURDIR)/$@ -ldflags "-s -w \
+	cd $(SANDBOX_DIR) && GOGC=400 go build -o $(CURDIR)/$@ -ldflags "-s -w \
 		-X $(VERSION_PACKAGE).gitVersion=$(KUBERNETES_VERSION) -X $(VERSION_PACKAGE).gitMajor=1 -X $(VERSION_PACKAGE).gitMinor=$(KUBERNETES_MINOR)" .
 
 $(NODE_DIR)/runc: $(SANDBOX_DIR)/runtime/go.mod | sandbox-deps
 	@echo "building containerd, runc and the CNI plugins; the first compile takes about 2 minutes on 2 cores"
 	mkdir -p $(NODE_DIR)
-	cd $(SANDBOX_DIR)/runtime && $(AS_TOOL) $(GO_BUILD) -tags $(TOOL_TAGS),no_btrfs,no_zfs,no_devmapper -o $(CURDIR)/$(NODE_DIR)/ $(SANDBOX_PROGRAMS)
+	cd $(SANDBOX_DIR)/runtime && $(GO_BUILD) -tags $(TAGS),no_btrfs,no_zfs,no_devmapper -o $(CURDIR)/$(NODE_DIR)/ $(SANDBOX_PROGRAMS)
 	@# Without libseccomp, and so without cgo, runc refuses every pod that has a profile.
-	cd $(SANDBOX_DIR)/runtime && $(AS_TOOL) CGO_ENABLED=1 $(GO_BUILD) -tags $(TOOL_TAGS),seccomp -o $(CURDIR)/$@ github.com/opencontainers/runc
+	cd $(SANDBOX_DIR)/runtime && CGO_ENABLED=1 $(GO_BUILD) -tags $(TAGS),seccomp -o $(CURDIR)/$@ github.com/opencontainers/runc
 
 PACKAGE_metrics-server := sigs.k8s.io/metrics-server/cmd/metrics-server
 PACKAGE_kube-router    := github.com/cloudnativelabs/kube-router/v2/cmd/kube-router
@@ -65,7 +65,7 @@ PACKAGE_acmesolver     := ./acmesolver
 # Most of their packages are the sandbox's, too, in the same versions.
 $(addprefix $(NODE_DIR)/,metrics-server kube-router pebble prometheus cert-manager acmesolver): $(NODE_DIR)/%: $(ADDONS_DIR)/go.mod $(wildcard $(ADDONS_DIR)/*/main.go) | sandbox-deps
 	@echo "building $*"
-	cd $(ADDONS_DIR) && $(AS_TOOL) $(GO_BUILD) -tags "$(TOOL_TAGS),$(TAGS_$*)" -o $(CURDIR)/$@ $(PACKAGE_$*)
+	cd $(ADDONS_DIR) && $(GO_BUILD) -tags "$(TAGS),$(TAGS_$*)" -o $(CURDIR)/$@ $(PACKAGE_$*)
 
 # Traefik takes in lego with its 180 DNS services, some of which no module proxy serves: it gets a copy of lego without them.
 INGRESS_DIR := $(ADDONS_DIR)/ingress
@@ -76,13 +76,13 @@ $(NODE_DIR)/traefik: $(wildcard $(INGRESS_DIR)/go.mod $(INGRESS_DIR)/*.txt $(ING
 	module=$$(awk '$$1 == "github.com/go-acme/lego/v5" { print $$1 "@" $$2; exit }' $(INGRESS_DIR)/go.mod) && \
 		cp -r "$$(cd $(ADDONS_DIR) && go mod download -json "$$module" | sed -n 's/.*"Dir": "\(.*\)",/\1/p')" $(LEGO)
 	chmod -R u+w $(LEGO) && cp $(INGRESS_DIR)/dns_providers.go.txt $(LEGO)/providers/dns/zz_gen_dns_providers.go
-	cd $(INGRESS_DIR) && $(AS_TOOL) $(GO_BUILD) -o $(CURDIR)/$@ github.com/traefik/traefik/v3/cmd/traefik
+	cd $(INGRESS_DIR) && $(GO_BUILD) -o $(CURDIR)/$@ github.com/traefik/traefik/v3/cmd/traefik
 
 # policy-controller is of another time of Kubernetes' libraries than the rest, and pins some of them.
 ADMISSION_DIR := $(ADDONS_DIR)/admission
 $(NODE_DIR)/policy-controller: $(ADMISSION_DIR)/go.mod | sandbox-deps
 	@echo "building policy-controller; the first compile takes about 10 minutes on 2 cores"
-	cd $(ADMISSION_DIR) && $(AS_TOOL) $(GO_BUILD) -o $(CURDIR)/$@ github.com/sigstore/policy-controller/cmd/webhook
+	cd $(ADMISSION_DIR) && $(GO_BUILD) -o $(CURDIR)/$@ github.com/sigstore/policy-controller/cmd/webhook
 
 # Definitions of resources are those of the modules. $(call definitions,MODULE,FILES,DIRECTORY OF THE go.mod)
 definitions = cd $(or $(3),$(ADDONS_DIR)) && go mod download $(1) && for file in "$$(go list -m -f '{{ .Dir }}' $(1))"/$(2).yaml; do echo ---; cat "$$file"; done >$(CURDIR)/$@
@@ -98,4 +98,4 @@ $(NODE_DIR)/policy-controller.yaml: $(ADMISSION_DIR)/go.mod
 
 .PHONY: sandbox-test
 sandbox-test: ## unit tests of the sandbox, which is a module of its own
-	cd $(SANDBOX_DIR) && $(AS_TOOL) go test ./cluster ./images
+	cd $(SANDBOX_DIR) && go test ./cluster ./images

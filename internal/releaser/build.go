@@ -61,7 +61,7 @@ func (r release) one(ctx context.Context, platform string) error {
 // build is what `go build` makes of the sources alone: no path of this machine, no
 // setting of its user, no commit.
 func (r release) build(ctx context.Context, file, system, architecture string) error {
-	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false",
+	cmd := exec.CommandContext(ctx, "go", "build", "-trimpath", "-buildvcs=false", "-tags", "disable_grpc_modules",
 		"-ldflags", "-s -w -X github.com/stagecrew/stagecrew/pkg/cli.version="+r.version, "-o", file, r.program)
 	cmd.Dir, cmd.Stdout, cmd.Stderr = r.root, os.Stdout, os.Stderr
 	cmd.Env = append(os.Environ(), "GOOS="+system, "GOARCH="+architecture, "GOAMD64=v1", "GOARM64=v8.0",
