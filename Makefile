@@ -31,6 +31,10 @@ GO_FILES := $(shell git ls-files -co --exclude-standard '*.go' '*.yaml' '*.tmpl'
 help: ## list the targets
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:[^#]*## /\t/' | sort | awk -F'\t' '{ printf "  %-14s %s\n", $$1, $$2 }'
 
+.PHONY: env
+env: ## prints what a shell evaluates to share the build cache
+	@echo "export CGO_ENABLED=$(CGO_ENABLED) GOEXPERIMENT=$(GOEXPERIMENT) GOFLAGS='$$GOFLAGS'"
+
 # As a release is built, but for its version: for use, and for what measures.
 AS_RELEASED := GOFLAGS=-tags=$(TAGS)
 

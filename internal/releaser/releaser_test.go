@@ -47,7 +47,7 @@ func TestTheSameBytesComeFromEveryFolder(t *testing.T) {
 	long := repository(t, filepath.Join(t.TempDir(), "a folder", "of somebody else"))
 	short := repository(t, t.TempDir())
 	require.NoError(t, run(t.Context(), []string{"-version", "1.2.3", "-root", long, "-dir", filepath.Join(long, "out"), "-platforms", here}))
-	t.Setenv("GOFLAGS", "-gcflags=all=-dwarf=false")
+	t.Setenv("GOFLAGS", `"-gcflags=all=-dwarf=false -l" -tags=netgo`)
 	t.Setenv("GOAMD64", "v3")
 	require.NoError(t, run(t.Context(), []string{"-version", "1.2.3", "-root", short, "-dir", filepath.Join(short, "dist"), "-platforms", here}))
 	require.Equal(t, read(t, long, "out", "SHA256SUMS"), read(t, short, "dist", "SHA256SUMS"))
