@@ -50,7 +50,8 @@ func waitingTrouble(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus
 	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable":
 		t.Cause.Code = pullCode(message)
 		t.Specific = t.Cause.Code != causes.PullFailed || reason != "ImagePullBackOff"
-		t.Cause.Message += withoutLogin(s, p)
+		t.Also = withoutLogin(s, p)
+		t.Cause.Message += t.Also
 	default:
 		t.Cause.Code = waitingCodes[reason]
 	}
@@ -113,7 +114,8 @@ func hinted(e *corev1.Event) (reason, message string) {
 // has not found: registries call what they hide "denied" or "not found"
 // (https://github.com/aquasecurity/aqua-helm/issues/255, https://github.com/metrico/gigapipe-helm/issues/9,
 // https://github.com/confluentinc/confluent-kubernetes-examples/issues/276). A kubelet that does not
-// need one says so, too, so that it counts for nothing by itself.
+// need one says so, too, so that it counts for nothing by itself. Until Kubernetes 1.36 the event
+// comes before the pull, since then after a pull that has failed.
 func withoutLogin(s *cluster.Snapshot, p *corev1.Pod) string {
 	e := s.Latest(p, "", "FailedToRetrieveImagePullSecret")
 	if e == nil {

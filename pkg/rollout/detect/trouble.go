@@ -26,6 +26,7 @@ type Trouble struct {
 	Earlier    bool            // the pod is older than the revision; without failures since its clock stands still, too
 	Run        podstate.Run
 	Missing    *MissingObject // what is not there, by the whole of the message; nil where it names nothing
+	Also       string         // the end of the message that another event says, which may come later
 }
 
 // Key says which troubles are the same thing seen again.

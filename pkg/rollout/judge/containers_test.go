@@ -282,6 +282,15 @@ func TestADeniedPullNamesThePullSecretThatIsNotThere(t *testing.T) {
 	require.Equal(t, 45, seconds)
 	require.Equal(t, causes.PullDenied, cause.Code)
 	require.Equal(t, "failed to authorize: 401 Unauthorized; imagePullSecrets of the pod that are not in its namespace: registry-login, so that it was pulled without them", cause.Message)
+	// The kubelet of Kubernetes 1.37 says it when the pull has failed, and so after the first look that shows that.
+	j, early := New(nil), s
+	early.Events = nil
+	j.Decide(early, fixture.Noon)
+	for second := range 46 {
+		v := j.Decide(s, fixture.Noon.Add(time.Duration(second)*time.Second))
+		require.Equal(t, second == 45, v.Failed != nil)
+		require.Contains(t, v.Trouble, ": failed to authorize: 401 Unauthorized; imagePullSecrets of the pod that are not in its namespace: registry-login, so that")
+	}
 	// An image that needs none is pulled.
 	running := fixture.Deployed()
 	running.Events = s.Events

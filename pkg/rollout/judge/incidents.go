@@ -74,6 +74,7 @@ func (m *memory) update(troubles []detect.Trouble, now time.Time, clockRuns func
 }
 
 func (i *incident) see(t detect.Trouble, order int, now time.Time, clockRuns func(detect.Trouble) bool) {
+	also := t.Also
 	if known := i.specific(); known != nil && !t.Specific {
 		// A later message is often generic: the specific one goes on.
 		shared := t.Shared
@@ -93,6 +94,9 @@ func (i *incident) see(t detect.Trouble, order int, now time.Time, clockRuns fun
 	running := clockRuns(t)
 	if !known.Specific || t.Failures > 0 || !running {
 		known.Trouble = t
+	}
+	if known.Also == "" {
+		known.Cause.Message, known.Also = known.Cause.Message+also, also
 	}
 	known.Shared, known.last, known.order = t.Shared, now, order
 	switch {
