@@ -14,7 +14,7 @@ const lookTime = 10 * time.Second
 
 // baseline finds the revision to go back to, and asks the live release what the
 // new one will be asked: what fails already says nothing about the new one. A live
-// revision that nobody has judged is judged first.
+// revision without a verdict is judged first.
 func (r *run) baseline(ctx context.Context) event {
 	live, found := revisions.Live(r.history)
 	if !found {
@@ -83,7 +83,7 @@ func (r *run) missing(cause *record.Cause) {
 	}
 }
 
-// isGone reports whether a rollout failed because somebody deleted an object.
+// isGone reports whether a rollout failed because an object was deleted.
 func isGone(cause *record.Cause) bool { return cause != nil && cause.Reason == record.ReasonDeleted }
 
 // adopt judges a live revision without a verdict. What it finds is no obstacle: a
@@ -132,7 +132,7 @@ func (r *run) adoption() time.Time {
 }
 
 // markLive writes the verdict of the live revision, here too. A record that
-// somebody edited takes none; the deploy makes a new one.
+// was edited takes none; the deploy makes a new one.
 func (r *run) markLive(ctx context.Context, number int, verdict record.Mark) error {
 	err := r.cluster.History.Mark(ctx, number, verdict)
 	if record.KindOf(err) == record.KindRefused {

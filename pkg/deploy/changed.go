@@ -9,7 +9,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
-// codeChanged is the cause when somebody else changed what a revision applied.
+// codeChanged is the cause when another client changed what a revision applied.
 const codeChanged = "deploy/changed-meanwhile"
 
 // changed is the cause for a drift; what puts it right is kept for the advice.

@@ -61,8 +61,7 @@ func (r *run) stay(target record.Revision, why string) {
 	}
 }
 
-// askByHand asks before a rollback that somebody wants. The target is chosen again under
-// the lock.
+// askByHand asks before a rollback by hand. The target is chosen again under the lock.
 func (r *run) askByHand(ctx context.Context) event {
 	if err := r.look(ctx); err != nil {
 		return r.abort(err)

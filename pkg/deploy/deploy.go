@@ -92,7 +92,7 @@ func Recover(ctx context.Context, o Options) (record.Record, error) {
 	return start(ctx, o, recovering, func(*run) {})
 }
 
-// Gate judges the newest revision, which somebody else applied, and writes the
+// Gate judges the newest revision, which another tool applied, and writes the
 // verdict. It changes nothing else. The verdict refused says that it is bad.
 func Gate(ctx context.Context, o Options) (record.Record, error) {
 	return start(ctx, o, gating, func(*run) {})

@@ -22,8 +22,7 @@ type hold struct {
 // longestSoak is more than an automatic soak takes.
 const longestSoak = 5 * time.Minute
 
-// soakSlack is what a soak may take longer, until pods that somebody took away are
-// replaced.
+// soakSlack is what a soak may take longer, until evicted or deleted pods are replaced.
 const soakSlack = 30 * time.Second
 
 // afterSoak gives a soak the time that it needs, also beyond a limit.

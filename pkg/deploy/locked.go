@@ -67,7 +67,7 @@ func (r *run) forewarn(ctx context.Context, live record.Applied, target record.R
 
 // mayMeetLock reports whether the new image migrates: knex takes its lock at each start, also
 // when there is nothing to do (backstage/backstage#26546). Of an image that is live
-// already nobody has looked whether it does.
+// already that was not looked up.
 func mayMeetLock(m record.Migrations) bool {
 	return m.Rollback == record.RollbackNeedsDatabase || m.Rollback == record.RollbackFree && m.From != m.To
 }

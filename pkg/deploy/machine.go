@@ -35,7 +35,7 @@ type run struct {
 	applied record.Applied                  // what is judged
 	trial   *trial                          // its judging
 	partial bool                            // it was applied in part only
-	mend    string                          // what puts right that somebody changed the live objects
+	mend    string                          // advice: what puts a drift of the live objects right
 	earlier []record.Check                  // of the live release, before the deploy
 	result  record.Record
 	err     error // with which the run ends where there is no verdict

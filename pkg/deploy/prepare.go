@@ -110,7 +110,7 @@ func (r *run) settle(ctx context.Context) event {
 	case isAbandoned(err):
 		return r.abandon()
 	case record.KindOf(err) == record.KindRefused:
-		return r.abort(err) // somebody else's helm is at work, say
+		return r.abort(err) // another helm is at work, say
 	case err != nil:
 		// The new revision may be what repairs it.
 		r.Log.Warn("putting it back", "error", err)

@@ -52,10 +52,10 @@ func (r *run) compare(ctx context.Context) event {
 	return r.told(on, r.trial.cause, r.trial.err)
 }
 
-// besideTime bounds the look at what nobody waits for.
+// besideTime bounds the look at what no rollout waits for.
 const besideTime = 5 * time.Second
 
-// beside looks at what serves nobody's requests, and keeps what of it is not proven.
+// beside looks at what is no pod, and keeps what of it is not proven.
 func (r *run) beside(ctx context.Context) {
 	brief, cancel := context.WithTimeout(ctx, besideTime)
 	defer cancel()

@@ -60,7 +60,7 @@ func (r *run) survey(ctx context.Context) event {
 	return untouched
 }
 
-// uninstalled leaves a release that somebody took away.
+// uninstalled leaves a release that was uninstalled, to the end or not.
 func (r *run) uninstalled(newest record.Revision) event {
 	r.result.Release.Live, r.result.Release.Revision = 0, 0
 	r.result.Advice = fmt.Sprintf("the release was uninstalled after revision %d (%s); the next deploy installs it again", newest.Number, newest.Status)
@@ -85,7 +85,7 @@ func (r *run) compareLive(ctx context.Context, live record.Revision) {
 	r.result.Advice = strings.TrimPrefix(r.result.Advice+"; "+advice, "; ")
 }
 
-// compareFirst judges a revision that somebody else applied. Where its objects were
+// compareFirst judges a revision that another tool applied. Where its objects were
 // changed since, nothing has to be waited for.
 func (r *run) compareFirst(ctx context.Context, revision record.Revision) event {
 	on := r.examine(ctx, revision)

@@ -26,7 +26,7 @@ const (
 	hurrying    state = "rolling-back at once" // after a signal: started, not waited for
 
 	// What a recovery and a gate meet in the place of a change of their own.
-	surveying state = "survey" // what a dead run, or somebody else, left
+	surveying state = "survey" // what a dead run, or another tool, left
 
 	// The ends.
 	good       state = "good"
@@ -37,7 +37,7 @@ const (
 	cancelled  state = "cancelled"
 	planned    state = "planned"
 	nothing    state = "nothing to do"
-	ended      state = "ended" // with an error: nothing was changed, or somebody else took over
+	ended      state = "ended" // with an error: nothing was changed, or another run took over
 )
 
 // event is how an action ended.
@@ -76,7 +76,7 @@ type operation struct {
 	table table
 	// appliesChart says that the change is the chart with the image that was verified.
 	appliesChart bool
-	// byHand says that somebody wants the earlier revision that is put back: it is chosen
+	// byHand says that a person wants the earlier revision that is put back: it is chosen
 	// by what they say, and none other goes back after it.
 	byHand bool
 	// judgesOthers says that others have applied what is judged: what cannot be found out
@@ -116,7 +116,7 @@ var undoing = table{
 	{deciding, failed, needsHuman}, // no verified-good revision: nothing further is touched
 	{deciding, stopped, hurrying},
 	{asking, passed, rollingBack},
-	{asking, failed, needsHuman}, // it does not, or nobody can tell
+	{asking, failed, needsHuman}, // it does not, or that is unknown
 	{asking, migrated, takingBack},
 	{asking, stopped, hurrying},
 	{takingBack, passed, rollingBack},
@@ -159,7 +159,7 @@ func judging(onStop, onUnproven, onUnclear state) table {
 		{soaking, stopped, onStop},
 		{soaking, lost, ended},
 		{comparing, failed, evidence},
-		{comparing, unproven, onUnproven}, // somebody has taken the pods away
+		{comparing, unproven, onUnproven}, // another client scaled it to zero
 		{comparing, unclear, onUnclear},
 		{comparing, stopped, onStop},
 		{comparing, lost, ended},
@@ -236,11 +236,11 @@ var recoverTable = join(entering(surveying), table{
 	{surveying, lost, ended},
 }, judging(cancelled, needsHuman, ended), prove, undoing)
 
-// gateTable judges a rollout that somebody else started and changes nothing but
+// gateTable judges a rollout that another tool started and changes nothing but
 // the verdict.
 var gateTable = join(entering(surveying), table{
 	{surveying, passed, watching},
-	{surveying, failed, evidence}, // somebody has changed the live objects
+	{surveying, failed, evidence}, // the live objects were changed
 	{surveying, broken, ended},
 	{surveying, stopped, cancelled},
 	{surveying, lost, ended},

@@ -66,8 +66,9 @@ func (r *run) warn(what string, err error) {
 	}
 }
 
-// markBad writes the verdict, unless what failed was not the revision: somebody else
-// changed or deleted what it had applied, or the lock of the migrations is held. A signal does not keep it from being known.
+// markBad writes the verdict, unless what failed was not the revision: another client
+// changed or deleted what it had applied, or the lock of the migrations is held. A signal
+// does not keep it from being known.
 func (r *run) markBad(ctx context.Context, revision int) {
 	if r.isInnocent(ctx, revision) {
 		r.Log.Warn("the revision gets no verdict: what failed is not what it applied", "revision", revision)
@@ -84,9 +85,9 @@ func (r *run) markBad(ctx context.Context, revision int) {
 	}
 }
 
-// isInnocent reports whether a revision failed because somebody else changed what it
-// had applied, or somebody holds the lock of its migrations. Where nobody waits for a rollback, that is looked for also when
-// something else failed.
+// isInnocent reports whether a revision failed because another client changed what it
+// had applied, or because the lock of its migrations is held. A recovery and a gate, of
+// which no deploy waits for a rollback, look for a change also when something else failed.
 func (r *run) isInnocent(ctx context.Context, revision int) bool {
 	if r.partial {
 		return false
@@ -111,7 +112,7 @@ func (r *run) isInnocent(ctx context.Context, revision int) bool {
 }
 
 // runsAnother reports whether a rollout failed because a pod runs another image than
-// its workload says: a webhook or somebody has changed it.
+// its workload says: a webhook or another client has changed it.
 func runsAnother(cause *record.Cause) bool { return cause.Reason == record.ReasonImageDiffers }
 
 // public reports whether a value of a Secret is known anyway, such as a user's name

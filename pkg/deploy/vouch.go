@@ -80,7 +80,7 @@ func (r *run) concern(revision record.Revision, err error) {
 }
 
 // choose picks the target of a rollback by hand and notes it: the first whose image
-// is verified. A person can waive that; nobody does it for them.
+// is verified. Only a person can waive that.
 func (r *run) choose(ctx context.Context) (record.Revision, error) {
 	all, err := revisions.Candidates(r.history, r.wanted)
 	if err != nil {

@@ -44,7 +44,7 @@ func (t *planClient) podsRefused(stored *helmrelease.Release) []record.Concern {
 func (r *Release) wayBack(ctx context.Context) (all []record.Concern) {
 	stored, err := r.helm.config.Releases.Last(r.Name)
 	if err != nil || stored.Info.Status != helmrelease.StatusDeployed || r.revision(stored).Verdict == record.MarkBad {
-		return nil // nobody goes back to it
+		return nil // no rollback goes to it
 	}
 	_, err = r.change(ctx, func() (record.Applied, error) {
 		c := r.helm.client

@@ -84,7 +84,7 @@ func (r *Release) Rollback(ctx context.Context, to int, set map[string]string) (
 	})
 }
 
-// explain notes why somebody went back where Helm describes a revision.
+// explain notes the reason of a rollback where Helm describes a revision.
 func (r *Release) explain(stored *helmrelease.Release) {
 	if r.Reason == "" {
 		return
@@ -184,12 +184,12 @@ func (r *Release) settle() (int, error) {
 	return last.Version, nil
 }
 
-// foreignLimit is how long a helm that somebody else started counts as alive.
+// foreignLimit is how long a helm that is not ours counts as alive.
 // Helm gives no sign of life; its own default timeout is five minutes, and an
 // hour is longer than people give it.
 const foreignLimit = time.Hour
 
-// isForeign reports whether somebody else's helm is at work on the revision.
+// isForeign reports whether another helm is at work on the revision.
 func isForeign(stored *helmrelease.Release, said verdict.Statement) bool {
 	isOurs := said.Mark != record.MarkNone || said.Changed
 	return stored.Info.Status.IsPending() && !isOurs && time.Since(stored.Info.LastDeployed.Time) < foreignLimit
@@ -214,7 +214,7 @@ func (r *Release) mayChange(last *helmrelease.Release) error {
 }
 
 // failed says what a failed change left: a revision of ours, or nothing. A newer
-// revision that this process did not create is somebody else's and stays as it is.
+// revision that this process did not create is not ours and stays as it is.
 func (r *Release) failed(doing string, last int, err error) (record.Applied, error) {
 	created := r.helm.records.last()
 	if created <= last {

@@ -122,7 +122,7 @@ func (c *client) prepare(original, target helmkube.ResourceList) (bases, sent, a
 	return bases, sent, anew, nil
 }
 
-// unite lets patches take away what somebody else has put in the place of a
+// unite lets patches take away what another client has put in the place of a
 // value. Whatever cannot be read Helm reads itself, and says what is wrong.
 func (c *client) unite(bases, target helmkube.ResourceList) error {
 	return live.Each(c.ctx, target, func(_ int, info *resource.Info) error {

@@ -12,8 +12,8 @@ import (
 )
 
 // Doubts says, a line each, what of a revision whose pods serve is not as it should be and
-// keeps nobody from calling it good: budgets of no pod, Ingresses that get no address, custom
-// resources that are not ready.
+// does not make it bad: budgets of no pod, Ingresses that get no address, custom resources
+// that are not ready.
 func (r *Release) Doubts(ctx context.Context, revision int) ([]string, error) {
 	stored, err := r.record(ctx, revision)
 	if err != nil {

@@ -78,7 +78,7 @@ func (c *client) left(stored *helmrelease.Release, wanted helmkube.ResourceList)
 	return changes, err
 }
 
-// byHand tells, before a change, what somebody else has changed since the live
+// byHand tells, before a change, what another client has changed since the live
 // revision was applied: it is lost with the next one, and was often the mend of last
 // night (https://github.com/helm/helm/issues/12021). What cannot be read is left out.
 func (r *Release) byHand(ctx context.Context) []record.Concern {

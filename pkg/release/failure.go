@@ -108,6 +108,6 @@ func (r *Release) cause(err error) record.Cause {
 var (
 	// patched is how Helm names the object of a patch that failed.
 	patched = regexp.MustCompile(`cannot patch "([^"]+)" with kind (\w+)`)
-	// notOurs is how Helm says that an object belongs to somebody else.
+	// notOurs is how Helm says that an object does not belong to the release.
 	notOurs = regexp.MustCompile(`exists and cannot be imported into the current release`)
 )

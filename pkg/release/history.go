@@ -80,7 +80,7 @@ func (r *Release) Mark(ctx context.Context, revision int, mark record.Mark) erro
 	return nil
 }
 
-// mayProve refuses to prove a record that somebody edited while this run judged
+// mayProve refuses to prove a record that was edited while this run judged
 // it, or, with a key, since stagecrew wrote on it. Without a key an edited one is
 // judged like one that others made.
 func (r *Release) mayProve(stored *helmrelease.Release) error {
@@ -104,7 +104,7 @@ func (r *Release) signer(stored *helmrelease.Release, mark record.Mark) (verdict
 	return r.notary(), r.known(stored)
 }
 
-// known refuses a record that somebody else wrote, unless what it applies is what a
+// known refuses a record that another client wrote, unless what it applies is what a
 // revision with a valid verdict applies: that its pods serve says nothing about its
 // hooks, or about Jobs that are gone, which a rollback would run.
 func (r *Release) known(stored *helmrelease.Release) error {

@@ -102,7 +102,7 @@ func (r *Release) plan(
 	case len(dry.rejections) > 0:
 		return record.Plan{}, nil, forecast.Rejected(doing, dry.rejections)
 	case err != nil && notOurs.MatchString(err.Error()):
-		// Nothing is found where somebody was faster.
+		// Nothing is found where the object was removed, or handed over, meanwhile.
 		return record.Plan{}, nil, cmp.Or(dry.refuseForeign(dry.current, dry.built), r.unapplied(doing, err))
 	case err != nil:
 		return record.Plan{}, nil, r.unapplied(doing, err)

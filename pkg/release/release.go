@@ -50,7 +50,7 @@ type Options struct {
 	// Driver is where the caller's environment lets Helm keep its records, HELM_DRIVER;
 	// anything but Secrets is wrong input.
 	Driver string
-	// Reason is why somebody goes back by hand; Helm's description of the revision that
+	// Reason is why a person goes back; Helm's description of the revision that
 	// a rollback makes ends with it. "" for none.
 	Reason string
 	// Watch judges pods, as pkg/rollout does, where Helm must wait: for a hook, and
@@ -70,7 +70,7 @@ type Options struct {
 	// images. A secret that is a part of one cannot be hidden; may be nil.
 	Public func(texts ...string)
 	// Unread is told of a Secret that pods use and that may not be read, so that
-	// nobody can tell its values from what the pods say; may be nil.
+	// its values cannot be found in what the pods say; may be nil.
 	Unread func(name string, err error)
 	Log    *slog.Logger
 }

@@ -143,8 +143,8 @@ func (r *Release) given() (map[string]any, error) {
 // maxValues is far more than Helm can keep of a release: 1 MiB, packed.
 const maxValues = 16 << 20
 
-// localFiles gives Helm the files of values: it would wait for a pipe that nobody
-// writes to, and read any size.
+// localFiles gives Helm the files of values: it would wait for a pipe without a
+// writer, and read any size.
 func localFiles(notes *Charts) helmgetter.Provider {
 	return helmgetter.Provider{Schemes: []string{""}, New: func(...helmgetter.Option) (helmgetter.Getter, error) { return local{notes}, nil }}
 }

@@ -25,7 +25,7 @@ type approvals struct {
 }
 
 // Approve keeps that an object is what its manifest says: it need not be compared
-// again before somebody writes it.
+// again before the next write to it.
 func (c *Comparer) Approve(wanted *resource.Info, found *unstructured.Unstructured) {
 	text, err := json.Marshal(wanted.Object)
 	if err != nil {
@@ -51,7 +51,7 @@ func (c *Comparer) ApproveAll(wanted []*resource.Info, made func(*resource.Info)
 	}
 }
 
-// isUnchanged reports whether nobody has written what the manifest is about since
+// isUnchanged reports whether no client has written what the manifest is about since
 // the object was approved. A new generation means a new spec; the labels and
 // annotations have none.
 func (c *Comparer) isUnchanged(wanted *resource.Info, found *unstructured.Unstructured) bool {

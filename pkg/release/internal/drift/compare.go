@@ -24,12 +24,12 @@ import (
 // comparer is whom a dry run of a server-side apply is said to come from.
 const comparer = "stagecrew-compare"
 
-// again is how often an object is compared when somebody else writes it at the same
+// again is how often an object is compared when another client writes it at the same
 // time: its controller does that several times in a second while its pods are replaced, and
-// what is not mended then would be taken for somebody's change. 2.5 s in all.
+// what is not mended then would be taken for drift. 2.5 s in all.
 var again = wait.Backoff{Steps: 9, Duration: 10 * time.Millisecond, Factor: 2, Jitter: 0.1}
 
-// afterConflict does work again when somebody else wrote the object meanwhile. The
+// afterConflict does work again when another client wrote the object meanwhile. The
 // library would take a panic of the work for a conflict.
 func afterConflict(work func() error) error {
 	return retry.RetryOnConflict(again, func() error { return record.Guard(work) })

@@ -18,7 +18,7 @@ import (
 )
 
 // Comparer compares the objects of one release. It remembers, between changes, what
-// nobody has written since it was what its manifest says.
+// was not written since it was what its manifest says.
 type Comparer struct {
 	Owner  live.Owner
 	Client kubernetes.Interface // for what others decide: autoscalers

@@ -30,7 +30,7 @@ func (c *Comparer) repairOne(info *resource.Info) (line string, err error) {
 		doing = fmt.Sprintf("comparing %s with its manifest", live.Name(info))
 		d, err := differenceOnce(info, nil)
 		if err != nil {
-			return live.IgnoreMissing(err) // somebody removed it meanwhile: the rollout's matter
+			return live.IgnoreMissing(err) // it was removed meanwhile: the rollout's matter
 		}
 		isMendable := false
 		if line, isMendable = c.finding(info, d); !isMendable {

@@ -35,8 +35,8 @@ func isSecretPath(path string) bool {
 }
 
 // single is a value for a message: of what holds others only their names, and of a
-// text only what no credential looks like. What somebody types by hand is in no list
-// of secrets.
+// text only what no credential looks like. What is typed by hand is in no list of
+// secrets.
 func single(path string, value any) string {
 	switch v := value.(type) {
 	case map[string]any:

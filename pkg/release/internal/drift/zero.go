@@ -51,9 +51,9 @@ func differsIn(change *record.Change, field string) bool {
 	return slices.ContainsFunc(change.Differences, func(d record.Difference) bool { return d.Field == field })
 }
 
-// scaledToZero adds to how a workload differs that somebody took all its pods away: zero
-// replicas that neither the manifest nor an autoscaler says. A number that the
-// manifest leaves open is nobody's otherwise, and would be no difference.
+// scaledToZero adds to how a workload differs that it was scaled to zero, which neither
+// the manifest nor an autoscaler says. Any other number is no difference where the
+// manifest leaves it open.
 func (c *Comparer) scaledToZero(ctx context.Context, change *record.Change, info *resource.Info, found *unstructured.Unstructured, asked int64, target []*resource.Info) (*record.Change, error) {
 	if found == nil || change != nil && (change.Action != record.ActionUpdate || differsIn(change, fieldReplicas)) || number(found, 1, "spec", "replicas") != 0 {
 		return change, nil

@@ -51,8 +51,8 @@ func PodRefusal(ctx context.Context, client kubernetes.Interface, o *unstructure
 	return apierror.Message(err)
 }
 
-// podOf is a pod as the controller of a workload would make it: policies tell pods that
-// nobody has put there by hand by their owner.
+// podOf is a pod as the controller of a workload would make it: policies tell by the
+// owner that a pod was not made by hand.
 func podOf(o *unstructured.Unstructured) (*corev1.Pod, bool) {
 	kind, _ := workload.Of(o.GroupVersionKind().GroupKind())
 	typed, err := workload.Read(o)

@@ -1,5 +1,5 @@
-// Package health knows what live objects say of themselves that nobody waits for: what is
-// wrong with them keeps no pod from serving, and nobody sees it.
+// Package health knows what live objects say of themselves that no rollout waits for: what
+// is wrong with them keeps no pod from serving, and goes unseen.
 package health
 
 import (

@@ -16,7 +16,7 @@ import (
 
 // monitored looks at a ServiceMonitor of Prometheus' operator, whose selector must fit the
 // labels of a Service, and whose ports that Service must have by these names: else nothing is
-// read, no alert ever comes, and nobody says a word
+// read, no alert ever comes, and nothing says so
 // (https://github.com/arangodb/kube-arangodb/issues/1672, https://github.com/bokysan/docker-postfix/issues/162,
 // https://github.com/kubeshop/botkube/issues/431). One for Services of other namespaces, and
 // what may not be read, is left out.

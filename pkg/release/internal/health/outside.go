@@ -18,7 +18,7 @@ import (
 // minute.
 const settling = 2 * time.Minute
 
-// ingress tells of one without an address only where somebody is known to give it one: its
+// ingress tells of one without an address only where one is known to be due: its
 // controller complains of it, or another Ingress of its class has one. Many controllers
 // never write addresses (https://github.com/helm/helm/issues/5256). Where it is complained
 // of, see https://github.com/kubernetes-sigs/aws-load-balancer-controller/issues/4437 and

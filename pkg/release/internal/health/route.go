@@ -13,7 +13,7 @@ import (
 // route goes by what each Gateway says of a route of the Gateway API that names it: one that
 // does not take it, or does not find its Service, answers 404 or 500 in its place
 // (https://github.com/nginx/nginx-gateway-fabric/issues/481, https://github.com/kumahq/kuma/issues/17988).
-// Of a Gateway that is not there nobody says anything
+// Of a Gateway that is not there no controller says anything
 // (https://github.com/higress-group/higress/issues/2282).
 func (l looker) route(_ context.Context, object *unstructured.Unstructured) string {
 	name := object.GetKind() + "/" + object.GetName()

@@ -15,7 +15,7 @@ import (
 // PodDisruptionBudget by other labels than those of the pods, and a drained node then ends
 // them all at once (https://github.com/bitnami/charts/issues/34544, https://github.com/bank-vaults/vault-operator/issues/1064,
 // https://github.com/1Password/connect-helm-charts/issues/240), and a NetworkPolicy, which then
-// keeps nobody out (https://github.com/opensearch-project/helm-charts/issues/287). One for
+// blocks nothing (https://github.com/opensearch-project/helm-charts/issues/287). One for
 // pods that are none now, by their number, is as it should be.
 func (l looker) selecting(field string) func(context.Context, *unstructured.Unstructured) string {
 	return func(ctx context.Context, object *unstructured.Unstructured) string {

@@ -17,8 +17,8 @@ import (
 )
 
 const (
-	// heldGrace is how long whoever an object's finalizers belong to may take: mostly a
-	// second, and for ever when nobody of theirs is left.
+	// heldGrace is how long the controllers of an object's finalizers may take: mostly a
+	// second, and for ever when they are gone.
 	heldGrace = 30 * time.Second
 	// gonePause is how long to wait between two looks.
 	gonePause = time.Second

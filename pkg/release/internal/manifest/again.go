@@ -16,7 +16,7 @@ var hooks = []string{
 	"pre-install", "post-install", "pre-upgrade", "post-upgrade", "pre-rollback", "post-rollback", "pre-delete", "post-delete", "test", "test-success",
 }
 
-// former are those of Helm 2, that charts have for its sake: nobody misses the object.
+// former are those of Helm 2, that charts have for its sake: the object is not missed.
 var former = []string{"crd-install", "test-failure"}
 
 // UnknownHooks are the objects of rendered templates that Helm leaves out because it does

@@ -33,7 +33,7 @@ func Later(objects []*unstructured.Unstructured, hooks, image string) string {
 	return strings.Join(names, ", ")
 }
 
-// isHeld reports whether a Job is made for somebody to start it later.
+// isHeld reports whether a Job is made to be started later.
 func isHeld(o *unstructured.Unstructured) bool {
 	spec := MapOf(o.Object["spec"])
 	return o.GetKind() == "Job" && (spec["suspend"] == true || spec["parallelism"] == int64(0))

@@ -1,6 +1,6 @@
 // Package manifest reads what a revision consists of: its objects, what of them is
 // worth watching, the Secrets they make and use, and what in them cannot work. It
-// asks nobody: neither Helm nor the cluster.
+// asks neither Helm nor the cluster.
 package manifest
 
 import (

@@ -1,5 +1,5 @@
 // Package objectdiff compares Kubernetes objects: what was asked for, what the API
-// server makes of it, and what is there. It asks nobody: neither Helm nor the cluster.
+// server makes of it, and what is there. It asks neither Helm nor the cluster.
 package objectdiff
 
 import (

@@ -53,7 +53,7 @@ func Unified(from, to string, before, after *unstructured.Unstructured) string {
 
 // unified gives a unified diff of two texts, "" when they are equal.
 func unified(from, to, before, after string) string {
-	// The first line is a command that nobody has run.
+	// The first line is a command that was not run.
 	_, text, _ := strings.Cut(string(diff.Diff(from, []byte(before), to, []byte(after))), "\n")
 	return text
 }

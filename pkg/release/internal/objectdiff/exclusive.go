@@ -11,8 +11,8 @@ import (
 )
 
 // The places whose content is the manifest's alone: what runs, and how it is
-// reached. A container or an external address that somebody added there is no
-// work of a controller, whatever name it was written under: names are free.
+// reached. A container or an external address that was added there is no work of
+// a controller, whatever field manager wrote it: their names are free.
 var (
 	// Resources are an autoscaler's, like the number of replicas.
 	openWorkload = regexp.MustCompile(`\]\.resources(\.|$)`)
@@ -42,7 +42,7 @@ func ExclusivePaths(apiVersion, kind string) func(path string) bool {
 
 func (c *Comparison) isExclusive(path string) bool { return c.Exclusive != nil && c.Exclusive(path) }
 
-// isExtra reports whether a value that nobody asked for counts whoever wrote it.
+// isExtra reports whether a value that was not asked for counts whoever wrote it.
 // One that says nothing, such as an empty list, does not.
 func (c *Comparison) isExtra(path string, value any) bool {
 	if !c.isExclusive(path) || value == nil {

@@ -22,7 +22,7 @@ func Unites(kind schema.GroupKind) bool {
 	return pods.Changes || alone[kind.Kind] != nil
 }
 
-// Unite adds to what the patch of an object starts from what somebody else has put in the
+// Unite adds to what the patch of an object starts from what another client has put in the
 // place of one of its values: another kind of probe, a source for a variable that has a value, the
 // other number of a budget. A patch that knows nothing of it would leave both there, which the API server
 // refuses as a whole (https://github.com/helm/helm/issues/9051, https://github.com/helm/helm/issues/8994,
