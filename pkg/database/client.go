@@ -105,7 +105,7 @@ func keyOf(kind, name, key string) *corev1.EnvVarSource {
 func (d *Database) Server(ctx context.Context) (corev1.Pod, corev1.Container, bool, error) {
 	service, found, err := d.service(ctx)
 	if err != nil || !found || len(service.Spec.Selector) == 0 {
-		return corev1.Pod{}, corev1.Container{}, false, nil //nolint:nilerr // it is asked for where nobody has named an image
+		return corev1.Pod{}, corev1.Container{}, false, nil //nolint:nilerr // it is asked for where no image was named
 	}
 	pods, err := d.Client.CoreV1().Pods(service.Namespace).List(ctx, metav1.ListOptions{LabelSelector: labels.SelectorFromSet(service.Spec.Selector).String()})
 	if err != nil {

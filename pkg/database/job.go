@@ -20,7 +20,7 @@ import (
 const (
 	// labelJob is on the Job and its pod, with the name of the release.
 	labelJob = "stagecrew.dev/undoes"
-	// keepJob is how long Kubernetes keeps one that nobody takes away.
+	// keepJob is how long Kubernetes keeps one that was not removed.
 	keepJob = 10 * time.Minute
 	// limitJob bounds one where nothing else does.
 	limitJob = 5 * time.Minute

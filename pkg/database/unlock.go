@@ -26,7 +26,7 @@ func (d *Database) Unlock(ctx context.Context) ([]record.MigrationTable, error) 
 		}
 	}
 	for _, t := range all.Locked() {
-		// Nobody takes a lock that is held: there is no new holder since the question.
+		// knex takes no lock that is held: there is no new holder since the question.
 		err := d.in(ctx, t.Database, pgx.ReadWrite, func(tx pgx.Tx) error {
 			table := quoted(t, lockSuffix)
 			_, err := tx.Exec(ctx, fmt.Sprintf("UPDATE %s SET is_locked = 0 WHERE is_locked = 1; DELETE FROM %s WHERE ctid > (SELECT min(ctid) FROM %s)", table, table, table))

@@ -125,8 +125,8 @@ func Connect(o Options) (*Cluster, error) {
 	return &Cluster{Namespace: namespace, Config: direct, Client: client, getter: flags}, nil
 }
 
-// Namespace is where a release lives that nobody named a namespace for: that of
-// the context, of the pod that this runs in, or "default". It sends no request.
+// Namespace is where a release lives when no namespace was named: that of the
+// context, of the pod that this runs in, or "default". It sends no request.
 func Namespace(o Options) (string, error) {
 	cluster, err := Connect(o)
 	if err != nil {

@@ -24,8 +24,8 @@ import (
 // ServiceTransport gives HTTP through a Service, by the API server's proxy: the
 // request reaches one of the Service's endpoints. A request with credentials of
 // its own goes to a ready endpoint by a port-forward instead: the API server
-// takes the Authorization header for its own and does not pass it on. Nobody checks
-// the certificate of a Service that speaks TLS: it need not name the Service.
+// takes the Authorization header for its own and does not pass it on. The certificate
+// of a Service that speaks TLS is not checked: it need not name the Service.
 func (c *Cluster) ServiceTransport(service record.Service) http.RoundTripper {
 	scheme := "http"
 	if service.HTTPS {

@@ -135,7 +135,7 @@ func (l *Lease) acquire(ctx context.Context, holder string) (*coordinationv1.Lea
 			}
 			continue
 		}
-		// Somebody else was quicker: look again.
+		// Another client was quicker: look again.
 		if apierrors.IsConflict(err) || apierrors.IsAlreadyExists(err) {
 			continue
 		}

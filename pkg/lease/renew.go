@@ -12,7 +12,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
-// renew keeps the lease alive until ctx ends, or somebody else has taken it: that
+// renew keeps the lease alive until ctx ends, or another holder has taken it: that
 // is the error.
 func (l *Lease) renew(ctx context.Context) error {
 	for retry.Sleep(ctx, renewTime) == nil {

@@ -12,8 +12,8 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// certificates looks for those of Ingresses that nobody has made and nobody says that they
-// will: visitors get the controller's own certificate, which no browser takes
+// certificates looks for those of Ingresses that are not there and that no issuer is asked
+// for: visitors get the controller's own certificate, which no browser takes
 // (https://github.com/kubernetes/ingress-nginx/issues/13285, https://github.com/bitnami/charts/issues/4056).
 func (c *check) certificates(ctx context.Context) {
 	for _, o := range c.objects {
@@ -35,7 +35,7 @@ func (c *check) certificates(ctx context.Context) {
 	}
 }
 
-// isIssued reports whether an annotation of an Ingress asks somebody for its certificates.
+// isIssued reports whether an annotation of an Ingress asks an issuer for its certificates.
 func isIssued(o object) bool {
 	for name := range o.GetAnnotations() {
 		if strings.Contains(name, "cert") || strings.Contains(name, "acme") {

@@ -20,9 +20,9 @@ type claim struct {
 	spec   corev1.PersistentVolumeClaimSpec
 }
 
-// storage looks for claims of a class that is not there: those that only a CronJob or another
-// release mounts nobody waits for (https://github.com/helm/helm/issues/10733,
-// https://github.com/rancher/rancher/issues/32096). A volume that somebody has made by hand needs no
+// storage looks for claims of a class that is not there: no rollout waits for those that only
+// a CronJob or another release mounts (https://github.com/helm/helm/issues/10733,
+// https://github.com/rancher/rancher/issues/32096). A volume that was made by hand needs no
 // class of its name; who may not list volumes is told nothing.
 func (c *check) storage(ctx context.Context) {
 	for _, claim := range c.claims() {

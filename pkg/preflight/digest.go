@@ -73,7 +73,7 @@ func isIdle(o object) bool {
 }
 
 // digests makes sure that the image that was verified is the one that will run,
-// and tells of the others that nobody has looked at.
+// and tells of the others, which were not verified.
 func (c *check) digests() {
 	want := c.plan.Image
 	if want == (record.Image{}) {

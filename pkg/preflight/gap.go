@@ -30,7 +30,7 @@ func (c *check) gaps(ctx context.Context) {
 		}
 		serving := c.readyPods(ctx, next.Namespace, labels.SelectorFromSet(live.Spec.Selector))
 		if len(serving) == 0 {
-			continue // nobody is served now
+			continue // no pod serves now
 		}
 		pods := serving
 		if !maps.Equal(live.Spec.Selector, next.Spec.Selector) {
@@ -92,8 +92,8 @@ func anyOffers(pods []corev1.Pod, port intstr.IntOrString) bool {
 }
 
 // policies looks for NetworkPolicies that leave the pods that run now, and come for the new
-// ones only: where another policy denies everything nobody reaches the old pods until they are replaced
-// (https://github.com/bitnami/charts/issues/15936), and where none does, everybody.
+// ones only: where another policy denies everything nothing reaches the old pods until they are replaced
+// (https://github.com/bitnami/charts/issues/15936), and where none does, everything.
 func (c *check) policies(ctx context.Context) {
 	for _, o := range c.objects {
 		next, ok := as[networkingv1.NetworkPolicy](o)

@@ -12,7 +12,7 @@ import (
 // maxGrants bounds the questions about what roles grant.
 const maxGrants = 200
 
-// grants are what the roles of the chart allow: the API server lets nobody grant
+// grants are what the roles of the chart allow: the API server lets no user grant
 // what they do not have, unless they may escalate. It says so of the first role
 // only, and not before the user may write it.
 func (c *check) grants(ctx context.Context) []need {

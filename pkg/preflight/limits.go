@@ -99,8 +99,8 @@ func amount(own, given corev1.ResourceRequirements, name corev1.ResourceName, li
 	return resource.Quantity{}, false
 }
 
-// bounds compares what somebody wants with what one item of a LimitRange allows, as the
-// API server's admission does.
+// bounds compares what a container or a pod wants with what one item of a LimitRange
+// allows, as the API server's admission does.
 func bounds(who string, item corev1.LimitRangeItem, of func(name corev1.ResourceName, limit bool) (resource.Quantity, bool)) (all []string) {
 	for name, most := range item.Max {
 		limit, limited := of(name, true)

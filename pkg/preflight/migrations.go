@@ -14,7 +14,7 @@ import (
 )
 
 // migrations tells what a rollback would need of the databases, before anything is in
-// them. It blocks only where somebody wants a rollback that is free.
+// them. It blocks only with --require-safe-rollback.
 func (c *check) migrations() {
 	m := c.plan.Migrations
 	if m == nil {

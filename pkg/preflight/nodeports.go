@@ -14,7 +14,7 @@ import (
 // The ports that an API server gives to Services of type NodePort unless it is told others
 // (--service-node-port-range). Its dry run knows which of them are taken, and takes any other
 // port (pkg/registry/core/service/portallocator/operation.go;
-// https://github.com/kubernetes/kubernetes/issues/75540): nobody can ask it for its range.
+// https://github.com/kubernetes/kubernetes/issues/75540): it cannot be asked for its range.
 const firstNodePort, lastNodePort = 30000, 32767
 
 func isOutside(port int32) bool { return port != 0 && (port < firstNodePort || port > lastNodePort) }

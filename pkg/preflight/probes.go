@@ -20,8 +20,8 @@ type asker struct {
 	lost    bool   // no pod gets as far as it must
 }
 
-// askers are the probes and hooks of a container that have a port. Without it the kubelet
-// can ask nobody, which it tells by events only (kubernetes pkg/probe/util.go, ResolveContainerPort).
+// askers are the probes and hooks of a container that have a port. Where the container lacks it
+// the kubelet cannot ask, which it tells by events only (kubernetes pkg/probe/util.go, ResolveContainerPort).
 func askers(c corev1.Container) []asker {
 	all := []asker{
 		{"startup probe", probePort(c.StartupProbe), "it never counts as started", true},

@@ -21,7 +21,7 @@ type reference struct {
 	file            bool   // mounted by itself: without it the pod starts, with an empty folder there
 }
 
-// references looks for what pods name and nobody has made. Operators may make it
+// references looks for what pods name and is not there. Operators may make it
 // late, so that it never blocks.
 func (c *check) references(ctx context.Context) {
 	for _, t := range c.templates() {

@@ -50,7 +50,7 @@ func (c *check) tooLong(t template) {
 // defaultProgressDeadline is the API server's, in seconds.
 const defaultProgressDeadline = 600
 
-// lateLiveness is from when on nobody waits for the first answer of a liveness probe, in
+// lateLiveness is from when on the first answer of a liveness probe is not waited for, in
 // seconds; see --soak auto.
 const lateLiveness = 120
 

@@ -9,7 +9,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// Failed are the pods of one workload that have failed and that nobody has deleted.
+// Failed are the pods of one workload that have failed and were not deleted.
 type Failed struct {
 	Workload record.Workload
 	Pods     []corev1.Pod

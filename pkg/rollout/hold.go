@@ -18,8 +18,8 @@ const SoakAuto time.Duration = 0
 
 // Hold watches a complete rollout for that long, or as long as [SoakAuto] says. A new
 // pod that ends, crashes, is killed for its liveness, or is not ready for more than
-// ten seconds is a cause with the code rollout/not-stable. A pod that somebody takes
-// away (an autoscaler, a drained node, an eviction) is none, once as many new pods are
+// ten seconds is a cause with the code rollout/not-stable. A pod that is taken away
+// (by an autoscaler, a drained node, an eviction) is none, once as many new pods are
 // ready as were when the hold began, or as are still wanted; when the time is over
 // Hold waits on for that, until the deadline of ctx. Notes are what is not proven although
 // the pods have lasted, a line each: what shows only after a pod was ready, such as a liveness

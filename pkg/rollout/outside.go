@@ -17,9 +17,9 @@ const outsideTimeout = 5 * time.Second
 
 // unaddressed says of the Services of type LoadBalancer which have no address, with what their
 // controller last said about that. Clusters without such a controller never give one, so that
-// nobody waits for it (https://github.com/helm/helm/issues/7513,
-// https://github.com/fluxcd/flux2/issues/5052); but nobody outside gets in by it either. What
-// cannot be read is left out.
+// it is not waited for (https://github.com/helm/helm/issues/7513,
+// https://github.com/fluxcd/flux2/issues/5052); but no request from outside gets in by it
+// either. What cannot be read is left out.
 func (v *wait) unaddressed(seen *cluster.Snapshot) (notes []string) {
 	ctx, cancel := context.WithTimeout(v.ctx, outsideTimeout)
 	defer cancel()
@@ -36,7 +36,7 @@ func (v *wait) unaddressed(seen *cluster.Snapshot) (notes []string) {
 	return notes
 }
 
-// isBalanced reports whether somebody is to give a Service an address: one with externalIPs
+// isBalanced reports whether a controller is to give a Service an address: one with externalIPs
 // has its own.
 func isBalanced(s *corev1.Service) bool {
 	return s.Spec.Type == corev1.ServiceTypeLoadBalancer && len(s.Spec.ExternalIPs) == 0

@@ -41,7 +41,7 @@ type Options struct {
 	// NAME:PORT; none leaves the choice to the watcher, see [routes.Choose].
 	SmokeServices []string
 	// ImageExists reports whether the registry has an image by now that a node could not
-	// find; nil asks nobody.
+	// find; nil when that is not asked.
 	ImageExists func(ctx context.Context, reference string) bool
 	// Seen is the same for a Watch and the Hold after it; nil when there is none.
 	Seen *judge.Seen

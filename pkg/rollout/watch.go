@@ -148,7 +148,7 @@ func (w *watch) plan() error {
 	return failed
 }
 
-// onChange wakes the judge, unless what changed is an event about somebody else: a noisy
+// onChange wakes the judge, unless what changed is an event about a foreign object: a noisy
 // neighbour must not keep it busy.
 func (w *watch) onChange(object any) {
 	w.guarded(func() { w.changedBy(object) })

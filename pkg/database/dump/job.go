@@ -43,11 +43,11 @@ const (
 	// to the database by it.
 	LabelRelease = "stagecrew.dev/dumps-of"
 	container    = "postgresql"
-	// keepTime is how long Kubernetes keeps a Job that nobody has removed, in seconds.
+	// keepTime is how long Kubernetes keeps a Job that was not removed, in seconds.
 	keepTime = 3600
 	// look lies between two tries to make a Job.
 	look = time.Second
-	// nobody is a user that no image has: the programs need none.
+	// nobody is a user that the image need not have: the programs need none.
 	nobody = 65532
 )
 
@@ -164,7 +164,7 @@ func (d Dumps) variables(j job) []corev1.EnvVar {
 	return env
 }
 
-// pod runs the script as nobody, with the volume.
+// pod runs the script as the user [nobody], with the volume.
 func (d Dumps) pod(image string, env []corev1.EnvVar, j job) corev1.PodSpec {
 	yes, no, user := true, false, int64(nobody)
 	c := corev1.Container{

@@ -27,7 +27,7 @@ const (
 	// unscheduled is how long no node may take its pod.
 	unscheduled = 90 * time.Second
 	// unmounted is how long a pod on a node may wait for its volumes, and patience how long
-	// nobody asks what it waits for. A volume that another node lets go is there within two.
+	// it is not asked what it waits for. A volume that another node lets go is there within two.
 	unmounted = 3 * time.Minute
 	patience  = 10 * time.Second
 	// fresh is how old an event may be that tells of a pod which was not made.

@@ -80,7 +80,7 @@ const (
 type Row struct {
 	Code string
 	Rule Rule
-	// KindOf is the code that has the same looks and says less: a rule that somebody gives
+	// KindOf is the code that has the same looks and says less: a rule that the user gives
 	// for it holds here, too. "" for none.
 	KindOf string
 	// Incident is the same word for codes between which one failure may change its
@@ -171,7 +171,7 @@ var Table = []Row{
 	{Code: SchedulingGated, Rule: waits},
 	// … SchedulerError
 	{Code: SchedulerError, Rule: lasting(30 * time.Second)},
-	// no condition, no event: nobody looks for a node
+	// no condition, no event: no scheduler looks for a node
 	{Code: NoScheduler, KindOf: Unschedulable, Rule: lasting(time.Minute)},
 	// FailedCreatePodSandBox
 	{Code: SandboxFailed, Rule: lasting(time.Minute)},

@@ -11,7 +11,7 @@ type Service struct {
 	Selector         labels.Selector
 	Ports            []corev1.ServicePort
 	Headless         bool
-	Balanced         bool // somebody is to give it an address for the outside
+	Balanced         bool // a controller is to give it an address for the outside
 	PublishesUnready bool // its endpoints do not follow the readiness of pods
 	Gone             bool
 	Smoke            string   // annotation [record.AnnotationSmoke]

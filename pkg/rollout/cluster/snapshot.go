@@ -1,5 +1,5 @@
 // Package cluster is what one look at the cluster shows: the objects of a release's
-// workloads, without what nobody reads.
+// workloads, without what is not read.
 package cluster
 
 import (

@@ -13,7 +13,7 @@ import (
 // maxEvent bounds an event's message, in bytes.
 const maxEvent = 2 << 10
 
-// Strip drops what nobody here reads and what is often the largest part.
+// Strip drops what is not read here and is often the largest part.
 func Strip(object any) any {
 	switch o := object.(type) {
 	case *corev1.Pod:

@@ -205,8 +205,8 @@ func notRunnable(message string) (kind, words string) {
 	return strings.ToLower(parts[1]), parts[2]
 }
 
-// Unwatched is what is wrong with a container that is ready and that nobody will start
-// anew when it hangs: its liveness probe cannot be run. "" for nothing.
+// Unwatched is what is wrong with a container that is ready and that the kubelet will not
+// restart when it hangs: its liveness probe cannot be run. "" for nothing.
 func Unwatched(s *cluster.Snapshot, p *corev1.Pod, name string) string {
 	for _, e := range s.ByUID[p.UID] {
 		if e.Reason != "Unhealthy" || podstate.ContainerOf(e) != name {

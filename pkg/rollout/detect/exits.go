@@ -134,7 +134,7 @@ func during(e *corev1.Event, end corev1.ContainerStateTerminated) bool {
 	return !at.Before(end.StartedAt.Truncate(time.Second)) && !at.After(end.FinishedAt.Add(2*time.Second))
 }
 
-// EndedPod is a pod that nobody starts again.
+// EndedPod is a pod that nothing starts again.
 func EndedPod(s *cluster.Snapshot, p *corev1.Pod) Trouble {
 	t := OfPod(p, causes.PodEnded, wording.FirstOf(p.Status.Reason, string(p.Status.Phase)), wording.FirstOf(p.Status.Message, "it has ended, and nothing starts it again"))
 	for _, c := range podstate.Statuses(p) {

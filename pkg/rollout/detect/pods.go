@@ -75,7 +75,7 @@ func warned(s *cluster.Snapshot, p *corev1.Pod) []Trouble {
 }
 
 // OtherImages are containers of a pod that the pod itself gives another image than its
-// workload says: a webhook has written it when the pod was made, or somebody into the
+// workload says: a webhook has written it when the pod was made, or a client into the
 // pod (`kubectl set image pod/…`).
 func OtherImages(s cluster.Snapshot, w record.Workload, p *corev1.Pod, digest string) []Trouble {
 	var all []Trouble

@@ -15,7 +15,7 @@ import (
 )
 
 // Starting is what a pod that nothing is wrong with is about to do: what is told of it when
-// the budget has run out and nobody has said a word.
+// the budget has run out and no trouble was seen.
 func Starting(s *cluster.Snapshot, p *corev1.Pod) (Trouble, bool) {
 	for _, status := range podstate.Statuses(p) {
 		i := slices.IndexFunc(p.Spec.Containers, func(c corev1.Container) bool { return c.Name == status.Name })

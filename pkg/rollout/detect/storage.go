@@ -35,8 +35,8 @@ func Overused(s *cluster.Snapshot, p *corev1.Pod) []Trouble {
 	return []Trouble{OfPod(p, causes.StorageExceeded, "Evicted", strings.TrimSpace(message)+" Its node ended it, and will end the next one; raise the limit, or let it write less")}
 }
 
-// inUse says of a pod without a node which pod, of those that nobody takes away, has its
-// claim for one pod at a time.
+// inUse says of a pod without a node which pod, of those that stay, has its claim for
+// one pod at a time.
 func inUse(s *cluster.Snapshot, p *corev1.Pod, message string) (words string, found bool) {
 	if !strings.Contains(message, string(corev1.ReadWriteOncePod)) {
 		return "", false

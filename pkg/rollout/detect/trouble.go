@@ -21,7 +21,7 @@ type Trouble struct {
 	Specific   bool            // the message is the runtime's own, not a generic one
 	Shared     bool            // another pod of the same revision has been ready
 	Failures   int             // how often the container has ended; 0 where that does not count
-	Workload   record.Workload // whose it is; a Service's is nobody's
+	Workload   record.Workload // whose it is; zero for a Service's
 	Recovering bool            // its clock stands still: it is about to heal
 	Earlier    bool            // the pod is older than the revision; without failures since its clock stands still, too
 	Run        podstate.Run

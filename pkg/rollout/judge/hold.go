@@ -113,7 +113,7 @@ func (h *hold) killed(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStat
 }
 
 // doomed is a container whose liveness probe has failed ever since for as long as a hold
-// waits, although its budget is larger: it will be killed when nobody looks any more.
+// waits, although its budget is larger: it will be killed after the hold.
 func (h *hold) doomed(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus) *detect.Trouble {
 	i := slices.IndexFunc(p.Spec.Containers, func(own corev1.Container) bool { return own.Name == c.Name })
 	if i < 0 || c.State.Running == nil || p.Spec.Containers[i].LivenessProbe == nil || !h.judge.failsLiveness(s, p, p.Spec.Containers[i]) {

@@ -59,7 +59,7 @@ func runsWell(troubles []detect.Trouble) bool {
 	return !slices.ContainsFunc(troubles, func(t detect.Trouble) bool { return t.Cause.Code != causes.InitRunning })
 }
 
-// held reports whether somebody starts a Job later, by hand or by a queue
+// held reports whether a Job is started later, by hand or by a queue
 // (https://github.com/argoproj/argo-cd/issues/19126); no parallelism is the older way to say so.
 func held(job *batchv1.Job) bool {
 	suspend, parallelism := job.Spec.Suspend, job.Spec.Parallelism

@@ -35,7 +35,7 @@ type Verdict struct {
 type Judge struct {
 	rules  map[string]causes.Rule
 	memory memory
-	// Found asks whether what a trouble misses has come; nil asks nobody.
+	// Found reports whether what a trouble misses has come; nil when that is not asked.
 	Found  func(detect.Trouble) bool
 	Digest string    // of the deployed image, "" where it is not known
 	Now    time.Time // of the last look

@@ -121,8 +121,8 @@ func (j *Judge) pod(result *Status, s cluster.Snapshot, p *corev1.Pod, shared bo
 	return fmt.Sprintf("%s: %s", troubles[0].Cause.Reason, troubles[0].Cause.Message)
 }
 
-// Unwatched says of the ready pods of each workload what keeps nobody from calling them good
-// and is wrong all the same; one pod stands for all of its workload.
+// Unwatched says of the ready pods of each workload what does not make them bad and is wrong
+// all the same; one pod stands for all of its workload.
 func Unwatched(s *cluster.Snapshot, statuses []Status) (notes []string) {
 	for _, status := range statuses {
 		if words := unwatched(s, status.Proven); words != "" {

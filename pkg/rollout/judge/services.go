@@ -20,7 +20,7 @@ import (
 
 // services gives the Services that do not, or not yet, lead to exactly the pods they
 // should, and notes those that lead nowhere and need not. Endpoints of pods that
-// never were the workloads' own are somebody else's and count neither way.
+// never were the workloads' own are foreign and count neither way.
 func (j *Judge) services(s cluster.Snapshot, statuses []Status) (all []detect.Trouble, notes []string) {
 	for _, service := range s.Services {
 		if service.Gone {
@@ -201,7 +201,7 @@ func endpoints(slices []*discoveryv1.EndpointSlice, s cluster.Service, p *corev1
 			switch {
 			case e.TargetRef != nil && e.TargetRef.Kind == "Pod":
 				pods[e.TargetRef.UID] = true
-			case p == nil: // somebody else has written it
+			case p == nil: // another client has written it
 				pods[types.UID(fmt.Sprint(e.Addresses))] = true
 			}
 		}
@@ -210,7 +210,7 @@ func endpoints(slices []*discoveryv1.EndpointSlice, s cluster.Service, p *corev1
 }
 
 // foreignAddresses notes addresses that get requests of one port and are no pods: slices that
-// somebody else has written beside those of the selector.
+// another client has written beside those of the selector.
 func foreignAddresses(s cluster.Service, slices []*discoveryv1.EndpointSlice, p *corev1.ServicePort) (notes []string) {
 	for _, slice := range slices {
 		if p == nil || slice.Namespace != s.Namespace || slice.Labels[discoveryv1.LabelServiceName] != s.Name || !carries(slice, *p) {

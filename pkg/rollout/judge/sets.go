@@ -32,7 +32,7 @@ func (j *Judge) statefulSet(s cluster.Snapshot, w record.Workload, set *appsv1.S
 	result.ready = int(set.Status.ReadyReplicas) == want && int(set.Status.AvailableReplicas) == want &&
 		int(set.Status.Replicas) == want && int(set.Status.UpdatedReplicas) >= result.want && result.have >= result.want
 	if set.Spec.UpdateStrategy.Type == appsv1.OnDeleteStatefulSetStrategyType {
-		// Somebody else replaces the pods: the old ones are right.
+		// The pods are replaced by hand, or by an operator: the old ones are right.
 		result.want, result.progress = 0, fmt.Sprintf("%d of %d pods ready", set.Status.ReadyReplicas, want)
 		result.ready = int(set.Status.ReadyReplicas) == want
 	}

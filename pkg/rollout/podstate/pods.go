@@ -41,7 +41,7 @@ func ClaimOf(p *corev1.Pod, v corev1.Volume) string {
 	return ""
 }
 
-// BeingRemoved reports whether somebody takes a pod away.
+// BeingRemoved reports whether a pod is taken away, as by an eviction.
 func BeingRemoved(p *corev1.Pod) bool {
 	if c := Condition(p, corev1.DisruptionTarget); c != nil && c.Status == corev1.ConditionTrue {
 		return true
