@@ -11,8 +11,8 @@ import (
 const presetAdvice = "these were Backstage's smoke checks, which are the default, and not one pod passed them: " +
 	"for another application give checks of its own, --smoke FILE, or --smoke none to go by ready pods alone"
 
-// advise adds to the advice what only this package knows: that nobody asked for the
-// checks that failed.
+// advise adds to the advice what only this package knows: that the checks that failed
+// are the default.
 func (s *session) advise(r *record.Record) {
 	if !s.smokeByDefault || !noPodPasses(r.Checks) {
 		return

@@ -74,7 +74,7 @@ func newCommand(c config.Command, meaning pipeline.Command, code *int, environ [
 	return cmd
 }
 
-// isByDefault reports whether nobody gave the setting that the command has.
+// isByDefault reports whether the command has the setting and it was not given.
 func isByDefault(flags *pflag.FlagSet, setting string) bool {
 	flag := flags.Lookup(setting)
 	return flag != nil && !flag.Changed

@@ -23,7 +23,7 @@ import (
 type ending struct {
 	once sync.Once
 	code int
-	// presetFailed says that the advice is about checks that nobody asked for.
+	// presetFailed says that the advice is about the default checks.
 	presetFailed bool
 }
 
@@ -55,7 +55,7 @@ func (s *session) finish(err error) int {
 // cancelledCode is that of a run which a signal ended before anything was applied.
 const cancelledCode = "cli/cancelled"
 
-// coded is the error with a code, where nobody gave it one. A full disk has one name,
+// coded is the error with a code, where it has none. A full disk has one name,
 // whatever was written (aquasecurity/trivy#1796, opendatahub-io/notebooks#784).
 func coded(err error) error {
 	full := errors.Is(err, syscall.ENOSPC) || errors.Is(err, syscall.EDQUOT)

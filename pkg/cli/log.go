@@ -57,7 +57,7 @@ func annotator(actions *gha.Actions, title string) func(string) {
 	}
 }
 
-// Enabled leaves out debug messages, unless somebody has asked for them.
+// Enabled leaves out debug messages, unless they were asked for.
 func (h *lineHandler) Enabled(_ context.Context, level slog.Level) bool { return level >= h.least }
 
 // Handle writes one line.

@@ -48,8 +48,8 @@ func (s *screen) measure() int {
 	return s.width
 }
 
-// Write puts lines of the log above the table. It never fails: a log that nobody reads any
-// more, or that has no room, changes nothing of what is done.
+// Write puts lines of the log above the table. It never fails: a log that has no reader any
+// more, or no room, changes nothing of what is done.
 func (s *screen) Write(p []byte) (int, error) {
 	s.mu.Lock()
 	defer s.mu.Unlock()

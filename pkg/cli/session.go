@@ -25,7 +25,7 @@ type invocation struct {
 	settings       config.Settings
 	environ        []string
 	stdout, stderr io.Writer
-	// isByDefault reports whether nobody gave a setting that the command has.
+	// isByDefault reports whether the command has a setting and it was not given.
 	isByDefault func(setting string) bool
 	// above looks for a stagecrew.yaml in a folder above, "" for none.
 	above func() string
@@ -37,9 +37,9 @@ type session struct {
 	evidenceDir string
 	release     string
 	effect      pipeline.Effect
-	// smokeByDefault says that nobody gave --smoke: the checks are Backstage's.
+	// smokeByDefault says that --smoke was not given: the checks are Backstage's.
 	smokeByDefault bool
-	// evidenceByDefault says that nobody gave --evidence-dir.
+	// evidenceByDefault says that --evidence-dir was not given.
 	evidenceByDefault bool
 	above             func() string // as of the invocation
 
@@ -111,8 +111,8 @@ func (s *session) keepEvidence(e record.Evidence) ([]string, error) {
 	return files, err
 }
 
-// keepPicture writes what a browser saw. Nobody can take a secret out of it, so that there
-// is none where not all secrets are known.
+// keepPicture writes what a browser saw. No secret can be taken out of it, so that there is
+// none where not all secrets are known.
 func (s *session) keepPicture(name string, png []byte) (string, error) {
 	if s.secrets.Muted() {
 		return "", nil

@@ -18,7 +18,7 @@ func endings() []os.Signal {
 	})
 }
 
-// outlast keeps a command that changes something alive when nobody reads its log any more:
+// outlast keeps a command that changes something alive when its log has no reader any more:
 // of `stagecrew deploy 2>&1 | tee log`, Ctrl-C ends tee, too, and the next line would be
 // the end of a deploy that has just begun to put things right. Whoever only looks ends
 // with its reader, as kubectl does. Programs that are started have the signal as before,

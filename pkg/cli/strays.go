@@ -31,7 +31,7 @@ const (
 func (c *console) catchStrays(stderr io.Writer) (release func()) {
 	own, isFile := stderr.(*os.File)
 	if !isFile || own != os.Stderr {
-		return func() {} // somebody else's buffer, in a test
+		return func() {} // a buffer, in a test
 	}
 	from, to, err := os.Pipe()
 	if err != nil {

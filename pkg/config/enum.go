@@ -22,7 +22,7 @@ func (Output) Choices() []record.Choice {
 	return []record.Choice{{Value: string(OutputText)}, {Value: string(OutputJSON)}}
 }
 
-// Telling is whether somebody is told what a run does.
+// Telling is whether GitHub is told what a run does.
 type Telling string
 
 // When GitHub is told.

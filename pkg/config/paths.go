@@ -11,7 +11,7 @@ const (
 	PathName   PathUse = "name"   // something else; who uses it knows what may stand there
 )
 
-// Path is a path that somebody gave, or a default.
+// Path is a path that was given, or a default.
 type Path struct {
 	Setting string
 	Use     PathUse

@@ -189,7 +189,7 @@ type ScanAge struct {
 	MaxScanAge time.Duration `name:"max-scan-age" help:"refuse an image whose newest attested scan is older (0: any age, and none is needed)"`
 }
 
-// Unsigned lets an image pass that nobody has signed.
+// Unsigned lets an image pass whose signature is not checked.
 type Unsigned struct {
 	AllowUnsignedUnsafe bool `name:"allow-unsigned-unsafe" file:"-" help:"deploy without checking a signature"`
 }

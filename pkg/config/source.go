@@ -80,7 +80,7 @@ func readFile(flags *pflag.FlagSet, fromEnv map[string][]string) (source, error)
 	path := named(flags, fromEnv)
 	content, err := readInside(cmp.Or(path, DefaultFile))
 	if errors.Is(err, fs.ErrNotExist) && path == "" && !isThere(DefaultFile) {
-		// Nobody would notice that nothing of it counts (StackStorm/st2#3249, node-config/node-config#45).
+		// That nothing of it counts would go unnoticed (StackStorm/st2#3249, node-config/node-config#45).
 		if _, err := os.Stat(otherName); err == nil {
 			return source{}, fileError{fmt.Errorf("%[1]s is not read: call it %[2]s, or give --config %[1]s", otherName, DefaultFile)}
 		}

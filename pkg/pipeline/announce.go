@@ -54,7 +54,7 @@ func isUnknownCommit(err error) bool {
 	return record.CodeOf(err) == github.CodeUnknownCommit
 }
 
-// announcement is nil where nobody is to be told.
+// announcement is nil where GitHub is not to be told.
 func (d *deployment) announcement() (*github.Announcement, error) {
 	if d.options.DryRun {
 		return nil, nil

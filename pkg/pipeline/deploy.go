@@ -31,7 +31,7 @@ func deployStage(s *slice) (func(context.Context, inputs) (record.Record, error)
 	}, nil
 }
 
-// gateStage judges what somebody else applied.
+// gateStage judges what another tool applied.
 func gateStage(s *slice) (func(context.Context, inputs) (record.Record, error), error) {
 	d, err := s.deployment()
 	if err != nil {

@@ -20,8 +20,8 @@ func keyStage(s *slice) (func(context.Context, inputs) (done, error), error) {
 	return func(ctx context.Context, _ inputs) (done, error) { return done{}, sign.Check(ctx, options) }, nil
 }
 
-// signOptions are those of every signature and attestation of this run. That
-// nobody could sign its result is found out before any work is done.
+// signOptions are those of every signature and attestation of this run. That its
+// result could not be signed is found out before any work is done.
 func (s *slice) signOptions() (sign.SignOptions, error) {
 	return s.kept.signOptions.of(s.readSignOptions)
 }

@@ -10,7 +10,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// migrationsStage compares two images that somebody names.
+// migrationsStage compares the images that --from and --to name.
 func migrationsStage(s *slice) (func(context.Context, inputs) (done, error), error) {
 	o, live, next := s.comparison(), s.settings.From, s.settings.To
 	o.Always = true

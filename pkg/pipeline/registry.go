@@ -28,7 +28,7 @@ func (s *slice) images() registry.Access {
 	return all
 }
 
-// tellHalfLogin says that one of user and password alone logs nobody in: in GitHub
+// tellHalfLogin says that a user or a password alone is no login: in GitHub
 // Actions, a secret that there is not is an empty text.
 func (s *slice) tellHalfLogin() {
 	missing := "REGISTRY_USERNAME"

@@ -95,7 +95,7 @@ func (s *slice) prepare() ([]task, error) {
 	return tasks, record.Problems(problems...)
 }
 
-// mayRun refuses to change something for somebody whose code nobody has looked at.
+// mayRun refuses to change something in a job that may run code which was not reviewed.
 func (s *slice) mayRun() error {
 	if s.effect == Nothing || s.settings.DryRun {
 		return nil

@@ -24,7 +24,7 @@ func (o output[T]) of(in inputs) T {
 	return value
 }
 
-// made is of that also reports whether somebody made it.
+// made is of that also reports whether a stage made it.
 func (o output[T]) made(in inputs) (T, bool) {
 	if !slices.Contains(in.declared, o.key) {
 		panic(fmt.Sprintf("a stage reads %q, which it does not need", o.key))

@@ -29,8 +29,8 @@ func versionStage(s *slice) (func(context.Context, inputs) (done, error), error)
 }
 
 // tagStage lets the tags point to the image, after everything else. What was deployed
-// and is not proven gets none. What was proven stays so, also when somebody has taken its
-// version meanwhile.
+// and is not proven gets none. What was proven stays so, also when its version was taken
+// meanwhile.
 func tagStage(s *slice) (func(context.Context, inputs) (done, error), error) {
 	access := s.images()
 	moves, err := s.moves()
@@ -100,7 +100,7 @@ func (s *slice) tellNoVersion(text string) {
 }
 
 // branchOfRun is the branch that the workflow runs for, where it makes a tag and no
-// other was given. Nobody asked for this one: that it makes none must not stop a
+// other was given. This one was not asked for: that it makes none must not stop a
 // release.
 func (s *slice) branchOfRun() string {
 	host, branch := s.host, s.host.Actions.RefName(gha.RefBranch)

@@ -30,7 +30,7 @@ func (h Host) tell(telling config.Telling, failed string, tell func(context.Cont
 	})
 }
 
-// teller is what tells GitHub something, nil where nobody is to be told.
+// teller is what tells GitHub something, nil where it is not to be told.
 func (h Host) teller(telling config.Telling) (*github.Client, error) {
 	api := h.Actions.API()
 	nobody := telling == config.TellNever || telling == ""

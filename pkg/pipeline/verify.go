@@ -79,7 +79,7 @@ func (s *slice) readVerifyOptions() (sign.VerifyOptions, error) {
 const githubIssuer = "https://token.actions.githubusercontent.com"
 
 // trustsItself reports whether the image of this run, which it signs as the workflow that
-// it is, must have that signature because nobody has said whose.
+// it is, must have that signature because no setting says whose.
 func (s *slice) trustsItself() bool {
 	c := s.settings.Trust
 	said := s.settings.AllowUnsignedUnsafe || c.VerifyKey != "" || c.VerifyIdentity != "" || c.VerifyIdentityRegexp != "" || c.VerifyIssuer != ""
