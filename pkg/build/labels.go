@@ -19,7 +19,7 @@ const maxLabelShown = 80
 
 // checkLabels refuses labels that are several in one (oxidize-rb/rb-sys#744,
 // TecharoHQ/anubis#627), and names that no label has: the image would say something else
-// than what was meant, which nobody notices.
+// than what was meant, unnoticed.
 func (o Options) checkLabels() (problems []error) {
 	for _, name := range slices.Sorted(maps.Keys(o.Labels)) {
 		if strings.ContainsFunc(name, func(r rune) bool { return unicode.IsSpace(r) || unicode.IsControl(r) }) {

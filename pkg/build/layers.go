@@ -49,7 +49,7 @@ func (p *plan) isPackage(folder string) bool {
 
 // partOf tells which layer a path belongs to. Packages that could not be hoisted lie in
 // a node_modules beside the package of the workspace that wants them; they change as
-// seldom as the others. Any other node_modules was put there by somebody, such as that
+// seldom as the others. Any other node_modules was put there on purpose, such as that
 // of a bundled or dynamic plugin, and belongs to the application.
 func (p *plan) partOf(name string) part {
 	if backstage.IsConfig(name) {

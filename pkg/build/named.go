@@ -30,7 +30,7 @@ type named struct {
 // tellNamed warns of what the configuration names and the image does not have. The catalog
 // goes on without such a file, with a line in its log (backstage/backstage#17432, #20940,
 // #28402); a missing part of the configuration ends the backend at its start
-// (cnoe-io/idpbuilder#21). Nobody can tell here what will be mounted.
+// (cnoe-io/idpbuilder#21). What will be mounted is not known here.
 func (b *layering) tellNamed() {
 	var all named
 	command := backstage.Command(b.plan.hasConfig(backstage.ProductionConfig))
@@ -129,7 +129,7 @@ func valueOf(node *yaml.Node, key string) *yaml.Node {
 }
 
 // lacking are those of the paths that the image does not have. Of a path that depends on a
-// variable, or that lies elsewhere in the container, nobody knows.
+// variable, or that lies elsewhere in the container, that is unknown.
 func (b *layering) lacking(paths []string) (missing []string) {
 	for _, name := range paths {
 		if strings.Contains(name, "${") || name == "" || slices.Contains(missing, name) {

@@ -56,7 +56,7 @@ type Options struct {
 	// dependencies in a folder of its own rather than to take Source's.
 	Prepare bool
 	// InstallScripts are the packages whose install scripts may run, "*" for all. Such a
-	// script is code of somebody else that runs when its package is installed; without
+	// script is foreign code that runs when its package is installed; without
 	// it native modules are not built. Of a Yarn workspace, dependenciesMeta says which
 	// may run (built: true), and only "*" is taken here.
 	InstallScripts []string

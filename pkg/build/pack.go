@@ -65,8 +65,8 @@ func (b *layering) pack(ctx context.Context) error {
 	return group.Wait()
 }
 
-// clearInstalled removes what was installed, which takes a while and which nobody
-// waits for before the image is pushed.
+// clearInstalled removes what was installed, which takes a while and is not waited
+// for before the image is pushed.
 func (b *layering) clearInstalled() {
 	if b.installDir == "" {
 		return

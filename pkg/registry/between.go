@@ -20,7 +20,7 @@ import (
 // not so: proxies, login pages, those who end the encryption.
 
 // inTheOpen is the error of a request without encryption. A registry behind a proxy that
-// ends the encryption gives addresses that begin with http:// when nobody tells it
+// ends the encryption gives addresses that begin with http:// unless it is told
 // (distribution/distribution#479, #996): that it shall be asked without is no remedy.
 func (t *Transport) inTheOpen(address *url.URL) error {
 	_, speaks := t.encrypted.Load(address.Host)

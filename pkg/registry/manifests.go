@@ -19,7 +19,7 @@ var typeless = regexp.MustCompile(`^(application/json|(application|binary)/octet
 
 // mendType gives an answer with a manifest the media type of what it is, where the registry
 // writes another one, or something behind it: an index would be taken for an image, and a copy
-// would be written with a type that nobody takes.
+// would be written with a type that no client takes.
 func mendType(request *http.Request, response *http.Response) error {
 	first, _ := origin(request)
 	if response.StatusCode != http.StatusOK || !strings.Contains(first.URL.Path, "/manifests/") && !forReferrers(first) {

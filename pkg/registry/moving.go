@@ -13,7 +13,7 @@ import (
 const slowest = 1 << 10
 
 // body fails, rather than ends, when an answer is too long, and when it comes so
-// slowly that somebody seems to hold us. The time in which nobody reads does not count.
+// slowly that it seems to be held back. The time between two calls of Read does not count.
 type body struct {
 	io.ReadCloser
 	limit, left int64

@@ -53,7 +53,7 @@ func Final(err error) bool {
 	return errors.As(err, &rule)
 }
 
-// lost is the error of a connection, whose type may be nobody's: HTTP/2 has its own.
+// lost is the error of a connection, whose type may not be exported: HTTP/2 has its own.
 type lost struct{ error }
 
 func (l lost) Unwrap() error { return l.error }
@@ -149,7 +149,7 @@ func (t *Transport) one(request *http.Request) (*http.Response, error) {
 	return response, nil
 }
 
-// fromItsBeginning is a request whose body nobody has begun to send. After a token has
+// fromItsBeginning is a request whose body is sent from its beginning. After a token has
 // ended the libraries log in anew and send the same request again, with what is left of
 // its body. One that is costly to open says itself whether it is begun: an answer may come
 // before anything of it was read, and what sent it still holds it.

@@ -80,7 +80,7 @@ func (s session) result(img *scanned, report types.Report, updated time.Time) (R
 	return all, nil
 }
 
-// tellUnrated warns of findings that pass because nobody has said yet how severe they are
+// tellUnrated warns of findings that pass because no advisory says yet how severe they are
 // (artifact-keeper/artifact-keeper#3296, SonarSource/docker-sonarqube#926): that is no
 // rating below the threshold.
 func (s session) tellUnrated(report record.ScanReport) {

@@ -131,7 +131,7 @@ func oneEach(ids string) error {
 	return fmt.Errorf("%q would be the ID of one finding: write each in an entry of its own", text.Line(ids, short))
 }
 
-// knownKeys names all keys of an ignore file that nobody knows, with those allowed.
+// knownKeys names all unknown keys of an ignore file, with those allowed.
 func knownKeys(content []byte) error {
 	var file any
 	if err := yaml.Unmarshal(content, &file); err != nil {

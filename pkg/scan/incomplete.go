@@ -45,7 +45,7 @@ func notRead(img *scanned, report types.Report) []string {
 	return files
 }
 
-// complete refuses a report of which something is missing that nobody allowed: what
+// complete refuses a report of which something is missing that was not allowed: what
 // could not be read or compared is not clean.
 func (s session) complete(img *scanned, files []string) error {
 	if len(img.uncovered) > 0 && s.options.RequireAll {

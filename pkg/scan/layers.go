@@ -25,7 +25,7 @@ import (
 const (
 	// maxLayerFindings is how large the file about one layer may be.
 	maxLayerFindings = 256 << 20
-	// layerAge is how long the file about a layer stays that nobody asks for.
+	// layerAge is how long the file about a layer stays that no scan asks for.
 	layerAge = 30 * 24 * time.Hour
 )
 
@@ -136,7 +136,7 @@ func (c *layerCache) save(key string, found fanal.BlobInfo) error {
 	return files.Replace(c.path(key), content, 0o600)
 }
 
-// sweep removes what nobody asked for in a long time.
+// sweep removes what no scan asked for in a long time.
 func (c *layerCache) sweep() {
 	files, _ := os.ReadDir(c.dir)
 	for _, file := range files {

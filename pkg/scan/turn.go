@@ -20,7 +20,7 @@ type turn struct {
 	swept bool
 }
 
-// engine holds the one turn while nobody scans.
+// engine holds the one turn while no scan runs.
 var engine = newEngine()
 
 func newEngine() chan turn {
@@ -47,7 +47,7 @@ func (s session) inTurn(ctx context.Context, work func() error) error {
 }
 
 // prepare makes Trivy's temporary directory again, which Trivy itself does only once
-// in a process. It must not exist: somebody else could have taken the name.
+// in a process. It must not exist: another process could have taken the name.
 func (t turn) prepare() error {
 	dir := trivyos.TempDir()
 	if !t.swept {

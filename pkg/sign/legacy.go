@@ -69,7 +69,7 @@ func (s *store) entriesOf(ctx context.Context, list oci.Signatures, attestations
 	return all, nil
 }
 
-// readLegacy reads one entry. What somebody put there that cannot be one has a
+// readLegacy reads one entry. What was put there that cannot be one has a
 // problem: whoever may push must not be able to hide the signatures beside it.
 func readLegacy(r oci.Signature, attestation bool, left *int64) (entry, error) {
 	size, err := r.Size()

@@ -95,7 +95,7 @@ func (s *store) listing(ctx context.Context, to *push.Repository, bundles []sign
 	}}, err
 }
 
-// lookFor notes which of the manifests are gone, also of those that nobody had to read.
+// lookFor notes which of the manifests are gone, also of those that need not be read.
 func (s *store) lookFor(ctx context.Context, manifests []v1.Descriptor) error {
 	for _, d := range manifests {
 		if s.isGone(d) {

@@ -16,7 +16,7 @@ var (
 )
 
 // refuse finds out why none of the signatures will do: there is none, or it was
-// made for another digest, altered, or made by somebody else. What is gone is said
+// made for another digest, altered, or made by another signer. What is gone is said
 // when it may have been the signature.
 func (t *trust) refuse(image record.Image, tried []failed, gone string) error {
 	if len(tried) == 0 {
@@ -36,7 +36,7 @@ func (t *trust) refuse(image record.Image, tried []failed, gone string) error {
 		switch {
 		case t.key && t.names(who):
 			altered = shown(f.err)
-		case f.problem != nil || slices.Contains(others, who): // what cannot be read is signed by nobody
+		case f.problem != nil || slices.Contains(others, who): // what cannot be read has no signer
 		case t.key:
 			others = append(others, who)
 		default:

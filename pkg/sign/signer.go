@@ -36,7 +36,8 @@ type signer struct {
 	log      *slog.Logger
 }
 
-// newSigner reads what the options name; nobody is asked yet but a KMS.
+// newSigner reads what the options name; only a KMS is asked yet, or the public
+// Sigstore for its roots.
 func newSigner(ctx context.Context, o SignOptions) (*signer, error) {
 	services, err := loadServices(o)
 	if err != nil {

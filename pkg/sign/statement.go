@@ -21,7 +21,7 @@ const (
 	keyNote = "dev.stagecrew.key"
 )
 
-// statement is what somebody signed about an image: an in-toto statement, or
+// statement is what was signed about an image: an in-toto statement, or
 // cosign's simple signing text, which says as much as one without a predicate.
 type statement struct {
 	Type          string          `json:"_type"`

@@ -18,7 +18,7 @@ const defaultVerifyTimeout = 2 * time.Minute
 
 // VerifyOptions says what to verify, whom to trust and what must be attested.
 // Trusted is either a key, or an identity with its issuer. The zero value trusts
-// nobody.
+// no signer.
 type VerifyOptions struct {
 	Image record.Image
 	// Key is the file of the public key (PEM) that must have signed, or the URI of a

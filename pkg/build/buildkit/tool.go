@@ -45,7 +45,7 @@ func findTool(ctx context.Context, b Build) (*tool, error) {
 
 func (t *tool) run(ctx context.Context, b Build, metadata string) error {
 	c := program.Command{Path: t.path, Args: t.arguments(b, metadata), Dir: b.Source, Log: b.Log, Env: b.forImageBuilder()}
-	// The arguments can hold what somebody took for a secret: they are not shown.
+	// Build arguments may be secrets: they are not shown.
 	c.Shown = filepath.Base(t.path) + " build of " + b.file()
 	repositories := []string{b.Repository}
 	if !b.NoCache {

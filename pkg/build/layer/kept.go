@@ -85,7 +85,7 @@ func Keep(ctx context.Context, s *push.Session, repo, from name.Repository, key 
 	if err != nil {
 		return err
 	}
-	// Not for any platform: nobody can run it.
+	// Not for any platform: it cannot be run.
 	config, err := image.ConfigFile()
 	if err != nil {
 		return err

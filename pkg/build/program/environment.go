@@ -20,7 +20,7 @@ var (
 	scripts = append([]string{"NODE_OPTIONS", "NODE_ENV", "NODE_EXTRA_CA_CERTS", "NPM_CONFIG_*", "npm_config_*", "YARN_*", "COREPACK_*"}, everyone...)
 	// An installation logs in to registries of packages.
 	installers = append([]string{"NPM_*", "NODE_AUTH_TOKEN"}, scripts...)
-	// Docker and buildctl run nobody's code themselves: BuildKit does. They log in.
+	// Docker and buildctl run no foreign code themselves: BuildKit does. They log in.
 	imageBuilders = append([]string{
 		"DOCKER_*", "BUILDX_*", "BUILDKIT_*", "BUILDCTL_*", "SSH_AUTH_SOCK", "AWS_*", "AZURE_*", "GOOGLE_*", "CLOUDSDK_*",
 		"ACTIONS_CACHE_URL", "ACTIONS_CACHE_SERVICE_V2", "ACTIONS_RESULTS_URL", "ACTIONS_RUNTIME_TOKEN",

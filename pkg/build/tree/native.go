@@ -215,7 +215,7 @@ func (m made) forLinux() bool {
 func ForOtherSystems(root *os.Root, folder string) bool { return !madeFor(root, folder).forLinux() }
 
 // Foreign are the packages whose executables or shared libraries are for other
-// processors or systems only, with those, sorted. Nobody knows whether they are used.
+// processors or systems only, with those, sorted. Whether they are used is unknown.
 func (n *Native) Foreign(platform string) []string {
 	elsewhere := maps.Clone(n.elsewhere)
 	maps.DeleteFunc(elsewhere, func(family string, _ map[string]bool) bool { return n.families[family] != nil })

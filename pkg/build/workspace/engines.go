@@ -7,7 +7,7 @@ import (
 )
 
 // Unfit gives the range of versions of Node.js that the workspace, or its backend, asks for
-// where a version is outside of it, "" where it fits, and where nobody can tell. Installers
+// where a version is outside of it, "" where it fits, and where that is unknown. Installers
 // look at their own Node.js only, which need not be the image's
 // (backstage/backstage#19974, gaia-react/gaia#1626).
 func (w *Workspace) Unfit(node string) string {

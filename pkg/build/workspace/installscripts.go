@@ -97,7 +97,7 @@ func allowedScripts(root *os.Root) (names []string) {
 	return names
 }
 
-// CheckBuilt refuses dependencies whose native code nobody has built because their
+// CheckBuilt refuses dependencies whose native code was not built because their
 // install scripts did not run: the application would find out in production. What is
 // optional to all that use it may be missing.
 func (w *Workspace) CheckBuilt(deps *Installed, mayRun []string) error {

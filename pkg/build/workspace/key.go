@@ -47,7 +47,7 @@ type Installed struct {
 // Key is what the dependencies of one platform are known by: everything
 // that decides what the installer writes, or, for a tree that is there already, what
 // it says about itself. It is "" when that cannot be known: the dependencies were
-// installed by somebody else who left no list of them.
+// installed by another tool that left no list of them.
 func (w *Workspace) Key(t Target, how Installing, deps *Installed) (string, error) {
 	k := keyHash{sha256.New()}
 	k.add("format", []byte(keyFormat))
@@ -147,8 +147,8 @@ func (k keyHash) addSkeleton(root *os.Root) error {
 }
 
 // addInstalled adds what a finished node_modules says about itself: the installer's
-// own list, and the names and sizes of its files, which tell of what somebody
-// removed afterwards. The contents are not read.
+// own list, and the names and sizes of its files, which tell of what was removed
+// afterwards. The contents are not read.
 func (k keyHash) addInstalled(deps *Installed) (known bool, err error) {
 	for _, name := range []string{backstage.Modules + "/.package-lock.json", backstage.Modules + "/.yarn-state.yml", backstage.Modules + "/.pnpm/lock.yaml"} {
 		text, err := files.ReadIn(deps.Root, name, tree.MaxLockfile)

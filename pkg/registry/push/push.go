@@ -186,7 +186,7 @@ func blobUnknown(err error) bool {
 type countedBody struct {
 	io.ReadCloser
 	sent  *atomic.Int64 // of the request, however often it is sent
-	all   *atomic.Int64 // of the whole build, nil when nobody wants to know
+	all   *atomic.Int64 // of the whole build, nil when that is not counted
 	begun atomic.Bool
 }
 

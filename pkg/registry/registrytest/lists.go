@@ -54,7 +54,7 @@ func Empty(_ *testing.T, next http.Handler) http.Handler {
 	})
 }
 
-// lists lets somebody change the lists that a registry answers with.
+// lists lets a function change the lists that a registry answers with.
 func lists(next http.Handler, change func(http.ResponseWriter, *http.Request, *[]json.RawMessage)) http.Handler {
 	return http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
 		field := ""

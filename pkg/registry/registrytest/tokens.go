@@ -9,7 +9,7 @@ import (
 	"testing"
 )
 
-// tokens are what another host gives out for the scopes that somebody asks for.
+// tokens are what another host gives out for the scopes that a client asks for.
 type tokens struct {
 	uses  int // after so many uses a token is no longer good
 	mu    sync.Mutex
