@@ -17,10 +17,10 @@ const firstCollection = 64 << 20
 
 func init() {
 	if os.Getenv("GOGC") != "" || os.Getenv("GOMEMLIMIT") != "" {
-		return // somebody knows better
+		return // the user knows better
 	}
 	percent, limit := debug.SetGCPercent(-1), debug.SetMemoryLimit(firstCollection)
-	// Nobody holds this, so that the first collection meets it.
+	// Nothing refers to this, so that the first collection meets it.
 	runtime.AddCleanup(&[64]byte{}, func(struct{}) {
 		debug.SetGCPercent(percent)
 		debug.SetMemoryLimit(limit)

@@ -16,7 +16,7 @@ import (
 
 var (
 	// ErrNoFile is what a folder, a device or a socket gives in place of content, and a
-	// named pipe that nobody writes to.
+	// named pipe without a writer.
 	ErrNoFile = errors.New("it is no regular file")
 	// ErrTooLarge is what a file of more bytes than the limit gives.
 	ErrTooLarge = errors.New("it is larger than")
@@ -30,7 +30,7 @@ const (
 	grace = 500 * time.Millisecond
 )
 
-// Opening a named pipe would wait, deaf to signals, for somebody to write to it.
+// Opening a named pipe would wait, deaf to signals, for a writer.
 const reading = os.O_RDONLY | syscall.O_NONBLOCK
 
 // Read gives the content of a file of at most limit bytes that a person named. A pipe
@@ -61,7 +61,7 @@ func read(name string, limit int64, or fs.FileMode) ([]byte, error) {
 	return content(file, name, limit, or)
 }
 
-// OpenRoot opens a folder. A named pipe would wait for somebody to write to it.
+// OpenRoot opens a folder. A named pipe would wait for a writer.
 func OpenRoot(dir string) (*os.Root, error) {
 	info, err := os.Stat(dir)
 	if err == nil && !info.IsDir() {
@@ -161,7 +161,7 @@ func Replace(path string, content []byte, mode fs.FileMode) (err error) {
 
 // Write is Replace for a path that a person named: behind a link the file that it leads
 // to, and into what is no file, such as /dev/null, which must not be replaced by one. A
-// pipe that nobody reads is an error.
+// pipe without a reader is an error.
 func Write(path string, content []byte, mode fs.FileMode) error {
 	if info, err := os.Stat(path); err == nil && !info.Mode().IsRegular() {
 		return writeInto(path, content)

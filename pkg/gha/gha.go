@@ -199,8 +199,8 @@ func (a *Actions) Group(title string) (end func()) {
 	return a.library.EndGroup
 }
 
-// Untrusted prints text of somebody else between markers that keep the runner
-// from obeying workflow commands in it.
+// Untrusted prints foreign text between markers that keep the runner from obeying
+// workflow commands in it.
 func (a *Actions) Untrusted(text string) {
 	marker, err := token("stop-")
 	if err != nil || !a.Enabled() {

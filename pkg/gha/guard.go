@@ -8,7 +8,7 @@ import (
 	"unicode/utf8"
 )
 
-// Guarded is a writer for lines of which parts are somebody else's text.
+// Guarded is a writer for lines of which parts are foreign text.
 func (a *Actions) Guarded(w io.Writer) io.Writer {
 	if !a.Enabled() {
 		return w

@@ -33,7 +33,7 @@ type repository struct {
 }
 
 // CheckTrigger tells by its error, of kind input, that this job may have the code of
-// somebody who may not write to the repository, and what to write instead: it is for
+// a person who may not write to the repository, and what to write instead: it is for
 // what changes something. A fork's pull request may do what needs no secret, and then
 // no release either.
 func (a *Actions) CheckTrigger(releases bool) error {

@@ -70,7 +70,7 @@ func sameHost(to *http.Request, via []*http.Request) error {
 // patience is for a bad moment of the API; the caller's context bounds all of it.
 var patience = retry.Policy{Attempts: 5, First: 300 * time.Millisecond, Longest: longestWait}
 
-// longestWait is how long GitHub may ask to wait; for a longer time nobody does.
+// longestWait is how long GitHub may ask to wait; a longer time is not waited.
 const longestWait = 10 * time.Second
 
 // ask does a request that may be repeated, again while that helps. Doing says what it

@@ -64,7 +64,7 @@ func (c *Client) findComment(ctx context.Context, pullRequest int, marker string
 	return id, nil
 }
 
-// isTrusted reports whether a comment is of somebody who may write here: anybody can
+// isTrusted reports whether a comment is of a user who may write here: anybody can
 // write a marker, and change his comment afterwards.
 func isTrusted(one *gogithub.IssueComment) bool {
 	return one.GetUser().GetType() == "Bot" || slices.Contains([]string{"OWNER", "MEMBER", "COLLABORATOR"}, one.GetAuthorAssociation())

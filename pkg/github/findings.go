@@ -107,7 +107,7 @@ type result struct {
 
 // told are results as GitHub is told them: each with a fingerprint, by which it knows an
 // alert of an earlier report again, and of too many the worst ones. Without fingerprints
-// alerts that somebody has dismissed come back with the next image (aquasecurity/trivy#1840,
+// dismissed alerts come back with the next image (aquasecurity/trivy#1840,
 // google/osv-scanner#2331).
 func told(results json.RawMessage) (json.RawMessage, error) {
 	var all []json.RawMessage

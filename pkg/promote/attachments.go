@@ -36,7 +36,7 @@ type attaching struct {
 }
 
 // attachments copies signatures, attestations and whatever else names the images as
-// its subject: manifests with their blobs. Nobody has verified them, so that they are
+// its subject: manifests with their blobs. They were not verified, so that they are
 // copied as far as they are few and small, and what is attached to them is not. What is
 // left is said.
 func (c *copying) attachments(ctx context.Context, _ string, digests []string) error {

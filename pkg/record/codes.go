@@ -12,7 +12,7 @@ const (
 
 // Reasons of causes that another room goes by than the one that makes them.
 const (
-	ReasonDeleted      = "NotFound" // somebody has deleted the object
+	ReasonDeleted      = "NotFound" // the object was deleted
 	ReasonImageDiffers = "ImageDiffers"
 	ReasonLog          = "Log" // the message is a line of a container's log
 )

@@ -20,7 +20,7 @@ type MigrationTable struct {
 	Name     string `json:"name"`     // "knex_migrations", "backstage_backend_tasks__knex_migrations"
 	// Rows are the applied migrations, in the order in which they were applied.
 	Rows []MigrationRow `json:"rows"`
-	// Lock is set while somebody migrates, or has died while doing so; nil when it is free.
+	// Lock is set while an instance migrates, or when it has died doing so; nil when it is free.
 	Lock *MigrationLock `json:"lock,omitempty"`
 }
 

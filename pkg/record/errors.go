@@ -10,7 +10,7 @@ import (
 type Kind int
 
 const (
-	// KindUnknown means that nobody classified the error; reported as "could not tell" (exit 3).
+	// KindUnknown means that the error is not classified; reported as "could not tell" (exit 3).
 	KindUnknown Kind = iota
 	// KindRefused means that a policy or check said no before anything changed (exit 1).
 	KindRefused

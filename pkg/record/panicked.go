@@ -11,8 +11,8 @@ import (
 // Panicked is a panic that [Guard] has made an error: a bug of this program or of
 // a library, and nothing about the application or the cluster.
 type Panicked struct {
-	// Value is what was panicked with, on one line and bounded; it may hold text of
-	// somebody else.
+	// Value is what was panicked with, on one line and bounded; it may hold foreign
+	// text.
 	Value string `json:"value"`
 	// Stack is where, bounded. It is for a file, never for the log.
 	Stack string `json:"stack"`

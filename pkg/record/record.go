@@ -166,7 +166,7 @@ type Record struct {
 	Sights []Sight `json:"sights,omitempty"`
 	// Soak is for how long the new pods were watched after the last of them was ready.
 	Soak float64 `json:"soakSeconds,omitempty"`
-	// Reason is why somebody rolled back by hand, in their own words.
+	// Reason is why a person rolled back, in their own words.
 	Reason string `json:"reason,omitempty"`
 	// Databases is what the databases said when something was to be rolled back.
 	Databases *DatabaseState `json:"databases,omitempty"`

@@ -19,7 +19,7 @@ type Revision struct {
 	// about; the verdict counts as none.
 	Changed bool `json:"changed,omitzero"`
 	// Foreign means that the status is pending and that another program than
-	// stagecrew made it so less than an hour ago: somebody's helm is at work.
+	// stagecrew made it so less than an hour ago: another helm is at work.
 	Foreign bool `json:"foreign,omitzero"`
 }
 

@@ -38,6 +38,6 @@ func See(sights []Sight, at time.Time, pods []PodState) []Sight {
 		}
 		sights = sights[:min(n, MaxSights-1)]
 	}
-	// Not in place: somebody may have a copy of the record.
+	// Not in place: a caller may have a copy of the record.
 	return append(sights[:len(sights):len(sights)], now)
 }

@@ -15,7 +15,7 @@ func NewVerified(image Image, identity string) Verified {
 	return Verified{image: image, identity: identity}
 }
 
-// NewUnsignedUnsafe lets an image through whose signature nobody checked. Only
+// NewUnsignedUnsafe lets an image through whose signature was not checked. Only
 // pkg/sign may call it, for the option --allow-unsigned-unsafe.
 func NewUnsignedUnsafe(image Image) Verified {
 	return Verified{image: image, unsafe: true}

@@ -8,7 +8,7 @@ import (
 
 // Copy gives a copy of a value in which no text holds a secret: fields, elements,
 // and the keys of mappings. Texts that have a type of their own, such as a verdict,
-// are not somebody else's and stay.
+// are not foreign and stay.
 func Copy[T any](r *Redactor, value T) T {
 	out := reflect.New(reflect.TypeFor[T]()).Elem()
 	out.Set(reflect.ValueOf(&value).Elem())

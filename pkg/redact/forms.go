@@ -8,7 +8,7 @@ import (
 )
 
 // forms are the texts that give a value away, besides the escaped ones, see views.
-// Of a bare one nobody encodes it by itself.
+// A bare one is not encoded by itself.
 func forms(value string, bare bool) []pattern {
 	all := []pattern{{text: value, word: isWeak(value), opaque: isOpaque(value)}}
 	if strings.Contains(value, "\n") {

@@ -51,8 +51,8 @@ func isPlain(value string) bool {
 	return !found || err == nil || len(after) <= len("65535") && strings.Trim(after, "0123456789") == ""
 }
 
-// isToken reports whether a value looks as if it was made by a machine: nobody names
-// a user or a host so.
+// isToken reports whether a value looks as if it was made by a machine: no user or host
+// is named so.
 func isToken(value string) bool {
 	return isOpaque(value) || len(value) >= long && kinds(value) == 4 && strings.ContainsAny(value, "!#$%&*+?^~|/\\(){}[]<>,;") ||
 		len(value) >= 16 && kinds(value) == 3 && !strings.ContainsAny(value, ".-_@ ")

@@ -69,7 +69,7 @@ func (r *Redactor) Add(values ...string) (added []string) {
 	return added
 }
 
-// manyLines are more than somebody encodes one by one.
+// manyLines are more than are encoded one by one.
 const manyLines = 16
 
 // maxValue bounds a value: no Secret of Kubernetes is larger.
@@ -151,7 +151,7 @@ func (r *Redactor) Text(text string) string {
 }
 
 // Mute leaves out what stands behind one of the marks, such as "it said: ", in each
-// text from now on: it may hold secrets that nobody could name.
+// text from now on: it may hold secrets that are not known.
 func (r *Redactor) Mute(marks ...string) {
 	r.mu.Lock()
 	defer r.mu.Unlock()

@@ -23,7 +23,7 @@ var known = []shape{
 	{"://", regexp.MustCompile(`://[^/\s:@"'<>]*:([^/\s"'<>]+)@`), 1}, // a URL with a password
 }
 
-// shapes finds credentials that nobody has named.
+// shapes finds credentials that were not named.
 func shapes(text string) (found []span) {
 	for _, s := range known {
 		if !strings.Contains(text, s.sign) {

@@ -124,8 +124,8 @@ func form(text string) (string, int) {
 	return percent(text)
 }
 
-// backslash reads the escapes of JSON, Go, JavaScript, C and shells. One that
-// nobody knows is the character itself.
+// backslash reads the escapes of JSON, Go, JavaScript, C and shells. An unknown
+// one is the character itself.
 func backslash(text string) (string, int) {
 	if len(text) < 2 {
 		return "", 0

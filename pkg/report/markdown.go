@@ -9,7 +9,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
-// maxText bounds one piece of somebody else's text in Markdown, in bytes.
+// maxText bounds one piece of foreign text in Markdown, in bytes.
 const maxText = 500
 
 // escape makes foreign text plain in Markdown: on one line, without markup, HTML, table
@@ -55,7 +55,7 @@ func foreign(words string, plain func(rune) string) string {
 	for i, r := range words {
 		switch {
 		case r == '@' && !unicode.IsLetter(before) && !unicode.IsDigit(before):
-			// Nobody is called, nor by an answer to the mail that shows it (dependabot/dependabot-core#3157).
+			// No user is notified, nor by an answer to the mail that shows it (dependabot/dependabot-core#3157).
 			b.WriteString("@\u200b")
 		case apart[i]:
 			b.WriteString("<span>" + string(r) + "</span>")

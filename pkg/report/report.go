@@ -116,7 +116,7 @@ func encode(value any) ([]byte, error) {
 }
 
 // Unspoken writes what GitHub's runner would take for a command, and what steers a terminal
-// or cannot be seen, otherwise in the texts of a JSON document: somebody may print it.
+// or cannot be seen, otherwise in the texts of a JSON document: a job may print it.
 func Unspoken(document []byte) []byte {
 	document = bytes.ReplaceAll(document, []byte("::"), []byte(`\u003a\u003a`))
 	document = bytes.ReplaceAll(document, []byte("##["), []byte(`\u0023\u0023[`))

@@ -15,7 +15,7 @@ import (
 // onGitHub is the address of a remote, in any of the forms that Git takes.
 var onGitHub = regexp.MustCompile(`^(?:https://(?:[^/@]*@)?github\.com/|ssh://git@(?:ssh\.)?github\.com(?::[0-9]+)?/|git@github\.com:)([A-Za-z0-9-]+/[A-Za-z0-9._-]+?)(?:\.git)?/?$`)
 
-// atHost is the host of a remote's address; a name without a dot is one of somebody's SSH
+// atHost is the host of a remote's address; a name without a dot is one of the user's SSH
 // configuration.
 var atHost = regexp.MustCompile(`^(?:https?://(?:[^/@]*@)?|ssh://(?:[^/@]*@)?|[^/@:]+@)([A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)[:/]`)
 

@@ -206,7 +206,7 @@ func publicURL(root *os.Root, workspace string) string {
 	return ""
 }
 
-// ours is what tells a workflow that uses stagecrew from one of somebody else.
+// ours is what tells a workflow that uses stagecrew from another.
 var ours = regexp.MustCompile(`uses:\s*["']?stagecrew/stagecrew[/@]`)
 
 // free is the name of a workflow file: name, unless a workflow of others has it.

@@ -17,7 +17,7 @@ var packaged = patterns(
 // packages of languages bring along what they were published with, wherever they lie.
 var packages = []string{"node_modules", "site-packages", "dist-packages", "gems", ".pyenv"}
 
-// isPackaged reports whether a path of an image was published by somebody.
+// isPackaged reports whether a path of an image belongs to a published package.
 func isPackaged(name string) bool {
 	elements := strings.Split(name, "/")
 	return slices.ContainsFunc(packages, func(p string) bool { return slices.Contains(elements, p) }) ||

@@ -1,5 +1,5 @@
 // Package sensitive knows what may never be in an image: files with credentials, or
-// that often have some, and settings of somebody's own machine. The build leaves it
+// that often have some, and settings of a developer's machine. The build leaves it
 // out, and validation looks for it. It is pure.
 package sensitive
 
@@ -17,13 +17,13 @@ type rule struct {
 	names []string
 	// always is so for the build even where it was asked for by name.
 	always bool
-	// published packages may have them, which are nobody's secret.
+	// published packages may have them, which are no secrets.
 	published bool
 	// template is what a template of a project may have, for the projects made of it.
 	template bool
 	// holds are those files of a folder that have credentials; all when there are none
 	// of them and of spares, which are those that have not. The build leaves out the
-	// whole folder, because it is somebody's own.
+	// whole folder, because it is a developer's own.
 	holds, spares []string
 	// workspace is what matters in the application alone: tools that are installed by
 	// Git have a .git, too.
@@ -115,7 +115,7 @@ func asked(name string, include []string, at int) bool {
 	})
 }
 
-// Published reports whether a path lies in an installed package, which is nobody's
+// Published reports whether a path lies in an installed package, which is no
 // secret: packages come with keys of their tests (npm/cli#3401, nodejs/node-gyp#2537,
 // browserify/publicEncrypt#23).
 func Published(name string) bool {

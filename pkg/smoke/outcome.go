@@ -86,7 +86,7 @@ type badRedirect string
 
 func (b badRedirect) Error() string { return string(b) }
 
-// notFilled names the placeholders of a check that nobody filled in.
+// notFilled names the placeholders of a check that were not filled in.
 type notFilled []string
 
 func (n notFilled) Error() string { return strings.Join(n, ", ") + " was not filled in" }

@@ -33,7 +33,7 @@ type Move struct {
 	Tag string
 	// Forward lets the tag go to a higher version only, or to the same one.
 	Forward bool
-	// Fixed lets nobody take the tag to another image once it is there.
+	// Fixed keeps the tag on its image once it is there.
 	Fixed bool
 	// Version is the image's; it is needed when Forward is set.
 	Version string
@@ -92,7 +92,7 @@ func (r Rules) Moves() ([]Move, error) {
 }
 
 // branchTag is the tag of a branch. Two branches that differ only in letters that a tag
-// cannot have would share one, which nobody could tell.
+// cannot have would share one, unnoticed.
 func branchTag(branch string) (string, error) {
 	tag := strings.Trim(notInTags.ReplaceAllString(strings.ToLower(strings.TrimPrefix(branch, "refs/heads/")), "-"), "-.")
 	var isWhose string
@@ -148,7 +148,7 @@ func ParseVersion(text string) (string, error) {
 	return "", notSemantic(text)
 }
 
-// ParseGitTag is ParseVersion for a tag that nobody named for this image: one with the
+// ParseGitTag is ParseVersion for a tag that was not named for this image: one with the
 // name of a component may be about another.
 func ParseGitTag(tag string) (string, error) {
 	if version, ok := parseReference(tag); ok {

@@ -34,7 +34,7 @@ type identity struct {
 func (i identity) String() string { return fmt.Sprintf("user %d", i.uid) }
 
 // of reads USER[:GROUP] as runtimes do: names and numbers by the image's files; without
-// a group those that the user belongs to, root's for one that nobody knows.
+// a group those that the user belongs to, root's for an unknown one.
 func (u users) of(user string) identity {
 	name, group, _ := strings.Cut(user, ":")
 	uid, err := strconv.Atoi(name)

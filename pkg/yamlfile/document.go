@@ -59,7 +59,7 @@ func Document(content []byte) (*yaml.Node, error) {
 // known are the tags of YAML that its parser does something with.
 var known = []string{"!!str", "!!int", "!!float", "!!bool", "!!null", "!!timestamp", "!!binary", "!!merge", "!!seq", "!!map"}
 
-// foreign names the tags that a parser takes no notice of: those of somebody's program, such
+// foreign names the tags that a parser takes no notice of: those of another program, such
 // as !vault and !secret, whose value is not what is written (kislyuk/yq#23,
 // datafolklabs/cement#546), and an exclamation mark in front of a text
 // (buildkite/agent#1281, #1283).

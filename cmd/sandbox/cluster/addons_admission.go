@@ -22,7 +22,7 @@ func startAdmission(ctx context.Context, s *supervisor) error {
 }
 
 // admits waits until policy-controller has written into its webhooks what they are asked
-// about: before that nobody asks them.
+// about: before that the API server does not ask them.
 func (n Node) admits(ctx context.Context) error {
 	client, err := n.Client()
 	if err != nil {

@@ -140,7 +140,7 @@ func initCommand(node Node, goRead, progressWrite *os.File) (*exec.Cmd, error) {
 	cmd := exec.Command("/proc/self/exe", InitArgument, node.Dir)
 	cmd.Args[0] = processPrefix + node.Name
 	cmd.Stdout, cmd.Stderr = log, log
-	// What else the caller's environment holds is nobody's business in there.
+	// What else the caller's environment holds stays out.
 	cmd.Env = []string{"PATH=" + os.Getenv("PATH"), "HOME=" + node.Dir}
 	cmd.ExtraFiles = []*os.File{goRead, progressWrite}
 	cmd.Dir = "/"
@@ -170,7 +170,7 @@ func Down(ctx context.Context, o Options) error {
 func remove(ctx context.Context, o Options) error {
 	node, err := Load(o)
 	if err != nil {
-		// Nobody knows its addresses any more, but the rest follows from the name.
+		// Its addresses are not known any more, but the rest follows from the name.
 		node = Node{Name: o.Name, Dir: o.dir()}
 	}
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)

@@ -103,7 +103,7 @@ func Supervise(dir string) error {
 	say := func(format string, args ...any) {
 		mu.Lock()
 		defer mu.Unlock()
-		// Nobody reads any more when `sandbox up` was killed: no reason to stop.
+		// There is no reader any more when `sandbox up` was killed: no reason to stop.
 		_, _ = fmt.Fprintf(progress, format+"\n", args...)
 	}
 	s := &supervisor{node: node, self: "/proc/self/exe", say: say, life: context.Background()}

@@ -13,7 +13,7 @@ import (
 var command = regexp.MustCompile(`(?m)^\s+run: exec "[^"]*exec\.sh" ([a-z]+)$`)
 
 // rewrite brings an action.yml in step with the settings and the outputs of its
-// command. It works by line, so that everything else stays as somebody wrote it:
+// command. It works by line, so that everything else stays as it was written:
 // inputs and variables that are no settings stand behind those that are.
 func rewrite(content []byte) []byte {
 	match := command.FindSubmatch(content)

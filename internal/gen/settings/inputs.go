@@ -21,7 +21,7 @@ type input struct {
 }
 
 // inputs are those of a command. What was an input once, by the file as it is, goes on
-// being one until the next major version: an input that nobody declares is passed over,
+// being one until the next major version: an input that is not declared is passed over,
 // also require-digests.
 func inputs(command string, before []string) []input {
 	var all []input

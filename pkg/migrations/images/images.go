@@ -107,8 +107,8 @@ func unread(ctx context.Context, err error) (record.Migrations, error) {
 	return m, err
 }
 
-// judge joins what somebody says of the next image with what its files tell. Where a
-// word is all that there is, nothing is read for it.
+// judge joins what a setting or a label says of the next image with what its files
+// tell. Where a word is all that there is, nothing is read for it.
 func (r *reading) judge(ctx context.Context, from, to *opened) record.Migrations {
 	if from.digest == to.digest {
 		return record.Migrations{Rollback: record.RollbackFree, Why: "both are the same image"}
@@ -131,8 +131,8 @@ func (r *reading) judge(ctx context.Context, from, to *opened) record.Migrations
 	return migrations.Say(word, where, m)
 }
 
-// word is what somebody says of the next image, and where that stands. One that is none
-// is told and does not count.
+// word is what a setting or a label says of the next image, and where that stands. One
+// that is none is told and does not count.
 func (r *reading) word(to *opened) (word migrations.Word, where string) {
 	word, where = migrations.Word(r.Said), r.From
 	if word == "" {

@@ -165,7 +165,7 @@ type view struct {
 var errHanging = fmt.Errorf("the page has not answered for %s: one of its scripts runs without end", hanging)
 
 // eyes looks at the page as it is now. An error is that of a page which is being
-// exchanged or whose scripts let nobody in.
+// exchanged or whose scripts keep it busy.
 func eyes(ctx context.Context, t *chromedp.Target, b expect.Browser) (view, error) {
 	wanted, err := json.Marshal(map[string]string{"selector": b.Selector, "text": b.Text})
 	if err != nil {

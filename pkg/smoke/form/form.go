@@ -114,7 +114,7 @@ func (n *Node) known() (keys []string) {
 	return keys
 }
 
-// End reports the keys that nobody took.
+// End reports the keys that were not taken.
 func (n *Node) End() {
 	known := n.known()
 	for _, key := range slices.Sorted(maps.Keys(n.values)) {

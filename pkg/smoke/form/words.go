@@ -37,7 +37,7 @@ func Decode(text []byte) (document any, err error) {
 // maxTypo is how many letters may differ for a word to count as a typing error.
 const maxTypo = 2
 
-// nearest is the known word that somebody may have meant, "" when none is near.
+// nearest is the known word that may have been meant, "" when none is near.
 func nearest(word string, known []string) string {
 	best, distance := "", maxTypo+1
 	for _, k := range known {
