@@ -120,3 +120,32 @@ func TestNoTestIsBoundByTheClockOfTheWall(t *testing.T) {
 		})
 	})
 }
+
+// The linter says in an editor what the rules of the rooms say here.
+func TestTheLinterLetsALibraryIntoItsRoomsOnly(t *testing.T) {
+	var lint struct {
+		Linters struct {
+			Settings struct {
+				Depguard struct {
+					Rules map[string]struct {
+						Files []string
+						Deny  []struct{ Pkg string }
+					}
+				}
+			}
+		}
+	}
+	content, err := os.ReadFile("../../.golangci.yml")
+	require.NoError(t, err)
+	require.NoError(t, yaml.Unmarshal(content, &lint))
+	for name, libraries := range map[string]string{"trivy": "github.com/aquasecurity/trivy", "helm": "helm.sh/helm/v3", "cosign": "github.com/sigstore/cosign", "actions": "github.com/sethvargo/go-githubactions", "registry": "github.com/google/go-containerregistry/pkg", "kubernetes": "k8s.io/client-go/kubernetes"} {
+		rule := lint.Linters.Settings.Depguard.Rules[name]
+		require.NotEmpty(t, rule.Files, name)
+		require.True(t, strings.HasPrefix(libraries, rule.Deny[0].Pkg), name)
+		for _, file := range rule.Files {
+			if room, is := strings.CutPrefix(file, "!**/pkg/"); is {
+				require.Contains(t, heavy[libraries], "pkg/"+strings.TrimRight(strings.TrimSuffix(room, "*.go"), "/*"), name)
+			}
+		}
+	}
+}

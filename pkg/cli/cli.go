@@ -29,11 +29,10 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 		SilenceErrors: true,
 		SilenceUsage:  true,
 	}
-	meanings := pipeline.Commands()
 	for _, c := range config.Commands() {
-		root.AddCommand(newCommand(c, meanings[c.Name], &code, environ, stdout, stderr))
+		root.AddCommand(newCommand(c, pipeline.Commands()[c.Name], &code, environ, stdout, stderr))
 	}
-	root.AddCommand(reportCommand(meanings, environ, stdout, stderr, &code), versionCommand(stdout))
+	root.AddCommand(reportCommand(pipeline.Commands(), environ, stdout, stderr, &code), versionCommand(stdout))
 	root.SetVersionTemplate("stagecrew {{.Version}}\n")
 	root.SetArgs(args)
 	root.SetOut(stdout)
