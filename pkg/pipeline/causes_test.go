@@ -65,7 +65,7 @@ func row(t *testing.T, cause string, errs map[string]error) {
 // asked: each time their own, of files that are written once.
 func sound(t *testing.T) func() config.Settings {
 	t.Helper()
-	keys, source, chart, checks, at := keyFiles(t), workspace(t), t.TempDir(), smokeFile(t), apiServer(t, nil)
+	keys, source, chart, checks, at := keyFiles(t), workspace(t), t.TempDir(), smokeFile(t), apiServer(t)
 	require.NoError(t, os.WriteFile(filepath.Join(chart, "Chart.yaml"), []byte("apiVersion: v2\nname: web\nversion: 1.0.0\n"), 0o600))
 	at.APIPatience = time.Millisecond
 	return func() config.Settings {

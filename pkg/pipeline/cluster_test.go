@@ -15,15 +15,11 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// apiServer answers as a cluster without any object would, and Services by answer. It
-// gives the settings of a release there.
-func apiServer(t *testing.T, answer http.HandlerFunc) config.Cluster {
+// apiServer answers as a cluster without any object would. It gives the settings of a
+// release there.
+func apiServer(t *testing.T) config.Cluster {
 	t.Helper()
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
-		if strings.Contains(r.URL.Path, "/proxy/") {
-			answer(w, r)
-			return
-		}
+	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, _ *http.Request) {
 		w.Header().Set("Content-Type", "application/json")
 		_, _ = w.Write([]byte(`{"kind":"SecretList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[]}`))
 	}))
@@ -36,7 +32,7 @@ func apiServer(t *testing.T, answer http.HandlerFunc) config.Cluster {
 
 // The namespace of the context is that of the record, also where there is no release.
 func TestRun_ALookAtAReleaseThatIsNotThere(t *testing.T) {
-	at := apiServer(t, nil)
+	at := apiServer(t)
 	for _, command := range []string{"status", "smoke"} {
 		t.Run(command, func(t *testing.T) {
 			var w witness
@@ -50,7 +46,7 @@ func TestRun_ALookAtAReleaseThatIsNotThere(t *testing.T) {
 
 // All that is wrong with the release is told at once, before anything is asked.
 func TestRun_WhereNoReleaseCanBe(t *testing.T) {
-	at := apiServer(t, nil)
+	at := apiServer(t)
 	at.Release, at.Namespace = "Web_", "Portal prod"
 	var w witness
 	err := Run(t.Context(), Commands()["status"], config.Settings{Cluster: at, Secrets: config.Secrets{VerdictKey: []byte("short")}}, w.host())
@@ -94,7 +90,7 @@ func TestAnswer_OneThatFailedRefusesAndOneThatToldNothingLeavesItOpen(t *testing
 }
 
 func TestDeployment_ItsOptionsAreReadOnceAndBeforeAnyWork(t *testing.T) {
-	settings := config.Settings{Cluster: apiServer(t, nil), Checks: config.Checks{Smoke: record.SmokeNone},
+	settings := config.Settings{Cluster: apiServer(t), Checks: config.Checks{Smoke: record.SmokeNone},
 		Deadline: config.Deadline{Timeout: time.Hour}, RollbackTime: config.RollbackTime{RollbackTimeout: time.Minute}, Gate: config.Gate{Soak: config.Soak(time.Second)}}
 	s, log := logged(t, "rollback", settings, "GITHUB_RUN_ID=7", "GITHUB_RUN_ATTEMPT=2")
 	d, err := s.deployment()

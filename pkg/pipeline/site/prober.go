@@ -59,6 +59,7 @@ func (p Prober) picture(target string) func(check string, png []byte) string {
 	}
 }
 
+// Probe implements [deploy.Prober].
 func (p Prober) Probe(ctx context.Context, to deploy.Targets) ([]record.Check, error) {
 	if p.suite == nil {
 		return nil, nil

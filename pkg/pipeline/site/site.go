@@ -90,13 +90,13 @@ type Shared struct {
 
 // Read reads the settings of a site. It asks nothing of the cluster yet.
 func Read(s config.Settings, host Host, with Shared) (Site, error) {
-	if s.Cluster.Release == "" {
+	if s.Release == "" {
 		return Site{}, record.BadInput("config/no-release", "--release: the name of the Helm release is missing")
 	}
-	place := kube.Options{Kubeconfig: s.Kubeconfig, Context: s.KubeContext, Namespace: s.Cluster.Namespace, Patience: s.APIPatience, Log: host.Log}
+	place := kube.Options{Kubeconfig: s.Kubeconfig, Context: s.KubeContext, Namespace: s.Namespace, Patience: s.APIPatience, Log: host.Log}
 	namespace, err := kube.Namespace(place)
 	at := Site{
-		Release: s.Cluster.Release, Namespace: namespace,
+		Release: s.Release, Namespace: namespace,
 		host: host, cluster: place, gate: with.Gate, publicURL: s.PublicURL,
 		comparison: with.Comparison, databaseEnv: s.DatabaseEnv, onMigrated: s.OnMigrated, dumps: dumpsOf(s.Dumps),
 		release: releaseOptions(s, host, with.Charts),
@@ -121,7 +121,7 @@ func Read(s config.Settings, host Host, with Shared) (Site, error) {
 // releaseOptions lack the cluster and the namespace.
 func releaseOptions(s config.Settings, host Host, charts *release.Charts) release.Options {
 	return release.Options{
-		Name:            s.Cluster.Release,
+		Name:            s.Release,
 		Chart:           s.Chart,
 		Charts:          charts,
 		Values:          s.Values,
