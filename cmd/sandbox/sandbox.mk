@@ -62,10 +62,11 @@ TAGS_prometheus        := remove_all_sd,enable_kubernetes_sd
 PACKAGE_cert-manager   := ./cert-manager
 PACKAGE_acmesolver     := ./acmesolver
 
-# Most of their packages are the sandbox's, too, in the same versions.
+# They are of other versions of Kubernetes' libraries than the sandbox, with which they share little: without the experiment, as
+# those who make them build them.
 $(addprefix $(NODE_DIR)/,metrics-server kube-router pebble prometheus cert-manager acmesolver): $(NODE_DIR)/%: $(ADDONS_DIR)/go.mod $(wildcard $(ADDONS_DIR)/*/main.go) | sandbox-deps
 	@echo "building $*"
-	cd $(ADDONS_DIR) && $(GO_BUILD) -tags "$(TAGS),$(TAGS_$*)" -o $(CURDIR)/$@ $(PACKAGE_$*)
+	cd $(ADDONS_DIR) && GOEXPERIMENT= $(GO_BUILD) -tags "$(TAGS),$(TAGS_$*)" -o $(CURDIR)/$@ $(PACKAGE_$*)
 
 # Traefik takes in lego with its 180 DNS services, some of which no module proxy serves: it gets a copy of lego without them.
 INGRESS_DIR := $(ADDONS_DIR)/ingress
@@ -76,13 +77,13 @@ $(NODE_DIR)/traefik: $(wildcard $(INGRESS_DIR)/go.mod $(INGRESS_DIR)/*.txt $(ING
 	module=$$(awk '$$1 == "github.com/go-acme/lego/v5" { print $$1 "@" $$2; exit }' $(INGRESS_DIR)/go.mod) && \
 		cp -r "$$(cd $(ADDONS_DIR) && go mod download -json "$$module" | sed -n 's/.*"Dir": "\(.*\)",/\1/p')" $(LEGO)
 	chmod -R u+w $(LEGO) && cp $(INGRESS_DIR)/dns_providers.go.txt $(LEGO)/providers/dns/zz_gen_dns_providers.go
-	cd $(INGRESS_DIR) && $(GO_BUILD) -o $(CURDIR)/$@ github.com/traefik/traefik/v3/cmd/traefik
+	cd $(INGRESS_DIR) && GOEXPERIMENT= $(GO_BUILD) -o $(CURDIR)/$@ github.com/traefik/traefik/v3/cmd/traefik
 
 # policy-controller is of another time of Kubernetes' libraries than the rest, and pins some of them.
 ADMISSION_DIR := $(ADDONS_DIR)/admission
 $(NODE_DIR)/policy-controller: $(ADMISSION_DIR)/go.mod | sandbox-deps
 	@echo "building policy-controller; the first compile takes about 10 minutes on 2 cores"
-	cd $(ADMISSION_DIR) && $(GO_BUILD) -o $(CURDIR)/$@ github.com/sigstore/policy-controller/cmd/webhook
+	cd $(ADMISSION_DIR) && GOEXPERIMENT= $(GO_BUILD) -o $(CURDIR)/$@ github.com/sigstore/policy-controller/cmd/webhook
 
 # Definitions of resources are those of the modules. $(call definitions,MODULE,FILES,DIRECTORY OF THE go.mod)
 definitions = cd $(or $(3),$(ADDONS_DIR)) && go mod download $(1) && for file in "$$(go list -m -f '{{ .Dir }}' $(1))"/$(2).yaml; do echo ---; cat "$$file"; done >$(CURDIR)/$@
