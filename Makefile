@@ -234,19 +234,23 @@ pictures: bin/stagecrew ## docs/report-*.png and summary-*.png: how `stagecrew r
 			--screenshot="docs/$$kind-$$name.png" "file://$$tmp/$$kind-$$name.html" 2>"$$tmp/log" && test -s "docs/$$kind-$$name.png" || { cat "$$tmp/log"; exit 1; }; done || exit 1; \
 		done && go run ./test/pictures docs/report-*.png docs/summary-*.png && ls -l docs/report-*.png docs/summary-*.png
 
-# Side by side, the sandbox before the product: it then makes its images, which waits for the network, while the product is compiled.
-# So does npm. What else is wanted (PROGRAMS) comes after the sandbox, whose packages it shares.
-.PHONY: programs product example others
+# What shares packages is compiled one after the other: side by side each would compile them. Beside it go what waits for the
+# network: the modules of what comes next, the sandbox's images, npm's packages. PROGRAMS is what else is wanted.
+.PHONY: programs product example compiled modules
 programs:
-	@$(MAKE) --no-print-directory -j3 others product $(if $(filter 1,$(FULL)),,example)
+	@$(MAKE) --no-print-directory -j4 compiled modules sandbox $(if $(filter 1,$(FULL)),,example)
 
-others: sandbox
-	@for program in $(PROGRAMS); do $(MAKE) --no-print-directory $$program || exit 1; done
+modules:
+	@cd $(SANDBOX_DIR) && go list -deps . >/dev/null
+	@go list -deps ./cmd/stagecrew ./test/demo >/dev/null
 
-# One command, so that the two are linked side by side, too.
+compiled: bin/sandbox
+	@for program in product $(PROGRAMS); do $(MAKE) --no-print-directory $$program || exit 1; done
+
+# One command, so that the two are linked side by side.
 product:
 	$(TELL_FIRST)
-	nice -n 5 env $(GO_BUILD) -o bin/ ./cmd/stagecrew ./test/demo
+	$(GO_BUILD) -o bin/ ./cmd/stagecrew ./test/demo
 
 example:
 	go run ./test/example/fetch

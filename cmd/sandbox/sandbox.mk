@@ -41,7 +41,8 @@ sandbox: $(NODE_DIR)/runc bin/sandbox $(addprefix $(NODE_DIR)/,$(sort $(foreach 
 sandbox-deps:
 	@! command -v apt-get >/dev/null || test/packages gcc libc6-dev libseccomp-dev pkg-config nftables $(foreach name,$(WANTED),$(PACKAGES_$(name)))
 
-bin/sandbox: $(SANDBOX_SOURCES) | sandbox-deps
+# After the node's programs, whose packages it shares.
+bin/sandbox: $(SANDBOX_SOURCES) | sandbox-deps $(NODE_DIR)/runc
 	@test -e $@ || echo "building the sandbox (Kubernetes, etcd, CoreDNS, registry); the first compile takes about 8 minutes on 2 cores"
 	cd $(SANDBOX_DIR) && GOGC=400 go build -o $(CURDIR)/$@ -ldflags "-s -w \
 		-X $(VERSION_PACKAGE).gitVersion=$(KUBERNETES_VERSION) -X $(VERSION_PACKAGE).gitMajor=1 -X $(VERSION_PACKAGE).gitMinor=$(KUBERNETES_MINOR)" .
