@@ -30,9 +30,9 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 		SilenceUsage:  true,
 	}
 	for _, c := range config.Commands() {
-		root.AddCommand(newCommand(c, pipeline.Commands()[c.Name], &code, environ, stdout, stderr))
+		root.AddCommand(newCommand(c, &code, environ, stdout, stderr))
 	}
-	root.AddCommand(reportCommand(pipeline.Commands(), environ, stdout, stderr, &code), versionCommand(stdout))
+	root.AddCommand(reportCommand(environ, stdout, stderr, &code), versionCommand(stdout))
 	root.SetVersionTemplate("stagecrew {{.Version}}\n")
 	root.SetArgs(args)
 	root.SetOut(stdout)
@@ -50,7 +50,7 @@ func Main(args, environ []string, stdout, stderr io.Writer) int {
 
 // newCommand makes the command that resolves the settings, runs its slice of the
 // pipeline and leaves the record.
-func newCommand(c config.Command, meaning pipeline.Command, code *int, environ []string, stdout, stderr io.Writer) *cobra.Command {
+func newCommand(c config.Command, code *int, environ []string, stdout, stderr io.Writer) *cobra.Command {
 	var settings config.Settings
 	cmd := &cobra.Command{Use: c.Name, Short: c.Short, Long: c.Long, Args: settingsOnly}
 	cmd.Flags().SortFlags = false
@@ -60,9 +60,10 @@ func newCommand(c config.Command, meaning pipeline.Command, code *int, environ [
 		resolveErr := config.Resolve(cmd.Flags(), environ)
 		settings.Place(cmd.Flags(), config.Lookup(environ)(config.DirVariable), c.Name)
 		made := invocation{
-			name: c.Name, meaning: meaning, settings: settings, environ: environ, stdout: stdout, stderr: stderr,
+			name: c.Name, settings: settings, environ: environ, stdout: stdout, stderr: stderr,
 			isByDefault: func(setting string) bool { return isByDefault(cmd.Flags(), setting) },
 			above:       func() string { return config.Above(cmd.Flags(), environ) },
+			meaning:     pipeline.Commands()[c.Name],
 		}
 		s := newSession(made)
 		defer outlast(s.effect)()

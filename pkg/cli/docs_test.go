@@ -66,7 +66,7 @@ func TestTheCommandsInTheDocumentsAreThere(t *testing.T) {
 			command, _, _ := strings.Cut(quoted.ReplaceAllString(line, "text"), " > ")
 			words := strings.Fields(command)
 			if words[1] == "report" { // has no settings
-				require.NoError(t, reportCommand(nil, nil, io.Discard, io.Discard, new(int)).ParseFlags(words[2:]), line)
+				require.NoError(t, reportCommand(nil, io.Discard, io.Discard, new(int)).ParseFlags(words[2:]), line)
 				continue
 			}
 			i := slices.IndexFunc(config.Commands(), func(c config.Command) bool { return c.Name == words[1] })

@@ -22,14 +22,14 @@ const maxRecord = 64 << 20
 
 // reportCommand shows the record of an earlier run. Secrets were taken out when it was
 // written.
-func reportCommand(meanings map[string]pipeline.Command, environ []string, stdout, stderr io.Writer, code *int) *cobra.Command {
+func reportCommand(environ []string, stdout, stderr io.Writer, code *int) *cobra.Command {
 	var asHTML bool
 	cmd := &cobra.Command{
 		Use: "report RECORD", Short: "show the record of a run as a summary or as a page",
 		Long: "Report reads a file that --record has written and prints its summary as Markdown or, with --html, one page of HTML that needs nothing else.",
 		Args: oneRecord,
 		RunE: func(_ *cobra.Command, args []string) error {
-			if err := showRecord(args[0], asHTML, meanings, guarded(environ, stdout)); err != nil {
+			if err := showRecord(args[0], asHTML, guarded(environ, stdout)); err != nil {
 				err = coded(err)
 				fmt.Fprintf(stderr, "stagecrew report: %s\n", stray(environ, err.Error()))
 				*code = exitCode(record.VerdictError, err)
@@ -46,7 +46,7 @@ func guarded(environ []string, stdout io.Writer) io.Writer {
 	return gha.New(config.Lookup(environ), stdout).Guarded(stdout)
 }
 
-func showRecord(file string, asHTML bool, meanings map[string]pipeline.Command, stdout io.Writer) error {
+func showRecord(file string, asHTML bool, stdout io.Writer) error {
 	content, err := files.Read(file, maxRecord)
 	if err != nil {
 		return badRecord("reading the record: %w", err)
@@ -58,7 +58,7 @@ func showRecord(file string, asHTML bool, meanings map[string]pipeline.Command, 
 	if rec.Schema != record.RecordSchema {
 		return badRecord("reading %s: its schema is %q, and this program reads %s", file, rec.Schema, record.RecordSchema)
 	}
-	rec.LooksOnly = meanings[rec.Command].Effect == pipeline.Nothing
+	rec.LooksOnly = pipeline.Commands()[rec.Command].Effect == pipeline.Nothing
 	document := []byte(report.Summary(rec))
 	if asHTML {
 		if document, err = report.Page(rec, pictures(file)); err != nil {

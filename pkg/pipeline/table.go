@@ -90,13 +90,13 @@ var several = map[string][]string{
 
 // Commands are all commands by name.
 func Commands() map[string]Command {
-	all := map[string]Command{}
+	all, rows := map[string]Command{}, table()
 	for _, c := range config.Commands() {
 		command := Command{Stages: several[c.Name]}
 		if command.Stages == nil {
 			command.Stages = []string{c.Name}
 		}
-		for _, row := range table() {
+		for _, row := range rows {
 			if slices.Contains(command.Stages, row.name) {
 				command.Effect = max(command.Effect, row.effect)
 			}
