@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // allowsAll is the value that allows every deletion.
@@ -64,6 +65,6 @@ func (c *check) deletes(namespace string, r reference) (record.Deletion, bool) {
 // its operator may make it again: an ExternalSecret, a Certificate.
 func (c *check) remade(name string) bool {
 	return slices.ContainsFunc(c.objects, func(o object) bool {
-		return isCustom(o) && holds(o.Object, func(text string) bool { return text == name })
+		return isCustom(o) && text.Anywhere(o.Object, func(s string) bool { return s == name })
 	})
 }

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // imageRef is how a container names its image.
@@ -110,8 +111,8 @@ func (c *check) digests() {
 // operator makes the pods.
 func (c *check) isInCustomResource(want record.Image) bool {
 	return slices.ContainsFunc(c.objects, func(o object) bool {
-		return isCustom(o) && holds(o.Object, func(text string) bool {
-			ref := refer(text)
+		return isCustom(o) && text.Anywhere(o.Object, func(s string) bool {
+			ref := refer(s)
 			return ref.digest == want.Digest && ref.repository == full(want.Repository)
 		})
 	})
@@ -121,23 +122,6 @@ func (c *check) isInCustomResource(want record.Image) bool {
 func isCustom(o object) bool {
 	group := o.GroupVersionKind().Group
 	return strings.Contains(group, ".") && !strings.HasSuffix(group, ".k8s.io")
-}
-
-// holds reports whether a text of a value, at any depth, is one that is looked for.
-func holds(value any, is func(string) bool) bool {
-	switch v := value.(type) {
-	case string:
-		return is(v)
-	case map[string]any:
-		for _, inner := range v {
-			if holds(inner, is) {
-				return true
-			}
-		}
-	case []any:
-		return slices.ContainsFunc(v, func(inner any) bool { return holds(inner, is) })
-	}
-	return false
 }
 
 func (c *check) imagePath() string {

@@ -21,6 +21,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/release/internal/live"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/manifest"
 	"github.com/stagecrew/stagecrew/pkg/release/internal/objectdiff"
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // planClient is Helm's client for a plan: it tries all objects, each for itself, and
@@ -183,7 +184,7 @@ func (t *planClient) awaits(info *resource.Info) bool {
 
 // hasUnbuilt looks for the placeholder's digits, of which charts make images in many ways.
 func (t *planClient) hasUnbuilt(object *unstructured.Unstructured) bool {
-	return t.unbuilt != "" && manifest.HasText(object.Object, t.unbuilt)
+	return t.unbuilt != "" && text.Anywhere(object.Object, func(s string) bool { return strings.Contains(s, t.unbuilt) })
 }
 
 // answer finds what the API server said. Of a refused patch Helm keeps the words only.
@@ -242,9 +243,9 @@ func (t *planClient) WatchUntilReady(helmkube.ResourceList, time.Duration) error
 // remarks are what the API server said about objects that it takes: fields that it does not know
 // and drops, versions that will go, pods that a policy is only to warn of. What a template says
 // twice it never sees.
-func (t *planClient) remarks(text string) []record.Concern {
+func (t *planClient) remarks(document string) []record.Concern {
 	var all []record.Concern
-	for _, line := range manifest.Repeated(text) {
+	for _, line := range manifest.Repeated(document) {
 		all = append(all, record.Concern{Code: "preflight/remark", Message: line + ": the last one counts"})
 	}
 	for _, w := range t.requests.Warnings() {

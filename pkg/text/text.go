@@ -7,6 +7,7 @@ package text
 import (
 	"bytes"
 	"errors"
+	"slices"
 	"strconv"
 	"strings"
 	"time"
@@ -129,3 +130,21 @@ type shown struct {
 
 func (s shown) Error() string { return Line(s.error.Error(), s.limit) }
 func (s shown) Unwrap() error { return s.error }
+
+// Anywhere reports whether a text of a JSON value, at any depth, is one that is looked for.
+// Keys are no texts.
+func Anywhere(value any, is func(string) bool) bool {
+	switch v := value.(type) {
+	case string:
+		return is(v)
+	case map[string]any:
+		for _, inner := range v {
+			if Anywhere(inner, is) {
+				return true
+			}
+		}
+	case []any:
+		return slices.ContainsFunc(v, func(inner any) bool { return Anywhere(inner, is) })
+	}
+	return false
+}

@@ -93,3 +93,17 @@ func TestDuration_AsKubectlSaysIt(t *testing.T) {
 		require.Equal(t, want, text.Duration(d))
 	}
 }
+
+func TestAnywhere(t *testing.T) {
+	isDigest := func(s string) bool { return strings.Contains(s, "sha256:00") }
+	for name, value := range map[string]any{
+		"in an image":             map[string]any{"spec": map[string]any{"containers": []any{map[string]any{"image": "r.test/web@sha256:00"}}}},
+		"in a digest of its own":  map[string]any{"image": map[string]any{"digest": "sha256:00"}},
+		"alone":                   "sha256:00",
+		"in an argument":          map[string]any{"args": []any{"--image", "web@sha256:00"}},
+		"beside what has no text": map[string]any{"a": int64(1), "b": nil, "c": []any{true, "sha256:00"}},
+	} {
+		require.True(t, text.Anywhere(value, isDigest), name)
+	}
+	require.False(t, text.Anywhere(map[string]any{"sha256:00": "x", "n": int64(0)}, isDigest), "a key is no text")
+}

@@ -62,23 +62,6 @@ func Runs(value any, repository, digest string) bool {
 	return false
 }
 
-// HasText reports whether a text at any depth of a value has that part.
-func HasText(value any, part string) bool {
-	switch v := value.(type) {
-	case string:
-		return strings.Contains(v, part)
-	case map[string]any:
-		for _, inner := range v {
-			if HasText(inner, part) {
-				return true
-			}
-		}
-	case []any:
-		return slices.ContainsFunc(v, func(inner any) bool { return HasText(inner, part) })
-	}
-	return false
-}
-
 func isTagOf(name, repository string) bool {
 	tag, found := strings.CutPrefix(name, repository+":")
 	return found && !strings.Contains(tag, "/")
