@@ -13,6 +13,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 )
 
 // Names of the layers in [Result]. An image has as many base layers as its base;
@@ -91,12 +92,8 @@ func Build(ctx context.Context, o Options) (Result, error) {
 // within builds in the time that there is. What its end interrupts has many words for it,
 // and none that help.
 func within(ctx context.Context, o Options, builder record.Builder) (Result, error) {
-	limited := ctx
-	if o.Timeout > 0 {
-		var cancel context.CancelFunc
-		limited, cancel = context.WithTimeout(ctx, o.Timeout)
-		defer cancel()
-	}
+	limited, cancel := retry.Limited(ctx, o.Timeout)
+	defer cancel()
 	build := buildLayers
 	if builder == record.BuilderDockerfile {
 		build = buildDockerfile

@@ -130,3 +130,11 @@ func Sleep(ctx context.Context, d time.Duration) error {
 		return nil
 	}
 }
+
+// Limited bounds what is done by a limit; 0 is none. Call cancel when it is over.
+func Limited(ctx context.Context, limit time.Duration) (limited context.Context, cancel context.CancelFunc) {
+	if limit <= 0 {
+		return ctx, func() {}
+	}
+	return context.WithTimeout(ctx, limit)
+}

@@ -115,3 +115,15 @@ func TestSleep(t *testing.T) {
 		require.ErrorIs(t, retry.Sleep(ctx, time.Hour), context.Canceled)
 	})
 }
+
+func TestLimited_ZeroIsNoLimit(t *testing.T) {
+	synctest.Test(t, func(t *testing.T) {
+		endless, cancel := retry.Limited(t.Context(), 0)
+		defer cancel()
+		brief, cancel := retry.Limited(t.Context(), time.Minute)
+		defer cancel()
+		time.Sleep(time.Hour)
+		require.NoError(t, endless.Err())
+		require.ErrorIs(t, brief.Err(), context.DeadlineExceeded)
+	})
+}

@@ -7,6 +7,7 @@ import (
 	"fmt"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/pkg/retry"
 	"github.com/stagecrew/stagecrew/pkg/scan/limits"
 )
 
@@ -33,12 +34,8 @@ func Run(ctx context.Context, o Options) (Result, error) {
 	if err := o.check(); err != nil {
 		return Result{}, err
 	}
-	limited := ctx
-	if o.Timeout > 0 {
-		var cancel context.CancelFunc
-		limited, cancel = context.WithTimeout(ctx, o.Timeout)
-		defer cancel()
-	}
+	limited, cancel := retry.Limited(ctx, o.Timeout)
+	defer cancel()
 	result, err := limits.Within(limited, cmp.Or(o.memory, limits.Memory()), func() (Result, error) { return run(limited, o) })
 	switch {
 	case err == nil:
