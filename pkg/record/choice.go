@@ -25,6 +25,15 @@ func Values(choices []Choice) []string {
 	return all
 }
 
+// plain are values whose words alone say what they mean.
+func plain[E ~string](values ...E) []Choice {
+	all := make([]Choice, len(values))
+	for i, v := range values {
+		all[i].Value = string(v)
+	}
+	return all
+}
+
 // CheckChoice is an error that names the values that are allowed unless the value is
 // one of them.
 func CheckChoice[E Enum](value E) error {
@@ -79,20 +88,12 @@ func (SignatureFormat) Choices() []Choice {
 
 // Choices are all verdicts.
 func (Verdict) Choices() []Choice {
-	var all []Choice
-	for _, v := range []Verdict{VerdictGood, VerdictRolledBack, VerdictNeedsHuman, VerdictRefused, VerdictCancelled, VerdictUnknown, VerdictOK, VerdictError} {
-		all = append(all, Choice{Value: string(v)})
-	}
-	return all
+	return plain(VerdictGood, VerdictRolledBack, VerdictNeedsHuman, VerdictRefused, VerdictCancelled, VerdictUnknown, VerdictOK, VerdictError)
 }
 
 // Choices are all severities, the least severe first.
 func (Severity) Choices() []Choice {
-	var all []Choice
-	for _, s := range Severities() {
-		all = append(all, Choice{Value: string(s)})
-	}
-	return all
+	return plain(Severities()...)
 }
 
 // AttestationKind is the short name of a predicate type.
@@ -109,7 +110,7 @@ const (
 
 // Choices are all kinds with a short name.
 func (AttestationKind) Choices() []Choice {
-	return []Choice{{string(AttestProvenance), ""}, {string(AttestVuln), ""}, {string(AttestCycloneDX), ""}, {string(AttestSPDX), ""}, {string(AttestVerdict), ""}}
+	return plain(AttestProvenance, AttestVuln, AttestCycloneDX, AttestSPDX, AttestVerdict)
 }
 
 // The values of --smoke that are not files. SmokeBackstage is a value of --log-pattern,

@@ -18,9 +18,5 @@ const (
 
 // Choices are all parts.
 func (DatabasePart) Choices() []Choice {
-	var all []Choice
-	for _, part := range []DatabasePart{DatabaseURL, DatabaseHost, DatabasePort, DatabaseUser, DatabasePassword, DatabaseName, DatabasePrefix, DatabaseSSLMode} {
-		all = append(all, Choice{Value: string(part)})
-	}
-	return all
+	return plain(DatabaseURL, DatabaseHost, DatabasePort, DatabaseUser, DatabasePassword, DatabaseName, DatabasePrefix, DatabaseSSLMode)
 }
