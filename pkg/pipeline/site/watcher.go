@@ -13,12 +13,12 @@ import (
 type watcher struct {
 	rollout.Options
 	clear func() // takes the pods from the screen
-	secrets
+	learner
 }
 
-// secrets learns those that pods will get and that were not there yet.
+// learner learns the Secrets that pods will get and that were not there yet.
 // Relearn reads those again that may have changed, before it is told why pods failed.
-type secrets interface {
+type learner interface {
 	Learn(ctx context.Context)
 	Relearn(ctx context.Context)
 }
