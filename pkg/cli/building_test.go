@@ -25,6 +25,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/github/githubtest"
+	"github.com/stagecrew/stagecrew/pkg/kube/kubetest"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/scan/scantest"
 	"github.com/stagecrew/stagecrew/pkg/sign"
@@ -204,8 +205,7 @@ func TestAClusterThatSaysNoEndsTheBuild(t *testing.T) {
 		_, _ = w.Write([]byte(`{"kind":"Status","apiVersion":"v1","status":"Failure","reason":"Forbidden","code":403,"message":"the robot may not"}`))
 	}))
 	t.Cleanup(cluster.Close)
-	kubeconfig := filepath.Join(dir, "kubeconfig")
-	require.NoError(t, os.WriteFile(kubeconfig, []byte("apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: '"+cluster.URL+"'}}]\nusers: [{name: u, user: {token: t}}]\ncontexts: [{name: prod, context: {cluster: c, user: u}}]\ncurrent-context: prod\n"), 0o600))
+	kubeconfig := kubetest.Kubeconfig(t, cluster.URL)
 	chart := filepath.Join(dir, "chart")
 	require.NoError(t, os.MkdirAll(chart, 0o755))
 	require.NoError(t, os.WriteFile(filepath.Join(chart, "Chart.yaml"), []byte("apiVersion: v2\nname: app\nversion: 1.0.0\n"), 0o600))

@@ -23,6 +23,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/kube/kubetest"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/registry/registrytest"
 )
@@ -217,10 +218,7 @@ func kubeconfigOf(t *testing.T, file, server string) string {
 	if server == "" {
 		return file
 	}
-	other := filepath.Join(t.TempDir(), "kubeconfig")
-	require.NoError(t, os.WriteFile(other, []byte("apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: '"+server+
-		"'}}]\nusers: [{name: u, user: {token: t}}]\ncontexts: [{name: x, context: {cluster: c, user: u, namespace: portal}}]\ncurrent-context: x\n"), 0o600))
-	return other
+	return kubetest.Kubeconfig(t, server)
 }
 
 // settingsFiles are the files that settings name, in which group, and what each may be.

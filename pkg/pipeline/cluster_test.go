@@ -12,6 +12,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/pkg/kube/kubetest"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -24,10 +25,7 @@ func apiServer(t *testing.T) config.Cluster {
 		_, _ = w.Write([]byte(`{"kind":"SecretList","apiVersion":"v1","metadata":{"resourceVersion":"1"},"items":[]}`))
 	}))
 	t.Cleanup(server.Close)
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	require.NoError(t, os.WriteFile(file, []byte("apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: '"+server.URL+
-		"'}}]\nusers: [{name: u, user: {token: t}}]\ncontexts: [{name: x, context: {cluster: c, user: u, namespace: portal}}]\ncurrent-context: x\n"), 0o600))
-	return config.Cluster{Release: "web", Kubeconfig: file, APIPatience: time.Second}
+	return config.Cluster{Release: "web", Kubeconfig: kubetest.Kubeconfig(t, server.URL), APIPatience: time.Second}
 }
 
 // The namespace of the context is that of the record, also where there is no release.

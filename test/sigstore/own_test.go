@@ -17,6 +17,7 @@ import (
 	"github.com/google/go-containerregistry/pkg/crane"
 	"github.com/stretchr/testify/require"
 
+	"github.com/stagecrew/stagecrew/pkg/kube/kubetest"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/scan/scantest"
 	"github.com/stagecrew/stagecrew/test/envtest"
@@ -33,8 +34,7 @@ func TestARunTrustsWhatItsOwnWorkflowHasSigned(t *testing.T) {
 	require.NoError(t, err)
 	cluster := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { <-r.Context().Done() }))
 	t.Cleanup(cluster.Close)
-	kubeconfig := write(t, dir, "kubeconfig", []byte("apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: '"+cluster.URL+
-		"'}}]\nusers: [{name: u, user: {token: t}}]\ncontexts: [{name: x, context: {cluster: c, user: u, namespace: portal}}]\ncurrent-context: x\n"))
+	kubeconfig := kubetest.Kubeconfig(t, cluster.URL)
 	chart := filepath.Join(dir, "chart")
 	require.NoError(t, os.Mkdir(chart, 0o755))
 	write(t, chart, "Chart.yaml", []byte("apiVersion: v2\nname: web\nversion: 1.0.0\n"))

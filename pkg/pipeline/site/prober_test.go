@@ -4,8 +4,6 @@ import (
 	"context"
 	"net/http"
 	"net/http/httptest"
-	"os"
-	"path/filepath"
 	"testing"
 	"testing/synctest"
 	"time"
@@ -14,6 +12,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/kube"
+	"github.com/stagecrew/stagecrew/pkg/kube/kubetest"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/smoke"
 	"github.com/stagecrew/stagecrew/pkg/smoke/checks"
@@ -104,22 +103,13 @@ func TestUntargeted_SaysWhyThereIsNothingToAsk(t *testing.T) {
 	require.Contains(t, untargeted(record.Rollout{}), "no pod with an HTTP port runs the image")
 }
 
-// kubeconfig is that of an API server without encryption.
-func kubeconfig(t *testing.T, url string) string {
-	t.Helper()
-	file := filepath.Join(t.TempDir(), "kubeconfig")
-	require.NoError(t, os.WriteFile(file, []byte("apiVersion: v1\nkind: Config\nclusters: [{name: c, cluster: {server: '"+url+
-		"'}}]\nusers: [{name: u, user: {token: t}}]\ncontexts: [{name: x, context: {cluster: c, user: u, namespace: portal}}]\ncurrent-context: x\n"), 0o600))
-	return file
-}
-
 func TestProber_AsksServicesAndThePublicURLInOrder(t *testing.T) {
 	var asked []string
 	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { asked = append(asked, r.URL.Path) }))
 	defer server.Close()
 	public := httptest.NewServer(http.NotFoundHandler())
 	defer public.Close()
-	cluster, err := kube.Connect(kube.Options{Kubeconfig: kubeconfig(t, server.URL)})
+	cluster, err := kube.Connect(kube.Options{Kubeconfig: kubetest.Kubeconfig(t, server.URL)})
 	require.NoError(t, err)
 	suite := checks.Suite{Attempts: 1, Checks: []checks.Check{{Name: "page", Path: "/"}}}
 	p := Prober{cluster: cluster, suite: &suite, url: public.URL}
