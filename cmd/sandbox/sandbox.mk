@@ -44,7 +44,7 @@ sandbox-deps:
 # After the node's programs, whose packages it shares.
 bin/sandbox: $(SANDBOX_SOURCES) | sandbox-deps $(NODE_DIR)/runc
 	@test -e $@ || echo "building the sandbox (Kubernetes, etcd, CoreDNS, registry); the first compile takes about 8 minutes on 2 cores"
-	cd $(SANDBOX_DIR) && GOGC=400 go build -o $(CURDIR)/$@ -ldflags "-s -w \
+	cd $(SANDBOX_DIR) && $(UNCOLLECTED) go build -o $(CURDIR)/$@ -ldflags "-s -w \
 		-X $(VERSION_PACKAGE).gitVersion=$(KUBERNETES_VERSION) -X $(VERSION_PACKAGE).gitMajor=1 -X $(VERSION_PACKAGE).gitMinor=$(KUBERNETES_MINOR)" .
 
 $(NODE_DIR)/runc: $(SANDBOX_DIR)/runtime/go.mod | sandbox-deps
