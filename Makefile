@@ -191,7 +191,8 @@ bin/sigstore: $(shell find test/sigstore/server -type f ! -name '*_test.go')
 	@test -e $@ || echo "building a private Sigstore; the first compile takes about 5 minutes on 2 cores"
 	cd test/sigstore/server && $(GO_BUILD) -o $(CURDIR)/$@ .
 
-LINT := $(TOOLS)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...
+# It reads all that is imported, for six minutes the first time, and may take memory for that.
+LINT := env GOGC=400 GOMEMLIMIT=6GiB $(TOOLS)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...
 
 # The modules with code. The others have none: they only say which versions of others' programs are built; cmd/sandbox/addons
 # has two short main programs over cert-manager, which would have to be compiled before anything can be said of them.
