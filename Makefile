@@ -192,7 +192,7 @@ bin/sigstore: $(shell find test/sigstore/server -type f ! -name '*_test.go')
 	cd test/sigstore/server && $(GO_BUILD) -o $(CURDIR)/$@ .
 
 # It reads all that is imported, for six minutes the first time, and may take memory for that.
-LINT := env GOGC=400 GOMEMLIMIT=6GiB $(TOOLS)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...
+LINT := env GOGC=off GOMEMLIMIT=6GiB $(TOOLS)/golangci-lint run --config $(CURDIR)/.golangci.yml ./...
 
 # The modules with code. The others have none: they only say which versions of others' programs are built; cmd/sandbox/addons
 # has two short main programs over cert-manager, which would have to be compiled before anything can be said of them.
