@@ -198,9 +198,10 @@ LINT := env GOGC=off GOMEMLIMIT=6GiB $(TOOLS)/golangci-lint run --config $(CURDI
 # has two short main programs over cert-manager, which would have to be compiled before anything can be said of them.
 LINTED := . cmd/sandbox cmd/sandbox/addons/ingress/ext cmd/sandbox/addons/ingress/httpauth test/sigstore/server
 
+# That a context is handed on is a rule of the product; in all that the sandbox imports the linter would look for it, too, for a fifth of the time.
 lint: $(TOOLS)/golangci-lint ## golangci-lint with the room rules, in all modules
 	$(LINT)
-	for dir in $(filter-out .,$(LINTED)); do (cd $$dir && $(LINT)) || exit 1; done
+	for dir in $(filter-out .,$(LINTED)); do (cd $$dir && $(LINT) --disable contextcheck) || exit 1; done
 	@test -z "$$(gofmt -l $$(git ls-files '*.go'))" || { echo "gofmt would change:"; gofmt -l $$(git ls-files '*.go'); exit 1; }
 
 generate: ## bring generated files in step with the code
