@@ -23,7 +23,7 @@ endif
 # one of them has 3 GB. What is tested runs as it does elsewhere.
 UNCOLLECTED := env GOGC=off GOMEMLIMIT=3GiB
 GO_BUILD    := $(UNCOLLECTED) go build -ldflags "-s -w"
-GO_INSTALL  := GOBIN=$(CURDIR)/bin/tools $(UNCOLLECTED) go install
+GO_INSTALL   = GOBIN=$(TOOLS) $(UNCOLLECTED) go install
 GO_TEST     := $(UNCOLLECTED) go test -exec "env -u GOGC -u GOMEMLIMIT" -vet=off
 
 include tools.mk
@@ -109,7 +109,7 @@ RACE_COUNT    ?= 1
 race: ## unit tests of the product under the race detector, in random order (RACE_COUNT=10, RACE_PACKAGES=./pkg/release)
 	$(RACE) -count=$(RACE_COUNT) -timeout 60m $(RACE_PACKAGES)
 
-# Half of it is linking, which may take memory, too; and what waits leaves the cores to others: packages, and the tests of
+# Half of it is linking; and what waits leaves the cores to others: packages, and the tests of
 # one that say that they may (a signature is looked at again a while after its tag was written). Trivy is two thirds of what
 # is linked, and in four programs: here in that of its room. -short skips what needs a database server or a browser, too.
 SHORT := $(GO_TEST) -short -p 4 -parallel 8
