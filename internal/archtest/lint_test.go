@@ -23,6 +23,29 @@ var directive = regexp.MustCompile(`//nolint:([a-z0-9,]+)`)
 // standard are the linters that golangci-lint runs unless told otherwise.
 var standard = []string{"errcheck", "govet", "ineffassign", "staticcheck", "unused"}
 
+// byDefault are the checks of staticcheck that golangci-lint leaves out unless told otherwise.
+var byDefault = []string{"ST1000", "ST1003", "ST1016", "ST1020", "ST1021", "ST1022"}
+
+// What make lint leaves out for its time is looked for every night.
+func TestWhatLintLeavesOutIsInLintDeep(t *testing.T) {
+	checks := func(file string) []string {
+		var lint struct {
+			Linters struct {
+				Settings struct{ Staticcheck struct{ Checks []string } }
+			}
+		}
+		content, err := os.ReadFile("../../" + file)
+		require.NoError(t, err)
+		require.NoError(t, yaml.Unmarshal(content, &lint))
+		return lint.Linters.Settings.Staticcheck.Checks
+	}
+	want := []string{"all"}
+	for _, check := range append(checks(".golangci-deep.yml"), byDefault...) {
+		want = append(want, "-"+check)
+	}
+	require.ElementsMatch(t, want, checks(".golangci.yml"))
+}
+
 // nolintlint finds directives that silence nothing, but of enabled linters only.
 func TestADirectiveSilencesALinterThatRuns(t *testing.T) {
 	var lint struct{ Linters struct{ Enable []string } }

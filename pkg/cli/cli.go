@@ -19,7 +19,7 @@ import (
 
 // Main runs the command line and gives its exit code. environ is as of os.Environ.
 func Main(args, environ []string, stdout, stderr io.Writer) int {
-	ctx, stop := signal.NotifyContext(context.Background(), endings()...)
+	ctx, stop := signal.NotifyContext(context.Background(), endings()...) //nolint:forbidigo // a run begins here
 	defer stop()
 	code := exitOK
 	root := &cobra.Command{

@@ -40,7 +40,7 @@ func (t *tellers) tell(rec record.Record) {
 	if rec.Verdict == record.VerdictCancelled {
 		limit = tellTimeAfterSignal
 	}
-	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	ctx, cancel := context.WithTimeout(context.Background(), limit) //nolint:forbidigo // what is told outlives a run that is cancelled
 	defer cancel()
 	var tasks sync.WaitGroup
 	for _, one := range all {

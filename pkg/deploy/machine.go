@@ -112,7 +112,7 @@ func start(ctx context.Context, o Options, op operation, prepare func(*run)) (re
 	r.locker = r.cluster.Locker
 	r.Namespace = cmp.Or(r.cluster.Namespace, r.Namespace)
 	r.result.Release.Namespace = r.Namespace
-	at := r.walk() //nolint:contextcheck // the run has ctx, and the one that ends with the lock
+	at := r.walk()
 	r.finish(at)
 	r.result.Release.LiveImage = r.liveImage()
 	r.releaseLock(ctx, at)

@@ -13,7 +13,7 @@ import (
 func (r *run) watch(ctx context.Context) event {
 	// Who gates what others applied has nothing to go back to, and is to tell soon.
 	r.applied.Alone = !r.op.changesNothing && r.unrefused().Number == 0
-	r.trial = r.judge(r.held, r.applied, r.earlier) //nolint:contextcheck // the soak outlives this step
+	r.trial = r.judge(r.held, r.applied, r.earlier)
 	on := r.trial.watch(ctx)
 	r.doubts(r.trial.rollout.Unproven)
 	return r.told(on, r.trial.cause, r.trial.err)

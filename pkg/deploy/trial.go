@@ -92,7 +92,7 @@ func (t *trial) enough() func(record.Check) bool {
 // smoke sends the checks to what was rolled out while the soak has begun; when that
 // shows a pod that does not last, they need not end.
 func (t *trial) smoke(ctx context.Context) (on event) {
-	t.beginSoak() //nolint:contextcheck // the soak outlives this step
+	t.beginSoak()
 	defer func() {
 		if on != passed {
 			t.endSoak()

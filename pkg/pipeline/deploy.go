@@ -138,7 +138,7 @@ func (d *deployment) run(ctx context.Context, told []record.Concern, start func(
 		d.comment()
 	}
 	options := d.options
-	options.Connect = func() (deploy.Cluster, error) { return d.at.Open(d.gate, told) } //nolint:contextcheck // Secrets are learned also when the run is cancelled
+	options.Connect = func() (deploy.Cluster, error) { return d.at.Open(d.gate, told) }
 	options.Report = func(result record.Record) { d.host.Ledger.Sketch(func(r *record.Record) { fill(r, told, result) }) }
 	result, err := start(ctx, options)
 	d.host.Ledger.Update(func(r *record.Record) { fill(r, told, result) })

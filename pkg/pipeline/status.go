@@ -18,7 +18,7 @@ func statusStage(s *slice) (func(context.Context, inputs) (done, error), error) 
 		return nil, err
 	}
 	return func(ctx context.Context, _ inputs) (done, error) {
-		cluster, r, err := at.Connect() //nolint:contextcheck // Secrets are learned also when the run is cancelled
+		cluster, r, err := at.Connect()
 		if err != nil {
 			return done{}, err
 		}

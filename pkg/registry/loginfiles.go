@@ -38,7 +38,7 @@ type loginFile struct {
 
 // Resolve implements [authn.Keychain].
 func (k loginKeychain) Resolve(resource authn.Resource) (authn.Authenticator, error) {
-	return k.ResolveContext(context.Background(), resource)
+	return k.ResolveContext(context.Background(), resource) //nolint:forbidigo // the interface has none
 }
 
 // ResolveContext implements [authn.ContextKeychain].

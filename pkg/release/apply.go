@@ -155,7 +155,7 @@ func (r *Release) record(ctx context.Context, revision int) (*helmrelease.Releas
 	if err != nil {
 		return nil, classify(fmt.Sprintf("reading revision %d", revision), err)
 	}
-	r.secrets.Learn(r.secretsRecord(stored)) //nolint:contextcheck // what it reads has a limit of its own
+	r.secrets.Learn(r.secretsRecord(stored))
 	return stored, nil
 }
 

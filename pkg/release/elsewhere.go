@@ -46,7 +46,7 @@ func (s soleDriver) Query(wanted map[string]string) ([]*helmrelease.Release, err
 
 // elsewhere names a ConfigMap that is such a record. Who may not list them cannot tell.
 func (s soleDriver) elsewhere(wanted map[string]string) (name string, found bool) {
-	maps, err := s.client.CoreV1().ConfigMaps(s.namespace).List(context.Background(), metav1.ListOptions{LabelSelector: labels.Set(wanted).String(), Limit: 1})
+	maps, err := s.client.CoreV1().ConfigMaps(s.namespace).List(context.Background(), metav1.ListOptions{LabelSelector: labels.Set(wanted).String(), Limit: 1}) //nolint:forbidigo // Helm's driver is given none
 	if err != nil || len(maps.Items) == 0 {
 		return "", false
 	}

@@ -69,7 +69,7 @@ func (r *Release) connect(records driver.Driver) (*engine, error) {
 		HookOutputFunc: func(_, _, _ string) io.Writer { return io.Discard },
 	}
 	e.client = &client{Client: helm, typed: typed, logs: r.client, requests: requests, log: r.Log, owner: live.Owner{Name: r.Name, Namespace: r.Namespace}, records: e.config.Releases, marks: marks, notary: marks.notary}
-	e.client.change = &change{ctx: context.Background()}
+	e.client.change = &change{ctx: context.Background()} //nolint:forbidigo // until an operation brings its own
 	e.client.compare = &drift.Comparer{Owner: e.client.owner, Client: typed, Log: r.Log}
 	e.client.remains = &remains.Remains{Owner: e.client.owner, Log: r.Log, Place: e.client.place, Versioned: helmkube.AsVersioned}
 	e.client.judge = judge{watch: r.Watch, describe: r.applied}

@@ -79,7 +79,7 @@ func (r *Release) plan(
 		dry.denied = append(dry.denied, apierror.Message(err))
 		memory = driver.NewMemory()
 	}
-	e, err := r.connect(&checkedDriver{Driver: memory}) //nolint:contextcheck // Secrets are learned also when the run is cancelled
+	e, err := r.connect(&checkedDriver{Driver: memory})
 	if err != nil {
 		return record.Plan{}, nil, err
 	}

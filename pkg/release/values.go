@@ -112,7 +112,7 @@ func (o Options) CheckInputs() error {
 	r := &Release{Options: o}
 	var chartErr, valuesErr error
 	if o.Chart == "" || !registry.IsOCI(o.Chart) {
-		_, chartErr = r.chart(context.Background())
+		_, chartErr = r.chart(context.Background()) //nolint:forbidigo // a directory or an archive is read
 	}
 	if !slices.ContainsFunc(o.Values, isRemote) {
 		_, valuesErr = r.given()

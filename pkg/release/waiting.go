@@ -142,7 +142,7 @@ func (c *client) judged(ctx context.Context, resources helmkube.ResourceList) <-
 		switch {
 		case err != nil:
 			c.log.Debug("watching a hook", "error", err) // Helm watches it, too
-		case rollout.Cause != nil && !pods.AreOver(c.ctx, c.logs, resources, lastLook): //nolint:contextcheck // the last look outlives ctx
+		case rollout.Cause != nil && !pods.AreOver(c.ctx, c.logs, resources, lastLook):
 			result <- rollout.Cause
 		}
 	}()

@@ -32,7 +32,7 @@ func Hold(ctx context.Context, o Options, applied record.Applied, duration time.
 		return nil, nil, err
 	}
 	defer stop()
-	err = record.Guard(func() (err error) { //nolint:contextcheck // a wait has the context of the call that made it
+	err = record.Guard(func() (err error) {
 		cause, err = v.hold(duration)
 		if cause == nil && err == nil {
 			notes = v.lasting()

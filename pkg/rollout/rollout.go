@@ -64,7 +64,7 @@ func Watch(ctx context.Context, o Options, applied record.Applied) (record.Rollo
 	}
 	defer stop()
 	var result record.Rollout
-	err = record.Guard(func() (err error) { //nolint:contextcheck // a wait has the context of the call that made it
+	err = record.Guard(func() (err error) {
 		result, err = v.untilComplete()
 		return err
 	})

@@ -123,7 +123,7 @@ func (o SignOptions) Read() (SignOptions, error) {
 		return o, nil
 	}
 	var err error
-	o.key, err = loadPrivateKey(context.Background(), o.Key, o.KeyPEM, o.Password)
+	o.key, err = loadPrivateKey(context.Background(), o.Key, o.KeyPEM, o.Password) //nolint:forbidigo // a file is read
 	return o, err
 }
 

@@ -11,7 +11,7 @@ import (
 
 // Ask looks for what would make a deploy of the image fail.
 func (s Site) Ask(ctx context.Context, log *slog.Logger, g Gate, asked record.Image) ([]record.Concern, error) {
-	cluster, r, err := s.Connect() //nolint:contextcheck // Secrets are learned also when the run is cancelled
+	cluster, r, err := s.Connect()
 	if err != nil {
 		return nil, err
 	}

@@ -102,7 +102,7 @@ func browserFor(suite *checks.Suite, program string, log *slog.Logger) (*chromiu
 	if err != nil {
 		return nil, err
 	}
-	return b, b.Prove(context.Background(), selectors)
+	return b, b.Prove(context.Background(), selectors) //nolint:forbidigo // its start is bounded
 }
 
 // maxSuite bounds a file of smoke checks, in bytes.

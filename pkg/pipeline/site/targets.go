@@ -15,7 +15,7 @@ const findTime = 10 * time.Second
 // Targets are the pods and Services of the live revision, to which the prober gets the
 // way; without says why there are none.
 func (s Site) Targets(ctx context.Context, g Gate, p *Prober) (to deploy.Targets, without string, err error) {
-	cluster, r, err := s.Connect() //nolint:contextcheck // Secrets are learned also when the run is cancelled
+	cluster, r, err := s.Connect()
 	if err != nil {
 		return to, "", err
 	}

@@ -74,7 +74,7 @@ func (l *Learner) Learn(record Record) {
 		return
 	}
 	l.Tell(record)
-	ctx, cancel := context.WithTimeout(context.Background(), learnTime)
+	ctx, cancel := context.WithTimeout(context.Background(), learnTime) //nolint:forbidigo // they are learned also when the run is cancelled
 	defer cancel()
 	l.learnLive(ctx, used(record))
 }
