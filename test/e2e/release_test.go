@@ -45,11 +45,11 @@ func (h target) chart() []string {
 }
 
 // run is the whole pipeline for a workspace.
-func (h target) run(source, version string) outcome {
-	return stagecrew(h.t, append([]string{"run",
+func (h target) run(source, version string, extra ...string) outcome {
+	return stagecrew(h.t, append(append([]string{"run",
 		"--source", source, "--base-image", envtest.Env(h.t, "E2E_BASE_IMAGE"), "--repository", h.images, "--version-label", version,
 		"--scan-database", envtest.Env(h.t, "E2E_DATABASE"), "--scan-cache-dir", h.t.TempDir(),
-		"--sign-key", envtest.Env(h.t, "E2E_SIGN_KEY"), "--verify-key", envtest.Env(h.t, "E2E_VERIFY_KEY")}, h.chart()...)...)
+		"--sign-key", envtest.Env(h.t, "E2E_SIGN_KEY"), "--verify-key", envtest.Env(h.t, "E2E_VERIFY_KEY")}, extra...), h.chart()...)...)
 }
 
 // deploy is what the deploy stage does alone.
@@ -128,7 +128,7 @@ func TestTheMainPath(t *testing.T) {
 	}
 	require.Equal(t, first.record.Image.String(), revisions[0].Image, "1.0.0 serves again")
 
-	second := h.run(workspace(t, map[string]string{"catalog/version.txt": "1.3.0"}), "1.3.0")
+	second := h.run(workspace(t, map[string]string{"catalog/version.txt": "1.3.0"}), "1.3.0", "--soak", "20s") // the first took the default
 	require.Equal(t, 0, second.exit)
 	require.NotEqual(t, first.record.Image, second.record.Image)
 	back := stagecrew(t, append([]string{"rollback", "--reason", "e2e"}, h.cluster()...)...)
