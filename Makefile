@@ -60,9 +60,8 @@ test: programs verify lint test-unit test-sigstore e2e-main ## everything CI che
 
 # The others need a cluster or a Sigstore; e2e-main, e2e and test-sigstore run them.
 UNIT          = go list ./... | grep -vE '/test/(actions|e2e|scenarios|sigstore|target)$$'
-UNIT_PACKAGES = $$($(UNIT))
-# What Trivy is part of, and the rule where.
-TRIVY_PACKAGES = ./internal/archtest $$(go list -f '{{.ImportPath}} {{join .Deps " "}}' ./pkg/... ./cmd/... | grep /pkg/scan | cut -d ' ' -f 1)
+# What runs without the race detector: what Trivy is part of, the rules of the rooms, and what does a part of its work with it.
+PLAIN_PACKAGES = ./internal/archtest $$(go list -f '{{.ImportPath}} {{join .Deps " "}} {{join .TestImports " "}} {{join .XTestImports " "}}' ./pkg/... ./cmd/... | grep -E '/(pkg/scan|test/race|test/hostile)( |$$)' | cut -d ' ' -f 1)
 
 # The race detector needs cgo, and a compilation of everything for it. Trivy is left
 # out of that: it would take as long as all else. So these are the tests of a build
@@ -86,9 +85,8 @@ test-deps:
 	echo "SKIPPED will be all tests that need what could not be installed:$$missing (as root, on a Debian: test/packages$$missing)"
 
 test-unit: test-deps ## unit, script and chart tests, without a cluster, under the race detector; and with Trivy
-	$(RACE) $(UNIT_PACKAGES)
-	$(GO_TEST) $(TRIVY_PACKAGES)
-	$(GO_TEST) -run ALargeSBOM ./pkg/sign # smaller under the race detector
+	$(RACE) $$($(UNIT) | grep -v /internal/archtest)
+	$(GO_TEST) $(PLAIN_PACKAGES)
 	cd cmd/sandbox && $(GO_TEST) ./...
 	cd test/sigstore/server && $(GO_TEST) ./...
 

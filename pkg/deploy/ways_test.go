@@ -13,6 +13,7 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/race"
 )
 
 // faults are what can go wrong at one moment.
@@ -78,7 +79,7 @@ func TestActionsEndInTheWaysOfTheTable(t *testing.T) {
 		recovering.name: func(ctx context.Context, _ string, o Options) (record.Record, error) { return Recover(ctx, o) },
 		gating.name:     func(ctx context.Context, _ string, o Options) (record.Record, error) { return Gate(ctx, o) },
 	}
-	for _, c := range moments() {
+	for _, c := range race.Sample(moments(), 11) {
 		f := &fakeCluster{errs: map[string]error{}, state: &record.DatabaseState{Down: down}}
 		pasts[c.past](f)
 		if c.image != "" && c.operation != deploying.name {
@@ -123,6 +124,9 @@ func TestActionsEndInTheWaysOfTheTable(t *testing.T) {
 		_, err := Deploy(t.Context(), image("fading"), o)
 		require.NoError(t, err)
 	})
+	if race.Enabled {
+		return // not all that the table expects happens in some of the moments
+	}
 	for at, events := range ways {
 		want := slices.Clone(events)
 		if at == surveying {

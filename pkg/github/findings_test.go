@@ -15,6 +15,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/github/githubtest"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/test/hostile"
+	"github.com/stagecrew/stagecrew/test/race"
 )
 
 func findings(sarif string) Findings {
@@ -119,7 +120,6 @@ func TestWhyFindingsWereNotTakenIsToldApart(t *testing.T) {
 		"a ref that is none":           {change: func(f *Findings) { f.Ref = "main" }, code: CodeRefused}, // github/codeql-action#796
 		"a report of another kind":     {change: func(f *Findings) { f.SARIF = []byte(`{"version":"1.0.0","runs":[{}]}`) }, code: CodeRefused},
 		"no report":                    {change: func(f *Findings) { f.SARIF = []byte(`[]`) }, code: CodeRefused},
-		"one that is too large":        {change: func(f *Findings) { f.SARIF = incompressible(t) }, code: CodeRefused},
 		"a bad moment":                 {refusal: githubtest.Refusal{Status: http.StatusServiceUnavailable}, code: "github/unavailable"},
 	} {
 		t.Run(name, func(t *testing.T) {
@@ -145,6 +145,19 @@ func TestWhyFindingsWereNotTakenIsToldApart(t *testing.T) {
 			}
 		})
 	}
+}
+
+func TestAReportThatGitHubWouldNotTakeIsNotSent(t *testing.T) {
+	if race.Enabled {
+		return // it takes long to make one
+	}
+	s := serving(t, "security-events: write")
+	f := findings(sarif)
+	f.SARIF = incompressible(t)
+	var e *record.Error
+	require.ErrorAs(t, clientOf(t, s).Upload(t.Context(), f), &e)
+	require.Equal(t, CodeRefused, e.Code)
+	require.Empty(t, s.Analyses())
 }
 
 func TestFindingsAreSentAgainAfterABadMoment(t *testing.T) {

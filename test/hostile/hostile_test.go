@@ -6,6 +6,7 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/test/hostile"
+	"github.com/stagecrew/stagecrew/test/race"
 )
 
 func TestTextsAreManyAndDiffer(t *testing.T) {
@@ -14,7 +15,9 @@ func TestTextsAreManyAndDiffer(t *testing.T) {
 		require.False(t, seen[text], "%q twice", text)
 		seen[text] = true
 	}
-	require.Greater(t, len(seen), 300)
+	if !race.Enabled {
+		require.Greater(t, len(seen), 300)
+	}
 }
 
 // Without an escape, each reader sees what the texts are for.

@@ -9,6 +9,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/test/race"
 )
 
 // prose is text that compresses about as well as JavaScript does.
@@ -40,7 +42,7 @@ func compress(t testing.TB, text []byte, pieces int) []byte {
 }
 
 func TestCompressedBytesDependOnTheContentOnly(t *testing.T) {
-	for _, size := range []int{0, 1, gzipBlock - 1, gzipBlock, gzipBlock + 1, 5*gzipBlock + 77} {
+	for _, size := range race.Sample([]int{0, 1, 5*gzipBlock + 77, gzipBlock - 1, gzipBlock, gzipBlock + 1}, 2) {
 		text := prose(size)
 		want := compress(t, text, gzipBlock*2)
 		for _, processors := range []int{1, 2, 7} {

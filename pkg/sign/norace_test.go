@@ -1,5 +1,0 @@
-//go:build !race
-
-package sign
-
-const packagesInALargeSBOM = 20_000
