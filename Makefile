@@ -54,9 +54,17 @@ bin/stagecrew: $(GO_FILES)
 	$(TELL_FIRST)
 	$(GO_BUILD) -o bin/stagecrew ./cmd/stagecrew
 
-# What is built comes first: the checks then find it compiled.
-test: export PROGRAMS = bin/sigstore $(addprefix $(TOOLS)/,golangci-lint cosign act)
-test: programs verify lint test-unit test-sigstore e2e-main ## everything CI checks: generated files, lint, unit tests, actions under act, the main path on the sandbox
+# After what the cluster needs is built, one half waits for pods and the other for the cores, which it leaves to the first: they
+# run side by side.
+test: programs ## everything CI checks: generated files, lint, unit tests, actions under act, the main path on the sandbox
+	@$(MAKE) --no-print-directory -j2 test-code test-live
+
+.PHONY: test-code test-live
+test-code:
+	@for target in verify lint test-unit; do nice $(MAKE) --no-print-directory $$target || exit 1; done
+
+test-live:
+	@for target in e2e-main test-sigstore; do $(MAKE) --no-print-directory $$target || exit 1; done
 
 # The others need a cluster or a Sigstore; e2e-main, e2e and test-sigstore run them.
 UNIT          = go list ./... | grep -vE '/test/(actions|e2e|scenarios|sigstore|target)$$'
@@ -244,7 +252,7 @@ pictures: bin/stagecrew ## docs/report-*.png and summary-*.png: how `stagecrew r
 		done && go run ./test/pictures docs/report-*.png docs/summary-*.png && ls -l docs/report-*.png docs/summary-*.png
 
 # What shares packages is compiled one after the other: side by side each would compile them. Beside it go what waits for the
-# network: the modules of what comes next, the sandbox's images, npm's packages. PROGRAMS is what else is wanted.
+# network: the modules of what comes next, the sandbox's images, npm's packages.
 .PHONY: programs product example compiled modules
 programs:
 	@$(MAKE) --no-print-directory -j4 compiled modules sandbox $(if $(filter 1,$(FULL)),,example)
@@ -254,7 +262,7 @@ modules:
 	@go list -deps ./cmd/stagecrew ./test/demo >/dev/null
 
 compiled: bin/sandbox
-	@for program in product $(PROGRAMS); do $(MAKE) --no-print-directory $$program || exit 1; done
+	@$(MAKE) --no-print-directory product
 
 # One command, so that the two are linked side by side.
 product:
