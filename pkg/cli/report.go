@@ -79,17 +79,13 @@ const (
 // and the runner's folders are gone (QualityOps/wdio-timeline-reporter#42,
 // Hazyzh/jest-html-reporters#54), or from where it was written.
 func pictures(document string) func(path string) []byte {
-	left := maxPictures
+	left := int64(maxPictures)
 	return func(path string) []byte {
 		for _, place := range append(beside(filepath.Dir(document), path), path) {
-			content, err := files.Read(place, maxPicture)
-			if err != nil {
-				continue
+			if content, err := files.Read(place, min(maxPicture, left)); err == nil {
+				left -= int64(len(content))
+				return content
 			}
-			if left -= len(content); left < 0 {
-				return nil
-			}
-			return content
 		}
 		return nil
 	}

@@ -4,6 +4,7 @@
 package files
 
 import (
+	"bytes"
 	"errors"
 	"fmt"
 	"io"
@@ -95,18 +96,26 @@ func content(file *os.File, name string, limit int64, or fs.FileMode) ([]byte, e
 	if kind != 0 && kind != or {
 		return nil, problem(ErrNoFile)
 	}
-	text, err := io.ReadAll(io.LimitReader(&patient{file: file, pipe: kind != 0, until: time.Now().Add(grace)}, limit+1))
+	tooLarge := problem(fmt.Errorf("%w %d bytes", ErrTooLarge, limit))
+	var text bytes.Buffer
+	if kind == 0 { // what the kernel makes up has the size 0, and a content
+		if info.Size() > limit {
+			return nil, tooLarge
+		}
+		text.Grow(int(info.Size()) + bytes.MinRead)
+	}
+	_, err = text.ReadFrom(io.LimitReader(&patient{file: file, pipe: kind != 0, until: time.Now().Add(grace)}, limit+1))
 	switch {
 	case errors.Is(err, os.ErrDeadlineExceeded):
 		return nil, problem(fmt.Errorf("it is a pipe, and nothing came through it for %s", patience))
 	case err != nil:
 		return nil, err
-	case int64(len(text)) > limit:
-		return nil, problem(fmt.Errorf("%w %d bytes", ErrTooLarge, limit))
-	case len(text) == 0 && kind != 0:
+	case int64(text.Len()) > limit:
+		return nil, tooLarge
+	case text.Len() == 0 && kind != 0:
 		return nil, problem(fmt.Errorf("%w, but a pipe that nobody writes to", ErrNoFile))
 	}
-	return text, nil
+	return text.Bytes(), nil
 }
 
 // patient does not wait without end for the next bytes of a pipe, and takes an end before
