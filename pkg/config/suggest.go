@@ -18,7 +18,8 @@ func folded(name string) string {
 }
 
 // suggest names the setting that was probably meant, or all there are. Of a short name
-// not every letter may differ.
+// not every letter may differ; a longer one may be a part of the one meant, as kubectl's
+// context is of kube-context (kubernetes-sigs/kubectl-validate#98).
 func suggest(name string, known []string, write func(string) string) string {
 	best, distance := "", min(maxTypo, len(name)/2)+1
 	for _, candidate := range known {
@@ -32,9 +33,15 @@ func suggest(name string, known []string, write func(string) string) string {
 	if best != "" {
 		return "; did you mean " + write(best) + "?"
 	}
-	all := make([]string, len(known))
-	for i, candidate := range known {
-		all[i] = write(candidate)
+	var all, parts []string
+	for _, candidate := range known {
+		all = append(all, write(candidate))
+		if len(name) >= maxTypo && strings.Contains("-"+candidate+"-", "-"+name+"-") {
+			parts = append(parts, write(candidate))
+		}
+	}
+	if len(parts) > 0 {
+		return "; did you mean " + strings.Join(parts, " or ") + "?"
 	}
 	return "; allowed are " + strings.Join(all, ", ")
 }
