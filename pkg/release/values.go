@@ -18,6 +18,7 @@ import (
 	"helm.sh/helm/v3/pkg/cli/values"
 	helmgetter "helm.sh/helm/v3/pkg/getter"
 	"helm.sh/helm/v3/pkg/registry"
+	"helm.sh/helm/v3/pkg/strvals"
 
 	"github.com/stagecrew/stagecrew/pkg/files"
 	"github.com/stagecrew/stagecrew/pkg/record"
@@ -201,24 +202,32 @@ func whole(file string, text []byte) error {
 
 // wrongValues is the error of a merge with what else is wrong: Helm tells of the first.
 func (r *Release) wrongValues(getters helmgetter.Providers, first error) error {
-	problems := []error{wrongValue(first)}
-	note := func(one values.Options) {
+	problems := []error{wrongValue(first, "")}
+	note := func(one values.Options, hint string) {
 		_, err := one.MergeValues(getters)
-		if err != nil && err.Error() != first.Error() {
-			problems = append(problems, wrongValue(err))
+		switch {
+		case err == nil:
+		case err.Error() == first.Error():
+			problems[0] = wrongValue(err, hint)
+		default:
+			problems = append(problems, wrongValue(err, hint))
 		}
 	}
 	for _, file := range r.Values {
 		if file != "-" && !isRemote(file) {
-			note(values.Options{ValueFiles: []string{file}})
+			note(values.Options{ValueFiles: []string{file}}, "")
 		}
 	}
 	for _, one := range r.Set {
-		note(values.Options{Values: []string{one}})
+		hint := ""
+		if _, err := strvals.Parse(strings.ReplaceAll(one, ",", `\,`)); err == nil {
+			hint = `; a comma within a value is written \,`
+		}
+		note(values.Options{Values: []string{one}}, hint)
 	}
 	return record.Problems(problems...)
 }
 
-func wrongValue(err error) error {
-	return record.BadInput("release/values", "reading the chart's values: %w", err)
+func wrongValue(err error, hint string) error {
+	return record.BadInput("release/values", "reading the chart's values: %w%s", err, hint)
 }
