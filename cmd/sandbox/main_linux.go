@@ -3,31 +3,17 @@
 package main
 
 import (
-	"fmt"
 	"os"
 	"path/filepath"
 
-	"github.com/stagecrew/stagecrew/cmd/sandbox/cluster"
+	"github.com/stagecrew/stagecrew/cmd/sandbox/commands"
 	"github.com/stagecrew/stagecrew/cmd/sandbox/components"
 )
 
 func main() {
-	if code, found := components.Run(filepath.Base(os.Args[0])); found {
-		os.Exit(code)
+	code, found := components.Run(filepath.Base(os.Args[0]))
+	if !found {
+		code = commands.Run(os.Args[1:])
 	}
-	if err := dispatch(os.Args[1:]); err != nil {
-		fmt.Fprintln(os.Stderr, "sandbox:", err)
-		os.Exit(1)
-	}
-}
-
-// dispatch runs the hidden commands of the node, or the user's.
-func dispatch(args []string) error {
-	if len(args) == 2 && args[0] == cluster.InitArgument {
-		return cluster.Init(args[1])
-	}
-	if len(args) == 2 && args[0] == cluster.SupervisorArgument {
-		return cluster.Supervise(args[1])
-	}
-	return userCommand(args)
+	os.Exit(code)
 }

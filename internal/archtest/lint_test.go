@@ -103,6 +103,16 @@ func TestEachModuleWithCodeIsLinted(t *testing.T) {
 		modules[dir] = true
 	})
 	require.ElementsMatch(t, append(strings.Fields(string(linted[1])), notLinted...), slices.Collect(maps.Keys(modules)))
+	for _, some := range regexp.MustCompile(`(?m)^LINTED_(\S+) := (.*)$`).FindAllSubmatch(makefile, -1) {
+		module := string(some[1])
+		packages := map[string]bool{}
+		everyFile(t, func(file string, _ []byte) {
+			if dir := filepath.Dir(file); strings.HasPrefix(dir+"/", module+"/") && !strings.HasPrefix(dir, module+"/addons") {
+				packages["."+strings.TrimPrefix(dir, module)] = true
+			}
+		})
+		require.ElementsMatch(t, append(strings.Fields(string(some[2])), ".", "./components"), slices.Collect(maps.Keys(packages)), module)
+	}
 }
 
 // notLinted are modules that would have to be compiled for it; the Makefile says why.

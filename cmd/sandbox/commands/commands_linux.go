@@ -1,4 +1,6 @@
-package main
+// Package commands are those of the sandbox: what a user calls, and what the node's first
+// processes are called by.
+package commands
 
 import (
 	"context"
@@ -33,6 +35,27 @@ var errNotRunning = errors.New("the sandbox is not running; `sandbox up` starts 
 
 // downTimeout bounds `down`, which may wait for an `up` that is under way.
 const downTimeout = 10 * time.Minute
+
+// Run runs a command with its arguments and gives its exit code: 1 after an error, which
+// it prints.
+func Run(args []string) int {
+	if err := dispatch(args); err != nil {
+		fmt.Fprintln(os.Stderr, "sandbox:", err)
+		return 1
+	}
+	return 0
+}
+
+// dispatch runs the hidden commands of the node, or the user's.
+func dispatch(args []string) error {
+	if len(args) == 2 && args[0] == cluster.InitArgument {
+		return cluster.Init(args[1])
+	}
+	if len(args) == 2 && args[0] == cluster.SupervisorArgument {
+		return cluster.Supervise(args[1])
+	}
+	return userCommand(args)
+}
 
 func userCommand(args []string) error {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGINT, syscall.SIGTERM)
