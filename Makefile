@@ -69,7 +69,7 @@ test-live:
 # The others need a cluster or a Sigstore; e2e-main, e2e and test-sigstore run them.
 UNIT          = go list ./... | grep -vE '/test/(actions|e2e|scenarios|sigstore|target)$$'
 # What runs without the race detector: what Trivy is part of, the rules of the rooms, and what does a part of its work with it.
-PLAIN_PACKAGES = ./internal/archtest $$(go list -f '{{.ImportPath}} {{join .Deps " "}} {{join .TestImports " "}} {{join .XTestImports " "}}' ./pkg/... ./cmd/... ./test/hostile | grep -E '/(pkg/scan|test/race|test/hostile)( |$$)' | cut -d ' ' -f 1)
+PLAIN_PACKAGES = ./internal/archtest $$(go list -f '{{.ImportPath}} {{join .Deps " "}} {{join .TestImports " "}} {{join .XTestImports " "}}' ./pkg/... ./cmd/... ./test/hostile | grep -E '/pkg/scan|/test/(race|hostile)( |$$)' | cut -d ' ' -f 1)
 
 # The race detector needs cgo, and a compilation of everything for it. Trivy is left
 # out of that: it would take as long as all else. So these are the tests of a build
