@@ -28,7 +28,7 @@ func TestOptions_CheckInputs_EverythingThatIsWrongAtOnce(t *testing.T) {
 		"everything": {Options{Values: []string{"nowhere.yaml", broken, good}, Set: []string{"nokey", "b=1", "alsonokey"}},
 			[]string{"--chart: a chart is missing", "open nowhere.yaml: no such file", broken, `key "nokey" has no value`, `key "alsonokey" has no value`}},
 		// helm/helm#2952, haproxytech/helm-charts#1, anycable/anycable-helm#26, kubestellar/console#1076.
-		"commas in values": {Options{Values: []string{good}, Set: []string{"a=1", "greeting=hello, world", "nokey"}}, []string{`key " world" has no value; a comma within a value is written \,`, `key "nokey" has no value [release/values]`}},
+		"commas in values": {Options{Values: []string{good}, Set: []string{"a=1", "greeting=hello, world", " world", "nokey"}}, []string{`key " world" has no value; a comma within a value is written \,`, `key "nokey" has no value [release/values]`}},
 		// A chart of a repository, as `helm repo add` makes it known; files with a comma, as Helm splits them.
 		"as helm takes it": {Options{Chart: "bitnami/nginx", Values: []string{"a.yaml,b.yaml"}}, []string{"loading chart bitnami/nginx: there is no such folder or packed chart; one of a chart repository is fetched first", "open a.yaml,b.yaml: no such file or directory: each file is a --values of its own"}},
 		// helm/helm#13097, vllm-project/semantic-router#3090.

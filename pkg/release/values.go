@@ -207,10 +207,10 @@ func (r *Release) wrongValues(getters helmgetter.Providers, first error) error {
 		_, err := one.MergeValues(getters)
 		switch {
 		case err == nil:
-		case err.Error() == first.Error():
-			problems[0] = wrongValue(err, hint)
-		default:
+		case err.Error() != first.Error():
 			problems = append(problems, wrongValue(err, hint))
+		case hint != "":
+			problems[0] = wrongValue(err, hint)
 		}
 	}
 	for _, file := range r.Values {
