@@ -23,6 +23,14 @@ var directive = regexp.MustCompile(`//nolint:([a-z0-9,]+)`)
 // standard are the linters that golangci-lint runs unless told otherwise.
 var standard = []string{"errcheck", "govet", "ineffassign", "staticcheck", "unused"}
 
+// linterSettings reads a file of golangci-lint's settings.
+func linterSettings(t *testing.T, file string, into any) {
+	t.Helper()
+	content, err := os.ReadFile("../../" + file)
+	require.NoError(t, err)
+	require.NoError(t, yaml.Unmarshal(content, into))
+}
+
 // byDefault are the checks of staticcheck that golangci-lint leaves out unless told otherwise.
 var byDefault = []string{"ST1000", "ST1003", "ST1016", "ST1020", "ST1021", "ST1022"}
 
@@ -34,9 +42,7 @@ func TestWhatLintLeavesOutIsInLintDeep(t *testing.T) {
 				Settings struct{ Staticcheck struct{ Checks []string } }
 			}
 		}
-		content, err := os.ReadFile("../../" + file)
-		require.NoError(t, err)
-		require.NoError(t, yaml.Unmarshal(content, &lint))
+		linterSettings(t, file, &lint)
 		return lint.Linters.Settings.Staticcheck.Checks
 	}
 	want := []string{"all"}
@@ -49,9 +55,7 @@ func TestWhatLintLeavesOutIsInLintDeep(t *testing.T) {
 // nolintlint finds directives that silence nothing, but of enabled linters only.
 func TestADirectiveSilencesALinterThatRuns(t *testing.T) {
 	var lint struct{ Linters struct{ Enable []string } }
-	content, err := os.ReadFile("../../.golangci.yml")
-	require.NoError(t, err)
-	require.NoError(t, yaml.Unmarshal(content, &lint))
+	linterSettings(t, ".golangci.yml", &lint)
 	runs := append(lint.Linters.Enable, standard...)
 	found := map[string]bool{}
 	everyFile(t, func(file string, source []byte) {
@@ -118,6 +122,20 @@ func TestEachModuleWithCodeIsLinted(t *testing.T) {
 // notLinted are modules that would have to be compiled for it; the Makefile says why.
 var notLinted = []string{"cmd/sandbox/addons"}
 
+// What setup.sh compiles is compiled once with what make does, where both are used.
+func TestSetupCompilesAsMakeDoes(t *testing.T) {
+	flags := regexp.MustCompile(`"(-gcflags=[^"]+)"`)
+	var found []string
+	for _, file := range []string{"../../Makefile", "../../actions/setup/setup.sh"} {
+		content, err := os.ReadFile(file)
+		require.NoError(t, err)
+		one := flags.FindSubmatch(content)
+		require.NotNil(t, one, file)
+		found = append(found, string(one[1]))
+	}
+	require.Equal(t, found[0], found[1])
+}
+
 // A loaded machine breaks no test: what is measured is measured in a bubble of
 // testing/synctest, where time goes by only while everybody waits.
 func TestNoTestIsBoundByTheClockOfTheWall(t *testing.T) {
@@ -168,9 +186,7 @@ func TestTheLinterLetsALibraryIntoItsRoomsOnly(t *testing.T) {
 			}
 		}
 	}
-	content, err := os.ReadFile("../../.golangci.yml")
-	require.NoError(t, err)
-	require.NoError(t, yaml.Unmarshal(content, &lint))
+	linterSettings(t, ".golangci.yml", &lint)
 	for name, libraries := range map[string]string{"trivy": "github.com/aquasecurity/trivy", "helm": "helm.sh/helm/v3", "cosign": "github.com/sigstore/cosign", "actions": "github.com/sethvargo/go-githubactions", "registry": "github.com/google/go-containerregistry/pkg", "kubernetes": "k8s.io/client-go/kubernetes"} {
 		rule := lint.Linters.Settings.Depguard.Rules[name]
 		require.NotEmpty(t, rule.Files, name)
