@@ -7,6 +7,7 @@ import (
 	"io/fs"
 	"maps"
 	"os"
+	"os/exec"
 	"path/filepath"
 	"regexp"
 	"slices"
@@ -124,16 +125,17 @@ var notLinted = []string{"cmd/sandbox/addons"}
 
 // What setup.sh compiles is compiled once with what make does, where both are used.
 func TestSetupCompilesAsMakeDoes(t *testing.T) {
-	flags := regexp.MustCompile(`"(-gcflags=[^"]+)"`)
-	var found []string
-	for _, file := range []string{"../../Makefile", "../../actions/setup/setup.sh"} {
-		content, err := os.ReadFile(file)
-		require.NoError(t, err)
-		one := flags.FindSubmatch(content)
-		require.NotNil(t, one, file)
-		found = append(found, string(one[1]))
-	}
-	require.Equal(t, found[0], found[1])
+	flags := regexp.MustCompile(`GOFLAGS='([^']+)'`)
+	t.Setenv("GOFLAGS", "")
+	t.Setenv("MAKEFLAGS", "")
+	made, err := exec.CommandContext(t.Context(), "make", "-s", "-C", "../..", "env").CombinedOutput()
+	require.NoError(t, err, string(made))
+	script, err := os.ReadFile("../../actions/setup/setup.sh")
+	require.NoError(t, err)
+	want, got := flags.FindSubmatch(made), flags.FindSubmatch(script)
+	require.NotNil(t, want, string(made))
+	require.NotNil(t, got)
+	require.Equal(t, string(want[1]), string(got[1]))
 }
 
 // A loaded machine breaks no test: what is measured is measured in a bubble of
