@@ -77,11 +77,11 @@ PLAIN_PACKAGES = ./internal/archtest $$(go list -f '{{.ImportPath}} {{join .Deps
 # without it, too. govet is part of make lint.
 RACE := CGO_ENABLED=1 GOEXPERIMENT= $(GO_TEST) -race -shuffle=on -timeout 30m
 
-# What reads and computes, and shares nothing but by a lock: with the race detector it takes three times as long, and a third of
-# all tests' time. `make race` has it there, too, every night. Not inlined: what others do under a lock is theirs to be seen.
-# Nothing that uses sync/atomic, which the detector does not see there. And nothing here has unsafe pointers to be checked.
-COMPUTES := compress/... encoding/base64 encoding/json regexp/... golang.org/x/crypto/pbkdf2 golang.org/x/crypto/scrypt go.yaml.in/yaml/... sigs.k8s.io/json/...
-PURE = GOFLAGS='$(GOFLAGS) "-gcflags=all=$(COMPILER),checkptr=0" $(RUNTIME) $(foreach package,$(COMPUTES),"-gcflags=$(package)=$(COMPILER),checkptr=0 -race=false")'
+# What reads and computes, and shares nothing but by a lock: the race detector, which takes most of the time of tests there, does
+# not see it in test-unit; in `make race`, every night, it does. It is not inlined, so that what locks is seen, and has no
+# atomics, which would not be. Nothing of the product's is unsafe, so no pointer is checked.
+UNSEEN := compress/... encoding/base64 encoding/json regexp/... golang.org/x/crypto/pbkdf2 golang.org/x/crypto/scrypt go.yaml.in/yaml/... sigs.k8s.io/json/...
+QUICK_RACE = GOFLAGS='$(GOFLAGS) "-gcflags=all=$(COMPILER),checkptr=0" $(RUNTIME) $(foreach package,$(UNSEEN),"-gcflags=$(package)=$(COMPILER),checkptr=0 -race=false")' $(RACE)
 
 # Tests of what these do are skipped without them, and have failed in CI. Any of the
 # browsers will do that the product looks for.
@@ -100,7 +100,7 @@ test-deps:
 	echo "SKIPPED will be all tests that need what could not be installed:$$missing (as root, on a Debian: test/packages$$missing)"
 
 test-unit: test-deps ## unit, script and chart tests, without a cluster, under the race detector; and with Trivy
-	$(PURE) $(RACE) $$($(UNIT) | grep -v /internal/archtest)
+	$(QUICK_RACE) $$($(UNIT) | grep -v /internal/archtest)
 	$(GO_TEST) $(PLAIN_PACKAGES)
 	cd cmd/sandbox && $(GO_TEST) ./...
 	cd test/sigstore/server && $(GO_TEST) ./...

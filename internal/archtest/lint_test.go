@@ -138,6 +138,27 @@ func TestSetupCompilesAsMakeDoes(t *testing.T) {
 	require.Equal(t, string(want[1]), string(got[1]))
 }
 
+// Of what is compiled without it the race detector sees locks, which are functions of other
+// packages, but no atomics: what is handed on by these would be called a race, or none.
+func TestWhatTheRaceDetectorDoesNotSeeHasNoAtomics(t *testing.T) {
+	makefile, err := os.ReadFile("../../Makefile")
+	require.NoError(t, err)
+	unseen := regexp.MustCompile(`(?m)^UNSEEN := (.*)$`).FindSubmatch(makefile)
+	require.NotNil(t, unseen)
+	list := exec.CommandContext(t.Context(), "go", append([]string{"list", "-race", "-f", "{{.ImportPath}} {{.Imports}}"}, strings.Fields(string(unseen[1]))...)...)
+	list.Env = append(os.Environ(), "CGO_ENABLED=1", "GOEXPERIMENT=")
+	out, err := list.CombinedOutput()
+	require.NoError(t, err, string(out))
+	packages := strings.Split(strings.TrimSpace(string(out)), "\n")
+	require.Greater(t, len(packages), len(strings.Fields(string(unseen[1]))))
+	for _, imports := range packages {
+		require.NotRegexp(t, `[ \[](sync/atomic|internal/runtime/atomic)[ \]]`, imports)
+	}
+	everyFile(t, func(file string, source []byte) {
+		require.NotContains(t, string(source), "\t\"unsafe\"\n", file)
+	})
+}
+
 // A loaded machine breaks no test: what is measured is measured in a bubble of
 // testing/synctest, where time goes by only while everybody waits.
 func TestNoTestIsBoundByTheClockOfTheWall(t *testing.T) {
