@@ -58,10 +58,10 @@ bin/stagecrew: $(GO_FILES)
 	$(TELL_FIRST)
 	$(GO_BUILD) -o bin/stagecrew ./cmd/stagecrew
 
-# After what the cluster needs is built, one half waits for pods and the other for the cores, which it leaves to the first: they
-# run side by side.
+# After what the clusters need is built, two parts wait for pods, each with its own, and one for the cores, which it leaves to
+# them: they run side by side.
 test: programs ## everything CI checks: generated files, lint, unit tests, actions under act, the main path on the sandbox
-	@$(MAKE) --no-print-directory -j2 test-code e2e-main
+	@$(MAKE) --no-print-directory -j3 test-code e2e-main e2e-actions
 
 .PHONY: test-code
 test-code:
@@ -135,10 +135,14 @@ test-short: ## the same, quick: two minutes on two cores when compiled, seconds 
 test-sigstore: bin/stagecrew bin/sigstore $(TOOLS)/cosign ## keyless signatures with a private Sigstore, beside the cosign CLI
 	E2E_REQUIRED=1 E2E_SIGSTORE=$(CURDIR)/bin/sigstore E2E_TOOLS=$(TOOLS) E2E_STAGECREW=$(CURDIR)/bin/stagecrew $(GO_TEST) -count=1 -v ./test/sigstore
 
-.PHONY: e2e-main
-e2e-main: bin/stagecrew sandbox bin/withenv $(TOOLS)/act ## the main path and the actions, on the sandbox
-	ACT_BIN=$(TOOLS)/act E2E_REQUIRED=1 bin/withenv -name e2e -- \
-		$(GO_TEST) -p 1 -count=1 -timeout 40m -v -skip '^(TestNoSecretLeavesARun|TestMigrations|TestRegistriesAre)' ./test/e2e ./test/actions ./test/registries ./charts
+# The registries' table is test-unit's, too.
+.PHONY: e2e-main e2e-actions
+e2e-main: bin/stagecrew sandbox bin/withenv ## the main path, registries and the chart, on the sandbox
+	E2E_REQUIRED=1 bin/withenv -name e2e -- \
+		$(GO_TEST) -p 1 -count=1 -timeout 40m -v -skip '^(TestNoSecretLeavesARun|TestMigrations|TestRegistriesAre)' ./test/e2e ./test/registries ./charts
+
+e2e-actions: bin/stagecrew sandbox bin/withenv $(TOOLS)/act ## the actions under act, on the sandbox
+	ACT_BIN=$(TOOLS)/act E2E_REQUIRED=1 bin/withenv -name actions -- $(GO_TEST) -count=1 -timeout 40m -v ./test/actions
 
 .PHONY: e2e-secrets
 e2e-secrets: bin/stagecrew sandbox bin/withenv ## a release that shows all its secrets: none leaves, nor when the run is cancelled or panics

@@ -15,7 +15,7 @@ func Env(t *testing.T, name string) string {
 		t.Fatalf("%s is not set, although a stage is required", name)
 	}
 	if value == "" {
-		t.Skipf("SKIPPED: no stage: %s is not set; `make e2e-main` and `make e2e` run this test on a sandbox", name)
+		t.Skipf("SKIPPED: no stage: %s is not set; `make e2e-main`, `make e2e-actions` and `make e2e` run this test on a sandbox", name)
 	}
 	return value
 }
