@@ -49,3 +49,16 @@ func TestForeign_IsWhatTheWorkflowsRead(t *testing.T) {
 		require.NotContains(t, settings, name)
 	}
 }
+
+// Where another program's setting gets its own answer, there is no setting of that name; and
+// a command without a chart, such as scan, has another answer.
+func TestElsewhere_IsWhatThereIsNotHere(t *testing.T) {
+	for name, answer := range elsewhere {
+		require.NotContains(t, Names(), name)
+		require.Equal(t, "; "+answer, suggest(name, Names(), Variable))
+		require.NotContains(t, suggest(name, []string{"config", "image"}, Variable), answer)
+		for _, m := range regexp.MustCompile(`--([a-z-]+)`).FindAllStringSubmatch(answer, -1) {
+			require.Contains(t, Names(), m[1])
+		}
+	}
+}

@@ -97,6 +97,8 @@ func TestBadInputNamesKeyValueAndWhatIsAllowed(t *testing.T) {
 		"unknown key":              {file: "relase: x", want: "key relase: no such setting; did you mean release?"},
 		"a name in camel case":     {file: "imageValuesPath: x", want: "key imageValuesPath: no such setting; did you mean image-values-path?"},
 		"kubectl's name":           {file: "context: x", want: "key context: no such setting; did you mean kube-context?"},
+		"helm's atomic":            {file: "atomic: true", want: "line 1: key atomic: no such setting; a release that fails its checks is rolled back without it"},
+		"helm's wait":              {env: "STAGECREW_WAIT=true", want: "environment variable STAGECREW_WAIT: no such setting; it always waits"},
 		"half a name":              {file: "regexp: x", want: "key regexp: no such setting; did you mean verify-identity-regexp?"},
 		"a part of several":        {file: "dump: x", want: "key dump: no such setting; did you mean dump-claim or dump-image or dump-keep or dump-recipient or dump-identity?"},
 		"a short name is no typo":  {file: "on: x", want: "key on: no such setting; allowed are config, output"},
