@@ -58,14 +58,14 @@ bin/stagecrew: $(GO_FILES)
 	$(TELL_FIRST)
 	$(GO_BUILD) -o bin/stagecrew ./cmd/stagecrew
 
-# After what the clusters need is built, two parts wait for pods, each with its own, and one for the cores, which it leaves to
-# them: they run side by side.
+# After what the clusters need is built, two parts wait for pods, each with its own, one for a Sigstore, and one for the cores,
+# which it leaves to the others: they run side by side.
 test: programs ## everything CI checks: generated files, lint, unit tests, actions under act, the main path on the sandbox
-	@$(MAKE) --no-print-directory -j3 test-code e2e-main e2e-actions
+	@$(MAKE) --no-print-directory -j4 test-code e2e-main e2e-actions test-sigstore
 
 .PHONY: test-code
 test-code:
-	@for target in verify lint test-unit test-sigstore; do nice $(MAKE) --no-print-directory $$target || exit 1; done
+	@for target in verify lint test-unit; do nice $(MAKE) --no-print-directory $$target || exit 1; done
 
 # The others need a cluster or a Sigstore; e2e-main, e2e and test-sigstore run them.
 UNIT          = go list ./... | grep -vE '/test/(actions|e2e|scenarios|sigstore|target)$$'
@@ -79,9 +79,10 @@ RACE := CGO_ENABLED=1 GOEXPERIMENT= $(GO_TEST) -race -shuffle=on -timeout 30m
 
 # What reads and computes, and shares nothing but by a lock: the race detector, which takes most of the time of tests there, does
 # not see it in test-unit; in `make race`, every night, it does. It is not inlined, so that what locks is seen, and has no
-# atomics, which would not be. Nothing of the product's is unsafe, so no pointer is checked.
+# atomics, which would not be. Nothing of the product's is unsafe, so no pointer is checked. A third package is tested while one
+# of two waits for a browser or a database.
 UNSEEN := compress/... encoding/base64 encoding/json regexp/... golang.org/x/crypto/pbkdf2 golang.org/x/crypto/scrypt go.yaml.in/yaml/... sigs.k8s.io/json/...
-QUICK_RACE = GOFLAGS='$(GOFLAGS) "-gcflags=all=$(COMPILER),checkptr=0" $(RUNTIME) $(foreach package,$(UNSEEN),"-gcflags=$(package)=$(COMPILER),checkptr=0 -race=false")' $(RACE)
+QUICK_RACE = GOFLAGS='$(GOFLAGS) "-gcflags=all=$(COMPILER),checkptr=0" $(RUNTIME) $(foreach package,$(UNSEEN),"-gcflags=$(package)=$(COMPILER),checkptr=0 -race=false")' $(RACE) -p 3
 
 # Tests of what these do are skipped without them, and have failed in CI. Any of the
 # browsers will do that the product looks for.
