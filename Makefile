@@ -11,7 +11,7 @@
 export CGO_ENABLED  := 0
 export GOEXPERIMENT := jsonv2
 TAGS  := disable_grpc_modules,kustomize_disable_go_plugin_support,netgo,osusergo
-# Not so Go's runtime, which is a part of all that runs, and seconds of the compiler's time.
+# Go's runtime is inlined: it is a part of all that runs, and seconds of the compiler's time.
 COMPILER := -dwarf=false -l -d=ssa/prove/off
 RUNTIME  := -gcflags=runtime/...=-dwarf=false -gcflags=internal/runtime/...=-dwarf=false
 QUICK    := "-gcflags=all=$(COMPILER)" $(RUNTIME) -tags=$(TAGS)
@@ -370,15 +370,15 @@ $(TOOLS)/trivy: tools.mk
 
 # Five of six packages of cosign and act are in the product, too: with the product's versions
 # they are compiled once. What they need beside is in no go.mod that is kept.
-# $(call build-beside-the-product,PACKAGE,FLAGS of go mod edit)
+# $(call build-beside-the-product,PACKAGE,FLAGS of go mod edit if it needs any)
 define build-beside-the-product
-	@mkdir -p $(TOOLS) && cp go.mod $@.mod && cp go.sum $@.sum && go mod edit $(2) $@.mod
+	@mkdir -p $(TOOLS) && cp go.mod $@.mod && cp go.sum $@.sum $(if $(2),&& go mod edit $(2) $@.mod)
 	$(GO_BUILD) -mod=mod -modfile=$@.mod -o $@ $(1)
 	@rm $@.mod $@.sum
 endef
 
 $(TOOLS)/cosign: go.mod
-	$(call build-beside-the-product,github.com/sigstore/cosign/v2/cmd/cosign,-fmt)
+	$(call build-beside-the-product,github.com/sigstore/cosign/v2/cmd/cosign)
 
 # It uses names that later versions of go-archive have no more.
 $(TOOLS)/act: go.mod tools.mk

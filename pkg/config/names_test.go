@@ -53,10 +53,12 @@ func TestForeign_IsWhatTheWorkflowsRead(t *testing.T) {
 // Where another program's setting gets its own answer, there is no setting of that name; and
 // a command without a chart, such as scan, has another answer.
 func TestElsewhere_IsWhatThereIsNotHere(t *testing.T) {
-	for name, answer := range elsewhere {
-		require.NotContains(t, Names(), name)
-		require.Equal(t, "; "+answer, suggest(name, Names(), Variable))
-		require.NotContains(t, suggest(name, []string{"config", "image"}, Variable), answer)
+	for answer, names := range elsewhere {
+		for _, name := range names {
+			require.NotContains(t, Names(), name)
+			require.Equal(t, "; "+answer, suggest(name, Names(), Variable))
+			require.NotContains(t, suggest(name, []string{"config", "image"}, Variable), answer)
+		}
 		for _, m := range regexp.MustCompile(`--([a-z-]+)`).FindAllStringSubmatch(answer, -1) {
 			require.Contains(t, Names(), m[1])
 		}

@@ -99,6 +99,7 @@ func TestBadInputNamesKeyValueAndWhatIsAllowed(t *testing.T) {
 		"kubectl's name":           {file: "context: x", want: "key context: no such setting; did you mean kube-context?"},
 		"helm's atomic":            {file: "atomic: true", want: "line 1: key atomic: no such setting; a release that fails its checks is rolled back without it"},
 		"helm's wait":              {env: "STAGECREW_WAIT=true", want: "environment variable STAGECREW_WAIT: no such setting; it always waits"},
+		"helm's, in camel case":    {file: "rollbackOnFailure: true", want: "key rollbackOnFailure: no such setting; a release that fails its checks is rolled back without it"},
 		"half a name":              {file: "regexp: x", want: "key regexp: no such setting; did you mean verify-identity-regexp?"},
 		"a part of several":        {file: "dump: x", want: "key dump: no such setting; did you mean dump-claim or dump-image or dump-keep or dump-recipient or dump-identity?"},
 		"a short name is no typo":  {file: "on: x", want: "key on: no such setting; allowed are config, output"},
