@@ -54,7 +54,7 @@ func (r *Release) connect(records driver.Driver) (*engine, error) {
 	}
 	debug := func(format string, args ...any) { r.Log.Debug(apierror.WithoutValues(fmt.Sprintf(format, args...))) }
 	helm := helmkube.New(get)
-	helm.Log, helm.Namespace = debug, r.Namespace
+	helm.Log, helm.Namespace, helm.Factory = debug, r.Namespace, &factory{Factory: helm.Factory, cluster: get}
 	if records == nil {
 		r.guard = &checkedDriver{Driver: keyedDriver{soleDriver{driver.NewSecrets(typed.CoreV1().Secrets(r.Namespace)), typed, r.Namespace}}}
 		records = r.guard
