@@ -146,7 +146,7 @@ compile() {
   command -v go >/dev/null || stop "building from source needs Go $(sed -n 's/^go //p' "$root/go.mod") or newer: run actions/setup-go in an earlier step, or leave the input install empty"
   echo "building stagecrew from source: 480 MB of modules and about 10 minutes on 2 cores, unless Go's caches hold them"
   # Go of distributions and setup-go refuse to fetch the toolchain that go.mod wants.
-  (cd "$root" && HOME="${HOME:-$base}" CGO_ENABLED=0 GOEXPERIMENT=jsonv2 GOFLAGS='"-gcflags=all=-dwarf=false -l -d=ssa/prove/off" -gcflags=runtime/...=-dwarf=false -gcflags=internal/runtime/...=-dwarf=false -tags=disable_grpc_modules,kustomize_disable_go_plugin_support,netgo,osusergo' \
+  (cd "$root" && HOME="${HOME:-$base}" CGO_ENABLED=0 GOEXPERIMENT=jsonv2 GOFLAGS='"-gcflags=all=-dwarf=false -l -d=ssa/prove/off" -gcflags=runtime/...=-dwarf=false -gcflags=internal/runtime/...=-dwarf=false -gcflags=compress/...=-dwarf=false -gcflags=github.com/klauspost/compress/...=-dwarf=false -tags=disable_grpc_modules,kustomize_disable_go_plugin_support,netgo,osusergo' \
     GOTOOLCHAIN=auto \
     exec go build -buildvcs=false -ldflags "-s -w -X github.com/stagecrew/stagecrew/pkg/cli.version=$version-source" -o "$base/bin/$version/built" ./cmd/stagecrew) &
   pid=$!
