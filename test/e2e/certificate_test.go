@@ -40,6 +40,7 @@ const c = new Client({host: e.POSTGRES_HOST, user: e.POSTGRES_USER, password: e.
 c.connect().then(() => { console.log("connected"); c.end() }, e => console.log("refused:", e.message))`
 
 func TestAGivenCertificateOfTheDatabaseIsVerified(t *testing.T) {
+	t.Parallel()
 	h := newTarget(t, "e2e-certificate")
 	h.values = write(t, "values.yaml", `
 secrets: {postgresPassword: e2e-password}

@@ -49,6 +49,7 @@ func tagged(t *testing.T, repository, tag string) string {
 }
 
 func TestTwoCleanBuildsGiveTheSameDigest(t *testing.T) {
+	t.Parallel()
 	repository := envtest.Env(t, "E2E_REPOSITORY") + "/e2e-same"
 	// Not below the test's own directory, which other users may not enter.
 	place, err := os.MkdirTemp("", "stagecrew-same-") //nolint:usetesting // see above
@@ -126,6 +127,7 @@ func (h target) make(version string) record.Image {
 }
 
 func TestTagsOfAReleaseGoForwardOnly(t *testing.T) {
+	t.Parallel()
 	h := newTarget(t, "e2e-tags")
 	older, newer := h.make("1.9.0"), h.make("2.0.0")
 	promote := func(image record.Image, version string, more ...string) outcome {
@@ -160,6 +162,7 @@ func TestTagsOfAReleaseGoForwardOnly(t *testing.T) {
 }
 
 func TestWhatTheVerificationRefusesIsNamed(t *testing.T) {
+	t.Parallel()
 	h := newTarget(t, "e2e-verify")
 	image, other := h.make("1.0.0"), h.make("1.0.1")
 	key := envtest.Env(t, "E2E_VERIFY_KEY")
@@ -202,6 +205,7 @@ func TestWhatTheVerificationRefusesIsNamed(t *testing.T) {
 }
 
 func TestAScanThatRefusesLeavesNoTagAndNoSignature(t *testing.T) {
+	t.Parallel()
 	h := newTarget(t, "e2e-no-tag").alone()
 	o := h.run(workspace(t, map[string]string{
 		"node_modules/minimist/package.json": `{"name": "minimist", "version": "1.2.5", "license": "MIT"}`,
@@ -244,6 +248,7 @@ func countUploads(t *testing.T, registry string) (*uploads, string) {
 }
 
 func TestARunThatIsKilledBetweenPushAndSignSignsTheSameImageLater(t *testing.T) {
+	t.Parallel()
 	h := newTarget(t, "e2e-killed").alone()
 	registry, path, _ := strings.Cut(h.images, "/")
 	counted, host := countUploads(t, registry)

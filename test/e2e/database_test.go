@@ -69,6 +69,7 @@ func (h target) connects(superuser string) {
 }
 
 func TestBackstageIsNoSuperuserAndItsConnectionsAreEncrypted(t *testing.T) {
+	t.Parallel()
 	h := newTarget(t, "e2e-database").alone()
 	h.apply(h.image(), filepath.Join(envtest.Env(t, "E2E_ROOT"), "charts", "backstage"))
 
@@ -98,6 +99,7 @@ func TestBackstageIsNoSuperuserAndItsConnectionsAreEncrypted(t *testing.T) {
 }
 
 func TestAnInstallationOfTheChartOfBeforeGoesOn(t *testing.T) {
+	t.Parallel()
 	h := newTarget(t, "e2e-before").alone()
 	image, root := h.image(), envtest.Env(t, "E2E_ROOT")
 	h.apply(image, filepath.Join(root, "test", "e2e", "testdata", "chart-0.1.0"))

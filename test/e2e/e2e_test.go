@@ -1,5 +1,6 @@
 // Package e2e runs the built stagecrew binary against a real cluster and registry.
-// `make e2e-main` prepares them; see test/env.
+// `make e2e-main` prepares them; see test/env. Tests of the main path wait for pods most of the time: they run side by side,
+// each in a namespace of its own, and only TestTheMainPath has what the chart brings once for a cluster.
 package e2e
 
 import (

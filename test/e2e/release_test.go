@@ -91,6 +91,7 @@ func copied(t *testing.T, source string, overlay map[string]string) string {
 }
 
 func TestTheMainPath(t *testing.T) {
+	t.Parallel()
 	h := newTarget(t, "e2e-main")
 
 	first := h.run(workspace(t, map[string]string{"catalog/version.txt": "1.0.0"}), "1.0.0")
@@ -160,6 +161,7 @@ func marks(revisions []record.Revision) []record.Mark {
 }
 
 func TestWhatIsRefusedDoesNotTouchTheCluster(t *testing.T) {
+	t.Parallel()
 	h := newTarget(t, "e2e-refused").alone()
 	source := workspace(t, map[string]string{
 		"node_modules/minimist/package.json": `{"name": "minimist", "version": "1.2.5", "license": "MIT"}`,

@@ -64,6 +64,7 @@ spec:
 `
 
 func TestTheSandboxIsAKubernetes(t *testing.T) {
+	t.Parallel()
 	envtest.Env(t, "E2E_SANDBOX")
 	const namespace = "e2e-sandbox"
 	in := func(args ...string) string { return kubectl(t, append([]string{"-n", namespace}, args...)...) }

@@ -309,6 +309,7 @@ func forms(secret string) []string {
 }
 
 func TestNoSecretLeaves(t *testing.T) {
+	t.Parallel()
 	envtest.Env(t, "E2E_KUBECONFIG")
 	l := newLeaky(t, "e2e-secrets")
 	defer l.gone()
