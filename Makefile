@@ -72,8 +72,10 @@ test-code:
 
 # The others need a cluster or a Sigstore; e2e-main, e2e and test-sigstore run them.
 UNIT          = go list ./... | grep -vE '/test/(actions|e2e|scenarios|sigstore|target)$$'
-# What runs without the race detector: what Trivy is part of, the rules of the rooms, and what does a part of its work with it.
-PLAIN_PACKAGES = ./internal/archtest $$(go list -f '{{.ImportPath}} {{join .Deps " "}} {{join .TestImports " "}} {{join .XTestImports " "}}' ./pkg/... ./cmd/... ./test/hostile | grep -E '/pkg/scan|/test/(race|hostile)( |$$)' | cut -d ' ' -f 1)
+# What runs without the race detector: the rules of the rooms; the charts and fifty registries, which `make race` has; what Trivy
+# is part of, and what does a part of its work with the detector.
+PLAIN          = ./internal/archtest ./charts ./test/registries
+PLAIN_PACKAGES = $(PLAIN) $$(go list -f '{{.ImportPath}} {{join .Deps " "}} {{join .TestImports " "}} {{join .XTestImports " "}}' ./pkg/... ./cmd/... ./test/hostile | grep -E '/pkg/scan|/test/(race|hostile)( |$$)' | cut -d ' ' -f 1)
 
 # The race detector needs cgo, and a compilation of everything for it. Trivy is left
 # out of that: it would take as long as all else. So these are the tests of a build
@@ -104,7 +106,7 @@ test-deps:
 	echo "SKIPPED will be all tests that need what could not be installed:$$missing (as root, on a Debian: test/packages$$missing)"
 
 test-unit: test-deps ## unit, script and chart tests, without a cluster, under the race detector; and with Trivy
-	$(QUICK_RACE) $$($(UNIT) | grep -v /internal/archtest)
+	$(QUICK_RACE) $$($(UNIT) | grep -vxF "$$(go list $(PLAIN))")
 	$(GO_TEST) $(PLAIN_PACKAGES)
 	cd cmd/sandbox && $(GO_TEST) ./...
 	cd test/sigstore/server && $(GO_TEST) ./...
@@ -120,7 +122,7 @@ fuzz: ## each fuzz target for a minute (FUZZTIME=10s; FUZZ=FuzzReferences for on
 		go test -run '^$$' -fuzz "^$$target\$$" -fuzztime $(FUZZTIME) "./$$(dirname "$$file")" || exit 1; \
 	done
 
-RACE_PACKAGES ?= ./pkg/... ./cmd/... ./internal/...
+RACE_PACKAGES ?= ./pkg/... ./cmd/... ./internal/... ./charts ./test/registries
 RACE_COUNT    ?= 1
 
 race: ## unit tests of the product under the race detector, in random order (RACE_COUNT=10, RACE_PACKAGES=./pkg/release)

@@ -26,7 +26,17 @@ func newTarget(t *testing.T, namespace string) target {
 	envtest.Env(t, "E2E_KUBECONFIG")
 	h := target{t: t, namespace: namespace, images: envtest.Env(t, "E2E_REPOSITORY") + "/" + namespace + "/backstage-production"}
 	h.values = write(t, "values.yaml", "secrets:\n  postgresPassword: e2e-password\n")
+	t.Cleanup(h.gone)
 	return h
+}
+
+// gone takes the namespace away, whose pods would be probed until the last test has ended; that of a failure stays to be looked at.
+func (h target) gone() {
+	if h.t.Failed() {
+		return
+	}
+	out, err := exec.Command("kubectl", "--kubeconfig", envtest.Env(h.t, "E2E_KUBECONFIG"), "delete", "namespace", h.namespace, "--ignore-not-found", "--wait=false").CombinedOutput()
+	require.NoError(h.t, err, string(out))
 }
 
 // alone leaves out what the chart has only once in a cluster, so that preflight does
