@@ -2,11 +2,11 @@ package release
 
 import (
 	"encoding/json"
+	"strings"
 	"sync"
 
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	coordinationv1 "k8s.io/api/coordination/v1"
-	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/resource"
@@ -54,13 +54,13 @@ func (f *factory) ask() error {
 		HasSupport(coordinationv1.SchemeGroupVersion.WithKind("Lease"))
 }
 
-// servers leaves kinds of Kubernetes to the API server. A List is none of them: it is taken apart here.
+// servers leaves kinds of Kubernetes to the API server. A list is none of them: it is taken apart here.
 type servers struct{ others validation.Schema }
 
 func (s servers) ValidateBytes(data []byte) error {
 	var object metav1.TypeMeta
 	if err := json.Unmarshal(data, &object); err == nil {
-		if kind := object.GroupVersionKind(); scheme.Scheme.Recognizes(kind) && kind != corev1.SchemeGroupVersion.WithKind("List") {
+		if scheme.Scheme.Recognizes(object.GroupVersionKind()) && !strings.HasSuffix(object.Kind, "List") {
 			return nil
 		}
 	}

@@ -73,6 +73,7 @@ func TestFactory_Validator_LeavesToTheServerWhatItValidates(t *testing.T) {
 		"a kind of others":                {object: `{"apiVersion": "example.com/v1", "kind": "Deployment"}`, want: errHelms},
 		"a version that never was":        {object: `{"apiVersion": "apps/v7", "kind": "Deployment"}`, want: errHelms},
 		"a List, which has others within": {object: `{"apiVersion": "v1", "kind": "List", "items": []}`, want: errHelms},
+		"a list of one kind":              {object: `{"apiVersion": "apps/v1", "kind": "ReplicaSetList", "items": []}`, want: errHelms},
 		"no kind":                         {object: `{"apiVersion": "v1"}`, want: errHelms},
 		"a kind that is no text":          {object: `{"apiVersion": "v1", "kind": 1}`, want: errHelms},
 		"no object":                       {object: `[]`, want: errHelms},
