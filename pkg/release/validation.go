@@ -1,13 +1,13 @@
 package release
 
 import (
-	"encoding/json"
 	"strings"
 	"sync"
 
 	helmkube "helm.sh/helm/v3/pkg/kube"
 	coordinationv1 "k8s.io/api/coordination/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/util/json"
 	"k8s.io/cli-runtime/pkg/genericclioptions"
 	"k8s.io/cli-runtime/pkg/resource"
 	"k8s.io/client-go/kubernetes/scheme"
@@ -58,7 +58,7 @@ func (f *factory) ask() error {
 type servers struct{ others validation.Schema }
 
 func (s servers) ValidateBytes(data []byte) error {
-	var object metav1.TypeMeta
+	var object metav1.TypeMeta // whose keys have their case, unlike in Go's own JSON
 	if err := json.Unmarshal(data, &object); err == nil {
 		if scheme.Scheme.Recognizes(object.GroupVersionKind()) && !strings.HasSuffix(object.Kind, "List") {
 			return nil
