@@ -66,14 +66,14 @@ func (c *client) Build(stream io.Reader, validate bool) (helmkube.ResourceList, 
 	return c.Client.Build(strings.NewReader(strings.Join(known, "\n---\n")), validate)
 }
 
-// whose tells which object cannot be read: Helm says only that one cannot
-// (https://github.com/helm/helm/issues/30189).
+// whose tells which object cannot be read or is not valid: Helm says only that one is so
+// (https://github.com/helm/helm/issues/30189, https://github.com/helm/helm/issues/9601).
 func (c *client) whose(err error, text string) error {
-	if !strings.Contains(err.Error(), "unable to decode") {
+	if !strings.Contains(err.Error(), "unable to decode") && !strings.Contains(err.Error(), "error validating data") {
 		return err
 	}
 	for _, document := range manifest.Split(text) {
-		if _, own := c.Client.Build(strings.NewReader(document), false); own != nil {
+		if _, own := c.Client.Build(strings.NewReader(document), true); own != nil {
 			return fmt.Errorf("%s: %w", manifest.Whose(document), own)
 		}
 	}

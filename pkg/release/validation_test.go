@@ -33,9 +33,7 @@ func documents(cluster *apiserver.API) func() []string {
 	return func() []string {
 		mu.Lock()
 		defer mu.Unlock()
-		all := asked
-		asked = nil
-		return all
+		return asked
 	}
 }
 
@@ -59,6 +57,7 @@ func TestAKeyInAnotherCaseIsNamedBeforeAnythingIsChanged(t *testing.T) {
 			r.Chart = chartOf(t, template)
 			_, err := r.Apply(t.Context(), image("one"))
 			require.ErrorContains(t, err, key+" not set")
+			require.ErrorContains(t, err, "settings", "which object it is")
 			require.Equal(t, record.KindInput, record.KindOf(err), "%v", err)
 			require.Empty(t, cluster.Writes(""))
 		})
