@@ -105,7 +105,7 @@ test-deps:
 	if test "$$CI" = true; then echo "in CI no test may be skipped, and there is no$$missing"; exit 1; fi; \
 	echo "SKIPPED will be all tests that need what could not be installed:$$missing (as root, on a Debian: test/packages$$missing)"
 
-test-unit: test-deps ## unit, script and chart tests, without a cluster, under the race detector; and with Trivy
+test-unit: test-deps ## unit, script and chart tests, without a cluster: the product's under the race detector, and with Trivy
 	$(QUICK_RACE) $$($(UNIT) | grep -vxF "$$(go list $(PLAIN))")
 	$(GO_TEST) $(PLAIN_PACKAGES)
 	cd cmd/sandbox && $(GO_TEST) ./...

@@ -52,10 +52,10 @@ func stagecrew(t *testing.T, args ...string) outcome {
 	return o
 }
 
-// kubectl is what a person would use to look at the cluster.
+// kubectl is what a person would use to look at the cluster, when a test ends, too: its context has ended then.
 func kubectl(t *testing.T, args ...string) string {
 	t.Helper()
-	out, err := exec.CommandContext(t.Context(), "kubectl", append([]string{"--kubeconfig", envtest.Env(t, "E2E_KUBECONFIG")}, args...)...).CombinedOutput()
+	out, err := exec.Command("kubectl", append([]string{"--kubeconfig", envtest.Env(t, "E2E_KUBECONFIG")}, args...)...).CombinedOutput()
 	require.NoError(t, err, "kubectl %v: %s", args, out)
 	return string(out)
 }
