@@ -67,7 +67,7 @@ func (c *check) writes() []need {
 		for _, verb := range []string{"get", "create", "update", "patch", "delete"} {
 			all = append(all, need{group: o.GroupVersionKind().Group, resource: kind.Name, verb: verb, namespace: namespace, why: "the chart holds " + o.name()})
 		}
-		if watched := o.GroupVersionKind().Group == "apps" || o.GetKind() == "Job"; watched {
+		if record.IsWatched(o.GetAPIVersion(), o.GetKind()) {
 			for _, verb := range []string{"list", "watch"} {
 				all = append(all, need{group: o.GroupVersionKind().Group, resource: kind.Name, verb: verb, namespace: namespace, why: "the rollout is watched"})
 			}
