@@ -41,16 +41,6 @@ type Changer interface {
 	Rollback(ctx context.Context, to int, set map[string]string) (record.Applied, error)
 }
 
-// Checker looks for what will make a plan fail, certainly or probably.
-type Checker interface {
-	// Foresee says what going back from the image next to the live one would need of
-	// the databases. What cannot be found out is unknown, and no error.
-	Foresee(ctx context.Context, live, next string, plan record.Plan) *record.Migrations
-	// Check warns of what may fail and refuses what would. The concerns come with the
-	// refusal; any other error means that nothing could be found out.
-	Check(ctx context.Context, plan record.Plan) ([]record.Concern, error)
-}
-
 // Locker makes sure that one run at a time changes a release.
 type Locker interface {
 	// Lock gives a context that is cancelled, with the cause, when the lock is lost.
@@ -92,8 +82,12 @@ type Prober interface {
 	Probe(ctx context.Context, to Targets) ([]record.Check, error)
 }
 
-// Databases know what going back does to the databases of a release.
+// Databases know what going back does to the databases of a release, and do what is
+// wanted about that.
 type Databases interface {
+	// Foresee says what going back from the image next to the live one would need of
+	// them. What cannot be found out is unknown, and no error.
+	Foresee(ctx context.Context, live, next string, plan record.Plan) *record.Migrations
 	// Compare says what going back from one image to another needs, by their files. An
 	// error leaves that open.
 	Compare(ctx context.Context, from, to string) (record.Migrations, error)
@@ -110,6 +104,19 @@ type Databases interface {
 	// Unlock frees the locks that killed migrations have left, and gives their tables; it
 	// refuses while anybody may be migrating.
 	Unlock(ctx context.Context, workloads []record.Workload) ([]record.MigrationTable, error)
+
+	// What follows is one policy about a release that failed with its migrations in; it is
+	// not asked for where [Options.OnMigrated] does nothing.
+
+	// PrepareUndo is asked under the lock before a deploy whose rollback will need the
+	// databases, and before anything is changed; what it is asked about runs then. It does
+	// what has to be done before, such as dumps; its error refuses the deploy.
+	PrepareUndo(ctx context.Context, u Undoing) error
+	// PlanUndo says in a sentence what Undo is about to do. An error says why it will not
+	// be done. Neither changes anything.
+	PlanUndo(ctx context.Context, u Undoing) (string, error)
+	// Undo does it before the rollback and says what was done, with an error, too.
+	Undo(ctx context.Context, u Undoing) (record.DatabaseUndo, error)
 }
 
 // Undoing is what a policy about applied migrations is asked about.
@@ -127,32 +134,19 @@ type Undoing struct {
 	State record.DatabaseState
 }
 
-// Undo is what is done about the databases between a release that failed with its
-// migrations in, and its rollback: one policy.
-type Undo interface {
-	// Prepare is asked under the lock before a deploy whose rollback will need the
-	// databases, and before anything is changed; what it is asked about runs then. It does
-	// what has to be done before, such as dumps; its error refuses the deploy.
-	Prepare(ctx context.Context, u Undoing) error
-	// Plan says in a sentence what Do is about to do. An error says why it will not be
-	// done. Neither changes anything.
-	Plan(ctx context.Context, u Undoing) (string, error)
-	// Do does it and says what was done, with an error, too.
-	Do(ctx context.Context, u Undoing) (record.DatabaseUndo, error)
-}
-
 // Cluster is everything a deployment needs of one cluster.
 type Cluster struct {
 	// Namespace is that of the release, resolved; "" where it is not known.
 	Namespace string
 	History   History
 	Changer   Changer
-	Checker   Checker
 	Locker    Locker
 	Watcher   Watcher
 	Prober    Prober
 	// Databases may be nil: then nothing is known of them.
 	Databases Databases
-	// Undo may be nil: then a release whose migrations are in is left where it is.
-	Undo Undo
+	// Check looks for what will make a plan fail: it warns of what may and refuses what
+	// would. The concerns come with the refusal; any other error means that nothing could
+	// be found out.
+	Check func(ctx context.Context, plan record.Plan) ([]record.Concern, error)
 }

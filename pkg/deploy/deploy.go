@@ -35,9 +35,9 @@ type Options struct {
 	Verify func(context.Context, record.Image) error
 	// Unlock has a recovery free the locks first that killed migrations have left.
 	Unlock bool
-	// OnMigrated is the policy of [Cluster]'s Undo; it names it.
+	// OnMigrated is the policy that the [Databases] follow.
 	OnMigrated record.MigratedPolicy
-	// DryRun ends after the preflight and changes nothing.
+	// DryRun ends a deploy or rollback after its preflight and changes nothing.
 	DryRun bool
 	// Holder names this run in the lock.
 	Holder string

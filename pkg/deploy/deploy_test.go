@@ -204,6 +204,12 @@ func TestADryRunChangesNothing(t *testing.T) {
 	require.NoError(t, err)
 	require.Len(t, result.Changes, 1)
 	require.Equal(t, []string{"check", "check"}, f.calls)
+
+	for name, run := range map[string]func(context.Context, Options) (record.Record, error){"gate": Gate, "recover": Recover} {
+		_, err = run(t.Context(), o)
+		require.Equal(t, "deploy/no-dry-run", record.CodeOf(err), "%s would change something", name)
+		require.Equal(t, []string{"check", "check"}, f.calls)
+	}
 }
 
 func TestWhatADeadRunAppliedInPartIsUndoneFirst(t *testing.T) {

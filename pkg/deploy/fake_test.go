@@ -38,7 +38,6 @@ type fakeCluster struct {
 	state      *record.DatabaseState // what the databases say; nil for none that is known
 	asked      [][]record.Workload   // by whose pods the databases were found
 	set        map[string]string     // what the last rollback gave its containers
-	undoes     bool                  // there is a policy
 	holder     string
 	lose       context.CancelCauseFunc
 	connects   int
@@ -46,11 +45,7 @@ type fakeCluster struct {
 
 func (f *fakeCluster) connect() (Cluster, error) {
 	f.connects++
-	c := Cluster{Namespace: "prod", History: f, Changer: f, Checker: f, Locker: f, Watcher: f, Prober: f, Databases: f}
-	if f.undoes {
-		c.Undo = fakePolicy{f}
-	}
-	return c, f.broken("connect")
+	return Cluster{Namespace: "prod", History: f, Changer: f, Check: f.check, Locker: f, Watcher: f, Prober: f, Databases: f}, f.broken("connect")
 }
 
 func (f *fakeCluster) happens(what string) error {
@@ -147,7 +142,7 @@ func (f *fakeCluster) Foresee(_ context.Context, live, next string, _ record.Pla
 	return &m
 }
 
-func (f *fakeCluster) Check(context.Context, record.Plan) ([]record.Concern, error) {
+func (f *fakeCluster) check(context.Context, record.Plan) ([]record.Concern, error) {
 	if err := f.happens("check"); err != nil {
 		return nil, err
 	}
@@ -393,19 +388,17 @@ func (f *fakeCluster) Unlock(context.Context, []record.Workload) ([]record.Migra
 	return freed, nil
 }
 
-// fakePolicy takes back what the databases hold.
-type fakePolicy struct{ f *fakeCluster }
-
-func (p fakePolicy) Prepare(ctx context.Context, _ Undoing) error {
-	return errors.Join(p.f.happens("prepare"), ctx.Err())
+// PrepareUndo and what follows are a policy that takes back what the databases hold.
+func (f *fakeCluster) PrepareUndo(ctx context.Context, _ Undoing) error {
+	return errors.Join(f.happens("prepare"), ctx.Err())
 }
 
-func (p fakePolicy) Plan(ctx context.Context, u Undoing) (string, error) {
-	return "takes " + u.State.Down[0].Name + " back", errors.Join(p.f.happens("announce"), ctx.Err())
+func (f *fakeCluster) PlanUndo(ctx context.Context, u Undoing) (string, error) {
+	return "takes " + u.State.Down[0].Name + " back", errors.Join(f.happens("announce"), ctx.Err())
 }
 
-func (p fakePolicy) Do(ctx context.Context, u Undoing) (record.DatabaseUndo, error) {
-	if err := errors.Join(p.f.happens("undo"), ctx.Err()); err != nil {
+func (f *fakeCluster) Undo(ctx context.Context, u Undoing) (record.DatabaseUndo, error) {
+	if err := errors.Join(f.happens("undo"), ctx.Err()); err != nil {
 		return record.DatabaseUndo{Out: u.State.Down[:1], Left: u.State.Down[1:]}, err
 	}
 	return record.DatabaseUndo{Out: u.State.Down}, nil

@@ -53,9 +53,9 @@ func (r *run) forewarn(ctx context.Context, live record.Applied, target record.R
 		return record.Refused("deploy/migrations-locked", "the new revision would not start: %s", r.lockHeld(state.Locked))
 	case m.Rollback == record.RollbackFree:
 		return nil // whatever the databases say, this rollback does not want them
-	case r.cluster.Undo != nil && err != nil:
+	case r.undoes() && err != nil:
 		return record.Refused("deploy/on-migrated", "--on-migrated %s needs a database that can be asked, which %s: %w", r.OnMigrated, m, err)
-	case r.cluster.Undo != nil:
+	case r.undoes():
 		r.undoing = &Undoing{live, m.To, target, m, state}
 	case record.CodeOf(err) == record.CodeNoDatabase:
 		r.Log.Warn("if this deploy fails, it is rolled back although that "+m.String(), "error", err)

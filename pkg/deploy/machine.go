@@ -105,6 +105,9 @@ func start(ctx context.Context, o Options, op operation, prepare func(*run)) (re
 	r.result.Verdict = record.VerdictUnknown
 	r.result.Release = &record.Release{Name: o.Release, Namespace: o.Namespace}
 	prepare(r)
+	if o.DryRun && op.first != preflight {
+		return r.result, record.BadInput("deploy/no-dry-run", "%s of release %q: there is no dry run of it, only of a deploy and a rollback", op.name, o.Release)
+	}
 	var err error
 	if r.cluster, err = r.Connect(); err != nil {
 		return r.result, err

@@ -8,10 +8,13 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
+// undoes reports whether there is a policy that does something about the databases.
+func (r *run) undoes() bool { return r.cluster.Databases != nil && r.OnMigrated.Undoes() }
+
 // mayUndo reports whether there is a policy that may take an obstacle out of the way, and
 // keeps what it needs for that.
 func (r *run) mayUndo(o obstacle) bool {
-	if o.undoing == nil || r.cluster.Undo == nil {
+	if o.undoing == nil || !r.undoes() {
 		return false
 	}
 	r.undoing = o.undoing
@@ -29,7 +32,7 @@ func (r *run) prepare(ctx context.Context) event {
 	}
 	began := time.Now()
 	defer func() { r.started = r.started.Add(time.Since(began)) }()
-	if err := r.cluster.Undo.Prepare(ctx, *r.undoing); err != nil {
+	if err := r.cluster.Databases.PrepareUndo(ctx, *r.undoing); err != nil {
 		return r.abort(fmt.Errorf("preparing --on-migrated %s: %w", r.OnMigrated, err))
 	}
 	return passed
@@ -38,7 +41,7 @@ func (r *run) prepare(ctx context.Context) event {
 // announce says what the policy is about to do, before anything is done.
 func (r *run) announce(ctx context.Context) (string, error) {
 	r.result.Undo = &record.DatabaseUndo{Policy: r.OnMigrated}
-	plan, err := r.cluster.Undo.Plan(ctx, *r.undoing)
+	plan, err := r.cluster.Databases.PlanUndo(ctx, *r.undoing)
 	r.result.Undo.Plan = plan
 	if err != nil {
 		r.result.Undo.Why = err.Error()
@@ -59,7 +62,7 @@ func (r *run) takeBack(ctx context.Context) event {
 	r.result.Advice = fmt.Sprintf("stopped while this was done: %s; `stagecrew recover --release %s --namespace %s --on-migrated %s` goes on",
 		plan, r.Release, r.Namespace, r.OnMigrated)
 	began := time.Now()
-	done, err := r.cluster.Undo.Do(ctx, u)
+	done, err := r.cluster.Databases.Undo(ctx, u)
 	done.Policy, done.Plan, done.Done, done.Seconds = r.OnMigrated, plan, err == nil, time.Since(began).Seconds()
 	r.result.Undo = &done
 	if err != nil {

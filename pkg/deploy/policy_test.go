@@ -15,7 +15,7 @@ import (
 func migrating(t *testing.T) (*fakeCluster, Options) {
 	t.Helper()
 	f := installed(t, "fine")
-	f.undoes, f.state = true, &record.DatabaseState{}
+	f.state = &record.DatabaseState{}
 	f.on = func(what string) {
 		if what == "apply" {
 			f.state = applies()
@@ -102,7 +102,7 @@ func TestNothingIsPreparedForAReleaseThatNeedsNoDatabase(t *testing.T) {
 
 func TestARollbackByHandGoesByThePolicyToo(t *testing.T) {
 	f := installed(t, "one", "two+schema")
-	f.state, f.undoes = applies(), true
+	f.state = applies()
 	o := f.options()
 	o.OnMigrated, o.DryRun = record.MigratedDown, true
 	_, err := Rollback(t.Context(), revisions.RollbackTo{}, o)

@@ -20,7 +20,7 @@ func (r *run) preflight(ctx context.Context) event {
 	}
 	plan.Migrations = r.foresee(ctx, plan)
 	r.result.Migrations = plan.Migrations
-	if r.result.Concerns, err = r.cluster.Checker.Check(ctx, plan); err != nil {
+	if r.result.Concerns, err = r.cluster.Check(ctx, plan); err != nil {
 		return r.abort(err)
 	}
 	if lookErr != nil {
@@ -44,10 +44,10 @@ func (r *run) foresee(ctx context.Context, plan record.Plan) *record.Migrations 
 	if r.op.appliesChart {
 		next = r.image.Image().String()
 	}
-	if !found || live.Image == "" || next == "" {
+	if !found || live.Image == "" || next == "" || r.cluster.Databases == nil {
 		return nil
 	}
-	return r.cluster.Checker.Foresee(ctx, live.Image, next, plan)
+	return r.cluster.Databases.Foresee(ctx, live.Image, next, plan)
 }
 
 // goesOn reports whether there is more to find out although the history may not be

@@ -16,6 +16,10 @@ const (
 	MigratedRestore MigratedPolicy = "restore"
 )
 
+// Undoes reports whether a policy does something before a rollback: the zero value does
+// not, either.
+func (p MigratedPolicy) Undoes() bool { return p != "" && p != MigratedStop }
+
 // Choices are all policies.
 func (MigratedPolicy) Choices() []Choice {
 	return []Choice{

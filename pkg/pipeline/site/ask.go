@@ -25,20 +25,22 @@ func (s Site) Ask(ctx context.Context, log *slog.Logger, g Gate, asked record.Im
 		strict.Images = nil
 	}
 	if asked.IsBuilt() {
-		plan.Migrations = s.foresee(ctx, r, strict, plan)
+		databases := s.databases(cluster)
+		databases.Log = log
+		plan.Migrations = s.foresee(ctx, r, databases, plan)
 	}
 	plan.Concerns = append(plan.Concerns, s.demands(ctx, cluster, r, plan.Migrations)...)
 	return strict.Check(ctx, plan)
 }
 
 // foresee compares the live image with that of a plan, and puts the result on the record.
-func (s Site) foresee(ctx context.Context, r *release.Release, strict checker, plan record.Plan) *record.Migrations {
+func (s Site) foresee(ctx context.Context, r *release.Release, d databases, plan record.Plan) *record.Migrations {
 	history, err := r.History(ctx)
 	live, found := revisions.Live(history)
 	if err != nil || !found || live.Image == "" {
 		return nil // the checks tell of a history that may not be read
 	}
-	m := strict.Foresee(ctx, live.Image, plan.Image.String(), plan)
+	m := d.Foresee(ctx, live.Image, plan.Image.String(), plan)
 	s.host.Update(func(r *record.Record) { r.Migrations = m })
 	return m
 }

@@ -5,7 +5,9 @@ import (
 
 	"github.com/stagecrew/stagecrew/pkg/database"
 	"github.com/stagecrew/stagecrew/pkg/kube"
+	"github.com/stagecrew/stagecrew/pkg/migrations"
 	"github.com/stagecrew/stagecrew/pkg/migrations/images"
+	"github.com/stagecrew/stagecrew/pkg/preflight"
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
@@ -13,16 +15,35 @@ import (
 type databases struct {
 	database.Options
 	comparison images.Options
+	policy     // nil where it does nothing
 }
 
 func (s Site) databases(cluster *kube.Cluster) databases {
-	return databases{
-		database.Options{
-			Client: cluster.Client, Namespace: cluster.Namespace, Variables: s.databaseEnv,
-			Tunnel: cluster.DialService, Withhold: s.host.Secrets.Withhold, Log: s.host.Log,
-		},
-		s.comparison,
+	return databases{s.databaseOptions(cluster), s.comparison, s.policy(cluster)}
+}
+
+func (s Site) databaseOptions(cluster *kube.Cluster) database.Options {
+	return database.Options{
+		Client: cluster.Client, Namespace: cluster.Namespace, Variables: s.databaseEnv,
+		Tunnel: cluster.DialService, Withhold: s.host.Secrets.Withhold, Log: s.host.Log,
 	}
+}
+
+// Foresee compares the live image with the next. Whatever goes wrong leaves it unknown.
+func (d databases) Foresee(ctx context.Context, live, next string, plan record.Plan) *record.Migrations {
+	o := d.comparison
+	o.Said, o.From = preflight.Said(plan.Manifest)
+	var m record.Migrations
+	err := record.Guard(func() (err error) {
+		m, err = images.Compare(ctx, o, live, next)
+		return err
+	})
+	if err != nil {
+		m = migrations.Unknown(err.Error())
+		m.From, m.To = live, next
+	}
+	d.Log.Info(m.String(), "live", live, "bytes", m.Bytes)
+	return &m
 }
 
 // Compare compares the migrations of two images.
@@ -40,7 +61,7 @@ func (d databases) Ask(ctx context.Context, workloads []record.Workload, m recor
 	return database.In(m, all), err
 }
 
-// Frozen looks whether what runs works with the databases.
+// Frozen checks whether what runs works with the databases.
 func (d databases) Frozen(ctx context.Context, workloads []record.Workload) (*record.Cause, error) {
 	return database.Frozen(ctx, d.Options, workloads)
 }

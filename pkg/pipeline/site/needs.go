@@ -14,21 +14,14 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/release"
 )
 
-// demanding is a policy about migrations that can say, before a deploy, what it will lack.
-type demanding interface {
-	// needs looks without changing anything. What is to be done may not be known yet: then
-	// the undoing has no image.
-	needs(ctx context.Context, u deploy.Undoing) error
-}
-
 // policyTime bounds the look.
 const policyTime = 20 * time.Second
 
 // demands are what the policy about migrations would lack, and who holds a lock of theirs.
 // They block where the rollback is known to need the databases: the deploy would refuse.
 func (s Site) demands(ctx context.Context, cluster *kube.Cluster, r *release.Release, m *record.Migrations) (all []record.Concern) {
-	policy, found := s.undo(cluster).(demanding)
-	if !found || m != nil && m.Rollback == record.RollbackFree {
+	databases := s.databases(cluster)
+	if databases.policy == nil || m != nil && m.Rollback == record.RollbackFree {
 		return nil
 	}
 	ctx, cancel := context.WithTimeout(ctx, policyTime)
@@ -42,13 +35,13 @@ func (s Site) demands(ctx context.Context, cluster *kube.Cluster, r *release.Rel
 	u := deploy.Undoing{Applied: applied, Target: live}
 	if m != nil && err == nil {
 		u.Image, u.Migrations = m.To, *m
-		u.State, err = s.databases(cluster).Ask(ctx, applied.Workloads, *m)
+		u.State, err = databases.Ask(ctx, applied.Workloads, *m)
 	}
 	for _, t := range u.State.Locked {
 		err = errors.Join(err, record.Refused("deploy/migrations-locked", "%s: %s", t.Database, t.Lock))
 	}
 	blocks := m != nil && m.Rollback == record.RollbackNeedsDatabase
-	for _, one := range record.Parts(record.Problems(record.Parts(errors.Join(err, policy.needs(ctx, u)))...)) {
+	for _, one := range record.Parts(record.Problems(record.Parts(errors.Join(err, databases.needs(ctx, u)))...)) {
 		code := record.CodeOf(one)
 		if code == "" {
 			code = "preflight/not-checked"
@@ -65,7 +58,7 @@ func (p skipping) needs(ctx context.Context, u deploy.Undoing) error {
 	if u.Image == "" {
 		return nil
 	}
-	return p.Prepare(ctx, u)
+	return p.PrepareUndo(ctx, u)
 }
 
 func (p takingBack) needs(ctx context.Context, u deploy.Undoing) error {

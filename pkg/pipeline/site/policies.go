@@ -14,18 +14,28 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// policies are what can be done about the databases before a rollback, by their names.
-// The one that does nothing is not among them.
-var policies = map[record.MigratedPolicy]func(Site, *kube.Cluster) deploy.Undo{
-	record.MigratedSkip: func(s Site, _ *kube.Cluster) deploy.Undo { return skipping{s.comparison, s} },
-	record.MigratedDown: func(s Site, cluster *kube.Cluster) deploy.Undo {
-		return takingBack{s.comparison, database.Down{Options: s.databases(cluster).Options, Release: s.Release}}
-	},
-	record.MigratedRestore: func(s Site, cluster *kube.Cluster) deploy.Undo { return s.restore(cluster) },
+// policy is the part of [deploy.Databases] that each policy does in its way.
+type policy interface {
+	// needs says, before a deploy, what it will lack, without changing anything. What is to
+	// be done may not be known yet: then the undoing has no image.
+	needs(ctx context.Context, u deploy.Undoing) error
+	PrepareUndo(ctx context.Context, u deploy.Undoing) error
+	PlanUndo(ctx context.Context, u deploy.Undoing) (string, error)
+	Undo(ctx context.Context, u deploy.Undoing) (record.DatabaseUndo, error)
 }
 
-// undo is the policy's way, nil for the one that leaves all as it is.
-func (s Site) undo(cluster *kube.Cluster) deploy.Undo {
+// policies are what can be done about the databases before a rollback, by their names.
+// The one that does nothing is not among them, see [record.MigratedPolicy.Undoes].
+var policies = map[record.MigratedPolicy]func(Site, *kube.Cluster) policy{
+	record.MigratedSkip: func(s Site, _ *kube.Cluster) policy { return skipping{s.comparison, s} },
+	record.MigratedDown: func(s Site, cluster *kube.Cluster) policy {
+		return takingBack{s.comparison, database.Down{Options: s.databaseOptions(cluster), Release: s.Release}}
+	},
+	record.MigratedRestore: func(s Site, cluster *kube.Cluster) policy { return s.restore(cluster) },
+}
+
+// policy is that of the settings, nil for the one that leaves all as it is.
+func (s Site) policy(cluster *kube.Cluster) policy {
 	if begin, found := policies[s.onMigrated]; found {
 		return begin(s, cluster)
 	}
@@ -46,8 +56,8 @@ type skipping struct {
 	site   Site
 }
 
-// Prepare says what will stand against it.
-func (p skipping) Prepare(ctx context.Context, u deploy.Undoing) error {
+// PrepareUndo says what will stand against it.
+func (p skipping) PrepareUndo(ctx context.Context, u deploy.Undoing) error {
 	if err := needsKnex(p.images, u.Migrations); err != nil {
 		return err
 	}
@@ -93,8 +103,8 @@ func (p skipping) destructive(ctx context.Context, image string, wanted migratio
 	return found, nil
 }
 
-// Plan refuses where a migration that is in shows that the old image may not work on it.
-func (p skipping) Plan(ctx context.Context, u deploy.Undoing) (string, error) {
+// PlanUndo refuses where a migration that is in shows that the old image may not work on it.
+func (p skipping) PlanUndo(ctx context.Context, u deploy.Undoing) (string, error) {
 	if err := needsKnex(p.images, u.Migrations); err != nil {
 		return "", err
 	}
@@ -109,8 +119,8 @@ func (p skipping) Plan(ctx context.Context, u deploy.Undoing) (string, error) {
 		len(u.State.Down), u.Target.Number, backstage.SkipValidation), nil
 }
 
-// Do leaves the databases as they are.
-func (p skipping) Do(_ context.Context, u deploy.Undoing) (record.DatabaseUndo, error) {
+// Undo leaves the databases as they are.
+func (p skipping) Undo(_ context.Context, u deploy.Undoing) (record.DatabaseUndo, error) {
 	return record.DatabaseUndo{Set: map[string]string{backstage.SkipValidation: "true"}, Left: u.State.Down}, nil
 }
 
@@ -120,16 +130,16 @@ type takingBack struct {
 	down   database.Down
 }
 
-// Prepare refuses where pods may not be stopped, or no Job be made.
-func (p takingBack) Prepare(ctx context.Context, u deploy.Undoing) error {
+// PrepareUndo refuses where pods may not be stopped, or no Job be made.
+func (p takingBack) PrepareUndo(ctx context.Context, u deploy.Undoing) error {
 	if err := needsKnex(p.images, u.Migrations); err != nil {
 		return err
 	}
 	return p.down.Check(ctx, u.Applied.Workloads)
 }
 
-// Plan names what will be taken back.
-func (p takingBack) Plan(_ context.Context, u deploy.Undoing) (string, error) {
+// PlanUndo names what will be taken back.
+func (p takingBack) PlanUndo(_ context.Context, u deploy.Undoing) (string, error) {
 	if err := needsKnex(p.images, u.Migrations); err != nil {
 		return "", err
 	}
@@ -140,7 +150,7 @@ func (p takingBack) Plan(_ context.Context, u deploy.Undoing) (string, error) {
 	return fmt.Sprintf("its pods are stopped, and a Job with its image takes %d migrations back: %s", len(names), strings.Join(names, ", ")), nil
 }
 
-// Do takes them back.
-func (p takingBack) Do(ctx context.Context, u deploy.Undoing) (record.DatabaseUndo, error) {
+// Undo takes them back.
+func (p takingBack) Undo(ctx context.Context, u deploy.Undoing) (record.DatabaseUndo, error) {
 	return p.down.Run(ctx, u.Applied.Workloads, u.State.Down)
 }

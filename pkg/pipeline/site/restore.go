@@ -27,13 +27,13 @@ func dumpsOf(s config.Dumps) dump.Options {
 
 func (s Site) restore(cluster *kube.Cluster) restore {
 	o := s.dumps
-	o.Options, o.Release = s.databases(cluster).Options, s.Release
+	o.Options, o.Release = s.databaseOptions(cluster), s.Release
 	return restore{dump.New(o), registry.Access{Insecure: s.comparison.Registry.Insecure}, s.host}
 }
 
-// Prepare makes the dump, unless the databases are not those of the image any more that
+// PrepareUndo makes the dump, unless the databases are not those of the image any more that
 // would be gone back to: then an earlier dump is.
-func (r restore) Prepare(ctx context.Context, u deploy.Undoing) error {
+func (r restore) PrepareUndo(ctx context.Context, u deploy.Undoing) error {
 	if len(u.State.Down) > 0 {
 		r.host.Log.Warn("no dump is made: the databases hold migrations already that the image lacks which would be gone back to; the dump of before them is what a rollback restores", "migrations", len(u.State.Down))
 		return nil
@@ -49,14 +49,14 @@ func (r restore) Prepare(ctx context.Context, u deploy.Undoing) error {
 	return nil
 }
 
-// Plan says what is about to be put back.
-func (r restore) Plan(_ context.Context, u deploy.Undoing) (string, error) {
+// PlanUndo says what is about to be put back.
+func (r restore) PlanUndo(_ context.Context, u deploy.Undoing) (string, error) {
 	return fmt.Sprintf("the pods that use the databases are stopped, and these become again what revision %d had left in them when they were dumped to %s; what was written since is lost, and counted",
 		u.Target.Number, r.dumps.Claim), nil
 }
 
-// Do puts it back.
-func (r restore) Do(ctx context.Context, u deploy.Undoing) (record.DatabaseUndo, error) {
+// Undo puts it back.
+func (r restore) Undo(ctx context.Context, u deploy.Undoing) (record.DatabaseUndo, error) {
 	all, err := r.dumps.Restore(ctx, u.Applied.Workloads, u.Target.Image)
 	undo := record.DatabaseUndo{Lost: all.Lost, Replaced: all.Replaced}
 	if all.Dump.ID != "" {

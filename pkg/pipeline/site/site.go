@@ -153,10 +153,9 @@ func (s Site) Open(g Gate, told []record.Concern) (deploy.Cluster, error) {
 		Namespace: cluster.Namespace,
 		History:   r, Changer: r,
 		Locker:    lease.New(lease.Options{Client: cluster.Client, Namespace: cluster.Namespace, Release: s.Release, Log: s.host.Log}),
-		Checker:   strict,
 		Watcher:   s.watcher(cluster, r, g),
 		Prober:    g.prober(cluster, s.publicURL, s.host),
-		Databases: s.databases(cluster), Undo: s.undo(cluster),
+		Databases: s.databases(cluster), Check: strict.Check,
 	}, nil
 }
 
@@ -192,5 +191,5 @@ func (s Site) watcher(cluster *kube.Cluster, r *release.Release, g Gate) watcher
 func (s Site) checker(cluster *kube.Cluster, g Gate) checker {
 	options := s.preflight
 	options.Client, options.Namespace, options.Forwarding = cluster.Client, cluster.Namespace, g.suite != nil
-	return checker{Options: options, comparison: s.comparison}
+	return checker{Options: options}
 }
