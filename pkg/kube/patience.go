@@ -17,14 +17,15 @@ import (
 )
 
 const (
-	// firstPause and longestPause bound the growing time between two attempts.
-	firstPause, longestPause = 100 * time.Millisecond, 2 * time.Second
 	// unsaid is how long an outage is not worth a word, and tellAgain how often the
 	// wait is told after that.
 	unsaid, tellAgain = time.Second / 2, 5 * time.Second
 	// maxRefused bounds what is read of an answer that is asked for again.
 	maxRefused = 1 << 20
 )
+
+// waits are those between two attempts.
+var waits = retry.Policy{First: 100 * time.Millisecond, Longest: 2 * time.Second}
 
 // patient is the one patience for the API server: all requests of a [Cluster] pass
 // it, whoever sends them, and those that a restart of the API server broke are sent
@@ -53,16 +54,16 @@ func newPatient(log *slog.Logger, limit time.Duration) *patient {
 	return &patient{log: log, limit: limit}
 }
 
-func (p *patient) wrap(next http.RoundTripper) http.RoundTripper { return insisting{p, next} }
+func (p *patient) wrap(next http.RoundTripper) http.RoundTripper { return patientTransport{p, next} }
 
-type insisting struct {
+type patientTransport struct {
 	*patient
 	next http.RoundTripper
 }
 
 // RoundTrip repeats the request until it was answered or patience ends.
-func (i insisting) RoundTrip(request *http.Request) (*http.Response, error) {
-	ctx, deadline, pause := request.Context(), time.Now().Add(i.limit), firstPause
+func (i patientTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	ctx, deadline, wait := request.Context(), time.Now().Add(i.limit), waits.Waits()
 	webhook := false
 	for {
 		response, err := i.next.RoundTrip(request)
@@ -76,6 +77,7 @@ func (i insisting) RoundTrip(request *http.Request) (*http.Response, error) {
 		case webhook && err == nil:
 			i.webhookAnswers()
 		}
+		pause := wait()
 		if ctx.Err() != nil || !repeat || time.Now().Add(pause).After(until) {
 			return response, err
 		}
@@ -91,7 +93,7 @@ func (i insisting) RoundTrip(request *http.Request) (*http.Response, error) {
 		if retry.Sleep(ctx, pause) != nil {
 			return nil, context.Cause(ctx)
 		}
-		request, pause = request.Clone(ctx), min(2*pause, longestPause)
+		request = request.Clone(ctx)
 		request.Body = body
 	}
 }

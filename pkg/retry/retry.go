@@ -91,6 +91,10 @@ func permanent(err error) error {
 	return backoff.Permanent(err)
 }
 
+// Waits gives the waits of a policy one after the other, for what cannot be one function
+// that is tried.
+func (p Policy) Waits() (next func() time.Duration) { return newWaits(p).NextBackOff }
+
 // waits grow, unless the other side asks for longer ones. A half of each is chance, so
 // that what failed together does not come back together.
 type waits struct {
