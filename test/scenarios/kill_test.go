@@ -5,6 +5,7 @@ import (
 	"math/rand/v2"
 	"os"
 	"strconv"
+	"sync/atomic"
 	"syscall"
 	"testing"
 	"time"
@@ -153,6 +154,7 @@ func randomRelease(run int) (values string) {
 }
 
 func TestAfterSIGKILLAtARandomMomentTheSameCommandEndsWell(t *testing.T) {
+	killed := killing(t)
 	for run, moment := range randomly(t) {
 		name := fmt.Sprintf("run %d, after %.1f s", run+1, moment.Seconds())
 		t.Run(name, func(t *testing.T) {
@@ -162,7 +164,7 @@ func TestAfterSIGKILLAtARandomMomentTheSameCommandEndsWell(t *testing.T) {
 			s := scenario{name: "random " + name}.prepare(t)
 			p := s.deploy(2, randomRelease(run))
 			p.killAfter(moment)
-			p.wait()
+			killed(p.wait())
 			o := s.deploy(2, randomRelease(run)).recorded()
 			r.Exit, r.Verdict, r.Seconds = o.exit, string(o.record.Verdict), o.seconds
 			require.Contains(t, []int{0, 4}, o.exit)
@@ -171,6 +173,22 @@ func TestAfterSIGKILLAtARandomMomentTheSameCommandEndsWell(t *testing.T) {
 			s.serves([]int{2, 1}[run%2])
 			r.End = s.page()
 		})
+	}
+}
+
+// killing counts the runs whose process was killed, of those that it is told: one may have
+// ended before its moment, but not so many that nothing is shown.
+func killing(t *testing.T) func(outcome) {
+	t.Helper()
+	var runs, kills atomic.Int32
+	t.Cleanup(func() {
+		require.True(t, runs.Load() < randomRuns || 2*kills.Load() >= runs.Load(), "only %d of %d runs were killed", kills.Load(), runs.Load())
+	})
+	return func(o outcome) {
+		runs.Add(1)
+		if o.exit == -1 {
+			kills.Add(1)
+		}
 	}
 }
 
@@ -185,6 +203,7 @@ func (p *process) killAfter(after time.Duration) {
 
 func TestHelmAfterSIGKILLAtARandomMoment(t *testing.T) {
 	helm := helmProgram(t)
+	killed := killing(t)
 	for run, moment := range randomly(t) {
 		name := fmt.Sprintf("run %d, after %.1f s", run+1, moment.Seconds())
 		t.Run(name, func(t *testing.T) {
@@ -193,7 +212,7 @@ func TestHelmAfterSIGKILLAtARandomMoment(t *testing.T) {
 			s.helmInstalls(helm, "")
 			p := s.helm(helm, s.image, 2, randomRelease(run))
 			p.killAfter(moment)
-			p.wait()
+			killed(p.wait())
 			r := s.helmResult(s.helm(helm, s.image, 2, randomRelease(run)).wait())
 			r.Group, r.Name, r.Order = result.HelmRandom, name, run
 			report(t, r)

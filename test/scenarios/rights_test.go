@@ -1,9 +1,13 @@
 package scenarios
 
 import (
+	"os"
+	"strings"
+
 	"github.com/stretchr/testify/require"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"sigs.k8s.io/yaml"
 )
 
 // ofRights are deployers that may not do everything.
@@ -22,6 +26,15 @@ objects:
 - {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: scenario-reader}, rules: []}
 - {apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: mighty}, rules: [{apiGroups: [""], resources: [nodes], verbs: [get]}]}`,
 			exits: []int{1}, words: []string{"clusterroles", "Role/mighty", "nodes"}, after: []deed{gone("deployments.apps/app")}}},
+	},
+	{
+		name: "a deployer with the Role of the documents, through an update, a failure and a way back", source: "fluxcd/flux2#3164",
+		steps: []step{
+			{before: []deed{deployerAs("admin"), documented}, smoke: checks, serves: 1},
+			{values: crash, exits: rolledBack, words: []string{"cannot open the database"}, serves: 1},
+			{serves: 3},
+			{command: "rollback", serves: 1},
+		},
 	},
 	{
 		name: "a deployer that may not delete or ask pods", source: "helm/helm#7317",
@@ -59,6 +72,26 @@ func weak(s *site) {
 	_, err := s.kube.RbacV1().Roles(s.namespace).Create(s.ctx, role, metav1.CreateOptions{})
 	require.NoError(s.t, err)
 	s.bind(rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: "deployer"})
+}
+
+// documented gives the deployer the Role of docs/rbac.yaml.
+func documented(s *site) {
+	s.t.Helper()
+	content, err := os.ReadFile("../../docs/rbac.yaml")
+	require.NoError(s.t, err)
+	for document := range strings.SplitSeq(string(content), "\n---\n") {
+		var role rbacv1.Role
+		require.NoError(s.t, yaml.Unmarshal([]byte(document), &role))
+		if role.Kind != "Role" {
+			continue
+		}
+		role.Namespace = s.namespace
+		_, err := s.kube.RbacV1().Roles(s.namespace).Create(s.ctx, &role, metav1.CreateOptions{})
+		require.NoError(s.t, err)
+		s.bind(rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name})
+		return
+	}
+	require.Fail(s.t, "no Role in it")
 }
 
 // bind gives the deployer a role in place of any other.
