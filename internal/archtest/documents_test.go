@@ -36,6 +36,22 @@ func TestTheRunbookHasEveryExitCodeOfTheReadmeAndNamesOnlyErrorCodesThatThereAre
 	}
 }
 
+// library gives the names of the files of a folder that import a library; tests are none.
+func library(t *testing.T, folder, path string) (names []string) {
+	t.Helper()
+	files, err := filepath.Glob(folder + "/*.go")
+	require.NoError(t, err)
+	for _, file := range files {
+		source, err := os.ReadFile(file)
+		require.NoError(t, err)
+		if !strings.HasSuffix(file, "_test.go") && strings.Contains(string(source), `"`+path) {
+			names = append(names, filepath.Base(file))
+		}
+	}
+	require.NotEmpty(t, names)
+	return names
+}
+
 func TestTheArchitectureNamesEveryRoomAndNoFileOrTestThatIsNotThere(t *testing.T) {
 	content, err := os.ReadFile("../../docs/architecture.md")
 	require.NoError(t, err)
@@ -59,6 +75,10 @@ func TestTheArchitectureNamesEveryRoomAndNoFileOrTestThatIsNotThere(t *testing.T
 	}
 	for _, top := range []string{"../../pkg", "../../internal"} {
 		require.NoError(t, filepath.WalkDir(top, collect))
+	}
+	// Whoever takes another Helm finds each file that there is to change.
+	for _, file := range library(t, "../../pkg/release", "helm.sh/helm/v3") {
+		require.Contains(t, string(content), "`"+file+"`", "it imports Helm")
 	}
 	for _, m := range regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(string(content), -1) {
 		require.True(t, tests[m[1]], m[1])

@@ -17,7 +17,7 @@ import (
 var fenced = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
 
 // documents show commands to people.
-var documents = []string{"../../docs/images.md", "../../docs/runbook.md", "../../docs/deploy.md", "../../docs/smoke.md", "../../README.md"}
+var documents = []string{"../../docs/images.md", "../../docs/runbook.md", "../../docs/deploy.md", "../../docs/smoke.md", "../../docs/migrations.md", "../../charts/backstage/README.md", "../../README.md"}
 
 // shown are the lines that call stagecrew, in the fenced consoles and in the text of a
 // document, without the prose that some of them begin with.
@@ -28,7 +28,7 @@ func shown(t *testing.T, document string) []string {
 	var lines []string
 	for _, m := range fenced.FindAllStringSubmatch(string(content), -1) {
 		for line := range strings.Lines(m[2]) {
-			if m[1] == "console" && strings.HasPrefix(line, "stagecrew ") {
+			if (m[1] == "console" || m[1] == "sh") && strings.HasPrefix(line, "stagecrew ") {
 				lines = append(lines, line)
 			}
 		}
@@ -83,7 +83,7 @@ func TestTheCommandsInTheDocumentsAreThere(t *testing.T) {
 
 func TestTheSettingsThatTheDocumentsNameAreThere(t *testing.T) {
 	setting := regexp.MustCompile("`--([a-z-]+)")
-	others := []string{"atomic", "wait", "wait-for-jobs", "keep-history", "ignore-scripts", "some-setting", "some-flag", "help", "html", "insecure-ignore-tlog", "new-bundle-format", "registry-referrers-mode", "service-node-port-range"} // of Helm, npm, nobody, report, cosign and the API server
+	others := []string{"atomic", "wait", "wait-for-jobs", "keep-history", "ignore-scripts", "reset-then-reuse-values", "reuse-values", "some-setting", "some-flag", "help", "html", "insecure-ignore-tlog", "new-bundle-format", "registry-referrers-mode", "service-node-port-range"} // of Helm, npm, nobody, report, cosign and the API server
 	for _, document := range append(documents, "../../docs/errors.md") {
 		content, err := os.ReadFile(document)
 		require.NoError(t, err)
