@@ -45,7 +45,7 @@ func remedy(path config.Path) string {
 	return "give a file in a folder that there is, and in which this process can make files"
 }
 
-// placeOf looks whether what will be done with a path can be done.
+// placeOf checks whether what will be done with a path can be done.
 func placeOf(path config.Path) error {
 	info, err := os.Stat(path.Value)
 	isFile := path.Use == config.PathRead || path.Use == config.PathWrite

@@ -30,7 +30,7 @@ func Commands() []Command {
 			"Init looks at the repository in the current folder (workspace, Dockerfile, chart, remote) and writes stagecrew.yaml, smoke.yaml and the workflows deploy.yml and rollback.yml, with what it has found. It overwrites nothing, and says what is left to do. With --check it says what no longer fits (exit 1).",
 			nil},
 		{"run", "build, scan, sign, verify and deploy in one go",
-			"Run does the whole pipeline in one process: it builds and pushes the image while it scans it and looks whether the cluster would take it, then signs, verifies and deploys it. Tags move last.",
+			"Run does the whole pipeline in one process: it builds and pushes the image while it scans it and checks whether the cluster would take it, then signs, verifies and deploys it. Tags move last.",
 			judging(record.SubjectScan, record.SubjectMigrations, record.SubjectTags)},
 		{"build", "build the image and push it by digest",
 			"Build puts a Backstage workspace onto the base image, layer by layer, or drives BuildKit, and pushes the result by digest. No tag moves.",

@@ -11,7 +11,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/sign"
 )
 
-// keyStage looks whether the key can sign, before there is something to sign.
+// keyStage checks whether the key can sign, before there is something to sign.
 func keyStage(s *slice) (func(context.Context, inputs) (done, error), error) {
 	options, err := s.signOptions()
 	if err != nil {

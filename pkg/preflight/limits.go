@@ -32,7 +32,7 @@ func (c *check) limitRanges(ctx context.Context) []corev1.LimitRange {
 	return c.ranges
 }
 
-// limits looks whether LimitRanges admit the pods of the chart: the API server asks them
+// limits checks whether LimitRanges admit the pods of the chart: the API server asks them
 // only when a controller makes one, and takes the workload itself as it is.
 func (c *check) limits(ctx context.Context) {
 	ranges := c.limitRanges(ctx)

@@ -71,7 +71,7 @@ func manifested[T any](c *check, kind string) []T {
 	return all
 }
 
-// quota looks whether one new pod fits, and whether the surge does. An existing
+// quota checks whether one new pod fits, and whether the surge does. An existing
 // Deployment needs its surge on top, a new one all its pods.
 func (c *check) quota(ctx context.Context, quota corev1.ResourceQuota, t template, given corev1.ResourceRequirements) {
 	surge := t.surge

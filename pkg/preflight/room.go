@@ -14,7 +14,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// namespace looks whether the namespace is there, and not on its way out.
+// namespace checks whether the namespace is there, and not on its way out.
 func (c *check) namespace(ctx context.Context) {
 	namespace, err := c.Client.CoreV1().Namespaces().Get(ctx, c.Namespace, metav1.GetOptions{})
 	if apierrors.IsNotFound(err) {

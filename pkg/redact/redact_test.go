@@ -16,6 +16,8 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+
+	"github.com/stagecrew/stagecrew/pkg/text"
 )
 
 // awkward is a password with everything that somebody escapes.
@@ -111,7 +113,7 @@ func TestRedactor_Text_WhatCountsAndWhatDoesNot(t *testing.T) {
 		{"two that overlap", []string{"abcdefgh-1", "gh-1xyzzy9"}, "abcdefgh-1xyzzy9", "***"},
 		{"spaces around", []string{"  hunter2-x \n"}, "pw hunter2-x", "pw ***"},
 		{"what was cut", []string{"HUNTER2-Secret!9"}, "it said HUNTER2-Sec…, and HUNTER2-Secr", "it said ***…, and ***"},
-		{"what was cut short", []string{"HUNTER2-Secret!9"}, "it said HUNTE…", "it said ***…"},
+		{"what was cut short", []string{"HUNTER2-Secret!9"}, "it said " + text.Cut("HUNTER2-Secret!9", 5), "it said ***…"},
 		{"what was cut in the middle", []string{"Correct-Horse!Battery+Staple~42"}, "login with Correct-Horse!B … rrect-Horse!Battery+Staple~42 failed", "login with *** … *** failed"},
 		{"the start of it that is short", []string{"HUNTER2-Secret!9"}, "pw HUNTE … failed", "pw *** … failed"},
 		{"a start with spaces", []string{"secret-part and-more-of-it"}, "x secret-part … y", "x ***… y"},

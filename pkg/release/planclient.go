@@ -36,7 +36,7 @@ type planClient struct {
 	manifest string                // of the chart, as far as Helm came
 	built    helmkube.ResourceList // its objects
 	current  helmkube.ResourceList // those of the record that is upgraded
-	coming   helmkube.ResourceList // those that are tried
+	tried    helmkube.ResourceList // those that are tried
 	existing []string              // the definitions of crds that are there
 
 	mu         sync.Mutex
@@ -50,7 +50,7 @@ type planClient struct {
 // Update tries to create or patch all objects.
 func (t *planClient) Update(original, target helmkube.ResourceList, _ bool) (*helmkube.Result, error) {
 	none := &helmkube.Result{}
-	t.coming = target
+	t.tried = target
 	if t.isRollback { // before an upgrade Helm looks by itself
 		if err := t.refuseForeign(original, target); err != nil {
 			return none, err
@@ -136,7 +136,7 @@ func (t *planClient) tryCreate(info *resource.Info) error {
 // own is made for it, another one only by the chart
 // (https://github.com/helm/helm/issues/2013).
 func (t *planClient) brings(namespace string) bool {
-	return namespace == t.owner.Namespace || slices.ContainsFunc(slices.Concat(t.built, t.coming), func(info *resource.Info) bool {
+	return namespace == t.owner.Namespace || slices.ContainsFunc(slices.Concat(t.built, t.tried), func(info *resource.Info) bool {
 		return info.Mapping.GroupVersionKind.GroupKind() == (schema.GroupKind{Kind: "Namespace"}) && info.Name == namespace
 	})
 }

@@ -19,7 +19,7 @@ func (t *planClient) Create(resources helmkube.ResourceList) (*helmkube.Result, 
 		object, err := live.Content(info.Object)
 		return err == nil && object.GetAnnotations()["helm.sh/hook"] != ""
 	}
-	t.coming = resources
+	t.tried = resources
 	for _, info := range resources {
 		if isHook(info) {
 			if err := t.tryHook(info); err != nil {

@@ -17,7 +17,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 )
 
-// Check looks whether the files that [Init] writes are there, and whether what they say
+// Check checks whether the files that [Init] writes are there, and whether what they say
 // of the repository is still true. It writes nothing. Its error, with the code
 // scaffold/stale, is a refusal that names each thing that is not.
 func Check(ctx context.Context, dir string, o Options) error {

@@ -84,7 +84,7 @@ func (d database) inspect(tx *bbolt.Tx) error {
 	return err
 }
 
-// holds says whether there is a value in the first branch of a bucket.
+// holds reports whether there is a value in the first branch of a bucket.
 func holds(bucket *bbolt.Bucket) bool {
 	for bucket != nil {
 		key, value := bucket.Cursor().First()

@@ -12,7 +12,7 @@ import (
 // named is how many findings an error names; the table has them all.
 const named = 5
 
-// blocks says whether the policy accepts a finding. FixedOnly is about packages: there
+// blocks reports whether the policy accepts a finding. FixedOnly is about packages: there
 // is always something to do about a secret or a misconfiguration.
 func (o Options) blocks(f record.Finding) bool {
 	return rank(f.Severity) >= rank(o.threshold()) && (f.FixedVersion != "" || f.Package == "" || !o.FixedOnly)

@@ -115,7 +115,7 @@ func (s *store) isThere(ctx context.Context, tag name.Tag) (bool, error) {
 	return err == nil, err
 }
 
-// settle looks whether what was written is still there. Two who read a tag, add to it and
+// settle checks whether what was written is still there. Two who read a tag, add to it and
 // write it at the same time take from each other what they added
 // (sigstore/cosign#2432).
 func (s *store) settle(ctx context.Context, tags []step) error {

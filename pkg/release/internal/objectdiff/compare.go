@@ -21,10 +21,10 @@ import (
 // it is reached, anybody. Else what controllers fill in does not count, nor does
 // what the API server does.
 type Comparison struct {
-	// shut tells where what goes beyond the manifest counts whoever wrote it, nil
+	// Exclusive reports where what goes beyond the manifest counts whoever wrote it, nil
 	// for nowhere.
 	Exclusive func(path string) bool
-	// paths are where they differ, for example "spec.template.spec.containers[extra]".
+	// Paths are where they differ, for example "spec.template.spec.containers[extra]".
 	Paths []string
 }
 
