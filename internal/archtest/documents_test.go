@@ -36,8 +36,8 @@ func TestTheRunbookHasEveryExitCodeOfTheReadmeAndNamesOnlyErrorCodesThatThereAre
 	}
 }
 
-// library gives the names of the files of a folder that import a library; tests are none.
-func library(t *testing.T, folder, path string) (names []string) {
+// importing gives the names of the files of a folder that import a library; tests are none.
+func importing(t *testing.T, folder, path string) (names []string) {
 	t.Helper()
 	files, err := filepath.Glob(folder + "/*.go")
 	require.NoError(t, err)
@@ -77,7 +77,7 @@ func TestTheArchitectureNamesEveryRoomAndNoFileOrTestThatIsNotThere(t *testing.T
 		require.NoError(t, filepath.WalkDir(top, collect))
 	}
 	// Whoever takes another Helm finds each file that there is to change.
-	for _, file := range library(t, "../../pkg/release", "helm.sh/helm/v3") {
+	for _, file := range importing(t, "../../pkg/release", "helm.sh/helm/v3") {
 		require.Contains(t, string(content), "`"+file+"`", "it imports Helm")
 	}
 	for _, m := range regexp.MustCompile("`(Test\\w+)`").FindAllStringSubmatch(string(content), -1) {

@@ -1,6 +1,7 @@
 package archtest
 
 import (
+	"cmp"
 	"go/ast"
 	"maps"
 	"path/filepath"
@@ -20,7 +21,7 @@ func TestEverySettingIsReadSomewhere(t *testing.T) {
 	read := readSettings(t, groups)
 	read["Config"] = true // by pkg/config itself
 	for name, called := range settings {
-		require.True(t, read[name], "nothing reads the setting %s: config.Settings.%s", called, name)
+		require.True(t, read[name], "nothing reads the setting %s: %s of a parameter, field or variable of a type of pkg/config", called, name)
 	}
 }
 
@@ -30,9 +31,13 @@ func declaredSettings(of reflect.Type) (settings map[string]string, groups map[s
 	settings, groups = map[string]string{}, map[string]bool{}
 	for i := range of.NumField() {
 		field := of.Field(i)
-		called := field.Tag.Get("name") + field.Tag.Get("variable")
+		called := cmp.Or(field.Tag.Get("name"), field.Tag.Get("variable"))
 		if called != "" {
 			settings[field.Name] = called
+			continue
+		}
+		if field.Type.Kind() != reflect.Struct {
+			settings[field.Name] = field.Name + ", which has no name" // and so nobody can give it
 			continue
 		}
 		groups[field.Name], groups[field.Type.Name()] = true, true

@@ -143,7 +143,7 @@ type Cluster struct {
 	Locker    Locker
 	Watcher   Watcher
 	Prober    Prober
-	// Databases may be nil: then nothing is known of them.
+	// Databases may be nil: then nothing is known of them, nor foreseen.
 	Databases Databases
 	// Check looks for what will make a plan fail: it warns of what may and refuses what
 	// would. The concerns come with the refusal; any other error means that nothing could

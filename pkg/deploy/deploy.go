@@ -35,7 +35,8 @@ type Options struct {
 	Verify func(context.Context, record.Image) error
 	// Unlock has a recovery free the locks first that killed migrations have left.
 	Unlock bool
-	// OnMigrated is the policy that the [Databases] follow.
+	// OnMigrated is the policy that the [Databases] were made with: they are not asked for
+	// one that does nothing.
 	OnMigrated record.MigratedPolicy
 	// DryRun ends a deploy or rollback after its preflight and changes nothing.
 	DryRun bool

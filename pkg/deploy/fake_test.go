@@ -322,7 +322,7 @@ func image(name string) record.Verified {
 }
 
 func (f *fakeCluster) options() Options {
-	return Options{Release: "backstage", Namespace: "prod", Holder: "test", Connect: f.connect, Timeout: time.Minute, RollbackTimeout: 5 * time.Minute, Asks: true}
+	return Options{Release: "backstage", Namespace: "prod", Holder: "test", Connect: f.connect, Timeout: time.Minute, RollbackTimeout: 5 * time.Minute, Asks: true, OnMigrated: record.MigratedStop}
 }
 
 func (f *fakeCluster) deploy(t *testing.T, name string) record.Record {

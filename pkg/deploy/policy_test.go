@@ -140,3 +140,31 @@ func TestRecoverGoesOnWithThePolicy(t *testing.T) {
 		require.NotEmpty(t, workloads)
 	}
 }
+
+// Nothing is foreseen, asked or done where nobody knows of databases.
+func TestWithoutDatabasesARollbackIsOneOfObjects(t *testing.T) {
+	f, o := migrating(t)
+	connect := o.Connect
+	o.Connect = func() (Cluster, error) {
+		c, err := connect()
+		c.Databases = nil
+		return c, err
+	}
+	for _, c := range []struct {
+		run  func() (record.Record, error)
+		want record.Verdict
+	}{
+		{func() (record.Record, error) { return Deploy(t.Context(), image("crash+schema"), o) }, record.VerdictRolledBack},
+		{func() (record.Record, error) { return Deploy(t.Context(), image("good+schema"), o) }, record.VerdictGood},
+		{func() (record.Record, error) { return Recover(t.Context(), o) }, record.VerdictOK},
+		{func() (record.Record, error) { return Rollback(t.Context(), revisions.RollbackTo{Revision: 1}, o) }, record.VerdictGood},
+	} {
+		result, err := c.run()
+		require.NoError(t, err)
+		require.Equal(t, c.want, result.Verdict)
+		require.Nil(t, result.Migrations)
+	}
+	for _, what := range []string{"prepare", "announce", "undo", "prove", "start"} {
+		require.NotContains(t, f.calls, what)
+	}
+}

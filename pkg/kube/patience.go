@@ -24,8 +24,8 @@ const (
 	maxRefused = 1 << 20
 )
 
-// waits are those between two attempts.
-var waits = retry.Policy{First: 100 * time.Millisecond, Longest: 2 * time.Second}
+// pauses are those between two attempts.
+var pauses = retry.Policy{First: 100 * time.Millisecond, Longest: 2 * time.Second}
 
 // patient is the one patience for the API server: all requests of a [Cluster] pass
 // it, whoever sends them, and those that a restart of the API server broke are sent
@@ -62,20 +62,20 @@ type patientTransport struct {
 }
 
 // RoundTrip repeats the request until it was answered or patience ends.
-func (i patientTransport) RoundTrip(request *http.Request) (*http.Response, error) {
-	ctx, deadline, wait := request.Context(), time.Now().Add(i.limit), waits.Waits()
+func (t patientTransport) RoundTrip(request *http.Request) (*http.Response, error) {
+	ctx, deadline, wait := request.Context(), time.Now().Add(t.limit), pauses.Waits()
 	webhook := false
 	for {
-		response, err := i.next.RoundTrip(request)
+		response, err := t.next.RoundTrip(request)
 		if err == nil && !outOfOrder(response) {
-			i.answered()
+			t.answered()
 		}
 		until, repeat := deadline, again(request, response, err)
 		switch failed := err == nil && couldNotCall(response); {
 		case failed:
-			webhook, repeat, until = true, true, i.webhookFailed()
+			webhook, repeat, until = true, true, t.webhookFailed()
 		case webhook && err == nil:
-			i.webhookAnswers()
+			t.webhookAnswers()
 		}
 		pause := wait()
 		if ctx.Err() != nil || !repeat || time.Now().Add(pause).After(until) {
@@ -85,7 +85,7 @@ func (i patientTransport) RoundTrip(request *http.Request) (*http.Response, erro
 		if bodyErr != nil {
 			return response, err
 		}
-		i.waiting(request, response, err, until)
+		t.waiting(request, response, err, until)
 		if response != nil {
 			_, _ = io.CopyN(io.Discard, response.Body, maxRefused)
 			_ = response.Body.Close()

@@ -36,7 +36,7 @@ type planClient struct {
 	manifest string                // of the chart, as far as Helm came
 	built    helmkube.ResourceList // its objects
 	current  helmkube.ResourceList // those of the record that is upgraded
-	tried    helmkube.ResourceList // those that are tried
+	tried    helmkube.ResourceList // those of the last creation or update
 	existing []string              // the definitions of crds that are there
 
 	mu         sync.Mutex

@@ -31,6 +31,15 @@ func try(ctx context.Context, p retry.Policy, answers ...error) (attempts int, w
 	return attempts, waited, err
 }
 
+func TestPolicy_WaitsGrowToTheLongestAndAHalfOfEachIsChance(t *testing.T) {
+	next := policy.Waits()
+	for _, most := range []time.Duration{time.Second, 2 * time.Second, 3 * time.Second, 3 * time.Second} {
+		wait := next()
+		require.LessOrEqual(t, wait, most)
+		require.GreaterOrEqual(t, wait, most/2)
+	}
+}
+
 func TestDo(t *testing.T) {
 	for name, c := range map[string]struct {
 		answers  []error

@@ -28,7 +28,7 @@ func provenance(t *testing.T, from string) Attestation {
 }
 
 // GitHub's own action writes these (actions/toolkit, packages/attest/src/provenance.ts),
-// and GitHub's store looks whether a provenance is of that shape
+// and GitHub's store checks whether a provenance is of that shape
 // (docker/github-builder#183).
 func TestAProvenanceHasTheShapeOfGitHubsOwn(t *testing.T) {
 	t.Parallel()

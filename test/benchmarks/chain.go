@@ -38,7 +38,7 @@ func (l *lab) chain(ctx context.Context) (comparison, error) {
 	return comparison{
 		Title: "Build, scan, sign and verify after a change of the application",
 		Notes: "One process against four in sequence, caches and databases warm. stagecrew's time is that of `stagecrew run` up to the verified signature; then it deploys, which is not counted. " +
-			"It also attests scan and SBOM and looks whether the cluster would take the release; the four tools do not.",
+			"It also attests scan and SBOM and checks whether the cluster would take the release; the four tools do not.",
 		rehearse: true,
 		Sides: []side{
 			{Name: "stagecrew", What: "`stagecrew run`", run: l.changing(func(ctx context.Context) (outcome, error) { return l.runOnce(ctx, ours, database) })},

@@ -10,6 +10,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
@@ -177,12 +178,12 @@ func TestAfterSIGKILLAtARandomMomentTheSameCommandEndsWell(t *testing.T) {
 }
 
 // killing counts the runs whose process was killed, of those that it is told: one may have
-// ended before its moment, but not so many that nothing is shown.
+// ended before its moment, but not half of them. A few alone, as with -run, say nothing.
 func killing(t *testing.T) func(outcome) {
 	t.Helper()
 	var runs, kills atomic.Int32
 	t.Cleanup(func() {
-		require.True(t, runs.Load() < randomRuns || 2*kills.Load() >= runs.Load(), "only %d of %d runs were killed", kills.Load(), runs.Load())
+		assert.True(t, runs.Load() < randomRuns || 2*kills.Load() >= runs.Load(), "only %d of %d runs were killed", kills.Load(), runs.Load())
 	})
 	return func(o outcome) {
 		runs.Add(1)

@@ -15,13 +15,13 @@ var ofRights = []reported{
 	{
 		name: "a deployer with the rights of admin, then of edit", source: "mkubaczyk/helmsman#83",
 		steps: []step{
-			{before: []deed{deployerAs("admin")}, smoke: checks, serves: 1},
+			{before: []deed{deployer}, smoke: checks, serves: 1},
 			{before: []deed{nowAs("edit")}, serves: 2},
 		},
 	},
 	{
 		name: "a namespaced deployer, and a chart with more rights than it has", source: "helm/helm#7317",
-		steps: []step{{before: []deed{deployerAs("admin")}, values: `
+		steps: []step{{before: []deed{deployer}, values: `
 objects:
 - {apiVersion: rbac.authorization.k8s.io/v1, kind: ClusterRole, metadata: {name: scenario-reader}, rules: []}
 - {apiVersion: rbac.authorization.k8s.io/v1, kind: Role, metadata: {name: mighty}, rules: [{apiGroups: [""], resources: [nodes], verbs: [get]}]}`,
@@ -30,7 +30,7 @@ objects:
 	{
 		name: "a deployer with the Role of the documents, through an update, a failure and a way back", source: "fluxcd/flux2#3164",
 		steps: []step{
-			{before: []deed{deployerAs("admin"), documented}, smoke: checks, serves: 1},
+			{before: []deed{deployer, documented}, smoke: checks, serves: 1},
 			{values: crash, exits: rolledBack, words: []string{"cannot open the database"}, serves: 1},
 			{serves: 3},
 			{command: "rollback", serves: 1},
@@ -38,17 +38,15 @@ objects:
 	},
 	{
 		name: "a deployer that may not delete or ask pods", source: "helm/helm#7317",
-		steps: []step{{before: []deed{deployerAs("admin"), weak}, smoke: checks, exits: []int{1}, words: []string{"delete", "pods/portforward", "pods/log"}, after: []deed{gone("deployments.apps/app")}}},
+		steps: []step{{before: []deed{deployer, weak}, smoke: checks, exits: []int{1}, words: []string{"delete", "pods/portforward", "pods/log"}, after: []deed{gone("deployments.apps/app")}}},
 	},
 }
 
-// deployerAs lets a ServiceAccount with a ClusterRole in the namespace deploy.
-func deployerAs(role string) deed {
-	return func(s *site) {
-		s.t.Helper()
-		_, kubeconfig := s.ownUser(role)
-		s.args = append(s.args, "--kubeconfig", kubeconfig)
-	}
+// deployer lets a ServiceAccount with the rights of admin in the namespace deploy.
+func deployer(s *site) {
+	s.t.Helper()
+	_, kubeconfig := s.ownUser("admin")
+	s.args = append(s.args, "--kubeconfig", kubeconfig)
 }
 
 // nowAs gives the deployer another ClusterRole in place of its own.

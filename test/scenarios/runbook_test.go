@@ -20,7 +20,7 @@ var consoles = regexp.MustCompile("(?ms)^```console\n(.*?)^```$")
 
 // Whoever is on call copies the commands of the runbook, from above to below: none may need a
 // flag that is not in it (helm/helm#1921, helm/helm#1357, codacy/chart#461).
-func TestTheCommandsOfTheRunbookWork(t *testing.T) {
+func TestTheConsolesOfTheRunbookWork(t *testing.T) {
 	programs := map[string]string{"stagecrew": envtest.Env(t, "E2E_STAGECREW"), "helm": helmProgram(t)}
 	document, err := os.ReadFile("../../docs/runbook.md")
 	require.NoError(t, err)
@@ -28,7 +28,7 @@ func TestTheCommandsOfTheRunbookWork(t *testing.T) {
 	s := newSite(t, "runbook")
 	s.smoke = s.write("smoke.yaml", checks)
 	for version := 1; version <= 2; version++ {
-		require.Zero(t, s.deploy(version, "").wait().exit)
+		require.Zero(t, s.deploy(version, "").recorded().exit)
 	}
 
 	bin := t.TempDir()
@@ -45,14 +45,15 @@ func TestTheCommandsOfTheRunbookWork(t *testing.T) {
 			line = here.Replace(strings.TrimSpace(line) + " ")
 			program, _, _ := strings.Cut(line, " ")
 			called[program] = true
+			before := s.revisions()[0].Number
 			o := start(t, "sh", env, "-c", line).wait()
 			require.Zero(t, o.exit, "%s\n%s%s", line, o.stdout, o.stderr)
-			if strings.Contains(line, "rollback") && !strings.Contains(line, "--dry-run") {
-				s.serves(1)
-			}
+			goesBack := strings.Contains(line, "rollback") && !strings.Contains(line, "--dry-run")
+			require.Equal(t, goesBack, s.revisions()[0].Number > before, line)
 		}
 	}
 	require.Equal(t, []string{"helm", "kubectl", "stagecrew"}, slices.Sorted(maps.Keys(called)))
+	s.serves(1)
 	_, err = s.kube.CoordinationV1().Leases(s.namespace).Get(s.ctx, "stagecrew-"+release, metav1.GetOptions{})
 	require.True(t, apierrors.IsNotFound(err), "the last one takes the lock away: %v", err)
 }

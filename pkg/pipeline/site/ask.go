@@ -24,12 +24,12 @@ func (s Site) Ask(ctx context.Context, log *slog.Logger, g Gate, asked record.Im
 	if !asked.IsBuilt() {
 		strict.Images = nil
 	}
+	databases := s.databases(cluster)
+	databases.Log = log
 	if asked.IsBuilt() {
-		databases := s.databases(cluster)
-		databases.Log = log
 		plan.Migrations = s.foresee(ctx, r, databases, plan)
 	}
-	plan.Concerns = append(plan.Concerns, s.demands(ctx, cluster, r, plan.Migrations)...)
+	plan.Concerns = append(plan.Concerns, s.demands(ctx, databases, r, plan.Migrations)...)
 	return strict.Check(ctx, plan)
 }
 

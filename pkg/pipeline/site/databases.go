@@ -15,7 +15,7 @@ import (
 type databases struct {
 	database.Options
 	comparison images.Options
-	policy     // nil where it does nothing
+	policy     // nil where it does nothing: [record.MigratedPolicy.Undoes] says so before it is called
 }
 
 func (s Site) databases(cluster *kube.Cluster) databases {

@@ -9,7 +9,6 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/database/jobs"
 	"github.com/stagecrew/stagecrew/pkg/deploy"
 	"github.com/stagecrew/stagecrew/pkg/deploy/revisions"
-	"github.com/stagecrew/stagecrew/pkg/kube"
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/release"
 )
@@ -19,8 +18,7 @@ const policyTime = 20 * time.Second
 
 // demands are what the policy about migrations would lack, and who holds a lock of theirs.
 // They block where the rollback is known to need the databases: the deploy would refuse.
-func (s Site) demands(ctx context.Context, cluster *kube.Cluster, r *release.Release, m *record.Migrations) (all []record.Concern) {
-	databases := s.databases(cluster)
+func (s Site) demands(ctx context.Context, databases databases, r *release.Release, m *record.Migrations) (all []record.Concern) {
 	if databases.policy == nil || m != nil && m.Rollback == record.RollbackFree {
 		return nil
 	}
