@@ -18,6 +18,7 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/record"
 	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
 	"github.com/stagecrew/stagecrew/pkg/rollout/internal/fixture"
+	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
 	"github.com/stagecrew/stagecrew/pkg/rollout/wording"
 )
 
@@ -116,6 +117,49 @@ func TestALogIsThatOfTheRunThatItsStatusTellsOf(t *testing.T) {
 				require.Equal(t, l.Text == fmt.Sprintf("run %d", c.now-1), l.Previous, "as it is now")
 			}
 			require.Equal(t, c.want, got)
+		})
+	}
+}
+
+// The node starts a container again a while before the pod says so (kubernetes/kubernetes#3205):
+// what is written after the end that the pod tells of is of the next run.
+func TestALogIsThatOfTheRunThatEndedAlthoughTheStatusIsLate(t *testing.T) {
+	ended := time.Date(2026, 11, 28, 18, 28, 13, 0, time.UTC)
+	for name, c := range map[string]struct {
+		began    time.Duration // of what is called the present log, after the end
+		previous int           // the answer to who asks for the log before it
+		want     string
+	}{
+		"it was not started again":             {-time.Second, http.StatusBadRequest, "lost the lease"},
+		"it ended within the second":           {900 * time.Millisecond, http.StatusBadRequest, "lost the lease"},
+		"it was started again":                 {1100 * time.Millisecond, http.StatusOK, "lost the lease"},
+		"its last words came late to the node": {1100 * time.Millisecond, http.StatusBadRequest, "lost the lease"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			server := newAPIServer(t)
+			crashed := fixture.Crashed(0, 1, "Error")
+			crashed.LastTerminationState.Terminated.FinishedAt = metav1.NewTime(ended)
+			pod := fixture.Pod("web-b", "new", false, crashed)
+			server.put(pod)
+			server.logs = func(w http.ResponseWriter, r *http.Request) {
+				say := func(at time.Time, line string) { fmt.Fprintln(w, at.Format(time.RFC3339Nano), line) }
+				require.Equal(t, "true", r.URL.Query().Get("timestamps"))
+				isPrevious := r.URL.Query().Get("previous") != ""
+				switch {
+				case isPrevious && c.previous != http.StatusOK:
+					http.Error(w, "previous terminated container not found", c.previous)
+				case isPrevious || c.previous != http.StatusOK:
+					say(ended.Add(c.began), "release 2 starts")
+					say(ended.Add(c.began), "lost the lease")
+				default:
+					say(ended.Add(c.began), "release 2 starts")
+				}
+			}
+			run := podstate.RunOf(pod, pod.Status.ContainerStatuses[0])
+			text, previous, err := runLog(t.Context(), server.client(t), run, 0, 10)
+			require.NoError(t, err)
+			require.Equal(t, "release 2 starts\n"+c.want+"\n", text)
+			require.Equal(t, c.previous == http.StatusOK, previous)
 		})
 	}
 }

@@ -6,6 +6,7 @@ import (
 	"io"
 	"slices"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -29,45 +30,95 @@ func runLog(ctx context.Context, client kubernetes.Interface, c podstate.Run, pr
 			return "", true, errRunGone
 		}
 		previous = present > c.Restarts
-		text, err = readLog(ctx, client, c, previous, lines)
-		now, known := restarts(ctx, client, c)
-		if !known || now <= present {
-			return text, previous, err
+		found, err := readLog(ctx, client, c, previous, lines)
+		now, known := presentRun(ctx, client, c)
+		switch {
+		case known && now.restarts > present:
+			present = now.restarts // what was read may be of either run
+		case known && !previous && now.over(found.began):
+			// The node has started it again, and the pod does not say so yet.
+			if earlier, err := readLog(ctx, client, c, true, lines); err == nil {
+				return earlier.text, true, nil
+			}
+			return found.text, previous, err
+		default:
+			return found.text, previous, err
 		}
-		present = now // what was read may be of either run
 	}
 }
 
-// restarts is how often the container of a run has been started again by now, more than
+// presence is what a pod says of a container.
+type presence struct {
+	restarts int32     // how often it has been started again
+	ended    time.Time // zero for one that runs
+}
+
+// over reports whether the run had ended before something was logged. Pods tell the second
+// in which it did.
+func (p presence) over(logged time.Time) bool {
+	return !p.ended.IsZero() && logged.Sub(p.ended) > time.Second
+}
+
+// presentRun is what is said of the container of a run by now: it was started more often than
 // ever where another pod has its name.
-func restarts(ctx context.Context, client kubernetes.Interface, c podstate.Run) (int32, bool) {
+func presentRun(ctx context.Context, client kubernetes.Interface, c podstate.Run) (now presence, known bool) {
 	pod, err := client.CoreV1().Pods(c.Namespace).Get(ctx, c.Pod, metav1.GetOptions{})
 	if err != nil {
-		return 0, false
+		return presence{}, false
 	}
 	all := podstate.Statuses(pod)
 	i := slices.IndexFunc(all, func(s corev1.ContainerStatus) bool { return s.Name == c.Name })
 	switch {
 	case pod.UID != c.UID:
-		return c.Restarts + 2, true
+		return presence{restarts: c.Restarts + 2}, true
 	case i < 0:
-		return 0, false
+		return presence{}, false
 	}
-	return all[i].RestartCount, true
+	now.restarts = all[i].RestartCount
+	if exit := podstate.LastExit(all[i]); exit != nil && all[i].State.Running == nil {
+		now.ended = exit.FinishedAt.Time
+	}
+	return now, true
+}
+
+// logEnd is the end of a log, and when its first line was written: zero where that is not said.
+type logEnd struct {
+	text  string
+	began time.Time
 }
 
 // readLog reads the last lines of a log.
-func readLog(ctx context.Context, client kubernetes.Interface, c podstate.Run, previous bool, lines int64) (string, error) {
+func readLog(ctx context.Context, client kubernetes.Interface, c podstate.Run, previous bool, lines int64) (logEnd, error) {
 	limit := int64(maxTail)
-	options := &corev1.PodLogOptions{Container: c.Name, Previous: previous, TailLines: &lines, LimitBytes: &limit}
+	options := &corev1.PodLogOptions{Container: c.Name, Previous: previous, TailLines: &lines, LimitBytes: &limit, Timestamps: true}
 	stream, err := client.CoreV1().Pods(c.Namespace).GetLogs(c.Pod, options).Stream(ctx)
 	if err != nil {
-		return "", err
+		return logEnd{}, err
 	}
 	defer stream.Close()
 	content, err := io.ReadAll(io.LimitReader(stream, limit))
 	if err != nil {
-		return "", err
+		return logEnd{}, err
 	}
-	return strings.ToValidUTF8(string(content), "?"), nil
+	return unstamped(strings.ToValidUTF8(string(content), "?")), nil
+}
+
+// unstamped takes the times off the lines of a log. A line without one, such as the kubelet's
+// word that there is no log, stays as it is.
+func unstamped(log string) (end logEnd) {
+	var text strings.Builder
+	for line := range strings.Lines(log) {
+		stamp, rest, found := strings.Cut(line, " ")
+		at, err := time.Parse(time.RFC3339Nano, stamp)
+		if !found || err != nil {
+			text.WriteString(line)
+			continue
+		}
+		if end.began.IsZero() {
+			end.began = at
+		}
+		text.WriteString(rest)
+	}
+	end.text = text.String()
+	return end
 }
