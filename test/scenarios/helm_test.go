@@ -8,6 +8,7 @@ import (
 	"slices"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -59,7 +60,8 @@ func (s *site) helmInstalls(program, values string) {
 func (s *site) helmResult(o outcome) *result.Result {
 	s.t.Helper()
 	s.t.Logf("helm: exit %d after %.1f s\n%s", o.exit, o.seconds, o.stderr)
-	s.until("the old pods to end", func() bool { return len(s.terminating()) == 0 })
+	// Pods of a node that is not there are removed after 40 s and more.
+	require.Eventually(s.t, func() bool { return len(s.terminating()) == 0 }, 2*time.Minute, 100*time.Millisecond, "the old pods to end")
 	r := &result.Result{Exit: o.exit, Seconds: o.seconds, Cause: lastLine(o.stderr), End: s.page()}
 	out, err := exec.CommandContext(s.ctx, helmProgram(s.t), "status", release, "--kubeconfig", envtest.Env(s.t, "E2E_KUBECONFIG"),
 		"--namespace", s.namespace, "--output", "json").Output()
