@@ -32,18 +32,17 @@ func runLog(ctx context.Context, client kubernetes.Interface, c podstate.Run, pr
 		previous = present > c.Restarts
 		found, err := readLog(ctx, client, c, previous, lines)
 		now, known := presentRun(ctx, client, c)
-		switch {
-		case known && now.restarts > present:
+		if known && now.restarts > present {
 			present = now.restarts // what was read may be of either run
-		case known && !previous && now.over(found.began):
+			continue
+		}
+		if known && !previous && now.over(found.began) {
 			// The node has started it again, and the pod does not say so yet.
 			if earlier, err := readLog(ctx, client, c, true, lines); err == nil {
 				return earlier.text, true, nil
 			}
-			return found.text, previous, err
-		default:
-			return found.text, previous, err
 		}
+		return found.text, previous, err
 	}
 }
 
