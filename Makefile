@@ -131,7 +131,8 @@ race: ## unit tests of the product under the race detector, in random order (RAC
 # Half of it is linking; and what waits leaves the cores to others: packages, and the tests of
 # one that say that they may (a signature is looked at again a while after its tag was written). Trivy is two thirds of what
 # is linked, and in four programs: here in that of its room. -short skips what needs a database server or a browser, too.
-SHORT := $(GO_TEST) -short -p 4 -parallel 8
+# What is run by -exec, as by GO_TEST, go tests anew each time.
+SHORT := go test -vet=off -short -p 4 -parallel 8
 
 test-short: ## the same, quick: two minutes on two cores when compiled, seconds for what has not changed; without databases, browsers, the whole program, and with Trivy in pkg/scan only
 	@echo "SKIPPED is cmd/stagecrew, which runs the whole program: make test does"
