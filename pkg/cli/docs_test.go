@@ -2,7 +2,6 @@ package cli
 
 import (
 	"io"
-	"os"
 	"regexp"
 	"slices"
 	"strings"
@@ -12,28 +11,25 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"github.com/stagecrew/stagecrew/pkg/config"
+	"github.com/stagecrew/stagecrew/test/documents"
 )
 
-var fenced = regexp.MustCompile("(?ms)^```([a-z]+)\n(.*?)^```$")
-
-// documents show commands to people.
-var documents = []string{"../../docs/images.md", "../../docs/runbook.md", "../../docs/deploy.md", "../../docs/smoke.md", "../../docs/migrations.md", "../../charts/backstage/README.md", "../../README.md"}
+// commanding are the documents that show commands to people.
+var commanding = []string{"docs/images.md", "docs/runbook.md", "docs/deploy.md", "docs/smoke.md", "docs/migrations.md", "charts/backstage/README.md", "README.md"}
 
 // shown are the lines that call stagecrew, in the fenced consoles and in the text of a
 // document, without the prose that some of them begin with.
 func shown(t *testing.T, document string) []string {
 	t.Helper()
-	content, err := os.ReadFile(document)
-	require.NoError(t, err)
 	var lines []string
-	for _, m := range fenced.FindAllStringSubmatch(string(content), -1) {
-		for line := range strings.Lines(m[2]) {
-			if (m[1] == "console" || m[1] == "sh") && strings.HasPrefix(line, "stagecrew ") {
+	for _, console := range documents.Fenced(t, document, "console", "sh") {
+		for line := range strings.Lines(console) {
+			if strings.HasPrefix(line, "stagecrew ") {
 				lines = append(lines, line)
 			}
 		}
 	}
-	for _, m := range regexp.MustCompile("`(stagecrew [^`]+ --[^`]+)`").FindAllStringSubmatch(string(content), -1) {
+	for _, m := range regexp.MustCompile("`(stagecrew [^`]+ --[^`]+)`").FindAllStringSubmatch(documents.Read(t, document), -1) {
 		if !strings.Contains(m[1], "COMMAND") {
 			lines = append(lines, m[1])
 		}
@@ -44,14 +40,7 @@ func shown(t *testing.T, document string) []string {
 // blocks are the fenced parts of a kind in the document about images.
 func blocks(t *testing.T, kind string) []string {
 	t.Helper()
-	content, err := os.ReadFile(documents[0])
-	require.NoError(t, err)
-	var found []string
-	for _, m := range fenced.FindAllStringSubmatch(string(content), -1) {
-		if m[1] == kind {
-			found = append(found, m[2])
-		}
-	}
+	found := documents.Fenced(t, "docs/images.md", kind)
 	require.NotEmpty(t, found, kind)
 	return found
 }
@@ -60,7 +49,7 @@ var quoted = regexp.MustCompile(`"[^"]*"`)
 
 func TestTheCommandsInTheDocumentsAreThere(t *testing.T) {
 	seen := 0
-	for _, document := range documents {
+	for _, document := range commanding {
 		for _, line := range shown(t, document) {
 			seen++
 			command, _, _ := strings.Cut(quoted.ReplaceAllString(line, "text"), " > ")
@@ -84,10 +73,8 @@ func TestTheCommandsInTheDocumentsAreThere(t *testing.T) {
 func TestTheSettingsThatTheDocumentsNameAreThere(t *testing.T) {
 	setting := regexp.MustCompile("`--([a-z-]+)")
 	others := []string{"atomic", "wait", "wait-for-jobs", "keep-history", "ignore-scripts", "reset-then-reuse-values", "reuse-values", "some-setting", "some-flag", "help", "html", "insecure-ignore-tlog", "new-bundle-format", "registry-referrers-mode", "service-node-port-range"} // of Helm, npm, nobody, report, cosign and the API server
-	for _, document := range append(documents, "../../docs/errors.md") {
-		content, err := os.ReadFile(document)
-		require.NoError(t, err)
-		for _, m := range setting.FindAllStringSubmatch(string(content), -1) {
+	for _, document := range append(commanding, "docs/errors.md") {
+		for _, m := range setting.FindAllStringSubmatch(documents.Read(t, document), -1) {
 			if !slices.Contains(others, m[1]) {
 				require.Contains(t, config.Names(), m[1], document)
 			}

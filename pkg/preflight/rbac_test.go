@@ -12,26 +12,10 @@ import (
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	fakediscovery "k8s.io/client-go/discovery/fake"
-	"sigs.k8s.io/yaml"
 
 	"github.com/stagecrew/stagecrew/pkg/record"
+	"github.com/stagecrew/stagecrew/test/documents"
 )
-
-// role reads the Role of the document.
-func role(t *testing.T) []rbacv1.PolicyRule {
-	t.Helper()
-	content, err := os.ReadFile("../../docs/rbac.yaml")
-	require.NoError(t, err)
-	for _, part := range strings.Split(string(content), "\n---\n") {
-		var r rbacv1.Role
-		require.NoError(t, yaml.Unmarshal([]byte(part), &r))
-		if r.Kind == "Role" {
-			return r.Rules
-		}
-	}
-	require.Fail(t, "no Role in it")
-	return nil
-}
 
 func allows(r rbacv1.PolicyRule, a *authorizationv1.ResourceAttributes) bool {
 	resource := a.Resource
@@ -51,7 +35,7 @@ func withoutRoles(manifest string) string {
 // What others were told by a deployer with too little, one verb after the other:
 // helm/helm#7317, fluxcd/flux2#3164.
 func TestTheRoleInTheDocumentsIsEnoughForTheChartAndHoldsNothingElse(t *testing.T) {
-	rules := role(t)
+	rules := documents.Role(t).Rules
 	asked := map[int]map[string]bool{}
 	client := cluster(func(a *authorizationv1.ResourceAttributes) bool {
 		allowed := false

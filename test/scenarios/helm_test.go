@@ -61,7 +61,7 @@ func (s *site) helmResult(o outcome) *result.Result {
 	s.t.Helper()
 	s.t.Logf("helm: exit %d after %.1f s\n%s", o.exit, o.seconds, o.stderr)
 	// Pods of a node that is not there are removed after 40 s and more.
-	require.Eventually(s.t, func() bool { return len(s.terminating()) == 0 }, 2*time.Minute, 100*time.Millisecond, "the old pods to end")
+	s.within(2*time.Minute, "the old pods to end", func() bool { return len(s.terminating()) == 0 })
 	r := &result.Result{Exit: o.exit, Seconds: o.seconds, Cause: lastLine(o.stderr), End: s.page()}
 	out, err := exec.CommandContext(s.ctx, helmProgram(s.t), "status", release, "--kubeconfig", envtest.Env(s.t, "E2E_KUBECONFIG"),
 		"--namespace", s.namespace, "--output", "json").Output()

@@ -1,13 +1,11 @@
 package scenarios
 
 import (
-	"os"
-	"strings"
-
 	"github.com/stretchr/testify/require"
 	rbacv1 "k8s.io/api/rbac/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
-	"sigs.k8s.io/yaml"
+
+	"github.com/stagecrew/stagecrew/test/documents"
 )
 
 // ofRights are deployers that may not do everything.
@@ -75,21 +73,11 @@ func weak(s *site) {
 // documented gives the deployer the Role of docs/rbac.yaml.
 func documented(s *site) {
 	s.t.Helper()
-	content, err := os.ReadFile("../../docs/rbac.yaml")
+	role := documents.Role(s.t)
+	role.Namespace = s.namespace
+	_, err := s.kube.RbacV1().Roles(s.namespace).Create(s.ctx, &role, metav1.CreateOptions{})
 	require.NoError(s.t, err)
-	for document := range strings.SplitSeq(string(content), "\n---\n") {
-		var role rbacv1.Role
-		require.NoError(s.t, yaml.Unmarshal([]byte(document), &role))
-		if role.Kind != "Role" {
-			continue
-		}
-		role.Namespace = s.namespace
-		_, err := s.kube.RbacV1().Roles(s.namespace).Create(s.ctx, &role, metav1.CreateOptions{})
-		require.NoError(s.t, err)
-		s.bind(rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name})
-		return
-	}
-	require.Fail(s.t, "no Role in it")
+	s.bind(rbacv1.RoleRef{APIGroup: rbacv1.GroupName, Kind: "Role", Name: role.Name})
 }
 
 // bind gives the deployer a role in place of any other.

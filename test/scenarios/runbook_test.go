@@ -4,7 +4,6 @@ import (
 	"maps"
 	"os"
 	"path/filepath"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -13,17 +12,14 @@ import (
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
+	"github.com/stagecrew/stagecrew/test/documents"
 	"github.com/stagecrew/stagecrew/test/envtest"
 )
-
-var consoles = regexp.MustCompile("(?ms)^```console\n(.*?)^```$")
 
 // Whoever is on call copies the commands of the runbook, from above to below: none may need a
 // flag that is not in it (helm/helm#1921, helm/helm#1357, codacy/chart#461).
 func TestTheConsolesOfTheRunbookWork(t *testing.T) {
 	programs := map[string]string{"stagecrew": envtest.Env(t, "E2E_STAGECREW"), "helm": helmProgram(t)}
-	document, err := os.ReadFile("../../docs/runbook.md")
-	require.NoError(t, err)
 	beside(t)
 	s := newSite(t, "runbook")
 	s.smoke = s.write("smoke.yaml", checks)
@@ -40,8 +36,8 @@ func TestTheConsolesOfTheRunbookWork(t *testing.T) {
 	here := strings.NewReplacer("production", s.namespace, "stagecrew-backstage", "stagecrew-"+release, " backstage 7 ", " "+release+" 1 ",
 		" backstage ", " "+release+" ", " --verify-key cosign.pub", "") // of images that are not signed here
 	called := map[string]bool{}
-	for _, console := range consoles.FindAllStringSubmatch(string(document), -1) {
-		for line := range strings.Lines(console[1]) {
+	for _, console := range documents.Fenced(t, "docs/runbook.md", "console") {
+		for line := range strings.Lines(console) {
 			line = here.Replace(strings.TrimSpace(line) + " ")
 			program, _, _ := strings.Cut(line, " ")
 			called[program] = true
@@ -54,6 +50,6 @@ func TestTheConsolesOfTheRunbookWork(t *testing.T) {
 	}
 	require.Equal(t, []string{"helm", "kubectl", "stagecrew"}, slices.Sorted(maps.Keys(called)))
 	s.serves(1)
-	_, err = s.kube.CoordinationV1().Leases(s.namespace).Get(s.ctx, "stagecrew-"+release, metav1.GetOptions{})
+	_, err := s.kube.CoordinationV1().Leases(s.namespace).Get(s.ctx, "stagecrew-"+release, metav1.GetOptions{})
 	require.True(t, apierrors.IsNotFound(err), "the last one takes the lock away: %v", err)
 }

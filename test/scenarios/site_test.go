@@ -109,7 +109,12 @@ func (s *site) atEnd(do func(context.Context) error) {
 // until waits for a condition of the cluster that has no watch of its own.
 func (s *site) until(what string, holds func() bool) {
 	s.t.Helper()
-	require.Eventually(s.t, holds, 30*time.Second, 100*time.Millisecond, what)
+	s.within(30*time.Second, what, holds)
+}
+
+func (s *site) within(limit time.Duration, what string, holds func() bool) {
+	s.t.Helper()
+	require.Eventually(s.t, holds, limit, 100*time.Millisecond, what)
 }
 
 // awaits waits by a watch until a pod of the namespace is as wanted.
