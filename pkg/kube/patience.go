@@ -77,8 +77,8 @@ func (t patientTransport) RoundTrip(request *http.Request) (*http.Response, erro
 		case webhook && err == nil:
 			t.webhookAnswers()
 		}
-		pause := wait()
-		if ctx.Err() != nil || !repeat || time.Now().Add(pause).After(until) {
+		left := time.Until(until)
+		if ctx.Err() != nil || !repeat || left <= 0 {
 			return response, err
 		}
 		body, bodyErr := rewound(request)
@@ -90,7 +90,7 @@ func (t patientTransport) RoundTrip(request *http.Request) (*http.Response, erro
 			_, _ = io.CopyN(io.Discard, response.Body, maxRefused)
 			_ = response.Body.Close()
 		}
-		if retry.Sleep(ctx, pause) != nil {
+		if retry.Sleep(ctx, min(wait(), left)) != nil { // once more when patience ends
 			return nil, context.Cause(ctx)
 		}
 		request = request.Clone(ctx)
