@@ -46,7 +46,7 @@ func (c *Client) explain(err error, doing, permission string) error {
 }
 
 func (c *Client) explainAnswer(answer *gogithub.ErrorResponse, doing, permission string) error {
-	said := words(answer)
+	said := messageOf(answer)
 	switch status := answer.Response.StatusCode; {
 	case status == http.StatusUnauthorized:
 		return record.BadInput("github/bad-token", "%s: GitHub does not know the token (%s); that of a job ends with it", doing, said)
@@ -65,9 +65,9 @@ func (c *Client) explainAnswer(answer *gogithub.ErrorResponse, doing, permission
 	}
 }
 
-// words are what GitHub says about a refusal: the message, and each error's field or
+// messageOf gives what GitHub says about a refusal: the message, and each error's field or
 // own message.
-func words(answer *gogithub.ErrorResponse) string {
+func messageOf(answer *gogithub.ErrorResponse) string {
 	all := []string{answer.Message}
 	for _, one := range answer.Errors {
 		switch {

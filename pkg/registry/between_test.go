@@ -142,10 +142,10 @@ func TestWhatIsWrongWithACertificateDecidesWhatToDo(t *testing.T) {
 				roots = x509.NewCertPool()
 			}
 			all := client(TransportOptions{})
-			wire := all.Transport.(*Transport).next
-			wire.Proxy = nil
-			wire.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
-			wire.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
+			base := all.Transport.(*Transport).next
+			base.Proxy = nil
+			base.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+			base.DialContext = func(ctx context.Context, network, _ string) (net.Conn, error) {
 				return (&net.Dialer{}).DialContext(ctx, network, address)
 			}
 			err := get(t, all, "https://"+host+"/v2/")

@@ -51,7 +51,7 @@ type Client struct {
 	Log       *slog.Logger  // never nil
 	Sent      *atomic.Int64 // may be nil
 
-	wire   *Transport
+	base   *Transport
 	mu     sync.Mutex
 	puller *remote.Puller
 }
@@ -60,13 +60,13 @@ type Client struct {
 func (a Access) Connect() *Client {
 	log := cmp.Or(a.Log, slog.New(slog.DiscardHandler))
 	retrier := &Retrier{policy: withDefaults(a.Retry), log: log}
-	wire := NewTransport(TransportOptions{Insecure: a.Insecure, Stall: a.Stall, MaxAnswer: a.MaxAnswer, MaxBlob: a.MaxBlob})
-	talk := &greeting{next: &retrying{next: wire, retry: retrier}, hosts: map[string]*greeted{}}
-	return &Client{Retry: retrier, Transport: talk, Keys: a.keychain(), Log: log, Sent: a.Sent, wire: wire}
+	base := NewTransport(TransportOptions{Insecure: a.Insecure, Stall: a.Stall, MaxAnswer: a.MaxAnswer, MaxBlob: a.MaxBlob})
+	talk := &greeting{next: &retrying{next: base, retry: retrier}, hosts: map[string]*greeted{}}
+	return &Client{Retry: retrier, Transport: talk, Keys: a.keychain(), Log: log, Sent: a.Sent, base: base}
 }
 
 // Close ends connections that no request uses.
-func (c *Client) Close() { c.wire.next.CloseIdleConnections() }
+func (c *Client) Close() { c.base.next.CloseIdleConnections() }
 
 // Options for the library's own requests; those are tried again below it.
 func (c *Client) Options(ctx context.Context) []remote.Option {

@@ -84,7 +84,7 @@ func (w *retrying) once(request *http.Request) (*http.Response, error) {
 	// configuration is a small blob.
 	if long := response.ContentLength < 0 || response.ContentLength > maxAtOnce; ForBlob(request) && long {
 		if request.Method == http.MethodGet && response.StatusCode == http.StatusOK && !response.Uncompressed {
-			response.Body = &unbroken{ReadCloser: response.Body, wire: w, request: request, size: response.ContentLength}
+			response.Body = &unbroken{ReadCloser: response.Body, transport: w, request: request, size: response.ContentLength}
 		}
 		return response, nil
 	}

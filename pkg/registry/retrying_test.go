@@ -83,7 +83,7 @@ func TestALongBlobThatBreaksOffGoesOn(t *testing.T) {
 			defer server.Close()
 			client := Access{Retry: retry.Policy{Attempts: 3, First: time.Millisecond}}.Connect()
 			defer client.Close()
-			client.wire.next.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig
+			client.base.next.TLSClientConfig = server.Client().Transport.(*http.Transport).TLSClientConfig
 			response, err := (&http.Client{Transport: client.Transport}).Get(server.URL + "/v2/team/app/blobs/sha256:1")
 			require.NoError(t, err)
 			got, err := io.ReadAll(response.Body)
@@ -123,7 +123,7 @@ func TestARegistryThatWasNeverThereIsNotWaitedForAsLong(t *testing.T) {
 				client.Close()
 			}
 			tries := 0
-			client.wire.next.DialContext = func(context.Context, string, string) (net.Conn, error) {
+			client.base.next.DialContext = func(context.Context, string, string) (net.Conn, error) {
 				tries++
 				return nil, c.lost
 			}

@@ -13,11 +13,11 @@ import (
 // as the policy says for each time that something came.
 type unbroken struct {
 	io.ReadCloser
-	wire    *retrying
-	request *http.Request
-	at      int64 // bytes that were read
-	size    int64 // of all, below zero when it is not known
-	broke   error // why there is no more of this answer
+	transport *retrying
+	request   *http.Request
+	at        int64 // bytes that were read
+	size      int64 // of all, below zero when it is not known
+	broke     error // why there is no more of this answer
 }
 
 // Read implements [io.Reader].
@@ -28,7 +28,7 @@ func (u *unbroken) Read(p []byte) (int, error) {
 		}
 	}
 	n, first := 0, true
-	err := u.wire.retry.DoIf(u.request.Context(), "rest of "+u.request.URL.Path, u.brokeOff, func() (err error) {
+	err := u.transport.retry.DoIf(u.request.Context(), "rest of "+u.request.URL.Path, u.brokeOff, func() (err error) {
 		if first { // that was an attempt, too
 			first = false
 			return u.broke
@@ -92,7 +92,7 @@ func (u *unbroken) ask(part string) (*http.Response, error) {
 	if part != "" {
 		request.Header.Set("Range", part)
 	}
-	return u.wire.next.RoundTrip(request)
+	return u.transport.next.RoundTrip(request)
 }
 
 // part is what is missing, to its end where that is known: some registries want it so.

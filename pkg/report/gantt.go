@@ -35,7 +35,7 @@ func gantt(b *strings.Builder, r record.Record) {
 		if s.Ready == s.New && s.New > 0 {
 			state = "done, "
 		}
-		fmt.Fprintf(b, "  %s :%s%d, %d\n", inGantt(s.words()), state, s.from.Milliseconds(), max(s.till.Milliseconds(), s.from.Milliseconds()+1))
+		fmt.Fprintf(b, "  %s :%s%d, %d\n", inGantt(s.label()), state, s.from.Milliseconds(), max(s.till.Milliseconds(), s.from.Milliseconds()+1))
 	}
 	fmt.Fprintf(b, "  section end\n  %s :milestone, %d, %d\n```\n\n", inGantt(string(r.Verdict)), t.length().Milliseconds(), t.length().Milliseconds())
 }

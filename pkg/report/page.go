@@ -103,7 +103,7 @@ func (p *picture) stack(pods []stay, x func(time.Duration) float64) {
 	for _, s := range pods {
 		from, width := x(s.from), x(s.till)-x(s.from)
 		part := func(below, count int) shape {
-			return shape{X: from, Y: float64(p.PodsBottom) - unit*float64(below+count), W: width, H: unit * float64(count), Word: s.words()}
+			return shape{X: from, Y: float64(p.PodsBottom) - unit*float64(below+count), W: width, H: unit * float64(count), Word: s.label()}
 		}
 		p.Ready = append(p.Ready, part(0, s.Ready))
 		p.New = append(p.New, part(s.Ready, s.New-s.Ready))

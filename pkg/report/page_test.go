@@ -69,7 +69,7 @@ func TestDraw(t *testing.T) {
 	require.Equal(t, 14*time.Second, line.length())
 	require.Equal(t, bar{"watch: new", 2 * time.Second, 9 * time.Second, record.PhaseFailed}, line.phases[1])
 	require.Len(t, line.pods, 4)
-	require.Equal(t, "1 of 1 new ready, 1 old", line.pods[2].words())
+	require.Equal(t, "1 of 1 new ready, 1 old", line.pods[2].label())
 	require.Equal(t, 14*time.Second, line.pods[3].till)
 
 	// A clock that was set back, and a record from elsewhere.

@@ -62,8 +62,8 @@ func draw(r record.Record) timeline {
 // length is never 0, so that a picture has a scale.
 func (t timeline) length() time.Duration { return max(t.end.Sub(t.begin), time.Millisecond) }
 
-// words say how the pods look: "1 of 2 new ready, 2 old".
-func (s stay) words() string {
+// label says how the pods look: "1 of 2 new ready, 2 old".
+func (s stay) label() string {
 	text := fmt.Sprintf("%d of %d new ready", s.Ready, s.New)
 	if s.New == 0 {
 		text = "no new ones"

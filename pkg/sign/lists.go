@@ -24,7 +24,7 @@ func (s *store) referring(ctx context.Context) ([]v1.Descriptor, error) {
 	if err != nil {
 		return nil, err
 	}
-	if lists, _ := s.wire.referrersAPI(); !lists || len(index.Manifests) > 0 {
+	if lists, _ := s.transport.referrersAPI(); !lists || len(index.Manifests) > 0 {
 		return index.Manifests, nil
 	}
 	tagged, err := s.listed(ctx, s.listTag())
@@ -47,7 +47,7 @@ func (s *store) listTag() name.Tag {
 // registry that does not say OCI-Subject.
 func (s *store) attaching(to *push.Repository, bundles []signed) step {
 	return step{what: string(referrers), write: func(ctx context.Context) (bool, error) {
-		if err := attach(ctx, to, bundles); err != nil || !s.wire.unnoticed() {
+		if err := attach(ctx, to, bundles); err != nil || !s.transport.unnoticed() {
 			return false, err
 		}
 		index, err := ociremote.Referrers(s.digest, "", s.options...)

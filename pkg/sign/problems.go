@@ -55,10 +55,10 @@ func (s *store) otherFormat(what step) string {
 	if !what.legacy {
 		return ", or store in the legacy format only (`--sign-format legacy`), which has a tag for signatures and one for attestations, each written once"
 	}
-	if _, known := s.wire.referrersAPI(); !known {
+	if _, known := s.transport.referrersAPI(); !known {
 		_, _ = ociremote.Referrers(s.digest, "", s.options...)
 	}
-	if lists, known := s.wire.referrersAPI(); known && !lists {
+	if lists, known := s.transport.referrersAPI(); known && !lists {
 		return ", or store bundles only (`--sign-format bundle`), which this registry keeps in a list under one tag, written once"
 	}
 	return ", or store bundles only (`--sign-format bundle`)"

@@ -36,19 +36,19 @@ const (
 
 // store is one image's signatures and attestations in its registry.
 type store struct {
-	digest  name.Digest
-	subject v1.Descriptor // the image
-	access  registry.Access
-	index   *remote.Descriptor // the image, when it is an index
-	client  *registry.Client
-	wire    *conditional
-	options []ociremote.Option
-	log     *slog.Logger
-	have    map[sought][]entry // what was read already
-	gone    []string           // digests that the registry lists, but does not have
-	others  []string           // kinds of what refers to the image and is no bundle
-	window  time.Duration      // the longest time between the reading and the writing of a tag
-	written time.Time          // when one was written last
+	digest    name.Digest
+	subject   v1.Descriptor // the image
+	access    registry.Access
+	index     *remote.Descriptor // the image, when it is an index
+	client    *registry.Client
+	transport *conditional
+	options   []ociremote.Option
+	log       *slog.Logger
+	have      map[sought][]entry // what was read already
+	gone      []string           // digests that the registry lists, but does not have
+	others    []string           // kinds of what refers to the image and is no bundle
+	window    time.Duration      // the longest time between the reading and the writing of a tag
+	written   time.Time          // when one was written last
 }
 
 // sought is what is looked for in one place.
@@ -112,8 +112,8 @@ func openStore(ctx context.Context, image record.Image, access registry.Access, 
 	}
 	access.Log, access.MaxAnswer, access.MaxBlob = log, maxAnswer, maxEntry
 	s := &store{digest: digest, client: access.Connect(), log: log, have: map[sought][]entry{}}
-	s.wire = newConditional(s.client.Transport)
-	s.client.Transport = s.wire
+	s.transport = newConditional(s.client.Transport)
+	s.client.Transport = s.transport
 	s.options = []ociremote.Option{ociremote.WithRemoteOptions(s.client.Options(ctx)...)}
 	// GET, because the checksum of the answer is compared with the digest.
 	found, err := s.client.Get(ctx, digest)

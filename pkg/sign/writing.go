@@ -74,12 +74,12 @@ func (s *store) steps(ctx context.Context, all []signed) ([]step, error) {
 	if err != nil {
 		return nil, err
 	}
-	lists, known := s.wire.referrersAPI()
+	lists, known := s.transport.referrersAPI()
 	if !known && slices.ContainsFunc(all, func(one signed) bool { return one.artifact != nil }) {
 		if _, err := ociremote.Referrers(s.digest, "", s.options...); err != nil {
 			return nil, err
 		}
-		lists, _ = s.wire.referrersAPI()
+		lists, _ = s.transport.referrersAPI()
 	}
 	var steps []step
 	var bundles []signed
@@ -158,7 +158,7 @@ func (s *store) rewrite(ctx context.Context, to *push.Repository, tag name.Tag, 
 			return wrote, err
 		}
 		if try == writings-1 {
-			s.wire.forget()
+			s.transport.forget()
 		}
 		_, err = to.Image(ctx, wanted.image, wanted.blobs, tag.TagStr())
 		s.written = time.Now()

@@ -91,9 +91,9 @@ func (d *daemon) listens(ctx context.Context) error {
 		}
 		select {
 		case <-ctx.Done():
-			return fmt.Errorf("waiting for buildkitd: %w\n%s", ctx.Err(), d.words())
+			return fmt.Errorf("waiting for buildkitd: %w\n%s", ctx.Err(), d.logTail())
 		case <-d.ended:
-			return fmt.Errorf("buildkitd has ended\n%s", d.words())
+			return fmt.Errorf("buildkitd has ended\n%s", d.logTail())
 		case <-time.After(20 * time.Millisecond):
 		}
 	}
@@ -105,8 +105,8 @@ func (d *daemon) stop() {
 	_ = os.RemoveAll(d.dir)
 }
 
-// words are the last ones of its log.
-func (d *daemon) words() string {
+// logTail gives the end of its log.
+func (d *daemon) logTail() string {
 	text, err := os.ReadFile(filepath.Join(d.dir, "log"))
 	if err != nil {
 		return err.Error()
@@ -145,7 +145,7 @@ func (d *daemon) build(ctx context.Context, p plan, repository, cache string) (i
 	}
 	before := used(d.cmd.Process.Pid)
 	if _, err := d.buildx(ctx, append(args, p.source)...); err != nil {
-		return "", fmt.Errorf("%w\nbuildkitd: %s", err, d.words())
+		return "", fmt.Errorf("%w\nbuildkitd: %s", err, d.logTail())
 	}
 	d.lab.cpu.Add(int64(used(d.cmd.Process.Pid) - before))
 	text, err := os.ReadFile(metadata)

@@ -54,7 +54,7 @@ func TestRequestsOfAWaitDoNotGrowWithTime(t *testing.T) {
 		r.Values = append(r.Values, float64(sum(m)-lease(m)))
 	}
 	r.Asked = lease(minutes[1])
-	r.End = words(minutes[1])
+	r.End = listed(minutes[1])
 	require.LessOrEqual(t, r.Values[1], float64(moreRequests), r.End)
 	require.LessOrEqual(t, r.Asked, renewals, r.End)
 	require.NotZero(t, r.Asked, "the lock is renewed: the log was read")
@@ -67,7 +67,7 @@ func sum(counts map[string]int) (total int) {
 	return total
 }
 
-func words(counts map[string]int) (text string) {
+func listed(counts map[string]int) (text string) {
 	for _, what := range slices.Sorted(maps.Keys(counts)) {
 		text += fmt.Sprintf("%d %s, ", counts[what], what)
 	}

@@ -178,22 +178,22 @@ func PackageOf(name string) (folder, family string) {
 
 // made is what a package.json says about the systems that the package is for.
 type made struct {
-	OS   words `json:"os"`
-	CPU  words `json:"cpu"`
-	LibC words `json:"libc"`
+	OS   stringOrList `json:"os"`
+	CPU  stringOrList `json:"cpu"`
+	LibC stringOrList `json:"libc"`
 }
 
-// words is a list, or the one word in place of it, which npm takes as well.
-type words []string
+// stringOrList is a list, or the one string in place of it, which npm takes as well.
+type stringOrList []string
 
 // UnmarshalJSON implements [json.Unmarshaler].
-func (w *words) UnmarshalJSON(text []byte) error {
+func (l *stringOrList) UnmarshalJSON(text []byte) error {
 	var one string
 	if json.Unmarshal(text, &one) == nil {
-		*w = words{one}
+		*l = stringOrList{one}
 		return nil
 	}
-	return json.Unmarshal(text, (*[]string)(w))
+	return json.Unmarshal(text, (*[]string)(l))
 }
 
 func madeFor(root *os.Root, folder string) (m made) {

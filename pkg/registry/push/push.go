@@ -79,11 +79,11 @@ func (s *Session) To(ctx context.Context, repo name.Repository, from ...name.Rep
 			scopes = append(scopes, other.Scope(transport.PullScope))
 		}
 	}
-	wire, err := transport.NewWithContext(ctx, repo.Registry, who, transport.NewUserAgent(s.session.Transport, registry.UserAgent), scopes)
+	authorized, err := transport.NewWithContext(ctx, repo.Registry, who, transport.NewUserAgent(s.session.Transport, registry.UserAgent), scopes)
 	if err != nil {
 		return nil, err
 	}
-	p := &Repository{session: s.session, Repo: repo, client: &http.Client{Transport: wire}}
+	p := &Repository{session: s.session, Repo: repo, client: &http.Client{Transport: authorized}}
 	s.repositories[repo.Name()] = p
 	return p, nil
 }

@@ -66,7 +66,7 @@ func (w *watch) handle(ctx context.Context) func(any) {
 			w.trouble(ctx, "uncaught "+exception(e.ExceptionDetails))
 		case *runtime.EventConsoleAPICalled:
 			if e.Type == runtime.ConsoleAPICalledTypeError {
-				w.trouble(ctx, "console: "+words(e.Args))
+				w.trouble(ctx, "console: "+consoleText(e.Args))
 			}
 		case *log.EventEntryAdded:
 			// What the network did is seen where it is answered.
@@ -220,7 +220,7 @@ func (w *watch) seen() (expect.Page, error) {
 func exception(e *runtime.ExceptionDetails) string {
 	said := e.Text
 	if e.Exception != nil {
-		said, _, _ = strings.Cut(words([]*runtime.RemoteObject{e.Exception}), "\n")
+		said, _, _ = strings.Cut(consoleText([]*runtime.RemoteObject{e.Exception}), "\n")
 	}
 	if u, err := url.Parse(e.URL); err == nil && u.Path != "" {
 		said += " in " + u.Path
@@ -228,8 +228,8 @@ func exception(e *runtime.ExceptionDetails) string {
 	return said
 }
 
-// words are the arguments of a call as the console shows them.
-func words(args []*runtime.RemoteObject) string {
+// consoleText gives the arguments of a call as the console shows them.
+func consoleText(args []*runtime.RemoteObject) string {
 	var all []string
 	for _, a := range args {
 		var said string

@@ -100,7 +100,7 @@ func (l looker) custom(_ context.Context, object *unstructured.Unstructured) str
 			continue
 		}
 		kind := object.GroupVersionKind()
-		return fmt.Sprintf("%s.%s/%s: %s%s (%s%s)", kind.Kind, kind.Group, object.GetName(), bad.words, l.since(c["lastTransitionTime"]), bad.condition, words(c))
+		return fmt.Sprintf("%s.%s/%s: %s%s (%s%s)", kind.Kind, kind.Group, object.GetName(), bad.words, l.since(c["lastTransitionTime"]), bad.condition, explanation(c))
 	}
 	return ""
 }
@@ -120,8 +120,8 @@ func (l looker) since(at any) string {
 	return " since " + text.Duration(max(0, l.now.Sub(began)).Round(time.Second))
 }
 
-// words are those of a condition.
-func words(c map[string]any) string {
+// explanation is the reason of a condition, and its message.
+func explanation(c map[string]any) string {
 	said := ""
 	for _, key := range []string{"reason", "message"} {
 		if value, _ := c[key].(string); strings.TrimSpace(value) != "" {

@@ -34,7 +34,7 @@ func (l looker) route(_ context.Context, object *unstructured.Unstructured) stri
 			if !ok || c["status"] != "False" || c["type"] != "Accepted" && c["type"] != "ResolvedRefs" || isOlder(c, object) {
 				continue
 			}
-			return fmt.Sprintf("%s: Gateway %s does not lead to it as it says (%s=False%s)", name, text.Line(of, maxWords), c["type"], words(c))
+			return fmt.Sprintf("%s: Gateway %s does not lead to it as it says (%s=False%s)", name, text.Line(of, maxWords), c["type"], explanation(c))
 		}
 	}
 	return ""
