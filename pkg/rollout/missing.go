@@ -3,13 +3,11 @@ package rollout
 import (
 	"cmp"
 	"context"
-	"slices"
 	"time"
 
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/client-go/kubernetes"
 
-	"github.com/stagecrew/stagecrew/pkg/rollout/causes"
 	"github.com/stagecrew/stagecrew/pkg/rollout/detect"
 )
 
@@ -53,34 +51,18 @@ func exists(ctx context.Context, client kubernetes.Interface, m detect.MissingOb
 
 // found asks whether what a trouble complains of has come meanwhile.
 func (v *wait) found(t detect.Trouble) bool {
-	if t.Cause.Code != causes.ImageNotFound {
-		if t.Missing == nil {
-			return false
-		}
+	if t.Missing == nil {
+		return false
+	}
+	if t.Missing.Kind != "image" {
 		m := *t.Missing
 		m.Namespace = cmp.Or(m.Namespace, t.Workload.Namespace)
 		return exists(v.ctx, v.watch.client, m)
 	}
-	image := v.watch.imageOf(t)
-	if v.ImageExists == nil || image == "" {
+	if v.ImageExists == nil {
 		return false
 	}
 	ctx, cancel := context.WithTimeout(v.ctx, lookTimeout)
 	defer cancel()
-	return v.ImageExists(ctx, image)
-}
-
-// imageOf is the reference that the container of a trouble wants, "" for none.
-func (w *watch) imageOf(t detect.Trouble) string {
-	for _, target := range w.targets {
-		if target.Workload != t.Workload {
-			continue
-		}
-		for _, c := range slices.Concat(target.Spec.InitContainers, target.Spec.Containers) {
-			if c.Name == t.Cause.Container {
-				return c.Image
-			}
-		}
-	}
-	return ""
+	return v.ImageExists(ctx, t.Missing.Name)
 }

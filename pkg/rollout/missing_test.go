@@ -7,6 +7,7 @@ import (
 	"testing/synctest"
 	"time"
 
+	"github.com/stretchr/testify/assert"
 	"github.com/stretchr/testify/require"
 	corev1 "k8s.io/api/core/v1"
 	schedulingv1 "k8s.io/api/scheduling/v1"
@@ -97,16 +98,44 @@ func TestWatch_ASecretThatCameLateIsWaitedForUntilTheKubeletTriesAgain(t *testin
 	}
 }
 
+// What a registry has and a node does not find may be there at the node's next try. It is the
+// same image, whatever the kubelet says of it meanwhile (spegel-org/spegel#504,
+// enix/kube-image-keeper#626), and an image volume's is another one (kubernetes/website#46946).
 func TestWatch_AnImageThatIsThereByNowIsWaitedFor(t *testing.T) {
-	synctest.Test(t, func(t *testing.T) {
-		client := fakeCluster(t, fixture.Deploying(fixture.Pod("web-new", "new", false, fixture.Waiting("ErrImagePull", "manifest unknown"))))
-		asked := ""
-		o := Options{Client: client, ImageExists: func(_ context.Context, reference string) bool { asked = reference; return true }}
-		start := time.Now()
-		result, err := Watch(t.Context(), o, applied)
-		require.NoError(t, err)
-		require.Equal(t, causes.ImageNotFound, result.Cause.Code)
-		require.Equal(t, 63, int(time.Since(start).Seconds()))
-		require.Equal(t, "new", asked)
-	})
+	const failed, backsOff = "ErrImagePull", "ImagePullBackOff"
+	say := func(image string) string {
+		return `failed to pull and unpack image "docker.io/` + image + `": not found`
+	}
+	for name, c := range map[string]struct {
+		image   string // of which the kubelet speaks
+		later   string // its reason after half a minute
+		seconds int
+	}{
+		"a container's":                  {"new", failed, 63},
+		"a container's, with a back-off": {"new", backsOff, 63},
+		"a volume's, which is not there": {"team/plugins:1", failed, 3},
+	} {
+		t.Run(name, func(t *testing.T) {
+			synctest.Test(t, func(t *testing.T) {
+				pod := func(reason, message string) *corev1.Pod {
+					p := fixture.Pod("web-new", "new", false, fixture.Waiting(reason, message))
+					p.Spec.Containers[0].Image = "new"
+					p.Spec.Volumes = []corev1.Volume{{Name: "plugins", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: "team/plugins:1"}}}}
+					return p
+				}
+				client := fakeCluster(t, fixture.Deploying(pod(failed, say(c.image))))
+				time.AfterFunc(30*time.Second, func() {
+					assert.NoError(t, client.Tracker().Update(corev1.SchemeGroupVersion.WithResource("pods"), pod(c.later, `Back-off pulling image "`+c.image+`": ErrImagePull: `+say(c.image)), "portal"))
+				})
+				asked := ""
+				o := Options{Client: client, ImageExists: func(_ context.Context, reference string) bool { asked = reference; return reference == "new" }}
+				start := time.Now()
+				result, err := Watch(t.Context(), o, applied)
+				require.NoError(t, err)
+				require.Equal(t, causes.ImageNotFound, result.Cause.Code)
+				require.Equal(t, c.seconds, int(time.Since(start).Seconds()))
+				require.Equal(t, c.image, asked)
+			})
+		})
+	}
 }

@@ -119,8 +119,8 @@ var Table = []Row{
 	{Code: PullFailed, Rule: lasting(2 * time.Minute), Incident: "pull"},
 	// ImageInspectError
 	{Code: InspectFailed, Rule: lasting(time.Minute), Incident: "pull"},
-	// ImageVolumeMountFailed, RROUnsupported
-	{Code: ImageVolumeFailed, Rule: lasting(time.Minute)},
+	// CreateContainerError: ImageVolumeMountFailed, RROUnsupported
+	{Code: ImageVolumeFailed, KindOf: NotCreated, Rule: lasting(time.Minute)},
 	// "exec format error"
 	{Code: WrongArchitecture, Rule: Rule{Failures: 1, Shared: sharedGrace}, Incident: "exit", Log: true},
 
@@ -211,8 +211,8 @@ var Table = []Row{
 	{Code: ServiceAccountMissing, Rule: lasting(30 * time.Second), RetryAfter: 3 * time.Minute},
 	// … anything else; a PriorityClass that is not there may come
 	{Code: PodNotCreated, Rule: lasting(30 * time.Second), RetryAfter: 3 * time.Minute},
-	// ReplicaSetCreateError
-	{Code: ReplicaSetNotCreated, Rule: lasting(0)},
+	// ReplicaSetCreateError, which may be of the change before until the controller has seen this one
+	{Code: ReplicaSetNotCreated, Rule: lasting(30 * time.Second)},
 	// ProgressDeadlineExceeded
 	{Code: ProgressDeadline, Rule: lasting(0), Log: true},
 	// DeploymentPaused

@@ -45,7 +45,7 @@ func StripPod(p *corev1.Pod) *corev1.Pod {
 	small.Spec.SchedulerName = p.Spec.SchedulerName
 	small.Spec.InitContainers, small.Spec.Containers = stripContainers(p.Spec.InitContainers), stripContainers(p.Spec.Containers)
 	for _, v := range p.Spec.Volumes {
-		if v.PersistentVolumeClaim != nil || v.Ephemeral != nil {
+		if v.PersistentVolumeClaim != nil || v.Ephemeral != nil || v.Image != nil {
 			small.Spec.Volumes = append(small.Spec.Volumes, v)
 		}
 	}

@@ -23,8 +23,6 @@ var waitingCodes = map[string]string{
 	"ErrImageNeverPull":          causes.NeverPull,
 	"ImageInspectError":          causes.InspectFailed,
 	"SignatureValidationFailed":  causes.SignatureRefused,
-	"ImageVolumeMountFailed":     causes.ImageVolumeFailed,
-	"RROUnsupported":             causes.ImageVolumeFailed,
 	"CreateContainerConfigError": causes.ConfigMissing,
 	"CreateContainerError":       causes.NotCreated,
 	"PreCreateHookError":         causes.NotCreated,
@@ -50,13 +48,16 @@ func waitingTrouble(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus
 	case "ErrImagePull", "ImagePullBackOff", "RegistryUnavailable":
 		t.Cause.Code = pullCode(message)
 		t.Specific = t.Cause.Code != causes.PullFailed || reason != "ImagePullBackOff"
-		t.Also = withoutLogin(s, p)
+		t.Also, t.Missing = withoutLogin(s, p), imageIn(message, p, c.Name)
 		t.Cause.Message += t.Also
 	default:
 		t.Cause.Code = waitingCodes[reason]
 	}
-	if t.Cause.Code == causes.ConfigMissing && rootWords.MatchString(message) {
+	switch {
+	case t.Cause.Code == causes.ConfigMissing && rootWords.MatchString(message):
 		t.Cause.Code, t.Cause.Message = causes.RunsAsRoot, wording.Shorten(message)+"; give securityContext.runAsUser as a number that is not 0"
+	case t.Cause.Code == causes.NotCreated && mountWords.MatchString(message):
+		t.Cause.Code = causes.ImageVolumeFailed
 	}
 	return t, t.Cause.Code != "" && !lagging(message)
 }
@@ -75,6 +76,11 @@ var missingWords = regexp.MustCompile(`(?i)(secret|configmap) ".*" not found|cou
 // rootWords are its words for a user that must not be root and is, or may be
 // (pkg/kubelet/kuberuntime/security_context.go).
 var rootWords = regexp.MustCompile(`runAsNonRoot|non-root policy`)
+
+// mountWords are the errors of a runtime that cannot mount an image volume, or make a mount
+// read-only, within what it says of a container that it cannot make
+// (k8s.io/cri-api/pkg/errors, https://github.com/containerd/containerd/issues/13534).
+var mountWords = regexp.MustCompile(`\b(ImageVolumeMountFailed|RROUnsupported): `)
 
 // hint reads a status from the newest event that has one.
 func hint(s *cluster.Snapshot, p *corev1.Pod, name string) (reason, message string) {

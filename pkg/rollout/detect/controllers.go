@@ -1,6 +1,7 @@
 package detect
 
 import (
+	"slices"
 	"strings"
 	"time"
 
@@ -69,21 +70,34 @@ func CreationEvents(s *cluster.Snapshot, kind string, o metav1.Object, complete 
 }
 
 // Deployment are what the Deployment's controller itself says.
-func Deployment(object string, d *appsv1.Deployment, noReplicaSet bool) []Trouble {
+func Deployment(object string, d *appsv1.Deployment) []Trouble {
 	if d.Spec.Paused {
 		return []Trouble{{Specific: true, Cause: record.Cause{Code: causes.Paused, Object: object, Reason: "DeploymentPaused",
 			Message: "spec.paused is true: Kubernetes does not roll it out; resume it"}}}
 	}
-	for _, c := range d.Status.Conditions {
-		if c.Type != appsv1.DeploymentProgressing || c.Status != corev1.ConditionFalse {
-			continue
-		}
-		switch {
-		case c.Reason == "ProgressDeadlineExceeded":
-			return []Trouble{{Cause: record.Cause{Code: causes.ProgressDeadline, Object: object, Reason: c.Reason, Message: wording.Shorten(c.Message)}}}
-		case c.Reason == "ReplicaSetCreateError" && noReplicaSet:
-			return []Trouble{Rejected(object, c.Reason, c.Message, causes.ReplicaSetNotCreated)}
-		}
+	if c := stopped(d, "ProgressDeadlineExceeded"); c != nil {
+		return []Trouble{{Cause: record.Cause{Code: causes.ProgressDeadline, Object: object, Reason: c.Reason, Message: wording.Shorten(c.Message)}}}
 	}
 	return nil
+}
+
+// NoReplicaSet is why the Deployment's controller cannot make the ReplicaSet of a change. It
+// never says then that it has seen the change (getNewReplicaSet of pkg/controller/deployment).
+func NoReplicaSet(object string, d *appsv1.Deployment) []Trouble {
+	c := stopped(d, "ReplicaSetCreateError")
+	if c == nil {
+		return nil
+	}
+	return []Trouble{Rejected(object, c.Reason, c.Message, causes.ReplicaSetNotCreated)}
+}
+
+// stopped is the condition of a Deployment that goes on no more for that reason; nil for none.
+func stopped(d *appsv1.Deployment, reason string) *appsv1.DeploymentCondition {
+	i := slices.IndexFunc(d.Status.Conditions, func(c appsv1.DeploymentCondition) bool {
+		return c.Type == appsv1.DeploymentProgressing && c.Status == corev1.ConditionFalse && c.Reason == reason
+	})
+	if i < 0 {
+		return nil
+	}
+	return &d.Status.Conditions[i]
 }

@@ -2,15 +2,43 @@ package detect
 
 import (
 	"regexp"
+	"slices"
 	"strings"
+
+	corev1 "k8s.io/api/core/v1"
 )
 
 // MissingObject is a thing that a message says is not there.
 type MissingObject struct {
-	Kind      string // in lower case, "secret"
+	Kind      string // in lower case, "secret"; "image" is none of the API server's
 	Namespace string // "" for that of whoever misses it
 	Name      string
 	Key       string // "" for the object as a whole
+}
+
+// Is reports whether both are the same thing, or none.
+func (m *MissingObject) Is(other *MissingObject) bool {
+	if m == nil || other == nil {
+		return m == other
+	}
+	return *m == *other
+}
+
+// imageIn is the image of which the kubelet says that it cannot pull it: a container's own, or
+// that of a volume, for which the container waits all the same.
+func imageIn(message string, p *corev1.Pod, container string) *MissingObject {
+	all := slices.Concat(p.Spec.InitContainers, p.Spec.Containers)
+	i := slices.IndexFunc(all, func(c corev1.Container) bool { return c.Name == container })
+	if i < 0 {
+		return nil
+	}
+	image := all[i].Image
+	for _, v := range p.Spec.Volumes {
+		if v.Image != nil && strings.Contains(message, v.Image.Reference) && !strings.Contains(message, image) {
+			image = v.Image.Reference
+		}
+	}
+	return &MissingObject{Kind: "image", Name: image}
 }
 
 // What is missing, in the words of kubelet, scheduler and controllers.

@@ -38,9 +38,10 @@ func TestFailuresByWhatAContainerShows(t *testing.T) {
 		"a registry that does not answer":        {fixture.Waiting("RegistryUnavailable", "connection refused"), 120, causes.PullFailed, "connection refused"},
 		"a back-off that says nothing":           {fixture.Waiting("ImagePullBackOff", `Back-off pulling image "x"`), 120, causes.PullFailed, "Back-off"},
 		"an image that cannot be inspected":      {fixture.Waiting("ImageInspectError", "broken"), 60, causes.InspectFailed, "broken"},
-		"an image volume":                        {fixture.Waiting("ImageVolumeMountFailed", "no"), 60, causes.ImageVolumeFailed, "no"},
-		"a mount that cannot be read-only":       {fixture.Waiting("RROUnsupported", "no"), 60, causes.ImageVolumeFailed, "no"},
-		"a missing Secret may come late":         {fixture.Waiting("CreateContainerConfigError", `secret "db" not found`), 25, causes.ConfigMissing, `secret "db" not found`},
+		// containerd/containerd#13534
+		"an image volume":                  {fixture.Waiting("CreateContainerError", "failed to mount image volume: ImageVolumeMountFailed: no"), 60, causes.ImageVolumeFailed, "no"},
+		"a mount that cannot be read-only": {fixture.Waiting("CreateContainerError", `failed to create containerd container: RROUnsupported: "/a"`), 60, causes.ImageVolumeFailed, "/a"},
+		"a missing Secret may come late":   {fixture.Waiting("CreateContainerConfigError", `secret "db" not found`), 25, causes.ConfigMissing, `secret "db" not found`},
 		// lobu-ai/lobu#1228, paulbouwer/hello-kubernetes#35, kubestellar/console#6323
 		"a user by name where none may be root":   {fixture.Waiting("CreateContainerConfigError", "container has runAsNonRoot and image has non-numeric user (node), cannot verify user is non-root"), 0, causes.RunsAsRoot, "runAsUser"},
 		"root where none may be":                  {fixture.Waiting("CreateContainerConfigError", "container's runAsUser breaks non-root policy"), 0, causes.RunsAsRoot, "runAsUser"},

@@ -60,6 +60,9 @@ func examples() map[string][]cluster.Snapshot {
 	progress := func(reason string, sets int) []cluster.Snapshot {
 		s := fixture.Deploying()
 		s.ReplicaSets = s.ReplicaSets[:sets]
+		if sets == 1 {
+			s.Deployments[0].Status.ObservedGeneration = s.Deployments[0].Generation - 1
+		}
 		s.Deployments[0].Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: reason, Message: "x"}}
 		return one(s)
 	}
@@ -76,8 +79,8 @@ func examples() map[string][]cluster.Snapshot {
 		causes.ImageNotFound:         waits("ErrImagePull", "manifest unknown"),
 		causes.PullDenied:            waits("ErrImagePull", "401 Unauthorized"),
 		causes.PullFailed:            waits("ErrImagePull", "503 Service Unavailable"),
-		causes.InspectFailed:         waits("ImageInspectError", "broken"),                     // ErrImageInspect of pkg/kubelet/images/types.go
-		causes.ImageVolumeFailed:     waits("ImageVolumeMountFailed", "failed to mount image"), // containerd/containerd#13534
+		causes.InspectFailed:         waits("ImageInspectError", "broken"),                                                      // ErrImageInspect of pkg/kubelet/images/types.go
+		causes.ImageVolumeFailed:     waits("CreateContainerError", "failed to mount image volume: ImageVolumeMountFailed: no"), // containerd/containerd#13534
 		causes.ConfigMissing:         waits("CreateContainerConfigError", `secret "db" not found`),
 		causes.RunsAsRoot:            waits("CreateContainerConfigError", "container has runAsNonRoot and image will run as root"),
 		causes.NotCreated:            waits("CreateContainerError", "name is reserved"),

@@ -86,7 +86,7 @@ func (i *incident) see(t detect.Trouble, order int, now time.Time, clockRuns fun
 		known = &observation{Trouble: t}
 		i.observations[t.Cause.Code] = known
 	}
-	if known.excused && known.Cause.Message != t.Cause.Message {
+	if known.excused && !known.Missing.Is(t.Missing) {
 		// It is another thing that is missing now.
 		known.Trouble, known.due, known.excused = t, time.Time{}, false
 	}

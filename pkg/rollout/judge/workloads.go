@@ -66,6 +66,9 @@ var statusNotObserved = Status{progress: "not seen by its controller yet"}
 func (j *Judge) deployment(s cluster.Snapshot, w record.Workload, d *appsv1.Deployment) Status {
 	object := w.String()
 	if notObserved(d.Generation, d.Status.ObservedGeneration, s.Least[w]) {
+		if why := detect.NoReplicaSet(object, d); why != nil && d.Generation >= s.Least[w] {
+			return Status{progress: "no ReplicaSet yet", troubles: why}
+		}
 		return statusNotObserved
 	}
 	var sets []metav1.Object
@@ -76,7 +79,7 @@ func (j *Judge) deployment(s cluster.Snapshot, w record.Workload, d *appsv1.Depl
 	}
 	current := newReplicaSet(s.ReplicaSets, d)
 	if current == nil {
-		return Status{progress: "no ReplicaSet yet" + heldUp(d, owned(s, sets...)), troubles: detect.Deployment(object, d, true)}
+		return Status{progress: "no ReplicaSet yet" + heldUp(d, owned(s, sets...)), troubles: detect.Deployment(object, d)}
 	}
 	result := j.pods(s, w, owned(s, sets...), string(current.UID), func(p *corev1.Pod) bool { return metav1.IsControlledBy(p, current) })
 	result.want = replicas(d.Spec.Replicas)
@@ -95,7 +98,7 @@ func (j *Judge) deployment(s cluster.Snapshot, w record.Workload, d *appsv1.Depl
 		result.Idle, result.Note = true, object+" has 0 replicas: nothing ran and nothing was proven"
 	}
 	result.addCreation(detect.ReplicaSet(&s, current))
-	result.troubles = append(result.troubles, detect.Deployment(object, d, false)...)
+	result.troubles = append(result.troubles, detect.Deployment(object, d)...)
 	return result
 }
 

@@ -100,6 +100,13 @@ func TestWhatControllersSay(t *testing.T) {
 			s.Deployments[0].Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: reason, Message: message}}
 		}
 	}
+	withoutSet := func(message string) func(*cluster.Snapshot) {
+		return func(s *cluster.Snapshot) {
+			progressing("ReplicaSetCreateError", message)(s)
+			s.ReplicaSets = s.ReplicaSets[:1]
+			s.Deployments[0].Status.ObservedGeneration = s.Deployments[0].Generation - 1
+		}
+	}
 	cases := map[string]struct {
 		change  func(*cluster.Snapshot)
 		seconds int
@@ -133,14 +140,15 @@ func TestWhatControllersSay(t *testing.T) {
 			failure(`exceeded quota: q`)(s)
 			s.Pods[0].DeletionTimestamp = &metav1.Time{Time: fixture.Noon}
 		}, 90, causes.QuotaExceeded}, // and none when it outstays its time for a minute
-		"the ReplicaSet cannot be made": {func(s *cluster.Snapshot) {
-			progressing("ReplicaSetCreateError", "replicasets is forbidden")(s)
-			s.ReplicaSets = s.ReplicaSets[:1]
-		}, 0, causes.ReplicaSetNotCreated},
-		"the ReplicaSet cannot be made right now": {func(s *cluster.Snapshot) {
-			progressing("ReplicaSetCreateError", "failed calling webhook")(s)
-			s.ReplicaSets = s.ReplicaSets[:1]
-		}, 60, causes.WebhookUnavailable},
+		// kubernetes/website#11560, joe-elliott/cert-exporter#205: the controller does not get
+		// so far as to say that it has seen the change.
+		"the ReplicaSet cannot be made":           {withoutSet("replicasets is forbidden"), 30, causes.ReplicaSetNotCreated},
+		"the ReplicaSet cannot be made right now": {withoutSet("failed calling webhook"), 60, causes.WebhookUnavailable},
+		"a quota for ReplicaSets":                 {withoutSet(`replicasets.apps "web-x" is forbidden: exceeded quota: few, requested: count/replicasets.apps=1`), 30, causes.QuotaExceeded},
+		"a word about a change before, in an old look": {func(s *cluster.Snapshot) {
+			withoutSet("replicasets is forbidden")(s)
+			s.Least = map[record.Workload]int64{fixture.Web: s.Deployments[0].Generation + 1}
+		}, -1, ""},
 		"an old word about a ReplicaSet that is there": {progressing("ReplicaSetCreateError", "x"), -1, ""},
 		"the deadline of the Deployment itself":        {progressing("ProgressDeadlineExceeded", "timed out"), 0, causes.ProgressDeadline},
 		"paused":                                       {func(s *cluster.Snapshot) { s.Deployments[0].Spec.Paused = true }, 0, causes.Paused},
