@@ -92,6 +92,12 @@ func TestFailuresByWhatAPodShows(t *testing.T) {
 			p.Status.Conditions[0].Status = corev1.ConditionUnknown
 			s.Pods = append(s.Pods, p)
 		}, -1, causes.NodeLost, "Pod/web-new"},
+		// kubernetes/kubernetes#89212: what is not ready yet shows nothing of it.
+		"a node that is lost while the pod starts": {func(s *cluster.Snapshot) {
+			p, old := fixture.Pod("web-new", "new", false, fixture.Running(0)), fixture.With(fixture.Pod("web-old", "old", false), corev1.ContainersReady, corev1.ConditionTrue, "", "")
+			p.Spec.NodeName, old.Spec.NodeName = "n", "n"
+			s.Pods = []*corev1.Pod{old, p}
+		}, -1, causes.NodeLost, "Pod/web-new"},
 		"a readiness gate that nobody opens": {func(s *cluster.Snapshot) {
 			p := fixture.With(fixture.Pod("web-new", "new", false), corev1.ContainersReady, corev1.ConditionTrue, "", "")
 			p.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: "lb"}}
