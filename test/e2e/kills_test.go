@@ -7,6 +7,7 @@ import (
 	"os"
 	"path/filepath"
 	"strings"
+	"syscall"
 	"testing"
 	"time"
 
@@ -73,7 +74,7 @@ func TestMigrationsOfKilledPodsAreGoneOnWith(t *testing.T) {
 // when memory is short: a pod that is deleted by force gets a SIGTERM and two seconds first.
 func killBackend(t *testing.T, pod string) {
 	t.Helper()
-	killed := envtest.Kill(t, func(p envtest.Process) bool {
+	killed := envtest.Signal(t, syscall.SIGKILL, func(p envtest.Process) bool {
 		return strings.Contains(p.Groups, "/pod"+pod+"/") && strings.Contains(p.Command, "packages/backend")
 	})
 	require.Positive(t, killed, "the backend of pod %s", pod)

@@ -16,9 +16,9 @@ type Process struct {
 	Groups  string // its control groups, a line each
 }
 
-// Kill sends SIGKILL to the processes of the machine, pods' too, that are wanted. It gives
+// Signal sends a signal to the processes of the machine, pods' too, that are wanted. It gives
 // their number.
-func Kill(t *testing.T, wanted func(Process) bool) (killed int) {
+func Signal(t *testing.T, signal syscall.Signal, wanted func(Process) bool) (sent int) {
 	t.Helper()
 	all, err := filepath.Glob("/proc/[0-9]*")
 	require.NoError(t, err)
@@ -33,8 +33,8 @@ func Kill(t *testing.T, wanted func(Process) bool) (killed int) {
 		}
 		pid, err := strconv.Atoi(filepath.Base(process))
 		require.NoError(t, err)
-		require.NoError(t, syscall.Kill(pid, syscall.SIGKILL))
-		killed++
+		require.NoError(t, syscall.Kill(pid, signal))
+		sent++
 	}
-	return killed
+	return sent
 }

@@ -167,10 +167,10 @@ var ofOthers = []reported{
 		name: "an admission webhook that is down", source: "prometheus-community/helm-charts#1041",
 		steps: []step{
 			{},
-			{before: []deed{webhook}, exits: []int{1, 3}, words: []string{"policy.example.com"}, after: []deed{onlyOneRevision}},
-			{before: []deed{deletes("validatingwebhookconfigurations.admissionregistration.k8s.io/scenario-webhook")}, values: `script: "sleep 5; echo cannot open the database >&2; exit 3"`,
-				args: []string{"--rollback-timeout", "15s"}, during: func(s *site, p *process) { p.reaches("watch"); webhook(s) }, exits: human, words: []string{"policy.example.com"}},
-			{command: "recover", before: []deed{deletes("validatingwebhookconfigurations.admissionregistration.k8s.io/scenario-webhook")}, exits: rolledBack, serves: 1},
+			{before: []deed{webhook("apps", "deployments")}, exits: []int{1, 3}, words: []string{"policy.example.com"}, after: []deed{onlyOneRevision}},
+			{before: []deed{deletes(webhookOf("deployments"))}, values: `script: "sleep 5; echo cannot open the database >&2; exit 3"`,
+				args: []string{"--rollback-timeout", "15s"}, during: func(s *site, p *process) { p.reaches("watch"); webhook("apps", "deployments")(s) }, exits: human, words: []string{"policy.example.com"}},
+			{command: "recover", before: []deed{deletes(webhookOf("deployments"))}, exits: rolledBack, serves: 1},
 		},
 	},
 }
@@ -294,14 +294,18 @@ func ending(s *site) {
 	becomes("namespaces/"+s.namespace, "{.status.phase}", "Terminating")(s)
 }
 
-// webhook refuses to let Deployments of the namespace be changed while it is down,
-// which it always is.
-func webhook(s *site) {
-	s.t.Helper()
-	creates(`
+// webhook lets no objects of the namespace be made or changed while it is down, which it
+// always is.
+func webhook(group, resources string) deed {
+	return creates(`
 apiVersion: admissionregistration.k8s.io/v1
 kind: ValidatingWebhookConfiguration
-metadata: {name: scenario-webhook}
+metadata: {name: scenario-` + resources + `}
 webhooks: [{name: policy.example.com, admissionReviewVersions: [v1], sideEffects: None, failurePolicy: Fail, timeoutSeconds: 2, clientConfig: {service: {namespace: NAMESPACE, name: policy, path: /}},
-  namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}, rules: [{apiGroups: [apps], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [deployments]}]}]`)(s)
+  namespaceSelector: {matchLabels: {kubernetes.io/metadata.name: NAMESPACE}}, rules: [{apiGroups: ["` + group + `"], apiVersions: [v1], operations: [CREATE, UPDATE], resources: [` + resources + `]}]}]`)
+}
+
+// webhookOf is the id of what webhook makes for such objects.
+func webhookOf(resources string) string {
+	return "validatingwebhookconfigurations.admissionregistration.k8s.io/scenario-" + resources
 }

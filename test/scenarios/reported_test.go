@@ -67,7 +67,7 @@ interval: 300ms
 checks: [{name: page, path: /, expect: {contentType: text/html, bodyRegex: release}}]
 `
 
-var allReported = slices.Concat(ofCharts, ofHooks, ofServices, ofWorkloads, ofData, ofOthers, ofRights, ofLife, ofLimits, ofTrouble, ofSilence, ofMerges, ofAdmission)
+var allReported = slices.Concat(ofCharts, ofHooks, ofServices, ofWorkloads, ofData, ofOthers, ofRights, ofLife, ofLimits, ofTrouble, ofSilence, ofMerges, ofAdmission, ofStarting)
 
 func TestWhatOthersReported(t *testing.T) {
 	for i, c := range allReported {

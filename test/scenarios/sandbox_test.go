@@ -11,12 +11,16 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"slices"
 	"strings"
 	"sync"
+	"syscall"
 	"testing"
 	"time"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/stagecrew/stagecrew/test/envtest"
 )
@@ -82,17 +86,42 @@ func flaky(registry string, broken time.Duration) http.Handler {
 // kill ends a process of the sandbox's node; its supervisor starts it again. The
 // test does not end before the API server answers.
 func (s *site) kill(name string) {
-	t := s.t
-	t.Helper()
-	dir := filepath.Dir(stageSandbox(t).Kubeconfig) + "/"
+	s.t.Helper()
 	s.atEnd(func(ctx context.Context) error {
 		s.until("the API server", func() bool {
 			return s.kube.Discovery().RESTClient().Get().AbsPath("/readyz").Do(ctx).Error() == nil
 		})
 		return nil
 	})
-	killed := envtest.Kill(t, func(p envtest.Process) bool {
-		return strings.HasPrefix(p.Command, name+"\x00") && strings.Contains(p.Command, dir)
+	require.Equal(s.t, 1, envtest.Signal(s.t, syscall.SIGKILL, s.component(name)), "processes %s of the sandbox", name)
+}
+
+// hangs stops the kubelet, which goes on when the test is over at the latest.
+func hangs(s *site) {
+	s.t.Helper()
+	kubelet := s.component("kubelet")
+	s.atEnd(func(ctx context.Context) error {
+		envtest.Signal(s.t, syscall.SIGCONT, kubelet)
+		s.until("a node that takes pods", func() bool {
+			nodes, err := s.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+			return err == nil && !slices.ContainsFunc(nodes.Items, func(n corev1.Node) bool { return len(n.Spec.Taints) > 0 })
+		})
+		return nil
 	})
-	require.Equal(t, 1, killed, "processes %s of the sandbox", name)
+	require.Equal(s.t, 1, envtest.Signal(s.t, syscall.SIGSTOP, kubelet))
+}
+
+// goesOn ends what [hangs] began.
+func goesOn(s *site) {
+	s.t.Helper()
+	require.Equal(s.t, 1, envtest.Signal(s.t, syscall.SIGCONT, s.component("kubelet")))
+}
+
+// component finds the process of a component of the cluster.
+func (s *site) component(name string) func(envtest.Process) bool {
+	s.t.Helper()
+	dir := filepath.Dir(stageSandbox(s.t).Kubeconfig) + "/"
+	return func(p envtest.Process) bool {
+		return strings.HasPrefix(p.Command, name+"\x00") && strings.Contains(p.Command, dir)
+	}
 }
