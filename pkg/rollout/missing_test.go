@@ -113,14 +113,14 @@ func TestWatch_AnImageThatIsThereByNowIsWaitedFor(t *testing.T) {
 	}{
 		"a container's":                  {"new", failed, 63},
 		"a container's, with a back-off": {"new", backsOff, 63},
-		"a volume's, which is not there": {"team/plugins:1", failed, 3},
+		"a volume's, which is not there": {"team/new", failed, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				pod := func(reason, message string) *corev1.Pod {
 					p := fixture.Pod("web-new", "new", false, fixture.Waiting(reason, message))
 					p.Spec.Containers[0].Image = "new"
-					p.Spec.Volumes = []corev1.Volume{{Name: "plugins", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: "team/plugins:1"}}}}
+					p.Spec.Volumes = []corev1.Volume{{Name: "plugins", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: "team/new"}}}}
 					return p
 				}
 				client := fakeCluster(t, fixture.Deploying(pod(failed, say(c.image))))

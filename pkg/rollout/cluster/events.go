@@ -11,8 +11,14 @@ import (
 	"github.com/stagecrew/stagecrew/pkg/rollout/podstate"
 )
 
-// Index sorts the events by what they are about.
+// Index sorts the events by what they are about, and finds the nodes that are lost.
 func (s *Snapshot) Index() {
+	s.lost = map[string]bool{}
+	for _, p := range s.Pods {
+		if podstate.CutOff(p) {
+			s.lost[p.Spec.NodeName] = true
+		}
+	}
 	s.ByUID, s.byName = map[types.UID][]*corev1.Event{}, map[string][]*corev1.Event{}
 	for _, e := range s.Events {
 		about := e.InvolvedObject
@@ -23,6 +29,9 @@ func (s *Snapshot) Index() {
 		s.byName[name] = append(s.byName[name], e)
 	}
 }
+
+// Lost reports whether pods say of a node that it does not report any more.
+func (s *Snapshot) Lost(node string) bool { return s.lost[node] }
 
 // Latest is the newest event about a pod with one of the reasons, nil without one.
 // A container's name limits it to that container's events.

@@ -41,6 +41,7 @@ type Snapshot struct {
 
 	ByUID  map[types.UID][]*corev1.Event
 	byName map[string][]*corev1.Event // "Kind/namespace/name"
+	lost   map[string]bool            // nodes
 }
 
 // Watched is a workload with what it says about its pods.

@@ -32,13 +32,22 @@ func imageIn(message string, p *corev1.Pod, container string) *MissingObject {
 	if i < 0 {
 		return nil
 	}
-	image := all[i].Image
-	for _, v := range p.Spec.Volumes {
-		if v.Image != nil && strings.Contains(message, v.Image.Reference) && !strings.Contains(message, image) {
-			image = v.Image.Reference
+	image, found := all[i].Image, ""
+	for _, named := range append([]string{image}, imageVolumes(p)...) {
+		if strings.Contains(message, named) && len(named) > len(found) { // the end of another name may be one
+			image, found = named, named
 		}
 	}
 	return &MissingObject{Kind: "image", Name: image}
+}
+
+func imageVolumes(p *corev1.Pod) (all []string) {
+	for _, v := range p.Spec.Volumes {
+		if v.Image != nil {
+			all = append(all, v.Image.Reference)
+		}
+	}
+	return all
 }
 
 // What is missing, in the words of kubelet, scheduler and controllers.

@@ -19,14 +19,6 @@ import (
 // takeUpTime is how long a kubelet that is well may take to begin with a pod.
 const takeUpTime = 10 * time.Second
 
-// cutOff reports whether the node of a pod does not report any more.
-func cutOff(p *corev1.Pod) bool {
-	// Only the node controller calls a pod not ready whose containers are.
-	cut := !podstate.Ready(p) && podstate.ContainersReady(p) && len(p.Spec.ReadinessGates) == 0
-	c := podstate.Condition(p, corev1.PodReady)
-	return cut || c != nil && c.Status == corev1.ConditionUnknown || p.Status.Reason == "NodeLost"
-}
-
 // waitTroubles are what a pod waits for that may take its time; they are named
 // when the budget has run out.
 func waitTroubles(s *cluster.Snapshot, p *corev1.Pod) []Trouble {
@@ -35,7 +27,7 @@ func waitTroubles(s *cluster.Snapshot, p *corev1.Pod) []Trouble {
 		all = append(all, OfPod(p, causes.NodeLost, "NodeLost", "node "+p.Spec.NodeName+" has not begun to start it: its kubelet does not run, or does not reach the API server"))
 	}
 	// One that was not ready before shows nothing of it itself.
-	if !podstate.Ready(p) && slices.ContainsFunc(s.Pods, func(o *corev1.Pod) bool { return o.Spec.NodeName == p.Spec.NodeName && cutOff(o) }) {
+	if !podstate.Ready(p) && s.Lost(p.Spec.NodeName) {
 		all = append(all, OfPod(p, causes.NodeLost, "NodeLost", "node "+p.Spec.NodeName+" does not report; its pods are replaced when it stays away"))
 	}
 	if c := podstate.Condition(p, corev1.DisruptionTarget); c != nil && c.Status == corev1.ConditionTrue {

@@ -30,6 +30,14 @@ func ContainersReady(p *corev1.Pod) bool {
 	return c != nil && c.Status == corev1.ConditionTrue
 }
 
+// CutOff reports whether the node of a pod does not report any more.
+func CutOff(p *corev1.Pod) bool {
+	// Only the node controller calls a pod not ready whose containers are.
+	cut := !Ready(p) && ContainersReady(p) && len(p.Spec.ReadinessGates) == 0
+	c := Condition(p, corev1.PodReady)
+	return cut || c != nil && c.Status == corev1.ConditionUnknown || p.Status.Reason == "NodeLost"
+}
+
 // ClaimOf is the name of the claim behind a volume, "" for other volumes.
 func ClaimOf(p *corev1.Pod, v corev1.Volume) string {
 	switch {
