@@ -152,7 +152,7 @@ func pullCode(message string) string {
 		return causes.PullFailed // Docker Hub says so with "denied" beside it
 	case has("may require authorization"):
 		return causes.PullDenied
-	case has("signature") && has("validation failed", "rejected", "not valid"):
+	case has("signature") && has("validation failed", "rejected", "not valid"), has("signaturevalidationfailed"), has("image verifier") && has("blocked pull"):
 		return causes.SignatureRefused
 	case has("not found", "manifest unknown", "name unknown", "does not exist", "no such manifest", "no match for platform"):
 		return causes.ImageNotFound

@@ -30,6 +30,9 @@ func TestFailuresByWhatAContainerShows(t *testing.T) {
 		"an invalid image name fails at once":    {fixture.Waiting("InvalidImageName", "invalid reference format"), 0, causes.InvalidName, "invalid reference format"},
 		"a pull that is forbidden by its policy": {fixture.Waiting("ErrImageNeverPull", "not present"), 0, causes.NeverPull, "not present"},
 		"a signature that the runtime refuses":   {fixture.Waiting("SignatureValidationFailed", "no signature"), 0, causes.SignatureRefused, "no signature"},
+		// containerd/containerd#10066, cri-o/cri-o#8656: of what a runtime says the kubelet makes its own reason only where it begins with it
+		"a verifier of containerd's":             {fixture.Waiting("ErrImagePull", "rpc error: code = Unknown desc = failed to pull and unpack image: image verifier bindir blocked pull of r.test/web:1 with digest sha256:aa for reason: verifier policy rejected image (exit code 1): unsigned"), 0, causes.SignatureRefused, "blocked pull"},
+		"a policy of CRI-O's":                    {fixture.Waiting("ImagePullBackOff", `Back-off pulling image "x": ErrImagePull: rpc error: code = Unknown desc = SignatureValidationFailed: required email not found`), 0, causes.SignatureRefused, "required email"},
 		"an image that is not there":             {fixture.Waiting("ErrImagePull", notFound), 3, causes.ImageNotFound, notFound},
 		"a back-off with the registry's words":   {fixture.Waiting("ImagePullBackOff", `Back-off pulling image "x": ErrImagePull: `+notFound), 3, causes.ImageNotFound, notFound},
 		"access denied may be cured by a Secret": {fixture.Waiting("ErrImagePull", "401 Unauthorized"), 45, causes.PullDenied, "401 Unauthorized"},
