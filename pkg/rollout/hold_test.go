@@ -68,6 +68,7 @@ func TestAHoldWatchesOn(t *testing.T) {
 	restarted := alive("web-new", 1)
 	restarted.Status.ContainerStatuses[0].LastTerminationState.Terminated = &corev1.ContainerStateTerminated{ExitCode: 137, Reason: "OOMKilled"}
 	cut := alive("web-new", 0)
+	cut.Spec.NodeName = "n"
 	cut.Status.Conditions[0].Status = corev1.ConditionFalse
 	evicted := fixture.Pod("web-new", "new", false)
 	evicted.Status.Phase, evicted.Status.Reason = corev1.PodFailed, "Evicted"

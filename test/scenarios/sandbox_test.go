@@ -103,7 +103,7 @@ func hangs(s *site) {
 	s.atEnd(func(ctx context.Context) error {
 		envtest.Signal(s.t, syscall.SIGCONT, kubelet)
 		s.until("a node that takes pods", func() bool {
-			nodes, err := s.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
+			nodes, err := s.kube.CoreV1().Nodes().List(context.WithoutCancel(ctx), metav1.ListOptions{})
 			return err == nil && !slices.ContainsFunc(nodes.Items, func(n corev1.Node) bool { return len(n.Spec.Taints) > 0 })
 		})
 		return nil

@@ -1,6 +1,6 @@
 package scenarios
 
-import "time"
+import corev1 "k8s.io/api/core/v1"
 
 // ofStarting are pods that are made, or ought to be, and never come to a container's first
 // instruction.
@@ -55,6 +55,7 @@ var ofStarting = []reported{
 			{},
 			{before: []deed{creates(`{apiVersion: v1, kind: ResourceQuota, metadata: {name: few}, spec: {hard: {count/replicasets.apps: "1"}}}`), becomes("resourcequotas/few", "{.status.used}", `{"count/replicasets.apps":"1"}`)},
 				exits: rolledBack, words: []string{"rollout/quota-exceeded", "Deployment/app", "count/replicasets.apps"}, serves: 1},
+			{values: "spec: {strategy: {type: Recreate}}", exits: rolledBack, words: []string{"rollout/quota-exceeded", "Deployment/app", "count/replicasets.apps"}, serves: 1},
 		},
 	},
 	{
@@ -71,7 +72,7 @@ var ofStarting = []reported{
 			{before: []deed{creates(`{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: sc-high}, value: 1000}`)}, values: large},
 			{values: large + "\nscript: sleep 100000", args: []string{"--rollout-rule", "preempted=1s", "--rollback-timeout", "20s"}, during: func(s *site, p *process) {
 				p.reaches("watch")
-				time.Sleep(5 * time.Second) // its pod has a node by then
+				s.awaits("a new pod on the node", func(pod *corev1.Pod) bool { return isNew(pod) && pod.Spec.NodeName != "" })
 				creates(preemptor)(s)
 			}, exits: human, words: []string{"rollout/preempted", "a pod of a higher priority has taken the place of Pod/app-"}},
 			{command: "recover", before: []deed{deletes("pods/preemptor")}, exits: []int{0, 4}, serves: 1},

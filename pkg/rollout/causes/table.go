@@ -109,8 +109,8 @@ var Table = []Row{
 	{Code: ImageDiffers, Rule: lasting(0)},
 	// ErrImageNeverPull
 	{Code: NeverPull, Rule: lasting(0)},
-	// SignatureValidationFailed
-	{Code: SignatureRefused, Rule: lasting(0)},
+	// SignatureValidationFailed, or a verifier's no, which may be that of one that could not ask
+	{Code: SignatureRefused, Rule: lasting(30 * time.Second)},
 	// ErrImagePull, ImagePullBackOff: not found, manifest unknown
 	{Code: ImageNotFound, Rule: lasting(3 * time.Second), Incident: "pull", RetryAfter: time.Minute},
 	// … 401, 403, denied: the pull Secret may come late
@@ -119,17 +119,17 @@ var Table = []Row{
 	{Code: PullFailed, Rule: lasting(2 * time.Minute), Incident: "pull"},
 	// ImageInspectError
 	{Code: InspectFailed, Rule: lasting(time.Minute), Incident: "pull"},
-	// CreateContainerError: ImageVolumeMountFailed, RROUnsupported
+	// … ImageVolumeMountFailed, RROUnsupported, recursive read-only
 	{Code: ImageVolumeFailed, KindOf: NotCreated, Rule: lasting(time.Minute)},
 	// "exec format error"
 	{Code: WrongArchitecture, Rule: Rule{Failures: 1, Shared: sharedGrace}, Incident: "exit", Log: true},
 
 	// The container.
-	// CreateContainerConfigError, unless the kubelet's cache lags
+	// CreateContainerConfigError: a thing that is not there, unless the kubelet's cache lags
 	{Code: ConfigMissing, Rule: lasting(configGrace), RetryAfter: 2 * time.Minute},
 	// CreateContainerConfigError: runAsNonRoot, which neither image nor time can change
 	{Code: RunsAsRoot, KindOf: ConfigMissing, Rule: lasting(0)},
-	// CreateContainerError, PreCreateHookError, PreStartHookError
+	// CreateContainerError, PreCreateHookError, PreStartHookError, any other CreateContainerConfigError
 	{Code: NotCreated, Rule: lasting(30 * time.Second)},
 	// RunContainerError, StartError, ContainerCannotRun, exit 126-128
 	{Code: NotStarted, Rule: failing(2), Incident: "exit", Log: true},
@@ -193,7 +193,7 @@ var Table = []Row{
 	{Code: PodRejected, Rule: failing(3)},
 	// Evicted, for more local storage than its own limits allow
 	{Code: StorageExceeded, Rule: lasting(0)},
-	// NodeLost, Ready=Unknown
+	// Ready=False of containers that are ready
 	{Code: NodeLost, Rule: waits},
 	// FailedResourceClaimCreation: the scheduler does not look at such a pod
 	{Code: ResourceClaimFailed, Rule: lasting(30 * time.Second), RetryAfter: 2 * time.Minute},
@@ -211,10 +211,10 @@ var Table = []Row{
 	{Code: ServiceAccountMissing, Rule: lasting(30 * time.Second), RetryAfter: 3 * time.Minute},
 	// … anything else; a PriorityClass that is not there may come
 	{Code: PodNotCreated, Rule: lasting(30 * time.Second), RetryAfter: 3 * time.Minute},
-	// ReplicaSetCreateError, which may be of the change before until the controller has seen this one
+	// ReplicaSetCreateError
 	{Code: ReplicaSetNotCreated, Rule: lasting(30 * time.Second)},
-	// ProgressDeadlineExceeded
-	{Code: ProgressDeadline, Rule: lasting(0), Log: true},
+	// ProgressDeadlineExceeded; that of the change before stays for a moment
+	{Code: ProgressDeadline, Rule: lasting(5 * time.Second), Log: true},
 	// DeploymentPaused
 	{Code: Paused, Rule: lasting(0)},
 	// the workload is gone

@@ -15,7 +15,7 @@ import (
 func (s *Snapshot) Index() {
 	s.lost = map[string]bool{}
 	for _, p := range s.Pods {
-		if podstate.CutOff(p) {
+		if p.Spec.NodeName != "" && podstate.CutOff(p) {
 			s.lost[p.Spec.NodeName] = true
 		}
 	}
@@ -30,7 +30,7 @@ func (s *Snapshot) Index() {
 	}
 }
 
-// Lost reports whether pods say of a node that it does not report any more.
+// Lost reports whether a node is not ready or does not report, by what its pods say.
 func (s *Snapshot) Lost(node string) bool { return s.lost[node] }
 
 // Latest is the newest event about a pod with one of the reasons, nil without one.

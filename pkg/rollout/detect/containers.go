@@ -19,14 +19,12 @@ import (
 
 // waitingCodes are the reasons why a container waits that need no further reading.
 var waitingCodes = map[string]string{
-	"InvalidImageName":           causes.InvalidName,
-	"ErrImageNeverPull":          causes.NeverPull,
-	"ImageInspectError":          causes.InspectFailed,
-	"SignatureValidationFailed":  causes.SignatureRefused,
-	"CreateContainerConfigError": causes.ConfigMissing,
-	"CreateContainerError":       causes.NotCreated,
-	"PreCreateHookError":         causes.NotCreated,
-	"PreStartHookError":          causes.NotCreated,
+	"InvalidImageName":          causes.InvalidName,
+	"ErrImageNeverPull":         causes.NeverPull,
+	"ImageInspectError":         causes.InspectFailed,
+	"SignatureValidationFailed": causes.SignatureRefused,
+	"PreCreateHookError":        causes.NotCreated,
+	"PreStartHookError":         causes.NotCreated,
 }
 
 // waitingTrouble is why a container cannot be made, by its status. After an init
@@ -50,14 +48,13 @@ func waitingTrouble(s *cluster.Snapshot, p *corev1.Pod, c corev1.ContainerStatus
 		t.Specific = t.Cause.Code != causes.PullFailed || reason != "ImagePullBackOff"
 		t.Also, t.Missing = withoutLogin(s, p), imageIn(message, p, c.Name)
 		t.Cause.Message += t.Also
+	case "CreateContainerError", "CreateContainerConfigError":
+		t.Cause.Code = creationCode(message)
+		if t.Cause.Code == causes.RunsAsRoot {
+			t.Cause.Message += "; give securityContext.runAsUser as a number that is not 0"
+		}
 	default:
 		t.Cause.Code = waitingCodes[reason]
-	}
-	switch {
-	case t.Cause.Code == causes.ConfigMissing && rootWords.MatchString(message):
-		t.Cause.Code, t.Cause.Message = causes.RunsAsRoot, wording.Shorten(message)+"; give securityContext.runAsUser as a number that is not 0"
-	case t.Cause.Code == causes.NotCreated && mountWords.MatchString(message):
-		t.Cause.Code = causes.ImageVolumeFailed
 	}
 	return t, t.Cause.Code != "" && !lagging(message)
 }
@@ -77,10 +74,25 @@ var missingWords = regexp.MustCompile(`(?i)(secret|configmap) ".*" not found|cou
 // (pkg/kubelet/kuberuntime/security_context.go).
 var rootWords = regexp.MustCompile(`runAsNonRoot|non-root policy`)
 
-// mountWords are the errors of a runtime that cannot mount an image volume, or make a mount
-// read-only, within what it says of a container that it cannot make
-// (k8s.io/cri-api/pkg/errors, https://github.com/containerd/containerd/issues/13534).
-var mountWords = regexp.MustCompile(`\b(ImageVolumeMountFailed|RROUnsupported): `)
+// mountWords are those of runtimes and the kubelet for an image volume that cannot be mounted,
+// and a mount that cannot be read-only as the pod wants it (k8s.io/cri-api/pkg/errors,
+// pkg/kubelet/kubelet_pods.go, https://github.com/containerd/containerd/issues/13534).
+var mountWords = regexp.MustCompile(`\b(ImageVolumeMountFailed|RROUnsupported): |recursive read-only`)
+
+// creationCode says why a container cannot be made by what the kubelet or the runtime says of it.
+func creationCode(message string) string {
+	switch {
+	case rootWords.MatchString(message):
+		return causes.RunsAsRoot
+	case missingIn(message) != nil, missingWords.MatchString(message):
+		return causes.ConfigMissing
+	case mountWords.MatchString(message):
+		return causes.ImageVolumeFailed
+	case strings.Contains(message, "SignatureValidationFailed: "): // of CRI-O, also of an image that is there
+		return causes.SignatureRefused
+	}
+	return causes.NotCreated
+}
 
 // hint reads a status from the newest event that has one.
 func hint(s *cluster.Snapshot, p *corev1.Pod, name string) (reason, message string) {
@@ -152,7 +164,7 @@ func pullCode(message string) string {
 		return causes.PullFailed // Docker Hub says so with "denied" beside it
 	case has("may require authorization"):
 		return causes.PullDenied
-	case has("signature") && has("validation failed", "rejected", "not valid"), has("signaturevalidationfailed"), has("image verifier") && has("blocked pull"):
+	case has("signature") && has("validation failed", "rejected", "not valid"), has("image verifier") && has("blocked pull"):
 		return causes.SignatureRefused
 	case has("not found", "manifest unknown", "name unknown", "does not exist", "no such manifest", "no match for platform"):
 		return causes.ImageNotFound

@@ -75,29 +75,23 @@ func Deployment(object string, d *appsv1.Deployment) []Trouble {
 		return []Trouble{{Specific: true, Cause: record.Cause{Code: causes.Paused, Object: object, Reason: "DeploymentPaused",
 			Message: "spec.paused is true: Kubernetes does not roll it out; resume it"}}}
 	}
-	if c := stopped(d, "ProgressDeadlineExceeded"); c != nil {
-		return []Trouble{{Cause: record.Cause{Code: causes.ProgressDeadline, Object: object, Reason: c.Reason, Message: wording.Shorten(c.Message)}}}
-	}
-	return nil
-}
-
-// NoReplicaSet is why the Deployment's controller cannot make the ReplicaSet of a change. It
-// never says then that it has seen the change (getNewReplicaSet of pkg/controller/deployment).
-func NoReplicaSet(object string, d *appsv1.Deployment) []Trouble {
-	c := stopped(d, "ReplicaSetCreateError")
-	if c == nil {
-		return nil
-	}
-	return []Trouble{Rejected(object, c.Reason, c.Message, causes.ReplicaSetNotCreated)}
-}
-
-// stopped is the condition of a Deployment that goes on no more for that reason; nil for none.
-func stopped(d *appsv1.Deployment, reason string) *appsv1.DeploymentCondition {
 	i := slices.IndexFunc(d.Status.Conditions, func(c appsv1.DeploymentCondition) bool {
-		return c.Type == appsv1.DeploymentProgressing && c.Status == corev1.ConditionFalse && c.Reason == reason
+		return c.Type == appsv1.DeploymentProgressing && c.Status == corev1.ConditionFalse && c.Reason == "ProgressDeadlineExceeded"
 	})
 	if i < 0 {
 		return nil
 	}
-	return &d.Status.Conditions[i]
+	c := d.Status.Conditions[i]
+	return []Trouble{{Cause: record.Cause{Code: causes.ProgressDeadline, Object: object, Reason: c.Reason, Message: wording.Shorten(c.Message)}}}
+}
+
+// NoReplicaSet is why the Deployment's controller cannot make the ReplicaSet of a change, by
+// its events: it may not have said yet that it has seen the change (getNewReplicaSet of
+// pkg/controller/deployment), and its condition keeps the words of the first failure.
+func NoReplicaSet(s *cluster.Snapshot, object string, d *appsv1.Deployment) []Trouble {
+	e := s.About("Deployment", d.Namespace, d.Name, "ReplicaSetCreateError")
+	if e == nil || !isAbout(e, d) || s.Now.Sub(events.SeenAt(e)) > maxCreationAge || events.SeenAt(e).Before(s.Since.Truncate(time.Second)) {
+		return nil
+	}
+	return []Trouble{Rejected(object, e.Reason, e.Message, causes.ReplicaSetNotCreated)}
 }

@@ -10,7 +10,7 @@ import (
 
 // MissingObject is a thing that a message says is not there.
 type MissingObject struct {
-	Kind      string // in lower case, "secret"; "image" is none of the API server's
+	Kind      string // in lower case, "secret"; "image" is not one of the API
 	Namespace string // "" for that of whoever misses it
 	Name      string
 	Key       string // "" for the object as a whole
@@ -32,13 +32,22 @@ func imageIn(message string, p *corev1.Pod, container string) *MissingObject {
 	if i < 0 {
 		return nil
 	}
-	image, found := all[i].Image, ""
-	for _, named := range append([]string{image}, imageVolumes(p)...) {
-		if strings.Contains(message, named) && len(named) > len(found) { // the end of another name may be one
-			image, found = named, named
+	image, longest := all[i].Image, 0 // a short name may be part of a longer one
+	for _, name := range append([]string{image}, imageVolumes(p)...) {
+		if spoken := withoutTag(name); strings.Contains(message, spoken) && len(spoken) > longest {
+			image, longest = name, len(spoken)
 		}
 	}
 	return &MissingObject{Kind: "image", Name: image}
+}
+
+// withoutTag is a reference as containerd speaks of it: one with a digest has no tag.
+func withoutTag(reference string) string {
+	name, digest, pinned := strings.Cut(reference, "@")
+	if tag := strings.LastIndex(name, ":"); pinned && tag > strings.LastIndex(name, "/") {
+		return name[:tag] + "@" + digest
+	}
+	return reference
 }
 
 func imageVolumes(p *corev1.Pod) (all []string) {

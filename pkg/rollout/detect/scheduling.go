@@ -26,9 +26,9 @@ func waitTroubles(s *cluster.Snapshot, p *corev1.Pod) []Trouble {
 	if since := podstate.BoundSince(p); !podstate.TakenUp(p) && s.Now.Sub(since) > takeUpTime {
 		all = append(all, OfPod(p, causes.NodeLost, "NodeLost", "node "+p.Spec.NodeName+" has not begun to start it: its kubelet does not run, or does not reach the API server"))
 	}
-	// One that was not ready before shows nothing of it itself.
+	// A pod that was not ready before its node was lost does not show that.
 	if !podstate.Ready(p) && s.Lost(p.Spec.NodeName) {
-		all = append(all, OfPod(p, causes.NodeLost, "NodeLost", "node "+p.Spec.NodeName+" does not report; its pods are replaced when it stays away"))
+		all = append(all, OfPod(p, causes.NodeLost, "NodeLost", "node "+p.Spec.NodeName+" is not ready, or does not report; its pods are replaced when it stays so"))
 	}
 	if c := podstate.Condition(p, corev1.DisruptionTarget); c != nil && c.Status == corev1.ConditionTrue {
 		all = append(all, OfPod(p, causes.PodReplaced, wording.FirstOf(c.Reason, "DisruptionTarget"), wording.FirstOf(c.Message, "the pod has to go")))

@@ -29,10 +29,11 @@ func TestFailuresByWhatAContainerShows(t *testing.T) {
 	}{
 		"an invalid image name fails at once":    {fixture.Waiting("InvalidImageName", "invalid reference format"), 0, causes.InvalidName, "invalid reference format"},
 		"a pull that is forbidden by its policy": {fixture.Waiting("ErrImageNeverPull", "not present"), 0, causes.NeverPull, "not present"},
-		"a signature that the runtime refuses":   {fixture.Waiting("SignatureValidationFailed", "no signature"), 0, causes.SignatureRefused, "no signature"},
-		// containerd/containerd#10066, cri-o/cri-o#8656: of what a runtime says the kubelet makes its own reason only where it begins with it
-		"a verifier of containerd's":             {fixture.Waiting("ErrImagePull", "rpc error: code = Unknown desc = failed to pull and unpack image: image verifier bindir blocked pull of r.test/web:1 with digest sha256:aa for reason: verifier policy rejected image (exit code 1): unsigned"), 0, causes.SignatureRefused, "blocked pull"},
-		"a policy of CRI-O's":                    {fixture.Waiting("ImagePullBackOff", `Back-off pulling image "x": ErrImagePull: rpc error: code = Unknown desc = SignatureValidationFailed: required email not found`), 0, causes.SignatureRefused, "required email"},
+		"a signature that the runtime refuses":   {fixture.Waiting("SignatureValidationFailed", "no signature"), 30, causes.SignatureRefused, "no signature"},
+		// containerd/containerd#10066, cri-o/cri-o#8656: a verifier may not have been able to ask
+		"a verifier of containerd's":             {fixture.Waiting("ErrImagePull", "failed to pull and unpack image: image verifier bindir blocked pull of r.test/web:1 with digest sha256:aa for reason: verifier policy rejected image (exit code 1): unsigned"), 30, causes.SignatureRefused, "blocked pull"},
+		"a back-off after CRI-O's no":            {fixture.Waiting("ImagePullBackOff", `Back-off pulling image "x": SignatureValidationFailed: image pull failed for x because the signature validation failed: required email not found`), 30, causes.SignatureRefused, "required email"},
+		"an image that is there, to CRI-O":       {fixture.Waiting("CreateContainerError", "verifying signatures: SignatureValidationFailed: required email not found"), 30, causes.SignatureRefused, "required email"},
 		"an image that is not there":             {fixture.Waiting("ErrImagePull", notFound), 3, causes.ImageNotFound, notFound},
 		"a back-off with the registry's words":   {fixture.Waiting("ImagePullBackOff", `Back-off pulling image "x": ErrImagePull: `+notFound), 3, causes.ImageNotFound, notFound},
 		"access denied may be cured by a Secret": {fixture.Waiting("ErrImagePull", "401 Unauthorized"), 45, causes.PullDenied, "401 Unauthorized"},
@@ -44,7 +45,10 @@ func TestFailuresByWhatAContainerShows(t *testing.T) {
 		// containerd/containerd#13534
 		"an image volume":                  {fixture.Waiting("CreateContainerError", "failed to mount image volume: ImageVolumeMountFailed: no"), 60, causes.ImageVolumeFailed, "no"},
 		"a mount that cannot be read-only": {fixture.Waiting("CreateContainerError", `failed to create containerd container: RROUnsupported: "/a"`), 60, causes.ImageVolumeFailed, "/a"},
-		"a missing Secret may come late":   {fixture.Waiting("CreateContainerConfigError", `secret "db" not found`), 25, causes.ConfigMissing, `secret "db" not found`},
+		"a mount that the kubelet refuses": {fixture.Waiting("CreateContainerConfigError", `failed to resolve recursive read-only mode: volume "a" requested recursive read-only mode, but it is not supported by the runtime`), 60, causes.ImageVolumeFailed, "recursive"},
+		// kubernetes/kubernetes#101676
+		"a path that cannot be prepared": {fixture.Waiting("CreateContainerConfigError", `failed to create subPath directory for volumeMount "data" of container "web"`), 30, causes.NotCreated, "subPath"},
+		"a missing Secret may come late": {fixture.Waiting("CreateContainerConfigError", `secret "db" not found`), 25, causes.ConfigMissing, `secret "db" not found`},
 		// lobu-ai/lobu#1228, paulbouwer/hello-kubernetes#35, kubestellar/console#6323
 		"a user by name where none may be root":   {fixture.Waiting("CreateContainerConfigError", "container has runAsNonRoot and image has non-numeric user (node), cannot verify user is non-root"), 0, causes.RunsAsRoot, "runAsUser"},
 		"root where none may be":                  {fixture.Waiting("CreateContainerConfigError", "container's runAsUser breaks non-root policy"), 0, causes.RunsAsRoot, "runAsUser"},

@@ -57,13 +57,16 @@ func examples() map[string][]cluster.Snapshot {
 		return one(s)
 	}
 	// pkg/controller/deployment/util/deployment_util.go
-	progress := func(reason string, sets int) []cluster.Snapshot {
+	stuck := func() []cluster.Snapshot {
 		s := fixture.Deploying()
-		s.ReplicaSets = s.ReplicaSets[:sets]
-		if sets == 1 {
-			s.Deployments[0].Status.ObservedGeneration = s.Deployments[0].Generation - 1
-		}
-		s.Deployments[0].Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: reason, Message: "x"}}
+		s.Deployments[0].Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded", Message: "x"}}
+		return one(s)
+	}
+	withoutSet := func() []cluster.Snapshot {
+		s := fixture.Deploying()
+		s.ReplicaSets = s.ReplicaSets[:1]
+		s.Deployments[0].Status.ObservedGeneration--
+		s.Events = []*corev1.Event{fixture.Event("Deployment", "web", "ReplicaSetCreateError", "x")}
 		return one(s)
 	}
 	says := func(line cluster.Line, restarts int32) []cluster.Snapshot {
@@ -124,8 +127,8 @@ func examples() map[string][]cluster.Snapshot {
 		causes.WebhookUnavailable:    refused(`failed calling webhook "p": no endpoints available for service "p"`),          // kubernetes-sigs/kubebuilder#3052
 		causes.ServiceAccountMissing: refused(`error looking up service account portal/web: serviceaccount "web" not found`), // k8s.io/kubernetes/plugin/pkg/admission/serviceaccount
 		causes.PodNotCreated:         refused("maximum cpu usage per Container is 1"),
-		causes.ReplicaSetNotCreated:  progress("ReplicaSetCreateError", 1),
-		causes.ProgressDeadline:      progress("ProgressDeadlineExceeded", 2),
+		causes.ReplicaSetNotCreated:  withoutSet(), // kubernetes/website#11560
+		causes.ProgressDeadline:      stuck(),
 		causes.Paused:                one(paused()),
 		causes.WorkloadDeleted:       one(cluster.Snapshot{Workloads: []record.Workload{fixture.Web}}),
 		causes.StatefulSetStuck:      one(stuckSet()),
@@ -220,8 +223,8 @@ func gated() cluster.Snapshot {
 }
 
 func cutOff() *corev1.Pod {
-	p := fixture.CreatingPod()
-	p.Status.Conditions[0].Status = corev1.ConditionUnknown
+	p := fixture.With(fixture.Pod("web-new", "new", false, fixture.Running(0)), corev1.ContainersReady, corev1.ConditionTrue, "", "")
+	p.Spec.NodeName = "n"
 	return p
 }
 

@@ -93,7 +93,7 @@ func TestOneBadNodeNeedsLongerOnceAnotherPodWasReady(t *testing.T) {
 
 func TestAVerdictSaysWhenTimeAloneMayChangeIt(t *testing.T) {
 	j := New(nil)
-	s := fixture.Deploying(fixture.Pod("web-a", "new", false, fixture.Waiting("ErrImagePull", "503")), fixture.Pod("web-b", "new", false, fixture.Waiting("CreateContainerConfigError", "x")))
+	s := fixture.Deploying(fixture.Pod("web-a", "new", false, fixture.Waiting("ErrImagePull", "503")), fixture.Pod("web-b", "new", false, fixture.Waiting("CreateContainerConfigError", `secret "x" not found`)))
 	require.Equal(t, 25*time.Second, j.Decide(s, fixture.Noon).Again)
 	require.Equal(t, 15*time.Second, j.Decide(s, fixture.Noon.Add(10*time.Second)).Again)
 	require.Zero(t, New(nil).Decide(fixture.Deploying(), fixture.Noon).Again)

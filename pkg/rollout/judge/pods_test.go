@@ -87,12 +87,13 @@ func TestFailuresByWhatAPodShows(t *testing.T) {
 		"a pod that has to go": {func(s *cluster.Snapshot) {
 			s.Pods = append(s.Pods, fixture.With(fixture.CreatingPod(), corev1.DisruptionTarget, corev1.ConditionTrue, "PreemptionByScheduler", "x"))
 		}, -1, causes.PodReplaced, "Pod/web-new"},
-		"a node that is lost": {func(s *cluster.Snapshot) {
-			p := fixture.CreatingPod()
-			p.Status.Conditions[0].Status = corev1.ConditionUnknown
+		"a node that is lost": {func(s *cluster.Snapshot) { s.Pods = append(s.Pods, cutOff()) }, -1, causes.NodeLost, "Pod/web-new"},
+		"a node that is lost, with the pod's gates open": {func(s *cluster.Snapshot) {
+			p := fixture.With(cutOff(), "lb", corev1.ConditionTrue, "", "")
+			p.Spec.ReadinessGates = []corev1.PodReadinessGate{{ConditionType: "lb"}}
 			s.Pods = append(s.Pods, p)
 		}, -1, causes.NodeLost, "Pod/web-new"},
-		// kubernetes/kubernetes#89212: what is not ready yet shows nothing of it.
+		// kubernetes/kubernetes#89212: what is not ready yet does not show it.
 		"a node that is lost while the pod starts": {func(s *cluster.Snapshot) {
 			p, old := fixture.Pod("web-new", "new", false, fixture.Running(0)), fixture.With(fixture.Pod("web-old", "old", false), corev1.ContainersReady, corev1.ConditionTrue, "", "")
 			p.Spec.NodeName, old.Spec.NodeName = "n", "n"

@@ -63,12 +63,12 @@ func notObserved(generation, observed, least int64) bool {
 
 var statusNotObserved = Status{progress: "not seen by its controller yet"}
 
+// noReplicaSet is the progress of a Deployment without one for its present template.
+const noReplicaSet = "no ReplicaSet yet"
+
 func (j *Judge) deployment(s cluster.Snapshot, w record.Workload, d *appsv1.Deployment) Status {
 	object := w.String()
-	if notObserved(d.Generation, d.Status.ObservedGeneration, s.Least[w]) {
-		if why := detect.NoReplicaSet(object, d); why != nil && d.Generation >= s.Least[w] {
-			return Status{progress: "no ReplicaSet yet", troubles: why}
-		}
+	if d.Generation < s.Least[w] {
 		return statusNotObserved
 	}
 	var sets []metav1.Object
@@ -78,8 +78,20 @@ func (j *Judge) deployment(s cluster.Snapshot, w record.Workload, d *appsv1.Depl
 		}
 	}
 	current := newReplicaSet(s.ReplicaSets, d)
+	seen := d.Status.ObservedGeneration >= d.Generation
 	if current == nil {
-		return Status{progress: "no ReplicaSet yet" + heldUp(d, owned(s, sets...)), troubles: detect.Deployment(object, d)}
+		held := heldUp(d, owned(s, sets...))
+		if held == "" {
+			if why := detect.NoReplicaSet(&s, object, d); why != nil {
+				return Status{progress: noReplicaSet, troubles: why}
+			}
+		}
+		if seen {
+			return Status{progress: noReplicaSet + held, troubles: detect.Deployment(object, d)}
+		}
+	}
+	if !seen {
+		return statusNotObserved
 	}
 	result := j.pods(s, w, owned(s, sets...), string(current.UID), func(p *corev1.Pod) bool { return metav1.IsControlledBy(p, current) })
 	result.want = replicas(d.Spec.Replicas)

@@ -100,11 +100,16 @@ func TestWhatControllersSay(t *testing.T) {
 			s.Deployments[0].Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing, Status: corev1.ConditionFalse, Reason: reason, Message: message}}
 		}
 	}
-	withoutSet := func(message string) func(*cluster.Snapshot) {
+	// The controller may not have come so far as to say that it has seen the change.
+	withoutSet := func(message string, seen bool, at time.Duration) func(*cluster.Snapshot) {
 		return func(s *cluster.Snapshot) {
-			progressing("ReplicaSetCreateError", message)(s)
-			s.ReplicaSets = s.ReplicaSets[:1]
-			s.Deployments[0].Status.ObservedGeneration = s.Deployments[0].Generation - 1
+			s.Since, s.ReplicaSets = fixture.Noon, s.ReplicaSets[:1]
+			if !seen {
+				s.Deployments[0].Status.ObservedGeneration--
+			}
+			e := fixture.Event("Deployment", "web", "ReplicaSetCreateError", `Failed to create new replica set "web-x": `+message)
+			e.LastTimestamp = metav1.NewTime(fixture.Noon.Add(at))
+			s.Events = append(s.Events, e)
 		}
 	}
 	cases := map[string]struct {
@@ -140,19 +145,24 @@ func TestWhatControllersSay(t *testing.T) {
 			failure(`exceeded quota: q`)(s)
 			s.Pods[0].DeletionTimestamp = &metav1.Time{Time: fixture.Noon}
 		}, 90, causes.QuotaExceeded}, // and none when it outstays its time for a minute
-		// kubernetes/website#11560, joe-elliott/cert-exporter#205: the controller does not get
-		// so far as to say that it has seen the change.
-		"the ReplicaSet cannot be made":           {withoutSet("replicasets is forbidden"), 30, causes.ReplicaSetNotCreated},
-		"the ReplicaSet cannot be made right now": {withoutSet("failed calling webhook"), 60, causes.WebhookUnavailable},
-		"a quota for ReplicaSets":                 {withoutSet(`replicasets.apps "web-x" is forbidden: exceeded quota: few, requested: count/replicasets.apps=1`), 30, causes.QuotaExceeded},
-		"a word about a change before, in an old look": {func(s *cluster.Snapshot) {
-			withoutSet("replicasets is forbidden")(s)
+		// kubernetes/website#11560, joe-elliott/cert-exporter#205
+		"the ReplicaSet cannot be made":           {withoutSet("replicasets is forbidden", false, 0), 30, causes.ReplicaSetNotCreated},
+		"the ReplicaSet cannot be made right now": {withoutSet("failed calling webhook", false, 0), 60, causes.WebhookUnavailable},
+		"a quota for ReplicaSets":                 {withoutSet(`exceeded quota: few, requested: count/replicasets.apps=1`, false, 0), 30, causes.QuotaExceeded},
+		"no ReplicaSet after the old pods":        {withoutSet("replicasets is forbidden", true, 0), 30, causes.ReplicaSetNotCreated}, // of the strategy Recreate
+		"the change before was denied":            {withoutSet("admission webhook p denied the request", false, -time.Minute), -1, ""},
+		"a look that is older than the change": {func(s *cluster.Snapshot) {
+			withoutSet("replicasets is forbidden", false, 0)(s)
 			s.Least = map[record.Workload]int64{fixture.Web: s.Deployments[0].Generation + 1}
 		}, -1, ""},
-		"an old word about a ReplicaSet that is there": {progressing("ReplicaSetCreateError", "x"), -1, ""},
-		"the deadline of the Deployment itself":        {progressing("ProgressDeadlineExceeded", "timed out"), 0, causes.ProgressDeadline},
-		"paused":                                       {func(s *cluster.Snapshot) { s.Deployments[0].Spec.Paused = true }, 0, causes.Paused},
-		"somebody deletes it":                          {func(s *cluster.Snapshot) { s.Deployments = nil }, 10, causes.WorkloadDeleted},
+		"an old word about a ReplicaSet that is there": {func(s *cluster.Snapshot) {
+			sets := s.ReplicaSets
+			withoutSet("replicasets is forbidden", true, 0)(s)
+			s.ReplicaSets = sets
+		}, -1, ""},
+		"the deadline of the Deployment itself": {progressing("ProgressDeadlineExceeded", "timed out"), 5, causes.ProgressDeadline},
+		"paused":                                {func(s *cluster.Snapshot) { s.Deployments[0].Spec.Paused = true }, 0, causes.Paused},
+		"somebody deletes it":                   {func(s *cluster.Snapshot) { s.Deployments = nil }, 10, causes.WorkloadDeleted},
 	}
 	for name, c := range cases {
 		t.Run(name, func(t *testing.T) {
@@ -171,7 +181,7 @@ func TestTheProgressDeadlineNamesWhatHeldItUp(t *testing.T) {
 	s := fixture.Deploying(fixture.Pod("web-new", "new", false, fixture.Waiting("ErrImagePull", "503 Service Unavailable")))
 	s.Deployments[0].Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing,
 		Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded", Message: "has timed out progressing"}}
-	_, cause := after(s, 0)
+	_, cause := after(s, 5)
 	require.Equal(t, record.Cause{Code: causes.ProgressDeadline, Object: "Pod/web-new", Container: "web", Reason: "ErrImagePull",
 		Message: "has timed out progressing: 503 Service Unavailable"}, *cause)
 
@@ -180,7 +190,7 @@ func TestTheProgressDeadlineNamesWhatHeldItUp(t *testing.T) {
 	s.Deployments[0].Status.Conditions = []appsv1.DeploymentCondition{{Type: appsv1.DeploymentProgressing,
 		Status: corev1.ConditionFalse, Reason: "ProgressDeadlineExceeded", Message: "has timed out progressing"}}
 	s.Events = []*corev1.Event{fixture.Event("Pod", "web-new", "Unhealthy", "Readiness probe failed: HTTP probe failed with statuscode: 503")}
-	_, cause = after(s, 0)
+	_, cause = after(s, 5)
 	require.Equal(t, "rollout/progress-deadline", cause.Code)
 	require.Contains(t, cause.Message, "statuscode: 503")
 }

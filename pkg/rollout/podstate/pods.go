@@ -2,6 +2,7 @@ package podstate
 
 import (
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
@@ -30,12 +31,14 @@ func ContainersReady(p *corev1.Pod) bool {
 	return c != nil && c.Status == corev1.ConditionTrue
 }
 
-// CutOff reports whether the node of a pod does not report any more.
+// CutOff reports whether the node controller has marked a pod, whose node is not ready or does
+// not report: nobody else calls one not ready whose containers are, and whose gates are open
+// (MarkPodsNotReady of pkg/controller/util/node).
 func CutOff(p *corev1.Pod) bool {
-	// Only the node controller calls a pod not ready whose containers are.
-	cut := !Ready(p) && ContainersReady(p) && len(p.Spec.ReadinessGates) == 0
-	c := Condition(p, corev1.PodReady)
-	return cut || c != nil && c.Status == corev1.ConditionUnknown || p.Status.Reason == "NodeLost"
+	return !Ready(p) && ContainersReady(p) && !slices.ContainsFunc(p.Spec.ReadinessGates, func(gate corev1.PodReadinessGate) bool {
+		c := Condition(p, gate.ConditionType)
+		return c == nil || c.Status != corev1.ConditionTrue
+	})
 }
 
 // ClaimOf is the name of the claim behind a volume, "" for other volumes.
