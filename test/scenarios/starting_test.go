@@ -79,6 +79,13 @@ var ofStarting = []reported{
 		},
 	},
 	{
+		name: "a way back from a deadline of the Deployment's own, of one pod", source: "jordigilh/kubernaut#199",
+		steps: []step{
+			{values: "spec: {replicas: 1, progressDeadlineSeconds: 6}"},
+			{values: "spec: {replicas: 1, progressDeadlineSeconds: 6}\nscript: trap '' TERM; sleep 100000", exits: rolledBack, words: []string{"rollout/progress-deadline", "has timed out progressing"}, serves: 1},
+		},
+	},
+	{
 		name: "a kubelet that hangs", source: "kubernetes/kubernetes#89212", alone: true,
 		steps: []step{
 			{},
