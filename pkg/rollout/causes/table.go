@@ -119,7 +119,7 @@ var Table = []Row{
 	{Code: PullFailed, Rule: lasting(2 * time.Minute), Incident: "pull"},
 	// ImageInspectError
 	{Code: InspectFailed, Rule: lasting(time.Minute), Incident: "pull"},
-	// … ImageVolumeMountFailed, RROUnsupported, recursive read-only
+	// CreateContainerError: ImageVolumeMountFailed, RROUnsupported; CreateContainerConfigError: recursive read-only
 	{Code: ImageVolumeFailed, KindOf: NotCreated, Rule: lasting(time.Minute)},
 	// "exec format error"
 	{Code: WrongArchitecture, Rule: Rule{Failures: 1, Shared: sharedGrace}, Incident: "exit", Log: true},

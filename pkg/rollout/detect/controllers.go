@@ -70,7 +70,8 @@ func CreationEvents(s *cluster.Snapshot, kind string, o metav1.Object, complete 
 }
 
 // Deployment are what the Deployment's controller itself says.
-func Deployment(object string, d *appsv1.Deployment) []Trouble {
+func Deployment(d *appsv1.Deployment) []Trouble {
+	object := "Deployment/" + d.Name
 	if d.Spec.Paused {
 		return []Trouble{{Specific: true, Cause: record.Cause{Code: causes.Paused, Object: object, Reason: "DeploymentPaused",
 			Message: "spec.paused is true: Kubernetes does not roll it out; resume it"}}}
@@ -88,10 +89,10 @@ func Deployment(object string, d *appsv1.Deployment) []Trouble {
 // NoReplicaSet is why the Deployment's controller cannot make the ReplicaSet of a change, by
 // its events: it may not have said yet that it has seen the change (getNewReplicaSet of
 // pkg/controller/deployment), and its condition keeps the words of the first failure.
-func NoReplicaSet(s *cluster.Snapshot, object string, d *appsv1.Deployment) []Trouble {
+func NoReplicaSet(s *cluster.Snapshot, d *appsv1.Deployment) []Trouble {
 	e := s.About("Deployment", d.Namespace, d.Name, "ReplicaSetCreateError")
 	if e == nil || !isAbout(e, d) || s.Now.Sub(events.SeenAt(e)) > maxCreationAge || events.SeenAt(e).Before(s.Since.Truncate(time.Second)) {
 		return nil
 	}
-	return []Trouble{Rejected(object, e.Reason, e.Message, causes.ReplicaSetNotCreated)}
+	return []Trouble{Rejected("Deployment/"+d.Name, e.Reason, e.Message, causes.ReplicaSetNotCreated)}
 }

@@ -63,9 +63,6 @@ func notObserved(generation, observed, least int64) bool {
 
 var statusNotObserved = Status{progress: "not seen by its controller yet"}
 
-// noReplicaSet is the progress of a Deployment without one for its present template.
-const noReplicaSet = "no ReplicaSet yet"
-
 func (j *Judge) deployment(s cluster.Snapshot, w record.Workload, d *appsv1.Deployment) Status {
 	object := w.String()
 	if d.Generation < s.Least[w] {
@@ -78,20 +75,8 @@ func (j *Judge) deployment(s cluster.Snapshot, w record.Workload, d *appsv1.Depl
 		}
 	}
 	current := newReplicaSet(s.ReplicaSets, d)
-	seen := d.Status.ObservedGeneration >= d.Generation
-	if current == nil {
-		held := heldUp(d, owned(s, sets...))
-		if held == "" {
-			if why := detect.NoReplicaSet(&s, object, d); why != nil {
-				return Status{progress: noReplicaSet, troubles: why}
-			}
-		}
-		if seen {
-			return Status{progress: noReplicaSet + held, troubles: detect.Deployment(object, d)}
-		}
-	}
-	if !seen {
-		return statusNotObserved
+	if current == nil || d.Status.ObservedGeneration < d.Generation {
+		return notBegun(&s, d, current, heldUp(d, owned(s, sets...)))
 	}
 	result := j.pods(s, w, owned(s, sets...), string(current.UID), func(p *corev1.Pod) bool { return metav1.IsControlledBy(p, current) })
 	result.want = replicas(d.Spec.Replicas)
@@ -110,8 +95,23 @@ func (j *Judge) deployment(s cluster.Snapshot, w record.Workload, d *appsv1.Depl
 		result.Idle, result.Note = true, object+" has 0 replicas: nothing ran and nothing was proven"
 	}
 	result.addCreation(detect.ReplicaSet(&s, current))
-	result.troubles = append(result.troubles, detect.Deployment(object, d)...)
+	result.troubles = append(result.troubles, detect.Deployment(d)...)
 	return result
+}
+
+// notBegun is the status of a Deployment that has no ReplicaSet for its template, or whose
+// controller has not said that it has seen it; held is what it waits for.
+func notBegun(s *cluster.Snapshot, d *appsv1.Deployment, current *appsv1.ReplicaSet, held string) Status {
+	const progress = "no ReplicaSet yet"
+	if current == nil && held == "" {
+		if why := detect.NoReplicaSet(s, d); why != nil {
+			return Status{progress: progress, troubles: why}
+		}
+	}
+	if d.Status.ObservedGeneration < d.Generation {
+		return statusNotObserved
+	}
+	return Status{progress: progress + held, troubles: detect.Deployment(d)}
 }
 
 // heldUp names the pods that must end before a Deployment of the strategy Recreate makes new
