@@ -115,13 +115,13 @@ func (s *site) taintNodes(ctx context.Context, taints string) error {
 }
 
 // patchNodes merges JSON into every node.
-func (s *site) patchNodes(ctx context.Context, patch string) error {
+func (s *site) patchNodes(ctx context.Context, patch string, subresources ...string) error {
 	nodes, err := s.kube.CoreV1().Nodes().List(ctx, metav1.ListOptions{})
 	if err != nil {
 		return err
 	}
 	for _, node := range nodes.Items {
-		if _, err := s.kube.CoreV1().Nodes().Patch(ctx, node.Name, types.MergePatchType, []byte(patch), metav1.PatchOptions{}); err != nil {
+		if _, err := s.kube.CoreV1().Nodes().Patch(ctx, node.Name, types.MergePatchType, []byte(patch), metav1.PatchOptions{}, subresources...); err != nil {
 			return err
 		}
 	}

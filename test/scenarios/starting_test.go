@@ -1,6 +1,11 @@
 package scenarios
 
-import corev1 "k8s.io/api/core/v1"
+import (
+	"context"
+
+	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
+)
 
 // ofStarting are pods that are made, or ought to be, and never come to a container's first
 // instruction.
@@ -67,10 +72,10 @@ var ofStarting = []reported{
 		},
 	},
 	{
-		name: "a pod of a higher priority that takes the place of a new one", source: "kubernetes/kubernetes#109714", alone: true,
+		name: "a pod of a higher priority that takes the place of a new one", source: "kubernetes/kubernetes#109714",
 		steps: []step{
-			{before: []deed{creates(`{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: sc-high}, value: 1000}`)}, values: large},
-			{values: large + "\nscript: sleep 100000", args: []string{"--rollout-rule", "preempted=1s", "--rollback-timeout", "20s"}, during: func(s *site, p *process) {
+			{before: []deed{oneSlot, creates(`{apiVersion: scheduling.k8s.io/v1, kind: PriorityClass, metadata: {name: sc-high}, value: 1000}`)}, values: inSlot},
+			{values: inSlot + "\nscript: sleep 100000", args: []string{"--rollout-rule", "preempted=1s", "--rollback-timeout", "20s"}, during: func(s *site, p *process) {
 				p.reaches("watch")
 				s.awaits("a new pod on the node", func(pod *corev1.Pod) bool { return isNew(pod) && pod.Spec.NodeName != "" })
 				creates(preemptor)(s)
@@ -105,13 +110,23 @@ func imageVolume(image string) string {
 container: {volumeMounts: [{name: plugins, mountPath: /plugins, subPath: no-such-folder}]}`
 }
 
-// large are the values of an application of one pod that leaves less than half of its node
-// to others, and preemptor is a pod for which there is no place beside it.
+// inSlot are the values of an application of one pod that takes the node's slot, and preemptor
+// is a pod that wants it, too.
 const (
-	large     = "spec: {replicas: 1, strategy: {type: Recreate}}\ncontainer: {resources: {requests: {cpu: 1100m}}}"
+	inSlot    = "spec: {replicas: 1, strategy: {type: Recreate}}\ncontainer: {resources: {requests: null, limits: {example.com/slot: 1}}}"
 	preemptor = `
 apiVersion: v1
 kind: Pod
 metadata: {name: preemptor}
-spec: {priorityClassName: sc-high, terminationGracePeriodSeconds: 1, containers: [{name: a, image: "busybox:1.36", command: [sleep, "100000"], resources: {requests: {cpu: 1100m}}}]}`
+spec: {priorityClassName: sc-high, terminationGracePeriodSeconds: 1, containers: [{name: a, image: "busybox:1.36", command: [sleep, "100000"], resources: {limits: {example.com/slot: 1}}}]}`
 )
+
+// oneSlot gives each node room for one pod of a kind, however large the machine is.
+func oneSlot(s *site) {
+	s.t.Helper()
+	set := func(ctx context.Context, count string) error {
+		return s.patchNodes(ctx, `{"status":{"capacity":{"example.com/slot":`+count+`},"allocatable":{"example.com/slot":`+count+`}}}`, "status")
+	}
+	s.atEnd(func(ctx context.Context) error { return set(ctx, "null") })
+	require.NoError(s.t, set(s.ctx, `"1"`))
+}
