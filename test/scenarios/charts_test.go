@@ -125,9 +125,9 @@ var ofCharts = []reported{
 	{
 		name: "three hundred objects", source: "helm/helm#7126",
 		steps: []step{
-			{chart: with(map[string]string{"templates/many.yaml": manyObjects})},
-			{chart: with(map[string]string{"templates/many.yaml": manyObjects}), serves: 2},
-			{chart: with(map[string]string{"templates/many.yaml": manyObjects}), values: crash, exits: rolledBack, serves: 2},
+			{chart: with(map[string]string{"templates/many.yaml": manyObjects}), args: unhurried},
+			{chart: with(map[string]string{"templates/many.yaml": manyObjects}), args: unhurried, serves: 2},
+			{chart: with(map[string]string{"templates/many.yaml": manyObjects}), args: unhurried, values: crash, exits: rolledBack, words: []string{"cannot open the database"}, serves: 2},
 		},
 	},
 	{
@@ -201,6 +201,9 @@ const twoSettings = `
 objects:
 - {apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {a: "1"}}
 - {apiVersion: v1, kind: ConfigMap, metadata: {name: settings}, data: {b: "2"}}`
+
+// unhurried is for what a loaded machine takes minutes for.
+var unhurried = []string{"--timeout", "10m", "--rollback-timeout", "10m"}
 
 const manyObjects = `{{ range until 300 }}
 ---
