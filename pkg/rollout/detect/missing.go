@@ -34,8 +34,9 @@ func imageIn(message string, p *corev1.Pod, container string) *MissingObject {
 	}
 	image, longest := all[i].Image, 0 // a short name may be part of a longer one
 	for _, name := range append([]string{image}, imageVolumes(p)...) {
-		if spoken := withoutTag(name); strings.Contains(message, spoken) && len(spoken) > longest {
-			image, longest = name, len(spoken)
+		said := strings.Contains(message, name) || strings.Contains(message, withoutTag(name))
+		if said && len(name) > longest {
+			image, longest = name, len(name)
 		}
 	}
 	return &MissingObject{Kind: "image", Name: image}

@@ -4,6 +4,7 @@ import (
 	"testing"
 
 	"github.com/stretchr/testify/require"
+	corev1 "k8s.io/api/core/v1"
 )
 
 func TestMissing_WhatTheWordsOfKubernetesName(t *testing.T) {
@@ -23,4 +24,22 @@ func TestMissing_WhatTheWordsOfKubernetesName(t *testing.T) {
 	} {
 		require.Equal(t, want, missingIn(message), message)
 	}
+}
+
+// The longest name counts, and containerd leaves a tag out where there is a digest
+// (ParseDockerRef of github.com/distribution/reference).
+func TestImageIn(t *testing.T) {
+	p := &corev1.Pod{Spec: corev1.PodSpec{
+		Containers: []corev1.Container{{Name: "web", Image: "new"}},
+		Volumes:    []corev1.Volume{{VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: "r.test:5000/team/new:1@sha256:aa"}}}},
+	}}
+	for message, want := range map[string]string{
+		`pulling "docker.io/library/new": not found`:                "new",
+		`pulling "r.test:5000/team/new@sha256:aa": not found`:       "r.test:5000/team/new:1@sha256:aa",
+		`Back-off pulling image "r.test:5000/team/new:1@sha256:aa"`: "r.test:5000/team/new:1@sha256:aa",
+		"manifest unknown": "new",
+	} {
+		require.Equal(t, &MissingObject{Kind: "image", Name: want}, imageIn(message, p, "web"), message)
+	}
+	require.Nil(t, imageIn("manifest unknown", p, "other"))
 }
