@@ -107,13 +107,14 @@ func TestWatch_AnImageThatIsThereByNowIsWaitedFor(t *testing.T) {
 		return `failed to pull and unpack image "docker.io/` + image + `": not found`
 	}
 	for name, c := range map[string]struct {
-		image   string // of which the kubelet speaks
-		later   string // its reason after half a minute
-		seconds int
+		said, image string // what the kubelet says, and the image that it is about
+		later       string // its reason after half a minute
+		seconds     int
 	}{
-		"a container's":                  {"new", failed, 63},
-		"a container's, with a back-off": {"new", backsOff, 63},
-		"a volume's, which is not there": {"team/new", failed, 3},
+		"no name in what is said":        {"manifest unknown", "new", failed, 63},
+		"a container's":                  {say("new"), "new", failed, 63},
+		"a container's, with a back-off": {say("new"), "new", backsOff, 63},
+		"a volume's, which is not there": {say("team/new"), "team/new", failed, 3},
 	} {
 		t.Run(name, func(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
@@ -123,9 +124,9 @@ func TestWatch_AnImageThatIsThereByNowIsWaitedFor(t *testing.T) {
 					p.Spec.Volumes = []corev1.Volume{{Name: "plugins", VolumeSource: corev1.VolumeSource{Image: &corev1.ImageVolumeSource{Reference: "team/new"}}}}
 					return p
 				}
-				client := fakeCluster(t, fixture.Deploying(pod(failed, say(c.image))))
+				client := fakeCluster(t, fixture.Deploying(pod(failed, c.said)))
 				time.AfterFunc(30*time.Second, func() {
-					assert.NoError(t, client.Tracker().Update(corev1.SchemeGroupVersion.WithResource("pods"), pod(c.later, `Back-off pulling image "`+c.image+`": ErrImagePull: `+say(c.image)), "portal"))
+					assert.NoError(t, client.Tracker().Update(corev1.SchemeGroupVersion.WithResource("pods"), pod(c.later, `Back-off pulling image "`+c.image+`": ErrImagePull: `+c.said), "portal"))
 				})
 				asked := ""
 				o := Options{Client: client, ImageExists: func(_ context.Context, reference string) bool { asked = reference; return reference == "new" }}

@@ -55,15 +55,24 @@ func isAbout(e *corev1.Event, o metav1.Object) bool {
 	return e.InvolvedObject.UID == "" || e.InvolvedObject.UID == o.GetUID()
 }
 
-// maxCreationAge is how old the event of a controller may be that cannot make a pod. It
+// maxCreationAge is how old the event of a controller may be that cannot make something. It
 // tries again at growing intervals.
 const maxCreationAge = 3 * time.Minute
+
+// creationEvent is the newest event of a controller that cannot make something; nil for none.
+func creationEvent(s *cluster.Snapshot, kind string, o metav1.Object, reason string) *corev1.Event {
+	e := s.About(kind, o.GetNamespace(), o.GetName(), reason)
+	if e == nil || s.Now.Sub(events.SeenAt(e)) > maxCreationAge || !isAbout(e, o) {
+		return nil
+	}
+	return e
+}
 
 // CreationEvents are why a StatefulSet, DaemonSet or Job cannot make a pod, which they
 // tell only by events. They count while a pod is missing.
 func CreationEvents(s *cluster.Snapshot, kind string, o metav1.Object, complete bool) []Trouble {
-	e := s.About(kind, o.GetNamespace(), o.GetName(), "FailedCreate")
-	if e == nil || complete || s.Now.Sub(events.SeenAt(e)) > maxCreationAge || !isAbout(e, o) {
+	e := creationEvent(s, kind, o, "FailedCreate")
+	if e == nil || complete {
 		return nil
 	}
 	return []Trouble{Rejected(kind+"/"+o.GetName(), e.Reason, e.Message, causes.PodNotCreated)}
@@ -90,8 +99,8 @@ func Deployment(d *appsv1.Deployment) []Trouble {
 // its events: it may not have said yet that it has seen the change (getNewReplicaSet of
 // pkg/controller/deployment), and its condition keeps the words of the first failure.
 func NoReplicaSet(s *cluster.Snapshot, d *appsv1.Deployment) []Trouble {
-	e := s.About("Deployment", d.Namespace, d.Name, "ReplicaSetCreateError")
-	if e == nil || !isAbout(e, d) || s.Now.Sub(events.SeenAt(e)) > maxCreationAge || events.SeenAt(e).Before(s.Since.Truncate(time.Second)) {
+	e := creationEvent(s, "Deployment", d, "ReplicaSetCreateError")
+	if e == nil || events.SeenAt(e).Before(s.Since.Truncate(time.Second)) {
 		return nil
 	}
 	return []Trouble{Rejected("Deployment/"+d.Name, e.Reason, e.Message, causes.ReplicaSetNotCreated)}

@@ -41,9 +41,9 @@ func waitTroubles(s *cluster.Snapshot, p *corev1.Pod) []Trouble {
 		}
 	}
 	for _, gate := range p.Spec.ReadinessGates {
-		if c := podstate.Condition(p, gate.ConditionType); podstate.ContainersReady(p) && (c == nil || c.Status != corev1.ConditionTrue) {
+		if podstate.ContainersReady(p) && !podstate.IsTrue(p, gate.ConditionType) {
 			message := fmt.Sprintf("readiness gate %s is not true", gate.ConditionType)
-			if c != nil && c.Message != "" {
+			if c := podstate.Condition(p, gate.ConditionType); c != nil && c.Message != "" {
 				message += ": " + c.Message
 			}
 			all = append(all, OfPod(p, causes.ReadinessGate, "ReadinessGatesNotReady", message))

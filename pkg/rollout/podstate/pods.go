@@ -19,25 +19,24 @@ func Condition(p *corev1.Pod, kind corev1.PodConditionType) *corev1.PodCondition
 	return nil
 }
 
-// Ready reports whether a pod is.
-func Ready(p *corev1.Pod) bool {
-	c := Condition(p, corev1.PodReady)
+// IsTrue reports whether a pod has a condition that is true.
+func IsTrue(p *corev1.Pod, kind corev1.PodConditionType) bool {
+	c := Condition(p, kind)
 	return c != nil && c.Status == corev1.ConditionTrue
 }
 
+// Ready reports whether a pod is.
+func Ready(p *corev1.Pod) bool { return IsTrue(p, corev1.PodReady) }
+
 // ContainersReady reports whether all containers of a pod are, whatever its node says.
-func ContainersReady(p *corev1.Pod) bool {
-	c := Condition(p, corev1.ContainersReady)
-	return c != nil && c.Status == corev1.ConditionTrue
-}
+func ContainersReady(p *corev1.Pod) bool { return IsTrue(p, corev1.ContainersReady) }
 
 // CutOff reports whether the node controller has marked a pod, whose node is not ready or does
 // not report: nobody else calls one not ready whose containers are, and whose gates are open
 // (MarkPodsNotReady of pkg/controller/util/node).
 func CutOff(p *corev1.Pod) bool {
 	return !Ready(p) && ContainersReady(p) && !slices.ContainsFunc(p.Spec.ReadinessGates, func(gate corev1.PodReadinessGate) bool {
-		c := Condition(p, gate.ConditionType)
-		return c == nil || c.Status != corev1.ConditionTrue
+		return !IsTrue(p, gate.ConditionType)
 	})
 }
 
